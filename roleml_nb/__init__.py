@@ -1,0 +1,47 @@
+"""Distributed machine learning in notebooks: roles, on actors, on ipyparallel engines."""
+
+from typing import Any
+
+from .role import (
+    CallerError,
+    CallTimeout,
+    Element,
+    Event,
+    EventHandler,
+    Factory,
+    HandlerError,
+    IterableDataset,
+    Message,
+    NodeLost,
+    Role,
+    RoleInstanceID,
+    RoleMLError,
+    Runnable,
+    Service,
+    Task,
+    TestableModel,
+    TrainableModel,
+    attribute,
+)
+from .testbed import Each, Testbed, impl
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CallTimeout", "CallerError", "Each", "Element", "Event", "EventHandler", "Factory", "HandlerError",
+    "IterableDataset", "Message", "NodeLost", "Role", "RoleInstanceID", "RoleMLError", "Runnable", "Service", "Task",
+    "TestableModel", "Testbed", "TrainableModel", "attribute", "impl",
+]
+
+
+def load_ipython_extension(ip: Any) -> None:
+    """``%load_ext roleml_nb``: the magics ``%rml`` and ``%%role``."""
+    from .magics import load_ipython_extension as load
+
+    load(ip)
+
+
+def unload_ipython_extension(ip: Any) -> None:
+    from .magics import unload_ipython_extension as unload
+
+    unload(ip)

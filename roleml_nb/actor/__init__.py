@@ -1,0 +1,7 @@
+"""One node at work: its roles, its context, dispatch to handlers, group calls, the native role."""
+
+from .actor import Actor, ActorHost
+from .calls import Invocation
+from .native import NativeRole
+
+__all__ = ["Actor", "ActorHost", "Invocation", "NativeRole"]

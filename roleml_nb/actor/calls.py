@@ -1,0 +1,137 @@
+"""Calls from one role to others: the futures, and the groups."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from roleml_nb.messaging.router import Pending
+from roleml_nb.role import CallTimeout, ErrorHandlingStrategy, Message, RoleInstanceID, RoleInteractionError
+from roleml_nb.role.host import Host
+
+from .errors import remote
+
+__all__ = ["Invocation", "collect", "messages_for"]
+
+MAX_TRIES = 3
+
+
+class Invocation:
+    """The future of a call."""
+
+    def __init__(self, pending: Pending, host: Host):
+        self._pending, self._host = pending, host
+        self._decoded: Any = None
+
+    @property
+    def target(self) -> RoleInstanceID:
+        return self._pending.target
+
+    def done(self) -> bool:
+        return self._pending.done()
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for the result and return it; raises what the handler or the way to it raised.
+
+        Raises CallTimeout after `timeout` seconds (None: the testbed's limit).
+        """
+        limit = self._host.call_timeout if timeout is None else timeout
+        if self._decoded is None:
+            try:
+                kind, body = self._host.clock.wait(self._pending, limit)
+            except TimeoutError:
+                if self._pending.done():
+                    raise
+                waited = self._host.clock.now() - self._pending.sent
+                raise CallTimeout(
+                    f"{self._pending.target}.{self._pending.channel} has not answered for {waited:.1f} s "
+                    f"(on {self._pending.host_id}); wait longer with timeout="
+                ) from None
+            self._decoded = (kind, body.decode())
+        kind, value = self._decoded
+        if kind == "error":
+            raise remote(value)
+        return value
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """What `result` would raise, or None."""
+        try:
+            self.result(timeout)
+        except CallTimeout:
+            raise
+        except Exception as error:
+            return error
+        return None
+
+    def add_done_callback(self, func: Callable[[Any], Any]) -> None:
+        """Have ``func(self)`` called on a worker thread when the call has ended."""
+        self._pending.add_done_callback(lambda _: self._host.submit(lambda: func(self)))
+
+    def when_done(self, func: Callable[[], Any]) -> None:
+        """Have `func` called at once, on the thread that ends the call; it must not block."""
+        self._pending.add_done_callback(lambda _: func())
+
+    def forget(self) -> None:
+        """Wait no longer; a late answer is dropped."""
+        self._pending.cancel()
+
+
+def messages_for(
+    group: list[RoleInstanceID], message: Message, message_map: Mapping[RoleInstanceID, Message] | None,
+    messages: Iterable[Message] | None,
+) -> list[Message]:
+    """The message of each target: from the map, else the next of `messages`, else `message`."""
+    stream = None if messages is None else iter(messages)
+    chosen = []
+    for target in group:
+        if message_map and target in message_map:
+            chosen.append(message_map[target])
+        elif stream is None:
+            chosen.append(message)
+        else:
+            try:
+                chosen.append(next(stream))
+            except StopIteration:
+                raise ValueError(f"{len(group)} targets, but only {len(chosen)} messages") from None
+    return chosen
+
+
+def collect(
+    host: Host, group: list[RoleInstanceID], invocations: list[Invocation],
+    call_again: Callable[[int], Invocation], on_result: Callable[[RoleInstanceID, Any], Any] | None,
+    on_error: ErrorHandlingStrategy, timeout: float | None,
+) -> list[tuple[RoleInstanceID, Any]]:
+    """Take results as they arrive, and return them in the order of the group."""
+    limit = host.call_timeout if timeout is None else timeout
+    deadline = host.clock.now() + limit
+    arrived: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for index, invocation in enumerate(invocations):
+        invocation.when_done(lambda index=index: arrived.put(index))
+    results: dict[int, Any] = {}
+    tries = dict.fromkeys(range(len(group)), 1)
+    open_calls = set(tries)
+    while open_calls:
+        try:
+            index = arrived.get(timeout=max(0.0, deadline - host.clock.now()))
+        except queue.Empty:
+            names = ", ".join(str(group[index]) for index in sorted(open_calls))
+            raise CallTimeout(f"no answer for {limit:.1f} s from {names}; wait longer with timeout=") from None
+        try:
+            results[index] = invocations[index].result(0)
+        except RoleInteractionError as error:
+            if on_error is ErrorHandlingStrategy.RAISE_FIRST:
+                raise
+            if on_error is ErrorHandlingStrategy.RETRY:
+                if tries[index] >= MAX_TRIES:
+                    raise
+                tries[index] += 1
+                invocations[index] = call_again(index)
+                invocations[index].when_done(lambda index=index: arrived.put(index))
+                continue
+            if on_error is ErrorHandlingStrategy.KEEP:
+                results[index] = error
+        if on_result is not None and index in results:
+            on_result(group[index], results[index])
+        open_calls.discard(index)
+    return [(group[index], results[index]) for index in sorted(results)]

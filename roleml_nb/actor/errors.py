@@ -1,0 +1,48 @@
+"""From an exception in a handler to an error that tells the caller everything."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from types import TracebackType
+
+from roleml_nb.role import CallerError, ChannelNotFoundError, HandlerError, NoSuchRoleError, RoleInstanceID
+
+__all__ = ["describe", "remote"]
+
+_PLUMBING = tuple(str(Path(__file__).parent.parent / room) for room in ("actor", "role", "messaging", "testbed"))
+
+
+def describe(error: BaseException, role: RoleInstanceID, channel: str, engine: str) -> Exception:
+    """The error to send to the caller of ``role.channel``.
+
+    What the caller did wrong is sent as it is; everything else becomes a HandlerError that says where it happened.
+    An error that the handler itself got from another role keeps that role's traceback, and names both.
+    """
+    came_from_elsewhere = getattr(error, "_is_remote", False)
+    caller_is_at_fault = isinstance(error, (CallerError, ChannelNotFoundError, NoSuchRoleError))
+    if caller_is_at_fault and not came_from_elsewhere:
+        return type(error)(f"{role}.{channel}: {error}")
+    where = {"node": role.actor_name, "role": role.instance_name, "channel": channel, "engine": engine,
+             "error": type(error).__name__}
+    place = f"{role}.{channel} failed on {engine}"
+    if isinstance(error, HandlerError):
+        return HandlerError(f"{place}: {error.args[0]}", {**error.where, "via": str(role)}, error.remote_traceback)
+    text = "".join(traceback.format_exception(type(error), error, _own_frames(error.__traceback__)))
+    return HandlerError(f"{place}: {type(error).__name__}: {error}", where, text)
+
+
+def remote(error: Exception) -> Exception:
+    """Mark an error as received from another role."""
+    error._is_remote = True  # type: ignore[attr-defined]
+    return error
+
+
+def _own_frames(frames: TracebackType | None) -> TracebackType | None:
+    """Skip the plumbing above the handler's first line; keep all when there is nothing else."""
+    own = frames
+    while own is not None and own.tb_frame.f_code.co_filename.startswith(_PLUMBING):
+        own = own.tb_next
+    return own or frames
+
+

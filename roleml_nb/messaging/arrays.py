@@ -1,0 +1,73 @@
+"""How NumPy arrays and torch tensors are pickled: shape, element type, and the bare buffer (out of band when large)."""
+
+from __future__ import annotations
+
+import sys
+from pickle import PickleBuffer
+from typing import Any
+
+import numpy as np
+
+__all__ = ["reduce_array", "reduce_tensor", "tensor_reducers"]
+
+
+def reduce_array(array: np.ndarray) -> Any:
+    """Reduce an exact ``np.ndarray``; left to NumPy when its elements are objects."""
+    dtype = array.dtype
+    if dtype.hasobject or dtype.itemsize == 0:
+        return NotImplemented
+    kind: Any = dtype.str if dtype.isbuiltin == 1 and dtype.metadata is None and dtype.kind not in "Mm" else dtype
+    flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    return _rebuild_array, (kind, array.shape, PickleBuffer(flat))
+
+
+def _rebuild_array(dtype: Any, shape: tuple[int, ...], buffer: Any) -> np.ndarray:
+    # through the constructor, since np.frombuffer refuses empty buffers
+    return np.ndarray(shape, dtype, _writable(buffer))
+
+
+def reduce_tensor(tensor: Any) -> Any:
+    """Reduce an exact ``torch.Tensor`` (sent detached) or ``Parameter`` (stays one); special layouts are left to torch."""
+    torch = sys.modules["torch"]
+    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.device.type == "meta":
+        return NotImplemented
+    plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
+    flat = plain.reshape(-1).view(torch.uint8).numpy()
+    parameter = tensor.requires_grad if type(tensor) is torch.nn.Parameter else None
+    name = str(tensor.dtype).removeprefix("torch.")
+    return _rebuild_tensor, (name, tuple(tensor.shape), PickleBuffer(flat), parameter)
+
+
+def _rebuild_tensor(dtype_name: str, shape: tuple[int, ...], buffer: Any, parameter: bool | None) -> Any:
+    import torch
+
+    dtype = getattr(torch, dtype_name)
+    if 0 in shape:
+        tensor = torch.empty(shape, dtype=dtype)
+    else:
+        tensor = torch.frombuffer(_writable(buffer), dtype=dtype).reshape(shape)
+    return tensor if parameter is None else torch.nn.Parameter(tensor, requires_grad=parameter)
+
+
+def tensor_reducers() -> dict[type, Any]:
+    """The reducers of torch's types, once torch was imported by somebody."""
+    torch = sys.modules.get("torch")
+    # torch.nn is missing while another thread is still importing torch
+    nn = getattr(torch, "nn", None)
+    if nn is None or not hasattr(nn, "Parameter") or not hasattr(torch, "Tensor"):
+        return {}
+    return {torch.Tensor: reduce_tensor, nn.Parameter: reduce_tensor}
+
+
+def _writable(buffer: Any) -> Any:
+    """`buffer`, or what lies under it, or a copy: pickle marks as read-only what was read-only at the sender."""
+    if isinstance(buffer, bytearray):
+        return buffer
+    view = memoryview(buffer)
+    if not view.readonly:
+        return view
+    if view.obj is not None and not isinstance(view.obj, bytes):
+        under = memoryview(view.obj)
+        if not under.readonly and under.nbytes == view.nbytes:
+            return under
+    return bytearray(view)

@@ -1,0 +1,161 @@
+"""Channels, as a role's definition declares them: services, tasks, events and subscriptions."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import CallerError, RoleDefinitionError
+from .identity import RoleInstanceID
+from .message import Args, EventSubscriptionMode, Message, Payloads
+from .names import did_you_mean, standard_name
+
+__all__ = ["Event", "EventHandler", "Handler", "Service", "Subscription", "Task", "attribute"]
+
+
+@dataclass
+class Handler:
+    """How a method takes the messages of a channel."""
+
+    channel: str
+    kind: str
+    expand: bool
+    names: frozenset[str] = frozenset()
+    required: frozenset[str] = frozenset()
+    open: bool = False
+
+    def inspect(self, function: Callable) -> None:
+        """Check the signature where the role is defined, and remember what the channel takes."""
+        parameters = list(inspect.signature(function).parameters.values())
+        positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        star = any(p.kind == p.VAR_POSITIONAL for p in parameters)
+        fixed = 2 if self.expand else 4
+        takes = "(self, caller, …)" if self.expand else "(self, caller, args, payloads)"
+        needed = [p for p in positional if p.default is p.empty]
+        if (len(positional) < fixed and not star) or (not self.expand and len(needed) > fixed):
+            raise RoleDefinitionError(
+                f"{self.kind} {function.__qualname__} must take {takes}, not {inspect.signature(function)}"
+                + ("" if self.expand else "; or declare it with expand=True to receive named arguments")
+            )
+        named = [p for p in parameters if p.kind == p.KEYWORD_ONLY] + positional[fixed:]
+        self.names = frozenset(p.name for p in named)
+        self.required = frozenset(p.name for p in named if p.default is p.empty)
+        self.open = any(p.kind == p.VAR_KEYWORD for p in parameters)
+
+    def invoke(self, method: Callable, caller: RoleInstanceID, args: Args, payloads: Payloads) -> Any:
+        """Call the bound method; CallerError when the arguments do not fit the channel."""
+        if not self.expand:
+            return method(caller, args, payloads)
+        given = {**args, **payloads}
+        if not self.open:
+            for name in given:
+                if name not in self.names:
+                    raise CallerError(f"{self.kind} '{self.channel}' takes no {name!r}; "
+                                      + did_you_mean(name, self.names))
+        missing = self.required - given.keys()
+        if missing:
+            raise CallerError(f"{self.kind} '{self.channel}' needs {', '.join(sorted(missing))}")
+        return method(caller, **given)
+
+
+@dataclass
+class Subscription(Handler):
+    """A handler of the events that members of a relationship emit."""
+
+    relationship: str = ""
+    conditions: dict[str, Any] = field(default_factory=dict)
+    mode: EventSubscriptionMode = "forever"
+    extra_filter: Callable[[RoleInstanceID], bool] | None = None
+
+
+def _declare(kind: str, channel: str | Callable | None, expand: bool) -> Any:
+    def mark(function: Callable) -> Callable:
+        name = channel if isinstance(channel, str) else function.__name__
+        handler = Handler(standard_name(name), kind, expand)
+        handler.inspect(function)
+        function.handler = handler  # type: ignore[attr-defined]
+        return function
+
+    if callable(channel):
+        return mark(channel)
+    return mark
+
+
+def Service(channel_name: str | Callable | None = None, *, expand: bool = False) -> Any:  # noqa: N802
+    """Declare a method as a service: a channel that is called and answers at once.
+
+    The handler is ``handler(self, caller, args, payloads)``; with ``expand=True`` it is
+    ``handler(self, caller, **arguments)``. Usable with and without parentheses. The channel is named after the
+    method unless `channel_name` is given; ``_`` and ``-`` are the same.
+    """
+    return _declare("service", channel_name, expand)
+
+
+def Task(channel_name: str | Callable | None = None, *, expand: bool = False) -> Any:  # noqa: N802
+    """Declare a method as a task: the caller goes on, and gets a `TaskInvocation` to ask for the result."""
+    return _declare("task", channel_name, expand)
+
+
+def EventHandler(  # noqa: N802
+    relationship: str,
+    channel_name: str,
+    *,
+    expand: bool = False,
+    conditions: Mapping[str, Any] | None = None,
+    mode: EventSubscriptionMode = "forever",
+    extra_filter: Callable[[RoleInstanceID], bool] | None = None,
+) -> Any:
+    """Declare a method as a handler of the events that the members of a relationship emit.
+
+    Subscriptions follow the relationship as it changes. `conditions` are compared with the event's args on the
+    emitter's side, so what does not pass is not sent: ``{"loss__lt": 0.5}`` (eq, gt, ge, lt, le, contains).
+    """
+
+    def mark(function: Callable) -> Callable:
+        subscription = Subscription(
+            standard_name(channel_name), "event handler", expand, relationship=relationship,
+            conditions=dict(conditions or {}), mode=mode, extra_filter=extra_filter,
+        )
+        subscription.inspect(function)
+        function.handler = subscription  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+@dataclass(frozen=True)
+class attribute:  # noqa: N801
+    """Stands in `conditions` for the role's own attribute of that name, read when the role is added."""
+
+    name: str
+
+
+class Event:
+    """Declare an event channel as a class attribute; on an instance, ``role.epoch_completed.emit(args={...})``."""
+
+    def __init__(self, channel_name: str | None = None):
+        self.channel_name = standard_name(channel_name) if channel_name else ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.channel_name = self.channel_name or standard_name(name)
+
+    def __get__(self, role: Any, owner: type | None = None) -> Any:
+        return self if role is None else BoundEvent(role, self.channel_name)
+
+
+class BoundEvent:
+    """An event channel of one role instance."""
+
+    __slots__ = ("channel_name", "role")
+
+    def __init__(self, role: Any, channel_name: str):
+        self.role = role
+        self.channel_name = channel_name
+
+    def emit(
+        self, args: Args | None = None, payloads: Payloads | None = None, *, message: Message | None = None
+    ) -> None:
+        """Send to all subscribers, in the order of emission; numbers in `args` become metrics."""
+        self.role.base.emit(self.role.name, self.channel_name, message or Message(args or {}, payloads or {}))

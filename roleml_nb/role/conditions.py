@@ -1,0 +1,40 @@
+"""Conditions on events: which emissions a subscriber wants."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from typing import Any
+
+from .names import did_you_mean
+
+__all__ = ["check_conditions", "passes"]
+
+OPERATORS = {
+    "": operator.eq, "eq": operator.eq, "==": operator.eq,
+    "gt": operator.gt, ">": operator.gt, "ge": operator.ge, ">=": operator.ge,
+    "lt": operator.lt, "<": operator.lt, "le": operator.le, "<=": operator.le,
+    "contains": operator.contains,
+}
+
+
+def check_conditions(conditions: Mapping[str, Any]) -> None:
+    """ValueError when a key names no known operator."""
+    for key in conditions:
+        _, _, name = key.partition("__")
+        if name not in OPERATORS:
+            raise ValueError(f"condition {key!r}: {did_you_mean(name, [n for n in OPERATORS if n])}")
+
+
+def passes(conditions: Mapping[str, Any], args: Mapping[str, Any]) -> bool:
+    """Whether `args` meet every condition; a missing key or operands that do not compare do not pass."""
+    for key, wanted in conditions.items():
+        name, _, operation = key.partition("__")
+        if name not in args:
+            return False
+        try:
+            if not OPERATORS[operation](args[name], wanted):
+                return False
+        except TypeError:
+            return False
+    return True

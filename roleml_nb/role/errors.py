@@ -1,0 +1,119 @@
+"""Every error that roleml_nb raises, under one root."""
+
+from __future__ import annotations
+
+__all__ = [
+    "ActorNotFoundError",
+    "CallTimeout",
+    "CallerError",
+    "ChannelNotFoundError",
+    "ElementError",
+    "HandlerError",
+    "InternalError",
+    "LinkFailed",
+    "NoSuchEventError",
+    "NoSuchRoleError",
+    "NodeLost",
+    "RoleDefinitionError",
+    "RoleInteractionError",
+    "RoleMLError",
+    "StatusError",
+    "TaskResultTimeoutError",
+    "TestbedError",
+]
+
+
+class RoleMLError(Exception):
+    """Root of all errors of roleml_nb."""
+
+
+class RoleDefinitionError(RoleMLError, TypeError):
+    """A role class is not well formed; raised where the class is defined."""
+
+
+class TestbedError(RoleMLError):
+    """The testbed was asked for something that it cannot do; nothing was changed."""
+
+    __test__ = False
+
+
+class StatusError(RoleMLError):
+    """The role is not in a status that allows what was asked."""
+
+
+class ElementError(RoleMLError):
+    """An element is not implemented, of the wrong type, or could not be built."""
+
+
+class ActorNotFoundError(RoleMLError):
+    """No actor of that name is known."""
+
+
+class NoSuchRoleError(RoleMLError, RuntimeError):
+    """The actor has no role of that name."""
+
+
+class LinkFailed(RoleMLError):
+    """No link to a host could be made, or the link is closed."""
+
+
+class RoleInteractionError(RoleMLError):
+    """An interaction between two roles did not succeed."""
+
+
+class CallerError(RoleInteractionError):
+    """The caller broke the contract of the channel (wrong arguments, not allowed, ``require`` not met)."""
+
+
+class ChannelNotFoundError(RoleInteractionError):
+    """The role has no such channel."""
+
+
+class NoSuchEventError(ChannelNotFoundError):
+    """The role emits no such event."""
+
+
+class InternalError(RoleInteractionError):
+    """A fault of roleml_nb itself."""
+
+
+class NodeLost(RoleInteractionError):
+    """The other side died, or left, before it answered."""
+
+
+class TaskResultTimeoutError(RoleInteractionError, TimeoutError):
+    """No result within the time that the caller was ready to wait."""
+
+
+class CallTimeout(TaskResultTimeoutError):
+    """A call was not answered in time; the message says what was waited for."""
+
+
+class HandlerError(RoleInteractionError):
+    """A handler raised an exception.
+
+    Parameters
+    ----------
+    message
+        One line: where it happened, and the exception.
+    where
+        ``node``, ``role``, ``channel``, ``engine`` of the handler, and ``error``, the exception's type name.
+    remote_traceback
+        The traceback as text, from the handler's first line on, with the lines of notebook cells.
+    """
+
+    def __init__(self, message: str, where: dict[str, str] | None = None, remote_traceback: str = ""):
+        super().__init__(message)
+        self.where = dict(where or {})
+        self.remote_traceback = remote_traceback
+
+    def __reduce__(self):
+        return type(self), (self.args[0], self.where, self.remote_traceback)
+
+    def __str__(self) -> str:
+        message = str(self.args[0])
+        return f"{message}\n\n{self.remote_traceback.rstrip()}" if self.remote_traceback else message
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows: the remote traceback, not the frames that merely waited for it."""
+        return [*self.remote_traceback.rstrip().splitlines(), f"{type(self).__name__}: {self.args[0]}"]

@@ -1,0 +1,41 @@
+"""What the rooms above ask of the host they live in: time and threads come from it, and from nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+__all__ = ["Clock", "Host"]
+
+
+class Clock(Protocol):
+    """Seconds since the epoch, of this host."""
+
+    def now(self) -> float: ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+    def wait(self, future: Future, timeout: float | None) -> Any:
+        """The future's result; TimeoutError after `timeout` seconds."""
+        ...
+
+
+class Host(Protocol):
+    """The one object per process that holds its actors and its links."""
+
+    host_id: str
+    clock: Clock
+    call_timeout: float
+
+    def run_in_background(self, work: Callable[[], Any], name: str = "") -> Any:
+        """Run on a thread of its own, which the host ends when it stops."""
+        ...
+
+    def submit(self, work: Callable[[], Any], *, queued: bool = False) -> None:
+        """Run on the worker pool: at once, or (`queued`) when one of its regular workers is free."""
+        ...
+
+    def report(self, error: BaseException, where: str) -> None:
+        """Tell the notebook of an error that nobody waits for."""
+        ...

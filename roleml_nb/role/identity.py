@@ -1,0 +1,51 @@
+"""Who is who: actors and role instances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+__all__ = ["NATIVE", "ActorProfile", "RoleInstanceID", "RoleInstanceIDTuple", "parse_instances"]
+
+NATIVE = "actor"
+"""Instance name of the native role that every actor has."""
+
+
+class ActorProfile(NamedTuple):
+    """An actor's name, and where it lives (the id of its host). Equal by name."""
+
+    name: str
+    address: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        return self.name == other.name if isinstance(other, ActorProfile) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+class RoleInstanceID(NamedTuple):
+    """Address of a role: ``client3/trainer``."""
+
+    actor_name: str
+    instance_name: str
+
+    def __str__(self) -> str:
+        return f"{self.actor_name}/{self.instance_name}"
+
+    @staticmethod
+    def of(fullname: str) -> RoleInstanceID:
+        """Parse ``actor/instance``; ValueError for anything else."""
+        names = fullname.split("/")
+        if len(names) != 2 or not all(names):
+            raise ValueError(f"{fullname!r} is not of the form 'node/role'")
+        return RoleInstanceID(*names)
+
+
+RoleInstanceIDTuple = tuple[str, str]
+
+
+def parse_instances(spec: Iterable[str] | str, default_instance_name: str = NATIVE) -> list[RoleInstanceID]:
+    """Parse ``actor/instance`` or ``actor`` (then the default instance), one or many."""
+    items = [spec] if isinstance(spec, str) else spec
+    return [RoleInstanceID.of(item if "/" in item else f"{item}/{default_instance_name}") for item in items]

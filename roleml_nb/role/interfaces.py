@@ -1,0 +1,30 @@
+"""What roles and workloads may offer beyond their channels."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Protocol, runtime_checkable
+
+__all__ = ["Deserializable", "Runnable", "Serializable"]
+
+
+class Runnable(ABC):
+    """A role with work of its own: `run` is called on a thread of its own when the role is ready."""
+
+    @abstractmethod
+    def run(self) -> None:
+        """Work until done, or until `stop` was called."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Make `run` return soon. Called from another thread."""
+
+
+@runtime_checkable
+class Serializable(Protocol):
+    def serialize(self, destination: Any) -> None: ...
+
+
+@runtime_checkable
+class Deserializable(Protocol):
+    def deserialize(self, source: Any, **options: Any) -> None: ...

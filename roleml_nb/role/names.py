@@ -1,0 +1,36 @@
+"""Names: the standard spelling of channels, and what the user may have meant."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+__all__ = ["did_you_mean", "natural_key", "standard_name"]
+
+
+def standard_name(name: str) -> str:
+    """The spelling under which a channel or element is known: ``accept_gossip`` → ``accept-gossip``."""
+    return name.replace("_", "-")
+
+
+def natural_key(name: object) -> list:
+    """Sort key under which ``client2`` comes before ``client10``."""
+    parts = re.split(r"(\d+)", str(name))
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts if part]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A half sentence for error messages: the nearest known names, or all of them.
+
+    >>> did_you_mean("trian", ["train", "test"])
+    "did you mean 'train'?"
+    """
+    names = sorted(set(known), key=natural_key)
+    if not names:
+        return "there are none"
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    if near:
+        return "did you mean " + " or ".join(repr(item) for item in near) + "?"
+    shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+    return f"known: {shown}"

@@ -1,0 +1,101 @@
+"""Relationships: named sets of role instances, as one node knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from threading import RLock
+
+from .identity import RoleInstanceID
+
+__all__ = ["Relationships"]
+
+Listener = Callable[[str, str, tuple[RoleInstanceID, ...]], None]
+
+
+class Relationships:
+    """Named sets of role instances. Thread-safe; usable as a lock in a ``with`` statement."""
+
+    def __init__(self) -> None:
+        self._members: dict[str, dict[RoleInstanceID, None]] = {}
+        self._links: dict[str, str] = {}
+        self._lock = RLock()
+        self.listeners: list[Listener] = []
+        """Called with (relationship, "add" or "remove", instances) after a change, on the changer's thread."""
+
+    def __enter__(self) -> Relationships:
+        self._lock.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def _resolve(self, name: str) -> str:
+        while name in self._links:
+            name = self._links[name]
+        return name
+
+    def add_to_relationship(self, relationship_name: str, *instances: RoleInstanceID) -> None:
+        """Add instances; those already there are left as they are."""
+        with self._lock:
+            members = self._members.setdefault(self._resolve(relationship_name), {})
+            new = tuple(RoleInstanceID(*item) for item in instances if RoleInstanceID(*item) not in members)
+            members.update(dict.fromkeys(new))
+        if new:
+            self._tell(relationship_name, "add", new)
+
+    def remove_from_relationship(self, relationship_name: str, *instances: RoleInstanceID) -> None:
+        """Remove instances; those not there are ignored."""
+        with self._lock:
+            members = self._members.get(self._resolve(relationship_name), {})
+            gone = tuple(RoleInstanceID(*item) for item in instances if RoleInstanceID(*item) in members)
+            for item in gone:
+                del members[item]
+        if gone:
+            self._tell(relationship_name, "remove", gone)
+
+    def _tell(self, name: str, operation: str, instances: tuple[RoleInstanceID, ...]) -> None:
+        for known in self.names_of(name):
+            for listener in tuple(self.listeners):
+                listener(known, operation, instances)
+
+    def names_of(self, name: str) -> list[str]:
+        """All names, links included, of the relationship called `name`."""
+        with self._lock:
+            target = self._resolve(name)
+            return [target, *(alias for alias in self._links if self._resolve(alias) == target)]
+
+    def get_relationship(self, relationship_name: str) -> Iterator[RoleInstanceID]:
+        yield from self.members(relationship_name)
+
+    def members(self, relationship_name: str) -> list[RoleInstanceID]:
+        """A snapshot, in the order of addition."""
+        with self._lock:
+            return list(self._members.get(self._resolve(relationship_name), ()))
+
+    def get_relationship_view(self, relationship_name: str) -> frozenset[RoleInstanceID]:
+        """A snapshot that does not change."""
+        return frozenset(self.members(relationship_name))
+
+    get_relationship_unsafe = get_relationship_view
+
+    def all_relationships(self) -> dict[str, list[RoleInstanceID]]:
+        """A snapshot of all relationships, in the order of creation."""
+        with self._lock:
+            return {name: list(members) for name, members in self._members.items()}
+
+    def instance_belongs_to_relationship(self, instance: RoleInstanceID, relationship_name: str) -> bool:
+        with self._lock:
+            return instance in self._members.get(self._resolve(relationship_name), ())
+
+    def link_relationship(self, from_relationship_name: str, to_relationship_name: str) -> None:
+        """Make one name an alias of another, for good. ValueError for a circle or a name already in use."""
+        with self._lock:
+            if self._resolve(to_relationship_name) == from_relationship_name:
+                raise ValueError(f"link {from_relationship_name!r} → {to_relationship_name!r} would be a circle")
+            if self._members.get(from_relationship_name):
+                raise ValueError(f"relationship {from_relationship_name!r} has members and cannot become a link")
+            self._links[from_relationship_name] = to_relationship_name
+            instances = tuple(self.members(to_relationship_name))
+        if instances:
+            for listener in tuple(self.listeners):
+                listener(from_relationship_name, "add", instances)

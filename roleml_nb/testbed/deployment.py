@@ -1,0 +1,79 @@
+"""How the notebook says what a role is given: implementations made on the node, and values per node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from roleml_nb.role import ConstructStrategy, ElementImplementation
+
+__all__ = ["Each", "Impl", "impl", "implementation", "resolve", "spec_of"]
+
+
+class Each:
+    """One value per node, in the order of the selection: ``Each(range(8))``."""
+
+    def __init__(self, values: Iterable[Any]):
+        self.values = list(values)
+
+    def __repr__(self) -> str:
+        return f"Each({self.values!r})"
+
+
+class Impl:
+    """A call that is made on the node, where its result is used."""
+
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]):
+        self.function, self.args, self.kwargs = function, args, kwargs
+
+    def __repr__(self) -> str:
+        given = [*map(repr, self.args), *(f"{name}={value!r}" for name, value in self.kwargs.items())]
+        return f"{getattr(self.function, '__name__', self.function)}({', '.join(given)})"
+
+
+def impl(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Impl:
+    """Implement an element by ``function(*args, **kwargs)``, called once on each node when the role is assigned.
+
+    Only the function and its arguments travel. Arguments may be `Each`.
+    """
+    if not callable(function):
+        raise TypeError(f"impl() takes what is to be called on the node, not {type(function).__name__}")
+    return Impl(function, args, kwargs)
+
+
+def resolve(value: Any, index: int, size: int) -> Any:
+    """The value for the node at `index` of `size`; ValueError when an `Each` has another length."""
+    if isinstance(value, Each):
+        if len(value.values) != size:
+            raise ValueError(f"Each has {len(value.values)} values for {size} nodes")
+        return value.values[index]
+    if isinstance(value, Impl):
+        return Impl(value.function, tuple(resolve(item, index, size) for item in value.args),
+                    {name: resolve(item, index, size) for name, item in value.kwargs.items()})
+    return value
+
+
+def implementation(value: Any) -> ElementImplementation:
+    """What travels to the node for a resolved element value."""
+    if isinstance(value, ElementImplementation):
+        return value
+    if isinstance(value, Impl):
+        return ElementImplementation(constructor=value.function, arguments=value.args, constructor_args=value.kwargs,
+                                     construct_strategy=ConstructStrategy.ONCE_EAGER)
+    return ElementImplementation(impl=value)
+
+
+def spec_of(value: Any) -> Any:
+    """Plain data that says what a value is."""
+    if isinstance(value, Impl):
+        return {"call": spec_of(value.function), "args": [spec_of(item) for item in value.args],
+                "kwargs": {name: spec_of(item) for name, item in value.kwargs.items()}}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [spec_of(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): spec_of(item) for key, item in value.items()}
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}"
+    return repr(value)

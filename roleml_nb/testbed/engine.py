@@ -1,0 +1,127 @@
+"""What the notebook has ipyparallel run on an engine. Every function names the testbed it is for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from typing import Any
+
+from roleml_nb.messaging.direct import Address
+from roleml_nb.messaging.relay import Relayed
+from roleml_nb.role import TestbedError
+
+from .host import NOTEBOOK, Host
+
+__all__ = ["connect", "exchange", "flush", "learn", "spawn", "start_host", "stop_host"]
+
+_hosts: dict[str, Host] = {}
+"""The hosts of this engine, by testbed: commands of ipyparallel find their host here."""
+
+
+def start_host(
+    testbed: str, host_id: str, label: str, *, directory: str, tcp: bool, call_timeout: float, threads: int,
+    owned: bool, preload: tuple[str, ...],
+) -> tuple[Address, int]:
+    """Make this engine's host; returns its address and the engine's process id."""
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+    own = not os.access(directory, os.W_OK)
+    if own:  # on another machine
+        directory = tempfile.mkdtemp(prefix="rml-")
+
+    def lost(peer: str, reason: str) -> None:
+        if peer == NOTEBOOK:
+            threading.Thread(target=end_of_owner, args=(testbed, directory if own else None, owned)).start()
+
+    host = Host(host_id, label, call_timeout=call_timeout, directory=directory, tcp=tcp or own, lost=lost)
+    _hosts[testbed] = host
+    if preload:
+        host.run_in_background(lambda: _preload(preload, threads), "preload")
+    return host.transport.address, os.getpid()  # type: ignore[union-attr]
+
+
+def _preload(modules: tuple[str, ...], threads: int) -> None:
+    """Import what takes seconds while the user still types."""
+    import importlib
+
+    for name in modules:
+        try:
+            module = importlib.import_module(name)
+        except ImportError:
+            continue
+        if name == "torch":
+            module.set_num_threads(threads)
+
+
+def end_of_owner(testbed: str, directory: str | None, owned: bool) -> None:
+    """The notebook's kernel is gone: nothing of its testbed stays behind on this engine."""
+    stop_host(testbed)
+    if directory:
+        shutil.rmtree(directory, ignore_errors=True)
+    if owned:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _host(testbed: str) -> Host:
+    try:
+        return _hosts[testbed]
+    except KeyError:
+        raise TestbedError("this engine has no host of that testbed (was it restarted?)") from None
+
+
+def connect(
+    testbed: str, peers: list[tuple[Address, bytes, bytes]], links: tuple[str, ...]
+) -> dict[str, tuple[str, str]]:
+    """Link to peers, given as (address, token to show, token to accept): {peer: (kind, why no better)}."""
+    host = _host(testbed)
+    for address, _, accept in peers:
+        host.transport.admit(address.host_id, accept)  # type: ignore[union-attr]
+    return {address.host_id: host.connect(address, token, accept, links) for address, token, accept in peers}
+
+
+def admit(testbed: str, peers: list[tuple[str, bytes]]) -> None:
+    """Let peers in that present their token."""
+    for host_id, token in peers:
+        _host(testbed).transport.admit(host_id, token)  # type: ignore[union-attr]
+
+
+def spawn(testbed: str, names: list[str]) -> None:
+    _host(testbed).spawn(names)
+
+
+def learn(testbed: str, places: dict[str, str]) -> None:
+    _host(testbed).learn(places)
+
+
+def flush(testbed: str) -> int:
+    """Ship all notes so far to the notebook; returns how many shipments that makes in all."""
+    host = _host(testbed)
+    host.flush()
+    return host.shipped
+
+
+def lose(testbed: str, host_id: str, reason: str) -> None:
+    """The notebook knows that another host is gone."""
+    host = _host(testbed)
+    if host_id not in host.router.lost:
+        host.router.host_lost(host_id, reason)
+
+
+def exchange(testbed: str, incoming: list[Relayed]) -> list[Relayed]:
+    """One turn of the relay: deliver what comes, hand out what goes."""
+    host = _host(testbed)
+    for origin, _, frames in incoming:
+        host.deliver(origin, frames, "relay")
+    return host.outbox.take(0.002)
+
+
+def stop_host(testbed: str) -> Any:
+    """End the host; harmless when it is gone already."""
+    host = _hosts.pop(testbed, None)
+    if host is not None:
+        host.stop()

@@ -1,0 +1,29 @@
+"""Many failures, told once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from roleml_nb.role import HandlerError, RoleInstanceID, RoleMLError, TestbedError
+
+__all__ = ["fold"]
+
+
+def fold(results: list[tuple[RoleInstanceID, Any]], what: str) -> None:
+    """Raise the first failure among `results`, saying on which nodes the same happened."""
+    failed = [(target.actor_name, result) for target, result in results if isinstance(result, Exception)]
+    if not failed:
+        return
+    first = failed[0][1]
+    if len(failed) > 1:
+        names = ", ".join(name for name, _ in failed[:4]) + (", …" if len(failed) > 4 else "")
+        same = {_kind(error) for _, error in failed}
+        note = f" (same on {len(failed)} nodes: {names})" if len(same) == 1 else f" ({len(failed)} nodes failed: {names})"
+        if isinstance(first, HandlerError):
+            raise HandlerError(first.args[0] + note, first.where, first.remote_traceback)
+        raise type(first)(f"{first}{note}") if isinstance(first, RoleMLError) else TestbedError(f"{what}: {first}{note}")
+    raise first
+
+
+def _kind(error: Exception) -> str:
+    return error.where.get("error", "") if isinstance(error, HandlerError) else type(error).__name__

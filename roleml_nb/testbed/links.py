@@ -1,0 +1,75 @@
+"""Linking the hosts of a testbed: who shows which key to whom."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from typing import Any
+
+from roleml_nb.messaging.direct import Address
+from roleml_nb.messaging.relay import Relay
+from roleml_nb.role import LinkFailed
+
+from . import engine as remote
+from .cluster import Engines
+from .host import NOTEBOOK, Host
+
+__all__ = ["Keys", "link_all"]
+
+
+class Keys:
+    """A key for each ordered pair of hosts, so that no host can pass for another."""
+
+    def __init__(self) -> None:
+        self._secret = secrets.token_bytes(32)
+
+    def token(self, sender: str, receiver: str) -> bytes:
+        """What `sender` shows to `receiver`."""
+        return hmac.new(self._secret, f"{sender}|{receiver}".encode(), hashlib.sha256).digest()
+
+
+def link_all(
+    testbed: str, home: Host, engines: Engines, addresses: dict[int, Address], relay: Relay, links: tuple[str, ...]
+) -> dict[tuple[str, str], tuple[str, str]]:
+    """Link every pair of hosts, both ways: {(from, to): (kind, why it is no better)}."""
+    keys = Keys()
+    here = home.transport.address  # type: ignore[union-attr]
+    everyone = [here, *addresses.values()]
+
+    def peers_of(own: str) -> list[tuple[Address, bytes, bytes]]:
+        return [(peer, keys.token(own, peer.host_id), keys.token(peer.host_id, own))
+                for peer in everyone if peer.host_id != own]
+
+    for peer, _, accept in peers_of(NOTEBOOK):
+        home.transport.admit(peer.host_id, accept)  # type: ignore[union-attr]
+    for number, address in addresses.items():  # all doors open before anyone knocks
+        engines.run(number, remote.admit, testbed,
+                    [(peer.host_id, accept) for peer, _, accept in peers_of(address.host_id)])
+    asked = {number: engines.send(number, remote.connect, testbed, peers_of(address.host_id), links)
+             for number, address in addresses.items()}
+    made: dict[tuple[str, str], tuple[str, str]] = {}
+    for peer, token, accept in peers_of(NOTEBOOK):
+        try:
+            made[NOTEBOOK, peer.host_id] = home.connect(peer, token, accept, tuple(set(links) - {"relay"}))
+        except LinkFailed as error:
+            if "relay" not in links:
+                raise
+            home.router.links[peer.host_id] = relay.link(peer.host_id)
+            made[NOTEBOOK, peer.host_id] = ("relay", str(error))
+    for number, answer in asked.items():
+        own = addresses[number].host_id
+        made.update({(own, peer): kind for peer, kind in answer.get(60.0).items()})
+    for (_, peer), (kind, _) in list(made.items()):
+        if kind == "relay" and peer != NOTEBOOK:
+            relay.serve(peer)
+    for (own, _), (kind, _) in list(made.items()):
+        if kind == "relay" and own != NOTEBOOK:
+            relay.serve(own)
+    return made
+
+
+def why(made: dict[tuple[str, str], tuple[str, Any]]) -> list[str]:
+    """One line per pair."""
+    return [f"{sender} → {receiver}: {kind}" + (f" ({reason})" if reason else "")
+            for (sender, receiver), (kind, reason) in sorted(made.items())]

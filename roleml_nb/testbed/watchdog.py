@@ -1,0 +1,83 @@
+"""A small process beside an owned cluster: when the kernel dies, however it dies, the cluster ends with it.
+
+Run as ``python -m roleml_nb.testbed.watchdog MARK DIRECTORY...`` with a pipe as standard input, whose other end the
+kernel holds: end of file means that the kernel is gone. MARK is the value of the environment variable that the
+controller, the engines and all that they started have inherited.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import psutil
+
+__all__ = ["MARK", "Watchdog", "marked"]
+
+MARK = "ROLEML_NB_TESTBED"
+
+
+class Watchdog:
+    """The kernel's handle on the watchdog process."""
+
+    def __init__(self, mark: str, directories: list[str]):
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__, mark, *directories],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def release(self) -> None:
+        """The cluster has ended in good order: sweep what is left of it, and end."""
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+
+def marked(mark: str) -> Iterator[psutil.Process]:
+    """The processes that carry the mark, except this one."""
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.environ().get(MARK) == mark:
+                yield process
+        except psutil.Error:
+            continue
+
+
+def _sweep(mark: str) -> None:
+    for sign, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 1.0)):
+        left = list(marked(mark))
+        for process in left:
+            try:
+                process.send_signal(sign)
+            except psutil.Error:
+                continue
+        psutil.wait_procs(left, timeout=patience)
+        if not left:
+            return
+
+
+def main(mark: str, directories: list[str]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the kernel
+    while sys.stdin.buffer.read(1):
+        pass
+    _sweep(mark)
+    time.sleep(0.05)
+    _sweep(mark)
+    for directory in directories:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])

@@ -1,0 +1,147 @@
+"""The worker pool of a host."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+__all__ = ["SystemClock", "Workers"]
+
+STALL = 0.05
+"""Seconds without progress after which a queued task gets a worker beyond the regular ones."""
+
+logger = logging.getLogger(__name__)
+Work = Callable[[], Any]
+
+
+class Workers:
+    """Threads for handlers.
+
+    Immediate work always finds a thread. Queued work (tasks: long, busy) runs on at most `regular` threads at a time,
+    so that a hundred trainers do not fight for two cores; a worker that waits for another role's answer does not count,
+    and when nothing ends for a while one more is let in, so that no chain of waits can starve the pool.
+    """
+
+    def __init__(self, name: str, regular: int):
+        self._name, self._regular = name, regular
+        self._queue: deque[Work] = deque()
+        self._idle: list[_Worker] = []
+        self._all: set[_Worker] = set()
+        self._busy = 0
+        self._progress = time.monotonic()
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._local = threading.local()
+
+    def submit(self, work: Work, queued: bool = False) -> None:
+        with self._lock:
+            if self._stopped:
+                return
+            if queued:
+                self._queue.append(work)
+                self._start_queued()
+            else:
+                self._start(work, False)
+
+    def _start_queued(self) -> None:
+        while self._queue and self._busy < self._regular:
+            self._busy += 1
+            self._start(self._queue.popleft(), True)
+
+    def _start(self, work: Work, queued: bool) -> None:
+        if self._idle:
+            worker = self._idle.pop()
+        else:
+            worker = _Worker(self, f"{self._name}-{len(self._all)}")
+            self._all.add(worker)
+            worker.start()
+        worker.give(work, queued)
+
+    def run(self, worker: _Worker, work: Work, queued: bool) -> None:
+        self._local.queued = queued
+        try:
+            work()
+        except Exception:
+            logger.exception("a handler's wrapper failed")
+        with self._lock:
+            self._progress = time.monotonic()
+            if queued:
+                self._busy -= 1
+            self._start_queued()
+            if self._stopped:
+                worker.give(None, False)
+            else:
+                self._idle.append(worker)
+
+    def waiting(self, future: Future, timeout: float | None) -> Any:
+        """The future's result; while it waits, this worker leaves its place to queued work."""
+        queued = getattr(self._local, "queued", False)
+        if not queued or future.done():
+            return future.result(timeout)
+        with self._lock:
+            self._busy -= 1
+            self._start_queued()
+        try:
+            return future.result(timeout)
+        finally:
+            with self._lock:
+                self._busy += 1
+
+    def relieve(self) -> None:
+        """Called regularly: let one more in when queued work has seen no progress."""
+        with self._lock:
+            if self._queue and time.monotonic() - self._progress > STALL:
+                self._progress = time.monotonic()
+                self._busy += 1
+                self._start(self._queue.popleft(), True)
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopped = True
+            self._queue.clear()
+            idle, self._idle = self._idle, []
+        for worker in idle:
+            worker.give(None, False)
+
+
+class _Worker(threading.Thread):
+    def __init__(self, pool: Workers, name: str):
+        super().__init__(name=name, daemon=True)
+        self._pool = pool
+        self._work: tuple[Work | None, bool] = (None, False)
+        self._given = threading.Semaphore(0)
+
+    def give(self, work: Work | None, queued: bool) -> None:
+        self._work = (work, queued)
+        self._given.release()
+
+    def run(self) -> None:
+        while True:
+            self._given.acquire()
+            work, queued = self._work
+            if work is None:
+                return
+            self._work = (None, False)
+            self._pool.run(self, work, queued)
+
+
+class SystemClock:
+    """The real time."""
+
+    def __init__(self, workers: Workers):
+        self._workers = workers
+        self._offset = time.time() - time.perf_counter()
+
+    def now(self) -> float:
+        return time.perf_counter() + self._offset
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def wait(self, future: Future, timeout: float | None) -> Any:
+        return self._workers.waiting(future, timeout)

@@ -1,0 +1,285 @@
+"""The direct transport: frames arrive in order and only from admitted hosts; a dead peer is noticed; closing is clean."""
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import pytest
+import zmq
+
+from roleml_nb.messaging.direct import DirectTransport
+from roleml_nb.role.errors import LinkFailed
+
+pytestmark = pytest.mark.timeout(60)
+TOKEN = b"t" * 32
+DEADLINE = 10
+
+
+class Host:
+    """A transport that puts what it gets into queues, and its thread."""
+
+    def __init__(self, host_id, directory, deliver=None, **options):
+        self.received, self.lost, self.threads = queue.Queue(), queue.Queue(), []
+        self.transport = DirectTransport(
+            host_id,
+            deliver=deliver or (lambda peer, frames: self.received.put((peer, [bytes(f) for f in frames]))),
+            lost=lambda peer, reason: self.lost.put((peer, reason)),
+            directory=directory,
+            run_in_background=self._run,
+            **options,
+        )
+
+    def _run(self, function, name):
+        self.threads.append(threading.Thread(target=function, name=name, daemon=True))
+        self.threads[-1].start()
+
+
+@pytest.fixture
+def directory():
+    # not tmp_path: socket paths are limited to 107 bytes
+    with tempfile.TemporaryDirectory() as path:
+        yield path
+
+
+@pytest.fixture
+def host(directory):
+    hosts = []
+
+    def start(host_id, where=directory, **options):
+        hosts.append(Host(host_id, where, **options))
+        return hosts[-1]
+
+    yield start
+    for each in hosts:
+        each.transport.close()
+
+
+def linked(a, b, **options):
+    b.transport.admit(a.transport.host_id, TOKEN)
+    return a.transport.connect(b.transport.address, TOKEN, **options)
+
+
+def test_frames_both_ways(host):
+    a, b = host("a"), host("b")
+    there, back = linked(a, b), linked(b, a)
+    there.send([b"header", b"x", bytearray(b"y"), memoryview(b"zz"), b""])
+    assert b.received.get(timeout=DEADLINE) == ("a", [b"header", b"x", b"y", b"zz", b""])
+    back.send([b"only"])
+    assert a.received.get(timeout=DEADLINE) == ("b", [b"only"])
+    assert (there.kind, there.peer) == ("direct", "b")
+
+
+def test_large_frame_is_copied_at_sending(host):
+    a, b = host("a"), host("b")
+    link, data = linked(a, b), bytearray(b"\1" * 10_000_000)
+    link.send([b"h", data])
+    data[:] = bytes(len(data))
+    assert b.received.get(timeout=DEADLINE)[1][1] == b"\1" * 10_000_000
+
+
+def test_received_frames_are_writable(host):
+    got = queue.Queue()
+    a, b = host("a"), host("b", deliver=lambda peer, frames: got.put(frames))
+    linked(a, b).send([b"h", b"abc", b"d" * 100_000])
+    header, *others = got.get(timeout=DEADLINE)
+    assert type(header) is bytes
+    assert [other.readonly for other in others] == [False, False]
+
+
+def test_order_of_each_sending_thread(host):
+    a, b = host("a"), host("b")
+    link, count = linked(a, b), 3000
+
+    def send(thread):
+        for number in range(count):
+            link.send([b"%d" % thread, b"%d" % number])
+
+    threads = [threading.Thread(target=send, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    numbers = {b"%d" % i: [] for i in range(4)}
+    for _ in range(4 * count):
+        thread, number = b.received.get(timeout=DEADLINE)[1]
+        numbers[thread].append(int(number))
+    for thread in threads:
+        thread.join()
+    assert all(each == list(range(count)) for each in numbers.values())
+
+
+@pytest.mark.parametrize("admitted, kind", [(True, "wrong token"), (False, "host not admitted")])
+def test_refused(host, admitted, kind):
+    a, b = host("a"), host("b")
+    if admitted:
+        b.transport.admit("a", TOKEN)
+    with pytest.raises(LinkFailed, match=r"no direct link from 'a' to 'b': ipc://.*/b: no welcome within 0\.2 s"):
+        a.transport.connect(b.transport.address, b"wrong", timeout=0.2)
+    assert b.transport.refused == {kind: 1}
+    assert b.received.empty()
+
+
+@pytest.mark.parametrize("routing_id", [None, b"chosen"])
+def test_stranger_is_dropped(host, routing_id):
+    b = host("b")
+    b.transport.admit("a", TOKEN)
+    with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
+        if routing_id:
+            stranger.routing_id = routing_id
+        stranger.linger = 0
+        stranger.connect(f"ipc://{b.transport.address.ipc_path}")
+        stranger.send_multipart([b"data", b"x"])
+        if routing_id:
+            stranger.send_multipart([b"H", b"a", TOKEN])
+        expected, end = 1 + bool(routing_id), time.monotonic() + DEADLINE
+        while b.transport.refused["not authenticated"] < expected and time.monotonic() < end:
+            stranger.poll(5)
+        assert not stranger.poll(20)
+    assert b.transport.refused == {"not authenticated": expected}
+    assert b.received.empty()
+
+
+def test_tcp_with_curve(host):
+    a, b = host("a", None, tcp=True, ip="127.0.0.1"), host("b", None, tcp=True)
+    assert b.transport.address.ipc_path is None
+    link = linked(a, b)
+    assert link.url.startswith("tcp://")
+    link.send([b"h", b"x" * 1_000_000])
+    assert b.received.get(timeout=DEADLINE) == ("a", [b"h", b"x" * 1_000_000])
+
+
+def test_wrong_curve_key_is_refused(host):
+    a, b = host("a", None, tcp=True, ip="127.0.0.1"), host("b", None, tcp=True, ip="127.0.0.1")
+    b.transport.admit("a", TOKEN)
+    address = type(b.transport.address)("b", None, b.transport.address.tcp_urls, zmq.curve_keypair()[0])
+    with pytest.raises(LinkFailed, match="tcp://127.0.0.1"):
+        a.transport.connect(address, TOKEN, timeout=0.5)
+
+
+def test_stale_socket_falls_back_to_tcp(host, directory):
+    a, b = host("a"), host("b", None, tcp=True, ip="127.0.0.1")
+    stale = os.path.join(directory, "b")
+    open(stale, "w").close()
+    address = type(b.transport.address)("b", stale, b.transport.address.tcp_urls, b.transport.address.curve_public_key)
+    b.transport.admit("a", TOKEN)
+    assert a.transport.connect(address, TOKEN).url.startswith("tcp://")
+
+
+def test_fault_in_deliver_does_not_end_the_thread(host, caplog):
+    got = queue.Queue()
+
+    def deliver(peer, frames):
+        if frames[0] == b"bad":
+            raise ValueError("no")
+        got.put(frames[0])
+
+    a, b = host("a"), host("b", deliver=deliver)
+    link = linked(a, b)
+    link.send([b"bad"])
+    link.send([b"good"])
+    assert got.get(timeout=DEADLINE) == b"good"
+    assert "deliver failed" in caplog.text
+
+
+PEER = """
+import sys, threading
+from roleml_nb.messaging.direct import DirectTransport
+transport = DirectTransport("b", deliver=lambda *a: None, lost=lambda *a: None, directory=sys.argv[1], tcp=sys.argv[2] == "tcp",
+    ip="127.0.0.1", run_in_background=lambda f, name: threading.Thread(target=f, daemon=True).start())
+transport.admit("a", b"t" * 32)
+print(*transport.address.tcp_urls, transport.address.curve_public_key, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("way", ["ipc", "tcp"])
+def test_killed_peer_is_noticed(host, directory, way):
+    a = host("a")
+    command = [sys.executable, "-c", PEER, directory, way]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as peer:
+        words = peer.stdout.readline().split()
+        path = os.path.join(directory, "b")
+        if way == "tcp":
+            address = type(a.transport.address)("b", None, (words[0],), words[1][2:-1].encode())
+        else:
+            address = type(a.transport.address)("b", path)
+        link = a.transport.connect(address, TOKEN)
+        peer.send_signal(signal.SIGKILL)
+        name, reason = a.lost.get(timeout=2)
+    assert name == "b"
+    assert "the other side closed the connection" in reason
+    with pytest.raises(LinkFailed, match=r"cannot send to host 'b' at .*the other side closed"):
+        link.send([b"h"])
+    assert a.lost.empty()
+    with pytest.raises(LinkFailed, match="refused"):  # its socket file is still there
+        a.transport.connect(type(a.transport.address)("b", path), TOKEN, timeout=5)
+
+
+def test_closed_link(host):
+    a, b = host("a"), host("b")
+    link = linked(a, b)
+    link.send([b"last"])
+    link.close()
+    link.close()
+    assert b.received.get(timeout=DEADLINE) == ("a", [b"last"])
+    with pytest.raises(LinkFailed, match="the link was closed"):
+        link.send([b"h"])
+    linked(a, b).send([b"again"])
+    assert b.received.get(timeout=DEADLINE) == ("a", [b"again"])
+    assert len(a.transport._links) <= 1
+    assert a.lost.empty()
+
+
+def test_close_is_clean(host, directory):
+    a, b = host("a"), host("b")
+    link, back = linked(a, b), linked(b, a)
+    begin = time.monotonic()
+    a.transport.close()
+    a.transport.close()
+    assert time.monotonic() - begin < 2
+    a.threads[0].join(1)
+    assert not a.threads[0].is_alive()
+    assert os.listdir(directory) == ["b"]
+    assert a.lost.empty()
+    assert b.lost.get(timeout=DEADLINE)[0] == "a"
+    for each in (link, back):
+        with pytest.raises(LinkFailed):
+            each.send([b"h"])
+    with pytest.raises(LinkFailed, match="this transport is closed"):
+        a.transport.connect(b.transport.address, TOKEN)
+
+
+def test_close_while_connecting(host):
+    a, b = host("a"), host("b")
+    failures = queue.Queue()
+
+    def connect():
+        try:
+            a.transport.connect(b.transport.address, TOKEN, timeout=30)
+        except LinkFailed as error:
+            failures.put(error)
+
+    thread = threading.Thread(target=connect)
+    thread.start()
+    end = time.monotonic() + DEADLINE
+    while not b.transport.refused and time.monotonic() < end:
+        thread.join(0.005)
+    a.transport.close()
+    assert isinstance(failures.get(timeout=2), LinkFailed)
+    thread.join(1)
+    assert not a.threads[0].is_alive()
+
+
+def test_directories(directory):
+    with pytest.raises(LinkFailed, match="the system allows 107; give a shorter directory"):
+        Host("x" * 120, directory)
+    with pytest.raises(LinkFailed, match="plain name without '/'"):
+        Host("../x", directory)
+    os.chmod(directory, 0o755)
+    with pytest.raises(LinkFailed, match="must have mode 0700"):
+        Host("a", directory)
+    with pytest.raises(LinkFailed, match="no way to listen"):
+        Host("a", None)
