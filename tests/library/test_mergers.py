@@ -1,0 +1,92 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from roleml_nb.library import average
+
+KINDS = {"torch": torch.tensor, "numpy": np.array}
+
+
+@pytest.fixture(params=KINDS.values(), ids=KINDS)
+def make(request):
+    return request.param
+
+
+def test_closed_form(make):
+    merged = average([{"w": make([1.0, 2.0])}, {"w": make([3.0, 6.0])}], [1, 3])
+    assert merged["w"].tolist() == [2.5, 5.0]
+    assert average([{"w": make([1.0])}, {"w": make([3.0])}])["w"].tolist() == [2.0]
+
+
+def test_integers_and_bools_become_the_maximum(make):
+    updates = [{"n": make(4), "on": make([True, False]), "w": make(1.0)},
+               {"n": make(9), "on": make([False, False]), "w": make(2.0)}]
+    merged = average(updates, [99, 1])
+    assert merged["n"] == 9 and merged["on"].tolist() == [True, False]
+    assert merged["n"].dtype == updates[0]["n"].dtype and merged["on"].dtype == updates[0]["on"].dtype
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_the_dtype_stays_and_the_sum_is_taken_in_double(dtype):
+    updates = [{"w": torch.tensor([value], dtype=dtype)} for value in [1000.0] + [1.0] * 999]
+    merged = average(updates)["w"]
+    assert merged.dtype == dtype
+    torch.testing.assert_close(merged, torch.tensor([1.999], dtype=torch.float64).to(dtype), rtol=1e-12, atol=0)
+
+
+@given(arrays.arrays(np.float32, 5, elements=st.floats(-1e6, 1e6, width=32)), st.lists(st.floats(0.1, 1e3), min_size=1, max_size=6))
+def test_equal_updates_are_a_fixed_point(value, weights):
+    for given_value in (value, torch.from_numpy(value)):
+        merged = average([{"w": given_value}] * len(weights), weights)["w"]
+        np.testing.assert_allclose(np.asarray(merged), value, rtol=1e-7)
+
+
+def test_inputs_are_untouched_and_not_shared(make):
+    updates = [{"w": make([1.0, 2.0]), "n": make([1, 2])}]
+    kept = copy.deepcopy(updates)
+    merged = average(updates)
+    merged["w"] += 1
+    merged["n"] += 1
+    assert all(updates[0][name].tolist() == kept[0][name].tolist() for name in "wn")
+    two = average([updates[0], kept[0]])
+    two["w"] += 1
+    assert updates[0]["w"].tolist() == [1.0, 2.0] == kept[0]["w"].tolist()
+
+
+def test_a_model_with_batch_norm():
+    def build(batches):
+        model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
+        for _ in range(batches):
+            model(torch.randn(8, 3))
+        return model
+
+    one, two, target = build(2), build(5), build(0)
+    merged = average([one.state_dict(), two.state_dict()], [1, 1])
+    target.load_state_dict(merged)
+    assert target[1].num_batches_tracked == 5
+    torch.testing.assert_close(target[1].running_mean, (one[1].running_mean + two[1].running_mean) / 2)
+    torch.testing.assert_close(target[0].weight.detach(), ((one[0].weight + two[0].weight) / 2).detach())
+    assert not merged["0.weight"].requires_grad
+
+
+@pytest.mark.parametrize(
+    ("updates", "weights", "text"),
+    [
+        ([], None, "there are no updates to average"),
+        ([{"a": 1.0}, {"b": 1.0}], None, "update 1 and update 0 differ in their names: a, b"),
+        ([{"a": np.zeros(2)}, {"a": np.zeros(3)}], None, r"a has shape \(3,\) in update 1, but \(2,\) in update 0"),
+        ([{"a": torch.zeros(2)}, {"a": torch.zeros(1)}], None, r"a has shape \(1,\) in update 1, but \(2,\) in"),
+        ([{"a": 1.0}], [1, 2], "1 updates, but 2 weights"),
+        ([{"a": 1.0}] * 2, [0, 0], "none negative and not all zero, got"),
+        ([{"a": 1.0}] * 2, [3, -1], "none negative and not all zero, got"),
+        ([{"a": 1.0}] * 2, [1, float("nan")], "weights must be finite"),
+    ],
+)
+def test_errors_say_what_differs(updates, weights, text):
+    with pytest.raises(ValueError, match=text):
+        average(updates, weights)
