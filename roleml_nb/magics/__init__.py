@@ -1,0 +1,26 @@
+"""``%load_ext roleml_nb``: the magics ``%rml`` and ``%%role``."""
+
+from typing import Any
+
+from .rml import RoleMagics
+
+__all__ = ["RoleMagics", "load_ipython_extension", "unload_ipython_extension"]
+
+
+def load_ipython_extension(ip: Any) -> None:
+    """Register the magics. Loading twice keeps the running testbed."""
+    if "RoleMagics" in ip.magics_manager.registry:
+        return
+    magics = RoleMagics(ip)
+    ip.register_magics(magics)
+    ip.set_hook("complete_command", magics.complete, str_key="%rml")
+
+
+def unload_ipython_extension(ip: Any) -> None:
+    """Stop the testbed of this shell and forget the magics."""
+    magics = ip.magics_manager.registry.pop("RoleMagics", None)
+    if magics is not None:
+        if magics.bed is not None:
+            magics.bed.stop()
+        ip.magics_manager.magics["line"].pop("rml", None)
+        ip.magics_manager.magics["cell"].pop("role", None)

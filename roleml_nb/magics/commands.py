@@ -1,0 +1,81 @@
+"""The sub-commands of %rml: what they take, and their help."""
+
+from __future__ import annotations
+
+import argparse
+from typing import NoReturn
+
+from roleml_nb.role import did_you_mean
+
+from .tokens import BadLine
+
+__all__ = ["OVERVIEW", "parser"]
+
+OVERVIEW = """\
+%rml start  --engines 2                               start a testbed (0: all in this process)
+%rml spawn  server client{1..8}                       make nodes
+%rml assign client* trainer=Trainer --element model=mlp(64, 10) --element dataset=digits(part=i, parts=n)
+%rml relate server trainer=client*/trainer            let nodes know roles of other nodes
+%rml call   server/coordinator run num_rounds=20      call a service or a task and wait for the result
+%rml status                                           nodes, roles, engines
+%rml stop                                             end everything that was started
+
+%%role                                                first line of a cell that defines roles
+
+Values are Python expressions; i, n and node are the index, size and name in a selection of nodes.
+%rml COMMAND --help explains a command. The testbed is `bed` in Python."""
+
+
+class _Help(Exception):
+    """Asked for help: the text to print."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise BadLine(f"{message}; see {self.prog} --help")
+
+    def print_help(self, file: object = None) -> None:
+        raise _Help(self.format_help().rstrip())
+
+
+HelpAsked = _Help
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of a whole line; raises BadLine, or HelpAsked with the text."""
+    top = _Parser(prog="%rml", add_help=False, allow_abbrev=False)
+    commands = top.add_subparsers(dest="command", parser_class=_Parser)
+
+    def add(name: str, about: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, description=about, prog=f"%rml {name}", allow_abbrev=False)
+
+    start = add("start", "Start a testbed, or join a running ipyparallel cluster. It becomes the variable `bed`.")
+    start.add_argument("--engines", type=int, default=None, metavar="N",
+                       help="engines to start (default 2); 0 keeps everything in this process")
+    start.add_argument("--profile", help="join the running cluster of this IPython profile")
+    start.add_argument("--cluster-id", help="join the running cluster of this id")
+    spawn = add("spawn", "Make nodes. Those that exist already are left as they are.")
+    spawn.add_argument("nodes", nargs="+", help="names: server client{1..8}")
+    spawn.add_argument("--on", metavar="ENGINE", help="put all on this engine (default: spread over all)")
+    assign = add("assign", "Put roles on nodes; a role of that name on a node is replaced.")
+    assign.add_argument("nodes", help="which nodes: client*")
+    assign.add_argument("roles", nargs="+", metavar="name=Class", help="or name=Class(option=value, …)")
+    assign.add_argument("--element", action="append", default=[], metavar="name=value",
+                        help="what implements an element; a call is made on the node. Repeat for more")
+    relate = add("relate", "Let nodes know roles of other nodes, under the name of a relationship.")
+    relate.add_argument("nodes", help="who shall know: server")
+    relate.add_argument("relations", nargs="+", metavar="relationship=node/role", help="trainer=client*/trainer")
+    call = add("call", "Call a service or a task and print its result; a pattern calls many.")
+    call.add_argument("target", help="server/coordinator, or client*/trainer")
+    call.add_argument("channel", help="run")
+    call.add_argument("args", nargs="*", metavar="name=value", help="num_rounds=20")
+    call.add_argument("--timeout", type=float, default=None, metavar="SECONDS")
+    add("status", "Print engines, nodes and roles.")
+    add("stop", "End the testbed with its nodes and engines.")
+    add("help", "Print an overview.")
+    return top
+
+
+def check_command(word: str, known: list[str]) -> None:
+    if word not in known:
+        raise BadLine(f"no command {word!r}; {did_you_mean(word, known)}")

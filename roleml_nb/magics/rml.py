@@ -1,0 +1,199 @@
+"""``%rml`` and ``%%role``: thin words over the testbed. Output is plain text, the same for the same input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
+
+import roleml_nb.library as library
+from roleml_nb.role import Role, RoleMLError, did_you_mean
+from roleml_nb.testbed import Nodes, Testbed
+
+from .commands import OVERVIEW, HelpAsked, check_command, parser
+from .tokens import BadLine, element, evaluate, split
+
+__all__ = ["COMMANDS", "RoleMagics"]
+
+COMMANDS = ["start", "spawn", "assign", "relate", "call", "status", "stop", "help"]
+
+
+@magics_class
+class RoleMagics(Magics):
+    """The magics of one IPython shell, and its testbed."""
+
+    def __init__(self, shell: Any):
+        super().__init__(shell)
+        self.bed: Testbed | None = None
+        self._parser = parser()
+
+    @line_magic
+    def rml(self, line: str) -> None:
+        """Steer a testbed: `%rml` alone prints an overview, `%rml COMMAND --help` explains a command."""
+        try:
+            words = split(line)
+            if not words or words[0] in ("help", "-h", "--help"):
+                print(OVERVIEW)
+                return
+            check_command(words[0], COMMANDS)
+            given = self._parser.parse_args(words)
+            getattr(self, f"_{given.command}")(given)
+        except HelpAsked as text:
+            print(text)
+        except BadLine as error:
+            raise UsageError(f"rml: {error}") from None
+        except RoleMLError as error:
+            if hasattr(error, "remote_traceback"):
+                raise
+            raise UsageError(f"rml: {error}") from None
+
+    @cell_magic
+    def role(self, line: str, cell: str) -> None:
+        """Define roles: runs the cell, checks that it defines a role, and says what channels and elements it has."""
+        if line.strip():
+            raise UsageError("role: %%role takes nothing on its line; put the class below it")
+        before = {name: id(value) for name, value in self.shell.user_ns.items()}
+        outcome = self.shell.run_cell(cell, store_history=False)
+        if not outcome.success:
+            return
+        made = [value for name, value in self.shell.user_ns.items()
+                if isinstance(value, type) and issubclass(value, Role) and value.__module__ == "__main__"
+                and before.get(name) != id(value)]
+        if not made:
+            raise UsageError("role: the cell defines no subclass of Role")
+        for cls in made:
+            parts = [f"{kind} {', '.join(sorted(getattr(cls, kind)))}"
+                     for kind in ("services", "tasks", "events", "elements") if getattr(cls, kind)]
+            print(f"role {cls.__name__}: {'; '.join(parts) or 'no channels'}")
+
+    # sub-commands
+
+    def _running(self) -> Testbed:
+        if self.bed is None or not self.bed.running:
+            raise BadLine("no testbed is running; begin with %rml start")
+        return self.bed
+
+    def _start(self, given: Any) -> None:
+        if self.bed is not None and self.bed.running:
+            asked = given.engines
+            if asked is not None and asked != self.bed.engines:
+                raise BadLine(f"a testbed with {self.bed.engines} engines is running; end it first with %rml stop")
+            print(f"already running: {self.bed!r}")
+            return
+        joins = {key: value for key, value in (("profile", given.profile), ("cluster_id", given.cluster_id)) if value}
+        self.bed = Testbed(engines=2 if given.engines is None else given.engines, **joins)
+        self.shell.user_ns["bed"] = self.bed
+        print(f"testbed ready: {_count(self.bed.engines, 'engine') if self.bed.engines else 'in this process'}")
+
+    def _spawn(self, given: Any) -> None:
+        nodes = self._running().spawn(*given.nodes, on=given.on)
+        print(f"{_count(len(nodes), 'node')}: {_names(nodes)}")
+
+    def _assign(self, given: Any) -> None:
+        bed, names = self._running(), self.shell.user_ns
+        nodes = bed.select(given.nodes)
+        elements = {}
+        for item in given.element:
+            name, source = _pair(item, "--element name=value")
+            elements[name] = element(source, names, nodes.names)
+        plans = [self._role_plan(item, nodes.names) for item in given.roles]
+        for _, cls, _ in plans:
+            unknown = [name for name in elements if name.replace("_", "-") not in cls.elements]
+            if unknown:
+                raise BadLine(f"{cls.__name__} has no element {unknown[0]!r}; {did_you_mean(unknown[0], cls.elements)}")
+        for name, cls, options in plans:
+            nodes.assign(name, cls, options=options, elements=elements)
+            print(f"{name}={cls.__name__} ready on {_count(len(nodes), 'node')}: {_names(nodes)}")
+
+    def _role_plan(self, item: str, nodes: list[str]) -> tuple[str, type[Role], dict[str, Any]]:
+        import ast
+
+        name, source = _pair(item, "name=Class")
+        class_name, _, _ = source.partition("(")
+        roles = {key: getattr(library, key) for key in library.__all__ if isinstance(getattr(library, key), type)}
+        roles |= {key: value for key, value in self.shell.user_ns.items()
+                  if isinstance(value, type) and issubclass(value, Role) and not key.startswith("_")}
+        if class_name not in roles:
+            raise BadLine(f"no role class {class_name!r}; {did_you_mean(class_name, set(roles) - {'Role'})}")
+        options: dict[str, Any] = {}
+        if "(" in source:
+            try:
+                made = ast.parse(source, mode="eval").body
+            except SyntaxError:
+                raise BadLine(f"{source!r}: write Class(option=value, …)") from None
+            if not isinstance(made, ast.Call) or made.args or any(word.arg is None for word in made.keywords):
+                raise BadLine(f"{source!r}: name the options, as in Class(option=value)")
+            options = {str(word.arg): evaluate(ast.unparse(word.value), self.shell.user_ns, nodes)
+                       for word in made.keywords}
+        return name, roles[class_name], options
+
+    def _relate(self, given: Any) -> None:
+        bed = self._running()
+        nodes = bed.select(given.nodes)
+        relations = [_pair(item, "relationship=node/role") for item in given.relations]
+        for name, pattern in relations:
+            members = bed._instances(pattern.split(","), name)
+            nodes.relate(name, members)
+            print(f"{_names(nodes)}: {name} → {_count(len(members), 'role')}")
+
+    def _call(self, given: Any) -> None:
+        bed = self._running()
+        args = {}
+        for item in given.args:
+            name, source = _pair(item, "name=value")
+            args[name] = evaluate(source, self.shell.user_ns)
+        result = bed.call(given.target, given.channel, args, timeout=given.timeout)
+        if isinstance(result, dict) and any(sign in given.target for sign in "*?["):
+            for node, value in result.items():
+                print(f"{node}: {_short(value)}")
+        else:
+            print(_short(result))
+
+    def _status(self, given: Any) -> None:
+        print(self._running().status())
+
+    def _stop(self, given: Any) -> None:
+        if self.bed is None or not self.bed.running:
+            print("no testbed is running")
+            return
+        self.bed.stop()
+        print("testbed stopped")
+
+    def complete(self, shell: Any, event: Any) -> list[str]:
+        """What may follow on a line that begins with %rml."""
+        words = event.line.split()
+        position = len(words) - (not event.line.endswith(" "))
+        if position <= 1:
+            return COMMANDS
+        if self.bed is None or not self.bed.running:
+            return []
+        if words[1] == "call":
+            return [f"{node}/{role}" for node, given in self.bed.spec()["nodes"].items() for role in given["roles"]]
+        return list(self.bed.spec()["nodes"])
+
+
+def _pair(item: str, form: str) -> tuple[str, str]:
+    name, sign, value = item.partition("=")
+    if not sign or not name.isidentifier() and not name.replace("-", "_").isidentifier() or not value:
+        raise BadLine(f"{item!r} is not of the form {form}")
+    return name, value
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def _names(nodes: Nodes) -> str:
+    names = nodes.names
+    return ", ".join(names) if len(names) <= 3 else f"{names[0]} … {names[-1]}"
+
+
+def _short(value: Any) -> str:
+    """Floats in four digits, long things cut."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={_short(item)}" for key, item in value.items())
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}… ({type(value).__name__})"
