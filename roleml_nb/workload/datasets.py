@@ -63,7 +63,8 @@ class ArrayDataset:
             yield self.x[index], self.y[index]
 
     def __repr__(self) -> str:
-        return f"ArrayDataset(x {self.x.shape} {self.x.dtype}, y {self.y.shape} {self.y.dtype}, batches of {self.batch_size})"
+        arrays = f"x {self.x.shape} {self.x.dtype}, y {self.y.shape} {self.y.dtype}"
+        return f"ArrayDataset({arrays}, batches of {self.batch_size})"
 
 
 def digits(

@@ -183,7 +183,7 @@ def _tensor(value: Any) -> torch.Tensor:
     import torch
 
     if isinstance(value, np.ndarray):
-        return torch.from_numpy(np.require(value, requirements=["C", "W"]))
+        return torch.from_numpy(value if value.flags.carray else np.require(value, requirements=["C", "W"]))
     return torch.as_tensor(value)
 
 

@@ -39,7 +39,10 @@ def test_the_dtype_stays_and_the_sum_is_taken_in_double(dtype):
     torch.testing.assert_close(merged, torch.tensor([1.999], dtype=torch.float64).to(dtype), rtol=1e-12, atol=0)
 
 
-@given(arrays.arrays(np.float32, 5, elements=st.floats(-1e6, 1e6, width=32)), st.lists(st.floats(0.1, 1e3), min_size=1, max_size=6))
+@given(
+    arrays.arrays(np.float32, 5, elements=st.floats(-1e6, 1e6, width=32)),
+    st.lists(st.floats(0.1, 1e3), min_size=1, max_size=6),
+)
 def test_equal_updates_are_a_fixed_point(value, weights):
     for given_value in (value, torch.from_numpy(value)):
         merged = average([{"w": given_value}] * len(weights), weights)["w"]

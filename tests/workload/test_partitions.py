@@ -23,7 +23,9 @@ def test_iid_is_disjoint_complete_even_and_deterministic(data, n, seed):
     assert all((a == b).all() for a, b in zip(parts, iid(np.zeros(n), count, seed), strict=True))
 
 
-@given(st.data(), st.lists(st.integers(0, 4), min_size=1, max_size=120), st.floats(0.001, 1e6), seeds, st.integers(1, 5))
+@given(
+    st.data(), st.lists(st.integers(0, 4), min_size=1, max_size=120), st.floats(0.001, 1e6), seeds, st.integers(1, 5)
+)
 def test_dirichlet_is_disjoint_complete_never_empty_and_deterministic(data, labels, alpha, seed, min_size):
     min_size = min(min_size, len(labels))
     count = data.draw(st.integers(1, len(labels) // min_size))
@@ -46,7 +48,8 @@ def test_small_alpha_skews_more_than_large():
     ("make", "text"),
     [
         (lambda: iid(3, 4), "parts must be from 1 to 3 for 3 samples, at least 1 sample each, got 4"),
-        (lambda: dirichlet([0] * 10, 4, 1.0, 0, 3), "parts must be from 1 to 3 for 10 samples, at least 3 samples each, got 4"),
+        (lambda: dirichlet([0] * 10, 4, 1.0, 0, 3),
+         "parts must be from 1 to 3 for 10 samples, at least 3 samples each, got 4"),
         (lambda: dirichlet([0] * 10, 4, float("nan")), "alpha must be from .* got nan"),
         (lambda: dirichlet([0] * 10, 4, 1.0, 0, 0), "min_size must be 1 or more, got 0"),
         (lambda: dirichlet(np.zeros((5, 2)), 4, 1.0), r"labels must have shape \(n,\), got \(5, 2\)"),
