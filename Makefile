@@ -1,37 +1,44 @@
 PYTHON ?= python3
-VENV ?= .venv
+VENV = .venv
 PIP_FLAGS ?=
-BIN := $(VENV)/bin
-READY := $(VENV)/.ready
 
+BIN = $(VENV)/bin
+INSTALLED = $(VENV)/.installed
+NOTEBOOK = notebooks/quickstart.ipynb
+
+.DEFAULT_GOAL := help
 .PHONY: help demo lab check test bench clean
-help: ## show this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
 
-$(READY): pyproject.toml constraints.txt
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# torch first and alone: it is by far the largest download, and a failure there shows at once.
+$(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt "$$(grep '^torch==' constraints.txt)"
-	$(BIN)/pip install -q --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e '.[test]'
-	touch $(READY)
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e '.[test]'
+	touch $@
 
-demo: $(READY) ## run the quickstart headless; results under build/
+demo: $(INSTALLED)  ## run the quickstart notebook, print its accuracy, leave build/quickstart.html
 	$(BIN)/python scripts/demo.py
 
-lab: $(READY) ## open the quickstart in JupyterLab
-	$(BIN)/jupyter lab notebooks/quickstart.ipynb
+lab: $(INSTALLED)  ## open the quickstart notebook in JupyterLab
+	$(BIN)/jupyter lab $(NOTEBOOK)
 
-check: $(READY) ## ruff, mypy, import contracts
+check: $(INSTALLED)  ## ruff, mypy, import contracts
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/mypy roleml_nb
 	$(BIN)/lint-imports --no-cache
 
-test: check ## every check: style, types, imports, tests, notebooks
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pytest --cov=roleml_nb --cov-report=term
-	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=300 --nbval-sanitize-with notebooks/sanitize.cfg notebooks
+test: check  ## check, then the tests, then the notebook through nbval
+	$(BIN)/pytest --cov=roleml_nb --cov-report=term
+	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=300 \
+		--nbval-sanitize-with notebooks/sanitize.cfg -p no:cacheprovider $(NOTEBOOK)
 
-bench: $(READY) ## measure; prints ratios
+bench: $(INSTALLED)  ## measure, and print ratios
 	$(BIN)/python benchmarks/message_latency.py
 	$(BIN)/python benchmarks/fedavg_round.py
 
-clean: ## remove what the targets above have made
-	rm -rf $(VENV) build *.egg-info .coverage
+clean:  ## remove the venv, build output and caches
+	rm -rf $(VENV) build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

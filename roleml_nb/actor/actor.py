@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from roleml_nb.messaging.codec import Body, encode
@@ -13,9 +14,9 @@ from roleml_nb.role import (
     ActorProfile,
     CallerError,
     ChannelNotFoundError,
+    ConstructStrategy,
     Contacts,
     Context,
-    ConstructStrategy,
     ElementError,
     ElementImplementation,
     ElementInstance,
@@ -159,7 +160,7 @@ class Actor:
     def stop(self) -> None:
         """Stop all roles and leave the host."""
         for instance_name in [name for name in self.roles if name != NATIVE]:
-            self._attempt(lambda name=instance_name: self.stop_role(name, timeout=2.0), instance_name, "stop")
+            self._attempt(partial(self.stop_role, instance_name, timeout=2.0), instance_name, "stop")
         self.host.router.unregister(self.name)
 
     # calling
@@ -252,7 +253,7 @@ class Actor:
                                   messages_for(group, message, message_map, messages))
         for target, invocation in zip(group, invocations, strict=True):
             if on_result is not None:
-                invocation.add_done_callback(lambda done, target=target: on_result(target, done))
+                invocation.add_done_callback(partial(on_result, target))
         return list(zip(group, invocations, strict=True))
 
     def emit(self, instance_name: str, channel: str, message: Message) -> None:
@@ -270,7 +271,7 @@ class Actor:
 
     # being called
 
-    def describe(self, error: BaseException, role: RoleInstanceID, channel: str) -> Exception:
+    def describe(self, error: Exception, role: RoleInstanceID, channel: str) -> Exception:
         return describe(error, role, channel, self.host.label)
 
     def _receive(self, envelope: Envelope, target: Target, body: Body) -> None:

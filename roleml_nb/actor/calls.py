@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from roleml_nb.messaging.router import Pending
@@ -107,7 +108,7 @@ def collect(
     deadline = host.clock.now() + limit
     arrived: queue.SimpleQueue[int] = queue.SimpleQueue()
     for index, invocation in enumerate(invocations):
-        invocation.when_done(lambda index=index: arrived.put(index))
+        invocation.when_done(partial(arrived.put, index))
     results: dict[int, Any] = {}
     tries = dict.fromkeys(range(len(group)), 1)
     open_calls = set(tries)
@@ -127,7 +128,7 @@ def collect(
                     raise
                 tries[index] += 1
                 invocations[index] = call_again(index)
-                invocations[index].when_done(lambda index=index: arrived.put(index))
+                invocations[index].when_done(partial(arrived.put, index))
                 continue
             if on_error is ErrorHandlingStrategy.KEEP:
                 results[index] = error

@@ -13,7 +13,7 @@ __all__ = ["describe", "remote"]
 _PLUMBING = tuple(str(Path(__file__).parent.parent / room) for room in ("actor", "role", "messaging", "testbed"))
 
 
-def describe(error: BaseException, role: RoleInstanceID, channel: str, engine: str) -> Exception:
+def describe(error: Exception, role: RoleInstanceID, channel: str, engine: str) -> Exception:
     """The error to send to the caller of ``role.channel``.
 
     What the caller did wrong is sent as it is; everything else becomes a HandlerError that says where it happened.

@@ -23,6 +23,8 @@ COMMANDS = ["start", "spawn", "assign", "relate", "call", "status", "stop", "hel
 class RoleMagics(Magics):
     """The magics of one IPython shell, and its testbed."""
 
+    shell: Any
+
     def __init__(self, shell: Any):
         super().__init__(shell)
         self.bed: Testbed | None = None

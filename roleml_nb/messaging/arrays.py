@@ -18,7 +18,7 @@ def reduce_array(array: np.ndarray) -> Any:
         return NotImplemented
     kind: Any = dtype.str if dtype.isbuiltin == 1 and dtype.metadata is None and dtype.kind not in "Mm" else dtype
     flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-    return _rebuild_array, (kind, array.shape, PickleBuffer(flat))
+    return _rebuild_array, (kind, array.shape, PickleBuffer(flat.data))
 
 
 def _rebuild_array(dtype: Any, shape: tuple[int, ...], buffer: Any) -> np.ndarray:
@@ -51,7 +51,7 @@ def _rebuild_tensor(dtype_name: str, shape: tuple[int, ...], buffer: Any, parame
 
 def tensor_reducers() -> dict[type, Any]:
     """The reducers of torch's types, once torch was imported by somebody."""
-    torch = sys.modules.get("torch")
+    torch: Any = sys.modules.get("torch")
     # torch.nn is missing while another thread is still importing torch
     nn = getattr(torch, "nn", None)
     if nn is None or not hasattr(nn, "Parameter") or not hasattr(torch, "Tensor"):

@@ -31,7 +31,7 @@ __all__ = ["Address", "DirectLink", "DirectTransport", "LinkFailed"]
 _HELLO, _WELCOME = b"H", b"W"
 _LINGER_MS = 300
 _BATCH = 100
-_FAILURES = {
+_FAILURES: dict[int, str] = {
     zmq.EVENT_CLOSED: "connection refused",
     zmq.EVENT_DISCONNECTED: "the other side closed the connection",
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "the handshake failed",

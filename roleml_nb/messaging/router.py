@@ -7,9 +7,18 @@ import pickle
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
-from roleml_nb.role import ActorNotFoundError, Contacts, LinkFailed, NodeLost, RoleInstanceID, RoleMLError, did_you_mean
+from roleml_nb.role import (
+    ActorNotFoundError,
+    Contacts,
+    LinkFailed,
+    NodeLost,
+    RoleInstanceID,
+    RoleMLError,
+    did_you_mean,
+)
 from roleml_nb.role.host import Host
 
 from .codec import Body, encode
@@ -98,11 +107,14 @@ class Router:
             number = next(self._numbers)
             with self._lock:
                 self._pending[number] = call
-            call.add_done_callback(lambda _, number=number: self._pending.pop(number, None))
+            call.add_done_callback(partial(self._forget, number))
             numbered.append(Target(target.actor_name, target.instance_name, number))
             calls.append(call)
         self._send(kind, source, numbered, channel, body, now)
         return calls
+
+    def _forget(self, number: int, _: Future) -> None:
+        self._pending.pop(number, None)
 
     def send(
         self, kind: str, source: RoleInstanceID, targets: Iterable[Target], channel: str, body: Body

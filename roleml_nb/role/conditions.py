@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .names import did_you_mean
 
 __all__ = ["check_conditions", "passes"]
 
-OPERATORS = {
+OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "": operator.eq, "eq": operator.eq, "==": operator.eq,
     "gt": operator.gt, ">": operator.gt, "ge": operator.ge, ">=": operator.ge,
     "lt": operator.lt, "<": operator.lt, "le": operator.le, "<=": operator.le,

@@ -25,8 +25,10 @@ class Host(Protocol):
     """The one object per process that holds its actors and its links."""
 
     host_id: str
-    clock: Clock
     call_timeout: float
+
+    @property
+    def clock(self) -> Clock: ...
 
     def run_in_background(self, work: Callable[[], Any], name: str = "") -> Any:
         """Run on a thread of its own, which the host ends when it stops."""
@@ -36,6 +38,6 @@ class Host(Protocol):
         """Run on the worker pool: at once, or (`queued`) when one of its regular workers is free."""
         ...
 
-    def report(self, error: BaseException, where: str) -> None:
+    def report(self, error: Exception) -> None:
         """Tell the notebook of an error that nobody waits for."""
         ...

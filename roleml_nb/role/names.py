@@ -29,7 +29,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = sorted(set(known), key=natural_key)
     if not names:
         return "there are none"
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     if near:
         return "did you mean " + " or ".join(repr(item) for item in near) + "?"
     shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")

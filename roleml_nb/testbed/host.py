@@ -151,11 +151,11 @@ class Host:
         self.router.control(NOTEBOOK, "trace", (messages, metrics))
         self.shipped += 1
 
-    def report(self, error: BaseException, where: str = "") -> None:
+    def report(self, error: Exception) -> None:
         """Tell the notebook of an error that nobody waits for."""
         self.logger.error("%s", error)
         try:
-            self.tell(error if isinstance(error, Exception) else RuntimeError(str(error)))
+            self.tell(error)
         except LinkFailed as fault:
             self.logger.error("could not be told: %s", fault)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from typing import Any
 
 from roleml_nb.messaging.direct import Address
 from roleml_nb.messaging.relay import Relay
@@ -60,16 +59,14 @@ def link_all(
     for number, answer in asked.items():
         own = addresses[number].host_id
         made.update({(own, peer): kind for peer, kind in answer.get(60.0).items()})
-    for (_, peer), (kind, _) in list(made.items()):
-        if kind == "relay" and peer != NOTEBOOK:
-            relay.serve(peer)
-    for (own, _), (kind, _) in list(made.items()):
-        if kind == "relay" and own != NOTEBOOK:
-            relay.serve(own)
+    for ends, (kind, _) in made.items():
+        for host_id in set(ends) - {NOTEBOOK}:
+            if kind == "relay":
+                relay.serve(host_id)
     return made
 
 
-def why(made: dict[tuple[str, str], tuple[str, Any]]) -> list[str]:
+def why(made: dict[tuple[str, str], tuple[str, str]]) -> list[str]:
     """One line per pair."""
     return [f"{sender} → {receiver}: {kind}" + (f" ({reason})" if reason else "")
             for (sender, receiver), (kind, reason) in sorted(made.items())]

@@ -1,0 +1,74 @@
+"""A round of federated averaging on digits, beside the bare training loop of the same work in one process.
+
+10 clients, MLP 64-64-10, one local epoch, batch 32, SGD 0.1, 20 rounds.
+
+    python benchmarks/fedavg_round.py [--engines 2] [--rounds 20]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+
+from peers import machine
+
+from roleml_nb import Each, Testbed, impl
+from roleml_nb.library import EpochTrainer, FedAvgAggregator, FederatedCoordinator, average
+from roleml_nb.workload import digits, mlp
+
+CLIENTS = 10
+
+
+def bare_loop(rounds: int) -> float:
+    """Median ms a round on one thread: train each client's model in turn, and average."""
+    import torch
+
+    torch.set_num_threads(1)
+    models = [mlp(64, 10) for _ in range(CLIENTS)]
+    parts = [digits(part=part, parts=CLIENTS) for part in range(CLIENTS)]
+    update, taken = models[0].get_params(), []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        updates = []
+        for model, part in zip(models, parts, strict=True):
+            model.set_params(update)
+            model.train(part)
+            updates.append(model.get_params())
+        update = average(updates, [len(part) for part in parts])
+        taken.append((time.perf_counter() - start) * 1000)
+    return statistics.median(taken)
+
+
+def federated(engines: int, rounds: int) -> tuple[float, float]:
+    """Median ms a round, and seconds from start to stop."""
+    begin = time.perf_counter()
+    with Testbed(engines=engines) as bed:
+        bed.spawn("server")
+        clients = bed.spawn(f"client{{1..{CLIENTS}}}")
+        clients.assign("trainer", EpochTrainer, elements={
+            "model": impl(mlp, 64, 10), "dataset": impl(digits, part=Each(range(CLIENTS)), parts=CLIENTS)})
+        bed.assign("server", "aggregator", FedAvgAggregator)
+        bed.assign("server", "coordinator", FederatedCoordinator)
+        bed.relate("server", "trainer", clients.role("trainer"))
+        bed.call("server/coordinator", "run", {"num_rounds": rounds})
+        metrics = bed.trace.metrics.to_pandas()
+    times = metrics[(metrics.channel == "round-completed") & (metrics.metric == "round")].time
+    return float(times.diff().median() * 1000), time.perf_counter() - begin
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--engines", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=20)
+    given = parser.parse_args()
+    bare = bare_loop(given.rounds)
+    own, whole = federated(given.engines, given.rounds)
+    print(f"FedAvg, digits, {CLIENTS} clients, MLP 64-64-10, {given.rounds} rounds; {machine()}")
+    print(f"bare loop, one thread   {bare:7.1f} ms a round")
+    print(f"roleml_nb, {given.engines} engines    {own:7.1f} ms a round   {own / bare:.2f} × the bare loop")
+    print(f"start, {given.rounds} rounds, stop: {whole:.1f} s")
+
+
+if __name__ == "__main__":
+    main()

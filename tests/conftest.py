@@ -1,0 +1,33 @@
+"""One testbed fixture: each test that asks for it runs in one process and on real engines."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from roleml_nb import Testbed
+
+LIMIT = 30.0
+
+
+@pytest.fixture(scope="session")
+def testbeds() -> Iterator[dict[int, Testbed]]:
+    made: dict[int, Testbed] = {}
+    yield made
+    for bed in made.values():
+        bed.stop()
+
+
+@pytest.fixture(params=[0, 2], ids=["one process", "engines"])
+def bed(request, testbeds) -> Testbed:
+    """A running testbed. Tests share it, so each names its nodes after itself."""
+    if request.param not in testbeds:
+        testbeds[request.param] = Testbed(engines=request.param, timeout=LIMIT, preload=())
+    return testbeds[request.param]
+
+
+@pytest.fixture
+def own_bed() -> Iterator[Testbed]:
+    """Engines of the test's own, to do harm to."""
+    bed = Testbed(engines=2, timeout=LIMIT, preload=())
+    yield bed
+    bed.stop()

@@ -1,0 +1,98 @@
+"""The magics, in a real IPython shell on an embedded testbed."""
+
+import pytest
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+
+from roleml_nb.magics.tokens import BadLine, evaluate, split
+
+ROLE = '''
+from roleml_nb import Role, Service, Element, Event
+class Adder(Role):
+    start = Element(int)
+    added = Event()
+    @Service(expand=True)
+    def add(self, caller, x):
+        self.added.emit({"x": x})
+        return self.start() + x
+'''
+
+
+@pytest.fixture
+def shell():
+    shell = InteractiveShell()
+    shell.user_ns["__name__"] = "__main__"
+    shell.run_line_magic("load_ext", "roleml_nb")
+    yield shell
+    shell.run_line_magic("unload_ext", "roleml_nb")
+
+
+def run(shell, capsys, line):
+    capsys.readouterr()
+    shell.run_line_magic("rml", line)
+    return capsys.readouterr().out
+
+
+def test_the_story(shell, capsys):
+    assert run(shell, capsys, "start --engines 0") == "testbed ready: in this process\n"
+    assert run(shell, capsys, "start") == "already running: <Testbed: in this process, 0 nodes>\n"
+    shell.run_cell_magic("role", "", ROLE)
+    assert capsys.readouterr().out == "role Adder: services add; events added; elements start\n"
+    assert run(shell, capsys, "spawn s{1..4}") == "4 nodes: s1 … s4\n"
+    assert run(shell, capsys, "assign s* adder=Adder --element start=(i * 10)") == "adder=Adder ready on 4 nodes: s1 … s4\n"
+    assert run(shell, capsys, "relate s1 other=s*/adder") == "s1: other → 4 roles\n"
+    assert run(shell, capsys, "call s2/adder add x=1+1") == "12\n"
+    assert run(shell, capsys, "call s*/adder add x=1") == "s1: 1\ns2: 11\ns3: 21\ns4: 31\n"
+    assert run(shell, capsys, "status").splitlines()[2] == "s1    notebook  adder=Adder ready"
+    assert run(shell, capsys, "stop") == "testbed stopped\n"
+    assert run(shell, capsys, "stop") == "no testbed is running\n"
+
+
+@pytest.mark.parametrize("line, text", [
+    ("strat", "no command 'strat'; did you mean 'start'"),
+    ("spawn", "the following arguments are required: nodes; see %rml spawn --help"),
+    ("assign s1 adder=Addr", "no role class 'Addr'; did you mean 'Adder'"),
+    ("assign s1 adder=Adder --element strat=1", "Adder has no element 'strat'; did you mean 'start'"),
+    ("assign s1 adder=Adder --element start=(1", "something is not closed"),
+    ("assign s1 adder=Adder --element start=foo", "name 'foo' is not defined"),
+    ("assign s9 adder=Adder --element start=1", "no node matches 's9'; did you mean 's1'"),
+    ("call s1/adder add x", "'x' is not of the form name=value"),
+    ("call s1 add", "'s1' names no role; write node/role"),
+    ("start --engines 3", "a testbed with 0 engines is running"),
+])
+def test_bad_lines_are_refused_in_one_line(shell, capsys, line, text):
+    run(shell, capsys, "start --engines 0")
+    shell.run_cell(ROLE)
+    run(shell, capsys, "spawn s1")
+    before = shell.user_ns["bed"].spec()
+    with pytest.raises(UsageError) as refused:
+        shell.run_line_magic("rml", line)
+    assert text in str(refused.value) and "\n" not in str(refused.value)
+    assert shell.user_ns["bed"].spec() == before
+
+
+def test_nothing_works_before_start(shell):
+    with pytest.raises(UsageError, match="begin with %rml start"):
+        shell.run_line_magic("rml", "spawn a")
+
+
+@pytest.mark.parametrize("line", ["start", "spawn", "assign", "relate", "call", "status", "stop"])
+def test_every_command_explains_itself(shell, capsys, line):
+    assert run(shell, capsys, f"{line} --help").startswith(f"usage: %rml {line}")
+
+
+def test_a_cell_without_a_role_is_refused(shell):
+    with pytest.raises(UsageError, match="defines no subclass of Role"):
+        shell.run_cell_magic("role", "", "x = 1")
+
+
+def test_split_keeps_brackets_and_quotes_together():
+    assert split("a --element model=mlp(64, 10) x='b c'  y=[1, {2: 3}]") == [
+        "a", "--element", "model=mlp(64, 10)", "x='b c'", "y=[1, {2: 3}]"]
+    with pytest.raises(BadLine, match="not closed"):
+        split("x='")
+
+
+def test_values_per_node():
+    assert evaluate("i * n", {}, ["a", "b"]).values == [0, 2]
+    assert evaluate("x + 1", {"x": 1}, ["a", "b"]) == 2

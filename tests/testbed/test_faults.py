@@ -1,0 +1,124 @@
+"""What happens when processes die."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import psutil
+import pytest
+
+from roleml_nb import NodeLost, Role, Service, Task, Testbed
+from tests.waiting import until
+
+
+def make_roles():
+    class Sleeper(Role):
+        @Task(expand=True)
+        def sleep(self, caller):
+            import time
+
+            time.sleep(60)
+
+        @Service(expand=True)
+        def pid(self, caller):
+            import os
+
+            return os.getpid()
+
+    Sleeper.__module__ = "__main__"
+    return Sleeper
+
+
+def test_a_killed_engine_fails_its_calls_and_the_rest_goes_on(own_bed):
+    own_bed.spawn("a", on=0)
+    own_bed.spawn("b", on=1)
+    own_bed.assign(["a", "b"], "sleeper", make_roles())
+    pid = own_bed.call("b/sleeper", "pid")
+    waiting = own_bed.call_task("b/sleeper", "sleep")
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(NodeLost, match="b/sleeper.sleep was not answered: engine1 is lost"):
+        waiting.result(10)
+    with pytest.raises(NodeLost, match="engine1 is lost"):
+        own_bed.call("b/sleeper", "pid")
+    assert own_bed.call("a/sleeper", "pid") != pid
+    assert list(own_bed.lost) == ["engine1"]
+    assert "lost: engine1" in str(own_bed.status())
+
+
+def test_stop_leaves_no_process_and_no_directory(own_bed):
+    children = psutil.Process().children(recursive=True)
+    directory = own_bed._engines.directory
+    own_bed.stop()
+    _, alive = psutil.wait_procs([child for child in children if child.is_running()], timeout=15)
+    mine = [process for process in alive if "ipyparallel" in " ".join(process.cmdline())
+            and process.environ().get("ROLEML_NB_TESTBED") == own_bed._id]
+    assert mine == []
+    assert not os.path.exists(directory)
+
+
+def test_a_killed_kernel_leaves_nothing_behind():
+    script = textwrap.dedent("""
+        from roleml_nb import Testbed
+        bed = Testbed(engines=2, preload=())
+        print(bed._id, bed._engines.directory, flush=True)
+        import time; time.sleep(60)
+    """)
+    kernel = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    mark, directory = kernel.stdout.readline().split()
+
+    def left():
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("ROLEML_NB_TESTBED") == mark and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    assert len(left()) >= 3
+    kernel.kill()
+    kernel.wait()
+    until(lambda: not left(), "no process of the cluster left", 20)
+    until(lambda: not os.path.exists(directory), "no directory left", 10)
+
+
+def test_the_relay_works_where_direct_links_do_not():
+    with Testbed(engines=2, links=("relay",), preload=(), timeout=30) as bed:
+        assert all(": relay" in line for line in bed.links())
+        bed.spawn("a", on=0)
+        bed.spawn("b", on=1)
+
+        class Asker(Role):
+            @Service(expand=True)
+            def get(self, caller):
+                return 7
+
+            @Service(expand=True)
+            def ask(self, caller):
+                return self.call("other", "get")
+
+        bed.assign(["a", "b"], "asker", Asker)
+        bed.relate("a", "other", "b/asker")
+        assert bed.call("a/asker", "ask") == 7
+
+
+def test_a_running_cluster_is_joined_and_left_alone():
+    import logging
+
+    import ipyparallel as ipp
+
+    cluster = ipp.Cluster(n=1, log_level=logging.ERROR, controller_args=["--HeartMonitor.period=250"])
+    client = cluster.start_and_connect_sync()
+    try:
+        client.wait_for_engines(1, timeout=60, interactive=False)
+        for _ in range(2):
+            with Testbed(cluster=cluster, preload=(), timeout=30) as bed:
+                bed.spawn("a")
+                bed.assign("a", "sleeper", make_roles())
+                assert bed.call("a/sleeper", "pid") != os.getpid()
+        assert client[:].apply_sync(os.getpid)
+    finally:
+        cluster.stop_cluster_sync()
