@@ -1,4 +1,7 @@
-"""Run a notebook and store it with its outputs, which nbval compares: python scripts/refresh_notebook.py notebooks/quickstart.ipynb"""
+"""Run notebooks and store them with their outputs, which nbval compares.
+
+    python scripts/refresh_notebook.py notebooks/quickstart.ipynb
+"""
 
 from __future__ import annotations
 
