@@ -1,0 +1,50 @@
+"""The tables of a trace, from notes as hosts ship them."""
+
+import pytest
+
+from roleml_nb.trace import Trace
+
+
+@pytest.fixture
+def trace():
+    trace = Trace(100.0, lambda: None)
+    notes = [(1, "service", "a/x", "b/y", "ask", 10, "direct", 101.0, 101.5, "delivered"),
+             (1, "reply", "b/y", "a/x", "ask", 30, "direct", 101.5, 101.75, "delivered"),
+             (2, "service", "a/actor", "b/actor", "steer", 99, "direct", 100.5, 100.6, "delivered"),
+             (3, "event", "a/x", "c10/y", "said", 5, "none", 102.0, 102.0, "lost: gone")]
+    trace.add(notes, [(101.0, f"n{node}", "r", "done", "loss", float(step * node), step)
+                      for node in range(1, 6) for step in (1, 2)])
+    return trace
+
+
+def test_messages_by_time(trace):
+    table = trace.messages.to_pandas()
+    assert list(table.time) == [0.5, 1.0, 1.5, 2.0]
+    assert table.latency_ms[1] == 500 and table.source_node[1] == "a"
+    assert list(table.outcome)[-1] == "lost: gone"
+
+
+def test_the_matrix_counts_what_roles_sent_each_other(trace):
+    matrix = trace.messages.matrix()
+    assert list(matrix.columns) == ["a", "b", "c10"]
+    assert matrix.loc["a", "b"] == 10 and matrix.loc["b", "a"] == 30 and matrix.loc["a", "c10"] == 5
+    assert trace.messages.matrix("messages").to_numpy().sum() == 3
+    with pytest.raises(ValueError, match="'bytes' or 'messages'"):
+        trace.messages.matrix("sizes")
+
+
+def test_many_lines_become_mean_and_range(trace):
+    figure = trace.metrics.plot("loss")
+    mean = figure.data[-1]
+    assert mean.name == "mean (mean and range of 5 nodes)" and list(mean.y) == [3.0, 6.0]
+    assert len(trace.metrics.plot("loss", nodes="n1").data) == 1
+
+
+def test_an_unknown_metric_is_refused_with_the_nearest(trace):
+    with pytest.raises(ValueError, match="no role emitted 'los'; did you mean 'loss'"):
+        trace.metrics.plot("los")
+
+
+def test_totals(trace):
+    totals = trace.messages.totals().set_index(["kind", "channel"])
+    assert totals.loc[("service", "ask"), "bytes"] == 10
