@@ -9,7 +9,7 @@ from roleml_nb.role import did_you_mean
 
 from .tokens import BadLine
 
-__all__ = ["OVERVIEW", "parser"]
+__all__ = ["OVERVIEW", "HelpAsked", "parse", "parsers"]
 
 OVERVIEW = """\
 %rml start  --engines 2                               start a testbed (0: all in this process)
@@ -26,7 +26,7 @@ Values are Python expressions; i, n and node are the index, size and name in a s
 %rml COMMAND --help explains a command. The testbed is `bed` in Python."""
 
 
-class _Help(Exception):
+class HelpAsked(Exception):
     """Asked for help: the text to print."""
 
 
@@ -34,20 +34,26 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise BadLine(f"{message}; see {self.prog} --help")
 
+    def format_usage(self) -> str:
+        """For parse_intermixed_args, which formats it once more: the % of %rml must survive that."""
+        return super().format_usage().replace("%", "%%")
+
     def print_help(self, file: object = None) -> None:
-        raise _Help(self.format_help().rstrip())
+        raise HelpAsked(self.format_help().rstrip())
 
 
-HelpAsked = _Help
+def parsers() -> dict[str, argparse.ArgumentParser]:
+    """A parser for each sub-command; they raise BadLine, or HelpAsked with the text.
 
-
-def parser() -> argparse.ArgumentParser:
-    """The parser of a whole line; raises BadLine, or HelpAsked with the text."""
-    top = _Parser(prog="%rml", add_help=False, allow_abbrev=False)
-    commands = top.add_subparsers(dest="command", parser_class=_Parser)
+    Apart rather than as argparse's sub-parsers, which refuse a word that comes after an option: ``spawn a --on 0 b``.
+    """
+    commands: dict[str, argparse.ArgumentParser] = {}
 
     def add(name: str, about: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, description=about, prog=f"%rml {name}", allow_abbrev=False)
+        commands[name] = _Parser(
+            prog=f"%rml {name}", description=about, allow_abbrev=False,
+            formatter_class=lambda prog: argparse.HelpFormatter(prog, width=100))  # not as wide as the terminal
+        return commands[name]
 
     start = add("start", "Start a testbed, or join a running ipyparallel cluster. It becomes the variable `bed`.")
     start.add_argument("--engines", type=int, default=None, metavar="N",
@@ -73,9 +79,13 @@ def parser() -> argparse.ArgumentParser:
     add("status", "Print engines, nodes and roles.")
     add("stop", "End the testbed with its nodes and engines.")
     add("help", "Print an overview.")
-    return top
+    return commands
 
 
-def check_command(word: str, known: list[str]) -> None:
-    if word not in known:
-        raise BadLine(f"no command {word!r}; {did_you_mean(word, known)}")
+def parse(words: list[str], commands: dict[str, argparse.ArgumentParser]) -> argparse.Namespace:
+    """What the words of a line say; `command` is the first one."""
+    command = words[0]
+    if command not in commands:
+        raise BadLine(f"no command {command!r}; {did_you_mean(command, commands)}")
+    given = commands[command].parse_intermixed_args(words[1:])
+    return argparse.Namespace(command=command, **vars(given))

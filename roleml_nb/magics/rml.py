@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from IPython.core.error import UsageError
-from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 
 import roleml_nb.library as library
 from roleml_nb.role import Role, RoleMLError, did_you_mean
 from roleml_nb.testbed import Nodes, Testbed
 
-from .commands import OVERVIEW, HelpAsked, check_command, parser
+from .commands import OVERVIEW, HelpAsked, parse, parsers
 from .tokens import BadLine, element, evaluate, split
 
 __all__ = ["COMMANDS", "RoleMagics"]
 
-COMMANDS = ["start", "spawn", "assign", "relate", "call", "status", "stop", "help"]
+COMMANDS = list(parsers())
 
 
 @magics_class
@@ -28,8 +28,10 @@ class RoleMagics(Magics):
     def __init__(self, shell: Any):
         super().__init__(shell)
         self.bed: Testbed | None = None
-        self._parser = parser()
+        self._joins: dict[str, str] = {}
+        self._parsers = parsers()
 
+    @no_var_expand  # {1..8} and $ are the user's, not IPython's
     @line_magic
     def rml(self, line: str) -> None:
         """Steer a testbed: `%rml` alone prints an overview, `%rml COMMAND --help` explains a command."""
@@ -38,8 +40,7 @@ class RoleMagics(Magics):
             if not words or words[0] in ("help", "-h", "--help"):
                 print(OVERVIEW)
                 return
-            check_command(words[0], COMMANDS)
-            given = self._parser.parse_args(words)
+            given = parse(words, self._parsers)
             getattr(self, f"_{given.command}")(given)
         except HelpAsked as text:
             print(text)
@@ -50,18 +51,19 @@ class RoleMagics(Magics):
                 raise
             raise UsageError(f"rml: {error}") from None
 
+    @no_var_expand
     @cell_magic
     def role(self, line: str, cell: str) -> None:
         """Define roles: runs the cell, checks that it defines a role, and says what channels and elements it has."""
         if line.strip():
             raise UsageError("role: %%role takes nothing on its line; put the class below it")
-        before = {name: id(value) for name, value in self.shell.user_ns.items()}
+        before = dict(self.shell.user_ns)
         outcome = self.shell.run_cell(cell, store_history=False)
-        if not outcome.success:
-            return
+        if not outcome.success:  # an error of this cell, too, so that "run all" stops here
+            raise UsageError("role: the cell failed, see above")
         made = [value for name, value in self.shell.user_ns.items()
                 if isinstance(value, type) and issubclass(value, Role) and value.__module__ == "__main__"
-                and before.get(name) != id(value)]
+                and before.get(name) is not value]
         if not made:
             raise UsageError("role: the cell defines no subclass of Role")
         for cls in made:
@@ -77,14 +79,16 @@ class RoleMagics(Magics):
         return self.bed
 
     def _start(self, given: Any) -> None:
+        joins = {key: value for key, value in (("profile", given.profile), ("cluster_id", given.cluster_id)) if value}
         if self.bed is not None and self.bed.running:
-            asked = given.engines
-            if asked is not None and asked != self.bed.engines:
-                raise BadLine(f"a testbed with {self.bed.engines} engines is running; end it first with %rml stop")
+            if given.engines not in (None, self.bed.engines):
+                raise BadLine(f"a testbed with {_count(self.bed.engines, 'engine')} is running; end it first with %rml stop")
+            if joins and joins != self._joins:
+                raise BadLine("a testbed on another cluster is running; end it first with %rml stop")
             print(f"already running: {self.bed!r}")
             return
-        joins = {key: value for key, value in (("profile", given.profile), ("cluster_id", given.cluster_id)) if value}
         self.bed = Testbed(engines=2 if given.engines is None else given.engines, **joins)
+        self._joins = joins
         self.shell.user_ns["bed"] = self.bed
         print(f"testbed ready: {_count(self.bed.engines, 'engine') if self.bed.engines else 'in this process'}")
 
@@ -104,20 +108,32 @@ class RoleMagics(Magics):
             unknown = [name for name in elements if name.replace("_", "-") not in cls.elements]
             if unknown:
                 raise BadLine(f"{cls.__name__} has no element {unknown[0]!r}; {did_you_mean(unknown[0], cls.elements)}")
+            missing = [name for name, attribute in cls.elements.items() if not self._implemented(cls, name, attribute, elements)]
+            if missing:
+                raise BadLine(f"{cls.__name__} needs an element {missing[0]!r}; add --element {missing[0]}=…")
         for name, cls, options in plans:
             nodes.assign(name, cls, options=options, elements=elements)
             print(f"{name}={cls.__name__} ready on {_count(len(nodes), 'node')}: {_names(nodes)}")
+
+    @staticmethod
+    def _implemented(cls: type[Role], name: str, attribute: str, given: dict[str, Any]) -> bool:
+        declared = getattr(cls, attribute)
+        return declared.optional or declared.has_default or name in {key.replace("_", "-") for key in given}
+
+    def _role_classes(self) -> dict[str, type[Role]]:
+        """The role classes of the library, and of the notebook, which come first."""
+        found = {key: getattr(library, key) for key in library.__all__} | dict(self.shell.user_ns)
+        return {key: value for key, value in found.items() if not key.startswith("_")
+                and isinstance(value, type) and issubclass(value, Role) and value is not Role}
 
     def _role_plan(self, item: str, nodes: list[str]) -> tuple[str, type[Role], dict[str, Any]]:
         import ast
 
         name, source = _pair(item, "name=Class")
         class_name, _, _ = source.partition("(")
-        roles = {key: getattr(library, key) for key in library.__all__ if isinstance(getattr(library, key), type)}
-        roles |= {key: value for key, value in self.shell.user_ns.items()
-                  if isinstance(value, type) and issubclass(value, Role) and not key.startswith("_")}
+        roles = self._role_classes()
         if class_name not in roles:
-            raise BadLine(f"no role class {class_name!r}; {did_you_mean(class_name, set(roles) - {'Role'})}")
+            raise BadLine(f"no role class {class_name!r}; {did_you_mean(class_name, roles)}")
         options: dict[str, Any] = {}
         if "(" in source:
             try:
@@ -134,8 +150,8 @@ class RoleMagics(Magics):
         bed = self._running()
         nodes = bed.select(given.nodes)
         relations = [_pair(item, "relationship=node/role") for item in given.relations]
-        for name, pattern in relations:
-            members = bed._instances(pattern.split(","), name)
+        found = [(name, bed._instances(pattern.split(","), name)) for name, pattern in relations]
+        for name, members in found:
             nodes.relate(name, members)
             print(f"{_names(nodes)}: {name} → {_count(len(members), 'role')}")
 
@@ -168,11 +184,14 @@ class RoleMagics(Magics):
         position = len(words) - (not event.line.endswith(" "))
         if position <= 1:
             return COMMANDS
+        command = words[1]
+        options = list(self._parsers[command]._option_string_actions) if command in self._parsers else []
         if self.bed is None or not self.bed.running:
-            return []
-        if words[1] == "call":
-            return [f"{node}/{role}" for node, given in self.bed.spec()["nodes"].items() for role in given["roles"]]
-        return list(self.bed.spec()["nodes"])
+            return options
+        nodes = self.bed.spec()["nodes"]
+        instances = [f"{node}/{role}" for node, given in nodes.items() for role in given["roles"]]
+        offered = {"assign": [*nodes, *self._role_classes()], "relate": [*nodes, *instances], "call": instances}
+        return [*options, *offered.get(command, [])]
 
 
 def _pair(item: str, form: str) -> tuple[str, str]:

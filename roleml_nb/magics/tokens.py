@@ -64,6 +64,8 @@ def element(source: str, names: Mapping[str, Any], nodes: list[str]) -> Any:
     if any(isinstance(item, ast.Starred) for item in body.args) or any(item.arg is None for item in body.keywords):
         raise BadLine(f"{source}: name each argument, * and ** cannot be used here")
     function = evaluate(ast.unparse(body.func), names)
+    if not callable(function):
+        raise BadLine(f"{source}: {ast.unparse(body.func)} is no function but {type(function).__name__}")
     return impl(function, *(evaluate(ast.unparse(item), names, nodes) for item in body.args),
                 **{str(item.arg): evaluate(ast.unparse(item.value), names, nodes) for item in body.keywords})
 

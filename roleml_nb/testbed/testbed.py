@@ -37,7 +37,7 @@ from .status import NodeStatus, TestbedStatus
 
 __all__ = ["Testbed"]
 
-PRELOAD = ("torch", "torch._dynamo")
+PRELOAD = ("torch",)
 Pattern = str | Iterable[str]
 
 
@@ -59,7 +59,8 @@ class Testbed:
     links
         Which links to use, best first.
     preload
-        Modules that each engine imports in the background, since they take seconds.
+        Modules that each engine imports in the background, since they take seconds. Add ``torch._dynamo`` if your models
+        use ``torch.optim``, which imports it; the library's do not.
 
     Use as a context manager, or call `stop`. All errors are `RoleMLError`; bad input changes nothing.
     """

@@ -116,13 +116,14 @@ class Messages(Table):
         return table.reindex(index=names, columns=names, fill_value=0)
 
     def plot(self, value: str = "bytes", nodes: str | Iterable[str] | None = None, title: str | None = None) -> go.Figure:
-        """Heat map: who sent how much to whom."""
+        """Heat map: who sent how much to whom. What stays within a node is left out (see `matrix` for it)."""
+        import numpy as np
         import plotly.graph_objects as go
 
         from .figures import Figure
 
         table = self.matrix(value, nodes)
-        shown = table / 1e6 if value == "bytes" else table
+        shown = (table / 1e6 if value == "bytes" else table.astype(float)).mask(np.eye(len(table), dtype=bool))
         unit = "MB" if value == "bytes" else "messages"
         figure = Figure(go.Heatmap(
             z=shown.to_numpy(), x=list(table.columns), y=list(table.index), colorscale="Blues", xgap=1, ygap=1,
@@ -227,5 +228,6 @@ def _draw(figure: go.Figure, frame: pd.DataFrame, group: str, index: int) -> Non
         thin[0] += [*part["step"].tolist(), None]
         thin[1] += [*part["value"].tolist(), None]
     figure.add_scatter(x=thin[0], y=thin[1], line={"width": 1, "color": shade(colour, 0.35)}, connectgaps=False, **silent)
-    figure.add_scatter(x=steps["step"], y=steps["mean"], name=f"{group or 'mean'} (mean and range of {len(lines)} nodes)",
-                       mode="lines", line={"color": colour, "width": 3})
+    label = f"mean and range of {len(lines)} nodes"
+    figure.add_scatter(x=steps["step"], y=steps["mean"], name=f"{group} ({label})" if group else label, mode="lines",
+                       line={"color": colour, "width": 3})
