@@ -5,12 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import did_you_mean, natural_key
-
-from .records import MessageNote, MetricNote
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,8 +15,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Messages", "Metrics"]
 
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+"""Okabe and Ito's palette, which survives colour blindness."""
+
 MANY = 3
-"""With more lines than these, a plot shows their mean and their range, too."""
+"""From so many lines on, a plot shows their mean and their range."""
 
 
 class Table:
@@ -43,34 +43,14 @@ class Table:
         self._refresh()
         return len(self.rows)
 
-    def _repr_html_(self) -> str:
-        return f"<p>{escape(repr(self)[1:-1])}</p>{self._summary().to_html(index=False, border=0)}"
-
-    def _summary(self) -> pd.DataFrame:
-        raise NotImplementedError
-
-
-def _chosen(column: pd.Series, nodes: str | Iterable[str] | None) -> pd.Series:
-    """Which names a pattern, or any of several, finds; ValueError when it finds none of those there are."""
-    known = sorted(set(column), key=natural_key)
-    patterns = ["*"] if nodes is None else [nodes] if isinstance(nodes, str) else list(nodes)
-    for pattern in patterns:
-        if known and not any(fnmatchcase(name, pattern) for name in known):
-            raise ValueError(f"no node of the trace matches {pattern!r}; {did_you_mean(pattern, known)}")
-    return column.isin([name for name in known if any(fnmatchcase(name, pattern) for pattern in patterns)])
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self)} rows; .to_pandas(), .plot()>"
 
 
 class Messages(Table):
     """Every message: who, to whom, on which channel, how large, when, over which link, and what became of it."""
 
-    columns = MessageNote._fields
-
-    def __repr__(self) -> str:
-        frame = self._frame()
-        return f"<Messages: {len(frame)} message{'s' * (len(frame) != 1)}, {_size(frame['bytes'].sum())}>"
-
-    def _summary(self) -> pd.DataFrame:
-        return self.totals()
+    columns = ("call", "kind", "source", "target", "channel", "bytes", "link", "sent", "received", "outcome")
 
     def to_pandas(self) -> pd.DataFrame:
         """One row per message, by time.
@@ -87,19 +67,15 @@ class Messages(Table):
                       "latency_ms", "link", "outcome"]]
 
     def between_nodes(self, nodes: str | Iterable[str] | None = None) -> pd.DataFrame:
-        """The messages between roles of the nodes that match; without those that steer the testbed itself.
-
-        ValueError for a pattern that no node of the trace matches.
-        """
-        import pandas as pd
-
+        """The messages between roles of the nodes that match; without those that steer the testbed itself."""
         frame = self.to_pandas()
         steering = frame["source"].str.endswith("/actor") | frame["target"].str.endswith("/actor")
         frame = frame[~steering]
-        if nodes is None or frame.empty:
-            return frame
-        both = _chosen(pd.concat([frame["source_node"], frame["target_node"]], ignore_index=True), nodes).to_numpy()
-        return frame[both[:len(frame)] & both[len(frame):]]
+        if nodes is not None:
+            patterns = [nodes] if isinstance(nodes, str) else list(nodes)
+            for side in ("source_node", "target_node"):
+                frame = frame[frame[side].map(lambda name: any(fnmatchcase(name, item) for item in patterns))]
+        return frame
 
     def totals(self) -> pd.DataFrame:
         """Messages and bytes per kind and channel."""
@@ -120,12 +96,10 @@ class Messages(Table):
         import numpy as np
         import plotly.graph_objects as go
 
-        from .figures import Figure
-
         table = self.matrix(value, nodes)
         shown = (table / 1e6 if value == "bytes" else table.astype(float)).mask(np.eye(len(table), dtype=bool))
         unit = "MB" if value == "bytes" else "messages"
-        figure = Figure(go.Heatmap(
+        figure = go.Figure(go.Heatmap(
             z=shown.to_numpy(), x=list(table.columns), y=list(table.index), colorscale="Blues", xgap=1, ygap=1,
             colorbar={"title": unit}, hovertemplate="%{y} → %{x}: %{z:.3g} " + unit + "<extra></extra>"))
         figure.update_yaxes(autorange="reversed", title="from", type="category")
@@ -137,16 +111,7 @@ class Messages(Table):
 class Metrics(Table):
     """Every number in an event's args: metrics without any logging call."""
 
-    columns = MetricNote._fields
-
-    def __repr__(self) -> str:
-        frame = self._frame()
-        values, kinds = len(frame), frame["metric"].nunique()
-        return f"<Metrics: {values} value{'s' * (values != 1)} of {kinds} metric{'s' * (kinds != 1)}>"
-
-    def _summary(self) -> pd.DataFrame:
-        groups = self.to_pandas().groupby(["metric", "channel"])
-        return groups.agg(nodes=("node", "nunique"), values=("value", "count"), last=("value", "last")).reset_index()
+    columns = ("sent", "node", "role", "channel", "metric", "value", "step")
 
     def to_pandas(self) -> pd.DataFrame:
         """One row per number. Columns: time (seconds since the start), node, role, channel, metric, value, step.
@@ -162,72 +127,43 @@ class Metrics(Table):
         return sorted(self.to_pandas()["metric"].unique())
 
     def plot(
-        self, metric: str = "accuracy", *, channel: str | None = None, nodes: str | Iterable[str] | None = None,
+        self, metric: str = "accuracy", *, channel: str | None = None, nodes: str | None = None,
         by: dict[str, str] | None = None, title: str | None = None,
     ) -> go.Figure:
-        """Curves of a metric over steps, a line per role; from four on, thin ones with their mean and their range.
+        """Curves of a metric over steps, a line per node; from four on, each group's mean and range.
 
         `by` names groups of nodes to compare: ``{"federated": "server", "gossip": "peer*"}``.
-        ValueError for a metric or channel that nobody emitted, and for nodes that did not.
+        ValueError for a metric that nobody emitted.
         """
-        from .figures import Figure
+        import plotly.graph_objects as go
 
         frame = self.to_pandas()
         if metric not in set(frame["metric"]):
-            raise ValueError(f"no role emitted {_unknown(metric, frame['metric'])}")
-        frame = frame[frame["metric"] == metric]
-        if channel is not None:
-            if channel not in set(frame["channel"]):
-                raise ValueError(f"{metric!r} was not emitted on {_unknown(channel, frame['channel'])}")
-            frame = frame[frame["channel"] == channel]
-        figure = Figure()
-        for index, (name, pattern) in enumerate((by or {"": nodes}).items()):
-            _draw(figure, frame[_chosen(frame["node"], pattern)], name, index)
+            raise ValueError(f"no role emitted {metric!r}; {did_you_mean(metric, frame['metric'].unique())}")
+        frame = frame[(frame["metric"] == metric) & (frame["channel"] == channel if channel else True)]
+        figure = go.Figure()
+        for index, (name, pattern) in enumerate((by or {"": nodes or "*"}).items()):
+            chosen = frame[frame["node"].map(lambda node, pattern=pattern: fnmatchcase(node, pattern))]
+            _draw(figure, chosen, name, index)
         figure.update_xaxes(title="round" if channel == "round-completed" else "step")
         figure.update_yaxes(title=metric)
         return figure.update_layout(template="plotly_white", title=title or f"{metric} over time", height=420,
                                     hovermode="x unified")
 
 
-def _unknown(name: str, known: Iterable[str]) -> str:
-    """The name, the nearest known one, and all."""
-    names = sorted(set(known))
-    if not names:
-        return f"{name!r}; there are no metrics yet"
-    near = did_you_mean(name, names)
-    return f"{name!r}; {near} known: {', '.join(names)}" if near.startswith("did") else f"{name!r}; known: {', '.join(names)}"
-
-
-def _size(count: float) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} bytes" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
-
-
 def _draw(figure: go.Figure, frame: pd.DataFrame, group: str, index: int) -> None:
-    from .figures import COLOURS, shade
-
-    lines = sorted(frame.groupby(frame["node"] + "/" + frame["role"]), key=lambda item: natural_key(item[0]))
+    lines = {str(node): part for node, part in frame.groupby(frame["node"] + "/" + frame["role"])}
     colour = COLOURS[index % len(COLOURS)]
     if len(lines) <= MANY:
-        for offset, (node, part) in enumerate(lines):
-            name = f"{group}: {node}" if group and len(lines) > 1 else group or node
-            figure.add_scatter(x=part["step"], y=part["value"], name=name, mode="lines+markers",
+        for offset, (node, part) in enumerate(sorted(lines.items(), key=lambda item: natural_key(item[0]))):
+            figure.add_scatter(x=part["step"], y=part["value"], name=group or node, mode="lines+markers",
                                line={"color": COLOURS[(index + offset) % len(COLOURS)]})
         return
     steps = frame.groupby("step")["value"].agg(["mean", "min", "max"]).reset_index()
-    silent: dict[str, Any] = {"mode": "lines", "showlegend": False, "hoverinfo": "skip"}
-    figure.add_scatter(x=steps["step"], y=steps["max"], line={"width": 0}, **silent)
-    figure.add_scatter(x=steps["step"], y=steps["min"], line={"width": 0}, fill="tonexty",
-                       fillcolor=shade(colour, 0.18), **silent)
-    # one trace for all thin lines, with gaps between them: a thousand traces would take seconds to draw
-    thin: list[list[float | None]] = [[], []]
-    for _, part in lines:
-        thin[0] += [*part["step"].tolist(), None]
-        thin[1] += [*part["value"].tolist(), None]
-    figure.add_scatter(x=thin[0], y=thin[1], line={"width": 1, "color": shade(colour, 0.35)}, connectgaps=False, **silent)
-    label = f"mean and range of {len(lines)} nodes"
-    figure.add_scatter(x=steps["step"], y=steps["mean"], name=f"{group} ({label})" if group else label, mode="lines",
-                       line={"color": colour, "width": 3})
+    red, green, blue = (int(colour[place:place + 2], 16) for place in (1, 3, 5))
+    shade: dict[str, Any] = {"mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"}
+    figure.add_scatter(x=steps["step"], y=steps["max"], **shade)
+    figure.add_scatter(x=steps["step"], y=steps["min"], fill="tonexty",
+                       fillcolor=f"rgba({red},{green},{blue},0.18)", **shade)
+    figure.add_scatter(x=steps["step"], y=steps["mean"], name=f"{group or 'mean'} (mean and range of {len(lines)} nodes)",
+                       mode="lines", line={"color": colour, "width": 3})

@@ -16,13 +16,13 @@ class Trace:
     `refresh` is called before a table is read: it fetches what the hosts have not shipped yet.
     """
 
-    def __init__(self, start: float, refresh: Callable[[], None] = lambda: None):
+    def __init__(self, start: float, refresh: Callable[[], None]):
         self._lock = threading.Lock()
         self.messages = Messages(start, refresh, self._lock)
         self.metrics = Metrics(start, refresh, self._lock)
 
     def add(self, messages: list[tuple], metrics: list[tuple]) -> None:
-        """Take note of a batch: tuples of the fields of `MessageNote` and `MetricNote`."""
+        """Take note of a batch."""
         with self._lock:
             self.messages.rows.extend(messages)
             self.metrics.rows.extend(metrics)
