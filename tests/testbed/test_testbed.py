@@ -253,3 +253,15 @@ def test_nested_waiting_tasks_do_not_starve_the_pool(bed):
     bed.spawn("deep").assign("chain", Chain)
     invocations = [bed.call_task("deep/chain", "descend", {"depth": 20}) for _ in range(6)]
     assert [invocation.result(20) for invocation in invocations] == [20] * 6
+
+
+def test_an_interrupt_ends_the_wait_at_once_and_the_testbed_stays_usable(bed):
+    import os
+    import signal
+    import threading
+
+    voice, _ = pair(bed, "interrupt")
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        bed.call(voice, "hang", {"seconds": 3})
+    assert bed.call(voice, "say", {"word": "still usable"}) == "still usable"
