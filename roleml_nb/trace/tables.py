@@ -133,17 +133,22 @@ class Metrics(Table):
         """Curves of a metric over steps, a line per node; from four on, each group's mean and range.
 
         `by` names groups of nodes to compare: ``{"federated": "server", "gossip": "peer*"}``.
-        ValueError for a metric that nobody emitted.
+        ValueError for a metric that nobody emitted, and for a channel or a pattern under which there is none.
         """
         import plotly.graph_objects as go
 
         frame = self.to_pandas()
         if metric not in set(frame["metric"]):
             raise ValueError(f"no role emitted {metric!r}; {did_you_mean(metric, frame['metric'].unique())}")
-        frame = frame[(frame["metric"] == metric) & (frame["channel"] == channel if channel else True)]
+        frame = frame[frame["metric"] == metric]
+        if channel and channel not in set(frame["channel"]):
+            raise ValueError(f"no {metric!r} on channel {channel!r}; {did_you_mean(channel, frame['channel'].unique())}")
+        frame = frame[frame["channel"] == channel] if channel else frame
         figure = go.Figure()
         for index, (name, pattern) in enumerate((by or {"": nodes or "*"}).items()):
             chosen = frame[frame["node"].map(lambda node, pattern=pattern: fnmatchcase(node, pattern))]
+            if chosen.empty:
+                raise ValueError(f"no {metric!r} from nodes {pattern!r}; {did_you_mean(pattern, frame['node'].unique())}")
             _draw(figure, chosen, name, index)
         figure.update_xaxes(title="round" if channel == "round-completed" else "step")
         figure.update_yaxes(title=metric)

@@ -245,7 +245,8 @@ def test_unsendable():
         encode({"lock": __import__("threading").Lock()})
 
 
-torch = pytest.importorskip("torch")
+import torch  # noqa: E402
+
 DTYPES = "float32 float64 float16 bfloat16 int8 uint8 int16 int32 int64 bool complex64 float8_e4m3fn".split()
 
 

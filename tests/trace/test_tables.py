@@ -48,3 +48,10 @@ def test_an_unknown_metric_is_refused_with_the_nearest(trace):
 def test_totals(trace):
     totals = trace.messages.totals().set_index(["kind", "channel"])
     assert totals.loc[("service", "ask"), "bytes"] == 10
+
+
+def test_a_plot_of_nothing_is_refused(trace):
+    with pytest.raises(ValueError, match="no 'loss' on channel 'dnoe'; did you mean 'done'"):
+        trace.metrics.plot("loss", channel="dnoe")
+    with pytest.raises(ValueError, match="no 'loss' from nodes 'm1'; did you mean"):
+        trace.metrics.plot("loss", nodes="m1")
