@@ -150,7 +150,7 @@ class RoleMagics(Magics):
         bed = self._running()
         nodes = bed.select(given.nodes)
         relations = [_pair(item, "relationship=node/role") for item in given.relations]
-        found = [(name, bed._instances(pattern.split(","), name)) for name, pattern in relations]
+        found = [(name, bed.roster.instances(pattern.split(","), name)) for name, pattern in relations]
         for name, members in found:
             nodes.relate(name, members)
             print(f"{_names(nodes)}: {name} → {_count(len(members), 'role')}")

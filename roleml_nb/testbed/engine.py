@@ -10,7 +10,7 @@ import tempfile
 import threading
 from typing import Any
 
-from roleml_nb.messaging.direct import Address
+from roleml_nb.messaging.addresses import Address
 from roleml_nb.messaging.relay import Relayed
 from roleml_nb.role import TestbedError
 

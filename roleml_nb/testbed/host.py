@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from roleml_nb.actor import Actor, NativeRole
-from roleml_nb.messaging.direct import Address, DirectTransport
+from roleml_nb.messaging.addresses import Address
 from roleml_nb.messaging.relay import Outbox, RelayLink
 from roleml_nb.messaging.router import Router
+from roleml_nb.messaging.transport import DirectTransport
 from roleml_nb.role import ActorProfile, Contacts, LinkFailed, RoleInstanceID, RoleMLError
 
 from .workers import SystemClock, Workers

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import secrets
 
-from roleml_nb.messaging.direct import Address
+from roleml_nb.messaging.addresses import Address
 from roleml_nb.messaging.relay import Relay
 from roleml_nb.role import LinkFailed
 

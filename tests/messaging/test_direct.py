@@ -12,7 +12,7 @@ import time
 import pytest
 import zmq
 
-from roleml_nb.messaging.direct import DirectTransport
+from roleml_nb.messaging.transport import DirectTransport
 from roleml_nb.role.errors import LinkFailed
 
 pytestmark = pytest.mark.timeout(60)
@@ -186,7 +186,7 @@ def test_fault_in_deliver_does_not_end_the_thread(host, caplog):
 
 PEER = """
 import sys, threading
-from roleml_nb.messaging.direct import DirectTransport
+from roleml_nb.messaging.transport import DirectTransport
 transport = DirectTransport("b", deliver=lambda *a: None, lost=lambda *a: None, directory=sys.argv[1], tcp=sys.argv[2] == "tcp",
     ip="127.0.0.1", run_in_background=lambda f, name: threading.Thread(target=f, daemon=True).start())
 transport.admit("a", b"t" * 32)

@@ -49,11 +49,11 @@ def test_a_killed_engine_fails_its_calls_and_the_rest_goes_on(own_bed):
 
 def test_stop_leaves_no_process_and_no_directory(own_bed):
     children = psutil.Process().children(recursive=True)
-    directory = own_bed._engines.directory
+    directory = own_bed.fleet.engines.directory
     own_bed.stop()
     _, alive = psutil.wait_procs([child for child in children if child.is_running()], timeout=15)
     mine = [process for process in alive if "ipyparallel" in " ".join(process.cmdline())
-            and process.environ().get("ROLEML_NB_TESTBED") == own_bed._id]
+            and process.environ().get("ROLEML_NB_TESTBED") == own_bed.fleet.mark]
     assert mine == []
     assert not os.path.exists(directory)
 
@@ -62,7 +62,7 @@ def test_a_killed_kernel_leaves_nothing_behind():
     script = textwrap.dedent("""
         from roleml_nb import Testbed
         bed = Testbed(engines=2, preload=())
-        print(bed._id, bed._engines.directory, flush=True)
+        print(bed.fleet.mark, bed.fleet.engines.directory, flush=True)
         import time; time.sleep(60)
     """)
     kernel = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)

@@ -1,0 +1,110 @@
+"""Calls from the notebook: to one role, or to all that a pattern names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from roleml_nb.actor import Actor, Invocation
+from roleml_nb.role import (
+    NATIVE,
+    CallTimeout,
+    ErrorHandlingStrategy,
+    Message,
+    RoleInstanceID,
+    TestbedError,
+    did_you_mean,
+    standard_name,
+)
+
+from .failures import fold
+from .roster import Roster
+
+__all__ = ["Calls"]
+
+
+class Calls:
+    """Makes calls in the name of the notebook's actor, to the roles of the roster."""
+
+    def __init__(self, actor: Actor, roster: Roster):
+        self._actor, self._roster = actor, roster
+
+    def call(
+        self, target: str | RoleInstanceID, channel: str, args: Mapping[str, Any] | None,
+        payloads: Mapping[str, Any] | None, timeout: float | None,
+    ) -> Any:
+        """See `Testbed.call`."""
+        invocations = self._invoke(target, channel, args, payloads)
+        results: list[tuple[RoleInstanceID, Any]] = []
+        many = any(sign in str(target) for sign in "*?[{")
+        try:
+            for invocation in invocations:
+                try:
+                    results.append((invocation.target, invocation.result(timeout)))
+                except CallTimeout:
+                    raise
+                except Exception as error:
+                    if not many:
+                        raise
+                    results.append((invocation.target, error))
+        finally:
+            for invocation in invocations:
+                invocation.forget()
+        if not many:
+            return results[0][1]
+        fold(results, f"call {target} {channel}")
+        return {instance.actor_name: result for instance, result in results}
+
+    def call_task(
+        self, target: str | RoleInstanceID, channel: str, args: Mapping[str, Any] | None,
+        payloads: Mapping[str, Any] | None,
+    ) -> Invocation:
+        """See `Testbed.call_task`."""
+        invocations = self._invoke(target, channel, args, payloads)
+        if len(invocations) != 1:
+            raise TestbedError(f"{target!r} names {len(invocations)} roles; call_task takes one")
+        return invocations[0]
+
+    def group(
+        self, kind: str, group: list[RoleInstanceID], channel: str, messages: Mapping[RoleInstanceID, Message]
+    ) -> list[tuple[RoleInstanceID, Any]]:
+        """Call many; an error takes the place of its result."""
+        return self._actor.call_group(NATIVE, group, channel, message=Message(), message_map=messages,
+                                      on_error=ErrorHandlingStrategy.KEEP, kind=kind)
+
+    def _invoke(
+        self, target: str | RoleInstanceID, channel: str, args: Mapping[str, Any] | None,
+        payloads: Mapping[str, Any] | None,
+    ) -> list[Invocation]:
+        pattern = str(RoleInstanceID(*target)) if isinstance(target, tuple) else target
+        if "/" not in pattern:
+            raise TestbedError(f"{pattern!r} names no role; write node/role, as in 'server/coordinator'")
+        group = self._roster.instances(pattern)
+        channel = standard_name(channel)
+        kinds: dict[str, list[RoleInstanceID]] = {}
+        for instance in group:
+            kinds.setdefault(self._kind(instance, channel), []).append(instance)
+        message = Message(dict(args or {}), dict(payloads or {}))
+        made: dict[RoleInstanceID, Invocation] = {}
+        for kind, members in kinds.items():
+            calls = self._actor._group(kind, NATIVE, members, channel, [message] * len(members))
+            made.update(zip(members, calls, strict=True))
+        return [made[instance] for instance in group]
+
+    def _kind(self, instance: RoleInstanceID, channel: str) -> str:
+        services, tasks = self._channels(instance)
+        if channel in tasks:
+            return "task"
+        if channel in services:
+            return "service"
+        raise TestbedError(f"{instance} has no channel '{channel}'; {did_you_mean(channel, [*services, *tasks])}")
+
+    def _channels(self, instance: RoleInstanceID) -> tuple[list[str], list[str]]:
+        known = self._roster.roles.get(instance.actor_name, {}).get(instance.instance_name)
+        if known is not None and "channels" in known:
+            return known["channels"]
+        channels = self._actor.call(NATIVE, RoleInstanceID(instance.actor_name, NATIVE), "get-channels",
+                                    Message({"name": instance.instance_name}))
+        if known is not None:
+            known["channels"] = channels
+        return channels

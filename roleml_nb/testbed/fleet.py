@@ -1,0 +1,202 @@
+"""The fleet: the hosts of a testbed, one in the notebook's kernel and one per engine; who is alive, and how they are linked."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from roleml_nb.messaging.relay import Relay, Relayed
+from roleml_nb.role import NodeLost, TestbedError, did_you_mean
+from roleml_nb.trace import Trace
+
+from . import engine as remote
+from .cluster import Engines
+from .host import NOTEBOOK, Host
+from .links import link_all
+
+__all__ = ["Fleet"]
+
+
+class Fleet:
+    """Hosts, started and linked. See `Testbed` for the parameters.
+
+    Parameters
+    ----------
+    mark
+        Name of the testbed, unique: what is started for it carries this mark.
+    joins
+        What to join instead of starting engines: `cluster`, `profile` or `cluster_id`; empty for engines of our own.
+    """
+
+    def __init__(
+        self, mark: str, engines: int, joins: Mapping[str, Any], *, timeout: float, workers: int | None,
+        threads: int | None, links: tuple[str, ...], preload: tuple[str, ...],
+    ):
+        self.mark = mark
+        self.numbers: dict[str, int] = {}
+        """Engines that were started or joined: {host: ipyparallel's number}."""
+        self.lost: dict[str, str] = {}
+        self.errors: list[Exception] = []
+        self.links: dict[tuple[str, str], tuple[str, str]] = {}
+        self.stopping = False
+        self._shipments: dict[str, int] = {}
+        self._arrived = threading.Condition()
+        self._relay: Relay | None = None
+        self._home: Host | None = None
+        self.engines: Engines | None = None
+        try:
+            if engines or joins:
+                self.engines = Engines(engines, mark, **joins)
+            self.home = self._home = Host(
+                NOTEBOOK, "the notebook", call_timeout=timeout, lost=self._host_lost, workers=workers or 4,
+                directory=self.engines.directory if self.engines else None, tcp=bool(joins))
+            self.home.tell = self.errors.append
+            self.trace = Trace(self.home.clock.now(), self.collect)
+            self.home.ship = self.trace.add
+            self.home.router.controls["trace"] = self._take_notes
+            self.home.router.controls["error"] = lambda peer, error: self.errors.append(error)
+            self.home.spawn([NOTEBOOK])
+            if self.engines is not None:
+                self._start_hosts(self.engines, timeout, threads, links, preload, tcp=bool(joins))
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start_hosts(
+        self, engines: Engines, timeout: float, threads: int | None, links: tuple[str, ...], preload: tuple[str, ...], *,
+        tcp: bool,
+    ) -> None:
+        self._relay = Relay(NOTEBOOK, self._exchange, self.home.deliver, self._host_lost, self.home.run_in_background)
+        each = threads or max(1, (os.cpu_count() or 1) // len(engines.ids))
+        started = {
+            number: engines.send(
+                number, remote.start_host, self.mark, f"engine{number}", f"engine {number}",
+                directory=engines.directory, tcp=tcp, call_timeout=timeout, threads=each,
+                owned=engines.owned, preload=preload)
+            for number in engines.ids
+        }
+        addresses = {}
+        for number, answer in started.items():
+            addresses[number], _ = answer.get(60.0)
+            self.numbers[f"engine{number}"] = number
+        self.links = link_all(self.mark, self.home, engines, addresses, self._relay, links)
+        self.learn({NOTEBOOK: NOTEBOOK})
+
+    # who is there
+
+    @property
+    def alive(self) -> list[str]:
+        """The engines' hosts that were not lost."""
+        return [host_id for host_id in self.numbers if host_id not in self.lost]
+
+    def choose(self, on: int | str | None) -> list[str]:
+        """The hosts that new nodes go to: all engines, or the one named; TestbedError when it is not there."""
+        alive = self.alive or [NOTEBOOK]
+        if on is None:
+            return alive
+        host_id = f"engine{on}" if isinstance(on, int) or str(on).isdigit() else str(on)
+        if host_id not in (*alive, NOTEBOOK):
+            raise TestbedError(f"no engine {on!r}; {did_you_mean(host_id, [*alive, NOTEBOOK])}")
+        return [host_id]
+
+    def _host_lost(self, host_id: str, reason: str) -> None:
+        if self.stopping or host_id in self.lost:
+            return
+        self.lost[host_id] = reason
+        self.home.router.host_lost(host_id, reason)
+        self.errors.append(NodeLost(f"{host_id} is lost: {reason}"))
+
+        def tell() -> None:
+            for other in self.alive:
+                try:
+                    self.run(other, remote.lose, host_id, reason)
+                except Exception as error:  # an engine that is just dying is told of nothing
+                    self.home.logger.info("%s was not told: %s", other, error)
+
+        self.home.run_in_background(tell, "tell of loss")
+
+    # telling them
+
+    def send(self, host_id: str, function: Any, *args: Any) -> Any:
+        """Run one of the functions of `engine` for this testbed; ask the result for its ``get(timeout)``."""
+        if self.engines is None:
+            raise TestbedError("this testbed has no engines")
+        return self.engines.send(self.numbers[host_id], function, self.mark, *args)
+
+    def run(self, host_id: str, function: Any, *args: Any, timeout: float = 60.0) -> Any:
+        return self.send(host_id, function, *args).get(timeout)
+
+    def run_on_all(self, function: Any, *args: Any) -> dict[str, Any]:
+        """Run it on all engines at the same time: {host: result}. What is lost meanwhile is left out."""
+        answers = {host_id: self.send(host_id, function, *args) for host_id in self.alive}
+        results = {}
+        for host_id, answer in answers.items():
+            try:
+                results[host_id] = answer.get(30.0)
+            except Exception as error:
+                if host_id not in self.lost:
+                    raise TestbedError(f"{host_id} does not answer: {error}") from error
+        return results
+
+    def spawn(self, names: Mapping[str, str]) -> None:
+        """Make actors: {name: host}. Returns when every host knows where they live."""
+        by_host: dict[str, list[str]] = {}
+        for name, host_id in names.items():
+            by_host.setdefault(host_id, []).append(name)
+        self.home.spawn(by_host.pop(NOTEBOOK, []))
+        for answer in [self.send(host_id, remote.spawn, group) for host_id, group in by_host.items()]:
+            answer.get(60.0)
+        self.learn(names)
+
+    def learn(self, places: Mapping[str, str]) -> None:
+        """Let every host know where actors live: {actor: host}."""
+        self.home.learn(places)
+        self.run_on_all(remote.learn, dict(places))
+
+    def _exchange(self, host_id: str, incoming: list[Relayed]) -> list[Relayed]:
+        return self.run(host_id, remote.exchange, incoming)
+
+    # their notes
+
+    def _take_notes(self, host_id: str, notes: tuple[list[tuple], list[tuple]]) -> None:
+        self.trace.add(*notes)
+        with self._arrived:
+            self._shipments[host_id] = self._shipments.get(host_id, 0) + 1
+            self._arrived.notify_all()
+
+    def collect(self) -> None:
+        """Have every host ship its notes."""
+        if not self.stopping:
+            self.home.flush()
+            shipped = self.run_on_all(remote.flush)
+            with self._arrived:  # the notes travel on another road than the answer just received
+                self._arrived.wait_for(
+                    lambda: all(self._shipments.get(host_id, 0) >= count or host_id in self.lost
+                                for host_id, count in shipped.items()), 10.0)
+
+    # the end
+
+    def stop(self) -> None:
+        """End links, hosts and engines; an embedded cluster ends with them. Idempotent."""
+        if self.stopping:
+            return
+        if self._home is not None and hasattr(self, "trace"):
+            try:
+                self.collect()
+            except Exception as error:  # stopping must go on; what is not collected is said
+                self._home.logger.info("last notes not collected: %s", error)
+        self.stopping = True
+        if self._relay is not None:
+            self._relay.close()
+        if self.engines is not None:
+            for host_id in self.alive:
+                try:
+                    self.run(host_id, remote.stop_host, timeout=5.0)
+                except Exception as error:  # an engine that does not answer is ended with its cluster
+                    self.errors.append(error)
+        if self._home is not None:
+            self._home.stop()
+        if self.engines is not None:
+            self.engines.stop()
