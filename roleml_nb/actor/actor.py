@@ -33,6 +33,7 @@ from roleml_nb.role import (
 )
 from roleml_nb.role.channels import Handler
 from roleml_nb.role.host import Host
+from roleml_nb.role.running import running
 
 from .calls import Invocation, collect, messages_for
 from .errors import describe
@@ -127,9 +128,10 @@ class Actor:
         if isinstance(role, Runnable):
             self.host.run_in_background(lambda: self._run(instance_name, role), f"{self.name}/{instance_name}")
 
-    def _run(self, instance_name: str, role: Runnable) -> None:
+    def _run(self, instance_name: str, role: Any) -> None:
         try:
-            role.run()
+            with running(role):
+                role.run()
         except Exception as error:  # nobody waits for it: the notebook is told
             self.host.report(self.describe(error, RoleInstanceID(self.name, instance_name), "run"))
 
@@ -306,6 +308,6 @@ class Actor:
             raise ChannelNotFoundError(f"{type(role).__name__} has no {envelope.kind} '{envelope.channel}'; {hint}")
         method = getattr(role, table[envelope.channel])
         handler: Handler = method.handler
-        with lifecycle.execution(self.host.call_timeout):
+        with lifecycle.execution(self.host.call_timeout), running(role):
             args, payloads = body.decode()
             return handler.invoke(method, envelope.source, args, payloads)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import copy_context
 from functools import partial
 from typing import Any
 
@@ -66,8 +67,9 @@ class Invocation:
         return None
 
     def add_done_callback(self, func: Callable[[Any], Any]) -> None:
-        """Have ``func(self)`` called on a worker thread when the call has ended."""
-        self._pending.add_done_callback(lambda _: self._host.submit(lambda: func(self)))
+        """Have ``func(self)`` called on a worker thread when the call has ended, on behalf of the role that asks."""
+        context = copy_context()
+        self._pending.add_done_callback(lambda _: self._host.submit(lambda: context.run(func, self)))
 
     def when_done(self, func: Callable[[], Any]) -> None:
         """Have `func` called at once, on the thread that ends the call; it must not block."""

@@ -20,6 +20,7 @@ from roleml_nb.role import (
 )
 from roleml_nb.role.channels import Handler, Subscription
 from roleml_nb.role.conditions import check_conditions, passes
+from roleml_nb.role.running import running
 
 if TYPE_CHECKING:
     from .actor import Actor
@@ -107,7 +108,7 @@ class Events:
                 body = listener.waiting.popleft()
             where = RoleInstanceID(self._actor.name, instance_name)
             try:
-                with self._actor.lifecycle(instance_name).execution():
+                with self._actor.lifecycle(instance_name).execution(), running(self._actor.roles[instance_name]):
                     args, payloads = body.decode()
                     listener.handler.invoke(listener.method, source, args, payloads)
             except Exception as error:  # nobody waits for it: the notebook is told

@@ -1,7 +1,17 @@
 """The programming model: roles, channels, elements, relationships, identities, lifecycle, errors. Pure Python."""
 
+from .access import require_relationship
 from .base import Role
 from .channels import Event, EventHandler, Service, Task, attribute
+from .collectors import (
+    AsynchronousKeyValueMerger,
+    DataFilter,
+    FilteredOut,
+    MergerTimeoutError,
+    MergingFailedError,
+    TaskResultCollector,
+    TaskResultFilter,
+)
 from .context import Contacts, Context
 from .elements import (
     ConstructStrategy,
@@ -30,9 +40,20 @@ from .errors import (
     TaskResultTimeoutError,
     TestbedError,
 )
+from .groups import ActorGroup, Relationship, RoleInstances
 from .identity import NATIVE, ActorProfile, RoleInstanceID, RoleInstanceIDTuple, parse_instances
 from .interfaces import Deserializable, Runnable, Serializable
 from .lifecycle import Lifecycle, Status
+from .merging import (
+    CumulativeAddingValueMerger,
+    CumulativeValueMerger,
+    DictKeyValueMerger,
+    KeyAgnosticKeyValueMerger,
+    KeyValueMerger,
+    ListValueMerger,
+    ValueMerger,
+    make_kv_merger,
+)
 from .message import (
     Args,
     ErrorHandlingStrategy,
@@ -51,14 +72,17 @@ from .relationships import Relationships
 from .workload import Dataset, IterableDataset, TestableModel, TrainableModel
 
 __all__ = [
-    "NATIVE", "ActorNotFoundError", "ActorProfile", "Args", "CallTimeout", "CallerError", "ChannelNotFoundError",
-    "ConstructStrategy", "Contacts", "Context", "Dataset", "Deserializable", "Element", "ElementError",
+    "ActorGroup", "ActorNotFoundError", "ActorProfile", "Args", "AsynchronousKeyValueMerger", "CallTimeout",
+    "CallerError", "ChannelNotFoundError", "ConstructStrategy", "Contacts", "Context", "CumulativeAddingValueMerger",
+    "CumulativeValueMerger", "DataFilter", "Dataset", "Deserializable", "DictKeyValueMerger", "Element", "ElementError",
     "ElementImplementation", "ElementInstance", "ErrorHandlingStrategy", "Event", "EventHandler",
-    "EventSubscriptionMode", "Factory", "HandlerError", "InitializeStrategy", "InternalError", "IterableDataset",
-    "Lifecycle", "LinkFailed", "Message", "MyArgs", "MyPayloads", "NoSuchEventError", "NoSuchRoleError", "NodeLost",
-    "Payloads", "Relationships", "Role", "RoleDefinitionError", "RoleInstanceID", "RoleInstanceIDTuple",
-    "RoleInteractionError", "RoleMLError", "Runnable", "Serializable", "Service", "Status", "StatusError", "Task",
-    "TaskInvocation", "TaskResultTimeoutError", "TestableModel", "TestbedError", "TrainableModel", "attribute",
-    "did_you_mean", "natural_key", "parse_instances", "scatter_arg", "scatter_args_and_payloads", "scatter_payloads",
-    "standard_name",
+    "EventSubscriptionMode", "Factory", "FilteredOut", "HandlerError", "InitializeStrategy", "InternalError",
+    "IterableDataset", "KeyAgnosticKeyValueMerger", "KeyValueMerger", "Lifecycle", "LinkFailed", "ListValueMerger",
+    "MergerTimeoutError", "MergingFailedError", "Message", "MyArgs", "MyPayloads", "NATIVE", "NoSuchEventError",
+    "NoSuchRoleError", "NodeLost", "Payloads", "Relationship", "Relationships", "Role", "RoleDefinitionError",
+    "RoleInstanceID", "RoleInstanceIDTuple", "RoleInstances", "RoleInteractionError", "RoleMLError", "Runnable",
+    "Serializable", "Service", "Status", "StatusError", "Task", "TaskInvocation", "TaskResultCollector",
+    "TaskResultFilter", "TaskResultTimeoutError", "TestableModel", "TestbedError", "TrainableModel", "ValueMerger",
+    "attribute", "did_you_mean", "make_kv_merger", "natural_key", "parse_instances", "require_relationship",
+    "scatter_arg", "scatter_args_and_payloads", "scatter_payloads", "standard_name",
 ]

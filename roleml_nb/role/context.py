@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from threading import RLock
 from typing import NamedTuple
 
-from .errors import ActorNotFoundError
+from .errors import ActorNotFoundError, RoleMLError
 from .identity import ActorProfile
 from .names import did_you_mean
 from .relationships import Relationships
+from .running import running_role
 
 __all__ = ["Contacts", "Context"]
 
@@ -56,3 +57,11 @@ class Context(NamedTuple):
     contacts: Contacts
     relationships: Relationships
     start_time: float
+
+    @staticmethod
+    def active_context() -> Context:
+        """The context of the role whose handler runs here; RoleMLError outside of any handler."""
+        role = running_role()
+        if role is None:
+            raise RoleMLError("no role runs here, so there is no active context: ask a role for its ctx")
+        return role.ctx

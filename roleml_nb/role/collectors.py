@@ -1,0 +1,243 @@
+"""Collectors: gather the results of many task calls, as they arrive, into one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, InvalidStateError
+from threading import RLock
+from typing import Any
+
+from .errors import RoleInteractionError, RoleMLError, TaskResultTimeoutError
+from .identity import RoleInstanceID
+from .merging import KeyValueMerger, ValueMerger, make_kv_merger
+from .message import ErrorHandlingStrategy, TaskInvocation
+from .names import natural_key
+from .running import wait
+
+__all__ = [
+    "AsynchronousKeyValueMerger", "DataFilter", "FilteredOut", "MergerTimeoutError", "MergingFailedError",
+    "TaskResultCollector", "TaskResultFilter",
+]
+
+DataFilter = Callable[[Any, Any], tuple[Any, Any]]
+"""From the key and value pushed to those that are merged; may raise `FilteredOut`."""
+
+AnyMerger = KeyValueMerger[Any, Any, Any] | ValueMerger[Any, Any]
+logger = logging.getLogger("roleml_nb.role.collectors")
+
+
+class MergerTimeoutError(TaskResultTimeoutError):
+    """Not all values that a merger waits for came in time."""
+
+
+class MergingFailedError(RoleInteractionError):
+    """A value could not be had, or not be merged."""
+
+
+class FilteredOut(RoleMLError):
+    """Raised by a filter: leave the value out.
+
+    Parameters
+    ----------
+    still_count : bool
+        Whether its key is done with; if not, another value for it is waited for.
+    """
+
+    def __init__(self, still_count: bool = False):
+        super().__init__("left out by a filter")
+        self.still_count = still_count
+
+
+class AsynchronousKeyValueMerger(KeyValueMerger[Any, Any, Any]):
+    """Merges what is pushed from any thread, and lets one wait until every target has been heard of.
+
+    Parameters
+    ----------
+    targets : iterable, optional
+        The keys to wait for; keys equal in value are the same. None: any key is taken, and nothing is waited for.
+    merger : KeyValueMerger or ValueMerger
+        Makes one out of many; is called by one thread at a time.
+    data_filter : callable
+        ``filter(key, value) → (key, value)``, what is to be merged; it may raise `FilteredOut`.
+    allow_append : bool
+        Whether a key may be pushed again; a push that fails then spoils nothing but itself.
+    """
+
+    def __init__(
+        self, targets: Iterable[Any] | None, *, merger: AnyMerger,
+        data_filter: DataFilter = lambda key, value: (key, value), allow_append: bool = False,
+    ):
+        self._targets = None if targets is None else frozenset(targets)
+        self._merger = merger if isinstance(merger, KeyValueMerger) else make_kv_merger(merger)
+        if allow_append and not self._merger.allow_append:
+            raise TypeError(f"allow_append=True, but {type(merger).__name__} takes each key only once")
+        self._filter, self._allow_append = data_filter, allow_append
+        self._heard: set[Any] = set()
+        self._lock = RLock()
+        self._ready: Future[None] = Future()
+        self.failed: dict[Any, BaseException] = {}
+        """Why targets were left out: {key: error}."""
+        if not self._targets:
+            self._ready.set_result(None)
+
+    def push(self, key: Any, value: Any) -> None:
+        """Take a value in. Raises what the filter and the merger raise; so does `result`, as MergingFailedError.
+
+        KeyError for a key that is no target, TypeError for one that was pushed before.
+        """
+        with self._lock:
+            try:
+                self._push(key, value)
+            except Exception as error:
+                if not self._allow_append:
+                    self._end(error)
+                raise
+
+    def _push(self, key: Any, value: Any) -> None:
+        if self._targets is not None and key not in self._targets:
+            raise KeyError(f"{key} is none of the targets: {_names(self._targets)}")
+        if key in self._heard and not self._allow_append:
+            raise TypeError(f"{key} was pushed before, and allow_append is False")
+        try:
+            key_to_merge, value_to_merge = self._filter(key, value)
+        except FilteredOut as out:
+            if out.__cause__ is not None:
+                if not out.still_count:
+                    raise out.__cause__ from None
+                self.failed[key] = out.__cause__
+            if out.still_count:
+                self._count(key)
+            return
+        self._merger.push(key_to_merge, value_to_merge)
+        self._count(key)
+
+    def push_bulk(self, data: Iterable[tuple[Any, Any]]) -> None:
+        """Push each pair; returns when all are in."""
+        for key, value in data:
+            self.push(key, value)
+
+    def _count(self, key: Any) -> None:
+        self._heard.add(key)
+        if self._targets and len(self._heard) == len(self._targets):
+            self._end(None)
+
+    def _end(self, error: Exception | None) -> None:
+        try:
+            self._ready.set_result(None) if error is None else self._ready.set_exception(error)
+        except InvalidStateError:  # the first failure, or the end, stands
+            pass
+
+    def merge(self) -> Any:
+        """As `result()`."""
+        return self.result()
+
+    def result(self, timeout: float | None = None, ready_required: bool = True) -> Any:
+        """Wait for all targets, and merge. In a handler, the worker serves other tasks meanwhile.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds; the testbed's limit for calls when not given.
+        ready_required : bool
+            False: after `timeout`, merge what there is.
+
+        Raises
+        ------
+        MergerTimeoutError
+            When targets are missing after `timeout`; names them.
+        MergingFailedError
+            When a push has failed, or every target was left out because of an error.
+        """
+        try:
+            wait(self._ready, timeout)
+        except TimeoutError as error:
+            if not self._ready.done() and ready_required:
+                with self._lock:
+                    missing = _names((self._targets or frozenset()) - self._heard)
+                raise MergerTimeoutError(f"no result yet from {missing}; wait longer with result(timeout)") from error
+        except Exception:  # told below
+            pass
+        with self._lock:
+            failure = self._ready.exception() if self._ready.done() else None
+            if failure is not None:
+                raise MergingFailedError(f"not all results could be merged: {failure}") from failure
+            if self._targets and len(self.failed) == len(self._targets):
+                last = list(self.failed.values())[-1]
+                raise MergingFailedError(f"nothing to merge, all of {_names(self._targets)} failed; "
+                                         f"the last with: {last}") from last
+            return self._merger.merge()
+
+    @property
+    def allow_append(self) -> bool:
+        return self._allow_append
+
+    @property
+    def disposable(self) -> bool:
+        return self._merger.disposable
+
+
+class TaskResultFilter:
+    """A data filter that asks task invocations for their results.
+
+    Parameters
+    ----------
+    on_error : ErrorHandlingStrategy
+        For a task that failed. IGNORE: leave it out, with a warning in the log. RAISE_FIRST: fail. KEEP: take the
+        exception for the result. RETRY is refused with ValueError: only the caller can call again.
+    """
+
+    def __init__(self, on_error: ErrorHandlingStrategy = ErrorHandlingStrategy.IGNORE):
+        if on_error is ErrorHandlingStrategy.RETRY:
+            raise ValueError("on_error=RETRY: a result that was awaited cannot be tried again; "
+                             "allowed: IGNORE, RAISE_FIRST, KEEP")
+        self.on_error = on_error
+
+    def __call__(self, source: RoleInstanceID, task: TaskInvocation) -> tuple[Any, Any]:
+        try:
+            result = task.result()
+        except Exception as error:
+            if self.on_error is ErrorHandlingStrategy.KEEP:
+                return self.transform_source(source), error
+            if self.on_error is ErrorHandlingStrategy.IGNORE:
+                logger.warning("the task on %s failed and is left out: %s", source, error)
+                raise FilteredOut(still_count=True) from error
+            raise
+        return self.transform_source(source), result
+
+    def transform_source(self, source: RoleInstanceID) -> Any:
+        """The key to merge under."""
+        return source
+
+
+class TaskResultCollector(AsynchronousKeyValueMerger):
+    """Collects the results of a task group: ``call_task_group(group, …, on_result=collector.push)``.
+
+    A task fails when its node dies, so no target is waited for in vain; `failed` says which were left out, and why.
+
+    Parameters
+    ----------
+    targets : iterable of RoleInstanceID
+        Whose results to wait for.
+    merger : KeyValueMerger or ValueMerger
+        Makes one out of many.
+    on_error : ErrorHandlingStrategy
+        For a task that failed: see `TaskResultFilter`.
+    """
+
+    def __init__(
+        self, targets: Iterable[Any] | None, *, merger: AnyMerger,
+        on_error: ErrorHandlingStrategy = ErrorHandlingStrategy.IGNORE,
+    ):
+        super().__init__(targets, merger=merger, data_filter=TaskResultFilter(on_error))
+
+    def push(self, key: Any, value: TaskInvocation) -> None:
+        """Take an invocation that has ended. Failures come out of `result`, since here nobody would see them."""
+        try:
+            super().push(key, value)
+        except Exception as error:
+            logger.info("%s: %s", key, error)
+
+
+def _names(keys: Iterable[Any]) -> str:
+    return ", ".join(sorted(map(str, keys), key=natural_key))

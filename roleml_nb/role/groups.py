@@ -1,0 +1,76 @@
+"""Groups of role instances, as group calls take them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from .errors import RoleMLError
+from .identity import RoleInstanceID
+from .running import running_role
+
+if TYPE_CHECKING:
+    from .context import Context
+
+__all__ = ["ActorGroup", "Relationship", "RoleInstances"]
+
+
+class ActorGroup(ABC):
+    """Role instances to call together. Goes wherever an iterable of `RoleInstanceID` goes."""
+
+    @property
+    @abstractmethod
+    def targets(self) -> Iterable[RoleInstanceID]:
+        """The instances, as they are now."""
+
+    def __iter__(self) -> Iterator[RoleInstanceID]:
+        return iter(self.targets)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.targets)
+
+
+class Relationship(ActorGroup):
+    """The members of a relationship, at the time of each look at them.
+
+    Parameters
+    ----------
+    name : str
+        The relationship.
+    context : Context, optional
+        Whose relationship it is. When not given, that of the role whose handler makes the group, or else of the role
+        whose handler uses it; RoleMLError when the members are asked for outside of any handler.
+    """
+
+    def __init__(self, name: str, context: Context | None = None):
+        role = running_role()
+        self.name = name
+        self._context = context if context is not None or role is None else role.ctx
+
+    @property
+    def targets(self) -> frozenset[RoleInstanceID]:
+        context, role = self._context, running_role()
+        if context is None:
+            if role is None:
+                raise RoleMLError(f"Relationship({self.name!r}) is known to the handlers of a role only; elsewhere say "
+                                  f"whose it is: Relationship({self.name!r}, role.ctx)")
+            context = role.ctx
+        return context.relationships.get_relationship_view(self.name)
+
+    def __repr__(self) -> str:
+        return f"Relationship({self.name!r})"
+
+
+class RoleInstances(ActorGroup):
+    """Given instances, each once. Plain pairs, as in data that was JSON once, become `RoleInstanceID`."""
+
+    def __init__(self, instances: Iterable[tuple[str, str]]):
+        self.instances = frozenset(RoleInstanceID(*item) for item in instances)
+
+    @property
+    def targets(self) -> frozenset[RoleInstanceID]:
+        return self.instances
+
+    def __repr__(self) -> str:
+        return f"RoleInstances({sorted(map(str, self.instances))})"

@@ -1,0 +1,46 @@
+"""Which role the current thread works for, and how it waits without keeping a worker from others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .base import Role
+
+__all__ = ["WAIT_LIMIT", "running", "running_role", "wait"]
+
+WAIT_LIMIT = 600.0
+"""Seconds that `wait` waits where no role, and so no testbed's limit, is known."""
+
+_running: ContextVar[Role | None] = ContextVar("running role", default=None)
+
+
+@contextmanager
+def running(role: Role) -> Iterator[None]:
+    """Entered by the actor around everything that it runs for `role`; tasks of asyncio inherit it."""
+    token = _running.set(role)
+    try:
+        yield
+    finally:
+        _running.reset(token)
+
+
+def running_role() -> Role | None:
+    """The role whose handler runs here; None outside of handlers, as in a notebook's cell."""
+    return _running.get()
+
+
+def wait(future: Future, timeout: float | None = None) -> Any:
+    """The future's result; TimeoutError after `timeout` seconds (None: the testbed's limit for calls).
+
+    In a handler, the worker serves other tasks meanwhile.
+    """
+    role = running_role()
+    if role is None:
+        return future.result(WAIT_LIMIT if timeout is None else timeout)
+    host = role.base.host
+    return host.clock.wait(future, host.call_timeout if timeout is None else timeout)
