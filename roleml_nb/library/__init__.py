@@ -2,10 +2,22 @@
 
 from .federated import ClientSelector, FedAvgAggregator, FederatedCoordinator
 from .gossip import GossipAggregator, GossipCoordinator
-from .mergers import average
-from .trainer import EpochTrainer, ModelMaintainer
+from .gradients import GradientsTrainer
+from .initiators import ClientInitiator, ServerInitiator
+from .mergers import (
+    DefaultWeightedMerger,
+    TorchStateDictAverager,
+    TorchStateDictCumulator,
+    WeightedMerger,
+    WeightedTorchStateDictAverager,
+    average,
+)
+from .planner import FixedTrainingPlanner, TrainingPlanner
+from .trainer import BaseModelMaintainer, EpochTrainer, ModelMaintainer
 
 __all__ = [
-    "ClientSelector", "EpochTrainer", "FedAvgAggregator", "FederatedCoordinator", "GossipAggregator",
-    "GossipCoordinator", "ModelMaintainer", "average",
+    "BaseModelMaintainer", "ClientInitiator", "ClientSelector", "DefaultWeightedMerger", "EpochTrainer",
+    "FedAvgAggregator", "FederatedCoordinator", "FixedTrainingPlanner", "GossipAggregator", "GossipCoordinator",
+    "GradientsTrainer", "ModelMaintainer", "ServerInitiator", "TorchStateDictAverager", "TorchStateDictCumulator",
+    "TrainingPlanner", "WeightedMerger", "WeightedTorchStateDictAverager", "average",
 ]

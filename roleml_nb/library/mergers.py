@@ -1,13 +1,94 @@
-"""Mergers: one model out of many."""
+"""Mergers: one model out of many.
+
+The classes take values as they come in, ``push`` by ``push``, and ``merge`` them, as result collectors want it. None of
+them changes what was pushed, and what ``merge`` returns shares no memory with it.
+"""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["average"]
+from roleml_nb.role.merging import CumulativeValueMerger, KeyValueMerger, ValueMerger
+
+__all__ = [
+    "DefaultWeightedMerger", "TorchStateDictAverager", "TorchStateDictCumulator", "WeightedMerger",
+    "WeightedTorchStateDictAverager", "average",
+]
+
+
+class WeightedMerger(KeyValueMerger[Any, Any, Any]):
+    """Merges values under keys that have weights, usually the addresses of roles. Subclasses say how, in `_push`."""
+
+    def __init__(self, weights: Mapping[Any, float]):
+        self._weights = weights
+
+    @property
+    def allow_append(self) -> bool:
+        return False
+
+    def push(self, key: Any, value: Any) -> None:
+        """Take a value in; KeyError when there is no weight for `key`."""
+        if key not in self._weights:
+            raise KeyError(f"there is no weight for {key}; there are weights for {', '.join(map(str, self._weights))}")
+        self._push(key, value)
+
+    @abstractmethod
+    def _push(self, key: Any, value: Any) -> None: ...
+
+
+class DefaultWeightedMerger(WeightedMerger):
+    """Keeps the values under their keys; `merge` returns them as a dict."""
+
+    def __init__(self, weights: Mapping[Any, float]):
+        super().__init__(weights)
+        self._data: dict[Any, Any] = {}
+
+    def _push(self, key: Any, value: Any) -> None:
+        self._data[key] = value
+
+    def merge(self) -> Any:
+        return dict(self._data)
+
+
+class WeightedTorchStateDictAverager(DefaultWeightedMerger):
+    """The `average` of the state dicts pushed, with the weights of their keys."""
+
+    def merge(self) -> dict[str, Any]:
+        return average(list(self._data.values()), [self._weights[key] for key in self._data])
+
+
+class TorchStateDictAverager(ValueMerger[Mapping[str, Any], dict[str, Any]]):
+    """The `average` of the state dicts pushed, all with the same weight."""
+
+    def __init__(self) -> None:
+        self._data: list[Mapping[str, Any]] = []
+
+    def push(self, value: Mapping[str, Any]) -> None:
+        self._data.append(value)
+
+    def merge(self) -> dict[str, Any]:
+        return average(self._data)
+
+
+class TorchStateDictCumulator(CumulativeValueMerger[Mapping[str, Any]]):
+    """The sum of the state dicts pushed, entry by entry; None when there were none."""
+
+    def begin(self, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {name: _copy(entry) for name, entry in value.items()}
+
+    def cumulate(self, current_value: Mapping[str, Any], new_value: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {name: current_value[name] + new_value[name] for name in current_value}
+
+    def merge(self) -> dict[str, Any] | None:
+        return None if self._data is None else {name: _copy(entry) for name, entry in self._data.items()}
+
+
+def _copy(entry: Any) -> Any:
+    return entry.detach().clone() if hasattr(entry, "detach") else np.array(entry)
 
 
 def average(updates: Sequence[Mapping[str, Any]], weights: Sequence[float] | None = None) -> dict[str, Any]:

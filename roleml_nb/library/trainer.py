@@ -7,8 +7,9 @@ from typing import Any
 from roleml_nb.role import Element, Event, IterableDataset, RoleInstanceID, Service, Task, TrainableModel
 
 from .guarded import GuardedRole
+from .planner import FixedTrainingPlanner, TrainingPlanner
 
-__all__ = ["EpochTrainer", "ModelMaintainer"]
+__all__ = ["BaseModelMaintainer", "EpochTrainer", "ModelMaintainer"]
 
 
 class ModelMaintainer(GuardedRole):
@@ -48,15 +49,21 @@ class ModelMaintainer(GuardedRole):
         return metrics
 
 
+BaseModelMaintainer = ModelMaintainer
+"""RoleML's name for it."""
+
+
 class EpochTrainer(ModelMaintainer):
     """Trains its model on its data set, epoch by epoch.
 
-    Elements: those of `ModelMaintainer`, and `dataset`. After each epoch, ``epoch-completed`` carries the metrics and
+    Elements: those of `ModelMaintainer`; `dataset`; `planner` (a `TrainingPlanner`), which gives every epoch the
+    options of the call unless another one is given. After each epoch, ``epoch-completed`` carries the metrics and
     "epoch", counted from 0 over the whole life of the role. Other calls that need the model wait until a training is
     done. To train differently, override `train_impl`.
     """
 
     dataset: Any = Element(IterableDataset)
+    planner: Any = Element(TrainingPlanner, default_constructor=FixedTrainingPlanner)
     epoch_completed = Event()
 
     def __init__(self) -> None:
@@ -70,17 +77,20 @@ class EpochTrainer(ModelMaintainer):
 
     @Task(expand=True)
     def train(self, caller: RoleInstanceID, num_epochs: int = 1, **options: Any) -> Any:
-        """Train for `num_epochs` epochs (1 or more), and return the parameters. `options` go to the model's train."""
+        """Train for `num_epochs` epochs (1 or more), and return the parameters. `options` go to the planner."""
         return self._train(num_epochs, options)[0]
 
     @Task(expand=True)
     def train2(self, caller: RoleInstanceID, num_epochs: int = 1, **options: Any) -> dict[str, Any]:
-        """As `train`, but returns "update" (the parameters), "data_size" and "metrics" (of the last epoch)."""
+        """As `train`, but returns "update" (the parameters), "data_size" and "metrics" (what `train_impl` returned)."""
         update, metrics = self._train(num_epochs, options)
         return {"update": update, "data_size": len(self.dataset()), "metrics": metrics}
 
     def train_impl(self, num_epochs: int, **options: Any) -> dict[str, Any]:
         """Train the model; the hook for subclasses. Runs on a worker thread, with `lock` held.
+
+        `options` are those of the call; an override need not use the `planner`. The parameters are taken from `model`
+        afterwards.
 
         Returns
         -------
@@ -88,9 +98,16 @@ class EpochTrainer(ModelMaintainer):
             Metrics of the last epoch.
         """
         metrics: dict[str, Any] = {}
-        for _ in range(num_epochs):
-            metrics = self.model().train(self.dataset(), **options)
+        planner = self.planner()
+        plan = iter(planner.make_plan(num_epochs, **options))
+        for number in range(num_epochs):
+            chosen = next(plan, None)
+            if chosen is None:
+                raise ValueError(f"{type(planner).__name__}.make_plan planned {number} of {num_epochs} epochs: "
+                                 "it must yield the options of each")
+            metrics = self.model().train(self.dataset(), **chosen)
             self.current_epoch += 1
+            planner.report(metrics)
             self.epoch_completed.emit(args={**metrics, "epoch": self.current_epoch})
         return metrics
 

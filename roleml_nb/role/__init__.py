@@ -69,20 +69,28 @@ from .message import (
 )
 from .names import did_you_mean, natural_key, standard_name
 from .relationships import Relationships
-from .workload import Dataset, IterableDataset, TestableModel, TrainableModel
+from .workload import (
+    Dataset,
+    DataStreams,
+    GradientsOperableModel,
+    IterableDataset,
+    Testable,
+    TestableModel,
+    TrainableModel,
+)
 
 __all__ = [
-    "ActorGroup", "ActorNotFoundError", "ActorProfile", "Args", "AsynchronousKeyValueMerger", "CallTimeout",
+    "NATIVE", "ActorGroup", "ActorNotFoundError", "ActorProfile", "Args", "AsynchronousKeyValueMerger", "CallTimeout",
     "CallerError", "ChannelNotFoundError", "ConstructStrategy", "Contacts", "Context", "CumulativeAddingValueMerger",
-    "CumulativeValueMerger", "DataFilter", "Dataset", "Deserializable", "DictKeyValueMerger", "Element", "ElementError",
-    "ElementImplementation", "ElementInstance", "ErrorHandlingStrategy", "Event", "EventHandler",
-    "EventSubscriptionMode", "Factory", "FilteredOut", "HandlerError", "InitializeStrategy", "InternalError",
-    "IterableDataset", "KeyAgnosticKeyValueMerger", "KeyValueMerger", "Lifecycle", "LinkFailed", "ListValueMerger",
-    "MergerTimeoutError", "MergingFailedError", "Message", "MyArgs", "MyPayloads", "NATIVE", "NoSuchEventError",
-    "NoSuchRoleError", "NodeLost", "Payloads", "Relationship", "Relationships", "Role", "RoleDefinitionError",
-    "RoleInstanceID", "RoleInstanceIDTuple", "RoleInstances", "RoleInteractionError", "RoleMLError", "Runnable",
-    "Serializable", "Service", "Status", "StatusError", "Task", "TaskInvocation", "TaskResultCollector",
-    "TaskResultFilter", "TaskResultTimeoutError", "TestableModel", "TestbedError", "TrainableModel", "ValueMerger",
-    "attribute", "did_you_mean", "make_kv_merger", "natural_key", "parse_instances", "require_relationship",
-    "scatter_arg", "scatter_args_and_payloads", "scatter_payloads", "standard_name",
+    "CumulativeValueMerger", "DataFilter", "DataStreams", "Dataset", "Deserializable", "DictKeyValueMerger", "Element",
+    "ElementError", "ElementImplementation", "ElementInstance", "ErrorHandlingStrategy", "Event", "EventHandler",
+    "EventSubscriptionMode", "Factory", "FilteredOut", "GradientsOperableModel", "HandlerError", "InitializeStrategy",
+    "InternalError", "IterableDataset", "KeyAgnosticKeyValueMerger", "KeyValueMerger", "Lifecycle", "LinkFailed",
+    "ListValueMerger", "MergerTimeoutError", "MergingFailedError", "Message", "MyArgs", "MyPayloads",
+    "NoSuchEventError", "NoSuchRoleError", "NodeLost", "Payloads", "Relationship", "Relationships", "Role",
+    "RoleDefinitionError", "RoleInstanceID", "RoleInstanceIDTuple", "RoleInstances", "RoleInteractionError",
+    "RoleMLError", "Runnable", "Serializable", "Service", "Status", "StatusError", "Task", "TaskInvocation",
+    "TaskResultCollector", "TaskResultFilter", "TaskResultTimeoutError", "Testable", "TestableModel", "TestbedError",
+    "TrainableModel", "ValueMerger", "attribute", "did_you_mean", "make_kv_merger", "natural_key", "parse_instances",
+    "require_relationship", "scatter_arg", "scatter_args_and_payloads", "scatter_payloads", "standard_name",
 ]

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from .parameters import StateDict, seeded
+from .steps import as_tensor, classification_metrics, fitted, optimizer_step, run_test, run_train
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["TorchClassifier", "mlp"]
 
-_seeding = Lock()  # torch initialises from one generator per process; models are built one at a time
 
-
-class TorchClassifier:
+class TorchClassifier(StateDict):
     """A torch module that learns to classify, by cross entropy.
 
     Parameters
@@ -43,13 +40,10 @@ class TorchClassifier:
         self, build: Callable[[], torch.nn.Module], *, optimizer: Callable[..., torch.optim.Optimizer] | None = None,
         lr: float = 0.1, seed: int = 0,
     ):
-        import torch
-
         self.lr = _positive(lr)
         self._make_optimizer = optimizer
         self._optimizer: torch.optim.Optimizer | None = None
-        with _seeding, torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
+        with seeded(seed):
             self.module = build()
 
     def train(self, data: Iterable, lr: float | None = None, epochs: int = 1) -> dict[str, float]:
@@ -79,15 +73,8 @@ class TorchClassifier:
         if epochs < 1:
             raise ValueError(f"epochs must be 1 or more, got {epochs!r}")
         step = self._step(self.lr if lr is None else _positive(lr))
-        seen = []
-        self.module.train()
-        for _ in range(epochs):
-            for x, y in data:
-                targets = _tensor(y)
-                logits = self.module(_tensor(x))
-                step(cross_entropy(logits, targets))
-                seen.append((logits.detach(), targets))  # reduced once, at the end: no waiting for numbers per step
-        return _metrics(seen)
+        seen = [pair for _ in range(epochs) for pair in run_train(self.module, step, cross_entropy, data)]
+        return classification_metrics(seen, cross_entropy)
 
     def test(self, data: Iterable) -> dict[str, float]:
         """Classify `data` (as for `train`) in evaluation mode.
@@ -97,71 +84,69 @@ class TorchClassifier:
         dict
             "loss" (mean over all samples) and "accuracy" (from 0 to 1).
         """
+        from torch.nn.functional import cross_entropy
+
+        return classification_metrics(run_test(self.module, data), cross_entropy)
+
+    def compute_gradients(self, data: tuple[Any, Any]) -> tuple[dict[str, float], list[torch.Tensor]]:
+        """The metrics of one batch ``(x, y)``, and its gradients, one per trained parameter, in its shape."""
         import torch
+        from torch.nn.functional import cross_entropy
 
-        self.module.eval()
-        with torch.inference_mode():
-            return _metrics([(self.module(_tensor(x)), _tensor(y)) for x, y in data])
+        self.module.train()
+        outputs, targets = self.module(as_tensor(data[0])), as_tensor(data[1])
+        weights = self._weights()
+        gradients = torch.autograd.grad(cross_entropy(outputs, targets), weights, allow_unused=True)
+        filled = [torch.zeros_like(weight) if gradient is None else gradient
+                  for weight, gradient in zip(weights, gradients, strict=True)]
+        return classification_metrics([(outputs.detach(), targets)], cross_entropy), filled
 
-    def get_params(self) -> OrderedDict[str, torch.Tensor]:
-        """A copy of the whole state dict, buffers such as BatchNorm's statistics included."""
-        return OrderedDict((name, value.detach().clone()) for name, value in self.module.state_dict().items())
-
-    def set_params(self, params: Mapping[str, Any]) -> None:
-        """Copy a state dict in.
-
-        Parameters
-        ----------
-        params : mapping of name to tensor or array
-            Exactly the names and shapes of `get_params`.
+    def apply_gradients(self, gradients: Sequence[Any], lr: float | None = None) -> None:
+        """Make one step of the optimizer with what `compute_gradients` of a like model returned.
 
         Raises
         ------
         ValueError
-            When names are missing or unexpected, or shapes differ; the model is then as it was.
+            When the gradients do not fit the parameters; the model is then as it was.
         """
         import torch
 
-        own = self.module.state_dict()
-        missing, unexpected = sorted(own.keys() - params.keys()), sorted(params.keys() - own.keys())
-        if missing or unexpected:
-            said = [f"{what} {', '.join(names)}" for what, names in (("missing", missing), ("unexpected", unexpected))
-                    if names]
-            raise ValueError(f"these are not parameters of this model: {'; '.join(said)}")
-        given = {name: _tensor(params[name]) for name in own}
-        for name, value in own.items():
-            if value.shape != given[name].shape:
-                raise ValueError(f"parameter {name} must have shape {tuple(value.shape)}, "
-                                 f"got {tuple(given[name].shape)}")
-        with torch.no_grad():
-            for name, value in own.items():
-                value.copy_(given[name])
+        rate, weights = self.lr if lr is None else _positive(lr), self._weights()
+        given = fitted(gradients, weights)
+        if self._make_optimizer is None:
+            with torch.no_grad():
+                for weight, gradient in zip(weights, given, strict=True):
+                    weight.sub_(gradient, alpha=rate)
+            return
+        for weight, gradient in zip(weights, given, strict=True):
+            weight.grad = gradient
+        self._optimizer_at(self._make_optimizer, rate).step()
+
+    def _weights(self) -> list[torch.nn.Parameter]:
+        return [weight for weight in self.module.parameters() if weight.requires_grad]
 
     def _step(self, lr: float) -> Callable[[torch.Tensor], None]:
         import torch
 
-        weights = [weight for weight in self.module.parameters() if weight.requires_grad]
-        if self._make_optimizer is None:
-            def descend(loss: torch.Tensor) -> None:
-                gradients = torch.autograd.grad(loss, weights, allow_unused=True)
-                with torch.no_grad():
-                    for weight, gradient in zip(weights, gradients, strict=True):
-                        if gradient is not None:
-                            weight.sub_(gradient, alpha=lr)
+        if self._make_optimizer is not None:
+            return optimizer_step(self._optimizer_at(self._make_optimizer, lr))
+        weights = self._weights()
 
-            return descend
+        def descend(loss: torch.Tensor) -> None:
+            gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+            with torch.no_grad():
+                for weight, gradient in zip(weights, gradients, strict=True):
+                    if gradient is not None:
+                        weight.sub_(gradient, alpha=lr)
+
+        return descend
+
+    def _optimizer_at(self, make: Callable[..., torch.optim.Optimizer], lr: float) -> torch.optim.Optimizer:
         if self._optimizer is None:
-            self._optimizer = self._make_optimizer(weights, lr=lr)
-        optimizer = self._optimizer
-        for group in optimizer.param_groups:
+            self._optimizer = make(self._weights(), lr=lr)
+        for group in self._optimizer.param_groups:
             group["lr"] = lr
-
-        def optimize(loss: torch.Tensor) -> None:
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-
-        return optimize
+        return self._optimizer
 
 
 def mlp(inputs: int = 64, classes: int = 10, *, hidden: int = 64, lr: float = 0.1, seed: int = 0) -> TorchClassifier:
@@ -176,25 +161,6 @@ def _perceptron(inputs: int, hidden: int, classes: int) -> torch.nn.Module:
     from torch import nn
 
     return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, classes))
-
-
-def _tensor(value: Any) -> torch.Tensor:
-    """`value` as a tensor, shared where that is allowed."""
-    import torch
-
-    if isinstance(value, np.ndarray):
-        return torch.from_numpy(value if value.flags.carray else np.require(value, requirements=["C", "W"]))
-    return torch.as_tensor(value)
-
-
-def _metrics(seen: list[tuple[torch.Tensor, torch.Tensor]]) -> dict[str, float]:
-    import torch
-
-    if not seen:
-        raise ValueError("the data set is empty: there are no batches in it")
-    logits, targets = torch.cat([pair[0] for pair in seen]), torch.cat([pair[1] for pair in seen])
-    loss = torch.nn.functional.cross_entropy(logits, targets)
-    return {"loss": loss.item(), "accuracy": (logits.argmax(1) == targets).float().mean().item()}
 
 
 def _positive(lr: float) -> float:

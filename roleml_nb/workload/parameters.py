@@ -1,0 +1,72 @@
+"""The parameters of a torch module, handed out and taken in by value."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from .steps import as_tensor
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["StateDict", "seeded"]
+
+_seeding = Lock()  # torch initialises from one generator per process; models are built one at a time
+
+
+@contextmanager
+def seeded(seed: int | None) -> Iterator[None]:
+    """Build a module with initial weights of this seed (None: as torch's global generator stands).
+
+    The global generator is left as it was.
+    """
+    import torch
+
+    with _seeding, torch.random.fork_rng(devices=[]):
+        if seed is not None:
+            torch.default_generator.manual_seed(seed)
+        yield
+
+
+class StateDict:
+    """A model whose parameters are the state dict of its `module`."""
+
+    module: torch.nn.Module
+
+    def get_params(self) -> OrderedDict[str, torch.Tensor]:
+        """A copy of the whole state dict, buffers such as BatchNorm's statistics included."""
+        return OrderedDict((name, value.detach().clone()) for name, value in self.module.state_dict().items())
+
+    def set_params(self, params: Mapping[str, Any]) -> None:
+        """Copy a state dict in.
+
+        Parameters
+        ----------
+        params : mapping of name to tensor or array
+            Exactly the names and shapes of `get_params`.
+
+        Raises
+        ------
+        ValueError
+            When names are missing or unexpected, or shapes differ; the model is then as it was.
+        """
+        import torch
+
+        own = self.module.state_dict()
+        missing, unexpected = sorted(own.keys() - params.keys()), sorted(params.keys() - own.keys())
+        if missing or unexpected:
+            said = [f"{what} {', '.join(names)}" for what, names in (("missing", missing), ("unexpected", unexpected))
+                    if names]
+            raise ValueError(f"these are not parameters of this model: {'; '.join(said)}")
+        given = {name: as_tensor(params[name]) for name in own}
+        for name, value in own.items():
+            if value.shape != given[name].shape:
+                raise ValueError(f"parameter {name} must have shape {tuple(value.shape)}, "
+                                 f"got {tuple(given[name].shape)}")
+        with torch.no_grad():
+            for name, value in own.items():
+                value.copy_(given[name])

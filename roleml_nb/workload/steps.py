@@ -1,0 +1,209 @@
+"""The loops that train and test a torch module, and their parts. torch is imported when the first one is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "RetrieveGradientsFunction", "XYApplyGradientsFunction", "XYComputeGradientsFunction",
+    "XYComputeGradientsImplFunction", "XYTestFunction", "XYTrainFunction", "as_tensor", "classification_metrics",
+    "default_xy_apply_gradients", "default_xy_compute_gradients", "default_xy_compute_gradients_impl",
+    "default_xy_test", "default_xy_train", "fitted", "optimizer_step", "retrieve_gradients", "run_test", "run_train",
+]
+
+Outputs = list[tuple["torch.Tensor", "torch.Tensor"]]
+Step = Callable[["torch.Tensor"], None]
+
+
+class XYTrainFunction(Protocol):
+    def __call__(
+        self, module: torch.nn.Module, optimizer: torch.optim.Optimizer, criterion: torch.nn.Module,
+        data: Iterable[tuple[torch.Tensor, torch.Tensor]], device: torch.device,
+    ) -> dict[str, Any]: ...
+
+
+class XYTestFunction(Protocol):
+    def __call__(
+        self, module: torch.nn.Module, criterion: torch.nn.Module, data: Iterable[tuple[torch.Tensor, torch.Tensor]],
+        device: torch.device,
+    ) -> dict[str, Any]: ...
+
+
+class XYComputeGradientsFunction(Protocol):
+    def __call__(
+        self, module: torch.nn.Module, optimizer: torch.optim.Optimizer, criterion: torch.nn.Module, x: torch.Tensor,
+        y: torch.Tensor, device: torch.device,
+    ) -> tuple[dict[str, Any], Any]: ...
+
+
+class XYComputeGradientsImplFunction(Protocol):
+    def __call__(
+        self, module: torch.nn.Module, optimizer: torch.optim.Optimizer, criterion: torch.nn.Module, x: torch.Tensor,
+        y: torch.Tensor, device: torch.device,
+    ) -> dict[str, Any]: ...
+
+
+class RetrieveGradientsFunction(Protocol):
+    def __call__(self, module: torch.nn.Module) -> Any: ...
+
+
+class XYApplyGradientsFunction(Protocol):
+    def __call__(self, module: torch.nn.Module, optimizer: torch.optim.Optimizer, gradients: Any) -> None: ...
+
+
+def default_xy_train(
+    module: torch.nn.Module, optimizer: torch.optim.Optimizer, criterion: torch.nn.Module,
+    data: Iterable[tuple[Any, Any]], device: torch.device,
+) -> dict[str, Any]:
+    """Go through `data`, batches ``(x, y)``, once, one step of `optimizer` per batch.
+
+    Returns
+    -------
+    dict
+        "loss" (mean over all samples, each before the step it led to), and for a classifier, "accuracy" (from 0 to 1,
+        likewise).
+
+    Raises
+    ------
+    ValueError
+        When there are no batches.
+    """
+    return classification_metrics(run_train(module, optimizer_step(optimizer), criterion, data, device), criterion)
+
+
+def default_xy_test(
+    module: torch.nn.Module, criterion: torch.nn.Module, data: Iterable[tuple[Any, Any]], device: torch.device
+) -> dict[str, Any]:
+    """The metrics of `default_xy_train` on `data`, in evaluation mode; the module does not change."""
+    return classification_metrics(run_test(module, data, device), criterion)
+
+
+def default_xy_compute_gradients(
+    module: torch.nn.Module, optimizer: torch.optim.Optimizer, criterion: torch.nn.Module, x: Any, y: Any,
+    device: torch.device,
+) -> tuple[dict[str, Any], list[torch.Tensor]]:
+    """Metrics ("loss") and `retrieve_gradients` of one batch; the parameters do not change."""
+    metrics = default_xy_compute_gradients_impl(module, optimizer, criterion, x, y, device)
+    return metrics, retrieve_gradients(module)
+
+
+def default_xy_compute_gradients_impl(
+    module: torch.nn.Module, optimizer: torch.optim.Optimizer, criterion: torch.nn.Module, x: Any, y: Any,
+    device: torch.device,
+) -> dict[str, Any]:
+    """Leave the gradients of one batch in the parameters' ``grad``, and return the "loss"."""
+    module.train()
+    optimizer.zero_grad()
+    loss = criterion(module(as_tensor(x).to(device)), as_tensor(y).to(device))
+    loss.backward()
+    return {"loss": loss.item()}
+
+
+def retrieve_gradients(module: torch.nn.Module) -> list[torch.Tensor]:
+    """Copies of the gradients, flat, one per parameter; zeros for a parameter that has none."""
+    import torch
+
+    return [(torch.zeros_like(parameter) if parameter.grad is None else parameter.grad.clone()).detach().flatten()
+            for parameter in module.parameters()]
+
+
+def default_xy_apply_gradients(
+    module: torch.nn.Module, optimizer: torch.optim.Optimizer, gradients: Sequence[Any]
+) -> None:
+    """Make one step of `optimizer` with `gradients`, one per parameter, flat or in the parameter's shape.
+
+    Raises
+    ------
+    ValueError
+        When there are more or fewer gradients than parameters, or one has the wrong size; nothing is changed then.
+    """
+    parameters = list(module.parameters())
+    for parameter, gradient in zip(parameters, fitted(gradients, parameters), strict=True):
+        parameter.grad = gradient
+    optimizer.step()
+
+
+# the parts
+
+
+def run_train(
+    module: torch.nn.Module, step: Step, criterion: Callable[..., torch.Tensor], data: Iterable[tuple[Any, Any]],
+    device: torch.device | None = None,
+) -> Outputs:
+    """Go through `data` once, with a `step` on each batch's loss; what the module said, and what was right."""
+    module.train()
+    seen = []
+    for x, y in data:
+        targets = as_tensor(y)
+        outputs = module(as_tensor(x) if device is None else as_tensor(x).to(device))
+        if device is not None:
+            targets = targets.to(device)
+        step(criterion(outputs, targets))
+        seen.append((outputs.detach(), targets))  # reduced once, at the end: no waiting for numbers per step
+    return seen
+
+
+def run_test(module: torch.nn.Module, data: Iterable[tuple[Any, Any]], device: torch.device | None = None) -> Outputs:
+    """Go through `data` once, in evaluation mode; what the module said, and what was right."""
+    import torch
+
+    module.eval()
+    with torch.inference_mode():
+        pairs = ((as_tensor(x), as_tensor(y)) for x, y in data)
+        if device is None:
+            return [(module(x), y) for x, y in pairs]
+        return [(module(x.to(device)), y.to(device)) for x, y in pairs]
+
+
+def fitted(gradients: Sequence[Any], parameters: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Copies of `gradients` in the shapes of `parameters`; ValueError when they do not fit."""
+    if len(gradients) != len(parameters):
+        raise ValueError(f"there must be one gradient per parameter: {len(parameters)} parameters, "
+                         f"but {len(gradients)} gradients")
+    given = [as_tensor(gradient).detach() for gradient in gradients]
+    for number, (parameter, gradient) in enumerate(zip(parameters, given, strict=True)):
+        if gradient.numel() != parameter.numel():
+            raise ValueError(f"gradient {number} must have {parameter.numel()} entries, as the parameter has, "
+                             f"got {gradient.numel()}")
+    return [gradient.to(parameter.device, parameter.dtype, copy=True).view_as(parameter)
+            for parameter, gradient in zip(parameters, given, strict=True)]
+
+
+def optimizer_step(optimizer: torch.optim.Optimizer) -> Step:
+    """A step of `optimizer`, given the loss."""
+
+    def step(loss: torch.Tensor) -> None:
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def classification_metrics(seen: Outputs, criterion: Callable[..., torch.Tensor]) -> dict[str, float]:
+    """The "loss" over all samples, and the "accuracy" where outputs are (n, classes) and targets are classes."""
+    import torch
+
+    if not seen:
+        raise ValueError("the data set is empty: there are no batches in it")
+    with torch.no_grad():
+        outputs, targets = torch.cat([pair[0] for pair in seen]), torch.cat([pair[1] for pair in seen])
+        metrics = {"loss": criterion(outputs, targets).item()}
+        if outputs.ndim == 2 and targets.ndim == 1 and not targets.is_floating_point():
+            metrics["accuracy"] = (outputs.argmax(1) == targets).float().mean().item()
+    return metrics
+
+
+def as_tensor(value: Any) -> torch.Tensor:
+    """`value` as a tensor, shared where that is allowed."""
+    import torch
+
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value if value.flags.carray else np.require(value, requirements=["C", "W"]))
+    return torch.as_tensor(value)

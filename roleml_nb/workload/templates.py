@@ -1,0 +1,92 @@
+"""Templates of models: say how a torch module is built, and get a model that trains, tests and exchanges gradients."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from .parameters import StateDict, seeded
+from .steps import default_xy_apply_gradients, default_xy_compute_gradients, default_xy_test, default_xy_train
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "SimpleTorchGradientsOperableModel", "SimpleTorchModel", "SimpleTorchXYModel", "SimpleTorchXYTestableModel",
+    "SimpleTorchXYTrainableModel",
+]
+
+
+class SimpleTorchModel(StateDict, ABC):
+    """A torch module with its optimizer and its criterion (the loss), made by `build_model`.
+
+    Parameters
+    ----------
+    device : str
+        Where it computes: "cpu", or "cuda" or any other name that torch knows. "cpu" is taken when there is no CUDA.
+    num_threads : int, optional
+        Threads of a torch operation. torch keeps this number per process: the last model that sets it decides.
+    copy_on_get_params : bool
+        Accepted for RoleML's sake: `get_params` always hands out a copy.
+    seed : int, optional
+        Of the initial weights. When not given, they are those that torch's global generator has in store. In either
+        case that generator is left as it was, so two models built in a row are equal.
+    **options
+        Of `build_model`.
+    """
+
+    def __init__(
+        self, device: str = "cpu", num_threads: int | None = None, copy_on_get_params: bool = False, *,
+        seed: int | None = None, **options: Any,
+    ):
+        import torch
+
+        if num_threads:
+            torch.set_num_threads(num_threads)
+        self.copy_on_get_params = copy_on_get_params
+        with seeded(seed):
+            self.module, self.optimizer, self.criterion = self.build_model(**options)
+        self.device = self.get_device(device)
+        self.module.to(self.device)
+        self.criterion.to(self.device)
+
+    @abstractmethod
+    def build_model(self, **options: Any) -> tuple[torch.nn.Module, torch.optim.Optimizer, torch.nn.Module]:
+        """The module, its optimizer and its criterion, on the CPU."""
+
+    def get_device(self, device_name: str) -> torch.device:
+        """The device of that name, or the CPU where there is no CUDA."""
+        import torch
+
+        name = device_name.lower()
+        return torch.device("cpu" if name.startswith("cuda") and not torch.cuda.is_available() else name)
+
+
+class SimpleTorchXYTestableModel(SimpleTorchModel):
+    """Data are batches ``(x, y)``, arrays or tensors."""
+
+    def test(self, data: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
+        """See `default_xy_test`."""
+        return default_xy_test(self.module, self.criterion, data, self.device)
+
+
+class SimpleTorchXYTrainableModel(SimpleTorchXYTestableModel):
+    def train(self, data: Iterable[tuple[Any, Any]], **_: Any) -> dict[str, Any]:
+        """One epoch; see `default_xy_train`. Options are ignored: override to heed some."""
+        return default_xy_train(self.module, self.optimizer, self.criterion, data, self.device)
+
+
+class SimpleTorchGradientsOperableModel(SimpleTorchXYTestableModel):
+    def compute_gradients(self, data: tuple[Any, Any], **options: Any) -> tuple[dict[str, Any], Any]:
+        """Of one batch; see `default_xy_compute_gradients`."""
+        x, y = data
+        return default_xy_compute_gradients(self.module, self.optimizer, self.criterion, x, y, self.device)
+
+    def apply_gradients(self, gradients: Any) -> None:
+        """See `default_xy_apply_gradients`."""
+        default_xy_apply_gradients(self.module, self.optimizer, gradients)
+
+
+class SimpleTorchXYModel(SimpleTorchXYTrainableModel, SimpleTorchGradientsOperableModel):
+    """Trains, tests, computes and applies gradients. Subclasses define `build_model` only."""
