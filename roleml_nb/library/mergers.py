@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.role.merging import CumulativeValueMerger, KeyValueMerger, ValueMerger
+from roleml_nb.role import CumulativeValueMerger, KeyValueMerger, ValueMerger
 
 __all__ = [
     "DefaultWeightedMerger", "TorchStateDictAverager", "TorchStateDictCumulator", "WeightedMerger",

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from roleml_nb.library import average
+from roleml_nb.library import (
+    DefaultWeightedMerger,
+    TorchStateDictAverager,
+    TorchStateDictCumulator,
+    WeightedMerger,
+    WeightedTorchStateDictAverager,
+    average,
+)
+from roleml_nb.role import KeyValueMerger, ValueMerger
 
 KINDS = {"torch": torch.tensor, "numpy": np.array}
 
@@ -93,3 +101,85 @@ def test_a_model_with_batch_norm():
 def test_errors_say_what_differs(updates, weights, text):
     with pytest.raises(ValueError, match=text):
         average(updates, weights)
+
+
+WEIGHTS = {"a": 1, "b": 3, "c": 5}
+
+
+@pytest.mark.parametrize(
+    ("merger", "keyed", "merged"),
+    [
+        (TorchStateDictAverager, False, [2.0, 4.0]),
+        (lambda: WeightedTorchStateDictAverager(WEIGHTS), True, [2.5, 5.0]),
+        (TorchStateDictCumulator, False, [4.0, 8.0]),
+    ],
+)
+def test_mergers_never_touch_what_was_pushed_nor_share_it(make, merger, keyed, merged):
+    live = [{"w": make([1.0, 2.0])}, {"w": make([3.0, 6.0])}]
+    kept = copy.deepcopy(live)
+    made = merger()
+    assert isinstance(made, KeyValueMerger if keyed else ValueMerger)
+    for key, update in zip("ab", live, strict=True):
+        made.push(*(key, update) if keyed else (update,))
+    first = made.merge()
+    assert first["w"].tolist() == merged
+    assert [one["w"].tolist() for one in live] == [one["w"].tolist() for one in kept]
+    first["w"] += 100
+    assert made.merge()["w"].tolist() == merged
+    assert [one["w"].tolist() for one in live] == [one["w"].tolist() for one in kept]
+
+
+def test_a_single_pushed_value_is_not_shared_either(make):
+    live = {"w": make([1.0, 2.0])}
+    for merger in (TorchStateDictAverager(), TorchStateDictCumulator()):
+        merger.push(live)
+        merger.merge()["w"] += 1
+    assert live["w"].tolist() == [1.0, 2.0]
+
+
+def test_live_weights_of_a_model_stay_live_and_unchanged():
+    model = torch.nn.Linear(2, 1)
+    before = copy.deepcopy(model.state_dict())
+    for merger in (TorchStateDictAverager(), TorchStateDictCumulator()):
+        for _ in range(3):
+            merger.push(model.state_dict())
+        merger.merge()
+    assert all(torch.equal(model.state_dict()[name], before[name]) for name in before)
+
+
+def test_weights_are_those_of_the_keys_that_came():
+    merger = WeightedTorchStateDictAverager(WEIGHTS)
+    merger.push("c", {"w": np.array([2.0])})
+    merger.push("a", {"w": np.array([8.0])})
+    assert merger.merge()["w"].tolist() == [3.0]
+    assert not merger.allow_append and not merger.disposable
+
+
+def test_a_key_without_a_weight_is_refused():
+    merger = DefaultWeightedMerger(WEIGHTS)
+    merger.push("a", 1)
+    with pytest.raises(KeyError, match="there is no weight for x; there are weights for a, b, c"):
+        merger.push("x", 2)
+    assert merger.merge() == {"a": 1}
+
+
+def test_a_merger_of_ones_own_says_how_it_takes_a_value():
+    class Sum(WeightedMerger):
+        total = 0.0
+
+        def _push(self, key, value):
+            self.total += self._weights[key] * value
+
+        def merge(self):
+            return self.total
+
+    merger = Sum(WEIGHTS)
+    merger.push("a", 10)
+    merger.push("b", 1)
+    assert merger.merge() == 13
+
+
+def test_nothing_pushed():
+    assert TorchStateDictCumulator().merge() is None
+    with pytest.raises(ValueError, match="there are no updates to average"):
+        TorchStateDictAverager().merge()
