@@ -1,8 +1,18 @@
 """The programming model: roles, channels, elements, relationships, identities, lifecycle, errors. Pure Python."""
 
-from .access import require_relationship
-from .base import Role
-from .channels import Event, EventHandler, Service, Task, attribute
+from .access import (
+    require_relationship,
+)
+from .base import (
+    Role,
+)
+from .channels import (
+    Event,
+    EventHandler,
+    Service,
+    Task,
+    attribute,
+)
 from .collectors import (
     AsynchronousKeyValueMerger,
     DataFilter,
@@ -12,7 +22,13 @@ from .collectors import (
     TaskResultCollector,
     TaskResultFilter,
 )
-from .context import Contacts, Context
+from .context import (
+    Contacts,
+    Context,
+)
+from .element_instance import (
+    ElementInstance,
+)
 from .elements import (
     ConstructStrategy,
     Element,
@@ -36,14 +52,33 @@ from .errors import (
     RoleDefinitionError,
     RoleInteractionError,
     RoleMLError,
+    RoleMoved,
     StatusError,
     TaskResultTimeoutError,
     TestbedError,
 )
-from .groups import ActorGroup, Relationship, RoleInstances
-from .identity import NATIVE, ActorProfile, RoleInstanceID, RoleInstanceIDTuple, parse_instances
-from .interfaces import Deserializable, Runnable, Serializable
-from .lifecycle import Lifecycle, Status
+from .groups import (
+    ActorGroup,
+    Relationship,
+    RoleInstances,
+)
+from .identity import (
+    NATIVE,
+    ActorProfile,
+    RoleInstanceID,
+    RoleInstanceIDTuple,
+    parse_instances,
+)
+from .interfaces import (
+    Deserializable,
+    PluginAttribute,
+    Runnable,
+    Serializable,
+)
+from .lifecycle import (
+    Lifecycle,
+    Status,
+)
 from .merging import (
     CumulativeAddingValueMerger,
     CumulativeValueMerger,
@@ -67,8 +102,19 @@ from .message import (
     scatter_args_and_payloads,
     scatter_payloads,
 )
-from .names import did_you_mean, natural_key, standard_name
-from .relationships import Relationships
+from .names import (
+    did_you_mean,
+    natural_key,
+    standard_name,
+)
+from .relationships import (
+    Relationships,
+)
+from .serialization import (
+    register_deserializer,
+    register_initializer,
+    register_serializer,
+)
 from .workload import (
     Dataset,
     DataStreams,
@@ -80,17 +126,91 @@ from .workload import (
 )
 
 __all__ = [
-    "NATIVE", "ActorGroup", "ActorNotFoundError", "ActorProfile", "Args", "AsynchronousKeyValueMerger", "CallTimeout",
-    "CallerError", "ChannelNotFoundError", "ConstructStrategy", "Contacts", "Context", "CumulativeAddingValueMerger",
-    "CumulativeValueMerger", "DataFilter", "DataStreams", "Dataset", "Deserializable", "DictKeyValueMerger", "Element",
-    "ElementError", "ElementImplementation", "ElementInstance", "ErrorHandlingStrategy", "Event", "EventHandler",
-    "EventSubscriptionMode", "Factory", "FilteredOut", "GradientsOperableModel", "HandlerError", "InitializeStrategy",
-    "InternalError", "IterableDataset", "KeyAgnosticKeyValueMerger", "KeyValueMerger", "Lifecycle", "LinkFailed",
-    "ListValueMerger", "MergerTimeoutError", "MergingFailedError", "Message", "MyArgs", "MyPayloads",
-    "NoSuchEventError", "NoSuchRoleError", "NodeLost", "Payloads", "Relationship", "Relationships", "Role",
-    "RoleDefinitionError", "RoleInstanceID", "RoleInstanceIDTuple", "RoleInstances", "RoleInteractionError",
-    "RoleMLError", "Runnable", "Serializable", "Service", "Status", "StatusError", "Task", "TaskInvocation",
-    "TaskResultCollector", "TaskResultFilter", "TaskResultTimeoutError", "Testable", "TestableModel", "TestbedError",
-    "TrainableModel", "ValueMerger", "attribute", "did_you_mean", "make_kv_merger", "natural_key", "parse_instances",
-    "require_relationship", "scatter_arg", "scatter_args_and_payloads", "scatter_payloads", "standard_name",
+    "NATIVE",
+    "ActorGroup",
+    "ActorNotFoundError",
+    "ActorProfile",
+    "Args",
+    "AsynchronousKeyValueMerger",
+    "CallTimeout",
+    "CallerError",
+    "ChannelNotFoundError",
+    "ConstructStrategy",
+    "Contacts",
+    "Context",
+    "CumulativeAddingValueMerger",
+    "CumulativeValueMerger",
+    "DataFilter",
+    "DataStreams",
+    "Dataset",
+    "Deserializable",
+    "DictKeyValueMerger",
+    "Element",
+    "ElementError",
+    "ElementImplementation",
+    "ElementInstance",
+    "ErrorHandlingStrategy",
+    "Event",
+    "EventHandler",
+    "EventSubscriptionMode",
+    "Factory",
+    "FilteredOut",
+    "GradientsOperableModel",
+    "HandlerError",
+    "InitializeStrategy",
+    "InternalError",
+    "IterableDataset",
+    "KeyAgnosticKeyValueMerger",
+    "KeyValueMerger",
+    "Lifecycle",
+    "LinkFailed",
+    "ListValueMerger",
+    "MergerTimeoutError",
+    "MergingFailedError",
+    "Message",
+    "MyArgs",
+    "MyPayloads",
+    "NoSuchEventError",
+    "NoSuchRoleError",
+    "NodeLost",
+    "Payloads",
+    "PluginAttribute",
+    "Relationship",
+    "Relationships",
+    "Role",
+    "RoleDefinitionError",
+    "RoleInstanceID",
+    "RoleInstanceIDTuple",
+    "RoleInstances",
+    "RoleInteractionError",
+    "RoleMLError",
+    "RoleMoved",
+    "Runnable",
+    "Serializable",
+    "Service",
+    "Status",
+    "StatusError",
+    "Task",
+    "TaskInvocation",
+    "TaskResultCollector",
+    "TaskResultFilter",
+    "TaskResultTimeoutError",
+    "Testable",
+    "TestableModel",
+    "TestbedError",
+    "TrainableModel",
+    "ValueMerger",
+    "attribute",
+    "did_you_mean",
+    "make_kv_merger",
+    "natural_key",
+    "parse_instances",
+    "register_deserializer",
+    "register_initializer",
+    "register_serializer",
+    "require_relationship",
+    "scatter_arg",
+    "scatter_args_and_payloads",
+    "scatter_payloads",
+    "standard_name",
 ]

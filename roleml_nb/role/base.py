@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .channels import Event, Subscription
+from .channels import Event, Handler, Subscription
 from .elements import Element
 from .errors import CallerError, RoleDefinitionError
 from .identity import ActorProfile, RoleInstanceID
+from .interfaces import PluginAttribute
 from .message import Args, ErrorHandlingStrategy, EventSubscriptionMode, Message, Payloads, TaskInvocation
 from .names import standard_name
 
@@ -20,6 +22,8 @@ __all__ = ["Role"]
 
 RAISE_FIRST = ErrorHandlingStrategy.RAISE_FIRST
 Result = tuple[RoleInstanceID, Any]
+Group = str | Iterable[RoleInstanceID] | Any
+"""A relationship's name, an `ActorGroup`, or role instances."""
 
 
 class Role:
@@ -27,7 +31,7 @@ class Role:
 
     Subclasses declare channels (`Service`, `Task`, `Event`, `EventHandler`) and elements (`Element`). They are
     collected, inheritance included, in the class attributes `services`, `tasks`, `events` (channel → attribute),
-    `subscriptions` (attributes) and `elements` (element → attribute).
+    `subscriptions` (attributes), `elements` (element → attribute) and `plugin_attributes` (plugin → attributes).
     """
 
     services: ClassVar[dict[str, str]] = {}
@@ -35,6 +39,7 @@ class Role:
     events: ClassVar[dict[str, str]] = {}
     subscriptions: ClassVar[set[str]] = set()
     elements: ClassVar[dict[str, str]] = {}
+    plugin_attributes: ClassVar[dict[str, list[str]]] = {}
 
     def __init__(self, **kwargs: Any):
         if kwargs:
@@ -44,26 +49,44 @@ class Role:
         super().__init_subclass__(**kwargs)
         cls.services, cls.tasks, cls.events = dict(cls.services), dict(cls.tasks), dict(cls.events)
         cls.subscriptions, cls.elements = set(cls.subscriptions), dict(cls.elements)
-        tables = {"service": cls.services, "task": cls.tasks}
+        cls.plugin_attributes = {name: list(attributes) for name, attributes in cls.plugin_attributes.items()}
         seen: dict[str, str] = {}
         for attribute, value in list(cls.__dict__.items()):
-            handler = getattr(value, "handler", None)
-            if isinstance(handler, Subscription):
-                cls.subscriptions.add(attribute)
-                continue
-            if isinstance(value, Event):
-                table, channel = cls.events, value.channel_name
-            elif handler is not None and getattr(handler, "kind", None) in tables:
-                table, channel = tables[handler.kind], handler.channel
-            elif isinstance(value, Element):
-                table, channel = cls.elements, value.name
-            else:
-                continue
-            if channel in seen and not isinstance(value, Element):
+            cls._inherit_handler(attribute, value)
+            cls._declare(attribute, value, seen)
+
+    @classmethod
+    def _inherit_handler(cls, attribute: str, value: Any) -> None:
+        """A method that overrides a handler, undecorated, handles the same channel; None takes the channel away."""
+        inherited = next((vars(base)[attribute] for base in cls.__mro__[1:] if attribute in vars(base)), None)
+        handler = getattr(inherited, "handler", None)
+        if not isinstance(handler, Handler) or hasattr(value, "handler"):
+            return
+        if value is None:
+            cls.subscriptions.discard(attribute)
+            for table in (cls.services, cls.tasks):
+                table.pop(handler.channel, None)
+        elif callable(value):
+            value.handler = replace(handler)
+            value.handler.inspect(value)
+
+    @classmethod
+    def _declare(cls, attribute: str, value: Any, seen: dict[str, str]) -> None:
+        handler = getattr(value, "handler", None)
+        if isinstance(handler, Subscription):
+            cls.subscriptions.add(attribute)
+        elif isinstance(value, PluginAttribute):
+            cls.plugin_attributes.setdefault(value.PLUGIN_NAME, []).append(attribute)
+        elif isinstance(value, Element):
+            cls.elements[value.name] = attribute
+        elif isinstance(value, Event) or isinstance(handler, Handler):
+            table, channel = (cls.events, value.channel_name) if isinstance(value, Event) else (
+                cls.services if handler.kind == "service" else cls.tasks, handler.channel)
+            if channel in seen:
                 raise RoleDefinitionError(f"{cls.__name__}: '{channel}' is declared by {seen[channel]} and {attribute}")
             seen[channel] = attribute
             for other in (cls.services, cls.tasks, cls.events):
-                other.pop(channel, None) if not isinstance(value, Element) else None
+                other.pop(channel, None)
             table[channel] = attribute
 
     # what the actor fills in when the role is added to it
@@ -112,54 +135,68 @@ class Role:
     def call(
         self, target: str | RoleInstanceID, channel_name: str, args: Args | None = None,
         payloads: Payloads | None = None, *, message: Message | None = None, timeout: float | None = None,
+        **arguments: Any,
     ) -> Any:
         """Call a service and return its result.
 
         `target` is a relationship (any one member; else a role on this node of that name) or a `RoleInstanceID`.
+        Keywords are added to `args`: ``self.call("trainer", "get-model", layer=2)``.
         Raises HandlerError, CallerError, ChannelNotFoundError, NodeLost or CallTimeout (after `timeout` seconds, or
         the testbed's limit).
         """
-        return self.base.call(
-            self.name, target, standard_name(channel_name), message or Message(args or {}, payloads or {}),
-            timeout=timeout,
-        )
+        content = _message(args, payloads, message, arguments)
+        return self.base.call(self.name, target, standard_name(channel_name), content, timeout=timeout)
+
+    async def call_async(
+        self, target: str | RoleInstanceID, channel_name: str, args: Args | None = None,
+        payloads: Payloads | None = None, *, message: Message | None = None, timeout: float | None = None,
+        **arguments: Any,
+    ) -> Any:
+        """As `call`, for ``async def`` handlers: other handlers go on meanwhile. A task is awaited with `call_task`."""
+        content = _message(args, payloads, message, arguments)
+        return await self.base.call_async(self.name, target, standard_name(channel_name), content, timeout=timeout)
 
     def call_task(
         self, target: str | RoleInstanceID, channel_name: str, args: Args | None = None,
-        payloads: Payloads | None = None, *, message: Message | None = None,
+        payloads: Payloads | None = None, *, message: Message | None = None, **arguments: Any,
     ) -> TaskInvocation:
-        """Call a task and go on; the invocation's `result(timeout)` raises as `call` does."""
-        return self.base.call_task(
-            self.name, target, standard_name(channel_name), message or Message(args or {}, payloads or {})
-        )
+        """Call a task and go on; the invocation's `result(timeout)`, or ``await`` on it, raises as `call` does."""
+        content = _message(args, payloads, message, arguments)
+        return self.base.call_task(self.name, target, standard_name(channel_name), content)
 
     def call_group(
-        self, group: Iterable[RoleInstanceID], channel_name: str, args: Args | None = None,
-        payloads: Payloads | None = None, *, message_map: Mapping[RoleInstanceID, Message] | None = None,
-        message: Message | None = None, messages: Iterable[Message] | None = None,
-        on_result: Callable[[RoleInstanceID, Any], Any] | None = None,
-        on_error: ErrorHandlingStrategy = RAISE_FIRST, timeout: float | None = None,
+        self, group: Group, channel_name: str, args: Args | None = None, payloads: Payloads | None = None, *,
+        message_map: Mapping[RoleInstanceID, Message] | None = None, message: Message | None = None,
+        messages: Iterable[Message] | None = None, on_result: Callable[[RoleInstanceID, Any], Any] | None = None,
+        on_error: ErrorHandlingStrategy = RAISE_FIRST, retries: int = 2, timeout: float | None = None,
     ) -> list[Result]:
         """Call a service of many roles at the same time; results in the order of the group.
 
-        Each target gets its entry of `message_map`, else the next of `messages`, else `message`. `on_result` is
-        called on this thread, in order of arrival.
+        `group` is a relationship's name, an `ActorGroup`, or role instances. Each target gets its entry of
+        `message_map`, else the next of `messages`, else `message`. `on_result` is called on this thread, in order of
+        arrival. When a call fails, `on_error` says: RAISE_FIRST, at once; IGNORE, leave it out; KEEP, the error is the
+        result; RETRY, call again, up to `retries` times and with growing pauses, but never after a CallerError.
         """
         return self.base.call_group(
-            self.name, group, standard_name(channel_name), message=message or Message(args or {}, payloads or {}),
-            message_map=message_map, messages=messages, on_result=on_result, on_error=on_error, timeout=timeout,
+            self.name, group, standard_name(channel_name), message=_message(args, payloads, message, {}),
+            message_map=message_map, messages=messages, on_result=on_result, on_error=on_error, retries=retries,
+            timeout=timeout,
         )
 
     def call_task_group(
-        self, group: Iterable[RoleInstanceID], channel_name: str, args: Args | None = None,
-        payloads: Payloads | None = None, *, message_map: Mapping[RoleInstanceID, Message] | None = None,
-        message: Message | None = None, messages: Iterable[Message] | None = None,
-        on_call_error: ErrorHandlingStrategy = RAISE_FIRST,
+        self, group: Group, channel_name: str, args: Args | None = None, payloads: Payloads | None = None, *,
+        message_map: Mapping[RoleInstanceID, Message] | None = None, message: Message | None = None,
+        messages: Iterable[Message] | None = None, on_call_error: ErrorHandlingStrategy = RAISE_FIRST,
         on_result: Callable[[RoleInstanceID, TaskInvocation], Any] | None = None,
     ) -> list[tuple[RoleInstanceID, TaskInvocation]]:
-        """Call a task of many roles and go on; the invocations in the order of the group."""
+        """Call a task of many roles and go on; the invocations in the order of the group.
+
+        `on_result` is called on a worker thread with each invocation that has ended, in order of arrival; ask it for
+        its `result()`. `on_call_error` is about calls that could not be made, such as to a lost node: RAISE_FIRST and
+        RETRY raise, IGNORE leaves the target out, KEEP keeps the failed invocation.
+        """
         return self.base.call_task_group(
-            self.name, group, standard_name(channel_name), message=message or Message(args or {}, payloads or {}),
+            self.name, group, standard_name(channel_name), message=_message(args, payloads, message, {}),
             message_map=message_map, messages=messages, on_call_error=on_call_error, on_result=on_result,
         )
 
@@ -167,10 +204,22 @@ class Role:
         self, target: RoleInstanceID, channel_name: str, handler: Callable[..., Any], *,
         conditions: Mapping[str, Any] | None = None, mode: EventSubscriptionMode = "forever",
     ) -> None:
-        """Have ``handler(source, args, payloads)`` called for the events of one role, until `unsubscribe`."""
+        """Have ``handler(source, args, payloads)`` called for the events of one role, until `unsubscribe`.
+
+        `conditions` and `mode` are those of `EventHandler`. NoSuchEventError when the role has no such event.
+        """
         self.base.subscribe(
             self.name, target, standard_name(channel_name), handler, conditions=dict(conditions or {}), mode=mode
         )
 
     def unsubscribe(self, target: RoleInstanceID, channel_name: str) -> None:
+        """End a subscription; CallerError when there is none."""
         self.base.unsubscribe(self.name, target, standard_name(channel_name))
+
+
+def _message(args: Args | None, payloads: Payloads | None, message: Message | None, arguments: dict[str, Any]) -> Message:
+    if message is None:
+        return Message({**(args or {}), **arguments}, payloads or {})
+    if args or payloads or arguments:
+        raise TypeError("give either message= or args, payloads and keywords, not both")
+    return message

@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
+from string import Template
 from threading import RLock
 from typing import NamedTuple
 
 from .errors import ActorNotFoundError, RoleMLError
-from .identity import ActorProfile
+from .identity import ActorProfile, RoleInstanceID
 from .names import did_you_mean
 from .relationships import Relationships
 from .running import running_role
 
 __all__ = ["Contacts", "Context"]
 
+_active: ContextVar[Context | None] = ContextVar("active context", default=None)
+
 
 class Contacts:
     """The actors that can be reached. The actors of one host share one directory. Thread-safe."""
 
-    def __init__(self) -> None:
-        self._profiles: dict[str, ActorProfile] = {}
+    def __init__(self, *initial_contacts: ActorProfile) -> None:
+        self._profiles: dict[str, ActorProfile] = {profile.name: profile for profile in initial_contacts}
         self._lock = RLock()
+        self.listeners: list[Callable[[ActorProfile], None]] = []
+        """Called with each profile that was added or replaced, on the changer's thread."""
 
     def add_contact(self, profile: ActorProfile) -> ActorProfile | None:
         """Add or replace; returns what was replaced."""
         with self._lock:
             old = self._profiles.pop(profile.name, None)
             self._profiles[profile.name] = profile
-            return old
+        for listener in tuple(self.listeners):
+            listener(profile)
+        return old
 
     def remove_contact(self, name: str) -> ActorProfile | None:
         with self._lock:
@@ -51,17 +62,58 @@ class Contacts:
 
 
 class Context(NamedTuple):
-    """The surroundings of the roles of one node. `start_time` is in seconds since the epoch."""
+    """The surroundings of the roles of one node.
 
-    profile: ActorProfile
+    `start_time` is in seconds since the epoch. `workdir` is where relative paths of elements begin, `src` where the
+    application's modules lie: both are words of the node, building a context changes neither the process's working
+    directory nor `sys.path`. `seed` is the node's, for roles that make generators of their own; no global generator is
+    seeded. `handwaves` are actors to notify when the node ends.
+    """
+
+    start_time: float
+    start_time_formatted: str
+    workdir: str
+    src: str
+    seed: int
     contacts: Contacts
     relationships: Relationships
-    start_time: float
+    handwaves: list[str]
+    profile: ActorProfile
+
+    @staticmethod
+    def build(
+        profile: ActorProfile, *, workdir: str = ".", src: str | None = None, seed: int = -1,
+        initial_relationships: Mapping[str, Iterable[RoleInstanceID]] | None = None,
+        initial_relationship_links: Mapping[str, str] | None = None,
+        initial_contacts: Iterable[ActorProfile] | Contacts = (),
+        initial_handwaves: Iterable[str] | None = None, start_time: float | None = None,
+    ) -> Context:
+        """Make a context. `seed` -1 is replaced by a random one; `src` is `workdir` unless given."""
+        began = time.time() if start_time is None else start_time
+        home = os.path.abspath(workdir)
+        contacts = initial_contacts if isinstance(initial_contacts, Contacts) else Contacts(*initial_contacts)
+        return Context(
+            began, time.strftime("%Y-%m-%d-%H-%M-%S", time.localtime(began)), home,
+            os.path.abspath(src) if src else home, random.SystemRandom().randrange(2**63) if seed == -1 else seed,
+            contacts, Relationships(initial_relationships, initial_relationship_links), list(initial_handwaves or ()),
+            profile)
+
+    def apply_general_template(self, template_str: str) -> str:
+        """Fill in $random, $timestamp, $time, $workdir, $src and $seed; KeyError for another name."""
+        return Template(template_str).substitute(
+            random=random.SystemRandom().randint(1, 2**31 - 1), timestamp=self.start_time, time=self.start_time_formatted,
+            workdir=self.workdir, src=self.src, seed=self.seed)
 
     @staticmethod
     def active_context() -> Context:
-        """The context of the role whose handler runs here; RoleMLError outside of any handler."""
+        """That of the role whose handler runs here, else the one set for this thread; RoleMLError when there is none."""
         role = running_role()
-        if role is None:
+        context = _active.get() if role is None else role.ctx
+        if context is None:
             raise RoleMLError("no role runs here, so there is no active context: ask a role for its ctx")
-        return role.ctx
+        return context
+
+    @staticmethod
+    def set_active_context(ctx: Context | None) -> None:
+        """Set the context that is active in this thread outside of handlers."""
+        _active.set(ctx)

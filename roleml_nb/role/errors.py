@@ -17,6 +17,7 @@ __all__ = [
     "RoleDefinitionError",
     "RoleInteractionError",
     "RoleMLError",
+    "RoleMoved",
     "StatusError",
     "TaskResultTimeoutError",
     "TestbedError",
@@ -51,6 +52,17 @@ class ActorNotFoundError(RoleMLError):
 
 class NoSuchRoleError(RoleMLError, RuntimeError):
     """The actor has no role of that name."""
+
+
+class RoleMoved(RoleMLError):
+    """The role is on another node now. Callers never see it: their calls follow the role to `to`."""
+
+    def __init__(self, message: str, to: tuple[str, str] = ("", "")):
+        super().__init__(message)
+        self.to = to
+
+    def __reduce__(self):
+        return type(self), (self.args[0], self.to)
 
 
 class LinkFailed(RoleMLError):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
-__all__ = ["Deserializable", "Runnable", "Serializable"]
+__all__ = ["Deserializable", "PluginAttribute", "Runnable", "Serializable"]
 
 
 class Runnable(ABC):
@@ -28,3 +28,16 @@ class Serializable(Protocol):
 @runtime_checkable
 class Deserializable(Protocol):
     def deserialize(self, source: Any, **options: Any) -> None: ...
+
+
+class PluginAttribute:
+    """Base of declarative attributes of one's own. `Role.plugin_attributes` lists them, under the subclass's name.
+
+    A plain Python descriptor (with ``__get__``) is enough to act on a role; the list serves who looks at role classes.
+    """
+
+    PLUGIN_NAME: ClassVar[str] = "unknown"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.PLUGIN_NAME = cls.__name__

@@ -2,88 +2,175 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from enum import Enum
+from collections.abc import Callable
+from enum import Flag, auto
 from threading import Condition
+from types import TracebackType
+from typing import Any
 
-from .errors import NoSuchRoleError, StatusError
+from .errors import NoSuchRoleError, RoleMoved, StatusError
+from .identity import RoleInstanceID
+from .names import did_you_mean
 
-__all__ = ["Lifecycle", "Status"]
-
-
-class Status(Enum):
-    """Where a role instance stands; only READY and DECLARED roles answer their channels at once."""
-
-    DECLARING = "declaring"
-    DECLARED = "declared"
-    STARTING = "starting"
-    READY = "ready"
-    PAUSING = "pausing"
-    PAUSED = "paused"
-    TERMINATING = "terminating"
-    FINALIZING = "finalizing"
-    TERMINATED = "terminated"
+__all__ = ["Execution", "Lifecycle", "Status"]
 
 
-_OPEN = {Status.DECLARED, Status.STARTING, Status.READY}
-_GONE = {Status.TERMINATING, Status.FINALIZING, Status.TERMINATED}
+class Status(Flag):
+    """Where a role instance stands. ``str(status)`` is its name in small letters; ``Status("ready")`` finds it again.
+
+    DECLARING → DECLARED → STARTING → READY; READY → PAUSING → PAUSED → RESUMING → READY; from any of these
+    TERMINATING → FINALIZING → TERMINATED; PAUSED → OFFLOADED when the role has moved to another node.
+    """
+
+    DECLARING = auto()
+    """The actor takes in channels and elements."""
+    DECLARED = auto()
+    """On the node, but not started: channels refuse calls, nothing can be emitted, subscriptions can be made by hand."""
+    STARTING = auto()
+    """Eager elements are built and automatic subscriptions made; calls wait."""
+    READY = auto()
+    """At work."""
+    PAUSING = auto()
+    """New calls and events wait; running handlers go on."""
+    PAUSED = auto()
+    """New calls and events wait; no handler runs."""
+    RESUMING = auto()
+    """On the way from PAUSED to READY."""
+    TERMINATING = auto()
+    """New calls and events are refused, nothing more can be emitted; running handlers go on."""
+    FINALIZING = auto()
+    """Subscriptions end both ways, elements are serialized and destroyed, a `Runnable` is stopped."""
+    TERMINATED = auto()
+    """Gone from the node."""
+    OFFLOADED = auto()
+    """Gone to another node: calls follow it there."""
+
+    DECLARED_COMPATIBLE = DECLARED | STARTING | READY | PAUSING | PAUSED
+
+    @classmethod
+    def _missing_(cls, value: object) -> Any:
+        if not isinstance(value, str):
+            return super()._missing_(value)
+        try:
+            return cls[value.upper()]
+        except KeyError:
+            names = [str(status) for status in cls]
+            raise ValueError(f"no status {value!r}; {did_you_mean(value.lower(), names)}") from None
+
+    def __str__(self) -> str:
+        return "|".join(name.lower() for name in (self.name or "").split("|"))
+
+
+_WAITING = Status.STARTING | Status.PAUSING | Status.PAUSED | Status.RESUMING
+_GONE = Status.TERMINATING | Status.FINALIZING | Status.TERMINATED
+_EMITTING = Status.READY | Status.PAUSING
 
 
 class Lifecycle:
-    """The status of one role instance, and the handlers that run in it."""
+    """The status of one role instance, and how many handlers run in it.
 
-    def __init__(self, where: str, changed: Callable[[Status], None] = lambda status: None):
+    `changed(status, before)` is called after every change, on the thread that made it.
+    """
+
+    def __init__(self, where: str, changed: Callable[[Status, Status], None] = lambda status, before: None):
         self.where = where
         self.status = Status.DECLARING
         self.running = 0
+        self.moved_to: RoleInstanceID | None = None
         self._changed = changed
         self._condition = Condition()
 
     def become(self, status: Status) -> None:
         with self._condition:
-            self.status = status
+            before, self.status = self.status, status
             self._condition.notify_all()
-        self._changed(status)
+        self._changed(status, before)
 
-    @contextmanager
-    def execution(self, timeout: float | None = None) -> Iterator[None]:
-        """Hold while a handler runs. Waits while the role is paused; NoSuchRoleError when it is gone."""
+    # handlers
+
+    def enter(self, timeout: float | None = None) -> None:
+        """Note that a handler starts; `leave` must follow.
+
+        Waits while the role is starting or paused. Raises StatusError when that takes longer than `timeout` seconds or
+        the role was not started, NoSuchRoleError when it is gone, RoleMoved when it is on another node now.
+        """
         with self._condition:
-            if self.status not in _OPEN and not self._condition.wait_for(
-                lambda: self.status in _OPEN or self.status in _GONE, timeout
-            ):
-                raise StatusError(f"{self.where} is {self.status.value} and did not become ready in {timeout} s")
-            if self.status in _GONE:
-                raise NoSuchRoleError(f"{self.where} is {self.status.value}")
+            if self.status is not Status.READY:
+                self._wait_for_ready(timeout)
             self.running += 1
-        try:
-            yield
-        finally:
-            with self._condition:
-                self.running -= 1
-                if not self.running:
-                    self._condition.notify_all()
+
+    def try_enter(self) -> bool:
+        """As `enter`, but returns False at once unless the role is ready; then `leave` must not follow."""
+        with self._condition:
+            if self.status is not Status.READY:
+                return False
+            self.running += 1
+            return True
+
+    def _wait_for_ready(self, timeout: float | None) -> None:
+        if self.status in _WAITING and not self._condition.wait_for(lambda: self.status not in _WAITING, timeout):
+            raise StatusError(f"{self.where} is {self.status} and did not become ready in {timeout} s")
+        if self.status is Status.OFFLOADED and self.moved_to is not None:
+            raise RoleMoved(f"{self.where} has moved to {self.moved_to}", self.moved_to)
+        if self.status in _GONE:
+            raise NoSuchRoleError(f"{self.where} is {self.status}")
+        if self.status is not Status.READY:
+            raise StatusError(f"{self.where} is {self.status}, not ready: start it first")
+
+    def leave(self) -> None:
+        """Note that a handler has ended."""
+        with self._condition:
+            self.running -= 1
+            if not self.running:
+                self._condition.notify_all()
+
+    def execution(self, timeout: float | None = None) -> Execution:
+        """`enter` and `leave` as a context manager."""
+        return Execution(self, timeout)
+
+    def check_emitting(self, channel: str) -> None:
+        """StatusError unless events can be emitted now."""
+        if self.status not in _EMITTING:
+            raise StatusError(f"{self.where} is {self.status}: it cannot emit '{channel}'")
+
+    # changes
 
     def pause(self, timeout: float | None = None) -> None:
-        """Hold back new messages, and return when the running handlers have ended."""
+        """Hold back new messages, and return when the running handlers have ended. Harmless on a paused role.
+
+        StatusError when the role is not ready, or its handlers run longer than `timeout` seconds; it is then as before.
+        """
+        if self.status is Status.PAUSED:
+            return
+        self._require(Status.READY, "paused")
         self._close(Status.PAUSING, Status.PAUSED, timeout)
 
     def resume(self) -> None:
-        with self._condition:
-            if self.status is not Status.PAUSED:
-                raise StatusError(f"{self.where} is {self.status.value}, not paused")
+        """Take up work again; StatusError when the role is not paused."""
+        self._require(Status.PAUSED, "resumed")
+        self.become(Status.RESUMING)
         self.become(Status.READY)
 
     def terminate(self, timeout: float | None = None) -> None:
-        """Refuse new messages, and return when the running handlers have ended."""
+        """Refuse new messages, and return (FINALIZING) when the running handlers have ended.
+
+        StatusError when they run longer than `timeout` seconds; the role is then as before.
+        """
+        self._require(~(_GONE | Status.OFFLOADED), "terminated")
         self._close(Status.TERMINATING, Status.FINALIZING, timeout)
 
+    def offloaded(self, to: RoleInstanceID) -> None:
+        """The role is on another node now: who waits here, and who comes later, follows it."""
+        self._require(Status.PAUSED, "offloaded")
+        self.moved_to = to
+        self.become(Status.OFFLOADED)
+
+    def _require(self, allowed: Status, done: str) -> None:
+        if self.status not in allowed:
+            raise StatusError(f"{self.where} is {self.status} and cannot be {done}")
+
     def _close(self, closing: Status, closed: Status, timeout: float | None) -> None:
-        with self._condition:
-            before = self.status
-            if before in _GONE:
-                raise StatusError(f"{self.where} is {before.value}")
+        before = self.status
         self.become(closing)
         with self._condition:
             idle = self._condition.wait_for(lambda: self.running == 0, timeout)
@@ -91,3 +178,18 @@ class Lifecycle:
             self.become(before)
             raise StatusError(f"{self.where}: {self.running} handlers still running after {timeout} s")
         self.become(closed)
+
+
+class Execution:
+    """Held while a handler runs."""
+
+    __slots__ = ("_lifecycle", "_timeout")
+
+    def __init__(self, lifecycle: Lifecycle, timeout: float | None):
+        self._lifecycle, self._timeout = lifecycle, timeout
+
+    def __enter__(self) -> None:
+        self._lifecycle.enter(self._timeout)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None) -> None:
+        self._lifecycle.leave()

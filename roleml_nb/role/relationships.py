@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from threading import RLock
 
 from .identity import RoleInstanceID
@@ -15,12 +15,19 @@ Listener = Callable[[str, str, tuple[RoleInstanceID, ...]], None]
 class Relationships:
     """Named sets of role instances. Thread-safe; usable as a lock in a ``with`` statement."""
 
-    def __init__(self) -> None:
-        self._members: dict[str, dict[RoleInstanceID, None]] = {}
+    def __init__(
+        self, initial_relationships: Mapping[str, Iterable[RoleInstanceID]] | None = None,
+        initial_relationship_links: Mapping[str, str] | None = None,
+    ) -> None:
+        self._members: dict[str, dict[RoleInstanceID, None]] = {
+            name: {RoleInstanceID(*item): None for item in instances}
+            for name, instances in (initial_relationships or {}).items()}
         self._links: dict[str, str] = {}
         self._lock = RLock()
         self.listeners: list[Listener] = []
         """Called with (relationship, "add" or "remove", instances) after a change, on the changer's thread."""
+        for name, target in (initial_relationship_links or {}).items():
+            self.link_relationship(name, target)
 
     def __enter__(self) -> Relationships:
         self._lock.acquire()
@@ -35,7 +42,8 @@ class Relationships:
         return name
 
     def add_to_relationship(self, relationship_name: str, *instances: RoleInstanceID) -> None:
-        """Add instances; those already there are left as they are."""
+        """Add instances (ValueError for none); those already there are left as they are."""
+        _some(instances, "add to", relationship_name)
         with self._lock:
             members = self._members.setdefault(self._resolve(relationship_name), {})
             new = tuple(RoleInstanceID(*item) for item in instances if RoleInstanceID(*item) not in members)
@@ -44,7 +52,8 @@ class Relationships:
             self._tell(relationship_name, "add", new)
 
     def remove_from_relationship(self, relationship_name: str, *instances: RoleInstanceID) -> None:
-        """Remove instances; those not there are ignored."""
+        """Remove instances (ValueError for none); those not there are ignored."""
+        _some(instances, "remove from", relationship_name)
         with self._lock:
             members = self._members.get(self._resolve(relationship_name), {})
             gone = tuple(RoleInstanceID(*item) for item in instances if RoleInstanceID(*item) in members)
@@ -52,6 +61,17 @@ class Relationships:
                 del members[item]
         if gone:
             self._tell(relationship_name, "remove", gone)
+
+    def replace(self, old: RoleInstanceID, new: RoleInstanceID) -> list[str]:
+        """Put `new` where `old` was, in the same place, in every relationship; returns their names.
+
+        Listeners are not told: it is the same role, at another address.
+        """
+        with self._lock:
+            changed = [name for name, members in self._members.items() if old in members]
+            for name in changed:
+                self._members[name] = {new if item == old else item: None for item in self._members[name]}
+            return changed
 
     def _tell(self, name: str, operation: str, instances: tuple[RoleInstanceID, ...]) -> None:
         for known in self.names_of(name):
@@ -65,6 +85,7 @@ class Relationships:
             return [target, *(alias for alias in self._links if self._resolve(alias) == target)]
 
     def get_relationship(self, relationship_name: str) -> Iterator[RoleInstanceID]:
+        """The members as they are now, to be gone through once."""
         yield from self.members(relationship_name)
 
     def members(self, relationship_name: str) -> list[RoleInstanceID]:
@@ -78,10 +99,15 @@ class Relationships:
 
     get_relationship_unsafe = get_relationship_view
 
-    def all_relationships(self) -> dict[str, list[RoleInstanceID]]:
-        """A snapshot of all relationships, in the order of creation."""
+    def all_relationships(self) -> dict[str, frozenset[RoleInstanceID]]:
+        """A snapshot of all relationships, links included."""
         with self._lock:
-            return {name: list(members) for name, members in self._members.items()}
+            return {name: frozenset(self._members.get(self._resolve(name), ())) for name in (*self._members, *self._links)}
+
+    def all_links(self) -> dict[str, str]:
+        """A snapshot of the links: {alias: relationship}."""
+        with self._lock:
+            return dict(self._links)
 
     def instance_belongs_to_relationship(self, instance: RoleInstanceID, relationship_name: str) -> bool:
         with self._lock:
@@ -99,3 +125,8 @@ class Relationships:
         if instances:
             for listener in tuple(self.listeners):
                 listener(from_relationship_name, "add", instances)
+
+
+def _some(instances: tuple, what: str, relationship_name: str) -> None:
+    if not instances:
+        raise ValueError(f"no role instances to {what} relationship {relationship_name!r}")

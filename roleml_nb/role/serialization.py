@@ -1,0 +1,63 @@
+"""Initializers, serializers and deserializers by name: ``serializer="pickle"`` stands for `pickle.dump`.
+
+A name is looked up where an implementation is written down, so what is registered in the notebook travels to the nodes.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+from .errors import ElementError
+from .names import did_you_mean
+
+__all__ = ["find", "register_deserializer", "register_initializer", "register_serializer", "usual_mode"]
+
+Getter = Callable[[], Callable[..., Any]]
+
+
+def _initialize_itself(made: Any) -> None:
+    made.initialize()
+
+
+def _serialize_itself(made: Any, file: Any) -> None:
+    made.serialize(file)
+
+
+_named: dict[str, dict[str, Getter]] = {
+    "initializer": {"self": lambda: _initialize_itself},
+    "serializer": {"self": lambda: _serialize_itself, "pickle": lambda: pickle.dump, "json": lambda: json.dump},
+    "deserializer": {"pickle": lambda: pickle.load, "json": lambda: json.load},
+}
+
+
+def register_initializer(name: str, getter: Callable[[], Callable[[Any], None]]) -> None:
+    """Have `name` stand for what `getter()` returns: ``initializer(object)``."""
+    _named["initializer"][name] = getter
+
+
+def register_serializer(name: str, getter: Callable[[], Callable[[Any, Any], None]]) -> None:
+    """Have `name` stand for what `getter()` returns: ``serializer(object, file)``."""
+    _named["serializer"][name] = getter
+
+
+def register_deserializer(name: str, getter: Callable[[], Callable[[Any], Any]]) -> None:
+    """Have `name` stand for what `getter()` returns: ``deserializer(file) -> object``."""
+    _named["deserializer"][name] = getter
+
+
+def find(kind: str, given: Any) -> Any:
+    """The callable that `given` stands for (itself unless it is a name); ElementError for an unknown name."""
+    if not isinstance(given, str):
+        return given
+    try:
+        return _named[kind][given]()
+    except KeyError:
+        raise ElementError(f"no {kind} is named {given!r}; {did_you_mean(given, _named[kind])}") from None
+
+
+def usual_mode(function: Any) -> str | None:
+    """The file mode that a well-known (de)serializer needs: "text" for JSON's, None when it is not known."""
+    return "text" if function in (json.dump, json.load) else None
