@@ -33,9 +33,10 @@ from roleml_nb.role.running import running
 
 from .calls import Invocation, collect, messages_for
 from .dispatch import Dispatch
+from .emissions import Emissions
 from .errors import describe
-from .events import Events
 from .host import ActorHost
+from .subscriptions import Subscriptions
 
 __all__ = ["Actor"]
 
@@ -59,7 +60,7 @@ class Actor:
         self.logger = logging.getLogger(f"roleml_nb.actor.{name}")
         self._lifecycles: dict[str, Lifecycle] = {}
         self._running: dict[str, Future] = {}
-        self.events = Events(self)
+        self.emissions, self.subscriptions = Emissions(self), Subscriptions(self)
         self.ctx.relationships.add_to_relationship("/", RoleInstanceID(name, NATIVE))
         self.add_role(NATIVE, native_role)
         self.start_role(NATIVE)
@@ -82,6 +83,13 @@ class Actor:
         raise NoSuchRoleError(
             f"node '{self.name}' has no role '{instance_name}'; "
             + did_you_mean(instance_name, [name for name in self.roles if name != NATIVE]))
+
+    def find_lifecycle(self, instance_name: str) -> Lifecycle | None:
+        return self._lifecycles.get(instance_name)
+
+    def started(self, instance_name: str) -> bool:
+        lifecycle = self._lifecycles.get(instance_name)
+        return lifecycle is not None and lifecycle.started
 
     def add_role(self, instance_name: str, role: Role) -> None:
         """Take a role in; it is DECLARED until `start_role`."""
@@ -119,7 +127,8 @@ class Actor:
             elif not element.element.optional:
                 raise ElementError(f"{lifecycle.where}: element {name!r} is not implemented; "
                                    f"give it with elements={{{name!r}: …}} or --element {name}=…")
-        self.events.add_role(instance_name)
+        self.emissions.add_role(instance_name)
+        self.subscriptions.add_role(instance_name)
         lifecycle.become(Status.READY)
         self.run_role(instance_name)
 
@@ -163,7 +172,8 @@ class Actor:
 
     def _finalize(self, instance_name: str, timeout: float | None) -> None:
         role, lifecycle = self.roles[instance_name], self._lifecycles[instance_name]
-        self._attempt(partial(self.events.remove_role, instance_name), instance_name, "unsubscribe")
+        self._attempt(partial(self.subscriptions.remove_role, instance_name), instance_name, "unsubscribe")
+        self._attempt(partial(self.emissions.remove_role, instance_name), instance_name, "discontinue")
         for name, element in role.__dict__["_elements"].items():
             self._attempt(element.finalize, instance_name, f"element {name}")
         self._attempt(partial(self.halt_role, instance_name, timeout), instance_name, "stop")
@@ -176,7 +186,7 @@ class Actor:
 
     def _status_changed(self, instance_name: str, status: Status, before: Status) -> None:
         if status is Status.READY:
-            self.events.wake(instance_name)
+            self.subscriptions.wake(instance_name)
 
     def _attempt(self, action: Callable[[], Any], instance_name: str, what: str) -> None:
         try:
@@ -295,27 +305,27 @@ class Actor:
         invocations = self._group("task", instance_name, group, channel, chosen)
         called = []
         for target, invocation in zip(group, invocations, strict=True):
-            if invocation.not_made() and on_call_error is not ErrorHandlingStrategy.KEEP:
-                if on_call_error is ErrorHandlingStrategy.IGNORE:
-                    continue
+            failed = invocation.not_made()
+            if failed and on_call_error in (ErrorHandlingStrategy.RAISE_FIRST, ErrorHandlingStrategy.RETRY):
                 invocation.result(0)  # raises what kept the call from being made
             if on_result is not None:
                 invocation.add_done_callback(partial(on_result, target))
-            called.append((target, invocation))
+            if not (failed and on_call_error is ErrorHandlingStrategy.IGNORE):
+                called.append((target, invocation))
         return called
 
     def emit(self, instance_name: str, channel: str, message: Message) -> None:
-        self.events.emit(instance_name, channel, message)
+        self.emissions.emit(instance_name, channel, message)
 
     def subscribe(
         self, instance_name: str, target: RoleInstanceID, channel: str, handler: Callable[..., Any], *,
         conditions: dict[str, Any], mode: str,
     ) -> None:
         taken = Handler(channel, "event handler", expand=False)
-        self.events.subscribe(instance_name, self.resolve(target), channel, taken, handler, conditions, mode)
+        self.subscriptions.subscribe(instance_name, self.resolve(target), channel, taken, handler, conditions, mode)
 
     def unsubscribe(self, instance_name: str, target: RoleInstanceID, channel: str) -> None:
-        self.events.unsubscribe(instance_name, self.resolve(target), channel)
+        self.subscriptions.unsubscribe(instance_name, self.resolve(target), channel)
 
     def describe(self, error: Exception, role: RoleInstanceID, channel: str) -> Exception:
         return describe(error, role, channel, self.host.label)

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+import heapq
 import queue
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextvars import copy_context
 from functools import partial
 from typing import Any
 
 from roleml_nb.messaging.router import Pending
-from roleml_nb.role import CallTimeout, ErrorHandlingStrategy, Message, RoleInstanceID, RoleInteractionError
+from roleml_nb.role import (
+    CallerError,
+    CallTimeout,
+    ChannelNotFoundError,
+    ErrorHandlingStrategy,
+    Message,
+    RoleInstanceID,
+    RoleMLError,
+)
 from roleml_nb.role.host import Host
 
 from .errors import remote
 
 __all__ = ["Invocation", "collect", "messages_for"]
 
-MAX_TRIES = 3
+FIRST_PAUSE = 0.05
+"""Seconds before a failed call is made again; twice as long each further time."""
 
 
 class Invocation:
@@ -45,16 +56,38 @@ class Invocation:
             except TimeoutError:
                 if self._pending.done():
                     raise
-                waited = self._host.clock.now() - self._pending.sent
-                raise CallTimeout(
-                    f"{self._pending.target}.{self._pending.channel} has not answered for {waited:.1f} s "
-                    f"(on {self._pending.host_id}); wait longer with timeout="
-                ) from None
+                raise self._late() from None
             self._decoded = (kind, body.decode())
+        return self._outcome()
+
+    async def wait(self, timeout: float | None = None) -> Any:
+        """As `result`, without holding the thread."""
+        limit = self._host.call_timeout if timeout is None else timeout
+        if self._decoded is None:
+            try:
+                kind, body = await asyncio.wait_for(asyncio.wrap_future(self._pending), limit)
+            except TimeoutError:
+                raise self._late() from None
+            self._decoded = (kind, body.decode())
+        return self._outcome()
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self.wait().__await__()
+
+    def _outcome(self) -> Any:
         kind, value = self._decoded
         if kind == "error":
             raise remote(value)
         return value
+
+    def _late(self) -> CallTimeout:
+        waited = self._host.clock.now() - self._pending.sent
+        return CallTimeout(f"{self._pending.target}.{self._pending.channel} has not answered for {waited:.1f} s "
+                           f"(on {self._pending.host_id}); wait longer with timeout=")
+
+    def not_made(self) -> bool:
+        """Whether the call has failed before it was sent, as to a lost node."""
+        return self._pending.done() and self._pending.exception() is not None
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """What `result` would raise, or None."""
@@ -103,7 +136,7 @@ def messages_for(
 def collect(
     host: Host, group: list[RoleInstanceID], invocations: list[Invocation],
     call_again: Callable[[int], Invocation], on_result: Callable[[RoleInstanceID, Any], Any] | None,
-    on_error: ErrorHandlingStrategy, timeout: float | None,
+    on_error: ErrorHandlingStrategy, timeout: float | None, retries: int,
 ) -> list[tuple[RoleInstanceID, Any]]:
     """Take results as they arrive, and return them in the order of the group."""
     limit = host.call_timeout if timeout is None else timeout
@@ -112,25 +145,32 @@ def collect(
     for index, invocation in enumerate(invocations):
         invocation.when_done(partial(arrived.put, index))
     results: dict[int, Any] = {}
-    tries = dict.fromkeys(range(len(group)), 1)
+    tries = dict.fromkeys(range(len(group)), 0)
+    again: list[tuple[float, int]] = []
     open_calls = set(tries)
     while open_calls:
+        now = host.clock.now()
+        while again and again[0][0] <= now:
+            _, index = heapq.heappop(again)
+            invocations[index] = call_again(index)
+            invocations[index].when_done(partial(arrived.put, index))
         try:
-            index = arrived.get(timeout=max(0.0, deadline - host.clock.now()))
+            index = arrived.get(timeout=max(0.0, min([deadline, *(due for due, _ in again[:1])]) - now))
         except queue.Empty:
+            if host.clock.now() < deadline:
+                continue
             names = ", ".join(str(group[index]) for index in sorted(open_calls))
             raise CallTimeout(f"no answer for {limit:.1f} s from {names}; wait longer with timeout=") from None
         try:
             results[index] = invocations[index].result(0)
-        except RoleInteractionError as error:
+        except RoleMLError as error:
             if on_error is ErrorHandlingStrategy.RAISE_FIRST:
                 raise
             if on_error is ErrorHandlingStrategy.RETRY:
-                if tries[index] >= MAX_TRIES:
+                if tries[index] >= retries or isinstance(error, (CallerError, ChannelNotFoundError)):
                     raise
+                heapq.heappush(again, (host.clock.now() + FIRST_PAUSE * 2 ** tries[index], index))
                 tries[index] += 1
-                invocations[index] = call_again(index)
-                invocations[index].when_done(partial(arrived.put, index))
                 continue
             if on_error is ErrorHandlingStrategy.KEEP:
                 results[index] = error

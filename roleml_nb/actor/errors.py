@@ -6,7 +6,14 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
-from roleml_nb.role import CallerError, ChannelNotFoundError, HandlerError, NoSuchRoleError, RoleInstanceID
+from roleml_nb.role import (
+    CallerError,
+    ChannelNotFoundError,
+    HandlerError,
+    NoSuchRoleError,
+    RoleInstanceID,
+    StatusError,
+)
 
 __all__ = ["describe", "remote"]
 
@@ -20,7 +27,7 @@ def describe(error: Exception, role: RoleInstanceID, channel: str, engine: str) 
     An error that the handler itself got from another role keeps that role's traceback, and names both.
     """
     came_from_elsewhere = getattr(error, "_is_remote", False)
-    caller_is_at_fault = isinstance(error, (CallerError, ChannelNotFoundError, NoSuchRoleError))
+    caller_is_at_fault = isinstance(error, (CallerError, ChannelNotFoundError, NoSuchRoleError, StatusError))
     if caller_is_at_fault and not came_from_elsewhere:
         return type(error)(f"{role}.{channel}: {error}")
     where = {"node": role.actor_name, "role": role.instance_name, "channel": channel, "engine": engine,

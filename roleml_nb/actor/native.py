@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from roleml_nb.role import (
     NATIVE,
+    ActorProfile,
+    CallerError,
     ElementImplementation,
     Event,
     NoSuchRoleError,
@@ -15,109 +17,204 @@ from roleml_nb.role import (
     Service,
     Status,
     Task,
+    did_you_mean,
+    require_relationship,
 )
+
+from .spec import read_spec
 
 __all__ = ["NativeRole"]
 
 
-class NativeRole(Role):
-    """Channels for members of the relationship `manager` only."""
+def _for_managers(handler: Callable) -> Callable:
+    return require_relationship("manager", "{sender} is not a manager of this node")(handler)
 
+
+class NativeRole(Role):
+    """Channels for members of the relationship `manager` only. What they change is told as events."""
+
+    heartbeat = Event()
+    contact_updated = Event()
+    relationship_updated = Event()
+    handshake_completed = Event()
+    handwave_completed = Event()
     role_assigned = Event()
     role_removed = Event()
     role_status_changed = Event()
-    relationship_updated = Event()
 
-    def _only_managers(self, caller: RoleInstanceID) -> None:
-        self.require(
-            self.ctx.relationships.instance_belongs_to_relationship(caller, "manager"),
-            f"{caller} is not a manager of node '{self.profile.name}'",
-        )
+    def attach(self, name: str, base: Any) -> None:
+        super().attach(name, base)
+        self.ctx.relationships.listeners.append(self._relationship_changed)
+
+    def _relationship_changed(self, relationship: str, operation: str, instances: tuple[RoleInstanceID, ...]) -> None:
+        if self.base.started(NATIVE):
+            self.relationship_updated.emit({"name": relationship, "op": operation, "instances": list(instances)})
+
+    def pulse(self) -> None:
+        """Called by the host at its heartbeat: costs nothing where nobody listens."""
+        if self.base.started(NATIVE) and self.base.emissions.has_subscribers(NATIVE, "heartbeat"):
+            self.heartbeat.emit()
+
+    # contacts and relationships
 
     @Service(expand=True)
+    @_for_managers
+    def update_contacts(self, caller: RoleInstanceID, contacts: Mapping[str, str]) -> None:
+        """Note where actors live: {actor: host}. CallerError for a host that no link leads to."""
+        known = {profile.address for profile in self.ctx.contacts.all_actors()}
+        for name, address in contacts.items():
+            self.require(address in known, f"actor {name!r} cannot be reached at {address!r}: no such host; "
+                                           + did_you_mean(address, known))
+        for name, address in contacts.items():
+            self.ctx.contacts.add_contact(ActorProfile(name, address))
+            self.contact_updated.emit({"name": name})
+
+    @Service(expand=True)
+    @_for_managers
+    def handshake(self, caller: RoleInstanceID, name: str) -> None:
+        """Greet another actor: it answers, so it can be reached. Raises what `call` raises when it cannot."""
+        self._greet(name, "handshake")
+        self.handshake_completed.emit({"name": name})
+
+    @Service(expand=True)
+    @_for_managers
+    def handwave(self, caller: RoleInstanceID, name: str) -> None:
+        """Take leave of another actor, which tells so by its own ``handwave-completed``."""
+        self._greet(name, "handwave")
+        self.handwave_completed.emit({"name": name})
+
+    def _greet(self, name: str, greeting: str) -> None:
+        self.call(RoleInstanceID(name, NATIVE), "greet", {"greeting": greeting})
+
+    @Service(expand=True)
+    def greet(self, caller: RoleInstanceID, greeting: str) -> None:
+        """Another actor's native role greets (handshake) or takes leave (handwave)."""
+        self.require(caller.instance_name == NATIVE, f"only actors greet, and {caller} is a role")
+        if greeting == "handshake":
+            self.contact_updated.emit({"name": caller.actor_name})
+        else:
+            self.handwave_completed.emit({"name": caller.actor_name})
+
+    @Service(expand=True)
+    @_for_managers
     def update_relationship(
         self, caller: RoleInstanceID, relationship_name: str, op: str, instances: Iterable[RoleInstanceID]
     ) -> int:
         """Add or remove instances (op: "add" or "remove"); returns how many members there are then."""
-        self._only_managers(caller)
         self.require(op in ("add", "remove"), f"op must be 'add' or 'remove', not {op!r}")
         members = [RoleInstanceID(*item) for item in instances]
+        self.require(members, f"no instances to {op}")
         relationships = self.ctx.relationships
         change = relationships.add_to_relationship if op == "add" else relationships.remove_from_relationship
         change(relationship_name, *members)
-        self.relationship_updated.emit({"relationship_name": relationship_name, "op": op})
         return len(relationships.members(relationship_name))
 
     @Service(expand=True)
+    @_for_managers
     def add_relationship_link(
         self, caller: RoleInstanceID, from_relationship_name: str, to_relationship_name: str
     ) -> None:
-        self._only_managers(caller)
-        self.ctx.relationships.link_relationship(from_relationship_name, to_relationship_name)
+        """Make one name an alias of another."""
+        try:
+            self.ctx.relationships.link_relationship(from_relationship_name, to_relationship_name)
+        except ValueError as error:
+            raise CallerError(str(error)) from None
+
+    # looking
 
     @Service(expand=True)
+    @_for_managers
     def get_role_status(self, caller: RoleInstanceID, name: str) -> Status:
-        self._only_managers(caller)
         return self.base.lifecycle(name).status
 
     @Service(expand=True)
+    @_for_managers
     def get_roles(self, caller: RoleInstanceID) -> dict[str, tuple[str, Status]]:
         """The node's roles but this one: {name: (class name, status)}."""
-        self._only_managers(caller)
         return {
             name: (type(role).__name__, self.base.lifecycle(name).status)
             for name, role in list(self.base.roles.items()) if name != NATIVE
         }
 
     @Service(expand=True)
+    @_for_managers
     def get_channels(self, caller: RoleInstanceID, name: str) -> tuple[list[str], list[str]]:
         """The services and the tasks of a role."""
-        self._only_managers(caller)
         self.base.lifecycle(name)
         role = self.base.roles[name]
         return list(role.services), list(role.tasks)
 
+    # roles
+
     @Task(expand=True)
+    @_for_managers
     def assign_role(
-        self, caller: RoleInstanceID, name: str, cls: type[Role], options: Mapping[str, Any],
-        elements: Mapping[str, ElementImplementation],
+        self, caller: RoleInstanceID, name: str, spec: Mapping[str, Any] | None = None, *,
+        cls: type[Role] | None = None, options: Mapping[str, Any] | None = None,
+        elements: Mapping[str, ElementImplementation] | None = None,
     ) -> Status:
-        """Build a role, give it its elements, start it. A role of that name is stopped and replaced."""
-        self._only_managers(caller)
+        """Build a role, give it its elements, start it. A role of that name is stopped and replaced.
+
+        Either `cls`, `options` and `elements`, or a `spec` with the keys "class", "options" and "impl".
+        """
         self.require(name != NATIVE, f"the name {NATIVE!r} is the native role's own")
-        role = cls(**options)
+        self.require((spec is None) != (cls is None), "give either spec= or cls=")
+        made, options, elements = (cls, options, elements) if spec is None else read_spec(spec)
+        role = made(**(options or {}))  # type: ignore[misc]
         if name in self.base.roles:
             self.base.stop_role(name)
         self.base.add_role(name, role)
         try:
-            for element, given in elements.items():
+            for element, given in (elements or {}).items():
                 self.base.implement_element(name, element, given)
             self.base.start_role(name)
         except BaseException:
             self.base.discard_role(name)
             raise
-        self.role_assigned.emit({"name": name})
+        self.role_assigned.emit({"name": name, "cls": type(role).__name__})
         return self.base.lifecycle(name).status
 
     @Task(expand=True)
+    @_for_managers
     def terminate_role(self, caller: RoleInstanceID, name: str) -> None:
-        self._only_managers(caller)
+        """Stop a role and remove it; returns when it is gone."""
         if name == NATIVE or name not in self.base.roles:
-            raise NoSuchRoleError(f"node '{self.profile.name}' has no role '{name}' that can be terminated")
+            roles = [role for role in self.base.roles if role != NATIVE]
+            raise NoSuchRoleError(f"node '{self.profile.name}' has no role '{name}' that can be terminated; "
+                                  + did_you_mean(name, roles))
+        self._not_itself(caller, name)
         self.base.stop_role(name)
         self.role_removed.emit({"name": name})
 
     @Task(expand=True)
+    @_for_managers
     def change_role_status(self, caller: RoleInstanceID, name: str, status: Status | str) -> Status:
-        """Pause (`Status.PAUSED`, returns when its handlers have ended) or resume (`Status.READY`) a role."""
-        self._only_managers(caller)
-        lifecycle, wanted = self.base.lifecycle(name), Status(status)
-        self.require(wanted in (Status.READY, Status.PAUSED), "status must be 'ready' or 'paused'")
+        """Pause (`Status.PAUSED`, returns when its handlers have ended), resume or start (`Status.READY`) a role.
+
+        `status` may be a text, "paused" or "ready".
+        """
+        self.require(name != NATIVE, "the native role's status cannot be changed")
+        lifecycle = self.base.lifecycle(name)
+        try:
+            wanted = Status(status)
+        except ValueError as error:
+            raise CallerError(str(error)) from None
+        self.require(wanted in (Status.READY, Status.PAUSED, Status.DECLARED),
+                     f"status must be ready or paused, not {wanted}; to end a role call terminate-role")
+        before = lifecycle.status
         if wanted is Status.PAUSED:
+            self._not_itself(caller, name)
             lifecycle.pause(self.base.host.call_timeout)
-        elif lifecycle.status is Status.DECLARED:
+        elif wanted is Status.DECLARED:
+            self.require(before is Status.DECLARED, f"{lifecycle.where} is {before} and cannot become declared again")
+        elif before is Status.DECLARED:
             self.base.start_role(name)
-        else:
+        elif before is not Status.READY:
             lifecycle.resume()
-        self.role_status_changed.emit({"name": name, "status": lifecycle.status.value})
+        if lifecycle.status is not before:
+            self.role_status_changed.emit({"name": name, "new_status": str(lifecycle.status)})
         return lifecycle.status
+
+    def _not_itself(self, caller: RoleInstanceID, name: str) -> None:
+        self.require(caller != RoleInstanceID(self.profile.name, name),
+                     f"{caller} cannot wait for the end of the handler that it calls from; call it from another role")

@@ -39,7 +39,11 @@ class Target(NamedTuple):
 
 
 class Envelope(NamedTuple):
-    """The header of a message. `kind`: service, task, subscribe, unsubscribe, event, reply, error or host."""
+    """The header of a message.
+
+    `kind`: service, task or event; subscribe, unsubscribe, discontinue; adopt, adopted, repoint and resubscribe when a
+    role moves; reply, error or moved, which answer a call; host.
+    """
 
     kind: str
     source: RoleInstanceID
@@ -59,6 +63,8 @@ class Link(Protocol):
     def close(self) -> None: ...
 
 
+ANSWERS = ("reply", "error", "moved")
+
 Receiver = Callable[[Envelope, Target, Body], None]
 Note = Callable[[tuple], None]
 
@@ -66,9 +72,12 @@ Note = Callable[[tuple], None]
 class Pending(Future):
     """A call that waits for its answer: resolves to the envelope's kind and the body."""
 
-    def __init__(self, target: RoleInstanceID, channel: str, host_id: str, sent: float):
+    def __init__(
+        self, kind: str, source: RoleInstanceID, target: RoleInstanceID, channel: str, host_id: str, sent: float
+    ):
         super().__init__()
-        self.target, self.channel, self.host_id, self.sent = target, channel, host_id, sent
+        self.kind, self.source, self.target, self.channel = kind, source, target, channel
+        self.host_id, self.sent = host_id, sent
 
 
 class Router:
@@ -103,7 +112,7 @@ class Router:
         numbered: list[Target] = []
         for target in targets:
             address = self.directory.get_actor_profile(target.actor_name).address
-            call = Pending(target, channel, address, now)
+            call = Pending(kind, source, target, channel, address, now)
             number = next(self._numbers)
             with self._lock:
                 self._pending[number] = call
@@ -164,7 +173,7 @@ class Router:
             raise LinkFailed(f"there is no link to {host_id}") from None
 
     def _fail(self, number: int, kind: str, reason: str) -> None:
-        if kind in ("reply", "error"):
+        if kind in ANSWERS:
             return
         call = self._pending.get(number)
         if call is not None and not call.done():
@@ -195,9 +204,13 @@ class Router:
 
     def _receive(self, envelope: Envelope, target: Target, body: Body, link: str, now: float) -> None:
         outcome = "delivered"
-        if envelope.kind in ("reply", "error"):
+        if envelope.kind in ANSWERS:
             call = self._pending.get(target.call)
-            if call is None or call.target != envelope.source or not call.set_running_or_notify_cancel():
+            if call is None or call.target != envelope.source or call.cancelled():
+                outcome = "lost: nobody waits for it any more"
+            elif envelope.kind == "moved":
+                self.host.submit(partial(self._follow, target.call, call, body))
+            elif not call.set_running_or_notify_cancel():
                 outcome = "lost: nobody waits for it any more"
             else:
                 call.set_result((envelope.kind, body))
@@ -210,6 +223,14 @@ class Router:
                 receiver(envelope, target, body)
         self._note((target.call, envelope.kind, str(envelope.source), str(target.instance), envelope.channel,
                     body.nbytes, link, envelope.sent, now, outcome))
+
+    def _follow(self, number: int, call: Pending, body: Body) -> None:
+        """The role is elsewhere now, and was not called where it was: call it there."""
+        to, pickled = pickle.loads(body.pickled)
+        call.target = RoleInstanceID(*to)
+        call.host_id = self.directory.get_actor_profile(call.target.actor_name).address
+        self._send(call.kind, call.source, [Target(*call.target, number)], call.channel, Body(pickled, body.buffers),
+                   self.host.clock.now())
 
     def _refuse(self, envelope: Envelope, target: Target) -> None:
         if target.call:

@@ -1,18 +1,8 @@
 """The programming model: roles, channels, elements, relationships, identities, lifecycle, errors. Pure Python."""
 
-from .access import (
-    require_relationship,
-)
-from .base import (
-    Role,
-)
-from .channels import (
-    Event,
-    EventHandler,
-    Service,
-    Task,
-    attribute,
-)
+from .access import require_relationship
+from .base import Role
+from .channels import Event, EventHandler, Service, Task, attribute
 from .collectors import (
     AsynchronousKeyValueMerger,
     DataFilter,
@@ -22,21 +12,9 @@ from .collectors import (
     TaskResultCollector,
     TaskResultFilter,
 )
-from .context import (
-    Contacts,
-    Context,
-)
-from .element_instance import (
-    ElementInstance,
-)
-from .elements import (
-    ConstructStrategy,
-    Element,
-    ElementImplementation,
-    ElementInstance,
-    Factory,
-    InitializeStrategy,
-)
+from .context import Contacts, Context
+from .element_instance import ElementInstance
+from .elements import ConstructStrategy, Element, ElementImplementation, Factory, InitializeStrategy
 from .errors import (
     ActorNotFoundError,
     CallerError,
@@ -57,28 +35,10 @@ from .errors import (
     TaskResultTimeoutError,
     TestbedError,
 )
-from .groups import (
-    ActorGroup,
-    Relationship,
-    RoleInstances,
-)
-from .identity import (
-    NATIVE,
-    ActorProfile,
-    RoleInstanceID,
-    RoleInstanceIDTuple,
-    parse_instances,
-)
-from .interfaces import (
-    Deserializable,
-    PluginAttribute,
-    Runnable,
-    Serializable,
-)
-from .lifecycle import (
-    Lifecycle,
-    Status,
-)
+from .groups import ActorGroup, Relationship, RoleInstances
+from .identity import NATIVE, ActorProfile, RoleInstanceID, RoleInstanceIDTuple, parse_instances
+from .interfaces import Deserializable, PluginAttribute, Runnable, Serializable
+from .lifecycle import Lifecycle, Status
 from .merging import (
     CumulativeAddingValueMerger,
     CumulativeValueMerger,
@@ -102,28 +62,10 @@ from .message import (
     scatter_args_and_payloads,
     scatter_payloads,
 )
-from .names import (
-    did_you_mean,
-    natural_key,
-    standard_name,
-)
-from .relationships import (
-    Relationships,
-)
-from .serialization import (
-    register_deserializer,
-    register_initializer,
-    register_serializer,
-)
-from .workload import (
-    Dataset,
-    DataStreams,
-    GradientsOperableModel,
-    IterableDataset,
-    Testable,
-    TestableModel,
-    TrainableModel,
-)
+from .names import did_you_mean, natural_key, standard_name
+from .relationships import Relationships
+from .serialization import register_deserializer, register_initializer, register_serializer
+from .workload import Dataset, DataStreams, GradientsOperableModel, IterableDataset, Testable, TestableModel, TrainableModel
 
 __all__ = [
     "NATIVE",

@@ -80,8 +80,9 @@ class Role:
         elif isinstance(value, Element):
             cls.elements[value.name] = attribute
         elif isinstance(value, Event) or isinstance(handler, Handler):
-            table, channel = (cls.events, value.channel_name) if isinstance(value, Event) else (
-                cls.services if handler.kind == "service" else cls.tasks, handler.channel)
+            table, channel = cls.events, getattr(value, "channel_name", "")
+            if isinstance(handler, Handler):
+                table, channel = cls.services if handler.kind == "service" else cls.tasks, handler.channel
             if channel in seen:
                 raise RoleDefinitionError(f"{cls.__name__}: '{channel}' is declared by {seen[channel]} and {attribute}")
             seen[channel] = attribute
@@ -193,7 +194,7 @@ class Role:
 
         `on_result` is called on a worker thread with each invocation that has ended, in order of arrival; ask it for
         its `result()`. `on_call_error` is about calls that could not be made, such as to a lost node: RAISE_FIRST and
-        RETRY raise, IGNORE leaves the target out, KEEP keeps the failed invocation.
+        RETRY raise; with IGNORE and KEEP, `on_result` gets the failed invocation, and IGNORE leaves it out of the list.
         """
         return self.base.call_task_group(
             self.name, group, standard_name(channel_name), message=_message(args, payloads, message, {}),

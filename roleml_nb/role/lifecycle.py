@@ -63,6 +63,7 @@ class Status(Flag):
 
 _WAITING = Status.STARTING | Status.PAUSING | Status.PAUSED | Status.RESUMING
 _GONE = Status.TERMINATING | Status.FINALIZING | Status.TERMINATED
+_STARTED = _WAITING | Status.READY
 _EMITTING = Status.READY | Status.PAUSING
 
 
@@ -85,6 +86,15 @@ class Lifecycle:
             before, self.status = self.status, status
             self._condition.notify_all()
         self._changed(status, before)
+
+    @property
+    def ready(self) -> bool:
+        return self.status is Status.READY
+
+    @property
+    def started(self) -> bool:
+        """Whether the role is at work, or was and may be again."""
+        return self.status in _STARTED
 
     # handlers
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import numbers
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future
+from contextvars import Context
+from functools import partial
 from typing import Any
 
 from roleml_nb.actor import Actor, NativeRole
@@ -13,7 +17,7 @@ from roleml_nb.messaging.addresses import Address
 from roleml_nb.messaging.relay import Outbox, RelayLink
 from roleml_nb.messaging.router import Router
 from roleml_nb.messaging.transport import DirectTransport
-from roleml_nb.role import ActorProfile, Contacts, LinkFailed, RoleInstanceID, RoleMLError
+from roleml_nb.role import NATIVE, ActorProfile, Contacts, LinkFailed, RoleInstanceID, RoleMLError
 
 from .workers import SystemClock, Workers
 
@@ -25,6 +29,9 @@ NOTEBOOK = "notebook"
 TICK = 0.05
 """Seconds between two shipments of notes: at most 20 a second."""
 
+HEARTBEAT = 20.0
+"""Seconds between two heartbeats of each node's native role, where somebody listens to them."""
+
 
 class Host:
     """Holds actors. `ship(messages, metrics)` and `tell(error)` take what the notebook is to know."""
@@ -32,7 +39,9 @@ class Host:
     def __init__(
         self, host_id: str, label: str, *, call_timeout: float, workers: int = 4, directory: str | None = None,
         tcp: bool = False, lost: Callable[[str, str], None] | None = None,
+        heartbeat: float = HEARTBEAT,
     ):
+        self._heartbeat = heartbeat
         self.host_id, self.label, self.call_timeout = host_id, label, call_timeout
         self.logger = logging.getLogger(f"roleml_nb.host.{host_id}")
         self._threads: list[threading.Thread] = []
@@ -56,6 +65,8 @@ class Host:
             self.transport = DirectTransport(
                 host_id, deliver=self._deliver, lost=self.host_lost, directory=directory, tcp=tcp,
                 run_in_background=self.run_in_background)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_lock = threading.Lock()
         self.run_in_background(self._tick, f"{host_id} clock")
 
     # time and threads
@@ -70,10 +81,31 @@ class Host:
     def submit(self, work: Callable[[], Any], *, queued: bool = False) -> None:
         self._workers.submit(work, queued)
 
+    def run_coroutine(self, coroutine: Coroutine[Any, Any, Any], context: Context) -> Future:
+        """Run in the event loop that all ``async def`` handlers of this host share; it is started when first needed."""
+        with self._loop_lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self.run_in_background(partial(_run_loop, self._loop), f"{self.host_id} event loop")
+            loop = self._loop
+        future: Future = Future()
+
+        def start() -> None:
+            task = loop.create_task(coroutine, context=context)
+            task.add_done_callback(lambda task: _settle(task, future))
+
+        loop.call_soon_threadsafe(start)
+        return future
+
     def _tick(self) -> None:
+        beat = self.clock.now() + self._heartbeat
         while not self._stopping.wait(TICK):
             self._workers.relieve()
             self.flush()
+            if self.clock.now() >= beat:
+                beat += self._heartbeat
+                for actor in list(self.actors.values()):
+                    actor.roles[NATIVE].pulse()  # type: ignore[attr-defined]
 
     # actors
 
@@ -176,7 +208,31 @@ class Host:
         if self.transport is not None:
             self.transport.close()
         self._workers.stop()
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
         current = threading.current_thread()
         for thread in self._threads:
             if thread is not current:
                 thread.join(1.0)
+
+
+def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """Until the loop is stopped; handlers that are still in it are cancelled then."""
+    try:
+        loop.run_forever()
+    finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        loop.close()
+
+
+def _settle(task: asyncio.Task, future: Future) -> None:
+    """Give the outcome of `task` to `future`."""
+    if task.cancelled():
+        future.set_exception(RuntimeError("the handler was cancelled"))
+    elif (error := task.exception()) is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(task.result())

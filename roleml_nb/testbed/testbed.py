@@ -238,7 +238,7 @@ class Testbed:
             place = self.roster.places[target.actor_name]
             number = self.fleet.numbers.get(place)
             shown = {"": ("lost", "")} if isinstance(roles, Exception) else {
-                name: (cls, status.value) for name, (cls, status) in roles.items()}
+                name: (cls, str(status)) for name, (cls, status) in roles.items()}
             nodes.append(NodeStatus(target.actor_name, "notebook" if number is None else str(number), shown))
         return TestbedStatus(list(self.fleet.numbers), dict(self.lost), nodes)
 

@@ -11,6 +11,7 @@ from roleml_nb.role import (
     Context,
     CumulativeAddingValueMerger,
     DictKeyValueMerger,
+    ErrorHandlingStrategy,
     HandlerError,
     Relationship,
     Role,
@@ -61,7 +62,8 @@ class Boss(Role):
     def collect(self, caller, channel="work", timeout=None):
         collector = TaskResultCollector(Relationship("worker").targets, merger=CumulativeAddingValueMerger())
         self.call_task_group(Relationship("worker"), channel, args={"factor": 10} if channel == "work" else
-                             {"seconds": 3}, on_result=collector.push)
+                             {"seconds": 3}, on_result=collector.push,
+                             on_call_error=ErrorHandlingStrategy.IGNORE)
         return collector.result(timeout), sorted(map(str, collector.failed))
 
     @Task(expand=True)

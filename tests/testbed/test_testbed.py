@@ -240,7 +240,7 @@ def test_only_managers_steer_a_node(bed):
 
     bed.spawn("victim", "thief")
     bed.assign("thief", "thief", Thief)
-    with pytest.raises(HandlerError, match="thief/thief is not a manager of node 'victim'"):
+    with pytest.raises(HandlerError, match="victim/actor.get-roles: thief/thief is not a manager of this node"):
         bed.call("thief/thief", "steal")
 
 

@@ -1,0 +1,132 @@
+"""Being called: from a message to the handler, and back with its answer."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+from roleml_nb.messaging.codec import Body, encode
+from roleml_nb.messaging.router import Envelope, Target
+from roleml_nb.role import ChannelNotFoundError, Lifecycle, NoSuchRoleError, Role, RoleInstanceID, RoleMoved, did_you_mean
+from roleml_nb.role.channels import Handler
+from roleml_nb.role.running import running
+
+if TYPE_CHECKING:
+    from .actor import Actor
+
+__all__ = ["Dispatch"]
+
+LATER = object()
+"""The answer of a handler that goes on in the event loop."""
+
+
+class Dispatch:
+    """Takes the messages for one actor."""
+
+    def __init__(self, actor: Actor):
+        self._actor = actor
+        self._steering: dict[str, Callable[[RoleInstanceID, str, str, Body], Any]] = {
+            "subscribe": actor.emissions.subscribe,
+            "unsubscribe": actor.emissions.unsubscribe,
+            "resubscribe": actor.emissions.resubscribe,
+        }
+
+    def __call__(self, envelope: Envelope, target: Target, body: Body) -> None:
+        """Called on the link's thread: hand over to the worker pool."""
+        if envelope.kind == "event":
+            self._actor.subscriptions.receive(envelope.source, target.instance_name, envelope.channel, body)
+        elif envelope.kind == "discontinue":
+            self._actor.subscriptions.discontinued(envelope.source, target.instance_name, envelope.channel)
+        else:
+            self._actor.host.submit(lambda: self._serve(envelope, target, body), queued=envelope.kind == "task")
+
+    def _serve(self, envelope: Envelope, target: Target, body: Body) -> None:
+        try:
+            if envelope.kind in ("service", "task"):
+                answer = self._call(envelope, target, body)
+            else:
+                answer = self._steering[envelope.kind](envelope.source, target.instance_name, envelope.channel, body)
+        except RoleMoved as moved:
+            self._redirect(envelope, target, body, moved)
+        except Exception as error:  # every failure is the caller's to see
+            self._fail(envelope, target, error)
+        else:
+            if answer is not LATER:
+                self._reply(envelope, target, answer)
+
+    def _call(self, envelope: Envelope, target: Target, body: Body) -> Any:
+        lifecycle = self._actor.lifecycle(target.instance_name)
+        role = self._actor.roles[target.instance_name]
+        method = self._method(role, envelope)
+        lifecycle.enter(self._actor.host.call_timeout)
+        try:
+            answer = self._invoke(lifecycle, role, method, envelope, target, body)
+        except RoleMoved as error:  # of another role, which the handler asked for: no reason to send this call elsewhere
+            lifecycle.leave()
+            raise NoSuchRoleError(str(error)) from error
+        except BaseException:
+            lifecycle.leave()
+            raise
+        if answer is not LATER:
+            lifecycle.leave()
+        return answer
+
+    def _method(self, role: Role, envelope: Envelope) -> Any:
+        table = role.services if envelope.kind == "service" else role.tasks
+        if envelope.channel in table:
+            return getattr(role, table[envelope.channel])
+        others = role.tasks if table is role.services else role.services
+        hint = (f"it is a {'task' if envelope.kind == 'service' else 'service'}: use "
+                f"{'call_task' if envelope.kind == 'service' else 'call'}" if envelope.channel in others
+                else did_you_mean(envelope.channel, [*role.services, *role.tasks]))
+        raise ChannelNotFoundError(f"{type(role).__name__} has no {envelope.kind} '{envelope.channel}'; {hint}")
+
+    def _invoke(
+        self, lifecycle: Lifecycle, role: Role, method: Any, envelope: Envelope, target: Target, body: Body
+    ) -> Any:
+        handler: Handler = method.handler
+        args, payloads = body.decode()
+        with running(role):
+            answer = handler.invoke(method, envelope.source, args, payloads)
+            if not inspect.iscoroutine(answer):
+                return answer
+            future = self._actor.host.run_coroutine(answer, copy_context())
+
+        def ended(future: Future) -> None:
+            lifecycle.leave()
+            error = future.exception()
+            if error is None:
+                self._reply(envelope, target, future.result())
+            else:
+                self._fail(envelope, target, error)
+
+        future.add_done_callback(lambda future: self._actor.host.submit(lambda: ended(future)))
+        return LATER
+
+    # answers
+
+    def _reply(self, envelope: Envelope, target: Target, answer: Any) -> None:
+        try:
+            body = encode(answer)
+        except Exception as error:  # the result cannot be sent: the caller must know
+            self._fail(envelope, target, error)
+        else:
+            self._send("reply", envelope, target, body)
+
+    def _fail(self, envelope: Envelope, target: Target, error: BaseException) -> None:
+        if not isinstance(error, Exception):
+            error = RuntimeError(f"{type(error).__name__}: {error}")
+        self._send("error", envelope, target, encode(self._actor.describe(error, target.instance, envelope.channel)))
+
+    def _redirect(self, envelope: Envelope, target: Target, body: Body, moved: RoleMoved) -> None:
+        """Send the call back, for its caller to follow the role: it was not begun here."""
+        content = pickle.dumps((tuple(moved.to), body.pickled), 5)
+        self._send("moved", envelope, target, Body(content, body.buffers))
+
+    def _send(self, kind: str, envelope: Envelope, target: Target, body: Body) -> None:
+        self._actor.host.router.send(
+            kind, target.instance, [Target(*envelope.source, target.call)], envelope.channel, body)

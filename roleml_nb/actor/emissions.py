@@ -1,0 +1,130 @@
+"""What the roles of one actor emit, and who listens to it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from roleml_nb.messaging.codec import Body, encode
+from roleml_nb.messaging.router import Target
+from roleml_nb.role import Message, NoSuchEventError, RoleInstanceID, did_you_mean
+from roleml_nb.role.conditions import passes
+
+if TYPE_CHECKING:
+    from .actor import Actor
+
+__all__ = ["Emissions", "Subscriber"]
+
+
+@dataclass
+class Subscriber:
+    """What a listener wants. `automatic`: it follows a relationship, so it is there for the role's successor too."""
+
+    conditions: dict[str, Any]
+    mode: str
+    automatic: bool
+
+
+class Emissions:
+    """Sends events to their subscribers, in the order of emission."""
+
+    def __init__(self, actor: Actor):
+        self._actor = actor
+        self._subscribers: dict[tuple[str, str], dict[RoleInstanceID, Subscriber]] = {}
+        self._emitted: dict[tuple[str, str], int] = {}
+        self._lock = threading.RLock()
+
+    def emit(self, instance_name: str, channel: str, message: Message) -> None:
+        """StatusError unless the role is ready (or pausing)."""
+        self._actor.lifecycle(instance_name).check_emitting(channel)
+        key = (instance_name, channel)
+        source = self._actor.instance(instance_name)
+        with self._lock:  # held while sending: the order of emission is the order on the link
+            step = self._emitted[key] = self._emitted.get(key, 0) + 1
+            self._actor.host.note_metrics(source, channel, message.args, step)
+            subscribers = self._subscribers.get(key, {})
+            wanted = [item for item, given in subscribers.items() if passes(given.conditions, message.args)]
+            for item in wanted:
+                if subscribers[item].mode == "once":
+                    del subscribers[item]
+            if not wanted:
+                return
+            lost = self._actor.host.router.send(
+                "event", source, [Target(*item) for item in wanted], channel, encode((message.args, message.payloads)))
+            for target, _ in lost:
+                subscribers.pop(target.instance, None)
+
+    def has_subscribers(self, instance_name: str, channel: str) -> bool:
+        return bool(self._subscribers.get((instance_name, channel)))
+
+    def add_role(self, instance_name: str) -> None:
+        """A role starts: tell the notebook of subscribers that were there before it, to events it does not have."""
+        role = self._actor.roles[instance_name]
+        with self._lock:
+            wrong = [(channel, subscribers) for (name, channel), subscribers in self._subscribers.items()
+                     if name == instance_name and subscribers and channel not in role.events]
+        for channel, subscribers in wrong:
+            self._actor.host.report(NoSuchEventError(
+                f"{', '.join(map(str, subscribers))} listen to {self._actor.name}/{instance_name}, which emits no "
+                f"'{channel}'; {did_you_mean(channel, role.events)}"))
+
+    def remove_role(self, instance_name: str) -> None:
+        """A role ends: tell its subscribers. Those that follow a relationship stay, for a role that takes its place."""
+        source = self._actor.instance(instance_name)
+        with self._lock:
+            for (name, channel), subscribers in self._subscribers.items():
+                if name != instance_name or not subscribers:
+                    continue
+                self._actor.host.router.send(
+                    "discontinue", source, [Target(*item) for item in subscribers], channel, encode(None))
+                for item in [item for item, given in subscribers.items() if not given.automatic]:
+                    del subscribers[item]
+
+    # messages from subscribers
+
+    def subscribe(self, subscriber: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
+        """Another role subscribes to one of ours, which may be assigned later."""
+        given = Subscriber(*body.decode())
+        role = self._actor.roles.get(instance_name)
+        if role is None and instance_name in self._actor.moved:
+            self._actor.lifecycle(instance_name)  # raises: follow the role
+        if role is not None and channel not in role.events:
+            raise NoSuchEventError(
+                f"{self._actor.name}/{instance_name} emits no '{channel}'; {did_you_mean(channel, role.events)}")
+        with self._lock:
+            self._subscribers.setdefault((instance_name, channel), {})[subscriber] = given
+
+    def unsubscribe(self, subscriber: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
+        with self._lock:
+            self._subscribers.get((instance_name, channel), {}).pop(subscriber, None)
+
+    def resubscribe(self, subscriber: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
+        """A subscriber moves to another node: from here on, its events go there."""
+        new = RoleInstanceID(*body.decode())
+        with self._lock:
+            subscribers = self._subscribers.get((instance_name, channel), {})
+            if subscriber in subscribers:
+                subscribers[new] = subscribers.pop(subscriber)
+
+    # moving
+
+    def of_role(self, instance_name: str) -> dict[str, tuple[int, dict[RoleInstanceID, Subscriber]]]:
+        """What travels with a role: {channel: (events so far, subscribers)}."""
+        with self._lock:
+            channels = {name for key in (self._subscribers, self._emitted) for one, name in key if one == instance_name}
+            return {channel: (self._emitted.get((instance_name, channel), 0),
+                              dict(self._subscribers.get((instance_name, channel), {}))) for channel in channels}
+
+    def adopt(self, instance_name: str, given: dict[str, tuple[int, dict[RoleInstanceID, Subscriber]]]) -> None:
+        with self._lock:
+            for channel, (emitted, subscribers) in given.items():
+                self._emitted[instance_name, channel] = emitted
+                self._subscribers.setdefault((instance_name, channel), {}).update(subscribers)
+
+    def forget(self, instance_name: str) -> None:
+        """The role has taken its subscribers to another node."""
+        with self._lock:
+            for table in (self._subscribers, self._emitted):
+                for key in [key for key in table if key[0] == instance_name]:
+                    del table[key]

@@ -1,0 +1,28 @@
+"""What an actor asks of its host, beside time and threads."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from contextvars import Context
+from typing import Any, Protocol
+
+from roleml_nb.messaging.router import Router
+from roleml_nb.role import Args, Contacts, RoleInstanceID
+from roleml_nb.role.host import Host
+
+__all__ = ["ActorHost"]
+
+
+class ActorHost(Host, Protocol):
+    """The host of an actor."""
+
+    router: Router
+    directory: Contacts
+    label: str
+
+    def note_metrics(self, source: RoleInstanceID, channel: str, args: Args, step: int) -> None: ...
+
+    def run_coroutine(self, coroutine: Coroutine[Any, Any, Any], context: Context) -> Future:
+        """Run on the host's event loop, which all ``async def`` handlers share; the future has the result."""
+        ...
