@@ -3,17 +3,52 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from roleml_nb.role import Dataset
+from roleml_nb.role.workload import DataPoint
+
 from .partitions import dirichlet, iid
 
-__all__ = ["ArrayDataset", "digits", "digits_test"]
+__all__ = ["ArrayDataset", "SimpleDataset", "X", "XYDataset", "Y", "digits", "digits_test"]
+
+X = TypeVar("X")
+Y = TypeVar("Y")
+
+
+class SimpleDataset(Generic[DataPoint]):
+    """A sequence as a data set: sample by sample, by index."""
+
+    def __init__(self, source: Sequence[DataPoint]):
+        self.source = source
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> DataPoint:
+        return self.source[index]
+
+
+class XYDataset(Generic[X, Y]):
+    """Inputs and targets, equally many, as a data set of pairs."""
+
+    def __init__(self, x: Dataset[X], y: Dataset[Y]):
+        if len(x) != len(y):
+            raise ValueError(f"x and y must be equally many, got {len(x)} and {len(y)}")
+        self.x = x
+        self.y = y
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, index: int) -> tuple[X, Y]:
+        return self.x[index], self.y[index]
 
 
 class ArrayDataset:

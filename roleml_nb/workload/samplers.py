@@ -1,0 +1,86 @@
+"""Samplers: in which order the samples of a data set are gone through."""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from itertools import cycle
+from typing import Generic
+
+from roleml_nb.role.workload import DatasetType
+
+__all__ = [
+    "BUILTIN_SAMPLERS", "IndexSampler", "RandomOneOffIndexSampler", "RandomReplaceIndexSampler",
+    "SequentialCycleIndexSampler", "SequentialOneOffIndexSampler",
+]
+
+
+class IndexSampler(ABC, Generic[DatasetType]):
+    """Yields indices of `source`; iterating begins an epoch. Subclasses may take further options."""
+
+    def __init__(self, source: DatasetType):
+        self.source = source
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[int]: ...
+
+
+class SequentialOneOffIndexSampler(IndexSampler[DatasetType]):
+    """Every index once, in order."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self.source)))
+
+
+class SequentialCycleIndexSampler(IndexSampler[DatasetType]):
+    """Every index in order, over and over: an epoch without end."""
+
+    def __iter__(self) -> Iterator[int]:
+        return cycle(range(len(self.source)))
+
+
+class _RandomIndexSampler(IndexSampler[DatasetType]):
+    """Draws from a generator of its own, which goes on from epoch to epoch; no global random state is involved.
+
+    Parameters
+    ----------
+    source : data set
+        What is sampled.
+    limit : int
+        Indices per epoch; as many as there are samples when 0 or less.
+    seed : int
+        The same seed gives the same epochs.
+    """
+
+    def __init__(self, source: DatasetType, limit: int = -1, *, seed: int = 0):
+        super().__init__(source)
+        self.limit = limit
+        self._random = random.Random(seed)
+
+
+class RandomOneOffIndexSampler(_RandomIndexSampler[DatasetType]):
+    """`limit` indices, each at most once, in random order."""
+
+    def __iter__(self) -> Iterator[int]:
+        size = len(self.source)
+        return iter(self._random.sample(range(size), size if self.limit <= 0 else min(self.limit, size)))
+
+
+class RandomReplaceIndexSampler(_RandomIndexSampler[DatasetType]):
+    """`limit` indices, each drawn from all."""
+
+    def __iter__(self) -> Iterator[int]:
+        size = len(self.source)
+        return (self._random.randrange(size) for _ in range(size if self.limit <= 0 else self.limit))
+
+
+BUILTIN_SAMPLERS: dict[str, type[IndexSampler]] = {
+    "sequential": SequentialOneOffIndexSampler,
+    "sequential-oneoff": SequentialOneOffIndexSampler,
+    "sequential-cycle": SequentialCycleIndexSampler,
+    "random": RandomReplaceIndexSampler,
+    "random-oneoff": RandomOneOffIndexSampler,
+    "random-replace": RandomReplaceIndexSampler,
+}
+"""Their names in configurations and in `DatasetViewFactory`."""
