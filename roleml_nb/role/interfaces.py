@@ -15,9 +15,8 @@ class Runnable(ABC):
     def run(self) -> None:
         """Work until done, or until `stop` was called."""
 
-    @abstractmethod
-    def stop(self) -> None:
-        """Make `run` return soon. Called from another thread."""
+    def stop(self) -> None:  # noqa: B027
+        """Make `run` return soon. Called from another thread. Nothing, when `run` ends by itself."""
 
 
 @runtime_checkable

@@ -12,6 +12,7 @@ from roleml_nb.role import NodeLost, TestbedError, did_you_mean
 from roleml_nb.trace import Trace
 
 from . import engine as remote
+from . import startup
 from .cluster import Engines
 from .host import NOTEBOOK, Host
 from .links import link_all
@@ -81,6 +82,7 @@ class Fleet:
         for number, answer in started.items():
             addresses[number], _ = answer.get(60.0)
             self.numbers[f"engine{number}"] = number
+        startup.joined(self)
         self.links = link_all(self.mark, self.home, engines, addresses, self._relay, links)
         self.learn({NOTEBOOK: NOTEBOOK})
 

@@ -1,0 +1,156 @@
+"""Advice that is woven into methods: run before them, after them, or when they raise."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial, wraps
+from types import MethodType
+from typing import Any, Literal, NamedTuple
+
+__all__ = ["InvocationActivity", "after", "aspect", "before", "catch"]
+
+logger = logging.getLogger("roleml_nb.compat.aspects")
+Kind = Literal["before", "after", "catch"]
+
+
+class InvocationActivity(NamedTuple):
+    """A call that advice is told of. `invoker` is what the method belongs to, None for a static method."""
+
+    method: Callable[..., Any]
+    invoker: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+class Mark(NamedTuple):
+    """What a function is advice for. A `target` given as text is an attribute of the aspect's instance."""
+
+    kind: Kind
+    target: Any
+    method: str
+
+
+@dataclass
+class Woven:
+    """The advice of one method."""
+
+    before: list[Callable[..., Any]] = field(default_factory=list)
+    after: list[Callable[..., Any]] = field(default_factory=list)
+    catch: list[Callable[..., Any]] = field(default_factory=list)
+
+    def call(self, activity: InvocationActivity, call: Callable[[], Any]) -> Any:
+        _advise(self.before, activity)
+        try:
+            result = call()
+        except Exception as error:
+            _advise(self.catch, activity, error)
+            raise
+        _advise(self.after, activity, result)
+        return result
+
+
+def _advise(functions: list[Callable[..., Any]], activity: InvocationActivity, *more: Any) -> None:
+    for function in functions:
+        try:
+            function(activity, *more)
+        except Exception:  # advice never changes what it advises
+            logger.exception("advice on %s failed", activity.method.__name__)
+
+
+def _marker(kind: Kind, target: Any, method: str) -> Callable[[Callable], Callable]:
+    def mark(function: Callable) -> Callable:
+        advice = partial(function) if inspect.ismethod(function) else function
+        advice.advice = Mark(kind, target, method)  # type: ignore[attr-defined]
+        return advice
+
+    return mark
+
+
+def before(*, target: str | type | object, method: str) -> Any:
+    """Mark a function as advice that runs before ``target.method``, as ``advice(activity)``.
+
+    `target` is a class, an object (then only that object's method is advised), or, in a class with `aspect`, the name
+    of an attribute of its instances. What advice raises is logged.
+    """
+    return _marker("before", target, method)
+
+
+def after(*, target: str | type | object, method: str) -> Any:
+    """As `before`, but after the method has returned, as ``advice(activity, result)``."""
+    return _marker("after", target, method)
+
+
+def catch(*, target: str | type | object, method: str) -> Any:
+    """As `before`, but when the method raises, as ``advice(activity, error)``; the error goes on."""
+    return _marker("catch", target, method)
+
+
+def aspect(cls_or_func: Any) -> Any:
+    """Weave in the advice that a class defines, for each instance that is made, or that a function is."""
+    if not isinstance(cls_or_func, type):
+        if not hasattr(cls_or_func, "advice"):
+            raise TypeError(f"{cls_or_func!r} is no advice: put @before, @after or @catch below @aspect")
+        _weave(cls_or_func, None)
+        return cls_or_func
+    of_instances = []
+    for name, value in vars(cls_or_func).items():
+        if isinstance(value, (staticmethod, classmethod)):
+            if hasattr(getattr(cls_or_func, name), "advice"):
+                _weave(getattr(cls_or_func, name), None)
+        elif hasattr(value, "advice"):
+            of_instances.append(name)
+    original = cls_or_func.__init__  # type: ignore[misc]
+
+    @wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        original(self, *args, **kwargs)
+        for name in of_instances:
+            _weave(getattr(self, name), self)
+
+    cls_or_func.__init__ = __init__  # type: ignore[misc]
+    return cls_or_func
+
+
+def _weave(advice: Any, owner: Any) -> None:
+    mark: Mark = advice.advice
+    if isinstance(mark.target, str) and owner is None:
+        raise TypeError(f"target={mark.target!r}: only a method of an aspect's instances can name an attribute; "
+                        "give the class or object itself")
+    target = getattr(owner, mark.target) if isinstance(mark.target, str) else mark.target
+    woven = _woven(target, mark.method)
+    functions: list = getattr(woven, mark.kind)
+    functions.insert(0 if mark.kind == "before" else len(functions), advice)
+
+
+def _woven(target: Any, name: str) -> Woven:
+    """The advice of ``target.name``, which is replaced by a wrapper at the first time."""
+    own = vars(target).get(name)
+    found = getattr(getattr(own, "__func__", own), "woven", None)
+    if found is not None:
+        return found
+    woven = Woven()
+    if not isinstance(target, type):
+        bound = getattr(target, name)
+
+        @wraps(bound)
+        def of_object(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return woven.call(InvocationActivity(bound, self, args, kwargs), lambda: bound(*args, **kwargs))
+
+        of_object.woven = woven  # type: ignore[attr-defined]
+        setattr(target, name, MethodType(of_object, target))
+        return woven
+    raw = inspect.getattr_static(target, name)
+    static = isinstance(raw, staticmethod)
+    function = getattr(raw, "__func__", raw)
+
+    @wraps(function)
+    def of_class(*args: Any, **kwargs: Any) -> Any:
+        invoker, rest = (None, args) if static else (args[0], args[1:])
+        return woven.call(InvocationActivity(function, invoker, rest, kwargs), lambda: function(*args, **kwargs))
+
+    of_class.woven = woven  # type: ignore[attr-defined]
+    setattr(target, name, type(raw)(of_class) if isinstance(raw, (staticmethod, classmethod)) else of_class)
+    return woven

@@ -1,0 +1,110 @@
+"""What RoleML's modules hold, and where it is here.
+
+Each name is our own object, not a copy. ``name=other`` gives our `other` the name that RoleML has for it.
+"""
+
+from __future__ import annotations
+
+__all__ = ["MODULES", "PACKAGES", "REPLACED"]
+
+Sources = dict[str, str]
+"""{our module: names}"""
+
+ROLE = "roleml_nb.role"
+COMPAT = "roleml_nb.compat"
+ACTOR = "roleml_nb.actor"
+
+_MESSAGE_TYPES = "Args Payloads MyArgs MyPayloads"
+_ELEMENT_SPECS = "ElementImplementationSpec ParsedElementImplementationSpec"
+_MERGERS = (
+    "ValueMerger ListValueMerger CumulativeValueMerger CumulativeAddingValueMerger KeyValueMerger DictKeyValueMerger "
+    "KeyAgnosticKeyValueMerger make_kv_merger"
+)
+_ESSENTIALS: Sources = {
+    ROLE: f"ConstructStrategy Element Event EventHandler EventSubscriptionMode Factory InitializeStrategy Message Role "
+          f"RoleInstanceID RoleInstanceIDTuple Service Task TaskInvocation attribute {_MESSAGE_TYPES}",
+    ACTOR: "Actor BaseActor=Actor",
+    f"{COMPAT}.specs": f"ActorBootstrapSpec LogConsoleType RoleDescriptor RoleSpec {_ELEMENT_SPECS}",
+}
+
+MODULES: dict[str, Sources] = {
+    "": {f"{COMPAT}.specs": "LOG_LEVEL_INTERNAL __version__=MODEL_VERSION"},
+    "essentials": _ESSENTIALS,
+    "kits.main": _ESSENTIALS,
+    "kits.interfaces": {ROLE: "Deserializable Runnable Serializable"},
+    "core.context": {
+        ROLE: "ActorNotFoundError ActorProfile Contacts Context Relationships RoleInstanceID RoleInstanceIDTuple "
+              "parse_instances",
+        f"{COMPAT}.specs": "ActorProfileSpec"},
+    "core.status": {ROLE: "Status StatusControl=Lifecycle StatusError"},
+    "core.role.base": {ROLE: "Role"},
+    "core.role.channels": {ROLE: "Event EventHandler Service Task attribute"},
+    "core.role.elements": {ROLE: "ConstructStrategy Element ElementImplementation Factory InitializeStrategy"},
+    "core.role.exceptions": {
+        ROLE: "CallerError ChannelNotFoundError HandlerError InternalError NoSuchEventError NoSuchRoleError "
+              "RoleInteractionError TaskResultTimeoutError"},
+    "core.role.helpers": {ROLE: "require_relationship"},
+    "core.role.naming": {ROLE: "to_standardized_name=standard_name"},
+    "core.role.types": {ROLE: f"EventSubscriptionMode Message TaskInvocation {_MESSAGE_TYPES}"},
+    "core.messaging.types": {ROLE: _MESSAGE_TYPES, f"{COMPAT}.specs": "Tags"},
+    "core.messaging.exceptions": {
+        ROLE: "InvocationAbortError=CallerError InvocationFailedError=HandlerError InvocationRefusedError=CallerError "
+              "InvalidInvokerError=CallerError MessagingError=RoleInteractionError MsgConnectionError=NodeLost "
+              "ProcedureInvokerError=CallerError ProcedureNotFoundError=ChannelNotFoundError"},
+    "core.actor.base": {ACTOR: "BaseActor=Actor"},
+    "core.actor.default.impl": {ACTOR: "Actor"},
+    "core.actor.default.native": {ACTOR: "NativeRole"},
+    "core.actor.group.helpers": {
+        ROLE: "ErrorHandlingStrategy scatter_arg scatter_args_and_payloads scatter_payloads"},
+    "core.actor.group.makers": {ROLE: "ActorGroup Relationship RoleInstances"},
+    "core.actor.group.util.collections": {
+        ROLE: "AsynchronousKeyValueMerger DataFilter FilteredOut MergerTimeoutError MergingFailedError "
+              "TaskResultCollector TaskResultFilter"},
+    "core.builders.actor": {f"{COMPAT}.specs": "ActorBootstrapSpec LogConsoleType"},
+    "core.builders.element": {f"{COMPAT}.specs": _ELEMENT_SPECS},
+    "core.builders.role": {f"{COMPAT}.specs": "RoleDescriptor RoleSpec"},
+    "shared.interfaces": {ROLE: "Deserializable Runnable Serializable"},
+    "shared.types": {
+        f"{ROLE}.merging": "Key Value", f"{COMPAT}.specs": "LOG_LEVEL_INTERNAL LogLevel T"},
+    "shared.collections.merger": {ROLE: _MERGERS, f"{ROLE}.merging": "MergedValue"},
+    "shared.collections.segmentation": {f"{COMPAT}.segments": "SegmentedList"},
+    "shared.aop": {f"{COMPAT}.aspects": "InvocationActivity after aspect before catch"},
+    "shared.importing": {
+        f"{COMPAT}.importing": "Descriptor LoadCompatible Loadable Spec as_class as_definition as_function is_spec load "
+                               "load_definition"},
+    "shared.util": {f"{COMPAT}.importing": "load_bytes resolve_host_port"},
+    "shared.multithreading.management": {f"{COMPAT}.threads": "ReturnStrategy ThreadManager"},
+    "shared.multithreading.util.limiters": {f"{COMPAT}.threads": "CallAtMostOnceLimiter at_most_once"},
+    "shared.multithreading.util.timers": {f"{COMPAT}.threads": "TimerLocal"},
+    "shared.multithreading.synchronization.simple": {f"{COMPAT}.locks": "Locked synchronized"},
+    "shared.multithreading.synchronization.rw": {
+        f"{COMPAT}.locks": "RWLocked read_lock synchronized_read synchronized_write write_lock"},
+}
+"""{module, without the leading "roleml.": where its names are}"""
+
+REPLACED = {
+    "core.actor.group.impl": "calls of a group always go out at the same time",
+    "core.actor.manager": "what a manager does, the actor does",
+    "core.messaging": "messages travel over ipyparallel's engines",
+    "extensions.messaging": "messages travel over ipyparallel's engines",
+    "extensions.containerization": "a role moves by Testbed.migrate",
+    "library.roles.conductor": "the notebook conducts: Testbed.from_spec(file), or %rml load",
+    "scripts": "actors run on a Testbed: Testbed.from_spec(file), or %rml load",
+    "shared.cli": "the notebook gives the commands: %rml call",
+}
+"""{module: what does its work here}; it cannot be imported."""
+
+
+def _children() -> dict[str, tuple[str, ...]]:
+    found: dict[str, set[str]] = {"": set()}
+    for path in [*MODULES, *(path.rpartition(".")[0] for path in REPLACED)]:
+        parts = path.split(".") if path else []
+        for count, child in enumerate(parts):
+            found.setdefault(".".join(parts[:count]), set()).add(child)
+        if path not in MODULES:
+            found.setdefault(path, set())
+    return {package: tuple(sorted(names)) for package, names in found.items()}
+
+
+PACKAGES = _children()
+"""{package: its modules and packages}"""
