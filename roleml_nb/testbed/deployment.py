@@ -7,7 +7,7 @@ from typing import Any
 
 from roleml_nb.role import ConstructStrategy, ElementImplementation
 
-__all__ = ["Each", "Impl", "impl", "implementation", "resolve", "spec_of"]
+__all__ = ["Each", "Impl", "impl", "implementation", "resolve"]
 
 
 class Each:
@@ -61,19 +61,3 @@ def implementation(value: Any) -> ElementImplementation:
         return ElementImplementation(constructor=value.function, arguments=value.args, constructor_args=value.kwargs,
                                      construct_strategy=ConstructStrategy.ONCE_EAGER)
     return ElementImplementation(impl=value)
-
-
-def spec_of(value: Any) -> Any:
-    """Plain data that says what a value is."""
-    if isinstance(value, Impl):
-        return {"call": spec_of(value.function), "args": [spec_of(item) for item in value.args],
-                "kwargs": {name: spec_of(item) for name, item in value.kwargs.items()}}
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, (list, tuple)):
-        return [spec_of(item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): spec_of(item) for key, item in value.items()}
-    if callable(value) and hasattr(value, "__qualname__"):
-        return f"{value.__module__}.{value.__qualname__}"
-    return repr(value)

@@ -22,6 +22,8 @@ class Roster:
         """{node: {role: class, options, elements, and its channels once asked for}}."""
         self.relationships: dict[str, dict[str, list[str]]] = {}
         """{node: {relationship: members}}."""
+        self.links: dict[str, dict[str, str]] = {}
+        """{node: {alias: relationship}}."""
 
     def instances(self, patterns: Any, default: str = "") -> list[RoleInstanceID]:
         """Role instances of a pattern, or of several; one without ``/`` means the role `default`.
@@ -60,14 +62,3 @@ class Roster:
     def nodes(self) -> list[str]:
         """All nodes in natural order; the notebook's own only when it has roles."""
         return sorted((name for name in self.places if name != NOTEBOOK or self.roles.get(NOTEBOOK)), key=natural_key)
-
-    def spec(self) -> dict[str, Any]:
-        """Nodes with their engine, roles and relationships."""
-        nodes = {}
-        for name in sorted(self.places, key=natural_key):
-            roles = {role: {k: v for k, v in given.items() if k != "channels"}
-                     for role, given in self.roles.get(name, {}).items()}
-            related = {k: list(v) for k, v in self.relationships.get(name, {}).items()}
-            if name != NOTEBOOK or roles or related:
-                nodes[name] = {"engine": self.places[name], "roles": roles, "relationships": related}
-        return nodes

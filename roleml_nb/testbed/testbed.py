@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import uuid
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,8 +12,11 @@ from roleml_nb.actor import Invocation
 from roleml_nb.role import NATIVE, Message, Role, RoleInstanceID, TestbedError, did_you_mean, standard_name
 from roleml_nb.trace import Trace
 
+from . import config
 from .calls import Calls
-from .deployment import implementation, resolve, spec_of
+from .config.spec import describe, named
+from .config.values import encode
+from .deployment import implementation, resolve
 from .failures import fold
 from .fleet import Fleet
 from .host import NOTEBOOK
@@ -47,6 +52,8 @@ class Testbed:
     preload
         Modules that each engine imports in the background, since they take seconds. Add ``torch._dynamo`` if your models
         use ``torch.optim``, which imports it; the library's do not.
+    seed
+        Kept in the spec; what a configuration draws at random depends on it.
 
     Use as a context manager, or call `stop`. All errors are `RoleMLError`; bad input changes nothing.
     """
@@ -56,7 +63,7 @@ class Testbed:
     def __init__(
         self, engines: int = 2, *, cluster: Any = None, profile: str | None = None, cluster_id: str | None = None,
         timeout: float = 600.0, workers: int | None = None, threads: int | None = None,
-        links: tuple[str, ...] = ("direct", "relay"), preload: tuple[str, ...] = PRELOAD,
+        links: tuple[str, ...] = ("direct", "relay"), preload: tuple[str, ...] = PRELOAD, seed: int = 0,
     ):
         if engines < 0:
             raise TestbedError(f"engines must be 0 or more, not {engines}")
@@ -66,6 +73,7 @@ class Testbed:
         joins = {key: value for key, value in
                  (("cluster", cluster), ("profile", profile), ("cluster_id", cluster_id)) if value is not None}
         self._stopping = False
+        self.seed = seed
         self.roster = Roster()
         """What is deployed where."""
         self.fleet = Fleet(uuid.uuid4().hex[:12], engines, joins, timeout=timeout, workers=workers, threads=threads,
@@ -158,7 +166,7 @@ class Testbed:
             if not isinstance(result, Exception):
                 where = plans[target.actor_name]
                 self.roster.assigned(target.actor_name, name, {
-                    "class": spec_of(role), "options": spec_of(where[0]), "elements": spec_of(where[1])})
+                    "class": named(role), "options": encode(where[0]), "elements": encode(where[1])})
         fold(results, f"assign {name}={role.__name__}")
         return chosen
 
@@ -242,9 +250,28 @@ class Testbed:
             nodes.append(NodeStatus(target.actor_name, "notebook" if number is None else str(number), shown))
         return TestbedStatus(list(self.fleet.numbers), dict(self.lost), nodes)
 
+    # as plain data
+
     def spec(self) -> dict[str, Any]:
-        """The whole deployment as plain data."""
-        return {"engines": len(self.fleet.numbers), "nodes": self.roster.spec()}
+        """The whole deployment as plain data. What is not plain data appears as ``{"$opaque": its type}``."""
+        return describe(self.roster, len(self.fleet.numbers), self.seed)
+
+    def save_spec(self, path: str | os.PathLike[str]) -> None:
+        """Write the spec as YAML (JSON for a name that ends so); ConfigError for what is not plain data in it."""
+        config.save(self, path)
+
+    @classmethod
+    def from_spec(cls, source: config.Source, *, names: Mapping[str, Any] | None = None, **options: Any) -> Testbed:
+        """Make a testbed from a file, or from plain data: our own spec, or configurations of RoleML (see `config.read`).
+
+        Classes that a notebook defined (``__main__.Trainer``) are looked up in `names`, by default in the main module.
+        `options` are those of `Testbed`. What is not taken as written is told in one warning. ConfigError, with file,
+        line and key, when something is wrong; then there is no testbed.
+        """
+        bed, notes = config.load(cls, source, names=names, **options)
+        if notes:
+            warnings.warn("\n".join(notes), stacklevel=2)
+        return bed
 
     # the end
 

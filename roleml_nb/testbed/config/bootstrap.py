@@ -1,0 +1,107 @@
+"""RoleML's configuration of one actor (``ActorBootstrapSpec``), planned as a node."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from roleml_nb.role import NATIVE, RoleInstanceID, did_you_mean
+
+from .definitions import Names
+from .entry import Entry
+from .plan import Plan
+from .roles import Presets, read_role
+
+__all__ = ["KEYS", "plan_actors", "sources"]
+
+COMPONENTS = ("procedure_invoker", "procedure_provider", "messaging_component", "collective_implementor")
+CONTAINER = ("containerize", "temp_dir", "base_image", "mounts")
+LEVELS = ("DISABLED", "INTERNAL", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+LOGGING = ("log_file_path", "log_file_level", "log_console_type", "log_console_level", "debug")
+UNUSED = ("address", "contacts", "handshakes", "handwaves", *COMPONENTS, *LOGGING, *CONTAINER)
+KEYS = ("name", "roles", "relationships", "relationship_links", "element_preset", "workdir", "src", "seed", *UNUSED)
+
+
+def plan_actors(entries: list[Entry], names: Names | None) -> Plan:
+    """The plan of one or several actors, which are deployed one after the other."""
+    plan = Plan()
+    given = [entry.fields(KEYS, required=("name",)) for entry in entries]
+    actors: list[str] = []
+    for keys in given:
+        name = keys["name"].text()
+        if name in actors:
+            raise keys["name"].fail(f"a second actor {name!r}")
+        actors.append(name)
+    for keys in given:
+        _plan_actor(plan, keys, actors, names)
+    plan.first = list(actors)
+    unused = sorted({key for keys in given for key in keys if key in UNUSED})
+    if unused:
+        file = entries[0].mark.rpartition(":")[0]
+        plan.notes.append(f"{file + ': ' if file else ''}not used, since nodes live on ipyparallel engines, where each "
+                          f"reaches each: {', '.join(unused)}")
+    return plan
+
+
+def _plan_actor(plan: Plan, given: dict[str, Entry], actors: list[str], names: Names | None) -> None:
+    name = given["name"].value
+    node = plan.node(name, given["name"])
+    contacts = list(given["contacts"].mapping()) if "contacts" in given else []
+    _check_rest(given, [*contacts, *actors])
+    presets = Presets(given.get("element_preset"), names)
+    for role, item in (given["roles"].mapping() if "roles" in given else {}).items():
+        node.roles[role] = read_role(role, item, names, presets)
+    for relationship, members in (given["relationships"].mapping() if "relationships" in given else {}).items():
+        for item in members.texts():
+            member = _instance(item, name)
+            if member.actor_name in actors:
+                node.relationships.setdefault(relationship, []).append((member, item))
+            elif member.actor_name in contacts or relationship == "manager":
+                plan.notes.append(f"{item.where}: {member} is left out: no such actor is loaded here")
+            else:
+                raise item.fail(f"no actor {member.actor_name!r}; {did_you_mean(member.actor_name, [*actors, *contacts])}")
+    for alias, target in (given["relationship_links"].mapping() if "relationship_links" in given else {}).items():
+        target.text()
+        node.links[alias] = target
+    if "seed" in given and given["seed"].integer() != -1:
+        if plan.seed not in (None, given["seed"].value):
+            plan.notes.append(f"{given['seed'].where}: the seed {plan.seed} of the first actor is the testbed's")
+        plan.seed = given["seed"].value if plan.seed is None else plan.seed
+
+
+def _instance(entry: Entry, own: str) -> RoleInstanceID:
+    """``actor/instance``, ``/instance`` of this actor, or ``actor``: that actor's native role."""
+    text = entry.text()
+    actor, slash, instance = text.partition("/")
+    if "/" in instance or (slash and not instance) or not text:
+        raise entry.fail(f"{text!r} is no role: write actor/role, /role for one of this actor, or actor")
+    return RoleInstanceID(actor or own, instance or NATIVE)
+
+
+def _check_rest(given: dict[str, Entry], known: list[str]) -> None:
+    """Keys without an effect here: a mistake in them is still a mistake."""
+    for key in ("handshakes", "handwaves"):
+        for item in given[key].texts() if key in given else []:
+            if item.value not in known:
+                raise item.fail(f"{item.value!r} is not among the contacts; {did_you_mean(item.value, known)}")
+    for key in ("log_file_level", "log_console_level"):
+        if key in given:
+            given[key].choice(LEVELS)
+    if "log_console_type" in given:
+        given["log_console_type"].choice(("single", "shared"))
+    if "debug" in given:
+        given["debug"].flag()
+    for key in COMPONENTS:
+        if key in given and not isinstance(given[key].value, str):
+            given[key].fields(("type", "options"), required=("type",))
+
+
+def sources(entry: Entry) -> list[str]:
+    """The folders of an actor's modules: `src`, else `workdir`; both may be relative to the working directory."""
+    given = entry.fields(KEYS)
+    workdir = os.path.abspath(given["workdir"].text()) if "workdir" in given else os.getcwd()
+    source = os.path.join(workdir, given["src"].text()) if "src" in given else workdir
+    if not os.path.isdir(source):
+        raise given["src" if "src" in given else "workdir"].fail(f"there is no folder {source}")
+    named = "src" in given or "workdir" in given
+    return [source] if named and source not in sys.path else []

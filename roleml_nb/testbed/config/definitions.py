@@ -1,0 +1,126 @@
+"""Definitions by dotted name: the classes and functions that a configuration speaks of."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from roleml_nb.role import did_you_mean
+
+__all__ = ["Deferred", "Names", "add_sources", "dotted_name", "find"]
+
+UPSTREAM, COMPAT = "roleml", "roleml_nb.compat"
+Names = Mapping[str, Any]
+"""What ``__main__`` means: the names that notebook cells defined."""
+
+
+class Deferred:
+    """A callable that is made where it is first called, by ``make(**options)``."""
+
+    def __init__(self, make: Callable[..., Any], options: Mapping[str, Any]):
+        self.make, self.options = make, dict(options)
+        self._made: Callable[..., Any] | None = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._made is None:
+            self._made = self.make(**self.options)
+        return self._made(*args, **kwargs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"make": self.make, "options": self.options, "_made": None}
+
+
+def find(path: str, names: Names | None = None) -> Any:
+    """The object of a dotted name; ``__main__.Trainer`` is looked up in `names`, or else in the main module.
+
+    ``roleml.…`` is looked up in `roleml_nb.compat`, where that has it.
+
+    Raises
+    ------
+    LookupError
+        There is no such object; the message says what there is.
+    """
+    head, _, rest = path.partition(".")
+    if not rest or not all(part.isidentifier() for part in path.split(".")):
+        raise LookupError(f"{path!r} is not a dotted name such as package.module.Class{_hint(path, names)}")
+    if head == "__main__":
+        known = vars(sys.modules["__main__"]) if names is None else names
+        first, _, rest = rest.partition(".")
+        if first not in known:
+            ours = [name for name, value in known.items() if callable(value) and not name.startswith("_")]
+            raise LookupError(f"the notebook defines no {first!r}: run the cell that does, then load again; "
+                              + did_you_mean(first, ours))
+        return _walk(known[first], rest, f"__main__.{first}")
+    if head == UPSTREAM:
+        try:
+            return _import(f"{COMPAT}.{rest}")
+        except LookupError:
+            if importlib.util.find_spec(UPSTREAM) is None:
+                raise
+    return _import(path)
+
+
+def _import(path: str) -> Any:
+    parts = path.split(".")
+    for count in range(len(parts) - 1, 0, -1):
+        module_name = ".".join(parts[:count])
+        try:
+            module = importlib.import_module(module_name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+                raise LookupError(f"importing {module_name} failed: {error}") from error
+            continue
+        except Exception as error:  # whatever a module raises while it is imported
+            raise LookupError(f"importing {module_name} failed: {type(error).__name__}: {error}") from error
+        return _walk(module, ".".join(parts[count:]), module_name)
+    raise LookupError(f"there is no module {parts[0]!r}; is its folder on sys.path, or named by the key 'src'?")
+
+
+def _walk(found: Any, rest: str, where: str) -> Any:
+    for name in rest.split(".") if rest else []:
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            raise LookupError(f"{where} has no {name!r}; {did_you_mean(name, _public(found))}") from None
+        where = f"{where}.{name}"
+    return found
+
+
+def _public(found: Any) -> list[str]:
+    return [name for name in getattr(found, "__all__", None) or dir(found) if not name.startswith("_")]
+
+
+def _hint(name: str, names: Names | None) -> str:
+    known = vars(sys.modules["__main__"]) if names is None else names
+    return f"; for what a notebook cell defined write __main__.{name}" if name in known else ""
+
+
+def dotted_name(value: Any) -> str | None:
+    """The name under which `find` finds a class or function again; None when there is none."""
+    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    if not isinstance(module, str) or not isinstance(name, str) or "<" in name:
+        return None
+    path = f"{module}.{name}"
+    if module == "__main__":
+        return path
+    try:
+        return path if find(path) is value else None
+    except LookupError:
+        return None
+
+
+@contextmanager
+def add_sources(folders: Iterable[str]) -> Iterator[list[str]]:
+    """Have modules found in folders that a configuration names, for good unless the block fails."""
+    new = [folder for folder in dict.fromkeys(folders) if folder not in sys.path]
+    sys.path.extend(new)
+    try:
+        yield new
+    except BaseException:
+        for folder in new:
+            sys.path.remove(folder)
+        raise

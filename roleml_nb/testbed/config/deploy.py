@@ -1,0 +1,152 @@
+"""Carrying out a plan on a testbed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from roleml_nb.role import NATIVE, HandlerError, Message, RoleInstanceID, RoleMLError
+
+from ..deployment import Each
+from ..failures import fold
+from ..host import NOTEBOOK
+from .plan import Plan, RolePlan
+
+if TYPE_CHECKING:
+    from ..testbed import Testbed
+
+__all__ = ["deploy"]
+
+Members = dict[str, list[RoleInstanceID]]
+Batch = tuple[str, dict[str, RolePlan]]
+
+
+def deploy(bed: Testbed, plan: Plan) -> None:
+    """Make the nodes, tell them of their relationships, then assign the roles.
+
+    When something fails, what was assigned and related here is taken back; the nodes stay.
+    """
+    if plan.sources:
+        bed.fleet.run_on_all(_find_modules, plan.sources)
+    _spawn(bed, plan)
+    roles = {node: dict(given) for node, given in bed.roster.roles.items()}
+    related = {node: {name: list(members) for name, members in known.items()}
+               for node, known in bed.roster.relationships.items()}
+    try:
+        _relate(bed, plan)
+        _link(bed, plan)
+        for name, batch in _batches(plan):
+            _assign(bed, name, batch)
+    except BaseException:
+        _take_back(bed, roles, related)
+        raise
+
+
+def _find_modules(mark: str, folders: list[str]) -> None:
+    """Runs on an engine: modules are found there as they are in the notebook."""
+    import sys
+
+    sys.path.extend(folder for folder in folders if folder not in sys.path)
+
+
+def _spawn(bed: Testbed, plan: Plan) -> None:
+    """On the engines that the plan names, if the testbed has as many as the plan; spread over all otherwise."""
+    hosts = {*bed.fleet.alive, NOTEBOOK}
+    exact = plan.engines == bed.engines and all(node.place in (None, *hosts) for node in plan.nodes.values())
+    groups: dict[str | None, list[str]] = {}
+    for name, node in plan.nodes.items():
+        if name != NOTEBOOK:
+            groups.setdefault(node.place if exact else None, []).append(name)
+    for place, names in groups.items():
+        bed.spawn(*names, on=place)
+
+
+def _relate(bed: Testbed, plan: Plan) -> None:
+    """Before there are roles: a role that runs by itself may need its relationships at once."""
+    wanted: dict[str, Members] = {}
+    for node, given in plan.nodes.items():
+        for relationship, members in given.relationships.items():
+            if members:
+                wanted.setdefault(relationship, {})[node] = [member for member, _ in members]
+    for relationship, by_node in wanted.items():
+        _update(bed, relationship, by_node, "add")
+
+
+def _update(bed: Testbed, relationship: str, members: Members, operation: str) -> None:
+    messages = {RoleInstanceID(node, NATIVE): Message({"relationship_name": relationship, "op": operation},
+                                                      {"instances": [tuple(item) for item in given]})
+                for node, given in members.items()}
+    results = bed._calls.group("service", list(messages), "update-relationship", messages)
+    for target, result in results:
+        if not isinstance(result, Exception):
+            bed.roster.related(target.actor_name, relationship, members[target.actor_name], remove=operation == "remove")
+    fold(results, f"relate {relationship}")
+
+
+def _link(bed: Testbed, plan: Plan) -> None:
+    for node, given in plan.nodes.items():
+        known = bed.roster.links.setdefault(node, {})
+        for alias, target in given.links.items():
+            if known.get(alias) == target.value:
+                continue
+            message = Message({"from_relationship_name": alias, "to_relationship_name": target.value})
+            native = RoleInstanceID(node, NATIVE)
+            try:
+                fold(bed._calls.group("service", [native], "add-relationship-link", {native: message}), f"link {alias}")
+            except RoleMLError as error:
+                raise target.fail(error.args[0]) from error
+            known[alias] = target.value
+
+
+def _batches(plan: Plan) -> Iterator[Batch]:
+    """Roles that are assigned at the same time: {node: role} of one name, one class and the same keys.
+
+    The nodes in `first` come one by one, each with its roles in their order; then the others together, all with their
+    first role, then all with their second one.
+    """
+    for node in plan.first:
+        for name, role in plan.nodes[node].roles.items():
+            yield name, {node: role}
+    others = [(node, list(given.roles.items())) for node, given in plan.nodes.items() if node not in plan.first]
+    for turn in range(max((len(roles) for _, roles in others), default=0)):
+        alike: dict[tuple, dict[str, RolePlan]] = {}
+        for node, roles in others:
+            if turn < len(roles):
+                name, role = roles[turn]
+                alike.setdefault((name, role.cls, *role.options, None, *role.elements), {})[node] = role
+        for (name, *_), batch in alike.items():
+            yield name, batch
+
+
+def _assign(bed: Testbed, name: str, batch: dict[str, RolePlan]) -> None:
+    roles = list(batch.values())
+    try:
+        bed.assign(list(batch), name, roles[0].cls,
+                   options={key: Each([role.options[key] for role in roles]) for key in roles[0].options},
+                   elements={key: Each([role.elements[key] for role in roles]) for key in roles[0].elements})
+    except HandlerError as error:
+        at = batch.get(error.where.get("node", ""), roles[0]).entry.where
+        raise HandlerError(f"{at}: {error.args[0]}", error.where, error.remote_traceback) from None
+    except RoleMLError as error:
+        raise roles[0].entry.fail(error) from error
+
+
+def _take_back(bed: Testbed, roles: dict[str, dict], related: dict[str, dict[str, list[str]]]) -> None:
+    """Bring roles and relationships back to what they were. What fails is noted: the first failure is the one to tell."""
+    for node, given in list(bed.roster.roles.items()):
+        for name, role in list(given.items()):
+            if roles.get(node, {}).get(name) is not role:
+                _attempt(bed, lambda node=node, name=name: bed.terminate(node, name))
+    for node, known in list(bed.roster.relationships.items()):
+        for relationship, members in list(known.items()):
+            before = related.get(node, {}).get(relationship, [])
+            new = [RoleInstanceID.of(member) for member in members if member not in before]
+            if new:
+                _attempt(bed, lambda node=node, name=relationship, new=new: _update(bed, name, {node: new}, "remove"))
+
+
+def _attempt(bed: Testbed, action) -> None:  # type: ignore[no-untyped-def]
+    try:
+        action()
+    except RoleMLError as error:
+        bed.errors.append(error)

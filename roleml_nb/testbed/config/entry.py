@@ -1,0 +1,135 @@
+"""A value of a configuration, and where it stands: what every check reads, so that each error can point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from roleml_nb.role import TestbedError, did_you_mean
+
+__all__ = ["ConfigError", "Entry"]
+
+
+class ConfigError(TestbedError):
+    """A configuration says what cannot be. The message begins with file, line and key."""
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A value with its keys from the top (`path`) and its place in a file (`mark`: "file:line", empty without a file).
+
+    `value` is a dict of entries, a list of entries, or a scalar.
+    """
+
+    value: Any
+    path: tuple[str, ...] = ()
+    mark: str = ""
+
+    @classmethod
+    def of(cls, data: Any, path: tuple[str, ...] = (), mark: str = "") -> Entry:
+        """The entries of plain data, all at one mark."""
+        if isinstance(data, Entry):
+            return data.moved(path)
+        if isinstance(data, Mapping):
+            data = {key: cls.of(item, (*path, str(key)), mark) for key, item in data.items()}
+        elif isinstance(data, (list, tuple)):
+            data = [cls.of(item, (*path, str(index)), mark) for index, item in enumerate(data)]
+        return cls(data, path, mark)
+
+    def moved(self, path: tuple[str, ...]) -> Entry:
+        """The same under another path; marks stay."""
+        value = self.value
+        if isinstance(value, dict):
+            value = {key: item.moved((*path, str(key))) for key, item in value.items()}
+        elif isinstance(value, list):
+            value = [item.moved((*path, str(index))) for index, item in enumerate(value)]
+        return Entry(value, path, self.mark)
+
+    def with_value(self, value: Any) -> Entry:
+        """Another value that stands where this one stood."""
+        return replace(self, value=value)
+
+    def plain(self) -> Any:
+        """The value without marks."""
+        if isinstance(self.value, dict):
+            return {key: item.plain() for key, item in self.value.items()}
+        if isinstance(self.value, list):
+            return [item.plain() for item in self.value]
+        return self.value
+
+    @property
+    def where(self) -> str:
+        """``file:line: key.key``, as far as there are such."""
+        return ": ".join(part for part in (self.mark, ".".join(self.path)) if part)
+
+    def fail(self, message: object) -> ConfigError:
+        """The error to raise about this entry."""
+        return ConfigError(f"{self.where}: {message}" if self.where else str(message))
+
+    # what the value must be
+
+    def mapping(self) -> dict[str, Entry]:
+        """Entries by key; nothing at all is an empty mapping."""
+        if self.value is None:
+            return {}
+        if not isinstance(self.value, dict):
+            raise self.fail(f"must be a mapping (key: value), not {_kind(self.value)}")
+        for key, item in self.value.items():
+            if not isinstance(key, str):
+                raise item.fail(f"the key {key!r} must be text; write it in quotes")
+        return self.value
+
+    def fields(self, known: Iterable[str], required: Iterable[str] = ()) -> dict[str, Entry]:
+        """A mapping with none but known keys, and all required ones."""
+        found, known = self.mapping(), list(known)
+        for key, item in found.items():
+            if key not in known:
+                raise item.fail(f"unknown key; {did_you_mean(key, known)}")
+        for key in required:
+            if key not in found:
+                raise self.fail(f"needs a key {key!r}")
+        return found
+
+    def sequence(self) -> list[Entry]:
+        """A list of entries; nothing at all is an empty list."""
+        if self.value is None:
+            return []
+        if not isinstance(self.value, list):
+            raise self.fail(f"must be a list, not {_kind(self.value)}")
+        return self.value
+
+    def texts(self) -> list[Entry]:
+        """One text or a list of texts."""
+        items = [self] if isinstance(self.value, str) else self.sequence()
+        for item in items:
+            item.text()
+        return items
+
+    def text(self) -> str:
+        if not isinstance(self.value, str):
+            raise self.fail(f"must be text, not {_kind(self.value)}")
+        return self.value
+
+    def integer(self) -> int:
+        if not isinstance(self.value, int) or isinstance(self.value, bool):
+            raise self.fail(f"must be a whole number, not {_kind(self.value)}")
+        return self.value
+
+    def flag(self) -> bool:
+        if not isinstance(self.value, bool):
+            raise self.fail(f"must be true or false, not {_kind(self.value)}")
+        return self.value
+
+    def choice(self, known: Iterable[str]) -> str:
+        """One of some words, in small or capital letters; returned as known."""
+        by_lower = {word.lower(): word for word in known}
+        word = str(self.value)
+        if word.lower() not in by_lower:
+            raise self.fail(f"no such choice: {word!r}; {did_you_mean(word, by_lower.values())}")
+        return by_lower[word.lower()]
+
+
+def _kind(value: Any) -> str:
+    kinds = {dict: "a mapping", list: "a list", str: f"the text {value!r}", type(None): "nothing"}
+    return kinds.get(type(value), repr(value))

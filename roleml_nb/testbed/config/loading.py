@@ -1,0 +1,151 @@
+"""From a file or plain data to a testbed, and back."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from roleml_nb.role import TestbedError, did_you_mean
+
+from . import bootstrap, conductor, spec
+from .definitions import Names, add_sources
+from .deploy import deploy
+from .entry import ConfigError, Entry
+from .plan import Plan
+from .yaml import dump, read_file
+
+if TYPE_CHECKING:
+    from ..testbed import Testbed
+
+__all__ = ["Source", "expand", "load", "read", "save"]
+
+Path_ = str | os.PathLike[str]
+Source = Path_ | Mapping[str, Any] | Sequence[Any]
+"""A file, plain data, or several of these."""
+
+
+def read(source: Source, names: Names | None = None, seed: int | None = None) -> Plan:
+    """The plan of a configuration of any kind; ConfigError when it makes no sense. Nothing is started or changed.
+
+    Parameters
+    ----------
+    source
+        A file, or plain data: our own spec, a run of RoleML (``appConfig``, expanded or not), an actor of RoleML
+        (``ActorBootstrapSpec``); or several of the latter two.
+    names
+        What ``__main__`` means in dotted names; default: the main module, where notebook cells define things.
+    seed
+        Of value templates that draw; default: the one that the configuration names, else 0.
+    """
+    entries = _entries(source)
+    kinds = [_kind(entry) for entry in entries]
+    if spec in kinds and len(entries) > 1:
+        raise entries[kinds.index(spec)].fail("a spec is loaded alone")
+    plan = Plan()
+    actors = [entry for entry, kind in zip(entries, kinds, strict=True) if kind is bootstrap]
+    with add_sources([folder for entry in actors for folder in bootstrap.sources(entry)]) as folders:
+        if actors:
+            plan.add(bootstrap.plan_actors(actors, names))
+        for entry, kind in zip(entries, kinds, strict=True):
+            if kind is conductor:
+                plan.add(conductor.plan_run(entry, names, seed))
+            elif kind is spec:
+                plan.add(spec.plan_spec(entry, names))
+        plan.sources = folders
+    if seed is not None:
+        plan.seed = seed
+    return plan
+
+
+def _entries(source: Source) -> list[Entry]:
+    items = list(source) if isinstance(source, Sequence) and not isinstance(source, str) else [source]
+    found: list[Entry] = []
+    for item in items:
+        entry = read_file(item) if isinstance(item, (str, os.PathLike)) else Entry.of(item)
+        found += entry.value if isinstance(entry.value, list) else [entry]
+    if not found:
+        raise ConfigError("nothing to load: name a file, or give a mapping")
+    return found
+
+
+def _kind(entry: Entry) -> Any:
+    """The module that reads it."""
+    keys = list(entry.mapping())
+    if "nodes" in keys or "roleml_nb" in keys:
+        return spec
+    if "name" in keys:
+        return bootstrap
+    if any(key.startswith("profiles") for key in keys):
+        return conductor
+    near = [key for key in keys if did_you_mean(key, ("nodes", "name", "profiles")).startswith("did you mean")]
+    found = f"found {', '.join(map(repr, near or keys[:5]))}" if keys else "it is empty"
+    raise entry.fail("neither a spec (with 'nodes'), nor a run of RoleML (with 'profiles'), nor an actor of RoleML "
+                     f"(with 'name'): {found}")
+
+
+def load(
+    make: type[Testbed] | Testbed, source: Source, *, names: Names | None = None, **options: Any
+) -> tuple[Testbed, list[str]]:
+    """Deploy a configuration, on a testbed that is made for it with `options`, or on one that runs.
+
+    Returns the testbed, and notes about what was not taken as written. When something fails, a testbed made here is
+    stopped again.
+    """
+    plan = read(source, names, options.get("seed"))
+    if not isinstance(make, type):
+        plan.check({node: make.roster.roles.get(node, {}) for node in make.roster.places})
+        deploy(make, plan)
+        return make, plan.notes
+    plan.check({})
+    joins = {"cluster", "profile", "cluster_id"} & set(options)
+    if plan.engines is not None and not joins:
+        options.setdefault("engines", plan.engines)
+    if plan.seed is not None:
+        options.setdefault("seed", plan.seed)
+    bed = make(**options)
+    try:
+        deploy(bed, plan)
+    except BaseException:
+        bed.stop()
+        raise
+    return bed, plan.notes
+
+
+def expand(source: Path_ | Mapping[str, Any], to: Path_ | None = None, *, seed: int | None = None) -> dict[str, Any]:
+    """A run of RoleML with all patterns, rules and value templates written out (``fixed: true``), also saved in a file.
+
+    Parameters
+    ----------
+    to
+        The file to write; its folder must exist.
+    seed
+        As for `read`.
+    """
+    (entry,) = _entries(source)
+    if _kind(entry) is not conductor:
+        raise entry.fail("only a run of RoleML (with 'profiles') can be expanded")
+    run = conductor.Expansion(entry, seed).run.plain()
+    if to is not None:
+        _write(to, run)
+    return run
+
+
+def save(bed: Testbed, path: Path_) -> None:
+    """Write a testbed's spec; ConfigError, and no file, when it holds what is not plain data."""
+    found = bed.spec()
+    try:
+        spec.check_plain(found)
+    except ConfigError as error:
+        raise ConfigError(f"cannot save {os.fspath(path)}: {error}") from None
+    _write(path, spec.without_empty(found))
+
+
+def _write(path: Path_, data: Any) -> None:
+    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n" if str(path).endswith(".json") else dump(data)
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise TestbedError(f"cannot write {os.fspath(path)}: {error.strerror}") from None

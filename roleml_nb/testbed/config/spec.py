@@ -1,0 +1,110 @@
+"""Our own spec: the whole deployment as plain data, and the plan of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from roleml_nb.role import Role, RoleInstanceID, did_you_mean, natural_key, standard_name
+
+from ..host import NOTEBOOK
+from .definitions import Names
+from .entry import ConfigError, Entry
+from .plan import NodePlan, Plan, RolePlan
+from .roles import check_role, role_class
+from .values import decode, encode, opaque
+
+if TYPE_CHECKING:
+    from ..roster import Roster
+
+__all__ = ["KEYS", "VERSION", "check_plain", "describe", "named", "plan_spec", "without_empty"]
+
+VERSION = 1
+KEYS = ("roleml_nb", "engines", "seed", "nodes")
+NODE_KEYS = ("engine", "roles", "relationships", "links")
+
+
+def describe(roster: Roster, engines: int, seed: int) -> dict[str, Any]:
+    """The deployment as plain data; what is not plain appears as ``{"$opaque": its type}``."""
+    nodes: dict[str, Any] = {}
+    for name in sorted(roster.places, key=natural_key):
+        roles = {role: {key: item for key, item in given.items() if key != "channels"}
+                 for role, given in roster.roles.get(name, {}).items()}
+        related = {key: list(members) for key, members in roster.relationships.get(name, {}).items()}
+        links = dict(roster.links.get(name, {}))
+        if name != NOTEBOOK or roles or related or links:
+            nodes[name] = {"engine": roster.places[name], "roles": roles, "relationships": related, "links": links}
+    return {"roleml_nb": VERSION, "engines": engines, "seed": seed, "nodes": nodes}
+
+
+def named(cls: type[Role]) -> Any:
+    """What the spec says of a role's class: its dotted name."""
+    said = encode(cls)
+    return said.get("$ref", said)
+
+
+def without_empty(value: Any) -> Any:
+    """A spec without the mappings that say nothing."""
+    nodes = {name: {key: item for key, item in node.items() if item != {}} for name, node in value["nodes"].items()}
+    for node in nodes.values():
+        for role, given in node.get("roles", {}).items():
+            node["roles"] = {**node["roles"], role: {key: item for key, item in given.items() if item != {}}}
+    return {**value, "nodes": nodes}
+
+
+def check_plain(spec: Mapping[str, Any]) -> None:
+    """ConfigError when a spec holds what is not plain data, with its path."""
+    found = list(opaque(spec))
+    if found:
+        path, kind = found[0]
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise ConfigError(f"{path} is a {kind}, which is not plain data{more}; "
+                          "give it as impl(function, …), which is made on the node, with a function that has a name")
+
+
+def plan_spec(entry: Entry, names: Names | None) -> Plan:
+    """The plan of a spec."""
+    given = entry.fields(KEYS, required=("nodes",))
+    if "roleml_nb" in given and given["roleml_nb"].value != VERSION:
+        raise given["roleml_nb"].fail(f"a spec of version {given['roleml_nb'].value!r}; this roleml_nb reads version {VERSION}")
+    plan = Plan(engines=given["engines"].integer() if "engines" in given else None,
+                seed=given["seed"].integer() if "seed" in given else None)
+    for name, item in given["nodes"].mapping().items():
+        keys = item.fields(NODE_KEYS)
+        node = plan.node(name, item, place=keys["engine"].text() if "engine" in keys else None)
+        for role, asked in (keys["roles"].mapping() if "roles" in keys else {}).items():
+            node.roles[role] = _role(role, asked, names)
+        for alias, target in (keys["links"].mapping() if "links" in keys else {}).items():
+            target.text()
+            node.links[alias] = target
+    for name, item in given["nodes"].mapping().items():
+        _relationships(plan, plan.nodes[name], item)
+    return plan
+
+
+def _role(name: str, entry: Entry, names: Names | None) -> RolePlan:
+    given = entry.fields(("class", "options", "elements"), required=("class",))
+    options = given["options"].mapping() if "options" in given else {}
+    elements = given["elements"].mapping() if "elements" in given else {}
+    plan = RolePlan(role_class(given["class"], names), {key: decode(item, names) for key, item in options.items()},
+                    {standard_name(key): decode(item, names) for key, item in elements.items()}, entry)
+    check_role(name, plan, options, elements)
+    return plan
+
+
+def _relationships(plan: Plan, node: NodePlan, entry: Entry) -> None:
+    """Members by name. One that names no role of its node is left out with a note: its role may have been terminated."""
+    given = entry.fields(NODE_KEYS)
+    for relationship, members in (given["relationships"].mapping() if "relationships" in given else {}).items():
+        found = node.relationships.setdefault(relationship, [])
+        for item in members.texts():
+            try:
+                member = RoleInstanceID.of(item.value)
+            except ValueError as error:
+                raise item.fail(error) from None
+            there = plan.nodes.get(member.actor_name)
+            if there is not None and member.instance_name not in (*there.roles, "actor"):
+                plan.notes.append(f"{item.where}: {member} is left out: the node has no such role; "
+                                  + did_you_mean(member.instance_name, there.roles))
+            else:
+                found.append((member, item))

@@ -1,0 +1,175 @@
+"""Values of a deployment as plain data, and back. What plain data cannot say is said by mappings with a ``$`` key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from roleml_nb.role import ConstructStrategy, ElementImplementation, InitializeStrategy, RoleInstanceID
+
+from ..deployment import Impl
+from .definitions import Deferred, Names, dotted_name, find
+from .entry import Entry
+
+__all__ = ["decode", "definition", "encode", "function", "opaque"]
+
+STRATEGIES = {"construct_strategy": ConstructStrategy, "initialize_strategy": InitializeStrategy}
+FIELDS = [field.name for field in fields(ElementImplementation)]
+
+
+def encode(value: Any) -> Any:
+    """Plain data that says what a value is; for what cannot be said, ``{"$opaque": its type}``."""
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    if isinstance(value, np.generic):
+        return encode(value.item())
+    if isinstance(value, RoleInstanceID):
+        return {"$role": str(value)}
+    if type(value) is list:
+        return [encode(item) for item in value]
+    if type(value) is tuple:
+        return {"$tuple": [encode(item) for item in value]}
+    if type(value) in (set, frozenset):
+        return {"$set": [encode(item) for item in sorted(value, key=repr)]}
+    if type(value) is dict:
+        return _encode_dict(value)
+    if isinstance(value, Impl):
+        return _encode_call("$call", value.function, args=[encode(item) for item in value.args],
+                            kwargs=_encode_dict(value.kwargs))
+    if isinstance(value, Deferred):
+        return _encode_call("$made-by", value.make, options=_encode_dict(value.options))
+    if isinstance(value, ElementImplementation):
+        return {"$element": _encode_element(value)}
+    name = dotted_name(value) if callable(value) else None
+    return {"$ref": name} if name else {"$opaque": _type_name(value)}
+
+
+def _encode_dict(value: dict[Any, Any]) -> Any:
+    if all(type(key) is str and not key.startswith("$") for key in value):
+        return {key: encode(item) for key, item in value.items()}
+    return {"$dict": [[encode(key), encode(item)] for key, item in value.items()]}
+
+
+def _encode_call(key: str, function: Any, **given: Any) -> dict[str, Any]:
+    name = dotted_name(function)
+    return {key: name if name else {"$opaque": _type_name(function)}, **{k: v for k, v in given.items() if v}}
+
+
+def _encode_element(value: ElementImplementation) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in FIELDS:
+        given = getattr(value, name)
+        if isinstance(given, Enum):
+            found[name] = given.name.lower()
+        elif given is not None and not (name != "impl" and isinstance(given, (tuple, Mapping)) and not given):
+            found[name] = encode(given)
+    return found
+
+
+def _type_name(value: Any) -> str:
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}"
+    return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+
+
+def opaque(spec: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """(path, type) of all that `encode` could not say."""
+    if isinstance(spec, Mapping):
+        if "$opaque" in spec:
+            yield ".".join(path), str(spec["$opaque"])
+        for key, item in spec.items():
+            yield from opaque(item, path if str(key).startswith("$") else (*path, str(key)))
+    elif isinstance(spec, list):
+        for index, item in enumerate(spec):
+            yield from opaque(item, (*path, str(index)))
+
+
+def decode(entry: Entry, names: Names | None) -> Any:
+    """What `encode` made plain. ConfigError for what cannot be."""
+    if isinstance(entry.value, list):
+        return [decode(item, names) for item in entry.value]
+    if not isinstance(entry.value, dict):
+        return entry.value
+    keys = [key for key in entry.value if str(key).startswith("$")]
+    if not keys:
+        return {key: decode(item, names) for key, item in entry.value.items()}
+    kind, item = keys[0], entry.value[keys[0]]
+    if kind == "$opaque":
+        raise entry.fail(f"this {item.value} was not plain data when the spec was made, so it cannot be rebuilt; "
+                         "give it as impl(function, …), which is made on the node")
+    extra = {"$call": ("args", "kwargs"), "$made-by": ("options",)}.get(kind, ())
+    entry.fields(("$call", "$made-by", "$ref", "$role", "$tuple", "$set", "$dict", "$element")
+                 if kind not in _READERS else (kind, *extra))
+    return _READERS[kind](item, entry.value, names)
+
+
+def definition(entry: Entry, names: Names | None) -> Any:
+    """The object that a dotted name stands for."""
+    if isinstance(entry.value, dict) and "$opaque" in entry.value:
+        return decode(entry, names)  # which says why not
+    try:
+        return find(entry.text(), names)
+    except LookupError as error:
+        raise entry.fail(error.args[0]) from None
+
+
+def function(entry: Entry, names: Names | None) -> Any:
+    """As `definition`, for what can be called."""
+    found = definition(entry, names)
+    if not callable(found):
+        raise entry.fail(f"{entry.value} cannot be called: it is {_type_name(found)}")
+    return found
+
+
+def _call(item: Entry, all_: dict[str, Entry], names: Names | None) -> Impl:
+    args = tuple(decode(one, names) for one in all_["args"].sequence()) if "args" in all_ else ()
+    return Impl(function(item, names), args, _keywords(all_.get("kwargs"), names))
+
+
+def _made_by(item: Entry, all_: dict[str, Entry], names: Names | None) -> Deferred:
+    return Deferred(function(item, names), _keywords(all_.get("options"), names))
+
+
+def _keywords(entry: Entry | None, names: Names | None) -> dict[str, Any]:
+    return {} if entry is None else {key: decode(item, names) for key, item in entry.mapping().items()}
+
+
+def _role(item: Entry, _: Any, names: Names | None) -> RoleInstanceID:
+    try:
+        return RoleInstanceID.of(item.text())
+    except ValueError as error:
+        raise item.fail(error) from None
+
+
+def _dict(item: Entry, _: Any, names: Names | None) -> dict[Any, Any]:
+    found = {}
+    for pair in item.sequence():
+        if len(pair.sequence()) != 2:
+            raise pair.fail("must be a pair: [key, value]")
+        key, value = pair.sequence()
+        found[decode(key, names)] = decode(value, names)
+    return found
+
+
+def _element(item: Entry, _: Any, names: Names | None) -> ElementImplementation:
+    given: dict[str, Any] = {}
+    for key, value in item.fields(FIELDS).items():
+        strategy = STRATEGIES.get(key)
+        given[key] = strategy[value.choice([one.name.lower() for one in strategy]).upper()] if strategy else decode(value, names)
+    return ElementImplementation(**given)
+
+
+_READERS: dict[str, Any] = {
+    "$call": _call,
+    "$made-by": _made_by,
+    "$ref": lambda item, _, names: definition(item, names),
+    "$role": _role,
+    "$tuple": lambda item, _, names: tuple(decode(one, names) for one in item.sequence()),
+    "$set": lambda item, _, names: {decode(one, names) for one in item.sequence()},
+    "$dict": _dict,
+    "$element": _element,
+}

@@ -1,0 +1,155 @@
+"""YAML with ``!include``, read into entries that know their file and line."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from roleml_nb.role import did_you_mean
+
+from .entry import ConfigError, Entry
+
+__all__ = ["dump", "read_file"]
+
+MERGE = "tag:yaml.org,2002:merge"
+PLAIN_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+
+
+class Loader(yaml.SafeLoader):
+    """YAML as PyYAML reads it safely; a plain value may also begin with ``@[``, as value templates do."""
+
+    def check_plain(self) -> bool:
+        return bool(super().check_plain()) or self.prefix(2) == "@["  # type: ignore[no-untyped-call]
+
+
+def read_file(path: str | os.PathLike[str]) -> Entry:
+    """The content of a file, with its includes; ConfigError when it cannot be read."""
+    return _File(os.path.normpath(os.fspath(path)), (), ()).read().moved(())
+
+
+def dump(data: Any) -> str:
+    """Plain data as YAML, keys in their order."""
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
+
+
+class _File:
+    """One file on its way into entries; `above` are the files that include it, and `keys` where."""
+
+    def __init__(self, name: str, above: tuple[str, ...], keys: tuple[str, ...]):
+        self.name, self.above, self._keys = name, above, keys
+        self._building: set[int] = set()
+
+    def read(self) -> Entry:
+        try:
+            text = Path(self.name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{self.name}: cannot be read: {_reason(error)}{_others(self.name)}") from None
+        try:
+            self._loader = Loader(text)
+            root = self._loader.get_single_node()
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line = f":{mark.line + 1}" if mark else ""
+            raise ConfigError(f"{self.name}{line}: not YAML: {error.problem or error.context}") from None
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{self.name}: not YAML: {str(error).splitlines()[0]}") from None
+        return Entry(None, (), self._mark(root)) if root is None else self._entry(root, self._mark(root))
+
+    def _mark(self, node: Any) -> str:
+        return f"{self.name}:{node.start_mark.line + 1 if node is not None else 1}"
+
+    def _fail(self, mark: str, message: str) -> ConfigError:
+        return Entry(None, self._keys, mark).fail(message)
+
+    def _child(self, key: object, node: Any, mark: str) -> Entry:
+        above, self._keys = self._keys, (*self._keys, str(key))
+        try:
+            return self._entry(node, mark)
+        finally:
+            self._keys = above
+
+    def _entry(self, node: Any, mark: str) -> Entry:
+        """The entry of a node, at the mark of its key, where it has one."""
+        if node.tag == "!include":
+            return Entry(self._include(node, mark).value, (), mark)
+        if id(node) in self._building:
+            raise self._fail(mark, "an alias that contains itself")
+        self._building.add(id(node))
+        try:
+            if isinstance(node, yaml.ScalarNode):
+                return Entry(self._scalar(node, mark), (), mark)
+            if node.tag not in PLAIN_TAGS:
+                raise self._fail(mark, f"unknown tag {node.tag!r}; known: !include")
+            if isinstance(node, yaml.SequenceNode):
+                return Entry([self._child(at, item, self._mark(item)) for at, item in enumerate(node.value)], (), mark)
+            return Entry(self._mapping(node), (), mark)
+        finally:
+            self._building.discard(id(node))
+
+    def _scalar(self, node: Any, mark: str) -> Any:
+        try:
+            return self._loader.construct_object(node)
+        except (yaml.YAMLError, ValueError) as error:
+            reason = getattr(error, "problem", None) or error
+            raise self._fail(mark, f"cannot read {node.value!r}: {reason}") from None
+
+    def _mapping(self, node: Any) -> dict[Any, Entry]:
+        merged: dict[Any, Entry] = {}
+        own: dict[Any, Entry] = {}
+        for key_node, value_node in node.value:
+            mark = self._mark(key_node)
+            if key_node.tag == MERGE:
+                several = isinstance(value_node, yaml.SequenceNode)
+                for item in value_node.value if several else [value_node]:
+                    found = self._child("<<", item, mark)
+                    if not isinstance(found.value, dict):
+                        raise self._fail(mark, "<<: only a mapping can be merged into a mapping")
+                    merged = {**found.value, **merged}
+                continue
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == "!include":
+                raise self._fail(mark, "a key must be a plain value")
+            key = self._scalar(key_node, mark)
+            if key in own:
+                raise self._fail(mark, f"the key {key!r} stands here a second time (first: {own[key].mark})")
+            own[key] = self._child(key, value_node, mark)
+        return {**merged, **own}  # as in YAML: what is written here wins over what is merged in
+
+    def _include(self, node: Any, mark: str) -> Entry:
+        words = str(node.value).split() if isinstance(node, yaml.ScalarNode) else []
+        if not 1 <= len(words) <= 2:
+            raise self._fail(mark, "write !include FILE or !include FILE key.key")
+        name = os.path.normpath(os.path.join(os.path.dirname(self.name), words[0]))
+        chain = (*self.above, self.name)
+        if os.path.realpath(name) in map(os.path.realpath, chain):
+            raise self._fail(mark, f"!include in a circle: {' → '.join((*chain, name))}")
+        if not os.path.isfile(name):
+            raise self._fail(mark, f"!include: no file {name}{_others(name)}")
+        found = _File(name, chain, self._keys).read()
+        for key in words[1].split(".") if len(words) == 2 else []:
+            found = self._step(found, key, mark, " ".join(words))
+        return found
+
+    def _step(self, entry: Entry, key: str, mark: str, words: str) -> Entry:
+        value = entry.value
+        if isinstance(value, list) and key.isdigit() and int(key) < len(value):
+            return value[int(key)]
+        keys = {str(known): item for known, item in value.items()} if isinstance(value, dict) else {}
+        if key not in keys:
+            raise self._fail(mark, f"!include {words}: no key {key!r} there; {did_you_mean(key, keys)}")
+        return keys[key]
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else "it is not UTF-8 text"
+
+
+def _others(name: str) -> str:
+    """What lies beside a file that is not there."""
+    folder = Path(name).parent
+    if os.path.exists(name) or not folder.is_dir():
+        return ""
+    beside = [item.name for item in folder.iterdir() if item.suffix in (".yaml", ".yml", ".json")]
+    return f"; {did_you_mean(Path(name).name, beside)}" if beside else ""
