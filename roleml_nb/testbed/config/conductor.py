@@ -50,6 +50,7 @@ class Expansion:
         self._managed = [*self._batch, *self._separate]
         self.own_roles = [*self._separate, *self._individual]
         self._all = [*self._managed, *self._individual]
+        self._asked: dict[tuple[str, str], Entry] = {}
         self._conductor = [] if CONDUCTOR in self._all else [CONDUCTOR]
         profiles = [item for key in KEYS if key.startswith("profiles") for item in self._list(key)]
         self.run = Entry({
@@ -82,15 +83,16 @@ class Expansion:
         return found
 
     def _written(self, key: str, per_actor: dict[str, Any]) -> Entry:
+        """What each actor gets, at the first entry that gave it something."""
         at = self._given.get(key, self._entry)
-        return at.with_value({
-            actor: item if isinstance(item, Entry) else at.with_value(item) for actor, item in per_actor.items()})
+        return at.with_value({actor: self._asked[key, actor].with_value(item) for actor, item in per_actor.items()})
 
     def _roles(self) -> Entry:
         found: dict[str, dict[str, Entry]] = {}
         for pattern, item in self._map("roles").items():
             templates = Templates(self.seed)
             for actor in self._match(item, pattern, self._batch):
+                self._asked.setdefault(("roles", actor), item)
                 found.setdefault(actor, {}).update(templates.fill(item).mapping())
         return self._written("roles", found)
 
@@ -102,17 +104,20 @@ class Expansion:
                 raise rule.fail("must be two patterns: FROM TO")
             targets = {target: rule.with_value(target) for target in self._match(rule, words[1], self._all)}
             for actor in self._match(rule, words[0], self._managed):
+                self._asked.setdefault(("connections", actor), rule)
                 found.setdefault(actor, {}).update(targets)
         for actor, item in self._map("connections").items():
             for name in (item.with_value(actor), *item.texts()):
                 if name.value not in (*self._all, *self._conductor):
                     raise name.fail(f"no actor {name.value!r} in profiles; {did_you_mean(name.value, self._all)}")
+            self._asked.setdefault(("connections", actor), item)
             found.setdefault(actor, {}).update({name.text(): name for name in item.texts()})
         return self._written("connections", {actor: list(items.values()) for actor, items in found.items()})
 
     def _relationships(self) -> Entry:
-        found: dict[str, dict[str, dict[str, Entry]]] = {}
+        key, found = "relationships", dict[str, dict[str, dict[str, Entry]]]()
         for actor, item in self._map("relationships").items():
+            self._asked[key, actor] = item
             for name, members in item.mapping().items():
                 found.setdefault(actor, {}).setdefault(name, {}).update({one.text(): one for one in members.texts()})
         for pattern, rules in self._map("relationship_rules").items():
@@ -123,17 +128,18 @@ class Expansion:
                     targets = self._match(one, who if slash else instance, self._all)
                     named = [f"{target}/{instance if slash else relationship}" for target in targets]
                     for actor in actors:
+                        self._asked.setdefault((key, actor), rules)
                         found.setdefault(actor, {}).setdefault(relationship, {}).update(
                             {member: one.with_value(member) for member in named})
-        at = self._given.get("relationships") or self._given.get("relationship_rules", self._entry)
-        return self._written("relationships", {
-            actor: at.with_value({name: at.with_value(list(members.values())) for name, members in known.items()})
+        return self._written(key, {
+            actor: {name: self._asked[key, actor].with_value(list(members.values())) for name, members in known.items()}
             for actor, known in found.items()})
 
     def _links(self) -> Entry:
         found: dict[str, dict[str, Entry]] = {}
         for pattern, item in self._map("relationship_links").items():
             for actor in self._match(item, pattern, self._managed):
+                self._asked.setdefault(("relationship_links", actor), item)
                 found.setdefault(actor, {}).update(item.mapping())
         return self._written("relationship_links", found)
 

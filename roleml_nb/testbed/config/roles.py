@@ -92,7 +92,9 @@ def read_element(entry: Entry, names: Names | None) -> ElementImplementation:
     given: dict[str, Any] = {}
     for key, item in entry.fields(ELEMENT_KEYS).items():
         if key == "class":
-            given["cls"] = function(item, names)
+            given["cls"] = definition(item, names)
+            if not isinstance(given["cls"], type):
+                raise item.fail(f"{item.value} is not a class; what else makes the object goes under 'constructor'")
         elif key == "impl":
             given.update(_implementation(item, names))
         elif key == "constructor_args":

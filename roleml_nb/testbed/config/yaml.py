@@ -32,7 +32,15 @@ def read_file(path: str | os.PathLike[str]) -> Entry:
 
 def dump(data: Any) -> str:
     """Plain data as YAML, keys in their order."""
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
+    return yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
+
+
+class Dumper(yaml.SafeDumper):
+    """PyYAML's, but for texts with rare line breaks, which it writes unquoted and then reads as spaces."""
+
+
+Dumper.add_representer(str, lambda dumper, text: dumper.represent_scalar(
+    "tag:yaml.org,2002:str", text, style='"' if set(text) & set("\x85\u2028\u2029") else None))
 
 
 class _File:

@@ -9,21 +9,6 @@ from roleml_nb.testbed.config import ConfigError
 from roleml_nb.testbed.config.yaml import dump, read_file
 
 
-@pytest.fixture
-def write(tmp_path, monkeypatch):
-    """Write files into the working directory; returns the first one's name."""
-    monkeypatch.chdir(tmp_path)
-
-    def write(**files: str) -> str:
-        for name, text in files.items():
-            path = tmp_path / f"{name.replace('__', '/')}.yaml"
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text)
-        return f"{next(iter(files))}.yaml"
-
-    return write
-
-
 def error(name: str) -> str:
     with pytest.raises(ConfigError) as caught:
         read_file(name)

@@ -1,0 +1,203 @@
+"""Our own spec: there and back."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roleml_nb import Each, Role, RoleInstanceID, Service, Testbed, impl
+from roleml_nb.role import ConstructStrategy, ElementImplementation, TestbedError
+from roleml_nb.testbed.config import ConfigError, load, read
+from roleml_nb.testbed.config.entry import Entry
+from roleml_nb.testbed.config.values import decode, encode
+from roleml_nb.testbed.config.yaml import dump
+from tests.testbed.config.examples import Adder, Caller, Keeper, double, make_store
+
+OPTIONS = {"start": 3, "none": None, "flag": True, "real": 0.1, "text": "ü: # x", "list": [1, [2]], "tuple": (1, (2, [3])),
+           "set": {1, 2}, "dict": {"a": {"b": 1}, "$c": 2}, "numbered": {1: "one", (2, 3): "pair"},
+           "role": RoleInstanceID("a", "keeper"), "function": double, "numpy": np.float64(0.5)}
+
+
+def furnish(bed: Testbed) -> None:
+    bed.spawn("one", "two{1..3}")
+    bed.assign("one", "keeper", Keeper, options=OPTIONS, elements={
+        "store": impl(make_store, deep={"x": (1, 2)}), "function": Adder})
+    bed.assign("two*", "keeper", Keeper, options={"start": Each([10, 11, 12])}, elements={
+        "store": ElementImplementation(constructor=make_store, constructor_args={"y": 1}, construct_strategy=ConstructStrategy.EVERY_CALL)})
+    bed.relate("two*", "keeper", "one/keeper")
+    bed.assign("two1", "caller", Caller)
+    bed.relate("one", "pupils", "two*/keeper")
+
+
+def test_the_spec_is_plain_and_rebuilds_the_same(tmp_path):
+    with Testbed(engines=0, seed=5) as own:
+        furnish(own)
+        spec = own.spec()
+        own.save_spec(tmp_path / "run.yaml")
+        own.save_spec(tmp_path / "run.json")
+    assert json.loads(json.dumps(spec)) == spec == yaml.safe_load(yaml.safe_dump(spec))
+    for source in (spec, tmp_path / "run.yaml", str(tmp_path / "run.json")):
+        with Testbed.from_spec(source) as again:
+            assert again.spec() == spec and again.seed == 5
+            said = again.call("one/keeper", "get")
+            assert said["options"].pop("function")(4) == 8
+            assert said == {"start": 3, "options": {key: value for key, value in OPTIONS.items() if key not in ("start", "function")},
+                            "store": {"made": True, "deep": {"x": (1, 2)}}}
+            assert again.call("two*/keeper", "get")["two3"] == {"start": 12, "options": {}, "store": {"made": True, "y": 1}}
+            assert again.call("one/keeper", "members", {"relationship": "pupils"}) == [f"two{n}/keeper" for n in (1, 2, 3)]
+
+
+def test_engines_and_places_come_back(tmp_path):
+    with Testbed(engines=2, preload=()) as bed:
+        bed.spawn("a", "b", on=1)
+        bed.spawn("c", "d")
+        bed.spawn("here", on="notebook")
+        spec = bed.spec()
+        with Testbed.from_spec(spec, preload=()) as again:
+            assert again.spec() == spec and again.engines == 2
+    with Testbed.from_spec(spec, engines=0) as alone:
+        assert set(alone.roster.places) == {"notebook", "a", "b", "c", "d", "here"}
+        assert set(alone.roster.places.values()) == {"notebook"}
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: (st.lists(inner, max_size=3) | st.lists(inner, max_size=3).map(tuple)
+                   | st.dictionaries(st.text() | st.sampled_from(["$call", "$ref"]), inner, max_size=3)
+                   | st.dictionaries(st.integers(), inner, max_size=3) | st.sets(st.integers(), max_size=3)),
+    max_leaves=8)
+
+
+@given(values)
+def test_values_come_back_as_they_were(value):
+    plain = encode(value)
+    assert decode(Entry.of(json.loads(json.dumps(plain))), None) == value
+    assert decode(Entry.of(yaml.safe_load(dump(plain))), None) == value
+    assert encode(decode(Entry.of(plain), None)) == plain
+
+
+def local_function():
+    def inner():
+        return {}
+    return inner
+
+
+@pytest.mark.parametrize("elements, options, text", [
+    ({"store": {"a": [np.ones(2)]}}, {}, "nodes.x.roles.keeper.elements.store.a.0 is a numpy.ndarray, which is not plain data"),
+    ({"store": impl(local_function())}, {}, "nodes.x.roles.keeper.elements.store is a tests.testbed.config.test_spec.local_function.<locals>.inner"),
+    ({"store": impl(make_store, deep=(1, np.ones(1)))}, {}, "nodes.x.roles.keeper.elements.store.kwargs.deep.1 is a numpy.ndarray"),
+    ({}, {"start": lambda: 3}, "nodes.x.roles.keeper.options.start is a tests.testbed.config.test_spec.<lambda>"),
+    ({}, {"start": Adder(), "other": object()}, "nodes.x.roles.keeper.options.start is a tests.testbed.config.examples.Adder, "
+                                                "which is not plain data (and 1 more); give it as impl(function, …)"),
+])
+def test_what_is_not_plain_is_refused_by_save_with_its_path(elements, options, text, tmp_path):
+    with Testbed(engines=0) as bed:
+        bed.spawn("x")
+        bed.assign("x", "keeper", Keeper, elements=elements, options=options)
+        spec = bed.spec()
+        json.dumps(spec)
+        with pytest.raises(ConfigError) as caught:
+            bed.save_spec(tmp_path / "run.yaml")
+    assert str(caught.value).startswith(f"cannot save {tmp_path}/run.yaml: {text}")
+    assert not (tmp_path / "run.yaml").exists()
+    with pytest.raises(ConfigError, match=r"^nodes\.x\.roles\.keeper\..*was not plain data when the spec was made"):
+        read(spec)
+
+
+def test_save_says_when_it_cannot_write(tmp_path):
+    with Testbed(engines=0) as bed, pytest.raises(TestbedError, match="cannot write .*/no/run.yaml: No such file or directory"):
+        bed.save_spec(tmp_path / "no" / "run.yaml")
+
+
+class OfTheNotebook(Role):
+    __module__ = "__main__"
+
+    @Service(expand=True)
+    def where(self, caller):
+        return self.profile.name
+
+
+def test_classes_of_the_notebook_are_looked_up_by_name():
+    with Testbed(engines=0) as bed:
+        bed.spawn("x")
+        bed.assign("x", "role", OfTheNotebook)
+        spec = bed.spec()
+    assert spec["nodes"]["x"]["roles"]["role"]["class"] == "__main__.OfTheNotebook"
+    with Testbed.from_spec(spec, names={"OfTheNotebook": OfTheNotebook}) as again:
+        assert again.call("x/role", "where") == "x" and again.spec() == spec
+    with pytest.raises(ConfigError, match=r"^nodes\.x\.roles\.role\.class: the notebook defines no 'OfTheNotebook': run the cell "
+                                          r"that does, then load again; did you mean 'OffTheNotebook'\?$"):
+        Testbed.from_spec(spec, names={"OffTheNotebook": OfTheNotebook})
+
+
+def test_a_load_that_fails_half_way_leaves_no_testbed(monkeypatch):
+    stopped = []
+    monkeypatch.setattr(Testbed, "stop", lambda self, stop=Testbed.stop: (stopped.append(self), stop(self)))
+    spec = {"nodes": {"a": {"roles": {"keeper": {"class": "tests.testbed.config.examples.Keeper"}}},
+                      "b": {"roles": {"broken": {"class": "tests.testbed.config.examples.Broken"}}}}}
+    with pytest.raises(Exception, match=r"^nodes\.b\.roles\.broken: b/actor\.assign-role failed on .*broken on purpose"):
+        Testbed.from_spec(spec, engines=0)
+    assert len(stopped) == 1 and not stopped[0].running
+
+
+def test_on_a_running_testbed_it_is_taken_back(bed):
+    bed.spawn("half1")
+    bed.assign("half1", "keeper", Keeper)
+    before = bed.spec()["nodes"]["half1"]
+    spec = {"nodes": {"half1": {"roles": {"second": {"class": "tests.testbed.config.examples.Keeper"}}, "relationships": {"x": ["half2/broken"]}},
+                      "half2": {"roles": {"broken": {"class": "tests.testbed.config.examples.Broken"}}}}}
+    with pytest.raises(Exception, match="broken on purpose"):
+        load(bed, spec)
+    after = bed.spec()["nodes"]
+    assert after["half1"] == before | {"relationships": {"x": []}} and after["half2"]["roles"] == {}
+    assert bed.call("half1/keeper", "members", {"relationship": "x"}) == []
+
+
+def test_bad_input_changes_nothing(bed):
+    before = bed.spec()
+    with pytest.raises(ConfigError, match="no node 'nobody'"):
+        load(bed, {"nodes": {"fresh": {"relationships": {"x": ["nobody/y"]}}}})
+    assert bed.spec() == before
+
+
+def test_a_member_without_its_role_is_left_out_with_a_note():
+    with pytest.warns(UserWarning, match=r"^nodes\.a\.relationships\.x\.0: b/y is left out: the node has no such role"):
+        Testbed.from_spec({"nodes": {"a": {"relationships": {"x": ["b/y"]}}, "b": {}}}, engines=0).stop()
+
+
+KEEPER = "tests.testbed.config.examples.Keeper"
+
+
+@pytest.mark.parametrize("text, message", [
+    ("nodes: {a: {role: {}}}\n", "s.yaml:1: nodes.a.role: unknown key; did you mean 'roles'?"),
+    ("roleml_nb: 2\nnodes: {}\n", "s.yaml:1: roleml_nb: a spec of version 2; this roleml_nb reads version 1"),
+    ("roleml_nb: 1\n", "s.yaml:1: needs a key 'nodes'"),
+    ("nodes: {}\nengines: two\n", "s.yaml:2: engines: must be a whole number, not the text 'two'"),
+    ("nodes:\n  a:\n    roles:\n      k: {}\n", "s.yaml:4: nodes.a.roles.k: needs a key 'class'"),
+    ("nodes:\n  a:\n    relationships:\n      k: [b]\n", "s.yaml:4: nodes.a.relationships.k.0: 'b' is not of the form 'node/role'"),
+    (f"nodes:\n  a:\n    roles:\n      k:\n        class: {KEEPER}\n        options: {{start: {{$cal: x}}}}\n",
+     "s.yaml:6: nodes.a.roles.k.options.start.$cal: unknown key; did you mean '$call'"),
+    (f"nodes:\n  a:\n    roles:\n      k:\n        class: {KEEPER}\n        elements:\n          store: {{$call: os.no}}\n",
+     "s.yaml:7: nodes.a.roles.k.elements.store.$call: os has no 'no'"),
+    (f"nodes:\n  a:\n    roles:\n      k:\n        class: {KEEPER}\n        elements:\n          store: {{$call: builtins.dict, arg: []}}\n",
+     "s.yaml:7: nodes.a.roles.k.elements.store.arg: unknown key; did you mean 'args'"),
+    (f"nodes:\n  a:\n    roles:\n      k:\n        class: {KEEPER}\n        elements:\n          sore: 1\n",
+     "s.yaml:7: nodes.a.roles.k.elements.sore: Keeper has no element 'sore'; did you mean 'store'"),
+    (f"nodes:\n  a:\n    roles:\n      k:\n        class: {KEEPER}\n        options: {{start: {{$role: x}}}}\n",
+     "s.yaml:6: nodes.a.roles.k.options.start.$role: 'x' is not of the form 'node/role'"),
+    (f"nodes:\n  a:\n    roles:\n      k:\n        class: {KEEPER}\n        options: {{start: {{$dict: [[1]]}}}}\n",
+     "s.yaml:6: nodes.a.roles.k.options.start.$dict.0: must be a pair: [key, value]"),
+])
+def test_errors_point_at_file_line_and_key(refused, text, message):
+    assert refused(s=text).startswith(message)
+
+
+def test_a_spec_is_loaded_alone(write):
+    write(s="nodes: {}\n", a="name: a\n")
+    with pytest.raises(ConfigError, match=r"^s\.yaml:1: a spec is loaded alone"):
+        read(["a.yaml", "s.yaml"])
+    with pytest.raises(ConfigError, match="^nothing to load"):
+        read([])
