@@ -1,5 +1,8 @@
 """Ready roles and architectures."""
 
+from .ad_psgd import AdPsgdWorker
+from .consensus import consensus_distance
+from .e_tree import TreeAggregator
 from .federated import ClientSelector, FedAvgAggregator, FederatedCoordinator
 from .gossip import GossipAggregator, GossipCoordinator
 from .gradients import GradientsTrainer
@@ -13,11 +16,13 @@ from .mergers import (
     average,
 )
 from .planner import FixedTrainingPlanner, TrainingPlanner
+from .ring import RingAggregator, RingCoordinator
 from .trainer import BaseModelMaintainer, EpochTrainer, ModelMaintainer
 
 __all__ = [
-    "BaseModelMaintainer", "ClientInitiator", "ClientSelector", "DefaultWeightedMerger", "EpochTrainer",
+    "AdPsgdWorker", "BaseModelMaintainer", "ClientInitiator", "ClientSelector", "DefaultWeightedMerger", "EpochTrainer",
     "FedAvgAggregator", "FederatedCoordinator", "FixedTrainingPlanner", "GossipAggregator", "GossipCoordinator",
-    "GradientsTrainer", "ModelMaintainer", "ServerInitiator", "TorchStateDictAverager", "TorchStateDictCumulator",
-    "TrainingPlanner", "WeightedMerger", "WeightedTorchStateDictAverager", "average",
+    "GradientsTrainer", "ModelMaintainer", "RingAggregator", "RingCoordinator", "ServerInitiator",
+    "TorchStateDictAverager", "TorchStateDictCumulator", "TrainingPlanner", "TreeAggregator", "WeightedMerger",
+    "WeightedTorchStateDictAverager", "average", "consensus_distance",
 ]

@@ -6,13 +6,13 @@ Decentralized Data", AISTATS 2017 (algorithm FedAvg).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from roleml_nb.role import Event, Role, RoleInstanceID, Service, Task, natural_key
+from roleml_nb.role import Event, Role, RoleInstanceID, Service, Task
 
+from .addresses import in_order
 from .mergers import average
 
 __all__ = ["ClientSelector", "FedAvgAggregator", "FederatedCoordinator"]
@@ -39,7 +39,7 @@ class ClientSelector(Role):
     @Service(expand=True)
     def select_clients(self, caller: RoleInstanceID, candidates: list, round: int) -> list[RoleInstanceID]:  # noqa: A002
         """Some of `candidates`, in natural order."""
-        clients = _in_order(candidates)
+        clients = in_order(candidates)
         self.require(clients, "there are no candidates to select from")
         count = max(1, int(self.fraction * len(clients) + 0.5))
         chosen = np.random.default_rng([self.seed, round]).choice(len(clients), count, replace=False)
@@ -82,16 +82,21 @@ class FedAvgAggregator(Role):
         dict
             "update" (the average), "data_size" (samples in total) and "clients" (how many).
         """
-        group = _in_order(clients)
+        group = in_order(clients)
         self.require(group, "there are no clients to aggregate from")
         self.call_group(group, "apply-update", payloads={"update": update})
+        merged = self._train(group, num_epochs, options)
+        return {"update": merged, "data_size": sum(self._sizes(group)), "clients": len(group)}
+
+    def _train(self, group: list[RoleInstanceID], num_epochs: int, options: dict[str, Any] | None) -> dict[str, Any]:
+        """Have the group train, and average."""
         trainings = self.call_task_group(group, "train", args={**(options or {}), "num_epochs": num_epochs})
         updates = [invocation.result() for _, invocation in trainings]
         sizes = self._sizes(group)
         self.require(sum(sizes) > 0, "none of the clients has any data, so their models have no weight")
         merged = average(updates, sizes)
         self.aggregation_completed.emit(args={"clients": len(group), "data_size": sum(sizes)})
-        return {"update": merged, "data_size": sum(sizes), "clients": len(group)}
+        return merged
 
     def _sizes(self, group: list[RoleInstanceID]) -> list[int]:
         unknown = [client for client in group if client not in self._data_sizes]
@@ -122,9 +127,10 @@ class FederatedCoordinator(Role):
 
     @Task(expand=True)
     def run(
-        self, caller: RoleInstanceID, num_rounds: int, num_epochs: int = 1, options: dict[str, Any] | None = None
+        self, caller: RoleInstanceID, num_rounds: int, num_epochs: int = 1, options: dict[str, Any] | None = None,
+        distribute: bool = False,
     ) -> dict[str, Any]:
-        """Do `num_rounds` rounds of `num_epochs` local epochs.
+        """Do `num_rounds` rounds of `num_epochs` local epochs; with `distribute`, all clients get the last model.
 
         The first round starts from the evaluator's model, else from that of the run before, else from that of the
         first client. After each round, ``round-completed`` carries "round" (from 1), "clients", and, with an
@@ -136,7 +142,7 @@ class FederatedCoordinator(Role):
             "rounds", and "accuracy" and "loss" of the last test (None without an evaluator).
         """
         self.require(num_rounds >= 1, f"num_rounds must be 1 or more, got {num_rounds!r}")
-        clients = _in_order(self.ctx.relationships.get_relationship_view("trainer"))
+        clients = in_order(self.ctx.relationships.get_relationship_view("trainer"))
         node = self.id.actor_name
         self.require(clients, f"relationship 'trainer' of {node} is empty: relate the clients first, "
                               f"e.g. %rml relate {node} trainer=client*/trainer")
@@ -153,6 +159,8 @@ class FederatedCoordinator(Role):
             self._update = done["update"]
             metrics = self._evaluate()
             self.round_completed.emit(args={**metrics, "round": number, "clients": len(chosen)})
+        if distribute:
+            self.call_group(clients, "apply-update", payloads={"update": self._update})
         return {"rounds": num_rounds, "accuracy": metrics.get("accuracy"), "loss": metrics.get("loss")}
 
     def _initial(self, first: RoleInstanceID) -> Any:
@@ -170,8 +178,3 @@ class FederatedCoordinator(Role):
             return {}
         self.call("evaluator", "apply-update", payloads={"update": self._update})
         return self.call_task("evaluator", "test").result()
-
-
-def _in_order(instances: Iterable[Any]) -> list[RoleInstanceID]:
-    ids = [RoleInstanceID.of(one) if isinstance(one, str) else RoleInstanceID(*one) for one in instances]
-    return sorted(ids, key=lambda one: natural_key(str(one)))

@@ -20,9 +20,9 @@ from roleml_nb.role import (
     RoleInstanceID,
     Service,
     Task,
-    natural_key,
 )
 
+from .addresses import generator_of, in_order
 from .guarded import GuardedRole
 from .mergers import average
 
@@ -131,15 +131,14 @@ class GossipCoordinator(Role):
 
     def _peers(self) -> list[RoleInstanceID]:
         known = self.ctx.relationships.get_relationship_view("peer")
-        others = [peer for peer in known if peer.actor_name != self.id.actor_name]
-        return sorted(others, key=lambda peer: natural_key(str(peer)))
+        return in_order(peer for peer in known if peer.actor_name != self.id.actor_name)
 
     def _gossip(self, update: Any) -> None:
         peers = self._peers()
         if not peers:
             return
         if self._rng is None:
-            self._rng = np.random.default_rng([self.seed, *self.id.actor_name.encode()])
+            self._rng = generator_of(self.seed, self.id.actor_name)
         peer = peers[self._rng.integers(len(peers))]
         try:
             self.call(peer, "accept-gossip", args={"age": self.age}, payloads={"update": update})

@@ -1,0 +1,104 @@
+"""AD-PSGD: asynchronous decentralised SGD.
+
+Lian, Zhang, Zhang and Liu, "Asynchronous Decentralized Parallel Stochastic Gradient Descent", ICML 2018, algorithm 1:
+every worker trains at its own pace, and averages its model with that of one random neighbour at a time,
+x_i, x_j ← (x_i + x_j) / 2. Workers are split in two: active ones ask, passive ones answer, and neighbours are always one
+of each (the graph is bipartite), so nobody waits in a circle.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from roleml_nb.role import CallTimeout, Event, NodeLost, RoleInstanceID, Service, Task
+
+from .addresses import generator_of, in_order
+from .guarded import GuardedRole
+from .mergers import average
+
+__all__ = ["AdPsgdWorker"]
+
+
+class AdPsgdWorker(GuardedRole):
+    """One node of AD-PSGD. It is active when its relationship ``peer`` names passive workers, and passive without.
+
+    Needs a ``trainer``, a relationship or a role on the same node. Training and averaging take turns on a node, so an
+    average is of two whole models and none of their training gets lost: both have the mean afterwards, and the mean of
+    all models stays as it was.
+
+    Parameters
+    ----------
+    seed : int
+        With the node's name, decides which peers are chosen.
+    """
+
+    round_completed = Event()
+
+    def __init__(self, seed: int = 0):
+        super().__init__()
+        self.seed = seed
+        self._rng: np.random.Generator | None = None
+
+    @Task(expand=True)
+    def run(
+        self, caller: RoleInstanceID, num_rounds: int, num_epochs: int = 1, test_every: int = 0,
+        options: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Do `num_rounds` rounds: `num_epochs` local epochs (0: none), then, on active workers, one average.
+
+        Passive workers go on to answer when they are done. After each round, ``round-completed`` carries "round" (from
+        1), and, every `test_every` rounds (0: never), the trainer's test metrics. `options` go to the trainer's
+        ``train``.
+
+        Returns
+        -------
+        dict
+            "rounds", and "accuracy" of the last test (None if there was none).
+        """
+        self.require(num_rounds >= 1, f"num_rounds must be 1 or more, got {num_rounds!r}")
+        self.require(num_epochs >= 0, f"num_epochs must be 0 or more, got {num_epochs!r}")
+        training = {**(options or {}), "num_epochs": num_epochs}
+        tested: dict[str, Any] = {}
+        for number in range(1, num_rounds + 1):
+            if num_epochs:
+                with self.lock:
+                    self.call_task("trainer", "train", args=training).result()
+            if peers := self._peers():
+                self._average_with(peers[self._random().integers(len(peers))])
+            metrics: dict[str, Any] = {}
+            if test_every and number % test_every == 0:
+                metrics = tested = self.call_task("trainer", "test").result()
+            self.round_completed.emit(args={**metrics, "round": number})
+        return {"rounds": num_rounds, "accuracy": tested.get("accuracy")}
+
+    @Service(expand=True)
+    def average(self, caller: RoleInstanceID, update: Any) -> Any:
+        """The mean of `update` and this node's model, which this node takes over. Active workers refuse."""
+        self.require(not self._peers(), f"{self.id} has peers, so it is active and cannot be averaged with: relate "
+                                        "active workers to passive ones only, which have no peers")
+        with self.lock:
+            return self._take(average([update, self.call("trainer", "get-model")]))
+
+    def _average_with(self, peer: RoleInstanceID) -> None:
+        with self.lock:  # active workers hold their own lock while they wait for a passive one's, never the reverse
+            update = self.call("trainer", "get-model")
+            try:
+                mean = self.call(peer, "average", payloads={"update": update})
+            except (NodeLost, CallTimeout) as error:
+                self.logger.warning("%s did not average: %s", peer, error)
+                return
+            self._take(mean)
+
+    def _take(self, update: Any) -> Any:
+        self.call("trainer", "apply-update", payloads={"update": update})
+        return update
+
+    def _peers(self) -> list[RoleInstanceID]:
+        return in_order(self.ctx.relationships.get_relationship_view("peer"))
+
+    def _random(self) -> np.random.Generator:
+        if self._rng is None:
+            self._rng = generator_of(self.seed, self.id.actor_name)
+        return self._rng

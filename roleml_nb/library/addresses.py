@@ -1,0 +1,23 @@
+"""Addresses of roles, in an order that is the same everywhere, and choices among them that repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from roleml_nb.role import RoleInstanceID, natural_key
+
+__all__ = ["generator_of", "in_order"]
+
+
+def in_order(instances: Iterable[Any]) -> list[RoleInstanceID]:
+    """The addresses, given as such, as pairs or as "node/role", in natural order."""
+    ids = [RoleInstanceID.of(one) if isinstance(one, str) else RoleInstanceID(*one) for one in instances]
+    return sorted(ids, key=lambda one: natural_key(str(one)))
+
+
+def generator_of(seed: int, node: str) -> np.random.Generator:
+    """A generator of random numbers that depends on the seed and the node's name, and on nothing else."""
+    return np.random.default_rng([seed, *node.encode()])

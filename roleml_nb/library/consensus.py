@@ -1,0 +1,29 @@
+"""Consensus: how far the models of many nodes are from one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .mergers import average
+
+__all__ = ["consensus_distance"]
+
+
+def consensus_distance(updates: Iterable[Mapping[str, Any]]) -> float:
+    """Root mean square distance of state dicts from their mean, over all floating-point entries taken as one vector.
+
+    Zero when all are equal. Kong, Lin, Koloskova, Jaggi and Stich, "Consensus Control for Decentralized Deep Learning",
+    ICML 2021, where it is called Ξ.
+    """
+    models = list(updates)
+    vectors = np.stack([_vector(model) for model in models])
+    centre = _vector(average([{"all": vector} for vector in vectors]))
+    return float(np.sqrt(((vectors - centre) ** 2).sum(1).mean()))
+
+
+def _vector(update: Mapping[str, Any]) -> np.ndarray:
+    arrays = [np.asarray(value) for value in update.values()]
+    return np.concatenate([array.ravel().astype(np.float64) for array in arrays if array.dtype.kind == "f"])

@@ -1,0 +1,73 @@
+"""E-tree learning.
+
+Yang, Lu, Cao, Huang and Zhang, "E-Tree Learning: A Novel Decentralized Model Learning Framework for Edge AI", IEEE
+Internet of Things Journal 8(14), 2021: devices are the leaves of a tree, and models are aggregated level by level on the
+way to its root, w = Σ n_i w_i / Σ n_i over the nodes i right below, with n_i the size of the data below i. Each level may
+aggregate several times before it passes the result on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from roleml_nb.role import RoleInstanceID, Service, Task
+
+from .addresses import in_order
+from .federated import FedAvgAggregator
+
+__all__ = ["TreeAggregator"]
+
+
+class TreeAggregator(FedAvgAggregator):
+    """An inner node of the tree. To the level above it is a trainer, with all that is below it as its data.
+
+    Needs the relationship ``trainer``: those right below, which are trainers (the leaves) or other tree aggregators. It
+    has the channels of `EpochTrainer`, so the root of the tree is a `FedAvgAggregator` with a `FederatedCoordinator`,
+    and a tree may have any number of levels.
+
+    When every level aggregates once per round, the result is that of federated averaging over all leaves: a mean of
+    means, weighted by the data below, is the mean.
+
+    Parameters
+    ----------
+    frequency : int
+        How many times this node has those below train and aggregates, per training that is asked of it; 1 or more.
+    """
+
+    def __init__(self, frequency: int = 1):
+        super().__init__()
+        if frequency < 1:
+            raise ValueError(f"frequency must be 1 or more, got {frequency!r}")
+        self.frequency = frequency
+
+    @Service(expand=True)
+    def apply_update(self, caller: RoleInstanceID, update: Any) -> None:
+        """Send a model down to all leaves below; returns when they have it."""
+        self.call_group(self._below(), "apply-update", payloads={"update": update})
+
+    @Service(expand=True)
+    def get_model(self, caller: RoleInstanceID) -> Any:
+        """The model of the first leaf below."""
+        return self.call(self._below()[0], "get-model")
+
+    @Service(expand=True)
+    def get_data_size(self, caller: RoleInstanceID) -> int:
+        """Number of training samples of all leaves below."""
+        return sum(self._sizes(self._below()))
+
+    @Task(expand=True)
+    def train(self, caller: RoleInstanceID, num_epochs: int = 1, **options: Any) -> Any:
+        """Have those below train for `num_epochs` epochs, and return the mean, `frequency` times over."""
+        below = self._below()
+        update = self._train(below, num_epochs, options)
+        for _ in range(1, self.frequency):
+            self.call_group(below, "apply-update", payloads={"update": update})
+            update = self._train(below, num_epochs, options)
+        return update
+
+    def _below(self) -> list[RoleInstanceID]:
+        below = in_order(self.ctx.relationships.get_relationship_view("trainer"))
+        node = self.id.actor_name
+        self.require(below, f"relationship 'trainer' of {node} is empty: relate those below first, "
+                            f"e.g. %rml relate {node} trainer=leaf*/trainer")
+        return below

@@ -1,0 +1,238 @@
+"""Ring all-reduce.
+
+Patarasuk and Yuan, "Bandwidth Optimal All-reduce Algorithms for Clusters of Workstations", Journal of Parallel and
+Distributed Computing 69(2), 2009: n nodes in a ring cut their vectors into n chunks. In step s = 0 … n - 2, node r sends
+chunk r - s (modulo n) on, and adds the chunk r - s - 1 that it gets to its own (reduce-scatter). Node r then has the
+whole sum of chunk r + 1, and in n - 1 more steps the sums go round in the same way (all-gather). Every node sends
+2 (n - 1) / n of the vector's size, however many nodes there are.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import Future
+from typing import Any
+
+import numpy as np
+
+from roleml_nb.role import (
+    CallTimeout,
+    ErrorHandlingStrategy,
+    Event,
+    ListValueMerger,
+    Role,
+    RoleInstanceID,
+    RoleInteractionError,
+    Service,
+    Task,
+    TaskResultCollector,
+)
+
+from .addresses import in_order
+from .guarded import GuardedRole
+
+__all__ = ["RingAggregator", "RingCoordinator"]
+
+
+class RingAggregator(GuardedRole):
+    """One node of a ring. Needs a ``trainer``, a relationship or a role on the same node, for all but `all_reduce`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._inbox: dict[tuple[str, int], Future[list[np.ndarray]]] = {}
+        self._abandoned: set[str] = set()
+
+    @Task(expand=True)
+    def all_reduce(
+        self, caller: RoleInstanceID, ring: list, key: str, update: Mapping[str, Any], weight: float = 1.0
+    ) -> dict[str, Any]:
+        """The weighted mean of the updates that all members of the ring are given in calls with the same `key`.
+
+        Parameters
+        ----------
+        ring : list of RoleInstanceID or of "node/role"
+            Who takes part, in the same order for all.
+        key : str
+            Names this all-reduce; not to be used again.
+        update : state dict
+            Of the same names, shapes and dtypes on all nodes. Floating-point entries are averaged, in their own
+            precision (half precision in single); of others, the elementwise maximum is taken, as in `average`.
+        weight : float
+            Of this node, more than 0.
+        """
+        self.require(weight > 0, f"weight must be more than 0, got {weight!r}")
+        members = [RoleInstanceID.of(one) if isinstance(one, str) else RoleInstanceID(*one) for one in ring]
+        self.require(self.id in members, f"{self.id} is not in the ring {', '.join(map(str, members))}")
+        try:
+            return _unpack(update, self._reduce(members, key, _pack(update, weight)))
+        finally:
+            with self.lock:
+                self._inbox = {slot: future for slot, future in self._inbox.items() if slot[0] != key}
+
+    @Task(expand=True)
+    def train(
+        self, caller: RoleInstanceID, ring: list, key: str, num_epochs: int = 1, options: dict[str, Any] | None = None
+    ) -> None:
+        """Have the trainer train, `all_reduce` its model, weighted by its data size, and give it the mean."""
+        update = self.call_task("trainer", "train", args={**(options or {}), "num_epochs": num_epochs}).result()
+        mean = self.all_reduce(self.id, ring, key, update, self.call("trainer", "get-data-size"))
+        self.call("trainer", "apply-update", payloads={"update": mean})
+
+    @Service(expand=True)
+    def accept_chunk(self, caller: RoleInstanceID, key: str, step: int, chunk: list[np.ndarray]) -> None:
+        """Take a chunk from the node before."""
+        self._slot(key, step).set_result(chunk)
+
+    @Service(expand=True)
+    def abandon(self, caller: RoleInstanceID, key: str) -> None:
+        """Wait no longer for chunks of this all-reduce: another node has failed."""
+        with self.lock:
+            self._abandoned.add(key)
+            waiting = [future for slot, future in self._inbox.items() if slot[0] == key and not future.done()]
+        for future in waiting:
+            future.set_exception(self._given_up(key))
+
+    @Service(expand=True)
+    def get_model(self, caller: RoleInstanceID) -> Any:
+        """The trainer's model."""
+        return self.call("trainer", "get-model")
+
+    @Service(expand=True)
+    def apply_update(self, caller: RoleInstanceID, update: Any) -> None:
+        """Give the trainer a model."""
+        self.call("trainer", "apply-update", payloads={"update": update})
+
+    def _reduce(self, ring: list[RoleInstanceID], key: str, vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        size, rank = len(ring), ring.index(self.id)
+        after, before = ring[(rank + 1) % size], ring[rank - 1]
+        chunks = [list(chunk) for chunk in zip(*(np.array_split(vector, size) for vector in vectors.values()), strict=True)]
+
+        def exchange(step: int, sent: int) -> list[np.ndarray]:
+            self.call(after, "accept-chunk", args={"key": key, "step": step}, payloads={"chunk": chunks[sent % size]})
+            return self._receive(key, step, before)
+
+        for step in range(size - 1):
+            chunk = (rank - step - 1) % size
+            chunks[chunk] = [_combine(*pair) for pair in zip(chunks[chunk], exchange(step, rank - step), strict=True)]
+        for step in range(size - 1):
+            chunks[(rank - step) % size] = exchange(size - 1 + step, rank + 1 - step)
+        return dict(zip(vectors, map(np.concatenate, zip(*chunks, strict=True)), strict=True))
+
+    def _receive(self, key: str, step: int, before: RoleInstanceID) -> list[np.ndarray]:
+        host = self.base.host
+        try:
+            return host.clock.wait(self._slot(key, step), host.call_timeout)
+        except TimeoutError:
+            raise CallTimeout(f"{self.id} has had no chunk of step {step} from {before} for {host.call_timeout:.1f} s") from None
+
+    def _slot(self, key: str, step: int) -> Future[list[np.ndarray]]:
+        with self.lock:
+            if key in self._abandoned:
+                raise self._given_up(key)
+            return self._inbox.setdefault((key, step), Future())
+
+    def _given_up(self, key: str) -> RoleInteractionError:
+        return RoleInteractionError(f"{self.id} has given up the all-reduce {key}: another node of the ring has failed")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_inbox": {}}
+
+
+class RingCoordinator(Role):
+    """Runs rounds on a ring: all train, then all average. Models travel on the ring only, not through here.
+
+    Needs the relationship ``ring`` (the `RingAggregator`\\ s); takes an ``evaluator`` (a `ModelMaintainer` with test
+    data), a relationship or a role on the same node, if there is one.
+    """
+
+    round_completed = Event()
+
+    @Task(expand=True)
+    def run(
+        self, caller: RoleInstanceID, num_rounds: int, num_epochs: int = 1, options: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Do `num_rounds` rounds of `num_epochs` local epochs, from the model of the first node of the ring.
+
+        After each round, all nodes have the same model, and ``round-completed`` carries "round" (from 1), "nodes", and,
+        with an evaluator, its metrics.
+
+        Returns
+        -------
+        dict
+            "rounds", and "accuracy" and "loss" of the last test (None without an evaluator).
+        """
+        self.require(num_rounds >= 1, f"num_rounds must be 1 or more, got {num_rounds!r}")
+        ring = in_order(self.ctx.relationships.get_relationship_view("ring"))
+        node = self.id.actor_name
+        self.require(ring, f"relationship 'ring' of {node} is empty: relate the nodes of the ring first, "
+                           f"e.g. %rml relate {node} ring=node*/aggregator")
+        self.call_group(ring, "apply-update", payloads={"update": self.call(ring[0], "get-model")})
+        metrics: dict[str, Any] = {}
+        for number in range(1, num_rounds + 1):
+            self._train(ring, {"num_epochs": num_epochs, "options": options})
+            metrics = self._evaluate(ring[0])
+            self.round_completed.emit(args={**metrics, "round": number, "nodes": len(ring)})
+        return {"rounds": num_rounds, "accuracy": metrics.get("accuracy"), "loss": metrics.get("loss")}
+
+    def _train(self, ring: list[RoleInstanceID], args: dict[str, Any]) -> None:
+        key = uuid.uuid4().hex
+        done = TaskResultCollector(ring, merger=ListValueMerger(), on_error=ErrorHandlingStrategy.RAISE_FIRST)
+        self.call_task_group(ring, "train", args={**args, "ring": ring, "key": key}, on_result=done.push)
+        try:
+            done.result()
+        except Exception:
+            self.call_group(ring, "abandon", args={"key": key}, on_error=ErrorHandlingStrategy.IGNORE)
+            raise
+
+    def _evaluate(self, member: RoleInstanceID) -> dict[str, Any]:
+        if not self.has("evaluator"):
+            return {}
+        self.call("evaluator", "apply-update", payloads={"update": self.call(member, "get-model")})
+        return self.call_task("evaluator", "test").result()
+
+
+def _pack(update: Mapping[str, Any], weight: float) -> dict[str, np.ndarray]:
+    """One vector per dtype, numbers multiplied by the weight, and the weight itself."""
+    parts: dict[str, list[np.ndarray]] = {}
+    for value in update.values():
+        vector = _array(value).ravel()
+        if vector.dtype.kind in "fc":
+            vector = vector * vector.dtype.type(weight)
+        parts.setdefault(vector.dtype.str, []).append(vector)
+    return {"weight": np.array([weight], np.float64)} | {dtype: np.concatenate(part) for dtype, part in parts.items()}
+
+
+def _unpack(update: Mapping[str, Any], vectors: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The mean, with the names, shapes and types of `update`."""
+    weight, taken, mean = vectors["weight"][0], dict.fromkeys(vectors, 0), {}
+    for name, value in update.items():
+        array = _array(value)
+        vector, start = vectors[array.dtype.str], taken[array.dtype.str]
+        taken[array.dtype.str] = start + array.size
+        part = vector[start:start + array.size].reshape(array.shape)
+        mean[name] = _like(value, part / part.dtype.type(weight) if part.dtype.kind in "fc" else part.copy())
+    return mean
+
+
+def _array(value: Any) -> np.ndarray:
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        value = (value.float() if value.is_floating_point() and value.element_size() < 4 else value).numpy()
+    array = np.asarray(value)
+    return array.astype(np.float32) if array.dtype == np.float16 else array
+
+
+def _like(original: Any, array: np.ndarray) -> Any:
+    if not hasattr(original, "detach"):
+        return np.array(array, np.asarray(original).dtype)
+    import torch
+
+    return torch.from_numpy(array).to(original.device, original.dtype)
+
+
+def _combine(own: np.ndarray, received: np.ndarray) -> np.ndarray:
+    if own.shape != received.shape or own.dtype != received.dtype:
+        raise ValueError(f"the updates on the ring are not alike: a chunk of {own.size} {own.dtype} here, "
+                         f"of {received.size} {received.dtype} on the node before")
+    return own + received if own.dtype.kind in "fc" else np.maximum(own, received)
