@@ -13,6 +13,8 @@ Sources = dict[str, str]
 ROLE = "roleml_nb.role"
 COMPAT = "roleml_nb.compat"
 ACTOR = "roleml_nb.actor"
+LIBRARY = "roleml_nb.library"
+WORKLOAD = "roleml_nb.workload"
 
 _MESSAGE_TYPES = "Args Payloads MyArgs MyPayloads"
 _ELEMENT_SPECS = "ElementImplementationSpec ParsedElementImplementationSpec"
@@ -20,9 +22,12 @@ _MERGERS = (
     "ValueMerger ListValueMerger CumulativeValueMerger CumulativeAddingValueMerger KeyValueMerger DictKeyValueMerger "
     "KeyAgnosticKeyValueMerger make_kv_merger"
 )
+_SEQUENTIAL = "SequentialCycleIndexSampler SequentialOneOffIndexSampler"
+_RANDOM = "RandomOneOffIndexSampler RandomReplaceIndexSampler"
+_VIEWS = "DatasetBatchView DatasetPointView DatasetView DatasetViewFactory"
 _ESSENTIALS: Sources = {
     ROLE: f"ConstructStrategy Element Event EventHandler EventSubscriptionMode Factory InitializeStrategy Message Role "
-          f"RoleInstanceID RoleInstanceIDTuple Service Task TaskInvocation attribute {_MESSAGE_TYPES}",
+          f"PluginAttribute RoleInstanceID RoleInstanceIDTuple Service Task TaskInvocation attribute {_MESSAGE_TYPES}",
     ACTOR: "Actor BaseActor=Actor",
     f"{COMPAT}.specs": f"ActorBootstrapSpec LogConsoleType RoleDescriptor RoleSpec {_ELEMENT_SPECS}",
 }
@@ -36,7 +41,7 @@ MODULES: dict[str, Sources] = {
         ROLE: "ActorNotFoundError ActorProfile Contacts Context Relationships RoleInstanceID RoleInstanceIDTuple "
               "parse_instances",
         f"{COMPAT}.specs": "ActorProfileSpec"},
-    "core.status": {ROLE: "Status StatusControl=Lifecycle StatusError"},
+    "core.status": {ROLE: "RoleOffloadedError=RoleMoved Status StatusControl=Lifecycle StatusError"},
     "core.role.base": {ROLE: "Role"},
     "core.role.channels": {ROLE: "Event EventHandler Service Task attribute"},
     "core.role.elements": {ROLE: "ConstructStrategy Element ElementImplementation Factory InitializeStrategy"},
@@ -45,7 +50,7 @@ MODULES: dict[str, Sources] = {
               "RoleInteractionError TaskResultTimeoutError"},
     "core.role.helpers": {ROLE: "require_relationship"},
     "core.role.naming": {ROLE: "to_standardized_name=standard_name"},
-    "core.role.types": {ROLE: f"EventSubscriptionMode Message TaskInvocation {_MESSAGE_TYPES}"},
+    "core.role.types": {ROLE: f"EventSubscriptionMode Message PluginAttribute TaskInvocation {_MESSAGE_TYPES}"},
     "core.messaging.types": {ROLE: _MESSAGE_TYPES, f"{COMPAT}.specs": "Tags"},
     "core.messaging.exceptions": {
         ROLE: "InvocationAbortError=CallerError InvocationFailedError=HandlerError InvocationRefusedError=CallerError "
@@ -61,7 +66,9 @@ MODULES: dict[str, Sources] = {
         ROLE: "AsynchronousKeyValueMerger DataFilter FilteredOut MergerTimeoutError MergingFailedError "
               "TaskResultCollector TaskResultFilter"},
     "core.builders.actor": {f"{COMPAT}.specs": "ActorBootstrapSpec LogConsoleType"},
-    "core.builders.element": {f"{COMPAT}.specs": _ELEMENT_SPECS},
+    "core.builders.element": {
+        f"{ROLE}.serialization": "register_deserializer register_initializer register_serializer",
+        f"{COMPAT}.specs": _ELEMENT_SPECS},
     "core.builders.role": {f"{COMPAT}.specs": "RoleDescriptor RoleSpec"},
     "shared.interfaces": {ROLE: "Deserializable Runnable Serializable"},
     "shared.types": {
@@ -79,6 +86,55 @@ MODULES: dict[str, Sources] = {
     "shared.multithreading.synchronization.simple": {f"{COMPAT}.locks": "Locked synchronized"},
     "shared.multithreading.synchronization.rw": {
         f"{COMPAT}.locks": "RWLocked read_lock synchronized_read synchronized_write write_lock"},
+    "extensions.plugins.partner.base": {f"{ROLE}.partners": "Partner"},
+    "kits.workload": {
+        ROLE: "Dataset TestableModel TrainableModel",
+        WORKLOAD: f"SimpleDataset XYDataset {_VIEWS}"},
+    "library.roles.initiator.client": {LIBRARY: "ClientInitiator"},
+    "library.roles.initiator.server": {LIBRARY: "ServerInitiator"},
+    "library.roles.trainer.base": {f"{COMPAT}.trainers": "BaseModelMaintainer"},
+    "library.roles.trainer.epoch": {
+        f"{COMPAT}.trainers": "EpochTrainer", LIBRARY: "FixedTrainingPlanner TrainingPlanner"},
+    "library.roles.trainer.gradient": {f"{COMPAT}.trainers": "GradientsTrainer"},
+    "library.workload.models.bases": {
+        f"{ROLE}.workload":
+            "DataBlock_contra GradientLRApplicable Gradients GradientsApplicable GradientsComputable "
+            "GradientsOperableModel Gradients_co Gradients_contra LR_contra Parameters ParametersAccessible "
+            "ParametersReadable ParametersWriteable Parameters_co Parameters_contra Predictable Testable TestableModel "
+            "Trainable TrainableModel X_contra Y_co"},
+    "library.workload.models.templates.torch.base": {WORKLOAD: "SimpleTorchModel"},
+    "library.workload.models.templates.torch.classification": {
+        WORKLOAD: "SimpleTorchGradientsOperableModel SimpleTorchXYModel SimpleTorchXYTestableModel "
+                  "SimpleTorchXYTrainableModel"},
+    "library.workload.models.templates.torch.helpers.apply_gradients": {
+        f"{WORKLOAD}.steps": "XYApplyGradientsFunction default_xy_apply_gradients"},
+    "library.workload.models.templates.torch.helpers.compute_gradients": {
+        f"{WORKLOAD}.steps": "RetrieveGradientsFunction XYComputeGradientsFunction XYComputeGradientsImplFunction "
+                             "default_xy_compute_gradients default_xy_compute_gradients_impl retrieve_gradients"},
+    "library.workload.models.templates.torch.helpers.test": {f"{WORKLOAD}.steps": "XYTestFunction default_xy_test"},
+    "library.workload.models.templates.torch.helpers.train": {f"{WORKLOAD}.steps": "XYTrainFunction default_xy_train"},
+    "library.workload.models.zoo.torch.cnn.lenet_5": {WORKLOAD: "LeNet5Model LeNet5RGBModel lenet5 lenet5_rgb"},
+    "library.workload.models.zoo.torch.cnn.vgg": {
+        f"{WORKLOAD}.vgg": "VGGArchType VGGLiteModel VGGModel vgg vgg_arch vgg_block vgg_lite"},
+    "library.workload.datasets.bases": {
+        f"{ROLE}.workload":
+            "DataBatch DataBatch_co DataCombiner DataModifier DataPoint DataPoint_co DataPoint_contra DataStreams Dataset "
+            "DatasetConverter DatasetType DatasetType_co DatasetType_contra IterableDataset",
+        WORKLOAD: "IndexSampler"},
+    "library.workload.datasets.templates": {f"{WORKLOAD}.datasets": "SimpleDataset X XYDataset Y"},
+    "library.workload.datasets.views": {WORKLOAD: _VIEWS},
+    "library.workload.datasets.samplers": {WORKLOAD: f"BUILTIN_SAMPLERS {_SEQUENTIAL} {_RANDOM}"},
+    "library.workload.datasets.samplers.random": {WORKLOAD: _RANDOM},
+    "library.workload.datasets.samplers.sequential": {WORKLOAD: _SEQUENTIAL},
+    "library.workload.datasets.zoo.image.cifar_10.functions": {WORKLOAD: "combine transform_torch"},
+    "library.workload.datasets.zoo.image.cifar_10.impl": {WORKLOAD: "CiFar10Dataset CiFar10SlicedDataset"},
+    "library.workload.datasets.zoo.image.cifar_10.splitter": {
+        f"{WORKLOAD}.cifar_10": "slice_cifar_10_dataset slice_cifar_10_dataset_from_cli"},
+    "library.workload.datasets.zoo.image.cifar_10.util": {
+        f"{WORKLOAD}.cifar_10": "load_array_from_files unpickle"},
+    "library.workload.util.collections.merger.base": {LIBRARY: "DefaultWeightedMerger WeightedMerger"},
+    "library.workload.util.collections.merger.torch": {
+        LIBRARY: "TorchStateDictAverager TorchStateDictCumulator WeightedTorchStateDictAverager"},
 }
 """{module, without the leading "roleml.": where its names are}"""
 

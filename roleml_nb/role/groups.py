@@ -50,13 +50,17 @@ class Relationship(ActorGroup):
 
     @property
     def targets(self) -> frozenset[RoleInstanceID]:
+        return frozenset(self)
+
+    def __iter__(self) -> Iterator[RoleInstanceID]:
+        """In the order in which they were added to the relationship."""
         context, role = self._context, running_role()
         if context is None:
             if role is None:
                 raise RoleMLError(f"Relationship({self.name!r}) is known to the handlers of a role only; elsewhere say "
                                   f"whose it is: Relationship({self.name!r}, role.ctx)")
             context = role.ctx
-        return context.relationships.get_relationship_view(self.name)
+        return iter(context.relationships.members(self.name))
 
     def __repr__(self) -> str:
         return f"Relationship({self.name!r})"
@@ -66,11 +70,17 @@ class RoleInstances(ActorGroup):
     """Given instances, each once. Plain pairs, as in data that was JSON once, become `RoleInstanceID`."""
 
     def __init__(self, instances: Iterable[tuple[str, str]]):
-        self.instances = frozenset(RoleInstanceID(*item) for item in instances)
+        self._instances = dict.fromkeys(RoleInstanceID(*item) for item in instances)
 
     @property
-    def targets(self) -> frozenset[RoleInstanceID]:
-        return self.instances
+    def instances(self) -> frozenset[RoleInstanceID]:
+        return frozenset(self._instances)
+
+    targets = instances
+
+    def __iter__(self) -> Iterator[RoleInstanceID]:
+        """In the order given."""
+        return iter(self._instances)
 
     def __repr__(self) -> str:
-        return f"RoleInstances({sorted(map(str, self.instances))})"
+        return f"RoleInstances({list(map(str, self))})"

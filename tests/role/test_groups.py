@@ -13,6 +13,7 @@ from roleml_nb.role import (
     DictKeyValueMerger,
     ErrorHandlingStrategy,
     HandlerError,
+    Message,
     Relationship,
     Role,
     RoleInstanceID,
@@ -24,6 +25,7 @@ from roleml_nb.role import (
     TaskResultCollector,
     require_relationship,
 )
+from roleml_nb.role.partners import Partner
 from tests.waiting import until
 
 
@@ -144,6 +146,32 @@ def test_outside_of_handlers_a_relationship_needs_a_context():
         list(Relationship("worker"))
     with pytest.raises(RoleMLError, match="no active context"):
         Context.active_context()
+
+
+class Chief(Role):
+    worker = Partner()
+    others = Partner("worker")
+
+    @Service(expand=True)
+    def ask(self, caller):
+        results: list = []
+        invocations = self.worker.task_all("work", {"factor": 2}, on_result=lambda *pair: results.append(pair))
+        return {
+            "one": self.worker.service("get"),
+            "one task": self.others.task("work", message=Message({"factor": 10})).result(),
+            "all": sorted(result for _, result in self.others.service_all("get")),
+            "all tasks": sorted(invocation.result() for _, invocation in invocations),
+            "instances": self.worker.instances,
+        }
+
+
+def test_partners_are_the_members_of_a_relationship(bed, company):
+    boss, workers = company
+    bed.assign(boss, "chief", Chief)
+    assert Chief.plugin_attributes == {"Partner": ["worker", "others"]}
+    assert bed.call(f"{boss}/chief", "ask") == {
+        "one": 1, "one task": 10, "all": [1, 2, 3], "all tasks": [2, 4, 6],
+        "instances": [RoleInstanceID(name, "worker") for name in workers]}
 
 
 class Guarded(Role):
