@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from roleml_nb.messaging.addresses import Address
@@ -90,8 +91,8 @@ def admit(testbed: str, peers: list[tuple[str, bytes]]) -> None:
         _host(testbed).transport.admit(host_id, token)  # type: ignore[union-attr]
 
 
-def spawn(testbed: str, names: list[str]) -> None:
-    _host(testbed).spawn(names)
+def spawn(testbed: str, names: list[str], context: Mapping[str, Any] | None = None) -> None:
+    _host(testbed).spawn(names, context)
 
 
 def learn(testbed: str, places: dict[str, str]) -> None:

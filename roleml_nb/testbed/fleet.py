@@ -33,7 +33,7 @@ class Fleet:
 
     def __init__(
         self, mark: str, engines: int, joins: Mapping[str, Any], *, timeout: float, workers: int | None,
-        threads: int | None, links: tuple[str, ...], preload: tuple[str, ...],
+        threads: int | None, links: tuple[str, ...], preload: tuple[str, ...], seed: int,
     ):
         self.mark = mark
         self.numbers: dict[str, int] = {}
@@ -58,7 +58,7 @@ class Fleet:
             self.home.ship = self.trace.add
             self.home.router.controls["trace"] = self._take_notes
             self.home.router.controls["error"] = lambda peer, error: self.errors.append(error)
-            self.home.spawn([NOTEBOOK])
+            self.home.spawn([NOTEBOOK], {"seed": seed})
             if self.engines is not None:
                 self._start_hosts(self.engines, timeout, threads, links, preload, tcp=bool(joins))
         except BaseException:
@@ -142,13 +142,13 @@ class Fleet:
                     raise TestbedError(f"{host_id} does not answer: {error}") from error
         return results
 
-    def spawn(self, names: Mapping[str, str]) -> None:
-        """Make actors: {name: host}. Returns when every host knows where they live."""
+    def spawn(self, names: Mapping[str, str], context: Mapping[str, Any] | None = None) -> None:
+        """Make actors: {name: host}. Returns when every host knows where they live. `context`: workdir, src and seed."""
         by_host: dict[str, list[str]] = {}
         for name, host_id in names.items():
             by_host.setdefault(host_id, []).append(name)
-        self.home.spawn(by_host.pop(NOTEBOOK, []))
-        for answer in [self.send(host_id, remote.spawn, group) for host_id, group in by_host.items()]:
+        self.home.spawn(by_host.pop(NOTEBOOK, []), context)
+        for answer in [self.send(host_id, remote.spawn, group, context) for host_id, group in by_host.items()]:
             answer.get(60.0)
         self.learn(names)
 

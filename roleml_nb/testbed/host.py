@@ -109,11 +109,11 @@ class Host:
 
     # actors
 
-    def spawn(self, names: list[str]) -> None:
-        """Make actors; the notebook's own is their manager."""
+    def spawn(self, names: list[str], context: Mapping[str, Any] | None = None) -> None:
+        """Make actors; the notebook's own is their manager. `context`: their workdir, src and seed."""
         for name in names:
             self.directory.add_contact(ActorProfile(name, self.host_id))
-            actor = Actor(name, self, NativeRole())
+            actor = Actor(name, self, NativeRole(), **(context or {}))
             actor.ctx.relationships.add_to_relationship("manager", RoleInstanceID(NOTEBOOK, "actor"))
             self.actors[name] = actor
 

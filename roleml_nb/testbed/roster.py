@@ -24,6 +24,8 @@ class Roster:
         """{node: {relationship: members}}."""
         self.links: dict[str, dict[str, str]] = {}
         """{node: {alias: relationship}}."""
+        self.contexts: dict[str, dict[str, Any]] = {}
+        """{node: what it was given of workdir, src and seed}."""
 
     def instances(self, patterns: Any, default: str = "") -> list[RoleInstanceID]:
         """Role instances of a pattern, or of several; one without ``/`` means the role `default`.
@@ -46,6 +48,11 @@ class Roster:
             if spelling in known or spelling == NATIVE:
                 return RoleInstanceID(node, spelling)
         raise TestbedError(f"node '{node}' has no role '{name}'; {did_you_mean(name, known)}")
+
+    def spawned(self, places: dict[str, str], context: dict[str, Any]) -> None:
+        self.places.update(places)
+        if context:
+            self.contexts.update({node: dict(context) for node in places})
 
     def assigned(self, node: str, name: str, given: dict[str, Any]) -> None:
         self.roles.setdefault(node, {})[name] = given

@@ -14,7 +14,7 @@ from roleml_nb.trace import Trace
 
 from . import config
 from .calls import Calls
-from .config.spec import describe, named
+from .config.spec import check_context, describe, named
 from .config.values import encode
 from .deployment import implementation, resolve
 from .failures import fold
@@ -53,7 +53,7 @@ class Testbed:
         Modules that each engine imports in the background, since they take seconds. Add ``torch._dynamo`` if your models
         use ``torch.optim``, which imports it; the library's do not.
     seed
-        Kept in the spec; what a configuration draws at random depends on it.
+        What roles find as ``ctx.seed``, unless their node has its own. What a configuration draws at random depends on it.
 
     Use as a context manager, or call `stop`. All errors are `RoleMLError`; bad input changes nothing.
     """
@@ -77,7 +77,7 @@ class Testbed:
         self.roster = Roster()
         """What is deployed where."""
         self.fleet = Fleet(uuid.uuid4().hex[:12], engines, joins, timeout=timeout, workers=workers, threads=threads,
-                           links=links, preload=preload)
+                           links=links, preload=preload, seed=seed)
         """The hosts that the nodes live on."""
         self.trace: Trace = self.fleet.trace
         self._calls = Calls(self.fleet.home.actors[NOTEBOOK], self.roster)
@@ -109,9 +109,10 @@ class Testbed:
 
     # nodes
 
-    def spawn(self, *patterns: str, on: int | str | None = None) -> Nodes:
+    def spawn(self, *patterns: str, on: int | str | None = None, **context: Any) -> Nodes:
         """Make nodes: ``spawn("server", "client{1..8}")``, spread over the engines or all on one.
 
+        `context` is what their roles find in ``ctx``: `workdir`, `src`, and `seed`, which is the testbed's by default.
         Nodes that exist already are left as they are. Returns all nodes named.
         """
         self._check_running()
@@ -122,8 +123,8 @@ class Testbed:
         new = [name for name in dict.fromkeys(names) if name not in self.roster.places]
         places = {name: hosts[index % len(hosts)] for index, name in enumerate(new)}
         if places:
-            self.fleet.spawn(places)
-            self.roster.places.update(places)
+            self.fleet.spawn(places, {"seed": self.seed, **check_context(context)})
+            self.roster.spawned(places, context)
         return Nodes(self, dict.fromkeys(names))
 
     def select(self, pattern: Pattern | Nodes) -> Nodes:

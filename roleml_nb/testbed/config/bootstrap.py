@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 
 from roleml_nb.role import NATIVE, RoleInstanceID, did_you_mean
@@ -63,10 +64,13 @@ def _plan_actor(plan: Plan, given: dict[str, Entry], actors: list[str], names: N
     for alias, target in (given["relationship_links"].mapping() if "relationship_links" in given else {}).items():
         target.text()
         node.links[alias] = target
-    if "seed" in given and given["seed"].integer() != -1:
-        if plan.seed not in (None, given["seed"].value):
-            plan.notes.append(f"{given['seed'].where}: the seed {plan.seed} of the first actor is the testbed's")
-        plan.seed = given["seed"].value if plan.seed is None else plan.seed
+    if "workdir" in given:
+        node.context["workdir"] = os.path.abspath(given["workdir"].text())
+    if "src" in given:
+        node.context["src"] = os.path.join(node.context.get("workdir", os.getcwd()), given["src"].text())
+    if "seed" in given:
+        seed = given["seed"].integer()
+        node.context["seed"] = secrets.randbelow(2**31) if seed == -1 else seed  # drawn here, so that a saved run says which
 
 
 def _instance(entry: Entry, own: str) -> RoleInstanceID:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -37,7 +36,8 @@ class Deferred:
 def find(path: str, names: Names | None = None) -> Any:
     """The object of a dotted name; ``__main__.Trainer`` is looked up in `names`, or else in the main module.
 
-    ``roleml.…`` is looked up in `roleml_nb.compat`, where that has it.
+    ``roleml.…`` is looked up in `roleml_nb.compat`; a module that imports ``roleml`` gets that, too, unless the package
+    is installed.
 
     Raises
     ------
@@ -55,13 +55,12 @@ def find(path: str, names: Names | None = None) -> Any:
             raise LookupError(f"the notebook defines no {first!r}: run the cell that does, then load again; "
                               + did_you_mean(first, ours))
         return _walk(known[first], rest, f"__main__.{first}")
-    if head == UPSTREAM:
-        try:
-            return _import(f"{COMPAT}.{rest}")
-        except LookupError:
-            if importlib.util.find_spec(UPSTREAM) is None:
-                raise
-    return _import(path)
+    if head != UPSTREAM:
+        return _import(path)
+    try:
+        return _import(f"{COMPAT}.{rest}")
+    except LookupError as error:
+        raise LookupError(error.args[0].replace(COMPAT, UPSTREAM)) from None
 
 
 def _import(path: str) -> Any:
@@ -69,15 +68,27 @@ def _import(path: str) -> Any:
     for count in range(len(parts) - 1, 0, -1):
         module_name = ".".join(parts[:count])
         try:
-            module = importlib.import_module(module_name)
+            module = _import_module(module_name)
         except ModuleNotFoundError as error:
             if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
                 raise LookupError(f"importing {module_name} failed: {error}") from error
+            if not str(error).startswith("No module named"):  # its finder says why
+                raise LookupError(str(error)) from None
             continue
         except Exception as error:  # whatever a module raises while it is imported
             raise LookupError(f"importing {module_name} failed: {type(error).__name__}: {error}") from error
         return _walk(module, ".".join(parts[count:]), module_name)
     raise LookupError(f"there is no module {parts[0]!r}; is its folder on sys.path, or named by the key 'src'?")
+
+
+def _import_module(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != UPSTREAM or name.startswith(UPSTREAM):
+            raise
+    importlib.import_module(COMPAT).install()
+    return importlib.import_module(name)
 
 
 def _walk(found: Any, rest: str, where: str) -> Any:

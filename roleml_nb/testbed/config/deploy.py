@@ -53,12 +53,12 @@ def _spawn(bed: Testbed, plan: Plan) -> None:
     """On the engines that the plan names, if the testbed has as many as the plan; spread over all otherwise."""
     hosts = {*bed.fleet.alive, NOTEBOOK}
     exact = plan.engines == bed.engines and all(node.place in (None, *hosts) for node in plan.nodes.values())
-    groups: dict[str | None, list[str]] = {}
+    groups: dict[tuple, list[str]] = {}
     for name, node in plan.nodes.items():
         if name != NOTEBOOK:
-            groups.setdefault(node.place if exact else None, []).append(name)
-    for place, names in groups.items():
-        bed.spawn(*names, on=place)
+            groups.setdefault((node.place if exact else None, *node.context.items()), []).append(name)
+    for (place, *context), names in groups.items():
+        bed.spawn(*names, on=place, **dict(context))
 
 
 def _relate(bed: Testbed, plan: Plan) -> None:

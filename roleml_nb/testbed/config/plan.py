@@ -37,6 +37,8 @@ class NodePlan:
     roles: dict[str, RolePlan] = field(default_factory=dict)
     relationships: dict[str, list[Member]] = field(default_factory=dict)
     links: dict[str, Entry] = field(default_factory=dict)
+    context: dict[str, Any] = field(default_factory=dict)
+    """Its workdir, src and seed, as far as given."""
     complete: bool = True
     """Whether its roles are all here; if not, relationships may speak of others."""
 
@@ -70,6 +72,7 @@ class Plan:
         """Take in what another configuration of the same testbed says."""
         for name, theirs in other.nodes.items():
             ours = self.nodes.setdefault(name, NodePlan(theirs.entry, theirs.place))
+            ours.context.update(theirs.context)
             ours.complete = ours.complete and theirs.complete
             ours.roles.update(theirs.roles)
             ours.links.update(theirs.links)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from roleml_nb.role import Role, RoleInstanceID, did_you_mean, natural_key, standard_name
+from roleml_nb.role import Role, RoleInstanceID, TestbedError, did_you_mean, natural_key, standard_name
 
 from ..host import NOTEBOOK
 from .definitions import Names
@@ -17,11 +17,12 @@ from .values import decode, encode, opaque
 if TYPE_CHECKING:
     from ..roster import Roster
 
-__all__ = ["KEYS", "VERSION", "check_plain", "describe", "named", "plan_spec", "without_empty"]
+__all__ = ["KEYS", "VERSION", "check_context", "check_plain", "describe", "named", "plan_spec", "without_empty"]
 
 VERSION = 1
 KEYS = ("roleml_nb", "engines", "seed", "nodes")
-NODE_KEYS = ("engine", "roles", "relationships", "links")
+CONTEXT_KEYS = ("workdir", "src", "seed")
+NODE_KEYS = ("engine", "roles", "relationships", "links", *CONTEXT_KEYS)
 
 
 def describe(roster: Roster, engines: int, seed: int) -> dict[str, Any]:
@@ -33,8 +34,20 @@ def describe(roster: Roster, engines: int, seed: int) -> dict[str, Any]:
         related = {key: list(members) for key, members in roster.relationships.get(name, {}).items()}
         links = dict(roster.links.get(name, {}))
         if name != NOTEBOOK or roles or related or links:
-            nodes[name] = {"engine": roster.places[name], "roles": roles, "relationships": related, "links": links}
+            nodes[name] = {"engine": roster.places[name], **roster.contexts.get(name, {}), "roles": roles,
+                           "relationships": related, "links": links}
     return {"roleml_nb": VERSION, "engines": engines, "seed": seed, "nodes": nodes}
+
+
+def check_context(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The context of a node; TestbedError for what is not one."""
+    for key, value in given.items():
+        if key not in CONTEXT_KEYS:
+            raise TestbedError(f"a node has no {key!r}; {did_you_mean(key, ('on', *CONTEXT_KEYS))}")
+        wanted = int if key == "seed" else str
+        if not isinstance(value, wanted):
+            raise TestbedError(f"{key} must be {wanted.__name__}, not {value!r}")
+    return given
 
 
 def named(cls: type[Role]) -> Any:
@@ -72,6 +85,7 @@ def plan_spec(entry: Entry, names: Names | None) -> Plan:
     for name, item in given["nodes"].mapping().items():
         keys = item.fields(NODE_KEYS)
         node = plan.node(name, item, place=keys["engine"].text() if "engine" in keys else None)
+        node.context = {key: keys[key].integer() if key == "seed" else keys[key].text() for key in CONTEXT_KEYS if key in keys}
         for role, asked in (keys["roles"].mapping() if "roles" in keys else {}).items():
             node.roles[role] = _role(role, asked, names)
         for alias, target in (keys["links"].mapping() if "links" in keys else {}).items():

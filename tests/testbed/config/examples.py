@@ -21,6 +21,10 @@ class Keeper(Role):
         return {"start": self.start, "options": self.options, "store": dict(self.store())}
 
     @Service(expand=True)
+    def context(self, caller):
+        return self.ctx.workdir, self.ctx.src, self.ctx.seed
+
+    @Service(expand=True)
     def apply(self, caller, value):
         return self.function()(value)
 

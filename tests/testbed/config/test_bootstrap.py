@@ -53,7 +53,7 @@ roles:
 def test_several_actors_are_nodes_of_one_testbed(write, bed):
     name = write(actors="- !include server.yaml\n- !include client.yaml\n", server=SERVER, client=CLIENT)
     plan = read(name)
-    assert list(plan.nodes) == plan.first == ["server", "client"] and plan.seed == 42
+    assert list(plan.nodes) == plan.first == ["server", "client"]
     assert plan.notes == [
         "server.yaml:14: 0.relationships.manager.1: elsewhere/boss is left out: no such actor is loaded here",
         "client.yaml:8: 1.relationships.other.0: outside/keeper is left out: no such actor is loaded here",
@@ -83,7 +83,20 @@ def test_actors_and_a_run_come_together(write):
     with pytest.warns(UserWarning, match="client/actor is left out"), Testbed.from_spec([name, "run.yaml"], engines=0) as bed:
         assert bed.call("pupil/keeper", "members", {"relationship": "teacher"}) == ["server/keeper"]
         assert bed.call("server/keeper", "members", {"relationship": "pupil"}) == ["pupil/keeper"]
-        assert bed.seed == 42
+        assert bed.call("server/keeper", "context")[2] == 42 and bed.call("pupil/keeper", "context")[2] == 0
+
+
+def test_roles_find_workdir_src_and_seed_in_their_context(write, tmp_path, monkeypatch, bed):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "work" / "code").mkdir(parents=True)
+    role = f"{{keeper: {EXAMPLES}.Keeper}}"
+    name = write(c=f"- {{name: c1, workdir: work, src: code, seed: 7, roles: {role}}}\n- {{name: c2, seed: -1, roles: {role}}}\n")
+    load(bed, name)
+    assert bed.call("c1/keeper", "context") == (str(tmp_path / "work"), str(tmp_path / "work" / "code"), 7)
+    spec = bed.spec()["nodes"]
+    assert spec["c1"]["workdir"] == str(tmp_path / "work") and bed.call("c2/keeper", "context")[2] == spec["c2"]["seed"] >= 0
+    load(bed, {"nodes": {"c3": {"seed": 9, "roles": {"keeper": {"class": f"{EXAMPLES}.Keeper"}}}}})
+    assert bed.call("c3/keeper", "context")[2] == 9 == bed.spec()["nodes"]["c3"]["seed"]
 
 
 @pytest.mark.parametrize("choice, store", [("override", {"own": 1}), ("preset", {"preset": True}), (None, {"own": 1})])

@@ -1,6 +1,7 @@
 """Our own spec: there and back."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -154,6 +155,23 @@ def test_on_a_running_testbed_it_is_taken_back(bed):
     after = bed.spec()["nodes"]
     assert after["half1"] == before | {"relationships": {"x": []}} and after["half2"]["roles"] == {}
     assert bed.call("half1/keeper", "members", {"relationship": "x"}) == []
+
+
+def test_nodes_have_the_seed_of_the_testbed_or_their_own():
+    with Testbed(engines=0, seed=3) as bed:
+        bed.spawn("a")
+        bed.spawn("b", seed=4, workdir="/tmp")
+        bed.assign(["a", "b", "notebook"], "keeper", Keeper)
+        assert bed.call("notebook/keeper", "context")[2] == 3
+        assert bed.call("{a,b}/keeper", "context") == {"a": (os.getcwd(), os.getcwd(), 3), "b": ("/tmp", "/tmp", 4)}
+        spec = bed.spec()
+        with pytest.raises(TestbedError, match=r"^a node has no 'sed'; did you mean 'seed'\?"):
+            bed.spawn("c", sed=4)
+        with pytest.raises(TestbedError, match=r"^seed must be int, not 'x'$"):
+            bed.spawn("c", seed="x")
+        assert bed.spec() == spec
+    with Testbed.from_spec(spec) as again:
+        assert again.call("b/keeper", "context") == ("/tmp", "/tmp", 4) and again.spec() == spec
 
 
 def test_bad_input_changes_nothing(bed):
