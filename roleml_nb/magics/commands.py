@@ -18,6 +18,8 @@ OVERVIEW = """\
 %rml relate server trainer=client*/trainer            let nodes know roles of other nodes
 %rml call   server/coordinator run num_rounds=20      call a service or a task and wait for the result
 %rml status                                           nodes, roles, engines
+%rml save   run.yaml                                  write down all that is deployed
+%rml load   run.yaml                                  deploy it again, or what RoleML's configuration files say
 %rml stop                                             end everything that was started
 
 %%role                                                first line of a cell that defines roles
@@ -76,6 +78,14 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     call.add_argument("channel", help="run")
     call.add_argument("args", nargs="*", metavar="name=value", help="num_rounds=20")
     call.add_argument("--timeout", type=float, default=None, metavar="SECONDS")
+    load = add("load", "Deploy what a file says: one of %rml save, or RoleML's, of a run or of actors. "
+                       "Starts a testbed unless one is running.")
+    load.add_argument("files", nargs="+", metavar="FILE", help="run.yaml; several files of RoleML together")
+    load.add_argument("--engines", type=int, default=None, metavar="N",
+                      help="engines to start (default: as the file says, else 2); 0 keeps everything in this process")
+    load.add_argument("--seed", type=int, default=None, metavar="N", help="of what a run of RoleML draws at random")
+    save = add("save", "Write nodes, roles, elements and relationships into a file, as YAML, or as JSON if it is named so.")
+    save.add_argument("file", metavar="FILE", help="run.yaml")
     add("status", "Print engines, nodes and roles.")
     add("stop", "End the testbed with its nodes and engines.")
     add("help", "Print an overview.")

@@ -9,10 +9,10 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_
 
 import roleml_nb.library as library
 from roleml_nb.role import Role, RoleMLError, did_you_mean
-from roleml_nb.testbed import Nodes, Testbed
+from roleml_nb.testbed import Nodes, Testbed, config
 
 from .commands import OVERVIEW, HelpAsked, parse, parsers
-from .tokens import BadLine, element, evaluate, split
+from .tokens import BadLine, element, evaluate, file_name, files, split
 
 __all__ = ["COMMANDS", "RoleMagics"]
 
@@ -91,6 +91,30 @@ class RoleMagics(Magics):
         self._joins = joins
         self.shell.user_ns["bed"] = self.bed
         print(f"testbed ready: {_count(self.bed.engines, 'engine') if self.bed.engines else 'in this process'}")
+
+    def _load(self, given: Any) -> None:
+        names = [file_name(item) for item in given.files]
+        options = {} if given.seed is None else {"seed": given.seed}
+        if self.bed is not None and self.bed.running:
+            if given.engines not in (None, self.bed.engines):
+                raise BadLine(f"a testbed with {_count(self.bed.engines, 'engine')} is running; end it first with %rml stop")
+            _, plan = config.load(self.bed, names, names=self.shell.user_ns, **options)
+        else:
+            if given.engines is not None:
+                options["engines"] = given.engines
+            self.bed, plan = config.load(Testbed, names, names=self.shell.user_ns, **options)
+            self._joins = {}
+            self.shell.user_ns["bed"] = self.bed
+            print(f"testbed ready: {_count(self.bed.engines, 'engine') if self.bed.engines else 'in this process'}")
+        print(f"loaded {', '.join(names)}: {plan.size}")
+        for note in plan.notes:
+            print(f"note: {note}")
+
+    def _save(self, given: Any) -> None:
+        bed, name = self._running(), file_name(given.file)
+        bed.save_spec(name)
+        nodes = bed.spec()["nodes"].values()
+        print(f"saved {name}: {_count(len(nodes), 'node')}, {_count(sum(len(node['roles']) for node in nodes), 'role')}")
 
     def _spawn(self, given: Any) -> None:
         nodes = self._running().spawn(*given.nodes, on=given.on)
@@ -185,6 +209,8 @@ class RoleMagics(Magics):
         if position <= 1:
             return COMMANDS
         command = words[1]
+        if command in ("load", "save"):
+            return [*self._parsers[command]._option_string_actions, *files("" if event.line.endswith(" ") else words[-1])]
         options = list(self._parsers[command]._option_string_actions) if command in self._parsers else []
         if self.bed is None or not self.bed.running:
             return options

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Mapping
+from glob import escape, glob
 from typing import Any
 
 from roleml_nb.role import did_you_mean
 from roleml_nb.testbed import Each, impl
 
-__all__ = ["BadLine", "element", "evaluate", "split"]
+__all__ = ["BadLine", "element", "evaluate", "file_name", "files", "split"]
 
 PER_NODE = {"i", "n", "node"}
 
@@ -45,6 +47,20 @@ def split(line: str) -> list[str]:
     if quote or closing:
         raise BadLine(f"something is not closed: {quote or closing[-1]} is missing at the end")
     return [*words, word] if word else words
+
+
+def file_name(word: str) -> str:
+    """The file that a word of the line names, with or without quotes; ~ is the home directory."""
+    if word[:1] in ("'", '"'):
+        word = ast.literal_eval(word)
+    return os.path.expanduser(word)
+
+
+def files(begun: str) -> list[str]:
+    """Configuration files, and folders, whose names go on as `begun`."""
+    found = glob(f"{escape(begun)}*")
+    return sorted(f"{name}/" if os.path.isdir(name) else name for name in found
+                  if os.path.isdir(name) or name.endswith((".yaml", ".yml", ".json")))
 
 
 def evaluate(source: str, names: Mapping[str, Any], nodes: list[str] | None = None) -> Any:

@@ -269,9 +269,9 @@ class Testbed:
         `options` are those of `Testbed`. What is not taken as written is told in one warning. ConfigError, with file,
         line and key, when something is wrong; then there is no testbed.
         """
-        bed, notes = config.load(cls, source, names=names, **options)
-        if notes:
-            warnings.warn("\n".join(notes), stacklevel=2)
+        bed, plan = config.load(cls, source, names=names, **options)
+        if plan.notes:
+            warnings.warn("\n".join(plan.notes), stacklevel=2)
         return bed
 
     # the end

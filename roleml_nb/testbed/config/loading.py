@@ -88,17 +88,17 @@ def _kind(entry: Entry) -> Any:
 
 def load(
     make: type[Testbed] | Testbed, source: Source, *, names: Names | None = None, **options: Any
-) -> tuple[Testbed, list[str]]:
+) -> tuple[Testbed, Plan]:
     """Deploy a configuration, on a testbed that is made for it with `options`, or on one that runs.
 
-    Returns the testbed, and notes about what was not taken as written. When something fails, a testbed made here is
-    stopped again.
+    Returns the testbed and the plan that was carried out, with notes about what was not taken as written. When something
+    fails, a testbed made here is stopped again.
     """
     plan = read(source, names, options.get("seed"))
     if not isinstance(make, type):
         plan.check({node: make.roster.roles.get(node, {}) for node in make.roster.places})
         deploy(make, plan)
-        return make, plan.notes
+        return make, plan
     plan.check({})
     joins = {"cluster", "profile", "cluster_id"} & set(options)
     if plan.engines is not None and not joins:
@@ -111,7 +111,7 @@ def load(
     except BaseException:
         bed.stop()
         raise
-    return bed, plan.notes
+    return bed, plan
 
 
 def expand(source: Path_ | Mapping[str, Any], to: Path_ | None = None, *, seed: int | None = None) -> dict[str, Any]:

@@ -68,6 +68,12 @@ class Plan:
             self.nodes[name] = NodePlan(entry, **given)
         return self.nodes[name]
 
+    @property
+    def size(self) -> str:
+        """How much it is, in words."""
+        counts = ((len(self.nodes), "node"), (sum(len(node.roles) for node in self.nodes.values()), "role"))
+        return ", ".join(f"{number} {noun}{'s' * (number != 1)}" for number, noun in counts)
+
     def add(self, other: Plan) -> None:
         """Take in what another configuration of the same testbed says."""
         for name, theirs in other.nodes.items():

@@ -71,7 +71,7 @@ def check_plain(spec: Mapping[str, Any]) -> None:
     if found:
         path, kind = found[0]
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        raise ConfigError(f"{path} is a {kind}, which is not plain data{more}; "
+        raise ConfigError(f"{path}: a value of type {kind} is not plain data{more}; "
                           "give it as impl(function, …), which is made on the node, with a function that has a name")
 
 

@@ -72,7 +72,7 @@ def _encode_element(value: ElementImplementation) -> dict[str, Any]:
 
 def _type_name(value: Any) -> str:
     if callable(value) and hasattr(value, "__qualname__"):
-        return f"{value.__module__}.{value.__qualname__}"
+        return f"{type(value).__name__} ({value.__module__}.{value.__qualname__})"
     return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
 
 
@@ -99,7 +99,7 @@ def decode(entry: Entry, names: Names | None) -> Any:
         return {key: decode(item, names) for key, item in entry.value.items()}
     kind, item = keys[0], entry.value[keys[0]]
     if kind == "$opaque":
-        raise entry.fail(f"this {item.value} was not plain data when the spec was made, so it cannot be rebuilt; "
+        raise entry.fail(f"this value of type {item.value} was not plain data when the spec was made, so it cannot be rebuilt; "
                          "give it as impl(function, …), which is made on the node")
     extra = {"$call": ("args", "kwargs"), "$made-by": ("options",)}.get(kind, ())
     entry.fields(("$call", "$made-by", "$ref", "$role", "$tuple", "$set", "$dict", "$element")

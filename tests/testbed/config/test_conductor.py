@@ -117,7 +117,7 @@ def test_notes_tell_what_is_not_used(run):
 
 
 def test_the_deployment_has_roles_relationships_and_links(run, bed):
-    bed, notes = load(bed, run)
+    bed, _ = load(bed, run)
     assert bed.call("client2/keeper", "get")["start"] == 2
     assert bed.call("client10/keeper", "get")["store"] == {"made": True, "part": 6, "all": [1, 2, 3]}
     assert bed.call("server/keeper", "members", {"relationship": "keeper"}) == ["client1/keeper", "client2/keeper"]

@@ -87,12 +87,12 @@ def local_function():
 
 
 @pytest.mark.parametrize("elements, options, text", [
-    ({"store": {"a": [np.ones(2)]}}, {}, "nodes.x.roles.keeper.elements.store.a.0 is a numpy.ndarray, which is not plain data"),
-    ({"store": impl(local_function())}, {}, "nodes.x.roles.keeper.elements.store is a tests.testbed.config.test_spec.local_function.<locals>.inner"),
-    ({"store": impl(make_store, deep=(1, np.ones(1)))}, {}, "nodes.x.roles.keeper.elements.store.kwargs.deep.1 is a numpy.ndarray"),
-    ({}, {"start": lambda: 3}, "nodes.x.roles.keeper.options.start is a tests.testbed.config.test_spec.<lambda>"),
-    ({}, {"start": Adder(), "other": object()}, "nodes.x.roles.keeper.options.start is a tests.testbed.config.examples.Adder, "
-                                                "which is not plain data (and 1 more); give it as impl(function, …)"),
+    ({"store": {"a": [np.ones(2)]}}, {}, "nodes.x.roles.keeper.elements.store.a.0: a value of type numpy.ndarray is not plain data"),
+    ({"store": impl(local_function())}, {}, "nodes.x.roles.keeper.elements.store: a value of type function (tests.testbed.config.test_spec.local_function.<locals>.inner) is"),
+    ({"store": impl(make_store, deep=(1, np.ones(1)))}, {}, "nodes.x.roles.keeper.elements.store.kwargs.deep.1: a value of type numpy.ndarray is"),
+    ({}, {"start": lambda: 3}, "nodes.x.roles.keeper.options.start: a value of type function (tests.testbed.config.test_spec.<lambda>) is"),
+    ({}, {"start": Adder(), "other": object()}, "nodes.x.roles.keeper.options.start: a value of type tests.testbed.config.examples.Adder "
+                                                "is not plain data (and 1 more); give it as impl(function, …)"),
 ])
 def test_what_is_not_plain_is_refused_by_save_with_its_path(elements, options, text, tmp_path):
     with Testbed(engines=0) as bed:
