@@ -5,6 +5,7 @@ from typing import Any
 from .role import (
     CallerError,
     CallTimeout,
+    Deadlock,
     Element,
     Event,
     EventHandler,
@@ -28,7 +29,7 @@ from .testbed import Each, Testbed, impl
 __version__ = "0.1.0"
 
 __all__ = [
-    "CallTimeout", "CallerError", "Each", "Element", "Event", "EventHandler", "Factory", "HandlerError",
+    "CallTimeout", "CallerError", "Deadlock", "Each", "Element", "Event", "EventHandler", "Factory", "HandlerError",
     "IterableDataset", "Message", "NodeLost", "Role", "RoleInstanceID", "RoleMLError", "Runnable", "Service", "Task",
     "TestableModel", "Testbed", "TrainableModel", "attribute", "impl",
 ]

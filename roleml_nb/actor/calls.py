@@ -6,9 +6,10 @@ import asyncio
 import heapq
 import queue
 from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from roleml_nb.messaging.router import Pending
 from roleml_nb.role import (
@@ -24,6 +25,9 @@ from roleml_nb.role.host import Host
 
 from .errors import remote
 
+if TYPE_CHECKING:
+    from .host import ActorHost
+
 __all__ = ["Invocation", "collect", "messages_for"]
 
 FIRST_PAUSE = 0.05
@@ -33,7 +37,7 @@ FIRST_PAUSE = 0.05
 class Invocation:
     """The future of a call."""
 
-    def __init__(self, pending: Pending, host: Host):
+    def __init__(self, pending: Pending, host: ActorHost):
         self._pending, self._host = pending, host
         self._decoded: Any = None
 
@@ -52,23 +56,26 @@ class Invocation:
         limit = self._host.call_timeout if timeout is None else timeout
         if self._decoded is None:
             try:
-                kind, body = self._host.clock.wait(self._pending, limit)
+                kind, body = self._wait(limit)
             except TimeoutError:
                 if self._pending.done():
                     raise
                 raise self._late() from None
-            self._decoded = (kind, body.decode())
+            self._decoded = (kind, body.decode(own=True))
         return self._outcome()
 
     async def wait(self, timeout: float | None = None) -> Any:
         """As `result`, without holding the thread."""
         limit = self._host.call_timeout if timeout is None else timeout
         if self._decoded is None:
+            loop, ended = asyncio.get_running_loop(), asyncio.Event()
+            self._pending.add_done_callback(lambda _: _wake(loop, ended))
             try:
-                kind, body = await asyncio.wait_for(asyncio.wrap_future(self._pending), limit)
+                await asyncio.wait_for(ended.wait(), limit)
             except TimeoutError:
                 raise self._late() from None
-            self._decoded = (kind, body.decode())
+            kind, body = self._pending.result(0)
+            self._decoded = (kind, body.decode(own=True))
         return self._outcome()
 
     def __await__(self) -> Generator[Any, None, Any]:
@@ -80,10 +87,21 @@ class Invocation:
             raise remote(value)
         return value
 
+    def _wait(self, limit: float) -> Any:
+        """Wait, and let it be known who waits for whom."""
+        current = self._host.router.executions.current
+        if current is None or self._pending.ended:
+            return self._host.clock.wait(self._pending, limit)
+        before, current.waits_for = current.waits_for, self._pending
+        try:
+            return self._host.clock.wait(self._pending, limit)
+        finally:
+            current.waits_for = before
+
     def _late(self) -> CallTimeout:
-        waited = self._host.clock.now() - self._pending.sent
-        return CallTimeout(f"{self._pending.target}.{self._pending.channel} has not answered for {waited:.1f} s "
-                           f"(on {self._pending.host_id}); wait longer with timeout=")
+        call = self._pending
+        return CallTimeout(f"{call.target}.{call.channel} has not answered for {self._host.clock.now() - call.sent:.1f} s "
+                           f"({call.host_id}: {self._host.router.inquire(call)}); wait longer with timeout=")
 
     def not_made(self) -> bool:
         """Whether the call has failed before it was sent, as to a lost node."""
@@ -111,6 +129,11 @@ class Invocation:
     def forget(self) -> None:
         """Wait no longer; a late answer is dropped."""
         self._pending.cancel()
+
+
+def _wake(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    with suppress(RuntimeError):  # the loop has closed: nobody waits any more
+        loop.call_soon_threadsafe(ended.set)
 
 
 def messages_for(

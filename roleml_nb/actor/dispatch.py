@@ -45,6 +45,14 @@ class Dispatch:
             self._actor.host.submit(lambda: self._serve(envelope, target, body), queued=envelope.kind == "task")
 
     def _serve(self, envelope: Envelope, target: Target, body: Body) -> None:
+        host = self._actor.host
+        token = host.router.executions.begin((envelope.source.actor_name, target.call), host.clock.now())
+        try:
+            self._answer(envelope, target, body)
+        finally:
+            host.router.executions.end(token)
+
+    def _answer(self, envelope: Envelope, target: Target, body: Body) -> None:
         try:
             if envelope.kind in ("service", "task"):
                 answer = self._call(envelope, target, body)
@@ -62,7 +70,7 @@ class Dispatch:
         lifecycle = self._actor.lifecycle(target.instance_name)
         role = self._actor.roles[target.instance_name]
         method = self._method(role, envelope)
-        lifecycle.enter(self._actor.host.call_timeout)
+        self._enter(lifecycle)
         try:
             answer = self._invoke(lifecycle, role, method, envelope, target, body)
         except RoleMoved as error:  # of another role, which the handler asked for: no reason to send this call elsewhere
@@ -74,6 +82,17 @@ class Dispatch:
         if answer is not LATER:
             lifecycle.leave()
         return answer
+
+    def _enter(self, lifecycle: Lifecycle) -> None:
+        execution = self._actor.host.router.executions.current
+        if execution is None or lifecycle.ready:
+            lifecycle.enter(self._actor.host.call_timeout)
+            return
+        execution.held = True
+        try:
+            lifecycle.enter(self._actor.host.call_timeout)
+        finally:
+            execution.held = False
 
     def _method(self, role: Role, envelope: Envelope) -> Any:
         table = role.services if envelope.kind == "service" else role.tasks

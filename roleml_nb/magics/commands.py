@@ -20,6 +20,8 @@ OVERVIEW = """\
 %rml status                                           nodes, roles, engines
 %rml save   run.yaml                                  write down all that is deployed
 %rml load   run.yaml                                  deploy it again, or what RoleML's configuration files say
+%rml links                                            how hosts are linked, and why not better
+%rml waiting                                          who waits for whom
 %rml stop                                             end everything that was started
 
 %%role                                                first line of a cell that defines roles
@@ -87,6 +89,8 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     save = add("save", "Write nodes, roles, elements and relationships into a file, as YAML, or as JSON if it is named so.")
     save.add_argument("file", metavar="FILE", help="run.yaml")
     add("status", "Print engines, nodes and roles.")
+    add("links", "Print which link each pair of hosts uses, and why it is no better one.")
+    add("waiting", "Print which calls wait, for whom, and what is done about them there.")
     add("stop", "End the testbed with its nodes and engines.")
     add("help", "Print an overview.")
     return commands

@@ -195,6 +195,12 @@ class RoleMagics(Magics):
     def _status(self, given: Any) -> None:
         print(self._running().status())
 
+    def _links(self, given: Any) -> None:
+        print("\n".join(self._running().links()) or "no links: all in this process")
+
+    def _waiting(self, given: Any) -> None:
+        print("\n".join(self._running().waiting()) or "nobody waits")
+
     def _stop(self, given: Any) -> None:
         if self.bed is None or not self.bed.running:
             print("no testbed is running")

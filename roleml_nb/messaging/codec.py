@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import pickle
+import threading
 import types
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from cloudpickle import cloudpickle as _cloudpickle
 from ..role.errors import RoleMLError
 from .arrays import reduce_array, tensor_reducers
 from .code import class_reference, dumps_code, is_dynamic, loads_code, resolve_class
+from .regions import WORTH_SHARING, Region
 
 __all__ = ["Body", "encode"]
 
@@ -26,21 +27,26 @@ del _reducers[types.MethodType]  # pickle's own way looks the method up on the o
 _torch_known = False
 
 
-@dataclass(slots=True)
 class Body:
-    """An encoded value: a pickle, and the large buffers beside it (which are the sender's until they are sent or copied)."""
+    """An encoded value: a pickle, and the large buffers beside it (which are the sender's until `snapshot`)."""
 
-    pickled: Any
-    buffers: list[Any] = field(default_factory=list)
-    owned: bool = False
-    """Whether the buffers are writable and nobody else's, so that the last receiver may have them without a copy."""
+    __slots__ = ("buffers", "fan", "owned", "pickled", "receipt")
+
+    def __init__(self, pickled: Any, buffers: list[Any] | None = None, owned: bool = False, receipt: Any = None):
+        self.pickled = pickled
+        self.buffers: list[Any] = buffers or []
+        self.owned = owned
+        """Whether the buffers are writable and nobody else's, so that the last receiver may have them without a copy."""
+        self.receipt = receipt
+        """Dropped when the value is taken: then the sender may send more."""
+        self.fan: Fan | None = None
 
     @property
     def nbytes(self) -> int:
-        return len(self.pickled) + sum(len(buffer) for buffer in self.buffers)
+        return len(self.pickled) + sum(memoryview(buffer).nbytes for buffer in self.buffers)
 
     def frames(self) -> list[Any]:
-        """What a link sends: the pickle, then each buffer."""
+        """The pickle, then each buffer."""
         return [self.pickled, *self.buffers]
 
     @classmethod
@@ -49,8 +55,23 @@ class Body:
         return cls(frames[0], list(frames[1:]), owned)
 
     def snapshot(self) -> Body:
-        """A copy that does not change when the sender goes on writing to its arrays."""
-        return Body(self.pickled, [bytearray(buffer) for buffer in self.buffers], True)
+        """One that does not change when the sender goes on writing to its arrays: a copy, unless it is owned already."""
+        if self.owned or not self.buffers:
+            return self
+        return Body(self.pickled, [_copy(buffer) for buffer in self.buffers], True)
+
+    def shares(self, receivers: int) -> list[Body]:
+        """One body for each of several receivers. Large buffers are not copied until a receiver writes to them."""
+        fan = Fan(self.buffers, self.owned, receivers) if self.buffers else None
+        if receivers == 1:
+            self.fan = fan
+            return [self]
+        bodies = []
+        for _ in range(receivers):
+            body = Body(self.pickled, self.buffers, False, self.receipt)
+            body.fan = fan
+            bodies.append(body)
+        return bodies
 
     def decode(self, *, own: bool = False) -> Any:
         """The value, with arrays that are writable and alias nothing of the sender's or of another receiver's.
@@ -59,13 +80,51 @@ class Body:
         """
         if self.buffers is None:
             raise RoleMLError("this message body was already taken by its last receiver (decode(own=True)); encode anew")
+        self.receipt = None
         if not self.buffers:
             return pickle.loads(self.pickled)
-        if own and self.owned:
+        if self.fan is not None:
+            buffers, self.fan, self.buffers = self.fan.take(), None, None  # type: ignore[assignment]
+        elif own and self.owned:
             buffers, self.buffers = self.buffers, None  # type: ignore[assignment]
         else:
-            buffers = [bytearray(buffer) for buffer in self.buffers]
+            buffers = [_copy(buffer) for buffer in self.buffers]
         return pickle.loads(self.pickled, buffers=buffers)
+
+
+class Fan:
+    """The buffers of one message on their way to several receivers of one process."""
+
+    def __init__(self, buffers: list[Any], owned: bool, receivers: int):
+        self._buffers, self._owned, self._left = buffers, owned, receivers
+        self._region: Region | None = None
+        self._lock = threading.Lock()
+
+    def take(self) -> list[Any]:
+        """Buffers for one more receiver: writable, and its own."""
+        with self._lock:
+            self._left -= 1
+            if self._left == 0 and self._owned:
+                return self._buffers
+            if self._left and self._region is None and _size(self._buffers) >= WORTH_SHARING:
+                try:
+                    self._region = Region(self._buffers)
+                except (OSError, AttributeError):  # a system without: everyone gets a copy
+                    self._owned = False
+            region = self._region
+        if region is None:
+            return [_copy(buffer) for buffer in self._buffers]
+        return list(region.map())
+
+
+def _size(buffers: list[Any]) -> int:
+    return sum(memoryview(buffer).nbytes for buffer in buffers)
+
+
+def _copy(buffer: Any) -> Any:
+    """A copy of the bytes. NumPy makes it without holding the interpreter's lock."""
+    flat = np.frombuffer(buffer, np.uint8)
+    return memoryview(flat.copy()) if flat.nbytes else bytearray()  # type: ignore[arg-type]
 
 
 def encode(value: Any) -> Body:
@@ -76,6 +135,8 @@ def encode(value: Any) -> Body:
     TypeError, pickle.PicklingError, AttributeError
         Something in `value` cannot be sent; what `pickle` says about it.
     """
+    if _is_plain(value):
+        return Body(pickle.dumps(value, 5))
     if not _torch_known:
         _look_for_torch()
     file = io.BytesIO()
@@ -90,6 +151,18 @@ def encode(value: Any) -> Body:
 
     _Pickler(file, 5, buffer_callback=in_band).dump(value)
     return Body(file.getvalue(), buffers)
+
+
+_PLAIN = {type(None), bool, int, float, str}
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether plain pickle does it: a number or a text, or a message of these. Looks no deeper, so that it costs little."""
+    kind = type(value)
+    if kind is tuple and len(value) == 2:
+        return all(type(part) is dict and all(type(item) in _PLAIN for item in part.values())
+                   and all(type(key) is str for key in part) for part in value)
+    return kind in _PLAIN
 
 
 def _look_for_torch() -> None:

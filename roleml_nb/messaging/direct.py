@@ -38,7 +38,7 @@ class DirectLink:
         self._closed: str | None = None
 
     def send(self, frames: Sequence[Any]) -> None:
-        """Queue the frames for sending; they are copied, so that the caller may go on writing to its arrays.
+        """Queue the frames for sending. Large ones are not copied: nobody may write to them any more.
 
         Raises
         ------
@@ -49,7 +49,7 @@ class DirectLink:
             if self._closed is not None:
                 raise LinkFailed(f"cannot send to host {self.peer!r} at {self.url}: {self._closed}")
             try:
-                self._dealer.send_multipart(frames, zmq.NOBLOCK, copy=True)
+                self._dealer.send_multipart(frames, zmq.NOBLOCK, copy=False)
             except zmq.ZMQError as error:
                 raise LinkFailed(f"cannot send to host {self.peer!r} at {self.url}: {error}") from error
 

@@ -19,6 +19,10 @@ __all__ = ["Outbox", "Relay", "RelayLink"]
 Relayed = tuple[str, str, list[bytes]]
 """Sender's host, receiver's host, frames."""
 
+PATIENCE = 0.002
+"""Seconds that one turn waits for something to carry; up to `IDLE` times as long when there was nothing for long."""
+IDLE = 20
+
 
 class RelayLink:
     """Hands frames to an outbox."""
@@ -60,16 +64,17 @@ class Outbox:
 
 
 class Relay:
-    """The notebook's side: one background loop per engine that exchanges what goes in and out.
+    """The notebook's side: one background loop per engine that needs it, which exchanges what goes in and out.
 
-    `exchange(host_id, incoming)` runs on the engine, over ipyparallel: it delivers `incoming` and returns the
-    engine's outbox. `deliver(peer, frames, "relay")` takes what is for the notebook.
+    `exchange(host_id, incoming, wait)` runs on the engine, over ipyparallel: it delivers `incoming` and returns the
+    engine's outbox. `deliver(peer, frames, "relay")` takes what is for the notebook. `failed(host_id, reason)` is called
+    when ipyparallel does not reach an engine any more.
     """
 
     def __init__(
         self,
         home: str,
-        exchange: Callable[[str, list[Relayed]], list[Relayed]],
+        exchange: Callable[[str, list[Relayed], float], list[Relayed]],
         deliver: Callable[..., None],
         failed: Callable[[str, str], None],
         run_in_background: Callable[..., Any],
@@ -78,6 +83,8 @@ class Relay:
         self._exchange, self._deliver, self._failed = exchange, deliver, failed
         self._run_in_background = run_in_background
         self._queues: dict[str, Outbox] = {}
+        self._serving: set[str] = set()
+        self._lock = threading.Lock()
         self._stopping = threading.Event()
 
     def link(self, peer: str) -> RelayLink:
@@ -87,22 +94,40 @@ class Relay:
 
     def serve(self, peer: str) -> None:
         """Fetch from that engine, and forward to it, from now on."""
-        if peer not in self._queues:
-            self._queues[peer] = Outbox()
-            self._run_in_background(lambda: self._loop(peer), f"relay {peer}")
+        with self._lock:
+            if peer in self._serving or self._stopping.is_set():
+                return
+            self._serving.add(peer)
+            self._queues.setdefault(peer, Outbox())
+        self._run_in_background(lambda: self._loop(peer), f"relay {peer}")
+
+    def serves(self, peer: str) -> bool:
+        return peer in self._serving
+
+    def release(self, peer: str) -> None:
+        """Nobody needs the relay to that engine any more."""
+        with self._lock:
+            self._serving.discard(peer)
 
     def _loop(self, peer: str) -> None:
-        while not self._stopping.is_set():
+        idle = 0
+        queue = self._queues[peer]
+        while peer in self._serving and not self._stopping.is_set():
+            wait = PATIENCE * min(1 + idle // 10, IDLE)
+            going = queue.take(wait)
             try:
-                fetched = self._exchange(peer, self._queues[peer].take(0.002))
+                fetched = self._exchange(peer, going, wait)
             except Exception as error:  # ipyparallel raises many kinds when an engine is gone: all mean the same here
+                self.release(peer)
                 if not self._stopping.is_set():
                     self._failed(peer, f"relay: {error}")
                 return
+            idle = 0 if going or fetched else idle + 1
             for _, receiver, frames in fetched:
                 if receiver == self.home:
                     self._deliver(peer, frames, "relay")
                 elif receiver in self._queues:
+                    self.serve(receiver)
                     self._queues[receiver].put((peer, receiver, frames))
 
     def close(self) -> None:

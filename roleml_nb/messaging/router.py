@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import pickle
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from roleml_nb.role import (
     ActorNotFoundError,
@@ -21,9 +21,22 @@ from roleml_nb.role import (
 )
 from roleml_nb.role.host import Host
 
-from .codec import Body, encode
+from .codec import OUT_OF_BAND, Body, encode
+from .executions import Execution, Executions, Working
+from .pending import Pending
+from .session import Item, Link, Session
+from .window import Receipt, Window
 
-__all__ = ["Envelope", "Link", "Pending", "Router"]
+__all__ = ["Envelope", "Link", "Pending", "Router", "Target"]
+
+COUNTED = ("task", "event")
+"""What nobody waits for, and what therefore can fill memory: held back by windows. All else is never held back."""
+ANSWERS = ("reply", "error", "moved")
+OVERHEAD = 256
+"""Bytes that a message takes beside its body."""
+INQUIRY = 0.5
+
+logger = logging.getLogger(__name__)
 
 
 class Target(NamedTuple):
@@ -50,56 +63,57 @@ class Envelope(NamedTuple):
     targets: tuple[Target, ...]
     channel: str
     sent: float
+    depth: int = 0
+    trail: tuple[str, ...] = ()
+    """How deep the call is nested in others, and the last of these."""
 
-
-class Link(Protocol):
-    """Carries frames to one other host. A wrapper may delay, shape or lose them without either end knowing."""
-
-    kind: str
-    peer: str
-
-    def send(self, frames: list[Any]) -> None: ...
-
-    def close(self) -> None: ...
-
-
-ANSWERS = ("reply", "error", "moved")
 
 Receiver = Callable[[Envelope, Target, Body], None]
 Note = Callable[[tuple], None]
 
 
-class Pending(Future):
-    """A call that waits for its answer: resolves to the envelope's kind and the body."""
+class Router:
+    """One per host. `send` is safe from any thread; receivers are called on the link's thread and must not block.
+
+    `note` takes a tuple per message: call, kind, source, target, channel, bytes, link, sent, received, outcome.
+    `broken(session, reason)` is called when the link of a session fails.
+    """
 
     def __init__(
-        self, kind: str, source: RoleInstanceID, target: RoleInstanceID, channel: str, host_id: str, sent: float
+        self, host: Host, directory: Contacts, note: Note | None,
+        broken: Callable[[Session, str], None] = lambda session, reason: None,
     ):
-        super().__init__()
-        self.kind, self.source, self.target, self.channel = kind, source, target, channel
-        self.host_id, self.sent = host_id, sent
-
-
-class Router:
-    """One per host. `send` is safe from any thread; receivers are called on the link's thread and must not block."""
-
-    def __init__(self, host: Host, directory: Contacts, note: Note):
         self.host = host
         self.directory = directory
-        self.links: dict[str, Link] = {}
+        self.links: dict[str, Session] = {}
+        """The session with each other host."""
         self.lost: dict[str, str] = {}
         self.controls: dict[str, Callable[[str, Any], None]] = {}
+        self.executions = Executions()
         self._note = note
+        self._broken = broken
         self._receivers: dict[str, Receiver] = {}
         self._pending: dict[int, Pending] = {}
+        self._inquiries: dict[int, Pending] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
+        self._window = Window()
+        self._delivering = threading.local()
+        self.controls["inquire"] = lambda peer, asked: self.control(peer, "told", (asked[0], self._state(peer, asked[1])))
+        self.controls["told"] = self._told
 
     def register(self, actor_name: str, receiver: Receiver) -> None:
         self._receivers[actor_name] = receiver
 
     def unregister(self, actor_name: str) -> None:
         self._receivers.pop(actor_name, None)
+
+    def session(self, host_id: str) -> Session:
+        """The session with that host, made when first asked for."""
+        with self._lock:
+            if host_id not in self.links:
+                self.links[host_id] = Session(host_id, self._broken)
+            return self.links[host_id]
 
     # sending
 
@@ -108,31 +122,36 @@ class Router:
     ) -> list[Pending]:
         """Send one message to all targets; one pending answer each. What cannot be sent is answered with NodeLost."""
         now = self.host.clock.now()
+        by = self.executions.current
         calls: list[Pending] = []
         numbered: list[Target] = []
         for target in targets:
             address = self.directory.get_actor_profile(target.actor_name).address
-            call = Pending(kind, source, target, channel, address, now)
             number = next(self._numbers)
-            with self._lock:
-                self._pending[number] = call
-            call.add_done_callback(partial(self._forget, number))
+            calls.append(Pending(kind, source, target, channel, address, now, number, self._pending, by))
             numbered.append(Target(target.actor_name, target.instance_name, number))
-            calls.append(call)
-        self._send(kind, source, numbered, channel, body, now)
+        try:
+            depth, trail = (0, ()) if by is None or not numbered else self.executions.nested(calls[0].target, channel)
+            self._send(kind, source, numbered, channel, body, now, depth, trail)
+        except BaseException:
+            for call in calls:
+                call.cancel()
+            raise
         return calls
-
-    def _forget(self, number: int, _: Future) -> None:
-        self._pending.pop(number, None)
 
     def send(
         self, kind: str, source: RoleInstanceID, targets: Iterable[Target], channel: str, body: Body
     ) -> list[tuple[Target, str]]:
-        """Send without waiting; returns what is lost already, with the reason."""
-        return self._send(kind, source, list(targets), channel, body, self.host.clock.now())
+        """Send without waiting for an answer; returns what is lost already, with the reason."""
+        targets = list(targets)
+        if kind in ANSWERS:
+            for target in targets:
+                self.executions.table.pop((target.actor_name, target.call), None)
+        return self._send(kind, source, targets, channel, body, self.host.clock.now())
 
     def _send(
-        self, kind: str, source: RoleInstanceID, targets: list[Target], channel: str, body: Body, now: float
+        self, kind: str, source: RoleInstanceID, targets: list[Target], channel: str, body: Body, now: float,
+        depth: int = 0, trail: tuple[str, ...] = (),
     ) -> list[tuple[Target, str]]:
         by_host: dict[str, list[Target]] = {}
         lost: list[tuple[Target, str]] = []
@@ -143,28 +162,49 @@ class Router:
                 lost.append((target, str(error)))
             else:
                 by_host.setdefault(address, []).append(target)
+        body = body.snapshot()
+        wait = self.host.call_timeout if kind in COUNTED and not getattr(self._delivering, "on", False) else 0.0
         for host_id, group in by_host.items():
-            envelope = Envelope(kind, source, tuple(group), channel, now)
             if host_id == self.host.host_id:
-                for target in group:
-                    self._receive(envelope, target, body.snapshot(), "local", now)
+                envelope = Envelope(kind, source, tuple(group), channel, now, depth, trail)
+                self._send_here(envelope, body, wait, kept=len(by_host) > 1)
                 continue
             try:
-                self._link(host_id).send([pickle.dumps(tuple(envelope), 5), *body.frames()])
+                self._send_there(self._link(host_id), kind, source, group, channel, now, depth, trail, body, wait)
             except LinkFailed as error:
                 lost.extend((target, str(error)) for target in group)
         for target, reason in lost:
-            self._note((target.call, kind, str(source), str(target.instance), channel, body.nbytes, "none",
-                        now, now, f"lost: {reason}"))
+            self._note_message(target, kind, source, channel, body.nbytes, "none", now, now, f"lost: {reason}")
             self._fail(target.call, kind, reason)
         return lost
 
+    def _send_here(self, envelope: Envelope, body: Body, wait: float, kept: bool) -> None:
+        receipt = None
+        if envelope.kind in COUNTED:
+            size = body.nbytes + OVERHEAD
+            self._window.enter(size, wait, self.host.host_id)
+            receipt = Receipt(self._window.leave, size)
+        body = Body(body.pickled, body.buffers, body.owned and not kept, receipt)
+        del receipt  # the bodies alone hold it
+        self._distribute(envelope, body, self.host.host_id, "local", envelope.sent)
+
+    def _send_there(
+        self, session: Session, kind: str, source: RoleInstanceID, group: list[Target], channel: str, now: float,
+        depth: int, trail: tuple[str, ...], body: Body, wait: float,
+    ) -> None:
+        pickled, buffers = body.pickled, body.buffers
+        if len(pickled) >= OUT_OF_BAND:
+            pickled, buffers = None, [pickled, *buffers]
+        item = (kind, tuple(source), [tuple(target) for target in group], channel, now, depth, trail, pickled, len(buffers))
+        session.post(item, buffers, body.nbytes + OVERHEAD if kind in COUNTED else 0, wait)
+
     def control(self, host_id: str, channel: str, value: Any) -> None:
         """Send a message from host to host; LinkFailed when there is no link."""
-        envelope = Envelope("host", RoleInstanceID(self.host.host_id, ""), (), channel, self.host.clock.now())
-        self._link(host_id).send([pickle.dumps(tuple(envelope), 5), *encode(value).frames()])
+        source = RoleInstanceID(self.host.host_id, "")
+        self._send_there(self._link(host_id), "host", source, [], channel, self.host.clock.now(), 0, (),
+                         encode(value).snapshot(), 0.0)
 
-    def _link(self, host_id: str) -> Link:
+    def _link(self, host_id: str) -> Session:
         if host_id in self.lost:
             raise LinkFailed(f"{host_id} is lost: {self.lost[host_id]}")
         try:
@@ -173,28 +213,34 @@ class Router:
             raise LinkFailed(f"there is no link to {host_id}") from None
 
     def _fail(self, number: int, kind: str, reason: str) -> None:
-        if kind in ANSWERS:
-            return
-        call = self._pending.get(number)
-        if call is not None and not call.done():
+        call = self._pending.get(number) if kind not in ANSWERS else None
+        if call is not None:
             call.set_exception(NodeLost(f"{call.target}.{call.channel} was not called: {reason}"))
 
     # receiving
 
     def deliver(self, peer: str, frames: list[Any], link: str = "direct") -> None:
         """Take what a link received from the host that the link has authenticated."""
-        kind, source, targets, channel, sent = pickle.loads(frames[0])
-        body = Body.of_frames(frames[1:])
+        self._delivering.on = True  # this thread must never be held back
+        self.session(peer).receive(frames, lambda item, buffers, receipt: self._take(peer, item, buffers, receipt, link))
+
+    def _take(self, peer: str, item: Item, buffers: list[Any], receipt: Receipt | None, link: str) -> None:
+        kind, source, targets, channel, sent, depth, trail, pickled, _ = item
+        if pickled is None:
+            pickled, buffers = buffers[0], buffers[1:]
+        body = Body(pickled, buffers, True, receipt if kind in COUNTED else None)
         if kind == "host":
             control = self.controls.get(channel)
             if control is not None:
-                control(peer, body.decode())
+                control(peer, body.decode(own=True))
             return
-        envelope = Envelope(kind, RoleInstanceID(*source), tuple(Target(*item) for item in targets), channel, sent)
-        self._authenticate(peer, envelope)
-        now = self.host.clock.now()
-        for target in envelope.targets:
-            self._receive(envelope, target, body, link, now)
+        envelope = Envelope(kind, RoleInstanceID(*source), tuple(Target(*target) for target in targets), channel, sent,
+                            depth, trail)
+        try:
+            self._authenticate(peer, envelope)
+            self._distribute(envelope, body, peer, link, self.host.clock.now())
+        except RoleMLError as error:  # one bad message must not cut off those that came with it
+            logger.warning("%s", error)
 
     def _authenticate(self, peer: str, envelope: Envelope) -> None:
         """The sender must live on the host that the message came from: a name in a message proves nothing."""
@@ -202,35 +248,48 @@ class Router:
         if home != peer:
             raise RoleMLError(f"{peer} sent a message in the name of {envelope.source}, which lives on {home}: dropped")
 
-    def _receive(self, envelope: Envelope, target: Target, body: Body, link: str, now: float) -> None:
-        outcome = "delivered"
+    def _distribute(self, envelope: Envelope, body: Body, peer: str, link: str, now: float) -> None:
+        nbytes = body.nbytes
+        for target, part in zip(envelope.targets, body.shares(len(envelope.targets)), strict=True):
+            outcome = self._receive(envelope, target, part, peer, now)
+            self._note_message(target, envelope.kind, envelope.source, envelope.channel, nbytes, link, envelope.sent, now,
+                               outcome)
+
+    def _receive(self, envelope: Envelope, target: Target, body: Body, peer: str, now: float) -> str:
         if envelope.kind in ANSWERS:
             call = self._pending.get(target.call)
-            if call is None or call.target != envelope.source or call.cancelled():
-                outcome = "lost: nobody waits for it any more"
-            elif envelope.kind == "moved":
-                self.host.submit(partial(self._follow, target.call, call, body))
-            elif not call.set_running_or_notify_cancel():
-                outcome = "lost: nobody waits for it any more"
-            else:
-                call.set_result((envelope.kind, body))
-        else:
-            receiver = self._receivers.get(target.actor_name)
-            if receiver is None:
-                outcome = f"lost: no node {target.actor_name}"
-                self._refuse(envelope, target)
-            else:
-                receiver(envelope, target, body)
-        self._note((target.call, envelope.kind, str(envelope.source), str(target.instance), envelope.channel,
-                    body.nbytes, link, envelope.sent, now, outcome))
+            if call is None or call.target != envelope.source:
+                return "lost: nobody waits for it any more"
+            if envelope.kind == "moved":
+                self.host.submit(partial(self._follow, call, body))
+            elif not call.set_result((envelope.kind, body)):
+                return "lost: nobody waits for it any more"
+            return "delivered"
+        receiver = self._receivers.get(target.actor_name)
+        if receiver is None:
+            self._refuse(envelope, target)
+            return f"lost: no node {target.actor_name}"
+        if target.call:
+            self.executions.table[envelope.source.actor_name, target.call] = Execution(
+                (peer, target.call), envelope.source, target.instance, envelope.channel, now, envelope.depth, envelope.trail)
+        receiver(envelope, target, body)
+        return "delivered"
 
-    def _follow(self, number: int, call: Pending, body: Body) -> None:
+    def _note_message(
+        self, target: Target, kind: str, source: RoleInstanceID, channel: str, nbytes: int, link: str, sent: float,
+        received: float, outcome: str,
+    ) -> None:
+        if self._note is not None:
+            self._note((target.call, kind, f"{source[0]}/{source[1]}", f"{target[0]}/{target[1]}", channel, nbytes, link,
+                        sent, received, outcome))
+
+    def _follow(self, call: Pending, body: Body) -> None:
         """The role is elsewhere now, and was not called where it was: call it there."""
         to, pickled = pickle.loads(body.pickled)
         call.target = RoleInstanceID(*to)
         call.host_id = self.directory.get_actor_profile(call.target.actor_name).address
-        self._send(call.kind, call.source, [Target(*call.target, number)], call.channel, Body(pickled, body.buffers),
-                   self.host.clock.now())
+        self._send(call.kind, call.source, [Target(*call.target, call.number)], call.channel,
+                   Body(pickled, body.buffers, body.owned), self.host.clock.now())
 
     def _refuse(self, envelope: Envelope, target: Target) -> None:
         if target.call:
@@ -239,22 +298,59 @@ class Router:
             answer = Target(*envelope.source, target.call)
             self.send("error", target.instance, [answer], envelope.channel, encode(error))
 
+    # looking
+
+    def inquire(self, call: Pending) -> str:
+        """What the other side does about a call; asks it, and waits up to half a second for what it says."""
+        if call.host_id == self.host.host_id:
+            return self._state(self.host.host_id, call.number)
+        answer = Pending("host", call.source, call.target, "", call.host_id, self.host.clock.now(), next(self._numbers),
+                         self._inquiries)
+        try:
+            self.control(call.host_id, "inquire", (answer.number, call.number))
+            return answer.result(INQUIRY)
+        except LinkFailed as error:
+            return str(error)
+        except TimeoutError:
+            return f"nor does {call.host_id} say what it does; link: {self.links[call.host_id].kind}"
+        finally:
+            answer.cancel()
+
+    def _told(self, peer: str, answer: tuple[int, str]) -> None:
+        inquiry = self._inquiries.get(answer[0])
+        if inquiry is not None and inquiry.host_id == peer:
+            inquiry.set_result(answer[1])
+
+    def _state(self, peer: str, number: int) -> str:
+        for execution in list(self.executions.table.values()):
+            if execution.key == (peer, number):
+                return execution.state(self.host.clock.now())
+        return "no such call is at work there; it was never received, or its answer is on the way"
+
+    def working(self) -> list[Working]:
+        """The handlers at work here, and the calls that wait here."""
+        return self.executions.working(self.host.host_id, self.host.clock.now(), self.pending())
+
+    def end_calls(self, numbers: Iterable[int], error: Exception) -> None:
+        """Have calls that wait here fail with `error`."""
+        for number in numbers:
+            call = self._pending.get(number)
+            if call is not None:
+                call.set_exception(error)
+
     # faults
 
     def host_lost(self, host_id: str, reason: str) -> None:
         """Every call that waits for that host fails with NodeLost; later messages to it do so at once."""
         self.lost[host_id] = reason
-        link = self.links.pop(host_id, None)
-        if link is not None:
-            link.close()
-        with self._lock:
-            calls = [call for call in self._pending.values() if call.host_id == host_id]
-        for call in calls:
-            if not call.done():
+        session = self.links.get(host_id)
+        if session is not None:
+            session.close(reason)
+        for call in self.pending():
+            if call.host_id == host_id:
                 call.set_exception(NodeLost(
                     f"{call.target}.{call.channel} was not answered: {host_id} is lost ({reason})"))
 
     def pending(self) -> list[Pending]:
         """The calls that wait, oldest first."""
-        with self._lock:
-            return sorted(self._pending.values(), key=lambda call: call.sent)
+        return sorted(list(self._pending.values()), key=lambda call: call.sent)

@@ -7,6 +7,7 @@ __all__ = [
     "CallTimeout",
     "CallerError",
     "ChannelNotFoundError",
+    "Deadlock",
     "ElementError",
     "HandlerError",
     "InternalError",
@@ -91,6 +92,10 @@ class InternalError(RoleInteractionError):
 
 class NodeLost(RoleInteractionError):
     """The other side died, or left, before it answered."""
+
+
+class Deadlock(RoleInteractionError):
+    """Calls that wait for each other in a circle; the message has the names of all. Each of them ends with it."""
 
 
 class TaskResultTimeoutError(RoleInteractionError, TimeoutError):

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any, Protocol
 
-__all__ = ["Clock", "Host"]
+__all__ = ["Clock", "Host", "Waitable"]
+
+
+class Waitable(Protocol):
+    """What one can wait for: a future."""
+
+    def done(self) -> bool: ...
+
+    def result(self, timeout: float | None = None) -> Any: ...
 
 
 class Clock(Protocol):
@@ -16,7 +23,7 @@ class Clock(Protocol):
 
     def sleep(self, seconds: float) -> None: ...
 
-    def wait(self, future: Future, timeout: float | None) -> Any:
+    def wait(self, future: Waitable, timeout: float | None) -> Any:
         """The future's result; TimeoutError after `timeout` seconds."""
         ...
 

@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from roleml_nb.messaging.addresses import Address
+from roleml_nb.messaging.executions import Working
 from roleml_nb.messaging.relay import Relayed
 from roleml_nb.role import TestbedError
 
 from .host import NOTEBOOK, Host
+from .processes import Process
 
 __all__ = ["connect", "exchange", "flush", "learn", "spawn", "start_host", "stop_host"]
 
@@ -25,9 +27,9 @@ _hosts: dict[str, Host] = {}
 
 def start_host(
     testbed: str, host_id: str, label: str, *, directory: str, tcp: bool, call_timeout: float, threads: int,
-    owned: bool, preload: tuple[str, ...],
-) -> tuple[Address, int]:
-    """Make this engine's host; returns its address and the engine's process id."""
+    workers: int, owned: bool, owner: Process, preload: tuple[str, ...], trace: bool, relay: bool,
+) -> tuple[Address, Process]:
+    """Make this engine's host; returns its address and this process."""
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
@@ -39,11 +41,16 @@ def start_host(
         if peer == NOTEBOOK:
             threading.Thread(target=end_of_owner, args=(testbed, directory if own else None, owned)).start()
 
-    host = Host(host_id, label, call_timeout=call_timeout, directory=directory, tcp=tcp or own, lost=lost)
+    host = Host(host_id, label, call_timeout=call_timeout, workers=workers, directory=directory, tcp=tcp or own, trace=trace)
+    host.lost = lost
+    host.ended = lambda peer: peer == NOTEBOOK and owner.ended
+    host.router.controls["lost"] = lambda peer, news: host.host_lost(*news)
+    if not relay:
+        host.relay = None
     _hosts[testbed] = host
     if preload:
         host.run_in_background(lambda: _preload(preload, threads), "preload")
-    return host.transport.address, os.getpid()  # type: ignore[union-attr]
+    return host.transport.address, Process.here()  # type: ignore[union-attr]
 
 
 def _preload(modules: tuple[str, ...], threads: int) -> None:
@@ -106,19 +113,17 @@ def flush(testbed: str) -> int:
     return host.shipped
 
 
-def lose(testbed: str, host_id: str, reason: str) -> None:
-    """The notebook knows that another host is gone."""
-    host = _host(testbed)
-    if host_id not in host.router.lost:
-        host.router.host_lost(host_id, reason)
+def working(testbed: str) -> list[Working]:
+    """Who is at work here, and who waits."""
+    return _host(testbed).router.working()
 
 
-def exchange(testbed: str, incoming: list[Relayed]) -> list[Relayed]:
+def exchange(testbed: str, incoming: list[Relayed], wait: float) -> list[Relayed]:
     """One turn of the relay: deliver what comes, hand out what goes."""
     host = _host(testbed)
     for origin, _, frames in incoming:
         host.deliver(origin, frames, "relay")
-    return host.outbox.take(0.002)
+    return host.outbox.take(wait)
 
 
 def stop_host(testbed: str) -> Any:

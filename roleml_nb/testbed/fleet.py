@@ -7,17 +7,30 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from roleml_nb.messaging.executions import Working
 from roleml_nb.messaging.relay import Relay, Relayed
-from roleml_nb.role import NodeLost, TestbedError, did_you_mean
+from roleml_nb.role import LinkFailed, NodeLost, TestbedError, did_you_mean
 from roleml_nb.trace import Trace
 
 from . import engine as remote
 from . import startup
 from .cluster import Engines
 from .host import NOTEBOOK, Host
-from .links import link_all
+from .links import Made, link_all
+from .processes import Process
+from .waiting import Circle, circles, describe
 
 __all__ = ["Fleet"]
+
+WORKERS = 4
+LOOK = 0.25
+"""Seconds between two looks at whether all engines are there."""
+SILENCE = 2.0
+"""Seconds without a sign of life over a direct link after which an engine is asked through ipyparallel, too."""
+IDLE = 0.01
+"""Seconds of processor time, between two looks, below which a handler counts as stuck."""
+UNREACHED = 60.0
+"""Seconds after which an engine counts as lost that can be reached in neither way."""
 
 
 class Fleet:
@@ -33,17 +46,20 @@ class Fleet:
 
     def __init__(
         self, mark: str, engines: int, joins: Mapping[str, Any], *, timeout: float, workers: int | None,
-        threads: int | None, links: tuple[str, ...], preload: tuple[str, ...], seed: int,
+        threads: int | None, links: tuple[str, ...], preload: tuple[str, ...], seed: int, trace: bool,
     ):
         self.mark = mark
         self.numbers: dict[str, int] = {}
         """Engines that were started or joined: {host: ipyparallel's number}."""
         self.lost: dict[str, str] = {}
         self.errors: list[Exception] = []
-        self.links: dict[tuple[str, str], tuple[str, str]] = {}
+        self.links: Made = {}
         self.stopping = False
         self._shipments: dict[str, int] = {}
         self._arrived = threading.Condition()
+        self._processes: dict[str, Process] = {}
+        self._heard: dict[str, float] = {}
+        self._waits: dict[str, list[Working]] = {}
         self._relay: Relay | None = None
         self._home: Host | None = None
         self.engines: Engines | None = None
@@ -51,39 +67,50 @@ class Fleet:
             if engines or joins:
                 self.engines = Engines(engines, mark, **joins)
             self.home = self._home = Host(
-                NOTEBOOK, "the notebook", call_timeout=timeout, lost=self._host_lost, workers=workers or 4,
-                directory=self.engines.directory if self.engines else None, tcp=bool(joins))
+                NOTEBOOK, "the notebook", call_timeout=timeout, workers=workers or WORKERS,
+                directory=self.engines.directory if self.engines else None, tcp=bool(joins), trace=trace)
             self.home.tell = self.errors.append
             self.trace = Trace(self.home.clock.now(), self.collect)
             self.home.ship = self.trace.add
             self.home.router.controls["trace"] = self._take_notes
             self.home.router.controls["error"] = lambda peer, error: self.errors.append(error)
+            self.home.router.controls["pulse"] = self._take_pulse
+            self.home.router.controls["link"] = lambda peer, news: self._linked(peer, *news)
             self.home.spawn([NOTEBOOK], {"seed": seed})
             if self.engines is not None:
-                self._start_hosts(self.engines, timeout, threads, links, preload, tcp=bool(joins))
+                self._start_hosts(self.engines, timeout, workers or WORKERS, threads, links, preload, tcp=bool(joins))
+            self.home.run_in_background(self._watch, "watch")
         except BaseException:
             self.stop()
             raise
 
     def _start_hosts(
-        self, engines: Engines, timeout: float, threads: int | None, links: tuple[str, ...], preload: tuple[str, ...], *,
-        tcp: bool,
+        self, engines: Engines, timeout: float, workers: int, threads: int | None, links: tuple[str, ...],
+        preload: tuple[str, ...], *, tcp: bool,
     ) -> None:
-        self._relay = Relay(NOTEBOOK, self._exchange, self.home.deliver, self._host_lost, self.home.run_in_background)
+        home = self.home
+        self._relay = Relay(NOTEBOOK, self._exchange, home.deliver, self._unreached, home.run_in_background)
+        home.relay = self._relay.link if "relay" in links else None
+        home.ended = lambda host_id: host_id in self._processes and self._processes[host_id].ended
+        home.lost = self._host_lost
+        home.linked = lambda peer, kind, reason: self._linked(NOTEBOOK, peer, kind, reason)
         each = threads or max(1, (os.cpu_count() or 1) // len(engines.ids))
         started = {
             number: engines.send(
                 number, remote.start_host, self.mark, f"engine{number}", f"engine {number}",
-                directory=engines.directory, tcp=tcp, call_timeout=timeout, threads=each,
-                owned=engines.owned, preload=preload)
+                directory=engines.directory, tcp=tcp, call_timeout=timeout, threads=each, workers=workers,
+                owned=engines.owned, owner=Process.here(), preload=preload, trace=home.traced, relay="relay" in links)
             for number in engines.ids
         }
         addresses = {}
         for number, answer in started.items():
-            addresses[number], _ = answer.get(60.0)
+            addresses[number], self._processes[f"engine{number}"] = answer.get(60.0)
             self.numbers[f"engine{number}"] = number
         startup.joined(self)
-        self.links = link_all(self.mark, self.home, engines, addresses, self._relay, links)
+        self.links = link_all(self.mark, home, engines, addresses, links)
+        for ends, (kind, _) in self.links.items():
+            if kind == "relay":
+                self._serve(*ends)
         self.learn({NOTEBOOK: NOTEBOOK})
 
     # who is there
@@ -103,21 +130,84 @@ class Fleet:
             raise TestbedError(f"no engine {on!r}; {did_you_mean(host_id, [*alive, NOTEBOOK])}")
         return [host_id]
 
+    def _watch(self) -> None:
+        """Notice engines that end or fall silent, and calls that wait for each other."""
+        clock = self.home.clock
+        self._heard = dict.fromkeys(self.numbers, clock.now())
+        looked, before = clock.now(), dict[Circle, float]()
+        while not self.stopping:
+            clock.sleep(LOOK)
+            self._look_at_engines(clock.now())
+            if clock.now() - looked > SILENCE / 2:
+                looked, before = clock.now(), self._look_at_waits(before)
+
+    def _look_at_engines(self, now: float) -> None:
+        reachable = set(self.engines.client.ids) if self.engines else set()
+        for host_id in self.alive:
+            if self.numbers[host_id] not in reachable and not self.stopping:
+                self.home.host_lost(host_id, "ipyparallel says that its process has ended")
+            elif now - self._heard[host_id] > SILENCE:
+                self._serve(host_id)
+            elif not any(host_id in ends and kind == "relay" for ends, (kind, _) in list(self.links.items())):
+                self._relay.release(host_id)  # type: ignore[union-attr]
+
+    def _look_at_waits(self, before: dict[Circle, float]) -> dict[Circle, float]:
+        """End the calls of circles that stood like this at the last look, too; returns those seen for the first time."""
+        rows = [*self.home.long_waits(), *(row for host_id in self.alive for row in self._waits.get(host_id, ()))]
+        seen = {}
+        for circle in circles(rows):
+            known = before.get(circle._replace(cpu=0.0))
+            if known is None or circle.cpu - known > IDLE:
+                seen[circle._replace(cpu=0.0)] = circle.cpu
+                continue
+            self.home.break_circle(*circle[:3])
+            for host_id in self.alive:
+                self.home.router.control(host_id, "circle", circle[:3])
+        return seen
+
+    def waiting(self) -> list[str]:
+        """Who waits for whom."""
+        rows = self.home.router.working()
+        for host_id, answer in [(host_id, self.send(host_id, remote.working)) for host_id in self.alive]:
+            try:
+                rows += answer.get(SILENCE)
+            except Exception as error:  # an engine that is too busy to say shows by what waits for it elsewhere
+                self.home.logger.info("%s does not say who waits there: %s", host_id, error)
+        return describe(rows)
+
+    def _take_pulse(self, host_id: str, rows: list[Working]) -> None:
+        self._heard[host_id], self._waits[host_id] = self.home.clock.now(), rows
+
+    def _linked(self, host_id: str, peer: str, kind: str, reason: str) -> None:
+        """A link has changed."""
+        self.links[host_id, peer] = kind, reason
+        self.home.logger.warning("link %s → %s: %s (%s)", host_id, peer, kind, reason)
+        if kind == "relay":
+            self._serve(host_id, peer)
+
+    def _serve(self, *hosts: str) -> None:
+        for host_id in hosts:
+            if host_id != NOTEBOOK and self._relay is not None:
+                self._relay.serve(host_id)
+
+    def _unreached(self, host_id: str, reason: str) -> None:
+        """The relay does not reach an engine."""
+        session = self.home.router.links[host_id]
+        if session.kind != "direct" or self.numbers[host_id] not in self.engines.client.ids:  # type: ignore[union-attr]
+            self.home.host_lost(host_id, reason)
+
     def _host_lost(self, host_id: str, reason: str) -> None:
         if self.stopping or host_id in self.lost:
             return
         self.lost[host_id] = reason
-        self.home.router.host_lost(host_id, reason)
         self.errors.append(NodeLost(f"{host_id} is lost: {reason}"))
-
-        def tell() -> None:
-            for other in self.alive:
-                try:
-                    self.run(other, remote.lose, host_id, reason)
-                except Exception as error:  # an engine that is just dying is told of nothing
-                    self.home.logger.info("%s was not told: %s", other, error)
-
-        self.home.run_in_background(tell, "tell of loss")
+        for ends in [ends for ends in list(self.links) if host_id in ends]:
+            self.links[ends] = "none", f"{host_id} is lost: {reason}"
+        for other in self.alive:
+            try:
+                self.home.router.control(other, "lost", (host_id, reason))
+            except LinkFailed as error:
+                self.home.logger.info("%s was not told: %s", other, error)
 
     # telling them
 
@@ -157,8 +247,8 @@ class Fleet:
         self.home.learn(places)
         self.run_on_all(remote.learn, dict(places))
 
-    def _exchange(self, host_id: str, incoming: list[Relayed]) -> list[Relayed]:
-        return self.run(host_id, remote.exchange, incoming)
+    def _exchange(self, host_id: str, incoming: list[Relayed], wait: float) -> list[Relayed]:
+        return self.run(host_id, remote.exchange, incoming, wait, timeout=UNREACHED)
 
     # their notes
 
@@ -193,9 +283,10 @@ class Fleet:
         if self._relay is not None:
             self._relay.close()
         if self.engines is not None:
-            for host_id in self.alive:
+            asked = [self.send(host_id, remote.stop_host) for host_id in self.alive]
+            for answer in asked:
                 try:
-                    self.run(host_id, remote.stop_host, timeout=5.0)
+                    answer.get(5.0)
                 except Exception as error:  # an engine that does not answer is ended with its cluster
                     self.errors.append(error)
         if self._home is not None:

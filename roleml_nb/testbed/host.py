@@ -6,6 +6,7 @@ import asyncio
 import logging
 import numbers
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from contextvars import Context
@@ -14,10 +15,12 @@ from typing import Any
 
 from roleml_nb.actor import Actor, NativeRole
 from roleml_nb.messaging.addresses import Address
+from roleml_nb.messaging.executions import Key, Working
 from roleml_nb.messaging.relay import Outbox, RelayLink
-from roleml_nb.messaging.router import Router
+from roleml_nb.messaging.router import Link, Router
+from roleml_nb.messaging.session import Session
 from roleml_nb.messaging.transport import DirectTransport
-from roleml_nb.role import NATIVE, ActorProfile, Contacts, LinkFailed, RoleInstanceID, RoleMLError
+from roleml_nb.role import NATIVE, ActorProfile, Contacts, Deadlock, LinkFailed, RoleInstanceID
 
 from .workers import SystemClock, Workers
 
@@ -28,6 +31,12 @@ NOTEBOOK = "notebook"
 
 TICK = 0.05
 """Seconds between two shipments of notes: at most 20 a second."""
+PULSE = 20
+"""Ticks between two signs of life for the notebook."""
+LONG = 1.0
+"""Seconds that a handler is at work from which on the notebook looks for circles."""
+PATIENCE = 5
+"""Looks at whether a peer's process has ended before its link is mended: its connections end a little earlier."""
 
 HEARTBEAT = 20.0
 """Seconds between two heartbeats of each node's native role, where somebody listens to them."""
@@ -38,8 +47,7 @@ class Host:
 
     def __init__(
         self, host_id: str, label: str, *, call_timeout: float, workers: int = 4, directory: str | None = None,
-        tcp: bool = False, lost: Callable[[str, str], None] | None = None,
-        heartbeat: float = HEARTBEAT,
+        tcp: bool = False, trace: bool = True, heartbeat: float = HEARTBEAT,
     ):
         self._heartbeat = heartbeat
         self.host_id, self.label, self.call_timeout = host_id, label, call_timeout
@@ -48,22 +56,32 @@ class Host:
         self._workers = Workers(host_id, workers)
         self.clock = SystemClock(self._workers)
         self.directory = Contacts()
-        self.router = Router(self, self.directory, self._note_message)
-        self.actors: dict[str, Actor] = {}
-        self.outbox = Outbox()
-        self._messages: list[tuple] = []
-        self._metrics: list[tuple] = []
-        self._notes_lock = threading.Lock()
+        self._messages: deque[tuple] = deque()
+        self._metrics: deque[tuple] = deque()
         self.shipped = 0
         """Shipments of notes to the notebook so far."""
+        self.traced = trace
+        self.router = Router(self, self.directory, self._messages.append if trace else None, self._link_broken)
+        self.router.controls["circle"] = lambda peer, told: self.break_circle(*told)
+        self.router.controls["bye"] = lambda peer, _: self.host_lost(peer, "it was stopped")
+        self.actors: dict[str, Actor] = {}
+        self.outbox = Outbox()
         self._stopping = threading.Event()
-        self._lost = lost or (lambda host_id, reason: None)
+        self._ways: dict[str, tuple[Address, bytes]] = {}
+        self.ended: Callable[[str], bool] = lambda peer: False
+        """Whether the process of that host has certainly ended; then nothing is mended."""
+        self.lost: Callable[[str, str], None] = lambda peer, reason: None
+        """Called when another host is lost."""
+        self.linked: Callable[[str, str, str], None] = self._tell_link
+        """Called with peer, kind and reason when a link has changed."""
+        self.relay: Callable[[str], Link] | None = lambda peer: RelayLink(self.host_id, peer, self.outbox.put)
+        """Makes a relay link; None where none is wanted."""
         self.ship: Callable[[list[tuple], list[tuple]], None] = self._ship_to_notebook
         self.tell: Callable[[Exception], None] = self._tell_notebook
         self.transport: DirectTransport | None = None
         if directory is not None:
             self.transport = DirectTransport(
-                host_id, deliver=self._deliver, lost=self.host_lost, directory=directory, tcp=tcp,
+                host_id, deliver=self.deliver, lost=self._connection_ended, directory=directory, tcp=tcp,
                 run_in_background=self.run_in_background)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_lock = threading.Lock()
@@ -98,14 +116,31 @@ class Host:
         return future
 
     def _tick(self) -> None:
+        ticks = 0
         beat = self.clock.now() + self._heartbeat
         while not self._stopping.wait(TICK):
+            ticks += 1
             self._workers.relieve()
             self.flush()
             if self.clock.now() >= beat:
                 beat += self._heartbeat
                 for actor in list(self.actors.values()):
                     actor.roles[NATIVE].pulse()  # type: ignore[attr-defined]
+            for session in list(self.router.links.values()):
+                session.acknowledge()
+            if ticks % PULSE == 0 and self.host_id != NOTEBOOK:
+                self._attempt_control("pulse", self.long_waits())  # let the notebook hear from us
+
+    def long_waits(self) -> list[Working]:
+        """Who is at work and who waits here, if some handler is at it for long; else nothing."""
+        oldest = min((each.arrived for each in list(self.router.executions.table.values())), default=self.clock.now())
+        return self.router.working() if self.clock.now() - oldest > LONG else []
+
+    def break_circle(self, calls: tuple[Key, ...], names: tuple[str, ...], stuck: Key | None) -> None:
+        """Calls wait for each other: end those that wait here, and let a handler that is stuck here call no more."""
+        error = Deadlock(f"{' → '.join(names)}: each waits for the next, and none can go on")
+        self.router.executions.forbid(stuck, error)
+        self.router.end_calls((number for host_id, number in calls if host_id == self.host_id), error)
 
     # actors
 
@@ -126,36 +161,71 @@ class Host:
 
     def connect(self, address: Address, token: bytes, accept: bytes, links: tuple[str, ...]) -> tuple[str, str]:
         """Link to a peer over the best of `links` that works; returns the link's kind, and why it is no better."""
-        why = "as asked"
+        session, why = self.router.session(address.host_id), "as asked"
         if "direct" in links and self.transport is not None:
             self.transport.admit(address.host_id, accept)
+            self._ways[address.host_id] = address, token
             try:
-                self.router.links[address.host_id] = self.transport.connect(address, token)
-                return "direct", ""
+                session.attach(self.transport.connect(address, token))
+                return session.kind, ""
             except LinkFailed as error:
                 why = str(error)
-        if "relay" not in links:
+        if "relay" not in links or self.relay is None:
             raise LinkFailed(why)
-        self.router.links[address.host_id] = RelayLink(self.host_id, address.host_id, self.outbox.put)
-        return "relay", why
+        session.attach(self.relay(address.host_id), why)
+        return session.kind, why
 
-    def _deliver(self, peer: str, frames: list[Any], link: str = "direct") -> None:
+    def deliver(self, peer: str, frames: list[Any], link: str = "direct") -> None:
+        self.router.deliver(peer, frames, link)
+
+    def _connection_ended(self, peer: str, reason: str) -> None:
+        session = self.router.links.get(peer)
+        if session is not None and session.link is not None and session.link.kind == "direct":
+            session.detach(session.link, reason)
+
+    def _link_broken(self, session: Session, reason: str) -> None:
+        if not self._stopping.is_set():
+            self.run_in_background(lambda: self._mend(session, reason), f"mend {session.peer}")
+
+    def _mend(self, session: Session, reason: str) -> None:
+        """A link has failed. Go on over a new direct one, or the relay, unless the other side has ended."""
+        peer = session.peer
+        for _ in range(PATIENCE):
+            if self._stopping.is_set() or session.closed is not None or session.link is not None:
+                return
+            if self.ended(peer):
+                self.host_lost(peer, f"its process has ended ({reason})")
+                return
+            self.clock.sleep(TICK / 5)
         try:
-            self.router.deliver(peer, frames, link)
-        except RoleMLError as error:
-            self.logger.warning("%s", error)
+            address, token = self._ways[peer]
+            session.attach(self.transport.connect(address, token, timeout=1.0))  # type: ignore[union-attr]
+            self.linked(peer, "direct", f"made anew: {reason}")
+        except (KeyError, LinkFailed) as error:
+            if self.relay is None:
+                self.host_lost(peer, reason)
+                return
+            why = reason if isinstance(error, KeyError) else f"{reason}; {error}"
+            session.attach(self.relay(peer), why)
+            self.linked(peer, "relay", why)
 
-    deliver = _deliver
+    def _tell_link(self, peer: str, kind: str, reason: str) -> None:
+        self.logger.warning("link to %s: %s (%s)", peer, kind, reason)
+        self._attempt_control("link", (peer, kind, reason))
+
+    def _attempt_control(self, channel: str, value: Any) -> None:
+        try:
+            self.router.control(NOTEBOOK, channel, value)
+        except LinkFailed as error:
+            self.logger.info("the notebook was not told of %s: %s", channel, error)
 
     def host_lost(self, host_id: str, reason: str) -> None:
-        self.router.host_lost(host_id, reason)
-        self._lost(host_id, reason)
+        """Another host is gone: whoever waits for it is told."""
+        if host_id not in self.router.lost:
+            self.router.host_lost(host_id, reason)
+            self.lost(host_id, reason)
 
     # notes for the notebook
-
-    def _note_message(self, note: tuple) -> None:
-        with self._notes_lock:
-            self._messages.append(note)
 
     def note_metrics(self, source: RoleInstanceID, channel: str, args: Mapping[str, Any], step: int) -> None:
         """Numbers in an event's args are metrics."""
@@ -165,15 +235,12 @@ class Host:
             for name, value in args.items()
             if isinstance(value, numbers.Real) and not isinstance(value, bool)
         ]
-        if notes:
-            with self._notes_lock:
-                self._metrics.extend(notes)
+        self._metrics.extend(notes)
 
     def flush(self) -> None:
         """Ship all notes so far."""
-        with self._notes_lock:
-            messages, self._messages = self._messages, []
-            metrics, self._metrics = self._metrics, []
+        messages = [self._messages.popleft() for _ in range(len(self._messages))]
+        metrics = [self._metrics.popleft() for _ in range(len(self._metrics))]
         if messages or metrics:
             try:
                 self.ship(messages, metrics)
@@ -203,8 +270,10 @@ class Host:
             actor.stop()
         self.flush()
         self._stopping.set()
-        for link in list(self.router.links.values()):
-            link.close()
+        for peer, session in list(self.router.links.items()):
+            if session.closed is None and session.link is not None:
+                self.router.control(peer, "bye", None)
+            session.close("this host was stopped")
         if self.transport is not None:
             self.transport.close()
         self._workers.stop()

@@ -7,14 +7,15 @@ import hmac
 import secrets
 
 from roleml_nb.messaging.addresses import Address
-from roleml_nb.messaging.relay import Relay
-from roleml_nb.role import LinkFailed
 
 from . import engine as remote
 from .cluster import Engines
 from .host import NOTEBOOK, Host
 
-__all__ = ["Keys", "link_all"]
+__all__ = ["Keys", "Made", "link_all", "why"]
+
+Made = dict[tuple[str, str], tuple[str, str]]
+"""{(from, to): (kind of link, why it is no better)}."""
 
 
 class Keys:
@@ -28,10 +29,8 @@ class Keys:
         return hmac.new(self._secret, f"{sender}|{receiver}".encode(), hashlib.sha256).digest()
 
 
-def link_all(
-    testbed: str, home: Host, engines: Engines, addresses: dict[int, Address], relay: Relay, links: tuple[str, ...]
-) -> dict[tuple[str, str], tuple[str, str]]:
-    """Link every pair of hosts, both ways: {(from, to): (kind, why it is no better)}."""
+def link_all(testbed: str, home: Host, engines: Engines, addresses: dict[int, Address], links: tuple[str, ...]) -> Made:
+    """Link every pair of hosts, both ways."""
     keys = Keys()
     here = home.transport.address  # type: ignore[union-attr]
     everyone = [here, *addresses.values()]
@@ -42,31 +41,23 @@ def link_all(
 
     for peer, _, accept in peers_of(NOTEBOOK):
         home.transport.admit(peer.host_id, accept)  # type: ignore[union-attr]
-    for number, address in addresses.items():  # all doors open before anyone knocks
-        engines.run(number, remote.admit, testbed,
-                    [(peer.host_id, accept) for peer, _, accept in peers_of(address.host_id)])
+    opened = [engines.send(number, remote.admit, testbed,
+                           [(peer.host_id, accept) for peer, _, accept in peers_of(address.host_id)])
+              for number, address in addresses.items()]
+    for answer in opened:  # all doors open before anyone knocks
+        answer.get(60.0)
     asked = {number: engines.send(number, remote.connect, testbed, peers_of(address.host_id), links)
              for number, address in addresses.items()}
-    made: dict[tuple[str, str], tuple[str, str]] = {}
+    made: Made = {}
     for peer, token, accept in peers_of(NOTEBOOK):
-        try:
-            made[NOTEBOOK, peer.host_id] = home.connect(peer, token, accept, tuple(set(links) - {"relay"}))
-        except LinkFailed as error:
-            if "relay" not in links:
-                raise
-            home.router.links[peer.host_id] = relay.link(peer.host_id)
-            made[NOTEBOOK, peer.host_id] = ("relay", str(error))
+        made[NOTEBOOK, peer.host_id] = home.connect(peer, token, accept, links)
     for number, answer in asked.items():
         own = addresses[number].host_id
         made.update({(own, peer): kind for peer, kind in answer.get(60.0).items()})
-    for ends, (kind, _) in made.items():
-        for host_id in set(ends) - {NOTEBOOK}:
-            if kind == "relay":
-                relay.serve(host_id)
     return made
 
 
-def why(made: dict[tuple[str, str], tuple[str, str]]) -> list[str]:
+def why(made: Made) -> list[str]:
     """One line per pair."""
     return [f"{sender} → {receiver}: {kind}" + (f" ({reason})" if reason else "")
             for (sender, receiver), (kind, reason) in sorted(made.items())]

@@ -48,12 +48,14 @@ class Testbed:
     threads
         torch threads per engine; default: cores ÷ engines.
     links
-        Which links to use, best first.
+        Which links to use, best first: "direct" and "relay". A direct link that breaks gives way to the relay by itself.
     preload
         Modules that each engine imports in the background, since they take seconds. Add ``torch._dynamo`` if your models
         use ``torch.optim``, which imports it; the library's do not.
     seed
         What roles find as ``ctx.seed``, unless their node has its own. What a configuration draws at random depends on it.
+    trace
+        Whether messages are noted. Metrics always are.
 
     Use as a context manager, or call `stop`. All errors are `RoleMLError`; bad input changes nothing.
     """
@@ -64,6 +66,7 @@ class Testbed:
         self, engines: int = 2, *, cluster: Any = None, profile: str | None = None, cluster_id: str | None = None,
         timeout: float = 600.0, workers: int | None = None, threads: int | None = None,
         links: tuple[str, ...] = ("direct", "relay"), preload: tuple[str, ...] = PRELOAD, seed: int = 0,
+        trace: bool = True,
     ):
         if engines < 0:
             raise TestbedError(f"engines must be 0 or more, not {engines}")
@@ -77,7 +80,7 @@ class Testbed:
         self.roster = Roster()
         """What is deployed where."""
         self.fleet = Fleet(uuid.uuid4().hex[:12], engines, joins, timeout=timeout, workers=workers, threads=threads,
-                           links=links, preload=preload, seed=seed)
+                           links=links, preload=preload, seed=seed, trace=trace)
         """The hosts that the nodes live on."""
         self.trace: Trace = self.fleet.trace
         self._calls = Calls(self.fleet.home.actors[NOTEBOOK], self.roster)
@@ -106,6 +109,11 @@ class Testbed:
     def links(self) -> list[str]:
         """Which link each pair of hosts uses, and why it is no better one."""
         return why(self.fleet.links)
+
+    def waiting(self) -> list[str]:
+        """Which calls wait, for how long, and what the other side does about them; the oldest first."""
+        self._check_running()
+        return self.fleet.waiting()
 
     # nodes
 

@@ -7,8 +7,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any
+
+from roleml_nb.role.host import Waitable
 
 __all__ = ["SystemClock", "Workers"]
 
@@ -78,7 +79,7 @@ class Workers:
             else:
                 self._idle.append(worker)
 
-    def waiting(self, future: Future, timeout: float | None) -> Any:
+    def waiting(self, future: Waitable, timeout: float | None) -> Any:
         """The future's result; while it waits, this worker leaves its place to queued work."""
         queued = getattr(self._local, "queued", False)
         if not queued or future.done():
@@ -143,5 +144,5 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
 
-    def wait(self, future: Future, timeout: float | None) -> Any:
+    def wait(self, future: Waitable, timeout: float | None) -> Any:
         return self._workers.waiting(future, timeout)

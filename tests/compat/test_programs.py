@@ -63,10 +63,3 @@ from roleml_nb.compat.essentials import Role
     said, real = done.stdout.strip().splitlines()
     assert said.startswith(f"'import roleml' finds the package in {tmp_path}"), done.stderr[-3000:]
     assert "pip uninstall roleml-ai" in said and real == "True"
-
-
-def test_actors_that_the_process_builds_itself():
-    done = run(str(PROGRAMS / "actors.py"))
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.splitlines() == ["hello alone/player", "False alone", "hello a2/player", "False"]
-    assert "Traceback" not in done.stderr

@@ -43,7 +43,7 @@ def role_class(entry: Entry, names: Names | None) -> type[Role]:
 
 def read_role(name: str, entry: Entry, names: Names | None, presets: Presets | None = None) -> RolePlan:
     """What a role specification says: ``{class, options, impl}``, or the class alone."""
-    if isinstance(entry.value, (str, type)):
+    if isinstance(entry.value, str):
         cls, options, implementations = role_class(entry, names), {}, {}
     else:
         given = entry.fields(("class", "options", "impl"), required=("class",))

@@ -108,9 +108,7 @@ def decode(entry: Entry, names: Names | None) -> Any:
 
 
 def definition(entry: Entry, names: Names | None) -> Any:
-    """The object that a dotted name stands for; what can be called may be given itself."""
-    if callable(entry.value):
-        return entry.value
+    """The object that a dotted name stands for."""
     if isinstance(entry.value, dict) and "$opaque" in entry.value:
         return decode(entry, names)  # which says why not
     try:

@@ -1,0 +1,154 @@
+"""Who is at work on a host: the handlers that run here for calls, and what each of them waits for."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from contextvars import ContextVar, Token
+from types import FrameType
+from typing import NamedTuple
+
+from roleml_nb.role import Deadlock, RoleInstanceID
+
+from .pending import Pending
+from .stuck import cpu_time, waits_for_a_lock
+
+__all__ = ["DEPTH", "Execution", "Executions", "Working"]
+
+DEPTH = 1000
+"""Calls within calls that are taken to be endless; each costs a waiting thread, or a part of one's stack."""
+TRAIL = 12
+
+Key = tuple[str, int]
+"""The host that a call came from, and its number there. In `Executions.table` the actor stands for its host."""
+
+
+class Execution:
+    """A call that has arrived and is not answered yet."""
+
+    __slots__ = ("arrived", "channel", "depth", "forbidden", "held", "key", "source", "started", "target", "thread", "trail",
+                 "waits_for")
+
+    def __init__(
+        self, key: Key, source: RoleInstanceID, target: RoleInstanceID, channel: str, arrived: float, depth: int,
+        trail: tuple[str, ...],
+    ):
+        self.key, self.source, self.target, self.channel, self.arrived = key, source, target, channel, arrived
+        self.depth, self.trail = depth, trail
+        self.started = 0.0
+        self.thread = 0
+        self.held = False
+        """Whether it waits for its role, which is paused, to become ready."""
+        self.waits_for: Pending | None = None
+        self.forbidden: Exception | None = None
+        """What its next call raises, if it must make no more."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.target}.{self.channel}"
+
+    def stuck(self, frames: dict[int, FrameType]) -> bool:
+        """Whether it cannot go on for now, though it waits for no call."""
+        if not self.started or self.waits_for is not None:
+            return False
+        return self.held or self.thread in frames and waits_for_a_lock(frames[self.thread])
+
+    def state(self, now: float) -> str:
+        """What it does, for a message: "handler running since 11.8 s"."""
+        if not self.started:
+            return f"queued since {now - self.arrived:.1f} s, no handler has begun"
+        if self.held:
+            return f"its role is not ready since {now - self.started:.1f} s"
+        call = self.waits_for
+        if call is not None:
+            return (f"handler running since {now - self.started:.1f} s, waits for {call.target}.{call.channel} "
+                    f"since {now - call.sent:.1f} s")
+        return f"handler running since {now - self.started:.1f} s"
+
+
+_current: ContextVar[Execution | None] = ContextVar("execution", default=None)
+
+
+class Working(NamedTuple):
+    """An execution or a waiting call as it is told to others; keys join what is told by several hosts."""
+
+    call: bool
+    """Whether this is a call that waits, rather than a handler at work."""
+    key: Key
+    source: str
+    role: str
+    name: str
+    seconds: float
+    state: str = ""
+    stuck: bool = False
+    """Whether the handler waits for its role to be ready, or for a lock."""
+    cpu: float = 0.0
+    """Seconds of processor time that the handler's thread has used."""
+    waits: Key | None = None
+    """The call that the handler waits for now."""
+    by: Key | None = None
+    """The handler that made the call."""
+
+
+class Executions:
+    """The executions of one host, and which one the current thread works for."""
+
+    def __init__(self) -> None:
+        self.table: dict[Key, Execution] = {}
+
+    @property
+    def current(self) -> Execution | None:
+        """The one that the current thread, or asyncio task, works for."""
+        return _current.get()
+
+    def begin(self, key: Key, now: float) -> Token:
+        """The current thread begins with a call that has arrived; hand the result to `end` on the same thread."""
+        execution = self.table.get(key)
+        if execution is not None:
+            execution.started, execution.thread = now, threading.get_ident()
+        return _current.set(execution)
+
+    def end(self, token: Token) -> None:
+        _current.reset(token)
+
+    def forbid(self, key: Key | None, error: Exception) -> None:
+        """Have the next call that this execution makes raise `error`: nobody waits for its answer any more."""
+        for execution in list(self.table.values()):
+            if execution.key == key:
+                execution.forbidden = error
+
+    def working(self, here: str, now: float, calls: list[Pending]) -> list[Working]:
+        """All of them, and the calls that wait here."""
+        frames = sys._current_frames()
+        found = [
+            Working(False, each.key, str(each.source), str(each.target), each.name, now - each.arrived, each.state(now),
+                    each.stuck(frames), cpu_time(each.thread) if each.thread else 0.0,
+                    (here, each.waits_for.number) if each.waits_for else None)
+            for each in list(self.table.values())]
+        found += [
+            Working(True, (here, call.number), call.by.name if call.by else str(call.source), str(call.target),
+                    f"{call.target}.{call.channel}", now - call.sent, by=call.by.key if call.by else None)
+            for call in calls]
+        return found
+
+    def nested(self, target: RoleInstanceID, channel: str) -> tuple[int, tuple[str, ...]]:
+        """How deep a call made now is nested, and the last calls that lead to it; Deadlock when that is without end."""
+        current = self.current
+        if current is None:
+            return 0, ()
+        if current.forbidden is not None:
+            raise current.forbidden
+        trail = (*current.trail, current.name)[-TRAIL:]
+        if current.depth >= DEPTH:
+            raise Deadlock(f"{' → '.join(_cycle([*trail, f'{target}.{channel}']))}: calls within calls, {DEPTH} deep, "
+                           "without end; one of them must answer without calling the next")
+        return current.depth + 1, trail
+
+
+def _cycle(names: list[str]) -> list[str]:
+    """The last names from the previous occurrence of the last one on."""
+    last = len(names) - 1
+    for index in range(last - 1, -1, -1):
+        if names[index] == names[last]:
+            return names[index:]
+    return names

@@ -1,0 +1,97 @@
+"""A call that waits for its answer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING, Any
+
+from roleml_nb.role import RoleInstanceID
+
+if TYPE_CHECKING:
+    from .executions import Execution
+
+__all__ = ["Pending"]
+
+
+class Pending:
+    """Ends once: with a result, with an exception, or cancelled. Thread-safe, without a lock that is ever contended.
+
+    `concurrent.futures.Future` does the same in five times the time, which is a tenth of a call between two engines.
+    """
+
+    __slots__ = ("_callbacks", "_claim", "_error", "_latch", "_table", "_value", "by", "channel", "ended", "host_id",
+                 "kind", "number", "sent", "source", "target")
+
+    def __init__(
+        self, kind: str, source: RoleInstanceID, target: RoleInstanceID, channel: str, host_id: str, sent: float,
+        number: int = 0, table: dict[int, Pending] | None = None, by: Execution | None = None,
+    ):
+        self.kind, self.source, self.target, self.channel = kind, source, target, channel
+        self.host_id, self.sent, self.number = host_id, sent, number
+        self.by = by
+        """The handler that made the call, if it was one."""
+        self.ended = False
+        self._value: Any = None
+        self._error: BaseException | None = None
+        self._table = table
+        self._callbacks: list[Callable[[Pending], Any]] = []
+        self._claim = threading.Lock()
+        self._latch = threading.Lock()
+        self._latch.acquire()
+        if table is not None:
+            table[number] = self
+
+    def done(self) -> bool:
+        return self.ended
+
+    def result(self, timeout: float | None = None) -> Any:
+        """What it ended with; TimeoutError when it has not within `timeout` seconds."""
+        if not self.ended:
+            if not self._latch.acquire(timeout=-1 if timeout is None else max(0.0, timeout)):
+                raise TimeoutError
+            self._latch.release()
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+    def exception(self) -> BaseException | None:
+        """What kept it from being answered, so far."""
+        return self._error
+
+    def set_result(self, value: Any) -> bool:
+        """End with a result; False when it had ended already."""
+        return self._end(value, None)
+
+    def set_exception(self, error: BaseException) -> bool:
+        return self._end(None, error)
+
+    def cancel(self) -> bool:
+        """Nobody waits any more."""
+        return self._end(None, CancelledError())
+
+    def add_done_callback(self, function: Callable[[Pending], Any]) -> None:
+        """Have ``function(self)`` called when the call ends, on the thread that ends it; at once if it has."""
+        self._callbacks.append(function)
+        if self.ended:
+            self._call_back()
+
+    def _end(self, value: Any, error: BaseException | None) -> bool:
+        if not self._claim.acquire(blocking=False):
+            return False
+        self._value, self._error = value, error
+        if self._table is not None:
+            self._table.pop(self.number, None)
+        self.ended = True
+        self._latch.release()
+        self._call_back()
+        return True
+
+    def _call_back(self) -> None:
+        while True:
+            try:
+                function = self._callbacks.pop(0)  # atomic: whoever gets it calls it
+            except IndexError:
+                return
+            function(self)

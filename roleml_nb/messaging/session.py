@@ -1,0 +1,197 @@
+"""A session: all that travels between this host and one other, whichever link carries it.
+
+Messages that are ready at the same time travel as one batch. Batches are numbered and kept until the other side has
+acknowledged them, so that when a link breaks, another can carry on where it ended: nothing lost, nothing twice,
+nothing out of order.
+"""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from roleml_nb.role import LinkFailed
+
+from .window import Receipt, Window
+
+__all__ = ["Link", "Session"]
+
+BATCH_MESSAGES, BATCH_BYTES = 256, 512 * 1024
+ACKNOWLEDGE_BATCHES, ACKNOWLEDGE_BYTES = 64, 4 * 1024 * 1024
+
+Item = tuple
+"""A message as plain data; the last element says how many buffers belong to it."""
+
+
+class Link(Protocol):
+    """Carries frames to one other host, in order. A wrapper may delay, shape or lose them without either end knowing."""
+
+    kind: str
+    peer: str
+
+    def send(self, frames: list[Any]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Session:
+    """This side of it. `broken(session, reason)` is called once when a link fails; `attach` another one, or `close`."""
+
+    def __init__(self, peer: str, broken: Callable[[Session, str], None]):
+        self.peer = peer
+        self.link: Link | None = None
+        self.reason = ""
+        """Why the link is no better one."""
+        self.closed: str | None = None
+        self.window = Window()
+        self._broken = broken
+        self._queue: deque[tuple[Item, list[Any], int]] = deque()
+        self._sending = threading.Lock()  # taken without waiting: whoever has it sends for all
+        self._receiving = threading.RLock()
+        self._sent = 0
+        self._kept: deque[tuple[int, list[Any]]] = deque()
+        self._received = self._told = self._unseen = 0
+        self._taken: deque[int] = deque()
+        self._taken_bytes = self._taken_told = self._their_taken = 0
+        self._due = False
+
+    # sending
+
+    def post(self, item: Item, buffers: list[Any], counted: int = 0, wait: float = 0.0) -> None:
+        """Send a message, whose buffers must not be written to any more; from any thread, in the order of each.
+
+        `counted` bytes enter the window, which may hold the caller back for up to `wait` seconds.
+
+        Raises
+        ------
+        LinkFailed
+            The session is closed, or has no link yet.
+        CallTimeout
+            Held back for too long.
+        """
+        if counted:
+            self.window.enter(counted, wait, self.peer)
+        if self.closed is not None:
+            raise LinkFailed(f"cannot send to {self.peer}: {self.closed}")
+        self._queue.append((item, buffers, counted))
+        self._pump()
+
+    def _pump(self) -> None:
+        while (self._queue or self._due) and self.link is not None:
+            if not self._sending.acquire(blocking=False):
+                return  # whoever has it looks again
+            try:
+                link = self.link
+                if link is None:
+                    return
+                self._send_batch(link)
+            except LinkFailed as error:
+                self.detach(link, str(error))
+            finally:
+                self._sending.release()
+
+    def _send_batch(self, link: Link) -> None:
+        items: list[Item] = []
+        large: list[Any] = []
+        counted = size = 0
+        while self._queue and len(items) < BATCH_MESSAGES and size < BATCH_BYTES:
+            item, buffers, count = self._queue.popleft()
+            items.append(item)
+            large += buffers
+            counted += count
+            size += 64 + sum(len(buffer) for buffer in buffers) if buffers else 256
+        self._due = False
+        if items:
+            self._sent += 1
+        frames = [self._head(self._sent if items else 0, counted, items), *large]
+        if items:
+            self._kept.append((self._sent, frames))
+        link.send(frames)
+
+    def _head(self, sequence: int, counted: int, items: list[Item]) -> bytes:
+        while self._taken:
+            self._taken_bytes += self._taken.popleft()
+        self._told, self._unseen, self._taken_told = self._received, 0, self._taken_bytes
+        return pickle.dumps((sequence, self._told, self._taken_told, counted, items), 5)
+
+    # receiving
+
+    def receive(self, frames: list[Any], take: Callable[[Item, list[Any], Receipt | None], None]) -> None:
+        """Take a batch from whichever link; `take` is called for each message, in order, and must not block."""
+        sequence, acknowledged, taken, counted, items = pickle.loads(frames[0])
+        with self._receiving:
+            self._acknowledged(acknowledged, taken)
+            if not sequence or sequence <= self._received:
+                return  # an acknowledgement alone, or a batch that a broken link had delivered after all
+            self._received = sequence
+            receipt = Receipt(self._took, counted) if counted else None
+            place = 1
+            for item in items:
+                end = place + item[-1]
+                take(item, frames[place:end], receipt)
+                place = end
+            self._unseen += sum(len(frame) for frame in frames)
+        if self._received - self._told >= ACKNOWLEDGE_BATCHES or self._unseen >= ACKNOWLEDGE_BYTES:
+            self.acknowledge()
+
+    def _acknowledged(self, sequence: int, taken: int) -> None:
+        while self._kept and self._kept[0][0] <= sequence:
+            self._kept.popleft()
+        if taken > self._their_taken:
+            self.window.leave(taken - self._their_taken)
+            self._their_taken = taken
+
+    def _took(self, size: int) -> None:
+        """A handler has taken so many bytes. Called from wherever a receipt is dropped: it must not wait for anything."""
+        self._taken.append(size)
+        if size + self._taken_bytes - self._taken_told >= self.window.limit // 8:
+            self.acknowledge()
+
+    def acknowledge(self) -> None:
+        """Tell the other side what has arrived and what was taken, if it does not know already."""
+        if self._told != self._received or self._taken or self._taken_told != self._taken_bytes:
+            self._due = True
+            self._pump()
+
+    # links
+
+    @property
+    def kind(self) -> str:
+        return "none" if self.link is None else self.link.kind
+
+    def attach(self, link: Link, reason: str = "") -> None:
+        """Go on over this link: first what the other side has not acknowledged, then what has gathered meanwhile."""
+        with self._sending:
+            if self.closed is not None:
+                link.close()
+                return
+            try:
+                for _, frames in list(self._kept):
+                    link.send(frames)
+            except LinkFailed as error:
+                link.close()
+                self._broken(self, str(error))
+                return
+            self.link, self.reason = link, reason
+        self._pump()
+
+    def detach(self, link: Link, reason: str) -> None:
+        """That link does not work any more. What is sent now waits for the next one."""
+        if self.link is link and self.closed is None:
+            self.link = None
+            link.close()
+            self._broken(self, reason)
+
+    def close(self, reason: str) -> None:
+        """End it: nothing is sent any more, and nobody is held back."""
+        if self.closed is None:
+            self.closed = reason
+            self.window.clear()
+            link, self.link = self.link, None
+            if link is not None:
+                link.close()
+            self._queue.clear()
+            self._kept.clear()
