@@ -5,6 +5,7 @@ PIP_FLAGS ?=
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 NOTEBOOK = notebooks/quickstart.ipynb
+NOTEBOOKS = $(NOTEBOOK) notebooks/architectures
 
 .DEFAULT_GOAL := help
 .PHONY: help demo lab check test bench clean
@@ -30,10 +31,10 @@ check: $(INSTALLED)  ## ruff, mypy, import contracts
 	$(BIN)/mypy roleml_nb
 	$(BIN)/lint-imports --no-cache
 
-test: check  ## check, then the tests, then the notebook through nbval
+test: check  ## check, then the tests, then the notebooks through nbval
 	$(BIN)/pytest --cov=roleml_nb --cov-report=term
 	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=300 \
-		--nbval-sanitize-with notebooks/sanitize.cfg -p no:cacheprovider $(NOTEBOOK)
+		--nbval-sanitize-with notebooks/sanitize.cfg -p no:cacheprovider $(NOTEBOOKS)
 
 bench: $(INSTALLED)  ## measure, and print ratios
 	$(BIN)/python benchmarks/message_latency.py
