@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from roleml_nb.compat.shared.aop import after, aspect, before, catch
 from roleml_nb.compat.shared.collections.segmentation import SegmentedList
 from roleml_nb.compat.shared.importing import as_class, is_spec, load, load_definition
