@@ -221,6 +221,18 @@ class Testbed:
         fold(results, f"relate {relationship}")
         return chosen
 
+    def link_relationship(self, nodes: Pattern | Nodes, alias: str, relationship: str) -> Nodes:
+        """Give a relationship that nodes know a second name there, for good."""
+        chosen = self.select(nodes)
+        group = [RoleInstanceID(node, NATIVE) for node in chosen]
+        message = Message({"from_relationship_name": alias, "to_relationship_name": relationship})
+        results = self._calls.group("service", group, "add-relationship-link", dict.fromkeys(group, message))
+        for target, result in results:
+            if not isinstance(result, Exception):
+                self.roster.links.setdefault(target.actor_name, {})[alias] = relationship
+        fold(results, f"link {alias}")
+        return chosen
+
     # calls
 
     def call(

@@ -36,11 +36,7 @@ def plan_actors(entries: list[Entry], names: Names | None) -> Plan:
     for keys in given:
         _plan_actor(plan, keys, actors, names)
     plan.first = list(actors)
-    unused = sorted({key for keys in given for key in keys if key in UNUSED})
-    if unused:
-        file = entries[0].mark.rpartition(":")[0]
-        plan.notes.append(f"{file + ': ' if file else ''}not used, since nodes live on ipyparallel engines, where each "
-                          f"reaches each: {', '.join(unused)}")
+    plan.unused = dict.fromkeys(key for keys in given for key in keys if key in UNUSED)
     return plan
 
 

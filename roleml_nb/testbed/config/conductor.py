@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from roleml_nb.role import RoleInstanceID, did_you_mean, natural_key, parse_instances
+from roleml_nb.role import RoleInstanceID, did_you_mean, parse_instances
 
 from ..host import NOTEBOOK
 from .definitions import Names
@@ -31,11 +31,11 @@ class Expansion:
     the actors that deploy roles themselves, which the run therefore does not know.
     """
 
-    def __init__(self, entry: Entry, seed: int | None = None):
+    def __init__(self, entry: Entry, seed: int | None = None, usual_seed: int = 0):
         self.notes: list[str] = []
         self.own_roles: list[str] = []
         self._given = entry.fields(KEYS)
-        own = self._given["seed"].integer() if "seed" in self._given else 0
+        own = self._given["seed"].integer() if "seed" in self._given else usual_seed
         self.seed = own if seed is None else seed
         if "fixed" in self._given and self._given["fixed"].flag():
             for key in RULES:
@@ -161,9 +161,9 @@ def _profile_names(profiles: Iterable[Entry]) -> list[Entry]:
     return names
 
 
-def plan_run(entry: Entry, names: Names | None, seed: int | None = None) -> Plan:
+def plan_run(entry: Entry, names: Names | None, seed: int | None = None, usual_seed: int = 0) -> Plan:
     """The plan of a run, expanded or not."""
-    expansion = Expansion(entry, seed)
+    expansion = Expansion(entry, seed, usual_seed)
     plan = Plan(seed=expansion.seed, notes=expansion.notes)
     given = expansion.run.fields(FIXED_KEYS, required=("profiles",))
     for actor in _profile_names(given["profiles"].sequence()):
@@ -194,7 +194,9 @@ def plan_run(entry: Entry, names: Names | None, seed: int | None = None) -> Plan
         if item.value not in actors:
             raise item.fail(f"no actor {item.value!r} in profiles; {did_you_mean(item.value, actors)}")
     plan.first = [*([NOTEBOOK] if NOTEBOOK in plan.nodes else []), *(item.value for item in order)]
-    _note_unused(plan, entry)
+    plan.unused = dict.fromkeys(key for key in entry.mapping() if key.startswith(("connection", "bandwidth")))
+    if any("address" in item.mapping() for item in given["profiles"].sequence()):
+        plan.unused["address"] = None
     return plan
 
 
@@ -210,14 +212,3 @@ def _members(entry: Entry, relationship: str, actors: list[str], plan: Plan) -> 
         else:
             found.append((member, item))
     return found
-
-
-def _note_unused(plan: Plan, entry: Entry) -> None:
-    given = entry.mapping()
-    unused = {key for key in given if key.startswith(("connection", "bandwidth"))}
-    if any("address" in item.mapping() for key in given if key.startswith("profiles") for item in given[key].sequence()):
-        unused.add("address")
-    if unused:
-        file = entry.mark.rpartition(":")[0]
-        plan.notes.append(f"{file + ': ' if file else ''}not used, since nodes live on ipyparallel engines, where each "
-                          f"reaches each: {', '.join(sorted(unused, key=natural_key))}")

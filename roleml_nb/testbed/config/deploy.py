@@ -10,6 +10,7 @@ from roleml_nb.role import NATIVE, HandlerError, Message, RoleInstanceID, RoleML
 from ..deployment import Each
 from ..failures import fold
 from ..host import NOTEBOOK
+from .entry import Entry
 from .plan import Plan, RolePlan
 
 if TYPE_CHECKING:
@@ -84,18 +85,16 @@ def _update(bed: Testbed, relationship: str, members: Members, operation: str) -
 
 
 def _link(bed: Testbed, plan: Plan) -> None:
+    links: dict[tuple[str, str], dict[str, Entry]] = {}
     for node, given in plan.nodes.items():
-        known = bed.roster.links.setdefault(node, {})
         for alias, target in given.links.items():
-            if known.get(alias) == target.value:
-                continue
-            message = Message({"from_relationship_name": alias, "to_relationship_name": target.value})
-            native = RoleInstanceID(node, NATIVE)
-            try:
-                fold(bed._calls.group("service", [native], "add-relationship-link", {native: message}), f"link {alias}")
-            except RoleMLError as error:
-                raise target.fail(error.args[0]) from error
-            known[alias] = target.value
+            if bed.roster.links.get(node, {}).get(alias) != target.value:
+                links.setdefault((alias, target.value), {})[node] = target
+    for (alias, relationship), nodes in links.items():
+        try:
+            bed.link_relationship(list(nodes), alias, relationship)
+        except RoleMLError as error:
+            raise next(iter(nodes.values())).fail(error.args[0]) from error
 
 
 def _batches(plan: Plan) -> Iterator[Batch]:

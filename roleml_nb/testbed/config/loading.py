@@ -27,7 +27,7 @@ Source = Path_ | Mapping[str, Any] | Sequence[Any]
 """A file, plain data, or several of these."""
 
 
-def read(source: Source, names: Names | None = None, seed: int | None = None) -> Plan:
+def read(source: Source, names: Names | None = None, seed: int | None = None, usual_seed: int = 0) -> Plan:
     """The plan of a configuration of any kind; ConfigError when it makes no sense. Nothing is started or changed.
 
     Parameters
@@ -38,7 +38,7 @@ def read(source: Source, names: Names | None = None, seed: int | None = None) ->
     names
         What ``__main__`` means in dotted names; default: the main module, where notebook cells define things.
     seed
-        Of value templates that draw; default: the one that the configuration names, else 0.
+        Of value templates that draw; default: the one that the configuration names, else `usual_seed`.
     """
     entries = _entries(source)
     kinds = [_kind(entry) for entry in entries]
@@ -51,12 +51,16 @@ def read(source: Source, names: Names | None = None, seed: int | None = None) ->
             plan.add(bootstrap.plan_actors(actors, names))
         for entry, kind in zip(entries, kinds, strict=True):
             if kind is conductor:
-                plan.add(conductor.plan_run(entry, names, seed))
+                plan.add(conductor.plan_run(entry, names, seed, usual_seed))
             elif kind is spec:
                 plan.add(spec.plan_spec(entry, names))
         plan.sources = folders
     if seed is not None:
         plan.seed = seed
+    if plan.unused:
+        files = ", ".join(dict.fromkeys(entry.mark.rpartition(":")[0] for entry in entries if entry.mark))
+        plan.notes.append(f"{files}{': ' * bool(files)}not used, since nodes live on ipyparallel engines, where each reaches "
+                          f"each: {', '.join(sorted(plan.unused))}")
     return plan
 
 
@@ -94,7 +98,7 @@ def load(
     Returns the testbed and the plan that was carried out, with notes about what was not taken as written. When something
     fails, a testbed made here is stopped again.
     """
-    plan = read(source, names, options.get("seed"))
+    plan = read(source, names, options.get("seed"), 0 if isinstance(make, type) else make.seed)
     if not isinstance(make, type):
         plan.check({node: make.roster.roles.get(node, {}) for node in make.roster.places})
         deploy(make, plan)

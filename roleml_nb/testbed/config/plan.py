@@ -53,6 +53,8 @@ class Plan:
     seed: int | None = None
     notes: list[str] = field(default_factory=list)
     """What a reader should know of what was not taken as written."""
+    unused: dict[str, None] = field(default_factory=dict)
+    """Keys that have no effect here."""
     sources: list[str] = field(default_factory=list)
     """Folders of modules that the configuration names."""
 
@@ -88,6 +90,7 @@ class Plan:
         self.engines = self.engines if other.engines is None else other.engines
         self.seed = other.seed if self.seed is None else self.seed
         self.notes += [note for note in other.notes if note not in self.notes]
+        self.unused.update(other.unused)
 
     def check(self, existing: Mapping[str, Iterable[str]]) -> None:
         """Whether members and links make sense; `existing` are the roles of nodes that are there already."""

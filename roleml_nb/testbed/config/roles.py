@@ -43,7 +43,7 @@ def role_class(entry: Entry, names: Names | None) -> type[Role]:
 
 def read_role(name: str, entry: Entry, names: Names | None, presets: Presets | None = None) -> RolePlan:
     """What a role specification says: ``{class, options, impl}``, or the class alone."""
-    if isinstance(entry.value, str):
+    if isinstance(entry.value, (str, type)):
         cls, options, implementations = role_class(entry, names), {}, {}
     else:
         given = entry.fields(("class", "options", "impl"), required=("class",))
@@ -71,7 +71,7 @@ def check_role(name: str, plan: RolePlan, options: Mapping[str, Entry], elements
         declared, given = getattr(cls, attribute), plan.elements.get(element)
         if not declared.optional and not declared.has_default and not _makes_something(given):
             raise entry.fail(f"element {element!r} of {cls.__name__} is not implemented")
-    taken = inspect.signature(cls).parameters
+    taken = {} if cls.__init__ is Role.__init__ else inspect.signature(cls).parameters
     if not any(one.kind is one.VAR_KEYWORD for one in taken.values()):
         for key, item in options.items():
             if key not in taken:
@@ -128,7 +128,7 @@ def _callable(key: str, entry: Entry, names: Names | None) -> Any:
     """A callable: by dotted name, as ``{type, options}``, or by a short name. An instance, where a class makes callables."""
     if _is_made(entry):
         return Deferred(function(entry.value["type"], names), _options(entry))
-    if key in NAMED and "." not in entry.text():
+    if key in NAMED and isinstance(entry.value, str) and "." not in entry.value:
         return entry.value
     found = function(entry, names)
     if not isinstance(found, type):

@@ -21,6 +21,7 @@ __all__ = ["KEYS", "VERSION", "check_context", "check_plain", "describe", "named
 
 VERSION = 1
 KEYS = ("roleml_nb", "engines", "seed", "nodes")
+ROLE_KEYS = ("class", "options", "elements")
 CONTEXT_KEYS = ("workdir", "src", "seed")
 NODE_KEYS = ("engine", "roles", "relationships", "links", *CONTEXT_KEYS)
 
@@ -29,9 +30,8 @@ def describe(roster: Roster, engines: int, seed: int) -> dict[str, Any]:
     """The deployment as plain data; what is not plain appears as ``{"$opaque": its type}``."""
     nodes: dict[str, Any] = {}
     for name in sorted(roster.places, key=natural_key):
-        roles = {role: {key: item for key, item in given.items() if key != "channels"}
-                 for role, given in roster.roles.get(name, {}).items()}
-        related = {key: list(members) for key, members in roster.relationships.get(name, {}).items()}
+        roles = {role: {key: given[key] for key in ROLE_KEYS} for role, given in roster.roles.get(name, {}).items()}
+        related = {key: list(members) for key, members in roster.relationships.get(name, {}).items() if members}
         links = dict(roster.links.get(name, {}))
         if name != NOTEBOOK or roles or related or links:
             nodes[name] = {"engine": roster.places[name], **roster.contexts.get(name, {}), "roles": roles,
@@ -97,7 +97,7 @@ def plan_spec(entry: Entry, names: Names | None) -> Plan:
 
 
 def _role(name: str, entry: Entry, names: Names | None) -> RolePlan:
-    given = entry.fields(("class", "options", "elements"), required=("class",))
+    given = entry.fields(ROLE_KEYS, required=("class",))
     options = given["options"].mapping() if "options" in given else {}
     elements = given["elements"].mapping() if "elements" in given else {}
     plan = RolePlan(role_class(given["class"], names), {key: decode(item, names) for key, item in options.items()},

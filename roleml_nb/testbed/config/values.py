@@ -108,7 +108,9 @@ def decode(entry: Entry, names: Names | None) -> Any:
 
 
 def definition(entry: Entry, names: Names | None) -> Any:
-    """The object that a dotted name stands for."""
+    """The object that a dotted name stands for; data of a program may hold the class or function itself."""
+    if callable(entry.value):
+        return entry.value
     if isinstance(entry.value, dict) and "$opaque" in entry.value:
         return decode(entry, names)  # which says why not
     try:

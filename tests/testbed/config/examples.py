@@ -45,6 +45,10 @@ class SmallKeeper(Keeper):
     pass
 
 
+class Plain(Role):
+    pass
+
+
 class Broken(Role):
     def __init__(self):
         raise RuntimeError("broken on purpose")

@@ -110,6 +110,12 @@ def test_the_expanded_run_is_saved_and_deploys_the_same(run, write):
         assert third.call("client10/keeper", "get")["store"] == {"made": True, "part": 6, "all": [1, 2, 3]}
 
 
+def test_on_a_running_testbed_its_seed_draws(run):
+    with Testbed(engines=0, seed=3) as bed:
+        load(bed, run)
+        assert bed.call("client1/keeper", "get")["options"]["drawn"] == expand(run, seed=3)["roles"]["client1"]["keeper"]["options"]["drawn"]
+
+
 def test_notes_tell_what_is_not_used(run):
     assert read(run).notes == [
         "run.yaml: not used, since nodes live on ipyparallel engines, where each reaches each: address, "
