@@ -7,7 +7,7 @@ import logging
 import numbers
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
 from contextvars import Context
 from functools import partial
@@ -228,14 +228,10 @@ class Host:
     # notes for the notebook
 
     def note_metrics(self, source: RoleInstanceID, channel: str, args: Mapping[str, Any], step: int) -> None:
-        """Numbers in an event's args are metrics."""
+        """Numbers in an event's args are metrics; ``{"result": {"loss": 0.1}}`` is one named ``result.loss``."""
         now = self.clock.now()
-        notes = [
-            (now, source.actor_name, source.instance_name, channel, name, float(value), step)
-            for name, value in args.items()
-            if isinstance(value, numbers.Real) and not isinstance(value, bool)
-        ]
-        self._metrics.extend(notes)
+        self._metrics.extend([
+            (now, source.actor_name, source.instance_name, channel, name, value, step) for name, value in _numbers(args)])
 
     def flush(self) -> None:
         """Ship all notes so far."""
@@ -305,3 +301,11 @@ def _settle(task: asyncio.Task, future: Future) -> None:
         future.set_exception(error)
     else:
         future.set_result(task.result())
+
+
+def _numbers(args: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    for name, value in args.items():
+        if isinstance(value, numbers.Real) and not isinstance(value, bool):
+            yield name, float(value)
+        elif isinstance(value, Mapping):
+            yield from ((f"{name}.{inner}", number) for inner, number in _numbers(value))

@@ -1,7 +1,9 @@
-"""What every engine runs before anything else arrives there: of testbeds that run already, and of those to come."""
+"""What every engine runs before anything else arrives there, and where it finds modules."""
 
 from __future__ import annotations
 
+import os
+import sys
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -9,25 +11,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .fleet import Fleet
 
-__all__ = ["joined", "on_every_engine", "run"]
+__all__ = ["joined", "on_every_engine", "run", "share_paths"]
 
 Function = Callable[[], Any]
 
 _functions: list[Function] = []
-_fleets: weakref.WeakSet[Fleet] = weakref.WeakSet()
+_fleets: weakref.WeakKeyDictionary[Fleet, list[str]] = weakref.WeakKeyDictionary()
+"""Fleets with engines, and the paths of modules that they know."""
 
 
 def on_every_engine(function: Function) -> None:
     """Have `function()` run on every engine, now and in future. It must be importable there; TestbedError if it fails."""
     if function not in _functions:
         _functions.append(function)
-        for fleet in [fleet for fleet in _fleets if not fleet.stopping]:
+        for fleet in [fleet for fleet in list(_fleets) if not fleet.stopping]:
             fleet.run_on_all(run, (function,))
 
 
 def joined(fleet: Fleet) -> None:
     """The fleet's engines have just started."""
-    _fleets.add(fleet)
+    _fleets[fleet] = []
     if _functions:
         fleet.run_on_all(run, tuple(_functions))
 
@@ -36,3 +39,15 @@ def run(testbed: str, functions: tuple[Function, ...]) -> None:
     """On an engine: run what is to be run there."""
     for function in functions:
         function()
+
+
+def share_paths(fleet: Fleet) -> None:
+    """Let the fleet's engines find modules where this process does, as far as they see the same folders."""
+    paths = [os.path.abspath(path) for path in sys.path]
+    if fleet in _fleets and _fleets[fleet] != paths:
+        fleet.run_on_all(_add_paths, paths)
+        _fleets[fleet] = paths
+
+
+def _add_paths(testbed: str, paths: list[str]) -> None:
+    sys.path.extend(path for path in paths if path not in sys.path and os.path.exists(path))

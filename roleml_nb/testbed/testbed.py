@@ -24,6 +24,7 @@ from .links import why
 from .nodes import Nodes
 from .patterns import expand, match
 from .roster import Roster
+from .startup import share_paths
 from .status import NodeStatus, TestbedStatus
 
 __all__ = ["Testbed"]
@@ -170,6 +171,7 @@ class Testbed:
                 {"name": name},
                 {"cls": role, "options": plan[0],
                  "elements": {k: implementation(v) for k, v in plan[1].items()}})
+        share_paths(self.fleet)
         results = self._calls.group("task", list(messages), "assign-role", messages)
         for target, result in results:
             if not isinstance(result, Exception):

@@ -63,3 +63,35 @@ from roleml_nb.compat.essentials import Role
     said, real = done.stdout.strip().splitlines()
     assert said.startswith(f"'import roleml' finds the package in {tmp_path}"), done.stderr[-3000:]
     assert "pip uninstall roleml-ai" in said and real == "True"
+
+
+def test_engines_find_the_modules_that_the_notebook_finds(tmp_path):
+    """Also in folders that were put on the path after the engines had started."""
+    (tmp_path / "application").mkdir()
+    (tmp_path / "application" / "roles.py").write_text("""
+from roleml.core.role.base import Role
+from roleml.core.role.channels import Event, Service
+
+class Maker(Role):
+    made = Event()
+
+    @Service(expand=True)
+    def make(self, _):
+        self.made.emit(args={"round": 1, "result": {"loss": 0.5, "name": "x"}})
+        return __file__
+""")
+    done = run("-c", f"""
+import sys
+from roleml_nb import Testbed, compat
+compat.install()
+with Testbed(engines=1, preload=()) as bed:
+    sys.path.append({str(tmp_path / "application")!r})
+    from roles import Maker
+    bed.spawn("a")
+    bed.assign("a", "maker", Maker)
+    print(bed.call("a/maker", "make"))
+    metrics = bed.trace.metrics.to_pandas()
+    print(dict(zip(metrics["metric"], metrics["value"])))
+""")
+    assert done.stdout.splitlines() == [str(tmp_path / "application" / "roles.py"), "{'round': 1.0, 'result.loss': 0.5}"], (
+        done.stderr[-3000:])
