@@ -36,6 +36,7 @@ from .dispatch import Dispatch
 from .emissions import Emissions
 from .errors import describe
 from .host import ActorHost
+from .migration import Migration
 from .subscriptions import Subscriptions
 
 __all__ = ["Actor"]
@@ -60,7 +61,7 @@ class Actor:
         self.logger = logging.getLogger(f"roleml_nb.actor.{name}")
         self._lifecycles: dict[str, Lifecycle] = {}
         self._running: dict[str, Future] = {}
-        self.emissions, self.subscriptions = Emissions(self), Subscriptions(self)
+        self.emissions, self.subscriptions, self.migration = Emissions(self), Subscriptions(self), Migration(self)
         self.ctx.relationships.add_to_relationship("/", RoleInstanceID(name, NATIVE))
         self.add_role(NATIVE, native_role)
         self.start_role(NATIVE)
@@ -133,9 +134,9 @@ class Actor:
         self.run_role(instance_name)
 
     def run_role(self, instance_name: str) -> None:
-        """Start the main routine of a `Runnable` on a thread of its own; nothing happens for other roles."""
+        """Start the main routine of a `Runnable` on a thread of its own, unless it runs already."""
         role = self.roles[instance_name]
-        if isinstance(role, Runnable):
+        if isinstance(role, Runnable) and instance_name not in self._running:
             ended = self._running[instance_name] = Future()
             self.host.run_in_background(partial(self._run, instance_name, role, ended), f"{self.name}/{instance_name}")
 
@@ -231,7 +232,7 @@ class Actor:
         self, kind: str, instance_name: str, target: RoleInstanceID, channel: str, content: Any
     ) -> Invocation:
         (pending,) = self.host.router.request(kind, self.instance(instance_name), [target], channel, encode(content))
-        return Invocation(pending, self.host)
+        return Invocation(pending, self.host, self._lifecycles.get(instance_name))
 
     def call(
         self, instance_name: str, target: str | RoleInstanceID, channel: str, message: Message, *,
@@ -271,7 +272,7 @@ class Actor:
             pending = self.host.router.request(
                 kind, self.instance(instance_name), [group[index] for index in indices], channel, body)
             for index, call in zip(indices, pending, strict=True):
-                invocations[index] = Invocation(call, self.host)
+                invocations[index] = Invocation(call, self.host, self._lifecycles.get(instance_name))
         return invocations
 
     def call_group(

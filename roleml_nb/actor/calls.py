@@ -17,6 +17,7 @@ from roleml_nb.role import (
     CallTimeout,
     ChannelNotFoundError,
     ErrorHandlingStrategy,
+    Lifecycle,
     Message,
     RoleInstanceID,
     RoleMLError,
@@ -37,8 +38,8 @@ FIRST_PAUSE = 0.05
 class Invocation:
     """The future of a call."""
 
-    def __init__(self, pending: Pending, host: ActorHost):
-        self._pending, self._host = pending, host
+    def __init__(self, pending: Pending, host: ActorHost, lifecycle: Lifecycle | None = None):
+        self._pending, self._host, self._lifecycle = pending, host, lifecycle
         self._decoded: Any = None
 
     @property
@@ -119,8 +120,19 @@ class Invocation:
 
     def add_done_callback(self, func: Callable[[Any], Any]) -> None:
         """Have ``func(self)`` called on a worker thread when the call has ended, on behalf of the role that asks."""
-        context = copy_context()
-        self._pending.add_done_callback(lambda _: self._host.submit(lambda: context.run(func, self)))
+        context, lifecycle = copy_context(), self._lifecycle
+        if lifecycle is None:
+            self._pending.add_done_callback(lambda _: self._host.submit(lambda: context.run(func, self)))
+            return
+
+        def call_back() -> None:
+            try:
+                context.run(func, self)
+            finally:
+                lifecycle.callback_done()
+
+        lifecycle.expect_callback()
+        self._pending.add_done_callback(lambda _: self._host.submit(call_back))
 
     def when_done(self, func: Callable[[], Any]) -> None:
         """Have `func` called at once, on the thread that ends the call; it must not block."""

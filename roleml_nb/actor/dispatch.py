@@ -33,6 +33,10 @@ class Dispatch:
             "subscribe": actor.emissions.subscribe,
             "unsubscribe": actor.emissions.unsubscribe,
             "resubscribe": actor.emissions.resubscribe,
+            "adopt": actor.migration.adopt,
+            "adopted": actor.migration.adopted,
+            "abandon": actor.migration.abandon,
+            "repoint": actor.migration.repoint,
         }
 
     def __call__(self, envelope: Envelope, target: Target, body: Body) -> None:
@@ -68,11 +72,10 @@ class Dispatch:
 
     def _call(self, envelope: Envelope, target: Target, body: Body) -> Any:
         lifecycle = self._actor.lifecycle(target.instance_name)
-        role = self._actor.roles[target.instance_name]
-        method = self._method(role, envelope)
         self._enter(lifecycle)
         try:
-            answer = self._invoke(lifecycle, role, method, envelope, target, body)
+            role = self._actor.roles[target.instance_name]
+            answer = self._invoke(lifecycle, role, self._method(role, envelope), envelope, target, body)
         except RoleMoved as error:  # of another role, which the handler asked for: no reason to send this call elsewhere
             lifecycle.leave()
             raise NoSuchRoleError(str(error)) from error
@@ -143,7 +146,7 @@ class Dispatch:
 
     def _redirect(self, envelope: Envelope, target: Target, body: Body, moved: RoleMoved) -> None:
         """Send the call back, for its caller to follow the role: it was not begun here."""
-        content = pickle.dumps((tuple(moved.to), body.pickled), 5)
+        content = pickle.dumps((tuple(moved.to), bytes(body.pickled)), 5)
         self._send("moved", envelope, target, Body(content, body.buffers))
 
     def _send(self, kind: str, envelope: Envelope, target: Target, body: Body) -> None:

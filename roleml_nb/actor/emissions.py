@@ -100,12 +100,12 @@ class Emissions:
             self._subscribers.get((instance_name, channel), {}).pop(subscriber, None)
 
     def resubscribe(self, subscriber: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
-        """A subscriber moves to another node: from here on, its events go there."""
-        new = RoleInstanceID(*body.decode())
+        """A listener has another address: from here on, its events go there."""
+        old, new = body.decode()
         with self._lock:
             subscribers = self._subscribers.get((instance_name, channel), {})
-            if subscriber in subscribers:
-                subscribers[new] = subscribers.pop(subscriber)
+            if old in subscribers:
+                subscribers[RoleInstanceID(*new)] = subscribers.pop(old)
 
     # moving
 

@@ -215,6 +215,25 @@ class NativeRole(Role):
             self.role_status_changed.emit({"name": name, "new_status": str(lifecycle.status)})
         return lifecycle.status
 
+    @Task(expand=True)
+    @_for_managers
+    def migrate_role(
+        self, caller: RoleInstanceID, name: str, to: str, conflicts: str = "refuse", timeout: float = 60.0
+    ) -> RoleInstanceID:
+        """Move a role to another node ("node", or "node/other-name"), with its state; returns its new address.
+
+        See `Testbed.migrate`. The role goes on here when it cannot be moved, and when its handlers run on after
+        `timeout` seconds.
+        """
+        self.require(name != NATIVE, "the native role stays on its node")
+        self.require(conflicts in ("refuse", "keep"), f"conflicts must be 'refuse' or 'keep', not {conflicts!r}")
+        self._not_itself(caller, name)
+        node, _, other = to.partition("/")
+        try:
+            return self.base.migration.move(name, RoleInstanceID(node, other or name), conflicts, timeout)
+        except CallerError as error:  # the other node refuses: our caller is to know, as if we did
+            raise CallerError(str(error)) from None
+
     def _not_itself(self, caller: RoleInstanceID, name: str) -> None:
         self.require(caller != RoleInstanceID(self.profile.name, name),
                      f"{caller} cannot wait for the end of the handler that it calls from; call it from another role")

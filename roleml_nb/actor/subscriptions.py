@@ -76,26 +76,23 @@ class Subscriptions:
     def _drain(self, key: Key, listener: Listener) -> None:
         while True:
             lifecycle = self._actor.find_lifecycle(key[0])
-            with self._lock:
-                if lifecycle is None or not listener.waiting:
-                    listener.running = False
-                    return
-                body = listener.waiting.popleft()
-            if not lifecycle.try_enter():
-                self._put_back(key[0], lifecycle, listener, body)
+            entered = lifecycle is not None and lifecycle.try_enter()
+            with self._lock:  # taken from the queue by a running handler only: a paused role has all its events there
+                body = listener.waiting.popleft() if entered and listener.waiting else None
+                listener.running = body is not None
+            if lifecycle is None:
+                return
+            if body is None:
+                if entered:
+                    lifecycle.leave()
+                elif lifecycle.ready:  # since when we looked
+                    self.wake(key[0])
                 return
             going_on = self._handle(key, listener, lifecycle, body)
             if going_on is not None:
                 going_on.add_done_callback(
                     lambda _: self._actor.host.submit(partial(self._drain, key, listener)))
                 return
-
-    def _put_back(self, instance_name: str, lifecycle: Lifecycle, listener: Listener, body: Body) -> None:
-        with self._lock:
-            listener.waiting.appendleft(body)
-            listener.running = False
-        if lifecycle.ready:  # since when we looked
-            self.wake(instance_name)
 
     def _handle(self, key: Key, listener: Listener, lifecycle: Lifecycle, body: Body) -> Future | None:
         """Run the handler; the future of one that goes on in the event loop."""

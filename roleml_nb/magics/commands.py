@@ -17,6 +17,7 @@ OVERVIEW = """\
 %rml assign client* trainer=Trainer --element model=mlp(64, 10) --element dataset=digits(part=i, parts=n)
 %rml relate server trainer=client*/trainer            let nodes know roles of other nodes
 %rml call   server/coordinator run num_rounds=20      call a service or a task and wait for the result
+%rml migrate server/aggregator client1                move a role to another node, with its state
 %rml status                                           nodes, roles, engines
 %rml save   run.yaml                                  write down all that is deployed
 %rml load   run.yaml                                  deploy it again, or what RoleML's configuration files say
@@ -88,6 +89,12 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     load.add_argument("--seed", type=int, default=None, metavar="N", help="of what a run of RoleML draws at random")
     save = add("save", "Write nodes, roles, elements and relationships into a file, as YAML, or as JSON if it is named so.")
     save.add_argument("file", metavar="FILE", help="run.yaml")
+    migrate = add("migrate", "Move a role to another node, with its state, while others go on calling it.")
+    migrate.add_argument("role", help="server/aggregator")
+    migrate.add_argument("to", help="node, or node/other-name")
+    migrate.add_argument("--keep", action="store_true",
+                         help="where relationships mean other roles over there, use those of that node")
+    migrate.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="for its running handlers (60)")
     add("status", "Print engines, nodes and roles.")
     add("links", "Print which link each pair of hosts uses, and why it is no better one.")
     add("waiting", "Print which calls wait, for whom, and what is done about them there.")

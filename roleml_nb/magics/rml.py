@@ -192,6 +192,11 @@ class RoleMagics(Magics):
         else:
             print(_short(result))
 
+    def _migrate(self, given: Any) -> None:
+        new = self._running().migrate(given.role, given.to, conflicts="keep" if given.keep else "refuse",
+                                      timeout=given.timeout)
+        print(f"{given.role} → {new}")
+
     def _status(self, given: Any) -> None:
         print(self._running().status())
 
@@ -222,7 +227,8 @@ class RoleMagics(Magics):
             return options
         nodes = self.bed.spec()["nodes"]
         instances = [f"{node}/{role}" for node, given in nodes.items() for role in given["roles"]]
-        offered = {"assign": [*nodes, *self._role_classes()], "relate": [*nodes, *instances], "call": instances}
+        offered = {"assign": [*nodes, *self._role_classes()], "relate": [*nodes, *instances], "call": instances,
+                   "migrate": [*instances, *nodes]}
         return [*options, *offered.get(command, [])]
 
 

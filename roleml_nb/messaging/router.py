@@ -54,8 +54,8 @@ class Target(NamedTuple):
 class Envelope(NamedTuple):
     """The header of a message.
 
-    `kind`: service, task or event; subscribe, unsubscribe, discontinue; adopt, adopted, repoint and resubscribe when a
-    role moves; reply, error or moved, which answer a call; host.
+    `kind`: service, task or event; subscribe, unsubscribe, discontinue; adopt, adopted, abandon, repoint and
+    resubscribe when a role moves; reply, error or moved, which answer a call; host.
     """
 
     kind: str

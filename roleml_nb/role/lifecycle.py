@@ -77,6 +77,7 @@ class Lifecycle:
         self.where = where
         self.status = Status.DECLARING
         self.running = 0
+        self._callbacks = 0
         self.moved_to: RoleInstanceID | None = None
         self._changed = changed
         self._condition = Condition()
@@ -133,6 +134,22 @@ class Lifecycle:
             self.running -= 1
             if not self.running:
                 self._condition.notify_all()
+
+    def expect_callback(self) -> None:
+        """Note that a callback of the role will run when a call has ended; `callback_done` must follow."""
+        with self._condition:
+            self._callbacks += 1
+
+    def callback_done(self) -> None:
+        with self._condition:
+            self._callbacks -= 1
+            self._condition.notify_all()
+
+    def wait_for_callbacks(self, timeout: float | None = None) -> None:
+        """Return when no callback is expected any more; StatusError after `timeout` seconds."""
+        with self._condition:
+            if not self._condition.wait_for(lambda: not self._callbacks, timeout):
+                raise StatusError(f"{self.where}: {self._callbacks} of its calls have not ended after {timeout} s")
 
     def execution(self, timeout: float | None = None) -> Execution:
         """`enter` and `leave` as a context manager."""

@@ -72,6 +72,10 @@ class Calls:
         return self._actor.call_group(NATIVE, group, channel, message=Message(), message_map=messages,
                                       on_error=ErrorHandlingStrategy.KEEP, kind=kind)
 
+    def roles_of(self, node: str) -> list[str]:
+        """The names of the roles that are on a node now."""
+        return list(self._actor.call(NATIVE, RoleInstanceID(node, NATIVE), "get-roles", Message()))
+
     def _invoke(
         self, target: str | RoleInstanceID, channel: str, args: Mapping[str, Any] | None,
         payloads: Mapping[str, Any] | None,

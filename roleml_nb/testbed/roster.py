@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from roleml_nb.role import NATIVE, RoleInstanceID, TestbedError, did_you_mean, natural_key
@@ -15,7 +16,9 @@ __all__ = ["Roster"]
 class Roster:
     """Places of nodes, their roles and their relationships. Plain data; the testbed writes it after each success."""
 
-    def __init__(self) -> None:
+    def __init__(self, look: Callable[[str], Iterable[str]] = lambda node: ()) -> None:
+        self.look = look
+        """The roles of a node, asked for where one is not known here: others than the notebook assign roles too."""
         self.places: dict[str, str] = {NOTEBOOK: NOTEBOOK}
         """{node: host}."""
         self.roles: dict[str, dict[str, dict[str, Any]]] = {}
@@ -43,10 +46,12 @@ class Roster:
         return list(found)
 
     def _instance(self, node: str, name: str) -> RoleInstanceID:
-        known = self.roles.get(node, {})
         for spelling in (name, name.replace("-", "_"), name.replace("_", "-")):
-            if spelling in known or spelling == NATIVE:
+            if spelling in self.roles.get(node, {}) or spelling == NATIVE:
                 return RoleInstanceID(node, spelling)
+        known = list(self.look(node))
+        if name in known:
+            return RoleInstanceID(node, name)
         raise TestbedError(f"node '{node}' has no role '{name}'; {did_you_mean(name, known)}")
 
     def spawned(self, places: dict[str, str], context: dict[str, Any]) -> None:
@@ -65,6 +70,22 @@ class Roster:
         named = [str(item) for item in members]
         known[:] = ([item for item in known if item not in named] if remove
                     else [*known, *(item for item in named if item not in known)])
+
+    def moved(
+        self, old: RoleInstanceID, new: RoleInstanceID, added: dict[str, dict[str, list]],
+        removed: dict[str, dict[str, list]],
+    ) -> None:
+        """A role has another address, and relationships came or went on its account."""
+        given = self.roles.get(old.actor_name, {}).pop(old.instance_name, None)
+        if given is not None:
+            self.roles.setdefault(new.actor_name, {})[new.instance_name] = given
+        for relationships in self.relationships.values():
+            for known in relationships.values():
+                known[:] = [str(new) if item == str(old) else item for item in known]
+        for change, remove in ((added, False), (removed, True)):
+            for node, names in change.items():
+                for relationship, members in names.items():
+                    self.related(node, relationship, [RoleInstanceID(*item) for item in members], remove=remove)
 
     def nodes(self) -> list[str]:
         """All nodes in natural order; the notebook's own only when it has roles."""

@@ -85,6 +85,8 @@ class Testbed:
         """The hosts that the nodes live on."""
         self.trace: Trace = self.fleet.trace
         self._calls = Calls(self.fleet.home.actors[NOTEBOOK], self.roster)
+        self.fleet.home.actors[NOTEBOOK].migration.listeners.append(self.roster.moved)
+        self.roster.look = self._calls.roles_of
 
     # engines
 
@@ -234,6 +236,44 @@ class Testbed:
                 self.roster.links.setdefault(target.actor_name, {})[alias] = relationship
         fold(results, f"link {alias}")
         return chosen
+
+    def migrate(
+        self, role: str | RoleInstanceID, to: str, *, conflicts: str = "refuse", timeout: float = 60.0
+    ) -> RoleInstanceID:
+        """Move a role to another node, with its state, while others go on calling it; returns its new address.
+
+        The role is paused until it is over there: running handlers end first, calls and events wait. Attributes
+        (``__getstate__`` and ``__setstate__`` are honoured) and elements travel; relationships, subscriptions and
+        calls follow. A `Runnable` is stopped, and run again over there. When anything fails, the role goes on where it
+        was.
+
+        Parameters
+        ----------
+        role
+            "node/role".
+        to
+            "node", or "node/other-name" where that node has a role of the same name.
+        conflicts
+            What to do when a relationship that the role mentions means other roles over there: "refuse", or "keep"
+            (the role then uses what that node knows).
+        timeout
+            Seconds that its running handlers get to end.
+        """
+        self._check_running()
+        instances = self.roster.instances(role)
+        if len(instances) != 1:
+            raise TestbedError(f"{role!r} names {len(instances)} roles; migrate takes one")
+        (instance,) = instances
+        node, _, name = to.partition("/")
+        targets = self.select(node).names
+        if len(targets) != 1:
+            raise TestbedError(f"{to!r} names {len(targets)} nodes, and a role moves to one")
+        message = Message({"name": instance.instance_name, "to": f"{targets[0]}/{name or instance.instance_name}",
+                           "conflicts": conflicts, "timeout": timeout})
+        native = RoleInstanceID(instance.actor_name, NATIVE)
+        results = self._calls.group("task", [native], "migrate-role", {native: message})
+        fold(results, f"migrate {instance}")
+        return RoleInstanceID(*results[0][1])
 
     # calls
 

@@ -71,12 +71,23 @@ def test_bad_lines_are_refused_in_one_line(shell, capsys, line, text):
     assert shell.user_ns["bed"].spec() == before
 
 
+def test_a_role_moves(shell, capsys):
+    run(shell, capsys, "start --engines 0")
+    shell.run_cell_magic("role", "", ROLE)
+    run(shell, capsys, "spawn s1 s2")
+    run(shell, capsys, "assign s1 adder=Adder --element start=1")
+    assert run(shell, capsys, "migrate s1/adder s2") == "s1/adder → s2/adder\n"
+    assert "s2    notebook  adder=Adder ready" in run(shell, capsys, "status")
+    with pytest.raises(UsageError, match="node 's1' has no role 'adder'"):
+        shell.run_line_magic("rml", "migrate s1/adder s2")
+
+
 def test_nothing_works_before_start(shell):
     with pytest.raises(UsageError, match="begin with %rml start"):
         shell.run_line_magic("rml", "spawn a")
 
 
-@pytest.mark.parametrize("line", ["start", "spawn", "assign", "relate", "call", "status", "stop"])
+@pytest.mark.parametrize("line", ["start", "spawn", "assign", "relate", "call", "migrate", "status", "stop"])
 def test_every_command_explains_itself(shell, capsys, line):
     assert run(shell, capsys, f"{line} --help").startswith(f"usage: %rml {line}")
 

@@ -1,0 +1,317 @@
+"""Roles that move from node to node, with their state, while others go on calling them.
+
+The old node leads. It pauses the role, sends its state to the new node, has emitters send there what the role listens to,
+has every node replace the old address by the new one, and lets the role go on over there. Calls that came meanwhile have
+waited, and now follow the role. Whatever fails before that is undone, and the role goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from types import CodeType
+from typing import TYPE_CHECKING, Any
+
+from roleml_nb.messaging.codec import Body, encode
+from roleml_nb.role import (
+    NATIVE,
+    CallerError,
+    ElementImplementation,
+    ElementInstance,
+    Role,
+    RoleInstanceID,
+    RoleMLError,
+    Status,
+    StatusError,
+)
+from roleml_nb.role.channels import Handler
+
+from .subscriptions import Listener
+
+if TYPE_CHECKING:
+    from .actor import Actor
+
+__all__ = ["Migration"]
+
+Names = dict[str, dict[str, list[RoleInstanceID]]]
+"""{node: {relationship: members}}."""
+
+STEP_TIMEOUT = 60.0
+"""Seconds that other nodes get for each step."""
+
+
+@dataclass
+class Luggage:
+    """What travels with a role."""
+
+    old: RoleInstanceID
+    cls: type[Role]
+    state: Any
+    elements: dict[str, tuple[ElementImplementation, tuple[str, Any]]]
+    listeners: list[tuple[RoleInstanceID, str, Handler, str, str, bool]]
+    """Emitter, channel, handler, method's name, mode, whether automatic."""
+    emissions: dict[str, Any]
+    relationships: dict[str, list[RoleInstanceID]]
+    """What the names that the role mentions mean on its old node."""
+    conflicts: str = "refuse"
+    events: list[tuple[RoleInstanceID, str, list[list[bytes]]]] = field(default_factory=list)
+    """Emitter, channel, events that wait for the handler."""
+
+
+class Migration:
+    """One actor's part in it, whether roles leave, arrive, or pass between others."""
+
+    def __init__(self, actor: Actor):
+        self._actor = actor
+        self._arrivals: dict[RoleInstanceID, RoleInstanceID] = {}
+        self.listeners: list[Callable[[RoleInstanceID, RoleInstanceID, Names, Names], None]] = []
+        """Called with the old address, the new one, and what was added to and removed from relationships on its account."""
+
+    # leaving
+
+    def move(self, name: str, to: RoleInstanceID, conflicts: str, timeout: float | None) -> RoleInstanceID:
+        """Move a role of ours; returns when it is at work at `to`. See `Testbed.migrate`."""
+        actor, old = self._actor, self._actor.instance(name)
+        lifecycle = actor.lifecycle(name)
+        if to == old:
+            raise CallerError(f"{old} is there already")
+        lifecycle.pause(timeout)
+        try:
+            lifecycle.wait_for_callbacks(timeout)
+            actor.halt_role(name, timeout)
+        except Exception:
+            self._resume(name)
+            raise
+        steps = _Steps(actor)
+        try:
+            added = self._send(name, to, conflicts, steps)
+        except Exception:
+            steps.undo()
+            self._resume(name)
+            raise
+        self._leave(name, to)
+        self._note(old, to, added, {})
+        return to
+
+    def _send(self, name: str, to: RoleInstanceID, conflicts: str, steps: _Steps) -> Names:
+        actor, old = self._actor, self._actor.instance(name)
+        away = RoleInstanceID(to.actor_name, NATIVE)
+        luggage = self._pack(name, conflicts)
+        waiting: dict[tuple[RoleInstanceID, str], int] = {}
+        steps.undo_by(lambda: self._take_back(name, waiting, steps.ask("abandon", away, to.instance_name, old)))
+        names = steps.ask("adopt", away, to.instance_name, luggage)
+        added: Names = {to.actor_name: {relationship: luggage.relationships[relationship] for relationship in names}}
+        for (_, emitter, channel), listener in actor.subscriptions.of_role(name).items():
+            steps.ask("resubscribe", emitter, channel, (old, to))
+            waiting[emitter, channel] = len(listener.waiting)  # all that came here before: links keep the order
+        if not actor.ctx.relationships.members(name):
+            added[actor.name] = {name: [to]}
+        steps.undo_by(lambda: steps.tell((to, old, {}, added)))
+        steps.tell((old, to, added, {}))
+        steps.ask("adopted", away, to.instance_name, (old, self._waiting_events(name)))
+        return added
+
+    def _waiting_events(self, name: str) -> list[tuple[RoleInstanceID, str, list[list[bytes]]]]:
+        return [(emitter, channel, [[bytes(frame) for frame in body.frames()] for body in listener.waiting])
+                for (_, emitter, channel), listener in self._actor.subscriptions.of_role(name).items()]
+
+    def _pack(self, name: str, conflicts: str) -> Luggage:
+        actor, role = self._actor, self._actor.roles[name]
+        state = role.__getstate__()
+        elements = {item: (replace(element.given, impl=None), element.take_state())
+                    for item, element in role.__dict__["_elements"].items()}
+        _check_sendable(actor.instance(name), state, elements)
+        local = {other: [actor.instance(other)] for other in actor.roles if other not in (NATIVE, name)}
+        known = {**local, **{relationship: actor.ctx.relationships.members(relationship)
+                             for relationship in actor.ctx.relationships.all_relationships()}}
+        mentioned = _mentioned(type(role), state)
+        return Luggage(
+            actor.instance(name), type(role), state, elements,
+            [(emitter, channel, listener.handler, listener.method.__name__, listener.mode, listener.automatic)
+             for (_, emitter, channel), listener in actor.subscriptions.of_role(name).items()],
+            actor.emissions.of_role(name),
+            {relationship: members for relationship, members in known.items()
+             if members and relationship in mentioned and relationship not in ("/", "manager")},
+            conflicts)
+
+    def _take_back(
+        self, name: str, waiting: dict[tuple[RoleInstanceID, str], int], events: Iterable[tuple[RoleInstanceID, str, list]]
+    ) -> None:
+        """Events that went to the new node in vain come between those that came here before and after."""
+        for emitter, channel, bodies in events:
+            listener = self._actor.subscriptions.of_role(name).get((name, emitter, channel))
+            if listener is not None:
+                place = waiting.get((emitter, channel), len(listener.waiting))
+                for offset, frames in enumerate(bodies):
+                    listener.waiting.insert(place + offset, Body.of_frames(frames))
+
+    def _resume(self, name: str) -> None:
+        self._actor.lifecycle(name).resume()
+        self._actor.run_role(name)
+
+    def _leave(self, name: str, to: RoleInstanceID) -> None:
+        actor = self._actor
+        for element in actor.roles[name].__dict__["_elements"].values():
+            element.forget()
+        actor.subscriptions.forget(name)
+        actor.emissions.forget(name)
+        actor.moved[name] = to
+        lifecycle = actor.lifecycle(name)
+        actor.forget_role(name)
+        self._arrivals.pop(actor.instance(name), None)
+        lifecycle.offloaded(to)
+
+    # arriving
+
+    def adopt(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> list[str]:
+        """Build the role here, paused; returns the relationships that it needs and that mean nothing here yet."""
+        luggage: Luggage = body.decode()
+        actor, name = self._actor, channel
+        if name in actor.roles:
+            raise CallerError(f"node '{actor.name}' already has a role '{name}'; move it to '{actor.name}/other-name'")
+        new = self._new_relationships(luggage)
+        role = luggage.cls.__new__(luggage.cls)
+        if hasattr(role, "__setstate__"):
+            role.__setstate__(luggage.state)
+        else:
+            role.__dict__.update(luggage.state or {})
+        actor.add_role(name, role)
+        try:
+            for item, (given, state) in luggage.elements.items():
+                actor.implement_element(name, item, given)
+                element: ElementInstance = role.__dict__["_elements"][item]
+                element.give_state(state)
+            for emitter, event, handler, method, mode, automatic in luggage.listeners:
+                actor.subscriptions.adopt(
+                    (name, emitter, event), Listener(handler, getattr(role, method), mode, automatic))
+            actor.emissions.adopt(name, luggage.emissions)
+            actor.lifecycle(name).become(Status.PAUSED)
+        except BaseException:
+            self._drop(name)
+            raise
+        self._arrivals[actor.instance(name)] = luggage.old
+        return new
+
+    def _new_relationships(self, luggage: Luggage) -> list[str]:
+        """The names that mean nothing here yet; CallerError for those that mean something else."""
+        actor, new, other = self._actor, [], []
+        for relationship, members in luggage.relationships.items():
+            here = actor.ctx.relationships.members(relationship) or (
+                [actor.instance(relationship)] if relationship in actor.roles else [])
+            if not here:
+                new.append(relationship)
+            elif set(here) != set(members):
+                other.append(relationship)
+        if other and luggage.conflicts == "refuse":
+            names = ", ".join(f"'{item}'" for item in sorted(other))
+            raise CallerError(
+                f"{luggage.old} speaks of {names}, which on node '{actor.name}' means other roles than on "
+                f"'{luggage.old.actor_name}'; move it elsewhere, or say conflicts='keep' to have it use those of '{actor.name}'")
+        return new
+
+    def adopted(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
+        """Everybody knows the new address: let the role go on."""
+        old, events = body.decode()
+        if self._arrivals.get(self._actor.instance(channel)) != old:
+            raise StatusError(f"node '{self._actor.name}' does not expect {old}")
+        listeners = self._actor.subscriptions.of_role(channel)
+        for emitter, event, bodies in events:
+            listener = listeners.get((channel, emitter, event))
+            if listener is not None:
+                listener.waiting.extendleft(Body.of_frames(frames) for frames in reversed(bodies))
+        self._resume(channel)
+
+    def abandon(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> list:
+        """The role goes on where it was; returns the events that came here for it."""
+        old, new = body.decode(), self._actor.instance(channel)
+        if self._arrivals.get(new) != old:
+            return []
+        for _, emitter, event in self._actor.subscriptions.of_role(channel):
+            self._actor.request("resubscribe", NATIVE, emitter, event, (new, old)).result(STEP_TIMEOUT)
+        events = self._waiting_events(channel)
+        self._drop(channel)
+        return events
+
+    def _drop(self, name: str) -> None:
+        self._actor.subscriptions.forget(name)
+        self._actor.emissions.forget(name)
+        self._actor.forget_role(name)
+
+    # for everybody
+
+    def repoint(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
+        """A role of some node has another address now."""
+        self._note(*body.decode())
+
+    def _note(self, old: RoleInstanceID, new: RoleInstanceID, added: Names, removed: Names) -> None:
+        actor = self._actor
+        old, new = RoleInstanceID(*old), RoleInstanceID(*new)
+        actor.subscriptions.repoint(old, new)
+        actor.ctx.relationships.replace(old, new)
+        for relationship, members in added.get(actor.name, {}).items():
+            actor.ctx.relationships.add_to_relationship(relationship, *members)
+        for relationship, members in removed.get(actor.name, {}).items():
+            actor.ctx.relationships.remove_from_relationship(relationship, *members)
+        for listener in self.listeners:
+            listener(old, new, added, removed)
+
+
+class _Steps:
+    """Requests to other nodes, and how to undo them in reverse order."""
+
+    def __init__(self, actor: Actor):
+        self._actor = actor
+        self._undo: list[Callable[[], Any]] = []
+
+    def ask(self, kind: str, target: RoleInstanceID, channel: str, content: Any) -> Any:
+        return self._actor.request(kind, NATIVE, target, channel, content).result(STEP_TIMEOUT)
+
+    def undo_by(self, action: Callable[[], Any]) -> None:
+        self._undo.append(action)
+
+    def tell(self, news: tuple) -> None:
+        """Have every other node take note of an address."""
+        names = [name for name in self._actor.ctx.contacts.all_actor_names() if name != self._actor.name]
+        router, source = self._actor.host.router, self._actor.instance(NATIVE)
+        calls = router.request("repoint", source, [RoleInstanceID(name, NATIVE) for name in names], "repoint", encode(news))
+        for name, call in zip(names, calls, strict=True):
+            try:
+                self._actor.host.clock.wait(call, STEP_TIMEOUT)
+            except Exception as error:  # a node that is gone needs no new address
+                self._actor.logger.info("%s was not told of a new address: %s", name, error)
+
+    def undo(self) -> None:
+        while self._undo:
+            try:
+                self._undo.pop()()
+            except RoleMLError as error:  # one that is gone keeps the others from nothing
+                self._actor.logger.warning("undoing a migration: %s", error)
+
+
+def _mentioned(cls: type[Role], state: Any) -> set[str]:
+    """The texts in a role's code and state, among which are the relationships that it uses."""
+    found = {getattr(cls, name).handler.relationship for name in cls.subscriptions}
+    codes = [code for base in cls.__mro__[:-1] if base is not Role for value in vars(base).values()
+             if isinstance(code := getattr(value, "__code__", None), CodeType)]
+    while codes:
+        for constant in codes.pop().co_consts:
+            if isinstance(constant, str):
+                found.add(constant)
+            elif isinstance(constant, CodeType):
+                codes.append(constant)
+    values = state.values() if isinstance(state, dict) else ()
+    return found | {value for value in values if isinstance(value, str)}
+
+
+def _check_sendable(role: RoleInstanceID, state: Any, elements: dict[str, Any]) -> None:
+    """CallerError that names what cannot travel."""
+    parts = {f"attribute {name!r}": value for name, value in state.items()} if isinstance(state, dict) else {"state": state}
+    parts.update({f"element {name!r}": value for name, value in elements.items()})
+    for what, value in parts.items():
+        try:
+            encode(value)
+        except Exception as error:  # whatever pickling raises
+            raise CallerError(
+                f"{role} cannot move: its {what} cannot be sent ({error}); leave it out in __getstate__ and make it anew "
+                "in __setstate__, or give the element a serializer and a deserializer") from None
+
