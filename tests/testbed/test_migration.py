@@ -55,7 +55,12 @@ class Counter(Role):
     def hold(self, caller, seconds):
         import time
 
+        self.holding = True
         time.sleep(seconds)
+
+    @Service(expand=True)
+    def is_holding(self, caller):
+        return getattr(self, "holding", False)
 
 
 class User(Role):
@@ -261,6 +266,7 @@ def test_a_mistyped_migration_changes_nothing(bed, role, to, text):
 def test_a_role_whose_handler_goes_on_stays(bed):
     counter, user, target = scene(bed, "busy")
     holding = bed.call_task(counter, "hold", {"seconds": 1.0})
+    until(lambda: bed.call(counter, "is-holding"), "the handler runs")
     with pytest.raises(RoleMLError, match="busy-a/counter: 1 handlers still running after 0.1 s"):
         bed.migrate(counter, to=target, timeout=0.1)
     bed.call(user, "use")
