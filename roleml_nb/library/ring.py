@@ -142,7 +142,7 @@ class RingAggregator(GuardedRole):
 class RingCoordinator(Role):
     """Runs rounds on a ring: all train, then all average. Models travel on the ring only, not through here.
 
-    Needs the relationship ``ring`` (the `RingAggregator`\\ s); takes an ``evaluator`` (a `ModelMaintainer` with test
+    Needs the relationship ``ring``, the aggregators of its nodes; takes an ``evaluator`` (a `ModelMaintainer` with test
     data), a relationship or a role on the same node, if there is one.
     """
 

@@ -1,6 +1,8 @@
 """Federated averaging and gossip with real training, on one process and on engines."""
 
+import numpy as np
 import pytest
+import torch
 
 from roleml_nb import Each, RoleMLError, impl
 from roleml_nb.library import (
@@ -13,7 +15,16 @@ from roleml_nb.library import (
     ModelMaintainer,
     average,
 )
-from roleml_nb.workload import digits, digits_test, mlp
+from roleml_nb.workload import (
+    CiFar10SlicedDataset,
+    DatasetViewFactory,
+    LeNet5RGBModel,
+    combine,
+    digits,
+    digits_test,
+    mlp,
+    transform_torch,
+)
 
 
 def trainers(bed, pattern, count):
@@ -46,6 +57,39 @@ def test_federated_averaging_equals_the_same_computation_without_nodes(bed):
             model.train(part)
         update = average([model.get_params() for model in models], [len(part) for part in parts])
     assert all((found[name] - update[name]).abs().max() < 1e-6 for name in update)
+
+
+def slices(root, part):
+    return DatasetViewFactory(CiFar10SlicedDataset(root, part), converters=[transform_torch], combiner=combine,
+                              sampler={"type": "random-oneoff", "options": {"seed": part}}, batch_size=4)
+
+
+def test_a_convolutional_network_on_views_of_image_files(bed, tmp_path):
+    for part in range(2):
+        images = np.random.default_rng(part).integers(0, 256, (10, 32, 32, 3), dtype=np.uint8)
+        np.save(tmp_path / f"data_{part}.npy", images)
+        np.save(tmp_path / f"labels_{part}.npy", np.arange(10))
+    bed.spawn("image{1..2}", "image-server")
+    for part in range(2):
+        bed.assign(f"image{part + 1}", "trainer", EpochTrainer, elements={
+            "model": impl(LeNet5RGBModel, lr=0.05, seed=0), "dataset": impl(slices, str(tmp_path), part)})
+    bed.assign("image-server", "aggregator", FedAvgAggregator)
+    bed.assign("image-server", "coordinator", FederatedCoordinator)
+    bed.relate("image-server", "trainer", "image[12]/trainer")
+    bed.call("image-server/coordinator", "run", {"num_rounds": 2, "distribute": True})
+    found = bed.call("image-server/coordinator", "get-model")
+    update = LeNet5RGBModel(seed=0).get_params()
+    models, parts = [LeNet5RGBModel(lr=0.05) for _ in range(2)], [slices(tmp_path, part) for part in range(2)]
+    for _ in range(2):
+        for model, part in zip(models, parts, strict=True):
+            model.set_params(update)
+            model.train(part)
+        update = average([model.get_params() for model in models])
+    begun = LeNet5RGBModel(seed=0).get_params()
+    for name, value in update.items():  # threads differ, and so the rounding, which a rectifier may amplify
+        assert (found[name] - value).abs().max() < 0.1 * (value - begun[name]).abs().max()
+    for shared in bed.call("image[12]/trainer", "get-model").values():
+        assert all(torch.equal(shared[name], found[name]) for name in found)
 
 
 def test_federated_averaging_learns_with_a_fraction_of_the_clients(bed):
