@@ -10,7 +10,7 @@ from typing import Any
 
 from roleml_nb.role import did_you_mean
 
-__all__ = ["Deferred", "Names", "add_sources", "dotted_name", "find"]
+__all__ = ["Deferred", "Names", "add_sources", "dotted_name", "find", "lead_upstream_here", "speaks_of_upstream"]
 
 UPSTREAM, COMPAT = "roleml", "roleml_nb.compat"
 Names = Mapping[str, Any]
@@ -81,13 +81,27 @@ def _import(path: str) -> Any:
     raise LookupError(f"there is no module {parts[0]!r}; is its folder on sys.path, or named by the key 'src'?")
 
 
+def speaks_of_upstream(value: Any) -> bool:
+    """Whether plain data holds a dotted name under ``roleml.``, which is looked up where it is used."""
+    if isinstance(value, Mapping):
+        return any(map(speaks_of_upstream, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(speaks_of_upstream, value))
+    return isinstance(value, str) and value.startswith(f"{UPSTREAM}.")
+
+
+def lead_upstream_here() -> None:
+    """Have ``import roleml`` lead to `roleml_nb.compat`, here and on all engines."""
+    importlib.import_module(COMPAT).install()
+
+
 def _import_module(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name != UPSTREAM or name.startswith(UPSTREAM):
             raise
-    importlib.import_module(COMPAT).install()
+    lead_upstream_here()
     return importlib.import_module(name)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from roleml_nb.role import TestbedError, did_you_mean
 
 from . import bootstrap, conductor, spec
-from .definitions import Names, add_sources
+from .definitions import Names, add_sources, lead_upstream_here
 from .deploy import deploy
 from .entry import ConfigError, Entry
 from .plan import Plan
@@ -99,6 +99,8 @@ def load(
     fails, a testbed made here is stopped again.
     """
     plan = read(source, names, options.get("seed"), 0 if isinstance(make, type) else make.seed)
+    if plan.speaks_of_upstream:
+        lead_upstream_here()
     if not isinstance(make, type):
         plan.check({node: make.roster.roles.get(node, {}) for node in make.roster.places})
         deploy(make, plan)

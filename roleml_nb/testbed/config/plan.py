@@ -10,6 +10,7 @@ from roleml_nb.role import NATIVE, Role, RoleInstanceID, TestbedError, did_you_m
 
 from ..host import NOTEBOOK
 from ..patterns import expand
+from .definitions import speaks_of_upstream
 from .entry import Entry
 
 __all__ = ["NodePlan", "Plan", "RolePlan"]
@@ -69,6 +70,13 @@ class Plan:
                 raise entry.fail(f"{name!r} names several nodes; name each")
             self.nodes[name] = NodePlan(entry, **given)
         return self.nodes[name]
+
+    @property
+    def speaks_of_upstream(self) -> bool:
+        """Whether roles or elements are given names under ``roleml.``, which nodes will look up."""
+        roles = [role for node in self.nodes.values() for role in node.roles.values()]
+        return any(speaks_of_upstream(role.options) or any(
+            speaks_of_upstream(getattr(given, "constructor_args", None)) for given in role.elements.values()) for role in roles)
 
     @property
     def size(self) -> str:
