@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from roleml_nb.role import Role, RoleInstanceID, Runnable, Service
+from roleml_nb.role.running import wait
 
 from .guarded import GuardedRole
 
@@ -75,7 +76,7 @@ class ServerInitiator(GuardedRole, Runnable):
         if self.started:  # before the role moved here
             return
         try:
-            start = self.base.host.clock.wait(self._decided, self.max_seconds)
+            start = wait(self._decided, self.max_seconds)
         except TimeoutError:
             start = True
         if start:

@@ -34,6 +34,9 @@ class SimpleDataset(Generic[DataPoint]):
     def __getitem__(self, index: int) -> DataPoint:
         return self.source[index]
 
+    def __iter__(self) -> Iterator[DataPoint]:
+        return (self[index] for index in range(len(self)))
+
 
 class XYDataset(Generic[X, Y]):
     """Inputs and targets, equally many, as a data set of pairs."""
@@ -49,6 +52,9 @@ class XYDataset(Generic[X, Y]):
 
     def __getitem__(self, index: int) -> tuple[X, Y]:
         return self.x[index], self.y[index]
+
+    def __iter__(self) -> Iterator[tuple[X, Y]]:
+        return (self[index] for index in range(len(self)))
 
 
 class ArrayDataset:

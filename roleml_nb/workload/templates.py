@@ -34,6 +34,10 @@ class SimpleTorchModel(StateDict, ABC):
         case that generator is left as it was, so two models built in a row are equal.
     **options
         Of `build_model`.
+
+    Notes
+    -----
+    Not thread-safe; a role guards its model. Random layers such as dropout draw from torch's global generator.
     """
 
     def __init__(

@@ -113,7 +113,8 @@ def test_a_view_can_be_pickled_in_the_middle_of_its_epochs():
 def test_pairs():
     pairs = XYDataset(np.arange(6).reshape(3, 2), [5, 6, 7])
     assert len(pairs) == 3 and pairs[1][0].tolist() == [2, 3] and pairs[1][1] == 6
-    assert isinstance(pairs, Dataset)
+    assert isinstance(pairs, Dataset) and isinstance(pairs, IterableDataset)
+    assert [y for _, y in pairs] == [5, 6, 7] and list(TEN) == list(range(10, 20))
 
 
 @pytest.mark.parametrize(("make", "error", "text"), [
