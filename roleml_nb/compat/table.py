@@ -29,6 +29,7 @@ _ESSENTIALS: Sources = {
     ROLE: f"ConstructStrategy Element Event EventHandler EventSubscriptionMode Factory InitializeStrategy Message Role "
           f"PluginAttribute RoleInstanceID RoleInstanceIDTuple Service Task TaskInvocation attribute {_MESSAGE_TYPES}",
     ACTOR: "Actor BaseActor=Actor",
+    f"{COMPAT}.actors": "ActorBuilder",
     f"{COMPAT}.specs": f"ActorBootstrapSpec LogConsoleType RoleDescriptor RoleSpec {_ELEMENT_SPECS}",
 }
 
@@ -57,6 +58,7 @@ MODULES: dict[str, Sources] = {
               "InvalidInvokerError=CallerError MessagingError=RoleInteractionError MsgConnectionError=NodeLost "
               "ProcedureInvokerError=CallerError ProcedureNotFoundError=ChannelNotFoundError"},
     "core.actor.base": {ACTOR: "BaseActor=Actor"},
+    "core.actor.default.bootstrap": {f"{COMPAT}.actors": "ActorBuilder"},
     "core.actor.default.impl": {ACTOR: "Actor"},
     "core.actor.default.native": {ACTOR: "NativeRole"},
     "core.actor.group.helpers": {
@@ -65,6 +67,19 @@ MODULES: dict[str, Sources] = {
     "core.actor.group.util.collections": {
         ROLE: "AsynchronousKeyValueMerger DataFilter FilteredOut MergerTimeoutError MergingFailedError "
               "TaskResultCollector TaskResultFilter"},
+    "core.actor.group.impl.null": {f"{COMPAT}.components": "CollectiveImplementorDisabled"},
+    "core.actor.group.impl.sequential": {f"{COMPAT}.components": "SequentialCollectiveImplementor"},
+    "core.actor.group.impl.threaded": {f"{COMPAT}.components": "ThreadedCollectiveImplementor"},
+    "core.messaging.null": {
+        f"{COMPAT}.components": "MessagingComponentDisabled ProcedureInvokerDisabled ProcedureProviderDisabled"},
+    "extensions.messaging.comb.grpc.component": {f"{COMPAT}.components": "GRPCMessagingComponent"},
+    "extensions.messaging.default.comb": {
+        f"{COMPAT}.components": "DefaultMessagingComponent=GRPCMessagingComponent"},
+    "extensions.messaging.default.separate": {
+        f"{COMPAT}.components": "DefaultProcedureInvoker=RequestsProcedureInvoker "
+                                "DefaultProcedureProvider=FlaskProcedureProvider"},
+    "extensions.messaging.invokers.requests": {f"{COMPAT}.components": "RequestsProcedureInvoker"},
+    "extensions.messaging.providers.flask": {f"{COMPAT}.components": "FlaskProcedureProvider"},
     "core.builders.actor": {f"{COMPAT}.specs": "ActorBootstrapSpec LogConsoleType"},
     "core.builders.element": {
         f"{ROLE}.serialization": "register_deserializer register_initializer register_serializer",
@@ -80,6 +95,7 @@ MODULES: dict[str, Sources] = {
         f"{COMPAT}.importing": "Descriptor LoadCompatible Loadable Spec as_class as_definition as_function is_spec load "
                                "load_definition"},
     "shared.util": {f"{COMPAT}.importing": "load_bytes resolve_host_port"},
+    "shared.yml": {f"{COMPAT}.documents": "ObjectFromYAML=load_yaml load_yaml save_yaml"},
     "shared.multithreading.management": {f"{COMPAT}.threads": "ReturnStrategy ThreadManager"},
     "shared.multithreading.util.limiters": {f"{COMPAT}.threads": "CallAtMostOnceLimiter at_most_once"},
     "shared.multithreading.util.timers": {f"{COMPAT}.threads": "TimerLocal"},
@@ -139,10 +155,10 @@ MODULES: dict[str, Sources] = {
 """{module, without the leading "roleml.": where its names are}"""
 
 REPLACED = {
-    "core.actor.group.impl": "calls of a group always go out at the same time",
+    "core.actor.group.base": "calls of a group always go out at the same time",
     "core.actor.manager": "what a manager does, the actor does",
-    "core.messaging": "messages travel over ipyparallel's engines",
-    "extensions.messaging": "messages travel over ipyparallel's engines",
+    "core.messaging.base": "messages travel over ipyparallel's engines",
+    "extensions.messaging.util": "messages travel over ipyparallel's engines",
     "extensions.containerization": "a role moves by Testbed.migrate",
     "library.roles.conductor": "the notebook conducts: Testbed.from_spec(file), or %rml load",
     "scripts": "actors run on a Testbed: Testbed.from_spec(file), or %rml load",

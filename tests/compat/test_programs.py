@@ -95,3 +95,10 @@ with Testbed(engines=1, preload=()) as bed:
 """)
     assert done.stdout.splitlines() == [str(tmp_path / "application" / "roles.py"), "{'round': 1.0, 'result.loss': 0.5}"], (
         done.stderr[-3000:])
+
+
+def test_actors_that_the_process_builds_itself():
+    done = run(str(PROGRAMS / "actors.py"))
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.splitlines() == ["hello alone/player", "False alone", "hello a2/player", "False"]
+    assert "Traceback" not in done.stderr

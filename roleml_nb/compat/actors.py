@@ -1,0 +1,116 @@
+"""RoleML's way to an actor: an `ActorBuilder`, a configuration, and ``actor.run()``.
+
+The actors that one process builds are nodes of one embedded testbed, which is there while they are: what RoleML would do
+over the network of the machine, they do over its links.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from roleml_nb.actor import Actor
+from roleml_nb.role import RoleMLError
+from roleml_nb.role.identity import parse_instances
+from roleml_nb.testbed import Testbed, config
+
+__all__ = ["ActorBuilder", "BuiltActor"]
+
+COMPONENTS = ("procedure_invoker", "procedure_provider", "messaging_component", "collective_implementor")
+
+
+class _Process:
+    """The testbed of this process, and how many actors are on it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._bed: Testbed | None = None
+        self._actors: set[str] = set()
+
+    def join(self, name: str) -> Testbed:
+        with self._lock:
+            if name in self._actors:
+                raise RoleMLError(f"this process has an actor named {name!r} already: stop() it first")
+            if self._bed is None:
+                self._bed = Testbed(engines=0)
+            self._bed.spawn(name)
+            self._actors.add(name)
+            return self._bed
+
+    def leave(self, name: str) -> None:
+        with self._lock:
+            self._actors.discard(name)
+            if not self._actors and self._bed is not None:
+                self._bed.stop()
+                self._bed = None
+
+
+_process = _Process()
+
+
+class BuiltActor:
+    """An actor with a configuration; everything else is asked of the node's `Actor`."""
+
+    def __init__(self, configuration: dict[str, Any]):
+        self._configuration = configuration
+        self._name = configuration["name"]
+        self._bed = _process.join(self._name)
+        self._actor: Actor = self._bed.fleet.home.actors[self._name]
+        self._stopped = threading.Event()
+        relationships = self._actor.ctx.relationships
+        for alias, target in (configuration.pop("relationship_links", None) or {}).items():
+            relationships.link_relationship(alias, target)
+        for relationship, members in (configuration.pop("relationships", None) or {}).items():
+            texts = [members] if isinstance(members, str) else members
+            own = [f"{self._name}{text}" if text.startswith("/") else text for text in texts]
+            relationships.add_to_relationship(relationship, *parse_instances(own))
+
+    def run(self) -> None:
+        """Start the roles, and return when `stop` is called or the wait is interrupted. RoleMLError if they fail."""
+        try:
+            config.load(self._bed, self._configuration)
+            self._stopped.wait()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """Stop the roles, and have `run` return. Idempotent."""
+        if not self._stopped.is_set():
+            self._stopped.set()
+            for name in list(self._bed.roster.roles.get(self._name, {})):
+                self._bed.terminate(self._name, name)
+            _process.leave(self._name)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._actor, name)
+
+
+class ActorBuilder:
+    """Builds one actor from the configuration given to `load_config`.
+
+    Of its keys, addresses, contacts, components and logging have no effect.
+    """
+
+    __slots__ = ("_configuration",)
+
+    def __init__(self) -> None:
+        self._configuration: dict[str, Any] | None = None
+
+    def load_config(self, config: Mapping[str, Any]) -> None:
+        """Take an actor's configuration (`ActorBootstrapSpec`), once."""
+        if self._configuration is not None:
+            raise RoleMLError("this builder has a configuration already: use one builder for each actor")
+        self._configuration = {
+            key: f"{value.__module__}.{value.__name__}" if key in COMPONENTS and isinstance(value, type) else value
+            for key, value in config.items()}
+
+    def build(self) -> BuiltActor:
+        """The actor, which knows its relationships; its roles start with its `run`."""
+        if self._configuration is None:
+            raise RoleMLError("there is nothing to build: call load_config first")
+        if not isinstance(self._configuration.get("name"), str):
+            raise RoleMLError("an actor's configuration needs a 'name'")
+        return BuiltActor(dict(self._configuration))
