@@ -104,7 +104,7 @@ class ActorBuilder:
         if self._configuration is not None:
             raise RoleMLError("this builder has a configuration already: use one builder for each actor")
         self._configuration = {
-            key: f"{value.__module__}.{value.__name__}" if key in COMPONENTS and isinstance(value, type) else value
+            key: f"{value.__module__}.{value.__name__}" if key in COMPONENTS and isinstance(value, type) else _copy(value)
             for key, value in config.items()}
 
     def build(self) -> BuiltActor:
@@ -114,3 +114,10 @@ class ActorBuilder:
         if not isinstance(self._configuration.get("name"), str):
             raise RoleMLError("an actor's configuration needs a 'name'")
         return BuiltActor(dict(self._configuration))
+
+
+def _copy(value: Any) -> Any:
+    """Containers anew, so that the caller may change them for the next actor; what is in them is kept."""
+    if isinstance(value, Mapping):
+        return {key: _copy(item) for key, item in value.items()}
+    return [_copy(item) for item in value] if isinstance(value, list) else value

@@ -69,7 +69,7 @@ class AsynchronousKeyValueMerger(KeyValueMerger[Any, Any, Any]):
         data_filter: DataFilter = lambda key, value: (key, value), allow_append: bool = False,
     ):
         self._targets = None if targets is None else frozenset(targets)
-        self._merger = merger if isinstance(merger, KeyValueMerger) else make_kv_merger(merger)
+        self._merger = make_kv_merger(merger) if isinstance(merger, ValueMerger) else merger
         if allow_append and not self._merger.allow_append:
             raise TypeError(f"allow_append=True, but {type(merger).__name__} takes each key only once")
         self._filter, self._allow_append = data_filter, allow_append

@@ -130,6 +130,10 @@ class KeyAgnosticKeyValueMerger(KeyValueMerger[Any, Value, MergedValue]):
         return self._merger.disposable
 
 
+# it goes wherever an element asks for the other, since collectors make one of it
+KeyValueMerger.register(ValueMerger)  # type: ignore[type-abstract]
+
+
 def make_kv_merger(merger: ValueMerger[Value, MergedValue]) -> KeyValueMerger[Any, Value, MergedValue]:
     """The merger, for values with keys, which it ignores."""
     return KeyAgnosticKeyValueMerger(merger)

@@ -41,9 +41,32 @@ def test_a_built_actor_knows_its_relationships_and_ends_when_told():
     build(name="own").stop()
 
 
+class Numbered(Role):
+    def __init__(self, number):
+        super().__init__()
+        self.number = number
+
+
+def test_a_configuration_may_be_changed_for_the_next_actor():
+    """Roles start with the run, but are those of the configuration that was loaded."""
+    configuration = {"name": "first", "roles": {"numbered": {"class": Numbered, "options": {"number": 1}}}}
+    actors = [build(**configuration)]
+    configuration["name"], configuration["roles"]["numbered"]["options"]["number"] = "second", 2
+    actors.append(build(**configuration))
+    threads = [threading.Thread(target=actor.run) for actor in actors]
+    for thread in threads:
+        thread.start()
+    until(lambda: all("numbered" in actor.roles for actor in actors), "the roles are there")
+    assert [actor.roles["numbered"].number for actor in actors] == [1, 2]
+    for actor in actors:
+        actor.stop()
+    for thread in threads:
+        thread.join(20)
+
+
 def test_a_configuration_that_fails_ends_the_run():
     actor = build(name="wrong", roles={"answer": {"class": Answer, "options": {"speed": 1}}})
-    with pytest.raises(RoleMLError, match="Answer takes no option speed"):
+    with pytest.raises(RoleMLError, match="Answer takes no option 'speed'"):
         actor.run()
     build(name="wrong").stop()
 

@@ -13,6 +13,7 @@ from roleml_nb.role import (
     ErrorHandlingStrategy,
     FilteredOut,
     HandlerError,
+    KeyValueMerger,
     ListValueMerger,
     MergerTimeoutError,
     MergingFailedError,
@@ -62,6 +63,13 @@ def test_mergers_with_keys():
         agnostic.push(key, value)
     assert pairs.merge() == {A: 3, B: 2} and agnostic.merge() == [1, 2, 3]
     assert pairs.allow_append and not agnostic.disposable
+
+
+def test_a_value_merger_serves_where_one_with_keys_is_asked_for():
+    assert isinstance(ListValueMerger(), KeyValueMerger) and not isinstance([], KeyValueMerger)
+    collector = AsynchronousKeyValueMerger([A], merger=ListValueMerger())
+    collector.push(A, 1)
+    assert collector.result(0) == [1]
 
 
 def test_a_merger_waits_for_its_targets_which_are_told_apart_by_value():
