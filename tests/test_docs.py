@@ -1,7 +1,10 @@
 """The examples in the documents run: Python blocks one after the other, YAML blocks are files, and a text block is what the
 block before it prints."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,15 @@ def test_the_examples_of_a_document(document, texts, tmp_path, monkeypatch, caps
         else:
             assert capsys.readouterr().out.strip() == block.strip()
     assert [language for language, _ in blocks].count("text") == texts
+
+
+def test_the_examples_for_programs_of_roleml():
+    """In a process of their own, since they install import paths for good."""
+    blocks = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "docs" / "compat.md").read_text(), re.DOTALL)
+    code = "\n".join(block for language, block in blocks if language == "python")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100,
+                          env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))})
+    assert done.stdout == "".join(block for language, block in blocks if language == "text"), done.stderr[-3000:]
 
 
 def test_the_readmes_example():
