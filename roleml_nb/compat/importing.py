@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib
 import pickle
 from collections.abc import Callable, Mapping
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 __all__ = [
-    "Descriptor", "LoadCompatible", "Loadable", "Spec", "as_class", "as_definition", "as_function", "is_spec", "load",
-    "load_bytes", "load_definition", "resolve_host_port",
+    "AnyCallable", "AnyType", "Descriptor", "LoadCompatible", "Loadable", "Spec", "as_class", "as_definition",
+    "as_function", "is_spec", "load", "load_bytes", "load_definition", "resolve_host_port",
 ]
 
+AnyType = TypeVar("AnyType", bound=type)
+AnyCallable = TypeVar("AnyCallable", bound=Callable)
 Descriptor = Any
 LoadCompatible = Any
 Loadable = Any

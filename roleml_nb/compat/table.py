@@ -42,7 +42,9 @@ MODULES: dict[str, Sources] = {
         ROLE: "ActorNotFoundError ActorProfile Contacts Context Relationships RoleInstanceID RoleInstanceIDTuple "
               "parse_instances",
         f"{COMPAT}.specs": "ActorProfileSpec"},
-    "core.status": {ROLE: "RoleOffloadedError=RoleMoved Status StatusControl=Lifecycle StatusError"},
+    "core.status": {
+        ROLE: "RoleOffloadedError=RoleMoved Status StatusControl=Lifecycle StatusError "
+              "StatusTransferCallbackError=StatusError"},
     "core.role.base": {ROLE: "Role"},
     "core.role.channels": {ROLE: "Event EventHandler Service Task attribute"},
     "core.role.elements": {ROLE: "ConstructStrategy Element ElementImplementation Factory InitializeStrategy"},
@@ -54,12 +56,14 @@ MODULES: dict[str, Sources] = {
     "core.role.types": {ROLE: f"EventSubscriptionMode Message PluginAttribute TaskInvocation {_MESSAGE_TYPES}"},
     "core.messaging.types": {ROLE: _MESSAGE_TYPES, f"{COMPAT}.specs": "Tags"},
     "core.messaging.exceptions": {
-        ROLE: "InvocationAbortError=CallerError InvocationFailedError=HandlerError InvocationRefusedError=CallerError "
-              "InvalidInvokerError=CallerError MessagingError=RoleInteractionError MsgConnectionError=NodeLost "
+        ROLE: "HandshakeError=RoleInteractionError HandwaveError=RoleInteractionError InvalidInvokerError=CallerError "
+              "InvocationAbortError=CallerError InvocationFailedError=HandlerError InvocationRedirectError=RoleMoved "
+              "InvocationRefusedError=CallerError MessagingError=RoleInteractionError MsgConnectionError=NodeLost "
               "ProcedureInvokerError=CallerError ProcedureNotFoundError=ChannelNotFoundError"},
     "core.actor.base": {ACTOR: "BaseActor=Actor"},
     "core.actor.default.bootstrap": {f"{COMPAT}.actors": "ActorBuilder"},
     "core.actor.default.impl": {ACTOR: "Actor"},
+    "core.actor.default.managers.element": {ROLE: "ElementInstance"},
     "core.actor.default.native": {ACTOR: "NativeRole"},
     "core.actor.group.helpers": {
         ROLE: "ErrorHandlingStrategy scatter_arg scatter_args_and_payloads scatter_payloads"},
@@ -80,7 +84,9 @@ MODULES: dict[str, Sources] = {
                                 "DefaultProcedureProvider=FlaskProcedureProvider"},
     "extensions.messaging.invokers.requests": {f"{COMPAT}.components": "RequestsProcedureInvoker"},
     "extensions.messaging.providers.flask": {f"{COMPAT}.components": "FlaskProcedureProvider"},
-    "core.builders.actor": {f"{COMPAT}.specs": "ActorBootstrapSpec LogConsoleType"},
+    "core.builders.actor": {
+        f"{COMPAT}.actors": "BaseActorBuilder=ActorBuilder",
+        f"{COMPAT}.specs": "ActorBootstrapSpec LogConsoleType"},
     "core.builders.element": {
         f"{ROLE}.serialization": "register_deserializer register_initializer register_serializer",
         f"{COMPAT}.specs": _ELEMENT_SPECS},
@@ -92,8 +98,8 @@ MODULES: dict[str, Sources] = {
     "shared.collections.segmentation": {f"{COMPAT}.segments": "SegmentedList"},
     "shared.aop": {f"{COMPAT}.aspects": "InvocationActivity after aspect before catch"},
     "shared.importing": {
-        f"{COMPAT}.importing": "Descriptor LoadCompatible Loadable Spec as_class as_definition as_function is_spec load "
-                               "load_definition"},
+        f"{COMPAT}.importing": "AnyCallable AnyType Descriptor LoadCompatible Loadable Spec as_class as_definition "
+                               "as_function is_spec load load_definition"},
     "shared.util": {f"{COMPAT}.importing": "load_bytes resolve_host_port"},
     "shared.yml": {f"{COMPAT}.documents": "ObjectFromYAML=load_yaml load_yaml save_yaml"},
     "shared.multithreading.management": {f"{COMPAT}.threads": "ReturnStrategy ThreadManager"},
@@ -156,10 +162,15 @@ MODULES: dict[str, Sources] = {
 
 REPLACED = {
     "core.actor.group.base": "calls of a group always go out at the same time",
+    "core.actor.default.managers.event": "what a manager does, the actor does",
+    "core.actor.default.managers.service": "what a manager does, the actor does",
+    "core.actor.default.managers.task": "what a manager does, the actor does",
     "core.actor.manager": "what a manager does, the actor does",
+    "core.actor.status": "an actor knows the lifecycle of each of its roles",
     "core.messaging.base": "messages travel over ipyparallel's engines",
     "extensions.messaging.util": "messages travel over ipyparallel's engines",
     "extensions.containerization": "a role moves by Testbed.migrate",
+    "extensions.plugins.partner.manager": "a Partner works without a manager",
     "library.roles.conductor": "the notebook conducts: Testbed.from_spec(file), or %rml load",
     "scripts": "actors run on a Testbed: Testbed.from_spec(file), or %rml load",
     "shared.cli": "the notebook gives the commands: %rml call",

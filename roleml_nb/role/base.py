@@ -73,6 +73,9 @@ class Role:
     @classmethod
     def _declare(cls, attribute: str, value: Any, seen: dict[str, str]) -> None:
         handler = getattr(value, "handler", None)
+        if attribute in vars(Role) and isinstance(value if handler is None else handler, (Element, Event, Handler)):
+            raise RoleDefinitionError(f"{cls.__name__}.{attribute}: every role has a {attribute!r} of its own; call the "
+                                      f"attribute otherwise (a channel may be named so: @Service({attribute!r}))")
         if isinstance(handler, Subscription):
             cls.subscriptions.add(attribute)
         elif isinstance(value, PluginAttribute):

@@ -129,3 +129,19 @@ def test_names():
     assert parse_instances(["a/b", "c"], "d") == [("a", "b"), ("c", "d")]
     with pytest.raises(ValueError, match="not of the form"):
         RoleInstanceID.of("a/b/c")
+
+
+def test_what_every_role_has_is_no_name_for_a_channel():
+    with pytest.raises(RoleDefinitionError, match=r"Named.name: every role has a 'name' of its own.*@Service\('name'\)"):
+        class Named(Role):
+            @Service
+            def name(self, caller, args, payloads): ...
+    with pytest.raises(RoleDefinitionError, match="Elemental.id: every role has a 'id'"):
+        class Elemental(Role):
+            id = Element(int)  # noqa: A003
+
+    class Fine(Role):
+        @Service("name")
+        def get_name(self, caller, args, payloads): ...
+
+    assert Fine.services == {"name": "get_name"}
