@@ -1,6 +1,7 @@
 PYTHON ?= python3
 VENV = .venv
 PIP_FLAGS ?=
+LAB_FLAGS ?=
 
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
@@ -23,8 +24,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED)  ## run the quickstart notebook, print its accuracy, leave build/quickstart.html
 	$(BIN)/python scripts/demo.py
 
+# JupyterLab refuses to run as root, which is who one is in most containers, unless told to.
 lab: $(INSTALLED)  ## open the quickstart notebook in JupyterLab
-	$(BIN)/jupyter lab $(NOTEBOOK)
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_FLAGS) $(NOTEBOOK)
 
 check: $(INSTALLED)  ## ruff, mypy, import contracts
 	$(BIN)/ruff check .
