@@ -36,6 +36,7 @@ from .dispatch import Dispatch
 from .emissions import Emissions
 from .errors import describe
 from .host import ActorHost
+from .inline import ELSEWHERE, call_inline
 from .migration import Migration
 from .subscriptions import Subscriptions
 
@@ -238,7 +239,12 @@ class Actor:
         self, instance_name: str, target: str | RoleInstanceID, channel: str, message: Message, *,
         timeout: float | None = None,
     ) -> Any:
-        invocation = self.request("service", instance_name, self.resolve(target), channel, tuple(message))
+        instance = self.resolve(target)
+        if timeout is None:
+            answer = call_inline(self, self.instance(instance_name), instance, channel, message)
+            if answer is not ELSEWHERE:
+                return answer
+        invocation = self.request("service", instance_name, instance, channel, tuple(message))
         try:
             return invocation.result(timeout)
         finally:

@@ -28,7 +28,7 @@ class Dispatch:
     """Takes the messages for one actor."""
 
     def __init__(self, actor: Actor):
-        self._actor = actor
+        self.actor = actor
         self._steering: dict[str, Callable[[RoleInstanceID, str, str, Body], Any]] = {
             "subscribe": actor.emissions.subscribe,
             "unsubscribe": actor.emissions.unsubscribe,
@@ -42,14 +42,14 @@ class Dispatch:
     def __call__(self, envelope: Envelope, target: Target, body: Body) -> None:
         """Called on the link's thread: hand over to the worker pool."""
         if envelope.kind == "event":
-            self._actor.subscriptions.receive(envelope.source, target.instance_name, envelope.channel, body)
+            self.actor.subscriptions.receive(envelope.source, target.instance_name, envelope.channel, body)
         elif envelope.kind == "discontinue":
-            self._actor.subscriptions.discontinued(envelope.source, target.instance_name, envelope.channel)
+            self.actor.subscriptions.discontinued(envelope.source, target.instance_name, envelope.channel)
         else:
-            self._actor.host.submit(lambda: self._serve(envelope, target, body), queued=envelope.kind == "task")
+            self.actor.host.submit(lambda: self._serve(envelope, target, body), queued=envelope.kind == "task")
 
     def _serve(self, envelope: Envelope, target: Target, body: Body) -> None:
-        host = self._actor.host
+        host = self.actor.host
         token = host.router.executions.begin((envelope.source.actor_name, target.call), host.clock.now())
         try:
             self._answer(envelope, target, body)
@@ -71,10 +71,10 @@ class Dispatch:
                 self._reply(envelope, target, answer)
 
     def _call(self, envelope: Envelope, target: Target, body: Body) -> Any:
-        lifecycle = self._actor.lifecycle(target.instance_name)
+        lifecycle = self.actor.lifecycle(target.instance_name)
         self._enter(lifecycle)
         try:
-            role = self._actor.roles[target.instance_name]
+            role = self.actor.roles[target.instance_name]
             answer = self._invoke(lifecycle, role, self._method(role, envelope), envelope, target, body)
         except RoleMoved as error:  # of another role, which the handler asked for: no reason to send this call elsewhere
             lifecycle.leave()
@@ -87,13 +87,13 @@ class Dispatch:
         return answer
 
     def _enter(self, lifecycle: Lifecycle) -> None:
-        execution = self._actor.host.router.executions.current
+        execution = self.actor.host.router.executions.current
         if execution is None or lifecycle.ready:
-            lifecycle.enter(self._actor.host.call_timeout)
+            lifecycle.enter(self.actor.host.call_timeout)
             return
         execution.held = True
         try:
-            lifecycle.enter(self._actor.host.call_timeout)
+            lifecycle.enter(self.actor.host.call_timeout)
         finally:
             execution.held = False
 
@@ -116,7 +116,7 @@ class Dispatch:
             answer = handler.invoke(method, envelope.source, args, payloads)
             if not inspect.iscoroutine(answer):
                 return answer
-            future = self._actor.host.run_coroutine(answer, copy_context())
+            future = self.actor.host.run_coroutine(answer, copy_context())
 
         def ended(future: Future) -> None:
             lifecycle.leave()
@@ -126,7 +126,7 @@ class Dispatch:
             else:
                 self._fail(envelope, target, error)
 
-        future.add_done_callback(lambda future: self._actor.host.submit(lambda: ended(future)))
+        future.add_done_callback(lambda future: self.actor.host.submit(lambda: ended(future)))
         return LATER
 
     # answers
@@ -142,7 +142,7 @@ class Dispatch:
     def _fail(self, envelope: Envelope, target: Target, error: BaseException) -> None:
         if not isinstance(error, Exception):
             error = RuntimeError(f"{type(error).__name__}: {error}")
-        self._send("error", envelope, target, encode(self._actor.describe(error, target.instance, envelope.channel)))
+        self._send("error", envelope, target, encode(self.actor.describe(error, target.instance, envelope.channel)))
 
     def _redirect(self, envelope: Envelope, target: Target, body: Body, moved: RoleMoved) -> None:
         """Send the call back, for its caller to follow the role: it was not begun here."""
@@ -150,5 +150,5 @@ class Dispatch:
         self._send("moved", envelope, target, Body(content, body.buffers))
 
     def _send(self, kind: str, envelope: Envelope, target: Target, body: Body) -> None:
-        self._actor.host.router.send(
+        self.actor.host.router.send(
             kind, target.instance, [Target(*envelope.source, target.call)], envelope.channel, body)

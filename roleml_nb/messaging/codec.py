@@ -17,7 +17,7 @@ from .arrays import reduce_array, tensor_reducers
 from .code import class_reference, dumps_code, is_dynamic, loads_code, resolve_class
 from .regions import WORTH_SHARING, Region
 
-__all__ = ["Body", "encode"]
+__all__ = ["Body", "copy_of", "encode"]
 
 OUT_OF_BAND = 16 * 1024
 """Buffers of at least so many bytes travel as frames of their own."""
@@ -151,6 +151,13 @@ def encode(value: Any) -> Body:
 
     _Pickler(file, 5, buffer_callback=in_band).dump(value)
     return Body(file.getvalue(), buffers)
+
+
+def copy_of(value: Any) -> Any:
+    """What a receiver would get if `value` were sent to it."""
+    if not _is_plain(value):
+        return encode(value).snapshot().decode(own=True)
+    return (dict(value[0]), dict(value[1])) if type(value) is tuple else value
 
 
 _PLAIN = {type(None), bool, int, float, str}

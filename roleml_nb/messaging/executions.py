@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Collection
 from contextvars import ContextVar, Token
 from types import FrameType
 from typing import NamedTuple
@@ -26,8 +27,8 @@ Key = tuple[str, int]
 class Execution:
     """A call that has arrived and is not answered yet."""
 
-    __slots__ = ("arrived", "channel", "depth", "forbidden", "held", "key", "source", "started", "target", "thread", "trail",
-                 "waits_for")
+    __slots__ = ("arrived", "channel", "depth", "forbidden", "held", "inline", "key", "source", "started", "target", "thread",
+                 "trail", "waits_for", "within")
 
     def __init__(
         self, key: Key, source: RoleInstanceID, target: RoleInstanceID, channel: str, arrived: float, depth: int,
@@ -39,13 +40,34 @@ class Execution:
         self.thread = 0
         self.held = False
         """Whether it waits for its role, which is paused, to become ready."""
-        self.waits_for: Pending | None = None
+        self.waits_for: Pending | Execution | None = None
+        self.within: Execution | None = None
+        """The one that made this call, and whose thread it runs on."""
+        self.inline = 0
+        """How many calls are nested on this stack."""
         self.forbidden: Exception | None = None
         """What its next call raises, if it must make no more."""
 
     @property
     def name(self) -> str:
         return f"{self.target}.{self.channel}"
+
+    @property
+    def number(self) -> int:
+        return self.key[1]
+
+    @property
+    def sent(self) -> float:
+        return self.arrived
+
+    def runs(self, target: RoleInstanceID) -> bool:
+        """Whether that role is at work on this stack."""
+        execution: Execution | None = self
+        while execution is not None:
+            if execution.target == target:
+                return True
+            execution = execution.within
+        return False
 
     def stuck(self, frames: dict[int, FrameType]) -> bool:
         """Whether it cannot go on for now, though it waits for no call."""
@@ -111,10 +133,26 @@ class Executions:
     def end(self, token: Token) -> None:
         _current.reset(token)
 
-    def forbid(self, key: Key | None, error: Exception) -> None:
-        """Have the next call that this execution makes raise `error`: nobody waits for its answer any more."""
+    def begin_inline(self, execution: Execution) -> None:
+        """The current thread begins with a call that it makes itself."""
+        within = execution.within = _current.get()
+        if within is not None:
+            within.waits_for = execution
+            execution.inline = within.inline + 1
+        execution.started, execution.thread = execution.arrived, threading.get_ident()
+        self.table[execution.target.actor_name, execution.number] = execution
+        _current.set(execution)
+
+    def end_inline(self, execution: Execution) -> None:
+        self.table.pop((execution.target.actor_name, execution.number), None)
+        _current.set(execution.within)
+        if execution.within is not None:
+            execution.within.waits_for = None
+
+    def forbid(self, keys: Collection[Key], error: Exception) -> None:
+        """Have the next call that these executions make raise `error`: nobody waits for their answers any more."""
         for execution in list(self.table.values()):
-            if execution.key == key:
+            if execution.key in keys:
                 execution.forbidden = error
 
     def working(self, here: str, now: float, calls: list[Pending]) -> list[Working]:
@@ -125,6 +163,10 @@ class Executions:
                     each.stuck(frames), cpu_time(each.thread) if each.thread else 0.0,
                     (here, each.waits_for.number) if each.waits_for else None)
             for each in list(self.table.values())]
+        found += [
+            Working(True, each.key, each.within.name if each.within else str(each.source), str(each.target), each.name,
+                    now - each.arrived, by=each.within.key if each.within else None)
+            for each in list(self.table.values()) if each.within is not None]
         found += [
             Working(True, (here, call.number), call.by.name if call.by else str(call.source), str(call.target),
                     f"{call.target}.{call.channel}", now - call.sent, by=call.by.key if call.by else None)

@@ -217,6 +217,28 @@ class Router:
         if call is not None:
             call.set_exception(NodeLost(f"{call.target}.{call.channel} was not called: {reason}"))
 
+    # calls made on the caller's own thread
+
+    def receiver(self, actor_name: str) -> Any:
+        """What takes the messages of an actor of this host; None for any other."""
+        return self._receivers.get(actor_name)
+
+    def begin_inline(
+        self, source: RoleInstanceID, target: RoleInstanceID, channel: str, now: float, depth: int, trail: tuple[str, ...]
+    ) -> Execution:
+        """The current thread itself begins with a call that it makes."""
+        execution = Execution((self.host.host_id, next(self._numbers)), source, target, channel, now, depth, trail)
+        self.executions.begin_inline(execution)
+        return execution
+
+    def end_inline(self, execution: Execution) -> None:
+        self.executions.end_inline(execution)
+        if self._note is not None:
+            source, target = f"{execution.source[0]}/{execution.source[1]}", f"{execution.target[0]}/{execution.target[1]}"
+            number, channel, began, now = execution.key[1], execution.channel, execution.arrived, self.host.clock.now()
+            self._note((number, "service", source, target, channel, 0, "local", began, began, "delivered"))
+            self._note((number, "reply", target, source, channel, 0, "local", now, now, "delivered"))
+
     # receiving
 
     def deliver(self, peer: str, frames: list[Any], link: str = "direct") -> None:

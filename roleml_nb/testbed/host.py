@@ -136,8 +136,8 @@ class Host:
         oldest = min((each.arrived for each in list(self.router.executions.table.values())), default=self.clock.now())
         return self.router.working() if self.clock.now() - oldest > LONG else []
 
-    def break_circle(self, calls: tuple[Key, ...], names: tuple[str, ...], stuck: Key | None) -> None:
-        """Calls wait for each other: end those that wait here, and let a handler that is stuck here call no more."""
+    def break_circle(self, calls: tuple[Key, ...], names: tuple[str, ...], stuck: tuple[Key, ...]) -> None:
+        """Handlers wait for each other: end those of their calls that wait here, and let the stuck ones call no more."""
         error = Deadlock(f"{' → '.join(names)}: each waits for the next, and none can go on")
         self.router.executions.forbid(stuck, error)
         self.router.end_calls((number for host_id, number in calls if host_id == self.host_id), error)

@@ -23,65 +23,59 @@ def describe(rows: Iterable[Working]) -> list[str]:
 
 
 class Circle(NamedTuple):
-    """Calls that wait for each other: their keys, and the names of the handlers, the first once more at the end."""
+    """Handlers that wait for each other: the calls that they work for, and their names, the first once more at the end."""
 
     calls: tuple[Key, ...]
     names: tuple[str, ...]
-    stuck: Key | None
-    """The handler that waits for no call, if there is one."""
+    stuck: tuple[Key, ...]
+    """Those that wait for no call, but for a lock, or for their role to be ready."""
     cpu: float
 
 
 def circles(rows: Iterable[Working]) -> list[Circle]:
     """The circles among what all hosts have told.
 
-    There are two kinds. A handler may wait for a call that, through others, waits for that very handler. Or a handler
-    is stuck (its role is paused, or a lock is taken) because of a handler of the same role that waits, through others,
-    for this one; if a further handler works in that role, it may let go of the lock, and there is no circle.
+    A handler that waits for a call can go on when that can. One that is stuck can go on when another handler of its
+    role can, which may let go of the lock or resume the role; and it may, too, when no other handler of its role is at
+    work, since then nobody knows what it waits for. The handlers that cannot go on wait in circles.
     """
-    rows = list(rows)
     at_work = {row.key: row for row in rows if not row.call}
-    calls = {row.key: row for row in rows if row.call}
+    by_role: dict[str, list[Working]] = {}
+    for row in at_work.values():
+        by_role.setdefault(row.role, []).append(row)
+
+    def waits_for(row: Working) -> list[Working | None]:
+        """Whatever lets it go on; None stands for what is not known."""
+        if row.waits is not None:
+            return [at_work.get(row.waits)]
+        if row.stuck:
+            return [other for other in by_role[row.role] if other is not row] or [None]
+        return [None]
+
+    blocked = dict(at_work)
+    while True:
+        free = [key for key, row in blocked.items()
+                if any(other is None or other.key not in blocked for other in waits_for(row))]
+        if not free:
+            break
+        for key in free:
+            del blocked[key]
     found = {}
-    for start in at_work.values():
-        path = _forward(start, at_work) if start.waits else _backward(start, at_work, calls) if start.stuck else []
-        if path:
-            keys = tuple(row.waits for row in path if row.waits is not None)
-            names = [row.name for row in path]
-            first = names.index(min(names)) if start.waits else 0
-            shown = (*names[first:], *names[:first], names[first]) if start.waits else tuple(names)
-            found[frozenset(keys)] = Circle(keys, shown, None if start.waits else start.key, sum(row.cpu for row in path))
+    for row in blocked.values():
+        path: list[Working] = []
+        while row not in path:
+            path.append(row)
+            row = min((other for other in waits_for(row) if other is not None), key=lambda each: (each.stuck, -each.seconds))
+        circle = path[path.index(row):]
+        found[frozenset(each.key for each in circle)] = _circle(circle)
     return list(found.values())
 
 
-def _forward(start: Working, at_work: dict[Key, Working]) -> list[Working]:
-    """From a handler to what it waits for, and on, until it comes round again."""
-    path, row = [start], start
-    while row.waits is not None:
-        following = at_work.get(row.waits)
-        if following is None:
-            return []
-        if following.key == start.key:
-            return path
-        if any(following.key == each.key for each in path):
-            return []  # a circle, but one that this handler only waits for
-        path.append(following)
-        row = following
-    return []
-
-
-def _backward(start: Working, at_work: dict[Key, Working], calls: dict[Key, Working]) -> list[Working]:
-    """From a stuck handler to whom it works for, and on, until that is of the same role."""
-    path, row = [start], start
-    while True:
-        call = calls.get(row.key)
-        caller = at_work.get(call.by) if call is not None and call.by is not None else None
-        if caller is None or caller.waits != row.key:
-            return []
-        path.insert(0, caller)
-        if caller.role == start.role:
-            break
-        row = caller
-    members = {row.key for row in path}
-    others = [row for row in at_work.values() if row.role == start.role and row.key not in members and not row.stuck]
-    return [] if others else path
+def _circle(members: list[Working]) -> Circle:
+    """Told from the handler that has been at work longest, of those that another one of their role is stuck because of."""
+    starts = [index for index in range(len(members)) if members[index - 1].stuck] or range(len(members))
+    first = max(starts, key=lambda index: members[index].seconds)
+    members = [*members[first:], *members[:first]]
+    names = [row.name for row in members] + ([] if members[-1].stuck else [members[0].name])
+    return Circle(tuple(row.key for row in members), tuple(names), tuple(row.key for row in members if row.stuck),
+                  sum(row.cpu for row in members))

@@ -16,6 +16,9 @@ __all__ = ["SystemClock", "Workers"]
 STALL = 0.05
 """Seconds without progress after which a queued task gets a worker beyond the regular ones."""
 
+KEPT = 64
+"""Idle threads that are kept for later."""
+
 logger = logging.getLogger(__name__)
 Work = Callable[[], Any]
 
@@ -63,21 +66,24 @@ class Workers:
             worker.start()
         worker.give(work, queued)
 
-    def run(self, worker: _Worker, work: Work, queued: bool) -> None:
+    def begin(self, queued: bool) -> None:
         self._local.queued = queued
-        try:
-            work()
-        except Exception:
-            logger.exception("a handler's wrapper failed")
+
+    def finished(self, worker: _Worker, queued: bool) -> Work | None:
+        """A worker has done its work: the queued work that it goes on with, if any, without waking another thread."""
         with self._lock:
             self._progress = time.monotonic()
             if queued:
                 self._busy -= 1
-            self._start_queued()
-            if self._stopped:
+            if self._queue and self._busy < self._regular:
+                self._busy += 1
+                return self._queue.popleft()
+            if self._stopped or len(self._idle) >= KEPT:
+                self._all.discard(worker)
                 worker.give(None, False)
             else:
                 self._idle.append(worker)
+            return None
 
     def waiting(self, future: Waitable, timeout: float | None) -> Any:
         """The future's result; while it waits, this worker leaves its place to queued work."""
@@ -115,9 +121,11 @@ class _Worker(threading.Thread):
         super().__init__(name=name, daemon=True)
         self._pool = pool
         self._work: tuple[Work | None, bool] = (None, False)
-        self._given = threading.Semaphore(0)
+        self._given = threading.Lock()
+        self._given.acquire()
 
     def give(self, work: Work | None, queued: bool) -> None:
+        """Once each time that it is idle."""
         self._work = (work, queued)
         self._given.release()
 
@@ -125,10 +133,17 @@ class _Worker(threading.Thread):
         while True:
             self._given.acquire()
             work, queued = self._work
+            self._work = (None, False)
             if work is None:
                 return
-            self._work = (None, False)
-            self._pool.run(self, work, queued)
+            while work is not None:
+                self._pool.begin(queued)
+                try:
+                    work()
+                except Exception:
+                    logger.exception("a handler's wrapper failed")
+                work = self._pool.finished(self, queued)
+                queued = True
 
 
 class SystemClock:

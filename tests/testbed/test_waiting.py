@@ -103,6 +103,43 @@ def test_tasks_that_wait_for_each_other(bed):
     assert bed.call("promises/promises", "start", timeout=25) == ["Deadlock", "Deadlock"]
 
 
+class Crossed(Role):
+    """Takes its own lock, then calls the other one, who wants it back."""
+
+    def __init__(self):
+        import threading
+
+        self.lock, self.both = threading.Lock(), threading.Event()
+
+    @Task(expand=True)
+    def cross(self, caller):
+        with self.lock:
+            self.both.wait(20)
+            return self.call("other", "touch")
+
+    @Service(expand=True)
+    def touch(self, caller):
+        with self.lock:
+            return "touched"
+
+    @Service(expand=True)
+    def go(self, caller):
+        self.both.set()
+
+
+def test_two_chains_that_take_locks_in_opposite_order(own_bed):
+    for engine, node in enumerate("xy"):
+        own_bed.spawn(node, on=engine).assign("crossed", Crossed)
+    own_bed.relate("x", "other", "y/crossed")
+    own_bed.relate("y", "other", "x/crossed")
+    crossing = [own_bed.call_task(f"{node}/crossed", "cross") for node in "xy"]
+    for node in "xy":
+        own_bed.call(f"{node}/crossed", "go")
+    for invocation in crossing:
+        with pytest.raises(Deadlock, match=r"cross → .*touch → .*cross → .*touch: each waits for the next"):
+            invocation.result(25)
+
+
 def test_calls_without_end(bed):
     names = ring(bed, "endless", 2)
     with pytest.raises(Deadlock, match=r"endless(1/locked.endless → endless2|2/locked.endless → endless1)/locked.endless → .*"

@@ -1,0 +1,76 @@
+"""Service calls within one host, made on the caller's own thread: no thread is woken, nothing waits in a queue.
+
+They are what they are elsewhere: values, not references; noted in the trace; shown by ``bed.waiting()``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+from roleml_nb.messaging.codec import copy_of
+from roleml_nb.messaging.executions import Execution
+from roleml_nb.role import Lifecycle, Message, NoSuchRoleError, Role, RoleInstanceID, RoleMoved
+from roleml_nb.role.running import running
+
+from .errors import remote
+
+if TYPE_CHECKING:
+    from .actor import Actor
+    from .dispatch import Dispatch
+
+__all__ = ["ELSEWHERE", "call_inline"]
+
+ELSEWHERE = object()
+"""The call was not made: it must go through the worker pool, or to another host."""
+NESTED = 20
+"""Calls within calls on one stack; beyond, the pool's threads share the depth."""
+
+
+def call_inline(caller: Actor, source: RoleInstanceID, target: RoleInstanceID, channel: str, message: Message) -> Any:
+    """Call a service on this thread and return its result, or `ELSEWHERE`.
+
+    Not for roles that are at work further up on this stack, which could wait for themselves; nor for those not ready.
+    """
+    host = caller.host
+    dispatch: Dispatch | None = host.router.receiver(target.actor_name)
+    if dispatch is None:
+        return ELSEWHERE
+    actor = dispatch.actor
+    role, lifecycle = actor.roles.get(target.instance_name), actor.find_lifecycle(target.instance_name)
+    if role is None or lifecycle is None or channel not in role.services:
+        return ELSEWHERE
+    within = host.router.executions.current
+    if within is not None and (within.inline >= NESTED or within.runs(target)):
+        return ELSEWHERE
+    depth, trail = host.router.executions.nested(target, channel)
+    if not lifecycle.try_enter():
+        return ELSEWHERE
+    args, payloads = copy_of(tuple(message))
+    now = host.clock.now()
+    execution = host.router.begin_inline(source, target, channel, now, depth, trail)
+    try:
+        return copy_of(_handle(dispatch, role, lifecycle, execution, args, payloads))
+    except RoleMoved as error:  # of another role, which the handler asked for
+        raise remote(copy_of(actor.describe(NoSuchRoleError(str(error)), target, channel))) from None
+    except Exception as error:
+        raise remote(copy_of(actor.describe(error, target, channel))) from None
+    finally:
+        host.router.end_inline(execution)
+
+
+def _handle(
+    dispatch: Dispatch, role: Role, lifecycle: Lifecycle, execution: Execution, args: dict[str, Any],
+    payloads: dict[str, Any],
+) -> Any:
+    method = getattr(role, role.services[execution.channel])
+    try:
+        with running(role):
+            answer = method.handler.invoke(method, execution.source, args, payloads)
+            if inspect.iscoroutine(answer):
+                host = dispatch.actor.host
+                return host.clock.wait(host.run_coroutine(answer, copy_context()), host.call_timeout)
+            return answer
+    finally:
+        lifecycle.leave()
