@@ -47,17 +47,21 @@ def call_inline(caller: Actor, source: RoleInstanceID, target: RoleInstanceID, c
     depth, trail = host.router.executions.nested(target, channel)
     if not lifecycle.try_enter():
         return ELSEWHERE
-    args, payloads = copy_of(tuple(message))
-    now = host.clock.now()
-    execution = host.router.begin_inline(source, target, channel, now, depth, trail)
+    (args, payloads), size = copy_of(tuple(message))
+    execution = host.router.begin_inline(source, target, channel, size, depth, trail)
     try:
-        return copy_of(_handle(dispatch, role, lifecycle, execution, args, payloads))
-    except RoleMoved as error:  # of another role, which the handler asked for
-        raise remote(copy_of(actor.describe(NoSuchRoleError(str(error)), target, channel))) from None
+        answer, size = copy_of(_handle(dispatch, role, lifecycle, execution, args, payloads))
     except Exception as error:
-        raise remote(copy_of(actor.describe(error, target, channel))) from None
-    finally:
+        if isinstance(error, RoleMoved):  # another role, which the handler asked for
+            error = NoSuchRoleError(str(error))
+        fault, size = copy_of(actor.describe(error, target, channel))
+        host.router.end_inline(execution, "error", size)
+        raise remote(fault) from None
+    except BaseException:  # an interrupt: there is no answer
         host.router.end_inline(execution)
+        raise
+    host.router.end_inline(execution, "reply", size)
+    return answer
 
 
 def _handle(

@@ -153,11 +153,14 @@ def encode(value: Any) -> Body:
     return Body(file.getvalue(), buffers)
 
 
-def copy_of(value: Any) -> Any:
-    """What a receiver would get if `value` were sent to it."""
+def copy_of(value: Any) -> tuple[Any, int]:
+    """What a receiver would get if `value` were sent to it, and how many bytes that would be."""
     if not _is_plain(value):
-        return encode(value).snapshot().decode(own=True)
-    return (dict(value[0]), dict(value[1])) if type(value) is tuple else value
+        body = encode(value)
+        size = body.nbytes
+        return body.snapshot().decode(own=True), size
+    copy = (dict(value[0]), dict(value[1])) if type(value) is tuple else value
+    return copy, len(pickle.dumps(value, 5))
 
 
 _PLAIN = {type(None), bool, int, float, str}

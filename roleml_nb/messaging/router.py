@@ -224,20 +224,21 @@ class Router:
         return self._receivers.get(actor_name)
 
     def begin_inline(
-        self, source: RoleInstanceID, target: RoleInstanceID, channel: str, now: float, depth: int, trail: tuple[str, ...]
+        self, source: RoleInstanceID, target: RoleInstanceID, channel: str, size: int, depth: int, trail: tuple[str, ...]
     ) -> Execution:
         """The current thread itself begins with a call that it makes."""
-        execution = Execution((self.host.host_id, next(self._numbers)), source, target, channel, now, depth, trail)
+        now, here = self.host.clock.now(), self.host.host_id
+        execution = Execution((here, next(self._numbers)), source, target, channel, now, depth, trail)
         self.executions.begin_inline(execution)
+        self._note_message(Target(*target, execution.number), "service", source, channel, size, "local", now, now, "delivered")
         return execution
 
-    def end_inline(self, execution: Execution) -> None:
+    def end_inline(self, execution: Execution, kind: str = "", size: int = 0) -> None:
+        """It is answered (kind: reply or error), or not."""
         self.executions.end_inline(execution)
-        if self._note is not None:
-            source, target = f"{execution.source[0]}/{execution.source[1]}", f"{execution.target[0]}/{execution.target[1]}"
-            number, channel, began, now = execution.key[1], execution.channel, execution.arrived, self.host.clock.now()
-            self._note((number, "service", source, target, channel, 0, "local", began, began, "delivered"))
-            self._note((number, "reply", target, source, channel, 0, "local", now, now, "delivered"))
+        if kind:
+            now, answer = self.host.clock.now(), Target(*execution.source, execution.number)
+            self._note_message(answer, kind, execution.target, execution.channel, size, "local", now, now, "delivered")
 
     # receiving
 

@@ -95,7 +95,7 @@ def test_locks_in_a_circle(bed, size):
     with pytest.raises(Deadlock, match=f"^{expected}: each waits for the next"):
         bed.call(f"{names[0]}/locked", "ping", timeout=25)
     for name in names:
-        assert set(bed.call(f"{name}/locked", "get-seen")) == {"Deadlock"}
+        until(lambda name=name: set(bed.call(f"{name}/locked", "get-seen")) == {"Deadlock"}, f"{name} saw it")
 
 
 def test_tasks_that_wait_for_each_other(bed):
