@@ -33,7 +33,7 @@ class Roster:
     def instances(self, patterns: Any, default: str = "") -> list[RoleInstanceID]:
         """Role instances of a pattern, or of several; one without ``/`` means the role `default`.
 
-        TestbedError for a node or a role that is not there.
+        A pattern finds the nodes that have the role. TestbedError when there is none, or a node is not there.
         """
         if isinstance(patterns, (str, RoleInstanceID)):
             patterns = [patterns]
@@ -41,9 +41,16 @@ class Roster:
         for item in patterns:
             pattern = str(RoleInstanceID(*item)) if isinstance(item, tuple) else str(item)
             node_pattern, _, name = pattern.partition("/")
-            for node in match(node_pattern, self.places):
-                found[self._instance(node, name or default)] = None
+            nodes = match(node_pattern, self.places)
+            having = [node for node in nodes if len(nodes) == 1 or self._has(node, name or default)]
+            found.update(dict.fromkeys(self._instance(node, name or default) for node in having or nodes[:1]))
         return list(found)
+
+    def _has(self, node: str, name: str) -> bool:
+        try:
+            return bool(self._instance(node, name))
+        except TestbedError:
+            return False
 
     def _instance(self, node: str, name: str) -> RoleInstanceID:
         for spelling in (name, name.replace("-", "_"), name.replace("_", "-")):

@@ -14,6 +14,7 @@ class NodeStatus:
     name: str
     engine: str
     roles: dict[str, tuple[str, str]]
+    lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class TestbedStatus:
         rows = [("node", "engine", "roles")]
         for node in self.nodes:
             roles = ", ".join(f"{name}={cls} {status}" for name, (cls, status) in sorted(node.roles.items()))
-            rows.append((node.name, node.engine, roles or "-"))
+            rows.append((node.name, node.engine, "lost" if node.lost else roles or "-"))
         widths = [max(len(row[column]) for row in rows) for column in range(2)]
         lines += [f"{name:<{widths[0]}}  {engine:<{widths[1]}}  {roles}".rstrip() for name, engine, roles in rows]
         return "\n".join(lines)

@@ -308,9 +308,9 @@ class Testbed:
         for target, roles in answers:
             place = self.roster.places[target.actor_name]
             number = self.fleet.numbers.get(place)
-            shown = {"": ("lost", "")} if isinstance(roles, Exception) else {
-                name: (cls, str(status)) for name, (cls, status) in roles.items()}
-            nodes.append(NodeStatus(target.actor_name, "notebook" if number is None else str(number), shown))
+            lost = isinstance(roles, Exception)
+            shown = {} if lost else {name: (cls, str(status)) for name, (cls, status) in roles.items()}
+            nodes.append(NodeStatus(target.actor_name, "notebook" if number is None else str(number), shown, lost))
         return TestbedStatus(list(self.fleet.numbers), dict(self.lost), nodes)
 
     # as plain data

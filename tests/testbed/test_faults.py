@@ -45,6 +45,7 @@ def test_a_killed_engine_fails_its_calls_and_the_rest_goes_on(own_bed):
     assert own_bed.call("a/sleeper", "pid") != pid
     assert list(own_bed.lost) == ["engine1"]
     assert "lost: engine1" in str(own_bed.status())
+    assert str(own_bed.status()).splitlines()[-1].split() == ["b", "1", "lost"]
 
 
 def test_stop_leaves_no_process_and_no_directory(own_bed):

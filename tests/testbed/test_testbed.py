@@ -149,6 +149,14 @@ def test_a_pattern_calls_many(bed):
     assert bed.call("many*/voice", "say", {"word": "w"}) == {"many1": "w", "many2": "w", "many3": "w"}
 
 
+def test_a_pattern_finds_the_nodes_that_have_the_role(bed):
+    bed.spawn("some{1..3}")
+    bed.assign(["some1", "some3"], "voice", Voice)
+    assert bed.call("some*/voice", "say", {"word": "w"}) == {"some1": "w", "some3": "w"}
+    with pytest.raises(RoleMLError, match="node 'some1' has no role 'vioce'; did you mean 'voice'"):
+        bed.call("some*/vioce", "say")
+
+
 def test_a_handlers_error_brings_its_traceback(bed):
     voice, ear = pair(bed, "errors")
     with pytest.raises(HandlerError, match="errors-a/voice.fail failed on .*: ValueError: broken on purpose") as caught:
