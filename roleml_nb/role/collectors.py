@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, InvalidStateError
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future
+from contextlib import suppress
 from threading import RLock
 from typing import Any
 
@@ -13,7 +14,7 @@ from .identity import RoleInstanceID
 from .merging import KeyValueMerger, ValueMerger, make_kv_merger
 from .message import ErrorHandlingStrategy, TaskInvocation
 from .names import natural_key
-from .running import wait
+from .running import wait, wait_async
 
 __all__ = [
     "AsynchronousKeyValueMerger", "DataFilter", "FilteredOut", "MergerTimeoutError", "MergingFailedError",
@@ -75,7 +76,8 @@ class AsynchronousKeyValueMerger(KeyValueMerger[Any, Any, Any]):
         self._filter, self._allow_append = data_filter, allow_append
         self._heard: set[Any] = set()
         self._lock = RLock()
-        self._ready: Future[None] = Future()
+        self._ready: Future[None] = Future()  # ends when all were heard of, or with the first failure
+        self._failure: Exception | None = None
         self.failed: dict[Any, BaseException] = {}
         """Why targets were left out: {key: error}."""
         if not self._targets:
@@ -122,11 +124,11 @@ class AsynchronousKeyValueMerger(KeyValueMerger[Any, Any, Any]):
         if self._targets and len(self._heard) == len(self._targets):
             self._end(None)
 
-    def _end(self, error: Exception | None) -> None:
-        try:
-            self._ready.set_result(None) if error is None else self._ready.set_exception(error)
-        except InvalidStateError:  # the first failure, or the end, stands
-            pass
+    def _end(self, failure: Exception | None) -> None:
+        if self._targets is None or not self._ready.done():
+            self._failure = self._failure or failure
+        if not self._ready.done():
+            self._ready.set_result(None)
 
     def merge(self) -> Any:
         """As `result()`."""
@@ -149,19 +151,26 @@ class AsynchronousKeyValueMerger(KeyValueMerger[Any, Any, Any]):
         MergingFailedError
             When a push has failed, or every target was left out because of an error.
         """
-        try:
+        with suppress(TimeoutError):  # told by what follows
             wait(self._ready, timeout)
-        except TimeoutError as error:
-            if not self._ready.done() and ready_required:
-                with self._lock:
-                    missing = _names((self._targets or frozenset()) - self._heard)
-                raise MergerTimeoutError(f"no result yet from {missing}; wait longer with result(timeout)") from error
-        except Exception:  # told below
-            pass
+        return self._result(ready_required)
+
+    async def wait(self, timeout: float | None = None, ready_required: bool = True) -> Any:
+        """As `result`, for ``async def`` handlers; ``await collector`` is short for it."""
+        with suppress(TimeoutError):
+            await wait_async(self._ready, timeout)
+        return self._result(ready_required)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self.wait().__await__()
+
+    def _result(self, ready_required: bool) -> Any:
         with self._lock:
-            failure = self._ready.exception() if self._ready.done() else None
-            if failure is not None:
-                raise MergingFailedError(f"not all results could be merged: {failure}") from failure
+            if not self._ready.done() and ready_required:
+                missing = _names((self._targets or frozenset()) - self._heard)
+                raise MergerTimeoutError(f"no result yet from {missing}; wait longer with result(timeout)")
+            if self._failure is not None:
+                raise MergingFailedError(f"not all results could be merged: {self._failure}") from self._failure
             if self._targets and len(self.failed) == len(self._targets):
                 last = list(self.failed.values())[-1]
                 raise MergingFailedError(f"nothing to merge, all of {_names(self._targets)} failed; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .base import Role
 
-__all__ = ["WAIT_LIMIT", "running", "running_role", "wait"]
+__all__ = ["WAIT_LIMIT", "running", "running_role", "wait", "wait_async"]
 
 WAIT_LIMIT = 600.0
 """Seconds that `wait` waits where no role, and so no testbed's limit, is known."""
@@ -39,8 +40,20 @@ def wait(future: Future, timeout: float | None = None) -> Any:
 
     In a handler, the worker serves other tasks meanwhile.
     """
+    role, limit = running_role(), _limit(timeout)
+    return future.result(limit) if role is None else role.base.host.clock.wait(future, limit)
+
+
+async def wait_async(future: Future, timeout: float | None = None) -> Any:
+    """As `wait`, for ``async def``: other handlers go on meanwhile."""
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+    future.add_done_callback(lambda _: loop.is_closed() or loop.call_soon_threadsafe(done.set))
+    await asyncio.wait_for(done.wait(), _limit(timeout))
+    return future.result(0)
+
+
+def _limit(timeout: float | None) -> float:
+    if timeout is not None:
+        return timeout
     role = running_role()
-    if role is None:
-        return future.result(WAIT_LIMIT if timeout is None else timeout)
-    host = role.base.host
-    return host.clock.wait(future, host.call_timeout if timeout is None else timeout)
+    return WAIT_LIMIT if role is None else role.base.host.call_timeout

@@ -1,5 +1,6 @@
 """Groups of roles, guarded channels, and collectors at work between nodes."""
 
+import asyncio
 import os
 import signal
 import threading
@@ -82,6 +83,25 @@ class Boss(Role):
         return len(collector.result()), names
 
 
+class AsyncBoss(Role):
+    @Task(expand=True)
+    async def collect(self, caller, channel="work", timeout=None):
+        """The workers may be asynchronous themselves, on the same loop: it must not be blocked."""
+        collector = TaskResultCollector(Relationship("worker"), merger=CumulativeAddingValueMerger())
+        self.call_task_group("worker", channel, on_result=collector.push)
+        return await collector.wait(timeout) if timeout else await collector
+
+
+class AsyncWorker(Role):
+    @Task(expand=True)
+    async def work(self, caller):
+        return len(Relationship("worker"))
+
+    @Task(expand=True)
+    async def hang(self, caller):
+        await asyncio.sleep(3)
+
+
 class Starter(Role, Runnable):
     def __init__(self):
         super().__init__()
@@ -132,6 +152,17 @@ def test_the_wait_for_results_has_a_limit(bed, company):
     boss, workers = company
     with pytest.raises(HandlerError, match=f"MergerTimeoutError: no result yet from {workers[0]}/worker, "):
         bed.call(f"{boss}/boss", "collect", {"channel": "hang", "timeout": 0.1})
+
+
+def test_asynchronous_roles_collect_too(bed, company):
+    boss, workers = company
+    for name in workers:
+        bed.assign(name, "worker", AsyncWorker)
+        bed.relate(name, "worker", f"{boss}/boss")
+    bed.assign(boss, "async-boss", AsyncBoss)
+    assert bed.call(f"{boss}/async-boss", "collect") == 3
+    with pytest.raises(HandlerError, match=f"MergerTimeoutError: no result yet from {workers[0]}/worker, "):
+        bed.call(f"{boss}/async-boss", "collect", {"channel": "hang", "timeout": 0.1})
 
 
 def test_a_runnable_knows_its_relationships(bed, company):

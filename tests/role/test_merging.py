@@ -128,7 +128,11 @@ def test_a_filter_may_change_leave_out_or_put_off():
 
 def test_nothing_to_wait_for():
     assert TaskResultCollector([], merger=ListValueMerger()).result(0) == []
-    assert TaskResultCollector(None, merger=ListValueMerger()).result(0) == []
+    collector = TaskResultCollector(None, merger=ListValueMerger(), on_error=ErrorHandlingStrategy.RAISE_FIRST)
+    assert collector.result(0) == []
+    collector.push(A, done(error=HandlerError("no data")))
+    with pytest.raises(MergingFailedError, match="no data"):
+        collector.result(0)
 
 
 def test_a_collector_leaves_out_what_failed_and_says_so(caplog):
