@@ -10,8 +10,18 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.messaging.codec import Body, encode
+from roleml_nb.messaging.executions import Execution, Interrupt
 from roleml_nb.messaging.router import Envelope, Target
-from roleml_nb.role import ChannelNotFoundError, Lifecycle, NoSuchRoleError, Role, RoleInstanceID, RoleMoved, did_you_mean
+from roleml_nb.role import (
+    ChannelNotFoundError,
+    Lifecycle,
+    NoSuchRoleError,
+    Role,
+    RoleInstanceID,
+    RoleMoved,
+    RunStopped,
+    did_you_mean,
+)
 from roleml_nb.role.channels import Handler
 from roleml_nb.role.running import running
 
@@ -52,7 +62,13 @@ class Dispatch:
         host = self.actor.host
         token = host.router.executions.begin((envelope.source.actor_name, target.call), host.clock.now())
         try:
-            self._answer(envelope, target, body)
+            execution = host.router.executions.current
+            if execution is not None and execution.forbidden is not None:
+                self._fail(envelope, target, execution.forbidden)
+            else:
+                self._answer(envelope, target, body)
+        except Interrupt:
+            self._fail(envelope, target, RunStopped(f"{target.instance}.{envelope.channel} was interrupted with the run"))
         finally:
             host.router.executions.end(token)
 
@@ -77,14 +93,19 @@ class Dispatch:
             role = self.actor.roles[target.instance_name]
             answer = self._invoke(lifecycle, role, self._method(role, envelope), envelope, target, body)
         except RoleMoved as error:  # of another role, which the handler asked for: no reason to send this call elsewhere
-            lifecycle.leave()
+            self._leave(lifecycle)
             raise NoSuchRoleError(str(error)) from error
         except BaseException:
-            lifecycle.leave()
+            self._leave(lifecycle)
             raise
         if answer is not LATER:
-            lifecycle.leave()
+            self._leave(lifecycle)
         return answer
+
+    def _leave(self, lifecycle: Lifecycle, execution: Execution | None = None) -> None:
+        execution = execution or self.actor.host.router.executions.current
+        if execution is None or not execution.abandoned:
+            lifecycle.leave()
 
     def _enter(self, lifecycle: Lifecycle) -> None:
         execution = self.actor.host.router.executions.current
@@ -118,8 +139,10 @@ class Dispatch:
                 return answer
             future = self.actor.host.run_coroutine(answer, copy_context())
 
+        execution = self.actor.host.router.executions.current
+
         def ended(future: Future) -> None:
-            lifecycle.leave()
+            self._leave(lifecycle, execution)
             error = future.exception()
             if error is None:
                 self._reply(envelope, target, future.result())

@@ -13,6 +13,7 @@ from roleml_nb.role import (
     HandlerError,
     NoSuchRoleError,
     RoleInstanceID,
+    RunStopped,
     StatusError,
 )
 
@@ -27,8 +28,8 @@ def describe(error: Exception, role: RoleInstanceID, channel: str, engine: str) 
     What the caller did wrong is sent as it is; everything else becomes a HandlerError that says where it happened.
     An error that the handler itself got from another role keeps that role's traceback, and names both.
     """
-    if isinstance(error, Deadlock):
-        return error  # the same for every member of the cycle
+    if isinstance(error, (Deadlock, RunStopped)):
+        return error  # as it is for everyone whom it concerns
     came_from_elsewhere = getattr(error, "_is_remote", False)
     caller_is_at_fault = isinstance(error, (CallerError, ChannelNotFoundError, NoSuchRoleError, StatusError))
     if caller_is_at_fault and not came_from_elsewhere:

@@ -45,9 +45,9 @@ def call_inline(caller: Actor, source: RoleInstanceID, target: RoleInstanceID, c
     if within is not None and (within.inline >= NESTED or within.runs(target)):
         return ELSEWHERE
     depth, trail = host.router.executions.nested(target, channel)
+    (args, payloads), size = copy_of(tuple(message))
     if not lifecycle.try_enter():
         return ELSEWHERE
-    (args, payloads), size = copy_of(tuple(message))
     execution = host.router.begin_inline(source, target, channel, size, depth, trail)
     try:
         answer, size = copy_of(_handle(dispatch, role, lifecycle, execution, args, payloads))
@@ -77,4 +77,5 @@ def _handle(
                 return host.clock.wait(host.run_coroutine(answer, copy_context()), host.call_timeout)
             return answer
     finally:
-        lifecycle.leave()
+        if not execution.abandoned:
+            lifecycle.leave()

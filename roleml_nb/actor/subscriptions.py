@@ -13,7 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.messaging.codec import Body
-from roleml_nb.role import CallerError, Lifecycle, RoleInstanceID, RoleMLError, attribute
+from roleml_nb.messaging.executions import Interrupt
+from roleml_nb.role import CallerError, Lifecycle, RoleInstanceID, RoleMLError, RunStopped, attribute
 from roleml_nb.role.channels import Handler, Subscription
 from roleml_nb.role.conditions import check_conditions
 from roleml_nb.role.running import running
@@ -101,6 +102,8 @@ class Subscriptions:
             with self._lock:
                 self._listeners.pop(key, None)
         answer: Any = None
+        router = self._actor.host.router
+        execution = router.begin_event(source, self._actor.instance(instance_name), key[2])
         try:
             with running(self._actor.roles[instance_name]):
                 answer = listener.handler.invoke(listener.method, source, *body.decode())
@@ -108,10 +111,21 @@ class Subscriptions:
                     future = self._actor.host.run_coroutine(answer, copy_context())
                     future.add_done_callback(partial(self._ended, key, lifecycle))
                     return future
+        except Interrupt:
+            self._report(key, RunStopped(f"{execution.name} was interrupted with the run"))
         except Exception as error:  # nobody waits for it: the notebook is told
             self._report(key, error)
-        lifecycle.leave()
+        finally:
+            router.executions.end_inline(execution)
+        if not execution.abandoned:
+            lifecycle.leave()
         return None
+
+    def forget_events(self) -> None:
+        """Drop the events that wait for their turn."""
+        with self._lock:
+            for listener in self._listeners.values():
+                listener.waiting.clear()
 
     def _ended(self, key: Key, lifecycle: Lifecycle, future: Future) -> None:
         lifecycle.leave()

@@ -23,6 +23,7 @@ OVERVIEW = """\
 %rml load   run.yaml                                  deploy it again, or what RoleML's configuration files say
 %rml links                                            how hosts are linked, and why not better
 %rml waiting                                          who waits for whom
+%rml stop --run                                       end what handlers do; an interrupted %rml call does so, too
 %rml stop                                             end everything that was started
 
 %%role                                                first line of a cell that defines roles
@@ -98,7 +99,8 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     add("status", "Print engines, nodes and roles.")
     add("links", "Print which link each pair of hosts uses, and why it is no better one.")
     add("waiting", "Print which calls wait, for whom, and what is done about them there.")
-    add("stop", "End the testbed with its nodes and engines.")
+    stop = add("stop", "End the testbed with its nodes and engines.")
+    stop.add_argument("--run", action="store_true", help="only end what handlers do; nodes and roles stay")
     add("help", "Print an overview.")
     return commands
 

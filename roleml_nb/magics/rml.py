@@ -185,7 +185,11 @@ class RoleMagics(Magics):
         for item in given.args:
             name, source = _pair(item, "name=value")
             args[name] = evaluate(source, self.shell.user_ns)
-        result = bed.call(given.target, given.channel, args, timeout=given.timeout)
+        try:
+            result = bed.call(given.target, given.channel, args, timeout=given.timeout)
+        except KeyboardInterrupt:
+            print(bed.stop_run())
+            raise
         if isinstance(result, dict) and any(sign in given.target for sign in "*?["):
             for node, value in result.items():
                 print(f"{node}: {_short(value)}")
@@ -209,6 +213,9 @@ class RoleMagics(Magics):
     def _stop(self, given: Any) -> None:
         if self.bed is None or not self.bed.running:
             print("no testbed is running")
+            return
+        if given.run:
+            print(self.bed.stop_run())
             return
         self.bed.stop()
         print("testbed stopped")

@@ -14,7 +14,7 @@ from roleml_nb.role import Deadlock, RoleInstanceID
 from .pending import Pending
 from .stuck import cpu_time, waits_for_a_lock
 
-__all__ = ["DEPTH", "Execution", "Executions", "Working"]
+__all__ = ["DEPTH", "Execution", "Executions", "Interrupt", "Working"]
 
 DEPTH = 1000
 """Calls within calls that are taken to be endless; each costs a waiting thread, or a part of one's stack."""
@@ -24,11 +24,15 @@ Key = tuple[str, int]
 """The host that a call came from, and its number there. In `Executions.table` the actor stands for its host."""
 
 
+class Interrupt(BaseException):
+    """Raised in a handler's thread to end it; no ``except Exception`` of the handler holds it up."""
+
+
 class Execution:
     """A call that has arrived and is not answered yet."""
 
-    __slots__ = ("arrived", "channel", "depth", "forbidden", "held", "inline", "key", "source", "started", "target", "thread",
-                 "trail", "waits_for", "within")
+    __slots__ = ("abandoned", "arrived", "channel", "depth", "forbidden", "held", "inline", "key", "source", "started",
+                 "target", "thread", "trail", "waits_for", "within")
 
     def __init__(
         self, key: Key, source: RoleInstanceID, target: RoleInstanceID, channel: str, arrived: float, depth: int,
@@ -45,6 +49,8 @@ class Execution:
         """The one that made this call, and whose thread it runs on."""
         self.inline = 0
         """How many calls are nested on this stack."""
+        self.abandoned = False
+        """Whether it was answered for, and its role freed, while its thread is not to be stopped."""
         self.forbidden: Exception | None = None
         """What its next call raises, if it must make no more."""
 
@@ -131,12 +137,17 @@ class Executions:
         return _current.set(execution)
 
     def end(self, token: Token) -> None:
+        """The thread does something else from now on."""
+        execution = _current.get()
+        if execution is not None:
+            execution.thread = 0
         _current.reset(token)
 
     def begin_inline(self, execution: Execution) -> None:
         """The current thread begins with a call that it makes itself."""
-        within = execution.within = _current.get()
+        within = _current.get()
         if within is not None:
+            execution.within = within
             within.waits_for = execution
             execution.inline = within.inline + 1
         execution.started, execution.thread = execution.arrived, threading.get_ident()

@@ -17,6 +17,7 @@ from roleml_nb.role import (
     NodeLost,
     RoleInstanceID,
     RoleMLError,
+    RunStopped,
     did_you_mean,
 )
 from roleml_nb.role.host import Host
@@ -232,6 +233,20 @@ class Router:
         self.executions.begin_inline(execution)
         self._note_message(Target(*target, execution.number), "service", source, channel, size, "local", now, now, "delivered")
         return execution
+
+    def begin_event(self, source: RoleInstanceID, target: RoleInstanceID, channel: str) -> Execution:
+        """The current thread begins with the handler of an event; `executions.end_inline` must follow."""
+        execution = Execution((self.host.host_id, next(self._numbers)), source, target, channel, self.host.clock.now(), 0, ())
+        self.executions.begin_inline(execution)
+        return execution
+
+    def abandon(self, execution: Execution) -> None:
+        """Nobody waits any more for what this handler does, nor for the handler."""
+        execution.abandoned = True
+        error = execution.forbidden or RunStopped(f"{execution.name} was left alone")
+        for actor_name in (execution.source.actor_name, execution.target.actor_name):
+            self.executions.table.pop((actor_name, execution.number), None)
+        self.send("error", execution.target, [Target(*execution.source, execution.number)], execution.channel, encode(error))
 
     def end_inline(self, execution: Execution, kind: str = "", size: int = 0) -> None:
         """It is answered (kind: reply or error), or not."""

@@ -19,6 +19,7 @@ __all__ = [
     "RoleInteractionError",
     "RoleMLError",
     "RoleMoved",
+    "RunStopped",
     "StatusError",
     "TaskResultTimeoutError",
     "TestbedError",
@@ -96,6 +97,10 @@ class NodeLost(RoleInteractionError):
 
 class Deadlock(RoleInteractionError):
     """Calls that wait for each other in a circle; the message has the names of all. Each of them ends with it."""
+
+
+class RunStopped(RoleInteractionError):
+    """The handler was ended by ``bed.stop_run()``."""
 
 
 class TaskResultTimeoutError(RoleInteractionError, TimeoutError):

@@ -18,6 +18,7 @@ from roleml_nb.role import TestbedError
 
 from .host import NOTEBOOK, Host
 from .processes import Process
+from .stopping import Stopped, stop_work
 
 __all__ = ["connect", "exchange", "flush", "learn", "spawn", "start_host", "stop_host"]
 
@@ -124,6 +125,11 @@ def exchange(testbed: str, incoming: list[Relayed], wait: float) -> list[Relayed
     for origin, _, frames in incoming:
         host.deliver(origin, frames, "relay")
     return host.outbox.take(wait)
+
+
+def stop_run(testbed: str) -> Stopped:
+    """End what handlers do here."""
+    return stop_work(_host(testbed))
 
 
 def stop_host(testbed: str) -> Any:

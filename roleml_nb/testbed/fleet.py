@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +19,7 @@ from .cluster import Engines
 from .host import NOTEBOOK, Host
 from .links import Made, link_all
 from .processes import Process
+from .stopping import Stopped, stop_work
 from .waiting import Circle, circles, describe
 
 __all__ = ["Fleet"]
@@ -29,6 +31,8 @@ SILENCE = 2.0
 """Seconds without a sign of life over a direct link after which an engine is asked through ipyparallel, too."""
 IDLE = 0.01
 """Seconds of processor time, between two looks, below which a handler counts as stuck."""
+ANSWER = 1.5
+"""Seconds that an engine gets to say that its handlers are stopped."""
 UNREACHED = 60.0
 """Seconds after which an engine counts as lost that can be reached in neither way."""
 
@@ -249,6 +253,31 @@ class Fleet:
 
     def _exchange(self, host_id: str, incoming: list[Relayed], wait: float) -> list[Relayed]:
         return self.run(host_id, remote.exchange, incoming, wait, timeout=UNREACHED)
+
+    # the end of what they do
+
+    def stop_run(self) -> Stopped:
+        """End what handlers do, on all hosts. An engine that does not answer is killed."""
+        asked = {host_id: self.send(host_id, remote.stop_run) for host_id in self.alive}
+        begun = self.home.clock.now()
+        found = [stop_work(self.home)]
+        for host_id, answer in asked.items():
+            try:
+                found.append(answer.get(max(0.1, ANSWER - (self.home.clock.now() - begun))))
+            except Exception as error:
+                if host_id not in self.lost:
+                    self.home.logger.warning("%s does not answer and is killed: %s", host_id, error)
+                    found.append(Stopped(killed=(host_id,)))
+                    self._kill(host_id)
+        return Stopped(*(sum(parts, ()) for parts in zip(*found, strict=True)))
+
+    def _kill(self, host_id: str) -> None:
+        self.home.host_lost(host_id, "it did not answer when the run was stopped, and was killed")
+        process = self._processes[host_id]
+        if process.machine == Process.here().machine:
+            os.kill(process.pid, signal.SIGKILL)
+        elif self.engines is not None:
+            self.engines.client.send_signal(signal.SIGKILL, targets=self.numbers[host_id], block=False)
 
     # their notes
 

@@ -26,6 +26,7 @@ from .patterns import expand, match
 from .roster import Roster
 from .startup import share_paths
 from .status import NodeStatus, TestbedStatus
+from .stopping import Stopped
 
 __all__ = ["Testbed"]
 
@@ -112,6 +113,16 @@ class Testbed:
     def links(self) -> list[str]:
         """Which link each pair of hosts uses, and why it is no better one."""
         return why(self.fleet.links)
+
+    def stop_run(self) -> Stopped:
+        """End what handlers do, on all nodes, in less than two seconds; nodes and roles stay, and can be called again.
+
+        Handlers make no more calls and wait for none; those that go on are interrupted; one that does not return from
+        what it called is left alone, its callers get RunStopped, and its role is free. An engine that does not even
+        answer is killed, and is lost.
+        """
+        self._check_running()
+        return self.fleet.stop_run()
 
     def waiting(self) -> list[str]:
         """Which calls wait, for how long, and what the other side does about them; the oldest first."""

@@ -44,6 +44,9 @@ def test_the_story(shell, capsys):
     assert run(shell, capsys, "call s2/adder add x=1+1") == "12\n"
     assert run(shell, capsys, "call s*/adder add x=1") == "s1: 1\ns2: 11\ns3: 21\ns4: 31\n"
     assert run(shell, capsys, "status").splitlines()[2] == "s1    notebook  adder=Adder ready"
+    assert run(shell, capsys, "links") == "no links: all in this process\n"
+    assert run(shell, capsys, "waiting") == "nobody waits\n"
+    assert run(shell, capsys, "stop --run") == "run stopped: nothing was at work\n"
     assert run(shell, capsys, "stop") == "testbed stopped\n"
     assert run(shell, capsys, "stop") == "no testbed is running\n"
 

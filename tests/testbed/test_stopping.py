@@ -1,0 +1,104 @@
+"""bed.stop_run(): what handlers do ends, and all is usable again."""
+
+import time
+
+import cloudpickle
+import pytest
+
+from roleml_nb import Event, EventHandler, NodeLost, Role, Service, Task
+from roleml_nb.role import RunStopped
+from tests.waiting import until
+
+
+class Worker(Role):
+    tick = Event()
+
+    def __init__(self):
+        self.ticks = 0
+
+    @Task(expand=True)
+    def wait_for_other(self, caller):
+        return self.call("other", "spin")
+
+    @Service(expand=True)
+    def spin(self, caller):
+        """Busy, and catching whatever it can."""
+        while True:
+            try:
+                sum(range(1000))
+            except Exception:
+                continue
+
+    @Task(expand=True)
+    def sleep(self, caller):
+        import time
+
+        time.sleep(20)
+
+    @Task(expand=True)
+    def hold_the_interpreter(self, caller):
+        import ctypes
+
+        ctypes.PyDLL(None).usleep(20_000_000)
+
+    @Task(expand=True)
+    def loop(self, caller):
+        """Events and calls to others, without end."""
+        while True:
+            self.tick.emit({"n": 1})
+            self.call("other", "nothing")
+
+    @EventHandler("other", "tick", expand=True)
+    def on_tick(self, source, n):
+        self.ticks += 1
+
+    @Service(expand=True)
+    def nothing(self, caller):
+        return "nothing"
+
+
+cloudpickle.register_pickle_by_value(__import__(__name__, fromlist=["_"]))
+
+
+def pair(bed, name):
+    bed.spawn(f"{name}-a", f"{name}-b")
+    bed.assign(f"{name}-*", "worker", Worker)
+    bed.relate(f"{name}-a", "other", f"{name}-b/worker")
+    bed.relate(f"{name}-b", "other", f"{name}-a/worker")
+    return f"{name}-a/worker", f"{name}-b/worker"
+
+
+def timed_stop(bed):
+    began = time.monotonic()
+    stopped = bed.stop_run()
+    assert time.monotonic() - began < 10  # promised are 2 s, on a machine that does nothing else
+    return stopped
+
+
+@pytest.mark.parametrize("channel", ["wait-for-other", "loop", "sleep"])
+def test_it_ends_and_all_is_usable_again(bed, channel):
+    one, two = pair(bed, channel)
+    tasks = [bed.call_task(one, channel) for _ in range(8)]
+    until(lambda: any(f"{one}.{channel}" in line and "handler running" in line for line in bed.waiting()), "it runs")
+    stopped = timed_stop(bed)
+    assert not stopped.killed
+    assert bool(stopped.left) == (channel == "sleep")
+    for task in tasks:
+        with pytest.raises(RunStopped, match="stopped with the run|interrupted with the run"):
+            task.result(10)
+    assert bed.waiting() == []
+    assert bed.call(one, "nothing") == bed.call(two, "nothing") == "nothing"
+    bed.assign(f"{channel}-a", "worker", Worker)  # its handlers do not hold it up
+    assert str(bed.stop_run()) == "run stopped: nothing was at work"
+
+
+def test_an_engine_that_does_not_answer_is_killed(own_bed):
+    one, two = pair(own_bed, "stuck")
+    task = own_bed.call_task(one, "hold-the-interpreter")
+    engine = own_bed.roster.places["stuck-a"]
+    until(lambda: own_bed.call(two, "nothing"), "the other engine is there")
+    stopped = until(lambda: (found := own_bed.stop_run()).killed and found, "it is stuck, and killed")
+    assert stopped.killed == (engine,) and f"killed 1 ({engine})" in str(stopped)
+    with pytest.raises((NodeLost, RunStopped), match=f"{engine} is lost: it did not answer|{engine} is lost .it did not answer|stopped with"):
+        task.result(10)
+    assert own_bed.call(two, "nothing") == "nothing"
