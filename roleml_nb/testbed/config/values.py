@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.role import ConstructStrategy, ElementImplementation, InitializeStrategy, RoleInstanceID
+from roleml_nb.role import ConstructStrategy, ElementError, ElementImplementation, InitializeStrategy, RoleInstanceID
 
 from ..deployment import Impl
 from .definitions import Deferred, Names, dotted_name, find
@@ -18,6 +18,13 @@ from .entry import Entry
 __all__ = ["decode", "definition", "encode", "function", "opaque"]
 
 STRATEGIES = {"construct_strategy": ConstructStrategy, "initialize_strategy": InitializeStrategy}
+WANTED: dict[str, Any] = {
+    **dict.fromkeys(("cls", "constructor", "destructor"), callable), "arguments": lambda value: isinstance(value, tuple),
+    **dict.fromkeys(("initializer", "serializer", "deserializer"), lambda value: callable(value) or isinstance(value, str)),
+    "constructor_args": lambda value: isinstance(value, dict) and all(isinstance(key, str) for key in value),
+    **dict.fromkeys(("serializer_destination", "deserializer_source"), lambda value: isinstance(value, str)),
+    **dict.fromkeys(("serializer_mode", "deserializer_mode"), lambda value: value in ("binary", "text"))}
+"""What the fields of an element may hold."""
 FIELDS = [field.name for field in fields(ElementImplementation)]
 
 
@@ -153,8 +160,17 @@ def _dict(item: Entry, _: Any, names: Names | None) -> dict[Any, Any]:
         if len(pair.sequence()) != 2:
             raise pair.fail("must be a pair: [key, value]")
         key, value = pair.sequence()
-        found[decode(key, names)] = decode(value, names)
+        found[_hashable(key, names)] = decode(value, names)
     return found
+
+
+def _hashable(entry: Entry, names: Names | None) -> Any:
+    value = decode(entry, names)
+    try:
+        hash(value)
+    except TypeError:
+        raise entry.fail("a list or a mapping cannot be a key, or in a set; a $tuple can") from None
+    return value
 
 
 def _element(item: Entry, _: Any, names: Names | None) -> ElementImplementation:
@@ -162,7 +178,13 @@ def _element(item: Entry, _: Any, names: Names | None) -> ElementImplementation:
     for key, value in item.fields(FIELDS).items():
         strategy = STRATEGIES.get(key)
         given[key] = strategy[value.choice([one.name.lower() for one in strategy]).upper()] if strategy else decode(value, names)
-    return ElementImplementation(**given)
+        wanted = WANTED.get(key)
+        if wanted is not None and not wanted(given[key]):
+            raise value.fail(f"{_type_name(given[key])} will not do for {key} of an element")
+    try:
+        return ElementImplementation(**given)
+    except ElementError as error:  # a short name that is not registered
+        raise item.fail(error) from None
 
 
 _READERS: dict[str, Any] = {
@@ -171,7 +193,7 @@ _READERS: dict[str, Any] = {
     "$ref": lambda item, _, names: definition(item, names),
     "$role": _role,
     "$tuple": lambda item, _, names: tuple(decode(one, names) for one in item.sequence()),
-    "$set": lambda item, _, names: {decode(one, names) for one in item.sequence()},
+    "$set": lambda item, _, names: {_hashable(one, names) for one in item.sequence()},
     "$dict": _dict,
     "$element": _element,
 }
