@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import count
 from typing import Any
 
 from roleml_nb.role import NATIVE, RoleInstanceID, TestbedError, did_you_mean, natural_key
@@ -19,10 +20,12 @@ class Roster:
     def __init__(self, look: Callable[[str], Iterable[str]] = lambda node: ()) -> None:
         self.look = look
         """The roles of a node, asked for where one is not known here: others than the notebook assign roles too."""
+        self.turns = count()
+        """Numbers of assignments, one after the other."""
         self.places: dict[str, str] = {NOTEBOOK: NOTEBOOK}
         """{node: host}."""
         self.roles: dict[str, dict[str, dict[str, Any]]] = {}
-        """{node: {role: class, options, elements, and its channels once asked for}}."""
+        """{node: {role: class, options, elements, turn, and its channels once asked for}}."""
         self.relationships: dict[str, dict[str, list[str]]] = {}
         """{node: {relationship: members}}."""
         self.links: dict[str, dict[str, str]] = {}

@@ -186,11 +186,12 @@ class Testbed:
                  "elements": {k: implementation(v) for k, v in plan[1].items()}})
         share_paths(self.fleet)
         results = self._calls.group("task", list(messages), "assign-role", messages)
+        turn = next(self.roster.turns)
         for target, result in results:
             if not isinstance(result, Exception):
                 where = plans[target.actor_name]
                 self.roster.assigned(target.actor_name, name, {
-                    "class": named(role), "options": encode(where[0]), "elements": encode(where[1])})
+                    "class": named(role), "options": encode(where[0]), "elements": encode(where[1]), "turn": turn})
         fold(results, f"assign {name}={role.__name__}")
         return chosen
 

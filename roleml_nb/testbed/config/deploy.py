@@ -100,20 +100,22 @@ def _link(bed: Testbed, plan: Plan) -> None:
 def _batches(plan: Plan) -> Iterator[Batch]:
     """Roles that are assigned at the same time: {node: role} of one name, one class and the same keys.
 
-    The nodes in `first` come one by one, each with its roles in their order; then the others together, all with their
-    first role, then all with their second one.
+    First those that have a turn. Then the nodes in `first`, one by one, each with its roles in their order. Then the
+    others together, all with their first role, then all with their second one.
     """
-    for node in plan.first:
-        for name, role in plan.nodes[node].roles.items():
-            yield name, {node: role}
-    others = [(node, list(given.roles.items())) for node, given in plan.nodes.items() if node not in plan.first]
-    for turn in range(max((len(roles) for _, roles in others), default=0)):
-        alike: dict[tuple, dict[str, RolePlan]] = {}
-        for node, roles in others:
-            if turn < len(roles):
-                name, role = roles[turn]
-                alike.setdefault((name, role.cls, *role.options, None, *role.elements), {})[node] = role
-        for (name, *_), batch in alike.items():
+    steps: dict[tuple[int, int, int], dict[tuple, dict[str, RolePlan]]] = {}
+    for node, given in plan.nodes.items():
+        for position, (name, role) in enumerate(given.roles.items()):
+            if role.turn is not None:
+                step = (0, role.turn, 0)
+            elif node in plan.first:
+                step = (1, plan.first.index(node), position)
+            else:
+                step = (2, position, 0)
+            alike = (name, role.cls, *role.options, None, *role.elements)
+            steps.setdefault(step, {}).setdefault(alike, {})[node] = role
+    for step in sorted(steps):
+        for (name, *_), batch in steps[step].items():
             yield name, batch
 
 

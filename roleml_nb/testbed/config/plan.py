@@ -20,12 +20,13 @@ Member = tuple[RoleInstanceID, Entry]
 
 @dataclass
 class RolePlan:
-    """A role to be assigned; `entry` is what asks for it."""
+    """A role to be assigned; `entry` is what asks for it. Those of a lower `turn` come first."""
 
     cls: type[Role]
     options: dict[str, Any]
     elements: dict[str, Any]
     entry: Entry
+    turn: int | None = None
 
 
 @dataclass

@@ -21,7 +21,7 @@ __all__ = ["KEYS", "VERSION", "check_context", "check_plain", "describe", "named
 
 VERSION = 1
 KEYS = ("roleml_nb", "engines", "seed", "nodes")
-ROLE_KEYS = ("class", "options", "elements")
+ROLE_KEYS = ("turn", "class", "options", "elements")
 CONTEXT_KEYS = ("workdir", "src", "seed")
 NODE_KEYS = ("engine", "roles", "relationships", "links", *CONTEXT_KEYS)
 
@@ -29,8 +29,11 @@ NODE_KEYS = ("engine", "roles", "relationships", "links", *CONTEXT_KEYS)
 def describe(roster: Roster, engines: int, seed: int) -> dict[str, Any]:
     """The deployment as plain data; what is not plain appears as ``{"$opaque": its type}``."""
     nodes: dict[str, Any] = {}
+    turns = sorted({role["turn"] for given in roster.roles.values() for role in given.values()})
+    rank = {turn: number for number, turn in enumerate(turns)}
     for name in sorted(roster.places, key=natural_key):
-        roles = {role: {key: given[key] for key in ROLE_KEYS} for role, given in roster.roles.get(name, {}).items()}
+        roles = {role: {key: rank[given[key]] if key == "turn" else given[key] for key in ROLE_KEYS}
+                 for role, given in roster.roles.get(name, {}).items()}
         related = {key: list(members) for key, members in roster.relationships.get(name, {}).items() if members}
         links = dict(roster.links.get(name, {}))
         if name != NOTEBOOK or roles or related or links:
@@ -84,7 +87,7 @@ def plan_spec(entry: Entry, names: Names | None) -> Plan:
                 seed=given["seed"].integer() if "seed" in given else None)
     for name, item in given["nodes"].mapping().items():
         keys = item.fields(NODE_KEYS)
-        node = plan.node(name, item, place=keys["engine"].text() if "engine" in keys else None)
+        node = plan.node(name, item, place=keys["engine"].text() if "engine" in keys else None, complete=False)
         node.context = {key: keys[key].integer() if key == "seed" else keys[key].text() for key in CONTEXT_KEYS if key in keys}
         for role, asked in (keys["roles"].mapping() if "roles" in keys else {}).items():
             node.roles[role] = _role(role, asked, names)
@@ -101,13 +104,14 @@ def _role(name: str, entry: Entry, names: Names | None) -> RolePlan:
     options = given["options"].mapping() if "options" in given else {}
     elements = given["elements"].mapping() if "elements" in given else {}
     plan = RolePlan(role_class(given["class"], names), {key: decode(item, names) for key, item in options.items()},
-                    {standard_name(key): decode(item, names) for key, item in elements.items()}, entry)
+                    {standard_name(key): decode(item, names) for key, item in elements.items()}, entry,
+                    given["turn"].integer() if "turn" in given else None)
     check_role(name, plan, options, elements)
     return plan
 
 
 def _relationships(plan: Plan, node: NodePlan, entry: Entry) -> None:
-    """Members by name. One that names no role of its node is left out with a note: its role may have been terminated."""
+    """Members by name. A role that the spec does not have may be there one day, since roles, too, can assign roles."""
     given = entry.fields(NODE_KEYS)
     for relationship, members in (given["relationships"].mapping() if "relationships" in given else {}).items():
         found = node.relationships.setdefault(relationship, [])
@@ -118,7 +122,6 @@ def _relationships(plan: Plan, node: NodePlan, entry: Entry) -> None:
                 raise item.fail(error) from None
             there = plan.nodes.get(member.actor_name)
             if there is not None and member.instance_name not in (*there.roles, "actor"):
-                plan.notes.append(f"{item.where}: {member} is left out: the node has no such role; "
-                                  + did_you_mean(member.instance_name, there.roles))
-            else:
-                found.append((member, item))
+                near = did_you_mean(member.instance_name, there.roles)
+                plan.notes.append(f"{item.where}: {member} is not in this spec; {near}")
+            found.append((member, item))

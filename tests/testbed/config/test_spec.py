@@ -16,10 +16,13 @@ from roleml_nb.testbed.config.entry import Entry
 from roleml_nb.testbed.config.values import decode, encode
 from roleml_nb.testbed.config.yaml import dump
 from tests.testbed.config.examples import Adder, Caller, Keeper, double, make_store
+from tests.waiting import until
 
 OPTIONS = {"start": 3, "none": None, "flag": True, "real": 0.1, "text": "ü: # x", "list": [1, [2]], "tuple": (1, (2, [3])),
            "set": {1, 2}, "dict": {"a": {"b": 1}, "$c": 2}, "numbered": {1: "one", (2, 3): "pair"},
            "role": RoleInstanceID("a", "keeper"), "function": double, "numpy": np.float64(0.5)}
+
+KEEPER = "tests.testbed.config.examples.Keeper"
 
 
 def furnish(bed: Testbed) -> None:
@@ -52,6 +55,22 @@ def test_the_spec_is_plain_and_rebuilds_the_same(tmp_path):
                             "store": {"made": True, "deep": {"x": (1, 2)}}}
             assert again.call("two*/keeper", "get")["two3"] == {"start": 12, "options": {}, "store": {"made": True, "y": 1}}
             assert again.call("one/keeper", "members", {"relationship": "apprentices"}) == [f"two{n}/keeper" for n in (1, 2, 3)]
+
+
+def test_roles_come_back_in_the_order_in_which_they_were_assigned():
+    with Testbed(engines=0) as bed:
+        bed.spawn("a", "b")
+        bed.assign("b", "keeper", Keeper, options={"start": 8})
+        bed.assign(["a", "b"], "other", Keeper)
+        bed.relate("a", "keeper", "b/keeper")
+        bed.assign("a", "caller", Caller)
+        bed.assign("b", "other", Keeper)
+        spec = bed.spec()
+    turns = {f"{node}/{role}": said["turn"] for node, given in spec["nodes"].items() for role, said in given["roles"].items()}
+    assert turns == {"b/keeper": 0, "a/other": 1, "a/caller": 2, "b/other": 3}
+    with Testbed.from_spec(spec) as again:
+        assert until(lambda: again.call("a/caller", "get-heard"), "the call") == 8
+        assert again.spec() == spec and again.errors == []
 
 
 def test_engines_and_places_come_back(tmp_path):
@@ -184,12 +203,13 @@ def test_bad_input_changes_nothing(bed):
     assert bed.spec() == before
 
 
-def test_a_member_without_its_role_is_left_out_with_a_note():
-    with pytest.warns(UserWarning, match=r"^nodes\.a\.relationships\.x\.0: b/y is left out: the node has no such role"):
-        Testbed.from_spec({"nodes": {"a": {"relationships": {"x": ["b/y"]}}, "b": {}}}, engines=0).stop()
+def test_a_member_without_its_role_is_noted():
+    spec = {"nodes": {"a": {"relationships": {"x": ["b/keper"]}}, "b": {"roles": {"keeper": {"class": KEEPER}}}}}
+    with pytest.warns(UserWarning, match=r"^nodes\.a\.relationships\.x\.0: b/keper is not in this spec; did you mean 'keeper'\?$"):
+        bed = Testbed.from_spec(spec, engines=0)
+    with bed:
+        assert bed.spec()["nodes"]["a"]["relationships"] == {"x": ["b/keper"]}
 
-
-KEEPER = "tests.testbed.config.examples.Keeper"
 
 
 @pytest.mark.parametrize("text, message", [
