@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pickle import PickleBuffer
 from typing import Any
 
@@ -27,8 +28,14 @@ def _rebuild_array(dtype: Any, shape: tuple[int, ...], buffer: Any) -> np.ndarra
 
 
 def reduce_tensor(tensor: Any) -> Any:
-    """Reduce an exact ``torch.Tensor`` (sent detached) or ``Parameter`` (stays one); special layouts are left to torch."""
+    """Reduce an exact ``torch.Tensor`` (sent detached) or ``Parameter`` (stays one); special layouts are left to torch.
+
+    A tensor that requires a gradient loses that on the way, with a RuntimeWarning: no gradient crosses a message.
+    """
     torch = sys.modules["torch"]
+    if tensor.requires_grad and type(tensor) is torch.Tensor:
+        warnings.warn("a tensor that requires a gradient is sent without: its receiver gets the values alone; "
+                      "send tensor.detach() to say that this is meant", RuntimeWarning, stacklevel=2)
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.device.type == "meta":
         return NotImplemented
     plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()

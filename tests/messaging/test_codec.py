@@ -265,16 +265,17 @@ def test_tensors(dtype, shape):
 
 def test_tensor_kinds():
     weights = torch.randn(100, 100, requires_grad=True)
-    got, parameter, frozen, conjugate, sparse, view = again(
-        [
-            weights,
-            torch.nn.Parameter(weights.detach()),
-            torch.nn.Parameter(weights.detach(), requires_grad=False),
-            torch.tensor([1 + 2j]).conj(),
-            torch.eye(3).to_sparse(),
-            weights.detach()[::2, 1:50],
-        ]
-    )
+    with pytest.warns(RuntimeWarning, match="requires a gradient is sent without"):
+        got, parameter, frozen, conjugate, sparse, view = again(
+            [
+                weights,
+                torch.nn.Parameter(weights.detach()),
+                torch.nn.Parameter(weights.detach(), requires_grad=False),
+                torch.tensor([1 + 2j]).conj(),
+                torch.eye(3).to_sparse(),
+                weights.detach()[::2, 1:50],
+            ]
+        )
     assert type(got) is torch.Tensor
     assert not got.requires_grad
     assert torch.equal(got, weights)
