@@ -108,7 +108,7 @@ MODULES: dict[str, Sources] = {
     "shared.multithreading.synchronization.simple": {f"{COMPAT}.locks": "Locked synchronized"},
     "shared.multithreading.synchronization.rw": {
         f"{COMPAT}.locks": "RWLocked read_lock synchronized_read synchronized_write write_lock"},
-    "extensions.plugins.partner.base": {f"{ROLE}.partners": "Partner"},
+    "extensions.plugins.partner.base": {ROLE: "Partner"},
     "kits.workload": {
         ROLE: "Dataset TestableModel TrainableModel",
         WORKLOAD: f"SimpleDataset XYDataset {_VIEWS}"},

@@ -65,6 +65,7 @@ from .message import (
     scatter_payloads,
 )
 from .names import did_you_mean, natural_key, standard_name
+from .partners import Partner
 from .relationships import Relationships
 from .serialization import register_deserializer, register_initializer, register_serializer
 from .workload import Dataset, DataStreams, GradientsOperableModel, IterableDataset, Testable, TestableModel, TrainableModel
@@ -118,6 +119,7 @@ __all__ = [
     "NoSuchEventError",
     "NoSuchRoleError",
     "NodeLost",
+    "Partner",
     "Payloads",
     "PluginAttribute",
     "Relationship",

@@ -40,7 +40,11 @@ class TestbedError(RoleMLError):
     __test__ = False
 
 
-class StatusError(RoleMLError):
+class RoleInteractionError(RoleMLError):
+    """An interaction between two roles did not succeed: whatever a call raises is one."""
+
+
+class StatusError(RoleInteractionError, ValueError):
     """The role is not in a status that allows what was asked."""
 
 
@@ -48,12 +52,8 @@ class ElementError(RoleMLError):
     """An element is not implemented, of the wrong type, or could not be built."""
 
 
-class ActorNotFoundError(RoleMLError):
+class ActorNotFoundError(RoleInteractionError):
     """No actor of that name is known."""
-
-
-class NoSuchRoleError(RoleMLError, RuntimeError):
-    """The actor has no role of that name."""
 
 
 class RoleMoved(RoleMLError):
@@ -67,16 +67,16 @@ class RoleMoved(RoleMLError):
         return type(self), (self.args[0], self.to)
 
 
-class LinkFailed(RoleMLError):
+class LinkFailed(RoleInteractionError):
     """No link to a host could be made, or the link is closed."""
-
-
-class RoleInteractionError(RoleMLError):
-    """An interaction between two roles did not succeed."""
 
 
 class CallerError(RoleInteractionError):
     """The caller broke the contract of the channel (wrong arguments, not allowed, ``require`` not met)."""
+
+
+class NoSuchRoleError(CallerError, RuntimeError):
+    """The actor has no role of that name."""
 
 
 class ChannelNotFoundError(RoleInteractionError):

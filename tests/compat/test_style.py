@@ -25,6 +25,7 @@ from roleml_nb.compat.core.role.base import Role
 from roleml_nb.compat.core.role.channels import Event, EventHandler, Service, Task, attribute
 from roleml_nb.compat.core.role.elements import ConstructStrategy, Element, Factory
 from roleml_nb.compat.core.role.exceptions import CallerError as RoleMLCallerError
+from roleml_nb.compat.core.role.exceptions import RoleInteractionError
 from roleml_nb.compat.core.role.helpers import require_relationship
 from roleml_nb.compat.core.role.types import Args, Message, MyArgs, MyPayloads, Payloads
 from roleml_nb.compat.extensions.plugins.partner.base import Partner
@@ -111,6 +112,27 @@ def test_services(bed, nodes):
         assert text in bed.call(f"{here}/gossip", "fail", {"channel": channel})
     bed.relate(there, "friend", f"{here}/gossip")
     assert bed.call(f"{here}/gossip", "fail", {"channel": "secret"}) == 42
+
+
+class Careful(Role):
+    @Task(expand=True)
+    def try_all(self, _, here: str):
+        caught = []
+        for target, channel in ((f"{here}/nobody", "ask"), ("nowhere/role", "ask"), (f"{here}/careful", "ask"),
+                                ("nothing", "ask")):
+            for call in (self.call, lambda *to: self.call_task(*to).result()):
+                try:
+                    call(RoleInstanceID.of(target) if "/" in target else target, channel)
+                except RoleInteractionError as error:
+                    caught.append((type(error).__name__, isinstance(error, RoleMLCallerError)))
+        return caught
+
+
+def test_whatever_a_call_raises_is_an_interaction_error(bed, nodes):
+    (here,) = nodes("here")
+    bed.assign(here, "careful", Careful)
+    names = ("NoSuchRoleError", True), ("ActorNotFoundError", False), ("ChannelNotFoundError", False), ("CallerError", True)
+    assert bed.call(f"{here}/careful", "try-all", {"here": here}) == [name for name in names for _ in range(2)]
 
 
 # tasks

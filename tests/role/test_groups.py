@@ -15,6 +15,7 @@ from roleml_nb.role import (
     ErrorHandlingStrategy,
     HandlerError,
     Message,
+    Partner,
     Relationship,
     Role,
     RoleInstanceID,
@@ -26,7 +27,6 @@ from roleml_nb.role import (
     TaskResultCollector,
     require_relationship,
 )
-from roleml_nb.role.partners import Partner
 from tests.waiting import until
 
 
