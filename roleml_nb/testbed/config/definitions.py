@@ -139,12 +139,12 @@ def dotted_name(value: Any) -> str | None:
 
 
 @contextmanager
-def add_sources(folders: Iterable[str]) -> Iterator[list[str]]:
-    """Have modules found in folders that a configuration names, for good unless the block fails."""
+def add_sources(folders: Iterable[str]) -> Iterator[None]:
+    """Have modules found in folders that a configuration names, for good unless the block fails. Engines follow suit."""
     new = [folder for folder in dict.fromkeys(folders) if folder not in sys.path]
     sys.path.extend(new)
     try:
-        yield new
+        yield
     except BaseException:
         for folder in new:
             sys.path.remove(folder)

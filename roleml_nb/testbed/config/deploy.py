@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from roleml_nb.role import NATIVE, HandlerError, Message, RoleInstanceID, RoleMLError
+from roleml_nb.role import NATIVE, ElementError, HandlerError, Message, RoleInstanceID, RoleMLError, TestbedError
 
 from ..deployment import Each
 from ..failures import fold
@@ -27,8 +28,6 @@ def deploy(bed: Testbed, plan: Plan) -> None:
 
     When something fails, what was assigned and related here is taken back; the nodes stay.
     """
-    if plan.sources:
-        bed.fleet.run_on_all(_find_modules, plan.sources)
     _spawn(bed, plan)
     roles = {node: dict(given) for node, given in bed.roster.roles.items()}
     related = {node: {name: list(members) for name, members in known.items()}
@@ -41,13 +40,6 @@ def deploy(bed: Testbed, plan: Plan) -> None:
     except BaseException:
         _take_back(bed, roles, related)
         raise
-
-
-def _find_modules(mark: str, folders: list[str]) -> None:
-    """Runs on an engine: modules are found there as they are in the notebook."""
-    import sys
-
-    sys.path.extend(folder for folder in folders if folder not in sys.path)
 
 
 def _spawn(bed: Testbed, plan: Plan) -> None:
@@ -128,8 +120,11 @@ def _assign(bed: Testbed, name: str, batch: dict[str, RolePlan]) -> None:
     except HandlerError as error:
         at = batch.get(error.where.get("node", ""), roles[0]).entry.where
         raise HandlerError(f"{at}: {error.args[0]}", error.where, error.remote_traceback) from None
-    except RoleMLError as error:
+    except (TestbedError, ElementError) as error:
         raise roles[0].entry.fail(error) from error
+    except RoleMLError as error:
+        error.add_note(f"while assigning {name}: {roles[0].entry.where}")
+        raise
 
 
 def _take_back(bed: Testbed, roles: dict[str, dict], related: dict[str, dict[str, list[str]]]) -> None:
@@ -137,16 +132,16 @@ def _take_back(bed: Testbed, roles: dict[str, dict], related: dict[str, dict[str
     for node, given in list(bed.roster.roles.items()):
         for name, role in list(given.items()):
             if roles.get(node, {}).get(name) is not role:
-                _attempt(bed, lambda node=node, name=name: bed.terminate(node, name))
+                _attempt(bed, partial(bed.terminate, node, name))
     for node, known in list(bed.roster.relationships.items()):
         for relationship, members in list(known.items()):
             before = related.get(node, {}).get(relationship, [])
             new = [RoleInstanceID.of(member) for member in members if member not in before]
             if new:
-                _attempt(bed, lambda node=node, name=relationship, new=new: _update(bed, name, {node: new}, "remove"))
+                _attempt(bed, partial(_update, bed, relationship, {node: new}, "remove"))
 
 
-def _attempt(bed: Testbed, action) -> None:  # type: ignore[no-untyped-def]
+def _attempt(bed: Testbed, action: Callable[[], Any]) -> None:
     try:
         action()
     except RoleMLError as error:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Source", "expand", "load", "read", "save"]
 
-Path_ = str | os.PathLike[str]
-Source = Path_ | Mapping[str, Any] | Sequence[Any]
+FileName = str | os.PathLike[str]
+Source = FileName | Mapping[str, Any] | Sequence[Any]
 """A file, plain data, or several of these."""
 
 
@@ -46,7 +46,7 @@ def read(source: Source, names: Names | None = None, seed: int | None = None, us
         raise entries[kinds.index(spec)].fail("a spec is loaded alone")
     plan = Plan()
     actors = [entry for entry, kind in zip(entries, kinds, strict=True) if kind is bootstrap]
-    with add_sources([folder for entry in actors for folder in bootstrap.sources(entry)]) as folders:
+    with add_sources([folder for entry in actors for folder in bootstrap.sources(entry)]):
         if actors:
             plan.add(bootstrap.plan_actors(actors, names))
         for entry, kind in zip(entries, kinds, strict=True):
@@ -54,7 +54,6 @@ def read(source: Source, names: Names | None = None, seed: int | None = None, us
                 plan.add(conductor.plan_run(entry, names, seed, usual_seed))
             elif kind is spec:
                 plan.add(spec.plan_spec(entry, names))
-        plan.sources = folders
     if seed is not None:
         plan.seed = seed
     if plan.unused:
@@ -120,7 +119,7 @@ def load(
     return bed, plan
 
 
-def expand(source: Path_ | Mapping[str, Any], to: Path_ | None = None, *, seed: int | None = None) -> dict[str, Any]:
+def expand(source: FileName | Mapping[str, Any], to: FileName | None = None, *, seed: int | None = None) -> dict[str, Any]:
     """A run of RoleML with all patterns, rules and value templates written out (``fixed: true``), also saved in a file.
 
     Parameters
@@ -139,7 +138,7 @@ def expand(source: Path_ | Mapping[str, Any], to: Path_ | None = None, *, seed: 
     return run
 
 
-def save(bed: Testbed, path: Path_) -> None:
+def save(bed: Testbed, path: FileName) -> None:
     """Write a testbed's spec; ConfigError, and no file, when it holds what is not plain data."""
     found = bed.spec()
     try:
@@ -149,7 +148,7 @@ def save(bed: Testbed, path: Path_) -> None:
     _write(path, spec.without_empty(found))
 
 
-def _write(path: Path_, data: Any) -> None:
+def _write(path: FileName, data: Any) -> None:
     text = json.dumps(data, indent=2, ensure_ascii=False) + "\n" if str(path).endswith(".json") else dump(data)
     try:
         Path(path).write_text(text, encoding="utf-8")

@@ -57,8 +57,6 @@ class Plan:
     """What a reader should know of what was not taken as written."""
     unused: dict[str, None] = field(default_factory=dict)
     """Keys that have no effect here."""
-    sources: list[str] = field(default_factory=list)
-    """Folders of modules that the configuration names."""
 
     def node(self, name: str, entry: Entry, **given: Any) -> NodePlan:
         """The node of that name, made when it is not there yet."""
