@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from roleml_nb.actor import Actor
-from roleml_nb.role import RoleMLError
+from roleml_nb.role import NATIVE, RoleMLError
 from roleml_nb.role.identity import parse_instances
 from roleml_nb.testbed import Testbed, config
 
@@ -78,10 +78,14 @@ class BuiltActor:
 
     def stop(self) -> None:
         """Stop the roles, and have `run` return. Idempotent."""
-        if not self._stopped.is_set():
-            self._stopped.set()
-            for name in list(self._bed.roster.roles.get(self._name, {})):
-                self._bed.terminate(self._name, name)
+        if self._stopped.is_set():
+            return
+        self._stopped.set()
+        try:
+            for name in [name for name in self._actor.roles if name != NATIVE]:
+                self._actor.stop_role(name)
+        finally:
+            self._bed.roster.roles.pop(self._name, None)
             _process.leave(self._name)
 
     def __getattr__(self, name: str) -> Any:

@@ -48,7 +48,7 @@ class StatusError(RoleInteractionError, ValueError):
     """The role is not in a status that allows what was asked."""
 
 
-class ElementError(RoleMLError):
+class ElementError(RoleMLError, RuntimeError):
     """An element is not implemented, of the wrong type, or could not be built."""
 
 

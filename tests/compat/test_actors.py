@@ -34,6 +34,7 @@ def test_a_built_actor_knows_its_relationships_and_ends_when_told():
         RoleInstanceID("own", "answer"), RoleInstanceID("other", "answer"), RoleInstanceID("native", "actor")]
     with pytest.raises(RoleMLError, match="has an actor named 'own' already"):
         build(name="own")
+    actor.stop_role("answer")
     actor.stop()
     actor.stop()
     thread.join(20)
