@@ -57,6 +57,8 @@ class Actor:
         self.ctx = Context.build(self.profile, workdir=workdir, src=src, seed=seed, initial_contacts=host.directory,
                                  start_time=host.clock.now())
         self.roles: dict[str, Role] = {}
+        self.options: dict[str, dict[str, Any]] = {}
+        """What the roles were made with."""
         self.moved: dict[str, RoleInstanceID] = {}
         """Where roles are that were here once: who calls them here is sent after them."""
         self.logger = logging.getLogger(f"roleml_nb.actor.{name}")
@@ -184,6 +186,7 @@ class Actor:
 
     def forget_role(self, instance_name: str) -> None:
         self._running.pop(instance_name, None)
+        self.options.pop(instance_name, None)
         del self.roles[instance_name], self._lifecycles[instance_name]
 
     def _status_changed(self, instance_name: str, status: Status, before: Status) -> None:

@@ -8,7 +8,7 @@ waited, and now follow the role. Whatever fails before that is undone, and the r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
@@ -53,9 +53,8 @@ class Luggage:
     emissions: dict[str, Any]
     relationships: dict[str, list[RoleInstanceID]]
     """What the names that the role mentions mean on its old node."""
-    conflicts: str = "refuse"
-    events: list[tuple[RoleInstanceID, str, list[list[bytes]]]] = field(default_factory=list)
-    """Emitter, channel, events that wait for the handler."""
+    options: dict[str, Any]
+    conflicts: str
 
 
 class Migration:
@@ -132,7 +131,7 @@ class Migration:
             actor.emissions.of_role(name),
             {relationship: members for relationship, members in known.items()
              if members and relationship in mentioned and relationship not in ("/", "manager")},
-            conflicts)
+            actor.options.get(name, {}), conflicts)
 
     def _take_back(
         self, name: str, waiting: dict[tuple[RoleInstanceID, str], int], events: Iterable[tuple[RoleInstanceID, str, list]]
@@ -176,6 +175,7 @@ class Migration:
         else:
             role.__dict__.update(luggage.state or {})
         actor.add_role(name, role)
+        actor.options[name] = luggage.options
         try:
             for item, (given, state) in luggage.elements.items():
                 actor.implement_element(name, item, given)

@@ -22,6 +22,7 @@ from roleml_nb.role import (
 )
 
 from .spec import read_spec
+from .update import update_role
 
 __all__ = ["NativeRole"]
 
@@ -160,19 +161,40 @@ class NativeRole(Role):
         self.require(name != NATIVE, f"the name {NATIVE!r} is the native role's own")
         self.require((spec is None) != (cls is None), "give either spec= or cls=")
         made, options, elements = (cls, options, elements) if spec is None else read_spec(spec)
-        role = made(**(options or {}))  # type: ignore[misc]
+        return self._assign(name, made, options or {}, elements or {})  # type: ignore[arg-type]
+
+    def _assign(
+        self, name: str, cls: type[Role], options: Mapping[str, Any], elements: Mapping[str, ElementImplementation]
+    ) -> Status:
+        role = cls(**options)
         if name in self.base.roles:
             self.base.stop_role(name)
         self.base.add_role(name, role)
         try:
-            for element, given in (elements or {}).items():
+            for element, given in elements.items():
                 self.base.implement_element(name, element, given)
             self.base.start_role(name)
         except BaseException:
             self.base.discard_role(name)
             raise
+        self.base.options[name] = dict(options)
         self.role_assigned.emit({"name": name, "cls": type(role).__name__})
         return self.base.lifecycle(name).status
+
+    @Task(expand=True)
+    @_for_managers
+    def update_roles(self, caller: RoleInstanceID, names: list[str], cls: type[Role], fresh: bool = False) -> None:
+        """Have roles take up a new version of their class. Their state stays, or (`fresh`) begins as it was assigned."""
+        for name in names:
+            self.require(name != NATIVE, "the native role is not updated")
+            self.base.lifecycle(name)
+        for name in names:
+            if fresh:
+                elements = {key: element.given for key, element in self.base.roles[name].__dict__["_elements"].items()
+                            if key in cls.elements}
+                self._assign(name, cls, self.base.options.get(name, {}), elements)
+            else:
+                update_role(self.base, name, cls)
 
     @Task(expand=True)
     @_for_managers

@@ -204,6 +204,24 @@ class Subscriptions:
                 if item.relationship == instance_name and self._members(instance_name) == new:
                     self._subscribe_to(other, item, name, new)
 
+    def update_role(self, instance_name: str) -> None:
+        """A role has a new class: bind its listeners to the new handlers, end those it has no more, begin new ones."""
+        role = self._actor.roles[instance_name]
+        declared: dict[tuple[str, str], tuple[Any, str]] = {
+            (item.relationship, item.channel): (item, name) for item, name in self._declared(instance_name)}
+        for key, listener in self.of_role(instance_name).items():
+            _, target, channel = key
+            if not listener.automatic:
+                listener.method = getattr(role, listener.method.__name__, listener.method)
+                continue
+            before = listener.handler
+            item, name = declared.get((getattr(before, "relationship", ""), channel), (before, ""))
+            if not name or (item.conditions, item.mode) != (getattr(before, "conditions", None), listener.mode):
+                self.unsubscribe(instance_name, target, channel)
+            else:
+                listener.handler, listener.method = item, getattr(role, name)
+        self.add_role(instance_name)
+
     def _members(self, relationship: str) -> tuple[RoleInstanceID, ...]:
         """The members, or else the role of that name on this node."""
         members = tuple(self._actor.ctx.relationships.members(relationship))

@@ -17,6 +17,7 @@ OVERVIEW = """\
 %rml assign client* trainer=Trainer --element model=mlp(64, 10) --element dataset=digits(part=i, parts=n)
 %rml relate server trainer=client*/trainer            let nodes know roles of other nodes
 %rml call   server/coordinator run num_rounds=20      call a service or a task and wait for the result
+%rml update Trainer                                   take up a class that was defined again
 %rml migrate server/aggregator client1                move a role to another node, with its state
 %rml status                                           nodes, roles, engines
 %rml save   run.yaml                                  write down all that is deployed
@@ -90,6 +91,10 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     load.add_argument("--seed", type=int, default=None, metavar="N", help="of what a run of RoleML draws at random")
     save = add("save", "Write nodes, roles, elements and relationships into a file, as YAML, or as JSON if it is named so.")
     save.add_argument("file", metavar="FILE", help="run.yaml")
+    update = add("update", "Have all roles of a class take up its newest version, as a %%role cell does by itself.")
+    update.add_argument("role", help="Trainer")
+    update.add_argument("--fresh", action="store_true", help="begin anew, with the options and elements that were given")
+    add("roles", "Print which version of which role class runs where.")
     migrate = add("migrate", "Move a role to another node, with its state, while others go on calling it.")
     migrate.add_argument("role", help="server/aggregator")
     migrate.add_argument("to", help="node, or node/other-name")

@@ -54,9 +54,14 @@ class RoleMagics(Magics):
     @no_var_expand
     @cell_magic
     def role(self, line: str, cell: str) -> None:
-        """Define roles: runs the cell, checks that it defines a role, and says what channels and elements it has."""
-        if line.strip():
-            raise UsageError("role: %%role takes nothing on its line; put the class below it")
+        """Define roles: runs the cell, checks that it defines a role, and says what channels and elements it has.
+
+        Roles of the testbed that have an earlier version of the class take up the new one, and keep their state; with
+        `%%role --fresh` they begin anew, and with `%%role --keep` they stay as they are.
+        """
+        how = line.strip()
+        if how not in ("", "--fresh", "--keep"):
+            raise UsageError(f"role: {how!r}: %%role takes --fresh or --keep or nothing on its line; put the class below it")
         before = dict(self.shell.user_ns)
         outcome = self.shell.run_cell(cell, store_history=False)
         if not outcome.success:  # an error of this cell, too, so that "run all" stops here
@@ -70,6 +75,19 @@ class RoleMagics(Magics):
             parts = [f"{kind} {', '.join(sorted(getattr(cls, kind)))}"
                      for kind in ("services", "tasks", "events", "elements") if getattr(cls, kind)]
             print(f"role {cls.__name__}: {'; '.join(parts) or 'no channels'}")
+            if how != "--keep" and self.bed is not None and self.bed.running:
+                try:
+                    self._take_up(cls, how == "--fresh")
+                except RoleMLError as error:
+                    raise UsageError(f"role: {error}") from None
+
+    def _take_up(self, cls: type[Role], fresh: bool) -> int:
+        bed = self._running()
+        updated = bed.update(cls, fresh=fresh)
+        if updated:
+            how = "begun anew" if fresh else "taken up"
+            print(f"version {bed.versions.number(cls)} of {cls.__name__} is {how} by {_count(len(updated), 'role')}")
+        return len(updated)
 
     # sub-commands
 
@@ -200,6 +218,20 @@ class RoleMagics(Magics):
         new = self._running().migrate(given.role, given.to, conflicts="keep" if given.keep else "refuse",
                                       timeout=given.timeout)
         print(f"{given.role} → {new}")
+
+    def _update(self, given: Any) -> None:
+        roles = self._role_classes()
+        if given.role not in roles:
+            raise BadLine(f"no role class {given.role!r}; {did_you_mean(given.role, roles)}")
+        if not self._take_up(roles[given.role], given.fresh):
+            print(f"no role has another version of {given.role}")
+
+    def _roles(self, given: Any) -> None:
+        table = self._running().versions.table()
+        for name, version, instances in table:
+            print(f"{name.removeprefix('__main__.')} version {version}: {', '.join(map(str, instances))}")
+        if not table:
+            print("no roles are assigned")
 
     def _status(self, given: Any) -> None:
         print(self._running().status())

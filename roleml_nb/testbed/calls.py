@@ -96,19 +96,17 @@ class Calls:
         return [made[instance] for instance in group]
 
     def _kind(self, instance: RoleInstanceID, channel: str) -> str:
-        services, tasks = self._channels(instance)
-        if channel in tasks:
-            return "task"
-        if channel in services:
-            return "service"
+        known = self._roster.roles.get(instance.actor_name, {}).get(instance.instance_name, {})
+        for channels in (known.get("channels", ([], [])), None):  # the role may have another class since it was asked
+            services, tasks = channels or self._ask_for_channels(instance, known)
+            if channel in tasks:
+                return "task"
+            if channel in services:
+                return "service"
         raise TestbedError(f"{instance} has no channel '{channel}'; {did_you_mean(channel, [*services, *tasks])}")
 
-    def _channels(self, instance: RoleInstanceID) -> tuple[list[str], list[str]]:
-        known = self._roster.roles.get(instance.actor_name, {}).get(instance.instance_name)
-        if known is not None and "channels" in known:
-            return known["channels"]
+    def _ask_for_channels(self, instance: RoleInstanceID, known: dict[str, Any]) -> tuple[list[str], list[str]]:
         channels = self._actor.call(NATIVE, RoleInstanceID(instance.actor_name, NATIVE), "get-channels",
                                     Message({"name": instance.instance_name}))
-        if known is not None:
-            known["channels"] = channels
+        known["channels"] = channels
         return channels

@@ -16,7 +16,7 @@ from . import config
 from .calls import Calls
 from .config.spec import check_context, describe, named
 from .config.values import encode
-from .deployment import implementation, resolve
+from .deployment import Impl, implementation, resolve
 from .failures import fold
 from .fleet import Fleet
 from .host import NOTEBOOK
@@ -27,6 +27,7 @@ from .roster import Roster
 from .startup import share_paths
 from .status import NodeStatus, TestbedStatus
 from .stopping import Stopped
+from .versions import Versions, check_code
 
 __all__ = ["Testbed"]
 
@@ -86,7 +87,9 @@ class Testbed:
         """The hosts that the nodes live on."""
         self.trace: Trace = self.fleet.trace
         self._calls = Calls(self.fleet.home.actors[NOTEBOOK], self.roster)
-        self.fleet.home.actors[NOTEBOOK].migration.listeners.append(self.roster.moved)
+        self.versions = Versions()
+        """Which version of its class each role has."""
+        self.fleet.home.actors[NOTEBOOK].migration.listeners += [self.roster.moved, self.versions.moved]
         self.roster.look = self._calls.roles_of
 
     # engines
@@ -192,13 +195,16 @@ class Testbed:
                 where = plans[target.actor_name]
                 self.roster.assigned(target.actor_name, name, {
                     "class": named(role), "options": encode(where[0]), "elements": encode(where[1]), "turn": turn})
+                self.versions.assigned(RoleInstanceID(target.actor_name, name), role)
         fold(results, f"assign {name}={role.__name__}")
         return chosen
 
     def _check_role(self, nodes: Nodes, name: str, role: Any, given: Mapping[str, Any]) -> None:
         if not (isinstance(role, type) and issubclass(role, Role)):
             raise TestbedError(f"assign takes a Role class, not {role!r}")
-        for element in given:
+        check_code(f"role {role.__name__}", role)
+        for element, value in given.items():
+            check_code(f"element {element!r}", value.function if isinstance(value, Impl) else value)
             if element not in role.elements:
                 raise TestbedError(f"{role.__name__} has no element {element!r}; {did_you_mean(element, role.elements)}")
         for element, attribute in role.elements.items():
@@ -207,6 +213,27 @@ class Testbed:
                 raise TestbedError(
                     f"{nodes.names[0]}/{name}: element {element!r} of {role.__name__} is not implemented; "
                     f"give it with elements={{{element!r}: …}} or --element {element}=…")
+
+    def update(self, role: type[Role], *, fresh: bool = False) -> list[RoleInstanceID]:
+        """Have all roles of a class of this name take up this version of it; returns those that had another one.
+
+        Attributes and elements stay, running handlers end on the old code, and the next message meets the new. With
+        `fresh` the roles are assigned anew, with the options and elements that they were given.
+        """
+        self._check_running()
+        outdated = self.versions.outdated(role)
+        if outdated:
+            check_code(f"role {role.__name__}", role)
+        names: dict[RoleInstanceID, list[str]] = {}
+        for item in outdated:
+            names.setdefault(RoleInstanceID(item.actor_name, NATIVE), []).append(item.instance_name)
+        messages = {native: Message({"names": group, "fresh": fresh}, {"cls": role}) for native, group in names.items()}
+        results = self._calls.group("task", list(messages), "update-roles", messages)
+        for native, result in results:
+            for name in [] if isinstance(result, Exception) else names[native]:
+                self.versions.assigned(RoleInstanceID(native.actor_name, name), role)
+        fold(results, f"update {role.__name__}")
+        return outdated
 
     def terminate(self, nodes: Pattern | Nodes, name: str) -> Nodes:
         """Take a role off nodes; its running handlers end first."""
@@ -217,6 +244,7 @@ class Testbed:
         for target, result in results:
             if not isinstance(result, Exception):
                 self.roster.terminated(target.actor_name, name)
+                self.versions.terminated(RoleInstanceID(target.actor_name, name))
         fold(results, f"terminate {name}")
         return chosen
 

@@ -85,12 +85,48 @@ def test_a_role_moves(shell, capsys):
         shell.run_line_magic("rml", "migrate s1/adder s2")
 
 
+def test_a_role_cell_that_is_run_again_is_taken_up(shell, capsys):
+    run(shell, capsys, "start --engines 0")
+    shell.run_cell_magic("role", "", ROLE)
+    run(shell, capsys, "spawn s1 s2")
+    run(shell, capsys, "assign s* adder=Adder --element start=10")
+    assert run(shell, capsys, "roles") == "Adder version 1: s1/adder, s2/adder\n"
+    capsys.readouterr()
+    shell.run_cell_magic("role", "", ROLE.replace("+ x", "- x"))
+    assert capsys.readouterr().out.splitlines()[1] == "version 2 of Adder is taken up by 2 roles"
+    assert run(shell, capsys, "call s1/adder add x=3") == "7\n"
+    shell.run_cell_magic("role", "--keep", ROLE)
+    assert run(shell, capsys, "call s1/adder add x=3") == "7\n"
+    assert run(shell, capsys, "update Adder --fresh") == "version 3 of Adder is begun anew by 2 roles\n"
+    assert run(shell, capsys, "call s1/adder add x=3") == "13\n"
+    assert run(shell, capsys, "update Adder") == "no role has another version of Adder\n"
+    assert run(shell, capsys, "roles") == "Adder version 3: s1/adder, s2/adder\n"
+    with pytest.raises(UsageError, match="no role class 'Ader'; did you mean 'Adder'"):
+        shell.run_line_magic("rml", "update Ader")
+    with pytest.raises(UsageError, match="%%role takes --fresh or --keep or nothing on its line"):
+        shell.run_cell_magic("role", "--frehs", ROLE)
+
+
+def test_an_unchanged_cell_is_right_after_the_import_that_it_lacked(shell, capsys):
+    """What a role captures counts, not the text of its cell alone."""
+    source = ROLE.replace("+ x", "+ math.floor(x)")
+    run(shell, capsys, "start --engines 0")
+    shell.run_cell_magic("role", "", source)
+    run(shell, capsys, "spawn s1")
+    with pytest.raises(UsageError, match="role Adder: Adder.add uses 'math', which is not defined; run the cell that imports"):
+        shell.run_line_magic("rml", "assign s1 adder=Adder --element start=1")
+    shell.run_cell("import math")
+    shell.run_cell_magic("role", "", source)
+    run(shell, capsys, "assign s1 adder=Adder --element start=1")
+    assert run(shell, capsys, "call s1/adder add x=2.5") == "3\n"
+
+
 def test_nothing_works_before_start(shell):
     with pytest.raises(UsageError, match="begin with %rml start"):
         shell.run_line_magic("rml", "spawn a")
 
 
-@pytest.mark.parametrize("line", ["start", "spawn", "assign", "relate", "call", "migrate", "status", "stop"])
+@pytest.mark.parametrize("line", ["start", "spawn", "assign", "relate", "call", "update", "roles", "migrate", "status", "stop"])
 def test_every_command_explains_itself(shell, capsys, line):
     assert run(shell, capsys, f"{line} --help").startswith(f"usage: %rml {line}")
 

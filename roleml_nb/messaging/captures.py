@@ -1,0 +1,61 @@
+"""What functions and classes of a notebook take along when they are sent: their global names."""
+
+from __future__ import annotations
+
+import builtins
+import dis
+import types
+from collections.abc import Iterator
+from typing import Any
+
+from .code import dumps_code, is_dynamic
+
+__all__ = ["LARGE", "large_captures", "missing_names"]
+
+LARGE = 10 * 1000 * 1000
+"""Bytes from which on a captured value is worth a warning."""
+
+
+def missing_names(obj: Any) -> dict[str, str]:
+    """Global names that the code of `obj`, a function or class of a notebook, uses and nobody has defined: {name: where}."""
+    missing: dict[str, str] = {}
+    for function in _functions(obj):
+        known = {*function.__globals__, *vars(builtins)}
+        stored = _names(function.__code__, "STORE_GLOBAL")
+        for name in _names(function.__code__, "LOAD_GLOBAL") - known - stored:
+            missing.setdefault(name, function.__qualname__)
+    return missing
+
+
+def large_captures(obj: Any) -> dict[str, int]:
+    """The global values of more than `LARGE` bytes that are sent with `obj`: {name: bytes}."""
+    if not is_dynamic(obj) or len(dumps_code(obj)) < LARGE:
+        return {}
+    found = {}
+    for function in _functions(obj):
+        for name in _names(function.__code__, "LOAD_GLOBAL") & function.__globals__.keys():
+            value = function.__globals__[name]
+            if not isinstance(value, types.ModuleType) and (size := len(dumps_code(value))) >= LARGE:
+                found[name] = size
+    return found
+
+
+def _functions(obj: Any) -> Iterator[types.FunctionType]:
+    """The function, or those of the class and its bases, as far as they are sent by value."""
+    if isinstance(obj, types.FunctionType):
+        if is_dynamic(obj):
+            yield obj
+    elif isinstance(obj, type) and is_dynamic(obj):
+        for base in obj.__mro__:
+            for value in vars(base).values() if is_dynamic(base) else ():
+                inner = getattr(value, "__func__", getattr(value, "fget", value))
+                if isinstance(inner, types.FunctionType):
+                    yield inner
+
+
+def _names(code: types.CodeType, operation: str) -> set[str]:
+    names = {item.argval for item in dis.get_instructions(code) if item.opname == operation}
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            names |= _names(constant, operation)
+    return names
