@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import RoleMLError
 from .identity import RoleInstanceID
@@ -61,6 +61,9 @@ class Relationship(ActorGroup):
                                   f"whose it is: Relationship({self.name!r}, role.ctx)")
             context = role.ctx
         return iter(context.relationships.members(self.name))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"name": self.name, "_context": None}  # elsewhere, it is the relationship of whoever uses it there
 
     def __repr__(self) -> str:
         return f"Relationship({self.name!r})"

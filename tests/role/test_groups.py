@@ -30,6 +30,17 @@ from roleml_nb.role import (
 from tests.waiting import until
 
 
+class Lent(Role):
+    @Service(expand=True)
+    def lend(self, caller):
+        self.kept = Relationship("worker")
+        return self.kept
+
+    @Service(expand=True)
+    def size(self, caller, group=None):
+        return len(group or self.kept)
+
+
 class Worker(Role):
     def __init__(self, number=0, fails=False):
         super().__init__()
@@ -135,6 +146,18 @@ def test_groups_by_relationship_and_by_hand(bed, company):
     by_name, by_hand, node, size = bed.call(f"{boss}/boss", "ask")
     assert by_name == by_hand == {RoleInstanceID(name, "worker"): number for number, name in enumerate(workers, 1)}
     assert (node, size) == (boss, 3)
+
+
+def test_a_relationship_that_moves_is_that_of_its_new_place(bed, company):
+    boss, workers = company
+    bed.assign(boss, "lent", Lent)
+    bed.assign(workers[0], "other", Lent)
+    bed.relate(workers[0], "worker", f"{workers[1]}/worker")
+    group = bed.call(f"{boss}/lent", "lend")
+    assert repr(group) == "Relationship('worker')" and bed.call(f"{boss}/lent", "size") == 3
+    assert bed.call(f"{workers[0]}/other", "size", {"group": group}) == 1
+    assert bed.migrate(f"{boss}/lent", to=workers[0], conflicts="keep") == (workers[0], "lent")
+    assert bed.call(f"{workers[0]}/lent", "size") == 1
 
 
 def test_results_are_collected(bed, company):
