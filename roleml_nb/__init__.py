@@ -1,6 +1,6 @@
 """Distributed machine learning in notebooks: roles, on actors, on ipyparallel engines."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .role import (
     CallerError,
@@ -26,13 +26,24 @@ from .role import (
 )
 from .testbed import Each, Testbed, impl
 
+if TYPE_CHECKING:
+    from .testbed.topology import Topology, topology
+
 __version__ = "0.1.0"
 
 __all__ = [
     "CallTimeout", "CallerError", "Deadlock", "Each", "Element", "Event", "EventHandler", "Factory", "HandlerError",
     "IterableDataset", "Message", "NodeLost", "Role", "RoleInstanceID", "RoleMLError", "Runnable", "Service", "Task",
-    "TestableModel", "Testbed", "TrainableModel", "attribute", "impl",
+    "TestableModel", "Testbed", "Topology", "TrainableModel", "attribute", "impl", "topology",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Topology", "topology"):  # networkx, which they need, takes a third of a second to import
+        from .testbed import topology as module
+
+        return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def load_ipython_extension(ip: Any) -> None:

@@ -15,6 +15,7 @@ from .mergers import (
     WeightedTorchStateDictAverager,
     average,
 )
+from .mixing import column_stochastic, metropolis_hastings, mixing_matrix, row_stochastic, second_eigenvalue, uniform
 from .planner import FixedTrainingPlanner, TrainingPlanner
 from .ring import RingAggregator, RingCoordinator
 from .trainer import BaseModelMaintainer, EpochTrainer, ModelMaintainer
@@ -24,5 +25,6 @@ __all__ = [
     "FedAvgAggregator", "FederatedCoordinator", "FixedTrainingPlanner", "GossipAggregator", "GossipCoordinator",
     "GradientsTrainer", "ModelMaintainer", "RingAggregator", "RingCoordinator", "ServerInitiator",
     "TorchStateDictAverager", "TorchStateDictCumulator", "TrainingPlanner", "TreeAggregator", "WeightedMerger",
-    "WeightedTorchStateDictAverager", "average", "consensus_distance",
+    "WeightedTorchStateDictAverager", "average", "column_stochastic", "consensus_distance", "metropolis_hastings",
+    "mixing_matrix", "row_stochastic", "second_eigenvalue", "uniform",
 ]

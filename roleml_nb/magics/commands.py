@@ -16,6 +16,7 @@ OVERVIEW = """\
 %rml spawn  server client{1..8}                       make nodes
 %rml assign client* trainer=Trainer --element model=mlp(64, 10) --element dataset=digits(part=i, parts=n)
 %rml relate server trainer=client*/trainer            let nodes know roles of other nodes
+%rml wire   ring peer*/aggregator                     let nodes know their neighbours on a graph
 %rml call   server/coordinator run num_rounds=20      call a service or a task and wait for the result
 %rml update Trainer                                   take up a class that was defined again
 %rml migrate server/aggregator client1                move a role to another node, with its state
@@ -78,6 +79,12 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     relate = add("relate", "Let nodes know roles of other nodes, under the name of a relationship.")
     relate.add_argument("nodes", help="who shall know: server")
     relate.add_argument("relations", nargs="+", metavar="relationship=node/role", help="trainer=client*/trainer")
+    wire = add("wire", "Let nodes know their neighbours on a graph: those they had before are forgotten.")
+    wire.add_argument("graph", help="full, star, ring, line, grid, torus, tree, random-regular(degree=4), erdos-renyi(p=0.3), "
+                                    "small-world, scale-free, directed-ring, exponential; or a networkx graph's variable")
+    wire.add_argument("roles", metavar="nodes/role", help="which nodes, and their role that neighbours know: peer*/aggregator")
+    wire.add_argument("--relationship", default="peer", metavar="NAME", help="what they know them as (peer)")
+    wire.add_argument("--round", type=int, default=None, metavar="N", help="which graph of a topology that changes")
     call = add("call", "Call a service or a task and print its result; a pattern calls many.")
     call.add_argument("target", help="server/coordinator, or client*/trainer")
     call.add_argument("channel", help="run")

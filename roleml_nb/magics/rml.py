@@ -12,7 +12,7 @@ from roleml_nb.role import Role, RoleMLError, did_you_mean
 from roleml_nb.testbed import Nodes, Testbed, config
 
 from .commands import OVERVIEW, HelpAsked, parse, parsers
-from .tokens import BadLine, element, evaluate, file_name, files, split
+from .tokens import BadLine, element, evaluate, file_name, files, graph, split
 
 __all__ = ["COMMANDS", "RoleMagics"]
 
@@ -197,6 +197,16 @@ class RoleMagics(Magics):
             nodes.relate(name, members)
             print(f"{_names(nodes)}: {name} → {_count(len(members), 'role')}")
 
+    def _wire(self, given: Any) -> None:
+        bed = self._running()
+        nodes, slash, role = given.roles.partition("/")
+        if not slash or not role:
+            raise BadLine(f"{given.roles!r} names no role; write nodes/role, as in peer*/aggregator")
+        source, options = graph(given.graph, self.shell.user_ns)
+        wired = bed.wire(source, relationship=given.relationship, nodes=nodes, role=role, round=given.round, **options)
+        print(f"{_names(bed.select(nodes))}: {given.relationship} → neighbours")
+        print(wired.report())
+
     def _call(self, given: Any) -> None:
         bed = self._running()
         args = {}
@@ -263,12 +273,18 @@ class RoleMagics(Magics):
             return [*self._parsers[command]._option_string_actions, *files("" if event.line.endswith(" ") else words[-1])]
         options = list(self._parsers[command]._option_string_actions) if command in self._parsers else []
         if self.bed is None or not self.bed.running:
-            return options
+            return options if command != "wire" else [*options, *_graphs()]
         nodes = self.bed.spec()["nodes"]
         instances = [f"{node}/{role}" for node, given in nodes.items() for role in given["roles"]]
         offered = {"assign": [*nodes, *self._role_classes()], "relate": [*nodes, *instances], "call": instances,
-                   "migrate": [*instances, *nodes]}
+                   "wire": [*(_graphs() if command == "wire" else ()), *instances], "migrate": [*instances, *nodes]}
         return [*options, *offered.get(command, [])]
+
+
+def _graphs() -> list[str]:
+    from roleml_nb.testbed.graphs import GRAPHS  # networkx takes a third of a second to import
+
+    return list(GRAPHS)
 
 
 def _pair(item: str, form: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 from roleml_nb.role import did_you_mean
 from roleml_nb.testbed import Each, impl
 
-__all__ = ["BadLine", "element", "evaluate", "file_name", "files", "split"]
+__all__ = ["BadLine", "element", "evaluate", "file_name", "files", "graph", "split"]
 
 PER_NODE = {"i", "n", "node"}
 
@@ -84,6 +84,23 @@ def element(source: str, names: Mapping[str, Any], nodes: list[str]) -> Any:
         raise BadLine(f"{source}: {ast.unparse(body.func)} is no function but {type(function).__name__}")
     return impl(function, *(evaluate(ast.unparse(item), names, nodes) for item in body.args),
                 **{str(item.arg): evaluate(ast.unparse(item.value), names, nodes) for item in body.keywords})
+
+
+def graph(source: str, names: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """A graph and its options: a variable, or the name of a graph, as it is or called with options.
+
+    >>> graph("small-world(degree=4)", {})
+    ('small-world', {'degree': 4})
+    """
+    name, bracket, rest = source.partition("(")
+    if name in names or not name.replace("-", "_").isidentifier():
+        return evaluate(source, names), {}
+    if not bracket:
+        return name, {}
+    body = _parse(f"graph({rest}").body
+    if not isinstance(body, ast.Call) or body.args or any(item.arg is None for item in body.keywords):
+        raise BadLine(f"{source}: name the options, as in {name}(degree=4)")
+    return name, {str(item.arg): evaluate(ast.unparse(item.value), names) for item in body.keywords}
 
 
 def _parse(source: str) -> ast.Expression:

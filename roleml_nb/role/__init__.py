@@ -67,6 +67,7 @@ from .message import (
 from .names import did_you_mean, natural_key, standard_name
 from .partners import Partner
 from .relationships import Relationships
+from .seeds import generator
 from .serialization import register_deserializer, register_initializer, register_serializer
 from .workload import Dataset, DataStreams, GradientsOperableModel, IterableDataset, Testable, TestableModel, TrainableModel
 
@@ -150,6 +151,7 @@ __all__ = [
     "ValueMerger",
     "attribute",
     "did_you_mean",
+    "generator",
     "make_kv_merger",
     "natural_key",
     "parse_instances",

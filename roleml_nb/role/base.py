@@ -14,8 +14,11 @@ from .identity import ActorProfile, RoleInstanceID
 from .interfaces import PluginAttribute
 from .message import Args, ErrorHandlingStrategy, EventSubscriptionMode, Message, Payloads, TaskInvocation
 from .names import standard_name
+from .seeds import generator
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .context import Context
 
 __all__ = ["Role"]
@@ -126,6 +129,13 @@ class Role:
     @property
     def id(self) -> RoleInstanceID:
         return RoleInstanceID(self.base.profile.name, self.name)
+
+    def rng(self, *path: str | int) -> np.random.Generator:
+        """Random numbers of this role, at `path` in its branch of the testbed's seed tree: ``self.rng(round)``.
+
+        The same numbers for the same ``ctx.seed``, node, role and path, on any engine; each call begins them anew.
+        """
+        return generator(self.ctx.seed, self.id.actor_name, self.id.instance_name, *path)
 
     def has(self, name: str) -> bool:
         """Whether `name` can be called: a relationship with members, or a role on this node."""

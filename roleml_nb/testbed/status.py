@@ -26,10 +26,12 @@ class TestbedStatus:
     engines: list[str]
     lost: dict[str, str]
     nodes: list[NodeStatus]
+    seed: int = 0
 
     def __str__(self) -> str:
         where = f"{len(self.engines)} engines" if self.engines else "in this process"
-        lines = [f"testbed: {where}, {len(self.nodes)} nodes"]
+        seed = f", seed {self.seed}" if self.seed else ""
+        lines = [f"testbed: {where}, {len(self.nodes)} nodes{seed}"]
         lines += [f"lost: {engine} ({reason})" for engine, reason in sorted(self.lost.items())]
         rows = [("node", "engine", "roles")]
         for node in self.nodes:

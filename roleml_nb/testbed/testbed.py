@@ -6,7 +6,7 @@ import os
 import uuid
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from roleml_nb.actor import Invocation
 from roleml_nb.role import NATIVE, Message, Role, RoleInstanceID, TestbedError, did_you_mean, standard_name
@@ -28,6 +28,9 @@ from .startup import share_paths
 from .status import NodeStatus, TestbedStatus
 from .stopping import Stopped
 from .versions import Versions, check_code
+
+if TYPE_CHECKING:
+    from .topology import Topology
 
 __all__ = ["Testbed"]
 
@@ -56,7 +59,8 @@ class Testbed:
         Modules that each engine imports in the background, since they take seconds. Add ``torch._dynamo`` if your models
         use ``torch.optim``, which imports it; the library's do not.
     seed
-        What roles find as ``ctx.seed``, unless their node has its own. What a configuration draws at random depends on it.
+        The root of all random numbers: of roles (`Role.rng`; ``ctx.seed``, unless their node has its own), of random
+        graphs, and of what a configuration draws. Global generators are neither read nor seeded.
     trace
         Whether messages are noted. Metrics always are.
 
@@ -277,6 +281,22 @@ class Testbed:
         fold(results, f"link {alias}")
         return chosen
 
+    def wire(
+        self, graph: Any, *, relationship: str = "peer", nodes: Pattern | Nodes | None = None, role: str = "aggregator",
+        round: int | None = None, connected: bool = True, **options: Any,  # noqa: A002
+    ) -> Topology:
+        """Relate nodes along the edges of a graph: ``wire("ring", nodes="peer*").report()``.
+
+        Each node's `relationship` then names the roles called `role` of those that it sends to, and no others. `graph`
+        and `options` are those of `topology`, the seed of random ones is the testbed's; `nodes` are all with that role
+        unless given; `round` picks one graph of a topology that changes. TestbedError, with the components, when not
+        every node is reached from every other one, unless that need not be (`connected` False); nothing is wired then.
+        """
+        from .wiring import wire  # networkx takes a third of a second to import
+
+        self._check_running()
+        return wire(self, graph, relationship, nodes, role, round, connected, options)
+
     def migrate(
         self, role: str | RoleInstanceID, to: str, *, conflicts: str = "refuse", timeout: float = 60.0
     ) -> RoleInstanceID:
@@ -351,7 +371,7 @@ class Testbed:
             lost = isinstance(roles, Exception)
             shown = {} if lost else {name: (cls, str(status)) for name, (cls, status) in roles.items()}
             nodes.append(NodeStatus(target.actor_name, "notebook" if number is None else str(number), shown, lost))
-        return TestbedStatus(list(self.fleet.numbers), dict(self.lost), nodes)
+        return TestbedStatus(list(self.fleet.numbers), dict(self.lost), nodes, self.seed)
 
     # as plain data
 

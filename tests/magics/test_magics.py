@@ -146,3 +146,30 @@ def test_split_keeps_brackets_and_quotes_together():
 def test_values_per_node():
     assert evaluate("i * n", {}, ["a", "b"]).values == [0, 2]
     assert evaluate("x + 1", {"x": 1}, ["a", "b"]) == 2
+
+
+def test_wiring(shell, capsys):
+    shell.run_cell("import networkx; given = networkx.path_graph(3)")
+    run(shell, capsys, "start --engines 0")
+    shell.run_cell_magic("role", "", ROLE)
+    run(shell, capsys, "spawn w{1..3}")
+    run(shell, capsys, "assign w* adder=Adder --element start=1")
+    assert run(shell, capsys, "wire ring w*/adder") == (
+        "w1, w2, w3: peer → neighbours\nring: 3 nodes, 3 edges\ndegree          2\ndiameter        1\n"
+        "spectral gap    1.0000\nconsensus rate  0.0000 per round, a tenth is left after 1.0 rounds\n")
+    assert "given: 3 nodes, 2 edges" in run(shell, capsys, "wire given w*/adder --relationship next")
+    assert "small-world: 3 nodes" in run(shell, capsys, "wire small-world(degree=2, p=0.1) w*/adder")
+    assert "full, star, ring" in run(shell, capsys, "wire --help")
+    offered = shell.magics_manager.registry["RoleMagics"].complete(shell, type("Event", (), {"line": "%rml wire "}))
+    assert {"ring", "w1/adder"} <= set(offered)
+    for line, text in [
+        ("wire rign w*/adder", "no graph 'rign'; did you mean 'ring'"),
+        ("wire ring w*", "'w*' names no role; write nodes/role, as in peer*/aggregator"),
+        ("wire ring w*/adde", "no role 'adde'; did you mean 'adder'"),
+        ("wire ring(3) w*/adder", "name the options, as in ring(degree=4)"),
+        ("wire ring(degree=3) w*/adder", "a ring graph has no option 'degree'"),
+        ("wire erdos-renyi(p=0.0) w*/adder", "its components are {w1} and {w2} and {w3}; add edges"),
+    ]:
+        with pytest.raises(UsageError) as error:
+            run(shell, capsys, line)
+        assert text in str(error.value)

@@ -17,7 +17,7 @@ from .plan import Plan, RolePlan
 if TYPE_CHECKING:
     from ..testbed import Testbed
 
-__all__ = ["deploy"]
+__all__ = ["deploy", "update_relationship"]
 
 Members = dict[str, list[RoleInstanceID]]
 Batch = tuple[str, dict[str, RolePlan]]
@@ -62,10 +62,11 @@ def _relate(bed: Testbed, plan: Plan) -> None:
             if members:
                 wanted.setdefault(relationship, {})[node] = [member for member, _ in members]
     for relationship, by_node in wanted.items():
-        _update(bed, relationship, by_node, "add")
+        update_relationship(bed, relationship, by_node, "add")
 
 
-def _update(bed: Testbed, relationship: str, members: Members, operation: str) -> None:
+def update_relationship(bed: Testbed, relationship: str, members: Members, operation: str) -> None:
+    """Add to, or remove from, a relationship that nodes know: {node: members}."""
     messages = {RoleInstanceID(node, NATIVE): Message({"relationship_name": relationship, "op": operation},
                                                       {"instances": [tuple(item) for item in given]})
                 for node, given in members.items()}
@@ -138,7 +139,7 @@ def _take_back(bed: Testbed, roles: dict[str, dict], related: dict[str, dict[str
             before = related.get(node, {}).get(relationship, [])
             new = [RoleInstanceID.of(member) for member in members if member not in before]
             if new:
-                _attempt(bed, partial(_update, bed, relationship, {node: new}, "remove"))
+                _attempt(bed, partial(update_relationship, bed, relationship, {node: new}, "remove"))
 
 
 def _attempt(bed: Testbed, action: Callable[[], Any]) -> None:

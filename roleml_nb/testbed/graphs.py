@@ -1,0 +1,121 @@
+"""Graphs by name, as networkx graphs over 0 … n - 1; small ones too, down to a single node."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import networkx as nx
+
+from roleml_nb.role import TestbedError, did_you_mean, standard_name
+
+__all__ = ["GRAPHS", "draw_graph"]
+
+
+def _full(n: int) -> nx.Graph:
+    return nx.complete_graph(n)
+
+
+def _star(n: int) -> nx.Graph:
+    return nx.star_graph(n - 1)
+
+
+def _ring(n: int) -> nx.Graph:
+    return nx.cycle_graph(n) if n > 2 else nx.path_graph(n)
+
+
+def _line(n: int) -> nx.Graph:
+    return nx.path_graph(n)
+
+
+def _grid(n: int) -> nx.Graph:
+    return nx.convert_node_labels_to_integers(nx.grid_2d_graph(*_sides(n)))
+
+
+def _torus(n: int) -> nx.Graph:
+    return nx.convert_node_labels_to_integers(nx.grid_2d_graph(*_sides(n), periodic=True))
+
+
+def _sides(n: int) -> tuple[int, int]:
+    """The sides of the rectangle of n places that is nearest to a square."""
+    short = next(side for side in range(math.isqrt(n), 0, -1) if n % side == 0)
+    return short, n // short
+
+
+def _tree(n: int, branching: int = 2) -> nx.Graph:
+    return nx.full_rary_tree(branching, n)
+
+
+def _random_regular(n: int, degree: int | None = None, seed: int = 0) -> nx.Graph:
+    degree = 3 + n % 2 if degree is None else degree
+    if degree >= n - 1:
+        return nx.complete_graph(n)
+    if n * degree % 2:
+        raise TestbedError(f"no graph of {n} nodes has degree {degree} everywhere: one of the two must be even")
+    return _connected(lambda draw: nx.random_regular_graph(degree, n, seed=draw), seed)
+
+
+def _erdos_renyi(n: int, p: float | None = None, seed: int = 0) -> nx.Graph:
+    if p is not None:
+        return nx.gnp_random_graph(n, p, seed=seed)
+    likely = min(1.0, 2 * math.log(n) / n) if n > 2 else 1.0  # twice the threshold of connectedness
+    return _connected(lambda draw: nx.gnp_random_graph(n, likely, seed=draw), seed)
+
+
+def _small_world(n: int, degree: int = 4, p: float = 0.2, seed: int = 0) -> nx.Graph:
+    if degree >= n - 1:
+        return nx.complete_graph(n)
+    return nx.connected_watts_strogatz_graph(n, degree, p, tries=1000, seed=seed)
+
+
+def _scale_free(n: int, degree: int = 2, seed: int = 0) -> nx.Graph:
+    return nx.complete_graph(n) if degree >= n - 1 else nx.barabasi_albert_graph(n, degree, seed=seed)
+
+
+def _directed_ring(n: int) -> nx.DiGraph:
+    graph = nx.empty_graph(n, nx.DiGraph)
+    graph.add_edges_from((i, (i + 1) % n) for i in range(n if n > 1 else 0))
+    return graph
+
+
+def _exponential(n: int) -> nx.DiGraph:
+    """i sends to i + 1, i + 2, i + 4, …: the graph of stochastic gradient push (Assran et al. 2019)."""
+    graph = nx.empty_graph(n, nx.DiGraph)
+    graph.add_edges_from((i, (i + 2 ** k) % n) for i in range(n) for k in range((n - 1).bit_length()))
+    return graph
+
+
+def _connected(draw: Callable[[int], nx.Graph], seed: int) -> nx.Graph:
+    """The first connected graph of those that `draw` makes from `seed`, `seed` + 1, …"""
+    for number in range(100):
+        graph = draw(seed + number)
+        if nx.is_connected(graph):
+            return graph
+    return graph
+
+
+GRAPHS: dict[str, Callable[..., nx.Graph]] = {
+    "full": _full, "star": _star, "ring": _ring, "line": _line, "grid": _grid, "torus": _torus, "tree": _tree,
+    "random-regular": _random_regular, "erdos-renyi": _erdos_renyi, "small-world": _small_world,
+    "scale-free": _scale_free, "directed-ring": _directed_ring, "exponential": _exponential,
+}
+"""{name: how it is made}."""
+
+
+def draw_graph(name: str, n: int, seed: int, options: dict[str, Any]) -> nx.Graph:
+    """The graph of that name over 0 … n - 1; TestbedError for a name or an option that does not exist."""
+    key = standard_name(name.lower())
+    if key not in GRAPHS:
+        raise TestbedError(f"no graph {name!r}; {did_you_mean(key, GRAPHS)}")
+    make = GRAPHS[key]
+    taken = make.__code__.co_varnames[1:make.__code__.co_argcount]
+    for option in options:
+        if option not in taken:
+            raise TestbedError(f"a {key} graph has no option {option!r}; {did_you_mean(option, taken)}")
+    given = {"seed": seed, **options} if "seed" in taken else options
+    try:
+        return make(n, **given)
+    except (nx.NetworkXException, ValueError, TypeError) as error:
+        said = ", ".join(f"{option}={value!r}" for option, value in options.items())
+        raise TestbedError(f"no {key} graph of {n} nodes with {said or 'its defaults'}: {error}") from None
