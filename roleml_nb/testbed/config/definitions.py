@@ -51,7 +51,7 @@ def find(path: str, names: Names | None = None) -> Any:
         known = vars(sys.modules["__main__"]) if names is None else names
         first, _, rest = rest.partition(".")
         if first not in known:
-            ours = [name for name, value in known.items() if callable(value) and not name.startswith("_")]
+            ours = [name for name, value in known.items() if getattr(value, "__module__", None) == "__main__"]
             raise LookupError(f"the notebook defines no {first!r}: run the cell that does, then load again; "
                               + did_you_mean(first, ours))
         return _walk(known[first], rest, f"__main__.{first}")
