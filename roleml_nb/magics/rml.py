@@ -12,11 +12,10 @@ from roleml_nb.role import Role, RoleMLError, did_you_mean
 from roleml_nb.testbed import Nodes, Testbed, config
 
 from .commands import OVERVIEW, HelpAsked, parse, parsers
-from .tokens import BadLine, element, evaluate, file_name, files, graph, split
+from .completion import complete
+from .tokens import BadLine, element, evaluate, file_name, graph, split
 
-__all__ = ["COMMANDS", "RoleMagics"]
-
-COMMANDS = list(parsers())
+__all__ = ["RoleMagics"]
 
 
 @magics_class
@@ -264,27 +263,8 @@ class RoleMagics(Magics):
 
     def complete(self, shell: Any, event: Any) -> list[str]:
         """What may follow on a line that begins with %rml."""
-        words = event.line.split()
-        position = len(words) - (not event.line.endswith(" "))
-        if position <= 1:
-            return COMMANDS
-        command = words[1]
-        if command in ("load", "save"):
-            return [*self._parsers[command]._option_string_actions, *files("" if event.line.endswith(" ") else words[-1])]
-        options = list(self._parsers[command]._option_string_actions) if command in self._parsers else []
-        if self.bed is None or not self.bed.running:
-            return options if command != "wire" else [*options, *_graphs()]
-        nodes = self.bed.spec()["nodes"]
-        instances = [f"{node}/{role}" for node, given in nodes.items() for role in given["roles"]]
-        offered = {"assign": [*nodes, *self._role_classes()], "relate": [*nodes, *instances], "call": instances,
-                   "wire": [*(_graphs() if command == "wire" else ()), *instances], "migrate": [*instances, *nodes]}
-        return [*options, *offered.get(command, [])]
-
-
-def _graphs() -> list[str]:
-    from roleml_nb.testbed.graphs import GRAPHS  # networkx takes a third of a second to import
-
-    return list(GRAPHS)
+        bed = self.bed if self.bed is not None and self.bed.running else None
+        return complete(event.line, self._parsers, bed, self._role_classes())
 
 
 def _pair(item: str, form: str) -> tuple[str, str]:

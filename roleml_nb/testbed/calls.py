@@ -105,6 +105,12 @@ class Calls:
                 return "service"
         raise TestbedError(f"{instance} has no channel '{channel}'; {did_you_mean(channel, [*services, *tasks])}")
 
+    def channels(self, target: str | RoleInstanceID) -> list[str]:
+        """See `Testbed.channels`."""
+        instance = self._roster.instances(target)[0]
+        services, tasks = self._ask_for_channels(instance, {})
+        return sorted([*services, *tasks])
+
     def _ask_for_channels(self, instance: RoleInstanceID, known: dict[str, Any]) -> tuple[list[str], list[str]]:
         channels = self._actor.call(NATIVE, RoleInstanceID(instance.actor_name, NATIVE), "get-channels",
                                     Message({"name": instance.instance_name}))

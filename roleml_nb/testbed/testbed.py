@@ -349,6 +349,11 @@ class Testbed:
         self._check_running()
         return self._calls.call(target, channel, args, payloads, timeout)
 
+    def channels(self, target: str | RoleInstanceID) -> list[str]:
+        """The services and tasks of the first role that `target` names, as they can be called."""
+        self._check_running()
+        return self._calls.channels(target)
+
     def call_task(
         self, target: str | RoleInstanceID, channel: str, args: Mapping[str, Any] | None = None,
         payloads: Mapping[str, Any] | None = None,

@@ -88,6 +88,12 @@ def test_a_redefined_role_is_said_again(shell, capsys):
     ("%rml assign one box=B", {"box=Bare", "box=Box"}),
     ("%rml assign one c=FedAvgAg", {"c=FedAvgAggregator"}),
     ("%rml call one/", {"one/bare"}),
+    ("%rml call one/bare g", {"get"}),
+    ("%rml call one/baer g", set()),
+    ("%rml assign one box=Box --element v", {"value="}),
+    ("%rml migrate one/b", {"one/bare"}),
+    ("%rml migrate one/bare t", {"two"}),
+    ("%rml update B", {"Bare", "Box"}),
     ("%rml start --e", {"--engines"}),
 ])
 def test_completion(shell, typed, expected):
