@@ -39,7 +39,8 @@ test: check  ## check, then the tests, then the notebooks through nbval
 		--nbval-sanitize-with notebooks/sanitize.cfg -p no:cacheprovider $(NOTEBOOKS)
 
 bench: $(INSTALLED)  ## measure, and print ratios
-	$(BIN)/python benchmarks/message_latency.py
+	$(BIN)/python benchmarks/messages.py
+	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/fedavg_round.py
 
 clean:  ## remove the venv, build output and caches

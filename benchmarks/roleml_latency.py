@@ -1,4 +1,7 @@
-"""RoleML's own service call between two processes over gRPC; prints the medians in ms as JSON. See message_latency.py."""
+"""RoleML's own service call over gRPC between two processes in ms, within one in µs, then with arrays; prints medians as JSON.
+
+See messages.py.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,9 @@ class Server(Role):
 
 
 class Client(Role):
-    pass
+    @Service(expand=True)
+    def take(self, caller, data=None):
+        return None
 
 
 def build(name: str, ports: dict[str, int], role: type[Role]):
@@ -44,7 +49,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def main(calls: int, megabytes: int) -> None:
+def main(calls: int, *megabytes: int) -> None:
     import threading
 
     import numpy as np
@@ -55,10 +60,9 @@ def main(calls: int, megabytes: int) -> None:
     actor = build("client", ports, Client)
     threading.Thread(target=actor.run, daemon=True).start()
     target = RoleInstanceID("server", "server")
-    role = actor.roles["client"] if hasattr(actor, "roles") else actor.role_status_manager  # noqa: F841
     from roleml.essentials import Message
 
-    def medians(message, times):
+    def medians(message, times, target=target):
         taken = []
         for _ in range(times + 10):
             start = time.perf_counter()
@@ -76,8 +80,9 @@ def main(calls: int, megabytes: int) -> None:
                 raise
             time.sleep(0.2)
     small = medians(Message({}, {}), calls)
-    large = medians(Message({}, {"data": np.zeros(megabytes * 1_000_000 // 8)}), max(20, calls // 10))
-    print(json.dumps([small, large]), flush=True)
+    here = medians(Message({}, {}), calls, RoleInstanceID("client", "client")) * 1000
+    large = [medians(Message({}, {"data": np.zeros(size * 1_000_000 // 8)}), max(5, calls // 50)) for size in megabytes]
+    print(json.dumps([small, here, *large]), flush=True)
     process.kill()
     import os
 
@@ -85,4 +90,4 @@ def main(calls: int, megabytes: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(*map(int, sys.argv[1:]))
