@@ -100,6 +100,9 @@ class Router:
         self._lock = threading.Lock()
         self._window = Window()
         self._delivering = threading.local()
+        self._flushing = False
+        self._to_flush = threading.Lock()
+        self._to_flush.acquire()
         self.controls["inquire"] = lambda peer, asked: self.control(peer, "told", (asked[0], self._state(peer, asked[1])))
         self.controls["told"] = self._told
 
@@ -133,7 +136,7 @@ class Router:
             numbered.append(Target(target.actor_name, target.instance_name, number))
         try:
             depth, trail = (0, ()) if by is None or not numbered else self.executions.nested(calls[0].target, channel)
-            self._send(kind, source, numbered, channel, body, now, depth, trail)
+            self._send(kind, source, numbered, channel, body, now, depth, trail, kind not in COUNTED)
         except BaseException:
             for call in calls:
                 call.cancel()
@@ -141,18 +144,23 @@ class Router:
         return calls
 
     def send(
-        self, kind: str, source: RoleInstanceID, targets: Iterable[Target], channel: str, body: Body
+        self, kind: str, source: RoleInstanceID, targets: Iterable[Target], channel: str, body: Body, *,
+        at_once: bool = True,
     ) -> list[tuple[Target, str]]:
-        """Send without waiting for an answer; returns what is lost already, with the reason."""
+        """Send without waiting for an answer; returns what is lost already, with the reason.
+
+        Without `at_once` it travels with what follows within moments: for what many others follow, such as answers to tasks.
+        """
         targets = list(targets)
         if kind in ANSWERS:
             for target in targets:
                 self.executions.table.pop((target.actor_name, target.call), None)
-        return self._send(kind, source, targets, channel, body, self.host.clock.now())
+        return self._send(kind, source, targets, channel, body, self.host.clock.now(),
+                          at_once=at_once and kind not in COUNTED)
 
     def _send(
         self, kind: str, source: RoleInstanceID, targets: list[Target], channel: str, body: Body, now: float,
-        depth: int = 0, trail: tuple[str, ...] = (),
+        depth: int = 0, trail: tuple[str, ...] = (), at_once: bool = True,
     ) -> list[tuple[Target, str]]:
         by_host: dict[str, list[Target]] = {}
         lost: list[tuple[Target, str]] = []
@@ -171,7 +179,7 @@ class Router:
                 self._send_here(envelope, body, wait, kept=len(by_host) > 1)
                 continue
             try:
-                self._send_there(self._link(host_id), kind, source, group, channel, now, depth, trail, body, wait)
+                self._send_there(self._link(host_id), kind, source, group, channel, now, depth, trail, body, wait, at_once)
             except LinkFailed as error:
                 lost.extend((target, str(error)) for target in group)
         for target, reason in lost:
@@ -191,13 +199,28 @@ class Router:
 
     def _send_there(
         self, session: Session, kind: str, source: RoleInstanceID, group: list[Target], channel: str, now: float,
-        depth: int, trail: tuple[str, ...], body: Body, wait: float,
+        depth: int, trail: tuple[str, ...], body: Body, wait: float, at_once: bool = True,
     ) -> None:
         pickled, buffers = body.pickled, body.buffers
         if len(pickled) >= OUT_OF_BAND:
             pickled, buffers = None, [pickled, *buffers]
         item = (kind, tuple(source), [tuple(target) for target in group], channel, now, depth, trail, pickled, len(buffers))
-        session.post(item, buffers, body.nbytes + OVERHEAD if kind in COUNTED else 0, wait)
+        session.post(item, buffers, body.nbytes + OVERHEAD if kind in COUNTED else 0, wait, at_once)
+        if not at_once:
+            self.flush_soon()
+
+    def flush_soon(self) -> None:
+        """What nobody waits for on this very thread travels together with what follows within moments."""
+        if not self._flushing:
+            self._flushing = True
+            self._to_flush.release()
+
+    def flush(self) -> None:
+        """Wait until something is to be sent, and send all that has gathered; the host does this on a thread of its own."""
+        self._to_flush.acquire()
+        self._flushing = False
+        for session in list(self.links.values()):
+            session.flush()
 
     def control(self, host_id: str, channel: str, value: Any) -> None:
         """Send a message from host to host; LinkFailed when there is no link."""

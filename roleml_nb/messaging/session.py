@@ -60,10 +60,11 @@ class Session:
 
     # sending
 
-    def post(self, item: Item, buffers: list[Any], counted: int = 0, wait: float = 0.0) -> None:
+    def post(self, item: Item, buffers: list[Any], counted: int = 0, wait: float = 0.0, at_once: bool = True) -> None:
         """Send a message, whose buffers must not be written to any more; from any thread, in the order of each.
 
-        `counted` bytes enter the window, which may hold the caller back for up to `wait` seconds.
+        Without `at_once` it is sent by the next `flush`, with all that has gathered by then. `counted` bytes enter the
+        window, which may hold the caller back for up to `wait` seconds.
 
         Raises
         ------
@@ -77,9 +78,10 @@ class Session:
         if self.closed is not None:
             raise LinkFailed(f"cannot send to {self.peer}: {self.closed}")
         self._queue.append((item, buffers, counted))
-        self._pump()
+        if at_once:
+            self.flush()
 
-    def _pump(self) -> None:
+    def flush(self) -> None:
         while (self._queue or self._due) and self.link is not None:
             if not self._sending.acquire(blocking=False):
                 return  # whoever has it looks again
@@ -154,7 +156,7 @@ class Session:
         """Tell the other side what has arrived and what was taken, if it does not know already."""
         if self._told != self._received or self._taken or self._taken_told != self._taken_bytes:
             self._due = True
-            self._pump()
+            self.flush()
 
     # links
 
@@ -176,7 +178,7 @@ class Session:
                 self._broken(self, str(error))
                 return
             self.link, self.reason = link, reason
-        self._pump()
+        self.flush()
 
     def detach(self, link: Link, reason: str) -> None:
         """That link does not work any more. What is sent now waits for the next one."""

@@ -215,13 +215,18 @@ class DirectTransport:
     def _receive(self, router: zmq.Socket) -> None:
         for _ in range(BATCH):
             try:
-                sender, *parts = router.recv_multipart(zmq.NOBLOCK, copy=False)
+                sender = router.recv(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            peer = self._peers.get(sender.bytes)
+            part = router.recv(copy=False)
+            parts = [part]
+            while part.more:
+                part = router.recv(copy=False)
+                parts.append(part)
+            peer = self._peers.get(sender)
             if peer is None:
-                self._greet(router, sender.bytes, [part.bytes for part in parts])
-            elif parts:
+                self._greet(router, sender, [part.bytes for part in parts])
+            else:
                 self._call(self._deliver, peer, [parts[0].bytes, *[part.buffer for part in parts[1:]]])
 
     def _greet(self, router: zmq.Socket, sender: bytes, parts: list[bytes]) -> None:

@@ -86,6 +86,7 @@ class Host:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_lock = threading.Lock()
         self.run_in_background(self._tick, f"{host_id} clock")
+        self.run_in_background(self._flush_links, f"{host_id} sender")
 
     # time and threads
 
@@ -130,6 +131,10 @@ class Host:
                 session.acknowledge()
             if ticks % PULSE == 0 and self.host_id != NOTEBOOK:
                 self._attempt_control("pulse", self.long_waits())  # let the notebook hear from us
+
+    def _flush_links(self) -> None:
+        while not self._stopping.is_set():
+            self.router.flush()
 
     def long_waits(self) -> list[Working]:
         """Who is at work and who waits here, if some handler is at it for long; else nothing."""
@@ -266,6 +271,7 @@ class Host:
             actor.stop()
         self.flush()
         self._stopping.set()
+        self.router.flush_soon()  # so that its thread ends
         for peer, session in list(self.router.links.items()):
             if session.closed is None and session.link is not None:
                 self.router.control(peer, "bye", None)
