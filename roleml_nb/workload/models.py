@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from .parameters import StateDict, seeded
@@ -12,7 +13,7 @@ from .steps import as_tensor, classification_metrics, fitted, optimizer_step, ru
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["TorchClassifier", "mlp"]
+__all__ = ["TorchClassifier", "cnn1d", "logistic_regression", "mlp"]
 
 
 class TorchClassifier(StateDict):
@@ -149,18 +150,65 @@ class TorchClassifier(StateDict):
         return self._optimizer
 
 
-def mlp(inputs: int = 64, classes: int = 10, *, hidden: int = 64, lr: float = 0.1, seed: int = 0) -> TorchClassifier:
-    """A perceptron with one hidden layer of rectified linear units, `inputs`-`hidden`-`classes`, trained by SGD.
+def mlp(
+    inputs: int = 64, classes: int = 10, *, hidden: int | Sequence[int] = 64, **training: Any
+) -> TorchClassifier:
+    """A perceptron with hidden layers of rectified linear units, `inputs`-`hidden`-`classes`, trained by SGD.
 
-    Takes inputs of shape (batch, inputs), float32. The other parameters are those of `TorchClassifier`.
+    Takes inputs of shape (batch, inputs), float32. `hidden` is the width of the one hidden layer, or the widths of several.
+    `training` is the optimizer, lr and seed of `TorchClassifier`.
     """
-    return TorchClassifier(partial(_perceptron, inputs, hidden, classes), lr=lr, seed=seed)
+    return TorchClassifier(partial(_perceptron, inputs, [hidden] if isinstance(hidden, int) else hidden, classes), **training)
 
 
-def _perceptron(inputs: int, hidden: int, classes: int) -> torch.nn.Module:
+def logistic_regression(inputs: int = 64, classes: int = 10, **training: Any) -> TorchClassifier:
+    """Multinomial logistic regression, trained by SGD: its loss is convex in its parameters, which start at 0.
+
+    Takes inputs of shape (batch, inputs), float32. `training` is the optimizer, lr and seed of `TorchClassifier`.
+    """
+    return TorchClassifier(partial(_linear, inputs, classes), **training)
+
+
+def cnn1d(inputs: int = 40, classes: int = 10, *, channels: int = 25, **training: Any) -> TorchClassifier:
+    """Three convolutions over signals, each halving the length, and a linear layer: the network of MNIST-1D's table.
+
+    Takes inputs of shape (batch, inputs), float32. `training` is the optimizer, lr and seed of `TorchClassifier`.
+    Greydanus and Kobak, "Scaling Down Deep Learning with MNIST-1D", ICML 2024.
+    """
+    return TorchClassifier(partial(_convolutions, inputs, channels, classes), **training)
+
+
+def _perceptron(inputs: int, hidden: Sequence[int], classes: int) -> torch.nn.Module:
     from torch import nn
 
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, classes))
+    layers: list[nn.Module] = []
+    for before, after in pairwise([inputs, *hidden]):
+        layers += [nn.Linear(before, after), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear([inputs, *hidden][-1], classes))
+
+
+def _linear(inputs: int, classes: int) -> torch.nn.Module:
+    from torch import nn
+
+    layer = nn.Linear(inputs, classes)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _convolutions(inputs: int, channels: int, classes: int) -> torch.nn.Module:
+    from torch import nn
+
+    length = inputs
+    for kernel in (5, 3, 3):
+        length = (length + 2 - kernel) // 2 + 1
+    if length < 1:
+        raise ValueError(f"inputs must be 8 or more for three convolutions, got {inputs!r}")
+    return nn.Sequential(
+        nn.Unflatten(1, (1, inputs)), nn.Conv1d(1, channels, 5, stride=2, padding=1), nn.ReLU(),
+        nn.Conv1d(channels, channels, 3, stride=2, padding=1), nn.ReLU(),
+        nn.Conv1d(channels, channels, 3, stride=2, padding=1), nn.ReLU(),
+        nn.Flatten(), nn.Linear(channels * length, classes))
 
 
 def _positive(lr: float) -> float:

@@ -1,4 +1,4 @@
-"""Partitioners: who gets which samples."""
+"""Partitioners: who gets which samples. Each is a function of labels (or keys), the number of parts and a seed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["dirichlet", "iid"]
+__all__ = ["by_key", "dirichlet", "iid", "label_skew", "quantity_skew", "shards"]
 
 ALPHA_RANGE = (1e-3, 1e6)  # outside, NumPy's Dirichlet sampler under- or overflows
 
@@ -33,13 +33,13 @@ def iid(n_or_labels: Any, parts: int, seed: int = 0) -> list[np.ndarray]:
     ValueError
         When `parts` is out of range.
     """
-    n = int(n_or_labels) if np.ndim(n_or_labels) == 0 else len(n_or_labels)
+    n = _count(n_or_labels)
     _check_parts(parts, n, 1)
     order = np.random.default_rng(seed).permutation(n)
     return [np.sort(part) for part in np.array_split(order, parts)]
 
 
-def dirichlet(labels: Any, parts: int, alpha: float, seed: int = 0, min_size: int = 1) -> list[np.ndarray]:
+def dirichlet(labels: Any, parts: int, alpha: float = 0.5, seed: int = 0, min_size: int = 1) -> list[np.ndarray]:
     """Deal the samples of each class out in Dirichlet(`alpha`) proportions.
 
     A small `alpha` gives most of a class to few parts, a large one tends to `iid`. Up to ten draws are made until
@@ -73,14 +73,8 @@ def dirichlet(labels: Any, parts: int, alpha: float, seed: int = 0, min_size: in
     Yurochkin et al., "Bayesian Nonparametric Federated Learning of Neural Networks", ICML 2019; Hsu, Qi and Brown,
     "Measuring the Effects of Non-Identical Data Distribution for Federated Visual Classification", 2019.
     """
-    labels = np.asarray(labels)
-    if labels.ndim != 1:
-        raise ValueError(f"labels must have shape (n,), got {labels.shape}")
-    low, high = ALPHA_RANGE
-    if not low <= alpha <= high:
-        raise ValueError(f"alpha must be from {low:g} to {high:g}, got {alpha!r}")
-    if min_size < 1:
-        raise ValueError(f"min_size must be 1 or more, got {min_size!r}")
+    labels = _labels(labels)
+    _check_alpha(alpha)
     _check_parts(parts, len(labels), min_size)
     rng = np.random.default_rng(seed)
     for _ in range(10):
@@ -90,6 +84,190 @@ def dirichlet(labels: Any, parts: int, alpha: float, seed: int = 0, min_size: in
     else:
         _fill(dealt, min_size, rng)
     return [np.sort(part) for part in dealt]
+
+
+def shards(labels: Any, parts: int, seed: int = 0, shards_per_part: int = 2) -> list[np.ndarray]:
+    """Sort the samples by class, cut them into equal shards, and deal each part `shards_per_part` of them at random.
+
+    Most parts see no more classes than they have shards: the "pathological" partition.
+
+    Parameters
+    ----------
+    labels : array of shape (n,)
+        Class of each sample.
+    parts, shards_per_part : int
+        1 or more; their product, the number of shards, is n at most.
+    seed : int
+        The same seed gives the same parts. No global random state is read or written.
+
+    Returns
+    -------
+    list of `parts` int64 arrays
+        Sorted indices; disjoint, together 0 … n-1. Shards differ by one sample at most.
+
+    Raises
+    ------
+    ValueError
+        When an argument is out of range.
+
+    Notes
+    -----
+    McMahan, Moore, Ramage, Hampson and Agüera y Arcas, "Communication-Efficient Learning of Deep Networks from
+    Decentralized Data", AISTATS 2017, section 3 (200 shards of MNIST, two for each of 100 clients).
+    """
+    labels = _labels(labels)
+    if shards_per_part < 1:
+        raise ValueError(f"shards_per_part must be 1 or more, got {shards_per_part!r}")
+    _check_parts(parts, len(labels), shards_per_part)
+    rng = np.random.default_rng(seed)
+    shuffled = rng.permutation(len(labels))  # which samples of a class share a shard is random too
+    cut = np.array_split(shuffled[np.argsort(labels[shuffled], kind="stable")], parts * shards_per_part)
+    order = rng.permutation(len(cut)).reshape(parts, shards_per_part)
+    return [np.sort(np.concatenate([cut[shard] for shard in given])) for given in order]
+
+
+def label_skew(labels: Any, parts: int, seed: int = 0, classes: int = 2) -> list[np.ndarray]:
+    """Give each part `classes` classes, and share the samples of a class evenly among the parts that have it.
+
+    Classes go round: each is had by as many parts as any other, or one fewer. Which part has which is random.
+
+    Parameters
+    ----------
+    labels : array of shape (n,)
+        Class of each sample.
+    parts : int
+        At least as many that ``parts * classes`` covers every class, and at most that each gets a sample.
+    seed : int
+        The same seed gives the same parts. No global random state is read or written.
+    classes : int
+        Classes per part, from 1 to the number of classes.
+
+    Returns
+    -------
+    list of `parts` int64 arrays
+        Sorted indices; disjoint, together 0 … n-1, each with exactly `classes` classes.
+
+    Raises
+    ------
+    ValueError
+        When an argument is out of range, or a class has fewer samples than parts that are to have it.
+
+    Notes
+    -----
+    Li, Diao, Chen and He, "Federated Learning on Non-IID Data Silos: An Experimental Study", ICDE 2022, section IV-A
+    (quantity-based label imbalance, "#C = k").
+    """
+    labels = _labels(labels)
+    names = np.unique(labels)
+    if not 1 <= classes <= len(names):
+        raise ValueError(f"classes must be from 1 to {len(names)}, the number of classes, got {classes!r}")
+    _check_parts(parts, len(labels), classes)
+    if parts * classes < len(names):
+        raise ValueError(f"{parts} parts with {classes} of {len(names)} classes each leave "
+                         f"{len(names) - parts * classes} out: give parts × classes of {len(names)} or more")
+    rng = np.random.default_rng(seed)
+    names, seats = rng.permutation(names), rng.permutation(parts)
+    pieces: list[list[np.ndarray]] = [[] for _ in range(parts)]
+    for place, label in enumerate(names):
+        # seat s has classes s*k … s*k+k-1 of the endless round of classes, so classes of a part never repeat
+        owners = [seat for seat in range(parts) if (place - seat * classes) % len(names) < classes]
+        members = rng.permutation(np.flatnonzero(labels == label))
+        if len(members) < len(owners):
+            raise ValueError(f"class {label} has {len(members)} samples, too few for the {len(owners)} parts that are to "
+                             "have it: give fewer parts, or fewer classes")
+        for seat, given in zip(owners, np.array_split(members, len(owners)), strict=True):
+            pieces[seats[seat]].append(given)
+    return [np.sort(np.concatenate(piece)) for piece in pieces]
+
+
+def quantity_skew(
+    n_or_labels: Any, parts: int, seed: int = 0, law: str = "power", alpha: float = 1.0, min_size: int = 1
+) -> list[np.ndarray]:
+    """Deal samples out at random, in parts of very different sizes.
+
+    Parameters
+    ----------
+    n_or_labels : int or array of shape (n,)
+        How many samples there are, or their labels (of which only the number counts).
+    parts : int
+        From 1 to n // `min_size`.
+    seed : int
+        The same seed gives the same parts. No global random state is read or written.
+    law : {"power", "dirichlet"}
+        Sizes follow rank ** -`alpha` (part 0 is not the largest: ranks are dealt at random), or are drawn from
+        Dirichlet(`alpha`).
+    alpha : float
+        From 0.001 to 1000000. "power": the larger the more skewed; "dirichlet": the smaller the more skewed.
+    min_size : int
+        The least number of samples of a part, 1 or more; the law shares out what is beyond it.
+
+    Returns
+    -------
+    list of `parts` int64 arrays
+        Sorted indices; disjoint, together 0 … n-1, each of `min_size` or more.
+
+    Raises
+    ------
+    ValueError
+        When an argument is out of range.
+
+    Notes
+    -----
+    "dirichlet" is the quantity skew of Li, Diao, Chen and He, ICDE 2022, section IV-C; "power" is the law of the sizes in
+    Li, Sahu, Zaheer, Sanjabi, Talwalkar and Smith, "Federated Optimization in Heterogeneous Networks", MLSys 2020.
+    """
+    n = _count(n_or_labels)
+    _check_alpha(alpha)
+    _check_parts(parts, n, min_size)
+    rng = np.random.default_rng(seed)
+    if law == "power":
+        logs = -alpha * np.log(1.0 + rng.permutation(parts))
+        shares = np.exp(logs - logs.max())
+        shares /= shares.sum()
+    elif law == "dirichlet":
+        shares = rng.dirichlet(np.full(parts, alpha))
+    else:
+        raise ValueError(f"law must be 'power' or 'dirichlet', got {law!r}")
+    spare = n - parts * min_size
+    cuts = np.rint(np.cumsum(shares)[:-1] * spare).astype(np.int64) + min_size * np.arange(1, parts)
+    return [np.sort(part) for part in np.split(rng.permutation(n), cuts)]
+
+
+def by_key(keys: Any, parts: int, seed: int = 0) -> list[np.ndarray]:
+    """Keep the samples of a key together: one key per part, or, with fewer parts than keys, as even in size as they go.
+
+    A key is what the data come from: a writer, a patient, a device.
+
+    Parameters
+    ----------
+    keys : array of shape (n,)
+        Key of each sample; numbers or texts.
+    parts : int
+        From 1 to the number of keys. As many as there are keys: part i is the i-th key in sorted order.
+    seed : int
+        Of the order in which equally large keys are dealt. No global random state is read or written.
+
+    Returns
+    -------
+    list of `parts` int64 arrays
+        Sorted indices; disjoint, together 0 … n-1, none empty.
+
+    Raises
+    ------
+    ValueError
+        When `parts` is out of range.
+    """
+    names, place, sizes = np.unique(_labels(keys), return_inverse=True, return_counts=True)
+    if not 1 <= parts <= len(names):
+        raise ValueError(f"parts must be from 1 to {len(names)}, the number of keys, got {parts!r}")
+    owner = np.arange(len(names))
+    if parts < len(names):  # the largest key first, each to the part that has least: at most 4/3 of the best (Graham 1969)
+        load = np.zeros(parts, np.int64)
+        shuffled = np.random.default_rng(seed).permutation(len(names))
+        for key in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
+            owner[key] = np.lexsort((np.arange(parts), load))[0]
+            load[owner[key]] += sizes[key]
+    return [np.flatnonzero(owner[place] == part) for part in range(parts)]
 
 
 def _deal(labels: np.ndarray, parts: int, alpha: float, rng: np.random.Generator) -> list[np.ndarray]:
@@ -113,7 +291,26 @@ def _fill(dealt: list[np.ndarray], min_size: int, rng: np.random.Generator) -> N
             dealt[large] = giver[taken:]
 
 
+def _count(n_or_labels: Any) -> int:
+    return int(n_or_labels) if np.ndim(n_or_labels) == 0 else len(n_or_labels)
+
+
+def _labels(labels: Any) -> np.ndarray:
+    labels = np.asarray(labels)
+    if labels.ndim != 1:
+        raise ValueError(f"labels must have shape (n,), got {labels.shape}")
+    return labels
+
+
+def _check_alpha(alpha: float) -> None:
+    low, high = ALPHA_RANGE
+    if not low <= alpha <= high:
+        raise ValueError(f"alpha must be from {low:g} to {high:g}, got {alpha!r}")
+
+
 def _check_parts(parts: int, n: int, min_size: int) -> None:
+    if min_size < 1:
+        raise ValueError(f"min_size must be 1 or more, got {min_size!r}")
     most = n // min_size
     if not 1 <= parts <= most:
         each = "at least 1 sample" if min_size == 1 else f"at least {min_size} samples"

@@ -47,7 +47,7 @@ def test_digits_have_the_promised_shapes_and_splits():
     assert sorted(map(bytes, both)) == sorted(map(bytes, expected))
 
 
-@pytest.mark.parametrize("partition", ["iid", "dirichlet"])
+@pytest.mark.parametrize("partition", ["iid", "dirichlet", "shards", "label_skew", "quantity_skew"])
 def test_digits_parts_are_the_training_split_together(partition):
     parts = [digits(i, 7, partition=partition, seed=5) for i in range(7)]
     rows = [bytes(row) for part in parts for row in part.x]
@@ -67,7 +67,7 @@ def test_changing_one_part_does_not_change_another():
         (lambda: digits(4, 4), r"part must be from 0 to 3 \(there are 4 parts\), got 4"),
         (lambda: digits(0, 5000), "parts must be from 1 to 14.. for 14.. samples, at least 1 sample each, got 5000"),
         (lambda: digits(0, 0), "parts must be from 1 to .*got 0"),
-        (lambda: digits(partition="even"), "partition must be 'iid' or 'dirichlet', got 'even'"),
+        (lambda: digits(partition="even"), "no partition is named 'even'; known: dirichlet, iid, .*shards"),
         (lambda: digits(partition="dirichlet", alpha=0), "alpha must be from 0.001 to 1e.06, got 0"),
         (lambda: digits(batch_size=0), "batch_size must be 1 or more, got 0"),
         (lambda: ArrayDataset(np.zeros(3), np.zeros(4)), r"equally long arrays, got shapes \(3,\) and \(4,\)"),

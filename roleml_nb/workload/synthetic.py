@@ -1,0 +1,88 @@
+"""Synthetic(α, β): how much nodes differ is two numbers."""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+
+from .datasets import ArrayDataset
+from .dealing import Samples, Splits, dealt
+
+__all__ = ["synthetic"]
+
+FEATURES, CLASSES = 60, 10
+
+
+def synthetic(
+    part: int = 0, parts: int = 30, *, alpha: float = 1.0, beta: float = 1.0, identical: bool = False,
+    devices: int | None = None, data_seed: int = 0, partition: Any = "natural", **how: Any,
+) -> ArrayDataset:
+    """One part of synthetic(`alpha`, `beta`): classes of a linear model that every device has its own of.
+
+    Device k draws ``u ~ N(0, alpha)`` and ``B ~ N(0, beta)``, where the second number is the standard deviation, then a model,
+    ``W, b ~ N(u, 1)``, and a centre ``v ~ N(B, 1)``; its inputs are ``x ~ N(v, Σ)`` with ``Σ = diag(j ** -1.2)``, and its
+    targets ``y = argmax(W x + b)``. It has ``50 + lognormal(4, 2)`` samples, cut at 10,000, of which 90 % are to train on.
+
+    Parameters
+    ----------
+    part, parts : int
+        Which part, and of how many. Unless told otherwise, a part is a device.
+    alpha, beta : float
+        0 or more: how much models differ, and how much inputs do.
+    identical : bool
+        Whether all devices share one model and have ``v = 0``: the i.i.d. variant.
+    devices : int, optional
+        How many devices there are; as many as parts when not given.
+    data_seed : int
+        Of the data. Device k is the same however many there are.
+    partition, **how
+        See `dealt`; the natural key is the device.
+
+    Returns
+    -------
+    ArrayDataset
+        x of shape (n, 60), float32; y of shape (n,), int64, from 0 to 9.
+
+    Raises
+    ------
+    ValueError
+        When an argument is out of range.
+
+    Notes
+    -----
+    Li, Sahu, Zaheer, Sanjabi, Talwalkar and Smith, "Federated Optimization in Heterogeneous Networks", MLSys 2020,
+    section 5.1 and appendix C.1, with the sizes and deviations of the authors' program.
+    """
+    for name, value in (("alpha", alpha), ("beta", beta)):
+        if not 0 <= value < np.inf:
+            raise ValueError(f"{name} must be 0 or more, got {value!r}")
+    number = parts if devices is None else devices
+    if number < 1:
+        raise ValueError(f"there must be 1 device or more, got {number!r}")
+    return dealt(partial(_devices, number, float(alpha), float(beta), identical, data_seed), part, parts,
+                 partition=partition, **how)
+
+
+@lru_cache(maxsize=4)
+def _devices(devices: int, alpha: float, beta: float, identical: bool, seed: int) -> Splits:
+    made = [_device(device, alpha, beta, identical, seed) for device in range(devices)]
+    cuts = [int(0.9 * len(y)) for _, y in made]
+    pieces = {"train": [(x[:cut], y[:cut]) for (x, y), cut in zip(made, cuts, strict=True)],
+              "test": [(x[cut:], y[cut:]) for (x, y), cut in zip(made, cuts, strict=True)]}
+    return {split: Samples("synthetic", np.concatenate([x for x, _ in some]), np.concatenate([y for _, y in some]),
+                           np.repeat(np.arange(devices), [len(y) for _, y in some])) for split, some in pieces.items()}
+
+
+def _device(device: int, alpha: float, beta: float, identical: bool, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng([seed, device])
+    size = min(10_000, 50 + int(rng.lognormal(4, 2)))
+    shift, centre = rng.normal(0, alpha), rng.normal(rng.normal(0, beta), 1, FEATURES)
+    model = np.random.default_rng([seed]) if identical else rng
+    if identical:
+        shift, centre = 0.0, np.zeros(FEATURES)
+    weights, bias = model.normal(shift, 1, (FEATURES, CLASSES)), model.normal(shift, 1, CLASSES)
+    deviation = np.arange(1, FEATURES + 1) ** -0.6
+    x = rng.normal(centre, deviation, (size, FEATURES))
+    return x.astype(np.float32), (x @ weights + bias).argmax(1)
