@@ -39,11 +39,13 @@ class TreeAggregator(FedAvgAggregator):
         if frequency < 1:
             raise ValueError(f"frequency must be 1 or more, got {frequency!r}")
         self.frequency = frequency
+        self._update: Any = None
 
     @Service(expand=True)
     def apply_update(self, caller: RoleInstanceID, update: Any) -> None:
         """Send a model down to all leaves below; returns when they have it."""
-        self.call_group(self._below(), "apply-update", payloads={"update": update})
+        self._send(self._below(), update)
+        self._update = update
 
     @Service(expand=True)
     def get_model(self, caller: RoleInstanceID) -> Any:
@@ -58,12 +60,26 @@ class TreeAggregator(FedAvgAggregator):
     @Task(expand=True)
     def train(self, caller: RoleInstanceID, num_epochs: int = 1, **options: Any) -> Any:
         """Have those below train for `num_epochs` epochs, and return the mean, `frequency` times over."""
+        return self._train(num_epochs, options)["update"]
+
+    @Task(expand=True)
+    def train2(self, caller: RoleInstanceID, num_epochs: int = 1, **options: Any) -> dict[str, Any]:
+        """As `train`, but returns "update", "data_size" (of all leaves below) and "metrics" (empty)."""
+        asked = sorted({"control", "stepwise", "test_first"} & options.keys())
+        self.require(not asked, f"{self.id} is an inner node and has models to return only, not what {', '.join(asked)} "
+                                "ask for: above it, the strategy must be FedAvg or a server optimizer")
+        done = self._train(num_epochs, options)
+        return {"update": done["update"], "data_size": done["data_size"], "metrics": {}}
+
+    def _train(self, num_epochs: int, options: dict[str, Any]) -> dict[str, Any]:
         below = self._below()
-        update = self._train(below, num_epochs, options)
+        if self._update is None:
+            self._update = self.call(below[0], "get-model")
+        done = self._round(below, self._update, num_epochs, options)
         for _ in range(1, self.frequency):
-            self.call_group(below, "apply-update", payloads={"update": update})
-            update = self._train(below, num_epochs, options)
-        return update
+            self._send(below, done["update"])
+            done = self._round(below, done["update"], num_epochs, options)
+        return done
 
     def _below(self) -> list[RoleInstanceID]:
         below = in_order(self.ctx.relationships.get_relationship_view("trainer"))

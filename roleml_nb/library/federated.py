@@ -1,4 +1,4 @@
-"""Federated averaging.
+"""Federated learning in rounds.
 
 McMahan, Moore, Ramage, Hampson and Agüera y Arcas, "Communication-Efficient Learning of Deep Networks from
 Decentralized Data", AISTATS 2017 (algorithm FedAvg).
@@ -6,63 +6,47 @@ Decentralized Data", AISTATS 2017 (algorithm FedAvg).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
-import numpy as np
-
-from roleml_nb.role import Event, Role, RoleInstanceID, Service, Task
+from roleml_nb.role import Element, ErrorHandlingStrategy, Event, Role, RoleInstanceID, Service, Task, natural_key
 
 from .addresses import in_order
-from .mergers import average
+from .arithmetic import difference, floating, moved
+from .coordinator import Coordinator
+from .rounds import Outcome, Quorum, Training, Trainings
+from .strategies import ClientResult, FedAvg, Strategy
 
-__all__ = ["ClientSelector", "FedAvgAggregator", "FederatedCoordinator"]
+__all__ = ["FedAvgAggregator", "FederatedCoordinator"]
 
-
-class ClientSelector(Role):
-    """Chooses the clients of a round at random (McMahan et al. 2017, the fraction C).
-
-    Parameters
-    ----------
-    fraction : float
-        Share of the clients, more than 0, at most 1; at least one client is chosen.
-    seed : int
-        The choice depends on the seed, the round and the candidates, and on nothing else.
-    """
-
-    def __init__(self, fraction: float = 1.0, seed: int = 0):
-        super().__init__()
-        if not 0 < fraction <= 1:
-            raise ValueError(f"fraction must be more than 0 and at most 1, got {fraction!r}")
-        self.fraction = fraction
-        self.seed = seed
-
-    @Service(expand=True)
-    def select_clients(self, caller: RoleInstanceID, candidates: list, round: int) -> list[RoleInstanceID]:  # noqa: A002
-        """Some of `candidates`, in natural order."""
-        clients = in_order(candidates)
-        self.require(clients, "there are no candidates to select from")
-        count = max(1, int(self.fraction * len(clients) + 0.5))
-        chosen = np.random.default_rng([self.seed, round]).choice(len(clients), count, replace=False)
-        return [clients[index] for index in sorted(chosen)]
+KNOWN = {field.name for field in fields(ClientResult)} - {"client", "staleness", "seconds"}
 
 
 class FedAvgAggregator(Role):
-    """Sends the model to clients, has them train it, and averages what comes back (McMahan et al. 2017).
+    """Sends the model to clients, has them train it, and makes one model of what comes back (McMahan et al. 2017).
 
-    A client is a role with the channels of `EpochTrainer`. Its data size, which is its weight, is asked for once.
-    Updates are averaged in the natural order of the clients, whichever comes first, so the result is deterministic.
+    A client is a role with the channels of `EpochTrainer`. Its data size is asked for once. Results are put together in
+    the natural order of the clients, whichever comes first, so when all are waited for, the model is deterministic.
+
+    Elements: `strategy`, a `Strategy`, says how they are put together. The default is `FedAvg`, the mean weighted by data
+    size. After each round, ``aggregation-completed`` carries how many clients were "selected", and how many results
+    "arrived" in time, were "late", "dropped" because they came after an earlier round, taken in "stale", or "failed", and
+    how many clients were "busy" with an earlier round; "clients" and "data_size" are of the results that count.
     """
 
+    strategy: Any = Element(Strategy, default_constructor=FedAvg)
     aggregation_completed = Event()
 
     def __init__(self) -> None:
         super().__init__()
         self._data_sizes: dict[RoleInstanceID, int] = {}
+        self._trainings = Trainings()
 
     @Task(expand=True)
     def aggregate(
         self, caller: RoleInstanceID, clients: list, update: Any, num_epochs: int = 1,
-        options: dict[str, Any] | None = None,
+        options: dict[str, Any] | None = None, quorum: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Do one round.
 
@@ -75,28 +59,69 @@ class FedAvgAggregator(Role):
         num_epochs : int
             Local epochs.
         options : dict, optional
-            Further arguments of the clients' ``train``, e.g. ``{"lr": 0.05}``.
+            Further arguments of the clients' training, e.g. ``{"lr": 0.05}``, or ``{"proximal": 0.1}`` for FedProx.
+        quorum : dict, optional
+            The fields of a `Quorum`. When not given, all clients are waited for, and an error of one is an error.
 
         Returns
         -------
         dict
-            "update" (the average), "data_size" (samples in total) and "clients" (how many).
+            "update" (the new model), "data_size" (samples in total) and "clients" (how many); "counts" (what
+            ``aggregation-completed`` tells), "results" (per client, what is known of its training) and "busy" (clients
+            that are not done yet).
         """
         group = in_order(clients)
         self.require(group, "there are no clients to aggregate from")
-        self.call_group(group, "apply-update", payloads={"update": update})
-        merged = self._train(group, num_epochs, options)
-        return {"update": merged, "data_size": sum(self._sizes(group)), "clients": len(group)}
+        if quorum is None:
+            self._send(group, update)
+            return self._round(group, update, num_epochs, options)
+        conditions = Quorum(**quorum)
+        problem = conditions.problem(len(group), f"the round on {self.id.actor_name}")
+        self.require(problem is None, str(problem))
+        return self._round(group, update, num_epochs, options, conditions)
 
-    def _train(self, group: list[RoleInstanceID], num_epochs: int, options: dict[str, Any] | None) -> dict[str, Any]:
-        """Have the group train, and average."""
-        trainings = self.call_task_group(group, "train", args={**(options or {}), "num_epochs": num_epochs})
-        updates = [invocation.result() for _, invocation in trainings]
-        sizes = self._sizes(group)
-        self.require(sum(sizes) > 0, "none of the clients has any data, so their models have no weight")
-        merged = average(updates, sizes)
-        self.aggregation_completed.emit(args={"clients": len(group), "data_size": sum(sizes)})
-        return merged
+    def _send(self, group: list[RoleInstanceID], update: Any) -> None:
+        self.call_group(group, "apply-update", payloads={"update": update})
+
+    def _round(
+        self, group: list[RoleInstanceID], update: Any, num_epochs: int, options: dict[str, Any] | None,
+        quorum: Quorum | None = None,
+    ) -> dict[str, Any]:
+        """Have the group train, and aggregate. Without a quorum, the group has the model already."""
+        strategy = self.strategy()
+        args, payloads = {**(options or {}), "num_epochs": num_epochs}, strategy.arguments()
+        if quorum is None:
+            trainings = self.call_task_group(group, strategy.channel, args, payloads)
+            training = Training(self._trainings.number, update, 0.0)
+            outcome = Outcome([(client, invocation.result(), training, 0.0) for client, invocation in trainings])
+        else:
+            outcome = self._trainings.round(self, group, update, strategy.channel, args, payloads, quorum)
+        results = self._results(update, outcome, strategy.channel)
+        size = sum(result.data_size for result in results)
+        self.require(size > 0, "none of the clients has any data, so their models have no weight")
+        population = len(self.ctx.relationships.get_relationship_view("trainer") | set(group))
+        merged = strategy.aggregate(update, results, population)
+        counts = {
+            "selected": len(group), "arrived": sum(not result.staleness for result in results), "late": len(outcome.late),
+            "stale": sum(result.staleness > 0 for result in results), "dropped": outcome.dropped,
+            "failed": len(outcome.failed), "busy": len(outcome.busy)}
+        self.aggregation_completed.emit(args={"clients": len(results), "data_size": size, **counts})
+        known = {result.client: {**result.metrics, "data_size": result.data_size, "seconds": result.seconds}
+                 for result in results}
+        return {"update": merged, "data_size": size, "clients": len(results), "counts": counts, "results": known,
+                "busy": outcome.late + outcome.busy}
+
+    def _results(self, update: Any, outcome: Outcome, channel: str) -> list[ClientResult]:
+        """In natural order; a stale one is moved to where the model is by now."""
+        results = []
+        for client, answer, training, seconds in sorted(outcome.results, key=lambda one: natural_key(str(one[0]))):
+            detailed = dict(answer) if channel == "train2" else {"update": answer, "data_size": self._sizes([client])[0]}
+            staleness = self._trainings.number - training.number
+            if staleness:
+                detailed["update"] = _rebased(detailed["update"], training.update, update)
+            known = {name: detailed[name] for name in KNOWN if name in detailed}
+            results.append(ClientResult(client, staleness=staleness, seconds=seconds, **known))
+        return results
 
     def _sizes(self, group: list[RoleInstanceID]) -> list[int]:
         unknown = [client for client in group if client not in self._data_sizes]
@@ -105,7 +130,11 @@ class FedAvgAggregator(Role):
         return [self._data_sizes[client] for client in group]
 
 
-class FederatedCoordinator(Role):
+def _rebased(update: Mapping[str, Any], base: Mapping[str, Any], onto: Mapping[str, Any]) -> dict[str, Any]:
+    return {**update, **moved({name: onto[name] for name in floating(update)}, difference(update, base))}
+
+
+class FederatedCoordinator(Coordinator):
     """Runs rounds of federated training (McMahan et al. 2017).
 
     Needs the relationship ``trainer`` (the clients) and an ``aggregator``; takes a ``client-selector`` and an
@@ -113,68 +142,75 @@ class FederatedCoordinator(Role):
     role on the same node.
     """
 
-    round_completed = Event()
-
     def __init__(self) -> None:
         super().__init__()
-        self._update: Any = None
+        self._results: dict[RoleInstanceID, dict[str, Any]] = {}
+        self._busy: list[RoleInstanceID] = []
 
     @Service(expand=True)
-    def get_model(self, caller: RoleInstanceID) -> Any:
-        """Parameters of the global model after the last round."""
-        self.require(self._update is not None, f"{self.id} has no model yet: call its task 'run' first")
-        return self._update
+    def get_results(self, caller: RoleInstanceID) -> dict[RoleInstanceID, dict[str, Any]]:
+        """Per client of the last round: "data_size", "seconds" and, if the strategy asks for them, training metrics."""
+        return self._results
 
     @Task(expand=True)
     def run(
         self, caller: RoleInstanceID, num_rounds: int, num_epochs: int = 1, options: dict[str, Any] | None = None,
-        distribute: bool = False,
+        distribute: bool = False, deadline: float | None = None, min_results: int | None = None, enough: int | None = None,
+        late: str = "drop",
     ) -> dict[str, Any]:
         """Do `num_rounds` rounds of `num_epochs` local epochs; with `distribute`, all clients get the last model.
 
         The first round starts from the evaluator's model, else from that of the run before, else from that of the
-        first client. After each round, ``round-completed`` carries "round" (from 1), "clients", and, with an
-        evaluator, its metrics.
+        first client. After each round, ``round-completed`` carries "round" (from 1), "clients" (how many were selected),
+        what the aggregator counts, such as "arrived" and "late", and, with an evaluator, its metrics.
+
+        With `deadline`, `min_results` or `enough`, a round does not wait for every client: see `Quorum`, which has `late`
+        too. What it brings then depends on who is first, and is not deterministic; without them, it is.
 
         Returns
         -------
         dict
             "rounds", and "accuracy" and "loss" of the last test (None without an evaluator).
+
+        Raises
+        ------
+        CallerError
+            When something is missing or out of range, or `min_results` or `enough` are more than there are clients.
         """
         self.require(num_rounds >= 1, f"num_rounds must be 1 or more, got {num_rounds!r}")
-        clients = in_order(self.ctx.relationships.get_relationship_view("trainer"))
+        clients = self._clients()
         node = self.id.actor_name
-        self.require(clients, f"relationship 'trainer' of {node} is empty: relate the clients first, "
-                              f"e.g. %rml relate {node} trainer=client*/trainer")
         self.require(self.has("aggregator"), f"{node} has no 'aggregator': assign one first, "
                                              f"e.g. %rml assign {node} aggregator=FedAvgAggregator")
-        self._update = self._initial(clients[0])
+        quorum = Quorum(deadline, min_results, enough, late)
+        problem = quorum.problem(len(clients), node)
+        self.require(problem is None, str(problem))
+        training: dict[str, Any] = {"num_epochs": num_epochs, "options": options}
+        tolerant = (deadline, min_results, enough) != (None, None, None)
+        if tolerant:
+            training["quorum"] = quorum._asdict()
+        self._update = self._initial(clients)
         metrics: dict[str, Any] = {}
         for number in range(1, num_rounds + 1):
-            chosen = self._select(clients, number)
-            done = self.call_task(
-                "aggregator", "aggregate", args={"clients": chosen, "num_epochs": num_epochs, "options": options},
-                payloads={"update": self._update},
-            ).result()
-            self._update = done["update"]
+            chosen = self._select(clients, number, quorum)
+            done = self.call_task("aggregator", "aggregate", args={**training, "clients": chosen},
+                                  payloads={"update": self._update}).result()
+            self._update, self._results, self._busy = done["update"], done.get("results", {}), done.get("busy", [])
             metrics = self._evaluate()
-            self.round_completed.emit(args={**metrics, "round": number, "clients": len(chosen)})
+            self.round_completed.emit(args={**metrics, **done.get("counts", {}), "round": number, "clients": len(chosen)})
         if distribute:
-            self.call_group(clients, "apply-update", payloads={"update": self._update})
+            on_error = ErrorHandlingStrategy.IGNORE if tolerant else ErrorHandlingStrategy.RAISE_FIRST
+            self.call_group(clients, "apply-update", payloads={"update": self._update}, on_error=on_error)
         return {"rounds": num_rounds, "accuracy": metrics.get("accuracy"), "loss": metrics.get("loss")}
 
-    def _initial(self, first: RoleInstanceID) -> Any:
-        if self.has("evaluator"):
-            return self.call("evaluator", "get-model")
-        return self.call(first, "get-model") if self._update is None else self._update
-
-    def _select(self, clients: list[RoleInstanceID], number: int) -> list[RoleInstanceID]:
+    def _select(self, clients: list[RoleInstanceID], number: int, quorum: Quorum) -> list[RoleInstanceID]:
+        """The clients of a round, not those who are busy with an earlier one as long as there are enough others."""
+        free = [client for client in clients if client not in self._busy]
+        candidates = free if len(free) >= max(quorum.least, quorum.enough or 1) else clients
         if not self.has("client-selector"):
-            return clients
-        return self.call("client-selector", "select-clients", args={"candidates": clients, "round": number})
-
-    def _evaluate(self) -> dict[str, Any]:
-        if not self.has("evaluator"):
-            return {}
-        self.call("evaluator", "apply-update", payloads={"update": self._update})
-        return self.call_task("evaluator", "test").result()
+            return candidates
+        chosen = self.call("client-selector", "select-clients", args={"candidates": candidates, "round": number})
+        needed = max(quorum.least, quorum.enough or 1)
+        self.require(len(chosen) >= needed, f"the client-selector chose {len(chosen)} of {len(candidates)} clients for round "
+                                            f"{number}, and min_results or enough ask for {needed}: have it choose more")
+        return chosen

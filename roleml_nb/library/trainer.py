@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from roleml_nb.role import Element, Event, IterableDataset, RoleInstanceID, Service, Task, TrainableModel
 
+from .entries import buffers_of, local_entries
 from .guarded import GuardedRole
+from .local_steps import LocalSteps
 from .planner import FixedTrainingPlanner, TrainingPlanner
 
 __all__ = ["BaseModelMaintainer", "EpochTrainer", "ModelMaintainer"]
@@ -16,23 +19,34 @@ class ModelMaintainer(GuardedRole):
     """Keeps a model, hands it out, takes a new one, and tests it.
 
     Elements: `model`; `dataset_test`, optional. Calls that need the model wait for one another.
+
+    Parameters
+    ----------
+    local : str or sequence of str
+        Entries of the model that stay here, neither handed out nor taken in: "buffers", "batch-norm" (parameters and
+        buffers of BatchNorm layers: FedBN, Li, Jiang, Zhang, Kamp and Dou, "FedBN: Federated Learning on Non-IID Features
+        via Local Batch Normalization", ICLR 2021), or names, where ``*`` stands for anything. None by default.
     """
 
     model: Any = Element(TrainableModel)
     dataset_test: Any = Element(IterableDataset, optional=True)
     test_completed = Event()
 
-    @Service(expand=True)
-    def apply_update(self, caller: RoleInstanceID, update: Any) -> None:
-        """Take `update`, a whole set of parameters, over into the model."""
-        with self.lock:
-            self.model().set_params(update)
+    def __init__(self, local: str | Sequence[str] = ()) -> None:
+        super().__init__()
+        self.local = local
 
     @Service(expand=True)
-    def get_model(self, caller: RoleInstanceID) -> Any:
-        """The model's parameters."""
+    def apply_update(self, caller: RoleInstanceID, update: Any) -> None:
+        """Take `update`, what `get_model` of a like role returned, over into the model."""
         with self.lock:
-            return self.model().get_params()
+            self._take_over(update)
+
+    @Service(expand=True)
+    def get_model(self, caller: RoleInstanceID, whole: bool = False) -> Any:
+        """The model's parameters; with `whole`, those that are local too."""
+        with self.lock:
+            return self.model().get_params() if whole else self._shared()
 
     @Task(expand=True)
     def test(self, caller: RoleInstanceID) -> dict[str, Any]:
@@ -47,6 +61,21 @@ class ModelMaintainer(GuardedRole):
             metrics = model.test(self.dataset_test())
         self.test_completed.emit(args=metrics)
         return metrics
+
+    def _take_over(self, update: Any) -> None:
+        model = self.model()
+        if self.local:
+            own, kept = model.get_params(), local_entries(model, self.local)
+            update = {**{name: entry for name, entry in update.items() if name not in kept}, **{name: own[name] for name in kept}}
+        model.set_params(update)
+
+    def _shared(self) -> Any:
+        model = self.model()
+        params = model.get_params()
+        if self.local:
+            for name in local_entries(model, self.local):
+                del params[name]
+        return params
 
 
 BaseModelMaintainer = ModelMaintainer
@@ -66,9 +95,12 @@ class EpochTrainer(ModelMaintainer):
     planner: Any = Element(TrainingPlanner, default_constructor=FixedTrainingPlanner)
     epoch_completed = Event()
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, local: str | Sequence[str] = ()) -> None:
+        super().__init__(local)
         self.current_epoch = -1
+        self.control: dict[str, Any] = {}
+        """SCAFFOLD's control variate of this client, cᵢ; zero at first."""
+        self._steps: LocalSteps | None = None
 
     @Service(expand=True)
     def get_data_size(self, caller: RoleInstanceID) -> int:
@@ -76,15 +108,61 @@ class EpochTrainer(ModelMaintainer):
         return len(self.dataset())
 
     @Task(expand=True)
-    def train(self, caller: RoleInstanceID, num_epochs: int = 1, **options: Any) -> Any:
-        """Train for `num_epochs` epochs (1 or more), and return the parameters. `options` go to the planner."""
-        return self._train(num_epochs, options)[0]
+    def evaluate(self, caller: RoleInstanceID, update: Any = None) -> dict[str, Any]:
+        """The metrics of the model, or of `update` in its place, on the training data; the model stays as it is."""
+        with self.lock:
+            before = self.model().get_params()
+            try:
+                if update is not None:
+                    self._take_over(update)
+                return self._evaluate()
+            finally:
+                if update is not None:
+                    self.model().set_params(before)
 
     @Task(expand=True)
-    def train2(self, caller: RoleInstanceID, num_epochs: int = 1, **options: Any) -> dict[str, Any]:
-        """As `train`, but returns "update" (the parameters), "data_size" and "metrics" (what `train_impl` returned)."""
-        update, metrics = self._train(num_epochs, options)
-        return {"update": update, "data_size": len(self.dataset()), "metrics": metrics}
+    def train(self, caller: RoleInstanceID, num_epochs: int = 1, proximal: float = 0.0, **options: Any) -> Any:
+        """Train for `num_epochs` epochs (1 or more), and return the parameters. `options` go to the planner.
+
+        With `proximal` > 0, μ of FedProx, the model is kept near where the training began: see `LocalSteps`.
+        """
+        with self.lock:
+            self._train(num_epochs, proximal, None, False, options)
+            return self._shared()
+
+    @Task(expand=True)
+    def train2(
+        self, caller: RoleInstanceID, num_epochs: int = 1, proximal: float = 0.0, control: Mapping[str, Any] | None = None,
+        stepwise: bool = False, test_first: bool = False, **options: Any,
+    ) -> dict[str, Any]:
+        """As `train`, but returns more of what happened.
+
+        Parameters
+        ----------
+        control : mapping of name to array, optional
+            SCAFFOLD's control variate of the server, c; what is not in it is zero.
+        stepwise : bool
+            Count the steps.
+        test_first : bool
+            Evaluate the model on the training data before the training.
+
+        Returns
+        -------
+        dict
+            "update" (the parameters), "data_size", "metrics" (what `train_impl` returned) and "buffers" (names of entries
+            that are not trained); "steps" when stepwise; "initial_loss" when tested first; "control" (the change of this
+            client's control variate, cᵢ⁺ − cᵢ) when `control` was given.
+        """
+        with self.lock:
+            result = {"initial_loss": self._evaluate()["loss"]} if test_first else {}
+            result["metrics"], steps = self._train(num_epochs, proximal, control, stepwise, options)
+            if steps is not None:
+                result["steps"] = steps.count
+            if steps is not None and control is not None:
+                renewed = steps.new_control()
+                result["control"] = {name: value - self.control.get(name, 0.0) for name, value in renewed.items()}
+                self.control = renewed
+            return {**result, "update": self._shared(), "data_size": len(self.dataset()), "buffers": buffers_of(self.model())}
 
     def train_impl(self, num_epochs: int, **options: Any) -> dict[str, Any]:
         """Train the model; the hook for subclasses. Runs on a worker thread, with `lock` held.
@@ -105,14 +183,36 @@ class EpochTrainer(ModelMaintainer):
             if chosen is None:
                 raise ValueError(f"{type(planner).__name__}.make_plan planned {number} of {num_epochs} epochs: "
                                  "it must yield the options of each")
-            metrics = self.model().train(self.dataset(), **chosen)
+            metrics = self.train_epoch(**chosen)
             self.current_epoch += 1
             planner.report(metrics)
             self.epoch_completed.emit(args={**metrics, "epoch": self.current_epoch})
         return metrics
 
-    def _train(self, num_epochs: int, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    def train_epoch(self, **options: Any) -> dict[str, Any]:
+        """Train the model for one epoch, step by step where the call asks for that; `options` are those of the model."""
+        if self._steps is None:
+            return self.model().train(self.dataset(), **options)
+        return self._steps.epoch(self.dataset(), options)
+
+    def _train(
+        self, num_epochs: int, proximal: float, control: Mapping[str, Any] | None, stepwise: bool, options: dict[str, Any],
+    ) -> tuple[dict[str, Any], LocalSteps | None]:
         self.require(num_epochs >= 1, f"num_epochs must be 1 or more, got {num_epochs!r}")
-        with self.lock:
+        self.require(proximal >= 0, f"proximal must be 0 or more, got {proximal!r}")
+        steps = None
+        if proximal or stepwise or control is not None:
+            steps = LocalSteps(self.model(), proximal, control, self.control)
+        self._steps = steps
+        try:
             metrics = self.train_impl(num_epochs, **options)
-            return self.model().get_params(), metrics
+        finally:
+            self._steps = None
+        self.require(steps is None or steps.count, f"{type(self).__name__}.train_impl made no step that could be counted or "
+                                                   "corrected: have it train with self.train_epoch(**options)")
+        return metrics, steps
+
+    def _evaluate(self) -> dict[str, Any]:
+        model = self.model()
+        self.require(hasattr(model, "test"), f"the model of {self.id}, a {type(model).__name__}, has no test()")
+        return model.test(self.dataset())

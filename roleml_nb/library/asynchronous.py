@@ -1,0 +1,115 @@
+"""Asynchronous federated learning: the server does not wait for rounds, and discounts results that are stale.
+
+Which results are stale depends on who is first, so runs are not deterministic.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from .arithmetic import Step, difference, moved, weighted_sum
+from .mergers import average
+from .strategies import in_range
+
+__all__ = ["AsynchronousStrategy", "FedAsync", "FedBuff"]
+
+
+class AsynchronousStrategy(ABC):
+    """What a server does with one result; the element `strategy` of `AsynchronousCoordinator`."""
+
+    @abstractmethod
+    def weight(self, staleness: int) -> float:
+        """The weight of a result that began `staleness` versions of the server's model ago."""
+
+    @abstractmethod
+    def receive(
+        self, update: Mapping[str, Any], result: Mapping[str, Any], base: Mapping[str, Any], staleness: int
+    ) -> dict[str, Any] | None:
+        """The next version of the server's model `update`, or None when it stays as it is for now.
+
+        Parameters
+        ----------
+        result : dict
+            What a client's ``train2`` returned.
+        base : state dict
+            The version that it began with, `staleness` versions ago.
+        """
+
+
+class FedAsync(AsynchronousStrategy):
+    """Mixes each result into the model at once: x ← (1 − α s) x + α s x_new, with s of its staleness t − τ.
+
+    Xie, Koyejo and Gupta, "Asynchronous Federated Optimization", 2019, algorithm 1 and section 5.2. The local objective
+    there has a proximal term: run with ``options={"proximal": ρ}``.
+
+    Parameters
+    ----------
+    mixing : float
+        α, more than 0, less than or equal to 1.
+    staleness : {"polynomial", "constant", "hinge"}
+        s = (t − τ + 1)^−a; 1; or 1 up to t − τ = b and 1 / (a (t − τ − b) + 1) beyond.
+    a, b : float
+        Of the staleness function.
+    """
+
+    def __init__(self, mixing: float = 0.6, staleness: str = "polynomial", a: float = 0.5, b: float = 4):
+        if not 0 < mixing <= 1:
+            raise ValueError(f"mixing must be more than 0 and at most 1, got {mixing!r}")
+        if staleness not in ("polynomial", "constant", "hinge"):
+            raise ValueError(f"staleness must be 'polynomial', 'constant' or 'hinge', got {staleness!r}")
+        self.mixing, self.staleness = mixing, staleness
+        self.a, self.b = in_range("a", a, 0, above=True), in_range("b", b, 0)
+
+    def weight(self, staleness: int) -> float:
+        if self.staleness == "polynomial":
+            return (staleness + 1) ** -self.a
+        if self.staleness == "constant" or staleness <= self.b:
+            return 1.0
+        return 1 / (self.a * (staleness - self.b) + 1)
+
+    def receive(
+        self, update: Mapping[str, Any], result: Mapping[str, Any], base: Mapping[str, Any], staleness: int
+    ) -> dict[str, Any]:
+        share = self.mixing * self.weight(staleness)
+        return average([update, result["update"]], [1 - share, share])
+
+
+class FedBuff(AsynchronousStrategy):
+    """Buffers the steps of K clients before the server makes one: x ← x + η_g / K Σ s(τᵢ) Δᵢ, with s(τ) = 1 / √(1 + τ).
+
+    Nguyen, Malik, Zhan, Yousefpour, Rabbat, Malek and Huba, "Federated Learning with Buffered Asynchronous Aggregation",
+    AISTATS 2022, algorithm 1; Δᵢ = yᵢ − x as it was when the client began. For entries that are not trained, η_g is 1.
+
+    Parameters
+    ----------
+    size : int
+        K, 1 or more.
+    lr : float
+        η_g, the server's learning rate, more than 0.
+    """
+
+    def __init__(self, size: int = 10, lr: float = 1.0):
+        self.size, self.lr = int(in_range("size", size, 1)), in_range("lr", lr, 0, above=True)
+        self._steps: list[Step] = []
+        self._weights: list[float] = []
+        self._updates: list[Mapping[str, Any]] = []
+
+    def weight(self, staleness: int) -> float:
+        return 1 / (1 + staleness) ** 0.5
+
+    def receive(
+        self, update: Mapping[str, Any], result: Mapping[str, Any], base: Mapping[str, Any], staleness: int
+    ) -> dict[str, Any] | None:
+        self._steps.append(difference(result["update"], base))
+        self._weights.append(self.weight(staleness) / self.size)
+        self._updates.append(result["update"])
+        if len(self._steps) < self.size:
+            return None
+        step = weighted_sum(self._steps, self._weights)
+        buffers = set(result.get("buffers", ()))
+        step = {name: entry if name in buffers else self.lr * entry for name, entry in step.items()}
+        merged = average([update, *self._updates])  # for entries that no step can be made of, such as counters
+        self._steps, self._weights, self._updates = [], [], []
+        return {**merged, **moved({name: update[name] for name in step}, step)}

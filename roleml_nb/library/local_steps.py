@@ -1,0 +1,92 @@
+"""Local training step by step, with a correction that keeps the clients' models from drifting apart.
+
+Between two steps of the model's own optimizer, with learning rate η, the parameters w are moved by
+−η (μ (w − w₀) + c − cᵢ), where w is from before the step and w₀ is where the training began:
+
+- μ > 0 is FedProx: Li, Sahu, Zaheer, Sanjabi, Talwalkar and Smith, "Federated Optimization in Heterogeneous Networks",
+  MLSys 2020, equation 2, the local objective F(w) + μ/2 ‖w − w₀‖²;
+- c and cᵢ, the control variates of the server and of this client, are SCAFFOLD: Karimireddy, Kale, Mohri, Reddi, Stich and
+  Suresh, "SCAFFOLD: Stochastic Controlled Averaging for Federated Learning", ICML 2020, equation 3.
+
+For plain SGD that is a step along the corrected gradient. For other optimizers the correction is decoupled from what they
+make of the gradient, as weight decay is in AdamW.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .arithmetic import Step, difference, floating, moved
+from .entries import buffers_of
+
+__all__ = ["LocalSteps"]
+
+
+class LocalSteps:
+    """The steps of one training.
+
+    Parameters
+    ----------
+    model : TrainableModel
+        Trained batch by batch: ``model.train([batch], **options)``.
+    proximal : float
+        μ; 0 for none.
+    control, own_control : mapping of name to array, optional
+        c and cᵢ; what is not in them is zero. No correction of this kind when `control` is None.
+    """
+
+    def __init__(self, model: Any, proximal: float, control: Mapping[str, Any] | None, own_control: Mapping[str, Any]):
+        self.model, self.proximal, self.control, self.own_control = model, proximal, control, own_control
+        self.buffers = buffers_of(model)
+        self.start = self._parameters()
+        self.count = 0
+        self.distance = 0.0
+        """Sum of the learning rates of all steps."""
+
+    def epoch(self, data: Iterable, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Go through `data` once; the mean of the batches' metrics, weighted by their sizes."""
+        corrected = self.proximal or self.control is not None
+        lr = learning_rate(self.model, options) if corrected else 0.0
+        sizes, seen = [], []
+        for batch in data:
+            before = self._parameters() if corrected else {}
+            seen.append(self.model.train([batch], **options))
+            sizes.append(len(batch[0]) if isinstance(batch, tuple | list) and np.ndim(batch[0]) else 1)
+            if corrected:
+                self.model.set_params(moved(self.model.get_params(), self._correction(before, lr)))
+            self.count += 1
+            self.distance += lr
+        return {name: float(np.average([metrics[name] for metrics in seen], weights=sizes)) for name in (seen or [{}])[0]}
+
+    def new_control(self) -> Step:
+        """cᵢ⁺ = cᵢ − c + (w₀ − w) / Kη, SCAFFOLD's option II (algorithm 1, line 12), after K steps of size η."""
+        way = difference(self.start, self._parameters())
+        return {name: _of(self.own_control, name) - _of(self.control, name) + step / self.distance
+                for name, step in way.items()}
+
+    def _correction(self, before: Step, lr: float) -> Step:
+        return {name: -lr * (self.proximal * (value - self.start[name])
+                             + _of(self.control, name) - _of(self.own_control if self.control is not None else None, name))
+                for name, value in before.items()}
+
+    def _parameters(self) -> Step:
+        return floating(self.model.get_params(), self.buffers)
+
+
+def _of(control: Mapping[str, Any] | None, name: str) -> Any:
+    return 0.0 if control is None or name not in control else control[name]
+
+
+def learning_rate(model: Any, options: Mapping[str, Any]) -> float:
+    """That of the next step: option "lr", else the model's `lr`, else that of its optimizer."""
+    if options.get("lr") is not None:
+        return float(options["lr"])
+    groups = getattr(getattr(model, "optimizer", None), "param_groups", None)
+    lr = groups[0]["lr"] if groups else getattr(model, "lr", None)
+    if lr is None:
+        raise ValueError(f"the learning rate of {type(model).__name__} is not known, and FedProx and SCAFFOLD need it: give "
+                         "the model an attribute 'lr', or the option lr, e.g. options={'lr': 0.1}")
+    return float(lr)

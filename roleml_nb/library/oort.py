@@ -1,0 +1,110 @@
+"""Oort: client selection by statistical and system utility.
+
+Lai, Zhu, Madhyastha and Chowdhury, "Oort: Efficient Federated Learning via Guided Participant Selection", OSDI 2021,
+algorithm 1 and equation 1.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from roleml_nb.role import RoleInstanceID
+
+from .selection import ClientSelector
+
+__all__ = ["OortSelector"]
+
+
+class Known(NamedTuple):
+    """What is known of a client: its statistical utility, and how long it took, in the round when it last took part."""
+
+    utility: float
+    seconds: float
+    round: int
+
+
+class OortSelector(ClientSelector):
+    """Prefers clients whose data teach the model most, and that are fast enough; a share of each round goes to new ones.
+
+    The statistical utility of a client, |B| √(1/|B| Σ loss²), is taken as |B| · its mean training loss, so that no loss of
+    a single sample leaves the client. The coordinator's aggregator needs the strategy ``FedAvg(metrics=True)`` or any
+    other one but the plain `FedAvg`.
+
+    Parameters
+    ----------
+    fraction, seed
+        As for `ClientSelector`.
+    exploration, decay, least : float
+        ε, the share of a round for clients that have not taken part yet, which falls by the factor `decay` each round, down
+        to `least`.
+    preferred_seconds : float, optional
+        T: the utility of a client that takes t > T seconds is multiplied by (T/t)^`penalty`. When not given, time does not
+        count, and the choice is deterministic.
+    penalty : float
+        α.
+    window : int
+        The pacer: when the utility gathered in the last `window` rounds is less than in the `window` before, T grows by its
+        first value.
+    cutoff : float
+        c: those whose utility is more than c times that of the last of the best may be chosen.
+    """
+
+    def __init__(
+        self, fraction: float = 0.5, seed: int = 0, exploration: float = 0.9, decay: float = 0.98, least: float = 0.2,
+        preferred_seconds: float | None = None, penalty: float = 2.0, window: int = 20, cutoff: float = 0.95,
+    ):
+        super().__init__(fraction, seed)
+        if not 0 <= least <= exploration <= 1:
+            raise ValueError(f"0 <= least <= exploration <= 1 must hold, got least={least!r}, exploration={exploration!r}")
+        self.exploration, self.decay, self.least = exploration, decay, least
+        self.preferred_seconds, self.penalty, self.window, self.cutoff = preferred_seconds, penalty, window, cutoff
+        self.known: dict[RoleInstanceID, Known] = {}
+        self._pace = preferred_seconds or 0.0
+        self._gathered: list[float] = []
+
+    def choose(
+        self, clients: list[RoleInstanceID], count: int, number: int, random: np.random.Generator,
+        coordinator: RoleInstanceID,
+    ) -> list[RoleInstanceID]:
+        if number > 1:
+            self.learn(self.call(coordinator, "get-results"), number - 1)
+        share = max(self.least, self.exploration * self.decay ** (number - 1))
+        old = [client for client in clients if client in self.known]
+        new = [client for client in clients if client not in self.known]
+        exploited = min(len(old), max(count - len(new), int((1 - share) * count + 0.5)))
+        explored = [new[index] for index in random.choice(len(new), count - exploited, replace=False)] if new else []
+        return self._exploit(old, exploited, number, random) + explored
+
+    def learn(self, results: dict[RoleInstanceID, dict], number: int) -> None:
+        """Take in what the clients of round `number` returned."""
+        for client, result in results.items():
+            self.require("loss" in result, f"{client} told no training loss: give the aggregator a strategy that asks for it, "
+                                           "e.g. --element strategy=FedAvg(metrics=True)")
+            self.known[client] = Known(result["data_size"] * abs(result["loss"]), result["seconds"], number)
+        self._gathered.append(sum(self.known[client].utility for client in results))
+        recent, before = self._gathered[-self.window:], self._gathered[-2 * self.window:-self.window]
+        if self.preferred_seconds and len(before) == self.window and sum(before) > sum(recent):
+            self.preferred_seconds += self._pace
+            self._gathered.clear()
+
+    def utility(self, client: RoleInstanceID, number: int, highest: float) -> float:
+        """Equation 1, with the bonus for what is long ago: the utility, at most `highest`, + √(0.1 log R / L), × (T/t)^α."""
+        known = self.known[client]
+        utility = min(known.utility, highest) + (0.1 * np.log(number) / known.round) ** 0.5
+        if self.preferred_seconds and known.seconds > self.preferred_seconds:
+            utility *= (self.preferred_seconds / known.seconds) ** self.penalty
+        return float(utility)
+
+    def _exploit(
+        self, old: list[RoleInstanceID], count: int, number: int, random: np.random.Generator
+    ) -> list[RoleInstanceID]:
+        if not count:
+            return []
+        highest = float(np.quantile([self.known[client].utility for client in old], 0.95))
+        utilities = np.array([self.utility(client, number, highest) for client in old])
+        edge = np.sort(utilities)[-count]
+        able = np.flatnonzero((utilities > self.cutoff * edge) | (utilities >= edge))
+        weights = np.maximum(utilities[able], 1e-12)
+        return [old[index] for index in random.choice(able, count, replace=False, p=weights / weights.sum())]

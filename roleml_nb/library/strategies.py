@@ -1,0 +1,194 @@
+"""Strategies: how a server makes the next model out of those that its clients return."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from roleml_nb.role import RoleInstanceID
+
+from .arithmetic import Step, difference, moved, weighted_sum
+from .mergers import average
+
+__all__ = ["ClientResult", "FedAvg", "FedNova", "QFedAvg", "Scaffold", "SteppingStrategy", "Strategy", "shares"]
+
+
+@dataclass(frozen=True)
+class ClientResult:
+    """What a client returned: the result of ``train2``, or of ``train`` and ``get-data-size``.
+
+    `staleness` is how many rounds old it is. A stale `update` has been moved along with the server's model since.
+    """
+
+    client: RoleInstanceID
+    update: Mapping[str, Any]
+    data_size: int
+    staleness: int = 0
+    seconds: float = 0.0
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    buffers: Sequence[str] = ()
+    steps: int = 0
+    control: Mapping[str, np.ndarray] = field(default_factory=dict)
+    initial_loss: float = 0.0
+
+    @property
+    def weight(self) -> float:
+        """Data size, discounted by staleness as in FedBuff (Nguyen et al. 2022): data_size / √(1 + staleness)."""
+        return self.data_size / (1 + self.staleness) ** 0.5
+
+
+class Strategy(ABC):
+    """How the models of a round are put together; the element `strategy` of `FedAvgAggregator`.
+
+    A strategy may have a state that goes on from round to round, so each aggregator has one of its own.
+    """
+
+    channel = "train2"
+    """The task of the clients that is called."""
+
+    def arguments(self) -> dict[str, Any]:
+        """Further arguments of that task."""
+        return {}
+
+    @abstractmethod
+    def aggregate(self, update: Mapping[str, Any], results: Sequence[ClientResult], population: int) -> dict[str, Any]:
+        """The next model.
+
+        Parameters
+        ----------
+        update : state dict
+            The model that the round began with.
+        results : sequence of ClientResult
+            One or more, in the natural order of the clients.
+        population : int
+            How many clients there are, in this round or not.
+        """
+
+
+class FedAvg(Strategy):
+    """The mean of the clients' models, weighted by data size (McMahan et al. 2017, algorithm 1).
+
+    Parameters
+    ----------
+    metrics : bool
+        Whether to ask the clients for their training metrics as well, which `OortSelector` needs.
+    """
+
+    def __init__(self, metrics: bool = False):
+        self.channel = "train2" if metrics else "train"
+
+    def aggregate(self, update: Mapping[str, Any], results: Sequence[ClientResult], population: int) -> dict[str, Any]:
+        return average([result.update for result in results], [result.weight for result in results])
+
+
+class SteppingStrategy(Strategy):
+    """x ← x + step, where x are the trained parameters; other entries, such as BatchNorm's statistics, are averaged."""
+
+    def aggregate(self, update: Mapping[str, Any], results: Sequence[ClientResult], population: int) -> dict[str, Any]:
+        deltas = [difference(result.update, update, result.buffers) for result in results]
+        step = self.step(deltas, results, population)
+        averaged = average([result.update for result in results], [result.weight for result in results])
+        return {**averaged, **moved({name: update[name] for name in step}, step)}
+
+    @abstractmethod
+    def step(self, deltas: Sequence[Step], results: Sequence[ClientResult], population: int) -> Step:
+        """The step of the server, given the clients' ones, Δᵢ = yᵢ − x."""
+
+
+class FedNova(SteppingStrategy):
+    """Normalised averaging, for clients that make unequal numbers of local steps.
+
+    Wang, Liu, Liang, Joshi and Poor, "Tackling the Objective Inconsistency Problem in Heterogeneous Federated
+    Optimization", NeurIPS 2020, equations 6 to 8: x ← x + (Σ pᵢ ‖aᵢ‖) Σ pᵢ Δᵢ / ‖aᵢ‖, with pᵢ the share of the data, and
+    ‖aᵢ‖ the number of local steps τᵢ for plain SGD, (τᵢ − ρ (1 − ρ^τᵢ) / (1 − ρ)) / (1 − ρ) with momentum ρ.
+
+    Parameters
+    ----------
+    momentum : float
+        ρ of the clients' optimizer, from 0 to less than 1.
+    """
+
+    def __init__(self, momentum: float = 0.0):
+        self.momentum = in_range("momentum", momentum, 0, 1)
+
+    def arguments(self) -> dict[str, Any]:
+        return {"stepwise": True}
+
+    def step(self, deltas: Sequence[Step], results: Sequence[ClientResult], population: int) -> Step:
+        rho = self.momentum
+        norms = [(result.steps - rho * (1 - rho**result.steps) / (1 - rho)) / (1 - rho) for result in results]
+        weights = shares(results)
+        effective = sum(weight * norm for weight, norm in zip(weights, norms, strict=True))
+        return weighted_sum(deltas, [effective * weight / norm for weight, norm in zip(weights, norms, strict=True)])
+
+
+class QFedAvg(SteppingStrategy):
+    """q-FedAvg: clients with a higher loss count more, so that the model serves all of them more evenly.
+
+    Li, Sanjabi, Beirami and Smith, "Fair Resource Allocation in Federated Learning", ICLR 2020, algorithm 2: with
+    L = 1 / `lr` and F_k the loss of the server's model on the data of client k, x ← x − Σ F_k^q L (x − y_k) / Σ h_k, where
+    h_k = q F_k^(q−1) ‖L (x − y_k)‖² + L F_k^q. With q = 0 it is the unweighted mean.
+
+    Parameters
+    ----------
+    q : float
+        0 or more: the more, the fairer.
+    lr : float
+        The clients' learning rate.
+    """
+
+    def __init__(self, q: float = 1.0, lr: float = 0.1):
+        self.q, self.lr = in_range("q", q, 0), in_range("lr", lr, 0, above=True)
+
+    def arguments(self) -> dict[str, Any]:
+        return {"test_first": True}
+
+    def step(self, deltas: Sequence[Step], results: Sequence[ClientResult], population: int) -> Step:
+        q, smoothness = self.q, 1 / self.lr
+        losses = [max(result.initial_loss, 1e-10) for result in results]
+        norms = [smoothness**2 * sum(float((entry**2).sum()) for entry in delta.values()) for delta in deltas]
+        total = sum(q * loss ** (q - 1) * norm + smoothness * loss**q for loss, norm in zip(losses, norms, strict=True))
+        return weighted_sum(deltas, [smoothness * loss**q / total for loss in losses])
+
+
+class Scaffold(SteppingStrategy):
+    """SCAFFOLD: clients' drift is corrected by control variates, estimates of the gradients here and of all clients.
+
+    Karimireddy et al., ICML 2020, algorithm 1: x ← x + η_g / |S| Σ (yᵢ − x), c ← c + 1 / N Σ (cᵢ⁺ − cᵢ), unweighted as there;
+    what the clients do is in `LocalSteps`. N are the clients in the relationship ``trainer`` of the aggregator's node.
+
+    Parameters
+    ----------
+    lr : float
+        η_g, the server's learning rate, more than 0.
+    """
+
+    def __init__(self, lr: float = 1.0):
+        self.lr = in_range("lr", lr, 0, above=True)
+        self.control: Step = {}
+
+    def arguments(self) -> dict[str, Any]:
+        return {"control": self.control}
+
+    def step(self, deltas: Sequence[Step], results: Sequence[ClientResult], population: int) -> Step:
+        changes = weighted_sum([result.control for result in results], [1 / population] * len(results))
+        self.control = {name: self.control.get(name, 0.0) + change for name, change in changes.items()}
+        return weighted_sum(deltas, [self.lr / len(results)] * len(results))
+
+
+def shares(results: Sequence[ClientResult]) -> list[float]:
+    """pᵢ: the weights, so that they sum to 1."""
+    total = sum(result.weight for result in results)
+    return [result.weight / total for result in results]
+
+
+def in_range(name: str, value: float, low: float, high: float = float("inf"), above: bool = False) -> float:
+    """`value`, if it is from `low` (more, with `above`) to less than `high`."""
+    if not (value > low if above else value >= low) or not value < high:
+        least = f"more than {low}" if above else f"{low} or more"
+        raise ValueError(f"{name} must be {least}{'' if high == float('inf') else f' and less than {high}'}, got {value!r}")
+    return value
