@@ -99,8 +99,7 @@ class FedAvgAggregator(Role):
         results = self._results(update, outcome, strategy.channel)
         size = sum(result.data_size for result in results)
         self.require(size > 0, "none of the clients has any data, so their models have no weight")
-        population = len(self.ctx.relationships.get_relationship_view("trainer") | set(group))
-        merged = strategy.aggregate(update, results, population)
+        merged = strategy.aggregate(update, results)
         counts = {
             "selected": len(group), "arrived": sum(not result.staleness for result in results), "late": len(outcome.late),
             "stale": sum(result.staleness > 0 for result in results), "dropped": outcome.dropped,

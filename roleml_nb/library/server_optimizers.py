@@ -33,7 +33,7 @@ class FedAvgM(SteppingStrategy):
         self.lr, self.momentum = in_range("lr", lr, 0, above=True), in_range("momentum", momentum, 0, 1)
         self._first: Step = {}
 
-    def step(self, deltas: Sequence[Step], results: Sequence[ClientResult], population: int) -> Step:
+    def step(self, deltas: Sequence[Step], results: Sequence[ClientResult]) -> Step:
         mean = weighted_sum(deltas, shares(results))
         self._first = {name: self.momentum * self._first.get(name, 0.0) + delta for name, delta in mean.items()}
         return {name: self.lr * first for name, first in self._first.items()}
@@ -48,7 +48,7 @@ class AdaptiveOptimizer(SteppingStrategy):
         self._first: Step = {}
         self._second: Step = {}
 
-    def step(self, deltas: Sequence[Step], results: Sequence[ClientResult], population: int) -> Step:
+    def step(self, deltas: Sequence[Step], results: Sequence[ClientResult]) -> Step:
         for name, delta in weighted_sum(deltas, shares(results)).items():
             self._first[name] = self.beta_1 * self._first.get(name, 0.0) + (1 - self.beta_1) * delta
             self._second[name] = self.second(self._second.get(name, np.full_like(delta, self.tau**2)), delta**2)

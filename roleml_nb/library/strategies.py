@@ -55,7 +55,7 @@ class Strategy(ABC):
         return {}
 
     @abstractmethod
-    def aggregate(self, update: Mapping[str, Any], results: Sequence[ClientResult], population: int) -> dict[str, Any]:
+    def aggregate(self, update: Mapping[str, Any], results: Sequence[ClientResult]) -> dict[str, Any]:
         """The next model.
 
         Parameters
@@ -64,8 +64,6 @@ class Strategy(ABC):
             The model that the round began with.
         results : sequence of ClientResult
             One or more, in the natural order of the clients.
-        population : int
-            How many clients there are, in this round or not.
         """
 
 
@@ -81,21 +79,21 @@ class FedAvg(Strategy):
     def __init__(self, metrics: bool = False):
         self.channel = "train2" if metrics else "train"
 
-    def aggregate(self, update: Mapping[str, Any], results: Sequence[ClientResult], population: int) -> dict[str, Any]:
+    def aggregate(self, update: Mapping[str, Any], results: Sequence[ClientResult]) -> dict[str, Any]:
         return average([result.update for result in results], [result.weight for result in results])
 
 
 class SteppingStrategy(Strategy):
     """x ← x + step, where x are the trained parameters; other entries, such as BatchNorm's statistics, are averaged."""
 
-    def aggregate(self, update: Mapping[str, Any], results: Sequence[ClientResult], population: int) -> dict[str, Any]:
+    def aggregate(self, update: Mapping[str, Any], results: Sequence[ClientResult]) -> dict[str, Any]:
         deltas = [difference(result.update, update, result.buffers) for result in results]
-        step = self.step(deltas, results, population)
+        step = self.step(deltas, results)
         averaged = average([result.update for result in results], [result.weight for result in results])
         return {**averaged, **moved({name: update[name] for name in step}, step)}
 
     @abstractmethod
-    def step(self, deltas: Sequence[Step], results: Sequence[ClientResult], population: int) -> Step:
+    def step(self, deltas: Sequence[Step], results: Sequence[ClientResult]) -> Step:
         """The step of the server, given the clients' ones, Δᵢ = yᵢ − x."""
 
 
@@ -118,7 +116,7 @@ class FedNova(SteppingStrategy):
     def arguments(self) -> dict[str, Any]:
         return {"stepwise": True}
 
-    def step(self, deltas: Sequence[Step], results: Sequence[ClientResult], population: int) -> Step:
+    def step(self, deltas: Sequence[Step], results: Sequence[ClientResult]) -> Step:
         rho = self.momentum
         norms = [(result.steps - rho * (1 - rho**result.steps) / (1 - rho)) / (1 - rho) for result in results]
         weights = shares(results)
@@ -147,7 +145,7 @@ class QFedAvg(SteppingStrategy):
     def arguments(self) -> dict[str, Any]:
         return {"test_first": True}
 
-    def step(self, deltas: Sequence[Step], results: Sequence[ClientResult], population: int) -> Step:
+    def step(self, deltas: Sequence[Step], results: Sequence[ClientResult]) -> Step:
         q, smoothness = self.q, 1 / self.lr
         losses = [max(result.initial_loss, 1e-10) for result in results]
         norms = [smoothness**2 * sum(float((entry**2).sum()) for entry in delta.values()) for delta in deltas]
@@ -159,24 +157,31 @@ class Scaffold(SteppingStrategy):
     """SCAFFOLD: clients' drift is corrected by control variates, estimates of the gradients here and of all clients.
 
     Karimireddy et al., ICML 2020, algorithm 1: x ← x + η_g / |S| Σ (yᵢ − x), c ← c + 1 / N Σ (cᵢ⁺ − cᵢ), unweighted as there;
-    what the clients do is in `LocalSteps`. N are the clients in the relationship ``trainer`` of the aggregator's node.
+    what the clients do is in `LocalSteps`.
 
     Parameters
     ----------
     lr : float
         η_g, the server's learning rate, more than 0.
+    population : int, optional
+        N, the number of all clients. When not given, c is the mean over those that have taken part so far.
     """
 
-    def __init__(self, lr: float = 1.0):
+    def __init__(self, lr: float = 1.0, population: int | None = None):
         self.lr = in_range("lr", lr, 0, above=True)
+        self.population = None if population is None else int(in_range("population", population, 1))
         self.control: Step = {}
+        self._seen: set[RoleInstanceID] = set()
 
     def arguments(self) -> dict[str, Any]:
         return {"control": self.control}
 
-    def step(self, deltas: Sequence[Step], results: Sequence[ClientResult], population: int) -> Step:
+    def step(self, deltas: Sequence[Step], results: Sequence[ClientResult]) -> Step:
+        before = self.population or len(self._seen)
+        self._seen.update(result.client for result in results)
+        population = self.population or len(self._seen)
         changes = weighted_sum([result.control for result in results], [1 / population] * len(results))
-        self.control = {name: self.control.get(name, 0.0) + change for name, change in changes.items()}
+        self.control = {name: self.control.get(name, 0.0) * (before / population) + change for name, change in changes.items()}
         return weighted_sum(deltas, [self.lr / len(results)] * len(results))
 
 
