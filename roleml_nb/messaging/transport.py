@@ -26,7 +26,14 @@ from .direct import FAILURES, WELCOME, DirectLink, read_event, wait_for_welcome
 
 __all__ = ["DirectTransport"]
 
-HELLO = b"H"
+HELLO = b"roleml_nb 1"
+"""What a host says first: the protocol and its version."""
+HANDSHAKE_MS = 5000
+"""A connection that has not shaken hands by then is closed."""
+SILENT = 60.0
+"""Seconds between two log lines about the same stranger."""
+STRANGERS = 256
+"""Strangers that are told apart."""
 BATCH = 100
 
 logger = logging.getLogger(__name__)
@@ -66,6 +73,7 @@ class DirectTransport:
         ipc_path = None if directory is None else socket_path(directory, host_id)
         self.host_id = host_id
         self.refused: Counter[str] = Counter()
+        self._strangers: dict[str, float] = {}
         self._deliver, self._lost = deliver, lost
         self._admitted: dict[str, bytes] = {}
         self._peers: dict[bytes, str] = {}
@@ -140,6 +148,7 @@ class DirectTransport:
     def _router(self) -> zmq.Socket:
         router = self._context.socket(zmq.ROUTER)
         router.rcvhwm = router.sndhwm = 0
+        router.handshake_ivl = HANDSHAKE_MS
         self._routers.append(router)
         return router
 
@@ -225,24 +234,42 @@ class DirectTransport:
                 parts.append(part)
             peer = self._peers.get(sender)
             if peer is None:
-                self._greet(router, sender, [part.bytes for part in parts])
+                self._greet(router, sender, parts)
             else:
                 self._call(self._deliver, peer, [parts[0].bytes, *[part.buffer for part in parts[1:]]])
 
-    def _greet(self, router: zmq.Socket, sender: bytes, parts: list[bytes]) -> None:
+    def _greet(self, router: zmq.Socket, sender: bytes, parts: list[zmq.Frame]) -> None:
+        """A stranger: it is a host that shows its token, or nobody. Nothing of what nobody sends is looked at further."""
+        said = [bytes(part.buffer[:256]) for part in parts[:3]]
         # ids given by our own socket start with a zero byte; one chosen by the other side could be a dead peer's
-        if len(parts) != 3 or parts[0] != HELLO or sender[:1] != b"\0":
-            self.refused["not authenticated"] += 1
-            return
-        host_id = parts[1].decode(errors="replace")
-        token = self._admitted.get(host_id)
-        if token is None:
-            self.refused["host not admitted"] += 1
-        elif not hmac.compare_digest(token, parts[2]):
-            self.refused["wrong token"] += 1
+        if len(parts) != 3 or sender[:1] != b"\0" or said[0].split(b" ")[0] != HELLO.split(b" ")[0]:
+            self._refuse("not authenticated", parts[0])
+        elif said[0] != HELLO:
+            self._refuse("wrong version", parts[0])
         else:
-            self._peers[sender] = host_id
-            router.send_multipart([sender, WELCOME], zmq.NOBLOCK)
+            host_id = said[1].decode(errors="replace")
+            token = self._admitted.get(host_id)
+            if token is None:
+                self._refuse("host not admitted", parts[0])
+            elif not hmac.compare_digest(token, said[2]):
+                self._refuse("wrong token", parts[0])
+            else:
+                self._peers[sender] = host_id
+                router.send_multipart([sender, WELCOME], zmq.NOBLOCK)
+
+    def _refuse(self, reason: str, part: zmq.Frame) -> None:
+        self.refused[reason] += 1
+        try:
+            stranger = str(part.get("Peer-Address")) or "a local process"
+        except zmq.ZMQError:
+            stranger = "a local process"
+        if stranger not in self._strangers and len(self._strangers) >= STRANGERS:
+            stranger = "others"
+        now = time.monotonic()
+        if now >= self._strangers.get(stranger, 0.0):
+            self._strangers[stranger] = now + SILENT
+            logger.warning("%s refused a message from %s: %s (%d refused in all)", self.host_id, stranger, reason,
+                           self.refused.total())
 
     def _call(self, function: Callable[..., None], *arguments: Any) -> None:
         try:

@@ -12,7 +12,7 @@ import time
 import pytest
 import zmq
 
-from roleml_nb.messaging.transport import DirectTransport
+from roleml_nb.messaging.transport import HELLO, DirectTransport
 from roleml_nb.role.errors import LinkFailed
 
 TOKEN = b"t" * 32
@@ -130,7 +130,7 @@ def test_stranger_is_dropped(host, routing_id):
         stranger.connect(f"ipc://{b.transport.address.ipc_path}")
         stranger.send_multipart([b"data", b"x"])
         if routing_id:
-            stranger.send_multipart([b"H", b"a", TOKEN])
+            stranger.send_multipart([HELLO, b"a", TOKEN])
         expected, end = 1 + bool(routing_id), time.monotonic() + DEADLINE
         while b.transport.refused["not authenticated"] < expected and time.monotonic() < end:
             stranger.poll(5)

@@ -1,0 +1,132 @@
+"""Strangers at the door of a host: real sockets, real nonsense. The host stays up, answers nothing, unpickles nothing."""
+
+import logging
+import os
+import pickle
+import random
+import re
+import socket
+import struct
+import tempfile
+
+import psutil
+import pytest
+import zmq
+
+from roleml_nb.messaging.transport import HELLO
+from tests.messaging.test_direct import DEADLINE, TOKEN, Host, linked
+from tests.waiting import until
+
+GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)
+READY = b"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER"
+
+
+class Bomb:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+@pytest.fixture(params=["ipc", "tcp"])
+def door(request):
+    """A host, and how a stranger connects a plain socket to it; another host, which it knows."""
+    with tempfile.TemporaryDirectory() as directory:
+        tcp = {"tcp": True, "ip": "127.0.0.1"} if request.param == "tcp" else {}
+        host, friend = Host("b", None if tcp else directory, **tcp), Host("a", None if tcp else directory, **tcp)
+
+        def knock():
+            if tcp:
+                name, _, port = host.transport.address.tcp_urls[0].removeprefix("tcp://").rpartition(":")
+                return socket.create_connection((name, int(port)))
+            plain = socket.socket(socket.AF_UNIX)
+            plain.connect(host.transport.address.ipc_path)
+            return plain
+
+        link = linked(friend, host)
+        yield host, knock, link
+        link.send([b"still there"])
+        assert host.received.get(timeout=DEADLINE) == ("a", [b"still there"])
+        assert host.received.empty()
+        friend.transport.close()
+        host.transport.close()
+
+
+def garbage(number):
+    chance = random.Random(number)
+    noise = chance.randbytes(chance.randrange(1, 2000))
+    return [noise, GREETING[:chance.randrange(1, 64)], GREETING + noise, GREETING + READY + noise,
+            GREETING + READY + b"\x02" + struct.pack(">Q", 2**62) + noise, GREETING + READY + b"\x00\xff" + noise,
+            b"GET / HTTP/1.1\r\n\r\n"][number % 7]
+
+
+def test_random_bytes_and_truncated_frames(door):
+    host, knock, _ = door
+    for number in range(210):
+        with knock() as stranger:
+            try:
+                stranger.sendall(garbage(number))
+            except OSError:  # the door was shut already
+                pass
+    assert psutil.Process().memory_info().rss < 4e9
+
+
+def test_many_connections_leave_nothing_behind(door):
+    _, knock, _ = door
+    process = psutil.Process()
+    before = process.num_fds()
+    for _ in range(20):
+        crowd = [knock() for _ in range(50)]
+        for stranger in crowd:
+            stranger.close()
+    until(lambda: process.num_fds() <= before + 5, "all are closed on our side, too")
+
+
+def test_nothing_of_a_stranger_is_unpickled_or_answered(caplog):
+    with tempfile.TemporaryDirectory() as directory:
+        host, friend = Host("b", directory), Host("a", directory)
+        link = linked(friend, host)
+        trap = os.path.join(directory, "trap")
+        bomb = pickle.dumps(Bomb(trap))
+        messages = [[bomb], [HELLO, bomb, bomb], [b"roleml_nb 0", b"a", TOKEN], [HELLO, b"a", TOKEN[:-1]], [HELLO, b"a", TOKEN, b""],
+                    [b"x" * 30_000_000], [HELLO], [b""], [pickle.dumps((1, 0, 0, 0, [("host",)])), bomb]]
+        with zmq.Context() as context, context.socket(zmq.DEALER) as stranger, caplog.at_level(logging.WARNING):
+            stranger.linger = 0
+            stranger.connect(f"ipc://{host.transport.address.ipc_path}")
+            for message in messages * 10:
+                stranger.send_multipart(message)
+            until(lambda: host.transport.refused.total() == len(messages) * 10, "all are refused")
+            assert not stranger.poll(20)
+        assert host.transport.refused["wrong version"] == 10 and host.transport.refused["wrong token"] == 10
+        assert host.received.empty() and not os.path.exists(trap)
+        lines = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
+        assert len(lines) == 1
+        assert re.fullmatch(r"b refused a message from \S+: not authenticated \(1 refused in all\)", lines[0])
+        link.send([b"still there"])
+        assert host.received.get(timeout=DEADLINE) == ("a", [b"still there"])
+        friend.transport.close()
+        host.transport.close()
+
+
+def test_a_batch_that_comes_twice_is_taken_once():
+    from roleml_nb.messaging.session import Session
+
+    broken, sent, taken = [], [], []
+
+    class Wire:
+        kind, peer = "wire", "b"
+
+        def send(self, frames):
+            sent.append(frames)
+
+        def close(self):
+            pass
+
+    one, other = Session("b", lambda *why: broken.append(why)), Session("a", lambda *why: broken.append(why))
+    one.attach(Wire())
+    for number in range(3):
+        one.post((number, 0), [])
+    for frames in [sent[0], sent[1], sent[0], sent[1], sent[2], sent[2]]:
+        other.receive(frames, lambda item, buffers, receipt: taken.append(item[0]))
+    assert taken == [0, 1, 2] and not broken

@@ -1,0 +1,181 @@
+"""Hosts on different machines: network namespaces, the controller in one, an engine in each of two others.
+
+Needs root and the right to make namespaces; where a machine does not give it, the tests are skipped and say so.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import textwrap
+import time
+
+import ipyparallel as ipp
+import pytest
+
+from roleml_nb import Role, Service, Testbed
+from tests.waiting import until
+
+BRIDGE = "rmlbr0"
+NAMESPACES = {"rml0": "10.77.0.10", "rml1": "10.77.0.11", "rml2": "10.77.0.12"}
+
+
+def ip(*words, check=True):
+    return subprocess.run(["ip", *words], check=check, capture_output=True, text=True)
+
+
+def forbidden() -> str:
+    """Why no namespaces can be made here; empty if they can."""
+    try:
+        made = ip("netns", "add", "rmlprobe", check=False)
+    except FileNotFoundError:
+        return "the program ip (iproute2) is not installed"
+    ip("netns", "del", "rmlprobe", check=False)
+    return made.stderr.strip() if made.returncode else ""
+
+
+reason = forbidden()
+pytestmark = pytest.mark.skipif(bool(reason), reason=f"NETWORK NAMESPACES ARE NOT PERMITTED HERE: {reason}")
+
+
+def clear():
+    for number, name in enumerate(NAMESPACES):
+        ip("link", "del", f"rmlv{number}", check=False)
+        ip("netns", "del", name, check=False)
+    ip("link", "del", BRIDGE, check=False)
+
+
+@pytest.fixture
+def network():
+    """Three machines on a switch."""
+    clear()
+    ip("link", "add", BRIDGE, "type", "bridge")
+    ip("link", "set", BRIDGE, "up")
+    ip("addr", "add", "10.77.0.1/24", "dev", BRIDGE)
+    for number, (name, address) in enumerate(NAMESPACES.items()):
+        ip("netns", "add", name)
+        ip("link", "add", f"rmlv{number}", "type", "veth", "peer", "name", "eth0", "netns", name)
+        ip("link", "set", f"rmlv{number}", "master", BRIDGE, "up")
+        for words in (["addr", "add", f"{address}/24", "dev", "eth0"], ["link", "set", "eth0", "up"], ["link", "set", "lo", "up"],
+                      ["route", "add", "default", "via", "10.77.0.1"]):
+            ip("-n", name, *words)
+    yield
+    clear()
+
+
+def block(one, other):
+    """From now on, nothing passes between the two, and nobody is told."""
+    ip("-n", one, "route", "add", "blackhole", f"{NAMESPACES[other]}/32")
+    ip("-n", other, "route", "add", "blackhole", f"{NAMESPACES[one]}/32")
+
+
+class Asker(Role):
+    @Service(expand=True)
+    def where(self, caller):
+        import subprocess
+
+        return subprocess.run(["ip", "-4", "-o", "addr", "show", "eth0"], capture_output=True, text=True).stdout.split()[3]
+
+    @Service(expand=True)
+    def ask(self, caller, number: int):
+        return self.call("other", "echo", {"number": number})
+
+    @Service(expand=True)
+    def echo(self, caller, number: int):
+        return number
+
+
+Asker.__module__ = "__main__"
+
+
+@contextlib.contextmanager
+def cluster(directory):
+    """A controller in the first namespace, an engine in each of the others; started as a user would by hand."""
+    def run(namespace, *words):
+        return subprocess.Popen(["ip", "netns", "exec", namespace, *words], env={**os.environ, "IPYTHONDIR": str(directory)},
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    profile = directory / "profile_default"
+    started = [run("rml0", sys.executable, "-m", "ipyparallel.controller", f"--profile-dir={profile}", "--ip=0.0.0.0", "--location=10.77.0.10",
+                   "--HeartMonitor.period=250", "--HeartMonitor.max_heartmonitor_misses=60")]
+    try:
+        until(lambda: list(profile.glob("security/ipcontroller-engine.json")), "the controller is up", 30)
+        for name in ("rml1", "rml2"):
+            # a /tmp of its own, as on another machine: no socket file there can be reached
+            started.append(run(name, "unshare", "--mount", "sh", "-c", f"mount --bind {directory} /mnt && mount -t tmpfs none /tmp"
+                               f" && exec {sys.executable} -m ipyparallel.engine --profile-dir=/mnt/profile_default --timeout=30"))
+        client = ipp.Client(str(profile / "security" / "ipcontroller-client.json"), timeout=30)
+        client.wait_for_engines(2, timeout=60, interactive=False)
+        yield client
+        client.close()
+    finally:
+        for process in reversed(started):
+            process.terminate()
+        for process in started:
+            process.wait(20)
+
+
+def deployed(client):
+    bed = Testbed(cluster=client, preload=(), timeout=60)
+    bed.spawn("a", on=client.ids[0])
+    bed.spawn("b", on=client.ids[1])
+    bed.assign(["a", "b"], "asker", Asker)
+    bed.relate("a", "other", "b/asker")
+    bed.relate("b", "other", "a/asker")
+    return bed
+
+
+def between(bed):
+    engines = sorted(bed.fleet.numbers)
+    return [line for line in bed.links() if line.startswith(engines[0]) and f"→ {engines[1]}" in line
+            or line.startswith(engines[1]) and f"→ {engines[0]}" in line]
+
+
+def test_direct_links_between_machines_and_the_relay_when_their_path_breaks(network, tmp_path):
+    with cluster(tmp_path) as client, deployed(client) as bed:
+        assert {bed.call("a/asker", "where"), bed.call("b/asker", "where")} == {"10.77.0.11/24", "10.77.0.12/24"}
+        assert bed.call("a/asker", "ask", {"number": 1}) == 1
+        assert all(line.endswith(": direct") for line in between(bed))
+        block("rml1", "rml2")
+        began = time.monotonic()
+        assert bed.call("a/asker", "ask", {"number": 2}, timeout=60) == 2
+        assert time.monotonic() - began < 60
+        assert bed.call("b/asker", "ask", {"number": 3}, timeout=60) == 3
+        until(lambda: all(": relay (" in line for line in between(bed)), "both say so", 30)
+        assert not bed.lost
+
+
+def test_the_relay_from_the_start_where_machines_do_not_reach_each_other(network, tmp_path):
+    block("rml1", "rml2")
+    with cluster(tmp_path) as client, deployed(client) as bed:
+        assert bed.call("a/asker", "ask", {"number": 1}, timeout=60) == 1
+        assert all(": relay (no direct link from" in line for line in between(bed))
+
+
+def test_a_stranger_on_the_network_gets_no_answer(network, tmp_path):
+    with cluster(tmp_path) as client, deployed(client) as bed:
+        address = bed.fleet.run(sorted(bed.fleet.numbers)[0], address_of)
+        url = next(url for url in address.tcp_urls if "10.77.0.1" in url)
+        script = textwrap.dedent(f"""
+            import zmq
+            for server in (zmq.curve_keypair()[0], {address.curve_public_key!r}):
+                socket = zmq.Context.instance().socket(zmq.DEALER)
+                socket.linger = 0
+                socket.curve_serverkey = server
+                socket.curve_publickey, socket.curve_secretkey = zmq.curve_keypair()
+                socket.connect({url!r})
+                socket.send_multipart([b"roleml_nb 1", b"notebook", b"x" * 32])
+                print(socket.poll(1500))
+        """)
+        answers = subprocess.run(["ip", "netns", "exec", "rml0", sys.executable, "-c", script], capture_output=True, text=True)
+        assert answers.stdout.split() == ["0", "0"], answers.stderr
+        assert bed.call("a/asker", "ask", {"number": 1}) == 1
+
+
+def address_of(testbed):
+    from roleml_nb.testbed.engine import _host
+
+    return _host(testbed).transport.address
+
+
+address_of.__module__ = "__main__"
