@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from roleml_nb.role import NATIVE, ElementError, HandlerError, Message, RoleInstanceID, RoleMLError, TestbedError
+from roleml_nb.role import NATIVE, HandlerError, Message, RoleInstanceID, RoleMLError
 
 from ..deployment import Each
 from ..failures import fold
@@ -87,7 +87,8 @@ def _link(bed: Testbed, plan: Plan) -> None:
         try:
             bed.link_relationship(list(nodes), alias, relationship)
         except RoleMLError as error:
-            raise next(iter(nodes.values())).fail(error.args[0]) from error
+            _point(error, next(iter(nodes.values())))
+            raise
 
 
 def _batches(plan: Plan) -> Iterator[Batch]:
@@ -118,14 +119,15 @@ def _assign(bed: Testbed, name: str, batch: dict[str, RolePlan]) -> None:
         bed.assign(list(batch), name, roles[0].cls,
                    options={key: Each([role.options[key] for role in roles]) for key in roles[0].options},
                    elements={key: Each([role.elements[key] for role in roles]) for key in roles[0].elements})
-    except HandlerError as error:
-        at = batch.get(error.where.get("node", ""), roles[0]).entry.where
-        raise HandlerError(f"{at}: {error.args[0]}", error.where, error.remote_traceback) from None
-    except (TestbedError, ElementError) as error:
-        raise roles[0].entry.fail(error) from error
     except RoleMLError as error:
-        error.add_note(f"while assigning {name}: {roles[0].entry.where}")
+        node = error.where.get("node", "") if isinstance(error, HandlerError) else ""
+        _point(error, batch.get(node, roles[0]).entry)
         raise
+
+
+def _point(error: RoleMLError, entry: Entry) -> None:
+    """Have an error begin with the place of what was asked for."""
+    error.args = (f"{entry.where}: {error.args[0]}", *error.args[1:])
 
 
 def _take_back(bed: Testbed, roles: dict[str, dict], related: dict[str, dict[str, list[str]]]) -> None:

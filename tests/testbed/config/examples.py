@@ -1,5 +1,7 @@
 """Roles that the configurations of these tests speak of."""
 
+import os
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -47,6 +49,11 @@ class SmallKeeper(Keeper):
 
 class Plain(Role):
     pass
+
+
+class Killer(Role):
+    def __init__(self):
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Broken(Role):

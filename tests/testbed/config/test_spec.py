@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roleml_nb import Each, Role, RoleInstanceID, Service, Testbed, impl
+from roleml_nb import Each, NodeLost, Role, RoleInstanceID, RoleMLError, Service, Testbed, impl
 from roleml_nb.role import ConstructStrategy, ElementImplementation, TestbedError
 from roleml_nb.testbed.config import ConfigError, load, read
 from roleml_nb.testbed.config.entry import Entry
@@ -177,6 +177,24 @@ def test_on_a_running_testbed_it_is_taken_back(bed):
     after = bed.spec()["nodes"]
     assert after["half1"] == before and after["half2"]["roles"] == {}
     assert bed.call("half1/keeper", "members", {"relationship": "x"}) == []
+
+
+def test_a_link_that_a_node_refuses_is_told_with_its_place(bed):
+    bed.spawn("linked")
+    bed.assign("linked", "keeper", Keeper)
+    bed.relate("linked", "taken", "linked/keeper")
+    with pytest.raises(RoleMLError, match=r"^nodes\.linked\.links\.taken: .*relationship 'taken' has members and cannot become a link"):
+        load(bed, {"nodes": {"linked": {"links": {"taken": "other"}}}})
+    assert bed.spec()["nodes"]["linked"]["links"] == {}
+
+
+def test_a_node_that_is_lost_meanwhile_is_told_with_the_place(own_bed):
+    own_bed.spawn("steady", on="notebook")
+    own_bed.spawn("doomed", on=1)
+    spec = {"nodes": {"doomed": {"roles": {"killer": {"class": "tests.testbed.config.examples.Killer"}}}}}
+    with pytest.raises(NodeLost, match=r"^nodes\.doomed\.roles\.killer: "):
+        load(own_bed, spec)
+    assert own_bed.running and own_bed.spec()["nodes"]["doomed"]["roles"] == {}
 
 
 def test_nodes_have_the_seed_of_the_testbed_or_their_own():
