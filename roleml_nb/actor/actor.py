@@ -226,6 +226,16 @@ class Actor:
         raise CallerError(f"node '{self.name}' has no relationship or role named '{target}'; "
                           + did_you_mean(target, known))
 
+    convert_relationship_to_instance = resolve
+
+    def handshake(self, actor_name: str) -> None:
+        """Greet another actor: it answers, so it can be reached. Raises what `call` raises when it cannot."""
+        self.roles[NATIVE].call(RoleInstanceID(actor_name, NATIVE), "greet", {"greeting": "handshake"})
+
+    def handwave(self, actor_name: str) -> None:
+        """Take leave of another actor, which tells so by its own ``handwave-completed``."""
+        self.roles[NATIVE].call(RoleInstanceID(actor_name, NATIVE), "greet", {"greeting": "handwave"})
+
     def members(self, group: Any) -> list[RoleInstanceID]:
         """The targets of a group call: of a relationship's name, an `ActorGroup`, or role instances."""
         if isinstance(group, str):

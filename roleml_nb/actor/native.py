@@ -74,18 +74,15 @@ class NativeRole(Role):
     @_for_managers
     def handshake(self, caller: RoleInstanceID, name: str) -> None:
         """Greet another actor: it answers, so it can be reached. Raises what `call` raises when it cannot."""
-        self._greet(name, "handshake")
+        self.base.handshake(name)
         self.handshake_completed.emit({"name": name})
 
     @Service(expand=True)
     @_for_managers
     def handwave(self, caller: RoleInstanceID, name: str) -> None:
         """Take leave of another actor, which tells so by its own ``handwave-completed``."""
-        self._greet(name, "handwave")
+        self.base.handwave(name)
         self.handwave_completed.emit({"name": name})
-
-    def _greet(self, name: str, greeting: str) -> None:
-        self.call(RoleInstanceID(name, NATIVE), "greet", {"greeting": greeting})
 
     @Service(expand=True)
     def greet(self, caller: RoleInstanceID, greeting: str) -> None:

@@ -171,6 +171,24 @@ def test_actors_greet_each_other(bed):
         bed.call(native("greet-a"), "handshake", {"name": "nobody"})
 
 
+class Polite(Role):
+    @Service(expand=True)
+    def greet(self, caller, name):
+        """A role greets by its actor."""
+        self.base.handshake(name)
+        self.base.handwave(name)
+        return self.base.convert_relationship_to_instance("friend")
+
+
+def test_a_role_greets_by_its_actor(bed):
+    bed.spawn("polite", "met")
+    bed.assign("polite", "polite", Polite)
+    bed.relate("polite", "friend", "met/actor")
+    assert bed.call("polite/polite", "greet", {"name": "met"}) == RoleInstanceID("met", "actor")
+    with pytest.raises(HandlerError, match="no node named 'nobody'"):
+        bed.call("polite/polite", "greet", {"name": "nobody"})
+
+
 def test_nobody_but_a_manager_steers_a_node(bed):
     class Thief(Role):
         @Service(expand=True)
