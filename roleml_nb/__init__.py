@@ -25,6 +25,7 @@ from .role import (
     attribute,
 )
 from .testbed import Each, Testbed, impl
+from .trace import compare
 
 if TYPE_CHECKING:
     from .testbed.topology import Topology, topology
@@ -34,7 +35,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CallTimeout", "CallerError", "Deadlock", "Each", "Element", "Event", "EventHandler", "Factory", "HandlerError",
     "IterableDataset", "Message", "NodeLost", "Role", "RoleInstanceID", "RoleMLError", "Runnable", "Service", "Task",
-    "TestableModel", "Testbed", "Topology", "TrainableModel", "attribute", "impl", "topology",
+    "TestableModel", "Testbed", "Topology", "TrainableModel", "attribute", "compare", "impl", "topology",
 ]
 
 

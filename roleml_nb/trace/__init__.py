@@ -1,6 +1,8 @@
-"""The record of what happened: messages and metrics."""
+"""The record of what happened: messages and metrics, and runs to compare."""
 
+from .comparison import Comparison, compare
+from .run import Run
 from .tables import Messages, Metrics
 from .trace import Trace
 
-__all__ = ["Messages", "Metrics", "Trace"]
+__all__ = ["Comparison", "Messages", "Metrics", "Run", "Trace", "compare"]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
 
+from .run import Run
 from .tables import Messages, Metrics
 
 __all__ = ["Trace"]
@@ -26,6 +29,19 @@ class Trace:
         with self._lock:
             self.messages.rows.extend(messages)
             self.metrics.rows.extend(metrics)
+
+    def run(self, name: str, nodes: str | Iterable[str] | None = None, **how: Any) -> Run:
+        """A part of the trace as one run of an experiment, to `compare` with others: ``run("fedavg", "server client*")``.
+
+        `how` is what `Run` takes: seed, metric, channel, start, stop, max_bytes …
+        """
+        return Run(name, self, nodes=nodes, **how)
+
+    def note(self, node: str, metric: str, value: float) -> None:
+        """Note a number that no role emits, such as a consensus distance, as of now: channel "noted", role ""."""
+        with self._lock:
+            step = sum(row[1:5] == (node, "", "noted", metric) for row in self.metrics.rows) + 1
+            self.metrics.rows.append((time.time(), node, "", "noted", metric, float(value), step))
 
     def __repr__(self) -> str:
         return f"<Trace: {len(self.messages)} messages, {len(self.metrics)} metrics>"

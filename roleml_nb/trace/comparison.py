@@ -1,0 +1,149 @@
+"""Runs side by side, over seeds: a table, a summary, a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .run import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+__all__ = ["Comparison", "compare"]
+
+AXES = ("round", "bytes", "time")
+
+
+def compare(runs: Iterable[Run], *, confidence: float = 0.95) -> Comparison:
+    """Compare runs: those of one name are repetitions, over seeds.
+
+    Parameters
+    ----------
+    runs : iterable of Run
+        See `Trace.run`; of one testbed or of several. All of one metric.
+    confidence : float
+        Of the bands, more than 0 and less than 1: Student's t interval of the mean over seeds.
+
+    Raises
+    ------
+    ValueError
+        When there are no runs, two have the same name and seed, metrics differ, or `confidence` is out of range; and as in
+        `Run.curve`.
+    """
+    given = list(runs)
+    for run in given:
+        if not isinstance(run, Run):
+            raise ValueError(f"compare takes runs, such as bed.trace.run('fedavg', nodes='server client*'), not {run!r}")
+    if not given:
+        raise ValueError("there are no runs to compare: give some, such as bed.trace.run('fedavg', nodes='server client*')")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must be more than 0 and less than 1, got {confidence!r}")
+    metrics = {run.metric for run in given}
+    if len(metrics) > 1:
+        raise ValueError(f"runs of one metric can be compared, and these have {', '.join(sorted(metrics))}")
+    seen = set()
+    for run in given:
+        if (run.name, run.seed) in seen:
+            raise ValueError(f"there are two runs {run.name!r} with seed {run.seed}: give repetitions seeds of their own, seed=…")
+        seen.add((run.name, run.seed))
+    return Comparison(given, confidence)
+
+
+class Comparison:
+    """What `compare` returns. The traces are read once, when it is made."""
+
+    def __init__(self, runs: list[Run], confidence: float):
+        self.metric = runs[0].metric
+        self.confidence = confidence
+        self.names = list(dict.fromkeys(run.name for run in runs))
+        """Of the runs, in the order given."""
+        self._curves = {(run.name, run.seed): run.curve() for run in runs}
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The tidy table: one row per run, seed and round. Columns: run, seed, and those of `Run.curve`."""
+        import pandas as pd
+
+        frames = []
+        for (name, seed), curve in self._curves.items():
+            frames.append(curve.assign(run=name, seed=seed)[["run", "seed", *curve.columns]])
+        return pd.concat(frames, ignore_index=True)
+
+    def summary(self, target: float | None = None) -> pd.DataFrame:
+        """How each run ended: one row per name, means over its seeds.
+
+        Columns: seeds, rounds, time, bytes; the metric in the last round, with low and high, the ends of its confidence interval
+        (NaN with one seed); worst, p10 and deviation over nodes; consensus_distance. With a `target` also reached (how many
+        seeds ever had it), and round_to_target, bytes_to_target, time_to_target: means over those that did.
+        """
+        import pandas as pd
+
+        rows = []
+        for name in self.names:
+            curves = self._of(name)
+            last = pd.DataFrame([curve.iloc[-1] for curve in curves])
+            mean, low, high = mean_and_interval(last[[self.metric]].to_numpy().T, self.confidence)
+            row: dict[str, Any] = {
+                "run": name, "seeds": len(curves), "rounds": last["round"].mean(), "time": last["time"].mean(),
+                "bytes": last["bytes"].mean(), self.metric: mean[0], "low": low[0], "high": high[0],
+                **{column: last[column].mean() for column in ("worst", "p10", "deviation", "consensus_distance")}}
+            if target is not None:
+                row |= self._to_target(curves, target)
+            rows.append(row)
+        return pd.DataFrame(rows).set_index("run")
+
+    def band(self, name: str, axis: str = "round") -> pd.DataFrame:
+        """Mean and confidence interval of the metric over the seeds of a run, against "round", "bytes" or "time".
+
+        Columns: the axis, mean, low, high (NaN with one seed). Where only some seeds have a value there is no row; between
+        its rounds, a run counts with what it had last.
+        """
+        import pandas as pd
+
+        if axis not in AXES:
+            raise ValueError(f"axis must be one of {', '.join(AXES)}, got {axis!r}")
+        curves = [curve.dropna(subset=[axis, self.metric]) for curve in self._of(name)]
+        if any(curve.empty for curve in curves):
+            return pd.DataFrame(columns=[axis, "mean", "low", "high"])
+        points = [curve[axis].to_numpy(float) for curve in curves]
+        grid = np.unique(np.concatenate(points))
+        grid = grid[(grid >= max(one[0] for one in points)) & (grid <= min(one[-1] for one in points))]
+        values = np.column_stack([curve[self.metric].to_numpy()[np.searchsorted(at, grid, side="right") - 1]
+                                  for curve, at in zip(curves, points, strict=True)])
+        mean, low, high = mean_and_interval(values, self.confidence)
+        return pd.DataFrame({axis: grid, "mean": mean, "low": low, "high": high})
+
+    def plot(self, target: float | None = None, title: str | None = None) -> go.Figure:
+        """One figure: the metric against rounds, bytes and time; its spread over nodes, and the consensus distance.
+
+        `target` is drawn as a line, with the bytes that each run took to it.
+        """
+        from .comparison_picture import draw
+
+        return draw(self, target, title)
+
+    def _of(self, name: str) -> list[pd.DataFrame]:
+        return [curve for (run, _), curve in self._curves.items() if run == name]
+
+    def _to_target(self, curves: list[pd.DataFrame], target: float) -> dict[str, Any]:
+        firsts = [curve[curve[self.metric] >= target].head(1) for curve in curves]
+        reached = [first for first in firsts if len(first)]
+        means = {axis: np.mean([first[axis].iloc[0] for first in reached]) if reached else np.nan for axis in AXES}
+        return {"reached": len(reached), **{f"{axis}_to_target": mean for axis, mean in means.items()}}
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {', '.join(self.names)} by {self.metric}; .summary(target=…), .plot(), .to_pandas()>"
+
+
+def mean_and_interval(values: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and Student's t interval of each row; values of shape (points, seeds). With one seed the interval is NaN."""
+    mean, seeds = values.mean(1), values.shape[1]
+    if seeds < 2:
+        return mean, np.full(len(mean), np.nan), np.full(len(mean), np.nan)
+    from scipy.special import stdtrit  # Student's quantile, as scipy.stats.t has it, which takes a second longer to import
+
+    half = stdtrit(seeds - 1, (1 + confidence) / 2) * values.std(1, ddof=1) / np.sqrt(seeds)
+    return mean, mean - half, mean + half
