@@ -97,6 +97,9 @@ def test_another_number_of_engines_is_refused(shell, capsys, folder):  # noqa: F
     with pytest.raises(UsageError, match="a testbed with 0 engines is running; end it first with %rml stop"):
         shell.run_line_magic("rml", "load run.yaml --engines 2")
     assert run(shell, capsys, "load run.yaml") == "loaded run.yaml: 1 node, 0 roles\n"
+    (folder / "run.yaml").write_text("engines: 2\nnodes: {a: {}, b: {engine: engine1}}\n")
+    assert run(shell, capsys, "load run.yaml") == (
+        "loaded run.yaml: 2 nodes, 0 roles\nnote: this testbed has 0 engines, not 2: new nodes are placed as by spawn\n")
 
 
 def test_files_are_completed(shell, folder):  # noqa: F811

@@ -103,6 +103,8 @@ def load(
     if not isinstance(make, type):
         plan.check({node: make.roster.roles.get(node, {}) for node in make.roster.places})
         deploy(make, plan)
+        if plan.engines not in (None, make.engines):
+            plan.notes.append(f"this testbed has {make.engines} engines, not {plan.engines}: new nodes are placed as by spawn")
         return make, plan
     plan.check({})
     joins = {"cluster", "profile", "cluster_id"} & set(options)
