@@ -57,6 +57,7 @@ class Role:
         for attribute, value in list(cls.__dict__.items()):
             cls._inherit_handler(attribute, value)
             cls._declare(attribute, value, seen)
+        cls._check_subscriptions()
 
     @classmethod
     def _inherit_handler(cls, attribute: str, value: Any) -> None:
@@ -95,6 +96,19 @@ class Role:
             for other in (cls.services, cls.tasks, cls.events):
                 other.pop(channel, None)
             table[channel] = attribute
+
+    @classmethod
+    def _check_subscriptions(cls) -> None:
+        handled: dict[tuple[str, str], str] = {}
+        for attribute in sorted(cls.subscriptions):
+            handler = getattr(cls, attribute).handler
+            if handler.extra_filter is not None:  # it may pick other members
+                continue
+            other = handled.setdefault((handler.relationship, handler.channel), attribute)
+            if other != attribute:
+                raise RoleDefinitionError(
+                    f"{cls.__name__}: '{handler.channel}' of '{handler.relationship}' is handled by {other} and {attribute}; "
+                    "let one method handle it, and look at the event's args there")
 
     # what the actor fills in when the role is added to it
     name: str = ""

@@ -254,7 +254,7 @@ def test_two_handlers_of_one_event_are_one_too_many(bed):
         @EventHandler("voice", "said")
         def first(self, source, args, payloads): ...
 
-        @EventHandler("voice", "said")
+        @EventHandler("voice", "said", extra_filter=lambda instance: True)
         def second(self, source, args, payloads): ...
 
     with pytest.raises(RoleMLError, match="two-ear/ear has two-v1/voice.said handled by first already"):

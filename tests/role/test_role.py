@@ -6,6 +6,7 @@ from roleml_nb.role import (
     CallerError,
     Element,
     Event,
+    EventHandler,
     Lifecycle,
     NoSuchRoleError,
     Relationships,
@@ -145,3 +146,29 @@ def test_what_every_role_has_is_no_name_for_a_channel():
         def get_name(self, caller, args, payloads): ...
 
     assert Fine.services == {"name": "get_name"}
+
+
+def test_an_event_is_handled_by_one_method():
+    with pytest.raises(RoleDefinitionError, match="Two: 'heat-up' of 'oven' is handled by high and low; let one method"):
+        class Two(Role):
+            @EventHandler("oven", "heat-up", conditions={"degrees__lt": 5})
+            def low(self, source, args, payloads): ...
+
+            @EventHandler("oven", "heat_up", conditions={"degrees__ge": 5})
+            def high(self, source, args, payloads): ...
+
+    class One(Role):
+        @EventHandler("oven", "heat-up")
+        def heated(self, source, args, payloads): ...
+
+        @EventHandler("stove", "heat-up")
+        def other(self, source, args, payloads): ...
+
+        @EventHandler("oven", "heat-up", extra_filter=lambda oven: oven.actor_name == "old")
+        def third(self, source, args, payloads): ...
+
+    class Again(One):
+        @EventHandler("oven", "heat-up", mode="once")
+        def heated(self, source, args, payloads): ...
+
+    assert Again.subscriptions == {"heated", "other", "third"}
