@@ -61,7 +61,7 @@ class Finder(MetaPathFinder, Loader):
             raise AttributeError(f"module {module.__name__!r} has no attribute {attribute!r}")
 
         module.__dict__.update(
-            names, __all__=sorted(names), __doc__=f"What RoleML has in roleml{'.' * bool(name)}{name}, of roleml_nb.",
+            names, __all__=sorted(names), __doc__=f"The names of RoleML's roleml{'.' * bool(name)}{name}: objects of roleml_nb.",
             __getattr__=get_child, __dir__=lambda: sorted({*module.__dict__, *children}))
 
 
