@@ -28,7 +28,7 @@ class Expansion:
     """A run with its patterns, rules and value templates written out.
 
     `run` is the run in RoleML's own form, with ``fixed: true``. What is fixed already is left as it is. `own_roles` are
-    the actors that deploy roles themselves, which the run therefore does not know.
+    the actors that (may) deploy roles themselves, which the run therefore does not know.
     """
 
     def __init__(self, entry: Entry, seed: int | None = None, usual_seed: int = 0):
@@ -42,6 +42,7 @@ class Expansion:
                 if key in self._given:
                     raise self._given[key].fail("is for what is still to be expanded; remove it, or 'fixed: true'")
             self.run = entry
+            self.own_roles = [name for name in self._profiles("profiles") if name not in self._map("roles")]
             return
         self._entry = entry
         self._batch = self._profiles("profiles")
@@ -56,8 +57,10 @@ class Expansion:
         self.run = Entry({
             "profiles": entry.with_value(profiles), "roles": self._roles(), "connections": self._connections(),
             "relationships": self._relationships(), "relationship_links": self._links(),
-            "deployment_order": self._order(), "seed": Entry(self.seed), "fixed": Entry(True),
+            "deployment_order": self._order(), "fixed": Entry(True),
         }, (), entry.mark)
+        if "seed" in self._given or seed is not None:  # RoleML's own files have none
+            self.run.value["seed"] = Entry(self.seed)
 
     def _list(self, key: str) -> list[Entry]:
         return self._given[key].sequence() if key in self._given else []
