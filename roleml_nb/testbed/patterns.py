@@ -39,10 +39,11 @@ def expand(pattern: str) -> list[str]:
 def match(pattern: str | Iterable[str], known: Iterable[str]) -> list[str]:
     """The known names that a pattern, or any of several, finds; in natural order. TestbedError for none."""
     names = sorted(known, key=natural_key)
+    exact = set(names)  # names hold none of the signs of patterns; many of them at once shall not be tried one by one
     chosen: dict[str, None] = {}
     for item in [pattern] if isinstance(pattern, str) else pattern:
         for name in expand(item) if "{" in item else [item]:
-            found = [candidate for candidate in names if fnmatchcase(candidate, name)]
+            found = [name] if name in exact else [candidate for candidate in names if fnmatchcase(candidate, name)]
             if not found:
                 raise TestbedError(f"no node matches {name!r}; {did_you_mean(name, names)}")
             chosen.update(dict.fromkeys(found))
