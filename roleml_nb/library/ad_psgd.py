@@ -3,7 +3,8 @@
 Lian, Zhang, Zhang and Liu, "Asynchronous Decentralized Parallel Stochastic Gradient Descent", ICML 2018, algorithm 1:
 every worker trains at its own pace, and averages its model with that of one random neighbour at a time,
 x_i, x_j ← (x_i + x_j) / 2. Workers are split in two: active ones ask, passive ones answer, and neighbours are always one
-of each (the graph is bipartite), so nobody waits in a circle.
+of each (the graph is bipartite), so nobody waits in a circle. Who meets whom depends on the speed of nodes and links: a run
+cannot be reproduced.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.role import CallTimeout, Event, NodeLost, RoleInstanceID, Service, Task
+from roleml_nb.role import CallTimeout, Event, RoleInstanceID, Service, Task
 
 from .addresses import generator_of, in_order
 from .guarded import GuardedRole
 from .mergers import average
+from .mixers import GONE
 
 __all__ = ["AdPsgdWorker"]
 
@@ -26,17 +28,17 @@ class AdPsgdWorker(GuardedRole):
 
     Needs a ``trainer``, a relationship or a role on the same node. Training and averaging take turns on a node, so an
     average is of two whole models and none of their training gets lost: both have the mean afterwards, and the mean of
-    all models stays as it was.
+    all models stays as it was. Nobody waits for the slowest, so a run cannot be reproduced.
 
     Parameters
     ----------
-    seed : int
-        With the node's name, decides which peers are chosen.
+    seed : int, optional
+        With the node's name, decides which peers are chosen. By default it comes from the testbed's seed.
     """
 
     round_completed = Event()
 
-    def __init__(self, seed: int = 0):
+    def __init__(self, seed: int | None = None):
         super().__init__()
         self.seed = seed
         self._rng: np.random.Generator | None = None
@@ -55,7 +57,7 @@ class AdPsgdWorker(GuardedRole):
         Returns
         -------
         dict
-            "rounds", and "accuracy" of the last test (None if there was none).
+            "rounds", "accuracy" of the last test (None if there was none), and "reproducible": False.
         """
         self.require(num_rounds >= 1, f"num_rounds must be 1 or more, got {num_rounds!r}")
         self.require(num_epochs >= 0, f"num_epochs must be 0 or more, got {num_epochs!r}")
@@ -71,7 +73,7 @@ class AdPsgdWorker(GuardedRole):
             if test_every and number % test_every == 0:
                 metrics = tested = self.call_task("trainer", "test").result()
             self.round_completed.emit(args={**metrics, "round": number})
-        return {"rounds": num_rounds, "accuracy": tested.get("accuracy")}
+        return {"rounds": num_rounds, "accuracy": tested.get("accuracy"), "reproducible": False}
 
     @Service(expand=True)
     def average(self, caller: RoleInstanceID, update: Any) -> Any:
@@ -86,7 +88,7 @@ class AdPsgdWorker(GuardedRole):
             update = self.call("trainer", "get-model")
             try:
                 mean = self.call(peer, "average", payloads={"update": update})
-            except (NodeLost, CallTimeout) as error:
+            except (*GONE, CallTimeout) as error:
                 self.logger.warning("%s did not average: %s", peer, error)
                 return
             self._take(mean)
@@ -100,5 +102,5 @@ class AdPsgdWorker(GuardedRole):
 
     def _random(self) -> np.random.Generator:
         if self._rng is None:
-            self._rng = generator_of(self.seed, self.id.actor_name)
+            self._rng = self.rng("peers") if self.seed is None else generator_of(self.seed, self.id.actor_name)
         return self._rng

@@ -3,7 +3,7 @@
 Ormándi, Hegedűs and Jelasity, "Gossip Learning with Linear Models on Fully Distributed Data", Concurrency and
 Computation: Practice and Experience 25(4), 2013: models walk through the network, and learn at every node. Merging
 weighted by age: Hegedűs, Danner and Jelasity, "Gossip Learning as a Decentralized Alternative to Federated Learning",
-DAIS 2019.
+DAIS 2019. Who meets whom, and when, depends on the speed of nodes and links: a run cannot be reproduced.
 """
 
 from __future__ import annotations
@@ -12,21 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.role import (
-    CallTimeout,
-    Event,
-    NodeLost,
-    Role,
-    RoleInstanceID,
-    Service,
-    Task,
-)
+from roleml_nb.role import CallTimeout, Element, Event, Role, RoleInstanceID, Service, Task
 
 from .addresses import generator_of, in_order
 from .guarded import GuardedRole
 from .mergers import average
+from .mixers import GONE
+from .token_accounts import Proactive, TokenAccount
 
 __all__ = ["GossipAggregator", "GossipCoordinator"]
+
+MODES = ("push", "pull", "push-pull")
+ORDERS = ("train-merge", "merge-train")
 
 
 class GossipAggregator(GuardedRole):
@@ -38,6 +35,7 @@ class GossipAggregator(GuardedRole):
     def __init__(self) -> None:
         super().__init__()
         self._inbox: list[tuple[Any, int]] = []
+        self._shown: tuple[Any, int] | None = None
 
     @Service(expand=True)
     def accept_gossip(self, caller: RoleInstanceID, update: Any, age: int = 1) -> bool:
@@ -46,6 +44,20 @@ class GossipAggregator(GuardedRole):
         with self.lock:
             self._inbox.append((update, age))
         return True
+
+    @Service(expand=True)
+    def exchange(self, caller: RoleInstanceID, update: Any = None, age: int = 1) -> dict[str, Any] | None:
+        """Give the model that was shown last ("update" and its "age"; None before), and keep the caller's, if any."""
+        if update is not None:
+            self.accept_gossip(caller, update, age)
+        with self.lock:
+            return None if self._shown is None else {"update": self._shown[0], "age": self._shown[1]}
+
+    @Service(expand=True)
+    def show(self, caller: RoleInstanceID, update: Any, age: int) -> None:
+        """Have `exchange` give this model from now on."""
+        with self.lock:
+            self._shown = update, age
 
     @Service(expand=True)
     def count(self, caller: RoleInstanceID) -> int:
@@ -60,36 +72,52 @@ class GossipAggregator(GuardedRole):
         Returns
         -------
         dict
-            "update" (the mean, weighted by age), "age" (the highest) and "merged" (how many had come in).
+            "update" (the mean, weighted by age), "age" (the highest), "merged" (how many had come in) and "useful" (how
+            many of these were older, that is, had seen more, than one's own).
         """
         self.require(age >= 0, f"age must be 0 or more, got {age!r}")
         with self.lock:
             received, self._inbox = self._inbox, []
         if not received:
-            return {"update": update, "age": age, "merged": 0}
+            return {"update": update, "age": age, "merged": 0, "useful": 0}
         updates = [update, *(one for one, _ in received)]
         ages = [age, *(its for _, its in received)]
-        return {"update": average(updates, ages if any(ages) else None), "age": max(ages), "merged": len(received)}
+        return {"update": average(updates, ages if any(ages) else None), "age": max(ages), "merged": len(received),
+                "useful": sum(its > age for _, its in received)}
 
 
 class GossipCoordinator(Role):
-    """Runs one node of gossip learning (Ormándi et al. 2013): train, merge, send to a random peer.
+    """Runs one node of gossip learning (Ormándi et al. 2013): train, merge, and exchange models with random peers.
 
-    Needs a ``trainer`` and an ``aggregator`` (relationships, or roles on the same node), and the relationship
-    ``peer``: aggregators of other nodes. A peer that does not answer is skipped with a warning: gossip bears loss.
+    Needs a ``trainer`` and an ``aggregator`` (relationships, or roles on the same node), and the relationship ``peer``:
+    aggregators of other nodes. A peer that does not answer is skipped with a warning: gossip bears loss. Element:
+    `account`, a `TokenAccount`, which says how many peers a node sends to in a round; one, unless given. Nobody waits for
+    anybody, so a run cannot be reproduced.
 
     Parameters
     ----------
-    seed : int
-        With the node's name, decides which peers are chosen.
+    seed : int, optional
+        With the node's name, decides which peers are chosen. By default it comes from the testbed's seed.
+    mode : str
+        "push": send the model. "pull": ask for the peer's. "push-pull": both at once. (Demers et al., "Epidemic
+        Algorithms for Replicated Database Maintenance", PODC 1987.)
+    order : str
+        "train-merge": a model is trained, then merged with what came in, as in Hegedűs et al. 2019. "merge-train": it is
+        merged first, and what is sent was trained last, as MU in Ormándi et al. 2013.
     """
 
+    account: Any = Element(TokenAccount, default_constructor=Proactive)
     round_completed = Event()
 
-    def __init__(self, seed: int = 0):
+    def __init__(self, seed: int | None = None, mode: str = "push", order: str = "train-merge"):
         super().__init__()
-        self.seed = seed
+        for option, value, allowed in (("mode", mode, MODES), ("order", order, ORDERS)):
+            if value not in allowed:
+                raise ValueError(f"{option} must be {' or '.join(map(repr, allowed))}, got {value!r}")
+        self.seed, self.mode, self.order = seed, mode, order
         self.age = 0
+        self.exchanged = 0
+        """How many exchanges this node has begun so far."""
         self._rng: np.random.Generator | None = None
 
     @Task(expand=True)
@@ -97,50 +125,88 @@ class GossipCoordinator(Role):
         self, caller: RoleInstanceID, num_rounds: int, num_epochs: int = 1, test_every: int = 0,
         options: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Do `num_rounds` rounds of `num_epochs` local epochs.
+        """Do `num_rounds` rounds of `num_epochs` local epochs (0: merge only).
 
-        After each round, ``round-completed`` carries "round" (from 1), "age", "merged" (models that had come in), and,
-        every `test_every` rounds (0: never), the trainer's test metrics. `options` go to the trainer's ``train``.
+        After each round, ``round-completed`` carries "round" (from 1), "age", "merged" (models that had come in), "sent"
+        (exchanges that this node began), and, every `test_every` rounds (0: never), the trainer's test metrics. `options`
+        go to the trainer's ``train``.
 
         Returns
         -------
         dict
-            "rounds", and "accuracy" of the last test (None if there was none).
+            "rounds", "accuracy" of the last test (None if there was none), and "reproducible": False.
         """
         self.require(num_rounds >= 1, f"num_rounds must be 1 or more, got {num_rounds!r}")
+        self.require(num_epochs >= 0, f"num_epochs must be 0 or more, got {num_epochs!r}")
         node = self.id.actor_name
-        self.require(self._peers(), f"relationship 'peer' of {node} names no other node: relate the peers first, "
-                                    f"e.g. %rml relate {node} peer=node*/aggregator")
+        self.require(self._peers() or self._only_node(), f"relationship 'peer' of {node} names no other node: relate "
+                     f"the peers first, e.g. %rml relate {node} peer=node*/aggregator")
         training = {**(options or {}), "num_epochs": num_epochs}
         tested: dict[str, Any] = {}
         for number in range(1, num_rounds + 1):
-            update = self.call_task("trainer", "train", args=training).result()
-            self.age += 1
-            merged = self.call("aggregator", "merge", args={"age": self.age}, payloads={"update": update})
-            self.age = merged["age"]
-            if merged["merged"]:
-                self.call("trainer", "apply-update", payloads={"update": merged["update"]})
-            self._gossip(merged["update"])
+            merged = self._merge_and_train(training) if self.order == "merge-train" else self._train_and_merge(training)
+            sent = self._gossip(merged)
             metrics: dict[str, Any] = {}
             if test_every and number % test_every == 0:
                 metrics = tested = self.call_task("trainer", "test").result()
             self.round_completed.emit(
-                args={**metrics, "round": number, "age": self.age, "merged": merged["merged"]}
-            )
-        return {"rounds": num_rounds, "accuracy": tested.get("accuracy")}
+                args={**metrics, "round": number, "age": self.age, "merged": merged["merged"], "sent": sent})
+        return {"rounds": num_rounds, "accuracy": tested.get("accuracy"), "reproducible": False}
+
+    def _train_and_merge(self, training: dict[str, Any]) -> dict[str, Any]:
+        merged = self._merge(self._train(training))
+        if merged["merged"]:
+            self.call("trainer", "apply-update", payloads={"update": merged["update"]})
+        return merged
+
+    def _merge_and_train(self, training: dict[str, Any]) -> dict[str, Any]:
+        merged = self._merge(self.call("trainer", "get-model"))
+        if merged["merged"]:
+            self.call("trainer", "apply-update", payloads={"update": merged["update"]})
+        return {**merged, "update": self._train(training)}
+
+    def _train(self, training: dict[str, Any]) -> Any:
+        if not training["num_epochs"]:
+            return self.call("trainer", "get-model")
+        self.age += 1
+        return self.call_task("trainer", "train", args=training).result()
+
+    def _merge(self, update: Any) -> dict[str, Any]:
+        merged = self.call("aggregator", "merge", args={"age": self.age}, payloads={"update": update})
+        self.age = merged["age"]
+        return merged
 
     def _peers(self) -> list[RoleInstanceID]:
         known = self.ctx.relationships.get_relationship_view("peer")
         return in_order(peer for peer in known if peer.actor_name != self.id.actor_name)
 
-    def _gossip(self, update: Any) -> None:
-        peers = self._peers()
-        if not peers:
-            return
+    def _only_node(self) -> bool:
+        managers = {manager.actor_name for manager in self.ctx.relationships.get_relationship_view("manager")}
+        return not {*self.ctx.contacts.all_actor_names()} - managers - {self.id.actor_name}
+
+    def _gossip(self, merged: dict[str, Any]) -> int:
+        """Exchange models with as many peers as the account says; how many."""
+        update, peers = merged["update"], self._peers()
+        if self.mode != "push":
+            self.call("aggregator", "show", args={"age": self.age}, payloads={"update": update})
         if self._rng is None:
-            self._rng = generator_of(self.seed, self.id.actor_name)
-        peer = peers[self._rng.integers(len(peers))]
+            self._rng = self.rng("peers") if self.seed is None else generator_of(self.seed, self.id.actor_name)
+        count, account = 0, self.account()
+        for number in range(merged["merged"]):
+            count += account.react(number < merged["useful"], self._rng)
+        count += account.tick(self._rng)
+        for _ in range(count if peers else 0):
+            self._exchange(peers[self._rng.integers(len(peers))], update)
+        self.exchanged += count if peers else 0
+        return count if peers else 0
+
+    def _exchange(self, peer: RoleInstanceID, update: Any) -> None:
+        mine: dict[str, Any] = {} if self.mode == "pull" else {"update": update}
+        args = {"age": self.age} if mine else {}
         try:
-            self.call(peer, "accept-gossip", args={"age": self.age}, payloads={"update": update})
-        except (NodeLost, CallTimeout) as error:
+            theirs = self.call(peer, "accept-gossip" if self.mode == "push" else "exchange", args, mine)
+        except (*GONE, CallTimeout) as error:
             self.logger.warning("%s did not take the model: %s", peer, error)
+            return
+        if self.mode != "push" and theirs is not None:
+            self.call("aggregator", "accept-gossip", args={"age": theirs["age"]}, payloads={"update": theirs["update"]})

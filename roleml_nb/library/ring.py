@@ -31,6 +31,7 @@ from roleml_nb.role import (
 
 from .addresses import in_order
 from .guarded import GuardedRole
+from .mixers import GONE
 
 __all__ = ["RingAggregator", "RingCoordinator"]
 
@@ -143,10 +144,18 @@ class RingCoordinator(Role):
     """Runs rounds on a ring: all train, then all average. Models travel on the ring only, not through here.
 
     Needs the relationship ``ring``, the aggregators of its nodes; takes an ``evaluator`` (a `ModelMaintainer` with test
-    data), a relationship or a role on the same node, if there is one.
+    data), a relationship or a role on the same node, if there is one. The result is the same in every run, to the last
+    bit, on any number of engines.
+
+    Nodes may come and go: those in the relationship when a round begins take part in it, and new ones get the model
+    first. A round in which a node is lost is done again without it.
     """
 
     round_completed = Event()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lost: set[RoleInstanceID] = set()
 
     @Task(expand=True)
     def run(
@@ -163,26 +172,58 @@ class RingCoordinator(Role):
             "rounds", and "accuracy" and "loss" of the last test (None without an evaluator).
         """
         self.require(num_rounds >= 1, f"num_rounds must be 1 or more, got {num_rounds!r}")
-        ring = in_order(self.ctx.relationships.get_relationship_view("ring"))
-        node = self.id.actor_name
-        self.require(ring, f"relationship 'ring' of {node} is empty: relate the nodes of the ring first, "
-                           f"e.g. %rml relate {node} ring=node*/aggregator")
-        self.call_group(ring, "apply-update", payloads={"update": self.call(ring[0], "get-model")})
+        self._lost = set()
+        ring: list[RoleInstanceID] = []
         metrics: dict[str, Any] = {}
         for number in range(1, num_rounds + 1):
-            self._train(ring, {"num_epochs": num_epochs, "options": options})
+            ring = self._round(ring, {"num_epochs": num_epochs, "options": options})
             metrics = self._evaluate(ring[0])
             self.round_completed.emit(args={**metrics, "round": number, "nodes": len(ring)})
         return {"rounds": num_rounds, "accuracy": metrics.get("accuracy"), "loss": metrics.get("loss")}
 
+    def _round(self, before: list[RoleInstanceID], args: dict[str, Any]) -> list[RoleInstanceID]:
+        """Do one round, again and again until nobody is lost in it; who took part."""
+        while True:
+            ring = self._members(before)
+            lost = len(self._lost)
+            try:
+                self._train(ring, args)
+                return ring
+            except Exception:
+                if len(self._lost) == lost:
+                    raise
+                before = [member for member in before if member not in self._lost]
+
+    def _members(self, before: list[RoleInstanceID]) -> list[RoleInstanceID]:
+        """Who is there now; those that were not there `before` have the model of the first who was, or of the first."""
+        ring = in_order(set(self.ctx.relationships.get_relationship_view("ring")) - self._lost)
+        node = self.id.actor_name
+        self.require(ring, f"relationship 'ring' of {node} is empty: relate the nodes of the ring first, "
+                           f"e.g. %rml relate {node} ring=node*/aggregator")
+        new = [member for member in ring if member not in before]
+        if new:
+            model = self.call(next((member for member in ring if member in before), ring[0]), "get-model")
+            answers = self.call_group(new, "apply-update", payloads={"update": model}, on_error=ErrorHandlingStrategy.KEEP)
+            self._note(answers)
+        return [member for member in ring if member not in self._lost]
+
+    def _note(self, answers: list[tuple[RoleInstanceID, Any]]) -> None:
+        """Leave out who is gone; any other error is raised."""
+        for member, answer in answers:
+            if isinstance(answer, GONE):
+                self.logger.warning("%s is left out from now on: %s", member, answer)
+                self._lost.add(member)
+            elif isinstance(answer, Exception):
+                raise answer
+
     def _train(self, ring: list[RoleInstanceID], args: dict[str, Any]) -> None:
         key = uuid.uuid4().hex
         done = TaskResultCollector(ring, merger=ListValueMerger(), on_error=ErrorHandlingStrategy.RAISE_FIRST)
-        self.call_task_group(ring, "train", args={**args, "ring": ring, "key": key}, on_result=done.push)
         try:
+            self.call_task_group(ring, "train", args={**args, "ring": ring, "key": key}, on_result=done.push)
             done.result()
         except Exception:
-            self.call_group(ring, "abandon", args={"key": key}, on_error=ErrorHandlingStrategy.IGNORE)
+            self._note(self.call_group(ring, "abandon", args={"key": key}, on_error=ErrorHandlingStrategy.KEEP))
             raise
 
     def _evaluate(self, member: RoleInstanceID) -> dict[str, Any]:

@@ -35,5 +35,5 @@ def test_it_lists_the_channels_elements_and_options_of_every_role(name):
     options = set(inspect.signature(role).parameters) - {"kwargs"}
     have = {*role.services, *role.tasks, *role.events, *role.elements, *options}
     have -= {*inherited.services, *inherited.tasks, *inherited.events, *inherited.elements}
-    needs = {"trainer", "aggregator", "client-selector", "evaluator", "peer", "ring", "server", "start_impl"}
+    needs = {"trainer", "aggregator", "client-selector", "evaluator", "peer", "ring", "server", "start_impl", "mixer", "combine"}
     assert have <= said and said - have <= needs

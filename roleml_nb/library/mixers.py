@@ -1,0 +1,130 @@
+"""What all nodes of a synchronous decentralised method have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import Any
+
+from roleml_nb.role import ActorNotFoundError, ErrorHandlingStrategy, NodeLost, NoSuchRoleError, RoleInstanceID, Service, Task
+
+from .addresses import in_order
+from .guarded import GuardedRole
+
+__all__ = ["GONE", "Mixer"]
+
+GONE = (NodeLost, NoSuchRoleError, ActorNotFoundError)
+"""What a call raises when the other node has left."""
+
+Received = dict[RoleInstanceID, dict[str, Any]]
+
+
+class Mixer(GuardedRole):
+    """A node that trains, sends to its neighbours, and mixes what its neighbours sent, in rounds.
+
+    A `DecentralisedCoordinator` says when, and sees neither models nor weights: they go from node to node. Needs a
+    ``trainer``, a relationship or a role on the same node, and the relationship ``peer``: the mixers that it sends to.
+
+    Subclasses are the methods: they give `combine`, and where they send other things than the model, `sent`.
+    """
+
+    directed = False
+    """Whether a node may send to one that does not send back."""
+    keeps_before = False
+    """Whether `trained` needs the model before the training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.own: Any = None
+        """This node's model after the training of the round."""
+        self.degree = 0
+        """To how many nodes it sends in the round."""
+        self._inbox: Received = {}
+
+    # the method
+
+    @abstractmethod
+    def combine(self, received: Received) -> Any:
+        """The new model (a state dict), of `own` and what came in: {sender: its message and its "degree"}, in order."""
+
+    def trained(self, before: Any, after: Any, round: int) -> None:  # noqa: A002
+        """Take the model (a state dict) before and after the training of a round into account."""
+        self.own = after
+
+    def sent(self, receivers: list[RoleInstanceID]) -> Iterable[tuple[list[RoleInstanceID], dict[str, Any]]]:
+        """What goes to whom."""
+        yield receivers, {"update": self.own}
+
+    def delivered(self, receivers: list[RoleInstanceID]) -> None:
+        """Who has got what was sent."""
+
+    def peers(self, round: int) -> list[RoleInstanceID]:  # noqa: A002
+        """Whom this node sends to in a round, of those in ``peer``; in round 0, all whom it ever may."""
+        return self.known()
+
+    def known(self) -> list[RoleInstanceID]:
+        """The members of ``peer``, without itself, in natural order."""
+        return in_order(peer for peer in self.ctx.relationships.get_relationship_view("peer") if peer != self.id)
+
+    # its channels
+
+    @Service(expand=True)
+    def get_peers(self, caller: RoleInstanceID, round: int = 0) -> dict[str, Any]:  # noqa: A002
+        """The "peers" that this node sends to in a round, and whether it may be one way ("directed")."""
+        return {"peers": self.peers(round), "directed": self.directed}
+
+    @Service(expand=True)
+    def accept(self, caller: RoleInstanceID, degree: int, **message: Any) -> None:
+        """Take what a neighbour sends; `degree` is the number of nodes that it sends to."""
+        with self.lock:
+            self._inbox[caller] = {**message, "degree": degree}
+
+    @Task(expand=True)
+    def train(
+        self, caller: RoleInstanceID, receivers: list, round: int, num_epochs: int = 1,  # noqa: A002
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        """Train for `num_epochs` epochs (0: not at all), and send to `receivers`; those that are gone are left out."""
+        group = in_order(receivers)
+        before = self.call("trainer", "get-model") if self.keeps_before or not num_epochs else None
+        after = before
+        if num_epochs:
+            after = self.call_task("trainer", "train", args={**(options or {}), "num_epochs": num_epochs}).result()
+        self.degree = len(group)
+        self.trained(before, after, round)
+        reached: list[RoleInstanceID] = []
+        for some, message in list(self.sent(group)):
+            answers = self.call_group(some, "accept", args={"degree": self.degree}, payloads=message,
+                                      on_error=ErrorHandlingStrategy.KEEP) if some else []
+            for receiver, answer in answers:
+                if isinstance(answer, GONE):
+                    self.logger.warning("%s did not take the model: %s", receiver, answer)
+                elif isinstance(answer, Exception):
+                    raise answer
+                else:
+                    reached.append(receiver)
+        self.delivered(reached)
+
+    @Task(expand=True)
+    def mix(self, caller: RoleInstanceID) -> None:
+        """Mix what has come in, and give the trainer the result."""
+        with self.lock:
+            received = {sender: self._inbox[sender] for sender in in_order(self._inbox)}
+            self._inbox = {}
+        self.call("trainer", "apply-update", payloads={"update": self.combine(received)})
+
+    @Task(expand=True)
+    def test(self, caller: RoleInstanceID) -> dict[str, Any]:
+        """The trainer's test metrics."""
+        return self.call_task("trainer", "test").result()
+
+    @Service(expand=True)
+    def forget(self, caller: RoleInstanceID) -> None:
+        """Throw away what has come in: a round was given up."""
+        with self.lock:
+            self._inbox = {}
+
+    @Service(expand=True)
+    def get_model(self, caller: RoleInstanceID) -> Any:
+        """The trainer's model."""
+        return self.call("trainer", "get-model")

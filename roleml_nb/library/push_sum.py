@@ -1,0 +1,55 @@
+"""Stochastic gradient push: decentralised learning on directed graphs.
+
+Assran, Loizou, Ballas and Rabbat, "Stochastic Gradient Push for Distributed Deep Learning", ICML 2019, algorithm 1, on the
+push-sum protocol of Kempe, Dobra and Gehrke, "Gossip-Based Computation of Aggregate Information", FOCS 2003.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from roleml_nb.role import RoleInstanceID
+
+from .mixers import Mixer, Received
+from .vectors import from_vector, to_vector
+
+__all__ = ["StochasticGradientPush"]
+
+
+class StochasticGradientPush(Mixer):
+    """One node of stochastic gradient push (Assran et al. 2019, algorithm 1). Edges may lead one way.
+
+    A node splits its biased parameters x and its weight w in equal shares between those that it sends to and itself:
+    x_i ← Σ_j p_ij x_j and w_i ← Σ_j p_ij w_j, with p_ij = 1 / (1 + the out-degree of j). The trainer's model is
+    z_i = x_i / w_i, in which the bias is gone: without training, it goes to the exact mean of all. Training changes x by
+    what it changes z by. No node needs to know who sends to it.
+    """
+
+    directed = True
+    keeps_before = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = 1.0
+        """w_i; all of them always sum to the number of nodes."""
+        self._biased = np.zeros(0)
+
+    def trained(self, before: Any, after: Any, round: int) -> None:  # noqa: A002
+        self.own = after
+        model = to_vector(before)
+        self._biased = self.weight * model + (to_vector(after) - model)
+
+    def sent(self, receivers: list[RoleInstanceID]) -> Iterable[tuple[list[RoleInstanceID], dict[str, Any]]]:
+        yield receivers, {"update": from_vector(self._biased, self.own), "weight": self.weight}
+
+    def combine(self, received: Received) -> Any:
+        share = 1 / (1 + self.degree)
+        biased, weight = share * self._biased, share * self.weight
+        for message in received.values():
+            share = 1 / (1 + message["degree"])
+            biased, weight = biased + share * to_vector(message["update"]), weight + share * message["weight"]
+        self.weight = weight
+        return from_vector(biased / weight, self.own)

@@ -1,0 +1,111 @@
+"""Token accounts: when a gossiping node sends.
+
+Danner and Jelasity, "Token Account Algorithms: The Best of the Proactive and Reactive Worlds", ICDCS 2018: a node gets a
+token per round, and pays one for each message that it sends in answer to one that came in. It sends on its own account with
+probability `proactive(tokens)`, and instead of keeping the token. So in r rounds it sends no more than r + C messages, with
+C the capacity, however many come in.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+__all__ = ["GeneralizedTokenAccount", "Proactive", "RandomizedTokenAccount", "SimpleTokenAccount", "TokenAccount"]
+
+
+class TokenAccount(ABC):
+    """The tokens of one node, and what it does with them; the element `account` of `GossipCoordinator`.
+
+    Parameters
+    ----------
+    capacity : int
+        C, the number of tokens from which on a node always sends on its own account; 0 or more.
+    """
+
+    def __init__(self, capacity: int):
+        if capacity < 0:
+            raise ValueError(f"capacity must be 0 or more, got {capacity!r}")
+        self.capacity = capacity
+        self.tokens = 0
+
+    @abstractmethod
+    def proactive(self, tokens: int) -> float:
+        """The probability of sending in a round, from 0 to 1; 1 from `capacity` tokens on."""
+
+    @abstractmethod
+    def reactive(self, tokens: int, useful: bool) -> float:
+        """How many messages answer one that came in, `useful` or not: at most `tokens`, fractions by chance."""
+
+    def tick(self, rng: np.random.Generator) -> bool:
+        """A round begins: whether to send; if not, there is a token more."""
+        send = bool(rng.random() < self.proactive(self.tokens))
+        self.tokens += not send
+        return send
+
+    def react(self, useful: bool, rng: np.random.Generator) -> int:
+        """A message came in: how many to send, which is paid for."""
+        count = min(self.tokens, int(np.floor(self.reactive(self.tokens, useful) + rng.random())))
+        self.tokens -= count
+        return count
+
+
+class Proactive(TokenAccount):
+    """Sends once in every round, and never in answer: plain gossip."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    def proactive(self, tokens: int) -> float:
+        return 1.0
+
+    def reactive(self, tokens: int, useful: bool) -> float:
+        return 0.0
+
+
+class SimpleTokenAccount(TokenAccount):
+    """Answers each message with one, while there are tokens; sends by itself when the account is full (section III-A)."""
+
+    def __init__(self, capacity: int = 10):
+        super().__init__(capacity)
+
+    def proactive(self, tokens: int) -> float:
+        return float(tokens >= self.capacity)
+
+    def reactive(self, tokens: int, useful: bool) -> float:
+        return float(tokens > 0)
+
+
+class GeneralizedTokenAccount(SimpleTokenAccount):
+    """Answers ⌊(A - 1 + a) / A⌋ messages to a useful one, ⌊(A - 1 + a) / 2A⌋ to others, a being the tokens (III-B).
+
+    `reserve` is A, at least 1: the larger, the more tokens a node keeps.
+    """
+
+    def __init__(self, capacity: int = 10, reserve: int = 5):
+        super().__init__(capacity)
+        if reserve < 1:
+            raise ValueError(f"reserve must be 1 or more, got {reserve!r}")
+        self.reserve = reserve
+
+    def reactive(self, tokens: int, useful: bool) -> float:
+        return float((self.reserve - 1 + tokens) // (self.reserve if useful else 2 * self.reserve))
+
+
+class RandomizedTokenAccount(GeneralizedTokenAccount):
+    """Answers a / A messages to a useful one, none to others, and sends by itself the likelier the fuller (III-C).
+
+    The probability rises from A - 1 tokens, (a - A + 1) / (C - A + 1); A is at most C.
+    """
+
+    def __init__(self, capacity: int = 10, reserve: int = 5):
+        super().__init__(capacity, reserve)
+        if reserve > capacity:
+            raise ValueError(f"reserve must be at most the capacity {capacity!r}, got {reserve!r}")
+
+    def proactive(self, tokens: int) -> float:
+        return min(1.0, max(0.0, (tokens - self.reserve + 1) / (self.capacity - self.reserve + 1)))
+
+    def reactive(self, tokens: int, useful: bool) -> float:
+        return tokens / self.reserve if useful else 0.0

@@ -1,0 +1,142 @@
+"""Nodes that join late, leave early, or die, stall nobody."""
+
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+
+from roleml_nb import Role, Service, impl
+from roleml_nb.library import DPsgdMixer, EpochTrainer
+from tests.science.decentralised import tiny
+from tests.waiting import until
+
+LIMIT = 60
+
+
+class Gate:
+    """Opened from the test; the trainings of nodes in this process wait at it when they have done two epochs."""
+
+    reached, opened = threading.Event(), threading.Event()
+
+
+class Gated(tiny.Numbers):
+    epochs = 0
+
+    def train(self, data, **options):
+        self.epochs += 1
+        if self.epochs == 3:
+            Gate.reached.set()
+            Gate.opened.wait(LIMIT)
+        return super().train(data, **options)
+
+
+@pytest.fixture
+def halfway(lab, request):
+    """A run of six rounds that stands in its third, and what lets it go on."""
+    def begin(name, prepare, target, pattern=None):
+        Gate.reached.clear()
+        Gate.opened.clear()
+        nodes = tiny.trainers(lab, f"{name}{{1..4}}", 4)
+        lab.assign(f"{name}1", "trainer", EpochTrainer, elements={"model": impl(Gated), "dataset": impl(tiny.Points)})
+        prepare(nodes)
+        running = lab.call_task(target, "run", {"num_rounds": 6})
+        until(Gate.reached.is_set, "the third round has begun", LIMIT)
+        return nodes, running
+
+    yield begin
+    Gate.opened.set()
+
+
+@pytest.mark.parametrize("kind", tiny.MIXERS)
+def test_a_late_joiner_takes_part_and_a_leaver_does_not(lab, halfway, kind):
+    name = f"late-{kind.replace(' ', '-')}-"
+    leader = f"{name}leader"
+    nodes, running = halfway(name, lambda nodes: tiny.mixers(lab, nodes, leader, kind, "full"), f"{leader}/coordinator")
+    late = tiny.trainers(lab, f"{name}5", 1)
+    cls, options, elements = tiny.MIXERS[kind]
+    late.assign("mixer", cls, options=options, elements=elements)
+    began = tiny.models(lab, late)
+    lab.wire("full", nodes=[*nodes.names, f"{name}5"], role="mixer")
+    lab.relate(leader, "mixer", f"{name}5/mixer")
+    lab.relate(leader, "mixer", f"{name}2/mixer", remove=True)
+    Gate.opened.set()
+    assert running.result(timeout=LIMIT)["nodes"] == 4
+    assert (tiny.models(lab, late) != began).all()
+    metrics = lab.trace.metrics.to_pandas()
+    counts = metrics[(metrics.node == leader) & (metrics.metric == "nodes")].value
+    assert len(counts) == 6 and set(counts) == {4.0}
+    epochs = metrics[metrics.channel.eq("epoch-completed") & metrics.metric.eq("loss")].groupby("node").size()
+    assert (epochs[f"{name}1"], epochs[f"{name}2"], epochs[f"{name}5"]) == (6, 3, 3)
+
+
+def test_choco_keeps_the_mean_when_one_joins_late(lab, halfway):
+    nodes, running = halfway("joined", lambda nodes: tiny.mixers(lab, nodes, "joined-leader", "CHOCO", "ring"), "joined-leader/coordinator")
+    Gate.opened.set()
+    running.result(timeout=LIMIT)
+    late = tiny.trainers(lab, "joined5", 1)
+    late.assign("mixer", tiny.ChocoMixer, elements={"compressor": impl(tiny.TopK, 0.5)})
+    everybody = [*nodes.names, "joined5"]
+    lab.wire("ring", nodes=everybody, role="mixer")
+    lab.relate("joined-leader", "mixer", "joined5/mixer")
+    before = tiny.models(lab, everybody)
+    lab.call("joined-leader/coordinator", "run", {"num_rounds": 400, "num_epochs": 0}, timeout=LIMIT)
+    after = tiny.models(lab, everybody)
+    np.testing.assert_allclose(after.mean(0), before.mean(0), atol=1e-6)
+    assert np.abs(after - after.mean(0)).max() < 0.1 * np.abs(before - before.mean(0)).max()
+
+
+def test_a_late_joiner_of_a_ring_gets_the_model_and_a_leaver_keeps_its_own(lab, halfway):
+    nodes, running = halfway("around", lambda nodes: tiny.ring(lab, nodes, "around-leader"), "around-leader/coordinator")
+    tiny.trainers(lab, "around5", 1).assign("ring", tiny.RingAggregator)
+    lab.relate("around-leader", "ring", "around5/ring")
+    lab.relate("around-leader", "ring", "around2/ring", remove=True)
+    Gate.opened.set()
+    assert running.result(timeout=LIMIT)["rounds"] == 6
+    found = tiny.models(lab, ["around1", "around3", "around4", "around5"])
+    assert (found == found[0]).all() and (tiny.models(lab, ["around2"]) != found[0]).all()
+
+
+def test_a_late_joiner_of_gossip_is_met_and_a_terminated_node_is_passed_over(lab, halfway):
+    nodes, running = halfway("rumour", lambda nodes: tiny.gossip(lab, nodes, "full"), "rumour1/coordinator")
+    tiny.trainers(lab, "rumour5", 1).assign("aggregator", tiny.GossipAggregator)
+    lab.wire("star", nodes=["rumour1", "rumour2", "rumour5"], role="aggregator")
+    lab.terminate("rumour2", "aggregator")
+    Gate.opened.set()
+    assert running.result(timeout=LIMIT)["rounds"] == 6
+    assert lab.call("rumour5/aggregator", "count") >= 1
+
+
+class Pid(Role):
+    @Service(expand=True)
+    def get_pid(self, caller):
+        return os.getpid()
+
+
+@pytest.mark.parametrize("kind", ["D-PSGD", "CHOCO", "ring"])
+def test_an_engine_that_dies_stalls_nobody(own_bed, kind):
+    """Its nodes are left out; the others go on to the end."""
+    own_bed.spawn("on0-{1..2}", "leader", on=0)
+    own_bed.spawn("on1-{1..2}", on=1)
+    nodes = tiny.trainers(own_bed, "{on0-1,on0-2,on1-1,on1-2}", 4)
+    own_bed.assign("on1-1", "pid", Pid)
+    if kind == "ring":
+        tiny.ring(own_bed, nodes, "leader")
+    else:
+        tiny.mixers(own_bed, nodes, "leader", kind, "full")
+    running = own_bed.call_task("leader/coordinator", "run", {"num_rounds": 60})
+    seen = own_bed.trace.metrics
+    until(lambda: len(seen.to_pandas()) and (seen.to_pandas().channel == "round-completed").any(), "a round is done", LIMIT)
+    os.kill(own_bed.call("on1-1/pid", "get-pid"), signal.SIGKILL)
+    assert running.result(timeout=LIMIT)["rounds"] == 60
+    assert np.isfinite(tiny.models(own_bed, ["on0-1", "on0-2"])).all()
+
+
+def test_a_training_that_fails_ends_the_run_and_the_next_one_works(bed):
+    nodes = tiny.trainers(bed, "failing{1..3}", 3)
+    tiny.mixers(bed, nodes, "failing-leader", "D-PSGD", "full")
+    with pytest.raises(Exception, match="unexpected keyword argument 'speed'"):
+        bed.call("failing-leader/coordinator", "run", {"num_rounds": 2, "options": {"speed": 3}}, timeout=30)
+    nodes.assign("mixer", DPsgdMixer)
+    assert bed.call("failing-leader/coordinator", "run", {"num_rounds": 2}, timeout=30)["nodes"] == 3
