@@ -1,7 +1,10 @@
 """Ready roles and architectures."""
 
 from .ad_psgd import AdPsgdWorker
+from .asynchronous import AsynchronousStrategy, FedAsync, FedBuff
+from .asynchronous_coordinator import AsynchronousCoordinator
 from .choco import ChocoMixer
+from .clustered import ClusteredCoordinator
 from .compressors import Compressor, Quantization, RandomK, TopK
 from .consensus import consensus_distance
 from .d_psgd import DPsgdMixer
@@ -33,14 +36,15 @@ from .token_accounts import GeneralizedTokenAccount, Proactive, RandomizedTokenA
 from .trainer import BaseModelMaintainer, EpochTrainer, ModelMaintainer
 
 __all__ = [
-    "AdPsgdWorker", "BaseModelMaintainer", "ChocoMixer", "ClientInitiator", "ClientResult", "ClientSelector",
-    "Compressor", "DPsgdMixer", "DataSizeSelector", "DecentralisedCoordinator", "DefaultWeightedMerger",
-    "EpidemicMixer", "EpochTrainer", "FedAdagrad", "FedAdam", "FedAvg", "FedAvgAggregator", "FedAvgM", "FedNova",
-    "FedYogi", "FederatedCoordinator", "FixedTrainingPlanner", "GeneralizedTokenAccount", "GossipAggregator",
-    "GossipCoordinator", "GradientsTrainer", "Mixer", "ModelMaintainer", "OortSelector", "PowerOfChoiceSelector",
-    "Proactive", "QFedAvg", "Quantization", "RandomK", "RandomizedTokenAccount", "RingAggregator", "RingCoordinator",
-    "Scaffold", "ServerInitiator", "SimpleTokenAccount", "SteppingStrategy", "StochasticGradientPush", "Strategy",
-    "TokenAccount", "TopK", "TorchStateDictAverager", "TorchStateDictCumulator", "TrainingPlanner", "TreeAggregator",
-    "WeightedMerger", "WeightedTorchStateDictAverager", "average", "column_stochastic", "consensus_distance",
-    "metropolis_hastings", "mixing_matrix", "row_stochastic", "second_eigenvalue", "uniform",
+    "AdPsgdWorker", "AsynchronousCoordinator", "AsynchronousStrategy", "BaseModelMaintainer", "ChocoMixer",
+    "ClientInitiator", "ClientResult", "ClientSelector", "ClusteredCoordinator", "Compressor", "DPsgdMixer",
+    "DataSizeSelector", "DecentralisedCoordinator", "DefaultWeightedMerger", "EpidemicMixer", "EpochTrainer",
+    "FedAdagrad", "FedAdam", "FedAsync", "FedAvg", "FedAvgAggregator", "FedAvgM", "FedBuff", "FedNova", "FedYogi",
+    "FederatedCoordinator", "FixedTrainingPlanner", "GeneralizedTokenAccount", "GossipAggregator", "GossipCoordinator",
+    "GradientsTrainer", "Mixer", "ModelMaintainer", "OortSelector", "PowerOfChoiceSelector", "Proactive", "QFedAvg",
+    "Quantization", "RandomK", "RandomizedTokenAccount", "RingAggregator", "RingCoordinator", "Scaffold",
+    "ServerInitiator", "SimpleTokenAccount", "SteppingStrategy", "StochasticGradientPush", "Strategy", "TokenAccount",
+    "TopK", "TorchStateDictAverager", "TorchStateDictCumulator", "TrainingPlanner", "TreeAggregator", "WeightedMerger",
+    "WeightedTorchStateDictAverager", "average", "column_stochastic", "consensus_distance", "metropolis_hastings",
+    "mixing_matrix", "row_stochastic", "second_eigenvalue", "uniform",
 ]

@@ -20,6 +20,7 @@ from .strategies import ClientResult, FedAvg, Strategy
 
 __all__ = ["FedAvgAggregator", "FederatedCoordinator"]
 
+ALL = Quorum()
 KNOWN = {field.name for field in fields(ClientResult)} - {"client", "staleness", "seconds"}
 
 
@@ -108,7 +109,7 @@ class FedAvgAggregator(Role):
         known = {result.client: {**result.metrics, "data_size": result.data_size, "seconds": result.seconds}
                  for result in results}
         return {"update": merged, "data_size": size, "clients": len(results), "counts": counts, "results": known,
-                "busy": outcome.late + outcome.busy}
+                "busy": [] if quorum is None else list(self._trainings.under_way)}
 
     def _results(self, update: Any, outcome: Outcome, channel: str) -> list[ClientResult]:
         """In natural order; a stale one is moved to where the model is by now."""
@@ -157,7 +158,8 @@ class FederatedCoordinator(Coordinator):
         distribute: bool = False, deadline: float | None = None, min_results: int | None = None, enough: int | None = None,
         late: str = "drop",
     ) -> dict[str, Any]:
-        """Do `num_rounds` rounds of `num_epochs` local epochs; with `distribute`, all clients get the last model.
+        """Do `num_rounds` rounds of `num_epochs` local epochs; with `distribute`, all clients get the last model, except
+        those that are still busy with a round that did not wait for them.
 
         The first round starts from the evaluator's model, else from that of the run before, else from that of the
         first client. After each round, ``round-completed`` carries "round" (from 1), "clients" (how many were selected),
@@ -178,17 +180,14 @@ class FederatedCoordinator(Coordinator):
         """
         self.require(num_rounds >= 1, f"num_rounds must be 1 or more, got {num_rounds!r}")
         clients = self._clients()
-        node = self.id.actor_name
-        self.require(self.has("aggregator"), f"{node} has no 'aggregator': assign one first, "
-                                             f"e.g. %rml assign {node} aggregator=FedAvgAggregator")
         quorum = Quorum(deadline, min_results, enough, late)
-        problem = quorum.problem(len(clients), node)
+        problem = quorum.problem(len(clients), self.id.actor_name)
         self.require(problem is None, str(problem))
         training: dict[str, Any] = {"num_epochs": num_epochs, "options": options}
         tolerant = (deadline, min_results, enough) != (None, None, None)
         if tolerant:
             training["quorum"] = quorum._asdict()
-        self._update = self._initial(clients)
+        self._update, self._busy = self._initial(clients), self._busy if tolerant else []
         metrics: dict[str, Any] = {}
         for number in range(1, num_rounds + 1):
             chosen = self._select(clients, number, quorum)
@@ -199,10 +198,17 @@ class FederatedCoordinator(Coordinator):
             self.round_completed.emit(args={**metrics, **done.get("counts", {}), "round": number, "clients": len(chosen)})
         if distribute:
             on_error = ErrorHandlingStrategy.IGNORE if tolerant else ErrorHandlingStrategy.RAISE_FIRST
-            self.call_group(clients, "apply-update", payloads={"update": self._update}, on_error=on_error)
+            done_with = [client for client in clients if client not in self._busy]
+            self.call_group(done_with, "apply-update", payloads={"update": self._update}, on_error=on_error)
         return {"rounds": num_rounds, "accuracy": metrics.get("accuracy"), "loss": metrics.get("loss")}
 
-    def _select(self, clients: list[RoleInstanceID], number: int, quorum: Quorum) -> list[RoleInstanceID]:
+    def _clients(self) -> list[RoleInstanceID]:
+        clients, node = super()._clients(), self.id.actor_name
+        self.require(self.has("aggregator"), f"{node} has no 'aggregator': assign one first, "
+                                             f"e.g. %rml assign {node} aggregator=FedAvgAggregator")
+        return clients
+
+    def _select(self, clients: list[RoleInstanceID], number: int, quorum: Quorum = ALL) -> list[RoleInstanceID]:
         """The clients of a round, not those who are busy with an earlier one as long as there are enough others."""
         free = [client for client in clients if client not in self._busy]
         candidates = free if len(free) >= max(quorum.least, quorum.enough or 1) else clients

@@ -52,7 +52,7 @@ class OortSelector(ClientSelector):
     """
 
     def __init__(
-        self, fraction: float = 0.5, seed: int = 0, exploration: float = 0.9, decay: float = 0.98, least: float = 0.2,
+        self, fraction: float = 0.5, seed: int | None = None, exploration: float = 0.9, decay: float = 0.98, least: float = 0.2,
         preferred_seconds: float | None = None, penalty: float = 2.0, window: int = 20, cutoff: float = 0.95,
     ):
         super().__init__(fraction, seed)

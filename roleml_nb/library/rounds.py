@@ -119,7 +119,8 @@ class Trainings:
 
     def __init__(self) -> None:
         self.number = 0
-        self._under_way: dict[RoleInstanceID, Training] = {}
+        self.under_way: dict[RoleInstanceID, Training] = {}
+        """What each busy client is at."""
         self._arrivals = Arrivals()
 
     def round(
@@ -135,13 +136,13 @@ class Trainings:
         """
         self.number += 1
         outcome, host = Outcome(), role.base.host
-        while self._under_way and sum(client not in self._under_way for client in group) < quorum.least:
+        while self.under_way and sum(client not in self.under_way for client in group) < quorum.least:
             self._take(role, outcome, quorum, host.call_timeout)
-        outcome.busy = [client for client in group if client in self._under_way]
-        free = [client for client in group if client not in self._under_way]
+        outcome.busy = [client for client in group if client in self.under_way]
+        free = [client for client in group if client not in self.under_way]
         reached, outcome.failed = reach(role, free, "apply-update", {"update": update}, quorum.deadline)
         began = host.clock.now()
-        self._under_way.update({client: Training(self.number, update, began) for client in reached})
+        self.under_way.update({client: Training(self.number, update, began) for client in reached})
         role.call_task_group(list(reached), channel, args, payloads, on_call_error=ErrorHandlingStrategy.KEEP,
                              on_result=partial(self._arrivals.put, self.number))
         deadline = float("inf") if quorum.deadline is None else began + quorum.deadline
@@ -161,13 +162,13 @@ class Trainings:
         if (quorum.enough is not None and results >= quorum.enough) or (over_time and results >= quorum.least):
             return True
         stale_can_help = quorum.late == "stale" and results < quorum.least
-        return not (self._under_way if stale_can_help else self._of_round(self.number))
+        return not (self.under_way if stale_can_help else self._of_round(self.number))
 
     def _take(self, role: Role, outcome: Outcome, quorum: Quorum, timeout: float) -> bool:
         """Take in what arrives within `timeout` seconds; False when nothing does."""
         arrived = self._arrivals.take(timeout)
         for number, client, invocation in arrived:
-            training = self._under_way.pop(client)
+            training = self.under_way.pop(client)
             try:
                 result = invocation.result(0)
             except RoleMLError as error:
@@ -181,7 +182,7 @@ class Trainings:
         return bool(arrived)
 
     def _of_round(self, number: int) -> list[RoleInstanceID]:
-        return [client for client, training in self._under_way.items() if training.number == number]
+        return [client for client, training in self.under_way.items() if training.number == number]
 
     def _lack(self, quorum: Quorum, outcome: Outcome) -> str:
         failed = f", {', '.join(map(str, outcome.failed))} failed" if outcome.failed else ""

@@ -21,11 +21,12 @@ class ClientSelector(Role):
     ----------
     fraction : float
         Share of the clients, more than 0, at most 1; at least one client is chosen.
-    seed : int
-        The choice depends on the seed, the round and the candidates, and on nothing else.
+    seed : int, optional
+        The choice depends on the seed, the round and the candidates, and on nothing else. When not given, the seed is this
+        role's branch of the testbed's seed tree.
     """
 
-    def __init__(self, fraction: float = 1.0, seed: int = 0):
+    def __init__(self, fraction: float = 1.0, seed: int | None = None):
         super().__init__()
         if not 0 < fraction <= 1:
             raise ValueError(f"fraction must be more than 0 and at most 1, got {fraction!r}")
@@ -38,7 +39,8 @@ class ClientSelector(Role):
         clients = in_order(candidates)
         self.require(clients, "there are no candidates to select from")
         count = max(1, int(self.fraction * len(clients) + 0.5))
-        chosen = self.choose(clients, count, round, np.random.default_rng([self.seed, round]), caller)
+        random = self.rng(round) if self.seed is None else np.random.default_rng([self.seed, round])
+        chosen = self.choose(clients, count, round, random, caller)
         return in_order(chosen)
 
     def choose(
@@ -52,7 +54,7 @@ class ClientSelector(Role):
 class SizedSelector(ClientSelector):
     """One that knows the clients' data sizes, each of which it asks for once."""
 
-    def __init__(self, fraction: float = 1.0, seed: int = 0):
+    def __init__(self, fraction: float = 1.0, seed: int | None = None):
         super().__init__(fraction, seed)
         self._data_sizes: dict[RoleInstanceID, int] = {}
 
@@ -99,7 +101,7 @@ class PowerOfChoiceSelector(SizedSelector):
         many as are chosen when not given.
     """
 
-    def __init__(self, fraction: float = 0.5, candidates: int | None = None, seed: int = 0):
+    def __init__(self, fraction: float = 0.5, candidates: int | None = None, seed: int | None = None):
         super().__init__(fraction, seed)
         if candidates is not None and candidates < 1:
             raise ValueError(f"candidates must be 1 or more, got {candidates!r}")

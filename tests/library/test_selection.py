@@ -1,0 +1,132 @@
+"""Selection of clients, on one process and on engines."""
+
+import numpy as np
+import pytest
+
+from roleml_nb import Each, HandlerError, RoleInstanceID, Testbed, impl
+from roleml_nb.library import (
+    ClientSelector,
+    DataSizeSelector,
+    EpochTrainer,
+    FedAvg,
+    FedAvgAggregator,
+    FederatedCoordinator,
+    OortSelector,
+    PowerOfChoiceSelector,
+)
+from roleml_nb.library.oort import Known
+from tests.science.federated.problems import LeastSquares, arrays, data
+
+CLIENTS = 6
+
+
+def federation(bed, name, selector, metrics=False, lr=0.01, **options):
+    bed.spawn(f"{name}-client{{1..{CLIENTS}}}").assign("trainer", EpochTrainer, elements={
+        "model": impl(LeastSquares, lr), "dataset": impl(data, Each(range(CLIENTS)))})
+    bed.spawn(f"{name}-server")
+    bed.assign(f"{name}-server", "aggregator", FedAvgAggregator, elements={"strategy": impl(FedAvg, metrics)})
+    bed.assign(f"{name}-server", "coordinator", FederatedCoordinator)
+    bed.assign(f"{name}-server", "client-selector", selector, options=options)
+    bed.relate(f"{name}-server", "trainer", f"{name}-client*/trainer")
+
+
+def select(bed, name, number):
+    candidates = [f"{name}-client{client}/trainer" for client in range(1, CLIENTS + 1)]
+    chosen = bed.call(f"{name}-server/client-selector", "select-clients", {"candidates": candidates, "round": number})
+    return [int(client.actor_name.removeprefix(f"{name}-client")) for client in chosen]
+
+
+def trained(bed, name):
+    """How often each client was trained."""
+    table = bed.trace.metrics.to_pandas().query("channel == 'epoch-completed' and metric == 'loss'")
+    counts = table[table.node.str.startswith(f"{name}-client")].node.value_counts()
+    return {int(node.removeprefix(f"{name}-client")): count for node, count in counts.items()}
+
+
+def losses(w):
+    return [0.5 * np.mean((x @ w - y) ** 2) for x, y in map(arrays, range(CLIENTS))]
+
+
+def test_all_and_random(bed):
+    federation(bed, "all", ClientSelector)
+    assert select(bed, "all", 1) == [1, 2, 3, 4, 5, 6]
+    federation(bed, "random", ClientSelector, fraction=0.5, seed=3)
+    expected = np.random.default_rng([3, 7]).choice(6, 3, replace=False) + 1
+    assert select(bed, "random", 7) == sorted(expected)
+
+
+def test_without_a_seed_of_its_own_the_choice_is_of_the_testbeds_seed_tree():
+    found = []
+    for seed in (1, 1, 2):
+        with Testbed(engines=0, seed=seed, preload=()) as bed:
+            federation(bed, "tree", ClientSelector, fraction=0.5)
+            found.append([select(bed, "tree", number) for number in range(1, 6)])
+    assert found[0] == found[1] != found[2]
+    assert len({tuple(chosen) for chosen in found[0]}) > 1
+
+
+def test_by_data_size(bed):
+    federation(bed, "size", DataSizeSelector, fraction=1 / 6, seed=0)
+    drawn = np.bincount([select(bed, "size", number)[0] for number in range(1, 401)], minlength=7)[1:] / 400
+    sizes = np.array([len(data(part)) for part in range(CLIENTS)])
+    assert np.abs(drawn - sizes / sizes.sum()).max() < 0.07
+
+
+def test_power_of_choice_among_all_picks_the_highest_losses(bed):
+    federation(bed, "choice", PowerOfChoiceSelector, fraction=0.5, candidates=CLIENTS)
+    bed.call("choice-server/coordinator", "run", {"num_rounds": 1})
+    highest = sorted(np.argsort(losses(np.zeros(4)))[-3:] + 1)
+    assert sorted(trained(bed, "choice")) == highest
+
+
+def test_power_of_choice_draws_its_candidates_by_size(bed):
+    federation(bed, "drawn", PowerOfChoiceSelector, fraction=1 / 6, candidates=2, seed=5)
+    bed.call("drawn-server/coordinator", "run", {"num_rounds": 1})
+    sizes = np.array([len(data(part)) for part in range(CLIENTS)], float)
+    drawn = np.random.default_rng([5, 1]).choice(6, 2, replace=False, p=sizes / sizes.sum())
+    best = max(drawn, key=lambda part: losses(np.zeros(4))[part])
+    assert list(trained(bed, "drawn")) == [best + 1]
+
+
+def test_oort_tries_everyone_and_then_takes_those_that_teach_most(bed):
+    """With a learning rate that leaves the losses as they are: five rounds with one new client each, then the best two."""
+    federation(bed, "oort", OortSelector, metrics=True, lr=1e-9, fraction=1 / 3, seed=1, exploration=0.5, least=0.5)
+    bed.call("oort-server/coordinator", "run", {"num_rounds": 30})
+    counts = trained(bed, "oort")
+    best = np.argsort([loss * len(data(part)) for part, loss in enumerate(losses(np.zeros(4)))])[-2:] + 1
+    assert set(counts) == set(range(1, CLIENTS + 1)) and sum(counts.values()) == 60
+    assert all(counts[client] >= 24 for client in best)
+
+
+def test_oort_needs_losses_and_says_so(bed):
+    federation(bed, "blind", OortSelector)
+    with pytest.raises(HandlerError, match=r"told no training loss: .*strategy=FedAvg\(metrics=True\)"):
+        bed.call("blind-server/coordinator", "run", {"num_rounds": 2})
+
+
+def test_oorts_utility_is_equation_1():
+    oort, client = OortSelector(preferred_seconds=2.0, penalty=2.0), RoleInstanceID("a", "trainer")
+    oort.known[client] = Known(utility=10.0, seconds=1.0, round=5)
+    bonus = np.sqrt(0.1 * np.log(20) / 5)
+    assert oort.utility(client, 20, 100.0) == pytest.approx(10 + bonus)
+    assert oort.utility(client, 20, 8.0) == pytest.approx(8 + bonus)  # an outlier is clipped
+    oort.known[client] = Known(utility=10.0, seconds=4.0, round=5)
+    assert oort.utility(client, 20, 100.0) == pytest.approx((10 + bonus) * (2 / 4) ** 2)
+
+
+def test_oorts_pacer_allows_more_time_when_little_is_learnt():
+    oort, client = OortSelector(preferred_seconds=2.0, window=3), RoleInstanceID("a", "trainer")
+    for number, loss in enumerate([5.0, 5.0, 5.0, 1.0, 1.0, 1.0], 1):
+        assert oort.preferred_seconds == 2.0
+        oort.learn({client: {"loss": loss, "data_size": 10, "seconds": 3.0}}, number)
+    assert oort.preferred_seconds == 4.0
+
+
+@pytest.mark.parametrize("make, message", [
+    (lambda: ClientSelector(fraction=0), "fraction must be more than 0 and at most 1, got 0"),
+    (lambda: PowerOfChoiceSelector(candidates=0), "candidates must be 1 or more, got 0"),
+    (lambda: OortSelector(least=0.5, exploration=0.1), "0 <= least <= exploration <= 1 must hold, got least=0.5, exploration=0.1"),
+])
+def test_misuse_is_named(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
