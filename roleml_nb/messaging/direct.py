@@ -49,7 +49,10 @@ class DirectLink:
             if self._closed is not None:
                 raise LinkFailed(f"cannot send to host {self.peer!r} at {self.url}: {self._closed}")
             try:
-                self._dealer.send_multipart(frames, zmq.NOBLOCK, copy=False)
+                if len(frames) == 1:
+                    self._dealer.send(frames[0], zmq.NOBLOCK)
+                else:
+                    self._dealer.send_multipart(frames, zmq.NOBLOCK, copy=False)
             except zmq.ZMQError as error:
                 raise LinkFailed(f"cannot send to host {self.peer!r} at {self.url}: {error}") from error
 

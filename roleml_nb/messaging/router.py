@@ -100,6 +100,7 @@ class Router:
         self._lock = threading.Lock()
         self._window = Window()
         self._delivering = threading.local()
+        self._names: dict[tuple[str, ...], str] = {}
         self._flushing = False
         self._to_flush = threading.Lock()
         self._to_flush.acquire()
@@ -341,8 +342,14 @@ class Router:
         received: float, outcome: str,
     ) -> None:
         if self._note is not None:
-            self._note((target.call, kind, f"{source[0]}/{source[1]}", f"{target[0]}/{target[1]}", channel, nbytes, link,
-                        sent, received, outcome))
+            name = self._name
+            self._note((target[2], name(kind), name(source[0], source[1]), name(target[0], target[1]), name(channel), nbytes,
+                        link, sent, received, outcome))
+
+    def _name(self, *parts: str) -> str:
+        """The parts joined by "/"; always the same object, so that many notes with it are small on their way."""
+        known = self._names.get(parts)
+        return known if known is not None else self._names.setdefault(parts, "/".join(parts))
 
     def _follow(self, call: Pending, body: Body) -> None:
         """The role is elsewhere now, and was not called where it was: call it there."""

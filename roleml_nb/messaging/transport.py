@@ -34,7 +34,6 @@ SILENT = 60.0
 """Seconds between two log lines about the same stranger."""
 STRANGERS = 256
 """Strangers that are told apart."""
-BATCH = 100
 
 logger = logging.getLogger(__name__)
 
@@ -222,21 +221,18 @@ class DirectTransport:
         monitor.close(0)
 
     def _receive(self, router: zmq.Socket) -> None:
-        for _ in range(BATCH):
-            try:
-                sender = router.recv(zmq.NOBLOCK)
-            except zmq.Again:
-                return
+        # one at a time: whoever it is for may go on as soon as this thread waits again
+        sender = router.recv()
+        part = router.recv(copy=False)
+        parts = [part]
+        while part.more:
             part = router.recv(copy=False)
-            parts = [part]
-            while part.more:
-                part = router.recv(copy=False)
-                parts.append(part)
-            peer = self._peers.get(sender)
-            if peer is None:
-                self._greet(router, sender, parts)
-            else:
-                self._call(self._deliver, peer, [parts[0].bytes, *[part.buffer for part in parts[1:]]])
+            parts.append(part)
+        peer = self._peers.get(sender)
+        if peer is None:
+            self._greet(router, sender, parts)
+        else:
+            self._call(self._deliver, peer, [parts[0].bytes, *[part.buffer for part in parts[1:]]])
 
     def _greet(self, router: zmq.Socket, sender: bytes, parts: list[zmq.Frame]) -> None:
         """A stranger: it is a host that shows its token, or nobody. Nothing of what nobody sends is looked at further."""

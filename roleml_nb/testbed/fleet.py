@@ -282,7 +282,8 @@ class Fleet:
     # their notes
 
     def _take_notes(self, host_id: str, notes: tuple[list[tuple], list[tuple]]) -> None:
-        self.trace.add(*notes)
+        columns, metrics = notes
+        self.trace.add(list(zip(*columns, strict=True)), metrics)
         with self._arrived:
             self._shipments[host_id] = self._shipments.get(host_id, 0) + 1
             self._arrived.notify_all()
