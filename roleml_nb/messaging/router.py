@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import pickle
+import queue
 import threading
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -102,8 +103,7 @@ class Router:
         self._delivering = threading.local()
         self._names: dict[tuple[str, ...], str] = {}
         self._flushing = False
-        self._to_flush = threading.Lock()
-        self._to_flush.acquire()
+        self._to_flush: queue.SimpleQueue[None] = queue.SimpleQueue()
         self.controls["inquire"] = lambda peer, asked: self.control(peer, "told", (asked[0], self._state(peer, asked[1])))
         self.controls["told"] = self._told
 
@@ -214,11 +214,11 @@ class Router:
         """What nobody waits for on this very thread travels together with what follows within moments."""
         if not self._flushing:
             self._flushing = True
-            self._to_flush.release()
+            self._to_flush.put(None)
 
     def flush(self) -> None:
         """Wait until something is to be sent, and send all that has gathered; the host does this on a thread of its own."""
-        self._to_flush.acquire()
+        self._to_flush.get()
         self._flushing = False
         for session in list(self.links.values()):
             session.flush()

@@ -222,7 +222,10 @@ class DirectTransport:
 
     def _receive(self, router: zmq.Socket) -> None:
         # one at a time: whoever it is for may go on as soon as this thread waits again
-        sender = router.recv()
+        try:
+            sender = router.recv(zmq.NOBLOCK)
+        except zmq.Again:
+            return
         part = router.recv(copy=False)
         parts = [part]
         while part.more:
