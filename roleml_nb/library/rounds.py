@@ -23,7 +23,8 @@ class Quorum(NamedTuple):
     Parameters
     ----------
     deadline : float, optional
-        Seconds, counted from when the clients have the model. Then the round is over, if `min_results` are there.
+        Seconds, counted from when the clients have the model. Then the round is over, if `min_results` are there, or else as
+        soon as they are.
     min_results : int, optional
         How many results a round must have; clients that fail, or whose node is lost, are left out as long as there are so
         many. 1 when not given.
@@ -140,7 +141,7 @@ class Trainings:
             self._take(role, outcome, quorum, host.call_timeout)
         outcome.busy = [client for client in group if client in self.under_way]
         free = [client for client in group if client not in self.under_way]
-        reached, outcome.failed = reach(role, free, "apply-update", {"update": update}, quorum.deadline)
+        reached, outcome.failed = reach(role, free, "apply-update", {"update": update})
         began = host.clock.now()
         self.under_way.update({client: Training(self.number, update, began) for client in reached})
         role.call_task_group(list(reached), channel, args, payloads, on_call_error=ErrorHandlingStrategy.KEEP,
@@ -197,11 +198,11 @@ class Trainings:
 
 
 def reach(
-    role: Role, group: list[RoleInstanceID], channel: str, payloads: Mapping[str, Any], timeout: float | None = None
+    role: Role, group: list[RoleInstanceID], channel: str, payloads: Mapping[str, Any]
 ) -> tuple[dict[RoleInstanceID, Any], dict[RoleInstanceID, Exception]]:
     """Call a service of many, each of which may fail: what they returned, and the errors of the others.
 
-    Who has not answered after `timeout` seconds (None: the testbed's limit) has failed with the CallTimeout.
+    Who has not answered within the testbed's limit for calls has failed, too, with a CallTimeout.
     """
     answers: dict[RoleInstanceID, Any] = {}
     errors: dict[RoleInstanceID, Exception] = {}
@@ -210,8 +211,7 @@ def reach(
         (errors if isinstance(result, RoleMLError) else answers)[client] = result
 
     try:
-        role.call_group(group, channel, payloads=payloads, on_result=note, on_error=ErrorHandlingStrategy.KEEP,
-                        timeout=timeout)
+        role.call_group(group, channel, payloads=payloads, on_result=note, on_error=ErrorHandlingStrategy.KEEP)
     except CallTimeout as error:
         errors.update({client: error for client in group if client not in answers and client not in errors})
     for client, why in errors.items():

@@ -77,7 +77,7 @@ def of_one_truth(part):
 @pytest.mark.parametrize("name, strategy", [("buff", impl(FedBuff, size=3)), ("async", impl(FedAsync))])
 def test_it_finds_what_is_right_for_all_whoever_is_first(bed, name, strategy):
     server(bed, f"near-{name}", 3, strategy, of_one_truth)
-    bed.call(f"near-{name}-server/coordinator", "run", {"num_rounds": 150, "distribute": True})
+    bed.call(f"near-{name}-server/coordinator", "run", {"num_rounds": 300, "distribute": True})
     found = bed.call(f"near-{name}-server/coordinator", "get-model")["w"]
     assert np.linalg.norm(found - 1) < 0.2 * np.linalg.norm(np.ones(4))
     for update in bed.call(f"near-{name}-client*/trainer", "get-model").values():
