@@ -6,7 +6,7 @@ LAB_FLAGS ?=
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 NOTEBOOK = notebooks/quickstart.ipynb
-NOTEBOOKS = $(NOTEBOOK) notebooks/architectures
+NOTEBOOKS = $(wildcard notebooks/*.ipynb) notebooks/architectures
 
 .DEFAULT_GOAL := help
 .PHONY: help demo lab check test bench clean
@@ -42,6 +42,9 @@ bench: $(INSTALLED)  ## measure, and print ratios
 	$(BIN)/python benchmarks/messages.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/fedavg_round.py
+	$(BIN)/python benchmarks/gossip.py
+	$(BIN)/python benchmarks/memory_of_models.py
+	$(BIN)/python benchmarks/mnist1d_accuracy.py
 
 clean:  ## remove the venv, build output and caches
 	rm -rf $(VENV) build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

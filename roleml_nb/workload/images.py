@@ -76,6 +76,9 @@ def _images(name: str, root: str, download: bool, flat: bool) -> Splits:
         if error.name != "torchvision":
             raise
         raise ModuleNotFoundError(f"{name} is read by torchvision, which is not installed: pip install torchvision") from None
+    except RuntimeError as error:  # what a torchvision says that was built for another torch
+        raise ImportError(f"{name} is read by torchvision, which cannot be imported ({error}): install the version that fits "
+                          "this torch") from None
     splits = {}
     for split in ("train", "test"):
         try:
