@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .mergers import average
+from .vectors import to_vector
 
 __all__ = ["consensus_distance"]
 
@@ -19,11 +20,6 @@ def consensus_distance(updates: Iterable[Mapping[str, Any]]) -> float:
     ICML 2021, where it is called Ξ.
     """
     models = list(updates)
-    vectors = np.stack([_vector(model) for model in models])
-    centre = _vector(average([{"all": vector} for vector in vectors]))
+    vectors = np.stack([to_vector(model) for model in models])
+    centre = to_vector(average([{"all": vector} for vector in vectors]))
     return float(np.sqrt(((vectors - centre) ** 2).sum(1).mean()))
-
-
-def _vector(update: Mapping[str, Any]) -> np.ndarray:
-    arrays = [np.asarray(value) for value in update.values()]
-    return np.concatenate([array.ravel().astype(np.float64) for array in arrays if array.dtype.kind == "f"])

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from roleml_nb.role import RoleInstanceID, Service, Task
+from roleml_nb.role import ErrorHandlingStrategy, RoleInstanceID, Service, Task
 
 from .addresses import in_order
 from .federated import FedAvgAggregator
+from .mixers import GONE
+from .rounds import Quorum
 
 __all__ = ["TreeAggregator"]
 
@@ -28,6 +30,9 @@ class TreeAggregator(FedAvgAggregator):
     When every level aggregates once per round, the result is that of federated averaging over all leaves: a mean of
     means, weighted by the data below, is the mean.
 
+    Nodes below may come and go: who is in the relationship when a training begins takes part in it, and one that is lost
+    is left out; a round in which that happens is done again.
+
     Parameters
     ----------
     frequency : int
@@ -40,10 +45,14 @@ class TreeAggregator(FedAvgAggregator):
             raise ValueError(f"frequency must be 1 or more, got {frequency!r}")
         self.frequency = frequency
         self._update: Any = None
+        self._have_it: set[RoleInstanceID] = set()
+        self._gone: set[RoleInstanceID] = set()
 
     @Service(expand=True)
     def apply_update(self, caller: RoleInstanceID, update: Any) -> None:
         """Send a model down to all leaves below; returns when they have it."""
+        self._gone = set()
+        self._have_it = set()
         self._send(self._below(), update)
         self._update = update
 
@@ -75,14 +84,44 @@ class TreeAggregator(FedAvgAggregator):
         below = self._below()
         if self._update is None:
             self._update = self.call(below[0], "get-model")
+        elif new := [member for member in below if member not in self._have_it]:
+            self._send(new, self._update)
         done = self._round(below, self._update, num_epochs, options)
         for _ in range(1, self.frequency):
             self._send(below, done["update"])
             done = self._round(below, done["update"], num_epochs, options)
         return done
 
+    def _send(self, group: list[RoleInstanceID], update: Any) -> None:
+        """As in the base class, but who is gone is left out from then on."""
+        answers = self.call_group(group, "apply-update", payloads={"update": update}, on_error=ErrorHandlingStrategy.KEEP)
+        for member, answer in answers:
+            if isinstance(answer, GONE):
+                self.logger.warning("%s is left out: %s", member, answer)
+                self._gone.add(member)
+            elif isinstance(answer, Exception):
+                raise answer
+            else:
+                self._have_it.add(member)
+
+    def _round(
+        self, group: list[RoleInstanceID], update: Any, num_epochs: int, options: dict[str, Any] | None,
+        quorum: Quorum | None = None,
+    ) -> dict[str, Any]:
+        """As in the base class; again from `update` when someone was lost meanwhile."""
+        while True:
+            before = len(self._gone)
+            left = [member for member in group if member not in self._gone]
+            self.require(left, f"all below {self.id} are gone")
+            try:
+                return super()._round(left, update, num_epochs, options, quorum)
+            except GONE:
+                self._send(left, update)
+                if len(self._gone) == before:
+                    raise
+
     def _below(self) -> list[RoleInstanceID]:
-        below = in_order(self.ctx.relationships.get_relationship_view("trainer"))
+        below = in_order(set(self.ctx.relationships.get_relationship_view("trainer")) - self._gone)
         node = self.id.actor_name
         self.require(below, f"relationship 'trainer' of {node} is empty: relate those below first, "
                             f"e.g. %rml relate {node} trainer=leaf*/trainer")

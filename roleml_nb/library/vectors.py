@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+from .arithmetic import floating
 
 __all__ = ["from_vector", "to_vector"]
 
 
 def to_vector(update: Mapping[str, Any]) -> np.ndarray:
     """All floating-point entries of a state dict, float64 of shape (number of them,), a copy."""
-    arrays = [_array(value) for value in update.values()]
-    floats = [array.ravel().astype(np.float64) for array in arrays if array.dtype.kind == "f"]
-    return np.concatenate(floats) if floats else np.zeros(0)
+    entries = floating(update).values()
+    return np.concatenate([entry.ravel() for entry in entries]) if entries else np.zeros(0)
 
 
 def from_vector(vector: np.ndarray, like: Mapping[str, Any]) -> dict[str, Any]:
     """A state dict with the floating-point entries of `vector`; names, shapes, types and all other entries are of `like`."""
-    made: dict[str, Any] = {}
-    start = 0
-    for name, value in like.items():
-        array = _array(value)
-        if array.dtype.kind == "f":
-            part = vector[start:start + array.size].reshape(array.shape)
-            made[name] = _typed(part, value)
-            start += array.size
-        else:
-            made[name] = value.clone() if hasattr(value, "clone") else np.array(value)
-    return made
-
-
-def _array(value: Any) -> np.ndarray:
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-        return (value.double() if value.is_floating_point() else value).numpy()
-    return np.asarray(value)
+    shapes = {name: entry.shape for name, entry in floating(like).items()}
+    parts = np.split(np.asarray(vector), np.cumsum([math.prod(shape) for shape in shapes.values()])[:-1])
+    found = {name: part.reshape(shape) for part, (name, shape) in zip(parts, shapes.items(), strict=True)} if shapes else {}
+    return {name: _typed(found[name], value) if name in found else _copy(value) for name, value in like.items()}
 
 
 def _typed(part: np.ndarray, like: Any) -> Any:
@@ -45,3 +33,7 @@ def _typed(part: np.ndarray, like: Any) -> Any:
     import torch
 
     return torch.tensor(part, dtype=like.dtype, device=like.device)
+
+
+def _copy(value: Any) -> Any:
+    return value.clone() if hasattr(value, "clone") else np.array(value)

@@ -49,6 +49,11 @@ def halfway(lab, request):
     Gate.opened.set()
 
 
+def epochs(bed, node):
+    metrics = bed.trace.metrics.to_pandas()
+    return int((metrics.node.eq(node) & metrics.channel.eq("epoch-completed") & metrics.metric.eq("loss")).sum())
+
+
 @pytest.mark.parametrize("kind", tiny.MIXERS)
 def test_a_late_joiner_takes_part_and_a_leaver_does_not(lab, halfway, kind):
     name = f"late-{kind.replace(' ', '-')}-"
@@ -67,8 +72,7 @@ def test_a_late_joiner_takes_part_and_a_leaver_does_not(lab, halfway, kind):
     metrics = lab.trace.metrics.to_pandas()
     counts = metrics[(metrics.node == leader) & (metrics.metric == "nodes")].value
     assert len(counts) == 6 and set(counts) == {4.0}
-    epochs = metrics[metrics.channel.eq("epoch-completed") & metrics.metric.eq("loss")].groupby("node").size()
-    assert (epochs[f"{name}1"], epochs[f"{name}2"], epochs[f"{name}5"]) == (6, 3, 3)
+    assert [epochs(lab, f"{name}{number}") for number in (1, 2, 5)] == [6, 3, 3]
 
 
 def test_choco_keeps_the_mean_when_one_joins_late(lab, halfway):
@@ -108,13 +112,38 @@ def test_a_late_joiner_of_gossip_is_met_and_a_terminated_node_is_passed_over(lab
     assert lab.call("rumour5/aggregator", "count") >= 1
 
 
+def test_a_leaf_that_leaves_a_tree_is_left_out_and_a_new_one_taken_in(lab, halfway):
+    """Both while the third of six rounds is under way."""
+    def plant(nodes):
+        lab.spawn("leaf-inner")
+        lab.assign("leaf-inner", "inner", tiny.TreeAggregator)
+        lab.relate("leaf-inner", "trainer", nodes.role("trainer"))
+        tiny.federated(lab, "leaf-leader", ["leaf-inner/inner"])
+
+    nodes, running = halfway("leaf", plant, "leaf-leader/coordinator")
+    until(lambda: epochs(lab, "leaf2") == epochs(lab, "leaf3") == epochs(lab, "leaf4") == 3, "the others have trained", LIMIT)
+    lab.terminate("leaf2", "trainer")
+    late = tiny.trainers(lab, "leaf5", 1)
+    lab.relate("leaf-inner", "trainer", "leaf5/trainer")
+    Gate.opened.set()
+    assert running.result(timeout=LIMIT)["rounds"] == 6
+    metrics = lab.trace.metrics.to_pandas()
+    counts = metrics[(metrics.node == "leaf-inner") & (metrics.metric == "clients")].value
+    assert counts.tolist() == [4.0] * 6  # four with leaf2 in three rounds, four with leaf5 in three
+    assert lab.call("leaf-leader/coordinator", "run", {"num_rounds": 1})["rounds"] == 1
+    assert np.isfinite(tiny.models(lab, late)).all()
+    lab.call("leaf-leader/coordinator", "run", {"num_rounds": 1, "distribute": True})
+    found = tiny.models(lab, ["leaf1", "leaf3", "leaf4", "leaf5"])
+    assert (found == found[0]).all()
+
+
 class Pid(Role):
     @Service(expand=True)
     def get_pid(self, caller):
         return os.getpid()
 
 
-@pytest.mark.parametrize("kind", ["D-PSGD", "CHOCO", "ring"])
+@pytest.mark.parametrize("kind", ["D-PSGD", "CHOCO", "ring", "tree", "gossip"])
 def test_an_engine_that_dies_stalls_nobody(own_bed, kind):
     """Its nodes are left out; the others go on to the end."""
     own_bed.spawn("on0-{1..2}", "leader", on=0)
@@ -123,9 +152,17 @@ def test_an_engine_that_dies_stalls_nobody(own_bed, kind):
     own_bed.assign("on1-1", "pid", Pid)
     if kind == "ring":
         tiny.ring(own_bed, nodes, "leader")
+    elif kind == "tree":
+        own_bed.assign("leader", "inner", tiny.TreeAggregator)
+        own_bed.relate("leader", "trainer", nodes.role("trainer"))
+        own_bed.spawn("root", on=0)
+        tiny.federated(own_bed, "root", ["leader/inner"])
+    elif kind == "gossip":
+        tiny.gossip(own_bed, nodes, "full")
     else:
         tiny.mixers(own_bed, nodes, "leader", kind, "full")
-    running = own_bed.call_task("leader/coordinator", "run", {"num_rounds": 60})
+    target = {"tree": "root", "gossip": "on0-1"}.get(kind, "leader")
+    running = own_bed.call_task(f"{target}/coordinator", "run", {"num_rounds": 60})
     seen = own_bed.trace.metrics
     until(lambda: len(seen.to_pandas()) and (seen.to_pandas().channel == "round-completed").any(), "a round is done", LIMIT)
     os.kill(own_bed.call("on1-1/pid", "get-pid"), signal.SIGKILL)
