@@ -15,6 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +170,8 @@ class DirectTransport:
             dealer.monitor(f"inproc://monitor-{id(dealer)}", sum(FAILURES) | zmq.EVENT_MONITOR_STOPPED)
             monitor.connect(f"inproc://monitor-{id(dealer)}")
             dealer.connect(url)
-            dealer.send_multipart([HELLO, self.host_id.encode(), token])
+            with suppress(zmq.Again):  # refused already: the monitor says why, and a blocking send would never return
+                dealer.send_multipart([HELLO, self.host_id.encode(), token], zmq.NOBLOCK)
             wait_for_welcome(dealer, monitor, timeout)
             link = DirectLink(address.host_id, url, dealer, monitor)
             with self._lock:
