@@ -66,6 +66,7 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     start = add("start", "Start a testbed, or join a running ipyparallel cluster. It becomes the variable `bed`.")
     start.add_argument("--engines", type=int, default=None, metavar="N",
                        help="engines to start (default 2); 0 keeps everything in this process")
+    start.add_argument("--seed", type=int, default=None, metavar="N", help="of all that is drawn at random (0)")
     start.add_argument("--profile", help="join the running cluster of this IPython profile")
     start.add_argument("--cluster-id", help="join the running cluster of this id")
     spawn = add("spawn", "Make nodes. Those that exist already are left as they are.")

@@ -100,11 +100,13 @@ class RoleMagics(Magics):
         if self.bed is not None and self.bed.running:
             if given.engines not in (None, self.bed.engines):
                 raise BadLine(f"a testbed with {_count(self.bed.engines, 'engine')} is running; end it first with %rml stop")
+            if given.seed not in (None, self.bed.seed):
+                raise BadLine(f"a testbed with seed {self.bed.seed} is running; end it first with %rml stop")
             if joins and joins != self._joins:
                 raise BadLine("a testbed on another cluster is running; end it first with %rml stop")
             print(f"already running: {self.bed!r}")
             return
-        self.bed = Testbed(engines=2 if given.engines is None else given.engines, **joins)
+        self.bed = Testbed(engines=2 if given.engines is None else given.engines, seed=given.seed or 0, **joins)
         self._joins = joins
         self.shell.user_ns["bed"] = self.bed
         print(f"testbed ready: {_count(self.bed.engines, 'engine') if self.bed.engines else 'in this process'}")

@@ -148,6 +148,15 @@ def test_values_per_node():
     assert evaluate("x + 1", {"x": 1}, ["a", "b"]) == 2
 
 
+def test_the_seed_of_a_testbed(shell, capsys):
+    run(shell, capsys, "start --engines 0 --seed 5")
+    assert shell.user_ns["bed"].seed == 5
+    assert run(shell, capsys, "status").splitlines()[0] == "testbed: in this process, 0 nodes, seed 5"
+    assert run(shell, capsys, "start --seed 5").startswith("already running")
+    with pytest.raises(UsageError, match="a testbed with seed 5 is running; end it first with %rml stop"):
+        run(shell, capsys, "start --seed 6")
+
+
 def test_wiring(shell, capsys):
     shell.run_cell("import networkx; given = networkx.path_graph(3)")
     run(shell, capsys, "start --engines 0")

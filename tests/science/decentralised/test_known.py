@@ -86,6 +86,19 @@ def test_the_mean_of_d_psgd_is_gradient_descent_on_all_data(lab):
     np.testing.assert_allclose(tiny.models(lab, nodes).mean(0), mean, atol=1e-12)
 
 
+def test_d_psgd_on_a_graph_that_changes(lab):
+    nodes = tiny.trainers(lab, "changing{1..5}", 5)
+    tiny.mixers(lab, nodes, "changing-leader", "D-PSGD", "full")
+    changing = topology(lambda round: ("ring", "star", "line")[round % 3], nodes)
+    lab.assign("changing-leader", "coordinator", tiny.DecentralisedCoordinator, elements={"topology": changing})
+    models = tiny.models(lab, nodes)
+    for _ in range(2):  # the second run goes on where the first one ended
+        lab.call("changing-leader/coordinator", "run", {"num_rounds": 2, **MIX}, timeout=60)
+    for number in range(4):
+        models = changing.weights(number) @ models
+    np.testing.assert_allclose(tiny.models(lab, nodes), models, atol=1e-12)
+
+
 def test_push_sum_reaches_the_exact_mean_on_a_directed_ring(lab):
     nodes, run = started(lab, "push", "SGP", "directed-ring", 5)
     mean = tiny.models(lab, nodes).mean(0)
