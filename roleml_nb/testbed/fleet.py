@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Mapping
@@ -60,6 +61,7 @@ class Fleet:
         self.links: Made = {}
         self.stopping = False
         self._shipments: dict[str, int] = {}
+        self._notes: list[bytes] = []
         self._arrived = threading.Condition()
         self._processes: dict[str, Process] = {}
         self._heard: dict[str, float] = {}
@@ -281,10 +283,10 @@ class Fleet:
 
     # their notes
 
-    def _take_notes(self, host_id: str, notes: tuple[list[tuple], list[tuple]]) -> None:
-        columns, metrics = notes
-        self.trace.add(list(zip(*columns, strict=True)), metrics)
+    def _take_notes(self, host_id: str, pickled: bytes) -> None:
+        """Keep them as they come: they are unpickled when somebody looks, not while messages fly."""
         with self._arrived:
+            self._notes.append(pickled)
             self._shipments[host_id] = self._shipments.get(host_id, 0) + 1
             self._arrived.notify_all()
 
@@ -297,6 +299,11 @@ class Fleet:
                 self._arrived.wait_for(
                     lambda: all(self._shipments.get(host_id, 0) >= count or host_id in self.lost
                                 for host_id, count in shipped.items()), 10.0)
+        with self._arrived:
+            arrived, self._notes = self._notes, []
+        for pickled in arrived:
+            columns, metrics = pickle.loads(pickled)
+            self.trace.add(list(zip(*columns, strict=True)), metrics)
 
     # the end
 
