@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import partial
+from threading import Lock
 from typing import Any
 
 from roleml_nb.messaging.codec import encode
@@ -26,6 +28,7 @@ from roleml_nb.role import (
     RoleMoved,
     Runnable,
     Status,
+    StatusError,
     did_you_mean,
 )
 from roleml_nb.role.channels import Handler
@@ -57,13 +60,13 @@ class Actor:
         self.ctx = Context.build(self.profile, workdir=workdir, src=src, seed=seed, initial_contacts=host.directory,
                                  start_time=host.clock.now())
         self.roles: dict[str, Role] = {}
-        self.options: dict[str, dict[str, Any]] = {}
-        """What the roles were made with."""
         self.moved: dict[str, RoleInstanceID] = {}
         """Where roles are that were here once: who calls them here is sent after them."""
         self.logger = logging.getLogger(f"roleml_nb.actor.{name}")
         self._lifecycles: dict[str, Lifecycle] = {}
         self._running: dict[str, Future] = {}
+        self._steered: set[str] = set()
+        self._steering_lock = Lock()
         self.emissions, self.subscriptions, self.migration = Emissions(self), Subscriptions(self), Migration(self)
         self.ctx.relationships.add_to_relationship("/", RoleInstanceID(name, NATIVE))
         self.add_role(NATIVE, native_role)
@@ -139,14 +142,21 @@ class Actor:
     def run_role(self, instance_name: str) -> None:
         """Start the main routine of a `Runnable` on a thread of its own, unless it runs already."""
         role = self.roles[instance_name]
-        if isinstance(role, Runnable) and instance_name not in self._running:
+        if isinstance(role, Runnable) and (instance_name not in self._running or self._running[instance_name].done()):
             ended = self._running[instance_name] = Future()
             self.host.run_in_background(partial(self._run, instance_name, role, ended), f"{self.name}/{instance_name}")
 
     def _run(self, instance_name: str, role: Runnable, ended: Future) -> None:
-        with running(role):  # type: ignore[arg-type]
-            self._attempt(role.run, instance_name, "run")
-        ended.set_result(None)
+        try:
+            with running(role):  # type: ignore[arg-type]
+                role.run()
+        except StatusError as error:
+            if self.started(instance_name):  # else it was the last thing that a role did which is being stopped
+                self.host.report(self.describe(error, self.instance(instance_name), "run"))
+        except BaseException as error:  # nobody waits for it: the notebook is told
+            self.host.report(self.describe(error, self.instance(instance_name), "run"))
+        finally:
+            ended.set_result(None)
 
     def halt_role(self, instance_name: str, timeout: float | None) -> None:
         """Ask the main routine of a `Runnable` to stop, and wait for it; TimeoutError after `timeout` seconds."""
@@ -178,15 +188,14 @@ class Actor:
         role, lifecycle = self.roles[instance_name], self._lifecycles[instance_name]
         self._attempt(partial(self.subscriptions.remove_role, instance_name), instance_name, "unsubscribe")
         self._attempt(partial(self.emissions.remove_role, instance_name), instance_name, "discontinue")
+        self._attempt(partial(self.halt_role, instance_name, timeout), instance_name, "stop")
         for name, element in role.__dict__["_elements"].items():
             self._attempt(element.finalize, instance_name, f"element {name}")
-        self._attempt(partial(self.halt_role, instance_name, timeout), instance_name, "stop")
         lifecycle.become(Status.TERMINATED)
         self.forget_role(instance_name)
 
     def forget_role(self, instance_name: str) -> None:
         self._running.pop(instance_name, None)
-        self.options.pop(instance_name, None)
         del self.roles[instance_name], self._lifecycles[instance_name]
 
     def _status_changed(self, instance_name: str, status: Status, before: Status) -> None:
@@ -347,5 +356,21 @@ class Actor:
     def unsubscribe(self, instance_name: str, target: RoleInstanceID, channel: str) -> None:
         self.subscriptions.unsubscribe(instance_name, self.resolve(target), channel)
 
-    def describe(self, error: Exception, role: RoleInstanceID, channel: str) -> Exception:
+    @contextmanager
+    def steering(self, instance_name: str) -> Iterator[None]:
+        """Held while a role is assigned, updated, ended, moved, or has its status changed: one at a time.
+
+        StatusError when another one is at it.
+        """
+        with self._steering_lock:
+            if instance_name in self._steered:
+                raise StatusError(f"{self.name}/{instance_name} is being changed by another order; try again when that has ended")
+            self._steered.add(instance_name)
+        try:
+            yield
+        finally:
+            with self._steering_lock:
+                self._steered.discard(instance_name)
+
+    def describe(self, error: BaseException, role: RoleInstanceID, channel: str) -> Exception:
         return describe(error, role, channel, self.host.label)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.messaging.router import Pending
@@ -24,7 +25,7 @@ from roleml_nb.role import (
 )
 from roleml_nb.role.host import Host
 
-from .errors import remote
+from .errors import describe, remote
 
 if TYPE_CHECKING:
     from .host import ActorHost
@@ -41,6 +42,7 @@ class Invocation:
     def __init__(self, pending: Pending, host: ActorHost, lifecycle: Lifecycle | None = None):
         self._pending, self._host, self._lifecycle = pending, host, lifecycle
         self._decoded: Any = None
+        self._decoding = Lock()
 
     @property
     def target(self) -> RoleInstanceID:
@@ -57,12 +59,10 @@ class Invocation:
         limit = self._host.call_timeout if timeout is None else timeout
         if self._decoded is None:
             try:
-                kind, body = self._wait(limit)
+                self._wait(limit)
             except TimeoutError:
-                if self._pending.done():
-                    raise
-                raise self._late() from None
-            self._decoded = (kind, body.decode(own=True))
+                if not self._pending.done():
+                    raise self._late() from None
         return self._outcome()
 
     async def wait(self, timeout: float | None = None) -> Any:
@@ -75,14 +75,16 @@ class Invocation:
                 await asyncio.wait_for(ended.wait(), limit)
             except TimeoutError:
                 raise self._late() from None
-            kind, body = self._pending.result(0)
-            self._decoded = (kind, body.decode(own=True))
         return self._outcome()
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self.wait().__await__()
 
     def _outcome(self) -> Any:
+        with self._decoding:  # the body is taken once, whoever asks first
+            if self._decoded is None:
+                kind, body = self._pending.result(0)
+                self._decoded = (kind, body.decode(own=True))
         kind, value = self._decoded
         if kind == "error":
             raise remote(value)
@@ -121,17 +123,19 @@ class Invocation:
     def add_done_callback(self, func: Callable[[Any], Any]) -> None:
         """Have ``func(self)`` called on a worker thread when the call has ended, on behalf of the role that asks."""
         context, lifecycle = copy_context(), self._lifecycle
-        if lifecycle is None:
-            self._pending.add_done_callback(lambda _: self._host.submit(lambda: context.run(func, self)))
-            return
 
         def call_back() -> None:
             try:
                 context.run(func, self)
+            except Exception as error:  # nobody waits for it: the notebook is told
+                where, channel = self._pending.source, f"callback of {self._pending.target}.{self._pending.channel}"
+                self._host.report(describe(error, where, channel, self._host.label))
             finally:
-                lifecycle.callback_done()
+                if lifecycle is not None:
+                    lifecycle.callback_done()
 
-        lifecycle.expect_callback()
+        if lifecycle is not None:
+            lifecycle.expect_callback()
         self._pending.add_done_callback(lambda _: self._host.submit(call_back))
 
     def when_done(self, func: Callable[[], Any]) -> None:

@@ -14,6 +14,7 @@ from roleml_nb.messaging.executions import Execution, Interrupt
 from roleml_nb.messaging.router import Envelope, Target
 from roleml_nb.role import (
     ChannelNotFoundError,
+    HandlerError,
     Lifecycle,
     NoSuchRoleError,
     Role,
@@ -80,7 +81,9 @@ class Dispatch:
                 answer = self._steering[envelope.kind](envelope.source, target.instance_name, envelope.channel, body)
         except RoleMoved as moved:
             self._redirect(envelope, target, body, moved)
-        except Exception as error:  # every failure is the caller's to see
+        except Interrupt:
+            raise
+        except BaseException as error:  # every failure is the caller's to see, that of sys.exit() too
             self._fail(envelope, target, error)
         else:
             if answer is not LATER:
@@ -163,9 +166,12 @@ class Dispatch:
             self._send("reply", envelope, target, body)
 
     def _fail(self, envelope: Envelope, target: Target, error: BaseException) -> None:
-        if not isinstance(error, Exception):
-            error = RuntimeError(f"{type(error).__name__}: {error}")
-        self._send("error", envelope, target, encode(self.actor.describe(error, target.instance, envelope.channel)))
+        try:
+            body = encode(self.actor.describe(error, target.instance, envelope.channel))
+        except Exception as fault:  # an error that cannot be described or sent is still an answer
+            body = encode(HandlerError(f"{target.instance}.{envelope.channel} failed on {self.actor.host.label}: "
+                                       f"{type(error).__name__} (which cannot be sent: {type(fault).__name__})"))
+        self._send("error", envelope, target, body)
 
     def _redirect(self, envelope: Envelope, target: Target, body: Body, moved: RoleMoved) -> None:
         """Send the call back, for its caller to follow the role: it was not begun here."""

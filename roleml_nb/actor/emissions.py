@@ -33,27 +33,38 @@ class Emissions:
         self._actor = actor
         self._subscribers: dict[tuple[str, str], dict[RoleInstanceID, Subscriber]] = {}
         self._emitted: dict[tuple[str, str], int] = {}
+        self._order: dict[tuple[str, str], threading.RLock] = {}
         self._lock = threading.RLock()
 
     def emit(self, instance_name: str, channel: str, message: Message) -> None:
-        """StatusError unless the role is ready (or pausing)."""
-        self._actor.lifecycle(instance_name).check_emitting(channel)
+        """Waits while the role is paused; StatusError when it was not started, or ends."""
+        host = self._actor.host
+        self._actor.lifecycle(instance_name).wait_to_emit(channel, host.call_timeout)
         key = (instance_name, channel)
         source = self._actor.instance(instance_name)
-        with self._lock:  # held while sending: the order of emission is the order on the link
+        with self._lock:
+            order = self._order.setdefault(key, threading.RLock())
+        with order:  # held while sending: the order of emission is the order on the link; a channel that is held back
+            wanted = self._wanted(key, source, message)  # holds back no other
+            if not wanted:
+                return
+            lost = host.router.send(
+                "event", source, [Target(*item) for item in wanted], channel, encode((message.args, message.payloads)))
+        with self._lock:
+            for target, _ in lost:
+                self._subscribers.get(key, {}).pop(target.instance, None)
+
+    def _wanted(self, key: tuple[str, str], source: RoleInstanceID, message: Message) -> list[RoleInstanceID]:
+        """Count the emission; who is to get it."""
+        with self._lock:
             step = self._emitted[key] = self._emitted.get(key, 0) + 1
-            self._actor.host.note_metrics(source, channel, message.args, step)
+            self._actor.host.note_metrics(source, key[1], message.args, step)
             subscribers = self._subscribers.get(key, {})
             wanted = [item for item, given in subscribers.items() if passes(given.conditions, message.args)]
             for item in wanted:
                 if subscribers[item].mode == "once":
                     del subscribers[item]
-            if not wanted:
-                return
-            lost = self._actor.host.router.send(
-                "event", source, [Target(*item) for item in wanted], channel, encode((message.args, message.payloads)))
-            for target, _ in lost:
-                subscribers.pop(target.instance, None)
+            return wanted
 
     def has_subscribers(self, instance_name: str, channel: str) -> bool:
         return bool(self._subscribers.get((instance_name, channel)))
@@ -86,22 +97,29 @@ class Emissions:
     def subscribe(self, subscriber: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
         """Another role subscribes to one of ours, which may be assigned later."""
         given = Subscriber(*body.decode())
+        self._follow(instance_name)
         role = self._actor.roles.get(instance_name)
-        if role is None and instance_name in self._actor.moved:
-            self._actor.lifecycle(instance_name)  # raises: follow the role
         if role is not None and channel not in role.events:
             raise NoSuchEventError(
                 f"{self._actor.name}/{instance_name} emits no '{channel}'; {did_you_mean(channel, role.events)}")
         with self._lock:
             self._subscribers.setdefault((instance_name, channel), {})[subscriber] = given
 
+    def _follow(self, instance_name: str) -> None:
+        """Wait while the role is about to be elsewhere; RoleMoved when it is."""
+        self._actor.migration.wait_until_settled(instance_name)
+        if instance_name not in self._actor.roles and instance_name in self._actor.moved:
+            self._actor.lifecycle(instance_name)
+
     def unsubscribe(self, subscriber: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
+        self._follow(instance_name)
         with self._lock:
             self._subscribers.get((instance_name, channel), {}).pop(subscriber, None)
 
     def resubscribe(self, subscriber: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
         """A listener has another address: from here on, its events go there."""
         old, new = body.decode()
+        self._follow(instance_name)
         with self._lock:
             subscribers = self._subscribers.get((instance_name, channel), {})
             if old in subscribers:
@@ -120,11 +138,11 @@ class Emissions:
         with self._lock:
             for channel, (emitted, subscribers) in given.items():
                 self._emitted[instance_name, channel] = emitted
-                self._subscribers.setdefault((instance_name, channel), {}).update(subscribers)
+                self._subscribers[instance_name, channel] = dict(subscribers)
 
     def forget(self, instance_name: str) -> None:
         """The role has taken its subscribers to another node."""
         with self._lock:
-            for table in (self._subscribers, self._emitted):
+            for table in (self._subscribers, self._emitted, self._order):
                 for key in [key for key in table if key[0] == instance_name]:
                     del table[key]

@@ -22,7 +22,10 @@ __all__ = ["describe", "remote"]
 _PLUMBING = tuple(str(Path(__file__).parent.parent / room) for room in ("actor", "role", "messaging", "testbed"))
 
 
-def describe(error: Exception, role: RoleInstanceID, channel: str, engine: str) -> Exception:
+_CALLERS_FAULT = (CallerError, ChannelNotFoundError, NoSuchRoleError, StatusError)
+
+
+def describe(error: BaseException, role: RoleInstanceID, channel: str, engine: str) -> Exception:
     """The error to send to the caller of ``role.channel``.
 
     What the caller did wrong is sent as it is; everything else becomes a HandlerError that says where it happened.
@@ -31,16 +34,30 @@ def describe(error: Exception, role: RoleInstanceID, channel: str, engine: str) 
     if isinstance(error, (Deadlock, RunStopped)):
         return error  # as it is for everyone whom it concerns
     came_from_elsewhere = getattr(error, "_is_remote", False)
-    caller_is_at_fault = isinstance(error, (CallerError, ChannelNotFoundError, NoSuchRoleError, StatusError))
-    if caller_is_at_fault and not came_from_elsewhere:
-        return type(error)(f"{role}.{channel}: {error}")
+    if isinstance(error, _CALLERS_FAULT) and not came_from_elsewhere:
+        return _again(error, f"{role}.{channel}: {_text(error)}")
     where = {"node": role.actor_name, "role": role.instance_name, "channel": channel, "engine": engine,
              "error": type(error).__name__}
     place = f"{role}.{channel} failed on {engine}"
     if isinstance(error, HandlerError):
         return HandlerError(f"{place}: {error.args[0]}", {**error.where, "via": str(role)}, error.remote_traceback)
     text = "".join(traceback.format_exception(type(error), error, _own_frames(error.__traceback__)))
-    return HandlerError(f"{place}: {type(error).__name__}: {error}", where, text)
+    return HandlerError(f"{place}: {type(error).__name__}: {_text(error)}", where, text)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as fault:  # a __str__ of the user's that fails must not cost the answer
+        return f"(its text cannot be had: {type(fault).__name__})"
+
+
+def _again(error: Exception, text: str) -> Exception:
+    """An error of the same class with another text; of the nearest of ours where the class asks for more than a text."""
+    try:
+        return type(error)(text)
+    except TypeError:
+        return next(cls for cls in _CALLERS_FAULT if isinstance(error, cls))(text)
 
 
 def remote(error: Exception) -> Exception:

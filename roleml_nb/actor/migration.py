@@ -8,7 +8,9 @@ waited, and now follow the role. Whatever fails before that is undone, and the r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from threading import Condition
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ from roleml_nb.role import (
     CallerError,
     ElementImplementation,
     ElementInstance,
+    NodeLost,
     Role,
     RoleInstanceID,
     RoleMLError,
@@ -53,7 +56,6 @@ class Luggage:
     emissions: dict[str, Any]
     relationships: dict[str, list[RoleInstanceID]]
     """What the names that the role mentions mean on its old node."""
-    options: dict[str, Any]
     conflicts: str
 
 
@@ -63,6 +65,8 @@ class Migration:
     def __init__(self, actor: Actor):
         self._actor = actor
         self._arrivals: dict[RoleInstanceID, RoleInstanceID] = {}
+        self._leaving: set[str] = set()
+        self._settled = Condition()
         self.listeners: list[Callable[[RoleInstanceID, RoleInstanceID, Names, Names], None]] = []
         """Called with the old address, the new one, and what was added to and removed from relationships on its account."""
 
@@ -74,25 +78,35 @@ class Migration:
         lifecycle = actor.lifecycle(name)
         if to == old:
             raise CallerError(f"{old} is there already")
-        lifecycle.pause(timeout)
-        try:
-            lifecycle.wait_for_callbacks(timeout)
-            actor.halt_role(name, timeout)
-        except Exception:
-            self._resume(name)
-            raise
+        paused = lifecycle.status is Status.PAUSED
         steps = _Steps(actor)
         try:
-            added = self._send(name, to, conflicts, steps)
+            actor.halt_role(name, timeout)
+            lifecycle.pause(timeout)
+            lifecycle.wait_for_callbacks(timeout)
+            added = self._send(name, to, conflicts, steps, paused)
         except Exception:
             steps.undo()
-            self._resume(name)
+            self._settle(name)
+            if not paused:
+                self._resume(name)
             raise
         self._leave(name, to)
+        self._settle(name)
         self._note(old, to, added, {})
         return to
 
-    def _send(self, name: str, to: RoleInstanceID, conflicts: str, steps: _Steps) -> Names:
+    def wait_until_settled(self, name: str) -> None:
+        """Return when the role is not just about to be elsewhere: who subscribes to it must not fall in between."""
+        with self._settled:
+            self._settled.wait_for(lambda: name not in self._leaving, STEP_TIMEOUT)
+
+    def _settle(self, name: str) -> None:
+        with self._settled:
+            self._leaving.discard(name)
+            self._settled.notify_all()
+
+    def _send(self, name: str, to: RoleInstanceID, conflicts: str, steps: _Steps, paused: bool) -> Names:
         actor, old = self._actor, self._actor.instance(name)
         away = RoleInstanceID(to.actor_name, NATIVE)
         luggage = self._pack(name, conflicts)
@@ -101,13 +115,17 @@ class Migration:
         names = steps.ask("adopt", away, to.instance_name, luggage)
         added: Names = {to.actor_name: {relationship: luggage.relationships[relationship] for relationship in names}}
         for (_, emitter, channel), listener in actor.subscriptions.of_role(name).items():
-            steps.ask("resubscribe", emitter, channel, (old, to))
+            with suppress(NodeLost):  # an emitter that is gone sends nothing, here or there
+                steps.ask("resubscribe", emitter, channel, (old, to))
             waiting[emitter, channel] = len(listener.waiting)  # all that came here before: links keep the order
         if not actor.ctx.relationships.members(name):
             added[actor.name] = {name: [to]}
         steps.undo_by(lambda: steps.tell((to, old, {}, added)))
         steps.tell((old, to, added, {}))
-        steps.ask("adopted", away, to.instance_name, (old, self._waiting_events(name)))
+        with self._settled:
+            self._leaving.add(name)
+        steps.ask("adopted", away, to.instance_name,
+                  (old, self._waiting_events(name), actor.emissions.of_role(name), paused))
         return added
 
     def _waiting_events(self, name: str) -> list[tuple[RoleInstanceID, str, list[list[bytes]]]]:
@@ -131,7 +149,7 @@ class Migration:
             actor.emissions.of_role(name),
             {relationship: members for relationship, members in known.items()
              if members and relationship in mentioned and relationship not in ("/", "manager")},
-            actor.options.get(name, {}), conflicts)
+            conflicts)
 
     def _take_back(
         self, name: str, waiting: dict[tuple[RoleInstanceID, str], int], events: Iterable[tuple[RoleInstanceID, str, list]]
@@ -145,7 +163,9 @@ class Migration:
                     listener.waiting.insert(place + offset, Body.of_frames(frames))
 
     def _resume(self, name: str) -> None:
-        self._actor.lifecycle(name).resume()
+        """Go on as before; also where it was not yet paused."""
+        if not self._actor.lifecycle(name).ready:
+            self._actor.lifecycle(name).resume()
         self._actor.run_role(name)
 
     def _leave(self, name: str, to: RoleInstanceID) -> None:
@@ -175,7 +195,6 @@ class Migration:
         else:
             role.__dict__.update(luggage.state or {})
         actor.add_role(name, role)
-        actor.options[name] = luggage.options
         try:
             for item, (given, state) in luggage.elements.items():
                 actor.implement_element(name, item, given)
@@ -211,7 +230,7 @@ class Migration:
 
     def adopted(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
         """Everybody knows the new address: let the role go on."""
-        old, events = body.decode()
+        old, events, emissions, paused = body.decode()
         if self._arrivals.get(self._actor.instance(channel)) != old:
             raise StatusError(f"node '{self._actor.name}' does not expect {old}")
         listeners = self._actor.subscriptions.of_role(channel)
@@ -219,18 +238,22 @@ class Migration:
             listener = listeners.get((channel, emitter, event))
             if listener is not None:
                 listener.waiting.extendleft(Body.of_frames(frames) for frames in reversed(bodies))
-        self._resume(channel)
+        self._actor.emissions.adopt(channel, emissions)
+        if not paused:
+            self._resume(channel)
 
     def abandon(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> list:
         """The role goes on where it was; returns the events that came here for it."""
         old, new = body.decode(), self._actor.instance(channel)
         if self._arrivals.get(new) != old:
             return []
-        for _, emitter, event in self._actor.subscriptions.of_role(channel):
-            self._actor.request("resubscribe", NATIVE, emitter, event, (new, old)).result(STEP_TIMEOUT)
-        events = self._waiting_events(channel)
-        self._drop(channel)
-        return events
+        try:
+            for _, emitter, event in self._actor.subscriptions.of_role(channel):
+                with suppress(NodeLost):
+                    self._actor.request("resubscribe", NATIVE, emitter, event, (new, old)).result(STEP_TIMEOUT)
+            return self._waiting_events(channel)
+        finally:
+            self._drop(channel)
 
     def _drop(self, name: str) -> None:
         self._actor.subscriptions.forget(name)
@@ -274,10 +297,13 @@ class _Steps:
         names = [name for name in self._actor.ctx.contacts.all_actor_names() if name != self._actor.name]
         router, source = self._actor.host.router, self._actor.instance(NATIVE)
         calls = router.request("repoint", source, [RoleInstanceID(name, NATIVE) for name in names], "repoint", encode(news))
+        clock = self._actor.host.clock
+        deadline = clock.now() + STEP_TIMEOUT
         for name, call in zip(names, calls, strict=True):
             try:
-                self._actor.host.clock.wait(call, STEP_TIMEOUT)
+                clock.wait(call, max(0.0, deadline - clock.now()))
             except Exception as error:  # a node that is gone needs no new address
+                call.cancel()
                 self._actor.logger.info("%s was not told of a new address: %s", name, error)
 
     def undo(self) -> None:

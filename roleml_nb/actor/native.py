@@ -158,39 +158,30 @@ class NativeRole(Role):
         self.require(name != NATIVE, f"the name {NATIVE!r} is the native role's own")
         self.require((spec is None) != (cls is None), "give either spec= or cls=")
         made, options, elements = (cls, options, elements) if spec is None else read_spec(spec)
-        return self._assign(name, made, options or {}, elements or {})  # type: ignore[arg-type]
-
-    def _assign(
-        self, name: str, cls: type[Role], options: Mapping[str, Any], elements: Mapping[str, ElementImplementation]
-    ) -> Status:
-        role = cls(**options)
-        if name in self.base.roles:
-            self.base.stop_role(name)
-        self.base.add_role(name, role)
-        try:
-            for element, given in elements.items():
-                self.base.implement_element(name, element, given)
-            self.base.start_role(name)
-        except BaseException:
-            self.base.discard_role(name)
-            raise
-        self.base.options[name] = dict(options)
+        role = made(**(options or {}))  # type: ignore[misc]
+        with self.base.steering(name):
+            if name in self.base.roles:
+                self.base.stop_role(name)
+            self.base.add_role(name, role)
+            try:
+                for element, given in (elements or {}).items():
+                    self.base.implement_element(name, element, given)
+                self.base.start_role(name)
+            except BaseException:
+                self.base.discard_role(name)
+                raise
         self.role_assigned.emit({"name": name, "cls": type(role).__name__})
         return self.base.lifecycle(name).status
 
     @Task(expand=True)
     @_for_managers
-    def update_roles(self, caller: RoleInstanceID, names: list[str], cls: type[Role], fresh: bool = False) -> None:
-        """Have roles take up a new version of their class. Their state stays, or (`fresh`) begins as it was assigned."""
+    def update_roles(self, caller: RoleInstanceID, names: list[str], cls: type[Role]) -> None:
+        """Have roles take up a new version of their class, and keep their state."""
         for name in names:
             self.require(name != NATIVE, "the native role is not updated")
             self.base.lifecycle(name)
         for name in names:
-            if fresh:
-                elements = {key: element.given for key, element in self.base.roles[name].__dict__["_elements"].items()
-                            if key in cls.elements}
-                self._assign(name, cls, self.base.options.get(name, {}), elements)
-            else:
+            with self.base.steering(name):
                 update_role(self.base, name, cls)
 
     @Task(expand=True)
@@ -202,7 +193,8 @@ class NativeRole(Role):
             raise NoSuchRoleError(f"node '{self.profile.name}' has no role '{name}' that can be terminated; "
                                   + did_you_mean(name, roles))
         self._not_itself(caller, name)
-        self.base.stop_role(name)
+        with self.base.steering(name):
+            self.base.stop_role(name)
         self.role_removed.emit({"name": name})
 
     @Task(expand=True)
@@ -220,16 +212,18 @@ class NativeRole(Role):
             raise CallerError(str(error)) from None
         self.require(wanted in (Status.READY, Status.PAUSED, Status.DECLARED),
                      f"status must be ready or paused, not {wanted}; to end a role call terminate-role")
-        before = lifecycle.status
         if wanted is Status.PAUSED:
             self._not_itself(caller, name)
-            lifecycle.pause(self.base.host.call_timeout)
-        elif wanted is Status.DECLARED:
-            self.require(before is Status.DECLARED, f"{lifecycle.where} is {before} and cannot become declared again")
-        elif before is Status.DECLARED:
-            self.base.start_role(name)
-        elif before is not Status.READY:
-            lifecycle.resume()
+        with self.base.steering(name):
+            before = lifecycle.status
+            if wanted is Status.PAUSED:
+                lifecycle.pause(self.base.host.call_timeout)
+            elif wanted is Status.DECLARED:
+                self.require(before is Status.DECLARED, f"{lifecycle.where} is {before} and cannot become declared again")
+            elif before is Status.DECLARED:
+                self.base.start_role(name)
+            elif before is not Status.READY:
+                lifecycle.resume()
         if lifecycle.status is not before:
             self.role_status_changed.emit({"name": name, "new_status": str(lifecycle.status)})
         return lifecycle.status
@@ -249,7 +243,8 @@ class NativeRole(Role):
         self._not_itself(caller, name)
         node, _, other = to.partition("/")
         try:
-            return self.base.migration.move(name, RoleInstanceID(node, other or name), conflicts, timeout)
+            with self.base.steering(name):
+                return self.base.migration.move(name, RoleInstanceID(node, other or name), conflicts, timeout)
         except CallerError as error:  # the other node refuses: our caller is to know, as if we did
             raise CallerError(str(error)) from None
 

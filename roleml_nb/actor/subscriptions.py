@@ -13,8 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.messaging.codec import Body
-from roleml_nb.messaging.executions import Interrupt
-from roleml_nb.role import CallerError, Lifecycle, RoleInstanceID, RoleMLError, RunStopped, attribute
+from roleml_nb.messaging.executions import Execution, Interrupt
+from roleml_nb.role import CallerError, Lifecycle, NodeLost, RoleInstanceID, RoleMLError, RunStopped, attribute
 from roleml_nb.role.channels import Handler, Subscription
 from roleml_nb.role.conditions import check_conditions
 from roleml_nb.role.running import running
@@ -46,6 +46,8 @@ class Subscriptions:
     def __init__(self, actor: Actor):
         self._actor = actor
         self._listeners: dict[Key, Listener] = {}
+        self._fired: set[tuple[str, RoleInstanceID, str, str]] = set()
+        """What has been heard once, by the method of that name."""
         self._lock = threading.RLock()
         actor.ctx.relationships.listeners.append(self._relationship_changed)
 
@@ -101,6 +103,7 @@ class Subscriptions:
         if listener.mode == "once":
             with self._lock:
                 self._listeners.pop(key, None)
+                self._fired.add((*key, listener.method.__name__))
         answer: Any = None
         router = self._actor.host.router
         execution = router.begin_event(source, self._actor.instance(instance_name), key[2])
@@ -109,14 +112,14 @@ class Subscriptions:
                 answer = listener.handler.invoke(listener.method, source, *body.decode())
                 if inspect.iscoroutine(answer):
                     future = self._actor.host.run_coroutine(answer, copy_context())
-                    future.add_done_callback(partial(self._ended, key, lifecycle))
+                    router.executions.leave_inline(execution)
+                    future.add_done_callback(partial(self._ended, key, lifecycle, execution))
                     return future
         except Interrupt:
             self._report(key, RunStopped(f"{execution.name} was interrupted with the run"))
-        except Exception as error:  # nobody waits for it: the notebook is told
+        except BaseException as error:  # nobody waits for it: the notebook is told
             self._report(key, error)
-        finally:
-            router.executions.end_inline(execution)
+        router.executions.end_inline(execution)
         if not execution.abandoned:
             lifecycle.leave()
         return None
@@ -127,13 +130,15 @@ class Subscriptions:
             for listener in self._listeners.values():
                 listener.waiting.clear()
 
-    def _ended(self, key: Key, lifecycle: Lifecycle, future: Future) -> None:
-        lifecycle.leave()
+    def _ended(self, key: Key, lifecycle: Lifecycle, execution: Execution, future: Future) -> None:
+        self._actor.host.router.executions.ended(execution)
+        if not execution.abandoned:
+            lifecycle.leave()
         error = future.exception()
         if isinstance(error, Exception):
             self._report(key, error)
 
-    def _report(self, key: Key, error: Exception) -> None:
+    def _report(self, key: Key, error: BaseException) -> None:
         instance_name, source, channel = key
         where = self._actor.instance(instance_name)
         self._actor.host.report(self._actor.describe(error, where, f"on {source}.{channel}"))
@@ -169,12 +174,15 @@ class Subscriptions:
                 raise CallerError(f"{self._actor.name}/{instance_name} has {target}.{channel} handled by "
                                   f"{known.method.__name__} already: unsubscribe first, or handle it there")
             self._listeners[key] = Listener(handler, method, mode, automatic)
+        invocation = self._actor.request("subscribe", instance_name, target, channel, (wanted, mode, automatic))
         try:
-            self._actor.request("subscribe", instance_name, target, channel, (wanted, mode, automatic)).result()
+            invocation.result()
         except Exception:
             with self._lock:
                 self._listeners.pop(key, None)
             raise
+        if invocation.target != target:  # the emitter has moved, and the request has followed it
+            self.repoint(target, invocation.target)
 
     def unsubscribe(self, instance_name: str, target: RoleInstanceID, channel: str) -> None:
         """End a subscription; CallerError when there is none."""
@@ -186,37 +194,41 @@ class Subscriptions:
 
     def remove_role(self, instance_name: str) -> None:
         """End what a role subscribed to."""
+        self._forget_fired(instance_name)
         for _, target, channel in self.of_role(instance_name):
             try:
                 self.unsubscribe(instance_name, target, channel)
             except RoleMLError as error:  # an emitter that is gone keeps nobody from leaving
                 self._actor.logger.info("unsubscribe from %s.%s: %s", target, channel, error)
 
+    def _forget_fired(self, instance_name: str) -> None:
+        with self._lock:
+            self._fired = {item for item in self._fired if item[0] != instance_name}
+
     # subscriptions that follow relationships
 
     def add_role(self, instance_name: str) -> None:
         """A role starts: subscribe it as its event handlers say, and others here that listen to a role of its name."""
         for item, name in self._declared(instance_name):
-            self._subscribe_to(instance_name, item, name, self._members(item.relationship))
+            self._subscribe_to(instance_name, item, name, self._members(item.relationship), starting=True)
         new = (self._actor.instance(instance_name),)
         for other in list(self._actor.roles):
             for item, name in self._declared(other):
                 if item.relationship == instance_name and self._members(instance_name) == new:
-                    self._subscribe_to(other, item, name, new)
+                    self._subscribe_to(other, item, name, new, starting=True)
 
     def update_role(self, instance_name: str) -> None:
         """A role has a new class: bind its listeners to the new handlers, end those it has no more, begin new ones."""
         role = self._actor.roles[instance_name]
-        declared: dict[tuple[str, str], tuple[Any, str]] = {
-            (item.relationship, item.channel): (item, name) for item, name in self._declared(instance_name)}
+        declared: dict[str, Any] = {name: item for item, name in self._declared(instance_name)}
         for key, listener in self.of_role(instance_name).items():
             _, target, channel = key
             if not listener.automatic:
                 listener.method = getattr(role, listener.method.__name__, listener.method)
                 continue
-            before = listener.handler
-            item, name = declared.get((getattr(before, "relationship", ""), channel), (before, ""))
-            if not name or (item.conditions, item.mode) != (getattr(before, "conditions", None), listener.mode):
+            name = listener.method.__name__
+            item = declared.get(name)
+            if item is None or _wish(item) != _wish(listener.handler):
                 self.unsubscribe(instance_name, target, channel)
             else:
                 listener.handler, listener.method = item, getattr(role, name)
@@ -234,12 +246,26 @@ class Subscriptions:
         return [(getattr(type(role), name).handler, name) for name in sorted(role.subscriptions)]
 
     def _subscribe_to(
-        self, instance_name: str, item: Subscription, name: str, targets: tuple[RoleInstanceID, ...]
+        self, instance_name: str, item: Subscription, name: str, targets: tuple[RoleInstanceID, ...], *,
+        starting: bool = False,
     ) -> None:
+        """Subscribe to all of them; the first failure is raised in the end. A lost emitter keeps no role from starting."""
         method = getattr(self._actor.roles[instance_name], name)
+        failed: list[Exception] = []
         for target in targets:
+            if (instance_name, target, item.channel, name) in self._fired:
+                continue
             if item.extra_filter is None or item.extra_filter(target):
-                self.subscribe(instance_name, target, item.channel, item, method, item.conditions, item.mode, automatic=True)
+                try:
+                    self.subscribe(instance_name, target, item.channel, item, method, item.conditions, item.mode,
+                                   automatic=True)
+                except Exception as error:  # the others are subscribed to all the same
+                    if starting and isinstance(error, NodeLost):
+                        self._actor.logger.warning("%s: %s", self._actor.instance(instance_name), error)
+                    else:
+                        failed.append(error)
+        if failed:
+            raise failed[0]
 
     def _relationship_changed(self, relationship: str, operation: str, instances: tuple[RoleInstanceID, ...]) -> None:
         for instance_name in [name for name in self._actor.roles if self._actor.started(name)]:
@@ -250,6 +276,7 @@ class Subscriptions:
                     self._subscribe_to(instance_name, item, name, instances)
                     continue
                 for target in instances:
+                    self._fired.discard((instance_name, target, item.channel, name))
                     if (instance_name, target, item.channel) in self._listeners:
                         self.unsubscribe(instance_name, target, item.channel)
 
@@ -267,11 +294,18 @@ class Subscriptions:
 
     def forget(self, instance_name: str) -> None:
         """The role has taken its listeners to another node, or has given up coming here."""
-        for key in self.of_role(instance_name):
-            del self._listeners[key]
+        with self._lock:
+            for key in self.of_role(instance_name):
+                del self._listeners[key]
+        self._forget_fired(instance_name)
 
     def repoint(self, old: RoleInstanceID, new: RoleInstanceID) -> None:
         """An emitter has moved."""
         with self._lock:
             for key in [key for key in self._listeners if key[1] == old]:
                 self._listeners[key[0], new, key[2]] = self._listeners.pop(key)
+
+
+def _wish(handler: Handler) -> tuple[Any, ...]:
+    """What an event handler wants to hear."""
+    return tuple(getattr(handler, name, None) for name in ("relationship", "channel", "conditions", "mode"))

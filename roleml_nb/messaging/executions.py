@@ -94,9 +94,6 @@ class Execution:
         return f"handler running since {now - self.started:.1f} s"
 
 
-_current: ContextVar[Execution | None] = ContextVar("execution", default=None)
-
-
 class Working(NamedTuple):
     """An execution or a waiting call as it is told to others; keys join what is told by several hosts."""
 
@@ -123,42 +120,52 @@ class Executions:
 
     def __init__(self) -> None:
         self.table: dict[Key, Execution] = {}
+        self._current: ContextVar[Execution | None] = ContextVar("execution", default=None)
+        """Of this host alone: a handler of one testbed may use another one."""
 
     @property
     def current(self) -> Execution | None:
         """The one that the current thread, or asyncio task, works for."""
-        return _current.get()
+        return self._current.get()
 
     def begin(self, key: Key, now: float) -> Token:
         """The current thread begins with a call that has arrived; hand the result to `end` on the same thread."""
         execution = self.table.get(key)
         if execution is not None:
             execution.started, execution.thread = now, threading.get_ident()
-        return _current.set(execution)
+        return self._current.set(execution)
 
     def end(self, token: Token) -> None:
         """The thread does something else from now on."""
-        execution = _current.get()
+        execution = self._current.get()
         if execution is not None:
             execution.thread = 0
-        _current.reset(token)
+        self._current.reset(token)
 
     def begin_inline(self, execution: Execution) -> None:
         """The current thread begins with a call that it makes itself."""
-        within = _current.get()
+        within = self._current.get()
         if within is not None:
             execution.within = within
             within.waits_for = execution
             execution.inline = within.inline + 1
         execution.started, execution.thread = execution.arrived, threading.get_ident()
         self.table[execution.target.actor_name, execution.number] = execution
-        _current.set(execution)
+        self._current.set(execution)
 
     def end_inline(self, execution: Execution) -> None:
-        self.table.pop((execution.target.actor_name, execution.number), None)
-        _current.set(execution.within)
+        self.ended(execution)
+        self._current.set(execution.within)
         if execution.within is not None:
             execution.within.waits_for = None
+
+    def leave_inline(self, execution: Execution) -> None:
+        """The thread does something else, while the handler goes on in the event loop; `ended` must follow."""
+        execution.thread = 0
+        self._current.set(execution.within)
+
+    def ended(self, execution: Execution) -> None:
+        self.table.pop((execution.target.actor_name, execution.number), None)
 
     def forbid(self, keys: Collection[Key], error: Exception) -> None:
         """Have the next call that these executions make raise `error`: nobody waits for their answers any more."""

@@ -130,8 +130,8 @@ class Router:
         by = self.executions.current
         calls: list[Pending] = []
         numbered: list[Target] = []
-        for target in targets:
-            address = self.directory.get_actor_profile(target.actor_name).address
+        places = [(target, self.directory.get_actor_profile(target.actor_name).address) for target in targets]
+        for target, address in places:
             number = next(self._numbers)
             calls.append(Pending(kind, source, target, channel, address, now, number, self._pending, by))
             numbered.append(Target(target.actor_name, target.instance_name, number))

@@ -63,6 +63,7 @@ class Status(Flag):
 
 _WAITING = Status.STARTING | Status.PAUSING | Status.PAUSED | Status.RESUMING
 _GONE = Status.TERMINATING | Status.FINALIZING | Status.TERMINATED
+_LIVE = Status.DECLARING | Status.DECLARED | Status.STARTING | Status.READY | Status.PAUSED
 _STARTED = _WAITING | Status.READY
 _EMITTING = Status.READY | Status.PAUSING
 
@@ -155,10 +156,16 @@ class Lifecycle:
         """`enter` and `leave` as a context manager."""
         return Execution(self, timeout)
 
-    def check_emitting(self, channel: str) -> None:
-        """StatusError unless events can be emitted now."""
-        if self.status not in _EMITTING:
-            raise StatusError(f"{self.where} is {self.status}: it cannot emit '{channel}'")
+    def wait_to_emit(self, channel: str, timeout: float | None) -> None:
+        """Return when events can be emitted: at once, or, while the role is paused, when it goes on.
+
+        StatusError when the role was not started, ends, or does not go on within `timeout` seconds.
+        """
+        with self._condition:
+            if self.status in _WAITING and self.status not in _EMITTING:
+                self._condition.wait_for(lambda: self.status not in _WAITING or self.status in _EMITTING, timeout)
+            if self.status not in _EMITTING:
+                raise StatusError(f"{self.where} is {self.status}: it cannot emit '{channel}'")
 
     # changes
 
@@ -167,10 +174,8 @@ class Lifecycle:
 
         StatusError when the role is not ready, or its handlers run longer than `timeout` seconds; it is then as before.
         """
-        if self.status is Status.PAUSED:
-            return
-        self._require(Status.READY, "paused")
-        self._close(Status.PAUSING, Status.PAUSED, timeout)
+        if self.status is not Status.PAUSED:
+            self._close(Status.READY, "paused", Status.PAUSING, Status.PAUSED, timeout)
 
     def resume(self) -> None:
         """Take up work again; StatusError when the role is not paused."""
@@ -183,8 +188,7 @@ class Lifecycle:
 
         StatusError when they run longer than `timeout` seconds; the role is then as before.
         """
-        self._require(~(_GONE | Status.OFFLOADED), "terminated")
-        self._close(Status.TERMINATING, Status.FINALIZING, timeout)
+        self._close(_LIVE, "terminated", Status.TERMINATING, Status.FINALIZING, timeout)
 
     def offloaded(self, to: RoleInstanceID) -> None:
         """The role is on another node now: who waits here, and who comes later, follows it."""
@@ -196,15 +200,17 @@ class Lifecycle:
         if self.status not in allowed:
             raise StatusError(f"{self.where} is {self.status} and cannot be {done}")
 
-    def _close(self, closing: Status, closed: Status, timeout: float | None) -> None:
-        before = self.status
-        self.become(closing)
+    def _close(self, allowed: Status, done: str, closing: Status, closed: Status, timeout: float | None) -> None:
+        with self._condition:  # whoever is first closes it: a second one is refused
+            self._require(allowed, done)
+            before, self.status = self.status, closing
+        self._changed(closing, before)
         with self._condition:
             idle = self._condition.wait_for(lambda: self.running == 0, timeout)
+            still = self.running
+        self.become(closed if idle else before)
         if not idle:
-            self.become(before)
-            raise StatusError(f"{self.where}: {self.running} handlers still running after {timeout} s")
-        self.become(closed)
+            raise StatusError(f"{self.where}: {still} handlers still running after {timeout} s")
 
 
 class Execution:

@@ -27,6 +27,8 @@ class Engines:
     def __init__(self, count: int, mark: str, *, cluster: Any = None, profile: str | None = None,
                  cluster_id: str | None = None):
         self.owned = cluster is None and profile is None and cluster_id is None
+        self._given = cluster is not None and not hasattr(cluster, "connect_client_sync")
+        """Whether the client is the caller's own, who closes it."""
         self.directory = tempfile.mkdtemp(prefix="rml-")
         self.cluster: Any = None
         self.watchdog: Watchdog | None = None
@@ -100,7 +102,7 @@ class Engines:
                 logging.getLogger(__name__).info("stop of the cluster: %s", error)
             self.cluster = None
         client = getattr(self, "client", None)
-        if client is not None and self.owned:
+        if client is not None and not self._given:
             client.close()
         if self.watchdog is not None:
             self.watchdog.release()

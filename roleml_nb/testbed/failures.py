@@ -21,8 +21,15 @@ def fold(results: list[tuple[RoleInstanceID, Any]], what: str) -> None:
         note = f" (same on {len(failed)} nodes: {names})" if len(same) == 1 else f" ({len(failed)} nodes failed: {names})"
         if isinstance(first, HandlerError):
             raise HandlerError(first.args[0] + note, first.where, first.remote_traceback)
-        raise type(first)(f"{first}{note}") if isinstance(first, RoleMLError) else TestbedError(f"{what}: {first}{note}")
+        raise _again(first, f"{first}{note}") if isinstance(first, RoleMLError) else TestbedError(f"{what}: {first}{note}")
     raise first
+
+
+def _again(error: RoleMLError, text: str) -> RoleMLError:
+    try:
+        return type(error)(text)
+    except TypeError:  # a class of the user's that asks for more than a text
+        return RoleMLError(text)
 
 
 def _kind(error: Exception) -> str:

@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import Context
 from functools import partial
 from typing import Any
@@ -111,7 +112,7 @@ class Host:
         future: Future = Future()
 
         def start() -> None:
-            task = loop.create_task(coroutine, context=context)
+            task = loop.create_task(_guarded(coroutine), context=context)
             task.add_done_callback(lambda task: _settle(task, future))
 
         loop.call_soon_threadsafe(start)
@@ -127,7 +128,7 @@ class Host:
             if self.clock.now() >= beat:
                 beat += self._heartbeat
                 for actor in list(self.actors.values()):
-                    actor.roles[NATIVE].pulse()  # type: ignore[attr-defined]
+                    self.submit(actor.roles[NATIVE].pulse)  # type: ignore[attr-defined]
             for session in list(self.router.links.values()):
                 session.acknowledge()
             if ticks % PULSE == 0 and self.host_id != NOTEBOOK:
@@ -276,7 +277,8 @@ class Host:
         self.router.flush_soon()  # so that its thread ends
         for peer, session in list(self.router.links.items()):
             if session.closed is None and session.link is not None:
-                self.router.control(peer, "bye", None)
+                with suppress(LinkFailed):  # it may be gone by now
+                    self.router.control(peer, "bye", None)
             session.close("this host was stopped")
         if self.transport is not None:
             self.transport.close()
@@ -300,6 +302,14 @@ def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
         if left:
             loop.run_until_complete(asyncio.wait(left))
         loop.close()
+
+
+async def _guarded(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """What would end the loop, such as sys.exit(), ends the handler alone."""
+    try:
+        return await coroutine
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise RuntimeError(f"{type(error).__name__}: {error}") from error
 
 
 def _settle(task: asyncio.Task, future: Future) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.actor import Invocation
-from roleml_nb.role import NATIVE, Message, Role, RoleInstanceID, TestbedError, did_you_mean, standard_name
+from roleml_nb.role import NATIVE, Message, Role, RoleInstanceID, RoleMLError, TestbedError, did_you_mean, standard_name
 from roleml_nb.trace import Trace
 
 from . import config
@@ -199,9 +199,18 @@ class Testbed:
                 where = plans[target.actor_name]
                 self.roster.assigned(target.actor_name, name, {
                     "class": named(role), "options": encode(where[0]), "elements": encode(where[1]), "turn": turn})
-                self.versions.assigned(RoleInstanceID(target.actor_name, name), role)
+                self.versions.assigned(RoleInstanceID(target.actor_name, name), role, *where)
+            elif name in self.roster.roles.get(target.actor_name, {}) and not self._is_there(target.actor_name, name):
+                self.roster.terminated(target.actor_name, name)  # it was to be replaced, and has ended
+                self.versions.terminated(RoleInstanceID(target.actor_name, name))
         fold(results, f"assign {name}={role.__name__}")
         return chosen
+
+    def _is_there(self, node: str, name: str) -> bool:
+        try:
+            return name in self._calls.roles_of(node)
+        except RoleMLError:  # a lost node's roles stay in the spec
+            return True
 
     def _check_role(self, nodes: Nodes, name: str, role: Any, given: Mapping[str, Any]) -> None:
         if not (isinstance(role, type) and issubclass(role, Role)):
@@ -231,11 +240,18 @@ class Testbed:
         names: dict[RoleInstanceID, list[str]] = {}
         for item in outdated:
             names.setdefault(RoleInstanceID(item.actor_name, NATIVE), []).append(item.instance_name)
-        messages = {native: Message({"names": group, "fresh": fresh}, {"cls": role}) for native, group in names.items()}
+        if fresh:
+            for item in outdated:
+                options, elements = self.versions.given[item]
+                self.assign(item.actor_name, item.instance_name, role, options=options,
+                            elements={key: value for key, value in elements.items() if key in role.elements})
+            return outdated
+        messages = {native: Message({"names": group}, {"cls": role}) for native, group in names.items()}
         results = self._calls.group("task", list(messages), "update-roles", messages)
         for native, result in results:
             for name in [] if isinstance(result, Exception) else names[native]:
-                self.versions.assigned(RoleInstanceID(native.actor_name, name), role)
+                self.versions.updated(RoleInstanceID(native.actor_name, name), role)
+                self.roster.roles[native.actor_name][name].pop("channels", None)
         fold(results, f"update {role.__name__}")
         return outdated
 

@@ -20,6 +20,8 @@ class Versions:
         self._latest: dict[str, int] = {}
         self.running: dict[RoleInstanceID, tuple[str, int]] = {}
         """{instance: (class, version)}."""
+        self.given: dict[RoleInstanceID, tuple[dict[str, Any], dict[str, Any]]] = {}
+        """{instance: options and elements}, as they were assigned."""
 
     def number(self, cls: type[Role]) -> int:
         """The version of a class; a new one for a class that was not seen before."""
@@ -29,15 +31,22 @@ class Versions:
             numbers[cls] = self._latest[name] = self._latest.get(name, 0) + 1
         return numbers[cls]
 
-    def assigned(self, instance: RoleInstanceID, cls: type[Role]) -> None:
+    def assigned(
+        self, instance: RoleInstanceID, cls: type[Role], options: dict[str, Any], elements: dict[str, Any]
+    ) -> None:
+        self.updated(instance, cls)
+        self.given[instance] = (options, elements)
+
+    def updated(self, instance: RoleInstanceID, cls: type[Role]) -> None:
         self.running[instance] = (class_name(cls), self.number(cls))
 
     def terminated(self, instance: RoleInstanceID) -> None:
         self.running.pop(instance, None)
+        self.given.pop(instance, None)
 
     def moved(self, old: RoleInstanceID, new: RoleInstanceID, *_: Any) -> None:
         if old in self.running:
-            self.running[new] = self.running.pop(old)
+            self.running[new], self.given[new] = self.running.pop(old), self.given.pop(old)
 
     def outdated(self, cls: type[Role]) -> list[RoleInstanceID]:
         """The instances that have another version of the class."""

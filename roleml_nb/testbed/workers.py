@@ -140,7 +140,7 @@ class _Worker(threading.Thread):
                 self._pool.begin(queued)
                 try:
                     work()
-                except Exception:
+                except BaseException:  # nothing that a handler raises may cost the pool its worker
                     logger.exception("a handler's wrapper failed")
                 work = self._pool.finished(self, queued)
                 queued = True

@@ -280,7 +280,7 @@ def test_a_role_ends_in_order(bed, tmp_path):
     until(lambda: bed.call("order/reader", "read", {"cls": Owner}), "it has begun")
     bed.call(native("order"), "terminate-role", {"name": "owner"})
     assert bed.call("order/reader", "read", {"cls": Owner}) == [
-        "handler begun", "handler ended", "destroyed", "main routine ended"]
+        "handler begun", "handler ended", "main routine ended", "destroyed"]
     assert work.result(5) is None
     assert (tmp_path / "thing.json").read_text() == "{}"
 

@@ -91,7 +91,7 @@ def test_changes_that_make_no_sense_are_refused():
         with pytest.raises(StatusError, match="n/r is finalizing and cannot be"):
             change()
     with pytest.raises(StatusError, match="n/r is finalizing: it cannot emit 'x'"):
-        lifecycle.check_emitting("x")
+        lifecycle.wait_to_emit("x", 1)
 
 
 def test_every_change_is_told_in_order():
