@@ -1,17 +1,23 @@
-"""A round of federated averaging on digits, beside the bare training loop of the same work in one process.
+"""A round of federated averaging on digits, beside the bare training loop of the same work in one process, and Flower.
 
 10 clients, MLP 64-64-10, one local epoch, batch 32, SGD 0.1, 20 rounds.
 
     python benchmarks/fedavg_round.py [--engines 2] [--rounds 20]
+
+Flower's simulation is measured where `flwr[simulation]` is installed: here, or in the Python that the variable PEER_PYTHON names.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import subprocess
+import tempfile
 import time
+from pathlib import Path
 
-from peers import machine
+import numpy as np
+from peers import machine, python_with
 
 from roleml_nb import Each, Testbed, impl
 from roleml_nb.library import EpochTrainer, FedAvgAggregator, FederatedCoordinator, average
@@ -57,6 +63,21 @@ def federated(engines: int, rounds: int) -> tuple[float, float]:
     return float(times.diff().median() * 1000), time.perf_counter() - begin
 
 
+def flower(rounds: int) -> tuple[float, float] | None:
+    """Median ms a round, and seconds in all, in Flower's simulation; None where it is not installed."""
+    python = python_with("flwr.simulation, ray, torch")
+    if python is None:
+        return None
+    parts = {part: digits(part=part, parts=CLIENTS) for part in range(CLIENTS)}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "parts.npz"
+        np.savez(path, **{f"{side}{part}": getattr(data, side) for part, data in parts.items() for side in "xy"})
+        command = [python, str(Path(__file__).with_name("flower_round.py")), str(path), str(CLIENTS), str(rounds)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    median, whole = done.stdout.split()[-2:]
+    return float(median), float(whole)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--engines", type=int, default=2)
@@ -64,10 +85,16 @@ def main() -> None:
     given = parser.parse_args()
     bare = bare_loop(given.rounds)
     own, whole = federated(given.engines, given.rounds)
+    theirs = flower(given.rounds)
     print(f"FedAvg, digits, {CLIENTS} clients, MLP 64-64-10, {given.rounds} rounds; {machine()}")
     print(f"bare loop, one thread   {bare:7.1f} ms a round")
-    print(f"roleml_nb, {given.engines} engines    {own:7.1f} ms a round   {own / bare:.2f} × the bare loop")
-    print(f"start, {given.rounds} rounds, stop: {whole:.1f} s")
+    print(f"roleml_nb, {given.engines} engines    {own:7.1f} ms a round   {own / bare:.2f} × the bare loop   bar: 1.5 ×")
+    if theirs is None:
+        print("Flower's simulation     not installed")
+    else:
+        print(f"Flower's simulation     {theirs[0]:7.1f} ms a round   ours is {own / theirs[0]:.2f} × that   bar: 0.1 ×")
+    print(f"start, {given.rounds} rounds, stop: {whole:.1f} s   bar: 6 s"
+          + ("" if theirs is None else f"   Flower: {theirs[1]:.1f} s"))
 
 
 if __name__ == "__main__":

@@ -40,6 +40,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--seeds", type=int, default=1)
     given = parser.parse_args()
+    import torch
+
+    torch.set_num_threads(1)
     print(f"MNIST-1D, {given.steps} steps, {given.seeds} seeds; {machine()}")
     for name, (make, options, published) in MODELS.items():
         start = time.perf_counter()
