@@ -138,7 +138,9 @@ class Trainings:
         self.number += 1
         outcome, host = Outcome(), role.base.host
         while self.under_way and sum(client not in self.under_way for client in group) < quorum.least:
-            self._take(role, outcome, quorum, host.call_timeout)
+            if not self._take(role, outcome, quorum, host.call_timeout):
+                raise CallTimeout(f"round {self.number} needs {quorum.least} clients, and {', '.join(map(str, self.under_way))} "
+                                  f"did not end an earlier training for {host.call_timeout:.1f} s")
         outcome.busy = [client for client in group if client in self.under_way]
         free = [client for client in group if client not in self.under_way]
         reached, outcome.failed = reach(role, free, "apply-update", {"update": update})

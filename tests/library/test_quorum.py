@@ -7,7 +7,7 @@ from concurrent.futures import Future
 import numpy as np
 import pytest
 
-from roleml_nb import CallerError, Each, HandlerError, Service, impl
+from roleml_nb import CallerError, Each, HandlerError, Service, Testbed, impl
 from roleml_nb.library import ClientSelector, EpochTrainer, FedAvgAggregator, FederatedCoordinator
 from roleml_nb.role.running import wait
 from tests.science.federated.problems import LeastSquares, data
@@ -53,9 +53,10 @@ def federation(bed, name, selector=None, **odd):
     bed.relate(f"{name}-server", "trainer", f"{name}-client*/trainer")
 
 
-def aggregate(bed, name, update, clients=(1, 2, 3), **quorum):
+def aggregate(bed, name, update, clients=(1, 2, 3), limit=None, **quorum):
     group = [f"{name}-client{number}/trainer" for number in clients]
-    return bed.call(f"{name}-server/aggregator", "aggregate", {"clients": group, "update": update, "quorum": quorum})
+    return bed.call(f"{name}-server/aggregator", "aggregate", {"clients": group, "update": update, "quorum": quorum},
+                    timeout=limit)
 
 
 def step(w, part):
@@ -129,6 +130,17 @@ def test_a_client_that_fails_is_left_out_if_that_is_allowed(bed):
     with pytest.raises(HandlerError, match="round 2 has 2 of the 3 results that it needs, broken-client3/trainer failed; "
                                            "the first error: .*broken on purpose"):
         aggregate(bed, "broken", start(), min_results=3)
+
+
+def test_a_round_that_nothing_comes_of_ends_with_a_timeout():
+    with Testbed(engines=0, timeout=3, preload=()) as bed:
+        federation(bed, "never", closed=True)
+        with pytest.raises(HandlerError, match="CallTimeout: round 1 has 2 of the 3 results that it needs, and none came for 3.0 s"):
+            aggregate(bed, "never", start(), limit=60, deadline=0.1, min_results=3)
+        with pytest.raises(HandlerError, match="CallTimeout: round 2 needs 3 clients, and never-client3/trainer did not end an earlier training"):
+            aggregate(bed, "never", start(), limit=60, min_results=3)
+        bed.call("never-client3/trainer", "open")
+        assert aggregate(bed, "never", start(), min_results=3)["counts"] == counts(selected=3, arrived=3, dropped=1)
 
 
 def test_each_round_tells_what_became_of_it(bed):
