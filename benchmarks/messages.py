@@ -84,7 +84,7 @@ def row(what: str, own: str, beside: str, ratio: float, bar: str, met: bool) -> 
     return f"| {what} | {own} | {beside} | {ratio:.2f} | {bar} | {'yes' if met else 'no'} |"
 
 
-def measure(calls: int) -> list[str]:
+def measure(calls: int, peers: bool) -> list[str]:
     rows = []
     with BareZeroMQ() as bare, Testbed(engines=2, preload=()) as bed, Testbed(engines=2, preload=(), trace=False) as silent:
         for each in (bed, silent):
@@ -104,8 +104,8 @@ def measure(calls: int) -> list[str]:
         local = in_turns({"own": lambda: ask(bed, "a", "measure", calls=calls) * 1000})["own"]
         spread = broadcast(bed, calls)
     taken, memory = thousand(2 * calls)
-    roleml = peer("roleml_latency.py", "roleml", calls, 10, 50)
-    ray = peer("ray_rate.py", "ray", 10 * calls)
+    roleml = peer("roleml_latency.py", "roleml", calls, 10, 50) if peers else None
+    ray = peer("ray_rate.py", "ray", 10 * calls) if peers else None
     own, bare_small = small["own"], small["bare"]
     rows.append(row("service call, engine to engine", f"{own:.3f} ms", f"bare ZeroMQ {bare_small:.3f} ms", own / bare_small,
                     "≤ 2.5", own <= 2.5 * bare_small))
@@ -142,7 +142,9 @@ def measure(calls: int) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=500)
-    rows = measure(parser.parse_args().calls)
+    parser.add_argument("--no-peers", action="store_true", help="leave out RoleML and Ray")
+    given = parser.parse_args()
+    rows = measure(given.calls, not given.no_peers)
     print(f"{machine()}\n")
     print("| what | roleml_nb | beside | ratio | bar | met |\n|---|---|---|---|---|---|")
     print("\n".join(rows))
