@@ -1,4 +1,4 @@
-"""The benchmarks of messages run, at a small size: every row is there. What they measure is not judged here."""
+"""The benchmarks run, at a small size: every row is there. What they measure is not judged here."""
 
 import re
 import subprocess
@@ -19,3 +19,14 @@ def test_a_benchmark_prints_its_table(program, options, rows):
     assert run.returncode == 0, run.stderr
     table = [line for line in run.stdout.splitlines() if re.fullmatch(r"\|.*\| (yes|no) \|", line)]
     assert len(table) >= rows
+
+
+@pytest.mark.parametrize("program, options, text", [
+    ("fedavg_round.py", ["--engines", "0", "--rounds", "2"], "× the bare loop"),
+    ("gossip.py", ["--nodes", "4", "--degree", "2", "--rounds", "2", "--engines", "0"], "× gossipy"),
+    ("memory_of_models.py", ["--megabytes", "1", "--clients", "2", "--rounds", "1", "--engines", "1", "--idle", "2"], "| 2 idle nodes |"),
+    ("mnist1d_accuracy.py", ["--steps", "40"], "CNN, 25 channels"),
+])
+def test_a_benchmark_of_learning_says_what_it_measured(program, options, text):
+    run = subprocess.run([sys.executable, str(BENCHMARKS / program), *options], capture_output=True, text=True, timeout=110)
+    assert text in run.stdout, run.stdout + run.stderr
