@@ -7,8 +7,8 @@ import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
-import time
 
 import ipyparallel as ipp
 import pytest
@@ -46,8 +46,15 @@ def clear():
 
 
 @pytest.fixture
-def network():
-    """Three machines on a switch."""
+def network(monkeypatch, tmp_path):
+    """Three machines. This process keeps its temporary files (but `tmp_path`) where the engines do not see them."""
+    with tempfile.TemporaryDirectory(prefix="rml") as own:
+        monkeypatch.setattr(tempfile, "tempdir", own)
+        yield from switch()
+
+
+def switch():
+    """The machines, on a switch, until they are not needed any more."""
     clear()
     ip("link", "add", BRIDGE, "type", "bridge")
     ip("link", "set", BRIDGE, "up")
@@ -101,9 +108,10 @@ def cluster(directory):
     try:
         until(lambda: list(profile.glob("security/ipcontroller-engine.json")), "the controller is up", 30)
         for name in ("rml1", "rml2"):
-            # a /tmp of its own, as on another machine: no socket file there can be reached
-            started.append(run(name, "unshare", "--mount", "sh", "-c", f"mount --bind {directory} /mnt && mount -t tmpfs none /tmp"
-                               f" && exec {sys.executable} -m ipyparallel.engine --profile-dir=/mnt/profile_default --timeout=30"))
+            # temporary files of its own, as on another machine: no socket file of the others can be reached
+            started.append(run(name, "unshare", "--mount", "sh", "-c",
+                               f"mount -t tmpfs none /mnt && mount -t tmpfs none {tempfile.gettempdir()} && TMPDIR=/mnt exec "
+                               f"{sys.executable} -m ipyparallel.engine --profile-dir={profile} --timeout=30"))
         client = ipp.Client(str(profile / "security" / "ipcontroller-client.json"), timeout=30)
         client.wait_for_engines(2, timeout=60, interactive=False)
         yield client
@@ -137,9 +145,7 @@ def test_direct_links_between_machines_and_the_relay_when_their_path_breaks(netw
         assert bed.call("a/asker", "ask", {"number": 1}) == 1
         assert all(line.endswith(": direct") for line in between(bed))
         block("rml1", "rml2")
-        began = time.monotonic()
         assert bed.call("a/asker", "ask", {"number": 2}, timeout=60) == 2
-        assert time.monotonic() - began < 60
         assert bed.call("b/asker", "ask", {"number": 3}, timeout=60) == 3
         until(lambda: all(": relay (" in line for line in between(bed)), "both say so", 30)
         assert not bed.lost
