@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from types import ModuleType
 from typing import NoReturn
 
 from roleml_nb.role import did_you_mean
 
+from .subcommands import modules
 from .tokens import BadLine
 
-__all__ = ["OVERVIEW", "HelpAsked", "parse", "parsers"]
+__all__ = ["HelpAsked", "overview", "parse", "parsers"]
 
-OVERVIEW = """\
+_OVERVIEW = """\
 %rml start  --engines 2                               start a testbed (0: all in this process)
 %rml spawn  server client{1..8}                       make nodes
 %rml assign client* trainer=Trainer --element model=mlp(64, 10) --element dataset=digits(part=i, parts=n)
@@ -27,11 +29,18 @@ OVERVIEW = """\
 %rml waiting                                          who waits for whom
 %rml stop --run                                       end what handlers do; an interrupted %rml call does so, too
 %rml stop                                             end everything that was started
-
+"""
+_NOTES = """
 %%role                                                first line of a cell that defines roles
 
 Values are Python expressions; i, n and node are the index, size and name in a selection of nodes.
 %rml COMMAND --help explains a command. The testbed is `bed` in Python."""
+
+
+def overview() -> str:
+    """What ``%rml`` alone prints: all there is, on one screen."""
+    lines = [getattr(module, "OVERVIEW", "").rstrip("\n") for module in modules()]
+    return "\n".join([_OVERVIEW.rstrip("\n"), *filter(None, lines), _NOTES])
 
 
 class HelpAsked(Exception):
@@ -115,6 +124,13 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     stop = add("stop", "End the testbed with its nodes and engines.")
     stop.add_argument("--run", action="store_true", help="only end what handlers do; nodes and roles stay")
     add("help", "Print an overview.")
+    for module in modules():
+        def declare(name: str, about: str, module: ModuleType = module) -> argparse.ArgumentParser:
+            parser = add(name, about)
+            parser.set_defaults(module=module)
+            return parser
+
+        module.add(declare)
     return commands
 
 

@@ -10,7 +10,7 @@ from roleml_nb.testbed import Testbed
 
 from .tokens import files
 
-__all__ = ["complete"]
+__all__ = ["complete", "nodes_of"]
 
 
 def complete(
@@ -32,7 +32,16 @@ def complete(
         return [*options, *classes]
     if command == "wire":
         options += _graphs()
+    module = commands[command].get_default("module") if command in commands else None
+    if module is not None:
+        offer = getattr(module, "complete", None)
+        return [*options, *(offer(bed, command, words[2:place]) if offer is not None else [])]
     return [*options, *_of_testbed(bed, command, words[:place], place, classes)] if bed is not None else options
+
+
+def nodes_of(bed: Testbed | None) -> list[str]:
+    """The nodes of a testbed, for completion."""
+    return [] if bed is None else list(bed.spec()["nodes"])
 
 
 def _of_testbed(

@@ -11,7 +11,7 @@ import roleml_nb.library as library
 from roleml_nb.role import Role, RoleMLError, did_you_mean
 from roleml_nb.testbed import Nodes, Testbed, config
 
-from .commands import OVERVIEW, HelpAsked, parse, parsers
+from .commands import HelpAsked, overview, parse, parsers
 from .completion import complete
 from .tokens import BadLine, element, evaluate, file_name, graph, split
 
@@ -37,10 +37,13 @@ class RoleMagics(Magics):
         try:
             words = split(line)
             if not words or words[0] in ("help", "-h", "--help"):
-                print(OVERVIEW)
+                print(overview())
                 return
             given = parse(words, self._parsers)
-            getattr(self, f"_{given.command}")(given)
+            if "module" in given:
+                given.module.run(self, given)
+            else:
+                getattr(self, f"_{given.command}")(given)
         except HelpAsked as text:
             print(text)
         except BadLine as error:
@@ -81,7 +84,7 @@ class RoleMagics(Magics):
                     raise UsageError(f"role: {error}") from None
 
     def _take_up(self, cls: type[Role], fresh: bool) -> int:
-        bed = self._running()
+        bed = self.running()
         updated = bed.update(cls, fresh=fresh)
         if updated:
             how = "begun anew" if fresh else "taken up"
@@ -90,7 +93,8 @@ class RoleMagics(Magics):
 
     # sub-commands
 
-    def _running(self) -> Testbed:
+    def running(self) -> Testbed:
+        """The testbed; BadLine when none is running."""
         if self.bed is None or not self.bed.running:
             raise BadLine("no testbed is running; begin with %rml start")
         return self.bed
@@ -130,17 +134,17 @@ class RoleMagics(Magics):
             print(f"note: {note}")
 
     def _save(self, given: Any) -> None:
-        bed, name = self._running(), file_name(given.file)
+        bed, name = self.running(), file_name(given.file)
         bed.save_spec(name)
         nodes = bed.spec()["nodes"].values()
         print(f"saved {name}: {_count(len(nodes), 'node')}, {_count(sum(len(node['roles']) for node in nodes), 'role')}")
 
     def _spawn(self, given: Any) -> None:
-        nodes = self._running().spawn(*given.nodes, on=given.on)
+        nodes = self.running().spawn(*given.nodes, on=given.on)
         print(f"{_count(len(nodes), 'node')}: {_names(nodes)}")
 
     def _assign(self, given: Any) -> None:
-        bed, names = self._running(), self.shell.user_ns
+        bed, names = self.running(), self.shell.user_ns
         nodes = bed.select(given.nodes)
         elements = {}
         for item in given.element:
@@ -190,7 +194,7 @@ class RoleMagics(Magics):
         return name, roles[class_name], options
 
     def _relate(self, given: Any) -> None:
-        bed = self._running()
+        bed = self.running()
         nodes = bed.select(given.nodes)
         relations = [_pair(item, "relationship=node/role") for item in given.relations]
         found = [(name, bed.roster.instances(pattern.split(","), name)) for name, pattern in relations]
@@ -199,7 +203,7 @@ class RoleMagics(Magics):
             print(f"{_names(nodes)}: {name} → {_count(len(members), 'role')}")
 
     def _wire(self, given: Any) -> None:
-        bed = self._running()
+        bed = self.running()
         nodes, slash, role = given.roles.partition("/")
         if not slash or not role:
             raise BadLine(f"{given.roles!r} names no role; write nodes/role, as in peer*/aggregator")
@@ -209,7 +213,7 @@ class RoleMagics(Magics):
         print(wired.report())
 
     def _call(self, given: Any) -> None:
-        bed = self._running()
+        bed = self.running()
         args = {}
         for item in given.args:
             name, source = _pair(item, "name=value")
@@ -226,7 +230,7 @@ class RoleMagics(Magics):
             print(_short(result))
 
     def _migrate(self, given: Any) -> None:
-        new = self._running().migrate(given.role, given.to, conflicts="keep" if given.keep else "refuse",
+        new = self.running().migrate(given.role, given.to, conflicts="keep" if given.keep else "refuse",
                                       timeout=given.timeout)
         print(f"{given.role} → {new}")
 
@@ -238,20 +242,20 @@ class RoleMagics(Magics):
             print(f"no role has another version of {given.role}")
 
     def _roles(self, given: Any) -> None:
-        table = self._running().versions.table()
+        table = self.running().versions.table()
         for name, version, instances in table:
             print(f"{name.removeprefix('__main__.')} version {version}: {', '.join(map(str, instances))}")
         if not table:
             print("no roles are assigned")
 
     def _status(self, given: Any) -> None:
-        print(self._running().status())
+        print(self.running().status())
 
     def _links(self, given: Any) -> None:
-        print("\n".join(self._running().links()) or "no links: all in this process")
+        print("\n".join(self.running().links()) or "no links: all in this process")
 
     def _waiting(self, given: Any) -> None:
-        print("\n".join(self._running().waiting()) or "nobody waits")
+        print("\n".join(self.running().waiting()) or "nobody waits")
 
     def _stop(self, given: Any) -> None:
         if self.bed is None or not self.bed.running:
