@@ -36,7 +36,8 @@ check: $(INSTALLED)  ## ruff, mypy, import contracts
 # A busy thread that coverage traces keeps the interpreter to itself, so what interrupts such threads is tested without it.
 test: check  ## check, then the tests, then the notebooks through nbval
 	$(BIN)/pytest tests/testbed/test_stopping.py
-	$(BIN)/pytest --cov=roleml_nb --cov-report=term --ignore=tests/testbed/test_stopping.py
+	$(BIN)/pytest --cov=roleml_nb --cov-report=term --ignore=tests/testbed/test_stopping.py --ignore=tests/browser
+	$(BIN)/pytest tests/browser
 	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=300 \
 		--nbval-sanitize-with notebooks/sanitize.cfg -p no:cacheprovider $(NOTEBOOKS)
 

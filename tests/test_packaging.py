@@ -20,7 +20,8 @@ def runtime() -> list[Requirement]:
 
 def conda() -> dict[str, SpecifierSet]:
     lines = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
-    ours = [Requirement(line) for line in lines if isinstance(line, str) and not line.startswith("python=")]
+    lines += [line for line in lines.pop()["pip"] if line != "-e ."]
+    ours = [Requirement(line) for line in lines if not line.startswith("python=")]
     return {canonicalize_name(requirement.name): requirement.specifier for requirement in ours}
 
 

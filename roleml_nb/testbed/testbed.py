@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.actor import Invocation
@@ -84,6 +84,8 @@ class Testbed:
                  (("cluster", cluster), ("profile", profile), ("cluster_id", cluster_id)) if value is not None}
         self._stopping = False
         self.seed = seed
+        self.at_stop: list[Callable[[], None]] = []
+        """Called once when the testbed stops, before anything ends: of views and others that look on."""
         self.roster = Roster()
         """What is deployed where."""
         self.fleet = Fleet(uuid.uuid4().hex[:12], engines, joins, timeout=timeout, workers=workers, threads=threads,
@@ -421,6 +423,8 @@ class Testbed:
 
     def stop(self) -> None:
         """End nodes, links and engines; an embedded cluster ends with them. Idempotent."""
+        while self.at_stop:
+            self.at_stop.pop()()
         self._stopping = True
         self.fleet.stop()
 

@@ -1,0 +1,6 @@
+"""Live views of a testbed in the notebook: each one `.py`, `.js` and `.css`, over `view` and `common.js`."""
+
+from .picture import Picture
+from .view import View
+
+__all__ = ["Picture", "View"]

@@ -1,0 +1,118 @@
+// What all views share: the shadow root, the theme, requests to the kernel, and whether anybody looks.
+
+const SVG = "http://www.w3.org/2000/svg";
+const PATIENCE = 60000; // ms that the kernel gets to answer a request
+
+// An element: tag("button", {class: "bin", onclick: f}, "text", child, …); svg elements by tag("svg:circle", …).
+function tag(name, attributes = {}, ...children) {
+  const svg = name.startsWith("svg:");
+  const node = svg ? document.createElementNS(SVG, name.slice(4)) : document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (typeof value === "function") node.addEventListener(key.replace(/^on/, ""), value);
+    else node.setAttribute(key, value === true ? "" : value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+// Open a view in `el`: {root, signal, offline, ask, on, announce, close}.
+function openView({ model, el }, className) {
+  const ending = new AbortController();
+  const { signal } = ending;
+  const shadow = el.shadowRoot ?? el.attachShadow({ mode: "open" });
+  const said = tag("div", { class: "said", role: "status", "aria-live": "polite" });
+  const trouble = tag("div", { class: "trouble", role: "alert", hidden: true });
+  const root = tag("div", { class: className });
+  shadow.replaceChildren(tag("style", {}, STYLE), root, trouble, said);
+
+  followTheme(el, signal);
+  const listeners = new Map();
+  const waiting = new Map();
+  let count = 0;
+  const mark = crypto.randomUUID?.() ?? String(Math.random());
+
+  const take = (message, buffers) => {
+    if (message.kind === "answer" || message.kind === "refusal") {
+      const asked = waiting.get(message.id);
+      if (!asked) return; // another page's
+      waiting.delete(message.id);
+      clearTimeout(asked.timer);
+      if (message.kind === "answer") asked.resolve(message.value);
+      else asked.reject(new Error(message.error));
+    } else if (message.kind === "trouble") {
+      trouble.textContent = message.content ?? "";
+      trouble.hidden = !message.content;
+    } else {
+      for (const listener of listeners.get(message.kind) ?? []) listener(message.content, buffers);
+    }
+  };
+  model.on("msg:custom", take);
+
+  // Ask the kernel; resolves to what the method ask_<kind> returns, rejects with its error's text.
+  const ask = (kind, content = {}) => new Promise((resolve, reject) => {
+    if (model.offline) { reject(new Error("no kernel is behind this page")); return; }
+    const id = `${mark}:${count += 1}`;
+    const timer = setTimeout(() => {
+      waiting.delete(id);
+      reject(new Error(`the kernel has not answered for ${PATIENCE / 1000} s; is a cell running?`));
+    }, PATIENCE);
+    waiting.set(id, { resolve, reject, timer });
+    model.send({ kind, id, content });
+  });
+
+  const on = (kind, listener) => {
+    if (!listeners.has(kind)) listeners.set(kind, []);
+    listeners.get(kind).push(listener);
+  };
+
+  // Follow a trait that the kernel sets.
+  const follow = (name, listener) => {
+    const changed = () => listener(model.get(name));
+    model.on(`change:${name}`, changed);
+    signal.addEventListener("abort", () => model.off(`change:${name}`, changed));
+    changed();
+  };
+
+  const announce = (text) => { said.textContent = text; };
+
+  const see = (seen) => model.send({ kind: "seen", view: mark, seen });
+  let near = false;
+  const look = () => see(near && document.visibilityState === "visible");
+  const observer = new IntersectionObserver((entries) => { near = entries.at(-1).isIntersecting; look(); });
+  observer.observe(el);
+  document.addEventListener("visibilitychange", look, { signal });
+  window.addEventListener("pagehide", () => see(false), { signal });
+
+  const close = () => {
+    observer.disconnect();
+    see(false);
+    model.off("msg:custom", take);
+    for (const asked of waiting.values()) clearTimeout(asked.timer);
+    ending.abort();
+  };
+  return { root, shadow, signal, offline: Boolean(model.offline), ask, on, follow, announce, close };
+}
+
+// Light or dark as JupyterLab, VS Code or the system says; colours are CSS's light-dark().
+function followTheme(el, signal) {
+  const apply = () => {
+    const { jpThemeLight, vscodeThemeKind } = document.body.dataset;
+    const dark = jpThemeLight === "false" || /dark/.test(vscodeThemeKind ?? "");
+    const known = jpThemeLight !== undefined || vscodeThemeKind !== undefined;
+    el.style.colorScheme = known ? (dark ? "dark" : "light") : "light dark";
+  };
+  const observer = new MutationObserver(apply);
+  observer.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-vscode-theme-kind"] });
+  signal.addEventListener("abort", () => observer.disconnect());
+  apply();
+}
+
+function clamp(value, low, high) { return Math.min(high, Math.max(low, value)); }
+
+function bytes(count) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let place = 0;
+  for (; count >= 1000 && place < units.length - 1; place += 1) count /= 1000;
+  return `${place && count < 100 ? count.toPrecision(3) : Math.round(count)} ${units[place]}`;
+}

@@ -1,0 +1,153 @@
+"""A live view: a widget that shows a testbed or a recording, and takes orders from the page."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import anywidget
+
+from roleml_nb.role import RoleMLError
+
+from .page import page
+from .picture import Picture
+from .script import script
+
+__all__ = ["View"]
+
+BEAT = 0.1
+"""Seconds between two batches to the page: ten a second look continuous, and cost a kernel 1 % of a core."""
+
+
+class View(anywidget.AnyWidget):
+    """What all live views share. A subclass sets `source` to its ``__file__``, beside which its .js and .css lie, draws
+    `svg`, and says what it shows in `describe`.
+
+    The page sends nothing but messages: requests, which methods called ``ask_…`` answer, one at a time, on the view's own
+    thread; what they return goes back, and a RoleMLError goes back as its text. The kernel alone sets traits, whose
+    names begin with an underscore. `beat` is called ten times a second on another thread while somebody sees the view,
+    and not at all otherwise.
+    """
+
+    source = ""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        if "source" in vars(cls):
+            cls._esm = script(cls.source)
+        super().__init_subclass__(**options)
+
+    def __init__(self, **traits: Any) -> None:
+        super().__init__(**traits)
+        name = type(self).__name__.lower()
+        self._seen: set[str] = set()
+        self._look, self._ended = threading.Condition(), False
+        self._answers = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-answers")
+        self.on_msg(self._take)
+        if hasattr(self.comm, "_reply_subshell_for"):
+            # ipykernel 7 hands the page's messages to the subshell of the kernel's last one, which is the main shell, and
+            # that is busy while a cell runs. The page's own choice is a shell that is free.
+            self.comm._reply_subshell_for = lambda data, default: default
+        self._pulse = threading.Thread(target=self._beats, name=f"{name}-beats", daemon=True)
+        self._pulse.start()
+
+    # what subclasses draw
+
+    def svg(self) -> str:
+        """The view as it stands, as a picture; the same for the same state."""
+        raise TypeError(f"{type(self).__name__} draws no picture")
+
+    def describe(self) -> str:
+        """The view as it stands in one line of text; the same for the same state."""
+        return f"<{type(self).__name__}>"
+
+    def beat(self) -> None:
+        """Tell the page what is new."""
+
+    def saved(self) -> dict[str, Any]:
+        """The traits that a page without a kernel begins with; bytes are allowed."""
+        return {name: getattr(self, name) for name in self.trait_names(sync=True)
+                if name.startswith("_") and not name.startswith(("_model", "_view", "_esm", "_css", "_anywidget", "_dom"))}
+
+    # to the page and back
+
+    def tell(self, kind: str, content: Any = None, buffers: Iterable[Any] = ()) -> None:
+        """Send a message to every page that shows this view. From any thread."""
+        self.send({"kind": kind, "content": content}, buffers=list(buffers))
+
+    @property
+    def seen(self) -> bool:
+        """Whether some page shows the view now, in its visible part."""
+        return bool(self._seen)
+
+    def _take(self, _: Any, content: Any, buffers: list[Any]) -> None:
+        """A message of the page; may come on a subshell's thread while a cell runs, so it is only passed on."""
+        if not isinstance(content, dict):
+            return
+        if content.get("kind") == "seen":
+            with self._look:
+                (self._seen.add if content.get("seen") else self._seen.discard)(str(content.get("view")))
+                self._look.notify_all()
+            return
+        answer: Callable[..., Any] | None = getattr(self, f"ask_{content.get('kind')}", None)
+        if answer is not None and not self._ended:
+            self._answers.submit(self._answer, answer, content.get("id"), content.get("content") or {})
+
+    def _answer(self, answer: Callable[..., Any], number: Any, given: dict[str, Any]) -> None:
+        try:
+            self.send({"kind": "answer", "id": number, "value": answer(**given)})
+        except RoleMLError as error:
+            self.send({"kind": "refusal", "id": number, "error": str(error)})
+        except Exception as error:  # shown in the page, which waits for an answer
+            self.send({"kind": "refusal", "id": number, "error": f"{type(error).__name__}: {error}"})
+
+    def _beats(self) -> None:
+        while True:
+            with self._look:
+                self._look.wait_for(lambda: self._seen or self._ended)
+                if self._ended:
+                    return
+            try:
+                self.beat()
+            except RoleMLError as error:
+                self.tell("trouble", str(error))
+            except Exception as error:  # shown in the page: nobody else would learn of it
+                self.tell("trouble", f"{type(error).__name__}: {error}")
+            with self._look:
+                self._look.wait_for(lambda: self._ended, BEAT)
+
+    # what stays
+
+    def picture(self) -> Picture:
+        """The view as it stands, as a picture that shows without a kernel, too."""
+        return Picture(self.svg(), self.describe())
+
+    def to_html(self, path: str | Path) -> None:
+        """Write the view as it stands as one page that needs neither kernel nor network."""
+        shown = self.picture()
+        Path(path).write_text(page(shown.text, script(self.source), self.saved(), shown.svg), encoding="utf-8")
+
+    def rest(self) -> None:
+        """End the view's threads; the page keeps what it shows. Idempotent."""
+        with self._look:
+            self._ended = True
+            self._look.notify_all()
+        self._answers.shutdown(wait=False, cancel_futures=True)
+        if threading.current_thread() is not self._pulse:
+            self._pulse.join(5.0)
+
+    def close(self) -> None:
+        self.rest()
+        super().close()
+
+    def __repr__(self) -> str:
+        return self.describe()
+
+    def _repr_mimebundle_(self, **how: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        bundle = super()._repr_mimebundle_(**how)
+        if bundle is None:
+            return None
+        still, _ = self.picture()._repr_mimebundle_()
+        return {**bundle[0], **still}, bundle[1]
