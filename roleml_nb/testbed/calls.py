@@ -34,22 +34,29 @@ class Calls:
         payloads: Mapping[str, Any] | None, timeout: float | None,
     ) -> Any:
         """See `Testbed.call`."""
-        invocations = self._invoke(target, channel, args, payloads)
-        results: list[tuple[RoleInstanceID, Any]] = []
-        many = any(sign in str(target) for sign in "*?[{")
+        invocations = self.begin(target, channel, args, payloads)
         try:
-            for invocation in invocations:
-                try:
-                    results.append((invocation.target, invocation.result(timeout)))
-                except CallTimeout:
-                    raise
-                except Exception as error:
-                    if not many:
-                        raise
-                    results.append((invocation.target, error))
+            return self.gather(target, channel, invocations, timeout)
         finally:
             for invocation in invocations:
                 invocation.forget()
+
+    @staticmethod
+    def gather(
+        target: str | RoleInstanceID, channel: str, invocations: list[Invocation], timeout: float | None = None
+    ) -> Any:
+        """The result, or for a pattern {node: result}; failures are folded."""
+        results: list[tuple[RoleInstanceID, Any]] = []
+        many = any(sign in str(target) for sign in "*?[{")
+        for invocation in invocations:
+            try:
+                results.append((invocation.target, invocation.result(timeout)))
+            except CallTimeout:
+                raise
+            except Exception as error:
+                if not many:
+                    raise
+                results.append((invocation.target, error))
         if not many:
             return results[0][1]
         fold(results, f"call {target} {channel}")
@@ -60,7 +67,7 @@ class Calls:
         payloads: Mapping[str, Any] | None,
     ) -> Invocation:
         """See `Testbed.call_task`."""
-        invocations = self._invoke(target, channel, args, payloads)
+        invocations = self.begin(target, channel, args, payloads)
         if len(invocations) != 1:
             raise TestbedError(f"{target!r} names {len(invocations)} roles; call_task takes one")
         return invocations[0]
@@ -76,10 +83,11 @@ class Calls:
         """The names of the roles that are on a node now."""
         return list(self._actor.call(NATIVE, RoleInstanceID(node, NATIVE), "get-roles", Message()))
 
-    def _invoke(
+    def begin(
         self, target: str | RoleInstanceID, channel: str, args: Mapping[str, Any] | None,
         payloads: Mapping[str, Any] | None,
     ) -> list[Invocation]:
+        """Call all that `target` names, and go on."""
         pattern = str(RoleInstanceID(*target)) if isinstance(target, tuple) else target
         if "/" not in pattern:
             raise TestbedError(f"{pattern!r} names no role; write node/role, as in 'server/coordinator'")

@@ -61,7 +61,8 @@ class Fleet:
         self.links: Made = {}
         self.stopping = False
         self._shipments: dict[str, int] = {}
-        self._notes: list[bytes] = []
+        self._messages: list[bytes] = []
+        self._metrics: list[bytes] = []
         self._arrived = threading.Condition()
         self._processes: dict[str, Process] = {}
         self._heard: dict[str, float] = {}
@@ -283,12 +284,20 @@ class Fleet:
 
     # their notes
 
-    def _take_notes(self, host_id: str, pickled: bytes) -> None:
+    def _take_notes(self, host_id: str, pickled: tuple[bytes, bytes]) -> None:
         """Keep them as they come: they are unpickled when somebody looks, not while messages fly."""
         with self._arrived:
-            self._notes.append(pickled)
+            self._messages.append(pickled[0])
+            self._metrics.append(pickled[1])
             self._shipments[host_id] = self._shipments.get(host_id, 0) + 1
             self._arrived.notify_all()
+
+    def look(self) -> None:
+        """Add to the trace what metrics have arrived; costs little, and waits for nobody."""
+        with self._arrived:
+            arrived, self._metrics = self._metrics, []
+        for pickled in arrived:
+            self.trace.add([], pickle.loads(pickled))
 
     def collect(self) -> None:
         """Have every host ship its notes."""
@@ -300,10 +309,10 @@ class Fleet:
                     lambda: all(self._shipments.get(host_id, 0) >= count or host_id in self.lost
                                 for host_id, count in shipped.items()), 10.0)
         with self._arrived:
-            arrived, self._notes = self._notes, []
+            arrived, self._messages = self._messages, []
         for pickled in arrived:
-            columns, metrics = pickle.loads(pickled)
-            self.trace.add(list(zip(*columns, strict=True)), metrics)
+            self.trace.add(list(zip(*pickle.loads(pickled), strict=True)), [])
+        self.look()
 
     # the end
 

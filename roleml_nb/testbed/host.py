@@ -252,7 +252,7 @@ class Host:
 
     def _ship_to_notebook(self, messages: list[tuple], metrics: list[tuple]) -> None:
         by_columns = list(zip(*messages, strict=True))  # pickled in half the time
-        self.router.control(NOTEBOOK, "trace", pickle.dumps((by_columns, metrics), 5))
+        self.router.control(NOTEBOOK, "trace", (pickle.dumps(by_columns, 5), pickle.dumps(metrics, 5)))
         self.shipped += 1
 
     def report(self, error: Exception) -> None:

@@ -6,6 +6,7 @@ import os
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.actor import Invocation
@@ -23,7 +24,9 @@ from .host import NOTEBOOK
 from .links import why
 from .nodes import Nodes
 from .patterns import expand, match
+from .progress import Progress
 from .roster import Roster
+from .runs import LiveRun, Runs
 from .startup import share_paths
 from .status import NodeStatus, TestbedStatus
 from .stopping import Stopped
@@ -97,6 +100,8 @@ class Testbed:
         """Which version of its class each role has."""
         self.fleet.home.actors[NOTEBOOK].migration.listeners += [self.roster.moved, self.versions.moved]
         self.roster.look = self._calls.roles_of
+        self.runs = Runs()
+        """What `run` has begun."""
 
     # engines
 
@@ -379,6 +384,31 @@ class Testbed:
         """Call a task (or a service) and go on; ask the invocation for its ``result(timeout=…)``."""
         self._check_running()
         return self._calls.call_task(target, channel, args, payloads)
+
+    def run(
+        self, target: str | RoleInstanceID, channel: str, args: Mapping[str, Any] | None = None,
+        payloads: Mapping[str, Any] | None = None,
+    ) -> LiveRun:
+        """Call as `call` does, in the background: returns at once, and says how far it is.
+
+        Its `progress` counts the rounds that the called roles complete, out of the argument ``num_rounds``.
+        """
+        self._check_running()
+        home, began = self.fleet.home, self.fleet.home.clock.now()
+        total = (args or {}).get("num_rounds")
+        invocations = self._calls.begin(target, channel, args, payloads)
+        progress = Progress([one.target for one in invocations], total if isinstance(total, int) else None, began,
+                            self.fleet.look, home.clock.now)
+        self.trace.watchers.append(progress.take)
+
+        def last_look() -> None:
+            self.fleet.collect()
+            self.trace.watchers.remove(progress.take)
+
+        run = LiveRun(self.runs.next_number(), f"{target}.{standard_name(channel)}", invocations,
+                      partial(self._calls.gather, target, channel), progress, home, last_look)
+        self.runs.add(run)
+        return run
 
     # looking
 

@@ -23,12 +23,16 @@ class Trace:
         self._lock = threading.Lock()
         self.messages = Messages(start, refresh, self._lock)
         self.metrics = Metrics(start, refresh, self._lock)
+        self.watchers: list[Callable[[list[tuple]], None]] = []
+        """Called with each batch of rows of metrics, on the thread that adds them; they must not block."""
 
     def add(self, messages: list[tuple], metrics: list[tuple]) -> None:
         """Take note of a batch."""
         with self._lock:
             self.messages.rows.extend(messages)
             self.metrics.rows.extend(metrics)
+        for watcher in list(self.watchers):
+            watcher(metrics)
 
     def run(self, name: str, nodes: str | Iterable[str] | None = None, **how: Any) -> Run:
         """A part of the trace as one run of an experiment, to `compare` with others: ``run("fedavg", "server client*")``.

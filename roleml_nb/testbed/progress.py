@@ -1,0 +1,129 @@
+"""How far a run is: the rounds that its roles have completed, of those that they were asked for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from roleml_nb.role import RoleInstanceID
+
+__all__ = ["ROUNDS", "Progress"]
+
+ROUNDS = "round-completed"
+"""The event that coordinators emit after each round."""
+RECENT = 20
+"""Rounds that the rate is taken from."""
+
+
+class Progress:
+    """Counts the ``round-completed`` events of some roles since `began`, from what the trace has of them.
+
+    Parameters
+    ----------
+    roles
+        Those that were called; with several, `done` is how many rounds they have completed on average.
+    total
+        Rounds that each was asked for; None when that is not known.
+    began
+        Seconds since the epoch: what was emitted before is not counted.
+    look
+        Called before something is read: it has the trace pass on what has arrived.
+    now
+        The clock.
+    """
+
+    def __init__(
+        self, roles: Iterable[RoleInstanceID], total: int | None, began: float, look: Callable[[], None],
+        now: Callable[[], float],
+    ):
+        self.roles = [RoleInstanceID(*role) for role in roles]
+        self.total = total
+        self.began = began
+        self.ended: float | None = None
+        """Seconds since the epoch, once it has ended."""
+        self.state = "running"
+        """running, done, failed or stopped."""
+        self._look, self._now = look, now
+        self._steps: dict[tuple[str, str], set[int]] = {(role.actor_name, role.instance_name): set() for role in self.roles}
+        self._times: deque[float] = deque(maxlen=RECENT * max(1, len(self.roles)))
+
+    def take(self, metrics: Iterable[tuple[Any, ...]]) -> None:
+        """Rows of the table of metrics: several may belong to one event, and have the same step then."""
+        for sent, node, role, channel, _, _, step in metrics:
+            if channel == ROUNDS and sent >= self.began:
+                steps = self._steps.get((node, role))
+                if steps is not None and step not in steps:
+                    steps.add(step)
+                    self._times.append(sent)
+
+    def end(self, state: str, last_look: Callable[[], None]) -> None:
+        """It has ended; `last_look` is called once, before something is read next: it has the trace pass on the rest."""
+        def look() -> None:
+            self._look = lambda: None
+            last_look()
+
+        self.state, self.ended, self._look = state, self._now(), look
+
+    @property
+    def by_role(self) -> dict[str, int]:
+        """Rounds that each role has completed: {"node/role": rounds}."""
+        self._look()
+        return {"/".join(key): len(steps) for key, steps in self._steps.items()}
+
+    @property
+    def done(self) -> int:
+        """Rounds completed."""
+        self._look()
+        return sum(map(len, self._steps.values())) // max(1, len(self._steps))
+
+    @property
+    def fraction(self) -> float | None:
+        """From 0 to 1; None when nobody knows how much there is to do."""
+        self._look()
+        if not self.total:
+            return None
+        return min(1.0, sum(map(len, self._steps.values())) / (self.total * len(self._steps)))
+
+    @property
+    def rate(self) -> float | None:
+        """Rounds per second lately; None before the first one."""
+        self._look()
+        times = sorted(self._times)
+        if not times:
+            return None
+        since, count = (times[0], len(times) - 1) if len(times) > len(self.roles) else (self.began, len(times))
+        return count / len(self.roles) / max(times[-1] - since, 1e-9)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far, or took."""
+        return (self._now() if self.ended is None else self.ended) - self.began
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that it will go on if it goes on like this; 0 when it has ended, None when nobody knows."""
+        if self.state != "running":
+            return 0.0
+        rate, fraction = self.rate, self.fraction
+        if rate is None or fraction is None or not self.total:
+            return None
+        return (1.0 - fraction) * self.total / rate
+
+    @property
+    def rounds(self) -> str:
+        """In words: "round 5 of 20"."""
+        done = self.done
+        if self.total:
+            return f"round {done} of {self.total}"
+        return f"{done} round{'s' * (done != 1)}" if done else "no rounds yet"
+
+    def __str__(self) -> str:
+        parts = [self.state, self.rounds]
+        if self.state == "running":
+            parts += [f"{rate:.3g} rounds/s" for rate in [self.rate] if rate is not None]
+            parts += [f"{left:.0f} s left" for left in [self.left] if left is not None]
+        return ", ".join(parts)
+
+    def __repr__(self) -> str:
+        return f"<Progress: {self}>"

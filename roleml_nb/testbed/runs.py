@@ -1,0 +1,148 @@
+"""Runs: calls that are under way while the notebook goes on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from roleml_nb.actor import Invocation
+from roleml_nb.role import CallTimeout, RunStopped, TestbedError
+from roleml_nb.role.host import Host
+
+from .progress import Progress
+
+__all__ = ["LiveRun", "Runs"]
+
+KEPT = 20
+"""Runs that are kept once they have ended; older ones are forgotten, with their results."""
+
+
+class LiveRun:
+    """A call to one role, or to many at the same time, and how far it is.
+
+    ``result(timeout=…)`` waits for it and returns or raises as `Testbed.call` does; `done` asks; `progress` counts rounds.
+    """
+
+    def __init__(
+        self, number: int, name: str, invocations: list[Invocation], gather: Callable[[list[Invocation]], Any],
+        progress: Progress, host: Host, last_look: Callable[[], None],
+    ):
+        self.number, self.name, self.progress = number, name, progress
+        self.error: Exception | None = None
+        """What it failed with."""
+        self.told = False
+        """Whether somebody has seen how it ended."""
+        self._value: Any = None
+        self._host, self._gather, self._invocations = host, gather, invocations
+        self._ended, self._last_look = threading.Event(), last_look
+        self._left = len(invocations)
+        self._lock = threading.Lock()
+        for invocation in invocations:
+            invocation.when_done(self._one_is_done)
+
+    def _one_is_done(self) -> None:
+        """On a link's thread, which must not wait."""
+        with self._lock:
+            self._left -= 1
+            left = self._left
+        if not left:
+            self._host.submit(self._settle)
+
+    def _settle(self) -> None:
+        state = "done"
+        try:
+            self._value = self._gather(self._invocations)
+        except Exception as error:  # whatever the handler raised is for who asks for the result
+            self.error = error
+            state = "stopped" if isinstance(error, RunStopped) else "failed"
+        self._invocations = []
+        self.progress.end(state, self._last_look)
+        self._ended.set()
+
+    def done(self) -> bool:
+        """Whether it has ended, in whichever way."""
+        return self._ended.is_set()
+
+    @property
+    def state(self) -> str:
+        """running, done, failed or stopped."""
+        return self.progress.state if self.done() else "running"
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it has ended, or for `timeout` seconds; whether it has ended."""
+        return self._ended.wait(timeout)
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for the result; raises what the handler raised, or CallTimeout after `timeout` seconds.
+
+        Without `timeout`, the limit is the testbed's. The run itself goes on after a timeout.
+        """
+        limit = self._host.call_timeout if timeout is None else timeout
+        if not self.wait(limit):
+            raise CallTimeout(f"run {self.number} ({self.name}) has not ended after {limit:.1f} s: {self.progress}; "
+                              "it goes on, wait longer with timeout=")
+        self.told = True
+        if self.error is not None:
+            raise self.error
+        return self._value
+
+    def forget(self) -> None:
+        """Wait no longer: late answers are dropped, and the run counts as stopped."""
+        for invocation in list(self._invocations):
+            invocation.forget()
+
+    def __str__(self) -> str:
+        return f"run {self.number}: {self.name}, {self.state}, {self.progress.rounds}"
+
+    def __repr__(self) -> str:
+        return f"<{self}>"
+
+
+class Runs:
+    """The runs of a testbed, those under way and the last ones that have ended; ``runs[2]`` is the one of that number."""
+
+    def __init__(self) -> None:
+        self._runs: dict[int, LiveRun] = {}
+        self._last = 0
+
+    def next_number(self) -> int:
+        self._last += 1
+        return self._last
+
+    def add(self, run: LiveRun) -> None:
+        ended = [number for number, other in self._runs.items() if other.done()]
+        for number in ended[:max(0, len(ended) - KEPT + 1)]:
+            del self._runs[number]
+        self._runs[run.number] = run
+
+    def __getitem__(self, number: int) -> LiveRun:
+        try:
+            return self._runs[number]
+        except KeyError:
+            known = ", ".join(map(str, self._runs)) or "none"
+            raise TestbedError(f"no run {number}; there are: {known}") from None
+
+    def __iter__(self) -> Iterator[LiveRun]:
+        return iter(list(self._runs.values()))
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    @property
+    def last(self) -> LiveRun:
+        """The one that was begun last; TestbedError when there is none."""
+        if not self._runs:
+            raise TestbedError("there are no runs; begin one with bed.run(…) or %rml call … --background")
+        return self._runs[max(self._runs)]
+
+    @property
+    def under_way(self) -> list[LiveRun]:
+        """Those that have not ended."""
+        return [run for run in self if not run.done()]
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self)) or "no runs"
+
+    def __repr__(self) -> str:
+        return str(self)
