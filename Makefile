@@ -6,7 +6,7 @@ LAB_FLAGS ?=
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 NOTEBOOK = notebooks/quickstart.ipynb
-NOTEBOOKS = $(wildcard notebooks/*.ipynb) notebooks/architectures
+NOTEBOOKS = $(wildcard notebooks/*.ipynb) notebooks/architectures $(wildcard tutorials/*.ipynb)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo lab check test bench clean

@@ -1,0 +1,68 @@
+"""The lessons as the tests see them."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+TUTORIALS = Path(__file__).parents[2] / "tutorials"
+LESSONS = sorted(TUTORIALS.glob("[0-9][0-9]-*.ipynb"))
+
+
+def read(lesson: Path) -> Any:
+    return nbformat.read(lesson, as_version=4)
+
+
+def lesson(number: str) -> Path:
+    (found,) = [path for path in LESSONS if path.name.startswith(number)]
+    return found
+
+
+def kind(cell: Any) -> str:
+    """What nbgrader makes of a cell: "solution", "check", "manual" (graded by hand), or "" for all others."""
+    meta = cell.metadata.get("nbgrader", {})
+    if meta.get("solution"):
+        return "manual" if meta["grade"] else "solution"
+    return "check" if meta.get("grade") else ""
+
+
+def python(cell: Any) -> str:
+    """The source without the lines that are IPython's, so that it can be parsed."""
+    lines = cell.source.splitlines()
+    return "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in lines)
+
+
+def defined(cell: Any) -> set[str]:
+    """The names that a cell gives a value, at its top level."""
+    names: set[str] = set()
+    for node in ast.parse(python(cell)).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            names.add(node.name)
+        for target in node.targets if isinstance(node, ast.Assign) else []:
+            names |= {item.id for item in ast.walk(target) if isinstance(item, ast.Name)}
+    return names
+
+
+def used(cell: Any) -> set[str]:
+    """The names that a cell mentions; words of a line that is IPython's count, too."""
+    names = {item.id for item in ast.walk(ast.parse(python(cell))) if isinstance(item, ast.Name)}
+    for line in cell.source.splitlines():
+        if line.lstrip().startswith("%"):
+            names |= {word for word in "".join(sign if sign.isidentifier() or sign.isdigit() else " " for sign in line).split()}
+    return names
+
+
+def answer(number: str, source: str | None = None) -> Any:
+    """The answer to an exercise, of the teacher's solution, or of `source`."""
+    cells = read(lesson(number[:2])).cells
+    place = next(index for index, cell in enumerate(cells) if kind(cell) == "check" and f'"{number}"' in cell.source)
+    (name,) = {item.id for item in ast.walk(ast.parse(cells[place].source)) if isinstance(item, ast.Name)} & defined(cells[place - 1])
+    names: dict[str, Any] = {"__name__": "__main__"}
+    imports = [ast.unparse(node) for cell in cells[:place] if cell.cell_type == "code" and not cell.source.startswith("%%bash")
+               for node in ast.parse(python(cell)).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    exec("\n".join(imports), names)
+    exec(compile(python(cells[place - 1]) if source is None else source, f"exercise {number}", "exec"), names)
+    return names[name]

@@ -1,0 +1,13 @@
+"""nbgrader's configuration for this course. `make` puts a copy beside what it makes, where nbgrader finds it."""
+
+c = get_config()  # noqa: F821 (given by nbgrader)
+
+c.CourseDirectory.course_id = "roleml-nb"
+c.CourseDirectory.source_directory = "teacher"
+c.CourseDirectory.release_directory = "student"
+c.ClearSolutions.code_stub = {"python": "# YOUR CODE HERE\nraise NotImplementedError()"}
+c.ClearSolutions.text_stub = "YOUR ANSWER HERE"
+# A cell gets 30 seconds, and a check gives up an answer well before that: then the cell fails, and the next one runs.
+c.Execute.timeout = 30
+c.Execute.interrupt_on_timeout = True
+c.Execute.allow_errors = True
