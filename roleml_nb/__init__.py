@@ -25,7 +25,7 @@ from .role import (
     attribute,
 )
 from .testbed import Each, Testbed, impl
-from .trace import compare
+from .trace import Recording, compare
 
 if TYPE_CHECKING:
     from .testbed.topology import Topology, topology
@@ -34,7 +34,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CallTimeout", "CallerError", "Deadlock", "Each", "Element", "Event", "EventHandler", "Factory", "HandlerError",
-    "IterableDataset", "Message", "NodeLost", "Role", "RoleInstanceID", "RoleMLError", "Runnable", "Service", "Task",
+    "IterableDataset", "Message", "NodeLost", "Recording", "Role", "RoleInstanceID", "RoleMLError", "Runnable", "Service", "Task",
     "TestableModel", "Testbed", "Topology", "TrainableModel", "attribute", "compare", "impl", "topology",
 ]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from roleml_nb.actor import Invocation
 from roleml_nb.role import NATIVE, Message, Role, RoleInstanceID, RoleMLError, TestbedError, did_you_mean, standard_name
 from roleml_nb.trace import Trace
+from roleml_nb.trace.recording import write_recording
 
 from . import config
 from .calls import Calls
@@ -25,6 +26,7 @@ from .links import why
 from .nodes import Nodes
 from .patterns import expand, match
 from .progress import Progress
+from .provenance import about
 from .roster import Roster
 from .runs import LiveRun, Runs
 from .startup import share_paths
@@ -435,6 +437,14 @@ class Testbed:
     def save_spec(self, path: str | os.PathLike[str]) -> None:
         """Write the spec as YAML (JSON for a name that ends so); ConfigError for what is not plain data in it."""
         config.save(self, path)
+
+    def record(self, path: str | os.PathLike[str]) -> None:
+        """Write the trace so far, and what it was made with, into a folder: ``record("run.parquet")``.
+
+        `Recording.open` gives it back, with the same tables and plots. A recording of that name is replaced.
+        RecordingError when that is not possible. A testbed that was stopped can be recorded, too.
+        """
+        write_recording(path, self.trace, about(self))
 
     @classmethod
     def from_spec(cls, source: config.Source, *, names: Mapping[str, Any] | None = None, **options: Any) -> Testbed:

@@ -9,6 +9,8 @@ from weakref import WeakKeyDictionary
 from roleml_nb.messaging.captures import large_captures, missing_names
 from roleml_nb.role import Role, RoleInstanceID, TestbedError, natural_key
 
+from .source import source
+
 __all__ = ["Versions", "check_code"]
 
 
@@ -18,6 +20,8 @@ class Versions:
     def __init__(self) -> None:
         self._numbers: dict[str, WeakKeyDictionary[type, int]] = {}
         self._latest: dict[str, int] = {}
+        self.sources: dict[tuple[str, int], str] = {}
+        """{(class, version): its text}, as it was when the version was first seen."""
         self.running: dict[RoleInstanceID, tuple[str, int]] = {}
         """{instance: (class, version)}."""
         self.given: dict[RoleInstanceID, tuple[dict[str, Any], dict[str, Any]]] = {}
@@ -29,6 +33,7 @@ class Versions:
         numbers = self._numbers.setdefault(name, WeakKeyDictionary())
         if cls not in numbers:
             numbers[cls] = self._latest[name] = self._latest.get(name, 0) + 1
+            self.sources[name, numbers[cls]] = source(cls)
         return numbers[cls]
 
     def assigned(

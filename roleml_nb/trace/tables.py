@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-__all__ = ["Messages", "Metrics"]
+__all__ = ["Messages", "Metrics", "Table"]
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 """Okabe and Ito's palette, which survives colour blindness."""
@@ -31,7 +31,8 @@ class Table:
         self.rows: list[tuple] = []
         self._start, self._refresh, self._lock = start, refresh, lock
 
-    def _frame(self) -> pd.DataFrame:
+    def raw(self) -> pd.DataFrame:
+        """The rows as the hosts noted them, with the columns `columns`; times are seconds since the epoch."""
         import pandas as pd
 
         self._refresh()
@@ -58,7 +59,7 @@ class Messages(Table):
         Columns: time (seconds since the start, when sent), kind (service, task, reply, error, event, …), source and
         target (node/role), source_node, target_node, channel, bytes, latency_ms, link, outcome.
         """
-        frame = self._frame().sort_values("sent", kind="stable", ignore_index=True)
+        frame = self.raw().sort_values("sent", kind="stable", ignore_index=True)
         frame["time"] = frame["sent"] - self._start
         frame["latency_ms"] = (frame["received"] - frame["sent"]) * 1000
         for side in ("source", "target"):
@@ -118,7 +119,7 @@ class Metrics(Table):
 
         `step` counts the emissions of the channel by the role, from 1.
         """
-        frame = self._frame().sort_values("sent", kind="stable", ignore_index=True)
+        frame = self.raw().sort_values("sent", kind="stable", ignore_index=True)
         frame.insert(0, "time", frame.pop("sent") - self._start)
         return frame
 

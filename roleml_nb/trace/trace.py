@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from .run import Run
-from .tables import Messages, Metrics
+from .tables import Messages, Metrics, Table
 
 __all__ = ["Trace"]
 
@@ -21,6 +21,7 @@ class Trace:
 
     def __init__(self, start: float, refresh: Callable[[], None]):
         self._lock = threading.Lock()
+        self.start = start
         self.messages = Messages(start, refresh, self._lock)
         self.metrics = Metrics(start, refresh, self._lock)
         self.watchers: list[Callable[[list[tuple]], None]] = []
@@ -33,6 +34,10 @@ class Trace:
             self.metrics.rows.extend(metrics)
         for watcher in list(self.watchers):
             watcher(metrics)
+
+    def tables(self) -> dict[str, Table]:
+        """All tables, by the names of their attributes."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, Table)}
 
     def run(self, name: str, nodes: str | Iterable[str] | None = None, **how: Any) -> Run:
         """A part of the trace as one run of an experiment, to `compare` with others: ``run("fedavg", "server client*")``.
