@@ -8,6 +8,9 @@ INSTALLED = $(VENV)/.installed
 NOTEBOOK = notebooks/quickstart.ipynb
 NOTEBOOKS = $(wildcard notebooks/*.ipynb) notebooks/architectures $(wildcard tutorials/*.ipynb)
 
+# Two at a time, each file by itself: much of the time, tests wait for engines and browsers.
+BESIDE = -n 2 --dist loadfile
+
 .DEFAULT_GOAL := help
 .PHONY: help demo lab check test bench clean
 
@@ -36,9 +39,9 @@ check: $(INSTALLED)  ## ruff, mypy, import contracts
 # A busy thread that coverage traces keeps the interpreter to itself, so what interrupts such threads is tested without it.
 test: check  ## check, then the tests, then the notebooks through nbval
 	$(BIN)/pytest tests/testbed/test_stopping.py
-	$(BIN)/pytest --cov=roleml_nb --cov-report=term --ignore=tests/testbed/test_stopping.py --ignore=tests/browser
-	$(BIN)/pytest tests/browser
-	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=300 \
+	$(BIN)/pytest $(BESIDE) --cov=roleml_nb --cov-report=term --ignore=tests/testbed/test_stopping.py --ignore=tests/browser
+	$(BIN)/pytest $(BESIDE) tests/browser
+	$(BIN)/pytest $(BESIDE) --nbval --nbval-current-env --nbval-cell-timeout=300 \
 		--nbval-sanitize-with notebooks/sanitize.cfg -p no:cacheprovider $(NOTEBOOKS)
 
 bench: $(INSTALLED)  ## measure, and print ratios

@@ -132,13 +132,13 @@ class Impostor(Role):
 
 @ENGINES
 def test_a_senders_name_proves_nothing(bed):
-    bed.spawn("impostor", on=0)
-    bed.spawn("victim", on=1)
-    bed.assign("impostor", "impostor", Impostor)
-    forged = {"boss": ("notebook", "actor"), "victim": "victim", "role": "impostor"}
-    assert bed.call("impostor/impostor", "forge", forged) == "no answer"
-    with pytest.raises(HandlerError, match="impostor/impostor is not a manager"):
-        bed.call("impostor/impostor", "ask", {"victim": "victim"})
+    bed.spawn("name-impostor", on=0)
+    bed.spawn("name-victim", on=1)
+    bed.assign("name-impostor", "impostor", Impostor)
+    forged = {"boss": ("notebook", "actor"), "victim": "name-victim", "role": "name-impostor"}
+    assert bed.call("name-impostor/impostor", "forge", forged) == "no answer"
+    with pytest.raises(HandlerError, match="name-impostor/impostor is not a manager"):
+        bed.call("name-impostor/impostor", "ask", {"victim": "name-victim"})
 
 
 def test_a_deserializer_is_not_a_serializer():

@@ -39,7 +39,7 @@ BUFFERS = ["1.running_mean", "1.running_var", "1.num_batches_tracked"]
     (["2.*"], {"2.weight", "2.bias"}),
     (["2.bias", "buffers"], {"2.bias", *BUFFERS}),
     ((), set()),
-], ids=str)
+])
 def test_local_entries_are_neither_sent_nor_averaged(bed, request, local, names):
     shared, models = federation(bed, f"local{request.node.callspec.indices['local']}", local)
     assert set(shared) == set(models[0]) - names
