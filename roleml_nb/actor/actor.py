@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -62,7 +61,7 @@ class Actor:
         self.roles: dict[str, Role] = {}
         self.moved: dict[str, RoleInstanceID] = {}
         """Where roles are that were here once: who calls them here is sent after them."""
-        self.logger = logging.getLogger(f"roleml_nb.actor.{name}")
+        self.logger = host.logger_for(name, "")
         self._lifecycles: dict[str, Lifecycle] = {}
         self._running: dict[str, Future] = {}
         self._steered: set[str] = set()
@@ -104,6 +103,7 @@ class Actor:
             raise CallerError(f"node '{self.name}' already has a role '{instance_name}'")
         lifecycle = Lifecycle(f"{self.name}/{instance_name}", partial(self._status_changed, instance_name))
         role.attach(instance_name, self)
+        role.logger = self.host.logger_for(self.name, instance_name)
         role.__dict__["_elements"] = {
             name: ElementInstance(getattr(type(role), attribute), None, lifecycle.where, self.ctx.workdir)
             for name, attribute in role.elements.items()
@@ -162,7 +162,9 @@ class Actor:
         """Ask the main routine of a `Runnable` to stop, and wait for it; TimeoutError after `timeout` seconds."""
         ended = self._running.pop(instance_name, None)
         if ended is not None:
-            self.roles[instance_name].stop()  # type: ignore[attr-defined]
+            role = self.roles[instance_name]
+            with running(role):
+                role.stop()  # type: ignore[attr-defined]
             try:
                 self.host.clock.wait(ended, timeout)
             except TimeoutError:

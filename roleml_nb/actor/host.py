@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from contextvars import Context
+from logging import Logger
 from typing import Any, Protocol
 
 from roleml_nb.messaging.router import Router
@@ -20,6 +21,10 @@ class ActorHost(Host, Protocol):
     router: Router
     directory: Contacts
     label: str
+
+    def logger_for(self, node: str, role: str) -> Logger:
+        """What a role logs there is in the log of its node."""
+        ...
 
     def note_metrics(self, source: RoleInstanceID, channel: str, args: Args, step: int) -> None: ...
 

@@ -113,14 +113,14 @@ class Role:
     # what the actor fills in when the role is added to it
     name: str = ""
     _base: Any = None
-    logger = logging.getLogger("roleml_nb.role")
+    logger: logging.Logger = logging.getLogger("roleml_nb.role")
+    """What it logs is in the log of its node: ``bed.logs("client3")``."""
 
     def attach(self, name: str, base: Any) -> None:
         """Called by the actor that takes the role in."""
         if self._base is not None:
             raise RuntimeError(f"this {type(self).__name__} is already on {self.id}")
         self.name, self._base = name, base
-        self.logger = logging.getLogger(f"roleml_nb.role.{base.profile.name}.{name}")
 
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k not in ("name", "_base", "logger", "_elements")}

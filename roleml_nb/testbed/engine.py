@@ -132,8 +132,10 @@ def stop_run(testbed: str) -> Stopped:
     return stop_work(_host(testbed))
 
 
-def stop_host(testbed: str) -> Any:
-    """End the host; harmless when it is gone already."""
+def stop_host(testbed: str) -> int:
+    """End the host; harmless when it is gone already. Returns how many shipments of notes there were in all."""
     host = _hosts.pop(testbed, None)
-    if host is not None:
-        host.stop()
+    if host is None:
+        return 0
+    host.stop()
+    return host.shipped

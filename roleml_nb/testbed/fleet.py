@@ -62,7 +62,7 @@ class Fleet:
         self.stopping = False
         self._shipments: dict[str, int] = {}
         self._messages: list[bytes] = []
-        self._metrics: list[bytes] = []
+        self._notes: list[bytes] = []
         self._arrived = threading.Condition()
         self._processes: dict[str, Process] = {}
         self._heard: dict[str, float] = {}
@@ -288,26 +288,30 @@ class Fleet:
         """Keep them as they come: they are unpickled when somebody looks, not while messages fly."""
         with self._arrived:
             self._messages.append(pickled[0])
-            self._metrics.append(pickled[1])
+            self._notes.append(pickled[1])
             self._shipments[host_id] = self._shipments.get(host_id, 0) + 1
             self._arrived.notify_all()
 
-    def look(self) -> None:
-        """Add to the trace what metrics have arrived; costs little, and waits for nobody."""
+    def _await_shipments(self, shipped: Mapping[str, int], limit: float) -> None:
+        """Notes travel on another road than the answer that says how many shipments there were."""
         with self._arrived:
-            arrived, self._metrics = self._metrics, []
+            self._arrived.wait_for(
+                lambda: all(self._shipments.get(host_id, 0) >= count or host_id in self.lost
+                            for host_id, count in shipped.items()), limit)
+
+    def look(self) -> None:
+        """Add to the trace what metrics and logs have arrived; costs little, and waits for nobody."""
+        with self._arrived:
+            arrived, self._notes = self._notes, []
         for pickled in arrived:
-            self.trace.add([], pickle.loads(pickled))
+            self.trace.add([], *pickle.loads(pickled))
 
     def collect(self) -> None:
         """Have every host ship its notes."""
         if not self.stopping:
             self.home.flush()
             shipped = self.run_on_all(remote.flush)
-            with self._arrived:  # the notes travel on another road than the answer just received
-                self._arrived.wait_for(
-                    lambda: all(self._shipments.get(host_id, 0) >= count or host_id in self.lost
-                                for host_id, count in shipped.items()), 10.0)
+            self._await_shipments(shipped, 10.0)
         with self._arrived:
             arrived, self._messages = self._messages, []
         for pickled in arrived:
@@ -329,10 +333,10 @@ class Fleet:
         if self._relay is not None:
             self._relay.close()
         if self.engines is not None:
-            asked = [self.send(host_id, remote.stop_host) for host_id in self.alive]
-            for answer in asked:
+            asked = {host_id: self.send(host_id, remote.stop_host) for host_id in self.alive}
+            for host_id, answer in asked.items():
                 try:
-                    answer.get(5.0)
+                    self._await_shipments({host_id: answer.get(5.0)}, 1.0)
                 except Exception as error:  # an engine that does not answer is ended with its cluster
                     self.errors.append(error)
         if self._home is not None:

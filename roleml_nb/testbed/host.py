@@ -24,6 +24,8 @@ from roleml_nb.messaging.session import Session
 from roleml_nb.messaging.transport import DirectTransport
 from roleml_nb.role import NATIVE, ActorProfile, Contacts, Deadlock, LinkFailed, RoleInstanceID
 
+from .logbook import Logbook
+from .output import divide, leave
 from .workers import SystemClock, Workers
 
 __all__ = ["NOTEBOOK", "Host"]
@@ -45,7 +47,7 @@ HEARTBEAT = 20.0
 
 
 class Host:
-    """Holds actors. `ship(messages, metrics)` and `tell(error)` take what the notebook is to know."""
+    """Holds actors. `ship(messages, metrics, logs)` and `tell(error)` take what the notebook is to know."""
 
     def __init__(
         self, host_id: str, label: str, *, call_timeout: float, workers: int = 4, directory: str | None = None,
@@ -53,10 +55,11 @@ class Host:
     ):
         self._heartbeat = heartbeat
         self.host_id, self.label, self.call_timeout = host_id, label, call_timeout
-        self.logger = logging.getLogger(f"roleml_nb.host.{host_id}")
         self._threads: list[threading.Thread] = []
         self._workers = Workers(host_id, workers)
         self.clock = SystemClock(self._workers)
+        self.logbook = Logbook(self.clock.now)
+        self.logger = self.logbook.logger(host_id)
         self.directory = Contacts()
         self._messages: deque[tuple] = deque()
         self._metrics: deque[tuple] = deque()
@@ -78,7 +81,7 @@ class Host:
         """Called with peer, kind and reason when a link has changed."""
         self.relay: Callable[[str], Link] | None = lambda peer: RelayLink(self.host_id, peer, self.outbox.put)
         """Makes a relay link; None where none is wanted."""
-        self.ship: Callable[[list[tuple], list[tuple]], None] = self._ship_to_notebook
+        self.ship: Callable[[list[tuple], list[tuple], list[tuple]], None] = self._ship_to_notebook
         self.tell: Callable[[Exception], None] = self._tell_notebook
         self.transport: DirectTransport | None = None
         if directory is not None:
@@ -87,6 +90,7 @@ class Host:
                 run_in_background=self.run_in_background)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_lock = threading.Lock()
+        divide(self)
         self.run_in_background(self._tick, f"{host_id} clock")
         self.run_in_background(self._flush_links, f"{host_id} sender")
 
@@ -234,30 +238,34 @@ class Host:
 
     # notes for the notebook
 
+    def logger_for(self, node: str, role: str) -> logging.Logger:
+        """What a role logs there is in the log of its node."""
+        return self.logbook.logger(node, role)
+
     def note_metrics(self, source: RoleInstanceID, channel: str, args: Mapping[str, Any], step: int) -> None:
         """Numbers in an event's args are metrics; ``{"result": {"loss": 0.1}}`` is one named ``result.loss``."""
         now = self.clock.now()
         self._metrics.extend([
             (now, source.actor_name, source.instance_name, channel, name, value, step) for name, value in _numbers(args)])
 
-    def flush(self) -> None:
-        """Ship all notes so far."""
+    def flush(self, everything: bool = False) -> None:
+        """Ship all notes so far; `everything`: lines that are printed by halves, too."""
         messages = [self._messages.popleft() for _ in range(len(self._messages))]
         metrics = [self._metrics.popleft() for _ in range(len(self._metrics))]
-        if messages or metrics:
-            try:
-                self.ship(messages, metrics)
-            except LinkFailed as error:
-                self.logger.info("notes lost: %s", error)
+        logs = self.logbook.take(everything)
+        if messages or metrics or logs:
+            with suppress(LinkFailed):  # the notebook is gone, and nobody reads them
+                self.ship(messages, metrics, logs)
 
-    def _ship_to_notebook(self, messages: list[tuple], metrics: list[tuple]) -> None:
+    def _ship_to_notebook(self, messages: list[tuple], metrics: list[tuple], logs: list[tuple]) -> None:
         by_columns = list(zip(*messages, strict=True))  # pickled in half the time
-        self.router.control(NOTEBOOK, "trace", (pickle.dumps(by_columns, 5), pickle.dumps(metrics, 5)))
+        self.router.control(NOTEBOOK, "trace", (pickle.dumps(by_columns, 5), pickle.dumps((metrics, logs), 5)))
         self.shipped += 1
 
     def report(self, error: Exception) -> None:
-        """Tell the notebook of an error that nobody waits for."""
-        self.logger.error("%s", error)
+        """Tell the notebook of an error that nobody waits for; it is in the log of its node, too."""
+        where = getattr(error, "where", {})
+        self.logbook.note(where.get("node", self.host_id), where.get("role", ""), "error", str(error))
         try:
             self.tell(error)
         except LinkFailed as fault:
@@ -272,7 +280,8 @@ class Host:
             return
         for actor in list(self.actors.values()):
             actor.stop()
-        self.flush()
+        self.flush(everything=True)
+        leave(self)
         self._stopping.set()
         self.router.flush_soon()  # so that its thread ends
         for peer, session in list(self.router.links.items()):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from roleml_nb.actor import Invocation
 from roleml_nb.role import NATIVE, Message, Role, RoleInstanceID, RoleMLError, TestbedError, did_you_mean, standard_name
-from roleml_nb.trace import Trace
+from roleml_nb.trace import LogView, Trace
 from roleml_nb.trace.recording import write_recording
 
 from . import config
@@ -24,6 +24,7 @@ from .fleet import Fleet
 from .host import NOTEBOOK
 from .links import why
 from .nodes import Nodes
+from .output import divide
 from .patterns import expand, match
 from .progress import Progress
 from .provenance import about
@@ -173,6 +174,7 @@ class Testbed:
     def _check_running(self) -> None:
         if self._stopping:
             raise TestbedError("this testbed has stopped; make a new one with Testbed(...) or %rml start")
+        divide(self.fleet.home)
 
     # roles and relationships
 
@@ -413,6 +415,17 @@ class Testbed:
         return run
 
     # looking
+
+    def logs(self, *nodes: str, level: str = "debug", tail: int | None = None, times: bool = False) -> LogView:
+        """What nodes have logged and printed: ``bed.logs("client3", level="warning")``; see `LogView`."""
+        def pane(view: LogView) -> Any:
+            from roleml_nb.widgets import LogPane  # not before somebody asks for one
+
+            return LogPane(view, self)
+
+        names = [f"{name}{slash}{role}" for node, slash, role in (pattern.partition("/") for pattern in nodes)
+                 for name in (expand(node) if "{" in node else [node])]
+        return LogView(self.trace.logs, names, level=level, tail=tail, times=times, pane=pane)
 
     def status(self) -> TestbedStatus:
         """How nodes and roles stand now."""

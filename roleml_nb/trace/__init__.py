@@ -1,9 +1,12 @@
-"""The record of what happened: messages and metrics, and runs to compare."""
+"""The record of what happened: messages, metrics and logs, and runs to compare."""
 
 from .comparison import Comparison, compare
+from .logs import Logs, LogView
 from .recording import Recording, RecordingError
 from .run import Run
 from .tables import Messages, Metrics
 from .trace import Trace
 
-__all__ = ["Comparison", "Messages", "Metrics", "Recording", "RecordingError", "Run", "Trace", "compare"]
+__all__ = [
+    "Comparison", "LogView", "Logs", "Messages", "Metrics", "Recording", "RecordingError", "Run", "Trace", "compare",
+]

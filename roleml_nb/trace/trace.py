@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from .logs import Logs
 from .run import Run
 from .tables import Messages, Metrics, Table
 
@@ -14,7 +15,7 @@ __all__ = ["Trace"]
 
 
 class Trace:
-    """Messages and metrics since `start` (seconds since the epoch). Thread-safe.
+    """Messages, metrics and logs since `start` (seconds since the epoch). Thread-safe.
 
     `refresh` is called before a table is read: it fetches what the hosts have not shipped yet.
     """
@@ -24,14 +25,16 @@ class Trace:
         self.start = start
         self.messages = Messages(start, refresh, self._lock)
         self.metrics = Metrics(start, refresh, self._lock)
+        self.logs = Logs(start, refresh, self._lock)
         self.watchers: list[Callable[[list[tuple]], None]] = []
         """Called with each batch of rows of metrics, on the thread that adds them; they must not block."""
 
-    def add(self, messages: list[tuple], metrics: list[tuple]) -> None:
+    def add(self, messages: list[tuple], metrics: list[tuple], logs: list[tuple] | None = None) -> None:
         """Take note of a batch."""
         with self._lock:
             self.messages.rows.extend(messages)
             self.metrics.rows.extend(metrics)
+            self.logs.add(logs or ())
         for watcher in list(self.watchers):
             watcher(metrics)
 
@@ -53,4 +56,4 @@ class Trace:
             self.metrics.rows.append((time.time(), node, "", "noted", metric, float(value), step))
 
     def __repr__(self) -> str:
-        return f"<Trace: {len(self.messages)} messages, {len(self.metrics)} metrics>"
+        return f"<Trace: {len(self.messages)} messages, {len(self.metrics)} metrics, {len(self.logs)} lines of logs>"

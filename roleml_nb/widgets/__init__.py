@@ -1,6 +1,7 @@
 """Live views of a testbed in the notebook: each one `.py`, `.js` and `.css`, over `view` and `common.js`."""
 
+from .logs import LogPane
 from .picture import Picture
 from .view import View
 
-__all__ = ["Picture", "View"]
+__all__ = ["LogPane", "Picture", "View"]

@@ -1,0 +1,115 @@
+"""What the roles of one host log and print, until it is shipped to the notebook."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any
+
+from roleml_nb.trace.logs import level_name
+
+__all__ = ["Logbook", "RoleLogger"]
+
+MOST = 5000
+"""Lines that are taken between two shipments, which are a twentieth of a second apart; the others are counted."""
+LONGEST = 10_000
+"""Characters of a line; the others are counted."""
+PATIENCE = 0.5
+"""Seconds after which what was printed counts as a line, though it has no end."""
+
+Row = tuple[float, str, str, str, str]
+"""Time, node, role, level, text: see `roleml_nb.trace.logs.LogLine`."""
+Writer = tuple[int, str, str, str]
+"""Thread, node, role, level."""
+
+
+class Logbook:
+    """Takes lines from any thread, without ever waiting for anything."""
+
+    def __init__(self, now: Callable[[], float]):
+        self._now = now
+        self._rows: deque[Row] = deque()
+        self._left_out: Counter[tuple[str, str]] = Counter()
+        self._begun: dict[Writer, tuple[str, float]] = {}
+        """Lines without an end yet, and when they were begun."""
+        self._lock = threading.RLock()
+
+    def note(self, node: str, role: str, level: str, text: str) -> None:
+        """A line, which may continue on others."""
+        if len(self._rows) >= MOST:
+            with self._lock:
+                self._left_out[node, role] += 1
+            return
+        if len(text) > LONGEST:
+            text = f"{text[:LONGEST]}… ({len(text) - LONGEST} characters more)"
+        self._rows.append((self._now(), node, role, level, text))
+
+    def write(self, node: str, role: str, level: str, text: str) -> None:
+        """Some characters of a stream; they are lines once the end of the line has come."""
+        writer = (threading.get_ident(), node, role, level)
+        with self._lock:
+            before, begun = self._begun.pop(writer, ("", self._now()))
+            *lines, rest = (before + text).split("\n")
+            for line in lines:
+                self.note(node, role, level, _overwritten(line))
+            if rest:
+                self._begun[writer] = (rest[-LONGEST:], self._now() if lines else begun)
+
+    def take(self, everything: bool = False) -> list[Row]:
+        """The lines so far, which are then somebody else's; `everything`: those without an end, too."""
+        if self._begun:
+            with self._lock:
+                now = self._now()
+                for writer, (text, begun) in list(self._begun.items()):
+                    if everything or now - begun > PATIENCE:
+                        del self._begun[writer]
+                        self.note(*writer[1:], _overwritten(text))
+        rows = [self._rows.popleft() for _ in range(len(self._rows))]
+        if self._left_out:
+            with self._lock:
+                left_out, self._left_out = self._left_out, Counter()
+            rows += [(self._now(), node, role, "warning", f"({count} lines left out: they came faster than they can be shipped)")
+                     for (node, role), count in left_out.items()]
+        return rows
+
+    def logger(self, node: str, role: str = "") -> RoleLogger:
+        """A logger whose records are lines of that role."""
+        return RoleLogger(".".join(filter(None, ("roleml_nb", "role" if role else "node", node, role))),
+                          lambda level, text: self.note(node, role, level, text))
+
+
+def _overwritten(line: str) -> str:
+    """What is left to see of a line that returns to its beginning, as progress bars do."""
+    return line.rstrip("\r").rpartition("\r")[2]
+
+
+class RoleLogger(logging.Logger):
+    """The logger of one role on one node of one testbed; `logging` knows nothing of it, so no other testbed does.
+
+    From level INFO on unless ``setLevel`` says otherwise. Handlers that are added to it get its records, too.
+    """
+
+    def __init__(self, name: str, note: Callable[[str, str], None]):
+        super().__init__(name, logging.INFO)
+        self.propagate = False
+        self._note = note
+
+    def setLevel(self, level: int | str) -> None:  # noqa: N802
+        self.level = logging._checkLevel(level)  # type: ignore[attr-defined]
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802
+        return not self.disabled and level >= self.level and level > self.manager.disable
+
+    def callHandlers(self, record: logging.LogRecord) -> None:  # noqa: N802
+        try:
+            text = logging.Formatter().format(record)
+        except Exception as error:  # arguments that do not fit: the handler goes on, and its author sees it
+            text = f"{record.msg!r} with {record.args!r}, which cannot be formatted: {error}"
+        self._note(level_name(record.levelno), text)
+        if self.hasHandlers():
+            super().callHandlers(record)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return logging.getLogger, (self.name,)

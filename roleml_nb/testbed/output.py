@@ -1,0 +1,67 @@
+"""Standard output and error of a process in which roles are at work: what a role prints goes to its log."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from roleml_nb.role.running import running_role
+
+if TYPE_CHECKING:
+    from .host import Host
+
+__all__ = ["Output", "divide", "leave"]
+
+_LEVELS = {"stdout": "print", "stderr": "stderr"}
+_hosts: WeakSet[Host] = WeakSet()
+"""The hosts in this process, of whichever testbeds."""
+_lock = threading.Lock()
+
+
+class Output:
+    """A stream that gives what roles write to the logs of their nodes, and all else to the stream that was there before."""
+
+    def __init__(self, stream: Any, level: str):
+        self.stream, self._level = stream, level
+
+    def write(self, text: str) -> int:
+        role = running_role()
+        logbook = None if role is None or role._base is None else getattr(role._base.host, "logbook", None)
+        if role is None or logbook is None:
+            return int(self.stream.write(text) or 0)
+        logbook.write(role.id.actor_name, role.id.instance_name, self._level, text)
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+def divide(host: Host) -> None:
+    """From now on, and until `leave`, what roles of this host print goes to their logs.
+
+    To be called again by whoever is about to have roles do something: others replace the streams, too, as a cell does
+    whose output is captured, and put them back when they are done.
+    """
+    with _lock:
+        _hosts.add(host)
+        for name, level in _LEVELS.items():
+            stream = getattr(sys, name)
+            if stream is not None and not isinstance(stream, Output):
+                setattr(sys, name, Output(stream, level))
+
+
+def leave(host: Host) -> None:
+    """The host has ended; with the last one, the streams are as before."""
+    with _lock:
+        _hosts.discard(host)
+        for name in _LEVELS:
+            stream = getattr(sys, name)
+            if not _hosts and isinstance(stream, Output):
+                setattr(sys, name, stream.stream)

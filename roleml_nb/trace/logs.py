@@ -1,0 +1,171 @@
+"""What nodes have logged and printed."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from roleml_nb.role import RoleMLError, did_you_mean, natural_key
+
+from .tables import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["LEVELS", "LogLine", "LogView", "Logs", "level_of"]
+
+LINES = 100_000
+"""Lines that are kept, of all nodes together: a few tens of MB."""
+LEVELS = {"debug": 10, "print": 20, "info": 20, "stderr": 30, "warning": 30, "error": 40, "critical": 50}
+"""What a line is, and its rank: what is printed counts as info, and what goes to the standard error as a warning."""
+
+
+def level_of(name: str) -> int:
+    """The rank of a level; ValueError, with the nearest name, when there is none such."""
+    try:
+        return LEVELS[name.lower()]
+    except KeyError:
+        raise ValueError(f"no level {name!r}; {did_you_mean(name.lower(), LEVELS)}") from None
+
+
+def level_name(rank: int) -> str:
+    """The level of a rank of `logging`, whose own names programs may have changed."""
+    return next((name for name, limit in (("critical", 50), ("error", 40), ("warning", 30), ("info", 20)) if rank >= limit),
+                "debug")
+
+
+class LogLine(NamedTuple):
+    """`sent` is in seconds since the epoch; `role` is empty for what the node itself, or its engine, says."""
+
+    sent: float
+    node: str
+    role: str
+    level: str
+    text: str
+
+    @property
+    def source(self) -> str:
+        return f"{self.node}/{self.role}" if self.role else self.node
+
+
+class Logs(Table):
+    """Every line that roles have logged or printed, up to the last 100,000; `gone` says how many there were before."""
+
+    columns = LogLine._fields
+
+    def __init__(self, start: float, refresh: Callable[[], None], lock: threading.Lock):
+        super().__init__(start, refresh, lock)
+        self.lines: deque[LogLine] = deque(maxlen=LINES)
+        self.total = 0
+        """Lines so far."""
+
+    def add(self, rows: Iterable[tuple[float, str, str, str, str]]) -> None:
+        """Take note of a batch; the caller holds the lock."""
+        for row in rows:
+            self.lines.append(LogLine(*row))
+            self.total += 1
+
+    @property
+    def gone(self) -> int:
+        """Lines that are no longer here, since newer ones have taken their place."""
+        return self.total - len(self.lines)
+
+    def since(self, count: int) -> tuple[list[LogLine], int]:
+        """The lines after the first `count` of all, as far as they are still here, and how many there are in all."""
+        with self._lock:
+            new = min(self.total - count, len(self.lines))
+            lines = [self.lines[index] for index in range(len(self.lines) - new, len(self.lines))] if new < 1000 \
+                else list(self.lines)[-new:]
+            return lines, self.total
+
+    def all(self) -> list[LogLine]:
+        """The lines that are here, by time, after the hosts have been asked for what they have."""
+        self._refresh()
+        with self._lock:
+            return sorted(self.lines, key=lambda line: line.sent)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row per line, by time. Columns: time (seconds since the start), node, role, level, text."""
+        import pandas as pd
+
+        frame = pd.DataFrame.from_records(self.all(), columns=list(self.columns))
+        frame.insert(0, "time", frame.pop("sent") - self._start)
+        return frame
+
+    def __len__(self) -> int:
+        self._refresh()
+        return len(self.lines)
+
+    def __repr__(self) -> str:
+        return f"<Logs: {len(self)} lines; .to_pandas()>"
+
+
+class LogView:
+    """The lines of some nodes; reading it asks for the newest. Its text has no times, unless asked for with `times`.
+
+    Parameters
+    ----------
+    nodes
+        Patterns of nodes, or of roles: "client3", "client*", "client*/trainer"; empty for all.
+    level
+        The least level that is shown: "warning".
+    tail
+        How many lines are shown at most, the last ones.
+    times
+        Whether lines show when they were written, and stand in that order, rather than node by node.
+    """
+
+    def __init__(
+        self, logs: Logs, nodes: Iterable[str] = (), *, level: str = "debug", tail: int | None = None, times: bool = False,
+        pane: Callable[[LogView], Any] | None = None,
+    ):
+        self._pane = pane
+        self._logs, self.nodes, self.level, self.tail, self.times = logs, tuple(nodes), level, tail, times
+        self._rank = level_of(level)
+
+    def shows(self, line: LogLine) -> bool:
+        """Whether a line belongs here."""
+        return LEVELS[line.level] >= self._rank and (not self.nodes or any(
+            fnmatchcase(line.source if "/" in pattern else line.node, pattern) for pattern in self.nodes))
+
+    def lines(self) -> list[LogLine]:
+        """The lines by time."""
+        lines = [line for line in self._logs.all() if self.shows(line)]
+        return lines if self.tail is None else lines[-self.tail:] if self.tail else []
+
+    def new(self, count: int) -> tuple[list[LogLine], int]:
+        """What has come after the first `count` lines of all nodes, without asking the hosts; and the new count."""
+        lines, total = self._logs.since(count)
+        return [line for line in lines if self.shows(line)], total
+
+    def text_of(self, line: LogLine) -> str:
+        """A line as it is shown; what continues it is indented."""
+        text = line.text.rstrip("\n").replace("\n", "\n    ")
+        shown = f"{line.source}: {text}" if line.level == "print" else f"{line.source} {line.level}: {text}"
+        return f"{line.sent - self._logs._start:9.3f}  {shown}" if self.times else shown
+
+    def pane(self) -> Any:
+        """A widget that follows these lines while other cells run."""
+        if self._pane is None:
+            raise RoleMLError("these lines belong to no testbed, so no new ones will come; print them instead")
+        return self._pane(self)
+
+    def __iter__(self) -> Iterator[LogLine]:
+        return iter(self.lines())
+
+    def __len__(self) -> int:
+        return len(self.lines())
+
+    def __str__(self) -> str:
+        lines = self.lines()
+        if not self.times:
+            lines.sort(key=lambda line: natural_key(line.node))
+        shown = [self.text_of(line) for line in lines] or ["nothing was logged"]
+        gone = [f"({self._logs.gone} earlier lines of all nodes are no longer here)"] if self._logs.gone else []
+        return "\n".join([*gone, *shown])
+
+    def __repr__(self) -> str:
+        return str(self)
