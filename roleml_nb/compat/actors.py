@@ -34,6 +34,7 @@ class _Process:
                 raise RoleMLError(f"this process has an actor named {name!r} already: stop() it first")
             if self._bed is None:
                 self._bed = Testbed(engines=0)
+                self._bed.fleet.home.logbook.echo = True  # a program that is no notebook: its roles print where it does
             self._bed.spawn(name)
             self._actors.add(name)
             return self._bed

@@ -29,6 +29,8 @@ class Logbook:
     """Takes lines from any thread, without ever waiting for anything."""
 
     def __init__(self, now: Callable[[], float]):
+        self.echo = False
+        """Whether lines go to the streams and loggers of the process, too: where there are no cells that they could disturb."""
         self._now = now
         self._rows: deque[Row] = deque()
         self._left_out: Counter[tuple[str, str]] = Counter()
@@ -77,7 +79,7 @@ class Logbook:
     def logger(self, node: str, role: str = "") -> RoleLogger:
         """A logger whose records are lines of that role."""
         return RoleLogger(".".join(filter(None, ("roleml_nb", "role" if role else "node", node, role))),
-                          lambda level, text: self.note(node, role, level, text))
+                          lambda level, text: self.note(node, role, level, text), lambda: self.echo)
 
 
 def _overwritten(line: str) -> str:
@@ -91,10 +93,10 @@ class RoleLogger(logging.Logger):
     From level INFO on unless ``setLevel`` says otherwise. Handlers that are added to it get its records, too.
     """
 
-    def __init__(self, name: str, note: Callable[[str, str], None]):
+    def __init__(self, name: str, note: Callable[[str, str], None], echo: Callable[[], bool]):
         super().__init__(name, logging.INFO)
         self.propagate = False
-        self._note = note
+        self._note, self._echo = note, echo
 
     def setLevel(self, level: int | str) -> None:  # noqa: N802
         self.level = logging._checkLevel(level)  # type: ignore[attr-defined]
@@ -110,6 +112,8 @@ class RoleLogger(logging.Logger):
         self._note(level_name(record.levelno), text)
         if self.hasHandlers():
             super().callHandlers(record)
+        if self._echo():
+            logging.getLogger(self.name).handle(record)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return logging.getLogger, (self.name,)

@@ -33,7 +33,7 @@ class Output:
         if role is None or logbook is None:
             return int(self.stream.write(text) or 0)
         logbook.write(role.id.actor_name, role.id.instance_name, self._level, text)
-        return len(text)
+        return int(self.stream.write(text) or 0) if logbook.echo else len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
         for line in lines:
