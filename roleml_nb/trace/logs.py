@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from roleml_nb.role import RoleMLError, did_you_mean, natural_key
@@ -58,34 +59,29 @@ class Logs(Table):
 
     def __init__(self, start: float, refresh: Callable[[], None], lock: threading.Lock):
         super().__init__(start, refresh, lock)
-        self.lines: deque[LogLine] = deque(maxlen=LINES)
-        self.total = 0
-        """Lines so far."""
+        self.rows = deque(maxlen=LINES)  # type: ignore[assignment]
+        self.gone = 0
+        """Lines that are no longer here, since newer ones have taken their place."""
 
     def add(self, rows: Iterable[tuple[float, str, str, str, str]]) -> None:
         """Take note of a batch; the caller holds the lock."""
         for row in rows:
-            self.lines.append(LogLine(*row))
-            self.total += 1
-
-    @property
-    def gone(self) -> int:
-        """Lines that are no longer here, since newer ones have taken their place."""
-        return self.total - len(self.lines)
+            self.gone += len(self.rows) == LINES
+            self.rows.append(row)
 
     def since(self, count: int) -> tuple[list[LogLine], int]:
         """The lines after the first `count` of all, as far as they are still here, and how many there are in all."""
         with self._lock:
-            new = min(self.total - count, len(self.lines))
-            lines = [self.lines[index] for index in range(len(self.lines) - new, len(self.lines))] if new < 1000 \
-                else list(self.lines)[-new:]
-            return lines, self.total
+            kept = len(self.rows)
+            new = min(self.gone + kept - count, kept)
+            return [LogLine(*row) for row in islice(reversed(self.rows), new)][::-1], self.gone + kept
 
     def all(self) -> list[LogLine]:
         """The lines that are here, by time, after the hosts have been asked for what they have."""
         self._refresh()
         with self._lock:
-            return sorted(self.lines, key=lambda line: line.sent)
+            rows = list(self.rows)
+        return sorted((LogLine(*row) for row in rows), key=lambda line: line.sent)
 
     def to_pandas(self) -> pd.DataFrame:
         """One row per line, by time. Columns: time (seconds since the start), node, role, level, text."""
@@ -94,10 +90,6 @@ class Logs(Table):
         frame = pd.DataFrame.from_records(self.all(), columns=list(self.columns))
         frame.insert(0, "time", frame.pop("sent") - self._start)
         return frame
-
-    def __len__(self) -> int:
-        self._refresh()
-        return len(self.lines)
 
     def __repr__(self) -> str:
         return f"<Logs: {len(self)} lines; .to_pandas()>"

@@ -33,6 +33,8 @@ COLOURS = {"error": "#d62728", "critical": "#d62728", "warning": "#c77700", "std
 class LogPane(ipywidgets.HTML):
     """The last lines of a `LogView`, four times a second, until the testbed ends or the pane is closed."""
 
+    value: str
+
     def __init__(self, view: LogView, bed: Testbed, *, height: str = "20em"):
         super().__init__()
         self._view, self._bed, self._height = view, bed, height
