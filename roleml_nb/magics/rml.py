@@ -7,7 +7,7 @@ from typing import Any
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 
-import roleml_nb.library as library
+from roleml_nb import library, workload
 from roleml_nb.role import Role, RoleMLError, did_you_mean
 from roleml_nb.testbed import Nodes, Testbed, config
 
@@ -144,7 +144,7 @@ class RoleMagics(Magics):
         print(f"{_count(len(nodes), 'node')}: {_names(nodes)}")
 
     def _assign(self, given: Any) -> None:
-        bed, names = self.running(), self.shell.user_ns
+        bed, names = self.running(), self._names()
         nodes = bed.select(given.nodes)
         elements = {}
         for item in given.element:
@@ -167,10 +167,14 @@ class RoleMagics(Magics):
         declared = getattr(cls, attribute)
         return declared.optional or declared.has_default or name in {key.replace("_", "-") for key in given}
 
+    def _names(self) -> dict[str, Any]:
+        """What expressions of a line may use: the names of library and workload, and the notebook's, which come first."""
+        ready = {key: getattr(room, key) for room in (workload, library) for key in room.__all__}
+        return ready | dict(self.shell.user_ns)
+
     def _role_classes(self) -> dict[str, type[Role]]:
         """The role classes of the library, and of the notebook, which come first."""
-        found = {key: getattr(library, key) for key in library.__all__} | dict(self.shell.user_ns)
-        return {key: value for key, value in found.items() if not key.startswith("_")
+        return {key: value for key, value in self._names().items() if not key.startswith("_")
                 and isinstance(value, type) and issubclass(value, Role) and value is not Role}
 
     def _role_plan(self, item: str, nodes: list[str]) -> tuple[str, type[Role], dict[str, Any]]:
@@ -189,7 +193,7 @@ class RoleMagics(Magics):
                 raise BadLine(f"{source!r}: write Class(option=value, …)") from None
             if not isinstance(made, ast.Call) or made.args or any(word.arg is None for word in made.keywords):
                 raise BadLine(f"{source!r}: name the options, as in Class(option=value)")
-            options = {str(word.arg): evaluate(ast.unparse(word.value), self.shell.user_ns, nodes)
+            options = {str(word.arg): evaluate(ast.unparse(word.value), self._names(), nodes)
                        for word in made.keywords}
         return name, roles[class_name], options
 
@@ -207,7 +211,7 @@ class RoleMagics(Magics):
         nodes, slash, role = given.roles.partition("/")
         if not slash or not role:
             raise BadLine(f"{given.roles!r} names no role; write nodes/role, as in peer*/aggregator")
-        source, options = graph(given.graph, self.shell.user_ns)
+        source, options = graph(given.graph, self._names())
         wired = bed.wire(source, relationship=given.relationship, nodes=nodes, role=role, round=given.round, **options)
         print(f"{_names(bed.select(nodes))}: {given.relationship} → neighbours")
         print(wired.report())
@@ -217,7 +221,7 @@ class RoleMagics(Magics):
         args = {}
         for item in given.args:
             name, source = _pair(item, "name=value")
-            args[name] = evaluate(source, self.shell.user_ns)
+            args[name] = evaluate(source, self._names())
         try:
             result = bed.call(given.target, given.channel, args, timeout=given.timeout)
         except KeyboardInterrupt:

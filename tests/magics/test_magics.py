@@ -4,6 +4,7 @@ import pytest
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
+from roleml_nb import HandlerError
 from roleml_nb.magics.tokens import BadLine, evaluate, split
 
 ROLE = '''
@@ -182,3 +183,17 @@ def test_wiring(shell, capsys):
         with pytest.raises(UsageError) as error:
             run(shell, capsys, line)
         assert text in str(error.value)
+
+
+def test_the_librarys_names_need_no_import(shell, capsys):
+    run(shell, capsys, "start --engines 0")
+    run(shell, capsys, "spawn server client{1..2}")
+    run(shell, capsys, "assign client* trainer=EpochTrainer --element model=mlp(64, 10) --element dataset=digits(part=i, parts=n)")
+    run(shell, capsys, "assign server aggregator=FedAvgAggregator --element strategy=FedAvgM(momentum=0.5)")
+    given = shell.user_ns["bed"].spec()["nodes"]
+    assert given["server"]["roles"]["aggregator"]["elements"]["strategy"]["kwargs"] == {"momentum": 0.5}
+    assert given["client2"]["roles"]["trainer"]["elements"]["dataset"]["kwargs"]["part"] == 1
+    shell.user_ns["mlp"] = lambda *sizes: "the notebook's own"  # which comes first
+    with pytest.raises(HandlerError, match="element 'model' must be TrainableModel, not str"):
+        run(shell, capsys, "assign client* other=EpochTrainer --element model=mlp(64, 10) --element dataset=digits()")
+    run(shell, capsys, "stop")
