@@ -10,16 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.actor import Invocation
-from roleml_nb.role import NATIVE, Message, Role, RoleInstanceID, RoleMLError, TestbedError, did_you_mean, standard_name
+from roleml_nb.role import NATIVE, Message, Role, RoleInstanceID, TestbedError, standard_name
 from roleml_nb.trace import LogView, Trace
 from roleml_nb.trace.recording import write_recording
 
 from . import config
 from .calls import Calls
-from .config.spec import check_context, describe, named
-from .config.values import encode
-from .deployment import Impl, implementation, resolve
-from .failures import fold
+from .config.spec import check_context, describe
 from .fleet import Fleet
 from .host import NOTEBOOK
 from .links import why
@@ -28,12 +25,12 @@ from .output import divide
 from .patterns import expand, match
 from .progress import Progress
 from .provenance import about
+from .roles import Roles
 from .roster import Roster
 from .runs import LiveRun, Runs
-from .startup import share_paths
 from .status import NodeStatus, TestbedStatus
 from .stopping import Stopped
-from .versions import Versions, check_code
+from .versions import Versions
 
 if TYPE_CHECKING:
     from .topology import Topology
@@ -103,6 +100,7 @@ class Testbed:
         """Which version of its class each role has."""
         self.fleet.home.actors[NOTEBOOK].migration.listeners += [self.roster.moved, self.versions.moved]
         self.roster.look = self._calls.roles_of
+        self._roles = Roles(self.fleet, self._calls, self.roster, self.versions, self.select)
         self.runs = Runs()
         """What `run` has begun."""
 
@@ -186,57 +184,7 @@ class Testbed:
 
         Returns when every instance is ready. A role of that name on a node is replaced.
         """
-        chosen = self.select(nodes)
-        options, given = dict(options or {}), {standard_name(k): v for k, v in (elements or {}).items()}
-        self._check_role(chosen, name, role, given)
-        messages: dict[RoleInstanceID, Message] = {}
-        plans = {}
-        for index, node in enumerate(chosen):
-            try:
-                plan = ({k: resolve(v, index, len(chosen)) for k, v in options.items()},
-                        {k: resolve(v, index, len(chosen)) for k, v in given.items()})
-            except ValueError as error:
-                raise TestbedError(f"assign {name}={role.__name__}: {error}") from None
-            plans[node] = plan
-            messages[RoleInstanceID(node, NATIVE)] = Message(
-                {"name": name},
-                {"cls": role, "options": plan[0],
-                 "elements": {k: implementation(v) for k, v in plan[1].items()}})
-        share_paths(self.fleet)
-        results = self._calls.group("task", list(messages), "assign-role", messages)
-        turn = next(self.roster.turns)
-        for target, result in results:
-            if not isinstance(result, Exception):
-                where = plans[target.actor_name]
-                self.roster.assigned(target.actor_name, name, {
-                    "class": named(role), "options": encode(where[0]), "elements": encode(where[1]), "turn": turn})
-                self.versions.assigned(RoleInstanceID(target.actor_name, name), role, *where)
-            elif name in self.roster.roles.get(target.actor_name, {}) and not self._is_there(target.actor_name, name):
-                self.roster.terminated(target.actor_name, name)  # it was to be replaced, and has ended
-                self.versions.terminated(RoleInstanceID(target.actor_name, name))
-        fold(results, f"assign {name}={role.__name__}")
-        return chosen
-
-    def _is_there(self, node: str, name: str) -> bool:
-        try:
-            return name in self._calls.roles_of(node)
-        except RoleMLError:  # a lost node's roles stay in the spec
-            return True
-
-    def _check_role(self, nodes: Nodes, name: str, role: Any, given: Mapping[str, Any]) -> None:
-        if not (isinstance(role, type) and issubclass(role, Role)):
-            raise TestbedError(f"assign takes a Role class, not {role!r}")
-        check_code(f"role {role.__name__}", role)
-        for element, value in given.items():
-            check_code(f"element {element!r}", value.function if isinstance(value, Impl) else value)
-            if element not in role.elements:
-                raise TestbedError(f"{role.__name__} has no element {element!r}; {did_you_mean(element, role.elements)}")
-        for element, attribute in role.elements.items():
-            declared = getattr(role, attribute)
-            if element not in given and not declared.optional and not declared.has_default:
-                raise TestbedError(
-                    f"{nodes.names[0]}/{name}: element {element!r} of {role.__name__} is not implemented; "
-                    f"give it with elements={{{element!r}: …}} or --element {element}=…")
+        return self._roles.assign(self.select(nodes), name, role, dict(options or {}), dict(elements or {}))
 
     def update(self, role: type[Role], *, fresh: bool = False) -> list[RoleInstanceID]:
         """Have all roles of a class of this name take up this version of it; returns those that had another one.
@@ -245,68 +193,22 @@ class Testbed:
         `fresh` the roles are assigned anew, with the options and elements that they were given.
         """
         self._check_running()
-        outdated = self.versions.outdated(role)
-        if outdated:
-            check_code(f"role {role.__name__}", role)
-        names: dict[RoleInstanceID, list[str]] = {}
-        for item in outdated:
-            names.setdefault(RoleInstanceID(item.actor_name, NATIVE), []).append(item.instance_name)
-        if fresh:
-            for item in outdated:
-                options, elements = self.versions.given[item]
-                self.assign(item.actor_name, item.instance_name, role, options=options,
-                            elements={key: value for key, value in elements.items() if key in role.elements})
-            return outdated
-        messages = {native: Message({"names": group}, {"cls": role}) for native, group in names.items()}
-        results = self._calls.group("task", list(messages), "update-roles", messages)
-        for native, result in results:
-            for name in [] if isinstance(result, Exception) else names[native]:
-                self.versions.updated(RoleInstanceID(native.actor_name, name), role)
-                self.roster.roles[native.actor_name][name].pop("channels", None)
-        fold(results, f"update {role.__name__}")
-        return outdated
+        return self._roles.update(role, fresh)
 
     def terminate(self, nodes: Pattern | Nodes, name: str) -> Nodes:
         """Take a role off nodes; its running handlers end first."""
-        chosen = self.select(nodes)
-        self.roster.instances([f"{node}/{name}" for node in chosen])
-        group = [RoleInstanceID(node, NATIVE) for node in chosen]
-        results = self._calls.group("task", group, "terminate-role", dict.fromkeys(group, Message({"name": name})))
-        for target, result in results:
-            if not isinstance(result, Exception):
-                self.roster.terminated(target.actor_name, name)
-                self.versions.terminated(RoleInstanceID(target.actor_name, name))
-        fold(results, f"terminate {name}")
-        return chosen
+        return self._roles.terminate(self.select(nodes), name)
 
     def relate(self, nodes: Pattern | Nodes, relationship: str, instances: Any, *, remove: bool = False) -> Nodes:
         """Add role instances to a relationship that nodes know: ``relate("server", "trainer", "client*/trainer")``.
 
         A pattern without ``/`` means the role named like the relationship. Those already there stay.
         """
-        chosen = self.select(nodes)
-        members = self.roster.instances(instances, relationship)
-        group = [RoleInstanceID(node, NATIVE) for node in chosen]
-        message = Message({"relationship_name": relationship, "op": "remove" if remove else "add"},
-                          {"instances": [tuple(item) for item in members]})
-        results = self._calls.group("service", group, "update-relationship", dict.fromkeys(group, message))
-        for target, result in results:
-            if not isinstance(result, Exception):
-                self.roster.related(target.actor_name, relationship, members, remove=remove)
-        fold(results, f"relate {relationship}")
-        return chosen
+        return self._roles.relate(self.select(nodes), relationship, instances, remove)
 
     def link_relationship(self, nodes: Pattern | Nodes, alias: str, relationship: str) -> Nodes:
         """Give a relationship that nodes know a second name there, for good."""
-        chosen = self.select(nodes)
-        group = [RoleInstanceID(node, NATIVE) for node in chosen]
-        message = Message({"from_relationship_name": alias, "to_relationship_name": relationship})
-        results = self._calls.group("service", group, "add-relationship-link", dict.fromkeys(group, message))
-        for target, result in results:
-            if not isinstance(result, Exception):
-                self.roster.links.setdefault(target.actor_name, {})[alias] = relationship
-        fold(results, f"link {alias}")
-        return chosen
+        return self._roles.link(self.select(nodes), alias, relationship)
 
     def wire(
         self, graph: Any, *, relationship: str = "peer", nodes: Pattern | Nodes | None = None, role: str = "aggregator",
@@ -347,20 +249,7 @@ class Testbed:
             Seconds that its running handlers get to end.
         """
         self._check_running()
-        instances = self.roster.instances(role)
-        if len(instances) != 1:
-            raise TestbedError(f"{role!r} names {len(instances)} roles; migrate takes one")
-        (instance,) = instances
-        node, _, name = to.partition("/")
-        targets = self.select(node).names
-        if len(targets) != 1:
-            raise TestbedError(f"{to!r} names {len(targets)} nodes, and a role moves to one")
-        message = Message({"name": instance.instance_name, "to": f"{targets[0]}/{name or instance.instance_name}",
-                           "conflicts": conflicts, "timeout": timeout})
-        native = RoleInstanceID(instance.actor_name, NATIVE)
-        results = self._calls.group("task", [native], "migrate-role", {native: message})
-        fold(results, f"migrate {instance}")
-        return RoleInstanceID(*results[0][1])
+        return self._roles.migrate(role, to, conflicts, timeout)
 
     # calls
 
