@@ -77,7 +77,9 @@ def look_at(one: Exercise, answer: Any) -> str:
             claims = one.look(answer)
             for claim in claims:
                 if not claim.holds:
-                    wrong.extend((f"  wrong  {claim.text}", f"  hint   {claim.hint}" if claim.hint else ""))
+                    wrong.append(f"  wrong  {claim.text}")
+                    if claim.hint:
+                        wrong.append("  hint   " + claim.hint.replace("\n", "\n         "))
                     break
                 lines.append(f"  right  {claim.text}")
             claims.close()  # type: ignore[attr-defined]
@@ -94,7 +96,7 @@ def look_at(one: Exercise, answer: Any) -> str:
         wrong = [f"  wrong  it was not done after {one.seconds:g} seconds, and was given up", ENDLESS]
     head = f"exercise {one.number}, {one.title}"
     if wrong:
-        raise NotYet("\n".join([f"{head}: not yet", *lines, *filter(None, wrong)]))
+        raise NotYet("\n".join([f"{head}: not yet", *lines, *wrong]))
     return "\n".join([f"{head}: right", *lines])
 
 

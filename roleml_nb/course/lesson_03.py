@@ -1,0 +1,94 @@
+"""Lesson 03, federated averaging from scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from roleml_nb.library import EpochTrainer, FedAvgAggregator, FederatedCoordinator, ModelMaintainer
+from roleml_nb.testbed import Each, Testbed, impl
+
+from .checking import Claim, exercise
+from .claims import is_function, is_role
+from .small import Numbers, Points
+
+PLACES, COUNTS = [2.0, 4.0, 9.0], [10, 30, 60]
+
+
+@exercise("03.1", "the weighted mean", 5)
+def weighted_mean(answer: Any) -> Iterator[Claim]:
+    yield is_function(answer)
+    one, two = {"w": np.array([0.0, 2.0]), "b": np.array([1.0])}, {"w": np.array([4.0, 6.0]), "b": np.array([3.0])}
+    before = {name: entry.copy() for name, entry in one.items()}
+    mean = answer([one, two], [1, 1])
+    yield Claim("it returns a dict with the entries of the models", isinstance(mean, dict) and set(mean) == {"w", "b"},
+                f"it returned {mean!r}")
+    yield Claim("with equal sizes it is the mean, entry by entry", _equal(mean, [2.0, 4.0], [2.0]),
+                f"of w=[0, 2] and w=[4, 6] it made w={mean['w']}")
+    mean = answer([one, two], [30, 10])
+    yield Claim("who has three times the data counts three times", _equal(mean, [1.0, 3.0], [1.5]),
+                f"of w=[0, 2] with 30 samples and w=[4, 6] with 10 it made w={mean['w']}: which share of all samples has each?")
+    yield Claim("the models themselves stay as they were", all(np.array_equal(one[name], before[name]) for name in before),
+                "adding with += to the first model changes that model")
+
+
+@exercise("03.2", "an aggregator")
+def aggregator(answer: Any) -> Iterator[Claim]:
+    yield from is_role(answer, tasks="aggregate")
+    with Testbed(engines=0, timeout=5) as bed:
+        _clients(bed)
+        bed.assign("server", "aggregator", answer)
+        bed.assign("server", "reference", FedAvgAggregator)
+        start = {"w": np.array([6.0, 1.0])}
+        found = bed.call("server/aggregator", "aggregate", payloads={"update": start})
+        models = [bed.call(f"client{k}/trainer", "get-model")["w"] for k in (1, 2, 3)]
+        wanted = bed.call("server/reference", "aggregate",
+                          {"clients": [f"client{k}/trainer" for k in (1, 2, 3)]}, {"update": start})["update"]["w"]
+        trained = np.array([(start["w"] + [place, 10 - place]) / 2 for place in PLACES])
+        yield Claim("it returns a model", isinstance(found, dict) and set(found) == {"w"}, f"it returned {found!r}")
+        yield Claim("all clients began with the model that they were sent, and trained", np.allclose(models, trained),
+                    f"from w={start['w']}, the first client came to {models[0]} in place of {trained[0]}: "
+                    "what has to be called before 'train', and on whom?")
+        plain = np.allclose(found["w"], trained.mean(0))
+        told = "it is the plain mean: how much data has each?" if plain else f"it returned w={found['w']}"
+        yield Claim("it returns their mean, weighted by their data", np.allclose(found["w"], wanted), told)
+
+
+@exercise("03.3", "a coordinator")
+def coordinator(answer: Any) -> Iterator[Claim]:
+    yield from is_role(answer, tasks="run", events="round-completed")
+    with Testbed(engines=0, timeout=5) as bed:
+        _clients(bed)
+        for node, cls in (("server", answer), ("other", FederatedCoordinator)):
+            bed.spawn(node)
+            bed.assign(node, "aggregator", FedAvgAggregator)
+            bed.assign(node, "evaluator", ModelMaintainer,
+                       elements={"model": impl(Numbers), "dataset_test": impl(Points, 6.8, 10)})
+            bed.assign(node, "coordinator", cls)
+            bed.relate(node, "trainer", "client*/trainer")
+        wanted = bed.call("other/coordinator", "run", {"num_rounds": 4})["accuracy"]
+        found = bed.call("server/coordinator", "run", {"num_rounds": 4})
+        metrics = bed.trace.metrics.to_pandas()
+        rounds = metrics[(metrics.node == "server") & (metrics.channel == "round-completed") & (metrics.metric == "accuracy")]
+        yield Claim("it emits round-completed four times in four rounds", len(rounds) == 4,
+                    f"there were {len(rounds)} with an accuracy: the metrics of the test go into the args of the event")
+        better = bool(rounds.value.is_monotonic_increasing) and rounds.value.nunique() > 1
+        yield Claim("the model gets better from round to round", better,
+                    f"the accuracies were {rounds.value.round(3).tolist()}: "
+                    "does each round begin with the model of the one before?")
+        yield Claim("it returns the accuracy after the last round", found == rounds.value.iloc[-1], f"it returned {found!r}")
+        yield Claim("which is that of the library's coordinator", bool(np.isclose(found, wanted)),
+                    f"it is {found:.3f}, and the library's has {wanted:.3f}: with which model does the first round begin?")
+
+
+def _clients(bed: Testbed) -> None:
+    bed.spawn("server", "client{1..3}")
+    bed.assign("client*", "trainer", EpochTrainer,
+               elements={"model": impl(Numbers), "dataset": impl(Points, Each(PLACES), Each(COUNTS))})
+    bed.relate("server", "trainer", "client*/trainer")
+
+
+def _equal(mean: dict[str, Any], w: list[float], b: list[float]) -> bool:
+    return bool(np.allclose(mean["w"], w) and np.allclose(mean["b"], b))
