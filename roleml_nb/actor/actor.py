@@ -34,6 +34,7 @@ from roleml_nb.role.channels import Handler
 from roleml_nb.role.running import running
 
 from .calls import Invocation, collect, messages_for
+from .checkpoint import Checkpoint
 from .dispatch import Dispatch
 from .emissions import Emissions
 from .errors import describe
@@ -67,6 +68,7 @@ class Actor:
         self._steered: set[str] = set()
         self._steering_lock = Lock()
         self.emissions, self.subscriptions, self.migration = Emissions(self), Subscriptions(self), Migration(self)
+        self.checkpoint = Checkpoint(self)
         self.ctx.relationships.add_to_relationship("/", RoleInstanceID(name, NATIVE))
         self.add_role(NATIVE, native_role)
         self.start_role(NATIVE)
@@ -145,6 +147,22 @@ class Actor:
         if isinstance(role, Runnable) and (instance_name not in self._running or self._running[instance_name].done()):
             ended = self._running[instance_name] = Future()
             self.host.run_in_background(partial(self._run, instance_name, role, ended), f"{self.name}/{instance_name}")
+
+    def routines(self) -> list[str]:
+        """The roles whose main routine is running."""
+        return [name for name, ended in list(self._running.items()) if not ended.done()]
+
+    def run_again(self, instance_name: str) -> None:
+        """Run the main routine of a role that was asked to stop: now, or when it has ended."""
+        def again(_: Future) -> None:
+            if self.started(instance_name):
+                self.run_role(instance_name)
+
+        ended = self._running.get(instance_name)
+        if ended is None or ended.done():
+            self.run_role(instance_name)
+        else:
+            ended.add_done_callback(again)
 
     def _run(self, instance_name: str, role: Runnable, ended: Future) -> None:
         try:

@@ -26,6 +26,8 @@ from roleml_nb.role import (
 from roleml_nb.role.channels import Handler
 from roleml_nb.role.running import running
 
+from .checkpoint import STEPS
+
 if TYPE_CHECKING:
     from .actor import Actor
 
@@ -48,6 +50,7 @@ class Dispatch:
             "adopted": actor.migration.adopted,
             "abandon": actor.migration.abandon,
             "repoint": actor.migration.repoint,
+            **{f"checkpoint-{step}": getattr(actor.checkpoint, step) for step in STEPS},
         }
 
     def __call__(self, envelope: Envelope, target: Target, body: Body) -> None:

@@ -9,27 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from threading import Condition
-from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.messaging.codec import Body, encode
-from roleml_nb.role import (
-    NATIVE,
-    CallerError,
-    ElementImplementation,
-    ElementInstance,
-    NodeLost,
-    Role,
-    RoleInstanceID,
-    RoleMLError,
-    Status,
-    StatusError,
-)
-from roleml_nb.role.channels import Handler
+from roleml_nb.role import NATIVE, CallerError, NodeLost, RoleInstanceID, RoleMLError, Status, StatusError
 
-from .subscriptions import Listener
+from .luggage import Luggage, drop, pack, take_events, unpack, waiting_events
 
 if TYPE_CHECKING:
     from .actor import Actor
@@ -41,22 +27,6 @@ Names = dict[str, dict[str, list[RoleInstanceID]]]
 
 STEP_TIMEOUT = 60.0
 """Seconds that other nodes get for each step."""
-
-
-@dataclass
-class Luggage:
-    """What travels with a role."""
-
-    old: RoleInstanceID
-    cls: type[Role]
-    state: Any
-    elements: dict[str, tuple[ElementImplementation, tuple[str, Any]]]
-    listeners: list[tuple[RoleInstanceID, str, Handler, str, str, bool]]
-    """Emitter, channel, handler, method's name, mode, whether automatic."""
-    emissions: dict[str, Any]
-    relationships: dict[str, list[RoleInstanceID]]
-    """What the names that the role mentions mean on its old node."""
-    conflicts: str
 
 
 class Migration:
@@ -109,7 +79,7 @@ class Migration:
     def _send(self, name: str, to: RoleInstanceID, conflicts: str, steps: _Steps, paused: bool) -> Names:
         actor, old = self._actor, self._actor.instance(name)
         away = RoleInstanceID(to.actor_name, NATIVE)
-        luggage = self._pack(name, conflicts)
+        luggage = pack(actor, name, conflicts)
         waiting: dict[tuple[RoleInstanceID, str], int] = {}
         steps.undo_by(lambda: self._take_back(name, waiting, steps.ask("abandon", away, to.instance_name, old)))
         names = steps.ask("adopt", away, to.instance_name, luggage)
@@ -125,31 +95,8 @@ class Migration:
         with self._settled:
             self._leaving.add(name)
         steps.ask("adopted", away, to.instance_name,
-                  (old, self._waiting_events(name), actor.emissions.of_role(name), paused))
+                  (old, waiting_events(actor, name), actor.emissions.of_role(name), paused))
         return added
-
-    def _waiting_events(self, name: str) -> list[tuple[RoleInstanceID, str, list[list[bytes]]]]:
-        return [(emitter, channel, [[bytes(frame) for frame in body.frames()] for body in listener.waiting])
-                for (_, emitter, channel), listener in self._actor.subscriptions.of_role(name).items()]
-
-    def _pack(self, name: str, conflicts: str) -> Luggage:
-        actor, role = self._actor, self._actor.roles[name]
-        state = role.__getstate__()
-        elements = {item: (replace(element.given, impl=None), element.take_state())
-                    for item, element in role.__dict__["_elements"].items()}
-        _check_sendable(actor.instance(name), state, elements)
-        local = {other: [actor.instance(other)] for other in actor.roles if other not in (NATIVE, name)}
-        known = {**local, **{relationship: actor.ctx.relationships.members(relationship)
-                             for relationship in actor.ctx.relationships.all_relationships()}}
-        mentioned = _mentioned(type(role), state)
-        return Luggage(
-            actor.instance(name), type(role), state, elements,
-            [(emitter, channel, listener.handler, listener.method.__name__, listener.mode, listener.automatic)
-             for (_, emitter, channel), listener in actor.subscriptions.of_role(name).items()],
-            actor.emissions.of_role(name),
-            {relationship: members for relationship, members in known.items()
-             if members and relationship in mentioned and relationship not in ("/", "manager")},
-            conflicts)
 
     def _take_back(
         self, name: str, waiting: dict[tuple[RoleInstanceID, str], int], events: Iterable[tuple[RoleInstanceID, str, list]]
@@ -189,25 +136,7 @@ class Migration:
         if name in actor.roles:
             raise CallerError(f"node '{actor.name}' already has a role '{name}'; move it to '{actor.name}/other-name'")
         new = self._new_relationships(luggage)
-        role = luggage.cls.__new__(luggage.cls)
-        if hasattr(role, "__setstate__"):
-            role.__setstate__(luggage.state)
-        else:
-            role.__dict__.update(luggage.state or {})
-        actor.add_role(name, role)
-        try:
-            for item, (given, state) in luggage.elements.items():
-                actor.implement_element(name, item, given)
-                element: ElementInstance = role.__dict__["_elements"][item]
-                element.give_state(state)
-            for emitter, event, handler, method, mode, automatic in luggage.listeners:
-                actor.subscriptions.adopt(
-                    (name, emitter, event), Listener(handler, getattr(role, method), mode, automatic))
-            actor.emissions.adopt(name, luggage.emissions)
-            actor.lifecycle(name).become(Status.PAUSED)
-        except BaseException:
-            self._drop(name)
-            raise
+        unpack(actor, name, luggage)
         self._arrivals[actor.instance(name)] = luggage.old
         return new
 
@@ -233,11 +162,7 @@ class Migration:
         old, events, emissions, paused = body.decode()
         if self._arrivals.get(self._actor.instance(channel)) != old:
             raise StatusError(f"node '{self._actor.name}' does not expect {old}")
-        listeners = self._actor.subscriptions.of_role(channel)
-        for emitter, event, bodies in events:
-            listener = listeners.get((channel, emitter, event))
-            if listener is not None:
-                listener.waiting.extendleft(Body.of_frames(frames) for frames in reversed(bodies))
+        take_events(self._actor, channel, events)
         self._actor.emissions.adopt(channel, emissions)
         if not paused:
             self._resume(channel)
@@ -251,14 +176,9 @@ class Migration:
             for _, emitter, event in self._actor.subscriptions.of_role(channel):
                 with suppress(NodeLost):
                     self._actor.request("resubscribe", NATIVE, emitter, event, (new, old)).result(STEP_TIMEOUT)
-            return self._waiting_events(channel)
+            return waiting_events(self._actor, channel)
         finally:
-            self._drop(channel)
-
-    def _drop(self, name: str) -> None:
-        self._actor.subscriptions.forget(name)
-        self._actor.emissions.forget(name)
-        self._actor.forget_role(name)
+            drop(self._actor, channel)
 
     # for everybody
 
@@ -312,32 +232,3 @@ class _Steps:
                 self._undo.pop()()
             except RoleMLError as error:  # one that is gone keeps the others from nothing
                 self._actor.logger.warning("undoing a migration: %s", error)
-
-
-def _mentioned(cls: type[Role], state: Any) -> set[str]:
-    """The texts in a role's code and state, among which are the relationships that it uses."""
-    found = {getattr(cls, name).handler.relationship for name in cls.subscriptions}
-    codes = [code for base in cls.__mro__[:-1] if base is not Role for value in vars(base).values()
-             if isinstance(code := getattr(value, "__code__", None), CodeType)]
-    while codes:
-        for constant in codes.pop().co_consts:
-            if isinstance(constant, str):
-                found.add(constant)
-            elif isinstance(constant, CodeType):
-                codes.append(constant)
-    values = state.values() if isinstance(state, dict) else ()
-    return found | {value for value in values if isinstance(value, str)}
-
-
-def _check_sendable(role: RoleInstanceID, state: Any, elements: dict[str, Any]) -> None:
-    """CallerError that names what cannot travel."""
-    parts = {f"attribute {name!r}": value for name, value in state.items()} if isinstance(state, dict) else {"state": state}
-    parts.update({f"element {name!r}": value for name, value in elements.items()})
-    for what, value in parts.items():
-        try:
-            encode(value)
-        except Exception as error:  # whatever pickling raises
-            raise CallerError(
-                f"{role} cannot move: its {what} cannot be sent ({error}); leave it out in __getstate__ and make it anew "
-                "in __setstate__, or give the element a serializer and a deserializer") from None
-

@@ -287,6 +287,22 @@ class Subscriptions:
         with self._lock:
             return {key: listener for key, listener in self._listeners.items() if key[0] == instance_name}
 
+    def heard(self, instance_name: str) -> set[tuple[RoleInstanceID, str, str]]:
+        """What one role has listened to once, and heard: emitter, channel, method's name."""
+        with self._lock:
+            return {item[1:] for item in self._fired if item[0] == instance_name}
+
+    def adopt_heard(self, instance_name: str, heard: set[tuple[RoleInstanceID, str, str]]) -> None:
+        with self._lock:
+            self._fired |= {(instance_name, *item) for item in heard}
+
+    def at_work(self) -> list[str]:
+        """The roles that have events to handle, and can."""
+        with self._lock:
+            return [f"{self._actor.instance(name)} (event {source}.{channel})"
+                    for (name, source, channel), listener in self._listeners.items()
+                    if listener.running or listener.waiting and self._actor.lifecycle(name).ready]
+
     def adopt(self, key: Key, listener: Listener) -> None:
         """Take a listener over from another node: its events come here from now on."""
         with self._lock:

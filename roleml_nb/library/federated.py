@@ -156,14 +156,15 @@ class FederatedCoordinator(Coordinator):
     def run(
         self, caller: RoleInstanceID, num_rounds: int, num_epochs: int = 1, options: dict[str, Any] | None = None,
         distribute: bool = False, deadline: float | None = None, min_results: int | None = None, enough: int | None = None,
-        late: str = "drop",
+        late: str = "drop", first_round: int = 1,
     ) -> dict[str, Any]:
         """Do `num_rounds` rounds of `num_epochs` local epochs; with `distribute`, all clients get the last model, except
         those that are still busy with a round that did not wait for them.
 
         The first round starts from the evaluator's model, else from that of the run before, else from that of the
-        first client. After each round, ``round-completed`` carries "round" (from 1), "clients" (how many were selected),
-        what the aggregator counts, such as "arrived" and "late", and, with an evaluator, its metrics.
+        first client. After each round, ``round-completed`` carries "round" (counted from `first_round`), "clients" (how many
+        were selected), what the aggregator counts, such as "arrived" and "late", and, with an evaluator, its metrics. What is
+        drawn in a round depends on its number: after five rounds, go on with ``first_round=6`` to have what ten would have.
 
         With `deadline`, `min_results` or `enough`, a round does not wait for every client: see `Quorum`, which has `late`
         too. What it brings then depends on who is first, and is not deterministic; without them, it is.
@@ -178,7 +179,8 @@ class FederatedCoordinator(Coordinator):
         CallerError
             When something is missing or out of range, or `min_results` or `enough` are more than there are clients.
         """
-        self.require(num_rounds >= 1, f"num_rounds must be 1 or more, got {num_rounds!r}")
+        for name, given in (("num_rounds", num_rounds), ("first_round", first_round)):
+            self.require(given >= 1, f"{name} must be 1 or more, got {given!r}")
         clients = self._clients()
         quorum = Quorum(deadline, min_results, enough, late)
         problem = quorum.problem(len(clients), self.id.actor_name)
@@ -189,7 +191,7 @@ class FederatedCoordinator(Coordinator):
             training["quorum"] = quorum._asdict()
         self._update, self._busy = self._initial(clients), self._busy if tolerant else []
         metrics: dict[str, Any] = {}
-        for number in range(1, num_rounds + 1):
+        for number in range(first_round, first_round + num_rounds):
             chosen = self._select(clients, number, quorum)
             done = self.call_task("aggregator", "aggregate", args={**training, "clients": chosen},
                                   payloads={"update": self._update}).result()

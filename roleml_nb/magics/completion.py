@@ -26,7 +26,7 @@ def complete(
         return list(commands)
     command = words[1]
     options = list(commands[command]._option_string_actions) if command in commands else []
-    if command in ("load", "record", "save"):
+    if command in ("checkpoint", "load", "record", "restore", "save"):
         return [*options, *files("" if line.endswith(" ") else words[-1])]
     if command == "update":
         return [*options, *classes]

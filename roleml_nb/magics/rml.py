@@ -99,6 +99,16 @@ class RoleMagics(Magics):
             raise BadLine("no testbed is running; begin with %rml start")
         return self.bed
 
+    def use(self, bed: Testbed, joins: dict[str, str] | None = None) -> None:
+        """Make it the testbed of this shell, and the notebook's variable `bed`. `joins`: what it has joined."""
+        self.bed, self._joins = bed, joins or {}
+        self.shell.user_ns["bed"] = bed
+
+    def where(self) -> str:
+        """In words, where its nodes live."""
+        engines = self.running().engines
+        return _count(engines, "engine") if engines else "in this process"
+
     def _start(self, given: Any) -> None:
         joins = {key: value for key, value in (("profile", given.profile), ("cluster_id", given.cluster_id)) if value}
         if self.bed is not None and self.bed.running:
@@ -110,10 +120,8 @@ class RoleMagics(Magics):
                 raise BadLine("a testbed on another cluster is running; end it first with %rml stop")
             print(f"already running: {self.bed!r}")
             return
-        self.bed = Testbed(engines=2 if given.engines is None else given.engines, seed=given.seed or 0, **joins)
-        self._joins = joins
-        self.shell.user_ns["bed"] = self.bed
-        print(f"testbed ready: {_count(self.bed.engines, 'engine') if self.bed.engines else 'in this process'}")
+        self.use(Testbed(engines=2 if given.engines is None else given.engines, seed=given.seed or 0, **joins), joins)
+        print(f"testbed ready: {self.where()}")
 
     def _load(self, given: Any) -> None:
         names = [file_name(item) for item in given.files]
@@ -125,10 +133,9 @@ class RoleMagics(Magics):
         else:
             if given.engines is not None:
                 options["engines"] = given.engines
-            self.bed, plan = config.load(Testbed, names, names=self.shell.user_ns, **options)
-            self._joins = {}
-            self.shell.user_ns["bed"] = self.bed
-            print(f"testbed ready: {_count(self.bed.engines, 'engine') if self.bed.engines else 'in this process'}")
+            bed, plan = config.load(Testbed, names, names=self.shell.user_ns, **options)
+            self.use(bed)
+            print(f"testbed ready: {self.where()}")
         print(f"loaded {', '.join(names)}: {plan.size}")
         for note in plan.notes:
             print(f"note: {note}")

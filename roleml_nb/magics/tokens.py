@@ -57,10 +57,10 @@ def file_name(word: str) -> str:
 
 
 def files(begun: str) -> list[str]:
-    """Configuration files, and folders, whose names go on as `begun`."""
+    """Configuration files, checkpoints and folders, whose names go on as `begun`."""
     found = glob(f"{escape(begun)}*")
     return sorted(f"{name}/" if os.path.isdir(name) else name for name in found
-                  if os.path.isdir(name) or name.endswith((".yaml", ".yml", ".json")))
+                  if os.path.isdir(name) or name.endswith((".yaml", ".yml", ".json", ".checkpoint")))
 
 
 def evaluate(source: str, names: Mapping[str, Any], nodes: list[str] | None = None) -> Any:

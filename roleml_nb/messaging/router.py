@@ -57,7 +57,7 @@ class Envelope(NamedTuple):
     """The header of a message.
 
     `kind`: service, task or event; subscribe, unsubscribe, discontinue; adopt, adopted, abandon, repoint and
-    resubscribe when a role moves; reply, error or moved, which answer a call; host.
+    resubscribe when a role moves; checkpoint-take and its like; reply, error or moved, which answer a call; host.
     """
 
     kind: str

@@ -161,6 +161,11 @@ class Session:
     # links
 
     @property
+    def drained(self) -> bool:
+        """Whether the other side has all that was sent, or nothing will be sent any more."""
+        return self.closed is not None or not self._queue and not self._kept
+
+    @property
     def kind(self) -> str:
         return "none" if self.link is None else self.link.kind
 

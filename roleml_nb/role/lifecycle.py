@@ -94,6 +94,11 @@ class Lifecycle:
         return self.status is Status.READY
 
     @property
+    def busy(self) -> bool:
+        """Whether handlers run, or callbacks are expected."""
+        return self.running > 0 or self._callbacks > 0
+
+    @property
     def started(self) -> bool:
         """Whether the role is at work, or was and may be again."""
         return self.status in _STARTED

@@ -114,6 +114,11 @@ def flush(testbed: str) -> int:
     return host.shipped
 
 
+def on_host(testbed: str, function: Any, *args: Any) -> Any:
+    """Run ``function(host, *args)``; it must be one of a module."""
+    return function(_host(testbed), *args)
+
+
 def working(testbed: str) -> list[Working]:
     """Who is at work here, and who waits."""
     return _host(testbed).router.working()

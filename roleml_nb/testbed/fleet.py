@@ -239,6 +239,10 @@ class Fleet:
                     raise TestbedError(f"{host_id} does not answer: {error}") from error
         return results
 
+    def on_hosts(self, function: Any, *args: Any) -> dict[str, Any]:
+        """Run ``function(host, *args)`` on all hosts, the notebook's too: {host: result}."""
+        return {NOTEBOOK: function(self.home, *args), **self.run_on_all(remote.on_host, function, *args)}
+
     def spawn(self, names: Mapping[str, str], context: Mapping[str, Any] | None = None) -> None:
         """Make actors: {name: host}. Returns when every host knows where they live. `context`: workdir, src and seed."""
         by_host: dict[str, list[str]] = {}

@@ -16,6 +16,7 @@ from roleml_nb.trace.recording import write_recording
 
 from . import config
 from .calls import Calls
+from .checkpoint import describe_checkpoint, restore, save
 from .config.spec import check_context, describe
 from .fleet import Fleet
 from .host import NOTEBOOK
@@ -347,6 +348,41 @@ class Testbed:
         RecordingError when that is not possible. A testbed that was stopped can be recorded, too.
         """
         write_recording(path, self.trace, about(self))
+
+    def save(self, path: str | os.PathLike[str], *, timeout: float = 60.0) -> None:
+        """Write the state of all roles into a file, a checkpoint: ``save("run.checkpoint")``.
+
+        Attributes and elements of roles, relationships, subscriptions and events that wait. It is taken between handlers:
+        those at work get `timeout` seconds to end, main routines of `Runnable`s are asked to stop and run again afterwards.
+        CheckpointError, or TestbedError with what is still at work, when it cannot be taken; nothing is changed then.
+        """
+        self._check_running()
+        save(self, path, timeout)
+
+    def restore(self, path: str | os.PathLike[str], *, timeout: float = 60.0) -> None:
+        """Have all nodes be what they were when a checkpoint was written; nodes that are not there are made.
+
+        What comes then is what came after the checkpoint: in synchronous architectures the same, bit for bit, on any number of
+        engines. The classes of roles are those of the checkpoint; `update` gives them new ones. Open none that you do not trust:
+        it holds code. CheckpointError when it does not fit this testbed, which is then as it was.
+        """
+        self._check_running()
+        restore(self, path, timeout)
+
+    @classmethod
+    def from_checkpoint(cls, path: str | os.PathLike[str], **options: Any) -> Testbed:
+        """A testbed with as many engines and the seed of a checkpoint, and all that was in it (see `restore`).
+
+        `options` are those of `Testbed`.
+        """
+        about = describe_checkpoint(path)
+        bed = cls(**{"engines": about["engines"], "seed": about["seed"], **options})
+        try:
+            bed.restore(path)
+        except BaseException:
+            bed.stop()
+            raise
+        return bed
 
     @classmethod
     def from_spec(cls, source: config.Source, *, names: Mapping[str, Any] | None = None, **options: Any) -> Testbed:

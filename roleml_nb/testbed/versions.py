@@ -24,6 +24,7 @@ class Versions:
         """{(class, version): its text}, as it was when the version was first seen."""
         self.running: dict[RoleInstanceID, tuple[str, int]] = {}
         """{instance: (class, version)}."""
+        self.classes: dict[RoleInstanceID, type[Role]] = {}
         self.given: dict[RoleInstanceID, tuple[dict[str, Any], dict[str, Any]]] = {}
         """{instance: options and elements}, as they were assigned."""
 
@@ -44,14 +45,17 @@ class Versions:
 
     def updated(self, instance: RoleInstanceID, cls: type[Role]) -> None:
         self.running[instance] = (class_name(cls), self.number(cls))
+        self.classes[instance] = cls
 
     def terminated(self, instance: RoleInstanceID) -> None:
-        self.running.pop(instance, None)
-        self.given.pop(instance, None)
+        for table in (self.running, self.classes, self.given):
+            table.pop(instance, None)
 
     def moved(self, old: RoleInstanceID, new: RoleInstanceID, *_: Any) -> None:
         if old in self.running:
-            self.running[new], self.given[new] = self.running.pop(old), self.given.pop(old)
+            tables: tuple[dict[RoleInstanceID, Any], ...] = (self.running, self.classes, self.given)
+            for table in tables:
+                table[new] = table.pop(old)
 
     def outdated(self, cls: type[Role]) -> list[RoleInstanceID]:
         """The instances that have another version of the class."""

@@ -1,0 +1,113 @@
+"""A node's part in a checkpoint: all of it as one body, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from roleml_nb.messaging.codec import Body, encode
+from roleml_nb.role import NATIVE, CallerError, RoleInstanceID
+
+from .luggage import Events, Luggage, pack, take_events, unpack, waiting_events
+
+if TYPE_CHECKING:
+    from .actor import Actor
+
+__all__ = ["STEPS", "Checkpoint", "Frames"]
+
+STEPS = ("take", "prepare", "clear", "become", "forget")
+"""What a node can be asked for."""
+
+Frames = list[bytes]
+"""A body, as what it is sent as."""
+GIVEN = ("/", "manager")
+"""Relationships that every node has by itself."""
+
+
+@dataclass
+class Kept:
+    """One role of a node."""
+
+    luggage: Luggage
+    events: Events
+    heard: set[tuple[RoleInstanceID, str, str]]
+    """Events that were listened to once, and have come: emitter, channel, method's name."""
+
+
+@dataclass
+class NodeState:
+    """All of a node but its surroundings, which the testbed knows."""
+
+    seed: int
+    roles: dict[str, Kept]
+    relationships: dict[str, list[RoleInstanceID]]
+    links: dict[str, str]
+    moved: dict[str, RoleInstanceID]
+
+
+class Checkpoint:
+    """One actor's part. The testbed sees to it that all roles are paused, everywhere, and goes from step to step."""
+
+    def __init__(self, actor: Actor):
+        self._actor = actor
+        self._next: NodeState | None = None
+
+    def take(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> tuple[int, Frames]:
+        """This node's seed, and all of it; CallerError for a role that cannot be kept."""
+        actor = self._actor
+        relationships, links = actor.ctx.relationships, actor.ctx.relationships.all_links()
+        names = [name for name in relationships.all_relationships() if name not in (*GIVEN, *links)]
+        state = NodeState(
+            actor.ctx.seed,
+            {name: Kept(pack(actor, name, "keep", "be kept"), waiting_events(actor, name), actor.subscriptions.heard(name))
+             for name in actor.roles if name != NATIVE},
+            {name: relationships.members(name) for name in names}, links, dict(actor.moved))
+        return actor.ctx.seed, [bytes(frame) for frame in encode(state).frames()]
+
+    def prepare(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
+        """Look at what this node is to become, and change nothing yet; CallerError when it cannot."""
+        actor = self._actor
+        state: NodeState = Body.of_frames(body.decode()).decode()
+        if state.seed != actor.ctx.seed:
+            raise CallerError(f"node '{actor.name}' has seed {actor.ctx.seed}, and the checkpoint's has {state.seed}")
+        links = actor.ctx.relationships.all_links()
+        other = [alias for alias, target in links.items() if state.links.get(alias) != target]
+        if other:
+            raise CallerError(f"node '{actor.name}' has a link {other[0]!r} → {links[other[0]]!r}, and the checkpoint's has not")
+        self._next = state
+
+    def clear(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
+        """End all roles here."""
+        actor = self._actor
+        for name in [name for name in actor.roles if name != NATIVE]:
+            actor.stop_role(name)
+        actor.moved.clear()
+        relationships = actor.ctx.relationships
+        for name in [name for name in relationships.all_relationships() if name not in GIVEN]:
+            if members := relationships.members(name):
+                relationships.remove_from_relationship(name, *members)
+
+    def become(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
+        """Be what was prepared; all roles are paused. To be called when all nodes are clear."""
+        actor, state = self._actor, self._next
+        if state is None:
+            raise CallerError(f"node '{actor.name}' has not been prepared")
+        self._next = None
+        relationships: Mapping[str, Any] = state.relationships
+        for name, members in relationships.items():
+            if members:
+                actor.ctx.relationships.add_to_relationship(name, *members)
+        for alias, target in state.links.items():
+            if alias not in actor.ctx.relationships.all_links():
+                actor.ctx.relationships.link_relationship(alias, target)
+        for name, kept in state.roles.items():
+            actor.emissions.forget(name)  # listeners that were there before it
+            unpack(actor, name, kept.luggage)
+            take_events(actor, name, kept.events)
+            actor.subscriptions.adopt_heard(name, kept.heard)
+        actor.moved.update(state.moved)
+
+    def forget(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
+        """Leave it: this node stays what it is."""
+        self._next = None

@@ -1,0 +1,208 @@
+"""Checkpoints: the state of all roles in a file, and back into a testbed."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import uuid
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from roleml_nb.messaging.codec import Body, encode
+from roleml_nb.role import NATIVE, CallerError, RoleInstanceID, RoleMLError, TestbedError, natural_key
+
+from .host import NOTEBOOK
+from .startup import share_paths
+from .stillness import Still, go_on, still
+
+if TYPE_CHECKING:
+    from .testbed import Testbed
+
+__all__ = ["CheckpointError", "describe_checkpoint", "restore", "save"]
+
+FORMAT = 1
+MARK = "roleml_nb_checkpoint"
+ABOUT, REST = "checkpoint.json", "testbed"
+STEP = 300.0
+"""Seconds that a node gets to hand out its state, or to take it."""
+
+
+class CheckpointError(TestbedError):
+    """A checkpoint cannot be written or read, or does not fit the testbed."""
+
+
+# writing
+
+
+def save(bed: Testbed, path: str | os.PathLike[str], timeout: float) -> None:
+    """See `Testbed.save`."""
+    target, roster = Path(path), bed.roster
+    _check_free(target)
+    gone = [node for node, place in roster.places.items() if place in bed.lost]
+    if gone:
+        raise CheckpointError(f"cannot save: node '{gone[0]}' is lost with {roster.places[gone[0]]} "
+                              f"({bed.lost[roster.places[gone[0]]]}); its state is gone")
+    nodes = sorted(roster.places, key=natural_key)
+    beside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        with still(bed.fleet, timeout) as resting, zipfile.ZipFile(beside, "w") as file:
+            _write(file, REST, _frames(_rest(bed, resting)))
+            seeds = []
+            for number, node in enumerate(nodes):
+                seed, frames = _step(bed, "take", node)
+                _write(file, str(number), frames)
+                seeds.append(seed)
+            about = {MARK: FORMAT, "seed": bed.seed, "engines": len(bed.fleet.numbers), "nodes": nodes, "seeds": seeds}
+            file.writestr(ABOUT, json.dumps(about, indent=1))
+        beside.replace(target)
+    except OSError as error:
+        raise CheckpointError(f"cannot write {target}: {error.strerror or error}") from None
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _check_free(target: Path) -> None:
+    if target.exists():
+        try:
+            describe_checkpoint(target)
+        except CheckpointError:
+            raise CheckpointError(f"{target} exists and is no checkpoint; choose another name, such as "
+                                  f"{target.stem}.checkpoint") from None
+
+
+def _rest(bed: Testbed, resting: Still) -> dict[str, Any]:
+    """What the notebook knows: plain data, and the classes, options and elements that were given."""
+    roster, versions = bed.roster, bed.versions
+    given = {tuple(instance): (versions.classes[instance], *versions.given[instance]) for instance in versions.given}
+    roles = {node: {name: {key: item for key, item in known.items() if key != "channels"} for name, known in names.items()}
+             for node, names in roster.roles.items()}
+    return {"places": roster.places, "roles": roles, "relationships": roster.relationships, "links": roster.links,
+            "contexts": roster.contexts, "given": given, "ready": resting.ready, "running": resting.running}
+
+
+def _frames(value: Any) -> list[bytes]:
+    return [bytes(frame) for frame in encode(value).frames()]
+
+
+def _write(file: zipfile.ZipFile, name: str, frames: list[bytes]) -> None:
+    with file.open(name, "w", force_zip64=True) as member:
+        pickle.dump(frames, member, 5)
+
+
+def _step(bed: Testbed, step: str, node: str, content: Any = None) -> Any:
+    actor = bed.fleet.home.actors[NOTEBOOK]
+    return actor.request(f"checkpoint-{step}", NATIVE, RoleInstanceID(node, NATIVE), step, content).result(STEP)
+
+
+# reading
+
+
+def describe_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a checkpoint is of, as plain data: seed, engines, nodes. CheckpointError when it is none."""
+    with _opened(path) as (_, about):
+        return about
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[zipfile.ZipFile, dict[str, Any]]]:
+    try:
+        file = zipfile.ZipFile(path)
+    except FileNotFoundError:
+        raise CheckpointError(f"{os.fspath(path)} does not exist; write one with bed.save({os.fspath(path)!r})") from None
+    except (OSError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{os.fspath(path)} is no checkpoint, or damaged: {error}") from None
+    with file:
+        try:
+            about = json.loads(file.read(ABOUT))
+            version = about[MARK]
+        except (KeyError, ValueError, TypeError):
+            raise CheckpointError(f"{os.fspath(path)} is no checkpoint of roleml_nb") from None
+        if version > FORMAT:
+            raise CheckpointError(f"{os.fspath(path)} is a checkpoint of format {version}, and this roleml_nb reads up to "
+                                  f"{FORMAT}; install the roleml_nb that wrote it, or a newer one")
+        yield file, about
+
+
+def restore(bed: Testbed, path: str | os.PathLike[str], timeout: float) -> None:
+    """See `Testbed.restore`."""
+    with _opened(path) as (file, about):
+        _check(bed, about, os.fspath(path))
+        rest = Body.of_frames(_read(file, REST)).decode()
+        _spawn(bed, about, rest)
+        share_paths(bed.fleet)
+        with still(bed.fleet, timeout) as resting:
+            prepared: list[str] = []
+            try:
+                for number, node in enumerate(about["nodes"]):
+                    prepared.append(node)
+                    _step(bed, "prepare", node, _read(file, str(number)))
+            except Exception as error:
+                for node in prepared:
+                    _step(bed, "forget", node)
+                if isinstance(error, CallerError):
+                    raise CheckpointError(f"cannot restore {os.fspath(path)}: {error}") from None
+                raise
+            _become(bed, about["nodes"], os.fspath(path))
+            for roles in (*resting.ready.values(), *resting.running.values()):
+                roles.clear()  # of these, nothing goes on
+        _note(bed, rest)
+        bed.fleet.on_hosts(go_on, rest["ready"], rest["running"])
+
+
+def _become(bed: Testbed, nodes: list[str], path: str) -> None:
+    for step in ("clear", "become"):
+        for node in nodes:
+            try:
+                _step(bed, step, node)
+            except RoleMLError as error:
+                raise CheckpointError(f"node '{node}' could not be made what it is in {path}, and the testbed is neither "
+                                      f"what it was nor that: stop it. {error}") from error
+
+
+def _read(file: zipfile.ZipFile, name: str) -> list[bytes]:
+    try:
+        with file.open(name) as member:
+            return pickle.load(member)
+    except (KeyError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile, OSError) as error:
+        raise CheckpointError(f"{file.filename} is damaged: {name} cannot be read ({error})") from None
+
+
+def _check(bed: Testbed, about: Mapping[str, Any], path: str) -> None:
+    if bed.seed != about["seed"]:
+        raise CheckpointError(f"{path} is of a testbed with seed {about['seed']}, and this one has {bed.seed}; "
+                              f"start one with Testbed(seed={about['seed']}), or use Testbed.from_checkpoint({path!r})")
+    other = [node for node in bed.roster.nodes() if node not in about["nodes"] and bed.roster.roles.get(node)]
+    if other:
+        raise CheckpointError(f"{path} has no node '{other[0]}', which has roles here; restore into a testbed of its own, with "
+                              f"Testbed.from_checkpoint({path!r})")
+
+
+def _spawn(bed: Testbed, about: Mapping[str, Any], rest: Mapping[str, Any]) -> None:
+    """The nodes that are not there yet, where they were if that engine is there."""
+    hosts = bed.fleet.choose(None)
+    kept = [*hosts, NOTEBOOK] if about["engines"] else hosts
+    for number, (node, seed) in enumerate(zip(about["nodes"], about["seeds"], strict=True)):
+        if node not in bed.roster.places:
+            context, place = rest["contexts"].get(node, {}), rest["places"][node]
+            places = {node: place if place in kept else hosts[number % len(hosts)]}
+            bed.fleet.spawn(places, {**context, "seed": seed})
+            bed.roster.spawned(places, context)
+
+
+def _note(bed: Testbed, rest: Mapping[str, Any]) -> None:
+    """Have the notebook know what is there now."""
+    roster, versions = bed.roster, bed.versions
+    for name in ("roles", "relationships", "links"):
+        known = getattr(roster, name)
+        known.clear()
+        known.update(rest[name])
+    roster.turns = count(1 + max((role["turn"] for names in roster.roles.values() for role in names.values()), default=-1))
+    for table in (versions.running, versions.classes, versions.given):
+        table.clear()
+    for instance, (cls, options, elements) in rest["given"].items():
+        versions.assigned(RoleInstanceID(*instance), cls, options, elements)
