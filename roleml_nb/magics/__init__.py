@@ -13,6 +13,7 @@ def load_ipython_extension(ip: Any) -> None:
         return
     magics = RoleMagics(ip)
     ip.register_magics(magics)
+    ip.events.register("post_run_cell", magics.tell_news)
     ip.set_hook("complete_command", magics.complete, str_key="%rml")
 
 
@@ -20,6 +21,7 @@ def unload_ipython_extension(ip: Any) -> None:
     """Stop the testbed of this shell and forget the magics."""
     magics = ip.magics_manager.registry.pop("RoleMagics", None)
     if magics is not None:
+        ip.events.unregister("post_run_cell", magics.tell_news)
         if magics.bed is not None:
             magics.bed.stop()
         ip.magics_manager.magics["line"].pop("rml", None)

@@ -13,6 +13,7 @@ from roleml_nb.testbed import Nodes, Testbed, config
 
 from .commands import HelpAsked, overview, parse, parsers
 from .completion import complete
+from .news import tell
 from .tokens import BadLine, element, evaluate, file_name, graph, split
 
 __all__ = ["RoleMagics"]
@@ -277,6 +278,10 @@ class RoleMagics(Magics):
             return
         self.bed.stop()
         print("testbed stopped")
+
+    def tell_news(self, *_: Any) -> None:
+        """A cell has ended: tell what failed, or ended, where nobody waited for it."""
+        tell(self.bed, self.shell.user_ns.get("bed"))
 
     def complete(self, shell: Any, event: Any) -> list[str]:
         """What may follow on a line that begins with %rml."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
+import re
+
 __all__ = [
     "ActorNotFoundError",
     "CallTimeout",
@@ -121,21 +124,31 @@ class HandlerError(RoleInteractionError):
     where
         ``node``, ``role``, ``channel``, ``engine`` of the handler, and ``error``, the exception's type name.
     remote_traceback
-        The traceback as text, from the handler's first line on, with the lines of notebook cells.
+        The traceback as text, from the handler's first line on, with the lines of notebook cells. Also the error's note.
     """
 
     def __init__(self, message: str, where: dict[str, str] | None = None, remote_traceback: str = ""):
         super().__init__(message)
         self.where = dict(where or {})
         self.remote_traceback = remote_traceback
+        if remote_traceback:
+            self.add_note(remote_traceback.rstrip())  # shown where Python itself shows the error
 
     def __reduce__(self):
         return type(self), (self.args[0], self.where, self.remote_traceback)
 
-    def __str__(self) -> str:
-        message = str(self.args[0])
-        return f"{message}\n\n{self.remote_traceback.rstrip()}" if self.remote_traceback else message
-
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows: the remote traceback, not the frames that merely waited for it."""
-        return [*self.remote_traceback.rstrip().splitlines(), f"{type(self).__name__}: {self.args[0]}"]
+        """What IPython shows: where it happened, and the remote traceback, not the frames that merely waited for it."""
+        return [f"{type(self).__name__}: {self.args[0]}", *in_cells(self.remote_traceback).rstrip().splitlines()]
+
+
+def in_cells(text: str) -> str:
+    """A traceback whose files that are cells of this IPython are called by their numbers: ``Cell In[3], line 2``."""
+    shell = getattr(builtins, "get_ipython", lambda: None)()
+    name_of = getattr(getattr(shell, "compile", None), "format_code_name", lambda filename: None)
+
+    def name(found: re.Match[str]) -> str:
+        cell = name_of(found[1])
+        return f"{cell[0]} {cell[1]}" if cell else found[0]
+
+    return re.sub(r'(?m)(?<=^  )File "([^"\n]+)"', name, text)

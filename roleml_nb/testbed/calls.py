@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from roleml_nb.actor import Actor, Invocation
 from roleml_nb.role import (
     NATIVE,
-    CallTimeout,
     ErrorHandlingStrategy,
     Message,
     RoleInstanceID,
@@ -21,6 +22,9 @@ from .failures import fold
 from .roster import Roster
 
 __all__ = ["Calls"]
+
+TOGETHER = 0.2
+"""Seconds that equal failures of other nodes get to come in, and be told with the first one."""
 
 
 class Calls:
@@ -41,26 +45,36 @@ class Calls:
             for invocation in invocations:
                 invocation.forget()
 
-    @staticmethod
     def gather(
-        target: str | RoleInstanceID, channel: str, invocations: list[Invocation], timeout: float | None = None
+        self, target: str | RoleInstanceID, channel: str, invocations: list[Invocation], timeout: float | None = None
     ) -> Any:
-        """The result, or for a pattern {node: result}; failures are folded."""
-        results: list[tuple[RoleInstanceID, Any]] = []
-        many = any(sign in str(target) for sign in "*?[{")
-        for invocation in invocations:
+        """The result, or for a pattern {node: result}. The first failures are told at once, folded, not after the last answer."""
+        if not any(sign in str(target) for sign in "*?[{"):
+            return invocations[0].result(timeout)
+        clock = self._actor.host.clock
+        deadline = clock.now() + (self._actor.host.call_timeout if timeout is None else timeout)
+        arrived: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for index, invocation in enumerate(invocations):
+            invocation.when_done(partial(arrived.put, index))
+        results: dict[int, Any] = {}
+        failed = False
+        while len(results) < len(invocations):
             try:
-                results.append((invocation.target, invocation.result(timeout)))
-            except CallTimeout:
-                raise
-            except Exception as error:
-                if not many:
-                    raise
-                results.append((invocation.target, error))
-        if not many:
-            return results[0][1]
-        fold(results, f"call {target} {channel}")
-        return {instance.actor_name: result for instance, result in results}
+                index = arrived.get(timeout=max(0.0, deadline - clock.now()))
+            except queue.Empty:
+                break
+            try:
+                results[index] = invocations[index].result(0)
+            except Exception as error:  # told below, with its like
+                results[index] = error
+                if not failed:
+                    failed, deadline = True, min(deadline, clock.now() + TOGETHER)
+        left = [one for index, one in enumerate(invocations) if index not in results]
+        if left and not failed:
+            left[0].result(0)  # says what it does all the time
+        answers = [(invocations[index].target, results[index]) for index in sorted(results)]
+        fold(answers, f"call {target} {channel}", others=len(left))
+        return {instance.actor_name: result for instance, result in answers}
 
     def call_task(
         self, target: str | RoleInstanceID, channel: str, args: Mapping[str, Any] | None,

@@ -17,6 +17,7 @@ from roleml_nb.trace import Trace
 from . import engine as remote
 from . import startup
 from .cluster import Engines
+from .errors import Errors
 from .host import NOTEBOOK, Host
 from .links import Made, link_all
 from .processes import Process
@@ -57,7 +58,6 @@ class Fleet:
         self.numbers: dict[str, int] = {}
         """Engines that were started or joined: {host: ipyparallel's number}."""
         self.lost: dict[str, str] = {}
-        self.errors: list[Exception] = []
         self.links: Made = {}
         self.stopping = False
         self._shipments: dict[str, int] = {}
@@ -76,6 +76,7 @@ class Fleet:
             self.home = self._home = Host(
                 NOTEBOOK, "the notebook", call_timeout=timeout, workers=workers or WORKERS,
                 directory=self.engines.directory if self.engines else None, tcp=bool(joins), trace=trace)
+            self.errors = Errors(self.home.clock.now)
             self.home.tell = self.errors.append
             self.trace = Trace(self.home.clock.now(), self.collect)
             self.home.ship = self.trace.add

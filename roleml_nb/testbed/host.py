@@ -264,12 +264,11 @@ class Host:
 
     def report(self, error: Exception) -> None:
         """Tell the notebook of an error that nobody waits for; it is in the log of its node, too."""
-        where = getattr(error, "where", {})
-        self.logbook.note(where.get("node", self.host_id), where.get("role", ""), "error", str(error))
-        try:
+        with suppress(LinkFailed):  # the notebook is gone, and nobody reads it
             self.tell(error)
-        except LinkFailed as fault:
-            self.logger.error("could not be told: %s", fault)
+        where = getattr(error, "where", {})
+        text = "\n".join([str(error), *getattr(error, "__notes__", [])])
+        self.logbook.note(where.get("node", self.host_id), where.get("role", ""), "error", text)
 
     def _tell_notebook(self, error: Exception) -> None:
         self.router.control(NOTEBOOK, "error", error)

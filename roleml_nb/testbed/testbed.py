@@ -18,6 +18,7 @@ from . import config
 from .calls import Calls
 from .checkpoint import describe_checkpoint, restore, save
 from .config.spec import check_context, describe
+from .errors import Errors
 from .fleet import Fleet
 from .host import NOTEBOOK
 from .links import why
@@ -104,6 +105,7 @@ class Testbed:
         self._roles = Roles(self.fleet, self._calls, self.roster, self.versions, self.select)
         self.runs = Runs()
         """What `run` has begun."""
+        self.errors.run = lambda: next((run.number for run in self.runs.under_way), None)
 
     # engines
 
@@ -118,8 +120,8 @@ class Testbed:
         return self.fleet.lost
 
     @property
-    def errors(self) -> list[Exception]:
-        """Errors that nobody waited for: of event handlers, `Runnable`s and clean-ups."""
+    def errors(self) -> Errors:
+        """Errors that nobody waited for: of event handlers, `Runnable`s, callbacks and clean-ups."""
         return self.fleet.errors
 
     @property

@@ -105,4 +105,4 @@ if __name__ == "__main__":
         bed.assign("server", "aggregator", Collector)
         bed.relate("server", "client", "client*/trainer")
         bed.assign("server", "coordinator", Coordinator, options={"num_rounds": 8})
-        print(*bed.call("server/coordinator", "run"), bed.errors)
+        print(*bed.call("server/coordinator", "run"), list(bed.errors))

@@ -97,4 +97,4 @@ if __name__ == "__main__":
         bed.call("n1/aggregator", "propagate-gossip", {"data": 0.0, "hops": 0})
         until(lambda: bed.call("n1/report", "names")[1], "the gossip has made its rounds")
         values = [bed.call(f"{name}/node", "get") for name in names]
-        print(bed.call("n1/report", "names"), max(values) - min(values) < 1, bed.errors)
+        print(bed.call("n1/report", "names"), max(values) - min(values) < 1, list(bed.errors))

@@ -177,11 +177,11 @@ from tests.waiting import until
 warnings.simplefilter("ignore")
 with Testbed.from_spec(["config/server.yaml", "config/client1.yaml", "config/client2.yaml"], engines=int(sys.argv[1])) as bed:
     result = until(lambda: bed.call("server/initiator", "get-results"), "the end of the training", limit=120.0)
-    print(bed.engines, result["accuracy"] > 0.8, bed.errors)
+    print(bed.engines, result["accuracy"] > 0.8, list(bed.errors))
     bed.save_spec("saved.yaml")
 with Testbed.from_spec("saved.yaml", engines=0) as bed:
     again = until(lambda: bed.call("server/initiator", "get-results"), "the end of the training", limit=120.0)
-    print(abs(again["accuracy"] - result["accuracy"]) < 0.1, bed.errors)
+    print(abs(again["accuracy"] - result["accuracy"]) < 0.1, list(bed.errors))
 """
 
 
