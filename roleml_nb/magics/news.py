@@ -25,7 +25,8 @@ def _ended(run: LiveRun) -> str:
     if run.error is None:
         return f"run {run.number} has ended: {run.name}, {run.progress.rounds}; its result: %rml wait {run.number}"
     text = str(run.error.args[0] if run.error.args else run.error).splitlines()[0]
-    return f"run {run.number} has {'failed' if run.state == 'failed' else 'been stopped'}: {text}; all of it: %rml wait {run.number}"
+    how = "failed" if run.state == "failed" else "been stopped"
+    return f"run {run.number} has {how}: {text}; all of it: %rml wait {run.number}"
 
 
 def tell(*beds: Any) -> None:
