@@ -97,8 +97,9 @@ class Errors(Sequence[Failure]):
             self._failures.clear()
 
     def numbered(self, number: int) -> Failure | None:
-        """The error of that number; None when it is not here (any more)."""
-        return next((failure for failure in list(self._failures) if failure.number == number), None)
+        """The first of the equal errors that have this number in the text, counted from 1; None when there are none."""
+        kinds = fold(list(self))
+        return kinds[number - 1][0] if 1 <= number <= len(kinds) else None
 
     def news(self) -> str:
         """One line about those that the notebook has not been told of; empty when there are none."""
@@ -137,13 +138,11 @@ class Errors(Sequence[Failure]):
     # as text
 
     def __str__(self) -> str:
-        kinds = fold(list(self))
         gone = self._count - len(self)
         lines = [f"({gone} earlier ones are no longer here)"] if gone and len(self) == MOST else []
-        for kind in kinds:
-            first = kind[0]
-            lines.append(f"[{first.number}] {head(kind)}")
-            lines += [f"    {line}" for line in first.remote_traceback.rstrip().splitlines()]
+        for number, kind in enumerate(fold(list(self)), 1):
+            lines.append(f"[{number}] {head(kind)}")
+            lines += [f"    {line}" for line in kind[0].remote_traceback.rstrip().splitlines()]
         return "\n".join(lines) or "no errors"
 
     def __repr__(self) -> str:
@@ -151,8 +150,9 @@ class Errors(Sequence[Failure]):
 
     def _repr_html_(self) -> str:
         parts = [
-            f"<details><summary><b>[{kind[0].number}]</b> {html.escape(head(kind))}</summary>"
-            f"<pre>{html.escape(kind[0].remote_traceback.rstrip() or kind[0].text)}</pre></details>" for kind in fold(list(self))]
+            f"<details><summary><b>[{number}]</b> {html.escape(head(kind))}</summary>"
+            f"<pre>{html.escape(kind[0].remote_traceback.rstrip() or kind[0].text)}</pre></details>"
+            for number, kind in enumerate(fold(list(self)), 1)]
         return "".join(parts) or "no errors"
 
     def to_pandas(self) -> Any:
