@@ -2,7 +2,8 @@
 
     python benchmarks/memory_of_models.py [--megabytes 50] [--clients 10] [--rounds 3] [--engines 2] [--idle 50]
 
-The peak is that of each engine's resident memory during the rounds, above what it was before models were made.
+The peak is that of each engine's memory during the rounds (Linux: its proportional set, in which a page that is mapped
+several times counts once), above what it was before models were made.
 Bars: (clients per engine + 3) × the model on each engine; one thread per idle node, and no process.
 """
 
@@ -43,18 +44,27 @@ def engines_of(bed: Testbed) -> list[psutil.Process]:
     return [psutil.Process(number) for number in bed.call("engine*/process", "number").values()]
 
 
+def memory_of(process: psutil.Process) -> int:
+    """Bytes."""
+    try:
+        with open(f"/proc/{process.pid}/smaps_rollup") as report:
+            return next(int(line.split()[1]) * 1024 for line in report if line.startswith("Pss:"))
+    except OSError:
+        return int(process.memory_info().rss)
+
+
 class Peak:
-    """The highest resident memory of processes while it is entered, in bytes, sampled every 5 ms."""
+    """The highest memory of processes while it is entered, in bytes, sampled every 5 ms."""
 
     def __init__(self, processes: list[psutil.Process]):
         self.processes, self._done = processes, threading.Event()
-        self.before = [process.memory_info().rss for process in processes]
+        self.before = [memory_of(process) for process in processes]
         self.highest = list(self.before)
         self._thread = threading.Thread(target=self._watch)
 
     def _watch(self) -> None:
         while not self._done.wait(0.005):
-            self.highest = [max(known, process.memory_info().rss)
+            self.highest = [max(known, memory_of(process))
                             for known, process in zip(self.highest, self.processes, strict=True)]
 
     def __enter__(self) -> Peak:
@@ -68,10 +78,10 @@ class Peak:
 
 def peak_of_rounds(megabytes: float, clients: int, rounds: int, engines: int, workers: int | None) -> list[float]:
     """Peak of each engine above what it had before, in models."""
-    hidden = int(megabytes * 1e6 / 4 / (INPUTS + CLASSES + 1))
+    wide = int((megabytes * 1e6 / 4) ** 0.5)  # two such layers, whose activations are small beside the model
     with Testbed(engines=engines, workers=workers) as bed:
         processes = engines_of(bed)
-        for name, width in (("small", 1), ("large", hidden)):
+        for name, width in (("small", 1), ("large", (wide, wide))):
             server = f"{name}-server"
             bed.spawn(server, on=0)
             group = bed.spawn(f"{name}-client{{1..{clients}}}")

@@ -6,6 +6,7 @@ Decentralized Data", AISTATS 2017 (algorithm FedAvg).
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -15,12 +16,15 @@ from roleml_nb.role import Element, ErrorHandlingStrategy, Event, Role, RoleInst
 from .addresses import in_order
 from .arithmetic import difference, floating, moved
 from .coordinator import Coordinator
+from .mergers import RunningAverage
 from .rounds import Outcome, Quorum, Training, Trainings
 from .strategies import ClientResult, FedAvg, Strategy
 
 __all__ = ["FedAvgAggregator", "FederatedCoordinator"]
 
 ALL = Quorum()
+IN_FLIGHT = 64 * 1024 * 1024
+"""Bytes of models that come back to an aggregator which needs to keep none, at the same time."""
 KNOWN = {field.name for field in fields(ClientResult)} - {"client", "staleness", "seconds"}
 
 
@@ -91,16 +95,16 @@ class FedAvgAggregator(Role):
         """Have the group train, and aggregate. Without a quorum, the group has the model already."""
         strategy = self.strategy()
         args, payloads = {**(options or {}), "num_epochs": num_epochs}, strategy.arguments()
+        mean = None
         if quorum is None:
-            trainings = self.call_task_group(group, strategy.channel, args, payloads)
-            training = Training(self._trainings.number, update, 0.0)
-            outcome = Outcome([(client, invocation.result(), training, 0.0) for client, invocation in trainings])
+            if strategy.channel == "train":
+                mean = strategy.running(self._weighty(self._sizes(group)))
+            outcome = self._gather(group, update, strategy.channel, args, payloads, mean)
         else:
             outcome = self._trainings.round(self, group, update, strategy.channel, args, payloads, quorum)
         results = self._results(update, outcome, strategy.channel)
-        size = sum(result.data_size for result in results)
-        self.require(size > 0, "none of the clients has any data, so their models have no weight")
-        merged = strategy.aggregate(update, results)
+        size = sum(self._weighty([result.data_size for result in results]))
+        merged = strategy.aggregate(update, results) if mean is None else mean.result()
         counts = {
             "selected": len(group), "arrived": sum(not result.staleness for result in results), "late": len(outcome.late),
             "stale": sum(result.staleness > 0 for result in results), "dropped": outcome.dropped,
@@ -110,6 +114,40 @@ class FedAvgAggregator(Role):
                  for result in results}
         return {"update": merged, "data_size": size, "clients": len(results), "counts": counts, "results": known,
                 "busy": [] if quorum is None else list(self._trainings.under_way)}
+
+    def _gather(
+        self, group: list[RoleInstanceID], update: Any, channel: str, args: Mapping[str, Any], payloads: Mapping[str, Any],
+        mean: RunningAverage | None,
+    ) -> Outcome:
+        """Have all train, and wait for them in their order. With `mean`, the models go into it, and are not kept.
+
+        Then no more are under way at the same time than memory is meant for.
+        """
+        outcome, training = Outcome(), Training(self._trainings.number, update, 0.0)
+        at_once = len(group) if mean is None else self._at_once(group, update)
+        left, under_way = list(group), deque[tuple[RoleInstanceID, Any]]()
+        while left or under_way:
+            count = at_once - len(under_way)
+            if left and count:
+                under_way.extend(self.call_task_group(left[:count], channel, args, payloads))
+                del left[:count]
+            client, invocation = under_way.popleft()  # which holds its result
+            answer = invocation.result()
+            if mean is not None:
+                mean.add(answer)
+                answer = {}
+            outcome.results.append((client, answer, training, 0.0))
+        return outcome
+
+    def _at_once(self, group: list[RoleInstanceID], update: Mapping[str, Any]) -> int:
+        """How many models may be on their way here: `IN_FLIGHT` bytes, but enough that no host has to wait."""
+        hosts = {self.ctx.contacts.get_actor_profile(client.actor_name).address for client in group}
+        size = sum(getattr(entry, "nbytes", 0) for entry in update.values())
+        return max(len(hosts) + 1, IN_FLIGHT // max(size, 1))
+
+    def _weighty(self, sizes: list[int]) -> list[int]:
+        self.require(sum(sizes) > 0, "none of the clients has any data, so their models have no weight")
+        return sizes
 
     def _results(self, update: Any, outcome: Outcome, channel: str) -> list[ClientResult]:
         """In natural order; a stale one is moved to where the model is by now."""

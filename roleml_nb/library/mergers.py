@@ -15,9 +15,12 @@ import numpy as np
 from roleml_nb.role import CumulativeValueMerger, KeyValueMerger, ValueMerger
 
 __all__ = [
-    "DefaultWeightedMerger", "TorchStateDictAverager", "TorchStateDictCumulator", "WeightedMerger",
+    "DefaultWeightedMerger", "RunningAverage", "TorchStateDictAverager", "TorchStateDictCumulator", "WeightedMerger",
     "WeightedTorchStateDictAverager", "average",
 ]
+
+PART = 16 * 1024
+"""Entries that are added at a time: torch first copies what it adds to another dtype, and this many it does on one thread."""
 
 
 class WeightedMerger(KeyValueMerger[Any, Any, Any]):
@@ -124,58 +127,112 @@ def average(updates: Sequence[Mapping[str, Any]], weights: Sequence[float] | Non
     updates = list(updates)
     if not updates:
         raise ValueError("there are no updates to average")
-    shares = _shares(len(updates), weights)
-    first = updates[0]
-    for number, update in enumerate(updates[1:], 1):
-        if update.keys() != first.keys():
-            differing = ", ".join(sorted(map(str, update.keys() ^ first.keys())))
+    given = [1.0] * len(updates) if weights is None else weights
+    if len(given) != len(updates):
+        raise ValueError(f"there must be one weight per update: {len(updates)} updates, but {len(given)} weights")
+    mean = RunningAverage(given)
+    for update in updates:
+        mean.add(update)
+    return mean.result()
+
+
+class RunningAverage:
+    """The `average` of updates that are added one after the other; it keeps none of them.
+
+    Parameters
+    ----------
+    weights : sequence of float
+        Of all updates that will be added, in the order in which they will be; see `average`.
+    """
+
+    def __init__(self, weights: Sequence[float]):
+        self.shares = _shares(weights)
+        self._added = 0
+        self._totals: dict[str, Any] = {}
+        self._like: dict[str, Any] = {}
+        """Of each entry, an empty one of the first update's kind and dtype."""
+
+    def add(self, update: Mapping[str, Any]) -> None:
+        """Take in the next update. Raises what `average` raises when it does not fit the first one."""
+        number, share = self._added, self.shares[self._added]
+        if number and update.keys() != self._totals.keys():
+            differing = ", ".join(sorted(map(str, update.keys() ^ self._totals.keys())))
             raise ValueError(f"update {number} and update 0 differ in their names: {differing}")
-    return {name: _merge(name, [update[name] for update in updates], shares) for name in first}
+        for name, value in update.items():
+            if not number:
+                self._totals[name], self._like[name] = _begin(value, share)
+                continue
+            shape = np.shape(self._totals[name])
+            if np.shape(value) != shape:
+                raise ValueError(f"{name} has shape {tuple(np.shape(value))} in update {number}, "
+                                 f"but {tuple(shape)} in update 0")
+            self._totals[name] = _add(self._totals[name], value, share)
+        self._added += 1
+
+    def result(self) -> dict[str, Any]:
+        """The mean. All updates must have been added, and nothing more is done with it after that."""
+        if self._added != len(self.shares):
+            raise ValueError(f"there are weights for {len(self.shares)} updates, but {self._added} were added")
+        return {name: _narrow(self._totals.pop(name), self._like[name]) for name in list(self._totals)}
 
 
-def _shares(count: int, weights: Sequence[float] | None) -> list[float]:
-    given = [1.0] * count if weights is None else [float(weight) for weight in weights]
-    if len(given) != count:
-        raise ValueError(f"there must be one weight per update: {count} updates, but {len(given)} weights")
+def _shares(weights: Sequence[float]) -> list[float]:
+    given = [float(weight) for weight in weights]
     total = sum(given)
-    if min(given) < 0 or not 0 < total < float("inf"):
+    if not given or min(given) < 0 or not 0 < total < float("inf"):
         raise ValueError(f"weights must be finite, none negative and not all zero, got {given}")
     return [weight / total for weight in given]
 
 
-def _merge(name: str, values: list[Any], shares: list[float]) -> Any:
-    for number, value in enumerate(values):
-        if np.shape(value) != np.shape(values[0]):
-            raise ValueError(f"{name} has shape {tuple(np.shape(value))} in update {number}, "
-                             f"but {tuple(np.shape(values[0]))} in update 0")
-    if isinstance(values[0], np.ndarray | np.generic | float | int):
-        return _merge_arrays([np.asarray(value) for value in values], shares)
-    return _merge_tensors(values, shares)
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray | np.generic | float | int)
 
 
-def _merge_arrays(values: list[np.ndarray], shares: list[float]) -> np.ndarray:
-    dtype = values[0].dtype
-    if dtype.kind not in "fc":
-        return np.array(np.maximum.reduce(values), dtype=dtype)
-    total = np.zeros(values[0].shape, np.promote_types(dtype, np.float64))
-    for value, share in zip(values, shares, strict=True):
-        total += np.multiply(value, share, dtype=total.dtype)
-    return total.astype(dtype)
-
-
-def _merge_tensors(values: list[Any], shares: list[float]) -> Any:
+def _begin(value: Any, share: float) -> tuple[Any, Any]:
+    """The first term of a sum in double precision (integers: a copy), and an empty one of the value's kind."""
+    if _is_array(value):
+        array = np.asarray(value)
+        if array.dtype.kind not in "fc":
+            return array.copy(), np.empty(0, array.dtype)
+        wide_array = array.astype(np.promote_types(array.dtype, np.float64))
+        wide_array *= share
+        return wide_array, np.empty(0, array.dtype)
     import torch
 
     with torch.no_grad():
-        values = [torch.as_tensor(value) for value in values]
-        dtype = values[0].dtype
-        if not (dtype.is_floating_point or dtype.is_complex):
-            largest = values[0].clone()
-            for value in values[1:]:
-                largest = torch.maximum(largest, value)
-            return largest.to(dtype)
-        wide = torch.promote_types(dtype, torch.float64)
-        total = values[0].to(wide) * shares[0]
-        for value, share in zip(values[1:], shares[1:], strict=True):
-            total.add_(value, alpha=share)
-        return total.to(dtype)
+        tensor = torch.as_tensor(value)
+        if not _is_quantity(tensor):
+            return tensor.clone(), tensor.new_empty(0)
+        wide = tensor.detach().to(torch.promote_types(tensor.dtype, torch.float64), copy=True,
+                                  memory_format=torch.contiguous_format)
+        return wide.mul_(share), tensor.new_empty(0)
+
+
+def _add(total: Any, value: Any, share: float) -> Any:
+    """`total` with one more term, in place if it is large."""
+    if _is_array(total):
+        array = np.asarray(value)
+        if total.dtype.kind not in "fc":
+            return np.array(np.maximum(total, array), total.dtype)
+        total += np.multiply(array, share, dtype=total.dtype)
+        return total
+    import torch
+
+    with torch.no_grad():
+        tensor = torch.as_tensor(value)
+        if not _is_quantity(total):
+            return torch.maximum(total, tensor).to(total.dtype)
+        if total.numel() <= PART:
+            return total.add_(tensor, alpha=share)
+        flat = tensor.detach().reshape(-1)
+        for part, more in zip(total.view(-1).split(PART), flat.split(PART), strict=True):
+            part.add_(more, alpha=share)
+        return total
+
+
+def _narrow(total: Any, like: Any) -> Any:
+    return total.astype(like.dtype, copy=False) if _is_array(total) else total.to(like.dtype)
+
+
+def _is_quantity(tensor: Any) -> bool:
+    return tensor.dtype.is_floating_point or tensor.dtype.is_complex

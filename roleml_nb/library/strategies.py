@@ -12,7 +12,7 @@ import numpy as np
 from roleml_nb.role import RoleInstanceID
 
 from .arithmetic import Step, difference, moved, weighted_sum
-from .mergers import average
+from .mergers import RunningAverage, average
 
 __all__ = ["ClientResult", "FedAvg", "FedNova", "QFedAvg", "Scaffold", "SteppingStrategy", "Strategy", "shares"]
 
@@ -54,6 +54,13 @@ class Strategy(ABC):
         """Further arguments of that task."""
         return {}
 
+    def running(self, weights: Sequence[float]) -> RunningAverage | None:
+        """What takes the clients' models one by one, in their order, instead of `aggregate`, and keeps none.
+
+        `weights` are their data sizes. Asked for where `channel` is "train"; None when all models are needed at once.
+        """
+        return None
+
     @abstractmethod
     def aggregate(self, update: Mapping[str, Any], results: Sequence[ClientResult]) -> dict[str, Any]:
         """The next model.
@@ -78,6 +85,9 @@ class FedAvg(Strategy):
 
     def __init__(self, metrics: bool = False):
         self.channel = "train2" if metrics else "train"
+
+    def running(self, weights: Sequence[float]) -> RunningAverage | None:
+        return RunningAverage(weights) if type(self).aggregate is FedAvg.aggregate else None
 
     def aggregate(self, update: Mapping[str, Any], results: Sequence[ClientResult]) -> dict[str, Any]:
         return average([result.update for result in results], [result.weight for result in results])

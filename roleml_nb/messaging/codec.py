@@ -30,7 +30,7 @@ _torch_known = False
 class Body:
     """An encoded value: a pickle, and the large buffers beside it (which are the sender's until `snapshot`)."""
 
-    __slots__ = ("buffers", "fan", "owned", "pickled", "receipt")
+    __slots__ = ("buffers", "fan", "owned", "pickled", "receipt", "region")
 
     def __init__(self, pickled: Any, buffers: list[Any] | None = None, owned: bool = False, receipt: Any = None):
         self.pickled = pickled
@@ -40,6 +40,8 @@ class Body:
         self.receipt = receipt
         """Dropped when the value is taken: then the sender may send more."""
         self.fan: Fan | None = None
+        self.region: Region | None = None
+        """Where the bytes of the buffers lie, if they can be shared."""
 
     @property
     def nbytes(self) -> int:
@@ -54,15 +56,27 @@ class Body:
         """The body that was sent as these frames; `owned` if they came from a socket and nobody else has them."""
         return cls(frames[0], list(frames[1:]), owned)
 
-    def snapshot(self) -> Body:
-        """One that does not change when the sender goes on writing to its arrays: a copy, unless it is owned already."""
+    def snapshot(self, receivers: int = 1) -> Body:
+        """One that does not change when the sender goes on writing to its arrays: a copy, unless it is owned already.
+
+        With several `receivers` in this process, the copy is the one that these will share.
+        """
         if self.owned or not self.buffers:
             return self
-        return Body(self.pickled, [_copy(buffer) for buffer in self.buffers], True)
+        region = _region(self.buffers) if receivers > 1 else None
+        body = Body(self.pickled, [_copy(buffer) for buffer in self.buffers] if region is None else region.map(), True)
+        body.region = region
+        return body
+
+    def here(self, receipt: Any, kept: bool) -> Body:
+        """The same for receivers in this process; `kept` if it is on its way to others, too."""
+        body = Body(self.pickled, self.buffers, self.owned and not kept, receipt)
+        body.region = self.region
+        return body
 
     def shares(self, receivers: int) -> list[Body]:
         """One body for each of several receivers. Large buffers are not copied until a receiver writes to them."""
-        fan = Fan(self.buffers, self.owned, receivers) if self.buffers else None
+        fan = Fan(self.buffers, self.owned, receivers, self.region) if self.buffers else None
         if receivers == 1:
             self.fan = fan
             return [self]
@@ -95,30 +109,32 @@ class Body:
 class Fan:
     """The buffers of one message on their way to several receivers of one process."""
 
-    def __init__(self, buffers: list[Any], owned: bool, receivers: int):
-        self._buffers, self._owned, self._left = buffers, owned, receivers
-        self._region: Region | None = None
+    def __init__(self, buffers: list[Any], owned: bool, receivers: int, region: Region | None = None):
+        self._buffers, self._owned, self._left, self._region = buffers, owned, receivers, region
         self._lock = threading.Lock()
 
     def take(self) -> list[Any]:
         """Buffers for one more receiver: writable, and its own."""
         with self._lock:
             self._left -= 1
+            if self._region is None and self._left:
+                self._region = _region(self._buffers)
+            if self._region is not None:
+                self._buffers = []  # what is shared already need not be there twice
+                return self._region.map()
             if self._left == 0 and self._owned:
                 return self._buffers
-            if self._left and self._region is None and _size(self._buffers) >= WORTH_SHARING:
-                try:
-                    self._region = Region(self._buffers)
-                except (OSError, AttributeError):  # a system without: everyone gets a copy
-                    self._owned = False
-            region = self._region
-        if region is None:
             return [_copy(buffer) for buffer in self._buffers]
-        return list(region.map())
 
 
-def _size(buffers: list[Any]) -> int:
-    return sum(memoryview(buffer).nbytes for buffer in buffers)
+def _region(buffers: list[Any]) -> Region | None:
+    """A region of these, where that is worth it, and the system has such."""
+    if sum(memoryview(buffer).nbytes for buffer in buffers) < WORTH_SHARING:
+        return None
+    try:
+        return Region(buffers)
+    except (OSError, AttributeError):
+        return None
 
 
 def _copy(buffer: Any) -> Any:

@@ -172,7 +172,7 @@ class Router:
                 lost.append((target, str(error)))
             else:
                 by_host.setdefault(address, []).append(target)
-        body = body.snapshot()
+        body = body.snapshot(receivers=len(by_host.get(self.host.host_id, ())))
         wait = self.host.call_timeout if kind in COUNTED and not getattr(self._delivering, "on", False) else 0.0
         for host_id, group in by_host.items():
             if host_id == self.host.host_id:
@@ -194,7 +194,7 @@ class Router:
             size = body.nbytes + OVERHEAD
             self._window.enter(size, wait, self.host.host_id)
             receipt = Receipt(self._window.leave, size)
-        body = Body(body.pickled, body.buffers, body.owned and not kept, receipt)
+        body = body.here(receipt, kept)
         del receipt  # the bodies alone hold it
         self._distribute(envelope, body, self.host.host_id, "local", envelope.sent)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from roleml_nb.messaging.addresses import Address
@@ -22,6 +24,8 @@ from .stopping import Stopped, stop_work
 
 __all__ = ["connect", "exchange", "flush", "learn", "spawn", "start_host", "stop_host"]
 
+M_ARENA_MAX, ARENAS = -8, 2
+"""glibc's number of that option, and for how many threads memory is kept apart: what is freed in one is not used in others."""
 _hosts: dict[str, Host] = {}
 """The hosts of this engine, by testbed: commands of ipyparallel find their host here."""
 
@@ -34,6 +38,8 @@ def start_host(
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
+    with suppress(AttributeError, OSError, TypeError):  # another C library
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
     own = not os.access(directory, os.W_OK)
     if own:  # on another machine
         directory = tempfile.mkdtemp(prefix="rml-")

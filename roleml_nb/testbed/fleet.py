@@ -27,6 +27,7 @@ from .waiting import Circle, circles, describe
 __all__ = ["Fleet"]
 
 WORKERS = 4
+"""Tasks at the same time on a host that has so many cores."""
 LOOK = 0.25
 """Seconds between two looks at whether all engines are there."""
 SILENCE = 2.0
@@ -86,14 +87,14 @@ class Fleet:
             self.home.router.controls["link"] = lambda peer, news: self._linked(peer, *news)
             self.home.spawn([NOTEBOOK], {"seed": seed})
             if self.engines is not None:
-                self._start_hosts(self.engines, timeout, workers or WORKERS, threads, links, preload, tcp=bool(joins))
+                self._start_hosts(self.engines, timeout, workers, threads, links, preload, tcp=bool(joins))
             self.home.run_in_background(self._watch, "watch")
         except BaseException:
             self.stop()
             raise
 
     def _start_hosts(
-        self, engines: Engines, timeout: float, workers: int, threads: int | None, links: tuple[str, ...],
+        self, engines: Engines, timeout: float, workers: int | None, threads: int | None, links: tuple[str, ...],
         preload: tuple[str, ...], *, tcp: bool,
     ) -> None:
         home = self.home
@@ -102,11 +103,12 @@ class Fleet:
         home.ended = lambda host_id: host_id in self._processes and self._processes[host_id].ended
         home.lost = self._host_lost
         home.linked = lambda peer, kind, reason: self._linked(NOTEBOOK, peer, kind, reason)
-        each = threads or max(1, (os.cpu_count() or 1) // len(engines.ids))
+        cores = max(1, (os.cpu_count() or 1) // len(engines.ids))
+        each, at_once = threads or cores, workers or min(WORKERS, cores)
         started = {
             number: engines.send(
                 number, remote.start_host, self.mark, f"engine{number}", f"engine {number}",
-                directory=engines.directory, tcp=tcp, call_timeout=timeout, threads=each, workers=workers,
+                directory=engines.directory, tcp=tcp, call_timeout=timeout, threads=each, workers=at_once,
                 owned=engines.owned, owner=Process.here(), preload=preload, trace=home.traced, relay="relay" in links)
             for number in engines.ids
         }

@@ -55,7 +55,8 @@ class Testbed:
     timeout
         Seconds that a call waits for its answer unless told otherwise.
     workers
-        Tasks that run at the same time on one host; services and events always find a thread.
+        Tasks that run at the same time on one host; services and events always find a thread. Default: cores ÷ engines, at
+        most 4. More are let in when none of them gets on.
     threads
         torch threads per engine; default: cores ÷ engines.
     links

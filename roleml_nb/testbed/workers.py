@@ -9,12 +9,19 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from roleml_nb.messaging.stuck import cpu_time
 from roleml_nb.role.host import Waitable
 
 __all__ = ["SystemClock", "Workers"]
 
 STALL = 0.05
-"""Seconds without progress after which a queued task gets a worker beyond the regular ones."""
+"""Seconds without progress after which a queued task gets a worker beyond the regular ones, if `QUIET` is over, too."""
+QUIET = 0.15
+"""Seconds during which tasks use next to no processor time, so that they may wait for each other."""
+PATIENCE = 5.0
+"""Seconds without progress after which a queued task gets one even though others work."""
+WORKING = 0.2
+"""Of a processor: what tasks use at least if they do work."""
 
 KEPT = 64
 """Idle threads that are kept for later."""
@@ -37,7 +44,9 @@ class Workers:
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
         self._busy = 0
-        self._progress = time.monotonic()
+        self._progress = self._worked = time.monotonic()
+        self._looked = self._used = 0.0
+        """When work was last seen to wait, and the processor time that tasks had used by then."""
         self._lock = threading.Lock()
         self._stopped = False
         self._local = threading.local()
@@ -102,8 +111,19 @@ class Workers:
     def relieve(self) -> None:
         """Called regularly: let one more in when queued work has seen no progress."""
         with self._lock:
-            if self._queue and time.monotonic() - self._progress > STALL:
-                self._progress = time.monotonic()
+            if not self._queue:
+                self._looked = 0.0
+                return
+            now = time.monotonic()
+            used = sum(cpu_time(worker.ident) for worker in self._all if worker.queued and worker.ident)
+            if not self._looked:  # the queue was empty
+                self._progress = now
+            if not self._looked or not 0 <= used - self._used < (now - self._looked) * WORKING:
+                self._worked = now
+            self._looked, self._used = now, used
+            waited = now - self._progress
+            if (waited > STALL and now - self._worked > QUIET) or waited > PATIENCE:
+                self._progress = now
                 self._busy += 1
                 self._start(self._queue.popleft(), True)
 
@@ -121,6 +141,8 @@ class _Worker(threading.Thread):
         super().__init__(name=name, daemon=True)
         self._pool = pool
         self._work: tuple[Work | None, bool] = (None, False)
+        self.queued = False
+        """Whether it is at a task now."""
         self._given = threading.Lock()
         self._given.acquire()
 
@@ -137,6 +159,7 @@ class _Worker(threading.Thread):
             if work is None:
                 return
             while work is not None:
+                self.queued = queued
                 self._pool.begin(queued)
                 try:
                     work()

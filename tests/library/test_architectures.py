@@ -64,6 +64,25 @@ def slices(root, part):
                               sampler={"type": "random-oneoff", "options": {"seed": part}}, batch_size=4)
 
 
+class OneByOne(FedAvgAggregator):
+    """What an aggregator does with models that are too large for several of them to be on their way."""
+
+    def _at_once(self, group, update):
+        return 1
+
+
+def test_the_mean_does_not_depend_on_how_many_train_at_once(bed):
+    models = []
+    for name, aggregator in (("all", FedAvgAggregator), ("one", OneByOne)):
+        clients = trainers(bed, f"mean-{name}{{1..3}}", 3)
+        server(bed, f"mean-{name}-server", clients)
+        bed.assign(f"mean-{name}-server", "narrow", aggregator)
+        bed.relate(f"mean-{name}-server", "aggregator", f"mean-{name}-server/narrow")
+        bed.call(f"mean-{name}-server/coordinator", "run", {"num_rounds": 2})
+        models.append(bed.call(f"mean-{name}-server/coordinator", "get-model"))
+    assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
+
+
 def test_a_convolutional_network_on_views_of_image_files(bed, tmp_path):
     for part in range(2):
         images = np.random.default_rng(part).integers(0, 256, (10, 32, 32, 3), dtype=np.uint8)

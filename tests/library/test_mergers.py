@@ -15,6 +15,7 @@ from roleml_nb.library import (
     WeightedTorchStateDictAverager,
     average,
 )
+from roleml_nb.library.mergers import RunningAverage
 from roleml_nb.role import KeyValueMerger, ValueMerger
 
 KINDS = {"torch": torch.tensor, "numpy": np.array}
@@ -183,3 +184,21 @@ def test_nothing_pushed():
     assert TorchStateDictCumulator().merge() is None
     with pytest.raises(ValueError, match="there are no updates to average"):
         TorchStateDictAverager().merge()
+
+
+@pytest.mark.parametrize("make", [torch.tensor, np.array])
+def test_large_entries_are_added_part_by_part(make):
+    values = np.random.default_rng(0).normal(size=(3, 5, 10_000))
+    mean = RunningAverage([1, 2, 1])
+    for value in values:
+        mean.add({"w": make(value.astype(np.float32))})
+    merged = mean.result()["w"]
+    assert merged.shape == (5, 10_000) and merged.dtype in (torch.float32, np.float32)
+    assert np.abs(np.asarray(merged) - (values[0] + 2 * values[1] + values[2]) / 4).max() < 1e-6
+
+
+def test_a_running_average_waits_for_all_that_it_has_weights_for():
+    mean = RunningAverage([1, 1])
+    mean.add({"w": np.ones(2)})
+    with pytest.raises(ValueError, match="there are weights for 2 updates, but 1 were added"):
+        mean.result()

@@ -1,0 +1,32 @@
+"""The worker pool: who is let in beyond the regular ones."""
+
+import threading
+import time
+
+from roleml_nb.testbed import workers
+from roleml_nb.testbed.workers import Workers
+from tests.waiting import until
+
+
+def test_a_blocked_task_lets_the_next_one_in():
+    pool, free, ended = Workers("pool", 1), threading.Event(), threading.Event()
+    pool.submit(lambda: free.wait(60), queued=True)
+    pool.submit(ended.set, queued=True)
+    until(lambda: pool.relieve() or ended.is_set(), "the next one was let in", 60)
+    free.set()
+    pool.stop()
+
+
+def test_a_task_that_works_lets_the_next_one_in_later(monkeypatch):
+    monkeypatch.setattr(workers, "PATIENCE", 0.2)
+    pool, ended = Workers("pool", 1), threading.Event()
+
+    def work() -> None:
+        deadline = time.monotonic() + 60
+        while not ended.is_set() and time.monotonic() < deadline:
+            pass
+
+    pool.submit(work, queued=True)
+    pool.submit(ended.set, queued=True)
+    until(lambda: pool.relieve() or ended.is_set(), "the next one was let in", 60)
+    pool.stop()
