@@ -24,6 +24,7 @@ import zmq
 from ..role.errors import LinkFailed
 from .addresses import Address, local_addresses, socket_path
 from .direct import FAILURES, WELCOME, DirectLink, read_event, wait_for_welcome
+from .door import Door
 
 __all__ = ["DirectTransport"]
 
@@ -31,6 +32,8 @@ HELLO = b"roleml_nb 1"
 """What a host says first: the protocol and its version."""
 HANDSHAKE_MS = 5000
 """A connection that has not shaken hands by then is closed."""
+LOOK_MS = 500
+"""How often those are looked at that have not shown who they are."""
 SILENT = 60.0
 """Seconds between two log lines about the same stranger."""
 STRANGERS = 256
@@ -86,7 +89,8 @@ class DirectTransport:
         self._public_key, self._secret_key = zmq.curve_keypair()
         self._context = zmq.Context()
         self._context.setsockopt(zmq.LINGER, 0)
-        self._routers: list[zmq.Socket] = []
+        self.doors: dict[zmq.Socket, Door] = {}
+        """Of each listening socket."""
         try:
             self.address = Address(host_id, ipc_path, *self._bind(ipc_path, ip if tcp else None))
             self._waking, self._wake = self._context.socket(zmq.PAIR), self._context.socket(zmq.PAIR)
@@ -149,7 +153,7 @@ class DirectTransport:
         router = self._context.socket(zmq.ROUTER)
         router.rcvhwm = router.sndhwm = 0
         router.handshake_ivl = HANDSHAKE_MS
-        self._routers.append(router)
+        self.doors[router] = Door(self._context, router, self.host_id)
         return router
 
     def _connect(self, address: Address, url: str, token: bytes, timeout: float) -> DirectLink:
@@ -188,17 +192,26 @@ class DirectTransport:
     def _run(self) -> None:
         self._thread_id = threading.get_ident()
         poller = zmq.Poller()
-        for socket in (*self._routers, self._waking):
+        for socket in (*self.doors, self._waking):
             poller.register(socket, zmq.POLLIN)
+        doors = {door.monitor: door for door in self.doors.values()}
+        for monitor in doors:
+            poller.register(monitor, zmq.POLLIN)
         try:
             while not self._closing:
-                for socket, _ in poller.poll():
-                    if socket is self._waking:
-                        self._take_new_links(poller)
+                guests = any(door.guests for door in doors.values())
+                for socket, _ in poller.poll(LOOK_MS if guests else None):
+                    if socket in self.doors:
+                        self._receive(socket)
                     elif socket in self._links:
                         self._read_monitor(socket, poller)
+                    elif socket in doors:
+                        doors[socket].look()
                     else:
-                        self._receive(socket)
+                        self._take_new_links(poller)
+                if guests:
+                    for door in doors.values():
+                        door.look()
         except Exception:
             # whatever it was, the other hosts learn of it by their connections ending
             logger.exception("direct transport %s ended", self.host_id)
@@ -241,6 +254,7 @@ class DirectTransport:
 
     def _greet(self, router: zmq.Socket, sender: bytes, parts: list[zmq.Frame]) -> None:
         """A stranger: it is a host that shows its token, or nobody. Nothing of what nobody sends is looked at further."""
+        self.doors[router].look()  # it came before it spoke
         said = [bytes(part.buffer[:256]) for part in parts[:3]]
         # ids given by our own socket start with a zero byte; one chosen by the other side could be a dead peer's
         if len(parts) != 3 or sender[:1] != b"\0" or said[0].split(b" ")[0] != HELLO.split(b" ")[0]:
@@ -256,6 +270,7 @@ class DirectTransport:
                 self._refuse("wrong token", parts[0])
             else:
                 self._peers[sender] = host_id
+                self.doors[router].welcome(parts[0].get(zmq.SRCFD))
                 router.send_multipart([sender, WELCOME], zmq.NOBLOCK)
 
     def _refuse(self, reason: str, part: zmq.Frame) -> None:
@@ -288,7 +303,9 @@ class DirectTransport:
         for link in links:
             link.close()
             link._monitor.close(0)
-        for socket in (*self._routers, self._waking, self._wake):
+        for door in self.doors.values():
+            door.close()
+        for socket in (*self.doors, self._waking, self._wake):
             socket.close(0)
         self._context.term()
         if self.address.ipc_path is not None:

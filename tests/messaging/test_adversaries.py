@@ -1,5 +1,6 @@
 """Strangers at the door of a host: real sockets, real nonsense. The host stays up, answers nothing, unpickles nothing."""
 
+import contextlib
 import logging
 import os
 import pickle
@@ -13,6 +14,7 @@ import psutil
 import pytest
 import zmq
 
+from roleml_nb.messaging.door import GUESTS
 from roleml_nb.messaging.transport import HELLO
 from tests.messaging.test_direct import DEADLINE, TOKEN, Host, linked
 from tests.waiting import until
@@ -69,6 +71,7 @@ def test_random_bytes_and_truncated_frames(door):
                 stranger.sendall(garbage(number))
             except OSError:  # the door was shut already
                 pass
+    until(lambda: not any(door.guests for door in host.transport.doors.values()), "none is left")
     assert psutil.Process().memory_info().rss < 4e9
 
 
@@ -81,6 +84,45 @@ def test_many_connections_leave_nothing_behind(door):
         for stranger in crowd:
             stranger.close()
     until(lambda: process.num_fds() <= before + 5, "all are closed on our side, too")
+
+
+def test_a_crowd_that_stays_is_kept_small(door, monkeypatch, caplog):
+    """Connections that nobody closes: 1,500 each here, a million in benchmarks/strangers.py."""
+    host, knock, link = door
+    process, crowd = psutil.Process(), []
+    files, memory = process.num_fds(), process.memory_info().rss
+    with caplog.at_level(logging.WARNING):
+        for number in range(1500):
+            crowd.append(knock())
+            if number % 2:
+                with contextlib.suppress(OSError):
+                    crowd[-1].sendall(GREETING + READY)
+            if number % 250 == 0:
+                link.send([b"meanwhile"])
+                assert host.received.get(timeout=DEADLINE) == ("a", [b"meanwhile"])
+        (entrance,) = host.transport.doors.values()
+        until(lambda: process.num_fds() - files - len(crowd) <= GUESTS + 5, "no more than these are connected")
+        assert entrance.turned_away > 100
+        assert process.memory_info().rss < memory + 200e6
+        monkeypatch.setattr("roleml_nb.messaging.door.PATIENCE", 0.1)
+        until(lambda: not entrance.guests, "those that say nothing must go, too")
+        until(lambda: process.num_fds() - files - len(crowd) <= 5, "and have gone")
+    lines = [record.getMessage() for record in caplog.records if "turned away" in record.getMessage()]
+    assert len(lines) == 1 and re.fullmatch(r"b turned away a connection: .* it has not shown who it is.* \(1 in all\)", lines[0])
+    for each in crowd:
+        each.close()
+
+
+def test_a_friend_gets_in_through_a_crowd(door):
+    host, knock, _ = door
+    crowd = [knock() for _ in range(2 * GUESTS)]
+    friend = Host("c", None, tcp=True, ip="127.0.0.1") if host.transport.address.tcp_urls else Host(
+        "c", os.path.dirname(host.transport.address.ipc_path))
+    linked(friend, host).send([b"let in"])
+    assert host.received.get(timeout=DEADLINE) == ("c", [b"let in"])
+    for each in crowd:
+        each.close()
+    friend.transport.close()
 
 
 def test_nothing_of_a_stranger_is_unpickled_or_answered(caplog):

@@ -1,0 +1,121 @@
+"""A million strangers connect to the listening sockets of a host: what that costs it.
+
+Half of them go at once, half stay; every other one speaks ZeroMQ's greeting, and none has a token. A friend sends all the
+while. Prints, for each kind of socket, the memory of the host's process before, at most and after, the processor time per
+connection, how many were ever connected at the same time, and how long the friend's messages took.
+
+    python benchmarks/strangers.py                      # 10⁶ connections each way
+    python benchmarks/strangers.py --connections 2000
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import queue
+import socket
+import statistics
+import struct
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+
+import psutil
+
+from roleml_nb.messaging.transport import DirectTransport
+
+GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)
+TOKEN = b"t" * 32
+STAY = 500
+ATTACKERS = 2
+
+
+def attack(target: str | tuple[str, int], count: int) -> None:
+    """Connect so many times; every other connection stays until 500 later ones have come."""
+    crowd: list[socket.socket] = []
+    for number in range(count):
+        stranger = socket.socket(socket.AF_UNIX if isinstance(target, str) else socket.AF_INET)
+        try:
+            if not isinstance(target, str):  # leave no connection in TIME_WAIT behind: there are only 28,000 ports
+                stranger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            stranger.connect(target)
+            if number % 2:
+                stranger.send(GREETING)
+        except OSError:
+            pass
+        if number % 4 < 2:
+            crowd.append(stranger)
+        else:
+            stranger.close()
+        if len(crowd) > STAY:
+            crowd.pop(0).close()
+
+
+def transport(host_id: str, directory: str | None, deliver: Callable) -> DirectTransport:
+    return DirectTransport(
+        host_id, deliver=deliver, lost=lambda peer, reason: print("LOST:", peer, reason), directory=directory,
+        tcp=directory is None, ip="127.0.0.1", run_in_background=in_background)
+
+
+def in_background(work: Callable[[], None], name: str) -> None:
+    threading.Thread(target=work, name=name, daemon=True).start()
+
+
+def measure(way: str, connections: int) -> None:
+    """One row for each half: the first fills pools and caches, the second shows what grows."""
+    received: queue.Queue = queue.Queue()
+    with tempfile.TemporaryDirectory() as directory:
+        where = directory if way == "ipc" else None
+        host = transport("host", where, lambda peer, frames: received.put(frames[0]))
+        friend = transport("friend", where, lambda peer, frames: None)
+        host.admit("friend", TOKEN)
+        link = friend.connect(host.address, TOKEN)
+
+        def ask() -> float:
+            sent = time.monotonic()
+            link.send([b"hello"])
+            received.get(timeout=60)
+            return time.monotonic() - sent
+
+        target = host.address.ipc_path or ("127.0.0.1", int(host.address.tcp_urls[0].rpartition(":")[2]))
+        for _ in range(2):
+            row(way, host, target, connections // 2, ask)
+        friend.close()
+        host.close()
+
+
+def row(way: str, host: DirectTransport, target: str | tuple[str, int], connections: int, ask: Callable[[], float]) -> None:
+    process = psutil.Process()
+    files, before, cpu = process.num_fds(), process.memory_info().rss, sum(process.cpu_times()[:2])
+    most, connected, took, began = 0, 0, [], time.monotonic()
+    attackers = [multiprocessing.get_context("spawn").Process(target=attack, args=(target, connections // ATTACKERS))
+                 for _ in range(ATTACKERS)]
+    for attacker in attackers:
+        attacker.start()
+    while any(attacker.is_alive() for attacker in attackers):
+        took.append(ask())
+        most, connected = max(most, process.memory_info().rss), max(connected, process.num_fds() - files)
+        time.sleep(0.02)
+    seconds, cpu = time.monotonic() - began, sum(process.cpu_times()[:2]) - cpu
+    while any(door.guests for door in host.doors.values()):
+        time.sleep(0.1)
+    memory = [f"{size / 1e6:.0f}" for size in (before, most, process.memory_info().rss)]
+    away = sum(door.turned_away for door in host.doors.values())
+    print(f"| {way} | {connections:,} | {seconds:.0f} s | {' → '.join(memory)} MB | {cpu / connections * 1e6:.0f} µs | "
+          f"{connected} | {away:,} | {statistics.median(took) * 1e3:.1f} ms, {max(took) * 1e3:.0f} ms |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--connections", type=int, default=1_000_000, help="on each kind of socket, in two halves")
+    parser.add_argument("--sockets", nargs="+", choices=["ipc", "tcp"], default=["ipc", "tcp"])
+    options = parser.parse_args()
+    print("| socket | connections | in | memory before → at most → after | processor time each | open at most | "
+          "turned away in all | a friend's message, median and slowest |\n|---|---|---|---|---|---|---|---|")
+    for way in options.sockets:
+        measure(way, options.connections)
+
+
+if __name__ == "__main__":
+    main()
