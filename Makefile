@@ -42,7 +42,7 @@ test: check  ## check, then the tests, then the notebooks through nbval
 	$(BIN)/pytest $(BESIDE) --cov=roleml_nb --cov-report=term --ignore=tests/testbed/test_stopping.py --ignore=tests/browser
 	$(BIN)/pytest $(BESIDE) tests/browser
 	$(BIN)/pytest $(BESIDE) --nbval --nbval-current-env --nbval-cell-timeout=300 \
-		--nbval-sanitize-with notebooks/sanitize.cfg -p no:cacheprovider $(NOTEBOOKS)
+		--nbval-sanitize-with roleml_nb/sanitize.cfg -p no:cacheprovider $(NOTEBOOKS)
 
 bench: $(INSTALLED)  ## measure, and print ratios
 	$(BIN)/python benchmarks/messages.py

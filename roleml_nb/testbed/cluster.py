@@ -6,12 +6,15 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from typing import Any
 
 import ipyparallel as ipp
 
 from roleml_nb.role import TestbedError
 
+from .processes import Process
+from .records import Record
 from .watchdog import MARK, Watchdog
 
 __all__ = ["Engines"]
@@ -32,6 +35,7 @@ class Engines:
         self.directory = tempfile.mkdtemp(prefix="rml-")
         self.cluster: Any = None
         self.watchdog: Watchdog | None = None
+        self.record: Record | None = None
         try:
             if self.owned:
                 self.client = self._start(count, mark)
@@ -45,7 +49,9 @@ class Engines:
     def _start(self, count: int, mark: str) -> Any:
         profile_dir = os.path.join(self.directory, "profile")
         os.mkdir(profile_dir)
-        self.watchdog = Watchdog(mark, [self.directory])
+        self.record = Record(mark, Process.here(), self.directory, time.time(), count)
+        self.record.write()
+        self.watchdog = Watchdog(mark, [self.directory, str(self.record.path)])
         os.environ[MARK] = mark  # inherited by everything that the launcher starts
         try:
             self.cluster = ipp.Cluster(
@@ -107,4 +113,6 @@ class Engines:
         if self.watchdog is not None:
             self.watchdog.release()
             self.watchdog = None
+        if self.record is not None:
+            self.record.forget()
         shutil.rmtree(self.directory, ignore_errors=True)

@@ -1,8 +1,8 @@
 """A small process beside an owned cluster: when the kernel dies, however it dies, the cluster ends with it.
 
-Run as ``python -m roleml_nb.testbed.watchdog MARK DIRECTORY...`` with a pipe as standard input, whose other end the
+Run as ``python -m roleml_nb.testbed.watchdog MARK PATH...`` with a pipe as standard input, whose other end the
 kernel holds: end of file means that the kernel is gone. MARK is the value of the environment variable that the
-controller, the engines and all that they started have inherited.
+controller, the engines and all that they started have inherited. Each PATH is a folder or a file to remove.
 """
 
 from __future__ import annotations
@@ -77,6 +77,8 @@ def main(mark: str, directories: list[str]) -> None:
     _sweep(mark)
     for directory in directories:
         shutil.rmtree(directory, ignore_errors=True)
+        if os.path.isfile(directory):
+            os.remove(directory)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,100 @@
+"""How a testbed stands: engines, links, memory, threads, and what earlier ones have left behind."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import psutil
+
+from roleml_nb.testbed import records
+
+from .machine import MB
+from .report import Report
+
+if TYPE_CHECKING:
+    from roleml_nb.testbed import Testbed
+    from roleml_nb.testbed.host import Host
+
+__all__ = ["Engine", "check_links", "check_lost", "check_threads", "examine_left_behind", "examine_testbed"]
+
+
+class Engine(NamedTuple):
+    """What an engine says of itself."""
+
+    machine: str
+    cores: int
+    pid: int
+    rss: float
+    """Bytes."""
+    threads: int | None
+    """Of torch; None while it is not loaded."""
+
+
+def engine(host: Host) -> Engine:
+    """Asked on the engine."""
+    from roleml_nb.testbed.processes import Process
+
+    torch = sys.modules.get("torch")
+    threads = torch.get_num_threads() if hasattr(torch, "get_num_threads") else None  # type: ignore[union-attr]
+    return Engine(Process.here().machine, os.cpu_count() or 1, os.getpid(), psutil.Process().memory_info().rss, threads)
+
+
+def examine_testbed(report: Report, bed: Testbed | None) -> None:
+    if bed is None or not bed.running:
+        report.say("testbed", "none is running")
+        return
+    report.say("testbed", f"{bed.engines} engines" if bed.fleet.engines else "in this process",
+               f"{len(bed.roster.nodes())} nodes, {sum(map(len, bed.roster.roles.values()))} roles, seed {bed.seed}")
+    if bed.fleet.engines is not None:
+        engines = {host: found for host, found in bed.fleet.on_hosts(engine).items() if host in bed.fleet.numbers}
+        report.say("engines", *(f"{name}: process {each.pid}, {each.rss / MB:.0f} MB, torch "
+                                f"{'not loaded' if each.threads is None else f'with {each.threads} threads'}"
+                                for name, each in engines.items()))
+        check_threads(report, list(engines.values()))
+        check_lost(report, bed.lost)
+        check_links(report, bed.fleet.links)
+    if bed.errors:
+        report.blame(f"{len(bed.errors)} errors that nobody waited for, the last one: {bed.errors[-1]}", "look at bed.errors")
+
+
+def check_threads(report: Report, engines: Sequence[Engine]) -> None:
+    """Whether torch's threads have a core each."""
+    for machine in dict.fromkeys(each.machine for each in engines):
+        here = [each for each in engines if each.machine == machine]
+        threads, cores = sum(each.threads or 1 for each in here), here[0].cores
+        if threads > cores and len(here) <= cores:
+            report.blame(f"{len(here)} engines have {threads} threads of torch on {cores} cores: they keep each other from work",
+                         f"start with Testbed(threads={max(1, cores // len(here))}), or do not call torch.set_num_threads")
+        elif len(here) > cores:
+            report.blame(f"{len(here)} engines on {cores} cores: more engines do not make it faster",
+                         f"start with %rml start --engines {cores}")
+
+
+def check_lost(report: Report, lost: Mapping[str, str]) -> None:
+    for host, reason in lost.items():
+        report.blame(f"{host} is lost: {reason}", "its nodes are gone; %rml stop and %rml start, then %rml load or %rml restore")
+
+
+def check_links(report: Report, links: Mapping[tuple[str, str], tuple[str, str]]) -> None:
+    """Which kinds of links there are; those over the relay are slow."""
+    kinds = [kind for kind, _ in links.values()]
+    report.say("links", ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)) or "none")
+    slow = {ends: why for ends, (kind, why) in links.items() if kind == "relay" and why != "as asked"}
+    if slow:
+        (sender, receiver), why = next(iter(slow.items()))
+        report.blame(f"{len(slow)} links use the relay, some milliseconds slower a message, such as {sender} → {receiver}: {why}",
+                     "let the engines' machines reach each other over TCP; %rml links shows all")
+
+
+def examine_left_behind(report: Report) -> None:
+    left = records.left_behind()
+    kept = [record for record in records.records() if record.detached and record.processes()]
+    report.say("left behind", *(f"testbed {record.mark}: {len(processes)} processes" for record, processes in left.items()),
+               *(f"testbed {record.mark}: detached, {record.engines} engines" for record in kept))
+    if not left and not kept:
+        report.say("left behind", "nothing")
+    if left:
+        report.blame(f"{sum(map(len, left.values()))} processes of testbeds whose kernel has ended", "%rml clean")

@@ -1,0 +1,39 @@
+"""The report of an examination."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+__all__ = ["Problem", "Report"]
+
+
+class Problem(NamedTuple):
+    """What is wrong, and what to do about it."""
+
+    what: str
+    fix: str
+
+
+@dataclass
+class Report:
+    """Facts by topic, and problems; ``str()`` is what is printed."""
+
+    facts: dict[str, list[str]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def say(self, topic: str, *lines: str) -> None:
+        self.facts.setdefault(topic, []).extend(lines)
+
+    def blame(self, what: str, fix: str) -> None:
+        self.problems.append(Problem(what, fix))
+
+    def __str__(self) -> str:
+        width = max(map(len, self.facts), default=0)
+        lines = [f"{topic if not place else '':<{width}}  {line}"
+                 for topic, said in self.facts.items() for place, line in enumerate(said)]
+        for problem in self.problems:
+            lines += ["", f"problem: {problem.what}", f"    fix: {problem.fix}"]
+        return "\n".join([*lines, "" if self.problems else "\nno problems found"]).rstrip("\n")
+
+    __repr__ = __str__
