@@ -17,11 +17,13 @@ BESIDE = -n 2 --dist loadfile
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# torch first and alone: it is by far the largest download, and a failure there shows at once.
+# torch first and alone: it is by far the largest download, and a failure there shows at once. nbgrader comes along for the tests
+# of the course; its menus and panels in JupyterLab would only be in the way.
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt torch==2.13.0
 	$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e '.[test]'
+	$(BIN)/jupyter labextension disable --level=sys_prefix @jupyter/nbgrader
 	touch $@
 
 demo: $(INSTALLED)  ## run the quickstart notebook, print its accuracy, leave build/quickstart.html
