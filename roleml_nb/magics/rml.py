@@ -7,9 +7,9 @@ from typing import Any
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 
-from roleml_nb import library, workload
 from roleml_nb.role import Role, RoleMLError, did_you_mean
 from roleml_nb.testbed import Nodes, Testbed, config
+from roleml_nb.testbed.expressions import ready_names, role_classes
 
 from .commands import HelpAsked, overview, parse, parsers
 from .completion import complete
@@ -177,13 +177,10 @@ class RoleMagics(Magics):
 
     def _names(self) -> dict[str, Any]:
         """What expressions of a line may use: the names of library and workload, and the notebook's, which come first."""
-        ready = {key: getattr(room, key) for room in (workload, library) for key in room.__all__}
-        return ready | dict(self.shell.user_ns)
+        return ready_names(self.shell.user_ns)
 
     def _role_classes(self) -> dict[str, type[Role]]:
-        """The role classes of the library, and of the notebook, which come first."""
-        return {key: value for key, value in self._names().items() if not key.startswith("_")
-                and isinstance(value, type) and issubclass(value, Role) and value is not Role}
+        return role_classes(self.shell.user_ns)
 
     def _role_plan(self, item: str, nodes: list[str]) -> tuple[str, type[Role], dict[str, Any]]:
         import ast

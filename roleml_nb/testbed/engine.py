@@ -22,7 +22,7 @@ from .host import NOTEBOOK, Host
 from .processes import Process
 from .stopping import Stopped, stop_work
 
-__all__ = ["connect", "exchange", "flush", "learn", "spawn", "start_host", "stop_host"]
+__all__ = ["connect", "exchange", "flush", "learn", "remove", "spawn", "start_host", "stop_host"]
 
 M_ARENA_MAX, ARENAS = -8, 2
 """glibc's number of that option, and for how many threads memory is kept apart: what is freed in one is not used in others."""
@@ -107,6 +107,10 @@ def admit(testbed: str, peers: list[tuple[str, bytes]]) -> None:
 
 def spawn(testbed: str, names: list[str], context: Mapping[str, Any] | None = None) -> None:
     _host(testbed).spawn(names, context)
+
+
+def remove(testbed: str, names: list[str]) -> None:
+    _host(testbed).remove(names)
 
 
 def learn(testbed: str, places: dict[str, str]) -> None:

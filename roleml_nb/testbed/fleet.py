@@ -6,7 +6,7 @@ import os
 import pickle
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from roleml_nb.messaging.executions import Working
@@ -255,6 +255,12 @@ class Fleet:
         for answer in [self.send(host_id, remote.spawn, group, context) for host_id, group in by_host.items()]:
             answer.get(60.0)
         self.learn(names)
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Take actors away from where they live, and every host forgets them."""
+        gone = list(names)
+        self.home.remove(gone)
+        self.run_on_all(remote.remove, gone)
 
     def learn(self, places: Mapping[str, str]) -> None:
         """Let every host know where actors live: {actor: host}."""

@@ -168,6 +168,14 @@ class Host:
         for name, host_id in places.items():
             self.directory.add_contact(ActorProfile(name, host_id))
 
+    def remove(self, names: list[str]) -> None:
+        """End those of these actors that live here, and forget where any of them lived."""
+        for name in names:
+            actor = self.actors.pop(name, None)
+            if actor is not None:
+                actor.stop()
+            self.directory.remove_contact(name)
+
     # links
 
     def connect(self, address: Address, token: bytes, accept: bytes, links: tuple[str, ...]) -> tuple[str, str]:

@@ -93,7 +93,7 @@ class Roles:
         for native, result in results:
             for name in [] if isinstance(result, Exception) else names[native]:
                 self._versions.updated(RoleInstanceID(native.actor_name, name), role)
-                self._roster.roles[native.actor_name][name].pop("channels", None)
+                self._roster.updated(native.actor_name, name)
         fold(results, f"update {role.__name__}")
         return outdated
 
@@ -125,7 +125,7 @@ class Roles:
         results = self._ask("service", nodes, "add-relationship-link", message)
         for (node, _), result in results:
             if not isinstance(result, Exception):
-                self._roster.links.setdefault(node, {})[alias] = relationship
+                self._roster.linked(node, alias, relationship)
         fold(results, f"link {alias}")
         return nodes
 

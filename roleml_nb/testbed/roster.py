@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Any
 
@@ -32,6 +32,10 @@ class Roster:
         """{node: {alias: relationship}}."""
         self.contexts: dict[str, dict[str, Any]] = {}
         """{node: what it was given of workdir, src and seed}."""
+        self.positions: dict[str, tuple[int, int]] = {}
+        """{node: where it was put on the board}."""
+        self.revision = 0
+        """Counts the changes; whoever draws the roster looks at it."""
 
     def instances(self, patterns: Any, default: str = "") -> list[RoleInstanceID]:
         """Role instances of a pattern, or of several; one without ``/`` means the role `default`.
@@ -68,18 +72,45 @@ class Roster:
         self.places.update(places)
         if context:
             self.contexts.update({node: dict(context) for node in places})
+        self.revision += 1
+
+    def removed(self, node: str) -> None:
+        for table in (self.places, self.roles, self.relationships, self.links, self.contexts, self.positions):
+            table.pop(node, None)
+        self.revision += 1
+
+    def arranged(self, positions: Mapping[str, tuple[int, int] | None]) -> None:
+        """Where nodes are put on the board; None for nowhere in particular."""
+        for node, position in positions.items():
+            if position is None:
+                self.positions.pop(node, None)
+            else:
+                self.positions[node] = position
+        self.revision += 1
 
     def assigned(self, node: str, name: str, given: dict[str, Any]) -> None:
         self.roles.setdefault(node, {})[name] = given
+        self.revision += 1
+
+    def updated(self, node: str, name: str) -> None:
+        """The role has another version of its class, which may have other channels."""
+        self.roles[node][name].pop("channels", None)
+        self.revision += 1
 
     def terminated(self, node: str, name: str) -> None:
         self.roles.get(node, {}).pop(name, None)
+        self.revision += 1
+
+    def linked(self, node: str, alias: str, relationship: str) -> None:
+        self.links.setdefault(node, {})[alias] = relationship
+        self.revision += 1
 
     def related(self, node: str, relationship: str, members: list[RoleInstanceID], *, remove: bool = False) -> None:
         known = self.relationships.setdefault(node, {}).setdefault(relationship, [])
         named = [str(item) for item in members]
         known[:] = ([item for item in known if item not in named] if remove
                     else [*known, *(item for item in named if item not in known)])
+        self.revision += 1
 
     def moved(
         self, old: RoleInstanceID, new: RoleInstanceID, added: dict[str, dict[str, list]],
@@ -96,6 +127,7 @@ class Roster:
             for node, names in change.items():
                 for relationship, members in names.items():
                     self.related(node, relationship, [RoleInstanceID(*item) for item in members], remove=remove)
+        self.revision += 1
 
     def nodes(self) -> list[str]:
         """All nodes in natural order; the notebook's own only when it has roles."""

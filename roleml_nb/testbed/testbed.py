@@ -35,6 +35,8 @@ from .stopping import Stopped
 from .versions import Versions
 
 if TYPE_CHECKING:
+    from roleml_nb.widgets import Board
+
     from .topology import Topology
 
 __all__ = ["Testbed"]
@@ -172,6 +174,18 @@ class Testbed:
         """The nodes that a pattern finds: ``select("client*")``."""
         self._check_running()
         return Nodes(self, match(pattern, self.roster.places))
+
+    def remove(self, nodes: Pattern | Nodes) -> list[str]:
+        """Take nodes away, with their roles, whose running handlers end first; others forget them. Returns their names."""
+        from .removal import remove
+
+        return remove(self, self.select(nodes).names)
+
+    def arrange(self, positions: Mapping[str, tuple[float, float] | None]) -> None:
+        """Put nodes somewhere on the board: {node: (x, y)}, x to the right, y down; None for wherever it likes."""
+        for node in positions:
+            self.select(node)
+        self.roster.arranged({node: None if at is None else (round(at[0]), round(at[1])) for node, at in positions.items()})
 
     def _check_running(self) -> None:
         if self._stopping:
@@ -333,6 +347,16 @@ class Testbed:
             shown = {} if lost else {name: (cls, str(status)) for name, (cls, status) in roles.items()}
             nodes.append(NodeStatus(target.actor_name, "notebook" if number is None else str(number), shown, lost))
         return TestbedStatus(list(self.fleet.numbers), dict(self.lost), nodes, self.seed)
+
+    def board(self, **how: Any) -> Board:
+        """The testbed as a board: drag roles from the palette onto nodes, from node to node, and from role to role.
+
+        `how` is what `roleml_nb.widgets.Board` takes.
+        """
+        from roleml_nb.widgets import Board
+
+        self._check_running()
+        return Board(self, **how)
 
     # as plain data
 

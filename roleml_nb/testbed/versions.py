@@ -25,6 +25,7 @@ class Versions:
         self.running: dict[RoleInstanceID, tuple[str, int]] = {}
         """{instance: (class, version)}."""
         self.classes: dict[RoleInstanceID, type[Role]] = {}
+        """{instance: that version of the class itself}."""
         self.given: dict[RoleInstanceID, tuple[dict[str, Any], dict[str, Any]]] = {}
         """{instance: options and elements}, as they were assigned."""
 

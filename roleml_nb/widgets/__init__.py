@@ -1,7 +1,8 @@
 """Live views of a testbed in the notebook: each one `.py`, `.js` and `.css`, over `view` and `common.js`."""
 
+from .board import Board
 from .logs import LogPane
 from .picture import Picture
 from .view import View
 
-__all__ = ["LogPane", "Picture", "View"]
+__all__ = ["Board", "LogPane", "Picture", "View"]

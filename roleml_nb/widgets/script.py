@@ -1,4 +1,4 @@
-"""The ES module of a view: `common.js`, the view's own script, and its style, in one file that imports nothing."""
+"""The ES module of a view: `common.js`, the view's own scripts, and its style, in one file that imports nothing."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ COMMON = Path(__file__).with_name("common")
 def script(source: str) -> str:
     """The module of the view that the Python file `source` defines, out of the .js and .css beside it.
 
-    A module that anywidget loads from a blob cannot import its neighbours, so `common.js` stands in it; its style, for
-    the shadow root, is in the constant STYLE.
+    Of ``board.py`` these are `board.css`, `board.js`, and before it what is called ``board_….js``. A module that
+    anywidget loads from a blob cannot import its neighbours, so `common.js` stands in it; its style, for the shadow root,
+    is in the constant STYLE.
     """
-    parts = COMMON, Path(source)
-    style, code = ("".join(part.with_suffix(suffix).read_text(encoding="utf-8") for part in parts) for suffix in (".css", ".js"))
+    own = Path(source)
+    styles = COMMON.with_suffix(".css"), own.with_suffix(".css")
+    scripts = COMMON.with_suffix(".js"), *sorted(own.parent.glob(f"{own.stem}_*.js")), own.with_suffix(".js")
+    style, code = ("".join(part.read_text(encoding="utf-8") for part in parts) for parts in (styles, scripts))
     return f"const STYLE = {json.dumps(style)};\n{code}"

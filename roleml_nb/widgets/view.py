@@ -139,7 +139,8 @@ class View(anywidget.AnyWidget):
             self._pulse.join(5.0)
 
     def close(self) -> None:
-        self.rest()
+        if "_pulse" in vars(self):  # else it was refused before it began
+            self.rest()
         super().close()
 
     def __repr__(self) -> str:

@@ -127,7 +127,7 @@ class Lab:
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(LIMIT * 1000)
         self.page.on("console", lambda said: self.troubles.append(said.text) if said.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        self.page.on("pageerror", lambda error: self.troubles.append(error.stack or str(error)))
         self.page.on("request", lambda asked: None if asked.url.startswith((server.base, "data:", "blob:"))
                      else self.outside.append(asked.url))
         self.page.goto(f"{server.base}/lab/tree/{name}.ipynb?token=T&reset", wait_until="domcontentloaded")

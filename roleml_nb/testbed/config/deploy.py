@@ -52,6 +52,7 @@ def _spawn(bed: Testbed, plan: Plan) -> None:
             groups.setdefault((node.place if exact else None, *node.context.items()), []).append(name)
     for (place, *context), names in groups.items():
         bed.spawn(*names, on=place, **dict(context))
+    bed.roster.arranged({name: node.at for name, node in plan.nodes.items() if node.at is not None})
 
 
 def _relate(bed: Testbed, plan: Plan) -> None:

@@ -36,6 +36,8 @@ class NodePlan:
     entry: Entry
     place: str | None = None
     """The host that it was on, if the configuration says."""
+    at: tuple[int, int] | None = None
+    """Where it was put on the board."""
     roles: dict[str, RolePlan] = field(default_factory=dict)
     relationships: dict[str, list[Member]] = field(default_factory=dict)
     links: dict[str, Entry] = field(default_factory=dict)
@@ -87,6 +89,7 @@ class Plan:
         """Take in what another configuration of the same testbed says."""
         for name, theirs in other.nodes.items():
             ours = self.nodes.setdefault(name, NodePlan(theirs.entry, theirs.place))
+            ours.at = theirs.at or ours.at
             ours.context.update(theirs.context)
             ours.complete = ours.complete and theirs.complete
             ours.roles.update(theirs.roles)

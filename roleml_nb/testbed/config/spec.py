@@ -23,7 +23,7 @@ VERSION = 1
 KEYS = ("roleml_nb", "engines", "seed", "nodes")
 ROLE_KEYS = ("turn", "class", "options", "elements")
 CONTEXT_KEYS = ("workdir", "src", "seed")
-NODE_KEYS = ("engine", "roles", "relationships", "links", *CONTEXT_KEYS)
+NODE_KEYS = ("engine", "at", "roles", "relationships", "links", *CONTEXT_KEYS)
 
 
 def describe(roster: Roster, engines: int, seed: int) -> dict[str, Any]:
@@ -37,7 +37,8 @@ def describe(roster: Roster, engines: int, seed: int) -> dict[str, Any]:
         related = {key: list(members) for key, members in roster.relationships.get(name, {}).items() if members}
         links = dict(roster.links.get(name, {}))
         if name != NOTEBOOK or roles or related or links:
-            nodes[name] = {"engine": roster.places[name], **roster.contexts.get(name, {}), "roles": roles,
+            at = {"at": list(roster.positions[name])} if name in roster.positions else {}
+            nodes[name] = {"engine": roster.places[name], **at, **roster.contexts.get(name, {}), "roles": roles,
                            "relationships": related, "links": links}
     return {"roleml_nb": VERSION, "engines": engines, "seed": seed, "nodes": nodes}
 
@@ -88,6 +89,7 @@ def plan_spec(entry: Entry, names: Names | None) -> Plan:
     for name, item in given["nodes"].mapping().items():
         keys = item.fields(NODE_KEYS)
         node = plan.node(name, item, place=keys["engine"].text() if "engine" in keys else None, complete=False)
+        node.at = _position(keys["at"]) if "at" in keys else None
         node.context = {key: keys[key].integer() if key == "seed" else keys[key].text() for key in CONTEXT_KEYS if key in keys}
         for role, asked in (keys["roles"].mapping() if "roles" in keys else {}).items():
             node.roles[role] = _role(role, asked, names)
@@ -97,6 +99,13 @@ def plan_spec(entry: Entry, names: Names | None) -> Plan:
     for name, item in given["nodes"].mapping().items():
         _relationships(plan, plan.nodes[name], item)
     return plan
+
+
+def _position(entry: Entry) -> tuple[int, int]:
+    given = [item.integer() for item in entry.sequence()]
+    if len(given) != 2:
+        raise entry.fail(f"must be [x, y], not {given}")
+    return given[0], given[1]
 
 
 def _role(name: str, entry: Entry, names: Names | None) -> RolePlan:

@@ -1,0 +1,80 @@
+"""``%rml board``, and what a hand does there that no other command says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from roleml_nb.testbed import Testbed
+from roleml_nb.testbed.expressions import BadLine, evaluate
+
+from ..completion import nodes_of
+
+OVERVIEW = """\
+%rml board                                            draw all that, and change it by hand: drag roles onto nodes
+%rml terminate client* trainer                        take roles off nodes
+%rml unrelate server trainer=client1/trainer          let nodes forget roles of other nodes
+%rml remove client8                                   take nodes away, with their roles"""
+
+
+def add(add: Any) -> None:
+    add("board", "Draw nodes, roles and relationships; roles are dragged onto nodes, and the board says it all as code.")
+    terminate = add("terminate", "Take roles off nodes; their running handlers end first.")
+    terminate.add_argument("nodes", help="which nodes: client*")
+    terminate.add_argument("roles", nargs="+", metavar="role", help="their names: trainer")
+    unrelate = add("unrelate", "Let nodes forget roles of other nodes.")
+    unrelate.add_argument("nodes", help="who shall forget: server")
+    unrelate.add_argument("relations", nargs="+", metavar="relationship=node/role", help="trainer=client1/trainer")
+    remove = add("remove", "Take nodes away, with their roles; other nodes forget them.")
+    remove.add_argument("nodes", nargs="+", help="which nodes: client8")
+    arrange = add("arrange", "Put nodes somewhere on the board; without a place, wherever the board likes.")
+    arrange.add_argument("places", nargs="+", metavar="node=(x, y)", help="server=(200, 40)")
+
+
+def run(magics: Any, given: Any) -> None:
+    _COMMANDS[given.command](magics, magics.running(), given)
+
+
+def complete(bed: Testbed | None, command: str, words: list[str]) -> list[str]:
+    nodes = nodes_of(bed)
+    if command == "terminate" and words and bed is not None:
+        return sorted({role for given in bed.spec()["nodes"].values() for role in given["roles"]})
+    return [f"{node}=" for node in nodes] if command == "arrange" else nodes
+
+
+def _board(magics: Any, bed: Testbed, given: Any) -> None:
+    from IPython.display import display
+
+    display(bed.board(names=magics.shell.user_ns))
+
+
+def _terminate(magics: Any, bed: Testbed, given: Any) -> None:
+    for role in given.roles:
+        nodes = bed.terminate(given.nodes, role)
+        print(f"{role} taken off {', '.join(nodes)}")
+
+
+def _unrelate(magics: Any, bed: Testbed, given: Any) -> None:
+    for item in given.relations:
+        name, sign, pattern = item.partition("=")
+        if not sign or not pattern:
+            raise BadLine(f"{item!r} is not of the form relationship=node/role")
+        nodes = bed.relate(given.nodes, name, pattern.split(","), remove=True)
+        print(f"{', '.join(nodes)}: {name} without {pattern}")
+
+
+def _remove(magics: Any, bed: Testbed, given: Any) -> None:
+    print(f"removed {', '.join(bed.remove(given.nodes))}")
+
+
+def _arrange(magics: Any, bed: Testbed, given: Any) -> None:
+    places = {}
+    for item in given.places:
+        node, _, source = item.partition("=")
+        at = evaluate(source, magics.shell.user_ns) if source else None
+        if at is not None and not (isinstance(at, tuple) and len(at) == 2):
+            raise BadLine(f"{item!r}: write node=(x, y), or the node alone for wherever the board likes")
+        places[node] = at
+    bed.arrange(places)
+
+
+_COMMANDS = {"board": _board, "terminate": _terminate, "unrelate": _unrelate, "remove": _remove, "arrange": _arrange}

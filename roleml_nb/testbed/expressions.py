@@ -1,0 +1,77 @@
+"""Values as the notebook writes them: Python expressions, in which i, n and node stand for a node of a selection."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from typing import Any
+
+from roleml_nb.role import Role, did_you_mean
+
+from .deployment import Each, impl
+
+__all__ = ["BadLine", "element", "evaluate", "parse", "ready_names", "role_classes", "used"]
+
+PER_NODE = {"i", "n", "node"}
+
+
+class BadLine(ValueError):
+    """What was written cannot be understood; the message is one line that says what to do."""
+
+
+def evaluate(source: str, names: Mapping[str, Any], nodes: list[str] | None = None) -> Any:
+    """The value of a Python expression; an `Each` where it mentions i, n or node (for a selection of nodes)."""
+    tree = parse(source)
+    if nodes is not None and used(tree) & PER_NODE:
+        return Each([_run(tree, {**names, "i": index, "n": len(nodes), "node": node}, source)
+                     for index, node in enumerate(nodes)])
+    return _run(tree, names, source)
+
+
+def element(source: str, names: Mapping[str, Any], nodes: list[str]) -> Any:
+    """As `evaluate`, but a call is not made here: it becomes `impl`, made on the node."""
+    body = parse(source).body
+    if not isinstance(body, ast.Call):
+        return evaluate(source, names, nodes)
+    if any(isinstance(item, ast.Starred) for item in body.args) or any(item.arg is None for item in body.keywords):
+        raise BadLine(f"{source}: name each argument, * and ** cannot be used here")
+    function = evaluate(ast.unparse(body.func), names)
+    if not callable(function):
+        raise BadLine(f"{source}: {ast.unparse(body.func)} is no function but {type(function).__name__}")
+    return impl(function, *(evaluate(ast.unparse(item), names, nodes) for item in body.args),
+                **{str(item.arg): evaluate(ast.unparse(item.value), names, nodes) for item in body.keywords})
+
+
+def ready_names(names: Mapping[str, Any]) -> dict[str, Any]:
+    """What expressions may use: the names of library and workload, and those given, which come first."""
+    from roleml_nb import library, workload
+
+    return {key: getattr(room, key) for room in (workload, library) for key in room.__all__} | dict(names)
+
+
+def role_classes(names: Mapping[str, Any]) -> dict[str, type[Role]]:
+    """The role classes of the library, and of the notebook's `names`, which come first."""
+    return {key: value for key, value in ready_names(names).items() if not key.startswith("_")
+            and isinstance(value, type) and issubclass(value, Role) and value is not Role}
+
+
+def parse(source: str) -> ast.Expression:
+    """The expression; BadLine when it is none."""
+    try:
+        return ast.parse(source.strip(), mode="eval")
+    except SyntaxError as error:
+        raise BadLine(f"{source!r} is not a Python expression: {error.msg}") from None
+
+
+def used(tree: ast.AST) -> set[str]:
+    """The names that code mentions."""
+    return {item.id for item in ast.walk(tree) if isinstance(item, ast.Name)}
+
+
+def _run(tree: ast.Expression, names: Mapping[str, Any], source: str) -> Any:
+    try:
+        return eval(compile(tree, "<rml>", "eval"), dict(names))
+    except NameError as error:
+        raise BadLine(f"{source}: {error}; {did_you_mean(str(error.name), names)}") from None
+    except Exception as error:  # whatever the user's expression raises is the user's to see
+        raise BadLine(f"{source}: {type(error).__name__}: {error}") from None

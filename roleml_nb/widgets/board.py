@@ -1,0 +1,171 @@
+"""The board: a testbed drawn, and changed by hand."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from traitlets import Dict, List
+
+from roleml_nb.role import TestbedError
+from roleml_nb.testbed import Testbed
+
+from .board_picture import draw
+from .board_state import Drawing
+from .gestures import Gesture, gesture
+from .palette import palette
+from .view import View
+
+__all__ = ["Board"]
+
+LOOK = 10
+"""Beats between two looks at which role classes the notebook has."""
+
+
+class Board(View):
+    """A testbed drawn: nodes with their roles, and who knows whom. What a hand does there, it also says as code.
+
+    Parameters
+    ----------
+    bed
+        The testbed.
+    names
+        The names that expressions mean; default: those of the main module, where notebook cells define things.
+    by
+        "engine" draws nodes within their engine, "relationship" near those that they know; default: by engine where there
+        are several.
+
+    What is drawn follows the testbed, whoever changes it. Gestures are carried out one at a time, on a thread of the view.
+    """
+
+    source = __file__
+    _drawn = Dict().tag(sync=True)
+    _palette: Any = List().tag(sync=True)
+    _history = Dict().tag(sync=True)
+    _me = Dict().tag(sync=True)
+
+    def __init__(self, bed: Testbed, *, names: Mapping[str, Any] | None = None, by: str | None = None):
+        if by not in (None, "engine", "relationship"):
+            raise TestbedError(f"by must be 'engine' or 'relationship', not {by!r}")
+        self._bed = bed
+        self._names = vars(sys.modules["__main__"]) if names is None else names
+        self._drawing = Drawing(bed, by or ("engine" if len(bed.fleet.numbers) > 1 else "relationship"))
+        self._done: list[tuple[Gesture, Gesture]] = []
+        self._undone: list[Gesture] = []
+        self._refreshing = threading.Lock()
+        self._looked = 0
+        super().__init__(_drawn=self._drawing.draw(), _palette=palette(bed, self._names),
+                         _history={"done": [], "undone": 0})
+        self._me = {"id": self.model_id}
+        bed.at_stop.append(self.rest)
+
+    # what is shown
+
+    def svg(self) -> str:
+        return draw(self._drawing.draw())
+
+    def describe(self) -> str:
+        roles = sum(len(given) for given in self._bed.roster.roles.values())
+        nodes = len(self._bed.roster.nodes())
+        return f"<Board: {nodes} node{'s' * (nodes != 1)}, {roles} role{'s' * (roles != 1)}>"
+
+    def beat(self) -> None:
+        self._refresh()
+        self._looked += 1
+        if self._looked % LOOK == 0:
+            self._look_for_classes()
+
+    def _refresh(self) -> None:
+        """Draw anew if the testbed has changed."""
+        with self._refreshing:
+            if self._drawing.outdated:
+                self._drawn = self._drawing.draw()
+
+    def _look_for_classes(self) -> None:
+        found = palette(self._bed, self._names)
+        if found != self._palette:
+            self._palette = found
+
+    # what the page asks for
+
+    def ask_do(self, gesture: str, given: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
+        """Carry out a gesture; returns how it says itself."""
+        return self.do(gesture, **given)
+
+    def do(self, kind: str, **given: Any) -> dict[str, Any]:
+        """As a hand does: ``board.do("terminate", nodes="client*", name="trainer")``; returns it as lines and as Python."""
+        made = gesture(kind, given, self._bed)
+        try:
+            back = made.do(self._bed, self._names)
+        finally:
+            self._refresh()
+        self._done.append((made, back))
+        self._undone.clear()
+        self._tell_history()
+        return {"lines": made.lines(), "python": made.python()}
+
+    def ask_say(self, gesture: str, given: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
+        """How a gesture would say itself."""
+        made = _gesture(gesture, given, self._bed)
+        return {"lines": made.lines(), "python": made.python()}
+
+    def ask_undo(self) -> list[str]:
+        return self.undo()
+
+    def undo(self) -> list[str]:
+        """Undo the last gesture; returns what was undone, as lines."""
+        if not self._done:
+            raise TestbedError("there is nothing to undo")
+        made, back = self._done[-1]
+        try:
+            back.do(self._bed, self._names)
+        finally:
+            self._done.pop()  # also what cannot be undone any more is not tried again
+            self._refresh()
+            self._tell_history()
+        self._undone.append(made)
+        self._tell_history()
+        return made.lines()
+
+    def ask_redo(self) -> list[str]:
+        return self.redo()
+
+    def redo(self) -> list[str]:
+        """Do again what was undone last; returns it as lines."""
+        if not self._undone:
+            raise TestbedError("there is nothing to do again")
+        made = self._undone.pop()
+        try:
+            back = made.do(self._bed, self._names)
+        finally:
+            self._refresh()
+            self._tell_history()
+        self._done.append((made, back))
+        self._tell_history()
+        return made.lines()
+
+    def ask_draw(self, by: str) -> None:
+        """Draw by engine or by relationship."""
+        self._drawing.by = by
+        self._refresh()
+
+    def ask_tidy(self) -> None:
+        """Place all nodes anew."""
+        moved: dict[str, Any] = {node: None for node in self._bed.roster.positions}
+        self._drawing.forget()
+        if moved:
+            self.do("arrange", positions=moved)
+        self._refresh()
+
+    def _tell_history(self) -> None:
+        self._history = {"done": [{"lines": made.lines(), "python": made.python()} for made, _ in self._done],
+                         "undone": len(self._undone)}
+
+    def code(self) -> str:
+        """All that was done here by hand, and not undone, as `%rml` lines."""
+        return "\n".join(line for made, _ in self._done for line in made.lines())
+
+
+_gesture = gesture

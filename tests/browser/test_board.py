@@ -1,0 +1,87 @@
+"""The board under a hand, and under keys; what it did is looked up in the kernel."""
+
+BOARD = '''
+from roleml_nb import Element, Event, Role, Service, Task, Testbed
+class Counter(Role):
+    """Counts."""
+    step = Element(int, default_impl=1)
+    counted = Event()
+    def __init__(self, start: int = 0):
+        super().__init__()
+        self.count = start
+    @Service(expand=True)
+    def add(self, caller, amount: int = 1) -> int:
+        self.count += amount * self.step()
+        self.counted.emit({"count": self.count})
+        return self.count
+    def __getstate__(self): return super().__getstate__()
+class Watcher(Role):
+    """Asks the counter."""
+    @Service
+    def watch(self, caller, args, payloads):
+        return self.call("counter", "add", {"amount": 0})
+bed = Testbed(engines=ENGINES)
+bed.spawn("server", "client{1..3}")
+board = bed.board()
+board
+'''
+
+
+def opened(open_notebook, engines: int = 0, *more: str):
+    lab = open_notebook(BOARD.replace("ENGINES", str(engines)), *more)
+    lab.run_all()
+    lab.page.wait_for_selector(".board[data-ready='1']")
+    lab.page.locator(".board").evaluate("(board) => board.getRootNode().host.scrollIntoView({block: 'start'})")
+    return lab
+
+
+def chip(lab, node: str, role: str):
+    return lab.page.locator(f".card[data-node='{node}'] .chip[data-role='{role}'][data-status='ready']")
+
+
+def test_roles_are_dragged_from_the_palette_and_the_board_says_it_as_code(open_notebook) -> None:
+    lab = opened(open_notebook)
+    page, card = lab.page, lambda node: lab.page.locator(f".card[data-node='{node}']")
+    lab.screenshot("board-empty")
+    # a role onto a node, with an option
+    lab.drag(page.locator(".entry[data-cls='Counter']"), card("client1"))
+    page.locator(".form input[name='option:start']").fill("20 + 2")
+    page.wait_for_selector(".preview:has-text('%rml assign client1 counter=Counter(start=20 + 2)')")
+    lab.screenshot("board-form")
+    page.keyboard.press("Enter")
+    chip(lab, "client1", "counter").wait_for()
+    assert lab.kernel("print(bed.call('client1/counter', 'add'))") == "23"
+    # an error shows in the form, in place, and nothing has changed
+    lab.drag(page.locator(".entry[data-cls='Counter']"), card("client2"))
+    page.locator(".form input[name='option:start']").fill("nothing")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".form .fault:has-text(\"nothing: name 'nothing' is not defined\")")
+    lab.screenshot("board-error")
+    page.keyboard.press("Escape")
+    assert lab.kernel("print(sorted(bed.spec()['nodes']['client2']['roles']))") == "[]"
+    # the code is what was done; undo and redo
+    assert page.locator(".code").inner_text() == "%rml assign client1 counter=Counter(start=20 + 2)"
+    page.locator('.board').get_by_role("button", name="Python").click()
+    assert page.locator(".code").inner_text() == "bed.assign('client1', 'counter', Counter, options={'start': 20 + 2})"
+    page.locator('.board').get_by_role("button", name="Undo").click()
+    chip(lab, "client1", "counter").wait_for(state="detached")
+    assert lab.kernel("print(bed.spec()['nodes']['client1']['roles'])") == "{}"
+    page.locator('.board').get_by_role("button", name="Redo").click()
+    chip(lab, "client1", "counter").wait_for()
+    # into the clipboard, and into a cell, which does the same
+    page.locator('.board').get_by_role("button", name="Copy").click()
+    page.wait_for_selector(".note:has-text('copied')")
+    assert page.evaluate("navigator.clipboard.readText()").startswith("bed.assign(")
+    page.locator('.board').get_by_role("button", name="Insert as cell").click()
+    page.wait_for_selector(".note:has-text('inserted below')")
+    assert lab.cells()[-1]["source"].startswith("bed.assign(")
+    # what a magic changes is drawn, too
+    lab.kernel("bed.assign('server', 'watcher', Watcher); bed.relate('server', 'counter', 'client1')")
+    chip(lab, "server", "watcher").wait_for()
+    page.wait_for_selector(".edges .label:has-text('counter')", state="attached")
+    assert lab.page.locator(".trouble").is_hidden()
+    lab.screenshot("board-light")
+    lab.theme("JupyterLab Dark")
+    lab.screenshot("board-dark")
+    lab.theme("JupyterLab Light")
+    assert lab.kernel("print(bed.call('server/watcher', 'watch'))") == "22"

@@ -1,0 +1,223 @@
+"""The board without a page: what it draws, what gestures do and say, and what undoes them."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from roleml_nb import Each, Element, Role, Service, Testbed, impl
+from roleml_nb.role import TestbedError
+from roleml_nb.widgets import Board
+
+
+class Counter(Role):
+    """Counts."""
+
+    step = Element(int)
+
+    def __init__(self, start: int = 0):
+        super().__init__()
+        self.count = start
+
+    @Service(expand=True)
+    def add(self, caller, amount: int = 1) -> int:
+        self.count += amount * self.step()
+        return self.count
+
+
+class Watcher(Role):
+    """Watches a counter."""
+
+    @Service
+    def watch(self, caller, args, payloads) -> int:
+        return self.call("counter", "add", {"amount": 0})
+
+    @Service
+    def lose(self, caller, args, payloads) -> int:
+        return self.call("counter", "subtract")
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+NAMES = {"Counter": Counter, "Watcher": Watcher, "Each": Each, "impl": impl, "double": double}
+
+
+@pytest.fixture
+def board() -> Iterator[Board]:
+    with Testbed(engines=0) as bed:
+        bed.spawn("server", "client{1..3}")
+        yield bed.board(names={**NAMES, "bed": bed})
+
+
+def python(board: Board, said: dict) -> None:
+    """Run what a gesture says of itself."""
+    exec("\n".join(said["python"]), {**NAMES, "bed": board._bed})
+
+
+def test_a_gesture_says_what_it_does_and_saying_it_does_the_same(board) -> None:
+    bed = board._bed
+    said = board.do("assign", nodes="client{1..3}", name="counter", cls="Counter", options={"start": "i * 10 + n"},
+                    elements={"step": "double(i + 1)"})
+    assert said["lines"] == ["%rml assign client{1..3} counter=Counter(start=i * 10 + n) --element step=double(i + 1)"]
+    assert said["python"] == ["bed.assign('client{1..3}', 'counter', Counter, options={'start': Each(i * 10 + 3 for i in range(3))}, "
+                              "elements={'step': impl(double, Each(i + 1 for i in range(3)))})"]
+    assert [bed.call(f"client{number}/counter", "add") for number in (1, 2, 3)] == [5, 17, 29]
+    spec = bed.spec()
+    board.undo()
+    assert all(not node["roles"] for node in bed.spec()["nodes"].values())
+    python(board, said)
+    assert bed.spec() == spec
+
+
+@pytest.mark.parametrize(("kind", "given", "line"), [
+    ("relate", {"nodes": "server", "relationship": "counter", "instances": ["client*/counter"]},
+     "%rml relate server counter=client*/counter"),
+    ("relate", {"nodes": ["server"], "relationship": "mate", "instances": ["client1/counter", "client2/counter"], "remove": True},
+     "%rml unrelate server mate={client1,client2}/counter"),
+    ("migrate", {"role": "client1/counter", "to": "server"}, "%rml migrate client1/counter server"),
+    ("terminate", {"nodes": ["client1", "client2"], "name": "counter"}, "%rml terminate client{1..2} counter"),
+    ("spawn", {"nodes": "new{1..2}"}, "%rml spawn new{1..2}"),
+    ("remove", {"nodes": ["client1"]}, "%rml remove client1"),
+    ("arrange", {"positions": {"client1": [7, 9]}}, "%rml arrange client1=(7, 9)"),
+])
+def test_each_gesture_is_undone_and_done_again(board, kind, given, line) -> None:
+    bed = board._bed
+    bed.assign("client*", "counter", Counter, options={"start": 4}, elements={"step": 1})
+    bed.relate("server", "mate", ["client1/counter", "client3/counter"])
+    before = bed.spec()
+    said = board.do(kind, **given)
+    after = bed.spec()
+    assert after != before
+    assert [item.replace("client{1..2}/", "{client1,client2}/") for item in said["lines"]] == [line]
+    assert board.undo() == said["lines"]
+    assert _plain(bed.spec()) == _plain(before)
+    board.redo()
+    assert _plain(bed.spec()) == _plain(after)
+    board.undo()
+    python(board, said)
+    assert _plain(bed.spec()) == _plain(after)
+    assert board.code() == ""
+
+
+def _plain(spec: dict) -> dict:
+    """Without the turns, which tell in which order roles were assigned, and orders of members."""
+    nodes = {name: {**node, "roles": {role: {**given, "turn": 0} for role, given in node["roles"].items()},
+                    "relationships": {key: sorted(members) for key, members in node["relationships"].items()}}
+             for name, node in spec["nodes"].items()}
+    return {**spec, "nodes": nodes}
+
+
+def test_what_cannot_be_done_changes_nothing_and_is_not_in_the_history(board) -> None:
+    bed, before = board._bed, board._bed.spec()
+    for kind, given, text in (
+            ("assign", {"nodes": "client9", "name": "c", "cls": "Counter"}, "no node matches 'client9'"),
+            ("assign", {"nodes": "client1", "name": "c", "cls": "Count"}, "no role class 'Count'; did you mean 'Counter'"),
+            ("assign", {"nodes": "client1", "name": "c c", "cls": "Counter"}, "'c c' cannot be the name of a role"),
+            ("assign", {"nodes": "client1", "name": "c", "cls": "Counter", "options": {"start": "1 +"}}, "not a Python expression"),
+            ("assign", {"nodes": "client1", "name": "c", "cls": "Counter"}, "element 'step' of Counter is not implemented"),
+            ("relate", {"nodes": "client1", "relationship": "a b", "instances": "server/x"}, "cannot be the name of a relationship"),
+            ("spawn", {"nodes": "client1"}, "client1 is there already"),
+            ("fly", {}, "no gesture 'fly'"), ("terminate", {"nodes": "", "name": "x"}, "say which nodes")):
+        with pytest.raises(TestbedError, match=text):
+            board.do(kind, **given)
+    assert bed.spec() == before
+    with pytest.raises(TestbedError, match="there is nothing to undo"):
+        board.undo()
+
+
+def test_it_draws_what_the_spec_says_whoever_changed_it(board) -> None:
+    bed = board._bed
+    bed.assign("client*", "counter", Counter, elements={"step": 1})
+    bed.relate("server", "counter", "client*")
+    board.beat()
+    drawn, spec = board._drawn, bed.spec()["nodes"]
+    assert {node["name"]: [role["name"] for role in node["roles"]] for node in drawn["nodes"]} == {
+        name: list(node["roles"]) for name, node in spec.items()}
+    assert drawn["edges"] == [["server", "counter", f"client{number}/counter"] for number in (1, 2, 3)]
+    json.dumps(drawn)
+    assert repr(board) == "<Board: 4 nodes, 3 roles>"
+    bed.remove("client3")
+    board.beat()
+    assert len(board._drawn["edges"]) == 2
+
+
+def test_nodes_stay_where_they_are_and_where_they_are_put(board) -> None:
+    bed = board._bed
+    bed.assign("client*", "counter", Counter, elements={"step": 1})
+    bed.relate("server", "counter", "client*")
+    board.beat()
+
+    def places() -> dict:
+        return {node["name"]: (node["x"], node["y"]) for node in board._drawn["nodes"]}
+
+    before = places()
+    bed.spawn("late")
+    board.beat()
+    assert {name: at for name, at in places().items() if name != "late"} == before
+    board.do("arrange", positions={"late": [500, 600]})
+    assert places()["late"] == (500, 600) and bed.spec()["nodes"]["late"]["at"] == [500, 600]
+    with Testbed.from_spec(bed.spec()) as other:
+        twin = other.board()
+        assert {node["name"]: (node["x"], node["y"]) for node in twin._drawn["nodes"]}["late"] == (500, 600)
+    bed.remove("client2")
+    board.beat()
+    assert all(places()[name] == before[name] for name in ("server", "client1", "client3"))
+
+
+def test_the_palette_knows_options_elements_and_what_is_asked_for(board) -> None:
+    by_name = {entry["cls"]: entry for entry in board._palette}
+    assert by_name["Counter"] == {
+        "cls": "Counter", "library": False, "version": 1, "name": "counter", "about": "Counts.",
+        "options": [{"name": "start", "type": "int", "default": "0"}],
+        "elements": [{"name": "step", "type": "int", "default": None}], "services": ["add"], "tasks": [], "events": [], "asks": []}
+    assert by_name["Watcher"]["asks"] == ["counter"]
+    assert by_name["FedAvgAggregator"]["library"] and by_name["FedAvgAggregator"]["name"] == "aggregator"
+    names = [entry["cls"] for entry in board._palette]
+    assert names[:2] == ["Counter", "Watcher"] and "Role" not in names
+
+
+def test_what_is_lacking_is_drawn_with_a_proposal(board) -> None:
+    bed = board._bed
+    bed.assign("server", "watcher", Watcher)
+    board.beat()
+    (need,) = board._drawn["needs"]
+    assert need["role"] == "server/watcher" and need["proposal"] is None
+    assert need["why"] == ("asks for 'counter', which server does not know; no role is called so: assign one on server, "
+                           "or relate server to roles")
+    bed.assign("client*", "counter", Counter, elements={"step": 1})
+    board.beat()
+    (need,) = board._drawn["needs"]
+    assert need["proposal"] == {"nodes": ["server"], "relationship": "counter",
+                                "instances": ["client1/counter", "client2/counter", "client3/counter"]}
+    board.do("relate", **need["proposal"])
+    (need,) = board._drawn["needs"]
+    assert need["why"] == "calls 'subtract' of 'counter', which client1/counter and 2 more does not have"
+
+
+def test_the_picture_is_the_same_for_the_same_state(board) -> None:
+    board._bed.assign("client*", "counter", Counter, elements={"step": 1})
+    board._bed.relate("server", "counter", "client*")
+    first, second = board.picture(), board._bed.board(names=NAMES).picture()
+    assert first.svg == second.svg and first.png() == second.png()
+    assert ">client2</text>" in first.svg and ">counter</text>" in first.svg
+
+
+def test_a_board_of_300_nodes_is_drawn_small(board) -> None:
+    bed = board._bed
+    bed.spawn("peer{1..300}")
+    bed.assign("peer*", "counter", Counter, elements={"step": 1})
+    bed.wire("random-regular", nodes="peer*", role="counter", degree=4)
+    board.beat()
+    assert board._drawn["many"] and len(board._drawn["nodes"]) == 304
+    boxes = [(node["x"], node["y"], node["w"], node["h"]) for node in board._drawn["nodes"]]
+    over = [(a, b) for index, a in enumerate(boxes) for b in boxes[:index]
+            if a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]]
+    assert len(over) <= 3
+    assert len(board.svg()) < 500_000
+
+
+def test_an_unknown_way_to_draw_is_refused(board) -> None:
+    with pytest.raises(TestbedError, match="by must be 'engine' or 'relationship', not 'size'"):
+        board._bed.board(by="size")
