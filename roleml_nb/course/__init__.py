@@ -1,21 +1,38 @@
-"""Checks for the exercises of the course in ``tutorials/``: ``check("03.2", MyAggregator)``."""
+"""Checks for the exercises of the course in ``tutorials/``, ``check("03.2", MyAggregator)``, and what its lessons need."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .checking import CourseError, Exercise, NotYet, find, look_at
-from .measure import bytes_through
-from .phone import Phone
 
-__all__ = ["CourseError", "NotYet", "Phone", "bytes_through", "check", "exercises"]
+if TYPE_CHECKING:
+    from .architectures import ARCHITECTURES, Deployed, deploy
+    from .measure import bytes_through
+    from .phone import Phone
+    from .plug import PowerPlug
+
+__all__ = ["ARCHITECTURES", "CourseError", "Deployed", "NotYet", "Phone", "PowerPlug", "bytes_through", "check", "deploy",
+           "exercises"]
+
+PLACES = {"ARCHITECTURES": "architectures", "Deployed": "architectures", "deploy": "architectures", "Phone": "phone",
+          "PowerPlug": "plug", "bytes_through": "measure"}
+"""Which module has what: each is imported when a lesson needs it."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{PLACES[name]}", __name__), name)
 
 
 def exercises() -> dict[str, Exercise]:
     """All exercises, by number."""
-    from . import lesson_00, lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06
+    from . import lesson_00, lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06, lesson_07, lesson_08, lesson_09
 
-    lessons = [lesson_00, lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06]
+    lessons = (lesson_00, lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06, lesson_07, lesson_08, lesson_09)
     return {one.number: one for lesson in lessons for one in vars(lesson).values() if isinstance(one, Exercise)}
 
 

@@ -56,13 +56,14 @@ def used(cell: Any) -> set[str]:
 
 
 def answer(number: str, source: str | None = None) -> Any:
-    """The answer to an exercise, of the teacher's solution, or of `source`."""
+    """The answer to an exercise, of the teacher's solution, or of `source`, with what the lesson defines before it."""
     cells = read(lesson(number[:2])).cells
     place = next(index for index, cell in enumerate(cells) if kind(cell) == "check" and f'"{number}"' in cell.source)
     (name,) = {item.id for item in ast.walk(ast.parse(cells[place].source)) if isinstance(item, ast.Name)} & defined(cells[place - 1])
     names: dict[str, Any] = {"__name__": "__main__"}
-    imports = [ast.unparse(node) for cell in cells[:place] if cell.cell_type == "code" and not cell.source.startswith("%%bash")
-               for node in ast.parse(python(cell)).body if isinstance(node, ast.Import | ast.ImportFrom)]
-    exec("\n".join(imports), names)
+    before = [ast.unparse(node) for cell in cells[:place - 1] if cell.cell_type == "code" and not kind(cell)
+              for node in ast.parse(python(cell)).body if isinstance(node, ast.Import | ast.ImportFrom | ast.ClassDef | ast.FunctionDef)]
+    imports = [ast.unparse(node) for node in ast.parse(python(cells[place - 1])).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    exec("\n".join([*before, *imports]), names)
     exec(compile(python(cells[place - 1]) if source is None else source, f"exercise {number}", "exec"), names)
     return names[name]

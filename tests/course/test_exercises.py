@@ -128,6 +128,84 @@ def mixing(neighbours):
     ("06.2", "def all_reduce(vectors, send):\n    return [sum(send(k, vector) for k, vector in enumerate(vectors)) for _ in vectors]",
      "no node sends more than", "a chunk per step"),
     ("06.2", "def all_reduce(vectors, send):\n    return vectors", "all nodes have the sum", "which chunk does it pass on"),
+    ("07.1", """
+def hierarchy(bed):
+    bed.assign("root", "aggregator", FedAvgAggregator)
+    bed.assign("root", "coordinator", FederatedCoordinator)
+    bed.relate("root", "trainer", "client*/trainer")""",
+     "the root talks to the two edge nodes", "who is in its relationship 'trainer'?"),
+    ("07.1", """
+def hierarchy(bed):
+    bed.assign("edge*", "aggregator", TreeAggregator)
+    bed.relate("edge*", "trainer", "client*/trainer")
+    bed.assign("root", "aggregator", FedAvgAggregator)
+    bed.assign("root", "coordinator", FederatedCoordinator)
+    bed.relate("root", "trainer", "edge*/aggregator")""",
+     "each client has one edge node above it", "edge1 talked to client1, client2"),
+    ("07.2", """
+def serverless(bed):
+    bed.assign("node*", "mixer", DPsgdMixer)
+    bed.wire("full", nodes="node*", role="mixer")
+    bed.assign("leader", "coordinator", DecentralisedCoordinator)
+    bed.relate("leader", "mixer", "node*/mixer")""",
+     "each node talks to three others at most", "one talks to 5"),
+    ("07.2", "from roleml_nb.library import FedAvgAggregator\ndef serverless(bed):\n    bed.assign('leader', 'aggregator', FedAvgAggregator)",
+     "no node has an aggregator of federated averaging", "at which all models meet"),
+    ("08.1", """
+class Tolerant(Role):
+    @Task(expand=True)
+    def aggregate(self, caller, update, least):
+        self.call_group("trainer", "apply-update", payloads={"update": update})
+        sizes = dict(self.call_group("trainer", "get-data-size"))
+        models = {member: done.result() for member, done in self.call_task_group("trainer", "train")}
+        return {name: sum(model[name] * (sizes[one] / sum(sizes.values())) for one, model in models.items()) for name in update}""",
+     "it goes on", "at the call or when the result is asked for?"),
+    ("08.1", """
+class Tolerant(Role):
+    @Task(expand=True)
+    def aggregate(self, caller, update, least):
+        self.call_group("trainer", "apply-update", payloads={"update": update})
+        sizes = dict(self.call_group("trainer", "get-data-size"))
+        models = {}
+        for member, done in self.call_task_group("trainer", "train"):
+            try:
+                models[member] = done.result()
+            except RoleMLError:
+                pass
+        return {name: sum(model[name] * (sizes[one] / sum(sizes.values())) for one, model in models.items()) for name in update}""",
+     "the weighted mean of those that answered", "do the shares of the three add up to one?"),
+    ("08.2", """
+from threading import Lock
+class Diary(Role):
+    def __init__(self):
+        super().__init__()
+        self.lock, self.lines = Lock(), []
+    @Service(expand=True)
+    def write(self, caller, line):
+        self.lines.append(line)
+    @Service(expand=True)
+    def read(self, caller):
+        return self.lines""", "it moves to another node", "which of its attributes cannot be sent?"),
+    ("08.2", """
+class Diary(Role):
+    def __init__(self):
+        super().__init__()
+        self.lines = []
+    @Service(expand=True)
+    def write(self, caller, line):
+        self.lines.append(line)
+    @Service(expand=True)
+    def read(self, caller):
+        return self.lines
+    def __getstate__(self):
+        return {}
+    def __setstate__(self, state):
+        self.lines = []""", "what was written before the move is still there", "does __setstate__ take it all?"),
+    ("09.1", """
+def mine(bed, trainers):
+    return lambda rounds: bed.call("some*/trainer", "train", {"num_epochs": rounds})""",
+     "know more of all the data than models that were trained alone", "do models travel"),
+    ("09.1", "def mine(bed, trainers):\n    trainers.assign('partner', Partner)", "it returns a function of the number of rounds", "it returned None"),
 ]
 
 
