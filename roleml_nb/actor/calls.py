@@ -62,7 +62,7 @@ class Invocation:
                 self._wait(limit)
             except TimeoutError:
                 if not self._pending.done():
-                    raise self._late() from None
+                    raise self.late() from None
         return self._outcome()
 
     async def wait(self, timeout: float | None = None) -> Any:
@@ -74,7 +74,7 @@ class Invocation:
             try:
                 await asyncio.wait_for(ended.wait(), limit)
             except TimeoutError:
-                raise self._late() from None
+                raise self.late() from None
         return self._outcome()
 
     def __await__(self) -> Generator[Any, None, Any]:
@@ -101,7 +101,8 @@ class Invocation:
         finally:
             current.waits_for = before
 
-    def _late(self) -> CallTimeout:
+    def late(self) -> CallTimeout:
+        """What there is to say when it is not answered in time: what the other side does."""
         call = self._pending
         return CallTimeout(f"{call.target}.{call.channel} has not answered for {self._host.clock.now() - call.sent:.1f} s "
                            f"({call.host_id}: {self._host.router.inquire(call)}); wait longer with timeout=")

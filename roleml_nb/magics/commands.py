@@ -100,6 +100,7 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     call.add_argument("channel", help="run")
     call.add_argument("args", nargs="*", metavar="name=value", help="num_rounds=20")
     call.add_argument("--timeout", type=float, default=None, metavar="SECONDS")
+    call.add_argument("--background", action="store_true", help="go on at once; see %%rml runs and %%rml wait")
     load = add("load", "Deploy what a file says: one of %rml save, or RoleML's, of a run or of actors. "
                        "Starts a testbed unless one is running.")
     load.add_argument("files", nargs="+", metavar="FILE", help="run.yaml; several files of RoleML together")

@@ -14,7 +14,9 @@ from roleml_nb.testbed.expressions import ready_names, role_classes
 from .commands import HelpAsked, overview, parse, parsers
 from .completion import complete
 from .news import tell
+from .text import print_result
 from .tokens import BadLine, element, evaluate, file_name, graph, split
+from .watching import watch
 
 __all__ = ["RoleMagics"]
 
@@ -227,16 +229,19 @@ class RoleMagics(Magics):
         for item in given.args:
             name, source = _pair(item, "name=value")
             args[name] = evaluate(source, self._names())
+        run = bed.run(given.target, given.channel, args)
+        if given.background:
+            print(f"run {run.number}: {run.name}, in the background")
+            return
+        run.told = True
         try:
-            result = bed.call(given.target, given.channel, args, timeout=given.timeout)
+            result = watch(self.shell, run, given.timeout)
         except KeyboardInterrupt:
             print(bed.stop_run())
             raise
-        if isinstance(result, dict) and any(sign in given.target for sign in "*?["):
-            for node, value in result.items():
-                print(f"{node}: {_short(value)}")
-        else:
-            print(_short(result))
+        finally:
+            bed.runs.discard(run)
+        print_result(result, run.many)
 
     def _migrate(self, given: Any) -> None:
         new = self.running().migrate(given.role, given.to, conflicts="keep" if given.keep else "refuse",
@@ -300,13 +305,3 @@ def _count(number: int, noun: str) -> str:
 def _names(nodes: Nodes) -> str:
     names = nodes.names
     return ", ".join(names) if len(names) <= 3 else f"{names[0]} … {names[-1]}"
-
-
-def _short(value: Any) -> str:
-    """Floats in four digits, long things cut."""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, dict):
-        return ", ".join(f"{key}={_short(item)}" for key, item in value.items())
-    text = repr(value)
-    return text if len(text) <= 200 else f"{text[:200]}… ({type(value).__name__})"

@@ -27,6 +27,11 @@ TOGETHER = 0.2
 """Seconds that equal failures of other nodes get to come in, and be told with the first one."""
 
 
+def is_pattern(target: str | RoleInstanceID) -> bool:
+    """Whether it may name several roles, and a call to it returns {node: result}."""
+    return any(sign in str(target) for sign in "*?[{")
+
+
 class Calls:
     """Makes calls in the name of the notebook's actor, to the roles of the roster."""
 
@@ -49,7 +54,7 @@ class Calls:
         self, target: str | RoleInstanceID, channel: str, invocations: list[Invocation], timeout: float | None = None
     ) -> Any:
         """The result, or for a pattern {node: result}. The first failures are told at once, folded, not after the last answer."""
-        if not any(sign in str(target) for sign in "*?[{"):
+        if not is_pattern(target):
             return invocations[0].result(timeout)
         clock = self._actor.host.clock
         deadline = clock.now() + (self._actor.host.call_timeout if timeout is None else timeout)

@@ -25,10 +25,12 @@ class LiveRun:
     """
 
     def __init__(
-        self, number: int, name: str, invocations: list[Invocation], gather: Callable[[list[Invocation]], Any],
+        self, number: int, name: str, many: bool, invocations: list[Invocation], gather: Callable[[list[Invocation]], Any],
         progress: Progress, host: Host, last_look: Callable[[], None],
     ):
         self.number, self.name, self.progress = number, name, progress
+        self.many = many
+        """Whether its result is {node: result}."""
         self.error: Exception | None = None
         """What it failed with."""
         self.told = False
@@ -69,6 +71,11 @@ class LiveRun:
         """running, done, failed or stopped."""
         return self.progress.state if self.done() else "running"
 
+    @property
+    def limit(self) -> float:
+        """Seconds that `result` waits unless told otherwise."""
+        return self._host.call_timeout
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it has ended, or for `timeout` seconds; whether it has ended."""
         return self._ended.wait(timeout)
@@ -78,10 +85,10 @@ class LiveRun:
 
         Without `timeout`, the limit is the testbed's. The run itself goes on after a timeout.
         """
-        limit = self._host.call_timeout if timeout is None else timeout
-        if not self.wait(limit):
-            raise CallTimeout(f"run {self.number} ({self.name}) has not ended after {limit:.1f} s: {self.progress}; "
-                              "it goes on, wait longer with timeout=")
+        if not self.wait(self.limit if timeout is None else timeout):
+            late = next((one.late() for one in self._invocations if not one.done()), "")
+            raise CallTimeout(f"run {self.number} ({self.name}) has not ended after {self.progress.seconds:.1f} s and goes on: "
+                              f"{self.progress}; {late}")
         self.told = True
         if self.error is not None:
             raise self.error
@@ -115,6 +122,12 @@ class Runs:
         for number in ended[:max(0, len(ended) - KEPT + 1)]:
             del self._runs[number]
         self._runs[run.number] = run
+
+    def discard(self, run: LiveRun) -> None:
+        """Forget a run that has ended; if it was the last one, the next one gets its number."""
+        if run.done():
+            self._runs.pop(run.number, None)
+            self._last -= run.number == self._last
 
     def __getitem__(self, number: int) -> LiveRun:
         try:

@@ -15,7 +15,7 @@ from roleml_nb.trace import LogView, Trace
 from roleml_nb.trace.recording import write_recording
 
 from . import config
-from .calls import Calls
+from .calls import Calls, is_pattern
 from .checkpoint import describe_checkpoint, restore, save
 from .config.spec import check_context, describe
 from .errors import Errors
@@ -316,7 +316,7 @@ class Testbed:
             self.fleet.collect()
             self.trace.watchers.remove(progress.take)
 
-        run = LiveRun(self.runs.next_number(), f"{target}.{standard_name(channel)}", invocations,
+        run = LiveRun(self.runs.next_number(), f"{target}.{standard_name(channel)}", is_pattern(target), invocations,
                       partial(self._calls.gather, target, channel), progress, home, last_look)
         self.runs.add(run)
         return run

@@ -1,0 +1,108 @@
+"""%rml call --background, %rml runs and %rml wait, and the bar of a call that takes long."""
+
+import _thread
+import threading
+
+import pytest
+from IPython.core.error import UsageError
+
+from roleml_nb import HandlerError
+from roleml_nb.magics import watching
+from roleml_nb.testbed.runs import LiveRun
+from tests.magics.test_magics import run, shell  # noqa: F401
+from tests.waiting import until
+
+ROLE = '''
+from roleml_nb import Role, Task, Event
+class Rounds(Role):
+    round_completed = Event()
+    @Task(expand=True)
+    def run(self, caller, num_rounds, fail=False, pause=0.0):
+        for number in range(1, num_rounds + 1):
+            self.base.host.clock.sleep(pause)
+            self.round_completed.emit({"round": number})
+        if fail:
+            raise ValueError("no data")
+        return {"rounds": num_rounds, "accuracy": 0.51239}
+    @Task(expand=True)
+    def spin(self, caller):
+        while True:
+            sum(range(1000))
+'''
+
+
+@pytest.fixture
+def rounds(shell, capsys):  # noqa: F811
+    run(shell, capsys, "start --engines 0")
+    assert shell.run_cell(ROLE).success
+    run(shell, capsys, "spawn r1 r2")
+    run(shell, capsys, "assign r* rounds=Rounds")
+    return shell
+
+
+def test_a_call_in_the_background(rounds, capsys):
+    bed = rounds.user_ns["bed"]
+    assert run(rounds, capsys, "runs") == "no runs\n"
+    assert run(rounds, capsys, "call r1/rounds run num_rounds=3") == "rounds=3, accuracy=0.5124\n"
+    assert run(rounds, capsys, "runs") == "no runs\n"
+    assert run(rounds, capsys, "call r1/rounds run num_rounds=4 --background") == "run 1: r1/rounds.run, in the background\n"
+    assert bed.runs[1].wait(30)
+    rounds.run_cell("pass")
+    assert capsys.readouterr().err == "run 1 has ended: r1/rounds.run, round 4 of 4; its result: %rml wait 1\n"
+    assert run(rounds, capsys, "runs") == "run 1: r1/rounds.run, done, round 4 of 4\n"
+    assert run(rounds, capsys, "wait") == "rounds=4, accuracy=0.5124\n"
+    run(rounds, capsys, "call r*/rounds run num_rounds=2 --background")
+    assert run(rounds, capsys, "wait 2").splitlines() == ["r1: rounds=2, accuracy=0.5124", "r2: rounds=2, accuracy=0.5124"]
+    run(rounds, capsys, "call r2/rounds run num_rounds=2 fail=True --background")
+    assert bed.runs[3].wait(30)
+    rounds.run_cell("pass")
+    assert capsys.readouterr().err == ("run 3 has failed: r2/rounds.run failed on the notebook: ValueError: no data; "
+                                       "all of it: %rml wait 3\n")
+    with pytest.raises(HandlerError, match="no data"):
+        rounds.run_line_magic("rml", "wait 3")
+    rounds.run_cell("pass")
+    assert capsys.readouterr().err == ""
+    with pytest.raises(UsageError, match="no run 9; there are: 1, 2, 3"):
+        rounds.run_line_magic("rml", "wait 9")
+
+
+def test_an_interrupt_of_wait_leaves_the_run_and_that_of_call_ends_it(rounds, capsys, monkeypatch):
+    bed = rounds.user_ns["bed"]
+    run(rounds, capsys, "call r1/rounds spin --background")
+    waits = []
+    wait = LiveRun.wait
+    monkeypatch.setattr(LiveRun, "wait", lambda self, timeout=None: waits.append(self) or wait(self, timeout))
+
+    def interrupt():
+        until(lambda: len(waits) > 1, "the cell waits", 30)
+        _thread.interrupt_main()
+
+    for line, text in (("wait", "run 1 goes on; end it with %rml stop --run\n"), ("call r2/rounds spin", "run stopped: ")):
+        waits.clear()
+        helper = threading.Thread(target=interrupt)
+        helper.start()
+        with pytest.raises(KeyboardInterrupt):
+            rounds.run_line_magic("rml", line)
+        helper.join(30)
+        assert capsys.readouterr().out.startswith(text)
+    assert bed.runs[1].wait(30) and bed.runs[1].state == "stopped"
+    rounds.run_cell("pass")
+    assert capsys.readouterr().err == ""  # told by the wait, and by the call
+    assert run(rounds, capsys, "call r1/rounds run num_rounds=1") == "rounds=1, accuracy=0.5124\n"
+
+
+def test_a_call_that_takes_long_has_a_bar_that_leaves_nothing_behind(rounds, capsys, monkeypatch):
+    monkeypatch.setattr(watching, "PATIENCE", 0.0)
+    monkeypatch.setattr(watching, "BEAT", 0.02)
+    published = []
+    rounds.kernel = object()
+    monkeypatch.setattr(rounds.display_pub, "publish", lambda data, **how: published.append((data, how)))
+    seen = []
+    refresh = watching._Widget.refresh
+    monkeypatch.setattr(watching._Widget, "refresh", lambda self: (refresh(self), seen.append(self._widget.text)))
+    assert run(rounds, capsys, "call r1/rounds run num_rounds=5 pause=0.1") == "rounds=5, accuracy=0.5124\n"
+    del rounds.kernel
+    (first, how), (last, end) = published
+    assert list(first) == ["application/vnd.jupyter.widget-view+json"]  # no text: nothing to compare where no widget shows
+    assert last == {} and end["update"] and end["transient"] == how["transient"]
+    assert any(text.startswith("round 2 of 5, ") and text.endswith("s left") for text in seen)
