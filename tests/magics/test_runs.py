@@ -17,13 +17,17 @@ from roleml_nb import Role, Task, Event
 class Rounds(Role):
     round_completed = Event()
     @Task(expand=True)
-    def run(self, caller, num_rounds, fail=False, pause=0.0):
+    def run(self, caller, num_rounds, fail=False, stay_in=0):
         for number in range(1, num_rounds + 1):
-            self.base.host.clock.sleep(pause)
             self.round_completed.emit({"round": number})
+            while number == stay_in and not getattr(self, "may_go_on", False):
+                self.base.host.clock.sleep(0.01)
         if fail:
             raise ValueError("no data")
         return {"rounds": num_rounds, "accuracy": 0.51239}
+    @Task(expand=True)
+    def go_on(self, caller):
+        self.may_go_on = True
     @Task(expand=True)
     def spin(self, caller):
         while True:
@@ -99,8 +103,15 @@ def test_a_call_that_takes_long_has_a_bar_that_leaves_nothing_behind(rounds, cap
     monkeypatch.setattr(rounds.display_pub, "publish", lambda data, **how: published.append((data, how)))
     seen = []
     refresh = watching._Widget.refresh
-    monkeypatch.setattr(watching._Widget, "refresh", lambda self: (refresh(self), seen.append(self._widget.text)))
-    assert run(rounds, capsys, "call r1/rounds run num_rounds=5 pause=0.1") == "rounds=5, accuracy=0.5124\n"
+
+    def look(bar):
+        refresh(bar)
+        seen.append(bar._widget.text)
+        if seen[-1].startswith("round 2 of 5"):
+            rounds.user_ns["bed"].call("r1/rounds", "go-on")
+
+    monkeypatch.setattr(watching._Widget, "refresh", look)
+    assert run(rounds, capsys, "call r1/rounds run num_rounds=5 stay_in=2") == "rounds=5, accuracy=0.5124\n"
     del rounds.kernel
     (first, how), (last, end) = published
     assert list(first) == ["application/vnd.jupyter.widget-view+json"]  # no text: nothing to compare where no widget shows
