@@ -13,7 +13,8 @@ def load_ipython_extension(ip: Any) -> None:
         return
     magics = RoleMagics(ip)
     ip.register_magics(magics)
-    ip.events.register("post_run_cell", magics.tell_news)
+    for listener in (magics.tell_news, magics.journal.take):
+        ip.events.register("post_run_cell", listener)
     ip.set_hook("complete_command", magics.complete, str_key="%rml")
 
 
@@ -21,7 +22,8 @@ def unload_ipython_extension(ip: Any) -> None:
     """Stop the testbed of this shell and forget the magics."""
     magics = ip.magics_manager.registry.pop("RoleMagics", None)
     if magics is not None:
-        ip.events.unregister("post_run_cell", magics.tell_news)
+        for listener in (magics.tell_news, magics.journal.take):
+            ip.events.unregister("post_run_cell", listener)
         if magics.bed is not None:
             magics.bed.stop()
         ip.magics_manager.magics["line"].pop("rml", None)

@@ -13,6 +13,7 @@ from roleml_nb.testbed.expressions import ready_names, role_classes
 
 from .commands import HelpAsked, overview, parse, parsers
 from .completion import complete
+from .journal import Journal
 from .news import tell
 from .text import print_result
 from .tokens import BadLine, element, evaluate, file_name, graph, split
@@ -31,7 +32,8 @@ class RoleMagics(Magics):
         super().__init__(shell)
         self.bed: Testbed | None = None
         self._joins: dict[str, str] = {}
-        self._parsers = parsers()
+        self.parsers = parsers()
+        self.journal = Journal(shell)
 
     @no_var_expand  # {1..8} and $ are the user's, not IPython's
     @line_magic
@@ -42,7 +44,7 @@ class RoleMagics(Magics):
             if not words or words[0] in ("help", "-h", "--help"):
                 print(overview())
                 return
-            given = parse(words, self._parsers)
+            given = parse(words, self.parsers)
             if "module" in given:
                 given.module.run(self, given)
             else:
@@ -288,7 +290,7 @@ class RoleMagics(Magics):
     def complete(self, shell: Any, event: Any) -> list[str]:
         """What may follow on a line that begins with %rml."""
         bed = self.bed if self.bed is not None and self.bed.running else None
-        return complete(event.line, self._parsers, bed, self._role_classes())
+        return complete(event.line, self.parsers, bed, self._role_classes())
 
 
 def _pair(item: str, form: str) -> tuple[str, str]:

@@ -1,0 +1,254 @@
+"""A session as a plain Python program: cells as they are, `%rml` lines as calls of the testbed."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from IPython.core.inputtransformer2 import TransformerManager
+
+from .commands import HelpAsked, parse
+from .journal import Cell
+from .tokens import PER_NODE, BadLine, file_name, split
+
+__all__ = ["script"]
+
+HEAD = '''\
+"""Written by %rml export: what was run in a notebook, as a program."""
+
+from roleml_nb import Each, Testbed, impl
+'''
+LINE = re.compile(r"^(?P<indent>\s*)get_ipython\(\)\.run_line_magic\('rml', (?P<line>'.*'|\".*\")\)\s*$")
+CELL = re.compile(r"^get_ipython\(\)\.run_cell_magic\('(?P<name>\w+)', (?P<line>'.*?'|\".*?\"), (?P<body>'.*'|\".*\")\)\s*$",
+                  re.DOTALL)
+BODIES = ("capture", "time")
+"""Cell magics of IPython that run the cell."""
+
+Parsers = dict[str, argparse.ArgumentParser]
+
+
+def script(cells: Iterable[Cell], parsers: Parsers, homes: Mapping[str, str]) -> str:
+    """The program. `homes` says from where names are imported that no cell defines: {name: module}."""
+    parts, bodies = [], []
+    translator = _Translator(parsers)
+    for cell in cells:
+        name = f"# [{cell.number or ' '}]"
+        if not cell.succeeded:
+            parts.append(f"{name} failed, and is left out")
+            continue
+        code = translator.cell(cell.text)
+        if not _is_python(code):
+            parts.append("\n".join([f"{name} is no Python outside of a notebook, and is left out", *_as_comment(cell.text)]))
+        else:
+            bodies.append(code)
+            parts.append(f"{name}\n{code}")
+    imports = _imports("\n".join(bodies), homes)
+    return f"{HEAD}{imports}\nbed = None\n\n" + "\n\n".join(parts) + "\n\nif bed is not None:\n    bed.stop()\n"
+
+
+def _is_python(code: str) -> bool:
+    try:
+        compile(code, "<cell>", "exec")
+    except SyntaxError:  # such as an await outside of a function
+        return False
+    return True
+
+
+def _as_comment(text: str) -> list[str]:
+    return [f"# {line}".rstrip() for line in text.rstrip().split("\n")]
+
+
+def _imports(code: str, homes: Mapping[str, str]) -> str:
+    """Lines that import what the code uses and does not define."""
+    tree = ast.parse(code)
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    stored = {node.id for node in names if isinstance(node.ctx, ast.Store)} | {
+        node.name for node in ast.walk(tree) if isinstance(node, (ast.ClassDef, ast.FunctionDef))} | {
+        (alias.asname or alias.name).partition(".")[0] for node in ast.walk(tree)
+        if isinstance(node, (ast.Import, ast.ImportFrom)) for alias in node.names}
+    used = {node.id for node in names} - stored - {"Each", "Testbed", "impl"}
+    by_module: dict[str, list[str]] = {}
+    for name in sorted(used & homes.keys()):
+        by_module.setdefault(homes[name], []).append(name)
+    return "".join(f"from {module} import {', '.join(found)}\n" for module, found in sorted(by_module.items()))
+
+
+class _Translator:
+    def __init__(self, parsers: Parsers):
+        self._parsers = parsers
+        self._transform = TransformerManager().transform_cell
+        self._roles: set[str] = set()
+        """Classes that cells have defined so far."""
+
+    def cell(self, text: str) -> str:
+        """A cell's text as Python."""
+        code = self._transform(text)
+        magic = CELL.match(code)
+        if magic is None:
+            return "\n".join(self._line(line) for line in code.rstrip().split("\n"))
+        name, line, body = magic["name"], ast.literal_eval(magic["line"]), ast.literal_eval(magic["body"])
+        if name == "role":
+            return self._role(line, body)
+        if name in BODIES:
+            return self.cell(body)
+        return "\n".join(_as_comment(text))
+
+    def _role(self, how: str, body: str) -> str:
+        """The classes; those that were there before are taken up by the roles that run, as by the magic."""
+        code = self.cell(body)
+        defined = [node.name for node in ast.parse(code).body if isinstance(node, ast.ClassDef)]
+        again = [name for name in defined if name in self._roles]
+        self._roles.update(defined)
+        if not again or "--keep" in how:
+            return code
+        calls = "\n".join(f"    bed.update({name}{', fresh=True' if '--fresh' in how else ''})" for name in again)
+        return f"{code}\nif bed is not None and bed.running:\n{calls}"
+
+    def _line(self, line: str) -> str:
+        magic = LINE.match(line)
+        if magic is not None:
+            indent, words = magic["indent"], ast.literal_eval(magic["line"])
+            return "\n".join(indent + item for item in self._command(words).split("\n"))
+        if "get_ipython()" in line:
+            indent = line[:len(line) - len(line.lstrip())]
+            return f"{indent}pass  # {line.strip()}"
+        return line
+
+    def _command(self, line: str) -> str:
+        """What only shows something, or explains itself, does nothing in a program."""
+        try:
+            given = parse(split(line), self._parsers)
+            return COMMANDS[given.command](given)
+        except (BadLine, HelpAsked, LookupError):
+            return f"pass  # %rml {line}"
+
+
+# commands, each as Python
+
+
+def _call_of(name: str, *args: str, **options: str) -> str:
+    return f"{name}({', '.join([*args, *(f'{key}={value}' for key, value in options.items())])})"
+
+
+def _given(**options: Any) -> dict[str, str]:
+    return {name: repr(value) for name, value in options.items() if value is not None}
+
+
+def _start(given: Any) -> str:
+    joined = _given(profile=given.profile, cluster_id=given.cluster_id)
+    engines = {} if joined else {"engines": repr(2 if given.engines is None else given.engines)}
+    made = _call_of("Testbed", **engines, **_given(seed=given.seed), **joined)
+    return f"if bed is None or not bed.running:\n    bed = {made}"
+
+
+def _spawn(given: Any) -> str:
+    return _call_of("bed.spawn", *map(repr, given.nodes), **_given(on=given.on))
+
+
+def _assign(given: Any) -> str:
+    lines = [f"selected = bed.select({given.nodes!r})"]
+    elements = dict(item.split("=", 1) for item in given.element)
+    for item in given.roles:
+        name, _, source = item.partition("=")
+        cls, _, _ = source.partition("(")
+        options = {}
+        if "(" in source:
+            call = ast.parse(source, mode="eval").body
+            options = {str(word.arg): _per_node(word.value) for word in call.keywords}  # type: ignore[attr-defined]
+        more = {key: value for key, value in (("options", _dict(options)), ("elements", _dict(
+            {name: _element(value) for name, value in elements.items()}))) if value != "{}"}
+        lines.append(_call_of("selected.assign", repr(name), cls, **more))
+    return "\n".join(lines)
+
+
+def _dict(items: Mapping[str, str]) -> str:
+    return "{" + ", ".join(f"{key!r}: {value}" for key, value in items.items()) + "}"
+
+
+def _per_node(tree: ast.expr) -> str:
+    """An expression that may mention i, n and node."""
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} & PER_NODE
+    source = ast.unparse(tree)
+    if not used:
+        return source
+    size = "for n in [len(selected)] " if "n" in used else ""
+    return f"Each([{source} {size}for i, node in enumerate(selected)])"
+
+
+def _element(source: str) -> str:
+    """A call is made on the node."""
+    tree = ast.parse(source.strip(), mode="eval").body
+    if not isinstance(tree, ast.Call):
+        return _per_node(tree)
+    return _call_of("impl", ast.unparse(tree.func), *map(_per_node, tree.args),
+                    **{str(word.arg): _per_node(word.value) for word in tree.keywords})
+
+
+def _relate(given: Any) -> str:
+    pairs = [item.split("=", 1) for item in given.relations]
+    return "\n".join(_call_of("bed.relate", repr(given.nodes), repr(name), repr(members.split(","))) for name, members in pairs)
+
+
+def _wire(given: Any) -> str:
+    nodes, _, role = given.roles.partition("/")
+    name, bracket, rest = given.graph.partition("(")
+    options = {}
+    if bracket:
+        call = ast.parse(f"graph({rest}", mode="eval").body
+        options = {str(word.arg): ast.unparse(word.value) for word in call.keywords}  # type: ignore[attr-defined]
+    source = name if given.graph.isidentifier() and name not in _graphs() else repr(name)
+    return _call_of("bed.wire", source, nodes=repr(nodes), role=repr(role), relationship=repr(given.relationship),
+                    **_given(round=given.round), **options)
+
+
+def _graphs() -> list[str]:
+    from roleml_nb.testbed.graphs import GRAPHS  # networkx takes a third of a second to import
+
+    return list(GRAPHS)
+
+
+def _call(given: Any) -> str:
+    args = _dict(dict(item.split("=", 1) for item in given.args))
+    target, channel = repr(given.target), repr(given.channel)
+    if getattr(given, "background", False):
+        return _call_of("bed.run", target, channel, args)
+    return f"print({_call_of('bed.call', target, channel, args, **_given(timeout=given.timeout))})"
+
+
+def _update(given: Any) -> str:
+    return _call_of("bed.update", given.role, **_given(fresh=given.fresh or None))
+
+
+def _migrate(given: Any) -> str:
+    return _call_of("bed.migrate", repr(given.role), repr(given.to), **_given(conflicts="keep" if given.keep else None),
+                    timeout=repr(given.timeout))
+
+
+def _load(given: Any) -> str:
+    files = repr([file_name(item) for item in given.files])
+    seed = _given(seed=given.seed)
+    made = _call_of("Testbed.from_spec", files, names="globals()", **_given(engines=given.engines), **seed)
+    more = _call_of("config.load", "bed", files, names="globals()", **seed)
+    return (f"from roleml_nb.testbed import config\nif bed is not None and bed.running:\n    {more}\nelse:\n    bed = {made}")
+
+
+def _restore(given: Any) -> str:
+    file = repr(file_name(given.file))
+    made = _call_of("Testbed.from_checkpoint", file, **_given(engines=given.engines))
+    return f"if bed is not None and bed.running:\n    bed.restore({file})\nelse:\n    bed = {made}"
+
+
+def _stop(given: Any) -> str:
+    return "bed.stop_run()" if given.run else "bed.stop()"
+
+
+COMMANDS: dict[str, Callable[[Any], str]] = {
+    "start": _start, "spawn": _spawn, "assign": _assign, "relate": _relate, "wire": _wire, "call": _call, "update": _update,
+    "migrate": _migrate, "load": _load, "restore": _restore, "stop": _stop,
+    "save": lambda given: _call_of("bed.save_spec", repr(file_name(given.file))),
+    "record": lambda given: _call_of("bed.record", repr(file_name(given.file))),
+    "checkpoint": lambda given: _call_of("bed.save", repr(file_name(given.file)), timeout=repr(given.timeout)),
+}

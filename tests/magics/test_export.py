@@ -1,0 +1,123 @@
+"""A session as a program: the same numbers come out of it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from IPython.core.error import UsageError
+
+from roleml_nb import Recording
+from roleml_nb.magics.journal import Cell
+from roleml_nb.magics.script import script
+from tests.magics.test_magics import run, shell  # noqa: F401 - a fixture
+
+ROOT = Path(__file__).parents[2]
+CELLS = ["""\
+%precision 3
+rounds = 2""", """\
+%rml start --engines 0 --seed 3
+%rml spawn server client{1..3}""", """\
+%%role
+from roleml_nb import Role, Service, Element, Event
+class Learner(Role):
+    start = Element(list)
+    learned = Event()
+    def __init__(self, rate=1.0, label=""):
+        super().__init__()
+        self.rate, self.label = rate, label
+    @Service(expand=True)
+    def learn(self, caller, rounds):
+        for number in range(rounds):
+            self.learned.emit({"value": self.rate * self.rng(number).random() + sum(self.start()), "size": len(self.label)})
+        return self.rate, self.label, self.start()""", """\
+def numbers(part, parts=1, factor=1):
+    return [part * factor, parts]
+%rml assign client* learner=Learner(rate=i + 0.5, label=node) --element start=numbers(i, parts=n, factor=len('ab'))
+%rml assign server learner=Learner --element start=[1, 2]
+%rml assign server aggregator=FedAvgAggregator""", """\
+%rml relate server learner=client1/learner,client2/learner trainer=client*/learner
+%rml wire random-regular(degree=2) client*/learner --relationship peer""", """\
+for _ in range(2):
+    %rml call client*/learner learn rounds=(rounds + 1)
+%rml status""", """\
+%%role
+class Learner(Learner):
+    @Service(expand=True)
+    def learn(self, caller, rounds):
+        self.learned.emit({"value": -1.0})
+        return "new", self.rate""", "%rml call server/learner learn rounds=1", "%%time\nlast = bed.call('client2/learner', 'learn', {'rounds': 1})",
+    "1 / 0", "await nothing()", "!true", "display(last)"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def play(shell):  # noqa: F811
+    for cell in CELLS:
+        shell.run_cell(cell, store_history=True)
+
+
+def values(recording):
+    frame = recording.metrics.to_pandas().sort_values(["node", "metric", "step"])
+    return frame[["node", "role", "channel", "metric", "value", "step"]].to_numpy().tolist()
+
+
+def test_the_program_has_the_same_results(shell, capsys, folder):  # noqa: F811
+    play(shell)
+    run(shell, capsys, "record session")
+    spec = shell.user_ns["bed"].spec()
+    assert run(shell, capsys, "export script.py") == "exported script.py: 11 cells; 2 that failed are left out\n"
+    program = (folder / "script.py").read_text().replace("    bed.stop()\n", "    bed.record('program')\n    bed.stop()\n")
+    (folder / "again.py").write_text(program)
+    done = subprocess.run([sys.executable, "again.py"], capture_output=True, text=True, timeout=120,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr + program
+    assert values(Recording.open("program")) == values(Recording.open("session")) and len(values(Recording.open("program"))) == 38
+    assert Recording.open("program").spec == spec
+    assert "('new', 1.0)\n" in done.stdout and "('new', 1.5)" in done.stdout
+
+
+def test_cells_become_python(shell):  # noqa: F811
+    parsers = shell.magics_manager.registry["RoleMagics"].parsers
+    lines = script([Cell(number, text, True) for number, text in enumerate(CELLS)], parsers, {
+        "FedAvgAggregator": "roleml_nb.library", "display": "IPython.display"}).split("\n")
+    for line in [
+        "from IPython.display import display", "from roleml_nb.library import FedAvgAggregator", "pass  # get_ipython().run_line_magic('precision', '3')",
+        "if bed is None or not bed.running:", "    bed = Testbed(engines=0, seed=3)", "bed.spawn('server', 'client{1..3}')",
+        "selected.assign('learner', Learner, options={'rate': Each([i + 0.5 for i, node in enumerate(selected)]), "
+        "'label': Each([node for i, node in enumerate(selected)])}, elements={'start': impl(numbers, "
+        "Each([i for i, node in enumerate(selected)]), parts=Each([n for n in [len(selected)] for i, node in enumerate(selected)]), "
+        "factor=len('ab'))})", "selected.assign('learner', Learner, elements={'start': [1, 2]})",
+        "bed.relate('server', 'learner', ['client1/learner', 'client2/learner'])",
+        "bed.wire('random-regular', nodes='client*', role='learner', relationship='peer', degree=2)",
+        "    print(bed.call('client*/learner', 'learn', {'rounds': (rounds + 1)}))", "pass  # %rml status", "    bed.update(Learner)",
+        "# [10] is no Python outside of a notebook, and is left out", "# await nothing()"]:
+        assert line in lines, line
+
+
+@pytest.mark.parametrize("line, code", [
+    ("stop --run", "bed.stop_run()"), ("stop", "bed.stop()"), ("update Learner --fresh", "bed.update(Learner, fresh=True)"),
+    ("migrate a/x b --keep", "bed.migrate('a/x', 'b', conflicts='keep', timeout=60.0)"), ("save run.yaml", "bed.save_spec('run.yaml')"),
+    ("call a/x go --timeout 3", "print(bed.call('a/x', 'go', {}, timeout=3.0))"),
+    ("restore c", "    bed = Testbed.from_checkpoint('c')"), ("load r.yaml --engines 1", "    bed = Testbed.from_spec(['r.yaml'], names=globals(), engines=1)"),
+    ("checkpoint c", "bed.save('c', timeout=60.0)"), ("record r", "bed.record('r')"), ("spawn a --on 0", "bed.spawn('a', on='0')"),
+    ("start --profile p", "    bed = Testbed(profile='p')"), ("wire g a/x --round 2", "bed.wire(g, nodes='a', role='x', relationship='peer', round=2)")])
+def test_each_command(shell, line, code):  # noqa: F811
+    parsers = shell.magics_manager.registry["RoleMagics"].parsers
+    assert code in script([Cell(1, f"%rml {line}", True)], parsers, {}).split("\n")
+
+
+def test_the_spec_and_what_cannot_be_exported(shell, capsys, folder):  # noqa: F811
+    run(shell, capsys, "start --engines 0")
+    run(shell, capsys, "spawn a")
+    assert run(shell, capsys, "export run.yaml") == "exported run.yaml: what is deployed\n"
+    assert "roleml_nb: 1" in (folder / "run.yaml").read_text()
+    with pytest.raises(UsageError, match="cannot export 'run.txt': name it script.py for a program, or run.yaml for what is deployed"):
+        run(shell, capsys, "export run.txt")
+    with pytest.raises(UsageError, match="cannot write missing/script.py: No such file or directory"):
+        run(shell, capsys, "export missing/script.py")
