@@ -10,9 +10,11 @@ from typing import Any
 
 from IPython.core.inputtransformer2 import TransformerManager
 
+from roleml_nb.testbed.expressions import PER_NODE
+
 from .commands import HelpAsked, parse
 from .journal import Cell
-from .tokens import PER_NODE, BadLine, file_name, split
+from .tokens import BadLine, file_name, split
 
 __all__ = ["script"]
 
