@@ -172,6 +172,7 @@ class Actor:
             if self.started(instance_name):  # else it was the last thing that a role did which is being stopped
                 self.host.report(self.describe(error, self.instance(instance_name), "run"))
         except BaseException as error:  # nobody waits for it: the notebook is told
+            self.host.failures.keep(error, self.instance(instance_name), "run", "run")
             self.host.report(self.describe(error, self.instance(instance_name), "run"))
         finally:
             ended.set_result(None)

@@ -139,11 +139,15 @@ class Dispatch:
     ) -> Any:
         handler: Handler = method.handler
         args, payloads = body.decode()
-        with running(role):
-            answer = handler.invoke(method, envelope.source, args, payloads)
-            if not inspect.iscoroutine(answer):
-                return answer
-            future = self.actor.host.run_coroutine(answer, copy_context())
+        try:
+            with running(role):
+                answer = handler.invoke(method, envelope.source, args, payloads)
+                if not inspect.iscoroutine(answer):
+                    return answer
+                future = self.actor.host.run_coroutine(answer, copy_context())
+        except Exception as error:
+            self._keep(error, target, method, envelope, args, payloads)
+            raise
 
         execution = self.actor.host.router.executions.current
 
@@ -153,10 +157,14 @@ class Dispatch:
             if error is None:
                 self._reply(envelope, target, future.result())
             else:
+                self._keep(error, target, method, envelope, args, payloads)
                 self._fail(envelope, target, error)
 
         future.add_done_callback(lambda future: self.actor.host.submit(lambda: ended(future)))
         return LATER
+
+    def _keep(self, error: BaseException, target: Target, method: Any, envelope: Envelope, args: Any, payloads: Any) -> None:
+        self.actor.host.failures.keep(error, target.instance, method.__name__, envelope.channel, envelope.source, args, payloads)
 
     # answers
 

@@ -17,7 +17,7 @@ from roleml_nb.role import (
     StatusError,
 )
 
-__all__ = ["describe", "remote"]
+__all__ = ["describe", "own_frames", "remote"]
 
 _PLUMBING = tuple(str(Path(__file__).parent.parent / room) for room in ("actor", "role", "messaging", "testbed"))
 
@@ -37,11 +37,11 @@ def describe(error: BaseException, role: RoleInstanceID, channel: str, engine: s
     if isinstance(error, _CALLERS_FAULT) and not came_from_elsewhere:
         return _again(error, f"{role}.{channel}: {_text(error)}")
     where = {"node": role.actor_name, "role": role.instance_name, "channel": channel, "engine": engine,
-             "error": type(error).__name__}
+             "error": type(error).__name__, **({"kept": error.kept} if hasattr(error, "kept") else {})}
     place = f"{role}.{channel} failed on {engine}"
     if isinstance(error, HandlerError):
         return HandlerError(f"{place}: {error.args[0]}", {**error.where, "via": str(role)}, error.remote_traceback)
-    text = "".join(traceback.format_exception(type(error), error, _own_frames(error.__traceback__)))
+    text = "".join(traceback.format_exception(type(error), error, own_frames(error.__traceback__)))
     return HandlerError(f"{place}: {type(error).__name__}: {_text(error)}", where, text)
 
 
@@ -66,7 +66,7 @@ def remote(error: Exception) -> Exception:
     return error
 
 
-def _own_frames(frames: TracebackType | None) -> TracebackType | None:
+def own_frames(frames: TracebackType | None) -> TracebackType | None:
     """Skip the plumbing above the handler's first line; keep all when there is nothing else."""
     own = frames
     while own is not None and own.tb_frame.f_code.co_filename.startswith(_PLUMBING):

@@ -6,11 +6,14 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from contextvars import Context
 from logging import Logger
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from roleml_nb.messaging.router import Router
 from roleml_nb.role import Args, Contacts, RoleInstanceID
 from roleml_nb.role.host import Host
+
+if TYPE_CHECKING:
+    from .failures import Failures
 
 __all__ = ["ActorHost"]
 
@@ -21,6 +24,7 @@ class ActorHost(Host, Protocol):
     router: Router
     directory: Contacts
     label: str
+    failures: Failures
 
     def logger_for(self, node: str, role: str) -> Logger:
         """What a role logs there is in the log of its node."""

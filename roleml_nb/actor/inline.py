@@ -68,14 +68,16 @@ def _handle(
     dispatch: Dispatch, role: Role, lifecycle: Lifecycle, execution: Execution, args: dict[str, Any],
     payloads: dict[str, Any],
 ) -> Any:
-    method = getattr(role, role.services[execution.channel])
+    method, host = getattr(role, role.services[execution.channel]), dispatch.actor.host
     try:
         with running(role):
             answer = method.handler.invoke(method, execution.source, args, payloads)
             if inspect.iscoroutine(answer):
-                host = dispatch.actor.host
                 return host.clock.wait(host.run_coroutine(answer, copy_context()), host.call_timeout)
             return answer
+    except Exception as error:
+        host.failures.keep(error, execution.target, method.__name__, execution.channel, execution.source, args, payloads)
+        raise
     finally:
         if not execution.abandoned:
             lifecycle.leave()

@@ -23,7 +23,7 @@ from .subscriptions import Listener
 if TYPE_CHECKING:
     from .actor import Actor
 
-__all__ = ["Events", "Luggage", "drop", "pack", "take_events", "unpack", "waiting_events"]
+__all__ = ["Events", "Luggage", "check_sendable", "drop", "pack", "take_events", "unpack", "waiting_events"]
 
 Events = list[tuple[RoleInstanceID, str, list[list[bytes]]]]
 """Emitter, channel, and the frames of each event that waits."""
@@ -51,7 +51,7 @@ def pack(actor: Actor, name: str, conflicts: str = "refuse", verb: str = "move")
     state = role.__getstate__()
     elements = {item: (replace(element.given, impl=None), element.take_state())
                 for item, element in role.__dict__["_elements"].items()}
-    _check_sendable(actor.instance(name), state, elements, verb)
+    check_sendable(actor.instance(name), state, elements, verb)
     local = {other: [actor.instance(other)] for other in actor.roles if other not in (NATIVE, name)}
     known = {**local, **{relationship: actor.ctx.relationships.members(relationship)
                          for relationship in actor.ctx.relationships.all_relationships()}}
@@ -125,7 +125,7 @@ def _mentioned(cls: type[Role], state: Any) -> set[str]:
     return found | {value for value in values if isinstance(value, str)}
 
 
-def _check_sendable(role: RoleInstanceID, state: Any, elements: dict[str, Any], verb: str) -> None:
+def check_sendable(role: RoleInstanceID, state: Any, elements: dict[str, Any], verb: str) -> None:
     """CallerError that names what cannot travel."""
     parts = {f"attribute {name!r}": value for name, value in state.items()} if isinstance(state, dict) else {"state": state}
     parts.update({f"element {name!r}": value for name, value in elements.items()})

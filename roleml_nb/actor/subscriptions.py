@@ -105,19 +105,22 @@ class Subscriptions:
                 self._listeners.pop(key, None)
                 self._fired.add((*key, listener.method.__name__))
         answer: Any = None
+        message: tuple[Any, Any] = {}, {}
         router = self._actor.host.router
         execution = router.begin_event(source, self._actor.instance(instance_name), key[2])
         try:
             with running(self._actor.roles[instance_name]):
-                answer = listener.handler.invoke(listener.method, source, *body.decode())
+                message = body.decode()
+                answer = listener.handler.invoke(listener.method, source, *message)
                 if inspect.iscoroutine(answer):
                     future = self._actor.host.run_coroutine(answer, copy_context())
                     router.executions.leave_inline(execution)
-                    future.add_done_callback(partial(self._ended, key, lifecycle, execution))
+                    future.add_done_callback(partial(self._ended, key, listener, lifecycle, execution, message))
                     return future
         except Interrupt:
             self._report(key, RunStopped(f"{execution.name} was interrupted with the run"))
         except BaseException as error:  # nobody waits for it: the notebook is told
+            self._keep(key, listener, message, error)
             self._report(key, error)
         router.executions.end_inline(execution)
         if not execution.abandoned:
@@ -130,13 +133,21 @@ class Subscriptions:
             for listener in self._listeners.values():
                 listener.waiting.clear()
 
-    def _ended(self, key: Key, lifecycle: Lifecycle, execution: Execution, future: Future) -> None:
+    def _ended(
+        self, key: Key, listener: Listener, lifecycle: Lifecycle, execution: Execution, message: tuple, future: Future
+    ) -> None:
         self._actor.host.router.executions.ended(execution)
         if not execution.abandoned:
             lifecycle.leave()
         error = future.exception()
         if isinstance(error, Exception):
+            self._keep(key, listener, message, error)
             self._report(key, error)
+
+    def _keep(self, key: Key, listener: Listener, message: tuple, error: BaseException) -> None:
+        instance_name, source, channel = key
+        attribute = getattr(listener.method, "__name__", "")
+        self._actor.host.failures.keep(error, self._actor.instance(instance_name), attribute, channel, source, *message)
 
     def _report(self, key: Key, error: BaseException) -> None:
         instance_name, source, channel = key

@@ -31,6 +31,8 @@ class RoleMagics(Magics):
     def __init__(self, shell: Any):
         super().__init__(shell)
         self.bed: Testbed | None = None
+        self.live: Exception | None = None
+        """What a handler has raised in this process, under %rml debug."""
         self._joins: dict[str, str] = {}
         self.parsers = parsers()
         self.journal = Journal(shell)
@@ -39,6 +41,7 @@ class RoleMagics(Magics):
     @line_magic
     def rml(self, line: str) -> None:
         """Steer a testbed: `%rml` alone prints an overview, `%rml COMMAND --help` explains a command."""
+        __tracebackhide__ = True
         try:
             words = split(line)
             if not words or words[0] in ("help", "-h", "--help"):
@@ -54,7 +57,7 @@ class RoleMagics(Magics):
         except BadLine as error:
             raise UsageError(f"rml: {error}") from None
         except RoleMLError as error:
-            if hasattr(error, "remote_traceback"):
+            if hasattr(error, "remote_traceback") or error is self.live:
                 raise
             raise UsageError(f"rml: {error}") from None
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from roleml_nb.actor.failures import pack
 from roleml_nb.messaging.addresses import Address
 from roleml_nb.messaging.executions import Working
 from roleml_nb.messaging.relay import Relayed
@@ -140,6 +141,12 @@ def exchange(testbed: str, incoming: list[Relayed], wait: float) -> list[Relayed
     for origin, _, frames in incoming:
         host.deliver(origin, frames, "relay")
     return host.outbox.take(wait)
+
+
+def failure(testbed: str, number: int) -> Any:
+    """A failure that was kept here, for the notebook to play again; or why it cannot."""
+    host = _host(testbed)
+    return pack(host.actors, host.failures, number)
 
 
 def stop_run(testbed: str) -> Stopped:

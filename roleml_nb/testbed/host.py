@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from roleml_nb.actor import Actor, NativeRole
+from roleml_nb.actor.failures import Failures
 from roleml_nb.messaging.addresses import Address
 from roleml_nb.messaging.executions import Key, Working
 from roleml_nb.messaging.relay import Outbox, RelayLink
@@ -70,6 +71,7 @@ class Host:
         self.router.controls["circle"] = lambda peer, told: self.break_circle(*told)
         self.router.controls["bye"] = lambda peer, _: self.host_lost(peer, "it was stopped")
         self.actors: dict[str, Actor] = {}
+        self.failures = Failures(host_id)
         self.outbox = Outbox()
         self._stopping = threading.Event()
         self._ways: dict[str, tuple[Address, bytes]] = {}

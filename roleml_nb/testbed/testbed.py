@@ -18,7 +18,8 @@ from . import config
 from .calls import Calls, is_pattern
 from .checkpoint import describe_checkpoint, restore, save
 from .config.spec import check_context, describe
-from .errors import Errors
+from .debug import Replay, replay
+from .errors import Errors, Failure
 from .fleet import Fleet
 from .host import NOTEBOOK
 from .links import why
@@ -333,6 +334,16 @@ class Testbed:
         names = [f"{name}{slash}{role}" for node, slash, role in (pattern.partition("/") for pattern in nodes)
                  for name in (expand(node) if "{" in node else [node])]
         return LogView(self.trace.logs, names, level=level, tail=tail, times=times, pane=pane)
+
+    def replay(self, error: Exception | Failure | int) -> Replay:
+        """What failed, to be played again in this process with ``.run()``: an error that was raised, or one of `errors`, or
+        its number there. TestbedError, saying why, when it cannot be.
+        """
+        self._check_running()
+        found = self.errors.numbered(error) if isinstance(error, int) else error
+        if found is None:
+            raise TestbedError(f"there is no error {error}; see bed.errors or %rml errors")
+        return replay(self.fleet, getattr(found, "where", {}))
 
     def status(self) -> TestbedStatus:
         """How nodes and roles stand now."""

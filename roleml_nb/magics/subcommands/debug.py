@@ -1,0 +1,56 @@
+"""``%rml debug``: a handler that failed elsewhere fails again here, where ``%debug`` can look at it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from roleml_nb.role import HandlerError, TestbedError
+from roleml_nb.testbed import Testbed
+from roleml_nb.testbed.errors import Failure
+
+from ..tokens import BadLine
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+    from ..rml import RoleMagics
+
+__all__ = ["OVERVIEW", "add", "run"]
+
+OVERVIEW = """\
+%rml debug                                            have the handler that failed fail again here; then %debug
+"""
+
+
+def add(add: Callable[[str, str], ArgumentParser]) -> None:
+    debug = add("debug", "Play a handler that failed again in this process, on copies of its message and of its role as it is "
+                         "now; %debug then looks at its frames. The calls that it makes are made; its events go nowhere.")
+    debug.add_argument("error", nargs="?", type=int, default=None, metavar="N",
+                       help="its number in %%rml errors (default: the error that a cell has just shown, else the last one)")
+
+
+def run(magics: RoleMagics, given: Any) -> None:
+    __tracebackhide__ = True
+    bed = magics.running()
+    played = bed.replay(_latest(bed) if given.error is None else given.error)
+    print(f"{played.name}, here")
+    try:
+        result = played.run()
+    except TestbedError:
+        raise
+    except Exception as fault:
+        magics.live = fault  # the user's, to be seen with its frames
+        raise
+    print(f"it does not fail here; it returns {result!r:.200}")
+
+
+def _latest(bed: Testbed) -> Exception | Failure:
+    """The error that a cell has just shown, or the last one that nobody waited for."""
+    shown = getattr(sys, "last_value", None)
+    if isinstance(shown, HandlerError) and "kept" in shown.where:
+        return shown
+    if not len(bed.errors):
+        raise BadLine("no cell has shown an error of a handler, and %rml errors has none")
+    return bed.errors[-1]
