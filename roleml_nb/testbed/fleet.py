@@ -79,7 +79,7 @@ class Fleet:
                 directory=self.engines.directory if self.engines else None, tcp=bool(joins), trace=trace)
             self.errors = Errors(self.home.clock.now)
             self.home.tell = self.errors.append
-            self.trace = Trace(self.home.clock.now(), self.collect)
+            self.trace = Trace(self.home.clock.now(), self.collect, self.drain)
             self.home.ship = self.trace.add
             self.home.router.controls["trace"] = self._take_notes
             self.home.router.controls["error"] = lambda peer, error: self.errors.append(error)
@@ -325,6 +325,10 @@ class Fleet:
             self.home.flush()
             shipped = self.run_on_all(remote.flush)
             self._await_shipments(shipped, 10.0)
+        self.drain()
+
+    def drain(self) -> None:
+        """Add to the trace all that has arrived; waits for nobody."""
         with self._arrived:
             arrived, self._messages = self._messages, []
         for pickled in arrived:

@@ -132,3 +132,9 @@ class Roster:
     def nodes(self) -> list[str]:
         """All nodes in natural order; the notebook's own only when it has roles."""
         return sorted((name for name in self.places if name != NOTEBOOK or self.roles.get(NOTEBOOK)), key=natural_key)
+
+    def known(self) -> dict[str, list[str]]:
+        """{node: the nodes whose roles it knows}, as `nodes`."""
+        relationships = self.relationships
+        return {node: [member.partition("/")[0] for members in list(relationships.get(node, {}).values()) for member in members]
+                for node in self.nodes()}

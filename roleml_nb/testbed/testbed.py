@@ -36,7 +36,7 @@ from .stopping import Stopped
 from .versions import Versions
 
 if TYPE_CHECKING:
-    from roleml_nb.widgets import Board
+    from roleml_nb.widgets import Board, Traffic
 
     from .topology import Topology
 
@@ -368,6 +368,13 @@ class Testbed:
 
         self._check_running()
         return Board(self, **how)
+
+    def traffic(self) -> Traffic:
+        """Show messages as they travel: a view for the notebook, live until the testbed stops, and replayed from then on."""
+        self._check_running()
+        view = self.trace.traffic(deployed=self.roster.known, live=True)
+        self.at_stop.append(view.rest)
+        return view
 
     # as plain data
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .logs import Logs
 from .run import Run
 from .tables import Messages, Metrics, Table
+
+if TYPE_CHECKING:
+    from roleml_nb.widgets import Traffic
 
 __all__ = ["Trace"]
 
@@ -17,12 +20,14 @@ __all__ = ["Trace"]
 class Trace:
     """Messages, metrics and logs since `start` (seconds since the epoch). Thread-safe.
 
-    `refresh` is called before a table is read: it fetches what the hosts have not shipped yet.
+    `refresh` is called before a table is read: it fetches what the hosts have not shipped yet. `look` adds what has arrived
+    without asking for more, which costs little and waits for nobody; live views call it.
     """
 
-    def __init__(self, start: float, refresh: Callable[[], None]):
-        self._lock = threading.Lock()
+    def __init__(self, start: float, refresh: Callable[[], None], look: Callable[[], None] | None = None):
         self.start = start
+        self.refresh, self.look = refresh, look or refresh
+        self._lock = threading.Lock()
         self.messages = Messages(start, refresh, self._lock)
         self.metrics = Metrics(start, refresh, self._lock)
         self.logs = Logs(start, refresh, self._lock)
@@ -54,6 +59,12 @@ class Trace:
         with self._lock:
             step = sum(row[1:5] == (node, "", "noted", metric) for row in self.metrics.rows) + 1
             self.metrics.rows.append((time.time(), node, "", "noted", metric, float(value), step))
+
+    def traffic(self, **options: Any) -> Traffic:
+        """The messages, drawn and replayed in the notebook: see `roleml_nb.widgets.Traffic`, which has the `options`."""
+        from roleml_nb.widgets import Traffic  # ipywidgets takes a while to import
+
+        return Traffic(self, **options)
 
     def __repr__(self) -> str:
         return f"<Trace: {len(self.messages)} messages, {len(self.metrics)} metrics, {len(self.logs)} lines of logs>"

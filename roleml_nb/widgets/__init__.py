@@ -3,6 +3,7 @@
 from .board import Board
 from .logs import LogPane
 from .picture import Picture
+from .traffic import Traffic
 from .view import View
 
-__all__ = ["Board", "LogPane", "Picture", "View"]
+__all__ = ["Board", "LogPane", "Picture", "Traffic", "View"]

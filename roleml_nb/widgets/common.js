@@ -81,6 +81,7 @@ function openView({ model, el }, className) {
   const look = () => see(near && document.visibilityState === "visible");
   const observer = new IntersectionObserver((entries) => { near = entries.at(-1).isIntersecting; look(); });
   observer.observe(el);
+  for (const later of [1000, 3000]) setTimeout(() => signal.aborted || look(), later); // the first may wait for a running cell
   document.addEventListener("visibilitychange", look, { signal });
   window.addEventListener("pagehide", () => see(false), { signal });
 

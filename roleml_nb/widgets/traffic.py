@@ -1,0 +1,182 @@
+"""Traffic: the messages of a testbed or of a recording, as they travel, in time, in total, and as contributions to models."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from traitlets import Bool, Dict
+
+from roleml_nb.role import NATIVE, RoleMLError, natural_key
+from roleml_nb.trace import Trace
+
+from .flows import Columns, Flows, joined
+from .picture import Picture
+from .places import places
+from .traffic_picture import TABS, draw
+from .view import View
+
+__all__ = ["Traffic"]
+
+PER_SECOND = 5_000
+"""Messages that a page is told of one by one; of more, every second, third, … one. All are counted."""
+KEPT = 50_000
+"""Messages that a page begins with."""
+SAVED = 20_000
+"""Messages that `to_html` writes."""
+CHUNK = 100_000
+"""Messages that are taken in at once."""
+ARRANGE = 2.0
+"""Seconds between two arrangements of the nodes."""
+
+
+class Traffic(View):
+    """Shows the messages of a trace: on the graph of nodes, in time, as a matrix, and what was aggregated.
+
+    Parameters
+    ----------
+    trace : Trace
+        Of a testbed, or a `Recording`.
+    deployed : callable, optional
+        Returns {node: nodes whose roles it knows}; without it, the nodes are those that the messages are of.
+    live : bool
+        Whether the page begins with what happens now, and not with the beginning.
+    """
+
+    source = __file__
+    _places = Dict().tag(sync=True)
+    _live = Bool().tag(sync=True)
+
+    def __init__(self, trace: Trace, *, deployed: Callable[[], Mapping[str, Any]] | None = None, live: bool = False):
+        self._trace, self._deployed = trace, deployed or dict
+        self._taking = threading.RLock()
+        self._flows = Flows(trace.start)
+        self._kept: deque[Columns] = deque()
+        self._every = 1
+        self._told_flows = self._told_notes = self._row = 0
+        self._looked = 0.0
+        self._arranged: tuple[float, Any] = -ARRANGE, None
+        super().__init__(_live=live)
+
+    # from the trace
+
+    def _read(self, limit: float) -> Columns:
+        """Count what is new in the trace; at most `limit` of its messages, evenly chosen."""
+        parts = []
+        rows = self._trace.messages.rows
+        while self._row < len(rows):
+            new = rows[self._row:self._row + CHUNK]
+            self._row += len(new)
+            parts.append(self._flows.take(new))
+        columns = joined(parts)
+        self._every = max(1, -int(-columns.rows // max(1.0, limit)))
+        columns = thinned(columns, self._every)
+        if columns.rows:
+            self._kept.append(columns)
+            while sum(part.rows for part in self._kept) - self._kept[0].rows >= KEPT:
+                self._kept.popleft()
+        return columns
+
+    def _catch_up(self) -> None:
+        """Take in all that there is; asks the hosts for it, if they answer."""
+        with self._taking:
+            try:
+                self._trace.refresh()
+            except RoleMLError:  # an engine that does not answer: what it has shipped is there
+                self._trace.look()
+            self._read(KEPT)
+            self._arrange(0.0)
+
+    def _arrange(self, patience: float = ARRANGE) -> None:
+        """Give all nodes a place, anew when there are others."""
+        now = time.monotonic()
+        if now - self._arranged[0] < patience:
+            return
+        known = self._deployed()
+        ends = {(source.partition("/")[0], target.partition("/")[0])
+                for source, target, _, _ in list(self._flows.keys) if not steers(source, target)}
+        edges = {*ends, *((node, other) for node, others in known.items() for other in others)}
+        nodes = sorted({*known, *(node for edge in ends for node in edge)}, key=natural_key)
+        self._arranged = now, self._arranged[1]
+        if self._arranged[1] != (nodes, edges):
+            self._arranged = now, (nodes, edges)
+            self._places = places(nodes, sorted(edges), self._places)
+
+    # to the page
+
+    def beat(self) -> None:
+        with self._taking:
+            self._trace.look()
+            now = time.monotonic()
+            columns = self._read(PER_SECOND * min(now - self._looked, KEPT / PER_SECOND))
+            self._looked = now
+            self._arrange()
+            if self._flows.has_changed:
+                self._tell("batch", columns, self._told_flows, self._told_notes, *self._flows.changes())
+                self._told_flows, self._told_notes = len(self._flows.keys), len(self._flows.notes)
+
+    def ask_catch_up(self, view: str) -> None:
+        """Tell one page all that it can know so far."""
+        with self._taking:
+            self.beat()
+            self._arrange(0.0)
+            self._tell("past", joined(self._kept), 0, 0, *self._flows.all(), view=view)
+
+    def _tell(self, kind: str, columns: Columns, flows: int, notes: int, *totals: np.ndarray, **more: Any) -> None:
+        content, buffers = self._content(columns, flows, notes, *totals)
+        self.tell(kind, {**content, **more}, buffers)
+
+    def _content(self, columns: Columns, flows: int, notes: int, *totals: np.ndarray) -> tuple[dict[str, Any], list[Any]]:
+        """What a page is told: flows and notes from these numbers on, messages, and totals of flows."""
+        told = self._flows
+        return {
+            "flows": list(told.keys)[flows:], "notes": list(told.notes)[notes:], "every": self._every,
+            "now": time.time() - self._trace.start}, [*columns, *totals]
+
+    # what stays
+
+    def rest(self) -> None:
+        """Tell the page the last of it, and end the view's threads. Idempotent."""
+        if not self._ended:
+            self._catch_up()
+            self.beat()
+        super().rest()
+
+    def saved(self) -> dict[str, Any]:
+        self._catch_up()
+        with self._taking:
+            whole = joined(self._kept)
+            every = max(1, -(-whole.rows // SAVED))
+            content, buffers = self._content(thinned(whole, every), 0, 0, *self._flows.all())
+        past = {"content": {**content, "every": max(every, self._every)}, "buffers": [buffer.tobytes() for buffer in buffers]}
+        return {**super().saved(), "_live": False, "_past": past}
+
+    def svg(self, tab: str = TABS[0]) -> str:
+        with self._taking:
+            return draw(tab, self._trace, joined(self._kept), self._flows, self._places)
+
+    def picture(self, tab: str = TABS[0]) -> Picture:
+        """One tab as it stands, as a picture: "graph", "space-time", "matrix" or "aggregation"."""
+        self._catch_up()
+        return Picture(self.svg(tab), self.describe())
+
+    def describe(self) -> str:
+        messages, size = self._flows.totals[:2].sum(1)
+        return f"<Traffic: {int(messages)} messages, {size / 1e6:.3g} MB, {len(self._places)} nodes>"
+
+
+def thinned(columns: Columns, every: int) -> Columns:
+    """One in `every`, so that a call and its reply stay together."""
+    if every == 1:
+        return columns
+    number = np.where(columns.call > 0, columns.call, np.arange(columns.rows, dtype=np.uint32)).astype(np.uint64)
+    return columns.take((number * 2654435761 >> 16) % every == 0)
+
+
+def steers(source: str, target: str) -> bool:
+    """Whether a message is one that steers the testbed itself."""
+    return source.endswith(f"/{NATIVE}") or target.endswith(f"/{NATIVE}")

@@ -1,0 +1,127 @@
+// The messages that a page knows: a ring of the last ones, the flows that they belong to, and what handlers were at work.
+
+const RING = 60000; // messages
+const WORKS = 20000; // executions of handlers
+const KINDS = ["service", "task", "reply", "event", "other"];
+const ANSWERS = new Set(["reply", "error", "moved"]);
+
+function ring(size) {
+  return { flow: new Uint32Array(size), call: new Uint32Array(size), note: new Uint16Array(size), sent: new Float64Array(size),
+    latency: new Float32Array(size), bytes: new Float64Array(size) };
+}
+
+// A column of numbers out of a message of the kernel.
+function column(Type, view) {
+  return new Type(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+}
+
+class Log {
+  constructor() { this.clear(); }
+
+  clear() {
+    Object.assign(this, { ring: ring(RING), head: 0, flows: [], notes: [], nodes: [], numbers: new Map(), version: 0, every: 1,
+      begins: [Infinity, Infinity], end: 0, now: 0, works: { flow: new Uint32Array(WORKS), begin: new Float64Array(WORKS),
+        end: new Float64Array(WORKS), row: new Float64Array(WORKS) }, worked: 0, open: new Map() });
+  }
+
+  get first() { return Math.max(0, this.head - RING); }
+
+  // Take in a batch: {flows, notes, every, now} and buffers of columns.
+  take({ flows, notes, every, now }, buffers) {
+    for (const flow of flows) this.addFlow(...flow);
+    this.notes.push(...notes);
+    Object.assign(this, { every, now });
+    const [flow, call, note, sent, latency, size] = [Uint32Array, Uint32Array, Uint16Array, Float64Array, Float32Array, Float64Array]
+      .map((Type, place) => column(Type, buffers[place]));
+    for (let row = 0; row < flow.length; row += 1) {
+      const slot = this.head % RING;
+      const to = this.ring;
+      to.flow[slot] = flow[row]; to.call[slot] = call[row]; to.note[slot] = note[row];
+      to.sent[slot] = sent[row]; to.latency[slot] = latency[row]; to.bytes[slot] = size[row];
+      const of = this.flows[flow[row]];
+      if (sent[row] < this.begins[1]) this.begins[1] = sent[row];
+      if (!of.steering && sent[row] < this.begins[0]) this.begins[0] = sent[row];
+      this.work(of, flow[row], call[row], sent[row], latency[row]);
+      this.head += 1;
+    }
+    if (flow.length) {
+      this.end = Math.max(this.end, sent[flow.length - 1] + latency[flow.length - 1]);
+      if (this.head > RING) this.begins = this.begins.map((time) => Math.max(time, this.ring.sent[this.head % RING]));
+    }
+    this.count(column(Uint32Array, buffers[6]), column(Float64Array, buffers[7]));
+  }
+
+  addFlow(source, target, channel, kind) {
+    const [from, to] = [source, target].map((name) => this.node(name.split("/")[0]));
+    const steering = source.endsWith("/actor") || target.endsWith("/actor");
+    this.flows.push({ source, target, channel, kind, from, to, steering, colour: Math.max(0, KINDS.indexOf(KINDS.includes(kind) ? kind : "other")),
+      answer: ANSWERS.has(kind), messages: 0, bytes: 0, seconds: 0, lost: 0 });
+    this.version += 1;
+  }
+
+  node(name) {
+    if (!this.numbers.has(name)) {
+      this.numbers.set(name, this.nodes.length);
+      this.nodes.push(name);
+      this.version += 1;
+    }
+    return this.numbers.get(name);
+  }
+
+  count(numbers, totals) {
+    numbers.forEach((number, row) => {
+      [this.flows[number].messages, this.flows[number].bytes, this.flows[number].seconds, this.flows[number].lost] =
+        totals.subarray(4 * row, 4 * row + 4);
+    });
+  }
+
+  // A handler is at work from when its call has arrived until its answer is sent.
+  work(flow, number, call, sent, latency) {
+    if (!call) return;
+    if (flow.answer) {
+      const key = `${call} ${flow.target} ${flow.source}`;
+      const slot = this.open.get(key);
+      if (slot !== undefined) this.works.end[slot] = sent;
+      this.open.delete(key);
+      return;
+    }
+    const slot = this.worked % WORKS;
+    this.works.flow[slot] = number;
+    this.works.begin[slot] = sent + latency;
+    this.works.end[slot] = Infinity;
+    this.works.row[slot] = this.head;
+    this.worked += 1;
+    this.open.set(`${call} ${flow.source} ${flow.target}`, slot);
+    if (this.open.size > WORKS / 2) this.open.delete(this.open.keys().next().value);
+  }
+
+  // The first row that was sent at `time` or later, as far as they are in order; callers allow for a little disorder.
+  find(time) {
+    let low = this.first;
+    let high = this.head;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.ring.sent[middle % RING] < time) low = middle + 1; else high = middle;
+    }
+    return low;
+  }
+
+  // A message in words.
+  describe(row) {
+    const slot = row % RING;
+    const { flow, call, note, sent, latency, bytes: size } = this.ring;
+    const { source, target, channel, kind } = this.flows[flow[slot]];
+    const [link, outcome] = this.notes[note[slot]] ?? ["", ""];
+    return { source, target, channel, kind, call: call[slot], bytes: size[slot], link, outcome, sent: sent[slot], latency: latency[slot] };
+  }
+}
+
+const naturally = new Intl.Collator("en", { numeric: true }).compare;
+
+function duration(seconds) {
+  if (!Number.isFinite(seconds)) return "–";
+  const size = Math.abs(seconds);
+  if (size < 1e-3) return `${(seconds * 1e6).toFixed(0)} µs`;
+  if (size < 1) return `${(seconds * 1e3).toPrecision(3)} ms`;
+  return `${size < 100 ? seconds.toPrecision(3) : seconds.toFixed(0)} s`;
+}

@@ -1,0 +1,119 @@
+// The matrix: who sent how much to whom, and the totals of each channel. Both are of the whole trace, and exact.
+
+function matrixTab(view, log, filter, clock, palette) {
+  const stage = new Stage(view, 420);
+  stage.canvas.setAttribute("aria-label", "matrix of who sent how much to whom");
+  let value = "bytes";
+  const choice = tag("select", { class: "value", "aria-label": "what is counted", onchange: () => { value = choice.value; stage.dirty = true; } },
+    tag("option", { value: "bytes" }, "bytes"), tag("option", { value: "messages" }, "messages"));
+  const table = tag("table", { class: "totals" });
+  const element = tag("div", { class: "matrix" }, tag("div", { class: "left" }, tag("label", {}, "who sent how many ", choice, " to whom"), stage.box),
+    tag("div", { class: "right" }, table));
+  let grid = null;
+
+  const collect = () => {
+    const nodes = new Set();
+    const cells = new Map();
+    const channels = new Map();
+    filter.flows.forEach((shown, number) => {
+      const flow = log.flows[number];
+      if (!shown || !flow.messages) return;
+      nodes.add(flow.from).add(flow.to);
+      add(cells, `${flow.from} ${flow.to}`, flow, { from: flow.from, to: flow.to, parts: [] }).parts.push([`${flow.kind} ${flow.channel}`, flow.messages, flow.bytes]);
+      add(channels, `${flow.channel} ${flow.kind}`, flow, { channel: flow.channel, kind: flow.kind, colour: flow.colour });
+    });
+    const order = [...nodes].sort((one, other) => naturally(log.nodes[one], log.nodes[other]));
+    return { order, cells, channels: [...channels.values()].sort((one, other) => other.bytes - one.bytes) };
+  };
+
+  const drawGrid = ({ order, cells }) => {
+    const pen = stage.begin();
+    const named = order.length <= 45;
+    const margin = named ? 92 : 16;
+    const size = Math.min((stage.wide - margin - 8) / Math.max(1, order.length), (stage.high - margin - 8) / Math.max(1, order.length), 46);
+    grid = { margin, size, order, cells };
+    const most = Math.max(1, ...[...cells.values()].filter(({ from, to }) => from !== to).map((cell) => cell[value]));
+    pen.textBaseline = "middle";
+    order.forEach((from, row) => {
+      order.forEach((to, place) => {
+        const [x, y] = [margin + place * size, margin + row * size];
+        const cell = cells.get(`${from} ${to}`);
+        pen.globalAlpha = 1;
+        pen.fillStyle = palette.raised;
+        pen.fillRect(x, y, size - 0.6, size - 0.6);
+        if (!cell) return;
+        const own = from === to;
+        pen.globalAlpha = own ? 0.35 : 0.12 + 0.88 * Math.log1p(cell[value]) / Math.log1p(most);
+        pen.fillStyle = own ? palette.faint : palette.accent;
+        pen.fillRect(x, y, size - 0.6, size - 0.6);
+        if (size < 34) return;
+        pen.globalAlpha = 1;
+        pen.fillStyle = !own && Math.log1p(cell[value]) / Math.log1p(most) > 0.6 ? palette.ground : palette.ink;
+        pen.textAlign = "center";
+        pen.font = "10px system-ui, 'DejaVu Sans', sans-serif";
+        pen.fillText(value === "bytes" ? bytes(cell.bytes) : cell.messages.toLocaleString("en"), x + size / 2, y + size / 2, size - 4);
+      });
+    });
+    pen.globalAlpha = 1;
+    if (named) drawNames(pen);
+    drawHover(pen);
+  };
+
+  const drawNames = (pen) => {
+    const { margin, size, order } = grid;
+    pen.font = `${clamp(size, 7, 12)}px system-ui, 'DejaVu Sans', sans-serif`;
+    pen.fillStyle = palette.ink;
+    order.forEach((node, place) => {
+      pen.textAlign = "right";
+      pen.fillText(log.nodes[node], margin - 6, margin + (place + 0.5) * size, margin - 10);
+      pen.save();
+      pen.translate(margin + (place + 0.5) * size, margin - 6);
+      pen.rotate(-Math.PI / 4);
+      pen.textAlign = "left";
+      pen.fillText(log.nodes[node], 0, 0, margin);
+      pen.restore();
+    });
+  };
+
+  const drawHover = (pen) => {
+    const { margin, size, order, cells } = grid;
+    const [place, row] = (stage.pointer ?? [-1, -1]).map((at) => Math.floor((at - margin) / size));
+    const inside = stage.pointer && row >= 0 && place >= 0 && row < order.length && place < order.length;
+    if (!inside) { stage.say(null); return; }
+    pen.strokeStyle = palette.ink;
+    pen.lineWidth = 1.5;
+    pen.strokeRect(margin + place * size, margin + row * size, size, size);
+    const cell = cells.get(`${order[row]} ${order[place]}`);
+    stage.say(cell ? pairInWords(log, cell) : [`${log.nodes[order[row]]} → ${log.nodes[order[place]]}`, "nothing"]);
+  };
+
+  const fill = (channels) => {
+    const number = (count) => count.toLocaleString("en");
+    const rows = channels.map(({ channel, kind, colour, messages, bytes: size, seconds, lost }) => tag("tr", {},
+      tag("td", {}, tag("i", { class: "dot", style: `background:var(--${KINDS[colour] === "other" ? "faint" : KINDS[colour]})` }), channel), tag("td", {}, kind),
+      tag("td", {}, number(messages)), tag("td", {}, bytes(size)), tag("td", {}, duration(seconds / messages)), tag("td", {}, lost ? number(lost) : "")));
+    const all = add(new Map(), "", null, {}, channels);
+    table.replaceChildren(tag("thead", {}, tag("tr", {}, ...["channel", "kind", "messages", "bytes", "latency", "lost"].map((name) => tag("th", {}, name)))),
+      tag("tbody", {}, ...rows),
+      tag("tfoot", {}, tag("tr", {}, tag("td", { colspan: 2 }, "all"), tag("td", { class: "messages" }, number(all.messages)),
+        tag("td", { class: "bytes", "data-bytes": all.bytes }, bytes(all.bytes)), tag("td", {}, all.messages ? duration(all.seconds / all.messages) : ""),
+        tag("td", {}, all.lost ? number(all.lost) : ""))));
+  };
+
+  const draw = () => {
+    const collected = collect();
+    drawGrid(collected);
+    fill(collected.channels);
+  };
+  return { name: "matrix", title: "Matrix", element, stage, draw, animated: false };
+}
+
+// Add a flow, or several, to the one of that key.
+function add(sums, key, flow, made, flows = [flow]) {
+  if (!sums.has(key)) sums.set(key, { ...made, messages: 0, bytes: 0, seconds: 0, lost: 0 });
+  const sum = sums.get(key);
+  for (const one of flows) {
+    sum.messages += one.messages; sum.bytes += one.bytes; sum.seconds += one.seconds; sum.lost += one.lost;
+  }
+  return sum;
+}

@@ -1,0 +1,105 @@
+// What the tabs draw on: a canvas as wide as the view, its colours, a tip by the pointer, and one filter for all.
+
+class Stage {
+  constructor(view, high) {
+    this.view = view;
+    this.canvas = tag("canvas", { class: "stage", role: "img" });
+    this.tip = tag("div", { class: "tip", hidden: true });
+    this.box = tag("div", { class: "box", style: `height:${high}px` }, this.canvas, this.tip);
+    this.high = high;
+    this.wide = 0;
+    this.pointer = null;
+    this.dirty = true;
+    const observer = new ResizeObserver(() => this.fit());
+    observer.observe(this.box);
+    view.signal.addEventListener("abort", () => observer.disconnect());
+    const where = (event) => { this.pointer = [event.offsetX, event.offsetY]; this.dirty = true; };
+    this.canvas.addEventListener("pointermove", where);
+    this.canvas.addEventListener("pointerdown", where);
+    this.canvas.addEventListener("pointerleave", () => { this.pointer = null; this.tip.hidden = true; this.dirty = true; });
+  }
+
+  resize(high) {
+    if (high === this.high) return;
+    this.high = high;
+    this.box.style.height = `${high}px`;
+    this.fit();
+  }
+
+  fit() {
+    const sharp = window.devicePixelRatio || 1;
+    this.wide = this.box.clientWidth;
+    this.canvas.width = Math.round(this.wide * sharp);
+    this.canvas.height = Math.round(this.high * sharp);
+    this.canvas.getContext("2d").setTransform(sharp, 0, 0, sharp, 0, 0);
+    this.dirty = true;
+  }
+
+  begin() {
+    const pen = this.canvas.getContext("2d");
+    pen.clearRect(0, 0, this.wide, this.high);
+    pen.font = "12px system-ui, 'DejaVu Sans', sans-serif";
+    pen.globalAlpha = 1;
+    return pen;
+  }
+
+  // Lines of text by the pointer; none to hide it.
+  say(lines) {
+    this.tip.hidden = !lines || !this.pointer;
+    if (this.tip.hidden) return;
+    const text = lines.join("\n");
+    if (this.tip.textContent !== text) this.tip.textContent = text;
+    const [x, y] = this.pointer;
+    this.tip.style.left = `${clamp(x + 14, 0, Math.max(0, this.wide - this.tip.offsetWidth - 4))}px`;
+    this.tip.style.top = `${clamp(y + 14, 0, Math.max(0, this.high - this.tip.offsetHeight - 4))}px`;
+  }
+}
+
+// The colours of the theme, as a canvas takes them: read anew twice a second, since the theme may change.
+class Palette {
+  constructor(root) {
+    this.probe = tag("i", { hidden: true });
+    root.append(this.probe);
+    this.read();
+    this.timer = setInterval(() => this.read(), 500);
+  }
+
+  read() {
+    const names = ["ground", "raised", "line", "ink", "faint", "accent", "wrong", "service", "task", "reply", "event"];
+    const before = this.ink;
+    for (const name of names) {
+      this.probe.style.color = `var(--${name})`;
+      this[name] = getComputedStyle(this.probe).color;
+    }
+    this.other = this.faint;
+    if (this.ink !== before) this.changed?.();
+  }
+
+  kind(number) { return this[KINDS[number]]; }
+
+  close() { clearInterval(this.timer); }
+}
+
+// Which flows are shown.
+class Filter {
+  constructor(log) { Object.assign(this, { log, node: "", role: "", channel: "", hidden: new Set(), steering: false, version: -1, shown: [] }); }
+
+  change(values) { Object.assign(this, values); this.version = -1; }
+
+  // One truth value per flow.
+  get flows() {
+    if (this.version !== this.log.version) {
+      this.shown = this.log.flows.map((flow) => this.has(flow));
+      this.version = this.log.version;
+    }
+    return this.shown;
+  }
+
+  has({ source, target, channel, colour, steering }) {
+    if (steering && !this.steering) return false;
+    if (this.hidden.has(colour) || (this.channel && channel !== this.channel)) return false;
+    const [from, to] = [source.split("/"), target.split("/")];
+    if (this.node && from[0] !== this.node && to[0] !== this.node) return false;
+    return !this.role || from[1] === this.role || to[1] === this.role;
+  }
+}
