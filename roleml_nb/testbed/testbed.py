@@ -182,6 +182,32 @@ class Testbed:
 
         return remove(self, self.select(nodes).names)
 
+    def rename(self, node: str, name: str) -> None:
+        """Give a node another name. Its roles go on with their state, and relationships speak of them by their new address.
+
+        Who keeps the old address elsewhere than in a relationship does not find it any more, and `Role.rng` draws what the
+        new name draws.
+        """
+        from .renaming import rename
+
+        (old,) = self._one(node)
+        rename(self, old, name)
+
+    def move(self, nodes: Pattern | Nodes, on: int | str) -> list[str]:
+        """Take nodes to another engine, with their roles and their state, while others go on calling them.
+
+        Returns the names of those that were not there yet. Running handlers end first, as in `migrate`.
+        """
+        from .renaming import move
+
+        return move(self, self.select(nodes).names, on)
+
+    def _one(self, pattern: str) -> list[str]:
+        names = self.select(pattern).names
+        if len(names) != 1:
+            raise TestbedError(f"{pattern!r} names {len(names)} nodes; name one")
+        return names
+
     def arrange(self, positions: Mapping[str, tuple[float, float] | None]) -> None:
         """Put nodes somewhere on the board: {node: (x, y)}, x to the right, y down; None for wherever it likes."""
         for node in positions:

@@ -12,7 +12,8 @@ from roleml_nb.testbed.expressions import BadLine, element, evaluate, ready_name
 
 from .saying import argument, pattern, source, value
 
-__all__ = ["Arrange", "Assign", "Gesture", "Migrate", "Relate", "Remove", "Restore", "Several", "Spawn", "Terminate", "gesture"]
+__all__ = ["Arrange", "Assign", "Gesture", "Migrate", "Move", "Relate", "Remove", "Rename", "Restore", "Several", "Spawn",
+           "Terminate", "gesture"]
 
 Names = Mapping[str, Any]
 
@@ -103,6 +104,46 @@ class Remove(Gesture):
 
     def python(self) -> list[str]:
         return [f"bed.remove({pattern(self.nodes)!r})"]
+
+
+@dataclass(frozen=True)
+class Rename(Gesture):
+    """Give a node another name."""
+
+    node: str
+    name: str
+
+    def do(self, bed: Testbed, names: Names) -> Gesture:
+        bed.rename(self.node, self.name)
+        return Rename(self.name, self.node)
+
+    def lines(self) -> list[str]:
+        return [f"%rml rename {self.node} {self.name}"]
+
+    def python(self) -> list[str]:
+        return [f"bed.rename({self.node!r}, {self.name!r})"]
+
+
+@dataclass(frozen=True)
+class Move(Gesture):
+    """Take nodes to another engine."""
+
+    nodes: tuple[str, ...]
+    on: str
+
+    def do(self, bed: Testbed, names: Names) -> Gesture:
+        before = {node: bed.roster.places[node] for node in self.nodes}
+        moved = bed.move(list(self.nodes), self.on)
+        back: dict[str, list[str]] = {}
+        for node in moved:
+            back.setdefault(before[node], []).append(node)
+        return Several(tuple(Move(tuple(nodes), place) for place, nodes in back.items()))
+
+    def lines(self) -> list[str]:
+        return [f"%rml move {pattern(self.nodes)} --on {_engine(self.on)}"]
+
+    def python(self) -> list[str]:
+        return [f"bed.move({pattern(self.nodes)!r}, on={_engine(self.on)!r})"]
 
 
 @dataclass(frozen=True)
@@ -293,8 +334,8 @@ def _migrate(bed: Testbed, role: str, to: str, conflicts: str) -> tuple[str, str
 
 
 KINDS: dict[str, type[Gesture]] = {
-    "arrange": Arrange, "assign": Assign, "migrate": Migrate, "relate": Relate, "remove": Remove, "spawn": Spawn,
-    "terminate": Terminate}
+    "arrange": Arrange, "assign": Assign, "migrate": Migrate, "move": Move, "relate": Relate, "remove": Remove,
+    "rename": Rename, "spawn": Spawn, "terminate": Terminate}
 
 
 def gesture(kind: str, given: Mapping[str, Any], bed: Testbed) -> Gesture:

@@ -13,7 +13,9 @@ OVERVIEW = """\
 %rml board                                            draw all that, and change it by hand: drag roles onto nodes
 %rml terminate client* trainer                        take roles off nodes
 %rml unrelate server trainer=client1/trainer          let nodes forget roles of other nodes
-%rml remove client8                                   take nodes away, with their roles"""
+%rml remove client8                                   take nodes away, with their roles
+%rml rename client8 late                              give a node another name
+%rml move   client{1..4} --on 1                       take nodes to another engine"""
 
 
 def add(add: Any) -> None:
@@ -26,6 +28,12 @@ def add(add: Any) -> None:
     unrelate.add_argument("relations", nargs="+", metavar="relationship=node/role", help="trainer=client1/trainer")
     remove = add("remove", "Take nodes away, with their roles; other nodes forget them.")
     remove.add_argument("nodes", nargs="+", help="which nodes: client8")
+    rename = add("rename", "Give a node another name; relationships speak of its roles by their new address.")
+    rename.add_argument("node", help="which node: client8")
+    rename.add_argument("name", help="its new name: late")
+    move = add("move", "Take nodes to another engine, with their roles and their state.")
+    move.add_argument("nodes", nargs="+", help="which nodes: client{1..4}")
+    move.add_argument("--on", required=True, metavar="ENGINE", help="the number of the engine")
     arrange = add("arrange", "Put nodes somewhere on the board; without a place, wherever the board likes.")
     arrange.add_argument("places", nargs="+", metavar="node=(x, y)", help="server=(200, 40)")
 
@@ -66,6 +74,16 @@ def _remove(magics: Any, bed: Testbed, given: Any) -> None:
     print(f"removed {', '.join(bed.remove(given.nodes))}")
 
 
+def _rename(magics: Any, bed: Testbed, given: Any) -> None:
+    bed.rename(given.node, given.name)
+    print(f"{given.node} is called {given.name}")
+
+
+def _move(magics: Any, bed: Testbed, given: Any) -> None:
+    moved = bed.move(given.nodes, given.on)
+    print(f"moved to {given.on}: {', '.join(moved) or 'none, all were there'}")
+
+
 def _arrange(magics: Any, bed: Testbed, given: Any) -> None:
     places = {}
     for item in given.places:
@@ -77,4 +95,5 @@ def _arrange(magics: Any, bed: Testbed, given: Any) -> None:
     bed.arrange(places)
 
 
-_COMMANDS = {"board": _board, "terminate": _terminate, "unrelate": _unrelate, "remove": _remove, "arrange": _arrange}
+_COMMANDS = {"board": _board, "terminate": _terminate, "unrelate": _unrelate, "remove": _remove, "rename": _rename,
+             "move": _move, "arrange": _arrange}
