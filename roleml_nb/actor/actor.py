@@ -114,6 +114,10 @@ class Actor:
         self.roles[instance_name], self._lifecycles[instance_name] = role, lifecycle
         lifecycle.become(Status.DECLARED)
 
+    def statuses(self) -> dict[str, str]:
+        """How the roles stand, but for the native one."""
+        return {name: str(lifecycle.status) for name, lifecycle in list(self._lifecycles.items()) if name != NATIVE}
+
     def implement_element(self, instance_name: str, element_name: str, impl: ElementImplementation) -> None:
         """Give an implementation for an element; ElementError when the role has no such element."""
         lifecycle, role = self.lifecycle(instance_name), self.roles[instance_name]

@@ -135,6 +135,12 @@ def working(testbed: str) -> list[Working]:
     return _host(testbed).router.working()
 
 
+def at_work(testbed: str) -> tuple[list[Working], dict[str, dict[str, str]]]:
+    """Who is at work here, and who waits; and the status of the roles here: {node: {role: status}}."""
+    host = _host(testbed)
+    return host.router.working(), host.statuses()
+
+
 def exchange(testbed: str, incoming: list[Relayed], wait: float) -> list[Relayed]:
     """One turn of the relay: deliver what comes, hand out what goes."""
     host = _host(testbed)

@@ -177,13 +177,20 @@ class Fleet:
 
     def waiting(self) -> list[str]:
         """Who waits for whom."""
-        rows = self.home.router.working()
-        for host_id, answer in [(host_id, self.send(host_id, remote.working)) for host_id in self.alive]:
+        return describe(self.at_work()[0])
+
+    def at_work(self) -> tuple[list[Working], dict[str, dict[str, str]]]:
+        """Who is at work, and who waits; and the status of all roles: {node: {role: status}}."""
+        rows, roles = self.home.router.working(), self.home.statuses()
+        for host_id, answer in [(host_id, self.send(host_id, remote.at_work)) for host_id in self.alive]:
             try:
-                rows += answer.get(SILENCE)
+                there = answer.get(SILENCE)
             except Exception as error:  # an engine that is too busy to say shows by what waits for it elsewhere
                 self.home.logger.info("%s does not say who waits there: %s", host_id, error)
-        return describe(rows)
+            else:
+                rows += there[0]
+                roles.update(there[1])
+        return rows, roles
 
     def _take_pulse(self, host_id: str, rows: list[Working]) -> None:
         self._heard[host_id], self._waits[host_id] = self.home.clock.now(), rows

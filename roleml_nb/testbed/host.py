@@ -170,6 +170,10 @@ class Host:
         for name, host_id in places.items():
             self.directory.add_contact(ActorProfile(name, host_id))
 
+    def statuses(self) -> dict[str, dict[str, str]]:
+        """How the roles of the actors here stand: {node: {role: status}}."""
+        return {name: actor.statuses() for name, actor in list(self.actors.items())}
+
     def remove(self, names: list[str]) -> None:
         """End those of these actors that live here, and forget where any of them lived."""
         for name in names:

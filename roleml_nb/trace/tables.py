@@ -40,6 +40,12 @@ class Table:
             rows = list(self.rows)
         return pd.DataFrame.from_records(rows, columns=list(self.columns))
 
+    def last(self, count: int) -> list[tuple]:
+        """The last rows, as they are noted, oldest first."""
+        self._refresh()
+        with self._lock:
+            return list(self.rows[-count:])
+
     def __len__(self) -> int:
         self._refresh()
         return len(self.rows)

@@ -4,16 +4,18 @@ export default () => ({ render({ model, el }) {
   el.setAttribute("data-lm-suppress-shortcuts", "true"); // JupyterLab's keys are not ours
   const view = openView({ model, el }, "board");
   const board = { ...view, model, state: model.get("_drawn"), palette: model.get("_palette"), history: model.get("_history"),
-    cards: new Map(), selected: new Set(), remembered: new Map(), scale: 1, fitted: true, pairs: [] };
+    live: model.get("_live") ?? {}, shown: null, cards: new Map(), selected: new Set(), remembered: new Map(), scale: 1, fitted: true, pairs: [] };
   build(board);
   view.root.addEventListener("keydown", (event) => { pressed(board, event); event.stopPropagation(); });
   view.follow("_palette", (palette) => { board.palette = palette; drawPalette(board); });
   view.follow("_history", (history) => { board.history = history; drawHistory(board); });
   view.follow("_drawn", (state) => { board.state = state; draw(board); });
+  view.follow("_live", (live) => { board.live = live; drawLive(board); });
+  view.on("called", ({ line: said, outcome, text }) => showNote(board, `${said}\n${text}`, outcome === "error"));
   const resized = new ResizeObserver(() => zoom(board));
   resized.observe(board.stage);
   view.root.dataset.ready = "1";
-  return () => { resized.disconnect(); view.close(); };
+  return () => { resized.disconnect(); clearInterval(board.looking); view.close(); };
 } });
 
 function build(board) {
@@ -66,7 +68,14 @@ function draw(board) {
   board.hint.textContent = state.nodes.length ? "" : "No nodes yet: begin with “+ Nodes”, or %rml spawn.";
   board.root.classList.toggle("stopped", state.stopped);
   for (const entry of board.list.children) entry.style?.setProperty("--hue", hueOf(board, entry.dataset.name));
-  drawStatus(board);
+  drawLive(board);
+  if (board.shown) (board.shown.address && !there(board, board.shown.address) ? show(board, null) : fill(board));
+}
+
+function there(board, address) {
+  const [node, role] = address.split("/");
+  const card = board.cards.get(node);
+  return Boolean(card) && (!role || card.node.roles.some((each) => each.name === role));
 }
 
 function drawStatus(board) {
@@ -74,9 +83,16 @@ function drawStatus(board) {
   const roles = nodes.reduce((sum, node) => sum + node.roles.length, 0);
   const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
   const engines = hosts.filter((host) => host.id.startsWith("engine"));
-  board.status.textContent = [stopped ? "stopped" : null, board.selected.size > 1 ? `${board.selected.size} selected` : null,
+  const text = [stopped ? "stopped" : null, board.selected.size > 1 ? `${board.selected.size} selected` : null,
     count(nodes.length, "node"), count(roles, "role"), engines.length ? count(engines.length, "engine") : null,
     more ? `${more} more lines not drawn` : null].filter(Boolean).join(" · ");
+  const { waits = 0, faults = [] } = board.live;
+  const known = [text, waits, board.state.needs.length, faults.length].join();
+  if (board.status.dataset.known === known) return;
+  board.status.dataset.known = known;
+  const alert = (number, noun, kind) => (number ? [tag("button", { class: `alert ${kind}`, onclick: () => show(board, { kind }) }, count(number, noun))] : []);
+  board.status.replaceChildren(...alert(board.state.needs.length, "need", "needs"), ...alert(waits, "waiting call", "waiting"),
+    ...alert(faults.length, "error", "errors"), tag("span", {}, text));
 }
 
 function drawHistory(board) {
@@ -195,5 +211,3 @@ function step(board, name, way) {
   }
   best?.element.focus();
 }
-
-function inspect() {}

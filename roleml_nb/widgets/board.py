@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 import threading
 from collections.abc import Mapping
@@ -11,17 +12,24 @@ from traitlets import Dict, List
 
 from roleml_nb.role import TestbedError
 from roleml_nb.testbed import Testbed
+from roleml_nb.testbed.expressions import BadLine, evaluate, parse, ready_names
 
+from .board_live import inspect, live
 from .board_picture import draw
 from .board_state import Drawing
 from .gestures import Gesture, gesture
 from .palette import palette
+from .saying import argument
 from .view import View
 
 __all__ = ["Board"]
 
 LOOK = 10
 """Beats between two looks at which role classes the notebook has."""
+LONG = 2000
+"""Letters of a result that are shown."""
+LIVE = 4
+"""Beats between two looks at who is at work."""
 
 
 class Board(View):
@@ -44,6 +52,7 @@ class Board(View):
     _drawn = Dict().tag(sync=True)
     _palette: Any = List().tag(sync=True)
     _history = Dict().tag(sync=True)
+    _live = Dict().tag(sync=True)
     _me = Dict().tag(sync=True)
 
     def __init__(self, bed: Testbed, *, names: Mapping[str, Any] | None = None, by: str | None = None):
@@ -74,6 +83,8 @@ class Board(View):
     def beat(self) -> None:
         self._refresh()
         self._looked += 1
+        if self._looked % LIVE == 1:
+            self._live = live(self._bed)
         if self._looked % LOOK == 0:
             self._look_for_classes()
 
@@ -146,6 +157,33 @@ class Board(View):
         self._tell_history()
         return made.lines()
 
+    def ask_inspect(self, address: str) -> dict[str, Any]:
+        """All that is known of a role ("node/role"), or of a node."""
+        return inspect(self._bed, self._names, address)
+
+    def ask_call(self, address: str, channel: str, arguments: str) -> str:
+        """Call a service or a task with ``name=value, …``, and go on; the page is told "called" with what came of it."""
+        try:
+            tree = parse(f"f({arguments})").body
+            if not isinstance(tree, ast.Call) or tree.args or any(item.arg is None for item in tree.keywords):
+                raise BadLine(f"{arguments}: name the arguments, as in amount=3")
+            sources = {str(item.arg): ast.unparse(item.value) for item in tree.keywords}
+            args = {key: evaluate(text, ready_names(self._names)) for key, text in sources.items()}
+        except BadLine as error:
+            raise TestbedError(str(error)) from None
+        line = " ".join(["%rml call", address, channel, *(f"{key}={argument(text)}" for key, text in sources.items())])
+        invocation = self._bed.call_task(address, channel, args)
+
+        def wait() -> None:
+            try:
+                outcome, text = "result", _short(repr(invocation.result()))
+            except Exception as error:  # whatever the handler raised is shown in the page
+                outcome, text = "error", str(error)
+            self.tell("called", {"address": address, "line": line, "outcome": outcome, "text": text})
+
+        self._bed.fleet.home.run_in_background(wait, "board call")
+        return line
+
     def ask_draw(self, by: str) -> None:
         """Draw by engine or by relationship."""
         self._drawing.by = by
@@ -166,6 +204,10 @@ class Board(View):
     def code(self) -> str:
         """All that was done here by hand, and not undone, as `%rml` lines."""
         return "\n".join(line for made, _ in self._done for line in made.lines())
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONG else f"{text[:LONG]}…"
 
 
 _gesture = gesture

@@ -88,7 +88,7 @@ function carryNode(board, name) {
       if (hit.bin) { put(x, y); removeNodes(board, meant(board, name)); return; }
       if (free) { tryTo(board, "arrange", { positions: { [name]: [node.x, node.y] } }); return; }
       put(x, y);
-      if (hit.frame && hit.frame.dataset.host !== node.host) board.place?.(name, hit.frame.dataset.host);
+      if (hit.frame && hit.frame.dataset.host !== node.host) tryTo(board, "move", { nodes: meant(board, name), on: hit.frame.dataset.host });
     },
   };
 }
@@ -187,6 +187,23 @@ function migrateForm(board, role, at) {
   });
 }
 
+function renameForm(board, node, at) {
+  const make = ({ name }) => ({ node, name });
+  openForm(board, at, {
+    title: `Rename ${node}`, about: "Its roles go on with their state.", action: "Rename",
+    fields: [{ key: "name", label: "name", value: node, required: true, hint: "" }],
+    say: saying(board, "rename", make), submit: (values) => perform(board, "rename", make(values)),
+  });
+}
+
+async function pickChannel(board, address, at) {
+  try {
+    const { channels } = await board.ask("inspect", { address });
+    openMenu(board, at, `Call ${address}`, channels.filter(({ kind }) => kind === "service" || kind === "task").map(({ kind, name, takes }) => (
+      { text: name, hint: kind, act: () => callForm(board, address, name, takes, at) })));
+  } catch (error) { showFault(board, error.message); }
+}
+
 function pickRole(board, nodes, at) {
   openMenu(board, at, `Put on ${nodes.length === 1 ? nodes[0] : `${nodes.length} nodes`}`, board.palette.map((entry) => ({
     text: entry.cls, hint: entry.library ? "library" : `notebook${entry.version > 1 ? `, v${entry.version}` : ""}`,
@@ -209,7 +226,9 @@ function nodeMenu(board, name, at) {
     node.roles.length && nodes.length === 1 ? null : { text: board.selected.has(name) ? "Take out of the selection" : "Select", hint: "Space", act: () => toggle(board, name) },
     { text: "Put a role here …", act: () => pickRole(board, nodes, at) },
     { text: "Let it know roles …", act: () => relateForm(board, nodes, node.roles[0]?.name ?? "", [], at) },
-    ...(board.nodeItems?.(name, nodes, at) ?? []),
+    ...(nodes.length > 1 ? [] : [{ text: "Rename …", act: () => renameForm(board, name, at) }]),
+    ...board.state.hosts.filter((host) => !host.lost && host.id !== node.host && board.state.hosts.length > 1).slice(0, 8).map((host) => (
+      { text: `Move to ${host.label}`, act: () => tryTo(board, "move", { nodes, on: host.id }) })),
     { text: `Remove ${what}`, hint: "Delete", danger: true, act: () => removeNodes(board, nodes) },
   ]);
 }
@@ -220,7 +239,7 @@ function roleMenu(board, address, at) {
     { text: "Show", act: () => inspect(board, address) },
     { text: "Move to another node …", act: () => migrateForm(board, address, at) },
     { text: "Let it know roles …", act: () => relateForm(board, [node], role, [], at) },
-    ...(board.roleItems?.(address, at) ?? []),
+    { text: "Call …", act: () => pickChannel(board, address, at) },
     { text: "Terminate", danger: true, act: () => tryTo(board, "terminate", { nodes: [node], name: role }) },
   ]);
 }

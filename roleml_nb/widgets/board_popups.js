@@ -140,6 +140,7 @@ function openForm(board, at, { title, about, fields, action, submit, say }) {
 
 // A fault at the foot of the board, until it is dismissed or the next gesture succeeds.
 function showFault(board, text) {
+  board.fault.classList.remove("note");
   board.fault.replaceChildren(tag("pre", {}, text),
     tag("button", { "aria-label": "dismiss", onclick: () => { board.fault.hidden = true; } }, "×"));
   board.fault.hidden = false;

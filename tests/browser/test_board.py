@@ -30,6 +30,7 @@ board
 def opened(open_notebook, engines: int = 0, *more: str):
     lab = open_notebook(BOARD.replace("ENGINES", str(engines)), *more)
     lab.run_all()
+    lab.page.set_default_timeout(30_000)
     lab.page.wait_for_selector(".board[data-ready='1']")
     lab.page.locator(".board").evaluate("(board) => board.getRootNode().host.scrollIntoView({block: 'start'})")
     return lab
@@ -85,3 +86,61 @@ def test_roles_are_dragged_from_the_palette_and_the_board_says_it_as_code(open_n
     lab.screenshot("board-dark")
     lab.theme("JupyterLab Light")
     assert lab.kernel("print(bed.call('server/watcher', 'watch'))") == "22"
+
+
+def test_roles_are_moved_wired_and_ended_by_hand(open_notebook) -> None:
+    lab = opened(open_notebook, 2)
+    page, card = lab.page, lambda node: lab.page.locator(f".card[data-node='{node}']")
+    board = page.locator(".board")
+    # onto a selection: each gets its own value
+    for node in ("client1", "client2", "client3"):
+        card(node).click(modifiers=["Shift"])
+    lab.drag(page.locator(".entry[data-cls='Counter']"), card("client2"))
+    page.locator(".form input[name='option:start']").fill("i * 10 + n")
+    page.keyboard.press("Enter")
+    chip(lab, "client3", "counter").wait_for()
+    assert lab.kernel("print([bed.call(f'client{i}/counter', 'add') for i in (1, 2, 3)])") == "[4, 14, 24]"
+    page.keyboard.press("Escape")
+    # from node to node, with its state, and from engine to engine
+    card("server").click()
+    page.locator(".board .inspector .close").click()
+    lab.drag(chip(lab, "client2", "counter"), card("server"))
+    chip(lab, "server", "counter").wait_for()
+    assert lab.kernel("print(bed.call('server/counter', 'add'), 'counter' in bed.spec()['nodes']['client2']['roles'])") == "15 False"
+    # a need is shown before the run
+    board.get_by_role("button", name="+ Nodes").click()
+    page.locator(".form input[name='nodes']").fill("guard")
+    page.keyboard.press("Enter")
+    lab.drag(page.locator(".entry[data-cls='Watcher']"), card("guard"))
+    page.keyboard.press("Enter")
+    chip(lab, "guard", "watcher").wait_for()
+    page.wait_for_selector(".chip.needy[data-role='watcher']", state="attached")
+    # from role to role: a relationship, with the name that is asked for
+    lab.drag(chip(lab, "guard", "watcher"), chip(lab, "server", "counter"))
+    assert page.locator(".form input[name='relationship']").input_value() == "counter"
+    lab.screenshot("board-relate")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".chip[data-role='watcher']:not(.needy)", state="attached")
+    assert lab.kernel("print(bed.call('guard/watcher', 'watch'), bed.spec()['nodes']['guard']['relationships'])") == (
+        "15 {'counter': ['server/counter']}")
+    # a service is called from the inspector; an error that nobody waited for is shown in place
+    chip(lab, "server", "counter").click()
+    board.get_by_role("button", name="call add").click()
+    page.locator(".form input[name='arguments']").fill("amount=7")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".scene .fault.note:has-text('%rml call server/counter add amount=7 22')")
+    lab.kernel("bed.call_task('client1/counter', 'add', {'amount': None})")
+    lab.screenshot("board-inspector")
+    # to another engine, and into the bin
+    there = lab.kernel("print(bed.spec()['nodes']['client1']['engine'])")
+    other = "engine1" if there == "engine0" else "engine0"
+    lab.drag(card("client1").locator(".head"), page.locator(f".frame[data-host='{other}'] > span"))
+    page.wait_for_function("(code) => code.textContent.includes('%rml move client1')", arg=page.locator(".code").element_handle())
+    assert lab.kernel("print(bed.spec()['nodes']['client1']['engine'], bed.call('client1/counter', 'add'))") == f"{other} 5"
+    lab.drag(chip(lab, "client3", "counter"), page.locator(".bin"))
+    chip(lab, "client3", "counter").wait_for(state="detached")
+    lab.drag(card("client3").locator(".head"), page.locator(".bin"))
+    card("client3").wait_for(state="detached")
+    assert lab.kernel("print(list(bed.spec()['nodes']))") == "['client1', 'client2', 'guard', 'server']"
+    lab.screenshot("board-engines")
+    assert lab.page.locator(".trouble").is_hidden()
