@@ -58,18 +58,17 @@ def by_engine(cards: Sequence[Card], hosts: Sequence[str]) -> tuple[dict[str, Po
     left = 0.0
     for host in hosts:
         own = [card for card in cards if card.host == host]
-        width = max((card.size[0] for card in own), default=WIDTH)
+        width, gap = (own[0].size[0], 40 if own[0].size != SMALL else 12) if own else (WIDTH, 0)
         columns = max(1, math.ceil(math.sqrt(len(own) * (0.45 if len(hosts) > 1 else 1.4))))
-        top, bottom = 34.0, 34.0
+        top = bottom = 34.0
         for index, card in enumerate(own):
-            column = index % columns
-            if column == 0:
-                top, bottom = (bottom if index else top), bottom
-            positions[card.node] = (left + 14 + column * (width + GAP / 2), top)
-            bottom = max(bottom, top + card.size[1] + GAP / 2)
-        wide = 28 + min(columns, max(1, len(own))) * (width + GAP / 2) - GAP / 2
-        groups.append(Group(host, left, 0.0, wide, max(bottom, 90.0)))
-        left += wide + 30
+            if index % columns == 0:
+                top = bottom
+            positions[card.node] = (left + 16 + index % columns * (width + gap), top)
+            bottom = max(bottom, top + card.size[1] + gap * 0.8)
+        wide = 32 + min(columns, max(1, len(own))) * (width + gap) - gap
+        groups.append(Group(host, left, 0.0, wide, max(bottom - gap * 0.8 + 16, 100.0)))
+        left += wide + 44
     tall = max((group.height for group in groups), default=0.0)
     return positions, [Group(group.host, group.x, group.y, group.width, tall) for group in groups]
 
