@@ -49,6 +49,7 @@ test: check  ## check, then the tests, then the notebooks through nbval
 bench: $(INSTALLED)  ## measure, and print ratios
 	$(BIN)/python benchmarks/messages.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/edit_and_see.py
 	$(BIN)/python benchmarks/fedavg_round.py
 	$(BIN)/python benchmarks/gossip.py
 	$(BIN)/python benchmarks/memory_of_models.py
