@@ -65,6 +65,7 @@ class Actor:
         self.logger = host.logger_for(name, "")
         self._lifecycles: dict[str, Lifecycle] = {}
         self._running: dict[str, Future] = {}
+        self._leaving = False
         self._steered: set[str] = set()
         self._steering_lock = Lock()
         self.emissions, self.subscriptions, self.migration = Emissions(self), Subscriptions(self), Migration(self)
@@ -211,7 +212,8 @@ class Actor:
 
     def _finalize(self, instance_name: str, timeout: float | None) -> None:
         role, lifecycle = self.roles[instance_name], self._lifecycles[instance_name]
-        self._attempt(partial(self.subscriptions.remove_role, instance_name), instance_name, "unsubscribe")
+        self._attempt(partial(self.subscriptions.remove_role, instance_name, wait=not self._leaving), instance_name,
+                      "unsubscribe")
         self._attempt(partial(self.emissions.remove_role, instance_name), instance_name, "discontinue")
         self._attempt(partial(self.halt_role, instance_name, timeout), instance_name, "stop")
         for name, element in role.__dict__["_elements"].items():
@@ -234,7 +236,8 @@ class Actor:
             self.host.report(self.describe(error, self.instance(instance_name), what))
 
     def stop(self) -> None:
-        """Stop all roles and leave the host."""
+        """Stop all roles and leave the host; others are told, and not waited for: they may be about to end, too."""
+        self._leaving = True
         for instance_name in [name for name in self.roles if name != NATIVE]:
             self._attempt(partial(self.stop_role, instance_name, timeout=2.0), instance_name, "stop")
         self.host.router.unregister(self.name)

@@ -195,20 +195,22 @@ class Subscriptions:
         if invocation.target != target:  # the emitter has moved, and the request has followed it
             self.repoint(target, invocation.target)
 
-    def unsubscribe(self, instance_name: str, target: RoleInstanceID, channel: str) -> None:
-        """End a subscription; CallerError when there is none."""
+    def unsubscribe(self, instance_name: str, target: RoleInstanceID, channel: str, *, wait: bool = True) -> None:
+        """End a subscription; CallerError when there is none. Returns when the emitter has taken note, unless without `wait`."""
         with self._lock:
             listener = self._listeners.pop((instance_name, target, channel), None)
         if listener is None:
             raise CallerError(f"{self._actor.name}/{instance_name} is not subscribed to {target}.{channel}")
-        self._actor.request("unsubscribe", instance_name, target, channel, None).result()
+        invocation = self._actor.request("unsubscribe", instance_name, target, channel, None)
+        if wait:
+            invocation.result()
 
-    def remove_role(self, instance_name: str) -> None:
+    def remove_role(self, instance_name: str, *, wait: bool = True) -> None:
         """End what a role subscribed to."""
         self._forget_fired(instance_name)
         for _, target, channel in self.of_role(instance_name):
             try:
-                self.unsubscribe(instance_name, target, channel)
+                self.unsubscribe(instance_name, target, channel, wait=wait)
             except RoleMLError as error:  # an emitter that is gone keeps nobody from leaving
                 self._actor.logger.info("unsubscribe from %s.%s: %s", target, channel, error)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import struct
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import zmq
 
 from ..role.errors import LinkFailed
 
-__all__ = ["FAILURES", "WELCOME", "DirectLink", "read_event", "wait_for_welcome"]
+__all__ = ["FAILURES", "WELCOME", "DirectLink", "close_watched", "read_event", "wait_for_welcome"]
 
 WELCOME = b"W"
 LINGER_MS = 300
@@ -66,7 +67,7 @@ class DirectLink:
             if self._closed is not None:
                 return False
             self._closed = reason
-            self._dealer.close(linger)
+            close_watched(self._dealer, linger)
             return True
 
 
@@ -82,6 +83,13 @@ def wait_for_welcome(dealer: zmq.Socket, monitor: zmq.Socket, timeout: float) ->
         raise LinkFailed(FAILURES.get(read_event(monitor), "the connection ended"))
     else:
         raise LinkFailed(f"no welcome within {timeout:.1f} s; either it is not reached, or it did not admit us with this token")
+
+
+def close_watched(socket: zmq.Socket, linger: int = 0) -> None:
+    """Close a socket that has a monitor: without this, ZeroMQ waits for ever to tell a monitor that nobody reads of its end."""
+    with suppress(zmq.ContextTerminated):
+        socket.disable_monitor()
+    socket.close(linger)
 
 
 def read_event(monitor: zmq.Socket) -> int:

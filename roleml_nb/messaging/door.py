@@ -11,6 +11,8 @@ from contextlib import suppress
 
 import zmq
 
+from .direct import close_watched
+
 __all__ = ["Door"]
 
 GUESTS = 256
@@ -71,6 +73,8 @@ class Door:
         self._guests.pop(number, None)
 
     def close(self) -> None:
+        """Close it, with the ROUTER."""
+        close_watched(self._router)
         self.monitor.close(0)
 
     def _turn_away(self, number: int, reason: str) -> None:

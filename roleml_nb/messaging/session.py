@@ -21,6 +21,8 @@ __all__ = ["Link", "Session"]
 
 BATCH_MESSAGES, BATCH_BYTES = 256, 512 * 1024
 ACKNOWLEDGE_BATCHES, ACKNOWLEDGE_BYTES = 64, 4 * 1024 * 1024
+AGAIN = -1
+"""In place of a batch's number: what was not received so far is to be sent once more."""
 
 Item = tuple
 """A message as plain data; the last element says how many buffers belong to it."""
@@ -57,6 +59,7 @@ class Session:
         self._taken: deque[int] = deque()
         self._taken_bytes = self._taken_told = self._their_taken = 0
         self._due = False
+        self._missed, self._strays, self._asking = -1, 0, False
 
     # sending
 
@@ -106,6 +109,9 @@ class Session:
             counted += count
             size += 64 + sum(len(buffer) for buffer in buffers) if buffers else 256
         self._due = False
+        if self._asking:
+            self._asking = False
+            link.send([self._head(AGAIN, 0, [])])
         if items:
             self._sent += 1
         frames = [self._head(self._sent if items else 0, counted, items), *large]
@@ -126,8 +132,9 @@ class Session:
         sequence, acknowledged, taken, counted, items = pickle.loads(frames[0])
         with self._receiving:
             self._acknowledged(acknowledged, taken)
-            if not sequence or sequence <= self._received:
-                return  # an acknowledgement alone, or a batch that a broken link had delivered after all
+            if sequence != self._received + 1:
+                self._out_of_turn(sequence)
+                return
             self._received = sequence
             receipt = Receipt(self._took, counted) if counted else None
             place = 1
@@ -138,6 +145,29 @@ class Session:
             self._unseen += sum(len(frame) for frame in frames)
         if self._received - self._told >= ACKNOWLEDGE_BATCHES or self._unseen >= ACKNOWLEDGE_BYTES:
             self.acknowledge()
+
+    def _out_of_turn(self, sequence: int) -> None:
+        """An acknowledgement alone, or a batch that a broken link had delivered after all; or a link has lost some."""
+        if sequence == AGAIN:
+            self._send_again()
+        elif sequence > self._received:
+            if self._missed != self._received:
+                self._missed, self._strays = self._received, 0
+            if self._strays % ACKNOWLEDGE_BATCHES == 0:  # what is on its way meanwhile comes in vain
+                self._asking = self._due = True
+            self._strays += 1
+            self.flush()
+
+    def _send_again(self) -> None:
+        with self._sending:
+            link = self.link
+            try:
+                for _, frames in list(self._kept) if link is not None else ():
+                    link.send(frames)  # type: ignore[union-attr]
+                return
+            except LinkFailed as error:
+                reason = str(error)
+        self.detach(link, reason)  # type: ignore[arg-type]
 
     def _acknowledged(self, sequence: int, taken: int) -> None:
         while self._kept and self._kept[0][0] <= sequence:
@@ -170,7 +200,10 @@ class Session:
         return "none" if self.link is None else self.link.kind
 
     def attach(self, link: Link, reason: str = "") -> None:
-        """Go on over this link: first what the other side has not acknowledged, then what has gathered meanwhile."""
+        """Go on over this link: first what the other side has not acknowledged, then what has gathered meanwhile.
+
+        A link that was in use until now is closed, but stays in use if this one fails at once.
+        """
         with self._sending:
             if self.closed is not None:
                 link.close()
@@ -180,9 +213,12 @@ class Session:
                     link.send(frames)
             except LinkFailed as error:
                 link.close()
-                self._broken(self, str(error))
+                if self.link is None:
+                    self._broken(self, str(error))
                 return
-            self.link, self.reason = link, reason
+            former, self.link, self.reason = self.link, link, reason
+        if former is not None:
+            former.close()
         self.flush()
 
     def detach(self, link: Link, reason: str) -> None:

@@ -23,7 +23,7 @@ import zmq
 
 from ..role.errors import LinkFailed
 from .addresses import Address, local_addresses, socket_path
-from .direct import FAILURES, WELCOME, DirectLink, read_event, wait_for_welcome
+from .direct import FAILURES, WELCOME, DirectLink, close_watched, read_event, wait_for_welcome
 from .door import Door
 
 __all__ = ["DirectTransport"]
@@ -185,7 +185,7 @@ class DirectTransport:
                 self._wake.send(b"")
             return link
         except BaseException:
-            dealer.close(0)
+            close_watched(dealer)
             monitor.close(0)
             raise
 
@@ -305,7 +305,7 @@ class DirectTransport:
             link._monitor.close(0)
         for door in self.doors.values():
             door.close()
-        for socket in (*self.doors, self._waking, self._wake):
+        for socket in (self._waking, self._wake):
             socket.close(0)
         self._context.term()
         if self.address.ipc_path is not None:

@@ -97,7 +97,7 @@ def connect(
     host = _host(testbed)
     for address, _, accept in peers:
         host.transport.admit(address.host_id, accept)  # type: ignore[union-attr]
-    return {address.host_id: host.connect(address, token, accept, links) for address, token, accept in peers}
+    return {address.host_id: host.mender.connect(address, token, accept, links) for address, token, accept in peers}
 
 
 def admit(testbed: str, peers: list[tuple[str, bytes]]) -> None:

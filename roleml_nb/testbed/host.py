@@ -17,15 +17,14 @@ from typing import Any
 
 from roleml_nb.actor import Actor, NativeRole
 from roleml_nb.actor.failures import Failures
-from roleml_nb.messaging.addresses import Address
 from roleml_nb.messaging.executions import Key, Working
 from roleml_nb.messaging.relay import Outbox, RelayLink
 from roleml_nb.messaging.router import Link, Router
-from roleml_nb.messaging.session import Session
 from roleml_nb.messaging.transport import DirectTransport
 from roleml_nb.role import NATIVE, ActorProfile, Contacts, Deadlock, LinkFailed, RoleInstanceID
 
 from .logbook import Logbook
+from .mending import Mender
 from .output import divide, leave
 from .workers import SystemClock, Workers
 
@@ -40,9 +39,6 @@ PULSE = 20
 """Ticks between two signs of life for the notebook."""
 LONG = 1.0
 """Seconds that a handler is at work from which on the notebook looks for circles."""
-PATIENCE = 5
-"""Looks at whether a peer's process has ended before its link is mended: its connections end a little earlier."""
-
 HEARTBEAT = 20.0
 """Seconds between two heartbeats of each node's native role, where somebody listens to them."""
 
@@ -67,14 +63,16 @@ class Host:
         self.shipped = 0
         """Shipments of notes to the notebook so far."""
         self.traced = trace
-        self.router = Router(self, self.directory, self._messages.append if trace else None, self._link_broken)
+        self.router = Router(self, self.directory, self._messages.append if trace else None,
+                             lambda session, reason: self.mender.broken(session, reason))
         self.router.controls["circle"] = lambda peer, told: self.break_circle(*told)
         self.router.controls["bye"] = lambda peer, _: self.host_lost(peer, "it was stopped")
         self.actors: dict[str, Actor] = {}
         self.failures = Failures(host_id)
         self.outbox = Outbox()
         self._stopping = threading.Event()
-        self._ways: dict[str, tuple[Address, bytes]] = {}
+        self.mender = Mender(self, self._stopping)
+        """Makes the links to other hosts, and mends them."""
         self.ended: Callable[[str], bool] = lambda peer: False
         """Whether the process of that host has certainly ended; then nothing is mended."""
         self.lost: Callable[[str, str], None] = lambda peer, reason: None
@@ -88,7 +86,7 @@ class Host:
         self.transport: DirectTransport | None = None
         if directory is not None:
             self.transport = DirectTransport(
-                host_id, deliver=self.deliver, lost=self._connection_ended, directory=directory, tcp=tcp,
+                host_id, deliver=self.deliver, lost=self.mender.connection_ended, directory=directory, tcp=tcp,
                 run_in_background=self.run_in_background)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_lock = threading.Lock()
@@ -184,55 +182,8 @@ class Host:
 
     # links
 
-    def connect(self, address: Address, token: bytes, accept: bytes, links: tuple[str, ...]) -> tuple[str, str]:
-        """Link to a peer over the best of `links` that works; returns the link's kind, and why it is no better."""
-        session, why = self.router.session(address.host_id), "as asked"
-        if "direct" in links and self.transport is not None:
-            self.transport.admit(address.host_id, accept)
-            self._ways[address.host_id] = address, token
-            try:
-                session.attach(self.transport.connect(address, token))
-                return session.kind, ""
-            except LinkFailed as error:
-                why = str(error)
-        if "relay" not in links or self.relay is None:
-            raise LinkFailed(why)
-        session.attach(self.relay(address.host_id), why)
-        return session.kind, why
-
     def deliver(self, peer: str, frames: list[Any], link: str = "direct") -> None:
         self.router.deliver(peer, frames, link)
-
-    def _connection_ended(self, peer: str, reason: str) -> None:
-        session = self.router.links.get(peer)
-        if session is not None and session.link is not None and session.link.kind == "direct":
-            session.detach(session.link, reason)
-
-    def _link_broken(self, session: Session, reason: str) -> None:
-        if not self._stopping.is_set():
-            self.run_in_background(lambda: self._mend(session, reason), f"mend {session.peer}")
-
-    def _mend(self, session: Session, reason: str) -> None:
-        """A link has failed. Go on over a new direct one, or the relay, unless the other side has ended."""
-        peer = session.peer
-        for _ in range(PATIENCE):
-            if self._stopping.is_set() or session.closed is not None or session.link is not None:
-                return
-            if self.ended(peer):
-                self.host_lost(peer, f"its process has ended ({reason})")
-                return
-            self.clock.sleep(TICK / 5)
-        try:
-            address, token = self._ways[peer]
-            session.attach(self.transport.connect(address, token, timeout=1.0))  # type: ignore[union-attr]
-            self.linked(peer, "direct", f"made anew: {reason}")
-        except (KeyError, LinkFailed) as error:
-            if self.relay is None:
-                self.host_lost(peer, reason)
-                return
-            why = reason if isinstance(error, KeyError) else f"{reason}; {error}"
-            session.attach(self.relay(peer), why)
-            self.linked(peer, "relay", why)
 
     def _tell_link(self, peer: str, kind: str, reason: str) -> None:
         self.logger.warning("link to %s: %s (%s)", peer, kind, reason)

@@ -50,7 +50,7 @@ def link_all(testbed: str, home: Host, engines: Engines, addresses: dict[int, Ad
              for number, address in addresses.items()}
     made: Made = {}
     for peer, token, accept in peers_of(NOTEBOOK):
-        made[NOTEBOOK, peer.host_id] = home.connect(peer, token, accept, links)
+        made[NOTEBOOK, peer.host_id] = home.mender.connect(peer, token, accept, links)
     for number, answer in asked.items():
         own = addresses[number].host_id
         made.update({(own, peer): kind for peer, kind in answer.get(60.0).items()})

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import pickle
+import queue
 import random
 import re
 import socket
@@ -149,6 +150,71 @@ def test_nothing_of_a_stranger_is_unpickled_or_answered(caplog):
         assert host.received.get(timeout=DEADLINE) == ("a", [b"still there"])
         friend.transport.close()
         host.transport.close()
+
+
+def test_what_a_link_loses_is_sent_again():
+    """A link that drops every third batch, first time round: all come, once, in order."""
+    from roleml_nb.messaging.session import Session
+
+    class Lossy:
+        kind = "lossy"
+
+        def __init__(self, peer, deliver):
+            self.peer, self.deliver, self.sent = peer, deliver, 0
+
+        def send(self, frames):
+            self.sent += 1
+            if self.sent % 3:
+                wires.put((self.deliver, frames))
+
+        def close(self):
+            pass
+
+    wires, taken = queue.SimpleQueue(), []
+    one, other = Session("b", lambda *why: None), Session("a", lambda *why: None)
+    one.attach(Lossy("b", lambda frames: other.receive(frames, lambda item, buffers, receipt: taken.append(item[0]))))
+    other.attach(Lossy("a", lambda frames: one.receive(frames, lambda *_: None)))
+    for number in range(2000):
+        one.post((number, 0), [])
+        while not wires.empty():
+            deliver, frames = wires.get()
+            deliver(frames)
+    assert taken == list(range(len(taken))) and len(taken) >= 1900
+    other.acknowledge()
+    while not wires.empty():
+        deliver, frames = wires.get()
+        deliver(frames)
+    assert len(one._kept) <= 100
+
+
+def test_a_better_link_takes_over_while_the_other_one_works():
+    """What is still on its way over the former comes after what the new one has sent again: it is dropped."""
+    from roleml_nb.messaging.session import Session
+
+    class Slow:
+        kind, peer = "slow", "b"
+
+        def __init__(self):
+            self.frames, self.closed = [], False
+
+        def send(self, frames):
+            self.frames.append(frames)
+
+        def close(self):
+            self.closed = True
+
+    broken, taken, former, better = [], [], Slow(), Slow()
+    one, other = Session("b", lambda *why: broken.append(why)), Session("a", lambda *why: broken.append(why))
+    one.attach(former)
+    for number in range(6):
+        one.post((number, 0), [])
+    one.attach(better)
+    for number in range(6, 9):
+        one.post((number, 0), [])
+    assert former.closed and one.link is better and len(former.frames) == 6
+    for frames in [*former.frames[:2], *better.frames[:5], *former.frames[2:], *better.frames[5:]]:
+        other.receive(frames, lambda item, buffers, receipt: taken.append(item[0]))
+    assert taken == list(range(9)) and not broken
 
 
 def test_a_batch_that_comes_twice_is_taken_once():
