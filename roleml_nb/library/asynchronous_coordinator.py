@@ -60,6 +60,7 @@ class AsynchronousCoordinator(Coordinator):
         server = _Server(self, clients, {**(options or {}), "num_epochs": num_epochs})
         metrics: dict[str, Any] = {}
         for number in range(1, num_rounds + 1):
+            self.before_round()
             ages: list[int] = []
             renewed = None
             while renewed is None:

@@ -68,6 +68,7 @@ class ClusteredCoordinator(FederatedCoordinator):
                                             f"got {len(self._models)}")
         loss = 0.0
         for number in range(1, num_rounds + 1):
+            self.before_round()
             chosen = self._select(clients, number)
             before = dict(self._clusters)
             loss = self._assign(chosen)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from roleml_nb.role import Event, NodeLost, Role, RoleInstanceID, Service
+from roleml_nb.role import Event, NodeLost, RoleInstanceID, Service
 
 from .addresses import in_order
+from .pausing import Pausable
 
 __all__ = ["Coordinator"]
 
 
-class Coordinator(Role):
+class Coordinator(Pausable):
     """Knows the clients, the relationship ``trainer``, and keeps the global model; tests it with an ``evaluator``."""
 
     round_completed = Event()

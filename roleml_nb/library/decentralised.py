@@ -19,6 +19,7 @@ from roleml_nb.role import (
 
 from .addresses import in_order
 from .mixers import GONE
+from .pausing import Pausable
 
 __all__ = ["DecentralisedCoordinator"]
 
@@ -32,7 +33,7 @@ class ChangingTopology(Protocol):
     def neighbours(self, round: int = 0) -> dict[str, list[str]]: ...  # noqa: A002
 
 
-class DecentralisedCoordinator(Role):
+class DecentralisedCoordinator(Pausable):
     """Runs rounds on nodes that train, send to their neighbours and mix: it says when. Models do not come through here.
 
     Needs the relationship ``mixer``: all nodes, as `Mixer` roles of one kind. Who sends to whom, they know (their
@@ -74,6 +75,7 @@ class DecentralisedCoordinator(Role):
         self._check(self._members())
         tested: dict[str, Any] = {}
         for number in range(1, num_rounds + 1):
+            self.before_round()
             members = self._round(num_epochs, options)
             metrics: dict[str, Any] = {}
             if test_every and number % test_every == 0:

@@ -230,6 +230,7 @@ class FederatedCoordinator(Coordinator):
         self._update, self._busy = self._initial(clients), self._busy if tolerant else []
         metrics: dict[str, Any] = {}
         for number in range(first_round, first_round + num_rounds):
+            self.before_round()
             chosen = self._select(clients, number, quorum)
             done = self.call_task("aggregator", "aggregate", args={**training, "clients": chosen},
                                   payloads={"update": self._update}).result()

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.role import CallTimeout, Element, Event, Role, RoleInstanceID, Service, Task
+from roleml_nb.role import CallTimeout, Element, Event, RoleInstanceID, Service, Task
 
 from .addresses import generator_of, in_order
 from .guarded import GuardedRole
 from .mergers import average
 from .mixers import GONE
+from .pausing import Pausable
 from .token_accounts import Proactive, TokenAccount
 
 __all__ = ["GossipAggregator", "GossipCoordinator"]
@@ -86,7 +87,7 @@ class GossipAggregator(GuardedRole):
                 "useful": sum(its > age for _, its in received)}
 
 
-class GossipCoordinator(Role):
+class GossipCoordinator(Pausable):
     """Runs one node of gossip learning (Ormándi et al. 2013): train, merge, and exchange models with random peers.
 
     Needs a ``trainer`` and an ``aggregator`` (relationships, or roles on the same node), and the relationship ``peer``:
@@ -144,6 +145,7 @@ class GossipCoordinator(Role):
         training = {**(options or {}), "num_epochs": num_epochs}
         tested: dict[str, Any] = {}
         for number in range(1, num_rounds + 1):
+            self.before_round()
             merged = self._merge_and_train(training) if self.order == "merge-train" else self._train_and_merge(training)
             sent = self._gossip(merged)
             metrics: dict[str, Any] = {}

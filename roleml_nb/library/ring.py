@@ -21,7 +21,6 @@ from roleml_nb.role import (
     ErrorHandlingStrategy,
     Event,
     ListValueMerger,
-    Role,
     RoleInstanceID,
     RoleInteractionError,
     Service,
@@ -32,6 +31,7 @@ from roleml_nb.role import (
 from .addresses import in_order
 from .guarded import GuardedRole
 from .mixers import GONE
+from .pausing import Pausable
 
 __all__ = ["RingAggregator", "RingCoordinator"]
 
@@ -140,7 +140,7 @@ class RingAggregator(GuardedRole):
         return {**super().__getstate__(), "_inbox": {}}
 
 
-class RingCoordinator(Role):
+class RingCoordinator(Pausable):
     """Runs rounds on a ring: all train, then all average. Models travel on the ring only, not through here.
 
     Needs the relationship ``ring``, the aggregators of its nodes; takes an ``evaluator`` (a `ModelMaintainer` with test
@@ -176,6 +176,7 @@ class RingCoordinator(Role):
         ring: list[RoleInstanceID] = []
         metrics: dict[str, Any] = {}
         for number in range(1, num_rounds + 1):
+            self.before_round()
             ring = self._round(ring, {"num_epochs": num_epochs, "options": options})
             metrics = self._evaluate(ring[0])
             self.round_completed.emit(args={**metrics, "round": number, "nodes": len(ring)})

@@ -36,7 +36,7 @@ from .stopping import Stopped
 from .versions import Versions
 
 if TYPE_CHECKING:
-    from roleml_nb.widgets import Board, Traffic
+    from roleml_nb.widgets import Board, Metrics, RunBar, Traffic
 
     from .topology import Topology
 
@@ -399,6 +399,24 @@ class Testbed:
         """Show messages as they travel: a view for the notebook, live until the testbed stops, and replayed from then on."""
         self._check_running()
         view = self.trace.traffic(deployed=self.roster.known, live=True)
+        self.at_stop.append(view.rest)
+        return view
+
+    def metrics(self, show: str | Iterable[str] = ("loss", "accuracy", "rounds", "bytes"), **how: Any) -> Metrics:
+        """Show metrics as they come, in panels of one figure, under the bar of runs; `how` is what `Metrics` takes."""
+        from roleml_nb.widgets import Metrics  # takes a second, for Plotly
+
+        self._check_running()
+        view = Metrics(self, show, **how)
+        self.at_stop.append(view.rest)
+        return view
+
+    def run_bar(self) -> RunBar:
+        """Show how far the last run is, with buttons to pause it, to go round by round, and to stop it."""
+        from roleml_nb.widgets import RunBar
+
+        self._check_running()
+        view = RunBar(self)
         self.at_stop.append(view.rest)
         return view
 

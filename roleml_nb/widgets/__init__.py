@@ -2,8 +2,10 @@
 
 from .board import Board
 from .logs import LogPane
+from .metrics import Metrics
 from .picture import Picture
+from .run_bar import RunBar
 from .traffic import Traffic
 from .view import View
 
-__all__ = ["Board", "LogPane", "Picture", "Traffic", "View"]
+__all__ = ["Board", "LogPane", "Metrics", "Picture", "RunBar", "Traffic", "View"]

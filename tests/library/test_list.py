@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from roleml_nb import Role, library, workload
+from roleml_nb.library.pausing import Pausable
 
 
 def is_role(item):
@@ -30,7 +31,7 @@ def test_it_lists_every_public_name():
 def test_it_lists_the_channels_elements_and_options_of_every_role(name):
     role = getattr(library, name)
     (row,) = [line for line in LIBRARY.splitlines() if line.startswith("| `") and f"`{name}`" in line.split("|")[1]]
-    inherited = library.ModelMaintainer if "| + " in row else Role
+    inherited = library.ModelMaintainer if "| + " in row else Pausable if issubclass(role, Pausable) else Role
     said = {*re.findall(r"`([a-z0-9_-]+)`", row.partition("|")[2].partition("|")[2])}
     options = set(inspect.signature(role).parameters) - {"kwargs"}
     have = {*role.services, *role.tasks, *role.events, *role.elements, *options}

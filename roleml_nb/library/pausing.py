@@ -1,0 +1,46 @@
+"""Runs that can be paused between two rounds, and done round by round."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+
+from roleml_nb.role import Role, RoleInstanceID, Service
+from roleml_nb.role.running import wait
+
+__all__ = ["Pausable"]
+
+LOOK = 0.1
+"""Seconds between two looks of a paused run at whether it may go on."""
+
+
+class Pausable(Role):
+    """A coordinator whose runs wait between two rounds while it is paused. A round that is under way is finished first."""
+
+    paused = False
+    rounds_allowed = 0
+    """Rounds that may still be done while it is paused."""
+
+    @Service(expand=True)
+    def pause(self, caller: RoleInstanceID) -> None:
+        """Have the run, and later ones, wait before the next round."""
+        self.paused, self.rounds_allowed = True, 0
+
+    @Service(expand=True)
+    def resume(self, caller: RoleInstanceID) -> None:
+        """Go on."""
+        self.paused = False
+
+    @Service(expand=True)
+    def step(self, caller: RoleInstanceID, rounds: int = 1) -> None:
+        """Do so many rounds (1 or more), then be paused."""
+        self.require(rounds >= 1, f"rounds must be 1 or more, got {rounds!r}")
+        self.paused, self.rounds_allowed = True, self.rounds_allowed + rounds
+
+    def before_round(self) -> None:
+        """Wait while paused; a worker is free for other tasks meanwhile."""
+        while self.paused and not self.rounds_allowed:
+            try:
+                wait(Future(), LOOK)
+            except TimeoutError:
+                continue
+        self.rounds_allowed = max(0, self.rounds_allowed - 1)

@@ -1,0 +1,30 @@
+"""``%rml metrics``: curves that grow while cells run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from roleml_nb.testbed import Testbed
+
+OVERVIEW = """\
+%rml metrics loss accuracy bytes                      draw metrics as they come, with the bar of runs"""
+
+
+def add(add: Any) -> None:
+    metrics = add("metrics", "Draw metrics as they come, in panels of one figure, with a bar to pause and stop the run.")
+    metrics.add_argument("show", nargs="*", metavar="metric", help="one panel each; also rounds and bytes")
+    metrics.add_argument("--nodes", metavar="PATTERN", help="which nodes: 'server peer*'")
+    metrics.add_argument("--against", default="round", metavar="AXIS", help="round or time (round)")
+
+
+def run(magics: Any, given: Any) -> None:
+    from IPython.display import display
+
+    bed = magics.running()
+    shown = [given.show] if given.show else []
+    display(bed.metrics(*shown, nodes=given.nodes, against=given.against))
+
+
+def complete(bed: Testbed | None, command: str, words: list[str]) -> list[str]:
+    known = bed.trace.metrics.names() if bed is not None else []
+    return sorted({*known, "loss", "accuracy", "rounds", "bytes"})

@@ -1,0 +1,70 @@
+"""Line charts as SVG: panels side by side, each with axes, lines and bands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from .curves import Curve
+from .svg import FAINT, LINE, document, element, text
+
+__all__ = ["chart"]
+
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+WIDE, HIGH = 440.0, 230.0
+LEFT, RIGHT, TOP, BOTTOM = 54.0, 12.0, 30.0, 34.0
+
+
+def chart(panels: Mapping[str, tuple[str, Sequence[Curve]]], title: str) -> str:
+    """The SVG of {what: (name of the x axis, curves)}, two panels in a row."""
+    parts = []
+    for place, (name, (axis, curves)) in enumerate(panels.items()):
+        content = _panel(name, axis, list(curves))
+        parts.append(element("g", "".join(content), transform=f"translate({place % 2 * WIDE:.0f} {place // 2 * HIGH:.0f})"))
+    rows = max(1, -(-len(panels) // 2))
+    return document(WIDE * min(2, max(1, len(panels))), HIGH * rows, parts, title)
+
+
+def _panel(name: str, axis: str, curves: list[Curve]) -> list[str]:
+    parts = [text(LEFT, 20, name, font_weight="bold"),
+             text(WIDE - RIGHT, HIGH - 6, axis, text_anchor="end", fill=FAINT, font_size=11)]
+    if not any(len(curve.x) for curve in curves):
+        return [*parts, text(WIDE / 2, HIGH / 2, "nothing yet", text_anchor="middle", fill=FAINT)]
+    xs = np.concatenate([curve.x for curve in curves])
+    ys = np.concatenate([part for curve in curves for part in (curve.y, curve.low, curve.high) if part is not None])
+    (left, right), (low, high) = _range(xs), _range(ys)
+
+    def at(x: float, y: float) -> str:
+        return (f"{LEFT + (x - left) / (right - left) * (WIDE - LEFT - RIGHT):.1f} "
+                f"{HIGH - BOTTOM - (y - low) / (high - low) * (HIGH - TOP - BOTTOM):.1f}")
+
+    for value in _ticks(low, high):
+        y = at(left, value).split()[1]
+        parts.append(element("path", d=f"M{LEFT:.0f} {y}H{WIDE - RIGHT:.0f}", stroke=LINE))
+        parts.append(text(LEFT - 6, float(y) + 4, f"{value:.4g}", text_anchor="end", fill=FAINT, font_size=10))
+    for value in _ticks(left, right):
+        x = at(value, low).split()[0]
+        parts.append(text(float(x), HIGH - BOTTOM + 14, f"{value:.4g}", text_anchor="middle", fill=FAINT, font_size=10))
+    for number, curve in enumerate(curves):
+        colour = PALETTE[number % len(PALETTE)]
+        if curve.low is not None and curve.high is not None:
+            edge = [at(*point) for point in zip(curve.x, curve.high, strict=True)]
+            edge += [at(*point) for point in zip(curve.x[::-1], curve.low[::-1], strict=True)]
+            parts.append(element("path", d=f"M{' L'.join(edge)}Z", fill=colour, fill_opacity=0.18))
+        points = " L".join(at(*point) for point in zip(curve.x, curve.y, strict=True))
+        parts.append(element("path", d=f"M{points}", fill="none", stroke=colour, stroke_width=1.8))
+        parts.append(text(WIDE - RIGHT, 20 + 14 * number, curve.name, text_anchor="end", fill=colour, font_size=11))
+    return parts
+
+
+def _range(values: np.ndarray) -> tuple[float, float]:
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    power = 10 ** math.floor(math.log10((high - low) / 4))
+    step = next(times * power for times in (1, 2, 5, 10) if times * power * 5 >= high - low)
+    return [number * step for number in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
