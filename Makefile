@@ -12,7 +12,7 @@ NOTEBOOKS = $(wildcard notebooks/*.ipynb) notebooks/architectures $(wildcard tut
 BESIDE = -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab check test bench clean
+.PHONY: help demo lab course check test bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ demo: $(INSTALLED)  ## run the quickstart notebook, print its accuracy, leave bu
 # JupyterLab refuses to run as root, which is who one is in most containers, unless told to.
 lab: $(INSTALLED)  ## open the quickstart notebook in JupyterLab
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_FLAGS) $(NOTEBOOK)
+
+course: $(INSTALLED)  ## build the lessons of tutorials/ as a site, which is browsed offline: tutorials/build/site
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e '.[course]'
+	$(BIN)/python tutorials/pages.py
 
 check: $(INSTALLED)  ## ruff, mypy, import contracts
 	$(BIN)/ruff check .
@@ -56,5 +60,5 @@ bench: $(INSTALLED)  ## measure, and print ratios
 	$(BIN)/python benchmarks/mnist1d_accuracy.py
 
 clean:  ## remove the venv, build output and caches
-	rm -rf $(VENV) build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build tutorials/build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

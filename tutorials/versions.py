@@ -12,9 +12,12 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nbgrader.apps import NbGraderAPI
 from traitlets.config import Config, PyFileConfigLoader
+
+if TYPE_CHECKING:
+    from nbgrader.apps import NbGraderAPI
 
 HERE = Path(__file__).resolve().parent
 
@@ -26,6 +29,8 @@ def lessons() -> list[Path]:
 
 def course(folder: Path) -> NbGraderAPI:
     """nbgrader, at work in a folder, with our configuration."""
+    from nbgrader.apps import NbGraderAPI  # the site of the lessons does without it
+
     config: Config = PyFileConfigLoader("nbgrader_config.py", path=str(HERE)).load_config()
     config.CourseDirectory.root = str(folder)
     programs = str(Path(sys.executable).parent)  # nbgrader calls alembic by its name, also where no venv is activated
