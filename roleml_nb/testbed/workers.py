@@ -20,8 +20,8 @@ QUIET = 0.15
 """Seconds during which tasks use next to no processor time, so that they may wait for each other."""
 PATIENCE = 5.0
 """Seconds without progress after which a queued task gets one even though others work."""
-WORKING = 0.2
-"""Of a processor: what tasks use at least if they do work."""
+WORKING = 0.02
+"""Of a processor: what tasks use at least if they do work, on a busy machine, too."""
 
 KEPT = 64
 """Idle threads that are kept for later."""
