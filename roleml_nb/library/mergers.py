@@ -149,8 +149,7 @@ class RunningAverage:
         self.shares = _shares(weights)
         self._added = 0
         self._totals: dict[str, Any] = {}
-        self._like: dict[str, Any] = {}
-        """Of each entry, an empty one of the first update's kind and dtype."""
+        self._dtypes: dict[str, Any] = {}
 
     def add(self, update: Mapping[str, Any]) -> None:
         """Take in the next update. Raises what `average` raises when it does not fit the first one."""
@@ -160,7 +159,7 @@ class RunningAverage:
             raise ValueError(f"update {number} and update 0 differ in their names: {differing}")
         for name, value in update.items():
             if not number:
-                self._totals[name], self._like[name] = _begin(value, share)
+                self._totals[name], self._dtypes[name] = _begin(value, share)
                 continue
             shape = np.shape(self._totals[name])
             if np.shape(value) != shape:
@@ -173,7 +172,7 @@ class RunningAverage:
         """The mean. All updates must have been added, and nothing more is done with it after that."""
         if self._added != len(self.shares):
             raise ValueError(f"there are weights for {len(self.shares)} updates, but {self._added} were added")
-        return {name: _narrow(self._totals.pop(name), self._like[name]) for name in list(self._totals)}
+        return {name: _narrow(self._totals.pop(name), self._dtypes[name]) for name in list(self._totals)}
 
 
 def _shares(weights: Sequence[float]) -> list[float]:
@@ -189,23 +188,21 @@ def _is_array(value: Any) -> bool:
 
 
 def _begin(value: Any, share: float) -> tuple[Any, Any]:
-    """The first term of a sum in double precision (integers: a copy), and an empty one of the value's kind."""
+    """The first term of a sum in double precision (integers: a copy), and the value's dtype."""
     if _is_array(value):
         array = np.asarray(value)
         if array.dtype.kind not in "fc":
-            return array.copy(), np.empty(0, array.dtype)
+            return array.copy(), array.dtype
         wide_array = array.astype(np.promote_types(array.dtype, np.float64))
         wide_array *= share
-        return wide_array, np.empty(0, array.dtype)
+        return wide_array, array.dtype
     import torch
 
-    with torch.no_grad():
-        tensor = torch.as_tensor(value)
-        if not _is_quantity(tensor):
-            return tensor.clone(), tensor.new_empty(0)
-        wide = tensor.detach().to(torch.promote_types(tensor.dtype, torch.float64), copy=True,
-                                  memory_format=torch.contiguous_format)
-        return wide.mul_(share), tensor.new_empty(0)
+    tensor = torch.as_tensor(value).detach()
+    if not _is_quantity(tensor):
+        return tensor.clone(), tensor.dtype
+    wide = tensor.to(torch.promote_types(tensor.dtype, torch.float64), copy=True, memory_format=torch.contiguous_format)
+    return wide.mul_(share), tensor.dtype
 
 
 def _add(total: Any, value: Any, share: float) -> Any:
@@ -218,20 +215,18 @@ def _add(total: Any, value: Any, share: float) -> Any:
         return total
     import torch
 
-    with torch.no_grad():
-        tensor = torch.as_tensor(value)
-        if not _is_quantity(total):
-            return torch.maximum(total, tensor).to(total.dtype)
-        if total.numel() <= PART:
-            return total.add_(tensor, alpha=share)
-        flat = tensor.detach().reshape(-1)
-        for part, more in zip(total.view(-1).split(PART), flat.split(PART), strict=True):
-            part.add_(more, alpha=share)
-        return total
+    tensor = torch.as_tensor(value).detach()
+    if not _is_quantity(total):
+        return torch.maximum(total, tensor).to(total.dtype)
+    if total.numel() <= PART:
+        return total.add_(tensor, alpha=share)
+    for part, more in zip(total.view(-1).split(PART), tensor.reshape(-1).split(PART), strict=True):
+        part.add_(more, alpha=share)
+    return total
 
 
-def _narrow(total: Any, like: Any) -> Any:
-    return total.astype(like.dtype, copy=False) if _is_array(total) else total.to(like.dtype)
+def _narrow(total: Any, dtype: Any) -> Any:
+    return total.astype(dtype, copy=False) if _is_array(total) else total.to(dtype)
 
 
 def _is_quantity(tensor: Any) -> bool:

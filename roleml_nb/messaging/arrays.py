@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["reduce_array", "reduce_tensor", "tensor_reducers"]
+__all__ = ["rebuild_array", "rebuild_tensor", "reduce_array", "reduce_tensor", "tensor_reducers"]
 
 
 def reduce_array(array: np.ndarray) -> Any:
@@ -19,10 +19,11 @@ def reduce_array(array: np.ndarray) -> Any:
         return NotImplemented
     kind: Any = dtype.str if dtype.isbuiltin == 1 and dtype.metadata is None and dtype.kind not in "Mm" else dtype
     flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-    return _rebuild_array, (kind, array.shape, PickleBuffer(flat.data))
+    return rebuild_array, (kind, array.shape, PickleBuffer(flat.data))
 
 
-def _rebuild_array(dtype: Any, shape: tuple[int, ...], buffer: Any) -> np.ndarray:
+def rebuild_array(dtype: Any, shape: tuple[int, ...], buffer: Any) -> np.ndarray:
+    """The array that was reduced, over the memory of `buffer` where that can be written to."""
     # through the constructor, since np.frombuffer refuses empty buffers
     return np.ndarray(shape, dtype, _writable(buffer))
 
@@ -36,16 +37,30 @@ def reduce_tensor(tensor: Any) -> Any:
     if tensor.requires_grad and type(tensor) is torch.Tensor:
         warnings.warn("a tensor that requires a gradient is sent without: its receiver gets the values alone; "
                       "send tensor.detach() to say that this is meant", RuntimeWarning, stacklevel=2)
+    if type(tensor) is torch.Tensor and tensor.is_cpu and tensor.dtype in _numpy_has(torch) and tensor.is_contiguous():
+        return rebuild_tensor, (_names[tensor.dtype], tuple(tensor.shape), PickleBuffer(tensor.detach().numpy()), None)
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.device.type == "meta":
         return NotImplemented
     plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
     flat = plain.reshape(-1).view(torch.uint8).numpy()
     parameter = tensor.requires_grad if type(tensor) is torch.nn.Parameter else None
     name = str(tensor.dtype).removeprefix("torch.")
-    return _rebuild_tensor, (name, tuple(tensor.shape), PickleBuffer(flat), parameter)
+    return rebuild_tensor, (name, tuple(tensor.shape), PickleBuffer(flat), parameter)
 
 
-def _rebuild_tensor(dtype_name: str, shape: tuple[int, ...], buffer: Any, parameter: bool | None) -> Any:
+_names: dict[Any, str] = {}
+"""Of torch's types of real numbers that NumPy has, too: {dtype: name}."""
+
+
+def _numpy_has(torch: Any) -> dict[Any, str]:
+    if not _names:
+        _names.update({getattr(torch, name): name for name in (
+            "float32", "float64", "float16", "int64", "int32", "int16", "int8", "uint8", "bool")})
+    return _names
+
+
+def rebuild_tensor(dtype_name: str, shape: tuple[int, ...], buffer: Any, parameter: bool | None) -> Any:
+    """The tensor that was reduced, over the memory of `buffer` where that can be written to."""
     import torch
 
     dtype = getattr(torch, dtype_name)

@@ -6,6 +6,7 @@ import io
 import pickle
 import threading
 import types
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from cloudpickle import cloudpickle as _cloudpickle
 
 from ..role.errors import RoleMLError
-from .arrays import reduce_array, tensor_reducers
+from .arrays import rebuild_array, rebuild_tensor, reduce_array, tensor_reducers
 from .code import class_reference, dumps_code, is_dynamic, loads_code, resolve_class
 from .regions import WORTH_SHARING, Region
 
@@ -25,6 +26,8 @@ OUT_OF_BAND = 16 * 1024
 _reducers: dict[type, Any] = {**_cloudpickle.Pickler._dispatch_table, np.ndarray: reduce_array}
 del _reducers[types.MethodType]  # pickle's own way looks the method up on the object, and needs no code sent
 _torch_known = False
+_COMMON = {rebuild_array, rebuild_tensor, OrderedDict}
+"""What is in every model, and sent by its name: not looked at further."""
 
 
 class Body:
@@ -205,6 +208,8 @@ class _Pickler(pickle.Pickler):
         reducer = _reducers.get(kind)
         if reducer is not None:
             return reducer(obj)
+        if kind in (types.FunctionType, type) and obj in _COMMON:
+            return NotImplemented
         if kind is types.FunctionType:
             return (loads_code, (dumps_code(obj),)) if is_dynamic(obj) else NotImplemented
         if issubclass(kind, type):

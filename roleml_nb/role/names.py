@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 __all__ = ["did_you_mean", "natural_key", "standard_name"]
 
@@ -14,10 +15,15 @@ def standard_name(name: str) -> str:
     return name.replace("_", "-")
 
 
-def natural_key(name: object) -> list:
+def natural_key(name: object) -> tuple:
     """Sort key under which ``client2`` comes before ``client10``."""
-    parts = re.split(r"(\d+)", str(name))
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts if part]
+    return _natural_key(str(name))
+
+
+@lru_cache(maxsize=4096)
+def _natural_key(name: str) -> tuple:
+    parts = re.split(r"(\d+)", name)
+    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts if part)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from .parameters import StateDict, seeded
+from .perceptrons import descent_of
 from .steps import as_tensor, classification_metrics, fitted, optimizer_step, run_test, run_train
 
 if TYPE_CHECKING:
@@ -73,8 +74,10 @@ class TorchClassifier(StateDict):
 
         if epochs < 1:
             raise ValueError(f"epochs must be 1 or more, got {epochs!r}")
-        step = self._step(self.lr if lr is None else _positive(lr))
-        seen = [pair for _ in range(epochs) for pair in run_train(self.module, step, cross_entropy, data)]
+        rate = self.lr if lr is None else _positive(lr)
+        step = self._step(rate)
+        at_once = descent_of(self.module, rate) if self._make_optimizer is None else None
+        seen = [pair for _ in range(epochs) for pair in run_train(self.module, step, cross_entropy, data, at_once=at_once)]
         return classification_metrics(seen, cross_entropy)
 
     def test(self, data: Iterable) -> dict[str, float]:
@@ -135,10 +138,9 @@ class TorchClassifier(StateDict):
 
         def descend(loss: torch.Tensor) -> None:
             gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+            used = [(weight, gradient) for weight, gradient in zip(weights, gradients, strict=True) if gradient is not None]
             with torch.no_grad():
-                for weight, gradient in zip(weights, gradients, strict=True):
-                    if gradient is not None:
-                        weight.sub_(gradient, alpha=lr)
+                torch._foreach_sub_([weight for weight, _ in used], [gradient for _, gradient in used], alpha=lr)
 
         return descend
 

@@ -134,18 +134,24 @@ def default_xy_apply_gradients(
 
 def run_train(
     module: torch.nn.Module, step: Step, criterion: Callable[..., torch.Tensor], data: Iterable[tuple[Any, Any]],
-    device: torch.device | None = None,
+    device: torch.device | None = None, at_once: Callable[..., torch.Tensor | None] | None = None,
 ) -> Outputs:
-    """Go through `data` once, with a `step` on each batch's loss; what the module said, and what was right."""
+    """Go through `data` once, with a `step` on each batch's loss; what the module said, and what was right.
+
+    ``at_once(x, y)``, if given, does all of it for a batch and returns what the module said, or does nothing: None.
+    """
     module.train()
     seen = []
     for x, y in data:
-        targets = as_tensor(y)
-        outputs = module(as_tensor(x) if device is None else as_tensor(x).to(device))
+        inputs, targets = as_tensor(x), as_tensor(y)
         if device is not None:
-            targets = targets.to(device)
-        step(criterion(outputs, targets))
-        seen.append((outputs.detach(), targets))  # reduced once, at the end: no waiting for numbers per step
+            inputs, targets = inputs.to(device), targets.to(device)
+        outputs = None if at_once is None else at_once(inputs, targets)
+        if outputs is None:
+            outputs = module(inputs)
+            step(criterion(outputs, targets))
+            outputs = outputs.detach()
+        seen.append((outputs, targets))  # reduced once, at the end: no waiting for numbers per step
     return seen
 
 
