@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
 import tempfile
 import time
 from typing import Any
@@ -99,10 +100,17 @@ class Engines:
         result.owner = True  # ipyparallel forgets the result with the AsyncResult
         return result
 
+    def _end_all(self) -> None:
+        """Have all processes end at the same time: ipyparallel goes from one to the next, and waits for each."""
+        self.cluster.signal_engines_sync(signal.SIGTERM)
+        if self.cluster.controller is not None:
+            self.cluster.controller.signal(signal.SIGTERM)
+
     def stop(self) -> None:
         """End what is ours. Idempotent."""
         if self.owned and self.cluster is not None:
             try:
+                self._end_all()
                 self.cluster.stop_cluster_sync()
             except Exception as error:  # what it leaves behind, the watchdog sweeps
                 logging.getLogger(__name__).info("stop of the cluster: %s", error)

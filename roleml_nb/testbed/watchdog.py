@@ -1,6 +1,6 @@
 """A small process beside an owned cluster: when the kernel dies, however it dies, the cluster ends with it.
 
-Run as ``python -m roleml_nb.testbed.watchdog MARK PATH...`` with a pipe as standard input, whose other end the
+Run as ``python -P watchdog.py MARK PATH...``, for it needs nothing of the package, with a pipe as standard input, whose other end the
 kernel holds: end of file means that the kernel is gone. MARK is the value of the environment variable that the
 controller, the engines and all that they started have inherited. Each PATH is a folder or a file to remove.
 """
@@ -20,6 +20,7 @@ import psutil
 __all__ = ["MARK", "Watchdog", "marked"]
 
 MARK = "ROLEML_NB_TESTBED"
+NANNY = "ipyparallel.engine.nanny"
 
 
 class Watchdog:
@@ -27,7 +28,7 @@ class Watchdog:
 
     def __init__(self, mark: str, directories: list[str]):
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, mark, *directories],
+            [sys.executable, "-P", __file__, mark, *directories],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )
 
@@ -55,12 +56,17 @@ def marked(mark: str) -> Iterator[psutil.Process]:
             continue
 
 
+def _is_nanny(process: psutil.Process) -> bool:
+    """ipyparallel's, which looks after an engine, and takes more than a second to find that it has ended."""
+    return NANNY in process.cmdline()
+
+
 def _sweep(mark: str) -> None:
     for sign, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 1.0)):
         left = list(marked(mark))
         for process in left:
             try:
-                process.send_signal(sign)
+                process.send_signal(signal.SIGKILL if _is_nanny(process) else sign)
             except psutil.Error:
                 continue
         psutil.wait_procs(left, timeout=patience)
