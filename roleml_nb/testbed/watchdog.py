@@ -1,7 +1,7 @@
 """A small process beside an owned cluster: when the kernel dies, however it dies, the cluster ends with it.
 
-Run as ``python -P watchdog.py MARK PATH...``, for it needs nothing of the package, with a pipe as standard input, whose other end the
-kernel holds: end of file means that the kernel is gone. MARK is the value of the environment variable that the
+Run as ``python -P watchdog.py MARK PATH...``, for it needs nothing of the package, with a pipe as standard input, whose
+other end the kernel holds: end of file means that the kernel is gone. MARK is the value of the environment variable that the
 controller, the engines and all that they started have inherited. Each PATH is a folder or a file to remove.
 """
 
