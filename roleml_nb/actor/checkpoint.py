@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STEPS", "Checkpoint", "Frames"]
 
-STEPS = ("take", "prepare", "clear", "become", "forget")
+STEPS = ("look", "take", "prepare", "clear", "become", "forget")
 """What a node can be asked for."""
 
 Frames = list[bytes]
@@ -52,6 +52,16 @@ class Checkpoint:
     def __init__(self, actor: Actor):
         self._actor = actor
         self._next: NodeState | None = None
+
+    def look(
+        self, source: RoleInstanceID, instance_name: str, channel: str, body: Body
+    ) -> tuple[dict[str, type], dict[str, list[RoleInstanceID]], dict[str, str]]:
+        """What is here: the classes of the roles, relationships and links."""
+        relationships = self._actor.ctx.relationships
+        links = relationships.all_links()
+        return ({name: type(role) for name, role in self._actor.roles.items() if name != NATIVE},
+                {name: relationships.members(name) for name in relationships.all_relationships() if name not in (*GIVEN, *links)},
+                links)
 
     def take(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> tuple[int, Frames]:
         """This node's seed, and all of it; CallerError for a role that cannot be kept."""

@@ -419,6 +419,17 @@ class Router:
                 call.set_exception(NodeLost(
                     f"{call.target}.{call.channel} was not answered: {host_id} is lost ({reason})"))
 
+    def come_back(self, host_id: str) -> None:
+        """A host of that name is there again, with nothing of what it knew: begin anew with it."""
+        self.host_lost(host_id, "it has begun anew")
+        with self._lock:
+            self.links.pop(host_id, None)
+            self.lost.pop(host_id, None)
+
+    def count_from(self, number: int) -> None:
+        """Number calls from there on: for a host that takes the place of an earlier one, whose calls may not have ended."""
+        self._numbers = itertools.count(number)
+
     def pending(self) -> list[Pending]:
         """The calls that wait, oldest first."""
         return sorted(list(self._pending.values()), key=lambda call: call.sent)

@@ -78,7 +78,7 @@ def _check_free(target: Path) -> None:
 def _rest(bed: Testbed, resting: Still) -> dict[str, Any]:
     """What the notebook knows: plain data, and the classes, options and elements that were given."""
     roster, versions = bed.roster, bed.versions
-    given = {tuple(instance): (versions.classes[instance], *versions.given[instance]) for instance in versions.given}
+    given = {tuple(instance): (cls, *versions.given.get(instance, (None, None))) for instance, cls in versions.classes.items()}
     roles = {node: {name: {key: item for key, item in known.items() if key != "channels"} for name, known in names.items()}
              for node, names in roster.roles.items()}
     return {"places": roster.places, "roles": roles, "relationships": roster.relationships, "links": roster.links,
@@ -205,4 +205,7 @@ def _note(bed: Testbed, rest: Mapping[str, Any]) -> None:
     for table in (versions.running, versions.classes, versions.given):
         table.clear()
     for instance, (cls, options, elements) in rest["given"].items():
-        versions.assigned(RoleInstanceID(*instance), cls, options, elements)
+        if options is None:  # another kernel has assigned it
+            versions.updated(RoleInstanceID(*instance), cls)
+        else:
+            versions.assigned(RoleInstanceID(*instance), cls, options, elements)

@@ -29,34 +29,40 @@ class Engines:
     """ipyparallel's client, its engines, and what has to be ended with them."""
 
     def __init__(self, count: int, mark: str, *, cluster: Any = None, profile: str | None = None,
-                 cluster_id: str | None = None):
+                 cluster_id: str | None = None, detached: bool = False, record: Record | None = None):
         self.owned = cluster is None and profile is None and cluster_id is None
+        self.detached = detached or record is not None
+        """Whether they outlive this process, unless they are stopped."""
         self._given = cluster is not None and not hasattr(cluster, "connect_client_sync")
         """Whether the client is the caller's own, who closes it."""
-        self.directory = tempfile.mkdtemp(prefix="rml-")
+        self.directory = tempfile.mkdtemp(prefix="rml-") if record is None else record.directory
         self.cluster: Any = None
         self.watchdog: Watchdog | None = None
-        self.record: Record | None = None
+        self.record = record
         try:
-            if self.owned:
+            if record is not None:
+                self.client = self._find(record)
+            elif self.owned:
                 self.client = self._start(count, mark)
             else:
                 self.client = self._join(cluster, profile, cluster_id)
         except BaseException:
-            self.stop()
+            if record is None:  # else it goes on without us
+                self.stop()
             raise
         self.ids: list[int] = list(self.client.ids)
 
     def _start(self, count: int, mark: str) -> Any:
         profile_dir = os.path.join(self.directory, "profile")
         os.mkdir(profile_dir)
-        self.record = Record(mark, Process.here(), self.directory, time.time(), count)
+        self.record = Record(mark, Process.here(), self.directory, time.time(), count, self.detached)
         self.record.write()
-        self.watchdog = Watchdog(mark, [self.directory, str(self.record.path)])
+        if not self.detached:
+            self.watchdog = Watchdog(mark, [self.directory, str(self.record.path)])
         os.environ[MARK] = mark  # inherited by everything that the launcher starts
         try:
             self.cluster = ipp.Cluster(
-                n=count, profile_dir=profile_dir, cluster_id="", log_level=logging.ERROR,
+                n=count, profile_dir=profile_dir, cluster_id="", log_level=logging.ERROR, shutdown_atexit=not self.detached,
                 controller_args=[f"--HeartMonitor.period={HEARTBEAT}", "--HeartMonitor.max_heartmonitor_misses=60"],
             )
             self.cluster.start_cluster_sync()
@@ -70,6 +76,12 @@ class Engines:
                 f"{len(client.ids)} of {count} engines are ready after {START_TIMEOUT:.0f} s: {self._log_tail()}"
             ) from None
         return client
+
+    def _find(self, record: Record) -> Any:
+        try:
+            return ipp.Client(os.path.join(record.directory, "profile", "security", "ipcontroller-client.json"), timeout=10)
+        except (OSError, TimeoutError, ipp.error.TimeoutError) as error:
+            raise TestbedError(f"testbed {record.mark} does not answer: {error}; %rml clean --detached ends it") from None
 
     def _join(self, cluster: Any, profile: str | None, cluster_id: str | None) -> Any:
         if cluster is not None:
@@ -106,6 +118,13 @@ class Engines:
         if self.cluster.controller is not None:
             self.cluster.controller.signal(signal.SIGTERM)
 
+    def leave(self) -> None:
+        """Let them go on without this process, for another one to find."""
+        self.client.close()
+        if self.record is not None:
+            self.record.owner = Process(Process.here().machine, 0, 0.0)  # nobody
+            self.record.write()
+
     def stop(self) -> None:
         """End what is ours. Idempotent."""
         if self.owned and self.cluster is not None:
@@ -122,5 +141,7 @@ class Engines:
             self.watchdog.release()
             self.watchdog = None
         if self.record is not None:
+            if self.detached:
+                self.record.end()
             self.record.forget()
         shutil.rmtree(self.directory, ignore_errors=True)

@@ -33,7 +33,7 @@ _hosts: dict[str, Host] = {}
 
 def start_host(
     testbed: str, host_id: str, label: str, *, directory: str, tcp: bool, call_timeout: float, threads: int,
-    workers: int, owned: bool, owner: Process, preload: tuple[str, ...], trace: bool, relay: bool,
+    workers: int, owned: bool, owner: Process, preload: tuple[str, ...], trace: bool, relay: bool, stays: bool,
 ) -> tuple[Address, Process]:
     """Make this engine's host; returns its address and this process."""
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
@@ -46,11 +46,11 @@ def start_host(
         directory = tempfile.mkdtemp(prefix="rml-")
 
     def lost(peer: str, reason: str) -> None:
-        if peer == NOTEBOOK:
+        if peer == NOTEBOOK and not stays:
             threading.Thread(target=end_of_owner, args=(testbed, directory if own else None, owned)).start()
 
     host = Host(host_id, label, call_timeout=call_timeout, workers=workers, directory=directory, tcp=tcp or own, trace=trace)
-    host.lost = lost
+    host.lost, host.patient = lost, stays
     host.ended = lambda peer: peer == NOTEBOOK and owner.ended
     host.router.controls["lost"] = lambda peer, news: host.host_lost(*news)
     if not relay:
@@ -88,6 +88,16 @@ def _host(testbed: str) -> Host:
         return _hosts[testbed]
     except KeyError:
         raise TestbedError("this engine has no host of that testbed (was it restarted?)") from None
+
+
+def meet(testbed: str, owner: Process, accept: bytes) -> tuple[Address, Process]:
+    """Another kernel takes the place of the notebook, which shows that token; returns what `start_host` does."""
+    host = _host(testbed)
+    host.router.come_back(NOTEBOOK)
+    host.ended = lambda peer: peer == NOTEBOOK and owner.ended
+    host.shipped = 0
+    host.transport.admit(NOTEBOOK, accept)  # type: ignore[union-attr]
+    return host.transport.address, Process.here()  # type: ignore[union-attr]
 
 
 def connect(

@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -19,8 +20,9 @@ from . import startup
 from .cluster import Engines
 from .errors import Errors
 from .host import NOTEBOOK, Host
-from .links import Made, link_all
+from .links import Made, link_again, link_all
 from .processes import Process
+from .records import Record
 from .stopping import Stopped, stop_work
 from .waiting import Circle, circles, describe
 
@@ -49,11 +51,16 @@ class Fleet:
         Name of the testbed, unique: what is started for it carries this mark.
     joins
         What to join instead of starting engines: `cluster`, `profile` or `cluster_id`; empty for engines of our own.
+    detached
+        Whether our own engines outlive this process.
+    record
+        Of a detached fleet that another process has left: its hosts are linked with this one, and none is started.
     """
 
     def __init__(
         self, mark: str, engines: int, joins: Mapping[str, Any], *, timeout: float, workers: int | None,
         threads: int | None, links: tuple[str, ...], preload: tuple[str, ...], seed: int, trace: bool,
+        detached: bool = False, record: Record | None = None,
     ):
         self.mark = mark
         self.numbers: dict[str, int] = {}
@@ -73,7 +80,7 @@ class Fleet:
         self.engines: Engines | None = None
         try:
             if engines or joins:
-                self.engines = Engines(engines, mark, **joins)
+                self.engines = Engines(engines, mark, **joins, detached=detached, record=record)
             self.home = self._home = Host(
                 NOTEBOOK, "the notebook", call_timeout=timeout, workers=workers or WORKERS,
                 directory=self.engines.directory if self.engines else None, tcp=bool(joins), trace=trace)
@@ -87,29 +94,52 @@ class Fleet:
             self.home.router.controls["link"] = lambda peer, news: self._linked(peer, *news)
             self.home.spawn([NOTEBOOK], {"seed": seed})
             if self.engines is not None:
-                self._start_hosts(self.engines, timeout, workers, threads, links, preload, tcp=bool(joins))
+                self._serve_relay("relay" in links)
+                if record is None:
+                    self._start_hosts(self.engines, timeout, workers, threads, links, preload, tcp=bool(joins))
+                else:
+                    self._find_hosts(self.engines, record, links)
+                self.learn({NOTEBOOK: NOTEBOOK})
             self.home.run_in_background(self._watch, "watch")
         except BaseException:
-            self.stop()
+            if record is None:
+                self.stop()
+            else:
+                self.leave()
             raise
+
+    def _serve_relay(self, wanted: bool) -> None:
+        home = self.home
+        self._relay = Relay(NOTEBOOK, self._exchange, home.deliver, self._unreached, home.run_in_background)
+        home.relay = self._relay.link if wanted else None
+        home.ended = lambda host_id: host_id in self._processes and self._processes[host_id].ended
+        home.lost = self._host_lost
+        home.linked = lambda peer, kind, reason: self._linked(NOTEBOOK, peer, kind, reason)
+
+    def _find_hosts(self, engines: Engines, record: Record, links: tuple[str, ...]) -> None:
+        self.home.router.count_from(time.time_ns() // 1000)  # answers to calls of the process before are none to ours
+        self.numbers.update(record.way_back["numbers"])
+        there = set(engines.client.ids)
+        for host_id in [host_id for host_id, number in self.numbers.items() if number not in there]:
+            self.lost[host_id] = "it ended while no notebook was there"
+        self.links, self._processes = link_again(
+            self.mark, self.home, engines, {name: self.numbers[name] for name in self.alive}, links, Process.here())
+        startup.joined(self)
+        record.owner = Process.here()
+        record.write()
 
     def _start_hosts(
         self, engines: Engines, timeout: float, workers: int | None, threads: int | None, links: tuple[str, ...],
         preload: tuple[str, ...], *, tcp: bool,
     ) -> None:
-        home = self.home
-        self._relay = Relay(NOTEBOOK, self._exchange, home.deliver, self._unreached, home.run_in_background)
-        home.relay = self._relay.link if "relay" in links else None
-        home.ended = lambda host_id: host_id in self._processes and self._processes[host_id].ended
-        home.lost = self._host_lost
-        home.linked = lambda peer, kind, reason: self._linked(NOTEBOOK, peer, kind, reason)
         cores = max(1, (os.cpu_count() or 1) // len(engines.ids))
         each, at_once = threads or cores, workers or min(WORKERS, cores)
         started = {
             number: engines.send(
                 number, remote.start_host, self.mark, f"engine{number}", f"engine {number}",
                 directory=engines.directory, tcp=tcp, call_timeout=timeout, threads=each, workers=at_once,
-                owned=engines.owned, owner=Process.here(), preload=preload, trace=home.traced, relay="relay" in links)
+                owned=engines.owned, owner=Process.here(), preload=preload, trace=self.home.traced, relay="relay" in links,
+                stays=engines.detached)
             for number in engines.ids
         }
         addresses = {}
@@ -117,11 +147,10 @@ class Fleet:
             addresses[number], self._processes[f"engine{number}"] = answer.get(60.0)
             self.numbers[f"engine{number}"] = number
         startup.joined(self)
-        self.links = link_all(self.mark, home, engines, addresses, links)
+        self.links = link_all(self.mark, self.home, engines, addresses, links)
         for ends, (kind, _) in self.links.items():
             if kind == "relay":
                 self._serve(*ends)
-        self.learn({NOTEBOOK: NOTEBOOK})
 
     # who is there
 
@@ -343,6 +372,16 @@ class Fleet:
         self.look()
 
     # the end
+
+    def leave(self) -> None:
+        """End this side alone: the engines go on without it."""
+        self.stopping = True
+        if self._relay is not None:
+            self._relay.close()
+        if self._home is not None:
+            self._home.stop()
+        if self.engines is not None:
+            self.engines.leave()
 
     def stop(self) -> None:
         """End links, hosts and engines; an embedded cluster ends with them. Idempotent."""

@@ -39,6 +39,9 @@ PULSE = 20
 """Ticks between two signs of life for the notebook."""
 LONG = 1.0
 """Seconds that a handler is at work from which on the notebook looks for circles."""
+PATIENT = 1_000_000
+"""Notes of each kind that are kept while there is no notebook; the oldest are dropped."""
+
 HEARTBEAT = 20.0
 """Seconds between two heartbeats of each node's native role, where somebody listens to them."""
 
@@ -63,6 +66,8 @@ class Host:
         self.shipped = 0
         """Shipments of notes to the notebook so far."""
         self.traced = trace
+        self.patient = False
+        """Whether notes are kept while there is no notebook."""
         self.router = Router(self, self.directory, self._messages.append if trace else None,
                              lambda session, reason: self.mender.broken(session, reason))
         self.router.controls["circle"] = lambda peer, told: self.break_circle(*told)
@@ -215,6 +220,11 @@ class Host:
 
     def flush(self, everything: bool = False) -> None:
         """Ship all notes so far; `everything`: lines that are printed by halves, too."""
+        if self.patient and NOTEBOOK in self.router.lost:
+            for notes in (self._messages, self._metrics):
+                while len(notes) > PATIENT:
+                    notes.popleft()
+            return
         messages = [self._messages.popleft() for _ in range(len(self._messages))]
         metrics = [self._metrics.popleft() for _ in range(len(self._metrics))]
         logs = self.logbook.take(everything)

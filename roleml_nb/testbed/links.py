@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping
 
 from roleml_nb.messaging.addresses import Address
 
 from . import engine as remote
 from .cluster import Engines
 from .host import NOTEBOOK, Host
+from .processes import Process
 
-__all__ = ["Keys", "Made", "link_all", "why"]
+__all__ = ["Keys", "Made", "link_again", "link_all", "why"]
 
 Made = dict[tuple[str, str], tuple[str, str]]
 """{(from, to): (kind of link, why it is no better)}."""
@@ -55,6 +57,28 @@ def link_all(testbed: str, home: Host, engines: Engines, addresses: dict[int, Ad
         own = addresses[number].host_id
         made.update({(own, peer): kind for peer, kind in answer.get(60.0).items()})
     return made
+
+
+def link_again(testbed: str, home: Host, engines: Engines, numbers: Mapping[str, int], links: tuple[str, ...],
+               owner: Process) -> tuple[Made, dict[str, Process]]:
+    """Link a new home with hosts that are linked with each other; returns their processes, too."""
+    keys, made, processes = Keys(), Made(), {}
+    here = home.transport.address  # type: ignore[union-attr]
+    asked = {host_id: engines.send(number, remote.meet, testbed, owner, keys.token(NOTEBOOK, host_id))
+             for host_id, number in numbers.items()}
+    addresses = {}
+    for host_id, answer in asked.items():
+        addresses[host_id], processes[host_id] = answer.get(60.0)
+        home.transport.admit(host_id, keys.token(host_id, NOTEBOOK))  # type: ignore[union-attr]
+    there = {host_id: engines.send(number, remote.connect, testbed,
+                                   [(here, keys.token(host_id, NOTEBOOK), keys.token(NOTEBOOK, host_id))], links)
+             for host_id, number in numbers.items()}
+    for host_id, address in addresses.items():
+        token, accept = keys.token(NOTEBOOK, host_id), keys.token(host_id, NOTEBOOK)
+        made[NOTEBOOK, host_id] = home.connect(address, token, accept, links)
+    for host_id, answer in there.items():
+        made[host_id, NOTEBOOK] = answer.get(60.0)[NOTEBOOK]
+    return made, processes
 
 
 def why(made: Made) -> list[str]:

@@ -63,6 +63,10 @@ class Record:
         """Whether the owner has ended, without a word that it should go on."""
         return not self.detached and self.owner.ended
 
+    def end(self) -> None:
+        """End what still runs of it."""
+        _end(self.processes())
+
     def processes(self) -> list[psutil.Process]:
         """What still runs of it on this machine."""
         return list(marked(self.mark))

@@ -81,7 +81,11 @@ class Roles:
             check_code(f"role {role.__name__}", role)
         if fresh:
             for node, name in outdated:
-                options, elements = self._versions.given[RoleInstanceID(node, name)]
+                try:
+                    options, elements = self._versions.given[RoleInstanceID(node, name)]
+                except KeyError:
+                    raise TestbedError(f"{node}/{name} was assigned by another kernel, which alone had its options and elements; "
+                                       "assign it anew") from None
                 self.assign(self._select(node), name, role, options,
                             {key: value for key, value in elements.items() if key in role.elements})
             return outdated

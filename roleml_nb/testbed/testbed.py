@@ -19,6 +19,7 @@ from .calls import Calls, is_pattern
 from .checkpoint import describe_checkpoint, restore, save
 from .config.spec import check_context, describe
 from .debug import Replay, replay
+from .detached import check_links, choose, recall, remember, write
 from .errors import Errors, Failure
 from .fleet import Fleet
 from .host import NOTEBOOK
@@ -72,6 +73,8 @@ class Testbed:
         graphs, and of what a configuration draws. Global generators are neither read nor seeded.
     trace
         Whether messages are noted. Metrics always are.
+    detached
+        Whether engines of our own outlive this process, however it ends: `attach` finds them again, `stop` ends them.
 
     Use as a context manager, or call `stop`. All errors are `RoleMLError`; bad input changes nothing.
     """
@@ -82,7 +85,7 @@ class Testbed:
         self, engines: int = 2, *, cluster: Any = None, profile: str | None = None, cluster_id: str | None = None,
         timeout: float = 600.0, workers: int | None = None, threads: int | None = None,
         links: tuple[str, ...] = ("direct", "relay"), preload: tuple[str, ...] = PRELOAD, seed: int = 0,
-        trace: bool = True,
+        trace: bool = True, detached: bool = False,
     ):
         if engines < 0:
             raise TestbedError(f"engines must be 0 or more, not {engines}")
@@ -91,14 +94,22 @@ class Testbed:
             raise TestbedError(f"no such link: {', '.join(sorted(unknown))}; known: direct, relay")
         joins = {key: value for key, value in
                  (("cluster", cluster), ("profile", profile), ("cluster_id", cluster_id)) if value is not None}
+        if detached and (joins or not engines):
+            raise TestbedError("detached=True is for engines that this testbed starts: Testbed(engines=2, detached=True)")
+        options: dict[str, Any] = {"timeout": timeout, "workers": workers, "threads": threads, "links": links, "preload": preload,
+                   "seed": seed, "trace": trace}
+        self._begin(seed, Fleet(uuid.uuid4().hex[:12], engines, joins, detached=detached, **options))
+        if detached:
+            self._stay({"options": options, "numbers": self.fleet.numbers})
+
+    def _begin(self, seed: int, fleet: Fleet) -> None:
         self._stopping = False
         self.seed = seed
         self.at_stop: list[Callable[[], None]] = []
         """Called once when the testbed stops, before anything ends: of views and others that look on."""
         self.roster = Roster()
         """What is deployed where."""
-        self.fleet = Fleet(uuid.uuid4().hex[:12], engines, joins, timeout=timeout, workers=workers, threads=threads,
-                           links=links, preload=preload, seed=seed, trace=trace)
+        self.fleet = fleet
         """The hosts that the nodes live on."""
         self.trace: Trace = self.fleet.trace
         self._calls = Calls(self.fleet.home.actors[NOTEBOOK], self.roster)
@@ -110,6 +121,55 @@ class Testbed:
         self.runs = Runs()
         """What `run` has begun."""
         self.errors.run = lambda: next((run.number for run in self.runs.under_way), None)
+
+    # staying when the kernel ends
+
+    @classmethod
+    def attach(cls, mark: str | None = None) -> Testbed:
+        """The detached testbed of that name, or the only one there is, from a new process.
+
+        It has its nodes, roles, relationships and places, and the trace of what happened since the other process has left.
+        Options and elements that roles were given are known as the spec has them. TestbedError when there is none.
+        """
+        record = choose(mark)
+        options = {**record.way_back["options"], "links": tuple(record.way_back["options"]["links"])}
+        bed = cls.__new__(cls)
+        bed._begin(options["seed"], Fleet(record.mark, record.engines, {}, record=record, **options))
+        try:
+            recall(bed)
+            bed._stay(record.way_back)
+        except BaseException:
+            bed.detach()
+            raise
+        return bed
+
+    def _stay(self, way_back: dict[str, Any]) -> None:
+        """Write down what another process needs to attach."""
+        try:
+            check_links(self.fleet)
+        except TestbedError:
+            self.stop()
+            raise
+        record = self.fleet.engines.record  # type: ignore[union-attr]
+        record.way_back = way_back  # type: ignore[union-attr]
+        record.write()  # type: ignore[union-attr]
+        self.fleet.home.run_in_background(partial(remember, self.fleet, self.roster), "roster")
+
+    def detach(self) -> str:
+        """Leave the engines to themselves; returns the name to `attach` by. What is at work there goes on.
+
+        TestbedError unless it was started with ``detached=True``. Roles on the notebook's own node end.
+        """
+        self._check_running()
+        if self.fleet.engines is None or not self.fleet.engines.detached:
+            raise TestbedError("this testbed ends with its kernel; start one that stays with Testbed(detached=True) or "
+                               "%rml start --detach")
+        write(self.fleet, self.roster)
+        self._stopping = True
+        while self.at_stop:
+            self.at_stop.pop()()
+        self.fleet.leave()
+        return self.fleet.mark
 
     # engines
 

@@ -56,7 +56,8 @@ class Versions:
         if old in self.running:
             tables: tuple[dict[RoleInstanceID, Any], ...] = (self.running, self.classes, self.given)
             for table in tables:
-                table[new] = table.pop(old)
+                if old in table:
+                    table[new] = table.pop(old)
 
     def outdated(self, cls: type[Role]) -> list[RoleInstanceID]:
         """The instances that have another version of the class."""

@@ -366,7 +366,7 @@ def _as_given(bed: Testbed, names: Names, node: str, name: str) -> Restore | Non
     """What puts a role there again as it was assigned, if it was the notebook that did."""
     instance = RoleInstanceID(node, name)
     known = bed.versions.classes.get(instance)
-    if known is None:
+    if known is None or instance not in bed.versions.given:
         return None
     options, elements = bed.versions.given[instance]
     said = Assign((node,), name, source(known, names) or known.__name__,

@@ -1,0 +1,150 @@
+"""Testbeds that outlive their kernel, and are found again."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from roleml_nb import Element, Event, EventHandler, Role, RoleMLError, Service, Task, Testbed
+from roleml_nb.testbed.processes import Process
+from roleml_nb.testbed.records import Record, clean, records
+from roleml_nb.testbed.watchdog import marked
+from tests.magics.test_magics import run, shell  # noqa: F401 - a fixture
+from tests.waiting import until
+
+ROOT = Path(__file__).parents[2]
+LIMIT = 60.0
+KERNEL = """
+import os, signal, sys, time
+from roleml_nb import Testbed, impl
+from tests.testbed.test_detached import Worker
+
+class Local(Worker):  # of this kernel alone
+    extra = 3
+
+bed = Testbed(engines=2, detached=True, timeout=60, preload=(), seed=6)
+bed.spawn("a", seed=8)
+bed.spawn("b")
+bed.assign("a", "worker", Local, options={"step": 2}, elements={"start": impl(int, "5")})
+bed.assign("b", "worker", Worker, elements={"start": 1})
+bed.relate("a", "other", "b/worker")
+bed.link_relationship("b", "friend", "other")
+bed.call("a/worker", "tell", {"value": 1})
+bed.call_task("a/worker", "go_on", {"times": 100_000})
+print(bed.fleet.mark, flush=True)
+while not os.path.exists(os.path.join(bed.fleet.engines.directory, "roster.json")):
+    time.sleep(0.05)
+time.sleep(0.5)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+class Worker(Role):
+    start = Element(int)
+    told = Event()
+
+    def __init__(self, step=1):
+        super().__init__()
+        self.step, self.heard, self.going = step, [], True
+
+    @Service(expand=True)
+    def tell(self, caller, value):
+        self.told.emit({"value": value})
+        return self.start() + value
+
+    @Task(expand=True)
+    def go_on(self, caller, times):
+        for number in range(times):
+            if not self.going:
+                break
+            self.told.emit({"value": -number})
+            self.base.host.clock.sleep(0.02)
+        return "ended"
+
+    @Service(expand=True)
+    def halt(self, caller):
+        self.going = False
+
+    @EventHandler("other", "told", expand=True)
+    def on_told(self, caller, value):
+        self.heard.append(value)
+
+    @Service(expand=True)
+    def state(self, caller):
+        return self.step, self.heard, self.ctx.seed, getattr(self, "extra", 0)
+
+
+@pytest.fixture
+def runtime(tmp_path, monkeypatch):
+    """A runtime folder of the test's own; nothing of what is recorded there outlives the test."""
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
+    yield tmp_path
+    clean(detached=True)
+
+
+def test_a_killed_kernels_testbed_is_found_again(runtime):
+    done = subprocess.run([sys.executable, "-c", KERNEL], capture_output=True, text=True, timeout=100,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    mark = done.stdout.strip()
+    assert len(list(marked(mark))) >= 3 and clean() == []  # what is to stay is left alone
+
+    bed = Testbed.attach()
+    assert (bed.fleet.mark, bed.engines, bed.seed) == (mark, 2, 6)
+    assert [(node.name, node.engine, node.roles) for node in bed.status().nodes] == [
+        ("a", "0", {"worker": ("Local", "ready")}), ("b", "0", {"worker": ("Worker", "ready")})] or bed.status().nodes[1].engine == "1"
+    spec = bed.spec()["nodes"]
+    assert spec["a"]["seed"] == 8 and spec["a"]["relationships"] == {"other": ["b/worker"]} and spec["b"]["links"] == {"friend": "other"}
+    assert spec["a"]["roles"]["worker"]["options"] == {"step": 2}
+    assert spec["a"]["roles"]["worker"]["elements"] == {"start": {"$call": "builtins.int", "args": ["5"]}}
+    until(lambda: "value" in bed.trace.metrics.names(), "the trace")  # the run has gone on meanwhile
+    first = bed.trace.metrics.to_pandas()["step"].min()
+    assert first > 1  # what was before is the other kernel's
+    assert bed.call("b/worker", "tell", {"value": 4}) == 5
+    until(lambda: 4 in bed.call("a/worker", "state")[1], "the event")
+    assert bed.call("a/worker", "state")[2:] == (8, 3) and bed.call("a/worker", "tell", {"value": 1}) == 6
+    bed.call("a/worker", "halt")
+    bed.spawn("c").assign("worker", Worker, elements={"start": 0})
+    bed.relate("c", "other", "a/worker")
+
+    with pytest.raises(RoleMLError, match=f"testbed {mark} is in use by process {os.getpid()}: detach it there with bed.detach"):
+        Testbed.attach(mark)
+    before = bed.spec()
+    assert bed.detach() == mark and not bed.running
+    with Testbed.attach(mark) as bed:
+        assert bed.spec() == before and all(kind == "direct" for kind, _ in bed.fleet.links.values())
+        bed.call("a/worker", "tell", {"value": 9})
+        until(lambda: bed.call("c/worker", "state")[1] == [9], "the event")
+        assert bed.update(Worker) == []
+    until(lambda: not list(marked(mark)), "the end of its engines")
+    assert records() == []
+
+
+def test_what_cannot_be_attached_to_or_detached(runtime, bed):
+    with pytest.raises(RoleMLError, match="no testbed is detached on this machine; begin one that stays with %rml start --detach"):
+        Testbed.attach()
+    with pytest.raises(RoleMLError, match="no testbed 'x' is detached on this machine"):
+        Testbed.attach("x")
+    with pytest.raises(RoleMLError, match="this testbed ends with its kernel; start one that stays with Testbed\\(detached=True\\)"):
+        bed.detach()
+    with pytest.raises(RoleMLError, match="detached=True is for engines that this testbed starts"):
+        Testbed(engines=0, detached=True)
+
+
+def test_the_magics_say_what_to_type(runtime, shell, capsys):  # noqa: F811
+    from IPython.core.error import UsageError
+
+    with pytest.raises(UsageError, match="no testbed is detached on this machine; begin one that stays with %rml start --detach"):
+        run(shell, capsys, "attach")
+    run(shell, capsys, "start --engines 0")
+    with pytest.raises(UsageError, match="a testbed is running; end it first with %rml stop, or leave it with %rml detach"):
+        run(shell, capsys, "attach")
+    with pytest.raises(UsageError, match="this testbed ends with its kernel"):
+        run(shell, capsys, "detach")
+    with pytest.raises(UsageError, match="a testbed that ends with this kernel is running; end it first with %rml stop"):
+        run(shell, capsys, "start --detach")
+    Record("m", Process.here(), str(runtime), 1.0, 1, True).write()
+    assert "m" in shell.magics_manager.registry["RoleMagics"].complete(shell, type("Event", (), {"line": "%rml attach "}))
