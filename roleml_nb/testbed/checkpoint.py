@@ -82,7 +82,7 @@ def _rest(bed: Testbed, resting: Still) -> dict[str, Any]:
     roles = {node: {name: {key: item for key, item in known.items() if key != "channels"} for name, known in names.items()}
              for node, names in roster.roles.items()}
     return {"places": roster.places, "roles": roles, "relationships": roster.relationships, "links": roster.links,
-            "contexts": roster.contexts, "given": given, "ready": resting.ready, "running": resting.running}
+            "positions": roster.positions, "contexts": roster.contexts, "given": given, **resting._asdict()}
 
 
 def _frames(value: Any) -> list[bytes]:
@@ -197,10 +197,11 @@ def _spawn(bed: Testbed, about: Mapping[str, Any], rest: Mapping[str, Any]) -> N
 def _note(bed: Testbed, rest: Mapping[str, Any]) -> None:
     """Have the notebook know what is there now."""
     roster, versions = bed.roster, bed.versions
-    for name in ("roles", "relationships", "links"):
+    for name in ("roles", "relationships", "links", "positions"):
         known = getattr(roster, name)
         known.clear()
         known.update(rest[name])
+    roster.revision += 1
     roster.turns = count(1 + max((role["turn"] for names in roster.roles.values() for role in names.values()), default=-1))
     for table in (versions.running, versions.classes, versions.given):
         table.clear()

@@ -43,13 +43,16 @@ class Record:
     way_back: dict[str, Any] = field(default_factory=dict)
     """What another kernel needs to attach to it."""
 
+    folder: str = field(default_factory=lambda: str(folder()))
+    """Where this is written."""
+
     @property
     def path(self) -> Path:
-        return folder() / f"{self.mark}.json"
+        return Path(self.folder) / f"{self.mark}.json"
 
     def write(self) -> None:
         """All of it or nothing; readable by this user alone."""
-        folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         beside = self.path.with_suffix(".new")
         with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             json.dump(asdict(self) | {"owner": list(self.owner)}, file)

@@ -96,8 +96,8 @@ class Testbed:
                  (("cluster", cluster), ("profile", profile), ("cluster_id", cluster_id)) if value is not None}
         if detached and (joins or not engines):
             raise TestbedError("detached=True is for engines that this testbed starts: Testbed(engines=2, detached=True)")
-        options: dict[str, Any] = {"timeout": timeout, "workers": workers, "threads": threads, "links": links, "preload": preload,
-                   "seed": seed, "trace": trace}
+        options: dict[str, Any] = {"timeout": timeout, "workers": workers, "threads": threads, "links": links,
+                                   "preload": preload, "seed": seed, "trace": trace}
         self._begin(seed, Fleet(uuid.uuid4().hex[:12], engines, joins, detached=detached, **options))
         if detached:
             self._stay({"options": options, "numbers": self.fleet.numbers})
