@@ -141,7 +141,10 @@ class Host:
             for session in list(self.router.links.values()):
                 session.acknowledge()
             if ticks % PULSE == 0 and self.host_id != NOTEBOOK:
-                self._attempt_control("pulse", self.long_waits())  # let the notebook hear from us
+                if self.patient and self.ended(NOTEBOOK):
+                    self.host_lost(NOTEBOOK, "its process has ended")
+                else:
+                    self._attempt_control("pulse", self.long_waits())  # let the notebook hear from us
 
     def _flush_links(self) -> None:
         while not self._stopping.is_set():

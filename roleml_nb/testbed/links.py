@@ -75,7 +75,7 @@ def link_again(testbed: str, home: Host, engines: Engines, numbers: Mapping[str,
              for host_id, number in numbers.items()}
     for host_id, address in addresses.items():
         token, accept = keys.token(NOTEBOOK, host_id), keys.token(host_id, NOTEBOOK)
-        made[NOTEBOOK, host_id] = home.connect(address, token, accept, links)
+        made[NOTEBOOK, host_id] = home.mender.connect(address, token, accept, links)
     for host_id, answer in there.items():
         made[host_id, NOTEBOOK] = answer.get(60.0)[NOTEBOOK]
     return made, processes
