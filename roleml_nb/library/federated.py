@@ -37,11 +37,14 @@ class FedAvgAggregator(Role):
     Elements: `strategy`, a `Strategy`, says how they are put together. The default is `FedAvg`, the mean weighted by data
     size. After each round, ``aggregation-completed`` carries how many clients were "selected", and how many results
     "arrived" in time, were "late", "dropped" because they came after an earlier round, taken in "stale", or "failed", and
-    how many clients were "busy" with an earlier round; "clients" and "data_size" are of the results that count.
+    how many clients were "busy" with an earlier round; "clients" and "data_size" are of the results that count. Before it,
+    ``contributions`` carries who that was: the "weight" of each client's result (they sum to 1), how "stale" it was, and
+    who was "late", "dropped", "failed" or "busy"; the trace has a table of them.
     """
 
     strategy: Any = Element(Strategy, default_constructor=FedAvg)
     aggregation_completed = Event()
+    contributions = Event()
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,13 +110,22 @@ class FedAvgAggregator(Role):
         merged = strategy.aggregate(update, results) if mean is None else mean.result()
         counts = {
             "selected": len(group), "arrived": sum(not result.staleness for result in results), "late": len(outcome.late),
-            "stale": sum(result.staleness > 0 for result in results), "dropped": outcome.dropped,
+            "stale": sum(result.staleness > 0 for result in results), "dropped": len(outcome.dropped),
             "failed": len(outcome.failed), "busy": len(outcome.busy)}
+        self._tell(results, outcome)
         self.aggregation_completed.emit(args={"clients": len(results), "data_size": size, **counts})
         known = {result.client: {**result.metrics, "data_size": result.data_size, "seconds": result.seconds}
                  for result in results}
         return {"update": merged, "data_size": size, "clients": len(results), "counts": counts, "results": known,
                 "busy": [] if quorum is None else list(self._trainings.under_way)}
+
+    def _tell(self, results: list[ClientResult], outcome: Outcome) -> None:
+        whole = sum(result.weight for result in results)
+        others = {"late": outcome.late, "dropped": outcome.dropped, "failed": outcome.failed, "busy": outcome.busy}
+        self.contributions.emit(args={
+            "weight": {str(result.client): result.weight / whole for result in results},
+            "stale": {str(result.client): result.staleness for result in results if result.staleness},
+            **{name: {str(client): 1 for client in clients} for name, clients in others.items()}})
 
     def _gather(
         self, group: list[RoleInstanceID], update: Any, channel: str, args: Mapping[str, Any], payloads: Mapping[str, Any],

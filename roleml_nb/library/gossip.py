@@ -30,20 +30,23 @@ ORDERS = ("train-merge", "merge-train")
 class GossipAggregator(GuardedRole):
     """Keeps the models that come in, and merges them on request (Ormándi et al. 2013, Hegedűs et al. 2019).
 
-    A model's age is the number of trainings that it has seen.
+    A model's age is the number of trainings that it has seen. When models were merged, ``contributions`` carries whose they
+    were, with the "age" and the "weight" (they sum to 1) of each; the trace has a table of them.
     """
+
+    contributions = Event()
 
     def __init__(self) -> None:
         super().__init__()
-        self._inbox: list[tuple[Any, int]] = []
+        self._inbox: list[tuple[Any, int, str]] = []
         self._shown: tuple[Any, int] | None = None
 
     @Service(expand=True)
-    def accept_gossip(self, caller: RoleInstanceID, update: Any, age: int = 1) -> bool:
-        """Keep a model (a state dict) of the given age (0 or more) until the next merge."""
+    def accept_gossip(self, caller: RoleInstanceID, update: Any, age: int = 1, source: str = "") -> bool:
+        """Keep a model (a state dict) of the given age (0 or more) until the next merge; `source`: whose, if not the caller's."""
         self.require(age >= 0, f"age must be 0 or more, got {age!r}")
         with self.lock:
-            self._inbox.append((update, age))
+            self._inbox.append((update, age, source or str(caller)))
         return True
 
     @Service(expand=True)
@@ -81,10 +84,18 @@ class GossipAggregator(GuardedRole):
             received, self._inbox = self._inbox, []
         if not received:
             return {"update": update, "age": age, "merged": 0, "useful": 0}
-        updates = [update, *(one for one, _ in received)]
-        ages = [age, *(its for _, its in received)]
-        return {"update": average(updates, ages if any(ages) else None), "age": max(ages), "merged": len(received),
-                "useful": sum(its > age for _, its in received)}
+        updates = [update, *(one for one, _, _ in received)]
+        ages = [age, *(its for _, its, _ in received)]
+        merged = average(updates, ages if any(ages) else None)
+        self._tell([str(caller), *(source for _, _, source in received)], ages)
+        return {"update": merged, "age": max(ages), "merged": len(received), "useful": sum(its > age for _, its, _ in received)}
+
+    def _tell(self, sources: list[str], ages: list[int]) -> None:
+        shares = ages if any(ages) else [1] * len(ages)
+        weights = dict.fromkeys(sources, 0.0)
+        for source, share in zip(sources, shares, strict=True):
+            weights[source] += share / sum(shares)
+        self.contributions.emit(args={"weight": weights, "age": dict(zip(sources, ages, strict=True))})
 
 
 class GossipCoordinator(Pausable):
@@ -211,4 +222,5 @@ class GossipCoordinator(Pausable):
             self.logger.warning("%s did not take the model: %s", peer, error)
             return
         if self.mode != "push" and theirs is not None:
-            self.call("aggregator", "accept-gossip", args={"age": theirs["age"]}, payloads={"update": theirs["update"]})
+            self.call("aggregator", "accept-gossip", args={"age": theirs["age"], "source": str(peer)},
+                      payloads={"update": theirs["update"]})

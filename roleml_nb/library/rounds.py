@@ -112,7 +112,8 @@ class Outcome:
     """Clients that were asked in this round and had not answered when it was over."""
     busy: list[RoleInstanceID] = field(default_factory=list)
     """Clients that were not asked, because they are not done with an earlier round."""
-    dropped: int = 0
+    dropped: list[RoleInstanceID] = field(default_factory=list)
+    """Clients whose answer came after the round in which they were asked."""
 
 
 class Trainings:
@@ -179,7 +180,7 @@ class Trainings:
                 outcome.failed[client] = error
                 continue
             if number < self.number and quorum.late == "drop":
-                outcome.dropped += 1
+                outcome.dropped.append(client)
             else:
                 outcome.results.append((client, result, training, role.base.host.clock.now() - training.began))
         return bool(arrived)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from .contributions import CONTRIBUTIONS, Contributions
 from .logs import Logs
 from .run import Run
 from .tables import Messages, Metrics, Table
@@ -30,6 +31,7 @@ class Trace:
         self._lock = threading.Lock()
         self.messages = Messages(start, refresh, self._lock)
         self.metrics = Metrics(start, refresh, self._lock)
+        self.contributions = Contributions(start, refresh, self._lock)
         self.logs = Logs(start, refresh, self._lock)
         self.watchers: list[Callable[[list[tuple]], None]] = []
         """Called with each batch of rows of metrics, on the thread that adds them; they must not block."""
@@ -38,7 +40,8 @@ class Trace:
         """Take note of a batch."""
         with self._lock:
             self.messages.rows.extend(messages)
-            self.metrics.rows.extend(metrics)
+            self.metrics.rows.extend(row for row in metrics if row[3] != CONTRIBUTIONS)
+            self.contributions.rows.extend(row for row in metrics if row[3] == CONTRIBUTIONS)
             self.logs.add(logs or ())
         for watcher in list(self.watchers):
             watcher(metrics)

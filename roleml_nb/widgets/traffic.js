@@ -76,6 +76,7 @@ export default () => ({
   render({ model, el }) {
     const view = openView({ model, el }, "traffic");
     const log = new Log();
+    const rounds = new Rounds();
     const filter = new Filter(log);
     const clock = new Clock(log, filter, !view.offline && model.get("_live"));
     const palette = new Palette(view.root);
@@ -85,7 +86,7 @@ export default () => ({
     palette.changed = changed;
     const row = filters(log, filter, changed);
     const tabs = [graphTab(view, log, filter, clock, palette, row.choose), lanesTab(view, log, filter, clock, palette, changed),
-      matrixTab(view, log, filter, clock, palette)];
+      matrixTab(view, log, filter, clock, palette), roundsTab(view, log, rounds, palette, changed)];
     const times = timeline(view, clock, changed);
     const counted = tag("output", { class: "counted" });
     const panel = tag("div", { role: "tabpanel", class: "panel" });
@@ -94,6 +95,7 @@ export default () => ({
       tabbed.mark(tab);
       panel.replaceChildren(tab.element);
       times.row.hidden = !tab.animated;
+      row.row.hidden = tab.name === "aggregation";
       view.root.dataset.tab = tab.name;
       changed();
     };
@@ -113,6 +115,7 @@ export default () => ({
     };
     const take = (content, buffers) => {
       log.take(content, buffers);
+      rounds.take(content);
       if (clock.canLive) clock.told(content.now);
       changed();
     };
@@ -120,6 +123,7 @@ export default () => ({
     view.on("past", (content, buffers) => {
       if (content.view !== el.dataset.view) return; // another page's
       log.clear();
+      rounds.clear();
       ready = true;
       take(content, buffers);
       filter.change({});

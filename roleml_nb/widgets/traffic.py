@@ -13,6 +13,7 @@ from traitlets import Bool, Dict
 
 from roleml_nb.role import NATIVE, RoleMLError, natural_key
 from roleml_nb.trace import Trace
+from roleml_nb.trace.contributions import contributions
 
 from .flows import Columns, Flows, joined
 from .picture import Picture
@@ -30,6 +31,10 @@ SAVED = 20_000
 """Messages that `to_html` writes."""
 CHUNK = 100_000
 """Messages that are taken in at once."""
+PARTS = 20_000
+"""Contributions that a page is told of, the last ones."""
+CONSENSUS = "consensus_distance"
+"""The metric that is drawn beside what gossip has merged."""
 ARRANGE = 2.0
 """Seconds between two arrangements of the nodes."""
 
@@ -58,6 +63,7 @@ class Traffic(View):
         self._kept: deque[Columns] = deque()
         self._every = 1
         self._told_flows = self._told_notes = self._row = 0
+        self._told_parts = self._told_metrics = 0
         self._looked = 0.0
         self._arranged: tuple[float, Any] = -ARRANGE, None
         super().__init__(_live=live)
@@ -115,7 +121,8 @@ class Traffic(View):
             columns = self._read(PER_SECOND * min(now - self._looked, KEPT / PER_SECOND))
             self._looked = now
             self._arrange()
-            if self._flows.has_changed:
+            parts = self._trace.contributions.rows
+            if self._flows.has_changed or len(parts) > self._told_parts:
                 self._tell("batch", columns, self._told_flows, self._told_notes, *self._flows.changes())
                 self._told_flows, self._told_notes = len(self._flows.keys), len(self._flows.notes)
 
@@ -124,6 +131,7 @@ class Traffic(View):
         with self._taking:
             self.beat()
             self._arrange(0.0)
+            self._told_parts = self._told_metrics = 0
             self._tell("past", joined(self._kept), 0, 0, *self._flows.all(), view=view)
 
     def _tell(self, kind: str, columns: Columns, flows: int, notes: int, *totals: np.ndarray, **more: Any) -> None:
@@ -135,7 +143,17 @@ class Traffic(View):
         told = self._flows
         return {
             "flows": list(told.keys)[flows:], "notes": list(told.notes)[notes:], "every": self._every,
-            "now": time.time() - self._trace.start}, [*columns, *totals]
+            "now": time.time() - self._trace.start, **self._learning()}, [*columns, *totals]
+
+    def _learning(self) -> dict[str, Any]:
+        """The contributions, and the consensus distances, that were not told yet."""
+        rows, metrics = self._trace.contributions.rows, self._trace.metrics.rows
+        parts = contributions(rows[max(self._told_parts, len(rows) - 2 * PARTS):])
+        distances = [(row[0] - self._trace.start, row[5]) for row in metrics[self._told_metrics:] if row[4] == CONSENSUS]
+        self._told_parts, self._told_metrics = len(rows), len(metrics)
+        return {"distances": distances[-PARTS:], "parts": [
+            (round(part.sent - self._trace.start, 6), part.target, part.step, part.source, part.weight, part.age, part.outcome)
+            for part in parts[-PARTS:]]}
 
     # what stays
 
@@ -150,6 +168,7 @@ class Traffic(View):
         self._catch_up()
         with self._taking:
             whole = joined(self._kept)
+            self._told_parts = self._told_metrics = 0
             every = max(1, -(-whole.rows // SAVED))
             content, buffers = self._content(thinned(whole, every), 0, 0, *self._flows.all())
         past = {"content": {**content, "every": max(every, self._every)}, "buffers": [buffer.tobytes() for buffer in buffers]}

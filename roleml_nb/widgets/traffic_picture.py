@@ -11,12 +11,13 @@ import numpy as np
 from roleml_nb.role import NATIVE, did_you_mean, natural_key
 from roleml_nb.trace import Trace
 
+from .aggregation_picture import aggregation
 from .flows import Columns, Flows
 from .svg import COLOURS, FAINT, INK, LINE, RAISED, document, element, text
 
 __all__ = ["TABS", "draw"]
 
-TABS = ("graph", "space-time", "matrix")
+TABS = ("graph", "space-time", "matrix", "aggregation")
 WIDTH = 900
 LINES = 2000
 """Messages that are drawn at most."""
@@ -34,6 +35,8 @@ def draw(tab: str, trace: Trace, columns: Columns, flows: Flows, places: Places)
         return _graph(flows, places)
     if tab == "space-time":
         return _lanes(columns, flows)
+    if tab == "aggregation":
+        return aggregation(trace)
     return _matrix(flows)
 
 

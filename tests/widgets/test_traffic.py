@@ -95,6 +95,7 @@ def test_pictures_are_the_same_for_the_same_trace(view):
             assert picture.png()[:4] == b"\x89PNG"
     finally:
         other.close()
+    assert "nothing was aggregated yet" in view.picture("aggregation").svg
     assert "ask service" in first["matrix"].svg and ">b<" in first["graph"].svg
     with pytest.raises(ValueError, match="traffic has no tab 'matrx'; did you mean 'matrix'"):
         view.picture("matrx")
@@ -110,7 +111,8 @@ def test_a_page_of_5000_messages_is_smaller_than_a_megabyte(view, tmp_path):
 
 
 def test_the_script_is_small():
-    assert len(Traffic._esm.encode()) < 60_000
+    style, _, code = Traffic._esm.partition("\n")
+    assert style.startswith("const STYLE") and len(code.encode()) < 60_000
 
 
 @pytest.mark.parametrize("edges, middle", [
@@ -140,3 +142,25 @@ def test_the_traffic_of_a_testbed_ends_with_it(own_bed):
     own_bed.stop()
     assert view._ended and view._flows.totals[0].sum() > 0
     assert repr(view).startswith("<Traffic: ") and view._places.keys() == {"left", "right"}
+
+
+def contribution(node, step, **told):
+    return [(100.0 + step, node, "aggregator", "contributions", f"{name}.{source}", float(value), step)
+            for name, sources in told.items() for source, value in sources.items()]
+
+
+def test_contributions_are_told_and_drawn(view, monkeypatch):
+    told = []
+    monkeypatch.setattr(view, "tell", lambda kind, content, buffers=(): told.append(content))
+    view.trace.add([], contribution("server", 1, weight={"a/x": 0.75, "b/x": 0.25}, stale={"b/x": 2}, late={"c/x": 1}))
+    view.trace.note("all", "consensus_distance", 0.5)
+    view.beat()
+    assert told[0]["parts"] == [(1.0, "server/aggregator", 1, "a/x", 0.75, None, "arrived"),
+                                (1.0, "server/aggregator", 1, "b/x", 0.25, 2.0, "stale"),
+                                (1.0, "server/aggregator", 1, "c/x", None, None, "late")]
+    assert [value for _, value in told[0]["distances"]] == [0.5]
+    assert "contributions to rounds 1 to 1" in view.picture("aggregation").svg
+    view.trace.add([], contribution("peer", 1, weight={"a/x": 1.0}, age={"a/x": 3}))
+    assert "how often a model" in view.picture("aggregation").svg
+    view.beat()
+    assert told[1]["parts"] == [(1.0, "peer/aggregator", 1, "a/x", 1.0, 3.0, "arrived")] and told[1]["distances"] == []
