@@ -52,6 +52,7 @@ function build(board) {
   board.fault = tag("div", { class: "fault", role: "alert", hidden: true });
   board.inspector = tag("aside", { class: "inspector", hidden: true, "aria-label": "inspector" });
   lasso(board);
+  wheel(board);
   board.root.append(board.bar, tag("div", { class: "middle" },
     tag("aside", { class: "palette" }, board.search, board.list),
     tag("div", { class: "scene" }, board.stage, board.hint, board.bin, board.fault), board.inspector), makeStrip(board));
@@ -137,6 +138,20 @@ function makeEntry(board, entry) {
   });
   draggable(board, element, () => carryEntry(board, entry));
   return element;
+}
+
+// Turn the wheel with Ctrl held: larger or smaller about the pointer.
+function wheel(board) {
+  board.stage.addEventListener("wheel", (event) => {
+    if (!event.ctrlKey) return;
+    event.preventDefault();
+    const box = board.stage.getBoundingClientRect();
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+    const at = [(board.stage.scrollLeft + x - board.origin.x) / board.scale, (board.stage.scrollTop + y - board.origin.y) / board.scale];
+    zoom(board, board.scale * Math.exp(-event.deltaY / 400));
+    board.stage.scrollLeft = at[0] * board.scale + board.origin.x - x;
+    board.stage.scrollTop = at[1] * board.scale + board.origin.y - y;
+  }, { passive: false });
 }
 
 // Press on the ground and draw a frame around nodes to select them.

@@ -17,7 +17,8 @@ from roleml_nb.testbed.expressions import BadLine, evaluate, parse, ready_names
 from .board_live import inspect, live
 from .board_picture import draw
 from .board_state import Drawing
-from .gestures import Gesture, gesture
+from .gesture import Gesture
+from .gestures import gesture
 from .palette import palette
 from .saying import argument
 from .view import View

@@ -2,6 +2,7 @@
 
 const LABELS = 28; // lines up to which each says what relationship it is
 
+const FAR = 0.45; // how small names are not read any more: nodes are dots then
 const HUES = 6; // colours of roles; those that are on no node are grey
 
 function hueOf(board, role) { return `var(--hue-${role in board.state.hues ? board.state.hues[role] % HUES : "none"})`; }
@@ -121,6 +122,7 @@ const ARROW = tag("svg:defs", {}, tag("svg:marker", {
 }, tag("svg:path", { d: "M0 0L8 4L0 8z", class: "head" })));
 
 function layEdges(board, only = null) {
+  const far = board.plane.classList.contains("far");
   for (const pair of board.pairs ?? []) {
     if (only && pair.source !== only && pair.target !== only) continue;
     const [a, b] = [board.cards.get(pair.source).node, board.cards.get(pair.target).node];
@@ -128,8 +130,9 @@ function layEdges(board, only = null) {
     const [x1, y1] = [a.x + a.w / 2, a.y + a.h / 2];
     const [x2, y2] = [b.x + b.w / 2, b.y + b.h / 2];
     const [cx, cy] = [(x1 + x2) / 2 - (y2 - y1) * bend, (y1 + y2) / 2 + (x2 - x1) * bend];
-    const [sx, sy] = border(a, cx, cy);
-    const [ex, ey] = border(b, cx, cy);
+    const seen = ({ x, y, w, h }) => (far ? { x: x + w / 2 - 14, y: y + h / 2 - 14, w: 28, h: 28 } : { x, y, w, h });
+    const [sx, sy] = border(seen(a), cx, cy);
+    const [ex, ey] = border(seen(b), cx, cy);
     const d = `M${sx.toFixed(1)} ${sy.toFixed(1)}Q${cx.toFixed(1)} ${cy.toFixed(1)} ${ex.toFixed(1)} ${ey.toFixed(1)}`;
     pair.path.setAttribute("d", d);
     pair.reach.setAttribute("d", d);
@@ -171,5 +174,10 @@ function zoom(board, scale) {
   board.origin = { x: gapX - left * board.scale, y: gapY - top * board.scale };
   board.plane.style.transform = `translate(${board.origin.x}px, ${board.origin.y}px) scale(${board.scale})`;
   Object.assign(board.sheet.style, { width: `${Math.max(clientWidth, w)}px`, height: `${Math.max(clientHeight, h)}px` });
+  const far = board.state.many && board.scale < FAR;
+  if (far !== board.plane.classList.contains("far")) {
+    board.plane.classList.toggle("far", far);
+    layEdges(board);
+  }
   board.percent.textContent = `${Math.round(board.scale * 100)} %`;
 }

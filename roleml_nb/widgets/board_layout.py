@@ -124,7 +124,7 @@ def _whole(graph: nx.Graph, sizes: np.ndarray) -> np.ndarray:
 
 
 def _shape(graph: nx.Graph, members: list[str]) -> np.ndarray:
-    """A connected part, about a unit wide: a circle for a ring, rays for a star, else by springs."""
+    """A connected part: a circle (rows, if long) for a ring, rays for a star, else by springs."""
     import networkx as nx
 
     degrees = sorted(count for _, count in graph.degree())
@@ -137,13 +137,13 @@ def _shape(graph: nx.Graph, members: list[str]) -> np.ndarray:
     elif count > 2 and degrees[-1] == 2 and degrees[0] == 2:
         ring = list(nx.cycle_basis(graph)[0])
         start = ring.index(members[0])
-        found = nx.circular_layout(ring[start:] + ring[:start])
+        found = (nx.circular_layout if count <= MANY else _snake)(ring[start:] + ring[:start])
     elif degrees[0] == count - 1 and count > 2:
-        found = nx.circular_layout(members)
+        found = (nx.circular_layout if count <= MANY else _sunflower)(members)
     elif count <= MANY:
         found = nx.kamada_kawai_layout(graph)
     else:
-        found = nx.spring_layout(graph, seed=1, iterations=60, k=2.2 / math.sqrt(count))
+        found = nx.spring_layout(graph, seed=1, iterations=40, k=2.2 / math.sqrt(count))
     return np.array([found[node] for node in members]) * [1.5, 1.0]
 
 
@@ -153,6 +153,16 @@ def _sunflower(nodes: list[str]) -> dict[str, np.ndarray]:
     for index, node in enumerate(nodes):
         radius, turn = math.sqrt((index + 4) / (len(nodes) + 4)), index * math.pi * (3 - math.sqrt(5))
         found[node] = np.array([radius * math.cos(turn), radius * math.sin(turn)])
+    return found
+
+
+def _snake(nodes: list[str]) -> dict[str, np.ndarray]:
+    """In rows, to the right and back again."""
+    columns = math.ceil(math.sqrt(1.4 * len(nodes)))
+    found = {}
+    for index, node in enumerate(nodes):
+        row, column = divmod(index, columns)
+        found[node] = np.array([column if row % 2 == 0 else columns - 1 - column, row], float) / columns
     return found
 
 
@@ -197,26 +207,25 @@ def _among(
 
 
 def _apart(middle: np.ndarray, sizes: np.ndarray, fixed: np.ndarray) -> np.ndarray:
-    """Push cards that lie over each other apart, along the shorter way."""
-    middle = middle.copy()
-    count = len(middle)
-    room = (sizes[:, None] + sizes[None]) / 2 + GAP * 0.55
-    order = np.arange(count)
-    weight = np.where(fixed, 0.0, 1.0)
+    """Push cards that lie over each other apart, along the shorter way; fixed ones stay."""
+    from scipy.spatial import cKDTree
+
+    middle, free = middle.copy(), np.where(fixed, 0.0, 1.0)
+    reach = sizes.max(axis=0) + GAP * 0.55
     for _ in range(120):
-        offset = middle[:, None] - middle[None]
-        over = room - np.abs(offset)
-        hit = (over > 0.5).all(axis=2)
-        np.fill_diagonal(hit, False)
-        if not (hit & (weight[:, None] + weight[None] > 0)).any():
+        first, second = cKDTree(middle / reach).query_pairs(1.0, p=np.inf, output_type="ndarray").T
+        offset = middle[first] - middle[second]
+        over = (sizes[first] + sizes[second]) / 2 + GAP * 0.55 - np.abs(offset)
+        hit = (over > 0.5).all(axis=1) & (free[first] + free[second] > 0)
+        if not hit.any():
             break
-        across = over[..., 0] < over[..., 1]
-        sign = np.sign(offset)
-        tie = np.sign(order[:, None] - order[None])
-        sign = np.where(sign == 0, tie[..., None], sign)
-        share = weight[:, None] / np.maximum(weight[:, None] + weight[None], 1.0)
-        for axis, along in ((0, across), (1, ~across)):
-            push = np.where(hit & along, over[..., axis] * sign[..., axis] * share, 0.0)
-            strongest = np.take_along_axis(push, np.abs(push).argmax(axis=1)[:, None], axis=1)[:, 0]
-            middle[:, axis] += strongest * weight
+        first, second, offset, over = first[hit], second[hit], offset[hit], over[hit]
+        rows, axis = np.arange(len(first)), over.argmin(axis=1)
+        far = over[rows, axis] * np.where(offset[rows, axis] < 0, -1.0, 1.0)
+        both = free[first] + free[second]
+        pushes, counts = np.zeros_like(middle), np.zeros_like(middle)
+        for nodes, sign in ((first, 1.0), (second, -1.0)):
+            np.add.at(pushes, (nodes, axis), sign * far * free[nodes] / both)
+            np.add.at(counts, (nodes, axis), 1.0)
+        middle += pushes / np.maximum(counts, 1.0)
     return middle

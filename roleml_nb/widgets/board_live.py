@@ -89,7 +89,8 @@ def _messages(bed: Testbed, address: str) -> list[str]:
     kind, origin, target, channel, size, outcome = (columns.index(name) for name in
                                                     ("kind", "source", "target", "channel", "bytes", "outcome"))
     found = []
-    for row in reversed(bed.trace.messages.last(RECENT)):
+    sent = columns.index("sent")
+    for row in sorted(bed.trace.messages.last(RECENT), key=lambda row: row[sent], reverse=True):  # hosts tell in turns
         if address in (row[origin], row[target]) and not (row[origin].endswith("/actor") and row[target].endswith("/actor")):
             way = f"to {row[target]}" if row[origin] == address else f"from {row[origin]}"
             said = f"{row[kind]} {row[channel]} {way}, {row[size]} B"

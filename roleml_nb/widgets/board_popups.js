@@ -116,7 +116,6 @@ function openForm(board, at, { title, about, fields, action, submit, say }) {
     busy = true;
     fault.hidden = true;
     form.setAttribute("aria-busy", "true");
-    button.disabled = true;
     try {
       await submit(read());
       popup.close();
@@ -130,7 +129,6 @@ function openForm(board, at, { title, about, fields, action, submit, say }) {
     } finally {
       busy = false;
       form.removeAttribute("aria-busy");
-      button.disabled = false;
     }
   });
   (fields.map(({ key }) => inputs.get(key)).find((input) => input.required && !input.value) ?? button).focus();

@@ -1,7 +1,7 @@
 """The board under a hand, and under keys; what it did is looked up in the kernel."""
 
 BOARD = '''
-from roleml_nb import Element, Event, Role, Service, Task, Testbed
+from roleml_nb import Element, Event, EventHandler, Role, Service, Task, Testbed
 class Counter(Role):
     """Counts."""
     step = Element(int, default_impl=1)
@@ -20,6 +20,9 @@ class Watcher(Role):
     @Service
     def watch(self, caller, args, payloads):
         return self.call("counter", "add", {"amount": 0})
+    @EventHandler("counter", "counted")
+    def look(self, caller, args, payloads):
+        if args["count"] > 100: raise ValueError("too many")
 bed = Testbed(engines=ENGINES)
 bed.spawn("server", "client{1..3}")
 board = bed.board()
@@ -129,8 +132,13 @@ def test_roles_are_moved_wired_and_ended_by_hand(open_notebook) -> None:
     page.locator(".form input[name='arguments']").fill("amount=7")
     page.keyboard.press("Enter")
     page.wait_for_selector(".scene .fault.note:has-text('%rml call server/counter add amount=7 22')")
-    lab.kernel("bed.call_task('client1/counter', 'add', {'amount': None})")
     lab.screenshot("board-inspector")
+    lab.kernel("bed.call('server/counter', 'add', {'amount': 100})")
+    page.wait_for_selector(".card[data-node='guard'] .chip.faulty .doing:has-text('✕ 1')")
+    chip(lab, "guard", "watcher").click()
+    page.wait_for_selector(".inspector .failure summary:has-text('ValueError: too many')").click()
+    page.wait_for_selector(".inspector .failure pre:has-text('raise ValueError(\"too many\")')")
+    lab.screenshot("board-failure")
     # to another engine, and into the bin
     there = lab.kernel("print(bed.spec()['nodes']['client1']['engine'])")
     other = "engine1" if there == "engine0" else "engine0"
@@ -144,3 +152,104 @@ def test_roles_are_moved_wired_and_ended_by_hand(open_notebook) -> None:
     assert lab.kernel("print(list(bed.spec()['nodes']))") == "['client1', 'client2', 'guard', 'server']"
     lab.screenshot("board-engines")
     assert lab.page.locator(".trouble").is_hidden()
+
+
+def test_keys_alone_do_the_same(open_notebook) -> None:
+    lab = opened(open_notebook)
+    page = lab.page
+    press = page.keyboard.press
+
+    def choose(text: str) -> None:
+        """Go to the item of the menu, by arrows, and take it."""
+        page.wait_for_selector(".menu [role=menuitem]")
+        for _ in range(40):
+            if page.evaluate("() => document.activeElement.shadowRoot.activeElement.textContent").startswith(text):
+                break
+            press("ArrowDown")
+        press("Enter")
+
+    # from the palette: search, go down, put it on nodes that are named
+    page.locator(".palette input").focus()
+    page.keyboard.type("counter")
+    press("ArrowDown")
+    press("Enter")
+    page.wait_for_selector(".form input[name='nodes']:focus")
+    page.keyboard.type("client*")
+    press("Enter")
+    chip(lab, "client3", "counter").wait_for()
+    # among the nodes: a role, what it shall know, a new node, one less
+    press("Tab")
+    page.wait_for_selector(".card:focus")
+    for _ in range(4):
+        press("ArrowRight")
+    page.wait_for_selector(".card[data-node='server']:focus")
+    press("Enter")
+    choose("Put a role here")
+    choose("Watcher")
+    page.wait_for_selector(".form")
+    press("Enter")
+    chip(lab, "server", "watcher").wait_for()
+    press("Enter")
+    choose("watcher")
+    choose("Let it know roles")
+    page.wait_for_selector(".form input[name='instances']:focus")
+    page.keyboard.type("client*/counter")
+    press("Enter")
+    page.wait_for_selector(".edges .label:has-text('counter')", state="attached")
+    press("n")
+    page.wait_for_selector(".form input[name='nodes']:focus")
+    page.keyboard.type("late")
+    press("Enter")
+    page.wait_for_selector(".card[data-node='late']")
+    page.wait_for_selector(".card[data-node='server']:focus")
+    press("Enter")
+    choose("watcher")
+    choose("Move to another node")
+    page.wait_for_selector(".form input[name='to']:focus")
+    page.keyboard.type("late")
+    press("Enter")
+    chip(lab, "late", "watcher").wait_for()
+    press("Delete")
+    page.wait_for_selector(".card[data-node='server']", state="detached")
+    said = page.locator(".said").inner_text()
+    assert said == "done: %rml remove server"
+    assert lab.kernel("""
+with Testbed(engines=0) as other:
+    other.spawn("server", "client{1..3}")
+    other.assign("client*", "counter", Counter)
+    other.assign("server", "watcher", Watcher)
+    other.relate("server", "counter", "client*/counter")
+    other.spawn("late")
+    other.migrate("server/watcher", "late")
+    other.remove("server")
+    print(other.spec() == bed.spec())
+""") == "True"
+    page.locator(".board .bar .spawn").focus()
+    press("Control+z")
+    page.wait_for_selector(".card[data-node='server']")
+    press("Control+y")
+    page.wait_for_selector(".card[data-node='server']", state="detached")
+
+
+def test_300_nodes_are_drawn_small_and_a_page_without_a_kernel_draws_them(open_notebook, browser, tmp_path) -> None:
+    lab = open_notebook(BOARD.replace("ENGINES", "0").replace("client{1..3}", "client{1..300}").rsplit("board = ", 1)[0]
+                        + 'bed.assign("client*", "counter", Counter)\nbed.wire("random-regular", nodes="client*", role="counter", degree=4)',
+                        f"board = bed.board()\nboard.to_html({str(tmp_path / 'board.html')!r})\nboard")
+    lab.run_all()
+    lab.page.wait_for_selector(".board[data-ready='1']")
+    assert lab.page.locator(".card.small .chip.dot").count() == 300
+    lab.page.locator(".board").evaluate("(board) => board.getRootNode().host.scrollIntoView({block: 'start'})")
+    lab.screenshot("board-300")
+    lab.drag(lab.page.locator(".entry[data-cls='Watcher']"), lab.page.locator(".card[data-node='client150']"))
+    lab.page.keyboard.press("Enter")
+    chip(lab, "client150", "watcher").wait_for(state="attached")
+    assert lab.kernel("print(bed.call('client150/watcher', 'watch'))") == "0"
+    context = browser.new_context(offline=True)
+    page, troubles = context.new_page(), []
+    page.on("console", lambda said: troubles.append(said.text))
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.goto((tmp_path / "board.html").as_uri())
+    page.wait_for_selector(".board[data-ready='1'] .card[data-node='client300']", state="attached")
+    assert page.title() == "<Board: 301 nodes, 300 roles>" and (tmp_path / "board.html").stat().st_size < 1_000_000
+    assert troubles == []
+    context.close()
