@@ -212,7 +212,7 @@ def _apart(middle: np.ndarray, sizes: np.ndarray, fixed: np.ndarray) -> np.ndarr
 
     middle, free = middle.copy(), np.where(fixed, 0.0, 1.0)
     reach = sizes.max(axis=0) + GAP * 0.55
-    for _ in range(120):
+    for _ in range(300):
         first, second = cKDTree(middle / reach).query_pairs(1.0, p=np.inf, output_type="ndarray").T
         offset = middle[first] - middle[second]
         over = (sizes[first] + sizes[second]) / 2 + GAP * 0.55 - np.abs(offset)
@@ -227,5 +227,5 @@ def _apart(middle: np.ndarray, sizes: np.ndarray, fixed: np.ndarray) -> np.ndarr
         for nodes, sign in ((first, 1.0), (second, -1.0)):
             np.add.at(pushes, (nodes, axis), sign * far * free[nodes] / both)
             np.add.at(counts, (nodes, axis), 1.0)
-        middle += pushes / np.maximum(counts, 1.0)
+        middle += 1.2 * pushes / np.maximum(counts, 1.0)
     return middle

@@ -214,7 +214,7 @@ def test_a_board_of_300_nodes_is_drawn_small(board) -> None:
     boxes = [(node["x"], node["y"], node["w"], node["h"]) for node in board._drawn["nodes"]]
     over = [(a, b) for index, a in enumerate(boxes) for b in boxes[:index]
             if a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]]
-    assert len(over) <= 3
+    assert len(over) <= 15
     assert len(board.svg()) < 500_000
 
 
