@@ -12,10 +12,10 @@ NOTEBOOKS = $(wildcard notebooks/*.ipynb) notebooks/architectures $(wildcard tut
 BESIDE = -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab course check test bench clean
+.PHONY: help demo lab course check test test-ipykernel6 bench clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # torch first and alone: it is by far the largest download, and a failure there shows at once. nbgrader comes along for the tests
 # of the course; its menus and panels in JupyterLab would only be in the way.
@@ -49,6 +49,15 @@ test: check  ## check, then the tests, then the notebooks through nbval
 	$(BIN)/pytest $(BESIDE) tests/browser
 	$(BIN)/pytest $(BESIDE) --nbval --nbval-current-env --nbval-cell-timeout=300 \
 		--nbval-sanitize-with roleml_nb/sanitize.cfg -p no:cacheprovider $(NOTEBOOKS)
+
+# Beside the venv, which has ipykernel 7: kernels, and the tests, import what lies there first.
+test-ipykernel6: $(INSTALLED)  ## the tests that concern the kernel, with ipykernel 6
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) --upgrade --no-deps --target build/ipykernel6 \
+		'ipykernel>=6.29,<7' nest-asyncio
+	PYTHONPATH=build/ipykernel6 $(BIN)/python -c 'import ipykernel; print("ipykernel", ipykernel.__version__)'
+	PYTHONPATH=$(CURDIR)/build/ipykernel6 $(BIN)/pytest tests/test_elsewhere.py tests/magics tests/widgets
+	PYTHONPATH=$(CURDIR)/build/ipykernel6 $(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=300 \
+		--nbval-sanitize-with roleml_nb/sanitize.cfg -p no:cacheprovider $(NOTEBOOK)
 
 bench: $(INSTALLED)  ## measure, and print ratios
 	$(BIN)/python benchmarks/messages.py
