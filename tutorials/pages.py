@@ -12,8 +12,6 @@ from pathlib import Path
 import nbformat
 import plotly.io
 import plotly.offline
-from mkdocs.commands.build import build
-from mkdocs.config import load_config
 from nbformat import NotebookNode
 from versions import HERE, lessons
 
@@ -38,6 +36,9 @@ def with_pictures(notebook: NotebookNode) -> NotebookNode:
 
 def make(site: Path) -> None:
     """Write the pages, and have mkdocs make a site of them."""
+    from mkdocs.commands.build import build  # comes with the extra "course", and pictures can be made without it
+    from mkdocs.config import load_config
+
     pages = HERE / "build" / "pages"
     pages.mkdir(parents=True, exist_ok=True)
     for lesson in lessons():

@@ -51,7 +51,7 @@ class GivenUp(BaseException):
     """Raised in the thread of an answer that takes too long."""
 
 
-def exercise(number: str, title: str, seconds: float = 10.0) -> Callable[[Callable[[Any], Iterator[Claim]]], Exercise]:
+def exercise(number: str, title: str, seconds: float = 20.0) -> Callable[[Callable[[Any], Iterator[Claim]]], Exercise]:
     """Make an exercise of a generator of claims; an answer has `seconds` for all of them."""
     return lambda look: Exercise(number, title, look, seconds)
 

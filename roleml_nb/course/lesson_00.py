@@ -15,7 +15,7 @@ from .claims import is_role
 @exercise("00.1", "a role that counts")
 def counter(answer: Any) -> Iterator[Claim]:
     yield from is_role(answer, services="add")
-    with Testbed(engines=0, timeout=5) as bed:
+    with Testbed(engines=0, timeout=8) as bed:
         bed.spawn("east", "west")
         bed.assign("*t", "counter", answer)
         first = bed.call("east/counter", "add", {"amount": 2})

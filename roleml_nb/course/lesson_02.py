@@ -13,7 +13,7 @@ from .checking import Claim, exercise
 from .claims import is_function
 
 
-@exercise("02.1", "how much a node differs", 5)
+@exercise("02.1", "how much a node differs", 15)
 def difference(answer: Any) -> Iterator[Claim]:
     yield is_function(answer)
     everything = np.repeat(np.arange(4), 5)
@@ -29,7 +29,7 @@ def difference(answer: Any) -> Iterator[Claim]:
                 f"for a node with classes 7 and 9 of data with 7, 7, 7 and 9 it returned {uneven!r}, and 0.25 is right")
 
 
-@exercise("02.2", "a partition of your own", 5)
+@exercise("02.2", "a partition of your own", 15)
 def partition(answer: Any) -> Iterator[Claim]:
     yield is_function(answer)
     labels = np.repeat(np.arange(10), 60)

@@ -17,7 +17,7 @@ from .small import Numbers, Points
 PLACES, COUNTS = [2.0, 4.0, 9.0], [10, 30, 60]
 
 
-@exercise("03.1", "the weighted mean", 5)
+@exercise("03.1", "the weighted mean", 15)
 def weighted_mean(answer: Any) -> Iterator[Claim]:
     yield is_function(answer)
     one, two = {"w": np.array([0.0, 2.0]), "b": np.array([1.0])}, {"w": np.array([4.0, 6.0]), "b": np.array([3.0])}
@@ -37,7 +37,7 @@ def weighted_mean(answer: Any) -> Iterator[Claim]:
 @exercise("03.2", "an aggregator")
 def aggregator(answer: Any) -> Iterator[Claim]:
     yield from is_role(answer, tasks="aggregate")
-    with Testbed(engines=0, timeout=5) as bed:
+    with Testbed(engines=0, timeout=8) as bed:
         _clients(bed)
         bed.assign("server", "aggregator", answer)
         bed.assign("server", "reference", FedAvgAggregator)
@@ -59,7 +59,7 @@ def aggregator(answer: Any) -> Iterator[Claim]:
 @exercise("03.3", "a coordinator")
 def coordinator(answer: Any) -> Iterator[Claim]:
     yield from is_role(answer, tasks="run", events="round-completed")
-    with Testbed(engines=0, timeout=5) as bed:
+    with Testbed(engines=0, timeout=8) as bed:
         _clients(bed)
         for node, cls in (("server", answer), ("other", FederatedCoordinator)):
             bed.spawn(node)

@@ -16,7 +16,7 @@ from .claims import is_function, is_role
 SECONDS = [4.0, 1.0, 9.0, 2.0, 3.0]
 
 
-@exercise("04.1", "when a round is over", 5)
+@exercise("04.1", "when a round is over", 15)
 def round_ends(answer: Any) -> Iterator[Claim]:
     yield is_function(answer)
     cases = [
@@ -40,7 +40,7 @@ def fair(answer: Any) -> Iterator[Claim]:
     yield from is_role(answer, services="select-clients")
     yield Claim("it is a ClientSelector", issubclass(answer, ClientSelector), "inherit from it, and write choose")
     clients = [RoleInstanceID(f"client{k}", "trainer") for k in range(1, 8)]
-    with Testbed(engines=0, timeout=5) as bed:
+    with Testbed(engines=0, timeout=8) as bed:
         bed.spawn("server")
         bed.assign("server", "client-selector", answer, options={"fraction": 0.43})
 

@@ -21,7 +21,7 @@ GRAPHS: dict[str, dict[str, list[str]]] = {
 }
 
 
-@exercise("05.1", "mixing weights", 5)
+@exercise("05.1", "mixing weights", 15)
 def weights(answer: Any) -> Iterator[Claim]:
     yield is_function(answer)
     for name, graph in GRAPHS.items():
@@ -41,7 +41,7 @@ def weights(answer: Any) -> Iterator[Claim]:
                     f"it made\n{matrix.round(2)}\nhas the node itself been counted among those that share?")
 
 
-@exercise("05.2", "a graph that mixes fast", 5)
+@exercise("05.2", "a graph that mixes fast", 15)
 def graph(answer: Any) -> Iterator[Claim]:
     import networkx as nx
 

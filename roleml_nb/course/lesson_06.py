@@ -11,7 +11,7 @@ from .checking import Claim, exercise
 from .claims import is_function
 
 
-@exercise("06.1", "the busiest node", 5)
+@exercise("06.1", "the busiest node", 15)
 def busiest(answer: Any) -> Iterator[Claim]:
     yield is_function(answer)
     cases: list[tuple[str, int, int, float, str]] = [
@@ -40,7 +40,7 @@ class Wire:
         return np.array(chunk)
 
 
-@exercise("06.2", "the second half of all-reduce", 5)
+@exercise("06.2", "the second half of all-reduce", 15)
 def all_reduce(answer: Any) -> Iterator[Claim]:
     yield is_function(answer)
     for nodes, size in ((2, 4), (4, 12), (5, 23)):

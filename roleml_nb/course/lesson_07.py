@@ -21,7 +21,7 @@ START = {"w": np.array([4.0, 4.0])}
 @exercise("07.1", "the same clients, below a tree")
 def hierarchy(answer: Any) -> Iterator[Claim]:
     yield is_function(answer)
-    with Testbed(engines=0, timeout=5) as bed:
+    with Testbed(engines=0, timeout=8) as bed:
         clients = _trainers(bed, "client")
         bed.spawn("root", "edge{1..2}")
         answer(bed)
@@ -48,7 +48,7 @@ def hierarchy(answer: Any) -> Iterator[Claim]:
 @exercise("07.2", "the same trainers, without a server")
 def serverless(answer: Any) -> Iterator[Claim]:
     yield is_function(answer)
-    with Testbed(engines=0, timeout=5) as bed:
+    with Testbed(engines=0, timeout=8) as bed:
         nodes = _trainers(bed, "node")
         bed.spawn("leader")
         answer(bed)

@@ -21,7 +21,7 @@ PLACES, COUNTS = [2.0, 5.0, 6.0, 8.0], [10, 20, 30, 40]
 @exercise("08.1", "an aggregator that bears failures")
 def tolerant(answer: Any) -> Iterator[Claim]:
     yield from is_role(answer, tasks="aggregate")
-    with Testbed(engines=0, timeout=5) as bed:
+    with Testbed(engines=0, timeout=8) as bed:
         bed.spawn("server", "client{1..4}")
         elements = {"model": impl(Numbers), "dataset": impl(Points, Each(PLACES), Each(COUNTS))}
         bed.assign("client*", "trainer", EpochTrainer, elements=elements)
@@ -60,7 +60,7 @@ def tolerant(answer: Any) -> Iterator[Claim]:
 @exercise("08.2", "a role that can be moved")
 def movable(answer: Any) -> Iterator[Claim]:
     yield from is_role(answer, services="write read")
-    with Testbed(engines=0, timeout=5) as bed:
+    with Testbed(engines=0, timeout=8) as bed:
         bed.spawn("old", "new")
         bed.assign("old", "diary", answer)
         bed.call("old/diary", "write", {"line": "monday"})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,19 @@ import nbformat
 
 TUTORIALS = Path(__file__).parents[2] / "tutorials"
 LESSONS = sorted(TUTORIALS.glob("[0-9][0-9]-*.ipynb"))
+
+
+def program(name: str) -> Any:
+    """One of the programs beside the lessons, as a module."""
+    sys.path.insert(0, str(TUTORIALS))  # pages.py imports versions.py
+    try:
+        spec = importlib.util.spec_from_file_location(name, TUTORIALS / f"{name}.py")
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(TUTORIALS))
+    return module
 
 
 def read(lesson: Path) -> Any:

@@ -1,12 +1,10 @@
 """What is handed out: student versions without solutions, which nbgrader grades as they deserve."""
 
-import importlib.util
-
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.course.lessons import LESSONS, TUTORIALS, kind, lesson, read
+from tests.course.lessons import LESSONS, kind, lesson, program, read
 
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # of nbgrader's own
 
@@ -14,18 +12,11 @@ LIMIT = 120
 GREETINGS = lesson("00")
 
 
-def load_versions():
-    spec = importlib.util.spec_from_file_location("versions", TUTORIALS / "versions.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
     """nbgrader's course directory with all lessons, and its API."""
     folder = tmp_path_factory.mktemp("course")
-    return folder, load_versions().make(folder, LESSONS)
+    return folder, program("versions").make(folder, LESSONS)
 
 
 def student(course, path):
@@ -81,3 +72,18 @@ def test_nbgrader_gives_the_marks_that_a_submission_deserves(course, name):
     assert done["success"], done["log"]
     submission = api.get_submission(GREETINGS.stem, name)
     assert (submission["score"], submission["max_score"]) == (marks, 3)
+
+
+def test_a_kernel_that_dies_is_no_pass(course):
+    """A submission that ends its own process gets no marks for what could not be run any more."""
+    folder, api = course
+    book = student(course, GREETINGS)
+    for cell in book.cells:
+        if kind(cell) == "solution":
+            cell.source = "import os\nos._exit(0)"
+    place = folder / "submitted" / "dying" / GREETINGS.stem
+    place.mkdir(parents=True)
+    nbformat.write(book, place / GREETINGS.name)
+    done = api.autograde(GREETINGS.stem, "dying")
+    assert not done["success"] and "Kernel died" in done["log"] + done["error"]
+    assert not (folder / "autograded" / "dying" / GREETINGS.stem).exists()

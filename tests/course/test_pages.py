@@ -1,0 +1,43 @@
+"""What the site of the lessons is made of: pages that show everything without a kernel and without network."""
+
+import re
+
+import pytest
+import yaml
+
+from tests.course.lessons import LESSONS, TUTORIALS, program, read
+
+PLOTLY, WIDGET = "application/vnd.plotly.v1+json", "application/vnd.jupyter.widget-view+json"
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
+def test_each_picture_of_a_lesson_shows_on_its_page(lesson):
+    before = [output.get("data", {}) for cell in read(lesson).cells for output in cell.get("outputs", [])]
+    after = [output.get("data", {}) for cell in program("pages").with_pictures(read(lesson)).cells for output in cell.get("outputs", [])]
+    drawn = 0
+    for stored, shown in zip(before, after, strict=True):
+        assert WIDGET not in shown and PLOTLY not in shown
+        if PLOTLY in stored:
+            assert "Plotly.newPlot" in shown["text/html"]
+        if WIDGET in stored:
+            assert shown["image/svg+xml"].startswith("<svg")
+        drawn += PLOTLY in stored or "image/svg+xml" in stored
+    assert drawn
+    html = "".join(shown.get("text/html", "") for shown in after)
+    assert html.count('src="plotly.min.js"') == (1 if "Plotly.newPlot" in html else 0)
+    assert not re.search(r'src="https?:', html)
+
+
+def test_the_guide_for_teachers_lists_all_lessons_with_their_points():
+    guide = (TUTORIALS / "README.md").read_text()
+    rows = re.findall(r"^\| \[(\d\d) [^]]*\]\(([^)]*)\) \|[^|]*\| ([^|]*) \|", guide, re.M)
+    assert [name for _, name, _ in rows] == [lesson.name for lesson in LESSONS]
+    for (_, _, exercises), lesson in zip(rows, LESSONS, strict=True):
+        points = [cell.metadata.nbgrader.points for cell in read(lesson).cells if cell.metadata.get("nbgrader", {}).get("grade")]
+        assert sum(map(int, re.findall(r"\((\d+)\)", exercises))) == sum(points), lesson.name
+
+
+def test_the_site_needs_nothing_from_elsewhere():
+    settings = yaml.safe_load((TUTORIALS / "mkdocs.yml").read_text())
+    assert settings["theme"]["font"] is False and settings["use_directory_urls"] is False
+    assert settings["docs_dir"] == "build/pages" and not re.search("https?:", str(settings))
