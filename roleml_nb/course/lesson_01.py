@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
 from roleml_nb.role import Event, Role, RoleMLError, Service
 from roleml_nb.testbed import Each, Testbed
+from roleml_nb.testbed.stillness import still
 
 from .checking import Claim, exercise
 from .claims import is_role
@@ -59,23 +59,20 @@ def listener(answer: Any) -> Iterator[Claim]:
         yield Claim("before any event, highest returns None", before is None, f"it returned {before!r}")
         for degrees in (17, 31, 24):
             bed.call("roof/sensor", "measure", {"degrees": degrees})
-        highest = _settled(bed, 31)
+        highest = _highest(bed)
         yield Claim("after events with 17, 31 and 24 degrees, it returns 31", highest == 31,
                     f"it returned {highest!r}: to which relationship and which event does the handler listen, "
                     "and what does it keep?")
         bed.call("cellar/sensor", "measure", {"degrees": 99})
         bed.relate("hall", "sensor", "cellar/sensor")
         bed.call("cellar/sensor", "measure", {"degrees": 40})
-        highest = _settled(bed, 40)
+        highest = _highest(bed)
         yield Claim("it hears a sensor that joins the relationship, from then on", highest == 40,
                     f"it returned {highest!r}: @EventHandler follows its relationship by itself")
 
 
-def _settled(bed: Testbed, wanted: float) -> Any:
-    """What the watch says, once it says what is wanted, or after four seconds: events arrive when they arrive."""
-    for _ in range(200):
-        found = bed.call("hall/watch", "highest")
-        if found == wanted:
-            break
-        time.sleep(0.02)
-    return found
+def _highest(bed: Testbed) -> Any:
+    """What the watch says when it has handled all events: they arrive when they arrive."""
+    with still(bed.fleet, 8.0):
+        pass
+    return bed.call("hall/watch", "highest")
