@@ -19,6 +19,7 @@ from roleml_nb.role import (
     ElementImplementation,
     ElementInstance,
     ErrorHandlingStrategy,
+    HandlerError,
     Lifecycle,
     Message,
     NoSuchRoleError,
@@ -402,3 +403,9 @@ class Actor:
 
     def describe(self, error: BaseException, role: RoleInstanceID, channel: str) -> Exception:
         return describe(error, role, channel, self.host.label)
+
+    def log_failure(self, error: Exception) -> None:
+        """Have what failed in a handler of ours in the log of this node, whoever waits for it."""
+        if isinstance(error, HandlerError) and "via" not in error.where:
+            role = self.roles.get(error.where["role"])
+            (self if role is None else role).logger.error("%s\n%s", error, error.remote_traceback.rstrip())

@@ -43,6 +43,13 @@ class Invocation:
         self._pending, self._host, self._lifecycle = pending, host, lifecycle
         self._decoded: Any = None
         self._decoding = Lock()
+        self._asked = False
+        """Whether somebody has ever wanted to know how it ends."""
+
+    def __del__(self) -> None:
+        """A task whose end nobody can ask for any more: should it fail, the notebook is told."""
+        if self._pending.kind == "task" and not self._asked and not self._pending.ended:
+            self._pending.add_done_callback(partial(_unheard, self._host))
 
     @property
     def target(self) -> RoleInstanceID:
@@ -57,6 +64,7 @@ class Invocation:
         Raises CallTimeout after `timeout` seconds (None: the testbed's limit).
         """
         limit = self._host.call_timeout if timeout is None else timeout
+        self._asked = True
         if self._decoded is None:
             try:
                 self._wait(limit)
@@ -68,6 +76,7 @@ class Invocation:
     async def wait(self, timeout: float | None = None) -> Any:
         """As `result`, without holding the thread."""
         limit = self._host.call_timeout if timeout is None else timeout
+        self._asked = True
         if self._decoded is None:
             loop, ended = asyncio.get_running_loop(), asyncio.Event()
             self._pending.add_done_callback(lambda _: _wake(loop, ended))
@@ -123,7 +132,7 @@ class Invocation:
 
     def add_done_callback(self, func: Callable[[Any], Any]) -> None:
         """Have ``func(self)`` called on a worker thread when the call has ended, on behalf of the role that asks."""
-        context, lifecycle = copy_context(), self._lifecycle
+        context, lifecycle, self._asked = copy_context(), self._lifecycle, True
 
         def call_back() -> None:
             try:
@@ -141,11 +150,18 @@ class Invocation:
 
     def when_done(self, func: Callable[[], Any]) -> None:
         """Have `func` called at once, on the thread that ends the call; it must not block."""
+        self._asked = True
         self._pending.add_done_callback(lambda _: func())
 
     def forget(self) -> None:
         """Wait no longer; a late answer is dropped."""
         self._pending.cancel()
+
+
+def _unheard(host: ActorHost, pending: Pending) -> None:
+    """On a link's thread, which must not wait."""
+    if pending.exception() is None and pending.result(0)[0] == "error":
+        host.submit(lambda: host.report(pending.result(0)[1].decode()))
 
 
 def _wake(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:

@@ -178,10 +178,12 @@ class Dispatch:
 
     def _fail(self, envelope: Envelope, target: Target, error: BaseException) -> None:
         try:
-            body = encode(self.actor.describe(error, target.instance, envelope.channel))
-        except Exception as fault:  # an error that cannot be described or sent is still an answer
+            fault = self.actor.describe(error, target.instance, envelope.channel)
+            self.actor.log_failure(fault)
+            body = encode(fault)
+        except Exception as reason:  # an error that cannot be described or sent is still an answer
             body = encode(HandlerError(f"{target.instance}.{envelope.channel} failed on {self.actor.host.label}: "
-                                       f"{type(error).__name__} (which cannot be sent: {type(fault).__name__})"))
+                                       f"{type(error).__name__} (which cannot be sent: {type(reason).__name__})"))
         self._send("error", envelope, target, body)
 
     def _redirect(self, envelope: Envelope, target: Target, body: Body, moved: RoleMoved) -> None:

@@ -54,7 +54,9 @@ def call_inline(caller: Actor, source: RoleInstanceID, target: RoleInstanceID, c
     except Exception as error:
         if isinstance(error, RoleMoved):  # another role, which the handler asked for
             error = NoSuchRoleError(str(error))
-        fault, size = copy_of(actor.describe(error, target, channel))
+        described = actor.describe(error, target, channel)
+        actor.log_failure(described)
+        fault, size = copy_of(described)
         host.router.end_inline(execution, "error", size)
         raise remote(fault) from None
     except BaseException:  # an interrupt: there is no answer

@@ -20,7 +20,7 @@ _OVERVIEW = """\
 %rml relate server trainer=client*/trainer            let nodes know roles of other nodes
 %rml wire   ring peer*/aggregator                     let nodes know their neighbours on a graph
 %rml call   server/coordinator run num_rounds=20      call a service or a task and wait for the result
-%rml update Trainer                                   take up a class that was defined again
+%rml update Trainer                                   take up a class that was defined again; %rml roles lists versions
 %rml migrate server/aggregator client1                move a role to another node, with its state
 %rml status                                           nodes, roles, engines
 %rml save   run.yaml                                  write down all that is deployed
@@ -30,6 +30,10 @@ _OVERVIEW = """\
 %rml stop --run                                       end what handlers do; an interrupted %rml call does so, too
 %rml stop                                             end everything that was started
 """
+_ORDER = (
+    "start attach load spawn assign relate wire board call runs wait status roles traffic metrics logs errors debug update "
+    "terminate unrelate remove rename move migrate links waiting doctor save export record checkpoint restore detach stop "
+    "clean").split()
 _NOTES = """
 %%role                                                first line of a cell that defines roles
 
@@ -39,8 +43,15 @@ Values are Python expressions; i, n and node are the index, size and name in a s
 
 def overview() -> str:
     """What ``%rml`` alone prints: all there is, on one screen."""
-    lines = [getattr(module, "OVERVIEW", "").rstrip("\n") for module in modules()]
-    return "\n".join([_OVERVIEW.rstrip("\n"), *filter(None, lines), _NOTES])
+    lines = [line for text in (_OVERVIEW, *(getattr(module, "OVERVIEW", "") for module in modules()))
+             for line in text.splitlines() if line]
+    return "\n".join([*sorted(lines, key=_place), _NOTES])
+
+
+def _place(line: str) -> int:
+    """Where a line of the overview stands: in the order in which one needs it."""
+    command = line.split()[1]
+    return _ORDER.index(command) if command in _ORDER else len(_ORDER)
 
 
 class HelpAsked(Exception):

@@ -3,7 +3,7 @@
 import cloudpickle
 import pytest
 
-from roleml_nb import Event, EventHandler, HandlerError, Role, Service, Task
+from roleml_nb import Event, EventHandler, HandlerError, Role, RoleInstanceID, Service, Task
 from roleml_nb.role import Runnable
 from roleml_nb.testbed.errors import MOST, Errors
 from tests.waiting import until
@@ -15,6 +15,10 @@ class Voice(Role):
     @Service(expand=True)
     def say(self, caller, n):
         self.said.emit({"n": n})
+
+    @Service(expand=True)
+    def send_off(self, caller, name):
+        self.call_task(RoleInstanceID(name, "voice"), "fail-unless", {"names": []})
 
     @Task(expand=True)
     def fail_unless(self, caller, names):
@@ -78,6 +82,18 @@ def test_an_error_of_a_runnable_is_told_and_belongs_to_the_run_under_way(bed):
     assert failure.run == run.number and failure.channel == "run" and "in the main routine" in failure.text
     bed.stop_run()
     assert run.wait(30)
+
+
+def test_a_task_that_fails_is_told_when_nobody_can_ask_for_its_end(bed):
+    bed.spawn("unheard-a", "unheard-b")
+    bed.assign("unheard-*", "voice", Voice)
+    bed.call("unheard-a/voice", "send-off", {"name": "unheard-b"})
+    [failure] = until(lambda: mine(bed, "unheard-b"), "it is told", 30)
+    assert failure.text.startswith("unheard-b/voice.fail-unless failed on") and "not me" in failure.text
+    with pytest.raises(HandlerError):
+        bed.call("unheard-a/voice", "fail-unless", {"names": []})
+    assert mine(bed, "unheard-a") == []  # somebody has asked
+    assert str(bed.logs("unheard-a", level="error")).count("ValueError: not me") == 2  # one line, and the traceback
 
 
 def test_the_first_failures_of_many_are_told_at_once(bed):
