@@ -13,6 +13,7 @@ from roleml_nb.messaging.codec import Body, encode
 from roleml_nb.messaging.executions import Execution, Interrupt
 from roleml_nb.messaging.router import Envelope, Target
 from roleml_nb.role import (
+    NATIVE,
     ChannelNotFoundError,
     HandlerError,
     Lifecycle,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Dispatch"]
 
+BUILDS = "assign-role"
+"""The order to a node that may take long, since it builds elements; the others need not wait for those that train."""
 LATER = object()
 """The answer of a handler that goes on in the event loop."""
 
@@ -60,7 +63,8 @@ class Dispatch:
         elif envelope.kind == "discontinue":
             self.actor.subscriptions.discontinued(envelope.source, target.instance_name, envelope.channel)
         else:
-            self.actor.host.submit(lambda: self._serve(envelope, target, body), queued=envelope.kind == "task")
+            queued = envelope.kind == "task" and (target.instance_name != NATIVE or envelope.channel == BUILDS)
+            self.actor.host.submit(lambda: self._serve(envelope, target, body), queued=queued)
 
     def _serve(self, envelope: Envelope, target: Target, body: Body) -> None:
         host = self.actor.host
