@@ -130,8 +130,8 @@ function assignForm(board, entry, nodes, at) {
 // What is on its way to being ready, in its place.
 function ghostChips(board, role, nodes) {
   return nodes.filter((name) => board.cards.has(name)).map((name) => {
-    const ghost = tag("div", { class: `chip pending${board.state.many ? " dot" : ""}`, "data-status": "starting", title: "starting" },
-      ...(board.state.many ? [] : [tag("span", { class: "name" }, role), tag("span", { class: "doing" }, "starting …")]));
+    const ghost = tag("div", { class: `chip pending${board.state.many ? " dot" : ""}`, "data-role": role, "data-status": "declaring" },
+      ...(board.state.many ? [] : [tag("span", { class: "name" }, role), tag("span", { class: "doing" }, "declaring …")]));
     ghost.style.setProperty("--hue", hueOf(board, role));
     board.cards.get(name).element.querySelector(".chips").append(ghost);
     return ghost;

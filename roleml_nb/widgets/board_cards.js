@@ -63,7 +63,7 @@ function fillCard(board, { element, node }) {
     const chip = tag("div", {
       class: many ? "chip dot" : "chip", "data-role": role.name, "data-cls": role.cls, "data-status": "ready",
       title: `${node.name}/${role.name}: ${role.cls}${version ? `, version ${role.version}` : ""}`,
-    }, ...(many ? [] : [tag("span", { class: "name" }, role.name), tag("span", { class: "version" }, version),
+    }, ...(many ? [role.name.slice(0, 1)] : [tag("span", { class: "name" }, role.name), tag("span", { class: "version" }, version),
       tag("span", { class: "doing" }), tag("span", { class: "mark", "aria-hidden": "true" })]));
     chip.style.setProperty("--hue", hueOf(board, role.name));
     return chip;

@@ -95,7 +95,7 @@ function needLine(board, need) {
   return tag("div", { class: "need" }, tag("div", {}, need.why), proposal ? tag("button", {
     class: "propose", title: `${proposal.nodes.join(", ")} shall know ${proposal.instances.join(", ")} as ${proposal.relationship}`,
     onclick: () => tryTo(board, "relate", proposal),
-  }, `Let ${proposal.nodes[0]} know ${proposal.instances.length === 1 ? proposal.instances[0] : `all ${proposal.instances.length} ${proposal.relationship}`}`) : null);
+  }, `Let ${proposal.nodes[0]} know ${proposal.instances.length === 1 ? proposal.instances[0] : `all ${proposal.instances.length} as ${proposal.relationship}`}`) : null);
 }
 
 function needsOf(board) {
@@ -124,6 +124,10 @@ function drawLive(board) {
   const needy = new Set(board.state.needs.map((need) => need.role));
   for (const [node, { element }] of board.cards) {
     element.classList.toggle("faulty", Boolean(errors[node]));
+    for (const chip of element.querySelectorAll(".chip.pending")) { // it goes once it is ready
+      chip.dataset.status = status[`${node}/${chip.dataset.role}`] ?? chip.dataset.status;
+      chip.querySelector(".doing")?.replaceChildren(`${chip.dataset.status} …`);
+    }
     for (const chip of element.querySelectorAll(".chip:not(.pending)")) {
       const address = `${node}/${chip.dataset.role}`;
       const [running, queued] = work[address] ?? [0, 0];

@@ -59,8 +59,10 @@ def inspect(bed: Testbed, names: Mapping[str, Any], address: str) -> dict[str, A
     if name not in bed.roster.roles.get(node, {}):
         raise TestbedError(f"there is no role {address} any more")
     instance = RoleInstanceID(node, name)
-    cls, (_, version) = bed.versions.classes[instance], bed.versions.running[instance]
-    options, elements = bed.versions.given[instance]
+    cls, (_, version) = bed.versions.classes.get(instance), bed.versions.running.get(instance, ("", 0))
+    options, elements = bed.versions.given.get(instance, ({}, {}))
+    if cls is None:  # others than this notebook assigned it
+        return {**own, "facts": [["class", str(bed.roster.roles[node][name]["class"])]], "messages": _messages(bed, address)}
     return {**own, "facts": [["class", cls.__name__ + (f", version {version}" if version > 1 else "")],
                              *([f"option {key}", source(item, names) or repr(item)[:80]] for key, item in options.items()),
                              *([f"element {key}", source(item, names) or repr(item)[:80]] for key, item in elements.items())],

@@ -23,7 +23,8 @@ _known: WeakKeyDictionary[type[Role], dict[str, set[str]]] = WeakKeyDictionary()
 def asks(cls: type[Role]) -> dict[str, set[str]]:
     """The relationships that a class speaks of in its code, and the channels that it calls there.
 
-    Only what stands there as a text counts. What the class asks `has` about first is not asked for.
+    Only what stands there as a text counts. What the class asks `has` about first is not asked for, unless it does so to
+    `require` it.
     """
     if cls not in _known:
         _known[cls] = _read(cls)
@@ -33,6 +34,7 @@ def asks(cls: type[Role]) -> dict[str, set[str]]:
 def _read(cls: type[Role]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     optional: set[str] = set()
+    required: set[str] = set()
     for attribute in dir(cls):
         value = inspect.getattr_static(cls, attribute, None)
         if isinstance(value, Partner):
@@ -43,26 +45,35 @@ def _read(cls: type[Role]) -> dict[str, set[str]]:
     for call in _calls(cls):
         first, second = (_text(call, place) for place in (0, 1))
         name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
-        if first and name == "has":
+        if name == "require" and call.args:
+            required |= {_text(item, 0) for item in ast.walk(call.args[0]) if isinstance(item, ast.Call)
+                         and isinstance(item.func, ast.Attribute) and item.func.attr == "has"}
+        elif first and name == "has":
             optional.add(first)
         elif first and name in CALLS and _of_self(call):
             found.setdefault(first, set()).update({second} if second else ())
         elif first and name in READS and "relationships" in ast.unparse(call.func):
             found.setdefault(first, set())
-    return {name: channels for name, channels in found.items() if name not in optional | {"/", "manager", NATIVE}}
+    return {name: channels for name, channels in found.items() if name not in optional - required | {"/", "manager", NATIVE}}
 
 
 def _calls(cls: type[Role]) -> Iterator[ast.Call]:
+    """The calls in a class's methods, and in those of its bases that it does not override, or calls by super()."""
+    overridden: set[str] = set()
     for base in cls.__mro__:
-        if base is Role or not issubclass(base, Role):
+        if base in (Role, object):
             continue
         for name, value in vars(base).items():
-            if inspect.isfunction(value) and inspect.getattr_static(cls, name) is value:
-                try:
-                    tree = ast.parse(textwrap.dedent(inspect.getsource(value)))
-                except (OSError, SyntaxError, TypeError):  # code without a source asks for what it likes
-                    continue
-                yield from (item for item in ast.walk(tree) if isinstance(item, ast.Call))
+            if not inspect.isfunction(value) or name in overridden:
+                continue
+            try:
+                source = textwrap.dedent(inspect.getsource(value))
+                tree = ast.parse(source)
+            except (OSError, SyntaxError, TypeError):  # code without a source asks for what it likes
+                continue
+            if f"super().{name}(" not in source:
+                overridden.add(name)
+            yield from (item for item in ast.walk(tree) if isinstance(item, ast.Call))
 
 
 def _of_self(call: ast.Call) -> bool:

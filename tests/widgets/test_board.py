@@ -1,13 +1,18 @@
 """The board without a page: what it draws, what gestures do and say, and what undoes them."""
 
 import json
+import threading
 from collections.abc import Iterator
 
 import pytest
 
-from roleml_nb import Each, Element, Role, Service, Testbed, impl
+from roleml_nb import Each, Element, Event, EventHandler, Role, Service, Task, Testbed, impl
+from roleml_nb.library import FederatedCoordinator, GossipCoordinator
 from roleml_nb.role import TestbedError
 from roleml_nb.widgets import Board
+from roleml_nb.widgets.board_live import live
+from roleml_nb.widgets.needs import asks
+from tests.waiting import until
 
 
 class Counter(Role):
@@ -194,6 +199,93 @@ def test_what_is_lacking_is_drawn_with_a_proposal(board) -> None:
     board.do("relate", **need["proposal"])
     (need,) = board._drawn["needs"]
     assert need["why"] == "calls 'subtract' of 'counter', which client1/counter and 2 more does not have"
+
+
+def test_what_the_library_asks_for_is_read_from_its_code() -> None:
+    found = asks(FederatedCoordinator)
+    assert set(found) == {"trainer", "aggregator"} and found["aggregator"] == {"aggregate"}
+    assert "evaluator" not in found  # it asks whether there is one
+    assert set(asks(GossipCoordinator)) == {"peer", "trainer", "aggregator"}
+
+
+class Sleeper(Role):
+    """Sleeps until it is woken, or fails."""
+
+    def __init__(self):
+        super().__init__()
+        self.woken = threading.Event()
+
+    @Task
+    def sleep(self, caller, args, payloads) -> str:
+        self.woken.wait(30)
+        return "woken"
+
+    @Service
+    def wake(self, caller, args, payloads) -> None:
+        self.woken.set()
+
+    @EventHandler("counter", "counted")
+    def hear(self, caller, args, payloads) -> None:
+        raise ValueError("too loud")
+
+
+class Loud(Counter):
+    counted = Event()
+
+    @Service(expand=True)
+    def shout(self, caller) -> None:
+        self.counted.emit({"count": 1})
+
+
+def test_it_shows_who_is_at_work_who_waits_and_what_failed(board) -> None:
+    bed = board._bed
+    bed.assign("client1", "sleeper", Sleeper)
+    sleeping = bed.call_task("client1/sleeper", "sleep")
+    until(lambda: live(bed)["work"] == {"client1/sleeper": [1, 0]}, "the handler is at work")
+    shown = live(bed)
+    assert shown["waiting"] == ["notebook/actor waits for client1/sleeper.sleep"] and shown["waits"] == 1
+    assert shown["errors"] == {} and shown["status"] == {}
+    bed.call("client1/sleeper", "wake")
+    assert sleeping.result(timeout=30) == "woken"
+    bed.assign("client2", "loud", Loud, elements={"step": 1})
+    bed.relate("client1", "counter", "client2/loud")
+    bed.call("client2/loud", "shout")
+    until(lambda: live(bed)["errors"] == {"client1/sleeper": 1}, "the failure is told")
+    (fault,) = live(bed)["faults"]
+    assert "ValueError: too loud" in fault["text"] and 'raise ValueError("too loud")' in fault["traceback"]
+    found = board.ask_inspect("client1/sleeper")
+    assert found["failures"] == [fault] and found["known"] == {"counter": ["client2/loud"]}
+    assert [channel["name"] for channel in found["channels"]] == ["wake", "sleep", "counted of counter"]
+    assert any(text.startswith("task sleep from notebook/actor") for text in found["messages"])
+    assert board.ask_inspect("client2/loud")["facts"][1:] == [["element step", "1"]]
+    assert board.ask_inspect("client2")["facts"] == [["lives on", "notebook"]]
+    with pytest.raises(TestbedError, match="there is no role client2/quiet any more"):
+        board.ask_inspect("client2/quiet")
+
+
+def test_a_channel_is_called_from_a_form(board) -> None:
+    bed = board._bed
+    bed.assign("client1", "counter", Counter, elements={"step": 1})
+    told: list = []
+    board.tell = lambda kind, content: told.append((kind, content))
+    assert board.ask_call("client1/counter", "add", "amount=3 + len('ab')") == "%rml call client1/counter add amount=(3 + len('ab'))"
+    until(lambda: told, "the call is answered")
+    assert told == [("called", {"address": "client1/counter", "line": "%rml call client1/counter add amount=(3 + len('ab'))",
+                                "outcome": "result", "text": "5"})]
+    with pytest.raises(TestbedError, match="3: name the arguments, as in amount=3"):
+        board.ask_call("client1/counter", "add", "3")
+
+
+def test_a_lost_engine_is_drawn_with_its_cause(own_bed) -> None:
+    own_bed.spawn("here", on=0)
+    own_bed.spawn("there", on=1)
+    board = own_bed.board(names=NAMES)
+    own_bed.fleet._kill("engine1")
+    until(lambda: own_bed.lost, "the engine is lost")
+    board.beat()
+    by_name = {node["name"]: node["lost"] for node in board._drawn["nodes"]}
+    assert by_name == {"here": "", "there": own_bed.lost["engine1"]} and own_bed.lost["engine1"]
+    assert "(lost)" in board.svg()
 
 
 def test_the_picture_is_the_same_for_the_same_state(board) -> None:
