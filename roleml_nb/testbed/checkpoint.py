@@ -7,12 +7,14 @@ import os
 import pickle
 import uuid
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import count
+from itertools import count, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from roleml_nb.actor import Invocation
 from roleml_nb.messaging.codec import Body, encode
 from roleml_nb.role import NATIVE, CallerError, RoleInstanceID, RoleMLError, TestbedError, natural_key
 
@@ -28,6 +30,8 @@ __all__ = ["CheckpointError", "describe_checkpoint", "restore", "save"]
 FORMAT = 1
 MARK = "roleml_nb_checkpoint"
 ABOUT, REST = "checkpoint.json", "testbed"
+AT_ONCE = 16
+"""Nodes that are asked at the same time: their states are in memory together."""
 STEP = 300.0
 """Seconds that a node gets to hand out its state, or to take it."""
 
@@ -53,8 +57,7 @@ def save(bed: Testbed, path: str | os.PathLike[str], timeout: float) -> None:
         with still(bed.fleet, timeout) as resting, zipfile.ZipFile(beside, "w") as file:
             _write(file, REST, _frames(_rest(bed, resting)))
             seeds = []
-            for number, node in enumerate(nodes):
-                seed, frames = _step(bed, "take", node)
+            for number, (seed, frames) in enumerate(_step(bed, "take", nodes)):
                 _write(file, str(number), frames)
                 seeds.append(seed)
             about = {MARK: FORMAT, "seed": bed.seed, "engines": len(bed.fleet.numbers), "nodes": nodes, "seeds": seeds}
@@ -94,9 +97,15 @@ def _write(file: zipfile.ZipFile, name: str, frames: list[bytes]) -> None:
         pickle.dump(frames, member, 5)
 
 
-def _step(bed: Testbed, step: str, node: str, content: Any = None) -> Any:
-    actor = bed.fleet.home.actors[NOTEBOOK]
-    return actor.request(f"checkpoint-{step}", NATIVE, RoleInstanceID(node, NATIVE), step, content).result(STEP)
+def _step(bed: Testbed, step: str, nodes: Iterable[str], contents: Iterable[Any] = repeat(None)) -> Iterator[Any]:
+    """Ask nodes, some at the same time; their answers, in order."""
+    actor, asked = bed.fleet.home.actors[NOTEBOOK], deque[Invocation]()
+    for node, content in zip(nodes, contents, strict=False):
+        asked.append(actor.request(f"checkpoint-{step}", NATIVE, RoleInstanceID(node, NATIVE), step, content))
+        if len(asked) >= AT_ONCE:
+            yield asked.popleft().result(STEP)
+    while asked:
+        yield asked.popleft().result(STEP)
 
 
 # reading
@@ -136,18 +145,15 @@ def restore(bed: Testbed, path: str | os.PathLike[str], timeout: float) -> None:
         _spawn(bed, about, rest)
         share_paths(bed.fleet)
         with still(bed.fleet, timeout) as resting:
-            prepared: list[str] = []
+            nodes: list[str] = about["nodes"]
             try:
-                for number, node in enumerate(about["nodes"]):
-                    prepared.append(node)
-                    _step(bed, "prepare", node, _read(file, str(number)))
+                deque(_step(bed, "prepare", nodes, (_read(file, str(number)) for number in range(len(nodes)))), 0)
             except Exception as error:
-                for node in prepared:
-                    _step(bed, "forget", node)
+                deque(_step(bed, "forget", nodes), 0)
                 if isinstance(error, CallerError):
                     raise CheckpointError(f"cannot restore {os.fspath(path)}: {error}") from None
                 raise
-            _become(bed, about["nodes"], os.fspath(path))
+            _become(bed, nodes, os.fspath(path))
             for roles in (*resting.ready.values(), *resting.running.values()):
                 roles.clear()  # of these, nothing goes on
         _note(bed, rest)
@@ -156,12 +162,11 @@ def restore(bed: Testbed, path: str | os.PathLike[str], timeout: float) -> None:
 
 def _become(bed: Testbed, nodes: list[str], path: str) -> None:
     for step in ("clear", "become"):
-        for node in nodes:
-            try:
-                _step(bed, step, node)
-            except RoleMLError as error:
-                raise CheckpointError(f"node '{node}' could not be made what it is in {path}, and the testbed is neither "
-                                      f"what it was nor that: stop it. {error}") from error
+        try:
+            deque(_step(bed, step, nodes), 0)
+        except RoleMLError as error:
+            raise CheckpointError(f"not all nodes could be made what they are in {path}, and the testbed is neither what it was "
+                                  f"nor that: stop it. {error}") from error
 
 
 def _read(file: zipfile.ZipFile, name: str) -> list[bytes]:

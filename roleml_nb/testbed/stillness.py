@@ -16,7 +16,7 @@ __all__ = ["Still", "go_on", "still"]
 
 LOOK = 0.02
 """Seconds between two looks at whether all is at rest."""
-SETTLE = 1.0
+SETTLE = 3.0
 """Seconds that what is on its way gets to come, once all roles are paused."""
 SHOWN = 4
 

@@ -21,4 +21,4 @@ def test_the_magics(shell, capsys, tmp_path, monkeypatch):  # noqa: F811
     run(shell, capsys, "stop")
     assert run(shell, capsys, "restore run.checkpoint") == "testbed ready: in this process\nrestored run.checkpoint\n"
     assert run(shell, capsys, "call a/adder add x=1") == "3\n" and shell.user_ns["bed"].seed == 3
-    assert "run.checkpoint" in shell.complete("ru", "%rml restore ru")[1]
+    assert "run.checkpoint" in shell.magics_manager.registry["RoleMagics"].complete(shell, type("Event", (), {"line": "%rml restore ru"}))

@@ -355,3 +355,18 @@ def test_what_is_no_checkpoint_is_refused(two, tmp_path):
     assert two.call("a/counter", "count", {"by": 1}) == 1
     with pytest.raises(RoleMLError, match="cannot write .*kept: No such file or directory"):
         two.save(tmp_path / "missing" / "kept")
+
+
+class Broken(Role):
+    def __setstate__(self, state):
+        raise ValueError("no way back")
+
+
+def test_a_role_that_cannot_come_back_is_told_with_what_to_do(two, tmp_path):
+    two.assign("b", "broken", Broken)
+    two.save(tmp_path / "kept")
+    with pytest.raises(RoleMLError, match="not all nodes could be made what they are in .*kept, and the testbed is neither what it was "
+                                          "nor that: stop it. .*no way back"):
+        two.restore(tmp_path / "kept")
+    with pytest.raises(RoleMLError, match="no way back"):
+        Testbed.from_checkpoint(tmp_path / "kept", timeout=LIMIT)
