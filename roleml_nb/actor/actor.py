@@ -339,6 +339,9 @@ class Actor:
         on_error: ErrorHandlingStrategy = ErrorHandlingStrategy.RAISE_FIRST, retries: int = 2,
         timeout: float | None = None, kind: str = "service",
     ) -> list[tuple[RoleInstanceID, Any]]:
+        if not isinstance(on_error, ErrorHandlingStrategy):
+            raise CallerError(f"on_error must be one of {', '.join(each.name for each in ErrorHandlingStrategy)}, "
+                              f"not {on_error!r}")
         group = self.members(targets)
         chosen = messages_for(group, message, message_map, messages)
         invocations = self._group(kind, instance_name, group, channel, chosen)

@@ -10,8 +10,8 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.messaging.codec import copy_of
-from roleml_nb.messaging.executions import Execution
-from roleml_nb.role import Lifecycle, Message, NoSuchRoleError, Role, RoleInstanceID, RoleMoved
+from roleml_nb.messaging.executions import Execution, Interrupt
+from roleml_nb.role import Lifecycle, Message, NoSuchRoleError, Role, RoleInstanceID, RoleMoved, RunStopped
 from roleml_nb.role.running import running
 
 from .errors import remote
@@ -59,7 +59,13 @@ def call_inline(caller: Actor, source: RoleInstanceID, target: RoleInstanceID, c
         fault, size = copy_of(described)
         host.router.end_inline(execution, "error", size)
         raise remote(fault) from None
-    except BaseException:  # an interrupt: there is no answer
+    except Interrupt as interrupt:
+        host.router.end_inline(execution)
+        if within is not None:
+            raise
+        # it was made by what is no handler, which the end of a run does not end
+        raise RunStopped(f"{execution.name} was interrupted with the run") from interrupt
+    except BaseException:  # there is no answer
         host.router.end_inline(execution)
         raise
     host.router.end_inline(execution, "reply", size)

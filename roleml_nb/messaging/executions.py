@@ -31,7 +31,7 @@ class Interrupt(BaseException):
 class Execution:
     """A call that has arrived and is not answered yet."""
 
-    __slots__ = ("abandoned", "arrived", "channel", "depth", "forbidden", "held", "inline", "key", "source", "started",
+    __slots__ = ("abandoned", "arrived", "called", "channel", "depth", "forbidden", "held", "inline", "key", "source", "started",
                  "target", "thread", "trail", "waits_for", "within")
 
     def __init__(
@@ -47,6 +47,8 @@ class Execution:
         self.waits_for: Pending | Execution | None = None
         self.within: Execution | None = None
         """The one that made this call, and whose thread it runs on."""
+        self.called = False
+        """Whether whoever called it waits on this very thread."""
         self.inline = 0
         """How many calls are nested on this stack."""
         self.abandoned = False
@@ -184,7 +186,7 @@ class Executions:
         found += [
             Working(True, each.key, each.within.name if each.within else str(each.source), str(each.target), each.name,
                     now - each.arrived, by=each.within.key if each.within else None)
-            for each in list(self.table.values()) if each.within is not None]
+            for each in list(self.table.values()) if each.called]
         found += [
             Working(True, (here, call.number), call.by.name if call.by else str(call.source), str(call.target),
                     f"{call.target}.{call.channel}", now - call.sent, by=call.by.key if call.by else None)

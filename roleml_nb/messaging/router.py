@@ -254,6 +254,7 @@ class Router:
         """The current thread itself begins with a call that it makes."""
         now, here = self.host.clock.now(), self.host.host_id
         execution = Execution((here, next(self._numbers)), source, target, channel, now, depth, trail)
+        execution.called = True
         self.executions.begin_inline(execution)
         self._note_message(Target(*target, execution.number), "service", source, channel, size, "local", now, now, "delivered")
         return execution

@@ -53,7 +53,7 @@ class Role:
         cls.services, cls.tasks, cls.events = dict(cls.services), dict(cls.tasks), dict(cls.events)
         cls.subscriptions, cls.elements = set(cls.subscriptions), dict(cls.elements)
         cls.plugin_attributes = {name: list(attributes) for name, attributes in cls.plugin_attributes.items()}
-        seen: dict[str, str] = {}
+        seen: dict[str, dict[str, str]] = {}
         for attribute, value in list(cls.__dict__.items()):
             cls._inherit_handler(attribute, value)
             cls._declare(attribute, value, seen)
@@ -68,14 +68,13 @@ class Role:
             return
         if value is None:
             cls.subscriptions.discard(attribute)
-            for table in (cls.services, cls.tasks):
-                table.pop(handler.channel, None)
+            (cls.services if handler.kind == "service" else cls.tasks).pop(handler.channel, None)
         elif callable(value):
             value.handler = replace(handler)
             value.handler.inspect(value)
 
     @classmethod
-    def _declare(cls, attribute: str, value: Any, seen: dict[str, str]) -> None:
+    def _declare(cls, attribute: str, value: Any, seen: dict[str, dict[str, str]]) -> None:
         handler = getattr(value, "handler", None)
         if attribute in vars(Role) and isinstance(value if handler is None else handler, (Element, Event, Handler)):
             raise RoleDefinitionError(f"{cls.__name__}.{attribute}: every role has a {attribute!r} of its own; call the "
@@ -87,15 +86,18 @@ class Role:
         elif isinstance(value, Element):
             cls.elements[value.name] = attribute
         elif isinstance(value, Event) or isinstance(handler, Handler):
-            table, channel = cls.events, getattr(value, "channel_name", "")
+            kind, channel = "event", getattr(value, "channel_name", "")
             if isinstance(handler, Handler):
-                table, channel = cls.services if handler.kind == "service" else cls.tasks, handler.channel
-            if channel in seen:
-                raise RoleDefinitionError(f"{cls.__name__}: '{channel}' is declared by {seen[channel]} and {attribute}")
-            seen[channel] = attribute
-            for other in (cls.services, cls.tasks, cls.events):
-                other.pop(channel, None)
-            table[channel] = attribute
+                kind, channel = handler.kind, handler.channel
+            declared = seen.setdefault(channel, {})
+            if kind in declared or declared and "event" in (kind, *declared):  # a service and a task may share a name
+                raise RoleDefinitionError(
+                    f"{cls.__name__}: '{channel}' is declared by {next(iter(declared.values()))} and {attribute}")
+            declared[kind] = attribute
+            tables = {"service": cls.services, "task": cls.tasks, "event": cls.events}
+            for inherited in tables.keys() - declared.keys():
+                tables[inherited].pop(channel, None)
+            tables[kind][channel] = attribute
 
     @classmethod
     def _check_subscriptions(cls) -> None:

@@ -300,7 +300,7 @@ def test_role_ids_travel_in_payloads_and_come_out_as_such(bed):
 @pytest.mark.parametrize("body, text", [
     ("@Service\n    def f(self, caller): ...", r"service Bad.f must take \(self, caller, args, payloads\)"),
     ("@Task(expand=True)\n    def f(self): ...", r"task Bad.f must take \(self, caller, …\)"),
-    ("@Service('x', expand=True)\n    def f(self, caller): ...\n    @Task('x', expand=True)\n    def g(self, caller): ...",
+    ("@Service('x', expand=True)\n    def f(self, caller): ...\n    @Service('x', expand=True)\n    def g(self, caller): ...",
      "'x' is declared by f and g"),
 ])
 def test_a_badly_formed_role_is_refused_where_it_is_defined(body, text):

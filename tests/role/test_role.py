@@ -65,8 +65,33 @@ def test_two_channels_of_one_name_are_refused():
             @Service(expand=True)
             def ask(self, caller): ...
 
-            @Task("ask", expand=True)
+            @Service("ask", expand=True)
             def answer(self, caller): ...
+
+    with pytest.raises(RoleDefinitionError, match="Loud: 'told' is declared by told and tell"):
+        class Loud(Role):
+            told = Event()
+
+            @Task("told", expand=True)
+            def tell(self, caller): ...
+
+
+def test_a_service_and_a_task_may_share_a_name():
+    class Both(Base):
+        @Service("work", expand=True)
+        def work_now(self, caller): ...
+
+        @Task("work", expand=True)
+        def work_later(self, caller): ...
+
+    class Later(Both):
+        @Task("work", expand=True)
+        def work_at_night(self, caller): ...
+
+        work_now = None
+
+    assert (Both.services["work"], Both.tasks["work"]) == ("work_now", "work_later")
+    assert "work" not in Later.services and Later.tasks["work"] == "work_at_night"
 
 
 def test_expanded_arguments_are_checked_before_the_handler_runs():

@@ -10,11 +10,17 @@ import psutil
 import pytest
 
 from roleml_nb import NodeLost, Role, Service, Task, Testbed
+from roleml_nb.role import ErrorHandlingStrategy
 from tests.waiting import until
 
 
 def make_roles():
     class Sleeper(Role):
+        def __init__(self):
+            import threading
+
+            self.gate, self.answers = threading.Event(), []
+
         @Task(expand=True)
         def sleep(self, caller):
             import time
@@ -27,6 +33,25 @@ def make_roles():
 
             return os.getpid()
 
+        @Service(expand=True)
+        def wait_for_gate(self, caller):
+            return "open" if self.gate.wait(60) else "shut"
+
+        @Service(expand=True)
+        def open_gate(self, caller):
+            self.gate.set()
+
+        @Task(expand=True)
+        def ask_all(self, caller):
+            """The answers, or the errors in their place; noted as they arrive."""
+            self.call_group("all", "wait-for-gate", on_error=ErrorHandlingStrategy.KEEP, timeout=60,
+                            on_result=lambda source, result: self.answers.append((source.actor_name, str(result))))
+            return self.answers
+
+        @Service(expand=True)
+        def get_answers(self, caller):
+            return list(self.answers)
+
     Sleeper.__module__ = "__main__"
     return Sleeper
 
@@ -36,13 +61,20 @@ def test_a_killed_engine_fails_its_calls_and_the_rest_goes_on(own_bed):
     own_bed.spawn("b", on=1)
     own_bed.assign(["a", "b"], "sleeper", make_roles())
     pid = own_bed.call("b/sleeper", "pid")
+    own_bed.relate("a", "all", ["a/sleeper", "b/sleeper"])
     waiting = own_bed.call_task("b/sleeper", "sleep")
+    asked = own_bed.call_task("a/sleeper", "ask-all")
+    until(lambda: any("waits for b/sleeper.wait-for-gate" in line for line in own_bed.waiting()), "the group is called")
     os.kill(pid, signal.SIGKILL)
     with pytest.raises(NodeLost, match="b/sleeper.sleep was not answered: engine1 is lost"):
         waiting.result(10)
     with pytest.raises(NodeLost, match="engine1 is lost"):
         own_bed.call("b/sleeper", "pid")
     assert own_bed.call("a/sleeper", "pid") != pid
+    ((name, error),) = until(lambda: own_bed.call("a/sleeper", "get-answers"), "the group's caller is told, too")
+    assert name == "b" and error.startswith("b/sleeper.wait-for-gate was not answered: engine1 is lost (its process has ended")
+    own_bed.call("a/sleeper", "open-gate")
+    assert asked.result(30) == [("b", error), ("a", "open")]
     assert list(own_bed.lost) == ["engine1"]
     assert "lost: engine1" in str(own_bed.status())
     assert str(own_bed.status()).splitlines()[-1].split() == ["b", "1", "lost"]

@@ -82,6 +82,12 @@ class Asker(Role):
         return self.call("slow", channel, {"seconds": seconds}, timeout=30)
 
     @Task(expand=True)
+    def give(self, caller, size: int):
+        import numpy
+
+        return self.call_task("slow", "work", {"seconds": 0.0}, {"data": numpy.full(size, 7, "uint8")}).result(60)
+
+    @Task(expand=True)
     def flood(self, caller, count: int, size: int):
         """Returns how many bytes were under way at most."""
         import numpy
@@ -151,12 +157,17 @@ def engine_state(bed, host_id):
     return bed.fleet.run(host_id, engine.working)
 
 
-def test_a_handler_that_holds_the_interpreter_kills_nobody(own_bed):
+def test_a_handler_that_holds_the_interpreter_and_a_large_message_kill_nobody(own_bed):
     own_bed.spawn("a", on=0)
+    own_bed.spawn("b", on=1)
     own_bed.assign("a", "slow", Slow)
-    assert own_bed.call("a/slow", "hold-the-lock", {"seconds": 10.0}, timeout=30) is None
-    assert not own_bed.lost
-    assert own_bed.call("a/slow", "sleep", {"seconds": 0.0}) is None
+    own_bed.assign("b", "asker", Asker)
+    own_bed.relate("b", "slow", "a/slow")
+    holding = own_bed.call_task("a/slow", "hold-the-lock", {"seconds": 10.0})
+    assert own_bed.call("b/asker", "give", {"size": 200_000_000}, timeout=60) == 7
+    assert holding.result(30) is None
+    assert not own_bed.lost and not own_bed.errors
+    assert all(line.endswith(": direct") for line in own_bed.links())
 
 
 def test_a_timeout_says_what_the_other_side_does(bed):

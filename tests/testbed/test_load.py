@@ -38,6 +38,23 @@ class Member(Role):
     def descend(self, caller, depth: int):
         return 0 if depth == 0 else 1 + self.call("next", "descend", {"depth": depth - 1})
 
+    @Service(expand=True)
+    def descend_in_groups(self, caller, depth: int):
+        return 0 if depth == 0 else 1 + max(
+            result for _, result in self.call_group("next", "descend-in-groups", {"depth": depth - 1}))
+
+    @Service(expand=True)
+    def answer(self, caller):
+        if "slow" in self.id.actor_name:
+            self.gate.wait(60)
+        return self.id.actor_name
+
+    @Task(expand=True)
+    def ask_group(self, caller):
+        """The names of those that answered, as they came, and in the order of the group."""
+        results = self.call_group("group", "answer", on_result=lambda source, result: self.heard.append(result))
+        return self.heard, [source.actor_name for source, _ in results]
+
     @EventHandler("emitter", "told", expand=True)
     def on_told(self, source, number, data=None):
         if "slow" in self.id.actor_name:
@@ -58,6 +75,20 @@ class Emitter(Role):
 
         for number in range(count):
             self.told.emit({"number": number}, {"data": numpy.zeros(size, "u1")})
+
+    @Task(expand=True)
+    def tell_from_threads(self, caller, threads: int, count: int):
+        import threading
+
+        def tell(first):
+            for number in range(first, first + count):
+                self.told.emit({"number": number})
+
+        telling = [threading.Thread(target=tell, args=(1000 * index,)) for index in range(threads)]
+        for thread in telling:
+            thread.start()
+        for thread in telling:
+            thread.join()
 
     @Task(expand=True)
     def exchange(self, caller, rounds: int, size: int):
@@ -109,6 +140,43 @@ def test_calls_nested_200_deep_between_four_nodes(bed):
         bed.relate(node, "next", f"{nodes.names[(index + 1) % 4]}/member")
     invocations = [bed.call_task(f"{node}/member", "descend", {"depth": 200}) for node in nodes]
     assert [invocation.result(60) for invocation in invocations] == [200] * 4
+
+
+def test_group_calls_nested_200_deep(bed):
+    bed.spawn("deep-1", "deep-2").assign("member", Member)
+    bed.relate("deep-1", "next", "deep-2/member")
+    bed.relate("deep-2", "next", "deep-1/member")
+    assert bed.call("deep-1/member", "descend-in-groups", {"depth": 200}, timeout=60) == 200
+
+
+def test_a_slow_member_of_a_group_blocks_no_other_result(bed):
+    names = ["group-1", "group-slow", "group-2", "group-3"]
+    bed.spawn("asks", *names).assign("member", Member)
+    bed.relate("asks", "group", [f"{name}/member" for name in names])
+    asked = bed.call_task("asks/member", "ask-group")
+    until(lambda: len(bed.call("asks/member", "get-heard")) == 3, "on_result has had all others")
+    assert not asked.done()
+    bed.call("group-slow/member", "open-gate")
+    arrived, ordered = asked.result(30)
+    assert sorted(arrived[:3]) == ["group-1", "group-2", "group-3"] and arrived[3:] == ["group-slow"]
+    assert ordered == names
+
+
+def test_emitting_from_many_threads_while_subscribers_come_and_go(bed):
+    bed.spawn("many-by").assign("emitter", Emitter)
+    bed.spawn("many-stays", "many-goes").assign("member", Member)
+    bed.relate("many-*", "emitter", "many-by/emitter")
+    telling = bed.call_task("many-by/emitter", "tell-from-threads", {"threads": 8, "count": 200})
+    for _ in range(5):
+        bed.relate("many-goes", "emitter", "many-by/emitter", remove=True)
+        bed.relate("many-goes", "emitter", "many-by/emitter")
+    telling.result(30)
+    heard = until(lambda: (found := bed.call("many-stays/member", "get-heard")) and len(found) == 1600 and found, "all")
+    sometimes = bed.call("many-goes/member", "get-heard")
+    for first in range(0, 8000, 1000):
+        assert [number for number in heard if first <= number < first + 1000] == list(range(first, first + 200))
+        some = [number for number in sometimes if first <= number < first + 1000]
+        assert some == sorted(set(some))
 
 
 def test_a_slow_subscriber_does_not_stop_the_others(bed):

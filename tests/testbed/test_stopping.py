@@ -5,7 +5,7 @@ import time
 import cloudpickle
 import pytest
 
-from roleml_nb import Event, EventHandler, NodeLost, Role, Service, Task
+from roleml_nb import Event, EventHandler, NodeLost, Role, Runnable, Service, Task
 from roleml_nb.role import RunStopped
 from tests.waiting import until
 
@@ -57,6 +57,35 @@ class Worker(Role):
         return "nothing"
 
 
+class Patrol(Role, Runnable):
+    """Works for as long as it is there."""
+
+    def __init__(self):
+        self.turns, self.stopped, self.over = 0, 0, False
+
+    def run(self):
+        import time
+
+        while not self.over:
+            self.turns += 1
+            try:
+                self.call("other", "spin")
+            except RunStopped:
+                self.stopped += 1
+            time.sleep(0.01)
+
+    def stop(self):
+        self.over = True
+
+    @Service(expand=True)
+    def finish(self, caller):
+        self.over = True
+
+    @Service(expand=True)
+    def get_turns(self, caller):
+        return self.turns, self.stopped
+
+
 cloudpickle.register_pickle_by_value(__import__(__name__, fromlist=["_"]))
 
 
@@ -102,3 +131,20 @@ def test_an_engine_that_does_not_answer_is_killed(own_bed):
     with pytest.raises((NodeLost, RunStopped), match=f"{engine} is lost: it did not answer|{engine} is lost .it did not answer|stopped with"):
         task.result(10)
     assert own_bed.call(two, "nothing") == "nothing"
+
+
+def test_the_routine_of_a_runnable_is_no_run_and_goes_on(bed):
+    """Its calls end with the run; it goes on, until its role is taken off."""
+    bed.spawn("patrol-a", "patrol-b")
+    bed.assign("patrol-b", "worker", Worker)
+    bed.relate("patrol-a", "other", "patrol-b/worker")
+    bed.assign("patrol-a", "patrol", Patrol)
+    until(lambda: any("patrol-b/worker.spin" in line for line in bed.waiting()), "it calls")
+    stopped = timed_stop(bed)
+    assert "patrol-b/worker.spin" in str(stopped) and not stopped.killed
+    turns, ended = until(lambda: (found := bed.call("patrol-a/patrol", "get-turns"))[1] and found, "its call has ended")
+    until(lambda: bed.call("patrol-a/patrol", "get-turns")[0] > ended, "and it calls once more")
+    bed.call("patrol-a/patrol", "finish")
+    timed_stop(bed)
+    bed.terminate("patrol-a", "patrol")
+    assert bed.waiting() == []
