@@ -203,7 +203,10 @@ class Subscriptions:
             raise CallerError(f"{self._actor.name}/{instance_name} is not subscribed to {target}.{channel}")
         invocation = self._actor.request("unsubscribe", instance_name, target, channel, None)
         if wait:
-            invocation.result()
+            try:
+                invocation.result()
+            except NodeLost as error:  # it has nothing more to say
+                self._actor.logger.info("unsubscribe from %s.%s: %s", target, channel, error)
 
     def remove_role(self, instance_name: str, *, wait: bool = True) -> None:
         """End what a role subscribed to."""

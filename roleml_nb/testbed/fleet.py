@@ -324,7 +324,8 @@ class Fleet:
         return Stopped(*(sum(parts, ()) for parts in zip(*found, strict=True)))
 
     def _kill(self, host_id: str) -> None:
-        self.home.host_lost(host_id, "it did not answer when the run was stopped, and was killed")
+        self.home.host_lost(host_id, "it did not answer when the run was stopped, and was killed; "
+                                     "respawn() makes its nodes anew on other engines")
         process = self._processes[host_id]
         if process.machine == Process.here().machine:
             os.kill(process.pid, signal.SIGKILL)

@@ -32,7 +32,8 @@ class Stopped(NamedTuple):
     def __str__(self) -> str:
         what = ("ended", "interrupted", "left alone", "killed")
         parts = [f"{word} {_count(names)}" for word, names in zip(what, self, strict=True) if names]
-        return "run stopped: " + ("; ".join(parts) or "nothing was at work")
+        lost = " (its nodes are lost: respawn() makes them anew on other engines)" if self.killed else ""
+        return "run stopped: " + ("; ".join(parts) or "nothing was at work") + lost
 
     def __repr__(self) -> str:
         return str(self)

@@ -201,7 +201,7 @@ class Testbed:
 
         Handlers make no more calls and wait for none; those that go on are interrupted; one that does not return from
         what it called is left alone, its callers get RunStopped, and its role is free. An engine that does not even
-        answer is killed, and is lost.
+        answer is killed, and is lost; `respawn` makes its nodes anew on others.
         """
         self._check_running()
         return self.fleet.stop_run()
@@ -241,6 +241,16 @@ class Testbed:
         from .removal import remove
 
         return remove(self, self.select(nodes).names)
+
+    def respawn(self, nodes: Pattern | Nodes = "*", on: int | str | None = None) -> list[str]:
+        """Make those of the nodes anew that lived on lost engines, spread over the others or all on one; returns their names.
+
+        They get the context, the relationships and the roles that they had, with the same options and elements, and others
+        know them again. Their state is lost: roles begin anew, or go on from a checkpoint (`save`, `restore`).
+        """
+        from .respawn import respawn
+
+        return respawn(self, self.select(nodes).names, on)
 
     def rename(self, node: str, name: str) -> None:
         """Give a node another name. Its roles go on with their state, and relationships speak of them by their new address.

@@ -18,6 +18,7 @@ from roleml_nb.role import (
     scatter_args_and_payloads,
     scatter_payloads,
 )
+from tests.waiting import until
 
 cloudpickle.register_pickle_by_value(__import__(__name__, fromlist=["_"]))
 
@@ -170,6 +171,10 @@ class Fragile(Role):
                 raise OSError("not yet")
             return self.calls
 
+    @Service(expand=True)
+    def get_calls(self, caller):
+        return self.calls
+
 
 def test_errors_of_a_group_are_handled_as_asked(bed):
     name = "errors" + str(bed.engines)
@@ -184,6 +189,7 @@ def test_errors_of_a_group_are_handled_as_asked(bed):
 
     with pytest.raises(HandlerError, match="OSError: not yet"):
         ask()
+    until(lambda: [bed.call(role, "get-calls") for role in group] == [1, 1, 1], "the others are called, too")
     assert ask(on_error="IGNORE") == ([(str(group[0]), 2)], 1)
     assert ask(on_error="KEEP")[0] == [(str(group[0]), 3), (str(group[1]), 3), (str(group[2]), "HandlerError")]
     with pytest.raises(HandlerError, match="OSError: not yet"):

@@ -127,10 +127,13 @@ def test_an_engine_that_does_not_answer_is_killed(own_bed):
     engine = own_bed.roster.places["stuck-a"]
     until(lambda: own_bed.call(two, "nothing"), "the other engine is there")
     stopped = until(lambda: (found := own_bed.stop_run()).killed and found, "it is stuck, and killed")
-    assert stopped.killed == (engine,) and f"killed 1 ({engine})" in str(stopped)
+    assert stopped.killed == (engine,)
+    assert f"killed 1 ({engine}) (its nodes are lost: respawn() makes them anew on other engines)" in str(stopped)
     with pytest.raises((NodeLost, RunStopped), match=f"{engine} is lost: it did not answer|{engine} is lost .it did not answer|stopped with"):
         task.result(10)
     assert own_bed.call(two, "nothing") == "nothing"
+    assert own_bed.respawn() == ["stuck-a"]
+    assert own_bed.call(one, "nothing") == "nothing"
 
 
 def test_the_routine_of_a_runnable_is_no_run_and_goes_on(bed):
