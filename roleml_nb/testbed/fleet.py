@@ -37,7 +37,9 @@ SILENCE = 2.0
 IDLE = 0.01
 """Seconds of processor time, between two looks, below which a handler counts as stuck."""
 ANSWER = 1.5
-"""Seconds that an engine gets to say that its handlers are stopped."""
+"""Seconds that an engine gets to say that its handlers are stopped, or that it lives."""
+LATEST = 6.0
+"""Seconds that it gets in all."""
 UNREACHED = 60.0
 """Seconds after which an engine counts as lost that can be reached in neither way."""
 
@@ -313,15 +315,25 @@ class Fleet:
         asked = {host_id: self.send(host_id, remote.stop_run) for host_id in self.alive}
         begun = self.home.clock.now()
         found = [stop_work(self.home)]
-        for host_id, answer in asked.items():
-            try:
-                found.append(answer.get(max(0.1, ANSWER - (self.home.clock.now() - begun))))
-            except Exception as error:
-                if host_id not in self.lost:
-                    self.home.logger.warning("%s does not answer and is killed: %s", host_id, error)
-                    found.append(Stopped(killed=(host_id,)))
-                    self._kill(host_id)
+        found += [self._stopped(host_id, answer, begun) for host_id, answer in asked.items()]
         return Stopped(*(sum(parts, ()) for parts in zip(*found, strict=True)))
+
+    def _stopped(self, host_id: str, answer: Any, begun: float) -> Stopped:
+        """What one engine answers; it is killed when it does not. One that gives signs of life meanwhile is given more time."""
+        now, heard = self.home.clock.now, begun
+        while True:
+            try:
+                return answer.get(max(0.1, heard + ANSWER - now()))
+            except Exception as error:
+                last = self._heard.get(host_id, 0.0)
+                if host_id in self.lost:
+                    return Stopped()
+                if last > heard and now() < begun + LATEST:
+                    heard = last
+                    continue
+                self.home.logger.warning("%s does not answer and is killed: %s", host_id, error)
+                self._kill(host_id)
+                return Stopped(killed=(host_id,))
 
     def _kill(self, host_id: str) -> None:
         self.home.host_lost(host_id, "it did not answer when the run was stopped, and was killed; "

@@ -60,11 +60,18 @@ def stop_work(host: Host) -> Stopped:
             _flag(host, execution)
             if host.clock.now() - began > FLAG and execution.thread:
                 interrupted.add(id(execution))
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(execution.thread), ctypes.py_object(Interrupt))
+                _interrupt(execution)
         host.clock.sleep(STEP)
-    left = _at_work(host)
-    for execution in left:
+    late = _at_work(host)
+    for execution in late:  # some have just begun, for what is no handler and goes on
         seen[id(execution)] = execution
+        _flag(host, execution)
+        if execution.thread:
+            interrupted.add(id(execution))
+            _interrupt(execution)
+    host.clock.sleep(STEP if late else 0.0)
+    left = [execution for execution in _at_work(host) if execution in late]
+    for execution in left:
         host.router.abandon(execution)
         lifecycle = host.actors[execution.target.actor_name].find_lifecycle(execution.target.instance_name)
         if lifecycle is not None and execution.started and not execution.held:
@@ -82,6 +89,11 @@ def _at_work(host: Host) -> list[Execution]:
     mine = host.router.executions.current
     return [execution for execution in list(host.router.executions.table.values())
             if execution.target.instance_name != NATIVE and execution is not mine]
+
+
+def _interrupt(execution: Execution) -> None:
+    """Its thread raises it as soon as it runs Python code."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(execution.thread), ctypes.py_object(Interrupt))
 
 
 def _flag(host: Host, execution: Execution) -> None:
