@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from roleml_nb.role import Role, RoleMLError
+from roleml_nb.role import Role, RoleMLError, standard_name
 from roleml_nb.testbed import Testbed
 
 from .tokens import files
@@ -57,8 +57,23 @@ def _of_testbed(
             return bed.channels(before[2])
         except RoleMLError:  # the target is mistyped, or gone: there is nothing to offer
             return []
+    if command == "call" and place > 3:
+        return _arguments(bed, before[2], before[3], classes)
     return {"assign": [*nodes, *classes], "relate": [*nodes, *instances], "call": instances, "wire": instances,
             "migrate": [*instances, *nodes]}.get(command, [])
+
+
+def _arguments(bed: Testbed, target: str, channel: str, classes: Mapping[str, type[Role]]) -> list[str]:
+    """What the handler of a channel takes, as far as its class is one that the notebook knows."""
+    try:
+        node, name = bed.roster.instances(target)[0]
+    except RoleMLError:
+        return []
+    cls = classes.get(str(bed.roster.roles.get(node, {}).get(name, {}).get("class", "")).rpartition(".")[2])
+    if cls is None:
+        return []
+    attribute = {**cls.services, **cls.tasks}.get(standard_name(channel))
+    return [f"{argument}=" for argument in sorted(getattr(cls, attribute).handler.names)] if attribute else []
 
 
 def _graphs() -> list[str]:

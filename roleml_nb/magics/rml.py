@@ -11,6 +11,7 @@ from roleml_nb.role import Role, RoleMLError, did_you_mean
 from roleml_nb.testbed import Nodes, Testbed, config
 from roleml_nb.testbed.expressions import ready_names, role_classes
 
+from .cells import numbered
 from .commands import HelpAsked, overview, parse, parsers
 from .completion import complete
 from .journal import Journal
@@ -73,7 +74,8 @@ class RoleMagics(Magics):
         if how not in ("", "--fresh", "--keep"):
             raise UsageError(f"role: {how!r}: %%role takes --fresh or --keep or nothing on its line; put the class below it")
         before = dict(self.shell.user_ns)
-        outcome = self.shell.run_cell(cell, store_history=False)
+        with numbered(self.shell):
+            outcome = self.shell.run_cell(f"# %%role {line}\n{cell}", store_history=False)  # lines count as they are seen
         if not outcome.success:  # an error of this cell, too, so that "run all" stops here
             raise UsageError("role: the cell failed, see above")
         made = [value for name, value in self.shell.user_ns.items()

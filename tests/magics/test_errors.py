@@ -38,14 +38,11 @@ def voices(shell, capsys):  # noqa: F811
 def test_a_cell_tells_at_its_end_of_errors_that_nobody_waited_for(voices, capsys):
     assert run(voices, capsys, "errors") == "no errors\n"
     bed = voices.user_ns["bed"]
-    voices.run_cell("%rml call v/voice say n=3")
+    run(voices, capsys, "call v/voice say n=3")  # a magic, but no cell that ends
     until(lambda: len(bed.errors) == 2, "both are told")
-    capsys.readouterr()
     voices.run_cell("1 + 1")
     first = "e1/ear.on v/voice.said failed on the notebook: ValueError: cannot bear 3 (same on 2 nodes: e1, e2)"
-    told = capsys.readouterr().err
-    if told:  # else the cell that made the call has told already
-        assert told == f"2 new errors: {first}; see %rml errors\n"
+    assert capsys.readouterr().err == f"2 new errors: {first}; see %rml errors\n"
     voices.run_cell("1 + 1")
     assert capsys.readouterr().err == ""
     shown = run(voices, capsys, "errors --clear").splitlines()
@@ -62,3 +59,18 @@ def test_a_remote_error_is_shown_with_the_lines_of_its_cell(voices, capsys):
     assert '    raise KeyError("on purpose")' in shown and "roleml_nb" not in shown
     with pytest.raises(UsageError, match="the following arguments are required|unrecognized arguments: now"):
         voices.run_line_magic("rml", "errors now")
+
+
+def test_lines_are_those_of_the_cells_by_their_numbers(shell, capsys):  # noqa: F811
+    shell.run_cell("%rml start --engines 0", store_history=True)
+    number = shell.execution_count
+    shell.run_cell("%%role\n" + ROLES.lstrip(), store_history=True)
+    assert shell.execution_count == number + 1
+    shell.run_cell("%rml spawn v", store_history=True)
+    shell.run_cell("%rml assign v voice=Voice", store_history=True)
+    capsys.readouterr()
+    shell.run_cell("%rml call v/voice fail", store_history=True)
+    out = capsys.readouterr().out
+    assert f"\n  Cell In[{number}], line 10, in fail\n    raise KeyError(\"on purpose\")\nKeyError: 'on purpose'" in out
+    event = type("Event", (), {"line": "%rml call v/voice say "})
+    assert "n=" in shell.magics_manager.registry["RoleMagics"].complete(shell, event)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..rml import RoleMagics
 
-__all__ = ["OVERVIEW", "add", "run"]
+__all__ = ["OVERVIEW", "add", "complete", "run"]
 
 OVERVIEW = """\
 %rml debug                                            have the handler that failed fail again here; then %debug
@@ -44,6 +44,10 @@ def run(magics: RoleMagics, given: Any) -> None:
         magics.live = fault  # the user's, to be seen with its frames
         raise
     print(f"it does not fail here; it returns {result!r:.200}")
+
+
+def complete(bed: Testbed | None, command: str, words: list[str]) -> list[str]:
+    return [] if bed is None else [str(number) for number in range(1, len(bed.errors) + 1) if bed.errors.numbered(number)]
 
 
 def _latest(bed: Testbed) -> Exception | Failure:

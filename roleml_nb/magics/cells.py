@@ -1,0 +1,36 @@
+"""The cell that a magic stands in."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["numbered"]
+
+
+@contextmanager
+def numbered(shell: Any) -> Iterator[None]:
+    """What is run within counts as a part of the cell that runs now, so that tracebacks call it by that cell's number.
+
+    IPython 9 counts a cell when it begins, and would give the number of the next one.
+    """
+    before, number = shell.execution_count, _number(shell)
+    if number is not None:
+        shell.execution_count = number
+    try:
+        yield
+    finally:
+        shell.execution_count = before
+
+
+def _number(shell: Any) -> int | None:
+    """The number of the cell that runs now; None where there is none, as in a test that calls a magic."""
+    numbers = getattr(shell.compile, "_filename_map", {})
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_filename in numbers:
+            return int(numbers[frame.f_code.co_filename])
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
