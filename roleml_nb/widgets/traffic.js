@@ -149,7 +149,9 @@ export default () => ({
     }
 
     let count_ = 0;
+    let rest = 0; // until when the page gets time for other things
     frames(view, () => {
+      if (performance.now() < rest) return;
       const moved = clock.tick();
       times.show();
       row.fill();
@@ -160,7 +162,9 @@ export default () => ({
       drawn = performance.now();
       shown.stage.dirty = false;
       shown.draw();
+      rest = performance.now() + Math.min(100, (performance.now() - drawn) / 2);
       view.root.dataset.frames = count_ += 1;
+      view.root.dataset.took = ((performance.now() - drawn) * 0.1 + Number(view.root.dataset.took ?? 0) * 0.9).toFixed(2);
     });
     return () => { palette.close(); view.close(); };
   },

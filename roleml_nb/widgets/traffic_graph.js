@@ -53,6 +53,15 @@ function graphTab(view, log, filter, clock, palette, chooseNode) {
     return [a[0] + u * near - v * side, a[1] + v * near + u * side, b[0] - u * near - v * side, b[1] - v * near + u * side];
   };
 
+  // The edges change little, and are drawn into a layer of their own, which is copied at each frame.
+  const layer = document.createElement("canvas");
+  const drawLayer = () => {
+    layer.width = stage.canvas.width;
+    layer.height = stage.canvas.height;
+    const pen = layer.getContext("2d");
+    pen.setTransform(stage.canvas.getContext("2d").getTransform());
+    drawEdges(pen);
+  };
   const drawEdges = (pen) => {
     const most = Math.log1p(edges.length ? edges[0].bytes : 1);
     pen.strokeStyle = palette.faint;
@@ -199,11 +208,16 @@ function graphTab(view, log, filter, clock, palette, chooseNode) {
   let summed = 0;
   const draw = () => {
     for (const name of Object.keys(places)) log.node(name);
-    if (performance.now() - summed > 400 || filter.version !== log.version) { sum(); summed = performance.now(); }
-    const state = `${stage.wide} ${stage.high} ${log.nodes.length}`;
-    if (state !== known) { place(); known = state; }
+    const state = `${stage.wide} ${stage.high} ${log.nodes.length} ${palette.ink}`;
+    if (state !== known || performance.now() - summed > (edges.length > 300 ? 1500 : 400) || filter.version !== log.version) {
+      place();
+      sum();
+      drawLayer();
+      known = state;
+      summed = performance.now();
+    }
     const pen = stage.begin();
-    drawEdges(pen);
+    if (layer.width) pen.drawImage(layer, 0, 0, stage.wide, stage.high);
     const flying = drawMessages(pen);
     const over = stage.pointer ? nodeAt(stage.pointer) : -1;
     drawNodes(pen, over);
