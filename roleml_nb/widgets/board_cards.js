@@ -12,7 +12,7 @@ function drawCards(board) {
   const there = new Set(state.nodes.map((node) => node.name));
   for (const [name, card] of cards) if (!there.has(name)) { card.element.remove(); cards.delete(name); board.selected.delete(name); }
   for (const node of state.nodes) {
-    const said = JSON.stringify([node.roles, node.lost, state.many, node.host, node.roles.map((role) => state.hues[role.name])]);
+    const said = JSON.stringify([node.roles, node.lost, state.many, state.by, state.hosts.length, node.host, node.roles.map((role) => state.hues[role.name])]);
     let card = cards.get(node.name);
     if (!card) {
       card = { element: makeCard(board, node.name), said: "" };

@@ -43,6 +43,12 @@ def chip(lab, node: str, role: str):
     return lab.page.locator(f".card[data-node='{node}'] .chip[data-role='{role}'][data-status='ready']")
 
 
+def enter(lab) -> None:
+    """Confirm the form, and wait until it is gone: the focus is then where it was."""
+    lab.page.keyboard.press("Enter")
+    lab.page.wait_for_selector(".form", state="detached")
+
+
 def test_roles_are_dragged_from_the_palette_and_the_board_says_it_as_code(open_notebook) -> None:
     lab = opened(open_notebook)
     page, card = lab.page, lambda node: lab.page.locator(f".card[data-node='{node}']")
@@ -52,7 +58,7 @@ def test_roles_are_dragged_from_the_palette_and_the_board_says_it_as_code(open_n
     page.locator(".form input[name='option:start']").fill("20 + 2")
     page.wait_for_selector(".preview:has-text('%rml assign client1 counter=Counter(start=20 + 2)')")
     lab.screenshot("board-form")
-    page.keyboard.press("Enter")
+    enter(lab)
     chip(lab, "client1", "counter").wait_for()
     assert lab.kernel("print(bed.call('client1/counter', 'add'))") == "23"
     # an error shows in the form, in place, and nothing has changed
@@ -100,7 +106,7 @@ def test_roles_are_moved_wired_and_ended_by_hand(open_notebook) -> None:
         card(node).click(modifiers=["Shift"])
     lab.drag(page.locator(".entry[data-cls='Counter']"), card("client2"))
     page.locator(".form input[name='option:start']").fill("i * 10 + n")
-    page.keyboard.press("Enter")
+    enter(lab)
     chip(lab, "client3", "counter").wait_for()
     assert lab.kernel("print([bed.call(f'client{i}/counter', 'add') for i in (1, 2, 3)])") == "[4, 14, 24]"
     page.keyboard.press("Escape")
@@ -113,16 +119,16 @@ def test_roles_are_moved_wired_and_ended_by_hand(open_notebook) -> None:
     # a need is shown before the run
     board.get_by_role("button", name="+ Nodes").click()
     page.locator(".form input[name='nodes']").fill("guard")
-    page.keyboard.press("Enter")
+    enter(lab)
     lab.drag(page.locator(".entry[data-cls='Watcher']"), card("guard"))
-    page.keyboard.press("Enter")
+    enter(lab)
     chip(lab, "guard", "watcher").wait_for()
     page.wait_for_selector(".chip.needy[data-role='watcher']", state="attached")
     # from role to role: a relationship, with the name that is asked for
     lab.drag(chip(lab, "guard", "watcher"), chip(lab, "server", "counter"))
     assert page.locator(".form input[name='relationship']").input_value() == "counter"
     lab.screenshot("board-relate")
-    page.keyboard.press("Enter")
+    enter(lab)
     page.wait_for_selector(".chip[data-role='watcher']:not(.needy)", state="attached")
     assert lab.kernel("print(bed.call('guard/watcher', 'watch'), bed.spec()['nodes']['guard']['relationships'])") == (
         "15 {'counter': ['server/counter']}")
@@ -130,7 +136,7 @@ def test_roles_are_moved_wired_and_ended_by_hand(open_notebook) -> None:
     chip(lab, "server", "counter").click()
     board.get_by_role("button", name="call add").click()
     page.locator(".form input[name='arguments']").fill("amount=7")
-    page.keyboard.press("Enter")
+    enter(lab)
     page.wait_for_selector(".scene .fault.note:has-text('%rml call server/counter add amount=7 22')")
     lab.screenshot("board-inspector")
     lab.kernel("bed.call('server/counter', 'add', {'amount': 100})")
@@ -175,7 +181,7 @@ def test_keys_alone_do_the_same(open_notebook) -> None:
     press("Enter")
     page.wait_for_selector(".form input[name='nodes']:focus")
     page.keyboard.type("client*")
-    press("Enter")
+    enter(lab)
     chip(lab, "client3", "counter").wait_for()
     # among the nodes: a role, what it shall know, a new node, one less
     press("Tab")
@@ -187,19 +193,19 @@ def test_keys_alone_do_the_same(open_notebook) -> None:
     choose("Put a role here")
     choose("Watcher")
     page.wait_for_selector(".form")
-    press("Enter")
+    enter(lab)
     chip(lab, "server", "watcher").wait_for()
     press("Enter")
     choose("watcher")
     choose("Let it know roles")
     page.wait_for_selector(".form input[name='instances']:focus")
     page.keyboard.type("client*/counter")
-    press("Enter")
+    enter(lab)
     page.wait_for_selector(".edges .label:has-text('counter')", state="attached")
     press("n")
     page.wait_for_selector(".form input[name='nodes']:focus")
     page.keyboard.type("late")
-    press("Enter")
+    enter(lab)
     page.wait_for_selector(".card[data-node='late']")
     page.wait_for_selector(".card[data-node='server']:focus")
     press("Enter")
@@ -207,7 +213,7 @@ def test_keys_alone_do_the_same(open_notebook) -> None:
     choose("Move to another node")
     page.wait_for_selector(".form input[name='to']:focus")
     page.keyboard.type("late")
-    press("Enter")
+    enter(lab)
     chip(lab, "late", "watcher").wait_for()
     press("Delete")
     page.wait_for_selector(".card[data-node='server']", state="detached")
@@ -241,7 +247,7 @@ def test_300_nodes_are_drawn_small_and_a_page_without_a_kernel_draws_them(open_n
     lab.page.locator(".board").evaluate("(board) => board.getRootNode().host.scrollIntoView({block: 'start'})")
     lab.screenshot("board-300")
     lab.drag(lab.page.locator(".entry[data-cls='Watcher']"), lab.page.locator(".card[data-node='client150']"))
-    lab.page.keyboard.press("Enter")
+    enter(lab)
     chip(lab, "client150", "watcher").wait_for(state="attached")
     assert lab.kernel("print(bed.call('client150/watcher', 'watch'))") == "0"
     context = browser.new_context(offline=True)
