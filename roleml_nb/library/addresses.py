@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,18 @@ __all__ = ["generator_of", "in_order"]
 
 def in_order(instances: Iterable[Any]) -> list[RoleInstanceID]:
     """The addresses, given as such, as pairs or as "node/role", in natural order."""
-    ids = [RoleInstanceID.of(one) if isinstance(one, str) else RoleInstanceID(*one) for one in instances]
-    return sorted(ids, key=lambda one: natural_key(str(one)))
+    return sorted(map(_address, instances), key=_place)
+
+
+def _address(one: Any) -> RoleInstanceID:
+    if type(one) is RoleInstanceID:
+        return one
+    return RoleInstanceID.of(one) if isinstance(one, str) else RoleInstanceID(*one)
+
+
+@lru_cache(maxsize=4096)
+def _place(address: RoleInstanceID) -> tuple:
+    return natural_key(str(address))
 
 
 def generator_of(seed: int, node: str) -> np.random.Generator:

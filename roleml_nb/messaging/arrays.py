@@ -38,7 +38,7 @@ def reduce_tensor(tensor: Any) -> Any:
         warnings.warn("a tensor that requires a gradient is sent without: its receiver gets the values alone; "
                       "send tensor.detach() to say that this is meant", RuntimeWarning, stacklevel=2)
     if type(tensor) is torch.Tensor and tensor.is_cpu and tensor.dtype in _numpy_has(torch) and tensor.is_contiguous():
-        return rebuild_tensor, (_names[tensor.dtype], tuple(tensor.shape), PickleBuffer(tensor.detach().numpy()), None)
+        return rebuild_tensor, (_names[tensor.dtype], tuple(tensor.shape), PickleBuffer(_array_of(tensor)), None)
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.device.type == "meta":
         return NotImplemented
     plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
@@ -48,21 +48,29 @@ def reduce_tensor(tensor: Any) -> Any:
     return rebuild_tensor, (name, tuple(tensor.shape), PickleBuffer(flat), parameter)
 
 
+SHARED = ("float32", "float64", "float16", "int64", "int32", "int16", "int8", "uint8", "bool")
+"""Types of numbers that torch and NumPy have, under the same names."""
 _names: dict[Any, str] = {}
-"""Of torch's types of real numbers that NumPy has, too: {dtype: name}."""
+"""{torch's type: its name}."""
 
 
 def _numpy_has(torch: Any) -> dict[Any, str]:
     if not _names:
-        _names.update({getattr(torch, name): name for name in (
-            "float32", "float64", "float16", "int64", "int32", "int16", "int8", "uint8", "bool")})
+        _names.update({getattr(torch, name): name for name in SHARED})
     return _names
+
+
+def _array_of(tensor: Any) -> np.ndarray:
+    """Over the same memory. Every step that torch does lets another thread in, so there are as few as possible."""
+    return tensor.detach().numpy() if tensor.requires_grad else tensor.numpy()
 
 
 def rebuild_tensor(dtype_name: str, shape: tuple[int, ...], buffer: Any, parameter: bool | None) -> Any:
     """The tensor that was reduced, over the memory of `buffer` where that can be written to."""
     import torch
 
+    if parameter is None and dtype_name in SHARED and 0 not in shape:
+        return torch.from_numpy(np.ndarray(shape, dtype_name, _writable(buffer)))
     dtype = getattr(torch, dtype_name)
     if 0 in shape:
         tensor = torch.empty(shape, dtype=dtype)
