@@ -60,8 +60,8 @@ def _numpy_has(torch: Any) -> dict[Any, str]:
     return _names
 
 
-def _array_of(tensor: Any) -> np.ndarray:
-    """Over the same memory. Every step that torch does lets another thread in, so there are as few as possible."""
+def _array_of(tensor: Any) -> Any:
+    """A NumPy array over the same memory. Every step that torch does lets another thread in, so there are as few as possible."""
     return tensor.detach().numpy() if tensor.requires_grad else tensor.numpy()
 
 
