@@ -72,11 +72,12 @@ class Metrics(ipywidgets.VBox):
 
         rows = -(-len(self._shown) // 2)
         figure = go.FigureWidget(make_subplots(rows=rows, cols=min(2, len(self._shown)), subplot_titles=self._shown,
-                                               horizontal_spacing=0.09, vertical_spacing=0.2 / rows))
+                                               horizontal_spacing=0.09, vertical_spacing=0.5 / rows))
         for place, what in enumerate(self._shown):
             figure.update_xaxes(title={"text": self._axis(what), "standoff": 4}, **self._at(place))
-        return figure.update_layout(template="plotly_white", height=60 + 250 * rows, margin={"t": 40, "b": 40, "l": 50, "r": 20},
-                                    legend={"orientation": "h", "y": -0.1}, hovermode="x")
+        return figure.update_layout(template="plotly_white", autosize=True, height=60 + 250 * rows,
+                                    margin={"t": 40, "b": 40, "l": 50, "r": 20}, hovermode="x",
+                                    legend={"orientation": "h", "y": -0.1})
 
     def _at(self, place: int) -> dict[str, int]:
         return {"row": place // 2 + 1, "col": place % 2 + 1}
