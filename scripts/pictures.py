@@ -9,7 +9,9 @@ from pathlib import Path
 
 import nbformat
 import plotly.io
-from demo import PLOTLY, ROOT
+from demo import ROOT
+
+from roleml_nb.offline import PLOTLY
 
 
 def main() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from .board_layout import Card, by_relationship
+
 __all__ = ["places"]
 
 Point = tuple[float, float]
@@ -25,6 +27,9 @@ def places(nodes: Sequence[str], edges: Iterable[tuple[str, str]], kept: Mapping
     count = len(nodes)
     if count > MANY:
         return _grid(nodes)
+    edges = [(one, other) for one, others in neighbours.items() for other in others]
+    if edges and _falls_apart(neighbours):
+        return _side_by_side(nodes, edges)
     hubs = [node for node in nodes if len(neighbours[node]) > HUB * (count - 1)]
     if count > 2 and 0 < len(hubs) <= HUBS and len(hubs) < count / 2:
         return {**_circle(_around(hubs, neighbours), 0.12 if len(hubs) > 1 else 0.0),
@@ -33,6 +38,30 @@ def places(nodes: Sequence[str], edges: Iterable[tuple[str, str]], kept: Mapping
     if count < 4 or max(degrees) <= 2 or sum(degrees) > count * count / 3 or not sum(degrees):
         return _circle(_around(nodes, neighbours), 0.5)
     return _springs(neighbours, kept or {})
+
+
+def _falls_apart(neighbours: Mapping[str, set[str]]) -> bool:
+    """Whether some nodes that are linked cannot be reached from others that are."""
+    linked = [node for node, others in neighbours.items() if others]
+    reached, waiting = {linked[0]}, [linked[0]]
+    while waiting:
+        new = neighbours[waiting.pop()] - reached
+        reached |= new
+        waiting += new
+    return len(reached) < len(linked)
+
+
+def _side_by_side(nodes: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str, Point]:
+    """Each part that hangs together in its own room, as on the board."""
+    found = by_relationship([Card(node, "", (60, 60)) for node in nodes], sorted(edges), {})
+    return _spread(found)
+
+
+def _spread(found: Mapping[str, Point]) -> dict[str, Point]:
+    """The same places, so that they fill the square."""
+    xs, ys = zip(*found.values(), strict=True)
+    wide, high = (max(xs) - min(xs)) or 1.0, (max(ys) - min(ys)) or 1.0
+    return {node: (float((x - min(xs)) / wide), float((y - min(ys)) / high)) for node, (x, y) in found.items()}
 
 
 def _around(nodes: Sequence[str], neighbours: Mapping[str, set[str]]) -> list[str]:
@@ -72,6 +101,4 @@ def _springs(neighbours: Mapping[str, set[str]], kept: Mapping[str, Point]) -> d
         return {node: (min(1.0, max(0.0, float(x))), min(1.0, max(0.0, float(y)))) for node, (x, y) in placed.items()}
     placed = networkx.spring_layout(graph, k=1.6 / math.sqrt(len(neighbours)), pos=_circle(list(neighbours), 0.5),
                                     iterations=120, seed=1)
-    xs, ys = zip(*placed.values(), strict=True)
-    wide, high = (max(xs) - min(xs)) or 1.0, (max(ys) - min(ys)) or 1.0
-    return {node: (float((x - min(xs)) / wide), float((y - min(ys)) / high)) for node, (x, y) in placed.items()}
+    return _spread({node: (x, y) for node, (x, y) in placed.items()})

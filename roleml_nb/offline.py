@@ -1,0 +1,57 @@
+"""Notebooks that show everything without a kernel and without network.
+
+    python -m roleml_nb.offline run.ipynb             # writes run.html, one page
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+__all__ = ["offline"]
+
+PLOTLY = "application/vnd.plotly.v1+json"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+PICTURES = ("image/svg+xml", "image/png")
+
+
+def offline(notebook: Any, plotly_js: bool | str = True) -> Any:
+    """The notebook (an executed `nbformat.NotebookNode`), changed: views are their pictures, plotly's figures HTML.
+
+    `plotly_js` is what the first figure brings along: the library itself (True, 5 MB), or the address of a file of it.
+    """
+    import plotly.io
+
+    script = plotly_js
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if PLOTLY in data:
+                figure = {"data": data[PLOTLY]["data"], "layout": data[PLOTLY]["layout"]}
+                output["data"] = {"text/html": plotly.io.to_html(figure, full_html=False, include_plotlyjs=script)}
+                script = False
+            elif WIDGET in data:
+                stills = {kind: data[kind] for kind in PICTURES if kind in data}
+                output["data"] = stills or {"text/plain": data.get("text/plain", "")}
+    return notebook
+
+
+def main(path: Path) -> Path:
+    """Write the page beside the notebook; returns where."""
+    import nbformat
+    from nbconvert import HTMLExporter
+
+    exporter = HTMLExporter(require_js_url="", mathjax_url="")
+    page, _ = exporter.from_notebook_node(offline(nbformat.read(path, as_version=4)))
+    target = path.with_suffix(".html")
+    target.write_text(page, encoding="utf-8")
+    return target
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit("name the notebooks: python -m roleml_nb.offline run.ipynb")
+    for name in sys.argv[1:]:
+        print(f"see {main(Path(name))}")
