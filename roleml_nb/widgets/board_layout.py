@@ -108,7 +108,7 @@ def _whole(graph: nx.Graph, sizes: np.ndarray) -> np.ndarray:
     parts = sorted(nx.connected_components(graph), key=lambda part: (-len(part), min(order[node] for node in part)))
     for part in [part for part in parts if len(part) > 1]:
         members = sorted(part, key=order.__getitem__)
-        found = _shape(graph.subgraph(members), members)
+        found = _shape(_part(graph, members), members)
         indices = [order[node] for node in members]
         found = found * _stretch(found, sizes[indices])
         found -= found.min(axis=0) - sizes[indices].max(axis=0) / 2
@@ -121,6 +121,16 @@ def _whole(graph: nx.Graph, sizes: np.ndarray) -> np.ndarray:
     for place, index in enumerate(sorted(alone)):
         middle[index] = (place % columns * step[0] + step[0] / 2, below + place // columns * step[1] + sizes[index, 1] / 2)
     return middle
+
+
+def _part(graph: nx.Graph, members: list[str]) -> nx.Graph:
+    """The graph of these nodes, in this order: that of ``subgraph`` is another one in each process."""
+    import networkx as nx
+
+    part = nx.Graph()
+    part.add_nodes_from(members)
+    part.add_edges_from((node, other) for node in members for other in members if graph.has_edge(node, other))
+    return part
 
 
 def _shape(graph: nx.Graph, members: list[str]) -> np.ndarray:
