@@ -105,7 +105,7 @@ class Careful(Role):
     @Task(expand=True)
     def try_all(self, _, here: str):
         caught = []
-        for target, channel in ((f"{here}/nobody", "ask"), ("nowhere/role", "ask"), (f"{here}/careful", "ask"),
+        for target, channel in ((f"{here}/nobody", "ask"), ("no-such-node/role", "ask"), (f"{here}/careful", "ask"),
                                 ("nothing", "ask")):
             for call in (self.call, lambda *to: self.call_task(*to).result()):
                 try:

@@ -54,18 +54,18 @@ def test_an_error_of_an_event_handler_is_told_with_where_and_when(bed):
     bed.assign("told-ear*", "ear", Ear)
     bed.relate("told-ear*", "voice", "told-voice/voice")
     before = len(bed.errors)
-    bed.call("told-voice/voice", "say", {"n": 7})
+    bed.call("told-voice/voice", "say", {"n": 606})
     until(lambda: len(mine(bed, "told-ear")) == 6, "all errors are told", 30)
     failure = next(item for item in bed.errors if item.node == "told-ear2")
     assert (failure.role, failure.channel, failure.where["error"]) == ("ear", "on told-voice/voice.said", "ValueError")
     assert failure.engine == ("the notebook" if not bed.engines else "engine " + bed.roster.places["told-ear2"][-1])
     assert failure.time > 0 and failure.run is None
-    assert failure.text == f"told-ear2/ear.on told-voice/voice.said failed on {failure.engine}: ValueError: cannot bear 7"
+    assert failure.text == f"told-ear2/ear.on told-voice/voice.said failed on {failure.engine}: ValueError: cannot bear 606"
     assert 'raise ValueError(f"cannot bear {n}")' in failure.remote_traceback
     text = str(bed.errors)
     names = ", ".join(f"told-ear{number}" for number in range(1, 5))
     assert f"(same on 6 nodes: {names}, …)\n    Traceback (most recent call last):\n" in text
-    assert text.count("cannot bear 7") == 2 and "<details><summary>" in bed.errors._repr_html_()
+    assert text.count("cannot bear 606") == 2 and "<details><summary>" in bed.errors._repr_html_()
     assert list(bed.errors.to_pandas().tail(6)["error"]) == ["ValueError"] * 6
     news = bed.errors.news()
     assert "see %rml errors" in news and "same on 6 nodes" in news and "\n" not in news

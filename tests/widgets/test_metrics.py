@@ -121,6 +121,7 @@ def test_the_figure_shows_mean_range_and_each_of_several_roles(rounds):
     rounds.call("metrics-other*/rounds", "run", {"num_rounds": 2})
     view = Metrics(rounds, "loss bytes", nodes="metrics-other*", against="time")
     try:
+        rounds.trace.refresh()
         view.refresh()
         traces = {trace.name: trace for trace in view.figure.data if trace.name}
         assert list(traces) == ["loss: round: mean of 2", "loss: each"]
