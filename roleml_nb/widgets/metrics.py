@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Metrics"]
 
 SHOWN = ("loss", "accuracy", ROUNDS, BYTES)
+CLEAR, INK, GRID = "rgba(0,0,0,0)", "#7b8794", "rgba(128,128,128,0.25)"
+"""Colours that can be read on light and on dark ground."""
 PAUSE = 0.5
 """Seconds between two drawings: a page needs a few tens of milliseconds for each."""
 
@@ -75,9 +77,11 @@ class Metrics(ipywidgets.VBox):
                                                horizontal_spacing=0.09, vertical_spacing=0.5 / rows))
         for place, what in enumerate(self._shown):
             figure.update_xaxes(title={"text": self._axis(what), "standoff": 4}, **self._at(place))
-        return figure.update_layout(template="plotly_white", autosize=True, height=60 + 250 * rows,
-                                    margin={"t": 40, "b": 40, "l": 50, "r": 20}, hovermode="x",
-                                    legend={"orientation": "h", "y": -0.1})
+        figure.update_xaxes(gridcolor=GRID, zerolinecolor=GRID).update_yaxes(gridcolor=GRID, zerolinecolor=GRID)
+        return figure.update_layout(
+            template="plotly_white", paper_bgcolor=CLEAR, plot_bgcolor=CLEAR, font={"color": INK}, autosize=True,
+            height=60 + 250 * rows, margin={"t": 40, "b": 40, "l": 50, "r": 20}, hovermode="x",
+            legend={"orientation": "h", "y": -0.1})
 
     def _at(self, place: int) -> dict[str, int]:
         return {"row": place // 2 + 1, "col": place % 2 + 1}

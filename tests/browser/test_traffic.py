@@ -169,3 +169,23 @@ def test_gossip_is_seen_paused_zoomed_into_and_saved(open_notebook, offline, tmp
     alone.locator(".traffic .speed").select_option("0.1")
     alone.locator(".traffic .play").click()
     alone.wait_for_function("([el, begun]) => el.textContent !== begun", arg=[time.element_handle(), begun])
+
+
+def test_a_recording_is_replayed_with_its_aggregations(open_notebook, tmp_path) -> None:
+    where = str(tmp_path / "run.recording")
+    lab = open_notebook(
+        FEDAVG.replace("engines=1, preload=()", "engines=0")
+        + f"bed.call('server/coordinator', 'run', {{'num_rounds': 20}})\nbed.record({where!r})\nbed.stop()",
+        f"from roleml_nb.trace import Recording\nrecording = Recording.open({where!r})\nrecording.traffic()")
+    lab.page.emulate_media(reduced_motion="no-preference")
+    lab.run_all()
+    page = lab.page
+    page.wait_for_selector(".traffic[data-ready='1']")
+    counted(lab, int(lab.kernel("print(len(recording.messages.between_nodes()))")))
+    stage = page.locator(".traffic .stage").element_handle()
+    page.locator(".traffic .speed").select_option("0.1")
+    page.locator(".traffic .scale").fill("9000")
+    page.locator(".traffic .play").click()
+    page.wait_for_function("(el) => Number(el.dataset.flying) > 0", arg=stage)
+    tab(page, "aggregation")
+    page.wait_for_selector("text=round 20: 4 arrived")

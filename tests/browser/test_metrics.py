@@ -1,0 +1,39 @@
+"""Metrics and the bar of runs in the page: they grow while a run goes on, and the bar steers it."""
+
+from .test_traffic import FEDAVG
+
+EMBEDDED = FEDAVG.replace("Testbed(engines=1, preload=())", "Testbed(engines=0)")
+
+
+def state(page, name: str) -> None:
+    page.wait_for_function("([el, name]) => el.querySelector('.text').textContent.startsWith(name)",
+                           arg=[page.locator(".runbar").element_handle(), name])
+
+
+def test_curves_grow_and_the_bar_pauses_steps_and_stops(open_notebook) -> None:
+    lab = open_notebook(EMBEDDED, "metrics = bed.metrics('loss bytes')\nmetrics",
+                        "run = bed.run('server/coordinator', 'run', {'num_rounds': 100_000})")
+    lab.run_all()
+    page = lab.page
+    page.wait_for_selector(".runbar[data-state='running']")
+    page.wait_for_function("() => document.querySelectorAll('.js-plotly-plot .scatterlayer path.js-line').length > 1")
+    page.locator(".runbar .pause").click()
+    state(page, "paused")
+    lab.kernel("import time\nend = time.time() + 60\nbefore = -1\nwhile run.progress.done != before and time.time() < end:\n"
+               "    before = run.progress.done; time.sleep(0.5)")  # the round that was under way ends
+    done = int(lab.kernel("print(run.progress.done)"))
+    page.locator(".runbar .step").click()
+    lab.kernel(f"while run.progress.done < {done + 1} and time.time() < end: time.sleep(0.01)")
+    page.locator(".runbar .pause").click()  # go on
+    state(page, "running")
+    lab.kernel(f"while run.progress.done < {done + 3} and time.time() < end: time.sleep(0.01)")
+    assert int(lab.kernel("print(run.progress.done)")) >= done + 3
+    lab.theme("JupyterLab Dark")
+    lab.screenshot("metrics-dark")
+    lab.theme("JupyterLab Light")
+    lab.screenshot("metrics")
+    page.locator(".runbar .stop").click()
+    page.wait_for_selector(".runbar[data-state='stopped']")
+    assert lab.kernel("print(run.state, bed.runs.under_way)") == "stopped []"
+    still = lab.cells()[1]["outputs"][-1]["data"]
+    assert still["image/svg+xml"].startswith("<svg") and still["text/plain"] == "<Metrics: loss, bytes>"
