@@ -55,7 +55,7 @@ test-ipykernel6: $(INSTALLED)  ## the tests that concern the kernel, with ipyker
 	$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) --upgrade --no-deps --target build/ipykernel6 \
 		'ipykernel>=6.29,<7' nest-asyncio
 	PYTHONPATH=build/ipykernel6 $(BIN)/python -c 'import ipykernel; print("ipykernel", ipykernel.__version__)'
-	PYTHONPATH=$(CURDIR)/build/ipykernel6 $(BIN)/pytest tests/test_elsewhere.py tests/magics tests/widgets
+	PYTHONPATH=$(CURDIR)/build/ipykernel6 $(BIN)/pytest $(BESIDE) tests/test_elsewhere.py tests/magics tests/widgets
 	PYTHONPATH=$(CURDIR)/build/ipykernel6 $(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=300 \
 		--nbval-sanitize-with roleml_nb/sanitize.cfg -p no:cacheprovider $(NOTEBOOK)
 
@@ -66,6 +66,9 @@ bench: $(INSTALLED)  ## measure, and print ratios
 	$(BIN)/python benchmarks/fedavg_round.py
 	$(BIN)/python benchmarks/gossip.py
 	$(BIN)/python benchmarks/memory_of_models.py
+	$(BIN)/python benchmarks/node_lost.py
+	$(BIN)/python benchmarks/board.py
+	$(BIN)/python benchmarks/views.py
 	$(BIN)/python benchmarks/mnist1d_accuracy.py
 
 clean:  ## remove the venv, build output and caches
