@@ -54,6 +54,7 @@ def test_an_error_of_an_event_handler_is_told_with_where_and_when(bed):
     bed.assign("told-ear*", "ear", Ear)
     bed.relate("told-ear*", "voice", "told-voice/voice")
     before = len(bed.errors)
+    bed.errors.news()  # of tests before this one
     bed.call("told-voice/voice", "say", {"n": 606})
     until(lambda: len(mine(bed, "told-ear")) == 6, "all errors are told", 30)
     failure = next(item for item in bed.errors if item.node == "told-ear2")
