@@ -81,8 +81,8 @@ class Workers:
     def finished(self, worker: _Worker, queued: bool) -> Work | None:
         """A worker has done its work: the queued work that it goes on with, if any, without waking another thread."""
         with self._lock:
-            self._progress = time.monotonic()
-            if queued:
+            if queued:  # services that end say nothing of the tasks
+                self._progress = time.monotonic()
                 self._busy -= 1
             if self._queue and self._busy < self._regular:
                 self._busy += 1

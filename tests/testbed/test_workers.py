@@ -30,3 +30,19 @@ def test_a_task_that_works_lets_the_next_one_in_later(monkeypatch):
     pool.submit(ended.set, queued=True)
     until(lambda: pool.relieve() or ended.is_set(), "the next one was let in", 60)
     pool.stop()
+
+
+def test_services_that_end_all_the_time_do_not_keep_a_blocked_task_from_being_relieved():
+    pool, gate, ended, served = Workers("test", 1), threading.Event(), threading.Event(), []
+    pool.submit(lambda: gate.wait(60), queued=True)
+    pool.submit(ended.set, queued=True)
+
+    def look() -> bool:
+        pool.submit(lambda: served.append(1))
+        pool.relieve()
+        return ended.is_set()
+
+    until(look, "the next one was let in", 60)
+    assert served
+    gate.set()
+    pool.stop()
