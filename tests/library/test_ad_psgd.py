@@ -30,7 +30,7 @@ def models(bed, name):
 def test_averaging_alone_keeps_the_mean_and_brings_the_models_together(bed):
     workers(bed, "pure", 3, 2, seed=1)
     before = models(bed, "pure")
-    bed.call("pure-*/worker", "run", {"num_rounds": 12, "num_epochs": 0}, timeout=30)
+    bed.call("pure-*/worker", "run", {"num_rounds": 60, "num_epochs": 0}, timeout=30)
     after = models(bed, "pure")
     assert consensus_distance(after) < 0.2 * consensus_distance(before)
     mean, kept = average(after), average(before)
