@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from .actor import Actor
 
 __all__ = ["Emissions", "Subscriber"]
+
+Ear = tuple[RoleInstanceID, str]
+"""A role that listens, and the name of its listener: it may have several."""
 
 
 @dataclass
@@ -31,7 +35,7 @@ class Emissions:
 
     def __init__(self, actor: Actor):
         self._actor = actor
-        self._subscribers: dict[tuple[str, str], dict[RoleInstanceID, Subscriber]] = {}
+        self._subscribers: dict[tuple[str, str], dict[Ear, Subscriber]] = {}
         self._emitted: dict[tuple[str, str], int] = {}
         self._order: dict[tuple[str, str], threading.RLock] = {}
         self._lock = threading.RLock()
@@ -50,12 +54,11 @@ class Emissions:
                 return
             lost = host.router.send(
                 "event", source, [Target(*item) for item in wanted], channel, encode((message.args, message.payloads)))
-        with self._lock:
-            for target, _ in lost:
-                self._subscribers.get(key, {}).pop(target.instance, None)
+        for target, _ in lost:
+            self._drop(key, target.instance)
 
     def _wanted(self, key: tuple[str, str], source: RoleInstanceID, message: Message) -> list[RoleInstanceID]:
-        """Count the emission; who is to get it."""
+        """Count the emission; who is to get it, each once."""
         with self._lock:
             step = self._emitted[key] = self._emitted.get(key, 0) + 1
             self._actor.host.note_metrics(source, key[1], message.args, step)
@@ -64,7 +67,14 @@ class Emissions:
             for item in wanted:
                 if subscribers[item].mode == "once":
                     del subscribers[item]
-            return wanted
+            return _roles(wanted)
+
+    def _drop(self, key: tuple[str, str], subscriber: RoleInstanceID, name: str | None = None) -> None:
+        """It is sent no more; or one of its listeners wants no more."""
+        with self._lock:
+            subscribers = self._subscribers.get(key, {})
+            for ear in [ear for ear in subscribers if ear[0] == subscriber and name in (None, ear[1])]:
+                del subscribers[ear]
 
     def has_subscribers(self, instance_name: str, channel: str) -> bool:
         return bool(self._subscribers.get((instance_name, channel)))
@@ -77,7 +87,7 @@ class Emissions:
                      if name == instance_name and subscribers and channel not in role.events]
         for channel, subscribers in wrong:
             self._actor.host.report(NoSuchEventError(
-                f"{', '.join(map(str, subscribers))} listen to {self._actor.name}/{instance_name}, which emits no "
+                f"{', '.join(map(str, _roles(subscribers)))} listen to {self._actor.name}/{instance_name}, which emits no "
                 f"'{channel}'; {did_you_mean(channel, role.events)}"))
 
     def remove_role(self, instance_name: str) -> None:
@@ -88,7 +98,7 @@ class Emissions:
                 if name != instance_name or not subscribers:
                     continue
                 self._actor.host.router.send(
-                    "discontinue", source, [Target(*item) for item in subscribers], channel, encode(None))
+                    "discontinue", source, [Target(*item) for item in _roles(subscribers)], channel, encode(None))
                 for item in [item for item, given in subscribers.items() if not given.automatic]:
                     del subscribers[item]
 
@@ -96,14 +106,14 @@ class Emissions:
 
     def subscribe(self, subscriber: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
         """Another role subscribes to one of ours, which may be assigned later."""
-        given = Subscriber(*body.decode())
+        name, *wish = body.decode()
         self._follow(instance_name)
         role = self._actor.roles.get(instance_name)
         if role is not None and channel not in role.events:
             raise NoSuchEventError(
                 f"{self._actor.name}/{instance_name} emits no '{channel}'; {did_you_mean(channel, role.events)}")
         with self._lock:
-            self._subscribers.setdefault((instance_name, channel), {})[subscriber] = given
+            self._subscribers.setdefault((instance_name, channel), {})[subscriber, name] = Subscriber(*wish)
 
     def _follow(self, instance_name: str) -> None:
         """Wait while the role is about to be elsewhere; RoleMoved when it is."""
@@ -113,8 +123,7 @@ class Emissions:
 
     def unsubscribe(self, subscriber: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
         self._follow(instance_name)
-        with self._lock:
-            self._subscribers.get((instance_name, channel), {}).pop(subscriber, None)
+        self._drop((instance_name, channel), subscriber, body.decode())
 
     def resubscribe(self, subscriber: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
         """A listener has another address: from here on, its events go there."""
@@ -122,19 +131,19 @@ class Emissions:
         self._follow(instance_name)
         with self._lock:
             subscribers = self._subscribers.get((instance_name, channel), {})
-            if old in subscribers:
-                subscribers[RoleInstanceID(*new)] = subscribers.pop(old)
+            for ear in [ear for ear in subscribers if ear[0] == old]:
+                subscribers[RoleInstanceID(*new), ear[1]] = subscribers.pop(ear)
 
     # moving
 
-    def of_role(self, instance_name: str) -> dict[str, tuple[int, dict[RoleInstanceID, Subscriber]]]:
+    def of_role(self, instance_name: str) -> dict[str, tuple[int, dict[Ear, Subscriber]]]:
         """What travels with a role: {channel: (events so far, subscribers)}."""
         with self._lock:
             channels = {name for key in (self._subscribers, self._emitted) for one, name in key if one == instance_name}
             return {channel: (self._emitted.get((instance_name, channel), 0),
                               dict(self._subscribers.get((instance_name, channel), {}))) for channel in channels}
 
-    def adopt(self, instance_name: str, given: dict[str, tuple[int, dict[RoleInstanceID, Subscriber]]]) -> None:
+    def adopt(self, instance_name: str, given: dict[str, tuple[int, dict[Ear, Subscriber]]]) -> None:
         with self._lock:
             for channel, (emitted, subscribers) in given.items():
                 self._emitted[instance_name, channel] = emitted
@@ -146,3 +155,8 @@ class Emissions:
             for table in (self._subscribers, self._emitted, self._order):
                 for key in [key for key in table if key[0] == instance_name]:
                     del table[key]
+
+
+def _roles(subscribers: Iterable[Ear]) -> list[RoleInstanceID]:
+    """Each once."""
+    return list(dict.fromkeys(role for role, _ in subscribers))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
-from roleml_nb.messaging.codec import Body, encode
+from roleml_nb.messaging.codec import encode
 from roleml_nb.role import (
     NATIVE,
     CallerError,
@@ -18,15 +18,15 @@ from roleml_nb.role import (
 )
 from roleml_nb.role.channels import Handler
 
-from .subscriptions import Listener
+from .inbox import Contents, Listener
 
 if TYPE_CHECKING:
     from .actor import Actor
 
 __all__ = ["Events", "Luggage", "check_sendable", "drop", "pack", "take_events", "unpack", "waiting_events"]
 
-Events = list[tuple[RoleInstanceID, str, list[list[bytes]]]]
-"""Emitter, channel, and the frames of each event that waits."""
+Events = list[tuple[RoleInstanceID, str, Contents]]
+"""Emitter, channel, and the events that wait."""
 
 
 @dataclass
@@ -37,8 +37,8 @@ class Luggage:
     cls: type[Role]
     state: Any
     elements: dict[str, tuple[ElementImplementation, tuple[str, Any]]]
-    listeners: list[tuple[RoleInstanceID, str, Handler, str, str, bool]]
-    """Emitter, channel, handler, method's name, mode, whether automatic."""
+    listeners: list[tuple[RoleInstanceID, str, str, Handler, str, dict[str, Any], str, bool]]
+    """Emitter, channel, listener's name, handler, method's name, conditions, mode, whether automatic."""
     emissions: dict[str, Any]
     relationships: dict[str, list[RoleInstanceID]]
     """What the names that the role mentions mean on its old node."""
@@ -58,8 +58,9 @@ def pack(actor: Actor, name: str, conflicts: str = "refuse", verb: str = "move")
     mentioned = _mentioned(type(role), state)
     return Luggage(
         actor.instance(name), type(role), state, elements,
-        [(emitter, channel, listener.handler, listener.method.__name__, listener.mode, listener.automatic)
-         for (_, emitter, channel), listener in actor.subscriptions.of_role(name).items()],
+        [(emitter, channel, listener.name, listener.handler, listener.method.__name__, listener.conditions, listener.mode,
+          listener.automatic)
+         for (_, emitter, channel), inbox in actor.subscriptions.of_role(name).items() for listener in inbox.listeners.values()],
         actor.emissions.of_role(name),
         {relationship: members for relationship, members in known.items()
          if members and relationship in mentioned and relationship not in ("/", "manager")},
@@ -68,8 +69,8 @@ def pack(actor: Actor, name: str, conflicts: str = "refuse", verb: str = "move")
 
 def waiting_events(actor: Actor, name: str) -> Events:
     """The events that wait for a role that is paused."""
-    return [(emitter, channel, [[bytes(frame) for frame in body.frames()] for body in listener.waiting])
-            for (_, emitter, channel), listener in actor.subscriptions.of_role(name).items()]
+    return [(emitter, channel, inbox.contents())
+            for (_, emitter, channel), inbox in actor.subscriptions.of_role(name).items()]
 
 
 def unpack(actor: Actor, name: str, luggage: Luggage) -> None:
@@ -85,8 +86,9 @@ def unpack(actor: Actor, name: str, luggage: Luggage) -> None:
             actor.implement_element(name, item, given)
             element: ElementInstance = role.__dict__["_elements"][item]
             element.give_state(state)
-        for emitter, event, handler, method, mode, automatic in luggage.listeners:
-            actor.subscriptions.adopt((name, emitter, event), Listener(handler, getattr(role, method), mode, automatic))
+        for emitter, event, item, handler, method, conditions, mode, automatic in luggage.listeners:
+            listener = Listener(item, handler, getattr(role, method), conditions, mode, automatic)
+            actor.subscriptions.adopt((name, emitter, event), listener)
         actor.emissions.adopt(name, luggage.emissions)
         actor.lifecycle(name).become(Status.PAUSED)
     except BaseException:
@@ -96,11 +98,11 @@ def unpack(actor: Actor, name: str, luggage: Luggage) -> None:
 
 def take_events(actor: Actor, name: str, events: Events) -> None:
     """Put events that `waiting_events` gave before those that have come since."""
-    listeners = actor.subscriptions.of_role(name)
-    for emitter, event, bodies in events:
-        listener = listeners.get((name, emitter, event))
-        if listener is not None:
-            listener.waiting.extendleft(Body.of_frames(frames) for frames in reversed(bodies))
+    inboxes = actor.subscriptions.of_role(name)
+    for emitter, event, contents in events:
+        inbox = inboxes.get((name, emitter, event))
+        if inbox is not None:
+            inbox.insert(0, contents)
 
 
 def drop(actor: Actor, name: str) -> None:

@@ -84,10 +84,10 @@ class Migration:
         steps.undo_by(lambda: self._take_back(name, waiting, steps.ask("abandon", away, to.instance_name, old)))
         names = steps.ask("adopt", away, to.instance_name, luggage)
         added: Names = {to.actor_name: {relationship: luggage.relationships[relationship] for relationship in names}}
-        for (_, emitter, channel), listener in actor.subscriptions.of_role(name).items():
+        for (_, emitter, channel), inbox in actor.subscriptions.of_role(name).items():
             with suppress(NodeLost):  # an emitter that is gone sends nothing, here or there
                 steps.ask("resubscribe", emitter, channel, (old, to))
-            waiting[emitter, channel] = len(listener.waiting)  # all that came here before: links keep the order
+            waiting[emitter, channel] = len(inbox)  # all that came here before: links keep the order
         if not actor.ctx.relationships.members(name):
             added[actor.name] = {name: [to]}
         steps.undo_by(lambda: steps.tell((to, old, {}, added)))
@@ -102,12 +102,10 @@ class Migration:
         self, name: str, waiting: dict[tuple[RoleInstanceID, str], int], events: Iterable[tuple[RoleInstanceID, str, list]]
     ) -> None:
         """Events that went to the new node in vain come between those that came here before and after."""
-        for emitter, channel, bodies in events:
-            listener = self._actor.subscriptions.of_role(name).get((name, emitter, channel))
-            if listener is not None:
-                place = waiting.get((emitter, channel), len(listener.waiting))
-                for offset, frames in enumerate(bodies):
-                    listener.waiting.insert(place + offset, Body.of_frames(frames))
+        for emitter, channel, contents in events:
+            inbox = self._actor.subscriptions.of_role(name).get((name, emitter, channel))
+            if inbox is not None:
+                inbox.insert(waiting.get((emitter, channel), len(inbox)), contents)
 
     def _resume(self, name: str) -> None:
         """Go on as before; also where it was not yet paused."""

@@ -4,50 +4,33 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
-from contextvars import copy_context
-from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.messaging.codec import Body
-from roleml_nb.messaging.executions import Execution, Interrupt
-from roleml_nb.role import CallerError, Lifecycle, NodeLost, RoleInstanceID, RoleMLError, RunStopped, attribute
+from roleml_nb.role import CallerError, NodeLost, Role, RoleInstanceID, RoleMLError, attribute
 from roleml_nb.role.channels import Handler, Subscription
 from roleml_nb.role.conditions import check_conditions
-from roleml_nb.role.running import running
+
+from .inbox import Inbox, Listener
 
 if TYPE_CHECKING:
     from .actor import Actor
 
-__all__ = ["Listener", "Subscriptions"]
+__all__ = ["Subscriptions"]
 
 Key = tuple[str, RoleInstanceID, str]
 """Our role's name, the emitter, its channel."""
 
 
-@dataclass
-class Listener:
-    """A handler of one of our roles for one channel of one other role. Events wait here for their turn."""
-
-    handler: Handler
-    method: Callable[..., Any]
-    mode: str
-    automatic: bool
-    waiting: deque[Body] = field(default_factory=deque)
-    running: bool = False
-
-
 class Subscriptions:
-    """Hands events to handlers: those of one emitter and channel in order, one at a time, while the role is ready."""
+    """Knows who listens to what, and keeps it so as roles and relationships change."""
 
     def __init__(self, actor: Actor):
         self._actor = actor
-        self._listeners: dict[Key, Listener] = {}
+        self._inboxes: dict[Key, Inbox] = {}
         self._fired: set[tuple[str, RoleInstanceID, str, str]] = set()
-        """What has been heard once, by the method of that name."""
+        """What has been heard once, by the listener of that name."""
         self._lock = threading.RLock()
         actor.ctx.relationships.listeners.append(self._relationship_changed)
 
@@ -55,113 +38,37 @@ class Subscriptions:
 
     def receive(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
         """Called on the link's thread."""
-        key = (instance_name, source, channel)
-        with self._lock:
-            listener = self._listeners.get(key)
-            if listener is None:
-                return
-            listener.waiting.append(body)
-            if listener.running:
-                return
-            listener.running = True
-        self._actor.host.submit(partial(self._drain, key, listener))
+        inbox = self._inboxes.get((instance_name, source, channel))
+        if inbox is not None:
+            inbox.put(body)
 
     def wake(self, instance_name: str) -> None:
         """The role is ready: hand over what has waited for that."""
-        with self._lock:
-            waiting = [(key, listener) for key, listener in self._listeners.items()
-                       if key[0] == instance_name and listener.waiting and not listener.running]
-            for _, listener in waiting:
-                listener.running = True
-        for key, listener in waiting:
-            self._actor.host.submit(partial(self._drain, key, listener))
-
-    def _drain(self, key: Key, listener: Listener) -> None:
-        while True:
-            lifecycle = self._actor.find_lifecycle(key[0])
-            entered = lifecycle is not None and lifecycle.try_enter()
-            with self._lock:  # taken from the queue by a running handler only: a paused role has all its events there
-                body = listener.waiting.popleft() if entered and listener.waiting else None
-                listener.running = body is not None
-            if lifecycle is None:
-                return
-            if body is None:
-                if entered:
-                    lifecycle.leave()
-                elif lifecycle.ready:  # since when we looked
-                    self.wake(key[0])
-                return
-            going_on = self._handle(key, listener, lifecycle, body)
-            if going_on is not None:
-                going_on.add_done_callback(
-                    lambda _: self._actor.host.submit(partial(self._drain, key, listener)))
-                return
-
-    def _handle(self, key: Key, listener: Listener, lifecycle: Lifecycle, body: Body) -> Future | None:
-        """Run the handler; the future of one that goes on in the event loop."""
-        instance_name, source, _ = key
-        if listener.mode == "once":
-            with self._lock:
-                self._listeners.pop(key, None)
-                self._fired.add((*key, listener.method.__name__))
-        answer: Any = None
-        message: tuple[Any, Any] = {}, {}
-        router = self._actor.host.router
-        execution = router.begin_event(source, self._actor.instance(instance_name), key[2])
-        try:
-            with running(self._actor.roles[instance_name]):
-                message = body.decode()
-                answer = listener.handler.invoke(listener.method, source, *message)
-                if inspect.iscoroutine(answer):
-                    future = self._actor.host.run_coroutine(answer, copy_context())
-                    router.executions.leave_inline(execution)
-                    future.add_done_callback(partial(self._ended, key, listener, lifecycle, execution, message))
-                    return future
-        except Interrupt:
-            self._report(key, RunStopped(f"{execution.name} was interrupted with the run"))
-        except BaseException as error:  # nobody waits for it: the notebook is told
-            self._keep(key, listener, message, error)
-            self._report(key, error)
-        router.executions.end_inline(execution)
-        if not execution.abandoned:
-            lifecycle.leave()
-        return None
+        for inbox in self.of_role(instance_name).values():
+            inbox.wake()
 
     def forget_events(self) -> None:
         """Drop the events that wait for their turn."""
         with self._lock:
-            for listener in self._listeners.values():
-                listener.waiting.clear()
-
-    def _ended(
-        self, key: Key, listener: Listener, lifecycle: Lifecycle, execution: Execution, message: tuple, future: Future
-    ) -> None:
-        self._actor.host.router.executions.ended(execution)
-        if not execution.abandoned:
-            lifecycle.leave()
-        error = future.exception()
-        if isinstance(error, Exception):
-            self._keep(key, listener, message, error)
-            self._report(key, error)
-
-    def _keep(self, key: Key, listener: Listener, message: tuple, error: BaseException) -> None:
-        instance_name, source, channel = key
-        attribute = getattr(listener.method, "__name__", "")
-        self._actor.host.failures.keep(error, self._actor.instance(instance_name), attribute, channel, source, *message)
-
-    def _report(self, key: Key, error: BaseException) -> None:
-        instance_name, source, channel = key
-        where = self._actor.instance(instance_name)
-        self._actor.host.report(self._actor.describe(error, where, f"on {source}.{channel}"))
+            for inbox in self._inboxes.values():
+                inbox.clear()
 
     def discontinued(self, source: RoleInstanceID, instance_name: str, channel: str) -> None:
         """The emitter has ended. Subscriptions that follow a relationship wait for its successor."""
+        key = (instance_name, source, channel)
         with self._lock:
-            listener = self._listeners.get((instance_name, source, channel))
-            if listener is None or listener.automatic:
-                return
-            del self._listeners[instance_name, source, channel]
-        self._actor.logger.info("%s/%s: %s has ended, and with it '%s'", self._actor.name, instance_name, source, channel)
+            inbox = self._inboxes.get(key)
+            ended = [] if inbox is None else [listener for listener in inbox.listeners.values() if not listener.automatic]
+            for listener in ended:
+                self._drop(key, listener)
+        if ended:
+            self._actor.logger.info("%s/%s: %s has ended, and with it '%s'", self._actor.name, instance_name, source, channel)
+
+    def _heard_once(self, inbox: Inbox, listener: Listener) -> None:
+        key = (inbox.instance_name, inbox.source, inbox.channel)
+        with self._lock:
+            self._drop(key, listener)
+            self._fired.add((*key, listener.name))
 
     # subscribing
 
@@ -170,43 +77,64 @@ class Subscriptions:
         method: Callable[..., Any], conditions: dict[str, Any], mode: str, *, automatic: bool = False,
     ) -> None:
         """Subscribe one of our roles; returns when the emitter has taken note. ValueError for a condition or mode
-        that does not exist."""
+        that does not exist. What has several handlers is handled by each, in the order of their definition."""
         check_conditions(conditions)
         if mode not in ("once", "forever"):
             raise ValueError(f"mode must be 'once' or 'forever', not {mode!r}")
         role = self._actor.roles[instance_name]
         wanted = {k: getattr(role, v.name) if isinstance(v, attribute) else v for k, v in conditions.items()}
         key = (instance_name, target, channel)
+        name = getattr(method, "__name__", type(method).__name__)
         with self._lock:
-            known = self._listeners.get(key)
-            if known is not None and known.method == method:
+            known = self._inboxes[key].listeners if key in self._inboxes else {}
+            if any(listener.method == method for listener in known.values()):
                 return
-            if known is not None:
-                raise CallerError(f"{self._actor.name}/{instance_name} has {target}.{channel} handled by "
-                                  f"{known.method.__name__} already: unsubscribe first, or handle it there")
-            self._listeners[key] = Listener(handler, method, mode, automatic)
-        invocation = self._actor.request("subscribe", instance_name, target, channel, (wanted, mode, automatic))
+            if not automatic:
+                name = f"{name} {len(known) + 1}"
+                while name in known:
+                    name += "+"
+            listener = Listener(name, handler, method, wanted, mode, automatic)
+            self.adopt(key, listener)
+        invocation = self._actor.request("subscribe", instance_name, target, channel, (name, wanted, mode, automatic))
         try:
             invocation.result()
         except Exception:
             with self._lock:
-                self._listeners.pop(key, None)
+                self._drop(key, listener)
             raise
         if invocation.target != target:  # the emitter has moved, and the request has followed it
             self.repoint(target, invocation.target)
 
-    def unsubscribe(self, instance_name: str, target: RoleInstanceID, channel: str, *, wait: bool = True) -> None:
-        """End a subscription; CallerError when there is none. Returns when the emitter has taken note, unless without `wait`."""
+    def unsubscribe(
+        self, instance_name: str, target: RoleInstanceID, channel: str, *, name: str | None = None, wait: bool = True,
+    ) -> None:
+        """End subscriptions, or that of the listener called `name`; CallerError when there is none.
+
+        Returns when the emitter has taken note, unless without `wait`.
+        """
+        key = (instance_name, target, channel)
         with self._lock:
-            listener = self._listeners.pop((instance_name, target, channel), None)
-        if listener is None:
+            inbox = self._inboxes.get(key)
+            ended = [] if inbox is None else [listener for listener in inbox.listeners.values() if name in (None, listener.name)]
+            for listener in ended:
+                self._drop(key, listener)
+        if not ended:
             raise CallerError(f"{self._actor.name}/{instance_name} is not subscribed to {target}.{channel}")
-        invocation = self._actor.request("unsubscribe", instance_name, target, channel, None)
+        invocation = self._actor.request("unsubscribe", instance_name, target, channel, name)
         if wait:
             try:
                 invocation.result()
             except NodeLost as error:  # it has nothing more to say
                 self._actor.logger.info("unsubscribe from %s.%s: %s", target, channel, error)
+
+    def _drop(self, key: Key, listener: Listener) -> None:
+        """It listens no more; what has come for it before is handled all the same."""
+        inbox = self._inboxes.get(key)
+        if inbox is None or inbox.listeners.get(listener.name) is not listener:
+            return
+        inbox.listeners = {name: other for name, other in inbox.listeners.items() if other is not listener}
+        if not inbox.listeners:
+            del self._inboxes[key]
 
     def remove_role(self, instance_name: str, *, wait: bool = True) -> None:
         """End what a role subscribed to."""
@@ -236,18 +164,17 @@ class Subscriptions:
     def update_role(self, instance_name: str) -> None:
         """A role has a new class: bind its listeners to the new handlers, end those it has no more, begin new ones."""
         role = self._actor.roles[instance_name]
-        declared: dict[str, Any] = {name: item for item, name in self._declared(instance_name)}
-        for key, listener in self.of_role(instance_name).items():
-            _, target, channel = key
-            if not listener.automatic:
-                listener.method = getattr(role, listener.method.__name__, listener.method)
-                continue
-            name = listener.method.__name__
-            item = declared.get(name)
-            if item is None or _wish(item) != _wish(listener.handler):
-                self.unsubscribe(instance_name, target, channel)
-            else:
-                listener.handler, listener.method = item, getattr(role, name)
+        declared = {name: item for item, name in self._declared(instance_name)}
+        for (_, target, channel), inbox in self.of_role(instance_name).items():
+            for name, listener in inbox.listeners.items():
+                item = declared.get(name)
+                if not listener.automatic:
+                    listener.method = getattr(role, listener.method.__name__, listener.method)
+                elif item is None or _wish(item) != _wish(listener.handler):
+                    self.unsubscribe(instance_name, target, channel, name=name)
+                else:
+                    listener.handler, listener.method = item, getattr(role, name)
+            inbox.listeners = self._in_order(instance_name, inbox.listeners)
         self.add_role(instance_name)
 
     def _members(self, relationship: str) -> tuple[RoleInstanceID, ...]:
@@ -258,8 +185,13 @@ class Subscriptions:
         return members
 
     def _declared(self, instance_name: str) -> list[tuple[Subscription, str]]:
-        role = self._actor.roles[instance_name]
-        return [(getattr(type(role), name).handler, name) for name in sorted(role.subscriptions)]
+        """Its event handlers and their names, in the order of their definition."""
+        cls = type(self._actor.roles[instance_name])
+        return [(getattr(cls, name).handler, name) for name in _defined(cls)]
+
+    def _in_order(self, instance_name: str, listeners: dict[str, Listener]) -> dict[str, Listener]:
+        places = {name: place for place, (_, name) in enumerate(self._declared(instance_name))}
+        return dict(sorted(listeners.items(), key=lambda item: places.get(item[0], len(places))))
 
     def _subscribe_to(
         self, instance_name: str, item: Subscription, name: str, targets: tuple[RoleInstanceID, ...], *,
@@ -293,18 +225,19 @@ class Subscriptions:
                     continue
                 for target in instances:
                     self._fired.discard((instance_name, target, item.channel, name))
-                    if (instance_name, target, item.channel) in self._listeners:
-                        self.unsubscribe(instance_name, target, item.channel)
+                    inbox = self._inboxes.get((instance_name, target, item.channel))
+                    if inbox is not None and name in inbox.listeners:
+                        self.unsubscribe(instance_name, target, item.channel, name=name)
 
     # moving
 
-    def of_role(self, instance_name: str) -> dict[Key, Listener]:
-        """The listeners of one role."""
+    def of_role(self, instance_name: str) -> dict[Key, Inbox]:
+        """The inboxes of one role."""
         with self._lock:
-            return {key: listener for key, listener in self._listeners.items() if key[0] == instance_name}
+            return {key: inbox for key, inbox in self._inboxes.items() if key[0] == instance_name}
 
     def heard(self, instance_name: str) -> set[tuple[RoleInstanceID, str, str]]:
-        """What one role has listened to once, and heard: emitter, channel, method's name."""
+        """What one role has listened to once, and heard: emitter, channel, listener's name."""
         with self._lock:
             return {item[1:] for item in self._fired if item[0] == instance_name}
 
@@ -316,28 +249,39 @@ class Subscriptions:
         """The roles that have events to handle, and can."""
         with self._lock:
             return [f"{self._actor.instance(name)} (event {source}.{channel})"
-                    for (name, source, channel), listener in self._listeners.items()
-                    if listener.running or listener.waiting and self._actor.lifecycle(name).ready]
+                    for (name, source, channel), inbox in self._inboxes.items() if inbox.busy]
 
     def adopt(self, key: Key, listener: Listener) -> None:
-        """Take a listener over from another node: its events come here from now on."""
+        """Let it hear what comes from here on; the emitter knows of it, or will."""
         with self._lock:
-            self._listeners[key] = listener
+            inbox = self._inboxes.setdefault(key, Inbox(self._actor, *key, self._heard_once))
+            inbox.listeners = self._in_order(key[0], {**inbox.listeners, listener.name: listener})
 
     def forget(self, instance_name: str) -> None:
         """The role has taken its listeners to another node, or has given up coming here."""
         with self._lock:
             for key in self.of_role(instance_name):
-                del self._listeners[key]
+                del self._inboxes[key]
         self._forget_fired(instance_name)
 
     def repoint(self, old: RoleInstanceID, new: RoleInstanceID) -> None:
         """An emitter has moved."""
         with self._lock:
-            for key in [key for key in self._listeners if key[1] == old]:
-                self._listeners[key[0], new, key[2]] = self._listeners.pop(key)
+            for key in [key for key in self._inboxes if key[1] == old]:
+                inbox = self._inboxes[key[0], new, key[2]] = self._inboxes.pop(key)
+                inbox.source = new
 
 
 def _wish(handler: Handler) -> tuple[Any, ...]:
     """What an event handler wants to hear."""
     return tuple(getattr(handler, name, None) for name in ("relationship", "channel", "conditions", "mode"))
+
+
+def _defined(cls: type[Role]) -> list[str]:
+    """The event handlers of a class, those of its bases first. A class that was sent has its attributes in no order of use."""
+    def line(name: str) -> tuple[int, str]:
+        code = getattr(inspect.unwrap(getattr(cls, name)), "__code__", None)
+        return (0 if code is None else code.co_firstlineno), name
+
+    names = (name for base in reversed(cls.__mro__) for name in sorted(cls.subscriptions & vars(base).keys(), key=line))
+    return list(dict.fromkeys(names))

@@ -57,7 +57,6 @@ class Role:
         for attribute, value in list(cls.__dict__.items()):
             cls._inherit_handler(attribute, value)
             cls._declare(attribute, value, seen)
-        cls._check_subscriptions()
 
     @classmethod
     def _inherit_handler(cls, attribute: str, value: Any) -> None:
@@ -98,19 +97,6 @@ class Role:
             for inherited in tables.keys() - declared.keys():
                 tables[inherited].pop(channel, None)
             tables[kind][channel] = attribute
-
-    @classmethod
-    def _check_subscriptions(cls) -> None:
-        handled: dict[tuple[str, str], str] = {}
-        for attribute in sorted(cls.subscriptions):
-            handler = getattr(cls, attribute).handler
-            if handler.extra_filter is not None:  # it may pick other members
-                continue
-            other = handled.setdefault((handler.relationship, handler.channel), attribute)
-            if other != attribute:
-                raise RoleDefinitionError(
-                    f"{cls.__name__}: '{handler.channel}' of '{handler.relationship}' is handled by {other} and {attribute}; "
-                    "let one method handle it, and look at the event's args there")
 
     # what the actor fills in when the role is added to it
     name: str = ""
@@ -236,6 +222,7 @@ class Role:
     ) -> None:
         """Have ``handler(source, args, payloads)`` called for the events of one role, until `unsubscribe`.
 
+        Other handlers of that event are called, too, in the order of their definition, then of subscription.
         `conditions` and `mode` are those of `EventHandler`. NoSuchEventError when the role has no such event.
         """
         self.base.subscribe(
@@ -243,7 +230,7 @@ class Role:
         )
 
     def unsubscribe(self, target: RoleInstanceID, channel_name: str) -> None:
-        """End a subscription; CallerError when there is none."""
+        """End what this role subscribed to there, by hand or by an `EventHandler`; CallerError when there is nothing."""
         self.base.unsubscribe(self.name, target, standard_name(channel_name))
 
 

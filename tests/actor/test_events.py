@@ -3,6 +3,7 @@
 import asyncio
 
 import cloudpickle
+import numpy as np
 import pytest
 
 from roleml_nb import CallerError, Event, EventHandler, HandlerError, Role, RoleInstanceID, RoleMLError, Service, Task, attribute
@@ -249,16 +250,99 @@ def test_an_error_in_an_event_handler_reaches_the_notebook(bed):
     assert 'raise ValueError(f"cannot bear {n}")' in error.remote_traceback
 
 
-def test_two_handlers_of_one_event_are_one_too_many(bed):
-    class Two(Role):
-        @EventHandler("voice", "said")
-        def first(self, source, args, payloads): ...
+class Several(Listening):
+    """Handlers of one event, named against the order of their definition."""
 
-        @EventHandler("voice", "said", extra_filter=lambda instance: True)
-        def second(self, source, args, payloads): ...
+    @EventHandler("voice", "said", expand=True)
+    def z_first(self, source, n, data=None):
+        if data is not None:
+            data[:] = 0  # its own copy
+        self.heard.append(("first", n))
 
-    with pytest.raises(RoleMLError, match="two-ear/ear has two-v1/voice.said handled by first already"):
-        voices(bed, "two", Two)
+    @EventHandler("voice", "said", expand=True, conditions={"n__ge": attribute("limit")})
+    async def m_second(self, source, n, data=None):
+        await asyncio.sleep(0.01)
+        self.heard.append(("second", n))
+
+    @EventHandler("friend", "said", expand=True, mode="once", conditions={"n__gt": 0})
+    def a_third(self, source, n, data=None):
+        self.heard.append(("third", n if data is None else int(data.sum())))
+
+    @Service(expand=True)
+    def follow(self, caller, target):
+        self.subscribe(target, "said", lambda source, args, payloads: self.heard.append(("by hand", args["n"])))
+
+    @Service(expand=True)
+    def leave(self, caller, target):
+        self.unsubscribe(target, "said")
+
+
+class SeveralMore(Several):
+    @EventHandler("friend", "said", expand=True)
+    def also(self, source, n, data=None):
+        self.heard.append(("also", n))
+
+
+def test_an_event_is_handled_by_all_its_handlers_in_the_order_of_their_definition(bed):
+    voice, ear = voices(bed, "several", SeveralMore)
+    for number in range(3):
+        bed.call(voice, "say", {"n": number})
+    assert heard(bed, ear, 4) == [("first", 0), ("first", 1), ("first", 2), ("second", 2)]
+    bed.relate("several-ear", "friend", voice)  # the same emitter in another relationship
+    for _ in range(2):
+        bed.call(ear, "follow", {"target": voice})
+    for data in (np.ones(3), np.ones(100_000)):
+        bed.call(voice, "say", {"n": 2, "data": data})
+    assert heard(bed, ear, 15)[4:] == [("first", 2), ("second", 2), ("third", 3), ("also", 2), ("by hand", 2), ("by hand", 2),
+                                       ("first", 2), ("second", 2), ("also", 2), ("by hand", 2), ("by hand", 2)]
+
+
+def test_each_of_several_handlers_ends_by_itself(bed):
+    voice, ear = voices(bed, "apart", SeveralMore)
+    bed.relate("apart-ear", "friend", voice)
+    bed.relate("apart-ear", "voice", voice, remove=True)
+    bed.call(voice, "say", {"n": 5})
+    assert heard(bed, ear, 2) == [("third", 5), ("also", 5)]
+    bed.relate("apart-ear", "voice", voice)
+    bed.relate("apart-ear", "friend", voice, remove=True)
+    bed.call(voice, "say", {"n": 1})
+    bed.call(voice, "say", {"n": 6})
+    assert heard(bed, ear, 5)[2:] == [("first", 1), ("first", 6), ("second", 6)]
+    bed.call(ear, "leave", {"target": voice})
+    bed.call(voice, "say", {"n": 7})
+    sent = bed.trace.messages.to_pandas().query("kind == 'event' and source == 'apart-v1/voice'")
+    assert len(sent) == 3  # each once, for whoever wants it
+
+
+def test_several_handlers_move_and_change_with_their_role(bed):
+    voice, ear = voices(bed, "moving", Several)
+    bed.spawn("moving-to")
+    bed.relate("moving-ear", "friend", voice)
+    native = RoleInstanceID("moving-ear", "actor")
+    bed.call(native, "change-role-status", {"name": "ear", "status": "paused"})
+    for number in range(4):
+        bed.call(voice, "say", {"n": number})
+    bed.migrate(ear, "moving-to")
+    ear = "moving-to/ear"
+    bed.call(RoleInstanceID("moving-to", "actor"), "change-role-status", {"name": "ear", "status": "ready"})
+    expected = [("first", 0), ("first", 1), ("third", 1), ("first", 2), ("second", 2), ("first", 3), ("second", 3)]
+    assert heard(bed, ear, 7) == expected
+    bed.call(voice, "say", {"n": 4})
+    assert heard(bed, ear, 9)[7:] == [("first", 4), ("second", 4)]
+
+    class Changed(Listening):
+        @EventHandler("voice", "said", expand=True)
+        def before(self, source, n, data=None):
+            self.heard.append(("before", n))
+
+        @EventHandler("voice", "said", expand=True)
+        def z_first(self, source, n, data=None):
+            self.heard.append(("changed", n))
+
+    Changed.__name__ = Changed.__qualname__ = "Several"
+    bed.update(Changed)
+    bed.call(voice, "say", {"n": 5})
+    assert heard(bed, ear, 11)[9:] == [("before", 5), ("changed", 5)]
 
 
 def test_listening_to_what_is_not_emitted_is_refused(bed):

@@ -173,15 +173,7 @@ def test_what_every_role_has_is_no_name_for_a_channel():
     assert Fine.services == {"name": "get_name"}
 
 
-def test_an_event_is_handled_by_one_method():
-    with pytest.raises(RoleDefinitionError, match="Two: 'heat-up' of 'oven' is handled by high and low; let one method"):
-        class Two(Role):
-            @EventHandler("oven", "heat-up", conditions={"degrees__lt": 5})
-            def low(self, source, args, payloads): ...
-
-            @EventHandler("oven", "heat_up", conditions={"degrees__ge": 5})
-            def high(self, source, args, payloads): ...
-
+def test_event_handlers_are_inherited_and_overridden():
     class One(Role):
         @EventHandler("oven", "heat-up")
         def heated(self, source, args, payloads): ...

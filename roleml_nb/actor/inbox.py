@@ -1,0 +1,185 @@
+"""Where the events of one other role wait for their turn at one of ours."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from contextvars import copy_context
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from roleml_nb.messaging.codec import Body
+from roleml_nb.messaging.executions import Execution, Interrupt
+from roleml_nb.role import Lifecycle, RoleInstanceID, RunStopped
+from roleml_nb.role.channels import Handler
+from roleml_nb.role.conditions import passes
+from roleml_nb.role.running import running
+
+if TYPE_CHECKING:
+    from .actor import Actor
+
+__all__ = ["Contents", "Inbox", "Listener"]
+
+Contents = list[tuple[str, list[bytes]]]
+"""Events that wait: the listener's name, and the frames."""
+
+
+@dataclass(eq=False)
+class Listener:
+    """A handler, and which events it wants."""
+
+    name: str
+    """The attribute, for one that the class declares; of one subscribed by hand, a name that no attribute has."""
+    handler: Handler
+    method: Callable[..., Any]
+    conditions: dict[str, Any]
+    mode: str
+    automatic: bool
+    fired: bool = False
+    """Whether it has heard the one event that it wanted."""
+
+
+class Inbox:
+    """The events of one channel of one other role, for one of ours: in order, one at a time, while our role is ready.
+
+    `once` is called with the inbox and a listener that has just heard its only event, before that is handled.
+    """
+
+    def __init__(self, actor: Actor, instance_name: str, source: RoleInstanceID, channel: str,
+                 once: Callable[[Inbox, Listener], None]):
+        self.instance_name, self.source, self.channel = instance_name, source, channel
+        self.listeners: dict[str, Listener] = {}
+        """By name, in the order in which each event is handled. Replaced, never changed."""
+        self._actor, self._once = actor, once
+        self._waiting: deque[tuple[Listener, Body]] = deque()
+        self._running = False
+        self._lock = threading.Lock()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a handler is at work, or will be as soon as the role is ready."""
+        return self._running or bool(self._waiting) and self._actor.lifecycle(self.instance_name).ready
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, body: Body) -> None:
+        """Take an event in, for all who listen now. Called on the link's thread."""
+        with self._lock:
+            listeners = self.listeners.values()
+            bodies = [body] if len(listeners) == 1 else body.shares(len(listeners))
+            self._waiting.extend(zip(listeners, bodies, strict=True))
+            if self._running or not listeners:
+                return
+            self._running = True
+        self._actor.host.submit(self._drain)
+
+    def wake(self) -> None:
+        """The role is ready: hand over what has waited for that."""
+        with self._lock:
+            if self._running or not self._waiting:
+                return
+            self._running = True
+        self._actor.host.submit(self._drain)
+
+    def clear(self) -> None:
+        """Drop the events that wait."""
+        with self._lock:
+            self._waiting.clear()
+
+    # moving
+
+    def contents(self) -> Contents:
+        """What waits, as plain data."""
+        with self._lock:
+            waiting = list(self._waiting)
+        return [(listener.name, [bytes(frame) for frame in body.frames()]) for listener, body in waiting]
+
+    def insert(self, place: int, contents: Contents) -> None:
+        """Put the contents of another inbox in, before what waits at that place; what nobody listens to is left out."""
+        known = [(self.listeners[name], Body.of_frames(frames)) for name, frames in contents if name in self.listeners]
+        with self._lock:
+            waiting = list(self._waiting)
+            self._waiting = deque([*waiting[:place], *known, *waiting[place:]])
+
+    # handling
+
+    def _drain(self) -> None:
+        actor, name = self._actor, self.instance_name
+        while True:
+            lifecycle = actor.find_lifecycle(name)
+            entered = lifecycle is not None and lifecycle.try_enter()
+            with self._lock:  # taken from the queue by a running handler only: a paused role has all its events there
+                item = self._waiting.popleft() if entered and self._waiting else None
+                self._running = item is not None
+            if lifecycle is None:
+                return
+            if item is None:
+                if entered:
+                    lifecycle.leave()
+                elif lifecycle.ready:  # since when we looked
+                    self.wake()
+                return
+            going_on = self._handle(*item, lifecycle)
+            if going_on is not None:
+                going_on.add_done_callback(lambda _: actor.host.submit(self._drain))
+                return
+
+    def _handle(self, listener: Listener, body: Body, lifecycle: Lifecycle) -> Future | None:
+        """Run the handler; the future of one that goes on in the event loop."""
+        actor, source = self._actor, self.source
+        message: tuple[Any, Any] = {}, {}
+        router = actor.host.router
+        execution = router.begin_event(source, actor.instance(self.instance_name), self.channel)
+        try:
+            with running(actor.roles[self.instance_name]):
+                message = body.decode()
+                if self._wanted(listener, message[0]):
+                    answer = listener.handler.invoke(listener.method, source, *message)
+                    if inspect.iscoroutine(answer):
+                        future = actor.host.run_coroutine(answer, copy_context())
+                        router.executions.leave_inline(execution)
+                        future.add_done_callback(partial(self._ended, listener, lifecycle, execution, message))
+                        return future
+        except Interrupt:
+            self._report(RunStopped(f"{execution.name} was interrupted with the run"))
+        except BaseException as error:  # nobody waits for it: the notebook is told
+            self._keep(listener, message, error)
+            self._report(error)
+        router.executions.end_inline(execution)
+        if not execution.abandoned:
+            lifecycle.leave()
+        return None
+
+    def _wanted(self, listener: Listener, args: Any) -> bool:
+        """The emitter sends what one of the listeners wants; whether it is this one."""
+        if listener.fired or listener.conditions and not passes(listener.conditions, args):
+            return False
+        if listener.mode == "once":
+            listener.fired = True
+            self._once(self, listener)
+        return True
+
+    def _ended(
+        self, listener: Listener, lifecycle: Lifecycle, execution: Execution, message: tuple, future: Future
+    ) -> None:
+        self._actor.host.router.executions.ended(execution)
+        if not execution.abandoned:
+            lifecycle.leave()
+        error = future.exception()
+        if isinstance(error, Exception):
+            self._keep(listener, message, error)
+            self._report(error)
+
+    def _keep(self, listener: Listener, message: Iterable[Any], error: BaseException) -> None:
+        attribute = getattr(listener.method, "__name__", "")
+        self._actor.host.failures.keep(
+            error, self._actor.instance(self.instance_name), attribute, self.channel, self.source, *message)
+
+    def _report(self, error: BaseException) -> None:
+        where = self._actor.instance(self.instance_name)
+        self._actor.host.report(self._actor.describe(error, where, f"on {self.source}.{self.channel}"))
