@@ -16,6 +16,7 @@ import numpy as np
 from roleml_nb.role import CallTimeout, Event, RoleInstanceID, Service, Task
 
 from .addresses import generator_of, in_order
+from .contributions import tell
 from .guarded import GuardedRole
 from .mergers import average
 from .mixers import GONE
@@ -28,7 +29,8 @@ class AdPsgdWorker(GuardedRole):
 
     Needs a ``trainer``, a relationship or a role on the same node. Training and averaging take turns on a node, so an
     average is of two whole models and none of their training gets lost: both have the mean afterwards, and the mean of
-    all models stays as it was. Nobody waits for the slowest, so a run cannot be reproduced.
+    all models stays as it was. Nobody waits for the slowest, so a run cannot be reproduced. After an average, both say so in
+    ``contributions``, where the "weight" of each is 1/2; a peer that did not answer "failed". The trace has a table of them.
 
     Parameters
     ----------
@@ -37,6 +39,7 @@ class AdPsgdWorker(GuardedRole):
     """
 
     round_completed = Event()
+    contributions = Event()
 
     def __init__(self, seed: int | None = None):
         super().__init__()
@@ -81,7 +84,9 @@ class AdPsgdWorker(GuardedRole):
         self.require(not self._peers(), f"{self.id} has peers, so it is active and cannot be averaged with: relate "
                                         "active workers to passive ones only, which have no peers")
         with self.lock:
-            return self._take(average([update, self.call("trainer", "get-model")]))
+            mean = self._take(average([update, self.call("trainer", "get-model")]))
+        tell(self.contributions, [(self.id, 0.5), (caller, 0.5)])
+        return mean
 
     def _average_with(self, peer: RoleInstanceID) -> None:
         with self.lock:  # active workers hold their own lock while they wait for a passive one's, never the reverse
@@ -90,8 +95,10 @@ class AdPsgdWorker(GuardedRole):
                 mean = self.call(peer, "average", payloads={"update": update})
             except (*GONE, CallTimeout) as error:
                 self.logger.warning("%s did not average: %s", peer, error)
+                tell(self.contributions, [], failed=[peer])
                 return
             self._take(mean)
+        tell(self.contributions, [(self.id, 0.5), (peer, 0.5)])
 
     def _take(self, update: Any) -> Any:
         self.call("trainer", "apply-update", payloads={"update": update})

@@ -23,6 +23,10 @@ class AsynchronousStrategy(ABC):
     def weight(self, staleness: int) -> float:
         """The weight of a result that began `staleness` versions of the server's model ago."""
 
+    def share(self, staleness: int) -> float:
+        """By how much such a result counts in the model, which ``contributions`` tells: by default, its `weight`."""
+        return self.weight(staleness)
+
     @abstractmethod
     def receive(
         self, update: Mapping[str, Any], result: Mapping[str, Any], base: Mapping[str, Any], staleness: int
@@ -69,10 +73,14 @@ class FedAsync(AsynchronousStrategy):
             return 1.0
         return 1 / (self.a * (staleness - self.b) + 1)
 
+    def share(self, staleness: int) -> float:
+        """α s."""
+        return self.mixing * self.weight(staleness)
+
     def receive(
         self, update: Mapping[str, Any], result: Mapping[str, Any], base: Mapping[str, Any], staleness: int
     ) -> dict[str, Any]:
-        share = self.mixing * self.weight(staleness)
+        share = self.share(staleness)
         return average([update, result["update"]], [1 - share, share])
 
 
@@ -98,6 +106,10 @@ class FedBuff(AsynchronousStrategy):
 
     def weight(self, staleness: int) -> float:
         return 1 / (1 + staleness) ** 0.5
+
+    def share(self, staleness: int) -> float:
+        """η_g s(τ) / K."""
+        return self.lr * self.weight(staleness) / self.size
 
     def receive(
         self, update: Mapping[str, Any], result: Mapping[str, Any], base: Mapping[str, Any], staleness: int

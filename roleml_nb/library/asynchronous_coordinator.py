@@ -5,9 +5,19 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from roleml_nb.role import CallTimeout, Element, ErrorHandlingStrategy, RoleInstanceID, RoleInteractionError, RoleMLError, Task
+from roleml_nb.role import (
+    CallTimeout,
+    Element,
+    ErrorHandlingStrategy,
+    Event,
+    RoleInstanceID,
+    RoleInteractionError,
+    RoleMLError,
+    Task,
+)
 
 from .asynchronous import AsynchronousStrategy, FedBuff
+from .contributions import tell
 from .coordinator import Coordinator
 from .rounds import Arrivals, Training, reach
 
@@ -21,7 +31,9 @@ class AsynchronousCoordinator(Coordinator):
     with a result is the element `strategy`, an `AsynchronousStrategy`; `FedBuff` when not given. Who is asked next is drawn
     among the clients that are idle. A client that fails is left out from then on.
 
-    Results depend on who is first, so runs are not deterministic.
+    Results depend on who is first, so runs are not deterministic. Each time that the model is renewed, ``contributions``
+    carries the "weight" of each result in it (what is missing to 1 is that of the model before), how "stale" it was, in
+    versions, and who "failed"; in the last one of a run, also who was at work in vain ("dropped"). The trace has a table of them.
 
     Parameters
     ----------
@@ -30,6 +42,7 @@ class AsynchronousCoordinator(Coordinator):
     """
 
     strategy: Any = Element(AsynchronousStrategy, default_constructor=FedBuff)
+    contributions = Event()
 
     def __init__(self, concurrency: int | None = None) -> None:
         super().__init__()
@@ -61,13 +74,16 @@ class AsynchronousCoordinator(Coordinator):
         metrics: dict[str, Any] = {}
         for number in range(1, num_rounds + 1):
             self.before_round()
-            ages: list[int] = []
-            renewed = None
+            taken: list[tuple[RoleInstanceID, int]] = []
+            failed, renewed = set(server.failed), None
             while renewed is None:
-                result, base, age = server.next_result(self._update, number - 1)
-                ages.append(age)
+                client, result, base, age = server.next_result(self._update, number - 1)
+                taken.append((client, age))
                 renewed = self.strategy().receive(self._update, result, base, age)
-            self._update = renewed
+            self._update, ages = renewed, [age for _, age in taken]
+            tell(self.contributions, [(client, self.strategy().share(age)) for client, age in taken], stale=taken,
+                 failed=[client for client in server.failed if client not in failed],
+                 dropped=server.at_work() if number == num_rounds else [])
             metrics = self._evaluate()
             self.round_completed.emit(args={
                 **metrics, "round": number, "arrived": len(ages), "staleness": sum(ages) / len(ages),
@@ -87,21 +103,25 @@ class _Server:
         self._random = role.rng("clients")
         self._working: dict[RoleInstanceID, Training] = {}
         self._arrivals = Arrivals()
-        self._waiting: list[tuple[Any, Any, int]] = []
+        self._waiting: list[tuple[RoleInstanceID, Any, Training]] = []
         self.failed: dict[RoleInstanceID, Exception] = {}
         self.taken = 0
 
-    def next_result(self, update: Any, version: int) -> tuple[Any, Any, int]:
-        """The next result that comes, the model that it began with, and how many versions ago that was."""
+    def at_work(self) -> list[RoleInstanceID]:
+        """Clients whose results were not taken in yet."""
+        return [*self._working, *(client for client, _, _ in self._waiting)]
+
+    def next_result(self, update: Any, version: int) -> tuple[RoleInstanceID, Any, Any, int]:
+        """Whose result comes next, the result, the model that it began with, and how many versions ago that was."""
         self._employ(update, version)
         while not self._waiting:
             for client, result in self._collect():
                 training = self._working.pop(client)
-                self._waiting.append((result, training.update, training.number))
+                self._waiting.append((client, result, training))
             self._employ(update, version)
-        result, base, number = self._waiting.pop(0)
+        client, result, training = self._waiting.pop(0)
         self.taken += 1
-        return result, base, version - number
+        return client, result, training.update, version - training.number
 
     def wait(self) -> None:
         """Return when no client is at work any more."""

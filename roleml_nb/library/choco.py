@@ -77,3 +77,9 @@ class ChocoMixer(Mixer):
         for sender, share in zip(received, shares, strict=True):
             step += share * (self._estimates[sender] - (own if self.error_feedback else model))
         return from_vector(model + self.consensus_step * step, self.own)
+
+    def weights(self, received: Received) -> list[float]:
+        """γ w_ij of what it knows of each neighbour's model, and the rest of its own; they sum to 1."""
+        _, *shares = metropolis_hastings_shares(self.degree, received)
+        others = [self.consensus_step * share for share in shares]
+        return [1 - sum(others), *others]

@@ -40,12 +40,14 @@ class DPsgdMixer(Mixer):
         self._after = after
 
     def combine(self, received: Received) -> Any:
-        shares = metropolis_hastings_shares(self.degree, received)
-        mixed = average([self.own, *(message["update"] for message in received.values())], shares)
+        mixed = average([self.own, *(message["update"] for message in received.values())], self.weights(received))
         if not self.overlap:
             return mixed
         change = to_vector(self._after) - to_vector(self.own)
         return from_vector(to_vector(mixed) + change, self._after)
+
+    def weights(self, received: Received) -> list[float]:
+        return metropolis_hastings_shares(self.degree, received)
 
 
 def metropolis_hastings_shares(degree: int, received: Received) -> list[float]:

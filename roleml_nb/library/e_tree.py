@@ -8,6 +8,7 @@ aggregate several times before it passes the result on.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from roleml_nb.role import ErrorHandlingStrategy, RoleInstanceID, Service, Task
@@ -15,7 +16,7 @@ from roleml_nb.role import ErrorHandlingStrategy, RoleInstanceID, Service, Task
 from .addresses import in_order
 from .federated import FedAvgAggregator
 from .mixers import GONE
-from .rounds import Quorum
+from .rounds import Outcome, Quorum
 
 __all__ = ["TreeAggregator"]
 
@@ -32,6 +33,10 @@ class TreeAggregator(FedAvgAggregator):
 
     Nodes below may come and go: who is in the relationship when a training begins takes part in it, and one that is lost
     is left out; a round in which that happens is done again.
+
+    Above it, strategies can be used that need models and losses (`FedAvg`, `QFedAvg`, server optimizers), and selectors that ask
+    for losses (`PowerOfChoiceSelector`); those that need to know of the steps of each leaf are refused before any training
+    (`Scaffold`, `FedNova`).
 
     Parameters
     ----------
@@ -67,18 +72,42 @@ class TreeAggregator(FedAvgAggregator):
         return sum(self._sizes(self._below()))
 
     @Task(expand=True)
+    def evaluate(self, caller: RoleInstanceID, update: Any = None) -> dict[str, Any]:
+        """The metrics of the leaves' models, or of `update`, on all training data below: means, weighted by data size."""
+        below = self._below()
+        answers = self.call_task_group(below, "evaluate", payloads={"update": update}, on_call_error=ErrorHandlingStrategy.KEEP)
+        metrics, sizes = [], []
+        for member, invocation in answers:
+            try:
+                metrics.append(invocation.result())
+                sizes += self._sizes([member])
+            except GONE as error:
+                self.logger.warning("%s is left out: %s", member, error)
+                self._gone.add(member)
+        self.require(metrics, f"all below {self.id} are gone")
+        whole = sum(self._weighty(sizes))
+        return {name: sum(size * one[name] for size, one in zip(sizes, metrics, strict=True)) / whole
+                for name in metrics[0] if all(name in one for one in metrics)}
+
+    @Task(expand=True)
     def train(self, caller: RoleInstanceID, num_epochs: int = 1, **options: Any) -> Any:
         """Have those below train for `num_epochs` epochs, and return the mean, `frequency` times over."""
         return self._train(num_epochs, options)["update"]
 
     @Task(expand=True)
-    def train2(self, caller: RoleInstanceID, num_epochs: int = 1, **options: Any) -> dict[str, Any]:
-        """As `train`, but returns "update", "data_size" (of all leaves below) and "metrics" (empty)."""
-        asked = sorted({"control", "stepwise", "test_first"} & options.keys())
+    def train2(
+        self, caller: RoleInstanceID, num_epochs: int = 1, test_first: bool = False, **options: Any
+    ) -> dict[str, Any]:
+        """As `train`, but returns "update", "data_size" (of all leaves below) and "metrics" (empty).
+
+        With `test_first`, also "initial_loss", that of the model on all data below, before the training.
+        """
+        asked = sorted({"control", "stepwise"} & options.keys())
         self.require(not asked, f"{self.id} is an inner node and has models to return only, not what {', '.join(asked)} "
-                                "ask for: above it, the strategy must be FedAvg or a server optimizer")
+                                "ask for: above it, the strategy must be FedAvg, QFedAvg or a server optimizer")
+        told = {"initial_loss": self.evaluate(self.id, self._update)["loss"]} if test_first else {}
         done = self._train(num_epochs, options)
-        return {"update": done["update"], "data_size": done["data_size"], "metrics": {}}
+        return {**told, "update": done["update"], "data_size": done["data_size"], "metrics": {}}
 
     def _train(self, num_epochs: int, options: dict[str, Any]) -> dict[str, Any]:
         below = self._below()
@@ -119,6 +148,9 @@ class TreeAggregator(FedAvgAggregator):
                 self._send(left, update)
                 if len(self._gone) == before:
                     raise
+
+    def _failed(self, outcome: Outcome) -> Iterable[RoleInstanceID]:
+        return in_order({*outcome.failed, *self._gone})
 
     def _below(self) -> list[RoleInstanceID]:
         below = in_order(set(self.ctx.relationships.get_relationship_view("trainer")) - self._gone)

@@ -45,3 +45,6 @@ class EpidemicMixer(Mixer):
 
     def combine(self, received: Received) -> Any:
         return average([self.own, *(message["update"] for message in received.values())])
+
+    def weights(self, received: Received) -> list[float]:
+        return [1 / (1 + len(received))] * (1 + len(received))

@@ -7,7 +7,7 @@ Decentralized Data", AISTATS 2017 (algorithm FedAvg).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -15,6 +15,7 @@ from roleml_nb.role import Element, ErrorHandlingStrategy, Event, Role, RoleInst
 
 from .addresses import in_order
 from .arithmetic import difference, floating, moved
+from .contributions import tell
 from .coordinator import Coordinator
 from .mergers import RunningAverage
 from .rounds import Outcome, Quorum, Training, Trainings
@@ -38,8 +39,8 @@ class FedAvgAggregator(Role):
     size. After each round, ``aggregation-completed`` carries how many clients were "selected", and how many results
     "arrived" in time, were "late", "dropped" because they came after an earlier round, taken in "stale", or "failed", and
     how many clients were "busy" with an earlier round; "clients" and "data_size" are of the results that count. Before it,
-    ``contributions`` carries who that was: the "weight" of each client's result (they sum to 1), how "stale" it was, and
-    who was "late", "dropped", "failed" or "busy"; the trace has a table of them.
+    ``contributions`` carries who that was: the "weight" of each client's result, as the strategy says it, how "stale" it was,
+    and who was "late", "dropped", "failed" or "busy"; the trace has a table of them.
     """
 
     strategy: Any = Element(Strategy, default_constructor=FedAvg)
@@ -112,20 +113,17 @@ class FedAvgAggregator(Role):
             "selected": len(group), "arrived": sum(not result.staleness for result in results), "late": len(outcome.late),
             "stale": sum(result.staleness > 0 for result in results), "dropped": len(outcome.dropped),
             "failed": len(outcome.failed), "busy": len(outcome.busy)}
-        self._tell(results, outcome)
+        tell(self.contributions, zip([result.client for result in results], strategy.weights(results), strict=True),
+             stale=[(result.client, result.staleness) for result in results], late=outcome.late, dropped=outcome.dropped,
+             failed=self._failed(outcome), busy=outcome.busy)
         self.aggregation_completed.emit(args={"clients": len(results), "data_size": size, **counts})
         known = {result.client: {**result.metrics, "data_size": result.data_size, "seconds": result.seconds}
                  for result in results}
         return {"update": merged, "data_size": size, "clients": len(results), "counts": counts, "results": known,
                 "busy": [] if quorum is None else list(self._trainings.under_way)}
 
-    def _tell(self, results: list[ClientResult], outcome: Outcome) -> None:
-        whole = sum(result.weight for result in results)
-        others = {"late": outcome.late, "dropped": outcome.dropped, "failed": outcome.failed, "busy": outcome.busy}
-        self.contributions.emit(args={
-            "weight": {str(result.client): result.weight / whole for result in results},
-            "stale": {str(result.client): result.staleness for result in results if result.staleness},
-            **{name: {str(client): 1 for client in clients} for name, clients in others.items()}})
+    def _failed(self, outcome: Outcome) -> Iterable[RoleInstanceID]:
+        return outcome.failed
 
     def _gather(
         self, group: list[RoleInstanceID], update: Any, channel: str, args: Mapping[str, Any], payloads: Mapping[str, Any],

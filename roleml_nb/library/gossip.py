@@ -15,6 +15,7 @@ import numpy as np
 from roleml_nb.role import CallTimeout, Element, Event, RoleInstanceID, Service, Task
 
 from .addresses import generator_of, in_order
+from .contributions import tell
 from .guarded import GuardedRole
 from .mergers import average
 from .mixers import GONE
@@ -87,15 +88,11 @@ class GossipAggregator(GuardedRole):
         updates = [update, *(one for one, _, _ in received)]
         ages = [age, *(its for _, its, _ in received)]
         merged = average(updates, ages if any(ages) else None)
-        self._tell([str(caller), *(source for _, _, source in received)], ages)
-        return {"update": merged, "age": max(ages), "merged": len(received), "useful": sum(its > age for _, its, _ in received)}
-
-    def _tell(self, sources: list[str], ages: list[int]) -> None:
+        sources = [str(caller), *(source for _, _, source in received)]
         shares = ages if any(ages) else [1] * len(ages)
-        weights = dict.fromkeys(sources, 0.0)
-        for source, share in zip(sources, shares, strict=True):
-            weights[source] += share / sum(shares)
-        self.contributions.emit(args={"weight": weights, "age": dict(zip(sources, ages, strict=True))})
+        tell(self.contributions, zip(sources, (share / sum(shares) for share in shares), strict=True),
+             ages=dict(zip(sources, ages, strict=True)))
+        return {"update": merged, "age": max(ages), "merged": len(received), "useful": sum(its > age for _, its, _ in received)}
 
 
 class GossipCoordinator(Pausable):

@@ -6,9 +6,19 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
-from roleml_nb.role import ActorNotFoundError, ErrorHandlingStrategy, NodeLost, NoSuchRoleError, RoleInstanceID, Service, Task
+from roleml_nb.role import (
+    ActorNotFoundError,
+    ErrorHandlingStrategy,
+    Event,
+    NodeLost,
+    NoSuchRoleError,
+    RoleInstanceID,
+    Service,
+    Task,
+)
 
 from .addresses import in_order
+from .contributions import tell
 from .guarded import GuardedRole
 
 __all__ = ["GONE", "Mixer"]
@@ -25,8 +35,12 @@ class Mixer(GuardedRole):
     A `DecentralisedCoordinator` says when, and sees neither models nor weights: they go from node to node. Needs a
     ``trainer``, a relationship or a role on the same node, and the relationship ``peer``: the mixers that it sends to.
 
-    Subclasses are the methods: they give `combine`, and where they send other things than the model, `sent`.
+    Subclasses are the methods: they give `combine`, and where they send other things than the model, `sent`. With
+    `weights`, the role says after each mixing, in ``contributions``, the "weight" of each model in it, and which neighbours
+    "failed" to send theirs; the trace has a table of them.
     """
+
+    contributions = Event()
 
     directed = False
     """Whether a node may send to one that does not send back."""
@@ -40,12 +54,20 @@ class Mixer(GuardedRole):
         self.degree = 0
         """To how many nodes it sends in the round."""
         self._inbox: Received = {}
+        self._receivers: list[RoleInstanceID] = []
 
     # the method
 
     @abstractmethod
     def combine(self, received: Received) -> Any:
         """The new model (a state dict), of `own` and what came in: {sender: its message and its "degree"}, in order."""
+
+    def weights(self, received: Received) -> list[float] | None:
+        """By how much its own model, and, in their order, those that came in, will count in what `combine` makes of them.
+
+        None, and nothing is told of it, unless overridden.
+        """
+        return None
 
     def trained(self, before: Any, after: Any, round: int) -> None:  # noqa: A002
         """Take the model (a state dict) before and after the training of a round into account."""
@@ -90,7 +112,7 @@ class Mixer(GuardedRole):
         after = before
         if num_epochs:
             after = self.call_task("trainer", "train", args={**(options or {}), "num_epochs": num_epochs}).result()
-        self.degree = len(group)
+        self.degree, self._receivers = len(group), group
         self.trained(before, after, round)
         reached: list[RoleInstanceID] = []
         for some, message in list(self.sent(group)):
@@ -111,7 +133,11 @@ class Mixer(GuardedRole):
         with self.lock:
             received = {sender: self._inbox[sender] for sender in in_order(self._inbox)}
             self._inbox = {}
+        weights = self.weights(received)
         self.call("trainer", "apply-update", payloads={"update": self.combine(received)})
+        if weights is not None:
+            missing = [] if self.directed else [one for one in self._receivers if one not in received]
+            tell(self.contributions, zip([self.id, *received], weights, strict=True), failed=missing)
 
     @Task(expand=True)
     def test(self, caller: RoleInstanceID) -> dict[str, Any]:

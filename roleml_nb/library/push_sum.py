@@ -53,3 +53,8 @@ class StochasticGradientPush(Mixer):
             biased, weight = biased + share * to_vector(message["update"]), weight + share * message["weight"]
         self.weight = weight
         return from_vector(biased / weight, self.own)
+
+    def weights(self, received: Received) -> list[float]:
+        """p_ij w_j / w_i, with the new w_i: the shares of the models z_j in z_i, which sum to 1."""
+        parts = [self.weight / (1 + self.degree), *(message["weight"] / (1 + message["degree"]) for message in received.values())]
+        return [part / sum(parts) for part in parts]

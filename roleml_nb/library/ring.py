@@ -18,9 +18,9 @@ import numpy as np
 
 from roleml_nb.role import (
     CallTimeout,
+    DictKeyValueMerger,
     ErrorHandlingStrategy,
     Event,
-    ListValueMerger,
     RoleInstanceID,
     RoleInteractionError,
     Service,
@@ -29,6 +29,7 @@ from roleml_nb.role import (
 )
 
 from .addresses import in_order
+from .contributions import tell
 from .guarded import GuardedRole
 from .mixers import GONE
 from .pausing import Pausable
@@ -62,11 +63,16 @@ class RingAggregator(GuardedRole):
         weight : float
             Of this node, more than 0.
         """
+        return self._mean(ring, key, update, weight)[0]
+
+    def _mean(self, ring: list, key: str, update: Mapping[str, Any], weight: float) -> tuple[dict[str, Any], float]:
+        """The mean, and this node's share of it."""
         self.require(weight > 0, f"weight must be more than 0, got {weight!r}")
         members = [RoleInstanceID.of(one) if isinstance(one, str) else RoleInstanceID(*one) for one in ring]
         self.require(self.id in members, f"{self.id} is not in the ring {', '.join(map(str, members))}")
         try:
-            return _unpack(update, self._reduce(members, key, _pack(update, weight)))
+            sums = self._reduce(members, key, _pack(update, weight))
+            return _unpack(update, sums), float(weight / sums["weight"][0])
         finally:
             with self.lock:
                 self._inbox = {slot: future for slot, future in self._inbox.items() if slot[0] != key}
@@ -74,11 +80,15 @@ class RingAggregator(GuardedRole):
     @Task(expand=True)
     def train(
         self, caller: RoleInstanceID, ring: list, key: str, num_epochs: int = 1, options: dict[str, Any] | None = None
-    ) -> None:
-        """Have the trainer train, `all_reduce` its model, weighted by its data size, and give it the mean."""
+    ) -> float:
+        """Have the trainer train, `all_reduce` its model, weighted by its data size, and give it the mean.
+
+        Returns its share of the mean, from 0 to 1.
+        """
         update = self.call_task("trainer", "train", args={**(options or {}), "num_epochs": num_epochs}).result()
-        mean = self.all_reduce(self.id, ring, key, update, self.call("trainer", "get-data-size"))
+        mean, share = self._mean(ring, key, update, self.call("trainer", "get-data-size"))
         self.call("trainer", "apply-update", payloads={"update": mean})
+        return share
 
     @Service(expand=True)
     def accept_chunk(self, caller: RoleInstanceID, key: str, step: int, chunk: list[np.ndarray]) -> None:
@@ -149,9 +159,13 @@ class RingCoordinator(Pausable):
 
     Nodes may come and go: those in the relationship when a round begins take part in it, and new ones get the model
     first. A round in which a node is lost is done again without it.
+
+    After each round, ``contributions`` carries the "weight" of each node's model in the mean (they sum to 1), and who was lost
+    in it ("failed"); the trace has a table of them.
     """
 
     round_completed = Event()
+    contributions = Event()
 
     def __init__(self) -> None:
         super().__init__()
@@ -184,11 +198,13 @@ class RingCoordinator(Pausable):
 
     def _round(self, before: list[RoleInstanceID], args: dict[str, Any]) -> list[RoleInstanceID]:
         """Do one round, again and again until nobody is lost in it; who took part."""
+        gone = set(self._lost)
         while True:
             ring = self._members(before)
             lost = len(self._lost)
             try:
-                self._train(ring, args)
+                shares = self._train(ring, args)
+                tell(self.contributions, [(member, shares[member]) for member in ring], failed=in_order(self._lost - gone))
                 return ring
             except Exception:
                 if len(self._lost) == lost:
@@ -217,12 +233,13 @@ class RingCoordinator(Pausable):
             elif isinstance(answer, Exception):
                 raise answer
 
-    def _train(self, ring: list[RoleInstanceID], args: dict[str, Any]) -> None:
+    def _train(self, ring: list[RoleInstanceID], args: dict[str, Any]) -> dict[RoleInstanceID, float]:
+        """The share of each member."""
         key = uuid.uuid4().hex
-        done = TaskResultCollector(ring, merger=ListValueMerger(), on_error=ErrorHandlingStrategy.RAISE_FIRST)
+        done = TaskResultCollector(ring, merger=DictKeyValueMerger(), on_error=ErrorHandlingStrategy.RAISE_FIRST)
         try:
             self.call_task_group(ring, "train", args={**args, "ring": ring, "key": key}, on_result=done.push)
-            done.result()
+            return done.result()
         except Exception:
             self._note(self.call_group(ring, "abandon", args={"key": key}, on_error=ErrorHandlingStrategy.KEEP))
             raise

@@ -61,6 +61,10 @@ class Strategy(ABC):
         """
         return None
 
+    def weights(self, results: Sequence[ClientResult]) -> list[float]:
+        """By how much each of the results counted in what `aggregate` made of them last; by default, their `shares`."""
+        return shares(results)
+
     @abstractmethod
     def aggregate(self, update: Mapping[str, Any], results: Sequence[ClientResult]) -> dict[str, Any]:
         """The next model.
@@ -127,11 +131,14 @@ class FedNova(SteppingStrategy):
         return {"stepwise": True}
 
     def step(self, deltas: Sequence[Step], results: Sequence[ClientResult]) -> Step:
+        return weighted_sum(deltas, self.weights(results))
+
+    def weights(self, results: Sequence[ClientResult]) -> list[float]:
+        """Σ pⱼ ‖aⱼ‖ · pᵢ / ‖aᵢ‖."""
         rho = self.momentum
         norms = [(result.steps - rho * (1 - rho**result.steps) / (1 - rho)) / (1 - rho) for result in results]
-        weights = shares(results)
-        effective = sum(weight * norm for weight, norm in zip(weights, norms, strict=True))
-        return weighted_sum(deltas, [effective * weight / norm for weight, norm in zip(weights, norms, strict=True)])
+        effective = sum(share * norm for share, norm in zip(shares(results), norms, strict=True))
+        return [effective * share / norm for share, norm in zip(shares(results), norms, strict=True)]
 
 
 class QFedAvg(SteppingStrategy):
@@ -151,6 +158,7 @@ class QFedAvg(SteppingStrategy):
 
     def __init__(self, q: float = 1.0, lr: float = 0.1):
         self.q, self.lr = in_range("q", q, 0), in_range("lr", lr, 0, above=True)
+        self._weights: list[float] = []
 
     def arguments(self) -> dict[str, Any]:
         return {"test_first": True}
@@ -160,7 +168,12 @@ class QFedAvg(SteppingStrategy):
         losses = [max(result.initial_loss, 1e-10) for result in results]
         norms = [smoothness**2 * sum(float((entry**2).sum()) for entry in delta.values()) for delta in deltas]
         total = sum(q * loss ** (q - 1) * norm + smoothness * loss**q for loss, norm in zip(losses, norms, strict=True))
-        return weighted_sum(deltas, [smoothness * loss**q / total for loss in losses])
+        self._weights = [smoothness * loss**q / total for loss in losses]
+        return weighted_sum(deltas, self._weights)
+
+    def weights(self, results: Sequence[ClientResult]) -> list[float]:
+        """L F_k^q / Σ h."""
+        return self._weights
 
 
 class Scaffold(SteppingStrategy):
@@ -192,7 +205,11 @@ class Scaffold(SteppingStrategy):
         population = self.population or len(self._seen)
         changes = weighted_sum([result.control for result in results], [1 / population] * len(results))
         self.control = {name: self.control.get(name, 0.0) * (before / population) + change for name, change in changes.items()}
-        return weighted_sum(deltas, [self.lr / len(results)] * len(results))
+        return weighted_sum(deltas, self.weights(results))
+
+    def weights(self, results: Sequence[ClientResult]) -> list[float]:
+        """η_g / |S|."""
+        return [self.lr / len(results)] * len(results)
 
 
 def shares(results: Sequence[ClientResult]) -> list[float]:

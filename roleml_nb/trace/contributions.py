@@ -30,9 +30,9 @@ class Contribution(NamedTuple):
     source: str
     """Whose model: node/role."""
     weight: float | None
-    """Its share of the result, from 0 to 1; None when it has none."""
+    """By how much it counts in the result, by the algorithm's own rule; None when it does not."""
     age: float | None
-    """Of gossip, trainings that it has seen; else, rounds that it is late."""
+    """Of gossip, trainings that it has seen; else, rounds, or versions of the model, that it is late."""
     outcome: str
     """arrived, stale, late, dropped, failed or busy."""
 
@@ -47,9 +47,10 @@ def contributions(rows: Iterable[tuple]) -> list[Contribution]:
     found = []
     for (sent, target, step), sources in events.items():
         for source, told in sources.items():
-            outcome = next((name for name in OUTCOMES if name in told), "stale" if told.get("stale") else "arrived")
-            age = told.get("age", told.get("stale"))
-            found.append(Contribution(sent, target, step, source, told.get("weight"), age, outcome))
+            if "weight" in told:
+                age, outcome = told.get("age", told.get("stale")), "stale" if told.get("stale") else "arrived"
+                found.append(Contribution(sent, target, step, source, told["weight"], age, outcome))
+            found += [Contribution(sent, target, step, source, None, None, outcome) for outcome in OUTCOMES if outcome in told]
     return found
 
 

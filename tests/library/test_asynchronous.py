@@ -54,6 +54,11 @@ def server(bed, name, count, strategy, samples=data, **options):
     bed.relate(f"{name}-server", "trainer", f"{name}-client*/trainer")
 
 
+def contributions(bed, name):
+    table = bed.trace.contributions.to_pandas()
+    return table[table.target == f"{name}-server/coordinator"]
+
+
 def told(bed, name, metric):
     table = bed.trace.metrics.to_pandas().query("channel == 'round-completed'")
     return list(table[(table.node == f"{name}-server") & (table.metric == metric)].value)
@@ -85,10 +90,15 @@ def test_it_finds_what_is_right_for_all_whoever_is_first(bed, name, strategy):
 
 
 def test_fedbuff_tells_of_each_renewal(bed):
-    server(bed, "buffer", 4, impl(FedBuff, size=2), concurrency=3)
+    server(bed, "buffer", 4, impl(FedBuff, size=2, lr=0.7), concurrency=3)
     assert bed.call("buffer-server/coordinator", "run", {"num_rounds": 6})["results"] == 12
     assert told(bed, "buffer", "round") == [1, 2, 3, 4, 5, 6]
     assert told(bed, "buffer", "arrived") == [2] * 6
+    table = contributions(bed, "buffer")
+    for _, step in table[table.weight.notna()].groupby("step"):  # of two results, from two clients or from one
+        ages = step.age.fillna(0)
+        assert len(step) < 2 or list(step.weight) == pytest.approx(list(0.7 / 2 / (1 + ages) ** 0.5))
+    assert set(table[table.weight.isna()].step) <= {6}  # what is under way at the end comes to nothing
     assert max(told(bed, "buffer", "max_staleness")) <= 6
 
 
@@ -111,6 +121,13 @@ def test_a_result_that_is_long_under_way_is_stale_by_the_versions_that_it_missed
     bed.relate("held-server", "trainer", "held-client*/trainer")
     bed.call("held-server/coordinator", "run", {"num_rounds": 5})
     assert told(bed, "held", "staleness") == [0, 0, 0, 0, 4]
+    table = contributions(bed, "held")
+    taken = table[table.weight.notna()]
+    assert list(taken.source) == ["held-client1/trainer"] * 4 + ["held-client2/trainer"]
+    assert list(taken.outcome) == ["arrived"] * 4 + ["stale"] and taken.age.iloc[-1] == 4
+    assert list(taken.weight) == pytest.approx([0.6] * 4 + [0.6 / 5**0.5])
+    left = table[table.weight.isna()]
+    assert list(zip(left.step, left.source, left.outcome, strict=True)) == [(5, "held-client1/trainer", "dropped")]
     bed.call("held-client1/trainer", "open")
 
 

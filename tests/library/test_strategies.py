@@ -95,6 +95,23 @@ def test_the_inputs_are_not_changed():
         assert all(torch.equal(update[name], value) for name, value in state(number).items())
 
 
+@pytest.mark.parametrize("strategy", [
+    FedAvg(), FedAvg(metrics=True), FedAvgM(lr=1.0), Scaffold(lr=0.5), FedNova(), FedNova(momentum=0.9), QFedAvg(q=0), QFedAvg(q=2)],
+    ids=lambda strategy: type(strategy).__name__)
+def test_the_weights_that_are_told_are_those_that_were_used(strategy):
+    random = np.random.default_rng(3)
+    model, updates = {"w": random.normal(size=5)}, [{"w": random.normal(size=5)} for _ in range(3)]
+    control = {"w": np.zeros(5)}
+    given = [ClientResult(RoleInstanceID(f"client{number}", "trainer"), update, size, staleness=number, steps=3 + number,
+                          initial_loss=1.0 + number, control=control)
+             for number, (update, size) in enumerate(zip(updates, (1, 5, 10), strict=True))]
+    merged = strategy.aggregate(model, given)
+    weights = strategy.weights(given)
+    assert len(weights) == 3 and min(weights) > 0
+    step = sum(weight * (update["w"] - model["w"]) for weight, update in zip(weights, updates, strict=True))
+    np.testing.assert_allclose(merged["w"], model["w"] + step, rtol=1e-12)
+
+
 def test_a_stale_result_counts_less():
     fresh = ClientResult(RoleInstanceID("a", "t"), {"w": np.zeros(1)}, 4)
     stale = ClientResult(RoleInstanceID("b", "t"), {"w": np.ones(1)}, 4, staleness=3)

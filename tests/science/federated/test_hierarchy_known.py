@@ -4,9 +4,20 @@ import numpy as np
 import pytest
 
 from roleml_nb import Each, impl
-from roleml_nb.library import EpochTrainer, FedAvg, FedAvgAggregator, FedAvgM, FederatedCoordinator, Scaffold, TreeAggregator
+from roleml_nb.library import (
+    EpochTrainer,
+    FedAvg,
+    FedAvgAggregator,
+    FedAvgM,
+    FederatedCoordinator,
+    FedNova,
+    PowerOfChoiceSelector,
+    QFedAvg,
+    Scaffold,
+    TreeAggregator,
+)
 from roleml_nb.role import RoleMLError
-from tests.science.federated.problems import LeastSquares, data, hessian, linear
+from tests.science.federated.problems import LeastSquares, arrays, data, hessian, linear
 
 LEAVES = 6
 SIZES = [len(data(part)) for part in range(LEAVES)]
@@ -83,7 +94,46 @@ def test_a_server_optimizer_at_each_edge(lab):
     np.testing.assert_allclose(tree(lab, "each", 1, strategy=impl(FedAvgM, momentum=0.5))(3), w, rtol=1e-10)
 
 
+def loss(w, parts):
+    """On all the data of these leaves."""
+    x, y = (np.concatenate(some) for some in zip(*map(arrays, parts), strict=True))
+    return 0.5 * np.mean((x @ w - y) ** 2)
+
+
+def test_an_inner_node_tells_the_loss_on_all_that_is_below(lab):
+    tree(lab, "told", 2)
+    w = np.array([1.0, -1.0, 0.5, 2.0])
+    for node, parts in (("told-inner0x1", [2, 3]), ("told-inner1x0", [0, 1, 2, 3])):
+        found = lab.call(f"{node}/aggregator", "evaluate", payloads={"update": {"w": w}})
+        assert found["loss"] == pytest.approx(loss(w, parts), rel=1e-12)
+        assert lab.call(f"{node}/aggregator", "evaluate")["loss"] == pytest.approx(loss(np.zeros(4), parts), rel=1e-12)
+    assert (lab.call("told-leaf1/trainer", "get-model")["w"] == 0).all()
+
+
+def test_q_fedavg_above_the_edges(lab):
+    """Each edge is a client, with the mean of its leaves' models and the loss of the server's model on their data."""
+    q, smoothness, w = 2.0, 1 / 0.02, np.zeros(4)
+    for _ in range(2):
+        top, bottom = 0.0, 0.0
+        for parts in ([0, 1], [2, 3], [4, 5]):
+            risk, delta = loss(w, parts), smoothness * (w - flat(1, parts, w))
+            top, bottom = top + risk**q * delta, bottom + q * risk ** (q - 1) * delta @ delta + smoothness * risk**q
+        w = w - top / bottom
+    np.testing.assert_allclose(tree(lab, "fair", 1, root=impl(QFedAvg, q=q, lr=0.02))(2), w, rtol=1e-9)
+
+
+def test_power_of_choice_among_the_edges(lab):
+    run = tree(lab, "choosy", 1)
+    lab.assign("choosy-root", "client-selector", PowerOfChoiceSelector, options={"fraction": 1 / 3, "candidates": 3})
+    w = np.zeros(4)
+    for _ in range(3):
+        w = flat(1, max(([0, 1], [2, 3], [4, 5]), key=lambda parts, w=w: loss(w, parts)), w)
+    np.testing.assert_allclose(run(3), w, rtol=1e-10)
+
+
 def test_what_an_inner_node_cannot_return_is_refused(lab):
+    with pytest.raises(RoleMLError, match="levels-nova-inner0x0/aggregator is an inner node and .*not what stepwise ask for"):
+        tree(lab, "levels-nova", 1, root=impl(FedNova))(1)
     with pytest.raises(RoleMLError, match="levels-no-inner0x0/aggregator is an inner node and has models to return only, not "
-                                          "what control ask for: above it, the strategy must be FedAvg or a server optimizer"):
+                                          "what control ask for: above it, the strategy must be FedAvg, QFedAvg or a server optimizer"):
         tree(lab, "levels-no", 1, root=impl(Scaffold))(1)
