@@ -1,14 +1,17 @@
-"""MNIST, FashionMNIST and CIFAR-10, as torchvision reads them."""
+"""MNIST, FashionMNIST and CIFAR-10, from their files; torchvision fetches them, where it is installed."""
 
 from __future__ import annotations
 
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .cifar_10 import CiFar10Dataset
 from .datasets import ArrayDataset
 from .dealing import Samples, Splits, dealt
+from .idx import read_idx
 
 __all__ = ["cifar10", "fashion_mnist", "mnist"]
 
@@ -23,7 +26,8 @@ def mnist(
     part, parts : int
         Which part, and of how many.
     root : str
-        Folder with the files, on the node that uses them, as torchvision lays it out.
+        Folder with the files, on the node that uses them: as torchvision lays it out (``MNIST/raw/train-images-idx3-ubyte``,
+        ``cifar-10-batches-py/data_batch_1``), or with the files right in it; those of MNIST may end in ``.gz``.
     download : bool
         Whether torchvision may fetch the files when they are not there.
     flat : bool
@@ -38,12 +42,12 @@ def mnist(
 
     Raises
     ------
-    ModuleNotFoundError
-        Without torchvision.
     FileNotFoundError
         When the files are not in `root`, or cannot be fetched.
+    ModuleNotFoundError
+        When they are to be fetched without torchvision; ImportError when it does not fit the torch that there is.
     ValueError
-        When an argument is out of range.
+        When an argument is out of range, or a file is damaged.
     """
     return dealt(partial(_images, "MNIST", root, download, flat), part, parts, **how)
 
@@ -70,24 +74,59 @@ def cifar10(
 
 @lru_cache(maxsize=4)
 def _images(name: str, root: str, download: bool, flat: bool) -> Splits:
+    splits = {}
+    for split in ("train", "test"):
+        try:
+            x, y = _read(name, Path(root), split)
+        except FileNotFoundError as missing:
+            if not download:
+                raise FileNotFoundError(f"the files of {name} are not in {root!r} ({missing}): put them there, or fetch them "
+                                        "with download=True, which needs torchvision") from None
+            _fetch(name, root)
+            x, y = _read(name, Path(root), split)
+        values = np.asarray(x, np.float32) / np.float32(255)
+        splits[split] = Samples(name, np.ascontiguousarray(values.reshape(len(x), -1) if flat else values), y)
+    return splits
+
+
+def _read(name: str, root: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Images, uint8 of shape (n, channels, height, width), and classes, int64. FileNotFoundError when a file is missing."""
+    if name == "CIFAR10":
+        test = _found([root / "cifar-10-batches-py" / "test_batch", root / "test_batch"])
+        data = CiFar10Dataset(test.parent, split)
+        return np.asarray(data.x).transpose(0, 3, 1, 2), np.asarray(data.y)
+    folders = (root / name / "raw", root / name, root)
+    first = "train" if split == "train" else "t10k"
+    x, y = (read_idx(_found([folder / f"{first}-{what}-ubyte{suffix}" for folder in folders for suffix in ("", ".gz")]))
+            for what in ("images-idx3", "labels-idx1"))
+    if x.ndim != 3 or y.shape != x.shape[:1]:
+        raise ValueError(f"the files of {name} in {str(root)!r} do not belong together: images of shape {x.shape}, labels of "
+                         f"shape {y.shape}")
+    return x[:, None], y.astype(np.int64)
+
+
+def _found(places: list[Path]) -> Path:
+    for place in places:
+        if place.is_file():
+            return place
+    raise FileNotFoundError(f"there is no {places[0].name}")
+
+
+def _fetch(name: str, root: str) -> None:
+    """Have torchvision fetch the files, which lays them out as `_read` looks for them."""
     try:
         from torchvision import datasets
     except ModuleNotFoundError as error:
         if error.name != "torchvision":
             raise
-        raise ModuleNotFoundError(f"{name} is read by torchvision, which is not installed: pip install torchvision") from None
+        raise ModuleNotFoundError(f"{name} is fetched by torchvision, which is not installed: pip install torchvision, or put "
+                                  f"the files into {root!r}") from None
     except RuntimeError as error:  # what a torchvision says that was built for another torch
-        raise ImportError(f"{name} is read by torchvision, which cannot be imported ({error}): install the version that fits "
-                          "this torch") from None
-    splits = {}
-    for split in ("train", "test"):
-        try:
-            read = getattr(datasets, name)(root, train=split == "train", download=download)
-        except (RuntimeError, OSError) as error:
-            advice = "" if download else ", or fetch them with download=True"
-            raise FileNotFoundError(f"the files of {name} are not in {root!r} ({error}): put them there{advice}") from None
-        x = np.asarray(read.data, np.float32) / np.float32(255)
-        x = x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)
-        splits[split] = Samples(name, np.ascontiguousarray(x.reshape(len(x), -1) if flat else x),
-                                np.asarray(read.targets, np.int64))
-    return splits
+        raise ImportError(f"{name} is fetched by torchvision, which cannot be imported ({error}): install the version that fits "
+                          f"this torch, or put the files into {root!r}") from None
+    try:
+        getattr(datasets, name)(root, download=True)
+    except (RuntimeError, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise FileNotFoundError(f"the files of {name} are not in {root!r}, and could not be fetched ({reason}): put them "
+                                "there") from None

@@ -8,16 +8,13 @@ import pytest
 from roleml_nb.workload import (
     PARTITIONS,
     breast_cancer,
-    cifar10,
     diabetes,
     digits,
     draw_partition,
-    fashion_mnist,
     from_arrays,
     from_frame,
     from_torch,
     iris,
-    mnist,
     mnist1d,
     synthetic,
     wine,
@@ -240,14 +237,6 @@ def test_errors_of_adapters():
         from_torch([1, 2])
     with pytest.raises(ValueError, match="the samples of list differ in shape"):
         from_torch([([1.0], 0), ([1.0, 2.0], 1)])
-
-
-@pytest.mark.parametrize("make", [mnist, fashion_mnist, cifar10])
-def test_without_torchvision_or_files_one_line_says_so(make, tmp_path):
-    with pytest.raises((ModuleNotFoundError, FileNotFoundError)) as caught:
-        make(root=str(tmp_path))
-    text = str(caught.value)
-    assert "\n" not in text and ("pip install torchvision" in text or "download=True" in text)
 
 
 def test_parts_of_a_skewed_data_set_on_nodes(bed):
