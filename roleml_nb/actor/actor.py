@@ -41,6 +41,7 @@ from .emissions import Emissions
 from .errors import describe
 from .host import ActorHost
 from .inline import ELSEWHERE, call_inline
+from .keeping import Keeping
 from .migration import Migration
 from .subscriptions import Subscriptions
 
@@ -70,7 +71,7 @@ class Actor:
         self._steered: set[str] = set()
         self._steering_lock = Lock()
         self.emissions, self.subscriptions, self.migration = Emissions(self), Subscriptions(self), Migration(self)
-        self.checkpoint = Checkpoint(self)
+        self.checkpoint, self.keeping = Checkpoint(self), Keeping(self)
         self.ctx.relationships.add_to_relationship("/", RoleInstanceID(name, NATIVE))
         self.add_role(NATIVE, native_role)
         self.start_role(NATIVE)

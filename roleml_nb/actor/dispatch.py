@@ -28,6 +28,7 @@ from roleml_nb.role.channels import Handler
 from roleml_nb.role.running import running
 
 from .checkpoint import STEPS
+from .keeping import STEPS as KEEPING
 
 if TYPE_CHECKING:
     from .actor import Actor
@@ -54,6 +55,7 @@ class Dispatch:
             "abandon": actor.migration.abandon,
             "repoint": actor.migration.repoint,
             **{f"checkpoint-{step}": getattr(actor.checkpoint, step) for step in STEPS},
+            **{f"keeping-{step}": getattr(actor.keeping, step) for step in KEEPING},
         }
 
     def __call__(self, envelope: Envelope, target: Target, body: Body) -> None:

@@ -99,6 +99,7 @@ function drawStatus(board) {
 function drawHistory(board) {
   board.undoButton.disabled = !board.history.done.length;
   board.redoButton.disabled = !board.history.undone;
+  board.undoButton.title = ["undo (Ctrl Z)", board.history.note].filter(Boolean).join("\n");
   board.drawStrip();
 }
 

@@ -63,11 +63,12 @@ class Board(View):
         self._names = vars(sys.modules["__main__"]) if names is None else names
         self._drawing = Drawing(bed, by or ("engine" if len(bed.fleet.numbers) > 1 else "relationship"))
         self._done: list[tuple[Gesture, Gesture]] = []
-        self._undone: list[Gesture] = []
+        self._undone: list[tuple[Gesture, Gesture]] = []
+        """What was done and undone: how it said itself, and what takes it back, or does it again."""
         self._refreshing = threading.Lock()
         self._looked = 0
         super().__init__(_drawn=self._drawing.draw(), _palette=palette(bed, self._names),
-                         _history={"done": [], "undone": 0})
+                         _history={"done": [], "undone": 0, "note": ""})
         self._me = {"id": self.model_id}
         bed.at_stop.append(self.rest)
 
@@ -107,16 +108,21 @@ class Board(View):
         return self.do(gesture, **given)
 
     def do(self, kind: str, **given: Any) -> dict[str, Any]:
-        """As a hand does: ``board.do("terminate", nodes="client*", name="trainer")``; returns it as lines and as Python."""
+        """As a hand does: ``board.do("terminate", nodes="client*", name="trainer")``; returns it as lines and as Python,
+        and what should be known of undoing it.
+        """
         made = gesture(kind, given, self._bed)
-        try:
-            back = made.do(self._bed, self._names)
-        finally:
-            self._refresh()
+        back = self._carry_out(made)
         self._done.append((made, back))
         self._undone.clear()
         self._tell_history()
-        return {"lines": made.lines(), "python": made.python()}
+        return {"lines": made.lines(), "python": made.python(), "notes": back.notes()}
+
+    def _carry_out(self, made: Gesture) -> Gesture:
+        try:
+            return made.do(self._bed, self._names)
+        finally:
+            self._refresh()
 
     def ask_say(self, gesture: str, given: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
         """How a gesture would say itself."""
@@ -128,34 +134,24 @@ class Board(View):
 
     def undo(self) -> list[str]:
         """Undo the last gesture; returns what was undone, as lines."""
-        if not self._done:
-            raise TestbedError("there is nothing to undo")
-        made, back = self._done[-1]
-        try:
-            back.do(self._bed, self._names)
-        finally:
-            self._done.pop()  # also what cannot be undone any more is not tried again
-            self._refresh()
-            self._tell_history()
-        self._undone.append(made)
-        self._tell_history()
-        return made.lines()
+        return self._step(self._done, self._undone, "there is nothing to undo")
 
     def ask_redo(self) -> list[str]:
         return self.redo()
 
     def redo(self) -> list[str]:
         """Do again what was undone last; returns it as lines."""
-        if not self._undone:
-            raise TestbedError("there is nothing to do again")
-        made = self._undone.pop()
+        return self._step(self._undone, self._done, "there is nothing to do again")
+
+    def _step(self, out: list[tuple[Gesture, Gesture]], to: list[tuple[Gesture, Gesture]], none: str) -> list[str]:
+        """One step back, or on. What cannot be done any more is not tried again."""
+        if not out:
+            raise TestbedError(none)
+        made, back = out.pop()
         try:
-            back = made.do(self._bed, self._names)
+            to.append((made, self._carry_out(back)))
         finally:
-            self._refresh()
             self._tell_history()
-        self._done.append((made, back))
-        self._tell_history()
         return made.lines()
 
     def ask_inspect(self, address: str) -> dict[str, Any]:
@@ -200,7 +196,8 @@ class Board(View):
 
     def _tell_history(self) -> None:
         self._history = {"done": [{"lines": made.lines(), "python": made.python()} for made, _ in self._done],
-                         "undone": len(self._undone)}
+                         "undone": len(self._undone),
+                         "note": "\n".join(self._done[-1][1].notes()) if self._done else ""}
 
     def code(self) -> str:
         """All that was done here by hand, and not undone, as `%rml` lines."""

@@ -3,7 +3,8 @@
 async function perform(board, gesture, given) {
   const said = await board.ask("do", { gesture, given });
   board.fault.hidden = true;
-  board.announce(`done: ${said.lines.join("; ")}`);
+  if (said.notes.length) showNote(board, said.notes.join("\n"));
+  board.announce(`done: ${[...said.lines, ...said.notes].join("; ")}`);
   return said;
 }
 
@@ -259,7 +260,11 @@ function patternOf(board, names) {
   return run ? `${parts[0][1]}{${parts[0][2]}..${parts.at(-1)[2]}}` : names.join(" ");
 }
 
-function undo(board, kind) {
-  return board.ask(kind).then((lines) => { board.fault.hidden = true; board.announce(`${kind}: ${lines.join("; ")}`); },
-    (error) => showFault(board, error.message));
+async function undo(board, kind) {
+  const note = kind === "undo" ? board.history.note : "";
+  try {
+    const lines = await board.ask(kind);
+    board.fault.hidden = true;
+    board.announce([`${kind}: ${lines.join("; ")}`, note].filter(Boolean).join("; "));
+  } catch (error) { showFault(board, error.message); }
 }

@@ -21,6 +21,10 @@ class Gesture:
         """Do it; returns what undoes it. RoleMLError when it cannot be done, and then nothing has changed."""
         raise TypeError(f"{type(self).__name__} does nothing")
 
+    def notes(self) -> list[str]:
+        """What whoever does it should know before."""
+        return []
+
     def lines(self) -> list[str]:
         """It as `%rml` lines."""
         return []
@@ -41,6 +45,9 @@ class Several(Gesture):
         for part in self.parts:
             done.insert(0, part.do(bed, names))
         return Several(tuple(done))
+
+    def notes(self) -> list[str]:
+        return [note for part in self.parts for note in part.notes()]
 
     def lines(self) -> list[str]:
         return [line for part in self.parts for line in part.lines()]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from roleml_nb.role import TestbedError
+from roleml_nb.role import RoleInstanceID, TestbedError
 from roleml_nb.testbed import Testbed
+from roleml_nb.testbed.keeping import keeping
 
 from .gesture import Gesture, Names, Several
-from .role_gestures import Relate, as_given
+from .role_gestures import Relate, put_back_all
 from .saying import pattern
 
 __all__ = ["Arrange", "Move", "Remove", "Rename", "Spawn"]
@@ -39,7 +41,7 @@ class Spawn(Gesture):
 
 @dataclass(frozen=True)
 class Remove(Gesture):
-    """Take nodes away. Undone, they are there again, with their roles, which begin anew."""
+    """Take nodes away. Undone, they are there again, with their roles and their state, as far as that can be sent."""
 
     nodes: tuple[str, ...]
 
@@ -48,23 +50,40 @@ class Remove(Gesture):
         back: list[Gesture] = []
         for node in self.nodes:
             place = roster.places.get(node)
-            back.append(Spawn(node, None if place in bed.lost else place))
+            back.append(Respawn(node, None if place in bed.lost else place, roster.contexts.get(node, {}),
+                                dict(roster.links.get(node, {}))))
         back += [Arrange({node: roster.positions[node] for node in self.nodes if node in roster.positions})]
-        back += [given for node in self.nodes for name in roster.roles.get(node, {})
-                 if (given := as_given(bed, names, node, name)) is not None]
-        for node, relationships in roster.relationships.items():
-            for relationship, members in relationships.items():
-                some = tuple(item for item in members if node in nodes or item.partition("/")[0] in nodes)
-                if some:
-                    back.append(Relate((node,), relationship, some))
-        bed.remove(list(self.nodes))
-        return Several(tuple(back))
+        related = [Relate((node,), relationship, some) for node, relationships in roster.relationships.items()
+                   for relationship, members in relationships.items()
+                   if (some := tuple(item for item in members if node in nodes or item.partition("/")[0] in nodes))]
+        there = [RoleInstanceID(node, name) for node in self.nodes for name in roster.roles.get(node, {})]
+        with keeping(bed, there) as kept:
+            bed.remove(list(self.nodes))
+        return Several((*back, *put_back_all(bed, names, kept), *related))
 
     def lines(self) -> list[str]:
         return [f"%rml remove {pattern(self.nodes)}"]
 
     def python(self) -> list[str]:
         return [f"bed.remove({pattern(self.nodes)!r})"]
+
+
+@dataclass(frozen=True)
+class Respawn(Gesture):
+    """Make a node again that was taken away."""
+
+    node: str
+    on: str | None
+    context: dict[str, Any]
+    links: dict[str, str]
+
+    def do(self, bed: Testbed, names: Names) -> Gesture:
+        if self.node in bed.roster.places:
+            raise TestbedError(f"{self.node} is there already")
+        bed.spawn(self.node, on=self.on, **self.context)
+        for alias, relationship in self.links.items():
+            bed.link_relationship(self.node, alias, relationship)
+        return Remove((self.node,))
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from roleml_nb.role import RoleInstanceID, TestbedError, did_you_mean
 from roleml_nb.testbed import Testbed
 from roleml_nb.testbed.expressions import BadLine, element, evaluate, ready_names, role_classes
+from roleml_nb.testbed.keeping import Kept, keeping, put_back
 
 from .gesture import Gesture, Names, Several
 from .saying import argument, pattern, source, value
 
-__all__ = ["Assign", "Migrate", "Relate", "Restore", "Terminate", "as_given"]
+__all__ = ["Assign", "Migrate", "PutBack", "Relate", "Terminate", "put_back_all"]
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,16 @@ class Assign(Gesture):
             raise TestbedError(f"no role class {self.cls!r}; {did_you_mean(self.cls, classes)}")
         if not self.name.replace("-", "_").isidentifier():
             raise TestbedError(f"{self.name!r} cannot be the name of a role: letters, digits, '_' and '-', a letter first")
-        replaced = [given for node in nodes if (given := as_given(bed, names, node, self.name)) is not None]
-        kept = {node for given in replaced for node in given.nodes}
         try:
             known = ready_names(names)
             options = {key: evaluate(text, known, nodes) for key, text in self.options.items()}
             elements = {key: element(text, known, nodes) for key, text in self.elements.items()}
         except BadLine as error:
             raise TestbedError(str(error)) from None
-        bed.assign(nodes, self.name, classes[self.cls], options=options, elements=elements)
-        new = tuple(node for node in nodes if node not in kept)
-        return Several((*([Terminate(new, self.name)] if new else []), *replaced))
+        there = [RoleInstanceID(node, self.name) for node in nodes if self.name in bed.roster.roles.get(node, {})]
+        with keeping(bed, there) as replaced:
+            bed.assign(nodes, self.name, classes[self.cls], options=options, elements=elements)
+        return Several((Terminate(tuple(nodes), self.name), *put_back_all(bed, names, replaced)))
 
     def lines(self) -> list[str]:
         options = ", ".join(f"{key}={text.strip()}" for key, text in self.options.items())
@@ -59,20 +58,26 @@ class Assign(Gesture):
 
 
 @dataclass(frozen=True)
-class Restore(Gesture):
-    """Put a role on a node as it was once given, by values rather than by expressions."""
+class PutBack(Gesture):
+    """Put a role that was ended there again: with its state, or, where there is none, as it was given."""
 
-    nodes: tuple[str, ...]
-    name: str
-    cls: type
-    options: dict[str, Any]
-    elements: dict[str, Any]
+    kept: Kept
     said: Assign
 
     def do(self, bed: Testbed, names: Names) -> Gesture:
-        replaced = [given for node in self.nodes if (given := as_given(bed, names, node, self.name)) is not None]
-        bed.assign(list(self.nodes), self.name, self.cls, options=self.options, elements=self.elements)
-        return Several(tuple(replaced)) if replaced else Terminate(self.nodes, self.name)
+        node, name = self.kept.instance
+        if self.kept.state is not None:
+            put_back(bed, self.kept)
+        elif self.kept.cls is not None and self.kept.given is not None:
+            options, elements = self.kept.given
+            bed.assign(node, name, self.kept.cls, options=options, elements=elements)
+        else:
+            raise TestbedError(f"{self.kept.instance} cannot be put back: another kernel has assigned it, and {self.kept.why}")
+        return Terminate((node,), name)
+
+    def notes(self) -> list[str]:
+        why = self.kept.why
+        return [f"its state is not kept: undone, {self.kept.instance} begins anew ({why})"] if why else []
 
     def lines(self) -> list[str]:
         return self.said.lines()
@@ -83,15 +88,15 @@ class Restore(Gesture):
 
 @dataclass(frozen=True)
 class Terminate(Gesture):
-    """Take a role off nodes. Undone, it is there again, and begins anew."""
+    """Take a role off nodes. Undone, it is there again with its state, as far as that can be sent."""
 
     nodes: tuple[str, ...]
     name: str
 
     def do(self, bed: Testbed, names: Names) -> Gesture:
-        back = [given for node in self.nodes if (given := as_given(bed, names, node, self.name)) is not None]
-        bed.terminate(list(self.nodes), self.name)
-        return Several(tuple(back))
+        with keeping(bed, bed.roster.instances([f"{node}/{self.name}" for node in self.nodes])) as kept:
+            bed.terminate(list(self.nodes), self.name)
+        return Several(tuple(put_back_all(bed, names, kept)))
 
     def lines(self) -> list[str]:
         return [f"%rml terminate {pattern(self.nodes)} {self.name}"]
@@ -183,17 +188,17 @@ def _migrate(bed: Testbed, role: str, to: str, conflicts: str) -> tuple[str, str
     return old, new, added
 
 
-def as_given(bed: Testbed, names: Names, node: str, name: str) -> Restore | None:
-    """What puts a role there again as it was assigned, if it was the notebook that did."""
-    instance = RoleInstanceID(node, name)
-    known = bed.versions.classes.get(instance)
-    if known is None or instance not in bed.versions.given:
-        return None
-    options, elements = bed.versions.given[instance]
-    said = Assign((node,), name, source(known, names) or known.__name__,
-                  {key: source(item, names) or "..." for key, item in options.items()},
-                  {key: source(item, names) or "..." for key, item in elements.items()})
-    return Restore((node,), name, known, options, elements, said)
+def put_back_all(bed: Testbed, names: Names, kept: Sequence[Kept]) -> list[PutBack]:
+    """What puts roles that were ended there again; it says itself as what assigned them."""
+    found = []
+    for one in kept:
+        node, name = one.instance
+        options, elements = one.given or ({}, {})
+        known = source(one.cls, names) or str((one.known or {}).get("class", "...")).rpartition(".")[2]
+        found.append(PutBack(one, Assign((node,), name, known,
+                                         {key: source(item, names) or "..." for key, item in options.items()},
+                                         {key: source(item, names) or "..." for key, item in elements.items()})))
+    return found
 
 
 def _instances(members: Sequence[str]) -> list[str]:
