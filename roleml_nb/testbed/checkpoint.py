@@ -85,7 +85,8 @@ def _rest(bed: Testbed, resting: Still) -> dict[str, Any]:
     roles = {node: {name: {key: item for key, item in known.items() if key != "channels"} for name, known in names.items()}
              for node, names in roster.roles.items()}
     return {"places": roster.places, "roles": roles, "relationships": roster.relationships, "links": roster.links,
-            "positions": roster.positions, "contexts": roster.contexts, "given": given, **resting._asdict()}
+            "positions": roster.positions, "drawn": roster.drawn, "contexts": roster.contexts, "given": given,
+            **resting._asdict()}
 
 
 def _frames(value: Any) -> list[bytes]:
@@ -206,6 +207,7 @@ def _note(bed: Testbed, rest: Mapping[str, Any]) -> None:
         known = getattr(roster, name)
         known.clear()
         known.update(rest[name])
+    roster.drawn = rest["drawn"]
     roster.revision += 1
     roster.turns = count(1 + max((role["turn"] for names in roster.roles.values() for role in names.values()), default=-1))
     for table in (versions.running, versions.classes, versions.given):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from roleml_nb.role import NATIVE, RoleInstanceID, RoleMLError, TestbedError
 
 from .config.spec import named
+from .drawn import Drawn
 from .host import NOTEBOOK
 from .records import Record, records
 from .startup import share_paths
@@ -75,7 +76,8 @@ def remember(fleet: Fleet, roster: Roster) -> None:
 def write(fleet: Fleet, roster: Roster) -> None:
     roles = {node: {name: {key: item for key, item in known.items() if key != "channels"} for name, known in names.items()}
              for node, names in list(roster.roles.items())}
-    content = {**{name: getattr(roster, name) for name in PLAIN}, "roles": roles}
+    content = {**{name: getattr(roster, name) for name in PLAIN}, "roles": roles,
+               "drawn": roster.drawn and roster.drawn.plain(roster.places)}
     target = Path(fleet.engines.directory) / FILE  # type: ignore[union-attr]
     beside = target.with_suffix(".new")
     try:
@@ -105,6 +107,7 @@ def recall(bed: Testbed) -> None:
         roster.positions.update({node: tuple(written["positions"][node])} if node in written["positions"] else {})
         if node != NOTEBOOK:
             _recall_node(bed, node, written["roles"].get(node, {}))
+    roster.drawn = Drawn.of(written["drawn"]) if written.get("drawn") else None
     turns = [known["turn"] for names in roster.roles.values() for known in names.values()]
     roster.turns = count(max(turns, default=-1) + 1)
     roster.revision += 1

@@ -59,6 +59,8 @@ def rename(bed: Testbed, old: str, new: str, on: str | None = None) -> None:
     _forget_others(bed, {new if node == old else node: known for node, known in before.items()}, old, new)
     if old in roster.positions:
         bed.arrange({new: roster.positions[old]})
+    if roster.drawn is not None:
+        roster.drawn = roster.drawn.renamed(old, new)
     bed.remove(old)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from roleml_nb.role import NATIVE, RoleInstanceID, TestbedError, did_you_mean, natural_key
 
+from .drawn import Drawn
 from .host import NOTEBOOK
 from .patterns import match
 
@@ -34,6 +35,8 @@ class Roster:
         """{node: what it was given of workdir, src and seed}."""
         self.positions: dict[str, tuple[int, int]] = {}
         """{node: where it was put on the board}."""
+        self.drawn: Drawn | None = None
+        """How boards have drawn it; None before there was one."""
         self.revision = 0
         """Counts the changes; whoever draws the roster looks at it."""
 

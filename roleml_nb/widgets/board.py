@@ -43,8 +43,8 @@ class Board(View):
     names
         The names that expressions mean; default: those of the main module, where notebook cells define things.
     by
-        "engine" draws nodes within their engine, "relationship" near those that they know; default: by engine where there
-        are several.
+        "engine" draws nodes within their engine, "relationship" near those that they know; default: as the last board did, in
+        the beginning by engine where there are several.
 
     What is drawn follows the testbed, whoever changes it. Gestures are carried out one at a time, on a thread of the view.
     """
@@ -61,7 +61,8 @@ class Board(View):
             raise TestbedError(f"by must be 'engine' or 'relationship', not {by!r}")
         self._bed = bed
         self._names = vars(sys.modules["__main__"]) if names is None else names
-        self._drawing = Drawing(bed, by or ("engine" if len(bed.fleet.numbers) > 1 else "relationship"))
+        usual = "engine" if len(bed.fleet.numbers) > 1 else "relationship"
+        self._drawing = Drawing(bed, by or (bed.roster.drawn.by if bed.roster.drawn else usual))
         self._done: list[tuple[Gesture, Gesture]] = []
         self._undone: list[tuple[Gesture, Gesture]] = []
         """What was done and undone: how it said itself, and what takes it back, or does it again."""

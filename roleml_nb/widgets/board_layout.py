@@ -81,7 +81,7 @@ def by_relationship(
 
     graph = nx.Graph()
     graph.add_nodes_from(card.node for card in cards)
-    graph.add_edges_from((a, b) for a, b in edges if a != b and a in graph and b in graph)
+    graph.add_edges_from((a, b) for a, b in sorted(set(edges)) if a != b and a in graph and b in graph)
     new = [card for card in cards if card.node not in kept]
     if not new:
         return {card.node: kept[card.node] for card in cards}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from roleml_nb.role import RoleInstanceID
 from roleml_nb.testbed import Testbed
+from roleml_nb.testbed.drawn import Drawn
 
 from .board_layout import MANY, Card, Position, by_engine, by_relationship, card_size
 from .needs import needs
@@ -18,15 +20,12 @@ MARGIN = 24
 
 
 class Drawing:
-    """A testbed drawn again and again; nodes stay where they were."""
+    """A testbed drawn again and again; nodes stay where they were, and roles have the colours that they had."""
 
     def __init__(self, bed: Testbed, by: str):
         self._bed = bed
         self._by = by
-        self._places: dict[str, Position] = {}
-        self._loose: set[str] = set()
-        """Nodes that knew nobody when they were placed: they move once to whom they know."""
-        self._hues: dict[str, int] = {}
+        self._remember(by=by)
         self._state: dict[str, Any] = {}
         self._drawn: tuple[Any, ...] | None = None
 
@@ -37,12 +36,21 @@ class Drawing:
 
     @by.setter
     def by(self, by: str) -> None:
-        self._by, self._drawn = by, None
+        self._by = by
+        self._remember(by=by)
 
     def forget(self) -> None:
         """Place all nodes anew."""
-        self._places.clear()
+        self._remember(places={}, loose=frozenset())
         self._drawn = None
+
+    def _remember(self, **changes: Any) -> None:
+        """For the next drawing, on whichever board."""
+        roster = self._bed.roster
+        known = roster.drawn or Drawn(self._by)
+        drawn = replace(known, **changes)
+        if drawn != roster.drawn:
+            roster.drawn = drawn
 
     @property
     def outdated(self) -> bool:
@@ -50,19 +58,21 @@ class Drawing:
         return self._drawn != self._now()
 
     def _now(self) -> tuple[Any, ...]:
-        return self._bed.roster.revision, len(self._bed.lost), self._bed.running
+        return self._by, self._bed.roster.drawn, self._bed.roster.revision, len(self._bed.lost), self._bed.running
 
     def draw(self) -> dict[str, Any]:
         """The testbed as it stands."""
         if self.outdated:
-            self._drawn = self._now()
+            by, _, *rest = self._now()
             self._state = self._draw()
+            self._drawn = (by, self._bed.roster.drawn, *rest)
         return self._state
 
     def _draw(self) -> dict[str, Any]:
         bed, roster = self._bed, self._bed.roster
         names = roster.nodes()
         many = len(names) >= MANY
+        colours = self._colours(names)
         cards = [Card(name, roster.places[name], card_size(len(roster.roles.get(name, {})), many)) for name in names]
         hosts = [*bed.fleet.numbers] or [roster.places["notebook"]]
         hosts += [host for host in dict.fromkeys(card.host for card in cards) if host not in hosts]
@@ -80,26 +90,36 @@ class Drawing:
         return {"by": self._by, "many": many, "nodes": nodes, "groups": groups,
                 "hosts": [{"id": host, "label": _label(host), "lost": bed.lost.get(host, "")} for host in hosts],
                 "edges": [list(edge) for edge in edges[:EDGES]], "more": max(0, len(edges) - EDGES),
-                "needs": needs(bed), "hues": dict(self._hues), "stopped": not bed.running}
+                "needs": needs(bed), "hues": colours, "stopped": not bed.running}
 
     def _place(self, cards: list[Card], edges: list[tuple[str, str]]) -> dict[str, Position]:
         """By relationship: where nodes were put by hand, else where they were, else somewhere good."""
-        known = {node for edge in edges for node in edge if edge[0] != edge[1]}
+        drawn = self._bed.roster.drawn or Drawn(self._by)
+        knows = {node for edge in edges for node in edge if edge[0] != edge[1]}
         there = {card.node for card in cards}
-        kept = {node: at for node, at in self._places.items() if node in there and not (node in self._loose and node in known)}
-        if kept and set(kept) <= self._loose:
+        kept = {node: at for node, at in drawn.places.items() if node in there and not (node in drawn.loose and node in knows)}
+        if set(kept) <= drawn.loose:
             kept = {}  # nothing but rows so far: begin anew
-        kept.update({node: at for node, at in self._bed.roster.positions.items() if node in there})
-        positions = by_relationship(cards, edges, kept) if cards else {}
-        self._places = positions
-        self._loose = there - known
+        by_hand = {node: at for node, at in self._bed.roster.positions.items() if node in there}
+        positions = by_relationship(cards, edges, {**kept, **by_hand}) if cards else {}
+        placed = {node: (round(at[0]), round(at[1])) for node, at in positions.items() if node not in by_hand}
+        loose = {node for node in placed if node not in knows and (node not in kept or node in drawn.loose)}
+        self._remember(places={**drawn.places, **placed}, loose=drawn.loose - placed.keys() | loose)
         return positions
+
+    def _colours(self, nodes: list[str]) -> dict[str, int]:
+        """{role: number of its colour}, in the order in which roles came."""
+        roles = self._bed.roster.roles
+        drawn = self._bed.roster.drawn or Drawn(self._by)
+        here = [(given["turn"], name) for node in nodes for name, given in roles.get(node, {}).items()]
+        names = tuple(dict.fromkeys([*drawn.roles, *(name for _, name in sorted(here))]))
+        self._remember(roles=names)
+        return {name: number for number, name in enumerate(names)}
 
     def _roles(self, node: str) -> list[dict[str, Any]]:
         found = []
         for name, given in self._bed.roster.roles.get(node, {}).items():
             cls, version = self._bed.versions.running.get(RoleInstanceID(node, name), (str(given["class"]), 0))
-            self._hues.setdefault(name, len(self._hues))
             found.append({"name": name, "cls": cls.rpartition(".")[2], "version": version if cls.startswith("__main__") else 0})
         return found
 

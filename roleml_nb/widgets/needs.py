@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from roleml_nb.role import NATIVE, Role, RoleInstanceID
+from roleml_nb.role import NATIVE, Role, RoleInstanceID, natural_key
 from roleml_nb.role.partners import Partner
 from roleml_nb.testbed import Testbed
 
@@ -96,7 +96,7 @@ def needs(bed: Testbed) -> list[dict[str, Any]]:
         for name in roles:
             by_name.setdefault(name.replace("_", "-"), []).append(f"{node}/{name}")
     found = []
-    for instance, cls in list(bed.versions.classes.items()):
+    for instance, cls in sorted(bed.versions.classes.items(), key=lambda item: natural_key(str(item[0]))):
         node = instance.actor_name
         if node not in roster.places or roster.places[node] in bed.lost:
             continue

@@ -107,11 +107,11 @@ def test_each_gesture_is_undone_and_done_again(board, kind, given, line) -> None
 
 
 def _plain(spec: dict) -> dict:
-    """Without the turns, which tell in which order roles were assigned, and orders of members."""
+    """Without the turns, which tell in which order roles were assigned, orders of members, and what the board remembers."""
     nodes = {name: {**node, "roles": {role: {**given, "turn": 0} for role, given in node["roles"].items()},
                     "relationships": {key: sorted(members) for key, members in node["relationships"].items()}}
              for name, node in spec["nodes"].items()}
-    return {**spec, "nodes": nodes}
+    return {**spec, "nodes": nodes, "board": None}
 
 
 def test_what_cannot_be_done_changes_nothing_and_is_not_in_the_history(board) -> None:
@@ -169,6 +169,88 @@ def test_nodes_stay_where_they_are_and_where_they_are_put(board) -> None:
     bed.remove("client2")
     board.beat()
     assert all(places()[name] == before[name] for name in ("server", "client1", "client3"))
+    bed.spawn("client2")
+    bed.relate("client2", "counter", "client1")
+    board.beat()
+    assert places() == {**before, "late": (500, 600)}  # what comes again stands where it stood
+    auto = places()["client1"]
+    board.do("arrange", positions={"client1": [900, 900]})
+    board.undo()
+    assert places()["client1"] == auto
+    bed.rename("client1", "first")
+    board.beat()
+    assert places()["first"] == auto
+
+
+@pytest.mark.parametrize("by", ["relationship", "engine"])
+def test_a_board_rebuilt_from_its_spec_looks_the_same(board, by, tmp_path) -> None:
+    bed = board._bed
+    board.ask_draw(by)
+
+    def check() -> None:
+        board.beat()
+        bed.save_spec(tmp_path / "spec.yaml")
+        for source in (bed.spec(), str(tmp_path / "spec.yaml")):
+            with Testbed.from_spec(source) as other:
+                twin = other.board()
+                assert twin._drawn == board._drawn and twin.svg() == board.svg()
+                assert other.spec() == bed.spec()
+
+    check()
+    bed.assign("client*", "counter", Counter, options={"start": 1}, elements={"step": 1})
+    bed.assign("server", "watcher", Watcher)
+    check()
+    bed.relate("server", "counter", "client*")
+    check()
+    bed.spawn("late{1..5}")
+    bed.assign("late1", "another", Watcher)
+    board.do("relate", nodes=["late1", "late2"], relationship="counter", instances=["client2/counter"])
+    board.do("remove", nodes=["client3", "late5"])
+    board.do("arrange", positions={"late2": [700, 50]})
+    check()
+    board.do("terminate", nodes=["server"], name="watcher")
+    board.do("rename", node="late1", name="early")
+    board.undo()
+    board.do("migrate", role="client2/counter", to="late3")
+    check()
+    board.ask_tidy()
+    check()
+
+
+def test_a_board_that_was_not_drawn_since_looks_the_same_when_rebuilt(board) -> None:
+    bed = board._bed
+    bed.assign("client*", "counter", Counter, elements={"step": 1})
+    bed.relate("client1", "counter", "client2")
+    board.beat()
+    bed.relate("server", "counter", "client*")
+    bed.spawn("late")
+    spec = bed.spec()
+    board.beat()
+    with Testbed.from_spec(spec) as other:
+        assert other.board()._drawn == board._drawn
+
+
+def test_a_board_of_a_checkpoint_looks_the_same(board, tmp_path) -> None:
+    bed = board._bed
+    bed.assign("client*", "counter", Counter, elements={"step": 1})
+    bed.relate("server", "counter", "client*")
+    board.beat()
+    bed.spawn("late")
+    board.beat()
+    bed.save(tmp_path / "board.checkpoint")
+    with Testbed.from_checkpoint(tmp_path / "board.checkpoint") as other:
+        assert other.board()._drawn == board._drawn and other.spec() == bed.spec()
+
+
+def test_a_second_board_draws_the_same_and_a_testbed_without_one_remembers_nothing(board) -> None:
+    bed = board._bed
+    bed.assign("client*", "counter", Counter, elements={"step": 1})
+    bed.relate("server", "counter", "client*")
+    board.beat()
+    assert bed.board(names=NAMES)._drawn == board._drawn
+    with Testbed(engines=0) as other:
+        other.spawn("server")
+        assert "board" not in other.spec()
 
 
 def test_the_palette_knows_options_elements_and_what_is_asked_for(board) -> None:

@@ -52,6 +52,8 @@ def _spawn(bed: Testbed, plan: Plan) -> None:
             groups.setdefault((node.place if exact else None, *node.context.items()), []).append(name)
     for (place, *context), names in groups.items():
         bed.spawn(*names, on=place, **dict(context))
+    if bed.roster.drawn is None:
+        bed.roster.drawn = plan.drawn
     bed.roster.arranged({name: node.at for name, node in plan.nodes.items() if node.at is not None})
 
 

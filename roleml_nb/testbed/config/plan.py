@@ -8,6 +8,7 @@ from typing import Any
 
 from roleml_nb.role import NATIVE, Role, RoleInstanceID, TestbedError, did_you_mean
 
+from ..drawn import Drawn
 from ..host import NOTEBOOK
 from ..patterns import expand
 from .definitions import speaks_of_upstream
@@ -55,6 +56,7 @@ class Plan:
     first: list[str] = field(default_factory=list)
     engines: int | None = None
     seed: int | None = None
+    drawn: Drawn | None = None
     notes: list[str] = field(default_factory=list)
     """What a reader should know of what was not taken as written."""
     unused: dict[str, None] = field(default_factory=dict)
@@ -99,6 +101,7 @@ class Plan:
         self.first += [name for name in other.first if name not in self.first]
         self.engines = self.engines if other.engines is None else other.engines
         self.seed = other.seed if self.seed is None else self.seed
+        self.drawn = self.drawn or other.drawn
         self.notes += [note for note in other.notes if note not in self.notes]
         self.unused.update(other.unused)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import Role, RoleInstanceID, TestbedError, did_you_mean, natural_key, standard_name
 
+from ..drawn import Drawn
 from ..host import NOTEBOOK
 from .definitions import Names
 from .entry import ConfigError, Entry
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["KEYS", "VERSION", "check_context", "check_plain", "describe", "named", "plan_spec", "without_empty"]
 
 VERSION = 1
-KEYS = ("roleml_nb", "engines", "seed", "nodes")
+KEYS = ("roleml_nb", "engines", "seed", "board", "nodes")
+BOARD_KEYS = ("by", "roles", "places", "loose")
 ROLE_KEYS = ("turn", "class", "options", "elements")
 CONTEXT_KEYS = ("workdir", "src", "seed")
 NODE_KEYS = ("engine", "at", "roles", "relationships", "links", *CONTEXT_KEYS)
@@ -40,7 +42,8 @@ def describe(roster: Roster, engines: int, seed: int) -> dict[str, Any]:
             at = {"at": list(roster.positions[name])} if name in roster.positions else {}
             nodes[name] = {"engine": roster.places[name], **at, **roster.contexts.get(name, {}), "roles": roles,
                            "relationships": related, "links": links}
-    return {"roleml_nb": VERSION, "engines": engines, "seed": seed, "nodes": nodes}
+    board = {"board": roster.drawn.plain(nodes)} if roster.drawn else {}
+    return {"roleml_nb": VERSION, "engines": engines, "seed": seed, **board, "nodes": nodes}
 
 
 def check_context(given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -85,7 +88,8 @@ def plan_spec(entry: Entry, names: Names | None) -> Plan:
     if "roleml_nb" in given and given["roleml_nb"].value != VERSION:
         raise given["roleml_nb"].fail(f"a spec of version {given['roleml_nb'].value!r}; this roleml_nb reads version {VERSION}")
     plan = Plan(engines=given["engines"].integer() if "engines" in given else None,
-                seed=given["seed"].integer() if "seed" in given else None)
+                seed=given["seed"].integer() if "seed" in given else None,
+                drawn=_drawn(given["board"].fields(BOARD_KEYS, required=("by",))) if "board" in given else None)
     for name, item in given["nodes"].mapping().items():
         keys = item.fields(NODE_KEYS)
         node = plan.node(name, item, place=keys["engine"].text() if "engine" in keys else None, complete=False)
@@ -99,6 +103,14 @@ def plan_spec(entry: Entry, names: Names | None) -> Plan:
     for name, item in given["nodes"].mapping().items():
         _relationships(plan, plan.nodes[name], item)
     return plan
+
+
+def _drawn(given: Mapping[str, Entry]) -> Drawn:
+    """How boards drew it."""
+    places = given["places"].mapping() if "places" in given else {}
+    roles, loose = ([item.text() for item in given[key].texts()] if key in given else [] for key in ("roles", "loose"))
+    return Drawn(given["by"].choice(("engine", "relationship")), tuple(roles),
+                 {node: _position(at) for node, at in places.items()}, frozenset(loose))
 
 
 def _position(entry: Entry) -> tuple[int, int]:
