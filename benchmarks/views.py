@@ -49,8 +49,8 @@ def feed():
             target, now = others[draw.randrange(len(others))], time.time()
             ends = f"{source}/gossip", f"{target}/gossip"
             size = draw.randrange(100, 100_000)
-            rows.append((call, "service", *ends, "exchange", size, "direct", now - 0.01, now - 0.006, "delivered"))
-            rows.append((call, "reply", *ends[::-1], "exchange", 50, "direct", now - 0.004, now - 0.002, "delivered"))
+            rows.append((call, "service", *ends, "exchange", size, "direct", now - 0.01, now - 0.006, "delivered", ""))
+            rows.append((call, "reply", *ends[::-1], "exchange", 50, "direct", now - 0.004, now - 0.002, "delivered", ""))
         due -= len(rows)
         bed.trace.add(rows, [])
 

@@ -6,6 +6,7 @@ import itertools
 import logging
 import pickle
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -25,6 +26,7 @@ from roleml_nb.role.host import Host
 
 from .codec import OUT_OF_BAND, Body, encode
 from .executions import Execution, Executions, Working
+from .origins import Origins
 from .pending import Pending
 from .session import Item, Link, Session
 from .window import Receipt, Window
@@ -68,6 +70,8 @@ class Envelope(NamedTuple):
     depth: int = 0
     trail: tuple[str, ...] = ()
     """How deep the call is nested in others, and the last of these."""
+    origin: str = ""
+    """Where in the code it was sent, if that is traced; see `Origins.here`."""
 
 
 Receiver = Callable[[Envelope, Target, Body], None]
@@ -77,7 +81,7 @@ Note = Callable[[tuple], None]
 class Router:
     """One per host. `send` is safe from any thread; receivers are called on the link's thread and must not block.
 
-    `note` takes a tuple per message: call, kind, source, target, channel, bytes, link, sent, received, outcome.
+    `note` takes a tuple per message: call, kind, source, target, channel, bytes, link, sent, received, outcome, origin.
     `broken(session, reason)` is called when the link of a session fails.
     """
 
@@ -93,6 +97,7 @@ class Router:
         self.controls: dict[str, Callable[[str, Any], None]] = {}
         self.executions = Executions()
         self._note = note
+        self._origins = Origins()
         self._broken = broken
         self._receivers: dict[str, Receiver] = {}
         self._pending: dict[int, Pending] = {}
@@ -127,6 +132,7 @@ class Router:
     ) -> list[Pending]:
         """Send one message to all targets; one pending answer each. What cannot be sent is answered with NodeLost."""
         now = self.host.clock.now()
+        origin = "" if self._note is None else self._origins.here()
         by = self.executions.current
         calls: list[Pending] = []
         numbered: list[Target] = []
@@ -137,7 +143,7 @@ class Router:
             numbered.append(Target(target.actor_name, target.instance_name, number))
         try:
             depth, trail = (0, ()) if by is None or not numbered else self.executions.nested(calls[0].target, channel)
-            self._send(kind, source, numbered, channel, body, now, depth, trail, kind not in COUNTED)
+            self._send(kind, source, numbered, channel, body, now, depth, trail, kind not in COUNTED, origin)
         except BaseException:
             for call in calls:
                 call.cancel()
@@ -156,12 +162,13 @@ class Router:
         if kind in ANSWERS:
             for target in targets:
                 self.executions.table.pop((target.actor_name, target.call), None)
+        origin = self._origins.here() if kind == "event" and self._note is not None else ""
         return self._send(kind, source, targets, channel, body, self.host.clock.now(),
-                          at_once=at_once and kind not in COUNTED)
+                          at_once=at_once and kind not in COUNTED, origin=origin)
 
     def _send(
         self, kind: str, source: RoleInstanceID, targets: list[Target], channel: str, body: Body, now: float,
-        depth: int = 0, trail: tuple[str, ...] = (), at_once: bool = True,
+        depth: int = 0, trail: tuple[str, ...] = (), at_once: bool = True, origin: str = "",
     ) -> list[tuple[Target, str]]:
         by_host: dict[str, list[Target]] = {}
         lost: list[tuple[Target, str]] = []
@@ -176,15 +183,16 @@ class Router:
         wait = self.host.call_timeout if kind in COUNTED and not getattr(self._delivering, "on", False) else 0.0
         for host_id, group in by_host.items():
             if host_id == self.host.host_id:
-                envelope = Envelope(kind, source, tuple(group), channel, now, depth, trail)
+                envelope = Envelope(kind, source, tuple(group), channel, now, depth, trail, origin)
                 self._send_here(envelope, body, wait, kept=len(by_host) > 1)
                 continue
             try:
-                self._send_there(self._link(host_id), kind, source, group, channel, now, depth, trail, body, wait, at_once)
+                self._send_there(self._link(host_id), kind, source, group, channel, now, depth, trail, origin, body, wait,
+                                 at_once)
             except LinkFailed as error:
                 lost.extend((target, str(error)) for target in group)
         for target, reason in lost:
-            self._note_message(target, kind, source, channel, body.nbytes, "none", now, now, f"lost: {reason}")
+            self._note_message(target, kind, source, channel, body.nbytes, "none", now, now, f"lost: {reason}", origin)
             self._fail(target.call, kind, reason)
         return lost
 
@@ -200,12 +208,13 @@ class Router:
 
     def _send_there(
         self, session: Session, kind: str, source: RoleInstanceID, group: list[Target], channel: str, now: float,
-        depth: int, trail: tuple[str, ...], body: Body, wait: float, at_once: bool = True,
+        depth: int, trail: tuple[str, ...], origin: str, body: Body, wait: float, at_once: bool = True,
     ) -> None:
         pickled, buffers = body.pickled, body.buffers
         if len(pickled) >= OUT_OF_BAND:
             pickled, buffers = None, [pickled, *buffers]
-        item = (kind, tuple(source), [tuple(target) for target in group], channel, now, depth, trail, pickled, len(buffers))
+        item = (kind, tuple(source), [tuple(target) for target in group], channel, now, depth, trail, origin, pickled,
+                len(buffers))
         session.post(item, buffers, body.nbytes + OVERHEAD if kind in COUNTED else 0, wait, at_once)
         if not at_once:
             self.flush_soon()
@@ -226,7 +235,7 @@ class Router:
     def control(self, host_id: str, channel: str, value: Any) -> None:
         """Send a message from host to host; LinkFailed when there is no link."""
         source = RoleInstanceID(self.host.host_id, "")
-        self._send_there(self._link(host_id), "host", source, [], channel, self.host.clock.now(), 0, (),
+        self._send_there(self._link(host_id), "host", source, [], channel, self.host.clock.now(), 0, (), "",
                          encode(value).snapshot(), 0.0)
 
     def _link(self, host_id: str) -> Session:
@@ -256,7 +265,9 @@ class Router:
         execution = Execution((here, next(self._numbers)), source, target, channel, now, depth, trail)
         execution.called = True
         self.executions.begin_inline(execution)
-        self._note_message(Target(*target, execution.number), "service", source, channel, size, "local", now, now, "delivered")
+        if self._note is not None:
+            self._note_message(Target(*target, execution.number), "service", source, channel, size, "local", now, now,
+                               "delivered", self._origins.here())
         return execution
 
     def begin_event(self, source: RoleInstanceID, target: RoleInstanceID, channel: str) -> Execution:
@@ -288,7 +299,7 @@ class Router:
         self.session(peer).receive(frames, lambda item, buffers, receipt: self._take(peer, item, buffers, receipt, link))
 
     def _take(self, peer: str, item: Item, buffers: list[Any], receipt: Receipt | None, link: str) -> None:
-        kind, source, targets, channel, sent, depth, trail, pickled, _ = item
+        kind, source, targets, channel, sent, depth, trail, origin, pickled, _ = item
         if pickled is None:
             pickled, buffers = buffers[0], buffers[1:]
         body = Body(pickled, buffers, True, receipt if kind in COUNTED else None)
@@ -298,7 +309,7 @@ class Router:
                 control(peer, body.decode(own=True))
             return
         envelope = Envelope(kind, RoleInstanceID(*source), tuple(Target(*target) for target in targets), channel, sent,
-                            depth, trail)
+                            depth, trail, sys.intern(origin))
         try:
             self._authenticate(peer, envelope)
             self._distribute(envelope, body, peer, link, self.host.clock.now())
@@ -316,7 +327,7 @@ class Router:
         for target, part in zip(envelope.targets, body.shares(len(envelope.targets)), strict=True):
             outcome = self._receive(envelope, target, part, peer, now)
             self._note_message(target, envelope.kind, envelope.source, envelope.channel, nbytes, link, envelope.sent, now,
-                               outcome)
+                               outcome, envelope.origin)
 
     def _receive(self, envelope: Envelope, target: Target, body: Body, peer: str, now: float) -> str:
         if envelope.kind in ANSWERS:
@@ -340,12 +351,12 @@ class Router:
 
     def _note_message(
         self, target: Target, kind: str, source: RoleInstanceID, channel: str, nbytes: int, link: str, sent: float,
-        received: float, outcome: str,
+        received: float, outcome: str, origin: str = "",
     ) -> None:
         if self._note is not None:
             name = self._name
             self._note((target[2], name(kind), name(source[0], source[1]), name(target[0], target[1]), name(channel), nbytes,
-                        link, sent, received, outcome))
+                        link, sent, received, outcome, origin))
 
     def _name(self, *parts: str) -> str:
         """The parts joined by "/"; always the same object, so that many notes with it are small on their way."""

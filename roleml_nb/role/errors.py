@@ -142,13 +142,18 @@ class HandlerError(RoleInteractionError):
         return [f"{type(self).__name__}: {self.args[0]}", *in_cells(self.remote_traceback).rstrip().splitlines()]
 
 
-def in_cells(text: str) -> str:
-    """A traceback whose files that are cells of this IPython are called by their numbers: ``Cell In[3], line 2``."""
+def cell_name(filename: str) -> str | None:
+    """``Cell In[3]`` for the file of a cell of this IPython; None for any other."""
     shell = getattr(builtins, "get_ipython", lambda: None)()
     name_of = getattr(getattr(shell, "compile", None), "format_code_name", lambda filename: None)
+    cell = name_of(filename)
+    return f"{cell[0]} {cell[1]}" if cell else None
+
+
+def in_cells(text: str) -> str:
+    """A traceback whose files that are cells of this IPython are called by their numbers: ``Cell In[3], line 2``."""
 
     def name(found: re.Match[str]) -> str:
-        cell = name_of(found[1])
-        return f"{cell[0]} {cell[1]}" if cell else found[0]
+        return cell_name(found[1]) or found[0]
 
     return re.sub(r'(?m)(?<=^  )File "([^"\n]+)"', name, text)

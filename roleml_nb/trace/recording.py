@@ -76,7 +76,10 @@ class Recording(Trace):
             if name not in rows:  # written before there was such a table
                 continue
             try:
-                frame = pd.read_parquet(self.path / f"{name}.parquet", columns=list(table.columns))
+                frame = pd.read_parquet(self.path / f"{name}.parquet")
+                if table is self.messages and "line" not in frame:  # written before lines were noted
+                    frame["line"] = ""
+                frame = frame[list(table.columns)]
             except Exception as error:  # whatever a file that is missing, cut or of another make raises
                 raise RecordingError(f"{self.path} is damaged: {name}.parquet cannot be read ({error})") from None
             if len(frame) != rows[name]:

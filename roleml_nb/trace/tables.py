@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import did_you_mean, natural_key
 
+from .lines import Lines
+
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
@@ -55,15 +57,27 @@ class Table:
 
 
 class Messages(Table):
-    """Every message: who, to whom, on which channel, how large, when, over which link, and what became of it."""
+    """Every message: who, to whom, on which channel, how large, when, over which link, from which line, and what became of it."""
 
-    columns = ("call", "kind", "source", "target", "channel", "bytes", "link", "sent", "received", "outcome")
+    columns = ("call", "kind", "source", "target", "channel", "bytes", "link", "sent", "received", "outcome", "line")
+
+    def __init__(self, start: float, refresh: Callable[[], None], lock: threading.Lock):
+        super().__init__(start, refresh, lock)
+        self.lines = Lines()
+
+    def raw(self) -> pd.DataFrame:
+        """As `Table.raw`, the lines in words."""
+        frame = super().raw()
+        frame["line"] = frame["line"].map(self.lines.__getitem__)
+        return frame
 
     def to_pandas(self) -> pd.DataFrame:
         """One row per message, by time.
 
         Columns: time (seconds since the start, when sent), kind (service, task, reply, error, event, …), source and
-        target (node/role), source_node, target_node, channel, bytes, latency_ms, link, outcome.
+        target (node/role), source_node, target_node, channel, bytes, latency_ms, link, outcome, and line: where in the code
+        it was sent, as ``Cell In[7], line 4: self.call("trainer", "train")``; empty for answers, and for what nodes send
+        by themselves.
         """
         frame = self.raw().sort_values("sent", kind="stable", ignore_index=True)
         frame["time"] = frame["sent"] - self._start
@@ -71,7 +85,7 @@ class Messages(Table):
         for side in ("source", "target"):
             frame[f"{side}_node"] = frame[side].str.partition("/")[0] if len(frame) else frame[side]
         return frame[["time", "kind", "source", "target", "source_node", "target_node", "channel", "bytes",
-                      "latency_ms", "link", "outcome"]]
+                      "latency_ms", "link", "outcome", "line"]]
 
     def between_nodes(self, nodes: str | Iterable[str] | None = None) -> pd.DataFrame:
         """The messages between roles of the nodes that match; without those that steer the testbed itself."""

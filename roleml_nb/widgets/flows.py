@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +29,7 @@ class Columns(NamedTuple):
     call: np.ndarray
     """Number that a call and its reply have in common; 0 for an event."""
     note: np.ndarray
-    """Number of its link and outcome."""
+    """Number of its link, outcome and line."""
     sent: np.ndarray
     """Seconds since the trace began."""
     latency: np.ndarray
@@ -61,14 +61,16 @@ class Flows:
     ----------
     start : float
         When the trace began, in seconds since the epoch.
+    lines : mapping of str to str
+        Where messages come from, in words.
     """
 
-    def __init__(self, start: float):
-        self.start = start
+    def __init__(self, start: float, lines: Mapping[str, str]):
+        self.start, self.lines = start, lines
         self.keys = Numbered()
         """{(source, target, channel, kind): number}."""
         self.notes = Numbered()
-        """{(link, outcome): number}."""
+        """{(link, outcome, line): number}."""
         self._totals = np.zeros((len(TOTALS), 64))
         self._changed: set[int] = set()
 
@@ -76,8 +78,8 @@ class Flows:
         """Count rows of the table of messages, and give them as columns, by the time when they were sent."""
         if not rows:
             return joined(())
-        call, kind, source, target, channel, size, link, sent, received, outcome = zip(*rows, strict=True)
-        count = len(rows)
+        call, kind, source, target, channel, size, link, sent, received, outcome, origin = zip(*rows, strict=True)
+        count, lines = len(rows), map(self.lines.__getitem__, origin)
 
         def column(name: str, values: Iterable[Any]) -> np.ndarray:
             return np.fromiter(values, TYPES[name], count)
@@ -86,7 +88,7 @@ class Flows:
         columns = Columns(
             column("flow", map(self.keys.__getitem__, zip(source, target, channel, kind, strict=True))),
             column("call", (number & 0xFFFFFFFF for number in call)),
-            column("note", (min(self.notes[key], 0xFFFF) for key in zip(link, outcome, strict=True))),
+            column("note", (min(self.notes[key], 0xFFFF) for key in zip(link, outcome, lines, strict=True))),
             times - self.start, (column("sent", received) - times).astype(TYPES["latency"]), column("bytes", size))
         self._count(columns, np.fromiter((text != "delivered" for text in outcome), float, count))
         return columns.take(np.argsort(columns.sent, kind="stable"))

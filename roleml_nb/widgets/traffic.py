@@ -59,7 +59,7 @@ class Traffic(View):
     def __init__(self, trace: Trace, *, deployed: Callable[[], Mapping[str, Any]] | None = None, live: bool = False):
         self._trace, self._deployed = trace, deployed or dict
         self._taking = threading.RLock()
-        self._flows = Flows(trace.start)
+        self._flows = Flows(trace.start, trace.messages.lines)
         self._kept: deque[Columns] = deque()
         self._every = 1
         self._told_flows = self._told_notes = self._row = 0

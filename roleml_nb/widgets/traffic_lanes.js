@@ -210,9 +210,10 @@ function lanesTab(view, log, filter, clock, palette, changed) {
     chosen = row;
     details.hidden = row < log.first;
     if (details.hidden) { details.replaceChildren(); return; }
-    const { source, target, channel, kind, call, bytes: size, link, outcome, sent, latency } = log.describe(row);
+    const { source, target, channel, kind, call, bytes: size, link, outcome, line, sent, latency } = log.describe(row);
     const lines = { message: `${kind} ${channel}`, from: source, to: target, call: call || "–", size: `${size.toLocaleString("en")} B`,
-      sent: `${sent.toFixed(6)} s`, received: `${(sent + latency).toFixed(6)} s, ${duration(latency)} later`, link, outcome };
+      sent: `${sent.toFixed(6)} s`, received: `${(sent + latency).toFixed(6)} s, ${duration(latency)} later`, link, outcome, "sent by": line };
+    if (!line) delete lines["sent by"];
     for (let slot = 0; slot < Math.min(log.worked, WORKS); slot += 1) {
       if (log.works.row[slot] !== row) continue;
       const { begin, end } = log.works;

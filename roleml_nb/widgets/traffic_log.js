@@ -111,8 +111,8 @@ class Log {
     const slot = row % RING;
     const { flow, call, note, sent, latency, bytes: size } = this.ring;
     const { source, target, channel, kind } = this.flows[flow[slot]];
-    const [link, outcome] = this.notes[note[slot]] ?? ["", ""];
-    return { source, target, channel, kind, call: call[slot], bytes: size[slot], link, outcome, sent: sent[slot], latency: latency[slot] };
+    const [link, outcome, line] = this.notes[note[slot]] ?? ["", "", ""];
+    return { source, target, channel, kind, call: call[slot], bytes: size[slot], link, outcome, line, sent: sent[slot], latency: latency[slot] };
   }
 }
 

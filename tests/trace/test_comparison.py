@@ -8,7 +8,7 @@ from roleml_nb.trace import Trace
 
 
 def message(source, target, size, sent, outcome="delivered"):
-    return (1, "service", source, target, "send", size, "direct", sent, sent, outcome)
+    return (1, "service", source, target, "send", size, "direct", sent, sent, outcome, "")
 
 
 def metric(node, channel, value, step, sent, name="accuracy", role="r"):

@@ -26,8 +26,8 @@ class Reporter(Role):
 @pytest.fixture
 def trace():
     trace = Trace(100.0, lambda: None)
-    trace.add([(1, "service", "a/x", "b/y", "ask", 10, "direct", 101.0, 101.5, "delivered"),
-               (2, "event", "a/x", "b/y", "said", 5, "none", 102.0, 102.0, "lost: gone")],
+    trace.add([(1, "service", "a/x", "b/y", "ask", 10, "direct", 101.0, 101.5, "delivered", "m:3"),
+               (2, "event", "a/x", "b/y", "said", 5, "none", 102.0, 102.0, "lost: gone", "")],
               [(101.0 + step, "a", "x", "round-completed", "accuracy", 0.1 * step, step) for step in (1, 2, 3)])
     return trace
 
@@ -128,6 +128,14 @@ def test_tables_that_a_recording_does_not_have_yet_are_empty(trace, tmp_path):
     del content["rows"]["metrics"]
     about.write_text(json.dumps(content))
     assert len(Recording.open(tmp_path / "run").metrics) == 0
+
+
+def test_a_recording_without_lines_is_read(trace, tmp_path):
+    write_recording(tmp_path / "run", trace, ABOUT)
+    assert list(Recording.open(tmp_path / "run").messages.to_pandas().line) == ["m:3", ""]
+    path = tmp_path / "run" / "messages.parquet"
+    pd.read_parquet(path).drop(columns="line").to_parquet(path)
+    assert list(Recording.open(tmp_path / "run").messages.to_pandas().line) == ["", ""]
 
 
 def test_the_magic_keeps_the_text_of_each_version_of_a_cell(shell, capsys, tmp_path):  # noqa: F811

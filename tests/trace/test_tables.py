@@ -8,10 +8,10 @@ from roleml_nb.trace import Trace
 @pytest.fixture
 def trace():
     trace = Trace(100.0, lambda: None)
-    notes = [(1, "service", "a/x", "b/y", "ask", 10, "direct", 101.0, 101.5, "delivered"),
-             (1, "reply", "b/y", "a/x", "ask", 30, "direct", 101.5, 101.75, "delivered"),
-             (2, "service", "a/actor", "b/actor", "steer", 99, "direct", 100.5, 100.6, "delivered"),
-             (3, "event", "a/x", "c10/y", "said", 5, "none", 102.0, 102.0, "lost: gone")]
+    notes = [(1, "service", "a/x", "b/y", "ask", 10, "direct", 101.0, 101.5, "delivered", ""),
+             (1, "reply", "b/y", "a/x", "ask", 30, "direct", 101.5, 101.75, "delivered", ""),
+             (2, "service", "a/actor", "b/actor", "steer", 99, "direct", 100.5, 100.6, "delivered", ""),
+             (3, "event", "a/x", "c10/y", "said", 5, "none", 102.0, 102.0, "lost: gone", "")]
     trace.add(notes, [(101.0, f"n{node}", "r", "done", "loss", float(step * node), step)
                       for node in range(1, 6) for step in (1, 2)])
     return trace

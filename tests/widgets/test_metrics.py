@@ -54,8 +54,8 @@ def test_what_is_emitted_once_per_round_comes_first(trace):
 
 
 def test_bytes_are_summed_up_without_what_steers_the_testbed(trace):
-    row = (1, "service", "a/x", "b/y", "ask", 1_000_000, "direct", 101.0, 101.5, "delivered")
-    trace.add([row, (*row[:7], 103.0, 103.1, "delivered"), (1, "service", "a/actor", *row[3:])], [])
+    row = (1, "service", "a/x", "b/y", "ask", 1_000_000, "direct", 101.0, 101.5, "delivered", "")
+    trace.add([row, (*row[:7], 103.0, 103.1, "delivered", ""), (1, "service", "a/actor", *row[3:])], [])
     curves = Curves(trace)
     curves.read()
     (sent,) = curves.curves("bytes")

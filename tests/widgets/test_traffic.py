@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from roleml_nb.trace import Trace
+from roleml_nb.trace.lines import Lines
 from roleml_nb.widgets import flows as module
 from roleml_nb.widgets.flows import Flows
 from roleml_nb.widgets.places import places
@@ -14,7 +15,7 @@ from roleml_nb.widgets.traffic import Traffic, thinned
 
 
 def message(call, kind, source, target, size, sent, outcome="delivered"):
-    return (call, kind, source, target, "ask", size, "direct", sent, sent + 0.25, outcome)
+    return (call, kind, source, target, "ask", size, "direct", sent, sent + 0.25, outcome, "")
 
 
 def pairs(count):
@@ -33,7 +34,7 @@ def view():
 
 
 def test_flows_are_counted_exactly():
-    flows = Flows(100.0)
+    flows = Flows(100.0, Lines())
     columns = flows.take(pairs(2))
     assert list(flows.keys) == [("a/x", "b/y", "ask", "service"), ("b/y", "a/x", "ask", "reply")]
     assert flows.totals.tolist() == [[2, 2], [20, 60], [0.5, 0.5], [0, 0]]
@@ -46,18 +47,18 @@ def test_flows_are_counted_exactly():
 
 def test_messages_come_in_the_order_in_which_they_were_sent():
     rows = pairs(3)
-    columns = Flows(100.0).take(rows[::-1])
+    columns = Flows(100.0, Lines()).take(rows[::-1])
     assert columns.sent.tolist() == [1.0, 1.5, 2.0, 2.5, 3.0, 3.5]
 
 
 def test_totals_grow_with_the_flows():
-    flows = Flows(0.0)
+    flows = Flows(0.0, Lines())
     flows.take([message(1, "service", f"n{one}/x", "b/y", one, 1.0) for one in range(500)])
     assert flows.totals.shape == (4, 500) and flows.totals[1].sum() == sum(range(500))
 
 
 def test_a_call_and_its_reply_are_thinned_together():
-    columns = Flows(0.0).take(pairs(3000))
+    columns = Flows(0.0, Lines()).take(pairs(3000))
     some = thinned(columns, 10)
     assert 200 < some.rows < 1500
     calls, counts = np.unique(some.call, return_counts=True)
