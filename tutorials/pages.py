@@ -5,15 +5,26 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import plotly.offline
 from versions import HERE, lessons
 
 from roleml_nb.offline import offline
+
+
+def page(lesson: Path) -> Any:
+    """A lesson as it becomes a page: it shows without a kernel, and leads to the pages of other lessons."""
+    notebook = offline(nbformat.read(lesson, as_version=4), "plotly.min.js")
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = re.sub(r"(\]\([\w-]+)\.ipynb\)", r"\1.html)", cell.source)
+    return notebook
 
 
 def make(site: Path) -> None:
@@ -24,11 +35,13 @@ def make(site: Path) -> None:
     pages = HERE / "build" / "pages"
     pages.mkdir(parents=True, exist_ok=True)
     for lesson in lessons():
-        nbformat.write(offline(nbformat.read(lesson, as_version=4), "plotly.min.js"), pages / lesson.name)
+        nbformat.write(page(lesson), pages / lesson.name)
     (pages / "plotly.min.js").write_text(plotly.offline.get_plotlyjs(), encoding="utf-8")
     shutil.copy(HERE / "pages.css", pages)
-    (pages / "index.md").write_text((HERE / "README.md").read_text(encoding="utf-8"), encoding="utf-8")
+    guide = (HERE / "README.md").read_text(encoding="utf-8")
+    (pages / "index.md").write_text(f"---\ntitle: The course\n---\n\n{guide}", encoding="utf-8")
     build(load_config(str(HERE / "mkdocs.yml"), site_dir=str(site)))
+    (site / "404.html").unlink()  # for servers only
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import linecache
+import sysconfig
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -14,7 +15,8 @@ from roleml_nb.role import CallTimeout, HandlerError, RoleMLError, did_you_mean
 
 __all__ = ["Claim", "CourseError", "Exercise", "NotYet", "exercise", "look_at"]
 
-PACKAGE = str(Path(__file__).parents[1])
+LIBRARIES = tuple({str(Path(__file__).parents[1]), *map(sysconfig.get_path, ("stdlib", "purelib", "platlib"))})
+"""Where code lies that is not the student's."""
 ENDLESS = "  hint   is there a loop that never ends, or a call that waits for something which comes after it?"
 
 
@@ -116,7 +118,7 @@ def _place(error: Exception) -> list[str]:
     """The last line of the answer's own code that the error went through."""
     if isinstance(error, HandlerError):
         return error.remote_traceback.rstrip().splitlines()[-3:-1]
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(PACKAGE)]
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(LIBRARIES)]
     if not own or own[-1].lineno is None:
         return []
     return [f"line {own[-1].lineno}: {linecache.getline(own[-1].filename, own[-1].lineno).strip()}"]

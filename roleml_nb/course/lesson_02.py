@@ -10,7 +10,7 @@ import numpy as np
 from roleml_nb.workload import check_partition
 
 from .checking import Claim, exercise
-from .claims import is_function
+from .claims import equals, is_function, is_list, returned
 
 
 @exercise("02.1", "how much a node differs", 15)
@@ -18,14 +18,14 @@ def difference(answer: Any) -> Iterator[Claim]:
     yield is_function(answer)
     everything = np.repeat(np.arange(4), 5)
     same = answer(np.array([0, 1, 2, 3]), everything)
-    yield Claim("a node with the same shares of all classes: 0", same == 0, f"it returned {same!r}: compare shares, not counts")
+    yield Claim("a node with the same shares of all classes: 0", equals(same, 0), f"{returned(same)}: compare shares, not counts")
     half = answer(np.array([0, 0, 1, 1]), everything)
-    yield Claim("a node with two of four classes: 0.5", np.isclose(half, 0.5),
-                f"it returned {half!r}: what of the classes that the node does not have?")
+    yield Claim("a node with two of four classes: 0.5", equals(half, 0.5),
+                f"{returned(half)}: what of the classes that the node does not have?")
     one = answer(np.array([3, 3, 3]), everything)
-    yield Claim("a node with one of four classes: 0.75", np.isclose(one, 0.75), f"it returned {one!r}")
+    yield Claim("a node with one of four classes: 0.75", equals(one, 0.75), returned(one))
     uneven = answer(np.array([7, 9]), np.array([7, 7, 7, 9]))
-    yield Claim("classes may have any numbers, and be of different sizes", np.isclose(uneven, 0.25),
+    yield Claim("classes may have any numbers, and be of different sizes", equals(uneven, 0.25),
                 f"for a node with classes 7 and 9 of data with 7, 7, 7 and 9 it returned {uneven!r}, and 0.25 is right")
 
 
@@ -34,7 +34,8 @@ def partition(answer: Any) -> Iterator[Claim]:
     yield is_function(answer)
     labels = np.repeat(np.arange(10), 60)
     parts = answer(labels, 4, 0)
-    yield Claim("it returns as many parts as were asked for", len(parts) == 4, f"{len(parts)} parts for parts=4")
+    yield Claim("it returns as many parts as were asked for", is_list(parts) and len(parts) == 4,
+                f"{len(parts)} parts for parts=4" if is_list(parts) else returned(parts))
     problem = ""
     try:
         check_partition(parts, len(labels))

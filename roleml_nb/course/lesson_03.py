@@ -11,7 +11,7 @@ from roleml_nb.library import EpochTrainer, FedAvgAggregator, FederatedCoordinat
 from roleml_nb.testbed import Each, Testbed, impl
 
 from .checking import Claim, exercise
-from .claims import is_function, is_role
+from .claims import is_function, is_role, returned
 from .small import Numbers, Points
 
 PLACES, COUNTS = [2.0, 4.0, 9.0], [10, 30, 60]
@@ -24,7 +24,7 @@ def weighted_mean(answer: Any) -> Iterator[Claim]:
     before = {name: entry.copy() for name, entry in one.items()}
     mean = answer([one, two], [1, 1])
     yield Claim("it returns a dict with the entries of the models", isinstance(mean, dict) and set(mean) == {"w", "b"},
-                f"it returned {mean!r}")
+                returned(mean))
     yield Claim("with equal sizes it is the mean, entry by entry", _equal(mean, [2.0, 4.0], [2.0]),
                 f"of w=[0, 2] and w=[4, 6] it made w={mean['w']}")
     mean = answer([one, two], [30, 10])
@@ -47,7 +47,7 @@ def aggregator(answer: Any) -> Iterator[Claim]:
         wanted = bed.call("server/reference", "aggregate",
                           {"clients": [f"client{k}/trainer" for k in (1, 2, 3)]}, {"update": start})["update"]["w"]
         trained = np.array([(start["w"] + [place, 10 - place]) / 2 for place in PLACES])
-        yield Claim("it returns a model", isinstance(found, dict) and set(found) == {"w"}, f"it returned {found!r}")
+        yield Claim("it returns a model", isinstance(found, dict) and set(found) == {"w"}, returned(found))
         yield Claim("all clients began with the model that they were sent, and trained", np.allclose(models, trained),
                     f"from w={start['w']}, the first client came to {models[0]} in place of {trained[0]}: "
                     "what has to be called before 'train', and on whom?")
@@ -78,7 +78,7 @@ def coordinator(answer: Any) -> Iterator[Claim]:
         yield Claim("the model gets better from round to round", better,
                     f"the accuracies were {rounds.value.round(3).tolist()}: "
                     "does each round begin with the model of the one before?")
-        yield Claim("it returns the accuracy after the last round", found == rounds.value.iloc[-1], f"it returned {found!r}")
+        yield Claim("it returns the accuracy after the last round", found == rounds.value.iloc[-1], returned(found))
         yield Claim("which is that of the library's coordinator", bool(np.isclose(found, wanted)),
                     f"it is {found:.3f}, and the library's has {wanted:.3f}: with which model does the first round begin?")
 

@@ -11,7 +11,7 @@ from roleml_nb.role import RoleInstanceID
 from roleml_nb.testbed import Testbed
 
 from .checking import Claim, exercise
-from .claims import is_function, is_role
+from .claims import equals, is_function, is_role, returned
 
 SECONDS = [4.0, 1.0, 9.0, 2.0, 3.0]
 
@@ -30,9 +30,9 @@ def round_ends(answer: Any) -> Iterator[Claim]:
     ]
     for deadline, least, right, when, hint in cases:
         found = answer(list(SECONDS), deadline, least)
-        yield Claim(f"right when {when}", found == right,
+        yield Claim(f"right when {when}", equals(found, right),
                     f"for clients that need {SECONDS} s, a deadline of {deadline} s and {least} results at least, "
-                    f"it returned {found!r}: {hint}")
+                    f"{returned(found)}: {hint}")
 
 
 @exercise("04.2", "a selector that is fair")

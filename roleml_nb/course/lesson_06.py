@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .checking import Claim, exercise
-from .claims import is_function
+from .claims import equals, is_function, is_list, returned
 
 
 @exercise("06.1", "the busiest node", 15)
@@ -26,7 +26,7 @@ def busiest(answer: Any) -> Iterator[Claim]:
     for kind, nodes, edges, right, hint in cases:
         found = answer(kind, nodes, edges)
         where = f"{kind} of {nodes}" + (f" below {edges} edge nodes" if kind == "tree" else "")
-        yield Claim(f"{where}: {right:g} models", bool(np.isclose(found, right)), f"it returned {found!r}: {hint}")
+        yield Claim(f"{where}: {right:g} models", equals(found, right), f"{returned(found)}: {hint}")
 
 
 class Wire:
@@ -49,8 +49,9 @@ def all_reduce(answer: Any) -> Iterator[Claim]:
         wire = Wire(nodes)
         found = answer([vector.copy() for vector in vectors], wire.send)
         where = f"{nodes} nodes, {size} numbers"
-        yield Claim(f"{where}: a vector for each node", len(found) == nodes and all(np.shape(one) == (size,) for one in found),
-                    f"it returned {len(found)} of shapes {[np.shape(one) for one in found]}")
+        shapes = [np.shape(one) for one in found] if is_list(found) else None
+        yield Claim(f"{where}: a vector for each node", shapes == [(size,)] * nodes,
+                    returned(found) if shapes is None else f"it returned {len(shapes)} of shapes {shapes}")
         right = [index for index, one in enumerate(found) if np.allclose(one, sum(vectors))]
         yield Claim(f"{where}: all nodes have the sum", len(right) == nodes,
                     f"the nodes {right} have it, of 0 to {nodes - 1}: after the first half, node k has the whole sum of chunk "

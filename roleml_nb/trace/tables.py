@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Messages", "Metrics", "Table"]
 
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999"]
 """Okabe and Ito's palette, which survives colour blindness."""
 
 MANY = 3

@@ -55,6 +55,9 @@ def _panel(name: str, axis: str, curves: list[Curve]) -> list[str]:
             parts.append(element("path", d=f"M{' L'.join(edge)}Z", fill=colour, fill_opacity=0.18))
         points = " L".join(at(*point) for point in zip(curve.x, curve.y, strict=True))
         parts.append(element("path", d=f"M{points}", fill="none", stroke=colour, stroke_width=1.8))
+        if len(curve.x) == 1:
+            x, y = points.split()
+            parts.append(element("circle", cx=x, cy=y, r=3, fill=colour))
         parts.append(text(WIDE - RIGHT, 20 + 14 * number, curve.name, text_anchor="end", fill=colour, font_size=11))
     return parts
 

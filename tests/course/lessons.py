@@ -44,10 +44,20 @@ def kind(cell: Any) -> str:
     return "check" if meta.get("grade") else ""
 
 
+def split(cell: Any) -> tuple[list[str], list[str]]:
+    """The source as lines of Python, and as lines that are IPython's; each has an empty line where the other has one."""
+    ours, theirs, goes_on = [], [], False
+    for line in cell.source.splitlines():
+        goes_on = goes_on or line.lstrip().startswith(("%", "!"))
+        ours.append("" if goes_on else line)
+        theirs.append(line if goes_on else "")
+        goes_on = goes_on and line.endswith("\\")
+    return ours, theirs
+
+
 def python(cell: Any) -> str:
     """The source without the lines that are IPython's, so that it can be parsed."""
-    lines = cell.source.splitlines()
-    return "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in lines)
+    return "\n".join(split(cell)[0])
 
 
 def defined(cell: Any) -> set[str]:
@@ -64,10 +74,8 @@ def defined(cell: Any) -> set[str]:
 def used(cell: Any) -> set[str]:
     """The names that a cell mentions; words of a line that is IPython's count, too."""
     names = {item.id for item in ast.walk(ast.parse(python(cell))) if isinstance(item, ast.Name)}
-    for line in cell.source.splitlines():
-        if line.lstrip().startswith("%"):
-            names |= {word for word in "".join(sign if sign.isidentifier() or sign.isdigit() else " " for sign in line).split()}
-    return names
+    text = " ".join(split(cell)[1])
+    return names | set("".join(sign if sign.isidentifier() or sign.isdigit() else " " for sign in text).split())
 
 
 def answer(number: str, source: str | None = None) -> Any:

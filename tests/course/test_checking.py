@@ -1,5 +1,6 @@
 """What a check says of right, wrong, failing, unfinished and endless answers."""
 
+import json
 import threading
 
 import pytest
@@ -42,6 +43,13 @@ def test_an_answer_that_raises_hears_where():
 
     assert said(broken)[-2:] == ["  wrong  it ends with an error: ZeroDivisionError: division by zero",
                                  f"         line {broken.__code__.co_firstlineno + 1}: return x / 0"]
+
+
+def test_an_error_in_a_library_is_told_with_the_line_that_called_it():
+    def broken(x):
+        return json.loads("{")
+
+    assert said(broken)[-1] == f"         line {broken.__code__.co_firstlineno + 1}: return json.loads(\"{{\")"
 
 
 def test_an_answer_that_is_not_written_yet():

@@ -22,7 +22,9 @@ class Counter(Role):
 class Counter(Role):
     def add(self, caller, amount):
         return amount""", "it has the service add", "its services are: none"),
-    ("00.1", "Counter = 3", "it is a role", "a subclass of Role"),
+    ("00.1", "Counter = 3", "it is a role", "hand over a class that inherits from Role"),
+    ("00.1", "class Counter:\n    total = 0", "it is a role", "class Counter(Role)"),
+    ("00.1", "class Counter(Role):\n    pass\nCounter = Counter()", "it is a role", "Counter, without brackets"),
     ("00.2", "pattern = 'client*'", "it finds no others", "it also finds client1"),
     ("00.2", "pattern = 'client{2..3}'", "it finds client2, client3 and client4", "it does not find client4"),
     ("01.1", """
@@ -50,6 +52,8 @@ class Watch(Role):
      "a node with two of four classes", "the classes that the node does not have"),
     ("02.1", "def difference(own, everything):\n    return sum(abs(np.mean(own == c) - np.mean(everything == c)) for c in range(4)) / 2",
      "classes may have any numbers", "0.25 is right"),
+    ("02.1", "def difference(own, everything):\n    own.mean()", "a node with the same shares of all classes: 0", "no return"),
+    ("02.2", "def hospital(labels, parts, seed):\n    np.array_split(labels, parts)", "as many parts as were asked for", "no return"),
     ("02.2", "def hospital(labels, parts, seed):\n    h = len(labels) // 2\n    i = np.arange(len(labels))\n    return [i[:h], *np.array_split(i[h:], parts - 1)]",
      "which samples go where is drawn at random", "the labels may be in order"),
     ("02.2", "def hospital(labels, parts, seed):\n    return np.array_split(np.random.permutation(len(labels)), parts)",
@@ -101,6 +105,9 @@ class Rounds(Role):
      "everybody is there before the deadline", "it returned 1.0: a round goes on to its deadline"),
     ("04.1", "def round_ends(seconds, deadline, min_results):\n    return deadline",
      "everybody is there before the deadline", "unless all results are there before"),
+    ("04.1", "def round_ends(seconds, deadline, min_results):\n    max(seconds)", "everybody is there before the deadline", "no return"),
+    ("04.1", "def round_ends(seconds, deadline, min_results):\n    return max(min(deadline, max(seconds)), sorted(seconds)[min_results])",
+     "at the deadline there are too few results", "when does the fourth come?"),
     ("04.2", "class FairSelector(ClientSelector):\n    pass", "each of 7 clients has been chosen 3 times", "who has been chosen least so far?"),
     ("04.2", """
 class FairSelector(ClientSelector):
@@ -123,6 +130,8 @@ def mixing(neighbours):
     ("05.2", "graph_of_twelve = nx.disjoint_union(nx.cycle_graph(6), nx.cycle_graph(6))", "it is connected", "its components are"),
     ("06.1", "def busiest(kind, nodes, edges):\n    return {'star': 2 * nodes, 'tree': 2 * edges, 'ring': 4}[kind]",
      "tree of 16 below 4 edge nodes: 10 models", "an edge node has four clients"),
+    ("06.1", "def busiest(kind, nodes, edges):\n    2 * nodes", "star of 8: 16 models", "no return"),
+    ("06.2", "def all_reduce(vectors, send):\n    sum(vectors)", "a vector for each node", "no return"),
     ("06.2", "def all_reduce(vectors, send):\n    return [sum(vectors) for _ in vectors]", "and all that is used was sent",
      "must not look into another one's chunks"),
     ("06.2", "def all_reduce(vectors, send):\n    return [sum(send(k, vector) for k, vector in enumerate(vectors)) for _ in vectors]",

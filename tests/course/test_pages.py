@@ -5,14 +5,19 @@ import re
 import pytest
 import yaml
 
-from roleml_nb.offline import PLOTLY, WIDGET, offline
-from tests.course.lessons import LESSONS, TUTORIALS, read
+from roleml_nb.offline import PLOTLY, WIDGET
+from tests.course.lessons import LESSONS, TUTORIALS, program, read
+
+
+@pytest.fixture(scope="module")
+def pages():
+    return program("pages")
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
-def test_each_picture_of_a_lesson_shows_on_its_page(lesson):
+def test_each_picture_of_a_lesson_shows_on_its_page(pages, lesson):
     before = [output.get("data", {}) for cell in read(lesson).cells for output in cell.get("outputs", [])]
-    after = [output.get("data", {}) for cell in offline(read(lesson), "plotly.min.js").cells for output in cell.get("outputs", [])]
+    after = [output.get("data", {}) for cell in pages.page(lesson).cells for output in cell.get("outputs", [])]
     drawn = 0
     for stored, shown in zip(before, after, strict=True):
         assert WIDGET not in shown and PLOTLY not in shown
@@ -25,6 +30,14 @@ def test_each_picture_of_a_lesson_shows_on_its_page(lesson):
     html = "".join(shown.get("text/html", "") for shown in after)
     assert html.count('src="plotly.min.js"') == (1 if "Plotly.newPlot" in html else 0)
     assert not re.search(r'src="https?:', html)
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
+def test_a_page_leads_to_pages(pages, lesson):
+    told = "".join(cell.source for cell in pages.page(lesson).cells if cell.cell_type == "markdown")
+    links = set(re.findall(r"\]\(([^)]*)\)", told))
+    assert {link for link in links if not link.startswith("https://")} <= {f"{other.stem}.html" for other in LESSONS}
+    assert len(links) >= (1 if lesson in (LESSONS[0], LESSONS[-1]) else 2)
 
 
 def test_the_guide_for_teachers_lists_all_lessons_with_their_points():

@@ -1,15 +1,18 @@
 """What is handed out: student versions without solutions, which nbgrader grades as they deserve."""
 
+from copy import deepcopy
+
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
-from tests.course.lessons import LESSONS, kind, lesson, program, read
+from roleml_nb.course import NotYet, check
+from tests.course.lessons import LESSONS, answer, kind, lesson, program, read
 
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")  # of nbgrader's own
 
-LIMIT = 120
 GREETINGS = lesson("00")
+SECONDS = 15
+"""That a cell has when one hangs: enough for any that does not."""
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +24,20 @@ def course(tmp_path_factory):
 
 def student(course, path):
     return nbformat.read(course[0] / "student" / path.stem / path.name, as_version=4)
+
+
+def submit(folder, name, book):
+    place = folder / "submitted" / name / GREETINGS.stem
+    place.mkdir(parents=True)
+    nbformat.write(book, place / GREETINGS.name)
+
+
+def grade_id(cell):
+    return cell.metadata.get("nbgrader", {}).get("grade_id", "")
+
+
+def ends_with_an_error(cell):
+    return any(output.output_type == "error" for output in cell.get("outputs", []))
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
@@ -39,39 +56,66 @@ def test_the_student_version_lacks_the_solutions_and_nothing_else(course, path):
     assert (course[0] / "teacher" / path.stem / path.name).read_text() == path.read_text()
 
 
-def test_the_student_version_fails_at_the_unsolved_cells_and_their_checks(course):
-    book = student(course, GREETINGS)
-    NotebookClient(book, timeout=LIMIT, allow_errors=True).execute()
-    failed = [cell for cell in book.cells if any(output.output_type == "error" for output in cell.get("outputs", []))]
-    assert failed == [cell for cell in book.cells if kind(cell)]
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_a_cell_that_is_not_solved_fails_or_its_check_does(course, path):
+    """That no other cell needs it is tested in test_lessons.py; that such a version runs as a whole, below."""
+    cells = student(course, path).cells
+    for place, cell in enumerate(cells):
+        if kind(cell) == "check":
+            number = grade_id(cell).removeprefix("check-").replace("-", ".")
+            try:
+                unsolved = answer(number, cells[place - 1].source)
+            except NotImplementedError:
+                continue
+            with pytest.raises(NotYet, match="nothing is written here yet"):
+                check(number, unsolved)
 
 
-RIGHT = {"exercise-00-1": None, "exercise-00-2": None}
-SUBMISSIONS = {
-    "right": (RIGHT, 3),
-    "wrong": ({**RIGHT, "exercise-00-1": "class Counter(Role):\n    @Service(expand=True)\n    def add(self, caller, amount):\n        return amount"}, 1),
-    "empty": ({}, 0),
-    "hanging": ({**RIGHT, "exercise-00-1": "class Counter(Role):\n    @Service(expand=True)\n    def add(self, caller, amount):\n        while True: pass"}, 1),
+COUNTER = "class Counter(Role):\n    @Service(expand=True)\n    def add(self, caller, amount):\n        "
+WHOLE, RIGHT = {"check-00-1": 2, "check-00-2": 1}, {"exercise-00-1": None, "exercise-00-2": None}
+SUBMISSIONS = {  # what is written into which cell (None: the solution), what it is worth, and which cells end with an error
+    "right": (RIGHT, WHOLE, set()),
+    "wrong": ({**RIGHT, "exercise-00-1": COUNTER + "return amount"}, {**WHOLE, "check-00-1": 0}, {"check-00-1"}),
+    "empty": ({}, dict.fromkeys(WHOLE, 0), {*RIGHT, *WHOLE}),
+    "hanging": ({**RIGHT, "exercise-00-1": COUNTER + "while True: pass"}, {**WHOLE, "check-00-1": 0}, {"check-00-1"}),
 }
 
 
 @pytest.mark.parametrize("name", SUBMISSIONS)
 def test_nbgrader_gives_the_marks_that_a_submission_deserves(course, name):
     folder, api = course
-    answers, marks = SUBMISSIONS[name]
-    solutions = {cell.metadata.nbgrader.grade_id: cell.source for cell in read(GREETINGS).cells if kind(cell) == "solution"}
+    answers, marks, failing = SUBMISSIONS[name]
+    solutions = {grade_id(cell): cell.source for cell in read(GREETINGS).cells if kind(cell) == "solution"}
     book = student(course, GREETINGS)
     for cell in book.cells:
-        grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
-        if grade_id in answers:
-            cell.source = answers[grade_id] or solutions[grade_id]
-    place = folder / "submitted" / name / GREETINGS.stem
-    place.mkdir(parents=True)
-    nbformat.write(book, place / GREETINGS.name)
+        if grade_id(cell) in answers:
+            cell.source = answers[grade_id(cell)] or solutions[grade_id(cell)]
+    submit(folder, name, book)
     done = api.autograde(GREETINGS.stem, name)
     assert done["success"], done["log"]
-    submission = api.get_submission(GREETINGS.stem, name)
-    assert (submission["score"], submission["max_score"]) == (marks, 3)
+    with api.gradebook as gradebook:
+        (graded,) = gradebook.find_submission(GREETINGS.stem, name).notebooks
+        assert {grade.name: grade.score for grade in graded.grades} == marks
+    run = nbformat.read(folder / "autograded" / name / GREETINGS.stem / GREETINGS.name, as_version=4)
+    assert {grade_id(cell) for cell in run.cells if ends_with_an_error(cell)} == failing
+
+
+def test_a_cell_that_hangs_outside_of_any_check_is_timed_out_and_the_next_ones_run(course):
+    """As nbgrader runs it, with our configuration, but for the seconds."""
+    from nbgrader.preprocessors import Execute
+    from nbgrader.utils import determine_grade
+
+    solution, check_it = (cell for cell in student(course, GREETINGS).cells if grade_id(cell).endswith("00-2"))
+    solution.source = "import time\nwhile True:\n    time.sleep(1)"
+    book = nbformat.v4.new_notebook(cells=[solution, check_it, nbformat.v4.new_code_cell("print('and on')")])
+    book.metadata = student(course, GREETINGS).metadata
+    config = deepcopy(course[1].config)
+    assert config.Execute.timeout == 30
+    config.Execute.timeout = SECONDS
+    run, _ = Execute(config=config).preprocess(book, {"metadata": {"path": str(course[0])}})
+    assert [ends_with_an_error(cell) for cell in run.cells] == [True, True, False]
+    assert run.cells[2].outputs[0].text == "and on\n"
+    assert determine_grade(run.cells[1])[:2] == (0, 1)
 
 
 def test_a_kernel_that_dies_is_no_pass(course):
@@ -81,9 +125,7 @@ def test_a_kernel_that_dies_is_no_pass(course):
     for cell in book.cells:
         if kind(cell) == "solution":
             cell.source = "import os\nos._exit(0)"
-    place = folder / "submitted" / "dying" / GREETINGS.stem
-    place.mkdir(parents=True)
-    nbformat.write(book, place / GREETINGS.name)
+    submit(folder, "dying", book)
     done = api.autograde(GREETINGS.stem, "dying")
     assert not done["success"] and "Kernel died" in done["log"] + done["error"]
     assert not (folder / "autograded" / "dying" / GREETINGS.stem).exists()
