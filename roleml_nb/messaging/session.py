@@ -23,6 +23,10 @@ BATCH_MESSAGES, BATCH_BYTES = 256, 512 * 1024
 ACKNOWLEDGE_BATCHES, ACKNOWLEDGE_BYTES = 64, 4 * 1024 * 1024
 AGAIN = -1
 """In place of a batch's number: what was not received so far is to be sent once more."""
+PROBE = -2
+"""In place of a batch's number: so many were sent until now; say which have come."""
+PATIENCE, LAST = 1.0, 16.0
+"""Seconds without an acknowledgement after which the other side is probed; each probe waits twice as long as the one before."""
 
 Item = tuple
 """A message as plain data; the last element says how many buffers belong to it."""
@@ -60,6 +64,7 @@ class Session:
         self._taken_bytes = self._taken_told = self._their_taken = 0
         self._due = False
         self._missed, self._strays, self._asking = -1, 0, False
+        self._probing, self._open, self._since, self._patience = False, (0, 0), 0.0, PATIENCE
 
     # sending
 
@@ -117,7 +122,24 @@ class Session:
         frames = [self._head(self._sent if items else 0, counted, items), *large]
         if items:
             self._kept.append((self._sent, frames))
-        link.send(frames)
+        probing, self._probing = self._probing, False
+        if items or not probing:
+            link.send(frames)
+        if probing:
+            link.send([self._head(PROBE, self._sent, [])])
+
+    def look(self, now: float) -> None:
+        """Call it from time to time: a link that loses the last message, or the last acknowledgement, shows by nothing else."""
+        try:
+            still = self._kept[0][0], self.window.bytes
+        except IndexError:
+            still = 0, self.window.bytes
+        if still != self._open or still == (0, 0):
+            self._open, self._since, self._patience = still, now, PATIENCE
+        elif now - self._since > self._patience:
+            self._since, self._patience = now, min(2 * self._patience, LAST)
+            self._probing = self._due = True
+            self.flush()
 
     def _head(self, sequence: int, counted: int, items: list[Item]) -> bytes:
         while self._taken:
@@ -133,7 +155,7 @@ class Session:
         with self._receiving:
             self._acknowledged(acknowledged, taken)
             if sequence != self._received + 1:
-                self._out_of_turn(sequence)
+                self._out_of_turn(sequence, counted)
                 return
             self._received = sequence
             receipt = Receipt(self._took, counted) if counted else None
@@ -146,10 +168,13 @@ class Session:
         if self._received - self._told >= ACKNOWLEDGE_BATCHES or self._unseen >= ACKNOWLEDGE_BYTES:
             self.acknowledge()
 
-    def _out_of_turn(self, sequence: int) -> None:
+    def _out_of_turn(self, sequence: int, sent: int) -> None:
         """An acknowledgement alone, or a batch that a broken link had delivered after all; or a link has lost some."""
         if sequence == AGAIN:
             self._send_again()
+        elif sequence == PROBE:
+            self._asking, self._due = sent > self._received, True
+            self.flush()
         elif sequence > self._received:
             if self._missed != self._received:
                 self._missed, self._strays = self._received, 0

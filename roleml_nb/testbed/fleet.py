@@ -189,7 +189,9 @@ class Fleet:
                 self.home.host_lost(host_id, "ipyparallel says that its process has ended")
             elif now - self._heard[host_id] > SILENCE:
                 self._serve(host_id)
-            elif not any(host_id in ends and kind == "relay" for ends, (kind, _) in list(self.links.items())):
+            elif any(host_id in ends and kind == "relay" for ends, (kind, _) in list(self.links.items())):
+                self._serve(host_id)  # a turn of the relay may have failed
+            else:
                 self._relay.release(host_id)  # type: ignore[union-attr]
 
     def _look_at_waits(self, before: dict[Circle, float]) -> dict[Circle, float]:

@@ -140,6 +140,7 @@ class Host:
                     self.submit(actor.roles[NATIVE].pulse)  # type: ignore[attr-defined]
             for session in list(self.router.links.values()):
                 session.acknowledge()
+                session.look(self.clock.now())
             if ticks % PULSE == 0 and self.host_id != NOTEBOOK:
                 if self.patient and self.ended(NOTEBOOK):
                     self.host_lost(NOTEBOOK, "its process has ended")

@@ -187,6 +187,72 @@ def test_what_a_link_loses_is_sent_again():
     assert len(one._kept) <= 100
 
 
+def test_the_last_of_all_messages_is_sent_again_when_a_link_loses_it():
+    """Nothing comes after it that would show that it is missing; the same goes for what tells of it."""
+    from roleml_nb.messaging.session import Session
+
+    class Lossy:
+        kind, peer = "lossy", "b"
+
+        def __init__(self, deliver):
+            self.deliver, self.sent, self.loses = deliver, [], 0
+
+        def send(self, frames):
+            self.loses -= 1
+            if self.loses < 0:
+                self.sent.append(frames)
+
+        def carry(self):
+            while self.sent:
+                self.deliver(self.sent.pop(0))
+
+        def close(self):
+            pass
+
+    taken, receipts, now = [], [], 0.0
+    one, other = Session("b", lambda *why: None), Session("a", lambda *why: None)
+    there = Lossy(lambda frames: other.receive(
+        frames, lambda item, buffers, receipt: (taken.append(item[0]), receipts.append(receipt))))
+    back = Lossy(lambda frames: one.receive(frames, lambda *_: None))
+    one.attach(there)
+    other.attach(back)
+
+    def pass_time(seconds):
+        nonlocal now
+        for _ in range(int(seconds / 0.25)):
+            now += 0.25
+            one.look(now)
+            there.carry()
+            back.carry()
+            other.acknowledge()
+            back.carry()
+
+    one.post((0, 0), [], counted=100)
+    pass_time(1)
+    there.loses = 1
+    one.post((1, 0), [], counted=100)
+    pass_time(0.5)
+    assert taken == [0] and not one.drained
+    pass_time(2)
+    assert taken == [0, 1] and one.drained
+    there.loses = 3  # the message, and the first two questions after it
+    one.post((2, 0), [])
+    pass_time(5)
+    assert taken == [0, 1]
+    pass_time(4)
+    assert taken == [0, 1, 2] and one.drained
+    assert one.window.bytes == 200
+    back.loses = 1  # what says that they were handled
+    receipts.clear()
+    pass_time(0.5)
+    assert one.window.bytes == 200
+    pass_time(40)
+    assert one.window.bytes == 0
+    there.sent = asked = []
+    pass_time(100)
+    assert not asked  # nothing is open: nothing is asked
+
+
 def test_a_better_link_takes_over_while_the_other_one_works():
     """What is still on its way over the former comes after what the new one has sent again: it is dropped."""
     from roleml_nb.messaging.session import Session

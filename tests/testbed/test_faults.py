@@ -1,6 +1,7 @@
 """What happens when processes die."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -136,6 +137,29 @@ def test_the_relay_works_where_direct_links_do_not():
         bed.assign(["a", "b"], "asker", Asker)
         bed.relate("a", "other", "b/asker")
         assert bed.call("a/asker", "ask") == 7
+        for node, kind in (("a", "service"), ("b", "reply")):
+            lost = lose_one(bed, kind)
+            assert bed.call(f"{node}/asker", "get") == 7
+            assert lost == [kind]
+
+
+def lose_one(bed, kind):
+    """Have the relay lose the next batch that has a message of that kind."""
+    lost, relay = [], bed.fleet._relay
+
+    def losing(send, place):
+        def lossy(*args):
+            frames = args[place] if place else args[0][2]
+            if not lost and any(item[0] == kind for item in pickle.loads(frames[0])[4]):
+                lost.append(kind)
+            else:
+                send(*args)
+        return lossy
+
+    for session in bed.fleet.home.router.links.values():
+        session.link._put = losing(session.link._put, 0)
+    relay._deliver = losing(relay._deliver, 1)
+    return lost
 
 
 def test_a_running_cluster_is_joined_and_left_alone():
