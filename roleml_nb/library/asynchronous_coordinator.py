@@ -139,7 +139,7 @@ class _Server:
             if wanted <= 0:
                 break
             chosen = [idle[index] for index in sorted(self._random.choice(len(idle), wanted, replace=False))]
-            reached, errors = reach(self._role, chosen, "apply-update", {"update": update})
+            reached, errors = reach(self._role, chosen, "apply-update", [update])
             self.failed.update(errors)
             now = self._role.base.host.clock.now()
             self._working.update({client: Training(version, update, now) for client in reached})

@@ -2,17 +2,29 @@
 
 Ghosh, Chung, Yin and Ramchandran, "An Efficient Framework for Clustered Federated Learning", NeurIPS 2020, algorithm 1 with
 model averaging: in each round every client joins the cluster whose model has the least loss on its data,
-ĵ = argmin_j F_i(θ_j), and trains that; each model becomes the mean of what its cluster returns.
+ĵ = argmin_j F_i(θ_j), and trains that; each model becomes the mean of what its cluster returns. That mean is weighted by data
+size here, unless the aggregator's strategy says otherwise; in the paper, all clients have equally much.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from roleml_nb.role import Element, RoleInstanceID, Service, Task
+from roleml_nb.role import (
+    CallTimeout,
+    Element,
+    ErrorHandlingStrategy,
+    RoleInstanceID,
+    RoleInteractionError,
+    RoleMLError,
+    Service,
+    Task,
+)
 
 from .federated import FederatedCoordinator
+from .rounds import Arrivals, Quorum
 
 __all__ = ["ClusteredCoordinator"]
 
@@ -48,13 +60,18 @@ class ClusteredCoordinator(FederatedCoordinator):
     @Task(expand=True)
     def run(  # type: ignore[override]
         self, caller: RoleInstanceID, num_rounds: int, num_epochs: int = 1, options: dict[str, Any] | None = None,
-        distribute: bool = False,
+        distribute: bool = False, deadline: float | None = None, min_results: int | None = None, enough: int | None = None,
+        late: str = "drop",
     ) -> dict[str, Any]:
         """Do `num_rounds` rounds; with `distribute`, every client gets the last model of its cluster.
 
         After each round, ``round-completed`` carries "round" (from 1), "clients", "moved" (how many of them are in another
-        cluster than before), "clusters" (how many have clients) and "loss" (the mean of the clients' least losses, before the
-        training of the round).
+        cluster than before), "clusters" (how many have clients), "loss" (the mean of the clients' least losses, before the
+        training of the round), and what the aggregator counts, such as "arrived" and "late".
+
+        With `deadline`, `min_results` or `enough`, a round does not wait for every client: see `Quorum`. It is one quorum for all
+        clusters together. The deadline counts twice: for the losses by which clients choose, and for their trainings; who fails
+        or is late with its losses is not trained in that round.
 
         Returns
         -------
@@ -66,40 +83,100 @@ class ClusteredCoordinator(FederatedCoordinator):
         self._models = self._models or list(self.models())
         self.require(len(self._models) > 1, f"element 'models' of {self.id} must have two models or more, "
                                             f"got {len(self._models)}")
-        loss = 0.0
+        quorum = Quorum(deadline, min_results, enough, late)
+        problem = quorum.problem(len(clients), self.id.actor_name)
+        self.require(problem is None, str(problem))
+        loss, self._busy = 0.0, self._busy if quorum.tolerant else []
         for number in range(1, num_rounds + 1):
             self.before_round()
-            chosen = self._select(clients, number)
+            chosen = self._select(clients, number, quorum)
             before = dict(self._clusters)
-            loss = self._assign(chosen)
-            self._train({"num_epochs": num_epochs, "options": options}, chosen)
-            moved = sum(client in before and before[client] != self._clusters[client] for client in chosen)
-            self.round_completed.emit(args={"round": number, "clients": len(chosen), "moved": moved, "loss": loss,
-                                            "clusters": len({self._clusters[client] for client in chosen})})
+            loss, able, failed = self._assign(chosen, quorum)
+            counts = self._train({"num_epochs": num_epochs, "options": options}, able, quorum)
+            counts |= {"selected": len(chosen), "failed": counts.get("failed", 0) + failed,
+                       "late": counts.get("late", 0) + len(chosen) - len(able) - failed}
+            moved = sum(client in before and before[client] != self._clusters[client] for client in able)
+            self.round_completed.emit(args={**counts, "round": number, "clients": len(chosen), "moved": moved, "loss": loss,
+                                            "clusters": len({self._clusters[client] for client in able})})
         if distribute:
-            self._assign([client for client in clients if client not in self._clusters])
-            for cluster, update in enumerate(self._models):
-                self.call_group(self._members(clients, cluster), "apply-update", payloads={"update": update})
+            self._distribute(clients, quorum)
         sizes = [len(self._members(self._clusters, cluster)) for cluster in range(len(self._models))]
         return {"rounds": num_rounds, "loss": loss, "sizes": sizes}
 
-    def _assign(self, clients: Sequence[RoleInstanceID]) -> float:
-        """Put each client into the cluster with the least loss; the mean of these losses."""
-        asked = [self.call_task_group(clients, "evaluate", payloads={"update": update}) for update in self._models]
-        losses = [[invocation.result()["loss"] for _, invocation in invocations] for invocations in asked]
-        least = [min(of_client) for of_client in zip(*losses, strict=True)]
-        for client, of_client in zip(clients, zip(*losses, strict=True), strict=True):
-            self._clusters[client] = of_client.index(min(of_client))
-        return sum(least) / len(least) if least else 0.0
+    def _assign(self, clients: Sequence[RoleInstanceID], quorum: Quorum) -> tuple[float, list[RoleInstanceID], int]:
+        """Put each client into the cluster with the least loss.
 
-    def _train(self, training: dict[str, Any], chosen: list[RoleInstanceID]) -> None:
-        rounds = {}
+        The mean of these losses, the clients that told them, and how many failed; the rest was late.
+        """
+        told, failed = self._losses(clients, quorum)
+        for client, losses in told.items():
+            self._clusters[client] = losses.index(min(losses))
+        return (sum(map(min, told.values())) / len(told) if told else 0.0), list(told), failed
+
+    def _losses(self, clients: Sequence[RoleInstanceID], quorum: Quorum) -> tuple[dict[RoleInstanceID, list[float]], int]:
+        """Of each client, in their order, the loss of each model, and how many failed.
+
+        Without a quorum, an error of one is an error.
+        """
+        if not quorum.tolerant:
+            asked = [self.call_task_group(clients, "evaluate", payloads={"update": update}) for update in self._models]
+            losses = zip(*([invocation.result()["loss"] for _, invocation in of_model] for of_model in asked), strict=True)
+            return dict(zip(clients, map(list, losses), strict=True)), 0
+        arrivals, host = Arrivals(), self.base.host
         for cluster, update in enumerate(self._models):
-            if members := self._members(chosen, cluster):
-                rounds[cluster] = self.call_task("aggregator", "aggregate", args={**training, "clients": members},
-                                                 payloads={"update": update})
+            self.call_task_group(clients, "evaluate", payloads={"update": update}, on_call_error=ErrorHandlingStrategy.KEEP,
+                                 on_result=partial(arrivals.put, cluster))
+        told: dict[RoleInstanceID, dict[int, float]] = {client: {} for client in clients}
+        failed: dict[RoleInstanceID, Exception] = {}
+        ends = float("inf") if quorum.deadline is None else host.clock.now() + quorum.deadline
+        while (left := [one for one in clients if one not in failed and len(told[one]) < len(self._models)]):
+            known, remaining = len(clients) - len(failed) - len(left), ends - host.clock.now()
+            if remaining <= 0 and known >= quorum.least:
+                break
+            arrived = arrivals.take(remaining if 0 < remaining < float("inf") else host.call_timeout)
+            if not arrived and not 0 < remaining < float("inf"):
+                raise CallTimeout(f"{', '.join(map(str, left))} told no losses for {host.call_timeout:.1f} s")
+            for cluster, client, invocation in arrived:
+                try:
+                    told[client][cluster] = invocation.result(0)["loss"]
+                except RoleMLError as error:
+                    self.logger.warning("%s told no losses, and is left out: %s", client, error)
+                    failed[client] = error
+        able = [client for client in clients if client not in failed and len(told[client]) == len(self._models)]
+        if len(able) < quorum.least:
+            first = next(iter(failed.values()), None)
+            raise RoleInteractionError(f"{len(able)} clients told their losses, and {quorum.least} are needed; the first error: "
+                                       f"{first}") from first
+        return {client: [told[client][cluster] for cluster in range(len(self._models))] for client in able}, len(failed)
+
+    def _train(self, training: dict[str, Any], chosen: list[RoleInstanceID], quorum: Quorum) -> dict[str, int]:
+        """Have each cluster train its model; what was counted."""
+        members = [self._members(chosen, cluster) for cluster in range(len(self._models))]
+        if quorum.tolerant:
+            able = quorum._replace(enough=quorum.enough and min(quorum.enough, len(chosen)))
+            done = self.call_task("aggregator", "aggregate-clusters", payloads={"updates": self._models}, args={
+                **training, "clusters": members, "quorum": able._asdict()}).result()
+            self._models, self._results, self._busy = done["updates"], done["results"], done["busy"]
+            return done["counts"]
+        rounds = {cluster: self.call_task("aggregator", "aggregate", args={**training, "clients": group},
+                                          payloads={"update": self._models[cluster]})
+                  for cluster, group in enumerate(members) if group}
+        counts: dict[str, int] = {}
+        self._results = {}
         for cluster, invocation in rounds.items():
-            self._models[cluster] = invocation.result()["update"]
+            done = invocation.result()
+            self._models[cluster] = done["update"]
+            self._results |= done.get("results", {})
+            counts = {name: counts.get(name, 0) + count for name, count in done.get("counts", {}).items()}
+        return counts
+
+    def _distribute(self, clients: list[RoleInstanceID], quorum: Quorum) -> None:
+        free = [client for client in clients if client not in self._busy]
+        new = [client for client in free if client not in self._clusters]
+        self._assign(new, Quorum(min_results=0) if quorum.tolerant else quorum)
+        on_error = ErrorHandlingStrategy.IGNORE if quorum.tolerant else ErrorHandlingStrategy.RAISE_FIRST
+        for cluster, update in enumerate(self._models):
+            self.call_group(self._members(free, cluster), "apply-update", payloads={"update": update}, on_error=on_error)
 
     def _members(self, clients: Any, cluster: int) -> list[RoleInstanceID]:
         return [client for client in clients if self._clusters.get(client) == cluster]

@@ -84,10 +84,42 @@ class FedAvgAggregator(Role):
         if quorum is None:
             self._send(group, update)
             return self._round(group, update, num_epochs, options)
+        return self._round(group, update, num_epochs, options, self._conditions(quorum, group))
+
+    @Task(expand=True)
+    def aggregate_clusters(
+        self, caller: RoleInstanceID, clusters: list, updates: list, quorum: dict[str, Any], num_epochs: int = 1,
+        options: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Do one round of several models under one `quorum`: each of `updates` with clients of its own, those of its cluster.
+
+        Returns
+        -------
+        dict
+            As `aggregate`, but with "updates", the new models; one that no result came for stays as it was.
+        """
+        groups = [in_order(cluster) for cluster in clusters]
+        places = {client: place for place, group in enumerate(groups) for client in group}
+        strategy, args = self.strategy(), {**(options or {}), "num_epochs": num_epochs}
+        outcome = self._trainings.round(self, in_order(places), updates, strategy.channel, args, strategy.arguments(),
+                                        self._conditions(quorum, list(places)), places)
+        merged: list[Any] = []
+        results: list[ClientResult] = []
+        weights: list[float] = []
+        for place, update in enumerate(updates):
+            part = [one for one in outcome.results if one[2].cluster == place]
+            found = self._results(update, Outcome(part), strategy.channel)
+            merged.append(strategy.aggregate(update, found) if found else update)
+            results += found
+            weights += strategy.weights(found) if found else []
+        told = self._told(len(places), results, weights, outcome)
+        return {"updates": merged, **told, "busy": list(self._trainings.under_way)}
+
+    def _conditions(self, quorum: dict[str, Any], group: list[RoleInstanceID]) -> Quorum:
         conditions = Quorum(**quorum)
         problem = conditions.problem(len(group), f"the round on {self.id.actor_name}")
         self.require(problem is None, str(problem))
-        return self._round(group, update, num_epochs, options, conditions)
+        return conditions
 
     def _send(self, group: list[RoleInstanceID], update: Any) -> None:
         self.call_group(group, "apply-update", payloads={"update": update})
@@ -105,22 +137,29 @@ class FedAvgAggregator(Role):
                 mean = strategy.running(self._weighty(self._sizes(group)))
             outcome = self._gather(group, update, strategy.channel, args, payloads, mean)
         else:
-            outcome = self._trainings.round(self, group, update, strategy.channel, args, payloads, quorum)
+            outcome = self._trainings.round(self, group, [update], strategy.channel, args, payloads, quorum)
         results = self._results(update, outcome, strategy.channel)
-        size = sum(self._weighty([result.data_size for result in results]))
+        self._weighty([result.data_size for result in results])
         merged = strategy.aggregate(update, results) if mean is None else mean.result()
+        told = self._told(len(group), results, strategy.weights(results), outcome)
+        return {"update": merged, **told, "busy": [] if quorum is None else list(self._trainings.under_way)}
+
+    def _told(
+        self, selected: int, results: list[ClientResult], weights: list[float], outcome: Outcome,
+    ) -> dict[str, Any]:
+        """What a round returns besides models; it is emitted, too."""
+        size = sum(result.data_size for result in results)
         counts = {
-            "selected": len(group), "arrived": sum(not result.staleness for result in results), "late": len(outcome.late),
+            "selected": selected, "arrived": sum(not result.staleness for result in results), "late": len(outcome.late),
             "stale": sum(result.staleness > 0 for result in results), "dropped": len(outcome.dropped),
             "failed": len(outcome.failed), "busy": len(outcome.busy)}
-        tell(self.contributions, zip([result.client for result in results], strategy.weights(results), strict=True),
+        tell(self.contributions, zip([result.client for result in results], weights, strict=True),
              stale=[(result.client, result.staleness) for result in results], late=outcome.late, dropped=outcome.dropped,
              failed=self._failed(outcome), busy=outcome.busy)
         self.aggregation_completed.emit(args={"clients": len(results), "data_size": size, **counts})
         known = {result.client: {**result.metrics, "data_size": result.data_size, "seconds": result.seconds}
                  for result in results}
-        return {"update": merged, "data_size": size, "clients": len(results), "counts": counts, "results": known,
-                "busy": [] if quorum is None else list(self._trainings.under_way)}
+        return {"data_size": size, "clients": len(results), "counts": counts, "results": known}
 
     def _failed(self, outcome: Outcome) -> Iterable[RoleInstanceID]:
         return outcome.failed
@@ -234,7 +273,7 @@ class FederatedCoordinator(Coordinator):
         problem = quorum.problem(len(clients), self.id.actor_name)
         self.require(problem is None, str(problem))
         training: dict[str, Any] = {"num_epochs": num_epochs, "options": options}
-        tolerant = (deadline, min_results, enough) != (None, None, None)
+        tolerant = quorum.tolerant
         if tolerant:
             training["quorum"] = quorum._asdict()
         self._update, self._busy = self._initial(clients), self._busy if tolerant else []

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
 from typing import Any, NamedTuple
 
-from roleml_nb.role import CallTimeout, ErrorHandlingStrategy, Role, RoleInstanceID, RoleInteractionError, RoleMLError
+from roleml_nb.role import CallTimeout, ErrorHandlingStrategy, Message, Role, RoleInstanceID, RoleInteractionError, RoleMLError
 from roleml_nb.role.running import wait
 
 __all__ = ["Arrivals", "Outcome", "Quorum", "Training", "Trainings", "reach"]
@@ -44,6 +44,11 @@ class Quorum(NamedTuple):
     @property
     def least(self) -> int:
         return 1 if self.min_results is None else self.min_results
+
+    @property
+    def tolerant(self) -> bool:
+        """Whether a round may be over before all have answered."""
+        return (self.deadline, self.min_results, self.enough) != (None, None, None)
 
     def problem(self, clients: int, node: str) -> str | None:
         """What makes it impossible, in one line; None when it can be met with so many clients."""
@@ -94,11 +99,12 @@ class Arrivals:
 
 
 class Training(NamedTuple):
-    """One that was asked for in round `number`, which began with the model `update`, at `began` seconds."""
+    """One that was asked for in round `number`, which began with the model `update`, that of a `cluster`, at `began` seconds."""
 
     number: int
     update: Any
     began: float
+    cluster: int = 0
 
 
 @dataclass
@@ -126,10 +132,11 @@ class Trainings:
         self._arrivals = Arrivals()
 
     def round(
-        self, role: Role, group: list[RoleInstanceID], update: Any, channel: str, args: Mapping[str, Any],
-        payloads: Mapping[str, Any], quorum: Quorum,
+        self, role: Role, group: list[RoleInstanceID], updates: Sequence[Any], channel: str, args: Mapping[str, Any],
+        payloads: Mapping[str, Any], quorum: Quorum, clusters: Mapping[RoleInstanceID, int] | None = None,
     ) -> Outcome:
-        """Send `update` to the group, have it train, and return when `quorum` says that the round is over.
+        """Send each of the group the update of its cluster (the first unless told otherwise), have it train, and return when
+        `quorum` says that the round is over.
 
         Raises
         ------
@@ -144,9 +151,11 @@ class Trainings:
                                   f"did not end an earlier training for {host.call_timeout:.1f} s")
         outcome.busy = [client for client in group if client in self.under_way]
         free = [client for client in group if client not in self.under_way]
-        reached, outcome.failed = reach(role, free, "apply-update", {"update": update})
+        places = {client: (clusters or {}).get(client, 0) for client in free}
+        reached, outcome.failed = reach(role, free, "apply-update", updates, places)
         began = host.clock.now()
-        self.under_way.update({client: Training(self.number, update, began) for client in reached})
+        self.under_way.update({
+            client: Training(self.number, updates[places[client]], began, places[client]) for client in reached})
         role.call_task_group(list(reached), channel, args, payloads, on_call_error=ErrorHandlingStrategy.KEEP,
                              on_result=partial(self._arrivals.put, self.number))
         deadline = float("inf") if quorum.deadline is None else began + quorum.deadline
@@ -201,20 +210,25 @@ class Trainings:
 
 
 def reach(
-    role: Role, group: list[RoleInstanceID], channel: str, payloads: Mapping[str, Any]
+    role: Role, group: list[RoleInstanceID], channel: str, updates: Sequence[Any],
+    places: Mapping[RoleInstanceID, int] | None = None,
 ) -> tuple[dict[RoleInstanceID, Any], dict[RoleInstanceID, Exception]]:
     """Call a service of many, each of which may fail: what they returned, and the errors of the others.
+
+    Each gets the one of `updates` that `places` says, or else the first.
 
     Who has not answered within the testbed's limit for calls has failed, too, with a CallTimeout.
     """
     answers: dict[RoleInstanceID, Any] = {}
     errors: dict[RoleInstanceID, Exception] = {}
+    messages = [Message({}, {"update": update}) for update in updates]  # one object per update: it crosses each link once
 
     def note(client: RoleInstanceID, result: Any) -> None:
         (errors if isinstance(result, RoleMLError) else answers)[client] = result
 
     try:
-        role.call_group(group, channel, payloads=payloads, on_result=note, on_error=ErrorHandlingStrategy.KEEP)
+        role.call_group(group, channel, message_map={client: messages[(places or {}).get(client, 0)] for client in group},
+                        on_result=note, on_error=ErrorHandlingStrategy.KEEP)
     except CallTimeout as error:
         errors.update({client: error for client in group if client not in answers and client not in errors})
     for client, why in errors.items():

@@ -112,6 +112,31 @@ def test_the_weights_that_are_told_are_those_that_were_used(strategy):
     np.testing.assert_allclose(merged["w"], model["w"] + step, rtol=1e-12)
 
 
+@pytest.mark.parametrize("rho", [0.0, 0.5, 0.9])
+def test_fednova_finds_the_gradients_behind_steps_with_momentum(rho):
+    """Clients whose gradients are constant: Δᵢ is −η gᵢ Σ over the steps of how far momentum has grown, and the normalised
+    step is −η τ_eff Σ pᵢ gᵢ, whatever the numbers of steps (Wang et al. 2020, equations 6 to 8)."""
+    gradients, steps, sizes, lr = np.array([[1.0, -2.0], [3.0, 0.5]]), [2, 7], [30, 10], 0.1
+    given, grown = [], []
+    for number, (gradient, count, size) in enumerate(zip(gradients, steps, sizes, strict=True)):
+        w, velocity = np.zeros(2), np.zeros(2)
+        for _ in range(count):
+            velocity = rho * velocity + gradient
+            w = w - lr * velocity
+        grown.append(-w[0] / lr / gradient[0])
+        given.append(ClientResult(RoleInstanceID(f"client{number}", "trainer"), {"w": w}, size, steps=count))
+    merged = FedNova(momentum=rho).aggregate({"w": np.zeros(2)}, given)
+    effective = 0.75 * grown[0] + 0.25 * grown[1]
+    np.testing.assert_allclose(merged["w"], -lr * effective * (0.75 * gradients[0] + 0.25 * gradients[1]), rtol=1e-12)
+
+
+def test_scaffold_does_not_weigh_clients_by_their_data():
+    """Karimireddy et al. 2020, algorithm 1, line 16: x ← x + η_g / |S| Σ (yᵢ − x)."""
+    given = [ClientResult(RoleInstanceID(f"client{number}", "trainer"), {"w": np.array([value])}, size, control={"w": np.zeros(1)})
+             for number, (value, size) in enumerate([(2.0, 1), (5.0, 99)])]
+    assert Scaffold(lr=0.5).aggregate({"w": np.array([1.0])}, given)["w"] == pytest.approx(1 + 0.5 * (1 + 4) / 2)
+
+
 def test_a_stale_result_counts_less():
     fresh = ClientResult(RoleInstanceID("a", "t"), {"w": np.zeros(1)}, 4)
     stale = ClientResult(RoleInstanceID("b", "t"), {"w": np.ones(1)}, 4, staleness=3)
