@@ -29,9 +29,8 @@ class OortSelector(ClientSelector):
     """Prefers clients whose data teach the model most, and that are fast enough; a share of each round goes to new ones.
 
     The statistical utility of a client, |B| √(1/|B| Σ loss²), is taken as |B| · its mean training loss, so that no loss of
-    a single sample leaves the client; and new clients are drawn at random, while the paper prefers those that are thought to be
-    fast. The coordinator's aggregator needs the strategy ``FedAvg(metrics=True)`` or any
-    other one but the plain `FedAvg`.
+    a single sample leaves the client; and new clients are drawn at random, while the paper prefers those that are thought to
+    be fast. The coordinator's aggregator needs the strategy ``FedAvg(metrics=True)`` or any other one but the plain `FedAvg`.
 
     Parameters
     ----------

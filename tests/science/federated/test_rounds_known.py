@@ -75,6 +75,26 @@ def test_scaffold_equals_its_algorithm_line_by_line(lab):
     np.testing.assert_allclose(found, x, rtol=1e-10)
 
 
+def test_scaffold_with_some_of_the_clients_equals_its_algorithm(lab):
+    """Who is not there keeps its cᵢ, and c moves by |S| / N of the mean change."""
+    federation(lab, "some", strategy=impl(Scaffold, population=3), size=20)
+    x, c, own = np.zeros(4), np.zeros(4), [np.zeros(4) for _ in range(3)]
+    found = {"w": np.zeros(4)}
+    for chosen in ([0, 1], [1, 2], [0, 2], [2], [0, 1]):
+        found = lab.call("some-server/aggregator", "aggregate", {
+            "clients": [f"some-client{part + 1}/trainer" for part in chosen], "update": found, "num_epochs": 3})["update"]
+        steps, changes = [], []
+        for part in chosen:
+            y = x
+            for _ in range(3):
+                y = y - 0.05 * (hessian(part, 20) @ y - linear(part, 20) - own[part] + c)
+            renewed = own[part] - c + (x - y) / (3 * 0.05)
+            steps.append(y - x), changes.append(renewed - own[part])
+            own[part] = renewed
+        x, c = x + sum(steps) / len(chosen), c + sum(changes) / 3
+    np.testing.assert_allclose(found["w"], x, rtol=1e-10)
+
+
 def test_fednova_removes_the_bias_of_unequal_local_steps(lab):
     """As many epochs, but batches of 4: client 2 makes 7 steps where client 0 makes 3. The steps are small, so what is left
     is the bias alone: federated averaging solves the problem with shares that are weighted by steps."""
