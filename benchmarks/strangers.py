@@ -55,11 +55,11 @@ def attack(target: str | tuple[str, int], count: int) -> None:
 def transport(host_id: str, directory: str | None, deliver: Callable) -> DirectTransport:
     return DirectTransport(
         host_id, deliver=deliver, lost=lambda peer, reason: print("LOST:", peer, reason), directory=directory,
-        tcp=directory is None, ip="127.0.0.1", run_in_background=in_background)
+        tcp=directory is None, ip="127.0.0.1", submit=in_background)
 
 
-def in_background(work: Callable[[], None], name: str) -> None:
-    threading.Thread(target=work, name=name, daemon=True).start()
+def in_background(work: Callable[[], None]) -> None:
+    threading.Thread(target=work, daemon=True).start()
 
 
 def measure(way: str, connections: int) -> None:

@@ -92,5 +92,5 @@ def close_watched(socket: zmq.Socket, linger: int = 0) -> None:
     socket.close(linger)
 
 
-def read_event(monitor: zmq.Socket) -> int:
-    return struct.unpack("=hi", monitor.recv_multipart()[0])[0]
+def read_event(monitor: zmq.Socket, flags: int = 0) -> int:
+    return struct.unpack("=hi", monitor.recv_multipart(flags)[0])[0]

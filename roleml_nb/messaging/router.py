@@ -81,7 +81,7 @@ Note = Callable[[tuple], None]
 class Router:
     """One per host. `send` is safe from any thread; receivers are called on the link's thread and must not block.
 
-    `note` takes a tuple per message: call, kind, source, target, channel, bytes, link, sent, received, outcome, origin.
+    `note` takes a tuple per message, as `notes.rows` reads it.
     `broken(session, reason)` is called when the link of a session fails.
     """
 
@@ -106,7 +106,6 @@ class Router:
         self._lock = threading.Lock()
         self._window = Window()
         self._delivering = threading.local()
-        self._names: dict[tuple[str, ...], str] = {}
         self._flushing = False
         self._to_flush: queue.SimpleQueue[None] = queue.SimpleQueue()
         self.controls["inquire"] = lambda peer, asked: self.control(peer, "told", (asked[0], self._state(peer, asked[1])))
@@ -192,7 +191,8 @@ class Router:
             except LinkFailed as error:
                 lost.extend((target, str(error)) for target in group)
         for target, reason in lost:
-            self._note_message(target, kind, source, channel, body.nbytes, "none", now, now, f"lost: {reason}", origin)
+            if self._note is not None:
+                self._note((target, kind, source, channel, body.nbytes, "none", now, now, f"lost: {reason}", origin))
             self._fail(target.call, kind, reason)
         return lost
 
@@ -266,8 +266,8 @@ class Router:
         execution.called = True
         self.executions.begin_inline(execution)
         if self._note is not None:
-            self._note_message(Target(*target, execution.number), "service", source, channel, size, "local", now, now,
-                               "delivered", self._origins.here())
+            self._note((Target(*target, execution.number), "service", source, channel, size, "local", now, now, "delivered",
+                        self._origins.here()))
         return execution
 
     def begin_event(self, source: RoleInstanceID, target: RoleInstanceID, channel: str) -> Execution:
@@ -287,18 +287,21 @@ class Router:
     def end_inline(self, execution: Execution, kind: str = "", size: int = 0) -> None:
         """It is answered (kind: reply or error), or not."""
         self.executions.end_inline(execution)
-        if kind:
+        if kind and self._note is not None:
             now, answer = self.host.clock.now(), Target(*execution.source, execution.number)
-            self._note_message(answer, kind, execution.target, execution.channel, size, "local", now, now, "delivered")
+            self._note((answer, kind, execution.target, execution.channel, size, "local", now, now, "delivered", ""))
 
     # receiving
 
     def deliver(self, peer: str, frames: list[Any], link: str = "direct") -> None:
         """Take what a link received from the host that the link has authenticated."""
-        self._delivering.on = True  # this thread must never be held back
-        self.session(peer).receive(frames, lambda item, buffers, receipt: self._take(peer, item, buffers, receipt, link))
+        self._delivering.on = True  # this thread must not be held back until it is done
+        try:
+            (self.links.get(peer) or self.session(peer)).receive(frames, partial(self._take, peer, link))
+        finally:
+            self._delivering.on = False
 
-    def _take(self, peer: str, item: Item, buffers: list[Any], receipt: Receipt | None, link: str) -> None:
+    def _take(self, peer: str, link: str, item: Item, buffers: list[Any], receipt: Receipt | None) -> None:
         kind, source, targets, channel, sent, depth, trail, origin, pickled, _ = item
         if pickled is None:
             pickled, buffers = buffers[0], buffers[1:]
@@ -323,11 +326,12 @@ class Router:
             raise RoleMLError(f"{peer} sent a message in the name of {envelope.source}, which lives on {home}: dropped")
 
     def _distribute(self, envelope: Envelope, body: Body, peer: str, link: str, now: float) -> None:
-        nbytes = body.nbytes
-        for target, part in zip(envelope.targets, body.shares(len(envelope.targets)), strict=True):
+        kind, source, targets, channel, sent, _, _, origin = envelope
+        nbytes, note = body.nbytes, self._note
+        for target, part in zip(targets, body.shares(len(targets)), strict=True):
             outcome = self._receive(envelope, target, part, peer, now)
-            self._note_message(target, envelope.kind, envelope.source, envelope.channel, nbytes, link, envelope.sent, now,
-                               outcome, envelope.origin)
+            if note is not None:
+                note((target, kind, source, channel, nbytes, link, sent, now, outcome, origin))
 
     def _receive(self, envelope: Envelope, target: Target, body: Body, peer: str, now: float) -> str:
         if envelope.kind in ANSWERS:
@@ -348,20 +352,6 @@ class Router:
                 (peer, target.call), envelope.source, target.instance, envelope.channel, now, envelope.depth, envelope.trail)
         receiver(envelope, target, body)
         return "delivered"
-
-    def _note_message(
-        self, target: Target, kind: str, source: RoleInstanceID, channel: str, nbytes: int, link: str, sent: float,
-        received: float, outcome: str, origin: str = "",
-    ) -> None:
-        if self._note is not None:
-            name = self._name
-            self._note((target[2], name(kind), name(source[0], source[1]), name(target[0], target[1]), name(channel), nbytes,
-                        link, sent, received, outcome, origin))
-
-    def _name(self, *parts: str) -> str:
-        """The parts joined by "/"; always the same object, so that many notes with it are small on their way."""
-        known = self._names.get(parts)
-        return known if known is not None else self._names.setdefault(parts, "/".join(parts))
 
     def _follow(self, call: Pending, body: Body) -> None:
         """The role is elsewhere now, and was not called where it was: call it there."""

@@ -164,7 +164,7 @@ class Session:
                 end = place + item[-1]
                 take(item, frames[place:end], receipt)
                 place = end
-            self._unseen += sum(len(frame) for frame in frames)
+            self._unseen += len(frames[0]) if len(frames) == 1 else sum(len(frame) for frame in frames)
         if self._received - self._told >= ACKNOWLEDGE_BATCHES or self._unseen >= ACKNOWLEDGE_BYTES:
             self.acknowledge()
 

@@ -1,7 +1,7 @@
 """One host's end of all its direct links: by `ipc://` on one machine, by TCP with CurveZMQ between machines.
 
 Links are one-way. A host receives on its ROUTER sockets and sends on one DEALER per peer. A DEALER is used under its link's
-lock by whoever sends; all other sockets belong to the transport's one thread. Nothing is handed on, let alone unpickled,
+lock by whoever sends; all other sockets by whichever of the `Receivers` has its turn. Nothing is handed on, let alone unpickled,
 that did not come from a peer which presented its token.
 """
 
@@ -10,12 +10,12 @@ from __future__ import annotations
 import hmac
 import logging
 import os
-import queue
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from ..role.errors import LinkFailed
 from .addresses import Address, local_addresses, socket_path
 from .direct import FAILURES, WELCOME, DirectLink, close_watched, read_event, wait_for_welcome
 from .door import Door
+from .receivers import Call, Receivers
 
 __all__ = ["DirectTransport"]
 
@@ -32,8 +33,10 @@ HELLO = b"roleml_nb 1"
 """What a host says first: the protocol and its version."""
 HANDSHAKE_MS = 5000
 """A connection that has not shaken hands by then is closed."""
-LOOK_MS = 500
+LOOK_SECONDS = 0.5
 """How often those are looked at that have not shown who they are."""
+BURST = 100
+"""Messages that are taken before all sockets are looked at again."""
 SILENT = 60.0
 """Seconds between two log lines about the same stranger."""
 STRANGERS = 256
@@ -48,14 +51,15 @@ class DirectTransport:
     Parameters
     ----------
     deliver
-        Called as ``deliver(peer, frames)`` on the transport's thread; must not block. ``frames[0]`` is bytes, the others are
-        writable memoryviews that belong to the receiver.
+        Called as ``deliver(peer, frames)`` on the thread that receives; must not block. ``frames[0]`` is bytes, the others are
+        writable memoryviews that belong to the receiver. It may return functions to be called for it, which may take their
+        time: the first by this same thread, while another one receives.
     lost
-        Called once as ``lost(peer, reason)`` on the transport's thread when the connection of a link ends, not after `close`.
+        Called once as ``lost(peer, reason)`` on the thread that receives when the connection of a link ends, not after `close`.
     directory
         A directory of mode 0700 for the socket file, which is named `host_id`; None for no ``ipc://``.
-    run_in_background
-        Called as ``run_in_background(function, name)``; starts the one thread.
+    submit
+        Called as ``submit(function)``; has it called by a thread that is idle, or a new one. One of them receives at a time.
     tcp, ip
         Whether to listen on TCP too, with CurveZMQ, and on which interface (all by default).
     """
@@ -64,10 +68,10 @@ class DirectTransport:
         self,
         host_id: str,
         *,
-        deliver: Callable[[str, list[Any]], None],
+        deliver: Callable[[str, list[Any]], list[Callable[[], Any]] | None],
         lost: Callable[[str, str], None],
         directory: str | None,
-        run_in_background: Callable[[Callable[[], None], str], Any],
+        submit: Callable[[Callable[[], None]], Any],
         tcp: bool = False,
         ip: str = "*",
     ) -> None:
@@ -80,12 +84,12 @@ class DirectTransport:
         self._deliver, self._lost = deliver, lost
         self._admitted: dict[str, bytes] = {}
         self._peers: dict[bytes, str] = {}
-        self._links: dict[zmq.Socket, DirectLink] = {}
-        self._new_links: queue.SimpleQueue[DirectLink] = queue.SimpleQueue()
+        self._links: list[DirectLink] = []
         self._lock = threading.Lock()
         self._closing = False
         self._ended = threading.Event()
-        self._thread_id: int | None = None
+        self._taking = 0
+        """The thread that takes what has come."""
         self._public_key, self._secret_key = zmq.curve_keypair()
         self._context = zmq.Context()
         self._context.setsockopt(zmq.LINGER, 0)
@@ -93,10 +97,11 @@ class DirectTransport:
         """Of each listening socket."""
         try:
             self.address = Address(host_id, ipc_path, *self._bind(ipc_path, ip if tcp else None))
-            self._waking, self._wake = self._context.socket(zmq.PAIR), self._context.socket(zmq.PAIR)
-            self._waking.bind("inproc://wake")
-            self._wake.connect("inproc://wake")
-            run_in_background(self._run, f"direct-{host_id}")
+            self._receivers = Receivers(self._take, self._patience, submit, self._clean_up)
+            for router, door in self.doors.items():
+                self._receivers.bells.add(router.FD, _no_more)
+                self._receivers.bells.add(door.monitor.FD, door.look)
+            self._receivers.start()
         except BaseException:
             self._context.destroy(0)
             raise
@@ -132,9 +137,13 @@ class DirectTransport:
             if self._closing:
                 return
             self._closing = True
-            self._wake.send(b"")
-        if threading.get_ident() != self._thread_id and not self._ended.wait(1.0):
-            logger.warning("the thread of direct transport %s did not end in time: deliver() is blocked", self.host_id)
+        self._receivers.stop()
+        if threading.get_ident() != self._taking and not self._ended.wait(1.0):
+            logger.warning("the threads of direct transport %s did not end in time: deliver() is blocked", self.host_id)
+
+    def wait(self, call: Call, timeout: float | None) -> bool:
+        """Receive on this thread until the call has ended, or `timeout` seconds are over; False at once if another one does."""
+        return self._receivers.wait(call, timeout)
 
     def _bind(self, ipc_path: str | None, ip: str | None) -> tuple[tuple[str, ...], bytes | None]:
         if ipc_path is not None:
@@ -181,76 +190,60 @@ class DirectTransport:
             with self._lock:
                 if self._closing:
                     raise LinkFailed("this transport is closed")
-                self._new_links.put(link)
-                self._wake.send(b"")
+                self._links.append(link)
+            self._receivers.watch(monitor.FD, partial(self._read_monitor, link))
             return link
         except BaseException:
             close_watched(dealer)
             monitor.close(0)
             raise
 
-    def _run(self) -> None:
-        self._thread_id = threading.get_ident()
-        poller = zmq.Poller()
-        for socket in (*self.doors, self._waking):
-            poller.register(socket, zmq.POLLIN)
-        doors = {door.monitor: door for door in self.doors.values()}
-        for monitor in doors:
-            poller.register(monitor, zmq.POLLIN)
+    def _patience(self) -> float | None:
+        """How long strangers may be left to themselves."""
+        return LOOK_SECONDS if any(door.guests for door in self.doors.values()) else None
+
+    def _take(self) -> tuple[list[Callable[[], Any]], bool]:
+        """Take what has come; returns what is to be done for it, and whether there may be more."""
+        self._taking = threading.get_ident()
+        works: list[Callable[[], Any]] = []
+        more = False
+        for router, door in self.doors.items():
+            for _ in range(BURST):
+                try:
+                    sender = router.recv(zmq.NOBLOCK)
+                except zmq.Again:
+                    break
+                works += self._receive(router, sender)
+            else:
+                more = True
+            if door.guests:
+                door.look()
+        self._taking = 0
+        return works, more
+
+    def _read_monitor(self, link: DirectLink) -> None:
+        """The first event is the last: the connection has ended."""
+        if link not in self._links:
+            return  # another thread has read it
         try:
-            while not self._closing:
-                guests = any(door.guests for door in doors.values())
-                for socket, _ in poller.poll(LOOK_MS if guests else None):
-                    if socket in self.doors:
-                        self._receive(socket)
-                    elif socket in self._links:
-                        self._read_monitor(socket, poller)
-                    elif socket in doors:
-                        doors[socket].look()
-                    else:
-                        self._take_new_links(poller)
-                if guests:
-                    for door in doors.values():
-                        door.look()
-        except Exception:
-            # whatever it was, the other hosts learn of it by their connections ending
-            logger.exception("direct transport %s ended", self.host_id)
-        finally:
-            self._clean_up()
-
-    def _take_new_links(self, poller: zmq.Poller) -> None:
-        self._waking.recv()
-        while not self._new_links.empty():
-            link = self._new_links.get()
-            self._links[link._monitor] = link
-            poller.register(link._monitor, zmq.POLLIN)
-
-    def _read_monitor(self, monitor: zmq.Socket, poller: zmq.Poller) -> None:
-        event = read_event(monitor)
-        link = self._links[monitor]
+            event = read_event(link._monitor, zmq.NOBLOCK)
+        except zmq.Again:
+            return
         reason = f"the connection to {link.url} ended: {FAILURES.get(event, 'unknown reason')}"
         if event != zmq.EVENT_MONITOR_STOPPED and link.end(reason):
             self._call(self._lost, link.peer, reason)
-        poller.unregister(monitor)
-        del self._links[monitor]
-        monitor.close(0)
+        self._receivers.bells.remove(link._monitor.FD)
+        self._links.remove(link)
+        link._monitor.close(0)
 
-    def _receive(self, router: zmq.Socket) -> None:
-        # one at a time: whoever it is for may go on as soon as this thread waits again
-        try:
-            sender = router.recv(zmq.NOBLOCK)
-        except zmq.Again:
-            return
-        part = router.recv(copy=False)
-        parts = [part]
-        while part.more:
-            part = router.recv(copy=False)
-            parts.append(part)
+    def _receive(self, router: zmq.Socket, sender: bytes) -> list[Callable[[], Any]]:
         peer = self._peers.get(sender)
         if peer is None:
-            self._greet(router, sender, parts)
-        else:
-            self._call(self._deliver, peer, [parts[0].bytes, *[part.buffer for part in parts[1:]]])
+            self._greet(router, sender, _parts(router))
+            return []
+        head = router.recv()
+        frames = [head, *(part.buffer for part in _parts(router))] if router.getsockopt(zmq.RCVMORE) else [head]
+        return self._call(self._deliver, peer, frames) or []
 
     def _greet(self, router: zmq.Socket, sender: bytes, parts: list[zmq.Frame]) -> None:
         """A stranger: it is a host that shows its token, or nobody. Nothing of what nobody sends is looked at further."""
@@ -287,27 +280,37 @@ class DirectTransport:
             logger.warning("%s refused a message from %s: %s (%d refused in all)", self.host_id, stranger, reason,
                            self.refused.total())
 
-    def _call(self, function: Callable[..., None], *arguments: Any) -> None:
+    def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         try:
-            function(*arguments)
+            return function(*arguments)
         except Exception:
             # a fault of one message must not cut off all the others
             logger.exception("direct transport %s: %s failed", self.host_id, getattr(function, "__name__", function))
+            return None
 
     def _clean_up(self) -> None:
         with self._lock:
             self._closing = True
-        links = list(self._links.values())
-        while not self._new_links.empty():
-            links.append(self._new_links.get())
-        for link in links:
+        for link in list(self._links):
             link.close()
             link._monitor.close(0)
         for door in self.doors.values():
             door.close()
-        for socket in (self._waking, self._wake):
-            socket.close(0)
         self._context.term()
         if self.address.ipc_path is not None:
             Path(self.address.ipc_path).unlink(missing_ok=True)
         self._ended.set()
+
+
+def _parts(router: zmq.Socket) -> list[zmq.Frame]:
+    """What is left of a message, without a copy."""
+    part = router.recv(copy=False)
+    parts = [part]
+    while part.more:
+        part = router.recv(copy=False)
+        parts.append(part)
+    return parts
+
+
+def _no_more() -> None:
+    """What a ROUTER has received is taken after all other bells were answered."""

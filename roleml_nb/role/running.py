@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +18,19 @@ WAIT_LIMIT = 600.0
 _running: ContextVar[Role | None] = ContextVar("running role", default=None)
 
 
-@contextmanager
-def running(role: Role) -> Iterator[None]:
+class running:  # noqa: N801 - in a third of the time of a generator made a context manager
     """Entered by the actor around everything that it runs for `role`; tasks of asyncio inherit it."""
-    token = _running.set(role)
-    try:
-        yield
-    finally:
-        _running.reset(token)
+
+    __slots__ = ("_role", "_token")
+
+    def __init__(self, role: Role):
+        self._role = role
+
+    def __enter__(self) -> None:
+        self._token = _running.set(self._role)
+
+    def __exit__(self, *_: object) -> None:
+        _running.reset(self._token)
 
 
 def running_role() -> Role | None:

@@ -18,10 +18,12 @@ from typing import Any
 from roleml_nb.actor import Actor, NativeRole
 from roleml_nb.actor.failures import Failures
 from roleml_nb.messaging.executions import Key, Working
+from roleml_nb.messaging.notes import Names, rows
 from roleml_nb.messaging.relay import Outbox, RelayLink
-from roleml_nb.messaging.router import Link, Router
+from roleml_nb.messaging.router import Link, Pending, Router
 from roleml_nb.messaging.transport import DirectTransport
 from roleml_nb.role import NATIVE, ActorProfile, Contacts, Deadlock, LinkFailed, RoleInstanceID
+from roleml_nb.role.host import Waitable
 
 from .logbook import Logbook
 from .mending import Mender
@@ -57,11 +59,14 @@ class Host:
         self.host_id, self.label, self.call_timeout = host_id, label, call_timeout
         self._threads: list[threading.Thread] = []
         self._workers = Workers(host_id, workers)
+        self._receiving = _Receiving()
         self.clock = SystemClock(self._workers)
         self.logbook = Logbook(self.clock.now)
         self.logger = self.logbook.logger(host_id)
         self.directory = Contacts()
         self._messages: deque[tuple] = deque()
+        self._rows: deque[tuple] = deque()
+        self._names = Names()
         self._metrics: deque[tuple] = deque()
         self.shipped = 0
         """Shipments of notes to the notebook so far."""
@@ -91,8 +96,9 @@ class Host:
         self.transport: DirectTransport | None = None
         if directory is not None:
             self.transport = DirectTransport(
-                host_id, deliver=self.deliver, lost=self.mender.connection_ended, directory=directory, tcp=tcp,
-                run_in_background=self.run_in_background)
+                host_id, deliver=self._deliver_direct, lost=self.mender.connection_ended, directory=directory, tcp=tcp,
+                submit=self._workers.submit)
+            self._workers.receive = self._receive_answer
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_lock = threading.Lock()
         divide(self)
@@ -109,7 +115,28 @@ class Host:
         return thread
 
     def submit(self, work: Callable[[], Any], *, queued: bool = False) -> None:
-        self._workers.submit(work, queued)
+        works = self._receiving.works
+        if works is None or queued:
+            self._workers.submit(work, queued)
+        else:
+            works.append(work)
+
+    def _receive_answer(self, call: Waitable, timeout: float | None) -> bool:
+        """Have the thread that waits for a call to another host receive the answer; False where it must not, or need not."""
+        if (self.transport is None or not isinstance(call, Pending) or call.host_id == self.host_id
+                or threading.current_thread() is threading.main_thread()):  # where Ctrl-C could cut a message in two
+            return False
+        waiting = []
+        execution = self.router.executions.current
+        while execution is not None:
+            waiting.append((execution, execution.thread))
+            execution.thread = 0  # no interrupt either: a call is ended by its answer
+            execution = execution.within
+        try:
+            return self.transport.wait(call, timeout)
+        finally:
+            for execution, thread in waiting:
+                execution.thread = thread
 
     def run_coroutine(self, coroutine: Coroutine[Any, Any, Any], context: Context) -> Future:
         """Run in the event loop that all ``async def`` handlers of this host share; it is started when first needed."""
@@ -194,6 +221,18 @@ class Host:
     def deliver(self, peer: str, frames: list[Any], link: str = "direct") -> None:
         self.router.deliver(peer, frames, link)
 
+    def _deliver_direct(self, peer: str, frames: list[Any]) -> list[Callable[[], Any]]:
+        """As `deliver`; returns what is to be done for it at once."""
+        works = self._receiving.works = []
+        try:
+            self.router.deliver(peer, frames)
+        except Exception:
+            # one bad message must not cost those that came with it
+            self.logger.exception("a message from %s was not delivered", peer)
+        finally:
+            self._receiving.works = None
+        return works
+
     def _tell_link(self, peer: str, kind: str, reason: str) -> None:
         self.logger.warning("link to %s: %s (%s)", peer, kind, reason)
         self._attempt_control("link", (peer, kind, reason))
@@ -224,12 +263,13 @@ class Host:
 
     def flush(self, everything: bool = False) -> None:
         """Ship all notes so far; `everything`: lines that are printed by halves, too."""
+        self._rows.extend(rows([self._messages.popleft() for _ in range(len(self._messages))], self._names))
         if self.patient and NOTEBOOK in self.router.lost:
-            for notes in (self._messages, self._metrics):
-                while len(notes) > PATIENT:
-                    notes.popleft()
+            for kept in (self._rows, self._metrics):
+                while len(kept) > PATIENT:
+                    kept.popleft()
             return
-        messages = [self._messages.popleft() for _ in range(len(self._messages))]
+        messages = [self._rows.popleft() for _ in range(len(self._rows))]
         metrics = [self._metrics.popleft() for _ in range(len(self._metrics))]
         logs = self.logbook.take(everything)
         if messages or metrics or logs:
@@ -276,6 +316,12 @@ class Host:
         for thread in self._threads:
             if thread is not current:
                 thread.join(1.0)
+
+
+class _Receiving(threading.local):
+    """What a thread that hands out what a link has received gathers, to be done after that."""
+
+    works: list[Callable[[], Any]] | None = None
 
 
 def _run_loop(loop: asyncio.AbstractEventLoop) -> None:

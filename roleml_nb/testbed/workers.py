@@ -50,6 +50,8 @@ class Workers:
         self._lock = threading.Lock()
         self._stopped = False
         self._local = threading.local()
+        self.receive: Callable[[Waitable, float | None], bool] = lambda future, timeout: False
+        """Whether the thread that waits for something has received it itself, or waited in vain for so long."""
 
     def submit(self, work: Work, queued: bool = False) -> None:
         with self._lock:
@@ -98,15 +100,20 @@ class Workers:
         """The future's result; while it waits, this worker leaves its place to queued work."""
         queued = getattr(self._local, "queued", False)
         if not queued or future.done():
-            return future.result(timeout)
+            return self._result(future, timeout)
         with self._lock:
             self._busy -= 1
             self._start_queued()
         try:
-            return future.result(timeout)
+            return self._result(future, timeout)
         finally:
             with self._lock:
                 self._busy += 1
+
+    def _result(self, future: Waitable, timeout: float | None) -> Any:
+        if not future.done() and self.receive(future, timeout):
+            timeout = 0
+        return future.result(timeout)
 
     def relieve(self) -> None:
         """Called regularly: let one more in when queued work has seen no progress."""

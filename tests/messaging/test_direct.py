@@ -29,12 +29,12 @@ class Host:
             deliver=deliver or (lambda peer, frames: self.received.put((peer, [bytes(f) for f in frames]))),
             lost=lambda peer, reason: self.lost.put((peer, reason)),
             directory=directory,
-            run_in_background=self._run,
+            submit=self._run,
             **options,
         )
 
-    def _run(self, function, name):
-        self.threads.append(threading.Thread(target=function, name=name, daemon=True))
+    def _run(self, function):
+        self.threads.append(threading.Thread(target=function, daemon=True))
         self.threads[-1].start()
 
 
@@ -185,7 +185,7 @@ PEER = """
 import sys, threading
 from roleml_nb.messaging.transport import DirectTransport
 transport = DirectTransport("b", deliver=lambda *a: None, lost=lambda *a: None, directory=sys.argv[1], tcp=sys.argv[2] == "tcp",
-    ip="127.0.0.1", run_in_background=lambda f, name: threading.Thread(target=f, daemon=True).start())
+    ip="127.0.0.1", submit=lambda f: threading.Thread(target=f, daemon=True).start())
 transport.admit("a", b"t" * 32)
 print(*transport.address.tcp_urls, transport.address.curve_public_key, flush=True)
 sys.stdin.read()
@@ -266,7 +266,8 @@ def test_close_while_connecting(host):
         thread.join(0.005)
     a.transport.close()
     assert isinstance(failures.get(timeout=2), LinkFailed)
-    thread.join(1)
+    for each in (thread, a.threads[0]):
+        each.join(1)
     assert not a.threads[0].is_alive()
 
 

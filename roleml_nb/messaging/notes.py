@@ -1,0 +1,29 @@
+"""What hosts note of messages: little at once, as it happens for each of them; the rest when many are read together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["Names", "rows"]
+
+
+class Names(dict):
+    """Names of roles, ``node/role``, by their parts, and texts by themselves: always the same object, so that many are small."""
+
+    def __missing__(self, key: str | tuple[str, ...]) -> str:
+        name = self[key] = key if isinstance(key, str) else "/".join(key)
+        return name
+
+
+def rows(notes: Sequence[tuple], names: Names) -> list[tuple]:
+    """Rows of a trace: call, kind, source, target, channel, bytes, link, sent, received, outcome, origin.
+
+    `notes` are as the router makes them: (target with the call's number, kind, source, channel, bytes, link, sent, received,
+    outcome, origin).
+    """
+    if not notes:
+        return []
+    targets, kinds, sources, channels, *others = zip(*notes, strict=True)
+    return list(zip(
+        [target[2] for target in targets], [names[kind] for kind in kinds], [names[source] for source in sources],
+        [names[target[:2]] for target in targets], [names[channel] for channel in channels], *others, strict=True))
