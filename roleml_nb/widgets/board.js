@@ -4,7 +4,7 @@ export default () => ({ render({ model, el }) {
   el.setAttribute("data-lm-suppress-shortcuts", "true"); // JupyterLab's keys are not ours
   const view = openView({ model, el }, "board");
   const board = { ...view, model, state: model.get("_drawn"), palette: model.get("_palette"), history: model.get("_history"),
-    live: model.get("_live") ?? {}, shown: null, cards: new Map(), selected: new Set(), remembered: new Map(), scale: 1, fitted: true, pairs: [] };
+    live: model.get("_live") ?? {}, shown: null, cards: new Map(), selected: new Set(), scale: 1, fitted: true, pairs: [] };
   build(board);
   view.root.addEventListener("keydown", (event) => { pressed(board, event); event.stopPropagation(); });
   view.follow("_palette", (palette) => { board.palette = palette; drawPalette(board); });
@@ -18,9 +18,13 @@ export default () => ({ render({ model, el }) {
   return () => { resized.disconnect(); clearInterval(board.looking); view.close(); };
 } });
 
+function below(event) {
+  const box = event.target.getBoundingClientRect();
+  return { x: box.left, y: box.bottom + 4 };
+}
+
 function build(board) {
   const button = (text, title, act, attributes = {}) => tag("button", { title, onclick: act, ...attributes }, text);
-  const below = (event) => { const box = event.target.getBoundingClientRect(); return { x: box.left, y: box.bottom + 4 }; };
   board.undoButton = button("↶ Undo", "undo (Ctrl Z)", () => undo(board, "undo"));
   board.redoButton = button("↷ Redo", "do it again (Ctrl Y)", () => undo(board, "redo"));
   board.ways = [["engine", "Engines"], ["relationship", "Relationships"]].map(([by, text]) => (
@@ -28,7 +32,7 @@ function build(board) {
   board.percent = button("", "show all", () => zoom(board, "fit"));
   board.status = tag("span", { class: "status" });
   board.bar = tag("div", { class: "bar", role: "toolbar", "aria-label": "board" },
-    button("+ Nodes", "make nodes (N)", (event) => spawnForm(board, below(event)), { class: "spawn" }), board.undoButton, board.redoButton,
+    button("+ Nodes", "make nodes (N)", (event) => gestureForm(board, "spawn", {}, below(event)), { class: "spawn" }), board.undoButton, board.redoButton,
     tag("div", { class: "switch", role: "group", "aria-label": "draw by" }, ...board.ways),
     button("Tidy", "place all nodes anew", () => board.ask("tidy").catch((error) => showFault(board, error.message)), { class: "tidy" }),
     tag("div", { class: "switch" }, button("−", "smaller", () => zoom(board, board.scale / 1.25)), board.percent,
@@ -70,23 +74,12 @@ function draw(board) {
   board.root.classList.toggle("stopped", state.stopped);
   for (const entry of board.list.children) entry.style?.setProperty("--hue", hueOf(board, entry.dataset.name));
   drawLive(board);
-  if (board.shown) (board.shown.address && !there(board, board.shown.address) ? show(board, null) : fill(board));
-}
-
-function there(board, address) {
-  const [node, role] = address.split("/");
-  const card = board.cards.get(node);
-  return Boolean(card) && (!role || card.node.roles.some((each) => each.name === role));
+  fill(board);
 }
 
 function drawStatus(board) {
-  const { nodes, hosts, more, stopped } = board.state;
-  const roles = nodes.reduce((sum, node) => sum + node.roles.length, 0);
   const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
-  const engines = hosts.filter((host) => host.id.startsWith("engine"));
-  const text = [stopped ? "stopped" : null, board.selected.size > 1 ? `${board.selected.size} selected` : null,
-    count(nodes.length, "node"), count(roles, "role"), engines.length ? count(engines.length, "engine") : null,
-    more ? `${more} more lines not drawn` : null].filter(Boolean).join(" · ");
+  const text = `${board.selected.size > 1 ? `${board.selected.size} selected · ` : ""}${board.state.says}`;
   const { waits = 0, faults = [] } = board.live;
   const known = [text, waits, board.state.needs.length, faults.length].join();
   if (board.status.dataset.known === known) return;
@@ -106,8 +99,7 @@ function drawHistory(board) {
 function drawPalette(board) {
   const sought = board.search.value.trim().toLowerCase();
   const focused = board.shadow.activeElement?.dataset?.cls;
-  const found = board.palette.filter((entry) => !sought
-    || [entry.cls, entry.about, ...entry.services, ...entry.tasks].some((text) => text.toLowerCase().includes(sought)));
+  const found = board.palette.filter((entry) => `${entry.cls}\n${entry.says}`.toLowerCase().includes(sought));
   const part = (title, entries) => (entries.length ? [tag("div", { class: "part", role: "presentation" }, title),
     ...entries.map((entry) => makeEntry(board, entry))] : []);
   board.list.replaceChildren(...part("This notebook", found.filter((entry) => !entry.library)),
@@ -121,9 +113,7 @@ function drawPalette(board) {
 function makeEntry(board, entry) {
   const version = !entry.library && entry.version > 1 ? `v${entry.version}` : "";
   const element = tag("div", {
-    class: "entry", role: "option", tabindex: -1, "data-cls": entry.cls, "data-name": entry.name,
-    title: [entry.about, entry.services.length || entry.tasks.length ? `channels: ${[...entry.services, ...entry.tasks].join(", ")}` : "",
-      entry.asks.length ? `asks for: ${entry.asks.join(", ")}` : ""].filter(Boolean).join("\n"),
+    class: "entry", role: "option", tabindex: -1, "data-cls": entry.cls, "data-name": entry.name, title: entry.says,
     "aria-label": `${entry.cls}${version ? `, version ${entry.version}` : ""}; Enter puts it on nodes`,
   }, tag("span", { class: "name" }, entry.cls), tag("span", { class: "version" }, version));
   element.style.setProperty("--hue", hueOf(board, entry.name));
@@ -205,7 +195,7 @@ function pressed(board, event) {
   const box = card.getBoundingClientRect();
   const at = { x: box.left + 12, y: Math.min(box.bottom, innerHeight - 40) };
   const act = {
-    Enter: () => nodeMenu(board, name, at), " ": () => toggle(board, name), Delete: () => removeNodes(board, meant(board, name)),
+    Enter: () => nodeMenu(board, name, at), " ": () => toggle(board, name), Delete: () => tryTo(board, "remove", { nodes: meant(board, name) }),
     Escape: () => select(board, []),
     ...(control ? { a: () => { select(board, board.state.nodes.map((node) => node.name)); board.announce("all selected"); } } : {}),
     ...Object.fromEntries(["Left", "Right", "Up", "Down"].map((way) => [`Arrow${way}`, () => step(board, name, way)])),

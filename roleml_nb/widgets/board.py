@@ -14,13 +14,15 @@ from roleml_nb.role import TestbedError
 from roleml_nb.testbed import Testbed
 from roleml_nb.testbed.expressions import BadLine, evaluate, parse, ready_names
 
-from .board_live import inspect, live
+from .board_live import live
 from .board_picture import draw
 from .board_state import Drawing
+from .forms import Forms
 from .gesture import Gesture
 from .gestures import gesture
+from .inspector import inspect, shown
 from .palette import palette
-from .saying import argument
+from .role_gestures import Call
 from .view import View
 
 __all__ = ["Board"]
@@ -63,6 +65,7 @@ class Board(View):
         self._names = vars(sys.modules["__main__"]) if names is None else names
         usual = "engine" if len(bed.fleet.numbers) > 1 else "relationship"
         self._drawing = Drawing(bed, by or (bed.roster.drawn.by if bed.roster.drawn else usual))
+        self._forms = Forms(bed)
         self._done: list[tuple[Gesture, Gesture]] = []
         self._undone: list[tuple[Gesture, Gesture]] = []
         """What was done and undone: how it said itself, and what takes it back, or does it again."""
@@ -108,11 +111,32 @@ class Board(View):
         """Carry out a gesture; returns how it says itself."""
         return self.do(gesture, **given)
 
+    def ask_form(self, kind: str, given: dict[str, Any]) -> dict[str, Any]:
+        """What the form of a gesture asks for, or that of a call."""
+        return self._forms.form(kind, given, self._palette)
+
+    def ask_say(self, kind: str, given: dict[str, Any], values: dict[str, str]) -> dict[str, Any]:
+        """How what was filled in would say itself."""
+        made = self._filled(kind, given, values)
+        return {"lines": made.lines(), "python": made.python()}
+
+    def ask_submit(self, kind: str, given: dict[str, Any], values: dict[str, str]) -> dict[str, Any]:
+        """Carry out what was filled in."""
+        self._forms.remember(kind, given, values)
+        made = self._filled(kind, given, values)
+        return self._call(made) if isinstance(made, Call) else self._do(made)
+
+    def _filled(self, kind: str, given: dict[str, Any], values: dict[str, str]) -> Gesture:
+        filled = self._forms.filled(kind, given, values)
+        return _call(**filled) if kind == "call" else gesture(kind, filled, self._bed)
+
     def do(self, kind: str, **given: Any) -> dict[str, Any]:
         """As a hand does: ``board.do("terminate", nodes="client*", name="trainer")``; returns it as lines and as Python,
         and what should be known of undoing it.
         """
-        made = gesture(kind, given, self._bed)
+        return self._do(gesture(kind, given, self._bed))
+
+    def _do(self, made: Gesture) -> dict[str, Any]:
         back = self._carry_out(made)
         self._done.append((made, back))
         self._undone.clear()
@@ -124,11 +148,6 @@ class Board(View):
             return made.do(self._bed, self._names)
         finally:
             self._refresh()
-
-    def ask_say(self, gesture: str, given: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
-        """How a gesture would say itself."""
-        made = _gesture(gesture, given, self._bed)
-        return {"lines": made.lines(), "python": made.python()}
 
     def ask_undo(self) -> list[str]:
         return self.undo()
@@ -155,32 +174,45 @@ class Board(View):
             self._tell_history()
         return made.lines()
 
-    def ask_inspect(self, address: str) -> dict[str, Any]:
-        """All that is known of a role ("node/role"), or of a node."""
-        return inspect(self._bed, self._names, address)
+    def call(self, address: str, channel: str, arguments: str = "") -> dict[str, Any]:
+        """Call a service or a task with ``name=value, …``, and go on; the page is told "called" with what came of it.
 
-    def ask_call(self, address: str, channel: str, arguments: str) -> str:
-        """Call a service or a task with ``name=value, …``, and go on; the page is told "called" with what came of it."""
+        It stands in the code, and is not undone.
+        """
+        return self._call(_call(address, channel, arguments))
+
+    def _call(self, made: Call) -> dict[str, Any]:
         try:
-            tree = parse(f"f({arguments})").body
-            if not isinstance(tree, ast.Call) or tree.args or any(item.arg is None for item in tree.keywords):
-                raise BadLine(f"{arguments}: name the arguments, as in amount=3")
-            sources = {str(item.arg): ast.unparse(item.value) for item in tree.keywords}
-            args = {key: evaluate(text, ready_names(self._names)) for key, text in sources.items()}
+            args = {key: evaluate(text, ready_names(self._names)) for key, text in made.arguments.items()}
         except BadLine as error:
             raise TestbedError(str(error)) from None
-        line = " ".join(["%rml call", address, channel, *(f"{key}={argument(text)}" for key, text in sources.items())])
-        invocation = self._bed.call_task(address, channel, args)
+        invocation = self._bed.call_task(made.address, made.channel, args)
+        self._done.append((made, made))
+        self._undone.clear()
+        self._tell_history()
+        (line,) = made.lines()
 
         def wait() -> None:
             try:
                 outcome, text = "result", _short(repr(invocation.result()))
             except Exception as error:  # whatever the handler raised is shown in the page
                 outcome, text = "error", str(error)
-            self.tell("called", {"address": address, "line": line, "outcome": outcome, "text": text})
+            self.tell("called", {"address": made.address, "line": line, "outcome": outcome, "text": text})
 
         self._bed.fleet.home.run_in_background(wait, "board call")
-        return line
+        return {"lines": [line], "python": made.python(), "notes": []}
+
+    def ask_inspect(self, address: str) -> dict[str, Any]:
+        """All that is known of a role ("node/role"), or of a node."""
+        return inspect(self._bed, self._names, address, self._live)
+
+    def ask_show(self, kind: str) -> dict[str, Any]:
+        """All "needs", "errors", or "waiting" calls."""
+        return shown(self._bed, kind, live(self._bed))
+
+    def ask_channels(self, address: str) -> list[str]:
+        """What can be called of a role."""
+        return self._bed.channels(address)
 
     def ask_draw(self, by: str) -> None:
         """Draw by engine or by relationship."""
@@ -209,4 +241,12 @@ def _short(text: str) -> str:
     return text if len(text) <= LONG else f"{text[:LONG]}…"
 
 
-_gesture = gesture
+def _call(address: str, channel: str, arguments: str) -> Call:
+    """A call, whose arguments are named: ``amount=3, …``."""
+    try:
+        tree = parse(f"f({arguments})").body
+    except BadLine as error:
+        raise TestbedError(str(error)) from None
+    if not isinstance(tree, ast.Call) or tree.args or any(item.arg is None for item in tree.keywords):
+        raise TestbedError(f"{arguments}: name the arguments, as in amount=3")
+    return Call(address, channel, {str(item.arg): ast.unparse(item.value) for item in tree.keywords})

@@ -10,6 +10,7 @@ function hueOf(board, role) { return `var(--hue-${role in board.state.hues ? boa
 function drawCards(board) {
   const { state, plane, cards } = board;
   const there = new Set(state.nodes.map((node) => node.name));
+  const focused = board.shadow.activeElement;
   for (const [name, card] of cards) if (!there.has(name)) { card.element.remove(); cards.delete(name); board.selected.delete(name); }
   for (const node of state.nodes) {
     const said = JSON.stringify([node.roles, node.lost, state.many, state.by, state.hosts.length, node.host, node.roles.map((role) => state.hues[role.name])]);
@@ -26,6 +27,7 @@ function drawCards(board) {
   if (![...cards.values()].some(({ element }) => element.tabIndex === 0)) {
     const first = cards.get(state.nodes[0]?.name);
     if (first) first.element.tabIndex = 0;
+    if (first && focused?.matches(".card")) first.element.focus({ preventScroll: true });
   }
 }
 
@@ -54,20 +56,21 @@ function makeCard(board, name) {
   return element;
 }
 
+function makeChip(board, { name, cls = "", version = 0 }, status) {
+  const said = version > 1 ? `v${version}` : "";
+  const chip = tag("div", {
+    class: board.state.many ? "chip dot" : "chip", "data-role": name, "data-status": status, title: `${name}: ${cls} ${said}`,
+  }, ...(board.state.many ? [name.slice(0, 1)] : [tag("span", { class: "name" }, name), tag("span", { class: "version" }, said),
+    tag("span", { class: "doing" }, status === "ready" ? "" : `${status} …`), tag("span", { class: "mark", "aria-hidden": "true" })]));
+  chip.style.setProperty("--hue", hueOf(board, name));
+  return chip;
+}
+
 function fillCard(board, { element, node }) {
   const { many } = board.state;
   element.classList.toggle("small", many);
   element.classList.toggle("lost", Boolean(node.lost));
-  const chips = node.roles.map((role) => {
-    const version = role.version > 1 ? `v${role.version}` : "";
-    const chip = tag("div", {
-      class: many ? "chip dot" : "chip", "data-role": role.name, "data-cls": role.cls, "data-status": "ready",
-      title: `${node.name}/${role.name}: ${role.cls}${version ? `, version ${role.version}` : ""}`,
-    }, ...(many ? [role.name.slice(0, 1)] : [tag("span", { class: "name" }, role.name), tag("span", { class: "version" }, version),
-      tag("span", { class: "doing" }), tag("span", { class: "mark", "aria-hidden": "true" })]));
-    chip.style.setProperty("--hue", hueOf(board, role.name));
-    return chip;
-  });
+  const chips = node.roles.map((role) => makeChip(board, role, "ready"));
   const place = board.state.by === "engine" ? "" : board.state.hosts.find((host) => host.id === node.host)?.label ?? "";
   element.replaceChildren(
     tag("div", { class: "head" }, tag("span", { class: "name", title: node.name }, node.name),
@@ -92,21 +95,10 @@ function drawFrames(board) {
 
 // Lines: one between two nodes, whatever they know of each other, with a head where it is known.
 function drawEdges(board) {
-  const pairs = new Map();
-  for (const [source, relationship, member] of board.state.edges) {
-    const target = member.split("/")[0];
-    if (source === target || !board.cards.has(source) || !board.cards.has(target)) continue;
-    const back = pairs.get(`${target} ${source}`);
-    const pair = back ?? pairs.get(`${source} ${target}`) ?? { source, target, names: new Set(), both: false, known: [] };
-    if (back) pair.both = true;
-    else pairs.set(`${source} ${target}`, pair);
-    pair.names.add(relationship);
-    pair.known.push([source, relationship, member]);
-  }
-  board.pairs = [...pairs.values()];
+  board.pairs = board.state.pairs;
   const labelled = board.pairs.length <= LABELS;
   board.edges.replaceChildren(ARROW.cloneNode(true), ...board.pairs.map((pair) => {
-    const names = [...pair.names].join(", ");
+    const names = [...new Set(pair.known.map(([, relationship]) => relationship))].join(", ");
     pair.path = tag("svg:path", { class: "edge", "marker-end": "url(#head)", "marker-start": pair.both ? "url(#head)" : null });
     pair.reach = tag("svg:path", { class: "reach", onclick: (event) => edgeMenu(board, pair, { x: event.clientX, y: event.clientY }) },
       tag("svg:title", {}, `${pair.source} ${pair.both ? "↔" : "→"} ${pair.target}: ${names}`));

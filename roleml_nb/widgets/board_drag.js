@@ -52,7 +52,6 @@ function draggable(board, handle, begin) {
       if (moved) {
         handle.addEventListener("click", (click) => { click.stopPropagation(); click.preventDefault(); },
           { capture: true, once: true });
-        setTimeout(() => handle.dispatchEvent(new Event("settled")), 0);
         carried.drop(hit, { x: event.clientX, y: event.clientY });
       }
     }, options);

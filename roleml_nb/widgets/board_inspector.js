@@ -24,98 +24,49 @@ function show(board, what) {
 async function fill(board) {
   const { shown } = board;
   if (!shown) return;
-  const parts = { needs: needsOf, errors: errorsOf, waiting: waitingOf, address: addressOf };
-  let content;
-  try { content = await parts[shown.kind](board, shown); } catch (error) { content = [tag("p", { class: "hint" }, error.message)]; }
+  let page;
+  try {
+    page = await (shown.address ? board.ask("inspect", { address: shown.address }) : board.ask("show", { kind: shown.kind }));
+  } catch (error) { page = { title: shown.address ?? "", parts: [{ name: "", lines: [{ text: error.message }] }] }; }
   if (board.shown !== shown) return;
-  const said = tag("div", { class: "body" }, ...content);
-  const old = board.inspector.querySelector(".body");
-  if (old?.contains(board.shadow.activeElement) && old.dataset.said === said.textContent) return; // nothing new: keep the focus
-  said.dataset.said = said.textContent;
+  const known = JSON.stringify(page);
+  if (board.filled === known && !board.inspector.hidden) return; // nothing new: keep the focus, and what is unfolded
+  board.filled = known;
   const at = board.inspector.scrollTop;
-  board.inspector.replaceChildren(tag("button", { class: "close", "aria-label": "close the inspector", onclick: () => show(board, null) }, "×"), said);
+  board.inspector.replaceChildren(
+    tag("button", { class: "close plain", "aria-label": "close the inspector", onclick: () => show(board, null) }, "×"),
+    tag("div", { class: "title" }, page.title, tag("span", { class: "hint" }, ` ${page.hint ?? ""}`)),
+    ...page.parts.flatMap(({ name, lines }) => [tag("div", { class: "part" }, name), ...lines.map((line) => lineOf(board, line))]),
+    ...proposals(board, page));
   board.inspector.scrollTop = at;
 }
 
-const heading = (text, hint) => tag("div", { class: "title" }, text, hint ? tag("span", { class: "hint" }, ` ${hint}`) : null);
-const section = (title, ...children) => (children.length ? [tag("div", { class: "part" }, title), ...children] : []);
-const line = (...children) => tag("div", { class: "line" }, ...children);
-const failure = (one) => tag("details", { class: "failure" }, tag("summary", {}, one.text), tag("pre", {}, one.traceback || one.text));
-
-async function addressOf(board, { address }) {
-  const [node, role] = address.split("/");
-  const found = await board.ask("inspect", { address });
-  const status = board.live.status?.[address] ?? "ready";
-  const [running, queued] = board.live.work?.[address] ?? [0, 0];
-  const needs = board.state.needs.filter((need) => need.role === address);
-  return [
-    heading(address, role ? status : "node"),
-    ...(role ? [line(running || queued ? `${running} running, ${queued} queued` : "at rest")] : []),
-    ...section("Lacks", ...needs.map((need) => needLine(board, need))),
-    ...section("Errors", ...found.failures.map(failure)),
-    ...section("What it is", ...found.facts.map(([key, value]) => line(tag("span", { class: "hint" }, `${key} `), tag("code", {}, value)))),
-    ...section("Channels", ...(found.channels ?? []).map((channel) => channelLine(board, address, channel))),
-    ...section(`${node} knows`, ...Object.entries(found.known).filter(([, members]) => members.length).map(([relationship, members]) => (
-      line(tag("b", {}, relationship), ` ${members.length > 4 ? `${members.slice(0, 3).join(", ")} … (${members.length})` : members.join(", ")}`)))),
-    ...section("Known to", ...(found.knows ?? []).slice(0, 8).map((text) => line(text))),
-    ...section("Last messages", ...(found.messages ?? []).map((text) => line(text))),
-    ...section("Log", ...(found.log.length ? [tag("pre", { class: "log" }, found.log.join("\n"))] : [])),
-  ];
+// A line of the inspector, whichever kind of thing it tells.
+function lineOf(board, { text, label, code, kind, name, takes, callable, role, proposal, offer, traceback, log }) {
+  if (traceback !== undefined) return tag("details", { class: "failure" }, tag("summary", {}, text), tag("pre", {}, traceback || text));
+  if (log) return tag("pre", { class: "log" }, log);
+  if (label) return tag("div", { class: "line" }, tag("span", { class: "hint" }, `${label} `), tag("code", {}, code));
+  if (kind) {
+    const call = (event) => gestureForm(board, "call", { address: board.shown.address, channel: name }, below(event));
+    return tag("div", { class: "line" }, tag("span", { class: `kind ${kind}` }, kind), " ", tag("b", {}, name),
+      takes ? tag("span", { class: "hint" }, `(${takes})`) : "",
+      callable ? tag("button", { class: "call", "aria-label": `call ${name}`, onclick: call }, "call") : null);
+  }
+  return tag("div", { class: "line" }, role ? tag("button", { class: "link plain", onclick: () => inspect(board, role) }, role) : "", ` ${text} `,
+    proposal ? tag("button", { class: "propose", title: proposal.instances.join(", "), onclick: () => tryTo(board, "relate", proposal) }, offer) : null);
 }
 
-function channelLine(board, address, { kind, name, takes }) {
-  const callable = kind === "service" || kind === "task";
-  return line(tag("span", { class: `kind ${kind}` }, kind), " ", tag("b", {}, name), takes ? tag("span", { class: "hint" }, `(${takes})`) : "",
-    callable ? tag("button", { class: "call", "aria-label": `call ${name}`, onclick: (event) => {
-      const box = event.target.getBoundingClientRect();
-      callForm(board, address, name, takes, { x: box.left, y: box.bottom + 4 });
-    } }, "call") : null);
-}
-
-function callForm(board, address, channel, takes, at) {
-  openForm(board, at, {
-    title: `Call ${address} ${channel}`, about: takes ? `It takes ${takes}.` : "It takes no arguments.", action: "Call",
-    fields: [{ key: "arguments", label: "arguments", placeholder: "name=value, …", hint: "", value: board.remembered.get(`call ${channel}`) }],
-    submit: async (values) => {
-      board.remembered.set(`call ${channel}`, values.arguments);
-      const said = await board.ask("call", { address, channel, arguments: values.arguments });
-      showNote(board, `${said} …`);
-    },
-  });
+// One button for all needs, where there are several that are unambiguous.
+function proposals(board, { parts }) {
+  const open = board.shown.kind === "needs" ? parts[0].lines.filter(({ proposal }) => proposal) : [];
+  return open.length < 2 ? [] : [tag("button", { class: "propose all",
+    onclick: async () => { for (const { proposal } of open) await tryTo(board, "relate", proposal); } }, `Relate all ${open.length}`)];
 }
 
 // What came of a call, at the foot of the board.
 function showNote(board, text, wrong = false) {
   showFault(board, text);
   board.fault.classList.toggle("note", !wrong);
-}
-
-function needLine(board, need) {
-  const { proposal } = need;
-  return tag("div", { class: "need" }, tag("div", {}, need.why), proposal ? tag("button", {
-    class: "propose", title: `${proposal.nodes.join(", ")} shall know ${proposal.instances.join(", ")} as ${proposal.relationship}`,
-    onclick: () => tryTo(board, "relate", proposal),
-  }, `Let ${proposal.nodes[0]} know ${proposal.instances.length === 1 ? proposal.instances[0] : `all ${proposal.instances.length} as ${proposal.relationship}`}`) : null);
-}
-
-function needsOf(board) {
-  const { needs } = board.state;
-  const open = needs.filter((need) => need.proposal);
-  return [heading("What roles ask for"), ...(needs.length ? [] : [tag("p", { class: "hint" }, "All that roles ask for is there.")]),
-    open.length > 1 ? tag("button", { class: "propose all", onclick: async () => { for (const need of open) await tryTo(board, "relate", need.proposal); } },
-      `Relate all ${open.length}`) : null,
-    ...needs.slice(0, 60).flatMap((need) => [tag("button", { class: "link", onclick: () => inspect(board, need.role) }, need.role), needLine(board, need)]),
-  ].filter(Boolean);
-}
-
-function errorsOf(board) {
-  return [heading("Errors that nobody waited for"), ...(board.live.faults ?? []).toReversed().map(failure)];
-}
-
-function waitingOf(board) {
-  const { waiting = [], waits = 0 } = board.live;
-  return [heading("Who waits"), ...waiting.map((text) => line(text)), waits > waiting.length ? line(`… and ${waits - waiting.length} more`) : null,
-    waits ? null : line("nobody")].filter(Boolean);
 }
 
 // What happens now, on the chips and in the status line.
@@ -143,5 +94,5 @@ function drawLive(board) {
     }
   }
   drawStatus(board);
-  if (board.shown && board.shown.kind !== "address") fill(board);
+  if (["errors", "waiting"].includes(board.shown?.kind)) fill(board);
 }

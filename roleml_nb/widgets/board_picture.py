@@ -66,20 +66,11 @@ def _card(node: dict[str, Any], state: dict[str, Any]) -> list[str]:
 
 def _edges(state: dict[str, Any]) -> list[str]:
     by_name = {node["name"]: node for node in state["nodes"]}
-    drawn: dict[tuple[str, str], bool] = {}
-    for source, _, member in state["edges"]:
-        target = member.partition("/")[0]
-        if source == target or source not in by_name or target not in by_name:
-            continue
-        if (target, source) in drawn:
-            drawn[target, source] = True
-        else:
-            drawn.setdefault((source, target), False)
     parts = []
-    for (source, target), both in drawn.items():
-        begin, end = by_name[source], by_name[target]
+    for pair in state["pairs"]:
+        begin, end = by_name[pair["source"]], by_name[pair["target"]]
         (x1, y1), (x2, y2) = _border(begin, end), _border(end, begin)
-        more = ' marker-start="url(#rml-head)"' if both else ""
+        more = ' marker-start="url(#rml-head)"' if pair["both"] else ""
         parts.append(f'<line x1="{_n(x1)}" y1="{_n(y1)}" x2="{_n(x2)}" y2="{_n(y2)}" stroke="{LINE}" '
                      f'stroke-width="1.4" marker-end="url(#rml-head)"{more}/>')
     return parts

@@ -40,7 +40,7 @@ function openMenu(board, at, title, items) {
   for (const item of items) {
     if (!item) { list.append(tag("hr")); continue; }
     list.append(tag("button", {
-      role: "menuitem", class: item.danger ? "danger" : "", disabled: item.disabled,
+      role: "menuitem", class: item.danger ? "plain danger" : "plain", disabled: item.disabled,
       onclick: () => { popup.close(); item.act(); },
     }, item.text, item.hint ? tag("span", { class: "hint" }, item.hint) : null));
   }
@@ -140,7 +140,7 @@ function openForm(board, at, { title, about, fields, action, submit, say }) {
 function showFault(board, text) {
   board.fault.classList.remove("note");
   board.fault.replaceChildren(tag("pre", {}, text),
-    tag("button", { "aria-label": "dismiss", onclick: () => { board.fault.hidden = true; } }, "×"));
+    tag("button", { class: "plain", "aria-label": "dismiss", onclick: () => { board.fault.hidden = true; } }, "×"));
   board.fault.hidden = false;
   board.announce(text);
 }

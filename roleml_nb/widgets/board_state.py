@@ -12,7 +12,7 @@ from roleml_nb.testbed.drawn import Drawn
 from .board_layout import MANY, Card, Position, by_engine, by_relationship, card_size
 from .needs import needs
 
-__all__ = ["Drawing"]
+__all__ = ["Drawing", "label"]
 
 EDGES = 3000
 """Lines that are drawn at most; more of them are one grey mass."""
@@ -88,9 +88,16 @@ class Drawing:
                   "w": card.size[0], "h": card.size[1], "lost": bed.lost.get(card.host, ""), "roles": self._roles(card.node)}
                  for card in cards]
         return {"by": self._by, "many": many, "nodes": nodes, "groups": groups,
-                "hosts": [{"id": host, "label": _label(host), "lost": bed.lost.get(host, "")} for host in hosts],
-                "edges": [list(edge) for edge in edges[:EDGES]], "more": max(0, len(edges) - EDGES),
+                "hosts": [{"id": host, "label": label(host), "lost": bed.lost.get(host, "")} for host in hosts],
+                "pairs": _pairs(edges[:EDGES], {*names}), "says": self._says(nodes, len(edges)),
                 "needs": needs(bed), "hues": colours, "stopped": not bed.running}
+
+    def _says(self, nodes: list[dict[str, Any]], edges: int) -> str:
+        """How much there is of everything."""
+        counts = {"node": len(nodes), "role": sum(len(node["roles"]) for node in nodes), "engine": len(self._bed.fleet.numbers)}
+        said = [] if self._bed.running else ["stopped"]
+        said += [f"{count} {noun}{'s' * (count != 1)}" for noun, count in counts.items() if count or noun != "engine"]
+        return " · ".join([*said, *([f"{edges - EDGES} more lines not drawn"] if edges > EDGES else [])])
 
     def _place(self, cards: list[Card], edges: list[tuple[str, str]]) -> dict[str, Position]:
         """By relationship: where nodes were put by hand, else where they were, else somewhere good."""
@@ -124,6 +131,21 @@ class Drawing:
         return found
 
 
-def _label(host: str) -> str:
+def _pairs(edges: list[tuple[str, str, str]], there: set[str]) -> list[dict[str, Any]]:
+    """Two nodes each, of which the source knows roles of the target: those, and whether the target knows some of it, too."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for source, relationship, member in edges:
+        target = member.partition("/")[0]
+        if source == target or target not in there:
+            continue
+        back = found.get((target, source))
+        pair = back or found.setdefault((source, target), {"source": source, "target": target, "both": False, "known": []})
+        pair["both"] = pair["both"] or back is not None
+        pair["known"].append([source, relationship, member])
+    return list(found.values())
+
+
+def label(host: str) -> str:
+    """What a host is called on the board."""
     return f"engine {host[6:]}" if host.startswith("engine") and host[6:].isdigit() else (
         "this process" if host == "notebook" else host)

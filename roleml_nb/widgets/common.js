@@ -110,10 +110,3 @@ function followTheme(el, signal) {
 }
 
 function clamp(value, low, high) { return Math.min(high, Math.max(low, value)); }
-
-function bytes(count) {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  let place = 0;
-  for (; count >= 1000 && place < units.length - 1; place += 1) count /= 1000;
-  return `${place && count < 100 ? count.toPrecision(3) : Math.round(count)} ${units[place]}`;
-}

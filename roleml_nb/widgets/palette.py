@@ -30,8 +30,13 @@ def _entry(bed: Testbed, name: str, cls: type[Role]) -> dict[str, Any]:
     doc = (cls.__doc__ or "").strip().partition("\n\n")[0]
     return {"cls": name, "library": library, "version": 0 if library else bed.versions.number(cls), "name": suggested(name),
             "about": " ".join(doc.split()), "options": _options(cls), "elements": _elements(cls),
-            "services": sorted(cls.services), "tasks": sorted(cls.tasks), "events": sorted(cls.events),
-            "asks": sorted(asks(cls))}
+            "says": _says(cls, " ".join(doc.split()))}
+
+
+def _says(cls: type[Role], about: str) -> str:
+    """What a class is, the channels that can be called, and the relationships that it asks for."""
+    parts = {"channels": sorted({*cls.services, *cls.tasks}), "asks for": sorted(asks(cls))}
+    return "\n".join(filter(None, [about, *(f"{name}: {', '.join(items)}" for name, items in parts.items() if items)]))
 
 
 def suggested(cls: str) -> str:

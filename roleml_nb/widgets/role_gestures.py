@@ -13,7 +13,7 @@ from roleml_nb.testbed.keeping import Kept, keeping, put_back
 from .gesture import Gesture, Names, Several
 from .saying import argument, pattern, source, value
 
-__all__ = ["Assign", "Migrate", "PutBack", "Relate", "Terminate", "put_back_all"]
+__all__ = ["Assign", "Call", "Migrate", "PutBack", "Relate", "Terminate", "put_back_all"]
 
 
 @dataclass(frozen=True)
@@ -157,6 +157,29 @@ class Migrate(Gesture):
     def python(self) -> list[str]:
         more = ', conflicts="keep"' * (self.conflicts == "keep")
         return [f"bed.migrate({self.role!r}, {self.to!r}{more})"]
+
+
+@dataclass(frozen=True)
+class Call(Gesture):
+    """A call that was made; its arguments are expressions. Undoing takes its line out of the code, and nothing else."""
+
+    address: str
+    channel: str
+    arguments: dict[str, str]
+
+    def do(self, bed: Testbed, names: Names) -> Gesture:
+        return self
+
+    def notes(self) -> list[str]:
+        return ["a call cannot be undone: its line goes from the code, and what it did stays"]
+
+    def lines(self) -> list[str]:
+        given = [f"{key}={argument(text)}" for key, text in self.arguments.items()]
+        return [" ".join(["%rml call", self.address, self.channel, *given])]
+
+    def python(self) -> list[str]:
+        given = f", {{{', '.join(f'{key!r}: {text}' for key, text in self.arguments.items())}}}" if self.arguments else ""
+        return [f"bed.call({self.address!r}, {self.channel!r}{given})"]
 
 
 @dataclass(frozen=True)

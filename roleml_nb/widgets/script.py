@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 
@@ -22,8 +23,8 @@ def script(source: str) -> str:
     own = Path(source)
     styles = COMMON.with_suffix(".css"), own.with_suffix(".css")
     scripts = COMMON.with_suffix(".js"), *sorted(own.parent.glob(f"{own.stem}_*.js")), own.with_suffix(".js")
-    style, code = ("".join(_bare(part.read_text(encoding="utf-8")) for part in parts) for parts in (styles, scripts))
-    return f"const STYLE = {json.dumps(_lean(style))};\n{_lean(code)}"
+    style, code = ("".join(_lean(part.read_text(encoding="utf-8")) for part in parts) for parts in (styles, scripts))
+    return f"const STYLE = {json.dumps(_tight(style))};\n{code}"
 
 
 def _lean(text: str) -> str:
@@ -32,7 +33,6 @@ def _lean(text: str) -> str:
     return "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"
 
 
-def _bare(text: str) -> str:
-    """Without indentation and lines of comment, a sixth of it."""
-    lines = (line.strip() for line in text.splitlines())
-    return "".join(f"{line}\n" for line in lines if line and not line.startswith("//"))
+def _tight(style: str) -> str:
+    """A style sheet without the spaces that mean nothing, an eighth of it."""
+    return re.sub(r"([:,]) ", r"\1", re.sub(r"\s*([{};])\s*", r"\1", style)).replace(";}", "}")

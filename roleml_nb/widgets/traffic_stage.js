@@ -103,3 +103,10 @@ class Filter {
     return !this.role || from[1] === this.role || to[1] === this.role;
   }
 }
+
+function bytes(count) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let place = 0;
+  for (; count >= 1000 && place < units.length - 1; place += 1) count /= 1000;
+  return `${place && count < 100 ? count.toPrecision(3) : Math.round(count)} ${units[place]}`;
+}

@@ -162,6 +162,7 @@ class Lab:
         self.page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", name)
         light = "true" if name.endswith("Light") else "false"
         self.page.wait_for_selector(f"body[data-jp-theme-light='{light}']", state="attached")
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached")  # which two switches at once would remove twice
 
     def drag(self, source: Any, target: Any) -> None:
         """Press on one locator, move to another, and let go, as a hand does."""

@@ -44,7 +44,8 @@ def chip(lab, node: str, role: str):
 
 
 def enter(lab) -> None:
-    """Confirm the form, and wait until it is gone: the focus is then where it was."""
+    """Confirm the form that is, or will be, open, and wait until it is gone: the focus is then where it was."""
+    lab.page.wait_for_selector(".form :focus")
     lab.page.keyboard.press("Enter")
     lab.page.wait_for_selector(".form", state="detached")
 
@@ -94,7 +95,7 @@ def test_roles_are_dragged_from_the_palette_and_the_board_says_it_as_code(open_n
     lab.theme("JupyterLab Dark")
     lab.screenshot("board-dark")
     lab.theme("JupyterLab Light")
-    assert lab.kernel("print(bed.call('server/watcher', 'watch'))") == "22"
+    assert lab.kernel("print(bed.call('server/watcher', 'watch'))") == "23"  # done again, it has the state that it had
 
 
 def test_roles_are_moved_wired_and_ended_by_hand(open_notebook) -> None:
@@ -138,6 +139,7 @@ def test_roles_are_moved_wired_and_ended_by_hand(open_notebook) -> None:
     page.locator(".form input[name='arguments']").fill("amount=7")
     enter(lab)
     page.wait_for_selector(".scene .fault.note:has-text('%rml call server/counter add amount=7 22')")
+    page.wait_for_selector(".code:has-text('%rml relate guard counter=server/counter %rml call server/counter add amount=7')")
     lab.screenshot("board-inspector")
     lab.kernel("bed.call('server/counter', 'add', {'amount': 100})")
     page.wait_for_selector(".card[data-node='guard'] .chip.faulty .doing:has-text('✕ 1')")
@@ -217,8 +219,8 @@ def test_keys_alone_do_the_same(open_notebook) -> None:
     chip(lab, "late", "watcher").wait_for()
     press("Delete")
     page.wait_for_selector(".card[data-node='server']", state="detached")
-    said = page.locator(".said").inner_text()
-    assert said == "done: %rml remove server"
+    page.wait_for_selector(".said:has-text('done: %rml remove server')", state="attached")
+    page.wait_for_selector(".card:focus")  # the keys go on where there is something
     assert lab.kernel("""
 with Testbed(engines=0) as other:
     other.spawn("server", "client{1..3}")

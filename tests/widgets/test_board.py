@@ -10,8 +10,10 @@ from roleml_nb import Each, Element, Event, EventHandler, Role, Service, Task, T
 from roleml_nb.library import FederatedCoordinator, GossipCoordinator
 from roleml_nb.role import TestbedError
 from roleml_nb.widgets import Board
+from roleml_nb.widgets import board as boards
 from roleml_nb.widgets.board_live import live
 from roleml_nb.widgets.needs import asks
+from roleml_nb.widgets.script import script
 from tests.waiting import until
 
 
@@ -140,12 +142,13 @@ def test_it_draws_what_the_spec_says_whoever_changed_it(board) -> None:
     drawn, spec = board._drawn, bed.spec()["nodes"]
     assert {node["name"]: [role["name"] for role in node["roles"]] for node in drawn["nodes"]} == {
         name: list(node["roles"]) for name, node in spec.items()}
-    assert drawn["edges"] == [["server", "counter", f"client{number}/counter"] for number in (1, 2, 3)]
+    assert drawn["pairs"] == [{"source": "server", "target": f"client{number}", "both": False,
+                               "known": [["server", "counter", f"client{number}/counter"]]} for number in (1, 2, 3)]
     json.dumps(drawn)
     assert repr(board) == "<Board: 4 nodes, 3 roles>"
     bed.remove("client3")
     board.beat()
-    assert len(board._drawn["edges"]) == 2
+    assert len(board._drawn["pairs"]) == 2
 
 
 def test_nodes_stay_where_they_are_and_where_they_are_put(board) -> None:
@@ -258,8 +261,8 @@ def test_the_palette_knows_options_elements_and_what_is_asked_for(board) -> None
     assert by_name["Counter"] == {
         "cls": "Counter", "library": False, "version": 1, "name": "counter", "about": "Counts.",
         "options": [{"name": "start", "type": "int", "default": "0"}],
-        "elements": [{"name": "step", "type": "int", "default": None}], "services": ["add"], "tasks": [], "events": [], "asks": []}
-    assert by_name["Watcher"]["asks"] == ["counter"]
+        "elements": [{"name": "step", "type": "int", "default": None}], "says": "Counts.\nchannels: add"}
+    assert by_name["Watcher"]["says"] == "Watches a counter.\nchannels: lose, watch\nasks for: counter"
     assert by_name["FedAvgAggregator"]["library"] and by_name["FedAvgAggregator"]["name"] == "aggregator"
     names = [entry["cls"] for entry in board._palette]
     assert names[:2] == ["Counter", "Watcher"] and "Role" not in names
@@ -288,6 +291,10 @@ def test_what_the_library_asks_for_is_read_from_its_code() -> None:
     assert set(found) == {"trainer", "aggregator"} and found["aggregator"] == {"aggregate"}
     assert "evaluator" not in found  # it asks whether there is one
     assert set(asks(GossipCoordinator)) == {"peer", "trainer", "aggregator"}
+
+
+def inspected(board: Board, address: str) -> dict[str, list]:
+    return {part["name"]: part["lines"] for part in board.ask_inspect(address)["parts"]}
 
 
 class Sleeper(Role):
@@ -335,27 +342,71 @@ def test_it_shows_who_is_at_work_who_waits_and_what_failed(board) -> None:
     until(lambda: live(bed)["errors"] == {"client1/sleeper": 1}, "the failure is told")
     (fault,) = live(bed)["faults"]
     assert "ValueError: too loud" in fault["text"] and 'raise ValueError("too loud")' in fault["traceback"]
-    found = board.ask_inspect("client1/sleeper")
-    assert found["failures"] == [fault] and found["known"] == {"counter": ["client2/loud"]}
-    assert [channel["name"] for channel in found["channels"]] == ["wake", "sleep", "counted of counter"]
-    assert any(text.startswith("task sleep from notebook/actor") for text in found["messages"])
-    assert board.ask_inspect("client2/loud")["facts"][1:] == [["element step", "1"]]
-    assert board.ask_inspect("client2")["facts"] == [["lives on", "notebook"]]
+    assert board.ask_show("errors")["parts"][0]["lines"] == [fault]
+    found = inspected(board, "client1/sleeper")
+    assert found["Errors"] == [fault] and found["client1 knows"] == [{"label": "counter", "code": "client2/loud"}]
+    assert [channel["name"] for channel in found["Channels"]] == ["wake", "sleep", "counted of counter"]
+    assert any(line["text"].startswith("task sleep from notebook/actor") for line in found["Last messages"])
+    assert inspected(board, "client2/loud")["What it is"][1:] == [{"label": "element step", "code": "1"}]
+    assert inspected(board, "client2")["What it is"] == [{"label": "lives on", "code": "notebook"}]
     with pytest.raises(TestbedError, match="there is no role client2/quiet any more"):
         board.ask_inspect("client2/quiet")
 
 
-def test_a_channel_is_called_from_a_form(board) -> None:
+def test_a_channel_is_called_from_a_form_and_the_call_stands_in_the_code(board) -> None:
     bed = board._bed
     bed.assign("client1", "counter", Counter, elements={"step": 1})
+    board.do("spawn", nodes="late")
     told: list = []
     board.tell = lambda kind, content: told.append((kind, content))
-    assert board.ask_call("client1/counter", "add", "amount=3 + len('ab')") == "%rml call client1/counter add amount=(3 + len('ab'))"
+    given = {"address": "client1/counter", "channel": "add"}
+    assert board.ask_form("call", given)["about"] == "It takes amount?. What a call does is not undone."
+    said = board.ask_submit("call", given, {"arguments": "amount=3 + len('ab')"})
+    line = "%rml call client1/counter add amount=(3 + len('ab'))"
+    assert said["lines"] == [line] and said["python"] == ["bed.call('client1/counter', 'add', {'amount': 3 + len('ab')})"]
     until(lambda: told, "the call is answered")
-    assert told == [("called", {"address": "client1/counter", "line": "%rml call client1/counter add amount=(3 + len('ab'))",
-                                "outcome": "result", "text": "5"})]
-    with pytest.raises(TestbedError, match="3: name the arguments, as in amount=3"):
-        board.ask_call("client1/counter", "add", "3")
+    assert told == [("called", {"address": "client1/counter", "line": line, "outcome": "result", "text": "5"})]
+    assert board.code() == f"%rml spawn late\n{line}"
+    assert board.ask_form("call", given)["fields"][0]["value"] == "amount=3 + len('ab')"
+    # it is not undone: its line goes, and comes again, and that is all
+    assert board._history["note"] == "a call cannot be undone: its line goes from the code, and what it did stays"
+    assert board.undo() == [line] and board.code() == "%rml spawn late"
+    assert board.redo() == [line] and bed.call("client1/counter", "add", {"amount": 0}) == 5
+    for arguments, text in (("3", "3: name the arguments, as in amount=3"), ("amount=", "not a Python expression"),
+                            ("amount=none", "name 'none' is not defined")):
+        with pytest.raises(TestbedError, match=text):
+            board.ask_submit("call", given, {"arguments": arguments})
+
+
+def test_forms_know_what_is_there_and_what_was_typed(board) -> None:
+    bed = board._bed
+    bed.assign("server", "watcher", Watcher)
+    form = board.ask_form("assign", {"cls": "Counter", "nodes": ["client1", "client2", "client3"]})
+    assert form["title"] == "Put Counter on 3 nodes" and form["about"].startswith("Counts. Values may speak of i, n and node")
+    by_key = {field["key"]: field for field in form["fields"]}
+    assert by_key["nodes"]["value"] == "client{1..3}" and by_key["option:start"]["placeholder"] == "0"
+    assert by_key["element:step"]["required"] and by_key["element:step"]["value"] is None
+    values = {"nodes": "client*", "name": "counter", "option:start": "i", "element:step": "1"}
+    said = board.ask_say("assign", {"cls": "Counter", "nodes": []}, values)
+    assert said["lines"] == ["%rml assign client{1..3} counter=Counter(start=i) --element step=1"]
+    board.ask_submit("assign", {"cls": "Counter", "nodes": []}, values)
+    assert {field["key"]: field.get("value") for field in board.ask_form("assign", {"cls": "Counter", "nodes": ["server"]})["fields"]} \
+        == {"nodes": "server", "name": "counter", "option:start": "i", "element:step": "1"}
+    form = board.ask_form("relate", {"nodes": ["server"], "role": "watcher", "instances": ["client1/counter"]})
+    assert form["about"] == "watcher asks for counter." and form["fields"][2]["value"] == "counter"
+    board.ask_submit("relate", {"nodes": ["server"], "role": "watcher"}, {
+        "nodes": "server", "instances": "client1/counter", "relationship": "counter"})
+    board.ask_submit("rename", {"node": "client3"}, {"name": "late"})
+    board.ask_submit("migrate", {"role": "late/counter"}, {"to": "server"})
+    board.ask_submit("spawn", {}, {"nodes": "new{1..2}"})
+    assert board.code().splitlines()[1:] == ["%rml relate server counter=client1/counter", "%rml rename client3 late",
+                                             "%rml migrate late/counter server", "%rml spawn new{1..2}"]
+    with pytest.raises(TestbedError, match="there is no role class 'Gone' any more"):
+        board.ask_form("assign", {"cls": "Gone", "nodes": []})
+
+
+def test_the_widget_is_small(board) -> None:
+    assert len(script(boards.__file__).encode()) <= 60_000
 
 
 def test_a_lost_engine_is_drawn_with_its_cause(own_bed) -> None:
