@@ -1,5 +1,6 @@
 """One testbed fixture: each test that asks for it runs in one process and on real engines."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,9 @@ import pytest
 from roleml_nb import Testbed
 
 LIMIT = 30.0
+
+# What is started in the background of a script ignores interrupts, and so would the tests of them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

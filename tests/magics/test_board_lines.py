@@ -36,6 +36,7 @@ def test_what_the_board_says_does_what_the_hand_did(shell, capsys):
     for line in said.splitlines():
         assert line.startswith("%rml ")
         run(shell, capsys, line.removeprefix("%rml "))
+    del by_hand["board"]  # where it was drawn
     assert shell.user_ns["bed"].spec() == by_hand
     assert run(shell, capsys, "board").startswith("<Board: 3 nodes, 2 roles>")
 
