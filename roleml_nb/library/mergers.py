@@ -7,7 +7,8 @@ them changes what was pushed, and what ``merge`` returns shares no memory with i
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -149,7 +150,7 @@ class RunningAverage:
         self.shares = _shares(weights)
         self._added = 0
         self._totals: dict[str, Any] = {}
-        self._dtypes: dict[str, Any] = {}
+        self._narrow: dict[str, Callable[[Any], Any]] = {}
 
     def add(self, update: Mapping[str, Any]) -> None:
         """Take in the next update. Raises what `average` raises when it does not fit the first one."""
@@ -159,7 +160,7 @@ class RunningAverage:
             raise ValueError(f"update {number} and update 0 differ in their names: {differing}")
         for name, value in update.items():
             if not number:
-                self._totals[name], self._dtypes[name] = _begin(value, share)
+                self._totals[name], self._narrow[name] = _begin(value, share)
                 continue
             shape = np.shape(self._totals[name])
             if np.shape(value) != shape:
@@ -172,7 +173,7 @@ class RunningAverage:
         """The mean. All updates must have been added, and nothing more is done with it after that."""
         if self._added != len(self.shares):
             raise ValueError(f"there are weights for {len(self.shares)} updates, but {self._added} were added")
-        return {name: _narrow(self._totals.pop(name), self._dtypes[name]) for name in list(self._totals)}
+        return {name: self._narrow[name](self._totals.pop(name)) for name in list(self._totals)}
 
 
 def _shares(weights: Sequence[float]) -> list[float]:
@@ -183,32 +184,32 @@ def _shares(weights: Sequence[float]) -> list[float]:
     return [weight / total for weight in given]
 
 
-def _is_array(value: Any) -> bool:
-    return isinstance(value, np.ndarray | np.generic | float | int)
-
-
-def _begin(value: Any, share: float) -> tuple[Any, Any]:
-    """The first term of a sum in double precision (integers: a copy), and the value's dtype."""
-    if _is_array(value):
-        array = np.asarray(value)
+def _begin(value: Any, share: float) -> tuple[Any, Callable[[Any], Any]]:
+    """The first term of a sum in double precision (integers: a copy), and what makes an entry like `value` of the sum."""
+    array = _array_of(value)
+    if array is not None:
+        back = partial(_tensor_of, value.dtype) if hasattr(value, "detach") else partial(_array_as, array.dtype)
         if array.dtype.kind not in "fc":
-            return array.copy(), array.dtype
+            return array.copy(), back
         wide_array = array.astype(np.promote_types(array.dtype, np.float64))
         wide_array *= share
-        return wide_array, array.dtype
+        return wide_array, back
     import torch
 
-    tensor = torch.as_tensor(value).detach()
+    tensor = value.detach()
+    back = partial(_tensor_of, tensor.dtype)
     if not _is_quantity(tensor):
-        return tensor.clone(), tensor.dtype
+        return tensor.clone(), back
     wide = tensor.to(torch.promote_types(tensor.dtype, torch.float64), copy=True, memory_format=torch.contiguous_format)
-    return wide.mul_(share), tensor.dtype
+    return wide.mul_(share), back
 
 
 def _add(total: Any, value: Any, share: float) -> Any:
     """`total` with one more term, in place if it is large."""
-    if _is_array(total):
-        array = np.asarray(value)
+    if isinstance(total, np.ndarray):
+        array = _array_of(value)
+        if array is None:  # a tensor of another kind than the first one
+            array = value.detach().cpu().double().numpy()
         if total.dtype.kind not in "fc":
             return np.array(np.maximum(total, array), total.dtype)
         total += np.multiply(array, share, dtype=total.dtype)
@@ -218,15 +219,33 @@ def _add(total: Any, value: Any, share: float) -> Any:
     tensor = torch.as_tensor(value).detach()
     if not _is_quantity(total):
         return torch.maximum(total, tensor).to(total.dtype)
-    if total.numel() <= PART:
-        return total.add_(tensor, alpha=share)
     for part, more in zip(total.view(-1).split(PART), tensor.reshape(-1).split(PART), strict=True):
         part.add_(more, alpha=share)
     return total
 
 
-def _narrow(total: Any, dtype: Any) -> Any:
-    return total.astype(dtype, copy=False) if _is_array(total) else total.to(dtype)
+def _array_of(value: Any) -> np.ndarray | None:
+    """An array over the memory of `value`; None for a tensor that is large, or that NumPy has no array for.
+
+    Every step that torch does lets another thread in, and takes longer than the arithmetic of a small tensor.
+    """
+    if not hasattr(value, "detach"):
+        return np.asarray(value)
+    if value.numel() > PART or not value.is_cpu or value.is_complex() or value.dtype.itemsize == 2:
+        return None
+    return value.detach().numpy() if value.requires_grad else value.numpy()
+
+
+def _array_as(dtype: Any, total: np.ndarray) -> np.ndarray:
+    return total.astype(dtype, copy=False)
+
+
+def _tensor_of(dtype: Any, total: Any) -> Any:
+    if not isinstance(total, np.ndarray):
+        return total.to(dtype)
+    import torch
+
+    return torch.from_numpy(total).to(dtype)
 
 
 def _is_quantity(tensor: Any) -> bool:

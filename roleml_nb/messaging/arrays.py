@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["rebuild_array", "rebuild_tensor", "reduce_array", "reduce_tensor", "tensor_reducers"]
+__all__ = ["is_plain_tensor", "rebuild_array", "rebuild_tensor", "reduce_array", "reduce_tensor", "tensor_reducers"]
 
 
 def reduce_array(array: np.ndarray) -> Any:
@@ -37,7 +37,7 @@ def reduce_tensor(tensor: Any) -> Any:
     if tensor.requires_grad and type(tensor) is torch.Tensor:
         warnings.warn("a tensor that requires a gradient is sent without: its receiver gets the values alone; "
                       "send tensor.detach() to say that this is meant", RuntimeWarning, stacklevel=2)
-    if type(tensor) is torch.Tensor and tensor.is_cpu and tensor.dtype in _numpy_has(torch) and tensor.is_contiguous():
+    if type(tensor) is torch.Tensor and is_plain_tensor(tensor):
         return rebuild_tensor, (_names[tensor.dtype], tuple(tensor.shape), PickleBuffer(_array_of(tensor)), None)
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.device.type == "meta":
         return NotImplemented
@@ -58,6 +58,11 @@ def _numpy_has(torch: Any) -> dict[Any, str]:
     if not _names:
         _names.update({getattr(torch, name): name for name in SHARED})
     return _names
+
+
+def is_plain_tensor(tensor: Any) -> bool:
+    """Whether NumPy has an array over the same memory, all of it."""
+    return tensor.is_cpu and tensor.dtype in _numpy_has(sys.modules["torch"]) and tensor.is_contiguous()
 
 
 def _array_of(tensor: Any) -> Any:

@@ -16,6 +16,7 @@ from cloudpickle import cloudpickle as _cloudpickle
 from ..role.errors import RoleMLError
 from .arrays import rebuild_array, rebuild_tensor, reduce_array, tensor_reducers
 from .code import class_reference, dumps_code, is_dynamic, loads_code, resolve_class
+from .copies import Copying, Unusual
 from .regions import WORTH_SHARING, Region
 
 __all__ = ["Body", "copy_of", "encode"]
@@ -174,23 +175,41 @@ def encode(value: Any) -> Body:
 
 def copy_of(value: Any) -> tuple[Any, int]:
     """What a receiver would get if `value` were sent to it, and how many bytes that would be."""
-    if not _is_plain(value):
+    if _is_plain(value):
+        copy = (dict(value[0]), dict(value[1])) if type(value) is tuple else value
+        return copy, len(pickle.dumps(value, 5))
+    copying = Copying()
+    try:
+        copy = copying.copy(value)
+    except Unusual:
         body = encode(value)
         size = body.nbytes
         return body.snapshot().decode(own=True), size
-    copy = (dict(value[0]), dict(value[1])) if type(value) is tuple else value
-    return copy, len(pickle.dumps(value, 5))
+    layout = tuple(copying.layout)
+    beside = _beside.get(layout)
+    if beside is None:
+        if len(_beside) >= LAYOUTS:
+            _beside.clear()
+        beside = _beside[layout] = encode(value).nbytes - copying.nbytes
+    return copy, copying.nbytes + beside
+
+
+_beside: dict[tuple[Any, ...], int] = {}
+"""Bytes that values take beside those of their arrays, by layout."""
+LAYOUTS = 1024
+"""How many are remembered."""
 
 
 _PLAIN = {type(None), bool, int, float, str}
+_TEXTS = {str}
 
 
 def _is_plain(value: Any) -> bool:
     """Whether plain pickle does it: a number or a text, or a message of these. Looks no deeper, so that it costs little."""
     kind = type(value)
     if kind is tuple and len(value) == 2:
-        return all(type(part) is dict and all(type(item) in _PLAIN for item in part.values())
-                   and all(type(key) is str for key in part) for part in value)
+        return all(type(part) is dict and _PLAIN.issuperset(map(type, part.values())) and _TEXTS.issuperset(map(type, part))
+                   for part in value[::-1])  # the large part is more likely to be something else
     return kind in _PLAIN
 
 

@@ -60,7 +60,7 @@ def _fits(torch: Any, values: list[torch.Tensor], x: torch.Tensor, y: torch.Tens
     if x.shape != (len(y), values[0].shape[1]) or y.ndim != 1 or not len(y):
         return False
     low, high = y.aminmax()
-    return bool(low >= 0) and bool(high < len(values[-1]))
+    return low.item() >= 0 and high.item() < len(values[-1])
 
 
 def _descend(torch: Any, values: list[torch.Tensor], lr: float, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor | None:

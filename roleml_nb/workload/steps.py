@@ -199,10 +199,11 @@ def classification_metrics(seen: Outputs, criterion: Callable[..., torch.Tensor]
     if not seen:
         raise ValueError("the data set is empty: there are no batches in it")
     with torch.no_grad():
-        outputs, targets = torch.cat([pair[0] for pair in seen]), torch.cat([pair[1] for pair in seen])
+        outputs, targets = seen[0] if len(seen) == 1 else map(torch.cat, zip(*seen, strict=True))
         metrics = {"loss": criterion(outputs, targets).item()}
         if outputs.ndim == 2 and targets.ndim == 1 and not targets.is_floating_point():
-            metrics["accuracy"] = (outputs.argmax(1) == targets).float().mean().item()
+            right = torch.count_nonzero(outputs.argmax(1) == targets).item()
+            metrics["accuracy"] = float(np.float32(right) / np.float32(len(targets)))
     return metrics
 
 

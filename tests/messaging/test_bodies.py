@@ -4,6 +4,7 @@ import gc
 import queue
 import threading
 import warnings
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -66,6 +67,24 @@ def test_a_copy_is_what_would_be_received():
         assert size == encode(value).nbytes
         if isinstance(value, tuple):
             assert copy[0] == value[0] and copy[0] is not value[0]
+
+
+def test_a_copy_of_models_and_numbers_is_what_would_be_received():
+    weights, array = torch.arange(6.0).reshape(2, 3), np.arange(4, dtype="i2")
+    twice = "said twice"
+    for value in (
+        ({"age": 3}, {"update": OrderedDict(weight=weights, bias=weights[0])}), {"update": {"a": array}, "age": 2**40, "é": "é"},
+        [weights.t(), torch.zeros(0), weights.half(), torch.zeros(2, dtype=torch.bfloat16), True, -1, 256, 1 << 16, 2.5, None],
+        {"text": twice, "again": twice, "deep": [[[[[1]]]]]}, list(range(1000)), {1: array}, OrderedDict(b=(1,), a=())):
+        for _ in range(2):  # the size is remembered
+            copy, size = copy_of(value)
+            assert size == encode(value).nbytes and repr(copy) == repr(value) and type(copy) is type(value)
+    copy, _ = copy_of({"one": weights, "other": weights, "array": array})
+    copy["one"] += 1
+    copy["array"] += 1
+    assert copy["other"] is copy["one"] and weights[0, 0] == 0 and array[0] == 0
+    with pytest.warns(RuntimeWarning, match="requires a gradient is sent without"):
+        assert not copy_of({"gradient": torch.ones(1, requires_grad=True) * 2})[0]["gradient"].requires_grad
 
 
 def test_a_gradient_does_not_travel_and_that_is_said():
