@@ -63,6 +63,7 @@ class Engines:
         try:
             self.cluster = ipp.Cluster(
                 n=count, profile_dir=profile_dir, cluster_id="", log_level=logging.ERROR, shutdown_atexit=not self.detached,
+                delay=0.0,  # engines are started as soon as the controller has written where it is
                 controller_args=[f"--HeartMonitor.period={HEARTBEAT}", "--HeartMonitor.max_heartmonitor_misses=60"],
             )
             self.cluster.start_cluster_sync()

@@ -17,7 +17,7 @@ import psutil
 from jupyter_core.paths import jupyter_runtime_dir
 
 from .processes import Process
-from .watchdog import marked
+from .watchdog import marked, still_alive
 
 __all__ = ["Record", "clean", "folder", "left_behind", "records"]
 
@@ -130,4 +130,4 @@ def _end(processes: list[psutil.Process]) -> None:
                 process.send_signal(sign)
             except psutil.Error:
                 continue
-        _, processes = psutil.wait_procs(processes, timeout=PATIENCE)
+        processes = still_alive(processes, PATIENCE)

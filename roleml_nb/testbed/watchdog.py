@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import psutil
 
-__all__ = ["MARK", "Watchdog", "marked"]
+__all__ = ["MARK", "Watchdog", "marked", "still_alive"]
 
 MARK = "ROLEML_NB_TESTBED"
 NANNY = "ipyparallel.engine.nanny"
@@ -56,6 +56,27 @@ def marked(mark: str) -> Iterator[psutil.Process]:
             continue
 
 
+def still_alive(processes: list[psutil.Process], timeout: float) -> list[psutil.Process]:
+    """Those of them that have not ended after `timeout` seconds, or before.
+
+    One that has ended but that its parent has not asked for yet, which some containers' first process never does, is no longer
+    alive; `psutil.wait_procs` would wait for it.
+    """
+    deadline = time.monotonic() + timeout
+    while alive := [process for process in processes if _is_alive(process)]:
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(0.01)
+    return alive
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
+        return False
+
+
 def _is_nanny(process: psutil.Process) -> bool:
     """ipyparallel's, which looks after an engine, and takes more than a second to find that it has ended."""
     return NANNY in process.cmdline()
@@ -69,7 +90,7 @@ def _sweep(mark: str) -> None:
                 process.send_signal(signal.SIGKILL if _is_nanny(process) else sign)
             except psutil.Error:
                 continue
-        psutil.wait_procs(left, timeout=patience)
+        still_alive(left, patience)
         if not left:
             return
 

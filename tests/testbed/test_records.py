@@ -6,11 +6,12 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from roleml_nb.testbed.processes import Process
 from roleml_nb.testbed.records import Record, clean, folder, left_behind, records
-from roleml_nb.testbed.watchdog import MARK
+from roleml_nb.testbed.watchdog import MARK, still_alive
 from tests.magics.test_magics import run, shell  # noqa: F401 - a fixture
 from tests.waiting import until
 
@@ -86,3 +87,17 @@ def test_the_magic(start, ended, tmp_path, shell, capsys):  # noqa: F811
     left = start("left")
     record(tmp_path, "left", ended)
     assert run(shell, capsys, "clean").startswith(f"ended process {left.pid} (")
+
+
+def test_what_has_ended_is_not_waited_for_though_its_parent_has_not_asked():
+    ended, works = (subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) for code in ("", "input()"))
+    processes = [psutil.Process(each.pid) for each in (ended, works)]
+    until(lambda: processes[0].status() == psutil.STATUS_ZOMBIE, "end")
+    try:
+        assert still_alive(processes[:1], 600) == []
+        assert still_alive(processes, 0) == processes[1:]
+    finally:
+        works.kill()
+        for each in (ended, works):
+            each.communicate()
+    assert still_alive(processes, 600) == []
