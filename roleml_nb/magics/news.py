@@ -1,24 +1,35 @@
-"""What the notebook is told at the end of a cell: errors that nobody waited for, and runs that have ended."""
+"""What the notebook is told: errors that nobody waited for, and runs that have ended."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import NamedTuple
 
 from roleml_nb.testbed import Testbed
+from roleml_nb.testbed.errors import Failure, summary
 from roleml_nb.testbed.runs import LiveRun
 
-__all__ = ["news", "tell"]
+__all__ = ["News", "tell", "untold"]
 
 
-def news(bed: Testbed) -> list[str]:
-    """Lines of what is new; each is told once."""
-    lines = [bed.errors.news()]
-    for run in bed.runs:
-        if run.done() and not run.told:
-            run.told = True
-            lines.append(_ended(run))
-    return [line for line in lines if line]
+class News(NamedTuple):
+    """What has not been told yet."""
+
+    failures: list[Failure]
+    runs: list[LiveRun]
+
+    @property
+    def key(self) -> tuple[int, ...]:
+        """Equal for equal news."""
+        return (len(self.failures), *(failure.number for failure in self.failures[-1:]), *(-run.number for run in self.runs))
+
+    def lines(self) -> list[str]:
+        """As text: one line for all errors, and one for each run."""
+        return ([summary(self.failures)] if self.failures else []) + [_ended(run) for run in self.runs]
+
+
+def untold(bed: Testbed) -> News:
+    return News(bed.errors.untold(), [run for run in bed.runs if run.done() and not run.told])
 
 
 def _ended(run: LiveRun) -> str:
@@ -29,8 +40,12 @@ def _ended(run: LiveRun) -> str:
     return f"run {run.number} has {how}: {text}; all of it: %rml wait {run.number}"
 
 
-def tell(*beds: Any) -> None:
-    """Print what is new of these testbeds, as far as they are some, where errors are printed."""
-    for bed in {id(bed): bed for bed in beds if isinstance(bed, Testbed)}.values():
-        for line in news(bed):
-            print(line, file=sys.stderr)
+def tell(bed: Testbed) -> None:
+    """Print what is new, where errors are printed; it counts as told."""
+    news = untold(bed)
+    for failure in news.failures:
+        failure.told = True
+    for run in news.runs:
+        run.told = True
+    for line in news.lines():
+        print(line, file=sys.stderr)

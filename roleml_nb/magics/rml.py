@@ -16,6 +16,7 @@ from .commands import HelpAsked, overview, parse, parsers
 from .completion import complete
 from .journal import Journal
 from .news import tell
+from .notices import Notices
 from .text import print_result
 from .tokens import BadLine, element, evaluate, file_name, graph, split
 from .watching import watch
@@ -37,6 +38,7 @@ class RoleMagics(Magics):
         self._joins: dict[str, str] = {}
         self.parsers = parsers()
         self.journal = Journal(shell)
+        self._notices = Notices(shell)
 
     @no_var_expand  # {1..8} and $ are the user's, not IPython's
     @line_magic
@@ -113,6 +115,7 @@ class RoleMagics(Magics):
         """Make it the testbed of this shell, and the notebook's variable `bed`. `joins`: what it has joined."""
         self.bed, self._joins = bed, joins or {}
         self.shell.user_ns["bed"] = bed
+        self._notices.watch(bed)
 
     def where(self) -> str:
         """In words, where its nodes live."""
@@ -293,7 +296,10 @@ class RoleMagics(Magics):
 
     def tell_news(self, *_: Any) -> None:
         """A cell has ended: tell what failed, or ended, where nobody waited for it."""
-        tell(self.bed, self.shell.user_ns.get("bed"))
+        beds = {id(bed): bed for bed in (self.bed, self.shell.user_ns.get("bed")) if isinstance(bed, Testbed)}
+        for bed in beds.values():
+            tell(bed)
+            self._notices.watch(bed)  # also one that was made in Python
 
     def complete(self, shell: Any, event: Any) -> list[str]:
         """What may follow on a line that begins with %rml."""

@@ -101,17 +101,17 @@ class Errors(Sequence[Failure]):
         kinds = fold(list(self))
         return kinds[number - 1][0] if 1 <= number <= len(kinds) else None
 
-    def news(self) -> str:
-        """One line about those that the notebook has not been told of; empty when there are none."""
+    def untold(self) -> list[Failure]:
+        """Those that the notebook has not been told of."""
         with self._lock:
-            new = [failure for failure in self._failures if not failure.told]
-            for failure in new:
-                failure.told = True
-        if not new:
-            return ""
-        kinds = fold(new)
-        heads = [head(kind) for kind in kinds[:KINDS]] + (["…"] if len(kinds) > KINDS else [])
-        return f"{len(new)} new error{'s' * (len(new) != 1)}: {'; '.join(heads)}; see %rml errors"
+            return [failure for failure in self._failures if not failure.told]
+
+    def news(self) -> str:
+        """One line about those that the notebook has not been told of, which it then has; empty when there are none."""
+        new = self.untold()
+        for failure in new:
+            failure.told = True
+        return summary(new) if new else ""
 
     # as a sequence
 
@@ -171,6 +171,13 @@ def fold(failures: Sequence[Failure]) -> list[list[Failure]]:
     for failure in failures:
         kinds.setdefault(failure.kind, []).append(failure)
     return [sorted(kind, key=lambda one: (natural_key(one.node), one.number)) for kind in kinds.values()]
+
+
+def summary(failures: Sequence[Failure]) -> str:
+    """One line about new failures, equal ones together."""
+    kinds = fold(failures)
+    heads = [head(kind) for kind in kinds[:KINDS]] + (["…"] if len(kinds) > KINDS else [])
+    return f"{len(failures)} new error{'s' * (len(failures) != 1)}: {'; '.join(heads)}; see %rml errors"
 
 
 def head(kind: Sequence[Failure]) -> str:
