@@ -1,9 +1,11 @@
 // The view of traffic: tabs over one log of messages, one filter, and one clock.
 
+const SAYS = { service: "calls whose caller waits", task: "calls whose caller goes on", reply: "answers to calls, and errors", event: "what roles emit",
+  other: "subscriptions, and what moves a role" };
 const ROUNDS = 2; // times a second that tabs are drawn that show no time
 
 function legend(filter, changed) {
-  return KINDS.map((kind, colour) => tag("button", { class: "kind", "aria-pressed": "true", "data-kind": kind, title: `show or hide: ${kind}`,
+  return KINDS.map((kind, colour) => tag("button", { class: "kind", "aria-pressed": "true", "data-kind": kind, title: `show or hide: ${SAYS[kind]}`,
     onclick: (event) => {
       const hidden = new Set(filter.hidden);
       if (!hidden.delete(colour)) hidden.add(colour);
@@ -89,6 +91,7 @@ export default () => ({
       matrixTab(view, log, filter, clock, palette), roundsTab(view, log, rounds, palette, changed)];
     const times = timeline(view, clock, changed);
     const counted = tag("output", { class: "counted" });
+    const hint = tag("div", { class: "hint", hidden: true });
     const panel = tag("div", { role: "tabpanel", class: "panel" });
     const choose = (tab) => {
       shown = tab;
@@ -100,16 +103,19 @@ export default () => ({
       changed();
     };
     const tabbed = tabList(tabs, choose);
-    view.root.append(tag("div", { class: "head" }, tabbed.list, counted), row.row, panel, times.row);
+    view.root.append(tag("div", { class: "head" }, tabbed.list, counted), row.row, hint, panel, times.row);
     choose(tabs[0]);
 
     let counts = 0;
     const count = () => {
       if (performance.now() - counts < 200) return;
       counts = performance.now();
-      const all = add(new Map(), "", null, {}, log.flows.filter((_, number) => filter.flows[number]));
+      const all = sumOf(log.flows.filter((_, number) => filter.flows[number]));
       const some = log.every > 1 ? ` · 1 in ${log.every} is drawn, all are counted` : "";
-      const text = `${all.messages.toLocaleString("en")} messages, ${bytes(all.bytes)}${some}`;
+      const any = sumOf(log.flows.filter(({ steering }) => filter.steering || !steering)).messages;
+      const text = `${grouped(all.messages)}${any > all.messages ? ` of ${grouped(any)}` : ""} messages, ${bytes(all.bytes)}${some}`;
+      hint.hidden = all.messages > 0 || shown.name === "aggregation";
+      hint.textContent = any ? "No message matches these filters." : "No messages yet: they appear here as soon as roles call each other.";
       if (counted.textContent !== text) counted.textContent = text;
       Object.assign(view.root.dataset, { messages: all.messages, bytes: all.bytes, every: log.every });
     };

@@ -18,7 +18,7 @@ from roleml_nb.trace.contributions import contributions
 from .flows import Columns, Flows, joined
 from .picture import Picture
 from .places import places
-from .traffic_picture import TABS, draw
+from .traffic_picture import ANSWERS, TABS, draw
 from .view import View
 
 __all__ = ["Traffic"]
@@ -33,6 +33,8 @@ CHUNK = 100_000
 """Messages that are taken in at once."""
 PARTS = 20_000
 """Contributions that a page is told of, the last ones."""
+TRAININGS = 500
+"""Trainings and their answers that a page is told of at once in any case."""
 CONSENSUS = "consensus_distance"
 """The metric that is drawn beside what gossip has merged."""
 ARRANGE = 2.0
@@ -65,6 +67,9 @@ class Traffic(View):
         self._told_flows = self._told_notes = self._row = 0
         self._told_parts = self._told_metrics = 0
         self._looked = 0.0
+        self._pairs: set[tuple[str, str]] = set()
+        """Aggregators and whose models they took."""
+        self._waited: tuple[tuple[int, int], np.ndarray] = (0, 0), np.empty(0, int)
         self._arranged: tuple[float, Any] = -ARRANGE, None
         super().__init__(_live=live)
 
@@ -80,12 +85,24 @@ class Traffic(View):
             parts.append(self._flows.take(new))
         columns = joined(parts)
         self._every = max(1, -int(-columns.rows // max(1.0, limit)))
-        columns = thinned(columns, self._every)
+        columns = thinned(columns, self._every, self._trainings())
         if columns.rows:
             self._kept.append(columns)
             while sum(part.rows for part in self._kept) - self._kept[0].rows >= KEPT:
                 self._kept.popleft()
         return columns
+
+    def _trainings(self) -> np.ndarray:
+        """Numbers of the flows of tasks from aggregators to those whose models they took, and of the answers.
+
+        They tell whom a round waited for, so they are not thinned.
+        """
+        keys, pairs = self._flows.keys, self._pairs
+        if self._waited[0] != (len(keys), len(pairs)):
+            tasks = [key for key in keys if key[3] == "task" and key[:2] in pairs]
+            answers = [(target, source, channel, kind) for source, target, channel, _ in tasks for kind in ANSWERS]
+            self._waited = (len(keys), len(pairs)), np.array([keys[key] for key in [*tasks, *answers] if key in keys], int)
+        return self._waited[1]
 
     def _catch_up(self) -> None:
         """Take in all that there is; asks the hosts for it, if they answer."""
@@ -149,6 +166,7 @@ class Traffic(View):
         """The contributions, and the consensus distances, that were not told yet."""
         rows, metrics = self._trace.contributions.rows, self._trace.metrics.rows
         parts = contributions(rows[max(self._told_parts, len(rows) - 2 * PARTS):])
+        self._pairs.update((part.target, part.source) for part in parts)
         distances = [(row[0] - self._trace.start, row[5]) for row in metrics[self._told_metrics:] if row[4] == CONSENSUS]
         self._told_parts, self._told_metrics = len(rows), len(metrics)
         return {"distances": distances[-PARTS:], "parts": [
@@ -170,7 +188,7 @@ class Traffic(View):
             whole = joined(self._kept)
             self._told_parts = self._told_metrics = 0
             every = max(1, -(-whole.rows // SAVED))
-            content, buffers = self._content(thinned(whole, every), 0, 0, *self._flows.all())
+            content, buffers = self._content(thinned(whole, every, self._trainings()), 0, 0, *self._flows.all())
         past = {"content": {**content, "every": max(every, self._every)}, "buffers": [buffer.tobytes() for buffer in buffers]}
         return {**super().saved(), "_live": False, "_past": past}
 
@@ -188,12 +206,14 @@ class Traffic(View):
         return f"<Traffic: {int(messages)} messages, {size / 1e6:.3g} MB, {len(self._places)} nodes>"
 
 
-def thinned(columns: Columns, every: int) -> Columns:
-    """One in `every`, so that a call and its reply stay together."""
+def thinned(columns: Columns, every: int, whole: np.ndarray | None = None) -> Columns:
+    """One in `every`, so that a call and its reply stay together; of the flows `whole` all, unless they are most of it."""
     if every == 1:
         return columns
     number = np.where(columns.call > 0, columns.call, np.arange(columns.rows, dtype=np.uint32)).astype(np.uint64)
-    return columns.take((number * 2654435761 >> 16) % every == 0)
+    chosen = (number * 2654435761 >> 16) % every == 0
+    kept = np.isin(columns.flow, () if whole is None else whole)
+    return columns.take(chosen | kept if kept.sum() <= max(TRAININGS, chosen.sum()) else chosen)
 
 
 def steers(source: str, target: str) -> bool:

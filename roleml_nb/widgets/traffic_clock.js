@@ -57,7 +57,7 @@ function timeline(view, clock, changed) {
   const shown = tag("output", { class: "time" });
   const speed = tag("select", { class: "speed", "aria-label": "speed", onchange: () => { clock.speed = Number(speed.value); changed(); } },
     ...SPEEDS.map((times) => tag("option", { value: times, selected: times === 1 }, `${times}×`)));
-  const live = tag("button", { class: "live", title: "what happens now", onclick: () => { clock.goLive(); changed(); } }, "live");
+  const live = button("live", "what happens now", () => { clock.goLive(); changed(); }, { class: "live" });
   live.hidden = !clock.canLive;
   const row = tag("div", { class: "timeline" }, play, scale, shown, speed, live);
   const show = () => {

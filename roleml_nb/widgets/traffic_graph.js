@@ -29,13 +29,9 @@ function graphTab(view, log, filter, clock, palette, chooseNode) {
   const sum = () => {
     const pairs = new Map();
     filter.flows.forEach((shown, number) => {
-      const { from, to, messages, bytes: size, seconds, lost, channel, kind } = log.flows[number];
-      if (!shown || !messages) return;
-      const key = from * 65536 + to;
-      if (!pairs.has(key)) pairs.set(key, { from, to, messages: 0, bytes: 0, seconds: 0, lost: 0, parts: [] });
-      const pair = pairs.get(key);
-      pair.messages += messages; pair.bytes += size; pair.seconds += seconds; pair.lost += lost;
-      pair.parts.push([`${kind} ${channel}`, messages, size]);
+      const flow = log.flows[number];
+      if (!shown || !flow.messages) return;
+      add(pairs, flow.from * 65536 + flow.to, flow, { from: flow.from, to: flow.to, parts: [] }).parts.push([`${flow.kind} ${flow.channel}`, flow.messages, flow.bytes]);
     });
     edges = [...pairs.values()].sort((one, other) => other.bytes - one.bytes);
   };
@@ -138,6 +134,7 @@ function graphTab(view, log, filter, clock, palette, chooseNode) {
     const size = radius();
     const atWork = busy();
     const used = new Set(edges.flatMap(({ from, to }) => [from, to]));
+    write(pen, points.length > 60 ? "point at a node for its name" : "", 4, stage.high - 6, { fill: palette.faint });
     pen.textAlign = "center";
     points.forEach((point, number) => {
       if (!point || !(log.nodes[number] in places)) return;
@@ -154,8 +151,7 @@ function graphTab(view, log, filter, clock, palette, chooseNode) {
         pen.lineWidth = 3;
         pen.strokeStyle = palette.ground;
         pen.strokeText(log.nodes[number], point[0], point[1] + size + 14);
-        pen.fillStyle = palette.ink;
-        pen.fillText(log.nodes[number], point[0], point[1] + size + 14);
+        write(pen, log.nodes[number], point[0], point[1] + size + 14, { fill: palette.ink, align: "center" });
       }
       pen.globalAlpha = 1;
     });
@@ -229,11 +225,11 @@ function graphTab(view, log, filter, clock, palette, chooseNode) {
   return { name: "graph", title: "Graph", element: stage.box, stage, draw, animated: true };
 }
 
-function pairInWords(log, { from, to, messages, bytes: size, seconds, lost, parts }) {
+function pairInWords(log, { from, to, messages, bytes: size, seconds, travelled, lost, parts }) {
   const most = [...parts].sort((one, other) => other[2] - one[2]).slice(0, 5);
   return [`${log.nodes[from]} → ${log.nodes[to]}`,
-    `${messages.toLocaleString("en")} messages, ${bytes(size)}, ${duration(seconds / messages)} on average${lost ? `, ${lost} lost` : ""}`,
-    ...most.map(([name, count, its]) => `${name}: ${count.toLocaleString("en")}, ${bytes(its)}`),
+    `${grouped(messages)} messages, ${bytes(size)}, ${travelled ? `${latency({ seconds, travelled })} on the way` : "within one process"}${lost ? `, ${lost} lost` : ""}`,
+    ...most.map(([name, count, its]) => `${name}: ${grouped(count)}, ${bytes(its)}`),
     ...(parts.length > 5 ? [`and ${parts.length - 5} more`] : [])];
 }
 

@@ -67,28 +67,20 @@ function lanesTab(view, log, filter, clock, palette, changed) {
 
   const drawLanes = (pen, names, at, each) => {
     pen.textBaseline = "middle";
+    names.forEach((node, place) => { if (place % 2 === 0) box(pen, palette.raised, 0, at.get(node).top, stage.wide, at.get(node).high); });
     names.forEach((node, place) => {
       const { top, high, roles } = at.get(node);
-      if (place % 2 === 0) { pen.fillStyle = palette.raised; pen.fillRect(0, top, stage.wide, high); }
-      if (high < 12 && place % Math.ceil(12 / high)) return;
-      pen.textAlign = "left";
-      pen.fillStyle = palette.ink;
-      pen.font = "600 12px system-ui, 'DejaVu Sans', sans-serif";
-      pen.fillText(node, 8, each < 12 ? top + high / 2 : at.get(`${node}/${roles[0]}`), each < 12 ? GUTTER - 12 : 74);
-      if (each < 12) return;
-      pen.font = "11px system-ui, 'DejaVu Sans', sans-serif";
-      pen.textAlign = "right";
-      pen.fillStyle = palette.faint;
-      for (const role of roles) pen.fillText(role, GUTTER - 8, at.get(`${node}/${role}`), GUTTER - 92);
+      if (high < 13 && place % Math.ceil(13 / high)) return;
+      const small = each < 12;
+      write(pen, node, 8, small ? top + high / 2 : at.get(`${node}/${roles[0]}`), { fill: palette.ink, bold: small ? "" : "600", wide: small ? GUTTER - 12 : 74 });
+      if (small) return;
+      for (const role of roles) write(pen, role, GUTTER - 8, at.get(`${node}/${role}`), { fill: palette.faint, align: "right", size: 11, wide: GUTTER - 92 });
     });
     pen.textBaseline = "alphabetic";
   };
 
   const drawAxis = (pen, seen) => {
-    pen.font = "11px system-ui, 'DejaVu Sans', sans-serif";
-    pen.textAlign = "center";
     pen.strokeStyle = palette.line;
-    pen.fillStyle = palette.faint;
     pen.lineWidth = 1;
     const step = niceStep((seen[1] - seen[0]) / Math.max(2, (stage.wide - GUTTER) / 110));
     const digits = Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
@@ -96,7 +88,7 @@ function lanesTab(view, log, filter, clock, palette, changed) {
     for (let time = Math.ceil(seen[0] / step) * step; time <= seen[1]; time += step) {
       const x = across(time, seen);
       pen.moveTo(x, 2); pen.lineTo(x, stage.high - 22);
-      if (x > GUTTER + 12 && x < stage.wide - 24) pen.fillText(`${time.toFixed(digits)} s`, x, stage.high - 8);
+      if (x > GUTTER + 12 && x < stage.wide - 24) write(pen, `${time.toFixed(digits)} s`, x, stage.high - 8, { fill: palette.faint, align: "center", size: 11 });
     }
     pen.globalAlpha = 0.6;
     pen.stroke();
@@ -114,8 +106,7 @@ function lanesTab(view, log, filter, clock, palette, changed) {
       const middle = at.get(target);
       const high = clamp(each * 0.6, 1.2, 14);
       const [left, right] = [across(Math.max(begin[slot], seen[0]), seen), across(until, seen)];
-      pen.fillStyle = palette.kind(colour);
-      pen.fillRect(left, middle - high / 2, Math.max(0.7, right - left), high);
+      box(pen, palette.kind(colour), left, middle - high / 2, Math.max(0.7, right - left), high);
       found.push({ left, right: Math.max(left + 2, right), top: middle - high / 2, high, slot, row: row[slot] });
     }
     pen.globalAlpha = 1;
@@ -162,8 +153,8 @@ function lanesTab(view, log, filter, clock, palette, changed) {
     drawLost(pen, some, ends);
     const place = some.indexOf(chosen);
     if (place >= 0) {
-      pen.strokeStyle = palette.ink; pen.lineWidth = 3;
-      pen.beginPath(); pen.moveTo(ends[place][0], ends[place][1]); pen.lineTo(ends[place][2], ends[place][3]); pen.stroke();
+      const [ax, ay, bx, by] = ends[place];
+      outline(pen, palette.ink, 3, [ax, ay], [bx, by]);
     }
     return some.map((row, number) => [row, ...ends[number]]);
   };
@@ -195,7 +186,7 @@ function lanesTab(view, log, filter, clock, palette, changed) {
     const row = rowAt(stage.pointer);
     if (row >= 0) {
       const { source, target, channel, kind, bytes: size, latency } = log.describe(row);
-      stage.say([`${kind} ${channel}`, `${source} → ${target}`, `${bytes(size)}, ${duration(latency)} on the way`]);
+      stage.say([`${kind} ${channel}`, `${source} → ${target}`, `${bytes(size)}, ${latency ? `${duration(latency)} on the way` : "within one process"}`]);
       return;
     }
     const bar = barAt(stage.pointer);
@@ -210,16 +201,16 @@ function lanesTab(view, log, filter, clock, palette, changed) {
     chosen = row;
     details.hidden = row < log.first;
     if (details.hidden) { details.replaceChildren(); return; }
-    const { source, target, channel, kind, call, bytes: size, link, outcome, line, sent, latency } = log.describe(row);
-    const lines = { message: `${kind} ${channel}`, from: source, to: target, call: call || "–", size: `${size.toLocaleString("en")} B`,
-      sent: `${sent.toFixed(6)} s`, received: `${(sent + latency).toFixed(6)} s, ${duration(latency)} later`, link, outcome, "sent by": line };
-    if (!line) delete lines["sent by"];
+    const { source, target, channel, kind, answer, call, bytes: size, link, outcome, line, sent, latency } = log.describe(row);
+    const lines = { message: `${kind} ${channel}`, from: source, to: target, call: call || "–", size: `${grouped(size)} B`,
+      sent: `${sent.toFixed(6)} s`, received: latency ? `${(sent + latency).toFixed(6)} s, ${duration(latency)} later` : "at once, within one process", link, outcome };
     for (let slot = 0; slot < Math.min(log.worked, WORKS); slot += 1) {
       if (log.works.row[slot] !== row) continue;
       const { begin, end } = log.works;
       lines["at work"] = Number.isFinite(end[slot]) ? `${duration(end[slot] - begin[slot])}, until its answer was sent` : "not answered yet";
     }
-    details.replaceChildren(...Object.entries(lines).flatMap(([name, text]) => [tag("dt", {}, name), tag("dd", {}, String(text))]));
+    details.replaceChildren(...Object.entries(lines).flatMap(([name, text]) => [tag("dt", {}, name), tag("dd", {}, String(text))]),
+      tag("dt", {}, "sent by"), tag("dd", {}, line || (answer ? "the end of its handler" : "the testbed")));
     view.announce(`${kind} ${channel} from ${source} to ${target}, ${bytes(size)}`);
   };
 
@@ -256,7 +247,6 @@ function lanesTab(view, log, filter, clock, palette, changed) {
     }
     drag = null;
   });
-  const button = (text, title, click) => tag("button", { title, "aria-label": title, onclick: click }, text);
   const tools = tag("div", { class: "tools" }, button("+", "zoom in", () => zoom(0.5, stage.wide)), button("−", "zoom out", () => zoom(2, stage.wide)),
     button("all", "show the whole time", () => { span = Math.max(1e-3, 1.02 * (clock.end - clock.begin)); clock.seek(clock.end); changed(); }));
   const element = tag("div", { class: "lanesbox" }, tools, stage.box, details);

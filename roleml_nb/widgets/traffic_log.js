@@ -5,10 +5,9 @@ const WORKS = 20000; // executions of handlers
 const KINDS = ["service", "task", "reply", "event", "other"];
 const ANSWERS = new Set(["reply", "error", "moved"]);
 
-function ring(size) {
-  return { flow: new Uint32Array(size), call: new Uint32Array(size), note: new Uint16Array(size), sent: new Float64Array(size),
-    latency: new Float32Array(size), bytes: new Float64Array(size) };
-}
+const COLUMNS = Object.entries({ flow: Uint32Array, call: Uint32Array, note: Uint16Array, sent: Float64Array, latency: Float32Array, bytes: Float64Array });
+
+function ring(size) { return Object.fromEntries(COLUMNS.map(([name, Type]) => [name, new Type(size)])); }
 
 // A column of numbers out of a message of the kernel.
 function column(Type, view) {
@@ -31,13 +30,11 @@ class Log {
     for (const flow of flows) this.addFlow(...flow);
     this.notes.push(...notes);
     Object.assign(this, { every, now });
-    const [flow, call, note, sent, latency, size] = [Uint32Array, Uint32Array, Uint16Array, Float64Array, Float32Array, Float64Array]
-      .map((Type, place) => column(Type, buffers[place]));
+    const columns = COLUMNS.map(([, Type], place) => column(Type, buffers[place]));
+    const [flow, call, , sent, latency] = columns;
     for (let row = 0; row < flow.length; row += 1) {
       const slot = this.head % RING;
-      const to = this.ring;
-      to.flow[slot] = flow[row]; to.call[slot] = call[row]; to.note[slot] = note[row];
-      to.sent[slot] = sent[row]; to.latency[slot] = latency[row]; to.bytes[slot] = size[row];
+      COLUMNS.forEach(([name], place) => { this.ring[name][slot] = columns[place][row]; });
       const of = this.flows[flow[row]];
       if (sent[row] < this.begins[1]) this.begins[1] = sent[row];
       if (!of.steering && sent[row] < this.begins[0]) this.begins[0] = sent[row];
@@ -55,7 +52,7 @@ class Log {
     const [from, to] = [source, target].map((name) => this.node(name.split("/")[0]));
     const steering = source.endsWith("/actor") || target.endsWith("/actor");
     this.flows.push({ source, target, channel, kind, from, to, steering, colour: Math.max(0, KINDS.indexOf(KINDS.includes(kind) ? kind : "other")),
-      answer: ANSWERS.has(kind), messages: 0, bytes: 0, seconds: 0, lost: 0 });
+      answer: ANSWERS.has(kind), messages: 0, bytes: 0, seconds: 0, travelled: 0, lost: 0 });
     this.version += 1;
   }
 
@@ -70,8 +67,8 @@ class Log {
 
   count(numbers, totals) {
     numbers.forEach((number, row) => {
-      [this.flows[number].messages, this.flows[number].bytes, this.flows[number].seconds, this.flows[number].lost] =
-        totals.subarray(4 * row, 4 * row + 4);
+      const [messages, size, seconds, lost] = totals.subarray(4 * row, 4 * row + 4);
+      Object.assign(this.flows[number], { messages, bytes: size, seconds, lost, travelled: seconds > 0 ? messages : 0 });
     });
   }
 
@@ -110,11 +107,19 @@ class Log {
   describe(row) {
     const slot = row % RING;
     const { flow, call, note, sent, latency, bytes: size } = this.ring;
-    const { source, target, channel, kind } = this.flows[flow[slot]];
+    const { source, target, channel, kind, answer } = this.flows[flow[slot]];
     const [link, outcome, line] = this.notes[note[slot]] ?? ["", "", ""];
-    return { source, target, channel, kind, call: call[slot], bytes: size[slot], link, outcome, line, sent: sent[slot], latency: latency[slot] };
+    return { source, target, channel, kind, answer, call: call[slot], bytes: size[slot], link, outcome, line, sent: sent[slot], latency: latency[slot] };
   }
 }
+
+const LATENCY = "from when a message was sent until it was received, on average; – within one process, where it is handed over at once";
+
+// The mean of what has crossed from one process to another.
+function latency({ seconds, travelled }) { return travelled ? duration(seconds / travelled) : "–"; }
+
+// 1,234.
+function grouped(number) { return number.toLocaleString("en"); }
 
 const naturally = new Intl.Collator("en", { numeric: true }).compare;
 

@@ -7,7 +7,7 @@ function matrixTab(view, log, filter, clock, palette) {
   const choice = tag("select", { class: "value", "aria-label": "what is counted", onchange: () => { value = choice.value; stage.dirty = true; } },
     tag("option", { value: "bytes" }, "bytes"), tag("option", { value: "messages" }, "messages"));
   const table = tag("table", { class: "totals" });
-  const element = tag("div", { class: "matrix" }, tag("div", { class: "left" }, tag("label", {}, "who sent how many ", choice, " to whom"), stage.box),
+  const element = tag("div", { class: "matrix" }, tag("div", { class: "left" }, tag("label", {}, "who (rows) sent how many ", choice, " to whom (columns)"), stage.box),
     tag("div", { class: "right" }, table));
   let grid = null;
 
@@ -39,19 +39,15 @@ function matrixTab(view, log, filter, clock, palette) {
         const [x, y] = [margin + place * size, margin + row * size];
         const cell = cells.get(`${from} ${to}`);
         pen.globalAlpha = 1;
-        pen.fillStyle = palette.raised;
-        pen.fillRect(x, y, size - 0.6, size - 0.6);
+        box(pen, palette.raised, x, y, size - 0.6, size - 0.6);
         if (!cell) return;
         const own = from === to;
         pen.globalAlpha = own ? 0.35 : 0.12 + 0.88 * Math.log1p(cell[value]) / Math.log1p(most);
-        pen.fillStyle = own ? palette.faint : palette.accent;
-        pen.fillRect(x, y, size - 0.6, size - 0.6);
+        box(pen, own ? palette.faint : palette.accent, x, y, size - 0.6, size - 0.6);
         if (size < 34) return;
         pen.globalAlpha = 1;
-        pen.fillStyle = !own && Math.log1p(cell[value]) / Math.log1p(most) > 0.6 ? palette.ground : palette.ink;
-        pen.textAlign = "center";
-        pen.font = "10px system-ui, 'DejaVu Sans', sans-serif";
-        pen.fillText(value === "bytes" ? bytes(cell.bytes) : cell.messages.toLocaleString("en"), x + size / 2, y + size / 2, size - 4);
+        const fill = !own && Math.log1p(cell[value]) / Math.log1p(most) > 0.6 ? palette.ground : palette.ink;
+        write(pen, value === "bytes" ? bytes(cell.bytes) : grouped(cell.messages), x + size / 2, y + size / 2, { fill, align: "center", size: 10, wide: size - 4 });
       });
     });
     pen.globalAlpha = 1;
@@ -61,16 +57,13 @@ function matrixTab(view, log, filter, clock, palette) {
 
   const drawNames = (pen) => {
     const { margin, size, order } = grid;
-    pen.font = `${clamp(size, 7, 12)}px system-ui, 'DejaVu Sans', sans-serif`;
-    pen.fillStyle = palette.ink;
+    const how = { fill: palette.ink, size: clamp(size, 7, 12) };
     order.forEach((node, place) => {
-      pen.textAlign = "right";
-      pen.fillText(log.nodes[node], margin - 6, margin + (place + 0.5) * size, margin - 10);
+      write(pen, log.nodes[node], margin - 6, margin + (place + 0.5) * size, { ...how, align: "right", wide: margin - 10 });
       pen.save();
       pen.translate(margin + (place + 0.5) * size, margin - 6);
       pen.rotate(-Math.PI / 4);
-      pen.textAlign = "left";
-      pen.fillText(log.nodes[node], 0, 0, margin);
+      write(pen, log.nodes[node], 0, 0, { ...how, wide: margin });
       pen.restore();
     });
   };
@@ -88,16 +81,15 @@ function matrixTab(view, log, filter, clock, palette) {
   };
 
   const fill = (channels) => {
-    const number = (count) => count.toLocaleString("en");
-    const rows = channels.map(({ channel, kind, colour, messages, bytes: size, seconds, lost }) => tag("tr", {},
+    const rows = channels.map(({ channel, kind, colour, messages, bytes: size, seconds, travelled, lost }) => tag("tr", {},
       tag("td", {}, tag("i", { class: "dot", style: `background:var(--${KINDS[colour] === "other" ? "faint" : KINDS[colour]})` }), channel), tag("td", {}, kind),
-      tag("td", {}, number(messages)), tag("td", {}, bytes(size)), tag("td", {}, duration(seconds / messages)), tag("td", {}, lost ? number(lost) : "")));
-    const all = add(new Map(), "", null, {}, channels);
-    table.replaceChildren(tag("thead", {}, tag("tr", {}, ...["channel", "kind", "messages", "bytes", "latency", "lost"].map((name) => tag("th", {}, name)))),
+      tag("td", {}, grouped(messages)), tag("td", {}, bytes(size)), tag("td", {}, latency({ seconds, travelled })), tag("td", {}, lost ? grouped(lost) : "")));
+    const all = sumOf(channels);
+    table.replaceChildren(tag("thead", {}, tag("tr", {}, ...["channel", "kind", "messages", "bytes", "latency", "lost"].map((name) => tag("th", { title: name === "latency" && LATENCY }, name)))),
       tag("tbody", {}, ...rows),
-      tag("tfoot", {}, tag("tr", {}, tag("td", { colspan: 2 }, "all"), tag("td", { class: "messages" }, number(all.messages)),
-        tag("td", { class: "bytes", "data-bytes": all.bytes }, bytes(all.bytes)), tag("td", {}, all.messages ? duration(all.seconds / all.messages) : ""),
-        tag("td", {}, all.lost ? number(all.lost) : ""))));
+      tag("tfoot", {}, tag("tr", {}, tag("td", { colspan: 2 }, "all"), tag("td", { class: "messages" }, grouped(all.messages)),
+        tag("td", { class: "bytes", "data-bytes": all.bytes }, bytes(all.bytes)), tag("td", {}, all.messages ? latency(all) : ""),
+        tag("td", {}, all.lost ? grouped(all.lost) : ""))));
   };
 
   const draw = () => {
@@ -110,10 +102,12 @@ function matrixTab(view, log, filter, clock, palette) {
 
 // Add a flow, or several, to the one of that key.
 function add(sums, key, flow, made, flows = [flow]) {
-  if (!sums.has(key)) sums.set(key, { ...made, messages: 0, bytes: 0, seconds: 0, lost: 0 });
+  if (!sums.has(key)) sums.set(key, { ...made, messages: 0, bytes: 0, seconds: 0, travelled: 0, lost: 0 });
   const sum = sums.get(key);
   for (const one of flows) {
-    sum.messages += one.messages; sum.bytes += one.bytes; sum.seconds += one.seconds; sum.lost += one.lost;
+    sum.messages += one.messages; sum.bytes += one.bytes; sum.seconds += one.seconds; sum.travelled += one.travelled; sum.lost += one.lost;
   }
   return sum;
 }
+
+function sumOf(flows) { return add(new Map(), "", null, {}, flows); }

@@ -15,12 +15,13 @@ from .aggregation_picture import aggregation
 from .flows import Columns, Flows
 from .svg import COLOURS, FAINT, INK, LINE, RAISED, document, element, text
 
-__all__ = ["TABS", "draw"]
+__all__ = ["ANSWERS", "TABS", "draw"]
 
 TABS = ("graph", "space-time", "matrix", "aggregation")
 WIDTH = 900
 LINES = 2000
 """Messages that are drawn at most."""
+ANSWERS = ("reply", "error", "moved")
 CELLS = 60
 """Nodes that a matrix has at most; of more, the busiest."""
 
@@ -93,6 +94,7 @@ def _graph(flows: Flows, places: Places) -> str:
 def _lanes(columns: Columns, flows: Flows) -> str:
     shown = {number: (source, target, kind) for number, source, target, _, kind in _shown(flows)}
     rows = [row for row in range(columns.rows) if int(columns.flow[row]) in shown]
+    works = _works(columns, rows, shown)
     every = max(1, -(-len(rows) // LINES))
     rows = rows[::every]
     names = sorted({end.partition("/")[0] for source, target, _ in shown.values() for end in (source, target)}, key=natural_key)
@@ -110,6 +112,12 @@ def _lanes(columns: Columns, flows: Flows) -> str:
             parts.append(element("rect", x=0, y=lane[node] - each / 2, width=WIDTH, height=each, fill=RAISED))
         if each >= 11 or place % 2 == 0:
             parts.append(text(12, lane[node] + 4, node, font_size=min(12.0, max(7.0, each))))
+    bar = min(14.0, each * 0.5)
+    for node, kind, start, stop in works:
+        x = 110 + max(0.0, start - begin) * scale
+        long = max(0.7, 110 + (min(stop, end) - begin) * scale - x)
+        parts.append(element("rect", x=x, y=lane[node] - bar / 2, width=long, height=bar, fill=COLOURS.get(kind, FAINT),
+                             fill_opacity=0.3))
     for row, start, stop in zip(rows, sent, received, strict=True):
         source, target, kind = shown[int(columns.flow[row])]
         parts.append(element("line", x1=110 + (float(start) - begin) * scale, y1=lane[source.partition("/")[0]],
@@ -118,7 +126,25 @@ def _lanes(columns: Columns, flows: Flows) -> str:
     for share in np.linspace(0, 1, 6):
         time = begin + (end - begin) * float(share)
         parts.append(text(110 + (time - begin) * scale, high - 8, f"{time:.3g} s", fill=FAINT, text_anchor="middle"))
-    return document(WIDTH, high, parts, "messages over time")
+    return document(WIDTH, high, parts, "messages and handlers at work over time")
+
+
+def _works(
+    columns: Columns, rows: Sequence[int], shown: Mapping[int, tuple[str, str, str]]
+) -> list[tuple[str, str, float, float]]:
+    """Handlers at work: node, kind of the call, when it had come, when its answer was sent. Of too many the longest."""
+    begun: dict[tuple[int, str, str], tuple[str, float]] = {}
+    works = []
+    for row in rows:
+        source, target, kind = shown[int(columns.flow[row])]
+        call, sent = int(columns.call[row]), float(columns.sent[row])
+        if call and kind in ANSWERS:
+            if (call, target, source) in begun:
+                asked, start = begun.pop((call, target, source))
+                works.append((source.partition("/")[0], asked, start, sent))
+        elif call:
+            begun[call, source, target] = kind, sent + float(columns.latency[row])
+    return sorted(works, key=lambda work: work[2] - work[3])[:LINES]
 
 
 def _matrix(flows: Flows) -> str:

@@ -22,29 +22,41 @@ class Rounds {
   }
 }
 
+const percent = (weight) => `${(100 * weight).toPrecision(3)} %`;
+
+function ageInWords({ age, outcome }) {
+  return age === null ? "" : outcome === "stale" ? ` · ${age} round${age === 1 ? "" : "s"} late` : ` · age ${age}`;
+}
+
 function roundsTab(view, log, rounds, palette, changed) {
   const stage = new Stage(view, 300);
   stage.canvas.setAttribute("aria-label", "contributions to each round");
-  const choice = tag("select", { class: "aggregator", "aria-label": "aggregator", onchange: () => { wanted = choice.value; step = null; changed(); } });
+  const choice = tag("select", { class: "aggregator", "aria-label": "aggregator", onchange: () => choose(choice.value) });
   const said = tag("span", { class: "round" });
+  const outcomes = tag("span", { class: "outcomes" });
+  const choose = (name) => { wanted = name; step = null; changed(); };
   const move = (by) => { const all = [...(rounds.targets.get(target) ?? new Map()).keys()]; step = all[clamp(all.indexOf(step ?? all.at(-1)) + by, 0, all.length - 1)]; changed(); };
-  const back = tag("button", { title: "round before", "aria-label": "round before", onclick: () => move(-1) }, "◀");
-  const next = tag("button", { title: "next round", "aria-label": "next round", onclick: () => move(1) }, "▶");
-  const last = tag("button", { title: "follow the last round", onclick: () => { step = null; changed(); } }, "last");
-  const element = tag("div", {}, tag("div", { class: "timeline" }, choice, back, next, last, said), stage.box);
+  const buttons = [button("◀", "round before", () => move(-1)), button("▶", "next round", () => move(1)),
+    button("last", "follow the last round", () => { step = null; changed(); })];
+  const element = tag("div", {}, tag("div", { class: "timeline" }, choice, ...buttons, said, outcomes), stage.box);
   let wanted = null; // the aggregator that was chosen; "" for all
   let target = "";
   let step = null; // the round that was chosen; the last one unless
   let cells = [];
+  let names = "";
 
   const fill = () => {
-    const names = [...rounds.targets.keys()].sort(naturally);
-    if (choice.childElementCount !== names.length + 1) {
-      choice.replaceChildren(tag("option", { value: "" }, "all aggregators"), ...names.map((name) => tag("option", { value: name }, name)));
+    const all = [...rounds.targets.keys()].sort(naturally);
+    if (names !== all.join()) {
+      names = all.join();
+      choice.replaceChildren(tag("option", { value: "" }, "all aggregators"), ...all.map((name) => tag("option", { value: name }, name)));
     }
-    target = wanted ?? (names.length === 1 ? names[0] : "");
+    target = wanted ?? (all.length === 1 ? all[0] : "");
+    if (!rounds.targets.has(target)) target = "";
     choice.value = target;
-    for (const button of [back, next, last]) button.hidden = !target;
+    choice.hidden = !all.length;
+    for (const one of buttons) one.hidden = !target;
+    outcomes.hidden = !target;
   };
 
   // The training that a contribution came from: when it began and ended at its client.
@@ -58,12 +70,6 @@ function roundsTab(view, log, rounds, palette, changed) {
     return found;
   };
 
-  const name = (pen, text, x, y, wide) => {
-    pen.textAlign = "left";
-    pen.fillStyle = palette.ink;
-    pen.fillText(text, x, y + 4, wide);
-  };
-
   const drawRound = () => {
     const steps = [...rounds.targets.get(target).values()];
     const sources = [...new Set(steps.slice(-60).flatMap(({ parts }) => parts.map(({ source }) => source)))].sort(naturally);
@@ -71,125 +77,147 @@ function roundsTab(view, log, rounds, palette, changed) {
     const high = clamp(380 / sources.length, 5, 24);
     const small = clamp(72 / sources.length, 2, 9);
     const top = sources.length * small + 44;
-    stage.resize(Math.max(220, top + sources.length * high + 34));
+    stage.resize(top + sources.length * high + 16);
     const pen = stage.begin();
     cells = drawOverview(pen, steps.slice(-Math.floor((stage.wide - GUTTER) / (small + 3))), sources, small, round);
     const times = new Map(round.parts.map((part) => [part.source, training(part.source, round.time)]));
     const known = [...times.values()].filter(Boolean);
     const begin = Math.min(round.time, ...known.map(([start]) => start));
-    const right = stage.wide - 150;
+    const right = known.length ? stage.wide - 210 : GUTTER; // where weights begin
+    const long = stage.wide - right - 150;
     const scale = (right - GUTTER) / Math.max(1e-9, round.time - begin) / 1.04;
     const across = (time) => GUTTER + (Math.min(time, round.time + 0.04 * (round.time - begin)) - begin) * scale;
     const most = Math.max(1e-9, ...round.parts.map(({ weight }) => weight ?? 0));
     sources.forEach((source, place) => {
       const y = top + (place + 0.5) * high;
-      if (place % 2 === 0) { pen.fillStyle = palette.raised; pen.fillRect(0, y - high / 2, stage.wide, high); }
-      if (high >= 11) name(pen, source, 8, y, GUTTER - 16);
+      if (place % 2 === 0) box(pen, palette.raised, 0, y - high / 2, stage.wide, high);
       const part = round.parts.find((one) => one.source === source);
-      if (!part) return;
+      if (high >= 11) write(pen, source, 8, y + 4, { fill: part ? palette.ink : palette.faint, wide: GUTTER - 16 });
+      if (!part) { if (high >= 11) write(pen, "not in this round", right + 8, y + 4, { fill: palette.faint }); return; }
       const span = times.get(source);
-      pen.fillStyle = palette[OUTCOMES[part.outcome]];
+      const colour = palette[OUTCOMES[part.outcome]];
       pen.globalAlpha = 0.75;
-      if (span) pen.fillRect(across(span[0]), y - high * 0.32, Math.max(2, across(span[1]) - across(span[0])), high * 0.64);
-      pen.fillRect(right + 8, y - high * 0.3, 60 * ((part.weight ?? 0) / most), high * 0.6);
+      if (span) box(pen, colour, across(span[0]), y - high * 0.32, Math.max(2, across(span[1]) - across(span[0])), high * 0.64);
+      const weight = long * ((part.weight ?? 0) / most);
+      box(pen, colour, right + 8, y - high * 0.3, weight, high * 0.6);
       pen.globalAlpha = 1;
-      if (high < 11) return;
-      const words = part.weight === null ? part.outcome : `${(100 * part.weight).toPrecision(3)} %${part.age === null ? "" : ` · ${age(part)}`}`;
-      pen.fillStyle = palette.ink;
-      pen.fillText(words, right + (part.weight === null ? 8 : 74), y + 4);
+      if (high >= 11) write(pen, part.weight === null ? part.outcome : percent(part.weight) + ageInWords(part), right + weight + 14, y + 4, { fill: palette.ink });
     });
-    pen.strokeStyle = palette.ink;
-    pen.setLineDash([4, 3]);
-    pen.beginPath(); pen.moveTo(across(round.time), top - 6); pen.lineTo(across(round.time), top + sources.length * high); pen.stroke();
-    pen.setLineDash([]);
-    pen.fillStyle = palette.faint;
-    pen.fillText("weight", right + 8, top - 8);
-    pen.fillText(known.length ? `training, ${duration(round.time - begin)} in all` : "", GUTTER, top - 8);
-    inWords(round, times);
+    write(pen, "weight in the model", right + 8, top - 8, { fill: palette.faint });
+    if (known.length) {
+      pen.setLineDash([4, 3]);
+      outline(pen, palette.ink, 1.5, [across(round.time), top - 6], [across(round.time), top + sources.length * high]);
+      pen.setLineDash([]);
+      write(pen, `at work until aggregated (dashed): ${duration(round.time - begin)}`, GUTTER, top - 8, { fill: palette.faint });
+    }
+    inWords(round, times, new Set(steps.flatMap(({ parts }) => parts.map(({ outcome }) => outcome))));
   };
 
-  const age = ({ age: its, outcome }) => (outcome === "stale" ? `${its} rounds late` : `age ${its}`);
-
-  // One column per round, one row per client.
+  // One column per round, one row per client; what has no part in the model is a thin line.
   const drawOverview = (pen, steps, sources, small, round) => {
-    name(pen, "all rounds", 8, 12, GUTTER - 16);
+    write(pen, "all rounds", 8, 16, { fill: palette.ink });
     return steps.map((one, place) => {
       const x = GUTTER + place * (small + 3);
-      for (const part of one.parts) {
-        const row = sources.indexOf(part.source);
-        pen.fillStyle = palette[OUTCOMES[part.outcome]];
-        pen.fillRect(x, 8 + row * small, small + 2, small - 0.6);
+      for (const { source, weight, outcome } of one.parts) {
+        const high = (small - 0.6) * (weight === null ? 0.4 : 1);
+        box(pen, palette[OUTCOMES[outcome]], x, 8 + sources.indexOf(source) * small + (small - 0.6 - high) / 2, small + 2, high);
       }
       if (one === round) { pen.strokeStyle = palette.ink; pen.lineWidth = 1.5; pen.strokeRect(x - 1.5, 6, small + 5, sources.length * small + 3); }
       return { x, step: one.step };
     });
   };
 
-  const inWords = (round, times) => {
+  const inWords = (round, times, occur) => {
     const counts = {};
     for (const { outcome } of round.parts) counts[outcome] = (counts[outcome] ?? 0) + 1;
     const words = Object.entries(counts).map(([outcome, count]) => `${count} ${outcome}`);
-    const ends = round.parts.filter(({ weight }) => weight !== null).map(({ source }) => [times.get(source)?.[1] ?? 0, source]).sort((one, other) => one[0] - other[0]);
+    const givers = round.parts.filter(({ weight }) => weight !== null).map(({ source }) => source);
+    const ends = givers.map((source) => [times.get(source)?.[1], source]).sort((one, other) => one[0] - other[0]);
     const [before, final] = ends.slice(-2);
-    if (final?.[0]) words.push(`waited for ${final[1]}, ${duration(final[0] - before[0])} after the one before`);
+    if (final && ends.every(([end]) => end)) words.push(`waited for ${final[1]}, ${duration(final[0] - before[0])} after the one before`);
+    else if (ends.length > 1 && log.flows.some(({ kind, source, target: to }) => kind === "task" && source === target && givers.includes(to))) {
+      words.push("whom it waited for is not known: not all of its messages are kept in this page");
+    }
     said.textContent = `round ${round.step}: ${words.join(", ")}`;
+    outcomes.replaceChildren(...Object.keys(OUTCOMES).filter((name) => occur.has(name)).map((name) => tag("span", {},
+      tag("i", { class: "dot", style: `background:var(--${OUTCOMES[name]})` }), ` ${name}`)));
     Object.assign(stage.canvas.dataset, { round: round.step, parts: round.parts.length });
   };
 
-  // Rows have merged, columns are whose models; the number is how often, the age that of the last one.
+  // What went into each aggregator so far, by the nodes that gave it.
+  const reach = (targets, node) => targets.map((one) => {
+    const row = new Map();
+    let oldest = null;
+    for (const { parts } of rounds.targets.get(one).values()) {
+      for (const part of parts) {
+        row.set(node(part.source), { ...part, count: (row.get(node(part.source))?.count ?? 0) + 1 });
+        if (part.age !== null && part.outcome !== "stale") oldest = Math.max(oldest, part.age);
+      }
+    }
+    return { one, row, oldest };
+  });
+
+  // Rows have merged, columns are whose models; the number is how often.
   const drawReach = () => {
     const targets = [...rounds.targets.keys()].sort(naturally);
     const node = (role) => role.split("/")[0];
-    const nodes = [...new Set([...targets, ...targets.flatMap((one) => [...rounds.targets.get(one).values()].flatMap(({ parts }) => parts.map(({ source }) => source)))].map(node))].sort(naturally);
+    const found = reach(targets, node);
+    const nodes = [...new Set([...targets.map(node), ...found.flatMap(({ row }) => [...row.keys()])])].sort(naturally);
+    const label = new Set(targets.map(node)).size === targets.length ? node : (one) => one;
     const size = clamp(400 / Math.max(1, nodes.length), 3, 38);
-    const top = 84;
-    stage.resize(Math.max(240, top + targets.length * size + 20));
+    const [left, top, named] = [124, size < 10 ? 24 : 84, size >= 10];
+    stage.resize(Math.max(160, top + targets.length * size + 16));
     const pen = stage.begin();
-    const left = 110;
-    let most = 1;
-    const found = targets.map((one) => {
-      const row = new Map();
-      let own = 0;
-      for (const { parts } of rounds.targets.get(one).values()) {
-        for (const { source, age: its } of parts) {
-          const cell = row.get(node(source)) ?? { count: 0 };
-          row.set(node(source), { count: cell.count + 1, age: its });
-          own = Math.max(own, its ?? 0);
-          if (node(source) !== node(one)) most = Math.max(most, cell.count + 1);
-        }
-      }
-      return [one, row, own];
-    });
-    const oldest = Math.max(1, ...found.map(([, , own]) => own));
-    found.forEach(([one, row, own], number) => {
+    const most = Math.max(1, ...found.flatMap(({ one, row }) => [...row].filter(([source]) => source !== node(one)).map(([, { count }]) => count)));
+    found.forEach(({ one, row }, number) => {
       const y = top + number * size;
-      if (size >= 10) name(pen, node(one), 8, y + size / 2, left - 16);
+      if (named) write(pen, label(one), left - 8, y + size / 2 + 4, { fill: palette.ink, align: "right", wide: left - 14 });
       nodes.forEach((source, place) => {
         const cell = row.get(source);
         const mine = source === node(one);
-        pen.globalAlpha = !cell ? 1 : mine ? 0.35 : 0.15 + 0.85 * (cell.count / most);
-        pen.fillStyle = !cell ? palette.raised : mine ? palette.faint : palette.event;
-        pen.fillRect(left + place * size, y, size - 0.7, size - 0.7);
+        const share = mine ? 0 : (cell?.count ?? 0) / most;
+        pen.globalAlpha = !cell ? 1 : mine ? 0.35 : 0.15 + 0.85 * share;
+        box(pen, !cell ? palette.raised : mine ? palette.faint : palette.event, left + place * size, y, size - 0.7, size - 0.7);
         pen.globalAlpha = 1;
-        if (!cell || size < 22) return;
-        pen.fillStyle = palette.ink;
-        pen.textAlign = "center";
-        pen.fillText(cell.count, left + (place + 0.5) * size, y + size / 2 + 4);
+        if (cell && size >= 22) write(pen, cell.count, left + (place + 0.5) * size, y + size / 2 + 4, { fill: share > 0.6 ? palette.ground : palette.ink, align: "center" });
       });
-      const bar = left + nodes.length * size + 24;
-      pen.fillStyle = palette.accent;
-      pen.fillRect(bar, y + size * 0.2, (150 * own) / oldest, size * 0.6);
-      if (size >= 10) name(pen, String(own), bar + (150 * own) / oldest + 6, y + size / 2, 60);
     });
-    if (size >= 10) {
+    if (named) {
       nodes.forEach((source, place) => {
-        pen.save(); pen.translate(left + (place + 0.5) * size, top - 6); pen.rotate(-Math.PI / 4); name(pen, source, 0, -4, 90); pen.restore();
+        pen.save(); pen.translate(left + (place + 0.5) * size, top - 6); pen.rotate(-Math.PI / 4); write(pen, source, 0, 0, { fill: palette.ink, wide: 90 }); pen.restore();
       });
     }
-    name(pen, "age", left + nodes.length * size + 24, top - 12, 60);
-    drawDistances(pen, left + nodes.length * size + 250, top);
-    said.textContent = "how often a model of each node (columns) went into that of each (rows)";
+    const bar = left + nodes.length * size + 24;
+    const aged = drawAges(pen, found, bar, top, size);
+    drawDistances(pen, bar + (aged ? 226 : 20), top);
+    hover(pen, found, nodes, left, top, size);
+    said.textContent = "how often a model of each node (columns) went into that of each (rows); point at one for more, click on a row for its rounds";
     Object.assign(stage.canvas.dataset, { round: "", parts: targets.length });
+  };
+
+  const drawAges = (pen, found, left, top, size) => {
+    if (found.every(({ oldest }) => oldest === null)) return false;
+    const most = Math.max(1, ...found.map(({ oldest }) => oldest ?? 0));
+    write(pen, "age: trainings seen", left, top - 8, { fill: palette.faint });
+    found.forEach(({ oldest }, number) => {
+      const y = top + number * size;
+      const long = (150 * (oldest ?? 0)) / most;
+      box(pen, palette.accent, left, y + size * 0.2, long, size * 0.6);
+      if (size >= 10 && oldest !== null) write(pen, oldest, left + long + 6, y + size / 2 + 4, { fill: palette.ink });
+    });
+    return true;
+  };
+
+  const hover = (pen, found, nodes, left, top, size) => {
+    const [place, number] = stage.pointer ? [(stage.pointer[0] - left) / size, (stage.pointer[1] - top) / size].map(Math.floor) : [-1, -1];
+    cells = found.map(({ one }, row) => ({ top: top + row * size, high: size, one }));
+    if (!found[number] || !nodes[place]) { stage.say(null); return; }
+    pen.strokeStyle = palette.ink;
+    pen.lineWidth = 1.5;
+    pen.strokeRect(left + place * size, top + number * size, size, size);
+    const cell = found[number].row.get(nodes[place]);
+    stage.say([`${nodes[place]} → ${found[number].one}`, ...(cell ? [`${cell.count} times`,
+      `last: ${cell.outcome}${cell.weight === null ? "" : `, ${percent(cell.weight)}`}${ageInWords(cell)}`] : ["never"])]);
   };
 
   const drawDistances = (pen, left, top) => {
@@ -198,26 +226,30 @@ function roundsTab(view, log, rounds, palette, changed) {
     if (all.length < 2 || wide < 80) return;
     const logs = all.map(([, value]) => Math.log10(value));
     const [low, high, begin, end] = [Math.min(...logs), Math.max(...logs), all[0][0], all.at(-1)[0]];
-    name(pen, `consensus distance: ${all.at(-1)[1].toPrecision(3)}`, left, top - 12, wide);
-    pen.strokeStyle = palette.accent;
-    pen.lineWidth = 2;
-    pen.beginPath();
-    all.forEach(([time], number) => pen.lineTo(left + (wide * (time - begin)) / Math.max(1e-9, end - begin), top + 8 + 110 * (1 - (logs[number] - low) / Math.max(1e-9, high - low))));
-    pen.stroke();
+    write(pen, `consensus distance (log): ${all[0][1].toPrecision(2)} → ${all.at(-1)[1].toPrecision(2)}`, left, top - 8, { fill: palette.faint, wide });
+    outline(pen, palette.accent, 2, ...all.map(([time], number) => [left + (wide * (time - begin)) / Math.max(1e-9, end - begin),
+      top + 8 + 110 * (1 - (logs[number] - low) / Math.max(1e-9, high - low))]));
   };
 
-  stage.canvas.addEventListener("pointerdown", (event) => {
-    const cell = cells.findLast(({ x }) => event.offsetX >= x - 2);
-    if (target && cell && event.offsetY < 84) { step = cell.step; changed(); }
+  stage.canvas.addEventListener("pointerdown", ({ offsetX: x, offsetY: y }) => {
+    if (target) {
+      const cell = y < 84 && cells.findLast((one) => x >= one.x - 2);
+      if (cell) { step = cell.step; changed(); }
+    } else {
+      const row = cells.find((one) => y >= one.top && y < one.top + one.high);
+      if (row) choose(row.one);
+    }
   });
 
   const draw = () => {
     fill();
     cells = [];
-    if (target && rounds.targets.has(target)) drawRound();
+    if (target) { stage.say(null); drawRound(); }
     else if (rounds.targets.size) drawReach();
     else {
-      name(stage.begin(), "nothing was aggregated yet", 8, 30, 400);
+      stage.resize(60);
+      write(stage.begin(), "Nothing was aggregated yet. Aggregators of the library say whose models go into theirs; a role of yours may emit contributions, too.",
+        8, 30, { fill: palette.faint, wide: stage.wide - 16 });
       said.textContent = "";
     }
   };

@@ -38,7 +38,6 @@ class Stage {
   begin() {
     const pen = this.canvas.getContext("2d");
     pen.clearRect(0, 0, this.wide, this.high);
-    pen.font = "12px system-ui, 'DejaVu Sans', sans-serif";
     pen.globalAlpha = 1;
     return pen;
   }
@@ -53,6 +52,27 @@ class Stage {
     this.tip.style.left = `${clamp(x + 14, 0, Math.max(0, this.wide - this.tip.offsetWidth - 4))}px`;
     this.tip.style.top = `${clamp(y + 14, 0, Math.max(0, this.high - this.tip.offsetHeight - 4))}px`;
   }
+}
+
+// Text on a canvas; its y is that of the base line unless `pen` says otherwise.
+function write(pen, text, x, y, { fill, align = "left", size = 12, bold = "", wide } = {}) {
+  pen.font = `${bold} ${size}px system-ui, 'DejaVu Sans', sans-serif`;
+  pen.textAlign = align;
+  pen.fillStyle = fill;
+  pen.fillText(text, x, y, wide);
+}
+
+function button(text, title, onclick, more) { return tag("button", { title, "aria-label": title, onclick, ...more }, text); }
+
+function box(pen, fill, ...place) { pen.fillStyle = fill; pen.fillRect(...place); }
+
+// An outline, or a line when there are but two points: [x, y], …
+function outline(pen, colour, wide, ...points) {
+  pen.strokeStyle = colour;
+  pen.lineWidth = wide;
+  pen.beginPath();
+  for (const point of points) pen.lineTo(...point);
+  pen.stroke();
 }
 
 // The colours of the theme, as a canvas takes them: read anew twice a second, since the theme may change.
