@@ -88,9 +88,12 @@ class Relay:
         self._stopping = threading.Event()
 
     def link(self, peer: str) -> RelayLink:
-        """A link from the notebook to an engine, served from now on."""
+        """A link from the notebook to an engine, served from now on; `LinkFailed` when the relay has been stopped."""
         self.serve(peer)
-        return RelayLink(self.home, peer, self._queues[peer].put)
+        queue = self._queues.get(peer)
+        if queue is None:
+            raise LinkFailed(f"no relay to {peer!r}: the testbed is being stopped")
+        return RelayLink(self.home, peer, queue.put)
 
     def serve(self, peer: str) -> None:
         """Fetch from that engine, and forward to it, from now on."""

@@ -94,7 +94,10 @@ class Mender:
                 host.host_lost(peer, reason)
                 return
             why = reason if isinstance(error, KeyError) else f"{reason}; {error}"
-            session.attach(host.relay(peer), why)
+            try:
+                session.attach(host.relay(peer), why)
+            except LinkFailed:  # all is being stopped, this session too
+                return
             host.linked(peer, "relay", why)
             self._look_out(peer, why)
 
