@@ -143,6 +143,7 @@ def test_what_is_undone_and_done_again_keeps_its_state_each_time(bed, board) -> 
 def test_a_role_that_was_replaced_and_a_node_that_was_removed_come_back_with_their_state(bed, board) -> None:
     one, other = f"{board.one}/tally", f"{board.other}/tally"
     bed.call(one, "add", {"amount": 5})
+    until(lambda: bed.call(other, "read")[2] == [-5], "who follows it hears it")  # a role that ends takes along what waits
     board.do("assign", nodes=[board.one], name="tally", cls="Tally")
     assert bed.call(one, "read")[0] == 0
     board.undo()
