@@ -70,6 +70,12 @@ class OortSelector(ClientSelector):
     ) -> list[RoleInstanceID]:
         if number > 1:
             self.learn(self.call(coordinator, "get-results"), number - 1)
+        return self.pick(clients, count, number, random)
+
+    def pick(
+        self, clients: list[RoleInstanceID], count: int, number: int, random: np.random.Generator
+    ) -> list[RoleInstanceID]:
+        """`count` clients for round `number` out of what is known by now: (1 − ε) of them exploited, the rest explored."""
         share = max(self.least, self.exploration * self.decay ** (number - 1))
         old = [client for client in clients if client in self.known]
         new = [client for client in clients if client not in self.known]

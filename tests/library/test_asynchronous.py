@@ -39,8 +39,8 @@ def test_fedbuff_steps_once_in_k_results():
         return {"update": {"w": np.array([w]), "mean": np.array([mean]), "count": np.array(count)}, "buffers": ["mean", "count"]}
 
     assert strategy.receive(model, result(4.0, 1.0, 9), {"w": np.array([2.0]), "mean": np.array([0.0])}, 3) is None
-    found = strategy.receive(model, result(0.0, 1.0, 4), model, 0)
-    assert found["w"] == pytest.approx(1 + 0.5 * ((4 - 2) / 2 + (0 - 1)) / 2)
+    found = strategy.receive(model, result(8.0, 1.0, 4), model, 0)
+    assert found["w"] == pytest.approx(3)  # 1 + η_g / K · ((4 − 2) / √(1 + 3) + (8 − 1)), with η_g = 1/2 and K = 2
     assert found["mean"] == pytest.approx((1 / 2 + 1) / 2)  # the server's learning rate is for what is trained
     assert found["count"] == 9
     assert strategy.receive(found, result(1.0, 0.0, 1), found, 0) is None  # the buffer is empty again

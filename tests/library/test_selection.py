@@ -88,6 +88,24 @@ def test_power_of_choice_draws_its_candidates_by_size(bed):
     assert list(trained(bed, "drawn")) == [best + 1]
 
 
+def test_power_of_choice_draws_twice_as_many_as_it_chooses_unless_told(bed):
+    federation(bed, "default", PowerOfChoiceSelector, fraction=1 / 3, seed=2)
+    bed.call("default-server/coordinator", "run", {"num_rounds": 1})
+    messages = bed.trace.messages.to_pandas()
+    asked = messages[messages.source.eq("default-server/client-selector") & messages.channel.eq("evaluate") & messages.kind.eq("task")]
+    sizes = np.array([len(data(part)) for part in range(CLIENTS)], float)
+    drawn = np.random.default_rng([2, 1]).choice(6, 4, replace=False, p=sizes / sizes.sum())
+    assert set(asked.target) == {f"default-client{part + 1}/trainer" for part in drawn}
+    highest = sorted(drawn, key=lambda part: -losses(np.zeros(4))[part])[:2]
+    assert sorted(trained(bed, "default")) == sorted(part + 1 for part in highest)
+
+
+def test_power_of_choice_draws_as_many_as_it_chooses_at_least(bed):
+    federation(bed, "few", PowerOfChoiceSelector, fraction=0.5, candidates=1)
+    bed.call("few-server/coordinator", "run", {"num_rounds": 1})
+    assert len(trained(bed, "few")) == 3
+
+
 def test_oort_tries_everyone_and_then_takes_those_that_teach_most(bed):
     """With a learning rate that leaves the losses as they are: five rounds with one new client each, then the best two."""
     federation(bed, "oort", OortSelector, metrics=True, lr=1e-9, fraction=1 / 3, seed=1, exploration=0.5, least=0.5)
@@ -112,6 +130,75 @@ def test_oorts_utility_is_equation_1():
     assert oort.utility(client, 20, 8.0) == pytest.approx(8 + bonus)  # an outlier is clipped
     oort.known[client] = Known(utility=10.0, seconds=4.0, round=5)
     assert oort.utility(client, 20, 100.0) == pytest.approx((10 + bonus) * (2 / 4) ** 2)
+
+
+def clients(count):
+    return [RoleInstanceID(f"c{number}", "trainer") for number in range(count)]
+
+
+def knowing(utilities, **options):
+    """An Oort selector that knows these utilities, of clients that took part in round 1."""
+    oort = OortSelector(**options)
+    oort.known = {client: Known(value, 1.0, 1) for client, value in zip(clients(len(utilities)), utilities, strict=True)}
+    return oort
+
+
+def test_oorts_statistical_utility_is_the_size_times_the_loss():
+    """|B| √(1/|B| Σ loss²) = 8 · 3 where each of 8 samples has a loss of 3; and it remembers when that was, and how long it took."""
+    oort, (client,) = OortSelector(), clients(1)
+    oort.learn({client: {"loss": 3.0, "data_size": 8, "seconds": 2.5}}, 4)
+    assert oort.known[client] == Known(utility=24.0, seconds=2.5, round=4)
+
+
+def test_oort_explores_less_from_round_to_round_down_to_a_least():
+    """ε is 0.9, 0.45 and 0.225 in rounds 1 to 3, then 0.2: of 10, 1, 5.5, 7.75 and 8 are exploited, rounded."""
+    oort, everybody = knowing([5.0] * 10, decay=0.5, exploration=0.9, least=0.2), clients(20)
+    for number, exploited in ((1, 1), (2, 6), (3, 8), (4, 8), (50, 8)):
+        chosen = oort.pick(everybody, 10, number, np.random.default_rng(number))
+        assert len(set(chosen)) == 10 and len(set(chosen) & set(everybody[:10])) == exploited
+
+
+def test_oort_exploits_those_above_the_cutoff_only():
+    """Of 100, 96, 94 and 10, the highest is clipped at the 95 % quantile, 99.4; 0.95 of the best is 94.43, and of the second 91.2."""
+    oort = knowing([100.0, 96.0, 94.0, 10.0], exploration=0.0, least=0.0)
+    one, two = ({client.actor_name for seed in range(60) for client in oort.pick(clients(4), count, 1, np.random.default_rng(seed))}
+                for count in (1, 2))
+    assert one == {"c0", "c1"} and two == {"c0", "c1", "c2"}
+
+
+def test_oort_draws_by_utility_where_the_highest_is_clipped():
+    """Of 1 and 41, the latter counts as the 95 % quantile, 39: it is drawn 39 times in 40. Of 1, 2, …, 20 and 1000, as 20."""
+    oort, random = knowing([1.0, 41.0], exploration=0.0, least=0.0, cutoff=0.0), np.random.default_rng(0)
+    drawn = [oort.pick(clients(2), 1, 1, random)[0].actor_name for _ in range(4000)]
+    assert drawn.count("c0") / 4000 == pytest.approx(1 / 40, abs=0.005)
+    oort = knowing([*range(1, 21), 1000.0], exploration=0.0, least=0.0, cutoff=0.0)
+    drawn = [oort.pick(clients(21), 1, 1, random)[0].actor_name for _ in range(4000)]
+    assert drawn.count("c20") / 4000 == pytest.approx(20 / 230, abs=0.015)
+
+
+def test_oorts_uncertainty_brings_back_who_was_long_away():
+    """Two of the same utility, 0.1, seen in rounds 1 and 25: √(0.1 log 100 / L) is 0.679 and 0.136, so only the first
+    is above the cutoff."""
+    oort, (old, new) = OortSelector(exploration=0.0, least=0.0), clients(2)
+    oort.known = {old: Known(0.1, 1.0, 1), new: Known(0.1, 1.0, 25)}
+    assert oort.utility(old, 100, 1.0) == pytest.approx(0.77861, abs=1e-5)
+    assert oort.utility(new, 100, 1.0) == pytest.approx(0.23572, abs=1e-5)
+    assert {oort.pick([old, new], 1, 100, np.random.default_rng(seed))[0] for seed in range(20)} == {old}
+
+
+def test_oorts_penalty_is_for_those_slower_than_preferred():
+    """(T/t)^α: 6 s against 3 s, cubed, is an eighth; who is in time has neither penalty nor prize."""
+    oort, (slow, fast) = OortSelector(preferred_seconds=3.0, penalty=3.0), clients(2)
+    oort.known = {slow: Known(16.0, 6.0, 1), fast: Known(16.0, 1.0, 1)}
+    assert oort.utility(slow, 1, 100.0) == pytest.approx(2.0)
+    assert oort.utility(fast, 1, 100.0) == pytest.approx(16.0)
+
+
+def test_oorts_pacer_grows_by_its_first_value():
+    oort, (client,) = OortSelector(preferred_seconds=2.0, window=1), clients(1)
+    for number, loss in enumerate([5.0, 4.0, 3.0, 2.0, 2.5, 1.0], 1):
+        oort.learn({client: {"loss": loss, "data_size": 1, "seconds": 1.0}}, number)
+    assert oort.preferred_seconds == 8.0  # after 5 to 4, 3 to 2, and 2.5 to 1
 
 
 def test_oorts_pacer_allows_more_time_when_little_is_learnt():

@@ -20,6 +20,8 @@ from roleml_nb.library import (
 from tests.science.decentralised import tiny
 
 MIX = {"num_epochs": 0}
+UNEVEN = nx.DiGraph([(0, 1), (1, 2), (2, 3), (3, 0), (0, 2), (0, 3)])
+"""Nodes send to three others, or to one."""
 
 
 def distance(models, mean=None):
@@ -107,8 +109,7 @@ def test_push_sum_reaches_the_exact_mean_on_a_directed_ring(lab):
 
 
 def test_push_sum_reaches_the_exact_mean_where_degrees_differ(lab):
-    graph = nx.DiGraph([(0, 1), (1, 2), (2, 3), (3, 0), (0, 2), (0, 3)])
-    nodes, run = started(lab, "uneven", "SGP", graph, 4)
+    nodes, run = started(lab, "uneven", "SGP", UNEVEN, 4)
     mean = tiny.models(lab, nodes).mean(0)
     run(1, **MIX)
     assert np.abs(tiny.models(lab, nodes) - mean).max() > 0.01
@@ -116,17 +117,60 @@ def test_push_sum_reaches_the_exact_mean_where_degrees_differ(lab):
     assert np.abs(tiny.models(lab, nodes) - mean).max() < 1e-12
 
 
-def test_stochastic_gradient_push_is_its_equation(lab):
-    nodes, run = started(lab, "sgp", "SGP", "exponential", 6)
-    z, weight = tiny.models(lab, nodes), np.ones((6, 1))
-    matrix = topology("exponential", 6).weights()
-    centres = np.array([tiny.Points(part).batch.mean(0) for part in range(6)])
+@pytest.mark.parametrize("graph, n", [("exponential", 6), (UNEVEN, 4)], ids=["exponential", "uneven"])
+def test_stochastic_gradient_push_is_its_algorithm(lab, graph, n):
+    """Assran et al. 2019, algorithm 1, line by line: the gradient is that at z, the step is made from x. Where degrees differ,
+    w is not 1, and x is not z."""
+    nodes, run = started(lab, f"sgp{n}-", "SGP", graph, n)
+    x, w = tiny.models(lab, nodes), np.ones((n, 1))
+    z, matrix = x, topology(graph, n).weights()
+    centres = np.array([tiny.Points(part).batch.mean(0) for part in range(n)])
     run(4)
     for _ in range(4):
-        biased = matrix @ (weight * z - 0.3 * (z - centres))
-        weight = matrix @ weight
-        z = biased / weight
+        x, w = matrix @ (x - 0.3 * (z - centres)), matrix @ w
+        z = x / w
+    assert n == 6 or np.abs(w - 1).max() > 0.2
     np.testing.assert_allclose(tiny.models(lab, nodes), z, atol=1e-12)
+
+
+@pytest.mark.parametrize("step", [0.3, 1.0])
+def test_choco_is_its_algorithm(lab, step):
+    """Koloskova et al. 2019, algorithm 2, with the larger of two entries in each message, on a star, where weights differ."""
+    nodes = tiny.trainers(lab, f"algorithm{step}-{{1..4}}", 4, 2)
+    nodes.assign("mixer", ChocoMixer, options={"consensus_step": step}, elements={"compressor": impl(TopK, 0.5)})
+    lab.wire("star", nodes=nodes, role="mixer")
+    tiny.lead(lab, nodes, f"algorithm{step}-leader")
+    x, known, matrix = tiny.models(lab, nodes), np.zeros((4, 2)), topology("star", 4).weights()
+    centres = np.array([tiny.Points(part, 2).batch.mean(0) for part in range(4)])
+    lab.call(f"algorithm{step}-leader/coordinator", "run", {"num_rounds": 3}, timeout=60)
+    for _ in range(3):
+        x = x - 0.3 * (x - centres)
+        left = x - known
+        known = known + np.where(np.abs(left) == np.abs(left).max(1, keepdims=True), left, 0)
+        x = x + step * (matrix @ known - known)
+    np.testing.assert_allclose(tiny.models(lab, nodes), x, atol=1e-6)
+
+
+def test_quantization_is_qsgd_divided_by_tau():
+    """sign(v) |v| / (s τ) ⌊s |v_k| / |v| + ξ⌋, τ = 1 + min(d/s², √d/s): where s |v_k| / |v| is whole, ξ does not matter."""
+    def quantized(vector, levels):
+        compressor = Quantization(levels)
+        return compressor.decompress(compressor.compress(np.array(vector), np.random.default_rng(1)))
+
+    np.testing.assert_allclose(quantized([3.0, -4.0, 0.0, 0.0], 5), np.array([3, -4, 0, 0]) / (1 + 4 / 25))  # 4/25 < 2/5
+    np.testing.assert_allclose(quantized([0.0] * 15 + [-7.0], 1), np.array([0] * 15 + [-7]) / (1 + 4))  # √16/1 < 16/1
+    random, vector = np.random.default_rng(2), np.array([1.0, -2.0, 0.5, 4.0])
+    drawn = [Quantization(2).decompress(Quantization(2).compress(vector, random)) for _ in range(20000)]
+    np.testing.assert_allclose(np.mean(drawn, 0), vector / (1 + 1), atol=0.03)  # without bias but for τ
+
+
+def test_compressors_keep_what_they_say():
+    """Of the ten numbers, the three largest; or three that are drawn, each as often as any other."""
+    vector, random = np.array([0.1, -9, 3, 0, 5, -0.2, 1, 2, -4, 0.5]), np.random.default_rng(0)
+    kept = TopK(0.3).decompress(TopK(0.3).compress(vector, random))
+    np.testing.assert_allclose(kept, np.array([0, -9, 0, 0, 5, 0, 0, 0, -4, 0]))
+    drawn = np.array([RandomK(0.3).decompress(RandomK(0.3).compress(np.ones(10), random)) for _ in range(3000)])
+    assert set(drawn.sum(1)) == {3} and np.abs(drawn.mean(0) - 0.3).max() < 0.03
 
 
 def test_choco_with_one_entry_in_a_hundred_converges_where_naive_compression_does_not(lab):
