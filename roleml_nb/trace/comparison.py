@@ -77,7 +77,8 @@ class Comparison:
 
         Columns: seeds, rounds, time, bytes; the metric in the last round, with low and high, the ends of its confidence interval
         (NaN with one seed); worst, p10 and deviation over nodes; consensus_distance. With a `target` also reached (how many
-        seeds ever had it), and round_to_target, bytes_to_target, time_to_target: means over those that did.
+        seeds ever had it, such as "2 of 3"), and round_to_target, bytes_to_target, time_to_target: means over all seeds, NaN
+        unless all reached it, since a mean over those that did would flatter the run; `to_target` has each.
         """
         import pandas as pd
 
@@ -91,9 +92,32 @@ class Comparison:
                 "bytes": last["bytes"].mean(), self.metric: mean[0], "low": low[0], "high": high[0],
                 **{column: last[column].mean() for column in ("worst", "p10", "deviation", "consensus_distance")}}
             if target is not None:
-                row |= self._to_target(curves, target)
+                took = self.to_target(target).query("run == @name")
+                row["reached"] = f"{took['round'].notna().sum()} of {len(took)}"
+                row |= {f"{axis}_to_target": took[axis].mean(skipna=False) for axis in AXES}
             rows.append(row)
         return pd.DataFrame(rows).set_index("run")
+
+    def to_target(self, target: float) -> pd.DataFrame:
+        """What each run took until the metric was `target` or more for the first time; one row per run and seed.
+
+        Columns: run, seed, round, bytes, time; NaN where it never was.
+        """
+        import pandas as pd
+
+        firsts = {key: curve[curve[self.metric] >= target].head(1) for key, curve in self._curves.items()}
+        return pd.DataFrame([
+            {"run": name, "seed": seed, **{axis: first[axis].iloc[0] if len(first) else np.nan for axis in AXES}}
+            for (name, seed), first in firsts.items()])
+
+    @property
+    def note(self) -> str:
+        """One line on the bands: what they are, and which runs have none, because one seed says nothing of the spread."""
+        single = [name for name in self.names if len(self._of(name)) < 2]
+        if len(single) == len(self.names):
+            return "no confidence bands: one seed each, so nothing is known of the spread over seeds"
+        band = f"bands: {100 * self.confidence:g} % confidence interval of the mean over seeds"
+        return f"{band}; none for {', '.join(single)}: one seed" if single else band
 
     def band(self, name: str, axis: str = "round") -> pd.DataFrame:
         """Mean and confidence interval of the metric over the seeds of a run, against "round", "bytes" or "time".
@@ -128,14 +152,8 @@ class Comparison:
     def _of(self, name: str) -> list[pd.DataFrame]:
         return [curve for (run, _), curve in self._curves.items() if run == name]
 
-    def _to_target(self, curves: list[pd.DataFrame], target: float) -> dict[str, Any]:
-        firsts = [curve[curve[self.metric] >= target].head(1) for curve in curves]
-        reached = [first for first in firsts if len(first)]
-        means = {axis: np.mean([first[axis].iloc[0] for first in reached]) if reached else np.nan for axis in AXES}
-        return {"reached": len(reached), **{f"{axis}_to_target": mean for axis, mean in means.items()}}
-
     def __repr__(self) -> str:
-        return f"<Comparison of {', '.join(self.names)} by {self.metric}; .summary(target=…), .plot(), .to_pandas()>"
+        return f"<Comparison of {', '.join(self.names)} by {self.metric}; .summary(target=…), .plot(), .to_pandas(); {self.note}>"
 
 
 def mean_and_interval(values: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -27,8 +27,9 @@ def draw(comparison: Comparison, target: float | None, title: str | None) -> go.
                            horizontal_spacing=0.08, vertical_spacing=0.16)
     for place, (_, fill) in enumerate(panels):
         fill(figure, {"row": place // COLUMNS + 1, "col": place % COLUMNS + 1})
+    heading = title or f"{comparison.metric} of {', '.join(comparison.names)}"
     return figure.update_layout(template="plotly_white", height=60 + 320 * rows, legend={"groupclick": "togglegroup"},
-                                title=title or f"{comparison.metric} of {', '.join(comparison.names)}")
+                                title=f"{heading}<br><sup>{comparison.note}</sup>")
 
 
 def _panels(comparison: Comparison, target: float | None) -> list[tuple[str, Callable[..., None]]]:
@@ -94,8 +95,12 @@ def _consensus(comparison: Comparison) -> Callable[..., None]:
 
 
 def _to_target(comparison: Comparison, target: float) -> Callable[..., None]:
+    """A dot per seed that reached it, and a bar to their mean where all did."""
     def fill(figure: go.Figure, at: dict[str, int]) -> None:
-        spent = comparison.summary(target)["bytes_to_target"] / 1e6
-        figure.add_bar(x=comparison.names, y=spent, marker_color=[_colour(place) for place in range(len(comparison.names))],
-                       showlegend=False, **at)
+        summary, took = comparison.summary(target), comparison.to_target(target)
+        colours = [_colour(place) for place in range(len(comparison.names))]
+        labels = {name: f"{name}<br>{reached} seeds" for name, reached in summary["reached"].items()}
+        figure.add_bar(x=list(labels.values()), y=summary["bytes_to_target"] / 1e6, marker_color=colours, showlegend=False, **at)
+        figure.add_scatter(x=took["run"].map(labels), y=took["bytes"] / 1e6, mode="markers", showlegend=False, hovertext=[
+            f"seed {seed}" for seed in took["seed"]], marker={"color": "#333333", "size": 5}, **at)
     return fill

@@ -88,12 +88,39 @@ def test_the_mean_over_seeds_has_students_interval():
     low, high = t.interval(0.95, 3, np.mean(finals), np.std(finals, ddof=1) / 2)
     row = comparison.summary(target=0.85).loc["fedavg"]
     assert row["accuracy"] == pytest.approx(0.85) and row["low"] == pytest.approx(low) and row["high"] == pytest.approx(high)
-    assert row["seeds"] == 4 and row["reached"] == 2 and row["round_to_target"] == 2
-    assert row["bytes_to_target"] == pytest.approx(2 * (11 + 12) / 2) and row["time_to_target"] == pytest.approx(1.5)
+    assert row["seeds"] == 4
     band = comparison.band("fedavg")
     assert list(band["round"]) == [1, 2] and list(band["mean"]) == pytest.approx([0.5, 0.85])
     assert list(band["low"]) == pytest.approx([0.5, low]) and list(band["high"]) == pytest.approx([0.5, high])
     assert compare(runs, confidence=0.5).summary().loc["fedavg", "high"] < row["high"]
+
+
+def test_a_mean_to_the_target_is_of_all_seeds_or_of_none():
+    runs = [served([0.5, final], size=10 + seed).run("fedavg", seed=seed) for seed, final in enumerate([0.80, 0.86, 0.90])]
+    comparison = compare(runs)
+    some, every, none = (comparison.summary(target).loc["fedavg"] for target in (0.85, 0.8, 0.95))
+    assert [row["reached"] for row in (some, every, none)] == ["2 of 3", "3 of 3", "0 of 3"]
+    columns = ["round_to_target", "bytes_to_target", "time_to_target"]
+    assert some[columns].isna().all() and none[columns].isna().all()
+    assert every[columns].tolist() == pytest.approx([2, 2 * (10 + 11 + 12) / 3, 1.5])
+    took = comparison.to_target(0.85)
+    assert took["seed"].tolist() == [0, 1, 2] and took["round"].isna().tolist() == [True, False, False]
+    assert took[["bytes", "time"]][1:].to_numpy().tolist() == [[22, 1.5], [24, 1.5]]
+    bar, dots = comparison.plot(target=0.85).data[-2:]
+    assert list(bar.x) == ["fedavg<br>2 of 3 seeds"] and np.isnan(bar.y).all()  # no bar, but what the two took
+    assert list(dots.y[1:]) == pytest.approx([22e-6, 24e-6])
+
+
+def test_one_seed_has_no_band_and_that_is_said():
+    runs = [served([0.5, 0.8]).run("fedavg", seed=seed) for seed in range(2)]
+    single = served([0.5, 0.7])
+    assert compare(runs, confidence=0.9).note == "bands: 90 % confidence interval of the mean over seeds"
+    mixed = compare([*runs, single.run("gossip")])
+    assert mixed.note == "bands: 95 % confidence interval of the mean over seeds; none for gossip: one seed"
+    alone = compare([single.run("gossip"), single.run("ring")])
+    assert alone.note == "no confidence bands: one seed each, so nothing is known of the spread over seeds"
+    for comparison in (mixed, alone):
+        assert comparison.note in comparison.plot().layout.title.text and comparison.note in repr(comparison)
 
 
 def test_seeds_that_spend_differently_are_compared_where_all_have_a_value():
@@ -113,7 +140,7 @@ def test_the_tidy_table_and_the_picture(peers):
     assert list(table.groupby(["run", "seed"]).size()) == [2, 2, 3]
     summary = comparison.summary(target=0.55)
     assert np.isnan(summary.loc["gossip", "low"]) and summary.loc["gossip", "round_to_target"] == 3
-    assert comparison.summary(target=2.0)["reached"].tolist() == [0, 0]
+    assert comparison.summary(target=2.0)["reached"].tolist() == ["0 of 2", "0 of 1"]
     assert comparison.summary(target=2.0)["bytes_to_target"].isna().all()
     figure = comparison.plot(target=0.55)
     assert [title.text for title in figure.layout.annotations] == [
@@ -186,5 +213,5 @@ def test_two_architectures_of_one_testbed_are_compared(bed):
     size = 4 * (64 * 64 + 64 + 64 * 10 + 10)
     # per round, 3 models there and back; gossip sends 3 models a round, and both say little else
     assert 18 <= summary.loc["fedavg", "bytes"] / size < 18.6 and 9 <= summary.loc["gossip", "bytes"] / size < 9.3
-    assert summary.loc["gossip", "worst"] <= summary.loc["gossip", "accuracy"] and summary.loc["fedavg", "reached"] == 1
+    assert summary.loc["gossip", "worst"] <= summary.loc["gossip", "accuracy"] and summary.loc["fedavg", "reached"] == "1 of 1"
     assert len(comparison.plot().data) > 6
