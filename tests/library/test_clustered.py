@@ -101,6 +101,24 @@ def test_a_late_client_is_not_waited_for_and_the_others_go_on(bed):
     bed.call("slow-client3/trainer", "open")
 
 
+def test_a_late_result_is_taken_in_stale_by_the_cluster_that_it_was_for(bed):
+    """As the step that it is, onto where the model of that cluster is by now, with a weight that is smaller by 1 / √2."""
+    federation(bed, "stale", KINDS, STARTS, Each(COUNTS), Gated, closed=Each([False, False, True, False]))
+    bed.call("stale-server/coordinator", "run", {"num_rounds": 1, "enough": 3, "late": "stale"})
+    bed.call("stale-client3/trainer", "open")
+    bed.call("stale-server/coordinator", "run", {"num_rounds": 1, "min_results": 4, "late": "stale"})  # waits for it, asks it again
+    assert told(bed, "stale") == {"selected": [4, 4], "arrived": [3, 4], "late": [1, 0], "failed": [0, 0], "busy": [0, 0]}
+    begun = STARTS[0]["w"]
+    first = step(begun, 0, 0, 10)
+    expected = np.average([step(first, 0, 0, 10), step(first, 2, 0, 40), first + step(begun, 2, 0, 40) - begun], axis=0,
+                          weights=[10, 40, 40 / np.sqrt(2)])
+    models = [bed.call("stale-server/coordinator", "get-model", {"cluster": kind})["w"] for kind in (0, 1)]
+    np.testing.assert_allclose(models, [expected, closed_form([0, 1, 2, 3])[1]], rtol=1e-10)
+    table = bed.trace.contributions.to_pandas()
+    late = table[(table.target == "stale-server/aggregator") & (table.outcome == "stale")]
+    assert list(zip(late.source, late.step, late.age, strict=True)) == [("stale-client3/trainer", 2, 1)]
+
+
 class Wordless(EpochTrainer):
     """Fails when asked for its losses."""
 

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from roleml_nb import Role, Service, impl
+from roleml_nb import Role, Service, impl, topology
 from roleml_nb.library import DPsgdMixer, EpochTrainer
 from tests.science.decentralised import tiny
 from tests.waiting import until
@@ -73,6 +73,39 @@ def test_a_late_joiner_takes_part_and_a_leaver_does_not(lab, halfway, kind):
     counts = metrics[(metrics.node == leader) & (metrics.metric == "nodes")].value
     assert len(counts) == 6 and set(counts) == {4.0}
     assert [epochs(lab, f"{name}{number}") for number in (1, 2, 5)] == [6, 3, 3]
+
+
+@pytest.mark.parametrize("kind", tiny.MIXERS)
+def test_a_node_whose_role_ends_in_a_round_is_left_out(lab, halfway, kind):
+    """When it has sent its model, and before it mixes."""
+    name = f"ends-{kind.replace(' ', '-')}-"
+    leader = f"{name}leader"
+    nodes, running = halfway(name, lambda nodes: tiny.mixers(lab, nodes, leader, kind, "full"), f"{leader}/coordinator")
+    until(lambda: all(epochs(lab, f"{name}{number}") == 3 for number in (2, 3, 4)), "the others have trained", LIMIT)
+    lab.terminate(f"{name}2", "mixer")
+    Gate.opened.set()
+    assert running.result(timeout=LIMIT)["nodes"] == 3
+    assert [epochs(lab, f"{name}{number}") for number in (1, 2, 3, 4)] == [6, 3, 6, 6]
+    assert np.isfinite(tiny.models(lab, nodes)).all()
+
+
+def test_a_late_joiner_of_ad_psgd_is_met_and_one_that_ends_is_passed_over(lab, halfway):
+    def prepare(nodes):
+        nodes.assign("worker", tiny.AdPsgdWorker)
+        lab.relate("halves1", "peer", "halves[234]/worker")
+
+    nodes, running = halfway("halves", prepare, "halves1/worker")
+    late = tiny.trainers(lab, "halves5", 1).assign("worker", tiny.AdPsgdWorker)
+    before = tiny.models(lab, [*late, "halves3"])
+    lab.relate("halves1", "peer", "halves5/worker")
+    lab.relate("halves1", "peer", "halves[34]/worker", remove=True)
+    lab.terminate("halves2", "worker")  # and it is still named
+    Gate.opened.set()
+    assert running.result(timeout=LIMIT)["rounds"] == 6
+    lab.call("halves1/worker", "run", {"num_rounds": 20, "num_epochs": 0})
+    after = tiny.models(lab, [*late, "halves3"])
+    assert (after[0] != before[0]).all() and (after[1] == before[1]).all()
+    np.testing.assert_allclose(after[0], tiny.models(lab, ["halves1"])[0])
 
 
 def test_choco_keeps_the_mean_when_one_joins_late(lab, halfway):
@@ -143,12 +176,30 @@ class Pid(Role):
         return os.getpid()
 
 
-@pytest.mark.parametrize("kind", ["D-PSGD", "CHOCO", "ring", "tree", "gossip"])
-def test_an_engine_that_dies_stalls_nobody(own_bed, kind):
-    """Its nodes are left out; the others go on to the end."""
+class Held(tiny.Numbers):
+    """Waits in its third epoch, until there is a file `opened` in the folder."""
+
+    epochs = 0
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+
+    def train(self, data, **options):
+        self.epochs += 1
+        if self.epochs == 3:
+            (self.folder / "reached").touch()
+            until((self.folder / "opened").exists, "the engine has died", LIMIT)
+        return super().train(data, **options)
+
+
+@pytest.mark.parametrize("kind", [*tiny.MIXERS, "ring", "tree", "gossip", "AD-PSGD"])
+def test_an_engine_that_dies_stalls_nobody(own_bed, kind, tmp_path):
+    """While the third of many rounds is under way; its nodes are left out, and the others go on to the end."""
     own_bed.spawn("on0-{1..2}", "leader", on=0)
     own_bed.spawn("on1-{1..2}", on=1)
     nodes = tiny.trainers(own_bed, "{on0-1,on0-2,on1-1,on1-2}", 4)
+    own_bed.assign("on0-1", "trainer", EpochTrainer, elements={"model": impl(Held, tmp_path), "dataset": impl(tiny.Points)})
     own_bed.assign("on1-1", "pid", Pid)
     if kind == "ring":
         tiny.ring(own_bed, nodes, "leader")
@@ -159,13 +210,16 @@ def test_an_engine_that_dies_stalls_nobody(own_bed, kind):
         tiny.federated(own_bed, "root", ["leader/inner"])
     elif kind == "gossip":
         tiny.gossip(own_bed, nodes, "full")
+    elif kind == "AD-PSGD":  # on1-1 is active, as is on0-1, and on1-2 is passive, as is on0-2
+        tiny.ad_psgd(own_bed, nodes, topology("ring", nodes))
+        own_bed.call_task("on1-1/worker", "run", {"num_rounds": 10_000})
     else:
         tiny.mixers(own_bed, nodes, "leader", kind, "full")
-    target = {"tree": "root", "gossip": "on0-1"}.get(kind, "leader")
-    running = own_bed.call_task(f"{target}/coordinator", "run", {"num_rounds": 60})
-    seen = own_bed.trace.metrics
-    until(lambda: len(seen.to_pandas()) and (seen.to_pandas().channel == "round-completed").any(), "a round is done", LIMIT)
+    target = {"tree": "root/coordinator", "gossip": "on0-1/coordinator", "AD-PSGD": "on0-1/worker"}.get(kind, "leader/coordinator")
+    running = own_bed.call_task(target, "run", {"num_rounds": 60})
+    until((tmp_path / "reached").exists, "the third round has begun", LIMIT)
     os.kill(own_bed.call("on1-1/pid", "get-pid"), signal.SIGKILL)
+    (tmp_path / "opened").touch()
     assert running.result(timeout=LIMIT)["rounds"] == 60
     assert np.isfinite(tiny.models(own_bed, ["on0-1", "on0-2"])).all()
 
