@@ -200,4 +200,4 @@ class Dispatch:
     def _send(self, kind: str, envelope: Envelope, target: Target, body: Body) -> None:
         self.actor.host.router.send(
             kind, target.instance, [Target(*envelope.source, target.call)], envelope.channel, body,
-            at_once=envelope.kind != "task")
+            at_once=envelope.kind != "task" and not self.actor.host.backlog)

@@ -26,6 +26,11 @@ class ActorHost(Host, Protocol):
     label: str
     failures: Failures
 
+    @property
+    def backlog(self) -> bool:
+        """Whether handlers wait for a thread: what they send travels well with what is sent now."""
+        ...
+
     def logger_for(self, node: str, role: str) -> Logger:
         """What a role logs there is in the log of its node."""
         ...

@@ -121,6 +121,10 @@ class Host:
         else:
             works.append(work)
 
+    @property
+    def backlog(self) -> bool:
+        return self._workers.backlog
+
     def _receive_answer(self, call: Waitable, timeout: float | None) -> bool:
         """Have the thread that waits for a call to another host receive the answer; False where it must not, or need not."""
         if (self.transport is None or not isinstance(call, Pending) or call.host_id == self.host_id

@@ -33,13 +33,18 @@ Work = Callable[[], Any]
 class Workers:
     """Threads for handlers.
 
-    Immediate work always finds a thread. Queued work (tasks: long, busy) runs on at most `regular` threads at a time,
-    so that a hundred trainers do not fight for two cores; a worker that waits for another role's answer does not count,
-    and when nothing ends for a while one more is let in, so that no chain of waits can starve the pool.
+    Immediate work always finds a thread: as long as there is some, one more thread is on its way. So the threads that are
+    awake do most of what comes at once and is short, and what blocks holds up nothing. Queued work (tasks: long, busy) runs on
+    at most `regular` threads at a time, so that a hundred trainers do not fight for two cores; a worker that waits for another
+    role's answer does not count, and when nothing ends for a while one more is let in, so that no chain of waits can starve
+    the pool.
     """
 
     def __init__(self, name: str, regular: int):
         self._name, self._regular = name, regular
+        self._immediate: deque[Work] = deque()
+        self._coming = False
+        """Whether a thread is on its way to the immediate work."""
         self._queue: deque[Work] = deque()
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
@@ -61,7 +66,30 @@ class Workers:
                 self._queue.append(work)
                 self._start_queued()
             else:
-                self._start(work, False)
+                self._immediate.append(work)
+                self._call_one()
+
+    @property
+    def backlog(self) -> bool:
+        """Whether immediate work waits for a thread."""
+        return bool(self._immediate)
+
+    def _call_one(self) -> None:
+        if self._immediate and not self._coming:
+            self._coming = True
+            self._start(self._come, False)
+
+    def _come(self) -> None:
+        with self._lock:
+            self._coming = False
+            work = self._next()
+        if work is not None:  # else others, who were awake, have done it all
+            work()
+
+    def _next(self) -> Work | None:
+        work = self._immediate.popleft() if self._immediate else None
+        self._call_one()
+        return work
 
     def _start_queued(self) -> None:
         while self._queue and self._busy < self._regular:
@@ -80,21 +108,25 @@ class Workers:
     def begin(self, queued: bool) -> None:
         self._local.queued = queued
 
-    def finished(self, worker: _Worker, queued: bool) -> Work | None:
-        """A worker has done its work: the queued work that it goes on with, if any, without waking another thread."""
+    def finished(self, worker: _Worker, queued: bool) -> tuple[Work | None, bool]:
+        """A worker has done its work: what it goes on with, so that no other need be woken, and whether that was queued."""
         with self._lock:
             if queued:  # services that end say nothing of the tasks
                 self._progress = time.monotonic()
                 self._busy -= 1
+            work = self._next()
+            if work is not None:
+                self._start_queued()
+                return work, False
             if self._queue and self._busy < self._regular:
                 self._busy += 1
-                return self._queue.popleft()
+                return self._queue.popleft(), True
             if self._stopped or len(self._idle) >= KEPT:
                 self._all.discard(worker)
                 worker.give(None, False)
             else:
                 self._idle.append(worker)
-            return None
+            return None, False
 
     def waiting(self, future: Waitable, timeout: float | None) -> Any:
         """The future's result; while it waits, this worker leaves its place to queued work."""
@@ -172,8 +204,7 @@ class _Worker(threading.Thread):
                     work()
                 except BaseException:  # nothing that a handler raises may cost the pool its worker
                     logger.exception("a handler's wrapper failed")
-                work = self._pool.finished(self, queued)
-                queued = True
+                work, queued = self._pool.finished(self, queued)
 
 
 class SystemClock:

@@ -320,7 +320,8 @@ def test_a_main_routine_that_fails_is_told(bed):
 
 def test_nothing_is_emitted_by_a_role_that_ends(bed):
     bed.spawn("mute").assign("plain", Plain)
-    late = bed.call_task("mute/plain", "emit-late", {"seconds": 2})  # the first look at the trace imports pandas
+    bed.trace.messages.to_pandas()  # the first look imports pandas
+    late = bed.call_task("mute/plain", "emit-late", {"seconds": 2})
     until(lambda: "emit-late" in set(bed.trace.messages.to_pandas().query("target == 'mute/plain'").channel), "it has begun")
     bed.call(native("mute"), "terminate-role", {"name": "plain"})
     with pytest.raises(StatusError, match="mute/plain is terminating: it cannot emit 'beat'"):

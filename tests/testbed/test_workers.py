@@ -8,6 +8,23 @@ from roleml_nb.testbed.workers import Workers
 from tests.waiting import until
 
 
+def test_short_pieces_that_come_at_once_share_threads_and_one_that_blocks_holds_up_none():
+    pool, gate, ended = Workers("pool", 1), threading.Event(), threading.Event()
+    names: list[str] = []
+
+    def short() -> None:
+        names.append(threading.current_thread().name)
+        if len(names) == 200:
+            ended.set()
+
+    for number in range(210):
+        pool.submit((lambda: gate.wait(60)) if number % 20 == 0 and number < 200 else short)
+    assert ended.wait(60), f"only {len(names)} have run"
+    assert len(pool._all) < 40 and not pool.backlog  # ten that block, and a few more
+    gate.set()
+    pool.stop()
+
+
 def test_a_blocked_task_lets_the_next_one_in():
     pool, free, ended = Workers("pool", 1), threading.Event(), threading.Event()
     pool.submit(lambda: free.wait(60), queued=True)
