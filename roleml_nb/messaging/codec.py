@@ -17,7 +17,7 @@ from ..role.errors import RoleMLError
 from .arrays import rebuild_array, rebuild_tensor, reduce_array, tensor_reducers
 from .code import class_reference, dumps_code, is_dynamic, loads_code, resolve_class
 from .copies import Copying, Unusual
-from .regions import WORTH_SHARING, Region
+from .regions import WORTH_SENDING, WORTH_SHARING, Region
 
 __all__ = ["Body", "copy_of", "encode"]
 
@@ -60,14 +60,15 @@ class Body:
         """The body that was sent as these frames; `owned` if they came from a socket and nobody else has them."""
         return cls(frames[0], list(frames[1:]), owned)
 
-    def snapshot(self, receivers: int = 1) -> Body:
+    def snapshot(self, receivers: int = 1, shared: bool = False) -> Body:
         """One that does not change when the sender goes on writing to its arrays: a copy, unless it is owned already.
 
-        With several `receivers` in this process, the copy is the one that these will share.
+        With several `receivers` in this process, or some in another one with which memory is `shared`, the copy is the one
+        that these will share.
         """
         if self.owned or not self.buffers:
             return self
-        region = _region(self.buffers) if receivers > 1 else None
+        region = _region(self.buffers, WORTH_SHARING if receivers > 1 else WORTH_SENDING) if receivers > 1 or shared else None
         body = Body(self.pickled, [_copy(buffer) for buffer in self.buffers] if region is None else region.map(), True)
         body.region = region
         return body
@@ -121,19 +122,19 @@ class Fan:
         """Buffers for one more receiver: writable, and its own."""
         with self._lock:
             self._left -= 1
+            if self._left == 0 and self._owned and self._buffers:
+                return self._buffers
             if self._region is None and self._left:
                 self._region = _region(self._buffers)
             if self._region is not None:
                 self._buffers = []  # what is shared already need not be there twice
                 return self._region.map()
-            if self._left == 0 and self._owned:
-                return self._buffers
             return [_copy(buffer) for buffer in self._buffers]
 
 
-def _region(buffers: list[Any]) -> Region | None:
-    """A region of these, where that is worth it, and the system has such."""
-    if sum(memoryview(buffer).nbytes for buffer in buffers) < WORTH_SHARING:
+def _region(buffers: list[Any], worth: int = WORTH_SHARING) -> Region | None:
+    """A region of these, where there are so many bytes, and the system has such."""
+    if sum(memoryview(buffer).nbytes for buffer in buffers) < worth:
         return None
     try:
         return Region(buffers)

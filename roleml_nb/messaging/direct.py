@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import pickle
 import struct
 import threading
 from collections.abc import Sequence
@@ -11,10 +13,13 @@ from typing import Any
 import zmq
 
 from ..role.errors import LinkFailed
+from .regions import Region
 
-__all__ = ["FAILURES", "WELCOME", "DirectLink", "close_watched", "read_event", "wait_for_welcome"]
+__all__ = ["FAILURES", "SHARED", "WELCOME", "YES", "DirectLink", "close_watched", "read_event", "wait_for_welcome", "with_shared"]
 
-WELCOME = b"W"
+WELCOME, YES = b"W", b"Y"
+SHARED = b"M"
+"""What the first frame begins with if it says where others lie."""
 LINGER_MS = 300
 FAILURES: dict[int, str] = {
     zmq.EVENT_CLOSED: "connection refused",
@@ -30,9 +35,10 @@ class DirectLink:
 
     kind = "direct"
 
-    def __init__(self, peer: str, url: str, dealer: zmq.Socket, monitor: zmq.Socket) -> None:
+    def __init__(self, peer: str, url: str, dealer: zmq.Socket, monitor: zmq.Socket, shares: bool) -> None:
         self.peer = peer
         self.url = url
+        self.shares = shares
         self._dealer = dealer
         self._monitor = monitor
         self._lock = threading.Lock()
@@ -46,6 +52,8 @@ class DirectLink:
         LinkFailed
             The link is closed, by `close` or because the connection was lost.
         """
+        if self.shares:
+            frames = _without_shared(frames)
         with self._lock:
             if self._closed is not None:
                 raise LinkFailed(f"cannot send to host {self.peer!r} at {self.url}: {self._closed}")
@@ -71,18 +79,47 @@ class DirectLink:
             return True
 
 
-def wait_for_welcome(dealer: zmq.Socket, monitor: zmq.Socket, timeout: float) -> None:
+def _without_shared(frames: Sequence[Any]) -> Sequence[Any]:
+    """Those that lie in memory which the other side can open are left empty; the first frame then says where they are."""
+    shared: dict[Region, list[int]] = {}
+    for index, frame in enumerate(frames):
+        region = Region.of(frame)
+        if region is not None:
+            shared.setdefault(region, []).append(index)
+    if not shared:
+        return frames
+    rest = list(frames)
+    for index in itertools.chain.from_iterable(shared.values()):
+        rest[index] = b""
+    return [SHARED + pickle.dumps([(region.place, indexes) for region, indexes in shared.items()], 5), *rest]
+
+
+def with_shared(frames: list[Any]) -> tuple[list[Any], list[Region]]:
+    """The frames as they were, and the regions that some of them are mapped from. Raises OSError if one cannot be opened."""
+    where, *rest = frames
+    regions = []
+    for place, indexes in pickle.loads(where[len(SHARED):]):
+        region = Region.at(place)
+        for index, buffer in zip(indexes, region.map(), strict=True):
+            rest[index] = buffer
+        regions.append(region)
+    return rest, regions
+
+
+def wait_for_welcome(dealer: zmq.Socket, monitor: zmq.Socket, timeout: float) -> bool:
+    """Whether the other side can open what we share. Raises LinkFailed if it does not welcome us."""
     poller = zmq.Poller()
     poller.register(dealer, zmq.POLLIN)
     poller.register(monitor, zmq.POLLIN)
     ready = dict(poller.poll(max(1, int(timeout * 1000))))
     if dealer in ready:
-        if dealer.recv_multipart() != [WELCOME]:
-            raise LinkFailed("what answered does not speak our protocol")
-    elif monitor in ready:
+        match dealer.recv_multipart():
+            case [answer, can_open] if answer == WELCOME:
+                return can_open == YES
+        raise LinkFailed("what answered does not speak our protocol")
+    if monitor in ready:
         raise LinkFailed(FAILURES.get(read_event(monitor), "the connection ended"))
-    else:
-        raise LinkFailed(f"no welcome within {timeout:.1f} s; either it is not reached, or it did not admit us with this token")
+    raise LinkFailed(f"no welcome within {timeout:.1f} s; either it is not reached, or it did not admit us with this token")
 
 
 def close_watched(socket: zmq.Socket, linger: int = 0) -> None:

@@ -28,6 +28,7 @@ class RelayLink:
     """Hands frames to an outbox."""
 
     kind = "relay"
+    shares = False
 
     def __init__(self, origin: str, peer: str, put: Callable[[Relayed], None]):
         self.origin, self.peer, self._put = origin, peer, put

@@ -28,6 +28,7 @@ from .codec import OUT_OF_BAND, Body, encode
 from .executions import Execution, Executions, Working
 from .origins import Origins
 from .pending import Pending
+from .regions import Region
 from .session import Item, Link, Session
 from .window import Receipt, Window
 
@@ -178,7 +179,9 @@ class Router:
                 lost.append((target, str(error)))
             else:
                 by_host.setdefault(address, []).append(target)
-        body = body.snapshot(receivers=len(by_host.get(self.host.host_id, ())))
+        here = len(by_host.get(self.host.host_id, ()))
+        shared = bool(body.buffers) and any(host_id in self.links and self.links[host_id].shares for host_id in by_host)
+        body = body.snapshot(here, shared)
         wait = self.host.call_timeout if kind in COUNTED and not getattr(self._delivering, "on", False) else 0.0
         for host_id, group in by_host.items():
             if host_id == self.host.host_id:
@@ -306,6 +309,7 @@ class Router:
         if pickled is None:
             pickled, buffers = buffers[0], buffers[1:]
         body = Body(pickled, buffers, True, receipt if kind in COUNTED else None)
+        body.region = Region.of(buffers[0]) if buffers else None
         if kind == "host":
             control = self.controls.get(channel)
             if control is not None:

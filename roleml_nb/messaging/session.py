@@ -37,6 +37,8 @@ class Link(Protocol):
 
     kind: str
     peer: str
+    shares: bool
+    """Whether the other side can open memory of this one, so that what lies in a region need not be sent."""
 
     def send(self, frames: list[Any]) -> None: ...
 
@@ -186,13 +188,16 @@ class Session:
     def _send_again(self) -> None:
         with self._sending:
             link = self.link
+            if link is None:
+                return
+            link.shares = False  # perhaps that is why they did not come
             try:
-                for _, frames in list(self._kept) if link is not None else ():
-                    link.send(frames)  # type: ignore[union-attr]
+                for _, frames in list(self._kept):
+                    link.send(frames)
                 return
             except LinkFailed as error:
                 reason = str(error)
-        self.detach(link, reason)  # type: ignore[arg-type]
+        self.detach(link, reason)
 
     def _acknowledged(self, sequence: int, taken: int) -> None:
         while self._kept and self._kept[0][0] <= sequence:
@@ -219,6 +224,10 @@ class Session:
     def drained(self) -> bool:
         """Whether the other side has all that was sent, or nothing will be sent any more."""
         return self.closed is not None or not self._queue and not self._kept
+
+    @property
+    def shares(self) -> bool:
+        return self.link is not None and self.link.shares
 
     @property
     def kind(self) -> str:

@@ -23,13 +23,14 @@ import zmq
 
 from ..role.errors import LinkFailed
 from .addresses import Address, local_addresses, socket_path
-from .direct import FAILURES, WELCOME, DirectLink, close_watched, read_event, wait_for_welcome
+from .direct import FAILURES, SHARED, WELCOME, YES, DirectLink, close_watched, read_event, wait_for_welcome, with_shared
 from .door import Door
 from .receivers import Call, Receivers
+from .regions import Region, holds
 
 __all__ = ["DirectTransport"]
 
-HELLO = b"roleml_nb 1"
+HELLO = b"roleml_nb 2"
 """What a host says first: the protocol and its version."""
 HANDSHAKE_MS = 5000
 """A connection that has not shaken hands by then is closed."""
@@ -183,10 +184,12 @@ class DirectTransport:
             dealer.monitor(f"inproc://monitor-{id(dealer)}", sum(FAILURES) | zmq.EVENT_MONITOR_STOPPED)
             monitor.connect(f"inproc://monitor-{id(dealer)}")
             dealer.connect(url)
+            sample = _sample(token) if url.startswith("ipc:") else None
+            hello = [HELLO, self.host_id.encode(), token, sample.place.path.encode() if sample else b""]
             with suppress(zmq.Again):  # refused already: the monitor says why, and a blocking send would never return
-                dealer.send_multipart([HELLO, self.host_id.encode(), token], zmq.NOBLOCK)
-            wait_for_welcome(dealer, monitor, timeout)
-            link = DirectLink(address.host_id, url, dealer, monitor)
+                dealer.send_multipart(hello, zmq.NOBLOCK)
+            can_open = wait_for_welcome(dealer, monitor, timeout)
+            link = DirectLink(address.host_id, url, dealer, monitor, can_open)
             with self._lock:
                 if self._closing:
                     raise LinkFailed("this transport is closed")
@@ -243,17 +246,28 @@ class DirectTransport:
             return []
         head = router.recv()
         frames = [head, *(part.buffer for part in _parts(router))] if router.getsockopt(zmq.RCVMORE) else [head]
-        return self._call(self._deliver, peer, frames) or []
+        regions = None
+        if head.startswith(SHARED):
+            try:
+                frames, regions = with_shared(frames)
+            except OSError as error:  # the other side notices that these are missing, and sends them as bytes
+                logger.warning("%s cannot open the memory that %s shares: %s", self.host_id, peer, error)
+                return []
+        works = self._call(self._deliver, peer, frames) or []
+        del regions  # until then, whoever takes the frames can map them once more
+        return works
 
     def _greet(self, router: zmq.Socket, sender: bytes, parts: list[zmq.Frame]) -> None:
         """A stranger: it is a host that shows its token, or nobody. Nothing of what nobody sends is looked at further."""
         self.doors[router].look()  # it came before it spoke
-        said = [bytes(part.buffer[:256]) for part in parts[:3]]
+        said = [bytes(part.buffer[:256]) for part in parts[:4]]
         # ids given by our own socket start with a zero byte; one chosen by the other side could be a dead peer's
-        if len(parts) != 3 or sender[:1] != b"\0" or said[0].split(b" ")[0] != HELLO.split(b" ")[0]:
+        if sender[:1] != b"\0" or said[0].split(b" ")[0] != HELLO.split(b" ")[0]:
             self._refuse("not authenticated", parts[0])
         elif said[0] != HELLO:
             self._refuse("wrong version", parts[0])
+        elif len(parts) != 4:
+            self._refuse("not authenticated", parts[0])
         else:
             host_id = said[1].decode(errors="replace")
             token = self._admitted.get(host_id)
@@ -264,7 +278,8 @@ class DirectTransport:
             else:
                 self._peers[sender] = host_id
                 self.doors[router].welcome(parts[0].get(zmq.SRCFD))
-                router.send_multipart([sender, WELCOME], zmq.NOBLOCK)
+                can_open = bool(said[3]) and holds(said[3].decode(errors="replace"), token)
+                router.send_multipart([sender, WELCOME, YES if can_open else b""], zmq.NOBLOCK)
 
     def _refuse(self, reason: str, part: zmq.Frame) -> None:
         self.refused[reason] += 1
@@ -300,6 +315,14 @@ class DirectTransport:
         if self.address.ipc_path is not None:
             Path(self.address.ipc_path).unlink(missing_ok=True)
         self._ended.set()
+
+
+def _sample(token: bytes) -> Region | None:
+    """Something in memory for the other side to open, if the system has such: what it finds there only the two know."""
+    try:
+        return Region([token])
+    except (OSError, AttributeError):
+        return None
 
 
 def _parts(router: zmq.Socket) -> list[zmq.Frame]:

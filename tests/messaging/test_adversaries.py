@@ -132,8 +132,8 @@ def test_nothing_of_a_stranger_is_unpickled_or_answered(caplog):
         link = linked(friend, host)
         trap = os.path.join(directory, "trap")
         bomb = pickle.dumps(Bomb(trap))
-        messages = [[bomb], [HELLO, bomb, bomb], [b"roleml_nb 0", b"a", TOKEN], [HELLO, b"a", TOKEN[:-1]], [HELLO, b"a", TOKEN, b""],
-                    [b"x" * 30_000_000], [HELLO], [b""], [pickle.dumps((1, 0, 0, 0, [("host",)])), bomb]]
+        messages = [[bomb], [HELLO, bomb, bomb, b""], [b"roleml_nb 0", b"a", TOKEN], [HELLO, b"a", TOKEN[:-1], b""],
+                    [HELLO, b"a", TOKEN], [b"x" * 30_000_000], [HELLO], [b""], [pickle.dumps((1, 0, 0, 0, [("host",)])), bomb]]
         with zmq.Context() as context, context.socket(zmq.DEALER) as stranger, caplog.at_level(logging.WARNING):
             stranger.linger = 0
             stranger.connect(f"ipc://{host.transport.address.ipc_path}")

@@ -12,6 +12,7 @@ import time
 import pytest
 import zmq
 
+from roleml_nb.messaging.regions import Region
 from roleml_nb.messaging.transport import HELLO, DirectTransport
 from roleml_nb.role.errors import LinkFailed
 
@@ -73,6 +74,36 @@ def test_frames_both_ways(host):
     assert (there.kind, there.peer) == ("direct", "b")
 
 
+def test_what_lies_in_shared_memory_is_opened_and_not_sent(host):
+    views = queue.Queue()
+    a, b = host("a"), host("b", deliver=lambda peer, frames: views.put((frames, [Region.of(frame) for frame in frames])))
+    link = linked(a, b)
+    assert link.shares
+    one, other = Region([b"\1" * 2_000_000, b"x"]), Region([b"\2" * 2_000_000])
+    link.send([b"h", *one.map(), b"between", *other.map()])
+    frames, found = views.get(timeout=DEADLINE)
+    assert [bytes(frame[:2]) for frame in frames] == [b"h", b"\1\1", b"x", b"be", b"\2\2"]
+    assert [len(frame) for frame in frames] == [1, 2_000_000, 1, 7, 2_000_000]
+    assert [region is not None for region in found] == [False, True, True, False, True] and found[1] is found[2] is not one
+    found.clear()
+    frames[1][:1] = b"z"
+    assert bytes(one.map()[0][:1]) == b"\1"
+    assert Region.of(frames[1]) is None  # the sender's is not kept open by what the receiver keeps
+    link.shares = False
+    link.send([b"h", *one.map()])
+    frames, found = views.get(timeout=DEADLINE)
+    assert found == [None] * 3 and bytes(frames[1]) == b"\1" * 2_000_000
+
+
+def test_who_cannot_open_it_is_sent_bytes(host, monkeypatch):
+    monkeypatch.setattr("roleml_nb.messaging.transport.holds", lambda path, content: False)
+    a, b = host("a"), host("b")
+    link = linked(a, b)
+    assert not link.shares
+    link.send([b"h", *Region([b"\1" * 2_000_000]).map()])
+    assert b.received.get(timeout=DEADLINE)[1][1] == b"\1" * 2_000_000
+
+
 def test_large_frame(host):
     a, b = host("a"), host("b")
     linked(a, b).send([b"h", b"\1" * 10_000_000])
@@ -130,7 +161,7 @@ def test_stranger_is_dropped(host, routing_id):
         stranger.connect(f"ipc://{b.transport.address.ipc_path}")
         stranger.send_multipart([b"data", b"x"])
         if routing_id:
-            stranger.send_multipart([HELLO, b"a", TOKEN])
+            stranger.send_multipart([HELLO, b"a", TOKEN, b""])
         expected, end = 1 + bool(routing_id), time.monotonic() + DEADLINE
         while b.transport.refused["not authenticated"] < expected and time.monotonic() < end:
             stranger.poll(5)

@@ -76,6 +76,14 @@ class Slow(Role):
         ctypes.PyDLL(None).usleep(int(seconds * 1e6))
 
 
+class Giver(Role):
+    @Service(expand=True)
+    def give(self, caller, value: int):
+        import numpy
+
+        return numpy.full(300_000, value)
+
+
 class Asker(Role):
     @Task(expand=True)
     def ask(self, caller, channel: str, seconds: float):
@@ -213,3 +221,16 @@ import time; time.sleep(60)
     kernel.kill()
     kernel.wait()
     until(lambda: not psutil.pid_exists(int(pid)) or psutil.Process(int(pid)).status() == psutil.STATUS_ZOMBIE, "it ended")
+
+
+def test_memory_that_cannot_be_opened_is_sent_as_bytes(own_bed, monkeypatch):
+    def fail(frames):
+        raise OSError(24, "Too many open files")
+
+    bed = own_bed
+    bed.spawn("giver").assign("giver", Giver)
+    assert bed.call("giver/giver", "give", {"value": 1})[299_999] == 1
+    monkeypatch.setattr("roleml_nb.messaging.transport.with_shared", fail)
+    for value in (2, 3):
+        assert bed.call("giver/giver", "give", {"value": value}, timeout=30)[299_999] == value
+    assert all(line.endswith(": direct") for line in bed.links())
