@@ -125,7 +125,7 @@ class _Loan:
     """A file that another process has made, which will not write to it until this is gone, and all its mappings."""
 
     def __init__(self, place: Place):
-        self.number = os.open(place.path, os.O_RDONLY | os.O_CLOEXEC)
+        self.number, self.stamp = os.open(place.path, os.O_RDONLY | os.O_CLOEXEC), place.stamp
         weakref.finalize(self, os.close, self.number).atexit = False
         fcntl.flock(self.number, fcntl.LOCK_SH)
         if os.pread(self.number, _STAMP, 0) != place.stamp or os.fstat(self.number).st_size < place.size:
