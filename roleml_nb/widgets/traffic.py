@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from traitlets import Bool, Dict
+from traitlets import Bool, Dict, List
 
 from roleml_nb.role import NATIVE, RoleMLError, natural_key
 from roleml_nb.trace import Trace
@@ -39,6 +39,8 @@ CONSENSUS = "consensus_distance"
 """The metric that is drawn beside what gossip has merged."""
 ARRANGE = 2.0
 """Seconds between two arrangements of the nodes."""
+LINKS = 4_000
+"""Pairs of nodes that know each other, as far as they are drawn: more of them would hide the messages."""
 
 
 class Traffic(View):
@@ -56,6 +58,7 @@ class Traffic(View):
 
     source = __file__
     _places = Dict().tag(sync=True)
+    _links = List().tag(sync=True)
     _live = Bool().tag(sync=True)
 
     def __init__(self, trace: Trace, *, deployed: Callable[[], Mapping[str, Any]] | None = None, live: bool = False):
@@ -122,7 +125,9 @@ class Traffic(View):
         known = self._deployed()
         ends = {(source.partition("/")[0], target.partition("/")[0])
                 for source, target, _, _ in list(self._flows.keys) if not steers(source, target)}
-        edges = {*ends, *((node, other) for node, others in known.items() for other in others)}
+        links = {(node, other) for node, others in known.items() for other in others if node != other}
+        self._links = sorted({(min(pair), max(pair)) for pair in links}) if len(links) <= LINKS else []
+        edges = {*ends, *links}
         nodes = sorted({*known, *(node for edge in ends for node in edge)}, key=natural_key)
         self._arranged = now, self._arranged[1]
         if self._arranged[1] != (nodes, edges):
@@ -194,7 +199,7 @@ class Traffic(View):
 
     def svg(self, tab: str = TABS[0]) -> str:
         with self._taking:
-            return draw(tab, self._trace, joined(self._kept), self._flows, self._places)
+            return draw(tab, self._trace, joined(self._kept), self._flows, self._places, self._links)
 
     def picture(self, tab: str = TABS[0]) -> Picture:
         """One tab as it stands, as a picture: "graph", "space-time", "matrix" or "aggregation"."""

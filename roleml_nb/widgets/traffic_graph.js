@@ -12,9 +12,11 @@ function graphTab(view, log, filter, clock, palette, chooseNode) {
   let places = {};
   let points = [];
   let edges = [];
+  let links = []; // nodes that know each other
   let known = "";
   let held = null;
   view.follow("_places", (given) => { places = given; known = ""; stage.dirty = true; });
+  view.follow("_links", (given) => { links = given; known = ""; stage.dirty = true; });
 
   const place = () => {
     const [left, top] = [60, 34];
@@ -56,7 +58,23 @@ function graphTab(view, log, filter, clock, palette, chooseNode) {
     layer.height = stage.canvas.height;
     const pen = layer.getContext("2d");
     pen.setTransform(stage.canvas.getContext("2d").getTransform());
+    drawLinks(pen);
     drawEdges(pen);
+  };
+  const drawLinks = (pen) => { // dashed, where no message has gone
+    const used = new Set(edges.flatMap(({ from, to }) => [`${from} ${to}`, `${to} ${from}`]));
+    pen.beginPath();
+    for (const pair of links) {
+      const numbers = pair.map((name) => log.node(name));
+      const [a, b] = numbers.map((number) => points[number]);
+      if (a && b && !used.has(numbers.join(" "))) { pen.moveTo(...a); pen.lineTo(...b); }
+    }
+    pen.strokeStyle = palette.faint;
+    pen.globalAlpha = 0.6;
+    pen.setLineDash([2, 4]);
+    pen.stroke();
+    pen.setLineDash([]);
+    pen.globalAlpha = 1;
   };
   const drawEdges = (pen) => {
     const most = Math.log1p(edges.length ? edges[0].bytes : 1);

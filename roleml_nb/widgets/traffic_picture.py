@@ -26,14 +26,15 @@ CELLS = 60
 """Nodes that a matrix has at most; of more, the busiest."""
 
 Places = Mapping[str, Sequence[float]]
+Links = Sequence[tuple[str, str]]
 
 
-def draw(tab: str, trace: Trace, columns: Columns, flows: Flows, places: Places) -> str:
+def draw(tab: str, trace: Trace, columns: Columns, flows: Flows, places: Places, links: Links = ()) -> str:
     """The SVG of a tab; ValueError for one that is not there."""
     if tab not in TABS:
         raise ValueError(f"traffic has no tab {tab!r}; {did_you_mean(tab, TABS)}")
     if tab == "graph":
-        return _graph(flows, places)
+        return _graph(flows, places, links)
     if tab == "space-time":
         return _lanes(columns, flows)
     if tab == "aggregation":
@@ -69,13 +70,17 @@ def _title(flows: Flows) -> str:
     return f"{int(messages):,} messages, {_size(size)}"
 
 
-def _graph(flows: Flows, places: Places) -> str:
+def _graph(flows: Flows, places: Places, links: Links) -> str:
     high = 480
     at = {node: (70 + x * (WIDTH - 140), 50 + y * (high - 110)) for node, (x, y) in places.items()}
     radius = min(17.0, max(2.5, 58 / math.sqrt(max(1, len(at)))))
     sums = {ends: size for ends, size in _between(flows, 1).items() if ends[0] != ends[1] and set(ends) <= at.keys()}
     most = math.log1p(max(sums.values(), default=1.0))
     parts = [text(12, 22, _title(flows), fill=FAINT)]
+    for one, other in links:
+        if {one, other} <= at.keys() and not {(one, other), (other, one)} & sums.keys():
+            (ax, ay), (bx, by) = at[one], at[other]
+            parts.append(element("line", x1=ax, y1=ay, x2=bx, y2=by, stroke=FAINT, stroke_opacity=0.6, stroke_dasharray="2 4"))
     for (source, target), size in sorted(sums.items(), key=lambda item: item[1]):
         (ax, ay), (bx, by) = at[source], at[target]
         length = math.hypot(bx - ax, by - ay) or 1.0
@@ -87,7 +92,8 @@ def _graph(flows: Flows, places: Places) -> str:
     for node, (x, y) in at.items():
         parts.append(element("circle", cx=x, cy=y, r=radius, fill=RAISED, stroke=FAINT, stroke_width=1.4))
         if len(at) <= 60:
-            parts.append(text(x, y + radius + 14, node, text_anchor="middle"))
+            parts.append(text(x, y + radius + 14, node, text_anchor="middle", paint_order="stroke", stroke="#ffffff",
+                              stroke_width=3))
     return document(WIDTH, high, parts, "who sent to whom")
 
 

@@ -144,6 +144,20 @@ def test_the_traffic_of_a_testbed_ends_with_it(own_bed):
     assert repr(view).startswith("<Traffic: ") and view._places.keys() == {"left", "right"}
 
 
+def test_before_any_message_the_picture_has_who_knows_whom(view):
+    known = {"a": ["b"], "b": ["a", "b"], "c": ["a"]}
+    deployed = Traffic(view.trace, deployed=lambda: known)
+    try:
+        assert deployed.picture().svg.count("stroke-dasharray") == 2 and deployed._links == [("a", "b"), ("a", "c")]
+        view.trace.add(pairs(1), [])
+        assert deployed.picture().svg.count("stroke-dasharray") == 1, "a and b have talked: a line in each direction takes its place"
+        del known["c"]
+        deployed.picture()
+        assert deployed._links == [("a", "b")]
+    finally:
+        deployed.close()
+
+
 def contribution(node, step, **told):
     return [(100.0 + step, node, "aggregator", "contributions", f"{name}.{source}", float(value), step)
             for name, sources in told.items() for source, value in sources.items()]
