@@ -110,7 +110,7 @@ def _lanes(columns: Columns, flows: Flows) -> str:
     sent = columns.sent[rows]
     received = sent + columns.latency[rows]
     begin, end = (float(sent.min()), float(received.max())) if rows else (0.0, 1.0)
-    scale = (WIDTH - 130) / ((end - begin) or 1.0)
+    scale = (WIDTH - 145) / ((end - begin) or 1.0)
     thin = f", 1 in {every} is drawn" if every > 1 else ""
     parts = [text(12, 20, f"{_title(flows)}{thin}", fill=FAINT)]
     for place, node in enumerate(names):
@@ -129,9 +129,10 @@ def _lanes(columns: Columns, flows: Flows) -> str:
         parts.append(element("line", x1=110 + (float(start) - begin) * scale, y1=lane[source.partition("/")[0]],
                              x2=110 + (float(stop) - begin) * scale, y2=lane[target.partition("/")[0]],
                              stroke=COLOURS.get(kind, FAINT), stroke_width=1, stroke_opacity=0.6))
+    digits = max(0, math.ceil(-math.log10((end - begin or 1.0) / 5)))  # as many as tell one mark from the next
     for share in np.linspace(0, 1, 6):
         time = begin + (end - begin) * float(share)
-        parts.append(text(110 + (time - begin) * scale, high - 8, f"{time:.3g} s", fill=FAINT, text_anchor="middle"))
+        parts.append(text(110 + (time - begin) * scale, high - 8, f"{time:.{digits}f} s", fill=FAINT, text_anchor="middle"))
     return document(WIDTH, high, parts, "messages and handlers at work over time")
 
 
