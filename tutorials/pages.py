@@ -1,5 +1,7 @@
 """Build the lessons as a site that can be browsed offline, with their stored outputs: board, traffic and curves as pictures.
 
+It is as students see it: solutions, and what is said to teachers, are left out as in the student version.
+
     python pages.py [FOLDER]            # by default build/site, beside this file
 """
 
@@ -13,14 +15,16 @@ from typing import Any
 
 import nbformat
 import plotly.offline
-from versions import HERE, lessons
+from nbgrader.preprocessors import ClearSolutions
+from versions import HERE, config, lessons
 
 from roleml_nb.offline import offline
 
 
 def page(lesson: Path) -> Any:
-    """A lesson as it becomes a page: it shows without a kernel, and leads to the pages of other lessons."""
-    notebook = offline(nbformat.read(lesson, as_version=4), "plotly.min.js")
+    """A lesson as it becomes a page: without solutions; it shows without a kernel, and leads to the pages of other lessons."""
+    notebook, _ = ClearSolutions(config=config()).preprocess(nbformat.read(lesson, as_version=4), {})
+    offline(notebook, "plotly.min.js")
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = re.sub(r"(\]\([\w-]+)\.ipynb\)", r"\1.html)", cell.source)

@@ -27,16 +27,21 @@ def lessons() -> list[Path]:
     return sorted(HERE.glob("[0-9][0-9]-*.ipynb"))
 
 
+def config() -> Config:
+    """nbgrader's configuration for this course."""
+    return PyFileConfigLoader("nbgrader_config.py", path=str(HERE)).load_config()
+
+
 def course(folder: Path) -> NbGraderAPI:
     """nbgrader, at work in a folder, with our configuration."""
-    from nbgrader.apps import NbGraderAPI  # the site of the lessons does without it
+    from nbgrader.apps import NbGraderAPI  # takes a second to import, and pages do without it
 
-    config: Config = PyFileConfigLoader("nbgrader_config.py", path=str(HERE)).load_config()
-    config.CourseDirectory.root = str(folder)
+    ours = config()
+    ours.CourseDirectory.root = str(folder)
     programs = str(Path(sys.executable).parent)  # nbgrader calls alembic by its name, also where no venv is activated
     if programs not in os.environ["PATH"].split(os.pathsep):
         os.environ["PATH"] = os.pathsep.join([programs, os.environ["PATH"]])
-    return NbGraderAPI(config=config)
+    return NbGraderAPI(config=ours)
 
 
 def make(folder: Path, which: list[Path]) -> NbGraderAPI:

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from roleml_nb.offline import PLOTLY, WIDGET
-from tests.course.lessons import LESSONS, TUTORIALS, program, read
+from tests.course.lessons import LESSONS, TUTORIALS, kind, program, read
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +30,15 @@ def test_each_picture_of_a_lesson_shows_on_its_page(pages, lesson):
     html = "".join(shown.get("text/html", "") for shown in after)
     assert html.count('src="plotly.min.js"') == (1 if "Plotly.newPlot" in html else 0)
     assert not re.search(r'src="https?:', html)
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
+def test_a_page_has_no_solution(pages, lesson):
+    for cell, shown in zip(read(lesson).cells, pages.page(lesson).cells, strict=True):
+        if kind(cell) == "solution":
+            assert "# YOUR CODE HERE" in shown.source and "SOLUTION" not in shown.source
+        elif kind(cell) == "manual":
+            assert "For teachers" not in shown.source
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
