@@ -11,3 +11,4 @@ c.ClearSolutions.text_stub = "YOUR ANSWER HERE"
 c.Execute.timeout = 30
 c.Execute.interrupt_on_timeout = True
 c.Execute.allow_errors = True
+c.Execute.iopub_timeout = 30  # nbgrader's 4 seconds are too few on a machine with much to do: the whole submission would fail

@@ -58,7 +58,7 @@ class Traffic(View):
 
     source = __file__
     _places = Dict().tag(sync=True)
-    _links = List().tag(sync=True)
+    _links: Any = List().tag(sync=True)
     _live = Bool().tag(sync=True)
 
     def __init__(self, trace: Trace, *, deployed: Callable[[], Mapping[str, Any]] | None = None, live: bool = False):
