@@ -1,10 +1,11 @@
-"""A round of federated averaging on digits, beside the bare training loop of the same work in one process, and Flower.
+"""A round of federated averaging on digits, beside the bare training loop of the same work in one process, Flower and RoleML.
 
 10 clients, MLP 64-64-10, one local epoch, batch 32, SGD 0.1, 20 rounds.
 
     python benchmarks/fedavg_round.py [--engines 2] [--rounds 20]
 
-Flower's simulation is measured where `flwr[simulation]` is installed: here, or in the Python that the variable PEER_PYTHON names.
+Flower's simulation is measured where `flwr[simulation]` is installed, and RoleML, with a process per actor, where
+`roleml-ai[grpc]` is: here, or in the Python that the variable PEER_PYTHON names.
 """
 
 from __future__ import annotations
@@ -89,16 +90,16 @@ def federated(engines: int, rounds: int) -> tuple[float, float]:
     return float(times.diff().median() * 1000), time.perf_counter() - begin
 
 
-def flower(rounds: int) -> tuple[float, float] | None:
-    """Median ms a round, and seconds in all, in Flower's simulation; None where it is not installed."""
-    python = python_with("flwr.simulation, ray, torch")
+def peer(script: str, modules: str, rounds: int) -> tuple[float, float] | None:
+    """Median ms a round, and seconds in all, of the same work in another system; None where that is not installed."""
+    python = python_with(modules)
     if python is None:
         return None
     parts = {part: digits(part=part, parts=CLIENTS) for part in range(CLIENTS)}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "parts.npz"
         np.savez(path, **{f"{side}{part}": getattr(data, side) for part, data in parts.items() for side in "xy"})
-        command = [python, str(Path(__file__).with_name("flower_round.py")), str(path), str(CLIENTS), str(rounds)]
+        command = [python, str(Path(__file__).with_name(script)), str(path), str(CLIENTS), str(rounds)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     median, whole = done.stdout.split()[-2:]
     return float(median), float(whole)
@@ -111,18 +112,21 @@ def main() -> None:
     given = parser.parse_args()
     plain, bare = torch_loop(given.rounds), bare_loop(given.rounds)
     own, whole = federated(given.engines, given.rounds)
-    theirs = flower(given.rounds)
+    flower = peer("flower_round.py", "flwr.simulation, ray, torch", given.rounds)
+    roleml = peer("roleml_round.py", "roleml, grpc, torch", given.rounds)
     print(f"FedAvg, digits, {CLIENTS} clients, MLP 64-64-10, {given.rounds} rounds; {machine()}")
     print(f"bare loop in torch      {plain:7.1f} ms a round, on one thread")
     print(f"with the same model     {bare:7.1f} ms a round, on one thread")
     print(f"roleml_nb, {given.engines} engines    {own:7.1f} ms a round   {own / plain:.2f} × the bare loop   bar: 1.5 ×"
           f"   ({own / bare:.2f} × with the same model)")
-    if theirs is None:
-        print("Flower's simulation     not installed")
-    else:
-        print(f"Flower's simulation     {theirs[0]:7.1f} ms a round   ours is {own / theirs[0]:.2f} × that   bar: 0.1 ×")
-    print(f"start, {given.rounds} rounds, stop: {whole:.1f} s   bar: 6 s"
-          + ("" if theirs is None else f"   Flower: {theirs[1]:.1f} s"))
+    totals = []
+    for name, theirs, bar in (("Flower's simulation", flower, 0.1), ("RoleML, 11 processes", roleml, 0.5)):
+        if theirs is None:
+            print(f"{name:<23} not installed")
+        else:
+            print(f"{name:<23} {theirs[0]:7.1f} ms a round   ours is {own / theirs[0]:.2f} × that   bar: {bar} ×")
+            totals.append(f"   {name}: {theirs[1]:.1f} s")
+    print(f"start, {given.rounds} rounds, stop: {whole:.1f} s   bar: 6 s" + "".join(totals))
 
 
 if __name__ == "__main__":
