@@ -65,6 +65,7 @@ class TopologyReport:
         places = _layout(self._graph)
         figure = go.Figure(layout={
             "title": self.name, "template": "plotly_white", "height": 420, "showlegend": False,
+            "margin": {"l": 20, "r": 20, "t": 60, "b": 20},
             "xaxis": {"visible": False}, "yaxis": {"visible": False, "scaleanchor": "x"}})
         ends = [(places[a], places[b]) for a, b in self._graph.edges]
         figure.add_scatter(
@@ -78,7 +79,8 @@ class TopologyReport:
         few = self.nodes <= 30
         figure.add_scatter(
             x=[places[node][0] for node in self._graph], y=[places[node][1] for node in self._graph],
-            mode="markers+text" if few else "markers", text=list(self._graph), textposition="top center",
+            mode="markers+text" if few else "markers", text=list(self._graph),
+            textposition=[_outwards(*places[node]) for node in self._graph],
             marker={"size": 12 if few else 6, "color": "#0072B2"},
             hovertext=[f"{node}: degree {self._graph.degree[node]}" for node in self._graph], hoverinfo="text")
         return figure
@@ -88,6 +90,11 @@ def _layout(graph: nx.Graph) -> dict[str, tuple[float, float]]:
     plain = graph.to_undirected()
     places = nx.kamada_kawai_layout(plain) if len(plain) <= LARGE and nx.is_connected(plain) else nx.spring_layout(plain, seed=0)
     return {node: (float(x), float(y)) for node, (x, y) in places.items()}
+
+
+def _outwards(x: float, y: float) -> str:
+    """Where a node's name is off the middle of the picture, in which most edges are."""
+    return f"{'top' if y >= 0 else 'bottom'} {'left' if x < -0.3 else 'right' if x > 0.3 else 'center'}"
 
 
 def _zero(value: float) -> float:

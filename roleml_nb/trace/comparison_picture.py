@@ -25,6 +25,7 @@ def draw(comparison: Comparison, target: float | None, title: str | None) -> go.
     rows = -(-len(panels) // COLUMNS)
     figure = make_subplots(rows=rows, cols=min(COLUMNS, len(panels)), subplot_titles=[name for name, _ in panels],
                            horizontal_spacing=0.08, vertical_spacing=0.16)
+    figure.update_annotations(font_size=13)
     for place, (_, fill) in enumerate(panels):
         fill(figure, {"row": place // COLUMNS + 1, "col": place % COLUMNS + 1})
     heading = title or f"{comparison.metric} of {', '.join(comparison.names)}"
@@ -40,9 +41,9 @@ def _panels(comparison: Comparison, target: float | None) -> list[tuple[str, Cal
         if table[axis].notna().any():
             panels.append((f"{metric} against {label}", _curves(comparison, axis, label, unit, target)))
     if table["worst"].notna().any():
-        panels.append((f"{metric} of nodes: worst, 10th percentile, mean", _bars(comparison)))
+        panels.append((f"{metric} over the nodes", _bars(comparison)))
     if table["consensus_distance"].notna().any():
-        panels.append(("consensus distance against rounds", _consensus(comparison)))
+        panels.append(("consensus distance", _consensus(comparison)))
     if target is not None and table["bytes"].notna().any():
         panels.append((f"MB sent until {metric} {target:g}", _to_target(comparison, target)))
     return panels
@@ -95,12 +96,13 @@ def _consensus(comparison: Comparison) -> Callable[..., None]:
 
 
 def _to_target(comparison: Comparison, target: float) -> Callable[..., None]:
-    """A dot per seed that reached it, and a bar to their mean where all did."""
+    """A dot per seed that reached it, and a bar to their mean where all did; where some did not, how many did."""
     def fill(figure: go.Figure, at: dict[str, int]) -> None:
         summary, took = comparison.summary(target), comparison.to_target(target)
         colours = [_colour(place) for place in range(len(comparison.names))]
-        labels = {name: f"{name}<br>{reached} seeds" for name, reached in summary["reached"].items()}
-        figure.add_bar(x=list(labels.values()), y=summary["bytes_to_target"] / 1e6, marker_color=colours, showlegend=False, **at)
+        means = summary["bytes_to_target"]
+        labels = {name: name if means.notna()[name] else f"{name}<br>{summary['reached'][name]}" for name in comparison.names}
+        figure.add_bar(x=list(labels.values()), y=means / 1e6, marker_color=colours, showlegend=False, **at)
         figure.add_scatter(x=took["run"].map(labels), y=took["bytes"] / 1e6, mode="markers", showlegend=False, hovertext=[
             f"seed {seed}" for seed in took["seed"]], marker={"color": "#333333", "size": 5}, **at)
     return fill

@@ -20,6 +20,9 @@ __all__ = ["Messages", "Metrics", "Table"]
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999"]
 """Okabe and Ito's palette, which survives colour blindness."""
 
+NAMED = 60
+"""In a heat map of up to so many nodes each has its name."""
+
 MANY = 3
 """From so many lines on, a plot shows their mean and their range."""
 
@@ -125,8 +128,12 @@ class Messages(Table):
             colorbar={"title": unit}, hovertemplate="%{y} → %{x}: %{z:.3g} " + unit + "<extra></extra>"))
         figure.update_yaxes(autorange="reversed", title="from", type="category")
         figure.update_xaxes(title="to", type="category", tickangle=-45)
+        side = 520
+        if 20 < len(table) <= NAMED:
+            figure.update_xaxes(dtick=1).update_yaxes(dtick=1)
+            side = max(side, 200 + 15 * len(table))
         return figure.update_layout(template="plotly_white", title=title or f"Who sent how much to whom ({unit})",
-                                    height=520, width=640)
+                                    height=side, width=side + 120)
 
 
 class Metrics(Table):

@@ -107,7 +107,7 @@ def test_a_mean_to_the_target_is_of_all_seeds_or_of_none():
     assert took["seed"].tolist() == [0, 1, 2] and took["round"].isna().tolist() == [True, False, False]
     assert took[["bytes", "time"]][1:].to_numpy().tolist() == [[22, 1.5], [24, 1.5]]
     bar, dots = comparison.plot(target=0.85).data[-2:]
-    assert list(bar.x) == ["fedavg<br>2 of 3 seeds"] and np.isnan(bar.y).all()  # no bar, but what the two took
+    assert list(bar.x) == ["fedavg<br>2 of 3"] and np.isnan(bar.y).all()  # no bar, but what the two took
     assert list(dots.y[1:]) == pytest.approx([22e-6, 24e-6])
 
 
@@ -145,7 +145,7 @@ def test_the_tidy_table_and_the_picture(peers):
     figure = comparison.plot(target=0.55)
     assert [title.text for title in figure.layout.annotations] == [
         "accuracy against rounds", "accuracy against MB sent", "accuracy against seconds",
-        "accuracy of nodes: worst, 10th percentile, mean", "consensus distance against rounds", "MB sent until accuracy 0.55"]
+        "accuracy over the nodes", "consensus distance", "MB sent until accuracy 0.55"]
     shown = [trace.name for trace in figure.data if trace.showlegend]
     assert shown == ["fedavg", "gossip"]
     assert list(figure.data[2].y) == pytest.approx([0.5, 0.85])

@@ -33,6 +33,14 @@ def test_the_matrix_counts_what_roles_sent_each_other(trace):
         trace.messages.matrix("sizes")
 
 
+def test_a_heat_map_names_each_of_many_nodes(trace):
+    few = trace.messages.plot()
+    trace.add([(4, "event", "a/x", f"d{number}/y", "said", 5, "direct", 103.0, 103.1, "delivered", "") for number in range(28)], [])
+    many = trace.messages.plot()
+    assert (few.layout.xaxis.dtick, few.layout.height) == (None, 520)
+    assert many.layout.xaxis.dtick == many.layout.yaxis.dtick == 1 and many.layout.height == 200 + 15 * 31
+
+
 def test_many_lines_become_mean_and_range(trace):
     figure = trace.metrics.plot("loss")
     mean = figure.data[-1]
