@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from roleml_nb import Testbed
 
@@ -11,6 +12,9 @@ LIMIT = 30.0
 
 # What is started in the background of a script ignores interrupts, and so would the tests of them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+settings.register_profile("any machine", deadline=None)  # how long a case takes is no property
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

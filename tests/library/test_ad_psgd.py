@@ -108,5 +108,6 @@ def test_tests_come_when_asked_for(bed):
 def test_the_consensus_distance():
     assert consensus_distance([{"w": np.ones(4)}] * 3) == 0
     assert consensus_distance([{"w": np.array([0.0, 0.0])}, {"w": np.array([6.0, 8.0])}]) == pytest.approx(5)
+    assert consensus_distance([{"w": np.zeros(1)}, {"w": np.zeros(1)}, {"w": np.full(1, 3.0)}]) == pytest.approx(2**0.5)  # √((1 + 1 + 4) / 3)
     two = [{"w": torch.tensor([0.0]), "n": torch.tensor(1)}, {"w": torch.tensor([2.0]), "n": torch.tensor(9)}]
     assert consensus_distance(two) == pytest.approx(1)

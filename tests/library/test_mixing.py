@@ -34,6 +34,14 @@ def test_the_weights_of_a_line():
     assert second_eigenvalue(mixing_matrix(metropolis_hastings(line))) == pytest.approx(2 * third)
 
 
+def test_uniform_weights_are_those_of_the_largest_degree():
+    """a – b – c – d, and b – e: b has three neighbours, so each edge has a quarter, and the rest is each one's own."""
+    graph = {"a": ["b"], "b": ["a", "c", "e"], "c": ["b", "d"], "d": ["c"], "e": ["b"]}
+    assert uniform(graph)["c"] == {"c": 1 / 2, "b": 1 / 4, "d": 1 / 4}
+    assert uniform(graph)["b"] == {"b": 1 / 4, "a": 1 / 4, "c": 1 / 4, "e": 1 / 4}
+    assert metropolis_hastings(graph)["c"] == {"c": pytest.approx(5 / 12), "b": 1 / 4, "d": 1 / 3}
+
+
 def test_one_way_edges_are_refused_where_weights_must_be_doubly_stochastic():
     with pytest.raises(ValueError, match="a sends to b, but b does not send to a: these weights are for graphs whose edges lead both"):
         metropolis_hastings({"a": ["b"], "b": []})

@@ -42,6 +42,16 @@ def test_the_formulas_of_the_paper():
     assert Proactive().tick(np.random.default_rng(0)) and not Proactive().react(True, np.random.default_rng(0))
 
 
+def test_a_fraction_of_a_message_is_sent_by_chance():
+    """Of 7 tokens and A = 5, a useful message is answered by 7/5: one always, and a second two times in five."""
+    account, rng, sent = RandomizedTokenAccount(10, 5), np.random.default_rng(0), []
+    for _ in range(4000):
+        account.tokens = 7
+        sent.append(account.react(True, rng))
+        assert account.tokens == 7 - sent[-1]
+    assert set(sent) == {1, 2} and np.mean(sent) == pytest.approx(7 / 5, abs=0.03)
+
+
 def test_wrong_options_are_named():
     for make, text in [(lambda: SimpleTokenAccount(-1), "capacity must be 0 or more, got -1"),
                        (lambda: GeneralizedTokenAccount(3, 0), "reserve must be 1 or more, got 0"),

@@ -69,6 +69,15 @@ def test_a_graph_per_round():
     assert topology(lambda round: ("ring", "star")[round % 2], 4).neighbours(1)["node1"] == ["node2", "node3", "node4"]
 
 
+def test_the_rate_of_several_rounds_is_per_round():
+    ring = topology("ring", 8).report()
+    assert topology(lambda round: "ring", 8).report(rounds=3).rate == pytest.approx(ring.rate)
+    # one graph after the other, of which only both together are connected: W₂ W₁ mixes a–b, then b–c, and c–d
+    pairs = topology(lambda round: nx.Graph([("a", "b"), ("c", "d")]) if round % 2 == 0 else nx.Graph([("b", "c"), ("a", "a"), ("d", "d")]),
+                     list("abcd")).report(rounds=2)
+    assert pairs.rate == pytest.approx(math.sqrt(1 / 2)) and pairs.diameter == 3
+
+
 def test_halves_and_trees():
     halves = topology("full", 5).bipartite()
     assert halves.neighbours() == {"node1": ["node2", "node3", "node4", "node5"], **{f"node{k}": [] for k in (2, 3, 4, 5)}}

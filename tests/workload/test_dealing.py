@@ -121,6 +121,15 @@ def test_synthetic_differs_as_alpha_and_beta_say():
     assert centres(beta=3.0).mean(1).std() > 4 * centres(beta=0.0).mean(1).std()
 
 
+def test_inputs_of_synthetic_have_the_variances_of_the_paper():
+    """Σ = diag(j^−1.2) around a centre with v ~ N(B, 1), B ~ N(0, β)."""
+    x = np.concatenate([synthetic(device, 60, identical=True).x for device in range(60)])
+    np.testing.assert_allclose(x.var(0), np.arange(1, 61) ** -1.2, rtol=0.1)
+    centres = np.stack([synthetic(device, 60, beta=3.0).x.mean(0) for device in range(60)])
+    assert centres.mean(1).std() == pytest.approx(3, rel=0.3)
+    assert (centres - centres.mean(1, keepdims=True)).std() == pytest.approx(1, rel=0.1)
+
+
 def test_identical_devices_share_one_linear_model():
     rng = np.random.default_rng([4])  # data_seed
     weights, bias = rng.normal(0, 1, (60, 10)), rng.normal(0, 1, 10)

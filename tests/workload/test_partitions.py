@@ -82,6 +82,35 @@ def test_sizes_follow_the_power_law():
     assert np.allclose(sizes, 1e5 * np.array([1, 1 / 4, 1 / 9, 1 / 16]) / (205 / 144), atol=2)
 
 
+@pytest.mark.parametrize("alpha", [0.5, 4.0])
+def test_shares_are_those_of_dirichlet(alpha):
+    """Of a class, K parts have shares p with E p² = (α + 1) / (K (K α + 1)), and classes are independent."""
+    labels, parts = np.repeat(np.arange(300), 200), 5
+    shares = np.array([np.bincount(labels[part], minlength=300) for part in dirichlet(labels, parts, alpha, 3)]) / 200
+    assert (shares**2).mean() == pytest.approx((alpha + 1) / (parts * (parts * alpha + 1)), rel=0.1)
+    assert abs(np.corrcoef(shares[0, ::2], shares[0, 1::2])[0, 1]) < 0.3
+    sizes = np.array([[len(part) for part in quantity_skew(10_000, parts, seed, "dirichlet", alpha)] for seed in range(300)]) / 10_000
+    assert (sizes**2).mean() == pytest.approx((alpha + 1) / (parts * (parts * alpha + 1)), rel=0.1)
+
+
+def test_shards_are_dealt_at_random():
+    """Of 200 shards, 20 of each class, a second one is of the class of the first with probability 19/199."""
+    labels = np.repeat(np.arange(10), 60)
+    classes = [len(np.unique(labels[part])) for seed in range(5) for part in shards(labels, 100, seed)]
+    assert np.mean(classes) == pytest.approx(1 + 180 / 199, abs=0.06)
+
+
+def test_which_part_has_which_classes_is_random():
+    labels = np.repeat(np.arange(10), 20)
+    first = {tuple(np.unique(labels[label_skew(labels, 5, seed)[0]])) for seed in range(10)}
+    assert len(first) > 5
+
+
+def test_large_keys_are_dealt_first():
+    assert [len(part) for part in by_key(list("aabc"), 2)] == [2, 2]
+    assert sorted(len(part) for part in by_key(list("aaaabbbccde"), 3)) == [3, 4, 4]
+
+
 @given(st.data(), st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=80), seeds)
 def test_keys_stay_together(data, keys, seed):
     names = sorted(set(keys))
