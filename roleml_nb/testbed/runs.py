@@ -112,6 +112,8 @@ class Runs:
     def __init__(self) -> None:
         self._runs: dict[int, LiveRun] = {}
         self._last = 0
+        self.latest: LiveRun | None = None
+        """The one that was begun last, also when it is forgotten."""
 
     def next_number(self) -> int:
         self._last += 1
@@ -121,7 +123,7 @@ class Runs:
         ended = [number for number, other in self._runs.items() if other.done()]
         for number in ended[:max(0, len(ended) - KEPT + 1)]:
             del self._runs[number]
-        self._runs[run.number] = run
+        self._runs[run.number] = self.latest = run
 
     def discard(self, run: LiveRun) -> None:
         """Forget a run that has ended; if it was the last one, the next one gets its number."""

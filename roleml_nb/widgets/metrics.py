@@ -17,6 +17,7 @@ from roleml_nb.role import RoleMLError
 from .chart import PALETTE, chart
 from .curves import BYTES, ROUNDS, Curve, Curves
 from .picture import Picture
+from .plot import Plot
 from .run_bar import RunBar
 
 if TYPE_CHECKING:
@@ -65,22 +66,24 @@ class Metrics(ipywidgets.VBox):
         self._traces: dict[tuple[str, str], Any] = {}
         self.figure = self._make_figure()
         """The figure, to be changed at will: ``metrics.figure.update_layout(…)``."""
-        self.bar = RunBar(bed, also=self._beat)
-        super().__init__([self.bar, self.figure])
+        self.bar, self.plot = RunBar(bed), Plot(self.figure, self._beat)
+        super().__init__([self.bar, self.plot])
 
     def _make_figure(self) -> Any:
-        import plotly.graph_objects as go
         from plotly.subplots import make_subplots
 
         rows = -(-len(self._shown) // 2)
-        figure = go.FigureWidget(make_subplots(rows=rows, cols=min(2, len(self._shown)), subplot_titles=self._shown,
-                                               horizontal_spacing=0.09, vertical_spacing=0.5 / rows))
+        figure = make_subplots(rows=rows, cols=min(2, len(self._shown)), subplot_titles=self._shown,
+                               horizontal_spacing=0.09, vertical_spacing=0.4 / rows)
         for place, what in enumerate(self._shown):
             figure.update_xaxes(title={"text": self._axis(what), "standoff": 4}, **self._at(place))
+            if what == BYTES:
+                figure.update_yaxes(ticksuffix=" MB", **self._at(place))
         figure.update_xaxes(gridcolor=GRID, zerolinecolor=GRID).update_yaxes(gridcolor=GRID, zerolinecolor=GRID)
         return figure.update_layout(
             template="plotly_white", paper_bgcolor=CLEAR, plot_bgcolor=CLEAR, font={"color": INK}, autosize=True,
             height=60 + 250 * rows, margin={"t": 40, "b": 40, "l": 50, "r": 20}, hovermode="x",
+            uirevision="as it is",  # what was zoomed or chosen in the legend stays
             legend={"orientation": "h", "y": -0.1})
 
     def _at(self, place: int) -> dict[str, int]:
@@ -102,11 +105,10 @@ class Metrics(ipywidgets.VBox):
             self._drawn = time.monotonic()
             if not self._curves.read():
                 return
-            with self.figure.batch_update():
-                for place, what in enumerate(self._shown):
-                    for number, curve in enumerate(self._curves.curves(what)):
-                        self._draw(what, curve, number, place)
-                    self._draw_each(what, place)
+            for place, what in enumerate(self._shown):
+                for number, curve in enumerate(self._curves.curves(what)):
+                    self._draw(what, curve, number, place)
+                self._draw_each(what, place)
 
     def _draw(self, what: str, curve: Curve, number: int, place: int) -> None:
         colour = PALETTE[(place + number) % len(PALETTE)]
@@ -156,7 +158,9 @@ class Metrics(ipywidgets.VBox):
         """Draw the last of it, and end. Idempotent."""
         if not self.bar._ended:
             self.picture()
+            self.plot.draw()
         self.bar.rest()
+        self.plot.rest()
 
     def __repr__(self) -> str:
         return f"<Metrics: {', '.join(self._shown)}>"

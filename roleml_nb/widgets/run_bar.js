@@ -1,6 +1,6 @@
 // The bar of runs: name, rounds, rate, time left; buttons to pause, step and stop.
 
-const NOTHING = "no run yet: begin one with bed.run(…) or %rml call … --background";
+const NOTHING = "no run yet: begin one with bed.run(…) or %rml call";
 
 function spoken(seconds) {
   if (seconds < 90) return `${seconds} s`;

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from traitlets import Dict
@@ -18,24 +17,17 @@ if TYPE_CHECKING:
 
 __all__ = ["RunBar"]
 
-NOTHING = "no run yet: begin one with bed.run(…) or %rml call … --background"
+NOTHING = "no run yet: begin one with bed.run(…) or %rml call"
 
 
 class RunBar(View):
-    """Shows the run of a testbed that is under way, or the last one.
-
-    Parameters
-    ----------
-    bed : Testbed
-    also : callable, optional
-        Called at each beat: what is to be drawn as long as the bar is seen.
-    """
+    """Shows the run of a testbed that is under way, or the last one."""
 
     source = __file__
     _run = Dict().tag(sync=True)
 
-    def __init__(self, bed: Testbed, also: Callable[[], None] = lambda: None):
-        self._bed, self._also = bed, also
+    def __init__(self, bed: Testbed):
+        self._bed = bed
         self._paused: set[str] = set()
         self._offers: dict[str, bool] = {}
         super().__init__(_run=self._state())
@@ -44,7 +36,7 @@ class RunBar(View):
 
     def _last(self) -> LiveRun | None:
         running = self._bed.runs.under_way
-        return running[-1] if running else self._bed.runs.last if len(self._bed.runs) else None
+        return running[-1] if running else self._bed.runs.latest
 
     def _state(self) -> dict[str, Any]:
         run = self._last()
@@ -70,7 +62,6 @@ class RunBar(View):
 
     def beat(self) -> None:
         self._run = self._state()
-        self._also()
 
     # what the page asks for
 
@@ -118,5 +109,6 @@ class RunBar(View):
 
     def rest(self) -> None:
         if not self._ended:
-            self._run = {**self._state(), "pausable": False} if len(self._bed.runs) else {}
+            state = self._state()
+            self._run = state and {**state, "pausable": False}
         super().rest()

@@ -130,7 +130,12 @@ class Lab:
         self.page.on("pageerror", lambda error: self.troubles.append(error.stack or str(error)))
         self.page.on("request", lambda asked: None if asked.url.startswith((server.base, "data:", "blob:"))
                      else self.outside.append(asked.url))
-        self.page.goto(f"{server.base}/lab/tree/{name}.ipynb?token=T&reset", wait_until="domcontentloaded")
+        self._address = f"{server.base}/lab/tree/{name}.ipynb?token=T&reset"
+        self.load()
+
+    def load(self) -> None:
+        """Open the notebook, or again as it was saved; its kernel goes on."""
+        self.page.goto(self._address, wait_until="domcontentloaded")
         self.page.wait_for_function("() => !!window.jupyterapp")
         self.page.evaluate(READY)
 
@@ -159,10 +164,12 @@ class Lab:
 
     def theme(self, name: str) -> None:
         """Switch to "JupyterLab Dark" or "JupyterLab Light"."""
-        self.page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", name)
         light = "true" if name.endswith("Light") else "false"
+        splash = "#jupyterlab-splash"  # which JupyterLab removes twice if it loads a theme while it fades: an error in the page
+        self.page.wait_for_selector(splash, state="detached")
+        self.page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", name)
         self.page.wait_for_selector(f"body[data-jp-theme-light='{light}']", state="attached")
-        self.page.wait_for_selector("#jupyterlab-splash", state="detached")  # which two switches at once would remove twice
+        self.page.wait_for_selector(splash, state="detached")
 
     def drag(self, source: Any, target: Any) -> None:
         """Press on one locator, move to another, and let go, as a hand does."""

@@ -5,6 +5,9 @@ from .test_traffic import FEDAVG
 EMBEDDED = FEDAVG.replace("Testbed(engines=1, preload=())", "Testbed(engines=0)")
 
 
+LINES = "() => document.querySelectorAll('.js-plotly-plot .scatterlayer path.js-line').length > 1"
+
+
 def state(page, name: str) -> None:
     page.wait_for_function("([el, name]) => el.querySelector('.text').textContent.startsWith(name)",
                            arg=[page.locator(".runbar").element_handle(), name])
@@ -16,7 +19,7 @@ def test_curves_grow_and_the_bar_pauses_steps_and_stops(open_notebook) -> None:
     lab.run_all()
     page = lab.page
     page.wait_for_selector(".runbar[data-state='running']")
-    page.wait_for_function("() => document.querySelectorAll('.js-plotly-plot .scatterlayer path.js-line').length > 1")
+    page.wait_for_function(LINES)
     page.locator(".runbar .pause").click()
     state(page, "paused")
     lab.kernel("import time\nend = time.time() + 60\nbefore = -1\nwhile run.progress.done != before and time.time() < end:\n"
@@ -37,3 +40,23 @@ def test_curves_grow_and_the_bar_pauses_steps_and_stops(open_notebook) -> None:
     assert lab.kernel("print(run.state, bed.runs.under_way)") == "stopped []"
     still = lab.cells()[1]["outputs"][-1]["data"]
     assert still["image/svg+xml"].startswith("<svg") and still["text/plain"] == "<Metrics: loss, bytes>"
+
+
+def test_curves_are_drawn_by_a_slow_page_and_by_one_that_is_loaded_again(open_notebook) -> None:
+    lab = open_notebook(EMBEDDED, "bed.run('server/coordinator', 'run', {'num_rounds': 5}).result()",
+                        "metrics = bed.metrics('loss bytes')\nmetrics")
+    session = lab.context.new_cdp_session(lab.page)
+    session.send("Emulation.setCPUThrottlingRate", {"rate": 8})  # Plotly alone needs seconds now
+    lab.run_all()
+    lab.page.wait_for_function(LINES)
+    session.send("Emulation.setCPUThrottlingRate", {"rate": 1})
+    lab.command("docmanager:save")
+    lab.load()
+    lab.page.wait_for_function(LINES)
+
+
+def test_the_bar_keeps_a_call_that_has_ended(open_notebook) -> None:
+    lab = open_notebook("%load_ext roleml_nb\n%rml start --engines 0", EMBEDDED.replace("bed = Testbed(engines=0)", ""), "bed.run_bar()",
+                        "%rml call server/coordinator run num_rounds=2")
+    lab.run_all()
+    lab.page.wait_for_selector(".runbar[data-state='done']:has-text('round 2 of 2')")
