@@ -79,7 +79,7 @@ function draw(board) {
 
 function drawStatus(board) {
   const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
-  const text = `${board.selected.size > 1 ? `${board.selected.size} selected · ` : ""}${board.state.says}`;
+  const text = (board.selected.size > 1 ? `${board.selected.size} selected · ` : "") + board.state.says;
   const { waits = 0, faults = [] } = board.live;
   const known = [text, waits, board.state.needs.length, faults.length].join();
   if (board.status.dataset.known === known) return;
@@ -114,7 +114,7 @@ function makeEntry(board, entry) {
   const version = !entry.library && entry.version > 1 ? `v${entry.version}` : "";
   const element = tag("div", {
     class: "entry", role: "option", tabindex: -1, "data-cls": entry.cls, "data-name": entry.name, title: entry.says,
-    "aria-label": `${entry.cls}${version ? `, version ${entry.version}` : ""}; Enter puts it on nodes`,
+    "aria-label": `${entry.cls}${version && ", version "}${version && entry.version}; Enter puts it on nodes`,
   }, tag("span", { class: "name" }, entry.cls), tag("span", { class: "version" }, version));
   element.style.setProperty("--hue", hueOf(board, entry.name));
   const put = () => {

@@ -133,8 +133,9 @@ async function pickChannel(board, address, at) {
 }
 
 function pickRole(board, nodes, at) {
-  openMenu(board, at, `Put on ${nodes.length === 1 ? nodes[0] : `${nodes.length} nodes`}`, board.palette.map((entry) => ({
-    text: entry.cls, hint: entry.library ? "library" : `notebook${entry.version > 1 ? `, v${entry.version}` : ""}`,
+  const where = nodes.length === 1 ? nodes[0] : `${nodes.length} nodes`;
+  openMenu(board, at, `Put on ${where}`, board.palette.map((entry) => ({
+    text: entry.cls, hint: entry.library ? "library" : entry.version > 1 ? `notebook, v${entry.version}` : "notebook",
     act: () => assignForm(board, entry, nodes, at) })));
 }
 

@@ -78,8 +78,8 @@ function fillCard(board, { element, node }) {
     tag("div", { class: "chips" }, ...chips));
   if (!many && !chips.length) element.append(tag("div", { class: "empty" }, "drop a role here"));
   element.title = node.lost ? `${node.name} is lost: ${node.lost}` : "";
-  element.setAttribute("aria-label", `node ${node.name}${node.lost ? `, lost: ${node.lost}` : ""}, ${
-    node.roles.length ? `roles ${node.roles.map((role) => role.name).join(", ")}` : "no roles"}`);
+  const roles = node.roles.map((role) => role.name).join(", ");
+  element.setAttribute("aria-label", [`node ${node.name}`, node.lost && `lost: ${node.lost}`, roles ? `roles ${roles}` : "no roles"].filter(Boolean).join(", "));
 }
 
 function drawFrames(board) {

@@ -113,7 +113,8 @@ export default () => ({
       const all = sumOf(log.flows.filter((_, number) => filter.flows[number]));
       const some = log.every > 1 ? ` · 1 in ${log.every} is drawn, all are counted` : "";
       const any = sumOf(log.flows.filter(({ steering }) => filter.steering || !steering)).messages;
-      const text = `${grouped(all.messages)}${any > all.messages ? ` of ${grouped(any)}` : ""} messages, ${bytes(all.bytes)}${some}`;
+      const whole = any > all.messages ? ` of ${grouped(any)}` : "";
+      const text = `${grouped(all.messages)}${whole} messages, ${bytes(all.bytes)}${some}`;
       hint.hidden = all.messages > 0 || shown.name === "aggregation";
       hint.textContent = any ? "No message matches these filters." : "No messages yet: they appear here as soon as roles call each other.";
       if (counted.textContent !== text) counted.textContent = text;

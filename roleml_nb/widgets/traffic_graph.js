@@ -246,7 +246,7 @@ function graphTab(view, log, filter, clock, palette, chooseNode) {
 function pairInWords(log, { from, to, messages, bytes: size, seconds, travelled, lost, parts }) {
   const most = [...parts].sort((one, other) => other[2] - one[2]).slice(0, 5);
   return [`${log.nodes[from]} → ${log.nodes[to]}`,
-    `${grouped(messages)} messages, ${bytes(size)}, ${travelled ? `${latency({ seconds, travelled })} on the way` : "within one process"}${lost ? `, ${lost} lost` : ""}`,
+    `${grouped(messages)} messages, ${bytes(size)}, ${onTheWay(travelled && seconds / travelled)}` + (lost ? `, ${lost} lost` : ""),
     ...most.map(([name, count, its]) => `${name}: ${grouped(count)}, ${bytes(its)}`),
     ...(parts.length > 5 ? [`and ${parts.length - 5} more`] : [])];
 }

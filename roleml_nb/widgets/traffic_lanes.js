@@ -16,7 +16,9 @@ function lanesTab(view, log, filter, clock, palette, changed) {
   const window_ = () => {
     const whole = Math.max(1e-6, clock.end - clock.begin);
     const seen = span ?? (clock.canLive ? Math.min(5, Math.max(1, whole)) : whole);
-    return [clock.at - seen, clock.at];
+    const still = clock.live && !log.atWork(filter.flows); // then what happened last stays in sight
+    const end = still ? Math.min(clock.at, log.lastOf(filter.flows) + seen / 4) : clock.at;
+    return [end - seen, end];
   };
   const across = (time, [begin, end]) => GUTTER + ((time - begin) / (end - begin)) * (stage.wide - GUTTER - 10);
 
@@ -186,7 +188,7 @@ function lanesTab(view, log, filter, clock, palette, changed) {
     const row = rowAt(stage.pointer);
     if (row >= 0) {
       const { source, target, channel, kind, bytes: size, latency } = log.describe(row);
-      stage.say([`${kind} ${channel}`, `${source} → ${target}`, `${bytes(size)}, ${latency ? `${duration(latency)} on the way` : "within one process"}`]);
+      stage.say([`${kind} ${channel}`, `${source} → ${target}`, `${bytes(size)}, ${onTheWay(latency)}`]);
       return;
     }
     const bar = barAt(stage.pointer);

@@ -68,7 +68,7 @@ class Log {
   count(numbers, totals) {
     numbers.forEach((number, row) => {
       const [messages, size, seconds, lost] = totals.subarray(4 * row, 4 * row + 4);
-      Object.assign(this.flows[number], { messages, bytes: size, seconds, lost, travelled: seconds > 0 ? messages : 0 });
+      Object.assign(this.flows[number], { messages, bytes: size, seconds, lost, travelled: seconds ? messages : 0 });
     });
   }
 
@@ -103,6 +103,21 @@ class Log {
     return low;
   }
 
+  // When the last message of these flows was received.
+  lastOf(flows) {
+    for (let row = this.head - 1; row >= this.first; row -= 1) {
+      const slot = row % RING;
+      if (flows[this.ring.flow[slot]]) return this.ring.sent[slot] + this.ring.latency[slot];
+    }
+    return this.end;
+  }
+
+  // Whether a handler of these flows is at work.
+  atWork(flows) {
+    for (const slot of this.open.values()) if (flows[this.works.flow[slot]]) return true;
+    return false;
+  }
+
   // A message in words.
   describe(row) {
     const slot = row % RING;
@@ -113,10 +128,12 @@ class Log {
   }
 }
 
-const LATENCY = "from when a message was sent until it was received, on average; – within one process, where it is handed over at once";
+const LATENCY = "from when a message was sent until it was received, on average, by the clocks of both; – within one process, where it is handed over at once";
 
 // The mean of what has crossed from one process to another.
 function latency({ seconds, travelled }) { return travelled ? duration(seconds / travelled) : "–"; }
+
+function onTheWay(seconds) { return seconds ? `${duration(seconds)} on the way` : "within one process"; }
 
 // 1,234.
 function grouped(number) { return number.toLocaleString("en"); }
@@ -126,6 +143,7 @@ const naturally = new Intl.Collator("en", { numeric: true }).compare;
 function duration(seconds) {
   if (!Number.isFinite(seconds)) return "–";
   const size = Math.abs(seconds);
+  if (size < 1e-6) return "< 1 µs";
   if (size < 1e-3) return `${(seconds * 1e6).toFixed(0)} µs`;
   if (size < 1) return `${(seconds * 1e3).toPrecision(3)} ms`;
   return `${size < 100 ? seconds.toPrecision(3) : seconds.toFixed(0)} s`;

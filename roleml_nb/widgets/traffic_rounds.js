@@ -217,7 +217,7 @@ function roundsTab(view, log, rounds, palette, changed) {
     pen.strokeRect(left + place * size, top + number * size, size, size);
     const cell = found[number].row.get(nodes[place]);
     stage.say([`${nodes[place]} → ${found[number].one}`, ...(cell ? [`${cell.count} times`,
-      `last: ${cell.outcome}${cell.weight === null ? "" : `, ${percent(cell.weight)}`}${ageInWords(cell)}`] : ["never"])]);
+      `last: ${cell.outcome}` + (cell.weight === null ? "" : `, ${percent(cell.weight)}`) + ageInWords(cell)] : ["never"])]);
   };
 
   const drawDistances = (pen, left, top) => {

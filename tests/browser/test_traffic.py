@@ -124,6 +124,10 @@ def test_federated_averaging_is_seen_while_the_cell_is_busy(open_notebook, tmp_p
     page.locator(".traffic select.node").select_option("")
 
     tab(page, "space-time")
+    time = page.locator(".traffic .time")
+    page.wait_for_function("([el, rest]) => parseFloat(el.textContent) > rest + 6",  # nothing has happened for longer than it shows
+                           arg=[time.element_handle(), float(time.text_content().split()[0])])
+    assert page.locator(".traffic .live").get_attribute("aria-pressed") == "true" and int(data(page)["lines"]) > 0
     page.locator(".traffic .tools button", has_text="all").click()
     page.wait_for_function("(el) => Number(el.dataset.lines) > 50 && Number(el.dataset.bars) > 20",
                            arg=page.locator(".traffic .stage").element_handle())
