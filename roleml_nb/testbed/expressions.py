@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from roleml_nb.role import Role, did_you_mean
 
 from .deployment import Each, impl
 
-__all__ = ["BadLine", "element", "evaluate", "parse", "ready_names", "role_classes", "used"]
+__all__ = ["BadLine", "element", "evaluate", "is_made_there", "parse", "ready_names", "role_classes", "used"]
 
 PER_NODE = {"i", "n", "node"}
 
@@ -31,7 +31,7 @@ def evaluate(source: str, names: Mapping[str, Any], nodes: list[str] | None = No
 def element(source: str, names: Mapping[str, Any], nodes: list[str]) -> Any:
     """As `evaluate`, but a call is not made here: it becomes `impl`, made on the node."""
     body = parse(source).body
-    if not isinstance(body, ast.Call):
+    if not is_made_there(body):
         return evaluate(source, names, nodes)
     if any(isinstance(item, ast.Starred) for item in body.args) or any(item.arg is None for item in body.keywords):
         raise BadLine(f"{source}: name each argument, * and ** cannot be used here")
@@ -42,11 +42,16 @@ def element(source: str, names: Mapping[str, Any], nodes: list[str]) -> Any:
                 **{str(item.arg): evaluate(ast.unparse(item.value), names, nodes) for item in body.keywords})
 
 
+def is_made_there(body: ast.expr) -> TypeGuard[ast.Call]:
+    """Whether an element's expression is a call that is left to the node: any but one of `Each`."""
+    return isinstance(body, ast.Call) and not (isinstance(body.func, ast.Name) and body.func.id == Each.__name__)
+
+
 def ready_names(names: Mapping[str, Any]) -> dict[str, Any]:
-    """What expressions may use: the names of library and workload, and those given, which come first."""
+    """What expressions may use: `Each`, the names of library and workload, and those given, which come first."""
     from roleml_nb import library, workload
 
-    return {key: getattr(room, key) for room in (workload, library) for key in room.__all__} | dict(names)
+    return {"Each": Each} | {key: getattr(room, key) for room in (workload, library) for key in room.__all__} | dict(names)
 
 
 def role_classes(names: Mapping[str, Any]) -> dict[str, type[Role]]:

@@ -232,9 +232,10 @@ class Testbed:
         return Nodes(self, dict.fromkeys(names))
 
     def select(self, pattern: Pattern | Nodes) -> Nodes:
-        """The nodes that a pattern finds: ``select("client*")``."""
+        """The nodes that a pattern finds: ``select("client*")``; the notebook's own only when it has roles, or by its name."""
         self._check_running()
-        return Nodes(self, match(pattern, self.roster.places))
+        asked = [pattern] if isinstance(pattern, str) else list(pattern)
+        return Nodes(self, match(asked, self.roster.places if NOTEBOOK in " ".join(asked) else self.roster.nodes()))
 
     def remove(self, nodes: Pattern | Nodes) -> list[str]:
         """Take nodes away, with their roles, whose running handlers end first; others forget them. Returns their names."""

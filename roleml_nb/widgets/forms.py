@@ -63,7 +63,8 @@ class Forms:
         if entry is None:
             raise TestbedError(f"there is no role class {cls!r} any more")
         what = nodes[0] if len(nodes) == 1 else f"{len(nodes)} nodes" if nodes else "nodes"
-        more = " Values may speak of i, n and node: the place in the selection, its size, the name." if len(nodes) > 1 else ""
+        more = "" if len(nodes) < 2 else (
+            " Values may speak of i, n and node: the place in the selection, its size, the name; or be Each([…]).")
         fields = [field("nodes", "on nodes", value=self._pattern(nodes), required=True, hint="names or patterns",
                         choices=self._bed.roster.nodes()),
                   field("name", "called", value=entry["name"], required=True, hint="the name of the role")]

@@ -10,7 +10,7 @@ from typing import Any
 from roleml_nb.role import natural_key
 from roleml_nb.testbed import Each
 from roleml_nb.testbed.deployment import Impl
-from roleml_nb.testbed.expressions import parse, used
+from roleml_nb.testbed.expressions import is_made_there, parse, used
 
 __all__ = ["argument", "pattern", "source", "value"]
 
@@ -32,7 +32,7 @@ def pattern(names: Sequence[str]) -> str:
 def value(text: str, nodes: Sequence[str], *, element: bool = False) -> str:
     """The Python for an expression in which i, n and node stand for a node; a call for an element becomes `impl`."""
     body = parse(text).body
-    if element and isinstance(body, ast.Call):
+    if element and is_made_there(body):
         given = [ast.unparse(body.func), *(_each(item, nodes) for item in body.args),
                  *(f"{item.arg}={_each(item.value, nodes)}" for item in body.keywords)]
         return f"impl({', '.join(given)})"

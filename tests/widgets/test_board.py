@@ -58,6 +58,18 @@ def board() -> Iterator[Board]:
         yield bed.board(names={**NAMES, "bed": bed})
 
 
+def test_all_nodes_are_those_on_the_board_and_each_gets_its_own(board) -> None:
+    board._names.pop("Each")  # a notebook of magics has not imported it
+    nodes = board._bed.roster.nodes()
+    fields = board.ask_form("assign", {"cls": "Counter", "nodes": nodes})["fields"]
+    assert next(field["value"] for field in fields if field["key"] == "nodes") == "*"
+    said = board.do("assign", nodes="*", name="counter", cls="Counter", options={"start": "Each([10, 20, 30, 40])"},
+                    elements={"step": "Each([1, 2, 3, 4])"})
+    assert said["lines"] == ["%rml assign {client1,client2,client3,server} counter=Counter(start=Each([10, 20, 30, 40])) "
+                             "--element step=Each([1, 2, 3, 4])"]
+    assert list(board._bed.call("*/counter", "add").values()) == [11, 22, 33, 44]
+
+
 def python(board: Board, said: dict) -> None:
     """Run what a gesture says of itself."""
     exec("\n".join(said["python"]), {**NAMES, "bed": board._bed})
