@@ -20,21 +20,23 @@ from tests.browser.lab import FLAGS, Lab, Server, chromium  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 CELLS = ["""
-from roleml_nb import Each, Testbed, impl
+from roleml_nb import Testbed
 from roleml_nb.library import EpochTrainer, FedAvgAggregator, FederatedCoordinator, ModelMaintainer
 from roleml_nb.workload import digits, digits_test, mlp
 
-bed = Testbed(engines=0)
-clients = bed.spawn("client{1..8}")
-clients.assign("trainer", EpochTrainer, elements={
-    "model": impl(mlp, 64, 10), "dataset": impl(digits, part=Each(range(8)), parts=8)})
-bed.spawn("server")
-bed.assign("server", "aggregator", FedAvgAggregator)
-bed.assign("server", "coordinator", FederatedCoordinator)
-bed.assign("server", "evaluator", ModelMaintainer, elements={
-    "model": impl(mlp, 64, 10), "dataset_test": impl(digits_test)})
-bed.relate("server", "trainer", clients.role("trainer"))
-""", "bed.board()", "traffic = bed.traffic()\ntraffic", "metrics = bed.metrics()\nmetrics",
+bed = Testbed(engines=2)
+bed.spawn("server", "client{1..8}")
+board = bed.board(by="relationship")
+board""", """
+board.do("assign", nodes="client*", name="trainer", cls="EpochTrainer",
+         elements={"model": "mlp(64, 10)", "dataset": "digits(part=i, parts=n)"})
+board.do("assign", nodes="server", name="aggregator", cls="FedAvgAggregator")
+board.do("assign", nodes="server", name="coordinator", cls="FederatedCoordinator")
+board.do("assign", nodes="server", name="evaluator", cls="ModelMaintainer",
+         elements={"model": "mlp(64, 10)", "dataset_test": "digits_test()"})
+board.do("relate", nodes="server", relationship="trainer", instances="client*/trainer")
+board.ask_tidy()
+""", "traffic = bed.traffic()\ntraffic", "metrics = bed.metrics()\nmetrics",
          "run = bed.run('server/coordinator', 'run', {'num_rounds': 40})\nrun.result()"]
 
 
@@ -53,26 +55,39 @@ def tab(lab: Lab, name: str) -> None:
     lab.page.wait_for_timeout(1500)
 
 
+def seek(lab: Lab, place: int) -> int:
+    """Move to a place of the time's 10,000; how many messages the graph has on their way then."""
+    lab.page.locator(".traffic .scale").fill(str(place))
+    lab.page.wait_for_timeout(100)
+    return int(lab.page.locator(".traffic canvas").first.get_attribute("data-flying") or 0)
+
+
 def take(lab: Lab) -> None:
     page = lab.page
-    keep(lab, "board", ".board")
-    page.locator(".traffic .speed").select_option("0.1")
+    page.locator(".traffic").scroll_into_view_if_needed()
+    page.wait_for_selector(".traffic[data-messages]:not([data-messages='0'])")
+    page.locator(".traffic .speed").select_option("0.01")
     page.locator(".traffic .play").click()  # pause
-    page.locator(".traffic .scale").fill("9000")  # of 10,000: the last rounds
-    page.locator(".traffic .play").click()
-    page.wait_for_timeout(2500)
+    seek(lab, max(range(5000, 9900, 50), key=lambda place: seek(lab, place)))
     keep(lab, "traffic-graph", ".traffic")
-    page.locator(".traffic .play").click()
     tab(lab, "space-time")
     page.locator(".traffic .tools button", has_text="all").click()
     for _ in range(4):
         page.locator(".traffic .tools button", has_text="+").click()
+    seek(lab, 9600)
     page.wait_for_timeout(1000)
     keep(lab, "traffic-space-time", ".traffic")
     tab(lab, "aggregation")
     keep(lab, "traffic-aggregation", ".traffic")
+    page.locator(".js-plotly-plot").scroll_into_view_if_needed()
     page.wait_for_function("() => document.querySelectorAll('.js-plotly-plot .scatterlayer path.js-line').length > 3")
     keep(lab, "metrics", ".jp-OutputArea-output:has(.js-plotly-plot)")
+    lab.kernel("bed.call_task('server/coordinator', 'run', {'num_rounds': 1000})")
+    page.locator(".card[data-node='server'] .chip[data-role='coordinator']").click()
+    page.wait_for_selector(".inspector:has-text('1 running')")
+    page.wait_for_selector(".chip.running", state="attached")
+    keep(lab, "board", ".board")
+    lab.kernel("bed.stop_run()")
 
 
 def in_lab(work: Callable[[Lab], None]) -> None:

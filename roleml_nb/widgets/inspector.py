@@ -128,7 +128,7 @@ def _messages(bed: Testbed, address: str) -> list[Line]:
     for row in sorted(bed.trace.messages.last(RECENT), key=lambda row: row[sent], reverse=True):  # hosts tell in turns
         if address in (row[origin], row[target]) and not (row[origin].endswith("/actor") and row[target].endswith("/actor")):
             way = f"to {row[target]}" if row[origin] == address else f"from {row[origin]}"
-            said = f"{row[kind]} {row[channel]} {way}, {row[size]} B"
+            said = f"{row[kind]} {row[channel]} {way}, {row[size]:,}\N{NO-BREAK SPACE}B"
             found.append(_text(said if row[outcome] in ("", "ok", "delivered") else f"{said}, {row[outcome]}"))
             if len(found) == SHOWN:
                 break
