@@ -16,6 +16,19 @@ function tag(name, attributes = {}, ...children) {
   return node;
 }
 
+// Hear the kernel in any case. anywidget holds messages back until a model's module has begun, and drops all of them, for
+// good, if that takes more than two seconds, as on a busy machine. What is drawn has begun, so they need not wait.
+function hear(model) {
+  let whole; // the model behind anywidget's proxy, which comes with a change
+  const changed = (one) => { whole = one; };
+  model.on("change:_drawn_at", changed);
+  model.set("_drawn_at", performance.now());
+  model.off("change:_drawn_at", changed);
+  let handle;
+  for (let at = whole; at; at = Object.getPrototypeOf(at)) if (Object.hasOwn(at, "_handle_comm_msg")) handle = at._handle_comm_msg;
+  if (handle) whole.comm?.on_msg(handle.bind(whole));
+}
+
 // Open a view in `el`: {root, signal, offline, ask, on, announce, close}.
 function openView({ model, el }, className) {
   const ending = new AbortController();
@@ -48,6 +61,7 @@ function openView({ model, el }, className) {
     }
   };
   model.on("msg:custom", take);
+  hear(model);
 
   // Ask the kernel; resolves to what the method ask_<kind> returns, rejects with its error's text.
   const ask = (kind, content = {}) => new Promise((resolve, reject) => {

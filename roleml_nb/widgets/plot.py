@@ -20,7 +20,7 @@ class Plot(View):
     """
 
     source = __file__
-    _plotly = Unicode().tag(sync=True)
+    _plotly = Unicode().tag(sync=True, constant=True)
     _figure = Unicode().tag(sync=True)
 
     def __init__(self, figure: Any, refresh: Callable[[], None]):

@@ -43,6 +43,7 @@ class View(anywidget.AnyWidget):
         super().__init__(**traits)
         name = type(self).__name__.lower()
         self._seen: set[str] = set()
+        self._known: set[str] = set()
         self._look, self._ended = threading.Condition(), False
         self._answers = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-answers")
         self.on_msg(self._take)
@@ -66,10 +67,15 @@ class View(anywidget.AnyWidget):
     def beat(self) -> None:
         """Tell the page what is new."""
 
+    @property
+    def _told(self) -> list[str]:
+        """The traits that the kernel sets, other than constants."""
+        return [name for name in self.trait_names(sync=True) if name.startswith("_") and not name.startswith(
+            ("_model", "_view", "_esm", "_css", "_anywidget", "_dom")) and not self.trait_metadata(name, "constant")]
+
     def saved(self) -> dict[str, Any]:
         """The traits that a page without a kernel begins with; bytes are allowed."""
-        return {name: getattr(self, name) for name in self.trait_names(sync=True)
-                if name.startswith("_") and not name.startswith(("_model", "_view", "_esm", "_css", "_anywidget", "_dom"))}
+        return {name: getattr(self, name) for name in self._told}
 
     # to the page and back
 
@@ -87,8 +93,12 @@ class View(anywidget.AnyWidget):
         if not isinstance(content, dict):
             return
         if content.get("kind") == "seen":
+            view, seen = str(content.get("view")), content.get("seen")
+            if seen and view not in self._known:  # what was told before it was drawn may not have been heard
+                self._known.add(view)
+                self.send_state(self._told)
             with self._look:
-                (self._seen.add if content.get("seen") else self._seen.discard)(str(content.get("view")))
+                (self._seen.add if seen else self._seen.discard)(view)
                 self._look.notify_all()
             return
         answer: Callable[..., Any] | None = getattr(self, f"ask_{content.get('kind')}", None)

@@ -55,6 +55,18 @@ def test_a_page_asks_and_the_kernel_answers_also_while_a_cell_runs(open_notebook
     assert lab.kernel("print(go.is_set())") == "True"
 
 
+def test_a_view_that_begins_late_hears_the_kernel(open_notebook) -> None:
+    lab = open_notebook(VIEW + "lamp._word = 'light'\nlamp")
+    lab.page.evaluate("() => { const limit = AbortSignal.timeout; AbortSignal.timeout = () => limit.call(AbortSignal, 0); }")
+    lab.run_all()  # anywidget has no patience at all now
+    lab.page.wait_for_selector(".lamp[data-word='light']")
+    lab.page.locator(".lamp .double").click()
+    lab.page.wait_for_selector(".lamp .shown:has-text('6 on lamp-answers')")
+    lab.kernel("lamp._word = 'late'")
+    lab.page.wait_for_selector(".lamp[data-word='late']")
+    lab.troubles.clear()  # what anywidget says of it
+
+
 def test_it_beats_while_it_is_seen_and_rests_otherwise(open_notebook) -> None:
     lab = open_notebook(VIEW, "lamp._word = 'light'")
     lab.run_all()
