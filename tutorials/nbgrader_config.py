@@ -10,5 +10,4 @@ c.ClearSolutions.text_stub = "YOUR ANSWER HERE"
 # A cell gets 30 seconds, and a check gives up an answer well before that: then the cell fails, and the next one runs.
 c.Execute.timeout = 30
 c.Execute.interrupt_on_timeout = True
-c.Execute.allow_errors = True
 c.Execute.iopub_timeout = 30  # nbgrader's 4 seconds are too few on a machine with much to do: the whole submission would fail

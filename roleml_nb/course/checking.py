@@ -117,7 +117,9 @@ def _told(error: Exception) -> list[str]:
 def _place(error: Exception) -> list[str]:
     """The last line of the answer's own code that the error went through."""
     if isinstance(error, HandlerError):
-        return error.remote_traceback.rstrip().splitlines()[-3:-1]
+        lines = [line.strip() for line in error.remote_traceback.splitlines()]
+        mine = [at for at, line in enumerate(lines) if line.startswith('File "') and not line[6:].startswith(LIBRARIES)]
+        return [lines[mine[-1]], *(line for line in lines[mine[-1] + 1:-1][:1] if not line.startswith('File "'))] if mine else []
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(LIBRARIES)]
     if not own or own[-1].lineno is None:
         return []

@@ -9,7 +9,7 @@ from roleml_nb.role import RoleMLError
 from roleml_nb.testbed import Testbed
 
 from .checking import Claim, exercise
-from .claims import is_role
+from .claims import is_role, returned
 
 
 @exercise("00.1", "a role that counts")
@@ -20,7 +20,7 @@ def counter(answer: Any) -> Iterator[Claim]:
         bed.assign("*t", "counter", answer)
         first = bed.call("east/counter", "add", {"amount": 2})
         yield Claim("the first add, of 2, returns 2", first == 2,
-                    f"it returned {first!r}: with which number does a counter begin?")
+                    f"{returned(first)}: with which number does a counter begin?")
         second = bed.call("east/counter", "add", {"amount": 5})
         yield Claim("another add, of 5, returns 7", second == 7,
                     f"it returned {second!r}: what has to be kept from one call to the next, and where does a role keep it?")

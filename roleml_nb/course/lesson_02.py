@@ -21,7 +21,8 @@ def difference(answer: Any) -> Iterator[Claim]:
     yield Claim("a node with the same shares of all classes: 0", equals(same, 0), f"{returned(same)}: compare shares, not counts")
     half = answer(np.array([0, 0, 1, 1]), everything)
     yield Claim("a node with two of four classes: 0.5", equals(half, 0.5),
-                f"{returned(half)}: what of the classes that the node does not have?")
+                f"{returned(half)}: " + ("is that half of the sum?" if equals(half, 1) else
+                                         "what of the classes that the node does not have?"))
     one = answer(np.array([3, 3, 3]), everything)
     yield Claim("a node with one of four classes: 0.75", equals(one, 0.75), returned(one))
     uneven = answer(np.array([7, 9]), np.array([7, 7, 7, 9]))
@@ -41,7 +42,8 @@ def partition(answer: Any) -> Iterator[Claim]:
         check_partition(parts, len(labels))
     except ValueError as error:
         problem = str(error)
-    yield Claim("nothing is lost and nothing is in two places", not problem, problem)
+    yield Claim("nothing is lost and nothing is in two places", not problem,
+                f"{problem}; a part has indices, not labels")
     sizes = [len(part) for part in parts]
     yield Claim("the first part has half of the samples", sizes[0] == 300, f"the sizes are {sizes}, of 600 samples")
     yield Claim("the others share the rest evenly", max(sizes[1:]) - min(sizes[1:]) <= 1, f"the sizes are {sizes}")

@@ -10,7 +10,11 @@ import numpy as np
 from roleml_nb.library import EpochTrainer
 from roleml_nb.role import Role, Service, Task
 
-__all__ = ["Failing", "Meeting", "Numbers", "Points", "Worker"]
+__all__ = ["Company", "Failing", "Meeting", "Numbers", "Points", "Worker"]
+
+
+PATIENCE = 4.0
+"""Seconds that a worker waits for the others: far more than they need to come, if they are called at all."""
 
 
 class Numbers:
@@ -74,16 +78,29 @@ class Meeting(Role):
 class Worker(Role):
     """Its task ``work`` is done as soon as as many others are at work as there are `expected` at the meeting."""
 
-    def __init__(self, result: int, expected: int, patience: float) -> None:
+    def __init__(self, result: int, expected: int) -> None:
         super().__init__()
-        self.result, self.expected, self.patience = result, expected, patience
+        self.result, self.expected = result, expected
 
     @Task(expand=True)
     def work(self, caller: Any) -> int:
-        clock = self.base.host.clock
-        begun = clock.now()
-        self.call("meeting", "arrive")
-        while self.call("meeting", "count") < self.expected:
-            self.require(clock.now() - begun < self.patience, f"{self.id.actor_name} was at work alone for {self.patience:g} s")
-            clock.sleep(0.01)
+        meet(self, self.expected)
         return self.result
+
+
+class Company(EpochTrainer):
+    """A trainer that trains as soon as three are at it, and fails when it has waited for them in vain."""
+
+    def train_impl(self, num_epochs: int, **options: Any) -> dict[str, Any]:
+        meet(self, 3)
+        return super().train_impl(num_epochs, **options)
+
+
+def meet(role: Role, expected: int) -> None:
+    """Return as soon as so many have arrived at the role's `meeting`; CallerError when that takes more than `PATIENCE`."""
+    clock = role.base.host.clock
+    begun = clock.now()
+    role.call("meeting", "arrive")
+    while role.call("meeting", "count") < expected:
+        role.require(clock.now() - begun < PATIENCE, f"{role.id.actor_name} was at work alone for {PATIENCE:g} s")
+        clock.sleep(0.01)

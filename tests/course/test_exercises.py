@@ -2,7 +2,7 @@
 
 import pytest
 
-from roleml_nb.course import NotYet, check, exercises
+from roleml_nb.course import NotYet, check, exercises, small
 from tests.course.lessons import answer
 
 MISTAKES = [
@@ -38,7 +38,13 @@ class Foreman(Role):
     @Task(expand=True)
     def run(self, caller):
         return len([done.result() for _, done in self.call_task_group("worker", "work")])""",
-     "it returns the sum of what they return, 321", "it returned 3"),
+     "it returns the sum of what they return, 321", "it returned 3: the three return 1, 20 and 300"),
+    ("00.1", """
+class Counter(Role):
+    total = 0
+    @Service(expand=True)
+    def add(self, caller, amount):
+        self.total += amount""", "the first add, of 2, returns 2", "no return"),
     ("01.2", """
 class Watch(Role):
     best = None
@@ -48,10 +54,21 @@ class Watch(Role):
     @Service(expand=True)
     def highest(self, caller):
         return self.best""", "it returns 31", "it returned 24"),
+    ("01.2", """
+class Watch(Role):
+    best = None
+    @EventHandler("sensor", "measured", expand=True)
+    def on_measured(self, source, degrees):
+        self.best = max(self.best, degrees)
+    @Service(expand=True)
+    def highest(self, caller):
+        return self.best""", "it returns 31", "its handler ended with an error: "),
     ("02.1", "def difference(own, everything):\n    return sum(abs(np.mean(own == c) - np.mean(everything == c)) for c in np.unique(own)) / 2",
      "a node with two of four classes", "the classes that the node does not have"),
     ("02.1", "def difference(own, everything):\n    return sum(abs(np.mean(own == c) - np.mean(everything == c)) for c in range(4)) / 2",
      "classes may have any numbers", "0.25 is right"),
+    ("02.1", "def difference(own, everything):\n    return sum(abs(np.mean(own == c) - np.mean(everything == c)) for c in np.unique(everything))",
+     "a node with two of four classes", "is that half of the sum?"),
     ("02.1", "def difference(own, everything):\n    own.mean()", "a node with the same shares of all classes: 0", "no return"),
     ("02.2", "def hospital(labels, parts, seed):\n    np.array_split(labels, parts)", "as many parts as were asked for", "no return"),
     ("02.2", "def hospital(labels, parts, seed):\n    h = len(labels) // 2\n    i = np.arange(len(labels))\n    return [i[:h], *np.array_split(i[h:], parts - 1)]",
@@ -63,6 +80,11 @@ def hospital(labels, parts, seed):
     order = np.random.permutation(len(labels))
     return [order[:len(order) // 2], *np.array_split(order[len(order) // 2:], parts - 1)]""",
      "the same seed gives the same parts", "nothing global"),
+    ("02.2", """
+def hospital(labels, parts, seed):
+    order = np.random.default_rng(seed).permutation(labels)
+    return [order[:len(order) // 2], *np.array_split(order[len(order) // 2:], parts - 1)]""",
+     "nothing is lost and nothing is in two places", "a part has indices, not labels"),
     ("03.1", "def weighted_mean(models, sizes):\n    return {name: sum(model[name] for model in models) / len(models) for name in models[0]}",
      "who has three times the data counts three times", "which share of all samples"),
     ("03.1", """
@@ -72,7 +94,25 @@ def weighted_mean(models, sizes):
         mean[name] *= sizes[0] / sum(sizes)
         for model, size in zip(models[1:], sizes[1:]):
             mean[name] += model[name] * size / sum(sizes)
-    return mean""", "who has three times the data counts three times", "which share"),
+    return mean""", "the models themselves stay as they were", "or what is called mean but is that model"),
+    ("03.1", "def weighted_mean(models, sizes):\n    return dict.fromkeys(models[0])", "entry by entry", "it made w=None, b=None"),
+    ("03.1", "def weighted_mean(models, sizes):\n    return {**models[0], 'w': sum(model['w'] for model in models) / 2}",
+     "entry by entry", "it made w=[2. 4.], b=[1.]"),
+    ("03.2", """
+class Averager(Role):
+    @Task(expand=True)
+    def aggregate(self, caller, update):
+        self.call_group("trainer", "apply-update", payloads={"update": update})
+        sizes = dict(self.call_group("trainer", "get-data-size"))
+        models = {member: self.call_task(member, "train").result() for member in sizes}
+        return {name: sum(model[name] * (sizes[one] / sum(sizes.values())) for one, model in models.items()) for name in update}""",
+     "all clients train at the same time", "when is the second one told to train?"),
+    ("03.2", """
+class Averager(Role):
+    @Task(expand=True)
+    def aggregate(self, caller, update):
+        return self.call("trainer", "apply-update", payloads={"updat": update})""",
+     "it ends with an error", 'File "exercise 03.2", line 5, in aggregate'),
     ("03.2", """
 class Averager(Role):
     @Task(expand=True)
@@ -224,7 +264,9 @@ def test_the_solution_of_the_lesson_is_right(number):
 
 
 @pytest.mark.parametrize("number, source, wrong, hint", MISTAKES, ids=[f"{one[0]} {one[2]}" for one in MISTAKES])
-def test_a_mistake_is_told(number, source, wrong, hint):
+def test_a_mistake_is_told(number, source, wrong, hint, monkeypatch):
+    if "at the same time" in wrong:
+        monkeypatch.setattr(small, "PATIENCE", 0.2)  # they wait in vain
     with pytest.raises(NotYet) as caught:
         check(number, answer(number, source))
     lines = str(caught.value).splitlines()
