@@ -38,7 +38,8 @@ def weights(answer: Any) -> Iterator[Claim]:
                     f"it made\n{matrix.round(2)}\nand two neighbours give each other the same: both degrees count")
         right = mixing_matrix(metropolis_hastings(graph))
         yield Claim(f"{name}: they are those of Metropolis and Hastings", np.allclose(matrix, right),
-                    f"it made\n{matrix.round(2)}\nhas the node itself been counted among those that share?")
+                    f"it made\n{matrix.round(2)}\nwhich of the two degrees counts, "
+                    "and has the node itself been counted among those that share?")
 
 
 @exercise("05.2", "a graph that mixes fast", 15)

@@ -69,7 +69,8 @@ def movable(answer: Any) -> Iterator[Claim]:
         except RoleMLError as error:
             yield Claim("it moves to another node", False,
                         f"{str(error).splitlines()[0]}\n"
-                        "which of its attributes cannot be sent? __getstate__ returns what is to travel")
+                        "which of its attributes cannot be sent? __getstate__ returns what is to travel: of your own attributes, "
+                        "and not of those that every role has")
             return
         yield Claim("it moves to another node", True)
         lines = bed.call("new/diary", "read")

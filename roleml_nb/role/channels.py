@@ -25,6 +25,8 @@ class Handler:
     names: frozenset[str] = frozenset()
     required: frozenset[str] = frozenset()
     open: bool = False
+    caller: str = ""
+    """What the handler calls its caller."""
 
     def inspect(self, function: Callable) -> None:
         """Check the signature where the role is defined, and remember what the channel takes."""
@@ -40,6 +42,7 @@ class Handler:
                 + ("" if self.expand else "; or declare it with expand=True to receive named arguments")
             )
         named = [p for p in parameters if p.kind == p.KEYWORD_ONLY] + positional[fixed:]
+        self.caller = positional[1].name if len(positional) > 1 else ""
         self.names = frozenset(p.name for p in named)
         self.required = frozenset(p.name for p in named if p.default is p.empty)
         self.open = any(p.kind == p.VAR_KEYWORD for p in parameters)
@@ -52,8 +55,9 @@ class Handler:
         if not self.open:
             for name in given:
                 if name not in self.names:
-                    raise CallerError(f"{self.kind} '{self.channel}' takes no {name!r}; "
-                                      + did_you_mean(name, self.names))
+                    mistaken = name == self.caller
+                    hint = f"its first parameter, {name!r}, is who calls" if mistaken else did_you_mean(name, self.names)
+                    raise CallerError(f"{self.kind} '{self.channel}' takes no {name!r}; {hint}")
         missing = self.required - given.keys()
         if missing:
             raise CallerError(f"{self.kind} '{self.channel}' needs {', '.join(sorted(missing))}")

@@ -22,6 +22,11 @@ class Counter(Role):
 class Counter(Role):
     def add(self, caller, amount):
         return amount""", "it has the service add", "its services are: none"),
+    ("00.1", """
+class Counter(Role):
+    @Service(expand=True)
+    def add(self, amount):
+        return amount""", "it ends with an error", "its first parameter, 'amount', is who calls"),
     ("00.1", "Counter = 3", "it is a role", "hand over a class that inherits from Role"),
     ("00.1", "class Counter:\n    total = 0", "it is a role", "class Counter(Role)"),
     ("00.1", "class Counter(Role):\n    pass\nCounter = Counter()", "it is a role", "Counter, without brackets"),
@@ -271,4 +276,4 @@ def test_a_mistake_is_told(number, source, wrong, hint, monkeypatch):
         check(number, answer(number, source))
     lines = str(caught.value).splitlines()
     (told,) = [index for index, line in enumerate(lines) if line.startswith("  wrong")]
-    assert wrong in lines[told] and hint in "\n".join(lines[told + 1:])
+    assert wrong in lines[told] and hint in "\n".join(lines[told:])
