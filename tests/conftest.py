@@ -10,8 +10,6 @@ from roleml_nb import Testbed
 
 LIMIT = 30.0
 
-settings.register_profile("house", deadline=None)  # no test fails because the machine is busy
-settings.load_profile("house")
 
 # What is started in the background of a script ignores interrupts, and so would the tests of them.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -69,7 +69,7 @@ class Traffic(View):
         self._every = 1
         self._told_flows = self._told_notes = self._row = 0
         self._told_parts = self._told_metrics = 0
-        self._looked = 0.0
+        self._looked = self._allowed = 0.0
         self._pairs: set[tuple[str, str]] = set()
         """Aggregators and whose models they took."""
         self._waited: tuple[tuple[int, int], np.ndarray] = (0, 0), np.empty(0, int)
@@ -114,8 +114,7 @@ class Traffic(View):
                 self._trace.refresh()
             except RoleMLError:  # an engine that does not answer: what it has shipped is there
                 self._trace.look()
-            self._read(KEPT)
-            self._arrange(0.0)
+            self._news(KEPT, 0.0)
 
     def _arrange(self, patience: float = ARRANGE) -> None:
         """Give all nodes a place, anew when there are others."""
@@ -139,14 +138,24 @@ class Traffic(View):
     def beat(self) -> None:
         with self._taking:
             self._trace.look()
-            now = time.monotonic()
-            columns = self._read(PER_SECOND * min(now - self._looked, KEPT / PER_SECOND))
-            self._looked = now
-            self._arrange()
-            parts = self._trace.contributions.rows
-            if self._flows.has_changed or len(parts) > self._told_parts:
-                self._tell("batch", columns, self._told_flows, self._told_notes, *self._flows.changes())
-                self._told_flows, self._told_notes = len(self._flows.keys), len(self._flows.notes)
+            told = self._news(self._allowance())
+            self._allowed -= told
+
+    def _news(self, limit: float, patience: float = ARRANGE) -> int:
+        """Tell all pages what is new in the trace; how many messages of it, at most `limit`."""
+        columns = self._read(limit)
+        self._arrange(patience)
+        if self._flows.has_changed or len(self._trace.contributions.rows) > self._told_parts:
+            self._tell("batch", columns, self._told_flows, self._told_notes, *self._flows.changes())
+            self._told_flows, self._told_notes = len(self._flows.keys), len(self._flows.notes)
+        return columns.rows
+
+    def _allowance(self) -> float:
+        """How many messages a page may be told of now: hosts tell theirs in bursts, so what was not used of a second is kept."""
+        now = time.monotonic()
+        passed, self._looked = now - self._looked, now
+        self._allowed = min(KEPT, PER_SECOND * max(1.0, passed), self._allowed + PER_SECOND * passed)
+        return self._allowed
 
     def ask_catch_up(self, view: str) -> None:
         """Tell one page all that it can know so far."""

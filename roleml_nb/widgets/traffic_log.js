@@ -20,7 +20,7 @@ class Log {
   clear() {
     Object.assign(this, { ring: ring(RING), head: 0, flows: [], notes: [], nodes: [], numbers: new Map(), version: 0, every: 1,
       begins: [Infinity, Infinity], end: 0, now: 0, works: { flow: new Uint32Array(WORKS), begin: new Float64Array(WORKS),
-        end: new Float64Array(WORKS), row: new Float64Array(WORKS) }, worked: 0, open: new Map() });
+        end: new Float64Array(WORKS), row: new Float64Array(WORKS) }, worked: 0, open: new Map(), early: new Map() });
   }
 
   get first() { return Math.max(0, this.head - RING); }
@@ -72,24 +72,25 @@ class Log {
     });
   }
 
-  // A handler is at work from when its call has arrived until its answer is sent.
+  // A handler is at work from when its call has arrived until its answer is sent; of two hosts, the answer may be told first.
   work(flow, number, call, sent, latency) {
     if (!call) return;
     if (flow.answer) {
       const key = `${call} ${flow.target} ${flow.source}`;
       const slot = this.open.get(key);
-      if (slot !== undefined) this.works.end[slot] = sent;
+      if (slot === undefined) keep(this.early, key, sent);
+      else this.works.end[slot] = sent;
       this.open.delete(key);
       return;
     }
+    const key = `${call} ${flow.source} ${flow.target}`;
     const slot = this.worked % WORKS;
     this.works.flow[slot] = number;
     this.works.begin[slot] = sent + latency;
-    this.works.end[slot] = Infinity;
+    this.works.end[slot] = this.early.get(key) ?? Infinity;
     this.works.row[slot] = this.head;
     this.worked += 1;
-    this.open.set(`${call} ${flow.source} ${flow.target}`, slot);
-    if (this.open.size > WORKS / 2) this.open.delete(this.open.keys().next().value);
+    if (!this.early.delete(key)) keep(this.open, key, slot);
   }
 
   // The first row that was sent at `time` or later, as far as they are in order; callers allow for a little disorder.
@@ -129,6 +130,12 @@ class Log {
 }
 
 const LATENCY = "from when a message was sent until it was received, on average, by the clocks of both; – within one process, where it is handed over at once";
+
+// Put into a map that forgets its oldest.
+function keep(map, key, value) {
+  map.set(key, value);
+  if (map.size > WORKS / 2) map.delete(map.keys().next().value);
+}
 
 // The mean of what has crossed from one process to another.
 function latency({ seconds, travelled }) { return travelled ? duration(seconds / travelled) : "–"; }

@@ -85,6 +85,24 @@ def test_of_many_messages_some_are_told_and_all_are_counted(view, monkeypatch):
     assert kind == "past" and content["view"] == "page" and buffers[-1].tolist() == told[0][2][-1].tolist()
 
 
+def test_a_burst_is_told_whole(view, monkeypatch):
+    told = []
+    monkeypatch.setattr(view, "tell", lambda kind, content, buffers=(): told.append((content["every"], len(buffers[0]))))
+    view.beat()
+    view.trace.add(pairs(2000), [])
+    view.beat()  # at once, with less time than 4,000 messages have at 5,000 a second
+    assert told == [(1, 4000)]
+
+
+def test_pages_are_told_what_a_picture_takes_in(view, monkeypatch):
+    told = []
+    monkeypatch.setattr(view, "tell", lambda kind, content, buffers=(): told.append(len(buffers[0])))
+    view.trace.add(pairs(20), [])
+    view.picture()
+    view.beat()
+    assert told == [40]
+
+
 def test_pictures_are_the_same_for_the_same_trace(view):
     view.trace.add(pairs(20), [])
     first = {tab: view.picture(tab) for tab in ("graph", "space-time", "matrix")}
