@@ -83,6 +83,7 @@ def test_it_beats_while_it_is_seen_and_rests_otherwise(open_notebook) -> None:
 def test_the_theme_is_followed(open_notebook) -> None:
     lab = open_notebook(VIEW)
     lab.run_all()
+    lab.theme("JupyterLab Light")  # another test may have left it dark
     lamp = lab.page.locator(".lamp").element_handle()
     colour = "(el) => getComputedStyle(el.getRootNode().host).backgroundColor"
     assert lab.page.evaluate(colour, lamp) == "rgb(255, 255, 255)"
