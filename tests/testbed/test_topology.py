@@ -76,6 +76,10 @@ def test_the_rate_of_several_rounds_is_per_round():
     pairs = topology(lambda round: nx.Graph([("a", "b"), ("c", "d")]) if round % 2 == 0 else nx.Graph([("b", "c"), ("a", "a"), ("d", "d")]),
                      list("abcd")).report(rounds=2)
     assert pairs.rate == pytest.approx(math.sqrt(1 / 2)) and pairs.diameter == 3
+    # b → c, then c → b, then b → a: what is left in b and c is [[3/8, 1/4], [1/4, 1/2]]; the other way round it is more
+    one_way = [nx.DiGraph([edge, ("a", "a"), ("b", "b"), ("c", "c")]) for edge in (("b", "c"), ("c", "b"), ("b", "a"))]
+    report = topology(lambda round: one_way[round % 3], list("abc")).report(rounds=3)
+    assert report.rate == pytest.approx(((7 + math.sqrt(17)) / 16) ** (1 / 3))
 
 
 def test_halves_and_trees():
