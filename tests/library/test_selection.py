@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from roleml_nb import Each, HandlerError, RoleInstanceID, Testbed, impl
+from roleml_nb import Each, HandlerError, RoleInstanceID, Service, Testbed, impl
 from roleml_nb.library import (
     ClientSelector,
     DataSizeSelector,
@@ -114,6 +114,19 @@ def test_oort_tries_everyone_and_then_takes_those_that_teach_most(bed):
     best = np.argsort([loss * len(data(part)) for part, loss in enumerate(losses(np.zeros(4)))])[-2:] + 1
     assert set(counts) == set(range(1, CLIENTS + 1)) and sum(counts.values()) == 60
     assert all(counts[client] >= 24 for client in best)
+
+
+class Telling(OortSelector):
+    @Service(expand=True)
+    def rounds(self, caller):
+        return sorted(known.round for known in self.known.values())
+
+
+def test_oort_remembers_in_which_round_a_client_took_part(bed):
+    """When it chooses for round 3: two in the first, and two others in the second."""
+    federation(bed, "when", Telling, metrics=True, fraction=1 / 3, exploration=1.0, least=1.0)
+    bed.call("when-server/coordinator", "run", {"num_rounds": 3})
+    assert bed.call("when-server/client-selector", "rounds") == [1, 1, 2, 2]
 
 
 def test_oort_needs_losses_and_says_so(bed):
