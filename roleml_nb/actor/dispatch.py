@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from roleml_nb.messaging.codec import Body, encode
 from roleml_nb.messaging.executions import Execution, Interrupt
-from roleml_nb.messaging.router import Envelope, Target
+from roleml_nb.messaging.router import Envelope, Target, never_begun
 from roleml_nb.role import (
     NATIVE,
     ChannelNotFoundError,
@@ -75,6 +75,8 @@ class Dispatch:
             execution = host.router.executions.current
             if execution is not None and execution.forbidden is not None:
                 self._fail(envelope, target, execution.forbidden)
+            elif execution is not None and execution.stops < host.router.stops and target.instance_name != NATIVE:
+                self._fail(envelope, target, never_begun(target.instance, envelope.channel))
             else:
                 self._answer(envelope, target, body)
         except Interrupt:

@@ -111,6 +111,7 @@ class Inbox:
     def _drain(self) -> None:
         actor, name = self._actor, self.instance_name
         while True:
+            stops = actor.host.router.stops
             lifecycle = actor.find_lifecycle(name)
             entered = lifecycle is not None and lifecycle.try_enter()
             with self._lock:  # taken from the queue by a running handler only: a paused role has all its events there
@@ -124,21 +125,21 @@ class Inbox:
                 elif lifecycle.ready:  # since when we looked
                     self.wake()
                 return
-            going_on = self._handle(*item, lifecycle)
+            going_on = self._handle(*item, lifecycle, stops)
             if going_on is not None:
                 going_on.add_done_callback(lambda _: actor.host.submit(self._drain))
                 return
 
-    def _handle(self, listener: Listener, body: Body, lifecycle: Lifecycle) -> Future | None:
-        """Run the handler; the future of one that goes on in the event loop."""
+    def _handle(self, listener: Listener, body: Body, lifecycle: Lifecycle, stops: int) -> Future | None:
+        """Run the handler, unless the run is stopped by now; the future of one that goes on in the event loop."""
         actor, source = self._actor, self.source
         message: tuple[Any, Any] = {}, {}
         router = actor.host.router
-        execution = router.begin_event(source, actor.instance(self.instance_name), self.channel)
+        execution = router.begin_event(source, actor.instance(self.instance_name), self.channel, stops)
         try:
             with running(actor.roles[self.instance_name]):
                 message = body.decode()
-                if self._wanted(listener, message[0]):
+                if stops == router.stops and self._wanted(listener, message[0]):
                     answer = listener.handler.invoke(listener.method, source, *message)
                     if inspect.iscoroutine(answer):
                         future = actor.host.run_coroutine(answer, copy_context())

@@ -32,14 +32,16 @@ class Execution:
     """A call that has arrived and is not answered yet."""
 
     __slots__ = ("abandoned", "arrived", "called", "channel", "depth", "forbidden", "held", "inline", "key", "source", "started",
-                 "target", "thread", "trail", "waits_for", "within")
+                 "stops", "target", "thread", "trail", "waits_for", "within")
 
     def __init__(
         self, key: Key, source: RoleInstanceID, target: RoleInstanceID, channel: str, arrived: float, depth: int,
-        trail: tuple[str, ...],
+        trail: tuple[str, ...], stops: int = 0,
     ):
         self.key, self.source, self.target, self.channel, self.arrived = key, source, target, channel, arrived
         self.depth, self.trail = depth, trail
+        self.stops = stops
+        """How often the run had been stopped when the call was made."""
         self.started = 0.0
         self.thread = 0
         self.held = False
@@ -136,6 +138,27 @@ class Executions:
         if execution is not None:
             execution.started, execution.thread = now, threading.get_ident()
         return self._current.set(execution)
+
+    def busy(self) -> int:
+        """How many handlers are at work and wait for no call."""
+        return sum(each.thread != 0 and each.waits_for is None for each in list(self.table.values()))
+
+    def spare(self) -> list[tuple[Execution, int]]:
+        """No interrupt must reach the current thread, until what this returns is handed to `unspare`."""
+        execution = self._current.get()
+        if execution is None:
+            return []
+        spared, me = [], threading.get_ident()
+        while execution is not None:
+            if execution.thread == me:  # a coroutine runs on another one than the handler that made it
+                spared.append((execution, me))
+                execution.thread = 0
+            execution = execution.within
+        return spared
+
+    def unspare(self, spared: list[tuple[Execution, int]]) -> None:
+        for execution, thread in spared:
+            execution.thread = thread
 
     def end(self, token: Token) -> None:
         """The thread does something else from now on."""

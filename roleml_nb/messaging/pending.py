@@ -22,16 +22,19 @@ class Pending:
     """
 
     __slots__ = ("_callbacks", "_claim", "_error", "_latch", "_table", "_value", "by", "channel", "ended", "host_id",
-                 "kind", "number", "sent", "source", "target")
+                 "kind", "number", "sent", "source", "stops", "target")
 
     def __init__(
         self, kind: str, source: RoleInstanceID, target: RoleInstanceID, channel: str, host_id: str, sent: float,
         number: int = 0, table: dict[int, Pending] | None = None, by: Execution | None = None,
+        stops: int = 0,
     ):
         self.kind, self.source, self.target, self.channel = kind, source, target, channel
         self.host_id, self.sent, self.number = host_id, sent, number
         self.by = by
         """The handler that made the call, if it was one."""
+        self.stops = stops
+        """How often the run had been stopped when it was made."""
         self.ended = False
         self._value: Any = None
         self._error: BaseException | None = None

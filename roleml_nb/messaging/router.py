@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from roleml_nb.role import (
+    NATIVE,
     ActorNotFoundError,
     Contacts,
     LinkFailed,
@@ -32,11 +33,13 @@ from .regions import Region
 from .session import Item, Link, Session
 from .window import Receipt, Window
 
-__all__ = ["Envelope", "Link", "Pending", "Router", "Target"]
+__all__ = ["Envelope", "Link", "Pending", "Router", "Target", "never_begun"]
 
 COUNTED = ("task", "event")
 """What nobody waits for, and what therefore can fill memory: held back by windows. All else is never held back."""
 ANSWERS = ("reply", "error", "moved")
+HANDLED = ("service", "task", "event")
+"""What has a handler begin, and is refused after the run was stopped."""
 OVERHEAD = 256
 """Bytes that a message takes beside its body."""
 INQUIRY = 0.5
@@ -73,6 +76,8 @@ class Envelope(NamedTuple):
     """How deep the call is nested in others, and the last of these."""
     origin: str = ""
     """Where in the code it was sent, if that is traced; see `Origins.here`."""
+    stops: int = 0
+    """How often the run had been stopped when it was sent, or when the handler began that sent it."""
 
 
 Receiver = Callable[[Envelope, Target, Body], None]
@@ -97,6 +102,8 @@ class Router:
         self.lost: dict[str, str] = {}
         self.controls: dict[str, Callable[[str, Any], None]] = {}
         self.executions = Executions()
+        self.stops = 0
+        """How often the run was stopped. What was sent before the last time does not begin any more."""
         self._note = note
         self._origins = Origins()
         self._broken = broken
@@ -134,16 +141,17 @@ class Router:
         now = self.host.clock.now()
         origin = "" if self._note is None else self._origins.here()
         by = self.executions.current
+        stops = self._stops(by)
         calls: list[Pending] = []
         numbered: list[Target] = []
         places = [(target, self.directory.get_actor_profile(target.actor_name).address) for target in targets]
         for target, address in places:
             number = next(self._numbers)
-            calls.append(Pending(kind, source, target, channel, address, now, number, self._pending, by))
+            calls.append(Pending(kind, source, target, channel, address, now, number, self._pending, by, stops))
             numbered.append(Target(target.actor_name, target.instance_name, number))
         try:
             depth, trail = (0, ()) if by is None or not numbered else self.executions.nested(calls[0].target, channel)
-            self._send(kind, source, numbered, channel, body, now, depth, trail, kind not in COUNTED, origin)
+            self._send(kind, source, numbered, channel, body, now, depth, trail, kind not in COUNTED, origin, stops)
         except BaseException:
             for call in calls:
                 call.cancel()
@@ -164,11 +172,21 @@ class Router:
                 self.executions.table.pop((target.actor_name, target.call), None)
         origin = self._origins.here() if kind == "event" and self._note is not None else ""
         return self._send(kind, source, targets, channel, body, self.host.clock.now(),
-                          at_once=at_once and kind not in COUNTED, origin=origin)
+                          at_once=at_once and kind not in COUNTED, origin=origin, stops=self._stops(self.executions.current))
 
     def _send(
         self, kind: str, source: RoleInstanceID, targets: list[Target], channel: str, body: Body, now: float,
-        depth: int = 0, trail: tuple[str, ...] = (), at_once: bool = True, origin: str = "",
+        depth: int = 0, trail: tuple[str, ...] = (), at_once: bool = True, origin: str = "", stops: int = 0,
+    ) -> list[tuple[Target, str]]:
+        spared = self.executions.spare()  # an interrupt would leave what all threads send half done
+        try:
+            return self._send_all(kind, source, targets, channel, body, now, depth, trail, at_once, origin, stops)
+        finally:
+            self.executions.unspare(spared)
+
+    def _send_all(
+        self, kind: str, source: RoleInstanceID, targets: list[Target], channel: str, body: Body, now: float,
+        depth: int, trail: tuple[str, ...], at_once: bool, origin: str, stops: int,
     ) -> list[tuple[Target, str]]:
         by_host: dict[str, list[Target]] = {}
         lost: list[tuple[Target, str]] = []
@@ -185,12 +203,12 @@ class Router:
         wait = self.host.call_timeout if kind in COUNTED and not getattr(self._delivering, "on", False) else 0.0
         for host_id, group in by_host.items():
             if host_id == self.host.host_id:
-                envelope = Envelope(kind, source, tuple(group), channel, now, depth, trail, origin)
+                envelope = Envelope(kind, source, tuple(group), channel, now, depth, trail, origin, stops)
                 self._send_here(envelope, body, wait, kept=len(by_host) > 1)
                 continue
             try:
-                self._send_there(self._link(host_id), kind, source, group, channel, now, depth, trail, origin, body, wait,
-                                 at_once)
+                self._send_there(self._link(host_id), kind, source, group, channel, now, depth, trail, origin, stops, body,
+                                 wait, at_once)
             except LinkFailed as error:
                 lost.extend((target, str(error)) for target in group)
         for target, reason in lost:
@@ -211,13 +229,13 @@ class Router:
 
     def _send_there(
         self, session: Session, kind: str, source: RoleInstanceID, group: list[Target], channel: str, now: float,
-        depth: int, trail: tuple[str, ...], origin: str, body: Body, wait: float, at_once: bool = True,
+        depth: int, trail: tuple[str, ...], origin: str, stops: int, body: Body, wait: float, at_once: bool = True,
     ) -> None:
         pickled, buffers = body.pickled, body.buffers
         if len(pickled) >= OUT_OF_BAND:
             pickled, buffers = None, [pickled, *buffers]
-        item = (kind, tuple(source), [tuple(target) for target in group], channel, now, depth, trail, origin, pickled,
-                len(buffers))
+        item = (kind, tuple(source), [tuple(target) for target in group], channel, now, depth, trail, origin, stops,
+                pickled, len(buffers))
         session.post(item, buffers, body.nbytes + OVERHEAD if kind in COUNTED else 0, wait, at_once)
         if not at_once:
             self.flush_soon()
@@ -235,10 +253,14 @@ class Router:
         for session in list(self.links.values()):
             session.flush()
 
+    def _stops(self, by: Execution | None) -> int:
+        """Of what that handler sends now; what is no handler, and the orders to nodes, go on after a stop."""
+        return self.stops if by is None or by.target.instance_name == NATIVE else by.stops
+
     def control(self, host_id: str, channel: str, value: Any) -> None:
         """Send a message from host to host; LinkFailed when there is no link."""
         source = RoleInstanceID(self.host.host_id, "")
-        self._send_there(self._link(host_id), "host", source, [], channel, self.host.clock.now(), 0, (), "",
+        self._send_there(self._link(host_id), "host", source, [], channel, self.host.clock.now(), 0, (), "", 0,
                          encode(value).snapshot(), 0.0)
 
     def _link(self, host_id: str) -> Session:
@@ -265,7 +287,8 @@ class Router:
     ) -> Execution:
         """The current thread itself begins with a call that it makes."""
         now, here = self.host.clock.now(), self.host.host_id
-        execution = Execution((here, next(self._numbers)), source, target, channel, now, depth, trail)
+        execution = Execution((here, next(self._numbers)), source, target, channel, now, depth, trail,
+                              self._stops(self.executions.current))
         execution.called = True
         self.executions.begin_inline(execution)
         if self._note is not None:
@@ -273,9 +296,10 @@ class Router:
                         self._origins.here()))
         return execution
 
-    def begin_event(self, source: RoleInstanceID, target: RoleInstanceID, channel: str) -> Execution:
+    def begin_event(self, source: RoleInstanceID, target: RoleInstanceID, channel: str, stops: int) -> Execution:
         """The current thread begins with the handler of an event; `executions.end_inline` must follow."""
-        execution = Execution((self.host.host_id, next(self._numbers)), source, target, channel, self.host.clock.now(), 0, ())
+        execution = Execution((self.host.host_id, next(self._numbers)), source, target, channel, self.host.clock.now(), 0, (),
+                              stops)
         self.executions.begin_inline(execution)
         return execution
 
@@ -305,7 +329,7 @@ class Router:
             self._delivering.on = False
 
     def _take(self, peer: str, link: str, item: Item, buffers: list[Any], receipt: Receipt | None) -> None:
-        kind, source, targets, channel, sent, depth, trail, origin, pickled, _ = item
+        kind, source, targets, channel, sent, depth, trail, origin, stops, pickled, _ = item
         if pickled is None:
             pickled, buffers = buffers[0], buffers[1:]
         body = Body(pickled, buffers, True, receipt if kind in COUNTED else None)
@@ -316,7 +340,7 @@ class Router:
                 control(peer, body.decode(own=True))
             return
         envelope = Envelope(kind, RoleInstanceID(*source), tuple(Target(*target) for target in targets), channel, sent,
-                            depth, trail, sys.intern(origin))
+                            depth, trail, sys.intern(origin), stops)
         try:
             self._authenticate(peer, envelope)
             self._distribute(envelope, body, peer, link, self.host.clock.now())
@@ -330,7 +354,7 @@ class Router:
             raise RoleMLError(f"{peer} sent a message in the name of {envelope.source}, which lives on {home}: dropped")
 
     def _distribute(self, envelope: Envelope, body: Body, peer: str, link: str, now: float) -> None:
-        kind, source, targets, channel, sent, _, _, origin = envelope
+        kind, source, targets, channel, sent, _, _, origin, _ = envelope
         nbytes, note = body.nbytes, self._note
         for target, part in zip(targets, body.shares(len(targets)), strict=True):
             outcome = self._receive(envelope, target, part, peer, now)
@@ -349,26 +373,31 @@ class Router:
             return "delivered"
         receiver = self._receivers.get(target.actor_name)
         if receiver is None:
-            self._refuse(envelope, target)
+            self._refuse(envelope, target, NodeLost(f"no node named {target.actor_name!r} on {self.host.host_id}; "
+                                                    + did_you_mean(target.actor_name, self._receivers)))
             return f"lost: no node {target.actor_name}"
+        if envelope.stops < self.stops and envelope.kind in HANDLED and target.instance_name != NATIVE:
+            self._refuse(envelope, target, never_begun(target.instance, envelope.channel))
+            return "lost: the run was stopped before it began"
         if target.call:
             self.executions.table[envelope.source.actor_name, target.call] = Execution(
-                (peer, target.call), envelope.source, target.instance, envelope.channel, now, envelope.depth, envelope.trail)
+                (peer, target.call), envelope.source, target.instance, envelope.channel, now, envelope.depth, envelope.trail,
+                envelope.stops)
         receiver(envelope, target, body)
         return "delivered"
 
     def _follow(self, call: Pending, body: Body) -> None:
         """The role is elsewhere now, and was not called where it was: call it there."""
+        if call.ended:
+            return
         to, pickled = pickle.loads(body.pickled)
         call.target = RoleInstanceID(*to)
         call.host_id = self.directory.get_actor_profile(call.target.actor_name).address
         self._send(call.kind, call.source, [Target(*call.target, call.number)], call.channel,
-                   Body(pickled, body.buffers, body.owned), self.host.clock.now())
+                   Body(pickled, body.buffers, body.owned), self.host.clock.now(), stops=call.stops)
 
-    def _refuse(self, envelope: Envelope, target: Target) -> None:
+    def _refuse(self, envelope: Envelope, target: Target, error: Exception) -> None:
         if target.call:
-            error = NodeLost(f"no node named {target.actor_name!r} on {self.host.host_id}; "
-                             + did_you_mean(target.actor_name, self._receivers))
             answer = Target(*envelope.source, target.call)
             self.send("error", target.instance, [answer], envelope.channel, encode(error))
 
@@ -439,3 +468,8 @@ class Router:
     def pending(self) -> list[Pending]:
         """The calls that wait, oldest first."""
         return sorted(list(self._pending.values()), key=lambda call: call.sent)
+
+
+def never_begun(target: RoleInstanceID, channel: str) -> RunStopped:
+    """What a call ends with that was made before the run was stopped, and had not begun by then."""
+    return RunStopped(f"{target}.{channel} was stopped with the run, before it began")

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from roleml_nb.actor import Actor, Invocation
+from roleml_nb.messaging.router import never_begun
 from roleml_nb.role import (
     NATIVE,
     ErrorHandlingStrategy,
@@ -110,11 +111,13 @@ class Calls:
         pattern = str(RoleInstanceID(*target)) if isinstance(target, tuple) else target
         if "/" not in pattern:
             raise TestbedError(f"{pattern!r} names no role; write node/role, as in 'server/coordinator'")
-        group = self._roster.instances(pattern)
+        group, stops = self._roster.instances(pattern), self._actor.host.router.stops
         channel = standard_name(channel)
         kinds: dict[str, list[RoleInstanceID]] = {}
         for instance in group:
             kinds.setdefault(self._kind(instance, channel), []).append(instance)
+        if stops != self._actor.host.router.stops:  # while the roles were asked for their channels
+            raise never_begun(group[0], channel)
         message = Message(dict(args or {}), dict(payloads or {}))
         made: dict[RoleInstanceID, Invocation] = {}
         for kind, members in kinds.items():

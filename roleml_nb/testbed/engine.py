@@ -21,7 +21,7 @@ from roleml_nb.role import TestbedError
 
 from .host import NOTEBOOK, Host
 from .processes import Process
-from .stopping import Stopped, stop_work
+from .stopping import serve_stops
 
 __all__ = ["connect", "exchange", "flush", "learn", "remove", "spawn", "start_host", "stop_host"]
 
@@ -53,6 +53,7 @@ def start_host(
     host.lost, host.patient = lost, stays
     host.ended = lambda peer: peer == NOTEBOOK and owner.ended
     host.router.controls["lost"] = lambda peer, news: host.host_lost(*news)
+    serve_stops(host, NOTEBOOK)
     if not relay:
         host.relay = None
     _hosts[testbed] = host
@@ -165,9 +166,11 @@ def failure(testbed: str, number: int) -> Any:
     return pack(host.actors, host.failures, number)
 
 
-def stop_run(testbed: str) -> Stopped:
-    """End what handlers do here."""
-    return stop_work(_host(testbed))
+def stops(testbed: str, least: int = 0) -> int:
+    """How often the run was stopped, as far as is known here; counts so often, at least, from now on."""
+    router = _host(testbed).router
+    router.stops = max(router.stops, least)
+    return router.stops
 
 
 def stop_host(testbed: str) -> int:

@@ -23,7 +23,7 @@ from .host import NOTEBOOK, Host
 from .links import Made, link_again, link_all
 from .processes import Process
 from .records import Record
-from .stopping import Stopped, stop_work
+from .stopping import Stopped, Stops
 from .waiting import Circle, circles, describe
 
 __all__ = ["Fleet"]
@@ -36,10 +36,6 @@ SILENCE = 2.0
 """Seconds without a sign of life over a direct link after which an engine is asked through ipyparallel, too."""
 IDLE = 0.01
 """Seconds of processor time, between two looks, below which a handler counts as stuck."""
-ANSWER = 1.5
-"""Seconds that an engine gets to say that its handlers are stopped, or that it lives."""
-LATEST = 6.0
-"""Seconds that it gets in all."""
 UNREACHED = 60.0
 """Seconds after which an engine counts as lost that can be reached in neither way."""
 
@@ -90,6 +86,7 @@ class Fleet:
             self.home.tell = self.errors.append
             self.trace = Trace(self.home.clock.now(), self.collect, self.drain)
             self.home.ship = self.trace.add
+            self._stops = Stops(self)
             self.home.router.controls["trace"] = self._take_notes
             self.home.router.controls["error"] = lambda peer, error: self.errors.append(error)
             self.home.router.controls["pulse"] = self._take_pulse
@@ -126,6 +123,9 @@ class Fleet:
             self.lost[host_id] = "it ended while no notebook was there"
         self.links, self._processes = link_again(
             self.mark, self.home, engines, {name: self.numbers[name] for name in self.alive}, links, Process.here())
+        stops = max(self.run_on_all(remote.stops).values(), default=0)
+        self.run_on_all(remote.stops, stops)
+        self.home.router.stops = stops
         startup.joined(self)
         record.owner = Process.here()
         record.write()
@@ -314,30 +314,16 @@ class Fleet:
 
     def stop_run(self) -> Stopped:
         """End what handlers do, on all hosts. An engine that does not answer is killed."""
-        asked = {host_id: self.send(host_id, remote.stop_run) for host_id in self.alive}
-        begun = self.home.clock.now()
-        found = [stop_work(self.home)]
-        found += [self._stopped(host_id, answer, begun) for host_id, answer in asked.items()]
-        return Stopped(*(sum(parts, ()) for parts in zip(*found, strict=True)))
+        return self._stops.stop()
 
-    def _stopped(self, host_id: str, answer: Any, begun: float) -> Stopped:
-        """What one engine answers; it is killed when it does not. One that gives signs of life meanwhile is given more time."""
-        now, heard = self.home.clock.now, begun
-        while True:
-            try:
-                return answer.get(max(0.1, heard + ANSWER - now()))
-            except Exception as error:
-                last = self._heard.get(host_id, 0.0)
-                if host_id in self.lost:
-                    return Stopped()
-                if last > heard and now() < begun + LATEST:
-                    heard = last
-                    continue
-                self.home.logger.warning("%s does not answer and is killed: %s", host_id, error)
-                self._kill(host_id)
-                return Stopped(killed=(host_id,))
+    def handlers(self, host_id: str) -> int:
+        """How many handlers are at work there, as far as the notebook knows."""
+        told = sum(not row.call for row in self._waits.get(host_id, ()))
+        return max(told, sum(call.host_id == host_id for call in self.home.router.pending()))
 
-    def _kill(self, host_id: str) -> None:
+    def kill(self, host_id: str) -> None:
+        """End an engine that does not answer."""
+        self.home.logger.warning("%s does not answer and is killed", host_id)
         self.home.host_lost(host_id, "it did not answer when the run was stopped, and was killed; "
                                      "respawn() makes its nodes anew on other engines")
         process = self._processes[host_id]

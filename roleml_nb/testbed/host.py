@@ -25,6 +25,7 @@ from roleml_nb.messaging.transport import DirectTransport
 from roleml_nb.role import NATIVE, ActorProfile, Contacts, Deadlock, LinkFailed, RoleInstanceID
 from roleml_nb.role.host import Waitable
 
+from . import turns
 from .logbook import Logbook
 from .mending import Mender
 from .output import divide, leave
@@ -130,17 +131,11 @@ class Host:
         if (self.transport is None or not isinstance(call, Pending) or call.host_id == self.host_id
                 or threading.current_thread() is threading.main_thread()):  # where Ctrl-C could cut a message in two
             return False
-        waiting = []
-        execution = self.router.executions.current
-        while execution is not None:
-            waiting.append((execution, execution.thread))
-            execution.thread = 0  # no interrupt either: a call is ended by its answer
-            execution = execution.within
+        spared = self.router.executions.spare()  # a call is ended by its answer
         try:
             return self.transport.wait(call, timeout)
         finally:
-            for execution, thread in waiting:
-                execution.thread = thread
+            self.router.executions.unspare(spared)
 
     def run_coroutine(self, coroutine: Coroutine[Any, Any, Any], context: Context) -> Future:
         """Run in the event loop that all ``async def`` handlers of this host share; it is started when first needed."""
@@ -163,6 +158,7 @@ class Host:
         beat = self.clock.now() + self._heartbeat
         while not self._stopping.wait(TICK):
             ticks += 1
+            turns.wish(self, turns.turns_for(self.router.executions.busy()))
             self._workers.relieve()
             self.flush()
             if self.clock.now() >= beat:
@@ -177,6 +173,7 @@ class Host:
                     self.host_lost(NOTEBOOK, "its process has ended")
                 else:
                     self._attempt_control("pulse", self.long_waits())  # let the notebook hear from us
+        turns.wish(self, None)
 
     def _flush_links(self) -> None:
         while not self._stopping.is_set():

@@ -1,12 +1,15 @@
 """bed.stop_run(): what handlers do ends, and all is usable again."""
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import cloudpickle
 import pytest
 
 from roleml_nb import Event, EventHandler, NodeLost, Role, Runnable, Service, Task
 from roleml_nb.role import RunStopped
+from roleml_nb.testbed import engine as remote
 from tests.waiting import until
 
 
@@ -14,7 +17,7 @@ class Worker(Role):
     tick = Event()
 
     def __init__(self):
-        self.ticks = 0
+        self.ticks, self.noted, self.gate = [], False, threading.Event()
 
     @Task(expand=True)
     def wait_for_other(self, caller):
@@ -39,6 +42,7 @@ class Worker(Role):
     def hold_the_interpreter(self, caller):
         import ctypes
 
+        self.call("other", "note")
         ctypes.PyDLL(None).usleep(20_000_000)
 
     @Task(expand=True)
@@ -50,11 +54,34 @@ class Worker(Role):
 
     @EventHandler("other", "tick", expand=True)
     def on_tick(self, source, n):
-        self.ticks += 1
+        self.ticks.append(n)
+
+    @Task(expand=True)
+    def go_on(self, caller, n: int):
+        """Once the gate is open."""
+        self.gate.wait(30)
+        self.tick.emit({"n": n})
+        return self.call("other", "nothing")
+
+    @Service(expand=True)
+    def open_gate(self, caller):
+        self.gate.set()
+
+    @Service(expand=True)
+    def get_ticks(self, caller):
+        return self.ticks
 
     @Service(expand=True)
     def nothing(self, caller):
         return "nothing"
+
+    @Service(expand=True)
+    def note(self, caller):
+        self.noted = True
+
+    @Service(expand=True)
+    def get_noted(self, caller):
+        return self.noted
 
 
 class Patrol(Role, Runnable):
@@ -125,7 +152,7 @@ def test_an_engine_that_does_not_answer_is_killed(own_bed):
     one, two = pair(own_bed, "stuck")
     task = own_bed.call_task(one, "hold-the-interpreter")
     engine = own_bed.roster.places["stuck-a"]
-    until(lambda: own_bed.call(two, "nothing"), "the other engine is there")
+    until(lambda: own_bed.call(two, "get-noted"), "it holds the interpreter within moments")
     stopped = until(lambda: (found := own_bed.stop_run()).killed and found, "it is stuck, and killed")
     assert stopped.killed == (engine,)
     assert f"killed 1 ({engine}) (its nodes are lost: respawn() makes them anew on other engines)" in str(stopped)
@@ -134,6 +161,61 @@ def test_an_engine_that_does_not_answer_is_killed(own_bed):
     assert own_bed.call(two, "nothing") == "nothing"
     assert own_bed.respawn() == ["stuck-a"]
     assert own_bed.call(one, "nothing") == "nothing"
+
+
+def busy_threads(bed):
+    """How many handlers are at work, on all engines."""
+    return sum(bed.fleet.run_on_all(remote.on_host, busy).values())
+
+
+def busy(host):
+    return host.router.executions.busy()
+
+
+def test_an_engine_with_many_busy_handlers_lives_and_all_of_them_end(own_bed):
+    """Its turns of the interpreter are few: its answer comes late, but it says that it is at it."""
+    one, two = pair(own_bed, "many")
+    assert own_bed.call(one, "nothing") == own_bed.call(two, "nothing") == "nothing"
+    with ThreadPoolExecutor(80) as pool:
+        calls = [pool.submit(own_bed.call, role, "spin", timeout=60) for role in (one, two) for _ in range(40)]
+        spinning = own_bed.fleet.home.router.pending
+        until(lambda: sum(call.channel == "spin" for call in spinning()) == 80, "all are called")
+        stopped = own_bed.stop_run()
+        assert not stopped.killed and not own_bed.lost
+        for call in calls:
+            with pytest.raises(RunStopped, match="stopped with the run|interrupted with the run"):
+                call.result(30)
+    until(lambda: not busy_threads(own_bed), "their threads are free")
+    assert own_bed.call(one, "nothing") == own_bed.call(two, "nothing") == "nothing"
+
+
+def test_what_reaches_an_engine_after_it_has_stopped_never_begins_if_it_was_sent_before(own_bed):
+    """One engine hears of the stop while another does not yet, and goes on to send."""
+    one, two = pair(own_bed, "late")
+    task = own_bed.call_task(one, "go-on", {"n": 1})
+    until(lambda: any(f"{one}.go-on" in line and "handler running" in line for line in own_bed.waiting()), "it runs")
+    own_bed.fleet.home.router.stops = own_bed.fleet.run(own_bed.roster.places["late-b"], remote.stops, 1)
+    own_bed.call(one, "open-gate")
+    with pytest.raises(RunStopped, match=f"{two}.nothing was stopped with the run, before it began"):
+        task.result(30)
+    assert own_bed.call_task(one, "go-on", {"n": 2}).result(30) == "nothing"  # made after the stop
+    until(lambda: own_bed.call(two, "get-ticks"), "and heard")
+    assert own_bed.call(two, "get-ticks") == [2]
+    own_bed.stop_run()
+    assert own_bed.call(two, "nothing") == "nothing"
+
+
+def test_a_call_that_has_to_ask_for_channels_first_is_not_made_after_the_stop(bed):
+    bed.spawn("asks")
+    bed.assign("asks", "worker", Worker)
+    calls, ask = bed._calls, bed._calls._ask_for_channels
+    try:
+        calls._ask_for_channels = lambda *args: (bed.stop_run(), ask(*args))[1]
+        with pytest.raises(RunStopped, match="asks/worker.note was stopped with the run, before it began"):
+            bed.call("asks/worker", "note")
+    finally:
+        calls._ask_for_channels = ask
+    assert bed.call("asks/worker", "get-noted") is False
 
 
 def test_the_routine_of_a_runnable_is_no_run_and_goes_on(bed):

@@ -133,6 +133,7 @@ def test_two_chains_that_take_locks_in_opposite_order(own_bed):
     own_bed.relate("x", "other", "y/crossed")
     own_bed.relate("y", "other", "x/crossed")
     crossing = [own_bed.call_task(f"{node}/crossed", "cross") for node in "xy"]
+    until(lambda: sum("crossed.cross" in line and "handler running" in line for line in own_bed.waiting()) == 2, "both have locks")
     for node in "xy":
         own_bed.call(f"{node}/crossed", "go")
     for invocation in crossing:
