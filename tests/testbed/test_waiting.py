@@ -123,6 +123,10 @@ class Crossed(Role):
             return "touched"
 
     @Service(expand=True)
+    def holds(self, caller):
+        return self.lock.locked()
+
+    @Service(expand=True)
     def go(self, caller):
         self.both.set()
 
@@ -134,6 +138,8 @@ def test_two_chains_that_take_locks_in_opposite_order(own_bed):
     own_bed.relate("y", "other", "x/crossed")
     crossing = [own_bed.call_task(f"{node}/crossed", "cross") for node in "xy"]
     until(lambda: sum("crossed.cross" in line and "handler running" in line for line in own_bed.waiting()) == 2, "both have locks")
+    for node in "xy":
+        until(lambda node=node: own_bed.call(f"{node}/crossed", "holds"), f"{node} has its own lock")
     for node in "xy":
         own_bed.call(f"{node}/crossed", "go")
     for invocation in crossing:
