@@ -1,5 +1,6 @@
 """bed.stop_run(): what handlers do ends, and all is usable again."""
 
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,12 @@ class Worker(Role):
                 sum(range(1000))
             except Exception:
                 continue
+
+    @Service(expand=True)
+    def spin_at_gate(self, caller):
+        self.gate.wait(30)
+        while True:
+            sum(range(1000))
 
     @Task(expand=True)
     def sleep(self, caller):
@@ -172,20 +179,24 @@ def busy(host):
     return host.router.executions.busy()
 
 
+def spinning(host):
+    return sum(frame.f_code.co_name == "spin_at_gate" for frame in sys._current_frames().values())
+
+
 def test_an_engine_with_many_busy_handlers_lives_and_all_of_them_end(own_bed):
     """Its turns of the interpreter are few: its answer comes late, but it says that it is at it."""
     one, two = pair(own_bed, "many")
-    assert own_bed.call(one, "nothing") == own_bed.call(two, "nothing") == "nothing"
     with ThreadPoolExecutor(80) as pool:
-        calls = [pool.submit(own_bed.call, role, "spin", timeout=60) for role in (one, two) for _ in range(40)]
-        spinning = own_bed.fleet.home.router.pending
-        until(lambda: sum(call.channel == "spin" for call in spinning()) == 80, "all are called")
+        calls = [pool.submit(own_bed.call, role, "spin-at-gate", timeout=60) for role in (one, two) for _ in range(40)]
+        until(lambda: busy_threads(own_bed) == 80, "all have begun")
+        for role in (one, two):
+            own_bed.call(role, "open-gate")
         stopped = own_bed.stop_run()
         assert not stopped.killed and not own_bed.lost
         for call in calls:
             with pytest.raises(RunStopped, match="stopped with the run|interrupted with the run"):
                 call.result(30)
-    until(lambda: not busy_threads(own_bed), "their threads are free")
+    until(lambda: not sum(own_bed.fleet.run_on_all(remote.on_host, spinning).values()), "their threads are free")
     assert own_bed.call(one, "nothing") == own_bed.call(two, "nothing") == "nothing"
 
 
