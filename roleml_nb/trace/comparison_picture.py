@@ -29,7 +29,9 @@ def draw(comparison: Comparison, target: float | None, title: str | None) -> go.
     for place, (_, fill) in enumerate(panels):
         fill(figure, {"row": place // COLUMNS + 1, "col": place % COLUMNS + 1})
     heading = title or f"{comparison.metric} of {', '.join(comparison.names)}"
-    return figure.update_layout(template="plotly_white", height=60 + 320 * rows, legend={"groupclick": "togglegroup"},
+    below = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"}  # so that panels have the whole width
+    return figure.update_layout(template="plotly_white", height=100 + 320 * rows, margin={"b": 110, "l": 50, "r": 20},
+                                legend={"groupclick": "togglegroup", **below},
                                 title=f"{heading}<br><sup>{comparison.note}</sup>")
 
 
