@@ -44,6 +44,8 @@ class View(anywidget.AnyWidget):
         name = type(self).__name__.lower()
         self._seen: set[str] = set()
         self._known: set[str] = set()
+        self._changed: set[str] = set()
+        self.observe(lambda change: self._changed.add(change["name"]), self._told)
         self._look, self._ended = threading.Condition(), False
         self._answers = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-answers")
         self.on_msg(self._take)
@@ -96,7 +98,7 @@ class View(anywidget.AnyWidget):
             view, seen = str(content.get("view")), content.get("seen")
             if seen and view not in self._known:  # what was told before it was drawn may not have been heard
                 self._known.add(view)
-                self.send_state(self._told)
+                self.send_state(list(self._changed))
             with self._look:
                 (self._seen.add if seen else self._seen.discard)(view)
                 self._look.notify_all()
