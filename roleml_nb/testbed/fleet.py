@@ -316,6 +316,10 @@ class Fleet:
         """End what handlers do, on all hosts. An engine that does not answer is killed."""
         return self._stops.stop()
 
+    def heard(self, host_id: str) -> float:
+        """When it gave its last regular sign of life."""
+        return self._heard.get(host_id, 0.0)
+
     def handlers(self, host_id: str) -> int:
         """How many handlers are at work there, as far as the notebook knows."""
         told = sum(not row.call for row in self._waits.get(host_id, ()))

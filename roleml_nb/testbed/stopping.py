@@ -199,7 +199,7 @@ class Stops:
             while host_id not in self._answers and host_id not in fleet.lost:
                 if now() > began + LATEST:
                     return Stopped(left=(f"handlers on {host_id}",))
-                if now() > self._signs[host_id] + patience:
+                if now() > max(self._signs[host_id], fleet.heard(host_id)) + patience:
                     fleet.kill(host_id)
                     return Stopped(killed=(host_id,))
                 self._news.wait(STEP)  # that it is lost, or silent, is no news
