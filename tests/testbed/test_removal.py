@@ -56,7 +56,7 @@ def test_nodes_of_a_lost_engine_can_be_removed(own_bed) -> None:
     own_bed.spawn("there", on=1)
     own_bed.assign("there", "counter", Counter)
     own_bed.relate("here", "counter", "there")
-    own_bed.fleet._kill("engine1")
+    own_bed.fleet.kill("engine1")
     until(lambda: own_bed.lost, "the engine is lost")
     own_bed.remove("there")
     assert list(own_bed.spec()["nodes"]) == ["here"]

@@ -425,7 +425,7 @@ def test_a_lost_engine_is_drawn_with_its_cause(own_bed) -> None:
     own_bed.spawn("here", on=0)
     own_bed.spawn("there", on=1)
     board = own_bed.board(names=NAMES)
-    own_bed.fleet._kill("engine1")
+    own_bed.fleet.kill("engine1")
     until(lambda: own_bed.lost, "the engine is lost")
     board.beat()
     by_name = {node["name"]: node["lost"] for node in board._drawn["nodes"]}
