@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-__all__ = ["Names", "rows"]
+__all__ = ["Names", "columns"]
 
 
 class Names(dict):
@@ -15,15 +15,13 @@ class Names(dict):
         return name
 
 
-def rows(notes: Sequence[tuple], names: Names) -> list[tuple]:
-    """Rows of a trace: call, kind, source, target, channel, bytes, link, sent, received, outcome, origin.
+def columns(notes: Iterable[tuple], names: Names) -> list[Sequence]:
+    """Columns of a trace: call, kind, source, target, channel, bytes, link, sent, received, outcome, origin.
 
     `notes` are as the router makes them: (target with the call's number, kind, source, channel, bytes, link, sent, received,
     outcome, origin).
     """
-    if not notes:
-        return []
     targets, kinds, sources, channels, *others = zip(*notes, strict=True)
-    return list(zip(
+    return [
         [target[2] for target in targets], [names[kind] for kind in kinds], [names[source] for source in sources],
-        [names[target[:2]] for target in targets], [names[channel] for channel in channels], *others, strict=True))
+        [names[target[:2]] for target in targets], [names[channel] for channel in channels], *others]

@@ -7,7 +7,7 @@ import pickle
 import signal
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from roleml_nb.messaging.executions import Working
@@ -85,7 +85,7 @@ class Fleet:
             self.errors = Errors(self.home.clock.now)
             self.home.tell = self.errors.append
             self.trace = Trace(self.home.clock.now(), self.collect, self.drain)
-            self.home.ship = self.trace.add
+            self.home.ship = self._add
             self._stops = Stops(self)
             self.home.router.controls["trace"] = self._take_notes
             self.home.router.controls["error"] = lambda peer, error: self.errors.append(error)
@@ -353,6 +353,9 @@ class Fleet:
                 lambda: all(self._shipments.get(host_id, 0) >= count or host_id in self.lost
                             for host_id, count in shipped.items()), limit)
 
+    def _add(self, messages: list[list[Sequence]], metrics: list[tuple], logs: list[tuple] | None = None) -> None:
+        self.trace.add([row for batch in messages for row in zip(*batch, strict=True)], metrics, logs)
+
     def look(self) -> None:
         """Add to the trace what metrics and logs have arrived; costs little, and waits for nobody."""
         with self._arrived:
@@ -373,7 +376,7 @@ class Fleet:
         with self._arrived:
             arrived, self._messages = self._messages, []
         for pickled in arrived:
-            self.trace.add(list(zip(*pickle.loads(pickled), strict=True)), [])
+            self._add(pickle.loads(pickled), [])
         self.look()
 
     # the end

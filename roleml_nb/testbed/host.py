@@ -8,7 +8,7 @@ import numbers
 import pickle
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import Context
@@ -18,7 +18,7 @@ from typing import Any
 from roleml_nb.actor import Actor, NativeRole
 from roleml_nb.actor.failures import Failures
 from roleml_nb.messaging.executions import Key, Working
-from roleml_nb.messaging.notes import Names, rows
+from roleml_nb.messaging.notes import Names, columns
 from roleml_nb.messaging.relay import Outbox, RelayLink
 from roleml_nb.messaging.router import Link, Pending, Router
 from roleml_nb.messaging.transport import DirectTransport
@@ -50,7 +50,8 @@ HEARTBEAT = 20.0
 
 
 class Host:
-    """Holds actors. `ship(messages, metrics, logs)` and `tell(error)` take what the notebook is to know."""
+    """Holds actors. `ship(messages, metrics, logs)` and `tell(error)` take what the notebook is to know; messages come in batches
+    of columns."""
 
     def __init__(
         self, host_id: str, label: str, *, call_timeout: float, workers: int = 4, directory: str | None = None,
@@ -66,7 +67,7 @@ class Host:
         self.logger = self.logbook.logger(host_id)
         self.directory = Contacts()
         self._messages: deque[tuple] = deque()
-        self._rows: deque[tuple] = deque()
+        self._batches: deque[list[Sequence]] = deque()
         self._names = Names()
         self._metrics: deque[tuple] = deque()
         self.shipped = 0
@@ -92,7 +93,7 @@ class Host:
         """Called with peer, kind and reason when a link has changed."""
         self.relay: Callable[[str], Link] | None = lambda peer: RelayLink(self.host_id, peer, self.outbox.put)
         """Makes a relay link; None where none is wanted."""
-        self.ship: Callable[[list[tuple], list[tuple], list[tuple]], None] = self._ship_to_notebook
+        self.ship: Callable[[list[list[Sequence]], list[tuple], list[tuple]], None] = self._ship_to_notebook
         self.tell: Callable[[Exception], None] = self._tell_notebook
         self.transport: DirectTransport | None = None
         if directory is not None:
@@ -264,22 +265,24 @@ class Host:
 
     def flush(self, everything: bool = False) -> None:
         """Ship all notes so far; `everything`: lines that are printed by halves, too."""
-        self._rows.extend(rows([self._messages.popleft() for _ in range(len(self._messages))], self._names))
+        notes = [self._messages.popleft() for _ in range(len(self._messages))]
+        if notes:
+            self._batches.append(columns(notes, self._names))
         if self.patient and NOTEBOOK in self.router.lost:
-            for kept in (self._rows, self._metrics):
-                while len(kept) > PATIENT:
-                    kept.popleft()
+            while sum(len(batch[0]) for batch in self._batches) > PATIENT:
+                self._batches.popleft()
+            while len(self._metrics) > PATIENT:
+                self._metrics.popleft()
             return
-        messages = [self._rows.popleft() for _ in range(len(self._rows))]
+        messages = [self._batches.popleft() for _ in range(len(self._batches))]
         metrics = [self._metrics.popleft() for _ in range(len(self._metrics))]
         logs = self.logbook.take(everything)
         if messages or metrics or logs:
             with suppress(LinkFailed):  # the notebook is gone, and nobody reads them
                 self.ship(messages, metrics, logs)
 
-    def _ship_to_notebook(self, messages: list[tuple], metrics: list[tuple], logs: list[tuple]) -> None:
-        by_columns = list(zip(*messages, strict=True))  # pickled in half the time
-        self.router.control(NOTEBOOK, "trace", (pickle.dumps(by_columns, 5), pickle.dumps((metrics, logs), 5)))
+    def _ship_to_notebook(self, messages: list[list[Sequence]], metrics: list[tuple], logs: list[tuple]) -> None:
+        self.router.control(NOTEBOOK, "trace", (pickle.dumps(messages, 5), pickle.dumps((metrics, logs), 5)))
         self.shipped += 1
 
     def report(self, error: Exception) -> None:
