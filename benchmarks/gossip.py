@@ -2,6 +2,8 @@
 
     python benchmarks/gossip.py [--nodes 100] [--degree 20] [--rounds 30] [--engines 2]
 
+Ours once as it is, and once with each engine kept to one core.
+
 MLP 64-64-10 on digits, one step on a batch before a model is sent, evaluation off. gossipy
 (https://github.com/makgyver/gossipy, `pip install gossipy-dfl torchvision`) runs here, or in the Python that the variable
 PEER_PYTHON names; where there is none, the figure that was measured elsewhere is taken, and said to be.
@@ -27,10 +29,10 @@ MEASURED_BEFORE = 970
 """Model messages per second of gossipy's simulator without evaluation, on 2 cores."""
 
 
-def gossip(nodes: int, degree: int, rounds: int, engines: int) -> float:
+def gossip(nodes: int, degree: int, rounds: int, engines: int, pin: bool) -> float:
     """Models sent per second."""
     graph = nx.random_regular_graph(degree, nodes, seed=42)
-    with Testbed(engines=engines) as bed:
+    with Testbed(engines=engines, pin=pin) as bed:
         group = bed.spawn(f"node{{0..{nodes - 1}}}")
         group.assign("trainer", EpochTrainer, elements={
             "model": impl(mlp, 64, 10), "dataset": impl(digits, part=Each(range(nodes)), parts=nodes)})
@@ -68,10 +70,11 @@ def main() -> None:
     parser.add_argument("--engines", type=int, default=2)
     given = parser.parse_args()
     theirs, where = gossipy(given.nodes, given.degree, given.rounds)
-    ours = gossip(given.nodes, given.degree, given.rounds, given.engines)
     print(f"gossip, {given.nodes} nodes of degree {given.degree}, {given.rounds} rounds; {machine()}")
-    print(f"gossipy                {theirs:7.0f} models a second ({where})")
-    print(f"roleml_nb, {given.engines} engines   {ours:7.0f} models a second   {ours / theirs:.2f} × gossipy   bar: 2 ×")
+    print(f"gossipy                     {theirs:7.0f} models a second ({where})")
+    for how, pin in (("", False), (", pinned", True)) if given.engines else (("", False),):
+        ours = gossip(given.nodes, given.degree, given.rounds, given.engines, pin)
+        print(f"roleml_nb, {given.engines} engines{how:8} {ours:7.0f} models a second   {ours / theirs:.2f} × gossipy   bar: 2 ×")
 
 
 if __name__ == "__main__":

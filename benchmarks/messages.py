@@ -21,7 +21,7 @@ from peers import BareZeroMQ, machine, python_with
 
 from roleml_nb import Testbed
 
-TURNS = 5
+TURNS = 9
 MEGABYTE = 1_000_000
 HERE = Path(__file__).parent
 

@@ -90,6 +90,8 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     start.add_argument("--profile", help="join the running cluster of this IPython profile")
     start.add_argument("--cluster-id", help="join the running cluster of this id")
     start.add_argument("--detach", action="store_true", help="engines go on when this kernel ends, for %%rml attach")
+    start.add_argument("--pin", action="store_true",
+                       help="each engine keeps to one core: faster for many small models on a machine that does nothing else")
     spawn = add("spawn", "Make nodes. Those that exist already are left as they are.")
     spawn.add_argument("nodes", nargs="+", help="names: server client{1..8}")
     spawn.add_argument("--on", metavar="ENGINE", help="put all on this engine (default: spread over all)")

@@ -131,12 +131,14 @@ class RoleMagics(Magics):
                 raise BadLine(f"a testbed with seed {self.bed.seed} is running; end it first with %rml stop")
             if given.detach and not (self.bed.fleet.engines and self.bed.fleet.engines.detached):
                 raise BadLine("a testbed that ends with this kernel is running; end it first with %rml stop")
+            if given.pin and not self.bed.fleet.pinned:
+                raise BadLine("a testbed whose engines move between cores is running; end it first with %rml stop")
             if joins and joins != self._joins:
                 raise BadLine("a testbed on another cluster is running; end it first with %rml stop")
             print(f"already running: {self.bed!r}")
             return
         engines = 2 if given.engines is None else given.engines
-        self.use(Testbed(engines=engines, seed=given.seed or 0, detached=given.detach, **joins), joins)
+        self.use(Testbed(engines=engines, seed=given.seed or 0, detached=given.detach, pin=given.pin, **joins), joins)
         print(f"testbed ready: {self.where()}")
 
     def _load(self, given: Any) -> None:

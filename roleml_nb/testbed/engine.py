@@ -35,8 +35,11 @@ _hosts: dict[str, Host] = {}
 def start_host(
     testbed: str, host_id: str, label: str, *, directory: str, tcp: bool, call_timeout: float, threads: int,
     workers: int, owned: bool, owner: Process, preload: tuple[str, ...], trace: bool, relay: bool, stays: bool,
+    core: int | None,
 ) -> tuple[Address, Process]:
     """Make this engine's host; returns its address and this process."""
+    if core is not None:
+        _keep_to(core)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
@@ -63,6 +66,14 @@ def start_host(
     if preload:
         host.run_in_background(lambda: _preload(preload, threads, owned), "preload")
     return host.transport.address, Process.here()  # type: ignore[union-attr]
+
+
+def _keep_to(core: int) -> None:
+    """Have all threads run on one of the cores that this process may use, and none cut in on another as soon as it is woken."""
+    allowed = sorted(os.sched_getaffinity(0))
+    for thread in map(int, os.listdir("/proc/self/task")):
+        os.sched_setaffinity(thread, {allowed[core % len(allowed)]})
+        os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _settle() -> None:

@@ -57,10 +57,10 @@ class Fleet:
 
     def __init__(
         self, mark: str, engines: int, joins: Mapping[str, Any], *, timeout: float, workers: int | None,
-        threads: int | None, links: tuple[str, ...], preload: tuple[str, ...], seed: int, trace: bool,
+        threads: int | None, links: tuple[str, ...], preload: tuple[str, ...], seed: int, trace: bool, pin: bool = False,
         detached: bool = False, record: Record | None = None,
     ):
-        self.mark = mark
+        self.mark, self.pinned = mark, pin
         self.numbers: dict[str, int] = {}
         """Engines that were started or joined: {host: ipyparallel's number}."""
         self.lost: dict[str, str] = {}
@@ -95,7 +95,7 @@ class Fleet:
             if self.engines is not None:
                 self._serve_relay("relay" in links)
                 if record is None:
-                    self._start_hosts(self.engines, timeout, workers, threads, links, preload, tcp=bool(joins))
+                    self._start_hosts(self.engines, timeout, workers, threads, links, preload, tcp=bool(joins), pin=pin)
                 else:
                     self._find_hosts(self.engines, record, links)
                 self.learn({NOTEBOOK: NOTEBOOK})
@@ -132,16 +132,16 @@ class Fleet:
 
     def _start_hosts(
         self, engines: Engines, timeout: float, workers: int | None, threads: int | None, links: tuple[str, ...],
-        preload: tuple[str, ...], *, tcp: bool,
+        preload: tuple[str, ...], *, tcp: bool, pin: bool,
     ) -> None:
-        cores = max(1, (os.cpu_count() or 1) // len(engines.ids))
+        cores = 1 if pin else max(1, (os.cpu_count() or 1) // len(engines.ids))
         each, at_once = threads or cores, workers or min(WORKERS, cores)
         started = {
             number: engines.send(
                 number, remote.start_host, self.mark, f"engine{number}", f"engine {number}",
                 directory=engines.directory, tcp=tcp, call_timeout=timeout, threads=each, workers=at_once,
                 owned=engines.owned, owner=Process.here(), preload=preload, trace=self.home.traced, relay="relay" in links,
-                stays=engines.detached)
+                stays=engines.detached, core=number if pin else None)
             for number in engines.ids
         }
         addresses = {}

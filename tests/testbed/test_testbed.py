@@ -17,8 +17,10 @@ from roleml_nb import (
     RoleMLError,
     Service,
     Task,
+    Testbed,
     impl,
 )
+from roleml_nb.role import TestbedError
 from tests.waiting import until
 
 
@@ -273,3 +275,26 @@ def test_an_interrupt_ends_the_wait_at_once_and_the_testbed_stays_usable(bed):
     with pytest.raises(KeyboardInterrupt):
         bed.call(voice, "hang", {"seconds": 3})
     assert bed.call(voice, "say", {"word": "still usable"}) == "still usable"
+
+
+def test_pinned_engines_keep_to_a_core_each():
+    import os
+
+
+    class Where(Role):
+        @Service(expand=True)
+        def look(self, caller):
+            import os
+
+            tasks = [int(name) for name in os.listdir("/proc/self/task")]
+            return {(*os.sched_getaffinity(task), os.sched_getscheduler(task)) for task in tasks}
+
+    with Testbed(engines=2, pin=True, preload=()) as bed:
+        bed.spawn("a", on=0)
+        bed.spawn("b", on=1)
+        bed.assign("*", "where", Where)
+        found = [bed.call(f"{node}/where", "look") for node in "ab"]
+        allowed = sorted(os.sched_getaffinity(0))
+        assert found == [{(allowed[number % len(allowed)], os.SCHED_BATCH)} for number in range(2)]
+    with pytest.raises(TestbedError, match="pin=True is for engines that this testbed starts, on Linux"):
+        Testbed(engines=0, pin=True)
