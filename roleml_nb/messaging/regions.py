@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import itertools
 import mmap
 import os
+import sys
 import weakref
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
+
+if sys.platform != "win32":
+    import fcntl
 
 __all__ = ["WORTH_SENDING", "WORTH_SHARING", "Place", "Region", "holds"]
 
@@ -172,7 +175,7 @@ def _unmap(address: int, size: int, region: Region | None) -> None:
     _munmap(address, size)
 
 
-_libc = ctypes.PyDLL(None, use_errno=True) if os.name == "posix" else None
+_libc = ctypes.PyDLL(None, use_errno=True) if sys.platform != "win32" else None
 """Keeps the interpreter's lock: letting go of it costs many times what these calls do."""
 if _libc is not None:
     _mmap, _munmap = _libc.mmap, _libc.munmap
