@@ -8,6 +8,9 @@ INSTALLED = $(VENV)/.installed
 NOTEBOOK = notebooks/quickstart.ipynb
 NOTEBOOKS = $(wildcard notebooks/*.ipynb) notebooks/architectures $(wildcard tutorials/*.ipynb)
 
+# A busy thread that coverage traces keeps the interpreter to itself, so what interrupts such threads is tested without it.
+INTERRUPTING = tests/testbed/test_stopping.py tests/messaging/test_executions.py
+
 # Two at a time, each file by itself: much of the time, tests wait for engines and browsers.
 BESIDE = -n 2 --dist loadfile
 
@@ -42,10 +45,9 @@ check: $(INSTALLED)  ## ruff, mypy, import contracts
 	$(BIN)/mypy roleml_nb
 	$(BIN)/lint-imports --no-cache
 
-# A busy thread that coverage traces keeps the interpreter to itself, so what interrupts such threads is tested without it.
 test: check  ## check, then the tests, then the notebooks through nbval
-	$(BIN)/pytest tests/testbed/test_stopping.py
-	$(BIN)/pytest $(BESIDE) --cov=roleml_nb --cov-report=term --ignore=tests/testbed/test_stopping.py --ignore=tests/browser
+	$(BIN)/pytest $(INTERRUPTING)
+	$(BIN)/pytest $(BESIDE) --cov=roleml_nb --cov-report=term $(INTERRUPTING:%=--ignore=%) --ignore=tests/browser
 	$(BIN)/pytest $(BESIDE) tests/browser
 	$(BIN)/pytest $(BESIDE) --nbval --nbval-current-env --nbval-cell-timeout=300 \
 		--nbval-sanitize-with roleml_nb/sanitize.cfg -p no:cacheprovider $(NOTEBOOKS)
@@ -67,6 +69,7 @@ bench: $(INSTALLED)  ## measure, and print ratios
 	$(BIN)/python benchmarks/gossip.py
 	$(BIN)/python benchmarks/memory_of_models.py
 	$(BIN)/python benchmarks/node_lost.py
+	$(BIN)/python benchmarks/stop_run.py
 	$(BIN)/python benchmarks/board.py
 	$(BIN)/python benchmarks/views.py
 	$(BIN)/python benchmarks/mnist1d_accuracy.py

@@ -291,16 +291,21 @@ class Actor:
         self, instance_name: str, target: str | RoleInstanceID, channel: str, message: Message, *,
         timeout: float | None = None,
     ) -> Any:
-        instance = self.resolve(target)
-        if timeout is None:
-            answer = call_inline(self, self.instance(instance_name), instance, channel, message)
-            if answer is not ELSEWHERE:
-                return answer
-        invocation = self.request("service", instance_name, instance, channel, tuple(message))
+        executions = self.host.router.executions
+        covered = executions.cover()
         try:
-            return invocation.result(timeout)
+            instance = self.resolve(target)
+            if timeout is None:
+                answer = call_inline(self, self.instance(instance_name), instance, channel, message)
+                if answer is not ELSEWHERE:
+                    return answer
+            invocation = self.request("service", instance_name, instance, channel, tuple(message))
+            try:
+                return invocation.result(timeout)
+            finally:
+                invocation.forget()
         finally:
-            invocation.forget()
+            executions.expose(covered)
 
     async def call_async(
         self, instance_name: str, target: str | RoleInstanceID, channel: str, message: Message, *,
@@ -377,17 +382,24 @@ class Actor:
         return called
 
     def emit(self, instance_name: str, channel: str, message: Message) -> None:
-        self.emissions.emit(instance_name, channel, message)
+        executions = self.host.router.executions
+        covered = executions.cover()
+        try:
+            self.emissions.emit(instance_name, channel, message)
+        finally:
+            executions.expose(covered)
 
     def subscribe(
         self, instance_name: str, target: RoleInstanceID, channel: str, handler: Callable[..., Any], *,
         conditions: dict[str, Any], mode: str,
     ) -> None:
         taken = Handler(channel, "event handler", expand=False)
-        self.subscriptions.subscribe(instance_name, self.resolve(target), channel, taken, handler, conditions, mode)
+        with self.host.router.executions.covered():
+            self.subscriptions.subscribe(instance_name, self.resolve(target), channel, taken, handler, conditions, mode)
 
     def unsubscribe(self, instance_name: str, target: RoleInstanceID, channel: str) -> None:
-        self.subscriptions.unsubscribe(instance_name, self.resolve(target), channel)
+        with self.host.router.executions.covered():
+            self.subscriptions.unsubscribe(instance_name, self.resolve(target), channel)
 
     @contextmanager
     def steering(self, instance_name: str) -> Iterator[None]:

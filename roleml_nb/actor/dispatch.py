@@ -10,7 +10,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.messaging.codec import Body, encode
-from roleml_nb.messaging.executions import Execution, Interrupt
+from roleml_nb.messaging.executions import Execution, Interrupt, run
 from roleml_nb.messaging.router import Envelope, Target, never_begun
 from roleml_nb.role import (
     NATIVE,
@@ -149,15 +149,14 @@ class Dispatch:
         args, payloads = body.decode()
         try:
             with running(role):
-                answer = handler.invoke(method, envelope.source, args, payloads)
+                execution = self.actor.host.router.executions.current
+                answer = run(execution, handler.invoke, method, envelope.source, args, payloads)
                 if not inspect.iscoroutine(answer):
                     return answer
                 future = self.actor.host.run_coroutine(answer, copy_context())
         except Exception as error:
             self._keep(error, target, method, envelope, args, payloads)
             raise
-
-        execution = self.actor.host.router.executions.current
 
         def ended(future: Future) -> None:
             self._leave(lifecycle, execution)

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.messaging.codec import Body
-from roleml_nb.messaging.executions import Execution, Interrupt
+from roleml_nb.messaging.executions import Execution, Interrupt, run
 from roleml_nb.role import Lifecycle, RoleInstanceID, RunStopped
 from roleml_nb.role.channels import Handler
 from roleml_nb.role.conditions import passes
@@ -140,7 +140,7 @@ class Inbox:
             with running(actor.roles[self.instance_name]):
                 message = body.decode()
                 if stops == router.stops and self._wanted(listener, message[0]):
-                    answer = listener.handler.invoke(listener.method, source, *message)
+                    answer = run(execution, listener.handler.invoke, listener.method, source, *message)
                     if inspect.iscoroutine(answer):
                         future = actor.host.run_coroutine(answer, copy_context())
                         router.executions.leave_inline(execution)

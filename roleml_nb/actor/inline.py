@@ -10,7 +10,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.messaging.codec import copy_of
-from roleml_nb.messaging.executions import Execution, Interrupt
+from roleml_nb.messaging.executions import Execution, Interrupt, run
 from roleml_nb.role import Lifecycle, Message, NoSuchRoleError, Role, RoleInstanceID, RoleMoved, RunStopped
 from roleml_nb.role.running import running
 
@@ -79,7 +79,7 @@ def _handle(
     method, host = getattr(role, role.services[execution.channel]), dispatch.actor.host
     try:
         with running(role):
-            answer = method.handler.invoke(method, execution.source, args, payloads)
+            answer = run(execution, method.handler.invoke, method, execution.source, args, payloads)
             if inspect.iscoroutine(answer):
                 return host.clock.wait(host.run_coroutine(answer, copy_context()), host.call_timeout)
             return answer

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from types import FrameType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from roleml_nb.role import Deadlock, RoleInstanceID
 
 from .pending import Pending
 from .stuck import cpu_time, waits_for_a_lock
 
-__all__ = ["DEPTH", "Execution", "Executions", "Interrupt", "Working"]
+__all__ = ["DEPTH", "Execution", "Executions", "Interrupt", "Working", "run"]
 
 DEPTH = 1000
 """Calls within calls that are taken to be endless; each costs a waiting thread, or a part of one's stack."""
@@ -31,8 +32,8 @@ class Interrupt(BaseException):
 class Execution:
     """A call that has arrived and is not answered yet."""
 
-    __slots__ = ("abandoned", "arrived", "called", "channel", "depth", "forbidden", "held", "inline", "key", "source", "started",
-                 "stops", "target", "thread", "trail", "waits_for", "within")
+    __slots__ = ("abandoned", "arrived", "called", "channel", "depth", "due", "exposed", "forbidden", "held", "inline",
+                 "interrupted", "key", "source", "started", "stops", "target", "thread", "trail", "waits_for", "within")
 
     def __init__(
         self, key: Key, source: RoleInstanceID, target: RoleInstanceID, channel: str, arrived: float, depth: int,
@@ -57,6 +58,12 @@ class Execution:
         """Whether it was answered for, and its role freed, while its thread is not to be stopped."""
         self.forbidden: Exception | None = None
         """What its next call raises, if it must make no more."""
+        self.exposed = False
+        """Whether its own code runs now, rather than ours, so that an interrupt may be raised on its thread at any place."""
+        self.interrupted = False
+        """Whether an interrupt was, or is about to be, raised."""
+        self.due = False
+        """Whether it is to be raised as soon as the handler's own code goes on."""
 
     @property
     def name(self) -> str:
@@ -96,6 +103,25 @@ class Execution:
             return (f"handler running since {now - self.started:.1f} s, waits for {call.target}.{call.channel} "
                     f"since {now - call.sent:.1f} s")
         return f"handler running since {now - self.started:.1f} s"
+
+
+def run(execution: Execution | None, handler: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a handler: from now on until it returns, its own code runs. Nothing before and after is interrupted."""
+    if execution is None:
+        return handler(*arguments)
+    if execution.due:
+        raise Interrupt
+    execution.exposed = True
+    try:
+        return handler(*arguments)
+    finally:
+        execution.exposed = False
+        if execution.interrupted:
+            _breathe()
+
+
+def _breathe() -> None:
+    """An interrupt that is on its way to this thread is raised where a function begins: here, rather than somewhere later."""
 
 
 class Working(NamedTuple):
@@ -143,22 +169,30 @@ class Executions:
         """How many handlers are at work and wait for no call."""
         return sum(each.thread != 0 and each.waits_for is None for each in list(self.table.values()))
 
-    def spare(self) -> list[tuple[Execution, int]]:
-        """No interrupt must reach the current thread, until what this returns is handed to `unspare`."""
+    def cover(self) -> Execution | None:
+        """A handler's own code has called ours: no interrupt must reach this thread until what this returns goes to `expose`."""
         execution = self._current.get()
-        if execution is None:
-            return []
-        spared, me = [], threading.get_ident()
-        while execution is not None:
-            if execution.thread == me:  # a coroutine runs on another one than the handler that made it
-                spared.append((execution, me))
-                execution.thread = 0
-            execution = execution.within
-        return spared
+        if execution is None or not execution.exposed or execution.thread != threading.get_ident():
+            return None  # a coroutine, or a callback, runs on another thread than the handler that made it
+        execution.exposed = False
+        return execution
 
-    def unspare(self, spared: list[tuple[Execution, int]]) -> None:
-        for execution, thread in spared:
-            execution.thread = thread
+    @contextmanager
+    def covered(self) -> Iterator[None]:
+        """As `cover` and `expose`, where a microsecond does not matter."""
+        covered = self.cover()
+        try:
+            yield
+        finally:
+            self.expose(covered)
+
+    def expose(self, execution: Execution | None) -> None:
+        """Its own code goes on."""
+        if execution is not None:
+            execution.exposed = True
+            if execution.due:
+                execution.due = False
+                raise Interrupt
 
     def end(self, token: Token) -> None:
         """The thread does something else from now on."""

@@ -8,7 +8,8 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 __all__ = ["Bells", "Receivers"]
@@ -108,13 +109,20 @@ class Receivers:
             self.stopped = True
         self._kick()
 
+    @contextmanager
+    def turn(self) -> Iterator[bool]:
+        """Use the sockets meanwhile, from any thread; gives whether all have left them, so that they must not be used."""
+        with self._turn:
+            yield self.stopped
+            if not self.stopped:
+                self._kick()  # what has come meanwhile may ring no more
+
     def watch(self, number: int, answer: Callable[[], Any]) -> None:
         """Have `answer` called whenever that file descriptor rings, and once now; from any thread."""
-        with self._turn:
-            if not self.stopped:
+        with self.turn() as stopped:  # those that wait already may not look at it, where there is but select()
+            if not stopped:
                 self.bells.add(number, answer)
                 answer()
-                self._kick()  # those that wait already may not look at it, where there is but select()
 
     def wait(self, call: Call, timeout: float | None) -> bool:
         """Receive on this thread until the call has ended or `timeout` seconds are over; False at once if another one does."""

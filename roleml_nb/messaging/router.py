@@ -138,8 +138,17 @@ class Router:
         self, kind: str, source: RoleInstanceID, targets: Iterable[RoleInstanceID], channel: str, body: Body
     ) -> list[Pending]:
         """Send one message to all targets; one pending answer each. What cannot be sent is answered with NodeLost."""
+        covered = self.executions.cover()
+        try:
+            origin = "" if self._note is None else self._origins.here()
+            return self._request(kind, source, targets, channel, body, origin)
+        finally:
+            self.executions.expose(covered)
+
+    def _request(
+        self, kind: str, source: RoleInstanceID, targets: Iterable[RoleInstanceID], channel: str, body: Body, origin: str
+    ) -> list[Pending]:
         now = self.host.clock.now()
-        origin = "" if self._note is None else self._origins.here()
         by = self.executions.current
         stops = self._stops(by)
         calls: list[Pending] = []
@@ -178,11 +187,11 @@ class Router:
         self, kind: str, source: RoleInstanceID, targets: list[Target], channel: str, body: Body, now: float,
         depth: int = 0, trail: tuple[str, ...] = (), at_once: bool = True, origin: str = "", stops: int = 0,
     ) -> list[tuple[Target, str]]:
-        spared = self.executions.spare()  # an interrupt would leave what all threads send half done
+        covered = self.executions.cover()  # an interrupt would leave what all threads send half done
         try:
             return self._send_all(kind, source, targets, channel, body, now, depth, trail, at_once, origin, stops)
         finally:
-            self.executions.unspare(spared)
+            self.executions.expose(covered)
 
     def _send_all(
         self, kind: str, source: RoleInstanceID, targets: list[Target], channel: str, body: Body, now: float,

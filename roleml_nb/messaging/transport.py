@@ -27,10 +27,11 @@ from .direct import FAILURES, SHARED, WELCOME, YES, DirectLink, close_watched, r
 from .door import Door
 from .receivers import Call, Receivers
 from .regions import Region, holds
+from .urgent import URGENT, UrgentLine
 
 __all__ = ["DirectTransport"]
 
-HELLO = b"roleml_nb 2"
+HELLO = b"roleml_nb 3"
 """What a host says first: the protocol and its version."""
 HANDSHAKE_MS = 5000
 """A connection that has not shaken hands by then is closed."""
@@ -57,6 +58,8 @@ class DirectTransport:
         time: the first by this same thread, while another one receives.
     lost
         Called once as ``lost(peer, reason)`` on the thread that receives when the connection of a link ends, not after `close`.
+    answered
+        Called as ``answered(peer, data)`` on the thread that receives, with what a peer answers on its urgent line.
     directory
         A directory of mode 0700 for the socket file, which is named `host_id`; None for no ``ipc://``.
     submit
@@ -71,6 +74,7 @@ class DirectTransport:
         *,
         deliver: Callable[[str, list[Any]], list[Callable[[], Any]] | None],
         lost: Callable[[str, str], None],
+        answered: Callable[[str, bytes], None] = lambda peer, data: None,
         directory: str | None,
         submit: Callable[[Callable[[], None]], Any],
         tcp: bool = False,
@@ -82,9 +86,13 @@ class DirectTransport:
         self.host_id = host_id
         self.refused: Counter[str] = Counter()
         self._strangers: dict[str, float] = {}
-        self._deliver, self._lost = deliver, lost
+        self._deliver, self._lost, self._answered = deliver, lost, answered
         self._admitted: dict[str, bytes] = {}
         self._peers: dict[bytes, str] = {}
+        """Whose links our sockets have taken in: {id of the connection: host}."""
+        self._urgent: dict[str, tuple[zmq.Socket, bytes]] = {}
+        """Who has an urgent line to us: {host: our socket, id of the connection}."""
+        self._urgent_peers: dict[bytes, str] = {}
         self._links: list[DirectLink] = []
         self._lock = threading.Lock()
         self._closing = False
@@ -132,6 +140,33 @@ class DirectTransport:
                 failures.append(f"{url}: {error}")
         raise LinkFailed(f"no direct link from {self.host_id!r} to {address.host_id!r}: " + "; ".join(failures))
 
+    def urgent_line(self, address: Address, url: str, token: bytes, *, timeout: float = 1.0) -> UrgentLine:
+        """Open a line on which the host at `address` can `tell` us what is to be heard at once.
+
+        `url` is where a link to it was made. The caller has a thread `listen` to what is returned. LinkFailed as from `connect`.
+        """
+        dealer, monitor = self._dealer(address, url)
+        try:
+            self._greet_host(dealer, monitor, token, URGENT, timeout)
+            dealer.disable_monitor()
+        except BaseException:
+            close_watched(dealer)
+            raise
+        finally:
+            monitor.close(0)
+        return UrgentLine(address.host_id, dealer)
+
+    def tell(self, peer: str, data: bytes) -> None:
+        """Have a peer hear this at once, if its urgent line to us still works. Raises LinkFailed if there was none."""
+        with self._receivers.turn() as closed:
+            if closed or peer not in self._urgent:
+                raise LinkFailed(f"{peer} has no urgent line to {self.host_id!r}")
+            router, connection = self._urgent[peer]
+            try:
+                router.send_multipart([connection, data], zmq.NOBLOCK)
+            except zmq.ZMQError as error:
+                raise LinkFailed(f"cannot tell {peer}: {error}") from error
+
     def close(self) -> None:
         """End the thread, all links and sockets, and remove the socket file. Does nothing the second time."""
         with self._lock:
@@ -167,6 +202,24 @@ class DirectTransport:
         return router
 
     def _connect(self, address: Address, url: str, token: bytes, timeout: float) -> DirectLink:
+        dealer, monitor = self._dealer(address, url)
+        try:
+            sample = _sample(token) if url.startswith("ipc:") else None
+            can_open = self._greet_host(dealer, monitor, token, sample.place.path.encode() if sample else b"", timeout)
+            link = DirectLink(address.host_id, url, dealer, monitor, can_open)
+            with self._lock:
+                if self._closing:
+                    raise LinkFailed("this transport is closed")
+                self._links.append(link)
+            self._receivers.watch(monitor.FD, partial(self._read_monitor, link))
+            return link
+        except BaseException:
+            close_watched(dealer)
+            monitor.close(0)
+            raise
+
+    def _dealer(self, address: Address, url: str) -> tuple[zmq.Socket, zmq.Socket]:
+        """A socket that connects to a host, and its monitor."""
         with self._lock:
             if self._closing:
                 raise LinkFailed("this transport is closed")
@@ -184,22 +237,17 @@ class DirectTransport:
             dealer.monitor(f"inproc://monitor-{id(dealer)}", sum(FAILURES) | zmq.EVENT_MONITOR_STOPPED)
             monitor.connect(f"inproc://monitor-{id(dealer)}")
             dealer.connect(url)
-            sample = _sample(token) if url.startswith("ipc:") else None
-            hello = [HELLO, self.host_id.encode(), token, sample.place.path.encode() if sample else b""]
-            with suppress(zmq.Again):  # refused already: the monitor says why, and a blocking send would never return
-                dealer.send_multipart(hello, zmq.NOBLOCK)
-            can_open = wait_for_welcome(dealer, monitor, timeout)
-            link = DirectLink(address.host_id, url, dealer, monitor, can_open)
-            with self._lock:
-                if self._closing:
-                    raise LinkFailed("this transport is closed")
-                self._links.append(link)
-            self._receivers.watch(monitor.FD, partial(self._read_monitor, link))
-            return link
         except BaseException:
             close_watched(dealer)
             monitor.close(0)
             raise
+        return dealer, monitor
+
+    def _greet_host(self, dealer: zmq.Socket, monitor: zmq.Socket, token: bytes, what: bytes, timeout: float) -> bool:
+        """Say who we are, and wait to be welcome; whether the other side can open what we share."""
+        with suppress(zmq.Again):  # refused already: the monitor says why, and a blocking send would never return
+            dealer.send_multipart([HELLO, self.host_id.encode(), token, what], zmq.NOBLOCK)
+        return wait_for_welcome(dealer, monitor, timeout)
 
     def _patience(self) -> float | None:
         """How long strangers may be left to themselves."""
@@ -242,7 +290,11 @@ class DirectTransport:
     def _receive(self, router: zmq.Socket, sender: bytes) -> list[Callable[[], Any]]:
         peer = self._peers.get(sender)
         if peer is None:
-            self._greet(router, sender, _parts(router))
+            parts = _parts(router)
+            if sender in self._urgent_peers:
+                self._call(self._answered, self._urgent_peers[sender], bytes(parts[0].buffer))
+            else:
+                self._greet(router, sender, parts)
             return []
         head = router.recv()
         frames = [head, *(part.buffer for part in _parts(router))] if router.getsockopt(zmq.RCVMORE) else [head]
@@ -276,9 +328,13 @@ class DirectTransport:
             elif not hmac.compare_digest(token, said[2]):
                 self._refuse("wrong token", parts[0])
             else:
-                self._peers[sender] = host_id
                 self.doors[router].welcome(parts[0].get(zmq.SRCFD))
-                can_open = bool(said[3]) and holds(said[3].decode(errors="replace"), token)
+                if said[3] == URGENT:
+                    self._urgent[host_id], self._urgent_peers[sender] = (router, sender), host_id
+                    can_open = False
+                else:
+                    self._peers[sender] = host_id
+                    can_open = bool(said[3]) and holds(said[3].decode(errors="replace"), token)
                 router.send_multipart([sender, WELCOME, YES if can_open else b""], zmq.NOBLOCK)
 
     def _refuse(self, reason: str, part: zmq.Frame) -> None:

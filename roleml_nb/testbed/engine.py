@@ -20,9 +20,10 @@ from roleml_nb.messaging.executions import Working
 from roleml_nb.messaging.relay import Relayed
 from roleml_nb.role import TestbedError
 
+from . import turns
 from .host import NOTEBOOK, Host
 from .processes import Process
-from .stopping import serve_stops
+from .stopping import HURRY, serve_stops
 
 __all__ = ["connect", "exchange", "flush", "learn", "remove", "spawn", "start_host", "stop_host"]
 
@@ -61,6 +62,8 @@ def start_host(
     if not relay:
         host.relay = None
     _hosts[testbed] = host
+    if hasattr(signal, HURRY) and threading.current_thread() is threading.main_thread():
+        signal.signal(getattr(signal, HURRY), turns.hurry)
     if owned:
         _settle()
     if preload:

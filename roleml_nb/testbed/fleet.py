@@ -330,11 +330,15 @@ class Fleet:
         self.home.logger.warning("%s does not answer and is killed", host_id)
         self.home.host_lost(host_id, "it did not answer when the run was stopped, and was killed; "
                                      "respawn() makes its nodes anew on other engines")
+        self.signal(host_id, "SIGKILL")
+
+    def signal(self, host_id: str, name: str) -> None:
+        """Send a signal to an engine's process, on whichever machine; on another one, ipyparallel has it sent."""
         process = self._processes[host_id]
-        if process.machine == Process.here().machine:
-            os.kill(process.pid, signal.SIGKILL)
-        elif self.engines is not None:
-            self.engines.client.send_signal(signal.SIGKILL, targets=self.numbers[host_id], block=False)
+        if process.machine != Process.here().machine:
+            self.engines.client.send_signal(name, targets=self.numbers[host_id], block=False)  # type: ignore[union-attr]
+        elif not process.ended:
+            os.kill(process.pid, getattr(signal, name))
 
     # their notes
 

@@ -22,6 +22,7 @@ from roleml_nb.messaging.notes import Names, columns
 from roleml_nb.messaging.relay import Outbox, RelayLink
 from roleml_nb.messaging.router import Link, Pending, Router
 from roleml_nb.messaging.transport import DirectTransport
+from roleml_nb.messaging.urgent import UrgentLine
 from roleml_nb.role import NATIVE, ActorProfile, Contacts, Deadlock, LinkFailed, RoleInstanceID
 from roleml_nb.role.host import Waitable
 
@@ -77,12 +78,15 @@ class Host:
         """Whether notes are kept while there is no notebook."""
         self.router = Router(self, self.directory, self._messages.append if trace else None,
                              lambda session, reason: self.mender.broken(session, reason))
+        self.clock.executions = self.router.executions
         self.router.controls["circle"] = lambda peer, told: self.break_circle(*told)
         self.router.controls["bye"] = lambda peer, _: self.host_lost(peer, "it was stopped")
         self.actors: dict[str, Actor] = {}
         self.failures = Failures(host_id)
         self.outbox = Outbox()
         self._stopping = threading.Event()
+        self.hears: dict[str, Callable[[UrgentLine, bytes], None]] = {}
+        """What is done, on a thread of its own, with what a peer says on an urgent line."""
         self.mender = Mender(self, self._stopping)
         """Makes the links to other hosts, and mends them."""
         self.ended: Callable[[str], bool] = lambda peer: False
@@ -98,8 +102,8 @@ class Host:
         self.transport: DirectTransport | None = None
         if directory is not None:
             self.transport = DirectTransport(
-                host_id, deliver=self._deliver_direct, lost=self.mender.connection_ended, directory=directory, tcp=tcp,
-                submit=self._workers.submit)
+                host_id, deliver=self._deliver_direct, lost=self.mender.connection_ended, answered=self._answered,
+                directory=directory, tcp=tcp, submit=self._workers.submit)
             self._workers.receive = self._receive_answer
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_lock = threading.Lock()
@@ -132,11 +136,7 @@ class Host:
         if (self.transport is None or not isinstance(call, Pending) or call.host_id == self.host_id
                 or threading.current_thread() is threading.main_thread()):  # where Ctrl-C could cut a message in two
             return False
-        spared = self.router.executions.spare()  # a call is ended by its answer
-        try:
-            return self.transport.wait(call, timeout)
-        finally:
-            self.router.executions.unspare(spared)
+        return self.transport.wait(call, timeout)
 
     def run_coroutine(self, coroutine: Coroutine[Any, Any, Any], context: Context) -> Future:
         """Run in the event loop that all ``async def`` handlers of this host share; it is started when first needed."""
@@ -234,6 +234,11 @@ class Host:
         finally:
             self._receiving.works = None
         return works
+
+    def _answered(self, peer: str, data: bytes) -> None:
+        """What a peer answers on its urgent line."""
+        channel, value = pickle.loads(data)
+        self.router.controls[channel](peer, value)
 
     def _tell_link(self, peer: str, kind: str, reason: str) -> None:
         self.logger.warning("link to %s: %s (%s)", peer, kind, reason)

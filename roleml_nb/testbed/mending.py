@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from roleml_nb.messaging.addresses import Address
+from roleml_nb.messaging.direct import DirectLink
 from roleml_nb.messaging.session import Session
+from roleml_nb.messaging.urgent import UrgentLine
 from roleml_nb.role import LinkFailed
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ class Mender:
         self._host, self._stopping = host, stopping
         self.ways: dict[str, tuple[Address, bytes]] = {}
         """Where other hosts listen, and what this one shows to them."""
+        self._urgent: dict[str, UrgentLine] = {}
         self._outages: dict[str, Outage] = {}
         self._returns: dict[str, tuple[float, float]] = {}
         """{peer: the delay of its last outage, and when it ended}."""
@@ -56,7 +59,7 @@ class Mender:
             host.transport.admit(peer, accept)
             self.ways[peer] = address, token
             try:
-                session.attach(host.transport.connect(address, token))
+                session.attach(self._direct_link(peer))
                 return session.kind, ""
             except LinkFailed as error:
                 why = str(error)
@@ -65,6 +68,23 @@ class Mender:
         session.attach(host.relay(peer), why)
         self._look_out(peer, why)
         return session.kind, why
+
+    def _direct_link(self, peer: str, timeout: float = 2.0) -> DirectLink:
+        """A new one; and a new urgent line, where there is something that the peer may say on it."""
+        host, (address, token) = self._host, self.ways[peer]
+        link = host.transport.connect(address, token, timeout=timeout)  # type: ignore[union-attr]
+        if peer in host.hears:
+            try:
+                line = host.transport.urgent_line(address, link.url, token)  # type: ignore[union-attr]
+            except LinkFailed as error:
+                host.logger.info("%s is heard over its link alone: %s", peer, error)
+                return link
+            former = self._urgent.pop(peer, None)
+            if former is not None:
+                former.close()
+            self._urgent[peer] = line
+            host.run_in_background(lambda: line.listen(host.hears[peer]), f"{host.host_id} hears {peer}")
+        return link
 
     def connection_ended(self, peer: str, reason: str) -> None:
         session = self._host.router.links.get(peer)
@@ -86,8 +106,7 @@ class Mender:
                 return
             host.clock.sleep(LOOK)
         try:
-            address, token = self.ways[peer]
-            session.attach(host.transport.connect(address, token, timeout=CONNECT))  # type: ignore[union-attr]
+            session.attach(self._direct_link(peer, CONNECT))
             host.linked(peer, "direct", f"made anew: {reason}")
         except (KeyError, LinkFailed) as error:
             if host.relay is None:
@@ -151,9 +170,8 @@ class Mender:
 
     def _go_back(self, session: Session, outage: Outage) -> bool:
         host = self._host
-        address, token = self.ways[session.peer]
         try:
-            link = host.transport.connect(address, token, timeout=CONNECT)  # type: ignore[union-attr]
+            link = self._direct_link(session.peer, CONNECT)
         except LinkFailed as error:
             host.logger.info("%s is still reached over the relay: %s", session.peer, error)
             return False

@@ -1,17 +1,19 @@
 """Ending what handlers do, without ending the testbed: first a flag, then an interrupt, then they are left to themselves.
 
-The notebook asks over the links, which hear of it as soon as their thread gets one turn; what ipyparallel brings is heard by
-an engine's main thread after ten turns and more, which is too late where many handlers are busy.
+The notebook says so on the urgent lines that the engines have to it: that takes one turn of the interpreter. A link's thread
+hears of it after all that lies unread, and what ipyparallel brings, the relay too, takes an engine's main thread ten turns.
 """
 
 from __future__ import annotations
 
 import ctypes
+import pickle
 import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from roleml_nb.messaging.executions import Execution, Interrupt
+from roleml_nb.messaging.urgent import UrgentLine
 from roleml_nb.role import NATIVE, LinkFailed, RunStopped
 
 from . import turns
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Stopped", "Stops", "serve_stops", "stop_work"]
 
+HURRY = "SIGURG"
+"""Has an engine's main thread make the turns short that threads take; the system ignores it where nobody handles it."""
 STEP = 0.02
 FLAG, INTERRUPT = 0.3, 0.5
 """Seconds that handlers get to notice the flag; and the interrupt, since the last one ended."""
@@ -38,6 +42,8 @@ LATEST = 6.0
 
 _raise_in_thread = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _raise_in_thread.argtypes = (ctypes.c_ulong, ctypes.py_object)
+NOBODY = ctypes.c_ulong(-1).value
+"""What no thread has as its number. Since Python 3.12 one that is about to begin has 0."""
 
 
 class Stopped(NamedTuple):
@@ -130,11 +136,14 @@ def _flag(host: Host, executions: Iterable[Execution]) -> None:
 
 
 def _interrupt(execution: Execution) -> bool:
-    """Its thread raises it as soon as it runs Python code; False if it has none, or must not be interrupted now.
+    """Its thread raises it as soon as the handler's own code runs; False if it has no thread.
 
-    Whether it must not is looked up in the call itself, so that no turn of the interpreter ends between.
+    Whether that code runs now is looked up in the call itself, so that no turn of the interpreter ends between.
     """
-    return _raise_in_thread(execution.thread, Interrupt) > 0
+    execution.interrupted = True
+    if not _raise_in_thread(execution.thread if execution.exposed else NOBODY, Interrupt):
+        execution.due = True
+    return execution.thread != 0
 
 
 def _leave_alone(host: Host, execution: Execution) -> None:
@@ -145,23 +154,43 @@ def _leave_alone(host: Host, execution: Execution) -> None:
 
 
 def serve_stops(host: Host, notebook: str) -> None:
-    """Have an engine's host do what `Stops` asks for."""
-    def stop(peer: str, stops: int) -> None:
-        host.router.stops = stops  # at once, on the thread that has heard it
+    """Have an engine's host do what `Stops` asks for, from whichever side it hears of that first."""
+    lock, begun = threading.Lock(), 0
+
+    def stop(stops: int, tell: Callable[[str, object], None]) -> None:
+        nonlocal begun
+        host.router.stops = max(stops, host.router.stops)
+        with lock:
+            if stops <= begun:
+                return
+            begun = stops
         turns.wish(host.router, turns.SHORT)
         tell("stopping", None)
-        host.run_in_background(lambda: work(stops), "stop")  # the pool may have a hundred threads to start before
-
-    def work(stops: int) -> None:
         tell("stopped", (stops, stop_work(host, stops, lambda: tell("stopping", None))))
 
-    def tell(channel: str, value: object) -> None:
+    def hear(line: UrgentLine, data: bytes) -> None:
+        def tell(channel: str, value: object) -> None:
+            try:
+                line.answer(pickle.dumps((channel, value), 5))
+            except LinkFailed as error:
+                host.logger.info("%s; it is told over its link", error)
+                tell_over_link(channel, value)
+
+        stop(pickle.loads(data), tell)
+
+    def receive(peer: str, stops: int) -> None:
+        host.router.stops = max(stops, host.router.stops)  # at once, on the thread that has received it
+        if stops > begun:
+            host.run_in_background(lambda: stop(stops, tell_over_link), "stop")
+
+    def tell_over_link(channel: str, value: object) -> None:
         try:
             host.router.control(notebook, channel, value)
         except LinkFailed as error:
             host.logger.info("the notebook was not told of %s: %s", channel, error)
 
-    host.router.controls["stop"] = stop
+    host.hears[notebook] = hear
+    host.router.controls["stop"] = receive
 
 
 class Stops:
@@ -183,27 +212,47 @@ class Stops:
             stops, began = home.router.stops + 1, home.clock.now()
             self._signs, self._answers = dict.fromkeys(hosts, began), {}
             home.router.stops = stops
-            for host_id in hosts:
-                try:
-                    home.router.control(host_id, "stop", stops)
-                except LinkFailed as error:
-                    home.logger.info("%s is not asked to stop: %s", host_id, error)
-            found = [stop_work(home, stops), *(self._answer(host_id, began) for host_id in hosts)]
+            home.run_in_background(lambda: self._ask(hosts, stops), "asks to stop")  # Ctrl-C must not cut a message in two
+            found = [stop_work(home, stops), *self._await(hosts, began)]
             return Stopped(*(sum(parts, ()) for parts in zip(*found, strict=True)))
 
-    def _answer(self, host_id: str, began: float) -> Stopped:
-        """What one engine answers; it is killed when it does not. One that gives signs of life is given more time."""
-        fleet, now = self._fleet, self._fleet.home.clock.now
-        patience = ANSWER + TURN * fleet.handlers(host_id)
+    def _ask(self, hosts: list[str], stops: int) -> None:
+        """On their urgent lines, and over their links. An engine reached over the relay has no such line, but can hurry."""
+        home = self._fleet.home
+        for host_id in hosts:
+            try:
+                home.transport.tell(host_id, pickle.dumps(stops, 5))  # type: ignore[union-attr]
+            except LinkFailed as error:
+                home.logger.info("%s is asked to stop over its link alone: %s", host_id, error)
+                self._fleet.signal(host_id, HURRY)
+        for host_id in hosts:
+            try:
+                home.router.control(host_id, "stop", stops)
+            except LinkFailed as error:
+                home.logger.info("%s is not asked to stop over its link: %s", host_id, error)
+
+    def _await(self, hosts: list[str], began: float) -> list[Stopped]:
+        """What the engines answer. One that gives no sign of life is killed; one that does is given more time.
+
+        Silence is counted in looks, for where this process itself gets no turn, it has not heard what was said.
+        """
+        fleet, clock = self._fleet, self._fleet.home.clock
+        patience = {host_id: ANSWER + TURN * fleet.handlers(host_id) for host_id in hosts}
+        silent, seen, looked = dict.fromkeys(hosts, 0), dict.fromkeys(hosts, 0.0), True
         with self._news:
-            while host_id not in self._answers and host_id not in fleet.lost:
-                if now() > began + LATEST:
-                    return Stopped(left=(f"handlers on {host_id}",))
-                if now() > max(self._signs[host_id], fleet.heard(host_id)) + patience:
-                    fleet.kill(host_id)
-                    return Stopped(killed=(host_id,))
-                self._news.wait(STEP)  # that it is lost, or silent, is no news
-        return self._answers.get(host_id, Stopped())
+            while waiting := [host_id for host_id in hosts if host_id not in self._answers and host_id not in fleet.lost]:
+                if clock.now() > began + LATEST:
+                    self._answers.update({host_id: Stopped(left=(f"handlers on {host_id}",)) for host_id in waiting})
+                    break
+                for host_id in waiting if looked else ():
+                    sign = max(self._signs[host_id], fleet.heard(host_id))
+                    silent[host_id] = silent[host_id] + 1 if sign == seen[host_id] else 0
+                    seen[host_id] = sign
+                    if silent[host_id] * STEP > patience[host_id]:
+                        fleet.kill(host_id)
+                        self._answers[host_id] = Stopped(killed=(host_id,))
+                looked = not self._news.wait(STEP)  # that one is lost, or silent, is no news
+        return [self._answers.get(host_id, Stopped()) for host_id in hosts]
 
     def _alive(self, host_id: str) -> None:
         with self._news:

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Hashable
 
-__all__ = ["SHORT", "turns_for", "wish"]
+__all__ = ["SHORT", "hurry", "turns_for", "wish"]
 
 SHORT = 0.0005
 """Seconds; below, threads do little else but take turns."""
 ROUND = 0.1
 """Seconds that it takes until each of many busy threads had its turn."""
 
+HURRY = 2.0
+"""Seconds that a hurry lasts."""
+
 _wishes: dict[Hashable, float] = {}
 _usual = sys.getswitchinterval()
+_hurried = 0.0
+"""When a hurry began that lasts, or zero."""
 _lock = threading.Lock()
 
 
@@ -29,12 +35,21 @@ def turns_for(busy: int) -> float:
 
 def wish(who: Hashable, seconds: float | None) -> None:
     """Have turns last so long at most, until the same one wishes otherwise (None: no wish). The shortest wish counts."""
-    global _usual
+    global _usual, _hurried
     with _lock:
-        if not _wishes:
+        if not _wishes and not _hurried:
             _usual = sys.getswitchinterval()
         if seconds is not None and seconds < _usual:
             _wishes[who] = seconds
-        elif _wishes.pop(who, None) is None:
+        elif _wishes.pop(who, None) is None and not _hurried:
             return
-        sys.setswitchinterval(min(_wishes.values(), default=_usual))
+        if time.monotonic() - _hurried > HURRY:
+            _hurried = 0.0
+        sys.setswitchinterval(SHORT if _hurried else min(_wishes.values(), default=_usual))
+
+
+def hurry(*_: object) -> None:
+    """Have turns be as short as can be until the next `wish` after two seconds. A handler of signals: it waits for no lock."""
+    global _hurried
+    _hurried = time.monotonic()
+    sys.setswitchinterval(SHORT)

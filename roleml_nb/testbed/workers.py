@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from roleml_nb.messaging.executions import Executions
 from roleml_nb.messaging.stuck import cpu_time
 from roleml_nb.role.host import Waitable
 
@@ -212,6 +213,8 @@ class SystemClock:
 
     def __init__(self, workers: Workers):
         self._workers = workers
+        self.executions = Executions()
+        """The handlers that wait: they are not interrupted meanwhile, for what they wait for is ended with the run."""
         self._offset = time.time() - time.perf_counter()
 
     def now(self) -> float:
@@ -221,4 +224,8 @@ class SystemClock:
         time.sleep(seconds)
 
     def wait(self, future: Waitable, timeout: float | None) -> Any:
-        return self._workers.waiting(future, timeout)
+        covered = self.executions.cover()
+        try:
+            return self._workers.waiting(future, timeout)
+        finally:
+            self.executions.expose(covered)

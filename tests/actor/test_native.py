@@ -59,10 +59,12 @@ class Plain(Role):
         self.beat.emit({"n": 1})
 
     @Task(expand=True)
-    def emit_late(self, caller, seconds):
+    def emit_late(self, caller):
+        """As soon as the role is being ended."""
         import time
 
-        time.sleep(seconds)
+        while self.base.started("plain"):
+            time.sleep(0.01)
         self.beat.emit({"n": 2})
         return "done"
 
@@ -321,7 +323,7 @@ def test_a_main_routine_that_fails_is_told(bed):
 def test_nothing_is_emitted_by_a_role_that_ends(bed):
     bed.spawn("mute").assign("plain", Plain)
     bed.trace.messages.to_pandas()  # the first look imports pandas
-    late = bed.call_task("mute/plain", "emit-late", {"seconds": 2})
+    late = bed.call_task("mute/plain", "emit-late")
     until(lambda: "emit-late" in set(bed.trace.messages.to_pandas().query("target == 'mute/plain'").channel), "it has begun")
     bed.call(native("mute"), "terminate-role", {"name": "plain"})
     with pytest.raises(StatusError, match="mute/plain is terminating: it cannot emit 'beat'"):

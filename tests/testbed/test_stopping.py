@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import cloudpickle
 import pytest
 
-from roleml_nb import Event, EventHandler, NodeLost, Role, Runnable, Service, Task
+from roleml_nb import Event, EventHandler, NodeLost, Role, Runnable, Service, Task, Testbed
 from roleml_nb.role import RunStopped
 from roleml_nb.testbed import engine as remote
 from tests.waiting import until
@@ -58,6 +58,15 @@ class Worker(Role):
         while True:
             self.tick.emit({"n": 1})
             self.call("other", "nothing")
+
+    @Task(expand=True)
+    def insist(self, caller):
+        """Calls without end, and catches whatever it can: next to all of its time is spent in what makes the calls."""
+        while True:
+            try:
+                self.call("other", "nothing")
+            except Exception:
+                continue
 
     @EventHandler("other", "tick", expand=True)
     def on_tick(self, source, n):
@@ -138,7 +147,7 @@ def timed_stop(bed):
     return stopped
 
 
-@pytest.mark.parametrize("channel", ["wait-for-other", "loop", "sleep"])
+@pytest.mark.parametrize("channel", ["wait-for-other", "loop", "insist", "sleep"])
 def test_it_ends_and_all_is_usable_again(bed, channel):
     one, two = pair(bed, channel)
     tasks = [bed.call_task(one, channel) for _ in range(8)]
@@ -198,6 +207,90 @@ def test_an_engine_with_many_busy_handlers_lives_and_all_of_them_end(own_bed):
                 call.result(30)
     until(lambda: not sum(own_bed.fleet.run_on_all(remote.on_host, spinning).values()), "their threads are free")
     assert own_bed.call(one, "nothing") == own_bed.call(two, "nothing") == "nothing"
+
+
+def close_links(host):
+    """What links bring is not taken in any more, as if all before it took for ever."""
+    host.gate, host.deliveries = threading.Event(), host.transport._deliver
+    host.transport._deliver = lambda peer, frames: host.gate.wait(60) and host.deliveries(peer, frames)
+
+
+def open_links(host):
+    host.transport._deliver = host.deliveries
+    host.gate.set()
+
+
+def test_a_stop_is_heard_before_all_that_lies_unread(own_bed):
+    one, two = pair(own_bed, "unread")
+    with ThreadPoolExecutor(2) as pool:
+        at_work = [pool.submit(own_bed.call, role, "spin") for role in (one, two)]
+        until(lambda: busy_threads(own_bed) == 2, "both are at it")
+        own_bed.fleet.run_on_all(remote.on_host, close_links)
+        unread = [own_bed.call_task(role, "sleep") for role in (one, two) for _ in range(100)]
+        assert own_bed.stop_run() == ((), (f"{one}.spin", f"{two}.spin"), (), ())
+        own_bed.fleet.run_on_all(remote.on_host, open_links)
+        for call in at_work:
+            with pytest.raises(RunStopped, match="spin was interrupted with the run"):
+                call.result(30)
+        for task in unread:
+            with pytest.raises(RunStopped, match="sleep was stopped with the run, before it began"):
+                task.result(30)
+    assert not own_bed.lost
+    assert own_bed.call(one, "nothing") == own_bed.call(two, "nothing") == "nothing"
+
+
+def test_many_calls_on_their_way_and_many_busy_handlers(own_bed):
+    """The thread that receives gets few turns; most of the calls have not begun, and never do."""
+    roles = pair(own_bed, "crowd")
+    with ThreadPoolExecutor(150) as pool:
+        calls = [pool.submit(own_bed.call, role, "spin", timeout=60) for _ in range(75) for role in roles]
+        until(lambda: len(own_bed.fleet.home.router.pending()) > 100, "many are made")
+        stopped = own_bed.stop_run()
+        assert not stopped.killed and not stopped.left and not own_bed.lost
+        for call in calls:
+            with pytest.raises(RunStopped):
+                call.result(30)
+    assert [own_bed.call(role, "nothing") for role in roles] == ["nothing"] * 2
+
+
+def test_a_new_link_to_the_notebook_brings_a_new_urgent_line(own_bed):
+    one, _ = pair(own_bed, "anew")
+    engine = own_bed.roster.places["anew-a"]
+    before = own_bed.fleet.home.transport._urgent[engine]
+    own_bed.fleet.run(engine, remote.on_host, cut_link_to_the_notebook)
+    until(lambda: own_bed.fleet.home.transport._urgent[engine] != before, "it is made anew")
+    own_bed.fleet.run_on_all(remote.on_host, close_links)
+    assert str(own_bed.stop_run()) == "run stopped: nothing was at work" and not own_bed.lost
+    own_bed.fleet.run_on_all(remote.on_host, open_links)
+    assert own_bed.call(one, "nothing") == "nothing"
+
+
+def cut_link_to_the_notebook(host):
+    session = host.router.links["notebook"]
+    session.detach(session.link, "cut for the test")
+
+
+def turn(host):
+    return sys.getswitchinterval()
+
+
+def test_over_the_relay_engines_hurry_to_hear_of_it():
+    with Testbed(engines=2, timeout=30, preload=(), links=("relay",)) as bed:
+        roles = pair(bed, "relayed")
+        usual = bed.fleet.run("engine0", remote.on_host, turn)
+        bed.fleet.signal("engine0", "SIGURG")
+        until(lambda: bed.fleet.run("engine0", remote.on_host, turn) < 0.001, "it hurries")
+        until(lambda: bed.fleet.run("engine0", remote.on_host, turn) == usual, "for a while")
+        with ThreadPoolExecutor(40) as pool:
+            calls = [pool.submit(bed.call, role, "spin", timeout=60) for _ in range(20) for role in roles]
+            until(lambda: len(bed.fleet.home.router.pending()) > 30, "most are made")
+            time.sleep(1.0)  # most of them have begun, and the relay has few turns
+            stopped = bed.stop_run()
+            assert not stopped.killed and not stopped.left and not bed.lost
+            for call in calls:
+                with pytest.raises(RunStopped):
+                    call.result(30)
+        assert [bed.call(role, "nothing") for role in roles] == ["nothing"] * 2
 
 
 def test_what_reaches_an_engine_after_it_has_stopped_never_begins_if_it_was_sent_before(own_bed):

@@ -2,7 +2,8 @@
 
 import sys
 
-from roleml_nb.testbed.turns import SHORT, turns_for, wish
+from roleml_nb.testbed import turns
+from roleml_nb.testbed.turns import SHORT, hurry, turns_for, wish
 
 
 def test_turns_are_shorter_where_many_are_busy():
@@ -22,4 +23,18 @@ def test_the_shortest_wish_counts_and_none_stays():
     assert abs(sys.getswitchinterval() - 0.002) < 1e-6
     wish("b", None)
     wish("a", None)
+    assert sys.getswitchinterval() == usual
+
+
+def test_a_hurry_ends_with_the_first_wish_after_a_while(monkeypatch):
+    usual = sys.getswitchinterval()
+    hurry()
+    assert abs(sys.getswitchinterval() - SHORT) < 1e-6
+    wish("a", None)
+    wish("b", 0.002)
+    assert abs(sys.getswitchinterval() - SHORT) < 1e-6
+    monkeypatch.setattr(turns, "HURRY", 0.0)
+    wish("a", None)
+    assert abs(sys.getswitchinterval() - 0.002) < 1e-6
+    wish("b", None)
     assert sys.getswitchinterval() == usual
