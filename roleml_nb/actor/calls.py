@@ -65,7 +65,7 @@ class Invocation:
         """
         limit = self._host.call_timeout if timeout is None else timeout
         self._asked = True
-        if self._decoded is None:
+        if not self._pending.ended:
             try:
                 self._wait(limit)
             except TimeoutError:
@@ -102,7 +102,7 @@ class Invocation:
     def _wait(self, limit: float) -> Any:
         """Wait, and let it be known who waits for whom."""
         current = self._host.router.executions.current
-        if current is None or self._pending.ended:
+        if current is None:
             return self._host.clock.wait(self._pending, limit)
         before, current.waits_for = current.waits_for, self._pending
         try:

@@ -199,6 +199,6 @@ class Dispatch:
         self._send("moved", envelope, target, Body(content, body.buffers))
 
     def _send(self, kind: str, envelope: Envelope, target: Target, body: Body) -> None:
-        self.actor.host.router.send(
-            kind, target.instance, [Target(*envelope.source, target.call)], envelope.channel, body,
+        self.actor.host.router.answer(
+            kind, target.instance, Target(*envelope.source, target.call), envelope.channel, body,
             at_once=envelope.kind != "task" and not self.actor.host.backlog)

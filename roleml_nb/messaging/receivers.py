@@ -78,17 +78,19 @@ class Receivers:
         Called before a thread waits; how many seconds it waits at most (None: without end) before `take` is called.
     submit
         Has a function called by a thread that is idle, or a new one.
+    backlog
+        Whether what was submitted waits for a thread: then one that comes from its work does not wait for messages.
     ended
         Called once when `stop` was called, or `take` has failed, and no thread is at the sockets any more.
     """
 
     def __init__(
         self, take: Callable[[], tuple[list[Work], bool]], patience: Callable[[], float | None],
-        submit: Callable[[Work], Any], ended: Callable[[], None],
+        submit: Callable[[Work], Any], backlog: Callable[[], bool], ended: Callable[[], None],
     ):
         self.bells = Bells()
         self.stopped = False
-        self._take, self._patience, self._submit, self._ended = take, patience, submit, ended
+        self._take, self._patience, self._submit, self._backlog, self._ended = take, patience, submit, backlog, ended
         self._turn, self._seats = threading.RLock(), threading.Lock()
         self._ready = 0
         """Threads that receive, but for the caller."""
@@ -152,7 +154,7 @@ class Receivers:
         while work is not None:
             work()
             with self._seats:
-                if self.stopped or self._caller or self._ready >= READY:
+                if self.stopped or self._caller or self._ready >= READY or self._ready and self._backlog():
                     return
                 self._ready += 1
             work = self._receive()

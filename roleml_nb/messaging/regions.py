@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import itertools
 import mmap
 import os
@@ -83,9 +84,7 @@ class Region:
     @staticmethod
     def of(buffer: Any) -> Region | None:
         """The region that a buffer was mapped from, if that is still there; the mappings of one made here keep it."""
-        if type(buffer) is not memoryview or not isinstance(buffer.obj, ctypes.Array):
-            return None
-        known = _mapped.get(ctypes.addressof(buffer.obj))
+        known = getattr(buffer.obj, "mapped_from", None) if type(buffer) is memoryview else None
         return None if known is None else known()
 
     def map(self) -> list[memoryview]:
@@ -93,10 +92,10 @@ class Region:
         address = _mmap(None, self._size, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_PRIVATE, self._file.number, 0)
         if address in (None, ctypes.c_void_p(-1).value):
             raise OSError(ctypes.get_errno(), "mmap")
-        memory = (ctypes.c_char * self._size).from_address(address)
-        end = weakref.finalize(memory, _unmap, address, self._size, self if isinstance(self._file, _Pages) else None)
-        end.atexit = False  # arrays may outlive the interpreter's finalizers
-        _mapped[address] = weakref.ref(self)
+        memory = _mapping(self._size).from_address(address)
+        memory.mapped_from = weakref.ref(self)
+        if isinstance(self._file, _Pages):
+            memory.keeps = self
         whole = memoryview(memory).cast("B")
         return [whole[place:place + size] for place, size in self._parts]
 
@@ -138,8 +137,6 @@ class _Loan:
 _used: set[int] = set()
 _kept: deque[tuple[int, int]] = deque()
 """Files, and their sizes. Only steps that are atomic: the garbage collection may come between any two."""
-_mapped: dict[int, weakref.ref[Region]] = {}
-"""What each mapping is of, by its address."""
 
 
 def _new(stamp: bytes) -> tuple[int, int]:
@@ -170,11 +167,6 @@ def _keep(number: int, size: int) -> None:
             os.close(_kept.popleft()[0])
 
 
-def _unmap(address: int, size: int, region: Region | None) -> None:
-    del _mapped[address]
-    _munmap(address, size)
-
-
 _libc = ctypes.PyDLL(None, use_errno=True) if sys.platform != "win32" else None
 """Keeps the interpreter's lock: letting go of it costs many times what these calls do."""
 if _libc is not None:
@@ -182,3 +174,12 @@ if _libc is not None:
     _mmap.restype = ctypes.c_void_p
     _mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
     _munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+
+
+@functools.lru_cache(128)  # models of one run have few sizes, and a type takes longer to make than a mapping
+def _mapping(size: int) -> Any:
+    """The type of mappings of so many bytes, which end with their last view."""
+    def unmap(memory: Any, munmap: Any = _munmap, addressof: Any = ctypes.addressof) -> None:
+        munmap(addressof(memory), size)
+
+    return type("Mapping", (ctypes.c_char * size,), {"__del__": unmap})

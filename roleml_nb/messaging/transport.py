@@ -64,6 +64,8 @@ class DirectTransport:
         A directory of mode 0700 for the socket file, which is named `host_id`; None for no ``ipc://``.
     submit
         Called as ``submit(function)``; has it called by a thread that is idle, or a new one. One of them receives at a time.
+    backlog
+        Whether functions that were submitted wait for a thread.
     tcp, ip
         Whether to listen on TCP too, with CurveZMQ, and on which interface (all by default).
     """
@@ -77,6 +79,7 @@ class DirectTransport:
         answered: Callable[[str, bytes], None] = lambda peer, data: None,
         directory: str | None,
         submit: Callable[[Callable[[], None]], Any],
+        backlog: Callable[[], bool] = lambda: False,
         tcp: bool = False,
         ip: str = "*",
     ) -> None:
@@ -106,7 +109,7 @@ class DirectTransport:
         """Of each listening socket."""
         try:
             self.address = Address(host_id, ipc_path, *self._bind(ipc_path, ip if tcp else None))
-            self._receivers = Receivers(self._take, self._patience, submit, self._clean_up)
+            self._receivers = Receivers(self._take, self._patience, submit, backlog, self._clean_up)
             for router, door in self.doors.items():
                 self._receivers.bells.add(router.FD, _no_more)
                 self._receivers.bells.add(door.monitor.FD, door.look)

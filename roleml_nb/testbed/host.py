@@ -103,7 +103,7 @@ class Host:
         if directory is not None:
             self.transport = DirectTransport(
                 host_id, deliver=self._deliver_direct, lost=self.mender.connection_ended, answered=self._answered,
-                directory=directory, tcp=tcp, submit=self._workers.submit)
+                directory=directory, tcp=tcp, submit=self._workers.submit, backlog=lambda: self._workers.backlog)
             self._workers.receive = self._receive_answer
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_lock = threading.Lock()

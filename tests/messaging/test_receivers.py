@@ -22,8 +22,8 @@ class Letterbox:
         self.inside.setblocking(False)
         self.works, self.takers, self.threads = {}, [], []
         self.ended = threading.Event()
-        self.at_once = more_than
-        self.receivers = Receivers(self.take, lambda: None, self.submit, self.ended.set)
+        self.at_once, self.backlog = more_than, False
+        self.receivers = Receivers(self.take, lambda: None, self.submit, lambda: self.backlog, self.ended.set)
         self.receivers.bells.add(self.inside.fileno(), lambda: None)
         self.receivers.start()
 
@@ -72,6 +72,19 @@ def test_who_receives_does_the_work(letterbox):
     for _ in range(20):
         box.outside.send(b"a")
         assert worked.get(timeout=DEADLINE) == box.takers[-1][1]
+
+
+def test_who_comes_from_work_does_not_wait_for_messages_while_other_work_waits(letterbox):
+    box, worked = letterbox(), queue.Queue()
+    box.works[b"a"] = lambda: lambda: worked.put(threading.current_thread())
+    for box.backlog in (True, True, False, True):
+        box.outside.send(b"a")
+        thread = worked.get(timeout=DEADLINE)
+        if box.backlog:
+            until(lambda thread=thread: not thread.is_alive(), "it is free for what waits")
+        else:
+            until(lambda: box.receivers._ready == 2, "it waits for messages, too")
+            assert thread.is_alive()
 
 
 def test_while_all_are_at_work_another_one_receives(letterbox):
