@@ -48,7 +48,7 @@ class Invocation:
 
     def __del__(self) -> None:
         """A task whose end nobody can ask for any more: should it fail, the notebook is told."""
-        if self._pending.kind == "task" and not self._asked and not self._pending.ended:
+        if self._pending.kind == "task" and not self._asked:
             self._pending.add_done_callback(partial(_unheard, self._host))
 
     @property

@@ -224,12 +224,18 @@ class Stops:
                 home.transport.tell(host_id, pickle.dumps(stops, 5))  # type: ignore[union-attr]
             except LinkFailed as error:
                 home.logger.info("%s is asked to stop over its link alone: %s", host_id, error)
-                self._fleet.signal(host_id, HURRY)
+                self._hurry(host_id)
         for host_id in hosts:
             try:
                 home.router.control(host_id, "stop", stops)
             except LinkFailed as error:
                 home.logger.info("%s is not asked to stop over its link: %s", host_id, error)
+
+    def _hurry(self, host_id: str) -> None:
+        try:
+            self._fleet.signal(host_id, HURRY)
+        except Exception as error:  # it has ended, or there is no such signal: each system, and ipyparallel, says so differently
+            self._fleet.home.logger.info("%s was not told to hurry: %s", host_id, error)
 
     def _await(self, hosts: list[str], began: float) -> list[Stopped]:
         """What the engines answer. One that gives no sign of life is killed; one that does is given more time.

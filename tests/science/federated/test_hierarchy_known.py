@@ -18,6 +18,7 @@ from roleml_nb.library import (
 )
 from roleml_nb.role import RoleMLError
 from tests.science.federated.problems import LeastSquares, arrays, data, hessian, linear
+from tests.waiting import until
 
 LEAVES = 6
 SIZES = [len(data(part)) for part in range(LEAVES)]
@@ -137,3 +138,6 @@ def test_what_an_inner_node_cannot_return_is_refused(lab):
     with pytest.raises(RoleMLError, match="levels-no-inner0x0/aggregator is an inner node and has models to return only, not "
                                           "what control ask for: above it, the strategy must be FedAvg, QFedAvg or a server optimizer"):
         tree(lab, "levels-no", 1, root=impl(Scaffold))(1)
+    refused = {f"levels-{name}-inner0x{number}" for name in ("nova", "no") for number in (1, 2)}
+    until(lambda: {error.node for error in lab.errors} == refused, "so do the others, whose answers nobody waits for any more")
+    lab.errors.clear()
