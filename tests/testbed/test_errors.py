@@ -97,6 +97,17 @@ def test_a_task_that_fails_is_told_when_nobody_can_ask_for_its_end(bed):
     assert str(bed.logs("unheard-a", level="error")).count("ValueError: not me") == 2  # one line, and the traceback
 
 
+def test_nor_does_it_matter_that_it_has_failed_before(bed):
+    bed.spawn("dropped")
+    bed.assign("dropped", "voice", Voice)
+    task = bed.call_task("dropped/voice", "fail-unless", {"names": []})
+    until(task.done, "it has failed")
+    assert mine(bed, "dropped") == []  # it can still be asked for
+    del task
+    [failure] = until(lambda: mine(bed, "dropped"), "it is told", 30)
+    assert "not me" in failure.text
+
+
 def test_the_first_failures_of_many_are_told_at_once(bed):
     bed.spawn("first-{1..4}")
     bed.assign("first-*", "voice", Voice)
