@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import zmq
@@ -14,6 +15,8 @@ URGENT = b"U"
 """What the greeting of such a connection ends with."""
 LOOK_MS = 2000
 """How often its thread looks at whether it is of use yet."""
+
+logger = logging.getLogger(__name__)
 
 
 class UrgentLine:
@@ -37,7 +40,10 @@ class UrgentLine:
                     data = self._socket.recv()
                 except zmq.Again:
                     continue
-                heard(self, data)
+                try:
+                    heard(self, data)
+                except Exception:  # the next word is to be heard all the same
+                    logger.exception("what %s said on its urgent line could not be done", self.peer)
         except zmq.ContextTerminated:
             return
         finally:

@@ -101,6 +101,22 @@ def test_a_new_line_takes_the_place_of_the_old_one_which_can_still_answer(pair, 
     assert speaker.answers.get(timeout=DEADLINE) == ("hearer", b"heard: new")
 
 
+def test_a_fault_does_not_keep_the_next_word_from_being_heard(pair, caplog):
+    hearer, speaker = pair
+    heard, link = queue.Queue(), linked(hearer, speaker)
+    line = hearer.transport.urgent_line(speaker.transport.address, link.url, TOKEN)
+
+    def hear(line, data):
+        heard.put(data)
+        raise ValueError("cannot be done")
+
+    threading.Thread(target=lambda: line.listen(hear), daemon=True).start()
+    for word in (b"one", b"two"):
+        speaker.transport.tell("hearer", word)
+        assert heard.get(timeout=DEADLINE) == word
+    assert "what speaker said on its urgent line could not be done" in caplog.text and "ValueError: cannot be done" in caplog.text
+
+
 def test_its_thread_ends_with_the_transport(pair):
     hearer, speaker = pair
     _, thread = hearer.hear(speaker)
