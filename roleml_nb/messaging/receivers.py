@@ -79,21 +79,23 @@ class Receivers:
     submit
         Has a function called by a thread that is idle, or a new one.
     backlog
-        Whether what was submitted waits for a thread: then one that comes from its work does not wait for messages.
+        How much of what was submitted waits for a thread: one that comes from its work turns to that, rather than to messages.
     ended
         Called once when `stop` was called, or `take` has failed, and no thread is at the sockets any more.
     """
 
     def __init__(
         self, take: Callable[[], tuple[list[Work], bool]], patience: Callable[[], float | None],
-        submit: Callable[[Work], Any], backlog: Callable[[], bool], ended: Callable[[], None],
+        submit: Callable[[Work], Any], backlog: Callable[[], int], ended: Callable[[], None],
     ):
         self.bells = Bells()
         self.stopped = False
         self._take, self._patience, self._submit, self._backlog, self._ended = take, patience, submit, backlog, ended
         self._turn, self._seats = threading.RLock(), threading.Lock()
         self._ready = 0
-        """Threads that receive, but for the caller."""
+        """Threads that receive, or are about to, but for the caller."""
+        self._called = 0
+        """Those of them that were submitted and have not begun."""
         self._caller = 0
         """The thread that receives while it waits for an answer, if there is one."""
         self._kicking, self._kicked = socket.socketpair()
@@ -103,6 +105,7 @@ class Receivers:
 
     def start(self) -> None:
         self._ready += 1
+        self._called += 1
         self._submit(self._run)
 
     def stop(self) -> None:
@@ -150,11 +153,13 @@ class Receivers:
 
     def _run(self) -> None:
         """Be one of those that receive, as long as there is need of one more."""
+        with self._seats:
+            self._called -= 1
         work = self._receive(more=True)  # what has come before rings no more
         while work is not None:
             work()
             with self._seats:
-                if self.stopped or self._caller or self._ready >= READY or self._ready and self._backlog():
+                if self.stopped or self._caller or self._ready >= READY or self._ready and self._backlog() > self._called:
                     return
                 self._ready += 1
             work = self._receive()
@@ -200,6 +205,7 @@ class Receivers:
             last = self.stopped and not self._ready and not self._caller
             successor = not self.stopped and (more or not self._ready and not self._caller)
             self._ready += successor
+            self._called += successor
         if last:
             self._close()
         elif successor:

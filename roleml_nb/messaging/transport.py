@@ -65,7 +65,7 @@ class DirectTransport:
     submit
         Called as ``submit(function)``; has it called by a thread that is idle, or a new one. One of them receives at a time.
     backlog
-        Whether functions that were submitted wait for a thread.
+        How many functions that were submitted wait for a thread.
     tcp, ip
         Whether to listen on TCP too, with CurveZMQ, and on which interface (all by default).
     """
@@ -79,7 +79,7 @@ class DirectTransport:
         answered: Callable[[str, bytes], None] = lambda peer, data: None,
         directory: str | None,
         submit: Callable[[Callable[[], None]], Any],
-        backlog: Callable[[], bool] = lambda: False,
+        backlog: Callable[[], int] = lambda: 0,
         tcp: bool = False,
         ip: str = "*",
     ) -> None:

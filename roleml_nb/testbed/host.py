@@ -129,7 +129,7 @@ class Host:
 
     @property
     def backlog(self) -> bool:
-        return self._workers.backlog
+        return self._workers.backlog > 0
 
     def _receive_answer(self, call: Waitable, timeout: float | None) -> bool:
         """Have the thread that waits for a call to another host receive the answer; False where it must not, or need not."""

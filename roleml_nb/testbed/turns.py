@@ -15,6 +15,8 @@ __all__ = ["SHORT", "hurry", "turns_for", "wish"]
 
 SHORT = 0.0005
 """Seconds; below, threads do little else but take turns."""
+SHORTEST = 0.0001
+"""Seconds, in a hurry."""
 ROUND = 0.1
 """Seconds that it takes until each of many busy threads had its turn."""
 
@@ -45,11 +47,11 @@ def wish(who: Hashable, seconds: float | None) -> None:
             return
         if time.monotonic() - _hurried > HURRY:
             _hurried = 0.0
-        sys.setswitchinterval(SHORT if _hurried else min(_wishes.values(), default=_usual))
+        sys.setswitchinterval(SHORTEST if _hurried else min(_wishes.values(), default=_usual))
 
 
 def hurry(*_: object) -> None:
     """Have turns be as short as can be until the next `wish` after two seconds. A handler of signals: it waits for no lock."""
     global _hurried
     _hurried = time.monotonic()
-    sys.setswitchinterval(SHORT)
+    sys.setswitchinterval(SHORTEST)

@@ -71,9 +71,9 @@ class Workers:
                 self._call_one()
 
     @property
-    def backlog(self) -> bool:
-        """Whether immediate work waits for a thread."""
-        return bool(self._immediate)
+    def backlog(self) -> int:
+        """How much immediate work waits for a thread."""
+        return len(self._immediate)
 
     def _call_one(self) -> None:
         if self._immediate and not self._coming:

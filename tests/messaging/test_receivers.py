@@ -22,8 +22,9 @@ class Letterbox:
         self.inside.setblocking(False)
         self.works, self.takers, self.threads = {}, [], []
         self.ended = threading.Event()
-        self.at_once, self.backlog = more_than, False
-        self.receivers = Receivers(self.take, lambda: None, self.submit, lambda: self.backlog, self.ended.set)
+        self.at_once, self.backlog, self.called, self.open = more_than, 0, 0, threading.Event()
+        self.open.set()
+        self.receivers = Receivers(self.take, lambda: None, self.submit, lambda: self.backlog + self.called, self.ended.set)
         self.receivers.bells.add(self.inside.fileno(), lambda: None)
         self.receivers.start()
 
@@ -41,7 +42,14 @@ class Letterbox:
         return works, True
 
     def submit(self, work):
-        self.threads.append(threading.Thread(target=work, daemon=True))
+        """A thread for it, which begins when such are open."""
+        def begin():
+            self.open.wait(DEADLINE)
+            self.called -= 1
+            work()
+
+        self.called += 1
+        self.threads.append(threading.Thread(target=begin, daemon=True))
         self.threads[-1].start()
 
 
@@ -77,7 +85,7 @@ def test_who_receives_does_the_work(letterbox):
 def test_who_comes_from_work_does_not_wait_for_messages_while_other_work_waits(letterbox):
     box, worked = letterbox(), queue.Queue()
     box.works[b"a"] = lambda: lambda: worked.put(threading.current_thread())
-    for box.backlog in (True, True, False, True):
+    for box.backlog in (1, 3, 0, 1):
         box.outside.send(b"a")
         thread = worked.get(timeout=DEADLINE)
         if box.backlog:
@@ -85,6 +93,18 @@ def test_who_comes_from_work_does_not_wait_for_messages_while_other_work_waits(l
         else:
             until(lambda: box.receivers._ready == 2, "it waits for messages, too")
             assert thread.is_alive()
+
+
+def test_a_thread_that_is_called_to_receive_is_no_work_that_waits(letterbox):
+    box, worked = letterbox(), queue.Queue()
+    box.works[b"a"] = lambda: lambda: worked.put(threading.current_thread())
+    until(lambda: not box.called, "the first one receives")
+    box.open.clear()
+    box.outside.send(b"a")
+    thread = worked.get(timeout=DEADLINE)
+    until(lambda: box.receivers._ready == 2, "it waits for messages once more, beside the one that has not begun")
+    assert thread.is_alive() and box.called == box.receivers._called == 1
+    box.open.set()
 
 
 def test_while_all_are_at_work_another_one_receives(letterbox):
