@@ -129,11 +129,11 @@ class Engines:
     def stop(self) -> None:
         """End what is ours. Idempotent."""
         if self.owned and self.cluster is not None:
-            try:
-                self._end_all()
-                self.cluster.stop_cluster_sync()
-            except Exception as error:  # what it leaves behind, the watchdog sweeps
-                logging.getLogger(__name__).info("stop of the cluster: %s", error)
+            for end in (self._end_all, self.cluster.stop_cluster_sync):
+                try:
+                    end()
+                except Exception as error:  # one engine may have ended before; what is left behind, the watchdog sweeps
+                    logging.getLogger(__name__).info("stop of the cluster: %s", error)
             self.cluster = None
         client = getattr(self, "client", None)
         if client is not None and not self._given:

@@ -92,6 +92,23 @@ def test_stop_leaves_no_process_and_no_directory(own_bed):
     assert not os.path.exists(directory)
 
 
+def test_neither_does_one_whose_engine_was_killed():
+    """Not even when its process ends, where ipyparallel ends once more what it thinks has not ended."""
+    script = textwrap.dedent("""
+        import os, signal
+        from roleml_nb import Testbed
+        bed = Testbed(engines=2, preload=())
+        killed = bed.fleet._processes["engine0"]
+        os.kill(killed.pid, signal.SIGKILL)
+        while not killed.ended: pass
+        bed.stop()
+        print(bed.fleet.engines.directory)
+    """)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and done.stderr == ""
+    assert not os.path.exists(done.stdout.strip())
+
+
 def test_a_killed_kernel_leaves_nothing_behind():
     script = textwrap.dedent("""
         from roleml_nb import Testbed
