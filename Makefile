@@ -15,7 +15,7 @@ INTERRUPTING = tests/testbed/test_stopping.py tests/messaging/test_executions.py
 BESIDE = -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab course check test test-ipykernel6 bench clean
+.PHONY: help demo lab course check test test-ipykernel6 fuzz bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,10 @@ test-ipykernel6: $(INSTALLED)  ## the tests that concern the kernel, with ipyker
 	PYTHONPATH=$(CURDIR)/build/ipykernel6 $(BIN)/pytest $(BESIDE) tests/test_elsewhere.py tests/magics tests/widgets
 	PYTHONPATH=$(CURDIR)/build/ipykernel6 $(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=300 \
 		--nbval-sanitize-with roleml_nb/sanitize.cfg -p no:cacheprovider $(NOTEBOOK)
+
+# FUZZ_TIMES=n tries n times as many examples as `make test` does; 40, if it does not say.
+fuzz: $(INSTALLED)  ## the fuzzers of tests/fuzz, for minutes instead of seconds, with other examples each time
+	FUZZ=1 $(BIN)/pytest $(BESIDE) tests/fuzz
 
 bench: $(INSTALLED)  ## measure, and print ratios
 	$(BIN)/python benchmarks/messages.py
