@@ -94,21 +94,26 @@ def _cell_lines(filenames: set[str]) -> dict[str, list[str]]:
 
 
 class _CodePickler(cloudpickle.Pickler):
-    """cloudpickle, which also notes the files of the functions, and never resets a class that is already known."""
+    """cloudpickle, which also keeps the file names of code, and never resets a class that is already known."""
 
     def __init__(self, file: io.BytesIO) -> None:
         super().__init__(file, protocol=5)
         self.filenames: set[str] = set()
 
     def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, types.CodeType):
+            self.filenames.add(obj.co_filename)
+            return _make_code, (obj.co_filename, *self.dispatch_table[types.CodeType](obj))
         reduced = super().reducer_override(obj)
-        if not isinstance(reduced, tuple) or len(reduced) != 6:
-            return reduced
-        if isinstance(obj, types.FunctionType):
-            self.filenames.add(obj.__code__.co_filename)
+        if not isinstance(obj, type) or not isinstance(reduced, tuple) or len(reduced) != 6:
             return reduced
         make, arguments, state = reduced[:3]
         return _make_class, (make, arguments), state, None, None, _set_class_state
+
+
+def _make_code(filename: str, make: Any, arguments: tuple[Any, ...]) -> types.CodeType:
+    """Build a code object under its own file name, which cloudpickle 3.1.3 replaces by ``<dynamic-code>``."""
+    return make(*arguments).replace(co_filename=filename)
 
 
 def _make_class(make: Any, arguments: tuple[Any, ...]) -> type:

@@ -7,6 +7,7 @@ import linecache
 import pickle
 import subprocess
 import sys
+import types
 
 import cloudpickle
 import numpy as np
@@ -119,6 +120,23 @@ def test_class_that_failed_to_load_is_built_the_next_time():
     )
     done = subprocess.run([sys.executable, "-c", code], input=sent, stdout=subprocess.PIPE, check=True, timeout=60)
     assert done.stdout == b"1\n"
+
+
+def test_code_keeps_its_file_name_whatever_cloudpickle_does(cell, monkeypatch):
+    """As 3.1.3 does, which is allowed; nested code and code that is sent on keep theirs, too."""
+    reduce_code = cloudpickle.Pickler.dispatch_table[types.CodeType]
+
+    def forgetful(code):
+        return reduce_code(code.replace(co_filename="<dynamic-code>"))
+
+    monkeypatch.setitem(cloudpickle.Pickler._dispatch_table, types.CodeType, forgetful)
+    filename = cell["helper"].__code__.co_filename
+    exec(compile("def outer():\n    inner = lambda: 1 / 0\n    return inner", filename, "exec"), cell)
+    sent_on = loads_code(dumps_code(loads_code(dumps_code(cell["outer"]))))
+    assert sent_on is not cell["outer"]
+    assert sent_on.__code__.co_filename == filename
+    assert sent_on().__code__.co_filename == filename
+    assert loads_code(dumps_code(sent_on.__code__)).co_filename == filename
 
 
 class Importable:
