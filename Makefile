@@ -15,7 +15,7 @@ INTERRUPTING = tests/testbed/test_stopping.py tests/messaging/test_executions.py
 BESIDE = -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab course check test test-ipykernel6 fuzz bench clean
+.PHONY: help demo lab course check test test-ipykernel6 fuzz test-newest test-all bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,20 @@ test-ipykernel6: $(INSTALLED)  ## the tests that concern the kernel, with ipyker
 # FUZZ_TIMES=n tries n times as many examples as `make test` does; 40, if it does not say.
 fuzz: $(INSTALLED)  ## the fuzzers of tests/fuzz, for minutes instead of seconds, with other examples each time
 	FUZZ=1 $(BIN)/pytest $(BESIDE) tests/fuzz
+
+# In a venv of its own, made anew each time, without constraints.txt. torch stays as it is: it is by far the largest download, and
+# its newest builds are not to be had everywhere.
+NEWEST = build/newest
+test-newest:  ## the tests, with the newest release of everything that pyproject.toml allows
+	$(PYTHON) -m venv --clear $(NEWEST)
+	$(NEWEST)/bin/python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) torch==2.13.0
+	$(NEWEST)/bin/python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) -e '.[test]'
+	@echo "not as in constraints.txt:"
+	@$(NEWEST)/bin/python -m pip freeze --exclude-editable | grep -vixFf constraints.txt || true
+	$(NEWEST)/bin/pytest $(INTERRUPTING)
+	$(NEWEST)/bin/pytest $(BESIDE) $(INTERRUPTING:%=--ignore=%)
+
+test-all: test test-ipykernel6 test-newest fuzz  ## all the tests there are: before a release, and before an issue is closed
 
 bench: $(INSTALLED)  ## measure, and print ratios
 	$(BIN)/python benchmarks/messages.py

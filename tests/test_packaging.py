@@ -1,6 +1,8 @@
 """pyproject.toml, environment.yml and constraints.txt tell one story."""
 
+import ast
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -62,3 +64,42 @@ def test_ipykernel_7_0_is_excluded() -> None:
 def test_constraints_name_no_path_host_or_local_build() -> None:
     for name, version in pins().items():
         assert not set("/@:+") & set(name + version), f"{name}=={version}"
+
+
+# What has an underscore in front may be gone in any release: what we use of it all the same, and where. Each has a test that runs
+# it, and `make test-newest` runs these with the newest releases that pyproject.toml allows.
+INTERNALS = {
+    "magics/completion.py": {"_option_string_actions"},
+    "messaging/code.py": {
+        "_BUILTIN_TYPE_NAMES", "_DYNAMIC_CLASS_TRACKER_BY_CLASS", "_DYNAMIC_CLASS_TRACKER_BY_ID", "_builtin_type",
+        "_class_setstate", "_dispatch_table", "_get_or_create_tracker_id", "_should_pickle_by_reference",
+    },
+    "workload/models.py": {"_foreach_sub_"},
+    "workload/perceptrons.py": {"_foreach_sub_", "_log_softmax_backward_data"},
+}
+DOCUMENTED = {"_asdict", "_current_frames", "_exit", "_fields", "_getframe"}  # whose underscore says something else
+
+
+def defined(tree: ast.AST) -> Iterator[str]:
+    """The names that a module defines: its functions, classes, attributes and variables."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Attribute | ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.attr if isinstance(node, ast.Attribute) else node.id
+
+
+def test_internals_of_dependencies_are_known() -> None:
+    package = ROOT / "roleml_nb"
+    trees = {path.relative_to(package).as_posix(): ast.parse(path.read_text()) for path in package.rglob("*.py")}
+    ours = {name for tree in trees.values() for name in defined(tree)}
+    found: dict[str, set[str]] = {}
+    for path, tree in trees.items():
+        for node in ast.walk(tree):
+            names = [node.attr] if isinstance(node, ast.Attribute) else []
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+            private = {name for name in names if name.startswith("_") and not name.endswith("_" * 2)} - ours - DOCUMENTED
+            if private:
+                found.setdefault(path, set()).update(private)
+    assert found == INTERNALS

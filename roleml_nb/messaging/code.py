@@ -18,8 +18,10 @@ from typing import Any
 import cloudpickle
 from cloudpickle import cloudpickle as _cloudpickle
 
-__all__ = ["class_reference", "dumps_code", "is_dynamic", "loads_code", "resolve_class"]
+__all__ = ["REDUCERS", "builtin_reference", "class_reference", "dumps_code", "is_dynamic", "loads_code", "resolve_class"]
 
+REDUCERS: dict[type, Any] = _cloudpickle.Pickler._dispatch_table
+"""How cloudpickle reduces what pickle does not know, by type."""
 _BUILTIN_TYPES: dict[type, str] = _cloudpickle._BUILTIN_TYPE_NAMES
 _SINGLETON_TYPES = (type(None), type(Ellipsis), type(NotImplemented))
 
@@ -37,6 +39,12 @@ def is_dynamic(obj: Any) -> bool:
     elif not isinstance(obj, types.FunctionType):
         return False
     return not _cloudpickle._should_pickle_by_reference(obj)
+
+
+def builtin_reference(cls: type) -> Any:
+    """Reduce a type that lives in no module, such as that of functions; None for any other."""
+    name = _BUILTIN_TYPES.get(cls)
+    return None if name is None else (_cloudpickle._builtin_type, (name,))
 
 
 def dumps_code(obj: Any) -> bytes:

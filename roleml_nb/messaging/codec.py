@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from cloudpickle import cloudpickle as _cloudpickle
 
 from ..role.errors import RoleMLError
 from .arrays import rebuild_array, rebuild_tensor, reduce_array, tensor_reducers
-from .code import class_reference, dumps_code, is_dynamic, loads_code, resolve_class
+from .code import REDUCERS, builtin_reference, class_reference, dumps_code, is_dynamic, loads_code, resolve_class
 from .copies import Copying, Unusual
 from .regions import WORTH_SENDING, WORTH_SHARING, Region
 
@@ -24,7 +23,7 @@ __all__ = ["Body", "copy_of", "encode"]
 OUT_OF_BAND = 16 * 1024
 """Buffers of at least so many bytes travel as frames of their own."""
 
-_reducers: dict[type, Any] = {**_cloudpickle.Pickler._dispatch_table, np.ndarray: reduce_array}
+_reducers: dict[type, Any] = {**REDUCERS, np.ndarray: reduce_array}
 del _reducers[types.MethodType]  # pickle's own way looks the method up on the object, and needs no code sent
 _torch_known = False
 _COMMON = {rebuild_array, rebuild_tensor, OrderedDict}
@@ -235,6 +234,5 @@ class _Pickler(pickle.Pickler):
         if issubclass(kind, type):
             if is_dynamic(obj):
                 return resolve_class, class_reference(obj)
-            if obj in _cloudpickle._BUILTIN_TYPE_NAMES:
-                return _cloudpickle._builtin_type, (_cloudpickle._BUILTIN_TYPE_NAMES[obj],)
+            return builtin_reference(obj) or NotImplemented
         return NotImplemented

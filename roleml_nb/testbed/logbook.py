@@ -98,9 +98,6 @@ class RoleLogger(logging.Logger):
         self.propagate = False
         self._note, self._echo = note, echo
 
-    def setLevel(self, level: int | str) -> None:  # noqa: N802
-        self.level = logging._checkLevel(level)  # type: ignore[attr-defined]
-
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802
         return not self.disabled and level >= self.level and level > self.manager.disable
 
