@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 import stat
 from dataclasses import dataclass
 
+import psutil
 import zmq
 
 from ..role.errors import LinkFailed
 
 __all__ = ["Address", "local_addresses", "socket_path"]
+
+
+BEYOND = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
+"""Addresses of documentation, which are nobody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +45,26 @@ def socket_path(directory: str, host_id: str) -> str:
 
 
 def local_addresses() -> list[str]:
-    """This machine's IPv4 addresses, the one that faces the network first, loopback last."""
-    found = []
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing, only chooses the interface
-            found.append(probe.getsockname()[0])
-        except OSError:
-            pass
+    """Return this machine's IP addresses: those that face the network first, IPv4 before IPv6, loopback last.
+
+    They are those of all interfaces that are up, with or without a route beyond the machine. Link-local
+    IPv6 addresses are left out: they mean nothing without the name of the other machine's interface.
+    """
+    up = {name for name, state in psutil.net_if_stats().items() if state.isup}
+    found = [ipaddress.ip_address(address.address.partition("%")[0])
+             for name, addresses in psutil.net_if_addrs().items() if name in up
+             for address in addresses if address.family in (socket.AF_INET, socket.AF_INET6)]
+    usable = [ip for ip in found if not (ip.version == 6 and ip.is_link_local)]
+    facing = {_source(family, beyond) for family, beyond in BEYOND.items()}
+    usable.sort(key=lambda ip: (ip.is_loopback, str(ip) not in facing, ip.is_link_local, ip.version))
+    return list(dict.fromkeys(map(str, usable))) or ["127.0.0.1"]
+
+
+def _source(family: socket.AddressFamily, beyond: str) -> str:
+    """Return the address from which this machine would send there; sends nothing. Empty where there is no way."""
     try:
-        found += socket.gethostbyname_ex(socket.gethostname())[2]
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((beyond, 9))
+            return str(probe.getsockname()[0])
     except OSError:
-        pass
-    return [*dict.fromkeys(a for a in found if not a.startswith("127.")), "127.0.0.1"]
+        return ""

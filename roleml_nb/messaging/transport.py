@@ -136,7 +136,8 @@ class DirectTransport:
         deadline = time.monotonic() + timeout
         failures = [] if urls else [f"no socket {address.ipc_path} on this machine, and the host does not listen on TCP"]
         for number, url in enumerate(urls):
-            share = max(0.0, deadline - time.monotonic()) / (len(urls) - number)
+            # the best comes first; of the others, most are refused at once where they do not lead there
+            share = max(0.0, deadline - time.monotonic()) / (1 if number == len(urls) - 1 else 2)
             try:
                 return self._connect(address, url, token, share)
             except (LinkFailed, zmq.ZMQError) as error:
@@ -192,7 +193,7 @@ class DirectTransport:
         router = self._router()
         router.curve_server = True
         router.curve_publickey, router.curve_secretkey = self._public_key, self._secret_key
-        router.ipv6 = ":" in ip
+        router.ipv6 = ip == "*" or ":" in ip
         port = router.bind_to_random_port(f"tcp://[{ip}]" if ":" in ip else f"tcp://{ip}")
         addresses = local_addresses() if ip == "*" else [ip]
         return tuple(f"tcp://[{a}]:{port}" if ":" in a else f"tcp://{a}:{port}" for a in addresses), self._public_key

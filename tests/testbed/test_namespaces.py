@@ -18,6 +18,7 @@ from tests.waiting import until
 
 BRIDGE = "rmlbr0"
 NAMESPACES = {"rml0": "10.77.0.10", "rml1": "10.77.0.11", "rml2": "10.77.0.12"}
+SIX = {"rml1": "fd77::11", "rml2": "fd77::12"}
 
 
 def ip(*words, check=True):
@@ -201,6 +202,81 @@ def test_the_relay_from_the_start_where_machines_do_not_reach_each_other(network
     with cluster(tmp_path) as client, deployed(client) as bed:
         assert bed.call("a/asker", "ask", {"number": 1}, timeout=60) == 1
         assert all(": relay (no direct link from" in line for line in between(bed))
+
+
+def urls(bed):
+    """Over which address each engine sends to the other one."""
+    return {url for host_id in bed.fleet.numbers for url in bed.fleet.run(host_id, urls_of) if "10.77.0.1" in url or "fd77" in url}
+
+
+def urls_of(testbed):
+    from roleml_nb.testbed.engine import _host
+
+    return [link.url for link in _host(testbed).transport._links if link.peer != "notebook"]
+
+
+urls_of.__module__ = "__main__"
+
+
+def test_direct_links_between_machines_without_a_default_route(network, tmp_path):
+    for name in NAMESPACES:
+        ip("-n", name, "route", "del", "default")
+    with cluster(tmp_path) as client, deployed(client) as bed:
+        assert bed.call("a/asker", "ask", {"number": 1}) == 1
+        assert all(line.endswith(": direct") for line in between(bed)) and len(between(bed)) == 2
+        assert sorted(url.rpartition(":")[0] for url in urls(bed)) == ["tcp://10.77.0.11", "tcp://10.77.0.12"]
+
+
+@pytest.mark.parametrize("default", ["with a default route", "without one"])
+def test_direct_links_between_machines_that_reach_each_other_over_ipv6_alone(network, tmp_path, default):
+    for name, address in SIX.items():
+        ip("-n", name, "addr", "add", f"{address}/64", "dev", "eth0", "nodad")
+        if default == "without one":
+            ip("-n", name, "route", "del", "default")
+    block("rml1", "rml2")
+    with cluster(tmp_path) as client, deployed(client) as bed:
+        assert bed.call("a/asker", "ask", {"number": 1}) == 1
+        assert all(line.endswith(": direct") for line in between(bed)) and len(between(bed)) == 2
+        assert sorted(url.rpartition(":")[0] for url in urls(bed)) == ["tcp://[fd77::11]", "tcp://[fd77::12]"]
+
+
+def test_machines_without_ipv6_still_listen(network, tmp_path):
+    for name in NAMESPACES:
+        subprocess.run(["ip", "netns", "exec", name, "sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6"], check=True)
+    with cluster(tmp_path) as client, deployed(client) as bed:
+        assert bed.call("a/asker", "ask", {"number": 1}) == 1
+        assert all(line.endswith(": direct") for line in between(bed))
+
+
+def has_addresses(name, *wanted):
+    code = "from roleml_nb.messaging.addresses import local_addresses; print(*local_addresses())"
+
+    def found():  # it takes a moment until an interface that is up is at work, too
+        done = subprocess.run(["ip", "netns", "exec", name, sys.executable, "-c", code], check=True, capture_output=True, text=True)
+        return done.stdout.split() == [*wanted]
+
+    until(found, f"the addresses {wanted}")
+
+
+def test_the_addresses_of_a_machine_by_its_interfaces(network):
+    loopback = ["127.0.0.1", "::1"]
+    for words in (["link", "add", "second", "type", "veth", "peer", "name", "third"], ["link", "set", "second", "up"],
+                  ["addr", "add", "10.66.0.1/24", "dev", "second"], ["addr", "add", "10.55.0.1/24", "dev", "third"],
+                  ["addr", "add", "fd66::1/64", "dev", "second", "nodad"], ["addr", "add", "169.254.3.4/16", "dev", "second"]):
+        ip("-n", "rml1", *words)
+    has_addresses("rml1", "10.77.0.11", *loopback)  # nobody is at the other end of the second one
+    ip("-n", "rml1", "link", "set", "third", "netns", "rml2")
+    ip("-n", "rml2", "link", "set", "third", "up")
+    has_addresses("rml1", "10.77.0.11", "10.66.0.1", "fd66::1", "169.254.3.4", *loopback)
+    ip("-n", "rml1", "route", "replace", "default", "via", "10.66.0.7")
+    has_addresses("rml1", "10.66.0.1", "10.77.0.11", "fd66::1", "169.254.3.4", *loopback)
+    ip("-n", "rml1", "route", "del", "default")
+    has_addresses("rml1", "10.77.0.11", "10.66.0.1", "fd66::1", "169.254.3.4", *loopback)
+    ip("-n", "rml1", "link", "set", "second", "down")
+    ip("-n", "rml1", "link", "set", "eth0", "down")
+    has_addresses("rml1", *loopback)
+    ip("-n", "rml1", "link", "set", "lo", "down")
+    has_addresses("rml1", "127.0.0.1")
 
 
 def test_a_stranger_on_the_network_gets_no_answer(network, tmp_path):
