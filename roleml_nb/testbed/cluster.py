@@ -123,7 +123,7 @@ class Engines:
         """Let them go on without this process, for another one to find."""
         self.client.close()
         if self.record is not None:
-            self.record.owner = Process(Process.here().machine, 0, 0.0)  # nobody
+            self.record.owner = Process.nobody()
             self.record.write()
 
     def stop(self) -> None:

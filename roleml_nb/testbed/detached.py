@@ -16,7 +16,7 @@ from roleml_nb.role import NATIVE, RoleInstanceID, RoleMLError, TestbedError
 from .config.spec import named
 from .drawn import Drawn
 from .host import NOTEBOOK
-from .records import Record, records
+from .records import FORM, Record, records
 from .startup import share_paths
 
 if TYPE_CHECKING:
@@ -48,9 +48,10 @@ def choose(mark: str | None) -> Record:
                            "bed.detach(), or end that kernel")
     if len(free) > 1:
         raise TestbedError(f"{len(free)} testbeds are detached; name one: {', '.join(record.mark for record in free)}")
+    if free[0].form != FORM:
+        raise TestbedError(f"testbed {free[0].mark} was started by another version of roleml_nb, which this one does not "
+                           "understand; %rml clean --detached ends it")
     return free[0]
-
-
 
 
 def check_links(fleet: Fleet) -> None:

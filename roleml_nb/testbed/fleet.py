@@ -84,7 +84,7 @@ class Fleet:
                 directory=self.engines.directory if self.engines else None, tcp=bool(joins), trace=trace)
             self.errors = Errors(self.home.clock.now)
             self.home.tell = self.errors.append
-            self.trace = Trace(self.home.clock.now(), self.collect, self.drain)
+            self.trace = Trace(self.home.clock.now(), self.collect, self.drain, self.home.clock.now)
             self.home.ship = self._add
             self._stops = Stops(self)
             self.home.router.controls["trace"] = self._take_notes
@@ -116,7 +116,8 @@ class Fleet:
         home.linked = lambda peer, kind, reason: self._linked(NOTEBOOK, peer, kind, reason)
 
     def _find_hosts(self, engines: Engines, record: Record, links: tuple[str, ...]) -> None:
-        self.home.router.count_from(time.time_ns() // 1000)  # answers to calls of the process before are none to ours
+        # answers to calls of the process before, on this same machine, are none to ours
+        self.home.router.count_from(time.monotonic_ns() // 1000)
         self.numbers.update(record.way_back["numbers"])
         there = set(engines.client.ids)
         for host_id in [host_id for host_id, number in self.numbers.items() if number not in there]:

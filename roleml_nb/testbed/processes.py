@@ -1,15 +1,22 @@
-"""Which process is meant, and whether it has ended; as far as this machine can tell."""
+"""Which process is meant, and whether it has ended; as far as this machine can tell.
+
+Nothing here is read from the system clock, which a time server or a resumed laptop may move at any moment.
+"""
 
 from __future__ import annotations
 
 import os
 import platform
+import subprocess
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import psutil
+__all__ = ["Process", "process_from"]
 
-__all__ = ["Process"]
+PROC = Path("/proc")
+ZOMBIE = "Z"
+PS_TIMEOUT_S = 10.0
 
 
 class Process(NamedTuple):
@@ -17,31 +24,99 @@ class Process(NamedTuple):
 
     machine: str
     pid: int
-    born: float
+    born: str
+    """When it began, as the kernel wrote it down then; empty if that is not known."""
 
     @classmethod
     def here(cls) -> Process:
-        """This one."""
-        return cls(_machine(), os.getpid(), psutil.Process().create_time())
+        """Return this process."""
+        try:
+            state = _look(os.getpid())
+        except OSError:
+            state = None
+        return cls(_machine(), os.getpid(), state.born if state else "")
+
+    @classmethod
+    def nobody(cls) -> Process:
+        """Return a process of this machine that has ended."""
+        return cls(_machine(), 0, "")
 
     @property
     def ended(self) -> bool:
         """Whether it certainly has; False also for one that this machine cannot see."""
         if self.machine != _machine():
             return False
-        try:
-            process = psutil.Process(self.pid)
-            return process.create_time() != self.born or process.status() == psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
+        if not self.pid:
             return True
-        except psutil.Error:
+        try:
+            state = _look(self.pid)
+        except OSError:
             return False
+        return state is None or state.zombie or bool(self.born and state.born != self.born)
 
 
-def _machine() -> str:
-    """The same for all processes that see each other's numbers."""
+def process_from(written: list) -> Process:
+    """Read a process from a file.
+
+    Files of earlier versions have its birth in seconds of the system clock, which prove nothing: such
+    a process has ended when no process has its number.
+    """
+    machine, pid, born = written
+    if not isinstance(machine, str) or not isinstance(pid, int):
+        raise ValueError(f"no process: {written!r}")
+    if isinstance(born, str):
+        return Process(machine, pid, born)
+    boot = machine.partition("/")[2]  # after the name of the machine, which can change while it runs
+    if not boot:  # there was no /proc
+        boot = _machine() if machine == platform.node() else machine
+    return Process(boot, pid if born else 0, "")
+
+
+class _State(NamedTuple):
+    born: str
+    zombie: bool
+
+
+def _look(pid: int, proc: Path | None = None) -> _State | None:
+    """Return how a process stands; None if there is none. OSError where that cannot be seen."""
+    proc = proc or PROC
+    if not (proc / "self" / "stat").exists():
+        return _look_with_ps(pid)
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{platform.node()}/{boot}/{os.readlink('/proc/self/ns/pid')}"
+        text = (proc / str(pid) / "stat").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # its name comes before, which may hold anything; then, as the 22nd field, ticks since the machine was started
+    state, *rest = text.rpartition(")")[2].split()
+    return _State(rest[18], state == ZOMBIE)
+
+
+def _look_with_ps(pid: int) -> _State | None:
+    """As `_look`, where there is no /proc, as on macOS.
+
+    That kernel writes down the time at which a process begins, and corrects it no more. psutil does.
+    """
+    try:
+        done = subprocess.run(
+            ["ps", "-o", "stat=", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True,
+            timeout=PS_TIMEOUT_S, env={**os.environ, "LC_ALL": "C", "TZ": "UTC"})
+    except subprocess.SubprocessError as error:
+        raise OSError(f"ps does not answer: {error}") from error
+    state, _, born = done.stdout.strip().partition(" ")
+    return _State(born.strip(), state.startswith(ZOMBIE)) if state else None
+
+
+@cache
+def _machine() -> str:
+    """Return the same for all processes that see each other's numbers, until the machine starts anew."""
+    try:
+        boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}/{os.readlink(PROC / 'self/ns/pid')}"
     except OSError:
+        pass
+    try:  # macOS
+        done = subprocess.run(["sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True,
+                              timeout=PS_TIMEOUT_S)
+    except (OSError, subprocess.SubprocessError):
         return platform.node()
+    return done.stdout.strip() or platform.node()

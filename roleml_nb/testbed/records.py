@@ -16,11 +16,13 @@ from typing import Any
 import psutil
 from jupyter_core.paths import jupyter_runtime_dir
 
-from .processes import Process
+from .processes import Process, process_from
 from .watchdog import marked, still_alive
 
 __all__ = ["Record", "clean", "folder", "left_behind", "records"]
 
+FORM = 2
+"""How a record is written; 1 named the owner by a time of the system clock, and had no such number."""
 PATIENCE = 2.0
 """Seconds that processes get to end when they are asked to."""
 
@@ -45,6 +47,8 @@ class Record:
 
     folder: str = field(default_factory=lambda: str(folder()))
     """Where this is written."""
+    form: int = FORM
+    """See `FORM`."""
 
     @property
     def path(self) -> Path:
@@ -85,7 +89,7 @@ def records() -> list[Record]:
     for path in folder().glob("*.json") if folder().is_dir() else ():
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            found.append(Record(**{**content, "owner": Process(*content["owner"])}))
+            found.append(Record(**{"form": 1, **content, "owner": process_from(content["owner"])}))
         except (OSError, ValueError, TypeError, KeyError):
             continue
     return sorted(found, key=lambda record: record.started)

@@ -22,11 +22,12 @@ class Trace:
     """Messages, metrics and logs since `start` (seconds since the epoch). Thread-safe.
 
     `refresh` is called before a table is read: it fetches what the hosts have not shipped yet. `look` adds what has arrived
-    without asking for more, which costs little and waits for nobody; live views call it.
+    without asking for more, which costs little and waits for nobody; live views call it. `now` is the clock of its times.
     """
 
-    def __init__(self, start: float, refresh: Callable[[], None], look: Callable[[], None] | None = None):
-        self.start = start
+    def __init__(self, start: float, refresh: Callable[[], None], look: Callable[[], None] | None = None,
+                 now: Callable[[], float] = time.time):
+        self.start, self.now = start, now
         self.refresh, self.look = refresh, look or refresh
         self._lock = threading.Lock()
         self.messages = Messages(start, refresh, self._lock)
@@ -61,7 +62,7 @@ class Trace:
         """Note a number that no role emits, such as a consensus distance, as of now: channel "noted", role ""."""
         with self._lock:
             step = sum(row[1:5] == (node, "", "noted", metric) for row in self.metrics.rows) + 1
-            self.metrics.rows.append((time.time(), node, "", "noted", metric, float(value), step))
+            self.metrics.rows.append((self.now(), node, "", "noted", metric, float(value), step))
 
     def traffic(self, **options: Any) -> Traffic:
         """The messages, drawn and replayed in the notebook: see `roleml_nb.widgets.Traffic`, which has the `options`."""

@@ -174,7 +174,7 @@ class Traffic(View):
         told = self._flows
         return {
             "flows": list(told.keys)[flows:], "notes": list(told.notes)[notes:], "every": self._every,
-            "now": time.time() - self._trace.start, **self._learning()}, [*columns, *totals]
+            "now": self._trace.now() - self._trace.start, **self._learning()}, [*columns, *totals]
 
     def _learning(self) -> dict[str, Any]:
         """The contributions, and the consensus distances, that were not told yet."""

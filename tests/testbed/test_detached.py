@@ -148,3 +148,24 @@ def test_the_magics_say_what_to_type(runtime, shell, capsys):  # noqa: F811
         run(shell, capsys, "start --detach")
     Record("m", Process.here(), str(runtime), 1.0, 1, True).write()
     assert "m" in shell.magics_manager.registry["RoleMagics"].complete(shell, type("Event", (), {"line": "%rml attach "}))
+
+
+def step_clock(testbed, seconds):
+    """Move the system clock, as far as psutil reads it."""
+    from psutil import _pslinux
+
+    before = _pslinux.boot_time()
+    _pslinux.boot_time = lambda: before + seconds
+
+
+step_clock.__module__ = "__main__"
+
+
+def test_a_step_of_the_clock_does_not_end_the_kernel_for_detached_engines(runtime):
+    with Testbed(engines=1, detached=True, timeout=LIMIT, preload=()) as bed:
+        bed.spawn("a").assign("worker", Worker, elements={"start": 1})
+        bed.fleet.run("engine0", step_clock, 3600.0)
+        for _ in range(2):  # it looks whether the kernel has ended before each sign of life
+            heard = bed.fleet.heard("engine0")
+            until(lambda last=heard: bed.fleet.heard("engine0") > last, "a sign of life")
+        assert bed.call("a/worker", "tell", {"value": 1}) == 2 and not bed.lost and len(list(marked(bed.fleet.mark))) >= 2

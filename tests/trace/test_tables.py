@@ -63,3 +63,9 @@ def test_a_plot_of_nothing_is_refused(trace):
         trace.metrics.plot("loss", channel="dnoe")
     with pytest.raises(ValueError, match="no 'loss' from nodes 'm1'; did you mean"):
         trace.metrics.plot("loss", nodes="m1")
+
+
+def test_a_number_is_noted_by_the_clock_that_the_trace_was_begun_with():
+    trace = Trace(100.0, lambda: None, now=lambda: 107.5)  # whatever the system clock says meanwhile
+    trace.note("server", "distance", 0.25)
+    assert trace.metrics.to_pandas()[["time", "value"]].values.tolist() == [[7.5, 0.25]]
