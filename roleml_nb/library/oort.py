@@ -6,6 +6,7 @@ algorithm 1 and equation 1.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +31,10 @@ class OortSelector(ClientSelector):
 
     The statistical utility of a client, |B| √(1/|B| Σ loss²), is taken as |B| · its mean training loss, so that no loss of
     a single sample leaves the client; and new clients are drawn at random, while the paper prefers those that are thought to
-    be fast. The coordinator's aggregator needs the strategy ``FedAvg(metrics=True)`` or any other one but the plain `FedAvg`.
+    be fast. As in the authors' program (``oort.py`` of FedScale), utilities are clipped at their 95 % quantile and scaled to
+    lie between 0 and 1 before the bonus for what is long ago is added. A client whose loss is no finite number has the
+    utility 0. The coordinator's aggregator needs the strategy ``FedAvg(metrics=True)`` or any other one but the plain
+    `FedAvg`.
 
     Parameters
     ----------
@@ -48,18 +52,26 @@ class OortSelector(ClientSelector):
         The pacer: when the utility gathered in the last `window` rounds is less than in the `window` before, T grows by its
         first value.
     cutoff : float
-        c: those whose utility is more than c times that of the last of the best may be chosen.
+        c: those whose utility is at least c times that of the best one that would not be chosen by utility alone are in the
+        pool that is drawn from, by utility.
+    pool : int
+        The pool has more than so many times as many clients as are drawn from it, if there are, 1 or more: 10 as in the
+        authors' program.
     """
 
     def __init__(
         self, fraction: float = 0.5, seed: int | None = None, exploration: float = 0.9, decay: float = 0.98, least: float = 0.2,
         preferred_seconds: float | None = None, penalty: float = 2.0, window: int = 20, cutoff: float = 0.95,
+        pool: int = 10,
     ):
         super().__init__(fraction, seed)
         if not 0 <= least <= exploration <= 1:
             raise ValueError(f"0 <= least <= exploration <= 1 must hold, got least={least!r}, exploration={exploration!r}")
+        if pool < 1:
+            raise ValueError(f"pool must be 1 or more, got {pool!r}")
         self.exploration, self.decay, self.least = exploration, decay, least
-        self.preferred_seconds, self.penalty, self.window, self.cutoff = preferred_seconds, penalty, window, cutoff
+        self.preferred_seconds, self.penalty, self.window = preferred_seconds, penalty, window
+        self.cutoff, self.pool = cutoff, pool
         self.known: dict[RoleInstanceID, Known] = {}
         self._pace = preferred_seconds or 0.0
         self._gathered: list[float] = []
@@ -88,29 +100,47 @@ class OortSelector(ClientSelector):
         for client, result in results.items():
             self.require("loss" in result, f"{client} told no training loss: give the aggregator a strategy that asks for it, "
                                            "e.g. --element strategy=FedAvg(metrics=True)")
-            self.known[client] = Known(result["data_size"] * abs(result["loss"]), result["seconds"], number)
+            utility = result["data_size"] * abs(result["loss"])
+            if not math.isfinite(utility):
+                self.logger.warning("%s told a training loss of %s in round %s: its utility counts as 0", client,
+                                    result["loss"], number)
+                utility = 0.0
+            self.known[client] = Known(utility, result["seconds"], number)
         self._gathered.append(sum(self.known[client].utility for client in results))
         recent, before = self._gathered[-self.window:], self._gathered[-2 * self.window:-self.window]
         if self.preferred_seconds and len(before) == self.window and sum(before) > sum(recent):
             self.preferred_seconds += self._pace
             self._gathered.clear()
 
-    def utility(self, client: RoleInstanceID, number: int, highest: float) -> float:
-        """Equation 1, with the bonus for what is long ago: the utility, at most `highest`, + √(0.1 log R / L), × (T/t)^α."""
+    def utility(
+        self, client: RoleInstanceID, number: int, highest: float, lowest: float = 0.0, spread: float = 1.0
+    ) -> float:
+        """Equation 1: ((the utility, at most `highest`) − `lowest`) / `spread`, + √(0.1 log R / L), × (T/t)^α.
+
+        The root is the bonus for what is long ago: R is `number`, L the round in which the client took part last.
+        """
         known = self.known[client]
-        utility = min(known.utility, highest) + (0.1 * np.log(number) / known.round) ** 0.5
+        utility = (min(known.utility, highest) - lowest) / spread + (0.1 * np.log(number) / known.round) ** 0.5
         if self.preferred_seconds and known.seconds > self.preferred_seconds:
             utility *= (self.preferred_seconds / known.seconds) ** self.penalty
         return float(utility)
+
+    def utilities(self, clients: list[RoleInstanceID], number: int) -> np.ndarray:
+        """Equation 1 for clients that are known, scaled so that their statistical utilities are from 0 to 1."""
+        told = sorted(self.known[client].utility for client in clients if self.known[client].utility > 0) or [0.0]
+        highest, lowest = told[min(int(0.95 * len(told)), len(told) - 1)], 0.999 * told[0]
+        spread = max(told[-1] - lowest, 1e-4)
+        scaled = [self.utility(client, number, highest, lowest, spread) for client in clients]
+        return np.maximum(scaled, 1e-12)
 
     def _exploit(
         self, old: list[RoleInstanceID], count: int, number: int, random: np.random.Generator
     ) -> list[RoleInstanceID]:
         if not count:
             return []
-        highest = float(np.quantile([self.known[client].utility for client in old], 0.95))
-        utilities = np.array([self.utility(client, number, highest) for client in old])
-        edge = np.sort(utilities)[-count]
-        able = np.flatnonzero((utilities > self.cutoff * edge) | (utilities >= edge))
-        weights = np.maximum(utilities[able], 1e-12)
-        return [old[index] for index in random.choice(able, count, replace=False, p=weights / weights.sum())]
+        utilities = self.utilities(old, number)
+        order = np.argsort(-utilities, kind="stable")
+        edge = self.cutoff * utilities[order[min(count, len(old) - 1)]]
+        able = order[:max(self.pool * count + 1, int((utilities >= edge).sum()))]
+        weights = utilities[able] / utilities[able].sum()
+        return [old[index] for index in random.choice(able, count, replace=False, p=weights)]

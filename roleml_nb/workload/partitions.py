@@ -129,7 +129,8 @@ def shards(labels: Any, parts: int, seed: int = 0, shards_per_part: int = 2) -> 
 def label_skew(labels: Any, parts: int, seed: int = 0, classes: int = 2) -> list[np.ndarray]:
     """Give each part `classes` classes, and share the samples of a class evenly among the parts that have it.
 
-    Classes go round: each is had by as many parts as any other, or one fewer. Which part has which is random.
+    Each part draws its classes at random among those that the fewest parts have by then, so that each class is had by as
+    many parts as any other, or one fewer.
 
     Parameters
     ----------
@@ -155,7 +156,7 @@ def label_skew(labels: Any, parts: int, seed: int = 0, classes: int = 2) -> list
     Notes
     -----
     Li, Diao, Chen and He, "Federated Learning on Non-IID Data Silos: An Experimental Study", ICDE 2022, section IV-A
-    (quantity-based label imbalance, "#C = k").
+    (quantity-based label imbalance, "#C = k"); there, how many parts have a class is left to chance.
     """
     labels = _labels(labels)
     names = np.unique(labels)
@@ -166,17 +167,21 @@ def label_skew(labels: Any, parts: int, seed: int = 0, classes: int = 2) -> list
         raise ValueError(f"{parts} parts with {classes} of {len(names)} classes each leave "
                          f"{len(names) - parts * classes} out: give parts × classes of {len(names)} or more")
     rng = np.random.default_rng(seed)
-    names, seats = rng.permutation(names), rng.permutation(parts)
+    had = np.zeros(len(names), np.int64)  # by how many parts each class is had so far
+    owners: list[list[int]] = [[] for _ in names]
+    for part in rng.permutation(parts):
+        given = np.lexsort((rng.random(len(names)), had))[:classes]  # those had by fewest, in random order
+        had[given] += 1
+        for place in given:
+            owners[place].append(part)
     pieces: list[list[np.ndarray]] = [[] for _ in range(parts)]
-    for place, label in enumerate(names):
-        # seat s has classes s*k … s*k+k-1 of the endless round of classes, so classes of a part never repeat
-        owners = [seat for seat in range(parts) if (place - seat * classes) % len(names) < classes]
+    for label, group in zip(names, owners, strict=True):
         members = rng.permutation(np.flatnonzero(labels == label))
-        if len(members) < len(owners):
-            raise ValueError(f"class {label} has {len(members)} samples, too few for the {len(owners)} parts that are to "
+        if len(members) < len(group):
+            raise ValueError(f"class {label} has {len(members)} samples, too few for the {len(group)} parts that are to "
                              "have it: give fewer parts, or fewer classes")
-        for seat, given in zip(owners, np.array_split(members, len(owners)), strict=True):
-            pieces[seats[seat]].append(given)
+        for part, piece in zip(group, np.array_split(members, len(group)), strict=True):
+            pieces[part].append(piece)
     return [np.sort(np.concatenate(piece)) for piece in pieces]
 
 

@@ -106,6 +106,13 @@ def test_which_part_has_which_classes_is_random():
     assert len(first) > 5
 
 
+def test_label_skew_gives_random_pairs_of_classes():
+    """Of 10 classes there are 45 pairs; 100 parts in twenty draws of five disjoint ones have 45 (1 − (8/9)²⁰) = 40.7 of them."""
+    labels = np.repeat(np.arange(10), 100)
+    found = [len({tuple(np.unique(labels[part])) for part in label_skew(labels, 100, seed)}) for seed in range(40)]
+    assert np.mean(found) == pytest.approx(45 * (1 - (8 / 9) ** 20), abs=1)
+
+
 def test_large_keys_are_dealt_first():
     assert [len(part) for part in by_key(list("aabc"), 2)] == [2, 2]
     assert sorted(len(part) for part in by_key(list("aaaabbbccde"), 3)) == [3, 4, 4]
