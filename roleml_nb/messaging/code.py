@@ -10,6 +10,7 @@ import io
 import linecache
 import os
 import pickle
+import sys
 import threading
 import types
 import weakref
@@ -17,6 +18,8 @@ from typing import Any
 
 import cloudpickle
 from cloudpickle import cloudpickle as _cloudpickle
+
+from ..role.forks import at_fork
 
 __all__ = ["REDUCERS", "builtin_reference", "class_reference", "dumps_code", "is_dynamic", "loads_code", "resolve_class"]
 
@@ -30,6 +33,14 @@ _blobs: weakref.WeakKeyDictionary[type, bytes] = weakref.WeakKeyDictionary()
 _unfinished: set[str] = set()
 """Ids of classes of which a skeleton exists, but which another thread must not see yet."""
 
+
+def forked() -> None:
+    """Called in forks, where nobody would release it."""
+    global _load_lock
+    _load_lock = threading.RLock()
+
+
+at_fork(sys.modules[__name__])
 
 def is_dynamic(obj: Any) -> bool:
     """Whether `obj` is a function or class that pickle cannot send by reference, such as one of a notebook cell."""

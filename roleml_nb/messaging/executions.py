@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from roleml_nb.role import Deadlock, RoleInstanceID
+from roleml_nb.role.forks import Origin
 
 from .pending import Pending
 from .stuck import cpu_time, waits_for_a_lock
@@ -149,6 +150,7 @@ class Executions:
     """The executions of one host, and which one the current thread works for."""
 
     def __init__(self) -> None:
+        self.origin = Origin()
         self.table: dict[Key, Execution] = {}
         self._current: ContextVar[Execution | None] = ContextVar("execution", default=None)
         """Of this host alone: a handler of one testbed may use another one."""
@@ -170,7 +172,11 @@ class Executions:
         return sum(each.thread != 0 and each.waits_for is None for each in list(self.table.values()))
 
     def cover(self) -> Execution | None:
-        """A handler's own code has called ours: no interrupt must reach this thread until what this returns goes to `expose`."""
+        """A handler's own code has called ours: no interrupt must reach this thread until what this returns goes to `expose`.
+
+        RoleInteractionError in a fork of the process.
+        """
+        self.origin.check()
         execution = self._current.get()
         if execution is None or not execution.exposed or execution.thread != threading.get_ident():
             return None  # a coroutine, or a callback, runs on another thread than the handler that made it

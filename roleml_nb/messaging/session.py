@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from roleml_nb.role import LinkFailed
+from roleml_nb.role.forks import Origin
 
 from .window import Receipt, Window
 
@@ -55,6 +56,7 @@ class Session:
         """Why the link is no better one."""
         self.closed: str | None = None
         self.window = Window()
+        self._origin = Origin()
         self._broken = broken
         self._queue: deque[tuple[Item, list[Any], int]] = deque()
         self._sending = threading.Lock()  # taken without waiting: whoever has it sends for all
@@ -208,6 +210,8 @@ class Session:
 
     def _took(self, size: int) -> None:
         """A handler has taken so many bytes. Called from wherever a receipt is dropped: it must not wait for anything."""
+        if self._origin.elsewhere:  # a copy of it was dropped, in a fork
+            return
         self._taken.append(size)
         if size + self._taken_bytes - self._taken_told >= self.window.limit // 8:
             self.acknowledge()

@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 from roleml_nb.role import CallTimeout
+from roleml_nb.role.forks import Origin
 
 __all__ = ["LIMIT", "Receipt", "Window"]
 
@@ -19,6 +20,7 @@ class Window:
     def __init__(self, limit: int = LIMIT):
         self.limit = limit
         self.bytes = 0
+        self._origin = Origin()
         self._changed = threading.Condition()  # with an RLock: a receipt may be dropped while this thread is in here
 
     def enter(self, size: int, wait: float, where: str) -> None:
@@ -38,6 +40,8 @@ class Window:
 
     def leave(self, size: int) -> None:
         """`size` bytes were taken."""
+        if self._origin.elsewhere:  # a copy of what was sent was dropped, in a fork
+            return
         with self._changed:
             self.bytes -= size
             self._changed.notify_all()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .channels import Event, Handler, Subscription
 from .elements import Element
-from .errors import CallerError, RoleDefinitionError
+from .errors import CallerError, RoleDefinitionError, StatusError
 from .identity import ActorProfile, RoleInstanceID
 from .interfaces import PluginAttribute
 from .message import Args, ErrorHandlingStrategy, EventSubscriptionMode, Message, Payloads, TaskInvocation
@@ -107,7 +107,7 @@ class Role:
     def attach(self, name: str, base: Any) -> None:
         """Called by the actor that takes the role in."""
         if self._base is not None:
-            raise RuntimeError(f"this {type(self).__name__} is already on {self.id}")
+            raise StatusError(f"this {type(self).__name__} is already on {self.id}; make another one")
         self.name, self._base = name, base
 
     def __getstate__(self) -> dict[str, Any]:
@@ -117,7 +117,8 @@ class Role:
     def base(self) -> Any:
         """The actor that the role is on."""
         if self._base is None:
-            raise RuntimeError(f"this {type(self).__name__} is on no node yet")
+            raise StatusError(f"this {type(self).__name__} is on no node yet, or is a copy in another process: "
+                              "what needs its node is done in the process of the node, by a role that was assigned to it")
         return self._base
 
     @property

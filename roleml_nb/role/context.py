@@ -12,6 +12,7 @@ from threading import RLock
 from typing import NamedTuple
 
 from .errors import ActorNotFoundError, RoleMLError
+from .forks import at_fork
 from .identity import ActorProfile, RoleInstanceID
 from .names import did_you_mean
 from .relationships import Relationships
@@ -28,8 +29,12 @@ class Contacts:
     def __init__(self, *initial_contacts: ActorProfile) -> None:
         self._profiles: dict[str, ActorProfile] = {profile.name: profile for profile in initial_contacts}
         self._lock = RLock()
+        at_fork(self)
         self.listeners: list[Callable[[ActorProfile], None]] = []
         """Called with each profile that was added or replaced, on the changer's thread."""
+
+    def forked(self) -> None:
+        self._lock = RLock()
 
     def add_contact(self, profile: ActorProfile) -> ActorProfile | None:
         """Add or replace; returns what was replaced."""

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from .elements import ConstructStrategy, Element, ElementImplementation, InitializeStrategy, label
 from .errors import ElementError
+from .forks import at_fork
 from .serialization import usual_mode
 
 __all__ = ["ElementInstance"]
@@ -28,6 +29,7 @@ class ElementInstance(Generic[T]):
         given = given or ElementImplementation()
         self.element, self.given, self.where, self.directory = element, given, where, directory
         self._lock = RLock()
+        at_fork(self)
         self._initialized = False
         self._object = given.impl
         narrow = given.cls if given.cls not in (None, Any, object) else None
@@ -50,6 +52,9 @@ class ElementInstance(Generic[T]):
             self._check(self._object)
 
     # what a role uses
+
+    def forked(self) -> None:
+        self._lock = RLock()
 
     def __call__(self, *args: Any, **kwargs: Any) -> T:
         """The object, built and initialized as the strategies say; `args` and `kwargs` replace those of the constructor."""

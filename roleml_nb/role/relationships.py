@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from threading import RLock
 
+from .forks import at_fork
 from .identity import RoleInstanceID
 
 __all__ = ["Relationships"]
@@ -24,10 +25,14 @@ class Relationships:
             for name, instances in (initial_relationships or {}).items()}
         self._links: dict[str, str] = {}
         self._lock = RLock()
+        at_fork(self)
         self.listeners: list[Listener] = []
         """Called with (relationship, "add" or "remove", instances) after a change, on the changer's thread."""
         for name, target in (initial_relationship_links or {}).items():
             self.link_relationship(name, target)
+
+    def forked(self) -> None:
+        self._lock = RLock()
 
     def __enter__(self) -> Relationships:
         self._lock.acquire()

@@ -13,6 +13,7 @@ from typing import Any
 import ipyparallel as ipp
 
 from roleml_nb.role import TestbedError
+from roleml_nb.role.forks import Origin, at_fork
 
 from .processes import Process
 from .records import Record
@@ -38,6 +39,8 @@ class Engines:
         self.directory = tempfile.mkdtemp(prefix="rml-") if record is None else record.directory
         self.cluster: Any = None
         self.watchdog: Watchdog | None = None
+        self._origin = Origin()
+        at_fork(self)
         self.record = record
         try:
             if record is not None:
@@ -51,6 +54,10 @@ class Engines:
                 self.stop()
             raise
         self.ids: list[int] = list(self.client.ids)
+
+    def forked(self) -> None:
+        if self.cluster is not None:
+            self.cluster.shutdown_atexit = False  # the engines are not the fork's to end with itself
 
     def _start(self, count: int, mark: str) -> Any:
         profile_dir = os.path.join(self.directory, "profile")
@@ -109,6 +116,7 @@ class Engines:
 
     def send(self, engine: int, function: Any, *args: Any, **kwargs: Any) -> Any:
         """Run a function on one engine; the result is asked for with ``.get(timeout)``."""
+        self._origin.check()
         result = self.client[engine].apply_async(function, *args, **kwargs)
         result.owner = True  # ipyparallel forgets the result with the AsyncResult
         return result

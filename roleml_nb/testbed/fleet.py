@@ -13,6 +13,7 @@ from typing import Any
 from roleml_nb.messaging.executions import Working
 from roleml_nb.messaging.relay import Relay, Relayed
 from roleml_nb.role import LinkFailed, NodeLost, TestbedError, did_you_mean
+from roleml_nb.role.forks import Origin
 from roleml_nb.trace import Trace
 
 from . import engine as remote
@@ -61,6 +62,7 @@ class Fleet:
         detached: bool = False, record: Record | None = None,
     ):
         self.mark, self.pinned = mark, pin
+        self.origin = Origin()
         self.numbers: dict[str, int] = {}
         """Engines that were started or joined: {host: ipyparallel's number}."""
         self.lost: dict[str, str] = {}
@@ -398,7 +400,7 @@ class Fleet:
 
     def stop(self) -> None:
         """End links, hosts and engines; an embedded cluster ends with them. Idempotent."""
-        if self.stopping:
+        if self.stopping or self.origin.elsewhere:
             return
         if self._home is not None and hasattr(self, "trace"):
             try:

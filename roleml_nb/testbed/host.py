@@ -24,13 +24,14 @@ from roleml_nb.messaging.router import Link, Pending, Router
 from roleml_nb.messaging.transport import DirectTransport
 from roleml_nb.messaging.urgent import UrgentLine
 from roleml_nb.role import NATIVE, ActorProfile, Contacts, Deadlock, LinkFailed, RoleInstanceID
+from roleml_nb.role.forks import Origin
 from roleml_nb.role.host import Waitable
 
 from . import turns
 from .logbook import Logbook
 from .mending import Mender
 from .output import divide, leave
-from .workers import SystemClock, Workers
+from .workers import SystemClock, Workers, end_fork
 
 __all__ = ["NOTEBOOK", "Host"]
 
@@ -114,7 +115,13 @@ class Host:
     # time and threads
 
     def run_in_background(self, work: Callable[[], Any], name: str = "") -> threading.Thread:
-        thread = threading.Thread(target=work, name=name or "background", daemon=True)
+        def run() -> None:
+            try:
+                work()
+            finally:
+                end_fork(self._workers.origin)
+
+        thread = threading.Thread(target=run, name=name or "background", daemon=True)
         self._threads = [item for item in self._threads if item.is_alive()]
         self._threads.append(thread)
         thread.start()
@@ -148,7 +155,7 @@ class Host:
         future: Future = Future()
 
         def start() -> None:
-            task = loop.create_task(_guarded(coroutine), context=context)
+            task = loop.create_task(_guarded(coroutine, self._workers.origin), context=context)
             task.add_done_callback(lambda task: _settle(task, future))
 
         loop.call_soon_threadsafe(start)
@@ -318,6 +325,7 @@ class Host:
             session.close("this host was stopped")
         if self.transport is not None:
             self.transport.close()
+        self.logbook.close()
         self._workers.stop()
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
@@ -346,12 +354,14 @@ def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
         loop.close()
 
 
-async def _guarded(coroutine: Coroutine[Any, Any, Any]) -> Any:
+async def _guarded(coroutine: Coroutine[Any, Any, Any], origin: Origin) -> Any:
     """What would end the loop, such as sys.exit(), ends the handler alone."""
     try:
         return await coroutine
     except (SystemExit, KeyboardInterrupt) as error:
         raise RuntimeError(f"{type(error).__name__}: {error}") from error
+    finally:
+        end_fork(origin)
 
 
 def _settle(task: asyncio.Task, future: Future) -> None:

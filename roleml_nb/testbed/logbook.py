@@ -6,9 +6,12 @@ import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
+from roleml_nb.role.forks import Origin, at_fork
 from roleml_nb.trace.logs import level_name
+
+from .fork_lines import ForkLines
 
 __all__ = ["Logbook", "RoleLogger"]
 
@@ -26,7 +29,7 @@ Writer = tuple[int, str, str, str]
 
 
 class Logbook:
-    """Takes lines from any thread, without ever waiting for anything."""
+    """Takes lines from any thread, and from forks of this process, without ever waiting for anything."""
 
     def __init__(self, now: Callable[[], float]):
         self.echo = False
@@ -37,9 +40,17 @@ class Logbook:
         self._begun: dict[Writer, tuple[str, float]] = {}
         """Lines without an end yet, and when they were begun."""
         self._lock = threading.RLock()
+        self._origin, self._of_forks = Origin(), ForkLines()
+        at_fork(self)
+
+    def forked(self) -> None:
+        self._lock, self._begun = threading.RLock(), {}
 
     def note(self, node: str, role: str, level: str, text: str) -> None:
         """A line, which may continue on others."""
+        if self._origin.elsewhere:
+            self._of_forks.put((self._now(), node, role, level, text))
+            return
         if len(self._rows) >= MOST:
             with self._lock:
                 self._left_out[node, role] += 1
@@ -69,12 +80,17 @@ class Logbook:
                         del self._begun[writer]
                         self.note(*writer[1:], _overwritten(text))
         rows = [self._rows.popleft() for _ in range(len(self._rows))]
+        rows += cast("list[Row]", self._of_forks.take())
         if self._left_out:
             with self._lock:
                 left_out, self._left_out = self._left_out, Counter()
             rows += [(self._now(), node, role, "warning", f"({count} lines left out: they came faster than they can be shipped)")
                      for (node, role), count in left_out.items()]
         return rows
+
+    def close(self) -> None:
+        """Take nothing from forks any more."""
+        self._of_forks.close()
 
     def logger(self, node: str, role: str = "") -> RoleLogger:
         """A logger whose records are lines of that role."""

@@ -294,6 +294,8 @@ class Testbed:
     def _check_running(self) -> None:
         if self._stopping:
             raise TestbedError("this testbed has stopped; make a new one with Testbed(...) or %rml start")
+        if self.fleet.origin.elsewhere:
+            raise TestbedError(self.fleet.origin.refusal())
         divide(self.fleet.home)
 
     # roles and relationships
@@ -566,7 +568,12 @@ class Testbed:
     # the end
 
     def stop(self) -> None:
-        """End nodes, links and engines; an embedded cluster ends with them. Idempotent."""
+        """End nodes, links and engines; an embedded cluster ends with them. Idempotent.
+
+        In a fork of this process, such as one of multiprocessing, it does nothing: they are not the fork's.
+        """
+        if self.fleet.origin.elsewhere:
+            return
         while self.at_stop:
             self.at_stop.pop()()
         self._stopping = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -11,9 +12,10 @@ from typing import Any
 
 from roleml_nb.messaging.executions import Executions
 from roleml_nb.messaging.stuck import cpu_time
+from roleml_nb.role.forks import Origin
 from roleml_nb.role.host import Waitable
 
-__all__ = ["SystemClock", "Workers"]
+__all__ = ["SystemClock", "Workers", "end_fork"]
 
 STALL = 0.05
 """Seconds without progress after which a queued task gets a worker beyond the regular ones, if `QUIET` is over, too."""
@@ -55,6 +57,7 @@ class Workers:
         """When work was last seen to wait, and the processor time that tasks had used by then."""
         self._lock = threading.Lock()
         self._stopped = False
+        self.origin = Origin()
         self._local = threading.local()
         self.receive: Callable[[Waitable, float | None], bool] = lambda future, timeout: False
         """Whether the thread that waits for something has received it itself, or waited in vain for so long."""
@@ -204,8 +207,17 @@ class _Worker(threading.Thread):
                 try:
                     work()
                 except BaseException:  # nothing that a handler raises may cost the pool its worker
-                    logger.exception("a handler's wrapper failed")
+                    if not self._pool.origin.elsewhere:
+                        logger.exception("a handler's wrapper failed")
+                end_fork(self._pool.origin)
                 work, queued = self._pool.finished(self, queued)
+
+
+def end_fork(origin: Origin) -> None:
+    """End this process if a handler has forked it off, and has come back in both: the other one answers for it."""
+    if origin.elsewhere:
+        logging.shutdown()
+        os._exit(0)
 
 
 class SystemClock:

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import random
+import sys
 from functools import lru_cache
 from threading import Lock
 from typing import Any
 
 import numpy as np
 
+from ..role.forks import at_fork
 from .datasets import ArrayDataset
 from .dealing import Samples, Splits, dealt
 
 __all__ = ["mnist1d"]
 
 _generating = Lock()  # the package draws from the global generators of random and NumPy; one at a time
+
+
+def forked() -> None:
+    """Called in forks, where nobody would release it."""
+    global _generating
+    _generating = Lock()
+
+
+at_fork(sys.modules[__name__])
 
 
 def mnist1d(part: int = 0, parts: int = 1, **how: Any) -> ArrayDataset:

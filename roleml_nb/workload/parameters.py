@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from ..role.forks import at_fork
 from .steps import as_tensor
 
 if TYPE_CHECKING:
@@ -16,6 +18,15 @@ if TYPE_CHECKING:
 __all__ = ["StateDict", "seeded"]
 
 _seeding = Lock()  # torch initialises from one generator per process; models are built one at a time
+
+
+def forked() -> None:
+    """Called in forks, where nobody would release it."""
+    global _seeding
+    _seeding = Lock()
+
+
+at_fork(sys.modules[__name__])
 
 
 @contextmanager

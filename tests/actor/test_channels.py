@@ -329,6 +329,6 @@ def test_plugin_attributes_are_listed_under_their_plugin():
 
 
 def test_a_role_that_is_on_no_node_says_so():
-    with pytest.raises(RuntimeError, match="this Base is on no node yet"):
+    with pytest.raises(RoleMLError, match="this Base is on no node yet"):
         Base().call("x", "y")
     assert issubclass(NoSuchRoleError, RoleMLError)
