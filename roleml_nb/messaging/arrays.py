@@ -19,7 +19,9 @@ def reduce_array(array: np.ndarray) -> Any:
         return NotImplemented
     kind: Any = dtype.str if dtype.isbuiltin == 1 and dtype.metadata is None and dtype.kind not in "Mm" else dtype
     flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-    return rebuild_array, (kind, array.shape, PickleBuffer(flat.data))
+    # of the array, never of a memoryview of it: the garbage collector of CPython before 3.11.8, 3.12.2
+    # and 3.13 crashes when it finds a memoryview and a buffer of it in one cycle (gh-77894)
+    return rebuild_array, (kind, array.shape, PickleBuffer(flat))  # type: ignore[arg-type]  # NumPy < 2.3 says not
 
 
 def rebuild_array(dtype: Any, shape: tuple[int, ...], buffer: Any) -> np.ndarray:

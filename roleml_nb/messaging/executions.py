@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from types import FrameType
 from typing import Any, NamedTuple
 
 from roleml_nb.role import Deadlock, RoleInstanceID
 from roleml_nb.role.forks import Origin
 
 from .pending import Pending
-from .stuck import cpu_time, waits_for_a_lock
+from .stuck import cpu_clock, cpu_time, waits_for_a_lock
 
 __all__ = ["DEPTH", "Execution", "Executions", "Interrupt", "Working", "run"]
 
@@ -33,7 +31,7 @@ class Interrupt(BaseException):
 class Execution:
     """A call that has arrived and is not answered yet."""
 
-    __slots__ = ("abandoned", "arrived", "called", "channel", "depth", "due", "exposed", "forbidden", "held", "inline",
+    __slots__ = ("abandoned", "arrived", "called", "channel", "clock", "depth", "due", "exposed", "forbidden", "held", "inline",
                  "interrupted", "key", "source", "started", "stops", "target", "thread", "trail", "waits_for", "within")
 
     def __init__(
@@ -46,6 +44,8 @@ class Execution:
         """How often the run had been stopped when the call was made."""
         self.started = 0.0
         self.thread = 0
+        self.clock: int | None = None
+        """Of the processor time that its thread uses."""
         self.held = False
         """Whether it waits for its role, which is paused, to become ready."""
         self.waits_for: Pending | Execution | None = None
@@ -87,11 +87,10 @@ class Execution:
             execution = execution.within
         return False
 
-    def stuck(self, frames: dict[int, FrameType]) -> bool:
-        """Whether it cannot go on for now, though it waits for no call."""
-        if not self.started or self.waits_for is not None:
-            return False
-        return self.held or self.thread in frames and waits_for_a_lock(frames[self.thread])
+    @property
+    def may_be_stuck(self) -> bool:
+        """Whether its thread may wait for a lock: it has begun, and waits for nothing that is known."""
+        return bool(self.started and self.thread) and self.waits_for is None and not self.held
 
     def state(self, now: float) -> str:
         """What it does, for a message: "handler running since 11.8 s"."""
@@ -164,7 +163,7 @@ class Executions:
         """The current thread begins with a call that has arrived; hand the result to `end` on the same thread."""
         execution = self.table.get(key)
         if execution is not None:
-            execution.started, execution.thread = now, threading.get_ident()
+            execution.started, execution.thread, execution.clock = now, threading.get_ident(), cpu_clock()
         return self._current.set(execution)
 
     def busy(self) -> int:
@@ -215,6 +214,7 @@ class Executions:
             within.waits_for = execution
             execution.inline = within.inline + 1
         execution.started, execution.thread = execution.arrived, threading.get_ident()
+        execution.clock = cpu_clock()
         self.table[execution.target.actor_name, execution.number] = execution
         self._current.set(execution)
 
@@ -240,16 +240,19 @@ class Executions:
 
     def working(self, here: str, now: float, calls: list[Pending]) -> list[Working]:
         """All of them, and the calls that wait here."""
-        frames = sys._current_frames()
-        found = [
-            Working(False, each.key, str(each.source), str(each.target), each.name, now - each.arrived, each.state(now),
-                    each.stuck(frames), cpu_time(each.thread) if each.thread else 0.0,
-                    (here, each.waits_for.number) if each.waits_for else None)
-            for each in list(self.table.values())]
+        table = list(self.table.values())
+        locked = waits_for_a_lock({each.thread for each in table if each.may_be_stuck})
+        found = []
+        for each in table:
+            call = each.waits_for
+            stuck = call is None and (each.held or each.may_be_stuck and each.thread in locked)
+            found.append(Working(
+                False, each.key, str(each.source), str(each.target), each.name, now - each.arrived, each.state(now), stuck,
+                cpu_time(each.clock) if each.thread else 0.0, (here, call.number) if call else None))
         found += [
             Working(True, each.key, each.within.name if each.within else str(each.source), str(each.target), each.name,
                     now - each.arrived, by=each.within.key if each.within else None)
-            for each in list(self.table.values()) if each.called]
+            for each in table if each.called]
         found += [
             Working(True, (here, call.number), call.by.name if call.by else str(call.source), str(call.target),
                     f"{call.target}.{call.channel}", now - call.sent, by=call.by.key if call.by else None)
@@ -262,7 +265,7 @@ class Executions:
         if current is None:
             return 0, ()
         if current.forbidden is not None:
-            raise current.forbidden
+            raise current.forbidden.with_traceback(None)  # raised by others, too, whose frames it must not keep
         trail = (*current.trail, current.name)[-TRAIL:]
         if current.depth >= DEPTH:
             raise Deadlock(f"{' → '.join(_cycle([*trail, f'{target}.{channel}']))}: calls within calls, {DEPTH} deep, "

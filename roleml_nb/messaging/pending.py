@@ -56,7 +56,7 @@ class Pending:
                 raise TimeoutError
             self._latch.release()
         if self._error is not None:
-            raise self._error
+            raise self._error.with_traceback(None)  # it may be other calls' error, too, and keeps no frames of theirs
         return self._value
 
     def exception(self) -> BaseException | None:

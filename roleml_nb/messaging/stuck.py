@@ -1,25 +1,51 @@
-"""Whether a thread waits for a lock, as far as its frames tell."""
+"""Which threads wait for a lock, as far as their frames tell, and the processor time that a thread has used."""
 
 from __future__ import annotations
 
 import dis
+import sys
 import threading
 import time
-from types import FrameType
+from collections.abc import Collection
+from contextlib import suppress
+from types import CodeType
 
-__all__ = ["cpu_time", "waits_for_a_lock"]
+__all__ = ["cpu_clock", "cpu_time", "waits_for_a_lock"]
 
 _ENTERS = ("BEFORE_WITH", "LOAD_SPECIAL")
 _LOOK_BACK = 8
 """Instructions between the look-up of a method and its call, at most, for a call without long arguments."""
 
 
-def waits_for_a_lock(frame: FrameType) -> bool:
-    """Whether the thread of that frame, its innermost, is in ``with lock:`` or ``lock.acquire()``. Looking changes nothing."""
-    code = frame.f_code
+def waits_for_a_lock(threads: Collection[int]) -> set[int]:
+    """Those of the threads that are in ``with lock:`` or ``lock.acquire()`` in their innermost frame.
+
+    Frames are let go of at once: one that is kept, by a cycle above all, keeps the messages that its
+    thread was at work on.
+    """
+    places = _places(threads) if threads else {}
+    return {thread for thread, place in places.items() if _acquires(*place)}
+
+
+def _places(threads: Collection[int]) -> dict[int, tuple[CodeType, int]]:
+    """Code and instruction at which each thread is. No frame survives the call, nor does a cycle of this one."""
+    frames = sys._current_frames()  # has the frame of this function, too
+    try:
+        places = {}
+        for thread in threads:
+            frame = frames.pop(thread, None)
+            if frame is not None:
+                places[thread] = frame.f_code, frame.f_lasti
+        return places
+    finally:
+        frame = None
+        frames.clear()
+
+
+def _acquires(code: CodeType, instruction: int) -> bool:
     if code.co_filename == threading.__file__:  # semaphores and conditions are written in Python
         return code.co_name in ("acquire", "__enter__")
-    before = [step for step in dis.get_instructions(code) if step.offset <= frame.f_lasti][-_LOOK_BACK:]
+    before = [step for step in dis.get_instructions(code) if step.offset <= instruction][-_LOOK_BACK:]
     if not before:
         return False
     if before[-1].opname in _ENTERS:
@@ -27,9 +53,28 @@ def waits_for_a_lock(frame: FrameType) -> bool:
     return "CALL" in before[-1].opname and any(step.argval in ("acquire", "__enter__") for step in before)
 
 
-def cpu_time(thread: int) -> float:
-    """Seconds of processor time that a thread has used; 0 where the system does not tell."""
+class _Own(threading.local):
+    """Each thread asks for its own clock: asking for that of a thread that may have ended is undefined."""
+
+    def __init__(self) -> None:
+        self.clock: int | None = None
+        with suppress(AttributeError, OSError):  # not on macOS
+            self.clock = time.pthread_getcpuclockid(threading.get_ident())
+
+
+_own = _Own()
+
+
+def cpu_clock() -> int | None:
+    """The clock of the processor time that the current thread uses, for `cpu_time`; None where there is none."""
+    return _own.clock
+
+
+def cpu_time(clock: int | None) -> float:
+    """Seconds of processor time on a thread's clock; 0 when the thread has ended, or the system has no such clocks."""
+    if clock is None:
+        return 0.0
     try:
-        return time.clock_gettime(time.pthread_getcpuclockid(thread))
-    except (AttributeError, OSError):
+        return time.clock_gettime(clock)
+    except OSError:
         return 0.0

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from roleml_nb.messaging.executions import Executions
-from roleml_nb.messaging.stuck import cpu_time
+from roleml_nb.messaging.stuck import cpu_clock, cpu_time
 from roleml_nb.role.forks import Origin
 from roleml_nb.role.host import Waitable
 
@@ -158,7 +158,7 @@ class Workers:
                 self._looked = 0.0
                 return
             now = time.monotonic()
-            used = sum(cpu_time(worker.ident) for worker in self._all if worker.queued and worker.ident)
+            used = sum(cpu_time(worker.clock) for worker in self._all if worker.queued)
             if not self._looked:  # the queue was empty
                 self._progress = now
             if not self._looked or not 0 <= used - self._used < (now - self._looked) * WORKING:
@@ -186,6 +186,8 @@ class _Worker(threading.Thread):
         self._work: tuple[Work | None, bool] = (None, False)
         self.queued = False
         """Whether it is at a task now."""
+        self.clock: int | None = None
+        """Of the processor time that it uses, once it runs."""
         self._given = threading.Lock()
         self._given.acquire()
 
@@ -195,6 +197,7 @@ class _Worker(threading.Thread):
         self._given.release()
 
     def run(self) -> None:
+        self.clock = cpu_clock()
         while True:
             self._given.acquire()
             work, queued = self._work

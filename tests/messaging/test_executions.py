@@ -1,12 +1,15 @@
 """Who is at work: interrupts reach a handler's own code, and nothing else."""
 
+import gc
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
 
 from roleml_nb.messaging.executions import Execution, Executions, Interrupt, run
+from roleml_nb.messaging.stuck import cpu_clock, cpu_time, waits_for_a_lock
 from roleml_nb.role import RoleInstanceID
 from roleml_nb.testbed.stopping import _interrupt
 from tests.waiting import until
@@ -172,3 +175,42 @@ def test_an_interrupt_that_comes_during_the_last_step_of_a_handler_is_not_raised
         _interrupt(handled.execution)
         assert handled.ended() is Interrupt or handled.outcome.shape == (700, 700)
     assert halves == ["first", "second"] * 30
+
+
+def test_the_clock_of_a_thread_that_has_ended_reads_zero():
+    clocks = []
+    thread = threading.Thread(target=lambda: clocks.append((cpu_clock(), cpu_time(cpu_clock()))))
+    thread.start()
+    thread.join()
+    clock, used = clocks[0]
+    assert used > 0
+    assert cpu_time(clock) == 0.0
+    assert cpu_time(None) == 0.0
+
+
+def test_looking_for_locks_keeps_no_frame():
+    class Marked:
+        pass
+
+    marks, begun, lock = [], threading.Event(), threading.Lock()
+
+    def hold():
+        mark = Marked()
+        marks.append(weakref.ref(mark))
+        begun.set()
+        with lock:
+            pass
+
+    gc.disable()
+    try:
+        lock.acquire()
+        thread = threading.Thread(target=hold, daemon=True)
+        thread.start()
+        begun.wait(10)
+        until(lambda: waits_for_a_lock({thread.ident}) == {thread.ident}, "the thread waits for the lock")
+        lock.release()
+        thread.join()
+        assert marks[0]() is None
+        assert waits_for_a_lock({thread.ident}) == set()
+    finally:
+        gc.enable()
