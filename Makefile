@@ -15,7 +15,7 @@ INTERRUPTING = tests/testbed/test_stopping.py tests/messaging/test_executions.py
 BESIDE = -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab course check test test-ipykernel6 fuzz test-newest test-all bench clean
+.PHONY: help demo lab course check test test-ipykernel6 fuzz test-newest test-all chaos bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,7 +77,13 @@ test-newest:  ## the tests, with the newest release of everything that pyproject
 	$(NEWEST)/bin/pytest $(INTERRUPTING)
 	$(NEWEST)/bin/pytest $(BESIDE) $(INTERRUPTING:%=--ignore=%)
 
-test-all: test test-ipykernel6 test-newest fuzz  ## all the tests there are: before a release, and before an issue is closed
+test-all: test test-ipykernel6 test-newest fuzz chaos  ## all the tests there are: before a release, and before an issue is closed
+
+MINUTES ?= 20
+
+chaos: $(INSTALLED)  ## kill, freeze and cut off engines under every architecture; then traffic with everybody looking, for MINUTES=20
+	$(BIN)/python benchmarks/chaos.py --trials 3
+	$(BIN)/python benchmarks/observed.py --minutes $(MINUTES)
 
 bench: $(INSTALLED)  ## measure, and print ratios
 	$(BIN)/python benchmarks/messages.py

@@ -29,6 +29,7 @@ def test_a_benchmark_prints_its_table(program, options, rows):
     ("node_lost.py", ["--kills", "1"], "| on another engine |"),
     ("stop_run.py", ["--busy", "5", "--pauses", "0.3", "--times", "1"], "| relay | 0.3 s |"),
     ("strangers.py", ["--connections", "400"], "| tcp | 200 |"),
+    ("chaos.py", ["--architectures", "FedAvg", "--chaos", "none", "stop"], "0 faults"),
     ("observed.py", ["--minutes", "0.1"], "| 2 engines, relay | 0.03 |"),
     ("mnist1d_accuracy.py", ["--steps", "40"], "CNN, 25 channels"),
 ])
