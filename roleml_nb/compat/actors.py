@@ -70,7 +70,7 @@ class BuiltActor:
     def run(self) -> None:
         """Start the roles, and return when `stop` is called or the wait is interrupted. RoleMLError if they fail."""
         try:
-            config.load(self._bed, self._configuration)
+            config.load(self._bed, self._configuration, trust=True)  # the program's own
             self._stopped.wait()
         except KeyboardInterrupt:
             pass

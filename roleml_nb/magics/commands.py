@@ -121,6 +121,9 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     load.add_argument("--engines", type=int, default=None, metavar="N",
                       help="engines to start (default: as the file says, else 2); 0 keeps everything in this process")
     load.add_argument("--seed", type=int, default=None, metavar="N", help="of what a run of RoleML draws at random")
+    load.add_argument("--trust", action="store_true",
+                      help="let it call and include anything: from who wrote it you would run a program, too")
+    load.add_argument("--root", metavar="FOLDER", help="what files may include from (default: each from its own folder)")
     save = add("save", "Write nodes, roles, elements and relationships into a file, as YAML, or as JSON if it is named so.")
     save.add_argument("file", metavar="FILE", help="run.yaml")
     update = add("update", "Have all roles of a class take up its newest version, as a %%role cell does by itself.")

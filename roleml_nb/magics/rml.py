@@ -143,7 +143,8 @@ class RoleMagics(Magics):
 
     def _load(self, given: Any) -> None:
         names = [file_name(item) for item in given.files]
-        options = {} if given.seed is None else {"seed": given.seed}
+        options: dict[str, Any] = {} if given.seed is None else {"seed": given.seed}
+        options |= {"trust": given.trust, "root": given.root and file_name(given.root)}
         if self.bed is not None and self.bed.running:
             if given.engines not in (None, self.bed.engines):
                 raise BadLine(f"a testbed with {_count(self.bed.engines, 'engine')} is running; end it first with %rml stop")

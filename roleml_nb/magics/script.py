@@ -232,7 +232,7 @@ def _migrate(given: Any) -> str:
 
 def _load(given: Any) -> str:
     files = repr([file_name(item) for item in given.files])
-    seed = _given(seed=given.seed)
+    seed = _given(seed=given.seed, trust=given.trust or None, root=given.root and repr(file_name(given.root)))
     made = _call_of("Testbed.from_spec", files, names="globals()", **_given(engines=given.engines), **seed)
     more = _call_of("config.load", "bed", files, names="globals()", **seed)
     return (f"from roleml_nb.testbed import config\nif bed is not None and bed.running:\n    {more}\nelse:\n    bed = {made}")

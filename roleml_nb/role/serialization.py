@@ -13,7 +13,7 @@ from typing import Any
 from .errors import ElementError
 from .names import did_you_mean
 
-__all__ = ["find", "register_deserializer", "register_initializer", "register_serializer", "usual_mode"]
+__all__ = ["find", "register_deserializer", "register_initializer", "register_serializer", "short_name", "usual_mode"]
 
 Getter = Callable[[], Callable[..., Any]]
 
@@ -56,6 +56,11 @@ def find(kind: str, given: Any) -> Any:
         return _named[kind][given]()
     except KeyError:
         raise ElementError(f"no {kind} is named {given!r}; {did_you_mean(given, _named[kind])}") from None
+
+
+def short_name(kind: str, function: Any) -> str | None:
+    """The name that stands for a callable, if it is a registered one."""
+    return next((name for name, getter in _named.get(kind, {}).items() if getter() is function), None)
 
 
 def usual_mode(function: Any) -> str | None:

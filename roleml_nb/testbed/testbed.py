@@ -553,14 +553,21 @@ class Testbed:
         return bed
 
     @classmethod
-    def from_spec(cls, source: config.Source, *, names: Mapping[str, Any] | None = None, **options: Any) -> Testbed:
+    def from_spec(
+        cls, source: config.Source, *, names: Mapping[str, Any] | None = None, trust: bool = False,
+        root: str | os.PathLike[str] | None = None, **options: Any,
+    ) -> Testbed:
         """Make a testbed from a file, or from plain data: our own spec, or configurations of RoleML (see `config.read`).
 
         Classes that a notebook defined (``__main__.Trainer``) are looked up in `names`, by default in the main module.
         `options` are those of `Testbed`. What is not taken as written is told in one warning. ConfigError, with file,
         line and key, when something is wrong; then there is no testbed.
+
+        It may name classes and functions that are public in `roleml_nb.library` and `roleml_nb.workload`, or were defined
+        in the notebook or in modules below its folder, and include files from its own folder, or from below `root`. A
+        source that names others, or opens other files, is refused, with what it would call, unless you `trust` it.
         """
-        bed, plan = config.load(cls, source, names=names, **options)
+        bed, plan = config.load(cls, source, names=names, trust=trust, root=root, **options)
         if plan.notes:
             warnings.warn("\n".join(plan.notes), stacklevel=2)
         return bed

@@ -8,10 +8,10 @@ import sys
 
 from roleml_nb.role import NATIVE, RoleInstanceID, did_you_mean
 
-from .definitions import Names
 from .entry import Entry
 from .plan import Plan
 from .roles import Presets, read_role
+from .scope import Scope
 
 __all__ = ["KEYS", "plan_actors", "sources"]
 
@@ -23,7 +23,7 @@ UNUSED = ("address", "contacts", "handshakes", "handwaves", *COMPONENTS, *LOGGIN
 KEYS = ("name", "roles", "relationships", "relationship_links", "element_preset", "workdir", "src", "seed", *UNUSED)
 
 
-def plan_actors(entries: list[Entry], names: Names | None) -> Plan:
+def plan_actors(entries: list[Entry], scope: Scope) -> Plan:
     """The plan of one or several actors, which are deployed one after the other."""
     plan = Plan()
     given = [entry.fields(KEYS, required=("name",)) for entry in entries]
@@ -34,20 +34,20 @@ def plan_actors(entries: list[Entry], names: Names | None) -> Plan:
             raise keys["name"].fail(f"a second actor {name!r}")
         actors.append(name)
     for keys in given:
-        _plan_actor(plan, keys, actors, names)
+        _plan_actor(plan, keys, actors, scope)
     plan.first = list(actors)
     plan.unused = dict.fromkeys(key for keys in given for key in keys if key in UNUSED)
     return plan
 
 
-def _plan_actor(plan: Plan, given: dict[str, Entry], actors: list[str], names: Names | None) -> None:
+def _plan_actor(plan: Plan, given: dict[str, Entry], actors: list[str], scope: Scope) -> None:
     name = given["name"].value
     node = plan.node(name, given["name"])
     contacts = list(given["contacts"].mapping()) if "contacts" in given else []
     _check_rest(given, [*contacts, *actors])
-    presets = Presets(given.get("element_preset"), names)
+    presets = Presets(given.get("element_preset"), scope)
     for role, item in (given["roles"].mapping() if "roles" in given else {}).items():
-        node.roles[role] = read_role(role, item, names, presets)
+        node.roles[role] = read_role(role, item, scope, presets)
     for relationship, members in (given["relationships"].mapping() if "relationships" in given else {}).items():
         for item in members.texts():
             member = _instance(item, name)
@@ -96,12 +96,12 @@ def _check_rest(given: dict[str, Entry], known: list[str]) -> None:
             given[key].fields(("type", "options"), required=("type",))
 
 
-def sources(entry: Entry) -> list[str]:
+def sources(entry: Entry, scope: Scope) -> list[str]:
     """The folders of an actor's modules: `src`, else `workdir`; both may be relative to the working directory."""
     given = entry.fields(KEYS)
     workdir = os.path.abspath(given["workdir"].text()) if "workdir" in given else os.getcwd()
     source = os.path.join(workdir, given["src"].text()) if "src" in given else workdir
     if not os.path.isdir(source):
         raise given["src" if "src" in given else "workdir"].fail(f"there is no folder {source}")
-    named = "src" in given or "workdir" in given
-    return [source] if named and source not in sys.path else []
+    named = next((given[key] for key in ("src", "workdir") if key in given), None)
+    return [scope.folder(named, source)] if named is not None and source not in sys.path else []

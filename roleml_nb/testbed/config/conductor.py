@@ -9,10 +9,10 @@ from typing import Any
 from roleml_nb.role import RoleInstanceID, did_you_mean, parse_instances
 
 from ..host import NOTEBOOK
-from .definitions import Names
 from .entry import Entry
 from .plan import Plan
 from .roles import read_role
+from .scope import Scope
 from .templates import Templates
 
 __all__ = ["FIXED_KEYS", "KEYS", "Expansion", "plan_run"]
@@ -164,7 +164,7 @@ def _profile_names(profiles: Iterable[Entry]) -> list[Entry]:
     return names
 
 
-def plan_run(entry: Entry, names: Names | None, seed: int | None = None, usual_seed: int = 0) -> Plan:
+def plan_run(entry: Entry, scope: Scope, seed: int | None = None, usual_seed: int = 0) -> Plan:
     """The plan of a run, expanded or not."""
     expansion = Expansion(entry, seed, usual_seed)
     plan = Plan(seed=expansion.seed, notes=expansion.notes)
@@ -184,7 +184,7 @@ def plan_run(entry: Entry, names: Names | None, seed: int | None = None, usual_s
 
     for node, item in per_actor("roles"):
         for name, role in item.mapping().items():
-            plan.node(node, item).roles[name] = read_role(name, role, names)
+            plan.node(node, item).roles[name] = read_role(name, role, scope)
     for node, item in per_actor("relationships"):
         for name, members in item.mapping().items():
             plan.node(node, item).relationships.setdefault(name, []).extend(_members(members, name, actors, plan))

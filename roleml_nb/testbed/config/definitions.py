@@ -10,7 +10,10 @@ from typing import Any
 
 from roleml_nb.role import did_you_mean
 
-__all__ = ["Deferred", "Names", "add_sources", "dotted_name", "find", "lead_upstream_here", "speaks_of_upstream"]
+__all__ = [
+    "COMPAT", "UPSTREAM", "Deferred", "Names", "add_sources", "dotted_name", "find", "import_module", "lead_upstream_here",
+    "speaks_of_upstream",
+]
 
 UPSTREAM, COMPAT = "roleml", "roleml_nb.compat"
 Names = Mapping[str, Any]
@@ -68,7 +71,7 @@ def _import(path: str) -> Any:
     for count in range(len(parts) - 1, 0, -1):
         module_name = ".".join(parts[:count])
         try:
-            module = _import_module(module_name)
+            module = import_module(module_name)
         except ModuleNotFoundError as error:
             if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
                 raise LookupError(f"importing {module_name} failed: {error}") from error
@@ -95,7 +98,8 @@ def lead_upstream_here() -> None:
     importlib.import_module(COMPAT).install()
 
 
-def _import_module(name: str) -> Any:
+def import_module(name: str) -> Any:
+    """Import a module; ``roleml`` leads to `roleml_nb.compat` for it, unless the package is installed."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -8,7 +8,10 @@ from typing import Any
 
 from roleml_nb.role import TestbedError, did_you_mean
 
-__all__ = ["ConfigError", "Entry"]
+__all__ = ["MAX_DEPTH", "ConfigError", "Entry"]
+
+MAX_DEPTH = 100
+"""Mappings and lists within each other."""
 
 
 class ConfigError(TestbedError):
@@ -31,6 +34,8 @@ class Entry:
         """The entries of plain data, all at one mark."""
         if isinstance(data, Entry):
             return data.moved(path)
+        if len(path) > MAX_DEPTH:
+            raise cls(None, path[:5], mark).fail(f"goes on deeper than {MAX_DEPTH} mappings and lists; does it hold itself?")
         if isinstance(data, Mapping):
             data = {key: cls.of(item, (*path, str(key)), mark) for key, item in data.items()}
         elif isinstance(data, (list, tuple)):

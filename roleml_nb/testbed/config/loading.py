@@ -15,6 +15,7 @@ from .definitions import Names, add_sources, lead_upstream_here
 from .deploy import deploy
 from .entry import ConfigError, Entry
 from .plan import Plan
+from .scope import Scope
 from .yaml import dump, read_file
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ Source = FileName | Mapping[str, Any] | Sequence[Any]
 """A file, plain data, or several of these."""
 
 
-def read(source: Source, names: Names | None = None, seed: int | None = None, usual_seed: int = 0) -> Plan:
+def read(
+    source: Source, names: Names | None = None, seed: int | None = None, usual_seed: int = 0, *,
+    trust: bool = False, root: FileName | None = None,
+) -> Plan:
     """The plan of a configuration of any kind; ConfigError when it makes no sense. Nothing is started or changed.
 
     Parameters
@@ -39,21 +43,28 @@ def read(source: Source, names: Names | None = None, seed: int | None = None, us
         What ``__main__`` means in dotted names; default: the main module, where notebook cells define things.
     seed
         Of value templates that draw; default: the one that the configuration names, else `usual_seed`.
+    trust
+        Whether it may name any class or function, and include and open any file. Otherwise it may name what is public in
+        `roleml_nb.library` and `roleml_nb.workload`, and what was defined in the notebook or in modules below its folder.
+    root
+        The folder that files may include from; default: that of each file given.
     """
-    entries = _entries(source)
+    entries = _entries(source, trust, root)
+    scope = Scope(names, trust, entries)
     kinds = [_kind(entry) for entry in entries]
     if spec in kinds and len(entries) > 1:
         raise entries[kinds.index(spec)].fail("a spec is loaded alone")
     plan = Plan()
     actors = [entry for entry, kind in zip(entries, kinds, strict=True) if kind is bootstrap]
-    with add_sources([folder for entry in actors for folder in bootstrap.sources(entry)]):
+    with add_sources([folder for entry in actors for folder in bootstrap.sources(entry, scope)]):
         if actors:
-            plan.add(bootstrap.plan_actors(actors, names))
+            plan.add(bootstrap.plan_actors(actors, scope))
         for entry, kind in zip(entries, kinds, strict=True):
             if kind is conductor:
-                plan.add(conductor.plan_run(entry, names, seed, usual_seed))
+                plan.add(conductor.plan_run(entry, scope, seed, usual_seed))
             elif kind is spec:
-                plan.add(spec.plan_spec(entry, names))
+                plan.add(spec.plan_spec(entry, scope))
+    plan.check_files(scope)
     if seed is not None:
         plan.seed = seed
     if plan.unused:
@@ -63,11 +74,11 @@ def read(source: Source, names: Names | None = None, seed: int | None = None, us
     return plan
 
 
-def _entries(source: Source) -> list[Entry]:
+def _entries(source: Source, trust: bool, root: FileName | None) -> list[Entry]:
     items = list(source) if isinstance(source, Sequence) and not isinstance(source, str) else [source]
     found: list[Entry] = []
     for item in items:
-        entry = read_file(item) if isinstance(item, (str, os.PathLike)) else Entry.of(item)
+        entry = read_file(item, root=root, trust=trust) if isinstance(item, (str, os.PathLike)) else Entry.of(item)
         found += entry.value if isinstance(entry.value, list) else [entry]
     if not found:
         raise ConfigError("nothing to load: name a file, or give a mapping")
@@ -90,14 +101,16 @@ def _kind(entry: Entry) -> Any:
 
 
 def load(
-    make: type[Testbed] | Testbed, source: Source, *, names: Names | None = None, **options: Any
+    make: type[Testbed] | Testbed, source: Source, *, names: Names | None = None, trust: bool = False,
+    root: FileName | None = None, **options: Any,
 ) -> tuple[Testbed, Plan]:
     """Deploy a configuration, on a testbed that is made for it with `options`, or on one that runs.
 
     Returns the testbed and the plan that was carried out, with notes about what was not taken as written. When something
-    fails, a testbed made here is stopped again.
+    fails, a testbed made here is stopped again. `names`, `trust` and `root` are those of `read`.
     """
-    plan = read(source, names, options.get("seed"), 0 if isinstance(make, type) else make.seed)
+    plan = read(source, names, options.get("seed"), 0 if isinstance(make, type) else make.seed,
+                trust=trust, root=root)
     if plan.speaks_of_upstream:
         lead_upstream_here()
     if not isinstance(make, type):
@@ -121,17 +134,20 @@ def load(
     return bed, plan
 
 
-def expand(source: FileName | Mapping[str, Any], to: FileName | None = None, *, seed: int | None = None) -> dict[str, Any]:
+def expand(
+    source: FileName | Mapping[str, Any], to: FileName | None = None, *, seed: int | None = None, trust: bool = False,
+    root: FileName | None = None,
+) -> dict[str, Any]:
     """A run of RoleML with all patterns, rules and value templates written out (``fixed: true``), also saved in a file.
 
     Parameters
     ----------
     to
         The file to write; its folder must exist.
-    seed
+    seed, trust, root
         As for `read`.
     """
-    (entry,) = _entries(source)
+    (entry,) = _entries(source, trust, root)
     if _kind(entry) is not conductor:
         raise entry.fail("only a run of RoleML (with 'profiles') can be expanded")
     run = conductor.Expansion(entry, seed).run.plain()

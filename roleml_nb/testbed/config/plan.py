@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from ..host import NOTEBOOK
 from ..patterns import expand
 from .definitions import speaks_of_upstream
 from .entry import Entry
+from .scope import Scope
 
 __all__ = ["NodePlan", "Plan", "RolePlan"]
 
@@ -104,6 +106,16 @@ class Plan:
         self.drawn = self.drawn or other.drawn
         self.notes += [note for note in other.notes if note not in self.notes]
         self.unused.update(other.unused)
+
+    def check_files(self, scope: Scope) -> None:
+        """Whether elements are read from, and written to, files where that may be."""
+        for node in self.nodes.values():
+            for role in node.roles.values():
+                for given in role.elements.values():
+                    for key in ("deserializer_source", "serializer_destination"):
+                        name = getattr(given, key, None)
+                        if name is not None:
+                            scope.file(role.entry, os.path.join(node.context.get("workdir", os.getcwd()), name))
 
     def check(self, existing: Mapping[str, Iterable[str]]) -> None:
         """Whether members and links make sense; `existing` are the roles of nodes that are there already."""

@@ -17,9 +17,10 @@ from roleml_nb.role import (
     standard_name,
 )
 
-from .definitions import Deferred, Names, dotted_name, find
+from .definitions import Deferred, dotted_name, find
 from .entry import Entry
 from .plan import RolePlan
+from .scope import Scope
 from .values import definition, function
 
 __all__ = ["Presets", "check_role", "read_role", "role_class"]
@@ -33,27 +34,27 @@ FILES = ("serializer_destination", "deserializer_source")
 ELEMENT_KEYS = ("class", "impl", "constructor_args", *CALLABLES, *STRATEGIES, *MODES, *FILES)
 
 
-def role_class(entry: Entry, names: Names | None) -> type[Role]:
+def role_class(entry: Entry, scope: Scope) -> type[Role]:
     """The role class of a dotted name."""
-    found = definition(entry, names)
+    found = definition(entry, scope)
     if not (isinstance(found, type) and issubclass(found, Role)):
         raise entry.fail(f"{entry.value} is not a role class, a subclass of roleml_nb.Role")
     return found
 
 
-def read_role(name: str, entry: Entry, names: Names | None, presets: Presets | None = None) -> RolePlan:
+def read_role(name: str, entry: Entry, scope: Scope, presets: Presets | None = None) -> RolePlan:
     """What a role specification says: ``{class, options, impl}``, or the class alone."""
     if isinstance(entry.value, (str, type)):
-        cls, options, implementations = role_class(entry, names), {}, {}
+        cls, options, implementations = role_class(entry, scope), {}, {}
     else:
         given = entry.fields(("class", "options", "impl"), required=("class",))
-        cls = role_class(given["class"], names)
+        cls = role_class(given["class"], scope)
         options = given["options"].mapping() if "options" in given else {}
         implementations = given["impl"].mapping() if "impl" in given else {}
     if presets is not None:
         implementations = presets.apply(cls, implementations, entry)
-    elements = {key: read_element(item, names) for key, item in implementations.items()}
-    plan = RolePlan(cls, {key: item.plain() for key, item in options.items()},
+    elements = {key: read_element(item, scope) for key, item in implementations.items()}
+    plan = RolePlan(cls, {key: scope.plain(item) for key, item in options.items()},
                     {standard_name(key): item for key, item in elements.items()}, entry)
     check_role(name, plan, options, implementations)
     return plan
@@ -87,20 +88,20 @@ def _makes_something(given: Any) -> bool:
     return any(getattr(given, key, None) is not None for key in ("impl", "cls", "constructor", "deserializer_source"))
 
 
-def read_element(entry: Entry, names: Names | None) -> ElementImplementation:
+def read_element(entry: Entry, scope: Scope) -> ElementImplementation:
     """What an element specification says. Nothing is built: that is done on the node."""
     given: dict[str, Any] = {}
     for key, item in entry.fields(ELEMENT_KEYS).items():
         if key == "class":
-            given["cls"] = definition(item, names)
+            given["cls"] = definition(item, scope)
             if not isinstance(given["cls"], type):
                 raise item.fail(f"{item.value} is not a class; what else makes the object goes under 'constructor'")
         elif key == "impl":
-            given.update(_implementation(item, names))
+            given.update(_implementation(item, scope))
         elif key == "constructor_args":
-            given[key] = {name: value.plain() for name, value in item.mapping().items()}
+            given[key] = {name: scope.plain(value) for name, value in item.mapping().items()}
         elif key in CALLABLES:
-            given[key] = _callable(key, item, names)
+            given[key] = _callable(key, item, scope)
         elif key in STRATEGIES:
             strategy = STRATEGIES[key]
             given[key] = strategy[item.choice([name.lower() for name in strategy.__members__]).upper()]
@@ -112,25 +113,25 @@ def read_element(entry: Entry, names: Names | None) -> ElementImplementation:
         raise entry.fail(error) from None
 
 
-def _implementation(entry: Entry, names: Names | None) -> dict[str, Any]:
+def _implementation(entry: Entry, scope: Scope) -> dict[str, Any]:
     """An object: by dotted name, as ``{type, options}``, or a plain value."""
     if _is_made(entry):
-        return {"constructor": function(entry.value["type"], names), "constructor_args": _options(entry)}
+        return {"constructor": function(entry.value["type"], scope), "constructor_args": _options(entry, scope)}
     if not isinstance(entry.value, str):
-        return {"impl": entry.plain()}
-    found = definition(entry, names)
+        return {"impl": scope.plain(entry)}
+    found = definition(entry, scope)
     if dotted_name(found) or entry.value.startswith("__main__."):
         return {"impl": found}
     return {"constructor": find, "arguments": (entry.value,)}
 
 
-def _callable(key: str, entry: Entry, names: Names | None) -> Any:
+def _callable(key: str, entry: Entry, scope: Scope) -> Any:
     """A callable: by dotted name, as ``{type, options}``, or by a short name. An instance, where a class makes callables."""
     if _is_made(entry):
-        return Deferred(function(entry.value["type"], names), _options(entry))
+        return Deferred(function(entry.value["type"], scope), _options(entry, scope))
     if key in NAMED and isinstance(entry.value, str) and "." not in entry.value:
         return entry.value
-    found = function(entry, names)
+    found = function(entry, scope)
     if not isinstance(found, type):
         return found
     if any("__call__" in vars(base) for base in found.__mro__):
@@ -144,21 +145,21 @@ def _is_made(entry: Entry) -> bool:
     return isinstance(entry.value, dict) and "type" in entry.value and set(entry.value) <= {"type", "options"}
 
 
-def _options(entry: Entry) -> dict[str, Any]:
+def _options(entry: Entry, scope: Scope) -> dict[str, Any]:
     given = entry.value.get("options")
-    return {} if given is None else {key: item.plain() for key, item in given.mapping().items()}
+    return {} if given is None else {key: scope.plain(item) for key, item in given.mapping().items()}
 
 
 class Presets:
     """Implementations that the key ``element_preset`` gives to all roles of a class, and of classes derived from it."""
 
-    def __init__(self, entry: Entry | None, names: Names | None):
+    def __init__(self, entry: Entry | None, scope: Scope):
         self._of: dict[type[Role], tuple[dict[str, Entry], str]] = {}
         for path, item in (entry.mapping() if entry is not None else {}).items():
             given = item.fields(("elements", "on_conflict"))
             elements = given["elements"].mapping() if "elements" in given else {}
             choice = given["on_conflict"].choice(("preset", "override", "error")) if "on_conflict" in given else "override"
-            self._of[role_class(item.with_value(path), names)] = (elements, choice)
+            self._of[role_class(item.with_value(path), scope)] = (elements, choice)
 
     def apply(self, cls: type[Role], given: dict[str, Entry], entry: Entry) -> dict[str, Entry]:
         """The implementations of a role, with those of the nearest class that has a preset."""

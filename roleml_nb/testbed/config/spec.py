@@ -9,10 +9,10 @@ from roleml_nb.role import Role, RoleInstanceID, TestbedError, did_you_mean, nat
 
 from ..drawn import Drawn
 from ..host import NOTEBOOK
-from .definitions import Names
 from .entry import ConfigError, Entry
 from .plan import NodePlan, Plan, RolePlan
 from .roles import check_role, role_class
+from .scope import Scope
 from .values import decode, encode, opaque
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def check_plain(spec: Mapping[str, Any]) -> None:
                           "give it as impl(function, …), which is made on the node, with a function that has a name")
 
 
-def plan_spec(entry: Entry, names: Names | None) -> Plan:
+def plan_spec(entry: Entry, scope: Scope) -> Plan:
     """The plan of a spec."""
     given = entry.fields(KEYS, required=("nodes",))
     if "roleml_nb" in given and given["roleml_nb"].value != VERSION:
@@ -96,7 +96,7 @@ def plan_spec(entry: Entry, names: Names | None) -> Plan:
         node.at = _position(keys["at"]) if "at" in keys else None
         node.context = {key: keys[key].integer() if key == "seed" else keys[key].text() for key in CONTEXT_KEYS if key in keys}
         for role, asked in (keys["roles"].mapping() if "roles" in keys else {}).items():
-            node.roles[role] = _role(role, asked, names)
+            node.roles[role] = _role(role, asked, scope)
         for alias, target in (keys["links"].mapping() if "links" in keys else {}).items():
             target.text()
             node.links[alias] = target
@@ -120,12 +120,12 @@ def _position(entry: Entry) -> tuple[int, int]:
     return given[0], given[1]
 
 
-def _role(name: str, entry: Entry, names: Names | None) -> RolePlan:
+def _role(name: str, entry: Entry, scope: Scope) -> RolePlan:
     given = entry.fields(ROLE_KEYS, required=("class",))
     options = given["options"].mapping() if "options" in given else {}
     elements = given["elements"].mapping() if "elements" in given else {}
-    plan = RolePlan(role_class(given["class"], names), {key: decode(item, names) for key, item in options.items()},
-                    {standard_name(key): decode(item, names) for key, item in elements.items()}, entry,
+    plan = RolePlan(role_class(given["class"], scope), {key: decode(item, scope) for key, item in options.items()},
+                    {standard_name(key): decode(item, scope) for key, item in elements.items()}, entry,
                     given["turn"].integer() if "turn" in given else None)
     check_role(name, plan, options, elements)
     return plan

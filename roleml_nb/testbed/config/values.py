@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from roleml_nb.role import ConstructStrategy, ElementError, ElementImplementation, InitializeStrategy, RoleInstanceID
+from roleml_nb.role.serialization import short_name
 
 from ..deployment import Impl
-from .definitions import Deferred, Names, dotted_name, find
+from .definitions import Deferred, dotted_name
 from .entry import Entry
+from .scope import Scope
 
 __all__ = ["decode", "definition", "encode", "function", "opaque"]
 
@@ -72,6 +74,8 @@ def _encode_element(value: ElementImplementation) -> dict[str, Any]:
         given = getattr(value, name)
         if isinstance(given, Enum):
             found[name] = given.name.lower()
+        elif short_name(name, given) is not None:
+            found[name] = short_name(name, given)
         elif given is not None and not (name != "impl" and isinstance(given, (tuple, Mapping)) and not given):
             found[name] = encode(given)
     return found
@@ -95,15 +99,15 @@ def opaque(spec: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
             yield from opaque(item, (*path, str(index)))
 
 
-def decode(entry: Entry, names: Names | None) -> Any:
+def decode(entry: Entry, scope: Scope) -> Any:
     """What `encode` made plain. ConfigError for what cannot be."""
     if isinstance(entry.value, list):
-        return [decode(item, names) for item in entry.value]
+        return [decode(item, scope) for item in entry.value]
     if not isinstance(entry.value, dict):
-        return entry.value
+        return scope.plain(entry)
     keys = [key for key in entry.value if str(key).startswith("$")]
     if not keys:
-        return {key: decode(item, names) for key, item in entry.value.items()}
+        return {key: decode(item, scope) for key, item in entry.value.items()}
     kind, item = keys[0], entry.value[keys[0]]
     if kind == "$opaque":
         raise entry.fail(f"this value of type {item.value} was not plain data when the spec was made, so it cannot be rebuilt; "
@@ -111,61 +115,58 @@ def decode(entry: Entry, names: Names | None) -> Any:
     extra = {"$call": ("args", "kwargs"), "$made-by": ("options",)}.get(kind, ())
     entry.fields(("$call", "$made-by", "$ref", "$role", "$tuple", "$set", "$dict", "$element")
                  if kind not in _READERS else (kind, *extra))
-    return _READERS[kind](item, entry.value, names)
+    return _READERS[kind](item, entry.value, scope)
 
 
-def definition(entry: Entry, names: Names | None) -> Any:
+def definition(entry: Entry, scope: Scope) -> Any:
     """The object that a dotted name stands for; data of a program may hold the class or function itself."""
     if callable(entry.value):
         return entry.value
     if isinstance(entry.value, dict) and "$opaque" in entry.value:
-        return decode(entry, names)  # which says why not
-    try:
-        return find(entry.text(), names)
-    except LookupError as error:
-        raise entry.fail(error.args[0]) from None
+        return decode(entry, scope)  # which says why not
+    return scope.find(entry)
 
 
-def function(entry: Entry, names: Names | None) -> Any:
+def function(entry: Entry, scope: Scope) -> Any:
     """As `definition`, for what can be called."""
-    found = definition(entry, names)
+    found = definition(entry, scope)
     if not callable(found):
         raise entry.fail(f"{entry.value} cannot be called: it is {_type_name(found)}")
     return found
 
 
-def _call(item: Entry, all_: dict[str, Entry], names: Names | None) -> Impl:
-    args = tuple(decode(one, names) for one in all_["args"].sequence()) if "args" in all_ else ()
-    return Impl(function(item, names), args, _keywords(all_.get("kwargs"), names))
+def _call(item: Entry, all_: dict[str, Entry], scope: Scope) -> Impl:
+    args = tuple(decode(one, scope) for one in all_["args"].sequence()) if "args" in all_ else ()
+    return Impl(function(item, scope), args, _keywords(all_.get("kwargs"), scope))
 
 
-def _made_by(item: Entry, all_: dict[str, Entry], names: Names | None) -> Deferred:
-    return Deferred(function(item, names), _keywords(all_.get("options"), names))
+def _made_by(item: Entry, all_: dict[str, Entry], scope: Scope) -> Deferred:
+    return Deferred(function(item, scope), _keywords(all_.get("options"), scope))
 
 
-def _keywords(entry: Entry | None, names: Names | None) -> dict[str, Any]:
-    return {} if entry is None else {key: decode(item, names) for key, item in entry.mapping().items()}
+def _keywords(entry: Entry | None, scope: Scope) -> dict[str, Any]:
+    return {} if entry is None else {key: decode(item, scope) for key, item in entry.mapping().items()}
 
 
-def _role(item: Entry, _: Any, names: Names | None) -> RoleInstanceID:
+def _role(item: Entry, _: Any, scope: Scope) -> RoleInstanceID:
     try:
         return RoleInstanceID.of(item.text())
     except ValueError as error:
         raise item.fail(error) from None
 
 
-def _dict(item: Entry, _: Any, names: Names | None) -> dict[Any, Any]:
+def _dict(item: Entry, _: Any, scope: Scope) -> dict[Any, Any]:
     found = {}
     for pair in item.sequence():
         if len(pair.sequence()) != 2:
             raise pair.fail("must be a pair: [key, value]")
         key, value = pair.sequence()
-        found[_hashable(key, names)] = decode(value, names)
+        found[_hashable(key, scope)] = decode(value, scope)
     return found
 
 
-def _hashable(entry: Entry, names: Names | None) -> Any:
-    value = decode(entry, names)
+def _hashable(entry: Entry, scope: Scope) -> Any:
+    value = decode(entry, scope)
     try:
         hash(value)
     except TypeError:
@@ -173,11 +174,11 @@ def _hashable(entry: Entry, names: Names | None) -> Any:
     return value
 
 
-def _element(item: Entry, _: Any, names: Names | None) -> ElementImplementation:
+def _element(item: Entry, _: Any, scope: Scope) -> ElementImplementation:
     given: dict[str, Any] = {}
     for key, value in item.fields(FIELDS).items():
         strategy = STRATEGIES.get(key)
-        given[key] = strategy[value.choice([one.name.lower() for one in strategy]).upper()] if strategy else decode(value, names)
+        given[key] = strategy[value.choice([one.name.lower() for one in strategy]).upper()] if strategy else decode(value, scope)
         wanted = WANTED.get(key)
         if wanted is not None and not wanted(given[key]):
             raise value.fail(f"{_type_name(given[key])} will not do for {key} of an element")
@@ -190,10 +191,10 @@ def _element(item: Entry, _: Any, names: Names | None) -> ElementImplementation:
 _READERS: dict[str, Any] = {
     "$call": _call,
     "$made-by": _made_by,
-    "$ref": lambda item, _, names: definition(item, names),
+    "$ref": lambda item, _, scope: definition(item, scope),
     "$role": _role,
-    "$tuple": lambda item, _, names: tuple(decode(one, names) for one in item.sequence()),
-    "$set": lambda item, _, names: {_hashable(one, names) for one in item.sequence()},
+    "$tuple": lambda item, _, scope: tuple(decode(one, scope) for one in item.sequence()),
+    "$set": lambda item, _, scope: {_hashable(one, scope) for one in item.sequence()},
     "$dict": _dict,
     "$element": _element,
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,14 @@ import yaml
 
 from roleml_nb.role import did_you_mean
 
-from .entry import ConfigError, Entry
+from .entry import MAX_DEPTH, ConfigError, Entry
+from .trust import is_below
 
 __all__ = ["dump", "read_file"]
 
 MERGE = "tag:yaml.org,2002:merge"
+MAX_ENTRIES, MAX_BYTES = 1_000_000, 64_000_000
+TOO_DEEP = f"has more than {MAX_DEPTH} mappings and lists within each other"
 PLAIN_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
@@ -25,9 +30,16 @@ class Loader(yaml.SafeLoader):
         return bool(super().check_plain()) or self.prefix(2) == "@["  # type: ignore[no-untyped-call]
 
 
-def read_file(path: str | os.PathLike[str]) -> Entry:
-    """The content of a file, with its includes; ConfigError when it cannot be read."""
-    return _File(os.path.normpath(os.fspath(path)), (), ()).read().moved(())
+def read_file(
+    path: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None, trust: bool = False
+) -> Entry:
+    """The content of a file, with its includes; ConfigError when it cannot be read.
+
+    Unless it is trusted, files are included from below `root` alone, by default the file's own folder, wherever links lead.
+    """
+    name = os.path.normpath(os.fspath(path))
+    within = os.path.realpath(os.path.dirname(name) if root is None else root)
+    return _File(name, (), (), _Limits(None if trust else within)).read().moved(())
 
 
 def dump(data: Any) -> str:
@@ -43,17 +55,30 @@ Dumper.add_representer(str, lambda dumper, text: dumper.represent_scalar(
     "tag:yaml.org,2002:str", text, style='"' if set(text) & set("\x85\u2028\u2029") else None))
 
 
+@dataclass
+class _Limits:
+    """What a file and all that it includes may come to. An alias, or a file, counts wherever it stands."""
+
+    root: str | None
+    """The folder that files are included from; None for any."""
+    entries: int = 0
+
+    def count(self) -> bool:
+        self.entries += 1
+        return self.entries <= MAX_ENTRIES
+
+
 class _File:
     """One file on its way into entries; `above` are the files that include it, and `keys` where."""
 
-    def __init__(self, name: str, above: tuple[str, ...], keys: tuple[str, ...]):
-        self.name, self.above, self._keys = name, above, keys
+    def __init__(self, name: str, above: tuple[str, ...], keys: tuple[str, ...], limits: _Limits):
+        self.name, self.above, self._keys, self._limits = name, above, keys, limits
         self._building: set[int] = set()
 
     def read(self) -> Entry:
         try:
-            text = Path(self.name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            text = _read(self.name)
+        except (OSError, ValueError) as error:
             raise ConfigError(f"{self.name}: cannot be read: {_reason(error)}{_others(self.name)}") from None
         try:
             self._loader = Loader(text)
@@ -64,6 +89,8 @@ class _File:
             raise ConfigError(f"{self.name}{line}: not YAML: {error.problem or error.context}") from None
         except yaml.YAMLError as error:
             raise ConfigError(f"{self.name}: not YAML: {str(error).splitlines()[0]}") from None
+        except RecursionError:
+            raise ConfigError(f"{self.name}: {TOO_DEEP}") from None
         return Entry(None, (), self._mark(root)) if root is None else self._entry(root, self._mark(root))
 
     def _mark(self, node: Any) -> str:
@@ -81,6 +108,11 @@ class _File:
 
     def _entry(self, node: Any, mark: str) -> Entry:
         """The entry of a node, at the mark of its key, where it has one."""
+        if not self._limits.count():
+            raise self._fail(mark, f"has more than {MAX_ENTRIES:,} values, aliases and included files counted wherever they "
+                                   "stand")
+        if len(self._keys) > MAX_DEPTH:
+            raise ConfigError(f"{mark}: {TOO_DEEP}")
         if node.tag == "!include":
             return Entry(self._include(node, mark).value, (), mark)
         if id(node) in self._building:
@@ -133,9 +165,13 @@ class _File:
         chain = (*self.above, self.name)
         if os.path.realpath(name) in map(os.path.realpath, chain):
             raise self._fail(mark, f"!include in a circle: {' → '.join((*chain, name))}")
+        root = self._limits.root
+        if root is not None and not is_below(name, [root]):
+            raise self._fail(mark, f"!include: {name} does not lie below {root}; give a folder that has both as root=, or, "
+                                   "if you trust who wrote this, load it with trust=True, or %rml load --trust")
         if not os.path.isfile(name):
             raise self._fail(mark, f"!include: no file {name}{_others(name)}")
-        found = _File(name, chain, self._keys).read()
+        found = _File(name, chain, self._keys, self._limits).read()
         for key in words[1].split(".") if len(words) == 2 else []:
             found = self._step(found, key, mark, " ".join(words))
         return found
@@ -150,8 +186,19 @@ class _File:
         return keys[key]
 
 
+def _read(name: str) -> str:
+    about = os.stat(name)
+    if not stat.S_ISREG(about.st_mode):
+        raise OSError("it is no file" if not stat.S_ISDIR(about.st_mode) else "it is a folder")
+    if about.st_size > MAX_BYTES:
+        raise OSError(f"it has {about.st_size:,} bytes, and at most {MAX_BYTES:,} are read")
+    return Path(name).read_text(encoding="utf-8")
+
+
 def _reason(error: Exception) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else "it is not UTF-8 text"
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
 
 
 def _others(name: str) -> str:

@@ -230,7 +230,8 @@ def test_a_refused_file_leaves_the_search_path_alone(write, refused, tmp_path):
      "a.yaml:6: roles.k.impl.store.destructor: the instances of tests.testbed.config.examples.SmallKeeper cannot be called"),
     (f"name: a\nroles:\n  k:\n    class: {EXAMPLES}.Keeper\n    impl: {{store: {EXAMPLES}.settings}}\n",
      "a.yaml:5: roles.k.impl.store: must be a mapping (key: value), not the text 'tests.testbed.config.examples.settings'"),
-    ("name: a\nelement_preset:\n  os.getcwd: {}\n", "a.yaml:3: element_preset.os.getcwd: os.getcwd is not a role class"),
+    (f"name: a\nelement_preset:\n  {EXAMPLES}.double: {{}}\n",
+     f"a.yaml:3: element_preset.{EXAMPLES}.double: {EXAMPLES}.double is not a role class"),
 ])
 def test_errors_point_at_file_line_and_key(refused, text, message):
     assert refused(a=text).startswith(message)

@@ -29,7 +29,7 @@ SPEC = {
     "roleml_nb": 1, "engines": 0, "seed": 3, "nodes": {
         "a": {"engine": "notebook", "seed": 4, "roles": {"keeper": {"class": KEEPER, "options": {
             "start": 1, "list": [1, {"$tuple": [1]}], "dict": {"$dict": [[1, 2]]}, "set": {"$set": [1]}, "role": {"$role": "a/b"},
-            "ref": {"$ref": "os.getcwd"}}, "elements": {"store": {"$call": "builtins.dict", "args": [], "kwargs": {"x": 1}},
+            "ref": {"$ref": "tests.testbed.config.examples.double"}}, "elements": {"store": {"$call": "builtins.dict", "args": [], "kwargs": {"x": 1}},
                                                          "function": {"$element": {"constructor": {"$made-by": KEEPER, "options": {}},
                                                                                    "construct_strategy": "once"}}}}},
               "relationships": {"x": ["a/keeper"]}, "links": {"l": "x"}}}}

@@ -13,6 +13,7 @@ from roleml_nb import Each, NodeLost, Role, RoleInstanceID, RoleMLError, Service
 from roleml_nb.role import ConstructStrategy, ElementImplementation, TestbedError
 from roleml_nb.testbed.config import ConfigError, load, read
 from roleml_nb.testbed.config.entry import Entry
+from roleml_nb.testbed.config.scope import Scope
 from roleml_nb.testbed.config.values import decode, encode
 from roleml_nb.testbed.config.yaml import dump
 from tests.testbed.config.examples import Adder, Caller, Keeper, double, make_store
@@ -97,9 +98,9 @@ values = st.recursive(
 @given(values)
 def test_values_come_back_as_they_were(value):
     plain = encode(value)
-    assert decode(Entry.of(json.loads(json.dumps(plain))), None) == value
-    assert decode(Entry.of(yaml.safe_load(dump(plain))), None) == value
-    assert encode(decode(Entry.of(plain), None)) == plain
+    assert decode(Entry.of(json.loads(json.dumps(plain))), Scope()) == value
+    assert decode(Entry.of(yaml.safe_load(dump(plain))), Scope()) == value
+    assert encode(decode(Entry.of(plain), Scope())) == plain
 
 
 def local_function():
@@ -239,9 +240,9 @@ def test_a_member_without_its_role_is_noted():
     ("nodes:\n  a:\n    relationships:\n      k: [b]\n", "s.yaml:4: nodes.a.relationships.k.0: 'b' is not of the form 'node/role'"),
     (f"nodes:\n  a:\n    roles:\n      k:\n        class: {KEEPER}\n        options: {{start: {{$cal: x}}}}\n",
      "s.yaml:6: nodes.a.roles.k.options.start.$cal: unknown key; did you mean '$call'"),
-    (f"nodes:\n  a:\n    roles:\n      k:\n        class: {KEEPER}\n        elements:\n          store: {{$call: os.no}}\n",
-     "s.yaml:7: nodes.a.roles.k.elements.store.$call: os has no 'no'"),
-    (f"nodes:\n  a:\n    roles:\n      k:\n        class: {KEEPER}\n        elements:\n          store: {{$call: builtins.dict, arg: []}}\n",
+    (f"nodes:\n  a:\n    roles:\n      k:\n        class: {KEEPER}\n        elements:\n          store: {{$call: tests.testbed.config.examples.no}}\n",
+     "s.yaml:7: nodes.a.roles.k.elements.store.$call: tests.testbed.config.examples has no 'no'"),
+    (f"nodes:\n  a:\n    roles:\n      k:\n        class: {KEEPER}\n        elements:\n          store: {{$call: {KEEPER}, arg: []}}\n",
      "s.yaml:7: nodes.a.roles.k.elements.store.arg: unknown key; did you mean 'args'"),
     (f"nodes:\n  a:\n    roles:\n      k:\n        class: {KEEPER}\n        elements:\n          sore: 1\n",
      "s.yaml:7: nodes.a.roles.k.elements.sore: Keeper has no element 'sore'; did you mean 'store'"),
