@@ -55,12 +55,12 @@ class Actor:
     """One node. Made by a host; its roles come and go at run time."""
 
     def __init__(self, name: str, host: ActorHost, native_role: Role, *, workdir: str = ".", src: str | None = None,
-                 seed: int = -1):
+                 seed: int = -1, testbed_seed: int = 0):
         self.name = name
         self.host = host
         self.profile = ActorProfile(name, host.host_id)
-        self.ctx = Context.build(self.profile, workdir=workdir, src=src, seed=seed, initial_contacts=host.directory,
-                                 start_time=host.clock.now())
+        self.ctx = Context.build(self.profile, workdir=workdir, src=src, seed=seed, testbed_seed=testbed_seed,
+                                 initial_contacts=host.directory, start_time=host.clock.now())
         self.roles: dict[str, Role] = {}
         self.moved: dict[str, RoleInstanceID] = {}
         """Where roles are that were here once: who calls them here is sent after them."""
@@ -139,7 +139,8 @@ class Actor:
         lifecycle.become(Status.STARTING)
         for name, element in role.__dict__["_elements"].items():
             if element.implemented:
-                element.prepare()
+                with running(role):
+                    element.prepare()
             elif not element.element.optional:
                 raise ElementError(f"{lifecycle.where}: element {name!r} is not implemented; "
                                    f"give it with elements={{{name!r}: …}} or --element {name}=…")

@@ -50,7 +50,7 @@ class Scene:
     relationships: dict[str, list[RoleInstanceID]]
     roles: list[str]
     place: dict[str, Any]
-    """``workdir``, ``src``, ``seed`` and ``start_time`` of the node."""
+    """``workdir``, ``src``, ``seed``, ``testbed_seed`` and ``start_time`` of the node."""
 
 
 class Failures:
@@ -116,7 +116,8 @@ def scene(actors: Mapping[str, Actor], failed: Failed) -> Scene:
     return Scene(
         replace(failed, message=None), message, type(role), state, elements,
         {name: list(known.members(name)) for name in known.all_relationships()}, list(actor.roles),
-        {"workdir": actor.ctx.workdir, "src": actor.ctx.src, "seed": actor.ctx.seed, "start_time": actor.ctx.start_time})
+        {"workdir": actor.ctx.workdir, "src": actor.ctx.src, "seed": actor.ctx.seed,
+         "testbed_seed": actor.ctx.testbed_seed, "start_time": actor.ctx.start_time})
 
 
 def pack(actors: Mapping[str, Actor], failures: Failures, number: int) -> tuple[list[bytes], str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from roleml_nb.role import ElementError, ElementInstance, Lifecycle, Role
+from roleml_nb.role.running import running
 
 if TYPE_CHECKING:
     from .actor import Actor
@@ -27,7 +28,8 @@ def update_role(actor: Actor, name: str, cls: type[Role]) -> None:
     actor.roles[name] = new
     for key, element in elements.items():
         element.element = getattr(cls, cls.elements[key])
-        element.prepare()
+        with running(new):
+            element.prepare()
     for element in gone:
         element.finalize()
     actor.subscriptions.update_role(name)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from roleml_nb.role import Element, Event, GradientsOperableModel, IterableDataset, RoleInstanceID, Service, Task
+from roleml_nb.role.torch_generator import own_torch_generator
 
 from .trainer import ModelMaintainer
 
@@ -32,7 +33,8 @@ class GradientsTrainer(ModelMaintainer):
     def compute_gradients(self, caller: RoleInstanceID) -> Any:
         """The gradients of the next batch; its metrics are emitted as ``gradient-computed``."""
         with self.lock:
-            metrics, gradients = self.model().compute_gradients(self._next_batch())
+            with own_torch_generator():
+                metrics, gradients = self.model().compute_gradients(self._next_batch())
         self.gradient_computed.emit(args=metrics)
         return gradients
 

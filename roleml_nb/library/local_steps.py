@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from roleml_nb.role.torch_generator import each_in_turn
+
 from .arithmetic import Step, difference, floating, moved
 from .entries import buffers_of
 
@@ -50,16 +52,20 @@ class LocalSteps:
         """Go through `data` once; the mean of the batches' metrics, weighted by their sizes."""
         corrected = self.proximal or self.control is not None
         lr = learning_rate(self.model, options) if corrected else 0.0
-        sizes, seen = [], []
-        for batch in data:
+
+        def step(batch: Any) -> tuple[int, dict[str, Any]]:
             before = self._parameters() if corrected else {}
-            seen.append(self.model.train([batch], **options))
-            sizes.append(len(batch[0]) if isinstance(batch, tuple | list) and np.ndim(batch[0]) else 1)
+            metrics = self.model.train([batch], **options)
             if corrected:
                 self.model.set_params(moved(self.model.get_params(), self._correction(before, lr)))
             self.count += 1
             self.distance += lr
-        return {name: float(np.average([metrics[name] for metrics in seen], weights=sizes)) for name in (seen or [{}])[0]}
+            return len(batch[0]) if isinstance(batch, tuple | list) and np.ndim(batch[0]) else 1, metrics
+
+        seen = each_in_turn(data, step)
+        sizes = [size for size, _ in seen]
+        return {name: float(np.average([metrics[name] for _, metrics in seen], weights=sizes))
+                for name in (seen[0][1] if seen else {})}
 
     def new_control(self) -> Step:
         """cᵢ⁺ = cᵢ − c + (w₀ − w) / Kη, SCAFFOLD's option II (algorithm 1, line 12), after K steps of size η."""

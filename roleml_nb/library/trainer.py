@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from roleml_nb.role import Element, Event, IterableDataset, RoleInstanceID, Service, Task, TrainableModel
+from roleml_nb.role.torch_generator import own_torch_generator
 
 from .entries import buffers_of, local_entries
 from .guarded import GuardedRole
@@ -35,6 +36,7 @@ class ModelMaintainer(GuardedRole):
     def __init__(self, local: str | Sequence[str] = ()) -> None:
         super().__init__()
         self.local = local
+        self._quiet: set[str] = set()
 
     @Service(expand=True)
     def apply_update(self, caller: RoleInstanceID, update: Any) -> None:
@@ -58,9 +60,19 @@ class ModelMaintainer(GuardedRole):
         with self.lock:
             model = self.model()
             self.require(hasattr(model, "test"), f"the model of {self.id}, a {type(model).__name__}, has no test()")
-            metrics = model.test(self.dataset_test())
+            metrics = self._in_turn("test", model.test, self.dataset_test())
         self.test_completed.emit(args=metrics)
         return metrics
+
+    def _in_turn(self, what: str, method: Any, *args: Any, **options: Any) -> Any:
+        """Call a method of the model, with torch's generator being this role's own, unless it has never drawn anything."""
+        if what in self._quiet or getattr(method, "takes_turns", False):
+            return method(*args, **options)
+        with own_torch_generator() as turn:
+            result = method(*args, **options)
+        if not turn.drew:
+            self._quiet.add(what)
+        return result
 
     def _take_over(self, update: Any) -> None:
         model = self.model()
@@ -192,7 +204,7 @@ class EpochTrainer(ModelMaintainer):
     def train_epoch(self, **options: Any) -> dict[str, Any]:
         """Train the model for one epoch, step by step where the call asks for that; `options` are those of the model."""
         if self._steps is None:
-            return self.model().train(self.dataset(), **options)
+            return self._in_turn("train", self.model().train, self.dataset(), **options)
         return self._steps.epoch(self.dataset(), options)
 
     def _train(
@@ -215,4 +227,4 @@ class EpochTrainer(ModelMaintainer):
     def _evaluate(self) -> dict[str, Any]:
         model = self.model()
         self.require(hasattr(model, "test"), f"the model of {self.id}, a {type(model).__name__}, has no test()")
-        return model.test(self.dataset())
+        return self._in_turn("test", model.test, self.dataset())

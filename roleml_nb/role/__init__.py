@@ -17,6 +17,8 @@ from .element_instance import ElementInstance
 from .elements import ConstructStrategy, Element, ElementImplementation, Factory, InitializeStrategy
 from .errors import (
     ActorNotFoundError,
+    ArgumentError,
+    ArgumentTypeError,
     CallerError,
     CallTimeout,
     ChannelNotFoundError,
@@ -67,7 +69,7 @@ from .message import (
 from .names import did_you_mean, natural_key, standard_name
 from .partners import Partner
 from .relationships import Relationships
-from .seeds import generator
+from .seeds import generator, node_seed, testbed_seed
 from .serialization import register_deserializer, register_initializer, register_serializer
 from .workload import Dataset, DataStreams, GradientsOperableModel, IterableDataset, Testable, TestableModel, TrainableModel
 
@@ -77,6 +79,8 @@ __all__ = [
     "ActorNotFoundError",
     "ActorProfile",
     "Args",
+    "ArgumentError",
+    "ArgumentTypeError",
     "AsynchronousKeyValueMerger",
     "CallTimeout",
     "CallerError",
@@ -154,6 +158,7 @@ __all__ = [
     "generator",
     "make_kv_merger",
     "natural_key",
+    "node_seed",
     "parse_instances",
     "register_deserializer",
     "register_initializer",
@@ -163,4 +168,5 @@ __all__ = [
     "scatter_args_and_payloads",
     "scatter_payloads",
     "standard_name",
+    "testbed_seed",
 ]

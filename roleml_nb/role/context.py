@@ -72,7 +72,8 @@ class Context(NamedTuple):
     `start_time` is in seconds since the epoch. `workdir` is where relative paths of elements begin, `src` where the
     application's modules lie: both are words of the node, building a context changes neither the process's working
     directory nor `sys.path`. `seed` is the node's, for roles that make generators of their own; no global generator is
-    seeded. `handwaves` are actors to notify when the node ends.
+    seeded. `testbed_seed` is that of the whole testbed, for what all nodes draw alike. `handwaves` are actors to notify
+    when the node ends.
     """
 
     start_time: float
@@ -84,10 +85,11 @@ class Context(NamedTuple):
     relationships: Relationships
     handwaves: list[str]
     profile: ActorProfile
+    testbed_seed: int = 0
 
     @staticmethod
     def build(
-        profile: ActorProfile, *, workdir: str = ".", src: str | None = None, seed: int = -1,
+        profile: ActorProfile, *, workdir: str = ".", src: str | None = None, seed: int = -1, testbed_seed: int = 0,
         initial_relationships: Mapping[str, Iterable[RoleInstanceID]] | None = None,
         initial_relationship_links: Mapping[str, str] | None = None,
         initial_contacts: Iterable[ActorProfile] | Contacts = (),
@@ -101,7 +103,7 @@ class Context(NamedTuple):
             began, time.strftime("%Y-%m-%d-%H-%M-%S", time.localtime(began)), home,
             os.path.abspath(src) if src else home, random.SystemRandom().randrange(2**63) if seed == -1 else seed,
             contacts, Relationships(initial_relationships, initial_relationship_links), list(initial_handwaves or ()),
-            profile)
+            profile, testbed_seed)
 
     def apply_general_template(self, template_str: str) -> str:
         """Fill in $random, $timestamp, $time, $workdir, $src and $seed; KeyError for another name."""

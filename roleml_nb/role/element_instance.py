@@ -11,6 +11,7 @@ from .elements import ConstructStrategy, Element, ElementImplementation, Initial
 from .errors import ElementError
 from .forks import at_fork
 from .serialization import usual_mode
+from .torch_generator import own_torch_generator
 
 __all__ = ["ElementInstance"]
 
@@ -86,10 +87,10 @@ class ElementInstance(Generic[T]):
             if self._constructor is None:
                 raise ElementError(f"{self.where}: element {self.element.name!r} is not implemented")
             self.reset()
-            if args or kwargs:
+            if not args and not kwargs:
+                args, kwargs = self.given.arguments, self._keywords
+            with own_torch_generator():
                 made = self._constructor(*args, **kwargs)
-            else:
-                made = self._constructor(*self.given.arguments, **self._keywords)
             self._object = self._check(made)
             return self._object
 

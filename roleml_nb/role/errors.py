@@ -7,6 +7,8 @@ import re
 
 __all__ = [
     "ActorNotFoundError",
+    "ArgumentError",
+    "ArgumentTypeError",
     "CallTimeout",
     "CallerError",
     "ChannelNotFoundError",
@@ -31,6 +33,14 @@ __all__ = [
 
 class RoleMLError(Exception):
     """Root of all errors of roleml_nb."""
+
+
+class ArgumentError(RoleMLError, ValueError):
+    """An argument of a function or class has a value that is not allowed; nothing was changed."""
+
+
+class ArgumentTypeError(ArgumentError, TypeError):
+    """An argument of a function or class is of a type that is not allowed; nothing was changed."""
 
 
 class RoleDefinitionError(RoleMLError, TypeError):

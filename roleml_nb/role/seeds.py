@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from .numbers import check_seed
+from .running import running_role
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["generator"]
+__all__ = ["generator", "node_seed", "testbed_seed"]
 
 
 def generator(seed: int, *path: str | int) -> np.random.Generator:
@@ -20,7 +23,7 @@ def generator(seed: int, *path: str | int) -> np.random.Generator:
     Parameters
     ----------
     seed : int
-        0 or more; ValueError otherwise.
+        0 or more; ArgumentError otherwise.
     path : str or int
         For example a node, a role and a round: ``generator(0, "client3", "trainer", 12)``.
 
@@ -31,4 +34,29 @@ def generator(seed: int, *path: str | int) -> np.random.Generator:
     import numpy as np
 
     steps = tuple(int.from_bytes(blake2b(repr(step).encode(), digest_size=8).digest(), "big") for step in path)
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=steps))
+    return np.random.default_rng(np.random.SeedSequence(check_seed(seed), spawn_key=steps))
+
+
+def node_seed(given: Any = None) -> int:
+    """`given`, or else the seed of the node whose role runs here, or is built here; 0 outside of roles.
+
+    What differs from node to node without harm has this for its default, such as the weights of a model.
+    """
+    if given is not None:
+        return check_seed(given)
+    role = running_role()
+    return 0 if role is None else role.ctx.seed
+
+
+def testbed_seed(given: Any = None) -> int:
+    """`given`, or else the seed of the testbed whose role runs here, or is built here; 0 outside of roles.
+
+    What all nodes have to draw alike has this for its default, such as a partition: a node's own seed does not count.
+    """
+    if given is not None:
+        return check_seed(given)
+    role = running_role()
+    return 0 if role is None else role.ctx.testbed_seed
+
+
+testbed_seed.__test__ = False  # type: ignore[attr-defined]  # for pytest, it is no test

@@ -61,7 +61,7 @@ class Fleet:
         threads: int | None, links: tuple[str, ...], preload: tuple[str, ...], seed: int, trace: bool, pin: bool = False,
         detached: bool = False, record: Record | None = None,
     ):
-        self.mark, self.pinned = mark, pin
+        self.mark, self.pinned, self.seed = mark, pin, seed
         self.origin = Origin()
         self.numbers: dict[str, int] = {}
         """Engines that were started or joined: {host: ipyparallel's number}."""
@@ -93,7 +93,7 @@ class Fleet:
             self.home.router.controls["error"] = lambda peer, error: self.errors.append(error)
             self.home.router.controls["pulse"] = self._take_pulse
             self.home.router.controls["link"] = lambda peer, news: self._linked(peer, *news)
-            self.home.spawn([NOTEBOOK], {"seed": seed})
+            self.home.spawn([NOTEBOOK], {"seed": seed, "testbed_seed": seed})
             if self.engines is not None:
                 self._serve_relay("relay" in links)
                 if record is None:
@@ -291,6 +291,7 @@ class Fleet:
 
     def spawn(self, names: Mapping[str, str], context: Mapping[str, Any] | None = None) -> None:
         """Make actors: {name: host}. Returns when every host knows where they live. `context`: workdir, src and seed."""
+        context = {**(context or {}), "testbed_seed": self.seed}
         by_host: dict[str, list[str]] = {}
         for name, host_id in names.items():
             by_host.setdefault(host_id, []).append(name)

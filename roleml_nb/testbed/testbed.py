@@ -62,7 +62,8 @@ class Testbed:
         Tasks that run at the same time on one host; services and events always find a thread. Default: cores ÷ engines, at
         most 4. More are let in when none of them gets on.
     threads
-        torch threads per engine; default: cores ÷ engines, and 1 with `pin`.
+        torch threads per engine; default: cores ÷ engines, and 1 with `pin`. With another number, torch adds up in another
+        order, and the last bits of weights differ.
     pin
         Whether each engine of our own keeps to one core (Linux). Where many nodes train small models and nothing else is to be
         done on the machine, that is about twice as fast, since its threads do not chase each other over the cores; beside
@@ -73,8 +74,9 @@ class Testbed:
         Modules that each engine imports in the background, since they take seconds. Add ``torch._dynamo`` if your models
         use ``torch.optim``, which imports it; the library's do not.
     seed
-        The root of all random numbers: of roles (`Role.rng`; ``ctx.seed``, unless their node has its own), of random
-        graphs, and of what a configuration draws. Global generators are neither read nor seeded.
+        The root of all random numbers: of roles (`Role.rng`; ``ctx.seed``, unless their node has its own), of models and
+        data that are built for them without a seed, of random graphs, and of what a configuration draws. Global generators
+        are neither read nor seeded, but for torch's: while a role of the library trains or builds, it is the role's own.
     trace
         Whether messages are noted. Metrics always are.
     detached

@@ -76,9 +76,10 @@ class Comparison:
         """How each run ended: one row per name, means over its seeds.
 
         Columns: seeds, rounds, time, bytes; the metric in the last round, with low and high, the ends of its confidence interval
-        (NaN with one seed); worst, p10 and deviation over nodes; consensus_distance. With a `target` also reached (how many
-        seeds ever had it, such as "2 of 3"), and round_to_target, bytes_to_target, time_to_target: means over all seeds, NaN
-        unless all reached it, since a mean over those that did would flatter the run; `to_target` has each.
+        (NaN with one seed, or equal ones); worst, p10 and deviation over nodes; consensus_distance. With a `target` also
+        reached (how many seeds ever had it, such as "2 of 3"), and round_to_target, bytes_to_target, time_to_target: means
+        over all seeds, NaN unless all reached it, since a mean over those that did would flatter the run; `to_target` has
+        each.
         """
         import pandas as pd
 
@@ -86,7 +87,7 @@ class Comparison:
         for name in self.names:
             curves = self._of(name)
             last = pd.DataFrame([curve.iloc[-1] for curve in curves])
-            mean, low, high = mean_and_interval(last[[self.metric]].to_numpy().T, self.confidence)
+            mean, low, high = self._interval(name, last[[self.metric]].to_numpy().T)
             row: dict[str, Any] = {
                 "run": name, "seeds": len(curves), "rounds": last["round"].mean(), "time": last["time"].mean(),
                 "bytes": last["bytes"].mean(), self.metric: mean[0], "low": low[0], "high": high[0],
@@ -112,18 +113,40 @@ class Comparison:
 
     @property
     def note(self) -> str:
-        """One line on the bands: what they are, and which runs have none, because one seed says nothing of the spread."""
+        """On the bands: what they are, which runs have none, because one seed, or equal ones, say nothing of the spread."""
         single = [name for name in self.names if len(self._of(name)) < 2]
+        equal = {name: groups for name in self.names if (groups := self.equal(name))}
+        said = [f"seeds {', '.join(map(str, seeds))} of {name} are equal in every round"
+                for name, groups in equal.items() for seeds in groups]
+        if said:
+            said.append("repetitions differ where models and data have the seed of their testbed, or one that is given")
+        without = [name for name in self.names if name not in single and self._all_equal(name)]
         if len(single) == len(self.names):
-            return "no confidence bands: one seed each, so nothing is known of the spread over seeds"
-        band = f"bands: {100 * self.confidence:g} % confidence interval of the mean over seeds"
-        return f"{band}; none for {', '.join(single)}: one seed" if single else band
+            band = "no confidence bands: one seed each, so nothing is known of the spread over seeds"
+        elif len(single) + len(without) == len(self.names):
+            band = "no confidence bands: nothing is known of the spread over seeds"
+        else:
+            band = f"bands: {100 * self.confidence:g} % confidence interval of the mean over seeds"
+            band += f"; none for {', '.join(single)}: one seed" if single else ""
+        return "; ".join([band, *said])
+
+    def equal(self, name: str) -> list[list[Any]]:
+        """Groups of seeds of a run that brought the same numbers in every round, each of two seeds or more."""
+        groups: dict[bytes, list[Any]] = {}
+        for (run, seed), curve in self._curves.items():
+            if run == name:
+                brought = curve[[self.metric, "worst", "p10", "deviation", "consensus_distance"]]
+                groups.setdefault(brought.to_numpy(float).tobytes(), []).append(seed)
+        return [seeds for seeds in groups.values() if len(seeds) > 1]
+
+    def _all_equal(self, name: str) -> bool:
+        return any(len(seeds) == len(self._of(name)) for seeds in self.equal(name))
 
     def band(self, name: str, axis: str = "round") -> pd.DataFrame:
         """Mean and confidence interval of the metric over the seeds of a run, against "round", "bytes" or "time".
 
-        Columns: the axis, mean, low, high (NaN with one seed). Where only some seeds have a value there is no row; between
-        its rounds, a run counts with what it had last.
+        Columns: the axis, mean, low, high (NaN with one seed, or equal ones). Where only some seeds have a value there is
+        no row; between its rounds, a run counts with what it had last.
         """
         import pandas as pd
 
@@ -137,7 +160,7 @@ class Comparison:
         grid = grid[(grid >= max(one[0] for one in points)) & (grid <= min(one[-1] for one in points))]
         values = np.column_stack([curve[self.metric].to_numpy()[np.searchsorted(at, grid, side="right") - 1]
                                   for curve, at in zip(curves, points, strict=True)])
-        mean, low, high = mean_and_interval(values, self.confidence)
+        mean, low, high = self._interval(name, values)
         return pd.DataFrame({axis: grid, "mean": mean, "low": low, "high": high})
 
     def plot(self, target: float | None = None, title: str | None = None) -> go.Figure:
@@ -148,6 +171,11 @@ class Comparison:
         from .comparison_picture import draw
 
         return draw(self, target, title)
+
+    def _interval(self, name: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        if self._all_equal(name):
+            values = values[:, :1]
+        return mean_and_interval(values, self.confidence)
 
     def _of(self, name: str) -> list[pd.DataFrame]:
         return [curve for (run, _), curve in self._curves.items() if run == name]

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from roleml_nb.role import Dataset
+from roleml_nb.role import Dataset, node_seed
 from roleml_nb.role.workload import DataPoint
 
 __all__ = ["ArrayDataset", "SimpleDataset", "X", "XYDataset", "Y"]
@@ -64,9 +64,9 @@ class ArrayDataset:
         1 or more. The last batch of an epoch may be smaller.
     shuffle : bool
         Whether every epoch has an order of its own.
-    seed : int or sequence of int
+    seed : int or sequence of int, optional
         Of the data set's own generator, which goes on from epoch to epoch: the same seed gives the same epochs, and no
-        global random state is read or written.
+        global random state is read or written. By default that of the node whose role it is built for; 0 outside of roles.
 
     Raises
     ------
@@ -74,7 +74,7 @@ class ArrayDataset:
         When the arrays differ in length, or `batch_size` is out of range.
     """
 
-    def __init__(self, x: Any, y: Any, *, batch_size: int = 32, shuffle: bool = False, seed: Any = 0):
+    def __init__(self, x: Any, y: Any, *, batch_size: int = 32, shuffle: bool = False, seed: Any = None):
         self.x = np.require(x, requirements=["C", "W"])  # torch takes a writable array over without a copy
         self.y = np.require(y, requirements=["C", "W"])
         if self.x.ndim == 0 or self.y.ndim == 0 or len(self.x) != len(self.y):
@@ -83,7 +83,7 @@ class ArrayDataset:
             raise ValueError(f"batch_size must be 1 or more, got {batch_size!r}")
         self.batch_size = batch_size
         self.shuffle = shuffle
-        self._rng = np.random.default_rng(seed)
+        self._rng = np.random.default_rng(node_seed() if seed is None else seed)
 
     def __len__(self) -> int:
         """Number of samples (not of batches)."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.role import did_you_mean
+from roleml_nb.role import did_you_mean, testbed_seed
 
 from .datasets import ArrayDataset
 from .partitions import by_key, dirichlet, iid, label_skew, quantity_skew, shards
@@ -49,7 +49,7 @@ Splits = Mapping[str, Samples]
 
 def dealt(
     data: Splits | Callable[..., Splits], part: int = 0, parts: int = 1, *, split: str = "train",
-    partition: str | Callable[..., Sequence[Any]] = "iid", seed: int = 0, batch_size: int = 32,
+    partition: str | Callable[..., Sequence[Any]] = "iid", seed: int | None = None, batch_size: int = 32,
     shuffle: bool | None = None, **options: Any,
 ) -> ArrayDataset:
     """One part of a split. All data sets of this room take these arguments.
@@ -68,8 +68,9 @@ def dealt(
     partition : str or callable
         A name in `PARTITIONS` or `SKEWS`, or ``partition(labels, parts, seed, **options)``, which returns an array of indices
         per part.
-    seed : int
-        Of the partition, and, together with `part`, of the order of the samples.
+    seed : int, optional
+        Of the partition, and, together with `part`, of the order of the samples. By default that of the testbed for whose
+        role the data set is built; 0 outside of roles. Which samples there are does not depend on it.
     batch_size, shuffle
         See `ArrayDataset`. Unless told otherwise, the train split is shuffled, and the test split is not.
     **options
@@ -86,6 +87,7 @@ def dealt(
     if not 0 <= part < max(parts, 1):
         raise ValueError(f"part must be from 0 to {parts - 1} (there are {parts} parts), got {part!r}")
     _check_options(partition, options)
+    seed = testbed_seed(seed)
     samples = splits[split]
     given = {} if partition in SKEWS else options
     find = _kept if callable(data) and isinstance(partition, str) else _indices

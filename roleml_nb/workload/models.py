@@ -7,6 +7,9 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from roleml_nb.role import node_seed
+from roleml_nb.role.torch_generator import own_torch_generator, takes_turns
+
 from .parameters import StateDict, seeded
 from .perceptrons import descent_of
 from .steps import as_tensor, classification_metrics, fitted, optimizer_step, run_test, run_train
@@ -30,24 +33,27 @@ class TorchClassifier(StateDict):
         (and torch._dynamo with them, which takes seconds).
     lr : float
         Learning rate, more than 0.
-    seed : int
-        Of the initial weights. torch's global generator is left as it was.
+    seed : int, optional
+        Of the initial weights. By default that of the node whose role the model is built for, which is the testbed's
+        unless the node has its own; 0 outside of roles. torch's global generator is left as it was.
 
     Notes
     -----
-    Not thread-safe; a role guards its model. Random layers such as dropout draw from torch's global generator.
+    Not thread-safe; a role guards its model. Random layers such as dropout draw from torch's global generator, which is
+    the role's own while it trains: see `roleml_nb.role.torch_generator`.
     """
 
     def __init__(
         self, build: Callable[[], torch.nn.Module], *, optimizer: Callable[..., torch.optim.Optimizer] | None = None,
-        lr: float = 0.1, seed: int = 0,
+        lr: float = 0.1, seed: int | None = None,
     ):
         self.lr = _positive(lr)
         self._make_optimizer = optimizer
         self._optimizer: torch.optim.Optimizer | None = None
-        with seeded(seed):
+        with seeded(node_seed(seed)):
             self.module = build()
 
+    @takes_turns
     def train(self, data: Iterable, lr: float | None = None, epochs: int = 1) -> dict[str, float]:
         """Go through `data` `epochs` times, one step of the optimizer per batch.
 
@@ -80,6 +86,7 @@ class TorchClassifier(StateDict):
         seen = [pair for _ in range(epochs) for pair in run_train(self.module, step, cross_entropy, data, at_once=at_once)]
         return classification_metrics(seen, cross_entropy)
 
+    @takes_turns
     def test(self, data: Iterable) -> dict[str, float]:
         """Classify `data` (as for `train`) in evaluation mode.
 
@@ -98,7 +105,8 @@ class TorchClassifier(StateDict):
         from torch.nn.functional import cross_entropy
 
         self.module.train()
-        outputs, targets = self.module(as_tensor(data[0])), as_tensor(data[1])
+        with own_torch_generator():
+            outputs, targets = self.module(as_tensor(data[0])), as_tensor(data[1])
         weights = self._weights()
         gradients = torch.autograd.grad(cross_entropy(outputs, targets), weights, allow_unused=True)
         filled = [torch.zeros_like(weight) if gradient is None else gradient

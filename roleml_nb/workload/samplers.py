@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import cycle
 from typing import Generic
 
+from roleml_nb.role.seeds import node_seed
 from roleml_nb.role.workload import DatasetType
 
 __all__ = [
@@ -49,14 +50,14 @@ class _RandomIndexSampler(IndexSampler[DatasetType]):
         What is sampled.
     limit : int
         Indices per epoch; as many as there are samples when 0 or less.
-    seed : int
-        The same seed gives the same epochs.
+    seed : int, optional
+        The same seed gives the same epochs. By default that of the node whose role it is built for; 0 outside of roles.
     """
 
-    def __init__(self, source: DatasetType, limit: int = -1, *, seed: int = 0):
+    def __init__(self, source: DatasetType, limit: int = -1, *, seed: int | None = None):
         super().__init__(source)
         self.limit = limit
-        self._random = random.Random(seed)
+        self._random = random.Random(node_seed(seed))
 
 
 class RandomOneOffIndexSampler(_RandomIndexSampler[DatasetType]):

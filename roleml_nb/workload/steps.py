@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from roleml_nb.role.torch_generator import each_in_turn, own_torch_generator
+
 if TYPE_CHECKING:
     import torch
 
@@ -100,7 +102,8 @@ def default_xy_compute_gradients_impl(
     """Leave the gradients of one batch in the parameters' ``grad``, and return the "loss"."""
     module.train()
     optimizer.zero_grad()
-    loss = criterion(module(as_tensor(x).to(device)), as_tensor(y).to(device))
+    with own_torch_generator():
+        loss = criterion(module(as_tensor(x).to(device)), as_tensor(y).to(device))
     loss.backward()
     return {"loss": loss.item()}
 
@@ -141,9 +144,9 @@ def run_train(
     ``at_once(x, y)``, if given, does all of it for a batch and returns what the module said, or does nothing: None.
     """
     module.train()
-    seen = []
-    for x, y in data:
-        inputs, targets = as_tensor(x), as_tensor(y)
+
+    def train(batch: tuple[Any, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        inputs, targets = map(as_tensor, batch)
         if device is not None:
             inputs, targets = inputs.to(device), targets.to(device)
         outputs = None if at_once is None else at_once(inputs, targets)
@@ -151,20 +154,22 @@ def run_train(
             outputs = module(inputs)
             step(criterion(outputs, targets))
             outputs = outputs.detach()
-        seen.append((outputs, targets))  # reduced once, at the end: no waiting for numbers per step
-    return seen
+        return outputs, targets  # reduced once, at the end: no waiting for numbers per step
+
+    return each_in_turn(data, train)
 
 
 def run_test(module: torch.nn.Module, data: Iterable[tuple[Any, Any]], device: torch.device | None = None) -> Outputs:
     """Go through `data` once, in evaluation mode; what the module said, and what was right."""
     import torch
 
+    def test(batch: tuple[Any, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        inputs, targets = map(as_tensor, batch)
+        return (module(inputs), targets) if device is None else (module(inputs.to(device)), targets.to(device))
+
     module.eval()
-    with torch.inference_mode():
-        pairs = ((as_tensor(x), as_tensor(y)) for x, y in data)
-        if device is None:
-            return [(module(x), y) for x, y in pairs]
-        return [(module(x.to(device)), y.to(device)) for x, y in pairs]
+    with torch.no_grad():  # in inference mode, what a module keeps of it could not be trained with
+        return each_in_turn(data, test)
 
 
 def fitted(gradients: Sequence[Any], parameters: Sequence[torch.Tensor]) -> list[torch.Tensor]:

@@ -6,6 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from roleml_nb.role import node_seed
+from roleml_nb.role.running import running_role
+from roleml_nb.role.torch_generator import takes_turns
+
 from .parameters import StateDict, seeded
 from .steps import default_xy_apply_gradients, default_xy_compute_gradients, default_xy_test, default_xy_train
 
@@ -30,14 +34,16 @@ class SimpleTorchModel(StateDict, ABC):
     copy_on_get_params : bool
         Accepted for RoleML's sake: `get_params` always hands out a copy.
     seed : int, optional
-        Of the initial weights. When not given, they are those that torch's global generator has in store. In either
-        case that generator is left as it was, so two models built in a row are equal.
+        Of the initial weights. By default that of the node whose role the model is built for; outside of roles, they are
+        those that torch's global generator has in store. In either case that generator is left as it was, so two models
+        built in a row are equal.
     **options
         Of `build_model`.
 
     Notes
     -----
-    Not thread-safe; a role guards its model. Random layers such as dropout draw from torch's global generator.
+    Not thread-safe; a role guards its model. Random layers such as dropout draw from torch's global generator, which is
+    the role's own while it trains: see `roleml_nb.role.torch_generator`.
     """
 
     def __init__(
@@ -49,7 +55,7 @@ class SimpleTorchModel(StateDict, ABC):
         if num_threads:
             torch.set_num_threads(num_threads)
         self.copy_on_get_params = copy_on_get_params
-        with seeded(seed):
+        with seeded(None if seed is None and running_role() is None else node_seed(seed)):
             self.module, self.optimizer, self.criterion = self.build_model(**options)
         self.device = self.get_device(device)
         self.module.to(self.device)
@@ -70,12 +76,14 @@ class SimpleTorchModel(StateDict, ABC):
 class SimpleTorchXYTestableModel(SimpleTorchModel):
     """Data are batches ``(x, y)``, arrays or tensors."""
 
+    @takes_turns
     def test(self, data: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
         """See `default_xy_test`."""
         return default_xy_test(self.module, self.criterion, data, self.device)
 
 
 class SimpleTorchXYTrainableModel(SimpleTorchXYTestableModel):
+    @takes_turns
     def train(self, data: Iterable[tuple[Any, Any]], **_: Any) -> dict[str, Any]:
         """One epoch; see `default_xy_train`. Options are ignored: override to heed some."""
         return default_xy_train(self.module, self.optimizer, self.criterion, data, self.device)

@@ -112,7 +112,7 @@ def test_a_mean_to_the_target_is_of_all_seeds_or_of_none():
 
 
 def test_one_seed_has_no_band_and_that_is_said():
-    runs = [served([0.5, 0.8]).run("fedavg", seed=seed) for seed in range(2)]
+    runs = [served([0.5, 0.8 - seed / 10]).run("fedavg", seed=seed) for seed in range(2)]
     single = served([0.5, 0.7])
     assert compare(runs, confidence=0.9).note == "bands: 90 % confidence interval of the mean over seeds"
     mixed = compare([*runs, single.run("gossip")])
@@ -215,3 +215,24 @@ def test_two_architectures_of_one_testbed_are_compared(bed):
     assert 18 <= summary.loc["fedavg", "bytes"] / size < 18.6 and 9 <= summary.loc["gossip", "bytes"] / size < 9.3
     assert summary.loc["gossip", "worst"] <= summary.loc["gossip", "accuracy"] and summary.loc["fedavg", "reached"] == "1 of 1"
     assert len(comparison.plot().data) > 6
+
+
+def test_equal_repetitions_have_no_band_and_are_said():
+    again = "repetitions differ where models and data have the seed of their testbed, or one that is given"
+    equal = [served([0.5, 0.7]).run("fedavg", "server client*", seed=seed) for seed in (0, 1, 2)]
+    comparison = compare(equal)
+    assert comparison.equal("fedavg") == [[0, 1, 2]]
+    assert comparison.note == ("no confidence bands: nothing is known of the spread over seeds; "
+                               f"seeds 0, 1, 2 of fedavg are equal in every round; {again}")
+    band = comparison.band("fedavg")
+    assert list(band["mean"]) == [0.5, 0.7] and band[["low", "high"]].isna().all(axis=None)
+    row = comparison.summary().loc["fedavg"]
+    assert row["seeds"] == 3 and row["accuracy"] == 0.7 and np.isnan(row["low"]) and np.isnan(row["high"])
+    assert "of fedavg are equal" in comparison.plot().layout.title.text
+
+    two = compare([*equal[:2], served([0.5, 0.8]).run("fedavg", "server client*", seed=3),
+                   *[served([0.5, end]).run("other", "server client*", seed=seed) for seed, end in ((0, 0.6), (1, 0.7))]])
+    assert two.equal("fedavg") == [[0, 1]] and two.equal("other") == []
+    assert two.note == ("bands: 95 % confidence interval of the mean over seeds; "
+                        f"seeds 0, 1 of fedavg are equal in every round; {again}")
+    assert two.band("fedavg")["high"].iloc[-1] > 0.8

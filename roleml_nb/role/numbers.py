@@ -1,0 +1,84 @@
+"""Numbers that a user gives: checked where they come in, so that none goes wrong far from there."""
+
+from __future__ import annotations
+
+import math
+from operator import index
+from typing import Any
+
+from .errors import ArgumentError, ArgumentTypeError
+
+__all__ = ["check_count", "check_number", "check_seed"]
+
+MOST = 2**63 - 1
+
+
+def check_number(
+    name: str, value: Any, low: float = -math.inf, high: float = math.inf, *, above: bool = False,
+    below: bool = False, infinite: bool = False,
+) -> float:
+    """`value` as a float, if it is a finite number from `low` to `high`.
+
+    Parameters
+    ----------
+    name : str
+        What the error calls it.
+    above, below : bool
+        Leave out `low` (`high`) itself.
+    infinite : bool
+        Allow infinity, too.
+
+    Raises
+    ------
+    ArgumentError
+        With the range and the value. ArgumentTypeError for what is no number.
+    """
+    wanted = _range(low, high, above, below)
+    if isinstance(value, str | bytes | bytearray) or not hasattr(value, "__float__"):
+        raise ArgumentTypeError(f"{name} must be a number{wanted}, got {short(value)}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    except Exception:  # whatever an array of several numbers, or a complex one, raises
+        raise ArgumentTypeError(f"{name} must be one number{wanted}, got {short(value)}") from None
+    fits = (number > low if above else number >= low) and (number < high if below else number <= high)
+    if not fits or (math.isinf(number) and not infinite):
+        raise ArgumentError(f"{name} must be {wanted.removeprefix(', ') or 'a finite number'}, got {short(value)}")
+    return number
+
+
+def check_count(name: str, value: Any, low: int = 0, high: int = MOST) -> int:
+    """`value` as an int, if it is a whole number from `low` to `high`; errors as of `check_number`."""
+    wanted = _range(low, high if high < MOST else math.inf, False, False)
+    try:
+        number = index(value)
+    except Exception:  # whatever an array of several numbers raises
+        raise ArgumentTypeError(f"{name} must be a whole number{wanted}, got {short(value)}") from None
+    if not low <= number <= high:
+        raise ArgumentError(f"{name} must be {wanted.removeprefix(', ')}, got {short(number)}"
+                            if number <= MOST else f"{name} must be less than 2 ** 63, got {short(number)}")
+    return number
+
+
+def check_seed(value: Any, name: str = "seed") -> int:
+    """`value` as an int, if it can be the root of random numbers: a whole number of 0 or more, less than 2 ** 63."""
+    return check_count(name, value)
+
+
+def short(value: Any) -> str:
+    """How an error shows a value."""
+    try:
+        text = repr(value)
+    except Exception as error:  # its own, or Python's limit on the digits of an int
+        text = f"a {type(value).__name__} that cannot be shown ({type(error).__name__})"
+    return text if len(text) <= 80 else f"{text[:60]}… ({len(text)} characters)"
+
+
+def _range(low: float, high: float, above: bool, below: bool) -> str:
+    if math.isinf(low) and math.isinf(high):
+        return ""
+    if math.isinf(high):
+        return f", more than {low:g}" if above else f", {low:g} or more"
+    least = "" if math.isinf(low) else f"more than {low:g} and " if above else f"from {low:g} to "
+    return f", {least}{'less than ' if below else '' if least.startswith('from') else 'at most '}{high:g}"
