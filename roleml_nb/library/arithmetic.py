@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Step", "difference", "floating", "moved", "weighted_sum"]
+from roleml_nb.role.parameters import STEPPED, entries, like
+
+__all__ = ["Step", "difference", "moved", "stepped", "weighted_sum", "wide"]
 
 Step = dict[str, np.ndarray]
-"""Name of a floating-point entry → float64 array in its shape."""
+"""Name of an entry → float64 array in its shape."""
 
 
-def floating(update: Mapping[str, Any], without: Collection[str] = ()) -> Step:
-    """Copies of the floating-point entries, those of `without` left out."""
-    return {name: _wide(entry) for name, entry in update.items() if name not in without and _is_floating(entry)}
+def stepped(update: Mapping[str, Any], without: Collection[str] = ()) -> Step:
+    """Copies of the entries that steps are made of (`STEPPED`), those of `without` left out."""
+    return {name: wide(name, update[name]) for name in entries(STEPPED, update) if name not in without}
 
 
-def difference(end: Mapping[str, Any], start: Mapping[str, Any], without: Collection[str] = ()) -> Step:
-    """end − start, in the floating-point entries of `end` that are not in `without`."""
-    return {name: entry - _wide(start[name]) for name, entry in floating(end, without).items()}
+def difference(end: Mapping[str, Any], start: Mapping[str, Any], names: Iterable[str] | None = None) -> Step:
+    """end − start, in the entries called so; in those that steps are made of when not given."""
+    chosen = entries(STEPPED, end) if names is None else names
+    return {name: wide(name, end[name]) - wide(name, start[name]) for name in chosen}
 
 
 def moved(update: Mapping[str, Any], step: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """update + step, in the dtypes of `update`; entries that the step lacks stay as they are."""
-    return {name: _like(entry, _wide(entry) + step[name]) if name in step else entry for name, entry in update.items()}
+    values = {name: _like(entry, wide(name, entry) + step[name]) if name in step else entry
+              for name, entry in update.items()}
+    return like(values, update)
 
 
 def weighted_sum(steps: Sequence[Mapping[str, np.ndarray]], weights: Sequence[float]) -> Step:
@@ -37,13 +42,17 @@ def weighted_sum(steps: Sequence[Mapping[str, np.ndarray]], weights: Sequence[fl
     return total
 
 
-def _is_floating(entry: Any) -> bool:
-    return entry.is_floating_point() if hasattr(entry, "is_floating_point") else np.asarray(entry).dtype.kind == "f"
-
-
-def _wide(entry: Any) -> np.ndarray:
-    return entry.detach().cpu().double().numpy().copy() if hasattr(entry, "detach") else np.array(entry, np.float64)
+def wide(name: str, entry: Any) -> np.ndarray:
+    """A float64 copy of an entry; ValueError, which names it, for one that is complex."""
+    found = entry.detach().cpu() if hasattr(entry, "detach") else np.asarray(entry)
+    if found.is_complex() if hasattr(found, "is_complex") else found.dtype.kind == "c":
+        raise ValueError(f"entry {name} of the model is complex ({entry.dtype}): steps, as server optimizers, FedProx and "
+                         "CHOCO make them, are of real numbers; average it, as FedAvg and D-PSGD do, or keep its real and "
+                         "its imaginary part apart")
+    return found.double().numpy().copy() if hasattr(found, "double") else np.array(found, np.float64)
 
 
 def _like(entry: Any, value: np.ndarray) -> Any:
-    return entry.new_tensor(value) if hasattr(entry, "new_tensor") else value.astype(np.asarray(entry).dtype)
+    if hasattr(entry, "new_tensor"):
+        return entry.new_tensor(value)
+    return np.asarray(value).astype(np.asarray(entry).dtype)

@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
+from roleml_nb.role.parameters import LEFT, STEPPED, entries, like
+
 from .arithmetic import Step, difference, moved, weighted_sum
 from .mergers import average
 from .strategies import in_range
@@ -88,7 +90,8 @@ class FedBuff(AsynchronousStrategy):
     """Buffers the steps of K clients before the server makes one: x ← x + η_g / K Σ s(τᵢ) Δᵢ, with s(τ) = 1 / √(1 + τ).
 
     Nguyen, Malik, Zhan, Yousefpour, Rabbat, Malek and Huba, "Federated Learning with Buffered Asynchronous Aggregation",
-    AISTATS 2022, algorithm 1; Δᵢ = yᵢ − x as it was when the client began. For entries that are not trained, η_g is 1.
+    AISTATS 2022, algorithm 1; Δᵢ = yᵢ − x as it was when the client began. Entries that are not trained, such as
+    BatchNorm's statistics, are averaged: (1 − Σ s / K) x + Σ s(τᵢ) / K yᵢ.
 
     Parameters
     ----------
@@ -103,6 +106,7 @@ class FedBuff(AsynchronousStrategy):
         self._steps: list[Step] = []
         self._weights: list[float] = []
         self._updates: list[Mapping[str, Any]] = []
+        self._untrained: set[str] = set()
 
     def weight(self, staleness: int) -> float:
         return 1 / (1 + staleness) ** 0.5
@@ -114,14 +118,17 @@ class FedBuff(AsynchronousStrategy):
     def receive(
         self, update: Mapping[str, Any], result: Mapping[str, Any], base: Mapping[str, Any], staleness: int
     ) -> dict[str, Any] | None:
-        self._steps.append(difference(result["update"], base))
+        names = entries((STEPPED, LEFT), result["update"])
+        self._steps.append(difference(result["update"], base, names))
+        self._untrained.update(result.get("buffers", ()))
         self._weights.append(self.weight(staleness) / self.size)
         self._updates.append(result["update"])
         if len(self._steps) < self.size:
             return None
-        step = weighted_sum(self._steps, self._weights)
-        buffers = set(result.get("buffers", ()))
-        step = {name: entry if name in buffers else self.lr * entry for name, entry in step.items()}
-        merged = average([update, *self._updates])  # for entries that no step can be made of, such as counters
-        self._steps, self._weights, self._updates = [], [], []
-        return {**merged, **moved({name: update[name] for name in step}, step)}
+        trained = [name for name in entries(STEPPED, *self._updates) if name not in self._untrained]
+        weights = [max(0.0, 1 - sum(self._weights)), *self._weights]
+        averaged = like(average([update, *self._updates], weights), *self._updates)
+        step = weighted_sum([{name: step[name] for name in trained} for step in self._steps], self._weights)
+        moves = {name: self.lr * entry for name, entry in step.items()}
+        self._steps, self._weights, self._updates, self._untrained = [], [], [], set()
+        return like({**averaged, **moved({name: update[name] for name in moves}, moves)}, averaged)

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from roleml_nb.role import Element, RoleInstanceID
+from roleml_nb.role.parameters import AVERAGED, COPIED, entries, like
 
 from .compressors import Compressor, TopK
 from .d_psgd import metropolis_hastings_shares
+from .mergers import average
 from .mixers import Mixer, Received
 from .vectors import from_vector, to_vector
 
@@ -28,6 +30,9 @@ class ChocoMixer(Mixer):
     q_i = C(x_i - x̂_i), compressed; all add q_i to x̂_i; and x_i ← x_i + γ Σ_j w_ij (x̂_j - x̂_i) with the weights of
     Metropolis and Hastings. What compression left out stays in x_i - x̂_i and is sent later. A neighbour that missed a
     message, or is new, gets the whole estimate once. Memory: the model times two plus the number of neighbours.
+
+    x are the weights that are trained. What is averaged or copied otherwise, such as BatchNorm's statistics, is sent as it is,
+    and mixed with the weights w_ij; frozen weights are not sent, and stay what they are on each node.
 
     Parameters
     ----------
@@ -53,13 +58,15 @@ class ChocoMixer(Mixer):
         self.own = after
         model = to_vector(after)
         estimate = np.zeros(len(model)) if self._up_to_date is None else self._estimates[self.id]
+        self._check(self.id, estimate, model)
         self._change = self.compressor().compress(model - estimate, self.rng(round))
         self._estimates[self.id] = estimate + self.compressor().decompress(self._change)
 
     def sent(self, receivers: list[RoleInstanceID]) -> Iterable[tuple[list[RoleInstanceID], dict[str, Any]]]:
         known = receivers if self._up_to_date is None else [one for one in receivers if one in self._up_to_date]
-        yield known, {"change": self._change, "first": self._up_to_date is None}
-        yield [one for one in receivers if one not in known], {"estimate": self._estimates[self.id]}
+        whole = {"whole": self._whole()}
+        yield known, {"change": self._change, "first": self._up_to_date is None, **whole}
+        yield [one for one in receivers if one not in known], {"estimate": self._estimates[self.id], **whole}
 
     def delivered(self, receivers: list[RoleInstanceID]) -> None:
         self._up_to_date = set(receivers) if self.error_feedback else None
@@ -69,14 +76,28 @@ class ChocoMixer(Mixer):
         for sender, message in received.items():
             if "estimate" in message:
                 self._estimates[sender] = np.array(message["estimate"])
+                self._check(sender, self._estimates[sender], model)
             else:
                 change = self.compressor().decompress(message["change"])
+                self._check(sender, change, model)
                 self._estimates[sender] = change if message["first"] else self._estimates[sender] + change
-        _, *shares = metropolis_hastings_shares(self.degree, received)
+        weights = metropolis_hastings_shares(self.degree, received)
+        _, *shares = weights
         step = np.zeros(len(model))
         for sender, share in zip(received, shares, strict=True):
             step += share * (self._estimates[sender] - (own if self.error_feedback else model))
-        return from_vector(model + self.consensus_step * step, self.own)
+        mixed = from_vector(model + self.consensus_step * step, self.own)
+        whole = average([self._whole(), *(message["whole"] for message in received.values())], weights)
+        return like({**mixed, **whole}, self.own)
+
+    def _whole(self) -> dict[str, Any]:
+        """The entries that no steps are made of, and that are not frozen."""
+        return {name: self.own[name] for name in entries((AVERAGED, COPIED), self.own)}
+
+    def _check(self, node: RoleInstanceID, vector: np.ndarray, model: np.ndarray) -> None:
+        self.require(len(vector) == len(model), (
+            f"{node} has sent {len(vector)} trained numbers, and {self.id} trains {len(model)}: with CHOCO, the same weights "
+            "must be trained, and the same be frozen, on all nodes and in all rounds"))
 
     def weights(self, received: Received) -> list[float]:
         """γ w_ij of what it knows of each neighbour's model, and the rest of its own; they sum to 1."""

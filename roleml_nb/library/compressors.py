@@ -50,8 +50,9 @@ class TopK(_Sparse):
     """The `share` of the entries that are largest in modulus, at least one; δ = share (Stich et al., NeurIPS 2018)."""
 
     def compress(self, vector: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
-        count = self._count(vector)
-        return _sparse(vector, np.argpartition(np.abs(vector), len(vector) - count)[len(vector) - count:])
+        left_out = len(vector) - self._count(vector)
+        order = np.argpartition(np.abs(vector), left_out) if left_out else np.arange(len(vector))
+        return _sparse(vector, order[left_out:])
 
 
 class RandomK(_Sparse):

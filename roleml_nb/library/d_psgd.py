@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from roleml_nb.role.parameters import STEPPED, entries, like
+
+from .arithmetic import difference, moved
 from .mergers import average
 from .mixers import Mixer, Received
-from .vectors import from_vector, to_vector
 
 __all__ = ["DPsgdMixer", "metropolis_hastings_shares"]
 
@@ -27,7 +29,8 @@ class DPsgdMixer(Mixer):
     overlap : bool
         Whether models are sent as they were before the training, whose change is added after mixing,
         x_i ← Σ_j w_ij x_j + (train(x_i) - x_i): line by line the algorithm of the paper, which lets a node send while it
-        trains. Otherwise what was trained is mixed, x_i ← Σ_j w_ij train(x_j), which the paper allows likewise.
+        trains; of what is not trained, such as BatchNorm's statistics, what is sent is from after the training, and mixed.
+        Otherwise what was trained is mixed, x_i ← Σ_j w_ij train(x_j), which the paper allows likewise.
     """
 
     def __init__(self, overlap: bool = False):
@@ -36,15 +39,15 @@ class DPsgdMixer(Mixer):
         self._after: Any = None
 
     def trained(self, before: Any, after: Any, round: int) -> None:  # noqa: A002
-        self.own = before if self.overlap else after
-        self._after = after
+        self.own = self._after = after
+        if self.overlap:
+            self.own = like({**after, **{name: before[name] for name in entries(STEPPED, after)}}, after)
 
     def combine(self, received: Received) -> Any:
         mixed = average([self.own, *(message["update"] for message in received.values())], self.weights(received))
         if not self.overlap:
             return mixed
-        change = to_vector(self._after) - to_vector(self.own)
-        return from_vector(to_vector(mixed) + change, self._after)
+        return moved(mixed, difference(self._after, self.own))
 
     def weights(self, received: Received) -> list[float]:
         return metropolis_hastings_shares(self.degree, received)

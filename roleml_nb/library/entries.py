@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+from roleml_nb.role.parameters import described, module_of
+
 __all__ = ["BATCH_NORM", "BUFFERS", "buffers_of", "local_entries"]
 
 BUFFERS, BATCH_NORM = "buffers", "batch-norm"
@@ -16,14 +18,12 @@ def buffers_of(model: Any) -> list[str]:
 
     A model without one may name its own in an attribute ``buffers``.
     """
-    module: Any = getattr(model, "module", None)
-    if hasattr(module, "named_buffers"):
-        return [name for name, _ in module.named_buffers()]
-    return list(getattr(model, "buffers", ()))
+    module = module_of(model)
+    return [name for name, _ in module.named_buffers()] if module is not None else list(getattr(model, "buffers", ()))
 
 
 def local_entries(model: Any, local: str | Sequence[str]) -> set[str]:
-    """Entries of `model` that stay on their node.
+    """Entries of `model` that stay on their node; of a weight that has several names, all of these.
 
     Parameters
     ----------
@@ -47,11 +47,14 @@ def local_entries(model: Any, local: str | Sequence[str]) -> set[str]:
             raise ValueError(f"no entry of the model is local={kind!r}: allowed are {BUFFERS!r}, {BATCH_NORM!r} and "
                              f"patterns of its names, {', '.join(names)}")
         found |= fitting
-    return found
+    ties = getattr(described(model.get_params(), model), "ties", {})
+    firsts = {ties.get(name, name) for name in found}
+    return found | {name for tie in ties.items() if tie[1] in firsts for name in tie}
 
 
 def _batch_norm(model: Any) -> set[str]:
-    module: Any = getattr(model, "module", None)
-    layers = module.named_modules() if hasattr(module, "named_modules") else ()
+    module = module_of(model)
+    layers = () if module is None else module.named_modules()
     return {f"{prefix}.{name}" if prefix else name for prefix, layer in layers
             if any(base.__name__ == "_BatchNorm" for base in type(layer).__mro__) for name in layer.state_dict()}
+

@@ -7,14 +7,15 @@ Decentralized Data", AISTATS 2017 (algorithm FedAvg).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
 from roleml_nb.role import Element, ErrorHandlingStrategy, Event, Role, RoleInstanceID, Service, Task, natural_key
+from roleml_nb.role.parameters import STEPPED, entries, like
 
 from .addresses import in_order
-from .arithmetic import difference, floating, moved
+from .arithmetic import difference, moved
 from .contributions import tell
 from .coordinator import Coordinator
 from .mergers import RunningAverage
@@ -205,7 +206,7 @@ class FedAvgAggregator(Role):
             detailed = dict(answer) if channel == "train2" else {"update": answer, "data_size": self._sizes([client])[0]}
             staleness = self._trainings.number - training.number
             if staleness:
-                detailed["update"] = _rebased(detailed["update"], training.update, update)
+                detailed["update"] = _rebased(detailed["update"], training.update, update, detailed.get("buffers", ()))
             known = {name: detailed[name] for name in KNOWN if name in detailed}
             results.append(ClientResult(client, staleness=staleness, seconds=seconds, **known))
         return results
@@ -217,8 +218,13 @@ class FedAvgAggregator(Role):
         return [self._data_sizes[client] for client in group]
 
 
-def _rebased(update: Mapping[str, Any], base: Mapping[str, Any], onto: Mapping[str, Any]) -> dict[str, Any]:
-    return {**update, **moved({name: onto[name] for name in floating(update)}, difference(update, base))}
+def _rebased(
+    update: Mapping[str, Any], base: Mapping[str, Any], onto: Mapping[str, Any], untrained: Collection[str]
+) -> dict[str, Any]:
+    """`update` with the step that it is from `base` made from `onto` instead."""
+    names = [name for name in entries(STEPPED, update) if name not in untrained]
+    step = difference(update, base, names)
+    return like({**update, **moved({name: onto[name] for name in names}, step)}, update)
 
 
 class FederatedCoordinator(Coordinator):

@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from roleml_nb.role.parameters import STEPPED, described, entries
 from roleml_nb.role.torch_generator import each_in_turn
 
-from .arithmetic import Step, difference, floating, moved
+from .arithmetic import Step, moved, wide
 from .entries import buffers_of
 
 __all__ = ["LocalSteps"]
@@ -42,7 +43,8 @@ class LocalSteps:
 
     def __init__(self, model: Any, proximal: float, control: Mapping[str, Any] | None, own_control: Mapping[str, Any]):
         self.model, self.proximal, self.control, self.own_control = model, proximal, control, own_control
-        self.buffers = buffers_of(model)
+        buffers = buffers_of(model)
+        self.names = [name for name in entries(STEPPED, self._params()) if name not in buffers]
         self.start = self._parameters()
         self.count = 0
         self.distance = 0.0
@@ -57,7 +59,7 @@ class LocalSteps:
             before = self._parameters() if corrected else {}
             metrics = self.model.train([batch], **options)
             if corrected:
-                self.model.set_params(moved(self.model.get_params(), self._correction(before, lr)))
+                self.model.set_params(moved(self._params(), self._correction(before, lr)))
             self.count += 1
             self.distance += lr
             return len(batch[0]) if isinstance(batch, tuple | list) and np.ndim(batch[0]) else 1, metrics
@@ -69,9 +71,9 @@ class LocalSteps:
 
     def new_control(self) -> Step:
         """cᵢ⁺ = cᵢ − c + (w₀ − w) / Kη, SCAFFOLD's option II (algorithm 1, line 12), after K steps of size η."""
-        way = difference(self.start, self._parameters())
-        return {name: _of(self.own_control, name) - _of(self.control, name) + step / self.distance
-                for name, step in way.items()}
+        end = self._parameters()
+        return {name: _of(self.own_control, name) - _of(self.control, name) + (start - end[name]) / self.distance
+                for name, start in self.start.items()}
 
     def _correction(self, before: Step, lr: float) -> Step:
         return {name: -lr * (self.proximal * (value - self.start[name])
@@ -79,7 +81,11 @@ class LocalSteps:
                 for name, value in before.items()}
 
     def _parameters(self) -> Step:
-        return floating(self.model.get_params(), self.buffers)
+        params = self.model.get_params()
+        return {name: wide(name, params[name]) for name in self.names}
+
+    def _params(self) -> Mapping[str, Any]:
+        return described(self.model.get_params(), self.model)
 
 
 def _of(control: Mapping[str, Any] | None, name: str) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from roleml_nb.role import CumulativeValueMerger, KeyValueMerger, ValueMerger
+from roleml_nb.role.parameters import Parameters, labels, like
 
 __all__ = [
     "DefaultWeightedMerger", "RunningAverage", "TorchStateDictAverager", "TorchStateDictCumulator", "WeightedMerger",
@@ -82,13 +83,13 @@ class TorchStateDictCumulator(CumulativeValueMerger[Mapping[str, Any]]):
     """The sum of the state dicts pushed, entry by entry; None when there were none."""
 
     def begin(self, value: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {name: _copy(entry) for name, entry in value.items()}
+        return like({name: _copy(entry) for name, entry in value.items()}, value)
 
     def cumulate(self, current_value: Mapping[str, Any], new_value: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {name: current_value[name] + new_value[name] for name in current_value}
+        return like({name: current_value[name] + new_value[name] for name in current_value}, current_value)
 
     def merge(self) -> dict[str, Any] | None:
-        return None if self._data is None else {name: _copy(entry) for name, entry in self._data.items()}
+        return None if self._data is None else self.begin(self._data)  # type: ignore[return-value]
 
 
 def _copy(entry: Any) -> Any:
@@ -100,7 +101,8 @@ def average(updates: Sequence[Mapping[str, Any]], weights: Sequence[float] | Non
 
     Floating-point (and complex) entries are averaged, accumulated in double precision and given back in the dtype of
     the first update. Integer and bool entries, such as BatchNorm's ``num_batches_tracked``, are not quantities to
-    average: they become the elementwise maximum.
+    average: they become the elementwise maximum. Frozen weights, where they are in all of the models, are those of the
+    first; a weight that has several names counts once.
 
     Parameters
     ----------
@@ -149,31 +151,62 @@ class RunningAverage:
     def __init__(self, weights: Sequence[float]):
         self.shares = _shares(weights)
         self._added = 0
+        self._taken = 0.0
+        self._known = Parameters()
+        self._names: dict[str, None] = {}
+        self._left: set[str] = set()
         self._totals: dict[str, Any] = {}
         self._narrow: dict[str, Callable[[Any], Any]] = {}
 
     def add(self, update: Mapping[str, Any]) -> None:
         """Take in the next update. Raises what `average` raises when it does not fit the first one."""
         number, share = self._added, self.shares[self._added]
-        if number and update.keys() != self._totals.keys():
-            differing = ", ".join(sorted(map(str, update.keys() ^ self._totals.keys())))
+        if not number:
+            self._names, self._known = dict.fromkeys(update), labels(update)
+        elif update.keys() != self._names.keys():
+            differing = ", ".join(sorted(map(str, update.keys() ^ self._names.keys())))
             raise ValueError(f"update {number} and update 0 differ in their names: {differing}")
+        left = {*update.left} if isinstance(update, Parameters) else ()
         for name, value in update.items():
+            if self._known.ties.get(name) in self._names:
+                continue
             if not number:
-                self._totals[name], self._narrow[name] = _begin(value, share)
+                self._begin(name, value, share, name in left)
                 continue
             shape = np.shape(self._totals[name])
             if np.shape(value) != shape:
                 raise ValueError(f"{name} has shape {tuple(np.shape(value))} in update {number}, "
                                  f"but {tuple(shape)} in update 0")
+            if name in self._left:
+                if name in left:
+                    continue
+                self._left.remove(name)
+                self._totals[name], self._narrow[name] = _begin(self._totals[name], self._taken)
             self._totals[name] = _add(self._totals[name], value, share)
+        if isinstance(update, Parameters):
+            self._known.averaged = labels(self._known, update).averaged
+        self._taken += share
         self._added += 1
+
+    def _begin(self, name: str, value: Any, share: float, left: bool) -> None:
+        if left:  # no sum, as long as all leave it
+            self._left.add(name)
+            self._totals[name], self._narrow[name] = _copy(value), _same
+        else:
+            self._totals[name], self._narrow[name] = _begin(value, share)
 
     def result(self) -> dict[str, Any]:
         """The mean. All updates must have been added, and nothing more is done with it after that."""
         if self._added != len(self.shares):
             raise ValueError(f"there are weights for {len(self.shares)} updates, but {self._added} were added")
-        return {name: self._narrow[name](self._totals.pop(name)) for name in list(self._totals)}
+        ties = {name: first for name, first in self._known.ties.items() if first in self._names}
+        mean = {name: self._narrow[name](self._totals.pop(name)) for name in list(self._totals)}
+        self._known.left = tuple(self._left)
+        return like({name: mean[ties.get(name, name)] for name in self._names}, self._known)
+
+
+def _same(total: Any) -> Any:
+    return total
 
 
 def _shares(weights: Sequence[float]) -> list[float]:

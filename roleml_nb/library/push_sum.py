@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from roleml_nb.role import RoleInstanceID
+from roleml_nb.role.parameters import AVERAGED, COPIED, entries, like
 
+from .mergers import average
 from .mixers import Mixer, Received
 from .vectors import from_vector, to_vector
 
@@ -25,7 +27,8 @@ class StochasticGradientPush(Mixer):
     A node splits its biased parameters x and its weight w in equal shares between those that it sends to and itself:
     x_i ← Σ_j p_ij x_j and w_i ← Σ_j p_ij w_j, with p_ij = 1 / (1 + the out-degree of j). The trainer's model is
     z_i = x_i / w_i, in which the bias is gone: without training, it goes to the exact mean of all. Training changes x by
-    what it changes z by. No node needs to know who sends to it.
+    what it changes z by. No node needs to know who sends to it. Of what is not trained, such as BatchNorm's statistics, x is
+    w times what it is after the training.
     """
 
     directed = True
@@ -39,20 +42,30 @@ class StochasticGradientPush(Mixer):
 
     def trained(self, before: Any, after: Any, round: int) -> None:  # noqa: A002
         self.own = after
-        model = to_vector(before)
-        self._biased = self.weight * model + (to_vector(after) - model)
+        model, trained = to_vector(before), to_vector(after)
+        biased = self.weight * model + (trained - model)
+        self._biased = np.concatenate([biased, self.weight * to_vector(after, AVERAGED)])
 
     def sent(self, receivers: list[RoleInstanceID]) -> Iterable[tuple[list[RoleInstanceID], dict[str, Any]]]:
-        yield receivers, {"update": from_vector(self._biased, self.own), "weight": self.weight}
+        yield receivers, {"update": self._model(self._biased), "weight": self.weight}
 
     def combine(self, received: Received) -> Any:
         share = 1 / (1 + self.degree)
         biased, weight = share * self._biased, share * self.weight
         for message in received.values():
             share = 1 / (1 + message["degree"])
-            biased, weight = biased + share * to_vector(message["update"]), weight + share * message["weight"]
+            update = message["update"]
+            biased = biased + share * np.concatenate([to_vector(update), to_vector(update, AVERAGED)])
+            weight = weight + share * message["weight"]
         self.weight = weight
-        return from_vector(biased / weight, self.own)
+        updates = [self.own, *(message["update"] for message in received.values())]
+        copied = average([{name: update[name] for name in entries(COPIED, self.own)} for update in updates])
+        return like({**self._model(biased / weight), **copied}, self.own)
+
+    def _model(self, vector: np.ndarray) -> dict[str, Any]:
+        """The node's model with these weights and, after them, these statistics."""
+        size = len(vector) - len(to_vector(self.own, AVERAGED))
+        return from_vector(vector[size:], from_vector(vector[:size], self.own), AVERAGED)
 
     def weights(self, received: Received) -> list[float]:
         """p_ij w_j / w_i, with the new w_i: the shares of the models z_j in z_i, which sum to 1."""

@@ -27,6 +27,7 @@ from roleml_nb.role import (
     Task,
     TaskResultCollector,
 )
+from roleml_nb.role.parameters import AVERAGED, COPIED, STEPPED, entries, like
 
 from .addresses import in_order
 from .contributions import tell
@@ -35,6 +36,8 @@ from .mixers import GONE
 from .pausing import Pausable
 
 __all__ = ["RingAggregator", "RingCoordinator"]
+
+SENT = (STEPPED, AVERAGED, COPIED)
 
 
 class RingAggregator(GuardedRole):
@@ -59,7 +62,8 @@ class RingAggregator(GuardedRole):
             Names this all-reduce; not to be used again.
         update : state dict
             Of the same names, shapes and dtypes on all nodes. Floating-point entries are averaged, in their own
-            precision (half precision in single); of others, the elementwise maximum is taken, as in `average`.
+            precision (half precision in single); of others, the elementwise maximum is taken, as in `average`. Frozen weights
+            are not sent, and a weight that has several names is sent once.
         weight : float
             Of this node, more than 0.
         """
@@ -252,10 +256,10 @@ class RingCoordinator(Pausable):
 
 
 def _pack(update: Mapping[str, Any], weight: float) -> dict[str, np.ndarray]:
-    """One vector per dtype, numbers multiplied by the weight, and the weight itself."""
+    """One vector per dtype, numbers multiplied by the weight, and the weight itself; without what is left or tied."""
     parts: dict[str, list[np.ndarray]] = {}
-    for value in update.values():
-        vector = _array(value).ravel()
+    for name in entries(SENT, update):
+        vector = _array(update[name]).ravel()
         if vector.dtype.kind in "fc":
             vector = vector * vector.dtype.type(weight)
         parts.setdefault(vector.dtype.str, []).append(vector)
@@ -264,14 +268,15 @@ def _pack(update: Mapping[str, Any], weight: float) -> dict[str, np.ndarray]:
 
 def _unpack(update: Mapping[str, Any], vectors: dict[str, np.ndarray]) -> dict[str, Any]:
     """The mean, with the names, shapes and types of `update`."""
-    weight, taken, mean = vectors["weight"][0], dict.fromkeys(vectors, 0), {}
-    for name, value in update.items():
-        array = _array(value)
+    weight, taken, mean = vectors["weight"][0], dict.fromkeys(vectors, 0), dict(update)
+    for name in entries(SENT, update):
+        array = _array(update[name])
         vector, start = vectors[array.dtype.str], taken[array.dtype.str]
         taken[array.dtype.str] = start + array.size
-        part = vector[start:start + array.size].reshape(array.shape)
-        mean[name] = _like(value, part / part.dtype.type(weight) if part.dtype.kind in "fc" else part.copy())
-    return mean
+        part = vector[start:start + array.size]
+        part = part / part.dtype.type(weight) if part.dtype.kind in "fc" else part.copy()
+        mean[name] = _like(update[name], part.reshape(array.shape))
+    return like(mean, update)
 
 
 def _array(value: Any) -> np.ndarray:
@@ -293,5 +298,6 @@ def _like(original: Any, array: np.ndarray) -> Any:
 def _combine(own: np.ndarray, received: np.ndarray) -> np.ndarray:
     if own.shape != received.shape or own.dtype != received.dtype:
         raise ValueError(f"the updates on the ring are not alike: a chunk of {own.size} {own.dtype} here, "
-                         f"of {received.size} {received.dtype} on the node before")
+                         f"of {received.size} {received.dtype} on the node before: their models must have the same entries, of "
+                         "which the same are frozen")
     return own + received if own.dtype.kind in "fc" else np.maximum(own, received)

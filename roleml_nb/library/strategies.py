@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from roleml_nb.role import RoleInstanceID
+from roleml_nb.role.parameters import STEPPED, entries, like
 
 from .arithmetic import Step, difference, moved, weighted_sum
 from .mergers import RunningAverage, average
@@ -98,13 +99,19 @@ class FedAvg(Strategy):
 
 
 class SteppingStrategy(Strategy):
-    """x ← x + step, where x are the trained parameters; other entries, such as BatchNorm's statistics, are averaged."""
+    """x ← x + step, where x are the trained parameters; other entries become what they do in `average`.
+
+    What any client trains is stepped; see `roleml_nb.role.parameters.kinds`.
+    """
 
     def aggregate(self, update: Mapping[str, Any], results: Sequence[ClientResult]) -> dict[str, Any]:
-        deltas = [difference(result.update, update, result.buffers) for result in results]
+        updates = [result.update for result in results]
+        untrained = {name for result in results for name in result.buffers}
+        names = [name for name in entries(STEPPED, *updates) if name not in untrained]
+        deltas = [difference(result.update, update, names) for result in results]
         step = self.step(deltas, results)
-        averaged = average([result.update for result in results], [result.weight for result in results])
-        return {**averaged, **moved({name: update[name] for name in step}, step)}
+        averaged = average(updates, [result.weight for result in results])
+        return like({**averaged, **moved({name: update[name] for name in step}, step)}, *updates)
 
     @abstractmethod
     def step(self, deltas: Sequence[Step], results: Sequence[ClientResult]) -> Step:

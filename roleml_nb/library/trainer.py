@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from roleml_nb.role import Element, Event, IterableDataset, RoleInstanceID, Service, Task, TrainableModel
+from roleml_nb.role.parameters import described, like
 from roleml_nb.role.torch_generator import own_torch_generator
 
 from .entries import buffers_of, local_entries
@@ -48,7 +49,8 @@ class ModelMaintainer(GuardedRole):
     def get_model(self, caller: RoleInstanceID, whole: bool = False) -> Any:
         """The model's parameters; with `whole`, those that are local too."""
         with self.lock:
-            return self.model().get_params() if whole else self._shared()
+            model = self.model()
+            return described(model.get_params(), model) if whole else self._shared()
 
     @Task(expand=True)
     def test(self, caller: RoleInstanceID) -> dict[str, Any]:
@@ -83,11 +85,11 @@ class ModelMaintainer(GuardedRole):
 
     def _shared(self) -> Any:
         model = self.model()
-        params = model.get_params()
-        if self.local:
-            for name in local_entries(model, self.local):
-                del params[name]
-        return params
+        params = described(model.get_params(), model)
+        if not self.local:
+            return params
+        kept = local_entries(model, self.local)
+        return like({name: entry for name, entry in params.items() if name not in kept}, params)
 
 
 BaseModelMaintainer = ModelMaintainer

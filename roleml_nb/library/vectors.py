@@ -1,38 +1,42 @@
-"""Models as vectors: the floating-point entries of a state dict, one after the other."""
+"""Models as vectors: entries of a state dict, one after the other."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 
-from .arithmetic import floating
+from roleml_nb.role.parameters import STEPPED, entries, like
+
+from .arithmetic import wide
 
 __all__ = ["from_vector", "to_vector"]
 
 
-def to_vector(update: Mapping[str, Any]) -> np.ndarray:
-    """All floating-point entries of a state dict, float64 of shape (number of them,), a copy."""
-    entries = floating(update).values()
-    return np.concatenate([entry.ravel() for entry in entries]) if entries else np.zeros(0)
+def to_vector(update: Mapping[str, Any], kinds: str | Collection[str] = STEPPED) -> np.ndarray:
+    """The entries of these kinds, by default those that are trained: float64 of shape (number of them,), a copy."""
+    parts = [wide(name, update[name]).ravel() for name in entries(kinds, update)]
+    return np.concatenate(parts) if parts else np.zeros(0)
 
 
-def from_vector(vector: np.ndarray, like: Mapping[str, Any]) -> dict[str, Any]:
-    """A state dict with the floating-point entries of `vector`; names, shapes, types and all other entries are of `like`."""
-    shapes = {name: entry.shape for name, entry in floating(like).items()}
-    parts = np.split(np.asarray(vector), np.cumsum([math.prod(shape) for shape in shapes.values()])[:-1])
-    found = {name: part.reshape(shape) for part, (name, shape) in zip(parts, shapes.items(), strict=True)} if shapes else {}
-    return {name: _typed(found[name], value) if name in found else _copy(value) for name, value in like.items()}
+def from_vector(
+    vector: np.ndarray, model: Mapping[str, Any], kinds: str | Collection[str] = STEPPED
+) -> dict[str, Any]:
+    """A state dict with the entries of `vector`; names, shapes, types and all other entries are those of `model`."""
+    names = entries(kinds, model)
+    ends = np.cumsum([math.prod(np.shape(model[name])) for name in names])
+    parts = dict(zip(names, np.split(np.asarray(vector), ends[:-1]), strict=True)) if names else {}
+    return like({name: _typed(parts[name], value) if name in parts else _copy(value) for name, value in model.items()}, model)
 
 
-def _typed(part: np.ndarray, like: Any) -> Any:
-    if not hasattr(like, "detach"):
-        return np.array(part, np.asarray(like).dtype)
+def _typed(part: np.ndarray, value: Any) -> Any:
+    if not hasattr(value, "detach"):
+        return np.array(part.reshape(np.shape(value)), np.asarray(value).dtype)
     import torch
 
-    return torch.tensor(part, dtype=like.dtype, device=like.device)
+    return torch.tensor(part.reshape(tuple(value.shape)), dtype=value.dtype, device=value.device)
 
 
 def _copy(value: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..role.errors import RoleMLError
+from ..role.parameters import Parameters
 from .arrays import rebuild_array, rebuild_tensor, reduce_array, tensor_reducers
 from .code import REDUCERS, builtin_reference, class_reference, dumps_code, is_dynamic, loads_code, resolve_class
 from .copies import Copying, Unusual
@@ -26,7 +27,7 @@ OUT_OF_BAND = 16 * 1024
 _reducers: dict[type, Any] = {**REDUCERS, np.ndarray: reduce_array}
 del _reducers[types.MethodType]  # pickle's own way looks the method up on the object, and needs no code sent
 _torch_known = False
-_COMMON = {rebuild_array, rebuild_tensor, OrderedDict}
+_COMMON = {rebuild_array, rebuild_tensor, OrderedDict, Parameters}
 """What is in every model, and sent by its name: not looked at further."""
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..role.parameters import Parameters
 from .arrays import is_plain_tensor
 
 __all__ = ["Copying", "Unusual"]
@@ -15,7 +16,8 @@ __all__ = ["Copying", "Unusual"]
 DEPTH, ITEMS = 4, 256
 """Containers within containers, and things in one, beyond which pickle is faster."""
 _ATOMS = {type(None), bool, float}
-_CONTAINERS = {dict, OrderedDict, list, tuple}
+_MAPPINGS: set[type] = {dict, OrderedDict, Parameters}
+_CONTAINERS = {*_MAPPINGS, list, tuple}
 _TEXTS = {str}
 
 
@@ -55,7 +57,7 @@ class Copying:
             made: Any = value
         elif kind in _CONTAINERS and depth and len(value) <= ITEMS:
             self.layout += kind, len(value)
-            made = self._mapping(value, kind, depth - 1) if kind is OrderedDict or kind is dict else kind(
+            made = self._mapping(value, kind, depth - 1) if kind in _MAPPINGS else kind(
                 [self.copy(item, depth - 1) for item in value])
         else:
             made = self._array(value, kind)
@@ -68,7 +70,11 @@ class Copying:
         before = len(self._seen)
         self._seen.update(zip(map(id, value), value, strict=True))
         self.layout += tuple(value), len(self._seen) - before
-        return kind([(key, self.copy(item, depth)) for key, item in value.items()])
+        made = kind([(key, self.copy(item, depth)) for key, item in value.items()])
+        if kind is Parameters:
+            for label in ("averaged", "left", "ties"):
+                setattr(made, label, self.copy(getattr(value, label), depth))
+        return made
 
     def _array(self, value: Any, kind: type) -> Any:
         if kind is self._tensor and is_plain_tensor(value) and not value.requires_grad:

@@ -10,6 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from ..role.forks import at_fork
+from ..role.parameters import described
 from .steps import as_tensor
 
 if TYPE_CHECKING:
@@ -49,8 +50,21 @@ class StateDict:
     module: torch.nn.Module
 
     def get_params(self) -> OrderedDict[str, torch.Tensor]:
-        """A copy of the whole state dict, buffers such as BatchNorm's statistics included."""
-        return OrderedDict((name, value.detach().clone()) for name, value in self.module.state_dict().items())
+        """A copy of the whole state dict, buffers such as BatchNorm's statistics included.
+
+        A weight that has several names is there once: under each of them is the same tensor.
+        """
+        copies: dict[int, torch.Tensor] = {}
+        params: OrderedDict[str, torch.Tensor] = OrderedDict()
+        trained = True
+        for name, value in self.module.state_dict(keep_vars=True).items():
+            if id(value) not in copies:
+                copies[id(value)] = value.detach().clone()
+            params[name] = copies[id(value)]
+            trained = trained and value.requires_grad
+        if trained and len(copies) == len(params):
+            return params
+        return described(params, self)  # type: ignore[return-value]
 
     def set_params(self, params: Mapping[str, Any]) -> None:
         """Copy a state dict in.

@@ -128,7 +128,8 @@ def default_xy_apply_gradients(
     """
     parameters = list(module.parameters())
     for parameter, gradient in zip(parameters, fitted(gradients, parameters), strict=True):
-        parameter.grad = gradient
+        # an optimizer with weight decay or momentum moves what has a gradient, be it zero
+        parameter.grad = gradient if parameter.requires_grad else None
     optimizer.step()
 
 

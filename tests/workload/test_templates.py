@@ -174,3 +174,19 @@ def test_the_cpu_is_taken_where_there_is_no_cuda(monkeypatch):
     assert model.get_device("meta") == torch.device("meta")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert model.get_device("cuda") == torch.device("cuda")
+
+
+class Decayed(SimpleTorchXYModel):
+    def build_model(self):
+        module = torch.nn.Sequential(torch.nn.Linear(3, 4).requires_grad_(False), torch.nn.Linear(4, 2))
+        return module, torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9, weight_decay=0.5), torch.nn.CrossEntropyLoss()
+
+
+def test_gradients_do_not_move_what_is_frozen():
+    model = Decayed(seed=1)
+    before = model.get_params()
+    _, gradients = model.compute_gradients((torch.ones(2, 3), torch.tensor([0, 1])))
+    assert [gradient.numel() for gradient in gradients] == [12, 4, 8, 2] and not gradients[0].any()
+    model.apply_gradients(gradients)
+    after = model.get_params()
+    assert torch.equal(after["0.weight"], before["0.weight"]) and not torch.equal(after["1.weight"], before["1.weight"])
