@@ -100,6 +100,8 @@ class Router:
         self.links: dict[str, Session] = {}
         """The session with each other host."""
         self.lost: dict[str, str] = {}
+        self.from_lost: Callable[[str], None] = lambda peer: None
+        """Called, and must not block, when a host sends that was lost."""
         self.controls: dict[str, Callable[[str, Any], None]] = {}
         self.executions = Executions()
         self.stops = 0
@@ -348,7 +350,10 @@ class Router:
     # receiving
 
     def deliver(self, peer: str, frames: list[Any], link: str = "direct") -> None:
-        """Take what a link received from the host that the link has authenticated."""
+        """Take what a link received from the host that the link has authenticated; nothing of one that is lost."""
+        if peer in self.lost:
+            self.from_lost(peer)
+            return
         self._delivering.on = True  # this thread must not be held back until it is done
         try:
             (self.links.get(peer) or self.session(peer)).receive(frames, partial(self._take, peer, link))

@@ -35,6 +35,9 @@ HELLO = b"roleml_nb 3"
 """What a host says first: the protocol and its version."""
 HANDSHAKE_MS = 5000
 """A connection that has not shaken hands by then is closed."""
+HEARTBEATS_MS = {"tcp": (1000, 5000), "ipc": (5000, 55_000)}
+"""How often the other end is asked for a sign of life, which it gives without the interpreter; and after how long a connection
+without one ends: one to a machine that has vanished, and one to a process that gets no turn."""
 LOOK_SECONDS = 0.5
 """How often those are looked at that have not shown who they are."""
 BURST = 100
@@ -237,7 +240,7 @@ class DirectTransport:
                 dealer.ipv6 = "[" in url
                 dealer.curve_serverkey = address.curve_public_key
                 dealer.curve_publickey, dealer.curve_secretkey = self._public_key, self._secret_key
-                dealer.heartbeat_ivl, dealer.heartbeat_timeout = 1000, 5000  # a machine that vanishes sends no FIN
+            dealer.heartbeat_ivl, dealer.heartbeat_timeout = HEARTBEATS_MS[url.partition(":")[0]]
             dealer.monitor(f"inproc://monitor-{id(dealer)}", sum(FAILURES) | zmq.EVENT_MONITOR_STOPPED)
             monitor.connect(f"inproc://monitor-{id(dealer)}")
             dealer.connect(url)

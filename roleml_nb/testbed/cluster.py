@@ -7,10 +7,13 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from typing import Any
 
 import ipyparallel as ipp
+import ipyparallel.client.client as client_module
+from traitlets.config import Config
 
 from roleml_nb.role import TestbedError
 from roleml_nb.role.forks import Origin, at_fork
@@ -24,6 +27,19 @@ __all__ = ["Engines"]
 START_TIMEOUT = 60.0
 HEARTBEAT = 250
 """Milliseconds. The hub registers an engine only after a heartbeat: ready in about 2 s instead of 6.6 s at 3000."""
+MISSES, MISSES_OF_ENGINE = 480, 160
+"""Two minutes, for engines look every 750 ms: that one is lost is said by the failure detector, after one."""
+
+logger = logging.getLogger(__name__)
+
+
+def _say(*words: object, **_: object) -> None:
+    """Stands for `print` in ipyparallel's client, whose thread would print into whichever cell runs: late results, with all
+    that is in them."""
+    if threading.current_thread() is threading.main_thread():
+        print(*words)
+    elif isinstance(words[0], str):
+        logger.info("ipyparallel: %s", words[0])
 
 
 class Engines:
@@ -31,6 +47,7 @@ class Engines:
 
     def __init__(self, count: int, mark: str, *, cluster: Any = None, profile: str | None = None,
                  cluster_id: str | None = None, detached: bool = False, record: Record | None = None):
+        client_module.print = _say  # type: ignore[attr-defined]
         self.owned = cluster is None and profile is None and cluster_id is None
         self.detached = detached or record is not None
         """Whether they outlive this process, unless they are stopped."""
@@ -71,7 +88,8 @@ class Engines:
             self.cluster = ipp.Cluster(
                 n=count, profile_dir=profile_dir, cluster_id="", log_level=logging.ERROR, shutdown_atexit=not self.detached,
                 delay=0.0,  # engines are started as soon as the controller has written where it is
-                controller_args=[f"--HeartMonitor.period={HEARTBEAT}", "--HeartMonitor.max_heartmonitor_misses=60"],
+                controller_args=[f"--HeartMonitor.period={HEARTBEAT}", f"--HeartMonitor.max_heartmonitor_misses={MISSES}"],
+                config=Config({"EngineLauncher": {"engine_args": [f"--IPEngine.max_heartbeat_misses={MISSES_OF_ENGINE}"]}}),
             )
             self.cluster.start_cluster_sync()
             client = self.cluster.connect_client_sync()

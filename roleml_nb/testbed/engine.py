@@ -22,8 +22,9 @@ from roleml_nb.role import TestbedError
 
 from . import turns
 from .host import NOTEBOOK, Host
+from .orders import serve_orders
 from .processes import Process
-from .stopping import HURRY, serve_stops
+from .stopping import HURRY, serve_stops, stop_work
 
 __all__ = ["connect", "exchange", "flush", "learn", "remove", "spawn", "start_host", "stop_host"]
 
@@ -54,11 +55,22 @@ def start_host(
         if peer == NOTEBOOK and not stays:
             threading.Thread(target=end_of_owner, args=(testbed, directory if own else None, owned)).start()
 
+    def given_up(peer: str, useless: bool) -> None:
+        """`useless`: ipyparallel has given this engine up as well, so that nobody can ever use it."""
+        def end() -> None:
+            if not (useless or owned):
+                stop_work(host, host.router.stops + 1)
+            end_of_owner(testbed, directory if own else None, useless or owned)
+
+        threading.Thread(target=end).start()
+
     host = Host(host_id, label, call_timeout=call_timeout, workers=workers, directory=directory, tcp=tcp or own, trace=trace)
     host.lost, host.patient = lost, stays
     host.ended = lambda peer: peer == NOTEBOOK and owner.ended
     host.router.controls["lost"] = lambda peer, news: host.host_lost(*news)
+    host.router.controls["given-up"] = given_up
     serve_stops(host, NOTEBOOK)
+    serve_orders(host, NOTEBOOK)
     if not relay:
         host.relay = None
     _hosts[testbed] = host
@@ -108,6 +120,12 @@ def end_of_owner(testbed: str, directory: str | None, owned: bool) -> None:
         shutil.rmtree(directory, ignore_errors=True)
     if owned:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def end_given_up(testbed: str, useless: bool) -> None:
+    """The notebook counts this engine as lost, and takes nothing of what it does any more: end its part in that testbed."""
+    if testbed in _hosts:
+        _hosts[testbed].router.controls["given-up"](NOTEBOOK, useless)
 
 
 def _host(testbed: str) -> Host:

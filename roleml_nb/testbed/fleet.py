@@ -20,8 +20,10 @@ from . import engine as remote
 from . import startup
 from .cluster import Engines
 from .errors import Errors
+from .failure_detector import UNREACHED_S, FailureDetector
 from .host import NOTEBOOK, Host
 from .links import Made, link_again, link_all
+from .orders import Orders
 from .processes import Process
 from .records import Record
 from .stopping import Stopped, Stops
@@ -37,8 +39,6 @@ SILENCE = 2.0
 """Seconds without a sign of life over a direct link after which an engine is asked through ipyparallel, too."""
 IDLE = 0.01
 """Seconds of processor time, between two looks, below which a handler counts as stuck."""
-UNREACHED = 60.0
-"""Seconds after which an engine counts as lost that can be reached in neither way."""
 
 
 class Fleet:
@@ -89,6 +89,9 @@ class Fleet:
             self.trace = Trace(self.home.clock.now(), self.collect, self.drain, self.home.clock.now)
             self.home.ship = self._add
             self._stops = Stops(self)
+            self._orders = Orders(self.home)
+            self._detector = FailureDetector(self)
+            self.home.router.from_lost = self._detector.remind
             self.home.router.controls["trace"] = self._take_notes
             self.home.router.controls["error"] = lambda peer, error: self.errors.append(error)
             self.home.router.controls["pulse"] = self._take_pulse
@@ -187,13 +190,14 @@ class Fleet:
 
     def _look_at_engines(self, now: float) -> None:
         reachable = set(self.engines.client.ids) if self.engines else set()
+        self._detector.look(now, reachable)
         for host_id in self.alive:
-            if self.numbers[host_id] not in reachable and not self.stopping:
-                self.home.host_lost(host_id, "ipyparallel says that its process has ended")
-            elif now - self._heard[host_id] > SILENCE:
+            if self.numbers[host_id] not in reachable:
+                continue
+            # a turn of the relay may have failed
+            relayed = any(host_id in ends and kind == "relay" for ends, (kind, _) in list(self.links.items()))
+            if relayed or self._detector.silence(host_id) > SILENCE:
                 self._serve(host_id)
-            elif any(host_id in ends and kind == "relay" for ends, (kind, _) in list(self.links.items())):
-                self._serve(host_id)  # a turn of the relay may have failed
             else:
                 self._relay.release(host_id)  # type: ignore[union-attr]
 
@@ -230,9 +234,12 @@ class Fleet:
 
     def _take_pulse(self, host_id: str, rows: list[Working]) -> None:
         self._heard[host_id], self._waits[host_id] = self.home.clock.now(), rows
+        self._detector.sign(host_id)
 
     def _linked(self, host_id: str, peer: str, kind: str, reason: str) -> None:
         """A link has changed."""
+        if host_id in self.lost or peer in self.lost:
+            return
         self.links[host_id, peer] = kind, reason
         self.home.logger.warning("link %s → %s: %s (%s)", host_id, peer, kind, reason)
         if kind == "relay":
@@ -244,15 +251,14 @@ class Fleet:
                 self._relay.serve(host_id)
 
     def _unreached(self, host_id: str, reason: str) -> None:
-        """The relay does not reach an engine."""
-        session = self.home.router.links[host_id]
-        if session.kind != "direct" or self.numbers[host_id] not in self.engines.client.ids:  # type: ignore[union-attr]
-            self.home.host_lost(host_id, reason)
+        """The relay does not reach an engine; it is served again as long as that may help."""
+        self.home.logger.info("%s: %s", host_id, reason)
 
     def _host_lost(self, host_id: str, reason: str) -> None:
         if self.stopping or host_id in self.lost:
             return
         self.lost[host_id] = reason
+        self._orders.fail(host_id, reason)
         self.errors.append(NodeLost(f"{host_id} is lost: {reason}"))
         for ends in [ends for ends in list(self.links) if host_id in ends]:
             self.links[ends] = "none", f"{host_id} is lost: {reason}"
@@ -268,6 +274,11 @@ class Fleet:
         """Run one of the functions of `engine` for this testbed; ask the result for its ``get(timeout)``."""
         if self.engines is None:
             raise TestbedError("this testbed has no engines")
+        if self.numbers[host_id] not in self.engines.client.ids:
+            try:
+                return self._orders.send(host_id, function, self.mark, *args)
+            except LinkFailed as error:
+                raise TestbedError(f"{host_id} cannot be told anything: {error}") from None
         return self.engines.send(self.numbers[host_id], function, self.mark, *args)
 
     def run(self, host_id: str, function: Any, *args: Any, timeout: float = 60.0) -> Any:
@@ -312,7 +323,10 @@ class Fleet:
         self.run_on_all(remote.learn, dict(places))
 
     def _exchange(self, host_id: str, incoming: list[Relayed], wait: float) -> list[Relayed]:
-        return self.run(host_id, remote.exchange, incoming, wait, timeout=UNREACHED)
+        fetched = self.engines.run(  # type: ignore[union-attr]
+            self.numbers[host_id], remote.exchange, self.mark, incoming, wait, timeout=UNREACHED_S)
+        self._detector.sign(host_id)
+        return fetched
 
     # the end of what they do
 
@@ -328,6 +342,14 @@ class Fleet:
         """How many handlers are at work there, as far as the notebook knows."""
         told = sum(not row.call for row in self._waits.get(host_id, ()))
         return max(told, sum(call.host_id == host_id for call in self.home.router.pending()))
+
+    def process(self, host_id: str) -> Process:
+        """The process of an engine."""
+        return self._processes[host_id]
+
+    def order_end(self, host_id: str) -> None:
+        """Have an engine of somebody else's cluster end its host, when it comes to it; it stays there for others."""
+        self.engines.send(self.numbers[host_id], remote.end_given_up, self.mark, False)  # type: ignore[union-attr]
 
     def kill(self, host_id: str) -> None:
         """End an engine that does not answer."""

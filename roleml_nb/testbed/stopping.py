@@ -176,7 +176,11 @@ def serve_stops(host: Host, notebook: str) -> None:
                 host.logger.info("%s; it is told over its link", error)
                 tell_over_link(channel, value)
 
-        stop(pickle.loads(data), tell)
+        word = pickle.loads(data)
+        if isinstance(word, int):
+            stop(word, tell)
+        else:
+            host.router.controls[word[0]](notebook, word[1])
 
     def receive(peer: str, stops: int) -> None:
         host.router.stops = max(stops, host.router.stops)  # at once, on the thread that has received it

@@ -4,6 +4,7 @@ Needs root and the right to make namespaces; where a machine does not give it, t
 """
 
 import contextlib
+import fcntl
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import textwrap
 import ipyparallel as ipp
 import pytest
 
-from roleml_nb import Event, EventHandler, Role, Service, Task, Testbed
+from roleml_nb import Event, EventHandler, NodeLost, Role, Service, Task, Testbed
 from tests.waiting import until
 
 BRIDGE = "rmlbr0"
@@ -50,7 +51,8 @@ def clear():
 @pytest.fixture
 def network(monkeypatch, tmp_path):
     """Three machines. This process keeps its temporary files (but `tmp_path`) where the engines do not see them."""
-    with tempfile.TemporaryDirectory(prefix="rml") as own:
+    with open("/tmp/rml-namespaces.lock", "w") as lock, tempfile.TemporaryDirectory(prefix="rml") as own:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # their names and addresses are the machine's, whoever runs these tests
         monkeypatch.setattr(tempfile, "tempdir", own)
         yield from switch()
 
@@ -246,6 +248,18 @@ def test_machines_without_ipv6_still_listen(network, tmp_path):
     with cluster(tmp_path) as client, deployed(client) as bed:
         assert bed.call("a/asker", "ask", {"number": 1}) == 1
         assert all(line.endswith(": direct") for line in between(bed))
+
+
+def test_an_engine_that_ends_on_another_machine_is_lost_within_seconds(network, tmp_path):
+    with cluster(tmp_path) as client, deployed(client) as bed:
+        waiting = bed.call_task("b/asker", "tell")
+        os.kill(bed.fleet.process(bed.roster.places["b"]).pid, 9)  # numbers of processes are the same in all namespaces of this test
+        name = bed.roster.places["b"]
+        bed.fleet._processes[name] = bed.fleet.process(name)._replace(machine="another")
+        with pytest.raises(NodeLost, match="ipyparallel says that its process has ended"):
+            waiting.result(20)
+        assert list(bed.lost) == [name], bed.lost
+        assert bed.call("a/asker", "echo", {"number": 1}) == 1
 
 
 def has_addresses(name, *wanted):
