@@ -9,6 +9,11 @@ from functools import lru_cache
 
 __all__ = ["did_you_mean", "natural_key", "standard_name"]
 
+DIGITS = 1000
+"""Of a number in a name: Python reads no more than 4300."""
+LONGEST, MOST = 100, 5000
+"""Letters of a name, and known names, that are compared: comparing takes time with the square of the former."""
+
 
 def standard_name(name: str) -> str:
     """The spelling under which a channel or element is known: ``accept_gossip`` → ``accept-gossip``."""
@@ -23,7 +28,8 @@ def natural_key(name: object) -> tuple:
 @lru_cache(maxsize=4096)
 def _natural_key(name: str) -> tuple:
     parts = re.split(r"(\d+)", name)
-    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts if part)
+    return tuple((0, int(part), "") if part.isdecimal() and len(part) <= DIGITS else (1, 0, part)
+                 for part in parts if part)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -35,7 +41,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = sorted(set(known), key=natural_key)
     if not names:
         return "there are none"
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    compared = names if len(names) <= MOST else [item for item in names if item[:1] == name[:1]][:MOST]
+    near = [] if len(name) > LONGEST else difflib.get_close_matches(name, compared, n=3, cutoff=0.5)
     if near:
         return "did you mean " + " or ".join(repr(item) for item in near) + "?"
     shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from roleml_nb.role import TestbedError, did_you_mean, natural_key
@@ -12,6 +12,8 @@ __all__ = ["expand", "match"]
 
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}|\{([^{}]*,[^{}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][\w.-]*")
+MOST_NAMES, MOST_LETTERS, DIGITS = 100_000, 10_000, 18
+"""Of the names that one pattern makes, of what it is written with, and of a number in it."""
 
 
 def expand(pattern: str) -> list[str]:
@@ -20,20 +22,36 @@ def expand(pattern: str) -> list[str]:
     >>> expand("client{1..3}")
     ['client1', 'client2', 'client3']
     """
-    found = _RANGE.search(pattern)
-    if found is None:
-        if not _NAME.fullmatch(pattern):
-            raise TestbedError(f"{pattern!r} is not a node name: letters, digits, '_', '-' and '.', a letter first; "
-                               "for many write client{1..8}")
-        return [pattern]
-    if found[1] is not None:
-        first, last = int(found[1]), int(found[2])
-        if last < first:
-            raise TestbedError(f"{pattern!r}: the range ends before it begins")
-        items = [str(number) for number in range(first, last + 1)]
-    else:
-        items = [item.strip() for item in found[3].split(",")]
-    return [name for item in items for name in expand(pattern[:found.start()] + item + pattern[found.end():])]
+    if len(pattern) > MOST_LETTERS:
+        raise TestbedError(f"{pattern[:50]!r}… has {len(pattern):,} letters, and a pattern at most {MOST_LETTERS:,}")
+    names, begun, count = [], [pattern], 1
+    while begun:
+        name = begun.pop()
+        found = _RANGE.search(name)
+        if found is None:
+            if not _NAME.fullmatch(name):
+                raise TestbedError(f"{name!r} is not a node name: letters, digits, '_', '-' and '.', a letter first; "
+                                   "for many write client{1..8}")
+            names.append(name)
+            continue
+        items = _items(found, pattern)
+        count += len(items)
+        if count > MOST_NAMES:
+            raise TestbedError(f"{pattern!r} makes more than {MOST_NAMES:,} names, and a pattern makes at most so many")
+        begun += [f"{name[:found.start()]}{item}{name[found.end():]}" for item in reversed(items)]
+    return names
+
+
+def _items(found: re.Match[str], pattern: str) -> Sequence[int | str]:
+    """What the first braces of a pattern stand for."""
+    if found[1] is None:
+        return [item.strip() for item in found[3].split(",")]
+    if max(len(found[1]), len(found[2])) > DIGITS:
+        raise TestbedError(f"{pattern!r}: a number of a range has at most {DIGITS} digits")
+    first, last = int(found[1]), int(found[2])
+    if last < first:
+        raise TestbedError(f"{pattern!r}: the range ends before it begins")
+    return range(first, last + 1)
 
 
 def match(pattern: str | Iterable[str], known: Iterable[str]) -> list[str]:

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 __all__ = ["Testbed"]
 
 PRELOAD = ("torch",)
+MOST_ENGINES = 1000
+"""Processes that one testbed starts on this machine."""
 Pattern = str | Iterable[str]
 
 
@@ -93,8 +95,8 @@ class Testbed:
         links: tuple[str, ...] = ("direct", "relay"), preload: tuple[str, ...] = PRELOAD, seed: int = 0,
         trace: bool = True, detached: bool = False, pin: bool = False,
     ):
-        if engines < 0:
-            raise TestbedError(f"engines must be 0 or more, not {engines}")
+        if not 0 <= engines <= MOST_ENGINES:
+            raise TestbedError(f"engines must be from 0 to {MOST_ENGINES:,}, not {engines}")
         unknown = set(links) - {"direct", "relay"}
         if unknown:
             raise TestbedError(f"no such link: {', '.join(sorted(unknown))}; known: direct, relay")

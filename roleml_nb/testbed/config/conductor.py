@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,10 +11,11 @@ from roleml_nb.role import RoleInstanceID, did_you_mean, parse_instances
 
 from ..host import NOTEBOOK
 from .entry import Entry
+from .matching import matching
 from .plan import Plan
 from .roles import read_role
 from .scope import Scope
-from .templates import Templates
+from .templates import MOST, Templates
 
 __all__ = ["FIXED_KEYS", "KEYS", "Expansion", "plan_run"]
 
@@ -31,9 +33,12 @@ class Expansion:
     the actors that (may) deploy roles themselves, which the run therefore does not know.
     """
 
-    def __init__(self, entry: Entry, seed: int | None = None, usual_seed: int = 0):
+    def __init__(self, entry: Entry, seed: int | None = None, usual_seed: int = 0, trust: bool = False):
         self.notes: list[str] = []
         self.own_roles: list[str] = []
+        self._trust = trust
+        self._written = Counter[str]()
+        """How much templates and rules come to."""
         self._given = entry.fields(KEYS)
         own = self._given["seed"].integer() if "seed" in self._given else usual_seed
         self.seed = own if seed is None else seed
@@ -76,28 +81,33 @@ class Expansion:
         if pattern in self._conductor:
             return [pattern]
         try:
-            found = [name for name in actors if re.fullmatch(pattern or ".*", name)]
-        except re.error as error:
-            raise entry.fail(f"{pattern!r} is not a regular expression: {error}") from None
+            found = matching(pattern or ".*", actors, self._trust)
+        except ValueError as error:
+            raise entry.fail(error) from None
         if not found and re.fullmatch(r"[\w-]+", pattern):
             raise entry.fail(f"no actor {pattern!r} here; {did_you_mean(pattern, actors)}")
         if not found:
             self.notes.append(f"{entry.where}: no actor matches {pattern!r}")
         return found
 
-    def _written(self, key: str, per_actor: dict[str, Any]) -> Entry:
+    def _at(self, key: str, per_actor: dict[str, Any]) -> Entry:
         """What each actor gets, at the first entry that gave it something."""
         at = self._given.get(key, self._entry)
         return at.with_value({actor: self._asked[key, actor].with_value(item) for actor, item in per_actor.items()})
 
+    def _count(self, rule: Entry, pairs: int) -> None:
+        self._written["pairs"] += pairs
+        if self._written["pairs"] > MOST:
+            raise rule.fail(f"with {rule.value!r}, rules relate more than {MOST:,} pairs of actors")
+
     def _roles(self) -> Entry:
         found: dict[str, dict[str, Entry]] = {}
         for pattern, item in self._map("roles").items():
-            templates = Templates(self.seed)
+            templates = Templates(self.seed, self._written)
             for actor in self._match(item, pattern, self._batch):
                 self._asked.setdefault(("roles", actor), item)
                 found.setdefault(actor, {}).update(templates.fill(item).mapping())
-        return self._written("roles", found)
+        return self._at("roles", found)
 
     def _connections(self) -> Entry:
         found: dict[str, dict[str, Entry]] = {}
@@ -106,7 +116,9 @@ class Expansion:
             if len(words) != 2:
                 raise rule.fail("must be two patterns: FROM TO")
             targets = {target: rule.with_value(target) for target in self._match(rule, words[1], self._all)}
-            for actor in self._match(rule, words[0], self._managed):
+            actors = self._match(rule, words[0], self._managed)
+            self._count(rule, len(actors) * len(targets))
+            for actor in actors:
                 self._asked.setdefault(("connections", actor), rule)
                 found.setdefault(actor, {}).update(targets)
         for actor, item in self._map("connections").items():
@@ -115,7 +127,7 @@ class Expansion:
                     raise name.fail(f"no actor {name.value!r} in profiles; {did_you_mean(name.value, self._all)}")
             self._asked.setdefault(("connections", actor), item)
             found.setdefault(actor, {}).update({name.text(): name for name in item.texts()})
-        return self._written("connections", {actor: list(items.values()) for actor, items in found.items()})
+        return self._at("connections", {actor: list(items.values()) for actor, items in found.items()})
 
     def _relationships(self) -> Entry:
         key, found = "relationships", dict[str, dict[str, dict[str, Entry]]]()
@@ -130,11 +142,12 @@ class Expansion:
                     who, slash, instance = one.text().rpartition("/")
                     targets = self._match(one, who if slash else instance, self._all)
                     named = [f"{target}/{instance if slash else relationship}" for target in targets]
+                    self._count(one, len(actors) * len(named))
                     for actor in actors:
                         self._asked.setdefault((key, actor), rules)
                         found.setdefault(actor, {}).setdefault(relationship, {}).update(
                             {member: one.with_value(member) for member in named})
-        return self._written(key, {
+        return self._at(key, {
             actor: {name: self._asked[key, actor].with_value(list(members.values())) for name, members in known.items()}
             for actor, known in found.items()})
 
@@ -144,7 +157,7 @@ class Expansion:
             for actor in self._match(item, pattern, self._managed):
                 self._asked.setdefault(("relationship_links", actor), item)
                 found.setdefault(actor, {}).update(item.mapping())
-        return self._written("relationship_links", found)
+        return self._at("relationship_links", found)
 
     def _order(self) -> Entry:
         found: dict[str, Entry] = {}
@@ -166,7 +179,7 @@ def _profile_names(profiles: Iterable[Entry]) -> list[Entry]:
 
 def plan_run(entry: Entry, scope: Scope, seed: int | None = None, usual_seed: int = 0) -> Plan:
     """The plan of a run, expanded or not."""
-    expansion = Expansion(entry, seed, usual_seed)
+    expansion = Expansion(entry, seed, usual_seed, scope.trust)
     plan = Plan(seed=expansion.seed, notes=expansion.notes)
     given = expansion.run.fields(FIXED_KEYS, required=("profiles",))
     for actor in _profile_names(given["profiles"].sequence()):

@@ -150,7 +150,7 @@ def expand(
     (entry,) = _entries(source, trust, root)
     if _kind(entry) is not conductor:
         raise entry.fail("only a run of RoleML (with 'profiles') can be expanded")
-    run = conductor.Expansion(entry, seed).run.plain()
+    run = conductor.Expansion(entry, seed, trust=trust).run.plain()
     if to is not None:
         _write(to, run)
     return run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import cycle, repeat
 from typing import Any
@@ -15,13 +16,22 @@ __all__ = ["Templates", "producer"]
 _FORM = re.compile(r"(\$[caer]|[$@~^])\[(.*)\]", re.DOTALL)
 _RANGE = re.compile(r"(-?\d+)(?:\s*-\s*(-?\d+))?")
 _NUMBERS = re.compile(r"[-\d,\s]+")
+DIGITS = 18
+
+
+MOST = 1_000_000
+"""Values that one template stands for, and that all templates of a run write out."""
 
 
 class Templates:
-    """The templates of one rule. Each place has a producer of its own, which goes on by one for each actor."""
+    """The templates of one rule. Each place has a producer of its own, which goes on by one for each actor.
 
-    def __init__(self, seed: int):
+    `written` counts the values that are written out; several may share it.
+    """
+
+    def __init__(self, seed: int, written: Counter[str] | None = None):
         self._seed = seed
+        self._written = Counter[str]() if written is None else written
         self._producers: dict[tuple[str, ...], Iterator[Any] | None] = {}
 
     def fill(self, entry: Entry) -> Entry:
@@ -38,7 +48,13 @@ class Templates:
             except ValueError as error:
                 raise entry.fail(error) from None
         values = self._producers[entry.path]
-        return entry if values is None else Entry.of(next(values), entry.path, entry.mark)
+        if values is None:
+            return entry
+        value = next(values)
+        self._written["values"] += len(value) if isinstance(value, list) else 1
+        if self._written["values"] > MOST:
+            raise entry.fail(f"with {entry.value!r}, more than {MOST:,} values are written out for all actors")
+        return Entry.of(value, entry.path, entry.mark)
 
 
 def producer(text: str, seed: str = "") -> Iterator[Any] | None:
@@ -86,20 +102,27 @@ def _ranges(parts: list[str], text: str) -> set[int]:
         found = _RANGE.fullmatch(part)
         if found is None:
             raise ValueError(f"the template {text!r} is not well formed: {part!r} is neither a number nor a range like 1-10")
-        values.update(range(int(found[1]), int(found[2] or found[1]) + 1))
+        if any(len(number or "") > DIGITS for number in found.groups()):
+            raise ValueError(f"the template {text!r} is not well formed: numbers have at most {DIGITS} digits")
+        wanted = range(int(found[1]), int(found[2] or found[1]) + 1)
+        if len(values) + len(wanted) > MOST:
+            raise ValueError(f"the template {text!r} stands for more than {MOST:,} values")
+        values.update(wanted)
     return values
 
 
 def _drawn(draw: random.Random, parts: list[str], text: str, inclusive: bool) -> Iterator[Any]:
     try:
-        numbers = [int(part) for part in parts]
+        numbers = [int(part) for part in parts if len(part) <= DIGITS]
     except ValueError:
         numbers = []
-    if not 2 <= len(numbers) <= 4 or 0 in numbers[2:]:
+    if len(numbers) < len(parts) or not 2 <= len(numbers) <= 4 or 0 in numbers[2:]:
         raise ValueError(f"the template {text!r} is not well formed: write {text.partition('[')[0]}[first, last], "
                          "[first, last, step] or [first, last, step, count] with whole numbers")
     first, last, step, count = (*numbers, *(1, -1)[len(numbers) - 2:])
     values = range(first, last + 1 if inclusive or len(numbers) == 2 else last, step)
+    if count > MOST:
+        raise ValueError(f"the template {text!r} stands for more than {MOST:,} values")
     if len(values) < max(1, count):
         raise ValueError(f"the template {text!r} cannot draw {max(1, count)} of {len(values)} values")
     if count > 0:

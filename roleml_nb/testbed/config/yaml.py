@@ -18,7 +18,7 @@ from .trust import is_below
 __all__ = ["dump", "read_file"]
 
 MERGE = "tag:yaml.org,2002:merge"
-MAX_ENTRIES, MAX_BYTES = 1_000_000, 64_000_000
+MAX_ENTRIES, MAX_FILES, MAX_BYTES = 1_000_000, 1000, 64_000_000
 TOO_DEEP = f"has more than {MAX_DEPTH} mappings and lists within each other"
 PLAIN_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
@@ -62,10 +62,7 @@ class _Limits:
     root: str | None
     """The folder that files are included from; None for any."""
     entries: int = 0
-
-    def count(self) -> bool:
-        self.entries += 1
-        return self.entries <= MAX_ENTRIES
+    files: int = 0
 
 
 class _File:
@@ -108,7 +105,8 @@ class _File:
 
     def _entry(self, node: Any, mark: str) -> Entry:
         """The entry of a node, at the mark of its key, where it has one."""
-        if not self._limits.count():
+        self._limits.entries += 1
+        if self._limits.entries > MAX_ENTRIES:
             raise self._fail(mark, f"has more than {MAX_ENTRIES:,} values, aliases and included files counted wherever they "
                                    "stand")
         if len(self._keys) > MAX_DEPTH:
@@ -171,6 +169,9 @@ class _File:
                                    "if you trust who wrote this, load it with trust=True, or %rml load --trust")
         if not os.path.isfile(name):
             raise self._fail(mark, f"!include: no file {name}{_others(name)}")
+        self._limits.files += 1
+        if self._limits.files > MAX_FILES:
+            raise self._fail(mark, f"!include: more than {MAX_FILES:,} files, counted wherever they are included")
         found = _File(name, chain, self._keys, self._limits).read()
         for key in words[1].split(".") if len(words) == 2 else []:
             found = self._step(found, key, mark, " ".join(words))
