@@ -9,7 +9,7 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
-from roleml_nb.messaging.codec import encode
+from roleml_nb.messaging.codec import MESSAGE, encode
 from roleml_nb.role import (
     NATIVE,
     ActorProfile,
@@ -285,7 +285,7 @@ class Actor:
     def request(
         self, kind: str, instance_name: str, target: RoleInstanceID, channel: str, content: Any
     ) -> Invocation:
-        (pending,) = self.host.router.request(kind, self.instance(instance_name), [target], channel, encode(content))
+        (pending,) = self.host.router.request(kind, self.instance(instance_name), [target], channel, encode(content, MESSAGE))
         return Invocation(pending, self.host, self._lifecycles.get(instance_name))
 
     def call(
@@ -332,7 +332,7 @@ class Actor:
             by_message.setdefault(id(message), []).append(index)
         invocations: list[Any] = [None] * len(group)
         for indices in by_message.values():
-            body = encode(tuple(chosen[indices[0]]))
+            body = encode(tuple(chosen[indices[0]]), MESSAGE)
             pending = self.host.router.request(
                 kind, self.instance(instance_name), [group[index] for index in indices], channel, body)
             for index, call in zip(indices, pending, strict=True):

@@ -177,7 +177,7 @@ class Dispatch:
 
     def _reply(self, envelope: Envelope, target: Target, answer: Any) -> None:
         try:
-            body = encode(answer)
+            body = encode(answer, "the result")
         except Exception as error:  # the result cannot be sent: the caller must know
             self._fail(envelope, target, error)
         else:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from roleml_nb.messaging.codec import Body, encode
+from roleml_nb.messaging.codec import MESSAGE, Body, encode
 from roleml_nb.messaging.router import Target
 from roleml_nb.role import Message, NoSuchEventError, RoleInstanceID, did_you_mean
 from roleml_nb.role.conditions import passes
@@ -53,7 +53,7 @@ class Emissions:
             if not wanted:
                 return
             lost = host.router.send(
-                "event", source, [Target(*item) for item in wanted], channel, encode((message.args, message.payloads)))
+                "event", source, [Target(*item) for item in wanted], channel, encode((message.args, message.payloads), MESSAGE))
         for target, _ in lost:
             self._drop(key, target.instance)
 

@@ -9,7 +9,7 @@ import inspect
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from roleml_nb.messaging.codec import copy_of
+from roleml_nb.messaging.codec import MESSAGE, copy_of
 from roleml_nb.messaging.executions import Execution, Interrupt, run
 from roleml_nb.role import Lifecycle, Message, NoSuchRoleError, Role, RoleInstanceID, RoleMoved, RunStopped
 from roleml_nb.role.running import running
@@ -45,12 +45,12 @@ def call_inline(caller: Actor, source: RoleInstanceID, target: RoleInstanceID, c
     if within is not None and (within.inline >= NESTED or within.runs(target)):
         return ELSEWHERE
     depth, trail = host.router.executions.nested(target, channel)
-    (args, payloads), size = copy_of(tuple(message))
+    (args, payloads), size = copy_of(tuple(message), MESSAGE)
     if not lifecycle.try_enter():
         return ELSEWHERE
     execution = host.router.begin_inline(source, target, channel, size, depth, trail)
     try:
-        answer, size = copy_of(_handle(dispatch, role, lifecycle, execution, args, payloads))
+        answer, size = copy_of(_handle(dispatch, role, lifecycle, execution, args, payloads), "the result")
     except Exception as error:
         if isinstance(error, RoleMoved):  # another role, which the handler asked for
             error = NoSuchRoleError(str(error))

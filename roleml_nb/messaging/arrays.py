@@ -40,8 +40,11 @@ def reduce_tensor(tensor: Any) -> Any:
         warnings.warn("a tensor that requires a gradient is sent without: its receiver gets the values alone; "
                       "send tensor.detach() to say that this is meant", RuntimeWarning, stacklevel=2)
     if type(tensor) is torch.Tensor and is_plain_tensor(tensor):
-        return rebuild_tensor, (_names[tensor.dtype], tuple(tensor.shape), PickleBuffer(_array_of(tensor)), None)
-    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.device.type == "meta":
+        try:
+            return rebuild_tensor, (_names[tensor.dtype], tuple(tensor.shape), PickleBuffer(_array_of(tensor)), None)
+        except (TypeError, RuntimeError):  # nested, or in oneDNN's layout
+            return NotImplemented
+    if tensor.layout is not torch.strided or tensor.is_nested or tensor.is_quantized or tensor.device.type == "meta":
         return NotImplemented
     plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
     flat = plain.reshape(-1).view(torch.uint8).numpy()
@@ -64,7 +67,10 @@ def _numpy_has(torch: Any) -> dict[Any, str]:
 
 def is_plain_tensor(tensor: Any) -> bool:
     """Whether NumPy has an array over the same memory, all of it."""
-    return tensor.is_cpu and tensor.dtype in _numpy_has(sys.modules["torch"]) and tensor.is_contiguous()
+    try:
+        return tensor.is_cpu and tensor.dtype in _numpy_has(sys.modules["torch"]) and tensor.is_contiguous()
+    except RuntimeError:  # compressed and nested layouts have no such
+        return False
 
 
 def _array_of(tensor: Any) -> Any:

@@ -12,14 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from ..role.errors import RoleMLError
+from ..role.errors import RoleMLError, SerializationError
 from ..role.parameters import Parameters
 from .arrays import rebuild_array, rebuild_tensor, reduce_array, tensor_reducers
 from .code import REDUCERS, builtin_reference, class_reference, dumps_code, is_dynamic, loads_code, resolve_class
 from .copies import Copying, Unusual
 from .regions import WORTH_SENDING, WORTH_SHARING, Region
+from .unsendable import MESSAGE, explain
 
-__all__ = ["Body", "copy_of", "encode"]
+__all__ = ["MESSAGE", "Body", "copy_of", "encode"]
 
 OUT_OF_BAND = 16 * 1024
 """Buffers of at least so many bytes travel as frames of their own."""
@@ -96,19 +97,20 @@ class Body:
         """The value, with arrays that are writable and alias nothing of the sender's or of another receiver's.
 
         With ``own=True`` the last receiver of an owned body takes its buffers; the body cannot be decoded after that.
+        SerializationError when this process cannot build it.
         """
         if self.buffers is None:
             raise RoleMLError("this message body was already taken by its last receiver (decode(own=True)); encode anew")
         self.receipt = None
         if not self.buffers:
-            return pickle.loads(self.pickled)
+            return _loads(self.pickled)
         if self.fan is not None:
             buffers, self.fan, self.buffers = self.fan.take(), None, None  # type: ignore[assignment]
         elif own and self.owned:
             buffers, self.buffers = self.buffers, None  # type: ignore[assignment]
         else:
             buffers = [_copy(buffer) for buffer in self.buffers]
-        return pickle.loads(self.pickled, buffers=buffers)
+        return _loads(self.pickled, buffers)
 
 
 class Fan:
@@ -132,6 +134,17 @@ class Fan:
             return [_copy(buffer) for buffer in self._buffers]
 
 
+def _loads(pickled: Any, buffers: list[Any] | None = None) -> Any:
+    try:
+        return pickle.loads(pickled, buffers=buffers)
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever the building of somebody's objects raises
+        raise SerializationError(
+            f"what was sent cannot be read here: {type(error).__name__}: {error}; its classes must be there where it arrives, "
+            "in modules that can be imported, or be defined in the notebook") from error
+
+
 def _region(buffers: list[Any], worth: int = WORTH_SHARING) -> Region | None:
     """A region of these, where there are so many bytes, and the system has such."""
     if sum(memoryview(buffer).nbytes for buffer in buffers) < worth:
@@ -148,16 +161,25 @@ def _copy(buffer: Any) -> Any:
     return memoryview(flat.copy()) if flat.nbytes else bytearray()  # type: ignore[arg-type]
 
 
-def encode(value: Any) -> Body:
+def encode(value: Any, name: str = "it") -> Body:
     """Encode `value`: arrays and tensors by their buffers, what was defined in a notebook by value, the rest as pickle does.
 
     Raises
     ------
-    TypeError, pickle.PicklingError, AttributeError
-        Something in `value` cannot be sent; what `pickle` says about it.
+    SerializationError
+        Something in `value`, which is called `name`, cannot be sent; the text says which entry, and why.
     """
     if _is_plain(value):
         return Body(pickle.dumps(value, 5))
+    try:
+        return _encode(value)
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever the pickling of somebody's objects raises
+        raise SerializationError(explain(value, name, error, _encode)) from error
+
+
+def _encode(value: Any) -> Body:
     if not _torch_known:
         _look_for_torch()
     file = io.BytesIO()
@@ -174,7 +196,7 @@ def encode(value: Any) -> Body:
     return Body(file.getvalue(), buffers)
 
 
-def copy_of(value: Any) -> tuple[Any, int]:
+def copy_of(value: Any, name: str = "it") -> tuple[Any, int]:
     """What a receiver would get if `value` were sent to it, and how many bytes that would be."""
     if _is_plain(value):
         copy = (dict(value[0]), dict(value[1])) if type(value) is tuple else value
@@ -183,7 +205,7 @@ def copy_of(value: Any) -> tuple[Any, int]:
     try:
         copy = copying.copy(value)
     except Unusual:
-        body = encode(value)
+        body = encode(value, name)
         size = body.nbytes
         return body.snapshot().decode(own=True), size
     layout = tuple(copying.layout)

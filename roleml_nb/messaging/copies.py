@@ -78,7 +78,10 @@ class Copying:
 
     def _array(self, value: Any, kind: type) -> Any:
         if kind is self._tensor and is_plain_tensor(value) and not value.requires_grad:
-            array = value.numpy().copy()
+            try:
+                array = value.numpy().copy()
+            except (TypeError, RuntimeError):  # nested, or in oneDNN's layout
+                raise Unusual from None
             made = self._torch.from_numpy(array)
             self.layout += kind, array.dtype, array.shape
         elif kind is np.ndarray and not value.dtype.hasobject and value.dtype.itemsize:

@@ -25,6 +25,7 @@ __all__ = [
     "RoleMLError",
     "RoleMoved",
     "RunStopped",
+    "SerializationError",
     "StatusError",
     "TaskResultTimeoutError",
     "TestbedError",
@@ -98,6 +99,10 @@ class ChannelNotFoundError(RoleInteractionError):
 
 class NoSuchEventError(ChannelNotFoundError):
     """The role emits no such event."""
+
+
+class SerializationError(RoleInteractionError, TypeError):
+    """Something cannot be sent, or cannot be read where it arrives; the message names the entry."""
 
 
 class InternalError(RoleInteractionError):

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from roleml_nb.role import NATIVE, Message, Role, RoleInstanceID, RoleMLError, TestbedError, did_you_mean, standard_name
+from roleml_nb.messaging.codec import encode as encode_value
+from roleml_nb.role import (
+    NATIVE,
+    Message,
+    Role,
+    RoleInstanceID,
+    RoleMLError,
+    SerializationError,
+    TestbedError,
+    did_you_mean,
+    standard_name,
+)
 
 from .calls import Calls
 from .config.spec import named
@@ -52,7 +63,12 @@ class Roles:
                 {"name": name}, {"cls": role, "options": plans[node][0],
                                  "elements": {key: implementation(value) for key, value in plans[node][1].items()}})
         share_paths(self._fleet)
-        results = self._calls.group("task", list(messages), "assign-role", messages)
+        try:
+            results = self._calls.group("task", list(messages), "assign-role", messages)
+        except SerializationError:
+            for node, given_here in plans.items():
+                _check_sendable(f"assign {name}={role.__name__} on {node}", *given_here)
+            raise
         turn = next(self._roster.turns)
         for (node, _), result in results:
             if not isinstance(result, Exception):
@@ -148,6 +164,16 @@ class Roles:
              "conflicts": conflicts, "timeout": timeout}))
         fold(results, f"migrate {instance}")
         return RoleInstanceID(*results[0][1])
+
+
+def _check_sendable(what: str, options: Mapping[str, Any], elements: Mapping[str, Any]) -> None:
+    """TestbedError that names the option or element that cannot be sent."""
+    for kind, values in (("option", options), ("element", elements)):
+        for key, value in values.items():
+            try:
+                encode_value(implementation(value) if kind == "element" else value, f"{kind} {key!r}")
+            except SerializationError as error:
+                raise TestbedError(f"{what}: {error}") from None
 
 
 def check_assignment(nodes: Nodes, name: str, role: Any, given: Mapping[str, Any]) -> None:
