@@ -30,7 +30,6 @@ import psutil
 from roleml_nb.messaging.transport import DirectTransport
 
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)
-TOKEN = b"t" * 32
 STAY = 60
 ATTACKERS, HANDS = 2, 8
 """Processes that connect, and threads in each: one whose connection must wait its turn waits for a second, says TCP."""
@@ -84,7 +83,7 @@ def connect(target: str | tuple[str, int], count: int, until: float, made: Any) 
 def transport(host_id: str, directory: str | None, deliver: Callable) -> DirectTransport:
     return DirectTransport(
         host_id, deliver=deliver, lost=lambda peer, reason: print("LOST:", peer, reason), directory=directory,
-        tcp=directory is None, ip="127.0.0.1", submit=in_background)
+        ip="127.0.0.1" if directory is None else None, submit=in_background)
 
 
 def in_background(work: Callable[[], None]) -> None:
@@ -98,8 +97,8 @@ def measure(way: str, connections: int, limit: float) -> None:
         where = directory if way == "ipc" else None
         host = transport("host", where, lambda peer, frames: received.put(frames[0]))
         friend = transport("friend", where, lambda peer, frames: None)
-        host.admit("friend", TOKEN)
-        link = friend.connect(host.address, TOKEN)
+        host.admit("friend", friend.address.public_key)
+        link = friend.connect(host.address)
 
         def ask() -> float:
             sent = time.monotonic()

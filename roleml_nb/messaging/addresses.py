@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import platform
 import socket
 import stat
+import uuid
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import zmq
 
 from ..role.errors import LinkFailed
 
-__all__ = ["Address", "local_addresses", "socket_path"]
+__all__ = ["Address", "answers", "local_addresses", "network", "socket_path"]
 
 
 BEYOND = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
@@ -22,12 +25,15 @@ BEYOND = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a host can be reached; it is exchanged over ipyparallel's authenticated channel."""
+    """Where a host can be reached, and the key that it is known by. Exchanged over ipyparallel's signed channel; none of it
+    is secret."""
 
     host_id: str
+    public_key: bytes
     ipc_path: str | None
     tcp_urls: tuple[str, ...] = ()
-    curve_public_key: bytes | None = None
+    network: str = ""
+    """The same for hosts that reach each other's 127.0.0.1."""
 
 
 def socket_path(directory: str, host_id: str) -> str:
@@ -42,6 +48,27 @@ def socket_path(directory: str, host_id: str) -> str:
     if stat.S_IMODE(os.stat(directory).st_mode) & 0o077:
         raise LinkFailed(f"others can reach the sockets in {directory}; it must have mode 0700")
     return path
+
+
+def answers(address: Address) -> bool:
+    """Whether somebody listens at that socket file on this machine; a file that machines share does not say so."""
+    if address.ipc_path is None:
+        return False
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(address.ipc_path)
+        except OSError:
+            return False
+    return True
+
+
+def network() -> str:
+    """Return what is the same for all processes that have the same loopback interface."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}/{os.readlink('/proc/self/ns/net')}"
+    except OSError:  # no Linux
+        return f"{platform.node()}/{uuid.getnode():x}"
 
 
 def local_addresses() -> list[str]:

@@ -119,7 +119,7 @@ def wait_for_welcome(dealer: zmq.Socket, monitor: zmq.Socket, timeout: float) ->
         raise LinkFailed("what answered does not speak our protocol")
     if monitor in ready:
         raise LinkFailed(FAILURES.get(read_event(monitor), "the connection ended"))
-    raise LinkFailed(f"no welcome within {timeout:.1f} s; either it is not reached, or it did not admit us with this token")
+    raise LinkFailed(f"no welcome within {timeout:.1f} s; either it is not reached, or it did not admit us")
 
 
 def close_watched(socket: zmq.Socket, linger: int = 0) -> None:

@@ -2,7 +2,7 @@
 
 Links are one-way. A host receives on its ROUTER sockets and sends on one DEALER per peer. A DEALER is used under its link's
 lock by whoever sends; all other sockets by whichever of the `Receivers` has its turn. Nothing is handed on, let alone unpickled,
-that did not come from a peer which presented its token.
+that did not come from a peer which has shown who it is: over TCP by its key, over `ipc://` by a token.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import logging
 import os
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,16 +22,19 @@ from typing import Any
 import zmq
 
 from ..role.errors import LinkFailed
-from .addresses import Address, local_addresses, socket_path
+from .addresses import Address, local_addresses, network, socket_path
+from .authenticator import KeyAuthenticator
 from .direct import FAILURES, SHARED, WELCOME, YES, DirectLink, close_watched, read_event, wait_for_welcome, with_shared
 from .door import Door
+from .keys import KeyPair
 from .receivers import Call, Receivers
+from .refusals import Refusals, stranger
 from .regions import Region, holds
 from .urgent import URGENT, UrgentLine
 
 __all__ = ["DirectTransport"]
 
-HELLO = b"roleml_nb 3"
+HELLO = b"roleml_nb 4"
 """What a host says first: the protocol and its version."""
 HANDSHAKE_MS = 5000
 """A connection that has not shaken hands by then is closed."""
@@ -42,10 +45,6 @@ LOOK_SECONDS = 0.5
 """How often those are looked at that have not shown who they are."""
 BURST = 100
 """Messages that are taken before all sockets are looked at again."""
-SILENT = 60.0
-"""Seconds between two log lines about the same stranger."""
-STRANGERS = 256
-"""Strangers that are told apart."""
 
 logger = logging.getLogger(__name__)
 
@@ -69,8 +68,8 @@ class DirectTransport:
         Called as ``submit(function)``; has it called by a thread that is idle, or a new one. One of them receives at a time.
     backlog
         How many functions that were submitted wait for a thread.
-    tcp, ip
-        Whether to listen on TCP too, with CurveZMQ, and on which interface (all by default).
+    ip
+        The interface to listen on over TCP, too, from the start; None for none, see `listen`.
     """
 
     def __init__(
@@ -83,17 +82,19 @@ class DirectTransport:
         directory: str | None,
         submit: Callable[[Callable[[], None]], Any],
         backlog: Callable[[], int] = lambda: 0,
-        tcp: bool = False,
-        ip: str = "*",
+        ip: str | None = None,
     ) -> None:
-        if directory is None and not tcp:
-            raise LinkFailed(f"host {host_id!r} has no way to listen: give a directory for ipc sockets, or tcp=True")
+        if directory is None and ip is None:
+            raise LinkFailed(f"host {host_id!r} has no way to listen: give a directory for ipc sockets, or an ip")
         ipc_path = None if directory is None else socket_path(directory, host_id)
         self.host_id = host_id
-        self.refused: Counter[str] = Counter()
-        self._strangers: dict[str, float] = {}
+        self._refusals = Refusals(host_id)
+        self.refused = self._refusals.counts
         self._deliver, self._lost, self._answered = deliver, lost, answered
         self._admitted: dict[str, bytes] = {}
+        """{host: its public key}."""
+        self._tokens: dict[str, bytes] = {}
+        """{host: what it shows on our ``ipc://`` socket}."""
         self._peers: dict[bytes, str] = {}
         """Whose links our sockets have taken in: {id of the connection: host}."""
         self._urgent: dict[str, tuple[zmq.Socket, bytes]] = {}
@@ -105,28 +106,44 @@ class DirectTransport:
         self._ended = threading.Event()
         self._taking = 0
         """The thread that takes what has come."""
-        self._public_key, self._secret_key = zmq.curve_keypair()
+        self._keys = KeyPair()
         self._context = zmq.Context()
         self._context.setsockopt(zmq.LINGER, 0)
         self.doors: dict[zmq.Socket, Door] = {}
         """Of each listening socket."""
+        self._tcp: zmq.Socket | None = None
+        self._authenticator: KeyAuthenticator | None = None
+        self.address = Address(host_id, self._keys.public, ipc_path, network=network())
+        self._receivers = Receivers(self._take, self._patience, submit, backlog, self._clean_up)
         try:
-            self.address = Address(host_id, ipc_path, *self._bind(ipc_path, ip if tcp else None))
-            self._receivers = Receivers(self._take, self._patience, submit, backlog, self._clean_up)
-            for router, door in self.doors.items():
-                self._receivers.bells.add(router.FD, _no_more)
-                self._receivers.bells.add(door.monitor.FD, door.look)
+            if ipc_path is not None:
+                self._open(self._router(), f"ipc://{ipc_path}")
+            if ip is not None:
+                self.listen(ip)
             self._receivers.start()
         except BaseException:
             self._context.destroy(0)
             raise
 
-    def admit(self, host_id: str, token: bytes) -> None:
-        """Let that host talk to us if it presents `token`."""
-        self._admitted[host_id] = bytes(token)
+    def listen(self, ip: str = "*") -> Address:
+        """Listen on TCP, too, with CurveZMQ: on that interface, or on all. Returns the address, which then says so.
 
-    def connect(self, address: Address, token: bytes, *, timeout: float = 2.0) -> DirectLink:
-        """Open a link to the host at `address`, which must have admitted us with `token`.
+        One that listens already goes on as it does.
+        """
+        with self._receivers.turn() as closed:
+            if closed:
+                raise LinkFailed("this transport is closed")
+            if self._tcp is None:
+                self.address = replace(self.address, tcp_urls=self._listen(ip))
+        return self.address
+
+    def admit(self, host_id: str, public_key: bytes) -> None:
+        """Let the host with that key talk to us, under that name alone; one of the same name with another key no longer."""
+        self._tokens[host_id] = self._keys.token(public_key, host_id, self.host_id)
+        self._admitted[host_id] = bytes(public_key)
+
+    def connect(self, address: Address, *, timeout: float = 2.0) -> DirectLink:
+        """Open a link to the host at `address`, which must have admitted us.
 
         Raises
         ------
@@ -142,19 +159,19 @@ class DirectTransport:
             # the best comes first; of the others, most are refused at once where they do not lead there
             share = max(0.0, deadline - time.monotonic()) / (1 if number == len(urls) - 1 else 2)
             try:
-                return self._connect(address, url, token, share)
+                return self._connect(address, url, share)
             except (LinkFailed, zmq.ZMQError) as error:
                 failures.append(f"{url}: {error}")
         raise LinkFailed(f"no direct link from {self.host_id!r} to {address.host_id!r}: " + "; ".join(failures))
 
-    def urgent_line(self, address: Address, url: str, token: bytes, *, timeout: float = 1.0) -> UrgentLine:
+    def urgent_line(self, address: Address, url: str, *, timeout: float = 1.0) -> UrgentLine:
         """Open a line on which the host at `address` can `tell` us what is to be heard at once.
 
         `url` is where a link to it was made. The caller has a thread `listen` to what is returned. LinkFailed as from `connect`.
         """
         dealer, monitor = self._dealer(address, url)
         try:
-            self._greet_host(dealer, monitor, token, URGENT, timeout)
+            self._greet_host(dealer, monitor, self._token(address, url), URGENT, timeout)
             dealer.disable_monitor()
         except BaseException:
             close_watched(dealer)
@@ -188,30 +205,37 @@ class DirectTransport:
         """Receive on this thread until the call has ended, or `timeout` seconds are over; False at once if another one does."""
         return self._receivers.wait(call, timeout)
 
-    def _bind(self, ipc_path: str | None, ip: str | None) -> tuple[tuple[str, ...], bytes | None]:
-        if ipc_path is not None:
-            self._router().bind(f"ipc://{ipc_path}")
-        if ip is None:
-            return (), None
-        router = self._router()
-        router.curve_server = True
-        router.curve_publickey, router.curve_secretkey = self._public_key, self._secret_key
+    def _listen(self, ip: str) -> tuple[str, ...]:
+        self._authenticator = KeyAuthenticator(self._context, lambda key: key in self._admitted.values(),
+                                               partial(self._refusals.add, "key not admitted"))
+        self._receivers.bells.add(self._authenticator.bell, self._authenticator.answer)
+        router = self._tcp = self._router()
+        self._authenticator.secure(router)
+        self._keys.secure(router)
         router.ipv6 = ip == "*" or ":" in ip
-        port = router.bind_to_random_port(f"tcp://[{ip}]" if ":" in ip else f"tcp://{ip}")
+        self._open(router, f"tcp://[{ip}]:*" if ":" in ip else f"tcp://{ip}:*")
+        port = router.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0").rpartition(":")[2]
         addresses = local_addresses() if ip == "*" else [ip]
-        return tuple(f"tcp://[{a}]:{port}" if ":" in a else f"tcp://{a}:{port}" for a in addresses), self._public_key
+        return tuple(f"tcp://[{a}]:{port}" if ":" in a else f"tcp://{a}:{port}" for a in addresses)
+
+    def _open(self, router: zmq.Socket, url: str) -> None:
+        router.bind(url)
+        door = self.doors[router]
+        self._receivers.bells.add(router.FD, _no_more)
+        self._receivers.bells.add(door.monitor.FD, door.look)
 
     def _router(self) -> zmq.Socket:
         router = self._context.socket(zmq.ROUTER)
         router.rcvhwm = router.sndhwm = 0
         router.handshake_ivl = HANDSHAKE_MS
-        self.doors[router] = Door(self._context, router, self.host_id)
+        self.doors = {**self.doors, router: Door(self._context, router, self.host_id)}  # another thread may look at them
         return router
 
-    def _connect(self, address: Address, url: str, token: bytes, timeout: float) -> DirectLink:
+    def _connect(self, address: Address, url: str, timeout: float) -> DirectLink:
         dealer, monitor = self._dealer(address, url)
         try:
-            sample = _sample(token) if url.startswith("ipc:") else None
+            token = self._token(address, url)
+            sample = _sample(token) if token else None
             can_open = self._greet_host(dealer, monitor, token, sample.place.path.encode() if sample else b"", timeout)
             link = DirectLink(address.host_id, url, dealer, monitor, can_open)
             with self._lock:
@@ -235,11 +259,9 @@ class DirectTransport:
             dealer.rcvhwm = dealer.sndhwm = 0
             dealer.reconnect_ivl = -1  # a lost connection is reported, not mended behind our back
             if url.startswith("tcp:"):
-                if address.curve_public_key is None:
-                    raise LinkFailed("the address has no public key for CurveZMQ")
                 dealer.ipv6 = "[" in url
-                dealer.curve_serverkey = address.curve_public_key
-                dealer.curve_publickey, dealer.curve_secretkey = self._public_key, self._secret_key
+                dealer.curve_serverkey = address.public_key
+                self._keys.secure(dealer)
             dealer.heartbeat_ivl, dealer.heartbeat_timeout = HEARTBEATS_MS[url.partition(":")[0]]
             dealer.monitor(f"inproc://monitor-{id(dealer)}", sum(FAILURES) | zmq.EVENT_MONITOR_STOPPED)
             monitor.connect(f"inproc://monitor-{id(dealer)}")
@@ -249,6 +271,10 @@ class DirectTransport:
             monitor.close(0)
             raise
         return dealer, monitor
+
+    def _token(self, address: Address, url: str) -> bytes:
+        """What we show there; over TCP, CurveZMQ has shown our key."""
+        return self._keys.token(address.public_key, self.host_id, address.host_id) if url.startswith("ipc:") else b""
 
     def _greet_host(self, dealer: zmq.Socket, monitor: zmq.Socket, token: bytes, what: bytes, timeout: float) -> bool:
         """Say who we are, and wait to be welcome; whether the other side can open what we share."""
@@ -317,46 +343,38 @@ class DirectTransport:
         return works
 
     def _greet(self, router: zmq.Socket, sender: bytes, parts: list[zmq.Frame]) -> None:
-        """A stranger: it is a host that shows its token, or nobody. Nothing of what nobody sends is looked at further."""
+        """A stranger: it is a host that can prove it, or nobody. Nothing of what nobody sends is looked at further."""
         self.doors[router].look()  # it came before it spoke
         said = [bytes(part.buffer[:256]) for part in parts[:4]]
+        reason = self._doubt(router, sender, parts, said)
+        if reason:
+            self._refusals.add(reason, stranger(parts[0]))
+            return
+        host_id = said[1].decode()
+        self.doors[router].welcome(parts[0].get(zmq.SRCFD))
+        if said[3] == URGENT:
+            self._urgent[host_id], self._urgent_peers[sender] = (router, sender), host_id
+            can_open = False
+        else:
+            self._peers[sender] = host_id
+            can_open = router is not self._tcp and bool(said[3]) and holds(said[3].decode(errors="replace"), said[2])
+        router.send_multipart([sender, WELCOME, YES if can_open else b""], zmq.NOBLOCK)
+
+    def _doubt(self, router: zmq.Socket, sender: bytes, parts: list[zmq.Frame], said: list[bytes]) -> str:
+        """Return why what was said is no greeting by the host that it names; empty if it is."""
         # ids given by our own socket start with a zero byte; one chosen by the other side could be a dead peer's
         if sender[:1] != b"\0" or said[0].split(b" ")[0] != HELLO.split(b" ")[0]:
-            self._refuse("not authenticated", parts[0])
-        elif said[0] != HELLO:
-            self._refuse("wrong version", parts[0])
-        elif len(parts) != 4:
-            self._refuse("not authenticated", parts[0])
-        else:
-            host_id = said[1].decode(errors="replace")
-            token = self._admitted.get(host_id)
-            if token is None:
-                self._refuse("host not admitted", parts[0])
-            elif not hmac.compare_digest(token, said[2]):
-                self._refuse("wrong token", parts[0])
-            else:
-                self.doors[router].welcome(parts[0].get(zmq.SRCFD))
-                if said[3] == URGENT:
-                    self._urgent[host_id], self._urgent_peers[sender] = (router, sender), host_id
-                    can_open = False
-                else:
-                    self._peers[sender] = host_id
-                    can_open = bool(said[3]) and holds(said[3].decode(errors="replace"), token)
-                router.send_multipart([sender, WELCOME, YES if can_open else b""], zmq.NOBLOCK)
-
-    def _refuse(self, reason: str, part: zmq.Frame) -> None:
-        self.refused[reason] += 1
-        try:
-            stranger = str(part.get("Peer-Address")) or "a local process"
-        except zmq.ZMQError:
-            stranger = "a local process"
-        if stranger not in self._strangers and len(self._strangers) >= STRANGERS:
-            stranger = "others"
-        now = time.monotonic()
-        if now >= self._strangers.get(stranger, 0.0):
-            self._strangers[stranger] = now + SILENT
-            logger.warning("%s refused a message from %s: %s (%d refused in all)", self.host_id, stranger, reason,
-                           self.refused.total())
+            return "not authenticated"
+        if said[0] != HELLO:
+            return "wrong version"
+        if len(parts) != 4:
+            return "not authenticated"
+        host_id = said[1].decode(errors="replace")
+        if host_id not in self._admitted:
+            return "host not admitted"
+        if router is self._tcp:
+            return "" if parts[0].get("User-Id") == self._admitted[host_id].decode() else "wrong key"
+        return "" if hmac.compare_digest(self._tokens[host_id], said[2]) else "wrong token"
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         try:
@@ -374,6 +392,8 @@ class DirectTransport:
             link._monitor.close(0)
         for door in self.doors.values():
             door.close()
+        if self._authenticator is not None:
+            self._authenticator.close()
         self._context.term()
         if self.address.ipc_path is not None:
             Path(self.address.ipc_path).unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from roleml_nb.actor.failures import pack
-from roleml_nb.messaging.addresses import Address
+from roleml_nb.messaging.addresses import Address, answers
 from roleml_nb.messaging.executions import Working
 from roleml_nb.messaging.relay import Relayed
 from roleml_nb.role import TestbedError
@@ -35,7 +35,7 @@ _hosts: dict[str, Host] = {}
 
 
 def start_host(
-    testbed: str, host_id: str, label: str, *, directory: str, tcp: bool, call_timeout: float, threads: int,
+    testbed: str, host_id: str, label: str, *, directory: str, call_timeout: float, threads: int,
     workers: int, owned: bool, owner: Process, preload: tuple[str, ...], trace: bool, relay: bool, stays: bool,
     core: int | None,
 ) -> tuple[Address, Process]:
@@ -64,7 +64,7 @@ def start_host(
 
         threading.Thread(target=end).start()
 
-    host = Host(host_id, label, call_timeout=call_timeout, workers=workers, directory=directory, tcp=tcp or own, trace=trace)
+    host = Host(host_id, label, call_timeout=call_timeout, workers=workers, directory=directory, trace=trace)
     host.lost, host.patient = lost, stays
     host.ended = lambda peer: peer == NOTEBOOK and owner.ended
     host.router.controls["lost"] = lambda peer, news: host.host_lost(*news)
@@ -135,30 +135,37 @@ def _host(testbed: str) -> Host:
         raise TestbedError("this engine has no host of that testbed (was it restarted?)") from None
 
 
-def meet(testbed: str, owner: Process, accept: bytes) -> tuple[Address, Process]:
-    """Another kernel takes the place of the notebook, which shows that token; returns what `start_host` does."""
+def meet(testbed: str, owner: Process, public_key: bytes) -> tuple[Address, Process]:
+    """Another kernel, which has that key, takes the place of the notebook; returns what `start_host` does."""
     host = _host(testbed)
     host.router.come_back(NOTEBOOK)
     host.ended = lambda peer: peer == NOTEBOOK and owner.ended
     host.shipped = 0
-    host.transport.admit(NOTEBOOK, accept)  # type: ignore[union-attr]
+    host.transport.admit(NOTEBOOK, public_key)  # type: ignore[union-attr]
     return host.transport.address, Process.here()  # type: ignore[union-attr]
 
 
-def connect(
-    testbed: str, peers: list[tuple[Address, bytes, bytes]], links: tuple[str, ...]
-) -> dict[str, tuple[str, str]]:
-    """Link to peers, given as (address, token to show, token to accept): {peer: (kind, why no better)}."""
-    host = _host(testbed)
-    for address, _, accept in peers:
-        host.transport.admit(address.host_id, accept)  # type: ignore[union-attr]
-    return {address.host_id: host.mender.connect(address, token, accept, links) for address, token, accept in peers}
+def reached(testbed: str, addresses: list[Address]) -> list[str]:
+    """Return the hosts whose ``ipc://`` sockets are on this machine, where this process can reach them."""
+    return [address.host_id for address in addresses if answers(address)]
 
 
-def admit(testbed: str, peers: list[tuple[str, bytes]]) -> None:
-    """Let peers in that present their token."""
-    for host_id, token in peers:
-        _host(testbed).transport.admit(host_id, token)  # type: ignore[union-attr]
+def listen(testbed: str, ip: str) -> Address:
+    """Listen on TCP, too; returns the new address."""
+    return _host(testbed).transport.listen(ip)  # type: ignore[union-attr]
+
+
+def admit(testbed: str, peers: list[Address]) -> None:
+    """Let these hosts in, each by its key."""
+    for peer in peers:
+        _host(testbed).transport.admit(peer.host_id, peer.public_key)  # type: ignore[union-attr]
+
+
+def connect(testbed: str, peers: list[Address], links: tuple[str, ...]) -> dict[str, tuple[str, str]]:
+    """Link to peers: {peer: (kind, why no better)}."""
+    admit(testbed, peers)
+    mender = _host(testbed).mender
+    return {peer.host_id: mender.connect(peer, links) for peer in peers}
 
 
 def spawn(testbed: str, names: list[str], context: Mapping[str, Any] | None = None) -> None:

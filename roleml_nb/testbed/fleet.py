@@ -83,7 +83,7 @@ class Fleet:
                 self.engines = Engines(engines, mark, **joins, detached=detached, record=record)
             self.home = self._home = Host(
                 NOTEBOOK, "the notebook", call_timeout=timeout, workers=workers or WORKERS,
-                directory=self.engines.directory if self.engines else None, tcp=bool(joins), trace=trace)
+                directory=self.engines.directory if self.engines else None, trace=trace)
             self.errors = Errors(self.home.clock.now)
             self.home.tell = self.errors.append
             self.trace = Trace(self.home.clock.now(), self.collect, self.drain, self.home.clock.now)
@@ -100,7 +100,7 @@ class Fleet:
             if self.engines is not None:
                 self._serve_relay("relay" in links)
                 if record is None:
-                    self._start_hosts(self.engines, timeout, workers, threads, links, preload, tcp=bool(joins), pin=pin)
+                    self._start_hosts(self.engines, timeout, workers, threads, links, preload, pin=pin)
                 else:
                     self._find_hosts(self.engines, record, links)
                 self.learn({NOTEBOOK: NOTEBOOK})
@@ -138,14 +138,14 @@ class Fleet:
 
     def _start_hosts(
         self, engines: Engines, timeout: float, workers: int | None, threads: int | None, links: tuple[str, ...],
-        preload: tuple[str, ...], *, tcp: bool, pin: bool,
+        preload: tuple[str, ...], *, pin: bool,
     ) -> None:
         cores = 1 if pin else max(1, (os.cpu_count() or 1) // len(engines.ids))
         each, at_once = threads or cores, workers or min(WORKERS, cores)
         started = {
             number: engines.send(
                 number, remote.start_host, self.mark, f"engine{number}", f"engine {number}",
-                directory=engines.directory, tcp=tcp, call_timeout=timeout, threads=each, workers=at_once,
+                directory=engines.directory, call_timeout=timeout, threads=each, workers=at_once,
                 owned=engines.owned, owner=Process.here(), preload=preload, trace=self.home.traced, relay="relay" in links,
                 stays=engines.detached, core=number if pin else None)
             for number in engines.ids

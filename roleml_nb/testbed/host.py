@@ -57,7 +57,7 @@ class Host:
 
     def __init__(
         self, host_id: str, label: str, *, call_timeout: float, workers: int = 4, directory: str | None = None,
-        tcp: bool = False, trace: bool = True, heartbeat: float = HEARTBEAT,
+        trace: bool = True, heartbeat: float = HEARTBEAT,
     ):
         self._heartbeat = heartbeat
         self.host_id, self.label, self.call_timeout = host_id, label, call_timeout
@@ -104,7 +104,7 @@ class Host:
         if directory is not None:
             self.transport = DirectTransport(
                 host_id, deliver=self._deliver_direct, lost=self.mender.connection_ended, answered=self._answered,
-                directory=directory, tcp=tcp, submit=self._workers.submit, backlog=lambda: self._workers.backlog)
+                directory=directory, submit=self._workers.submit, backlog=lambda: self._workers.backlog)
             self._workers.receive = self._receive_answer
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_lock = threading.Lock()

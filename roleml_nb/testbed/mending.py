@@ -41,8 +41,8 @@ class Mender:
 
     def __init__(self, host: Host, stopping: threading.Event):
         self._host, self._stopping = host, stopping
-        self.ways: dict[str, tuple[Address, bytes]] = {}
-        """Where other hosts listen, and what this one shows to them."""
+        self.ways: dict[str, Address] = {}
+        """Where other hosts listen."""
         self._urgent: dict[str, UrgentLine] = {}
         self._outages: dict[str, Outage] = {}
         self._returns: dict[str, tuple[float, float]] = {}
@@ -51,13 +51,13 @@ class Mender:
         self._news = threading.Event()
         self._probing = False
 
-    def connect(self, address: Address, token: bytes, accept: bytes, links: tuple[str, ...]) -> tuple[str, str]:
+    def connect(self, address: Address, links: tuple[str, ...]) -> tuple[str, str]:
         """Link to a peer over the best of `links` that works; returns the link's kind, and why it is no better."""
         host, peer = self._host, address.host_id
         session, why = host.router.session(peer), "as asked"
         if "direct" in links and host.transport is not None:
-            host.transport.admit(peer, accept)
-            self.ways[peer] = address, token
+            host.transport.admit(peer, address.public_key)
+            self.ways[peer] = address
             try:
                 session.attach(self._direct_link(peer))
                 return session.kind, ""
@@ -71,11 +71,11 @@ class Mender:
 
     def _direct_link(self, peer: str, timeout: float = 2.0) -> DirectLink:
         """A new one; and a new urgent line, where there is something that the peer may say on it."""
-        host, (address, token) = self._host, self.ways[peer]
-        link = host.transport.connect(address, token, timeout=timeout)  # type: ignore[union-attr]
+        host, address = self._host, self.ways[peer]
+        link = host.transport.connect(address, timeout=timeout)  # type: ignore[union-attr]
         if peer in host.hears:
             try:
-                line = host.transport.urgent_line(address, link.url, token)  # type: ignore[union-attr]
+                line = host.transport.urgent_line(address, link.url)  # type: ignore[union-attr]
             except LinkFailed as error:
                 host.logger.info("%s is heard over its link alone: %s", peer, error)
                 return link

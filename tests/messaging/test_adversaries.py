@@ -17,7 +17,7 @@ import zmq
 
 from roleml_nb.messaging.door import GUESTS
 from roleml_nb.messaging.transport import HELLO
-from tests.messaging.test_direct import DEADLINE, TOKEN, Host, linked
+from tests.messaging.test_direct import DEADLINE, Host, linked
 from tests.waiting import until
 
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)
@@ -36,7 +36,7 @@ class Bomb:
 def door(request):
     """A host, and how a stranger connects a plain socket to it; another host, which it knows."""
     with tempfile.TemporaryDirectory() as directory:
-        tcp = {"tcp": True, "ip": "127.0.0.1"} if request.param == "tcp" else {}
+        tcp = {"ip": "127.0.0.1"} if request.param == "tcp" else {}
         host, friend = Host("b", None if tcp else directory, **tcp), Host("a", None if tcp else directory, **tcp)
 
         def knock():
@@ -117,7 +117,7 @@ def test_a_crowd_that_stays_is_kept_small(door, monkeypatch, caplog):
 def test_a_friend_gets_in_through_a_crowd(door):
     host, knock, _ = door
     crowd = [knock() for _ in range(2 * GUESTS)]
-    friend = Host("c", None, tcp=True, ip="127.0.0.1") if host.transport.address.tcp_urls else Host(
+    friend = Host("c", None, ip="127.0.0.1") if host.transport.address.tcp_urls else Host(
         "c", os.path.dirname(host.transport.address.ipc_path))
     linked(friend, host).send([b"let in"])
     assert host.received.get(timeout=DEADLINE) == ("c", [b"let in"])
@@ -132,8 +132,9 @@ def test_nothing_of_a_stranger_is_unpickled_or_answered(caplog):
         link = linked(friend, host)
         trap = os.path.join(directory, "trap")
         bomb = pickle.dumps(Bomb(trap))
-        messages = [[bomb], [HELLO, bomb, bomb, b""], [b"roleml_nb 0", b"a", TOKEN], [HELLO, b"a", TOKEN[:-1], b""],
-                    [HELLO, b"a", TOKEN], [b"x" * 30_000_000], [HELLO], [b""], [pickle.dumps((1, 0, 0, 0, [("host",)])), bomb]]
+        token = host.transport._tokens["a"]
+        messages = [[bomb], [HELLO, bomb, bomb, b""], [b"roleml_nb 0", b"a", token], [HELLO, b"a", token[:-1], b""],
+                    [HELLO, b"a", token], [b"x" * 30_000_000], [HELLO], [b""], [pickle.dumps((1, 0, 0, 0, [("host",)])), bomb]]
         with zmq.Context() as context, context.socket(zmq.DEALER) as stranger, caplog.at_level(logging.WARNING):
             stranger.linger = 0
             stranger.connect(f"ipc://{host.transport.address.ipc_path}")

@@ -1,5 +1,6 @@
 """The direct transport: frames arrive in order and only from admitted hosts; a dead peer is noticed; closing is clean."""
 
+import dataclasses
 import os
 import queue
 import signal
@@ -12,11 +13,11 @@ import time
 import pytest
 import zmq
 
+from roleml_nb.messaging.keys import KeyPair
 from roleml_nb.messaging.regions import Region
 from roleml_nb.messaging.transport import HELLO, DirectTransport
 from roleml_nb.role.errors import LinkFailed
 
-TOKEN = b"t" * 32
 DEADLINE = 10
 
 
@@ -60,8 +61,8 @@ def host(directory):
 
 
 def linked(a, b, **options):
-    b.transport.admit(a.transport.host_id, TOKEN)
-    return a.transport.connect(b.transport.address, TOKEN, **options)
+    b.transport.admit(a.transport.host_id, a.transport.address.public_key)
+    return a.transport.connect(b.transport.address, **options)
 
 
 def test_frames_both_ways(host):
@@ -139,21 +140,88 @@ def test_order_of_each_sending_thread(host):
     assert all(each == list(range(count)) for each in numbers.values())
 
 
-@pytest.mark.parametrize("admitted, kind", [(True, "wrong token"), (False, "host not admitted")])
-def test_refused(host, admitted, kind):
+@pytest.mark.parametrize("known", ["another key", "no key"])
+def test_refused(host, known):
     a, b = host("a"), host("b")
-    if admitted:
-        b.transport.admit("a", TOKEN)
+    if known == "another key":
+        b.transport.admit("a", KeyPair().public)
     with pytest.raises(LinkFailed, match=r"no direct link from 'a' to 'b': ipc://.*/b: no welcome within 0\.2 s"):
-        a.transport.connect(b.transport.address, b"wrong", timeout=0.2)
-    assert b.transport.refused == {kind: 1}
+        a.transport.connect(b.transport.address, timeout=0.2)
+    assert b.transport.refused == {"wrong token" if known == "another key" else "host not admitted": 1}
     assert b.received.empty()
+
+
+@pytest.mark.parametrize("known", ["another key", "no key"])
+def test_refused_over_tcp(host, known, caplog):
+    """By its key alone: what it says is not even read."""
+    a, b = host("a", None, ip="127.0.0.1"), host("b", None, ip="127.0.0.1")
+    if known == "another key":
+        b.transport.admit("a", KeyPair().public)
+    with pytest.raises(LinkFailed, match=r"no direct link from 'a' to 'b': tcp://127.0.0.1:\d+: the handshake failed \(key refused\)"):
+        a.transport.connect(b.transport.address, timeout=DEADLINE)
+    assert b.transport.refused == {"key not admitted": 1}
+    assert "b refused a message from 127.0.0.1: key not admitted (1 refused in all)" in caplog.text
+    assert linked(a, b).kind == "direct"  # the next attempt, when its key is known
+
+
+@pytest.mark.parametrize("way", ["ipc", "tcp"])
+def test_no_host_passes_for_another(host, way):
+    """Not even one that is admitted itself."""
+    where, options = (None, {"ip": "127.0.0.1"}) if way == "tcp" else ("", {})
+    a, b, c = (host(name, None, **options) if where is None else host(name) for name in "abc")
+    linked(a, b)
+    linked(c, b)
+    liar = c.transport
+    liar.host_id = "a"
+    with pytest.raises(LinkFailed, match=r"no welcome within 0\.2 s"):
+        liar.connect(b.transport.address, timeout=0.2)
+    assert b.transport.refused == {"wrong key" if way == "tcp" else "wrong token": 1}
+    liar.host_id = "c"
+
+
+def test_a_host_that_has_begun_anew_has_another_key(host):
+    """The former one is not let in any more, and the new one is, over TCP and ipc."""
+    for options in ({"where": None, "ip": "127.0.0.1"}, {}):
+        b, former, new = host("b", **options), host("a", **options), host("a2", **options)
+        linked(former, b).close()
+        new.transport.host_id = "a"
+        linked(new, b).send([b"new"])
+        assert b.received.get(timeout=DEADLINE) == ("a", [b"new"])
+        with pytest.raises(LinkFailed, match="key refused|no welcome"):
+            former.transport.connect(b.transport.address, timeout=0.2)
+        b.transport.close()
+        former.transport.close()
+
+
+def test_tokens_are_the_same_on_both_sides_and_no_others():
+    a, b, c = KeyPair(), KeyPair(), KeyPair()
+    tokens = {a.token(b.public, "a", "b"), b.token(a.public, "a", "b")}
+    assert len(tokens) == 1 and len(tokens.pop()) == 32
+    others = {a.token(b.public, "b", "a"), a.token(c.public, "a", "b"), c.token(b.public, "a", "b"), a.token(b.public, "a", "b")}
+    assert len(others) == 4
+
+
+def test_it_listens_on_tcp_when_it_is_told_to(host):
+    a, b = host("a"), host("b")
+    assert a.transport.address.tcp_urls == ()
+    address = a.transport.listen("127.0.0.1")
+    assert address == a.transport.address and address == a.transport.listen("*")  # it goes on as it does
+    assert [url.rpartition(":")[0] for url in address.tcp_urls] == ["tcp://127.0.0.1"]
+    a.transport.admit("b", b.transport.address.public_key)
+    link = b.transport.connect(type(address)("a", address.public_key, None, address.tcp_urls))
+    assert link.url == address.tcp_urls[0]
+    link.send([b"over TCP"])
+    assert a.received.get(timeout=DEADLINE) == ("b", [b"over TCP"])
+    a.transport.close()
+    with pytest.raises(LinkFailed, match="this transport is closed"):
+        a.transport.listen()
 
 
 @pytest.mark.parametrize("routing_id", [None, b"chosen"])
 def test_stranger_is_dropped(host, routing_id):
     b = host("b")
-    b.transport.admit("a", TOKEN)
+    keys = KeyPair()
+    b.transport.admit("a", keys.public)
     with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
         if routing_id:
             stranger.routing_id = routing_id
@@ -161,7 +229,7 @@ def test_stranger_is_dropped(host, routing_id):
         stranger.connect(f"ipc://{b.transport.address.ipc_path}")
         stranger.send_multipart([b"data", b"x"])
         if routing_id:
-            stranger.send_multipart([HELLO, b"a", TOKEN, b""])
+            stranger.send_multipart([HELLO, b"a", keys.token(b.transport.address.public_key, "a", "b"), b""])
         expected, end = 1 + bool(routing_id), time.monotonic() + DEADLINE
         while b.transport.refused["not authenticated"] < expected and time.monotonic() < end:
             stranger.poll(5)
@@ -171,7 +239,7 @@ def test_stranger_is_dropped(host, routing_id):
 
 
 def test_tcp_with_curve(host):
-    a, b = host("a", None, tcp=True, ip="127.0.0.1"), host("b", None, tcp=True)
+    a, b = host("a", None, ip="127.0.0.1"), host("b", None, ip="*")
     assert b.transport.address.ipc_path is None
     link = linked(a, b)
     assert link.url.startswith("tcp://")
@@ -179,21 +247,21 @@ def test_tcp_with_curve(host):
     assert b.received.get(timeout=DEADLINE) == ("a", [b"h", b"x" * 1_000_000])
 
 
-def test_wrong_curve_key_is_refused(host):
-    a, b = host("a", None, tcp=True, ip="127.0.0.1"), host("b", None, tcp=True, ip="127.0.0.1")
-    b.transport.admit("a", TOKEN)
-    address = type(b.transport.address)("b", None, b.transport.address.tcp_urls, zmq.curve_keypair()[0])
+def test_a_host_that_has_not_the_key_which_is_expected_is_not_talked_to(host):
+    a, b = host("a", None, ip="127.0.0.1"), host("b", None, ip="127.0.0.1")
+    b.transport.admit("a", a.transport.address.public_key)
+    address = type(b.transport.address)("b", KeyPair().public, None, b.transport.address.tcp_urls)
     with pytest.raises(LinkFailed, match="tcp://127.0.0.1"):
-        a.transport.connect(address, TOKEN, timeout=0.5)
+        a.transport.connect(address, timeout=0.5)
 
 
 def test_stale_socket_falls_back_to_tcp(host, directory):
-    a, b = host("a"), host("b", None, tcp=True, ip="127.0.0.1")
+    a, b = host("a"), host("b", None, ip="127.0.0.1")
     stale = os.path.join(directory, "b")
     open(stale, "w").close()
-    address = type(b.transport.address)("b", stale, b.transport.address.tcp_urls, b.transport.address.curve_public_key)
-    b.transport.admit("a", TOKEN)
-    assert a.transport.connect(address, TOKEN).url.startswith("tcp://")
+    address = dataclasses.replace(b.transport.address, ipc_path=stale)
+    b.transport.admit("a", a.transport.address.public_key)
+    assert a.transport.connect(address).url.startswith("tcp://")
 
 
 def test_fault_in_deliver_does_not_end_the_thread(host, caplog):
@@ -215,10 +283,10 @@ def test_fault_in_deliver_does_not_end_the_thread(host, caplog):
 PEER = """
 import sys, threading
 from roleml_nb.messaging.transport import DirectTransport
-transport = DirectTransport("b", deliver=lambda *a: None, lost=lambda *a: None, directory=sys.argv[1], tcp=sys.argv[2] == "tcp",
-    ip="127.0.0.1", submit=lambda f: threading.Thread(target=f, daemon=True).start())
-transport.admit("a", b"t" * 32)
-print(*transport.address.tcp_urls, transport.address.curve_public_key, flush=True)
+transport = DirectTransport("b", deliver=lambda *a: None, lost=lambda *a: None, directory=sys.argv[1],
+    ip="127.0.0.1" if sys.argv[2] == "tcp" else None, submit=lambda f: threading.Thread(target=f, daemon=True).start())
+transport.admit("a", sys.argv[3].encode())
+print(transport.address.public_key.decode(), *transport.address.tcp_urls, flush=True)
 sys.stdin.read()
 """
 
@@ -226,15 +294,12 @@ sys.stdin.read()
 @pytest.mark.parametrize("way", ["ipc", "tcp"])
 def test_killed_peer_is_noticed(host, directory, way):
     a = host("a")
-    command = [sys.executable, "-c", PEER, directory, way]
+    command = [sys.executable, "-c", PEER, directory, way, a.transport.address.public_key.decode()]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as peer:
-        words = peer.stdout.readline().split()
+        key, *urls = peer.stdout.readline().split()
         path = os.path.join(directory, "b")
-        if way == "tcp":
-            address = type(a.transport.address)("b", None, (words[0],), words[1][2:-1].encode())
-        else:
-            address = type(a.transport.address)("b", path)
-        link = a.transport.connect(address, TOKEN)
+        address = type(a.transport.address)("b", key.encode(), None if way == "tcp" else path, tuple(urls))
+        link = a.transport.connect(address)
         peer.send_signal(signal.SIGKILL)
         name, reason = a.lost.get(timeout=2)
     assert name == "b"
@@ -243,7 +308,7 @@ def test_killed_peer_is_noticed(host, directory, way):
         link.send([b"h"])
     assert a.lost.empty()
     with pytest.raises(LinkFailed, match="refused"):  # its socket file is still there
-        a.transport.connect(type(a.transport.address)("b", path), TOKEN, timeout=5)
+        a.transport.connect(dataclasses.replace(address, ipc_path=path), timeout=5)
 
 
 def test_closed_link(host):
@@ -277,7 +342,7 @@ def test_close_is_clean(host, directory):
         with pytest.raises(LinkFailed):
             each.send([b"h"])
     with pytest.raises(LinkFailed, match="this transport is closed"):
-        a.transport.connect(b.transport.address, TOKEN)
+        a.transport.connect(b.transport.address)
 
 
 def test_close_while_connecting(host):
@@ -286,7 +351,7 @@ def test_close_while_connecting(host):
 
     def connect():
         try:
-            a.transport.connect(b.transport.address, TOKEN, timeout=30)
+            a.transport.connect(b.transport.address, timeout=30)
         except LinkFailed as error:
             failures.put(error)
 

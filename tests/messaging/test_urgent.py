@@ -1,4 +1,4 @@
-"""Urgent lines: what is said on them is heard at once, by whom it is meant for, from whom has shown its token."""
+"""Urgent lines: what is said on them is heard at once, by whom it is meant for, from whom has shown its key."""
 
 import queue
 import threading
@@ -6,8 +6,9 @@ import threading
 import pytest
 
 from roleml_nb.messaging import urgent
+from roleml_nb.messaging.keys import KeyPair
 from roleml_nb.role.errors import LinkFailed
-from tests.messaging.test_direct import DEADLINE, TOKEN, Host, directory, host, linked  # noqa: F401
+from tests.messaging.test_direct import DEADLINE, Host, directory, host, linked  # noqa: F401
 from tests.waiting import until
 
 
@@ -20,7 +21,7 @@ class Hearer(Host):
 
     def hear(self, other):
         link = linked(self, other)
-        line = self.transport.urgent_line(other.transport.address, link.url, TOKEN)
+        line = self.transport.urgent_line(other.transport.address, link.url)
 
         def heard(line, data):
             self.heard.put(data)
@@ -35,7 +36,7 @@ class Hearer(Host):
 def pair(request, directory):  # noqa: F811
     """One that hears, and holds up all messages until the gate is open; and one that speaks."""
     gate, answers = threading.Event(), queue.Queue()
-    options = {} if request.param == "ipc" else {"tcp": True, "ip": "127.0.0.1"}
+    options = {} if request.param == "ipc" else {"ip": "127.0.0.1"}
     where = directory if request.param == "ipc" else None
     hearer = Hearer("hearer", where, deliver=lambda peer, frames: gate.wait(DEADLINE) and None, **options)
     speaker = Host("speaker", where, answered=lambda *told: answers.put(told), **options)
@@ -72,12 +73,14 @@ def test_who_has_no_line_is_not_told(pair):
         speaker.transport.tell("hearer", b"x")
 
 
-def test_a_line_is_not_opened_with_another_token(pair):
+def test_a_line_is_not_opened_with_another_key(pair):
     hearer, speaker = pair
     link = linked(hearer, speaker)
-    with pytest.raises(LinkFailed, match="no welcome within"):
-        hearer.transport.urgent_line(speaker.transport.address, link.url, b"wrong", timeout=0.2)
-    assert speaker.transport.refused == {"wrong token": 1}
+    speaker.transport.admit("hearer", KeyPair().public)
+    with pytest.raises(LinkFailed, match="no welcome within|key refused"):
+        hearer.transport.urgent_line(speaker.transport.address, link.url, timeout=0.2)
+    over_tcp = link.url.startswith("tcp://")
+    assert speaker.transport.refused == {"key not admitted" if over_tcp else "wrong token": 1}
     with pytest.raises(LinkFailed, match="no urgent line"):
         speaker.transport.tell("hearer", b"x")
 
@@ -104,7 +107,7 @@ def test_a_new_line_takes_the_place_of_the_old_one_which_can_still_answer(pair, 
 def test_a_fault_does_not_keep_the_next_word_from_being_heard(pair, caplog):
     hearer, speaker = pair
     heard, link = queue.Queue(), linked(hearer, speaker)
-    line = hearer.transport.urgent_line(speaker.transport.address, link.url, TOKEN)
+    line = hearer.transport.urgent_line(speaker.transport.address, link.url)
 
     def hear(line, data):
         heard.put(data)
@@ -129,7 +132,7 @@ def test_an_answer_that_cannot_be_sent_says_so(pair):
     hearer, speaker = pair
     failed = queue.Queue()
     link = linked(hearer, speaker)
-    line = hearer.transport.urgent_line(speaker.transport.address, link.url, TOKEN)
+    line = hearer.transport.urgent_line(speaker.transport.address, link.url)
 
     def heard(line, data):
         speaker.transport.close()

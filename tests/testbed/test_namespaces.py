@@ -6,6 +6,7 @@ Needs root and the right to make namespaces; where a machine does not give it, t
 import contextlib
 import fcntl
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -58,7 +59,22 @@ def network(monkeypatch, tmp_path):
 
 
 def switch():
-    """The machines, on a switch, until they are not needed any more."""
+    """The machines, on a switch, until they are not needed any more. There is one such network at a time on a machine."""
+    with socket.socket(socket.AF_UNIX) as alone:
+        until(lambda: taken(alone), "no other process of this machine runs such a test", 600)
+        yield from machines()
+
+
+def taken(lock):
+    """Whether this process has the name now, which no other one has until it ends."""
+    try:
+        lock.bind(f"\0{BRIDGE}")
+    except OSError:
+        return False
+    return True
+
+
+def machines():
     clear()
     ip("link", "add", BRIDGE, "type", "bridge")
     ip("link", "set", BRIDGE, "up")
@@ -133,15 +149,15 @@ Asker.__module__ = "__main__"
 
 
 @contextlib.contextmanager
-def cluster(directory):
-    """A controller in the first namespace, an engine in each of the others; started as a user would by hand."""
+def cluster(directory, *options):
+    """A controller with these options in the first namespace, an engine in each of the others; started as a user would by hand."""
     def run(namespace, *words):
         return subprocess.Popen(["ip", "netns", "exec", namespace, *words], env={**os.environ, "IPYTHONDIR": str(directory)},
                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     profile = directory / "profile_default"
     started = [run("rml0", sys.executable, "-m", "ipyparallel.controller", f"--profile-dir={profile}", "--ip=0.0.0.0", "--location=10.77.0.10",
-                   "--HeartMonitor.period=250", "--HeartMonitor.max_heartmonitor_misses=60")]
+                   "--HeartMonitor.period=250", "--HeartMonitor.max_heartmonitor_misses=60", *options)]
     try:
         until(lambda: list(profile.glob("security/ipcontroller-engine.json")), "the controller is up", 30)
         for name in ("rml1", "rml2"):
@@ -299,7 +315,7 @@ def test_a_stranger_on_the_network_gets_no_answer(network, tmp_path):
         url = next(url for url in address.tcp_urls if "10.77.0.1" in url)
         script = textwrap.dedent(f"""
             import zmq
-            for server in (zmq.curve_keypair()[0], {address.curve_public_key!r}):
+            for server in (zmq.curve_keypair()[0], {address.public_key!r}):
                 socket = zmq.Context.instance().socket(zmq.DEALER)
                 socket.linger = 0
                 socket.curve_serverkey = server

@@ -1,0 +1,47 @@
+"""What strangers were refused: counted, and logged about once a minute for each."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+
+import zmq
+
+__all__ = ["Refusals", "stranger"]
+
+SILENT = 60.0
+"""Seconds between two log lines about the same stranger."""
+STRANGERS = 256
+"""Strangers that are told apart."""
+
+logger = logging.getLogger(__name__)
+
+
+class Refusals:
+    """What one host has refused; used by one thread at a time."""
+
+    def __init__(self, host_id: str):
+        self.host_id = host_id
+        self.counts: Counter[str] = Counter()
+        """{reason: how often}."""
+        self._logged: dict[str, float] = {}
+
+    def add(self, reason: str, who: str) -> None:
+        """Take note of one more."""
+        self.counts[reason] += 1
+        if who not in self._logged and len(self._logged) >= STRANGERS:
+            who = "others"
+        now = time.monotonic()
+        if now >= self._logged.get(who, 0.0):
+            self._logged[who] = now + SILENT
+            logger.warning("%s refused a message from %s: %s (%d refused in all)", self.host_id, who, reason,
+                           self.counts.total())
+
+
+def stranger(part: zmq.Frame) -> str:
+    """Return where a message came from."""
+    try:
+        return str(part.get("Peer-Address")) or "a local process"
+    except zmq.ZMQError:
+        return "a local process"
