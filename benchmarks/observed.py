@@ -122,8 +122,8 @@ def chapter(engines: int, links: tuple[str, ...], seconds: float, torch: bool) -
     bed = build(engines, links)
     looks: list[str] = []
     ended = threading.Event()
+    views = open_views(bed)
     try:
-        views = open_views(bed)
         thread = threading.Thread(target=look, args=(bed, ended, looks), name="looks")
         thread.start()
         runs = [bed.call_task(f"node{number}/peer", "run", {"seconds": seconds, "torch": torch})
@@ -133,10 +133,11 @@ def chapter(engines: int, links: tuple[str, ...], seconds: float, torch: bool) -
         thread.join()
         if bed.lost:
             raise SystemExit(f"lost: {bed.lost}")
-        del views
     finally:
         ended.set()
         bed.stop()
+        for view in views:
+            getattr(view, "close", lambda: None)()
     calls, failures = (sum(column) for column in zip(*results, strict=True))
     return calls, failures, len(looks), psutil.Process().memory_info().rss / 1e6
 
