@@ -19,6 +19,7 @@ from roleml_nb.role import (
 from .asynchronous import AsynchronousStrategy, FedBuff
 from .contributions import tell
 from .coordinator import Coordinator
+from .finite import check_finite
 from .rounds import Arrivals, Training, reach
 
 __all__ = ["AsynchronousCoordinator"]
@@ -53,7 +54,7 @@ class AsynchronousCoordinator(Coordinator):
     @Task(expand=True)
     def run(
         self, caller: RoleInstanceID, num_rounds: int, num_epochs: int = 1, options: dict[str, Any] | None = None,
-        distribute: bool = False,
+        distribute: bool = False, fresh: bool = False,
     ) -> dict[str, Any]:
         """Go on until the server's model has been renewed `num_rounds` times; `options` go to the clients' training.
 
@@ -65,11 +66,14 @@ class AsynchronousCoordinator(Coordinator):
         Returns
         -------
         dict
-            "rounds", "results" (how many were taken in), and "accuracy" and "loss" of the last test.
+            "rounds", "results" (how many were taken in), and "accuracy" and "loss" of the last test; "went_on_after" as of
+            `FederatedCoordinator`, which has `fresh`, too.
         """
         self.require(num_rounds >= 1, f"num_rounds must be 1 or more, got {num_rounds!r}")
         clients = self._clients()
-        self._update = self._initial(clients)
+        self._update, before = self._initial(clients, fresh)
+        if fresh and self.strategy.constructible:
+            self.strategy.reset()
         server = _Server(self, clients, {**(options or {}), "num_epochs": num_epochs})
         metrics: dict[str, Any] = {}
         for number in range(1, num_rounds + 1):
@@ -80,6 +84,7 @@ class AsynchronousCoordinator(Coordinator):
                 client, result, base, age = server.next_result(self._update, number - 1)
                 taken.append((client, age))
                 renewed = self.strategy().receive(self._update, result, base, age)
+            self._rounds_seen += 1
             self._update, ages = renewed, [age for _, age in taken]
             tell(self.contributions, [(client, self.strategy().share(age)) for client, age in taken], stale=taken,
                  failed=[client for client in server.failed if client not in failed],
@@ -92,7 +97,8 @@ class AsynchronousCoordinator(Coordinator):
             server.wait()
             self.call_group([client for client in clients if client not in server.failed], "apply-update",
                             payloads={"update": self._update})
-        return {"rounds": num_rounds, "results": server.taken, "accuracy": metrics.get("accuracy"), "loss": metrics.get("loss")}
+        return {"rounds": num_rounds, "results": server.taken, "accuracy": metrics.get("accuracy"), "loss": metrics.get("loss"),
+                **before}
 
 
 class _Server:
@@ -158,7 +164,9 @@ class _Server:
         results = []
         for _, client, invocation in arrived:
             try:
-                results.append((client, invocation.result(0)))
+                result = invocation.result(0)
+                check_finite(client, result["update"], self._working[client].update)
+                results.append((client, result))
             except RoleMLError as error:
                 self._role.logger.warning("%s is left out: %s", client, error)
                 self.failed[client] = error

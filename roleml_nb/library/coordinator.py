@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from roleml_nb.role import Event, NodeLost, RoleInstanceID, Service
 
@@ -20,6 +23,8 @@ class Coordinator(Pausable):
     def __init__(self) -> None:
         super().__init__()
         self._update: Any = None
+        self._rounds_seen = 0
+        """Rounds that have made the model what it is."""
 
     @Service(expand=True)
     def get_model(self, caller: RoleInstanceID) -> Any:
@@ -34,11 +39,18 @@ class Coordinator(Pausable):
                               f"e.g. %rml relate {node} trainer=client*/trainer")
         return clients
 
-    def _initial(self, clients: list[RoleInstanceID]) -> Any:
-        if self.has("evaluator"):
-            return self.call("evaluator", "get-model")
-        if self._update is not None:
-            return self._update
+    def _initial(self, clients: list[RoleInstanceID], fresh: bool = False) -> tuple[Any, dict[str, int]]:
+        """The model to begin with, and "went_on_after", if it is that of earlier rounds."""
+        given = self.call("evaluator", "get-model") if self.has("evaluator") and not fresh else None
+        known = None if fresh else self._update
+        if known is not None and (given is None or _same(given, known)):
+            self.logger.info("goes on from the model that has seen %d rounds here, whatever its clients begin with; to "
+                                "begin anew: run(fresh=True)", self._rounds_seen)
+            return known, {"went_on_after": self._rounds_seen}
+        self._rounds_seen = 0
+        return (self._first(clients) if given is None else given), {}
+
+    def _first(self, clients: list[RoleInstanceID]) -> Any:
         for client in clients[:-1]:
             try:
                 return self.call(client, "get-model")
@@ -51,3 +63,11 @@ class Coordinator(Pausable):
             return {}
         self.call("evaluator", "apply-update", payloads={"update": self._update})
         return self.call_task("evaluator", "test").result()
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return one.keys() == other.keys() and all(np.array_equal(_array(one[name]), _array(other[name])) for name in one)
+
+
+def _array(entry: Any) -> np.ndarray:
+    return np.asarray(entry.detach().cpu().double()) if hasattr(entry, "detach") else np.asarray(entry)

@@ -54,12 +54,13 @@ class TreeAggregator(FedAvgAggregator):
         self._gone: set[RoleInstanceID] = set()
 
     @Service(expand=True)
-    def apply_update(self, caller: RoleInstanceID, update: Any) -> None:
-        """Send a model down to all leaves below; returns when they have it."""
+    def apply_update(self, caller: RoleInstanceID, update: Any) -> int:
+        """Send a model down to all leaves below; returns, when they have it, how many training samples they have."""
         self._gone = set()
         self._have_it = set()
         self._send(self._below(), update)
         self._update = update
+        return sum(self._sizes(in_order(self._have_it)))
 
     @Service(expand=True)
     def get_model(self, caller: RoleInstanceID) -> Any:
@@ -69,6 +70,7 @@ class TreeAggregator(FedAvgAggregator):
     @Service(expand=True)
     def get_data_size(self, caller: RoleInstanceID) -> int:
         """Number of training samples of all leaves below."""
+        self._data_sizes.clear()
         return sum(self._sizes(self._below()))
 
     @Task(expand=True)
@@ -132,6 +134,7 @@ class TreeAggregator(FedAvgAggregator):
                 raise answer
             else:
                 self._have_it.add(member)
+                self._learn_sizes({member: answer})
 
     def _round(
         self, group: list[RoleInstanceID], update: Any, num_epochs: int, options: dict[str, Any] | None,

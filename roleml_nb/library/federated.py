@@ -11,13 +11,24 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from roleml_nb.role import Element, ErrorHandlingStrategy, Event, Role, RoleInstanceID, Service, Task, natural_key
+from roleml_nb.role import (
+    Element,
+    ErrorHandlingStrategy,
+    Event,
+    Role,
+    RoleInstanceID,
+    RoleInteractionError,
+    Service,
+    Task,
+    natural_key,
+)
 from roleml_nb.role.parameters import STEPPED, entries, like
 
 from .addresses import in_order
 from .arithmetic import difference, moved
 from .contributions import tell
 from .coordinator import Coordinator
+from .finite import Diverged, check_finite
 from .mergers import RunningAverage
 from .rounds import Outcome, Quorum, Training, Trainings
 from .strategies import ClientResult, FedAvg, Strategy
@@ -33,7 +44,9 @@ KNOWN = {field.name for field in fields(ClientResult)} - {"client", "staleness",
 class FedAvgAggregator(Role):
     """Sends the model to clients, has them train it, and makes one model of what comes back (McMahan et al. 2017).
 
-    A client is a role with the channels of `EpochTrainer`. Its data size is asked for once. Results are put together in
+    A client is a role with the channels of `EpochTrainer`. Its data size is what its ``apply-update`` returns in this round, or
+    else what ``get-data-size`` does. A model that has diverged (NaN, infinity) is not taken in: it is an error of that client.
+    Results are put together in
     the natural order of the clients, whichever comes first, so when all are waited for, the model is deterministic.
 
     Elements: `strategy`, a `Strategy`, says how they are put together. The default is `FedAvg`, the mean weighted by data
@@ -104,6 +117,7 @@ class FedAvgAggregator(Role):
         strategy, args = self.strategy(), {**(options or {}), "num_epochs": num_epochs}
         outcome = self._trainings.round(self, in_order(places), updates, strategy.channel, args, strategy.arguments(),
                                         self._conditions(quorum, list(places)), places)
+        self._leave_out_diverged(outcome, Quorum(min_results=0))
         merged: list[Any] = []
         results: list[ClientResult] = []
         weights: list[float] = []
@@ -116,6 +130,15 @@ class FedAvgAggregator(Role):
         told = self._told(len(places), results, weights, outcome)
         return {"updates": merged, **told, "busy": list(self._trainings.under_way)}
 
+    @Service(expand=True)
+    def begin_anew(self, caller: RoleInstanceID) -> None:
+        """Build the strategy anew, without what it has kept of earlier rounds."""
+        if self.strategy.constructible:
+            self.strategy.reset()
+        else:
+            self.logger.warning("the strategy of %s goes on with what it has kept of earlier rounds, because it was given as "
+                                "an object: give it with impl() to have it built anew", self.id)
+
     def _conditions(self, quorum: dict[str, Any], group: list[RoleInstanceID]) -> Quorum:
         conditions = Quorum(**quorum)
         problem = conditions.problem(len(group), f"the round on {self.id.actor_name}")
@@ -123,7 +146,7 @@ class FedAvgAggregator(Role):
         return conditions
 
     def _send(self, group: list[RoleInstanceID], update: Any) -> None:
-        self.call_group(group, "apply-update", payloads={"update": update})
+        self._learn_sizes(dict(self.call_group(group, "apply-update", payloads={"update": update})))
 
     def _round(
         self, group: list[RoleInstanceID], update: Any, num_epochs: int, options: dict[str, Any] | None,
@@ -139,6 +162,7 @@ class FedAvgAggregator(Role):
             outcome = self._gather(group, update, strategy.channel, args, payloads, mean)
         else:
             outcome = self._trainings.round(self, group, [update], strategy.channel, args, payloads, quorum)
+            self._leave_out_diverged(outcome, quorum)
         results = self._results(update, outcome, strategy.channel)
         self._weighty([result.data_size for result in results])
         merged = strategy.aggregate(update, results) if mean is None else mean.result()
@@ -183,6 +207,7 @@ class FedAvgAggregator(Role):
                 del left[:count]
             client, invocation = under_way.popleft()  # which holds its result
             answer = invocation.result()
+            check_finite(client, answer if channel == "train" else answer["update"], update)
             if mean is not None:
                 mean.add(answer)
                 answer = {}
@@ -198,6 +223,30 @@ class FedAvgAggregator(Role):
     def _weighty(self, sizes: list[int]) -> list[int]:
         self.require(sum(sizes) > 0, "none of the clients has any data, so their models have no weight")
         return sizes
+
+    def _leave_out_diverged(self, outcome: Outcome, quorum: Quorum) -> None:
+        self._learn_sizes(outcome.told)
+        results, outcome.results = outcome.results, []
+        for client, answer, training, seconds in results:
+            try:
+                check_finite(client, answer.get("update", answer), training.update)
+            except Diverged as error:
+                self.logger.warning("%s is left out: %s", client, error)
+                outcome.failed[client] = error
+                continue
+            outcome.results.append((client, answer, training, seconds))
+        if len(outcome.results) < min(quorum.least, len(results)):
+            first = next(iter(outcome.failed.values()))
+            raise RoleInteractionError(f"{len(outcome.results)} results are left of the {quorum.least} that the round needs; the "
+                                       f"first error: {first}") from first
+
+    def _learn_sizes(self, told: Mapping[RoleInstanceID, Any]) -> None:
+        """Take note of what clients said when they got the model; who said nothing is asked again when it counts."""
+        for client, size in told.items():
+            if isinstance(size, int):
+                self._data_sizes[client] = size
+            else:
+                self._data_sizes.pop(client, None)
 
     def _results(self, update: Any, outcome: Outcome, channel: str) -> list[ClientResult]:
         """In natural order; a stale one is moved to where the model is by now."""
@@ -249,13 +298,16 @@ class FederatedCoordinator(Coordinator):
     def run(
         self, caller: RoleInstanceID, num_rounds: int, num_epochs: int = 1, options: dict[str, Any] | None = None,
         distribute: bool = False, deadline: float | None = None, min_results: int | None = None, enough: int | None = None,
-        late: str = "drop", first_round: int = 1,
+        late: str = "drop", first_round: int = 1, fresh: bool = False,
     ) -> dict[str, Any]:
         """Do `num_rounds` rounds of `num_epochs` local epochs; with `distribute`, all clients get the last model, except
         those that are still busy with a round that did not wait for them.
 
         The first round starts from the evaluator's model, else from that of the run before, else from that of the
-        first client. After each round, ``round-completed`` carries "round" (counted from `first_round`), "clients" (how many
+        first client; the log and the result say when it goes on from earlier rounds. With `fresh`, it starts from that of the
+        first client, and so does the strategy: for clients that were assigned anew.
+
+        After each round, ``round-completed`` carries "round" (counted from `first_round`), "clients" (how many
         were selected), what the aggregator counts, such as "arrived" and "late", and, with an evaluator, its metrics. What is
         drawn in a round depends on its number: after five rounds, go on with ``first_round=6`` to have what ten would have.
 
@@ -265,7 +317,8 @@ class FederatedCoordinator(Coordinator):
         Returns
         -------
         dict
-            "rounds", and "accuracy" and "loss" of the last test (None without an evaluator).
+            "rounds", and "accuracy" and "loss" of the last test (None without an evaluator); "went_on_after", how many
+            rounds the model had seen that the first one started from, if it had seen any.
 
         Raises
         ------
@@ -282,13 +335,17 @@ class FederatedCoordinator(Coordinator):
         tolerant = quorum.tolerant
         if tolerant:
             training["quorum"] = quorum._asdict()
-        self._update, self._busy = self._initial(clients), self._busy if tolerant else []
+        self._update, before = self._initial(clients, fresh)
+        self._busy = self._busy if tolerant else []
+        if fresh:
+            self.call("aggregator", "begin-anew")
         metrics: dict[str, Any] = {}
         for number in range(first_round, first_round + num_rounds):
             self.before_round()
             chosen = self._select(clients, number, quorum)
             done = self.call_task("aggregator", "aggregate", args={**training, "clients": chosen},
                                   payloads={"update": self._update}).result()
+            self._rounds_seen += 1
             self._update, self._results, self._busy = done["update"], done.get("results", {}), done.get("busy", [])
             metrics = self._evaluate()
             self.round_completed.emit(args={**metrics, **done.get("counts", {}), "round": number, "clients": len(chosen)})
@@ -296,7 +353,7 @@ class FederatedCoordinator(Coordinator):
             on_error = ErrorHandlingStrategy.IGNORE if tolerant else ErrorHandlingStrategy.RAISE_FIRST
             done_with = [client for client in clients if client not in self._busy]
             self.call_group(done_with, "apply-update", payloads={"update": self._update}, on_error=on_error)
-        return {"rounds": num_rounds, "accuracy": metrics.get("accuracy"), "loss": metrics.get("loss")}
+        return {"rounds": num_rounds, "accuracy": metrics.get("accuracy"), "loss": metrics.get("loss"), **before}
 
     def _clients(self) -> list[RoleInstanceID]:
         clients, node = super()._clients(), self.id.actor_name

@@ -120,6 +120,8 @@ class Outcome:
     """Clients that were not asked, because they are not done with an earlier round."""
     dropped: list[RoleInstanceID] = field(default_factory=list)
     """Clients whose answer came after the round in which they were asked."""
+    told: Mapping[RoleInstanceID, Any] = field(default_factory=dict)
+    """What clients said when they got the model."""
 
 
 class Trainings:
@@ -153,6 +155,7 @@ class Trainings:
         free = [client for client in group if client not in self.under_way]
         places = {client: (clusters or {}).get(client, 0) for client in free}
         reached, outcome.failed = reach(role, free, "apply-update", updates, places)
+        outcome.told = reached
         began = host.clock.now()
         self.under_way.update({
             client: Training(self.number, updates[places[client]], began, places[client]) for client in reached})

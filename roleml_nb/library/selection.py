@@ -52,11 +52,7 @@ class ClientSelector(Role):
 
 
 class SizedSelector(ClientSelector):
-    """One that knows the clients' data sizes, each of which it asks for once."""
-
-    def __init__(self, fraction: float = 1.0, seed: int | None = None):
-        super().__init__(fraction, seed)
-        self._data_sizes: dict[RoleInstanceID, int] = {}
+    """One that asks the candidates for their data sizes, in each round."""
 
     @abstractmethod
     def choose(
@@ -66,12 +62,10 @@ class SizedSelector(ClientSelector):
 
     def draw_by_size(self, clients: list[RoleInstanceID], count: int, random: np.random.Generator) -> list[RoleInstanceID]:
         """Draw without replacement, with probabilities in proportion to data size. Who does not answer is not drawn."""
-        unknown = [client for client in clients if client not in self._data_sizes]
-        if unknown:
-            self._data_sizes.update(self.call_group(unknown, "get-data-size", on_error=ErrorHandlingStrategy.IGNORE))
-        able = [client for client in clients if self._data_sizes.get(client)]
+        known = dict(self.call_group(clients, "get-data-size", on_error=ErrorHandlingStrategy.IGNORE))
+        able = [client for client in clients if known.get(client)]
         self.require(able, "none of the candidates has any data")
-        sizes = np.array([self._data_sizes[client] for client in able], float)
+        sizes = np.array([known[client] for client in able], float)
         drawn = random.choice(len(able), min(count, len(able)), replace=False, p=sizes / sizes.sum())
         return [able[index] for index in drawn]
 

@@ -9,7 +9,9 @@ from roleml_nb.role import Element, Event, IterableDataset, RoleInstanceID, Serv
 from roleml_nb.role.parameters import described, like
 from roleml_nb.role.torch_generator import own_torch_generator
 
+from .data_sizes import data_size
 from .entries import buffers_of, local_entries
+from .finite import check_finite
 from .guarded import GuardedRole
 from .local_steps import LocalSteps
 from .planner import FixedTrainingPlanner, TrainingPlanner
@@ -102,7 +104,7 @@ class EpochTrainer(ModelMaintainer):
     Elements: those of `ModelMaintainer`; `dataset`; `planner` (a `TrainingPlanner`), which gives every epoch the
     options of the call unless another one is given. After each epoch, ``epoch-completed`` carries the metrics and
     "epoch", counted from 0 over the whole life of the role. Other calls that need the model wait until a training is
-    done. To train differently, override `train_impl`.
+    done. A training after which the model is not finite is an error. To train differently, override `train_impl`.
     """
 
     dataset: Any = Element(IterableDataset)
@@ -119,7 +121,13 @@ class EpochTrainer(ModelMaintainer):
     @Service(expand=True)
     def get_data_size(self, caller: RoleInstanceID) -> int:
         """Number of training samples."""
-        return len(self.dataset())
+        return data_size(self.dataset())
+
+    @Service(expand=True)
+    def apply_update(self, caller: RoleInstanceID, update: Any) -> int:  # type: ignore[override]
+        """As in the base class; returns the number of training samples, so that nobody has to remember it."""
+        super().apply_update(caller, update)
+        return data_size(self.dataset())
 
     @Task(expand=True)
     def evaluate(self, caller: RoleInstanceID, update: Any = None) -> dict[str, Any]:
@@ -176,7 +184,8 @@ class EpochTrainer(ModelMaintainer):
                 renewed = steps.new_control()
                 result["control"] = {name: value - self.control.get(name, 0.0) for name, value in renewed.items()}
                 self.control = renewed
-            return {**result, "update": self._shared(), "data_size": len(self.dataset()), "buffers": buffers_of(self.model())}
+            return {**result, "update": self._shared(), "data_size": data_size(self.dataset()),
+                    "buffers": buffers_of(self.model())}
 
     def train_impl(self, num_epochs: int, **options: Any) -> dict[str, Any]:
         """Train the model; the hook for subclasses. Runs on a worker thread, with `lock` held.
@@ -222,6 +231,7 @@ class EpochTrainer(ModelMaintainer):
             metrics = self.train_impl(num_epochs, **options)
         finally:
             self._steps = None
+        check_finite(self.id, self.model().get_params())
         self.require(steps is None or steps.count, f"{type(self).__name__}.train_impl made no step that could be counted or "
                                                    "corrected: have it train with self.train_epoch(**options)")
         return metrics, steps

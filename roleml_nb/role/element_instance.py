@@ -74,6 +74,11 @@ class ElementInstance(Generic[T]):
                 or self.given.deserializer_source is not None)
 
     @property
+    def constructible(self) -> bool:
+        """Whether it can be built anew: it was not given as an object, nor read from a file."""
+        return self._constructor is not None and self.given.impl is None
+
+    @property
     def serializable(self) -> bool:
         return self._serializer is not None
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from roleml_nb.role import did_you_mean
+from roleml_nb.role import ArgumentError, did_you_mean
 
 from .datasets import ArrayDataset
 from .dealing import dealt, split_at_random
@@ -81,7 +81,7 @@ def from_torch(dataset: Any, part: int = 0, parts: int = 1, **how: Any) -> Array
 
 def from_frame(
     frame: pd.DataFrame, target: str, part: int = 0, parts: int = 1, *, key: str | None = None,
-    features: Iterable[str] | None = None, **how: Any,
+    features: Iterable[str] | None = None, classes: Sequence[Any] | None = None, **how: Any,
 ) -> ArrayDataset:
     """One part of a pandas frame, a sample per row.
 
@@ -90,13 +90,16 @@ def from_frame(
     frame : DataFrame
         Features must be numbers, without gaps.
     target : str
-        Column of the targets. Texts and categories become classes 0, 1, …, in sorted order.
+        Column of the targets. Texts become classes 0, 1, …, in sorted order, and categories in the order declared.
     part, parts : int
         Which part, and of how many.
     key : str, optional
         Column of what each row comes from, for ``partition="natural"``; no feature then.
     features : iterable of str, optional
         Columns of the inputs; by default all others.
+    classes : sequence, optional
+        What the targets may be, in the order of their numbers. To be given where each node has a frame of its own, in which
+        some may be missing, unless the column declares its categories.
     **how
         As for `from_arrays`.
 
@@ -115,8 +118,19 @@ def from_frame(
         if name in chosen and frame[name].dtype.kind not in "biuf":
             raise ValueError(f"column {name!r} holds no numbers ({frame[name].dtype}): encode it, e.g. with "
                              "pandas.get_dummies, or leave it out of features")
-    y = frame[target].to_numpy()
-    if y.dtype.kind not in "biuf":
-        y = np.unique(y.astype(str), return_inverse=True)[1]
+    y = _numbered(frame[target], classes)
     keys = None if key is None else frame[key].to_numpy().astype(str)
     return from_arrays(frame[chosen].to_numpy(np.float32), y, part, parts, keys=keys, **how)
+
+
+def _numbered(targets: pd.Series, classes: Sequence[Any] | None) -> np.ndarray:
+    """The numbers of the classes; targets that are numbers stay as they are unless classes are given."""
+    declared = getattr(targets.dtype, "categories", None) if classes is None else list(classes)
+    if declared is not None:
+        places = {value: place for place, value in enumerate(declared)}
+        if unknown := [value for value in targets.unique() if value not in places]:
+            raise ArgumentError(f"column {targets.name!r} has {unknown[0]!r}, which is none of the classes "
+                                f"{', '.join(map(repr, places))}")
+        return np.array([places[value] for value in targets], np.int64)
+    values = targets.to_numpy()
+    return values if values.dtype.kind in "biuf" else np.unique(values.astype(str), return_inverse=True)[1]

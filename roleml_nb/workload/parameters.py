@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from roleml_nb.role import ArgumentError
+
 from ..role.forks import at_fork
 from ..role.parameters import described
 from .steps import as_tensor
@@ -57,7 +59,7 @@ class StateDict:
         copies: dict[int, torch.Tensor] = {}
         params: OrderedDict[str, torch.Tensor] = OrderedDict()
         trained = True
-        for name, value in self.module.state_dict(keep_vars=True).items():
+        for name, value in self._state(keep_vars=True).items():
             if id(value) not in copies:
                 copies[id(value)] = value.detach().clone()
             params[name] = copies[id(value)]
@@ -81,7 +83,7 @@ class StateDict:
         """
         import torch
 
-        own = self.module.state_dict()
+        own = self._state()
         missing, unexpected = sorted(own.keys() - params.keys()), sorted(params.keys() - own.keys())
         if missing or unexpected:
             said = [f"{what} {', '.join(names)}" for what, names in (("missing", missing), ("unexpected", unexpected))
@@ -95,3 +97,12 @@ class StateDict:
         with torch.no_grad():
             for name, value in own.items():
                 value.copy_(given[name])
+
+    def _state(self, keep_vars: bool = False) -> Mapping[str, torch.Tensor]:
+        from torch.nn.parameter import is_lazy
+
+        own = self.module.state_dict(keep_vars=keep_vars)
+        if lazy := [name for name, value in own.items() if is_lazy(value)]:
+            raise ArgumentError(f"parameter {lazy[0]} belongs to a lazy layer, which has no weights before it has seen data: "
+                                "have a batch go through the module where it is built, e.g. module(torch.zeros(1, 64))")
+        return own
