@@ -39,9 +39,14 @@ class LocalSteps:
         μ; 0 for none.
     control, own_control : mapping of name to array, optional
         c and cᵢ; what is not in them is zero. No correction of this kind when `control` is None.
+    momentum : float, optional
+        ρ of the model's SGD, to say what `normaliser` is; None when nobody asks.
     """
 
-    def __init__(self, model: Any, proximal: float, control: Mapping[str, Any] | None, own_control: Mapping[str, Any]):
+    def __init__(
+        self, model: Any, proximal: float, control: Mapping[str, Any] | None, own_control: Mapping[str, Any],
+        momentum: float | None = None,
+    ):
         self.model, self.proximal, self.control, self.own_control = model, proximal, control, own_control
         buffers = buffers_of(model)
         self.names = [name for name in entries(STEPPED, self._params()) if name not in buffers]
@@ -49,11 +54,18 @@ class LocalSteps:
         self.count = 0
         self.distance = 0.0
         """Sum of the learning rates of all steps."""
+        self.momentum = momentum
+        self.normaliser = 0.0
+        """‖aᵢ‖₁ of FedNova, times the learning rate where that is known: how far steps with a gradient of 1 go."""
+        self.rated = True
+        """Whether the learning rates of all steps are known."""
+        self._velocity = 0.0
 
     def epoch(self, data: Iterable, options: Mapping[str, Any]) -> dict[str, Any]:
         """Go through `data` once; the mean of the batches' metrics, weighted by their sizes."""
         corrected = self.proximal or self.control is not None
         lr = learning_rate(self.model, options) if corrected else 0.0
+        rate = None if self.momentum is None else known_rate(self.model, options)
 
         def step(batch: Any) -> tuple[int, dict[str, Any]]:
             before = self._parameters() if corrected else {}
@@ -62,12 +74,25 @@ class LocalSteps:
                 self.model.set_params(moved(self._params(), self._correction(before, lr)))
             self.count += 1
             self.distance += lr
+            self._count_distance(rate)
             return len(batch[0]) if isinstance(batch, tuple | list) and np.ndim(batch[0]) else 1, metrics
 
         seen = each_in_turn(data, step)
         sizes = [size for size, _ in seen]
         return {name: float(np.average([metrics[name] for _, metrics in seen], weights=sizes))
                 for name in (seen[0][1] if seen else {})}
+
+    def _count_distance(self, rate: float | None) -> None:
+        """Wang et al. 2020, section 4: v ← ρ v + 1, and ‖a‖ ← (1 − η μ) ‖a‖ + v."""
+        if self.momentum is None:
+            return
+        decay = 1 - self.proximal * (rate or 0.0)
+        if decay <= 0:
+            raise ValueError(f"proximal={self.proximal!r} is too much for the learning rate {rate!r} with FedNova: their product "
+                             "must be less than 1")
+        self.rated = self.rated and rate is not None
+        self._velocity = self.momentum * self._velocity + 1
+        self.normaliser = decay * self.normaliser + (1.0 if rate is None else rate) * self._velocity
 
     def new_control(self) -> Step:
         """cᵢ⁺ = cᵢ − c + (w₀ − w) / Kη, SCAFFOLD's option II (algorithm 1, line 12), after K steps of size η."""
@@ -94,11 +119,17 @@ def _of(control: Mapping[str, Any] | None, name: str) -> Any:
 
 def learning_rate(model: Any, options: Mapping[str, Any]) -> float:
     """That of the next step: option "lr", else the model's `lr`, else that of its optimizer."""
+    lr = known_rate(model, options)
+    if lr is None:
+        raise ValueError(f"the learning rate of {type(model).__name__} is not known, and FedProx and SCAFFOLD need it: give "
+                         "the model an attribute 'lr', or the option lr, e.g. options={'lr': 0.1}")
+    return lr
+
+
+def known_rate(model: Any, options: Mapping[str, Any]) -> float | None:
+    """As `learning_rate`; None when it is not known."""
     if options.get("lr") is not None:
         return float(options["lr"])
     groups = getattr(getattr(model, "optimizer", None), "param_groups", None)
     lr = groups[0]["lr"] if groups else getattr(model, "lr", None)
-    if lr is None:
-        raise ValueError(f"the learning rate of {type(model).__name__} is not known, and FedProx and SCAFFOLD need it: give "
-                         "the model an attribute 'lr', or the option lr, e.g. options={'lr': 0.1}")
-    return float(lr)
+    return None if lr is None else float(lr)

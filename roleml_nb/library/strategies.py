@@ -33,6 +33,8 @@ class ClientResult:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     buffers: Sequence[str] = ()
     steps: int = 0
+    normaliser: float = 0.0
+    rated: bool = False
     control: Mapping[str, np.ndarray] = field(default_factory=dict)
     initial_loss: float = 0.0
 
@@ -123,7 +125,13 @@ class FedNova(SteppingStrategy):
 
     Wang, Liu, Liang, Joshi and Poor, "Tackling the Objective Inconsistency Problem in Heterogeneous Federated
     Optimization", NeurIPS 2020, equations 6 to 8: x ← x + (Σ pᵢ ‖aᵢ‖) Σ pᵢ Δᵢ / ‖aᵢ‖, with pᵢ the share of the data, and
-    ‖aᵢ‖ the number of local steps τᵢ for plain SGD, (τᵢ − ρ (1 − ρ^τᵢ) / (1 − ρ)) / (1 − ρ) with momentum ρ.
+    ‖aᵢ‖ the number of local steps τᵢ for plain SGD, (τᵢ − ρ (1 − ρ^τᵢ) / (1 − ρ)) / (1 − ρ) with momentum ρ, and
+    (1 − (1 − α)^τᵢ) / α, α = ημ, with FedProx's μ. Clients compute it step by step, so that both together, and learning
+    rates that differ, are right as well.
+
+    Momentum has to begin each round at rest, as it does in the authors' program: assign the clients' trainers with
+    ``options={"optimizer": "fresh"}``. Trainers refuse, before they train, what the formula is not right for: another momentum
+    than their optimizer's, one that is kept from round to round, Nesterov's, and other optimizers than SGD.
 
     Parameters
     ----------
@@ -135,17 +143,25 @@ class FedNova(SteppingStrategy):
         self.momentum = in_range("momentum", momentum, 0, 1)
 
     def arguments(self) -> dict[str, Any]:
-        return {"stepwise": True}
+        return {"stepwise": True, "normalise": self.momentum}
 
     def step(self, deltas: Sequence[Step], results: Sequence[ClientResult]) -> Step:
         return weighted_sum(deltas, self.weights(results))
 
     def weights(self, results: Sequence[ClientResult]) -> list[float]:
         """Σ pⱼ ‖aⱼ‖ · pᵢ / ‖aᵢ‖."""
-        rho = self.momentum
-        norms = [(result.steps - rho * (1 - rho**result.steps) / (1 - rho)) / (1 - rho) for result in results]
+        known = [result.client for result in results if result.rated]
+        unknown = [result.client for result in results if not result.rated]
+        if known and unknown:
+            raise ValueError(f"FedNova knows the learning rate of {known[0]}, and not that of {unknown[0]}: give the models of "
+                             "all clients an attribute 'lr', or of none")
+        norms = [result.normaliser or self._from_rest(result.steps) for result in results]
         effective = sum(share * norm for share, norm in zip(shares(results), norms, strict=True))
         return [effective * share / norm for share, norm in zip(shares(results), norms, strict=True)]
+
+    def _from_rest(self, steps: int) -> float:
+        rho = self.momentum
+        return (steps - rho * (1 - rho**steps) / (1 - rho)) / (1 - rho)
 
 
 class QFedAvg(SteppingStrategy):

@@ -14,6 +14,7 @@ from .entries import buffers_of, local_entries
 from .finite import check_finite
 from .guarded import GuardedRole
 from .local_steps import LocalSteps
+from .optimizers import FRESH, KEPT, OPTIMIZERS, fednova_problem, renew
 from .planner import FixedTrainingPlanner, TrainingPlanner
 
 __all__ = ["BaseModelMaintainer", "EpochTrainer", "ModelMaintainer"]
@@ -105,14 +106,25 @@ class EpochTrainer(ModelMaintainer):
     options of the call unless another one is given. After each epoch, ``epoch-completed`` carries the metrics and
     "epoch", counted from 0 over the whole life of the role. Other calls that need the model wait until a training is
     done. A training after which the model is not finite is an error. To train differently, override `train_impl`.
+
+    Parameters
+    ----------
+    local : str or sequence of str
+        As for `ModelMaintainer`.
+    optimizer : {"kept", "fresh"}
+        Whether the model's optimizer goes on with its state, such as momentum, from one training to the next, or begins each
+        training anew, as in most papers. "kept" by default.
     """
 
     dataset: Any = Element(IterableDataset)
     planner: Any = Element(TrainingPlanner, default_constructor=FixedTrainingPlanner)
     epoch_completed = Event()
 
-    def __init__(self, local: str | Sequence[str] = ()) -> None:
+    def __init__(self, local: str | Sequence[str] = (), optimizer: str = KEPT) -> None:
         super().__init__(local)
+        if optimizer not in OPTIMIZERS:
+            raise ValueError(f"optimizer must be {' or '.join(map(repr, OPTIMIZERS))}, got {optimizer!r}")
+        self.optimizer = optimizer
         self.current_epoch = -1
         self.control: dict[str, Any] = {}
         """SCAFFOLD's control variate of this client, cᵢ; zero at first."""
@@ -155,7 +167,7 @@ class EpochTrainer(ModelMaintainer):
     @Task(expand=True)
     def train2(
         self, caller: RoleInstanceID, num_epochs: int = 1, proximal: float = 0.0, control: Mapping[str, Any] | None = None,
-        stepwise: bool = False, test_first: bool = False, **options: Any,
+        stepwise: bool = False, test_first: bool = False, normalise: float | None = None, **options: Any,
     ) -> dict[str, Any]:
         """As `train`, but returns more of what happened.
 
@@ -167,19 +179,28 @@ class EpochTrainer(ModelMaintainer):
             Count the steps.
         test_first : bool
             Evaluate the model on the training data before the training.
+        normalise : float, optional
+            FedNova's momentum ρ. What it is not right for is refused before any step: another optimizer than SGD with this
+            momentum, or one that is kept from round to round.
 
         Returns
         -------
         dict
             "update" (the parameters), "data_size", "metrics" (what `train_impl` returned) and "buffers" (names of entries
-            that are not trained); "steps" when stepwise; "initial_loss" when tested first; "control" (the change of this
+            that are not trained); "steps" when stepwise; "normaliser"
+            and "rated" (of `LocalSteps`) when normalised; "initial_loss" when tested first; "control" (the change of this
             client's control variate, cᵢ⁺ − cᵢ) when `control` was given.
         """
         with self.lock:
+            if normalise is not None:
+                problem = fednova_problem(self.model(), normalise, self.optimizer, str(self.id))
+                self.require(problem is None, str(problem))
             result = {"initial_loss": self._evaluate()["loss"]} if test_first else {}
-            result["metrics"], steps = self._train(num_epochs, proximal, control, stepwise, options)
+            result["metrics"], steps = self._train(num_epochs, proximal, control, stepwise, options, normalise)
             if steps is not None:
                 result["steps"] = steps.count
+            if steps is not None and normalise is not None:
+                result |= {"normaliser": steps.normaliser, "rated": steps.rated}
             if steps is not None and control is not None:
                 renewed = steps.new_control()
                 result["control"] = {name: value - self.control.get(name, 0.0) for name, value in renewed.items()}
@@ -220,12 +241,15 @@ class EpochTrainer(ModelMaintainer):
 
     def _train(
         self, num_epochs: int, proximal: float, control: Mapping[str, Any] | None, stepwise: bool, options: dict[str, Any],
+        normalise: float | None = None,
     ) -> tuple[dict[str, Any], LocalSteps | None]:
         self.require(num_epochs >= 1, f"num_epochs must be 1 or more, got {num_epochs!r}")
         self.require(proximal >= 0, f"proximal must be 0 or more, got {proximal!r}")
         steps = None
-        if proximal or stepwise or control is not None:
-            steps = LocalSteps(self.model(), proximal, control, self.control)
+        if self.optimizer == FRESH:
+            renew(self.model())
+        if proximal or stepwise or control is not None or normalise is not None:
+            steps = LocalSteps(self.model(), proximal, control, self.control, normalise)
         self._steps = steps
         try:
             metrics = self.train_impl(num_epochs, **options)

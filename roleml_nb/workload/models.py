@@ -29,8 +29,8 @@ class TorchClassifier(StateDict):
         ``build() -> torch.nn.Module``, which maps inputs (batch, …) to logits (batch, classes).
     optimizer : callable, optional
         ``optimizer(parameters, lr=lr) -> torch.optim.Optimizer``, e.g. ``torch.optim.Adam``; it is built at the first
-        `train` and keeps its state from then on. Plain SGD when not given, without importing torch's optimizers
-        (and torch._dynamo with them, which takes seconds).
+        `train` and keeps its state from then on, or until `reset_optimizer`. Plain SGD when not given, without importing
+        torch's optimizers (and torch._dynamo with them, which takes seconds).
     lr : float
         Learning rate, more than 0.
     seed : int, optional
@@ -133,6 +133,14 @@ class TorchClassifier(StateDict):
         for weight, gradient in zip(weights, given, strict=True):
             weight.grad = gradient
         self._optimizer_at(self._make_optimizer, rate).step()
+
+    def current_optimizer(self) -> torch.optim.Optimizer | None:
+        """The optimizer, which is built if it was not yet; None for plain SGD."""
+        return None if self._make_optimizer is None else self._optimizer_at(self._make_optimizer, self.lr)
+
+    def reset_optimizer(self) -> None:
+        """Have the next `train` begin with a new optimizer."""
+        self._optimizer = None
 
     def _weights(self) -> list[torch.nn.Parameter]:
         return [weight for weight in self.module.parameters() if weight.requires_grad]

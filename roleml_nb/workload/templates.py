@@ -61,6 +61,10 @@ class SimpleTorchModel(StateDict, ABC):
         self.module.to(self.device)
         self.criterion.to(self.device)
 
+    def reset_optimizer(self) -> None:
+        """Have the optimizer forget its state, such as momentum; its options stay."""
+        self.optimizer.state.clear()
+
     @abstractmethod
     def build_model(self, **options: Any) -> tuple[torch.nn.Module, torch.optim.Optimizer, torch.nn.Module]:
         """The module, its optimizer and its criterion, on the CPU."""
