@@ -91,7 +91,8 @@ def check_links(report: Report, links: Mapping[tuple[str, str], tuple[str, str]]
 
 def examine_left_behind(report: Report) -> None:
     left = records.left_behind()
-    kept = [record for record in records.records() if record.detached and record.owner.ended and record.processes()]
+    kept = [record for record in records.records() if record.detached and record.owner.ended
+            and not record.abandoned and record.processes()]
     report.say("left behind", *(f"testbed {record.mark}: {len(processes)} processes" for record, processes in left.items()),
                *(f"testbed {record.mark}: detached, {record.engines} engines, for %rml attach" for record in kept))
     if not left and not kept:

@@ -18,6 +18,7 @@ from traitlets.config import Config
 from roleml_nb.role import TestbedError
 from roleml_nb.role.forks import Origin, at_fork
 
+from .controller import ORDERS, Controller
 from .processes import Process
 from .records import Record
 from .watchdog import MARK, Watchdog
@@ -27,8 +28,10 @@ __all__ = ["Engines"]
 START_TIMEOUT = 60.0
 HEARTBEAT = 250
 """Milliseconds. The hub registers an engine only after a heartbeat: ready in about 2 s instead of 6.6 s at 3000."""
-MISSES, MISSES_OF_ENGINE = 480, 160
-"""Two minutes, for engines look every 750 ms: that one is lost is said by the failure detector, after one."""
+MISSES = 480
+"""Two minutes: that an engine is lost is said by the failure detector, after one."""
+LOOK_S = 0.25
+"""Between two looks at whether what waits for an engine's answer waits in vain."""
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +43,25 @@ def _say(*words: object, **_: object) -> None:
         print(*words)
     elif isinstance(words[0], str):
         logger.info("ipyparallel: %s", words[0])
+
+
+class Answer:
+    """What an engine will have answered."""
+
+    def __init__(self, engines: Engines, result: Any):
+        self._engines, self._result = engines, result
+
+    def get(self, timeout: float) -> Any:
+        """Wait for it; TestbedError at once when it cannot come any more."""
+        deadline = time.monotonic() + timeout
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                return self._result.get(max(0.0, min(LOOK_S, left)))
+            except (TimeoutError, ipp.error.TimeoutError):
+                self._engines.check()
+                if left <= LOOK_S:
+                    raise
 
 
 class Engines:
@@ -59,6 +81,7 @@ class Engines:
         self._origin = Origin()
         at_fork(self)
         self.record = record
+        self.controller = Controller(self.directory, mark)
         try:
             if record is not None:
                 self.client = self._find(record)
@@ -81,15 +104,15 @@ class Engines:
         os.mkdir(profile_dir)
         self.record = Record(mark, Process.here(), self.directory, time.time(), count, self.detached)
         self.record.write()
-        if not self.detached:
-            self.watchdog = Watchdog(mark, [self.directory, str(self.record.path)])
+        self.watchdog = Watchdog(mark, [self.directory, str(self.record.path)])  # until `stay`, if it is detached
         os.environ[MARK] = mark  # inherited by everything that the launcher starts
         try:
             self.cluster = ipp.Cluster(
                 n=count, profile_dir=profile_dir, cluster_id="", log_level=logging.ERROR, shutdown_atexit=not self.detached,
                 delay=0.0,  # engines are started as soon as the controller has written where it is
                 controller_args=[f"--HeartMonitor.period={HEARTBEAT}", f"--HeartMonitor.max_heartmonitor_misses={MISSES}"],
-                config=Config({"EngineLauncher": {"engine_args": [f"--IPEngine.max_heartbeat_misses={MISSES_OF_ENGINE}"]}}),
+                # they end with their kernel, and need no heart monitor for that
+                config=Config({"EngineLauncher": {"engine_args": ["--IPEngine.max_heartbeat_misses=0"]}}),
             )
             self.cluster.start_cluster_sync()
             client = self.cluster.connect_client_sync()
@@ -135,9 +158,27 @@ class Engines:
     def send(self, engine: int, function: Any, *args: Any, **kwargs: Any) -> Any:
         """Run a function on one engine; the result is asked for with ``.get(timeout)``."""
         self._origin.check()
+        self.check()
         result = self.client[engine].apply_async(function, *args, **kwargs)
         result.owner = True  # ipyparallel forgets the result with the AsyncResult
-        return result
+        return Answer(self, result)
+
+    def check(self) -> None:
+        """Raise TestbedError when ipyparallel carries nothing to the engines any more."""
+        part = self.controller.ended(ORDERS)
+        if part is not None:
+            raise TestbedError(f"{part} has ended: ipyparallel carries nothing to the engines any more; stop this "
+                               "testbed and make a new one")
+
+    def reached(self) -> set[int]:
+        """The engines that ipyparallel carries orders to."""
+        return set() if self.controller.ended(ORDERS) else set(self.client.ids)
+
+    def stay(self) -> None:
+        """From now on they outlive this process."""
+        if self.watchdog is not None:
+            self.watchdog.dismiss()
+            self.watchdog = None
 
     def _end_all(self) -> None:
         """Have all processes end at the same time: ipyparallel goes from one to the next, and waits for each."""

@@ -42,6 +42,10 @@ def choose(mark: str | None) -> Record:
         name = "" if mark is None else f"{mark!r} "
         raise TestbedError(f"no testbed {name}is detached on this machine; begin one that stays with %rml start --detach, or "
                            "Testbed(detached=True)")
+    begun = [record.mark for record in found if record.abandoned]
+    if len(begun) == len(found):
+        raise TestbedError(f"testbed {begun[0]} was not ready when its kernel ended; %rml clean ends what is left of it")
+    found = [record for record in found if not record.abandoned]
     free = [record for record in found if record.owner.ended]
     if not free:
         raise TestbedError(f"testbed {found[0].mark} is in use by process {found[0].owner.pid}: detach it there with "

@@ -182,14 +182,19 @@ class Fleet:
         clock = self.home.clock
         self._heard = dict.fromkeys(self.numbers, clock.now())
         looked, before = clock.now(), dict[Circle, float]()
+        controller = self.engines.controller if self.engines is not None and self.engines.owned else None
+        if controller is not None:
+            controller.find()
         while not self.stopping:
             clock.sleep(LOOK)
+            for text in controller.news() if controller is not None else ():
+                self.errors.append(TestbedError(text))
             self._look_at_engines(clock.now())
             if clock.now() - looked > SILENCE / 2:
                 looked, before = clock.now(), self._look_at_waits(before)
 
     def _look_at_engines(self, now: float) -> None:
-        reachable = set(self.engines.client.ids) if self.engines else set()
+        reachable = self.engines.reached() if self.engines else set()
         self._detector.look(now, reachable)
         for host_id in self.alive:
             if self.numbers[host_id] not in reachable:
@@ -255,10 +260,10 @@ class Fleet:
         self.home.logger.info("%s: %s", host_id, reason)
 
     def _host_lost(self, host_id: str, reason: str) -> None:
+        self._orders.fail(host_id, reason, stopped=self.stopping)
         if self.stopping or host_id in self.lost:
             return
         self.lost[host_id] = reason
-        self._orders.fail(host_id, reason)
         self.errors.append(NodeLost(f"{host_id} is lost: {reason}"))
         for ends in [ends for ends in list(self.links) if host_id in ends]:
             self.links[ends] = "none", f"{host_id} is lost: {reason}"
@@ -274,7 +279,7 @@ class Fleet:
         """Run one of the functions of `engine` for this testbed; ask the result for its ``get(timeout)``."""
         if self.engines is None:
             raise TestbedError("this testbed has no engines")
-        if self.numbers[host_id] not in self.engines.client.ids:
+        if self.numbers[host_id] not in self.engines.reached():
             try:
                 return self._orders.send(host_id, function, self.mark, *args)
             except LinkFailed as error:
@@ -434,10 +439,15 @@ class Fleet:
         if self._relay is not None:
             self._relay.close()
         if self.engines is not None:
-            asked = {host_id: self.send(host_id, remote.stop_host) for host_id in self.alive}
+            asked = {}
+            for host_id in self.alive:
+                try:
+                    asked[host_id] = self.send(host_id, remote.stop_host)
+                except TestbedError as error:
+                    self.errors.append(error)
             for host_id, answer in asked.items():
                 try:
-                    self._await_shipments({host_id: answer.get(5.0)}, 1.0)
+                    self._await_shipments({host_id: answer.get(5.0) or 0}, 1.0)
                 except Exception as error:  # an engine that does not answer is ended with its cluster
                     self.errors.append(error)
         if self._home is not None:

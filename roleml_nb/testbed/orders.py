@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import LinkFailed, RoleMLError, TestbedError
@@ -48,10 +49,14 @@ class Orders:
             raise
         return order
 
-    def fail(self, host_id: str, reason: str) -> None:
-        """End all that wait for an engine."""
+    def fail(self, host_id: str, reason: str, *, stopped: bool = False) -> None:
+        """End all that wait for an engine; with None when it was `stopped`, which is the last that it was told."""
         for key in [key for key in list(self._open) if key[0] == host_id]:
-            self._open.pop(key).future.set_exception(TestbedError(f"{host_id} is lost: {reason}"))
+            future = self._open.pop(key).future
+            if stopped:
+                future.set_result(None)
+            else:
+                future.set_exception(TestbedError(f"{host_id} is lost: {reason}"))
 
     def _take(self, host_id: str, answer: tuple[int, bool, Any]) -> None:
         number, succeeded, value = answer
@@ -69,7 +74,8 @@ def serve_orders(host: Host, notebook: str) -> None:
             answer = number, False, error
         except Exception as error:  # its class may not be known over there
             answer = number, False, TestbedError(f"{type(error).__name__}: {error}")
-        host.router.control(notebook, "ordered", answer)
+        with suppress(LinkFailed):  # the host was stopped: its end is the answer
+            host.router.control(notebook, "ordered", answer)
 
     def take(peer: str, order: tuple[int, Callable[..., Any], tuple]) -> None:
         if peer == notebook:

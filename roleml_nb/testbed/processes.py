@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Process", "process_from"]
+__all__ = ["Process", "process_from", "process_of"]
 
 PROC = Path("/proc")
 ZOMBIE = "Z"
@@ -30,11 +30,7 @@ class Process(NamedTuple):
     @classmethod
     def here(cls) -> Process:
         """Return this process."""
-        try:
-            state = _look(os.getpid())
-        except OSError:
-            state = None
-        return cls(_machine(), os.getpid(), state.born if state else "")
+        return process_of(os.getpid())
 
     @classmethod
     def nobody(cls) -> Process:
@@ -53,6 +49,15 @@ class Process(NamedTuple):
         except OSError:
             return False
         return state is None or state.zombie or bool(self.born and state.born != self.born)
+
+
+def process_of(pid: int) -> Process:
+    """Return the process of this machine that has that number now."""
+    try:
+        state = _look(pid)
+    except OSError:
+        state = None
+    return Process(_machine(), pid, state.born if state else "")
 
 
 def process_from(written: list) -> Process:

@@ -17,12 +17,14 @@ import psutil
 from jupyter_core.paths import jupyter_runtime_dir
 
 from .processes import Process, process_from
-from .watchdog import marked, still_alive
+from .watchdog import is_alive, marked, still_alive
 
 __all__ = ["Record", "clean", "folder", "left_behind", "records"]
 
 FORM = 2
 """How a record is written; 1 named the owner by a time of the system clock, and had no such number."""
+SWEEPS = 5
+"""How often it is looked for what a process has started while it was ended."""
 PATIENCE = 2.0
 """Seconds that processes get to end when they are asked to."""
 
@@ -67,16 +69,23 @@ class Record:
 
     @property
     def abandoned(self) -> bool:
-        """Whether the owner has ended, without a word that it should go on."""
-        return not self.detached and self.owner.ended
+        """Whether the owner has ended, without a word that it should go on, or before it could."""
+        return self.owner.ended and (not self.detached or not self.way_back)
 
-    def end(self) -> None:
-        """End what still runs of it."""
-        _end(self.processes())
+    def end(self) -> list[str]:
+        """End what still runs of it, and what that has started meanwhile; says what it ended."""
+        told = []
+        for _ in range(SWEEPS):
+            processes = self.processes()
+            if not processes:
+                break
+            told += [f"ended process {process.pid} ({_what(process)}) of testbed {self.mark}" for process in processes]
+            _end(processes)
+        return list(dict.fromkeys(told))
 
     def processes(self) -> list[psutil.Process]:
         """What still runs of it on this machine."""
-        return list(marked(self.mark))
+        return [process for process in marked(self.mark) if is_alive(process)]
 
 
 def folder() -> Path:
@@ -107,12 +116,9 @@ def clean(*, detached: bool = False) -> list[str]:
     """
     told = []
     for record in records():
-        if not record.owner.ended or record.detached and not detached:
+        if not record.owner.ended or not record.abandoned and not detached:
             continue
-        processes = record.processes()
-        for process in processes:
-            told.append(f"ended process {process.pid} ({_what(process)}) of testbed {record.mark}")
-        _end(processes)
+        told += record.end()
         shutil.rmtree(record.directory, ignore_errors=True)
         record.forget()
     return told

@@ -163,6 +163,7 @@ class Testbed:
         record = self.fleet.engines.record  # type: ignore[union-attr]
         record.way_back = way_back  # type: ignore[union-attr]
         record.write()  # type: ignore[union-attr]
+        self.fleet.engines.stay()  # type: ignore[union-attr]
         self.fleet.home.run_in_background(partial(remember, self.fleet, self.roster), "roster")
 
     def detach(self) -> str:

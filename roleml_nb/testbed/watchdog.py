@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import psutil
 
-__all__ = ["MARK", "Watchdog", "marked", "still_alive"]
+__all__ = ["MARK", "Watchdog", "is_alive", "marked", "still_alive"]
 
 MARK = "ROLEML_NB_TESTBED"
 NANNY = "ipyparallel.engine.nanny"
@@ -46,6 +46,14 @@ class Watchdog:
             self._process.kill()
 
 
+    def dismiss(self) -> None:
+        """The cluster is to outlive the kernel."""
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+
 def marked(mark: str) -> Iterator[psutil.Process]:
     """The processes that carry the mark, except this one."""
     for process in psutil.process_iter():
@@ -63,14 +71,15 @@ def still_alive(processes: list[psutil.Process], timeout: float) -> list[psutil.
     alive; `psutil.wait_procs` would wait for it.
     """
     deadline = time.monotonic() + timeout
-    while alive := [process for process in processes if _is_alive(process)]:
+    while alive := [process for process in processes if is_alive(process)]:
         if time.monotonic() >= deadline:
             break
         time.sleep(0.01)
     return alive
 
 
-def _is_alive(process: psutil.Process) -> bool:
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it runs; one that has ended may still be there, until its parent asks for it."""
     try:
         return process.is_running() and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
     except psutil.NoSuchProcess:

@@ -6,11 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from roleml_nb import Element, Event, EventHandler, Role, RoleMLError, Service, Task, Testbed
 from roleml_nb.testbed.processes import Process
-from roleml_nb.testbed.records import Record, clean, records
+from roleml_nb.testbed.records import Record, clean, left_behind, records
 from roleml_nb.testbed.watchdog import marked
 from tests.magics.test_magics import run, shell  # noqa: F401 - a fixture
 from tests.waiting import until
@@ -169,3 +170,32 @@ def test_a_step_of_the_clock_does_not_end_the_kernel_for_detached_engines(runtim
             heard = bed.fleet.heard("engine0")
             until(lambda last=heard: bed.fleet.heard("engine0") > last, "a sign of life")
         assert bed.call("a/worker", "tell", {"value": 1}) == 2 and not bed.lost and len(list(marked(bed.fleet.mark))) >= 2
+
+
+STARTING = """
+from roleml_nb import Testbed
+Testbed(engines=2, detached=True, preload=())
+"""
+
+
+@pytest.mark.parametrize("processes", [1, 4, 12])
+@pytest.mark.parametrize("watched", [True, False], ids=["alone", "with its watchdog"])
+def test_a_kernel_killed_while_it_starts_a_detached_testbed(runtime, processes, watched):
+    """At any time before it is ready, nothing of it is to stay; what stays when the watchdog is killed, too, is found."""
+    kernel = subprocess.Popen([sys.executable, "-c", STARTING], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    (record,) = until(records, "the record", 60)
+    until(lambda: len(record.processes()) >= processes, "so many processes", 60)
+    for child in () if watched else psutil.Process(kernel.pid).children():
+        if "watchdog.py" in " ".join(child.cmdline()):
+            child.kill()
+    kernel.kill()
+    kernel.wait()
+    if watched:
+        until(lambda: not record.processes() and not records() and not os.path.exists(record.directory), "all is gone", 30)
+        return
+    with pytest.raises(RoleMLError, match=f"testbed {record.mark} was not ready when its kernel ended; %rml clean ends what is left"):
+        Testbed.attach()
+    assert [found.mark for found in left_behind()] == [record.mark]
+    assert len(clean()) >= processes
+    until(lambda: not record.processes(), "all is gone", 30)
+    assert records() == [] and not os.path.exists(record.directory)

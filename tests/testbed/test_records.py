@@ -72,7 +72,7 @@ def test_only_what_an_ended_kernel_left_behind_is_ended(start, ended, tmp_path):
     mine, left, kept, other = start("mine"), start("left"), start("kept"), start("stranger")
     record(tmp_path, "mine", Process.here())
     record(tmp_path, "left", ended)
-    record(tmp_path, "kept", ended, detached=True)
+    record(tmp_path, "kept", ended, detached=True, way_back={"numbers": {}})
     assert [(found.mark, [process.pid for process in processes]) for found, processes in left_behind().items()] == [("left", [left.pid])]
     assert clean() == [f"ended process {left.pid} ({sys.executable} -c print(flush=True); import time; time.sleep(300)"[:len(f"ended process {left.pid} (") + 40]
                        + ") of testbed left"]
@@ -149,7 +149,7 @@ def test_records_of_earlier_versions_are_read_and_their_testbeds_cannot_be_attac
     from roleml_nb.testbed.detached import choose
 
     kernel, engine = start("no testbed"), start("old")
-    made = record(tmp_path, "old", Process.here(), detached=True)
+    made = record(tmp_path, "old", Process.here(), detached=True, way_back={"numbers": {}})
     content = json.loads(made.path.read_text())
     del content["form"]
 
