@@ -92,7 +92,7 @@ class ClusteredCoordinator(FederatedCoordinator):
             chosen = self._select(clients, number, quorum)
             before = dict(self._clusters)
             loss, able, failed = self._assign(chosen, quorum)
-            counts = self._train({"num_epochs": num_epochs, "options": options}, able, quorum)
+            counts = self._train({"num_epochs": num_epochs, "options": options, **self._inclusion}, able, quorum)
             counts |= {"selected": len(chosen), "failed": counts.get("failed", 0) + failed,
                        "late": counts.get("late", 0) + len(chosen) - len(able) - failed}
             moved = sum(client in before and before[client] != self._clusters[client] for client in able)

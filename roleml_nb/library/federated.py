@@ -12,6 +12,7 @@ from dataclasses import fields
 from typing import Any
 
 from roleml_nb.role import (
+    ChannelNotFoundError,
     Element,
     ErrorHandlingStrategy,
     Event,
@@ -38,7 +39,7 @@ __all__ = ["FedAvgAggregator", "FederatedCoordinator"]
 ALL = Quorum()
 IN_FLIGHT = 64 * 1024 * 1024
 """Bytes of models that come back to an aggregator which needs to keep none, at the same time."""
-KNOWN = {field.name for field in fields(ClientResult)} - {"client", "staleness", "seconds"}
+KNOWN = {field.name for field in fields(ClientResult)} - {"client", "staleness", "seconds", "inclusion"}
 
 
 class FedAvgAggregator(Role):
@@ -64,12 +65,14 @@ class FedAvgAggregator(Role):
     def __init__(self) -> None:
         super().__init__()
         self._data_sizes: dict[RoleInstanceID, int] = {}
+        self._inclusion: dict[RoleInstanceID, float] = {}
         self._trainings = Trainings()
 
     @Task(expand=True)
     def aggregate(
         self, caller: RoleInstanceID, clients: list, update: Any, num_epochs: int = 1,
         options: dict[str, Any] | None = None, quorum: dict[str, Any] | None = None,
+        inclusion: dict[RoleInstanceID, float] | None = None,
     ) -> dict[str, Any]:
         """Do one round.
 
@@ -85,6 +88,8 @@ class FedAvgAggregator(Role):
             Further arguments of the clients' training, e.g. ``{"lr": 0.05}``, or ``{"proximal": 0.1}`` for FedProx.
         quorum : dict, optional
             The fields of a `Quorum`. When not given, all clients are waited for, and an error of one is an error.
+        inclusion : dict of RoleInstanceID to float, optional
+            In proportion to what each was likely to be selected: data sizes are divided by it. All alike when not given.
 
         Returns
         -------
@@ -95,6 +100,7 @@ class FedAvgAggregator(Role):
         """
         group = in_order(clients)
         self.require(group, "there are no clients to aggregate from")
+        self._learn_inclusion(inclusion)
         if quorum is None:
             self._send(group, update)
             return self._round(group, update, num_epochs, options)
@@ -103,7 +109,7 @@ class FedAvgAggregator(Role):
     @Task(expand=True)
     def aggregate_clusters(
         self, caller: RoleInstanceID, clusters: list, updates: list, quorum: dict[str, Any], num_epochs: int = 1,
-        options: dict[str, Any] | None = None,
+        options: dict[str, Any] | None = None, inclusion: dict[RoleInstanceID, float] | None = None,
     ) -> dict[str, Any]:
         """Do one round of several models under one `quorum`: each of `updates` with clients of its own, those of its cluster.
 
@@ -112,6 +118,7 @@ class FedAvgAggregator(Role):
         dict
             As `aggregate`, but with "updates", the new models; one that no result came for stays as it was.
         """
+        self._learn_inclusion(inclusion)
         groups = [in_order(cluster) for cluster in clusters]
         places = {client: place for place, group in enumerate(groups) for client in group}
         strategy, args = self.strategy(), {**(options or {}), "num_epochs": num_epochs}
@@ -158,7 +165,7 @@ class FedAvgAggregator(Role):
         mean = None
         if quorum is None:
             if strategy.channel == "train":
-                mean = strategy.running(self._weighty(self._sizes(group)))
+                mean = strategy.running(self._weights(group))
             outcome = self._gather(group, update, strategy.channel, args, payloads, mean)
         else:
             outcome = self._trainings.round(self, group, [update], strategy.channel, args, payloads, quorum)
@@ -257,8 +264,18 @@ class FedAvgAggregator(Role):
             if staleness:
                 detailed["update"] = _rebased(detailed["update"], training.update, update, detailed.get("buffers", ()))
             known = {name: detailed[name] for name in KNOWN if name in detailed}
-            results.append(ClientResult(client, staleness=staleness, seconds=seconds, **known))
+            results.append(ClientResult(client, staleness=staleness, seconds=seconds,
+                                        inclusion=self._inclusion.get(client, 1.0), **known))
         return results
+
+    def _learn_inclusion(self, told: Mapping[RoleInstanceID, float] | None) -> None:
+        """Those of clients that are busy with an earlier round are kept until their results come."""
+        kept = {client: share for client, share in self._inclusion.items() if client in self._trainings.under_way}
+        self._inclusion = {**(told or {}), **kept}
+
+    def _weights(self, group: list[RoleInstanceID]) -> list[float]:
+        sizes = self._weighty(self._sizes(group))
+        return [size / self._inclusion.get(client, 1.0) for client, size in zip(group, sizes, strict=True)]
 
     def _sizes(self, group: list[RoleInstanceID]) -> list[int]:
         unknown = [client for client in group if client not in self._data_sizes]
@@ -287,6 +304,8 @@ class FederatedCoordinator(Coordinator):
     def __init__(self) -> None:
         super().__init__()
         self._results: dict[RoleInstanceID, dict[str, Any]] = {}
+        self._inclusion: dict[str, dict[RoleInstanceID, float]] = {}
+        """The argument of that name, for the clients of the round, unless they were all as likely to be selected."""
         self._busy: list[RoleInstanceID] = []
 
     @Service(expand=True)
@@ -343,7 +362,7 @@ class FederatedCoordinator(Coordinator):
         for number in range(first_round, first_round + num_rounds):
             self.before_round()
             chosen = self._select(clients, number, quorum)
-            done = self.call_task("aggregator", "aggregate", args={**training, "clients": chosen},
+            done = self.call_task("aggregator", "aggregate", args={**training, **self._inclusion, "clients": chosen},
                                   payloads={"update": self._update}).result()
             self._rounds_seen += 1
             self._update, self._results, self._busy = done["update"], done.get("results", {}), done.get("busy", [])
@@ -365,10 +384,16 @@ class FederatedCoordinator(Coordinator):
         """The clients of a round, not those who are busy with an earlier one as long as there are enough others."""
         free = [client for client in clients if client not in self._busy]
         candidates = free if len(free) >= max(quorum.least, quorum.enough or 1) else clients
+        self._inclusion = {}
         if not self.has("client-selector"):
             return candidates
         chosen = self.call("client-selector", "select-clients", args={"candidates": candidates, "round": number})
         needed = max(quorum.least, quorum.enough or 1)
         self.require(len(chosen) >= needed, f"the client-selector chose {len(chosen)} of {len(candidates)} clients for round "
                                             f"{number}, and min_results or enough ask for {needed}: have it choose more")
+        try:
+            told = self.call("client-selector", "get-inclusion")
+        except ChannelNotFoundError:  # a selector of another kind, which need not have it
+            told = {}
+        self._inclusion = {"inclusion": told} if told else {}
         return chosen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import Any
 
@@ -32,6 +33,7 @@ class ClientSelector(Role):
             raise ValueError(f"fraction must be more than 0 and at most 1, got {fraction!r}")
         self.fraction = fraction
         self.seed = seed
+        self._inclusion: dict[RoleInstanceID, dict[RoleInstanceID, float]] = {}
 
     @Service(expand=True)
     def select_clients(self, caller: RoleInstanceID, candidates: list, round: int) -> list[RoleInstanceID]:  # noqa: A002
@@ -40,8 +42,19 @@ class ClientSelector(Role):
         self.require(clients, "there are no candidates to select from")
         count = max(1, int(self.fraction * len(clients) + 0.5))
         random = self.rng(round) if self.seed is None else np.random.default_rng([self.seed, round])
-        chosen = self.choose(clients, count, round, random, caller)
-        return in_order(chosen)
+        self._inclusion.pop(caller, None)
+        chosen = in_order(self.choose(clients, count, round, random, caller))
+        self._inclusion[caller] = self.inclusion(chosen, caller)
+        return chosen
+
+    @Service(expand=True)
+    def get_inclusion(self, caller: RoleInstanceID) -> dict[RoleInstanceID, float]:
+        """With what probability each client of the caller's last selection was chosen, up to a factor; empty when equal.
+
+        A strategy that weights results by data size divides by it, so that data which made a client more likely to be chosen
+        do not count twice (Horvitz and Thompson, JASA 1952).
+        """
+        return self._inclusion.get(caller, {})
 
     def choose(
         self, clients: list[RoleInstanceID], count: int, number: int, random: np.random.Generator,
@@ -51,8 +64,17 @@ class ClientSelector(Role):
         return [clients[index] for index in random.choice(len(clients), count, replace=False)]
 
 
+    def inclusion(self, chosen: list[RoleInstanceID], coordinator: RoleInstanceID) -> dict[RoleInstanceID, float]:
+        """What `get_inclusion` tells of those chosen last; the hook for selectors that do not choose all alike."""
+        return {}
+
+
 class SizedSelector(ClientSelector):
     """One that asks the candidates for their data sizes, in each round."""
+
+    def __init__(self, fraction: float = 1.0, seed: int | None = None):
+        super().__init__(fraction, seed)
+        self._probabilities: dict[RoleInstanceID, float] = {}
 
     @abstractmethod
     def choose(
@@ -60,31 +82,42 @@ class SizedSelector(ClientSelector):
         coordinator: RoleInstanceID,
     ) -> list[RoleInstanceID]: ...
 
-    def draw_by_size(self, clients: list[RoleInstanceID], count: int, random: np.random.Generator) -> list[RoleInstanceID]:
-        """Draw without replacement, with probabilities in proportion to data size. Who does not answer is not drawn."""
+    def data_sizes(self, clients: list[RoleInstanceID]) -> tuple[list[RoleInstanceID], np.ndarray]:
+        """The clients that have data, and how much. Who does not answer is left out."""
         known = dict(self.call_group(clients, "get-data-size", on_error=ErrorHandlingStrategy.IGNORE))
         able = [client for client in clients if known.get(client)]
         self.require(able, "none of the candidates has any data")
-        sizes = np.array([known[client] for client in able], float)
-        drawn = random.choice(len(able), min(count, len(able)), replace=False, p=sizes / sizes.sum())
-        return [able[index] for index in drawn]
+        return able, np.array([known[client] for client in able], float)
+
+    def inclusion(self, chosen: list[RoleInstanceID], coordinator: RoleInstanceID) -> dict[RoleInstanceID, float]:
+        return {client: self._probabilities[client] for client in chosen}
 
 
 class DataSizeSelector(SizedSelector):
-    """Chooses clients with probabilities in proportion to how much data they have. Options as for `ClientSelector`."""
+    """Chooses clients with probabilities in proportion to how much data they have. Options as for `ClientSelector`.
+
+    Of n clients, k are chosen such that client i is among them with the probability π_i = k n_i / Σ n, or always where that is 1
+    or more; the rest is shared out among the others alike (systematic sampling in random order: Hartley and Rao, "Sampling with
+    Unequal Probabilities and without Replacement", 1962). Strategies that weight by data size divide it by π_i: models count
+    equally but for those that are always there, and the mean of a round is, on average, that of all clients weighted by data
+    size (so does scheme I of Li, Huang, Yang, Wang and Zhang, "On the Convergence of FedAvg on Non-IID Data", ICLR 2020).
+    """
 
     def choose(
         self, clients: list[RoleInstanceID], count: int, number: int, random: np.random.Generator,
         coordinator: RoleInstanceID,
     ) -> list[RoleInstanceID]:
-        return self.draw_by_size(clients, count, random)
+        able, sizes = self.data_sizes(clients)
+        probabilities = inclusion_probabilities(sizes, min(count, len(able)))
+        self._probabilities = dict(zip(able, probabilities.tolist(), strict=True))
+        return [able[index] for index in draw_systematically(probabilities, random)]
 
 
 class PowerOfChoiceSelector(SizedSelector):
     """Power-of-choice: of d clients drawn by data size, those on whose data the model has the highest loss.
 
     Cho, Wang and Joshi, "Towards Understanding Biased Client Selection in Federated Learning", AISTATS 2022, the strategy
-    π_pow-d of section 3.
+    π_pow-d of section 3. As there, the models of those chosen count equally, with strategies that weight by data size, too.
 
     Parameters
     ----------
@@ -106,7 +139,10 @@ class PowerOfChoiceSelector(SizedSelector):
         coordinator: RoleInstanceID,
     ) -> list[RoleInstanceID]:
         wanted = 2 * count if self.candidates is None else max(self.candidates, count)
-        drawn = in_order(self.draw_by_size(clients, wanted, random))
+        able, sizes = self.data_sizes(clients)
+        places = random.choice(len(able), min(wanted, len(able)), replace=False, p=sizes / sizes.sum())
+        self._probabilities = dict(zip(able, (sizes / sizes.sum()).tolist(), strict=True))
+        drawn = in_order(able[place] for place in places)
         losses = self._losses(drawn, self.call(coordinator, "get-model"))
         return sorted(losses, key=lambda client: -losses[client])[:count]
 
@@ -115,8 +151,34 @@ class PowerOfChoiceSelector(SizedSelector):
         for client, invocation in self.call_task_group(clients, "evaluate", payloads={"update": update},
                                                        on_call_error=ErrorHandlingStrategy.KEEP):
             try:
-                losses[client] = invocation.result()["loss"]
+                loss = invocation.result()["loss"]
             except RoleMLError as error:
                 self.logger.warning("%s told no loss, and is not chosen: %s", client, error)
-        self.require(losses, "none of the candidates told its loss")
+                continue
+            if math.isfinite(loss):
+                losses[client] = loss
+            else:
+                self.logger.warning("%s told a loss of %s, and is not chosen", client, loss)
+        self.require(losses, "none of the candidates told a loss that is a finite number")
         return losses
+
+
+def inclusion_probabilities(sizes: np.ndarray, count: int) -> np.ndarray:
+    """π_i, shape (n,), in proportion to the sizes, but 1 at most, and `count` (n at most) in sum."""
+    certain = np.zeros(len(sizes), bool)
+    while not certain.all():
+        rest = sizes * ~certain
+        found = (count - certain.sum()) * rest / rest.sum()
+        if not (found >= 1).any():
+            return np.where(certain, 1.0, found)
+        certain |= found >= 1
+    return np.ones(len(sizes))
+
+
+def draw_systematically(probabilities: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Places, as many as the (whole) sum of the probabilities: i is among them with probability i."""
+    order = random.permutation(len(probabilities))
+    ends = np.cumsum(probabilities[order])
+    count = round(float(ends[-1]))
+    ends[-1] = count
+    return order[np.searchsorted(ends, random.random() + np.arange(count), side="right")]

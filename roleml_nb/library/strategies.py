@@ -37,11 +37,15 @@ class ClientResult:
     rated: bool = False
     control: Mapping[str, np.ndarray] = field(default_factory=dict)
     initial_loss: float = 0.0
+    inclusion: float = 1.0
 
     @property
     def weight(self) -> float:
-        """Data size, discounted by staleness as in FedBuff (Nguyen et al. 2022): data_size / √(1 + staleness)."""
-        return self.data_size / (1 + self.staleness) ** 0.5
+        """Data size, discounted by staleness as in FedBuff (Nguyen et al. 2022): data_size / √(1 + staleness).
+
+        It is divided by `inclusion`, in proportion to which the client was likely to be selected.
+        """
+        return self.data_size / self.inclusion / (1 + self.staleness) ** 0.5
 
 
 class Strategy(ABC):
@@ -60,7 +64,8 @@ class Strategy(ABC):
     def running(self, weights: Sequence[float]) -> RunningAverage | None:
         """What takes the clients' models one by one, in their order, instead of `aggregate`, and keeps none.
 
-        `weights` are their data sizes. Asked for where `channel` is "train"; None when all models are needed at once.
+        `weights` are those of their `ClientResult`. Asked for where `channel` is "train"; None when all models are needed at
+        once.
         """
         return None
 

@@ -5,18 +5,21 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from roleml_nb import Each, HandlerError, RoleInstanceID, Service, Testbed, impl
+from roleml_nb import Each, HandlerError, Role, RoleInstanceID, Service, Testbed, impl
 from roleml_nb.library import (
     ClientSelector,
     DataSizeSelector,
     EpochTrainer,
     FedAvg,
     FedAvgAggregator,
+    FedAvgM,
     FederatedCoordinator,
     OortSelector,
     PowerOfChoiceSelector,
 )
 from roleml_nb.library.oort import Known
+from roleml_nb.library.selection import draw_systematically, inclusion_probabilities
+from roleml_nb.workload import ArrayDataset
 from tests.science.federated.problems import LeastSquares, arrays, data
 
 CLIENTS = 6
@@ -72,6 +75,111 @@ def test_by_data_size(bed):
     drawn = np.bincount([select(bed, "size", number)[0] for number in range(1, 401)], minlength=7)[1:] / 400
     sizes = np.array([len(data(part)) for part in range(CLIENTS)])
     assert np.abs(drawn - sizes / sizes.sum()).max() < 0.07
+
+
+class Mean:
+    """Trains in one step to the mean of its targets."""
+
+    def __init__(self):
+        self.w = np.zeros(1)
+
+    def get_params(self):
+        return {"w": self.w.copy()}
+
+    def set_params(self, params):
+        self.w = np.array(params["w"])
+
+    def train(self, data, **options):
+        self.w = np.array([np.concatenate([y for _, y in data]).mean()])
+        return {"loss": 1.0}
+
+    def test(self, data):
+        return {"loss": float(np.concatenate([y for _, y in data]).mean())}
+
+
+SIZES = (20, 1, 1, 1, 1, 1, 1, 1, 1, 1)
+
+
+def unequal(part, value=0.0):
+    return ArrayDataset(np.zeros((SIZES[part], 1)), np.full(SIZES[part], value if part else 1.0))
+
+
+def rounds(bed, name, selector, number, strategy=None, values=None, **options):
+    """The model after each of so many rounds; the first client has the value 1 and 20 of 29 samples."""
+    bed.spawn(f"{name}-client{{1..10}}").assign("trainer", EpochTrainer, elements={
+        "model": impl(Mean), "dataset": impl(unequal, Each(range(10)), Each(values or [0.0] * 10))})
+    bed.spawn(f"{name}-server")
+    bed.assign(f"{name}-server", "aggregator", FedAvgAggregator, elements={"strategy": strategy or impl(FedAvg)})
+    bed.assign(f"{name}-server", "coordinator", FederatedCoordinator)
+    bed.assign(f"{name}-server", "client-selector", selector, options={"seed": 0, **options})
+    bed.relate(f"{name}-server", "trainer", f"{name}-client*/trainer")
+    found = []
+    for first in range(1, number + 1):
+        bed.call(f"{name}-server/coordinator", "run", {"num_rounds": 1, "first_round": first})
+        found.append(bed.call(f"{name}-server/coordinator", "get-model")["w"][0])
+    return found
+
+
+def test_data_that_made_a_client_likely_to_be_chosen_do_not_count_twice(bed):
+    """The one with 20 of 29 samples is always among 3 of 10, and counts as 20 / 29; the two others share the rest."""
+    for name, strategy in (("once", impl(FedAvg)), ("once-metrics", impl(FedAvg, metrics=True)), ("once-moved", impl(FedAvgM, momentum=0))):
+        assert rounds(bed, name, DataSizeSelector, 3, strategy, fraction=0.3) == pytest.approx([20 / 29] * 3)
+
+
+def test_the_mean_over_selections_by_size_is_that_of_all_clients():
+    """Σ n_i w_i / Σ n_i, which no choice of so many alone gives; each client is there with its probability."""
+    random, sizes, values = np.random.default_rng(1), np.arange(1.0, 11) ** 2, np.random.default_rng(2).normal(size=10)
+    probabilities = inclusion_probabilities(sizes, 4)
+    assert probabilities.sum() == pytest.approx(4) and probabilities.max() <= 1
+    assert np.allclose(probabilities[:9] / sizes[:9], probabilities[0] / sizes[0]) or probabilities[8] == 1
+    means, seen = [], np.zeros(10)
+    for _ in range(4000):
+        chosen = draw_systematically(probabilities, random)
+        assert len(set(chosen)) == 4
+        seen[chosen] += 1
+        weights = sizes[chosen] / probabilities[chosen]
+        means.append(weights @ values[chosen] / weights.sum())
+        assert weights.sum() == pytest.approx(sizes.sum())
+    assert np.abs(seen / 4000 - probabilities).max() < 0.03
+    assert np.mean(means) == pytest.approx(sizes @ values / sizes.sum(), abs=0.03)
+
+
+@pytest.mark.parametrize("sizes, count, expected", [
+    ([1, 1, 1, 1], 2, [0.5] * 4), ([20] + [1] * 9, 3, [1] + [2 / 9] * 9), ([5, 3], 2, [1, 1]), ([100, 10, 1, 1], 3, [1, 1, 0.5, 0.5])])
+def test_probabilities_are_in_proportion_and_at_most_one(sizes, count, expected):
+    assert inclusion_probabilities(np.array(sizes, float), count) == pytest.approx(expected)
+
+
+def test_models_chosen_by_power_of_choice_count_equally():
+    """Cho et al. 2022, equation 3. The two highest losses are 1 (20 samples) and 0.8 (1 sample)."""
+    with Testbed(engines=0, preload=()) as bed:
+        values = [0.0, 0.8, *[0.1] * 8]
+        assert rounds(bed, "equal", PowerOfChoiceSelector, 1, fraction=0.2, candidates=10, values=values) == pytest.approx([0.9])
+
+
+def test_power_of_choice_leaves_out_who_tells_no_number():
+    with Testbed(engines=0, preload=()) as bed:
+        values = [0.0, float("nan"), 0.5, *[0.1] * 7]
+        assert rounds(bed, "nan", PowerOfChoiceSelector, 1, fraction=0.2, candidates=10, values=values) == pytest.approx([0.75])
+        assert "nan-client2/trainer told a loss of nan, and is not chosen" in str(bed.logs("nan-server"))
+
+
+class Foreign(Role):
+    """A selector that is no `ClientSelector`."""
+
+    @Service(expand=True)
+    def select_clients(self, caller, candidates, round):  # noqa: A002
+        return [candidates[0], candidates[1]]
+
+
+def test_a_selector_of_ones_own_need_not_tell_probabilities(bed):
+    bed.spawn("foreign-client{1..3}").assign("trainer", EpochTrainer, elements={"model": impl(Mean), "dataset": impl(unequal, Each(range(3)))})
+    bed.spawn("foreign-server").assign("aggregator", FedAvgAggregator)
+    bed.assign("foreign-server", "coordinator", FederatedCoordinator)
+    bed.assign("foreign-server", "client-selector", Foreign)
+    bed.relate("foreign-server", "trainer", "foreign-client*/trainer")
+    bed.call("foreign-server/coordinator", "run", {"num_rounds": 1})
+    assert bed.call("foreign-server/coordinator", "get-model")["w"] == pytest.approx([20 / 21])
 
 
 def test_power_of_choice_among_all_picks_the_highest_losses(bed):
