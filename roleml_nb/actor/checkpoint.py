@@ -54,7 +54,7 @@ class Checkpoint:
         self._next: NodeState | None = None
 
     def look(
-        self, source: RoleInstanceID, instance_name: str, channel: str, body: Body
+        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> tuple[dict[str, type], dict[str, list[RoleInstanceID]], dict[str, str]]:
         """What is here: the classes of the roles, relationships and links."""
         relationships = self._actor.ctx.relationships
@@ -63,7 +63,7 @@ class Checkpoint:
                 {name: relationships.members(name) for name in relationships.all_relationships() if name not in (*GIVEN, *links)},
                 links)
 
-    def take(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> tuple[int, Frames]:
+    def take(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> tuple[int, Frames]:
         """This node's seed, and all of it; CallerError for a role that cannot be kept."""
         actor = self._actor
         relationships, links = actor.ctx.relationships, actor.ctx.relationships.all_links()
@@ -75,10 +75,10 @@ class Checkpoint:
             {name: relationships.members(name) for name in names}, links, dict(actor.moved))
         return actor.ctx.seed, [bytes(frame) for frame in encode(state).frames()]
 
-    def prepare(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
+    def prepare(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
         """Look at what this node is to become, and change nothing yet; CallerError when it cannot."""
         actor = self._actor
-        state: NodeState = Body.of_frames(body.decode()).decode()
+        state: NodeState = Body.of_frames(content).decode()
         if state.seed != actor.ctx.seed:
             raise CallerError(f"node '{actor.name}' has seed {actor.ctx.seed}, and the checkpoint's has {state.seed}")
         links = actor.ctx.relationships.all_links()
@@ -87,7 +87,7 @@ class Checkpoint:
             raise CallerError(f"node '{actor.name}' has a link {other[0]!r} → {links[other[0]]!r}, and the checkpoint's has not")
         self._next = state
 
-    def clear(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
+    def clear(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
         """End all roles here."""
         actor = self._actor
         for name in [name for name in actor.roles if name != NATIVE]:
@@ -98,7 +98,7 @@ class Checkpoint:
             if members := relationships.members(name):
                 relationships.remove_from_relationship(name, *members)
 
-    def become(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
+    def become(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
         """Be what was prepared; all roles are paused. To be called when all nodes are clear."""
         actor, state = self._actor, self._next
         if state is None:
@@ -118,6 +118,6 @@ class Checkpoint:
             actor.subscriptions.adopt_heard(name, kept.heard)
         actor.moved.update(state.moved)
 
-    def forget(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
+    def forget(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
         """Leave it: this node stays what it is."""
         self._next = None

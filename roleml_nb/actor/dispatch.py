@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from roleml_nb.messaging.codec import Body, encode
 from roleml_nb.messaging.executions import Execution, Interrupt, run
+from roleml_nb.messaging.permissions import check_content
 from roleml_nb.messaging.router import Envelope, Target, never_begun
 from roleml_nb.role import (
     NATIVE,
@@ -46,7 +47,7 @@ class Dispatch:
 
     def __init__(self, actor: Actor):
         self.actor = actor
-        self._steering: dict[str, Callable[[RoleInstanceID, str, str, Body], Any]] = {
+        self._steering: dict[str, Callable[[RoleInstanceID, str, str, Any], Any]] = {
             "subscribe": actor.emissions.subscribe,
             "unsubscribe": actor.emissions.unsubscribe,
             "resubscribe": actor.emissions.resubscribe,
@@ -89,7 +90,9 @@ class Dispatch:
             if envelope.kind in ("service", "task"):
                 answer = self._call(envelope, target, body)
             else:
-                answer = self._steering[envelope.kind](envelope.source, target.instance_name, envelope.channel, body)
+                content = body.decode()
+                check_content(envelope.kind, envelope.source, content)
+                answer = self._steering[envelope.kind](envelope.source, target.instance_name, envelope.channel, content)
         except RoleMoved as moved:
             self._redirect(envelope, target, body, moved)
         except Interrupt:

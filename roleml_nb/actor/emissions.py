@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from roleml_nb.messaging.codec import MESSAGE, Body, encode
+from roleml_nb.messaging.codec import MESSAGE, encode
 from roleml_nb.messaging.router import Target
 from roleml_nb.role import Message, NoSuchEventError, RoleInstanceID, did_you_mean
 from roleml_nb.role.conditions import passes
@@ -104,9 +104,9 @@ class Emissions:
 
     # messages from subscribers
 
-    def subscribe(self, subscriber: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
+    def subscribe(self, subscriber: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
         """Another role subscribes to one of ours, which may be assigned later."""
-        name, *wish = body.decode()
+        name, *wish = content
         self._follow(instance_name)
         role = self._actor.roles.get(instance_name)
         if role is not None and channel not in role.events:
@@ -121,13 +121,13 @@ class Emissions:
         if instance_name not in self._actor.roles and instance_name in self._actor.moved:
             self._actor.lifecycle(instance_name)
 
-    def unsubscribe(self, subscriber: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
+    def unsubscribe(self, subscriber: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
         self._follow(instance_name)
-        self._drop((instance_name, channel), subscriber, body.decode())
+        self._drop((instance_name, channel), subscriber, content)
 
-    def resubscribe(self, subscriber: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
+    def resubscribe(self, subscriber: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
         """A listener has another address: from here on, its events go there."""
-        old, new = body.decode()
+        old, new = content
         self._follow(instance_name)
         with self._lock:
             subscribers = self._subscribers.get((instance_name, channel), {})

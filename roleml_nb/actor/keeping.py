@@ -42,7 +42,7 @@ class Keeping:
         self._actor = actor
 
     def take(
-        self, source: RoleInstanceID, instance_name: str, channel: str, body: Body
+        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> tuple[list[bytes] | None, str, bool]:
         """Pause the role `channel`, for it to be ended now: its state, or else why there is none; and whether it was paused
         before. StatusError when its handlers do not end; it then goes on.
@@ -87,10 +87,10 @@ class Keeping:
             self._actor.logger.warning("%s of %s: %s", step, target, error)
             return None
 
-    def leave(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
+    def leave(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
         """The role was not ended: let it go on, unless it was `paused` before."""
         if channel in self._actor.roles and self._actor.lifecycle(channel).status is Status.PAUSED:
-            self._go_on(channel, body.decode())
+            self._go_on(channel, content)
 
     def _go_on(self, name: str, paused: bool) -> None:
         if not paused and self._actor.lifecycle(name).status is Status.PAUSED:
@@ -98,10 +98,10 @@ class Keeping:
         if self._actor.started(name):
             self._actor.run_again(name)
 
-    def put(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
+    def put(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
         """Have the role back, with its state, its subscriptions and its subscribers. CallerError when one is there."""
         actor, name = self._actor, channel
-        keepsake: Keepsake = Body.of_frames(body.decode()).decode()
+        keepsake: Keepsake = Body.of_frames(content).decode()
         with actor.steering(name):
             unpack(actor, name, replace(keepsake.luggage, listeners=[], emissions=self._emissions(name, keepsake)))
             try:
@@ -142,15 +142,15 @@ class Keeping:
 
     # the part of subscribers
 
-    def listener(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> str | None:
+    def listener(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> str | None:
         """The name of the method by which our role listens to an emitter."""
-        emitter, name = body.decode()
+        emitter, name = content
         inbox = self._actor.subscriptions.of_role(instance_name).get((instance_name, RoleInstanceID(*emitter), channel))
         listener = None if inbox is None else inbox.listeners.get(name)
         return None if listener is None else getattr(listener.method, "__name__", None)
 
-    def listen(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
+    def listen(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
         """An emitter is back: have our role listen to it as before."""
-        emitter, method, conditions, mode = body.decode()
+        emitter, method, conditions, mode = content
         self._subscribe(instance_name, RoleInstanceID(*emitter), channel, Handler(channel, "event handler", expand=False), method,
                         conditions, mode)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from threading import Condition
 from typing import TYPE_CHECKING, Any
 
-from roleml_nb.messaging.codec import Body, encode
+from roleml_nb.messaging.codec import encode
 from roleml_nb.role import NATIVE, CallerError, NodeLost, RoleInstanceID, RoleMLError, Status, StatusError
 
 from .luggage import Luggage, drop, pack, take_events, unpack, waiting_events
@@ -127,9 +127,9 @@ class Migration:
 
     # arriving
 
-    def adopt(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> list[str]:
+    def adopt(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> list[str]:
         """Build the role here, paused; returns the relationships that it needs and that mean nothing here yet."""
-        luggage: Luggage = body.decode()
+        luggage: Luggage = content
         actor, name = self._actor, channel
         if name in actor.roles:
             raise CallerError(f"node '{actor.name}' already has a role '{name}'; move it to '{actor.name}/other-name'")
@@ -155,9 +155,9 @@ class Migration:
                 f"'{luggage.old.actor_name}'; move it elsewhere, or say conflicts='keep' to have it use those of '{actor.name}'")
         return new
 
-    def adopted(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
+    def adopted(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
         """Everybody knows the new address: let the role go on."""
-        old, events, emissions, paused = body.decode()
+        old, events, emissions, paused = content
         if self._arrivals.get(self._actor.instance(channel)) != old:
             raise StatusError(f"node '{self._actor.name}' does not expect {old}")
         take_events(self._actor, channel, events)
@@ -165,9 +165,9 @@ class Migration:
         if not paused:
             self._resume(channel)
 
-    def abandon(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> list:
+    def abandon(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> list:
         """The role goes on where it was; returns the events that came here for it."""
-        old, new = body.decode(), self._actor.instance(channel)
+        old, new = content, self._actor.instance(channel)
         if self._arrivals.get(new) != old:
             return []
         try:
@@ -180,9 +180,9 @@ class Migration:
 
     # for everybody
 
-    def repoint(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
+    def repoint(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
         """A role of some node has another address now."""
-        self._note(*body.decode())
+        self._note(*content)
 
     def _note(self, old: RoleInstanceID, new: RoleInstanceID, added: Names, removed: Names) -> None:
         actor = self._actor

@@ -25,8 +25,6 @@ SILENT = 60.0
 """Seconds between two log lines about those turned away."""
 EVENTS = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED
 
-logger = logging.getLogger(__name__)
-
 
 class Door:
     """Watches who connects to a ROUTER that is about to be bound. All calls but the constructor's come from one thread.
@@ -34,8 +32,8 @@ class Door:
     A listening ZeroMQ socket accepts whoever connects, and keeps those that say nothing for ever.
     """
 
-    def __init__(self, context: zmq.Context, router: zmq.Socket, host_id: str):
-        self.host_id = host_id
+    def __init__(self, context: zmq.Context, router: zmq.Socket, host_id: str, log: logging.Logger):
+        self.host_id, self._log = host_id, log
         self.turned_away = 0
         """Connections closed so far because there were too many, or because they said nothing."""
         self._guests: dict[int, float] = {}
@@ -88,7 +86,7 @@ class Door:
         now = time.monotonic()
         if now >= self._said:
             self._said = now + SILENT
-            logger.warning("%s turned away a connection: %s (%d in all)", self.host_id, reason, self.turned_away)
+            self._log.warning("%s turned away a connection: %s (%d in all)", self.host_id, reason, self.turned_away)
 
     def _is_ours(self, guest: socket.socket) -> bool:
         here, url = guest.getsockname(), self._router.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")

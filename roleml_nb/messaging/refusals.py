@@ -15,14 +15,12 @@ SILENT = 60.0
 STRANGERS = 256
 """Strangers that are told apart."""
 
-logger = logging.getLogger(__name__)
-
 
 class Refusals:
     """What one host has refused; used by one thread at a time."""
 
-    def __init__(self, host_id: str):
-        self.host_id = host_id
+    def __init__(self, host_id: str, log: logging.Logger):
+        self.host_id, self._log = host_id, log
         self.counts: Counter[str] = Counter()
         """{reason: how often}."""
         self._logged: dict[str, float] = {}
@@ -35,7 +33,7 @@ class Refusals:
         now = time.monotonic()
         if now >= self._logged.get(who, 0.0):
             self._logged[who] = now + SILENT
-            logger.warning("%s refused a message from %s: %s (%d refused in all)", self.host_id, who, reason,
+            self._log.warning("%s refused a message from %s: %s (%d refused in all)", self.host_id, who, reason,
                            self.counts.total())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import pickle
 import queue
 import sys
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 from roleml_nb.role import (
     NATIVE,
     ActorNotFoundError,
+    CallerError,
     Contacts,
     LinkFailed,
     NodeLost,
@@ -29,6 +29,7 @@ from .codec import OUT_OF_BAND, Body, encode
 from .executions import Execution, Executions, Working
 from .origins import Origins
 from .pending import Pending
+from .permissions import ROLES, control_refusal, refusal
 from .regions import Region
 from .session import Item, Link, Session
 from .window import Receipt, Window
@@ -43,8 +44,6 @@ HANDLED = ("service", "task", "event")
 OVERHEAD = 256
 """Bytes that a message takes beside its body."""
 INQUIRY = 0.5
-
-logger = logging.getLogger(__name__)
 
 
 class Target(NamedTuple):
@@ -367,9 +366,7 @@ class Router:
         body = Body(pickled, buffers, True, receipt if kind in COUNTED else None)
         body.region = Region.of(buffers[0]) if buffers else None
         if kind == "host":
-            control = self.controls.get(channel)
-            if control is not None:
-                control(peer, body.decode(own=True))
+            self.take_control(peer, channel, lambda: body.decode(own=True))
             return
         envelope = Envelope(kind, RoleInstanceID(*source), tuple(Target(*target) for target in targets), channel, sent,
                             depth, trail, sys.intern(origin), stops)
@@ -377,7 +374,18 @@ class Router:
             self._authenticate(peer, envelope)
             self._distribute(envelope, body, peer, link, self.host.clock.now())
         except RoleMLError as error:  # one bad message must not cut off those that came with it
-            logger.warning("%s", error)
+            self.host.logger.warning("%s", error)
+
+    def take_control(self, peer: str, channel: str, decode: Callable[[], Any]) -> None:
+        """Take what another host says to this one, unless it may not; then it is not even decoded."""
+        reason = control_refusal(channel, peer, self.host.host_id)
+        if reason:
+            self.host.logger.warning("%s: dropped", reason)
+        elif channel in self.controls:
+            try:
+                self.controls[channel](peer, decode())
+            except Exception:  # one bad message must not cut off those that came with it
+                self.host.logger.exception("%r from %s could not be done", channel, peer)
 
     def _authenticate(self, peer: str, envelope: Envelope) -> None:
         """The sender must live on the host that the message came from: a name in a message proves nothing."""
@@ -407,6 +415,10 @@ class Router:
             self._refuse(envelope, target, NodeLost(f"no node named {target.actor_name!r} on {self.host.host_id}; "
                                                     + did_you_mean(target.actor_name, self._receivers)))
             return f"lost: no node {target.actor_name}"
+        if envelope.kind not in ROLES and (reason := refusal(envelope.kind, envelope.source, peer)):
+            self.host.logger.warning("%s: dropped", reason)
+            self._refuse(envelope, target, CallerError(reason))
+            return f"lost: {reason}"
         if envelope.stops < self.stops and envelope.kind in HANDLED and target.instance_name != NATIVE:
             self._refuse(envelope, target, never_begun(target.instance, envelope.channel))
             return "lost: the run was stopped before it began"

@@ -70,6 +70,8 @@ class DirectTransport:
         How many functions that were submitted wait for a thread.
     ip
         The interface to listen on over TCP, too, from the start; None for none, see `listen`.
+    log
+        Where it is said who was turned away, and what went wrong.
     """
 
     def __init__(
@@ -83,12 +85,13 @@ class DirectTransport:
         submit: Callable[[Callable[[], None]], Any],
         backlog: Callable[[], int] = lambda: 0,
         ip: str | None = None,
+        log: logging.Logger = logger,
     ) -> None:
         if directory is None and ip is None:
             raise LinkFailed(f"host {host_id!r} has no way to listen: give a directory for ipc sockets, or an ip")
         ipc_path = None if directory is None else socket_path(directory, host_id)
-        self.host_id = host_id
-        self._refusals = Refusals(host_id)
+        self.host_id, self._log = host_id, log
+        self._refusals = Refusals(host_id, log)
         self.refused = self._refusals.counts
         self._deliver, self._lost, self._answered = deliver, lost, answered
         self._admitted: dict[str, bytes] = {}
@@ -199,7 +202,7 @@ class DirectTransport:
             self._closing = True
         self._receivers.stop()
         if threading.get_ident() != self._taking and not self._ended.wait(1.0):
-            logger.warning("the threads of direct transport %s did not end in time: deliver() is blocked", self.host_id)
+            self._log.warning("the threads of direct transport %s did not end in time: deliver() is blocked", self.host_id)
 
     def wait(self, call: Call, timeout: float | None) -> bool:
         """Receive on this thread until the call has ended, or `timeout` seconds are over; False at once if another one does."""
@@ -228,7 +231,8 @@ class DirectTransport:
         router = self._context.socket(zmq.ROUTER)
         router.rcvhwm = router.sndhwm = 0
         router.handshake_ivl = HANDSHAKE_MS
-        self.doors = {**self.doors, router: Door(self._context, router, self.host_id)}  # another thread may look at them
+        door = Door(self._context, router, self.host_id, self._log)
+        self.doors = {**self.doors, router: door}  # another thread may look at the former
         return router
 
     def _connect(self, address: Address, url: str, timeout: float) -> DirectLink:
@@ -336,7 +340,7 @@ class DirectTransport:
             try:
                 frames, regions = with_shared(frames)
             except OSError as error:  # the other side notices that these are missing, and sends them as bytes
-                logger.warning("%s cannot open the memory that %s shares: %s", self.host_id, peer, error)
+                self._log.warning("%s cannot open the memory that %s shares: %s", self.host_id, peer, error)
                 return []
         works = self._call(self._deliver, peer, frames) or []
         del regions  # until then, whoever takes the frames can map them once more
@@ -381,7 +385,7 @@ class DirectTransport:
             return function(*arguments)
         except Exception:
             # a fault of one message must not cut off all the others
-            logger.exception("direct transport %s: %s failed", self.host_id, getattr(function, "__name__", function))
+            self._log.exception("direct transport %s: %s failed", self.host_id, getattr(function, "__name__", function))
             return None
 
     def _clean_up(self) -> None:

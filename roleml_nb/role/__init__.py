@@ -41,7 +41,7 @@ from .errors import (
     TestbedError,
 )
 from .groups import ActorGroup, Relationship, RoleInstances
-from .identity import NATIVE, ActorProfile, RoleInstanceID, RoleInstanceIDTuple, parse_instances
+from .identity import NATIVE, NOTEBOOK, ActorProfile, RoleInstanceID, RoleInstanceIDTuple, parse_instances
 from .interfaces import Deserializable, PluginAttribute, Runnable, Serializable
 from .lifecycle import Lifecycle, Status
 from .merging import (
@@ -76,6 +76,7 @@ from .workload import Dataset, DataStreams, GradientsOperableModel, IterableData
 
 __all__ = [
     "NATIVE",
+    "NOTEBOOK",
     "ActorGroup",
     "ActorNotFoundError",
     "ActorProfile",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -33,6 +34,8 @@ class Host(Protocol):
 
     host_id: str
     call_timeout: float
+    logger: logging.Logger
+    """What concerns the host itself, and none of its roles."""
 
     @property
     def clock(self) -> Clock: ...

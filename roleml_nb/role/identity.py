@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-__all__ = ["NATIVE", "ActorProfile", "RoleInstanceID", "RoleInstanceIDTuple", "parse_instances"]
+__all__ = ["NATIVE", "NOTEBOOK", "ActorProfile", "RoleInstanceID", "RoleInstanceIDTuple", "parse_instances"]
 
 NATIVE = "actor"
 """Instance name of the native role that every actor has."""
+NOTEBOOK = "notebook"
+"""Name of the kernel's own actor, and of its host."""
 
 
 class ActorProfile(NamedTuple):

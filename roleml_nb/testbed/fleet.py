@@ -93,7 +93,7 @@ class Fleet:
             self._detector = FailureDetector(self)
             self.home.router.from_lost = self._detector.remind
             self.home.router.controls["trace"] = self._take_notes
-            self.home.router.controls["error"] = lambda peer, error: self.errors.append(error)
+            self.home.router.controls["error"] = self._take_error
             self.home.router.controls["pulse"] = self._take_pulse
             self.home.router.controls["link"] = lambda peer, news: self._linked(peer, *news)
             self.home.spawn([NOTEBOOK], {"seed": seed, "testbed_seed": seed})
@@ -372,6 +372,11 @@ class Fleet:
             os.kill(process.pid, getattr(signal, name))
 
     # their notes
+
+    def _take_error(self, host_id: str, error: Exception) -> None:
+        if not isinstance(error, Exception):
+            raise TypeError(f"{host_id} reported {error!r}, which is no exception")
+        self.errors.append(error)
 
     def _take_notes(self, host_id: str, pickled: tuple[bytes, bytes]) -> None:
         """Keep them as they come: they are unpickled when somebody looks, not while messages fly."""

@@ -23,7 +23,7 @@ from roleml_nb.messaging.relay import Outbox, RelayLink
 from roleml_nb.messaging.router import Link, Pending, Router
 from roleml_nb.messaging.transport import DirectTransport
 from roleml_nb.messaging.urgent import UrgentLine
-from roleml_nb.role import NATIVE, ActorProfile, Contacts, Deadlock, LinkFailed, RoleInstanceID
+from roleml_nb.role import NATIVE, NOTEBOOK, ActorProfile, Contacts, Deadlock, LinkFailed, RoleInstanceID
 from roleml_nb.role.forks import Origin
 from roleml_nb.role.host import Waitable
 
@@ -34,9 +34,6 @@ from .output import divide, leave
 from .workers import SystemClock, Workers, end_fork
 
 __all__ = ["NOTEBOOK", "Host"]
-
-NOTEBOOK = "notebook"
-"""Name of the kernel's own actor, and of its host."""
 
 TICK = 0.05
 """Seconds between two shipments of notes: at most 20 a second."""
@@ -66,7 +63,7 @@ class Host:
         self._receiving = _Receiving()
         self.clock = SystemClock(self._workers)
         self.logbook = Logbook(self.clock.now)
-        self.logger = self.logbook.logger(host_id)
+        self.logger: logging.Logger = self.logbook.logger(host_id)
         self.directory = Contacts()
         self._messages: deque[tuple] = deque()
         self._batches: deque[list[Sequence]] = deque()
@@ -104,7 +101,7 @@ class Host:
         if directory is not None:
             self.transport = DirectTransport(
                 host_id, deliver=self._deliver_direct, lost=self.mender.connection_ended, answered=self._answered,
-                directory=directory, submit=self._workers.submit, backlog=lambda: self._workers.backlog)
+                directory=directory, log=self.logger, submit=self._workers.submit, backlog=lambda: self._workers.backlog)
             self._workers.receive = self._receive_answer
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_lock = threading.Lock()
@@ -245,7 +242,7 @@ class Host:
     def _answered(self, peer: str, data: bytes) -> None:
         """What a peer answers on its urgent line."""
         channel, value = pickle.loads(data)
-        self.router.controls[channel](peer, value)
+        self.router.take_control(peer, channel, lambda: value)
 
     def _tell_link(self, peer: str, kind: str, reason: str) -> None:
         self.logger.warning("link to %s: %s (%s)", peer, kind, reason)

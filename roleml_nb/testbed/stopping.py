@@ -180,7 +180,7 @@ def serve_stops(host: Host, notebook: str) -> None:
         if isinstance(word, int):
             stop(word, tell)
         else:
-            host.router.controls[word[0]](notebook, word[1])
+            host.router.take_control(notebook, word[0], lambda: word[1])
 
     def receive(peer: str, stops: int) -> None:
         host.router.stops = max(stops, host.router.stops)  # at once, on the thread that has received it
