@@ -85,7 +85,9 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
 
     start = add("start", "Start a testbed, or join a running ipyparallel cluster. It becomes the variable `bed`.")
     start.add_argument("--engines", type=int, default=None, metavar="N",
-                       help="engines to start (default 2); 0 keeps everything in this process")
+                       help="engines to start (default 2), or of a cluster that is joined, to wait for (default: those that are "
+                            "there); 0 keeps everything in this process")
+    start.add_argument("--start-timeout", type=float, default=None, metavar="SECONDS", help="that engines get to come (60)")
     start.add_argument("--seed", type=int, default=None, metavar="N", help="of all that is drawn at random (0)")
     start.add_argument("--profile", help="join the running cluster of this IPython profile")
     start.add_argument("--cluster-id", help="join the running cluster of this id")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -137,9 +138,14 @@ class RoleMagics(Magics):
                 raise BadLine("a testbed on another cluster is running; end it first with %rml stop")
             print(f"already running: {self.bed!r}")
             return
-        engines = 2 if given.engines is None else given.engines
-        self.use(Testbed(engines=engines, seed=given.seed or 0, detached=given.detach, pin=given.pin, **joins), joins)
-        print(f"testbed ready: {self.where()}")
+        timeout = {} if given.start_timeout is None else {"start_timeout": given.start_timeout}
+        self.use(Testbed(given.engines, seed=given.seed or 0, detached=given.detach, pin=given.pin, **timeout, **joins), joins)
+        print(f"testbed ready: {self.where()}{self._who() if joins else ''}")
+
+    def _who(self) -> str:
+        """In words, how many engines are on which machine."""
+        counted = Counter(self.running().machines.values())
+        return f" ({', '.join(f'{count} on {name}' for name, count in counted.items())})"
 
     def _load(self, given: Any) -> None:
         names = [file_name(item) for item in given.files]

@@ -141,8 +141,8 @@ def _given(**options: Any) -> dict[str, str]:
 
 def _start(given: Any) -> str:
     joined = _given(profile=given.profile, cluster_id=given.cluster_id)
-    engines = {} if joined else {"engines": repr(2 if given.engines is None else given.engines)}
-    options = _given(seed=given.seed, detached=given.detach or None, pin=given.pin or None)
+    engines = _given(engines=2 if given.engines is None and not joined else given.engines)
+    options = _given(start_timeout=given.start_timeout, seed=given.seed, detached=given.detach or None, pin=given.pin or None)
     made = _call_of("Testbed", **engines, **options, **joined)
     return f"if bed is None or not bed.running:\n    bed = {made}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import shutil
 import signal
 import tempfile
@@ -30,6 +31,8 @@ HEARTBEAT = 250
 """Milliseconds. The hub registers an engine only after a heartbeat: ready in about 2 s instead of 6.6 s at 3000."""
 MISSES = 480
 """Two minutes: that an engine is lost is said by the failure detector, after one."""
+LONGEST_WORD_S = 5.0
+"""For engines to say where they are."""
 LOOK_S = 0.25
 """Between two looks at whether what waits for an engine's answer waits in vain."""
 
@@ -43,6 +46,31 @@ def _say(*words: object, **_: object) -> None:
         print(*words)
     elif isinstance(words[0], str):
         logger.info("ipyparallel: %s", words[0])
+
+
+def _await_engines(client: Any, count: int, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    while len(client.ids) < max(1, count):
+        if not count:
+            raise TestbedError("the cluster has no engines; start some with 'ipcluster engines', or say how many to wait for: "
+                               "Testbed(engines=4, profile=…)")
+        if time.monotonic() >= deadline:
+            raise TestbedError(
+                f"{len(client.ids)} of {count} engines have come to the cluster within {timeout:.0f} s{_who(client)}; give the "
+                "others more time with Testbed(start_timeout=…), or look into their logs")
+        time.sleep(LOOK_S)
+
+
+def _who(client: Any) -> str:
+    """In words, which engines are where."""
+    if not client.ids:
+        return ""
+    answer = client[:].apply_async(platform.node)
+    try:
+        names = dict(zip(list(client.ids), answer.get(LONGEST_WORD_S), strict=False))
+    except Exception:  # one that is busy says nothing
+        return f": {', '.join(map(str, client.ids))}"
+    return ": " + ", ".join(f"{number} (on {name})" for number, name in names.items())
 
 
 class Answer:
@@ -68,7 +96,8 @@ class Engines:
     """ipyparallel's client, its engines, and what has to be ended with them."""
 
     def __init__(self, count: int, mark: str, *, cluster: Any = None, profile: str | None = None,
-                 cluster_id: str | None = None, detached: bool = False, record: Record | None = None):
+                 cluster_id: str | None = None, detached: bool = False, record: Record | None = None,
+                 timeout: float = START_TIMEOUT):
         client_module.print = _say  # type: ignore[attr-defined]
         self.owned = cluster is None and profile is None and cluster_id is None
         self.detached = detached or record is not None
@@ -86,20 +115,20 @@ class Engines:
             if record is not None:
                 self.client = self._find(record)
             elif self.owned:
-                self.client = self._start(count, mark)
+                self.client = self._start(count, mark, timeout)
             else:
-                self.client = self._join(cluster, profile, cluster_id)
+                self.client = self._join(count, timeout, cluster, profile, cluster_id)
         except BaseException:
             if record is None:  # else it goes on without us
                 self.stop()
             raise
-        self.ids: list[int] = list(self.client.ids)
+        self.ids: list[int] = list(self.client.ids)[:count or None]
 
     def forked(self) -> None:
         if self.cluster is not None:
             self.cluster.shutdown_atexit = False  # the engines are not the fork's to end with itself
 
-    def _start(self, count: int, mark: str) -> Any:
+    def _start(self, count: int, mark: str, timeout: float) -> Any:
         profile_dir = os.path.join(self.directory, "profile")
         os.mkdir(profile_dir)
         self.record = Record(mark, Process.here(), self.directory, time.time(), count, self.detached)
@@ -119,10 +148,10 @@ class Engines:
         finally:
             os.environ.pop(MARK, None)
         try:
-            client.wait_for_engines(count, timeout=START_TIMEOUT, interactive=False)
+            client.wait_for_engines(count, timeout=timeout, interactive=False)
         except TimeoutError:
             raise TestbedError(
-                f"{len(client.ids)} of {count} engines are ready after {START_TIMEOUT:.0f} s: {self._log_tail()}"
+                f"{len(client.ids)} of {count} engines are ready after {timeout:.0f} s: {self._log_tail()}"
             ) from None
         return client
 
@@ -132,18 +161,23 @@ class Engines:
         except (OSError, TimeoutError, ipp.error.TimeoutError) as error:
             raise TestbedError(f"testbed {record.mark} does not answer: {error}; %rml clean --detached ends it") from None
 
-    def _join(self, cluster: Any, profile: str | None, cluster_id: str | None) -> Any:
+    def _join(self, count: int, timeout: float, cluster: Any, profile: str | None, cluster_id: str | None) -> Any:
+        """Find a cluster that runs, and wait for so many engines; with 0, for none but those that are there."""
         if cluster is not None:
             client = cluster.connect_client_sync() if hasattr(cluster, "connect_client_sync") else cluster
         else:
             try:
-                client = ipp.Client(profile=profile, cluster_id=cluster_id or "", timeout=10)
+                client = ipp.Client(profile=profile, cluster_id=cluster_id or "", timeout=timeout if count else 10)
             except (OSError, TimeoutError, ipp.error.TimeoutError) as error:
                 raise TestbedError(
                     f"no ipyparallel cluster found (profile={profile!r}, cluster_id={cluster_id!r}): {error}; "
                     "start one with 'ipcluster start', or let Testbed(engines=2) start its own") from None
-        if not client.ids:
-            raise TestbedError("the cluster has no engines; start some with 'ipcluster engines'")
+        try:
+            _await_engines(client, count, timeout)
+        except BaseException:
+            if not self._given:
+                client.close()
+            raise
         return client
 
     def _log_tail(self) -> str:

@@ -59,7 +59,7 @@ class Fleet:
     def __init__(
         self, mark: str, engines: int, joins: Mapping[str, Any], *, timeout: float, workers: int | None,
         threads: int | None, links: tuple[str, ...], preload: tuple[str, ...], seed: int, trace: bool, pin: bool = False,
-        detached: bool = False, record: Record | None = None,
+        detached: bool = False, record: Record | None = None, start_timeout: float = 60.0,
     ):
         self.mark, self.pinned, self.seed = mark, pin, seed
         self.origin = Origin()
@@ -80,7 +80,7 @@ class Fleet:
         self.engines: Engines | None = None
         try:
             if engines or joins:
-                self.engines = Engines(engines, mark, **joins, detached=detached, record=record)
+                self.engines = Engines(engines, mark, **joins, detached=detached, record=record, timeout=start_timeout)
             self.home = self._home = Host(
                 NOTEBOOK, "the notebook", call_timeout=timeout, workers=workers or WORKERS,
                 directory=self.engines.directory if self.engines else None, trace=trace)

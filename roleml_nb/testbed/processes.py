@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Process", "process_from", "process_of"]
+__all__ = ["Process", "machine_name", "process_from", "process_of"]
 
 PROC = Path("/proc")
 ZOMBIE = "Z"
@@ -58,6 +58,11 @@ def process_of(pid: int) -> Process:
     except OSError:
         state = None
     return Process(_machine(), pid, state.born if state else "")
+
+
+def machine_name(host: object = None) -> str:
+    """Return what this machine is called."""
+    return platform.node()
 
 
 def process_from(written: list) -> Process:

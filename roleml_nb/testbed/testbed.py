@@ -27,6 +27,7 @@ from .links import why
 from .nodes import Nodes
 from .output import divide
 from .patterns import expand, match
+from .processes import machine_name
 from .progress import Progress
 from .provenance import about
 from .roles import Roles
@@ -55,9 +56,12 @@ class Testbed:
     Parameters
     ----------
     engines
-        How many engines to start; 0 keeps every actor in this process, with the same semantics.
+        How many engines to start, 2 by default; 0 keeps every actor in this process, with the same semantics. Of a cluster
+        that is joined: how many to wait for, and to use; by default those that are there.
     cluster, profile, cluster_id
-        Join what runs already instead: an `ipyparallel.Cluster` or `Client`, or the names to find one by.
+        Join what runs already instead: an `ipyparallel.Cluster` or `Client`, or the names to find one by. docs/machines.md.
+    start_timeout
+        Seconds that engines get to come.
     timeout
         Seconds that a call waits for its answer unless told otherwise.
     workers
@@ -90,25 +94,29 @@ class Testbed:
     __test__ = False
 
     def __init__(
-        self, engines: int = 2, *, cluster: Any = None, profile: str | None = None, cluster_id: str | None = None,
+        self, engines: int | None = None, *, cluster: Any = None, profile: str | None = None, cluster_id: str | None = None,
         timeout: float = 600.0, workers: int | None = None, threads: int | None = None,
         links: tuple[str, ...] = ("direct", "relay"), preload: tuple[str, ...] = PRELOAD, seed: int = 0,
-        trace: bool = True, detached: bool = False, pin: bool = False,
+        trace: bool = True, detached: bool = False, pin: bool = False, start_timeout: float = 60.0,
     ):
-        if not 0 <= engines <= MOST_ENGINES:
+        if engines is not None and not 0 <= engines <= MOST_ENGINES:
             raise TestbedError(f"engines must be from 0 to {MOST_ENGINES:,}, not {engines}")
         unknown = set(links) - {"direct", "relay"}
         if unknown:
             raise TestbedError(f"no such link: {', '.join(sorted(unknown))}; known: direct, relay")
         joins = {key: value for key, value in
                  (("cluster", cluster), ("profile", profile), ("cluster_id", cluster_id)) if value is not None}
+        if joins and engines == 0:
+            raise TestbedError("engines=0 keeps all nodes in this process, where no cluster is joined: leave out one of them")
+        if engines is None:
+            engines = 0 if joins else 2
         if detached and (joins or not engines):
             raise TestbedError("detached=True is for engines that this testbed starts: Testbed(engines=2, detached=True)")
         if pin and (joins or not engines or not hasattr(os, "sched_setaffinity")):
             raise TestbedError("pin=True is for engines that this testbed starts, on Linux: Testbed(engines=2, pin=True)")
         options: dict[str, Any] = {"timeout": timeout, "workers": workers, "threads": threads, "links": links,
                                    "preload": preload, "seed": seed, "trace": trace, "pin": pin}
-        self._begin(seed, Fleet(uuid.uuid4().hex[:12], engines, joins, detached=detached, **options))
+        self._begin(seed, Fleet(uuid.uuid4().hex[:12], engines, joins, detached=detached, start_timeout=start_timeout, **options))
         if detached:
             self._stay({"options": options, "numbers": self.fleet.numbers})
 
@@ -188,6 +196,13 @@ class Testbed:
     def engines(self) -> int:
         """How many engines are alive; 0 for an embedded testbed."""
         return len(self.fleet.alive)
+
+    @property
+    def machines(self) -> dict[str, str]:
+        """Where the engines are that are alive: {engine: name of its machine}."""
+        self._check_running()
+        found = self.fleet.on_hosts(machine_name)
+        return {host_id: found[host_id] for host_id in self.fleet.alive if host_id in found}
 
     @property
     def lost(self) -> dict[str, str]:
@@ -549,7 +564,8 @@ class Testbed:
         `options` are those of `Testbed`.
         """
         about = describe_checkpoint(path)
-        bed = cls(**{"engines": about["engines"], "seed": about["seed"], **options})
+        joined = {"cluster", "profile", "cluster_id"} & set(options)
+        bed = cls(**{**({} if joined else {"engines": about["engines"]}), "seed": about["seed"], **options})
         try:
             bed.restore(path)
         except BaseException:
