@@ -366,11 +366,11 @@ class Actor:
         self, instance_name: str, targets: Any, channel: str, *, message: Message,
         message_map: Mapping[RoleInstanceID, Message] | None = None, messages: Iterable[Message] | None = None,
         on_call_error: ErrorHandlingStrategy = ErrorHandlingStrategy.RAISE_FIRST,
-        on_result: Callable[[RoleInstanceID, Any], Any] | None = None,
+        on_result: Callable[[RoleInstanceID, Any], Any] | None = None, kind: str = "task",
     ) -> list[tuple[RoleInstanceID, Invocation]]:
         group = self.members(targets)
         chosen = messages_for(group, message, message_map, messages)
-        invocations = self._group("task", instance_name, group, channel, chosen)
+        invocations = self._group(kind, instance_name, group, channel, chosen)
         called = []
         for target, invocation in zip(group, invocations, strict=True):
             failed = invocation.not_made()

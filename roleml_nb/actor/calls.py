@@ -153,6 +153,10 @@ class Invocation:
         self._asked = True
         self._pending.add_done_callback(lambda _: func())
 
+    def cancel(self) -> None:
+        """Have the task not begin, or make no more calls; see `TaskInvocation`. Nothing happens to one that has ended."""
+        self._host.router.cancel(self._pending)
+
     def forget(self) -> None:
         """Wait no longer; a late answer is dropped."""
         self._pending.cancel()

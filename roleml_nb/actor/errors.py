@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 from roleml_nb.role import (
+    CallCancelled,
     CallerError,
     ChannelNotFoundError,
     Deadlock,
@@ -31,7 +32,7 @@ def describe(error: BaseException, role: RoleInstanceID, channel: str, engine: s
     What the caller did wrong is sent as it is; everything else becomes a HandlerError that says where it happened.
     An error that the handler itself got from another role keeps that role's traceback, and names both.
     """
-    if isinstance(error, (Deadlock, RunStopped)):
+    if isinstance(error, (CallCancelled, Deadlock, RunStopped)):
         return error  # as it is for everyone whom it concerns
     came_from_elsewhere = getattr(error, "_is_remote", False)
     if isinstance(error, _CALLERS_FAULT) and not came_from_elsewhere:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.messaging.codec import Body, encode
-from roleml_nb.role import NATIVE, CallerError, ElementImplementation, Role, RoleInstanceID
+from roleml_nb.role import NATIVE, CallCancelled, CallerError, ElementImplementation, Role, RoleInstanceID
 
 from .luggage import check_sendable
 
@@ -67,7 +67,8 @@ class Failures:
         args: Mapping[str, Any] | None = None, payloads: Mapping[str, Any] | None = None,
     ) -> None:
         """Keep what a handler was given that has just raised `error`, unless the error is another role's."""
-        if getattr(error, "_is_remote", False) or not isinstance(error, Exception) or hasattr(error, "kept"):
+        if getattr(error, "_is_remote", False) or not isinstance(error, Exception) or hasattr(error, "kept") \
+                or isinstance(error, CallCancelled):
             return
         if role.instance_name == NATIVE:  # it has no state, and what it does is done to its node
             return

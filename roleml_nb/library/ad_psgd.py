@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.role import CallTimeout, Event, RoleInstanceID, Service, Task
+from roleml_nb.role import CallTimeout, ErrorHandlingStrategy, Event, Message, RoleInstanceID, Service, Task
 
 from .addresses import generator_of, in_order
+from .attempts import result_of
 from .contributions import tell
 from .guarded import GuardedRole
 from .mergers import average
@@ -70,12 +71,12 @@ class AdPsgdWorker(GuardedRole):
         for number in range(1, num_rounds + 1):
             if num_epochs:
                 with self.lock:
-                    self.call_task("trainer", "train", args=training).result()
+                    result_of(self.call_task("trainer", "train", args=training))
             if peers := self._peers():
                 self._average_with(peers[self._random().integers(len(peers))])
             metrics: dict[str, Any] = {}
             if test_every and number % test_every == 0:
-                metrics = tested = self.call_task("trainer", "test").result()
+                metrics = tested = result_of(self.call_task("trainer", "test"))
             self.round_completed.emit(args={**metrics, "round": number})
         return {"rounds": num_rounds, "accuracy": tested.get("accuracy"), "reproducible": False}
 
@@ -85,7 +86,9 @@ class AdPsgdWorker(GuardedRole):
         self.require(not self._peers(), f"{self.id} has peers, so it is active and cannot be averaged with: relate "
                                         "active workers to passive ones only, which have no peers")
         with self.lock:
-            mean = self._take(average([update, self.call("trainer", "get-model")]))
+            mean = average([update, self.call("trainer", "get-model")])
+            self.base.host.check_cancelled()  # who waits no longer does not take the mean either
+            self._take(mean)
         tell(self.contributions, [(self.id, 0.5), (caller, 0.5)])
         return mean
 
@@ -93,13 +96,19 @@ class AdPsgdWorker(GuardedRole):
         with self.lock:  # active workers hold their own lock while they wait for a passive one's, never the reverse
             update = self.call("trainer", "get-model")
             try:
-                mean = self.call(peer, "average", payloads={"update": update})
+                mean = self._ask(peer, update)
             except (*GONE, CallTimeout) as error:
                 self.logger.warning("%s did not average: %s", peer, error)
                 tell(self.contributions, [], failed=[peer])
                 return
             self._take(mean)
         tell(self.contributions, [(self.id, 0.5), (peer, 0.5)])
+
+    def _ask(self, peer: RoleInstanceID, update: Any) -> Any:
+        """The mean with a peer's model; it is not taken by the peer either if it does not come in time."""
+        ((_, call),) = self.base.call_task_group(self.name, [peer], "average", message=Message({}, {"update": update}),
+                                                 kind="service", on_call_error=ErrorHandlingStrategy.KEEP)
+        return result_of(call)
 
     def _take(self, update: Any) -> Any:
         self.call("trainer", "apply-update", payloads={"update": update})

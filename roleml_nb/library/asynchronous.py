@@ -21,6 +21,9 @@ __all__ = ["AsynchronousStrategy", "FedAsync", "FedBuff"]
 class AsynchronousStrategy(ABC):
     """What a server does with one result; the element `strategy` of `AsynchronousCoordinator`."""
 
+    def begin(self) -> None:  # noqa: B027  (need not be overridden)
+        """A run begins: forget what is left of an earlier one, which has ended or failed."""
+
     @abstractmethod
     def weight(self, staleness: int) -> float:
         """The weight of a result that began `staleness` versions of the server's model ago."""
@@ -103,6 +106,10 @@ class FedBuff(AsynchronousStrategy):
 
     def __init__(self, size: int = 10, lr: float = 1.0):
         self.size, self.lr = int(in_range("size", size, 1)), in_range("lr", lr, 0, above=True)
+        self.begin()
+
+    def begin(self) -> None:
+        """Empty the buffer."""
         self._steps: list[Step] = []
         self._weights: list[float] = []
         self._updates: list[Mapping[str, Any]] = []
@@ -130,5 +137,5 @@ class FedBuff(AsynchronousStrategy):
         averaged = like(average([update, *self._updates], weights), *self._updates)
         step = weighted_sum([{name: step[name] for name in trained} for step in self._steps], self._weights)
         moves = {name: self.lr * entry for name, entry in step.items()}
-        self._steps, self._weights, self._updates, self._untrained = [], [], [], set()
+        self.begin()
         return like({**averaged, **moved({name: update[name] for name in moves}, moves)}, averaged)

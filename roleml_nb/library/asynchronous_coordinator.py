@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
+from uuid import uuid4
 
 from roleml_nb.role import (
     CallTimeout,
     Element,
-    ErrorHandlingStrategy,
     Event,
+    Message,
     RoleInstanceID,
     RoleInteractionError,
     RoleMLError,
     Task,
 )
 
+from .arrivals import reach
 from .asynchronous import AsynchronousStrategy, FedBuff
 from .contributions import tell
 from .coordinator import Coordinator
-from .finite import check_finite
-from .rounds import Arrivals, Training, reach
+from .finite import Diverged, check_finite
+from .trainings import Ended, Training, Trainings, Work
 
 __all__ = ["AsynchronousCoordinator"]
 
@@ -50,6 +51,7 @@ class AsynchronousCoordinator(Coordinator):
         if concurrency is not None and concurrency < 1:
             raise ValueError(f"concurrency must be 1 or more, got {concurrency!r}")
         self.concurrency = concurrency
+        self._trainings = Trainings()
 
     @Task(expand=True)
     def run(
@@ -74,7 +76,18 @@ class AsynchronousCoordinator(Coordinator):
         self._update, before = self._initial(clients, fresh)
         if fresh and self.strategy.constructible:
             self.strategy.reset()
-        server = _Server(self, clients, {**(options or {}), "num_epochs": num_epochs})
+        self.strategy().begin()
+        with _Server(self, self._trainings, clients, {**(options or {}), "num_epochs": num_epochs}) as server:
+            metrics = self._renew(server, num_rounds)
+            if distribute:
+                server.wait()
+                able = [client for client in clients if client not in server.failed]
+                reach(self, able, "apply-update", [self._update])
+        return {"rounds": num_rounds, "results": server.taken, "accuracy": metrics.get("accuracy"), "loss": metrics.get("loss"),
+                **before}
+
+    def _renew(self, server: _Server, num_rounds: int) -> dict[str, Any]:
+        """Take results in until the model has been renewed so often; the last metrics."""
         metrics: dict[str, Any] = {}
         for number in range(1, num_rounds + 1):
             self.before_round()
@@ -93,82 +106,85 @@ class AsynchronousCoordinator(Coordinator):
             self.round_completed.emit(args={
                 **metrics, "round": number, "arrived": len(ages), "staleness": sum(ages) / len(ages),
                 "max_staleness": max(ages), "failed": len(server.failed)})
-        if distribute:
-            server.wait()
-            self.call_group([client for client in clients if client not in server.failed], "apply-update",
-                            payloads={"update": self._update})
-        return {"rounds": num_rounds, "results": server.taken, "accuracy": metrics.get("accuracy"), "loss": metrics.get("loss"),
-                **before}
+        return metrics
 
 
 class _Server:
     """The clients of one run: who is idle, who is at work since which version, and who has failed."""
 
-    def __init__(self, role: AsynchronousCoordinator, clients: list[RoleInstanceID], args: dict[str, Any]):
-        self._role, self._clients, self._args = role, clients, args
+    def __init__(self, role: AsynchronousCoordinator, trainings: Trainings, clients: list[RoleInstanceID], args: dict[str, Any]):
+        self._role, self._trainings, self._clients, self._message = role, trainings, clients, Message(args)
         self._random = role.rng("clients")
-        self._working: dict[RoleInstanceID, Training] = {}
-        self._arrivals = Arrivals()
-        self._waiting: list[tuple[RoleInstanceID, Any, Training]] = []
+        self._attempt = uuid4().hex
+        self._waiting: list[Ended] = []
         self.failed: dict[RoleInstanceID, Exception] = {}
         self.taken = 0
 
+    def __enter__(self) -> _Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """What is under way is for nothing. Who is at it is asked again when it has ended, and takes it back first."""
+        self._trainings.cancel(self._mine)
+
     def at_work(self) -> list[RoleInstanceID]:
         """Clients whose results were not taken in yet."""
-        return [*self._working, *(client for client, _, _ in self._waiting)]
+        return [*self._working(), *(one.client for one in self._waiting)]
 
     def next_result(self, update: Any, version: int) -> tuple[RoleInstanceID, Any, Any, int]:
         """Whose result comes next, the result, the model that it began with, and how many versions ago that was."""
         self._employ(update, version)
         while not self._waiting:
-            for client, result in self._collect():
-                training = self._working.pop(client)
-                self._waiting.append((client, result, training))
+            self._collect()
             self._employ(update, version)
-        client, result, training = self._waiting.pop(0)
+        client, training, result, _ = self._waiting.pop(0)
+        self._trainings.untaken.discard(client)
         self.taken += 1
         return client, result, training.update, version - training.number
 
     def wait(self) -> None:
         """Return when no client is at work any more."""
-        while self._working:
-            for client, _ in self._collect():
-                del self._working[client]
+        while self._trainings.under_way:
+            self._collect()
+
+    def _mine(self, training: Training) -> bool:
+        return training.work.attempt == self._attempt
+
+    def _working(self) -> list[RoleInstanceID]:
+        return [client for client, training in self._trainings.under_way.items() if self._mine(training)]
 
     def _employ(self, update: Any, version: int) -> None:
         """Send the model to idle clients and have them train, up to the concurrency."""
+        under_way = self._trainings.under_way
         limit = self._role.concurrency or len(self._clients)
-        waiting = len(self._waiting)
-        while True:
-            idle = [one for one in self._clients if one not in self._working and one not in self.failed]
-            wanted = min(limit - len(self._working) - waiting, len(idle))
-            if wanted <= 0:
-                break
+        idle = [one for one in self._clients if one not in under_way and one not in self.failed]
+        wanted = min(limit - len(under_way) - len(self._waiting), len(idle))
+        if wanted > 0:
             chosen = [idle[index] for index in sorted(self._random.choice(len(idle), wanted, replace=False))]
-            reached, errors = reach(self._role, chosen, "apply-update", [update])
-            self.failed.update(errors)
-            now = self._role.base.host.clock.now()
-            self._working.update({client: Training(version, update, now) for client in reached})
-            self._role.call_task_group(list(reached), "train2", self._args, on_call_error=ErrorHandlingStrategy.KEEP,
-                                       on_result=partial(self._arrivals.put, version))
-        if not self._working and not self._waiting:
+            work = Work(version, [update], "train2", self._message, self._attempt)
+            self._trainings.begin(self._role, work, dict.fromkeys(chosen, 0))
+        if not under_way and not self._waiting:
             first = next(iter(self.failed.values()))
             raise RoleInteractionError(f"no client is left: {', '.join(map(str, self.failed))} failed; the first error: "
                                        f"{first}") from first
 
-    def _collect(self) -> list[tuple[RoleInstanceID, Any]]:
+    def _collect(self) -> None:
+        """Take in what comes next; what an earlier run had begun is dropped."""
         limit = self._role.base.host.call_timeout
-        arrived = self._arrivals.take(limit)
-        if not arrived:
-            raise CallTimeout(f"none of {', '.join(map(str, self._working))} has returned a result for {limit:.1f} s")
-        results = []
-        for _, client, invocation in arrived:
-            try:
-                result = invocation.result(0)
-                check_finite(client, result["update"], self._working[client].update)
-                results.append((client, result))
-            except RoleMLError as error:
-                self._role.logger.warning("%s is left out: %s", client, error)
-                self.failed[client] = error
-                del self._working[client]
-        return results
+        came, ended = self._trainings.take(self._role, limit, self._mine)
+        if not came:
+            raise CallTimeout(f"none of {', '.join(map(str, self._trainings.under_way))} has returned a result for {limit:.1f} s")
+        for each in ended:
+            if not self._mine(each.training):
+                continue
+            error: RoleMLError | None = each.error
+            if error is None:
+                try:
+                    check_finite(each.client, each.result["update"], each.training.update)
+                except Diverged as diverged:
+                    error = diverged
+            if error is None:
+                self._waiting.append(each)
+            else:
+                self._role.logger.warning("%s is left out: %s", each.client, error)
+                self.failed[each.client] = error

@@ -22,11 +22,17 @@ from roleml_nb.role import (
     Service,
     Task,
 )
+from roleml_nb.role.host import Host
 
+from .arrivals import Arrivals
+from .attempts import Attempt, result_of
 from .federated import FederatedCoordinator
-from .rounds import Arrivals, Quorum
+from .rounds import Quorum
 
 __all__ = ["ClusteredCoordinator"]
+
+GRACE = 0.5
+"""Seconds that clients get to tell their losses, beyond twice the time of as many as are `enough`."""
 
 
 class ClusteredCoordinator(FederatedCoordinator):
@@ -71,7 +77,8 @@ class ClusteredCoordinator(FederatedCoordinator):
 
         With `deadline`, `min_results` or `enough`, a round does not wait for every client: see `Quorum`. It is one quorum for all
         clusters together. The deadline counts twice: for the losses by which clients choose, and for their trainings; who fails
-        or is late with its losses is not trained in that round.
+        or is late with its losses is not trained in that round. With `enough`, late is who takes more than twice as long as
+        that many of the others, and half a second.
 
         Returns
         -------
@@ -86,13 +93,21 @@ class ClusteredCoordinator(FederatedCoordinator):
         quorum = Quorum(deadline, min_results, enough, late)
         problem = quorum.problem(len(clients), self.id.actor_name)
         self.require(problem is None, str(problem))
+        training: dict[str, Any] = {"num_epochs": num_epochs, "options": options}
+        attempt = self._begin_attempt()
+        if quorum.tolerant:
+            training["attempt"] = attempt
         loss, self._busy = 0.0, self._busy if quorum.tolerant else []
         for number in range(1, num_rounds + 1):
             self.before_round()
             chosen = self._select(clients, number, quorum)
             before = dict(self._clusters)
             loss, able, failed = self._assign(chosen, quorum)
-            counts = self._train({"num_epochs": num_epochs, "options": options, **self._inclusion}, able, quorum)
+            try:
+                counts = self._train({**training, **self._inclusion}, able, quorum)
+            except BaseException:
+                self._clusters = before
+                raise
             counts |= {"selected": len(chosen), "failed": counts.get("failed", 0) + failed,
                        "late": counts.get("late", 0) + len(chosen) - len(able) - failed}
             moved = sum(client in before and before[client] != self._clusters[client] for client in able)
@@ -100,6 +115,7 @@ class ClusteredCoordinator(FederatedCoordinator):
                                             "clusters": len({self._clusters[client] for client in able})})
         if distribute:
             self._distribute(clients, quorum)
+        self._attempt = attempt
         sizes = [len(self._members(self._clusters, cluster)) for cluster in range(len(self._models))]
         return {"rounds": num_rounds, "loss": loss, "sizes": sizes}
 
@@ -119,18 +135,33 @@ class ClusteredCoordinator(FederatedCoordinator):
         Without a quorum, an error of one is an error.
         """
         if not quorum.tolerant:
-            asked = [self.call_task_group(clients, "evaluate", payloads={"update": update}) for update in self._models]
-            losses = zip(*([invocation.result()["loss"] for _, invocation in of_model] for of_model in asked), strict=True)
-            return dict(zip(clients, map(list, losses), strict=True)), 0
-        arrivals, host = Arrivals(), self.base.host
+            with Attempt() as attempt:
+                asked = [attempt.add(self.call_task_group(clients, "evaluate", payloads={"update": update}))
+                         for update in self._models]
+                losses = zip(*([invocation.result()["loss"] for _, invocation in of_model] for of_model in asked), strict=True)
+                return dict(zip(clients, map(list, losses), strict=True)), 0
+        arrivals, host, calls = Arrivals(), self.base.host, []
         for cluster, update in enumerate(self._models):
-            self.call_task_group(clients, "evaluate", payloads={"update": update}, on_call_error=ErrorHandlingStrategy.KEEP,
-                                 on_result=partial(arrivals.put, cluster))
+            calls += self.call_task_group(clients, "evaluate", payloads={"update": update},
+                                          on_call_error=ErrorHandlingStrategy.KEEP, on_result=partial(arrivals.put, cluster))
+        try:
+            return self._told(clients, quorum, arrivals, host)
+        finally:
+            for _, call in calls:  # who is late trains sooner without
+                call.cancel()
+
+    def _told(
+        self, clients: Sequence[RoleInstanceID], quorum: Quorum, arrivals: Arrivals, host: Host
+    ) -> tuple[dict[RoleInstanceID, list[float]], int]:
         told: dict[RoleInstanceID, dict[int, float]] = {client: {} for client in clients}
         failed: dict[RoleInstanceID, Exception] = {}
-        ends = float("inf") if quorum.deadline is None else host.clock.now() + quorum.deadline
+        began = host.clock.now()
+        ends = float("inf") if quorum.deadline is None else began + quorum.deadline
         while (left := [one for one in clients if one not in failed and len(told[one]) < len(self._models)]):
-            known, remaining = len(clients) - len(failed) - len(left), ends - host.clock.now()
+            known, now = len(clients) - len(failed) - len(left), host.clock.now()
+            if quorum.enough is not None and known >= quorum.enough:
+                ends = min(ends, now + (now - began) + GRACE)  # the others get as long again, for they may be the faster to train
+            remaining = ends - now
             if remaining <= 0 and known >= quorum.least:
                 break
             arrived = arrivals.take(remaining if 0 < remaining < float("inf") else host.call_timeout)
@@ -154,17 +185,18 @@ class ClusteredCoordinator(FederatedCoordinator):
         members = [self._members(chosen, cluster) for cluster in range(len(self._models))]
         if quorum.tolerant:
             able = quorum._replace(enough=quorum.enough and min(quorum.enough, len(chosen)))
-            done = self.call_task("aggregator", "aggregate-clusters", payloads={"updates": self._models}, args={
-                **training, "clusters": members, "quorum": able._asdict()}).result()
+            done = result_of(self.call_task("aggregator", "aggregate-clusters", payloads={"updates": self._models}, args={
+                **training, "clusters": members, "quorum": able._asdict()}))
             self._models, self._results, self._busy = done["updates"], done["results"], done["busy"]
             return done["counts"]
-        rounds = {cluster: self.call_task("aggregator", "aggregate", args={**training, "clients": group},
-                                          payloads={"update": self._models[cluster]})
-                  for cluster, group in enumerate(members) if group}
-        counts: dict[str, int] = {}
+        with Attempt() as attempt:
+            rounds = attempt.add((cluster, self.call_task("aggregator", "aggregate", args={**training, "clients": group},
+                                                          payloads={"update": self._models[cluster]}))
+                                 for cluster, group in enumerate(members) if group)
+            done_of = {cluster: invocation.result() for cluster, invocation in rounds}
+        counts: dict[str, int] = {}  # all have ended: the models of a round are renewed together
         self._results = {}
-        for cluster, invocation in rounds.items():
-            done = invocation.result()
+        for cluster, done in done_of.items():
             self._models[cluster] = done["update"]
             self._results |= done.get("results", {})
             counts = {name: counts.get(name, 0) + count for name, count in done.get("counts", {}).items()}

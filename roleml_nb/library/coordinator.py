@@ -10,6 +10,7 @@ import numpy as np
 from roleml_nb.role import Event, NodeLost, RoleInstanceID, Service
 
 from .addresses import in_order
+from .attempts import result_of
 from .pausing import Pausable
 
 __all__ = ["Coordinator"]
@@ -62,7 +63,7 @@ class Coordinator(Pausable):
         if not self.has("evaluator"):
             return {}
         self.call("evaluator", "apply-update", payloads={"update": self._update})
-        return self.call_task("evaluator", "test").result()
+        return result_of(self.call_task("evaluator", "test"))
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

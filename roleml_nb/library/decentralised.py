@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Protocol, runtime_checkable
+from uuid import uuid4
 
 from roleml_nb.role import (
     Element,
@@ -12,12 +14,14 @@ from roleml_nb.role import (
     Message,
     Role,
     RoleInstanceID,
+    RoleMLError,
     Task,
     TaskInvocation,
     natural_key,
 )
 
 from .addresses import in_order
+from .attempts import Attempt
 from .mixers import GONE
 from .pausing import Pausable
 
@@ -41,7 +45,7 @@ class DecentralisedCoordinator(Pausable):
     The result is the same in every run, to the last bit, on any number of engines.
 
     Nodes may come and go: those in the relationship when a round begins take part in it; those that are lost are left
-    out from then on.
+    out from then on. A round that fails is taken back by all of them.
     """
 
     topology: Any = Element(ChangingTopology, optional=True)
@@ -51,6 +55,8 @@ class DecentralisedCoordinator(Pausable):
         super().__init__()
         self.rounds = 0
         """How many rounds were done so far, in all runs."""
+        self._unfinished = ""
+        """The attempt at a round that is under way, or was given up and not taken back by all."""
         self._lost: set[RoleInstanceID] = set()
 
     @Task(expand=True)
@@ -72,6 +78,7 @@ class DecentralisedCoordinator(Pausable):
         self.require(num_rounds >= 1, f"num_rounds must be 1 or more, got {num_rounds!r}")
         self.require(num_epochs >= 0, f"num_epochs must be 0 or more, got {num_epochs!r}")
         self._lost = set()
+        self._take_back(self._members())
         self._check(self._members())
         tested: dict[str, Any] = {}
         for number in range(1, num_rounds + 1):
@@ -91,36 +98,54 @@ class DecentralisedCoordinator(Pausable):
         return members
 
     def _round(self, num_epochs: int, options: dict[str, Any] | None) -> list[RoleInstanceID]:
-        self.rounds += 1
+        number = self.rounds + 1
         members = self._members()
-        graph = self._graph(members, self.rounds)
+        graph = self._graph(members, number)
         members = [member for member in members if member in graph]
-        work = {"num_epochs": num_epochs, "options": options, "round": self.rounds}
+        self._unfinished = uuid4().hex
+        work = {"num_epochs": num_epochs, "options": options, "round": number, "attempt": self._unfinished}
         try:
             self._all(members, "train", {member: Message({**work, "receivers": graph[member]}) for member in members})
-            self._all([member for member in members if member not in self._lost], "mix")
+            mix = Message({"attempt": self._unfinished})
+            left = [member for member in members if member not in self._lost]
+            self._all(left, "mix", dict.fromkeys(left, mix))
         except Exception:
-            self.call_group(members, "forget", on_error=ErrorHandlingStrategy.IGNORE)
+            with suppress(RoleMLError):  # else at the beginning of the next run
+                self._take_back(members)
             raise
+        self.rounds, self._unfinished = number, ""
         return [member for member in members if member not in self._lost]
+
+    def _take_back(self, members: list[RoleInstanceID]) -> None:
+        """Have all be what they were before a round that was given up."""
+        if self._unfinished:
+            answers = self.call_group(members, "forget", {"attempt": self._unfinished}, on_error=ErrorHandlingStrategy.KEEP)
+            for member, answer in answers:
+                if isinstance(answer, GONE):
+                    self._lost.add(member)
+                elif isinstance(answer, Exception):
+                    raise answer
+            self._unfinished = ""
 
     def _all(
         self, members: Iterable[RoleInstanceID], channel: str, messages: dict[RoleInstanceID, Message] | None = None
     ) -> list[Any]:
         """Have all do it at the same time; the results, without those of nodes that are gone. The first error is raised."""
-        calls: list[tuple[RoleInstanceID, TaskInvocation]] = self.call_task_group(
-            members, channel, message_map=messages, on_call_error=ErrorHandlingStrategy.KEEP)
         results, errors = [], []
-        for member, invocation in calls:
-            try:
-                results.append(invocation.result())
-            except GONE as error:
-                self.logger.warning("%s is left out from now on: %s", member, error)
-                self._lost.add(member)
-            except Exception as error:  # raised below, when all have ended
-                errors.append(error)
-        if errors:
-            raise errors[0]
+        with Attempt() as attempt:
+            calls: list[tuple[RoleInstanceID, TaskInvocation]] = attempt.add(self.call_task_group(
+                members, channel, message_map=messages, on_call_error=ErrorHandlingStrategy.KEEP))
+            for member, invocation in calls:
+                try:
+                    results.append(invocation.result())
+                except GONE as error:
+                    self.logger.warning("%s is left out from now on: %s", member, error)
+                    self._lost.add(member)
+                except Exception as error:  # raised below, when all have ended
+                    errors.append(error)
+                    attempt.cancel()
+            if errors:
+                raise errors[0]
         return results
 
     def _test(self, members: list[RoleInstanceID]) -> dict[str, Any]:

@@ -58,9 +58,17 @@ class TreeAggregator(FedAvgAggregator):
         """Send a model down to all leaves below; returns, when they have it, how many training samples they have."""
         self._gone = set()
         self._have_it = set()
-        self._send(self._below(), update)
+        below = self._below()
+        self._take_back(below)
+        self._send(below, update)
         self._update = update
         return sum(self._sizes(in_order(self._have_it)))
+
+    @Service(expand=True)
+    def take_back(self, caller: RoleInstanceID) -> None:
+        """Have all below take back what they have done since they were sent a model."""
+        self._trainings.untaken.update(self._below())
+        self._take_back(self._below())
 
     @Service(expand=True)
     def get_model(self, caller: RoleInstanceID) -> Any:
@@ -138,7 +146,7 @@ class TreeAggregator(FedAvgAggregator):
 
     def _round(
         self, group: list[RoleInstanceID], update: Any, num_epochs: int, options: dict[str, Any] | None,
-        quorum: Quorum | None = None,
+        quorum: Quorum | None = None, attempt: str = "",
     ) -> dict[str, Any]:
         """As in the base class; again from `update` when someone was lost meanwhile."""
         while True:
@@ -146,8 +154,9 @@ class TreeAggregator(FedAvgAggregator):
             left = [member for member in group if member not in self._gone]
             self.require(left, f"all below {self.id} are gone")
             try:
-                return super()._round(left, update, num_epochs, options, quorum)
+                return super()._round(left, update, num_epochs, options, quorum, attempt)
             except GONE:
+                self._take_back(left)
                 self._send(left, update)
                 if len(self._gone) == before:
                     raise

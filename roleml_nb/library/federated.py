@@ -10,12 +10,14 @@ from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from typing import Any
+from uuid import uuid4
 
 from roleml_nb.role import (
     ChannelNotFoundError,
     Element,
     ErrorHandlingStrategy,
     Event,
+    Message,
     Role,
     RoleInstanceID,
     RoleInteractionError,
@@ -27,12 +29,14 @@ from roleml_nb.role.parameters import STEPPED, entries, like
 
 from .addresses import in_order
 from .arithmetic import difference, moved
+from .attempts import Attempt, result_of
 from .contributions import tell
 from .coordinator import Coordinator
 from .finite import Diverged, check_finite
 from .mergers import RunningAverage
-from .rounds import Outcome, Quorum, Training, Trainings
+from .rounds import Outcome, Quorum, do_round
 from .strategies import ClientResult, FedAvg, Strategy
+from .trainings import Training, Trainings, Work
 
 __all__ = ["FedAvgAggregator", "FederatedCoordinator"]
 
@@ -71,10 +75,11 @@ class FedAvgAggregator(Role):
     @Task(expand=True)
     def aggregate(
         self, caller: RoleInstanceID, clients: list, update: Any, num_epochs: int = 1,
-        options: dict[str, Any] | None = None, quorum: dict[str, Any] | None = None,
+        options: dict[str, Any] | None = None, quorum: dict[str, Any] | None = None, attempt: str = "",
         inclusion: dict[RoleInstanceID, float] | None = None,
     ) -> dict[str, Any]:
-        """Do one round.
+        """Do one round. When it fails, trainings that have not begun do not begin; what others have done is taken back by
+        their trainers (``take-back``) when they are asked again.
 
         Parameters
         ----------
@@ -90,6 +95,8 @@ class FedAvgAggregator(Role):
             The fields of a `Quorum`. When not given, all clients are waited for, and an error of one is an error.
         inclusion : dict of RoleInstanceID to float, optional
             In proportion to what each was likely to be selected: data sizes are divided by it. All alike when not given.
+        attempt : str
+            With a quorum, what the round belongs to, such as a run: what is late from another one does not count in it.
 
         Returns
         -------
@@ -102,14 +109,16 @@ class FedAvgAggregator(Role):
         self.require(group, "there are no clients to aggregate from")
         self._learn_inclusion(inclusion)
         if quorum is None:
+            self._take_back(group)
             self._send(group, update)
             return self._round(group, update, num_epochs, options)
-        return self._round(group, update, num_epochs, options, self._conditions(quorum, group))
+        return self._round(group, update, num_epochs, options, self._conditions(quorum, group), attempt)
 
     @Task(expand=True)
     def aggregate_clusters(
         self, caller: RoleInstanceID, clusters: list, updates: list, quorum: dict[str, Any], num_epochs: int = 1,
-        options: dict[str, Any] | None = None, inclusion: dict[RoleInstanceID, float] | None = None,
+        options: dict[str, Any] | None = None, attempt: str = "",
+        inclusion: dict[RoleInstanceID, float] | None = None,
     ) -> dict[str, Any]:
         """Do one round of several models under one `quorum`: each of `updates` with clients of its own, those of its cluster.
 
@@ -121,9 +130,9 @@ class FedAvgAggregator(Role):
         self._learn_inclusion(inclusion)
         groups = [in_order(cluster) for cluster in clusters]
         places = {client: place for place, group in enumerate(groups) for client in group}
-        strategy, args = self.strategy(), {**(options or {}), "num_epochs": num_epochs}
-        outcome = self._trainings.round(self, in_order(places), updates, strategy.channel, args, strategy.arguments(),
-                                        self._conditions(quorum, list(places)), places)
+        strategy = self.strategy()
+        outcome = self._asked(in_order(places), updates, num_epochs, options, self._conditions(quorum, list(places)), attempt,
+                              places)
         self._leave_out_diverged(outcome, Quorum(min_results=0))
         merged: list[Any] = []
         results: list[ClientResult] = []
@@ -152,23 +161,40 @@ class FedAvgAggregator(Role):
         self.require(problem is None, str(problem))
         return conditions
 
+    def _asked(
+        self, group: list[RoleInstanceID], updates: list, num_epochs: int, options: dict[str, Any] | None, quorum: Quorum,
+        attempt: str, clusters: Mapping[RoleInstanceID, int] | None = None,
+    ) -> Outcome:
+        strategy = self.strategy()
+        message = Message({**(options or {}), "num_epochs": num_epochs}, strategy.arguments())
+        return do_round(self._trainings, self, group, updates, strategy.channel, message, quorum, clusters, self._data_sizes,
+                        attempt)
+
+    def _take_back(self, group: list[RoleInstanceID]) -> None:
+        """Have clients undo a training that was not taken in."""
+        untaken = self._trainings.untaken
+        again = [client for client in group if client in untaken]
+        for client, answer in self.call_group(again, "take-back", on_error=ErrorHandlingStrategy.KEEP) if again else ():
+            if isinstance(answer, Exception) and not isinstance(answer, ChannelNotFoundError):  # which not all can do
+                self.logger.warning("%s does not take back its last training: %s", client, answer)
+
     def _send(self, group: list[RoleInstanceID], update: Any) -> None:
         self._learn_sizes(dict(self.call_group(group, "apply-update", payloads={"update": update})))
 
     def _round(
         self, group: list[RoleInstanceID], update: Any, num_epochs: int, options: dict[str, Any] | None,
-        quorum: Quorum | None = None,
+        quorum: Quorum | None = None, attempt: str = "",
     ) -> dict[str, Any]:
         """Have the group train, and aggregate. Without a quorum, the group has the model already."""
         strategy = self.strategy()
-        args, payloads = {**(options or {}), "num_epochs": num_epochs}, strategy.arguments()
         mean = None
         if quorum is None:
             if strategy.channel == "train":
                 mean = strategy.running(self._weights(group))
-            outcome = self._gather(group, update, strategy.channel, args, payloads, mean)
+            args = {**(options or {}), "num_epochs": num_epochs}
+            outcome = self._gather(group, update, strategy.channel, args, strategy.arguments(), mean)
         else:
-            outcome = self._trainings.round(self, group, [update], strategy.channel, args, payloads, quorum)
+            outcome = self._asked(group, [update], num_epochs, options, quorum, attempt)
             self._leave_out_diverged(outcome, quorum)
         results = self._results(update, outcome, strategy.channel)
         self._weighty([result.data_size for result in results])
@@ -180,6 +206,7 @@ class FedAvgAggregator(Role):
         self, selected: int, results: list[ClientResult], weights: list[float], outcome: Outcome,
     ) -> dict[str, Any]:
         """What a round returns besides models; it is emitted, too."""
+        self._trainings.untaken.difference_update(result.client for result in results)
         size = sum(result.data_size for result in results)
         counts = {
             "selected": selected, "arrived": sum(not result.staleness for result in results), "late": len(outcome.late),
@@ -204,21 +231,23 @@ class FedAvgAggregator(Role):
 
         Then no more are under way at the same time than memory is meant for.
         """
-        outcome, training = Outcome(), Training(self._trainings.number, update, 0.0)
+        outcome, training = Outcome(), Training(Work(self._trainings.number, [update]))
         at_once = len(group) if mean is None else self._at_once(group, update)
         left, under_way = list(group), deque[tuple[RoleInstanceID, Any]]()
-        while left or under_way:
-            count = at_once - len(under_way)
-            if left and count:
-                under_way.extend(self.call_task_group(left[:count], channel, args, payloads))
-                del left[:count]
-            client, invocation = under_way.popleft()  # which holds its result
-            answer = invocation.result()
-            check_finite(client, answer if channel == "train" else answer["update"], update)
-            if mean is not None:
-                mean.add(answer)
-                answer = {}
-            outcome.results.append((client, answer, training, 0.0))
+        self._trainings.untaken.update(group)
+        with Attempt() as attempt:
+            while left or under_way:
+                count = at_once - len(under_way)
+                if left and count:
+                    under_way.extend(attempt.add(self.call_task_group(left[:count], channel, args, payloads)))
+                    del left[:count]
+                client, invocation = under_way.popleft()  # which holds its result
+                answer = invocation.result()
+                check_finite(client, answer if channel == "train" else answer["update"], update)
+                if mean is not None:
+                    mean.add(answer)
+                    answer = {}
+                outcome.results.append((client, answer, training, 0.0))
         return outcome
 
     def _at_once(self, group: list[RoleInstanceID], update: Mapping[str, Any]) -> int:
@@ -232,7 +261,6 @@ class FedAvgAggregator(Role):
         return sizes
 
     def _leave_out_diverged(self, outcome: Outcome, quorum: Quorum) -> None:
-        self._learn_sizes(outcome.told)
         results, outcome.results = outcome.results, []
         for client, answer, training, seconds in results:
             try:
@@ -307,6 +335,7 @@ class FederatedCoordinator(Coordinator):
         self._inclusion: dict[str, dict[RoleInstanceID, float]] = {}
         """The argument of that name, for the clients of the round, unless they were all as likely to be selected."""
         self._busy: list[RoleInstanceID] = []
+        self._attempt = ""
 
     @Service(expand=True)
     def get_results(self, caller: RoleInstanceID) -> dict[RoleInstanceID, dict[str, Any]]:
@@ -351,9 +380,9 @@ class FederatedCoordinator(Coordinator):
         problem = quorum.problem(len(clients), self.id.actor_name)
         self.require(problem is None, str(problem))
         training: dict[str, Any] = {"num_epochs": num_epochs, "options": options}
-        tolerant = quorum.tolerant
+        tolerant, attempt = quorum.tolerant, self._begin_attempt(fresh)
         if tolerant:
-            training["quorum"] = quorum._asdict()
+            training |= {"quorum": quorum._asdict(), "attempt": attempt}
         self._update, before = self._initial(clients, fresh)
         self._busy = self._busy if tolerant else []
         if fresh:
@@ -362,8 +391,8 @@ class FederatedCoordinator(Coordinator):
         for number in range(first_round, first_round + num_rounds):
             self.before_round()
             chosen = self._select(clients, number, quorum)
-            done = self.call_task("aggregator", "aggregate", args={**training, **self._inclusion, "clients": chosen},
-                                  payloads={"update": self._update}).result()
+            done = result_of(self.call_task("aggregator", "aggregate", args={**training, **self._inclusion, "clients": chosen},
+                                            payloads={"update": self._update}))
             self._rounds_seen += 1
             self._update, self._results, self._busy = done["update"], done.get("results", {}), done.get("busy", [])
             metrics = self._evaluate()
@@ -372,7 +401,13 @@ class FederatedCoordinator(Coordinator):
             on_error = ErrorHandlingStrategy.IGNORE if tolerant else ErrorHandlingStrategy.RAISE_FIRST
             done_with = [client for client in clients if client not in self._busy]
             self.call_group(done_with, "apply-update", payloads={"update": self._update}, on_error=on_error)
+        self._attempt = attempt
         return {"rounds": num_rounds, "accuracy": metrics.get("accuracy"), "loss": metrics.get("loss"), **before}
+
+    def _begin_attempt(self, fresh: bool = False) -> str:
+        """What late results must belong to: that of the run before if that has not failed, and this one goes on from it."""
+        attempt, self._attempt = "" if fresh else self._attempt, ""
+        return attempt or uuid4().hex
 
     def _clients(self) -> list[RoleInstanceID]:
         clients, node = super()._clients(), self.id.actor_name

@@ -15,6 +15,7 @@ import numpy as np
 from roleml_nb.role import CallTimeout, Element, Event, RoleInstanceID, Service, Task
 
 from .addresses import generator_of, in_order
+from .attempts import result_of
 from .contributions import tell
 from .guarded import GuardedRole
 from .mergers import average
@@ -158,31 +159,30 @@ class GossipCoordinator(Pausable):
             sent = self._gossip(merged)
             metrics: dict[str, Any] = {}
             if test_every and number % test_every == 0:
-                metrics = tested = self.call_task("trainer", "test").result()
+                metrics = tested = result_of(self.call_task("trainer", "test"))
             self.round_completed.emit(
                 args={**metrics, "round": number, "age": self.age, "merged": merged["merged"], "sent": sent})
         return {"rounds": num_rounds, "accuracy": tested.get("accuracy"), "reproducible": False}
 
     def _train_and_merge(self, training: dict[str, Any]) -> dict[str, Any]:
-        merged = self._merge(self._train(training))
-        if merged["merged"]:
-            self.call("trainer", "apply-update", payloads={"update": merged["update"]})
-        return merged
+        return self._merge(self._train(training))
 
     def _merge_and_train(self, training: dict[str, Any]) -> dict[str, Any]:
         merged = self._merge(self.call("trainer", "get-model"))
-        if merged["merged"]:
-            self.call("trainer", "apply-update", payloads={"update": merged["update"]})
         return {**merged, "update": self._train(training)}
 
     def _train(self, training: dict[str, Any]) -> Any:
         if not training["num_epochs"]:
             return self.call("trainer", "get-model")
+        update = result_of(self.call_task("trainer", "train", args=training))
         self.age += 1
-        return self.call_task("trainer", "train", args=training).result()
+        return update
 
     def _merge(self, update: Any) -> dict[str, Any]:
+        """Merge what has come in into the model, which then is as old as the oldest."""
         merged = self.call("aggregator", "merge", args={"age": self.age}, payloads={"update": update})
+        if merged["merged"]:
+            self.call("trainer", "apply-update", payloads={"update": merged["update"]})
         self.age = merged["age"]
         return merged
 

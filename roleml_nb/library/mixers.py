@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
+from copy import copy
 from typing import Any
 
 from roleml_nb.role import (
@@ -18,6 +19,7 @@ from roleml_nb.role import (
 )
 
 from .addresses import in_order
+from .attempts import restore_trainer, result_of, save_trainer
 from .contributions import tell
 from .guarded import GuardedRole
 
@@ -46,6 +48,8 @@ class Mixer(GuardedRole):
     """Whether a node may send to one that does not send back."""
     keeps_before = False
     """Whether `trained` needs the model before the training."""
+    goes_on: tuple[str, ...] = ()
+    """Attributes that a method carries from round to round: they become what they were when a round is given up."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +57,11 @@ class Mixer(GuardedRole):
         """This node's model after the training of the round."""
         self.degree = 0
         """To how many nodes it sends in the round."""
-        self._inbox: Received = {}
+        self._inbox: dict[str, Received] = {}
+        """What has come in, by attempt."""
+        self._attempt = ""
+        self._before: tuple[Any, dict[str, Any]] | None = None
+        """What the round of this attempt is taken back with: of the trainer, and the attributes that go on."""
         self._receivers: list[RoleInstanceID] = []
 
     # the method
@@ -96,27 +104,31 @@ class Mixer(GuardedRole):
         return {"peers": self.peers(round), "directed": self.directed}
 
     @Service(expand=True)
-    def accept(self, caller: RoleInstanceID, degree: int, **message: Any) -> None:
+    def accept(self, caller: RoleInstanceID, degree: int, attempt: str = "", **message: Any) -> None:
         """Take what a neighbour sends; `degree` is the number of nodes that it sends to."""
         with self.lock:
-            self._inbox[caller] = {**message, "degree": degree}
+            self._inbox.setdefault(attempt, {})[caller] = {**message, "degree": degree}
 
     @Task(expand=True)
     def train(
         self, caller: RoleInstanceID, receivers: list, round: int, num_epochs: int = 1,  # noqa: A002
-        options: dict[str, Any] | None = None,
+        options: dict[str, Any] | None = None, attempt: str = "",
     ) -> None:
-        """Train for `num_epochs` epochs (0: not at all), and send to `receivers`; those that are gone are left out."""
+        """Train for `num_epochs` epochs (0: not at all), and send to `receivers`; those that are gone are left out.
+
+        With an `attempt`, a name for this round that no other has, `forget` can take it back.
+        """
         group = in_order(receivers)
+        self._begin(attempt)
         before = self.call("trainer", "get-model") if self.keeps_before or not num_epochs else None
         after = before
         if num_epochs:
-            after = self.call_task("trainer", "train", args={**(options or {}), "num_epochs": num_epochs}).result()
+            after = result_of(self.call_task("trainer", "train", args={**(options or {}), "num_epochs": num_epochs}))
         self.degree, self._receivers = len(group), group
         self.trained(before, after, round)
         reached: list[RoleInstanceID] = []
         for some, message in list(self.sent(group)):
-            answers = self.call_group(some, "accept", args={"degree": self.degree}, payloads=message,
+            answers = self.call_group(some, "accept", args={"degree": self.degree, "attempt": attempt}, payloads=message,
                                       on_error=ErrorHandlingStrategy.KEEP) if some else []
             for receiver, answer in answers:
                 if isinstance(answer, GONE):
@@ -128,11 +140,12 @@ class Mixer(GuardedRole):
         self.delivered(reached)
 
     @Task(expand=True)
-    def mix(self, caller: RoleInstanceID) -> None:
+    def mix(self, caller: RoleInstanceID, attempt: str = "") -> None:
         """Mix what has come in, and give the trainer the result."""
         with self.lock:
-            received = {sender: self._inbox[sender] for sender in in_order(self._inbox)}
-            self._inbox = {}
+            come = self._inbox.pop(attempt, {})
+            self._inbox = {}  # what else there is belongs to rounds that were given up
+        received = {sender: come[sender] for sender in in_order(come)}
         weights = self.weights(received)
         self.call("trainer", "apply-update", payloads={"update": self.combine(received)})
         if weights is not None:
@@ -142,13 +155,26 @@ class Mixer(GuardedRole):
     @Task(expand=True)
     def test(self, caller: RoleInstanceID) -> dict[str, Any]:
         """The trainer's test metrics."""
-        return self.call_task("trainer", "test").result()
+        return result_of(self.call_task("trainer", "test"))
 
     @Service(expand=True)
-    def forget(self, caller: RoleInstanceID) -> None:
-        """Throw away what has come in: a round was given up."""
+    def forget(self, caller: RoleInstanceID, attempt: str = "") -> None:
+        """A round was given up: throw away what has come in, and go back to what was before its training."""
         with self.lock:
             self._inbox = {}
+            if self._before is not None and self._attempt == attempt:
+                saved, attributes = self._before
+                restore_trainer(self, saved)
+                self.__dict__.update(attributes)
+                self._before = None
+
+    def _begin(self, attempt: str) -> None:
+        """Keep what this round is taken back with."""
+        if not attempt:
+            return
+        with self.lock:
+            self._attempt, self._before = attempt, None
+            self._before = save_trainer(self), {name: copy(getattr(self, name)) for name in self.goes_on}
 
     @Service(expand=True)
     def get_model(self, caller: RoleInstanceID) -> Any:

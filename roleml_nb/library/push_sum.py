@@ -33,6 +33,7 @@ class StochasticGradientPush(Mixer):
 
     directed = True
     keeps_before = True
+    goes_on = ("weight",)
 
     def __init__(self) -> None:
         super().__init__()

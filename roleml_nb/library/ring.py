@@ -12,6 +12,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -23,13 +24,16 @@ from roleml_nb.role import (
     Event,
     RoleInstanceID,
     RoleInteractionError,
+    RoleMLError,
     Service,
     Task,
     TaskResultCollector,
 )
 from roleml_nb.role.parameters import AVERAGED, COPIED, STEPPED, entries, like
+from roleml_nb.role.running import wait
 
 from .addresses import in_order
+from .attempts import restore_trainer, result_of, save_trainer
 from .contributions import tell
 from .guarded import GuardedRole
 from .mixers import GONE
@@ -47,6 +51,11 @@ class RingAggregator(GuardedRole):
         super().__init__()
         self._inbox: dict[tuple[str, int], Future[list[np.ndarray]]] = {}
         self._abandoned: set[str] = set()
+        self._round = ""
+        self._trained: Future[Any] = Future()
+        """The trainer's model after the training of that round."""
+        self._saved: tuple[Any] | None = None
+        """What that training is taken back with."""
 
     @Task(expand=True)
     def all_reduce(
@@ -83,16 +92,42 @@ class RingAggregator(GuardedRole):
 
     @Task(expand=True)
     def train(
-        self, caller: RoleInstanceID, ring: list, key: str, num_epochs: int = 1, options: dict[str, Any] | None = None
+        self, caller: RoleInstanceID, ring: list, key: str, num_epochs: int = 1, options: dict[str, Any] | None = None,
+        round: str = "",  # noqa: A002
     ) -> float:
         """Have the trainer train, `all_reduce` its model, weighted by its data size, and give it the mean.
 
+        In one `round`, if that is given, it trains once, however often the all-reduce is tried.
+
         Returns its share of the mean, from 0 to 1.
         """
-        update = self.call_task("trainer", "train", args={**(options or {}), "num_epochs": num_epochs}).result()
+        update = self._train(round, {**(options or {}), "num_epochs": num_epochs})
         mean, share = self._mean(ring, key, update, self.call("trainer", "get-data-size"))
         self.call("trainer", "apply-update", payloads={"update": mean})
         return share
+
+    def _train(self, round: str, args: dict[str, Any]) -> Any:  # noqa: A002
+        with self.lock:
+            again = bool(round) and self._round == round
+            if not again:
+                self._round, self._trained, self._saved = round, Future(), None
+            trained = self._trained
+        if again:  # it was trained, or is being trained, for a try in which another node was lost
+            return wait(trained)
+        try:
+            self._saved = (save_trainer(self),) if round else None
+            trained.set_result(result_of(self.call_task("trainer", "train", args=args)))
+        except BaseException as error:
+            trained.set_exception(error)
+            raise
+        return trained.result()
+
+    @Service(expand=True)
+    def restore(self, caller: RoleInstanceID, round: str) -> None:  # noqa: A002
+        """Have the trainer take back what it has done in a round that was given up."""
+        if self._round == round and self._saved is not None:
+            restore_trainer(self, *self._saved)
+            self._round, self._trained, self._saved = "", Future(), None
 
     @Service(expand=True)
     def accept_chunk(self, caller: RoleInstanceID, key: str, step: int, chunk: list[np.ndarray]) -> None:
@@ -151,7 +186,11 @@ class RingAggregator(GuardedRole):
         return RoleInteractionError(f"{self.id} has given up the all-reduce {key}: another node of the ring has failed")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_inbox": {}}
+        return {name: value for name, value in super().__getstate__().items() if name != "_trained"} | {"_inbox": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._trained = Future()
 
 
 class RingCoordinator(Pausable):
@@ -162,7 +201,8 @@ class RingCoordinator(Pausable):
     bit, on any number of engines.
 
     Nodes may come and go: those in the relationship when a round begins take part in it, and new ones get the model
-    first. A round in which a node is lost is done again without it.
+    first. A round in which a node is lost is done again without it, from the models that the others have trained in it; one
+    that fails is taken back by all of them.
 
     After each round, ``contributions`` carries the "weight" of each node's model in the mean (they sum to 1), and who was lost
     in it ("failed"); the trace has a table of them.
@@ -174,6 +214,8 @@ class RingCoordinator(Pausable):
     def __init__(self) -> None:
         super().__init__()
         self._lost: set[RoleInstanceID] = set()
+        self._unfinished = ""
+        """The round that is under way, or was given up and not taken back by all."""
 
     @Task(expand=True)
     def run(
@@ -191,6 +233,7 @@ class RingCoordinator(Pausable):
         """
         self.require(num_rounds >= 1, f"num_rounds must be 1 or more, got {num_rounds!r}")
         self._lost = set()
+        self._take_back()
         ring: list[RoleInstanceID] = []
         metrics: dict[str, Any] = {}
         for number in range(1, num_rounds + 1):
@@ -201,19 +244,33 @@ class RingCoordinator(Pausable):
         return {"rounds": num_rounds, "accuracy": metrics.get("accuracy"), "loss": metrics.get("loss")}
 
     def _round(self, before: list[RoleInstanceID], args: dict[str, Any]) -> list[RoleInstanceID]:
-        """Do one round, again and again until nobody is lost in it; who took part."""
+        """Do one round, the all-reduce again and again until nobody is lost in it; who took part."""
         gone = set(self._lost)
+        ring = self._members(before)
+        self._unfinished = uuid.uuid4().hex
         while True:
-            ring = self._members(before)
+            self.require(ring, f"all nodes of the ring of {self.id} are lost: {', '.join(map(str, in_order(self._lost)))}")
             lost = len(self._lost)
             try:
-                shares = self._train(ring, args)
-                tell(self.contributions, [(member, shares[member]) for member in ring], failed=in_order(self._lost - gone))
-                return ring
+                shares = self._train(ring, {**args, "round": self._unfinished})
             except Exception:
                 if len(self._lost) == lost:
+                    with suppress(RoleMLError):  # else at the beginning of the next run
+                        self._take_back()
                     raise
-                before = [member for member in before if member not in self._lost]
+                ring = [member for member in ring if member not in self._lost]
+            else:
+                break
+        self._unfinished = ""
+        tell(self.contributions, [(member, shares[member]) for member in ring], failed=in_order(self._lost - gone))
+        return ring
+
+    def _take_back(self) -> None:
+        """Have all nodes be what they were before a round that was given up."""
+        if self._unfinished:
+            ring = in_order(self.ctx.relationships.get_relationship_view("ring"))
+            self._note(self.call_group(ring, "restore", args={"round": self._unfinished}, on_error=ErrorHandlingStrategy.KEEP))
+            self._unfinished = ""
 
     def _members(self, before: list[RoleInstanceID]) -> list[RoleInstanceID]:
         """Who is there now; those that were not there `before` have the model of the first who was, or of the first."""
@@ -241,18 +298,24 @@ class RingCoordinator(Pausable):
         """The share of each member."""
         key = uuid.uuid4().hex
         done = TaskResultCollector(ring, merger=DictKeyValueMerger(), on_error=ErrorHandlingStrategy.RAISE_FIRST)
+        lost = len(self._lost)
+        calls = self.call_task_group(ring, "train", args={**args, "ring": ring, "key": key}, on_result=done.push,
+                                     on_call_error=ErrorHandlingStrategy.KEEP)
         try:
-            self.call_task_group(ring, "train", args={**args, "ring": ring, "key": key}, on_result=done.push)
             return done.result()
-        except Exception:
+        except BaseException:
             self._note(self.call_group(ring, "abandon", args={"key": key}, on_error=ErrorHandlingStrategy.KEEP))
             raise
+        finally:
+            if len(self._lost) == lost:  # else the others go on, for the next try
+                for _, call in calls:
+                    call.cancel()
 
     def _evaluate(self, member: RoleInstanceID) -> dict[str, Any]:
         if not self.has("evaluator"):
             return {}
         self.call("evaluator", "apply-update", payloads={"update": self.call(member, "get-model")})
-        return self.call_task("evaluator", "test").result()
+        return result_of(self.call_task("evaluator", "test"))
 
 
 def _pack(update: Mapping[str, Any], weight: float) -> dict[str, np.ndarray]:

@@ -1,20 +1,16 @@
-"""Rounds that do not wait for everyone: the conditions of a round, and trainings that are under way over several of them."""
+"""Rounds that do not wait for everyone: their conditions, and what comes of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
-from functools import partial
-from threading import Lock
 from typing import Any, NamedTuple
 
-from roleml_nb.role import CallTimeout, ErrorHandlingStrategy, Message, Role, RoleInstanceID, RoleInteractionError, RoleMLError
-from roleml_nb.role.running import wait
+from roleml_nb.role import CallCancelled, CallTimeout, Message, Role, RoleInstanceID, RoleInteractionError
 
-__all__ = ["Arrivals", "Outcome", "Quorum", "Training", "Trainings", "reach"]
+from .trainings import Ended, Training, Trainings, Work
 
-Arrival = tuple[int, RoleInstanceID, Any]
+__all__ = ["Outcome", "Quorum", "do_round"]
 
 
 class Quorum(NamedTuple):
@@ -23,8 +19,8 @@ class Quorum(NamedTuple):
     Parameters
     ----------
     deadline : float, optional
-        Seconds, counted from when the clients have the model. Then the round is over, if `min_results` are there, or else as
-        soon as they are.
+        Seconds, counted from when the model is handed out, so that a client that does not even take it holds up nothing. Then
+        the round is over, if `min_results` are there, or else as soon as they are.
     min_results : int, optional
         How many results a round must have; clients that fail, or whose node is lost, are left out as long as there are so
         many. 1 when not given.
@@ -66,47 +62,6 @@ class Quorum(NamedTuple):
         return None
 
 
-class Arrivals:
-    """Trainings that have ended, and a wait for the next one, which leaves the worker to others meanwhile."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._arrived: list[Arrival] = []
-        self._bell: Future[None] = Future()
-
-    def put(self, number: int, client: RoleInstanceID, invocation: Any) -> None:
-        """Called on any thread when a training of round `number` has ended."""
-        with self._lock:
-            self._arrived.append((number, client, invocation))
-            bell = self._bell
-            if not bell.done():
-                bell.set_result(None)
-
-    def take(self, timeout: float) -> list[Arrival]:
-        """All that have arrived since; waits up to `timeout` seconds for the first one."""
-        with self._lock:
-            if not self._arrived:
-                self._bell = Future()
-            bell = self._bell
-        try:
-            if not self._arrived:
-                wait(bell, max(0.0, timeout))
-        except TimeoutError:
-            pass
-        with self._lock:
-            arrived, self._arrived = self._arrived, []
-            return arrived
-
-
-class Training(NamedTuple):
-    """One that was asked for in round `number`, which began with the model `update`, that of a `cluster`, at `began` seconds."""
-
-    number: int
-    update: Any
-    began: float
-    cluster: int = 0
-
-
 @dataclass
 class Outcome:
     """What has come of a round so far."""
@@ -119,121 +74,122 @@ class Outcome:
     busy: list[RoleInstanceID] = field(default_factory=list)
     """Clients that were not asked, because they are not done with an earlier round."""
     dropped: list[RoleInstanceID] = field(default_factory=list)
-    """Clients whose answer came after the round in which they were asked."""
-    told: Mapping[RoleInstanceID, Any] = field(default_factory=dict)
-    """What clients said when they got the model."""
+    """Clients whose answer came after the round in which they were asked, or after its attempt."""
 
 
-class Trainings:
-    """Trainings that are under way, over several rounds; who is busy is not asked again before it is done."""
+def do_round(
+    trainings: Trainings, role: Role, group: list[RoleInstanceID], updates: Sequence[Any], channel: str, message: Message,
+    quorum: Quorum, clusters: Mapping[RoleInstanceID, int] | None = None, sizes: dict[RoleInstanceID, int] | None = None,
+    attempt: str = "",
+) -> Outcome:
+    """Hand out models, have clients train, and return when `quorum` says that the round is over.
 
-    def __init__(self) -> None:
-        self.number = 0
-        self.under_way: dict[RoleInstanceID, Training] = {}
-        """What each busy client is at."""
-        self._arrivals = Arrivals()
+    Trainings of an earlier attempt, such as a run that has failed, are cancelled, and what comes of them is dropped.
 
-    def round(
-        self, role: Role, group: list[RoleInstanceID], updates: Sequence[Any], channel: str, args: Mapping[str, Any],
-        payloads: Mapping[str, Any], quorum: Quorum, clusters: Mapping[RoleInstanceID, int] | None = None,
-    ) -> Outcome:
-        """Send each of the group the update of its cluster (the first unless told otherwise), have it train, and return when
-        `quorum` says that the round is over.
+    Parameters
+    ----------
+    trainings : Trainings
+        Those of earlier rounds, which may be under way.
+    updates, clusters
+        Each client gets the update of its cluster (the first unless told otherwise).
+    channel, message, sizes, attempt
+        As in `Work`.
 
-        Raises
-        ------
-        RoleInteractionError
-            When too few results can come. CallTimeout when too few have come, and none for as long as calls may take.
-        """
-        self.number += 1
-        outcome, host = Outcome(), role.base.host
-        while self.under_way and sum(client not in self.under_way for client in group) < quorum.least:
-            if not self._take(role, outcome, quorum, host.call_timeout):
-                raise CallTimeout(f"round {self.number} needs {quorum.least} clients, and {', '.join(map(str, self.under_way))} "
-                                  f"did not end an earlier training for {host.call_timeout:.1f} s")
-        outcome.busy = [client for client in group if client in self.under_way]
-        free = [client for client in group if client not in self.under_way]
-        places = {client: (clusters or {}).get(client, 0) for client in free}
-        reached, outcome.failed = reach(role, free, "apply-update", updates, places)
-        outcome.told = reached
-        began = host.clock.now()
-        self.under_way.update({
-            client: Training(self.number, updates[places[client]], began, places[client]) for client in reached})
-        role.call_task_group(list(reached), channel, args, payloads, on_call_error=ErrorHandlingStrategy.KEEP,
-                             on_result=partial(self._arrivals.put, self.number))
-        deadline = float("inf") if quorum.deadline is None else began + quorum.deadline
-        while not self._is_over(quorum, outcome, host.clock.now() >= deadline):
-            left = deadline - host.clock.now()
+    Raises
+    ------
+    RoleInteractionError
+        When too few results can come. CallTimeout when too few have come, and none for as long as calls may take.
+    """
+    trainings.number += 1
+    one = _Round(trainings, role, Work(trainings.number, updates, channel, message, attempt, sizes), quorum)
+    trainings.cancel(lambda training: training.work.attempt != attempt)
+    try:
+        one.wait_for_clients(group)
+        one.begin(group, clusters or {})
+        return one.gather()
+    except BaseException:
+        trainings.cancel(lambda training: training.number == trainings.number)
+        raise
+
+
+@dataclass
+class _Round:
+    trainings: Trainings
+    role: Role
+    work: Work
+    quorum: Quorum
+    outcome: Outcome = field(default_factory=Outcome)
+    began: float = 0.0
+
+    @property
+    def _limit(self) -> float:
+        return self.role.base.host.call_timeout
+
+    def wait_for_clients(self, group: list[RoleInstanceID]) -> None:
+        """Wait until as many clients as are needed are done with earlier rounds."""
+        under_way, needed = self.trainings.under_way, self.quorum.least
+        self._take(0)
+        while under_way and sum(client not in under_way for client in group) < needed:
+            if not self._take(self._limit):
+                raise CallTimeout(f"round {self.work.number} needs {needed} clients, and {', '.join(map(str, under_way))} did "
+                                  f"not end an earlier training for {self._limit:.1f} s")
+
+    def begin(self, group: list[RoleInstanceID], clusters: Mapping[RoleInstanceID, int]) -> None:
+        """Ask all who are free."""
+        under_way = self.trainings.under_way
+        self.outcome.busy = [client for client in group if client in under_way]
+        self.began = self.role.base.host.clock.now()
+        free = {client: clusters.get(client, 0) for client in group if client not in under_way}
+        self.trainings.begin(self.role, self.work, free)
+
+    def gather(self) -> Outcome:
+        """Take in what comes until the round is over."""
+        clock, outcome, quorum = self.role.base.host.clock, self.outcome, self.quorum
+        deadline = float("inf") if quorum.deadline is None else self.began + quorum.deadline
+        while not self._is_over(clock.now() >= deadline):
+            left = deadline - clock.now()
             timed = 0 < left < float("inf")
-            if not self._take(role, outcome, quorum, left if timed else host.call_timeout) and not timed:
-                raise CallTimeout(f"{self._lack(quorum, outcome)}, and none came for {host.call_timeout:.1f} s")
-        outcome.late = self._of_round(self.number)
+            if not self._take(left if timed else self._limit) and not timed:
+                raise CallTimeout(f"{self._lack()}, and none came for {self._limit:.1f} s")
+        outcome.late = self.trainings.of_round(self.work.number)
         if len(outcome.results) < quorum.least:
             first = next(iter(outcome.failed.values()), None)
-            raise RoleInteractionError(f"{self._lack(quorum, outcome)}; the first error: {first}") from first
+            raise RoleInteractionError(f"{self._lack()}; the first error: {first}") from first
         return outcome
 
-    def _is_over(self, quorum: Quorum, outcome: Outcome, over_time: bool) -> bool:
-        results = len(outcome.results)
+    def _is_over(self, over_time: bool) -> bool:
+        results, quorum = len(self.outcome.results), self.quorum
         if (quorum.enough is not None and results >= quorum.enough) or (over_time and results >= quorum.least):
             return True
-        stale_can_help = quorum.late == "stale" and results < quorum.least
-        return not (self.under_way if stale_can_help else self._of_round(self.number))
+        if quorum.late == "stale" and results < quorum.least:  # then one of an earlier round can help
+            return not any(self._counts(training) for training in self.trainings.under_way.values())
+        return not self.trainings.of_round(self.work.number)
 
-    def _take(self, role: Role, outcome: Outcome, quorum: Quorum, timeout: float) -> bool:
-        """Take in what arrives within `timeout` seconds; False when nothing does."""
-        arrived = self._arrivals.take(timeout)
-        for number, client, invocation in arrived:
-            training = self.under_way.pop(client)
-            try:
-                result = invocation.result(0)
-            except RoleMLError as error:
-                role.logger.warning("%s is left out of round %s: %s", client, number, error)
-                outcome.failed[client] = error
-                continue
-            if number < self.number and quorum.late == "drop":
-                outcome.dropped.append(client)
-            else:
-                outcome.results.append((client, result, training, role.base.host.clock.now() - training.began))
-        return bool(arrived)
+    def _take(self, timeout: float) -> bool:
+        """Take in what comes within `timeout` seconds; False when nothing does."""
+        came, ended = self.trainings.take(self.role, timeout, lambda training: training.work is self.work)
+        for each in ended:
+            self._took(each)
+        return came
 
-    def _of_round(self, number: int) -> list[RoleInstanceID]:
-        return [client for client, training in self.under_way.items() if training.number == number]
+    def _took(self, ended: Ended) -> None:
+        client, training, result, error = ended
+        if error is not None and not isinstance(error, CallCancelled):
+            self.role.logger.warning("%s is left out of round %s: %s", client, training.number, error)
+            self.outcome.failed[client] = error
+        elif training.before:  # it has not begun to train
+            return
+        elif error is not None or not self._counts(training):
+            self.outcome.dropped.append(client)
+        else:
+            seconds = self.role.base.host.clock.now() - training.began
+            self.outcome.results.append((client, result, training, seconds))
 
-    def _lack(self, quorum: Quorum, outcome: Outcome) -> str:
-        failed = f", {', '.join(map(str, outcome.failed))} failed" if outcome.failed else ""
-        return f"round {self.number} has {len(outcome.results)} of the {quorum.least} results that it needs{failed}"
+    def _counts(self, training: Training) -> bool:
+        """Whether its result would be a part of this round."""
+        return training.work is self.work or self.quorum.late == "stale" and training.work.attempt == self.work.attempt
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"number": self.number}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__()  # type: ignore[misc]
-        self.number = state["number"]
-
-
-def reach(
-    role: Role, group: list[RoleInstanceID], channel: str, updates: Sequence[Any],
-    places: Mapping[RoleInstanceID, int] | None = None,
-) -> tuple[dict[RoleInstanceID, Any], dict[RoleInstanceID, Exception]]:
-    """Call a service of many, each of which may fail: what they returned, and the errors of the others.
-
-    Each gets the one of `updates` that `places` says, or else the first.
-
-    Who has not answered within the testbed's limit for calls has failed, too, with a CallTimeout.
-    """
-    answers: dict[RoleInstanceID, Any] = {}
-    errors: dict[RoleInstanceID, Exception] = {}
-    messages = [Message({}, {"update": update}) for update in updates]  # one object per update: it crosses each link once
-
-    def note(client: RoleInstanceID, result: Any) -> None:
-        (errors if isinstance(result, RoleMLError) else answers)[client] = result
-
-    try:
-        role.call_group(group, channel, message_map={client: messages[(places or {}).get(client, 0)] for client in group},
-                        on_result=note, on_error=ErrorHandlingStrategy.KEEP)
-    except CallTimeout as error:
-        errors.update({client: error for client in group if client not in answers and client not in errors})
-    for client, why in errors.items():
-        role.logger.warning("%s is left out: %s", client, why)
-    return {client: answers[client] for client in group if client in answers}, errors
+    def _lack(self) -> str:
+        failed = self.outcome.failed
+        lost = f", {', '.join(map(str, failed))} failed" if failed else ""
+        return f"round {self.work.number} has {len(self.outcome.results)} of the {self.quorum.least} results that it needs{lost}"

@@ -16,6 +16,7 @@ from .guarded import GuardedRole
 from .local_steps import LocalSteps
 from .optimizers import FRESH, KEPT, OPTIMIZERS, fednova_problem, renew
 from .planner import FixedTrainingPlanner, TrainingPlanner
+from .snapshots import Snapshot
 
 __all__ = ["BaseModelMaintainer", "EpochTrainer", "ModelMaintainer"]
 
@@ -46,6 +47,7 @@ class ModelMaintainer(GuardedRole):
     def apply_update(self, caller: RoleInstanceID, update: Any) -> None:
         """Take `update`, what `get_model` of a like role returned, over into the model."""
         with self.lock:
+            self.base.host.check_cancelled()
             self._take_over(update)
 
     @Service(expand=True)
@@ -105,7 +107,8 @@ class EpochTrainer(ModelMaintainer):
     Elements: those of `ModelMaintainer`; `dataset`; `planner` (a `TrainingPlanner`), which gives every epoch the
     options of the call unless another one is given. After each epoch, ``epoch-completed`` carries the metrics and
     "epoch", counted from 0 over the whole life of the role. Other calls that need the model wait until a training is
-    done. A training after which the model is not finite is an error. To train differently, override `train_impl`.
+    done. A training that fails, is cancelled, which it notices before each epoch, or ends with a model that is not finite,
+    which is an error, leaves the model as it was. To train differently, override `train_impl`.
 
     Parameters
     ----------
@@ -129,16 +132,51 @@ class EpochTrainer(ModelMaintainer):
         self.control: dict[str, Any] = {}
         """SCAFFOLD's control variate of this client, cᵢ; zero at first."""
         self._steps: LocalSteps | None = None
+        self._begun: tuple[Snapshot, dict[str, Any]] | None = None
+        self._saved: tuple[Snapshot, dict[str, Any]] | None = None
+
+    @Service(expand=True)
+    def apply_update(self, caller: RoleInstanceID, update: Any) -> int:  # type: ignore[override]
+        """As in the base class; returns the number of training samples, so that nobody has to remember it.
+
+        This is also what `take_back` goes back to.
+        """
+        with self.lock:
+            super().apply_update(caller, update)
+            kept = local_entries(self.model(), self.local) if self.local else ()
+            self._begun = Snapshot(self.model(), kept), self.control
+            return data_size(self.dataset())
+
+    @Service(expand=True)
+    def take_back(self, caller: RoleInstanceID) -> None:
+        """Undo what trainings have changed since `apply_update`, except for what the next `update` renews anyway: what is
+        `local`, the optimizer's state and the control variate. Nothing came of them.
+        """
+        self._go_back(self._begun)
+
+    @Service(expand=True)
+    def save(self, caller: RoleInstanceID) -> None:
+        """Keep the model, the optimizer's state and the control variate, for `restore`. This takes as much memory again."""
+        with self.lock:
+            self.base.host.check_cancelled()
+            self._saved = Snapshot(self.model()), self.control
+
+    @Service(expand=True)
+    def restore(self, caller: RoleInstanceID) -> None:
+        """Go back to what was saved."""
+        self.require(self._saved is not None, f"{self.id} has saved nothing: call its service 'save' first")
+        self._go_back(self._saved)
+
+    def _go_back(self, to: tuple[Snapshot, dict[str, Any]] | None) -> None:
+        with self.lock:
+            self.base.host.check_cancelled()
+            if to is not None:
+                snapshot, self.control = to
+                snapshot.restore(self.model())
 
     @Service(expand=True)
     def get_data_size(self, caller: RoleInstanceID) -> int:
         """Number of training samples."""
-        return data_size(self.dataset())
-
-    @Service(expand=True)
-    def apply_update(self, caller: RoleInstanceID, update: Any) -> int:  # type: ignore[override]
-        """As in the base class; returns the number of training samples, so that nobody has to remember it."""
-        super().apply_update(caller, update)
         return data_size(self.dataset())
 
     @Task(expand=True)
@@ -227,6 +265,7 @@ class EpochTrainer(ModelMaintainer):
             if chosen is None:
                 raise ValueError(f"{type(planner).__name__}.make_plan planned {number} of {num_epochs} epochs: "
                                  "it must yield the options of each")
+            self.base.host.check_cancelled()
             metrics = self.train_epoch(**chosen)
             self.current_epoch += 1
             planner.report(metrics)
@@ -243,9 +282,11 @@ class EpochTrainer(ModelMaintainer):
         self, num_epochs: int, proximal: float, control: Mapping[str, Any] | None, stepwise: bool, options: dict[str, Any],
         normalise: float | None = None,
     ) -> tuple[dict[str, Any], LocalSteps | None]:
+        self.base.host.check_cancelled()
         self.require(num_epochs >= 1, f"num_epochs must be 1 or more, got {num_epochs!r}")
         self.require(proximal >= 0, f"proximal must be 0 or more, got {proximal!r}")
         steps = None
+        before = Snapshot(self.model())
         if self.optimizer == FRESH:
             renew(self.model())
         if proximal or stepwise or control is not None or normalise is not None:
@@ -253,11 +294,14 @@ class EpochTrainer(ModelMaintainer):
         self._steps = steps
         try:
             metrics = self.train_impl(num_epochs, **options)
+            check_finite(self.id, self.model().get_params())
+            self.require(steps is None or steps.count, f"{type(self).__name__}.train_impl made no step that could be counted or "
+                                                       "corrected: have it train with self.train_epoch(**options)")
+        except BaseException:
+            before.restore(self.model())
+            raise
         finally:
             self._steps = None
-        check_finite(self.id, self.model().get_params())
-        self.require(steps is None or steps.count, f"{type(self).__name__}.train_impl made no step that could be counted or "
-                                                   "corrected: have it train with self.train_epoch(**options)")
         return metrics, steps
 
     def _evaluate(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import Any, NamedTuple
 
-from roleml_nb.role import Deadlock, RoleInstanceID
+from roleml_nb.role import NATIVE, CallCancelled, Deadlock, RoleInstanceID
 from roleml_nb.role.forks import Origin
 
 from .pending import Pending
@@ -237,6 +237,17 @@ class Executions:
         for execution in list(self.table.values()):
             if execution.key in keys:
                 execution.forbidden = error
+
+    def cancel(self, key: Key) -> list[tuple[Execution, Exception]]:
+        """Forbid the execution of a call, and those on its stack, to make more calls; each with what these calls raise."""
+        executions = list(self.table.values())
+        found = [each for each in executions if each.key == key and each.target.instance_name != NATIVE]
+        for inner in found:  # grows while it is gone through
+            found += [each for each in executions if each.within is inner]
+        for each in found:
+            if each.forbidden is None:
+                each.forbidden = CallCancelled(f"{each.name} was cancelled: {each.source} does not wait for it any more")
+        return [(each, each.forbidden) for each in found if each.forbidden is not None]
 
     def working(self, here: str, now: float, calls: list[Pending]) -> list[Working]:
         """All of them, and the calls that wait here."""

@@ -8,6 +8,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -119,6 +120,7 @@ class Router:
         self._to_flush: queue.SimpleQueue[None] = queue.SimpleQueue()
         self.controls["inquire"] = lambda peer, asked: self.control(peer, "told", (asked[0], self._state(peer, asked[1])))
         self.controls["told"] = self._told
+        self.controls["cancel"] = self._cancelled
 
     def register(self, actor_name: str, receiver: Receiver) -> None:
         self._receivers[actor_name] = receiver
@@ -483,6 +485,26 @@ class Router:
             call = self._pending.get(number)
             if call is not None:
                 call.set_exception(error)
+
+    # cancelling
+
+    def cancel(self, call: Pending) -> None:
+        """Have the other side not begin with a call, or make no more calls for it, in whose place it ends with CallCancelled."""
+        if call.ended:
+            return
+        if call.host_id == self.host.host_id:
+            self._cancelled(self.host.host_id, call.number)
+            return
+        with suppress(LinkFailed):  # who is lost, or not linked, does not go on with it
+            self.control(call.host_id, "cancel", call.number)
+
+    def _cancelled(self, peer: str, number: int) -> None:
+        """A host has cancelled a call of its own: what waits here on its behalf ends, and is cancelled in turn."""
+        for execution, error in self.executions.cancel((peer, number)):
+            for call in self.pending():
+                if call.by is execution:
+                    self.cancel(call)
+                    call.set_exception(error)
 
     # faults
 

@@ -9,6 +9,7 @@ __all__ = [
     "ActorNotFoundError",
     "ArgumentError",
     "ArgumentTypeError",
+    "CallCancelled",
     "CallTimeout",
     "CallerError",
     "ChannelNotFoundError",
@@ -119,6 +120,10 @@ class Deadlock(RoleInteractionError):
 
 class RunStopped(RoleInteractionError):
     """The handler was ended by ``bed.stop_run()``."""
+
+
+class CallCancelled(RoleInteractionError):
+    """The caller has cancelled the call: it was not begun, or made no more calls."""
 
 
 class TaskResultTimeoutError(RoleInteractionError, TimeoutError):

@@ -48,6 +48,10 @@ class Host(Protocol):
         """Run on the worker pool: at once, or (`queued`) when one of its regular workers is free."""
         ...
 
+    def check_cancelled(self) -> None:
+        """Raise `CallCancelled` where the caller has cancelled what the current thread works for."""
+        ...
+
     def report(self, error: Exception) -> None:
         """Tell the notebook of an error that nobody waits for."""
         ...

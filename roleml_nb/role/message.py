@@ -47,6 +47,14 @@ class TaskInvocation(Protocol):
 
     def add_done_callback(self, func: Callable[[TaskInvocation], Any]) -> None: ...
 
+    def done(self) -> bool: ...
+
+    def cancel(self) -> None:
+        """Have a task that waits for its turn not begin, and one that runs make no more calls.
+
+        So do those that it has called. It ends with `CallCancelled`, unless it ends otherwise before it hears of that.
+        """
+
 
 class ErrorHandlingStrategy(Enum):
     """What a group call does when one of its targets fails."""

@@ -124,6 +124,11 @@ class Host:
         thread.start()
         return thread
 
+    def check_cancelled(self) -> None:
+        execution = self.router.executions.current
+        if execution is not None and execution.forbidden is not None:
+            raise execution.forbidden
+
     def submit(self, work: Callable[[], Any], *, queued: bool = False) -> None:
         works = self._receiving.works
         if works is None or queued:

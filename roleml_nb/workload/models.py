@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -98,6 +99,17 @@ class TorchClassifier(StateDict):
         from torch.nn.functional import cross_entropy
 
         return classification_metrics(run_test(self.module, data), cross_entropy)
+
+    def optimizer_state(self) -> dict[str, Any] | None:
+        """A copy of the optimizer's state; None when there is none, or it has not been built yet."""
+        return None if self._optimizer is None else deepcopy(self._optimizer.state_dict())
+
+    def set_optimizer_state(self, state: dict[str, Any] | None) -> None:
+        """Go back to what `optimizer_state` returned."""
+        if state is None or self._optimizer is None:
+            self._optimizer = None
+        else:
+            self._optimizer.load_state_dict(state)
 
     def compute_gradients(self, data: tuple[Any, Any]) -> tuple[dict[str, float], list[torch.Tensor]]:
         """The metrics of one batch ``(x, y)``, and its gradients, one per trained parameter, in its shape."""

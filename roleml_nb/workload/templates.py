@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import node_seed
@@ -64,6 +65,14 @@ class SimpleTorchModel(StateDict, ABC):
     def reset_optimizer(self) -> None:
         """Have the optimizer forget its state, such as momentum; its options stay."""
         self.optimizer.state.clear()
+
+    def optimizer_state(self) -> dict[str, Any]:
+        """A copy of the optimizer's state."""
+        return deepcopy(self.optimizer.state_dict())
+
+    def set_optimizer_state(self, state: dict[str, Any]) -> None:
+        """Go back to what `optimizer_state` returned."""
+        self.optimizer.load_state_dict(state)
 
     @abstractmethod
     def build_model(self, **options: Any) -> tuple[torch.nn.Module, torch.optim.Optimizer, torch.nn.Module]:
