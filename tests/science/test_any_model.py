@@ -28,6 +28,7 @@ from roleml_nb.library import (
     Mixer,
     ModelMaintainer,
     QFedAvg,
+    Quantization,
     RingAggregator,
     RingCoordinator,
     Scaffold,
@@ -37,6 +38,7 @@ from roleml_nb.library import (
     consensus_distance,
 )
 from roleml_nb.role import RoleMLError
+from roleml_nb.workload import ArrayDataset, TorchClassifier, digits, digits_test
 from tests.science.odd import SAMPLES, START, TRAINED, Flat, check, flat, odd, renewed, samples, thawed
 
 CLIENTS = len(SAMPLES)
@@ -105,6 +107,15 @@ def test_strategies(lab, strategy, tree):
     else:
         expected = federated(lab, f"{name}-flat", Flat, strategy, tree)["w"]
     check(found, expected, running, 3)
+
+
+def test_a_server_optimizer_above_a_tree(bed):
+    """On engines, too: what a model knows of its entries goes from the leaves to the root."""
+    found, plain = (federated(bed, f"above-{model.__name__.lower()}", model, library.FedAdam, tree=True) for model in (odd, Flat))
+    running = START
+    for _ in range(3):
+        running = np.einsum("p,pij->ij", SHARES, [renewed(running, part) for part in range(CLIENTS)])
+    check(found, plain["w"], running, 3)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -298,6 +309,28 @@ def test_compressors(compressor):
     found, expected = run(odd), run(Flat)
     for params, plain in zip(found, expected, strict=True):
         check(params, plain["w"], mixed_statistics(), 3)
+
+
+def images(part=None):
+    """Digits with grey values up to 255, as BatchNorm's statistics of them are."""
+    data = digits_test() if part is None else digits(part, 4)
+    return ArrayDataset(data.x * 255, data.y, batch_size=64)
+
+
+def normed():
+    return torch.nn.Sequential(torch.nn.BatchNorm1d(64), torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 10))
+
+
+def test_choco_learns_where_statistics_are_large(bed):
+    """As vectors with the parameters, they drowned these: accuracy 0.1."""
+    bed.spawn("grey{1..4}").assign("trainer", EpochTrainer, elements={
+        "model": impl(TorchClassifier, normed, lr=0.1, seed=0), "dataset": impl(images, Each(range(4))), "dataset_test": impl(images)})
+    for number in range(1, 5):
+        bed.assign(f"grey{number}", "mixer", ChocoMixer, options={"consensus_step": 0.3}, elements={"compressor": impl(Quantization)})
+    bed.relate("grey*", "peer", "grey*/mixer")
+    bed.spawn("grey-leader").assign("coordinator", DecentralisedCoordinator)
+    bed.relate("grey-leader", "mixer", [f"grey{number}/mixer" for number in range(1, 5)])
+    assert bed.call("grey-leader/coordinator", "run", {"num_rounds": 15, "test_every": 15})["accuracy"] > 0.9
 
 
 def test_ring(bed):
