@@ -17,6 +17,7 @@ from roleml_nb.role import (
     RunStopped,
     StatusError,
 )
+from roleml_nb.role.visible import visible
 
 __all__ = ["describe", "own_frames", "remote"]
 
@@ -42,13 +43,13 @@ def describe(error: BaseException, role: RoleInstanceID, channel: str, engine: s
     place = f"{role}.{channel} failed on {engine}"
     if isinstance(error, HandlerError):
         return HandlerError(f"{place}: {error.args[0]}", {**error.where, "via": str(role)}, error.remote_traceback)
-    text = "".join(traceback.format_exception(type(error), error, own_frames(error.__traceback__)))
+    text = visible("".join(traceback.format_exception(type(error), error, own_frames(error.__traceback__))))
     return HandlerError(f"{place}: {type(error).__name__}: {_text(error)}", where, text)
 
 
 def _text(error: BaseException) -> str:
     try:
-        return str(error)
+        return visible(str(error))
     except Exception as fault:  # a __str__ of the user's that fails must not cost the answer
         return f"(its text cannot be had: {type(fault).__name__})"
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from roleml_nb.role.visible import visible
+
 __all__ = ["print_result", "short"]
 
 
@@ -11,9 +13,9 @@ def print_result(result: Any, many: bool) -> None:
     """Print what a call returned: of a call to many, a line for each node."""
     if many:
         for node, value in result.items():
-            print(f"{node}: {short(value)}")
+            print(visible(f"{node}: {short(value)}"))
     else:
-        print(short(result))
+        print(visible(short(result)))
 
 
 def short(value: Any) -> str:
@@ -22,5 +24,8 @@ def short(value: Any) -> str:
         return f"{value:.4g}"
     if isinstance(value, dict):
         return ", ".join(f"{key}={short(item)}" for key, item in value.items())
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception as error:  # of the user's own class, or a number of too many digits
+        return f"({type(value).__name__}, whose repr() fails: {type(error).__name__}: {error})"
     return text if len(text) <= 200 else f"{text[:200]}… ({type(value).__name__})"

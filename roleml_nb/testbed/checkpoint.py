@@ -16,8 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 from roleml_nb.actor import Invocation
 from roleml_nb.messaging.codec import Body, encode
-from roleml_nb.role import NATIVE, CallerError, RoleInstanceID, RoleMLError, TestbedError, natural_key
+from roleml_nb.role import (
+    NATIVE,
+    CallerError,
+    HandlerError,
+    InternalError,
+    RoleInstanceID,
+    RoleMLError,
+    TestbedError,
+    natural_key,
+)
 
+from .drawn import Drawn
 from .host import NOTEBOOK
 from .startup import share_paths
 from .stillness import Still, go_on, still
@@ -30,6 +40,10 @@ __all__ = ["CheckpointError", "describe_checkpoint", "restore", "save"]
 FORMAT = 1
 MARK = "roleml_nb_checkpoint"
 ABOUT, REST = "checkpoint.json", "testbed"
+MAPPINGS = ("places", "roles", "relationships", "links", "positions", "contexts", "given", "ready", "running")
+"""What is in the testbed's part, beside how it was drawn."""
+MOST_BYTES = 64_000_000
+"""Of checkpoint.json."""
 AT_ONCE = 16
 """Nodes that are asked at the same time: their states are in memory together."""
 STEP = 300.0
@@ -124,25 +138,72 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[zipfile.ZipFile, dic
         file = zipfile.ZipFile(path)
     except FileNotFoundError:
         raise CheckpointError(f"{os.fspath(path)} does not exist; write one with bed.save({os.fspath(path)!r})") from None
-    except (OSError, zipfile.BadZipFile) as error:
+    except Exception as error:  # whatever a damaged file makes zipfile raise
         raise CheckpointError(f"{os.fspath(path)} is no checkpoint, or damaged: {error}") from None
     with file:
         try:
+            if file.getinfo(ABOUT).file_size > MOST_BYTES:
+                raise ValueError("too long")
             about = json.loads(file.read(ABOUT))
             version = about[MARK]
-        except (KeyError, ValueError, TypeError):
-            raise CheckpointError(f"{os.fspath(path)} is no checkpoint of roleml_nb") from None
+        except Exception:  # likewise
+            raise CheckpointError(f"{os.fspath(path)} is no checkpoint of roleml_nb, or damaged") from None
+        if not _is_whole(version):
+            raise CheckpointError(f"{os.fspath(path)} is no checkpoint of roleml_nb, or damaged")
         if version > FORMAT:
             raise CheckpointError(f"{os.fspath(path)} is a checkpoint of format {version}, and this roleml_nb reads up to "
                                   f"{FORMAT}; install the roleml_nb that wrote it, or a newer one")
+        _check_about(about, os.fspath(path))
         yield file, about
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _check_about(about: Mapping[str, Any], path: str) -> None:
+    nodes, seeds = about.get("nodes"), about.get("seeds")
+    fits = {
+        "seed": _is_whole(about.get("seed")), "engines": _is_whole(about.get("engines")) and about["engines"] >= 0,
+        "nodes": isinstance(nodes, list) and all(isinstance(node, str) for node in nodes) and len(set(nodes)) == len(nodes),
+        "seeds": isinstance(seeds, list) and all(map(_is_whole, seeds)) and isinstance(nodes, list) and len(seeds) == len(nodes)}
+    for key, fit in fits.items():
+        if not fit:
+            raise CheckpointError(f"{path} is damaged: {key!r} in {ABOUT} cannot be {about.get(key)!r:.60}")
+
+
+def _check_content(file: zipfile.ZipFile, about: Mapping[str, Any], path: str) -> None:
+    """Whether all of it is there, and as it was written: before any of it is unpickled, or changes anything."""
+    missing = {REST, *map(str, range(len(about["nodes"])))} - set(file.namelist())
+    if missing:
+        raise CheckpointError(f"{path} is damaged: it has no {min(missing)}")
+    try:
+        damaged = file.testzip()
+    except Exception as error:  # whatever damage makes zipfile raise
+        raise CheckpointError(f"{path} is damaged: {error}") from None
+    if damaged is not None:
+        raise CheckpointError(f"{path} is damaged: {damaged} is not what was written")
+
+
+def _decode_rest(file: zipfile.ZipFile, path: str) -> dict[str, Any]:
+    try:
+        rest = Body.of_frames(_read(file, REST)).decode()
+    except CheckpointError:
+        raise
+    except Exception as error:  # whatever unpickling raises, such as an import that fails here
+        raise CheckpointError(f"cannot restore {path}: {type(error).__name__}: {error}") from None
+    odd = next((key for key in MAPPINGS if not isinstance(rest, dict) or not isinstance(rest.get(key), dict)), None)
+    if odd is not None or not isinstance(rest.get("drawn"), Drawn | None):
+        raise CheckpointError(f"{path} is damaged: {odd or 'drawn'!r} in {REST} is not what it was")
+    return rest
 
 
 def restore(bed: Testbed, path: str | os.PathLike[str], timeout: float) -> None:
     """See `Testbed.restore`."""
     with _opened(path) as (file, about):
         _check(bed, about, os.fspath(path))
-        rest = Body.of_frames(_read(file, REST)).decode()
+        _check_content(file, about, os.fspath(path))
+        rest = _decode_rest(file, os.fspath(path))
         _spawn(bed, about, rest)
         share_paths(bed.fleet)
         with still(bed.fleet, timeout) as resting:
@@ -151,7 +212,7 @@ def restore(bed: Testbed, path: str | os.PathLike[str], timeout: float) -> None:
                 deque(_step(bed, "prepare", nodes, (_read(file, str(number)) for number in range(len(nodes)))), 0)
             except Exception as error:
                 deque(_step(bed, "forget", nodes), 0)
-                if isinstance(error, CallerError):
+                if isinstance(error, CallerError | HandlerError | InternalError):
                     raise CheckpointError(f"cannot restore {os.fspath(path)}: {error}") from None
                 raise
             _become(bed, nodes, os.fspath(path))
@@ -173,9 +234,12 @@ def _become(bed: Testbed, nodes: list[str], path: str) -> None:
 def _read(file: zipfile.ZipFile, name: str) -> list[bytes]:
     try:
         with file.open(name) as member:
-            return pickle.load(member)
-    except (KeyError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile, OSError) as error:
-        raise CheckpointError(f"{file.filename} is damaged: {name} cannot be read ({error})") from None
+            frames = pickle.load(member)
+    except Exception as error:  # whatever unpickling raises
+        raise CheckpointError(f"{file.filename} is damaged: {name} cannot be read ({type(error).__name__}: {error})") from None
+    if not isinstance(frames, list) or not frames or not all(isinstance(frame, bytes) for frame in frames):
+        raise CheckpointError(f"{file.filename} is damaged: {name} holds no frames")
+    return frames
 
 
 def _check(bed: Testbed, about: Mapping[str, Any], path: str) -> None:

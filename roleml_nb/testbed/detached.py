@@ -99,10 +99,7 @@ def write(fleet: Fleet, roster: Roster) -> None:
 def recall(bed: Testbed) -> None:
     """Have the notebook know what is there: from the nodes, and from what was written."""
     roster, fleet = bed.roster, bed.fleet
-    try:
-        written = json.loads((Path(fleet.engines.directory) / FILE).read_text(encoding="utf-8"))  # type: ignore[union-attr]
-    except (OSError, ValueError):  # the kernel ended at once
-        written = {name: {} for name in PLAIN}
+    written = _written(Path(fleet.engines.directory) / FILE)  # type: ignore[union-attr]
     share_paths(fleet)
     for host_id, names in fleet.on_hosts(_nodes).items():
         roster.places.update(dict.fromkeys(names, host_id))
@@ -112,10 +109,35 @@ def recall(bed: Testbed) -> None:
         roster.positions.update({node: tuple(written["positions"][node])} if node in written["positions"] else {})
         if node != NOTEBOOK:
             _recall_node(bed, node, written["roles"].get(node, {}))
-    roster.drawn = Drawn.of(written["drawn"]) if written.get("drawn") else None
+    roster.drawn = written["drawn"]
     turns = [known["turn"] for names in roster.roles.values() for known in names.values()]
     roster.turns = count(max(turns, default=-1) + 1)
     roster.revision += 1
+
+
+def _written(file: Path) -> dict[str, Any]:
+    """What was written, as far as it is what `write` writes."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):  # the kernel ended at once
+        content = None
+    found = {name: content.get(name) if isinstance(content, dict) else None for name in PLAIN}
+    kept: dict[str, Any] = {name: known if isinstance(known, dict) else {} for name, known in found.items()}
+    kept["contexts"] = {node: given for node, given in kept["contexts"].items() if isinstance(given, dict)}
+    kept["positions"] = {node: at for node, at in kept["positions"].items()
+                         if isinstance(at, list) and [type(number) for number in at] == [int, int]}
+    kept["roles"] = {node: {name: role for name, role in roles.items() if _is_role(role)}
+                     for node, roles in kept["roles"].items() if isinstance(roles, dict)}
+    try:
+        kept["drawn"] = Drawn.of(content["drawn"]) if content["drawn"] else None  # type: ignore[index]
+    except (TestbedError, TypeError, ValueError, KeyError, AttributeError):
+        kept["drawn"] = None
+    return kept
+
+
+def _is_role(role: Any) -> bool:
+    return (isinstance(role, dict) and role.keys() >= {"class", "options", "elements", "turn"}
+            and type(role["turn"]) is int and isinstance(role["options"], dict) and isinstance(role["elements"], dict))
 
 
 def _recall_node(bed: Testbed, node: str, written: dict[str, Any]) -> None:

@@ -6,7 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-__all__ = ["Drawn"]
+from roleml_nb.role import TestbedError
+
+__all__ = ["BY", "Drawn"]
+
+BY = ("engine", "relationship")
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,10 @@ class Drawn:
     """{node: its upper left corner}, by relationship; also of nodes that are gone, and may come back."""
     loose: frozenset[str] = frozenset()
     """Nodes that were placed when they knew nobody: they move once to whom they know."""
+
+    def __post_init__(self) -> None:
+        if self.by not in BY:
+            raise TestbedError(f"by must be {' or '.join(map(repr, BY))}, not {self.by!r}")
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> Drawn:

@@ -9,6 +9,8 @@ import json
 import os
 import shutil
 import signal
+import sys
+import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,10 +100,25 @@ def records() -> list[Record]:
     for path in folder().glob("*.json") if folder().is_dir() else ():
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            found.append(Record(**{"form": 1, **content, "owner": process_from(content["owner"])}))
-        except (OSError, ValueError, TypeError, KeyError):
+            place = {"folder": str(path.parent), "mark": path.stem}
+            record = Record(**{"form": 1, **content, "owner": process_from(content["owner"]), **place})
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
             continue
+        if _is_sound(record):
+            found.append(record)
     return sorted(found, key=lambda record: record.started)
+
+
+def _is_sound(record: Record) -> bool:
+    """Whether what was read is of the right types, and names a folder that may be removed."""
+    kinds: dict[str, Any] = {
+        "started": (int, float), "engines": int, "detached": bool, "way_back": dict, "form": int, "directory": str,
+    }
+    if not all(isinstance(getattr(record, name), kind) for name, kind in kinds.items()):
+        return False
+    directory = os.path.realpath(record.directory)
+    held = [os.path.realpath(path) for path in (Path.home(), tempfile.gettempdir(), os.getcwd(), sys.prefix)]
+    return os.path.isabs(record.directory) and not any(f"{path}/".startswith(f"{directory.rstrip('/')}/") for path in held)
 
 
 def left_behind() -> dict[Record, list[psutil.Process]]:

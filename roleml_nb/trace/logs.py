@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from roleml_nb.role import RoleMLError, did_you_mean, natural_key
+from roleml_nb.role.visible import visible
 
 from .tables import Table
 
@@ -67,7 +68,8 @@ class Logs(Table):
         """Take note of a batch; the caller holds the lock."""
         for row in rows:
             self.gone += len(self.rows) == LINES
-            self.rows.append(row)
+            sent, node, role, level, text = row
+            self.rows.append((sent, node, role, level if level in LEVELS else "info", visible(text)))
 
     def since(self, count: int) -> tuple[list[LogLine], int]:
         """The lines after the first `count` of all, as far as they are still here, and how many there are in all."""

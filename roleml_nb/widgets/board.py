@@ -10,7 +10,7 @@ from typing import Any
 
 from traitlets import Dict, List
 
-from roleml_nb.role import TestbedError
+from roleml_nb.role import TestbedError, did_you_mean
 from roleml_nb.testbed import Testbed
 from roleml_nb.testbed.expressions import BadLine, evaluate, parse, ready_names
 
@@ -22,6 +22,7 @@ from .gesture import Gesture
 from .gestures import gesture
 from .inspector import inspect, shown
 from .palette import palette
+from .requests import check_arguments
 from .role_gestures import Call
 from .view import View
 
@@ -31,6 +32,7 @@ LOOK = 10
 """Beats between two looks at which role classes the notebook has."""
 LONG = 2000
 """Letters of a result that are shown."""
+SHOWN = ("needs", "errors", "waiting")
 LIVE = 4
 """Beats between two looks at who is at work."""
 
@@ -59,8 +61,6 @@ class Board(View):
     _me = Dict().tag(sync=True)
 
     def __init__(self, bed: Testbed, *, names: Mapping[str, Any] | None = None, by: str | None = None):
-        if by not in (None, "engine", "relationship"):
-            raise TestbedError(f"by must be 'engine' or 'relationship', not {by!r}")
         self._bed = bed
         self._names = vars(sys.modules["__main__"]) if names is None else names
         usual = "engine" if len(bed.fleet.numbers) > 1 else "relationship"
@@ -128,7 +128,7 @@ class Board(View):
 
     def _filled(self, kind: str, given: dict[str, Any], values: dict[str, str]) -> Gesture:
         filled = self._forms.filled(kind, given, values)
-        return _call(**filled) if kind == "call" else gesture(kind, filled, self._bed)
+        return _call(**check_arguments(_call, filled)) if kind == "call" else gesture(kind, filled, self._bed)
 
     def do(self, kind: str, **given: Any) -> dict[str, Any]:
         """As a hand does: ``board.do("terminate", nodes="client*", name="trainer")``; returns it as lines and as Python,
@@ -208,6 +208,8 @@ class Board(View):
 
     def ask_show(self, kind: str) -> dict[str, Any]:
         """All "needs", "errors", or "waiting" calls."""
+        if kind not in SHOWN:
+            raise TestbedError(f"nothing is called {kind!r}; {did_you_mean(kind, SHOWN)}")
         return shown(self._bed, kind, live(self._bed))
 
     def ask_channels(self, address: str) -> list[str]:

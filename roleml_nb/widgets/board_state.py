@@ -24,8 +24,8 @@ class Drawing:
 
     def __init__(self, bed: Testbed, by: str):
         self._bed = bed
-        self._by = by
         self._remember(by=by)
+        self._by = by
         self._state: dict[str, Any] = {}
         self._drawn: tuple[Any, ...] | None = None
 
@@ -36,8 +36,8 @@ class Drawing:
 
     @by.setter
     def by(self, by: str) -> None:
-        self._by = by
         self._remember(by=by)
+        self._by = by
 
     def forget(self) -> None:
         """Place all nodes anew."""
@@ -47,7 +47,7 @@ class Drawing:
     def _remember(self, **changes: Any) -> None:
         """For the next drawing, on whichever board."""
         roster = self._bed.roster
-        known = roster.drawn or Drawn(self._by)
+        known = roster.drawn or Drawn(changes.get("by") or self._by)
         drawn = replace(known, **changes)
         if drawn != roster.drawn:
             roster.drawn = drawn

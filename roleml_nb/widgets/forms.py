@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from roleml_nb.role import RoleInstanceID, TestbedError
+from roleml_nb.role import RoleInstanceID, TestbedError, did_you_mean
 from roleml_nb.testbed import Testbed
 
 from .board_state import label
 from .inspector import takes
 from .needs import asks
+from .requests import check_arguments
 from .saying import pattern
 
 __all__ = ["Forms"]
 
 Form = dict[str, Any]
+FILLED = {"assign": ("nodes", "name", "cls"), "spawn": ("nodes",), "call": ("address", "channel", "arguments")}
+"""{kind: what is filled in at least}; gestures know of the others."""
 Palette = Sequence[Mapping[str, Any]]
 
 
@@ -34,13 +37,18 @@ class Forms:
     def form(self, kind: str, given: Mapping[str, Any], palette: Palette) -> Form:
         """The form of that kind: "assign", "spawn", "relate", "migrate", "rename" or "call"; `given` is what it is about."""
         if kind == "assign":
-            return self._assign(palette=palette, **given)
+            return self._assign(palette=palette, **check_arguments(self._assign, given, "palette"))
         forms: dict[str, Callable[..., Form]] = {
             "spawn": self._spawn, "relate": self._relate, "migrate": self._migrate, "rename": self._rename, "call": self._call}
-        return forms[kind](**given)
+        if kind not in forms:
+            raise TestbedError(f"no form {kind!r}; {did_you_mean(kind, ['assign', *forms])}")
+        return forms[kind](**check_arguments(forms[kind], given))
 
     def filled(self, kind: str, given: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
         """What a gesture of that kind takes, out of what was filled in."""
+        for need in FILLED.get(kind, ()):
+            if need not in values and need not in given:
+                raise TestbedError(f"{kind} needs {need}")
         if kind == "assign":
             parts = {group: {key.partition(":")[2]: text for key, text in values.items() if key.startswith(f"{group}:") and text}
                      for group in ("option", "element")}

@@ -10,6 +10,7 @@ from roleml_nb.testbed import Testbed
 
 from .gesture import Gesture
 from .node_gestures import Arrange, Move, Remove, Rename, Spawn
+from .requests import check_arguments
 from .role_gestures import Assign, Migrate, Relate, Terminate
 
 __all__ = ["gesture"]
@@ -25,11 +26,15 @@ def gesture(kind: str, given: Mapping[str, Any], bed: Testbed) -> Gesture:
     if kind not in KINDS:
         raise TestbedError(f"no gesture {kind!r}; {did_you_mean(kind, KINDS)}")
     said = dict(given)
+    for key in ("nodes", "instances"):
+        if kind != "spawn" and key in said and not (isinstance(said[key], (str, list, tuple)) and all(
+                isinstance(item, (str, list, tuple)) and all(isinstance(part, str) for part in item) for item in said[key])):
+            raise TestbedError(f"{kind}: {key} must be names or patterns, not {ascii(said[key])[:60]}")
     if kind != "spawn" and "nodes" in said:
         said["nodes"] = tuple(bed.select(_patterns(said["nodes"])))
     if "instances" in said:
         said["instances"] = tuple(item if isinstance(item, str) else "/".join(item) for item in _patterns(said["instances"]))
-    return KINDS[kind](**said)
+    return KINDS[kind](**check_arguments(KINDS[kind], said))
 
 
 def _patterns(said: str | Sequence[str]) -> list[str]:

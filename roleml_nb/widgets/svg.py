@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from typing import Any
 
+from roleml_nb.role.visible import visible
+
 __all__ = ["COLOURS", "FAINT", "INK", "LINE", "RAISED", "document", "element", "text"]
 
 INK, FAINT, LINE, RAISED = "#1c2630", "#5c6a77", "#cfd6dd", "#f4f6f8"
@@ -19,13 +21,13 @@ def element(name: str, content: str = "", /, **attributes: Any) -> str:
 
 
 def text(x: float, y: float, content: Any, **attributes: Any) -> str:
-    return element("text", html.escape(str(content)), x=x, y=y, **{"fill": INK, **attributes})
+    return element("text", html.escape(visible(str(content))), x=x, y=y, **{"fill": INK, **attributes})
 
 
 def document(width: float, height: float, parts: list[str], title: str) -> str:
     """The whole picture, on white."""
     ground = element("rect", width=width, height=height, fill="#ffffff")
-    content = element("title", html.escape(title) or " ") + ground + "\n".join(parts)
+    content = element("title", html.escape(visible(title)) or " ") + ground + "\n".join(parts)
     return element("svg", content, xmlns="http://www.w3.org/2000/svg", width=width, height=height,
                    viewBox=f"0 0 {_value(width)} {_value(height)}", font_family="DejaVu Sans, sans-serif", font_size=12)
 
@@ -33,4 +35,4 @@ def document(width: float, height: float, parts: list[str], title: str) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.2f}".rstrip("0").rstrip(".")
-    return html.escape(str(value))
+    return html.escape(visible(str(value)))

@@ -10,16 +10,20 @@ from typing import Any
 
 import anywidget
 
-from roleml_nb.role import RoleMLError
+from roleml_nb.role import RoleMLError, TestbedError
 
 from .page import page
 from .picture import Picture
+from .requests import check_arguments
 from .script import script
 
 __all__ = ["View"]
 
 BEAT = 0.1
 """Seconds between two batches to the page: ten a second look continuous, and cost a kernel 1 % of a core."""
+
+PAGES, LONGEST = 1000, 100
+"""Pages that can show a view one after the other, and letters of what one calls itself."""
 
 
 class View(anywidget.AnyWidget):
@@ -94,8 +98,13 @@ class View(anywidget.AnyWidget):
         """A message of the page; may come on a subshell's thread while a cell runs, so it is only passed on."""
         if not isinstance(content, dict):
             return
-        if content.get("kind") == "seen":
-            view, seen = str(content.get("view")), content.get("seen")
+        kind = content.get("kind")
+        if not isinstance(kind, str):
+            return
+        if kind == "seen":
+            view, seen = str(content.get("view"))[:LONGEST], content.get("seen")
+            if seen and view not in self._known and len(self._known) >= PAGES:
+                return
             if seen and view not in self._known:  # what was told before it was drawn may not have been heard
                 self._known.add(view)
                 self.send_state(list(self._changed))
@@ -103,13 +112,16 @@ class View(anywidget.AnyWidget):
                 (self._seen.add if seen else self._seen.discard)(view)
                 self._look.notify_all()
             return
-        answer: Callable[..., Any] | None = getattr(self, f"ask_{content.get('kind')}", None)
+        answer: Callable[..., Any] | None = getattr(self, f"ask_{kind}", None) if kind.isidentifier() else None
         if answer is not None and not self._ended:
             self._answers.submit(self._answer, answer, content.get("id"), content.get("content") or {})
 
-    def _answer(self, answer: Callable[..., Any], number: Any, given: dict[str, Any]) -> None:
+    def _answer(self, answer: Callable[..., Any], number: Any, given: Any) -> None:
         try:
-            self.send({"kind": "answer", "id": number, "value": answer(**given)})
+            if not isinstance(given, dict):
+                raise TestbedError(f"a page asks with names and values, not with {type(given).__name__}")
+            value = answer(**check_arguments(answer, given))
+            self.send({"kind": "answer", "id": number, "value": value})
         except RoleMLError as error:
             self.send({"kind": "refusal", "id": number, "error": str(error)})
         except Exception as error:  # shown in the page, which waits for an answer

@@ -140,7 +140,9 @@ def unpickle(file: Any) -> tuple[np.ndarray, list[int]]:
         raise FileNotFoundError(
             f"{file} is missing: unpack cifar-10-python.tar.gz (https://www.cs.toronto.edu/~kriz/cifar.html) and give "
             "its directory cifar-10-batches-py as root") from None
-    except (pickle.UnpicklingError, EOFError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # whatever unpickling a damaged file raises
         raise ValueError(f"{file} is no file of CIFAR-10: {error}") from error
     if not isinstance(content, dict) or not {b"data", b"labels"} <= content.keys():
         raise ValueError(f"{file} is no file of CIFAR-10: it has no data and labels")
@@ -152,7 +154,14 @@ def load_array_from_files(*files: Any) -> np.ndarray:
     for file in files:
         if not Path(file).is_file():
             raise FileNotFoundError(f"{file} is missing: make the slices with slice_cifar_10_dataset first")
-    return np.concatenate([np.load(file, allow_pickle=False) for file in files])
+    return np.concatenate([_load(file) for file in files])
+
+
+def _load(file: Any) -> np.ndarray:
+    try:
+        return np.asarray(np.load(file, allow_pickle=False))
+    except (ValueError, EOFError, SyntaxError, TypeError, MemoryError) as error:
+        raise ValueError(f"{file} is no NumPy file, or is damaged: {error}") from None
 
 
 def _images(file: Path) -> tuple[np.ndarray, np.ndarray]:

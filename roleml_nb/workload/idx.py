@@ -7,6 +7,7 @@ Cortes and Burges, "The MNIST Database of Handwritten Digits").
 from __future__ import annotations
 
 import gzip
+import math
 import zlib
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 __all__ = ["read_idx"]
 
 UNSIGNED_BYTE = 8
+MOST = 2**40
 
 
 def read_idx(file: Path) -> np.ndarray:
@@ -23,16 +25,19 @@ def read_idx(file: Path) -> np.ndarray:
     ValueError when it is of another type, damaged, or not of this format.
     """
     try:
-        content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as opened:
+            start = opened.read(4)
+            if len(start) < 4 or start[:3] != bytes([0, 0, UNSIGNED_BYTE]):
+                raise ValueError(f"{file} is no IDX file of bytes: it begins with {start.hex(' ') or 'nothing'}, not 00 00 08")
+            lengths = opened.read(4 * start[3])
+            if len(lengths) < 4 * start[3]:
+                raise ValueError(f"{file} is damaged: it ends before its {start[3]} dimensions do")
+            shape = tuple(int(length) for length in np.frombuffer(lengths, ">u4"))
+            size = math.prod(shape)
+            content = opened.read(min(size, MOST) + 1)  # no more than it says, however much it would unpack to
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{file} is no gzip file, or is damaged: {error}") from None
-    if len(content) < 4 or content[:3] != bytes([0, 0, UNSIGNED_BYTE]):
-        raise ValueError(f"{file} is no IDX file of bytes: it begins with {content[:4].hex(' ') or 'nothing'}, not 00 00 08")
-    start = 4 + 4 * content[3]
-    if len(content) < start:
-        raise ValueError(f"{file} is damaged: it ends before its {content[3]} dimensions do")
-    shape = tuple(int(length) for length in np.frombuffer(content[4:start], ">u4"))
-    values = np.frombuffer(content, np.uint8, offset=start)
-    if len(values) != int(np.prod(shape)):
-        raise ValueError(f"{file} is damaged: it says shape {shape}, and has {len(values)} values")
-    return values.reshape(shape)
+    if len(content) != size:
+        there = "more" if len(content) > size else len(content)
+        raise ValueError(f"{file} is damaged: it says shape {shape}, and has {there} values")
+    return np.frombuffer(content, np.uint8).reshape(shape)

@@ -350,7 +350,7 @@ def test_what_is_no_checkpoint_is_refused(two, tmp_path):
     with zipfile.ZipFile(tmp_path / "kept") as whole, zipfile.ZipFile(tmp_path / "cut", "w") as file:
         for name in ("checkpoint.json", "testbed"):
             file.writestr(name, whole.read(name))
-    with pytest.raises(RoleMLError, match="cut is damaged: 0 cannot be read"):
+    with pytest.raises(RoleMLError, match="cut is damaged: it has no 0"):
         two.restore(tmp_path / "cut")
     assert two.call("a/counter", "count", {"by": 1}) == 1
     with pytest.raises(RoleMLError, match="cannot write .*kept: No such file or directory"):

@@ -8,7 +8,7 @@ import threading
 import cloudpickle
 import pytest
 
-from roleml_nb import Role, Service, Testbed
+from roleml_nb import Role, RoleMLError, Service, Testbed
 from roleml_nb.role import Runnable
 from roleml_nb.testbed.logbook import LONGEST, MOST, Logbook
 from roleml_nb.trace import Trace
@@ -158,3 +158,20 @@ def test_memory_is_bounded_and_what_is_left_out_is_said(monkeypatch):
 
 def test_logging_of_the_process_is_left_alone():
     assert not any("logs-1" in name for name in logging.Logger.manager.loggerDict)
+
+
+class Painter(Role):
+    @Service(expand=True)
+    def paint(self, caller):
+        print("\x1b[31mred\x1b[0m \x1b[2J\x00 \u202etxt \ud800 tab\there")
+        raise ValueError("\x1b]0;title\x07 \x1b[1mbold\x1b[0m")
+
+
+def test_characters_that_act_on_a_screen_are_shown_as_what_they_are(bed, capsys):
+    bed.spawn("painter")
+    bed.assign("painter", "painter", Painter)
+    with pytest.raises(RoleMLError) as caught:
+        bed.call("painter/painter", "paint")
+    assert str(bed.logs("painter")).splitlines()[0] == "painter/painter: red \\x1b[2J\\x00 \\u202etxt \\ud800 tab\there"
+    assert str(caught.value).endswith("ValueError: \\x1b]0;title\\x07 bold") and "\x1b" not in caught.value.remote_traceback
+    assert "\\x1b]0;title" in caught.value.remote_traceback

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import Role, RoleInstanceID, TestbedError, did_you_mean, natural_key, standard_name
 
-from ..drawn import Drawn
+from ..drawn import BY, Drawn
 from ..host import NOTEBOOK
 from .entry import ConfigError, Entry
 from .plan import NodePlan, Plan, RolePlan
@@ -109,7 +109,7 @@ def _drawn(given: Mapping[str, Entry]) -> Drawn:
     """How boards drew it."""
     places = given["places"].mapping() if "places" in given else {}
     roles, loose = ([item.text() for item in given[key].texts()] if key in given else [] for key in ("roles", "loose"))
-    return Drawn(given["by"].choice(("engine", "relationship")), tuple(roles),
+    return Drawn(given["by"].choice(BY), tuple(roles),
                  {node: _position(at) for node, at in places.items()}, frozenset(loose))
 
 
