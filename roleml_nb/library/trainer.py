@@ -225,9 +225,9 @@ class EpochTrainer(ModelMaintainer):
         -------
         dict
             "update" (the parameters), "data_size", "metrics" (what `train_impl` returned) and "buffers" (names of entries
-            that are not trained); "steps" when stepwise; "normaliser"
-            and "rated" (of `LocalSteps`) when normalised; "initial_loss" when tested first; "control" (the change of this
-            client's control variate, cᵢ⁺ − cᵢ) when `control` was given.
+            that are not trained); "steps" when stepwise; "normaliser" and "rated" (of `LocalSteps`) when normalised;
+            "initial_loss" when tested first; "control" (the change of this client's control variate, cᵢ⁺ − cᵢ) when `control`
+            was given.
         """
         with self.lock:
             if normalise is not None:

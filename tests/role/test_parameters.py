@@ -6,8 +6,11 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from roleml_nb.library import average
+from roleml_nb.library.vectors import from_vector, to_vector
 from roleml_nb.messaging.codec import copy_of, encode
 from roleml_nb.role.parameters import AVERAGED, COPIED, LEFT, STEPPED, TIED, Parameters, described, entries, kinds, labels, like
 from roleml_nb.workload import TorchClassifier
@@ -89,3 +92,54 @@ def test_what_is_tied_stays_tied_and_what_lost_its_first_name_is_not():
     part = like({name: entry for name, entry in params.items() if name != "square.weight"}, params)
     assert kinds(part)["again.weight"] == STEPPED
     assert labels(params).ties == {"again.weight": "square.weight"} and not labels(params)
+
+
+BLOCKS = {
+    "norm": lambda: torch.nn.BatchNorm1d(2), "plain": lambda: torch.nn.Linear(2, 2), "wide": lambda: torch.nn.Linear(2, 2).double(),
+    "frozen": lambda: torch.nn.Linear(2, 2).requires_grad_(False), "nothing": torch.nn.ReLU,
+    "half": lambda: torch.nn.Linear(2, 1).half().requires_grad_(False)}
+
+
+def module_of(blocks, ties):
+    """Blocks one after the other, some of which share the weight of an earlier one of their kind."""
+    module = torch.nn.Sequential(*(BLOCKS[block]() for block in blocks))
+    module.scalar = torch.nn.Parameter(torch.tensor(2.0))
+    module.register_buffer("mask", torch.tensor([True, False]))
+    for one, other in ties:
+        if one < other < len(blocks) and blocks[one] == blocks[other] != "nothing":
+            module[other].weight = module[one].weight
+    return module
+
+
+@settings(max_examples=60)
+@given(st.lists(st.sampled_from(sorted(BLOCKS)), max_size=5), st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=3),
+       st.lists(st.integers(1, 9), min_size=1, max_size=4), st.integers(0, 99))
+def test_an_average_is_of_each_entry_what_its_kind_says(blocks, ties, weights, seed):
+    """Against one that knows the module itself, and of a step and its way as a vector and back."""
+    random, module = np.random.default_rng(seed), module_of(blocks, ties)
+    start = described(dict(module.state_dict()), module)
+    trained = {name for name, value in module.named_parameters(remove_duplicate=False) if value.requires_grad}
+    frozen = {name for name, value in module.named_parameters(remove_duplicate=False) if not value.requires_grad}
+    updates = []
+    for _ in weights:
+        moved = {name: entry.clone() for name, entry in start.items()}
+        for name in set(moved) - frozen:
+            change = torch.tensor(random.integers(0, 5, moved[name].shape))
+            moved[name] = (moved[name] | (change > 2)) if moved[name].dtype == torch.bool else (moved[name] + change).to(moved[name].dtype)
+        updates.append(like(moved, start))
+    found = average(updates, weights)
+    for name, entry in start.items():
+        values = [update[name].double().numpy() for update in updates]
+        if name in frozen:
+            assert torch.equal(found[name], entry)
+        elif entry.is_floating_point():
+            np.testing.assert_allclose(found[name].double(), np.average(values, axis=0, weights=weights), rtol=1e-6, atol=1e-6)
+        else:
+            assert (found[name].double().numpy() == np.max(values, axis=0)).all()
+    unique = {id(value): value for name, value in module.named_parameters() if name in trained}
+    vector = to_vector(updates[0])
+    assert len(vector) == sum(value.numel() for value in unique.values())
+    back = from_vector(vector + 1, updates[0])
+    for name, entry in updates[0].items():
+        assert torch.equal(back[name], entry + 1 if name in trained else entry)
+    assert kinds(back) == kinds(found) == kinds(start)
