@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
 from threading import Lock
 from typing import Any
 
 from roleml_nb.role import CallTimeout, ErrorHandlingStrategy, Message, Role, RoleInstanceID, RoleMLError
 from roleml_nb.role.running import wait
 
-__all__ = ["Arrivals", "reach"]
+__all__ = ["GRACE", "HEDGE", "Arrivals", "first_answer", "gather", "reach"]
+
+GRACE = 0.5
+"""Seconds that the others get, beyond twice the time of as many as are enough."""
+HEDGE = 1.0
+"""Seconds after which another one is asked for what one of many has to answer, if there is no deadline."""
 
 Arrival = tuple[int, RoleInstanceID, Any]
 
@@ -72,3 +78,64 @@ def reach(
     for client, why in errors.items():
         role.logger.warning("%s is left out: %s", client, why)
     return {client: answers[client] for client in group if client in answers}, errors
+
+
+def gather(
+    role: Role, group: Sequence[RoleInstanceID], kind: str, channel: str, message: Message | None = None, *,
+    messages: Mapping[RoleInstanceID, Message] | None = None, deadline: float | None = None, enough: int | None = None,
+) -> tuple[dict[RoleInstanceID, Any], dict[RoleInstanceID, Exception]]:
+    """Call many, some of which may not answer; what was answered in time, in the order of the group, and the errors.
+
+    Parameters
+    ----------
+    kind : {"service", "task"}
+        Of the channel.
+    messages : mapping, optional
+        What each is called with, instead of `message`.
+    deadline : float, optional
+        Seconds that all have; the testbed's limit for calls when not given.
+    enough : int, optional
+        When so many have answered, or all but one, the others have as long again, and `GRACE`.
+    """
+    arrivals, clock = Arrivals(), role.base.host.clock
+    calls = role.base.call_task_group(
+        role.name, group, channel, message=message or Message(), message_map=messages, kind=kind,
+        on_call_error=ErrorHandlingStrategy.KEEP, on_result=partial(arrivals.put, 0))
+    answers: dict[RoleInstanceID, Any] = {}
+    errors: dict[RoleInstanceID, Exception] = {}
+    began = clock.now()
+    limit = role.base.host.call_timeout if deadline is None else deadline
+    while len(answers) + len(errors) < len(calls) and (left := began + limit - clock.now()) > 0:
+        for _, client, call in arrivals.take(left):
+            try:
+                answers[client] = call.result(0)
+            except RoleMLError as error:
+                errors[client] = error
+        if enough is not None and len(answers) >= min(enough, len(group) - 1):
+            limit = min(limit, 2 * (clock.now() - began) + GRACE)
+    for client, call in calls:
+        if client not in answers and client not in errors:
+            errors[client] = CallTimeout(f"{client}.{channel} has not answered for {clock.now() - began:.1f} s")
+            call.cancel()
+    return {client: answers[client] for client in group if client in answers}, errors
+
+
+def first_answer(role: Role, group: Sequence[RoleInstanceID], channel: str, patience: float | None) -> Any:
+    """Ask one for what any of the group can answer, and after `patience` seconds (`HEDGE`) without an answer the next, too."""
+    arrivals, left, waiting, limit = Arrivals(), list(group), 0, role.base.host.call_timeout
+    last: Exception = CallTimeout(f"none of {', '.join(map(str, group))} has answered {channel} for {limit:.1f} s")
+    while left or waiting:
+        if left:
+            role.base.call_task_group(role.name, [left.pop(0)], channel, message=Message(), kind="service",
+                                      on_call_error=ErrorHandlingStrategy.KEEP, on_result=partial(arrivals.put, 0))
+            waiting += 1
+        arrived = arrivals.take((patience or HEDGE) if left else limit)
+        for _, client, call in arrived:
+            try:
+                return call.result(0)
+            except RoleMLError as error:
+                role.logger.warning("%s is not asked any more: %s", client, error)
+                last, waiting = error, waiting - 1
+        if not arrived and not left:
+            break
+    raise last

@@ -21,6 +21,7 @@ from .asynchronous import AsynchronousStrategy, FedBuff
 from .contributions import tell
 from .coordinator import Coordinator
 from .finite import Diverged, check_finite
+from .rounds import Quorum
 from .trainings import Ended, Training, Trainings, Work
 
 __all__ = ["AsynchronousCoordinator"]
@@ -52,6 +53,7 @@ class AsynchronousCoordinator(Coordinator):
             raise ValueError(f"concurrency must be 1 or more, got {concurrency!r}")
         self.concurrency = concurrency
         self._trainings = Trainings()
+        self._quorum = Quorum(min_results=1)  # whoever does not answer is not waited for
 
     @Task(expand=True)
     def run(

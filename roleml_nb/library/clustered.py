@@ -16,6 +16,7 @@ from roleml_nb.role import (
     CallTimeout,
     Element,
     ErrorHandlingStrategy,
+    Message,
     RoleInstanceID,
     RoleInteractionError,
     RoleMLError,
@@ -24,15 +25,12 @@ from roleml_nb.role import (
 )
 from roleml_nb.role.host import Host
 
-from .arrivals import Arrivals
+from .arrivals import GRACE, HEDGE, Arrivals, gather
 from .attempts import Attempt, result_of
 from .federated import FederatedCoordinator
 from .rounds import Quorum
 
 __all__ = ["ClusteredCoordinator"]
-
-GRACE = 0.5
-"""Seconds that clients get to tell their losses, beyond twice the time of as many as are `enough`."""
 
 
 class ClusteredCoordinator(FederatedCoordinator):
@@ -94,6 +92,7 @@ class ClusteredCoordinator(FederatedCoordinator):
         problem = quorum.problem(len(clients), self.id.actor_name)
         self.require(problem is None, str(problem))
         training: dict[str, Any] = {"num_epochs": num_epochs, "options": options}
+        self._quorum = quorum
         attempt = self._begin_attempt()
         if quorum.tolerant:
             training["attempt"] = attempt
@@ -205,10 +204,16 @@ class ClusteredCoordinator(FederatedCoordinator):
     def _distribute(self, clients: list[RoleInstanceID], quorum: Quorum) -> None:
         free = [client for client in clients if client not in self._busy]
         new = [client for client in free if client not in self._clusters]
-        self._assign(new, Quorum(min_results=0) if quorum.tolerant else quorum)
-        on_error = ErrorHandlingStrategy.IGNORE if quorum.tolerant else ErrorHandlingStrategy.RAISE_FIRST
+        if new:
+            patience = quorum.deadline or (HEDGE if quorum.enough else None)
+            self._assign(new, Quorum(patience, min_results=0) if quorum.tolerant else quorum)
+        if quorum.tolerant:
+            messages = [Message({}, {"update": update}) for update in self._models]
+            known = {client: messages[self._clusters[client]] for client in free if client in self._clusters}
+            gather(self, list(known), "service", "apply-update", messages=known, deadline=quorum.deadline, enough=quorum.enough)
+            return
         for cluster, update in enumerate(self._models):
-            self.call_group(self._members(free, cluster), "apply-update", payloads={"update": update}, on_error=on_error)
+            self.call_group(self._members(free, cluster), "apply-update", payloads={"update": update})
 
     def _members(self, clients: Any, cluster: int) -> list[RoleInstanceID]:
         return [client for client in clients if self._clusters.get(client) == cluster]

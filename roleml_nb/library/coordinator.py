@@ -10,8 +10,10 @@ import numpy as np
 from roleml_nb.role import Event, NodeLost, RoleInstanceID, Service
 
 from .addresses import in_order
+from .arrivals import first_answer
 from .attempts import result_of
 from .pausing import Pausable
+from .rounds import Quorum
 
 __all__ = ["Coordinator"]
 
@@ -24,6 +26,7 @@ class Coordinator(Pausable):
     def __init__(self) -> None:
         super().__init__()
         self._update: Any = None
+        self._quorum = Quorum()
         self._rounds_seen = 0
         """Rounds that have made the model what it is."""
 
@@ -52,6 +55,8 @@ class Coordinator(Pausable):
         return (self._first(clients) if given is None else given), {}
 
     def _first(self, clients: list[RoleInstanceID]) -> Any:
+        if self._quorum.tolerant:
+            return first_answer(self, clients, "get-model", self._quorum.deadline)
         for client in clients[:-1]:
             try:
                 return self.call(client, "get-model")

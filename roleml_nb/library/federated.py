@@ -29,6 +29,7 @@ from roleml_nb.role.parameters import STEPPED, entries, like
 
 from .addresses import in_order
 from .arithmetic import difference, moved
+from .arrivals import gather
 from .attempts import Attempt, result_of
 from .contributions import tell
 from .coordinator import Coordinator
@@ -342,6 +343,11 @@ class FederatedCoordinator(Coordinator):
         """Per client of the last round: "data_size", "seconds" and, if the strategy asks for them, training metrics."""
         return self._results
 
+    @Service(expand=True)
+    def get_quorum(self, caller: RoleInstanceID) -> dict[str, Any]:
+        """The conditions of the rounds of this run, as the fields of a `Quorum`: how long a selector waits for clients."""
+        return self._quorum._asdict()
+
     @Task(expand=True)
     def run(
         self, caller: RoleInstanceID, num_rounds: int, num_epochs: int = 1, options: dict[str, Any] | None = None,
@@ -380,6 +386,7 @@ class FederatedCoordinator(Coordinator):
         problem = quorum.problem(len(clients), self.id.actor_name)
         self.require(problem is None, str(problem))
         training: dict[str, Any] = {"num_epochs": num_epochs, "options": options}
+        self._quorum = quorum
         tolerant, attempt = quorum.tolerant, self._begin_attempt(fresh)
         if tolerant:
             training |= {"quorum": quorum._asdict(), "attempt": attempt}
@@ -398,9 +405,12 @@ class FederatedCoordinator(Coordinator):
             metrics = self._evaluate()
             self.round_completed.emit(args={**metrics, **done.get("counts", {}), "round": number, "clients": len(chosen)})
         if distribute:
-            on_error = ErrorHandlingStrategy.IGNORE if tolerant else ErrorHandlingStrategy.RAISE_FIRST
             done_with = [client for client in clients if client not in self._busy]
-            self.call_group(done_with, "apply-update", payloads={"update": self._update}, on_error=on_error)
+            if tolerant:
+                gather(self, done_with, "service", "apply-update", Message({}, {"update": self._update}),
+                       deadline=quorum.deadline, enough=quorum.enough)
+            else:
+                self.call_group(done_with, "apply-update", payloads={"update": self._update})
         self._attempt = attempt
         return {"rounds": num_rounds, "accuracy": metrics.get("accuracy"), "loss": metrics.get("loss"), **before}
 

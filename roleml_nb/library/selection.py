@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.role import ErrorHandlingStrategy, Role, RoleInstanceID, RoleMLError, Service
+from roleml_nb.role import Message, Role, RoleInstanceID, RoleInteractionError, Service
 
 from .addresses import in_order
+from .arrivals import gather
 
 __all__ = ["ClientSelector", "DataSizeSelector", "PowerOfChoiceSelector"]
 
@@ -82,9 +83,21 @@ class SizedSelector(ClientSelector):
         coordinator: RoleInstanceID,
     ) -> list[RoleInstanceID]: ...
 
-    def data_sizes(self, clients: list[RoleInstanceID]) -> tuple[list[RoleInstanceID], np.ndarray]:
+    def ask(
+        self, clients: list[RoleInstanceID], kind: str, channel: str, message: Message, coordinator: RoleInstanceID,
+    ) -> tuple[dict[RoleInstanceID, Any], dict[RoleInstanceID, Exception]]:
+        """What clients answer, and the errors. Who does not answer in the time that a round's quorum leaves is left out."""
+        try:
+            quorum = self.call(coordinator, "get-quorum")
+        except RoleInteractionError:  # of another kind, whose rounds wait for all
+            quorum = {}
+        return gather(self, clients, kind, channel, message, deadline=quorum.get("deadline"), enough=quorum.get("enough"))
+
+    def data_sizes(
+        self, clients: list[RoleInstanceID], coordinator: RoleInstanceID
+    ) -> tuple[list[RoleInstanceID], np.ndarray]:
         """The clients that have data, and how much. Who does not answer is left out."""
-        known = dict(self.call_group(clients, "get-data-size", on_error=ErrorHandlingStrategy.IGNORE))
+        known, _ = self.ask(clients, "service", "get-data-size", Message(), coordinator)
         able = [client for client in clients if known.get(client)]
         self.require(able, "none of the candidates has any data")
         return able, np.array([known[client] for client in able], float)
@@ -107,7 +120,7 @@ class DataSizeSelector(SizedSelector):
         self, clients: list[RoleInstanceID], count: int, number: int, random: np.random.Generator,
         coordinator: RoleInstanceID,
     ) -> list[RoleInstanceID]:
-        able, sizes = self.data_sizes(clients)
+        able, sizes = self.data_sizes(clients, coordinator)
         probabilities = inclusion_probabilities(sizes, min(count, len(able)))
         self._probabilities = dict(zip(able, probabilities.tolist(), strict=True))
         return [able[index] for index in draw_systematically(probabilities, random)]
@@ -139,26 +152,21 @@ class PowerOfChoiceSelector(SizedSelector):
         coordinator: RoleInstanceID,
     ) -> list[RoleInstanceID]:
         wanted = 2 * count if self.candidates is None else max(self.candidates, count)
-        able, sizes = self.data_sizes(clients)
+        able, sizes = self.data_sizes(clients, coordinator)
         places = random.choice(len(able), min(wanted, len(able)), replace=False, p=sizes / sizes.sum())
         self._probabilities = dict(zip(able, (sizes / sizes.sum()).tolist(), strict=True))
         drawn = in_order(able[place] for place in places)
-        losses = self._losses(drawn, self.call(coordinator, "get-model"))
+        losses = self._losses(drawn, coordinator)
         return sorted(losses, key=lambda client: -losses[client])[:count]
 
-    def _losses(self, clients: list[RoleInstanceID], update: Any) -> dict[RoleInstanceID, float]:
-        losses = {}
-        for client, invocation in self.call_task_group(clients, "evaluate", payloads={"update": update},
-                                                       on_call_error=ErrorHandlingStrategy.KEEP):
-            try:
-                loss = invocation.result()["loss"]
-            except RoleMLError as error:
-                self.logger.warning("%s told no loss, and is not chosen: %s", client, error)
-                continue
-            if math.isfinite(loss):
-                losses[client] = loss
-            else:
-                self.logger.warning("%s told a loss of %s, and is not chosen", client, loss)
+    def _losses(self, clients: list[RoleInstanceID], coordinator: RoleInstanceID) -> dict[RoleInstanceID, float]:
+        message = Message({}, {"update": self.call(coordinator, "get-model")})
+        told, errors = self.ask(clients, "task", "evaluate", message, coordinator)
+        for client, error in errors.items():
+            self.logger.warning("%s told no loss, and is not chosen: %s", client, error)
+        losses = {client: metrics["loss"] for client, metrics in told.items()}
+        for client in [client for client, loss in losses.items() if not math.isfinite(loss)]:
+            self.logger.warning("%s told a loss of %s, and is not chosen", client, losses.pop(client))
         self.require(losses, "none of the candidates told a loss that is a finite number")
         return losses
 
