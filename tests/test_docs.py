@@ -39,3 +39,17 @@ def test_the_examples_for_programs_of_roleml():
 def test_the_readmes_example():
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     exec(compile(code, "README.md", "exec"), {"__name__": "__main__"})
+
+
+def test_what_the_page_about_several_machines_configures_is_known_to_ipyparallel():
+    from ipyparallel.cluster import cluster, launcher
+    from traitlets.config import Config
+
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "machines.md").read_text(), re.DOTALL)
+    assert len(blocks) == 3
+    for block in blocks:
+        config = Config()
+        exec(compile(block, "docs/machines.md", "exec"), {"get_config": lambda config=config: config})
+        for name, values in config.items():
+            known = getattr(launcher, name, None) or getattr(cluster, name)
+            assert set(values) <= set(known.class_trait_names(config=True)), name

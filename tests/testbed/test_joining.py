@@ -26,7 +26,7 @@ def by_hand(tmp_path, monkeypatch):
 
     start("controller", "--HeartMonitor.period=250")
     until((tmp_path / "profile_lab/security/ipcontroller-client.json").exists, "the controller", 60)
-    yield lambda: start("engine")
+    yield lambda *words: start("engine", *words)
     for process in reversed(started):
         process.terminate()
         process.wait(20)
@@ -38,7 +38,7 @@ def come(count):
         until(lambda: len(client.ids) >= count, "they have come", 60)
 
 
-def test_it_waits_for_as_many_as_asked_and_says_who_has_come(by_hand, shell, capsys):  # noqa: F811
+def test_it_waits_for_as_many_as_asked_and_says_who_has_come(by_hand, shell, tmp_path, capsys):  # noqa: F811
     with pytest.raises(RoleMLError, match=r"the cluster has no engines; start some with 'ipcluster engines', or say how many to "
                                           r"wait for: Testbed\(engines=4, profile=…\)"):
         Testbed(profile="lab")
@@ -57,7 +57,9 @@ def test_it_waits_for_as_many_as_asked_and_says_who_has_come(by_hand, shell, cap
     with Testbed(2, profile="lab", preload=(), start_timeout=60) as bed:
         assert bed.machines == {"engine0": here, "engine1": here} and all(": direct" in line for line in bed.links())
     later.join()
-    by_hand()
+    copied = tmp_path / "copied.json"  # as on another machine
+    copied.write_bytes((tmp_path / "profile_lab/security/ipcontroller-engine.json").read_bytes())
+    by_hand(f"--file={copied}")
     come(3)
     with Testbed(2, profile="lab", preload=()) as bed:
         assert list(bed.machines) == ["engine0", "engine1"]
