@@ -29,7 +29,7 @@ from .door import Door
 from .keys import KeyPair
 from .receivers import Call, Receivers
 from .refusals import Refusals, stranger
-from .regions import Region, holds
+from .regions import holds, sample
 from .urgent import URGENT, UrgentLine
 
 __all__ = ["DirectTransport"]
@@ -239,8 +239,8 @@ class DirectTransport:
         dealer, monitor = self._dealer(address, url)
         try:
             token = self._token(address, url)
-            sample = _sample(token) if token else None
-            can_open = self._greet_host(dealer, monitor, token, sample.place.path.encode() if sample else b"", timeout)
+            shared = sample(token) if token else None
+            can_open = self._greet_host(dealer, monitor, token, shared.place.path.encode() if shared else b"", timeout)
             link = DirectLink(address.host_id, url, dealer, monitor, can_open)
             with self._lock:
                 if self._closing:
@@ -402,14 +402,6 @@ class DirectTransport:
         if self.address.ipc_path is not None:
             Path(self.address.ipc_path).unlink(missing_ok=True)
         self._ended.set()
-
-
-def _sample(token: bytes) -> Region | None:
-    """Something in memory for the other side to open, if the system has such: what it finds there only the two know."""
-    try:
-        return Region([token])
-    except (OSError, AttributeError):
-        return None
 
 
 def _parts(router: zmq.Socket) -> list[zmq.Frame]:

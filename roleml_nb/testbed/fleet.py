@@ -238,11 +238,15 @@ class Fleet:
         return rows, roles
 
     def _take_pulse(self, host_id: str, rows: list[Working]) -> None:
+        if not isinstance(rows, list) or not all(isinstance(row, Working) for row in rows):
+            raise TypeError(f"{host_id} sent a pulse that is none: {rows!r:.80}")
         self._heard[host_id], self._waits[host_id] = self.home.clock.now(), rows
         self._detector.sign(host_id)
 
     def _linked(self, host_id: str, peer: str, kind: str, reason: str) -> None:
         """A link has changed."""
+        if kind not in ("direct", "relay") or peer not in (NOTEBOOK, *self.numbers):
+            raise ValueError(f"{host_id} has no link {kind!r} to {peer!r}")
         if host_id in self.lost or peer in self.lost:
             return
         self.links[host_id, peer] = kind, reason

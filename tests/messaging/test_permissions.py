@@ -163,11 +163,15 @@ def test_an_engine_does_not_believe_another_one(bed, channel, value):
 def test_what_no_control_is_costs_nothing_that_came_with_it(bed):
     errors = len(bed.errors)
     bed.spawn("babbler", on="engine0").assign("meddler", Meddler)
-    for channel, value in [("error", "no exception"), ("link", 3), ("told", None), ("nonsense", 1), ("lost", ("engine1", "x"))]:
+    junk = [None, 3, "text", b"bytes", (), (1,), ("a", "b", "c"), [1], {}, ("engine1", "direct", 1, 2), float("nan")]
+    linked = sorted(bed.links())
+    for channel, value in [(channel, value) for channel in ("error", "link", "told", "inquire", "pulse", "stopping", "stopped",
+                                                           "ordered", "lost", "nonsense") for value in junk]:
         bed.call_task("babbler/meddler", "control", {"host": "notebook", "channel": channel, "value": value}).result(20)
     assert bed.call("babbler/meddler", "send", {"kind": "checkpoint-look", "target": "babbler/actor", "channel": "", "content": None,
                                                "name": "meddler"}).startswith("only the notebook may send")
-    assert len(bed.errors) == errors and not bed.lost
+    assert len(bed.errors) == errors and not bed.lost and sorted(bed.links()) == linked
+    assert bed.waiting() == [] and str(bed.stop_run()) == "run stopped: nothing was at work"
     bed.remove("babbler")
 
 
