@@ -88,6 +88,7 @@ chaos: $(INSTALLED)  ## kill, freeze and cut off engines under every architectur
 bench: $(INSTALLED)  ## measure, and print ratios
 	$(BIN)/python benchmarks/messages.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/trace_memory.py
 	$(BIN)/python benchmarks/edit_and_see.py
 	$(BIN)/python benchmarks/fedavg_round.py
 	$(BIN)/python benchmarks/gossip.py

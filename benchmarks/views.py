@@ -119,7 +119,7 @@ def flood(lab: Lab) -> list[tuple[str, str, str, bool]]:
     answered = time.monotonic() - begin
     lab.kernel("rate = 0")
     lab.page.wait_for_timeout(3000)
-    trace = json.loads(lab.kernel("ours = [row for row in bed.trace.messages.rows if row[4] == 'exchange']\n"
+    trace = json.loads(lab.kernel("ours = [row for row in bed.trace.messages.last(10**9) if row[4] == 'exchange']\n"
                                   "import json; print(json.dumps([len(ours), sum(row[5] for row in ours)]))"))
     lab.page.locator(".traffic select.role").select_option("gossip")
     lab.page.wait_for_timeout(1500)

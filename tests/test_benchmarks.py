@@ -13,6 +13,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 @pytest.mark.parametrize("program, options, rows", [
     ("messages.py", ["--calls", "20", "--no-peers"], 10),
     ("memory.py", ["--rounds", "6", "--megabytes", "0.1"], 4),
+    ("trace_memory.py", ["--messages", "200000", "--megabytes", "2", "--starts", "1"], 5),
 ])
 def test_a_benchmark_prints_its_table(program, options, rows):
     run = subprocess.run([sys.executable, str(BENCHMARKS / program), *options], capture_output=True, text=True, timeout=110)

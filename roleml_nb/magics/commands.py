@@ -31,7 +31,7 @@ _OVERVIEW = """\
 %rml stop                                             end everything that was started
 """
 _ORDER = (
-    "start attach load spawn assign relate wire board call runs wait status roles traffic metrics logs errors debug update "
+    "start attach load spawn assign relate wire board call runs wait status roles traffic metrics trace logs errors debug update "
     "terminate unrelate remove rename move migrate links waiting doctor save export record checkpoint restore detach stop "
     "clean").split()
 _NOTES = """

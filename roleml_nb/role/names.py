@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-__all__ = ["did_you_mean", "natural_key", "standard_name"]
+__all__ = ["did_you_mean", "natural_key", "standard_name", "valid_text"]
 
 DIGITS = 1000
 """Of a number in a name: Python reads no more than 4300."""
@@ -47,3 +47,14 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         return "did you mean " + " or ".join(repr(item) for item in near) + "?"
     shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
     return f"known: {shown}"
+
+
+def valid_text(text: str) -> str:
+    r"""Replace what stands for bytes that could not be decoded by its code: no file and no page takes it.
+
+    >>> valid_text("a\udcffb") == "a" + chr(92) + "udcffb"
+    True
+    """
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -35,6 +35,8 @@ WORKERS = 4
 """Tasks at the same time on a host that has so many cores."""
 LOOK = 0.25
 """Seconds between two looks at whether all engines are there."""
+UNREAD = 4_000_000
+"""Bytes of notes that may wait for somebody who looks; beyond that they go into the trace, which has a limit."""
 SILENCE = 2.0
 """Seconds without a sign of life over a direct link after which an engine is asked through ipyparallel, too."""
 IDLE = 0.01
@@ -71,6 +73,8 @@ class Fleet:
         self._shipments: dict[str, int] = {}
         self._messages: list[bytes] = []
         self._notes: list[bytes] = []
+        self._unread = 0
+        """Bytes of notes that have arrived and were not added to the trace yet."""
         self._arrived = threading.Condition()
         self._processes: dict[str, Process] = {}
         self._heard: dict[str, float] = {}
@@ -190,6 +194,8 @@ class Fleet:
             for text in controller.news() if controller is not None else ():
                 self.errors.append(TestbedError(text))
             self._look_at_engines(clock.now())
+            if self._unread > UNREAD:
+                self.drain()
             if clock.now() - looked > SILENCE / 2:
                 looked, before = clock.now(), self._look_at_waits(before)
 
@@ -387,6 +393,7 @@ class Fleet:
         with self._arrived:
             self._messages.append(pickled[0])
             self._notes.append(pickled[1])
+            self._unread += len(pickled[0]) + len(pickled[1])
             self._shipments[host_id] = self._shipments.get(host_id, 0) + 1
             self._arrived.notify_all()
 
@@ -398,7 +405,7 @@ class Fleet:
                             for host_id, count in shipped.items()), limit)
 
     def _add(self, messages: list[list[Sequence]], metrics: list[tuple], logs: list[tuple] | None = None) -> None:
-        self.trace.add([row for batch in messages for row in zip(*batch, strict=True)], metrics, logs)
+        self.trace.add_columns(messages, metrics, logs)
 
     def look(self) -> None:
         """Add to the trace what metrics and logs have arrived; costs little, and waits for nobody."""
@@ -418,7 +425,7 @@ class Fleet:
     def drain(self) -> None:
         """Add to the trace all that has arrived; waits for nobody."""
         with self._arrived:
-            arrived, self._messages = self._messages, []
+            arrived, self._messages, self._unread = self._messages, [], 0
         for pickled in arrived:
             self._add(pickle.loads(pickled), [])
         self.look()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import numbers
 import pickle
 import threading
-from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import Context
@@ -26,6 +25,7 @@ from roleml_nb.messaging.urgent import UrgentLine
 from roleml_nb.role import NATIVE, NOTEBOOK, ActorProfile, Contacts, Deadlock, LinkFailed, RoleInstanceID
 from roleml_nb.role.forks import Origin
 from roleml_nb.role.host import Waitable
+from roleml_nb.trace.readings import readings
 
 from . import turns
 from .logbook import Logbook
@@ -69,6 +69,9 @@ class Host:
         self._batches: deque[list[Sequence]] = deque()
         self._names = Names()
         self._metrics: deque[tuple] = deque()
+        self._shipping = threading.RLock()
+        self._let_go: Counter[str] = Counter()
+        """Notes that were dropped while there was no notebook."""
         self.shipped = 0
         """Shipments of notes to the notebook so far."""
         self.traced = trace
@@ -272,24 +275,36 @@ class Host:
         return self.logbook.logger(node, role)
 
     def note_metrics(self, source: RoleInstanceID, channel: str, args: Mapping[str, Any], step: int) -> None:
-        """Numbers in an event's args are metrics; ``{"result": {"loss": 0.1}}`` is one named ``result.loss``."""
+        """Numbers in an event's args are metrics: see `readings`."""
         now = self.clock.now()
         self._metrics.extend([
-            (now, source.actor_name, source.instance_name, channel, name, value, step) for name, value in _numbers(args)])
+            (now, source.actor_name, source.instance_name, channel, name, value, step) for name, value in readings(args)])
 
     def flush(self, everything: bool = False) -> None:
-        """Ship all notes so far; `everything`: lines that are printed by halves, too."""
+        """Ship all notes so far; `everything`: lines that are printed by halves, too.
+
+        What another thread is about to ship is shipped when this returns.
+        """
+        with self._shipping:
+            self._flush(everything)
+
+    def _flush(self, everything: bool) -> None:
         notes = [self._messages.popleft() for _ in range(len(self._messages))]
         if notes:
             self._batches.append(columns(notes, self._names))
         if self.patient and NOTEBOOK in self.router.lost:
             while sum(len(batch[0]) for batch in self._batches) > PATIENT:
-                self._batches.popleft()
+                self._let_go["messages"] += len(self._batches.popleft()[0])
             while len(self._metrics) > PATIENT:
                 self._metrics.popleft()
+                self._let_go["metrics"] += 1
             return
         messages = [self._batches.popleft() for _ in range(len(self._batches))]
         metrics = [self._metrics.popleft() for _ in range(len(self._metrics))]
+        if self._let_go:
+            gone, self._let_go = self._let_go, Counter()
+            said = " and ".join(f"{count:,} {what}" for what, count in gone.items())
+            self.logbook.note(self.host_id, "", "warning", f"({said} let go: for too long no notebook was there)")
         logs = self.logbook.take(everything)
         if messages or metrics or logs:
             with suppress(LinkFailed):  # the notebook is gone, and nobody reads them
@@ -374,11 +389,3 @@ def _settle(task: asyncio.Task, future: Future) -> None:
         future.set_exception(error)
     else:
         future.set_result(task.result())
-
-
-def _numbers(args: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    for name, value in args.items():
-        if isinstance(value, numbers.Real) and not isinstance(value, bool):
-            yield name, float(value)
-        elif isinstance(value, Mapping):
-            yield from ((f"{name}.{inner}", number) for inner, number in _numbers(value))

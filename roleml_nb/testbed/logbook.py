@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from roleml_nb.role.forks import Origin, at_fork
+from roleml_nb.role.names import valid_text
 from roleml_nb.trace.logs import level_name
 
 from .fork_lines import ForkLines
@@ -57,7 +58,7 @@ class Logbook:
             return
         if len(text) > LONGEST:
             text = f"{text[:LONGEST]}… ({len(text) - LONGEST} characters more)"
-        self._rows.append((self._now(), node, role, level, text))
+        self._rows.append((self._now(), node, role, level, valid_text(text)))
 
     def write(self, node: str, role: str, level: str, text: str) -> None:
         """Some characters of a stream; they are lines once the end of the line has come."""
@@ -98,6 +99,13 @@ class Logbook:
                           lambda level, text: self.note(node, role, level, text), lambda: self.echo)
 
 
+def _unformatted(record: logging.LogRecord, error: Exception) -> str:
+    try:
+        return f"{record.msg!r} with {record.args!r}, which cannot be formatted: {error}"
+    except Exception as other:  # they cannot even be told
+        return f"a record of {record.funcName}, line {record.lineno}, cannot be formatted: {type(other).__name__}"
+
+
 def _overwritten(line: str) -> str:
     """What is left to see of a line that returns to its beginning, as progress bars do."""
     return line.rstrip("\r").rpartition("\r")[2]
@@ -121,7 +129,7 @@ class RoleLogger(logging.Logger):
         try:
             text = logging.Formatter().format(record)
         except Exception as error:  # arguments that do not fit: the handler goes on, and its author sees it
-            text = f"{record.msg!r} with {record.args!r}, which cannot be formatted: {error}"
+            text = _unformatted(record, error)
         self._note(level_name(record.levelno), text)
         if self.hasHandlers():
             super().callHandlers(record)

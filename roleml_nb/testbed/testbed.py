@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 import warnings
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -185,8 +186,7 @@ class Testbed:
                                "%rml start --detach")
         write(self.fleet, self.roster)
         self._stopping = True
-        while self.at_stop:
-            self.at_stop.pop()()
+        self._tell_that_it_stops()
         self.fleet.leave()
         return self.fleet.mark
 
@@ -436,14 +436,9 @@ class Testbed:
         invocations = self._calls.begin(target, channel, args, payloads)
         progress = Progress([one.target for one in invocations], total if isinstance(total, int) else None, began,
                             self.fleet.look, home.clock.now)
-        self.trace.watchers.append(progress.take)
-
-        def last_look() -> None:
-            self.fleet.collect()
-            self.trace.watchers.remove(progress.take)
-
+        self.trace.watch(progress.take)
         run = LiveRun(self.runs.next_number(), f"{target}.{standard_name(channel)}", is_pattern(target), invocations,
-                      partial(self._calls.gather, target, channel), progress, home, last_look)
+                      partial(self._calls.gather, target, channel), progress, home, self.fleet.collect)
         self.runs.add(run)
         return run
 
@@ -498,7 +493,7 @@ class Testbed:
         """Show messages as they travel: a view for the notebook, live until the testbed stops, and replayed from then on."""
         self._check_running()
         view = self.trace.traffic(deployed=self.roster.known, live=True)
-        self.at_stop.append(view.rest)
+        self.when_stopped(view.rest)
         return view
 
     def metrics(self, show: str | Iterable[str] = ("loss", "accuracy", "rounds", "bytes"), **how: Any) -> Metrics:
@@ -507,7 +502,7 @@ class Testbed:
 
         self._check_running()
         view = Metrics(self, show, **how)
-        self.at_stop.append(view.rest)
+        self.when_stopped(view.rest)
         return view
 
     def run_bar(self) -> RunBar:
@@ -516,7 +511,7 @@ class Testbed:
 
         self._check_running()
         view = RunBar(self)
-        self.at_stop.append(view.rest)
+        self.when_stopped(view.rest)
         return view
 
     # as plain data
@@ -602,10 +597,28 @@ class Testbed:
         """
         if self.fleet.origin.elsewhere:
             return
-        while self.at_stop:
-            self.at_stop.pop()()
+        self._tell_that_it_stops()
         self._stopping = True
         self.fleet.stop()
+
+    def when_stopped(self, rest: Callable[[], None]) -> None:
+        """Call a method once when the testbed stops, if its object, a view, is there by then."""
+        method = weakref.WeakMethod(rest)
+
+        def at_stop() -> None:
+            if (still := method()) is not None:
+                still()
+
+        self.at_stop.append(at_stop)
+
+    def _tell_that_it_stops(self) -> None:
+        """Views look at it for the last time; what goes wrong with one of them keeps nothing from ending."""
+        while self.at_stop:
+            at_stop = self.at_stop.pop()
+            try:
+                at_stop()
+            except Exception as error:  # whatever a page, or what it draws with, raises
+                self.fleet.home.logger.warning("a view could not be ended: %s: %s", type(error).__name__, error)
 
     def __enter__(self) -> Testbed:
         return self

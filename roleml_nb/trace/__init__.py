@@ -2,9 +2,10 @@
 
 from .comparison import Comparison, compare
 from .logs import Logs, LogView
+from .messages import Messages
+from .metrics import Metrics
 from .recording import Recording, RecordingError
 from .run import Run
-from .tables import Messages, Metrics
 from .trace import Trace
 
 __all__ = [

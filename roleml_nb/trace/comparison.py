@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "compare"]
 
 AXES = ("round", "bytes", "time")
+NAMED = 3
+"""Runs that a note names."""
 
 
 def compare(runs: Iterable[Run], *, confidence: float = 0.95) -> Comparison:
@@ -31,8 +34,8 @@ def compare(runs: Iterable[Run], *, confidence: float = 0.95) -> Comparison:
     Raises
     ------
     ValueError
-        When there are no runs, two have the same name and seed, metrics differ, or `confidence` is out of range; and as in
-        `Run.curve`.
+        When there are no runs, two have the same name and seed, metrics differ, `confidence` is out of range, or a run has no
+        round; and as in `Run.curve`.
     """
     given = list(runs)
     for run in given:
@@ -62,6 +65,9 @@ class Comparison:
         self.names = list(dict.fromkeys(run.name for run in runs))
         """Of the runs, in the order given."""
         self._curves = {(run.name, run.seed): run.curve() for run in runs}
+        for (name, seed), curve in self._curves.items():
+            if curve.empty:
+                raise ValueError(f"run {name!r}, seed {seed}, has completed no round within its max_bytes; give it more, or none")
 
     def to_pandas(self) -> pd.DataFrame:
         """The tidy table: one row per run, seed and round. Columns: run, seed, and those of `Run.curve`."""
@@ -76,10 +82,11 @@ class Comparison:
         """How each run ended: one row per name, means over its seeds.
 
         Columns: seeds, rounds, time, bytes; the metric in the last round, with low and high, the ends of its confidence interval
-        (NaN with one seed, or equal ones); worst, p10 and deviation over nodes; consensus_distance. With a `target` also
-        reached (how many seeds ever had it, such as "2 of 3"), and round_to_target, bytes_to_target, time_to_target: means
-        over all seeds, NaN unless all reached it, since a mean over those that did would flatter the run; `to_target` has
-        each.
+        (NaN with one seed, or equal ones); worst, p10 and deviation over nodes; consensus_distance. Where the metric of a
+        seed is not finite in the last round, neither is the mean, and there is a column not_finite: of how many seeds, such as
+        "1 of 3". With a `target` also reached (how many seeds ever had it, such as "2 of 3"), and round_to_target,
+        bytes_to_target, time_to_target: means over all seeds, NaN unless all reached it, since a mean over those that did
+        would flatter the run; `to_target` has each.
         """
         import pandas as pd
 
@@ -87,11 +94,15 @@ class Comparison:
         for name in self.names:
             curves = self._of(name)
             last = pd.DataFrame([curve.iloc[-1] for curve in curves])
+            odd = int((~np.isfinite(last[self.metric].astype(float))).sum())
             mean, low, high = self._interval(name, last[[self.metric]].to_numpy().T)
             row: dict[str, Any] = {
                 "run": name, "seeds": len(curves), "rounds": last["round"].mean(), "time": last["time"].mean(),
                 "bytes": last["bytes"].mean(), self.metric: mean[0], "low": low[0], "high": high[0],
-                **{column: last[column].mean() for column in ("worst", "p10", "deviation", "consensus_distance")}}
+                **{column: last[column].mean(skipna=odd == 0) for column in ("worst", "p10", "deviation")},
+                "consensus_distance": last["consensus_distance"].mean()}
+            if self._odd:
+                row["not_finite"] = f"{odd} of {len(curves)}"
             if target is not None:
                 took = self.to_target(target).query("run == @name")
                 row["reached"] = f"{took['round'].notna().sum()} of {len(took)}"
@@ -106,6 +117,8 @@ class Comparison:
         """
         import pandas as pd
 
+        if not isinstance(target, numbers.Real) or target != target:
+            raise ValueError(f"target must be a number, got {target!r}")
         firsts = {key: curve[curve[self.metric] >= target].head(1) for key, curve in self._curves.items()}
         return pd.DataFrame([
             {"run": name, "seed": seed, **{axis: first[axis].iloc[0] if len(first) else np.nan for axis in AXES}}
@@ -113,7 +126,8 @@ class Comparison:
 
     @property
     def note(self) -> str:
-        """On the bands: what they are, which runs have none, because one seed, or equal ones, say nothing of the spread."""
+        """On the bands: what they are, which runs have none, because one seed, or equal ones, say nothing of the spread; and
+        where numbers are not finite, or not known any more."""
         single = [name for name in self.names if len(self._of(name)) < 2]
         equal = {name: groups for name in self.names if (groups := self.equal(name))}
         said = [f"seeds {', '.join(map(str, seeds))} of {name} are equal in every round"
@@ -128,7 +142,21 @@ class Comparison:
         else:
             band = f"bands: {100 * self.confidence:g} % confidence interval of the mean over seeds"
             band += f"; none for {', '.join(single)}: one seed" if single else ""
-        return "; ".join([band, *said])
+        return "; ".join([band, *said, *self._said_of_numbers()])
+
+    def _said_of_numbers(self) -> list[str]:
+        """Say which runs have numbers that are not finite, or are not known any more."""
+        said = []
+        odd = [f"{name} seed {seed} from round {first:g} on" for (name, seed), first in self._odd.items()]
+        if odd:
+            said.append(f"{self.metric} is not finite in {', '.join(odd[:NAMED])}{', …' if len(odd) > NAMED else ''}, "
+                        "and neither is a mean with it")
+        unknown = [f"{name} seed {seed}" for (name, seed), curve in self._curves.items()
+                   if curve["bytes"].isna().any() and curve["bytes"].notna().any()]
+        if unknown:
+            said.append(f"early bytes of {', '.join(unknown[:NAMED])}{', …' if len(unknown) > NAMED else ''} are not known: "
+                        "the messages are totals by now")
+        return said
 
     def equal(self, name: str) -> list[list[Any]]:
         """Groups of seeds of a run that brought the same numbers in every round, each of two seeds or more."""
@@ -142,17 +170,28 @@ class Comparison:
     def _all_equal(self, name: str) -> bool:
         return any(len(seeds) == len(self._of(name)) for seeds in self.equal(name))
 
+    @property
+    def _odd(self) -> dict[tuple[str, int], float]:
+        """From which round on the metric of a run was not finite for the first time, for runs where it was."""
+        found = {}
+        for key, curve in self._curves.items():
+            odd = curve[~np.isfinite(curve[self.metric].astype(float))]
+            if len(odd):
+                found[key] = float(odd["round"].iloc[0])
+        return found
+
     def band(self, name: str, axis: str = "round") -> pd.DataFrame:
         """Mean and confidence interval of the metric over the seeds of a run, against "round", "bytes" or "time".
 
         Columns: the axis, mean, low, high (NaN with one seed, or equal ones). Where only some seeds have a value there is
-        no row; between its rounds, a run counts with what it had last.
+        no row; between its rounds, a run counts with what it had last. Where a seed's metric is
+        NaN, so is the mean.
         """
         import pandas as pd
 
         if axis not in AXES:
             raise ValueError(f"axis must be one of {', '.join(AXES)}, got {axis!r}")
-        curves = [curve.dropna(subset=[axis, self.metric]) for curve in self._of(name)]
+        curves = [curve.dropna(subset=[axis]) for curve in self._of(name)]
         if any(curve.empty for curve in curves):
             return pd.DataFrame(columns=[axis, "mean", "low", "high"])
         points = [curve[axis].to_numpy(float) for curve in curves]
@@ -186,10 +225,11 @@ class Comparison:
 
 def mean_and_interval(values: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean and Student's t interval of each row; values of shape (points, seeds). With one seed the interval is NaN."""
-    mean, seeds = values.mean(1), values.shape[1]
-    if seeds < 2:
-        return mean, np.full(len(mean), np.nan), np.full(len(mean), np.nan)
-    from scipy.special import stdtrit  # Student's quantile, as scipy.stats.t has it, which takes a second longer to import
+    with np.errstate(invalid="ignore", over="ignore"):  # of infinite and of huge values
+        mean, seeds = values.mean(1), values.shape[1]
+        if seeds < 2:
+            return mean, np.full(len(mean), np.nan), np.full(len(mean), np.nan)
+        from scipy.special import stdtrit  # Student's quantile, as scipy.stats.t has it, which takes a second longer to import
 
-    half = stdtrit(seeds - 1, (1 + confidence) / 2) * values.std(1, ddof=1) / np.sqrt(seeds)
-    return mean, mean - half, mean + half
+        half = stdtrit(seeds - 1, (1 + confidence) / 2) * values.std(1, ddof=1) / np.sqrt(seeds)
+        return mean, mean - half, mean + half

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from .tables import Table
+from .metrics import Numbers
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CONTRIBUTIONS", "Contribution", "Contributions", "contributions"]
+__all__ = ["CONTRIBUTIONS", "Contribution", "Contributions", "contributions", "is_contribution"]
 
 CONTRIBUTIONS = "contributions"
 """The event in whose args an aggregator says it: {"weight": {who: share}, "age": {who: number}, "late": {who: 1}, …}."""
 
 OUTCOMES = ("late", "dropped", "failed", "busy")
+SAID = frozenset(("weight", "age", "stale", *OUTCOMES))
 
 
 class Contribution(NamedTuple):
@@ -54,22 +56,35 @@ def contributions(rows: Iterable[tuple]) -> list[Contribution]:
     return found
 
 
-class Contributions(Table):
+def is_contribution(channel: str, metric: str) -> bool:
+    """Return whether a number says something of a contribution."""
+    name, _, source = metric.partition(".")
+    return channel == CONTRIBUTIONS and bool(source) and name in SAID
+
+
+class Contributions(Numbers):
     """Whose models went into which."""
 
-    columns = ("sent", "node", "role", "channel", "metric", "value", "step")
+    noun = "numbers"
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row per contribution, by time. Columns: time (seconds since the start), and those of `Contribution` but `sent`."""
+        """One row per contribution, by time. Columns: time (seconds since the start), and those of `Contribution` but `sent`.
+
+        A warning says so when some are no longer here.
+        """
         import pandas as pd
 
         self._refresh()
-        with self._lock:
-            rows = list(self.rows)
-        frame = pd.DataFrame(contributions(rows), columns=list(Contribution._fields))
-        frame = frame.sort_values("sent", kind="stable", ignore_index=True)
+        if self.gone:
+            warnings.warn(self.said_of_gone(), stacklevel=2)
+        frame = pd.DataFrame(self.all(), columns=list(Contribution._fields))
         frame.insert(0, "time", frame.pop("sent") - self._start)
         return frame
 
+    def all(self) -> list[Contribution]:
+        """Return those that are here, by time, without asking the hosts for more."""
+        return contributions(self.news({}))
+
     def __repr__(self) -> str:
-        return f"<Contributions: {len(self)} numbers; .to_pandas()>"
+        gone = f" ({text})" if (text := self.said_of_gone()) else ""
+        return f"<Contributions: {len(self)} numbers{gone}; .to_pandas()>"

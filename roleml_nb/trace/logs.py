@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["LEVELS", "LogLine", "LogView", "Logs", "level_of"]
 
 LINES = 100_000
-"""Lines that are kept, of all nodes together: a few tens of MB."""
+"""Lines that are kept, of all nodes together."""
+PER_LINE = 200
+"""Bytes of a line, without its text."""
 LEVELS = {"debug": 10, "print": 20, "info": 20, "stderr": 30, "warning": 30, "error": 40, "critical": 50}
 """What a line is, and its rank: what is printed counts as info, and what goes to the standard error as a warning."""
 
@@ -54,29 +57,71 @@ class LogLine(NamedTuple):
 
 
 class Logs(Table):
-    """Every line that roles have logged or printed, up to the last 100,000; `gone` says how many there were before."""
+    """Every line that roles have logged or printed, up to the last 100,000, and to an eighth of the limit of the trace.
+
+    `gone` says how many there were before.
+    """
 
     columns = LogLine._fields
 
     def __init__(self, start: float, refresh: Callable[[], None], lock: threading.Lock):
         super().__init__(start, refresh, lock)
-        self.rows = deque(maxlen=LINES)  # type: ignore[assignment]
-        self.gone = 0
-        """Lines that are no longer here, since newer ones have taken their place."""
+        self.rows: deque[tuple[float, str, str, str, str]] = deque()
+        self._added = self._bytes = 0
 
     def add(self, rows: Iterable[tuple[float, str, str, str, str]]) -> None:
         """Take note of a batch; the caller holds the lock."""
         for row in rows:
-            self.gone += len(self.rows) == LINES
             sent, node, role, level, text = row
-            self.rows.append((sent, node, role, level if level in LEVELS else "info", visible(text)))
+            text = visible(text)
+            self.rows.append((sent, node, role, level if level in LEVELS else "info", text))
+            self._added += 1
+            self._bytes += PER_LINE + sys.getsizeof(text)
+        while len(self.rows) > LINES:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._bytes -= PER_LINE + sys.getsizeof(self.rows.popleft()[-1])
+        self.gone += 1
+
+    def trim(self, limit: float) -> None:
+        while self._bytes > limit and self.rows:
+            self._let_go()
+
+    def forget(self) -> None:
+        self.rows.clear()
+        self.gone = self._bytes = 0
+
+    @property
+    def nbytes(self) -> int:
+        return self._bytes
+
+    def __len__(self) -> int:
+        self._refresh()
+        return len(self.rows)
+
+    @property
+    def count(self) -> int:
+        """How many there were in all, without asking the hosts for more."""
+        return self.gone + len(self.rows)
+
+    def raw(self) -> pd.DataFrame:
+        import pandas as pd
+
+        self._refresh()
+        with self._lock:
+            rows = list(self.rows)
+        return pd.DataFrame.from_records(rows, columns=list(self.columns))
+
+    def said_of_gone(self) -> str:
+        """Say how many lines are no longer here; empty when all are."""
+        return f"{self.gone:,} old ones of {self.count:,} lines of logs are no longer here" if self.gone else ""
 
     def since(self, count: int) -> tuple[list[LogLine], int]:
         """The lines after the first `count` of all, as far as they are still here, and how many there are in all."""
         with self._lock:
-            kept = len(self.rows)
-            new = min(self.gone + kept - count, kept)
-            return [LogLine(*row) for row in islice(reversed(self.rows), new)][::-1], self.gone + kept
+            new = min(self._added - count, len(self.rows))
+            return [LogLine(*row) for row in islice(reversed(self.rows), new)][::-1], self._added
 
     def all(self) -> list[LogLine]:
         """The lines that are here, by time, after the hosts have been asked for what they have."""

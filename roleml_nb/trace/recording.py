@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import stat
 import uuid
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from roleml_nb.role import RoleMLError
 
-from .logs import LINES
+from .flows import Flow, Totals
 from .run import Run
 from .trace import Trace
 
 __all__ = ["Recording", "RecordingError", "write_recording"]
 
-FORMAT = 1
+FORMAT, WHOLE = 2, 1
+"""Of a recording, and of one of which nothing was let go, which older versions can read."""
 MARK = "roleml_nb_recording"
 """The key of recording.json that holds the format."""
 ABOUT = "recording.json"
 MOST_BYTES = 256_000_000
 """Of recording.json."""
-NUMERIC, NUMBERS = ("call", "bytes", "sent", "received", "value", "step"), (int, float)
+NUMERIC = ("call", "bytes", "sent", "received", "value", "step", *Totals.NAMES, "first", "last")
+NUMBERS = (int, float)
 """Columns that hold numbers; the others hold text."""
 KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "start": ("a time", lambda value: _is(value, int, float) and 0 <= value < 1e11),
@@ -39,6 +41,8 @@ KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "environment": ("a mapping", lambda value: isinstance(value, dict)),
 }
 """{key of recording.json: what it holds, and whether something is that}."""
+PAST = "past"
+"""The table of totals of messages that are not in the recording one by one."""
 
 
 class RecordingError(RoleMLError):
@@ -47,6 +51,8 @@ class RecordingError(RoleMLError):
 
 class Recording(Trace):
     """A trace that `Testbed.record` wrote: the same tables and plots as ``bed.trace``, and what the run was made with.
+
+    What was beyond the limit of the trace is here as totals, too, and ``repr`` says so. A recording itself has no limit.
 
     Attributes
     ----------
@@ -69,7 +75,7 @@ class Recording(Trace):
     def __init__(self, path: str | os.PathLike[str]):
         self.path = Path(path)
         about = _about(self.path)
-        super().__init__(about["start"], lambda: None)
+        super().__init__(about["start"], lambda: None, limit=math.inf)
         self.spec: dict[str, Any] = about["spec"]
         self.seed: int = about["seed"]
         self.seeds: dict[str, int] = about["seeds"]
@@ -77,8 +83,7 @@ class Recording(Trace):
         self.packages: dict[str, str] = about["packages"]
         self.environment: dict[str, Any] = about["environment"]
         self._read(about["rows"])
-        self.logs.rows, rows = deque(maxlen=LINES), self.logs.rows  # type: ignore[assignment]
-        self.logs.add(rows)
+        self._read_gone(about.get("gone", {}))
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Recording:
@@ -90,35 +95,65 @@ class Recording(Trace):
         return super().run(name, nodes, **{"seed": self.seed, **how})
 
     def _read(self, rows: Mapping[str, int]) -> None:
+        for name, table in self.tables().items():
+            if name in rows:  # else it was written before there was such a table
+                self._add(name, self._columns(name, rows[name], table.columns))
+
+    def _add(self, name: str, values: list[list]) -> None:
+        try:
+            with self._lock:
+                if name == "messages":
+                    self.messages.add(values)
+                else:
+                    getattr(self, name).add(zip(*values, strict=True))
+        except (TypeError, ValueError, OverflowError) as error:  # numbers that are beyond all that is written
+            raise RecordingError(f"{self.path} is damaged: {name}.parquet cannot be read ({error})") from None
+
+    def _columns(self, name: str, rows: int, columns: Sequence[str]) -> list[list]:
+        """Read the columns of a table; RecordingError when they do not hold what they have to."""
         import pandas as pd
         import pyarrow.parquet as pq
 
-        for name, table in self.tables().items():
-            if name not in rows:  # written before there was such a table
-                continue
-            try:
-                file = self.path / f"{name}.parquet"
-                there = pq.read_metadata(file).num_rows  # before any of them is read
-                if there != rows[name]:
-                    raise RecordingError(f"{self.path} is damaged: {name}.parquet has {there} rows instead of {rows[name]}")
-                frame = pd.read_parquet(file)
-                if table is self.messages and "line" not in frame:  # written before lines were noted
-                    frame["line"] = ""
-                frame = frame[list(table.columns)]
-            except RecordingError:
-                raise
-            except Exception as error:  # whatever a file that is missing, cut or of another make raises
-                raise RecordingError(f"{self.path} is damaged: {name}.parquet cannot be read ({error})") from None
-            values = [frame[column].tolist() for column in table.columns]
-            for column, items in zip(table.columns, values, strict=True):
-                odd = next((item for item in items if not isinstance(item, NUMBERS if column in NUMERIC else str)), None)
-                if odd is not None:
-                    raise RecordingError(f"{self.path} is damaged: {name}.parquet has {odd!r:.60} as {column}")
-            table.rows = list(zip(*values, strict=True))
+        try:
+            file = self.path / f"{name}.parquet"
+            there = pq.read_metadata(file).num_rows  # before any of them is read
+            if there != rows:
+                raise RecordingError(f"{self.path} is damaged: {name}.parquet has {there} rows instead of {rows}")
+            frame = pd.read_parquet(file)
+            if name == "messages" and "line" not in frame:  # written before lines were noted
+                frame["line"] = ""
+            frame = frame[list(columns)]
+        except RecordingError:
+            raise
+        except Exception as error:  # whatever a file that is missing, cut or of another make raises
+            raise RecordingError(f"{self.path} is damaged: {name}.parquet cannot be read ({error})") from None
+        values = [frame[column].tolist() for column in columns]
+        for column, items in zip(columns, values, strict=True):
+            odd = next((item for item in items if not isinstance(item, NUMBERS if column in NUMERIC else str)), None)
+            if odd is not None:
+                raise RecordingError(f"{self.path} is damaged: {name}.parquet has {odd!r:.60} as {column}")
+        return values
+
+    def _read_gone(self, gone: Mapping[str, Any]) -> None:
+        """Read what was let go before this was written."""
+        import pandas as pd
+
+        if not gone:
+            return
+        try:
+            columns = (*Flow._fields, *Totals.NAMES, "first", "last")
+            values = self._columns(PAST, gone[PAST], columns)
+            self.messages.put_past(pd.DataFrame(dict(zip(columns, values, strict=True)), columns=list(columns)))
+            for name in ("metrics", "contributions"):
+                getattr(self, name).put_past(gone[name])
+            self.logs.gone = int(gone["logs"])
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+            raise RecordingError(f"{self.path} is damaged: {ABOUT} says in no known way what was let go ({error!r})") from None
 
     def __repr__(self) -> str:
-        return (f"<Recording {self.path}: {len(self.messages)} messages, {len(self.metrics)} metrics, "
-                f"{len(self.spec['nodes'])} nodes, seed {self.seed}>")
+        gone = f"; {text}" if (text := self.said_of_gone()) else ""
+        return (f"<Recording {self.path}: {self.messages.count} messages, {self.metrics.count} metrics, "
+                f"{len(self.spec['nodes'])} nodes, seed {self.seed}{gone}>")
 
 
 def write_recording(path: str | os.PathLike[str], trace: Trace, about: Mapping[str, Any]) -> None:
@@ -133,8 +168,10 @@ def write_recording(path: str | os.PathLike[str], trace: Trace, about: Mapping[s
     beside = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}"
     try:
         beside.mkdir()
-        rows = {name: _write_table(beside / f"{name}.parquet", table) for name, table in trace.tables().items()}
-        content = {MARK: FORMAT, "start": trace.start, "rows": rows, **about}
+        with trace.whole():
+            rows = {name: _write(beside / f"{name}.parquet", table.raw()) for name, table in trace.tables().items()}
+            gone = _write_gone(beside, trace)
+        content = {MARK: FORMAT if gone else WHOLE, "start": trace.start, "rows": rows, **gone, **about}
         (beside / ABOUT).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         _replace(target, beside)
     except OSError as error:
@@ -143,10 +180,18 @@ def write_recording(path: str | os.PathLike[str], trace: Trace, about: Mapping[s
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _write_table(path: Path, table: Any) -> int:
-    frame = table.raw()
+def _write(path: Path, frame: Any) -> int:
     frame.to_parquet(path, engine="pyarrow", index=False)
     return len(frame)
+
+
+def _write_gone(folder: Path, trace: Trace) -> dict[str, Any]:
+    """Write the totals of what is not there one by one; nothing when all is."""
+    if not trace.said_of_gone():
+        return {}
+    return {"gone": {
+        PAST: _write(folder / f"{PAST}.parquet", trace.messages.past_table()), "logs": trace.logs.gone,
+        "metrics": trace.metrics.past_table(), "contributions": trace.contributions.past_table()}}
 
 
 def _replace(target: Path, new: Path) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from roleml_nb.role import did_you_mean
+
+from .flows import Flow
+from .messages import Past, steers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +23,7 @@ __all__ = ["Run"]
 
 ROUNDS = "round-completed"
 TESTS = "test-completed"
+HINT = "set bed.trace.limit higher before the run, or record in time"
 
 
 class Run:
@@ -53,7 +58,12 @@ class Run:
         channel: str | None = None, per_node: str | None = None, consensus: str = "consensus_distance",
         start: float | None = None, stop: float | None = None, max_bytes: float | None = None,
     ):
-        self.name, self.seed, self.metric, self.channel = name, seed, metric, channel
+        if isinstance(seed, bool) or not hasattr(seed, "__index__"):
+            raise ValueError(f"run {name!r}: seed must be a whole number, not {seed!r}")
+        for what, value in (("start", start), ("stop", stop), ("max_bytes", max_bytes)):
+            if value is not None and (not isinstance(value, numbers.Real) or value != value):
+                raise ValueError(f"run {name!r}: {what} must be a number, not {value!r}")
+        self.name, self.seed, self.metric, self.channel = name, int(seed), metric, channel
         self.start, self.stop, self.max_bytes = start, stop, max_bytes
         self.nodes = ["*"] if nodes is None else nodes.split() if isinstance(nodes, str) else list(nodes)
         self._trace, self._per_node, self._consensus = trace, per_node, consensus
@@ -62,51 +72,106 @@ class Run:
         """What crossed from these nodes to others, by time; columns as of `Messages.to_pandas`, and "total", bytes so far.
 
         Messages between roles of one node cost nothing and are left out, and so are those that steer the testbed, and lost ones.
+        Messages that became totals are in "total" alone (see `Trace.limit`). ValueError when these can't be told apart from
+        messages outside of `start` and `stop`, or from what came after `max_bytes`.
         """
+        past = self._past()
+        frame = self._crossing(past.bytes - past.lost_bytes)
+        if self.max_bytes is None:
+            return frame
+        if past.bytes - past.lost_bytes > self.max_bytes:
+            raise ValueError(f"run {self.name!r}: its first {self.max_bytes:,.0f} bytes were sent by messages that are totals by "
+                             f"now, so nobody knows which; {HINT}")
+        return frame[frame["total"] <= self.max_bytes]
+
+    def _crossing(self, before: int) -> pd.DataFrame:
+        """Messages that are here one by one, after so many bytes."""
         frame = self._trace.messages.between_nodes()
         frame = self._within(frame, "source_node")
         frame = frame[(frame["source_node"] != frame["target_node"]) & ~frame["outcome"].str.startswith("lost")]
-        frame = frame.assign(total=frame["bytes"].cumsum())
-        return frame if self.max_bytes is None else frame[frame["total"] <= self.max_bytes]
+        return frame.assign(total=frame["bytes"].cumsum() + before)
+
+    def _past(self) -> Past:
+        """Messages of this run that are totals; ValueError when it is not known which belong to it."""
+        past = self._trace.messages.past(self._crosses)
+        after = self.start is None or self.start <= past.first
+        before = self.stop is None or self.stop >= past.last
+        if not past.messages or (after and before):
+            return past
+        if (self.start is not None and self.start > past.last) or (self.stop is not None and self.stop < past.first):
+            return Past(0, 0, 0, np.inf, -np.inf)
+        raise ValueError(
+            f"run {self.name!r}: {past.messages:,} messages from {past.first:.3f} to {past.last:.3f} s "
+            f"are totals by now, so nobody knows which came between its start and its stop; {HINT}")
+
+    def _crosses(self, flow: Flow) -> bool:
+        ends = flow.source.partition("/")[0], flow.target.partition("/")[0]
+        return ends[0] != ends[1] and not steers(flow.source, flow.target) and self._ours(ends[0])
+
+    def _ours(self, node: str) -> bool:
+        return any(fnmatchcase(node, pattern) for pattern in self.nodes)
 
     @property
     def bytes(self) -> int:
-        """How many were sent from node to node."""
-        return int(self.messages()["bytes"].sum())
+        """How many were sent from node to node, with messages that became totals. ValueError as of `messages`."""
+        if self.max_bytes is None:
+            past = self._past()
+            return past.bytes - past.lost_bytes + int(self._crossing(0)["bytes"].sum())
+        frame = self.messages()
+        return int(frame["total"].iloc[-1]) if len(frame) else 0
 
     def curve(self) -> pd.DataFrame:
         """One row per round.
 
-        Columns: round (from 1), time (seconds since the first message), bytes (sent so far), the metric (its mean over nodes;
-        a node that is behind counts with what it had last), worst, p10 and deviation (over nodes: the least, the 10th
-        percentile, the standard deviation; NaN with one node) and consensus_distance (NaN where nobody emitted any).
+        Columns: round (from 1), time (seconds since the first message), bytes (sent so far; NaN where nobody knows any more,
+        since messages became totals), the metric (its mean over nodes; a node that is behind counts with what it had last;
+        NaN when that of a node is), worst, p10 and deviation (over nodes: the least, the 10th percentile, the standard
+        deviation; NaN with one node, and when that of a node is) and consensus_distance (NaN where nobody emitted any).
 
         Raises
         ------
         ValueError
-            For nodes, a metric or a channel that are not in the trace, and when several channels have the metric.
+            For nodes, a metric or a channel that are not in the trace, when several channels have the metric, and when values
+            of the run are no longer in the trace.
         """
         import pandas as pd
 
-        metrics = self._within(self._trace.metrics.to_pandas(), "node")
+        metrics = self._within(self._trace.metrics.table(), "node")
         chosen = self._rounds(metrics)
-        values = chosen.pivot_table(index="round", columns="line", values="value", aggfunc="last").ffill()
+        values, known = _last_of(chosen)
         times = chosen.groupby("round")["time"].max().cummax()
-        messages = self.messages()
-        curve = pd.DataFrame({"round": values.index, "time": times.to_numpy(), "bytes": _sums(messages, times.to_numpy()),
-                              self.metric: values.mean(axis=1).to_numpy()})
-        spread = values if values.shape[1] > 1 else self._others(metrics, times.to_numpy())
-        for name, column in _spread(spread).items():
+        begin, sent = self._sent(times.to_numpy())
+        curve = pd.DataFrame({"round": values.index, "time": times.to_numpy(), "bytes": sent,
+                              self.metric: _mean(values, known)})
+        spread, spread_known = (values, known) if values.shape[1] > 1 else self._others(metrics, times.to_numpy())
+        for name, column in _spread(spread, spread_known).items():
             curve[name] = column
-        distances = metrics[metrics["metric"] == self._consensus]
-        curve["consensus_distance"] = _as_of(distances, times.to_numpy()).mean(axis=1).to_numpy()
-        if self.max_bytes is not None and len(messages):
+        distances, distances_known = _as_of(metrics[metrics["metric"] == self._consensus], times.to_numpy())
+        curve["consensus_distance"] = _mean(distances, distances_known)
+        if self.max_bytes is not None:
             curve = curve[curve["time"] <= self._end()]
-        curve["time"] -= self._begin(messages, chosen)
+        curve["time"] -= self._begin(begin, chosen)
         return curve.reset_index(drop=True)
 
+    def _sent(self, times: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return when the first message was sent, inf for none, and the bytes sent up to each time, NaN where not known."""
+        try:
+            past = self._past()
+            messages = self.messages()
+        except ValueError:
+            if self.max_bytes is not None:
+                raise
+            return self._trace.messages.past(self._crosses).first, np.full(len(times), np.nan)
+        before = past.bytes - past.lost_bytes
+        first = min([past.first, *messages["time"].head(1)])
+        if not past.messages and messages.empty:
+            return first, np.full(len(times), np.nan)
+        totals = np.concatenate([[before], messages["total"].to_numpy()]).astype(float)
+        sent = totals[np.searchsorted(messages["time"].to_numpy(), times, side="right")]
+        return first, np.where((times >= past.last) | (times < past.first), sent, np.nan)
+
     def _within(self, frame: pd.DataFrame, side: str) -> pd.DataFrame:
-        ours = frame[side].map(lambda node: any(fnmatchcase(node, pattern) for pattern in self.nodes)).astype(bool)
+        ours = frame[side].map(self._ours).astype(bool)
         frame = frame[ours]
         if self.start is not None:
             frame = frame[frame["time"] >= self.start]
@@ -114,8 +179,8 @@ class Run:
 
     def _rounds(self, metrics: pd.DataFrame) -> pd.DataFrame:
         """The emissions that carry the metric, with the round of each and the role that it is from ("line")."""
-        known = self._trace.metrics.to_pandas()
         if metrics.empty:
+            known = self._trace.metrics.table()
             first = " ".join(self.nodes)
             raise ValueError(f"run {self.name!r}: no metrics from nodes {first!r}; {did_you_mean(first, known['node'].unique())}")
         having = metrics[metrics["metric"] == self.metric]
@@ -132,9 +197,21 @@ class Run:
         emitted = metrics[metrics["channel"] == channel]
         emitted = emitted.assign(line=emitted["node"] + "/" + emitted["role"])
         emitted = emitted.assign(round=emitted["step"] - emitted.groupby("line")["step"].transform("min") + 1)
+        self._check_whole(channel)
         return emitted[emitted["metric"] == self.metric]
 
-    def _others(self, metrics: pd.DataFrame, times: np.ndarray) -> pd.DataFrame:
+    def _check_whole(self, channel: str) -> None:
+        """ValueError when values of a channel that belong to this run are no longer in the trace."""
+        begin = -np.inf if self.start is None else self.start + self._trace.start
+        end = np.inf if self.stop is None else self.stop + self._trace.start
+        for key, series in list(self._trace.metrics.series.items()):
+            within = series.gone and series.gone_until >= begin and series.first_sent <= end
+            if within and key.channel == channel and self._ours(key.node):
+                raise ValueError(
+                    f"run {self.name!r}: {series.gone:,} values of {key.metric!r} that {key.node}/{key.role} "
+                    f"emitted are no longer in the trace; {HINT}")
+
+    def _others(self, metrics: pd.DataFrame, times: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Values per node from another channel, as they stood at the end of each round; of fewer than two nodes: none."""
         channel = self._per_node or TESTS
         frame = metrics[(metrics["metric"] == self.metric) & (metrics["channel"] == channel)]
@@ -143,14 +220,13 @@ class Run:
                              f"{did_you_mean(channel, metrics['channel'].unique())}")
         return _as_of(frame, times)
 
-    def _begin(self, messages: pd.DataFrame, chosen: pd.DataFrame) -> float:
-        if self.start is not None:
-            return self.start
-        return float(min([chosen["time"].min(), *messages["time"].head(1)]))
+    def _begin(self, first: float, chosen: pd.DataFrame) -> float:
+        return float(min(chosen["time"].min(), first)) if self.start is None else self.start
 
     def _end(self) -> float:
         """When the budget was spent: when the first message that exceeded it was sent."""
-        whole = Run(self.name, self._trace, nodes=self.nodes, start=self.start, stop=self.stop).messages()
+        past = self._past()
+        whole = self._crossing(past.bytes - past.lost_bytes)
         beyond = whole.loc[whole["total"] > self.max_bytes, "time"]
         return float(beyond.iloc[0]) if len(beyond) else np.inf
 
@@ -158,27 +234,43 @@ class Run:
         return f"<Run {self.name!r}, seed {self.seed}: {self.metric} of {' '.join(self.nodes)}; .curve(), .bytes>"
 
 
-def _sums(messages: pd.DataFrame, times: np.ndarray) -> Any:
-    """Bytes sent up to each time; NaN when no message was noted at all."""
-    if messages.empty:
-        return np.full(len(times), np.nan)
-    totals = np.concatenate([[0], messages["total"].to_numpy()])
-    return totals[np.searchsorted(messages["time"].to_numpy(), times, side="right")]
-
-
-def _as_of(frame: pd.DataFrame, times: np.ndarray) -> pd.DataFrame:
-    """The last value of each role at each time."""
+def _last_of(chosen: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return, for each round and line, the last value so far, and whether there is one (which may be NaN)."""
     import pandas as pd
 
-    columns = {}
+    last = chosen.drop_duplicates(["round", "line"], keep="last")
+    places = last.assign(place=np.arange(len(last))).pivot(index="round", columns="line", values="place").ffill()
+    known = places.notna()
+    values = np.where(known, last["value"].to_numpy()[places.fillna(0).to_numpy(int)], np.nan)
+    return pd.DataFrame(values, index=places.index, columns=places.columns), known
+
+
+def _as_of(frame: pd.DataFrame, times: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the last value of each role at each time, and whether there is one (which may be NaN)."""
+    import pandas as pd
+
+    values, known = {}, {}
     for line, part in frame.sort_values("time").groupby(frame["node"] + "/" + frame["role"]):
-        known = np.concatenate([[np.nan], part["value"].to_numpy()])
-        columns[line] = known[np.searchsorted(part["time"].to_numpy(), times, side="right")]
-    return pd.DataFrame(columns, index=range(len(times)))
+        place = np.searchsorted(part["time"].to_numpy(), times, side="right")
+        values[line] = np.concatenate([[np.nan], part["value"].to_numpy()])[place]
+        known[line] = place > 0
+    index = range(len(times))
+    return pd.DataFrame(values, index=index, dtype=float), pd.DataFrame(known, index=index, dtype=bool)
 
 
-def _spread(values: pd.DataFrame) -> dict[str, np.ndarray]:
+def _spoiled(column: pd.Series, values: pd.DataFrame, known: pd.DataFrame) -> pd.Series:
+    """Put NaN where a value that was emitted is NaN: pandas leaves it out, as if it were not there."""
+    return column.mask((values.isna() & known).any(axis=1))
+
+
+def _mean(values: pd.DataFrame, known: pd.DataFrame) -> np.ndarray:
+    with np.errstate(all="ignore"):  # of infinite and of huge values
+        return _spoiled(values.mean(axis=1), values, known).to_numpy()
+
+
+def _spread(values: pd.DataFrame, known: pd.DataFrame) -> dict[str, np.ndarray]:
     if values.shape[1] < 2:
         return dict.fromkeys(("worst", "p10", "deviation"), np.full(len(values), np.nan))
-    return {"worst": values.min(axis=1).to_numpy(), "p10": values.quantile(0.1, axis=1).to_numpy(),
-            "deviation": values.std(axis=1, ddof=0).to_numpy()}
+    with np.errstate(all="ignore"):
+        columns = {"worst": values.min(axis=1), "p10": values.quantile(0.1, axis=1), "deviation": values.std(axis=1, ddof=0)}
+    return {name: _spoiled(column, values, known).to_numpy() for name, column in columns.items()}

@@ -4,71 +4,231 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .contributions import CONTRIBUTIONS, Contributions
+from roleml_nb.role import RoleMLError
+
+from .contributions import Contributions, is_contribution
 from .logs import Logs
+from .messages import Messages
+from .metrics import Key, Metrics
+from .readings import as_number
 from .run import Run
-from .tables import Messages, Metrics, Table
+from .tables import Table
 
 if TYPE_CHECKING:
     from roleml_nb.widgets import Traffic
 
-__all__ = ["Trace"]
+__all__ = ["LIMIT", "Trace"]
+
+LIMIT = 128_000_000
+"""Bytes that a trace takes unless told otherwise: three million messages of 40 bytes each."""
+SHARES = {"metrics": 1 / 4, "contributions": 1 / 8, "logs": 1 / 8}
+"""What each table may take of the limit at most; what these leave is for the messages."""
+NOTED = "noted"
+"""The channel of what no role has emitted."""
+
+Watcher = Callable[[list[tuple]], None]
 
 
 class Trace:
     """Messages, metrics and logs since `start` (seconds since the epoch). Thread-safe.
 
-    `refresh` is called before a table is read: it fetches what the hosts have not shipped yet. `look` adds what has arrived
-    without asking for more, which costs little and waits for nobody; live views call it. `now` is the clock of its times.
+    `refresh` is called before a table is read: it fetches what the hosts have not shipped yet.
+    `look` adds what has arrived without asking for more, which costs little and waits for nobody;
+    live views call it. `now` is the clock of its times.
+
+    All of it together takes `limit` bytes at most. Beyond that, the oldest single messages become
+    totals, which all tables and views of totals count exactly; of metrics, the longest series give
+    up their oldest numbers; of logs, the oldest lines go. ``repr`` says so, and tables of single
+    messages and of numbers warn.
     """
 
-    def __init__(self, start: float, refresh: Callable[[], None], look: Callable[[], None] | None = None,
-                 now: Callable[[], float] = time.time):
+    def __init__(
+        self,
+        start: float,
+        refresh: Callable[[], None],
+        look: Callable[[], None] | None = None,
+        now: Callable[[], float] = time.time,
+        *,
+        limit: float = LIMIT,
+    ):
         self.start, self.now = start, now
         self.refresh, self.look = refresh, look or refresh
+        self.clears = 0
+        """How often it was cleared."""
+        self._limit, self._held = _checked(limit), 0
         self._lock = threading.Lock()
         self.messages = Messages(start, refresh, self._lock)
         self.metrics = Metrics(start, refresh, self._lock)
         self.contributions = Contributions(start, refresh, self._lock)
         self.logs = Logs(start, refresh, self._lock)
-        self.watchers: list[Callable[[list[tuple]], None]] = []
-        """Called with each batch of rows of metrics, on the thread that adds them; they must not block."""
+        self._watchers: list[weakref.WeakMethod] = []
 
-    def add(self, messages: list[tuple], metrics: list[tuple], logs: list[tuple] | None = None) -> None:
-        """Take note of a batch."""
+    def add(
+        self, messages: list[tuple], metrics: list[tuple], logs: Iterable[tuple] | None = None
+    ) -> None:
+        """Take note of a batch, as rows."""
+        self.add_columns([list(zip(*messages, strict=True))] if messages else [], metrics, logs)
+
+    def add_columns(
+        self,
+        messages: Iterable[Sequence[Sequence]],
+        metrics: list[tuple],
+        logs: Iterable[tuple] | None = None,
+    ) -> None:
+        """Take note of a batch; messages come in batches of columns."""
         with self._lock:
-            self.messages.rows.extend(messages)
-            self.metrics.rows.extend(row for row in metrics if row[3] != CONTRIBUTIONS)
-            self.contributions.rows.extend(row for row in metrics if row[3] == CONTRIBUTIONS)
+            for columns in messages:
+                self.messages.add(columns)
+            self.metrics.add(row for row in metrics if not is_contribution(row[3], row[4]))
+            self.contributions.add(row for row in metrics if is_contribution(row[3], row[4]))
             self.logs.add(logs or ())
-        for watcher in list(self.watchers):
-            watcher(metrics)
+            self._trim()
+        for watcher in self._watchers:
+            take = watcher()
+            if take is not None:
+                take(metrics)
+
+    def watch(self, watcher: Watcher) -> None:
+        """Call a method with each batch of rows of metrics, on the thread that adds them, for as
+        long as its object lives.
+
+        It must not block.
+        """
+        with self._lock:
+            self._watchers = [one for one in self._watchers if one() is not None] + [
+                weakref.WeakMethod(watcher)
+            ]
+
+    # how much there is
+
+    @property
+    def limit(self) -> float:
+        """Bytes that the trace may take: 128 MB unless set. ValueError for what is no positive
+        number; inf is one."""
+        return self._limit
+
+    @limit.setter
+    def limit(self, limit: float) -> None:
+        self._limit = _checked(limit)
+        with self._lock:
+            self._trim()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes now."""
+        return sum(table.nbytes for table in self.tables().values())
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Have nothing change meanwhile; tables must not be asked for anything within."""
+        with self._lock:
+            yield
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Let nothing go meanwhile, so that tables that are read one after the other fit
+        together."""
+        with self._lock:
+            self._held += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held -= 1
+                self._trim()
+
+    def _trim(self) -> None:
+        if self._held:
+            return
+        room = self._limit
+        for name, share in SHARES.items():
+            table: Table = getattr(self, name)
+            table.trim(share * self._limit)
+            room -= table.nbytes
+        self.messages.trim(room)
+
+    def clear(self) -> None:
+        """Forget all messages and their totals, metrics, contributions and logs; what comes from
+        now on is noted as before.
+
+        Hosts are asked for what they have not shipped yet, which is forgotten, too. The steps of
+        metrics go on.
+        """
+        try:
+            self.refresh()
+        except RoleMLError:  # an engine that does not answer: what it has shipped is there
+            self.look()
+        with self._lock:
+            self.clears += 1
+            for table in self.tables().values():
+                table.forget()
+
+    def said_of_gone(self) -> str:
+        """Say what is no longer here one by one, and why; empty when all is."""
+        gone = [text for table in self.tables().values() if (text := table.said_of_gone())]
+        return (
+            f"{'; '.join(gone)}: the limit is {self.limit / 1e6:,.4g} MB, see Trace.limit"
+            if gone
+            else ""
+        )
+
+    # parts of it
 
     def tables(self) -> dict[str, Table]:
         """All tables, by the names of their attributes."""
         return {name: value for name, value in vars(self).items() if isinstance(value, Table)}
 
     def run(self, name: str, nodes: str | Iterable[str] | None = None, **how: Any) -> Run:
-        """A part of the trace as one run of an experiment, to `compare` with others: ``run("fedavg", "server client*")``.
+        """A part of the trace as one run of an experiment, to `compare` with others:
+        ``run("fedavg", "server client*")``.
 
         `how` is what `Run` takes: seed, metric, channel, start, stop, max_bytes …
         """
         return Run(name, self, nodes=nodes, **how)
 
     def note(self, node: str, metric: str, value: float) -> None:
-        """Note a number that no role emits, such as a consensus distance, as of now: channel "noted", role ""."""
+        """Note a number that no role emits, such as a consensus distance, as of now: channel
+        "noted", role "".
+
+        ValueError for what is no number.
+        """
+        number = as_number(value)
+        if number is None or not isinstance(node, str) or not isinstance(metric, str):
+            raise ValueError(
+                f"note takes a node's name, a metric's name and a number, not ({node!r}, {metric!r}, {value!r})"
+            )
         with self._lock:
-            step = sum(row[1:5] == (node, "", "noted", metric) for row in self.metrics.rows) + 1
-            self.metrics.rows.append((self.now(), node, "", "noted", metric, float(value), step))
+            series = self.metrics.series.get(Key(node, "", NOTED, metric))
+            self.metrics.add(
+                [(self.now(), node, "", NOTED, metric, number, series.added + 1 if series else 1)]
+            )
+            self._trim()
 
     def traffic(self, **options: Any) -> Traffic:
-        """The messages, drawn and replayed in the notebook: see `roleml_nb.widgets.Traffic`, which has the `options`."""
+        """The messages, drawn and replayed in the notebook: see `roleml_nb.widgets.Traffic`, which
+        has the `options`."""
         from roleml_nb.widgets import Traffic  # ipywidgets takes a while to import
 
         return Traffic(self, **options)
 
     def __repr__(self) -> str:
-        return f"<Trace: {len(self.messages)} messages, {len(self.metrics)} metrics, {len(self.logs)} lines of logs>"
+        return f"<Trace: {self.summary()}>"
+
+    def summary(self) -> str:
+        """Say how much there is, and what is no longer here one by one."""
+        self.refresh()
+        gone = f"; {text}" if (text := self.said_of_gone()) else ""
+        return f"{self.messages.count} messages, {self.metrics.count} metrics, {self.logs.count} lines of logs{gone}"
+
+
+def _checked(limit: float) -> float:
+    if isinstance(limit, bool) or not isinstance(limit, int | float) or not limit > 0:
+        raise ValueError(
+            f"the limit of a trace is a number of bytes, more than 0, or math.inf, not {limit!r}"
+        )
+    return limit

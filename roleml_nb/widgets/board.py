@@ -74,12 +74,16 @@ class Board(View):
         super().__init__(_drawn=self._drawing.draw(), _palette=palette(bed, self._names),
                          _history={"done": [], "undone": 0, "note": ""})
         self._me = {"id": self.model_id}
-        bed.at_stop.append(self.rest)
+        bed.when_stopped(self.rest)
 
     # what is shown
 
     def svg(self) -> str:
         return draw(self._drawing.draw())
+
+    @property
+    def owner(self) -> Any:
+        return self._bed.trace
 
     def describe(self) -> str:
         roles = sum(len(given) for given in self._bed.roster.roles.values())

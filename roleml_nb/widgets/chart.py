@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -14,6 +14,8 @@ __all__ = ["chart"]
 
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 WIDE, HIGH = 440.0, 230.0
+FAR = 1e300
+"""Numbers beyond are drawn there."""
 LEFT, RIGHT, TOP, BOTTOM = 54.0, 12.0, 30.0, 34.0
 
 
@@ -30,13 +32,17 @@ def chart(panels: Mapping[str, tuple[str, Sequence[Curve]]], title: str) -> str:
 def _panel(name: str, axis: str, curves: list[Curve]) -> list[str]:
     parts = [text(LEFT, 20, name, font_weight="bold"),
              text(WIDE - RIGHT, HIGH - 6, axis, text_anchor="end", fill=FAINT, font_size=11)]
-    if not any(len(curve.x) for curve in curves):
+    xs = np.concatenate([curve.x for curve in curves]) if curves else np.empty(0)
+    if not len(xs):
         return [*parts, text(WIDE / 2, HIGH / 2, "nothing yet", text_anchor="middle", fill=FAINT)]
-    xs = np.concatenate([curve.x for curve in curves])
     ys = np.concatenate([part for curve in curves for part in (curve.y, curve.low, curve.high) if part is not None])
+    ys = ys[np.isfinite(ys)]
+    if not len(ys):
+        return [*parts, text(WIDE / 2, HIGH / 2, "no finite number", text_anchor="middle", fill=FAINT)]
     (left, right), (low, high) = _range(xs), _range(ys)
 
     def at(x: float, y: float) -> str:
+        y = max(low, min(high, y))
         return (f"{LEFT + (x - left) / (right - left) * (WIDE - LEFT - RIGHT):.1f} "
                 f"{HIGH - BOTTOM - (y - low) / (high - low) * (HIGH - TOP - BOTTOM):.1f}")
 
@@ -49,22 +55,38 @@ def _panel(name: str, axis: str, curves: list[Curve]) -> list[str]:
         parts.append(text(float(x), HIGH - BOTTOM + 14, f"{value:.4g}", text_anchor="middle", fill=FAINT, font_size=10))
     for number, curve in enumerate(curves):
         colour = PALETTE[number % len(PALETTE)]
-        if curve.low is not None and curve.high is not None:
-            edge = [at(*point) for point in zip(curve.x, curve.high, strict=True)]
-            edge += [at(*point) for point in zip(curve.x[::-1], curve.low[::-1], strict=True)]
+        for xs, highs, lows in _segments(curve.x, curve.high, curve.low):
+            edge = [at(*point) for point in zip(xs, highs, strict=True)]
+            edge += [at(*point) for point in zip(xs[::-1], lows[::-1], strict=True)]
             parts.append(element("path", d=f"M{' L'.join(edge)}Z", fill=colour, fill_opacity=0.18))
-        points = " L".join(at(*point) for point in zip(curve.x, curve.y, strict=True))
-        parts.append(element("path", d=f"M{points}", fill="none", stroke=colour, stroke_width=1.8))
-        if len(curve.x) == 1:
-            x, y = points.split()
-            parts.append(element("circle", cx=x, cy=y, r=3, fill=colour))
+        for xs, ys in _segments(curve.x, curve.y):
+            points = [at(*point) for point in zip(xs, ys, strict=True)]
+            parts.append(element("path", d=f"M{' L'.join(points)}", fill="none", stroke=colour, stroke_width=1.8))
+            if len(points) == 1:
+                cx, cy = points[0].split()
+                parts.append(element("circle", cx=cx, cy=cy, r=3, fill=colour))
         parts.append(text(WIDE - RIGHT, 20 + 14 * number, curve.name, text_anchor="end", fill=colour, font_size=11))
     return parts
 
 
+def _segments(x: np.ndarray, *ys: np.ndarray | None) -> Iterator[tuple[np.ndarray, ...]]:
+    """Yield the stretches of a line where all is finite; none where there is no line."""
+    columns = [x, *(y for y in ys if y is not None)]
+    if len(columns) <= len(ys):
+        return
+    finite = np.isfinite(np.stack(columns)).all(0)
+    for stretch in np.split(np.arange(len(x)), np.flatnonzero(np.diff(finite)) + 1):
+        if len(stretch) and finite[stretch[0]]:
+            yield tuple(column[stretch] for column in columns)
+
+
 def _range(values: np.ndarray) -> tuple[float, float]:
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    """Return the ends of an axis, which are apart, and not so far that their difference is none."""
+    low, high = (max(-FAR, min(FAR, float(end))) for end in (values.min(), values.max()))
+    if high - low > max(1e-300, 1e-12 * max(abs(low), abs(high))):
+        return low, high
+    more = max(0.5, 0.01 * abs(high))
+    return low - more, high + more
 
 
 def _ticks(low: float, high: float) -> list[float]:

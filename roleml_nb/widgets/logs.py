@@ -13,6 +13,8 @@ import ipywidgets
 from roleml_nb.role import RoleMLError
 from roleml_nb.trace import LogView
 
+from .held import hold
+
 if TYPE_CHECKING:
     from roleml_nb.testbed import Testbed
     from roleml_nb.trace.logs import LogLine
@@ -43,7 +45,7 @@ class LogPane(ipywidgets.HTML):
         self._ended = threading.Event()
         self.refresh()
         if bed.running:
-            bed.at_stop.append(self.rest)
+            bed.when_stopped(self.rest)
             bed.fleet.home.run_in_background(self._follow, "log pane")
 
     def refresh(self) -> None:
@@ -71,6 +73,7 @@ class LogPane(ipywidgets.HTML):
             with suppress(RoleMLError):  # an engine that does not answer has sent what it could
                 self._bed.fleet.collect()
             self.refresh()
+            hold(self._bed.trace, self)
 
     def close(self) -> None:
         self._ended.set()

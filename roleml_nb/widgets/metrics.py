@@ -16,6 +16,7 @@ from roleml_nb.role import RoleMLError
 
 from .chart import PALETTE, chart
 from .curves import BYTES, ROUNDS, Curve, Curves
+from .held import hold
 from .picture import Picture
 from .plot import Plot
 from .run_bar import RunBar
@@ -159,13 +160,19 @@ class Metrics(ipywidgets.VBox):
         if not self.bar._ended:
             self.picture()
             self.plot.draw()
+            hold(self._bed.trace, self, self.plot)
         self.bar.rest()
         self.plot.rest()
+
+    def close(self) -> None:
+        if "plot" in vars(self):  # else it was refused before it began
+            self.bar.close()
+            self.plot.close()
+        super().close()
 
     def __repr__(self) -> str:
         return f"<Metrics: {', '.join(self._shown)}>"
 
     def _repr_mimebundle_(self, **how: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**how)
         still, _ = self.picture()._repr_mimebundle_()
-        return {**bundle, **still}
+        return still if self.comm is None else {**super()._repr_mimebundle_(**how), **still}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from traitlets import Unicode
@@ -24,10 +25,8 @@ class Plot(View):
     _figure = Unicode().tag(sync=True)
 
     def __init__(self, figure: Any, refresh: Callable[[], None]):
-        from plotly.offline import get_plotlyjs
-
         self._shown, self._refresh = figure, refresh
-        super().__init__(_plotly=get_plotlyjs(), _figure=figure.to_json())
+        super().__init__(_plotly=plotly_js(), _figure=figure.to_json())
 
     def beat(self) -> None:
         self._refresh()
@@ -36,3 +35,11 @@ class Plot(View):
     def draw(self) -> None:
         """Show the figure as it is now."""
         self._figure = self._shown.to_json()
+
+
+@cache
+def plotly_js() -> str:
+    """Return Plotly's script, 5 MB of it, always the same object: each view has it as a trait."""
+    from plotly.offline import get_plotlyjs
+
+    return get_plotlyjs()

@@ -107,6 +107,10 @@ class RunBar(View):
         state = self._run
         return f"<RunBar: {state['name']}, {state['state']}, {state['rounds']}>" if state else f"<RunBar: {NOTHING}>"
 
+    @property
+    def owner(self) -> Any:
+        return self._bed.trace
+
     def rest(self) -> None:
         if not self._ended:
             state = self._state()

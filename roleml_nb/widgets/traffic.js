@@ -114,7 +114,8 @@ export default () => ({
       const some = log.every > 1 ? ` · 1 in ${log.every} is drawn, all are counted` : "";
       const any = sumOf(log.flows.filter(({ steering }) => filter.steering || !steering)).messages;
       const whole = any > all.messages ? ` of ${grouped(any)}` : "";
-      const text = `${grouped(all.messages)}${whole} messages, ${bytes(all.bytes)}${some}`;
+      const gone = log.gone ? ` · the first ${grouped(log.gone)} are totals by now` : "";
+      const text = `${grouped(all.messages)}${whole} messages, ${bytes(all.bytes)}${some}${gone}`;
       hint.hidden = all.messages > 0 || shown.name === "aggregation";
       hint.textContent = any ? "No message matches these filters." : "No messages yet: they appear here as soon as roles call each other.";
       if (counted.textContent !== text) counted.textContent = text;
@@ -128,7 +129,7 @@ export default () => ({
     };
     let ready = false;
     view.on("past", (content, buffers) => {
-      if (content.view !== el.dataset.view) return; // another page's
+      if (content.view !== undefined && content.view !== el.dataset.view) return; // another page's
       log.clear();
       rounds.clear();
       ready = true;

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from traitlets import Bool, Dict, List
 
-from roleml_nb.role import NATIVE, RoleMLError, natural_key
+from roleml_nb.role import RoleMLError, natural_key
 from roleml_nb.trace import Trace
 from roleml_nb.trace.contributions import contributions
+from roleml_nb.trace.messages import steers
+from roleml_nb.trace.metrics import Key
 
-from .flows import Columns, Flows, joined
+from .columns import Columns, columns, joined
 from .picture import Picture
 from .places import places
 from .traffic_picture import ANSWERS, TABS, draw
@@ -43,6 +47,17 @@ LINKS = 4_000
 """Pairs of nodes that know each other, as far as they are drawn: more of them would hide the messages."""
 
 
+@dataclass
+class Told:
+    """What all pages were told so far: flows, notes and batches of the trace; numbers of each series."""
+
+    flows: int = 0
+    notes: int = 0
+    batch: int = 0
+    parts: dict[Key, int] = field(default_factory=dict)
+    distances: dict[Key, int] = field(default_factory=dict)
+
+
 class Traffic(View):
     """Shows the messages of a trace: on the graph of nodes, in time, as a matrix, and what was aggregated.
 
@@ -64,11 +79,10 @@ class Traffic(View):
     def __init__(self, trace: Trace, *, deployed: Callable[[], Mapping[str, Any]] | None = None, live: bool = False):
         self._trace, self._deployed = trace, deployed or dict
         self._taking = threading.RLock()
-        self._flows = Flows(trace.start, trace.messages.lines)
+        self._flows = trace.messages.flows
         self._kept: deque[Columns] = deque()
         self._every = 1
-        self._told_flows = self._told_notes = self._row = 0
-        self._told_parts = self._told_metrics = 0
+        self._row, self._clears, self._pages = 0, trace.clears, Told()
         self._looked = self._allowed = 0.0
         self._pairs: set[tuple[str, str]] = set()
         """Aggregators and whose models they took."""
@@ -79,21 +93,20 @@ class Traffic(View):
     # from the trace
 
     def _read(self, limit: float) -> Columns:
-        """Count what is new in the trace; at most `limit` of its messages, evenly chosen."""
-        parts = []
-        rows = self._trace.messages.rows
-        while self._row < len(rows):
-            new = rows[self._row:self._row + CHUNK]
-            self._row += len(new)
-            parts.append(self._flows.take(new))
-        columns = joined(parts)
-        self._every = max(1, -int(-columns.rows // max(1.0, limit)))
-        columns = thinned(columns, self._every, self._trainings())
-        if columns.rows:
-            self._kept.append(columns)
+        """Read what is new in the trace; at most `limit` of its messages, evenly chosen."""
+        messages, parts = self._trace.messages, []
+        end = messages.added
+        self._every = max(1, -int(-min(end - self._row, messages.here) // max(1.0, limit)))
+        while self._row < end:
+            news = messages.since(self._row, CHUNK)
+            self._row = news.number
+            parts.append(thinned(columns(news.rows, self._trace.start), self._every, self._trainings()))
+        found = joined(parts)
+        if found.rows:
+            self._kept.append(found)
             while sum(part.rows for part in self._kept) - self._kept[0].rows >= KEPT:
                 self._kept.popleft()
-        return columns
+        return found
 
     def _trainings(self) -> np.ndarray:
         """Numbers of the flows of tasks from aggregators to those whose models they took, and of the answers.
@@ -102,7 +115,7 @@ class Traffic(View):
         """
         keys, pairs = self._flows.keys, self._pairs
         if self._waited[0] != (len(keys), len(pairs)):
-            tasks = [key for key in keys if key[3] == "task" and key[:2] in pairs]
+            tasks = [key for key in list(keys) if key[3] == "task" and key[:2] in pairs]
             answers = [(target, source, channel, kind) for source, target, channel, _ in tasks for kind in ANSWERS]
             self._waited = (len(keys), len(pairs)), np.array([keys[key] for key in [*tasks, *answers] if key in keys], int)
         return self._waited[1]
@@ -123,7 +136,8 @@ class Traffic(View):
             return
         known = self._deployed()
         ends = {(source.partition("/")[0], target.partition("/")[0])
-                for source, target, _, _ in list(self._flows.keys) if not steers(source, target)}
+                for (source, target, _, _), messages in zip(list(self._flows.keys), self._flows.totals[0], strict=False)
+                if messages and not steers(source, target)}
         links = {(node, other) for node, others in known.items() for other in others if node != other}
         self._links = sorted({(min(pair), max(pair)) for pair in links}) if len(links) <= LINKS else []
         edges = {*ends, *links}
@@ -143,12 +157,26 @@ class Traffic(View):
 
     def _news(self, limit: float, patience: float = ARRANGE) -> int:
         """Tell all pages what is new in the trace; how many messages of it, at most `limit`."""
-        columns = self._read(limit)
+        self._begin_anew()
+        found = self._read(limit)
         self._arrange(patience)
-        if self._flows.has_changed or len(self._trace.contributions.rows) > self._told_parts:
-            self._tell("batch", columns, self._told_flows, self._told_notes, *self._flows.changes())
-            self._told_flows, self._told_notes = len(self._flows.keys), len(self._flows.notes)
-        return columns.rows
+        told, trace = self._pages, self._trace
+        if self._flows.batch > told.batch or trace.contributions.count > sum(told.parts.values()):
+            with trace.reading():
+                before, told.flows, told.notes = (told.flows, told.notes), len(self._flows.keys), len(self._flows.notes)
+                numbers, told.batch = self._flows.changes(told.batch), self._flows.batch
+            parts = trace.contributions.news(told.parts)
+            distances = trace.metrics.news(told.distances, is_distance)
+            self.tell("batch", *self._content(found, before, numbers, parts, distances))
+        return found.rows
+
+    def _begin_anew(self) -> None:
+        """Let pages begin anew when the trace was cleared."""
+        if self._clears != self._trace.clears:
+            self._clears, self._pages, self._row = self._trace.clears, Told(), self._trace.messages.added
+            self._kept.clear()
+            self._pairs.clear()
+            self.tell("past", *self._past(joined(())))
 
     def _allowance(self) -> float:
         """How many messages a page may be told of now: hosts tell theirs in bursts, so what was not used of a second is kept."""
@@ -162,32 +190,39 @@ class Traffic(View):
         with self._taking:
             self.beat()
             self._arrange(0.0)
-            self._told_parts = self._told_metrics = 0
-            self._tell("past", joined(self._kept), 0, 0, *self._flows.all(), view=view)
+            content, buffers = self._past(joined(self._kept))
+            self.tell("past", {**content, "view": view}, buffers)
 
-    def _tell(self, kind: str, columns: Columns, flows: int, notes: int, *totals: np.ndarray, **more: Any) -> None:
-        content, buffers = self._content(columns, flows, notes, *totals)
-        self.tell(kind, {**content, **more}, buffers)
+    def _past(self, kept: Columns) -> tuple[dict[str, Any], list[Any]]:
+        """What a page begins with: all that pages were told so far, as far as it is here."""
+        told, trace = self._pages, self._trace
+        parts = trace.contributions.news({}, upto=told.parts)
+        distances = trace.metrics.news({}, is_distance, told.distances)
+        return self._content(kept, (0, 0), np.arange(told.flows, dtype=np.uint32), parts, distances)
 
-    def _content(self, columns: Columns, flows: int, notes: int, *totals: np.ndarray) -> tuple[dict[str, Any], list[Any]]:
-        """What a page is told: flows and notes from these numbers on, messages, and totals of flows."""
-        told = self._flows
-        return {
-            "flows": list(told.keys)[flows:], "notes": list(told.notes)[notes:], "every": self._every,
-            "now": self._trace.now() - self._trace.start, **self._learning()}, [*columns, *totals]
-
-    def _learning(self) -> dict[str, Any]:
-        """The contributions, and the consensus distances, that were not told yet."""
-        rows, metrics = self._trace.contributions.rows, self._trace.metrics.rows
-        parts = contributions(rows[max(self._told_parts, len(rows) - 2 * PARTS):])
+    def _content(
+        self, found: Columns, before: tuple[int, int], numbers: np.ndarray, rows: list[tuple], distances: list[tuple]
+    ) -> tuple[dict[str, Any], list[Any]]:
+        """What a page is told: flows and notes from those `before` on, messages, the totals of flows of these numbers,
+        contributions and consensus distances; of a number that is not finite, None."""
+        told, messages, start = self._pages, self._trace.messages, self._trace.start
+        with self._trace.reading():
+            flows, notes = list(self._flows.keys)[before[0]:told.flows], list(self._flows.notes)[before[1]:told.notes]
+            totals = np.ascontiguousarray(self._flows.totals[:, numbers].T)
+        parts = contributions(rows[-2 * PARTS:])[-PARTS:]
         self._pairs.update((part.target, part.source) for part in parts)
-        distances = [(row[0] - self._trace.start, row[5]) for row in metrics[self._told_metrics:] if row[4] == CONSENSUS]
-        self._told_parts, self._told_metrics = len(rows), len(metrics)
-        return {"distances": distances[-PARTS:], "parts": [
-            (round(part.sent - self._trace.start, 6), part.target, part.step, part.source, part.weight, part.age, part.outcome)
-            for part in parts[-PARTS:]]}
+        return {
+            "flows": flows, "notes": [(link, outcome, messages.lines[origin]) for link, outcome, origin in notes],
+            "every": self._every, "gone": messages.gone, "now": self._trace.now() - start,
+            "distances": [(row[0] - start, finite(row[5])) for row in distances[-PARTS:]],
+            "parts": [(round(part.sent - start, 6), *part[1:4], finite(part.weight), finite(part.age), part.outcome)
+                      for part in parts]}, [*found, numbers, totals]
 
     # what stays
+
+    @property
+    def owner(self) -> Trace:
+        return self._trace
 
     def rest(self) -> None:
         """Tell the page the last of it, and end the view's threads. Idempotent."""
@@ -200,9 +235,8 @@ class Traffic(View):
         self._catch_up()
         with self._taking:
             whole = joined(self._kept)
-            self._told_parts = self._told_metrics = 0
             every = max(1, -(-whole.rows // SAVED))
-            content, buffers = self._content(thinned(whole, every, self._trainings()), 0, 0, *self._flows.all())
+            content, buffers = self._past(thinned(whole, every, self._trainings()))
         past = {"content": {**content, "every": max(every, self._every)}, "buffers": [buffer.tobytes() for buffer in buffers]}
         return {**super().saved(), "_live": False, "_past": past}
 
@@ -217,7 +251,8 @@ class Traffic(View):
 
     def describe(self) -> str:
         messages, size = self._flows.totals[:2].sum(1)
-        return f"<Traffic: {int(messages)} messages, {size / 1e6:.3g} MB, {len(self._places)} nodes>"
+        gone = f"; {text}" if (text := self._trace.messages.said_of_gone()) else ""
+        return f"<Traffic: {int(messages)} messages, {size / 1e6:.3g} MB, {len(self._places)} nodes{gone}>"
 
 
 def thinned(columns: Columns, every: int, whole: np.ndarray | None = None) -> Columns:
@@ -230,6 +265,11 @@ def thinned(columns: Columns, every: int, whole: np.ndarray | None = None) -> Co
     return columns.take(chosen | kept if kept.sum() <= max(TRAININGS, chosen.sum()) else chosen)
 
 
-def steers(source: str, target: str) -> bool:
-    """Whether a message is one that steers the testbed itself."""
-    return source.endswith(f"/{NATIVE}") or target.endswith(f"/{NATIVE}")
+
+def is_distance(key: Key) -> bool:
+    return key.metric == CONSENSUS
+
+
+def finite(number: float | None) -> float | None:
+    """Return the number, or None for nan and infinities, which JSON does not have."""
+    return number if number is not None and math.isfinite(number) else None

@@ -25,11 +25,11 @@ class Log {
 
   get first() { return Math.max(0, this.head - RING); }
 
-  // Take in a batch: {flows, notes, every, now} and buffers of columns.
-  take({ flows, notes, every, now }, buffers) {
+  // Take in a batch: {flows, notes, every, gone, now} and buffers of columns.
+  take({ flows, notes, every, gone, now }, buffers) {
     for (const flow of flows) this.addFlow(...flow);
     this.notes.push(...notes);
-    Object.assign(this, { every, now });
+    Object.assign(this, { every, gone, now });
     const columns = COLUMNS.map(([, Type], place) => column(Type, buffers[place]));
     const [flow, call, , sent, latency] = columns;
     for (let row = 0; row < flow.length; row += 1) {

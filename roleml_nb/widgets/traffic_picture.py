@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.role import NATIVE, did_you_mean, natural_key
+from roleml_nb.role import did_you_mean, natural_key
 from roleml_nb.trace import Trace
+from roleml_nb.trace.flows import Flows
+from roleml_nb.trace.messages import steers
 
 from .aggregation_picture import aggregation
-from .flows import Columns, Flows
+from .columns import Columns
 from .svg import COLOURS, FAINT, INK, LINE, RAISED, document, element, text
 
 __all__ = ["ANSWERS", "TABS", "draw"]
@@ -36,7 +38,7 @@ def draw(tab: str, trace: Trace, columns: Columns, flows: Flows, places: Places,
     if tab == "graph":
         return _graph(flows, places, links)
     if tab == "space-time":
-        return _lanes(columns, flows)
+        return _lanes(columns, flows, trace.messages.said_of_gone())
     if tab == "aggregation":
         return aggregation(trace)
     return _matrix(flows)
@@ -44,7 +46,9 @@ def draw(tab: str, trace: Trace, columns: Columns, flows: Flows, places: Places,
 
 def _shown(flows: Flows) -> list[tuple[int, str, str, str, str]]:
     """Number, source, target, channel and kind of the flows that do not steer the testbed."""
-    return [(number, *key) for key, number in flows.keys.items() if not any(end.endswith(f"/{NATIVE}") for end in key[:2])]
+    counted = flows.totals[0]
+    return [(number, *key) for key, number in list(flows.keys.items())
+            if number < len(counted) and counted[number] and not steers(*key[:2])]
 
 
 def _between(flows: Flows, row: int) -> dict[tuple[str, str], float]:
@@ -97,7 +101,7 @@ def _graph(flows: Flows, places: Places, links: Links) -> str:
     return document(WIDTH, high, parts, "who sent to whom")
 
 
-def _lanes(columns: Columns, flows: Flows) -> str:
+def _lanes(columns: Columns, flows: Flows, gone: str) -> str:
     shown = {number: (source, target, kind) for number, source, target, _, kind in _shown(flows)}
     rows = [row for row in range(columns.rows) if int(columns.flow[row]) in shown]
     works = _works(columns, rows, shown)
@@ -112,7 +116,7 @@ def _lanes(columns: Columns, flows: Flows) -> str:
     begin, end = (float(sent.min()), float(received.max())) if rows else (0.0, 1.0)
     scale = (WIDTH - 145) / ((end - begin) or 1.0)
     thin = f", 1 in {every} is drawn" if every > 1 else ""
-    parts = [text(12, 20, f"{_title(flows)}{thin}", fill=FAINT)]
+    parts = [text(12, 20, f"{_title(flows)}{thin}{gone and ', '}{gone}", fill=FAINT)]
     for place, node in enumerate(names):
         if place % 2 == 0:
             parts.append(element("rect", x=0, y=lane[node] - each / 2, width=WIDTH, height=each, fill=RAISED))

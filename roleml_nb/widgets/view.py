@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,12 @@ import anywidget
 
 from roleml_nb.role import RoleMLError, TestbedError
 
+from .held import hold
 from .page import page
 from .picture import Picture
 from .requests import check_arguments
 from .script import script
+from .worker import Worker
 
 __all__ = ["View"]
 
@@ -30,10 +31,10 @@ class View(anywidget.AnyWidget):
     """What all live views share. A subclass sets `source` to its ``__file__``, beside which its .js and .css lie, draws
     `svg`, and says what it shows in `describe`.
 
-    The page sends nothing but messages: requests, which methods called ``ask_…`` answer, one at a time, on the view's own
-    thread; what they return goes back, and a RoleMLError goes back as its text. The kernel alone sets traits, whose
+    The page sends nothing but messages: requests, which methods called ``ask_…`` answer, one at a time, on a thread of the
+    view; what they return goes back, and a RoleMLError goes back as its text. The kernel alone sets traits, whose
     names begin with an underscore. `beat` is called ten times a second on another thread while somebody sees the view,
-    and not at all otherwise.
+    and not at all otherwise. A view that nobody sees, and of which nothing is asked, has no thread.
     """
 
     source = ""
@@ -45,20 +46,18 @@ class View(anywidget.AnyWidget):
 
     def __init__(self, **traits: Any) -> None:
         super().__init__(**traits)
-        name = type(self).__name__.lower()
         self._seen: set[str] = set()
         self._known: set[str] = set()
         self._changed: set[str] = set()
         self.observe(lambda change: self._changed.add(change["name"]), self._told)
         self._look, self._ended = threading.Condition(), False
-        self._answers = ThreadPoolExecutor(1, thread_name_prefix=f"{name}-answers")
+        self._pulse: threading.Thread | None = None
+        self._answers = Worker(f"{type(self).__name__.lower()}-answers")
         self.on_msg(self._take)
         if hasattr(self.comm, "_reply_subshell_for"):
             # ipykernel 7 hands the page's messages to the subshell of the kernel's last one, which is the main shell, and
             # that is busy while a cell runs. The page's own choice is a shell that is free.
             self.comm._reply_subshell_for = lambda data, default: default
-        self._pulse = threading.Thread(target=self._beats, name=f"{name}-beats", daemon=True)
-        self._pulse.start()
 
     # what subclasses draw
 
@@ -110,10 +109,14 @@ class View(anywidget.AnyWidget):
                 self.send_state(list(self._changed))
             with self._look:
                 (self._seen.add if seen else self._seen.discard)(view)
+                if self._seen and self._pulse is None and not self._ended:
+                    name = f"{type(self).__name__.lower()}-beats"
+                    self._pulse = threading.Thread(target=self._beats, name=name, daemon=True)
+                    self._pulse.start()
                 self._look.notify_all()
             return
         answer: Callable[..., Any] | None = getattr(self, f"ask_{kind}", None) if kind.isidentifier() else None
-        if answer is not None and not self._ended:
+        if answer is not None:
             self._answers.submit(self._answer, answer, content.get("id"), content.get("content") or {})
 
     def _answer(self, answer: Callable[..., Any], number: Any, given: Any) -> None:
@@ -130,8 +133,8 @@ class View(anywidget.AnyWidget):
     def _beats(self) -> None:
         while True:
             with self._look:
-                self._look.wait_for(lambda: self._seen or self._ended)
-                if self._ended:
+                if self._ended or not self._seen:
+                    self._pulse = None
                     return
             try:
                 self.beat()
@@ -153,26 +156,39 @@ class View(anywidget.AnyWidget):
         shown = self.picture()
         Path(path).write_text(page(shown.text, script(self.source), self.saved(), shown.svg), encoding="utf-8")
 
+    @property
+    def owner(self) -> Any:
+        """The trace of the testbed that is shown; None where there is no testbed."""
+        return None
+
     def rest(self) -> None:
-        """End the view's threads; the page keeps what it shows. Idempotent."""
+        """End the view's threads; the page keeps what it shows. Idempotent.
+
+        The kernel keeps the view until another testbed has ended; then, what is displayed is a still picture.
+        """
+        if self._end() and self.owner is not None:
+            hold(self.owner, self)
+
+    def _end(self) -> bool:
+        """End the threads; whether they had not been ended before."""
         with self._look:
-            self._ended = True
+            first, self._ended = not self._ended, True
+            self._answers.stop()
+            pulse = self._pulse
             self._look.notify_all()
-        self._answers.shutdown(wait=False, cancel_futures=True)
-        if threading.current_thread() is not self._pulse:
-            self._pulse.join(5.0)
+        if pulse is not None and threading.current_thread() is not pulse:
+            pulse.join(5.0)
+        return first
 
     def close(self) -> None:
-        if "_pulse" in vars(self):  # else it was refused before it began
-            self.rest()
+        if "_answers" in vars(self):  # else it was refused before it began
+            self._end()
         super().close()
 
     def __repr__(self) -> str:
         return self.describe()
 
     def _repr_mimebundle_(self, **how: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        bundle = super()._repr_mimebundle_(**how)
-        if bundle is None:
-            return None
-        still, _ = self.picture()._repr_mimebundle_()
-        return {**bundle[0], **still}, bundle[1]
+        still, more = self.picture()._repr_mimebundle_()
+        bundle = None if self.comm is None else super()._repr_mimebundle_(**how)
+        return (still, more) if bundle is None else ({**bundle[0], **still}, bundle[1])

@@ -106,8 +106,8 @@ def test_a_newer_or_damaged_recording_is_refused(trace, tmp_path):
     write_recording(tmp_path / "run", trace, ABOUT)
     about = tmp_path / "run" / "recording.json"
     content = json.loads(about.read_text())
-    about.write_text(json.dumps({**content, "roleml_nb_recording": 2}))
-    with pytest.raises(RoleMLError, match="is a recording of format 2, and this roleml_nb reads up to 1; install"):
+    about.write_text(json.dumps({**content, "roleml_nb_recording": 3}))
+    with pytest.raises(RoleMLError, match="is a recording of format 3, and this roleml_nb reads up to 2; install"):
         Recording.open(tmp_path / "run")
     about.write_text(json.dumps({**content, "rows": {"messages": 9, "metrics": 3}}))
     with pytest.raises(RoleMLError, match="is damaged: messages.parquet has 2 rows instead of 9"):

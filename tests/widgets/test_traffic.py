@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from roleml_nb.trace import Trace
-from roleml_nb.trace.lines import Lines
-from roleml_nb.widgets import flows as module
-from roleml_nb.widgets.flows import Flows
+from roleml_nb.trace.flows import Flows
+from roleml_nb.widgets.columns import TYPES, columns
 from roleml_nb.widgets.places import places
 from roleml_nb.widgets.traffic import Traffic, thinned
 
@@ -33,37 +32,39 @@ def view():
     shown.close()
 
 
+def taken(flows, rows):
+    return columns(flows.take(list(zip(*rows, strict=True))), 100.0)
+
+
 def test_flows_are_counted_exactly():
-    flows = Flows(100.0, Lines())
-    columns = flows.take(pairs(2))
+    flows = Flows()
+    found = taken(flows, pairs(2))
     assert list(flows.keys) == [("a/x", "b/y", "ask", "service"), ("b/y", "a/x", "ask", "reply")]
     assert flows.totals.tolist() == [[2, 2], [20, 60], [0.5, 0.5], [0, 0]]
-    assert columns.sent.tolist() == [1.0, 1.5, 2.0, 2.5] and columns.call.tolist() == [1, 1, 2, 2]
-    flows.take([message(0, "event", "a/x", "c/z", 5, 103.0, "lost: gone")])
-    numbers, totals = flows.changes()
-    assert numbers.tolist() == [0, 1, 2] and totals[2].tolist() == [1, 5, 0.25, 1]
-    assert flows.take([]).rows == 0 and not flows.has_changed
+    assert found.sent.tolist() == [1.0, 1.5, 2.0, 2.5] and found.call.tolist() == [1, 1, 2, 2]
+    before = flows.batch
+    taken(flows, [message(0, "event", "a/x", "c/z", 5, 103.0, "lost: gone")])
+    assert flows.changes(before).tolist() == [2] and flows.totals[:, 2].tolist() == [1, 5, 0.25, 1]
+    assert flows.changes(0).tolist() == [0, 1, 2] and flows.changes(flows.batch).tolist() == []
 
 
 def test_messages_come_in_the_order_in_which_they_were_sent():
-    rows = pairs(3)
-    columns = Flows(100.0, Lines()).take(rows[::-1])
-    assert columns.sent.tolist() == [1.0, 1.5, 2.0, 2.5, 3.0, 3.5]
+    assert taken(Flows(), pairs(3)[::-1]).sent.tolist() == [1.0, 1.5, 2.0, 2.5, 3.0, 3.5]
 
 
 def test_totals_grow_with_the_flows():
-    flows = Flows(0.0, Lines())
-    flows.take([message(1, "service", f"n{one}/x", "b/y", one, 1.0) for one in range(500)])
+    flows = Flows()
+    taken(flows, [message(1, "service", f"n{one}/x", "b/y", one, 1.0) for one in range(500)])
     assert flows.totals.shape == (4, 500) and flows.totals[1].sum() == sum(range(500))
 
 
 def test_a_call_and_its_reply_are_thinned_together():
-    columns = Flows(0.0, Lines()).take(pairs(3000))
-    some = thinned(columns, 10)
+    found = taken(Flows(), pairs(3000))
+    some = thinned(found, 10)
     assert 200 < some.rows < 1500
     calls, counts = np.unique(some.call, return_counts=True)
     assert set(counts) == {2} and len(calls) * 2 == some.rows
-    assert thinned(columns, 1) is columns
+    assert thinned(found, 1) is found
 
 
 def test_of_many_messages_some_are_told_and_all_are_counted(view, monkeypatch):
@@ -126,7 +127,7 @@ def test_a_page_of_5000_messages_is_smaller_than_a_megabyte(view, tmp_path):
     text = (tmp_path / "page.html").read_text()
     assert len(text) < 1_000_000
     state = json.loads(re.search(r'id="state">(.*?)</script>', text).group(1))
-    assert state["_past"]["content"]["every"] == 1 and len(state["_past"]["buffers"]) == len(module.TYPES) + 2
+    assert state["_past"]["content"]["every"] == 1 and len(state["_past"]["buffers"]) == len(TYPES) + 2
 
 
 def test_the_script_is_small():

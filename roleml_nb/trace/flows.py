@@ -1,0 +1,185 @@
+"""Flows: who sends on which channel to whom, and how much of it there was in all, counted
+exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = ["MESSAGE", "Flow", "Flows", "Numbered", "Totals"]
+
+MESSAGE = np.dtype(
+    [
+        ("flow", "u4"),
+        ("note", "u4"),
+        ("call", "i8"),
+        ("bytes", "i8"),
+        ("sent", "f8"),
+        ("received", "f8"),
+    ]
+)
+"""One message as it is kept: 40 bytes. The times are seconds since the epoch."""
+NOTES = 60_000
+"""Links, outcomes and lines that are told apart; of more, outcomes lose their details."""
+SHOWN = 4
+"""The first rows of totals, which views are told: messages, bytes, seconds of latency, lost
+ones."""
+
+
+class Numbered(dict[Any, int]):
+    """Numbers things in the order in which they are first asked for."""
+
+    def __missing__(self, key: Any) -> int:
+        number = self[key] = len(self)
+        return number
+
+
+class Flow(NamedTuple):
+    """What messages of one flow have in common."""
+
+    source: str
+    target: str
+    channel: str
+    kind: str
+
+
+class Totals:
+    """Sums over messages, for each flow; and when the first and the last of them were sent."""
+
+    NAMES = ("messages", "bytes", "seconds", "lost", "lost_bytes")
+
+    def __init__(self) -> None:
+        self._sums = np.zeros((len(self.NAMES), 64))
+        self._first, self._last = np.full(64, np.inf), np.full(64, -np.inf)
+
+    def grow(self, flows: int) -> None:
+        """Make room for so many flows."""
+        more = max(64, flows)
+        if flows > len(self._first):
+            self._sums = np.pad(self._sums, ((0, 0), (0, more)))
+            self._first = np.pad(self._first, (0, more), constant_values=np.inf)
+            self._last = np.pad(self._last, (0, more), constant_values=-np.inf)
+
+    def count(self, rows: np.ndarray, lost: np.ndarray) -> np.ndarray:
+        """Add messages, of which some were lost; return the numbers of their flows, each once."""
+        numbers, inverse = np.unique(rows["flow"], return_inverse=True)
+        self.grow(int(numbers[-1]) + 1 if len(numbers) else 0)
+        size, seconds = rows["bytes"], rows["received"] - rows["sent"]
+        for sums, weights in zip(self._sums, (None, size, seconds, lost, size * lost), strict=True):
+            sums[numbers] += np.bincount(inverse, weights, len(numbers))
+        np.minimum.at(self._first, rows["flow"], rows["sent"])
+        np.maximum.at(self._last, rows["flow"], rows["sent"])
+        return numbers
+
+    def set(
+        self, numbers: np.ndarray, sums: np.ndarray, first: np.ndarray, last: np.ndarray
+    ) -> None:
+        """Put sums, of shape (5, flows), in the place of those of these flows."""
+        self.grow(int(numbers.max(initial=-1)) + 1)
+        self._sums[:, numbers], self._first[numbers], self._last[numbers] = sums, first, last
+
+    def add(self, other: Totals, flows: int) -> None:
+        """Add what another one has counted, of the first `flows` flows."""
+        self.grow(flows)
+        self._sums[:, :flows] += other.sums(flows)
+        self._first[:flows] = np.minimum(self._first[:flows], other.first(flows))
+        self._last[:flows] = np.maximum(self._last[:flows], other.last(flows))
+
+    def sums(self, flows: int) -> np.ndarray:
+        """Return the sums of the first `flows` flows: shape (5, flows)."""
+        self.grow(flows)
+        return self._sums[:, :flows]
+
+    def first(self, flows: int) -> np.ndarray:
+        """Return when the first message of each flow was sent; inf for none."""
+        self.grow(flows)
+        return self._first[:flows]
+
+    def last(self, flows: int) -> np.ndarray:
+        """Return when the last message of each flow was sent; -inf for none."""
+        self.grow(flows)
+        return self._last[:flows]
+
+
+class Flows:
+    """Numbers what messages have in common, and counts them. Not thread-safe: see `Messages`,
+    which is."""
+
+    def __init__(self) -> None:
+        self.keys = Numbered()
+        """{(source, target, channel, kind): number}."""
+        self.notes = Numbered()
+        """{(link, outcome, origin): number}."""
+        self.all = Totals()
+        """Over all messages, also those that are no longer here."""
+        self.batch = 0
+        """Batches that were counted."""
+        self._changed = np.zeros(64, np.int64)
+        """For each flow the batch in which it was counted last."""
+        self._lost: list[bool] = []
+        """For each note, whether its messages were lost."""
+
+    def take(self, columns: Sequence[Sequence]) -> np.ndarray:
+        """Count a batch of columns of the table of messages; return its rows, of dtype
+        `MESSAGE`."""
+        call, kind, source, target, channel, size, link, sent, received, outcome, origin = columns
+        rows = np.empty(len(call), MESSAGE)
+
+        def column(name: str, values: Iterable[Any]) -> None:
+            rows[name] = np.fromiter(values, MESSAGE[name], len(rows))
+
+        column("flow", map(self.keys.__getitem__, zip(source, target, channel, kind, strict=True)))
+        column("note", map(self._note, zip(link, outcome, origin, strict=True)))
+        for name, values in (
+            ("call", call),
+            ("bytes", size),
+            ("sent", sent),
+            ("received", received),
+        ):
+            column(name, values)
+        self.mark(self.all.count(rows, self.lost(rows)))
+        return rows
+
+    def _note(self, key: tuple[str, str, str]) -> int:
+        number = self.notes.get(key)
+        if number is None:
+            link, outcome, _ = key
+            number = self.notes[
+                key if len(self.notes) < NOTES else (link, outcome.partition(":")[0], "")
+            ]
+            if number == len(self._lost):
+                self._lost.append(outcome.startswith("lost"))
+        return number
+
+    def lost(self, rows: np.ndarray) -> np.ndarray:
+        """Return which messages were not delivered, as 0 or 1."""
+        return np.fromiter(map(self._lost.__getitem__, rows["note"].tolist()), np.int64, len(rows))
+
+    def mark(self, numbers: np.ndarray) -> None:
+        """These flows have changed."""
+        self.batch += 1
+        if len(self.keys) > len(self._changed):
+            self._changed = np.pad(self._changed, (0, len(self.keys)))
+        self._changed[numbers] = self.batch
+
+    def changes(self, batch: int) -> np.ndarray:
+        """Return the numbers of the flows that have counted after a batch."""
+        return np.flatnonzero(self._changed[: len(self.keys)] > batch).astype(np.uint32)
+
+    @property
+    def totals(self) -> np.ndarray:
+        """Shape (4, flows): messages, bytes, seconds of latency in all, lost ones."""
+        return self.all.sums(len(self.keys))[:SHOWN]
+
+    def chosen(self, wanted: Callable[[Flow], bool]) -> np.ndarray:
+        """Return the numbers of the flows that are wanted."""
+        return np.fromiter(
+            (number for key, number in list(self.keys.items()) if wanted(Flow(*key))), np.int64
+        )
+
+    def forget(self) -> None:
+        """Count from nothing; the numbers of flows stay."""
+        self.all = Totals()
+        self.mark(np.arange(len(self.keys)))

@@ -1,0 +1,351 @@
+"""The metrics of a trace: series of numbers that roles emit."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from array import array
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from roleml_nb.role import did_you_mean, natural_key
+
+from .tables import COLOURS, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+__all__ = ["Key", "Metrics", "Numbers", "Series"]
+
+MANY = 3
+"""From so many lines on, a plot shows their mean and their range."""
+PER_NUMBER = 24
+"""Bytes of one number, with its time and step."""
+PER_SERIES = 800
+"""Bytes of a series, with its key and without its numbers."""
+
+
+class Key(NamedTuple):
+    """What the numbers of a series have in common."""
+
+    node: str
+    role: str
+    channel: str
+    metric: str
+
+
+class Series:
+    """The numbers of one metric of one role on one channel, in the order in which they came; not
+    thread-safe."""
+
+    __slots__ = ("first_sent", "first_step", "gone", "gone_until", "sent", "steps", "values")
+
+    def __init__(self) -> None:
+        self.sent, self.values, self.steps = array("d"), array("d"), array("q")
+        self.gone = 0
+        """Numbers that are no longer here, all of which were emitted until `gone_until`."""
+        self.gone_until = -np.inf
+        self.first_sent, self.first_step = np.inf, 0
+        """Of the first number that ever came."""
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def added(self) -> int:
+        """Numbers that ever came."""
+        return self.gone + len(self.values)
+
+    def add(self, sent: float, value: float, step: int) -> None:
+        if not self.added:
+            self.first_sent, self.first_step = sent, step
+        self.sent.append(sent)
+        self.values.append(value)
+        self.steps.append(step)
+
+    def columns(self, last: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return copies of times, values and steps, of the last ones or of all."""
+        begin = 0 if last is None else max(0, len(self) - last)
+        return (
+            np.array(self.sent[begin:]),
+            np.array(self.values[begin:]),
+            np.array(self.steps[begin:], np.int64),
+        )
+
+    def let_go(self, count: int) -> None:
+        """Remove the oldest numbers."""
+        self.gone += count
+        self.gone_until = max(self.gone_until, *self.sent[:count])
+        for column in (self.sent, self.values, self.steps):
+            del column[:count]
+
+
+class Numbers(Table):
+    """Numbers in args of events."""
+
+    columns = ("sent", "node", "role", "channel", "metric", "value", "step")
+    noun = "numbers"
+
+    def __init__(self, start: float, refresh: Callable[[], None], lock: threading.Lock):
+        super().__init__(start, refresh, lock)
+        self.series: dict[Key, Series] = {}
+        self._count = 0
+
+    # what comes and goes; the caller holds the lock
+
+    def add(self, rows: Iterable[tuple]) -> None:
+        """Take note of rows with the columns `columns`."""
+        for sent, node, role, channel, metric, value, step in rows:
+            key = Key(node, role, channel, metric)
+            series = self.series.get(key)
+            if series is None:
+                series = self.series[key] = Series()
+            series.add(sent, value, step)
+            self._count += 1
+
+    def trim(self, limit: float) -> None:
+        """Let old numbers go, of the longest series first, so that what is emitted rarely stays."""
+        if self.nbytes <= limit:
+            return
+        room = max(0.0, limit * 15 / 16 - PER_SERIES * len(self.series)) / PER_NUMBER
+        most = _most(sorted(len(series) for series in self.series.values()), room)
+        for series in self.series.values():
+            excess = len(series) - most
+            if excess > 0:
+                series.let_go(excess)
+                self.gone, self._count = self.gone + excess, self._count - excess
+
+    def forget(self) -> None:
+        self.series = {}
+        self.gone = self._count = 0
+
+    @property
+    def nbytes(self) -> int:
+        return PER_NUMBER * self._count + PER_SERIES * len(self.series)
+
+    # reading
+
+    def __len__(self) -> int:
+        self._refresh()
+        return self._count
+
+    @property
+    def count(self) -> int:
+        """How many there were in all, without asking the hosts for more."""
+        return self.gone + self._count
+
+    def raw(self) -> pd.DataFrame:
+        """As `Table.raw`, by time."""
+        import pandas as pd
+
+        self._refresh()
+        with self._lock:
+            parts = [(key, series.columns()) for key, series in self.series.items()]
+        sizes = [len(columns[0]) for _, columns in parts]
+        names = {}
+        for place, name in enumerate(Key._fields):
+            words = np.empty(len(parts), object)
+            words[:] = [key[place] for key, _ in parts]
+            names[name] = np.repeat(words, sizes)
+        numbers = [
+            np.concatenate(column)
+            for column in zip(*(columns for _, columns in parts), strict=True)
+        ]
+        sent, values, steps = numbers or (np.empty(0), np.empty(0), np.empty(0, np.int64))
+        frame = pd.DataFrame({"sent": sent, **names, "value": values, "step": steps})
+        return frame.sort_values("sent", kind="stable", ignore_index=True)
+
+    def news(
+        self,
+        known: MutableMapping[Key, int],
+        wanted: Callable[[Key], bool] = lambda key: True,
+        upto: Mapping[Key, int] | None = None,
+    ) -> list[tuple]:
+        """Return the rows that came after so many of each series were `known`, by time; they are
+        known then.
+
+        With `upto`, those alone that came among the first so many of each series. Those that are
+        no longer here are left out. The hosts are not asked for more.
+        """
+        rows: list[tuple] = []
+        with self._lock:
+            for key, series in self.series.items():
+                begin, end = known.get(key, 0), series.added if upto is None else upto.get(key, 0)
+                if end > begin and wanted(key):
+                    known[key] = end
+                    count = max(0, end - max(begin, series.gone))
+                    columns = (
+                        column[:count].tolist() for column in series.columns(series.added - begin)
+                    )
+                    rows += [
+                        (sent, *key, value, step)
+                        for sent, value, step in zip(*columns, strict=True)
+                    ]
+        rows.sort(key=lambda row: row[0])
+        return rows
+
+    def past_table(self) -> list[list]:
+        """Return what is known of numbers that are no longer here, for each series that has lost
+        some, as plain data."""
+        with self._lock:
+            return [
+                [*key, series.gone, series.gone_until, series.first_sent, series.first_step]
+                for key, series in self.series.items()
+                if series.gone
+            ]
+
+    def put_past(self, rows: Iterable[Sequence]) -> None:
+        """Take in what `past_table` gave."""
+        with self._lock:
+            for *key, gone, until, first_sent, first_step in rows:
+                series = self.series.setdefault(Key(*key), Series())
+                series.gone, series.gone_until = gone, until
+                series.first_sent, series.first_step = first_sent, first_step
+                self.gone += gone
+
+    def said_of_gone(self) -> str:
+        """Say how many numbers are no longer here; empty when all are."""
+        return (
+            f"{self.gone:,} old ones of {self.count:,} {self.noun} are no longer here"
+            if self.gone
+            else ""
+        )
+
+
+def _most(sizes: list[int], room: float) -> int:
+    """Return how many numbers each series may have so that all together have `room`; sizes
+    ascend."""
+    for place, size in enumerate(sizes):
+        share = room / (len(sizes) - place)
+        if size > share:
+            return int(share)
+        room -= size
+    return sizes[-1] if sizes else 0
+
+
+class Metrics(Numbers):
+    """Every number in an event's args: metrics without any logging call."""
+
+    noun = "metrics"
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row per number. Columns: time (seconds since the start), node, role, channel,
+        metric, value, step.
+
+        `step` counts the emissions of the channel by the role, from 1. A warning says so when
+        numbers are no longer here.
+        """
+        if self.gone:
+            warnings.warn(self.said_of_gone(), stacklevel=2)
+        return self.table()
+
+    def table(self) -> pd.DataFrame:
+        """As `to_pandas`, without a warning."""
+        frame = self.raw()
+        frame.insert(0, "time", frame.pop("sent") - self._start)
+        return frame
+
+    def names(self) -> list[str]:
+        """The metrics there are."""
+        self._refresh()
+        with self._lock:
+            return sorted({key.metric for key in self.series})
+
+    def plot(
+        self,
+        metric: str = "accuracy",
+        *,
+        channel: str | None = None,
+        nodes: str | None = None,
+        by: dict[str, str] | None = None,
+        title: str | None = None,
+    ) -> go.Figure:
+        """Curves of a metric over steps, a line per node; from four on, each group's mean and
+        range.
+
+        `by` names groups of nodes to compare: ``{"federated": "server", "gossip": "peer*"}``.
+        ValueError for a metric that nobody emitted, and for a channel or a pattern under which
+        there is none.
+        """
+        import plotly.graph_objects as go
+
+        frame = self.to_pandas()
+        if metric not in set(frame["metric"]):
+            raise ValueError(
+                f"no role emitted {metric!r}; {did_you_mean(metric, frame['metric'].unique())}"
+            )
+        frame = frame[frame["metric"] == metric]
+        if channel and channel not in set(frame["channel"]):
+            raise ValueError(
+                f"no {metric!r} on channel {channel!r}; {did_you_mean(channel, frame['channel'].unique())}"
+            )
+        frame = frame[frame["channel"] == channel] if channel else frame
+        figure = go.Figure()
+        for index, (name, pattern) in enumerate((by or {"": nodes or "*"}).items()):
+            chosen = frame[
+                frame["node"].map(lambda node, pattern=pattern: fnmatchcase(node, pattern))
+            ]
+            if chosen.empty:
+                raise ValueError(
+                    f"no {metric!r} from nodes {pattern!r}; {did_you_mean(pattern, frame['node'].unique())}"
+                )
+            _draw(figure, chosen, name, index)
+        figure.update_xaxes(title="round" if channel == "round-completed" else "step")
+        figure.update_yaxes(title=metric)
+        return figure.update_layout(
+            template="plotly_white",
+            title=title or f"{metric} over time",
+            height=420,
+            hovermode="x unified",
+        )
+
+
+def _draw(figure: go.Figure, frame: pd.DataFrame, group: str, index: int) -> None:
+    lines = {str(node): part for node, part in frame.groupby(frame["node"] + "/" + frame["role"])}
+    colour = COLOURS[index % len(COLOURS)]
+    if len(lines) <= MANY:
+        for offset, (node, part) in enumerate(
+            sorted(lines.items(), key=lambda item: natural_key(item[0]))
+        ):
+            figure.add_scatter(
+                x=part["step"],
+                y=part["value"],
+                name=group or node,
+                mode="lines+markers",
+                line={"color": COLOURS[(index + offset) % len(COLOURS)]},
+            )
+        return
+    with np.errstate(all="ignore"):  # of infinite and of huge values
+        steps = frame.groupby("step")["value"].agg(["mean", "min", "max"])
+    spoiled = (
+        frame["value"].isna().groupby(frame["step"]).any()
+    )  # pandas leaves out what is NaN, as if it were not there
+    steps = steps.mask(spoiled).reset_index()
+    odd = frame.loc[~np.isfinite(frame["value"]), ["node", "role"]].drop_duplicates()
+    told = f", {len(odd)} not finite" if len(odd) else ""
+    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    shade: dict[str, Any] = {
+        "mode": "lines",
+        "line": {"width": 0},
+        "showlegend": False,
+        "hoverinfo": "skip",
+    }
+    figure.add_scatter(x=steps["step"], y=steps["max"], **shade)
+    figure.add_scatter(
+        x=steps["step"],
+        y=steps["min"],
+        fill="tonexty",
+        fillcolor=f"rgba({red},{green},{blue},0.18)",
+        **shade,
+    )
+    figure.add_scatter(
+        x=steps["step"],
+        y=steps["mean"],
+        name=f"{group or 'mean'} (mean and range of {len(lines)} nodes{told})",
+        mode="lines",
+        line={"color": colour, "width": 3},
+    )

@@ -1,0 +1,71 @@
+"""Readings: the numbers in what a role emits, which are its metrics."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from roleml_nb.role.names import valid_text
+
+__all__ = ["as_number", "readings"]
+
+NUMBER = (numbers.Real, Decimal)
+DEEP = 8
+"""Mappings within mappings that are looked through."""
+
+
+def as_number(value: Any) -> float | None:
+    """Return a number as a float, or None for what is none; nothing is raised.
+
+    Numbers are those of Python, NumPy, `decimal` and `fractions`, and arrays and tensors of no
+    dimension, of any library. Truth values and complex numbers are none. What is too large for a
+    float becomes inf, and a quiet or signalling NaN of `decimal` becomes nan.
+    """
+    try:
+        if not isinstance(value, NUMBER) and getattr(value, "shape", None) == ():
+            value = value.item()
+        return (
+            _as_float(value) if isinstance(value, NUMBER) and not isinstance(value, bool) else None
+        )
+    except (
+        Exception
+    ):  # whatever the value's own code raises: it is no number then, and the emission goes on
+        return None
+
+
+def _as_float(value: Any) -> float:
+    if isinstance(value, Decimal) and value.is_nan():
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def readings(args: Mapping[Any, Any]) -> Iterator[tuple[str, float]]:
+    """Yield the numbers in an event's args, by name: ``{"result": {"loss": 0.1}}`` has one,
+    ``result.loss``.
+
+    Names that are no text are taken as text. Nothing is raised.
+    """
+    yield from _within(args, "", DEEP)
+
+
+def _within(args: Mapping[Any, Any], prefix: str, deep: int) -> Iterator[tuple[str, float]]:
+    try:
+        items = list(args.items())
+    except Exception:  # a mapping of the user's own, or one that another thread changes
+        return
+    for name, value in items:
+        try:
+            text = prefix + (name if isinstance(name, str) else str(name))
+        except Exception:  # a name that cannot be told
+            continue
+        if isinstance(value, Mapping):
+            if deep:
+                yield from _within(value, f"{text}.", deep - 1)
+        elif (number := as_number(value)) is not None:
+            yield valid_text(text), number
