@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from roleml_nb.role.parameters import STEPPED, entries, like
 
-__all__ = ["Step", "difference", "moved", "stepped", "weighted_sum", "wide"]
+__all__ = ["Step", "difference", "moved", "weighted_sum", "wide"]
 
 Step = dict[str, np.ndarray]
 """Name of an entry → float64 array in its shape."""
-
-
-def stepped(update: Mapping[str, Any], without: Collection[str] = ()) -> Step:
-    """Copies of the entries that steps are made of (`STEPPED`), those of `without` left out."""
-    return {name: wide(name, update[name]) for name in entries(STEPPED, update) if name not in without}
 
 
 def difference(end: Mapping[str, Any], start: Mapping[str, Any], names: Iterable[str] | None = None) -> Step:
@@ -34,11 +29,13 @@ def moved(update: Mapping[str, Any], step: Mapping[str, np.ndarray]) -> dict[str
 
 
 def weighted_sum(steps: Sequence[Mapping[str, np.ndarray]], weights: Sequence[float]) -> Step:
-    """Σ weight · step, added up in the order given."""
-    total = {name: np.zeros_like(entry) for name, entry in steps[0].items()}
+    """Σ weight · step, added up in the order given; an entry that a step lacks is zero in it."""
+    total: Step = {}
     for step, weight in zip(steps, weights, strict=True):
-        for name in total:
-            total[name] += weight * step[name]
+        for name, entry in step.items():
+            if name not in total:
+                total[name] = np.zeros_like(entry)
+            total[name] += weight * entry
     return total
 
 

@@ -180,6 +180,33 @@ def test_what_some_clients_train_and_others_have_frozen_is_stepped():
         assert torch.equal(found["frozen.weight"], start["frozen.weight"])
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_who_has_something_frozen_counts_as_one_that_did_not_move_it(strategy):
+    start, names = odd().get_params(), (*TRAINED, "frozen.bias")
+
+    def aggregated(first):
+        updates, controls = [first, thawed().get_params()], [{name: np.ones(start[name].shape) for name in names} for _ in range(2)]
+        for number, update in enumerate(updates):
+            update["into.weight"] += 1 + number
+        updates[1]["frozen.bias"] += 8
+        if first is frozen:
+            del controls[0]["frozen.bias"]
+        else:
+            controls[0]["frozen.bias"] *= 0
+        made = strategy()
+        found = [made.aggregate(start, [
+            ClientResult(RoleInstanceID(f"c{number}", "t"), update, 1 + number, steps=2 + number, initial_loss=1.0 + number, control=control)
+            for number, (update, control) in enumerate(zip(updates, controls, strict=True))]) for _ in range(2)]
+        return found, {name: value.tolist() for name, value in made.arguments().get("control", {}).items()}
+
+    frozen = odd().get_params()
+    (found, told), (expected, wanted) = aggregated(frozen), aggregated(thawed().get_params())
+    for one, other in zip(found, expected, strict=True):
+        assert all(torch.equal(one[name], other[name]) for name in one)
+        assert not torch.equal(one["frozen.bias"], start["frozen.bias"])
+    assert told == wanted
+
+
 def test_a_stale_result_brings_its_step_along_and_not_its_statistics():
     """A variance that fell since the result began must not become less than nothing."""
     from roleml_nb.library.federated import _rebased
