@@ -8,6 +8,7 @@ size here, unless the aggregator's strategy says otherwise; in the paper, all cl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -124,9 +125,12 @@ class ClusteredCoordinator(FederatedCoordinator):
         The mean of these losses, the clients that told them, and how many failed; the rest was late.
         """
         told, failed = self._losses(clients, quorum)
+        least = []
         for client, losses in told.items():
-            self._clusters[client] = losses.index(min(losses))
-        return (sum(map(min, told.values())) / len(told) if told else 0.0), list(told), failed
+            comparable = [math.inf if math.isnan(loss) else loss for loss in losses]
+            self._clusters[client] = comparable.index(min(comparable))
+            least.append(losses[self._clusters[client]])
+        return (sum(least) / len(least) if least else 0.0), list(told), failed
 
     def _losses(self, clients: Sequence[RoleInstanceID], quorum: Quorum) -> tuple[dict[RoleInstanceID, list[float]], int]:
         """Of each client, in their order, the loss of each model, and how many failed.

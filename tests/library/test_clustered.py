@@ -49,6 +49,12 @@ def test_one_kind_ends_in_one_cluster(bed):
     assert bed.call("one-server/coordinator", "run", {"num_rounds": 3})["sizes"] == [3, 0]
 
 
+def test_a_model_whose_loss_is_no_number_has_not_the_least_loss(bed):
+    """inf − inf of a model that has diverged."""
+    federation(bed, "nan", [0, 0], [{"w": np.array([np.inf, -np.inf, np.inf, 0.0])}, STARTS[0]])
+    assert bed.call("nan-server/coordinator", "run", {"num_rounds": 2})["sizes"] == [0, 2]
+
+
 def step(w, part, kind, count):
     model = LeastSquares(0.2)
     model.w = w
