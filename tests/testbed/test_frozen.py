@@ -3,6 +3,8 @@
 import logging
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import ipyparallel as ipp
@@ -175,3 +177,37 @@ def hosts_there():
 
 
 hosts_there.__module__ = "__main__"
+
+
+KERNEL = """
+import sys
+from roleml_nb import Testbed
+from roleml_nb.messaging import transport
+from roleml_nb.testbed import failure_detector
+from tests.testbed.test_frozen import Writer
+
+failure_detector.UNREACHED_S = 2.0
+transport.HEARTBEATS_MS["ipc"] = 200, 1500
+with Testbed(engines=1, preload=(), timeout=30) as bed:
+    bed.spawn("a").assign("writer", Writer)
+    print(bed.call("a/writer", "get-heard"), flush=True)
+    sys.stdin.readline()
+    for _ in range(20):  # all that the failure detector has to decide is decided by then
+        bed.fleet.home.clock.sleep(0.05)
+    print(bed.call("a/writer", "get-heard"), bed.lost, flush=True)
+"""
+
+
+def test_time_in_which_the_notebook_itself_has_no_turn_does_not_count():
+    kernel = subprocess.Popen([sys.executable, "-c", KERNEL], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert kernel.stdout.readline() == "0\n"
+        freeze(kernel.pid)
+        thawed = time.monotonic() + 5.0  # more than twice the limit
+        until(lambda: time.monotonic() > thawed, "that time")
+        os.kill(kernel.pid, signal.SIGCONT)
+        told, _ = kernel.communicate("\n", timeout=60)
+        assert told == "0 {}\n"
+    finally:
+        kernel.kill()
+        kernel.communicate()
