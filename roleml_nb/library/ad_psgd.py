@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from roleml_nb.role import CallTimeout, ErrorHandlingStrategy, Event, Message, RoleInstanceID, Service, Task
+from roleml_nb.role.numbers import check_seed
 
 from .addresses import generator_of, in_order
 from .attempts import result_of
@@ -45,7 +46,7 @@ class AdPsgdWorker(GuardedRole):
 
     def __init__(self, seed: int | None = None):
         super().__init__()
-        self.seed = seed
+        self.seed = None if seed is None else check_seed(seed)
         self._rng: np.random.Generator | None = None
 
     @Task(expand=True)

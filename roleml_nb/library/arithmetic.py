@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from roleml_nb.role import ArgumentError
 from roleml_nb.role.parameters import STEPPED, entries, like
 
 __all__ = ["Step", "difference", "moved", "weighted_sum", "wide"]
@@ -43,7 +44,7 @@ def wide(name: str, entry: Any) -> np.ndarray:
     """A float64 copy of an entry; ValueError, which names it, for one that is complex."""
     found = entry.detach().cpu() if hasattr(entry, "detach") else np.asarray(entry)
     if found.is_complex() if hasattr(found, "is_complex") else found.dtype.kind == "c":
-        raise ValueError(f"entry {name} of the model is complex ({entry.dtype}): steps, as server optimizers, FedProx and "
+        raise ArgumentError(f"entry {name} of the model is complex ({entry.dtype}): steps, as server optimizers, FedProx and "
                          "CHOCO make them, are of real numbers; average it, as FedAvg and D-PSGD do, or keep its real and "
                          "its imaginary part apart")
     return found.double().numpy().copy() if hasattr(found, "double") else np.array(found, np.float64)

@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
+from roleml_nb.role import ArgumentError
+from roleml_nb.role.numbers import as_number, check_count
 from roleml_nb.role.parameters import LEFT, STEPPED, entries, like
 
 from .arithmetic import Step, difference, moved, weighted_sum
@@ -64,10 +66,11 @@ class FedAsync(AsynchronousStrategy):
     """
 
     def __init__(self, mixing: float = 0.6, staleness: str = "polynomial", a: float = 0.5, b: float = 4):
+        mixing = as_number("mixing", mixing)
         if not 0 < mixing <= 1:
-            raise ValueError(f"mixing must be more than 0 and at most 1, got {mixing!r}")
+            raise ArgumentError(f"mixing must be more than 0 and at most 1, got {mixing!r}")
         if staleness not in ("polynomial", "constant", "hinge"):
-            raise ValueError(f"staleness must be 'polynomial', 'constant' or 'hinge', got {staleness!r}")
+            raise ArgumentError(f"staleness must be 'polynomial', 'constant' or 'hinge', got {staleness!r}")
         self.mixing, self.staleness = mixing, staleness
         self.a, self.b = in_range("a", a, 0, above=True), in_range("b", b, 0)
 
@@ -105,7 +108,7 @@ class FedBuff(AsynchronousStrategy):
     """
 
     def __init__(self, size: int = 10, lr: float = 1.0):
-        self.size, self.lr = int(in_range("size", size, 1)), in_range("lr", lr, 0, above=True)
+        self.size, self.lr = check_count("size", size, 1), in_range("lr", lr, 0, above=True)
         self.begin()
 
     def begin(self) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from roleml_nb.role import (
+    ArgumentError,
     CallTimeout,
     Element,
     Event,
@@ -15,6 +16,7 @@ from roleml_nb.role import (
     RoleMLError,
     Task,
 )
+from roleml_nb.role.numbers import as_count
 
 from .arrivals import reach
 from .asynchronous import AsynchronousStrategy, FedBuff
@@ -49,8 +51,9 @@ class AsynchronousCoordinator(Coordinator):
 
     def __init__(self, concurrency: int | None = None) -> None:
         super().__init__()
+        concurrency = None if concurrency is None else as_count("concurrency", concurrency)
         if concurrency is not None and concurrency < 1:
-            raise ValueError(f"concurrency must be 1 or more, got {concurrency!r}")
+            raise ArgumentError(f"concurrency must be 1 or more, got {concurrency!r}")
         self.concurrency = concurrency
         self._trainings = Trainings()
         self._quorum = Quorum(min_results=1)  # whoever does not answer is not waited for
@@ -73,7 +76,7 @@ class AsynchronousCoordinator(Coordinator):
             "rounds", "results" (how many were taken in), and "accuracy" and "loss" of the last test; "went_on_after" as of
             `FederatedCoordinator`, which has `fresh`, too.
         """
-        self.require(num_rounds >= 1, f"num_rounds must be 1 or more, got {num_rounds!r}")
+        num_rounds = self.at_least_1("num_rounds", num_rounds)
         clients = self._clients()
         self._update, before = self._initial(clients, fresh)
         if fresh and self.strategy.constructible:

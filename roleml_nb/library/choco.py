@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.role import Element, RoleInstanceID
+from roleml_nb.role import ArgumentError, Element, RoleInstanceID
+from roleml_nb.role.numbers import as_number
 from roleml_nb.role.parameters import AVERAGED, COPIED, entries, like
 
 from .compressors import Compressor, TopK
@@ -48,8 +49,9 @@ class ChocoMixer(Mixer):
 
     def __init__(self, consensus_step: float = 0.02, error_feedback: bool = True):
         super().__init__()
+        consensus_step = as_number("consensus_step", consensus_step)
         if not 0 < consensus_step <= 1:
-            raise ValueError(f"consensus_step must be more than 0 and at most 1, got {consensus_step!r}")
+            raise ArgumentError(f"consensus_step must be more than 0 and at most 1, got {consensus_step!r}")
         self.consensus_step, self.error_feedback = consensus_step, error_feedback
         self._estimates: dict[RoleInstanceID, np.ndarray] = {}
         self._up_to_date: set[RoleInstanceID] | None = None  # None: the estimate is zero, so no change was missed

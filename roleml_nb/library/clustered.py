@@ -84,7 +84,7 @@ class ClusteredCoordinator(FederatedCoordinator):
         dict
             "rounds", "loss" of the last round, and "sizes" (clients per cluster).
         """
-        self.require(num_rounds >= 1, f"num_rounds must be 1 or more, got {num_rounds!r}")
+        num_rounds = self.at_least_1("num_rounds", num_rounds)
         clients = self._clients()
         self._models = self._models or list(self.models())
         self.require(len(self._models) > 1, f"element 'models' of {self.id} must have two models or more, "

@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from roleml_nb.role import ArgumentError
+from roleml_nb.role.numbers import as_count, as_number
+
 __all__ = ["Compressor", "Quantization", "RandomK", "TopK"]
 
 
@@ -28,8 +31,9 @@ class Compressor(ABC):
 
 class _Sparse(Compressor):
     def __init__(self, share: float = 0.01):
+        share = as_number("share", share)
         if not 0 < share <= 1:
-            raise ValueError(f"share must be more than 0 and at most 1, got {share!r}")
+            raise ArgumentError(f"share must be more than 0 and at most 1, got {share!r}")
         self.share = share
 
     def _count(self, vector: np.ndarray) -> int:
@@ -70,8 +74,9 @@ class Quantization(Compressor):
     """
 
     def __init__(self, levels: int = 16):
+        levels = as_count("levels", levels)
         if not 1 <= levels <= 127:
-            raise ValueError(f"levels must be from 1 to 127, got {levels!r}")
+            raise ArgumentError(f"levels must be from 1 to 127, got {levels!r}")
         self.levels = levels
 
     def compress(self, vector: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:

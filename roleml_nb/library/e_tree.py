@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from roleml_nb.role import ErrorHandlingStrategy, RoleInstanceID, Service, Task
+from roleml_nb.role import ArgumentError, ErrorHandlingStrategy, RoleInstanceID, Service, Task
+from roleml_nb.role.numbers import as_count
 
 from .addresses import in_order
 from .federated import FedAvgAggregator
@@ -46,8 +47,9 @@ class TreeAggregator(FedAvgAggregator):
 
     def __init__(self, frequency: int = 1):
         super().__init__()
+        frequency = as_count("frequency", frequency)
         if frequency < 1:
-            raise ValueError(f"frequency must be 1 or more, got {frequency!r}")
+            raise ArgumentError(f"frequency must be 1 or more, got {frequency!r}")
         self.frequency = frequency
         self._update: Any = None
         self._have_it: set[RoleInstanceID] = set()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+from roleml_nb.role import ArgumentError
 from roleml_nb.role.parameters import described, module_of
 
 __all__ = ["BATCH_NORM", "BUFFERS", "buffers_of", "local_entries"]
@@ -44,7 +45,7 @@ def local_entries(model: Any, local: str | Sequence[str]) -> set[str]:
         names = list(model.get_params())
         fitting = _batch_norm(model) if kind == BATCH_NORM else {name for name in names if fnmatchcase(name, kind)}
         if not fitting:
-            raise ValueError(f"no entry of the model is local={kind!r}: allowed are {BUFFERS!r}, {BATCH_NORM!r} and "
+            raise ArgumentError(f"no entry of the model is local={kind!r}: allowed are {BUFFERS!r}, {BATCH_NORM!r} and "
                              f"patterns of its names, {', '.join(names)}")
         found |= fitting
     ties = getattr(described(model.get_params(), model), "ties", {})

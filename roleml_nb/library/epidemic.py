@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from roleml_nb.role import RoleInstanceID
+from roleml_nb.role import ArgumentError, RoleInstanceID
+from roleml_nb.role.numbers import as_count
 
 from .mergers import average
 from .mixers import Mixer, Received
@@ -33,8 +34,9 @@ class EpidemicMixer(Mixer):
 
     def __init__(self, sample: int = 2):
         super().__init__()
+        sample = as_count("sample", sample)
         if sample < 1:
-            raise ValueError(f"sample must be 1 or more, got {sample!r}")
+            raise ArgumentError(f"sample must be 1 or more, got {sample!r}")
         self.sample = sample
 
     def peers(self, round: int) -> list[RoleInstanceID]:  # noqa: A002

@@ -379,8 +379,8 @@ class FederatedCoordinator(Coordinator):
         CallerError
             When something is missing or out of range, or `min_results` or `enough` are more than there are clients.
         """
-        for name, given in (("num_rounds", num_rounds), ("first_round", first_round)):
-            self.require(given >= 1, f"{name} must be 1 or more, got {given!r}")
+        num_rounds, num_epochs, first_round = (self.at_least_1(name, given) for name, given in (
+            ("num_rounds", num_rounds), ("num_epochs", num_epochs), ("first_round", first_round)))
         clients = self._clients()
         quorum = Quorum(deadline, min_results, enough, late)
         problem = quorum.problem(len(clients), self.id.actor_name)

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.role import CallTimeout, Element, Event, RoleInstanceID, Service, Task
+from roleml_nb.role import ArgumentError, CallTimeout, Element, Event, RoleInstanceID, Service, Task
+from roleml_nb.role.numbers import check_seed
 
 from .addresses import generator_of, in_order
 from .attempts import result_of
@@ -123,8 +124,8 @@ class GossipCoordinator(Pausable):
         super().__init__()
         for option, value, allowed in (("mode", mode, MODES), ("order", order, ORDERS)):
             if value not in allowed:
-                raise ValueError(f"{option} must be {' or '.join(map(repr, allowed))}, got {value!r}")
-        self.seed, self.mode, self.order = seed, mode, order
+                raise ArgumentError(f"{option} must be {' or '.join(map(repr, allowed))}, got {value!r}")
+        self.seed, self.mode, self.order = None if seed is None else check_seed(seed), mode, order
         self.age = 0
         self.exchanged = 0
         """How many exchanges this node has begun so far."""

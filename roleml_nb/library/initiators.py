@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from roleml_nb.role import Role, RoleInstanceID, Runnable, Service
+from roleml_nb.role.numbers import check_count, check_number
 from roleml_nb.role.running import wait
 
 from .guarded import GuardedRole
@@ -48,8 +49,8 @@ class ServerInitiator(GuardedRole, Runnable):
 
     def __init__(self, min_clients: int = 10, max_seconds: float = 86400, relationship_name: str = "trainer"):
         super().__init__()
-        self.min_clients = min_clients
-        self.max_seconds = max_seconds
+        self.min_clients = check_count("min_clients", min_clients)
+        self.max_seconds = check_number("max_seconds", max_seconds, 0, infinite=True)
         self.relationship_name = relationship_name
         self.clients: set[RoleInstanceID] = set()
         self.started = False

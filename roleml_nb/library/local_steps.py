@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from roleml_nb.role import ArgumentError
 from roleml_nb.role.parameters import STEPPED, described, entries
 from roleml_nb.role.torch_generator import each_in_turn
 
@@ -88,8 +89,8 @@ class LocalSteps:
             return
         decay = 1 - self.proximal * (rate or 0.0)
         if decay <= 0:
-            raise ValueError(f"proximal={self.proximal!r} is too much for the learning rate {rate!r} with FedNova: their product "
-                             "must be less than 1")
+            raise ArgumentError(f"proximal={self.proximal!r} is too much for the learning rate {rate!r} with FedNova: their "
+                                "product must be less than 1")
         self.rated = self.rated and rate is not None
         self._velocity = self.momentum * self._velocity + 1
         self.normaliser = decay * self.normaliser + (1.0 if rate is None else rate) * self._velocity
@@ -121,7 +122,7 @@ def learning_rate(model: Any, options: Mapping[str, Any]) -> float:
     """That of the next step: option "lr", else the model's `lr`, else that of its optimizer."""
     lr = known_rate(model, options)
     if lr is None:
-        raise ValueError(f"the learning rate of {type(model).__name__} is not known, and FedProx and SCAFFOLD need it: give "
+        raise ArgumentError(f"the learning rate of {type(model).__name__} is not known, and FedProx and SCAFFOLD need it: give "
                          "the model an attribute 'lr', or the option lr, e.g. options={'lr': 0.1}")
     return lr
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.role import CumulativeValueMerger, KeyValueMerger, ValueMerger
+from roleml_nb.role import ArgumentError, CumulativeValueMerger, KeyValueMerger, ValueMerger
+from roleml_nb.role.numbers import as_number
 from roleml_nb.role.parameters import Parameters, labels, like
 
 __all__ = [
@@ -129,10 +130,10 @@ def average(updates: Sequence[Mapping[str, Any]], weights: Sequence[float] | Non
     """
     updates = list(updates)
     if not updates:
-        raise ValueError("there are no updates to average")
+        raise ArgumentError("there are no updates to average")
     given = [1.0] * len(updates) if weights is None else weights
     if len(given) != len(updates):
-        raise ValueError(f"there must be one weight per update: {len(updates)} updates, but {len(given)} weights")
+        raise ArgumentError(f"there must be one weight per update: {len(updates)} updates, but {len(given)} weights")
     mean = RunningAverage(given)
     for update in updates:
         mean.add(update)
@@ -165,7 +166,7 @@ class RunningAverage:
             self._names, self._known = dict.fromkeys(update), labels(update)
         elif update.keys() != self._names.keys():
             differing = ", ".join(sorted(map(str, update.keys() ^ self._names.keys())))
-            raise ValueError(f"update {number} and update 0 differ in their names: {differing}")
+            raise ArgumentError(f"update {number} and update 0 differ in their names: {differing}")
         left = {*update.left} if isinstance(update, Parameters) else ()
         for name, value in update.items():
             if self._known.ties.get(name) in self._names:
@@ -175,7 +176,7 @@ class RunningAverage:
                 continue
             shape = np.shape(self._totals[name])
             if np.shape(value) != shape:
-                raise ValueError(f"{name} has shape {tuple(np.shape(value))} in update {number}, "
+                raise ArgumentError(f"{name} has shape {tuple(np.shape(value))} in update {number}, "
                                  f"but {tuple(shape)} in update 0")
             if name in self._left:
                 if name in left:
@@ -198,7 +199,7 @@ class RunningAverage:
     def result(self) -> dict[str, Any]:
         """The mean. All updates must have been added, and nothing more is done with it after that."""
         if self._added != len(self.shares):
-            raise ValueError(f"there are weights for {len(self.shares)} updates, but {self._added} were added")
+            raise ArgumentError(f"there are weights for {len(self.shares)} updates, but {self._added} were added")
         ties = {name: first for name, first in self._known.ties.items() if first in self._names}
         mean = {name: self._narrow[name](self._totals.pop(name)) for name in list(self._totals)}
         self._known.left = tuple(self._left)
@@ -210,10 +211,10 @@ def _same(total: Any) -> Any:
 
 
 def _shares(weights: Sequence[float]) -> list[float]:
-    given = [float(weight) for weight in weights]
+    given = [as_number("a weight", weight) for weight in weights]
     total = sum(given)
     if not given or min(given) < 0 or not 0 < total < float("inf"):
-        raise ValueError(f"weights must be finite, none negative and not all zero, got {given}")
+        raise ArgumentError(f"weights must be finite, none negative and not all zero, got {given}")
     return [weight / total for weight in given]
 
 

@@ -13,6 +13,8 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from roleml_nb.role import ArgumentError
+
 __all__ = ["column_stochastic", "metropolis_hastings", "mixing_matrix", "row_stochastic", "second_eigenvalue",
            "uniform"]
 
@@ -82,5 +84,5 @@ def _check_symmetric(graph: Graph) -> None:
     for node, others in graph.items():
         for other in others:
             if node not in graph.get(other, ()):
-                raise ValueError(f"{node} sends to {other}, but {other} does not send to {node}: these weights are for "
+                raise ArgumentError(f"{node} sends to {other}, but {other} does not send to {node}: these weights are for "
                                  "graphs whose edges lead both ways; directed ones need push-sum")

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from roleml_nb.role import RoleInstanceID
+from roleml_nb.role import ArgumentError, RoleInstanceID
+from roleml_nb.role.numbers import as_count, as_number, check_count, check_number
 
 from .selection import ClientSelector
 
@@ -65,13 +66,16 @@ class OortSelector(ClientSelector):
         pool: int = 10,
     ):
         super().__init__(fraction, seed)
+        exploration, least = as_number("exploration", exploration), as_number("least", least)
         if not 0 <= least <= exploration <= 1:
-            raise ValueError(f"0 <= least <= exploration <= 1 must hold, got least={least!r}, exploration={exploration!r}")
+            raise ArgumentError(f"0 <= least <= exploration <= 1 must hold, got least={least!r}, exploration={exploration!r}")
+        pool = as_count("pool", pool)
         if pool < 1:
-            raise ValueError(f"pool must be 1 or more, got {pool!r}")
-        self.exploration, self.decay, self.least = exploration, decay, least
-        self.preferred_seconds, self.penalty, self.window = preferred_seconds, penalty, window
-        self.cutoff, self.pool = cutoff, pool
+            raise ArgumentError(f"pool must be 1 or more, got {pool!r}")
+        self.exploration, self.decay, self.least = exploration, check_number("decay", decay, 0, 1, above=True), least
+        self.preferred_seconds = None if preferred_seconds is None else check_number("preferred_seconds", preferred_seconds, 0)
+        self.penalty, self.window = check_number("penalty", penalty, 0), check_count("window", window, 1)
+        self.cutoff, self.pool = check_number("cutoff", cutoff, 0, 1), pool
         self.known: dict[RoleInstanceID, Known] = {}
         self._pace = preferred_seconds or 0.0
         self._gathered: list[float] = []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from roleml_nb.role import ArgumentError
+
 __all__ = ["FRESH", "KEPT", "OPTIMIZERS", "fednova_problem", "renew"]
 
 KEPT, FRESH = "kept", "fresh"
@@ -18,7 +20,7 @@ def renew(model: Any) -> None:
         return
     optimizer: Any = getattr(model, "optimizer", None)
     if not hasattr(optimizer, "param_groups"):
-        raise ValueError(f"optimizer='fresh' needs a way to renew the optimizer of {type(model).__name__}: give the model a "
+        raise ArgumentError(f"optimizer='fresh' needs a way to renew the optimizer of {type(model).__name__}: give the model a "
                          "method reset_optimizer(), or its torch optimizer as an attribute 'optimizer'")
     optimizer.state.clear()
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from roleml_nb.role import (
+    ArgumentError,
     CallTimeout,
     DictKeyValueMerger,
     ErrorHandlingStrategy,
@@ -360,7 +361,7 @@ def _like(original: Any, array: np.ndarray) -> Any:
 
 def _combine(own: np.ndarray, received: np.ndarray) -> np.ndarray:
     if own.shape != received.shape or own.dtype != received.dtype:
-        raise ValueError(f"the updates on the ring are not alike: a chunk of {own.size} {own.dtype} here, "
+        raise ArgumentError(f"the updates on the ring are not alike: a chunk of {own.size} {own.dtype} here, "
                          f"of {received.size} {received.dtype} on the node before: their models must have the same entries, of "
                          "which the same are frozen")
     return own + received if own.dtype.kind in "fc" else np.maximum(own, received)

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from roleml_nb.role import CallCancelled, CallTimeout, Message, Role, RoleInstanceID, RoleInteractionError
+from roleml_nb.role import ArgumentError, CallCancelled, CallTimeout, Message, Role, RoleInstanceID, RoleInteractionError
+from roleml_nb.role.numbers import as_count, as_number
 
 from .trainings import Ended, Training, Trainings, Work
 
@@ -48,6 +49,14 @@ class Quorum(NamedTuple):
 
     def problem(self, clients: int, node: str) -> str | None:
         """What makes it impossible, in one line; None when it can be met with so many clients."""
+        try:
+            for name in ("min_results", "enough"):
+                if getattr(self, name) is not None:
+                    as_count(name, getattr(self, name))
+            if self.deadline is not None:
+                as_number("deadline", self.deadline)
+        except ArgumentError as error:
+            return str(error)
         for name in ("min_results", "enough"):
             count = getattr(self, name)
             if count is not None and not 1 <= count <= clients:
@@ -57,6 +66,8 @@ class Quorum(NamedTuple):
             return f"enough={self.enough} is less than min_results={self.min_results}: a round could never be over"
         if self.deadline is not None and not self.deadline > 0:
             return f"deadline must be more than 0 seconds, got {self.deadline!r}"
+        if self.deadline is not None and 1e8 < self.deadline < float("inf"):
+            return f"deadline must be less than 1e8 seconds, which is three years, got {self.deadline!r}; None for no deadline"
         if self.late not in ("drop", "stale"):
             return f"late must be 'drop' or 'stale', got {self.late!r}"
         return None

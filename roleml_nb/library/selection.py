@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.role import Message, Role, RoleInstanceID, RoleInteractionError, Service
+from roleml_nb.role import ArgumentError, Message, Role, RoleInstanceID, RoleInteractionError, Service
+from roleml_nb.role.numbers import as_count, as_number, check_seed
 
 from .addresses import in_order
 from .arrivals import gather
@@ -30,10 +31,11 @@ class ClientSelector(Role):
 
     def __init__(self, fraction: float = 1.0, seed: int | None = None):
         super().__init__()
+        fraction = as_number("fraction", fraction)
         if not 0 < fraction <= 1:
-            raise ValueError(f"fraction must be more than 0 and at most 1, got {fraction!r}")
+            raise ArgumentError(f"fraction must be more than 0 and at most 1, got {fraction!r}")
         self.fraction = fraction
-        self.seed = seed
+        self.seed = None if seed is None else check_seed(seed)
         self._inclusion: dict[RoleInstanceID, dict[RoleInstanceID, float]] = {}
 
     @Service(expand=True)
@@ -143,8 +145,9 @@ class PowerOfChoiceSelector(SizedSelector):
 
     def __init__(self, fraction: float = 0.5, candidates: int | None = None, seed: int | None = None):
         super().__init__(fraction, seed)
+        candidates = None if candidates is None else as_count("candidates", candidates)
         if candidates is not None and candidates < 1:
-            raise ValueError(f"candidates must be 1 or more, got {candidates!r}")
+            raise ArgumentError(f"candidates must be 1 or more, got {candidates!r}")
         self.candidates = candidates
 
     def choose(

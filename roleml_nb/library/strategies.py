@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.role import RoleInstanceID
+from roleml_nb.role import ArgumentError, RoleInstanceID
+from roleml_nb.role.numbers import as_number, check_count, short
 from roleml_nb.role.parameters import STEPPED, entries, like
 
 from .arithmetic import Step, difference, moved, weighted_sum
@@ -158,8 +159,8 @@ class FedNova(SteppingStrategy):
         known = [result.client for result in results if result.rated]
         unknown = [result.client for result in results if not result.rated]
         if known and unknown:
-            raise ValueError(f"FedNova knows the learning rate of {known[0]}, and not that of {unknown[0]}: give the models of "
-                             "all clients an attribute 'lr', or of none")
+            raise ArgumentError(f"FedNova knows the learning rate of {known[0]}, and not that of {unknown[0]}: give the models "
+                                "of all clients an attribute 'lr', or of none")
         norms = [result.normaliser or self._from_rest(result.steps) for result in results]
         effective = sum(share * norm for share, norm in zip(shares(results), norms, strict=True))
         return [effective * share / norm for share, norm in zip(shares(results), norms, strict=True)]
@@ -220,7 +221,7 @@ class Scaffold(SteppingStrategy):
 
     def __init__(self, lr: float = 1.0, population: int | None = None):
         self.lr = in_range("lr", lr, 0, above=True)
-        self.population = None if population is None else int(in_range("population", population, 1))
+        self.population = None if population is None else check_count("population", population, 1)
         self.control: Step = {}
         self._seen: set[RoleInstanceID] = set()
 
@@ -247,8 +248,10 @@ def shares(results: Sequence[ClientResult]) -> list[float]:
 
 
 def in_range(name: str, value: float, low: float, high: float = float("inf"), above: bool = False) -> float:
-    """`value`, if it is from `low` (more, with `above`) to less than `high`."""
+    """`value` as a float, if it is from `low` (more, with `above`) to less than `high`."""
+    given, value = value, as_number(name, value)
     if not (value > low if above else value >= low) or not value < high:
         least = f"more than {low}" if above else f"{low} or more"
-        raise ValueError(f"{name} must be {least}{'' if high == float('inf') else f' and less than {high}'}, got {value!r}")
+        most = "" if high == float("inf") else f" and less than {high}"
+        raise ArgumentError(f"{name} must be {least}{most}, got {short(given)}")
     return value

@@ -12,6 +12,9 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+from roleml_nb.role import ArgumentError
+from roleml_nb.role.numbers import as_count
+
 __all__ = ["GeneralizedTokenAccount", "Proactive", "RandomizedTokenAccount", "SimpleTokenAccount", "TokenAccount"]
 
 
@@ -25,8 +28,9 @@ class TokenAccount(ABC):
     """
 
     def __init__(self, capacity: int):
+        capacity = as_count("capacity", capacity)
         if capacity < 0:
-            raise ValueError(f"capacity must be 0 or more, got {capacity!r}")
+            raise ArgumentError(f"capacity must be 0 or more, got {capacity!r}")
         self.capacity = capacity
         self.tokens = 0
 
@@ -85,8 +89,9 @@ class GeneralizedTokenAccount(SimpleTokenAccount):
 
     def __init__(self, capacity: int = 10, reserve: int = 5):
         super().__init__(capacity)
+        reserve = as_count("reserve", reserve)
         if reserve < 1:
-            raise ValueError(f"reserve must be 1 or more, got {reserve!r}")
+            raise ArgumentError(f"reserve must be 1 or more, got {reserve!r}")
         self.reserve = reserve
 
     def reactive(self, tokens: int, useful: bool) -> float:
@@ -101,8 +106,9 @@ class RandomizedTokenAccount(GeneralizedTokenAccount):
 
     def __init__(self, capacity: int = 10, reserve: int = 5):
         super().__init__(capacity, reserve)
+        capacity, reserve = as_count("capacity", capacity), as_count("reserve", reserve)
         if reserve > capacity:
-            raise ValueError(f"reserve must be at most the capacity {capacity!r}, got {reserve!r}")
+            raise ArgumentError(f"reserve must be at most the capacity {capacity!r}, got {reserve!r}")
 
     def proactive(self, tokens: int) -> float:
         return min(1.0, max(0.0, (tokens - self.reserve + 1) / (self.capacity - self.reserve + 1)))

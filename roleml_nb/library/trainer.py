@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from roleml_nb.role import Element, Event, IterableDataset, RoleInstanceID, Service, Task, TrainableModel
+from roleml_nb.role import ArgumentError, Element, Event, IterableDataset, RoleInstanceID, Service, Task, TrainableModel
 from roleml_nb.role.parameters import described, like
 from roleml_nb.role.torch_generator import own_torch_generator
 
@@ -126,7 +126,7 @@ class EpochTrainer(ModelMaintainer):
     def __init__(self, local: str | Sequence[str] = (), optimizer: str = KEPT) -> None:
         super().__init__(local)
         if optimizer not in OPTIMIZERS:
-            raise ValueError(f"optimizer must be {' or '.join(map(repr, OPTIMIZERS))}, got {optimizer!r}")
+            raise ArgumentError(f"optimizer must be {' or '.join(map(repr, OPTIMIZERS))}, got {optimizer!r}")
         self.optimizer = optimizer
         self.current_epoch = -1
         self.control: dict[str, Any] = {}
@@ -263,7 +263,7 @@ class EpochTrainer(ModelMaintainer):
         for number in range(num_epochs):
             chosen = next(plan, None)
             if chosen is None:
-                raise ValueError(f"{type(planner).__name__}.make_plan planned {number} of {num_epochs} epochs: "
+                raise ArgumentError(f"{type(planner).__name__}.make_plan planned {number} of {num_epochs} epochs: "
                                  "it must yield the options of each")
             self.base.host.check_cancelled()
             metrics = self.train_epoch(**chosen)

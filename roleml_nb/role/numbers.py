@@ -8,9 +8,10 @@ from typing import Any
 
 from .errors import ArgumentError, ArgumentTypeError
 
-__all__ = ["check_count", "check_number", "check_seed"]
+__all__ = ["as_count", "as_number", "check_count", "check_number", "check_seed", "check_size"]
 
 MOST = 2**63 - 1
+LARGEST = 2_500_000_000
 
 
 def check_number(
@@ -34,14 +35,7 @@ def check_number(
         With the range and the value. ArgumentTypeError for what is no number.
     """
     wanted = _range(low, high, above, below)
-    if isinstance(value, str | bytes | bytearray) or not hasattr(value, "__float__"):
-        raise ArgumentTypeError(f"{name} must be a number{wanted}, got {short(value)}")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    except Exception:  # whatever an array of several numbers, or a complex one, raises
-        raise ArgumentTypeError(f"{name} must be one number{wanted}, got {short(value)}") from None
+    number = as_number(name, value, wanted)
     fits = (number > low if above else number >= low) and (number < high if below else number <= high)
     if not fits or (math.isinf(number) and not infinite):
         raise ArgumentError(f"{name} must be {wanted.removeprefix(', ') or 'a finite number'}, got {short(value)}")
@@ -51,19 +45,45 @@ def check_number(
 def check_count(name: str, value: Any, low: int = 0, high: int = MOST) -> int:
     """`value` as an int, if it is a whole number from `low` to `high`; errors as of `check_number`."""
     wanted = _range(low, high if high < MOST else math.inf, False, False)
-    try:
-        number = index(value)
-    except Exception:  # whatever an array of several numbers raises
-        raise ArgumentTypeError(f"{name} must be a whole number{wanted}, got {short(value)}") from None
+    number = as_count(name, value, wanted)
     if not low <= number <= high:
-        raise ArgumentError(f"{name} must be {wanted.removeprefix(', ')}, got {short(number)}"
-                            if number <= MOST else f"{name} must be less than 2 ** 63, got {short(number)}")
+        raise ArgumentError(f"{name} must be {wanted.removeprefix(', ')}, got {short(number)}")
     return number
 
 
 def check_seed(value: Any, name: str = "seed") -> int:
     """`value` as an int, if it can be the root of random numbers: a whole number of 0 or more, less than 2 ** 63."""
     return check_count(name, value)
+
+
+def as_number(name: str, value: Any, wanted: str = "") -> float:
+    """`value` as a float, which may be NaN or infinite; ArgumentTypeError for what is no number."""
+    if isinstance(value, str | bytes | bytearray) or not hasattr(value, "__float__"):
+        raise ArgumentTypeError(f"{name} must be a number{wanted}, got {short(value)}")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+    except Exception:  # whatever an array of several numbers, or a signalling NaN, raises
+        raise ArgumentTypeError(f"{name} must be one number{wanted}, got {short(value)}") from None
+
+
+def as_count(name: str, value: Any, wanted: str = "") -> int:
+    """`value` as an int of 64 bits; ArgumentTypeError for what is no whole number."""
+    try:
+        number = int(index(value))
+    except Exception:  # whatever an array of several numbers raises
+        raise ArgumentTypeError(f"{name} must be a whole number{wanted}, got {short(value)}") from None
+    if not -MOST <= number <= MOST:
+        raise ArgumentError(f"{name} must be a whole number{wanted}, less than 2 ** 63, got {short(number)}")
+    return number
+
+
+def check_size(what: str, numbers: int) -> None:
+    """Refuse what would have more than `LARGEST` numbers, before memory is asked for."""
+    if numbers > LARGEST:
+        raise ArgumentError(f"{what} would have {numbers:.2g} weights, and {LARGEST:.2g} is the most: that is "
+                            f"{4e-9 * LARGEST:.0f} GB")
 
 
 def short(value: Any) -> str:

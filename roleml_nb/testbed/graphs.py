@@ -9,6 +9,7 @@ from typing import Any
 import networkx as nx
 
 from roleml_nb.role import TestbedError, did_you_mean, standard_name
+from roleml_nb.role.numbers import check_count, check_number, check_seed
 
 __all__ = ["GRAPHS", "draw_graph"]
 
@@ -103,6 +104,21 @@ GRAPHS: dict[str, Callable[..., nx.Graph]] = {
 """{name: how it is made}."""
 
 
+MOST_EDGES = 20_000_000
+
+CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "degree": lambda name, value: None if value is None else check_count(name, value, 0, 1_000_000),
+    "branching": lambda name, value: check_count(name, value, 1, 1_000_000),
+    "p": lambda name, value: None if value is None else check_number(name, value, 0, 1),
+    "seed": lambda name, value: check_seed(value, name),
+}
+"""Of options that are numbers."""
+
+
+def unchecked(name: str, value: Any) -> Any:
+    return value
+
+
 def draw_graph(name: str, n: int, seed: int, options: dict[str, Any]) -> nx.Graph:
     """The graph of that name over 0 … n - 1; TestbedError for a name or an option that does not exist."""
     key = standard_name(name.lower())
@@ -113,9 +129,11 @@ def draw_graph(name: str, n: int, seed: int, options: dict[str, Any]) -> nx.Grap
     for option in options:
         if option not in taken:
             raise TestbedError(f"a {key} graph has no option {option!r}; {did_you_mean(option, taken)}")
+    if key == "full" and n * (n - 1) // 2 > MOST_EDGES:
+        raise TestbedError(f"a full graph of {n} nodes would have {n * (n - 1) // 2} edges, and {MOST_EDGES} is the most")
     given = {"seed": seed, **options} if "seed" in taken else options
     try:
-        return make(n, **given)
+        return make(n, **{option: CHECKS.get(option, unchecked)(option, value) for option, value in given.items()})
     except (nx.NetworkXException, ValueError, TypeError) as error:
         said = ", ".join(f"{option}={value!r}" for option, value in options.items())
         raise TestbedError(f"no {key} graph of {n} nodes with {said or 'its defaults'}: {error}") from None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from roleml_nb.actor import Invocation
 from roleml_nb.role import NATIVE, Message, Role, RoleInstanceID, TestbedError, standard_name
+from roleml_nb.role.numbers import as_count, check_count, check_number, check_seed
 from roleml_nb.trace import LogView, Trace
 from roleml_nb.trace.recording import write_recording
 
@@ -100,6 +101,11 @@ class Testbed:
         links: tuple[str, ...] = ("direct", "relay"), preload: tuple[str, ...] = PRELOAD, seed: int = 0,
         trace: bool = True, detached: bool = False, pin: bool = False, start_timeout: float = 60.0,
     ):
+        engines, seed = None if engines is None else as_count("engines", engines), check_seed(seed)
+        timeout = check_number("timeout", timeout, 0, 1e8, above=True)
+        start_timeout = check_number("start_timeout", start_timeout, 0, 1e8)
+        workers = None if workers is None else check_count("workers", workers, 1, 10_000)
+        threads = None if threads is None else check_count("threads", threads, 1, 10_000)
         if engines is not None and not 0 <= engines <= MOST_ENGINES:
             raise TestbedError(f"engines must be from 0 to {MOST_ENGINES:,}, not {engines}")
         unknown = set(links) - {"direct", "relay"}

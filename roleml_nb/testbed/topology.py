@@ -10,6 +10,7 @@ import numpy as np
 
 from roleml_nb.library.mixing import column_stochastic, metropolis_hastings, mixing_matrix
 from roleml_nb.role import TestbedError, natural_key
+from roleml_nb.role.numbers import check_count, check_seed
 
 from .graphs import draw_graph
 from .topology_report import TopologyReport
@@ -41,6 +42,7 @@ class Topology:
 
     def graph(self, round: int = 0) -> nx.Graph:  # noqa: A002
         """The graph of a round, over the names of the nodes; a `networkx.DiGraph` when its edges lead one way."""
+        round = check_count("round", round)  # noqa: A001
         graph = self._source if isinstance(self._source, nx.Graph) else self._source(round)
         return _over(self.nodes, graph)
 
@@ -75,6 +77,7 @@ class Topology:
         For a topology that changes, degree and diameter are those of the union of `rounds` graphs, and the rate is that
         of mixing through all of them, one after the other.
         """
+        rounds = check_count("rounds", rounds, 1, 1_000_000)
         count = rounds if self.changes else 1
         graphs = [self.graph(number) for number in range(count)]
         product = np.eye(len(self.nodes))
@@ -105,6 +108,9 @@ class Topology:
         return Topology(f"tree in {self.name}", self.nodes, tree)
 
 
+MOST_NODES = 100_000
+
+
 def topology(
     source: str | nx.Graph | Callable[[int], Any] | Topology, nodes: int | Iterable[str], *, seed: int = 0, **options: Any
 ) -> Topology:
@@ -129,7 +135,9 @@ def topology(
     TestbedError
         For an unknown name or option, a graph that cannot be made, or one that is over other nodes.
     """
-    names = [f"node{number}" for number in range(1, nodes + 1)] if isinstance(nodes, int) else list(nodes)
+    seed = check_seed(seed)
+    names = list(nodes) if isinstance(nodes, Iterable) and not hasattr(nodes, "__index__") else [
+        f"node{number}" for number in range(1, check_count("nodes", nodes, 0, MOST_NODES) + 1)]
     if not names:
         raise TestbedError("a topology needs at least one node")
     if isinstance(source, Topology):

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from roleml_nb.role import ArgumentError
+from roleml_nb.role.numbers import as_number, short
+
 from .run import Run
 
 if TYPE_CHECKING:
@@ -40,18 +43,20 @@ def compare(runs: Iterable[Run], *, confidence: float = 0.95) -> Comparison:
     given = list(runs)
     for run in given:
         if not isinstance(run, Run):
-            raise ValueError(f"compare takes runs, such as bed.trace.run('fedavg', nodes='server client*'), not {run!r}")
+            raise ArgumentError(f"compare takes runs, such as bed.trace.run('fedavg', nodes='server client*'), not {run!r}")
     if not given:
-        raise ValueError("there are no runs to compare: give some, such as bed.trace.run('fedavg', nodes='server client*')")
+        raise ArgumentError("there are no runs to compare: give some, such as bed.trace.run('fedavg', nodes='server client*')")
+    confidence = as_number("confidence", confidence)
     if not 0 < confidence < 1:
-        raise ValueError(f"confidence must be more than 0 and less than 1, got {confidence!r}")
+        raise ArgumentError(f"confidence must be more than 0 and less than 1, got {confidence!r}")
     metrics = {run.metric for run in given}
     if len(metrics) > 1:
-        raise ValueError(f"runs of one metric can be compared, and these have {', '.join(sorted(metrics))}")
+        raise ArgumentError(f"runs of one metric can be compared, and these have {', '.join(sorted(metrics))}")
     seen = set()
     for run in given:
         if (run.name, run.seed) in seen:
-            raise ValueError(f"there are two runs {run.name!r} with seed {run.seed}: give repetitions seeds of their own, seed=…")
+            raise ArgumentError(f"there are two runs {run.name!r} with seed {run.seed}: give repetitions seeds of their own, "
+                                "seed=…")
         seen.add((run.name, run.seed))
     return Comparison(given, confidence)
 
@@ -67,7 +72,8 @@ class Comparison:
         self._curves = {(run.name, run.seed): run.curve() for run in runs}
         for (name, seed), curve in self._curves.items():
             if curve.empty:
-                raise ValueError(f"run {name!r}, seed {seed}, has completed no round within its max_bytes; give it more, or none")
+                raise ArgumentError(f"run {name!r}, seed {seed}, has completed no round within its max_bytes; give it more, "
+                                    "or none")
 
     def to_pandas(self) -> pd.DataFrame:
         """The tidy table: one row per run, seed and round. Columns: run, seed, and those of `Run.curve`."""
@@ -118,7 +124,8 @@ class Comparison:
         import pandas as pd
 
         if not isinstance(target, numbers.Real) or target != target:
-            raise ValueError(f"target must be a number, got {target!r}")
+            raise ArgumentError(f"target must be a number, got {short(target)}")
+        target = as_number("target", target)
         firsts = {key: curve[curve[self.metric] >= target].head(1) for key, curve in self._curves.items()}
         return pd.DataFrame([
             {"run": name, "seed": seed, **{axis: first[axis].iloc[0] if len(first) else np.nan for axis in AXES}}
@@ -190,7 +197,7 @@ class Comparison:
         import pandas as pd
 
         if axis not in AXES:
-            raise ValueError(f"axis must be one of {', '.join(AXES)}, got {axis!r}")
+            raise ArgumentError(f"axis must be one of {', '.join(AXES)}, got {axis!r}")
         curves = [curve.dropna(subset=[axis]) for curve in self._of(name)]
         if any(curve.empty for curve in curves):
             return pd.DataFrame(columns=[axis, "mean", "low", "high"])

@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from roleml_nb.role import RoleMLError, did_you_mean, natural_key
+from roleml_nb.role import ArgumentError, RoleMLError, did_you_mean, natural_key
+from roleml_nb.role.numbers import check_count
 from roleml_nb.role.visible import visible
 
 from .tables import Table
@@ -33,7 +34,7 @@ def level_of(name: str) -> int:
     try:
         return LEVELS[name.lower()]
     except KeyError:
-        raise ValueError(f"no level {name!r}; {did_you_mean(name.lower(), LEVELS)}") from None
+        raise ArgumentError(f"no level {name!r}; {did_you_mean(name.lower(), LEVELS)}") from None
 
 
 def level_name(rank: int) -> str:
@@ -162,7 +163,8 @@ class LogView:
         pane: Callable[[LogView], Any] | None = None,
     ):
         self._pane = pane
-        self._logs, self.nodes, self.level, self.tail, self.times = logs, tuple(nodes), level, tail, times
+        self._logs, self.nodes, self.level, self.times = logs, tuple(nodes), level, times
+        self.tail = None if tail is None else check_count("tail", tail)
         self._rank = level_of(level)
 
     def shows(self, line: LogLine) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from roleml_nb.role import NATIVE, natural_key
+from roleml_nb.role import NATIVE, ArgumentError, natural_key
 
 from .flows import MESSAGE, Flow, Flows, Totals
 from .lines import Lines
@@ -318,7 +318,7 @@ class Messages(Table):
         """Who sent how much to whom, of all that ever came: rows send, columns receive; `value` is
         "bytes" or "messages"."""
         if value not in ("bytes", "messages"):
-            raise ValueError(f"value must be 'bytes' or 'messages', not {value!r}")
+            raise ArgumentError(f"value must be 'bytes' or 'messages', not {value!r}")
         self._refresh()
         patterns, frame = _patterns(nodes), self._sums()
         between = []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from roleml_nb.role import did_you_mean, natural_key
+from roleml_nb.role import ArgumentError, did_you_mean, natural_key
 
 from .tables import COLOURS, Table
 
@@ -275,12 +275,12 @@ class Metrics(Numbers):
 
         frame = self.to_pandas()
         if metric not in set(frame["metric"]):
-            raise ValueError(
+            raise ArgumentError(
                 f"no role emitted {metric!r}; {did_you_mean(metric, frame['metric'].unique())}"
             )
         frame = frame[frame["metric"] == metric]
         if channel and channel not in set(frame["channel"]):
-            raise ValueError(
+            raise ArgumentError(
                 f"no {metric!r} on channel {channel!r}; {did_you_mean(channel, frame['channel'].unique())}"
             )
         frame = frame[frame["channel"] == channel] if channel else frame
@@ -290,7 +290,7 @@ class Metrics(Numbers):
                 frame["node"].map(lambda node, pattern=pattern: fnmatchcase(node, pattern))
             ]
             if chosen.empty:
-                raise ValueError(
+                raise ArgumentError(
                     f"no {metric!r} from nodes {pattern!r}; {did_you_mean(pattern, frame['node'].unique())}"
                 )
             _draw(figure, chosen, name, index)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from roleml_nb.role import did_you_mean
+from roleml_nb.role import ArgumentError, did_you_mean
+from roleml_nb.role.numbers import as_count, short
 
 from .flows import Flow
 from .messages import Past, steers
@@ -58,12 +59,12 @@ class Run:
         channel: str | None = None, per_node: str | None = None, consensus: str = "consensus_distance",
         start: float | None = None, stop: float | None = None, max_bytes: float | None = None,
     ):
-        if isinstance(seed, bool) or not hasattr(seed, "__index__"):
-            raise ValueError(f"run {name!r}: seed must be a whole number, not {seed!r}")
+        if isinstance(seed, bool) or not hasattr(seed, "__index__") or np.ndim(seed):
+            raise ArgumentError(f"run {name!r}: seed must be a whole number, not {short(seed)}")
         for what, value in (("start", start), ("stop", stop), ("max_bytes", max_bytes)):
             if value is not None and (not isinstance(value, numbers.Real) or value != value):
-                raise ValueError(f"run {name!r}: {what} must be a number, not {value!r}")
-        self.name, self.seed, self.metric, self.channel = name, int(seed), metric, channel
+                raise ArgumentError(f"run {name!r}: {what} must be a number, not {short(value)}")
+        self.name, self.seed, self.metric, self.channel = name, as_count("seed", seed), metric, channel
         self.start, self.stop, self.max_bytes = start, stop, max_bytes
         self.nodes = ["*"] if nodes is None else nodes.split() if isinstance(nodes, str) else list(nodes)
         self._trace, self._per_node, self._consensus = trace, per_node, consensus
@@ -80,8 +81,8 @@ class Run:
         if self.max_bytes is None:
             return frame
         if past.bytes - past.lost_bytes > self.max_bytes:
-            raise ValueError(f"run {self.name!r}: its first {self.max_bytes:,.0f} bytes were sent by messages that are totals by "
-                             f"now, so nobody knows which; {HINT}")
+            raise ArgumentError(f"run {self.name!r}: its first {self.max_bytes:,.0f} bytes were sent by messages that are totals "
+                                f"by now, so nobody knows which; {HINT}")
         return frame[frame["total"] <= self.max_bytes]
 
     def _crossing(self, before: int) -> pd.DataFrame:
@@ -100,7 +101,7 @@ class Run:
             return past
         if (self.start is not None and self.start > past.last) or (self.stop is not None and self.stop < past.first):
             return Past(0, 0, 0, np.inf, -np.inf)
-        raise ValueError(
+        raise ArgumentError(
             f"run {self.name!r}: {past.messages:,} messages from {past.first:.3f} to {past.last:.3f} s "
             f"are totals by now, so nobody knows which came between its start and its stop; {HINT}")
 
@@ -182,17 +183,19 @@ class Run:
         if metrics.empty:
             known = self._trace.metrics.table()
             first = " ".join(self.nodes)
-            raise ValueError(f"run {self.name!r}: no metrics from nodes {first!r}; {did_you_mean(first, known['node'].unique())}")
+            raise ArgumentError(f"run {self.name!r}: no metrics from nodes {first!r}; "
+                                f"{did_you_mean(first, known['node'].unique())}")
         having = metrics[metrics["metric"] == self.metric]
         if having.empty:
-            raise ValueError(f"run {self.name!r}: none of its nodes emitted {self.metric!r}; "
+            raise ArgumentError(f"run {self.name!r}: none of its nodes emitted {self.metric!r}; "
                              f"{did_you_mean(self.metric, metrics['metric'].unique())}")
         channels = sorted(having["channel"].unique())
         channel = self.channel or (ROUNDS if ROUNDS in channels else channels[0])
         if channel not in channels:
-            raise ValueError(f"run {self.name!r}: no {self.metric!r} on channel {channel!r}; {did_you_mean(channel, channels)}")
+            raise ArgumentError(f"run {self.name!r}: no {self.metric!r} on channel {channel!r}; "
+                                f"{did_you_mean(channel, channels)}")
         if self.channel is None and channel != ROUNDS and len(channels) > 1:
-            raise ValueError(f"run {self.name!r}: {self.metric!r} is on several channels, {', '.join(channels)}; say with "
+            raise ArgumentError(f"run {self.name!r}: {self.metric!r} is on several channels, {', '.join(channels)}; say with "
                              "channel=… which one counts rounds")
         emitted = metrics[metrics["channel"] == channel]
         emitted = emitted.assign(line=emitted["node"] + "/" + emitted["role"])
@@ -207,7 +210,7 @@ class Run:
         for key, series in list(self._trace.metrics.series.items()):
             within = series.gone and series.gone_until >= begin and series.first_sent <= end
             if within and key.channel == channel and self._ours(key.node):
-                raise ValueError(
+                raise ArgumentError(
                     f"run {self.name!r}: {series.gone:,} values of {key.metric!r} that {key.node}/{key.role} "
                     f"emitted are no longer in the trace; {HINT}")
 
@@ -216,7 +219,7 @@ class Run:
         channel = self._per_node or TESTS
         frame = metrics[(metrics["metric"] == self.metric) & (metrics["channel"] == channel)]
         if self._per_node and frame.empty:
-            raise ValueError(f"run {self.name!r}: no {self.metric!r} on channel {channel!r}; "
+            raise ArgumentError(f"run {self.name!r}: no {self.metric!r} on channel {channel!r}; "
                              f"{did_you_mean(channel, metrics['channel'].unique())}")
         return _as_of(frame, times)
 

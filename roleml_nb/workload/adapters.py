@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from roleml_nb.role import ArgumentError, did_you_mean
+from roleml_nb.role import ArgumentError, ArgumentTypeError, did_you_mean
 
 from .datasets import ArrayDataset
 from .dealing import dealt, split_at_random
@@ -65,17 +65,18 @@ def from_torch(dataset: Any, part: int = 0, parts: int = 1, **how: Any) -> Array
         When it is empty, its samples differ in shape, or an argument is out of range.
     """
     if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
-        raise TypeError(f"from_torch takes a data set with len() and indices, and {type(dataset).__name__} has none: gather "
-                        "its samples into arrays, for from_arrays")
+        raise ArgumentTypeError(f"from_torch takes a data set with len() and indices, and {type(dataset).__name__} has none: "
+                                "gather its samples into arrays, for from_arrays")
     pairs = [dataset[index] for index in range(len(dataset))]
     if not pairs:
-        raise ValueError(f"the {type(dataset).__name__} is empty: there are no samples in it")
+        raise ArgumentError(f"the {type(dataset).__name__} is empty: there are no samples in it")
     if not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
-        raise TypeError(f"the samples of {type(dataset).__name__} must be pairs (x, y)")
+        raise ArgumentTypeError(f"the samples of {type(dataset).__name__} must be pairs (x, y)")
     try:
         x, y = (np.stack([np.asarray(pair[side]) for pair in pairs]) for side in (0, 1))
     except ValueError:
-        raise ValueError(f"the samples of {type(dataset).__name__} differ in shape: make them alike with a transform") from None
+        raise ArgumentError(f"the samples of {type(dataset).__name__} differ in shape: make them alike with a "
+                            "transform") from None
     return from_arrays(x, y, part, parts, **how)
 
 
@@ -112,11 +113,11 @@ def from_frame(
     chosen = [name for name in frame.columns if name not in named] if features is None else list(features)
     for name in [*named, *chosen]:
         if name not in frame.columns:
-            raise ValueError(f"the frame has no column {name!r}; {did_you_mean(str(name), map(str, frame.columns))}")
+            raise ArgumentError(f"the frame has no column {name!r}; {did_you_mean(str(name), map(str, frame.columns))}")
         if frame[name].isna().any():
-            raise ValueError(f"column {name!r} has gaps: fill or drop them, e.g. frame.dropna()")
+            raise ArgumentError(f"column {name!r} has gaps: fill or drop them, e.g. frame.dropna()")
         if name in chosen and frame[name].dtype.kind not in "biuf":
-            raise ValueError(f"column {name!r} holds no numbers ({frame[name].dtype}): encode it, e.g. with "
+            raise ArgumentError(f"column {name!r} holds no numbers ({frame[name].dtype}): encode it, e.g. with "
                              "pandas.get_dummies, or leave it out of features")
     y = _numbered(frame[target], classes)
     keys = None if key is None else frame[key].to_numpy().astype(str)

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from roleml_nb.role import ArgumentError
+
 from .datasets import XYDataset
 from .steps import as_tensor
 
@@ -53,9 +55,9 @@ class CiFar10Dataset(XYDataset):
 
     def __init__(self, root: Any, part: str = "train", index: int | None = None):
         if part not in ("train", "test"):
-            raise ValueError(f"part must be 'train' or 'test', got {part!r}")
+            raise ArgumentError(f"part must be 'train' or 'test', got {part!r}")
         if index is not None and index not in range(1, 6):
-            raise ValueError(f"index must be from 1 to 5, got {index!r}")
+            raise ArgumentError(f"index must be from 1 to 5, got {index!r}")
         numbers = range(1, 6) if index is None else [index]
         names = [f"data_batch_{number}" for number in numbers] if part == "train" else ["test_batch"]
         images, labels = zip(*(_images(Path(root) / name) for name in names), strict=True)
@@ -107,7 +109,7 @@ def slice_cifar_10_dataset(root: Any, output_path: Any, parts: int = 2) -> None:
     files = [_images(Path(root) / f"data_batch_{number}") for number in range(1, 6)]
     least = min(len(labels) for _, labels in files)
     if not 1 <= parts <= least:
-        raise ValueError(f"parts must be from 1 to {least}, got {parts!r}")
+        raise ArgumentError(f"parts must be from 1 to {least}, got {parts!r}")
     folder.mkdir(parents=True, exist_ok=True)
     slices = [pair for images, labels in files
               for pair in zip(np.array_split(images, parts), np.array_split(labels, parts), strict=True)]
@@ -143,9 +145,9 @@ def unpickle(file: Any) -> tuple[np.ndarray, list[int]]:
     except OSError:
         raise
     except Exception as error:  # whatever unpickling a damaged file raises
-        raise ValueError(f"{file} is no file of CIFAR-10: {error}") from error
+        raise ArgumentError(f"{file} is no file of CIFAR-10: {error}") from error
     if not isinstance(content, dict) or not {b"data", b"labels"} <= content.keys():
-        raise ValueError(f"{file} is no file of CIFAR-10: it has no data and labels")
+        raise ArgumentError(f"{file} is no file of CIFAR-10: it has no data and labels")
     return content[b"data"], content[b"labels"]
 
 
@@ -161,13 +163,13 @@ def _load(file: Any) -> np.ndarray:
     try:
         return np.asarray(np.load(file, allow_pickle=False))
     except (ValueError, EOFError, SyntaxError, TypeError, MemoryError) as error:
-        raise ValueError(f"{file} is no NumPy file, or is damaged: {error}") from None
+        raise ArgumentError(f"{file} is no NumPy file, or is damaged: {error}") from None
 
 
 def _images(file: Path) -> tuple[np.ndarray, np.ndarray]:
     data, labels = unpickle(file)
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape != (len(labels), int(np.prod(SHAPE))):
-        raise ValueError(f"{file} is no file of CIFAR-10: its data must be uint8 of shape ({len(labels)}, 3072)")
+        raise ArgumentError(f"{file} is no file of CIFAR-10: its data must be uint8 of shape ({len(labels)}, 3072)")
     return data.reshape(-1, *SHAPE).transpose(0, 2, 3, 1), np.asarray(labels, dtype=np.int64)
 
 

@@ -7,7 +7,8 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from roleml_nb.role import Dataset, node_seed
+from roleml_nb.role import ArgumentError, Dataset, node_seed
+from roleml_nb.role.numbers import as_count, check_seed
 from roleml_nb.role.workload import DataPoint
 
 __all__ = ["ArrayDataset", "SimpleDataset", "X", "XYDataset", "Y"]
@@ -37,7 +38,7 @@ class XYDataset(Generic[X, Y]):
 
     def __init__(self, x: Dataset[X], y: Dataset[Y]):
         if len(x) != len(y):
-            raise ValueError(f"x and y must be equally many, got {len(x)} and {len(y)}")
+            raise ArgumentError(f"x and y must be equally many, got {len(x)} and {len(y)}")
         self.x = x
         self.y = y
 
@@ -78,12 +79,13 @@ class ArrayDataset:
         self.x = np.require(x, requirements=["C", "W"])  # torch takes a writable array over without a copy
         self.y = np.require(y, requirements=["C", "W"])
         if self.x.ndim == 0 or self.y.ndim == 0 or len(self.x) != len(self.y):
-            raise ValueError(f"x and y must be equally long arrays, got shapes {self.x.shape} and {self.y.shape}")
+            raise ArgumentError(f"x and y must be equally long arrays, got shapes {self.x.shape} and {self.y.shape}")
+        batch_size = as_count("batch_size", batch_size)
         if batch_size < 1:
-            raise ValueError(f"batch_size must be 1 or more, got {batch_size!r}")
+            raise ArgumentError(f"batch_size must be 1 or more, got {batch_size!r}")
         self.batch_size = batch_size
         self.shuffle = shuffle
-        self._rng = np.random.default_rng(node_seed() if seed is None else seed)
+        self._rng = np.random.default_rng(_entropy(seed))
 
     def __len__(self) -> int:
         """Number of samples (not of batches)."""
@@ -100,3 +102,7 @@ class ArrayDataset:
     def __repr__(self) -> str:
         arrays = f"x {self.x.shape} {self.x.dtype}, y {self.y.shape} {self.y.dtype}"
         return f"ArrayDataset({arrays}, batches of {self.batch_size})"
+
+
+def _entropy(seed: Any) -> int | list[int]:
+    return [check_seed(part) for part in seed] if isinstance(seed, list | tuple) else node_seed(seed)

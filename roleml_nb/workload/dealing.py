@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.role import did_you_mean, testbed_seed
+from roleml_nb.role import ArgumentError, did_you_mean, testbed_seed
+from roleml_nb.role.numbers import as_count, as_number, check_count, check_seed
 
 from .datasets import ArrayDataset
 from .partitions import by_key, dirichlet, iid, label_skew, quantity_skew, shards
@@ -83,9 +84,10 @@ def dealt(
     """
     splits = data() if callable(data) else data
     if split not in splits:
-        raise ValueError(f"no split is named {split!r}; {did_you_mean(split, splits)}")
+        raise ArgumentError(f"no split is named {split!r}; {did_you_mean(split, splits)}")
+    part, parts = as_count("part", part), as_count("parts", parts)
     if not 0 <= part < max(parts, 1):
-        raise ValueError(f"part must be from 0 to {parts - 1} (there are {parts} parts), got {part!r}")
+        raise ArgumentError(f"part must be from 0 to {parts - 1} (there are {parts} parts), got {part!r}")
     _check_options(partition, options)
     seed = testbed_seed(seed)
     samples = splits[split]
@@ -108,29 +110,29 @@ def _check_options(partition: Any, options: Mapping[str, Any]) -> None:
         return
     makers = {**PARTITIONS, **SKEWS}
     if partition not in makers:
-        raise ValueError(f"no partition is named {partition!r}; {did_you_mean(partition, makers)}")
+        raise ArgumentError(f"no partition is named {partition!r}; {did_you_mean(partition, makers)}")
     takes = list(inspect.signature(makers[partition]).parameters)
     known = [name for name in takes if name not in ("labels", "n_or_labels", "keys", "parts", "part", "seed", "x")]
     for option in options:
         if option not in known:
             offers = did_you_mean(option, known) if known else "it takes no options"
-            raise ValueError(f"partition {partition!r} has no option {option!r}; {offers}")
+            raise ArgumentError(f"partition {partition!r} has no option {option!r}; {offers}")
 
 
 def _indices(samples: Samples, parts: int, partition: Any, seed: int, options: tuple) -> list[np.ndarray]:
     labels = samples.y
     if partition in BY_CLASS and not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"partition {partition!r} goes by classes, but the targets of {samples.name} are numbers "
+        raise ArgumentError(f"partition {partition!r} goes by classes, but the targets of {samples.name} are numbers "
                          f"({labels.dtype}): use one that does not, e.g. 'quantity_skew'")
     if callable(partition):
         own = [np.asarray(given, np.int64) for given in partition(labels, parts, seed, **dict(options))]
         if len(own) != parts:
-            raise ValueError(f"the partition must return {parts} parts, it returned {len(own)}")
+            raise ArgumentError(f"the partition must return {parts} parts, it returned {len(own)}")
         check_partition(own, len(labels))
         return own
     if partition == "natural":
         if samples.keys is None:
-            raise ValueError(f"{samples.name} has no natural key; data sets that have one: synthetic, and those that are "
+            raise ArgumentError(f"{samples.name} has no natural key; data sets that have one: synthetic, and those that are "
                              "made with keys by from_arrays or from_frame")
         return by_key(samples.keys, parts, seed)
     return PARTITIONS["iid" if partition in SKEWS else partition](labels, parts, seed=seed, **dict(options))
@@ -163,6 +165,7 @@ def check_partition(parts: Sequence[Any], n: int) -> None:
     ValueError
         Otherwise; it names how many samples are lost, doubled and unknown, and one of each.
     """
+    n = check_count("n", n, 0, 2**28)
     given = np.concatenate([np.zeros(0, np.int64), *(np.asarray(part, np.int64).ravel() for part in parts)])
     inside = (given >= 0) & (given < n)
     times = np.bincount(given[inside], minlength=n)
@@ -170,7 +173,7 @@ def check_partition(parts: Sequence[Any], n: int) -> None:
              (f"not from 0 to {n - 1}", given[~inside]))
     said = [f"{len(which)} {what} (e.g. {which[0]})" for what, which in wrong if len(which)]
     if said:
-        raise ValueError(f"this is no partition of {n} samples: {', '.join(said)}")
+        raise ArgumentError(f"this is no partition of {n} samples: {', '.join(said)}")
 
 
 def split_at_random(
@@ -183,11 +186,12 @@ def split_at_random(
     ValueError
         When `test` is out of range, or the arrays differ in length.
     """
+    test, seed = as_number("test", test), check_seed(seed, "split_seed")
     if not 0 <= test < 1:
-        raise ValueError(f"test must be from 0 to less than 1, the share of the samples to test on, got {test!r}")
+        raise ArgumentError(f"test must be from 0 to less than 1, the share of the samples to test on, got {test!r}")
     lengths = [len(array) for array in (x, y, keys) if array is not None]
     if len(set(lengths)) != 1:
-        raise ValueError(f"inputs, targets and keys must be equally many, got {', '.join(map(str, lengths))}")
+        raise ArgumentError(f"inputs, targets and keys must be equally many, got {', '.join(map(str, lengths))}")
     rng = np.random.default_rng(seed)
     strata = np.unique(y) if np.issubdtype(y.dtype, np.integer) else [None]
     members = [rng.permutation(np.arange(len(y)) if stratum is None else np.flatnonzero(y == stratum)) for stratum in strata]

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from roleml_nb.role import ArgumentError
+
 __all__ = ["read_idx"]
 
 UNSIGNED_BYTE = 8
@@ -28,16 +30,16 @@ def read_idx(file: Path) -> np.ndarray:
         with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as opened:
             start = opened.read(4)
             if len(start) < 4 or start[:3] != bytes([0, 0, UNSIGNED_BYTE]):
-                raise ValueError(f"{file} is no IDX file of bytes: it begins with {start.hex(' ') or 'nothing'}, not 00 00 08")
+                raise ArgumentError(f"{file} is no IDX file of bytes: it begins with {start.hex(' ') or 'nothing'}, not 00 00 08")
             lengths = opened.read(4 * start[3])
             if len(lengths) < 4 * start[3]:
-                raise ValueError(f"{file} is damaged: it ends before its {start[3]} dimensions do")
+                raise ArgumentError(f"{file} is damaged: it ends before its {start[3]} dimensions do")
             shape = tuple(int(length) for length in np.frombuffer(lengths, ">u4"))
             size = math.prod(shape)
             content = opened.read(min(size, MOST) + 1)  # no more than it says, however much it would unpack to
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{file} is no gzip file, or is damaged: {error}") from None
+        raise ArgumentError(f"{file} is no gzip file, or is damaged: {error}") from None
     if len(content) != size:
         there = "more" if len(content) > size else len(content)
-        raise ValueError(f"{file} is damaged: it says shape {shape}, and has {there} values")
+        raise ArgumentError(f"{file} is damaged: it says shape {shape}, and has {there} values")
     return np.frombuffer(content, np.uint8).reshape(shape)

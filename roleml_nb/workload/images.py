@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from roleml_nb.role import ArgumentError
+
 from .cifar_10 import CiFar10Dataset
 from .datasets import ArrayDataset
 from .dealing import Samples, Splits, dealt
@@ -100,7 +102,7 @@ def _read(name: str, root: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     x, y = (read_idx(_found([folder / f"{first}-{what}-ubyte{suffix}" for folder in folders for suffix in ("", ".gz")]))
             for what in ("images-idx3", "labels-idx1"))
     if x.ndim != 3 or y.shape != x.shape[:1]:
-        raise ValueError(f"the files of {name} in {str(root)!r} do not belong together: images of shape {x.shape}, labels of "
+        raise ArgumentError(f"the files of {name} in {str(root)!r} do not belong together: images of shape {x.shape}, labels of "
                          f"shape {y.shape}")
     return x[:, None], y.astype(np.int64)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from roleml_nb.role import ArgumentError
+
 from .templates import SimpleTorchXYModel
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ def _with_optimizer(
     from torch import nn, optim
 
     if optimizer not in ("sgd", "adam"):
-        raise ValueError(f"optimizer must be 'sgd' or 'adam', got {optimizer!r}")
+        raise ArgumentError(f"optimizer must be 'sgd' or 'adam', got {optimizer!r}")
     made: torch.optim.Optimizer
     if optimizer == "sgd":
         made = optim.SGD(module.parameters(), lr=lr)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from roleml_nb.role import ArgumentError, ArgumentTypeError
+
 __all__ = ["load"]
 
 
@@ -41,7 +43,7 @@ def load(
         found = found(*args, **keywords)
         fits = isinstance(found, expected)
     if not fits:
-        raise TypeError(f"expected {expected.__name__}, got {type(found).__name__} from {target!r}")
+        raise ArgumentTypeError(f"expected {expected.__name__}, got {type(found).__name__} from {target!r}")
     return found
 
 
@@ -53,4 +55,4 @@ def _find(name: str, aliases: Mapping[str, Any]) -> Any:
         return getattr(import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         known = f"; known names: {', '.join(aliases)}" if aliases else ""
-        raise ValueError(f"there is nothing named {name!r} ({error}){known}") from error
+        raise ArgumentError(f"there is nothing named {name!r} ({error}){known}") from error

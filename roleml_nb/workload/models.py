@@ -8,7 +8,8 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from roleml_nb.role import node_seed
+from roleml_nb.role import ArgumentError, node_seed
+from roleml_nb.role.numbers import as_count, as_number, check_count, check_size
 from roleml_nb.role.torch_generator import own_torch_generator, takes_turns
 
 from .parameters import StateDict, seeded
@@ -79,8 +80,9 @@ class TorchClassifier(StateDict):
         """
         from torch.nn.functional import cross_entropy
 
+        epochs = as_count("epochs", epochs)
         if epochs < 1:
-            raise ValueError(f"epochs must be 1 or more, got {epochs!r}")
+            raise ArgumentError(f"epochs must be 1 or more, got {epochs!r}")
         rate = self.lr if lr is None else _positive(lr)
         step = self._step(rate)
         at_once = descent_of(self.module, rate) if self._make_optimizer is None else None
@@ -188,7 +190,11 @@ def mlp(
     Takes inputs of shape (batch, inputs), float32. `hidden` is the width of the one hidden layer, or the widths of several.
     `training` is the optimizer, lr and seed of `TorchClassifier`.
     """
-    return TorchClassifier(partial(_perceptron, inputs, [hidden] if isinstance(hidden, int) else hidden, classes), **training)
+    widths = list(hidden) if isinstance(hidden, Sequence) and not isinstance(hidden, str) else [hidden]
+    named = [("inputs", inputs), *(("hidden", width) for width in widths), ("classes", classes)]
+    first, *rest = [check_count(name, value, 1) for name, value in named]
+    check_size("a model of these inputs, hidden and classes", sum(before * after for before, after in pairwise([first, *rest])))
+    return TorchClassifier(partial(_perceptron, first, rest[:-1], rest[-1]), **training)
 
 
 def logistic_regression(inputs: int = 64, classes: int = 10, **training: Any) -> TorchClassifier:
@@ -196,6 +202,8 @@ def logistic_regression(inputs: int = 64, classes: int = 10, **training: Any) ->
 
     Takes inputs of shape (batch, inputs), float32. `training` is the optimizer, lr and seed of `TorchClassifier`.
     """
+    inputs, classes = check_count("inputs", inputs, 1), check_count("classes", classes, 1)
+    check_size("a model of these inputs and classes", inputs * classes)
     return TorchClassifier(partial(_linear, inputs, classes), **training)
 
 
@@ -205,6 +213,9 @@ def cnn1d(inputs: int = 40, classes: int = 10, *, channels: int = 25, **training
     Takes inputs of shape (batch, inputs), float32. `training` is the optimizer, lr and seed of `TorchClassifier`.
     Greydanus and Kobak, "Scaling Down Deep Learning with MNIST-1D", ICML 2024.
     """
+    inputs, classes, channels = (check_count(name, value, 1) for name, value in (
+        ("inputs", inputs), ("classes", classes), ("channels", channels)))
+    check_size("a model of these inputs, channels and classes", channels * (6 * channels + inputs * classes // 8))
     return TorchClassifier(partial(_convolutions, inputs, channels, classes), **training)
 
 
@@ -233,7 +244,7 @@ def _convolutions(inputs: int, channels: int, classes: int) -> torch.nn.Module:
     for kernel in (5, 3, 3):
         length = (length + 2 - kernel) // 2 + 1
     if length < 1:
-        raise ValueError(f"inputs must be 8 or more for three convolutions, got {inputs!r}")
+        raise ArgumentError(f"inputs must be 8 or more for three convolutions, got {inputs!r}")
     return nn.Sequential(
         nn.Unflatten(1, (1, inputs)), nn.Conv1d(1, channels, 5, stride=2, padding=1), nn.ReLU(),
         nn.Conv1d(channels, channels, 3, stride=2, padding=1), nn.ReLU(),
@@ -242,6 +253,7 @@ def _convolutions(inputs: int, channels: int, classes: int) -> torch.nn.Module:
 
 
 def _positive(lr: float) -> float:
-    if not lr > 0:
-        raise ValueError(f"lr must be more than 0, got {lr!r}")
+    lr = as_number("lr", lr)
+    if not 0 < lr < 1e38:  # of what torch computes with
+        raise ArgumentError(f"lr must be more than 0{', and less than 1e38' if lr > 1 else ''}, got {lr!r}")
     return lr

@@ -88,11 +88,11 @@ class StateDict:
         if missing or unexpected:
             said = [f"{what} {', '.join(names)}" for what, names in (("missing", missing), ("unexpected", unexpected))
                     if names]
-            raise ValueError(f"these are not parameters of this model: {'; '.join(said)}")
+            raise ArgumentError(f"these are not parameters of this model: {'; '.join(said)}")
         given = {name: as_tensor(params[name]) for name in own}
         for name, value in own.items():
             if value.shape != given[name].shape:
-                raise ValueError(f"parameter {name} must have shape {tuple(value.shape)}, "
+                raise ArgumentError(f"parameter {name} must have shape {tuple(value.shape)}, "
                                  f"got {tuple(given[name].shape)}")
         with torch.no_grad():
             for name, value in own.items():

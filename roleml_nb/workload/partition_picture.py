@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from roleml_nb.role import ArgumentError
+
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
@@ -40,12 +42,12 @@ def draw_partition(
 
     owned = [_targets(part) if labels is None else np.asarray(labels)[np.asarray(part, np.int64)] for part in parts]
     if not owned:
-        raise ValueError("there are no parts to draw")
+        raise ArgumentError("there are no parts to draw")
     if not all(np.issubdtype(one.dtype, np.integer) for one in owned if len(one)):
-        raise ValueError("the targets are numbers, not classes: there are no classes to draw")
+        raise ArgumentError("the targets are numbers, not classes: there are no classes to draw")
     shown = list(map(str, range(len(owned)))) if names is None else list(names)
     if len(shown) != len(owned):
-        raise ValueError(f"there must be a name per part: {len(owned)} parts, but {len(shown)} names")
+        raise ArgumentError(f"there must be a name per part: {len(owned)} parts, but {len(shown)} names")
     figure = go.Figure()
     for place, label in enumerate(np.unique(np.concatenate(owned))):
         figure.add_bar(x=shown, y=[int((one == label).sum()) for one in owned], name=str(label),
@@ -58,5 +60,5 @@ def draw_partition(
 
 def _targets(part: Any) -> np.ndarray:
     if not hasattr(part, "y"):
-        raise ValueError(f"a {type(part).__name__} has no targets y: give a data set, or arrays of indices and labels")
+        raise ArgumentError(f"a {type(part).__name__} has no targets y: give a data set, or arrays of indices and labels")
     return np.asarray(part.y)

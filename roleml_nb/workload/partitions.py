@@ -6,8 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from roleml_nb.role import ArgumentError
+from roleml_nb.role.numbers import as_count, as_number, check_count, check_seed
+
 __all__ = ["by_key", "dirichlet", "iid", "label_skew", "quantity_skew", "shards"]
 
+MOST = 2**28
+"""Samples."""
 ALPHA_RANGE = (1e-3, 1e6)  # outside, NumPy's Dirichlet sampler under- or overflows
 
 
@@ -34,7 +39,7 @@ def iid(n_or_labels: Any, parts: int, seed: int = 0) -> list[np.ndarray]:
         When `parts` is out of range.
     """
     n = _count(n_or_labels)
-    _check_parts(parts, n, 1)
+    parts, seed = _check_parts(parts, n, 1), check_seed(seed)
     order = np.random.default_rng(seed).permutation(n)
     return [np.sort(part) for part in np.array_split(order, parts)]
 
@@ -74,8 +79,8 @@ def dirichlet(labels: Any, parts: int, alpha: float = 0.5, seed: int = 0, min_si
     "Measuring the Effects of Non-Identical Data Distribution for Federated Visual Classification", 2019.
     """
     labels = _labels(labels)
-    _check_alpha(alpha)
-    _check_parts(parts, len(labels), min_size)
+    alpha, min_size = _check_alpha(alpha), as_count("min_size", min_size)
+    parts, seed = _check_parts(parts, len(labels), min_size), check_seed(seed)
     rng = np.random.default_rng(seed)
     for _ in range(10):
         dealt = _deal(labels, parts, alpha, rng)
@@ -116,9 +121,10 @@ def shards(labels: Any, parts: int, seed: int = 0, shards_per_part: int = 2) -> 
     Decentralized Data", AISTATS 2017, section 3 (200 shards of MNIST, two for each of 100 clients).
     """
     labels = _labels(labels)
+    shards_per_part, seed = as_count("shards_per_part", shards_per_part), check_seed(seed)
     if shards_per_part < 1:
-        raise ValueError(f"shards_per_part must be 1 or more, got {shards_per_part!r}")
-    _check_parts(parts, len(labels), shards_per_part)
+        raise ArgumentError(f"shards_per_part must be 1 or more, got {shards_per_part!r}")
+    parts = _check_parts(parts, len(labels), shards_per_part)
     rng = np.random.default_rng(seed)
     shuffled = rng.permutation(len(labels))  # which samples of a class share a shard is random too
     cut = np.array_split(shuffled[np.argsort(labels[shuffled], kind="stable")], parts * shards_per_part)
@@ -160,11 +166,12 @@ def label_skew(labels: Any, parts: int, seed: int = 0, classes: int = 2) -> list
     """
     labels = _labels(labels)
     names = np.unique(labels)
+    classes, seed = as_count("classes", classes), check_seed(seed)
     if not 1 <= classes <= len(names):
-        raise ValueError(f"classes must be from 1 to {len(names)}, the number of classes, got {classes!r}")
-    _check_parts(parts, len(labels), classes)
+        raise ArgumentError(f"classes must be from 1 to {len(names)}, the number of classes, got {classes!r}")
+    parts = _check_parts(parts, len(labels), classes)
     if parts * classes < len(names):
-        raise ValueError(f"{parts} parts with {classes} of {len(names)} classes each leave "
+        raise ArgumentError(f"{parts} parts with {classes} of {len(names)} classes each leave "
                          f"{len(names) - parts * classes} out: give parts × classes of {len(names)} or more")
     rng = np.random.default_rng(seed)
     had = np.zeros(len(names), np.int64)  # by how many parts each class is had so far
@@ -178,7 +185,7 @@ def label_skew(labels: Any, parts: int, seed: int = 0, classes: int = 2) -> list
     for label, group in zip(names, owners, strict=True):
         members = rng.permutation(np.flatnonzero(labels == label))
         if len(members) < len(group):
-            raise ValueError(f"class {label} has {len(members)} samples, too few for the {len(group)} parts that are to "
+            raise ArgumentError(f"class {label} has {len(members)} samples, too few for the {len(group)} parts that are to "
                              "have it: give fewer parts, or fewer classes")
         for part, piece in zip(group, np.array_split(members, len(group)), strict=True):
             pieces[part].append(piece)
@@ -222,8 +229,8 @@ def quantity_skew(
     Li, Sahu, Zaheer, Sanjabi, Talwalkar and Smith, "Federated Optimization in Heterogeneous Networks", MLSys 2020.
     """
     n = _count(n_or_labels)
-    _check_alpha(alpha)
-    _check_parts(parts, n, min_size)
+    alpha, min_size = _check_alpha(alpha), as_count("min_size", min_size)
+    parts, seed = _check_parts(parts, n, min_size), check_seed(seed)
     rng = np.random.default_rng(seed)
     if law == "power":
         logs = -alpha * np.log(1.0 + rng.permutation(parts))
@@ -232,7 +239,7 @@ def quantity_skew(
     elif law == "dirichlet":
         shares = rng.dirichlet(np.full(parts, alpha))
     else:
-        raise ValueError(f"law must be 'power' or 'dirichlet', got {law!r}")
+        raise ArgumentError(f"law must be 'power' or 'dirichlet', got {law!r}")
     spare = n - parts * min_size
     cuts = np.rint(np.cumsum(shares)[:-1] * spare).astype(np.int64) + min_size * np.arange(1, parts)
     return [np.sort(part) for part in np.split(rng.permutation(n), cuts)]
@@ -263,8 +270,9 @@ def by_key(keys: Any, parts: int, seed: int = 0) -> list[np.ndarray]:
         When `parts` is out of range.
     """
     names, place, sizes = np.unique(_labels(keys), return_inverse=True, return_counts=True)
+    parts, seed = as_count("parts", parts), check_seed(seed)
     if not 1 <= parts <= len(names):
-        raise ValueError(f"parts must be from 1 to {len(names)}, the number of keys, got {parts!r}")
+        raise ArgumentError(f"parts must be from 1 to {len(names)}, the number of keys, got {parts!r}")
     owner = np.arange(len(names))
     if parts < len(names):  # the largest key first, each to the part that has least: at most 4/3 of the best (Graham 1969)
         load = np.zeros(parts, np.int64)
@@ -297,26 +305,30 @@ def _fill(dealt: list[np.ndarray], min_size: int, rng: np.random.Generator) -> N
 
 
 def _count(n_or_labels: Any) -> int:
-    return int(n_or_labels) if np.ndim(n_or_labels) == 0 else len(n_or_labels)
+    return check_count("n", n_or_labels, 1, MOST) if np.ndim(n_or_labels) == 0 else len(n_or_labels)
 
 
 def _labels(labels: Any) -> np.ndarray:
     labels = np.asarray(labels)
     if labels.ndim != 1:
-        raise ValueError(f"labels must have shape (n,), got {labels.shape}")
+        raise ArgumentError(f"labels must have shape (n,), got {labels.shape}")
     return labels
 
 
-def _check_alpha(alpha: float) -> None:
+def _check_alpha(alpha: float) -> float:
+    alpha = as_number("alpha", alpha)
     low, high = ALPHA_RANGE
     if not low <= alpha <= high:
-        raise ValueError(f"alpha must be from {low:g} to {high:g}, got {alpha!r}")
+        raise ArgumentError(f"alpha must be from {low:g} to {high:g}, got {alpha!r}")
+    return alpha
 
 
-def _check_parts(parts: int, n: int, min_size: int) -> None:
+def _check_parts(parts: int, n: int, min_size: int) -> int:
+    parts, min_size = as_count("parts", parts), as_count("min_size", min_size)
     if min_size < 1:
-        raise ValueError(f"min_size must be 1 or more, got {min_size!r}")
+        raise ArgumentError(f"min_size must be 1 or more, got {min_size!r}")
     most = n // min_size
     if not 1 <= parts <= most:
         each = "at least 1 sample" if min_size == 1 else f"at least {min_size} samples"
-        raise ValueError(f"parts must be from 1 to {most} for {n} samples, {each} each, got {parts!r}")
+        raise ArgumentError(f"parts must be from 1 to {most} for {n} samples, {each} each, got {parts!r}")
+    return parts

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import cycle
 from typing import Generic
 
+from roleml_nb.role.numbers import as_count
 from roleml_nb.role.seeds import node_seed
 from roleml_nb.role.workload import DatasetType
 
@@ -56,7 +57,7 @@ class _RandomIndexSampler(IndexSampler[DatasetType]):
 
     def __init__(self, source: DatasetType, limit: int = -1, *, seed: int | None = None):
         super().__init__(source)
-        self.limit = limit
+        self.limit = as_count("limit", limit)
         self._random = random.Random(node_seed(seed))
 
 

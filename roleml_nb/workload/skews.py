@@ -6,6 +6,9 @@ import math
 
 import numpy as np
 
+from roleml_nb.role import ArgumentError
+from roleml_nb.role.numbers import as_number, check_number
+
 __all__ = ["noise", "rotation"]
 
 
@@ -34,8 +37,9 @@ def noise(x: np.ndarray, part: int, parts: int, seed: int = 0, scale: float = 1.
     Li, Diao, Chen and He, "Federated Learning on Non-IID Data Silos: An Experimental Study", ICDE 2022, section IV-B
     (noise-based feature imbalance, Gau(σ · i / N)).
     """
+    scale = as_number("scale", scale)
     if not 0 <= scale < math.inf:
-        raise ValueError(f"scale must be 0 or more, got {scale!r}")
+        raise ArgumentError(f"scale must be 0 or more, got {scale!r}")
     drawn = np.random.default_rng([seed, part, 1]).standard_normal(x.shape, np.float32)
     return x + (math.sqrt(scale * part / parts) * drawn).astype(x.dtype)
 
@@ -65,10 +69,11 @@ def rotation(x: np.ndarray, part: int, parts: int, seed: int = 0, degrees: float
     Ghosh, Chung, Yin and Ramchandran, "An Efficient Framework for Clustered Federated Learning", NeurIPS 2020, section 6
     (rotated MNIST: four groups, 90 degrees apart).
     """
+    check_number("degrees", degrees)
     side = math.isqrt(x.shape[-1]) if x.ndim == 2 else x.shape[-1]
     images = x.reshape(len(x), side, side) if x.ndim == 2 and side * side == x.shape[-1] else x
     if images.ndim < 3 or images.shape[-1] != images.shape[-2]:
-        raise ValueError(f"rotation needs square images, and inputs of shape {x.shape[1:]} are none")
+        raise ArgumentError(f"rotation needs square images, and inputs of shape {x.shape[1:]} are none")
     quarters, rest = divmod(degrees * part / parts, 90)
     turned = np.rot90(images, int(quarters), axes=(-2, -1))
     if rest:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from roleml_nb.role import ArgumentError
 from roleml_nb.role.torch_generator import each_in_turn, own_torch_generator
 
 if TYPE_CHECKING:
@@ -176,12 +177,12 @@ def run_test(module: torch.nn.Module, data: Iterable[tuple[Any, Any]], device: t
 def fitted(gradients: Sequence[Any], parameters: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     """Copies of `gradients` in the shapes of `parameters`; ValueError when they do not fit."""
     if len(gradients) != len(parameters):
-        raise ValueError(f"there must be one gradient per parameter: {len(parameters)} parameters, "
+        raise ArgumentError(f"there must be one gradient per parameter: {len(parameters)} parameters, "
                          f"but {len(gradients)} gradients")
     given = [as_tensor(gradient).detach() for gradient in gradients]
     for number, (parameter, gradient) in enumerate(zip(parameters, given, strict=True)):
         if gradient.numel() != parameter.numel():
-            raise ValueError(f"gradient {number} must have {parameter.numel()} entries, as the parameter has, "
+            raise ArgumentError(f"gradient {number} must have {parameter.numel()} entries, as the parameter has, "
                              f"got {gradient.numel()}")
     return [gradient.to(parameter.device, parameter.dtype, copy=True).view_as(parameter)
             for parameter, gradient in zip(parameters, given, strict=True)]
@@ -203,7 +204,7 @@ def classification_metrics(seen: Outputs, criterion: Callable[..., torch.Tensor]
     import torch
 
     if not seen:
-        raise ValueError("the data set is empty: there are no batches in it")
+        raise ArgumentError("the data set is empty: there are no batches in it")
     with torch.no_grad():
         outputs, targets = seen[0] if len(seen) == 1 else map(torch.cat, zip(*seen, strict=True))
         metrics = {"loss": criterion(outputs, targets).item()}

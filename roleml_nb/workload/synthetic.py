@@ -7,12 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from roleml_nb.role import ArgumentError
+from roleml_nb.role.numbers import as_count, as_number, check_seed, short
+
 from .datasets import ArrayDataset
 from .dealing import Samples, Splits, dealt
 
 __all__ = ["synthetic"]
 
 FEATURES, CLASSES = 60, 10
+MOST = 10_000
+"""Devices: their data take about 0.8 GB."""
 
 
 def synthetic(
@@ -56,11 +61,15 @@ def synthetic(
     section 5.1 and appendix C.1, with the sizes and deviations of the authors' program.
     """
     for name, value in (("alpha", alpha), ("beta", beta)):
-        if not 0 <= value < np.inf:
-            raise ValueError(f"{name} must be 0 or more, got {value!r}")
-    number = parts if devices is None else devices
-    if number < 1:
-        raise ValueError(f"there must be 1 device or more, got {number!r}")
+        if not 0 <= as_number(name, value) <= 1e6:
+            most = ", and 1e6 at most" if as_number(name, value) > 1e6 else ""
+            raise ArgumentError(f"{name} must be 0 or more{most}, got {short(value)}")
+    number = as_count("parts", parts) if devices is None else devices
+    number, data_seed = as_count("devices", number), check_seed(data_seed, "data_seed")
+    if not 1 <= number <= MOST:
+        raise ArgumentError(f"there must be 1 device or more{f', {MOST} at most' if number > MOST else ''}, got {number!r}")
+    if isinstance(partition, str) and partition == "natural" and as_count("parts", parts) > number:
+        raise ArgumentError(f"parts must be from 1 to the number of devices, {number}, got {parts!r}")
     return dealt(partial(_devices, number, float(alpha), float(beta), identical, data_seed), part, parts,
                  partition=partition, **how)
 

@@ -8,6 +8,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import node_seed
+from roleml_nb.role.numbers import check_count
 from roleml_nb.role.running import running_role
 from roleml_nb.role.torch_generator import takes_turns
 
@@ -53,8 +54,8 @@ class SimpleTorchModel(StateDict, ABC):
     ):
         import torch
 
-        if num_threads:
-            torch.set_num_threads(num_threads)
+        if num_threads is not None and check_count("num_threads", num_threads, 0, 10_000):
+            torch.set_num_threads(check_count("num_threads", num_threads))
         self.copy_on_get_params = copy_on_get_params
         with seeded(None if seed is None and running_role() is None else node_seed(seed)):
             self.module, self.optimizer, self.criterion = self.build_model(**options)

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from roleml_nb.role import ArgumentError
+from roleml_nb.role.numbers import check_count, check_size
+
 from .templates import SimpleTorchXYModel
 
 if TYPE_CHECKING:
@@ -58,6 +61,7 @@ def vgg(
     from torch import nn
 
     side = _side(image_size, conv_arch)
+    in_channels, classes = _checked(in_channels, conv_arch, side, classes, 4096)
     return nn.Sequential(
         *_blocks(in_channels, conv_arch), nn.Flatten(),
         nn.Linear(conv_arch[-1][1] * side * side, 4096), nn.ReLU(), nn.Dropout(0.5),
@@ -72,15 +76,27 @@ def vgg_lite(
     from torch import nn
 
     side = _side(image_size, conv_arch)
+    in_channels, classes = _checked(in_channels, conv_arch, side, classes, 0)
     return nn.Sequential(*_blocks(in_channels, conv_arch), nn.Flatten(),
                          nn.Linear(conv_arch[-1][1] * side * side, classes))
 
 
+def _checked(
+    in_channels: int, conv_arch: Sequence[tuple[int, int]], side: int, classes: int, hidden: int
+) -> tuple[int, int]:
+    channels, outputs = check_count("in_channels", in_channels, 1), check_count("classes", classes, 1)
+    flat = conv_arch[-1][1] * side * side
+    check_size("a model of these in_channels, image_size and classes",
+               9 * channels * conv_arch[0][1] + flat * (hidden or outputs) + hidden * outputs)
+    return channels, outputs
+
+
 def _side(image_size: int, conv_arch: Sequence[tuple[int, int]]) -> int:
     """Height and width of what comes out of the blocks."""
+    image_size = check_count("image_size", image_size, 1, 2**16)
     least = 2 ** len(conv_arch)
     if image_size < least:
-        raise ValueError(f"image_size must be {least} or more for {len(conv_arch)} blocks, got {image_size!r}")
+        raise ArgumentError(f"image_size must be {least} or more for {len(conv_arch)} blocks, got {image_size!r}")
     return image_size // least
 
 
@@ -103,7 +119,7 @@ class VGGModel(SimpleTorchXYModel):
         from torch import nn, optim
 
         if type not in vgg_arch:
-            raise ValueError(f"type must be one of {', '.join(vgg_arch)}, got {type!r}")
+            raise ArgumentError(f"type must be one of {', '.join(vgg_arch)}, got {type!r}")
         sizes = {name: options[name] for name in ("image_size", "classes") if name in options}
         module = self.__class__.vgg_maker(in_channels=in_channels, conv_arch=vgg_arch[type], **sizes)
         return module, optim.Adam(module.parameters(), lr=lr), nn.CrossEntropyLoss()

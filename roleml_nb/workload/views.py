@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Generic
 
-from roleml_nb.role import Dataset
+from roleml_nb.role import ArgumentError, ArgumentTypeError, Dataset
+from roleml_nb.role.numbers import as_count
 from roleml_nb.role.workload import DataCombiner, DataModifier, DataPoint, DatasetConverter
 
 from .loading import load
@@ -86,8 +87,9 @@ class DatasetBatchView(DatasetView[DataPoint]):
         index_sampler_options: Mapping[str, Any] | None = None, batch_size: int = 32, drop_last: bool = False,
         combiner: Callable[[Iterable[DataPoint]], Any] = list,
     ):
+        batch_size = as_count("batch_size", batch_size)
         if batch_size < 1:
-            raise ValueError(f"batch_size must be 1 or more, got {batch_size!r}")
+            raise ArgumentError(f"batch_size must be 1 or more, got {batch_size!r}")
         super().__init__(dataset, modifier=modifier, index_sampler=index_sampler,
                          index_sampler_options=index_sampler_options)
         self.batch_size = batch_size
@@ -129,9 +131,10 @@ def DatasetViewFactory(  # noqa: N802
     for converter in converters or ():
         samples = load(converter, DatasetConverter)(samples)
     if not isinstance(samples, Dataset):
-        raise TypeError(f"the converters must make a data set, with __len__ and __getitem__, "
+        raise ArgumentTypeError(f"the converters must make a data set, with __len__ and __getitem__, "
                         f"not a {type(samples).__name__}")
     change = load(modifier, DataModifier)
+    batch_size = as_count("batch_size", batch_size)
     if batch_size == 1 and not always_combine:
         return DatasetPointView(samples, index_sampler=sampler, modifier=change)
     return DatasetBatchView(samples, index_sampler=sampler, modifier=change, batch_size=batch_size, drop_last=drop_last,
