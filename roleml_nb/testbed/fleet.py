@@ -19,6 +19,7 @@ from roleml_nb.trace import Trace
 from . import engine as remote
 from . import startup
 from .cluster import Engines
+from .deadlock_detector import DeadlockDetector
 from .errors import Errors
 from .failure_detector import UNREACHED_S, FailureDetector
 from .host import NOTEBOOK, Host
@@ -27,7 +28,7 @@ from .orders import Orders
 from .processes import Process
 from .records import Record
 from .stopping import Stopped, Stops
-from .waiting import Circle, circles, describe
+from .waiting import describe
 
 __all__ = ["Fleet"]
 
@@ -39,8 +40,6 @@ UNREAD = 4_000_000
 """Bytes of notes that may wait for somebody who looks; beyond that they go into the trace, which has a limit."""
 SILENCE = 2.0
 """Seconds without a sign of life over a direct link after which an engine is asked through ipyparallel, too."""
-IDLE = 0.01
-"""Seconds of processor time, between two looks, below which a handler counts as stuck."""
 
 
 class Fleet:
@@ -185,7 +184,7 @@ class Fleet:
         """Notice engines that end or fall silent, and calls that wait for each other."""
         clock = self.home.clock
         self._heard = dict.fromkeys(self.numbers, clock.now())
-        looked, before = clock.now(), dict[Circle, float]()
+        looked, deadlocks = clock.now(), DeadlockDetector(self)
         controller = self.engines.controller if self.engines is not None and self.engines.owned else None
         if controller is not None:
             controller.find()
@@ -197,7 +196,9 @@ class Fleet:
             if self._unread > UNREAD:
                 self.drain()
             if clock.now() - looked > SILENCE / 2:
-                looked, before = clock.now(), self._look_at_waits(before)
+                looked = clock.now()
+                waits = {host_id: self._waits.get(host_id, []) for host_id in self.alive}
+                deadlocks.look(looked, {**waits, NOTEBOOK: self.home.long_waits()}, self._heard)
 
     def _look_at_engines(self, now: float) -> None:
         reachable = self.engines.reached() if self.engines else set()
@@ -211,20 +212,6 @@ class Fleet:
                 self._serve(host_id)
             else:
                 self._relay.release(host_id)  # type: ignore[union-attr]
-
-    def _look_at_waits(self, before: dict[Circle, float]) -> dict[Circle, float]:
-        """End the calls of circles that stood like this at the last look, too; returns those seen for the first time."""
-        rows = [*self.home.long_waits(), *(row for host_id in self.alive for row in self._waits.get(host_id, ()))]
-        seen = {}
-        for circle in circles(rows):
-            known = before.get(circle._replace(cpu=0.0))
-            if known is None or circle.cpu - known > IDLE:
-                seen[circle._replace(cpu=0.0)] = circle.cpu
-                continue
-            self.home.break_circle(*circle[:3])
-            for host_id in self.alive:
-                self.home.router.control(host_id, "circle", circle[:3])
-        return seen
 
     def waiting(self) -> list[str]:
         """Who waits for whom."""

@@ -1,6 +1,7 @@
 """Who is at work: interrupts reach a handler's own code, and nothing else."""
 
 import gc
+import sys
 import threading
 import time
 import weakref
@@ -10,6 +11,7 @@ import pytest
 
 from roleml_nb.messaging.executions import Execution, Executions, Interrupt, run
 from roleml_nb.messaging.stuck import cpu_clock, cpu_time, waits_for_a_lock
+from roleml_nb.messaging.window import Window
 from roleml_nb.role import RoleInstanceID
 from roleml_nb.testbed.stopping import _interrupt
 from tests.waiting import until
@@ -184,7 +186,7 @@ def test_the_clock_of_a_thread_that_has_ended_reads_zero():
     thread.join()
     clock, used = clocks[0]
     assert used > 0
-    assert cpu_time(clock) == 0.0
+    until(lambda: cpu_time(clock) == 0.0, "the system has ended the thread, too")
     assert cpu_time(None) == 0.0
 
 
@@ -214,3 +216,25 @@ def test_looking_for_locks_keeps_no_frame():
         assert waits_for_a_lock({thread.ident}) == set()
     finally:
         gc.enable()
+
+
+def test_a_lock_of_our_own_rooms_is_no_lock_that_handlers_wait_for():
+    window = Window(limit=1)
+    held = threading.Event()
+    over = threading.Event()
+
+    def hold():
+        with window._changed:
+            held.set()
+            over.wait(20)
+
+    threading.Thread(target=hold, daemon=True).start()
+    held.wait(20)
+    thread = threading.Thread(target=window.leave, args=(1,), daemon=True)
+    thread.start()
+    try:
+        until(lambda: sys._current_frames()[thread.ident].f_code.co_name == "__enter__", "the thread waits in our own code")
+        assert waits_for_a_lock({thread.ident}) == set()
+    finally:
+        over.set()
+        thread.join()
