@@ -58,6 +58,8 @@ class DecentralisedCoordinator(Pausable):
         self._unfinished = ""
         """The attempt at a round that is under way, or was given up and not taken back by all."""
         self._lost: set[RoleInstanceID] = set()
+        self._anew = False
+        """Whether some have been lost since the others last began anew."""
 
     @Task(expand=True)
     def run(
@@ -103,18 +105,24 @@ class DecentralisedCoordinator(Pausable):
         graph = self._graph(members, number)
         members = [member for member in members if member in graph]
         self._unfinished = uuid4().hex
-        work = {"num_epochs": num_epochs, "options": options, "round": number, "attempt": self._unfinished}
+        anew, self._anew = self._anew, False
+        work = {"num_epochs": num_epochs, "options": options, "round": number, "attempt": self._unfinished, "anew": anew}
         try:
             self._all(members, "train", {member: Message({**work, "receivers": graph[member]}) for member in members})
             mix = Message({"attempt": self._unfinished})
             left = [member for member in members if member not in self._lost]
             self._all(left, "mix", dict.fromkeys(left, mix))
         except Exception:
+            self._anew |= anew
             with suppress(RoleMLError):  # else at the beginning of the next run
                 self._take_back(members)
             raise
         self.rounds, self._unfinished = number, ""
         return [member for member in members if member not in self._lost]
+
+    def _lose(self, member: RoleInstanceID) -> None:
+        self._lost.add(member)
+        self._anew = True
 
     def _take_back(self, members: list[RoleInstanceID]) -> None:
         """Have all be what they were before a round that was given up."""
@@ -122,7 +130,7 @@ class DecentralisedCoordinator(Pausable):
             answers = self.call_group(members, "forget", {"attempt": self._unfinished}, on_error=ErrorHandlingStrategy.KEEP)
             for member, answer in answers:
                 if isinstance(answer, GONE):
-                    self._lost.add(member)
+                    self._lose(member)
                 elif isinstance(answer, Exception):
                     raise answer
             self._unfinished = ""
@@ -140,7 +148,7 @@ class DecentralisedCoordinator(Pausable):
                     results.append(invocation.result())
                 except GONE as error:
                     self.logger.warning("%s is left out from now on: %s", member, error)
-                    self._lost.add(member)
+                    self._lose(member)
                 except Exception as error:  # raised below, when all have ended
                     errors.append(error)
                     attempt.cancel()
@@ -160,7 +168,7 @@ class DecentralisedCoordinator(Pausable):
         told = {}
         for member, answer in answers:
             if isinstance(answer, GONE):
-                self._lost.add(member)
+                self._lose(member)
             elif isinstance(answer, Exception):
                 raise answer
             else:

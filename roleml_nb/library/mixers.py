@@ -77,6 +77,9 @@ class Mixer(GuardedRole):
         """
         return None
 
+    def begin_anew(self) -> None:
+        """Go on without nodes that were lost, and with them what they had been sent; before the next training."""
+
     def trained(self, before: Any, after: Any, round: int) -> None:  # noqa: A002
         """Take the model (a state dict) before and after the training of a round into account."""
         self.own = after
@@ -112,14 +115,17 @@ class Mixer(GuardedRole):
     @Task(expand=True)
     def train(
         self, caller: RoleInstanceID, receivers: list, round: int, num_epochs: int = 1,  # noqa: A002
-        options: dict[str, Any] | None = None, attempt: str = "",
+        options: dict[str, Any] | None = None, attempt: str = "", anew: bool = False,
     ) -> None:
         """Train for `num_epochs` epochs (0: not at all), and send to `receivers`; those that are gone are left out.
 
-        With an `attempt`, a name for this round that no other has, `forget` can take it back.
+        With an `attempt`, a name for this round that no other has, `forget` can take it back. `anew`: nodes were lost
+        since the last round, see `begin_anew`.
         """
         group = in_order(receivers)
         self._begin(attempt)
+        if anew:
+            self.begin_anew()
         before = self.call("trainer", "get-model") if self.keeps_before or not num_epochs else None
         after = before
         if num_epochs:

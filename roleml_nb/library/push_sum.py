@@ -29,6 +29,9 @@ class StochasticGradientPush(Mixer):
     z_i = x_i / w_i, in which the bias is gone: without training, it goes to the exact mean of all. Training changes x by
     what it changes z by. No node needs to know who sends to it. Of what is not trained, such as BatchNorm's statistics, x is
     w times what it is after the training.
+
+    A node that is lost takes along what it was sent, so that the others' weights would sum to less than their number, and
+    every later step be too long by that. So they begin anew: w_i ← 1, x_i ← z_i.
     """
 
     directed = True
@@ -40,6 +43,9 @@ class StochasticGradientPush(Mixer):
         self.weight = 1.0
         """w_i; all of them always sum to the number of nodes."""
         self._biased = np.zeros(0)
+
+    def begin_anew(self) -> None:
+        self.weight = 1.0
 
     def trained(self, before: Any, after: Any, round: int) -> None:  # noqa: A002
         self.own = after

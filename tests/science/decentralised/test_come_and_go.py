@@ -224,6 +224,32 @@ def test_an_engine_that_dies_stalls_nobody(own_bed, kind, tmp_path):
     assert np.isfinite(tiny.models(own_bed, ["on0-1", "on0-2"])).all()
 
 
+class Counting(Held):
+    """Training adds one, so a model says how often it was trained."""
+
+    def train(self, data, **options):
+        begun = self.w
+        metrics = super().train(data, **options)
+        self.w = begun + 1
+        return metrics
+
+
+def test_a_step_of_push_sum_stays_a_step_when_nodes_are_lost_before_they_send(own_bed, tmp_path):
+    own_bed.spawn("on0-{1..2}", "leader", on=0)
+    own_bed.spawn("on1-{1..2}", on=1)
+    nodes = own_bed.select("on*").assign("trainer", EpochTrainer, elements={
+        "model": impl(Counting, tmp_path), "dataset": impl(tiny.Points)})
+    own_bed.assign("on1-1", "pid", Pid)
+    tiny.mixers(own_bed, nodes, "leader", "SGP", "full")
+    running = own_bed.call_task("leader/coordinator", "run", {"num_rounds": 6})
+    until((tmp_path / "reached").exists, "the third round has begun", LIMIT)
+    os.kill(own_bed.call("on1-1/pid", "get-pid"), signal.SIGKILL)
+    (tmp_path / "opened").touch()
+    assert running.result(timeout=LIMIT)["nodes"] == 2
+    found = tiny.models(own_bed, ["on0-1", "on0-2"])
+    assert np.allclose(found, Counting(tmp_path).w + 6, atol=1e-12)
+
+
 def test_a_training_that_fails_ends_the_run_and_the_next_one_works(bed):
     nodes = tiny.trainers(bed, "failing{1..3}", 3)
     tiny.mixers(bed, nodes, "failing-leader", "D-PSGD", "full")
