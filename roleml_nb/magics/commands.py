@@ -9,7 +9,7 @@ from typing import NoReturn
 from roleml_nb.role import did_you_mean
 
 from .subcommands import modules
-from .tokens import BadLine
+from .tokens import BadLine, seconds
 
 __all__ = ["HelpAsked", "overview", "parse", "parsers"]
 
@@ -87,7 +87,7 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     start.add_argument("--engines", type=int, default=None, metavar="N",
                        help="engines to start (default 2), or of a cluster that is joined, to wait for (default: those that are "
                             "there); 0 keeps everything in this process")
-    start.add_argument("--start-timeout", type=float, default=None, metavar="SECONDS", help="that engines get to come (60)")
+    start.add_argument("--start-timeout", type=seconds, default=None, metavar="SECONDS", help="that engines get to come (60)")
     start.add_argument("--seed", type=int, default=None, metavar="N", help="of all that is drawn at random (0)")
     start.add_argument("--profile", help="join the running cluster of this IPython profile")
     start.add_argument("--cluster-id", help="join the running cluster of this id")
@@ -115,7 +115,7 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     call.add_argument("target", help="server/coordinator, or client*/trainer")
     call.add_argument("channel", help="run")
     call.add_argument("args", nargs="*", metavar="name=value", help="num_rounds=20")
-    call.add_argument("--timeout", type=float, default=None, metavar="SECONDS")
+    call.add_argument("--timeout", type=seconds, default=None, metavar="SECONDS")
     call.add_argument("--background", action="store_true", help="go on at once; see %%rml runs and %%rml wait")
     load = add("load", "Deploy what a file says: one of %rml save, or RoleML's, of a run or of actors. "
                        "Starts a testbed unless one is running.")
@@ -137,7 +137,7 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     migrate.add_argument("to", help="node, or node/other-name")
     migrate.add_argument("--keep", action="store_true",
                          help="where relationships mean other roles over there, use those of that node")
-    migrate.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="for its running handlers (60)")
+    migrate.add_argument("--timeout", type=seconds, default=60.0, metavar="SECONDS", help="for its running handlers (60)")
     add("status", "Print engines, nodes and roles.")
     add("links", "Print which link each pair of hosts uses, and why it is no better one.")
     add("waiting", "Print which calls wait, for whom, and what is done about them there.")

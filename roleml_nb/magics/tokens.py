@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ast
+import math
 import os
+from argparse import ArgumentTypeError
 from collections.abc import Mapping
 from glob import escape, glob
 from typing import Any
 
 from roleml_nb.testbed.expressions import BadLine, element, evaluate, parse
 
-__all__ = ["BadLine", "element", "evaluate", "file_name", "files", "graph", "split"]
+__all__ = ["BadLine", "element", "evaluate", "file_name", "files", "graph", "seconds", "split"]
+
+LONGEST_S = 100_000_000
+"""Three years; threads wait no longer than 292."""
 
 
 def split(line: str) -> list[str]:
@@ -45,8 +50,24 @@ def split(line: str) -> list[str]:
 def file_name(word: str) -> str:
     """The file that a word of the line names, with or without quotes; ~ is the home directory."""
     if word[:1] in ("'", '"'):
-        word = ast.literal_eval(word)
+        try:
+            word = ast.literal_eval(word)
+        except (ValueError, SyntaxError):
+            word = "\0"
+    if not isinstance(word, str) or "\0" in word or not word:
+        raise BadLine(f"{word!r} cannot be the name of a file")
     return os.path.expanduser(word)
+
+
+def seconds(word: str) -> float:
+    """How long an option says; for argparse."""
+    try:
+        given = float(word)
+    except ValueError:
+        given = math.nan
+    if not 0 <= given <= LONGEST_S:
+        raise ArgumentTypeError(f"{word!r} is no time: seconds, from 0 to {LONGEST_S:,}")
+    return given
 
 
 def files(begun: str) -> list[str]:

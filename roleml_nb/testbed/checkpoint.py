@@ -9,7 +9,7 @@ import uuid
 import zipfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from roleml_nb.role import (
     TestbedError,
     natural_key,
 )
+from roleml_nb.role.visible import visible
 
 from .drawn import Drawn
 from .host import NOTEBOOK
@@ -77,10 +78,11 @@ def save(bed: Testbed, path: str | os.PathLike[str], timeout: float) -> None:
             about = {MARK: FORMAT, "seed": bed.seed, "engines": len(bed.fleet.numbers), "nodes": nodes, "seeds": seeds}
             file.writestr(ABOUT, json.dumps(about, indent=1))
         beside.replace(target)
-    except OSError as error:
-        raise CheckpointError(f"cannot write {target}: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:  # of the latter kind: a name with a NUL
+        raise CheckpointError(f"cannot write {visible(str(target))}: {getattr(error, 'strerror', None) or error}") from None
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(ValueError):
+            beside.unlink(missing_ok=True)
 
 
 def _check_free(target: Path) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.actor import Invocation
-from roleml_nb.role import NATIVE, Message, Role, RoleInstanceID, TestbedError, standard_name
+from roleml_nb.role import NATIVE, ArgumentTypeError, Message, Role, RoleInstanceID, TestbedError, standard_name
 from roleml_nb.role.numbers import as_count, check_count, check_number, check_seed
 from roleml_nb.trace import LogView, Trace
 from roleml_nb.trace.recording import write_recording
@@ -315,7 +315,7 @@ class Testbed:
         """Put nodes somewhere on the board: {node: (x, y)}, x to the right, y down; None for wherever it likes."""
         for node in positions:
             self.select(node)
-        self.roster.arranged({node: None if at is None else (round(at[0]), round(at[1])) for node, at in positions.items()})
+        self.roster.arranged({node: None if at is None else _position(node, at) for node, at in positions.items()})
 
     def _check_running(self) -> None:
         if self._stopping:
@@ -637,3 +637,10 @@ class Testbed:
             return "<Testbed: stopped>"
         where = f"{self.engines} engines" if self.fleet.engines else "in this process"
         return f"<Testbed: {where}, {len(self.roster.places) - 1} nodes>"
+
+
+def _position(node: str, at: Any) -> tuple[int, int]:
+    if not isinstance(at, (tuple, list)) or len(at) != 2:
+        raise ArgumentTypeError(f"the position of {node} must be (x, y) or None, not {at!r:.60}")
+    x, y = (round(check_number(f"the position of {node}", number, -1e9, 1e9)) for number in at)
+    return x, y

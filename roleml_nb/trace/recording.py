@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from roleml_nb.role import RoleMLError
+from roleml_nb.role.visible import visible
 
 from .flows import Flow, Totals
 from .run import Run
@@ -172,10 +173,11 @@ def write_recording(path: str | os.PathLike[str], trace: Trace, about: Mapping[s
             rows = {name: _write(beside / f"{name}.parquet", table.raw()) for name, table in trace.tables().items()}
             gone = _write_gone(beside, trace)
         content = {MARK: FORMAT if gone else WHOLE, "start": trace.start, "rows": rows, **gone, **about}
-        (beside / ABOUT).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        (beside / ABOUT).write_text(text, encoding="utf-8", errors="backslashreplace")  # as JSON does it
         _replace(target, beside)
-    except OSError as error:
-        raise RecordingError(f"cannot write {target}: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:  # of the latter kind: a name with a NUL
+        raise RecordingError(f"cannot write {visible(str(target))}: {getattr(error, 'strerror', None) or error}") from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 

@@ -19,7 +19,7 @@ from .board_picture import draw
 from .board_state import Drawing
 from .forms import Forms
 from .gesture import Gesture
-from .gestures import gesture
+from .gestures import gesture as gesture_of
 from .inspector import inspect, shown
 from .palette import palette
 from .requests import check_arguments
@@ -113,7 +113,7 @@ class Board(View):
 
     def ask_do(self, gesture: str, given: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
         """Carry out a gesture; returns how it says itself."""
-        return self.do(gesture, **given)
+        return self._do(gesture_of(gesture, given, self._bed))
 
     def ask_form(self, kind: str, given: dict[str, Any]) -> dict[str, Any]:
         """What the form of a gesture asks for, or that of a call."""
@@ -132,13 +132,13 @@ class Board(View):
 
     def _filled(self, kind: str, given: dict[str, Any], values: dict[str, str]) -> Gesture:
         filled = self._forms.filled(kind, given, values)
-        return _call(**check_arguments(_call, filled)) if kind == "call" else gesture(kind, filled, self._bed)
+        return _call(**check_arguments(_call, filled)) if kind == "call" else gesture_of(kind, filled, self._bed)
 
     def do(self, kind: str, **given: Any) -> dict[str, Any]:
         """As a hand does: ``board.do("terminate", nodes="client*", name="trainer")``; returns it as lines and as Python,
         and what should be known of undoing it.
         """
-        return self._do(gesture(kind, given, self._bed))
+        return self._do(gesture_of(kind, given, self._bed))
 
     def _do(self, made: Gesture) -> dict[str, Any]:
         back = self._carry_out(made)

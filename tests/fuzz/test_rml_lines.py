@@ -16,7 +16,7 @@ from tests.magics.test_magics import ROLE, shell  # noqa: F401 - a fixture
 LIMIT = 60.0
 LEFT_OUT = {"attach", "clean", "doctor", "debug", "start", "stop", "export"}
 """They reach beyond the testbed of the test."""
-LEAVE_OUT = {"--follow", "--for", "--timeout", "--engines", "--pane", "--trust"}
+LEAVE_OUT = {"--follow", "--engines", "--trust"}
 NODES = ["a", "b1", "b*", "*", "notebook", "b{1..3}", "{a,b1}", "nobody", "c{1..10000000}", "x{3..1}", "x{", "[", "b[12]", "**", "é", "-", "1a"]
 VALUES = ["1", "-1", "0", "1.5", "1e400", "float('nan')", "None", "'x'", "[]", "Each([1])", "i", "node", "1/0", "nosuch", "x=", "10**30",
           "10**5000", "'\\x1b'", "(", "lambda: 0", "mlp(2, 2)", "{}", "b'\\0'", "object()", "Adder", "bed"]
@@ -46,6 +46,19 @@ def ready(shell, tmp_path, monkeypatch):  # noqa: F811
     shell.run_line_magic("rml", "spawn a b{1..3}")
     shell.run_line_magic("rml", "assign a,b1 adder=Adder --element start=1".replace("a,b1", "{a,b1}"))
     return shell
+
+
+@pytest.mark.parametrize("line, text", [
+    ("logs --for nan", "argument --for: 'nan' is no time: seconds, from 0 to 100,000,000; see %rml logs --help"),
+    ("call a/adder add x=1 --timeout 1e300", "argument --timeout: '1e300' is no time"), ("checkpoint c --timeout -1", "argument --timeout"),
+    ("save \x00", r"'\x00' cannot be the name of a file"), ("record '\x00'", "cannot be the name of a file"), ("checkpoint ''", "cannot be the name of a file"),
+    ("load 'a' 'b", "something is not closed"), ("metrics x --against y", "argument --against: invalid choice: 'y'"),
+    ("arrange a=(1e400,0)", "the position of a must be"), ("arrange a=(1,'x')", "the position of a must be"), ("arrange a=5", "a"),
+    ("spawn c{1..10000000}", "makes more than 100,000 names"), ("start --engines 1000000", "a testbed with 0 engines is running")])
+def test_lines_that_were_found(ready, line, text):
+    with within(LIMIT, line), pytest.raises(UsageError) as caught:
+        ready.run_line_magic("rml", line)
+    assert text in str(caught.value) and not set(str(caught.value)) & {"\x00", "\x1b"}
 
 
 @effort(150)

@@ -6,7 +6,7 @@ from typing import Any
 
 from roleml_nb.testbed import Testbed
 
-from ..tokens import BadLine, file_name
+from ..tokens import BadLine, file_name, seconds
 
 OVERVIEW = """\
 %rml checkpoint run.checkpoint                        keep the state of all roles in a file
@@ -16,7 +16,7 @@ OVERVIEW = """\
 def add(add: Any) -> None:
     checkpoint = add("checkpoint", "Write the state of all roles into a file. Handlers that are at work end first.")
     checkpoint.add_argument("file", metavar="FILE", help="run.checkpoint; a checkpoint of that name is replaced")
-    checkpoint.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="for handlers to end (60)")
+    checkpoint.add_argument("--timeout", type=seconds, default=60.0, metavar="SECONDS", help="for handlers to end (60)")
     restore = add("restore", "Have all nodes be what they were at a checkpoint. Starts a testbed unless one is running.")
     restore.add_argument("file", metavar="FILE", help="run.checkpoint; it holds code: open none that you do not trust")
     restore.add_argument("--engines", type=int, default=None, metavar="N",

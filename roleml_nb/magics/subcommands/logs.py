@@ -13,6 +13,7 @@ from roleml_nb.trace import LogView
 from roleml_nb.trace.logs import LEVELS
 
 from ..completion import nodes_of
+from ..tokens import seconds
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -36,7 +37,7 @@ def add(add: Callable[[str, str], ArgumentParser]) -> None:
     logs.add_argument("--tail", type=int, default=None, metavar="N", help="only the last N lines")
     logs.add_argument("--times", action="store_true", help="with the seconds since the start of the testbed")
     logs.add_argument("--follow", action="store_true", help="go on with what is new, until the cell is interrupted")
-    logs.add_argument("--for", dest="seconds", type=float, default=None, metavar="SECONDS", help="follow for so long")
+    logs.add_argument("--for", dest="seconds", type=seconds, default=None, metavar="SECONDS", help="follow for so long")
     logs.add_argument("--pane", action="store_true", help="a pane that follows, while other cells run")
 
 

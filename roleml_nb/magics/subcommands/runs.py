@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from roleml_nb.testbed import Testbed
 
 from ..text import print_result
+from ..tokens import seconds
 from ..watching import watch
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def add(add: Callable[[str, str], ArgumentParser]) -> None:
     add("runs", "Print the runs in the background, and how far they are.")
     wait = add("wait", "Wait for a run in the background, and print its result. When interrupted, the run goes on.")
     wait.add_argument("run", nargs="?", type=int, default=None, metavar="N", help="its number (the last one)")
-    wait.add_argument("--timeout", type=float, default=None, metavar="SECONDS")
+    wait.add_argument("--timeout", type=seconds, default=None, metavar="SECONDS")
 
 
 def run(magics: RoleMagics, given: Any) -> None:

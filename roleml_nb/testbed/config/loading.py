@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import TestbedError, did_you_mean
+from roleml_nb.role.visible import visible
 
 from . import bootstrap, conductor, spec
 from .definitions import Names, add_sources, lead_upstream_here
@@ -169,6 +170,6 @@ def save(bed: Testbed, path: FileName) -> None:
 def _write(path: FileName, data: Any) -> None:
     text = json.dumps(data, indent=2, ensure_ascii=False) + "\n" if str(path).endswith(".json") else dump(data)
     try:
-        Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise TestbedError(f"cannot write {os.fspath(path)}: {error.strerror}") from None
+        Path(path).write_text(text, encoding="utf-8", errors="backslashreplace")  # as JSON does it
+    except (OSError, ValueError) as error:  # of the latter kind: a name with a NUL
+        raise TestbedError(f"cannot write {visible(os.fspath(path))}: {getattr(error, 'strerror', None) or error}") from None
