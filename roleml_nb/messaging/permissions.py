@@ -41,7 +41,7 @@ KINDS = {
 """Of messages between roles. A role's services, tasks and events have their own rules: see `require_relationship`."""
 
 CONTROLS = {
-    "inquire": Sender.HOST, "told": Sender.HOST, "bye": Sender.HOST,
+    "inquire": Sender.HOST, "told": Sender.HOST, "cancel": Sender.HOST, "bye": Sender.HOST,
     "lost": Sender.NOTEBOOK, "given-up": Sender.NOTEBOOK, "circle": Sender.NOTEBOOK, "stop": Sender.NOTEBOOK,
     "order": Sender.NOTEBOOK,
     "ordered": Sender.ENGINE, "stopping": Sender.ENGINE, "stopped": Sender.ENGINE, "pulse": Sender.ENGINE,

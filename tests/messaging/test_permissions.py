@@ -26,7 +26,7 @@ ENGINES = ("engine0", "engine1")
 ANY = {(sender, receiver) for sender in ("notebook", *ENGINES) for receiver in ("notebook", *ENGINES) if sender != receiver}
 DOWN, UP = {("notebook", engine) for engine in ENGINES}, {(engine, "notebook") for engine in ENGINES}
 CONTROL_TABLE = {
-    **dict.fromkeys(("inquire", "told", "bye"), ANY),
+    **dict.fromkeys(("inquire", "told", "cancel", "bye"), ANY),
     **dict.fromkeys(("lost", "given-up", "circle", "stop", "order"), DOWN),
     **dict.fromkeys(("ordered", "stopping", "stopped", "pulse", "link", "trace", "error"), UP),
     "x": set(), "": set(),
@@ -165,7 +165,7 @@ def test_what_no_control_is_costs_nothing_that_came_with_it(bed):
     bed.spawn("babbler", on="engine0").assign("meddler", Meddler)
     junk = [None, 3, "text", b"bytes", (), (1,), ("a", "b", "c"), [1], {}, ("engine1", "direct", 1, 2), float("nan")]
     linked = sorted(bed.links())
-    for channel, value in [(channel, value) for channel in ("error", "link", "told", "inquire", "pulse", "stopping", "stopped",
+    for channel, value in [(channel, value) for channel in ("error", "link", "told", "inquire", "cancel", "pulse", "stopping", "stopped",
                                                            "ordered", "lost", "nonsense") for value in junk]:
         bed.call_task("babbler/meddler", "control", {"host": "notebook", "channel": channel, "value": value}).result(20)
     assert bed.call("babbler/meddler", "send", {"kind": "checkpoint-look", "target": "babbler/actor", "channel": "", "content": None,
