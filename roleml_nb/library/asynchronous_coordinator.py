@@ -24,6 +24,7 @@ from .contributions import tell
 from .coordinator import Coordinator
 from .finite import Diverged, check_finite
 from .rounds import Quorum
+from .same_entries import Unlike, check_entries
 from .trainings import Ended, Training, Trainings, Work
 
 __all__ = ["AsynchronousCoordinator"]
@@ -185,9 +186,10 @@ class _Server:
             error: RoleMLError | None = each.error
             if error is None:
                 try:
+                    check_entries(each.client, each.result["update"], each.training.update, "the server")
                     check_finite(each.client, each.result["update"], each.training.update)
-                except Diverged as diverged:
-                    error = diverged
+                except (Diverged, Unlike) as problem:
+                    error = problem
             if error is None:
                 self._waiting.append(each)
             else:

@@ -94,7 +94,10 @@ class DecentralisedCoordinator(Pausable):
 
     def _members(self) -> list[RoleInstanceID]:
         node = self.id.actor_name
-        members = in_order(set(self.ctx.relationships.get_relationship_view("mixer")) - self._lost)
+        known = self.ctx.relationships.get_relationship_view("mixer")
+        members = in_order(set(known) - self._lost)
+        self.require(members or not known, f"all nodes of relationship 'mixer' of {node} are lost: "
+                     f"{', '.join(map(str, in_order(known)))}; make them anew with bed.respawn(), or relate others")
         self.require(members, f"relationship 'mixer' of {node} is empty: relate the nodes first, "
                               f"e.g. %rml relate {node} mixer=node*/mixer")
         return members
@@ -203,7 +206,7 @@ def _check_symmetric(coordinator: Role, graph: Graph) -> None:
         for other in others:
             coordinator.require(member in graph[other], (
                 f"{member} sends to {other}, but not the other way round: this method needs edges both ways; wire them with "
-                "bed.wire or %rml wire, or use StochasticGradientPush or EpidemicMixer, which are for directed graphs too"))
+                "bed.wire or %rml wire, or use StochasticGradientPush, which keeps the mean on directed graphs, too"))
 
 
 def _components(graph: Graph) -> list[list[RoleInstanceID]]:

@@ -167,8 +167,11 @@ class TreeAggregator(FedAvgAggregator):
         return in_order({*outcome.failed, *self._gone})
 
     def _below(self) -> list[RoleInstanceID]:
-        below = in_order(set(self.ctx.relationships.get_relationship_view("trainer")) - self._gone)
+        known = self.ctx.relationships.get_relationship_view("trainer")
+        below = in_order(set(known) - self._gone)
         node = self.id.actor_name
+        self.require(below or not known, f"all nodes of relationship 'trainer' of {node} are lost: "
+                     f"{', '.join(map(str, in_order(known)))}; make them anew with bed.respawn(), or relate others")
         self.require(below, f"relationship 'trainer' of {node} is empty: relate those below first, "
                             f"e.g. %rml relate {node} trainer=leaf*/trainer")
         return below

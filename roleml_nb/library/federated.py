@@ -25,6 +25,7 @@ from roleml_nb.role import (
     Task,
     natural_key,
 )
+from roleml_nb.role.entry_names import difference_of_names
 from roleml_nb.role.parameters import STEPPED, entries, like
 
 from .addresses import in_order
@@ -36,6 +37,7 @@ from .coordinator import Coordinator
 from .finite import Diverged, check_finite
 from .mergers import RunningAverage
 from .rounds import Outcome, Quorum, do_round
+from .same_entries import check_entries
 from .strategies import ClientResult, FedAvg, Strategy
 from .trainings import Training, Trainings, Work
 
@@ -235,6 +237,7 @@ class FedAvgAggregator(Role):
         outcome, training = Outcome(), Training(Work(self._trainings.number, [update]))
         at_once = len(group) if mean is None else self._at_once(group, update)
         left, under_way = list(group), deque[tuple[RoleInstanceID, Any]]()
+        names: tuple[RoleInstanceID, list[str]] | None = None
         self._trainings.untaken.update(group)
         with Attempt() as attempt:
             while left or under_way:
@@ -244,7 +247,10 @@ class FedAvgAggregator(Role):
                     del left[:count]
                 client, invocation = under_way.popleft()  # which holds its result
                 answer = invocation.result()
-                check_finite(client, answer if channel == "train" else answer["update"], update)
+                model = answer if channel == "train" else answer["update"]
+                names = names or (client, list(model))
+                check_entries(client, model, names[1], str(names[0]))
+                check_finite(client, model, update)
                 if mean is not None:
                     mean.add(answer)
                     answer = {}
@@ -286,9 +292,11 @@ class FedAvgAggregator(Role):
 
     def _results(self, update: Any, outcome: Outcome, channel: str) -> list[ClientResult]:
         """In natural order; a stale one is moved to where the model is by now."""
-        results = []
+        results: list[ClientResult] = []
         for client, answer, training, seconds in sorted(outcome.results, key=lambda one: natural_key(str(one[0]))):
             detailed = dict(answer) if channel == "train2" else {"update": answer, "data_size": self._sizes([client])[0]}
+            if results:
+                check_entries(client, detailed["update"], results[0].update, str(results[0].client))
             staleness = self._trainings.number - training.number
             if staleness:
                 detailed["update"] = _rebased(detailed["update"], training.update, update, detailed.get("buffers", ()))
@@ -400,6 +408,7 @@ class FederatedCoordinator(Coordinator):
             chosen = self._select(clients, number, quorum)
             done = result_of(self.call_task("aggregator", "aggregate", args={**training, **self._inclusion, "clients": chosen},
                                             payloads={"update": self._update}))
+            self._check_entries(done["update"])
             self._rounds_seen += 1
             self._update, self._results, self._busy = done["update"], done.get("results", {}), done.get("busy", [])
             metrics = self._evaluate()
@@ -413,6 +422,11 @@ class FederatedCoordinator(Coordinator):
                 self.call_group(done_with, "apply-update", payloads={"update": self._update})
         self._attempt = attempt
         return {"rounds": num_rounds, "accuracy": metrics.get("accuracy"), "loss": metrics.get("loss"), **before}
+
+    def _check_entries(self, update: Mapping[str, Any]) -> None:
+        problem = difference_of_names(update, self._update) if self.has("evaluator") else None
+        self.require(problem is None, f"the clients of {self.id} return models whose entries are not those of its evaluator's: "
+                                      f"{problem}; give it the same model, and the option 'local' that they have")
 
     def _begin_attempt(self, fresh: bool = False) -> str:
         """What late results must belong to: that of the run before if that has not failed, and this one goes on from it."""

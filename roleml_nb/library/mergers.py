@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from roleml_nb.role import ArgumentError, CumulativeValueMerger, KeyValueMerger, ValueMerger
+from roleml_nb.role.entry_names import difference_of_names
 from roleml_nb.role.numbers import as_number
 from roleml_nb.role.parameters import Parameters, labels, like
 
@@ -165,8 +166,7 @@ class RunningAverage:
         if not number:
             self._names, self._known = dict.fromkeys(update), labels(update)
         elif update.keys() != self._names.keys():
-            differing = ", ".join(sorted(map(str, update.keys() ^ self._names.keys())))
-            raise ArgumentError(f"update {number} and update 0 differ in their names: {differing}")
+            raise ArgumentError(f"update {number} and update 0 differ in their names: {difference_of_names(update, self._names)}")
         left = {*update.left} if isinstance(update, Parameters) else ()
         for name, value in update.items():
             if self._known.ties.get(name) in self._names:

@@ -275,13 +275,21 @@ class RingCoordinator(Pausable):
 
     def _members(self, before: list[RoleInstanceID]) -> list[RoleInstanceID]:
         """Who is there now; those that were not there `before` have the model of the first who was, or of the first."""
-        ring = in_order(set(self.ctx.relationships.get_relationship_view("ring")) - self._lost)
+        known = self.ctx.relationships.get_relationship_view("ring")
+        ring = in_order(set(known) - self._lost)
         node = self.id.actor_name
+        self.require(ring or not known, f"all nodes of relationship 'ring' of {node} are lost: "
+                     f"{', '.join(map(str, in_order(known)))}; make them anew with bed.respawn(), or relate others")
         self.require(ring, f"relationship 'ring' of {node} is empty: relate the nodes of the ring first, "
                            f"e.g. %rml relate {node} ring=node*/aggregator")
         new = [member for member in ring if member not in before]
         if new:
-            model = self.call(next((member for member in ring if member in before), ring[0]), "get-model")
+            giver = next((member for member in ring if member in before), ring[0])
+            try:
+                model = self.call(giver, "get-model")
+            except GONE as error:
+                self._note([(giver, error)])
+                return self._members([member for member in before if member != giver])
             answers = self.call_group(new, "apply-update", payloads={"update": model}, on_error=ErrorHandlingStrategy.KEEP)
             self._note(answers)
         return [member for member in ring if member not in self._lost]

@@ -15,6 +15,7 @@ from roleml_nb.role.parameters import STEPPED, entries, like
 
 from .arithmetic import Step, difference, moved, weighted_sum
 from .mergers import RunningAverage, average
+from .same_entries import check_entries
 
 __all__ = ["ClientResult", "FedAvg", "FedNova", "QFedAvg", "Scaffold", "SteppingStrategy", "Strategy", "shares"]
 
@@ -114,6 +115,8 @@ class SteppingStrategy(Strategy):
 
     def aggregate(self, update: Mapping[str, Any], results: Sequence[ClientResult]) -> dict[str, Any]:
         updates = [result.update for result in results]
+        for result in results:
+            check_entries(result.client, result.update, update, "the server")
         untrained = {name for result in results for name in result.buffers}
         names = [name for name in entries(STEPPED, *updates) if name not in untrained]
         deltas = [difference(result.update, update, names) for result in results]

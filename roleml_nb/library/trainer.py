@@ -64,6 +64,8 @@ class ModelMaintainer(GuardedRole):
             self.dataset_test.implemented,
             f"{self.id} has no test data: give its element 'dataset_test', e.g. digits_test()",
         )
+        self.require(not _empty(self.dataset_test()), f"{self.id} has no samples to test on, its element 'dataset_test' is "
+                                                      "empty: give it a larger share")
         with self.lock:
             model = self.model()
             self.require(hasattr(model, "test"), f"the model of {self.id}, a {type(model).__name__}, has no test()")
@@ -286,6 +288,8 @@ class EpochTrainer(ModelMaintainer):
         self.require(num_epochs >= 1, f"num_epochs must be 1 or more, got {num_epochs!r}")
         self.require(proximal >= 0, f"proximal must be 0 or more, got {proximal!r}")
         steps = None
+        self.require(not _empty(self.dataset()), f"{self.id} has no samples to train on: leave it out (%rml unrelate), or deal "
+                                                 "the data out so that every part has some")
         before = Snapshot(self.model())
         if self.optimizer == FRESH:
             renew(self.model())
@@ -308,3 +312,11 @@ class EpochTrainer(ModelMaintainer):
         model = self.model()
         self.require(hasattr(model, "test"), f"the model of {self.id}, a {type(model).__name__}, has no test()")
         return self._in_turn("test", model.test, self.dataset())
+
+
+def _empty(data: Any) -> bool:
+    """Whether a data set says that it has no samples."""
+    try:
+        return not len(data)
+    except TypeError:  # it does not say how many
+        return False

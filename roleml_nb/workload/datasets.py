@@ -63,6 +63,9 @@ class ArrayDataset:
         Targets.
     batch_size : int
         1 or more. The last batch of an epoch may be smaller.
+    drop_last : bool
+        Whether an epoch leaves such a smaller batch out, as BatchNorm needs where that would be a single sample; ``len()`` counts
+        its samples all the same.
     shuffle : bool
         Whether every epoch has an order of its own.
     seed : int or sequence of int, optional
@@ -75,7 +78,8 @@ class ArrayDataset:
         When the arrays differ in length, or `batch_size` is out of range.
     """
 
-    def __init__(self, x: Any, y: Any, *, batch_size: int = 32, shuffle: bool = False, seed: Any = None):
+    def __init__(self, x: Any, y: Any, *, batch_size: int = 32, shuffle: bool = False, seed: Any = None,
+                 drop_last: bool = False):
         self.x = np.require(x, requirements=["C", "W"])  # torch takes a writable array over without a copy
         self.y = np.require(y, requirements=["C", "W"])
         if self.x.ndim == 0 or self.y.ndim == 0 or len(self.x) != len(self.y):
@@ -83,7 +87,7 @@ class ArrayDataset:
         batch_size = as_count("batch_size", batch_size)
         if batch_size < 1:
             raise ArgumentError(f"batch_size must be 1 or more, got {batch_size!r}")
-        self.batch_size = batch_size
+        self.batch_size, self.drop_last = batch_size, drop_last
         self.shuffle = shuffle
         self._rng = np.random.default_rng(_entropy(seed))
 
@@ -95,6 +99,8 @@ class ArrayDataset:
         """One epoch of ``(x_batch, y_batch)``. Shuffled batches are copies, others views."""
         order = self._rng.permutation(len(self)) if self.shuffle else None
         for start in range(0, len(self), self.batch_size):
+            if self.drop_last and start + self.batch_size > len(self):
+                break
             batch = slice(start, start + self.batch_size)
             index = batch if order is None else order[batch]
             yield self.x[index], self.y[index]

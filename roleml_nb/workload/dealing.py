@@ -51,7 +51,7 @@ Splits = Mapping[str, Samples]
 def dealt(
     data: Splits | Callable[..., Splits], part: int = 0, parts: int = 1, *, split: str = "train",
     partition: str | Callable[..., Sequence[Any]] = "iid", seed: int | None = None, batch_size: int = 32,
-    shuffle: bool | None = None, **options: Any,
+    shuffle: bool | None = None, drop_last: bool = False, **options: Any,
 ) -> ArrayDataset:
     """One part of a split. All data sets of this room take these arguments.
 
@@ -72,7 +72,7 @@ def dealt(
     seed : int, optional
         Of the partition, and, together with `part`, of the order of the samples. By default that of the testbed for whose
         role the data set is built; 0 outside of roles. Which samples there are does not depend on it.
-    batch_size, shuffle
+    batch_size, shuffle, drop_last
         See `ArrayDataset`. Unless told otherwise, the train split is shuffled, and the test split is not.
     **options
         Of the partition, e.g. ``alpha=0.1`` for "dirichlet".
@@ -101,7 +101,7 @@ def dealt(
     x = samples.x[chosen]
     if isinstance(partition, str) and partition in SKEWS:
         x = SKEWS[partition](x, part, parts, seed, **options)
-    return ArrayDataset(x, samples.y[chosen], batch_size=batch_size, seed=[seed, part],
+    return ArrayDataset(x, samples.y[chosen], batch_size=batch_size, seed=[seed, part], drop_last=drop_last,
                         shuffle=split == "train" if shuffle is None else shuffle)
 
 

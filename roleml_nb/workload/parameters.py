@@ -10,6 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import ArgumentError
+from roleml_nb.role.entry_names import difference_of_names
 
 from ..role.forks import at_fork
 from ..role.parameters import described
@@ -84,11 +85,9 @@ class StateDict:
         import torch
 
         own = self._state()
-        missing, unexpected = sorted(own.keys() - params.keys()), sorted(params.keys() - own.keys())
-        if missing or unexpected:
-            said = [f"{what} {', '.join(names)}" for what, names in (("missing", missing), ("unexpected", unexpected))
-                    if names]
-            raise ArgumentError(f"these are not parameters of this model: {'; '.join(said)}")
+        problem = difference_of_names(params, own)
+        if problem is not None:
+            raise ArgumentError(f"these are not parameters of this model: {problem}")
         given = {name: as_tensor(params[name]) for name in own}
         for name, value in own.items():
             if value.shape != given[name].shape:

@@ -153,12 +153,23 @@ def run_train(
             inputs, targets = inputs.to(device), targets.to(device)
         outputs = None if at_once is None else at_once(inputs, targets)
         if outputs is None:
-            outputs = module(inputs)
+            outputs = _output(module, inputs)
             step(criterion(outputs, targets))
             outputs = outputs.detach()
         return outputs, targets  # reduced once, at the end: no waiting for numbers per step
 
     return each_in_turn(data, train)
+
+
+def _output(module: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    try:
+        return module(inputs)
+    except ValueError as error:
+        if len(inputs) == 1 and "more than 1 value per channel" in str(error):
+            raise ValueError("a batch of one sample cannot be trained on where a layer is BatchNorm, which knows no variance of "
+                             "it: choose a batch_size that leaves no last batch of one, or leave that out with drop_last=True"
+                             ) from error
+        raise
 
 
 def run_test(module: torch.nn.Module, data: Iterable[tuple[Any, Any]], device: torch.device | None = None) -> Outputs:

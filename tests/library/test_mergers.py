@@ -90,7 +90,7 @@ def test_a_model_with_batch_norm():
     ("updates", "weights", "text"),
     [
         ([], None, "there are no updates to average"),
-        ([{"a": 1.0}, {"b": 1.0}], None, "update 1 and update 0 differ in their names: a, b"),
+        ([{"a": 1.0}, {"b": 1.0}], None, "update 1 and update 0 differ in their names: missing a; unexpected b"),
         ([{"a": np.zeros(2)}, {"a": np.zeros(3)}], None, r"a has shape \(3,\) in update 1, but \(2,\) in update 0"),
         ([{"a": torch.zeros(2)}, {"a": torch.zeros(1)}], None, r"a has shape \(1,\) in update 1, but \(2,\) in"),
         ([{"a": 1.0}], [1, 2], "1 updates, but 2 weights"),

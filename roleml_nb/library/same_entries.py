@@ -1,0 +1,23 @@
+"""Models of clients that are not like the one that they began with, told by name where they come in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from roleml_nb.role import RoleInteractionError
+from roleml_nb.role.entry_names import difference_of_names
+
+__all__ = ["Unlike", "check_entries"]
+
+
+class Unlike(RoleInteractionError):
+    """A model lacks entries that others have, or has entries that others lack."""
+
+
+def check_entries(who: Any, names: Iterable[str], expected: Iterable[str], of: str) -> None:
+    """Raise Unlike, which names `who` and the entries, if the names of its model are not those that `of` has."""
+    problem = difference_of_names(names, expected)
+    if problem is not None:
+        raise Unlike(f"{who} returned a model whose entries are not those of {of}: {problem}; give all the same model, and the "
+                     "same option 'local'")
