@@ -196,7 +196,7 @@ def tried(name: str, call: Any, number: str, value: Any, more: dict[str, Any]) -
 def test_a_number_that_is_none_is_refused_by_name(name, thing, number):
     more = arguments(name, thing, number)
 
-    @effort(5 if name == "Testbed" else 25)
+    @effort(5 if name == "Testbed" else 12)
     @given(NUMBERS)
     def fuzz(value):
         if name == "Testbed" and number == "engines" and not is_nan(value) and value == 2:
@@ -237,7 +237,7 @@ METHODS = [(f"{name}-{parameter.name}", method, parameter.name, more) for name, 
 
 @pytest.mark.parametrize(("name", "method", "number", "more"), METHODS, ids=[name for name, *_ in METHODS])
 def test_a_number_that_is_none_is_refused_by_name_by_methods(name, method, number, more):
-    @effort(25)
+    @effort(12)
     @given(NUMBERS)
     def fuzz(value):
         if isinstance(value, int) and value > 1000 and number in ("epochs", "rounds", "num_epochs"):
