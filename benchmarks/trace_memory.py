@@ -1,7 +1,7 @@
 """What the trace of messages and metrics takes of the kernel's memory: for each of them, and
 beyond its limit.
 
-    python benchmarks/trace_memory.py [--messages 1000000] [--megabytes 16] [--starts 20]
+    python benchmarks/trace_memory.py [--messages 1000000] [--megabytes 16] [--starts 30]
 
 Messages go from node to node within this process, and each handler emits a number. Memory is what
 the process has resident. The first half of the messages fills a trace without a limit; then the
@@ -89,25 +89,13 @@ def of_messages(count: int, megabytes: float) -> list[tuple[str, float, float, s
             send(count // 10)
             before = resident()
             send(count // 2)
-            rows += [
-                (
-                    "a message beyond the limit",
-                    max(0.0, resident() - before) / (count // 2),
-                    4.0,
-                    "bytes",
-                ),
-                ("the trace itself", bed.trace.nbytes / 1e6, megabytes, "MB"),
-            ]
+            beyond = max(0.0, resident() - before) / (count // 2)
+            rows.append(("a message beyond the limit", beyond, 4.0, "bytes"))
+            rows.append(("the trace itself", bed.trace.nbytes / 1e6, megabytes, "MB"))
             exact = bed.trace.messages.totals().query("channel == 'take'")["messages"].tolist()
             sent = (2 * (count // 10 // (2 * CHUNK)) + 2 * (count // 2 // (2 * CHUNK))) * CHUNK
-            rows.append(
-                (
-                    "messages missing in totals",
-                    float(sum(abs(number - sent) for number in exact)),
-                    0.0,
-                    "",
-                )
-            )
+            missing = float(sum(abs(number - sent) for number in exact))
+            rows.append(("messages missing in totals", missing, 0.0, ""))
     return rows
 
 
@@ -137,7 +125,7 @@ def main() -> None:
     )
     parser.add_argument("--messages", type=int, default=1_000_000)
     parser.add_argument("--megabytes", type=float, default=16)
-    parser.add_argument("--starts", type=int, default=20)
+    parser.add_argument("--starts", type=int, default=30)
     given = parser.parse_args()
     rows = of_messages(given.messages, given.megabytes)
     rows.append(
@@ -146,11 +134,8 @@ def main() -> None:
     print(f"{machine()}; {given.messages:,} messages\n")
     print("| what | takes | bar | met |\n|---|---|---|---|")
     for what, size, bar, unit in rows:
-        print(
-            f"| {what} | {size:.3g} {unit} | ≤ {bar:g} {unit} | {'yes' if size <= bar else 'no'} |".replace(
-                "  ", " "
-            )
-        )
+        met = "yes" if size <= bar else "no"
+        print(f"| {what} | {size:.3g} {unit} | ≤ {bar:g} {unit} | {met} |".replace("  ", " "))
 
 
 if __name__ == "__main__":
