@@ -111,7 +111,7 @@ def test_a_recording_with_damaged_bytes(files, name, harm):
     read_recording(file.parent)
 
 
-@effort(100)
+@effort(50)
 @given(draw=st.data())
 def test_a_recording_whose_json_says_something_else(files, draw):
     file = files() / "recording" / "recording.json"
@@ -160,7 +160,7 @@ def restore(file, bed):
     return True
 
 
-@effort(40)
+@effort(25)
 @given(harm=harm)
 def test_a_checkpoint_with_damaged_bytes(files, harm):
     file = files() / "checkpoint"
@@ -178,7 +178,7 @@ def rewrite(file, change):
             new.writestr(name, content)
 
 
-@effort(40)
+@effort(25)
 @given(draw=st.data())
 def test_a_checkpoint_that_says_something_else(files, draw):
     file = files() / "checkpoint"

@@ -128,7 +128,7 @@ class Talker(Role):
         raise ValueError(text)
 
 
-@effort(60)
+@effort(30)
 @given(text=st.text(max_size=30) | st.sampled_from(["\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "\x00", "\u202e", "\ud800", "a\rb", "<b>"]))
 def test_texts_of_roles_stand_where_they_are_shown(text):
     with Testbed(engines=0) as bed:
