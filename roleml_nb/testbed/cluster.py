@@ -7,7 +7,6 @@ import os
 import platform
 import shutil
 import signal
-import tempfile
 import threading
 import time
 from typing import Any
@@ -22,6 +21,7 @@ from roleml_nb.role.forks import Origin, at_fork
 from .controller import ORDERS, Controller
 from .processes import Process
 from .records import Record
+from .socket_folder import make_socket_folder
 from .watchdog import MARK, Watchdog
 
 __all__ = ["Engines"]
@@ -104,7 +104,7 @@ class Engines:
         """Whether they outlive this process, unless they are stopped."""
         self._given = cluster is not None and not hasattr(cluster, "connect_client_sync")
         """Whether the client is the caller's own, who closes it."""
-        self.directory = tempfile.mkdtemp(prefix="rml-") if record is None else record.directory
+        self.directory = make_socket_folder() if record is None else record.directory
         self.cluster: Any = None
         self.watchdog: Watchdog | None = None
         self._origin = Origin()

@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -24,6 +23,7 @@ from . import turns
 from .host import NOTEBOOK, Host
 from .orders import serve_orders
 from .processes import Process
+from .socket_folder import make_socket_folder
 from .stopping import HURRY, serve_stops, stop_work
 
 __all__ = ["connect", "exchange", "flush", "learn", "remove", "spawn", "start_host", "stop_host"]
@@ -49,7 +49,7 @@ def start_host(
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
     own = not os.access(directory, os.W_OK)
     if own:  # on another machine
-        directory = tempfile.mkdtemp(prefix="rml-")
+        directory = make_socket_folder()
 
     def lost(peer: str, reason: str) -> None:
         if peer == NOTEBOOK and not stays:
