@@ -1,5 +1,6 @@
 """Ready roles and architectures."""
 
+from ..role.arguments import check_types
 from .ad_psgd import AdPsgdWorker
 from .asynchronous import AsynchronousStrategy, FedAsync, FedBuff
 from .asynchronous_coordinator import AsynchronousCoordinator
@@ -48,3 +49,5 @@ __all__ = [
     "WeightedTorchStateDictAverager", "average", "column_stochastic", "consensus_distance", "metropolis_hastings",
     "mixing_matrix", "row_stochastic", "second_eigenvalue", "uniform",
 ]
+
+check_types(globals())

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .arguments import checked_methods
 from .errors import CallerError, RoleDefinitionError
 from .identity import RoleInstanceID
 from .message import Args, EventSubscriptionMode, Message, Payloads
@@ -136,6 +137,7 @@ class attribute:  # noqa: N801
     name: str
 
 
+@checked_methods
 class Event:
     """Declare an event channel as a class attribute; on an instance, ``role.epoch_completed.emit(args={...})``."""
 

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from roleml_nb.role import ConstructStrategy, ElementImplementation
+from roleml_nb.role.arguments import checked, checked_methods
 
 __all__ = ["Each", "Impl", "impl", "implementation", "resolve"]
 
 
+@checked_methods
 class Each:
     """One value per node, in the order of the selection: ``Each(range(8))``."""
 
@@ -31,6 +33,7 @@ class Impl:
         return f"{getattr(self.function, '__name__', self.function)}({', '.join(given)})"
 
 
+@checked
 def impl(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Impl:
     """Implement an element by ``function(*args, **kwargs)``, called once on each node when the role is assigned.
 

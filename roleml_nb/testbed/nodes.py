@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import Role, RoleInstanceID
+from roleml_nb.role.arguments import checked_methods
 
 if TYPE_CHECKING:
     from .testbed import Testbed
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Nodes"]
 
 
+@checked_methods
 class Nodes:
     """Some nodes of a testbed, in order. Short for the testbed's methods with these nodes."""
 

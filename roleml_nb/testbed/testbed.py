@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from roleml_nb.actor import Invocation
 from roleml_nb.role import NATIVE, ArgumentTypeError, Message, Role, RoleInstanceID, TestbedError, standard_name
+from roleml_nb.role.arguments import checked_methods
 from roleml_nb.role.numbers import as_count, check_count, check_number, check_seed
 from roleml_nb.trace import LogView, Trace
 from roleml_nb.trace.recording import write_recording
@@ -52,6 +53,7 @@ MOST_ENGINES = 1000
 Pattern = str | Iterable[str]
 
 
+@checked_methods
 class Testbed:
     """Engines with actors on them, steered from a notebook.
 
@@ -591,7 +593,7 @@ class Testbed:
         """
         bed, plan = config.load(cls, source, names=names, trust=trust, root=root, **options)
         if plan.notes:
-            warnings.warn("\n".join(plan.notes), stacklevel=2)
+            warnings.warn("\n".join(plan.notes), stacklevel=3)
         return bed
 
     # the end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import networkx as nx
@@ -10,6 +11,7 @@ import numpy as np
 
 from roleml_nb.library.mixing import column_stochastic, metropolis_hastings, mixing_matrix
 from roleml_nb.role import TestbedError, natural_key
+from roleml_nb.role.arguments import checked, checked_methods
 from roleml_nb.role.numbers import check_count, check_seed
 
 from .graphs import draw_graph
@@ -18,6 +20,7 @@ from .topology_report import TopologyReport
 __all__ = ["Topology", "topology"]
 
 
+@checked_methods
 class Topology:
     """A graph over nodes, the same in all rounds or another one in each; made by `topology`.
 
@@ -111,6 +114,7 @@ class Topology:
 MOST_NODES = 100_000
 
 
+@partial(checked, but=("source",))
 def topology(
     source: str | nx.Graph | Callable[[int], Any] | Topology, nodes: int | Iterable[str], *, seed: int = 0, **options: Any
 ) -> Topology:

@@ -85,4 +85,4 @@ def check_code(what: str, obj: Any) -> None:
         raise TestbedError(f"{what}: {where} uses {name!r}, which is not defined; run the cell that imports or defines it first")
     for name, size in large_captures(obj).items():
         warnings.warn(f"{what} takes the global {name!r} along, {size / 1e6:.0f} MB, to every engine; give it as an element, "
-                      "impl(function, …), to have it made where it is used", stacklevel=4)
+                      "impl(function, …), to have it made where it is used", stacklevel=5)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from roleml_nb.role import ArgumentError
+from roleml_nb.role.arguments import checked, checked_methods
 from roleml_nb.role.numbers import as_number, short
 
 from .run import Run
@@ -24,6 +26,7 @@ NAMED = 3
 """Runs that a note names."""
 
 
+@partial(checked, but=("runs",))
 def compare(runs: Iterable[Run], *, confidence: float = 0.95) -> Comparison:
     """Compare runs: those of one name are repetitions, over seeds.
 
@@ -61,6 +64,7 @@ def compare(runs: Iterable[Run], *, confidence: float = 0.95) -> Comparison:
     return Comparison(given, confidence)
 
 
+@checked_methods
 class Comparison:
     """What `compare` returns. The traces are read once, when it is made."""
 

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from roleml_nb.role import ArgumentError, RoleMLError, did_you_mean, natural_key
+from roleml_nb.role.arguments import checked_methods
 from roleml_nb.role.numbers import check_count
 from roleml_nb.role.visible import visible
 
@@ -143,6 +144,7 @@ class Logs(Table):
         return f"<Logs: {len(self)} lines; .to_pandas()>"
 
 
+@checked_methods
 class LogView:
     """The lines of some nodes; reading it asks for the newest. Its text has no times, unless asked for with `times`.
 

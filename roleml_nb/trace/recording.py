@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from roleml_nb.role import RoleMLError
+from roleml_nb.role.arguments import checked_methods
 from roleml_nb.role.visible import visible
 
 from .flows import Flow, Totals
@@ -50,6 +51,7 @@ class RecordingError(RoleMLError):
     """A recording cannot be written or read; what was there before is as it was."""
 
 
+@checked_methods
 class Recording(Trace):
     """A trace that `Testbed.record` wrote: the same tables and plots as ``bed.trace``, and what the run was made with.
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import RoleMLError
+from roleml_nb.role.arguments import checked
 
 from .contributions import Contributions, is_contribution
 from .logs import Logs
@@ -183,6 +184,7 @@ class Trace:
         """All tables, by the names of their attributes."""
         return {name: value for name, value in vars(self).items() if isinstance(value, Table)}
 
+    @checked
     def run(self, name: str, nodes: str | Iterable[str] | None = None, **how: Any) -> Run:
         """A part of the trace as one run of an experiment, to `compare` with others:
         ``run("fedavg", "server client*")``.

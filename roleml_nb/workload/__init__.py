@@ -1,5 +1,6 @@
 """Models, data sets and partitioners. Importing this room imports NumPy only; torch comes with the first model."""
 
+from ..role.arguments import check_types
 from .adapters import from_arrays, from_frame, from_torch
 from .cifar_10 import (
     CiFar10Dataset,
@@ -49,3 +50,5 @@ __all__ = [
     "label_skew", "lenet5", "lenet5_rgb", "load_array_from_files", "logistic_regression", "mlp", "mnist", "mnist1d",
     "quantity_skew", "shards", "slice_cifar_10_dataset", "synthetic", "transform_torch", "vgg", "vgg_lite", "wine",
 ]
+
+check_types(globals())
