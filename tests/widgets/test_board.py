@@ -300,7 +300,7 @@ def test_what_is_lacking_is_drawn_with_a_proposal(board) -> None:
 
 def test_what_the_library_asks_for_is_read_from_its_code() -> None:
     found = asks(FederatedCoordinator)
-    assert set(found) == {"trainer", "aggregator"} and found["aggregator"] == {"aggregate"}
+    assert set(found) == {"trainer", "aggregator"} and found["aggregator"] == {"aggregate", "begin-anew"}
     assert "evaluator" not in found  # it asks whether there is one
     assert set(asks(GossipCoordinator)) == {"peer", "trainer", "aggregator"}
 
