@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from roleml_nb.role import ArgumentError
-from roleml_nb.role.arguments import checked, checked_methods
+from roleml_nb.role.arguments import checked
 from roleml_nb.role.numbers import as_number, short
 
 from .run import Run
@@ -64,7 +64,6 @@ def compare(runs: Iterable[Run], *, confidence: float = 0.95) -> Comparison:
     return Comparison(given, confidence)
 
 
-@checked_methods
 class Comparison:
     """What `compare` returns. The traces are read once, when it is made."""
 

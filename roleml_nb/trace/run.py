@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from roleml_nb.role import ArgumentError, did_you_mean
-from roleml_nb.role.arguments import checked_methods
 from roleml_nb.role.numbers import as_count, short
 
 from .flows import Flow
@@ -28,7 +27,6 @@ TESTS = "test-completed"
 HINT = "set bed.trace.limit higher before the run, or record in time"
 
 
-@checked_methods
 class Run:
     """A slice of a trace. See `Trace.run`, which makes one; nothing is read before it is asked for.
 
