@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from roleml_nb.role import node_seed
+from roleml_nb.role import ArgumentError, node_seed
 from roleml_nb.role.numbers import check_count
 from roleml_nb.role.running import running_role
 from roleml_nb.role.torch_generator import takes_turns
@@ -65,15 +65,19 @@ class SimpleTorchModel(StateDict, ABC):
 
     def reset_optimizer(self) -> None:
         """Have the optimizer forget its state, such as momentum; its options stay."""
+        if not hasattr(self.optimizer, "state"):
+            raise ArgumentError(f"{type(self.optimizer).__name__}, the optimizer of {type(self).__name__}, has no 'state' that "
+                                "could be cleared: give the model a method reset_optimizer() that renews it")
         self.optimizer.state.clear()
 
-    def optimizer_state(self) -> dict[str, Any]:
-        """A copy of the optimizer's state."""
-        return deepcopy(self.optimizer.state_dict())
+    def optimizer_state(self) -> dict[str, Any] | None:
+        """Return a copy of the optimizer's state; None of one that is no optimizer of torch's and has no ``state_dict``."""
+        return deepcopy(self.optimizer.state_dict()) if hasattr(self.optimizer, "state_dict") else None
 
-    def set_optimizer_state(self, state: dict[str, Any]) -> None:
+    def set_optimizer_state(self, state: dict[str, Any] | None) -> None:
         """Go back to what `optimizer_state` returned."""
-        self.optimizer.load_state_dict(state)
+        if state is not None:
+            self.optimizer.load_state_dict(state)
 
     @abstractmethod
     def build_model(self, **options: Any) -> tuple[torch.nn.Module, torch.optim.Optimizer, torch.nn.Module]:

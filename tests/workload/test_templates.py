@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from roleml_nb import role
+from roleml_nb import impl, role
+from roleml_nb.library import EpochTrainer
 from roleml_nb.workload import ArrayDataset, TorchClassifier
 from roleml_nb.workload.steps import default_xy_apply_gradients, default_xy_compute_gradients, default_xy_train
 from roleml_nb.workload.templates import SimpleTorchModel, SimpleTorchXYModel, SimpleTorchXYTestableModel
@@ -190,3 +191,37 @@ def test_gradients_do_not_move_what_is_frozen():
     model.apply_gradients(gradients)
     after = model.get_params()
     assert torch.equal(after["0.weight"], before["0.weight"]) and not torch.equal(after["1.weight"], before["1.weight"])
+
+
+class Descent:
+    """An optimizer of one's own, which is no class of torch's."""
+
+    def __init__(self, parameters):
+        self.parameters = list(parameters)
+
+    def zero_grad(self):
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def step(self):
+        with torch.no_grad():
+            for parameter in self.parameters:
+                parameter -= 0.1 * parameter.grad
+
+
+class Own(SimpleTorchXYModel):
+    def build_model(self, **options):
+        module = nn.Linear(6, 3)
+        return module, Descent(module.parameters()), nn.CrossEntropyLoss()
+
+
+def test_an_optimizer_of_ones_own_needs_no_state(bed):
+    assert Own().optimizer_state() is None
+    Own().set_optimizer_state(None)
+    with pytest.raises(role.ArgumentError, match=r"Descent, the optimizer of Own, has no 'state' that could be cleared: give"):
+        Own().reset_optimizer()
+    bed.spawn("own")
+    bed.assign("own", "trainer", EpochTrainer, elements={"model": impl(Own, seed=0), "dataset": impl(ArrayDataset, X, Y)})
+    before = bed.call("own/trainer", "get-model")
+    bed.call("own/trainer", "apply-update", payloads={"update": before})
+    assert not same(bed.call("own/trainer", "train", {"num_epochs": 1}), before)
