@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from roleml_nb.role import NATIVE, ArgumentError, natural_key
+from roleml_nb.role.arguments import checked
 
 from .flows import MESSAGE, Flow, Flows, Totals
 from .lines import Lines
@@ -161,6 +162,7 @@ class Messages(Table):
             }
         )
 
+    @checked
     def last(self, count: int) -> list[tuple]:
         """Return the last messages, as tuples of `columns`, oldest first."""
         self._refresh()
@@ -238,6 +240,7 @@ class Messages(Table):
             ]
         ]
 
+    @checked
     def between_nodes(self, nodes: str | Iterable[str] | None = None) -> pd.DataFrame:
         """The messages between roles of the nodes that match; without those that steer the testbed
         itself."""
@@ -247,9 +250,8 @@ class Messages(Table):
         if nodes is not None:
             patterns = _patterns(nodes)
             for side in ("source_node", "target_node"):
-                frame = frame[
-                    frame[side].map(lambda name: any(fnmatchcase(name, item) for item in patterns))
-                ]
+                matches = [any(fnmatchcase(name, item) for item in patterns) for name in frame[side]]
+                frame = frame[np.array(matches, bool)]
         return frame
 
     def past(self, wanted: Callable[[Flow], bool] = lambda flow: True) -> Past:
@@ -312,6 +314,7 @@ class Messages(Table):
         self._refresh()
         return self._sums().groupby(["kind", "channel"])[["messages", "bytes"]].sum().reset_index()
 
+    @checked
     def matrix(
         self, value: str = "bytes", nodes: str | Iterable[str] | None = None
     ) -> pd.DataFrame:
@@ -337,6 +340,7 @@ class Messages(Table):
         table = table.rename_axis(index="source_node", columns="target_node")
         return table.reindex(index=known, columns=known, fill_value=0)
 
+    @checked
     def plot(
         self,
         value: str = "bytes",

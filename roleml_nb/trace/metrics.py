@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from roleml_nb.role import ArgumentError, did_you_mean, natural_key
+from roleml_nb.role.arguments import checked
 
 from .tables import COLOURS, Table
 
@@ -255,6 +256,7 @@ class Metrics(Numbers):
         with self._lock:
             return sorted({key.metric for key in self.series})
 
+    @checked
     def plot(
         self,
         metric: str = "accuracy",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from roleml_nb.role import RoleMLError
+from roleml_nb.role import ArgumentError, RoleMLError
 from roleml_nb.role.arguments import checked
 
 from .contributions import Contributions, is_contribution
@@ -197,11 +197,11 @@ class Trace:
         """Note a number that no role emits, such as a consensus distance, as of now: channel
         "noted", role "".
 
-        ValueError for what is no number.
+        ArgumentError, a ValueError, for what is no number.
         """
         number = as_number(value)
         if number is None or not isinstance(node, str) or not isinstance(metric, str):
-            raise ValueError(
+            raise ArgumentError(
                 f"note takes a node's name, a metric's name and a number, not ({node!r}, {metric!r}, {value!r})"
             )
         with self._lock:

@@ -91,6 +91,13 @@ def bed() -> Iterator[Testbed]:
         yield made
 
 
+def looking(trace: Any) -> dict[str, Callable[..., Any]]:
+    """What a notebook asks of the trace; the other methods of its tables are there for who fills them."""
+    messages, metrics = trace.messages, trace.metrics
+    asked = [trace.run, trace.note, messages.last, messages.between_nodes, messages.matrix, messages.plot, metrics.plot]
+    return {f"{type(one.__self__).__name__}.{one.__name__}": one for one in asked}
+
+
 def prepared(bed: Testbed) -> dict[str, Callable[..., Any]]:
     """What can be done with a testbed and what it gives; it has two nodes with a role each, whatever was done to it before."""
     names = set(bed.spec()["nodes"])
@@ -99,7 +106,7 @@ def prepared(bed: Testbed) -> dict[str, Callable[..., Any]]:
     bed.spawn("node1", "node2")
     bed.assign("node*", "plain", Plain)
     topology = roleml_nb.topology("ring", ["node1", "node2"])
-    return {**methods(bed), **methods(bed.select("node*")), **methods(topology), "Trace.run": bed.trace.run,
+    return {**methods(bed), **methods(bed.select("node*")), **methods(topology), **looking(bed.trace),
             "Testbed": lambda **options: Testbed(**{"engines": 0, **options}).stop()}
 
 

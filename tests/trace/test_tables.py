@@ -2,6 +2,7 @@
 
 import pytest
 
+from roleml_nb import RoleMLError
 from roleml_nb.trace import Trace
 
 
@@ -69,3 +70,15 @@ def test_a_number_is_noted_by_the_clock_that_the_trace_was_begun_with():
     trace = Trace(100.0, lambda: None, now=lambda: 107.5)  # whatever the system clock says meanwhile
     trace.note("server", "distance", 0.25)
     assert trace.metrics.to_pandas()[["time", "value"]].values.tolist() == [[7.5, 0.25]]
+
+
+def test_tables_asked_for_nobody_are_empty_and_wrong_arguments_are_named(trace):
+    assert len(trace.messages.between_nodes("nobody*")) == 0
+    assert len(trace.messages.between_nodes("a")) == 0
+    assert len(trace.messages.between_nodes(["a", "b"])) == 2
+    with pytest.raises(RoleMLError, match=r"^Messages.last: count must be a whole number, got 'all'"):
+        trace.messages.last("all")
+    with pytest.raises(RoleMLError, match=r"^Messages.matrix: nodes must be .*, got 3"):
+        trace.messages.matrix(nodes=3)
+    with pytest.raises(RoleMLError, match=r"^note takes a node's name, a metric's name and a number"):
+        trace.note("a", "loss", "low")
