@@ -19,6 +19,7 @@ from roleml_nb.role.numbers import check_seed
 
 from .addresses import generator_of, in_order
 from .attempts import result_of
+from .channel_numbers import count_of
 from .contributions import tell
 from .guarded import GuardedRole
 from .mergers import average
@@ -65,8 +66,9 @@ class AdPsgdWorker(GuardedRole):
         dict
             "rounds", "accuracy" of the last test (None if there was none), and "reproducible": False.
         """
-        self.require(num_rounds >= 1, f"num_rounds must be 1 or more, got {num_rounds!r}")
-        self.require(num_epochs >= 0, f"num_epochs must be 0 or more, got {num_epochs!r}")
+        num_rounds = count_of("num_rounds", num_rounds, 1)
+        num_epochs = count_of("num_epochs", num_epochs)
+        test_every = count_of("test_every", test_every)
         training = {**(options or {}), "num_epochs": num_epochs}
         tested: dict[str, Any] = {}
         for number in range(1, num_rounds + 1):

@@ -28,7 +28,7 @@ class AsynchronousStrategy(ABC):
 
     @abstractmethod
     def weight(self, staleness: int) -> float:
-        """The weight of a result that began `staleness` versions of the server's model ago."""
+        """The weight of a result that began `staleness` (0 or more) versions of the server's model ago."""
 
     def share(self, staleness: int) -> float:
         """By how much such a result counts in the model, which ``contributions`` tells: by default, its `weight`."""
@@ -75,6 +75,7 @@ class FedAsync(AsynchronousStrategy):
         self.a, self.b = in_range("a", a, 0, above=True), in_range("b", b, 0)
 
     def weight(self, staleness: int) -> float:
+        staleness = check_count("staleness", staleness)
         if self.staleness == "polynomial":
             return (staleness + 1) ** -self.a
         if self.staleness == "constant" or staleness <= self.b:
@@ -119,7 +120,7 @@ class FedBuff(AsynchronousStrategy):
         self._untrained: set[str] = set()
 
     def weight(self, staleness: int) -> float:
-        return 1 / (1 + staleness) ** 0.5
+        return 1 / (1 + check_count("staleness", staleness)) ** 0.5
 
     def share(self, staleness: int) -> float:
         """η_g s(τ) / K."""
@@ -128,10 +129,11 @@ class FedBuff(AsynchronousStrategy):
     def receive(
         self, update: Mapping[str, Any], result: Mapping[str, Any], base: Mapping[str, Any], staleness: int
     ) -> dict[str, Any] | None:
+        weight = self.weight(staleness) / self.size
         names = entries((STEPPED, LEFT), result["update"])
         self._steps.append(difference(result["update"], base, names))
         self._untrained.update(result.get("buffers", ()))
-        self._weights.append(self.weight(staleness) / self.size)
+        self._weights.append(weight)
         self._updates.append(result["update"])
         if len(self._steps) < self.size:
             return None

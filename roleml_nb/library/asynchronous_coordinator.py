@@ -20,6 +20,7 @@ from roleml_nb.role.numbers import as_count
 
 from .arrivals import reach
 from .asynchronous import AsynchronousStrategy, FedBuff
+from .channel_numbers import count_of
 from .contributions import tell
 from .coordinator import Coordinator
 from .finite import Diverged, check_finite
@@ -77,7 +78,8 @@ class AsynchronousCoordinator(Coordinator):
             "rounds", "results" (how many were taken in), and "accuracy" and "loss" of the last test; "went_on_after" as of
             `FederatedCoordinator`, which has `fresh`, too.
         """
-        num_rounds = self.at_least_1("num_rounds", num_rounds)
+        num_rounds = count_of("num_rounds", num_rounds, 1)
+        num_epochs = count_of("num_epochs", num_epochs, 1)
         clients = self._clients()
         self._update, before = self._initial(clients, fresh)
         if fresh and self.strategy.constructible:

@@ -28,6 +28,7 @@ from roleml_nb.role.host import Host
 
 from .arrivals import GRACE, HEDGE, Arrivals, gather
 from .attempts import Attempt, result_of
+from .channel_numbers import count_of
 from .federated import FederatedCoordinator
 from .rounds import Quorum
 
@@ -54,8 +55,7 @@ class ClusteredCoordinator(FederatedCoordinator):
     def get_model(self, caller: RoleInstanceID, cluster: int = 0) -> Any:
         """Parameters of a cluster's model after the last round; clusters are numbered from 0."""
         self.require(self._models, f"{self.id} has no model yet: call its task 'run' first")
-        self.require(0 <= cluster < len(self._models), f"cluster must be from 0 to {len(self._models) - 1}, got {cluster!r}")
-        return self._models[cluster]
+        return self._models[count_of("cluster", cluster, 0, len(self._models) - 1)]
 
     @Service(expand=True)
     def get_clusters(self, caller: RoleInstanceID) -> dict[RoleInstanceID, int]:
@@ -84,14 +84,13 @@ class ClusteredCoordinator(FederatedCoordinator):
         dict
             "rounds", "loss" of the last round, and "sizes" (clients per cluster).
         """
-        num_rounds = self.at_least_1("num_rounds", num_rounds)
+        num_rounds = count_of("num_rounds", num_rounds, 1)
+        num_epochs = count_of("num_epochs", num_epochs, 1)
         clients = self._clients()
         self._models = self._models or list(self.models())
         self.require(len(self._models) > 1, f"element 'models' of {self.id} must have two models or more, "
                                             f"got {len(self._models)}")
-        quorum = Quorum(deadline, min_results, enough, late)
-        problem = quorum.problem(len(clients), self.id.actor_name)
-        self.require(problem is None, str(problem))
+        quorum = Quorum(deadline, min_results, enough, late).checked(len(clients), self.id.actor_name)
         training: dict[str, Any] = {"num_epochs": num_epochs, "options": options}
         self._quorum = quorum
         attempt = self._begin_attempt()

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.role import ArgumentError, CallerError, Event, NodeLost, RoleInstanceID, Service
-from roleml_nb.role.numbers import check_count
+from roleml_nb.role import Event, NodeLost, RoleInstanceID, Service
 
 from .addresses import in_order
 from .arrivals import first_answer
@@ -36,13 +35,6 @@ class Coordinator(Pausable):
         """Parameters of the global model after the last round."""
         self.require(self._update is not None, f"{self.id} has no model yet: call its task 'run' first")
         return self._update
-
-    def at_least_1(self, name: str, value: Any) -> int:
-        """`value` as an int, if it is a whole number of 1 or more; CallerError otherwise."""
-        try:
-            return check_count(name, value, 1)
-        except ArgumentError as error:
-            raise CallerError(str(error)) from None
 
     def _clients(self) -> list[RoleInstanceID]:
         clients = in_order(self.ctx.relationships.get_relationship_view("trainer"))

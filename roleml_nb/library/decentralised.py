@@ -22,6 +22,7 @@ from roleml_nb.role import (
 
 from .addresses import in_order
 from .attempts import Attempt
+from .channel_numbers import count_of
 from .mixers import GONE
 from .pausing import Pausable
 
@@ -77,8 +78,9 @@ class DecentralisedCoordinator(Pausable):
         dict
             "rounds", "nodes", and "accuracy" of the last test (None if there was none), a mean over the nodes.
         """
-        self.require(num_rounds >= 1, f"num_rounds must be 1 or more, got {num_rounds!r}")
-        self.require(num_epochs >= 0, f"num_epochs must be 0 or more, got {num_epochs!r}")
+        num_rounds = count_of("num_rounds", num_rounds, 1)
+        num_epochs = count_of("num_epochs", num_epochs)
+        test_every = count_of("test_every", test_every)
         self._lost = set()
         self._take_back(self._members())
         self._check(self._members())

@@ -15,6 +15,7 @@ from roleml_nb.role import ArgumentError, ErrorHandlingStrategy, RoleInstanceID,
 from roleml_nb.role.numbers import as_count
 
 from .addresses import in_order
+from .channel_numbers import count_of
 from .federated import FedAvgAggregator
 from .mixers import GONE
 from .rounds import Outcome, Quorum
@@ -117,11 +118,13 @@ class TreeAggregator(FedAvgAggregator):
         asked = sorted({"control", "stepwise"} & options.keys())
         self.require(not asked, f"{self.id} is an inner node and has models to return only, not what {', '.join(asked)} "
                                 "ask for: above it, the strategy must be FedAvg, QFedAvg or a server optimizer")
+        num_epochs = count_of("num_epochs", num_epochs, 1)
         told = {"initial_loss": self.evaluate(self.id, self._update)["loss"]} if test_first else {}
         done = self._train(num_epochs, options)
         return {**told, "update": done["update"], "data_size": done["data_size"], "metrics": {}}
 
     def _train(self, num_epochs: int, options: dict[str, Any]) -> dict[str, Any]:
+        num_epochs = count_of("num_epochs", num_epochs, 1)
         below = self._below()
         if self._update is None:
             self._update = self.call(below[0], "get-model")

@@ -32,6 +32,7 @@ from .addresses import in_order
 from .arithmetic import difference, moved
 from .arrivals import gather
 from .attempts import Attempt, result_of
+from .channel_numbers import count_of, number_of
 from .contributions import tell
 from .coordinator import Coordinator
 from .finite import Diverged, check_finite
@@ -108,6 +109,7 @@ class FedAvgAggregator(Role):
             ``aggregation-completed`` tells), "results" (per client, what is known of its training) and "busy" (clients
             that are not done yet).
         """
+        num_epochs = count_of("num_epochs", num_epochs, 1)
         group = in_order(clients)
         self.require(group, "there are no clients to aggregate from")
         self._learn_inclusion(inclusion)
@@ -130,6 +132,7 @@ class FedAvgAggregator(Role):
         dict
             As `aggregate`, but with "updates", the new models; one that no result came for stays as it was.
         """
+        num_epochs = count_of("num_epochs", num_epochs, 1)
         self._learn_inclusion(inclusion)
         groups = [in_order(cluster) for cluster in clusters]
         places = {client: place for place, group in enumerate(groups) for client in group}
@@ -159,10 +162,10 @@ class FedAvgAggregator(Role):
                                 "an object: give it with impl() to have it built anew", self.id)
 
     def _conditions(self, quorum: dict[str, Any], group: list[RoleInstanceID]) -> Quorum:
-        conditions = Quorum(**quorum)
-        problem = conditions.problem(len(group), f"the round on {self.id.actor_name}")
-        self.require(problem is None, str(problem))
-        return conditions
+        unknown = [name for name in quorum if name not in Quorum._fields]
+        self.require(not unknown, f"quorum takes no {', '.join(map(repr, unknown))}: "
+                                  f"{', '.join(Quorum._fields)}")
+        return Quorum(**quorum).checked(len(group), f"the round on {self.id.actor_name}")
 
     def _asked(
         self, group: list[RoleInstanceID], updates: list, num_epochs: int, options: dict[str, Any] | None, quorum: Quorum,
@@ -307,8 +310,10 @@ class FedAvgAggregator(Role):
 
     def _learn_inclusion(self, told: Mapping[RoleInstanceID, float] | None) -> None:
         """Those of clients that are busy with an earlier round are kept until their results come."""
+        told = {client: number_of(f"inclusion of {client}", share, 0, above=True)
+                for client, share in (told or {}).items()}
         kept = {client: share for client, share in self._inclusion.items() if client in self._trainings.under_way}
-        self._inclusion = {**(told or {}), **kept}
+        self._inclusion = {**told, **kept}
 
     def _weights(self, group: list[RoleInstanceID]) -> list[float]:
         sizes = self._weighty(self._sizes(group))
@@ -387,12 +392,11 @@ class FederatedCoordinator(Coordinator):
         CallerError
             When something is missing or out of range, or `min_results` or `enough` are more than there are clients.
         """
-        num_rounds, num_epochs, first_round = (self.at_least_1(name, given) for name, given in (
-            ("num_rounds", num_rounds), ("num_epochs", num_epochs), ("first_round", first_round)))
+        num_rounds = count_of("num_rounds", num_rounds, 1)
+        num_epochs = count_of("num_epochs", num_epochs, 1)
+        first_round = count_of("first_round", first_round, 1)
         clients = self._clients()
-        quorum = Quorum(deadline, min_results, enough, late)
-        problem = quorum.problem(len(clients), self.id.actor_name)
-        self.require(problem is None, str(problem))
+        quorum = Quorum(deadline, min_results, enough, late).checked(len(clients), self.id.actor_name)
         training: dict[str, Any] = {"num_epochs": num_epochs, "options": options}
         self._quorum = quorum
         tolerant, attempt = quorum.tolerant, self._begin_attempt(fresh)

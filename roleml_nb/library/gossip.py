@@ -17,6 +17,7 @@ from roleml_nb.role.numbers import check_seed
 
 from .addresses import generator_of, in_order
 from .attempts import result_of
+from .channel_numbers import count_of
 from .contributions import tell
 from .guarded import GuardedRole
 from .mergers import average
@@ -47,7 +48,7 @@ class GossipAggregator(GuardedRole):
     @Service(expand=True)
     def accept_gossip(self, caller: RoleInstanceID, update: Any, age: int = 1, source: str = "") -> bool:
         """Keep a model (a state dict) of the given age (0 or more) until the next merge; `source`: whose, if not the caller's."""
-        self.require(age >= 0, f"age must be 0 or more, got {age!r}")
+        age = count_of("age", age)
         with self.lock:
             self._inbox.append((update, age, source or str(caller)))
         return True
@@ -55,6 +56,7 @@ class GossipAggregator(GuardedRole):
     @Service(expand=True)
     def exchange(self, caller: RoleInstanceID, update: Any = None, age: int = 1) -> dict[str, Any] | None:
         """Give the model that was shown last ("update" and its "age"; None before), and keep the caller's, if any."""
+        age = count_of("age", age)
         if update is not None:
             self.accept_gossip(caller, update, age)
         with self.lock:
@@ -63,6 +65,7 @@ class GossipAggregator(GuardedRole):
     @Service(expand=True)
     def show(self, caller: RoleInstanceID, update: Any, age: int) -> None:
         """Have `exchange` give this model from now on."""
+        age = count_of("age", age)
         with self.lock:
             self._shown = update, age
 
@@ -82,7 +85,7 @@ class GossipAggregator(GuardedRole):
             "update" (the mean, weighted by age), "age" (the highest), "merged" (how many had come in) and "useful" (how
             many of these were older, that is, had seen more, than one's own).
         """
-        self.require(age >= 0, f"age must be 0 or more, got {age!r}")
+        age = count_of("age", age)
         with self.lock:
             received, self._inbox = self._inbox, []
         if not received:
@@ -147,8 +150,9 @@ class GossipCoordinator(Pausable):
         dict
             "rounds", "accuracy" of the last test (None if there was none), and "reproducible": False.
         """
-        self.require(num_rounds >= 1, f"num_rounds must be 1 or more, got {num_rounds!r}")
-        self.require(num_epochs >= 0, f"num_epochs must be 0 or more, got {num_epochs!r}")
+        num_rounds = count_of("num_rounds", num_rounds, 1)
+        num_epochs = count_of("num_epochs", num_epochs)
+        test_every = count_of("test_every", test_every)
         node = self.id.actor_name
         self.require(self._peers() or self._only_node(), f"relationship 'peer' of {node} names no other node: relate "
                      f"the peers first, e.g. %rml relate {node} peer=node*/aggregator")

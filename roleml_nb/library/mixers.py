@@ -20,6 +20,7 @@ from roleml_nb.role import (
 
 from .addresses import in_order
 from .attempts import restore_trainer, result_of, save_trainer
+from .channel_numbers import count_of
 from .contributions import tell
 from .guarded import GuardedRole
 
@@ -104,11 +105,12 @@ class Mixer(GuardedRole):
     @Service(expand=True)
     def get_peers(self, caller: RoleInstanceID, round: int = 0) -> dict[str, Any]:  # noqa: A002
         """The "peers" that this node sends to in a round, and whether it may be one way ("directed")."""
-        return {"peers": self.peers(round), "directed": self.directed}
+        return {"peers": self.peers(count_of("round", round)), "directed": self.directed}
 
     @Service(expand=True)
     def accept(self, caller: RoleInstanceID, degree: int, attempt: str = "", **message: Any) -> None:
         """Take what a neighbour sends; `degree` is the number of nodes that it sends to."""
+        degree = count_of("degree", degree)
         with self.lock:
             self._inbox.setdefault(attempt, {})[caller] = {**message, "degree": degree}
 
@@ -122,6 +124,7 @@ class Mixer(GuardedRole):
         With an `attempt`, a name for this round that no other has, `forget` can take it back. `anew`: nodes were lost
         since the last round, see `begin_anew`.
         """
+        round, num_epochs = count_of("round", round), count_of("num_epochs", num_epochs)  # noqa: A001
         group = in_order(receivers)
         self._begin(attempt)
         if anew:

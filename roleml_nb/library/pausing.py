@@ -7,6 +7,8 @@ from concurrent.futures import Future
 from roleml_nb.role import Role, RoleInstanceID, Service
 from roleml_nb.role.running import wait
 
+from .channel_numbers import count_of
+
 __all__ = ["Pausable"]
 
 LOOK = 0.1
@@ -33,7 +35,7 @@ class Pausable(Role):
     @Service(expand=True)
     def step(self, caller: RoleInstanceID, rounds: int = 1) -> None:
         """Do so many rounds (1 or more), then be paused."""
-        self.require(rounds >= 1, f"rounds must be 1 or more, got {rounds!r}")
+        rounds = count_of("rounds", rounds, 1)
         self.paused, self.rounds_allowed = True, self.rounds_allowed + rounds
 
     def before_round(self) -> None:

@@ -35,6 +35,7 @@ from roleml_nb.role.running import wait
 
 from .addresses import in_order
 from .attempts import restore_trainer, result_of, save_trainer
+from .channel_numbers import count_of, number_of
 from .contributions import tell
 from .guarded import GuardedRole
 from .mixers import GONE
@@ -43,6 +44,8 @@ from .pausing import Pausable
 __all__ = ["RingAggregator", "RingCoordinator"]
 
 SENT = (STEPPED, AVERAGED, COPIED)
+WEIGHTS = (1e-9, 1e18)
+"""The least and the most that a node may weigh: entries in single precision are multiplied by it."""
 
 
 class RingAggregator(GuardedRole):
@@ -75,13 +78,13 @@ class RingAggregator(GuardedRole):
             precision (half precision in single); of others, the elementwise maximum is taken, as in `average`. Frozen weights
             are not sent, and a weight that has several names is sent once.
         weight : float
-            Of this node, more than 0.
+            Of this node, from 1e-9 to 1e18.
         """
         return self._mean(ring, key, update, weight)[0]
 
     def _mean(self, ring: list, key: str, update: Mapping[str, Any], weight: float) -> tuple[dict[str, Any], float]:
         """The mean, and this node's share of it."""
-        self.require(weight > 0, f"weight must be more than 0, got {weight!r}")
+        weight = number_of("weight", weight, *WEIGHTS)
         members = [RoleInstanceID.of(one) if isinstance(one, str) else RoleInstanceID(*one) for one in ring]
         self.require(self.id in members, f"{self.id} is not in the ring {', '.join(map(str, members))}")
         try:
@@ -102,6 +105,7 @@ class RingAggregator(GuardedRole):
 
         Returns its share of the mean, from 0 to 1.
         """
+        num_epochs = count_of("num_epochs", num_epochs, 1)
         update = self._train(round, {**(options or {}), "num_epochs": num_epochs})
         mean, share = self._mean(ring, key, update, self.call("trainer", "get-data-size"))
         self.call("trainer", "apply-update", payloads={"update": mean})
@@ -133,7 +137,7 @@ class RingAggregator(GuardedRole):
     @Service(expand=True)
     def accept_chunk(self, caller: RoleInstanceID, key: str, step: int, chunk: list[np.ndarray]) -> None:
         """Take a chunk from the node before."""
-        self._slot(key, step).set_result(chunk)
+        self._slot(key, count_of("step", step)).set_result(chunk)
 
     @Service(expand=True)
     def abandon(self, caller: RoleInstanceID, key: str) -> None:
@@ -232,7 +236,8 @@ class RingCoordinator(Pausable):
         dict
             "rounds", and "accuracy" and "loss" of the last test (None without an evaluator).
         """
-        self.require(num_rounds >= 1, f"num_rounds must be 1 or more, got {num_rounds!r}")
+        num_rounds = count_of("num_rounds", num_rounds, 1)
+        num_epochs = count_of("num_epochs", num_epochs, 1)
         self._lost = set()
         self._take_back()
         ring: list[RoleInstanceID] = []

@@ -6,12 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from roleml_nb.role import ArgumentError, CallCancelled, CallTimeout, Message, Role, RoleInstanceID, RoleInteractionError
-from roleml_nb.role.numbers import as_count, as_number
+from roleml_nb.role import (
+    ArgumentError,
+    CallCancelled,
+    CallerError,
+    CallTimeout,
+    Message,
+    Role,
+    RoleInstanceID,
+    RoleInteractionError,
+)
+from roleml_nb.role.numbers import as_count, as_number, short
 
 from .trainings import Ended, Training, Trainings, Work
 
 __all__ = ["Outcome", "Quorum", "do_round"]
+
+TOO_LONG = "deadline must be less than 1e8 seconds, which is three years, or None for no deadline"
 
 
 class Quorum(NamedTuple):
@@ -47,16 +58,22 @@ class Quorum(NamedTuple):
         """Whether a round may be over before all have answered."""
         return (self.deadline, self.min_results, self.enough) != (None, None, None)
 
-    def problem(self, clients: int, node: str) -> str | None:
-        """What makes it impossible, in one line; None when it can be met with so many clients."""
+    def checked(self, clients: int, node: str) -> Quorum:
+        """Return it with plain numbers, if it can be met with so many clients; CallerError otherwise."""
         try:
-            for name in ("min_results", "enough"):
-                if getattr(self, name) is not None:
-                    as_count(name, getattr(self, name))
-            if self.deadline is not None:
-                as_number("deadline", self.deadline)
+            plain = Quorum(
+                None if self.deadline is None else as_number("deadline", self.deadline),
+                None if self.min_results is None else as_count("min_results", self.min_results),
+                None if self.enough is None else as_count("enough", self.enough), self.late)
         except ArgumentError as error:
-            return str(error)
+            raise CallerError(str(error)) from None
+        problem = plain._problem(clients, node, self.deadline)
+        if problem is not None:
+            raise CallerError(problem)
+        return plain
+
+    def _problem(self, clients: int, node: str, given: Any) -> str | None:
+        """What makes it impossible, in one line; None when it can be met. `given` is the deadline as it was given."""
         for name in ("min_results", "enough"):
             count = getattr(self, name)
             if count is not None and not 1 <= count <= clients:
@@ -65,9 +82,9 @@ class Quorum(NamedTuple):
         if self.enough is not None and self.enough < self.least:
             return f"enough={self.enough} is less than min_results={self.min_results}: a round could never be over"
         if self.deadline is not None and not self.deadline > 0:
-            return f"deadline must be more than 0 seconds, got {self.deadline!r}"
-        if self.deadline is not None and 1e8 < self.deadline < float("inf"):
-            return f"deadline must be less than 1e8 seconds, which is three years, got {self.deadline!r}; None for no deadline"
+            return f"deadline must be more than 0 seconds, got {short(given)}"
+        if self.deadline is not None and self.deadline > 1e8 and given != float("inf"):  # 10 ** 400 is not infinite
+            return f"{TOO_LONG}, got {short(given)}"
         if self.late not in ("drop", "stale"):
             return f"late must be 'drop' or 'stale', got {self.late!r}"
         return None

@@ -13,6 +13,7 @@ from roleml_nb.role.numbers import as_count, as_number, check_seed
 
 from .addresses import in_order
 from .arrivals import gather
+from .channel_numbers import count_of
 
 __all__ = ["ClientSelector", "DataSizeSelector", "PowerOfChoiceSelector"]
 
@@ -41,6 +42,7 @@ class ClientSelector(Role):
     @Service(expand=True)
     def select_clients(self, caller: RoleInstanceID, candidates: list, round: int) -> list[RoleInstanceID]:  # noqa: A002
         """Some of `candidates`, in natural order. `caller` is the coordinator, asked for what is needed to choose."""
+        round = count_of("round", round)  # noqa: A001
         clients = in_order(candidates)
         self.require(clients, "there are no candidates to select from")
         count = max(1, int(self.fraction * len(clients) + 0.5))

@@ -9,6 +9,7 @@ from roleml_nb.role import ArgumentError, Element, Event, IterableDataset, RoleI
 from roleml_nb.role.parameters import described, like
 from roleml_nb.role.torch_generator import own_torch_generator
 
+from .channel_numbers import count_of, number_of
 from .data_sizes import data_size
 from .entries import buffers_of, local_entries
 from .finite import check_finite
@@ -200,6 +201,7 @@ class EpochTrainer(ModelMaintainer):
 
         With `proximal` > 0, μ of FedProx, the model is kept near where the training began: see `LocalSteps`.
         """
+        num_epochs, proximal = count_of("num_epochs", num_epochs, 1), number_of("proximal", proximal, 0)
         with self.lock:
             self._train(num_epochs, proximal, None, False, options)
             return self._shared()
@@ -231,6 +233,9 @@ class EpochTrainer(ModelMaintainer):
             "initial_loss" when tested first; "control" (the change of this client's control variate, cᵢ⁺ − cᵢ) when `control`
             was given.
         """
+        num_epochs, proximal = count_of("num_epochs", num_epochs, 1), number_of("proximal", proximal, 0)
+        if normalise is not None:
+            normalise = number_of("normalise", normalise, 0, 1, below=True)
         with self.lock:
             if normalise is not None:
                 problem = fednova_problem(self.model(), normalise, self.optimizer, str(self.id))
@@ -285,8 +290,6 @@ class EpochTrainer(ModelMaintainer):
         normalise: float | None = None,
     ) -> tuple[dict[str, Any], LocalSteps | None]:
         self.base.host.check_cancelled()
-        self.require(num_epochs >= 1, f"num_epochs must be 1 or more, got {num_epochs!r}")
-        self.require(proximal >= 0, f"proximal must be 0 or more, got {proximal!r}")
         steps = None
         self.require(not _empty(self.dataset()), f"{self.id} has no samples to train on: leave it out (%rml unrelate), or deal "
                                                  "the data out so that every part has some")

@@ -23,7 +23,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roleml_nb import RoleInstanceID, RoleMLError
+from roleml_nb import RoleMLError
 from roleml_nb.library import average
 from roleml_nb.role import Role
 from roleml_nb.role.numbers import short
@@ -218,14 +218,19 @@ class Methods:
     @staticmethod
     def of() -> list[tuple[str, Any, dict[str, Any]]]:
         from roleml_nb import compare, topology
+        from roleml_nb.library import FedAsync, FedBuff
 
         compared, ring = compare([run_of()]), topology("ring", 4)
         model = mlp(64, 10)
+        strategies = [("", FedBuff(1)), *((kind, FedAsync(staleness=kind)) for kind in ("polynomial", "constant", "hinge"))]
+        stale = {"update": {"x": np.ones(2)}, "result": {"update": {"x": np.ones(2)}}, "base": {"x": np.zeros(2)}}
         zeros = [torch.zeros_like(weight) for weight in model.module.parameters()]
         return [
             ("TorchClassifier.train", model.train, {"data": digits(0, 40)}),
             ("TorchClassifier.apply_gradients", model.apply_gradients, {"gradients": zeros}),
             ("Comparison.summary", compared.summary, {}), ("Comparison.to_target", compared.to_target, {}),
+            *((f"{type(strategy).__name__}-{kind}.{method}", getattr(strategy, method), stale if method == "receive" else {})
+              for kind, strategy in strategies for method in ("receive", "weight", "share")),
             ("Topology.graph", ring.graph, {}), ("Topology.weights", ring.weights, {}),
             ("Topology.neighbours", ring.neighbours, {}), ("Topology.report", ring.report, {}),
         ]
@@ -256,29 +261,3 @@ def test_weights_that_are_none_are_refused(weights, count):
         assert "weight" in str(error)
     else:
         assert np.allclose(mean["x"], 1.0)
-
-
-ROLES = {"FederatedCoordinator": ("num_rounds", "num_epochs", "deadline", "min_results", "enough", "first_round")}
-
-
-@pytest.mark.parametrize("number", ROLES["FederatedCoordinator"])
-def test_a_run_refuses_numbers_that_are_none(number):
-    from roleml_nb import Testbed, impl
-    from roleml_nb.library import EpochTrainer, FedAvgAggregator, FederatedCoordinator
-
-    with Testbed(0, timeout=30.0) as bed:
-        bed.spawn("server", "client")
-        bed.assign("client", "trainer", EpochTrainer, elements={"model": impl(mlp, 64, 10), "dataset": impl(digits, 0, 200)})
-        bed.assign("server", "aggregator", FedAvgAggregator)
-        bed.assign("server", "coordinator", FederatedCoordinator)
-        bed.relate("server", "trainer", RoleInstanceID("client", "trainer"))
-        for value in (math.nan, math.inf, -math.inf, -1, 10**30, "1", b"", [], np.array([1, 2]), np.array(math.nan), 0.5j):
-            args = {"num_rounds": 1, number: value}
-            with within(60, args):
-                try:
-                    bed.call("server/coordinator", "run", args)
-                except RoleMLError as error:
-                    assert number in str(error), (value, str(error))
-                    assert "failed on" not in str(error), (value, str(error))
-                else:
-                    assert number == "deadline" and value == math.inf, value

@@ -1,0 +1,46 @@
+"""Numbers that callers give to channels: a wrong one is refused with what is allowed."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from roleml_nb.role import ArgumentError, CallerError
+from roleml_nb.role.numbers import MOST, check_count, check_number
+
+__all__ = ["count_of", "number_of"]
+
+
+def count_of(name: str, value: Any, low: int = 0, high: int = MOST) -> int:
+    """Return `value` as an int, if it is a whole number from `low` to `high`.
+
+    Raises
+    ------
+    CallerError
+        That names the argument and the value; the caller is told the channel, too.
+    """
+    try:
+        return check_count(name, value, low, high)
+    except ArgumentError as error:
+        raise CallerError(str(error)) from None
+
+
+def number_of(
+    name: str, value: Any, low: float = -math.inf, high: float = math.inf, **bounds: bool
+) -> float:
+    """Return `value` as a float, if it is a number from `low` to `high`.
+
+    Parameters
+    ----------
+    bounds
+        "above", "below" and "infinite", as for `check_number`.
+
+    Raises
+    ------
+    CallerError
+        As of `count_of`.
+    """
+    try:
+        return check_number(name, value, low, high, **bounds)
+    except ArgumentError as error:
+        raise CallerError(str(error)) from None
