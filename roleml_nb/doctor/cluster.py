@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 
 from roleml_nb.testbed import records
+from roleml_nb.testbed.preflight import find_lacks, ipython_folder, why_unwritable
+from roleml_nb.testbed.socket_folder import temporary_folders, why_unfit
 
 from .machine import MB
 from .report import Report
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
     from roleml_nb.testbed import Testbed
     from roleml_nb.testbed.host import Host
 
-__all__ = ["Engine", "check_links", "check_lost", "check_threads", "examine_left_behind", "examine_testbed"]
+__all__ = ["Engine", "check_links", "check_lost", "check_threads", "examine_left_behind", "examine_requirements",
+           "examine_testbed"]
+
+USUAL_ENGINES = 2
 
 
 class Engine(NamedTuple):
@@ -87,6 +92,30 @@ def check_links(report: Report, links: Mapping[tuple[str, str], tuple[str, str]]
         (sender, receiver), why = next(iter(slow.items()))
         report.blame(f"{len(slow)} links use the relay, some milliseconds slower a message, such as {sender} → {receiver}: {why}",
                      "let the engines' machines reach each other over TCP; %rml links shows all")
+
+
+def examine_requirements(report: Report) -> None:
+    """Whether engines can start here, and in which folders they keep their files where the usual ones do not do."""
+    for lack in find_lacks(USUAL_ENGINES):
+        report.blame(f"engines cannot start: {lack.what}", f"{lack.fix}; or %rml start --engines 0")
+    check_folders(report, "records of testbeds", {str(place): why_unwritable(place) for place in records.folders()},
+                  "HOME, JUPYTER_RUNTIME_DIR or TMPDIR")
+    check_folders(report, "sockets and logs", {base: why_unfit(base) for base in temporary_folders()}, "TMPDIR")
+    why = why_unwritable(ipython_folder())
+    if why:
+        report.say("folders", f"engines use an IPython folder of their own: {ipython_folder()} ({why}); set HOME or IPYTHONDIR")
+
+
+def check_folders(report: Report, what: str, places: Mapping[str, str], variables: str) -> None:
+    """Say which folder is used instead of the first one; it is a problem when there is none. `places`: why each does not do."""
+    used = next((place for place, why in places.items() if not why), None)
+    first, why = next(iter(places.items()))
+    if used is None:
+        report.blame(f"engines cannot start: no folder for {what}: "
+                     + ", ".join(f"{place} ({why})" for place, why in places.items()),
+                     f"set {variables} to a writable folder with free space; or %rml start --engines 0")
+    elif why:
+        report.say("folders", f"{what} lie in {used}: {first} ({why}); set {variables} to have them elsewhere")
 
 
 def examine_left_behind(report: Report) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .cluster import examine_left_behind, examine_testbed
+from .cluster import examine_left_behind, examine_requirements, examine_testbed
 from .installation import examine_installation
 from .machine import examine_machine
 from .report import Report
@@ -20,6 +20,7 @@ def examine(bed: Testbed | None = None, shell: Any = None) -> Report:
     report = Report()
     examine_installation(report)
     examine_machine(report, shell)
+    examine_requirements(report)
     examine_testbed(report, bed)
     examine_left_behind(report)
     return report

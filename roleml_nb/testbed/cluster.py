@@ -19,8 +19,9 @@ from roleml_nb.role import TestbedError
 from roleml_nb.role.forks import Origin, at_fork
 
 from .controller import ORDERS, Controller
+from .preflight import check_machine, ipython_folder, raise_file_limit, why_unwritable
 from .processes import Process
-from .records import Record
+from .records import Record, begin
 from .socket_folder import make_socket_folder
 from .watchdog import MARK, Watchdog
 
@@ -104,6 +105,9 @@ class Engines:
         """Whether they outlive this process, unless they are stopped."""
         self._given = cluster is not None and not hasattr(cluster, "connect_client_sync")
         """Whether the client is the caller's own, who closes it."""
+        if self.owned and record is None:
+            check_machine(count)
+            raise_file_limit(count)
         self.directory = make_socket_folder() if record is None else record.directory
         self.cluster: Any = None
         self.watchdog: Watchdog | None = None
@@ -131,10 +135,13 @@ class Engines:
     def _start(self, count: int, mark: str, timeout: float) -> Any:
         profile_dir = os.path.join(self.directory, "profile")
         os.mkdir(profile_dir)
-        self.record = Record(mark, Process.here(), self.directory, time.time(), count, self.detached)
-        self.record.write()
+        self.record = begin(mark, Process.here(), self.directory, count, detached=self.detached)
         self.watchdog = Watchdog(mark, [self.directory, str(self.record.path)])  # until `stay`, if it is detached
-        os.environ[MARK] = mark  # inherited by everything that the launcher starts
+        own = {MARK: mark}  # inherited by everything that the launcher starts
+        if why_unwritable(ipython_folder()):  # IPython would warn, and leave a folder behind
+            own["IPYTHONDIR"] = os.path.join(self.directory, "ipython")
+        before = {name: os.environ.get(name) for name in own}
+        os.environ.update(own)
         try:
             self.cluster = ipp.Cluster(
                 n=count, profile_dir=profile_dir, cluster_id="", log_level=logging.ERROR, shutdown_atexit=not self.detached,
@@ -146,7 +153,10 @@ class Engines:
             self.cluster.start_cluster_sync()
             client = self.cluster.connect_client_sync()
         finally:
-            os.environ.pop(MARK, None)
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
         try:
             client.wait_for_engines(count, timeout=timeout, interactive=False)
         except TimeoutError:
@@ -157,7 +167,8 @@ class Engines:
 
     def _find(self, record: Record) -> Any:
         try:
-            return ipp.Client(os.path.join(record.directory, "profile", "security", "ipcontroller-client.json"), timeout=10)
+            return ipp.Client(os.path.join(record.directory, "profile", "security", "ipcontroller-client.json"),
+                              ipython_dir=os.path.join(record.directory, "ipython"), timeout=10)
         except (OSError, TimeoutError, ipp.error.TimeoutError) as error:
             raise TestbedError(f"testbed {record.mark} does not answer: {error}; %rml clean --detached ends it") from None
 

@@ -25,6 +25,7 @@ from .failure_detector import UNREACHED_S, FailureDetector
 from .host import NOTEBOOK, Host
 from .links import Made, link_again, link_all
 from .orders import Orders
+from .preflight import explain, is_raw
 from .processes import Process
 from .records import Record
 from .stopping import Stopped, Stops
@@ -108,11 +109,13 @@ class Fleet:
                     self._find_hosts(self.engines, record, links)
                 self.learn({NOTEBOOK: NOTEBOOK})
             self.home.run_in_background(self._watch, "watch")
-        except BaseException:
+        except BaseException as error:
             if record is None:
                 self.stop()
             else:
                 self.leave()
+            if is_raw(error):
+                raise TestbedError(f"the testbed did not start: {explain(error)}") from error
             raise
 
     def _serve_relay(self, wanted: bool) -> None:

@@ -1,16 +1,20 @@
 """Which clusters were started on this machine, by whom: a file each, so that what a kernel leaves behind can be found.
 
-The files lie in a folder of mode 0700 in Jupyter's runtime folder (JUPYTER_RUNTIME_DIR).
+The files lie in a folder of mode 0700 in Jupyter's runtime folder (JUPYTER_RUNTIME_DIR), or, where that cannot be written
+to, in one in the folder for temporary files, which nobody but this user may have made.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import signal
+import stat
 import sys
-import tempfile
+import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +22,15 @@ from typing import Any
 import psutil
 from jupyter_core.paths import jupyter_runtime_dir
 
+from roleml_nb.role import TestbedError
+
 from .processes import Process, process_from
+from .socket_folder import temporary_folders
 from .watchdog import is_alive, marked, still_alive
 
-__all__ = ["Record", "clean", "folder", "left_behind", "records"]
+__all__ = ["Record", "begin", "clean", "folder", "folders", "left_behind", "records"]
+
+logger = logging.getLogger(__name__)
 
 FORM = 2
 """How a record is written; 1 named the owner by a time of the system clock, and had no such number."""
@@ -62,12 +71,20 @@ class Record:
         """All of it or nothing; readable by this user alone."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         beside = self.path.with_suffix(".new")
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            json.dump(asdict(self) | {"owner": list(self.owner)}, file)
-        beside.replace(self.path)
+        try:
+            with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+                json.dump(asdict(self) | {"owner": list(self.owner)}, file)
+            beside.replace(self.path)
+        except OSError:
+            with suppress(OSError):
+                beside.unlink()
+            raise
 
     def forget(self) -> None:
-        self.path.unlink(missing_ok=True)
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:  # the folder cannot be written to any more; nothing that runs is left there
+            logger.info("the record %s stays: %s", self.path, error)
 
     @property
     def abandoned(self) -> bool:
@@ -94,10 +111,44 @@ def folder() -> Path:
     return Path(jupyter_runtime_dir()) / "roleml_nb"
 
 
+def folders() -> list[Path]:
+    """Return the folders that records may lie in, the preferred one first."""
+    return [folder(), *(Path(base) / f"roleml_nb-{os.getuid()}" for base in temporary_folders())]
+
+
+def begin(mark: str, owner: Process, directory: str, engines: int, *, detached: bool) -> Record:
+    """Write the record of a new cluster, in the first folder that takes it; TestbedError when none does."""
+    refused = []
+    for place in folders():
+        record = Record(mark, owner, directory, time.time(), engines, detached, folder=str(place))
+        try:
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if _is_ours(place):
+                record.write()
+                return record
+            refused.append(f"{place} (belongs to another user, or others can write to it)")
+        except OSError as error:
+            refused.append(f"{place} ({error.strerror})")
+    raise TestbedError("engines cannot start here: no folder for the file by which %rml clean and %rml attach find them: "
+                       f"{', '.join(refused)}; set HOME, JUPYTER_RUNTIME_DIR or TMPDIR to a writable folder with free space, "
+                       "or use Testbed(engines=0), which needs none")
+
+
+def _is_ours(place: Path) -> bool:
+    """Whether others could not have put records there: in Jupyter's own folder, or in one that is this user's alone."""
+    if place == folder():
+        return place.is_dir()
+    try:
+        state = place.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(state.st_mode) and state.st_uid == os.getuid() and not stat.S_IMODE(state.st_mode) & 0o077
+
+
 def records() -> list[Record]:
     """All of them, the oldest first. What cannot be read is not ours."""
     found = []
-    for path in folder().glob("*.json") if folder().is_dir() else ():
+    for path in (path for place in folders() if _is_ours(place) for path in place.glob("*.json")):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             place = {"folder": str(path.parent), "mark": path.stem}
@@ -117,7 +168,7 @@ def _is_sound(record: Record) -> bool:
     if not all(isinstance(getattr(record, name), kind) for name, kind in kinds.items()):
         return False
     directory = os.path.realpath(record.directory)
-    held = [os.path.realpath(path) for path in (Path.home(), tempfile.gettempdir(), os.getcwd(), sys.prefix)]
+    held = [os.path.realpath(path) for path in (os.path.expanduser("~"), *temporary_folders(), os.getcwd(), sys.prefix)]
     return os.path.isabs(record.directory) and not any(f"{path}/".startswith(f"{directory.rstrip('/')}/") for path in held)
 
 

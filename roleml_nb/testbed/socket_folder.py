@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import tempfile
 
-__all__ = ["make_socket_folder"]
+from roleml_nb.role import TestbedError
+
+from .preflight import why_unwritable
+
+__all__ = ["make_socket_folder", "temporary_folders", "why_unfit"]
 
 LONGEST = 75
 """Bytes of the path that it is made in: the system allows 107 for that of a socket, 103 on macOS."""
@@ -13,7 +17,37 @@ SHORT = ("/tmp", "/var/tmp", "/dev/shm")
 
 
 def make_socket_folder() -> str:
-    """Make a folder that only this user can enter, in TMPDIR, or in a shorter one where paths of sockets would be too long."""
-    given = tempfile.gettempdir()
-    fitting = [base for base in (given, *SHORT) if len(os.fsencode(base)) <= LONGEST and os.access(base, os.W_OK | os.X_OK)]
-    return tempfile.mkdtemp(prefix="rml-", dir=fitting[0] if fitting else given)
+    """Make a folder that only this user can enter, in TMPDIR, or in another one where that does not do.
+
+    Raises
+    ------
+    TestbedError
+        In none of them a file can be written, at a path that is short enough for sockets.
+    """
+    unfit = []
+    for base in temporary_folders():
+        why = why_unfit(base)
+        if not why:
+            try:
+                return tempfile.mkdtemp(prefix="rml-", dir=base)
+            except OSError as error:
+                why = error.strerror or str(error)
+        unfit.append(f"{base} ({why})")
+    raise TestbedError(f"no folder for the sockets and logs of engines: {', '.join(unfit)}; set TMPDIR to a writable one with "
+                       f"a path of at most {LONGEST} bytes, or use Testbed(engines=0), which needs none")
+
+
+def temporary_folders() -> list[str]:
+    """Return the folders for temporary files, the preferred one first."""
+    try:
+        given = [tempfile.gettempdir()]
+    except OSError:  # Python has tried TMPDIR and these
+        given = [os.path.abspath(os.environ["TMPDIR"])] if os.environ.get("TMPDIR") else []
+    return list(dict.fromkeys([*given, *SHORT]))
+
+
+def why_unfit(base: str) -> str:
+    """Return why sockets cannot lie in a folder; empty if they can."""
+    if len(os.fsencode(base)) > LONGEST:
+        return f"its path is longer than {LONGEST} bytes"
+    return why_unwritable(base)

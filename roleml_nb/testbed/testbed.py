@@ -30,6 +30,7 @@ from .links import why
 from .nodes import Nodes
 from .output import divide
 from .patterns import expand, match
+from .preflight import explain
 from .processes import machine_name
 from .progress import Progress
 from .provenance import about
@@ -179,7 +180,11 @@ class Testbed:
             raise
         record = self.fleet.engines.record  # type: ignore[union-attr]
         record.way_back = way_back  # type: ignore[union-attr]
-        record.write()  # type: ignore[union-attr]
+        try:
+            record.write()  # type: ignore[union-attr]
+        except OSError as error:
+            self.stop()
+            raise TestbedError(f"the testbed cannot be detached: {explain(error)}") from error
         self.fleet.engines.stay()  # type: ignore[union-attr]
         self.fleet.home.run_in_background(partial(remember, self.fleet, self.roster), "roster")
 
