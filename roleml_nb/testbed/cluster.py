@@ -246,6 +246,7 @@ class Engines:
                     end()
                 except Exception as error:  # one engine may have ended before; what is left behind, the watchdog sweeps
                     logging.getLogger(__name__).info("stop of the cluster: %s", error)
+            self.cluster.shutdown_atexit = False  # else one that did not start is stopped again, with a traceback
             self.cluster = None
         client = getattr(self, "client", None)
         if client is not None and not self._given:

@@ -254,5 +254,21 @@ def test_what_fails_while_engines_start_is_one_error(monkeypatch, tmp_path):
     assert not list(tmp_path.glob("*/*"))
 
 
+def test_no_room_for_another_thread(home):
+    """The address space is limited to less than the stack of a thread more than there is."""
+    printed = run(home, """
+        import resource
+        with open("/proc/self/statm") as file:
+            size = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        resource.setrlimit(resource.RLIMIT_AS, (size + 4_000_000, resource.RLIM_INFINITY))
+        refused(lambda: Testbed(engines=0))
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        use(0)
+    """)
+    assert printed.splitlines() == [
+        "refused: the testbed did not start: RuntimeError: can't start new thread; too few processes or threads may run at a "
+        "time: raise the limit with 'ulimit -u', or that of the container", "answer 0 2"]
+
+
 def test_this_machine_lacks_nothing():
     assert find_lacks(2) == []
