@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from roleml_nb.messaging.executions import Working
@@ -28,6 +27,7 @@ from .orders import Orders
 from .preflight import explain, is_raw
 from .processes import Process
 from .records import Record
+from .shipments import read_messages, read_metrics_and_logs
 from .stopping import Stopped, Stops
 from .waiting import describe
 
@@ -71,8 +71,11 @@ class Fleet:
         self.links: Made = {}
         self.stopping = False
         self._shipments: dict[str, int] = {}
-        self._messages: list[bytes] = []
-        self._notes: list[bytes] = []
+        self._messages: list[tuple[str, bytes]] = []
+        self._notes: list[tuple[str, bytes]] = []
+        """Unread, with the hosts that they are from."""
+        self._unreadable: set[str] = set()
+        """Hosts that have sent notes which are none."""
         self._unread = 0
         """Bytes of notes that have arrived and were not added to the trace yet."""
         self._arrived = threading.Condition()
@@ -381,9 +384,13 @@ class Fleet:
     def _take_notes(self, host_id: str, pickled: tuple[bytes, bytes]) -> None:
         """Keep them as they come: they are unpickled when somebody looks, not while messages fly."""
         with self._arrived:
-            self._messages.append(pickled[0])
-            self._notes.append(pickled[1])
-            self._unread += len(pickled[0]) + len(pickled[1])
+            match pickled:
+                case bytes() as messages, bytes() as notes:
+                    self._messages.append((host_id, messages))
+                    self._notes.append((host_id, notes))
+                    self._unread += len(messages) + len(notes)
+                case _:  # counted as a shipment all the same, so that nobody waits for it
+                    self._drop(host_id, TypeError(f"two pickles are expected, not {type(pickled).__name__}"))
             self._shipments[host_id] = self._shipments.get(host_id, 0) + 1
             self._arrived.notify_all()
 
@@ -401,8 +408,24 @@ class Fleet:
         """Add to the trace what metrics and logs have arrived; costs little, and waits for nobody."""
         with self._arrived:
             arrived, self._notes = self._notes, []
-        for pickled in arrived:
-            self.trace.add([], *pickle.loads(pickled))
+        for metrics, logs in self._readable(arrived, read_metrics_and_logs):
+            self.trace.add([], metrics, logs)
+
+    def _readable(self, arrived: list[tuple[str, bytes]], read: Callable[[bytes], Any]) -> Iterable[Any]:
+        for host_id, pickled in arrived:
+            try:
+                content = read(pickled)
+            except Exception as error:  # whatever junk raises: what others have sent is added
+                self._drop(host_id, error)
+            else:
+                yield content
+
+    def _drop(self, host_id: str, error: Exception) -> None:
+        """Log once for each host that its notes cannot be read."""
+        if host_id not in self._unreadable:
+            self._unreadable.add(host_id)
+            self.home.logger.warning("what %s sends for the trace cannot be read and is dropped: %s: %s", host_id,
+                                     type(error).__name__, error)
 
     def collect(self) -> None:
         """Have every host ship its notes."""
@@ -416,8 +439,8 @@ class Fleet:
         """Add to the trace all that has arrived; waits for nobody."""
         with self._arrived:
             arrived, self._messages, self._unread = self._messages, [], 0
-        for pickled in arrived:
-            self._add(pickle.loads(pickled), [])
+        for messages in self._readable(arrived, read_messages):
+            self._add(messages, [])
         self.look()
 
     # the end
