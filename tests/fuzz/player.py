@@ -174,7 +174,11 @@ class Player(Role):
         try:
             return self.call(_target(path[0]), channel, args)
         except Exception as error:
-            return type(error).__name__, str(error), sorted(getattr(error, "where", {}).items())
+            return (
+                type(error).__name__,
+                str(error),
+                error.where.get("error", "") if isinstance(error, HandlerError) else "",
+            )
 
     @Task(expand=True)
     def work(self, caller, value, recipe=None):

@@ -121,7 +121,8 @@ class Run:
     def step(self, step: Step) -> Any:
         """Return what a step gives: a comparable value, or the error's class and text."""
         try:
-            return "gives", getattr(self, "do_" + step[0].replace("-", "_"))(*step[1:])
+            result = getattr(self, "do_" + step[0].replace("-", "_"))(*step[1:])
+            return "gives", self.same(repr(result))
         except RoleMLError as error:
             assert CHANGED not in str(error), error
             # "engine" is the process; "kept" numbers the failures that this process keeps for replay

@@ -253,6 +253,10 @@ def fingerprint(value: Any, seen: dict[int, int] | None = None) -> Any:
         content = ascii(value.tolist()) if value.dtype.hasobject else value.tobytes().hex()
         flags = value.flags.c_contiguous, value.flags.f_contiguous, value.flags.writeable
         return name, ascii(value.dtype.descr), value.shape, flags, content[:300]
+    if isinstance(value, torch.Tensor) and (
+        value.is_meta or value.is_quantized or value.layout != torch.strided
+    ):
+        return name, ascii(value)  # has no list of its numbers
     if isinstance(value, torch.Tensor):
         return (
             name,
