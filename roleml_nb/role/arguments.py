@@ -65,7 +65,7 @@ def checked_methods(cls: C) -> C:
     for name, value in list(vars(cls).items()):
         if name != "__init__" and name.startswith("_"):
             continue
-        if isinstance(value, types.FunctionType):
+        if isinstance(value, types.FunctionType) and not hasattr(value, "is_checked"):
             setattr(cls, name, checked(value))
         elif isinstance(value, classmethod):
             setattr(cls, name, classmethod(checked(value.__func__)))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from roleml_nb.actor import Invocation
 from roleml_nb.role import NATIVE, ArgumentTypeError, Message, Role, RoleInstanceID, TestbedError, standard_name
-from roleml_nb.role.arguments import checked_methods
+from roleml_nb.role.arguments import checked, checked_methods
 from roleml_nb.role.numbers import as_count, check_count, check_number, check_seed
 from roleml_nb.trace import LogView, Trace
 from roleml_nb.trace.recording import write_recording
@@ -318,6 +318,7 @@ class Testbed:
             raise TestbedError(f"{pattern!r} names {len(names)} nodes; name one")
         return names
 
+    @partial(checked, but=("positions",))
     def arrange(self, positions: Mapping[str, tuple[float, float] | None]) -> None:
         """Put nodes somewhere on the board: {node: (x, y)}, x to the right, y down; None for wherever it likes."""
         for node in positions:

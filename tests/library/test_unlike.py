@@ -115,16 +115,16 @@ class Normalised(SimpleTorchXYModel):
 
 
 def test_an_evaluator_that_shares_what_clients_keep_is_told(bed):
-    clients(bed, "fedbn", [impl(Normalised)] * 2, local="batch-norm")
-    bed.assign("fedbn-server", "evaluator", ModelMaintainer, elements={"model": impl(Normalised), "dataset_test": impl(samples, 8)})
-    bed.assign("fedbn-server", "aggregator", FedAvgAggregator)
-    bed.assign("fedbn-server", "coordinator", FederatedCoordinator)
-    with pytest.raises(CallerError, match="the clients of fedbn-server/coordinator return models whose entries are not those of its "
+    clients(bed, "unlike-fedbn", [impl(Normalised)] * 2, local="batch-norm")
+    bed.assign("unlike-fedbn-server", "evaluator", ModelMaintainer, elements={"model": impl(Normalised), "dataset_test": impl(samples, 8)})
+    bed.assign("unlike-fedbn-server", "aggregator", FedAvgAggregator)
+    bed.assign("unlike-fedbn-server", "coordinator", FederatedCoordinator)
+    with pytest.raises(CallerError, match="the clients of unlike-fedbn-server/coordinator return models whose entries are not those of its "
                                           "evaluator's: missing 1.bias, .* and 1 more; give it the same model, and the option 'local'"):
-        bed.call("fedbn-server/coordinator", "run", {"num_rounds": 1})
-    bed.assign("fedbn-server", "evaluator", ModelMaintainer, options={"local": "batch-norm"},
+        bed.call("unlike-fedbn-server/coordinator", "run", {"num_rounds": 1})
+    bed.assign("unlike-fedbn-server", "evaluator", ModelMaintainer, options={"local": "batch-norm"},
                elements={"model": impl(Normalised), "dataset_test": impl(samples, 8)})
-    assert bed.call("fedbn-server/coordinator", "run", {"num_rounds": 1, "fresh": True})["rounds"] == 1
+    assert bed.call("unlike-fedbn-server/coordinator", "run", {"num_rounds": 1, "fresh": True})["rounds"] == 1
 
 
 def test_no_samples_are_told(bed):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roleml_nb import Event, Recording, Role, RoleMLError, Service
+from roleml_nb import Event, Recording, Role, RoleMLError, Service, Testbed
 from roleml_nb.trace import Trace
 from roleml_nb.trace import rows as module
 from roleml_nb.trace.flows import MESSAGE
@@ -302,17 +302,16 @@ class Talker(Role):
         print("heard")
 
 
-@pytest.fixture
-def talkers(bed):
+@pytest.fixture(params=[0, 2], ids=["one process", "engines"])
+def talkers(request):
+    """On a testbed of its own: what others emit meanwhile would count, too."""
     names = ["limit-a", "limit-b"]
-    bed.spawn(*names)
-    bed.assign("limit-*", "talker", Talker)
-    for name, other in (names, names[::-1]):
-        bed.relate(name, "other", f"{other}/talker")
-    yield bed
-    bed.trace.limit = 128_000_000
-    for name in names:
-        bed.remove(name)
+    with Testbed(engines=request.param, timeout=30, preload=()) as bed:
+        bed.spawn(*names)
+        bed.assign("limit-*", "talker", Talker)
+        for name, other in (names, names[::-1]):
+            bed.relate(name, "other", f"{other}/talker")
+        yield bed
 
 
 def test_a_testbed_keeps_to_the_limit_and_counts_all(talkers, tmp_path):
