@@ -51,7 +51,7 @@ class Busy(Role):
 
         gc.collect()
         gc.set_debug(0)
-        raw = {"memoryview", "PickleBuffer", "managedbuffer", "Frame"}
+        raw = {"memoryview", "PickleBuffer", "managedbuffer"}
         found = sorted({f"{type(one).__module__}.{type(one).__name__}" for one in gc.garbage
                         if type(one).__name__ in raw})
         everything = len(gc.garbage)
