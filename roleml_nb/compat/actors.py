@@ -74,6 +74,9 @@ class BuiltActor:
             self._stopped.wait()
         except KeyboardInterrupt:
             pass
+        except RoleMLError:
+            if not self._stopped.is_set():  # else `stop` has taken away roles that were about to start
+                raise
         finally:
             self.stop()
 
