@@ -42,6 +42,7 @@ def forked() -> None:
 
 at_fork(sys.modules[__name__])
 
+
 def is_dynamic(obj: Any) -> bool:
     """Whether `obj` is a function or class that pickle cannot send by reference, such as one of a notebook cell."""
     if isinstance(obj, type):
