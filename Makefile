@@ -8,14 +8,14 @@ INSTALLED = $(VENV)/.installed
 NOTEBOOK = notebooks/quickstart.ipynb
 NOTEBOOKS = $(wildcard notebooks/*.ipynb) notebooks/architectures $(wildcard tutorials/*.ipynb)
 
-# A busy thread that coverage traces keeps the interpreter to itself, so what interrupts such threads is tested without it.
+# What interrupts busy threads is tested first and with nothing beside it.
 INTERRUPTING = tests/testbed/test_stopping.py tests/messaging/test_executions.py
 
 # Two at a time, each file by itself: much of the time, tests wait for engines and browsers.
 BESIDE = -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab course check test test-ipykernel6 fuzz test-newest test-all chaos bench clean
+.PHONY: help demo lab course check test coverage test-ipykernel6 fuzz test-newest test-all chaos bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,10 +47,14 @@ check: $(INSTALLED)  ## ruff, mypy, import contracts
 
 test: check  ## check, then the tests, then the notebooks through nbval
 	$(BIN)/pytest $(INTERRUPTING)
-	$(BIN)/pytest $(BESIDE) --cov=roleml_nb --cov-report=term $(INTERRUPTING:%=--ignore=%) --ignore=tests/browser
+	$(BIN)/pytest $(BESIDE) $(INTERRUPTING:%=--ignore=%) --ignore=tests/browser
 	$(BIN)/pytest $(BESIDE) tests/browser
 	$(BIN)/pytest $(BESIDE) --nbval --nbval-current-env --nbval-cell-timeout=300 \
 		--nbval-sanitize-with roleml_nb/sanitize.cfg -p no:cacheprovider $(NOTEBOOKS)
+
+# Not with the rest: coverage traces each line, in Python 3.11 at twice the time, and so other threads get other turns.
+coverage: $(INSTALLED)  ## which lines of the package the tests run, and which they do not
+	$(BIN)/pytest $(BESIDE) --cov=roleml_nb --cov-report=term $(INTERRUPTING:%=--ignore=%) --ignore=tests/browser
 
 # Beside the venv, which has ipykernel 7: kernels, and the tests, import what lies there first.
 test-ipykernel6: $(INSTALLED)  ## the tests that concern the kernel, with ipykernel 6

@@ -1,7 +1,9 @@
 """One testbed fixture: each test that asks for it runs in one process and on real engines."""
 
+import os
 import signal
 from collections.abc import Iterator
+from contextlib import chdir
 
 import pytest
 from hypothesis import settings
@@ -18,6 +20,16 @@ settings.register_profile("any machine", deadline=None)  # how long a case takes
 settings.load_profile("any machine")
 
 
+@pytest.fixture(autouse=True)
+def same_folder() -> Iterator[None]:
+    """Fail a test that leaves the process in another working directory: engines of later tests would start there."""
+    before = os.getcwd()
+    yield
+    after = os.getcwd()
+    os.chdir(before)
+    assert after == before
+
+
 @pytest.fixture(scope="session")
 def testbeds() -> Iterator[dict[int, Testbed]]:
     made: dict[int, Testbed] = {}
@@ -30,7 +42,8 @@ def testbeds() -> Iterator[dict[int, Testbed]]:
 def bed(request, testbeds) -> Testbed:
     """A running testbed. Tests share it, so each names its nodes after itself."""
     if request.param not in testbeds:
-        testbeds[request.param] = Testbed(engines=request.param, timeout=LIMIT, preload=())
+        with chdir(request.config.rootpath):  # from where engines import what tests send by name
+            testbeds[request.param] = Testbed(engines=request.param, timeout=LIMIT, preload=())
     return testbeds[request.param]
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import ctypes
 import pickle
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from roleml_nb.messaging.executions import Execution, Interrupt
+from roleml_nb.messaging.stuck import cpu_time
 from roleml_nb.messaging.urgent import UrgentLine
 from roleml_nb.role import NATIVE, LinkFailed, RunStopped
 
@@ -44,6 +46,8 @@ _raise_in_thread = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _raise_in_thread.argtypes = (ctypes.c_ulong, ctypes.py_object)
 NOBODY = ctypes.c_ulong(-1).value
 """What no thread has as its number. Since Python 3.12 one that is about to begin has 0."""
+FREEZES_IF_TRACED = sys.version_info < (3, 12)
+"""Whether threads that a debugger or coverage traces stand still until another thread raises its interrupt."""
 
 
 class Stopped(NamedTuple):
@@ -87,6 +91,7 @@ def stop_work(host: Host, stops: int, progress: Callable[[], object] = lambda: N
 
 def _stop_work(host: Host, progress: Callable[[], object]) -> Stopped:
     seen: dict[int, Execution] = {}
+    used: dict[int, float] = {}
     interrupted: dict[int, float] = {}
     began = host.clock.now()
     ended, fewest, quiet = began, -1, 0
@@ -100,8 +105,11 @@ def _stop_work(host: Host, progress: Callable[[], object]) -> Stopped:
             break
         seen.update((id(execution), execution) for execution in at_work)
         _flag(host, at_work)
-        if now - began > FLAG:
-            late = [execution for execution in at_work if now - interrupted.get(id(execution), began) > AGAIN]
+        if now - began <= FLAG:
+            used = {id(execution): cpu_time(execution.clock) for execution in at_work}
+        else:
+            late = [execution for execution in at_work if now - interrupted.get(id(execution), began) > AGAIN
+                    and not (_is_traced() and cpu_time(execution.clock) == used.get(id(execution)))]
             interrupted.update((id(execution), now) for execution in late if _interrupt(execution))
             turns.wish(host.router, None)  # each ends in the first turn that it gets, and needs all of it
         progress()
@@ -113,6 +121,16 @@ def _stop_work(host: Host, progress: Callable[[], object]) -> Stopped:
     return Stopped(tuple(name for key, name in names.items() if key not in interrupted),
                    tuple(name for key, name in names.items() if key in interrupted),
                    tuple(execution.name for execution in left.values()))
+
+
+def _is_traced() -> bool:
+    """Return whether an interrupt for a thread that waits could freeze the process: see `FREEZES_IF_TRACED`.
+
+    CPython 3.11 looks for interrupts of any thread where a traced function begins, and does not begin it while there
+    is one. So a thread that has used no processor time since the stop is not interrupted there: it would hear of it
+    after its wait.
+    """
+    return FREEZES_IF_TRACED and (sys.gettrace() or threading.gettrace()) is not None
 
 
 def _at_work(host: Host) -> list[Execution]:

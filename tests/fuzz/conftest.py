@@ -4,8 +4,8 @@ The profile ``fuzz`` (``FUZZ=1``, which ``make fuzz`` sets) multiplies the examp
 each time; without it the examples are the same in each run, so that a fault that was there before fails nobody's change.
 """
 
-import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -25,14 +25,9 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         settings.load_profile(USUAL)
 
 
-@pytest.fixture(autouse=True)
-def ends() -> Iterator[None]:
-    """Fail a fuzzer that does not end, with the line where it is."""
-    def give_up(signum, frame):
-        pytest.fail(f"not ended after {TEST_LIMIT_S} s")
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, TEST_LIMIT_S)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the fuzzers of this folder the time that they need."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.timeout(TEST_LIMIT_S))

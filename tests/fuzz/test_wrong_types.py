@@ -12,6 +12,7 @@ import threading
 import types
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import chdir
 from typing import Any
 
 import numpy as np
@@ -156,9 +157,9 @@ def test_functions_and_classes(name, data):
 @given(data=st.data())
 @effort(60)
 def test_methods(bed, data, tmp_path_factory):
-    os.chdir(tmp_path_factory.getbasetemp())
     known = prepared(bed)
     name = data.draw(st.sampled_from(sorted(known)))
     given_here, named = arguments(data, known[name])
-    attempt(name, known[name], given_here, named)
+    with chdir(tmp_path_factory.getbasetemp()):
+        attempt(name, known[name], given_here, named)
 

@@ -1,5 +1,6 @@
 """bed.stop_run(): what handlers do ends, and all is usable again."""
 
+import subprocess
 import sys
 import threading
 import time
@@ -337,3 +338,46 @@ def test_the_routine_of_a_runnable_is_no_run_and_goes_on(bed):
     timed_stop(bed)
     bed.terminate("patrol-a", "patrol")
     assert bed.waiting() == []
+
+
+TRACED = """
+import sys, threading
+from roleml_nb import Role, Task, Testbed
+
+class Waiter(Role):
+    def __init__(self):
+        self.gate = threading.Event()
+
+    @Task(expand=True)
+    def wait(self, caller):
+        self.gate.wait()
+
+    @Task(expand=True)
+    def spin(self, caller):
+        while True:
+            sum(range(100))
+
+def trace(frame, event, argument):
+    return trace
+
+with Testbed(engines=0) as bed:
+    bed.spawn("a", "b")
+    bed.assign(["a", "b"], "waiter", Waiter)
+    threading.settrace(trace)  # as a debugger does it, and coverage
+    sys.settrace(trace)
+    bed.call_task("a/waiter", "wait")
+    bed.call_task("b/waiter", "spin")
+    while str(bed.waiting()).count("handler running") < 2:
+        pass
+    print(bed.stop_run())
+    sys.settrace(None)
+"""
+
+
+def test_a_traced_process_does_not_freeze(tmp_path):
+    """With CPython 3.11, an interrupt for a thread that waits for a lock would stop all threads that are traced."""
+    program = tmp_path / "traced.py"
+    program.write_text(TRACED)
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "run stopped: interrupted 1 (b/waiter.spin); left alone 1 (a/waiter.wait)\n"
