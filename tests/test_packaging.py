@@ -74,6 +74,7 @@ INTERNALS = {
         "_BUILTIN_TYPE_NAMES", "_DYNAMIC_CLASS_TRACKER_BY_CLASS", "_DYNAMIC_CLASS_TRACKER_BY_ID", "_builtin_type",
         "_class_setstate", "_dispatch_table", "_get_or_create_tracker_id", "_should_pickle_by_reference",
     },
+    "testbed/cluster.py": {"_config"},
     "workload/models.py": {"_foreach_sub_"},
     "workload/perceptrons.py": {"_foreach_sub_", "_log_softmax_backward_data"},
 }

@@ -114,7 +114,9 @@ class Engines:
         self._origin = Origin()
         at_fork(self)
         self.record = record
-        self.controller = Controller(self.directory, mark)
+        self.controller = Controller("save what you need (bed.save), stop this testbed and make a new one" + (
+            "" if self.owned else ", with a cluster that was started anew"))
+        self._mark = mark
         try:
             if record is not None:
                 self.client = self._find(record)
@@ -208,12 +210,19 @@ class Engines:
         result.owner = True  # ipyparallel forgets the result with the AsyncResult
         return Answer(self, result)
 
+    def find_controller(self) -> None:
+        """Learn which processes the controller has, if they are on this machine."""
+        if self.owned:
+            self.controller.find_own(self.directory, self._mark)
+        else:
+            self.controller.find_joined(self.client._config)
+
     def check(self) -> None:
         """Raise TestbedError when ipyparallel carries nothing to the engines any more."""
         part = self.controller.ended(ORDERS)
         if part is not None:
-            raise TestbedError(f"{part} has ended: ipyparallel carries nothing to the engines any more; stop this "
-                               "testbed and make a new one")
+            raise TestbedError(f"{part} has ended: ipyparallel carries nothing to the engines any more; "
+                               f"{self.controller.advice}")
 
     def reached(self) -> set[int]:
         """The engines that ipyparallel carries orders to."""

@@ -1,10 +1,12 @@
-"""The controller of an own cluster: which of its processes has ended, and what that breaks."""
+"""The controller of a cluster on this machine: which of its processes has ended, and what that breaks."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -37,40 +39,67 @@ class Part(NamedTuple):
 
 
 class Controller:
-    """All processes of a controller on this machine. It runs until each of them is known, and then looks at them.
+    """All processes of a controller on this machine, once they are found.
 
     Parameters
     ----------
-    directory
-        Of the cluster, where ipyparallel has written which ports there are.
-    mark
-        What the cluster's processes carry in their environment.
+    advice
+        What to do when one ends without which the testbed cannot go on.
     """
 
-    def __init__(self, directory: str, mark: str):
-        self._security, self._mark = Path(directory) / "profile" / "security", mark
+    def __init__(self, advice: str):
+        self.advice = advice
         self.parts: list[Part] = []
         self._told: set[Part] = set()
 
-    def find(self) -> None:
-        """Find the processes by the ports that they listen on."""
+    def find_own(self, directory: str, mark: str) -> None:
+        """Find the processes of an own cluster, by the ports that they listen on.
+
+        Parameters
+        ----------
+        directory
+            Of the cluster, where ipyparallel has written which ports there are.
+        mark
+            What the cluster's processes carry in their environment.
+        """
         names = {}
         for who in ("client", "engine"):
-            written = json.loads((self._security / f"ipcontroller-{who}.json").read_text(encoding="utf-8"))
+            file = Path(directory) / "profile" / "security" / f"ipcontroller-{who}.json"
+            written = json.loads(file.read_text(encoding="utf-8"))
             for name in PARTS:
                 ports = written.get(name, ())
                 names.update(dict.fromkeys(ports if isinstance(ports, list) else [ports], name))
         found = {}
-        for process in marked(self._mark):
+        for process in marked(mark):
             try:
-                listening = {each.laddr.port for each in process.net_connections("tcp") if each.status == psutil.CONN_LISTEN}
-                part = next((names[port] for port in listening if port in names), None)
+                part = next((names[port] for port in _ports(process) if port in names), None)
                 if part is not None:
                     found[process.pid] = Part(part, process_of(process.pid))
                     found.setdefault(process.ppid(), Part(HUB, process_of(process.ppid())))
             except psutil.Error:
                 continue
         self.parts = list(found.values())
+
+    def find_joined(self, addresses: Mapping[str, Any]) -> None:
+        """Find the processes of a cluster that was joined; none if it is another machine's, or somebody else's.
+
+        Parameters
+        ----------
+        addresses
+            Where ipyparallel's client has connected to, by what is there: ``{"mux": "tcp://127.0.0.1:5001", …}``.
+        """
+        here = {each.address for several in psutil.net_if_addrs().values() for each in several}
+        names = {}
+        for key, name in {"registration": HUB, **{name: name for name in PARTS}}.items():
+            address = urlsplit(str(addresses.get(key, "")))
+            if address.hostname in here and address.port is not None:
+                names[address.port] = name
+        try:
+            listening = psutil.net_connections("tcp") if names else []
+        except psutil.AccessDenied:  # on macOS
+            return
+        self.parts = [Part(names[each.laddr.port], process_of(each.pid)) for each in listening
+                      if each.status == psutil.CONN_LISTEN and each.pid and each.laddr.port in names]
 
     def ended(self, name: str) -> Part | None:
         """Return the process of that name if it has ended."""
@@ -81,5 +110,10 @@ class Controller:
         ended = [part for part in self.parts if part not in self._told and part.process.ended]
         self._told.update(ended)
         return [f"{part} has ended: {PARTS[part.name][1]}" + (
-            "; save what you need (bed.save), stop this testbed and make a new one" if part.name in (HUB, ORDERS) else "")
+            f"; {self.advice}" if part.name in (HUB, ORDERS) else "")
             for part in ended]
+
+
+def _ports(process: psutil.Process) -> Iterator[int]:
+    """Yield the TCP ports that a process listens on."""
+    return (each.laddr.port for each in process.net_connections("tcp") if each.status == psutil.CONN_LISTEN)

@@ -191,12 +191,11 @@ class Fleet:
         clock = self.home.clock
         self._heard = dict.fromkeys(self.numbers, clock.now())
         looked, deadlocks = clock.now(), DeadlockDetector(self)
-        controller = self.engines.controller if self.engines is not None and self.engines.owned else None
-        if controller is not None:
-            controller.find()
+        if self.engines is not None:
+            self.engines.find_controller()
         while not self.stopping:
             clock.sleep(LOOK)
-            for text in controller.news() if controller is not None else ():
+            for text in self.engines.controller.news() if self.engines is not None else ():
                 self.errors.append(TestbedError(text))
             self._look_at_engines(clock.now())
             if self._unread > UNREAD:

@@ -3,6 +3,7 @@
 import os
 import signal
 
+import ipyparallel as ipp
 import psutil
 import pytest
 
@@ -129,3 +130,23 @@ def test_a_respawn_that_fails_forgets_nothing(own_bed, monkeypatch):
         failing.pop(0)
     assert own_bed.respawn() == ["a"] and own_bed.call("b/counter", "ask") == 6
     assert psutil.pid_exists(own_bed.call("a/counter", "pid"))
+
+
+@pytest.mark.parametrize("name", ["hub", "mux"])
+def test_the_controller_of_a_cluster_that_was_joined(name, tmp_path):
+    """It is somebody else's, but broken all the same: nodes are made, moved and removed over direct links."""
+    with ipp.Cluster(n=2, profile_dir=str(tmp_path / "profile"), shutdown_atexit=True) as client:
+        client.wait_for_engines(2, timeout=60, interactive=False)
+        with Testbed(cluster=client, preload=(), timeout=30) as bed:
+            parts = until(lambda: bed.fleet.engines.controller.parts, "they are found")
+            assert {part.name for part in parts} == set(PARTS) - {"hb_ping"}
+            bed.spawn("a", on=0).assign("counter", Counter, options={"count": 5})
+            pid = kill(bed, name)
+            (told,) = until(lambda: [str(each) for each in bed.errors], "it is told", 5)
+            assert f"the controller's {PARTS[name][0]} (process {pid}) has ended: {PARTS[name][1]}" in told
+            assert told.endswith("stop this testbed and make a new one, with a cluster that was started anew")
+            bed.spawn("b", on=1).assign("counter", Counter)
+            bed.relate("b", "other", "a/counter")
+            assert bed.call("b/counter", "ask") == 6
+            bed.move("a", 1)
+            assert bed.call("b/counter", "ask") == 7
