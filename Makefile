@@ -61,7 +61,7 @@ test-ipykernel6: $(INSTALLED)  ## the tests that concern the kernel, with ipyker
 	$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) --upgrade --no-deps --target build/ipykernel6 \
 		'ipykernel>=6.29,<7' nest-asyncio
 	PYTHONPATH=build/ipykernel6 $(BIN)/python -c 'import ipykernel; print("ipykernel", ipykernel.__version__)'
-	PYTHONPATH=$(CURDIR)/build/ipykernel6 $(BIN)/pytest $(BESIDE) tests/test_elsewhere.py tests/magics tests/widgets
+	PYTHONPATH=$(CURDIR)/build/ipykernel6 $(BIN)/pytest $(BESIDE) tests/test_elsewhere.py tests/habits tests/magics tests/widgets
 	PYTHONPATH=$(CURDIR)/build/ipykernel6 $(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=300 \
 		--nbval-sanitize-with roleml_nb/sanitize.cfg -p no:cacheprovider $(NOTEBOOK)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 
 from roleml_nb.role import Role, RoleMLError, did_you_mean
@@ -15,6 +14,7 @@ from roleml_nb.testbed.expressions import ready_names, role_classes
 from .cells import numbered
 from .commands import HelpAsked, overview, parse, parsers
 from .completion import complete
+from .errors import UsageError
 from .journal import Journal
 from .news import tell
 from .notices import Notices
@@ -80,7 +80,8 @@ class RoleMagics(Magics):
         with numbered(self.shell):
             outcome = self.shell.run_cell(f"# %%role {line}\n{cell}", store_history=False)  # lines count as they are seen
         if not outcome.success:  # an error of this cell, too, so that "run all" stops here
-            raise UsageError("role: the cell failed, see above")
+            fault = outcome.error_before_exec or outcome.error_in_exec
+            raise UsageError(f"role: the cell failed, see above: {type(fault).__name__}: {fault}")
         made = [value for name, value in self.shell.user_ns.items()
                 if isinstance(value, type) and issubclass(value, Role) and value.__module__ == "__main__"
                 and before.get(name) is not value]

@@ -87,4 +87,4 @@ def test_logs_and_rounds_are_followed_while_a_cell_is_busy_and_the_bar_stops_it(
     assert lab.kernel("print(bed.runs.under_way)") == "[]"
     outputs = lab.cells()[-1]["outputs"]
     assert outputs[0]["data"] == {}  # of the cell's own bar, nothing is left
-    assert [one["text"] for one in outputs[1:]] == ["UsageError: rml: server/server.run was interrupted with the run\n"]
+    assert [one["traceback"] for one in outputs[1:]] == [["UsageError: rml: server/server.run was interrupted with the run"]]

@@ -72,7 +72,15 @@ def test_loading_again_keeps_the_testbed(shell):
 
 def test_a_cell_with_an_error_fails(shell, capsys):
     result = shell.run_cell("%%role\nclass Broken(Role):\n    1 / 0\n")
-    assert not result.success and "ZeroDivisionError" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert not result.success and "ZeroDivisionError" in said
+    assert said.endswith("UsageError: role: the cell failed, see above: ZeroDivisionError: division by zero\n")
+
+
+def test_a_refused_line_is_one_line_in_a_terminal(shell, capsys):
+    result = shell.run_cell("%rml strat\nprint('after')")
+    assert not result.success and type(result.error_in_exec).__name__ == "UsageError"
+    assert capsys.readouterr().out == "UsageError: rml: no command 'strat'; did you mean 'start' or 'status' or 'trace'?\n"
 
 
 def test_a_redefined_role_is_said_again(shell, capsys):
