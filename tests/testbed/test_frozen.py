@@ -109,7 +109,7 @@ def test_an_engine_that_has_no_turn_for_less_than_a_minute_goes_on(joined, tmp_p
         bed.assign("c", "writer", Writer, options={"path": str(tmp_path / "text")})
         assert bed.call("c/writer", "pid") == pid and bed.call("c/writer", "write", {"text": "3"}) == "3"
         assert (tmp_path / "text").read_text() == "123" and not bed.lost
-        assert all(": direct" in line for line in bed.links())
+        until(lambda: all(": direct" in line for line in bed.links()), "direct links", 60)
     printed = capsys.readouterr()
     assert printed.out == "" and printed.err == ""
 

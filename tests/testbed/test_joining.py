@@ -55,7 +55,8 @@ def test_it_waits_for_as_many_as_asked_and_says_who_has_come(by_hand, shell, tmp
     later = threading.Timer(1.0, by_hand)
     later.start()
     with Testbed(2, profile="lab", preload=(), start_timeout=60) as bed:
-        assert bed.machines == {"engine0": here, "engine1": here} and all(": direct" in line for line in bed.links())
+        assert bed.machines == {"engine0": here, "engine1": here}
+        until(lambda: all(": direct" in line for line in bed.links()), "direct links", 60)
     later.join()
     copied = tmp_path / "copied.json"  # as on another machine
     copied.write_bytes((tmp_path / "profile_lab/security/ipcontroller-engine.json").read_bytes())

@@ -10,6 +10,7 @@ from roleml_nb import Testbed
 from roleml_nb.messaging.addresses import Address, answers, network
 from roleml_nb.testbed.links import interfaces
 from tests.messaging.test_direct import directory, host  # noqa: F401
+from tests.waiting import until
 
 
 def listening(pids):
@@ -24,7 +25,7 @@ def opened(make):
     with make() as bed:
         engines = [process.pid for process in bed.fleet._processes.values()]
         assert len(engines) == 2
-        assert all(line.endswith(": direct") for line in bed.links())
+        until(lambda: all(": direct" in line for line in bed.links()), "direct links", 60)
         assert all(host.transport.address.tcp_urls == () for host in [bed.fleet.home])
         return listening([os.getpid(), *engines]) - before
 
