@@ -8,6 +8,7 @@ from typing import Any
 from roleml_nb.role import (
     NATIVE,
     ActorProfile,
+    ArgumentError,
     CallerError,
     ElementImplementation,
     Event,
@@ -17,6 +18,7 @@ from roleml_nb.role import (
     Service,
     Status,
     Task,
+    check_name,
     did_you_mean,
     require_relationship,
 )
@@ -29,6 +31,14 @@ __all__ = ["NativeRole"]
 
 def _for_managers(handler: Callable) -> Callable:
     return require_relationship("manager", "{sender} is not a manager of this node")(handler)
+
+
+def _check_name(noun: str, name: object) -> None:
+    """CallerError unless `name` can be the name of a role or a relationship."""
+    try:
+        check_name(noun, name)
+    except ArgumentError as error:
+        raise CallerError(str(error)) from None
 
 
 class NativeRole(Role):
@@ -102,6 +112,8 @@ class NativeRole(Role):
         self.require(op in ("add", "remove"), f"op must be 'add' or 'remove', not {op!r}")
         members = [RoleInstanceID(*item) for item in instances]
         self.require(members, f"no instances to {op}")
+        if op == "add":
+            _check_name("relationship", relationship_name)
         relationships = self.ctx.relationships
         change = relationships.add_to_relationship if op == "add" else relationships.remove_from_relationship
         change(relationship_name, *members)
@@ -113,6 +125,8 @@ class NativeRole(Role):
         self, caller: RoleInstanceID, from_relationship_name: str, to_relationship_name: str
     ) -> None:
         """Make one name an alias of another."""
+        for name in (from_relationship_name, to_relationship_name):
+            _check_name("relationship", name)
         try:
             self.ctx.relationships.link_relationship(from_relationship_name, to_relationship_name)
         except ValueError as error:
@@ -156,6 +170,7 @@ class NativeRole(Role):
         Either `cls`, `options` and `elements`, or a `spec` with the keys "class", "options" and "impl".
         """
         self.require(name != NATIVE, f"the name {NATIVE!r} is the native role's own")
+        _check_name("role", name)
         self.require((spec is None) != (cls is None), "give either spec= or cls=")
         made, options, elements = (cls, options, elements) if spec is None else read_spec(spec)
         role = made(**(options or {}))  # type: ignore[misc]

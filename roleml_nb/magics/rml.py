@@ -7,8 +7,9 @@ from typing import Any
 
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 
-from roleml_nb.role import Role, RoleMLError, did_you_mean
+from roleml_nb.role import Role, RoleMLError, did_you_mean, standard_name
 from roleml_nb.testbed import Nodes, Testbed, config
+from roleml_nb.testbed.assignment import check_sendable, plan_assignment
 from roleml_nb.testbed.expressions import ready_names, role_classes
 
 from .cells import numbered
@@ -19,7 +20,7 @@ from .journal import Journal
 from .news import tell
 from .notices import Notices
 from .text import print_result
-from .tokens import BadLine, element, evaluate, file_name, graph, split
+from .tokens import BadLine, element, evaluate, file_name, graph, pair, split
 from .watching import watch
 
 __all__ = ["RoleMagics"]
@@ -181,24 +182,17 @@ class RoleMagics(Magics):
         nodes = bed.select(given.nodes)
         elements = {}
         for item in given.element:
-            name, source = _pair(item, "--element name=value")
+            name, source = pair(item, "--element name=value")
             elements[name] = element(source, names, nodes.names)
         plans = [self._role_plan(item, nodes.names) for item in given.roles]
-        for _, cls, _ in plans:
-            unknown = [name for name in elements if name.replace("_", "-") not in cls.elements]
-            if unknown:
-                raise BadLine(f"{cls.__name__} has no element {unknown[0]!r}; {did_you_mean(unknown[0], cls.elements)}")
-            missing = [name for name, attribute in cls.elements.items() if not self._implemented(cls, name, attribute, elements)]
-            if missing:
-                raise BadLine(f"{cls.__name__} needs an element {missing[0]!r}; add --element {missing[0]}=…")
+        given_elements = {standard_name(name): value for name, value in elements.items()}
+        for name, cls, options in plans:
+            for node, values in plan_assignment(nodes.names, name, cls, options, given_elements).items():
+                if len(plans) > 1:
+                    check_sendable(f"assign {name}={cls.__name__} on {node}", *values)
         for name, cls, options in plans:
             nodes.assign(name, cls, options=options, elements=elements)
             print(f"{name}={cls.__name__} ready on {_count(len(nodes), 'node')}: {_names(nodes)}")
-
-    @staticmethod
-    def _implemented(cls: type[Role], name: str, attribute: str, given: dict[str, Any]) -> bool:
-        declared = getattr(cls, attribute)
-        return declared.optional or declared.has_default or name in {key.replace("_", "-") for key in given}
 
     def _names(self) -> dict[str, Any]:
         """What expressions of a line may use: the names of library and workload, and the notebook's, which come first."""
@@ -210,7 +204,7 @@ class RoleMagics(Magics):
     def _role_plan(self, item: str, nodes: list[str]) -> tuple[str, type[Role], dict[str, Any]]:
         import ast
 
-        name, source = _pair(item, "name=Class")
+        name, source = pair(item, "name=Class")
         class_name, _, _ = source.partition("(")
         roles = self._role_classes()
         if class_name not in roles:
@@ -230,7 +224,7 @@ class RoleMagics(Magics):
     def _relate(self, given: Any) -> None:
         bed = self.running()
         nodes = bed.select(given.nodes)
-        relations = [_pair(item, "relationship=node/role") for item in given.relations]
+        relations = [pair(item, "relationship=node/role") for item in given.relations]
         found = [(name, bed.roster.instances(pattern.split(","), name)) for name, pattern in relations]
         for name, members in found:
             nodes.relate(name, members)
@@ -250,7 +244,7 @@ class RoleMagics(Magics):
         bed = self.running()
         args = {}
         for item in given.args:
-            name, source = _pair(item, "name=value")
+            name, source = pair(item, "name=value")
             args[name] = evaluate(source, self._names())
         run = bed.run(given.target, given.channel, args)
         if given.background:
@@ -315,13 +309,6 @@ class RoleMagics(Magics):
         """What may follow on a line that begins with %rml."""
         bed = self.bed if self.bed is not None and self.bed.running else None
         return complete(event.line, self.parsers, bed, self._role_classes())
-
-
-def _pair(item: str, form: str) -> tuple[str, str]:
-    name, sign, value = item.partition("=")
-    if not sign or not name.isidentifier() and not name.replace("-", "_").isidentifier() or not value:
-        raise BadLine(f"{item!r} is not of the form {form}")
-    return name, value
 
 
 def _count(number: int, noun: str) -> str:

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from glob import escape, glob
 from typing import Any
 
+from roleml_nb.role import check_file_name
 from roleml_nb.testbed.expressions import BadLine, element, evaluate, parse
 
-__all__ = ["BadLine", "element", "evaluate", "file_name", "files", "graph", "seconds", "split"]
+__all__ = ["BadLine", "element", "evaluate", "file_name", "files", "graph", "pair", "seconds", "split"]
 
 LONGEST_S = 100_000_000
 """Three years; threads wait no longer than 292."""
@@ -54,9 +55,18 @@ def file_name(word: str) -> str:
             word = ast.literal_eval(word)
         except (ValueError, SyntaxError):
             word = "\0"
-    if not isinstance(word, str) or "\0" in word or not word:
+    if not isinstance(word, str):
         raise BadLine(f"{word!r} cannot be the name of a file")
+    check_file_name(word)
     return os.path.expanduser(word)
+
+
+def pair(item: str, form: str) -> tuple[str, str]:
+    """The name and the source of ``name=value``; `form` is how a line writes it."""
+    name, sign, value = item.partition("=")
+    if not sign or not name.replace("-", "_").isidentifier() or not value:
+        raise BadLine(f"{item!r} is not of the form {form}")
+    return name, value
 
 
 def seconds(word: str) -> float:

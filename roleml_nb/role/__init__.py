@@ -68,7 +68,7 @@ from .message import (
     scatter_args_and_payloads,
     scatter_payloads,
 )
-from .names import did_you_mean, natural_key, standard_name
+from .names import check_file_name, check_name, did_you_mean, natural_key, standard_name
 from .partners import Partner
 from .relationships import Relationships
 from .seeds import generator, node_seed, testbed_seed
@@ -159,6 +159,8 @@ __all__ = [
     "TrainableModel",
     "ValueMerger",
     "attribute",
+    "check_file_name",
+    "check_name",
     "did_you_mean",
     "generator",
     "make_kv_merger",

@@ -14,6 +14,7 @@ from .identity import ActorProfile, RoleInstanceID
 from .interfaces import PluginAttribute
 from .message import Args, ErrorHandlingStrategy, EventSubscriptionMode, Message, Payloads, TaskInvocation
 from .names import standard_name
+from .reserved_names import check_class, check_instance
 from .seeds import generator
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Role:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        check_class(cls, vars(cls))
         cls.services, cls.tasks, cls.events = dict(cls.services), dict(cls.tasks), dict(cls.events)
         cls.subscriptions, cls.elements = set(cls.subscriptions), dict(cls.elements)
         cls.plugin_attributes = {name: list(attributes) for name, attributes in cls.plugin_attributes.items()}
@@ -108,6 +110,7 @@ class Role:
         """Called by the actor that takes the role in."""
         if self._base is not None:
             raise StatusError(f"this {type(self).__name__} is already on {self.id}; make another one")
+        check_instance(self, vars(self))
         self.name, self._base = name, base
 
     def __getstate__(self) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .arguments import checked_methods
-from .errors import CallerError, RoleDefinitionError
+from .errors import ArgumentError, CallerError, RoleDefinitionError
 from .identity import RoleInstanceID
 from .message import Args, EventSubscriptionMode, Message, Payloads
-from .names import did_you_mean, standard_name
+from .names import check_name, did_you_mean, standard_name
 
 __all__ = ["Event", "EventHandler", "Handler", "Service", "Subscription", "Task", "attribute"]
 
@@ -119,6 +119,11 @@ def EventHandler(  # noqa: N802
     """
 
     def mark(function: Callable) -> Callable:
+        try:
+            if relationship != "/":  # by this name, a node knows itself
+                check_name("relationship", relationship)
+        except ArgumentError as error:
+            raise RoleDefinitionError(f"{function.__qualname__}: {error}") from None
         subscription = Subscription(
             standard_name(channel_name), "event handler", expand, relationship=relationship,
             conditions=dict(conditions or {}), mode=mode, extra_filter=extra_filter,

@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-__all__ = ["did_you_mean", "natural_key", "standard_name", "valid_text"]
+from .errors import ArgumentError
+
+__all__ = ["check_file_name", "check_name", "did_you_mean", "natural_key", "standard_name", "valid_text"]
 
 DIGITS = 1000
 """Of a number in a name: Python reads no more than 4300."""
 LONGEST, MOST = 100, 5000
 """Letters of a name, and known names, that are compared: comparing takes time with the square of the former."""
+
+
+_NAME = re.compile(r"[^\W\d][\w.-]*")
+
+
+def check_name(noun: str, name: object) -> None:
+    """ArgumentError unless `name` can be the name of a role or a relationship; `noun` says of which."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        shown = f"{name:.50}…" if isinstance(name, str) and len(name) > LONGEST else name
+        raise ArgumentError(
+            f"{shown!r} cannot be the name of a {noun}: letters, digits, '_', '-' and '.', a letter first"
+        )
+
+
+def check_file_name(name: str) -> None:
+    """ArgumentError for a name that no file can have: an empty one, or with what is no text."""
+    try:
+        valid = bool(os.fsencode(name)) and "\0" not in name
+    except UnicodeEncodeError:
+        valid = False
+    if not valid:
+        raise ArgumentError(f"{name!r} cannot be the name of a file")
 
 
 def standard_name(name: str) -> str:

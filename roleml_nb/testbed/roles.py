@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from roleml_nb.messaging.codec import encode as encode_value
 from roleml_nb.role import (
     NATIVE,
     Message,
@@ -14,14 +13,15 @@ from roleml_nb.role import (
     RoleMLError,
     SerializationError,
     TestbedError,
-    did_you_mean,
+    check_name,
     standard_name,
 )
 
+from .assignment import check_role_name, check_sendable, plan_assignment
 from .calls import Calls
 from .config.spec import named
 from .config.values import encode
-from .deployment import Impl, implementation, resolve
+from .deployment import implementation
 from .failures import fold
 from .fleet import Fleet
 from .nodes import Nodes
@@ -51,14 +51,9 @@ class Roles:
     ) -> Nodes:
         """See `Testbed.assign`."""
         given = {standard_name(key): value for key, value in elements.items()}
-        check_assignment(nodes, name, role, given)
-        plans, messages = {}, {}
-        for index, node in enumerate(nodes):
-            try:
-                plans[node] = tuple({key: resolve(value, index, len(nodes)) for key, value in values.items()}
-                                    for values in (options, given))
-            except ValueError as error:
-                raise TestbedError(f"assign {name}={role.__name__}: {error}") from None
+        plans = plan_assignment(nodes.names, name, role, options, given)
+        messages = {}
+        for node in plans:
             messages[RoleInstanceID(node, NATIVE)] = Message(
                 {"name": name}, {"cls": role, "options": plans[node][0],
                                  "elements": {key: implementation(value) for key, value in plans[node][1].items()}})
@@ -67,7 +62,7 @@ class Roles:
             results = self._calls.group("task", list(messages), "assign-role", messages)
         except SerializationError:
             for node, given_here in plans.items():
-                _check_sendable(f"assign {name}={role.__name__} on {node}", *given_here)
+                check_sendable(f"assign {name}={role.__name__} on {node}", *given_here)
             raise
         turn = next(self._roster.turns)
         for (node, _), result in results:
@@ -96,15 +91,7 @@ class Roles:
         if outdated:
             check_code(f"role {role.__name__}", role)
         if fresh:
-            for node, name in outdated:
-                try:
-                    options, elements = self._versions.given[RoleInstanceID(node, name)]
-                except KeyError:
-                    raise TestbedError(f"{node}/{name} was assigned by another kernel, which alone had its options and elements; "
-                                       "assign it anew") from None
-                self.assign(self._select(node), name, role, options,
-                            {key: value for key, value in elements.items() if key in role.elements})
-            return outdated
+            return self._begin_anew(role, outdated)
         names: dict[RoleInstanceID, list[str]] = {}
         for node, name in outdated:
             names.setdefault(RoleInstanceID(node, NATIVE), []).append(name)
@@ -115,6 +102,25 @@ class Roles:
                 self._versions.updated(RoleInstanceID(native.actor_name, name), role)
                 self._roster.updated(native.actor_name, name)
         fold(results, f"update {role.__name__}")
+        return outdated
+
+    def _begin_anew(
+        self, role: type[Role], outdated: list[RoleInstanceID]
+    ) -> list[RoleInstanceID]:
+        """Assign roles as they were assigned before; none, where one of them cannot be."""
+        given = {}
+        for instance in outdated:
+            if instance not in self._versions.given:
+                raise TestbedError(
+                    f"{instance} was assigned by another kernel, which alone had its options and "
+                    "elements; assign it anew"
+                )
+            options, before = self._versions.given[instance]
+            elements = {key: value for key, value in before.items() if key in role.elements}
+            plan_assignment([instance.actor_name], instance.instance_name, role, options, elements)
+            given[instance] = options, elements
+        for (node, name), (options, elements) in given.items():
+            self.assign(self._select(node), name, role, options, elements)
         return outdated
 
     def terminate(self, nodes: Nodes, name: str) -> Nodes:
@@ -129,6 +135,8 @@ class Roles:
 
     def relate(self, nodes: Nodes, relationship: str, instances: Any, remove: bool) -> Nodes:
         """See `Testbed.relate`."""
+        if not remove:
+            check_name("relationship", relationship)
         members = self._roster.instances(instances, relationship)
         message = Message({"relationship_name": relationship, "op": "remove" if remove else "add"},
                           {"instances": [tuple(item) for item in members]})
@@ -141,6 +149,8 @@ class Roles:
 
     def link(self, nodes: Nodes, alias: str, relationship: str) -> Nodes:
         """See `Testbed.link_relationship`."""
+        check_name("relationship", alias)
+        check_name("relationship", relationship)
         message = Message({"from_relationship_name": alias, "to_relationship_name": relationship})
         results = self._ask("service", nodes, "add-relationship-link", message)
         for (node, _), result in results:
@@ -155,7 +165,9 @@ class Roles:
         if len(instances) != 1:
             raise TestbedError(f"{role!r} names {len(instances)} roles; migrate takes one")
         (instance,) = instances
-        node, _, name = to.partition("/")
+        node, slash, name = to.partition("/")
+        if slash:
+            check_role_name(name)
         targets = self._select(node).names
         if len(targets) != 1:
             raise TestbedError(f"{to!r} names {len(targets)} nodes, and a role moves to one")
@@ -164,30 +176,3 @@ class Roles:
              "conflicts": conflicts, "timeout": timeout}))
         fold(results, f"migrate {instance}")
         return RoleInstanceID(*results[0][1])
-
-
-def _check_sendable(what: str, options: Mapping[str, Any], elements: Mapping[str, Any]) -> None:
-    """TestbedError that names the option or element that cannot be sent."""
-    for kind, values in (("option", options), ("element", elements)):
-        for key, value in values.items():
-            try:
-                encode_value(implementation(value) if kind == "element" else value, f"{kind} {key!r}")
-            except SerializationError as error:
-                raise TestbedError(f"{what}: {error}") from None
-
-
-def check_assignment(nodes: Nodes, name: str, role: Any, given: Mapping[str, Any]) -> None:
-    """TestbedError unless `role` can be assigned with the elements `given`; nothing has been sent then."""
-    if not (isinstance(role, type) and issubclass(role, Role)):
-        raise TestbedError(f"assign takes a Role class, not {role!r}")
-    check_code(f"role {role.__name__}", role)
-    for element, value in given.items():
-        check_code(f"element {element!r}", value.function if isinstance(value, Impl) else value)
-        if element not in role.elements:
-            raise TestbedError(f"{role.__name__} has no element {element!r}; {did_you_mean(element, role.elements)}")
-    for element, attribute in role.elements.items():
-        declared = getattr(role, attribute)
-        if element not in given and not declared.optional and not declared.has_default:
-            raise TestbedError(
-                f"{nodes.names[0]}/{name}: element {element!r} of {role.__name__} is not implemented; "
-                f"give it with elements={{{element!r}: …}} or --element {element}=…")

@@ -321,9 +321,8 @@ class Testbed:
     @partial(checked, but=("positions",))
     def arrange(self, positions: Mapping[str, tuple[float, float] | None]) -> None:
         """Put nodes somewhere on the board: {node: (x, y)}, x to the right, y down; None for wherever it likes."""
-        for node in positions:
-            self.select(node)
-        self.roster.arranged({node: None if at is None else _position(node, at) for node, at in positions.items()})
+        places = {key: None if at is None else _position(key, at) for key, at in positions.items()}
+        self.roster.arranged({node: at for key, at in places.items() for node in self.select(key)})
 
     def _check_running(self) -> None:
         if self._stopping:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from roleml_nb.role import RoleInstanceID, TestbedError, natural_key
+from roleml_nb.role import RoleInstanceID, TestbedError, check_name, natural_key
 
 from .config.deploy import update_relationship
 from .host import NOTEBOOK
@@ -19,6 +19,7 @@ __all__ = ["wire"]
 def wire(bed: Testbed, source: Any, relationship: str, nodes: Any, role: str, round: int | None,  # noqa: A002
          connected: bool, options: dict[str, Any]) -> Topology:
     """See `Testbed.wire`."""
+    check_name("relationship", relationship)
     if nodes is None:
         nodes = [name for name in sorted(bed.roster.places, key=natural_key)
                  if name != NOTEBOOK and role in bed.roster.roles.get(name, {})]

@@ -8,6 +8,7 @@ from roleml_nb.testbed import Testbed
 from roleml_nb.testbed.expressions import BadLine, evaluate
 
 from ..completion import nodes_of
+from ..tokens import pair
 
 OVERVIEW = """\
 %rml board                                            draw all that, and change it by hand: drag roles onto nodes
@@ -56,17 +57,21 @@ def _board(magics: Any, bed: Testbed, given: Any) -> None:
 
 
 def _terminate(magics: Any, bed: Testbed, given: Any) -> None:
-    for role in given.roles:
-        nodes = bed.terminate(given.nodes, role)
+    selected = bed.select(given.nodes)
+    roles = list(dict.fromkeys(given.roles))
+    for role in roles:
+        bed.roster.instances([f"{node}/{role}" for node in selected])
+    for role in roles:
+        nodes = bed.terminate(selected, role)
         print(f"{role} taken off {', '.join(nodes)}")
 
 
 def _unrelate(magics: Any, bed: Testbed, given: Any) -> None:
-    for item in given.relations:
-        name, sign, pattern = item.partition("=")
-        if not sign or not pattern:
-            raise BadLine(f"{item!r} is not of the form relationship=node/role")
-        nodes = bed.relate(given.nodes, name, pattern.split(","), remove=True)
+    nodes = bed.select(given.nodes)
+    relations = [pair(item, "relationship=node/role") for item in given.relations]
+    found = [bed.roster.instances(pattern.split(","), name) for name, pattern in relations]
+    for (name, pattern), members in zip(relations, found, strict=True):
+        bed.relate(nodes, name, members, remove=True)
         print(f"{', '.join(nodes)}: {name} without {pattern}")
 
 

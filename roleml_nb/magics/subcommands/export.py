@@ -32,7 +32,7 @@ def run(magics: Any, given: Any) -> None:
     homes |= {name: module.__name__ for module in (workload, library, roleml_nb) for name in module.__all__}
     cells = magics.journal.cells
     try:
-        Path(name).write_text(script(cells, magics.parsers, homes), encoding="utf-8")
+        Path(name).write_text(script(cells, magics.parsers, homes), encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise BadLine(f"cannot write {name}: {error.strerror}") from None
     failed = sum(not cell.succeeded for cell in cells)

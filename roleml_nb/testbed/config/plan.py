@@ -7,7 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from roleml_nb.role import NATIVE, Role, RoleInstanceID, TestbedError, did_you_mean
+from roleml_nb.role import (
+    NATIVE,
+    ArgumentError,
+    Role,
+    RoleInstanceID,
+    TestbedError,
+    check_name,
+    did_you_mean,
+)
 
 from ..drawn import Drawn
 from ..host import NOTEBOOK
@@ -121,8 +129,9 @@ class Plan:
         """Whether members and links make sense; `existing` are the roles of nodes that are there already."""
         known = {NOTEBOOK, *self.nodes, *existing}
         for node in self.nodes.values():
-            for members in node.relationships.values():
+            for relationship, members in node.relationships.items():
                 for member, entry in members:
+                    _check_relationship(relationship, entry)
                     if member.actor_name not in known:
                         raise entry.fail(f"no node {member.actor_name!r}; {did_you_mean(member.actor_name, known)}")
                     self._check_role(member, entry, existing)
@@ -139,6 +148,8 @@ class Plan:
     @staticmethod
     def _check_links(node: NodePlan) -> None:
         for alias, entry in node.links.items():
+            for name in (alias, entry.text()):
+                _check_relationship(name, entry)
             if node.relationships.get(alias):
                 raise entry.fail(f"{alias!r} is a relationship with members and cannot be a link too")
             seen, name = {alias}, entry.text()
@@ -149,3 +160,10 @@ class Plan:
                 name = node.links[name].text()
             if name in seen:
                 raise entry.fail(f"the link {alias!r} → {entry.value!r} is a circle")
+
+
+def _check_relationship(name: str, entry: Entry) -> None:
+    try:
+        check_name("relationship", name)
+    except ArgumentError as error:
+        raise entry.fail(error) from None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
 from roleml_nb.role import (
-    NATIVE,
+    ArgumentError,
     ConstructStrategy,
     ElementError,
     ElementImplementation,
@@ -17,6 +16,7 @@ from roleml_nb.role import (
     standard_name,
 )
 
+from ..assignment import check_role_name, wrong_option
 from .definitions import Deferred, dotted_name, find
 from .entry import Entry
 from .plan import RolePlan
@@ -63,8 +63,10 @@ def read_role(name: str, entry: Entry, scope: Scope, presets: Presets | None = N
 def check_role(name: str, plan: RolePlan, options: Mapping[str, Entry], elements: Mapping[str, Entry]) -> None:
     """Whether a role can be built so; the entries of options and elements are where to point."""
     cls, entry = plan.cls, plan.entry
-    if name == NATIVE or "/" in name or not name:
-        raise entry.fail(f"{name!r} cannot be the name of a role" + (": it is the native role's own" if name == NATIVE else ""))
+    try:
+        check_role_name(name)
+    except ArgumentError as error:
+        raise entry.fail(error) from None
     for element, item in elements.items():
         if standard_name(element) not in cls.elements:
             raise item.fail(f"{cls.__name__} has no element {element!r}; {did_you_mean(element, cls.elements)}")
@@ -72,14 +74,8 @@ def check_role(name: str, plan: RolePlan, options: Mapping[str, Entry], elements
         declared, given = getattr(cls, attribute), plan.elements.get(element)
         if not declared.optional and not declared.has_default and not _makes_something(given):
             raise entry.fail(f"element {element!r} of {cls.__name__} is not implemented")
-    taken = {} if cls.__init__ is Role.__init__ else inspect.signature(cls).parameters
-    if not any(one.kind is one.VAR_KEYWORD for one in taken.values()):
-        for key, item in options.items():
-            if key not in taken:
-                raise item.fail(f"{cls.__name__} takes no option {key!r}; {did_you_mean(key, taken)}")
-    for key, one in taken.items():
-        if one.default is one.empty and one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL) and key not in options:
-            raise entry.fail(f"{cls.__name__} needs an option {key!r}")
+    if wrong := wrong_option(cls, options):
+        raise options.get(wrong[0], entry).fail(wrong[1])
 
 
 def _makes_something(given: Any) -> bool:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from roleml_nb.role import Role, RoleInstanceID, TestbedError, did_you_mean, natural_key, standard_name
+from roleml_nb.role import (
+    Role,
+    RoleInstanceID,
+    TestbedError,
+    check_file_name,
+    did_you_mean,
+    natural_key,
+    standard_name,
+)
 
 from ..drawn import BY, Drawn
 from ..host import NOTEBOOK
@@ -54,6 +62,8 @@ def check_context(given: Mapping[str, Any]) -> Mapping[str, Any]:
         wanted = int if key == "seed" else str
         if not isinstance(value, wanted):
             raise TestbedError(f"{key} must be {wanted.__name__}, not {value!r}")
+        if wanted is str:
+            check_file_name(value)
     return given
 
 

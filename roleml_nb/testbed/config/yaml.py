@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from roleml_nb.role import did_you_mean
+from roleml_nb.role import check_file_name, did_you_mean
 
 from .entry import MAX_DEPTH, ConfigError, Entry
 from .trust import is_below
@@ -38,6 +38,8 @@ def read_file(
     Unless it is trusted, files are included from below `root` alone, by default the file's own folder, wherever links lead.
     """
     name = os.path.normpath(os.fspath(path))
+    if root:
+        check_file_name(os.fspath(root))
     within = os.path.realpath(os.path.dirname(name) if root is None else root)
     return _File(name, (), (), _Limits(None if trust else within)).read().moved(())
 
