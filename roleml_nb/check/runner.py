@@ -1,0 +1,243 @@
+"""Runs notebooks through nbval, each twice, several at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from roleml_nb.role import RoleMLError
+
+from .report import Cell, Finding, Kind, Notebook, Report
+
+__all__ = ["CELL_TIMEOUT_S", "check", "find"]
+
+CELL_TIMEOUT_S = 300.0
+SANITIZE = Path(__file__).parents[1] / "sanitize.cfg"
+REFUSED = re.compile(r"^UsageError: .*", re.MULTILINE)
+"""What IPython prints of a magic that it does not know, without an error message."""
+DEPRECATED = re.compile(r"DeprecationWarning: (roleml_nb\b.*)")
+NOT_RUN = {2: "pytest was interrupted", 3: "pytest failed", 4: "pytest was called wrongly"}
+
+
+class Running:
+    """The processes at work. Those that are left when its block is left early are ended."""
+
+    def __init__(self) -> None:
+        self._processes: set[subprocess.Popen[str]] = set()
+        self._ended = False
+        self._lock = threading.Lock()
+
+    def run(self, command: list[str], **options: Any) -> int:
+        """Run a process to its end; return its exit code."""
+        with self._lock:
+            if self._ended:
+                raise KeyboardInterrupt
+            process = subprocess.Popen(command, text=True, **options)
+            self._processes.add(process)
+        code = process.wait()
+        self._processes.discard(process)
+        return code
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._ended = True
+            for process in self._processes:
+                process.terminate()
+
+
+def find(folders: Iterable[str | Path]) -> list[Path]:
+    """Return the notebooks below some folders, sorted; a notebook that is named is one itself.
+
+    Raises
+    ------
+    RoleMLError
+        When something is not there, or there is no notebook.
+    """
+    found: set[Path] = set()
+    for name in folders:
+        path = Path(name)
+        if path.is_file():
+            found.add(path)
+        elif path.is_dir():
+            below = (each.relative_to(path) for each in path.rglob("*.ipynb"))
+            found.update(path / each for each in below if not _is_hidden(each))
+        else:
+            raise RoleMLError(f"there is no folder and no notebook {str(name)!r}")
+    if not found:
+        raise RoleMLError(f"no notebook (.ipynb) in {', '.join(map(str, folders))}")
+    return sorted(found)
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)  # such as .ipynb_checkpoints
+
+
+def check(
+    *folders: str | Path,
+    lax: bool = False,
+    twice: bool = True,
+    jobs: int | None = None,
+    cell_timeout: float = CELL_TIMEOUT_S,
+    sanitize: str | Path | None = None,
+    progress: Callable[[Notebook], object] = lambda notebook: None,
+) -> Report:
+    """Run all notebooks of some folders, and report what is wrong with them.
+
+    Parameters
+    ----------
+    lax
+        Compare only cells that are marked with NBVAL_CHECK_OUTPUT.
+    twice
+        Run each notebook a second time, to find outputs that depend on chance.
+    jobs
+        Notebooks that run at the same time; by default, one for each processor core.
+    cell_timeout
+        Seconds that a cell may take.
+    sanitize
+        A file of yours with what nbval is to rewrite, besides roleml_nb's own.
+    progress
+        Called with each notebook that is done.
+
+    Raises
+    ------
+    RoleMLError
+        When there is no notebook, or `sanitize` cannot be read.
+    """
+    paths = find(folders)
+    with tempfile.TemporaryDirectory(prefix="roleml_nb-check-") as name:
+        folder = Path(name)
+        rules = folder / "sanitize.cfg"
+        rules.write_text("\n".join(_rules(sanitize)), encoding="utf-8")
+        options = [
+            "--nbval-lax" if lax else "--nbval",
+            "--nbval-current-env",
+            f"--nbval-cell-timeout={cell_timeout:g}",
+            f"--nbval-sanitize-with={rules}",
+        ]
+        done: dict[Path, Notebook] = {}
+        running = Running()
+        with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool, running:
+            tasks = [
+                pool.submit(_examine, path, folder / str(number), options, twice, running)
+                for number, path in enumerate(paths)
+            ]
+            for task in as_completed(tasks):
+                notebook = task.result()
+                done[notebook.path] = notebook
+                progress(notebook)
+    return Report(_versions(), [done[path] for path in paths])
+
+
+def _rules(own: str | Path | None) -> Iterator[str]:
+    yield SANITIZE.read_text(encoding="utf-8")
+    if own is not None:
+        try:
+            yield Path(own).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RoleMLError(f"cannot read the sanitize file {str(own)!r}: {error}") from None
+
+
+def _versions() -> str:
+    package = Path(__file__).parents[1]
+    return (
+        f"roleml_nb {version('roleml-nb')} ({package}), nbval {version('nbval')}, "
+        f"Python {platform.python_version()}"
+    )
+
+
+def _examine(
+    path: Path, folder: Path, options: list[str], twice: bool, running: Running
+) -> Notebook:
+    folder.mkdir()
+    first = _run(path, folder / "first", options, running)
+    if isinstance(first, Finding):
+        return Notebook(path, findings=[first])
+    cells = [Cell(each["number"], each["source"], each["seconds"]) for each in first]
+    by_chance, findings = {}, []
+    if twice and cells:
+        compare = f"--compare-cells={folder / 'first'}"
+        second = _run(path, folder / "second", [*options, compare], running)
+        if isinstance(second, Finding):
+            findings.append(second)
+        else:
+            by_chance = {each["number"]: each["differs"] for each in second if each["differs"]}
+    findings += [finding for each in first for finding in _findings(each, by_chance)]
+    return Notebook(path, cells, sum(cell.seconds for cell in cells), findings)
+
+
+def _findings(cell: dict[str, Any], by_chance: dict[int, str]) -> Iterator[Finding]:
+    """Yield what is wrong with a cell."""
+    number = cell["number"]
+    printed = "\n".join(each.get("text", "") for each in cell["outputs"])
+    chance = by_chance.get(number)
+    if chance:
+        yield Finding(Kind.CHANCE, number, chance)
+    if cell["outcome"] == "failed":
+        text = cell["text"]
+        if "Cell outputs differ" not in text and "Unrun reference cell" not in text:
+            yield Finding(Kind.FAILED, number, _error(cell))
+        elif not chance:
+            yield Finding(Kind.STALE, number, _traceback(text))
+    elif refused := REFUSED.search(printed):
+        yield Finding(Kind.HIDDEN, number, refused[0])
+    for text in dict.fromkeys(DEPRECATED.findall(printed)):
+        yield Finding(Kind.DEPRECATED, number, text)
+
+
+def _error(cell: dict[str, Any]) -> str:
+    for each in cell["outputs"]:
+        if each["output_type"] == "error":
+            return f"{each['ename']}: {each['evalue']}"
+    return _traceback(cell["text"])
+
+
+def _traceback(text: str) -> str:
+    """Return what nbval says behind the cell's own text."""
+    _, _, after = text.partition("Traceback:\n")
+    return (after or text).strip()
+
+
+def _run(
+    path: Path, record: Path, options: list[str], running: Running
+) -> list[dict[str, Any]] | Finding:
+    """Run a notebook in a process of its own; return its cells, or what has kept it from running."""
+    command = [
+        *(sys.executable, "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider"),
+        *("-p", "roleml_nb.check.plugin", "-c", os.devnull, f"--rootdir={path.resolve().parent}"),
+        *(f"--record-cells={record}", *options, str(path.resolve())),
+    ]
+    # warnings of ours that the notebook's own modules cause are shown, too
+    environment = {**os.environ, "PYTHONWARNINGS": "default:roleml_nb:DeprecationWarning"}
+    # a file, not a pipe, which would stay open with a kernel that outlives pytest
+    with record.with_suffix(".log").open("w+", encoding="utf-8", errors="replace") as log:
+        code = running.run(
+            command,
+            cwd=path.resolve().parent,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        log.seek(0)
+        printed = log.read()
+    if record.exists() and code in (0, 1):
+        lines = record.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+    if code == 5:  # no code cell
+        return []
+    why = NOT_RUN.get(code, f"exit code {code}")
+    return Finding(Kind.UNREADABLE, None, f"{why}:\n{printed[-4000:].strip()}")
