@@ -7,7 +7,9 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from roleml_nb.messaging.captures import large_captures, missing_names
-from roleml_nb.role import Role, RoleInstanceID, TestbedError, natural_key
+from roleml_nb.messaging.code import dumps_code
+from roleml_nb.messaging.unsendable import explain
+from roleml_nb.role import Role, RoleInstanceID, SerializationError, TestbedError, natural_key
 
 from .source import source
 
@@ -78,11 +80,15 @@ def class_name(cls: type[Role]) -> str:
 
 
 def check_code(what: str, obj: Any) -> None:
-    """Refuse code of the notebook that lacks names; warn of large values that it takes along."""
+    """Refuse code of the notebook that lacks names, or cannot be sent; warn of large values that it takes along."""
     missing = missing_names(obj)
     if missing:
         name, where = next(iter(sorted(missing.items())))
         raise TestbedError(f"{what}: {where} uses {name!r}, which is not defined; run the cell that imports or defines it first")
-    for name, size in large_captures(obj).items():
+    try:
+        large = large_captures(obj)
+    except Exception as error:  # whatever pickling it raises
+        raise SerializationError(explain(obj, what, error, dumps_code)) from error
+    for name, size in large.items():
         warnings.warn(f"{what} takes the global {name!r} along, {size / 1e6:.0f} MB, to every engine; give it as an element, "
                       "impl(function, …), to have it made where it is used", stacklevel=5)

@@ -105,6 +105,34 @@ def test_arguments_from_the_notebook(bed):
     until(lambda: not bed.waiting(), "nothing waits")
 
 
+def test_classes_and_functions(bed):
+    """What a cell has defined is sent by value, with all that it holds."""
+    names = {"Role": Role, "threading": threading, "__name__": "__main__"}
+    exec("""
+class Guarded(Role):
+    gate = threading.Lock()
+
+lock = threading.Lock()
+
+class Using(Role):
+    def __init__(self):
+        super().__init__()
+        self.lock = lock
+
+def build():
+    return lock
+""", names)
+    bed.spawn("code1")
+    for name, where in (("Guarded", "attribute 'gate'"), ("Using", "global 'lock'")):
+        text = f"role {name} (its {where}) is a {LOCK}"
+        with pytest.raises(SerializationError, match=re.escape(text)):
+            bed.assign("code1", "guarded", names[name])
+    text = f"element 'element' (its global 'lock') is a {LOCK}"
+    with pytest.raises(SerializationError, match=re.escape(text)):
+        bed.assign("code1", "giver", Giver, elements={"element": impl(names["build"])})
+    assert bed.spec()["nodes"]["code1"]["roles"] == {}
+
+
 def test_options_and_elements(bed):
     bed.spawn("given1")
     with pytest.raises(TestbedError, match=re.escape("assign giver=Giver on given1: option 'option' is a generator, which cannot be sent")):
