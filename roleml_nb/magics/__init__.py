@@ -3,6 +3,7 @@
 from typing import Any
 
 from .rml import RoleMagics
+from .values import VALUE_MAGIC, ValueTransformer
 
 __all__ = ["RoleMagics", "load_ipython_extension", "unload_ipython_extension"]
 
@@ -15,6 +16,7 @@ def load_ipython_extension(ip: Any) -> None:
     ip.register_magics(magics)
     for listener in (magics.tell_news, magics.journal.take):
         ip.events.register("post_run_cell", listener)
+    ip.ast_transformers.append(ValueTransformer())
     ip.set_hook("complete_command", magics.complete, str_key="%rml")
 
 
@@ -26,5 +28,6 @@ def unload_ipython_extension(ip: Any) -> None:
             ip.events.unregister("post_run_cell", listener)
         if magics.bed is not None:
             magics.bed.stop()
-        ip.magics_manager.magics["line"].pop("rml", None)
-        ip.magics_manager.magics["cell"].pop("role", None)
+        ip.ast_transformers[:] = [one for one in ip.ast_transformers if not isinstance(one, ValueTransformer)]
+        for kind, name in (("line", "rml"), ("line", VALUE_MAGIC), ("cell", "rml"), ("cell", "role")):
+            ip.magics_manager.magics[kind].pop(name, None)

@@ -36,8 +36,11 @@ _ORDER = (
     "clean").split()
 _NOTES = """
 %%role                                                first line of a cell that defines roles
+%%rml                                                 first line of a cell of such lines, all done or none where possible
 
 Values are Python expressions; i, n and node are the index, size and name in a selection of nodes.
+In names, braces hold a range {1..8}, names {alice,bob}, or Python: client{1..count}, {name}/trainer. # begins a comment.
+result = %rml call … is the value.
 %rml COMMAND --help explains a command. The testbed is `bed` in Python."""
 
 
@@ -138,7 +141,8 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     migrate.add_argument("--keep", action="store_true",
                          help="where relationships mean other roles over there, use those of that node")
     migrate.add_argument("--timeout", type=seconds, default=60.0, metavar="SECONDS", help="for its running handlers (60)")
-    add("status", "Print engines, nodes and roles.")
+    status = add("status", "Print engines, nodes and roles.")
+    status.add_argument("--json", action="store_true", help="as JSON, for programs")
     add("links", "Print which link each pair of hosts uses, and why it is no better one.")
     add("waiting", "Print which calls wait, for whom, and what is done about them there.")
     stop = add("stop", "End the testbed with its nodes and engines.")

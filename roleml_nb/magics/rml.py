@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
-from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
+from IPython.core.magic import (
+    Magics,
+    cell_magic,
+    line_magic,
+    magics_class,
+    needs_local_scope,
+    no_var_expand,
+)
 
 from roleml_nb.role import Role, RoleMLError, did_you_mean, standard_name
 from roleml_nb.testbed import Nodes, Testbed, config
 from roleml_nb.testbed.assignment import check_sendable, plan_assignment
 from roleml_nb.testbed.expressions import ready_names, role_classes
 
+from .braces import fill
 from .cells import numbered
 from .commands import HelpAsked, overview, parse, parsers
 from .completion import complete
 from .errors import UsageError
 from .journal import Journal
+from .lines import lines, run_all
 from .news import tell
 from .notices import Notices
 from .text import print_result
 from .tokens import BadLine, element, evaluate, file_name, graph, pair, split
+from .values import VALUE_MAGIC
 from .watching import watch
 
 __all__ = ["RoleMagics"]
@@ -37,34 +49,80 @@ class RoleMagics(Magics):
         self.bed: Testbed | None = None
         self.live: Exception | None = None
         """What a handler has raised in this process, under %rml debug."""
+        self._locals: Mapping[str, Any] = {}
+        """Names of the function that a line stands in."""
         self._joins: dict[str, str] = {}
         self.parsers = parsers()
         self.journal = Journal(shell)
         self._notices = Notices(shell)
 
+    @needs_local_scope
     @no_var_expand  # {1..8} and $ are the user's, not IPython's
     @line_magic
-    def rml(self, line: str) -> None:
+    def rml(self, line: str, local_ns: Mapping[str, Any] | None = None) -> None:
         """Steer a testbed: `%rml` alone prints an overview, `%rml COMMAND --help` explains a command."""
         __tracebackhide__ = True
+        self._run(line, local_ns, wanted=False)
+
+    @needs_local_scope
+    @no_var_expand
+    @line_magic(VALUE_MAGIC)  # type: ignore[arg-type]
+    def rml_value(self, line: str, local_ns: Mapping[str, Any] | None = None) -> Any:
+        """What `r = %rml …` means: as `%rml`, but the value is returned, and a result not printed."""
+        __tracebackhide__ = True
+        return self._run(line, local_ns, wanted=True)
+
+    @no_var_expand
+    @cell_magic("rml")  # type: ignore[arg-type]
+    def rml_cell(self, line: str, cell: str) -> None:
+        """Carry out several lines of `%rml`: all of them, or, where what was done can be taken back, none."""
+        __tracebackhide__ = True
+        if line.strip():
+            raise UsageError(f"rml: {line.strip()!r}: %%rml takes nothing on its line; put each command on a line below it")
+        self._run(cell, None, wanted=False, several=True)
+
+    def _run(self, text: str, local_ns: Mapping[str, Any] | None, *, wanted: bool, several: bool = False) -> Any:
+        """Carry out a line, or the lines of a cell, and return the value of a line."""
+        __tracebackhide__ = True
+        before, self._locals = self._locals, {} if local_ns is None or local_ns is self.shell.user_ns else dict(local_ns)
         try:
-            words = split(line)
+            if several:
+                given = [(number, self._parse(number, words)) for number, words in lines(text)]
+                return run_all(given, lambda: self.bed if self.bed and self.bed.running else None, self._fill_and_carry_out)
+            words = split(text)
             if not words or words[0] in ("help", "-h", "--help"):
                 print(overview())
-                return
-            given = parse(words, self.parsers)
-            if "module" in given:
-                given.module.run(self, given)
-            else:
-                getattr(self, f"_{given.command}")(given)
-        except HelpAsked as text:
-            print(text)
+                return None
+            return self._carry_out(parse(fill(words, self.names()), self.parsers), wanted)
+        except HelpAsked as help_text:
+            print(help_text)
         except BadLine as error:
             raise UsageError(f"rml: {error}") from None
         except RoleMLError as error:
             if hasattr(error, "remote_traceback") or error is self.live:
                 raise
             raise UsageError(f"rml: {error}") from None
+        finally:
+            self._locals = before
+
+    def _parse(self, number: int, words: list[str]) -> Any:
+        """What a line of a cell says, before names have values; BadLine that tells its number."""
+        try:
+            given = parse(fill(words, self.names()), self.parsers)
+        except BadLine as error:
+            raise BadLine(f"line {number}: {error} (nothing was changed)") from None
+        given.words = words
+        return given
+
+    def _fill_and_carry_out(self, given: Any) -> None:
+        self._carry_out(parse(fill(given.words, self.names()), self.parsers))
+
+    def _carry_out(self, given: Any, wanted: bool = False) -> Any:
+        __tracebackhide__ = True
+        given.wanted = wanted
+        if "module" in given:
+            return given.module.run(self, given)
+        return getattr(self, f"_{given.command}")(given)
 
     @no_var_expand
     @cell_magic
@@ -173,12 +231,13 @@ class RoleMagics(Magics):
         nodes = bed.spec()["nodes"].values()
         print(f"saved {name}: {_count(len(nodes), 'node')}, {_count(sum(len(node['roles']) for node in nodes), 'role')}")
 
-    def _spawn(self, given: Any) -> None:
+    def _spawn(self, given: Any) -> Nodes:
         nodes = self.running().spawn(*given.nodes, on=given.on)
         print(f"{_count(len(nodes), 'node')}: {_names(nodes)}")
+        return nodes
 
     def _assign(self, given: Any) -> None:
-        bed, names = self.running(), self._names()
+        bed, names = self.running(), self.names()
         nodes = bed.select(given.nodes)
         elements = {}
         for item in given.element:
@@ -194,12 +253,12 @@ class RoleMagics(Magics):
             nodes.assign(name, cls, options=options, elements=elements)
             print(f"{name}={cls.__name__} ready on {_count(len(nodes), 'node')}: {_names(nodes)}")
 
-    def _names(self) -> dict[str, Any]:
-        """What expressions of a line may use: the names of library and workload, and the notebook's, which come first."""
-        return ready_names(self.shell.user_ns)
+    def names(self) -> dict[str, Any]:
+        """What expressions of a line may use: those of the function it stands in come first, then the notebook's."""
+        return ready_names({**self.shell.user_ns, **self._locals})
 
     def _role_classes(self) -> dict[str, type[Role]]:
-        return role_classes(self.shell.user_ns)
+        return role_classes({**self.shell.user_ns, **self._locals})
 
     def _role_plan(self, item: str, nodes: list[str]) -> tuple[str, type[Role], dict[str, Any]]:
         import ast
@@ -217,7 +276,7 @@ class RoleMagics(Magics):
                 raise BadLine(f"{source!r}: write Class(option=value, …)") from None
             if not isinstance(made, ast.Call) or made.args or any(word.arg is None for word in made.keywords):
                 raise BadLine(f"{source!r}: name the options, as in Class(option=value)")
-            options = {str(word.arg): evaluate(ast.unparse(word.value), self._names(), nodes)
+            options = {str(word.arg): evaluate(ast.unparse(word.value), self.names(), nodes)
                        for word in made.keywords}
         return name, roles[class_name], options
 
@@ -235,21 +294,21 @@ class RoleMagics(Magics):
         nodes, slash, role = given.roles.partition("/")
         if not slash or not role:
             raise BadLine(f"{given.roles!r} names no role; write nodes/role, as in peer*/aggregator")
-        source, options = graph(given.graph, self._names())
+        source, options = graph(given.graph, self.names())
         wired = bed.wire(source, relationship=given.relationship, nodes=nodes, role=role, round=given.round, **options)
         print(f"{_names(bed.select(nodes))}: {given.relationship} → neighbours")
         print(wired.report())
 
-    def _call(self, given: Any) -> None:
+    def _call(self, given: Any) -> Any:
         bed = self.running()
         args = {}
         for item in given.args:
             name, source = pair(item, "name=value")
-            args[name] = evaluate(source, self._names())
+            args[name] = evaluate(source, self.names())
         run = bed.run(given.target, given.channel, args)
         if given.background:
             print(f"run {run.number}: {run.name}, in the background")
-            return
+            return run
         run.told = True
         try:
             result = watch(self.shell, run, given.timeout)
@@ -258,7 +317,9 @@ class RoleMagics(Magics):
             raise
         finally:
             bed.runs.discard(run)
-        print_result(result, run.many)
+        if not given.wanted:
+            print_result(result, run.many)
+        return result
 
     def _migrate(self, given: Any) -> None:
         new = self.running().migrate(given.role, given.to, conflicts="keep" if given.keep else "refuse",
@@ -279,8 +340,10 @@ class RoleMagics(Magics):
         if not table:
             print("no roles are assigned")
 
-    def _status(self, given: Any) -> None:
-        print(self.running().status())
+    def _status(self, given: Any) -> Any:
+        status = self.running().status()
+        print(json.dumps(status.to_dict(), indent=1, ensure_ascii=False) if given.json else status)
+        return status
 
     def _links(self, given: Any) -> None:
         print("\n".join(self.running().links()) or "no links: all in this process")

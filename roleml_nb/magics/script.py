@@ -12,8 +12,11 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 from roleml_nb.testbed.expressions import PER_NODE
 
+from .braces import fill_by
 from .commands import HelpAsked, parse
+from .expressions import Expressions
 from .journal import Cell
+from .lines import Line, lines
 from .tokens import BadLine, file_name, split
 
 __all__ = ["script"]
@@ -23,9 +26,11 @@ HEAD = '''\
 
 from roleml_nb import Each, Testbed, impl
 '''
-LINE = re.compile(r"^(?P<indent>\s*)get_ipython\(\)\.run_line_magic\('rml', (?P<line>'.*'|\".*\")\)\s*$")
+LINE = re.compile(r"^(?P<indent>\s*)(?P<target>[^#=()]+ = )?get_ipython\(\)\.run_line_magic\('rml', (?P<line>'.*'|\".*\")\)\s*$")
 CELL = re.compile(r"^get_ipython\(\)\.run_cell_magic\('(?P<name>\w+)', (?P<line>'.*?'|\".*?\"), (?P<body>'.*'|\".*\")\)\s*$",
                   re.DOTALL)
+VALUES = re.compile(r"bed\.(call|run|spawn)\(")
+"""Of these, a program has the value."""
 BODIES = ("capture", "time")
 """Cell magics of IPython that run the cell."""
 
@@ -94,6 +99,8 @@ class _Translator:
         name, line, body = magic["name"], ast.literal_eval(magic["line"]), ast.literal_eval(magic["body"])
         if name == "role":
             return self._role(line, body)
+        if name == "rml":
+            return "\n".join(self._command(item.words, shown) for item, shown in _lines(body))
         if name in BODIES:
             return self.cell(body)
         return "\n".join(_as_comment(text))
@@ -112,20 +119,35 @@ class _Translator:
     def _line(self, line: str) -> str:
         magic = LINE.match(line)
         if magic is not None:
-            indent, words = magic["indent"], ast.literal_eval(magic["line"])
-            return "\n".join(indent + item for item in self._command(words).split("\n"))
+            indent, said, target = magic["indent"], ast.literal_eval(magic["line"]), magic["target"] or ""
+            try:
+                code = self._command(split(said), said, wanted=bool(target))
+            except BadLine:
+                code = f"pass  # %rml {said}"
+            if indent:  # within a function, it is the program's testbed all the same
+                code = re.sub(r"(?m)^(\s*)bed = ", r'\1globals()["bed"] = ', code)
+            if target:
+                code = target + code if VALUES.match(code) else f"{target}None  # %rml {said}"
+            return "\n".join(indent + item for item in code.split("\n"))
         if "get_ipython()" in line:
             indent = line[:len(line) - len(line.lstrip())]
             return f"{indent}pass  # {line.strip()}"
         return line
 
-    def _command(self, line: str) -> str:
+    def _command(self, words: list[str], line: str, *, wanted: bool = False) -> str:
         """What only shows something, or explains itself, does nothing in a program."""
+        expressions = Expressions()
         try:
-            given = parse(split(line), self._parsers)
-            return COMMANDS[given.command](given)
-        except (BadLine, HelpAsked, LookupError):
+            given = parse(fill_by(words, expressions.put, expressions.put) if words else words, self._parsers)
+            given.wanted = wanted
+            return expressions.restore(COMMANDS[given.command](given))
+        except (BadLine, HelpAsked, LookupError, ValueError):  # the last: no f-string takes it
             return f"pass  # %rml {line}"
+
+
+def _lines(body: str) -> list[tuple[Line, str]]:
+    """The lines of a %%rml cell, each with its text."""
+    return [(line, " ".join(line.words)) for line in lines(body)]
 
 
 # commands, each as Python
@@ -218,7 +240,8 @@ def _call(given: Any) -> str:
     target, channel = repr(given.target), repr(given.channel)
     if getattr(given, "background", False):
         return _call_of("bed.run", target, channel, args)
-    return f"print({_call_of('bed.call', target, channel, args, **_given(timeout=given.timeout))})"
+    code = _call_of("bed.call", target, channel, args, **_given(timeout=given.timeout))
+    return code if given.wanted else f"print({code})"
 
 
 def _update(given: Any) -> str:

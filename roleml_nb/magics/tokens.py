@@ -22,12 +22,23 @@ LONGEST_S = 100_000_000
 def split(line: str) -> list[str]:
     """Cut at white space outside of brackets and quotes; quotes stay, since values are Python.
 
+    A # where a word would begin, and what follows on its line, is a comment.
+
     >>> split("client* --element model=mlp(64, 10)")
     ['client*', '--element', 'model=mlp(64, 10)']
     """
-    words, word, closing, quote, escaped = [], "", [], "", False
+    words: list[str] = []
+    closing: list[str] = []
+    word, quote, escaped = "", "", False
     pairs = {"(": ")", "[": "]", "{": "}"}
+    comment = False
     for sign in line:
+        if comment:
+            comment = sign != "\n"
+            continue
+        if sign == "#" and not (quote or closing or word):
+            comment = True
+            continue
         if quote:
             quote = "" if sign == quote and not escaped else quote
             escaped = sign == "\\" and not escaped

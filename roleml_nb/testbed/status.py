@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = ["NodeStatus", "TestbedStatus"]
 
@@ -27,6 +28,21 @@ class TestbedStatus:
     lost: dict[str, str]
     nodes: list[NodeStatus]
     seed: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain data, for programs: nodes by name, and roles by name within them."""
+        nodes = {
+            node.name: {
+                "engine": node.engine,
+                "lost": node.lost,
+                "roles": {
+                    name: {"class": cls, "status": status}
+                    for name, (cls, status) in sorted(node.roles.items())
+                },
+            }
+            for node in self.nodes
+        }
+        return {"engines": self.engines, "lost": self.lost, "seed": self.seed, "nodes": nodes}
 
     def __str__(self) -> str:
         where = f"{len(self.engines)} engines" if self.engines else "in this process"

@@ -412,15 +412,17 @@ class Testbed:
 
     def call(
         self, target: str | RoleInstanceID, channel: str, args: Mapping[str, Any] | None = None,
-        payloads: Mapping[str, Any] | None = None, *, timeout: float | None = None,
+        payloads: Mapping[str, Any] | None = None, *, timeout: float | None = None, **arguments: Any,
     ) -> Any:
         """Call a service or a task and return its result; for a pattern, {node: result}.
+
+        Keywords are added to `args`: ``bed.call("client*/trainer", "train", epochs=2)``.
 
         Raises what the handler raised (HandlerError with the remote traceback), NodeLost or CallTimeout. An interrupt
         ends the wait at once, and the testbed stays usable.
         """
         self._check_running()
-        return self._calls.call(target, channel, args, payloads, timeout)
+        return self._calls.call(target, channel, {**(args or {}), **arguments}, payloads, timeout)
 
     def channels(self, target: str | RoleInstanceID) -> list[str]:
         """The services and tasks of the first role that `target` names, as they can be called."""
@@ -429,15 +431,18 @@ class Testbed:
 
     def call_task(
         self, target: str | RoleInstanceID, channel: str, args: Mapping[str, Any] | None = None,
-        payloads: Mapping[str, Any] | None = None,
+        payloads: Mapping[str, Any] | None = None, **arguments: Any,
     ) -> Invocation:
-        """Call a task (or a service) and go on; ask the invocation for its ``result(timeout=…)``."""
+        """Call a task (or a service) and go on; ask the invocation for its ``result(timeout=…)``.
+
+        Keywords are added to `args`, as in `call`.
+        """
         self._check_running()
-        return self._calls.call_task(target, channel, args, payloads)
+        return self._calls.call_task(target, channel, {**(args or {}), **arguments}, payloads)
 
     def run(
         self, target: str | RoleInstanceID, channel: str, args: Mapping[str, Any] | None = None,
-        payloads: Mapping[str, Any] | None = None,
+        payloads: Mapping[str, Any] | None = None, **arguments: Any,
     ) -> LiveRun:
         """Call as `call` does, in the background: returns at once, and says how far it is.
 
@@ -445,7 +450,8 @@ class Testbed:
         """
         self._check_running()
         home, began = self.fleet.home, self.fleet.home.clock.now()
-        total = (args or {}).get("num_rounds")
+        args = {**(args or {}), **arguments}
+        total = args.get("num_rounds")
         invocations = self._calls.begin(target, channel, args, payloads)
         progress = Progress([one.target for one in invocations], total if isinstance(total, int) else None, began,
                             self.fleet.look, home.clock.now)

@@ -112,6 +112,24 @@ def test_each_command(shell, line, code):  # noqa: F811
     assert code in script([Cell(1, f"%rml {line}", True)], parsers, {}).split("\n")
 
 
+@pytest.mark.parametrize("line, code", [
+    ("%rml spawn client{1..clients} {name} {a,b}", "bed.spawn(f'client{{1..{clients}}}', f'{name}', '{a,b}')"),
+    ("%rml start --engines {n} --seed {seed}", "    bed = Testbed(engines=n, seed=seed)"),
+    ("%rml record run-{seed}.parquet  # kept", "bed.record(f'run-{seed}.parquet')"),
+    ("%rml call {names['a']}/x go n={1: 2}[k]", """print(bed.call(f"{names['a']}/x", 'go', {'n': {1: 2}[k]}))"""),
+    ("r = %rml call a/x go n=1", "r = bed.call('a/x', 'go', {'n': 1})"), ("r = %rml call a/x go --background", "r = bed.run('a/x', 'go', {})"),
+    ("ns = %rml spawn a{1..2}", "ns = bed.spawn('a{1..2}')"), ("s = %rml status", "s = None  # %rml status"),
+    ("def f(k):\n    v = %rml call a/x go n=k\n    %rml start --engines 0", "    v = bed.call('a/x', 'go', {'n': k})"),
+    ("def f(k):\n    %rml start --engines 0", '        globals()["bed"] = Testbed(engines=0)'),
+    ("%%rml\nspawn a # one\n\nassign a x=X(\n  k=1)\nstatus", "selected.assign('x', X, options={'k': 1})"),
+    ("%%rml\nspawn a # one\nstatus", "pass  # %rml status")])
+def test_python_in_lines_stays_python(shell, line, code):  # noqa: F811
+    parsers = shell.magics_manager.registry["RoleMagics"].parsers
+    made = script([Cell(1, line, True)], parsers, {})
+    assert code in made.split("\n"), made
+    compile(made, "script", "exec")
+
+
 def test_the_spec_and_what_cannot_be_exported(shell, capsys, folder):  # noqa: F811
     run(shell, capsys, "start --engines 0")
     run(shell, capsys, "spawn a")

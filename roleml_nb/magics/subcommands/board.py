@@ -93,7 +93,7 @@ def _arrange(magics: Any, bed: Testbed, given: Any) -> None:
     places = {}
     for item in given.places:
         node, _, source = item.partition("=")
-        at = evaluate(source, magics.shell.user_ns) if source else None
+        at = evaluate(source, magics.names()) if source else None
         if at is not None and not (isinstance(at, tuple) and len(at) == 2):
             raise BadLine(f"{item!r}: write node=(x, y), or the node alone for wherever the board likes")
         places[node] = at

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from roleml_nb.role import did_you_mean
 from roleml_nb.testbed import Testbed
 
+COMMON = ("loss", "accuracy", "rounds", "bytes")
+"""Metrics that can be asked for before there is a run."""
 OVERVIEW = """\
 %rml metrics loss accuracy bytes                      draw metrics as they come, with the bar of runs"""
 
@@ -22,9 +25,13 @@ def run(magics: Any, given: Any) -> None:
 
     bed = magics.running()
     shown = [given.show] if given.show else []
+    known = {*bed.trace.metrics.names(), *COMMON}
+    for name in given.show:
+        if name not in known:
+            print(f"no metric {name!r} so far; {did_you_mean(name, known)}")
     display(bed.metrics(*shown, nodes=given.nodes, against=given.against))
 
 
 def complete(bed: Testbed | None, command: str, words: list[str]) -> list[str]:
     known = bed.trace.metrics.names() if bed is not None else []
-    return sorted({*known, "loss", "accuracy", "rounds", "bytes"})
+    return sorted({*known, *COMMON})

@@ -31,18 +31,21 @@ def add(add: Callable[[str, str], ArgumentParser]) -> None:
     wait.add_argument("--timeout", type=seconds, default=None, metavar="SECONDS")
 
 
-def run(magics: RoleMagics, given: Any) -> None:
+def run(magics: RoleMagics, given: Any) -> Any:
     runs = magics.running().runs
     if given.command == "runs":
         print(runs)
-        return
+        return runs
     found = runs.last if given.run is None else runs[given.run]
     found.told = True
     try:
-        print_result(watch(magics.shell, found, given.timeout), found.many)
+        result = watch(magics.shell, found, given.timeout)
     except KeyboardInterrupt:
         print(f"run {found.number} goes on; end it with %rml stop --run")
         raise
+    if not given.wanted:
+        print_result(result, found.many)
+    return result
 
 
 def complete(bed: Testbed | None, command: str, words: list[str]) -> list[str]:

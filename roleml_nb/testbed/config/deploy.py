@@ -17,7 +17,7 @@ from .plan import Plan, RolePlan
 if TYPE_CHECKING:
     from ..testbed import Testbed
 
-__all__ = ["deploy", "update_relationship"]
+__all__ = ["deploy", "take_back", "update_relationship"]
 
 Members = dict[str, list[RoleInstanceID]]
 Batch = tuple[str, dict[str, RolePlan]]
@@ -38,7 +38,7 @@ def deploy(bed: Testbed, plan: Plan) -> None:
         for name, batch in _batches(plan):
             _assign(bed, name, batch)
     except BaseException:
-        _take_back(bed, roles, related)
+        take_back(bed, roles, related)
         raise
 
 
@@ -133,7 +133,7 @@ def _point(error: RoleMLError, entry: Entry) -> None:
     error.args = (f"{entry.where}: {error.args[0]}", *error.args[1:])
 
 
-def _take_back(bed: Testbed, roles: dict[str, dict], related: dict[str, dict[str, list[str]]]) -> None:
+def take_back(bed: Testbed, roles: dict[str, dict], related: dict[str, dict[str, list[str]]]) -> None:
     """Bring roles and relationships back to what they were. What fails is noted: the first failure is the one to tell."""
     for node, given in list(bed.roster.roles.items()):
         for name, role in list(given.items()):

@@ -62,7 +62,7 @@ def check_context(given: Mapping[str, Any]) -> Mapping[str, Any]:
         wanted = int if key == "seed" else str
         if not isinstance(value, wanted):
             raise TestbedError(f"{key} must be {wanted.__name__}, not {value!r}")
-        if wanted is str:
+        if isinstance(value, str):
             check_file_name(value)
     return given
 

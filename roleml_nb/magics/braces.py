@@ -1,0 +1,115 @@
+"""Python within braces in the words of a line: ``client{1..clients}``, ``{name}/a``."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from roleml_nb.testbed.expressions import BadLine, evaluate
+
+__all__ = ["fill", "fill_by"]
+
+PAIRS = {"(": ")", "[": "]", "{": "}"}
+WHOLE = frozenset({"relate", "unrelate"})
+"""Commands in which names come after a ``=``, too; elsewhere, Python does."""
+HINT = "braces hold a range {1..8}, names {alice,bob}, or Python: {name}, client{1..count}"
+
+Filled = Callable[[str], str]
+
+
+def fill(words: list[str], names: Mapping[str, Any]) -> list[str]:
+    """Return the words of a line with the values of the expressions that braces hold.
+
+    Ranges of numbers and lists of names stay as they are, as do values (what comes after ``=``
+    or within brackets) and what is in quotes.
+    """
+    return fill_by(words, lambda source: _text(source, names), lambda source: _number(source, names))
+
+
+def fill_by(words: list[str], text: Filled, number: Filled) -> list[str]:
+    """Return the words of a line, with what `text` and `number` make of the expressions in braces."""
+    filled: list[str] = []
+    for word in words:
+        if word.startswith("--element="):
+            filled.append(word)
+            continue
+        head = word if words[0] in WHOLE or word.startswith("--") else word[: _names_end(word)]
+        filled.append(_fill(head, text, number) + word[len(head) :])
+    return filled
+
+
+def _names_end(word: str) -> int:
+    """Where the part of a word ends that is no Python, but for what braces hold."""
+    for place, sign, depth in _outside_quotes(word):
+        if depth == 0 and sign in "=('\"":
+            return place
+    return len(word)
+
+
+def _outside_quotes(text: str) -> Iterator[tuple[int, str, int]]:
+    """Yield (place, sign, depth of brackets before it) for each sign that no quotes hold."""
+    quote, depth = "", 0
+    for place, sign in enumerate(text):
+        if quote:
+            quote = "" if sign == quote else quote
+            continue
+        yield place, sign, depth
+        if sign in "'\"":
+            quote = sign
+        elif sign in PAIRS:
+            depth += 1
+        elif sign in PAIRS.values():
+            depth -= 1
+
+
+def _fill(text: str, value: Filled, number: Filled) -> str:
+    if "{" not in text:
+        return text
+    made, begin = "", 0
+    opened = -1
+    for place, sign, depth in _outside_quotes(text):
+        if sign == "{" and depth == 0:
+            made, opened = made + text[begin:place], place
+        elif sign == "}" and depth == 1 and opened >= 0:
+            made += _brace(text[opened + 1 : place], value, number)
+            begin, opened = place + 1, -1
+    return made + text[begin if opened < 0 else opened :]
+
+
+def _brace(inner: str, value: Filled, number: Filled) -> str:
+    """What braces that hold `inner` become."""
+    if not inner.strip():
+        return f"{{{inner}}}"
+    if any(sign == "," and depth == 0 for _, sign, depth in _outside_quotes(inner)):
+        return f"{{{_fill(inner, value, number)}}}"
+    first, dots, last = inner.partition("..")
+    if dots:
+        ends = [end if not end.strip() or end.strip().isdecimal() else number(end) for end in (first, last)]
+        return f"{{{ends[0]}..{ends[1]}}}"
+    return value(inner)
+
+
+def _text(source: str, names: Mapping[str, Any]) -> str:
+    value = _evaluate(source, names)
+    if not isinstance(value, str):
+        try:
+            value = str(operator.index(value))
+        except TypeError:
+            raise BadLine(f"{{{source}}} must be a text or a whole number, not {type(value).__name__}") from None
+    return value
+
+
+def _number(source: str, names: Mapping[str, Any]) -> str:
+    value = _evaluate(source, names)
+    try:
+        return str(operator.index(value))
+    except TypeError:
+        raise BadLine(f"{source.strip()} must be a whole number in a range, not {value!r:.50}") from None
+
+
+def _evaluate(source: str, names: Mapping[str, Any]) -> Any:
+    try:
+        return evaluate(source, names)
+    except BadLine as error:
+        raise BadLine(f"{error}; {HINT}") from None
