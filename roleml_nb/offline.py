@@ -17,7 +17,7 @@ PICTURES = ("image/svg+xml", "image/png")
 
 
 def offline(notebook: Any, plotly_js: bool | str = True) -> Any:
-    """The notebook (an executed `nbformat.NotebookNode`), changed: views are their pictures, plotly's figures HTML.
+    """The notebook (an executed `nbformat.NotebookNode`), changed: live widgets are left out, and plotly's figures HTML.
 
     `plotly_js` is what the first figure brings along: the library itself (True, 5 MB), or the address of a file of it.
     """
@@ -33,8 +33,7 @@ def offline(notebook: Any, plotly_js: bool | str = True) -> Any:
                 output["data"] = {"text/html": plotly.io.to_html(figure, full_html=False, include_plotlyjs=script)}
                 script = False
             elif WIDGET in data:
-                stills = {kind: data[kind] for kind in PICTURES if kind in data}
-                output["data"] = stills or {"text/plain": data.get("text/plain", "")}
+                output["data"] = {kind: data[kind] for kind in (*PICTURES, "text/plain") if kind in data}
     return notebook
 
 

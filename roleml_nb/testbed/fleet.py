@@ -93,7 +93,7 @@ class Fleet:
                 directory=self.engines.directory if self.engines else None, trace=trace)
             self.errors = Errors(self.home.clock.now)
             self.home.tell = self.errors.append
-            self.trace = Trace(self.home.clock.now(), self.collect, self.drain, self.home.clock.now)
+            self.trace = Trace(self.home.clock.now(), self.collect, self.take_in, self.home.clock.now)
             self.home.ship = self._add
             self._stops = Stops(self)
             self._orders = Orders(self.home)
@@ -432,6 +432,12 @@ class Fleet:
             self.home.flush()
             shipped = self.run_on_all(remote.flush)
             self._await_shipments(shipped, 10.0)
+        self.drain()
+
+    def take_in(self) -> None:
+        """Add to the trace what the notebook's own host has noted, and all that has arrived."""
+        if not self.stopping:
+            self.home.flush()
         self.drain()
 
     def drain(self) -> None:

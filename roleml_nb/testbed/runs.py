@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -40,6 +41,7 @@ class LiveRun:
         self._ended, self._last_look = threading.Event(), last_look
         self._left = len(invocations)
         self._lock = threading.Lock()
+        self._when_ended: list[Callable[[], None]] = []
         for invocation in invocations:
             invocation.when_done(self._one_is_done)
 
@@ -60,7 +62,18 @@ class LiveRun:
             state = "stopped" if isinstance(error, RunStopped) else "failed"
         self._invocations = []
         self.progress.end(state, self._last_look)
-        self._ended.set()
+        with self._lock:
+            self._ended.set()
+        for callback in self._when_ended:
+            callback()
+
+    def when_ended(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once it has ended, on whichever thread; it must not wait."""
+        with self._lock:
+            if not self._ended.is_set():
+                self._when_ended.append(callback)
+                return
+        callback()
 
     def done(self) -> bool:
         """Whether it has ended, in whichever way."""
@@ -114,6 +127,7 @@ class Runs:
         self._last = 0
         self.latest: LiveRun | None = None
         """The one that was begun last, also when it is forgotten."""
+        self._watchers: list[weakref.WeakMethod] = []
 
     def next_number(self) -> int:
         self._last += 1
@@ -124,6 +138,17 @@ class Runs:
         for number in ended[:max(0, len(ended) - KEPT + 1)]:
             del self._runs[number]
         self._runs[run.number] = self.latest = run
+        run.when_ended(self._tell_ended)
+
+    def when_ended(self, watcher: Callable[[], None]) -> None:
+        """Call a method whenever a run has ended, for as long as its object lives; it must not wait."""
+        self._watchers = [one for one in self._watchers if one() is not None]
+        self._watchers.append(weakref.WeakMethod(watcher))
+
+    def _tell_ended(self) -> None:
+        for watcher in self._watchers:
+            if (method := watcher()) is not None:
+                method()
 
     def discard(self, run: LiveRun) -> None:
         """Forget a run that has ended; if it was the last one, the next one gets its number."""

@@ -513,6 +513,7 @@ class Testbed:
         self._check_running()
         view = self.trace.traffic(deployed=self.roster.known, live=True)
         self.when_stopped(view.rest)
+        self.runs.when_ended(view.renew_soon)
         return view
 
     def metrics(self, show: str | Iterable[str] = ("loss", "accuracy", "rounds", "bytes"), **how: Any) -> Metrics:
@@ -522,6 +523,7 @@ class Testbed:
         self._check_running()
         view = Metrics(self, show, **how)
         self.when_stopped(view.rest)
+        self.runs.when_ended(view.renew_soon)
         return view
 
     def run_bar(self) -> RunBar:
@@ -531,6 +533,7 @@ class Testbed:
         self._check_running()
         view = RunBar(self)
         self.when_stopped(view.rest)
+        self.runs.when_ended(view.renew_soon)
         return view
 
     # as plain data

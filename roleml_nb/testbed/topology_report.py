@@ -60,10 +60,10 @@ class TopologyReport:
 
     def draw(self) -> Any:
         """The graph as a plotly figure; nodes have their names and degrees, arrows show edges that lead one way."""
-        import plotly.graph_objects as go
+        from roleml_nb.pictures.figure import Figure
 
         places = _layout(self._graph)
-        figure = go.Figure(layout={
+        figure = Figure(layout={
             "title": self.name, "template": "plotly_white", "height": 420, "showlegend": False,
             "margin": {"l": 20, "r": 20, "t": 60, "b": 20},
             "xaxis": {"visible": False}, "yaxis": {"visible": False, "scaleanchor": "x"}})

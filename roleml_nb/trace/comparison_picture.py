@@ -21,10 +21,12 @@ def draw(comparison: Comparison, target: float | None, title: str | None) -> go.
     """The figure of `Comparison.plot`; what no run has is left out."""
     from plotly.subplots import make_subplots
 
+    from roleml_nb.pictures.figure import Figure
+
     panels = _panels(comparison, target)
     rows = -(-len(panels) // COLUMNS)
     figure = make_subplots(rows=rows, cols=min(COLUMNS, len(panels)), subplot_titles=[name for name, _ in panels],
-                           horizontal_spacing=0.08, vertical_spacing=0.16)
+                           horizontal_spacing=0.08, vertical_spacing=0.16, figure=Figure())
     figure.update_annotations(font_size=13)
     for place, (_, fill) in enumerate(panels):
         fill(figure, {"row": place // COLUMNS + 1, "col": place % COLUMNS + 1})

@@ -351,12 +351,14 @@ class Messages(Table):
         for it)."""
         import plotly.graph_objects as go
 
+        from roleml_nb.pictures.figure import Figure
+
         table = self.matrix(value, nodes)
         shown = (table / 1e6 if value == "bytes" else table.astype(float)).mask(
             np.eye(len(table), dtype=bool)
         )
         unit = "MB" if value == "bytes" else "messages"
-        figure = go.Figure(
+        figure = Figure(
             go.Heatmap(
                 z=shown.to_numpy(),
                 x=list(table.columns),

@@ -273,7 +273,7 @@ class Metrics(Numbers):
         ValueError for a metric that nobody emitted, and for a channel or a pattern under which
         there is none.
         """
-        import plotly.graph_objects as go
+        from roleml_nb.pictures.figure import Figure
 
         frame = self.to_pandas()
         if metric not in set(frame["metric"]):
@@ -286,7 +286,7 @@ class Metrics(Numbers):
                 f"no {metric!r} on channel {channel!r}; {did_you_mean(channel, frame['channel'].unique())}"
             )
         frame = frame[frame["channel"] == channel] if channel else frame
-        figure = go.Figure()
+        figure = Figure()
         for index, (name, pattern) in enumerate((by or {"": nodes or "*"}).items()):
             chosen = frame[
                 frame["node"].map(lambda node, pattern=pattern: fnmatchcase(node, pattern))

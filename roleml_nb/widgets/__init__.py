@@ -1,9 +1,10 @@
 """Live views of a testbed in the notebook: each one `.py`, `.js` and `.css`, over `view` and `common.js`."""
 
+from roleml_nb.pictures import Picture
+
 from .board import Board
 from .logs import LogPane
 from .metrics import Metrics
-from .picture import Picture
 from .run_bar import RunBar
 from .traffic import Traffic
 from .view import View

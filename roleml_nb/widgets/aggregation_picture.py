@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from roleml_nb.pictures.svg import COLOURS, FAINT, RAISED, document, element, text
 from roleml_nb.role import natural_key
 from roleml_nb.trace import Trace
 from roleml_nb.trace.contributions import Contribution
-
-from .svg import COLOURS, FAINT, RAISED, document, element, text
 
 __all__ = ["aggregation"]
 

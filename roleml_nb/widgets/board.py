@@ -75,6 +75,7 @@ class Board(View):
                          _history={"done": [], "undone": 0, "note": ""})
         self._me = {"id": self.model_id}
         bed.when_stopped(self.rest)
+        bed.runs.when_ended(self.renew_soon)
 
     # what is shown
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from roleml_nb.pictures.axes import segments, span, ticks
+from roleml_nb.pictures.svg import FAINT, LINE, document, element, text
+
 from .curves import Curve
-from .svg import FAINT, LINE, document, element, text
 
 __all__ = ["chart"]
 
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 WIDE, HIGH = 440.0, 230.0
-FAR = 1e300
-"""Numbers beyond are drawn there."""
 LEFT, RIGHT, TOP, BOTTOM = 54.0, 12.0, 30.0, 34.0
 
 
@@ -39,27 +38,27 @@ def _panel(name: str, axis: str, curves: list[Curve]) -> list[str]:
     ys = ys[np.isfinite(ys)]
     if not len(ys):
         return [*parts, text(WIDE / 2, HIGH / 2, "no finite number", text_anchor="middle", fill=FAINT)]
-    (left, right), (low, high) = _range(xs), _range(ys)
+    (left, right), (low, high) = span(xs), span(ys)
 
     def at(x: float, y: float) -> str:
         y = max(low, min(high, y))
         return (f"{LEFT + (x - left) / (right - left) * (WIDE - LEFT - RIGHT):.1f} "
                 f"{HIGH - BOTTOM - (y - low) / (high - low) * (HIGH - TOP - BOTTOM):.1f}")
 
-    for value in _ticks(low, high):
+    for value in ticks(low, high):
         y = at(left, value).split()[1]
         parts.append(element("path", d=f"M{LEFT:.0f} {y}H{WIDE - RIGHT:.0f}", stroke=LINE))
         parts.append(text(LEFT - 6, float(y) + 4, f"{value:.4g}", text_anchor="end", fill=FAINT, font_size=10))
-    for value in _ticks(left, right):
+    for value in ticks(left, right):
         x = at(value, low).split()[0]
         parts.append(text(float(x), HIGH - BOTTOM + 14, f"{value:.4g}", text_anchor="middle", fill=FAINT, font_size=10))
     for number, curve in enumerate(curves):
         colour = PALETTE[number % len(PALETTE)]
-        for xs, highs, lows in _segments(curve.x, curve.high, curve.low):
+        for xs, highs, lows in segments(curve.x, curve.high, curve.low):
             edge = [at(*point) for point in zip(xs, highs, strict=True)]
             edge += [at(*point) for point in zip(xs[::-1], lows[::-1], strict=True)]
             parts.append(element("path", d=f"M{' L'.join(edge)}Z", fill=colour, fill_opacity=0.18))
-        for xs, ys in _segments(curve.x, curve.y):
+        for xs, ys in segments(curve.x, curve.y):
             points = [at(*point) for point in zip(xs, ys, strict=True)]
             parts.append(element("path", d=f"M{' L'.join(points)}", fill="none", stroke=colour, stroke_width=1.8))
             if len(points) == 1:
@@ -67,29 +66,3 @@ def _panel(name: str, axis: str, curves: list[Curve]) -> list[str]:
                 parts.append(element("circle", cx=cx, cy=cy, r=3, fill=colour))
         parts.append(text(WIDE - RIGHT, 20 + 14 * number, curve.name, text_anchor="end", fill=colour, font_size=11))
     return parts
-
-
-def _segments(x: np.ndarray, *ys: np.ndarray | None) -> Iterator[tuple[np.ndarray, ...]]:
-    """Yield the stretches of a line where all is finite; none where there is no line."""
-    columns = [x, *(y for y in ys if y is not None)]
-    if len(columns) <= len(ys):
-        return
-    finite = np.isfinite(np.stack(columns)).all(0)
-    for stretch in np.split(np.arange(len(x)), np.flatnonzero(np.diff(finite)) + 1):
-        if len(stretch) and finite[stretch[0]]:
-            yield tuple(column[stretch] for column in columns)
-
-
-def _range(values: np.ndarray) -> tuple[float, float]:
-    """Return the ends of an axis, which are apart, and not so far that their difference is none."""
-    low, high = (max(-FAR, min(FAR, float(end))) for end in (values.min(), values.max()))
-    if high - low > max(1e-300, 1e-12 * max(abs(low), abs(high))):
-        return low, high
-    more = max(0.5, 0.01 * abs(high))
-    return low - more, high + more
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    power = 10 ** math.floor(math.log10((high - low) / 4))
-    step = next(times * power for times in (1, 2, 5, 10) if times * power * 5 >= high - low)
-    return [number * step for number in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]

@@ -16,14 +16,83 @@ function tag(name, attributes = {}, ...children) {
   return node;
 }
 
-// Hear the kernel in any case. anywidget holds messages back until a model's module has begun, and drops all of them, for
-// good, if that takes more than two seconds, as on a busy machine. What is drawn has begun, so they need not wait.
-function hear(model) {
-  let whole; // the model behind anywidget's proxy, which comes with a change
+// The model behind anywidget's proxy, which comes with a change; undefined where there is none.
+function wholeOf(model) {
+  let whole;
   const changed = (one) => { whole = one; };
   model.on("change:_drawn_at", changed);
   model.set("_drawn_at", performance.now());
   model.off("change:_drawn_at", changed);
+  return whole;
+}
+
+// Whether a kernel is behind a model, or all that it needs is in the page. Front ends also make models out of what a file has
+// kept of them, which nobody answers.
+function hears(model) {
+  return Boolean(model.offline) || wholeOf(model)?.comm_live !== false;
+}
+
+// The picture of a view is the output before the live widget's, and hidden as long as that is there.
+const MARK = "AAAAFXRFWHRTb3VyY2UAcm9sZW1sX25iIHZpZXf+"; // the start of a chunk that displayed.py puts into each
+const HIDDEN = `.jp-OutputArea-child:has(img[src*="${MARK}"]):has(+ .jp-OutputArea-child .roleml-live),
+  .roleml-quiet, .widget-box:has(> .roleml-quiet):not(:has(> :not(.roleml-quiet))) { display: none !important; }`;
+
+// Have either the picture be hidden, beside a live widget, or the widget, which else bears a sign that it is disconnected.
+function hide(el, alive) {
+  el.classList.toggle("roleml-live", alive);
+  el.classList.toggle("roleml-quiet", !alive);
+  if (!document.getElementById("roleml-hidden")) document.head.append(tag("style", { id: "roleml-hidden" }, HIDDEN));
+}
+
+// JupyterLab says "model not found" below the picture in a file whose kernel is gone. So it saves, in place of each live widget's
+// state, which it leaves out by default, a widget that is empty.
+const VIEW = "application/vnd.jupyter.widget-view+json";
+const STATE = "application/vnd.jupyter.widget-state+json";
+const EMPTY = "roleml-empty"; // of the layout that hides them
+const LAYOUT = { model_name: "LayoutModel", model_module: "@jupyter-widgets/base", model_module_version: "2.0.0", state: { display: "none" } };
+const GONE = { model_name: "HTMLModel", model_module: "@jupyter-widgets/controls", model_module_version: "2.0.0",
+  state: { layout: `IPY_MODEL_${EMPTY}` } };
+const quiet = new WeakSet();
+
+function keepQuiet(context) {
+  if (!context?.saveState || typeof context.model?.setMetadata !== "function" || quiet.has(context)) return;
+  quiet.add(context);
+  context.saveState.connect((_, step) => {
+    if (step !== "started") return;
+    const kept = context.model.getMetadata("widgets")?.[STATE]?.state ?? {};
+    const others = ([id, { state }]) => id !== EMPTY && state?.layout !== GONE.state.layout;
+    const state = Object.fromEntries(Object.entries(kept).filter(others));
+    for (const cell of context.model.cells) {
+      for (const { data } of cell.toJSON().outputs ?? []) {
+        const id = data?.[VIEW]?.model_id;
+        if (id && "text/html" in data && !(id in state)) Object.assign(state, { [id]: GONE, [EMPTY]: LAYOUT });
+      }
+    }
+    if (Object.keys(state).length) context.model.setMetadata("widgets", { [STATE]: { version_major: 2, version_minor: 0, state } });
+    else if (Object.keys(kept).length) context.model.deleteMetadata("widgets");
+  });
+}
+
+// What a module exports: its view, which draws nothing and hides no picture where it hears no kernel.
+function live(made) {
+  return async () => {
+    const view = typeof made === "function" ? await made() : made;
+    const initialize = (given) => (hears(given.model) ? view.initialize?.(given) : undefined);
+    const render = (given) => {
+      const { model, el } = given;
+      const alive = hears(model);
+      if (!model.offline) hide(el, alive);
+      if (alive) keepQuiet(model.widget_manager?.context);
+      return alive ? view.render(given) : undefined;
+    };
+    return { ...view, initialize, render: view.render && render };
+  };
+}
+
+// Hear the kernel in any case. anywidget holds messages back until a model's module has begun, and drops all of them, for
+// good, if that takes more than two seconds, as on a busy machine. What is drawn has begun, so they need not wait.
+function hear(model) {
+  const whole = wholeOf(model);
   let handle;
   for (let at = whole; at; at = Object.getPrototypeOf(at)) if (Object.hasOwn(at, "_handle_comm_msg")) handle = at._handle_comm_msg;
   if (handle) whole.comm?.on_msg(handle.bind(whole));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterable
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import numpy as np
 
+from roleml_nb.pictures.picture import ZOOM, Picture
 from roleml_nb.role import RoleMLError
 
 from .chart import PALETTE, chart
 from .curves import BYTES, ROUNDS, Curve, Curves
+from .displayed import MAX_PAGE_BYTES, Displayed, position
 from .held import hold
-from .picture import Picture
 from .plot import Plot
 from .run_bar import RunBar
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Metrics"]
 
+PLOTLY = "application/vnd.plotly.v1+json"
 SHOWN = ("loss", "accuracy", ROUNDS, BYTES)
 CLEAR, INK, GRID = "rgba(0,0,0,0)", "#7b8794", "rgba(128,128,128,0.25)"
 """Colours that can be read on light and on dark ground."""
@@ -33,7 +36,7 @@ PAUSE = 0.5
 """Seconds between two drawings: a page needs a few tens of milliseconds for each."""
 
 
-class Metrics(ipywidgets.VBox):
+class Metrics(Displayed, ipywidgets.VBox):
     """Loss, accuracy, rounds and bytes, or other metrics, in panels of one figure.
 
     Parameters
@@ -67,15 +70,20 @@ class Metrics(ipywidgets.VBox):
         self._traces: dict[tuple[str, str], Any] = {}
         self.figure = self._make_figure()
         """The figure, to be changed at will: ``metrics.figure.update_layout(…)``."""
+        self._pictured: tuple[int, ...] = ()
+        """How far the trace was when the picture was published last."""
         self.bar, self.plot = RunBar(bed), Plot(self.figure, self._beat)
         super().__init__([self.bar, self.plot])
 
     def _make_figure(self) -> Any:
+        import pandas  # noqa: F401  else Plotly finds it half imported by the thread of a cell
         from plotly.subplots import make_subplots
+
+        from roleml_nb.pictures.figure import Figure
 
         rows = -(-len(self._shown) // 2)
         figure = make_subplots(rows=rows, cols=min(2, len(self._shown)), subplot_titles=self._shown,
-                               horizontal_spacing=0.09, vertical_spacing=0.4 / rows)
+                               horizontal_spacing=0.09, vertical_spacing=0.4 / rows, figure=Figure())
         for place, what in enumerate(self._shown):
             figure.update_xaxes(title={"text": self._axis(what), "standoff": 4}, **self._at(place))
             if what == BYTES:
@@ -150,6 +158,18 @@ class Metrics(ipywidgets.VBox):
         with self._drawing:
             return Picture(chart(self._panels(), repr(self)), repr(self))
 
+    def outdated(self) -> bool:
+        before, self._pictured = self._pictured, position(self._bed.trace)
+        return before != self._pictured
+
+    def still(self, shown: Picture, zoom: float = ZOOM) -> tuple[dict[str, Any], dict[str, Any]]:
+        """See `Displayed.still`; once it rests, with the figure, for where Plotly is at hand."""
+        figure = self.figure.to_json() if self.bar._ended else ""
+        if not 0 < len(figure) <= MAX_PAGE_BYTES:
+            return super().still(shown, zoom)
+        data, metadata = super().still(shown, zoom=1.0)  # as large as it is: see `Figure`
+        return {**data, PLOTLY: json.loads(figure)}, metadata
+
     def to_html(self, path: str | Path) -> None:
         """Write the figure as one page that needs neither kernel nor network (5 MB: it has Plotly in it)."""
         self.picture()
@@ -157,16 +177,19 @@ class Metrics(ipywidgets.VBox):
 
     def rest(self) -> None:
         """Draw the last of it, and end. Idempotent."""
-        if not self.bar._ended:
+        first = not self.bar._ended
+        self.bar.rest()
+        if first:
             self.picture()
             self.plot.draw()
+            self.settle()
             hold(self._bed.trace, self, self.plot)
-        self.bar.rest()
         self.plot.rest()
 
     def close(self) -> None:
         if "plot" in vars(self):  # else it was refused before it began
             self.bar.close()
+            self.settle()
             self.plot.close()
         super().close()
 
@@ -174,5 +197,6 @@ class Metrics(ipywidgets.VBox):
         return f"<Metrics: {', '.join(self._shown)}>"
 
     def _repr_mimebundle_(self, **how: Any) -> Any:
-        still, _ = self.picture()._repr_mimebundle_()
-        return still if self.comm is None else {**super()._repr_mimebundle_(**how), **still}
+        still, metadata = self.picture()._repr_mimebundle_()
+        bundle = {} if self.comm is None else super()._repr_mimebundle_(**how)
+        return {**bundle, **still}, metadata

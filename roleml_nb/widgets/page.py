@@ -1,4 +1,5 @@
-"""A view as one HTML page that needs neither kernel nor network."""
+"""A view as one HTML page that needs neither kernel nor network; within a notebook, as a frame that takes the place of the
+picture before it."""
 
 from __future__ import annotations
 
@@ -40,6 +41,18 @@ const view = typeof made === "function" ? await made() : made;
 const el = document.getElementById("view");
 await view.initialize?.({{ model }});
 await view.render({{ model, el }});
+const frame = window.frameElement;
+if (frame) {{
+  document.body.style.margin = "0";
+  new ResizeObserver(() => {{ frame.style.height = `${{el.offsetHeight + 2}}px`; }}).observe(el);
+  const outer = frame.ownerDocument.body;
+  const follow = () => Object.assign(document.body.dataset, outer.dataset);
+  new MutationObserver(follow).observe(outer, {{ attributes: true }});
+  follow();
+  const output = frame.closest(".jp-OutputArea-child") ?? frame;
+  const before = output.previousElementSibling;
+  if (before?.querySelector("img, svg") || before?.matches("img, svg")) before.style.display = "none";
+}}
 </script>
 </body>
 </html>

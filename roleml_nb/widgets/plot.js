@@ -1,14 +1,25 @@
-// A Plotly figure. Plotly comes as a trait and is loaded once for all figures of a page, after the widget has begun.
+// A Plotly figure. The kernel has Plotly, and is asked for it once for all figures of a page.
 
 const PLOTLY = Symbol.for("roleml_nb.plotly");
 
-// Plotly itself, out of its source.
-function plotly(source) {
-  window[PLOTLY] ??= (async () => {
-    const url = URL.createObjectURL(new Blob([`const module = undefined;\n${source}\nexport default window.Plotly;`], { type: "text/javascript" }));
-    return (await import(url)).default;
-  })();
-  return window[PLOTLY];
+async function load(view) {
+  const closed = new Promise((_, reject) => { view.signal.addEventListener("abort", () => reject(new Error("the view was closed"))); });
+  const source = await Promise.race([view.ask("plotly"), closed]);
+  const url = URL.createObjectURL(new Blob([`const module = undefined;\n${source}\nexport default window.Plotly;`], { type: "text/javascript" }));
+  return (await import(url)).default;
+}
+
+// Plotly itself; when the view that asked for it got no answer, the next one asks.
+async function plotly(view) {
+  while (!view.signal.aborted) {
+    const asked = window[PLOTLY] ??= load(view);
+    try {
+      return await asked;
+    } catch {
+      if (window[PLOTLY] === asked) delete window[PLOTLY];
+    }
+  }
+  return null;
 }
 
 export default () => ({
@@ -17,8 +28,8 @@ export default () => ({
     const chart = tag("div"); // outside of the shadow root, where Plotly's style is
     el.append(chart);
     view.root.append(tag("slot"));
-    plotly(model.get("_plotly")).then((Plotly) => {
-      if (view.signal.aborted) return;
+    plotly(view).then((Plotly) => {
+      if (view.signal.aborted || !Plotly) return;
       view.follow("_figure", (figure) => {
         const { data, layout } = JSON.parse(figure);
         Plotly.react(chart, data, layout, { displaylogo: false });

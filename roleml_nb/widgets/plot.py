@@ -21,12 +21,15 @@ class Plot(View):
     """
 
     source = __file__
-    _plotly = Unicode().tag(sync=True, constant=True)
     _figure = Unicode().tag(sync=True)
 
     def __init__(self, figure: Any, refresh: Callable[[], None]):
         self._shown, self._refresh = figure, refresh
-        super().__init__(_plotly=plotly_js(), _figure=figure.to_json())
+        super().__init__(_figure=figure.to_json())
+
+    def ask_plotly(self) -> str:
+        """Return Plotly's script. It is no trait: a notebook would keep 5 MB for each view."""
+        return plotly_js()
 
     def beat(self) -> None:
         self._refresh()
@@ -39,7 +42,7 @@ class Plot(View):
 
 @cache
 def plotly_js() -> str:
-    """Return Plotly's script, 5 MB of it, always the same object: each view has it as a trait."""
+    """Return Plotly's script, 5 MB of it."""
     from plotly.offline import get_plotlyjs
 
     return get_plotlyjs()

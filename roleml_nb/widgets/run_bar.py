@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from traitlets import Dict
 
+from roleml_nb.pictures import Picture
+from roleml_nb.pictures.svg import COLOURS, FAINT, LINE, document, element, text
 from roleml_nb.role import RoleMLError
 
-from .svg import COLOURS, FAINT, LINE, document, element, text
 from .view import View
 
 if TYPE_CHECKING:
@@ -89,6 +90,11 @@ class RunBar(View):
         return f"{channel}: {', '.join(roles) or 'no run is under way'}"
 
     # what stays
+
+    def picture(self) -> Picture:
+        if not self._ended:
+            self.beat()
+        return super().picture()
 
     def svg(self) -> str:
         state, width = self._run, 640.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from rjsmin import jsmin
 
 __all__ = ["script"]
 
+EXPORT = "export default "
 COMMON = Path(__file__).with_name("common")
 
 
@@ -20,10 +22,12 @@ def script(source: str) -> str:
 
     Of ``board.py`` these are `board.css`, `board.js`, and before it what is called ``board_….js``. A module that
     anywidget loads from a blob cannot import its neighbours, so `common.js` stands in it; its style, for the shadow root,
-    is in the constant STYLE. Comments and spaces stay behind.
+    is in the constant STYLE. What the view's own script exports goes through `live` of `common.js`. Comments and spaces
+    stay behind.
     """
     own = Path(source)
     styles = COMMON.with_suffix(".css"), own.with_suffix(".css")
     scripts = COMMON.with_suffix(".js"), *sorted(own.parent.glob(f"{own.stem}_*.js")), own.with_suffix(".js")
     style, code = ("\n".join(part.read_text(encoding="utf-8") for part in parts) for parts in (styles, scripts))
-    return f"const STYLE = {json.dumps(cssmin(style))};\n{jsmin(code)}"
+    code = re.sub(f"^{EXPORT}", "const exported = ", code, flags=re.MULTILINE)
+    return f"const STYLE = {json.dumps(cssmin(style))};\n{jsmin(code)}\n{EXPORT}live(exported);\n"

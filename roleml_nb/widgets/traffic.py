@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from traitlets import Bool, Dict, List
 
+from roleml_nb.pictures import Picture
 from roleml_nb.role import RoleMLError, natural_key
 from roleml_nb.trace import Trace
 from roleml_nb.trace.contributions import contributions
@@ -20,7 +21,7 @@ from roleml_nb.trace.messages import steers
 from roleml_nb.trace.metrics import Key
 
 from .columns import Columns, columns, joined
-from .picture import Picture
+from .displayed import position
 from .places import places
 from .traffic_picture import ANSWERS, TABS, draw
 from .view import View
@@ -31,8 +32,8 @@ PER_SECOND = 5_000
 """Messages that a page is told of one by one; of more, every second, third, … one. All are counted."""
 KEPT = 50_000
 """Messages that a page begins with."""
-SAVED = 20_000
-"""Messages that `to_html` writes."""
+SAVED, LEFT = 20_000, 1_000
+"""Messages that `to_html` writes, and that a page has which is left in a notebook."""
 CHUNK = 100_000
 """Messages that are taken in at once."""
 PARTS = 20_000
@@ -88,6 +89,8 @@ class Traffic(View):
         """Aggregators and whose models they took."""
         self._waited: tuple[tuple[int, int], np.ndarray] = (0, 0), np.empty(0, int)
         self._arranged: tuple[float, Any] = -ARRANGE, None
+        self._pictured: Any = None
+        """What there was to show when the picture was published last."""
         super().__init__(_live=live)
 
     # from the trace
@@ -231,11 +234,20 @@ class Traffic(View):
             self.beat()
         super().rest()
 
-    def saved(self) -> dict[str, Any]:
+    def outdated(self) -> bool:
+        known = {node: set(others) for node, others in self._deployed().items()}
+        before, self._pictured = self._pictured, (position(self._trace), known)
+        return before != self._pictured
+
+    def page(self) -> str:
+        return self._page(self.saved(LEFT))
+
+    def saved(self, limit: int = SAVED) -> dict[str, Any]:
+        """See `View.saved`; at most about `limit` of the messages, which are chosen evenly."""
         self._catch_up()
         with self._taking:
             whole = joined(self._kept)
-            every = max(1, -(-whole.rows // SAVED))
+            every = max(1, -(-whole.rows // limit))
             content, buffers = self._past(thinned(whole, every, self._trainings()))
         past = {"content": {**content, "every": max(every, self._every)}, "buffers": [buffer.tobytes() for buffer in buffers]}
         return {**super().saved(), "_live": False, "_past": past}

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from roleml_nb.pictures.svg import COLOURS, FAINT, INK, LINE, RAISED, document, element, text
 from roleml_nb.role import did_you_mean, natural_key
 from roleml_nb.trace import Trace
 from roleml_nb.trace.flows import Flows
@@ -15,7 +16,6 @@ from roleml_nb.trace.messages import steers
 
 from .aggregation_picture import aggregation
 from .columns import Columns
-from .svg import COLOURS, FAINT, INK, LINE, RAISED, document, element, text
 
 __all__ = ["ANSWERS", "TABS", "draw"]
 

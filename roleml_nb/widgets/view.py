@@ -9,11 +9,12 @@ from typing import Any
 
 import anywidget
 
+from roleml_nb.pictures import Picture
 from roleml_nb.role import RoleMLError, TestbedError
 
+from .displayed import Displayed
 from .held import hold
 from .page import page
-from .picture import Picture
 from .requests import check_arguments
 from .script import script
 from .worker import Worker
@@ -27,7 +28,7 @@ PAGES, LONGEST = 1000, 100
 """Pages that can show a view one after the other, and letters of what one calls itself."""
 
 
-class View(anywidget.AnyWidget):
+class View(Displayed, anywidget.AnyWidget):
     """What all live views share. A subclass sets `source` to its ``__file__``, beside which its .js and .css lie, draws
     `svg`, and says what it shows in `describe`.
 
@@ -131,17 +132,22 @@ class View(anywidget.AnyWidget):
             self.send({"kind": "refusal", "id": number, "error": f"{type(error).__name__}: {error}"})
 
     def _beats(self) -> None:
+        trouble = ""
         while True:
             with self._look:
                 if self._ended or not self._seen:
                     self._pulse = None
                     return
+            before = trouble
             try:
                 self.beat()
+                trouble = ""
             except RoleMLError as error:
-                self.tell("trouble", str(error))
+                trouble = str(error)
             except Exception as error:  # shown in the page: nobody else would learn of it
-                self.tell("trouble", f"{type(error).__name__}: {error}")
+                trouble = f"{type(error).__name__}: {error}"
+            if trouble or before:
+                self.tell("trouble", trouble)
             with self._look:
                 self._look.wait_for(lambda: self._ended, BEAT)
 
@@ -153,8 +159,11 @@ class View(anywidget.AnyWidget):
 
     def to_html(self, path: str | Path) -> None:
         """Write the view as it stands as one page that needs neither kernel nor network."""
+        Path(path).write_text(self._page(self.saved()), encoding="utf-8")
+
+    def _page(self, saved: dict[str, Any]) -> str:
         shown = self.picture()
-        Path(path).write_text(page(shown.text, script(self.source), self.saved(), shown.svg), encoding="utf-8")
+        return page(shown.text, script(self.source), saved, shown.svg)
 
     @property
     def owner(self) -> Any:
@@ -162,12 +171,14 @@ class View(anywidget.AnyWidget):
         return None
 
     def rest(self) -> None:
-        """End the view's threads; the page keeps what it shows. Idempotent.
+        """End the view's threads, and leave its last picture where it is displayed. Idempotent.
 
-        The kernel keeps the view until another testbed has ended; then, what is displayed is a still picture.
+        The kernel keeps the view until another testbed has ended; until then it can be displayed again.
         """
-        if self._end() and self.owner is not None:
-            hold(self.owner, self)
+        if self._end():
+            self.settle()
+            if self.owner is not None:
+                hold(self.owner, self)
 
     def _end(self) -> bool:
         """End the threads; whether they had not been ended before."""
@@ -183,12 +194,13 @@ class View(anywidget.AnyWidget):
     def close(self) -> None:
         if "_answers" in vars(self):  # else it was refused before it began
             self._end()
+            self.settle()
         super().close()
 
     def __repr__(self) -> str:
         return self.describe()
 
     def _repr_mimebundle_(self, **how: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        still, more = self.picture()._repr_mimebundle_()
+        still, metadata = self.picture()._repr_mimebundle_()
         bundle = None if self.comm is None else super()._repr_mimebundle_(**how)
-        return (still, more) if bundle is None else ({**bundle[0], **still}, bundle[1])
+        return (still, metadata) if bundle is None else ({**bundle[0], **still}, {**bundle[1], **metadata})

@@ -38,7 +38,7 @@ def draw_partition(
     ValueError
         When there are no parts, their targets are no classes, or names are too few or too many.
     """
-    import plotly.graph_objects as go
+    from roleml_nb.pictures.figure import Figure
 
     owned = [_targets(part) if labels is None else np.asarray(labels)[np.asarray(part, np.int64)] for part in parts]
     if not owned:
@@ -48,7 +48,7 @@ def draw_partition(
     shown = list(map(str, range(len(owned)))) if names is None else list(names)
     if len(shown) != len(owned):
         raise ArgumentError(f"there must be a name per part: {len(owned)} parts, but {len(shown)} names")
-    figure = go.Figure()
+    figure = Figure()
     for place, label in enumerate(np.unique(np.concatenate(owned))):
         figure.add_bar(x=shown, y=[int((one == label).sum()) for one in owned], name=str(label),
                        marker_color=COLOURS[place % len(COLOURS)])

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from nbformat.sign import NotebookNotary
 from playwright.sync_api import Browser, Page
 
 LIMIT = 120.0
@@ -41,8 +42,8 @@ READY = """async () => {
     }
     await new Promise((done) => setTimeout(done, 50));
   }
-  app.shell.mode = "single-document";
-  app.shell.collapseLeft();
+  if (app.shell.mode) app.shell.mode = "single-document"; // in JupyterLab
+  app.shell.collapseLeft?.();
 }"""
 EXECUTE = """async (code) => {
   const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
@@ -87,7 +88,8 @@ class Server:
              f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token=T",
              f"--ServerApp.root_dir={folder / 'notebooks'}", f"--LabApp.app_settings_dir={folder / 'apps'}",
              f"--LabApp.user_settings_dir={folder / 'user'}", f"--LabApp.workspaces_dir={folder / 'workspaces'}",
-             "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=", "--LabApp.extension_manager=readonly",
+             "--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True",
+             "--LabApp.news_url=", "--LabApp.extension_manager=readonly",
              "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"],
             env={**os.environ, **places}, stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True,
             preexec_fn=_end_with_parent if sys.platform == "linux" else None)
@@ -130,14 +132,29 @@ class Lab:
         self.page.on("pageerror", lambda error: self.troubles.append(error.stack or str(error)))
         self.page.on("request", lambda asked: None if asked.url.startswith((server.base, "data:", "blob:"))
                      else self.outside.append(asked.url))
-        self._address = f"{server.base}/lab/tree/{name}.ipynb?token=T&reset"
+        self.server = server
         self.load()
 
-    def load(self) -> None:
-        """Open the notebook, or again as it was saved; its kernel goes on."""
-        self.page.goto(self._address, wait_until="domcontentloaded")
+    @property
+    def file(self) -> Path:
+        """Where the notebook is saved."""
+        return self.server.folder / "notebooks" / f"{self.name}.ipynb"
+
+    def load(self, place: str = "lab/tree") -> None:
+        """Open the notebook, or again as it was saved; its kernel goes on. In Notebook 7 it is in "notebooks"."""
+        self.page.goto(f"{self.server.base}/{place}/{self.name}.ipynb?token=T&reset", wait_until="domcontentloaded")
         self.page.wait_for_function("() => !!window.jupyterapp")
         self.page.evaluate(READY)
+
+    def replace(self, notebook: Any, trusted: bool) -> None:
+        """Put another notebook in this one's place, for the next time it is loaded."""
+        nbformat.write(notebook, self.file)
+        if trusted:
+            NotebookNotary(data_dir=str(self.server.folder / "jupyter_data_dir")).sign(nbformat.read(self.file, 4))
+
+    def end_kernel(self) -> None:
+        """End the kernel, as on the day before."""
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
 
     def command(self, name: str) -> Any:
         """Run a command of JupyterLab and wait for its end: ``notebook:run-all-cells`` is False when a cell failed."""

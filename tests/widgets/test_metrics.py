@@ -106,8 +106,8 @@ def test_the_figure_and_the_bar_follow_a_run(rounds):
         assert [trace.name for trace in view.figure.data] == ["loss: metrics-node/rounds", "rounds: metrics-node/rounds"]
         assert list(view.figure.data[0].y) == [1, 1 / 2, 1 / 3, 1 / 4, 1 / 5]
         assert "metrics-node/rounds" in picture.svg and repr(view) == "<Metrics: loss, rounds>"
-        bundle = view._repr_mimebundle_()
-        assert bundle["image/svg+xml"] == picture.svg and "application/vnd.jupyter.widget-view+json" in bundle
+        bundle, _ = view._repr_mimebundle_()
+        assert bundle["image/png"] == picture.png(2) and "application/vnd.jupyter.widget-view+json" in bundle
         view.bar.beat()
         assert repr(view.bar) == "<RunBar: metrics-node/rounds.run, done, round 5 of 5>"
         assert "round 5 of 5" in view.bar.svg()

@@ -112,7 +112,7 @@ def test_the_kernel_lets_go_of_a_testbed_once_the_views_of_the_next_one_rest(kin
     )
     start()
     assert (
-        view.comm is None and "image/svg+xml" in _bundle(view) and model not in str(_bundle(view))
+        view.comm is None and "image/png" in _bundle(view) and model not in str(_bundle(view))
     ), "its picture is there"
     del view
     gc.collect()

@@ -1,7 +1,12 @@
-"""A still picture of a view: SVG and PNG, for wherever no kernel runs."""
+"""A still picture of a view or a figure, for wherever no kernel runs.
+
+A notebook gets it as PNG: nbconvert makes no LaTeX of a notebook with an SVG in it unless Inkscape
+is installed, GitHub and untrusted notebooks show none, and all of them show PNG.
+"""
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +16,13 @@ __all__ = ["Picture"]
 FONT = Path(__file__).with_name("DejaVuSans.ttf")
 """The font of the PNG: the same on every machine, whatever fonts it has."""
 
+ZOOM = 2.0
+"""Pixels of a PNG that is displayed or saved for one of the SVG's: sharp on a fine screen, and in print."""
+
 
 @dataclass(frozen=True)
 class Picture:
-    """An SVG and what it shows in words. Displays as SVG, as PNG, or as the words, as the place allows.
+    """An SVG and what it shows in words. Displays as PNG of twice its size, or as the words, as the place allows.
 
     The same `svg` gives the same bytes of PNG on every machine.
     """
@@ -36,9 +44,15 @@ class Picture:
         if where.suffix == ".svg":
             where.write_text(self.svg, encoding="utf-8")
         elif where.suffix == ".png":
-            where.write_bytes(self.png(zoom=2))
+            where.write_bytes(self.png(zoom=ZOOM))
         else:
             raise ValueError(f"a picture is saved as .svg or .png, not {where.name!r}")
 
+    def bundle(self, zoom: float = ZOOM) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what a notebook shows of the picture: data and their metadata."""
+        png = self.png(zoom)
+        width, height = (round(pixels / zoom) for pixels in struct.unpack(">II", png[16:24]))
+        return {"text/plain": self.text, "image/png": png}, {"image/png": {"width": width, "height": height}}
+
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        return {"text/plain": self.text, "image/svg+xml": self.svg, "image/png": self.png()}, {}
+        return self.bundle()

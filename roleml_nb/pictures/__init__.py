@@ -1,0 +1,5 @@
+"""Pictures, for wherever no kernel runs: SVG, its PNG, and figures of Plotly with both."""
+
+from .picture import Picture
+
+__all__ = ["Picture"]

@@ -1,0 +1,59 @@
+"""A figure of Plotly that has its picture with it, for where nothing draws Plotly's own format."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import plotly.graph_objects as go
+
+from .picture import Picture
+from .plotted import plain, plotted
+
+__all__ = ["PLOTLY", "Figure"]
+
+PLOTLY = "application/vnd.plotly.v1+json"
+
+
+class Figure(go.Figure):
+    """Displays as Plotly does where a front end knows how, and as PNG elsewhere: on GitHub, in
+    nbviewer, after nbconvert. JupyterLab shows the PNG, too, until one points at it.
+
+    A figure that has more than `plotted` draws, such as surfaces, has no picture.
+    """
+
+    def picture(self) -> Picture | None:
+        """Return the figure as a picture; None if it has what only Plotly draws."""
+        try:
+            svg = plotted(self)
+        except Exception:  # such as of dates: whatever a figure holds, Plotly itself shows it
+            svg = None
+        return None if svg is None else Picture(svg, f"<Figure: {plain(self.layout.title.text) or 'untitled'}>")
+
+    def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        bundle = super()._repr_mimebundle_(*args, **kwargs)
+        shown = self.picture() if PLOTLY in bundle else None
+        if shown is None:
+            return bundle
+        data, _ = shown.bundle(zoom=1.0)  # what draws Plotly's figures shows it as large as it is
+        return {**data, **bundle}
+
+    def show(self, *args: Any, **kwargs: Any) -> None:
+        """Show the figure as Plotly's `show` does, with its picture beside it."""
+        bundle = {} if args or kwargs else self._repr_mimebundle_()
+        if PLOTLY in bundle:
+            _display(bundle)
+        else:
+            super().show(*args, **kwargs)
+
+    def _ipython_display_(self) -> None:
+        bundle = self._repr_mimebundle_()
+        if PLOTLY in bundle:
+            _display(bundle)
+        else:
+            super()._ipython_display_()
+
+
+def _display(bundle: dict[str, Any]) -> None:
+    from IPython.display import display
+
+    display(bundle, raw=True)
