@@ -94,6 +94,7 @@ bench: $(INSTALLED)  ## measure, and print ratios
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/trace_memory.py
 	$(BIN)/python benchmarks/edit_and_see.py
+	$(BIN)/python benchmarks/version_check.py
 	$(BIN)/python benchmarks/fedavg_round.py
 	$(BIN)/python benchmarks/gossip.py
 	$(BIN)/python benchmarks/memory_of_models.py

@@ -27,6 +27,7 @@ def test_a_benchmark_prints_its_table(program, options, rows):
     ("gossip.py", ["--nodes", "4", "--degree", "2", "--rounds", "2", "--engines", "0"], "× gossipy"),
     ("memory_of_models.py", ["--megabytes", "1", "--clients", "2", "--rounds", "1", "--engines", "1", "--idle", "2"], "| 2 idle nodes |"),
     ("edit_and_see.py", ["--nodes", "4", "--engines", "0", "--times", "1"], "| %rml stop --run ends busy handlers"),
+    ("version_check.py", ["--modules", "5", "--times", "5"], "| nothing has changed | 0."),
     ("node_lost.py", ["--kills", "1"], "| on another engine |"),
     ("stop_run.py", ["--busy", "5", "--pauses", "0.3", "--times", "1"], "| relay | 0.3 s |"),
     ("strangers.py", ["--connections", "400"], "| tcp | 200 |"),

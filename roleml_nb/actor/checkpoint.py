@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.messaging.codec import Body, encode
+from roleml_nb.messaging.module_versions import module_versions
 from roleml_nb.role import NATIVE, CallerError, RoleInstanceID
 
 from .luggage import Events, Luggage, pack, take_events, unpack, waiting_events
@@ -55,13 +56,14 @@ class Checkpoint:
 
     def look(
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
-    ) -> tuple[dict[str, type], dict[str, list[RoleInstanceID]], dict[str, str]]:
-        """What is here: the classes of the roles, relationships and links."""
+    ) -> tuple[dict[str, type], dict[str, list[RoleInstanceID]], dict[str, str], dict[str, dict[str, str]]]:
+        """What is here: the classes of the roles, relationships, links, and digests of the own modules of the classes."""
         relationships = self._actor.ctx.relationships
         links = relationships.all_links()
-        return ({name: type(role) for name, role in self._actor.roles.items() if name != NATIVE},
+        classes = {name: type(role) for name, role in self._actor.roles.items() if name != NATIVE}
+        return (classes,
                 {name: relationships.members(name) for name in relationships.all_relationships() if name not in (*GIVEN, *links)},
-                links)
+                links, {name: module_versions.digests(cls) for name, cls in classes.items()})
 
     def take(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> tuple[int, Frames]:
         """This node's seed, and all of it; CallerError for a role that cannot be kept."""

@@ -190,14 +190,20 @@ class NativeRole(Role):
 
     @Task(expand=True)
     @_for_managers
-    def update_roles(self, caller: RoleInstanceID, names: list[str], cls: type[Role]) -> None:
-        """Have roles take up a new version of their class, and keep their state."""
+    def update_roles(
+        self, caller: RoleInstanceID, names: list[str], cls: type[Role], *,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Have roles take up a new version of their class, and keep their state.
+
+        `options` are those that they were given, by name: new attributes are made with them.
+        """
         for name in names:
             self.require(name != NATIVE, "the native role is not updated")
             self.base.lifecycle(name)
         for name in names:
             with self.base.steering(name):
-                update_role(self.base, name, cls)
+                update_role(self.base, name, cls, (options or {}).get(name))
 
     @Task(expand=True)
     @_for_managers

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dis
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
-from roleml_nb.role import ElementError, ElementInstance, Lifecycle, Role
+from roleml_nb.messaging.module_versions import newest
+from roleml_nb.role import CallerError, ElementError, ElementInstance, Lifecycle, Role
 from roleml_nb.role.running import running
+
+from .renewal import Renewal
 
 if TYPE_CHECKING:
     from .actor import Actor
@@ -13,21 +20,34 @@ if TYPE_CHECKING:
 __all__ = ["update_role"]
 
 
-def update_role(actor: Actor, name: str, cls: type[Role]) -> None:
+def update_role(actor: Actor, name: str, cls: type[Role], options: Mapping[str, Any] | None = None) -> None:
     """Have a role go on as an instance of `cls`: attributes and elements stay, the next message meets the new handlers.
 
     Handlers that run end on the old code: the object they know as ``self`` keeps its class, and shares its state with the
-    new one. ElementError, before anything is changed, for an element that is new and has no default.
+    new one. Attributes that the new ``__init__`` sets and the role lacks are those of a role that is made of `cls` with the
+    `options` that it was given, and thrown away. Objects of classes of the user's modules, and functions, are those of the
+    newest versions (`Renewal`).
+
+    ElementError or CallerError, before anything is changed, for an element that is new and has no default, and for an
+    ``__init__`` that cannot be called so.
     """
     lifecycle, old = actor.lifecycle(name), actor.roles[name]
     elements = _elements(actor, lifecycle, old, cls)
+    added = _new_attributes(lifecycle, old, cls, options)
+    _load_newest(elements)
     gone = [element for key, element in old.__dict__["_elements"].items() if key not in elements]
     new = cls.__new__(cls)
     new.__dict__ = old.__dict__
+    new.__dict__.update(added)
     new.__dict__["_elements"] = elements
     actor.roles[name] = new
+    renewal = Renewal()
+    for attribute, value in Role.__getstate__(new).items():
+        renewed = renewal(value)
+        if renewed is not value:
+            new.__dict__[attribute] = renewed
     for key, element in elements.items():
-        element.element = getattr(cls, cls.elements[key])
+        element.renew(getattr(cls, cls.elements[key]), renewal)
         with running(new):
             element.prepare()
     for element in gone:
@@ -46,3 +66,42 @@ def _elements(actor: Actor, lifecycle: Lifecycle, old: Role, cls: type[Role]) ->
             raise ElementError(f"{lifecycle.where}: the new {cls.__name__} has an element {key!r}, for which nothing is given; "
                                "give it a default, or assign the role anew")
     return found
+
+
+def _load_newest(elements: dict[str, ElementInstance]) -> None:
+    """Execute what modules the elements need now, which may fail, before anything is changed."""
+    for element in elements.values():
+        for item in fields(element.given):
+            newest(getattr(element.given, item.name))
+
+
+def _new_attributes(
+    lifecycle: Lifecycle, old: Role, cls: type[Role], options: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """The attributes that ``__init__`` of the new class sets and the role lacks; none if its options are not known."""
+    if options is None or not set(_set_by_init(cls)) - old.__dict__.keys():
+        return {}
+    try:
+        made = cls(**options)
+    except Exception as error:  # whatever somebody's code raises
+        raise CallerError(
+            f"{lifecycle.where}: the new {cls.__name__} cannot be made with the options that the role was given "
+            f"({type(error).__name__}: {error}), which its new attributes need; give new options a default, or assign the role "
+            "anew") from None
+    return {name: value for name, value in made.__dict__.items() if name not in old.__dict__}
+
+
+def _set_by_init(cls: type[Role]) -> Iterator[str]:
+    """The attributes that ``__init__``, and the methods of the class that it names, may set."""
+    bases = [base for base in cls.__mro__ if issubclass(base, Role) and base is not Role]
+    left, seen = ["__init__"], {"__init__"}
+    while left:
+        name = left.pop()
+        for base in bases:
+            code = getattr(vars(base).get(name), "__code__", None)
+            if not isinstance(code, types.CodeType):
+                continue
+            yield from (item.argval for item in dis.get_instructions(code) if item.opname == "STORE_ATTR")
+            new = [other for other in code.co_names if other not in seen and any(other in vars(base) for base in bases)]
+            seen.update(new)
+            left += new

@@ -20,7 +20,7 @@ _OVERVIEW = """\
 %rml relate server trainer=client*/trainer            let nodes know roles of other nodes
 %rml wire   ring peer*/aggregator                     let nodes know their neighbours on a graph
 %rml call   server/coordinator run num_rounds=20      call a service or a task and wait for the result
-%rml update Trainer                                   take up a class that was defined again; %rml roles lists versions
+%rml update                                           take up what changed in modules; %rml update Trainer: in its cell
 %rml migrate server/aggregator client1                move a role to another node, with its state
 %rml status                                           nodes, roles, engines
 %rml save   run.yaml                                  write down all that is deployed
@@ -131,8 +131,10 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     load.add_argument("--root", metavar="FOLDER", help="what files may include from (default: each from its own folder)")
     save = add("save", "Write nodes, roles, elements and relationships into a file, as YAML, or as JSON if it is named so.")
     save.add_argument("file", metavar="FILE", help="run.yaml")
-    update = add("update", "Have all roles of a class take up its newest version, as a %%role cell does by itself.")
-    update.add_argument("role", help="Trainer")
+    update = add("update", "Have all roles of a class take up its newest version, as a %%role cell does by itself; without a "
+                           "class, all roles whose modules have changed.")
+    update.add_argument("role", nargs="?", help="Trainer")
+    update.add_argument("--was", metavar="NAME", help="what the class was called before: roles of that class become its")
     update.add_argument("--fresh", action="store_true", help="begin anew, with the options and elements that were given")
     add("roles", "Print which version of which role class runs where.")
     migrate = add("migrate", "Move a role to another node, with its state, while others go on calling it.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -156,12 +157,16 @@ class RoleMagics(Magics):
                 except RoleMLError as error:
                     raise UsageError(f"role: {error}") from None
 
-    def _take_up(self, cls: type[Role], fresh: bool) -> int:
+    def _take_up(self, cls: type[Role] | None, fresh: bool, was: str | None = None) -> int:
+        """Update the roles of a class, or those that are behind; say which version how many have taken up."""
         bed = self.running()
-        updated = bed.update(cls, fresh=fresh)
-        if updated:
-            how = "begun anew" if fresh else "taken up"
-            print(f"version {bed.versions.number(cls)} of {cls.__name__} is {how} by {_count(len(updated), 'role')}")
+        before = dict(bed.versions.running)
+        updated = bed.update(cls, fresh=fresh, was=was)
+        how = "begun anew" if fresh else "taken up"
+        rows = Counter((bed.versions.running[each], bed.versions.running[each] == before[each]) for each in updated)
+        for ((name, number), same), count in rows.items():
+            with_elements = ", with what changed in its elements," if same else ""
+            print(f"version {number} of {name.rpartition('.')[2]}{with_elements} is {how} by {_count(count, 'role')}")
         return len(updated)
 
     # sub-commands
@@ -176,6 +181,7 @@ class RoleMagics(Magics):
         """Make it the testbed of this shell, and the notebook's variable `bed`. `joins`: what it has joined."""
         self.bed, self._joins = bed, joins or {}
         self.shell.user_ns["bed"] = bed
+        bed.code_changes.tell = lambda line: print(line, file=sys.stderr)
         self._notices.watch(bed)
 
     def where(self) -> str:
@@ -328,15 +334,27 @@ class RoleMagics(Magics):
 
     def _update(self, given: Any) -> None:
         roles = self._role_classes()
+        if given.role is None:
+            if given.was:
+                raise BadLine(f"--was {given.was} is for a class that was renamed: %rml update NewName --was {given.was}")
+            if not self._take_up(None, given.fresh):
+                print("no role is behind")
+            return
         if given.role not in roles:
             raise BadLine(f"no role class {given.role!r}; {did_you_mean(given.role, roles)}")
-        if not self._take_up(roles[given.role], given.fresh):
+        if not self._take_up(roles[given.role], given.fresh, given.was):
             print(f"no role has another version of {given.role}")
 
     def _roles(self, given: Any) -> None:
-        table = self.running().versions.table()
+        bed = self.running()
+        bed.code_changes.look()
+        table, behind = bed.versions.table(), bed.versions.behind()
         for name, version, instances in table:
             print(f"{name.removeprefix('__main__.')} version {version}: {', '.join(map(str, instances))}")
+            changed = sorted({module for instance in instances for module in behind.get(instance, ())})
+            if changed:
+                print(f"    behind, since {' and '.join(changed)} changed: "
+                      f"{', '.join(str(instance) for instance in instances if instance in behind)}")
         if not table:
             print("no roles are assigned")
 
@@ -366,6 +384,8 @@ class RoleMagics(Magics):
         beds = {id(bed): bed for bed in (self.bed, self.shell.user_ns.get("bed")) if isinstance(bed, Testbed)}
         for bed in beds.values():
             tell(bed)
+            if bed.running:
+                bed.code_changes.tell_untold()
             self._notices.watch(bed)  # also one that was made in Python
 
     def complete(self, shell: Any, event: Any) -> list[str]:

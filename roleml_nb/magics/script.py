@@ -245,7 +245,8 @@ def _call(given: Any) -> str:
 
 
 def _update(given: Any) -> str:
-    return _call_of("bed.update", given.role, **_given(fresh=given.fresh or None))
+    roles = [given.role] if given.role else []
+    return _call_of("bed.update", *roles, **_given(fresh=given.fresh or None, was=given.was and repr(given.was)))
 
 
 def _migrate(given: Any) -> str:

@@ -15,17 +15,28 @@ import numpy as np
 from ..role.errors import RoleMLError, SerializationError
 from ..role.parameters import Parameters
 from .arrays import rebuild_array, rebuild_tensor, reduce_array, tensor_reducers
-from .code import REDUCERS, builtin_reference, class_reference, dumps_code, is_dynamic, loads_code, resolve_class
+from .code import (
+    REDUCERS,
+    builtin_reference,
+    class_reference,
+    collect_own_modules,
+    dumps_code,
+    is_dynamic,
+    loads_code,
+    reduce_module,
+    reduce_own,
+    resolve_class,
+)
 from .copies import Copying, Unusual
 from .regions import WORTH_SENDING, WORTH_SHARING, Region
 from .unsendable import MESSAGE, explain
 
-__all__ = ["MESSAGE", "Body", "copy_of", "encode"]
+__all__ = ["MESSAGE", "Body", "copy_of", "encode", "own_modules_of"]
 
 OUT_OF_BAND = 16 * 1024
 """Buffers of at least so many bytes travel as frames of their own."""
 
-_reducers: dict[type, Any] = {**REDUCERS, np.ndarray: reduce_array}
+_reducers: dict[type, Any] = {**REDUCERS, np.ndarray: reduce_array, types.ModuleType: reduce_module}
 del _reducers[types.MethodType]  # pickle's own way looks the method up on the object, and needs no code sent
 _torch_known = False
 _COMMON = {rebuild_array, rebuild_tensor, OrderedDict, Parameters}
@@ -196,6 +207,13 @@ def _encode(value: Any) -> Body:
     return Body(file.getvalue(), buffers)
 
 
+def own_modules_of(value: Any) -> frozenset[str]:
+    """The names of the user's own modules that `value` uses: its classes and functions, and those of what is in it."""
+    with collect_own_modules() as names:
+        _encode(value)
+    return frozenset(names)
+
+
 def copy_of(value: Any, name: str = "it") -> tuple[Any, int]:
     """What a receiver would get if `value` were sent to it, and how many bytes that would be."""
     if _is_plain(value):
@@ -253,8 +271,14 @@ class _Pickler(pickle.Pickler):
         if kind in (types.FunctionType, type) and obj in _COMMON:
             return NotImplemented
         if kind is types.FunctionType:
+            own = reduce_own(obj)
+            if own is not None:
+                return own
             return (loads_code, (dumps_code(obj),)) if is_dynamic(obj) else NotImplemented
         if issubclass(kind, type):
+            own = reduce_own(obj)
+            if own is not None:
+                return own
             if is_dynamic(obj):
                 return resolve_class, class_reference(obj)
             return builtin_reference(obj) or NotImplemented

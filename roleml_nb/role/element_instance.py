@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import fields, replace
 from io import BytesIO, StringIO
 from threading import RLock
 from typing import Any, Generic, TypeVar
@@ -28,15 +30,25 @@ class ElementInstance(Generic[T]):
         self, element: Element[T], given: ElementImplementation[T] | None, where: str, directory: str = ""
     ):
         given = given or ElementImplementation()
-        self.element, self.given, self.where, self.directory = element, given, where, directory
+        narrow = _narrow(given)
+        if narrow is not None and element.type_check and not _is_subclass(narrow, element.cls):
+            raise ElementError(f"{where}: element {element.name!r} must be {label(element.cls)}, "
+                               f"and {label(narrow)} is no such class")
+        self.where, self.directory = where, directory
         self._lock = RLock()
         at_fork(self)
         self._initialized = False
         self._object = given.impl
-        narrow = given.cls if given.cls not in (None, Any, object) else None
-        if narrow is not None and element.type_check and not _is_subclass(narrow, element.cls):
-            raise ElementError(f"{where}: element {element.name!r} must be {label(element.cls)}, "
-                               f"and {label(narrow)} is no such class")
+        self._take(element, given)
+        if self._object is None and self._constructor is None and given.deserializer_source is None:
+            self._object = element.default_impl
+        if self._object is not None:
+            self._check(self._object)
+
+    def _take(self, element: Element[T], given: ElementImplementation[T]) -> None:
+        """Note what the object is built and checked with."""
+        narrow = _narrow(given)
+        self.element, self.given = element, given
         self._types = [element.cls] if narrow is None else [element.cls, narrow]
         self._constructor = given.constructor or narrow or element.default_constructor
         keywords = element.default_constructor_args if given.constructor_args is None else given.constructor_args
@@ -47,10 +59,6 @@ class ElementInstance(Generic[T]):
         self._deserializer: Any = given.deserializer or element.default_deserializer
         self._destructor = given.destructor or element.default_destructor
         self.strategy = given.construct_strategy or element.default_construct_strategy
-        if self._object is None and self._constructor is None and given.deserializer_source is None:
-            self._object = element.default_impl
-        if self._object is not None:
-            self._check(self._object)
 
     # what a role uses
 
@@ -172,6 +180,14 @@ class ElementInstance(Generic[T]):
             elif kind == "object":
                 self._object, self._initialized = self._check(content), True
 
+    def renew(self, element: Element[T], renewed: Callable[[Any], Any]) -> None:
+        """Go on as an element of a new version of the role's class: the object stays, and what it was given is `renewed`."""
+        with self._lock:
+            given = self.given
+            changes = {item.name: renewed(getattr(given, item.name)) for item in fields(given)}
+            self._take(element, replace(given, **changes))
+            self._object = renewed(self._object)
+
     def forget(self) -> None:
         """Let the object go without destroying it: it lives on elsewhere."""
         with self._lock:
@@ -202,6 +218,11 @@ class ElementInstance(Generic[T]):
                 raise ElementError(f"{self.where}: element {self.element.name!r} must be {label(wanted)}, "
                                    f"not {type(made).__name__}{_lacking(made, wanted)}")
         return made
+
+
+def _narrow(given: ElementImplementation) -> Any:
+    """The class that an implementation says; None if it says none."""
+    return given.cls if given.cls not in (None, Any, object) else None
 
 
 def _lacking(made: Any, cls: Any) -> str:

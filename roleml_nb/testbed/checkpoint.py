@@ -30,6 +30,7 @@ from roleml_nb.role.visible import visible
 
 from .drawn import Drawn
 from .host import NOTEBOOK
+from .shared_modules import Shared, known_versions, share
 from .startup import share_paths
 from .stillness import Still, go_on, still
 
@@ -102,7 +103,8 @@ def _rest(bed: Testbed, resting: Still) -> dict[str, Any]:
              for node, names in roster.roles.items()}
     return {"places": roster.places, "roles": roles, "relationships": roster.relationships, "links": roster.links,
             "positions": roster.positions, "drawn": roster.drawn, "contexts": roster.contexts, "given": given,
-            **resting._asdict()}
+            "contents": {tuple(instance): content for instance, content in versions.contents.items()},
+            "modules": known_versions(bed.fleet), **resting._asdict()}
 
 
 def _frames(value: Any) -> list[bytes]:
@@ -208,6 +210,7 @@ def restore(bed: Testbed, path: str | os.PathLike[str], timeout: float) -> None:
         rest = _decode_rest(file, os.fspath(path))
         _spawn(bed, about, rest)
         share_paths(bed.fleet)
+        share(bed.fleet, rest.get("modules", Shared()))
         with still(bed.fleet, timeout) as resting:
             nodes: list[str] = about["nodes"]
             try:
@@ -276,10 +279,12 @@ def _note(bed: Testbed, rest: Mapping[str, Any]) -> None:
     roster.drawn = rest["drawn"]
     roster.revision += 1
     roster.turns = count(1 + max((role["turn"] for names in roster.roles.values() for role in names.values()), default=-1))
-    for table in (versions.running, versions.classes, versions.given):
+    for table in versions.tables:
         table.clear()
     for instance, (cls, options, elements) in rest["given"].items():
         if options is None:  # another kernel has assigned it
             versions.updated(RoleInstanceID(*instance), cls)
         else:
             versions.assigned(RoleInstanceID(*instance), cls, options, elements)
+    for instance, content in rest.get("contents", {}).items():  # which may be older than what this kernel has
+        versions.contents[RoleInstanceID(*instance)] = content

@@ -143,7 +143,7 @@ def _is_role(role: Any) -> bool:
 def _recall_node(bed: Testbed, node: str, written: dict[str, Any]) -> None:
     actor = bed.fleet.home.actors[NOTEBOOK]
     try:
-        classes, relationships, links = actor.request(
+        classes, relationships, links, contents = actor.request(
             "checkpoint-look", NATIVE, RoleInstanceID(node, NATIVE), "look", None).result(STEP)
     except RoleMLError as error:  # it shows as lost, or its engine as busy; others are there
         actor.logger.warning("%s does not say what is there: %s", node, error)
@@ -152,6 +152,8 @@ def _recall_node(bed: Testbed, node: str, written: dict[str, Any]) -> None:
         unknown = {"class": named(cls), "options": {}, "elements": {}, "turn": 0}
         bed.roster.assigned(node, name, written.get(name, unknown))
         bed.versions.updated(RoleInstanceID(node, name), cls)
+        if contents[name]:  # which may be older than what this kernel has
+            bed.versions.contents[RoleInstanceID(node, name)] = contents[name]
     for relationship, members in relationships.items():
         bed.roster.related(node, relationship, [RoleInstanceID(*item) for item in members])
     for alias, target in links.items():

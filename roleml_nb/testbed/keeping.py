@@ -28,12 +28,20 @@ class Kept:
     instance: RoleInstanceID
     known: dict[str, Any] | None
     """Its entry in the roster; None where another role has assigned it."""
-    cls: type[Role] | None
-    given: tuple[dict[str, Any], dict[str, Any]] | None
-    """Options and elements; None where another kernel has assigned it."""
+    version: list[Any]
+    """Its class, options, elements and their content, as `Versions` has them."""
     state: list[bytes] | None = None
     why: str = ""
     paused: bool = False
+
+    @property
+    def cls(self) -> type[Role] | None:
+        return self.version[1]
+
+    @property
+    def given(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """Options and elements; None where another kernel has assigned it."""
+        return self.version[2]
 
 
 @contextmanager
@@ -63,7 +71,7 @@ def keeping(bed: Testbed, instances: Iterable[RoleInstanceID]) -> Iterator[list[
 
 def _known(bed: Testbed, instance: RoleInstanceID) -> Kept:
     known = bed.roster.roles.get(instance.actor_name, {}).get(instance.instance_name)
-    return Kept(instance, known, bed.versions.classes.get(instance), bed.versions.given.get(instance))
+    return Kept(instance, known, bed.versions.entries(instance))
 
 
 def _ask(bed: Testbed, step: str, instance: RoleInstanceID, content: Any) -> Invocation:
@@ -78,7 +86,4 @@ def put_back(bed: Testbed, kept: Kept) -> None:
     _ask(bed, "put", kept.instance, kept.state).result(STEP)
     if kept.known is not None:
         bed.roster.assigned(node, name, kept.known)
-    if kept.cls is not None and kept.given is not None:
-        bed.versions.assigned(kept.instance, kept.cls, *kept.given)
-    elif kept.cls is not None:
-        bed.versions.updated(kept.instance, kept.cls)
+    bed.versions.put_back(kept.instance, kept.version)

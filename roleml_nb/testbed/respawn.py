@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from roleml_nb.role import RoleInstanceID, TestbedError
 
 from . import engine as remote
+from .code_changes import newest_class, newest_values
 from .config.deploy import update_relationship
 from .host import NOTEBOOK
 
@@ -32,7 +33,10 @@ def respawn(bed: Testbed, names: list[str], on: int | str | None) -> list[str]:
     roles = sorted((assigned.get("turn", 0), RoleInstanceID(name, role))
                    for name in gone for role, assigned in roster.roles.get(name, {}).items())
     before = _Before(bed, gone)
-    given = [(instance, versions.classes[instance], *versions.given[instance]) for _, instance in roles]
+    given = []
+    for _, instance in roles:
+        options, elements = map(newest_values, versions.given[instance])
+        given.append((instance, newest_class(versions.classes[instance], instance), options, elements))
     try:
         bed.remove(gone)
         for name in gone:
@@ -64,7 +68,7 @@ class _Before:
             for name, each in roster.relationships.items()}
         self._versions: list[tuple[dict[RoleInstanceID, Any], dict[RoleInstanceID, Any]]] = [
             (table, {instance: value for instance, value in table.items() if instance.actor_name in gone})
-            for table in (versions.running, versions.classes, versions.given)]
+            for table in versions.tables]
 
     def put_back(self) -> None:
         """Have the notebook know all this again; others too, as far as they answer."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from roleml_nb.messaging.source_modules import source_modules
 from roleml_nb.role import (
     NATIVE,
+    NOTEBOOK,
     Message,
     Role,
     RoleInstanceID,
@@ -14,11 +16,13 @@ from roleml_nb.role import (
     SerializationError,
     TestbedError,
     check_name,
+    did_you_mean,
     standard_name,
 )
 
 from .assignment import check_role_name, check_sendable, plan_assignment
 from .calls import Calls
+from .code_changes import CodeChanges, check_not_stale, current, current_values, newest_class, newest_values
 from .config.spec import named
 from .config.values import encode
 from .deployment import implementation
@@ -27,7 +31,7 @@ from .fleet import Fleet
 from .nodes import Nodes
 from .roster import Roster
 from .startup import share_paths
-from .versions import Versions, check_code
+from .versions import Versions, check_code, digests_of
 
 __all__ = ["Roles"]
 
@@ -38,8 +42,12 @@ class Roles:
     `select` gives the nodes of a pattern.
     """
 
-    def __init__(self, fleet: Fleet, calls: Calls, roster: Roster, versions: Versions, select: Callable[[Any], Nodes]):
-        self._fleet, self._calls, self._roster, self._versions, self._select = fleet, calls, roster, versions, select
+    def __init__(
+        self, fleet: Fleet, calls: Calls, roster: Roster, versions: Versions, changes: CodeChanges,
+        select: Callable[[Any], Nodes],
+    ):
+        self._fleet, self._calls, self._roster, self._select = fleet, calls, roster, select
+        self._versions, self._changes = versions, changes
 
     def _ask(self, kind: str, nodes: Iterable[str], channel: str, message: Message) -> list[tuple[RoleInstanceID, Any]]:
         """Call the native role of each node; an error takes the place of its result."""
@@ -50,8 +58,12 @@ class Roles:
         self, nodes: Nodes, name: str, role: type[Role], options: Mapping[str, Any], elements: Mapping[str, Any]
     ) -> Nodes:
         """See `Testbed.assign`."""
-        given = {standard_name(key): value for key, value in elements.items()}
+        self._changes.look()
+        role = current(role, "role")
+        options = current_values(options, "option")
+        given = current_values({standard_name(key): value for key, value in elements.items()}, "element")
         plans = plan_assignment(nodes.names, name, role, options, given)
+        self._check_known(nodes, role, options, given)
         messages = {}
         for node in plans:
             messages[RoleInstanceID(node, NATIVE)] = Message(
@@ -75,6 +87,20 @@ class Roles:
         fold(results, f"assign {name}={role.__name__}")
         return nodes
 
+    def _check_known(
+        self, nodes: Iterable[str], role: type[Role], options: dict[str, Any], elements: dict[str, Any]
+    ) -> None:
+        """TestbedError if nodes cannot have the code that own modules have; else engines know what they will need of it."""
+        modules = digests_of(role, options, elements)
+        here = any(self._roster.places.get(node) == NOTEBOOK for node in nodes)
+        check_not_stale(role, (*options.values(), *elements.values()), modules, here)
+        unknown = source_modules.unknown(modules)
+        if unknown and not here:
+            raise TestbedError(
+                f"{unknown[0]} was edited after this kernel had imported it, before anybody looked, so that engines cannot have "
+                f"the same: load it with importlib.reload({unknown[0]}) or %autoreload 2")
+        self._changes.look()  # what is imported within functions is found by then
+
     def _is_there(self, node: str, name: str) -> bool:
         try:
             return name in self._calls.roles_of(node)
@@ -85,43 +111,60 @@ class Roles:
         self._roster.terminated(node, name)
         self._versions.terminated(RoleInstanceID(node, name))
 
-    def update(self, role: type[Role], fresh: bool) -> list[RoleInstanceID]:
+    def update(self, role: type[Role] | None, fresh: bool, was: str | None) -> list[RoleInstanceID]:
         """See `Testbed.update`."""
-        outdated = self._versions.outdated(role)
-        if outdated:
-            check_code(f"role {role.__name__}", role)
+        self._changes.look()
+        outdated: dict[RoleInstanceID, type[Role]] = {}
+        if role is None:
+            for instance in self._versions.behind():
+                outdated[instance] = newest_class(self._versions.classes[instance], instance)
+        else:
+            role = current(role, "role")
+            if was is not None and not self._versions.of_class(was):
+                known = {name.rpartition('.')[2] for name, _ in self._versions.running.values()}
+                raise TestbedError(f"no role is of a class {was!r}; {did_you_mean(was, known)}")
+            outdated = dict.fromkeys(self._versions.outdated(role, was), role)
+        for cls in dict.fromkeys(outdated.values()):
+            check_code(f"role {cls.__name__}", cls)
+            self._check_known((instance.actor_name for instance, each in outdated.items() if each is cls), cls, {}, {})
         if fresh:
-            return self._begin_anew(role, outdated)
-        names: dict[RoleInstanceID, list[str]] = {}
-        for node, name in outdated:
-            names.setdefault(RoleInstanceID(node, NATIVE), []).append(name)
-        messages = {native: Message({"names": group}, {"cls": role}) for native, group in names.items()}
-        results = self._calls.group("task", list(messages), "update-roles", messages)
-        for native, result in results:
-            for name in [] if isinstance(result, Exception) else names[native]:
-                self._versions.updated(RoleInstanceID(native.actor_name, name), role)
-                self._roster.updated(native.actor_name, name)
-        fold(results, f"update {role.__name__}")
-        return outdated
+            self._begin_anew(outdated)
+        else:
+            for cls in dict.fromkeys(outdated.values()):
+                self._take_up(cls, [instance for instance, each in outdated.items() if each is cls])
+        return list(outdated)
 
-    def _begin_anew(
-        self, role: type[Role], outdated: list[RoleInstanceID]
-    ) -> list[RoleInstanceID]:
+    def _begin_anew(self, outdated: dict[RoleInstanceID, type[Role]]) -> None:
         """Assign roles as they were assigned before; none, where one of them cannot be."""
         given = {}
-        for instance in outdated:
+        for instance, cls in outdated.items():
             if instance not in self._versions.given:
                 raise TestbedError(
                     f"{instance} was assigned by another kernel, which alone had its options and "
                     "elements; assign it anew"
                 )
-            options, before = self._versions.given[instance]
-            elements = {key: value for key, value in before.items() if key in role.elements}
-            plan_assignment([instance.actor_name], instance.instance_name, role, options, elements)
-            given[instance] = options, elements
-        for (node, name), (options, elements) in given.items():
-            self.assign(self._select(node), name, role, options, elements)
-        return outdated
+            options, before = map(newest_values, self._versions.given[instance])
+            elements = {key: value for key, value in before.items() if key in cls.elements}
+            plan_assignment([instance.actor_name], instance.instance_name, cls, options, elements)
+            given[instance] = cls, options, elements
+        for (node, name), (cls, options, elements) in given.items():
+            self.assign(self._select(node), name, cls, options, elements)
+
+    def _take_up(self, cls: type[Role], outdated: list[RoleInstanceID]) -> None:
+        names: dict[RoleInstanceID, list[str]] = {}
+        for node, name in outdated:
+            names.setdefault(RoleInstanceID(node, NATIVE), []).append(name)
+        messages = {}
+        for native, group in names.items():
+            given = {name: self._versions.given.get(RoleInstanceID(native.actor_name, name)) for name in group}
+            options = {name: newest_values(known[0]) for name, known in given.items() if known is not None}
+            messages[native] = Message({"names": group}, {"cls": cls, "options": options})
+        results = self._calls.group("task", list(messages), "update-roles", messages)
+        for native, result in results:
+            for name in [] if isinstance(result, Exception) else names[native]:
+                self._versions.updated(RoleInstanceID(native.actor_name, name), cls)
+                self._roster.updated(native.actor_name, name, named(cls))
+        fold(results, f"update {cls.__name__}")
 
     def terminate(self, nodes: Nodes, name: str) -> Nodes:
         """See `Testbed.terminate`."""

@@ -95,9 +95,10 @@ class Roster:
         self.roles.setdefault(node, {})[name] = given
         self.revision += 1
 
-    def updated(self, node: str, name: str) -> None:
-        """The role has another version of its class, which may have other channels."""
+    def updated(self, node: str, name: str, cls: str) -> None:
+        """The role has another version of its class, which may have other channels and another name."""
         self.roles[node][name].pop("channels", None)
+        self.roles[node][name]["class"] = cls
         self.revision += 1
 
     def terminated(self, node: str, name: str) -> None:

@@ -20,6 +20,7 @@ from roleml_nb.trace.recording import write_recording
 from . import config
 from .calls import Calls, is_pattern
 from .checkpoint import describe_checkpoint, restore, save
+from .code_changes import CodeChanges
 from .config.spec import check_context, describe
 from .debug import Replay, replay
 from .detached import check_links, choose, recall, remember, write
@@ -145,7 +146,9 @@ class Testbed:
         """Which version of its class each role has."""
         self.fleet.home.actors[NOTEBOOK].migration.listeners += [self.roster.moved, self.versions.moved]
         self.roster.look = self._calls.roles_of
-        self._roles = Roles(self.fleet, self._calls, self.roster, self.versions, self.select)
+        self.code_changes = CodeChanges(self.fleet, self.versions)
+        """Edits of the user's own modules, and what has been told of them."""
+        self._roles = Roles(self.fleet, self._calls, self.roster, self.versions, self.code_changes, self.select)
         self.runs = Runs()
         """What `run` has begun."""
         self.errors.run = lambda: next((run.number for run in self.runs.under_way), None)
@@ -341,16 +344,31 @@ class Testbed:
 
         Returns when every instance is ready. A role of that name on a node is replaced.
         """
-        return self._roles.assign(self.select(nodes), name, role, dict(options or {}), dict(elements or {}))
+        assigned = self._roles.assign(self.select(nodes), name, role, dict(options or {}), dict(elements or {}))
+        self.code_changes.tell_untold()
+        return assigned
 
-    def update(self, role: type[Role], *, fresh: bool = False) -> list[RoleInstanceID]:
+    def update(
+        self, role: type[Role] | None = None, *, fresh: bool = False, was: str | None = None
+    ) -> list[RoleInstanceID]:
         """Have all roles of a class of this name take up this version of it; returns those that had another one.
 
         Attributes and elements stay, running handlers end on the old code, and the next message meets the new. With
         `fresh` the roles are assigned anew, with the options and elements that they were given.
+
+        Parameters
+        ----------
+        role
+            The class; without it, all roles take up what has changed in the user's modules since they were assigned.
+        fresh
+            Whether they begin anew.
+        was
+            The name that the class had before, if it was renamed: the roles of that class become roles of this one.
         """
         self._check_running()
-        return self._roles.update(role, fresh)
+        if role is None and was is not None:
+            raise TestbedError(f"was={was!r} is for a class that was renamed: give that class, bed.update(NewName, was={was!r})")
+        return self._roles.update(role, fresh, was)
 
     def terminate(self, nodes: Pattern | Nodes, name: str) -> Nodes:
         """Take a role off nodes; its running handlers end first."""
@@ -422,6 +440,7 @@ class Testbed:
         ends the wait at once, and the testbed stays usable.
         """
         self._check_running()
+        self.code_changes.tell_untold()
         return self._calls.call(target, channel, {**(args or {}), **arguments}, payloads, timeout)
 
     def channels(self, target: str | RoleInstanceID) -> list[str]:
@@ -438,6 +457,7 @@ class Testbed:
         Keywords are added to `args`, as in `call`.
         """
         self._check_running()
+        self.code_changes.tell_untold()
         return self._calls.call_task(target, channel, {**(args or {}), **arguments}, payloads)
 
     def run(
@@ -449,6 +469,7 @@ class Testbed:
         Its `progress` counts the rounds that the called roles complete, out of the argument ``num_rounds``.
         """
         self._check_running()
+        self.code_changes.tell_untold()
         home, began = self.fleet.home, self.fleet.home.clock.now()
         args = {**(args or {}), **arguments}
         total = args.get("num_rounds")

@@ -174,3 +174,57 @@ def test_updating_what_runs_nowhere_does_nothing(bed):
     with pytest.raises(CallerError, match="the native role is not updated"):
         bed.spawn("natives")
         bed.call("natives/actor", "update-roles", {"names": ["actor"], "cls": cls})
+
+
+GROWN = (FIRST.replace("self.heard = []", "self.heard = []\n        self.prepare(start)")
+         .replace("    def result(self):", "    def prepare(self, start):\n        self.limit = 3 * start\n\n    def result(self):")
+         .replace('return "first", self.count', 'return "grown", self.count, self.limit'))
+
+
+def test_attributes_that_the_new_init_adds_are_made_with_the_options_of_the_role(bed, first):
+    a, b = nodes(bed, "grow", first, start=20)
+    bed.assign("grow-b", "worker", first, options={"start": 7})
+    bed.call(a, "add")
+    bed.update(define(GROWN))
+    assert bed.call(a, "add") == ("grown", 22, 60)  # what it had stays, what is new is that of a role that begins with 20
+    assert bed.call(b, "add") == ("grown", 8, 21)
+
+
+def test_an_init_that_cannot_be_called_is_refused_and_nothing_changes(bed, first):
+    a, _ = nodes(bed, "init", first)
+    needy = define(GROWN.replace("start=10)", "start=10, *, limit)"))
+    with pytest.raises(CallerError, match=r"[\w-]+/worker: the new Worker cannot be made with the options that the role was given "
+                                           r"\(TypeError: .*'limit'\), which its new attributes need; give new options a default, or "
+                                           r"assign the role anew"):
+        bed.update(needy)
+    assert bed.call(a, "add") == ("first", 11)
+    same = define(SECOND.replace("start=10)", "start=10, *, limit)"))  # sets nothing that is not there
+    bed.update(same)
+    assert bed.call(a, "add") == ("second", 12, 2)
+
+
+def test_a_task_under_way_shares_the_state_and_ends_on_the_old_code(bed, first):
+    a, _ = nodes(bed, "shared", first)
+    task = bed.call_task(a, "work", {"seconds": 0.5})
+    until(lambda: bed.call(a, "is-working"), "the handler runs")
+    bed.update(define(GROWN))
+    assert bed.call(a, "is-working") is True  # set by the old code, seen by the new
+    assert bed.call(a, "add") == ("grown", 11, 30) and task.result(20) == ("first", "first result")
+
+
+def test_a_class_that_is_renamed_takes_the_place_of_the_old_one(bed, first):
+    a, b = nodes(bed, "named", first, start=5)
+    bed.terminate("named-b", "worker")
+    other = "Trainer" + ("One" if bed.engines else "None")
+    namespace = {"__name__": "__main__"}
+    exec(SECOND.replace("class Worker", f"class {other}"), namespace)
+    renamed = namespace[other]
+    assert bed.update(renamed) == []
+    with pytest.raises(TestbedError, match=r"no role is of a class 'Werker'; did you mean 'Worker'\?"):
+        bed.update(renamed, was="Werker")
+    assert ("named-a", "worker") in bed.update(renamed, was="Worker")
+    assert bed.call(a, "add") == ("second", 6, 1)
+    assert bed.spec()["nodes"]["named-a"]["roles"]["worker"]["class"] == f"__main__.{other}"
+    assert bed.update(renamed) == []
+    with pytest.raises(TestbedError, match="was='Worker' is for a class that was renamed: give that class"):
+        bed.update(was="Worker")

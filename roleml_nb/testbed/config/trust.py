@@ -16,15 +16,15 @@ import ast
 import functools
 import inspect
 import os
-import site
 import sys
-import sysconfig
 from collections.abc import Iterable
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 from types import MethodType, ModuleType
 from typing import Any
+
+from roleml_nb.messaging.own_modules import folders, is_below, is_own_file
 
 from .definitions import COMPAT, UPSTREAM, Names, find, import_module
 
@@ -40,47 +40,8 @@ OF_ROLEML = ("library.", "kits.workload")
 # where it is defined
 
 
-def folders() -> list[str]:
-    """Return the folders whose modules are own: where the notebook was started, where it is, or where the script lies."""
-    main = getattr(sys.modules.get("__main__"), "__file__", None)
-    found = [STARTED, _here(), *([os.path.dirname(os.path.realpath(main))] if main else [])]
-    return [path for path in dict.fromkeys(found) if path != os.path.sep]
-
-
-def _here() -> str:
-    try:
-        return os.path.realpath(os.getcwd())
-    except OSError:  # it was removed
-        return os.path.sep
-
-
-STARTED = _here()
-
-
-def is_below(path: str | os.PathLike[str], roots: Iterable[str]) -> bool:
-    """Whether a file lies below one of some folders, wherever links on its way lead."""
-    real = os.path.realpath(path)
-    return any(real == root or real.startswith(root.rstrip(os.path.sep) + os.path.sep) for root in roots)
-
-
-def _is_own(file: object) -> bool:
-    """Whether a module's file is the user's own, and not of an installed package."""
-    if not isinstance(file, str) or not os.path.isabs(file):  # what is built in has none
-        return False
-    if not is_below(file, folders()) or is_below(file, _installed()):
-        return False
-    return not {"site-packages", "dist-packages"} & set(Path(os.path.realpath(file)).parts)
-
-
-@functools.cache
-def _installed() -> list[str]:
-    paths = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    ours = str(Path(__file__).parents[2])
-    return [os.path.realpath(path) for path in (*paths, site.getusersitepackages(), ours) if path]
-
-
 def _is_own_module(name: object) -> bool:
-    return name == "__main__" or _is_own(getattr(sys.modules.get(str(name)), "__file__", None))
+    return name == "__main__" or is_own_file(getattr(sys.modules.get(str(name)), "__file__", None))
 
 
 def _is_public(found: Any) -> bool:
@@ -161,7 +122,7 @@ def foreign(path: str, names: Names | None) -> tuple[str | None, Any]:
         module, files = _locate(path)
     if not module:
         return None, None
-    if not all(map(_is_own, files)):
+    if not all(map(is_own_file, files)):
         return path, None
     try:
         found = import_module(module)
@@ -261,7 +222,7 @@ def foreign_text(text: str, names: Names | None) -> str | None:
     loaded = sys.modules.get(module)
     if loaded is not None and rest.partition(".")[0] not in vars(loaded) and "__getattr__" not in vars(loaded):
         return None
-    if not all(map(_is_own, files)):
+    if not all(map(is_own_file, files)):
         return text if loaded is not None or _mentions(files[-1], rest.partition(".")[0]) else None
     if loaded is not None:
         return _walk(loaded, rest)[0]
