@@ -173,3 +173,14 @@ def test_nbval_compares_cells_with_views_that_were_stopped_later(stopped, tmp_pa
          "--nbval-sanitize-with", str(ROOT / "roleml_nb" / "sanitize.cfg"), "--rootdir", str(tmp_path), str(tmp_path / "run.ipynb")],
         capture_output=True, text=True, timeout=LIMIT, cwd=tmp_path)
     assert f"{len(made.cells)} passed" in done.stdout, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize("path", sorted([*ROOT.glob("notebooks/**/*.ipynb"), *ROOT.glob("tutorials/*.ipynb")]), ids=lambda path: path.stem)
+def test_our_own_notebooks_have_no_holes(path):
+    for cell in nbformat.read(path, 4).cells:
+        before = {}
+        for data in (output.get("data", {}) for output in cell.get("outputs", [])):
+            assert "image/svg+xml" not in data
+            if WIDGET in data or PLOTLY in data:
+                assert "image/png" in {**before, **data}, cell.source
+            before = data
