@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import ast
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from IPython.core.inputtransformer2 import TransformerManager
@@ -26,9 +28,39 @@ HEAD = '''\
 
 from roleml_nb import Each, Testbed, impl
 '''
+FUTURE = re.compile(r"(?m)^from __future__ import .+$")
+IMPORT = "from roleml_nb import"
 LINE = re.compile(r"^(?P<indent>\s*)(?P<target>[^#=()]+ = )?get_ipython\(\)\.run_line_magic\('rml', (?P<line>'.*'|\".*\")\)\s*$")
 CELL = re.compile(r"^get_ipython\(\)\.run_cell_magic\('(?P<name>\w+)', (?P<line>'.*?'|\".*?\"), (?P<body>'.*'|\".*\")\)\s*$",
                   re.DOTALL)
+RUN = re.compile(r"^get_ipython\(\)\.run_line_magic\('run', (?P<line>'.*'|\".*\")\)\s*$")
+PARAMETERS = re.compile(r"\s*#\s*parameters\b", re.IGNORECASE)
+"""How a cell begins that papermill has put in, or that says of itself that it holds parameters."""
+SHOWING = ("print", "display", "_show")
+"""Of these, the value is nothing to show."""
+HELPERS = {"_show": '''
+
+def _show(value):
+    """Print the value of a cell's last expression."""
+    if value is not None:
+        print(repr(value))
+''', "_arguments": '''
+
+def _arguments(**values):
+    """Return parameters as the command line has them: --name value."""
+    parser = argparse.ArgumentParser(argument_default=argparse.SUPPRESS)
+    for name in PARAMETERS:
+        parser.add_argument(f"--{name}", type=_value)
+    given = vars(parser.parse_args())
+    return {name: given.get(name, value) for name, value in values.items()}
+
+
+def _value(text):
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+'''}
 VALUES = re.compile(r"bed\.(call|run|spawn)\(")
 """Of these, a program has the value."""
 BODIES = ("capture", "time")
@@ -47,13 +79,21 @@ def script(cells: Iterable[Cell], parsers: Parsers, homes: Mapping[str, str]) ->
             parts.append(f"{name} failed, and is left out")
             continue
         code = translator.cell(cell.text)
+        if _is_python(code):
+            shown = code if translator.ends_with_line(cell.text) else _shown(code)
+            code = translator.with_parameters(cell.text, shown)
         if not _is_python(code):
             parts.append("\n".join([f"{name} is no Python outside of a notebook, and is left out", *_as_comment(cell.text)]))
         else:
             bodies.append(code)
             parts.append(f"{name}\n{code}")
-    imports = _imports("\n".join(bodies), homes)
-    return f"{HEAD}{imports}\nbed = None\n\n" + "\n\n".join(parts) + "\n\nif bed is not None:\n    bed.stop()\n"
+    code = "\n".join(bodies)
+    helpers = "".join(text for name, text in HELPERS.items() if f"{name}(" in code)
+    helpers = helpers.replace("PARAMETERS", repr(tuple(sorted(translator.parameters))))
+    uses = "".join(f"{line}\n\n" for line in translator.futures)
+    uses += "import argparse\nimport ast\n\n" if "argparse." in helpers else ""
+    head = f"{HEAD.replace(IMPORT, uses + IMPORT)}{_imports(helpers + code, homes)}{helpers}"
+    return f"{head}\nbed = None\n\n" + "\n\n".join(parts) + "\n\nif bed is not None:\n    bed.stop()\n"
 
 
 def _is_python(code: str) -> bool:
@@ -62,6 +102,24 @@ def _is_python(code: str) -> bool:
     except SyntaxError:  # such as an await outside of a function
         return False
     return True
+
+
+def _shown(code: str) -> str:
+    """A cell whose last expression is printed, as a notebook shows it."""
+    body = ast.parse(code).body
+    if not body or not isinstance(body[-1], ast.Expr) or code.rstrip().endswith(";"):
+        return code
+    last = body[-1]
+    if isinstance(last.value, ast.Call) and ast.unparse(last.value.func) in SHOWING:
+        return code
+    rows = code.split("\n")
+    start = rows[last.lineno - 1].encode()  # columns count bytes
+    rows[last.lineno - 1] = f"{start[:last.col_offset].decode()}_show(({start[last.col_offset:].decode()}"
+    end = rows[last.end_lineno - 1]  # type: ignore[operator]
+    added = len("_show((") if last.end_lineno == last.lineno else 0
+    place = len(end.encode()[: last.end_col_offset + added].decode())  # type: ignore[operator]
+    rows[last.end_lineno - 1] = f"{end[:place]})){end[place:]}"  # type: ignore[operator]
+    return "\n".join(rows)
 
 
 def _as_comment(text: str) -> list[str]:
@@ -89,6 +147,10 @@ class _Translator:
         self._transform = TransformerManager().transform_cell
         self._roles: set[str] = set()
         """Classes that cells have defined so far."""
+        self.parameters: set[str] = set()
+        """What cells of parameters set."""
+        self.futures: dict[str, None] = {}
+        """Imports from __future__, which Python asks for before all else."""
 
     def cell(self, text: str) -> str:
         """A cell's text as Python."""
@@ -116,7 +178,47 @@ class _Translator:
         calls = "\n".join(f"    bed.update({name}{', fresh=True' if '--fresh' in how else ''})" for name in again)
         return f"{code}\nif bed is not None and bed.running:\n{calls}"
 
+    def ends_with_line(self, text: str) -> bool:
+        """Whether the last thing in a cell is a magic, which shows what there is to show."""
+        try:
+            body = ast.parse(self._transform(text)).body
+        except SyntaxError:
+            return True
+        return bool(body) and "get_ipython()" in ast.unparse(body[-1])
+
+    def with_parameters(self, text: str, code: str) -> str:
+        """A cell of parameters, as papermill writes or marks it, which the program's arguments may change."""
+        names = [node.targets[0].id for node in ast.parse(code).body
+                 if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)] if PARAMETERS.match(text) else []
+        if not names:
+            return code
+        self.parameters.update(names)
+        return f"{code}\nglobals().update(_arguments({', '.join(f'{name}={name}' for name in names)}))"
+
+    def _run(self, line: str) -> str | None:
+        """The code of a notebook or a file that ``%run`` runs, as it is now; None where it is not found."""
+        words = [word for word in line.split() if not word.startswith("-")]
+        path = Path(os.path.expanduser(words[0].strip("'\""))) if words else None
+        if path is None or not path.is_file() or path.suffix not in (".ipynb", ".ipy", ".py"):
+            return None
+        if path.suffix == ".py":
+            return "\n".join(map(self._line, path.read_text(encoding="utf-8").rstrip().split("\n")))
+        text = path.read_text(encoding="utf-8")
+        cells = [text]
+        if path.suffix == ".ipynb":
+            import nbformat
+
+            cells = [cell.source for cell in nbformat.reads(text, as_version=4).cells if cell.cell_type == "code"]
+        return "\n\n".join(self.cell(cell) for cell in cells if cell.strip())
+
     def _line(self, line: str) -> str:
+        if FUTURE.match(line):
+            self.futures[line] = None
+            return ""
+        run = RUN.match(line)
+        code = self._run(ast.literal_eval(run["line"])) if run is not None else None
+        if code is not None:
+            return f"# {line.strip()}\n{code}"
         magic = LINE.match(line)
         if magic is not None:
             indent, said, target = magic["indent"], ast.literal_eval(magic["line"]), magic["target"] or ""

@@ -11,6 +11,7 @@ from IPython.core.error import UsageError
 from roleml_nb import Recording
 from roleml_nb.magics.journal import Cell
 from roleml_nb.magics.script import script
+from tests.habits.runners import write
 from tests.magics.test_magics import run, shell  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).parents[2]
@@ -128,6 +129,69 @@ def test_python_in_lines_stays_python(shell, line, code):  # noqa: F811
     made = script([Cell(1, line, True)], parsers, {})
     assert code in made.split("\n"), made
     compile(made, "script", "exec")
+
+
+SETUP = ["""\
+%%role
+from roleml_nb import Event, Role, Service
+class Learner(Role):
+    learned = Event()
+    def __init__(self, rate=1.0):
+        super().__init__()
+        self.rate = rate
+    @Service(expand=True)
+    def learn(self, caller, rounds):
+        for number in range(rounds):
+            self.learned.emit({"value": self.rate * self.rng(number).random()})
+        return rounds""", "SCALE = 2"]
+TRAVELS = ["# Parameters\nclients = 2\nrounds = 3", "%run setup.ipynb\n%run more.py", """\
+def deploy(count, rate):
+    %rml start --engines 0 --seed {count}
+    %rml spawn server client{1..count}
+    for number in range(1, count + 1):
+        %rml assign client{number} learner=Learner(rate=rate * number)
+    total = %rml call client*/learner learn rounds=rounds
+    return total
+done = deploy(clients, SCALE + MORE)
+done""", "%%rml\nassign server learner=Learner(rate=SCALE)  # as well\nrelate server learner=client{1..clients}/learner",
+           "'a text'; sorted(done)", "sum(done.values());"]
+
+
+@pytest.mark.parametrize("arguments, clients, rounds", [([], 2, 3), (["--clients", "3", "--rounds=1"], 3, 1)])
+def test_what_made_the_testbed_travels(shell, capsys, folder, arguments, clients, rounds):  # noqa: F811
+    """`%run`, functions, loops and parameters, in a folder where nothing else is."""
+    write(folder / "setup.ipynb", SETUP)
+    (folder / "more.py").write_text("from __future__ import annotations\nMORE = 0.5\n")
+    for cell in [f"clients, rounds = {clients}, {rounds}", *TRAVELS[1:]]:
+        assert shell.run_cell(cell, store_history=True).success, cell
+    run(shell, capsys, "record session")
+    spec = shell.user_ns["bed"].spec()
+    journal = shell.magics_manager.registry["RoleMagics"].journal
+    journal.cells[0] = journal.cells[0]._replace(text=TRAVELS[0])  # the arguments say the rest
+    run(shell, capsys, "export script.py")
+    fresh = folder / "fresh"
+    fresh.mkdir()
+    program = (folder / "script.py").read_text().replace("    bed.stop()\n", "    bed.record('program')\n    bed.stop()\n")
+    (fresh / "again.py").write_text(program)
+    done = subprocess.run([sys.executable, "again.py", *arguments], capture_output=True, text=True, timeout=120, cwd=fresh,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr + program
+    names = [f"client{number}" for number in range(1, clients + 1)]
+    assert done.stdout == f"{dict.fromkeys(names, rounds)}\n{names}\n"
+    assert values(Recording.open(fresh / "program")) == values(Recording.open("session"))
+    assert len(values(Recording.open("session"))) == clients * rounds
+    assert Recording.open(fresh / "program").spec == spec
+
+
+def test_an_argument_that_is_none_is_refused(shell, capsys, folder):  # noqa: F811
+    shell.run_cell("# parameters\nclients = 2", store_history=True)
+    shell.run_cell("# Parameters\nclients = 3\nname = 'x'", store_history=True)
+    shell.run_cell("clients, name", store_history=True)
+    run(shell, capsys, "export script.py")
+    for arguments, code, text in ([], 0, "(3, 'x')"), (["--name", "[1]"], 0, "(3, [1])"), (["--cleints", "1"], 2, "unrecognized arguments: --cleints"):
+        done = subprocess.run([sys.executable, "script.py", *arguments], capture_output=True, text=True, timeout=120,
+                              env={**os.environ, "PYTHONPATH": str(ROOT)})
+        assert done.returncode == code and text in done.stdout + done.stderr
 
 
 def test_the_spec_and_what_cannot_be_exported(shell, capsys, folder):  # noqa: F811
