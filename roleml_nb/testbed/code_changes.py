@@ -77,6 +77,16 @@ class CodeChanges:
         for line in self.untold():
             self.tell(line)
 
+    def tell_what_stays(self, updated: Iterable[RoleInstanceID]) -> None:
+        """Tell of elements that roles keep, though the function that has built them was edited."""
+        kept: dict[str, list[RoleInstanceID]] = {}
+        for instance in updated:
+            for element in self._versions.built_before(instance):
+                kept.setdefault(element, []).append(instance)
+        for element, instances in kept.items():
+            self.tell(f"element {element!r} of {_roles(instances)} stays what the function built before it was edited; "
+                      "assign the role once more to have it built anew")
+
     def _is_new(self, what: Any) -> bool:
         new = what not in self._told
         self._told.add(what)

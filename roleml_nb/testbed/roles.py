@@ -132,6 +132,7 @@ class Roles:
         else:
             for cls in dict.fromkeys(outdated.values()):
                 self._take_up(cls, [instance for instance, each in outdated.items() if each is cls])
+            self._changes.tell_what_stays(outdated)
         return list(outdated)
 
     def _begin_anew(self, outdated: dict[RoleInstanceID, type[Role]]) -> None:

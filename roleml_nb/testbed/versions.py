@@ -10,6 +10,7 @@ or took up its code.
 from __future__ import annotations
 
 import hashlib
+import types
 import warnings
 from collections.abc import Set
 from typing import Any
@@ -18,6 +19,8 @@ from weakref import WeakKeyDictionary
 from roleml_nb.messaging.captures import large_captures, missing_names
 from roleml_nb.messaging.code import dumps_code
 from roleml_nb.messaging.codec import own_modules_of
+from roleml_nb.messaging.loaded_code import code_of, fingerprint
+from roleml_nb.messaging.module_versions import member_now
 from roleml_nb.messaging.source_modules import source_modules
 from roleml_nb.messaging.unsendable import explain
 from roleml_nb.role import Role, RoleInstanceID, SerializationError, TestbedError, natural_key
@@ -47,13 +50,15 @@ class Versions:
         """{instance: options and elements}, as they were assigned."""
         self.contents: dict[RoleInstanceID, dict[str, str]] = {}
         """{instance: the own modules that it uses, and digests of their texts}, as it has them."""
+        self.built_by: dict[RoleInstanceID, dict[str, Any]] = {}
+        """{instance: what the functions do that have built its elements, by element}."""
         self.revision = 0
         """Counts how often a role took up code."""
 
     @property
     def tables(self) -> tuple[dict[RoleInstanceID, Any], ...]:
         """All that is known of instances."""
-        return self.running, self.classes, self.given, self.contents
+        return self.running, self.classes, self.given, self.contents, self.built_by
 
     def number(self, cls: type[Role]) -> int:
         """The version of a class; a new one for content that was not seen before."""
@@ -69,6 +74,7 @@ class Versions:
         self, instance: RoleInstanceID, cls: type[Role], options: dict[str, Any], elements: dict[str, Any]
     ) -> None:
         self.given[instance] = (options, elements)
+        self.built_by[instance] = _builders(elements)
         self.updated(instance, cls)
 
     def updated(self, instance: RoleInstanceID, cls: type[Role]) -> None:
@@ -87,6 +93,13 @@ class Versions:
             if entry is not None:
                 table[instance] = entry
         self.revision += 1
+
+    def built_before(self, instance: RoleInstanceID) -> list[str]:
+        """The elements that a function has built which does something else now; each is returned once."""
+        known = self.built_by.get(instance, {})
+        now = _builders(self.given.get(instance, ({}, {}))[1])
+        self.built_by[instance] = now
+        return [element for element, does in now.items() if known.get(element, does) != does]
 
     def terminated(self, instance: RoleInstanceID) -> None:
         for table in self.tables:
@@ -141,6 +154,17 @@ def digests_of(cls: type, *given: dict[str, Any]) -> dict[str, str]:
         for value in values.values():
             names |= _own_modules(value)
     return source_modules.digests(names)
+
+
+def _builders(elements: dict[str, Any]) -> dict[str, Any]:
+    """What the functions of own modules do, as these have them now, that build elements."""
+    found = {}
+    for element, value in elements.items():
+        if isinstance(value, Impl) and isinstance(value.function, types.FunctionType):
+            code = code_of(member_now(value.function))
+            if code is not None:
+                found[element] = fingerprint(code)
+    return found
 
 
 def _own_modules(value: Any) -> Set[str]:

@@ -302,6 +302,26 @@ def test_objects_become_those_of_the_new_classes_and_get_their_new_fields(projec
     assert bed.call(f"{node}/r", "ask") == ([(6, [5])], 2)
 
 
+def test_what_an_edited_function_has_built_stays_and_is_told(project):
+    node = project.node
+    project.write("data", "def make():\n    return [1]\n\ndef other():\n    return 0\n")
+    project.write("roles", text("self.compute()"))
+    project.cell("import importlib, {p}data, {p}roles\nfrom roleml_nb import impl\n"
+                 f"bed.assign('{node}', 'r', {{p}}roles.R, elements={{'compute': impl({{p}}data.make)}})")
+    assert project.ask() == ([1], 1)
+    project.write("data", "def make():\n    return [1]\n\ndef other():\n    return 1000\n")
+    project.cell("importlib.reload({p}data)\nNone")
+    assert project.cell("bed.update()\nNone") == ("", "") and project.ask() == ([1], 2)
+    project.write("data", "def make():\n    return [1, 2, 3]\n")
+    project.cell("importlib.reload({p}data)\nNone")
+    assert project.cell("bed.update()\nNone")[1] == (
+        f"element 'compute' of {node}/r stays what the function built before it was edited; assign the role once more "
+        "to have it built anew\n")
+    assert project.ask() == ([1], 3)
+    project.cell(f"bed.assign('{node}', 'r', {{p}}roles.R, elements={{'compute': impl({{p}}data.make)}})")
+    assert project.ask() == ([1, 2, 3], 1)
+
+
 def test_comments_make_no_version_and_what_cannot_be_compiled_is_told(project):
     bed, node = project.bed, project.node
     project.write("roles", text('"old"'))
