@@ -49,7 +49,7 @@ if (frame) {{
   const follow = () => Object.assign(document.body.dataset, outer.dataset);
   new MutationObserver(follow).observe(outer, {{ attributes: true }});
   follow();
-  const output = frame.closest(".jp-OutputArea-child") ?? frame;
+  const output = frame.closest(".jp-OutputArea-child") ?? frame.closest(".cell_output > *") ?? frame; // Jupyter's, MyST's
   const before = output.previousElementSibling;
   if (before?.querySelector("img, svg") || before?.matches("img, svg")) before.style.display = "none";
 }}
