@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .arguments import checked_methods
+from .arguments import checked, checked_methods
 from .errors import ArgumentError, CallerError, RoleDefinitionError
 from .identity import RoleInstanceID
 from .message import Args, EventSubscriptionMode, Message, Payloads
@@ -88,6 +88,7 @@ def _declare(kind: str, channel: str | Callable | None, expand: bool) -> Any:
     return mark
 
 
+@checked
 def Service(channel_name: str | Callable | None = None, *, expand: bool = False) -> Any:  # noqa: N802
     """Declare a method as a service: a channel that is called and answers at once.
 
@@ -98,11 +99,13 @@ def Service(channel_name: str | Callable | None = None, *, expand: bool = False)
     return _declare("service", channel_name, expand)
 
 
+@checked
 def Task(channel_name: str | Callable | None = None, *, expand: bool = False) -> Any:  # noqa: N802
     """Declare a method as a task: the caller goes on, and gets a `TaskInvocation` to ask for the result."""
     return _declare("task", channel_name, expand)
 
 
+@checked
 def EventHandler(  # noqa: N802
     relationship: str,
     channel_name: str,

@@ -125,12 +125,11 @@ class Recording(Trace):
             frame = pd.read_parquet(file)
             if name == "messages" and "line" not in frame:  # written before lines were noted
                 frame["line"] = ""
-            frame = frame[list(columns)]
+            values = [frame[column].tolist() for column in columns]
         except RecordingError:
             raise
         except Exception as error:  # whatever a file that is missing, cut or of another make raises
             raise RecordingError(f"{self.path} is damaged: {name}.parquet cannot be read ({error})") from None
-        values = [frame[column].tolist() for column in columns]
         for column, items in zip(columns, values, strict=True):
             odd = next((item for item in items if not isinstance(item, NUMBERS if column in NUMERIC else str)), None)
             if odd is not None:

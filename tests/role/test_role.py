@@ -13,6 +13,7 @@ from roleml_nb.role import (
     Role,
     RoleDefinitionError,
     RoleInstanceID,
+    RoleMLError,
     Service,
     Status,
     StatusError,
@@ -189,3 +190,17 @@ def test_event_handlers_are_inherited_and_overridden():
         def heated(self, source, args, payloads): ...
 
     assert Again.subscriptions == {"heated", "other", "third"}
+
+
+@pytest.mark.parametrize(
+    ("declare", "text"),
+    [
+        (lambda: Service(expand=[1, 2]), "Service: expand must be bool, got [1, 2]"),
+        (lambda: Task(3), "Task: channel_name must be a text, Callable or None, got 3"),
+        (lambda: EventHandler("peer", 3), "EventHandler: channel_name must be a text, got 3"),
+    ],
+)
+def test_wrong_arguments_of_a_declaration_are_told_where_it_is(declare, text):
+    with pytest.raises(RoleMLError) as caught:
+        declare()
+    assert str(caught.value) == text

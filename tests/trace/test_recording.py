@@ -3,7 +3,10 @@
 import json
 import shutil
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from roleml_nb import Event, Recording, Role, RoleMLError, Service, compare
@@ -118,6 +121,17 @@ def test_a_newer_or_damaged_recording_is_refused(trace, tmp_path):
     about.write_text(json.dumps(content))
     shutil.copy(about, tmp_path / "run" / "metrics.parquet")
     with pytest.raises(RoleMLError, match="is damaged: metrics.parquet cannot be read"):
+        Recording.open(tmp_path / "run")
+
+
+def test_a_recording_with_texts_that_are_none_is_refused(trace, tmp_path):
+    write_recording(tmp_path / "run", trace, ABOUT)
+    path = tmp_path / "run" / "messages.parquet"
+    rows = pq.read_table(path)
+    lengths, bad = np.arange(len(rows) + 1, dtype=np.int32), pa.py_buffer(b"\xff" * len(rows))
+    sources = pa.StringArray.from_buffers(len(rows), pa.py_buffer(lengths), bad)
+    pq.write_table(rows.set_column(rows.column_names.index("source"), "source", sources), path)
+    with pytest.raises(RoleMLError, match="is damaged: messages.parquet cannot be read"):
         Recording.open(tmp_path / "run")
 
 
