@@ -8,8 +8,18 @@ from typing import Any
 
 from .errors import ArgumentError, ArgumentTypeError
 
-__all__ = ["as_count", "as_number", "check_count", "check_number", "check_seed", "check_size"]
+__all__ = [
+    "MAX_THREADS",
+    "as_count",
+    "as_number",
+    "check_count",
+    "check_number",
+    "check_seed",
+    "check_size",
+]
 
+MAX_THREADS = 512
+"""Threads of a torch operation: OpenMP ends the process when it cannot start as many as are asked for."""
 MOST = 2**63 - 1
 LARGEST = 2_500_000_000
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from roleml_nb.actor import Invocation
 from roleml_nb.role import NATIVE, ArgumentTypeError, Message, Role, RoleInstanceID, TestbedError, standard_name
 from roleml_nb.role.arguments import checked, checked_methods
-from roleml_nb.role.numbers import as_count, check_count, check_number, check_seed
+from roleml_nb.role.numbers import MAX_THREADS, as_count, check_count, check_number, check_seed
 from roleml_nb.trace import LogView, Trace
 from roleml_nb.trace.recording import write_recording
 
@@ -109,7 +109,7 @@ class Testbed:
         timeout = check_number("timeout", timeout, 0, 1e8, above=True)
         start_timeout = check_number("start_timeout", start_timeout, 0, 1e8)
         workers = None if workers is None else check_count("workers", workers, 1, 10_000)
-        threads = None if threads is None else check_count("threads", threads, 1, 10_000)
+        threads = None if threads is None else check_count("threads", threads, 1, MAX_THREADS)
         if engines is not None and not 0 <= engines <= MOST_ENGINES:
             raise TestbedError(f"engines must be from 0 to {MOST_ENGINES:,}, not {engines}")
         unknown = set(links) - {"direct", "relay"}

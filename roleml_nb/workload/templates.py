@@ -8,7 +8,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import ArgumentError, node_seed
-from roleml_nb.role.numbers import check_count
+from roleml_nb.role.numbers import MAX_THREADS, check_count
 from roleml_nb.role.running import running_role
 from roleml_nb.role.torch_generator import takes_turns
 
@@ -32,7 +32,7 @@ class SimpleTorchModel(StateDict, ABC):
     device : str
         Where it computes: "cpu", or "cuda" or any other name that torch knows. "cpu" is taken when there is no CUDA.
     num_threads : int, optional
-        Threads of a torch operation. torch keeps this number per process: the last model that sets it decides.
+        Threads of a torch operation, 512 at most. torch keeps this number per process: the last model that sets it decides.
     copy_on_get_params : bool
         Accepted for RoleML's sake: `get_params` always hands out a copy.
     seed : int, optional
@@ -54,7 +54,7 @@ class SimpleTorchModel(StateDict, ABC):
     ):
         import torch
 
-        if num_threads is not None and check_count("num_threads", num_threads, 0, 10_000):
+        if num_threads is not None and check_count("num_threads", num_threads, 0, MAX_THREADS):
             torch.set_num_threads(check_count("num_threads", num_threads))
         self.copy_on_get_params = copy_on_get_params
         with seeded(None if seed is None and running_role() is None else node_seed(seed)):

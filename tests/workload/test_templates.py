@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from roleml_nb import impl, role
+from roleml_nb import RoleMLError, Testbed, impl, role
 from roleml_nb.library import EpochTrainer
 from roleml_nb.workload import ArrayDataset, TorchClassifier
 from roleml_nb.workload.steps import default_xy_apply_gradients, default_xy_compute_gradients, default_xy_train
@@ -225,3 +225,12 @@ def test_an_optimizer_of_ones_own_needs_no_state(bed):
     before = bed.call("own/trainer", "get-model")
     bed.call("own/trainer", "apply-update", payloads={"update": before})
     assert not same(bed.call("own/trainer", "train", {"num_epochs": 1}), before)
+
+
+def test_more_threads_than_a_process_can_have_are_refused():
+    threads = torch.get_num_threads()
+    with pytest.raises(RoleMLError, match="num_threads must be from 0 to 512, got 513"):
+        Linear(num_threads=513)
+    with pytest.raises(RoleMLError, match="threads must be from 1 to 512, got 10000"):
+        Testbed(engines=0, threads=10_000)
+    assert torch.get_num_threads() == threads
