@@ -245,7 +245,7 @@ def test_many_calls_on_their_way_and_many_busy_handlers(own_bed):
     roles = pair(own_bed, "crowd")
     with ThreadPoolExecutor(150) as pool:
         calls = [pool.submit(own_bed.call, role, "spin", timeout=60) for _ in range(75) for role in roles]
-        until(lambda: len(own_bed.fleet.home.router.pending()) > 100, "many are made")
+        until(lambda: len(own_bed.fleet.home.router.pending()) == 150, "all are made")
         stopped = own_bed.stop_run()
         assert not stopped.killed and not stopped.left and not own_bed.lost
         for call in calls:
