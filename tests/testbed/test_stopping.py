@@ -284,7 +284,7 @@ def test_over_the_relay_engines_hurry_to_hear_of_it():
         until(lambda: bed.fleet.run("engine0", remote.on_host, turn) == usual, "for a while")
         with ThreadPoolExecutor(40) as pool:
             calls = [pool.submit(bed.call, role, "spin", timeout=60) for _ in range(20) for role in roles]
-            until(lambda: len(bed.fleet.home.router.pending()) > 30, "most are made")
+            until(lambda: len(bed.fleet.home.router.pending()) == 40, "all are made")
             time.sleep(1.0)  # most of them have begun, and the relay has few turns
             stopped = bed.stop_run()
             assert not stopped.killed and not stopped.left and not bed.lost
