@@ -2,7 +2,7 @@
 
 import pytest
 
-from roleml_nb import CallerError, HandlerError, RoleMLError
+from roleml_nb import CallerError, HandlerError, RoleMLError, Testbed
 from roleml_nb.role import TestbedError
 from tests.waiting import until
 
@@ -212,19 +212,21 @@ def test_a_task_under_way_shares_the_state_and_ends_on_the_old_code(bed, first):
     assert bed.call(a, "add") == ("grown", 11, 30) and task.result(20) == ("first", "first result")
 
 
-def test_a_class_that_is_renamed_takes_the_place_of_the_old_one(bed, first):
-    a, b = nodes(bed, "named", first, start=5)
-    bed.terminate("named-b", "worker")
-    other = "Trainer" + ("One" if bed.engines else "None")
-    namespace = {"__name__": "__main__"}
-    exec(SECOND.replace("class Worker", f"class {other}"), namespace)
-    renamed = namespace[other]
-    assert bed.update(renamed) == []
-    with pytest.raises(TestbedError, match=r"no role is of a class 'Werker'; did you mean 'Worker'\?"):
-        bed.update(renamed, was="Werker")
-    assert ("named-a", "worker") in bed.update(renamed, was="Worker")
-    assert bed.call(a, "add") == ("second", 6, 1)
-    assert bed.spec()["nodes"]["named-a"]["roles"]["worker"]["class"] == f"__main__.{other}"
-    assert bed.update(renamed) == []
-    with pytest.raises(TestbedError, match="was='Worker' is for a class that was renamed: give that class"):
-        bed.update(was="Worker")
+@pytest.mark.parametrize("engines", [0, 2], ids=["one process", "engines"])
+def test_a_class_that_is_renamed_takes_the_place_of_the_old_one(first, engines):
+    with Testbed(engines=engines, preload=(), timeout=30) as bed:  # others have classes called so
+        a, b = nodes(bed, "named", first, start=5)
+        bed.terminate("named-b", "worker")
+        other = "Trainer" + ("One" if bed.engines else "None")
+        namespace = {"__name__": "__main__"}
+        exec(SECOND.replace("class Worker", f"class {other}"), namespace)
+        renamed = namespace[other]
+        assert bed.update(renamed) == []
+        with pytest.raises(TestbedError, match=r"no role is of a class 'Werker'; did you mean 'Worker'\?"):
+            bed.update(renamed, was="Werker")
+        assert ("named-a", "worker") in bed.update(renamed, was="Worker")
+        assert bed.call(a, "add") == ("second", 6, 1)
+        assert bed.spec()["nodes"]["named-a"]["roles"]["worker"]["class"] == f"__main__.{other}"
+        assert bed.update(renamed) == []
+        with pytest.raises(TestbedError, match="was='Worker' is for a class that was renamed: give that class"):
+            bed.update(was="Worker")
