@@ -25,6 +25,7 @@ import hashlib
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterable
 from importlib.machinery import PathFinder, SourceFileLoader
 from importlib.util import decode_source
@@ -39,6 +40,8 @@ __all__ = ["Closure", "ModuleText", "SourceModules", "source_modules"]
 
 Closure = dict[str, tuple[str, str]]
 """{module: (digest of its text, its key)} of a module and all own modules that it imports."""
+SLOW_S, PAUSE = 0.1, 20
+"""A look that takes so many seconds, since threads are busy, is followed by a pause of so many times its length."""
 UNKNOWN = "?"
 """What keys and digests begin with, where the text that was loaded is not known."""
 
@@ -82,6 +85,8 @@ class SourceModules:
         self._others: dict[str, Any] = {}
         """Modules that are not own, and their specs."""
         self._count = 0
+        self._next = 0.0
+        """When another look is due."""
         self._closures: dict[str, Closure] = {}
         self._reach: dict[str, list[str]] = {}
         self._keys: dict[str, str] = {}
@@ -96,12 +101,26 @@ class SourceModules:
     def look(self) -> bool:
         """Look for what was imported, edited and reloaded since the last time; True if something was."""
         with self._lock:
+            began = time.monotonic()
             changed = self._find_new()
             for tracked in list(self._tracked.values()):
                 changed |= self._look_at(tracked)
             if changed:
                 self._changed()
+            ended = time.monotonic()
+            slow = ended - began > SLOW_S and not changed
+            self._next = ended + PAUSE * (ended - began) if slow else ended
             return changed
+
+    @property
+    def due(self) -> bool:
+        """True when it is time for another look, or a module was imported or reloaded since the last one.
+
+        A look asks for the time of each file, and at each, a busy thread may take the interpreter for 5 ms.
+        """
+        return time.monotonic() >= self._next or len(sys.modules) != self._count or any(
+            getattr(sys.modules.get(tracked.name), "__spec__", None) is not tracked.spec
+            for tracked in list(self._tracked.values()))
 
     @property
     def some(self) -> bool:

@@ -73,9 +73,10 @@ class CodeChanges:
         return lines
 
     def tell_untold(self) -> None:
-        """Tell what `untold` returns."""
-        for line in self.untold():
-            self.tell(line)
+        """Tell what `untold` returns, if another look is due."""
+        if source_modules.due:
+            for line in self.untold():
+                self.tell(line)
 
     def tell_what_stays(self, updated: Iterable[RoleInstanceID]) -> None:
         """Tell of elements that roles keep, though the function that has built them was edited."""
