@@ -2,6 +2,7 @@
 
 import base64
 import multiprocessing
+import os
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,7 @@ import nbformat
 import papermill
 import pytest
 
-from roleml_nb.testbed.records import records
+from roleml_nb.testbed.records import folder, records
 from tests.habits.runners import write
 
 CELLS = [
@@ -64,13 +65,22 @@ def execute(source: Path, target: Path, parameters: Parameters) -> Path:
     return target
 
 
+def _write_records_below(place: Path) -> None:
+    """Have this process and its kernels find their records there, not with those of other tests."""
+    os.environ["JUPYTER_RUNTIME_DIR"] = str(place)
+
+
 @pytest.fixture(scope="module")
-def notebooks(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("papermill")
-    source = write(folder / "study.ipynb", CELLS, cell0="parameters")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("papermill")
+
+
+@pytest.fixture(scope="module")
+def notebooks(place):
+    source = write(place / "study.ipynb", CELLS, cell0="parameters")
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(3, mp_context=spawn) as pool:
-        targets = [folder / f"run{number}.ipynb" for number in range(len(RUNS))]
+    with ProcessPoolExecutor(3, spawn, _write_records_below, (place / "runtime",)) as pool:
+        targets = [place / f"run{number}.ipynb" for number in range(len(RUNS))]
         done = pool.map(execute, [source] * len(RUNS), targets, RUNS, timeout=LIMIT)
         return [nbformat.read(target, as_version=4) for target in done]
 
@@ -108,5 +118,7 @@ def test_each_shows_its_pictures_without_a_kernel(notebooks):
     assert len(boards) == 3  # two or three clients, and an architecture of two
 
 
-def test_nothing_is_left_behind(notebooks):
-    assert [record for record in records() if not record.owner.ended] == []
+def test_nothing_is_left_behind(notebooks, place, monkeypatch):
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(place / "runtime"))
+    assert folder().is_dir()
+    assert [record for record in records() if Path(record.folder) == folder()] == []
