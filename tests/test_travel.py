@@ -30,6 +30,7 @@ class Rounds(Pausable):
         for number in range(1, num_rounds + 1):
             self.before_round()
             self.call("peer", "ask", {"number": number})
+            print("round", number)
             self.round_completed.emit(args={"round": number, "loss": 1 / number})
         return num_rounds
 
@@ -48,6 +49,7 @@ VIEWS = {
     "Traffic": "traffic = bed.traffic()\ntraffic",
     "Metrics": "metrics = bed.metrics('loss rounds bytes')\nmetrics",
     "RunBar": "bed.run_bar()",
+    "LogPane": "bed.logs().pane()",
 }
 FIRST_VIEW = 1
 RUN = "rounds = bed.run('hub/rounds', 'run', {'num_rounds': 3}).result()"
@@ -90,6 +92,7 @@ def test_pictures_show_the_end_of_the_run(running):
     told = {name: picture["text/plain"] for name, picture in pictures.items()}
     assert told["Board"] == "<Board: 3 nodes, 2 roles>" and f"{told['Board']} {told['Traffic']}" == printed
     assert re.fullmatch(r"<Traffic: \d+ messages, .* MB, 3 nodes>", told["Traffic"])
+    assert told["LogPane"] == "<LogPane: all nodes>"
     assert told["RunBar"] == "<RunBar: hub/rounds.run, done, round 3 of 3>"
     begun = execute("print()")
     for name, picture in pictures.items():
@@ -110,7 +113,8 @@ def test_each_view_leaves_a_picture_that_any_page_shows(running, stopped):
 def test_a_stop_leaves_no_widget_and_a_page_that_replays(stopped):
     left = {name: widget for name, (_, widget) in outputs(stopped).items()}
     assert all(list(widget) == ["text/html"] for widget in left.values())
-    assert [name for name, widget in left.items() if widget["text/html"]] == ["Traffic"]
+    assert [name for name, widget in left.items() if widget["text/html"]] == ["Traffic", "LogPane"]
+    assert "hub/rounds: round 3" in left["LogPane"]["text/html"]
     page = left["Traffic"]["text/html"]
     assert page.startswith('<iframe class="roleml-page" title="&lt;Traffic: ') and len(page) <= MAX_PAGE_BYTES
     assert "\n" not in page and re.search(r"https?://(?!www\.w3\.org)", page) is None

@@ -2,85 +2,121 @@
 
 from __future__ import annotations
 
-import html
 import threading
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import ipywidgets
+from traitlets import List, Unicode
 
+from roleml_nb.pictures import Picture
+from roleml_nb.pictures.svg import COLOURS, FAINT, INK, document, text
 from roleml_nb.role import RoleMLError
 from roleml_nb.trace import LogView
 
-from .held import hold
+from .view import View
 
 if TYPE_CHECKING:
     from roleml_nb.testbed import Testbed
-    from roleml_nb.trace.logs import LogLine
 
 __all__ = ["LogPane"]
 
-SHOWN = 300
+KEPT = 300
 """Lines in the pane: the last ones."""
-BEAT = 0.25
-"""Seconds between two updates, which send all lines that are shown."""
-STYLE = ("display: flex; flex-direction: column-reverse; max-height: {height}; overflow: auto; resize: vertical; "
-         "font: var(--jp-code-font-size, 13px)/1.35 var(--jp-code-font-family, monospace); white-space: pre-wrap; "
-         "border: 1px solid var(--jp-border-color2, #8886); padding: 4px 8px; color: var(--jp-content-font-color1, inherit)")
-"""Reversed, so that the pane stays at its end while lines are added."""
-COLOURS = {"error": "#d62728", "critical": "#d62728", "warning": "#c77700", "stderr": "#c77700"}
+DRAWN, WIDTH = 20, 110
+"""Lines of the picture, the last ones, and letters of each."""
+LINE_HEIGHT = 17
+SPACES = {"xml:space": "preserve"}
+NOTHING = "nothing was logged yet"
 
 
-class LogPane(ipywidgets.HTML):
-    """The last lines of a `LogView`, four times a second, until the testbed ends or the pane is closed."""
+class LogPane(View):
+    """The last lines of a `LogView`, until the testbed ends or the pane is closed.
 
-    value: str
+    Parameters
+    ----------
+    view
+        The lines that the pane shows.
+    bed
+        The testbed whose nodes write them.
+    height
+        The most that the pane takes of the page, as CSS writes lengths; who reads can drag its edge.
+    """
+
+    source = __file__
+    _lines: List[Any] = List().tag(sync=True)
+    """``[number, level, text]`` each; the number counts the lines of this pane."""
+    _height = Unicode().tag(sync=True)
 
     def __init__(self, view: LogView, bed: Testbed, *, height: str = "20em"):
-        super().__init__()
-        self._view, self._bed, self._height = view, bed, height
-        self._lines: deque[LogLine] = deque(maxlen=SHOWN)
-        self._count = 0
-        self._ended = threading.Event()
-        self.refresh()
+        self._view, self._bed = view, bed
+        self._kept: deque[list[Any]] = deque(maxlen=KEPT)
+        self._read = self._count = 0
+        self._reading = threading.Lock()
+        super().__init__(_height=height)
         if bed.running:
             bed.when_stopped(self.rest)
-            bed.fleet.home.run_in_background(self._follow, "log pane")
+        self._collect()
 
-    def refresh(self) -> None:
+    def beat(self) -> None:
         """Show what has arrived by now."""
         self._bed.fleet.look()
-        lines, self._count = self._view.new(self._count)
-        self._lines.extend(lines)
-        if lines or not self.value:
-            shown = [self._line(line) for line in self._lines] or ["<i>nothing was logged yet</i>"]
-            self.value = f'<div style="{STYLE.format(height=self._height)}" tabindex="0"><div>{"<br>".join(shown)}</div></div>'
+        with self._reading:
+            lines, self._read = self._view.new(self._read)
+            for line in lines:
+                self._kept.append([self._count, line.level, self._view.text_of(line)])
+                self._count += 1
+            if lines:
+                self._lines = list(self._kept)
 
-    def _line(self, line: LogLine) -> str:
-        text = html.escape(self._view.text_of(line)).replace("\n", "<br>")
-        colour = COLOURS.get(line.level)
-        return f'<span style="color: {colour}">{text}</span>' if colour else text
+    # what stays
 
-    def _follow(self) -> None:
-        while not self._ended.wait(BEAT):
-            self.refresh()
+    def picture(self) -> Picture:
+        if not self._ended:
+            self.beat()
+        return super().picture()
 
-    def rest(self) -> None:
-        """Show the last lines, and follow no longer. Idempotent."""
-        if not self._ended.is_set():
-            self._ended.set()
-            with suppress(RoleMLError):  # an engine that does not answer has sent what it could
-                self._bed.fleet.collect()
-            self.refresh()
-            hold(self._bed.trace, self)
+    def svg(self) -> str:
+        rows = [(level, row) for _, level, said in self._lines for row in said.split("\n")]
+        earlier = self._count - len(self._lines) + len(rows) - len(rows[-DRAWN:])
+        shown = [*([("faint", f"{earlier} earlier lines")] if earlier else []), *rows[-DRAWN:]]
+        parts = [
+            text(10, 21 + LINE_HEIGHT * place, _shortened(row), fill=_colour(level), **SPACES)
+            for place, (level, row) in enumerate(shown or [("faint", NOTHING)])
+        ]
+        return document(760, 17 + LINE_HEIGHT * len(parts), parts, self.describe())
 
-    def close(self) -> None:
-        self._ended.set()
-        super().close()
-
-    def __repr__(self) -> str:
+    def describe(self) -> str:
         return f"<LogPane: {', '.join(self._view.nodes) or 'all nodes'}>"
 
-    def _repr_keys(self) -> Any:
-        return iter(())
+    def page(self) -> str:
+        return self._page(self.saved())
+
+    @property
+    def owner(self) -> Any:
+        return self._bed.trace
+
+    def rest(self) -> None:
+        if not self._ended:
+            self._collect()
+        super().rest()
+
+    def _collect(self) -> None:
+        """Show all that has been written by now."""
+        with suppress(RoleMLError):  # an engine that does not answer has sent what it could
+            self._bed.fleet.collect()
+        self.beat()
+
+
+def _shortened(row: str) -> str:
+    return row if len(row) <= WIDTH else f"{row[: WIDTH - 1]}…"
+
+
+def _colour(level: str) -> str:
+    return {
+        "faint": FAINT,
+        "error": COLOURS["error"],
+        "critical": COLOURS["error"],
+        "warning": COLOURS["task"],
+        "stderr": COLOURS["task"],
+    }.get(level, INK)

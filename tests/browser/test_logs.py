@@ -71,7 +71,7 @@ def test_logs_and_rounds_are_followed_while_a_cell_is_busy_and_the_bar_stops_it(
     page = lab.page
     page.locator(".runbar").scroll_into_view_if_needed()  # it beats only while it is seen
     page.wait_for_selector(".runbar[data-state='running']")
-    panes = page.locator(".jp-OutputArea-output .widget-html-content, .jp-OutputArea-output .jp-RenderedHTMLCommon.widget-html")
+    panes = page.locator(".logpane .pane")
     for place, words in ((0, "client1/client: heard of"), (0, "client2/client: heard of"), (1, "server/server: round")):
         page.wait_for_function("([el, words]) => el.textContent.includes(words)", arg=[panes.nth(place).element_handle(), words])
     assert "server/server" not in panes.nth(0).inner_text() and "client" not in panes.nth(1).inner_text()

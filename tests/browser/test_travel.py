@@ -13,13 +13,13 @@ SEEN = """() => [...document.querySelectorAll('.jp-Notebook .jp-Cell, body > mai
     const img = one.querySelector('img');
     if (one.querySelector('.jupyter-widgets-disconnected')?.checkVisibility()) return 'disconnected';
     if (one.querySelector('.roleml-live')) return 'live';
-    if (frame) return frame.offsetHeight > 100 && frame.contentDocument.querySelector('#view')?.shadowRoot?.querySelector('.traffic') ? 'page' : 'frame';
+    if (frame) return frame.offsetHeight > 60 && frame.contentDocument.querySelector('#view')?.shadowRoot?.querySelector('.traffic, .row.print') ? 'page' : 'frame';
     if (img && img.checkVisibility()) return img.naturalWidth > 100 && img.offsetHeight > 20 ? 'picture' : 'broken';
     return one.innerText.trim() && 'text: ' + one.innerText.trim();
   }).filter(Boolean))"""
 CELLS = [TESTBED.replace("ENGINES", "0"), *VIEWS.values(), RUN, FIGURE]
 PICTURES = [["picture"]] * len(VIEWS)
-STOPPED = [["picture"], ["page"], ["picture"], ["picture"]]
+STOPPED = [["page"] if name in ("Traffic", "LogPane") else ["picture"] for name in VIEWS]
 
 
 def wait_for_seen(page, expected):

@@ -137,7 +137,7 @@ def test_texts_of_roles_stand_where_they_are_shown(text):
         bed.call("a/talker", "talk", {"text": text})
         with pytest.raises(Exception) as caught:
             bed.call("a/talker", "fail", {"text": text})
-        shown = [str(bed.logs()), bed.logs().pane().value, str(caught.value), caught.value.remote_traceback]
+        shown = [str(bed.logs()), bed.logs().pane().svg(), str(caught.value), caught.value.remote_traceback]
     for said in shown:
         said.encode()
         assert not set(said) & set("\x1b\x00\x07\r\x9b\u202e\u2028"), ascii(said)
