@@ -11,6 +11,7 @@ from roleml_nb.messaging.module_versions import module_versions
 from roleml_nb.role import NATIVE, CallerError, RoleInstanceID
 
 from .luggage import Events, Luggage, pack, take_events, unpack, waiting_events
+from .update import new_attributes
 
 if TYPE_CHECKING:
     from .actor import Actor
@@ -78,15 +79,22 @@ class Checkpoint:
         return actor.ctx.seed, [bytes(frame) for frame in encode(state).frames()]
 
     def prepare(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
-        """Look at what this node is to become, and change nothing yet; CallerError when it cannot."""
+        """Look at what this node is to become, and change nothing yet; CallerError when it cannot.
+
+        `content` is the node's state, and for each role the options that it was given. A role whose class has got
+        attributes since has them from these, as in an update.
+        """
         actor = self._actor
-        state: NodeState = Body.of_frames(content).decode()
+        frames, options = content
+        state: NodeState = Body.of_frames(frames).decode()
         if state.seed != actor.ctx.seed:
             raise CallerError(f"node '{actor.name}' has seed {actor.ctx.seed}, and the checkpoint's has {state.seed}")
         links = actor.ctx.relationships.all_links()
         other = [alias for alias, target in links.items() if state.links.get(alias) != target]
         if other:
             raise CallerError(f"node '{actor.name}' has a link {other[0]!r} → {links[other[0]]!r}, and the checkpoint's has not")
+        for name, kept in state.roles.items():
+            _complete(kept.luggage, options.get(name))
         self._next = state
 
     def clear(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
@@ -123,3 +131,11 @@ class Checkpoint:
     def forget(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
         """Leave it: this node stays what it is."""
         self._next = None
+
+
+def _complete(luggage: Luggage, options: Mapping[str, Any] | None) -> None:
+    """Add the attributes that the role's class has got since; `unpack` does where the class has its own way to begin."""
+    luggage.options = options
+    if isinstance(luggage.state, dict) and not hasattr(luggage.cls, "__setstate__"):
+        added = new_attributes(str(luggage.old), luggage.cls, luggage.state, options)
+        luggage.state = {**luggage.state, **added}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import CodeType
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from roleml_nb.role import (
 from roleml_nb.role.channels import Handler
 
 from .inbox import Contents, Listener
+from .update import new_attributes
 
 if TYPE_CHECKING:
     from .actor import Actor
@@ -43,6 +45,8 @@ class Luggage:
     relationships: dict[str, list[RoleInstanceID]]
     """What the names that the role mentions mean on its old node."""
     conflicts: str
+    options: Mapping[str, Any] | None = None
+    """Those that the role was given, where its class may have got attributes since it was packed."""
 
 
 def pack(actor: Actor, name: str, conflicts: str = "refuse", verb: str = "move") -> Luggage:
@@ -80,6 +84,7 @@ def unpack(actor: Actor, name: str, luggage: Luggage) -> None:
         role.__setstate__(luggage.state)
     else:
         role.__dict__.update(luggage.state or {})
+    role.__dict__.update(new_attributes(str(luggage.old), luggage.cls, role.__dict__, luggage.options))
     actor.add_role(name, role)
     try:
         for item, (given, state) in luggage.elements.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import inspect
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -17,7 +18,7 @@ from .renewal import Renewal
 if TYPE_CHECKING:
     from .actor import Actor
 
-__all__ = ["update_role"]
+__all__ = ["new_attributes", "update_role"]
 
 
 def update_role(actor: Actor, name: str, cls: type[Role], options: Mapping[str, Any] | None = None) -> None:
@@ -33,7 +34,7 @@ def update_role(actor: Actor, name: str, cls: type[Role], options: Mapping[str, 
     """
     lifecycle, old = actor.lifecycle(name), actor.roles[name]
     elements = _elements(actor, lifecycle, old, cls)
-    added = _new_attributes(lifecycle, old, cls, options)
+    added = new_attributes(lifecycle.where, cls, old.__dict__, options)
     _load_newest(elements)
     gone = [element for key, element in old.__dict__["_elements"].items() if key not in elements]
     new = cls.__new__(cls)
@@ -75,20 +76,24 @@ def _load_newest(elements: dict[str, ElementInstance]) -> None:
             newest(getattr(element.given, item.name))
 
 
-def _new_attributes(
-    lifecycle: Lifecycle, old: Role, cls: type[Role], options: Mapping[str, Any] | None
+def new_attributes(
+    where: str, cls: type[Role], state: Mapping[str, Any], options: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """The attributes that ``__init__`` of the new class sets and the role lacks; none if its options are not known."""
-    if options is None or not set(_set_by_init(cls)) - old.__dict__.keys():
+    """Return the attributes that ``__init__`` of `cls` sets and the state of a role lacks, as it is of an older version.
+
+    They are those of a role that is made with the `options` that this one was given; none where these are not known.
+    CallerError when no role can be made so.
+    """
+    if options is None or not set(_set_by_init(cls)) - state.keys():
         return {}
     try:
         made = cls(**options)
     except Exception as error:  # whatever somebody's code raises
         raise CallerError(
-            f"{lifecycle.where}: the new {cls.__name__} cannot be made with the options that the role was given "
+            f"{where}: the new {cls.__name__} cannot be made with the options that the role was given "
             f"({type(error).__name__}: {error}), which its new attributes need; give new options a default, or assign the role "
             "anew") from None
-    return {name: value for name, value in made.__dict__.items() if name not in old.__dict__}
+    return {name: value for name, value in made.__dict__.items() if name not in state}
 
 
 def _set_by_init(cls: type[Role]) -> Iterator[str]:
@@ -98,7 +103,7 @@ def _set_by_init(cls: type[Role]) -> Iterator[str]:
     while left:
         name = left.pop()
         for base in bases:
-            code = getattr(vars(base).get(name), "__code__", None)
+            code = getattr(inspect.unwrap(vars(base).get(name, name)), "__code__", None)  # type: ignore[arg-type]
             if not isinstance(code, types.CodeType):
                 continue
             yield from (item.argval for item in dis.get_instructions(code) if item.opname == "STORE_ATTR")

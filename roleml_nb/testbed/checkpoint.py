@@ -214,7 +214,8 @@ def restore(bed: Testbed, path: str | os.PathLike[str], timeout: float) -> None:
         with still(bed.fleet, timeout) as resting:
             nodes: list[str] = about["nodes"]
             try:
-                deque(_step(bed, "prepare", nodes, (_read(file, str(number)) for number in range(len(nodes)))), 0)
+                states = ((_read(file, str(number)), _options(rest, node)) for number, node in enumerate(nodes))
+                deque(_step(bed, "prepare", nodes, states), 0)
             except Exception as error:
                 deque(_step(bed, "forget", nodes), 0)
                 if isinstance(error, CallerError | HandlerError | InternalError):
@@ -225,6 +226,11 @@ def restore(bed: Testbed, path: str | os.PathLike[str], timeout: float) -> None:
                 roles.clear()  # of these, nothing goes on
         _note(bed, rest)
         bed.fleet.on_hosts(go_on, rest["ready"], rest["running"])
+
+
+def _options(rest: Mapping[str, Any], node: str) -> dict[str, Any]:
+    """Return what the roles of a node were given as options: {role: options, or None if they are not known}."""
+    return {name: given[1] for (at, name), given in rest["given"].items() if at == node}
 
 
 def _become(bed: Testbed, nodes: list[str], path: str) -> None:

@@ -78,6 +78,8 @@ class ArrayDataset:
         When the arrays differ in length, or `batch_size` is out of range.
     """
 
+    drop_last = False  # as in a checkpoint from before there was a choice
+
     def __init__(self, x: Any, y: Any, *, batch_size: int = 32, shuffle: bool = False, seed: Any = None,
                  drop_last: bool = False):
         self.x = np.require(x, requirements=["C", "W"])  # torch takes a writable array over without a copy

@@ -1,5 +1,6 @@
 """Checkpoints: stopping and resuming equals not stopping."""
 
+import functools
 import json
 import zipfile
 
@@ -370,3 +371,95 @@ def test_a_role_that_cannot_come_back_is_told_with_what_to_do(two, tmp_path):
         two.restore(tmp_path / "kept")
     with pytest.raises(RoleMLError, match="no way back"):
         Testbed.from_checkpoint(tmp_path / "kept", timeout=LIMIT)
+
+
+class Growing(Role):
+    """Has attributes that can be taken away, as a role has that an earlier version of its class has made."""
+
+    def __init__(self, step=2):
+        super().__init__()
+        self.total, self.step, self.counts = 0, step, []
+
+    @Service(expand=True)
+    def add(self, caller):
+        self.total += self.step
+        self.counts.append(self.total)
+        return self.counts
+
+    @Service(expand=True)
+    def lose(self, caller, names):
+        for name in names:
+            delattr(self, name)
+
+
+class Locked(Growing):
+    """Makes a part of its state anew."""
+
+    def __getstate__(self):
+        return {name: value for name, value in super().__getstate__().items() if name != "counts"}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self.counts = [-1]
+
+
+def logged(function):
+    """A decorator that hides the code of what it decorates."""
+
+    @functools.wraps(function)
+    def begin(*args, **kwargs):
+        return function(*args, **kwargs)
+
+    return begin
+
+
+class Wrapped(Growing):
+    @logged
+    def __init__(self):
+        super().__init__()
+        self.label = "as at first"
+
+    @Service(expand=True)
+    def add(self, caller):
+        self.total += self.step
+        return [self.label, self.total]
+
+
+class Choosy(Growing):
+    def __init__(self, step):
+        super().__init__(step)
+        if step == 3 and Choosy.strict:
+            raise ValueError("a step of 3 has gone out of use")
+
+    strict = False
+
+
+@pytest.mark.parametrize("engines", [0, 2])
+def test_attributes_that_a_class_has_got_since_are_as_it_begins_with_them(engines, tmp_path):
+    with Testbed(engines=engines, timeout=LIMIT, preload=()) as bed:
+        bed.spawn("a")
+        bed.assign("a", "plain", Growing, options={"step": 3})
+        bed.assign("a", "locked", Locked, options={"step": 3})
+        bed.assign("a", "wrapped", Wrapped)
+        for name in ("plain", "locked", "wrapped"):
+            bed.call(f"a/{name}", "add")
+        bed.call("a/wrapped", "lose", {"names": ["label"]})
+        bed.call("a/plain", "lose", {"names": ["step", "counts"]})
+        bed.call("a/locked", "lose", {"names": ["step"]})
+        bed.save(tmp_path / "kept")
+    with Testbed.from_checkpoint(tmp_path / "kept", engines=engines, timeout=LIMIT, preload=()) as bed:
+        assert bed.call("a/plain", "add") == [6]
+        assert bed.call("a/locked", "add") == [-1, 6]
+        assert bed.call("a/wrapped", "add") == ["as at first", 4]
+
+
+def test_a_role_that_cannot_get_its_new_attributes_is_refused_and_changes_nothing(two, tmp_path, monkeypatch):
+    two.assign("a", "choosy", Choosy, options={"step": 3})
+    two.call("a/choosy", "lose", {"names": ["step"]})
+    two.save(tmp_path / "kept")
+    before = states(two)
+    monkeypatch.setattr(Choosy, "strict", True)
+    with pytest.raises(RoleMLError, match="cannot restore .*kept: .*a/choosy: the new Choosy cannot be made with the options that the "
+                                          r"role was given \(ValueError: a step of 3 has gone out of use\)"):
+        two.restore(tmp_path / "kept")
+    assert states(two) == before

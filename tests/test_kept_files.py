@@ -1,0 +1,48 @@
+"""Files that users have kept: what earlier versions have written is read."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from roleml_nb import Recording, Testbed
+
+DATA = Path(__file__).with_name("data")
+VERSIONS = sorted(folder.name for folder in DATA.iterdir() if folder.is_dir())
+"""Commits, each with the files that `make_files.py` has made with it."""
+LIMIT = 60
+
+
+@pytest.fixture(params=VERSIONS)
+def folder(request):
+    return DATA / request.param
+
+
+def accuracies(trace):
+    return trace.metrics.to_pandas().query("metric == 'accuracy'").value.tolist()
+
+
+def test_a_spec_begins_the_same_deployment(folder):
+    with Testbed.from_spec(folder / "deployment.yml", timeout=LIMIT) as bed:
+        assert bed.seed == 3 and [node.name for node in bed.status().nodes] == ["client1", "client2", "server"]
+        assert bed.call("server/coordinator", "run", {"num_rounds": 2})["rounds"] == 2
+
+
+def test_a_recording_is_opened(folder):
+    recording = Recording.open(folder / "run.parquet")
+    assert len(recording.messages.to_pandas()) == 50 and len(accuracies(recording)) == 8
+
+
+def test_an_exported_program_runs(folder, tmp_path):
+    done = subprocess.run([sys.executable, folder / "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT)
+    assert done.returncode == 0 and done.stdout.startswith("{'rounds': 2, 'accuracy': 0."), done
+
+
+@pytest.mark.parametrize("engines", [0, 2])
+def test_a_checkpoint_goes_on(folder, engines):
+    with Testbed.from_checkpoint(folder / "run.checkpoint", engines=engines, timeout=LIMIT) as bed:
+        before = accuracies(bed.trace)
+        assert bed.call("server/coordinator", "run", {"num_rounds": 1})["rounds"] == 1
+        steps = bed.trace.metrics.to_pandas().query("metric == 'accuracy'").step
+        assert before == [] and set(steps) == {3}  # the third round, after the two that were kept
