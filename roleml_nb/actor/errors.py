@@ -17,6 +17,7 @@ from roleml_nb.role import (
     RunStopped,
     StatusError,
 )
+from roleml_nb.role.errors import ModuleError
 from roleml_nb.role.visible import visible
 
 __all__ = ["describe", "own_frames", "remote"]
@@ -24,7 +25,7 @@ __all__ = ["describe", "own_frames", "remote"]
 _PLUMBING = tuple(str(Path(__file__).parent.parent / room) for room in ("actor", "role", "messaging", "testbed"))
 
 
-_CALLERS_FAULT = (CallerError, ChannelNotFoundError, NoSuchRoleError, StatusError)
+_CALLERS_FAULT = (CallerError, ChannelNotFoundError, NoSuchRoleError, StatusError, ModuleError)
 
 
 def describe(error: BaseException, role: RoleInstanceID, channel: str, engine: str) -> Exception:

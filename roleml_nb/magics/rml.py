@@ -339,6 +339,8 @@ class RoleMagics(Magics):
                 raise BadLine(f"--was {given.was} is for a class that was renamed: %rml update NewName --was {given.was}")
             if not self._take_up(None, given.fresh):
                 print("no role is behind")
+            for line in self.running().code_changes.not_loaded():
+                print(line)
             return
         if given.role not in roles:
             raise BadLine(f"no role class {given.role!r}; {did_you_mean(given.role, roles)}")

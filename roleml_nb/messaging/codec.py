@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..role.errors import RoleMLError, SerializationError
+from ..role.errors import ModuleError, RoleMLError, SerializationError
 from ..role.parameters import Parameters
 from .arrays import rebuild_array, rebuild_tensor, reduce_array, tensor_reducers
 from .code import (
@@ -148,7 +148,7 @@ class Fan:
 def _loads(pickled: Any, buffers: list[Any] | None = None) -> Any:
     try:
         return pickle.loads(pickled, buffers=buffers)
-    except MemoryError:
+    except (MemoryError, ModuleError):
         raise
     except Exception as error:  # whatever the building of somebody's objects raises
         raise SerializationError(

@@ -1,29 +1,32 @@
 """Compare what a process has in memory of a module with a text of it: has that text been loaded?
 
 Neither the time of a file nor a reload tells it: `%autoreload` replaces the code of single functions in place, and a file
-may be edited after it was imported, or twice between two reloads. So functions are compared by their code, and what else
-an edit may change (constants, imports) by what the names mean in memory.
+may be edited after it was imported, or twice between two reloads. So functions are compared by their code, constants by
+their value, and what else can be changed in place by whether it is another object than before (`marks`).
 """
 
 from __future__ import annotations
 
-import ast
 import inspect
+import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from importlib.util import resolve_name
 from typing import Any
 
-__all__ = ["code_of", "fingerprint", "has_same_code", "is_loaded"]
+from .outline import Expression, Import, Outline, Path, fingerprint, outline
 
-Path = tuple[str, ...]
-CO_OPTIMIZED = inspect.CO_OPTIMIZED
-IMPORTED = object()
+__all__ = ["code_of", "fingerprint", "has_same_code", "is_loaded", "is_patchable", "lost_imports", "marks"]
+
+Marks = dict[Path, Any]
+"""{path: the code of a function, or the id of another object}, of a module."""
 MISSING = object()
-RECOMPILED = "__autoreload_class__"
-"""The class in which IPython's autoreload compiles a method anew, whose name private names then bear."""
+ATOMS = (type(None), bool, int, float, complex, str, bytes)
 
 
-def is_loaded(module: types.ModuleType, text: str, before: str | None, *, reloaded: bool) -> bool:
+def is_loaded(
+    module: types.ModuleType, text: str, before: str | None, *, reloaded: bool, known: Marks | None = None
+) -> bool:
     """True if `module` is, in memory, what `text` says.
 
     Parameters
@@ -32,28 +35,146 @@ def is_loaded(module: types.ModuleType, text: str, before: str | None, *, reload
         The text that was loaded when it was last looked at; None if that is not known.
     reloaded
         The module was executed anew since then.
+    known
+        The `marks` of the module at that time.
     """
-    wanted = _functions(text, module)
-    if wanted is None:
+    new = outline(text, module.__file__ or "")
+    if new is None:
         return False
-    for path, known in wanted.items():
-        found = _member(module, path)
-        code = code_of(found)
-        if code is not None and _belongs(code, path, module) and fingerprint(code, path) not in known:
+    for path, does in new.functions.items():
+        code = code_of(_member(module, path))
+        if code is not None and _belongs(code, path, module) and fingerprint(code, path) not in does:
             return False
-    if before is None or reloaded:
-        return True
-    old = _functions(before, module) or {}
-    if any(_member(module, path) is MISSING for path in wanted.keys() - old.keys()):
+    old = None if before is None else outline(before, module.__file__ or "")
+    if old is None:
+        return before is None or reloaded
+    if reloaded:  # Python may have taken what it had compiled of a file of the same size, saved within the same second
+        return not any(_is_still(module, path, old.names[path], new.names.get(path)) for path in old.names)
+    return _was_patched(module, new, old, known or {})
+
+
+def is_patchable(text: str, before: str, filename: str) -> bool:
+    """True if an edit can be loaded in place, as `%autoreload` does, without an execution of the module."""
+    new, old = outline(text, filename), outline(before, filename)
+    return new is not None and old is not None and _is_patchable(new, old)
+
+
+def marks(module: types.ModuleType) -> Marks:
+    """Return what tells later whether functions and values of a module are still those of now."""
+    found: Marks = {}
+    left: list[tuple[Path, Mapping[str, Any]]] = [((), vars(module))]
+    while left:
+        path, space = left.pop()
+        for name, value in list(space.items()):
+            found[*path, name] = _mark(value)
+            if isinstance(value, type) and value.__module__ == module.__name__ and len(path) < 5:
+                left.append(((*path, name), vars(value)))
+    return found
+
+
+def _mark(value: Any) -> Any:
+    return code_of(value) or id(value)
+
+
+def _is_patchable(new: Outline, old: Outline) -> bool:
+    return all(new.fixed[path] == old.fixed[path] for path in new.fixed.keys() & old.fixed.keys())
+
+
+def _was_patched(module: types.ModuleType, new: Outline, old: Outline, known: Marks) -> bool:
+    """Whether the edit from one text to another one was made in the module that is there."""
+    if not _is_patchable(new, old):
         return False
-    if any(_member(module, path) is not MISSING for path in old.keys() - wanted.keys()):
+    added = (new.functions.keys() | new.fixed.keys()) - old.functions.keys() - old.fixed.keys()
+    if any(_member(module, path) is MISSING for path in added if path):
         return False
-    names, names_before = dict(_names(ast.parse(text))), dict(_names(ast.parse(before)))
-    changed = {path: value for path, value in names.items()
-               if path not in names_before or not _equal(value, names_before[path])}
-    if not all(_has(module, path, value) for path, value in changed.items()):
+    for path in old.functions.keys() - new.functions.keys() - new.names.keys():
+        if path[:-1] in new.fixed and _member(module, path) is not MISSING:  # a class that is gone stays in memory
+            return False
+    for path in new.fields - old.fields:  # of a class, a field's annotation is not added in place
+        if path[:-1] in old.fixed and path[:-1] and path[-1] not in getattr(_member(module, path[:-1]), "__annotations__", {}):
+            return False
+    names = [path for path, values in new.names.items() if repr(values) != repr(old.names.get(path))]
+    headers = [path for path, header in new.headers.items()
+               if header != old.headers.get(path, header) and new.functions.get(path) == old.functions.get(path)]
+    return all(_has(module, path, new.names[path], known) for path in names) and all(
+        _is_touched(module, path, known) for path in headers)
+
+
+def _is_still(module: types.ModuleType, path: Path, before: list[Any], now: list[Any] | None) -> bool:
+    """Whether a constant has the value that a text gave to it before, and not the one that it gives now."""
+    if now is None or len(before) != 1 or len(now) != 1 or isinstance(now[0], Import | Expression):
         return False
-    return bool(changed) or wanted != old
+    found = _member(module, path)
+    return _equal(found, before[0]) and not _equal(found, now[0])
+
+
+def _is_touched(module: types.ModuleType, path: Path, known: Marks) -> bool:
+    found = _member(module, path)
+    mark = _mark(found)
+    before = known.get(path)
+    return found is not MISSING and (mark is not before if isinstance(mark, types.CodeType) else mark != before)
+
+
+def _has(module: types.ModuleType, path: Path, values: list[Any], known: Marks) -> bool:
+    """Whether a name means one of the values that a text gives to it."""
+    found = _member(module, path)
+    if found is MISSING:
+        return False
+    for value in values:
+        if isinstance(value, Import):
+            if _resolved(value, module) is found:
+                return True
+        elif isinstance(value, Expression):
+            if _is_touched(module, path, known):
+                return True
+        elif _equal(found, value):
+            return True
+    return False
+
+
+def lost_imports(
+    module: types.ModuleType, given: Outline, outline_of: Callable[[str], Outline | None]
+) -> Iterator[tuple[str, str, bool]]:
+    """Yield what a module has imported from another one that does not have it any more, or as another constant.
+
+    Yields its name, the other module's, and whether it is gone.
+
+    Parameters
+    ----------
+    given
+        The outline of the module.
+    outline_of
+        Gives that of a module by name; None for one that is not to be looked at.
+    """
+    for path, values in given.names.items():
+        value = values[0]
+        if len(path) > 1 or len(values) > 1 or not isinstance(value, Import) or value.member in (None, "*"):
+            continue
+        found, source = _member(module, path), _source(value, module)
+        origin = None if source is None or found is MISSING else outline_of(source.__name__)
+        if source is None or origin is None:
+            continue
+        now = _resolved(value, module)
+        known = origin.names.get((str(value.member),), [])
+        constant = len(known) == 1 and not isinstance(known[0], Import | Expression) and _equal(now, known[0])
+        is_gone = now is None and not hasattr(source, str(value.member))
+        if is_gone or constant and not _equal(found, now):
+            yield str(value.member), source.__name__, is_gone
+
+
+def _source(value: Import, module: types.ModuleType) -> types.ModuleType | None:
+    try:
+        return sys.modules.get(resolve_name("." * value.level + value.module, module.__package__))
+    except ImportError:
+        return None
+
+
+def _resolved(value: Import, module: types.ModuleType) -> Any:
+    """What an import gives now; None if nothing."""
+    source = _source(value, module)
+    if source is None or value.member is None:
+        return source
+    return getattr(source, value.member, sys.modules.get(f"{source.__name__}.{value.member}"))
 
 
 def code_of(value: Any) -> types.CodeType | None:
@@ -68,65 +189,27 @@ def code_of(value: Any) -> types.CodeType | None:
 
 
 def has_same_code(one: Any, other: Any) -> bool:
-    """True if two functions, or all of two classes, have equal code."""
-    return bool(_codes_of(one) == _codes_of(other))
+    """True if two functions, or all of two classes, do the same, also by constants, defaults and bases."""
+    return bool(_does(one) == _does(other))
 
 
-def _codes_of(obj: Any) -> Any:
+def _does(obj: Any) -> Any:
     if isinstance(obj, type):
-        return {name: code for name, value in vars(obj).items() if (code := code_of(value)) is not None}
-    return code_of(obj)
-
-
-def fingerprint(code: types.CodeType, path: Path = ()) -> tuple[Any, ...]:
-    """Return what a function does, as plain values: equal for equal code on whichever lines."""
-    private = f"_{path[-2].lstrip('_')}__" if len(path) > 1 else ""
-
-    def plain(name: str) -> str:
-        for prefix in (f"_{RECOMPILED.lstrip('_')}__", private):
-            if prefix and name.startswith(prefix):
-                return name[len(prefix) - 2:]
-        return name
-
-    def names(given: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(map(plain, given))
-
-    return (code.co_code, names(code.co_names), names(code.co_varnames), code.co_freevars, code.co_cellvars,
-            code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount,
-            tuple(_constant(value, path) for value in code.co_consts))
-
-
-def _constant(value: Any, path: Path) -> Any:
-    if isinstance(value, types.CodeType):
-        return fingerprint(value, path)
-    if isinstance(value, str):  # a text of several lines is indented anew by autoreload
-        return " ".join(value.split())
-    if isinstance(value, tuple):
-        return tuple(_constant(item, path) for item in value)
-    return type(value).__name__, repr(value)
-
-
-def _functions(text: str, module: types.ModuleType) -> dict[Path, list[tuple[Any, ...]]] | None:
-    """The functions and methods that a text defines, each as often as it does; None if it cannot be compiled."""
-    try:
-        compiled = compile(text, module.__file__ or "", "exec", dont_inherit=True)
-    except (SyntaxError, ValueError):
+        members = {name: does for name, value in vars(obj).items()
+                   if not name.startswith("__autoreload") and (does := _does(value)) is not None}
+        return members, [base.__qualname__ for base in obj.__bases__]
+    if isinstance(obj, ATOMS):
+        return type(obj), obj
+    code = code_of(obj)
+    if code is None:
         return None
-    found: dict[Path, list[tuple[Any, ...]]] = {}
-    for path, code in _codes(compiled, ()):
-        found.setdefault(path, []).append(fingerprint(code, path))
-    return found
+    keywords = getattr(obj, "__kwdefaults__", None) or {}
+    return fingerprint(code), [_plain(value) for value in getattr(obj, "__defaults__", None) or ()], {
+        name: _plain(value) for name, value in keywords.items()}
 
 
-def _codes(code: types.CodeType, path: Path) -> Iterator[tuple[Path, types.CodeType]]:
-    for constant in code.co_consts:
-        if not isinstance(constant, types.CodeType) or constant.co_name.startswith("<"):
-            continue
-        inner = (*path, constant.co_name)
-        if constant.co_flags & CO_OPTIMIZED:
-            yield inner, constant
-        else:  # the body of a class
-            yield from _codes(constant, inner)
+def _plain(value: Any) -> Any:
+    return (type(value), value) if isinstance(value, ATOMS) else type(value).__qualname__
 
 
 def _belongs(code: types.CodeType, path: Path, module: types.ModuleType) -> bool:
@@ -143,30 +226,6 @@ def _member(module: types.ModuleType, path: Path) -> Any:
             return MISSING
         found = space.get(name, MISSING)
     return found
-
-
-def _names(body: ast.AST, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Constants and imports of a module and of its classes: what each name means."""
-    for node in getattr(body, "body", ()):
-        if isinstance(node, ast.ClassDef):
-            yield from _names(node, (*path, node.name))
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            for alias in node.names:
-                yield (*path, alias.asname or alias.name.partition(".")[0]), IMPORTED
-        elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            try:
-                value = ast.literal_eval(node.value)
-            except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-                continue
-            for target in targets:
-                if isinstance(target, ast.Name):
-                    yield (*path, target.id), value
-
-
-def _has(module: types.ModuleType, path: Path, value: Any) -> bool:
-    found = _member(module, path)
-    return found is not MISSING and (value is IMPORTED or _equal(found, value))
 
 
 def _equal(one: Any, other: Any) -> bool:

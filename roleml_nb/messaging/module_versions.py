@@ -17,12 +17,13 @@ import linecache
 import os
 import sys
 import threading
+import traceback
 import types
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from typing import Any
 
-from ..role.errors import SerializationError
+from ..role.errors import ModuleError
 from ..role.forks import at_fork
 from .loaded_code import has_same_code
 from .source_modules import UNKNOWN, Closure, ModuleText, source_modules
@@ -92,19 +93,29 @@ class ModuleVersions(importlib.abc.MetaPathFinder):
                     sys.modules.pop(member, None)
             try:
                 module = importlib.import_module(name)
-            except BaseException:
+            except BaseException as error:
                 self._wanted = wanted
                 for member, was in before.items():
                     if was is None:
                         sys.modules.pop(member, None)
                     else:
                         sys.modules[member] = was
-                raise
+                if not isinstance(error, Exception):
+                    raise
+                raise ModuleError(f"{name} cannot be loaded on engines: {type(error).__name__}: {error}"
+                                  f"{self._place(error)}") from error
             for member in closure:
                 parent, _, last = member.rpartition(".")
                 if parent in closure and member in sys.modules and parent in sys.modules:
                     setattr(sys.modules[parent], last, sys.modules[member])
             return module
+
+    def _place(self, error: Exception) -> str:
+        """In words, the line of an own module at which it cannot be loaded."""
+        files = {text.filename for text in self._texts.values()}
+        lines = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)
+                 if frame.f_code.co_filename in files]
+        return f" ({os.path.basename(lines[-1][0])}, line {lines[-1][1]})" if lines else ""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
@@ -185,7 +196,8 @@ def is_stale(obj: Any) -> bool:
     if not isinstance(obj, type | types.FunctionType):
         return False
     found = member_now(obj)
-    return found is not None and found is not obj and not has_same_code(found, obj)
+    return found is not None and found is not obj and (
+        found.__module__ != obj.__module__ or not has_same_code(found, obj))
 
 
 def reference(obj: Any) -> Version | None:
@@ -216,7 +228,7 @@ def resolve_module(name: str, key: str) -> types.ModuleType:
     if module_versions.has(name, key):
         return module_versions.module(name, key)
     if key.startswith(UNKNOWN) and module_versions.latest:
-        raise SerializationError(f"module {name!r} was edited after the notebook imported it, and what it had imported is not "
+        raise ModuleError(f"module {name!r} was edited after the notebook imported it, and what it had imported is not "
                                  f"known any more: reload it there, with importlib.reload({name})")
     return importlib.import_module(name)
 
@@ -225,7 +237,7 @@ def resolve_member(name: str, key: str, qualname: str) -> Any:
     """Return a function or class of an own module; see `resolve_module`."""
     found = find_member(resolve_module(name, key), qualname)
     if found is None:
-        raise SerializationError(f"module {name!r} has no {qualname!r} here any more; it was removed or renamed")
+        raise ModuleError(f"module {name!r} has no {qualname!r} any more: it was removed or renamed")
     return found
 
 
@@ -237,7 +249,11 @@ def arrange(versions: Sequence[Version]) -> None:
 
 
 def newest(obj: Any) -> Any:
-    """Return the newest version of a function or class of an own module; `obj` itself where there is no other."""
+    """Return the newest version of an own module, or a function or class of one; `obj` itself where there is no other."""
+    if isinstance(obj, types.ModuleType):
+        key = module_versions.latest.get(obj.__name__)
+        known = obj in module_versions.loaded.get(obj.__name__, {}).values()
+        return module_versions.module(obj.__name__, key) if known and key is not None else obj
     name = getattr(obj, "__module__", None)
     if not isinstance(name, str) or not hasattr(obj, "__qualname__"):
         return obj

@@ -22,26 +22,28 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import marshal
 import os
 import sys
 import threading
 import time
 from collections.abc import Iterable
 from importlib.machinery import PathFinder, SourceFileLoader
-from importlib.util import decode_source
+from importlib.util import cache_from_source, decode_source
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from ..role.forks import at_fork
-from .loaded_code import is_loaded
-from .own_modules import is_own_file
+from .loaded_code import is_loaded, is_patchable, marks
+from .outline import Outline, outline
+from .own_modules import is_of_project
 
 __all__ = ["Closure", "ModuleText", "SourceModules", "source_modules"]
 
 Closure = dict[str, tuple[str, str]]
 """{module: (digest of its text, its key)} of a module and all own modules that it imports."""
 SLOW_S, PAUSE = 0.1, 20
-"""A look that takes so many seconds, since threads are busy, is followed by a pause of so many times its length."""
+"""The second look in succession that takes so many seconds, as threads are busy, is followed by a pause of so many times that."""
 UNKNOWN = "?"
 """What keys and digests begin with, where the text that was loaded is not known."""
 
@@ -65,7 +67,9 @@ class _Tracked:
         self.name, self.filename, self.package = name, filename, package
         self.spec: Any = None
         """That of the module when it was last looked at: each reload makes another one. None if it is not imported."""
-        self.stamp: tuple[int, int] | None = None
+        self.stamp: tuple[int, int, int] | None = None
+        self.marks: dict[Any, Any] = {}
+        """Those of the module when its text was loaded."""
         self.loaded: ModuleText | None = None
         self.on_disk: ModuleText | None = None
         """The text of the file where that is another one than the one that was loaded."""
@@ -85,6 +89,8 @@ class SourceModules:
         self._others: dict[str, Any] = {}
         """Modules that are not own, and their specs."""
         self._count = 0
+        self._slow = 0
+        """Counts the slow looks in succession."""
         self._next = 0.0
         """When another look is due."""
         self._closures: dict[str, Closure] = {}
@@ -108,8 +114,8 @@ class SourceModules:
             if changed:
                 self._changed()
             ended = time.monotonic()
-            slow = ended - began > SLOW_S and not changed
-            self._next = ended + PAUSE * (ended - began) if slow else ended
+            self._slow = self._slow + 1 if ended - began > SLOW_S and not changed else 0
+            self._next = ended + PAUSE * (ended - began) if self._slow > 1 else ended  # one may be chance, as of a busy machine
             return changed
 
     @property
@@ -188,6 +194,29 @@ class SourceModules:
         return {tracked.name: (tracked.filename, tracked.on_disk.digest) for tracked in list(self._tracked.values())
                 if tracked.on_disk is not None and tracked.spec is not None}
 
+    def outline(self, name: str) -> Outline | None:
+        """Return what the loaded text of an own module defines; None if it is not known, or no Python."""
+        text = self._tracked[name].loaded if self.is_own(name) else None
+        return None if text is None else outline(text.text, text.filename)
+
+    def obstacle(self, name: str) -> str:
+        """Return what keeps an edited file from being loaded, in words; "" where nothing does."""
+        tracked = self._tracked[name]
+        if tracked.on_disk is None:
+            return ""
+        text, before = tracked.on_disk.text, tracked.loaded
+        try:
+            compile(text, tracked.filename, "exec", dont_inherit=True)
+        except (SyntaxError, ValueError) as error:
+            line = getattr(error, "lineno", None)
+            return f"it is no Python: {getattr(error, 'msg', error)}{f', in line {line}' if line else ''}"
+        if _is_compiled_before(tracked):
+            return ("Python takes what it had compiled for it, of a file of the same size that was saved within the same second: "
+                    "save it again")
+        if before is not None and not is_patchable(text, before.text, tracked.filename):
+            return f"load it with importlib.reload({name}); decorators, fields and bases of classes, and statements need that"
+        return ""
+
     def unknown(self, names: Iterable[str]) -> list[str]:
         """Return those of these modules, and of what they import, whose loaded text is not known."""
         return [name for name, digest in self.digests(names).items() if digest.startswith(UNKNOWN)]
@@ -217,7 +246,7 @@ class SourceModules:
     def _track(self, name: str, module: ModuleType) -> bool:
         spec = getattr(module, "__spec__", None)
         origin = getattr(spec, "origin", None)
-        if spec is None or type(spec.loader) is not SourceFileLoader or name == "__main__" or not is_own_file(origin):
+        if spec is None or type(spec.loader) is not SourceFileLoader or name == "__main__" or not is_of_project(origin):
             self._others[name] = spec
             return False
         self._tracked[name] = _Tracked(name, str(origin), spec.submodule_search_locations is not None)
@@ -228,7 +257,8 @@ class SourceModules:
             status = os.stat(tracked.filename)
         except OSError:  # it was renamed or removed: what was loaded goes on
             return False
-        stamp = status.st_mtime_ns, status.st_size
+        # what was written last is also in the third one, where the time of the file was put back
+        stamp = status.st_mtime_ns, status.st_size, status.st_ctime_ns
         module = sys.modules.get(tracked.name)
         spec = getattr(module, "__spec__", None)
         if stamp == tracked.stamp and spec is tracked.spec and tracked.on_disk is None:
@@ -239,18 +269,22 @@ class SourceModules:
             return False
         return self._compare(tracked, module, spec, stamp, text)
 
-    def _compare(self, tracked: _Tracked, module: Any, spec: Any, stamp: tuple[int, int], text: ModuleText) -> bool:
+    def _compare(
+        self, tracked: _Tracked, module: Any, spec: Any, stamp: tuple[int, int, int], text: ModuleText
+    ) -> bool:
         """Note whether `text`, which is that of the file, was loaded; True if something else was loaded than before."""
         before, reloaded = tracked.loaded, spec is not tracked.spec
         digest, on_disk = tracked.digest, tracked.on_disk
         tracked.stamp, tracked.spec = stamp, spec
         if before is not None and before.digest == text.digest and not reloaded:
             tracked.on_disk = None
-        elif module is None or is_loaded(module, text.text, None if before is None else before.text, reloaded=reloaded):
+        elif module is None or is_loaded(module, text.text, None if before is None else before.text, reloaded=reloaded,
+                                         known=tracked.marks):
             tracked.loaded, tracked.on_disk = text, None
+            tracked.marks = marks(module) if module is not None else {}
         else:
             tracked.on_disk = text
-            if reloaded:
+            if reloaded and not (before is not None and is_loaded(module, before.text, text.text, reloaded=True)):
                 tracked.loaded = None
         self.seen += tracked.on_disk is not on_disk
         return tracked.digest != digest or before is None
@@ -288,7 +322,7 @@ class SourceModules:
             spec = PathFinder.find_spec(name, place)
         except (ImportError, ValueError):
             return False
-        if spec is None or type(spec.loader) is not SourceFileLoader or not is_own_file(spec.origin):
+        if spec is None or type(spec.loader) is not SourceFileLoader or not is_of_project(spec.origin):
             return False
         self._tracked[name] = _Tracked(name, str(spec.origin), spec.submodule_search_locations is not None)
         self._look_at(self._tracked[name])
@@ -313,6 +347,21 @@ def _read(tracked: _Tracked) -> ModuleText | None:
     except (SyntaxError, ValueError):
         return ModuleText(name, filename, package, text, _hash(text), frozenset())
     return ModuleText(name, filename, package, text, _hash(ast.dump(tree)), frozenset(_imports(tree, name, package)))
+
+
+def _is_compiled_before(tracked: _Tracked) -> bool:
+    """Whether Python would load other code than that of the file, which it takes for the one it has compiled."""
+    try:
+        with open(cache_from_source(tracked.filename), "rb") as file:
+            head, code = file.read(16), file.read()
+        status = os.stat(tracked.filename)
+        known = int.from_bytes(head[8:12], "little"), int.from_bytes(head[12:16], "little")
+        if head[4:8] != bytes(4) or known != (int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF):
+            return False
+        compiled = compile(tracked.on_disk.text if tracked.on_disk else "", tracked.filename, "exec", dont_inherit=True)
+        return bool(marshal.loads(code) != compiled)
+    except (OSError, NotImplementedError, EOFError, ValueError, SyntaxError, TypeError):
+        return False
 
 
 def _imports(tree: ast.AST, name: str, package: bool) -> Iterable[str]:

@@ -18,6 +18,7 @@ __all__ = [
     "HandlerError",
     "InternalError",
     "LinkFailed",
+    "ModuleError",
     "NoSuchEventError",
     "NoSuchRoleError",
     "NodeLost",
@@ -104,6 +105,10 @@ class NoSuchEventError(ChannelNotFoundError):
 
 class SerializationError(RoleInteractionError, TypeError):
     """Something cannot be sent, or cannot be read where it arrives; the message names the entry."""
+
+
+class ModuleError(SerializationError):
+    """A module of the user's own cannot be executed where a message needs it, or lacks there what the message asks for."""
 
 
 class InternalError(RoleInteractionError):

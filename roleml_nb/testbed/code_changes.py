@@ -13,7 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from roleml_nb.messaging.code import is_dynamic, stale_code
-from roleml_nb.messaging.loaded_code import has_same_code
+from roleml_nb.messaging.loaded_code import has_same_code, lost_imports
 from roleml_nb.messaging.module_versions import is_stale, member_now
 from roleml_nb.messaging.source_modules import source_modules
 from roleml_nb.role import ElementImplementation, Role, RoleInstanceID, TestbedError, did_you_mean, natural_key
@@ -56,21 +56,29 @@ class CodeChanges:
             return []
         self._seen = seen
         lines = []
-        used = {name for content in list(self._versions.contents.values()) for name in content}
+        used = self._used()
+        now: set[Any] = set()
         for name, (filename, digest) in source_modules.behind.items():
-            if name in used and self._is_new((name, digest)):
-                lines.append(f"{os.path.basename(filename)} was edited, and this kernel has not loaded it: the notebook and its "
-                             f"roles go on with the code from before; load it with importlib.reload({name}) or "
-                             "%autoreload 2")
+            if name in used and self._is_new((name, digest), now):
+                lines.append(_not_loaded(name, filename))
         groups: dict[tuple[str, ...], list[RoleInstanceID]] = {}
         for instance, names in self._versions.behind().items():
             groups.setdefault(tuple(sorted(names)), []).append(instance)
         for changed, instances in groups.items():
-            if self._is_new((tuple(source_modules.digests(changed).items()), tuple(sorted(instances)))):
+            if self._is_new((tuple(source_modules.digests(changed).items()), tuple(sorted(instances))), now):
                 lines.append(f"{' and '.join(changed)} {'has' if len(changed) == 1 else 'have'} changed since "
                              f"{_roles(instances)} took up {'its' if len(instances) == 1 else 'their'} code; %rml update, or "
                              "bed.update(), has all take up the new one")
+        self._told = now  # an edit that is undone, and made again, is told again
         return lines
+
+    def not_loaded(self) -> list[str]:
+        """Return a line for each file that roles use, was edited and is not loaded."""
+        used = self._used()
+        return [_not_loaded(name, filename) for name, (filename, _) in source_modules.behind.items() if name in used]
+
+    def _used(self) -> set[str]:
+        return {name for content in list(self._versions.contents.values()) for name in content}
 
     def tell_untold(self) -> None:
         """Tell what `untold` returns, if another look is due."""
@@ -88,10 +96,15 @@ class CodeChanges:
             self.tell(f"element {element!r} of {_roles(instances)} stays what the function built before it was edited; "
                       "assign the role once more to have it built anew")
 
-    def _is_new(self, what: Any) -> bool:
-        new = what not in self._told
-        self._told.add(what)
-        return new
+    def _is_new(self, what: Any, now: set[Any]) -> bool:
+        now.add(what)
+        return what not in self._told
+
+
+def _not_loaded(name: str, filename: str) -> str:
+    obstacle = source_modules.obstacle(name) or f"load it with importlib.reload({name}) or %autoreload 2"
+    return (f"{os.path.basename(filename)} was edited, and this kernel has not loaded it: the notebook and its roles go on with "
+            f"the code from before; {obstacle}")
 
 
 def _warn(line: str) -> None:
@@ -113,6 +126,9 @@ def current(obj: Any, what: str) -> Any:
     TestbedError if the module has another one, since then `obj` is older than the reload.
     """
     found = member_now(obj)
+    if found is not None and _is_gone(found):
+        raise TestbedError(f"{what} is the {obj.__qualname__} that {obj.__module__} does not have any more: it was removed or "
+                           "renamed")
     if found is None or found is obj or has_same_code(found, obj):
         return declared(found or obj)
     name = obj.__module__
@@ -152,8 +168,17 @@ def check_not_stale(cls: type, values: Iterable[Any], modules: Iterable[str], he
             raise TestbedError(
                 f"{obj.__qualname__} uses the {stale.__qualname__} from before {stale.__module__} was reloaded; run "
                 f"'from {stale.__module__} import {stale.__qualname__.partition('.')[0]}' again")
-    for name in (name for name in modules if here and name in sys.modules):
-        for member in list(vars(sys.modules[name]).values()):
+    for name in (name for name in modules if name in sys.modules):
+        outline = source_modules.outline(name)
+        for member, source, is_gone in lost_imports(sys.modules[name], outline, source_modules.outline) if outline else ():
+            if is_gone:
+                raise TestbedError(f"{name} imports {member!r} from {source}, which does not have it any more: it was removed or "
+                                   f"renamed; mend {name}")
+            if here:
+                raise TestbedError(
+                    f"{name} uses the {member} from before {source} was reloaded, and so would roles in this process: "
+                    f"importlib.reload({name}), too")
+        for member in list(vars(sys.modules[name]).values()) if here else ():
             bases = member.__mro__ if isinstance(member, type) and member.__module__ == name else (member,)
             for stale in filter(is_stale, bases):
                 raise TestbedError(
@@ -179,12 +204,21 @@ def newest_class(cls: type, instance: RoleInstanceID) -> type:
     if not source_modules.is_own(name) or "<locals>" in cls.__qualname__:
         return cls
     found = member_now(cls)
-    if found is None:
-        classes = [each for each, value in vars(sys.modules[name]).items() if isinstance(value, type)]
+    if found is None or _is_gone(found):
+        classes = [each for each, value in vars(sys.modules[name]).items() if isinstance(value, type) and value is not found]
         raise TestbedError(f"{name} has no class {cls.__qualname__} any more, which {instance} is of; "
                            f"{did_you_mean(cls.__qualname__, classes)} If it was renamed: %rml update NewName --was "
                            f"{cls.__qualname__}, or bed.update(NewName, was={cls.__qualname__!r})")
     return declared(found)
+
+
+def _is_gone(obj: Any) -> bool:
+    """Whether it stands in memory only, as `%autoreload` leaves classes there that a module has no more."""
+    outline = source_modules.outline(obj.__module__) if isinstance(obj, type) else None
+    if outline is None or outline.fixed.keys() & {tuple(obj.__qualname__.split("."))}:
+        return False
+    name = obj.__qualname__.partition(".")[0]
+    return (name,) not in outline.names and not any(repr(name) in statement for statement in outline.fixed[()])
 
 
 def declared(obj: Any) -> Any:

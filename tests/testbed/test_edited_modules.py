@@ -211,7 +211,7 @@ def test_new_code_runs_or_one_line_says_why_not(project, kind, way):
     if way in ("re-run", "file edited and nothing else"):
         assert told == (f"{path.name} was edited, and this kernel has not loaded it: the notebook and its roles go on with the "
                         f"code from before; load it with importlib.reload({name}) or %autoreload 2\n")
-        assert project.cell("%rml update") == ("no role is behind\n", "")
+        assert project.cell("%rml update") == ("no role is behind\n" + told, "")
         assert project.ask() == ("old", 2)
         return
     assert told == (f"{name} has changed since {project.node}/r took up its code; %rml update, or bed.update(), has all take up "
