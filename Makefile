@@ -67,7 +67,7 @@ test-ipykernel6: $(INSTALLED)  ## the tests that concern the kernel, with ipyker
 
 # FUZZ_TIMES=n tries n times as many examples as `make test` does; 40, if it does not say.
 fuzz: $(INSTALLED)  ## the fuzzers of tests/fuzz, for minutes instead of seconds, with other examples each time
-	FUZZ=1 $(BIN)/pytest $(BESIDE) tests/fuzz
+	FUZZ=1 $(BIN)/pytest --timeout=3600 $(BESIDE) tests/fuzz
 
 # In a venv of its own, made anew each time, without constraints.txt. torch stays as it is: it is by far the largest download, and
 # its newest builds are not to be had everywhere.

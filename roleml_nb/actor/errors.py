@@ -14,6 +14,7 @@ from roleml_nb.role import (
     HandlerError,
     NoSuchRoleError,
     RoleInstanceID,
+    RoleMLError,
     RunStopped,
     StatusError,
 )
@@ -44,8 +45,17 @@ def describe(error: BaseException, role: RoleInstanceID, channel: str, engine: s
     place = f"{role}.{channel} failed on {engine}"
     if isinstance(error, HandlerError):
         return HandlerError(f"{place}: {error.args[0]}", {**error.where, "via": str(role)}, error.remote_traceback)
-    text = visible("".join(traceback.format_exception(type(error), error, own_frames(error.__traceback__))))
+    text = visible("".join(_traceback(error).format()))
     return HandlerError(f"{place}: {type(error).__name__}: {_text(error)}", where, text)
+
+
+def _traceback(error: BaseException) -> traceback.TracebackException:
+    """Return the traceback from the handler's first line; to its last one if the error is one that we raise on purpose."""
+    shown = traceback.TracebackException(type(error), error, own_frames(error.__traceback__))
+    own = [number for number, frame in enumerate(shown.stack, 1) if not frame.filename.startswith(_PLUMBING)]
+    if isinstance(error, RoleMLError) and own:
+        del shown.stack[own[-1] :]
+    return shown
 
 
 def _text(error: BaseException) -> str:

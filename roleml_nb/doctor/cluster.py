@@ -80,7 +80,8 @@ def check_threads(report: Report, engines: Sequence[Engine]) -> None:
 
 def check_lost(report: Report, lost: Mapping[str, str]) -> None:
     for host, reason in lost.items():
-        report.blame(f"{host} is lost: {reason}", "its nodes are gone; %rml stop and %rml start, then %rml load or %rml restore")
+        fix = "%rml respawn makes its nodes anew on other engines; %rml restore brings the state of a checkpoint back"
+        report.blame(f"{host} is lost: {reason}", fix)
 
 
 def check_links(report: Report, links: Mapping[tuple[str, str], tuple[str, str]]) -> None:

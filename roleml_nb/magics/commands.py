@@ -32,8 +32,8 @@ _OVERVIEW = """\
 """
 _ORDER = (
     "start attach load spawn assign relate wire board call runs wait status roles traffic metrics trace logs errors debug update "
-    "terminate unrelate remove rename move migrate links waiting doctor save export record checkpoint restore detach stop "
-    "clean").split()
+    "terminate unrelate remove rename move migrate respawn links waiting doctor save export record checkpoint restore "
+    "detach stop clean").split()
 _NOTES = """
 %%role                                                first line of a cell that defines roles
 %%rml                                                 first line of a cell of such lines, all done or none where possible

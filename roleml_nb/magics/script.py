@@ -356,6 +356,10 @@ def _migrate(given: Any) -> str:
                     timeout=repr(given.timeout))
 
 
+def _respawn(given: Any) -> str:
+    return _call_of("bed.respawn", repr(given.nodes), **_given(on=given.on))
+
+
 def _load(given: Any) -> str:
     files = repr([file_name(item) for item in given.files])
     seed = _given(seed=given.seed, trust=given.trust or None, root=given.root and repr(file_name(given.root)))
@@ -376,7 +380,7 @@ def _stop(given: Any) -> str:
 
 COMMANDS: dict[str, Callable[[Any], str]] = {
     "start": _start, "spawn": _spawn, "assign": _assign, "relate": _relate, "wire": _wire, "call": _call, "update": _update,
-    "migrate": _migrate, "load": _load, "restore": _restore, "stop": _stop,
+    "migrate": _migrate, "respawn": _respawn, "load": _load, "restore": _restore, "stop": _stop,
     "save": lambda given: _call_of("bed.save_spec", repr(file_name(given.file))),
     "record": lambda given: _call_of("bed.record", repr(file_name(given.file))),
     "checkpoint": lambda given: _call_of("bed.save", repr(file_name(given.file)), timeout=repr(given.timeout)),

@@ -56,6 +56,9 @@ def _natural_key(name: str) -> tuple:
     return tuple((0, int(part), "") if part.isdecimal() and len(part) <= DIGITS else (1, 0, part)
                  for part in parts if part)
 
+ABOUT = 0.15
+"""Names whose likeness to a mistyped one differs by less are offered together."""
+
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A half sentence for error messages: the nearest known names, or all of them.
@@ -67,11 +70,18 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if not names:
         return "there are none"
     compared = names if len(names) <= MOST else [item for item in names if item[:1] == name[:1]][:MOST]
-    near = [] if len(name) > LONGEST else difflib.get_close_matches(name, compared, n=3, cutoff=0.5)
+    near = [] if len(name) > LONGEST else _nearest(name, compared)
     if near:
         return "did you mean " + " or ".join(repr(item) for item in near) + "?"
     shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
     return f"known: {shown}"
+
+
+def _nearest(name: str, names: list[str]) -> list[str]:
+    """Return those of `names` that are about as near to `name` as the nearest one."""
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    alike = [difflib.SequenceMatcher(None, item, name).ratio() for item in near]
+    return [item for item, ratio in zip(near, alike, strict=True) if ratio >= alike[0] - ABOUT]
 
 
 def valid_text(text: str) -> str:

@@ -28,6 +28,7 @@ from .preflight import explain, is_raw
 from .processes import Process
 from .records import Record
 from .shipments import read_messages, read_metrics_and_logs
+from .status import RESPAWN
 from .stopping import Stopped, Stops
 from .waiting import describe
 
@@ -266,7 +267,7 @@ class Fleet:
         if self.stopping or host_id in self.lost:
             return
         self.lost[host_id] = reason
-        self.errors.append(NodeLost(f"{host_id} is lost: {reason}"))
+        self.errors.append(NodeLost(f"{host_id} is lost: {reason}; {RESPAWN}"))
         for ends in [ends for ends in list(self.links) if host_id in ends]:
             self.links[ends] = "none", f"{host_id} is lost: {reason}"
         for other in self.alive:
@@ -361,8 +362,7 @@ class Fleet:
     def kill(self, host_id: str) -> None:
         """End an engine that does not answer."""
         self.home.logger.warning("%s does not answer and is killed", host_id)
-        self.home.host_lost(host_id, "it did not answer when the run was stopped, and was killed; "
-                                     "respawn() makes its nodes anew on other engines")
+        self.home.host_lost(host_id, "it did not answer when the run was stopped, and was killed")
         self.signal(host_id, "SIGKILL")
 
     def signal(self, host_id: str, name: str) -> None:

@@ -102,7 +102,7 @@ class Mender:
             if self._stopping.is_set() or session.closed is not None or session.link is not None:
                 return
             if host.ended(peer):
-                host.host_lost(peer, f"its process has ended ({reason})")
+                host.host_lost(peer, "its process has ended")
                 return
             host.clock.sleep(LOOK)
         try:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["NodeStatus", "TestbedStatus"]
+__all__ = ["RESPAWN", "NodeStatus", "TestbedStatus"]
+
+RESPAWN = "%rml respawn, or bed.respawn(), makes its nodes anew"
+"""What to do about a lost engine."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class TestbedStatus:
         where = f"{len(self.engines)} engines" if self.engines else "in this process"
         seed = f", seed {self.seed}" if self.seed else ""
         lines = [f"testbed: {where}, {len(self.nodes)} nodes{seed}"]
-        lines += [f"lost: {engine} ({reason})" for engine, reason in sorted(self.lost.items())]
+        lines += [f"lost: {engine} ({reason}); {RESPAWN}" for engine, reason in sorted(self.lost.items())]
         rows = [("node", "engine", "roles")]
         for node in self.nodes:
             roles = ", ".join(f"{name}={cls} {status}" for name, (cls, status) in sorted(node.roles.items()))

@@ -98,4 +98,4 @@ def test_a_lesson_with_a_mistyped_line_fails(runner, tmp_path):
     nbformat.write(made, path)
     ended = RUNNERS[runner](path)
     assert ended.code != 0
-    assert "UsageError: rml: no command 'strat'; did you mean 'start' or 'status' or 'trace'?" in ended.text
+    assert "UsageError: rml: no command 'strat'; did you mean 'start' or 'status'?" in ended.text

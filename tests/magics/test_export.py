@@ -107,6 +107,7 @@ def test_cells_become_python(shell):  # noqa: F811
     ("call a/x go --timeout 3", "print(bed.call('a/x', 'go', {}, timeout=3.0))"),
     ("restore c", "    bed = Testbed.from_checkpoint('c')"), ("load r.yaml --engines 1", "    bed = Testbed.from_spec(['r.yaml'], names=globals(), engines=1)"),
     ("checkpoint c", "bed.save('c', timeout=60.0)"), ("record r", "bed.record('r')"), ("spawn a --on 0", "bed.spawn('a', on='0')"),
+    ("respawn", "bed.respawn(['*'])"), ("respawn a b --on 1", "bed.respawn(['a', 'b'], on='1')"),
     ("start --profile p", "    bed = Testbed(profile='p')"), ("wire g a/x --round 2", "bed.wire(g, nodes='a', role='x', relationship='peer', round=2)")])
 def test_each_command(shell, line, code):  # noqa: F811
     parsers = shell.magics_manager.registry["RoleMagics"].parsers

@@ -191,7 +191,7 @@ def test_a_cell_of_lines(ready, capsys):
 MISTAKES = [
     ("spawn c\nrelate c x=b/nobody", "line 2: node 'b' has no role 'nobody'; known: adder (nothing was changed)"),
     ("spawn c\nassign c adder=Addr", "line 2: no role class 'Addr'; did you mean 'Adder'"),
-    ("spawn c\nsapwn d", "line 2: no command 'sapwn'; did you mean 'spawn'? (nothing was changed)"),
+    ("spawn c\nsapwn d", "line 2: no command 'sapwn'; did you mean 'spawn' or 'respawn'? (nothing was changed)"),
     ("spawn c\n\nspawn d{1..nosuch}", "line 3: nosuch: name 'nosuch' is not defined"),
     ("spawn c\ncall c/adder (", "line 2: something is not closed: ) is missing at the end (nothing was changed)"),
     ("spawn c\nassign c adder=Adder\nrelate a other=c/adder\nunrelate a first=b/adder\narrange a=(1,1)\nremove typo",

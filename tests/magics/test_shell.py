@@ -80,7 +80,7 @@ def test_a_cell_with_an_error_fails(shell, capsys):
 def test_a_refused_line_is_one_line_in_a_terminal(shell, capsys):
     result = shell.run_cell("%rml strat\nprint('after')")
     assert not result.success and type(result.error_in_exec).__name__ == "UsageError"
-    assert capsys.readouterr().out == "UsageError: rml: no command 'strat'; did you mean 'start' or 'status' or 'trace'?\n"
+    assert capsys.readouterr().out == "UsageError: rml: no command 'strat'; did you mean 'start' or 'status'?\n"
 
 
 def test_a_redefined_role_is_said_again(shell, capsys):

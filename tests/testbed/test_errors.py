@@ -1,5 +1,7 @@
 """Errors that nobody waits for: the notebook has them, with where and when."""
 
+import json
+
 import cloudpickle
 import pytest
 
@@ -46,6 +48,30 @@ cloudpickle.register_pickle_by_value(__import__(__name__, fromlist=["_"]))
 
 def mine(bed, name):
     return [failure for failure in bed.errors if failure.node.startswith(name)]
+
+
+class Asker(Role):
+    @Service(expand=True)
+    def ask(self, caller):
+        return self.call("me", "compute", payloads={"x": (n for n in [])})  # no generator travels
+
+    @Service(expand=True)
+    def compute(self, caller):
+        return json.loads("{")
+
+
+def test_a_traceback_has_the_lines_of_the_handler_and_none_of_ours(bed):
+    bed.spawn("asker")
+    bed.assign("asker", "asker", Asker)
+    bed.relate("asker", "me", "asker/asker")
+    with pytest.raises(HandlerError) as caught:
+        bed.call("asker/asker", "ask")
+    _, _, text = caught.value.remote_traceback.partition("was the direct cause")
+    assert text.count("  File ") == 1 and "# no generator travels" in text
+    assert "generator" in text.splitlines()[-1]
+    with pytest.raises(HandlerError) as caught:
+        bed.call("asker/asker", "compute")
+    assert caught.value.remote_traceback.count("  File ") > 2  # what others raise is shown whole
 
 
 def test_an_error_of_an_event_handler_is_told_with_where_and_when(bed):
