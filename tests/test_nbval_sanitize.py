@@ -4,8 +4,14 @@ import configparser
 import re
 import subprocess
 import sys
+from pathlib import Path
+
+import nbformat
+import pytest
 
 from roleml_nb.nbval_sanitize import main, text
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").rglob("*.ipynb"))
 
 
 def sanitized(line):
@@ -31,3 +37,13 @@ def test_it_is_printed_and_written(tmp_path, capsys):
     assert capsys.readouterr().out == f"wrote {file}; use it with: pytest --nbval --nbval-sanitize-with {file}\n"
     assert main([str(tmp_path / "missing" / "file")]) == 1
     assert capsys.readouterr().err.endswith("file: No such file or directory\n")
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_cell_whose_output_is_not_compared_says_why(notebook):
+    """The lessons are checked in tests/course. No other mark, and no tag, hides anything."""
+    for cell in nbformat.read(notebook, 4).cells:
+        assert not [tag for tag in cell.metadata.get("tags", []) if "nbval" in tag or "raises" in tag]
+        if "NBVAL_" in cell.source:
+            first, second, *_ = cell.source.splitlines()
+            assert first == "# NBVAL_IGNORE_OUTPUT" and second.startswith("# ") and len(second) > 20, cell.source

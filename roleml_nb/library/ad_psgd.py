@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 
 from roleml_nb.role import CallTimeout, ErrorHandlingStrategy, Event, Message, RoleInstanceID, Service, Task
+from roleml_nb.role.entry_names import difference_of_names
 from roleml_nb.role.numbers import check_seed
 
 from .addresses import generator_of, in_order
 from .attempts import result_of
 from .channel_numbers import count_of
+from .channel_types import Options, Params
 from .contributions import tell
 from .guarded import GuardedRole
 from .mergers import average
@@ -53,7 +55,7 @@ class AdPsgdWorker(GuardedRole):
     @Task(expand=True)
     def run(
         self, caller: RoleInstanceID, num_rounds: int, num_epochs: int = 1, test_every: int = 0,
-        options: dict[str, Any] | None = None,
+        options: Options | None = None,
     ) -> dict[str, Any]:
         """Do `num_rounds` rounds: `num_epochs` local epochs (0: none), then, on active workers, one average.
 
@@ -84,12 +86,15 @@ class AdPsgdWorker(GuardedRole):
         return {"rounds": num_rounds, "accuracy": tested.get("accuracy"), "reproducible": False}
 
     @Service(expand=True)
-    def average(self, caller: RoleInstanceID, update: Any) -> Any:
+    def average(self, caller: RoleInstanceID, update: Params) -> Any:
         """The mean of `update` and this node's model, which this node takes over. Active workers refuse."""
         self.require(not self._peers(), f"{self.id} has peers, so it is active and cannot be averaged with: relate "
                                         "active workers to passive ones only, which have no peers")
         with self.lock:
-            mean = average([update, self.call("trainer", "get-model")])
+            own = self.call("trainer", "get-model")
+            problem = difference_of_names(update, own)
+            self.require(problem is None, f"update has not the entries of the model of {self.id}: {problem}")
+            mean = average([update, own])
             self.base.host.check_cancelled()  # who waits no longer does not take the mean either
             self._take(mean)
         tell(self.contributions, [(self.id, 0.5), (caller, 0.5)])

@@ -21,6 +21,7 @@ from roleml_nb.role.numbers import as_count
 from .arrivals import reach
 from .asynchronous import AsynchronousStrategy, FedBuff
 from .channel_numbers import count_of
+from .channel_types import Options
 from .contributions import tell
 from .coordinator import Coordinator
 from .finite import Diverged, check_finite
@@ -62,7 +63,7 @@ class AsynchronousCoordinator(Coordinator):
 
     @Task(expand=True)
     def run(
-        self, caller: RoleInstanceID, num_rounds: int, num_epochs: int = 1, options: dict[str, Any] | None = None,
+        self, caller: RoleInstanceID, num_rounds: int, num_epochs: int = 1, options: Options | None = None,
         distribute: bool = False, fresh: bool = False,
     ) -> dict[str, Any]:
         """Go on until the server's model has been renewed `num_rounds` times; `options` go to the clients' training.

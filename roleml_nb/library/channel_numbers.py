@@ -1,14 +1,16 @@
-"""Numbers that callers give to channels: a wrong one is refused with what is allowed."""
+"""What callers give to channels: a wrong number, and what a model refuses, is told with what is allowed."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from roleml_nb.role import ArgumentError, CallerError
 from roleml_nb.role.numbers import MOST, check_count, check_number
 
-__all__ = ["count_of", "number_of"]
+__all__ = ["count_of", "number_of", "told_as"]
 
 
 def count_of(name: str, value: Any, low: int = 0, high: int = MOST) -> int:
@@ -44,3 +46,12 @@ def number_of(
         return check_number(name, value, low, high, **bounds)
     except ArgumentError as error:
         raise CallerError(str(error)) from None
+
+
+@contextmanager
+def told_as(name: str) -> Iterator[None]:
+    """Have an ArgumentError of the block be the caller's, about the argument `name`."""
+    try:
+        yield
+    except ArgumentError as error:
+        raise CallerError(f"{name}: {error}") from error

@@ -45,6 +45,7 @@ class ChocoMixer(Mixer):
     """
 
     compressor: Any = Element(Compressor, default_constructor=TopK)
+    parts = ("whole",)
     goes_on = ("_estimates", "_up_to_date")
 
     def __init__(self, consensus_step: float = 0.02, error_feedback: bool = True):

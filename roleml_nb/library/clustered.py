@@ -29,6 +29,7 @@ from roleml_nb.role.host import Host
 from .arrivals import GRACE, HEDGE, Arrivals, gather
 from .attempts import Attempt, result_of
 from .channel_numbers import count_of
+from .channel_types import Options
 from .federated import FederatedCoordinator
 from .rounds import Quorum
 
@@ -64,7 +65,7 @@ class ClusteredCoordinator(FederatedCoordinator):
 
     @Task(expand=True)
     def run(  # type: ignore[override]
-        self, caller: RoleInstanceID, num_rounds: int, num_epochs: int = 1, options: dict[str, Any] | None = None,
+        self, caller: RoleInstanceID, num_rounds: int, num_epochs: int = 1, options: Options | None = None,
         distribute: bool = False, deadline: float | None = None, min_results: int | None = None, enough: int | None = None,
         late: str = "drop",
     ) -> dict[str, Any]:

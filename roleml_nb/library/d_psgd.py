@@ -33,6 +33,8 @@ class DPsgdMixer(Mixer):
         Otherwise what was trained is mixed, x_i ← Σ_j w_ij train(x_j), which the paper allows likewise.
     """
 
+    parts = ("update",)
+
     def __init__(self, overlap: bool = False):
         super().__init__()
         self.overlap = self.keeps_before = overlap

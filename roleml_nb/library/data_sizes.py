@@ -7,7 +7,7 @@ from typing import Any
 
 from roleml_nb.role import ElementError
 
-__all__ = ["data_size"]
+__all__ = ["data_size", "is_empty"]
 
 
 def data_size(data: Any) -> int:
@@ -20,9 +20,26 @@ def data_size(data: Any) -> int:
     """
     try:
         return _samples_of_loader(data) if _is_loader(data) else len(data)
-    except TypeError:
+    except TypeError as error:
+        if not _lacks_length(error):
+            raise
         raise ElementError(f"the data set, a {type(data).__name__}, does not say how many samples it has, by which its model "
-                           "is weighted: give it, or its torch data set, a __len__") from None
+                           f"is weighted: give it, or its torch data set, a __len__ ({error})") from error
+
+
+def is_empty(data: Any) -> bool:
+    """True for a data set that says that it has no samples."""
+    try:
+        return not len(data)
+    except TypeError as error:
+        if not _lacks_length(error):
+            raise
+        return False
+
+
+def _lacks_length(error: TypeError) -> bool:
+    """Whether something has no length, rather than a ``__len__`` that fails."""
+    return str(error).endswith("has no len()")
 
 
 def _is_loader(data: Any) -> bool:

@@ -23,6 +23,7 @@ from roleml_nb.role import (
 from .addresses import in_order
 from .attempts import Attempt
 from .channel_numbers import count_of
+from .channel_types import Options
 from .mixers import GONE
 from .pausing import Pausable
 
@@ -65,7 +66,7 @@ class DecentralisedCoordinator(Pausable):
     @Task(expand=True)
     def run(
         self, caller: RoleInstanceID, num_rounds: int, num_epochs: int = 1, test_every: int = 0,
-        options: dict[str, Any] | None = None,
+        options: Options | None = None,
     ) -> dict[str, Any]:
         """Do `num_rounds` rounds of `num_epochs` local epochs (0: mix only); `options` go to the trainers' ``train``.
 

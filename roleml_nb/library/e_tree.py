@@ -16,6 +16,7 @@ from roleml_nb.role.numbers import as_count
 
 from .addresses import in_order
 from .channel_numbers import count_of
+from .channel_types import Params
 from .federated import FedAvgAggregator
 from .mixers import GONE
 from .rounds import Outcome, Quorum
@@ -57,7 +58,7 @@ class TreeAggregator(FedAvgAggregator):
         self._gone: set[RoleInstanceID] = set()
 
     @Service(expand=True)
-    def apply_update(self, caller: RoleInstanceID, update: Any) -> int:
+    def apply_update(self, caller: RoleInstanceID, update: Params) -> int:
         """Send a model down to all leaves below; returns, when they have it, how many training samples they have."""
         self._gone = set()
         self._have_it = set()
@@ -85,7 +86,7 @@ class TreeAggregator(FedAvgAggregator):
         return sum(self._sizes(self._below()))
 
     @Task(expand=True)
-    def evaluate(self, caller: RoleInstanceID, update: Any = None) -> dict[str, Any]:
+    def evaluate(self, caller: RoleInstanceID, update: Params | None = None) -> dict[str, Any]:
         """The metrics of the leaves' models, or of `update`, on all training data below: means, weighted by data size."""
         below = self._below()
         answers = self.call_task_group(below, "evaluate", payloads={"update": update}, on_call_error=ErrorHandlingStrategy.KEEP)

@@ -31,6 +31,7 @@ class EpidemicMixer(Mixer):
     """
 
     directed = True
+    parts = ("update",)
 
     def __init__(self, sample: int = 2):
         super().__init__()

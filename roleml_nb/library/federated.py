@@ -33,6 +33,7 @@ from .arithmetic import difference, moved
 from .arrivals import gather
 from .attempts import Attempt, result_of
 from .channel_numbers import count_of, number_of
+from .channel_types import ByRole, Groups, Models, Options, Params, QuorumFields, Roles
 from .contributions import tell
 from .coordinator import Coordinator
 from .finite import Diverged, check_finite
@@ -78,9 +79,9 @@ class FedAvgAggregator(Role):
 
     @Task(expand=True)
     def aggregate(
-        self, caller: RoleInstanceID, clients: list, update: Any, num_epochs: int = 1,
-        options: dict[str, Any] | None = None, quorum: dict[str, Any] | None = None, attempt: str = "",
-        inclusion: dict[RoleInstanceID, float] | None = None,
+        self, caller: RoleInstanceID, clients: Roles, update: Params, num_epochs: int = 1,
+        options: Options | None = None, quorum: QuorumFields | None = None, attempt: str = "",
+        inclusion: ByRole | None = None,
     ) -> dict[str, Any]:
         """Do one round. When it fails, trainings that have not begun do not begin; what others have done is taken back by
         their trainers (``take-back``) when they are asked again.
@@ -121,9 +122,8 @@ class FedAvgAggregator(Role):
 
     @Task(expand=True)
     def aggregate_clusters(
-        self, caller: RoleInstanceID, clusters: list, updates: list, quorum: dict[str, Any], num_epochs: int = 1,
-        options: dict[str, Any] | None = None, attempt: str = "",
-        inclusion: dict[RoleInstanceID, float] | None = None,
+        self, caller: RoleInstanceID, clusters: Groups, updates: Models, quorum: QuorumFields, num_epochs: int = 1,
+        options: Options | None = None, attempt: str = "", inclusion: ByRole | None = None,
     ) -> dict[str, Any]:
         """Do one round of several models under one `quorum`: each of `updates` with clients of its own, those of its cluster.
 
@@ -135,6 +135,8 @@ class FedAvgAggregator(Role):
         num_epochs = count_of("num_epochs", num_epochs, 1)
         self._learn_inclusion(inclusion)
         groups = [in_order(cluster) for cluster in clusters]
+        self.require(len(groups) == len(updates), f"updates must be one model for each of the {len(groups)} clusters, "
+                                                  f"got {len(updates)}")
         places = {client: place for place, group in enumerate(groups) for client in group}
         strategy = self.strategy()
         outcome = self._asked(in_order(places), updates, num_epochs, options, self._conditions(quorum, list(places)), attempt,
@@ -310,7 +312,7 @@ class FedAvgAggregator(Role):
 
     def _learn_inclusion(self, told: Mapping[RoleInstanceID, float] | None) -> None:
         """Those of clients that are busy with an earlier round are kept until their results come."""
-        told = {client: number_of(f"inclusion of {client}", share, 0, above=True)
+        told = {in_order([client])[0]: number_of(f"inclusion of {in_order([client])[0]}", share, 0, above=True)
                 for client, share in (told or {}).items()}
         kept = {client: share for client, share in self._inclusion.items() if client in self._trainings.under_way}
         self._inclusion = {**told, **kept}
@@ -363,7 +365,7 @@ class FederatedCoordinator(Coordinator):
 
     @Task(expand=True)
     def run(
-        self, caller: RoleInstanceID, num_rounds: int, num_epochs: int = 1, options: dict[str, Any] | None = None,
+        self, caller: RoleInstanceID, num_rounds: int, num_epochs: int = 1, options: Options | None = None,
         distribute: bool = False, deadline: float | None = None, min_results: int | None = None, enough: int | None = None,
         late: str = "drop", first_round: int = 1, fresh: bool = False,
     ) -> dict[str, Any]:

@@ -18,11 +18,13 @@ from roleml_nb.role.numbers import check_seed
 from .addresses import generator_of, in_order
 from .attempts import result_of
 from .channel_numbers import count_of
+from .channel_types import Options, Params
 from .contributions import tell
 from .guarded import GuardedRole
 from .mergers import average
 from .mixers import GONE
 from .pausing import Pausable
+from .same_entries import check_entries
 from .token_accounts import Proactive, TokenAccount
 
 __all__ = ["GossipAggregator", "GossipCoordinator"]
@@ -46,7 +48,7 @@ class GossipAggregator(GuardedRole):
         self._shown: tuple[Any, int] | None = None
 
     @Service(expand=True)
-    def accept_gossip(self, caller: RoleInstanceID, update: Any, age: int = 1, source: str = "") -> bool:
+    def accept_gossip(self, caller: RoleInstanceID, update: Params, age: int = 1, source: str = "") -> bool:
         """Keep a model (a state dict) of the given age (0 or more) until the next merge; `source`: whose, if not the caller's."""
         age = count_of("age", age)
         with self.lock:
@@ -54,7 +56,7 @@ class GossipAggregator(GuardedRole):
         return True
 
     @Service(expand=True)
-    def exchange(self, caller: RoleInstanceID, update: Any = None, age: int = 1) -> dict[str, Any] | None:
+    def exchange(self, caller: RoleInstanceID, update: Params | None = None, age: int = 1) -> dict[str, Any] | None:
         """Give the model that was shown last ("update" and its "age"; None before), and keep the caller's, if any."""
         age = count_of("age", age)
         if update is not None:
@@ -63,7 +65,7 @@ class GossipAggregator(GuardedRole):
             return None if self._shown is None else {"update": self._shown[0], "age": self._shown[1]}
 
     @Service(expand=True)
-    def show(self, caller: RoleInstanceID, update: Any, age: int) -> None:
+    def show(self, caller: RoleInstanceID, update: Params, age: int) -> None:
         """Have `exchange` give this model from now on."""
         age = count_of("age", age)
         with self.lock:
@@ -76,7 +78,7 @@ class GossipAggregator(GuardedRole):
             return len(self._inbox)
 
     @Service(expand=True)
-    def merge(self, caller: RoleInstanceID, update: Any, age: int) -> dict[str, Any]:
+    def merge(self, caller: RoleInstanceID, update: Params, age: int) -> dict[str, Any]:
         """Merge one's own model with all that came in since the last merge.
 
         Returns
@@ -88,6 +90,8 @@ class GossipAggregator(GuardedRole):
         age = count_of("age", age)
         with self.lock:
             received, self._inbox = self._inbox, []
+        for one, _, source in received:
+            check_entries(source, one, update, f"the caller's, {caller}")
         if not received:
             return {"update": update, "age": age, "merged": 0, "useful": 0}
         updates = [update, *(one for one, _, _ in received)]
@@ -137,7 +141,7 @@ class GossipCoordinator(Pausable):
     @Task(expand=True)
     def run(
         self, caller: RoleInstanceID, num_rounds: int, num_epochs: int = 1, test_every: int = 0,
-        options: dict[str, Any] | None = None,
+        options: Options | None = None,
     ) -> dict[str, Any]:
         """Do `num_rounds` rounds of `num_epochs` local epochs (0: merge only).
 

@@ -8,6 +8,7 @@ from typing import Any
 from roleml_nb.role import Element, Event, GradientsOperableModel, IterableDataset, RoleInstanceID, Service, Task
 from roleml_nb.role.torch_generator import own_torch_generator
 
+from .channel_numbers import told_as
 from .trainer import ModelMaintainer
 
 __all__ = ["GradientsTrainer"]
@@ -42,7 +43,8 @@ class GradientsTrainer(ModelMaintainer):
     def apply_gradients(self, caller: RoleInstanceID, update: Any) -> None:
         """Make one step with `update`, what `compute_gradients` returned here or elsewhere; emits ``gradient-applied``."""
         with self.lock:
-            self.model().apply_gradients(update)
+            with told_as("update"):
+                self.model().apply_gradients(update)
         self.gradient_applied.emit()
 
     def _next_batch(self) -> Any:

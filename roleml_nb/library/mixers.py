@@ -21,6 +21,7 @@ from roleml_nb.role import (
 from .addresses import in_order
 from .attempts import restore_trainer, result_of, save_trainer
 from .channel_numbers import count_of
+from .channel_types import Options, Roles
 from .contributions import tell
 from .guarded import GuardedRole
 
@@ -49,6 +50,8 @@ class Mixer(GuardedRole):
     """Whether a node may send to one that does not send back."""
     keeps_before = False
     """Whether `trained` needs the model before the training."""
+    parts: tuple[str, ...] = ()
+    """What each message of a neighbour must have; one without is refused, as from a mixer of another method."""
     goes_on: tuple[str, ...] = ()
     """Attributes that a method carries from round to round: they become what they were when a round is given up."""
 
@@ -70,6 +73,8 @@ class Mixer(GuardedRole):
     @abstractmethod
     def combine(self, received: Received) -> Any:
         """The new model (a state dict), of `own` and what came in: {sender: its message and its "degree"}, in order."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how models are mixed: assign a mixer with combine(), such "
+                                  "as DPsgdMixer")
 
     def weights(self, received: Received) -> list[float] | None:
         """By how much its own model, and, in their order, those that came in, will count in what `combine` makes of them.
@@ -111,13 +116,16 @@ class Mixer(GuardedRole):
     def accept(self, caller: RoleInstanceID, degree: int, attempt: str = "", **message: Any) -> None:
         """Take what a neighbour sends; `degree` is the number of nodes that it sends to."""
         degree = count_of("degree", degree)
+        missing = [part for part in self.parts if part not in message]
+        self.require(not missing, f"a {type(self).__name__} is sent {', '.join(self.parts)}, and this message has no "
+                                  f"{', '.join(missing)}: give all nodes the same mixer")
         with self.lock:
             self._inbox.setdefault(attempt, {})[caller] = {**message, "degree": degree}
 
     @Task(expand=True)
     def train(
-        self, caller: RoleInstanceID, receivers: list, round: int, num_epochs: int = 1,  # noqa: A002
-        options: dict[str, Any] | None = None, attempt: str = "", anew: bool = False,
+        self, caller: RoleInstanceID, receivers: Roles, round: int, num_epochs: int = 1,  # noqa: A002
+        options: Options | None = None, attempt: str = "", anew: bool = False,
     ) -> None:
         """Train for `num_epochs` epochs (0: not at all), and send to `receivers`; those that are gone are left out.
 

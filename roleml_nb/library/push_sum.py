@@ -36,6 +36,7 @@ class StochasticGradientPush(Mixer):
 
     directed = True
     keeps_before = True
+    parts = ("update", "weight")
     goes_on = ("weight",)
 
     def __init__(self) -> None:

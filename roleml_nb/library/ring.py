@@ -36,6 +36,7 @@ from roleml_nb.role.running import wait
 from .addresses import in_order
 from .attempts import restore_trainer, result_of, save_trainer
 from .channel_numbers import count_of, number_of
+from .channel_types import Options, Params, Roles
 from .contributions import tell
 from .guarded import GuardedRole
 from .mixers import GONE
@@ -63,7 +64,7 @@ class RingAggregator(GuardedRole):
 
     @Task(expand=True)
     def all_reduce(
-        self, caller: RoleInstanceID, ring: list, key: str, update: Mapping[str, Any], weight: float = 1.0
+        self, caller: RoleInstanceID, ring: Roles, key: str, update: Params, weight: float = 1.0
     ) -> dict[str, Any]:
         """The weighted mean of the updates that all members of the ring are given in calls with the same `key`.
 
@@ -80,13 +81,16 @@ class RingAggregator(GuardedRole):
         weight : float
             Of this node, from 1e-9 to 1e18.
         """
-        return self._mean(ring, key, update, weight)[0]
+        return self._mean(self._members(ring), key, update, weight)[0]
 
-    def _mean(self, ring: list, key: str, update: Mapping[str, Any], weight: float) -> tuple[dict[str, Any], float]:
+    def _members(self, ring: list) -> list[RoleInstanceID]:
+        members = [RoleInstanceID.of(one) if isinstance(one, str) else RoleInstanceID(*one) for one in ring]
+        self.require(self.id in members, f"{self.id} is not in the ring {', '.join(map(str, members)) or '(of nobody)'}")
+        return members
+
+    def _mean(self, members: list[RoleInstanceID], key: str, update: Mapping[str, Any], weight: float) -> tuple[dict[str, Any], float]:
         """The mean, and this node's share of it."""
         weight = number_of("weight", weight, *WEIGHTS)
-        members = [RoleInstanceID.of(one) if isinstance(one, str) else RoleInstanceID(*one) for one in ring]
-        self.require(self.id in members, f"{self.id} is not in the ring {', '.join(map(str, members))}")
         try:
             sums = self._reduce(members, key, _pack(update, weight))
             return _unpack(update, sums), float(weight / sums["weight"][0])
@@ -96,7 +100,7 @@ class RingAggregator(GuardedRole):
 
     @Task(expand=True)
     def train(
-        self, caller: RoleInstanceID, ring: list, key: str, num_epochs: int = 1, options: dict[str, Any] | None = None,
+        self, caller: RoleInstanceID, ring: Roles, key: str, num_epochs: int = 1, options: Options | None = None,
         round: str = "",  # noqa: A002
     ) -> float:
         """Have the trainer train, `all_reduce` its model, weighted by its data size, and give it the mean.
@@ -106,8 +110,9 @@ class RingAggregator(GuardedRole):
         Returns its share of the mean, from 0 to 1.
         """
         num_epochs = count_of("num_epochs", num_epochs, 1)
+        members = self._members(ring)
         update = self._train(round, {**(options or {}), "num_epochs": num_epochs})
-        mean, share = self._mean(ring, key, update, self.call("trainer", "get-data-size"))
+        mean, share = self._mean(members, key, update, self.call("trainer", "get-data-size"))
         self.call("trainer", "apply-update", payloads={"update": mean})
         return share
 
@@ -137,7 +142,9 @@ class RingAggregator(GuardedRole):
     @Service(expand=True)
     def accept_chunk(self, caller: RoleInstanceID, key: str, step: int, chunk: list[np.ndarray]) -> None:
         """Take a chunk from the node before."""
-        self._slot(key, count_of("step", step)).set_result(chunk)
+        slot = self._slot(key, count_of("step", step))
+        self.require(not slot.done(), f"chunk of step {step} of {key!r} has come before: give each all-reduce a key of its own")
+        slot.set_result(chunk)
 
     @Service(expand=True)
     def abandon(self, caller: RoleInstanceID, key: str) -> None:
@@ -154,7 +161,7 @@ class RingAggregator(GuardedRole):
         return self.call("trainer", "get-model")
 
     @Service(expand=True)
-    def apply_update(self, caller: RoleInstanceID, update: Any) -> None:
+    def apply_update(self, caller: RoleInstanceID, update: Params) -> None:
         """Give the trainer a model."""
         self.call("trainer", "apply-update", payloads={"update": update})
 
@@ -224,7 +231,7 @@ class RingCoordinator(Pausable):
 
     @Task(expand=True)
     def run(
-        self, caller: RoleInstanceID, num_rounds: int, num_epochs: int = 1, options: dict[str, Any] | None = None
+        self, caller: RoleInstanceID, num_rounds: int, num_epochs: int = 1, options: Options | None = None
     ) -> dict[str, Any]:
         """Do `num_rounds` rounds of `num_epochs` local epochs, from the model of the first node of the ring.
 

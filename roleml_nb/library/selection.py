@@ -14,6 +14,7 @@ from roleml_nb.role.numbers import as_count, as_number, check_seed
 from .addresses import in_order
 from .arrivals import gather
 from .channel_numbers import count_of
+from .channel_types import Roles
 
 __all__ = ["ClientSelector", "DataSizeSelector", "PowerOfChoiceSelector"]
 
@@ -40,7 +41,7 @@ class ClientSelector(Role):
         self._inclusion: dict[RoleInstanceID, dict[RoleInstanceID, float]] = {}
 
     @Service(expand=True)
-    def select_clients(self, caller: RoleInstanceID, candidates: list, round: int) -> list[RoleInstanceID]:  # noqa: A002
+    def select_clients(self, caller: RoleInstanceID, candidates: Roles, round: int) -> list[RoleInstanceID]:  # noqa: A002
         """Some of `candidates`, in natural order. `caller` is the coordinator, asked for what is needed to choose."""
         round = count_of("round", round)  # noqa: A001
         clients = in_order(candidates)

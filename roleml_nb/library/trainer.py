@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from roleml_nb.role import ArgumentError, Element, Event, IterableDataset, RoleInstanceID, Service, Task, TrainableModel
+from roleml_nb.role.numbers import short
 from roleml_nb.role.parameters import described, like
 from roleml_nb.role.torch_generator import own_torch_generator
 
-from .channel_numbers import count_of, number_of
-from .data_sizes import data_size
+from .arithmetic import wide
+from .channel_numbers import count_of, number_of, told_as
+from .channel_types import Params
+from .data_sizes import data_size, is_empty
 from .entries import buffers_of, local_entries
 from .finite import check_finite
 from .guarded import GuardedRole
 from .local_steps import LocalSteps
+from .model_options import unknown_option
 from .optimizers import FRESH, KEPT, OPTIMIZERS, fednova_problem, renew
 from .planner import FixedTrainingPlanner, TrainingPlanner
 from .snapshots import Snapshot
@@ -65,7 +71,7 @@ class ModelMaintainer(GuardedRole):
             self.dataset_test.implemented,
             f"{self.id} has no test data: give its element 'dataset_test', e.g. digits_test()",
         )
-        self.require(not _empty(self.dataset_test()), f"{self.id} has no samples to test on, its element 'dataset_test' is "
+        self.require(not is_empty(self.dataset_test()), f"{self.id} has no samples to test on, its element 'dataset_test' is "
                                                       "empty: give it a larger share")
         with self.lock:
             model = self.model()
@@ -87,9 +93,12 @@ class ModelMaintainer(GuardedRole):
     def _take_over(self, update: Any) -> None:
         model = self.model()
         if self.local:
+            self.require(isinstance(update, Mapping), f"update must be a state dict, since this role has local entries, "
+                                                      f"got {short(update)}")
             own, kept = model.get_params(), local_entries(model, self.local)
             update = {**{name: entry for name, entry in update.items() if name not in kept}, **{name: own[name] for name in kept}}
-        model.set_params(update)
+        with told_as("update"):
+            model.set_params(update)
 
     def _shared(self) -> Any:
         model = self.model()
@@ -208,7 +217,7 @@ class EpochTrainer(ModelMaintainer):
 
     @Task(expand=True)
     def train2(
-        self, caller: RoleInstanceID, num_epochs: int = 1, proximal: float = 0.0, control: Mapping[str, Any] | None = None,
+        self, caller: RoleInstanceID, num_epochs: int = 1, proximal: float = 0.0, control: Params | None = None,
         stepwise: bool = False, test_first: bool = False, normalise: float | None = None, **options: Any,
     ) -> dict[str, Any]:
         """As `train`, but returns more of what happened.
@@ -240,6 +249,8 @@ class EpochTrainer(ModelMaintainer):
             if normalise is not None:
                 problem = fednova_problem(self.model(), normalise, self.optimizer, str(self.id))
                 self.require(problem is None, str(problem))
+            if control is not None:
+                control = self._fitting(control)
             result = {"initial_loss": self._evaluate()["loss"]} if test_first else {}
             result["metrics"], steps = self._train(num_epochs, proximal, control, stepwise, options, normalise)
             if steps is not None:
@@ -252,6 +263,15 @@ class EpochTrainer(ModelMaintainer):
                 self.control = renewed
             return {**result, "update": self._shared(), "data_size": data_size(self.dataset()),
                     "buffers": buffers_of(self.model())}
+
+    def _fitting(self, control: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """SCAFFOLD's control variate as arrays, which have the shapes of the model's entries."""
+        own = self.model().get_params()
+        arrays = {name: entry if isinstance(entry, np.ndarray) else wide(name, entry) for name, entry in control.items()}
+        for name in arrays.keys() & own.keys():
+            given, wanted = arrays[name].shape, np.shape(own[name])
+            self.require(given == wanted, f"control must have the shapes of the model: {name} has {wanted}, got {given}")
+        return arrays
 
     def train_impl(self, num_epochs: int, **options: Any) -> dict[str, Any]:
         """Train the model; the hook for subclasses. Runs on a worker thread, with `lock` held.
@@ -281,6 +301,8 @@ class EpochTrainer(ModelMaintainer):
 
     def train_epoch(self, **options: Any) -> dict[str, Any]:
         """Train the model for one epoch, step by step where the call asks for that; `options` are those of the model."""
+        problem = unknown_option(self.model().train, options)
+        self.require(problem is None, f"the model of {self.id}, a {type(self.model()).__name__}, takes no {problem}")
         if self._steps is None:
             return self._in_turn("train", self.model().train, self.dataset(), **options)
         return self._steps.epoch(self.dataset(), options)
@@ -291,7 +313,7 @@ class EpochTrainer(ModelMaintainer):
     ) -> tuple[dict[str, Any], LocalSteps | None]:
         self.base.host.check_cancelled()
         steps = None
-        self.require(not _empty(self.dataset()), f"{self.id} has no samples to train on: leave it out (%rml unrelate), or deal "
+        self.require(not is_empty(self.dataset()), f"{self.id} has no samples to train on: leave it out (%rml unrelate), or deal "
                                                  "the data out so that every part has some")
         before = Snapshot(self.model())
         if self.optimizer == FRESH:
@@ -315,11 +337,3 @@ class EpochTrainer(ModelMaintainer):
         model = self.model()
         self.require(hasattr(model, "test"), f"the model of {self.id}, a {type(model).__name__}, has no test()")
         return self._in_turn("test", model.test, self.dataset())
-
-
-def _empty(data: Any) -> bool:
-    """Whether a data set says that it has no samples."""
-    try:
-        return not len(data)
-    except TypeError:  # it does not say how many
-        return False

@@ -109,7 +109,13 @@ class Trainings:
         for client, cluster in clients.items():
             take_back = [TAKE_BACK] if client in self.untaken else []
             self.under_way[client] = Training(work, cluster, before=[*take_back, HAND_OUT])
-        self._go_on(role, work, list(clients))
+        try:
+            self._go_on(role, work, list(clients))
+        except BaseException:  # such as of options that cannot be sent: who was not called is not busy
+            for client in clients:
+                if self.under_way[client].call is None:
+                    del self.under_way[client]
+            raise
 
     def take(self, role: Role, timeout: float, wanted: Callable[[Training], bool]) -> tuple[bool, list[Ended]]:
         """Wait up to `timeout` seconds for something to happen.

@@ -17,30 +17,47 @@ import sysconfig
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache, wraps
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from .errors import ArgumentError, ArgumentTypeError, RoleMLError
+from .errors import ArgumentError, ArgumentTypeError, InternalError, RoleMLError
 from .names import did_you_mean
 from .numbers import short
 
-__all__ = ["check_types", "checked", "checked_methods"]
+__all__ = ["Form", "check_types", "checked", "checked_methods", "wrong_argument"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
 PACKAGE = str(Path(__file__).resolve().parents[1]) + os.sep
-LIBRARIES = (PACKAGE, "<frozen ", *(sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")))
-"""Where code lies that is not the user's own."""
+STANDARD = ("<frozen ", *{sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib")})
+INSTALLED = re.compile(r"[\\/](?:site|dist)-packages[\\/](\w+)")
+USED = (
+    "IPython", "anywidget", "cloudpickle", "ipykernel", "ipyparallel", "ipywidgets", "jupyter_core", "mnist1d", "nacl",
+    "nbconvert", "nbformat", "nbval", "networkx", "numpy", "packaging", "pandas", "plotly", "psutil", "pyarrow", "pytest",
+    "rcssmin", "re2", "resvg_py", "rjsmin", "scipy", "sklearn", "torch", "torchvision", "traitlets", "yaml", "zmq",
+)
+"""Installed libraries that we call. What else is installed may be the user's own, such as a package of roles."""
 ITEMS = 1000
 """Entries of a container that are looked at."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """In ``Annotated``: what a value must be beyond its type, and how an error says all that is allowed."""
+
+    said: str
+    fits: Callable[[Any], bool] = lambda value: True
 
 
 def checked(function: F, but: tuple[str, ...] = ()) -> F:
     """Decorate a function: ArgumentTypeError for arguments that its annotations do not allow, before it begins.
 
     What our own code, or a library that it calls, says later of a value is an ArgumentError as well; what a user's own code
-    raises stays as it is. Arguments named in `but` are checked by the function itself, which knows better what to say.
+    raises stays as it is. A TypeError or AttributeError of our own is an InternalError, which says where it was raised, when
+    no argument can be of a wrong type, since all are texts and numbers that were checked. Arguments named in `but` are
+    checked by the function itself, which knows better what to say.
     """
 
     @wraps(function)
@@ -53,6 +70,9 @@ def checked(function: F, but: tuple[str, ...] = ()) -> F:
         except (TypeError, AttributeError, ValueError, LookupError) as error:
             if not _is_of_arguments(error):
                 raise
+            if isinstance(error, TypeError | AttributeError) and _all_plain(function, args, kwargs, but):
+                raise InternalError(f"{_name(function)} failed, and no argument is to blame: {type(error).__name__}: {error} "
+                                    f"({_place(error)}); this is a fault of roleml_nb: please report it") from error
             wrong = ArgumentError if isinstance(error, ValueError) else ArgumentTypeError
             raise wrong(_told(function, error)) from error
 
@@ -85,8 +105,26 @@ def check_types(package: dict[str, Any]) -> None:
         elif isinstance(value, type):
             for base in value.__mro__:
                 made = vars(base).get("__init__")
-                if base.__module__.startswith(f"{package['__name__']}.") and isinstance(made, types.FunctionType):
+                if not base.__module__.startswith(f"{package['__name__']}."):
+                    continue
+                if isinstance(made, types.FunctionType):
                     base.__init__ = made if hasattr(made, "is_checked") else checked(made)  # type: ignore[misc]
+                for member in vars(base).values():
+                    if hasattr(member, "handler"):
+                        member.handler.typed = True
+
+
+def wrong_argument(function: Callable[..., Any], given: Mapping[str, Any]) -> str | None:
+    """Say which of the arguments, given by name, the annotations of a channel's handler do not allow; None if all fit.
+
+    Numbers are left to the handler, which knows their range.
+    """
+    hints = _rules(function)[1]
+    for name, value in given.items():
+        hint = hints.get(name, Any)
+        if not _is_number(hint) and not _allows(hint, value):
+            return f"{name} must be {_said(hint)}, got {short(value)}"
+    return None
 
 
 def _check(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], but: tuple[str, ...]) -> None:
@@ -111,18 +149,43 @@ def _is_of_arguments(error: Exception) -> bool:
     """Whether no code of users' has run between the function and the error."""
     frames = error.__traceback__.tb_next if error.__traceback__ is not None else None
     while frames is not None:
-        if not frames.tb_frame.f_code.co_filename.startswith(LIBRARIES):
+        if not _is_known(frames.tb_frame.f_code.co_filename):
             return False
         frames = frames.tb_next
     return True
 
 
-def _told(function: Callable[..., Any], error: Exception) -> str:
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+@cache
+def _is_known(filename: str) -> bool:
+    """Whether a file is of ours, of Python, or of a library that we use."""
+    if filename.startswith(PACKAGE):
+        return True
+    installed = INSTALLED.findall(filename)
+    if installed:
+        return installed[-1] in USED
+    return filename.startswith(STANDARD)
+
+
+def _all_plain(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], but: tuple[str, ...]) -> bool:
+    """Whether all arguments are texts, numbers and None which an annotation allows: then none is of a wrong type."""
+    signature, hints = _rules(function)
+    given = signature.bind(*args, **kwargs).arguments
+    return all(
+        name == "self" or (isinstance(value, str | int | float | None) and name not in but and hints.get(name, Any) is not Any)
+        for name, value in given.items())
+
+
+def _place(error: Exception) -> str:
+    """File and line where it was raised."""
     frames = error.__traceback__
     while frames is not None and frames.tb_next is not None:
         frames = frames.tb_next
-    ours = frames is not None and frames.tb_frame.f_code.co_filename.startswith(PACKAGE)
+    return "" if frames is None else f"{frames.tb_frame.f_code.co_filename}, line {frames.tb_lineno}"
+
+
+def _told(function: Callable[..., Any], error: Exception) -> str:
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    ours = _place(error).startswith(PACKAGE)
     if ours and isinstance(error, ValueError):
         return text
     return f"{_name(function)} cannot use what it was given: {text}"
@@ -162,7 +225,8 @@ def _allows(hint: Any, value: Any) -> bool:
     if origin in (typing.Union, types.UnionType):
         return any(_allows(item, value) for item in inner)
     if origin is typing.Annotated:
-        return _allows(inner[0], value)
+        kind = typing.get_origin(inner[0]) or inner[0]
+        return _is(kind, value) and all(form.fits(value) for form in inner[1:] if isinstance(form, Form))
     if origin is type:
         return isinstance(value, type) and (not isinstance(inner[0], type) or issubclass(value, inner[0]))
     kind = origin or hint
@@ -177,13 +241,15 @@ def _is(kind: Any, value: Any) -> bool:
     if kind is float:
         return hasattr(type(value), "__float__") and _does(float, value) or _does(operator.index, value)
     if kind is bool:
-        return isinstance(value, int) or type(value).__name__ in ("bool", "bool_")
+        return (isinstance(value, int) and value in (0, 1)) or type(value).__name__ in ("bool", "bool_")
     if issubclass(kind, os.PathLike) and isinstance(value, str):
         return True
     if kind is abc.Iterable or kind is abc.Collection:
-        return isinstance(value, abc.Iterable)
+        return isinstance(value, abc.Iterable) and getattr(value, "ndim", 1) != 0
     if kind in (tuple, list, abc.Sequence) or kind.__name__ == "ndarray":
-        return not isinstance(value, str | bytes | Mapping) and (isinstance(value, abc.Iterable) or hasattr(value, "__getitem__"))
+        return not isinstance(value, str | bytes | Mapping) and (
+            isinstance(value, abc.Iterable) or hasattr(value, "__getitem__")) and (
+                kind.__name__ == "ndarray" or getattr(value, "ndim", 1) != 0)
     if kind is dict:
         return isinstance(value, Mapping)
     if issubclass(kind, tuple) and isinstance(value, tuple | str):  # a RoleInstanceID, as it may be written
@@ -209,6 +275,11 @@ def _holds(kind: Any, inner: tuple[Any, ...], value: Any) -> bool:
     return True
 
 
+def _is_number(hint: Any) -> bool:
+    of_several = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    return any(one in (int, float) for one in (typing.get_args(hint) if of_several else (hint,)))
+
+
 def _does(function: Callable[[Any], Any], value: Any) -> bool:
     try:
         function(value)
@@ -221,13 +292,15 @@ def _said(hint: Any) -> str:
     if hint is None or hint is type(None):
         return "None"
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return next((form.said for form in inner[1:] if isinstance(form, Form)), _said(inner[0]))
     if origin in (typing.Union, types.UnionType):
         said = [_said(item) for item in inner]
         return " or ".join([", ".join(said[:-1]), said[-1]])
     if origin is Literal:
         return " or ".join(map(repr, inner))
     if isinstance(hint, type) and not inner:
-        return {int: "a whole number", float: "a number", str: "a text"}.get(hint, hint.__name__)
+        return {int: "a whole number", float: "a number", str: "a text", bool: "True or False"}.get(hint, hint.__name__)
     return re.sub(r"\b(?:\w+\.)+(\w+)", r"\1", str(hint))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .channels import Event, Handler, Subscription
 from .elements import Element
-from .errors import CallerError, RoleDefinitionError, StatusError
+from .errors import ArgumentTypeError, CallerError, RoleDefinitionError, StatusError
 from .identity import ActorProfile, RoleInstanceID
 from .interfaces import PluginAttribute
 from .message import Args, ErrorHandlingStrategy, EventSubscriptionMode, Message, Payloads, TaskInvocation
@@ -242,5 +242,5 @@ def _message(args: Args | None, payloads: Payloads | None, message: Message | No
     if message is None:
         return Message({**(args or {}), **arguments}, payloads or {})
     if args or payloads or arguments:
-        raise TypeError("give either message= or args, payloads and keywords, not both")
+        raise ArgumentTypeError("give either message= or args, payloads and keywords, not both")
     return message

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .arguments import checked, checked_methods
+from .arguments import checked, checked_methods, wrong_argument
 from .errors import ArgumentError, CallerError, RoleDefinitionError
 from .identity import RoleInstanceID
 from .message import Args, EventSubscriptionMode, Message, Payloads
@@ -28,6 +28,10 @@ class Handler:
     open: bool = False
     caller: str = ""
     """What the handler calls its caller."""
+    own: frozenset[str] = frozenset()
+    """Names of the parameters that are no arguments: the role itself, and the caller."""
+    typed: bool = False
+    """Whether arguments must fit the annotations, as those of our own roles must: `check_types` says so."""
 
     def inspect(self, function: Callable) -> None:
         """Check the signature where the role is defined, and remember what the channel takes."""
@@ -43,6 +47,12 @@ class Handler:
                 + ("" if self.expand else "; or declare it with expand=True to receive named arguments")
             )
         named = [p for p in parameters if p.kind == p.KEYWORD_ONLY] + positional[fixed:]
+        unnamed = [p.name for p in positional[fixed:] if p.kind == p.POSITIONAL_ONLY]
+        if self.expand and unnamed:
+            raise RoleDefinitionError(
+                f"{self.kind} {function.__qualname__} is called with its arguments by name, and {', '.join(unnamed)} "
+                "can be given by position only: move the / to behind the caller, or leave it out")
+        self.own = frozenset(p.name for p in positional[:2] if p.kind == p.POSITIONAL_OR_KEYWORD)
         self.caller = positional[1].name if len(positional) > 1 else ""
         self.names = frozenset(p.name for p in named)
         self.required = frozenset(p.name for p in named if p.default is p.empty)
@@ -53,15 +63,19 @@ class Handler:
         if not self.expand:
             return method(caller, args, payloads)
         given = {**args, **payloads}
-        if not self.open:
-            for name in given:
-                if name not in self.names:
-                    mistaken = name == self.caller
-                    hint = f"its first parameter, {name!r}, is who calls" if mistaken else did_you_mean(name, self.names)
-                    raise CallerError(f"{self.kind} '{self.channel}' takes no {name!r}; {hint}")
+        for name in given:
+            if name in self.names or (self.open and isinstance(name, str) and name not in self.own):
+                continue
+            mistaken = name == self.caller
+            hint = f"its first parameter, {name!r}, is who calls" if mistaken else did_you_mean(str(name), self.names)
+            raise CallerError(f"{self.kind} '{self.channel}' takes no {name!r}; {hint}")
         missing = self.required - given.keys()
         if missing:
             raise CallerError(f"{self.kind} '{self.channel}' needs {', '.join(sorted(missing))}")
+        if self.typed:
+            wrong = wrong_argument(getattr(method, "__func__", method), given)
+            if wrong is not None:
+                raise CallerError(wrong)
         return method(caller, **given)
 
 

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from roleml_nb.role import ArgumentError
+from roleml_nb.role import ArgumentError, ArgumentTypeError
 from roleml_nb.role.entry_names import difference_of_names
+from roleml_nb.role.numbers import short
 
 from ..role.forks import at_fork
 from ..role.parameters import described
@@ -85,10 +86,12 @@ class StateDict:
         import torch
 
         own = self._state()
+        if not isinstance(params, Mapping):
+            raise ArgumentTypeError(f"parameters must be a mapping of names to tensors or arrays, got {short(params)}")
         problem = difference_of_names(params, own)
         if problem is not None:
             raise ArgumentError(f"these are not parameters of this model: {problem}")
-        given = {name: as_tensor(params[name]) for name in own}
+        given = {name: as_tensor(params[name], f"parameter {name}") for name in own}
         for name, value in own.items():
             if value.shape != given[name].shape:
                 raise ArgumentError(f"parameter {name} must have shape {tuple(value.shape)}, "

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from roleml_nb.role import ArgumentError
+from roleml_nb.role import ArgumentError, ArgumentTypeError
+from roleml_nb.role.numbers import short
 from roleml_nb.role.torch_generator import each_in_turn, own_torch_generator
 
 if TYPE_CHECKING:
@@ -187,10 +188,12 @@ def run_test(module: torch.nn.Module, data: Iterable[tuple[Any, Any]], device: t
 
 def fitted(gradients: Sequence[Any], parameters: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     """Copies of `gradients` in the shapes of `parameters`; ValueError when they do not fit."""
+    if isinstance(gradients, str | Mapping) or not hasattr(gradients, "__len__"):
+        raise ArgumentTypeError(f"gradients must be a list of tensors or arrays, one per parameter, got {short(gradients)}")
     if len(gradients) != len(parameters):
         raise ArgumentError(f"there must be one gradient per parameter: {len(parameters)} parameters, "
                          f"but {len(gradients)} gradients")
-    given = [as_tensor(gradient).detach() for gradient in gradients]
+    given = [as_tensor(gradient, f"gradient {number}").detach() for number, gradient in enumerate(gradients)]
     for number, (parameter, gradient) in enumerate(zip(parameters, given, strict=True)):
         if gradient.numel() != parameter.numel():
             raise ArgumentError(f"gradient {number} must have {parameter.numel()} entries, as the parameter has, "
@@ -225,10 +228,13 @@ def classification_metrics(seen: Outputs, criterion: Callable[..., torch.Tensor]
     return metrics
 
 
-def as_tensor(value: Any) -> torch.Tensor:
-    """`value` as a tensor, shared where that is allowed."""
+def as_tensor(value: Any, what: str = "what is given") -> torch.Tensor:
+    """`value` as a tensor, shared where that is allowed; ArgumentTypeError, which names `what`, for what is none."""
     import torch
 
-    if isinstance(value, np.ndarray):
-        return torch.from_numpy(value if value.flags.carray else np.require(value, requirements=["C", "W"]))
-    return torch.as_tensor(value)
+    try:
+        if isinstance(value, np.ndarray):
+            return torch.from_numpy(value if value.flags.carray else np.require(value, requirements=["C", "W"]))
+        return torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ArgumentTypeError(f"{what} must be a tensor, an array or numbers, got {short(value)} ({error})") from error

@@ -8,7 +8,6 @@ import inspect
 import math
 import re
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,21 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import roleml_nb.library as library
-from roleml_nb import CallerError, RoleInstanceID, RoleMLError, Testbed, impl
-from roleml_nb.library import EpochTrainer, FedAvgAggregator, GossipAggregator
-from roleml_nb.role import Role
+from roleml_nb import CallerError, RoleMLError
 from roleml_nb.role.numbers import short
-from roleml_nb.workload import digits, mlp
 from tests.fuzz.effort import effort, within
-
-TRAINER = RoleInstanceID("client", "trainer")
-
-
-def roles() -> list[type[Role]]:
-    """The public role classes that can be assigned."""
-    public = [getattr(library, name) for name in library.__all__]
-    return [one for one in public if inspect.isclass(one) and issubclass(one, Role) and not inspect.isabstract(one)]
+from tests.fuzz.library_roles import TRAINER, arguments, bed_of_roles, roles
 
 
 def is_number(parameter: inspect.Parameter) -> bool:
@@ -49,30 +37,6 @@ def of_channels() -> list[tuple[str, str, inspect.Parameter]]:
 
 CHANNELS = of_channels()
 
-UPDATE = mlp(64, 10, seed=0).get_params()
-RIGHT: dict[str, dict[str, Any]] = {
-    "get-peers": {}, "get-model": {}, "step": {}, "show": {"age": 1, "update": UPDATE},
-    "run": {"num_rounds": 1}, "accept": {"degree": 1}, "accept-chunk": {"key": "a", "step": 0, "chunk": []},
-    "select-clients": {"round": 1, "candidates": [TRAINER]}, "accept-gossip": {"update": UPDATE}, "exchange": {},
-    "merge": {"update": UPDATE, "age": 1}, "aggregate": {"clients": [TRAINER], "update": UPDATE},
-    "aggregate-clusters": {"clusters": [[TRAINER]], "updates": [UPDATE], "quorum": {"min_results": 1}},
-}
-"""What else a call needs, by channel."""
-OF_ONE: dict[tuple[str, str], dict[str, Any]] = {
-    ("RingAggregator", "all-reduce"): {"ring": ["RingAggregator/it"], "key": "b", "update": UPDATE},
-    ("RingAggregator", "train"): {"ring": ["RingAggregator/it"], "key": "c"},
-    ("EpochTrainer", "train"): {}, ("EpochTrainer", "train2"): {}, ("GradientsTrainer", "train"): {},
-    ("TreeAggregator", "train"): {}, ("TreeAggregator", "train2"): {},
-    ("ClusteredCoordinator", "get-model"): {"cluster": 1},
-}
-
-
-def arguments(cls: str, channel: str) -> dict[str, Any]:
-    if channel == "train" and cls.endswith(("Mixer", "Push")):
-        return {"round": 1, "receivers": []}
-    return dict(OF_ONE[cls, channel] if (cls, channel) in OF_ONE else RIGHT[channel])
-
-
 NEITHER = st.sampled_from([
     math.nan, -math.inf, -3, -1.5, -(10**30), 10**400, "", "1", b"", b"1", [], [1], {}, 0.5j, object(), Decimal("NaN"),
     Decimal("sNaN"), np.float32("nan"), np.array([1, 2]), np.array([]), np.array(math.nan), np.int64(-3), pd.NA, pd.NaT,
@@ -87,34 +51,8 @@ NO_NUMBER = st.one_of(NEITHER, st.floats(max_value=-5e-324), st.integers(max_val
 
 @pytest.fixture(scope="module")
 def bed():
-    """Each role on a node of its name, with what it needs; one client trains for all."""
-    with Testbed(0, timeout=30.0) as bed:
-        trained = {"model": impl(mlp, 64, 10), "dataset": impl(digits, 0, 200), "dataset_test": impl(digits, 0, 50)}
-        bed.spawn("client", "other")
-        bed.assign("client", "trainer", EpochTrainer, elements=trained)
-        bed.assign("other", "trainer", EpochTrainer, elements=trained)
-        bed.assign("other", "aggregator", GossipAggregator)
-        for cls in roles():
-            node, elements = cls.__name__, {}
-            bed.spawn(node)
-            if issubclass(cls, library.ModelMaintainer):
-                elements = {name: trained[name] for name in cls.elements if name in trained}
-            elif cls is library.ClusteredCoordinator:
-                elements = {"models": impl(lambda: [UPDATE, mlp(64, 10, seed=1).get_params()])}
-            bed.assign(node, "it", cls, elements=elements)
-            kind = GossipAggregator if "Gossip" in node else FedAvgAggregator
-            bed.assign(node, "aggregator", kind)
-            if cls not in (library.AdPsgdWorker, library.GossipCoordinator, library.RingAggregator):
-                bed.relate(node, "trainer", TRAINER)
-            else:
-                bed.assign(node, "trainer", EpochTrainer, elements=trained)
-        bed.relate("GossipCoordinator", "peer", "other/aggregator")
-        bed.relate("RingCoordinator", "ring", "RingAggregator/it")
-        for mixer in ("DPsgdMixer", "EpidemicMixer"):
-            bed.relate(mixer, "trainer", TRAINER)
-        bed.relate("DecentralisedCoordinator", "mixer", "DPsgdMixer/it")
-        bed.call("ClusteredCoordinator/it", "run", {"num_rounds": 1})
-        yield bed
+    with bed_of_roles() as made:
+        yield made
 
 
 def trainings(bed) -> int:

@@ -25,6 +25,7 @@ import roleml_nb
 import roleml_nb.library
 import roleml_nb.workload
 from roleml_nb import Role, RoleMLError, Service, Task, Testbed
+from roleml_nb.role import InternalError
 from tests.fuzz.effort import effort
 
 ENDING = {"stop", "detach", "attach"}
@@ -136,7 +137,7 @@ def attempt(name: str, function: Callable[..., Any], given: list[Any], named: di
         try:
             function(*given, **named)
         except RoleMLError as error:
-            assert str(error)
+            assert str(error) and not isinstance(error, InternalError), f"{name}(*{given!r}, **{named!r}): {error}"
         except OSError as error:  # a folder or file that is not there, or cannot be read
             assert error.filename is not None or str(error), repr(error)
         except ImportError as error:  # of the extra that a data set needs

@@ -100,12 +100,12 @@ def test_a_client_whose_model_is_unlike_the_others_is_named(bed, strategy, other
 
 
 def test_an_asynchronous_server_leaves_it_out(bed):
-    clients(bed, "async", [impl(Named, "ab"), impl(Named, "a")])
-    bed.assign("async-server", "coordinator", AsynchronousCoordinator, elements={"strategy": FedBuff(2)})
-    done = bed.call("async-server/coordinator", "run", {"num_rounds": 2})
+    clients(bed, "unlike-async", [impl(Named, "ab"), impl(Named, "a")])
+    bed.assign("unlike-async-server", "coordinator", AsynchronousCoordinator, elements={"strategy": FedBuff(2)})
+    done = bed.call("unlike-async-server/coordinator", "run", {"num_rounds": 2})
     assert done["rounds"] == 2
-    failed = bed.trace.contributions.to_pandas().query("target == 'async-server/coordinator' and outcome == 'failed'")
-    assert set(failed.source) <= {"async-client2/trainer"}
+    failed = bed.trace.contributions.to_pandas().query("target == 'unlike-async-server/coordinator' and outcome == 'failed'")
+    assert set(failed.source) <= {"unlike-async-client2/trainer"}
 
 
 class Normalised(SimpleTorchXYModel):

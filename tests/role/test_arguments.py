@@ -1,9 +1,13 @@
 """Arguments of public functions: a wrong type is an error that names it; what one would expect to work does."""
 
+import ast
 import inspect
 import pickle
+import sys
+import sysconfig
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -13,8 +17,8 @@ import torch
 from roleml_nb import RoleMLError, Testbed
 from roleml_nb.library import FedAvg
 from roleml_nb.messaging.code import is_dynamic
-from roleml_nb.role import ArgumentTypeError, RoleInstanceID
-from roleml_nb.role.arguments import checked
+from roleml_nb.role import ArgumentTypeError, InternalError, RoleInstanceID
+from roleml_nb.role.arguments import PACKAGE, USED, checked
 from roleml_nb.workload import dirichlet, mlp
 
 
@@ -70,6 +74,60 @@ def test_what_the_users_own_code_raises_stays_as_it_is(tmp_path):
     with pytest.raises(RoleMLError, match="labels must have shape") as caught:
         dirichlet(np.zeros((2, 2), int), 3)
     assert isinstance(caught.value, ValueError)
+
+
+def raises(error: type[Exception], text: str):
+    def fail(*_args, **_named):
+        raise error(text)
+
+    return fail
+
+
+@pytest.mark.parametrize("kind", [TypeError, AttributeError, KeyError, IndexError, ValueError])
+def test_what_the_users_function_raises_is_no_argument_error(kind):
+    """Nor is what a user's own package raises, which is installed beside ours."""
+    @checked
+    def calls(make: Callable[[], Any], number: int = 0) -> Any:
+        return make()
+
+    with pytest.raises(kind) as caught:
+        calls(raises(kind, "calls() got an unexpected keyword argument 'x'"))
+    assert not isinstance(caught.value, RoleMLError)
+    installed = {}
+    for place in ("site-packages/of_the_user/models.py", "of_the_user.py"):
+        exec(compile("def make(): raise TypeError('of a package')", f"{sysconfig.get_path('purelib')}/{place}", "exec"), installed)
+        with pytest.raises(TypeError, match="^of a package$") as caught:
+            calls(installed["make"])
+        assert not isinstance(caught.value, RoleMLError)
+
+
+def test_a_fault_of_ours_is_not_laid_at_the_callers_door():
+    """Of arguments that were all checked, none is to blame; of one that was not, it may be."""
+    ours = {"checked": checked, "Any": Any}
+    exec(compile("@checked\ndef twice(count: int = 1, name: str = '', value: Any = None):\n    return (count + None) if value is None"
+                 " else value + 1", PACKAGE + "role/some.py", "exec"), ours)
+    for arguments in ((), (3,), (3, "a")):
+        with pytest.raises(InternalError) as caught:
+            ours["twice"](*arguments)
+        assert str(caught.value) == (
+            "twice failed, and no argument is to blame: TypeError: unsupported operand type(s) for +: 'int' and 'NoneType' "
+            f"({PACKAGE}role/some.py, line 3); this is a fault of roleml_nb: please report it")
+        assert isinstance(caught.value.__cause__, TypeError)
+    with pytest.raises(ArgumentTypeError, match="^twice cannot use what it was given: can only concatenate str"):
+        ours["twice"](value="x")
+    with pytest.raises(ArgumentTypeError, match="^twice: count must be a whole number, got 'x'$"):
+        ours["twice"]("x")
+
+
+def test_the_libraries_that_we_use_are_known():
+    """So that what they raise of an argument is told as such."""
+    imported = set()
+    for file in Path(PACKAGE).rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [one.name for one in node.names] if isinstance(node, ast.Import) else (
+                [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else [])
+            imported |= {name.partition(".")[0] for name in names}
+    assert imported - {*sys.stdlib_module_names, *USED, "roleml_nb", "roleml"} == set()
 
 
 def test_public_functions_are_found_by_their_names():

@@ -195,7 +195,7 @@ def test_event_handlers_are_inherited_and_overridden():
 @pytest.mark.parametrize(
     ("declare", "text"),
     [
-        (lambda: Service(expand=[1, 2]), "Service: expand must be bool, got [1, 2]"),
+        (lambda: Service(expand=[1, 2]), "Service: expand must be True or False, got [1, 2]"),
         (lambda: Task(3), "Task: channel_name must be a text, Callable or None, got 3"),
         (lambda: EventHandler("peer", 3), "EventHandler: channel_name must be a text, got 3"),
     ],
