@@ -88,7 +88,9 @@ class RingAggregator(GuardedRole):
         self.require(self.id in members, f"{self.id} is not in the ring {', '.join(map(str, members)) or '(of nobody)'}")
         return members
 
-    def _mean(self, members: list[RoleInstanceID], key: str, update: Mapping[str, Any], weight: float) -> tuple[dict[str, Any], float]:
+    def _mean(
+        self, members: list[RoleInstanceID], key: str, update: Mapping[str, Any], weight: float
+    ) -> tuple[dict[str, Any], float]:
         """The mean, and this node's share of it."""
         weight = number_of("weight", weight, *WEIGHTS)
         try:
