@@ -6,20 +6,18 @@ import argparse
 import ast
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from IPython.core.inputtransformer2 import TransformerManager
-
-from roleml_nb.testbed.expressions import PER_NODE
 
 from .braces import fill_by
 from .commands import HelpAsked, parse
 from .expressions import Expressions
 from .journal import Cell
 from .lines import Line, lines
-from .tokens import BadLine, file_name, split
+from .tokens import BadLine, split
+from .translations import COMMANDS
 
 __all__ = ["script"]
 
@@ -33,7 +31,7 @@ IMPORT = "from roleml_nb import"
 LINE = re.compile(r"^(?P<indent>\s*)(?P<target>[^#=()]+ = )?get_ipython\(\)\.run_line_magic\('rml', (?P<line>'.*'|\".*\")\)\s*$")
 CELL = re.compile(r"^get_ipython\(\)\.run_cell_magic\('(?P<name>\w+)', (?P<line>'.*?'|\".*?\"), (?P<body>'.*'|\".*\")\)\s*$",
                   re.DOTALL)
-RUN = re.compile(r"^get_ipython\(\)\.run_line_magic\('run', (?P<line>'.*'|\".*\")\)\s*$")
+RUN = re.compile(r"^(?P<indent>\s*)get_ipython\(\)\.run_line_magic\('run', (?P<line>'.*'|\".*\")\)\s*$")
 PARAMETERS = re.compile(r"\s*#\s*parameters\b", re.IGNORECASE)
 """How a cell begins that papermill has put in, or that says of itself that it holds parameters."""
 SHOWING = ("print", "display", "_show")
@@ -61,7 +59,7 @@ def _value(text):
     except (ValueError, SyntaxError):
         return text
 '''}
-VALUES = re.compile(r"bed\.(call|run|spawn)\(")
+VALUES = re.compile(r"bed\.(call\(|run\(|spawn\(|status\(|runs)")
 """Of these, a program has the value."""
 BODIES = ("capture", "time")
 """Cell magics of IPython that run the cell."""
@@ -87,13 +85,18 @@ def script(cells: Iterable[Cell], parsers: Parsers, homes: Mapping[str, str]) ->
         else:
             bodies.append(code)
             parts.append(f"{name}\n{code}")
-    code = "\n".join(bodies)
+    code = "\n".join([*bodies, *translator.files.values()])
+    files = "".join(f"\n\n{name} = (\n{_as_lines(text)})\n" for name, text in translator.files.items())
     helpers = "".join(text for name, text in HELPERS.items() if f"{name}(" in code)
     helpers = helpers.replace("PARAMETERS", repr(tuple(sorted(translator.parameters))))
     uses = "".join(f"{line}\n\n" for line in translator.futures)
     uses += "import argparse\nimport ast\n\n" if "argparse." in helpers else ""
-    head = f"{HEAD.replace(IMPORT, uses + IMPORT)}{_imports(helpers + code, homes)}{helpers}"
+    head = f"{HEAD.replace(IMPORT, uses + IMPORT)}{_imports(helpers + code, homes)}{helpers}{files}"
     return f"{head}\nbed = None\n\n" + "\n\n".join(parts) + "\n\nif bed is not None:\n    bed.stop()\n"
+
+
+def _as_lines(code: str) -> str:
+    return "".join(f"    {line!r}\n" for line in f"{code}\n".splitlines(keepends=True))
 
 
 def _is_python(code: str) -> bool:
@@ -149,6 +152,8 @@ class _Translator:
         """Classes that cells have defined so far."""
         self.parameters: set[str] = set()
         """What cells of parameters set."""
+        self.files: dict[str, str] = {}
+        """What %run runs within functions: {name of a constant: code}."""
         self.futures: dict[str, None] = {}
         """Imports from __future__, which Python asks for before all else."""
 
@@ -217,8 +222,15 @@ class _Translator:
             return ""
         run = RUN.match(line)
         code = self._run(ast.literal_eval(run["line"])) if run is not None else None
-        if code is not None:
-            return f"# {line.strip()}\n{code}"
+        if run is not None and code is not None:
+            indent = run["indent"]
+            if not indent:
+                return f"# {line.strip()}\n{code}"
+            name = next((name for name, known in self.files.items() if known == code), f"_RUN_{len(self.files) + 1}")
+            self.files[name] = code
+            return f"{indent}exec({name}, globals())  # {line.strip()}"
+        if run is not None:
+            return f"{run['indent']}pass  # {line.strip()}: not in this program, as no such notebook or file of Python was found"
         magic = LINE.match(line)
         if magic is not None:
             indent, said, target = magic["indent"], ast.literal_eval(magic["line"]), magic["target"] or ""
@@ -250,138 +262,3 @@ class _Translator:
 def _lines(body: str) -> list[tuple[Line, str]]:
     """The lines of a %%rml cell, each with its text."""
     return [(line, " ".join(line.words)) for line in lines(body)]
-
-
-# commands, each as Python
-
-
-def _call_of(name: str, *args: str, **options: str) -> str:
-    return f"{name}({', '.join([*args, *(f'{key}={value}' for key, value in options.items())])})"
-
-
-def _given(**options: Any) -> dict[str, str]:
-    return {name: repr(value) for name, value in options.items() if value is not None}
-
-
-def _start(given: Any) -> str:
-    joined = _given(profile=given.profile, cluster_id=given.cluster_id)
-    engines = _given(engines=2 if given.engines is None and not joined else given.engines)
-    options = _given(start_timeout=given.start_timeout, seed=given.seed, detached=given.detach or None, pin=given.pin or None)
-    made = _call_of("Testbed", **engines, **options, **joined)
-    return f"if bed is None or not bed.running:\n    bed = {made}"
-
-
-def _spawn(given: Any) -> str:
-    return _call_of("bed.spawn", *map(repr, given.nodes), **_given(on=given.on))
-
-
-def _assign(given: Any) -> str:
-    lines = [f"selected = bed.select({given.nodes!r})"]
-    elements = dict(item.split("=", 1) for item in given.element)
-    for item in given.roles:
-        name, _, source = item.partition("=")
-        cls, _, _ = source.partition("(")
-        options = {}
-        if "(" in source:
-            call = ast.parse(source, mode="eval").body
-            options = {str(word.arg): _per_node(word.value) for word in call.keywords}  # type: ignore[attr-defined]
-        more = {key: value for key, value in (("options", _dict(options)), ("elements", _dict(
-            {name: _element(value) for name, value in elements.items()}))) if value != "{}"}
-        lines.append(_call_of("selected.assign", repr(name), cls, **more))
-    return "\n".join(lines)
-
-
-def _dict(items: Mapping[str, str]) -> str:
-    return "{" + ", ".join(f"{key!r}: {value}" for key, value in items.items()) + "}"
-
-
-def _per_node(tree: ast.expr) -> str:
-    """An expression that may mention i, n and node."""
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} & PER_NODE
-    source = ast.unparse(tree)
-    if not used:
-        return source
-    size = "for n in [len(selected)] " if "n" in used else ""
-    return f"Each([{source} {size}for i, node in enumerate(selected)])"
-
-
-def _element(source: str) -> str:
-    """A call is made on the node."""
-    tree = ast.parse(source.strip(), mode="eval").body
-    if not isinstance(tree, ast.Call):
-        return _per_node(tree)
-    return _call_of("impl", ast.unparse(tree.func), *map(_per_node, tree.args),
-                    **{str(word.arg): _per_node(word.value) for word in tree.keywords})
-
-
-def _relate(given: Any) -> str:
-    pairs = [item.split("=", 1) for item in given.relations]
-    return "\n".join(_call_of("bed.relate", repr(given.nodes), repr(name), repr(members.split(","))) for name, members in pairs)
-
-
-def _wire(given: Any) -> str:
-    nodes, _, role = given.roles.partition("/")
-    name, bracket, rest = given.graph.partition("(")
-    options = {}
-    if bracket:
-        call = ast.parse(f"graph({rest}", mode="eval").body
-        options = {str(word.arg): ast.unparse(word.value) for word in call.keywords}  # type: ignore[attr-defined]
-    source = name if given.graph.isidentifier() and name not in _graphs() else repr(name)
-    return _call_of("bed.wire", source, nodes=repr(nodes), role=repr(role), relationship=repr(given.relationship),
-                    **_given(round=given.round), **options)
-
-
-def _graphs() -> list[str]:
-    from roleml_nb.testbed.graphs import GRAPHS  # networkx takes a third of a second to import
-
-    return list(GRAPHS)
-
-
-def _call(given: Any) -> str:
-    args = _dict(dict(item.split("=", 1) for item in given.args))
-    target, channel = repr(given.target), repr(given.channel)
-    if getattr(given, "background", False):
-        return _call_of("bed.run", target, channel, args)
-    code = _call_of("bed.call", target, channel, args, **_given(timeout=given.timeout))
-    return code if given.wanted else f"print({code})"
-
-
-def _update(given: Any) -> str:
-    roles = [given.role] if given.role else []
-    return _call_of("bed.update", *roles, **_given(fresh=given.fresh or None, was=given.was and repr(given.was)))
-
-
-def _migrate(given: Any) -> str:
-    return _call_of("bed.migrate", repr(given.role), repr(given.to), **_given(conflicts="keep" if given.keep else None),
-                    timeout=repr(given.timeout))
-
-
-def _respawn(given: Any) -> str:
-    return _call_of("bed.respawn", repr(given.nodes), **_given(on=given.on))
-
-
-def _load(given: Any) -> str:
-    files = repr([file_name(item) for item in given.files])
-    seed = _given(seed=given.seed, trust=given.trust or None, root=given.root and repr(file_name(given.root)))
-    made = _call_of("Testbed.from_spec", files, names="globals()", **_given(engines=given.engines), **seed)
-    more = _call_of("config.load", "bed", files, names="globals()", **seed)
-    return (f"from roleml_nb.testbed import config\nif bed is not None and bed.running:\n    {more}\nelse:\n    bed = {made}")
-
-
-def _restore(given: Any) -> str:
-    file = repr(file_name(given.file))
-    made = _call_of("Testbed.from_checkpoint", file, **_given(engines=given.engines))
-    return f"if bed is not None and bed.running:\n    bed.restore({file})\nelse:\n    bed = {made}"
-
-
-def _stop(given: Any) -> str:
-    return "bed.stop_run()" if given.run else "bed.stop()"
-
-
-COMMANDS: dict[str, Callable[[Any], str]] = {
-    "start": _start, "spawn": _spawn, "assign": _assign, "relate": _relate, "wire": _wire, "call": _call, "update": _update,
-    "migrate": _migrate, "respawn": _respawn, "load": _load, "restore": _restore, "stop": _stop,
-    "save": lambda given: _call_of("bed.save_spec", repr(file_name(given.file))),
-    "record": lambda given: _call_of("bed.record", repr(file_name(given.file))),
-    "checkpoint": lambda given: _call_of("bed.save", repr(file_name(given.file)), timeout=repr(given.timeout)),
-}

@@ -108,6 +108,10 @@ def test_cells_become_python(shell):  # noqa: F811
     ("restore c", "    bed = Testbed.from_checkpoint('c')"), ("load r.yaml --engines 1", "    bed = Testbed.from_spec(['r.yaml'], names=globals(), engines=1)"),
     ("checkpoint c", "bed.save('c', timeout=60.0)"), ("record r", "bed.record('r')"), ("spawn a --on 0", "bed.spawn('a', on='0')"),
     ("respawn", "bed.respawn(['*'])"), ("respawn a b --on 1", "bed.respawn(['a', 'b'], on='1')"),
+    ("terminate c* x y", "bed.terminate('c*', 'y')"), ("unrelate a x=b/y,c/y", "bed.relate('a', 'x', ['b/y', 'c/y'], remove=True)"),
+    ("remove a b*", "bed.remove(['a', 'b*'])"), ("rename a b", "bed.rename('a', 'b')"), ("move a --on 1", "bed.move(['a'], '1')"),
+    ("arrange a=(1, 2) b", "bed.arrange({'a': (1, 2), 'b': None})"), ("wait", "print(bed.runs.last.result())"),
+    ("wait 3 --timeout 4", "print(bed.runs[3].result(timeout=4.0))"), ("runs", "pass  # %rml runs"),
     ("start --profile p", "    bed = Testbed(profile='p')"), ("wire g a/x --round 2", "bed.wire(g, nodes='a', role='x', relationship='peer', round=2)")])
 def test_each_command(shell, line, code):  # noqa: F811
     parsers = shell.magics_manager.registry["RoleMagics"].parsers
@@ -120,7 +124,8 @@ def test_each_command(shell, line, code):  # noqa: F811
     ("%rml record run-{seed}.parquet  # kept", "bed.record(f'run-{seed}.parquet')"),
     ("%rml call {names['a']}/x go n={1: 2}[k]", """print(bed.call(f"{names['a']}/x", 'go', {'n': {1: 2}[k]}))"""),
     ("r = %rml call a/x go n=1", "r = bed.call('a/x', 'go', {'n': 1})"), ("r = %rml call a/x go --background", "r = bed.run('a/x', 'go', {})"),
-    ("ns = %rml spawn a{1..2}", "ns = bed.spawn('a{1..2}')"), ("s = %rml status", "s = None  # %rml status"),
+    ("ns = %rml spawn a{1..2}", "ns = bed.spawn('a{1..2}')"), ("s = %rml status", "s = bed.status()"), ("r = %rml runs", "r = bed.runs"),
+    ("w = %rml wait 2", "w = bed.runs[2].result()"), ("s = %rml links", "s = None  # %rml links"),
     ("def f(k):\n    v = %rml call a/x go n=k\n    %rml start --engines 0", "    v = bed.call('a/x', 'go', {'n': k})"),
     ("def f(k):\n    %rml start --engines 0", '        globals()["bed"] = Testbed(engines=0)'),
     ("%%rml\nspawn a # one\n\nassign a x=X(\n  k=1)\nstatus", "selected.assign('x', X, options={'k': 1})"),
@@ -182,6 +187,51 @@ def test_what_made_the_testbed_travels(shell, capsys, folder, arguments, clients
     assert values(Recording.open(fresh / "program")) == values(Recording.open("session"))
     assert len(values(Recording.open("session"))) == clients * rounds
     assert Recording.open(fresh / "program").spec == spec
+
+
+CHANGES = ["%rml start --engines 0\n%rml spawn server client{1..4}", SETUP[0], "%rml assign * learner=Learner", """\
+def prepare():
+    %run more.py
+    %run gone.py
+prepare()
+prepare()
+MORE""", """\
+%rml relate server learner=client1/learner,client2/learner
+%rml unrelate server learner=client2/learner
+%rml terminate client4 learner
+%rml remove client3
+%rml rename client1 first
+%rml arrange server=(10, 20)
+%rml call server/learner learn rounds=1
+%rml call client2/learner learn rounds=2 --background
+%rml wait 1
+late = %rml wait
+standing = %rml status""", "late, len(standing.nodes)"]
+
+
+def test_what_takes_away_and_what_waits_is_in_the_program(shell, capsys, folder):  # noqa: F811
+    """And `%run` within a function runs in the program's own globals, as it does in the notebook's."""
+    (folder / "more.py").write_text('try:\n    MORE += 1\nexcept NameError:\n    MORE = 1\n"""\ntext"""\n')
+    for cell in CHANGES:
+        (folder / "gone.py").write_text("pass")
+        assert shell.run_cell(cell, store_history=True).success, cell
+    (folder / "gone.py").unlink()
+    run(shell, capsys, "record session")
+    spec, numbers = shell.user_ns["bed"].spec(), values(Recording.open("session"))
+    assert set(spec["nodes"]) == {"server", "first", "client2", "client4"} and len(numbers) == 3
+    capsys.readouterr()
+    run(shell, capsys, "export script.py")
+    program = (folder / "script.py").read_text()
+    assert "    exec(_RUN_1, globals())  # get_ipython().run_line_magic('run', 'more.py')\n" in program
+    assert ("    pass  # get_ipython().run_line_magic('run', 'gone.py'): not in this program, as no such notebook or file of Python "
+            "was found\n") in program
+    (folder / "again.py").write_text(program.replace("    bed.stop()\n", "    bed.record('program')\n    bed.stop()\n"))
+    done = subprocess.run([sys.executable, "again.py"], capture_output=True, text=True, timeout=120,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr + program
+    assert done.stdout == "2\n1\n2\n(2, 4)\n"
+    again = Recording.open("program")
+    assert again.spec == spec and values(again) == numbers
 
 
 def test_an_argument_that_is_none_is_refused(shell, capsys, folder):  # noqa: F811
