@@ -24,7 +24,7 @@ from roleml_nb.role import (
 )
 
 from .spec import read_spec
-from .update import update_role
+from .update import check_update, update_role
 
 __all__ = ["NativeRole"]
 
@@ -192,18 +192,19 @@ class NativeRole(Role):
     @_for_managers
     def update_roles(
         self, caller: RoleInstanceID, names: list[str], cls: type[Role], *,
-        options: Mapping[str, Mapping[str, Any]] | None = None,
+        options: Mapping[str, Mapping[str, Any]] | None = None, only_check: bool = False,
     ) -> None:
         """Have roles take up a new version of their class, and keep their state.
 
-        `options` are those that they were given, by name: new attributes are made with them.
+        `options` are those that they were given, by name: new attributes are made with them. With `only_check`, it is
+        refused as it would be, and nothing is changed.
         """
         for name in names:
             self.require(name != NATIVE, "the native role is not updated")
             self.base.lifecycle(name)
         for name in names:
             with self.base.steering(name):
-                update_role(self.base, name, cls, (options or {}).get(name))
+                (check_update if only_check else update_role)(self.base, name, cls, (options or {}).get(name))
 
     @Task(expand=True)
     @_for_managers

@@ -18,7 +18,12 @@ from .renewal import Renewal
 if TYPE_CHECKING:
     from .actor import Actor
 
-__all__ = ["new_attributes", "update_role"]
+__all__ = ["check_update", "new_attributes", "update_role"]
+
+
+def check_update(actor: Actor, name: str, cls: type[Role], options: Mapping[str, Any] | None = None) -> None:
+    """Raise what `update_role` would before it changes anything."""
+    _decide(actor, name, cls, options)
 
 
 def update_role(actor: Actor, name: str, cls: type[Role], options: Mapping[str, Any] | None = None) -> None:
@@ -32,10 +37,8 @@ def update_role(actor: Actor, name: str, cls: type[Role], options: Mapping[str, 
     ElementError or CallerError, before anything is changed, for an element that is new and has no default, and for an
     ``__init__`` that cannot be called so.
     """
-    lifecycle, old = actor.lifecycle(name), actor.roles[name]
-    elements = _elements(actor, lifecycle, old, cls)
-    added = new_attributes(lifecycle.where, cls, old.__dict__, options)
-    _load_newest(elements)
+    old = actor.roles[name]
+    elements, added = _decide(actor, name, cls, options)
     gone = [element for key, element in old.__dict__["_elements"].items() if key not in elements]
     new = cls.__new__(cls)
     new.__dict__ = old.__dict__
@@ -55,6 +58,17 @@ def update_role(actor: Actor, name: str, cls: type[Role], options: Mapping[str, 
         element.finalize()
     actor.subscriptions.update_role(name)
     actor.emissions.add_role(name)
+
+
+def _decide(
+    actor: Actor, name: str, cls: type[Role], options: Mapping[str, Any] | None
+) -> tuple[dict[str, ElementInstance], dict[str, Any]]:
+    """The elements of a role in its new version, and the attributes that are new; nothing is changed."""
+    lifecycle, old = actor.lifecycle(name), actor.roles[name]
+    elements = _elements(actor, lifecycle, old, cls)
+    added = new_attributes(lifecycle.where, cls, old.__dict__, options)
+    _load_newest(elements)
+    return elements, added
 
 
 def _elements(actor: Actor, lifecycle: Lifecycle, old: Role, cls: type[Role]) -> dict[str, ElementInstance]:

@@ -21,6 +21,7 @@ from roleml_nb.role import Role, RoleMLError, did_you_mean, standard_name
 from roleml_nb.testbed import Nodes, Testbed, config
 from roleml_nb.testbed.assignment import check_sendable, plan_assignment
 from roleml_nb.testbed.expressions import ready_names, role_classes
+from roleml_nb.testbed.versions import class_name
 
 from .braces import fill
 from .cells import numbered
@@ -147,27 +148,32 @@ class RoleMagics(Magics):
                 and before.get(name) is not value]
         if not made:
             raise UsageError("role: the cell defines no subclass of Role")
+        taken_up: dict[str, list[str]] = {}
+        if how != "--keep" and self.bed is not None and self.bed.running:
+            try:
+                taken_up = self._take_up(made, how == "--fresh")
+            except RoleMLError as error:
+                raise UsageError(f"role: {error}") from None
         for cls in made:
             parts = [f"{kind} {', '.join(sorted(getattr(cls, kind)))}"
                      for kind in ("services", "tasks", "events", "elements") if getattr(cls, kind)]
-            print(f"role {cls.__name__}: {'; '.join(parts) or 'no channels'}")
-            if how != "--keep" and self.bed is not None and self.bed.running:
-                try:
-                    self._take_up(cls, how == "--fresh")
-                except RoleMLError as error:
-                    raise UsageError(f"role: {error}") from None
+            print("\n".join([f"role {cls.__name__}: {'; '.join(parts) or 'no channels'}", *taken_up.get(class_name(cls), ())]))
 
-    def _take_up(self, cls: type[Role] | None, fresh: bool, was: str | None = None) -> int:
-        """Update the roles of a class, or those that are behind; say which version how many have taken up."""
+    def _take_up(
+        self, roles: list[type[Role]] | type[Role] | None, fresh: bool, was: str | None = None
+    ) -> dict[str, list[str]]:
+        """Update the roles of classes, or those that are behind; return which version how many have taken up, by class."""
         bed = self.running()
         before = dict(bed.versions.running)
-        updated = bed.update(cls, fresh=fresh, was=was)
+        updated = bed.update(roles, fresh=fresh, was=was)
         how = "begun anew" if fresh else "taken up"
         rows = Counter((bed.versions.running[each], bed.versions.running[each] == before[each]) for each in updated)
+        lines: dict[str, list[str]] = {}
         for ((name, number), same), count in rows.items():
             with_elements = ", with what changed in its elements," if same else ""
-            print(f"version {number} of {name.rpartition('.')[2]}{with_elements} is {how} by {_count(count, 'role')}")
-        return len(updated)
+            lines.setdefault(name, []).append(
+                f"version {number} of {name.rpartition('.')[2]}{with_elements} is {how} by {_count(count, 'role')}")
+        return lines
 
     # sub-commands
 
@@ -337,15 +343,17 @@ class RoleMagics(Magics):
         if given.role is None:
             if given.was:
                 raise BadLine(f"--was {given.was} is for a class that was renamed: %rml update NewName --was {given.was}")
-            if not self._take_up(None, given.fresh):
-                print("no role is behind")
+            self._tell_taken_up(self._take_up(None, given.fresh), "no role is behind")
             for line in self.running().code_changes.not_loaded():
                 print(line)
             return
         if given.role not in roles:
             raise BadLine(f"no role class {given.role!r}; {did_you_mean(given.role, roles)}")
-        if not self._take_up(roles[given.role], given.fresh, given.was):
-            print(f"no role has another version of {given.role}")
+        self._tell_taken_up(self._take_up(roles[given.role], given.fresh, given.was),
+                            f"no role has another version of {given.role}")
+
+    def _tell_taken_up(self, lines: dict[str, list[str]], otherwise: str) -> None:
+        print("\n".join([line for of_class in lines.values() for line in of_class] or [otherwise]))
 
     def _roles(self, given: Any) -> None:
         bed = self.running()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from roleml_nb.messaging.source_modules import source_modules
@@ -111,28 +111,32 @@ class Roles:
         self._roster.terminated(node, name)
         self._versions.terminated(RoleInstanceID(node, name))
 
-    def update(self, role: type[Role] | None, fresh: bool, was: str | None) -> list[RoleInstanceID]:
+    def update(self, role: type[Role] | Sequence[type[Role]] | None, fresh: bool, was: str | None) -> list[RoleInstanceID]:
         """See `Testbed.update`."""
         self._changes.look()
         outdated: dict[RoleInstanceID, type[Role]] = {}
         if role is None:
             for instance in self._versions.behind():
                 outdated[instance] = newest_class(self._versions.classes[instance], instance)
-        else:
-            role = current(role, "role")
+        for cls in () if role is None else [role] if isinstance(role, type) else role:
+            cls = current(cls, "role")
             if was is not None and not self._versions.of_class(was):
                 known = {name.rpartition('.')[2] for name, _ in self._versions.running.values()}
                 raise TestbedError(f"no role is of a class {was!r}; {did_you_mean(was, known)}")
-            outdated = dict.fromkeys(self._versions.outdated(role, was), role)
-        for cls in dict.fromkeys(outdated.values()):
+            outdated |= dict.fromkeys(self._versions.outdated(cls, was), cls)
+        by_class = {cls: [instance for instance, each in outdated.items() if each is cls] for cls in outdated.values()}
+        for cls, instances in by_class.items():
             check_code(f"role {cls.__name__}", cls)
-            self._check_known((instance.actor_name for instance, each in outdated.items() if each is cls), cls, {}, {})
+            self._check_known((instance.actor_name for instance in instances), cls, {}, {})
         if fresh:
             self._begin_anew(outdated)
-        else:
-            for cls in dict.fromkeys(outdated.values()):
-                self._take_up(cls, [instance for instance, each in outdated.items() if each is cls])
-            self._changes.tell_what_stays(outdated)
+            return list(outdated)
+        if len(outdated) > 1:
+            for cls, instances in by_class.items():
+                fold(self._ask_to_take_up(cls, instances, only_check=True), f"update {cls.__name__}")
+        for cls, instances in by_class.items():
+            self._take_up(cls, instances)
+        self._changes.tell_what_stays(outdated)
         return list(outdated)
 
     def _begin_anew(self, outdated: dict[RoleInstanceID, type[Role]]) -> None:
@@ -152,6 +156,18 @@ class Roles:
             self.assign(self._select(node), name, cls, options, elements)
 
     def _take_up(self, cls: type[Role], outdated: list[RoleInstanceID]) -> None:
+        results = self._ask_to_take_up(cls, outdated)
+        failed = {native.actor_name for native, result in results if isinstance(result, Exception)}
+        for node, name in outdated:
+            if node not in failed:
+                self._versions.updated(RoleInstanceID(node, name), cls)
+                self._roster.updated(node, name, named(cls))
+        fold(results, f"update {cls.__name__}")
+
+    def _ask_to_take_up(
+        self, cls: type[Role], outdated: list[RoleInstanceID], *, only_check: bool = False
+    ) -> list[tuple[RoleInstanceID, Any]]:
+        """Ask the native roles of the nodes to update theirs, or whether they would."""
         names: dict[RoleInstanceID, list[str]] = {}
         for node, name in outdated:
             names.setdefault(RoleInstanceID(node, NATIVE), []).append(name)
@@ -159,13 +175,8 @@ class Roles:
         for native, group in names.items():
             given = {name: self._versions.given.get(RoleInstanceID(native.actor_name, name)) for name in group}
             options = {name: newest_values(known[0]) for name, known in given.items() if known is not None}
-            messages[native] = Message({"names": group}, {"cls": cls, "options": options})
-        results = self._calls.group("task", list(messages), "update-roles", messages)
-        for native, result in results:
-            for name in [] if isinstance(result, Exception) else names[native]:
-                self._versions.updated(RoleInstanceID(native.actor_name, name), cls)
-                self._roster.updated(native.actor_name, name, named(cls))
-        fold(results, f"update {cls.__name__}")
+            messages[native] = Message({"names": group, "only_check": only_check}, {"cls": cls, "options": options})
+        return self._calls.group("task", list(messages), "update-roles", messages)
 
     def terminate(self, nodes: Nodes, name: str) -> Nodes:
         """See `Testbed.terminate`."""

@@ -6,7 +6,7 @@ import os
 import uuid
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -349,7 +349,7 @@ class Testbed:
         return assigned
 
     def update(
-        self, role: type[Role] | None = None, *, fresh: bool = False, was: str | None = None
+        self, role: type[Role] | Sequence[type[Role]] | None = None, *, fresh: bool = False, was: str | None = None
     ) -> list[RoleInstanceID]:
         """Have all roles of a class of this name take up this version of it; returns those that had another one.
 
@@ -359,7 +359,8 @@ class Testbed:
         Parameters
         ----------
         role
-            The class; without it, all roles take up what has changed in the user's modules since they were assigned.
+            The class, or several; without it, all roles take up what has changed in the user's modules since they were
+            assigned. When it is refused for one role, none takes it up.
         fresh
             Whether they begin anew.
         was
