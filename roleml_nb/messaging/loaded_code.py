@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.util import resolve_name
 from typing import Any
 
-from .outline import Expression, Import, Outline, Path, fingerprint, outline
+from .outline import Expression, Import, Outline, Path, fingerprint, functions, outline
 
 __all__ = ["code_of", "fingerprint", "has_same_code", "is_loaded", "is_patchable", "lost_imports", "marks"]
 
 Marks = dict[Path, Any]
 """{path: the code of a function, or the id of another object}, of a module."""
+Functions = dict[Path, list[tuple[Any, ...]]]
 MISSING = object()
 ATOMS = (type(None), bool, int, float, complex, str, bytes)
 
@@ -38,19 +39,23 @@ def is_loaded(
     known
         The `marks` of the module at that time.
     """
-    new = outline(text, module.__file__ or "")
-    if new is None:
+    filename = module.__file__ or ""
+    wanted = functions(text, filename)
+    if wanted is None:
         return False
-    for path, does in new.functions.items():
+    for path, does in wanted.items():
         code = code_of(_member(module, path))
         if code is not None and _belongs(code, path, module) and fingerprint(code, path) not in does:
             return False
-    old = None if before is None else outline(before, module.__file__ or "")
-    if old is None:
-        return before is None or reloaded
+    if before is None:
+        return True
+    new, old = outline(text, filename), outline(before, filename)
+    if new is None or old is None:
+        return reloaded
     if reloaded:  # Python may have taken what it had compiled of a file of the same size, saved within the same second
         return not any(_is_still(module, path, old.names[path], new.names.get(path)) for path in old.names)
-    return _was_patched(module, new, old, known or {})
+    return _is_patchable(new, old) and _was_patched(
+        module, (wanted, functions(before, filename) or {}), (new, old), known or {})
 
 
 def is_patchable(text: str, before: str, filename: str) -> bool:
@@ -73,21 +78,25 @@ def marks(module: types.ModuleType) -> Marks:
 
 
 def _mark(value: Any) -> Any:
-    return code_of(value) or id(value)
+    try:
+        return code_of(value) or id(value)
+    except Exception:  # whatever an object of somebody's raises when it is asked for an attribute
+        return id(value)
 
 
 def _is_patchable(new: Outline, old: Outline) -> bool:
     return all(new.fixed[path] == old.fixed[path] for path in new.fixed.keys() & old.fixed.keys())
 
 
-def _was_patched(module: types.ModuleType, new: Outline, old: Outline, known: Marks) -> bool:
-    """Whether the edit from one text to another one was made in the module that is there."""
-    if not _is_patchable(new, old):
-        return False
-    added = (new.functions.keys() | new.fixed.keys()) - old.functions.keys() - old.fixed.keys()
+def _was_patched(
+    module: types.ModuleType, does: tuple[Functions, Functions], outlines: tuple[Outline, Outline], known: Marks
+) -> bool:
+    """Whether the edit was made in the module that is there; `does` and `outlines`: of the text now, and before."""
+    (new_functions, old_functions), (new, old) = does, outlines
+    added = (new_functions.keys() | new.fixed.keys()) - old_functions.keys() - old.fixed.keys()
     if any(_member(module, path) is MISSING for path in added if path):
         return False
-    for path in old.functions.keys() - new.functions.keys() - new.names.keys():
+    for path in old_functions.keys() - new_functions.keys() - new.names.keys():
         if path[:-1] in new.fixed and _member(module, path) is not MISSING:  # a class that is gone stays in memory
             return False
     for path in new.fields - old.fields:  # of a class, a field's annotation is not added in place
@@ -95,7 +104,7 @@ def _was_patched(module: types.ModuleType, new: Outline, old: Outline, known: Ma
             return False
     names = [path for path, values in new.names.items() if repr(values) != repr(old.names.get(path))]
     headers = [path for path, header in new.headers.items()
-               if header != old.headers.get(path, header) and new.functions.get(path) == old.functions.get(path)]
+               if header != old.headers.get(path, header) and new_functions.get(path) == old_functions.get(path)]
     return all(_has(module, path, new.names[path], known) for path in names) and all(
         _is_touched(module, path, known) for path in headers)
 

@@ -13,7 +13,7 @@ import types
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-__all__ = ["Expression", "Import", "Outline", "Path", "fingerprint", "outline"]
+__all__ = ["Expression", "Import", "Outline", "Path", "fingerprint", "functions", "outline"]
 
 Path = tuple[str, ...]
 CO_OPTIMIZED = inspect.CO_OPTIMIZED
@@ -38,10 +38,8 @@ class Expression(NamedTuple):
 
 
 class Outline(NamedTuple):
-    """What a text defines, by path."""
+    """What a text defines, by path, but for what its `functions` do."""
 
-    functions: dict[Path, list[tuple[Any, ...]]]
-    """What each function does, as often as it is defined."""
     headers: dict[Path, list[str]]
     """Decorators, defaults and annotations of functions."""
     names: dict[Path, list[Any]]
@@ -55,15 +53,23 @@ class Outline(NamedTuple):
 @functools.lru_cache(maxsize=256)
 def outline(text: str, filename: str) -> Outline | None:
     """Return the outline of a text; None if it cannot be compiled."""
+    if functions(text, filename) is None:
+        return None
+    found = Outline({}, {}, set(), {(): []})
+    _add(found, ast.parse(text).body, (), whole=False)
+    return found
+
+
+@functools.lru_cache(maxsize=256)
+def functions(text: str, filename: str) -> dict[Path, list[tuple[Any, ...]]] | None:
+    """Return what the functions of a text do, each as often as it is defined; None if the text cannot be compiled."""
     try:
         compiled = compile(text, filename, "exec", dont_inherit=True)
-        tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return None
-    found = Outline({}, {}, {}, set(), {(): []})
+    found: dict[Path, list[tuple[Any, ...]]] = {}
     for path, code in _codes(compiled, ()):
-        found.functions.setdefault(path, []).append(fingerprint(code, path))
-    _add(found, tree.body, (), whole=False)
+        found.setdefault(path, []).append(fingerprint(code, path))
     return found
 
 

@@ -102,3 +102,16 @@ def test_functions_that_decorators_put_there_are_left_out(write):
     assert is_loaded(module, text, None, reloaded=False)
     assert not is_loaded(module, text.replace("return 2", "return 20"), None, reloaded=False)
     assert not is_loaded(module, text.replace("return 3", "return 30"), None, reloaded=False)
+
+
+def test_objects_that_refuse_to_be_looked_at_are_left_alone(write):
+    text = ("class Shy:\n    def __getattr__(self, name):\n        raise RuntimeError(name)\n    def __call__(self):\n        pass\n"
+            "    def __eq__(self, other):\n        raise ValueError\nshy = Shy()\ndef f():\n    return 1\n")
+    name = write("sh_module", text)
+    module = load(name)
+    modules = SourceModules()
+    assert modules.look()
+    write("sh_module", text.replace("return 1", "return 1000"))
+    assert not modules.look() and name in modules.behind
+    importlib.reload(module)
+    assert modules.look() and not modules.behind
