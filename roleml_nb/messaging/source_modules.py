@@ -36,7 +36,7 @@ from typing import Any, NamedTuple
 from ..role.forks import at_fork
 from .loaded_code import is_loaded, is_patchable, marks
 from .outline import Outline, outline
-from .own_modules import is_of_project
+from .own_modules import is_installed, is_of_project
 
 __all__ = ["Closure", "ModuleText", "SourceModules", "source_modules"]
 
@@ -46,6 +46,10 @@ SLOW_S, PAUSE = 0.1, 20
 """The second look in succession that takes so many seconds, as threads are busy, is followed by a pause of so many times that."""
 UNKNOWN = "?"
 """What keys and digests begin with, where the text that was loaded is not known."""
+
+
+Stamp = tuple[int, int, int]
+"""When a file was written, how large it is, and when it was changed in any way."""
 
 
 class ModuleText(NamedTuple):
@@ -67,7 +71,7 @@ class _Tracked:
         self.name, self.filename, self.package = name, filename, package
         self.spec: Any = None
         """That of the module when it was last looked at: each reload makes another one. None if it is not imported."""
-        self.stamp: tuple[int, int, int] | None = None
+        self.stamp: Stamp | None = None
         self.marks: dict[Any, Any] = {}
         """Those of the module when its text was loaded."""
         self.loaded: ModuleText | None = None
@@ -88,6 +92,11 @@ class SourceModules:
         self._tracked: dict[str, _Tracked] = {}
         self._others: dict[str, Any] = {}
         """Modules that are not own, and their specs."""
+        self._elsewhere: dict[str, tuple[str, Stamp]] = {}
+        """Modules that are neither own nor installed, with their files as they were first seen."""
+        self._used_elsewhere: set[str] = set()
+        self.edited_elsewhere: dict[str, tuple[str, Stamp]] = {}
+        """Those of them that were sent by name, and edited since: {module: (file, stamp)}. Engines import them themselves."""
         self._count = 0
         self._slow = 0
         """Counts the slow looks in succession."""
@@ -113,6 +122,7 @@ class SourceModules:
                 changed |= self._look_at(tracked)
             if changed:
                 self._changed()
+            self.look_elsewhere()
             ended = time.monotonic()
             self._slow = self._slow + 1 if ended - began > SLOW_S and not changed else 0
             self._next = ended + PAUSE * (ended - began) if self._slow > 1 else ended  # one may be chance, as of a busy machine
@@ -147,6 +157,11 @@ class SourceModules:
                 self._changed()
                 return True
         return False
+
+    def note_use(self, name: str | None) -> None:
+        """Note that something of a module is sent by the module's name, which is no own one."""
+        if name in self._elsewhere:
+            self._used_elsewhere.add(name)
 
     def find(self, name: str) -> bool:
         """True if an import of that name gives an own module, also one that nobody has imported yet."""
@@ -248,17 +263,28 @@ class SourceModules:
         origin = getattr(spec, "origin", None)
         if spec is None or type(spec.loader) is not SourceFileLoader or name == "__main__" or not is_of_project(origin):
             self._others[name] = spec
+            if spec is not None and type(spec.loader) is SourceFileLoader and not is_installed(str(origin)):
+                stamp = _stamp(str(origin))
+                if stamp is not None and name not in self._elsewhere:
+                    self._elsewhere[name] = str(origin), stamp
             return False
         self._tracked[name] = _Tracked(name, str(origin), spec.submodule_search_locations is not None)
         return True
 
+    def look_elsewhere(self) -> dict[str, tuple[str, Stamp]]:
+        """Return `edited_elsewhere` as it is now."""
+        for name in self._used_elsewhere:
+            filename, first = self._elsewhere[name]
+            stamp = _stamp(filename) or first
+            if stamp != first and self.edited_elsewhere.get(name) != (filename, stamp):
+                self.edited_elsewhere[name] = filename, stamp
+                self.seen += 1
+        return dict(self.edited_elsewhere)
+
     def _look_at(self, tracked: _Tracked) -> bool:
-        try:
-            status = os.stat(tracked.filename)
-        except OSError:  # it was renamed or removed: what was loaded goes on
+        stamp = _stamp(tracked.filename)
+        if stamp is None:  # it was renamed or removed: what was loaded goes on
             return False
-        # what was written last is also in the third one, where the time of the file was put back
-        stamp = status.st_mtime_ns, status.st_size, status.st_ctime_ns
         module = sys.modules.get(tracked.name)
         spec = getattr(module, "__spec__", None)
         if stamp == tracked.stamp and spec is tracked.spec and tracked.on_disk is None:
@@ -270,7 +296,7 @@ class SourceModules:
         return self._compare(tracked, module, spec, stamp, text)
 
     def _compare(
-        self, tracked: _Tracked, module: Any, spec: Any, stamp: tuple[int, int, int], text: ModuleText
+        self, tracked: _Tracked, module: Any, spec: Any, stamp: Stamp, text: ModuleText
     ) -> bool:
         """Note whether `text`, which is that of the file, was loaded; True if something else was loaded than before."""
         before, reloaded = tracked.loaded, spec is not tracked.spec
@@ -332,6 +358,15 @@ class SourceModules:
         if name not in self._keys:
             self._keys[name] = _hash("\n".join(f"{member} {self.digest(member)}" for member in self._reached(name)))
         return self._keys[name]
+
+
+def _stamp(filename: str) -> Stamp | None:
+    try:
+        status = os.stat(filename)
+    except OSError:
+        return None
+    # the third one tells what was written, where the time of the file was put back
+    return status.st_mtime_ns, status.st_size, status.st_ctime_ns
 
 
 def _read(tracked: _Tracked) -> ModuleText | None:

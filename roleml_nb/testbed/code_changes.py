@@ -40,6 +40,7 @@ class CodeChanges:
         self._fleet, self._versions = fleet, versions
         self._seen = (-1, -1)
         self._told: set[Any] = set()
+        self._edited_before = source_modules.look_elsewhere()
         self.tell: Callable[[str], None] = _warn
         """How a line is told: as a warning, or as a notebook's magics tell things."""
 
@@ -61,6 +62,12 @@ class CodeChanges:
         for name, (filename, digest) in source_modules.behind.items():
             if name in used and self._is_new((name, digest), now):
                 lines.append(_not_loaded(name, filename))
+        elsewhere = source_modules.edited_elsewhere.items() if self._fleet.engines is not None else ()
+        for name, (filename, stamp) in elsewhere - self._edited_before.items() if elsewhere else ():
+            if self._is_new((name, stamp), now):
+                lines.append(f"{filename} was edited, and is of no module of the notebook's folder or project, so that engines "
+                             "import it themselves, once: those that have it go on with the code from before, until the testbed "
+                             "is started again")
         groups: dict[tuple[str, ...], list[RoleInstanceID]] = {}
         for instance, names in self._versions.behind().items():
             groups.setdefault(tuple(sorted(names)), []).append(instance)

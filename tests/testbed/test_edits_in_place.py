@@ -319,3 +319,19 @@ def test_modules_beside_the_notebooks_folder_are_of_its_project(project, monkeyp
     assert project.cell("None")[1] == BEHIND.format(**both).replace("has changed", "have changed")
     project.cell("%rml update")
     assert project.ask() == (["new 1", "quite new"], 2)
+
+
+def test_a_module_elsewhere_is_imported_by_engines_which_is_told(project, tmp_path, monkeypatch):  # noqa: F811
+    path = tmp_path / f"{project.prefix}elsewhere.py"
+    path.write_text('def answer():\n    return "old"\n')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    project.cell("%load_ext autoreload\n%autoreload 2")
+    project.cell("%%role\n" + ROLE.format(imports="import {p}elsewhere", answer="{p}elsewhere.answer()"))
+    project.cell(f"bed.assign('{project.node}', 'r', R)")
+    assert project.ask() == ("old", 1)
+    path.write_text('def answer():\n    return "quite new"\n')
+    told = f"{path} was edited, and is of no module of the notebook's folder or project, so that engines import it themselves, once: "
+    told += "those that have it go on with the code from before, until the testbed is started again\n"
+    assert project.cell("None")[1] == (told if project.bed.engines else "")
+    assert project.cell("None")[1] == ""
+    assert project.ask() == ("old" if project.bed.engines else "quite new", 2)
