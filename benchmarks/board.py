@@ -18,7 +18,7 @@ from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.browser.lab import FLAGS, Lab, Server, chromium  # noqa: E402
+from tests.browser.lab import FLAGS, Lab, Server, chromium
 
 SETUP = '''
 from roleml_nb import Role, Service, Testbed

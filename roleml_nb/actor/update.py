@@ -117,7 +117,7 @@ def _set_by_init(cls: type[Role]) -> Iterator[str]:
     while left:
         name = left.pop()
         for base in bases:
-            code = getattr(inspect.unwrap(vars(base).get(name, name)), "__code__", None)  # type: ignore[arg-type]
+            code = getattr(inspect.unwrap(vars(base).get(name, name)), "__code__", None)
             if not isinstance(code, types.CodeType):
                 continue
             yield from (item.argval for item in dis.get_instructions(code) if item.opname == "STORE_ATTR")

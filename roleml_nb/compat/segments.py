@@ -23,7 +23,7 @@ class SegmentedList(Generic[T]):
     __getitem__ = get_segment
 
     def iter(
-        self, start: int | None = None, end: int | None = None, *, range: tuple[int, int] | None = None,  # noqa: A002
+        self, start: int | None = None, end: int | None = None, *, range: tuple[int, int] | None = None,
     ) -> Iterator[T]:
         """The items of the segments from `start` (included) to `end` (not included); `range` gives both."""
         first, last = range or (0, len(self.segments))

@@ -58,7 +58,7 @@ class ChocoMixer(Mixer):
         self._up_to_date: set[RoleInstanceID] | None = None  # None: the estimate is zero, so no change was missed
         self._change: dict[str, Any] = {}
 
-    def trained(self, before: Any, after: Any, round: int) -> None:  # noqa: A002
+    def trained(self, before: Any, after: Any, round: int) -> None:
         self.own = after
         model = to_vector(after)
         estimate = np.zeros(len(model)) if self._up_to_date is None else self._estimates[self.id]

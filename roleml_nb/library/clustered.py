@@ -64,7 +64,7 @@ class ClusteredCoordinator(FederatedCoordinator):
         return self._clusters
 
     @Task(expand=True)
-    def run(  # type: ignore[override]
+    def run(
         self, caller: RoleInstanceID, num_rounds: int, num_epochs: int = 1, options: Options | None = None,
         distribute: bool = False, deadline: float | None = None, min_results: int | None = None, enough: int | None = None,
         late: str = "drop",

@@ -40,7 +40,7 @@ class DPsgdMixer(Mixer):
         self.overlap = self.keeps_before = overlap
         self._after: Any = None
 
-    def trained(self, before: Any, after: Any, round: int) -> None:  # noqa: A002
+    def trained(self, before: Any, after: Any, round: int) -> None:
         self.own = self._after = after
         if self.overlap:
             self.own = like({**after, **{name: before[name] for name in entries(STEPPED, after)}}, after)

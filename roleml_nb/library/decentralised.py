@@ -36,7 +36,7 @@ Graph = dict[RoleInstanceID, list[RoleInstanceID]]
 class ChangingTopology(Protocol):
     """Who sends to whom in each round: {node: nodes}, for example a `roleml_nb.Topology`."""
 
-    def neighbours(self, round: int = 0) -> dict[str, list[str]]: ...  # noqa: A002
+    def neighbours(self, round: int = 0) -> dict[str, list[str]]: ...
 
 
 class DecentralisedCoordinator(Pausable):

@@ -40,7 +40,7 @@ class EpidemicMixer(Mixer):
             raise ArgumentError(f"sample must be 1 or more, got {sample!r}")
         self.sample = sample
 
-    def peers(self, round: int) -> list[RoleInstanceID]:  # noqa: A002
+    def peers(self, round: int) -> list[RoleInstanceID]:
         known = self.known()
         if not round or len(known) <= self.sample:
             return known

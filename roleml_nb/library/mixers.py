@@ -86,7 +86,7 @@ class Mixer(GuardedRole):
     def begin_anew(self) -> None:
         """Go on without nodes that were lost, and with them what they had been sent; before the next training."""
 
-    def trained(self, before: Any, after: Any, round: int) -> None:  # noqa: A002
+    def trained(self, before: Any, after: Any, round: int) -> None:
         """Take the model (a state dict) before and after the training of a round into account."""
         self.own = after
 
@@ -97,7 +97,7 @@ class Mixer(GuardedRole):
     def delivered(self, receivers: list[RoleInstanceID]) -> None:
         """Who has got what was sent."""
 
-    def peers(self, round: int) -> list[RoleInstanceID]:  # noqa: A002
+    def peers(self, round: int) -> list[RoleInstanceID]:
         """Whom this node sends to in a round, of those in ``peer``; in round 0, all whom it ever may."""
         return self.known()
 
@@ -108,7 +108,7 @@ class Mixer(GuardedRole):
     # its channels
 
     @Service(expand=True)
-    def get_peers(self, caller: RoleInstanceID, round: int = 0) -> dict[str, Any]:  # noqa: A002
+    def get_peers(self, caller: RoleInstanceID, round: int = 0) -> dict[str, Any]:
         """The "peers" that this node sends to in a round, and whether it may be one way ("directed")."""
         return {"peers": self.peers(count_of("round", round)), "directed": self.directed}
 
@@ -124,7 +124,7 @@ class Mixer(GuardedRole):
 
     @Task(expand=True)
     def train(
-        self, caller: RoleInstanceID, receivers: Roles, round: int, num_epochs: int = 1,  # noqa: A002
+        self, caller: RoleInstanceID, receivers: Roles, round: int, num_epochs: int = 1,
         options: Options | None = None, attempt: str = "", anew: bool = False,
     ) -> None:
         """Train for `num_epochs` epochs (0: not at all), and send to `receivers`; those that are gone are left out.
@@ -132,7 +132,7 @@ class Mixer(GuardedRole):
         With an `attempt`, a name for this round that no other has, `forget` can take it back. `anew`: nodes were lost
         since the last round, see `begin_anew`.
         """
-        round, num_epochs = count_of("round", round), count_of("num_epochs", num_epochs)  # noqa: A001
+        round, num_epochs = count_of("round", round), count_of("num_epochs", num_epochs)
         group = in_order(receivers)
         self._begin(attempt)
         if anew:

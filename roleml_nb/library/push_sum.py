@@ -48,7 +48,7 @@ class StochasticGradientPush(Mixer):
     def begin_anew(self) -> None:
         self.weight = 1.0
 
-    def trained(self, before: Any, after: Any, round: int) -> None:  # noqa: A002
+    def trained(self, before: Any, after: Any, round: int) -> None:
         self.own = after
         model, trained = to_vector(before), to_vector(after)
         biased = self.weight * model + (trained - model)

@@ -103,7 +103,7 @@ class RingAggregator(GuardedRole):
     @Task(expand=True)
     def train(
         self, caller: RoleInstanceID, ring: Roles, key: str, num_epochs: int = 1, options: Options | None = None,
-        round: str = "",  # noqa: A002
+        round: str = "",
     ) -> float:
         """Have the trainer train, `all_reduce` its model, weighted by its data size, and give it the mean.
 
@@ -118,7 +118,7 @@ class RingAggregator(GuardedRole):
         self.call("trainer", "apply-update", payloads={"update": mean})
         return share
 
-    def _train(self, round: str, args: dict[str, Any]) -> Any:  # noqa: A002
+    def _train(self, round: str, args: dict[str, Any]) -> Any:
         with self.lock:
             again = bool(round) and self._round == round
             if not again:
@@ -135,7 +135,7 @@ class RingAggregator(GuardedRole):
         return trained.result()
 
     @Service(expand=True)
-    def restore(self, caller: RoleInstanceID, round: str) -> None:  # noqa: A002
+    def restore(self, caller: RoleInstanceID, round: str) -> None:
         """Have the trainer take back what it has done in a round that was given up."""
         if self._round == round and self._saved is not None:
             restore_trainer(self, *self._saved)

@@ -41,9 +41,9 @@ class ClientSelector(Role):
         self._inclusion: dict[RoleInstanceID, dict[RoleInstanceID, float]] = {}
 
     @Service(expand=True)
-    def select_clients(self, caller: RoleInstanceID, candidates: Roles, round: int) -> list[RoleInstanceID]:  # noqa: A002
+    def select_clients(self, caller: RoleInstanceID, candidates: Roles, round: int) -> list[RoleInstanceID]:
         """Some of `candidates`, in natural order. `caller` is the coordinator, asked for what is needed to choose."""
-        round = count_of("round", round)  # noqa: A001
+        round = count_of("round", round)
         clients = in_order(candidates)
         self.require(clients, "there are no candidates to select from")
         count = max(1, int(self.fraction * len(clients) + 0.5))

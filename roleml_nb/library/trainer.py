@@ -148,7 +148,7 @@ class EpochTrainer(ModelMaintainer):
         self._saved: tuple[Snapshot, dict[str, Any]] | None = None
 
     @Service(expand=True)
-    def apply_update(self, caller: RoleInstanceID, update: Any) -> int:  # type: ignore[override]
+    def apply_update(self, caller: RoleInstanceID, update: Any) -> int:
         """As in the base class; returns the number of training samples, so that nobody has to remember it.
 
         This is also what `take_back` goes back to.

@@ -33,7 +33,7 @@ class _Restorer(ast.NodeTransformer):
     def __init__(self, sources: dict[str, str]):
         self._sources = sources
 
-    def visit_Constant(self, node: ast.Constant) -> ast.expr:  # noqa: N802 - ast's name
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
         """Put expressions for a number, or into a text."""
         if isinstance(node.value, (int, float)) and str(int(node.value)) in self._sources:
             return self._expression(str(int(node.value)))

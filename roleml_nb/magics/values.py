@@ -16,11 +16,11 @@ class ValueTransformer(ast.NodeTransformer):
     A magic cannot see which it is, and what it returns is shown once more at the end of a cell.
     """
 
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr:  # noqa: N802 - ast's name
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr:
         """Leave a line that stands alone as it is."""
         return node if _is_line(node.value) else self.generic_visit(node)  # type: ignore[return-value]
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802 - ast's name
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         """Name the magic that returns a value."""
         if _is_line(node):
             node.args[0] = ast.copy_location(ast.Constant(VALUE_MAGIC), node.args[0])

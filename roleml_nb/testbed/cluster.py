@@ -99,7 +99,7 @@ class Engines:
     def __init__(self, count: int, mark: str, *, cluster: Any = None, profile: str | None = None,
                  cluster_id: str | None = None, detached: bool = False, record: Record | None = None,
                  timeout: float = START_TIMEOUT):
-        client_module.print = _say  # type: ignore[attr-defined]
+        client_module.print = _say
         self.owned = cluster is None and profile is None and cluster_id is None
         self.detached = detached or record is not None
         """Whether they outlive this process, unless they are stopped."""

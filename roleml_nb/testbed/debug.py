@@ -39,7 +39,7 @@ class _Understudy(Actor):
 
     def __init__(self, host: Host, given: Scene):
         self.name = given.failed.role.actor_name
-        self.host = _Stage(host)  # type: ignore[assignment]
+        self.host = _Stage(host)
         self.profile = ActorProfile(self.name, host.host_id)
         self.ctx = Context.build(self.profile, initial_relationships=given.relationships, initial_contacts=host.directory,
                                  **given.place)

@@ -129,7 +129,7 @@ def _written(file: Path) -> dict[str, Any]:
     kept["roles"] = {node: {name: role for name, role in roles.items() if _is_role(role)}
                      for node, roles in kept["roles"].items() if isinstance(roles, dict)}
     try:
-        kept["drawn"] = Drawn.of(content["drawn"]) if content["drawn"] else None  # type: ignore[index]
+        kept["drawn"] = Drawn.of(content["drawn"]) if content["drawn"] else None
     except (TestbedError, TypeError, ValueError, KeyError, AttributeError):
         kept["drawn"] = None
     return kept

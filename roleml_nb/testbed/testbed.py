@@ -388,7 +388,7 @@ class Testbed:
 
     def wire(
         self, graph: Any, *, relationship: str = "peer", nodes: Pattern | Nodes | None = None, role: str = "aggregator",
-        round: int | None = None, connected: bool = True, **options: Any,  # noqa: A002
+        round: int | None = None, connected: bool = True, **options: Any,
     ) -> Topology:
         """Relate nodes along the edges of a graph: ``wire("ring", nodes="peer*").report()``.
 

@@ -43,18 +43,18 @@ class Topology:
         many = "a graph per round" if self.changes else f"{self.graph().number_of_edges()} edges"
         return f"<Topology: {self.name}, {len(self.nodes)} nodes, {many}>"
 
-    def graph(self, round: int = 0) -> nx.Graph:  # noqa: A002
+    def graph(self, round: int = 0) -> nx.Graph:
         """The graph of a round, over the names of the nodes; a `networkx.DiGraph` when its edges lead one way."""
-        round = check_count("round", round)  # noqa: A001
+        round = check_count("round", round)
         graph = self._source if isinstance(self._source, nx.Graph) else self._source(round)
         return _over(self.nodes, graph)
 
-    def neighbours(self, round: int = 0) -> dict[str, list[str]]:  # noqa: A002
+    def neighbours(self, round: int = 0) -> dict[str, list[str]]:
         """Whom each node sends to in a round: {node: nodes}."""
         graph = self.graph(round)
         return {node: sorted(graph[node], key=natural_key) for node in self.nodes}
 
-    def check(self, round: int = 0) -> Topology:  # noqa: A002
+    def check(self, round: int = 0) -> Topology:
         """TestbedError, with the components, unless each node is reached from each other one."""
         components = _components(self.graph(round))
         if len(components) > 1:
@@ -65,7 +65,7 @@ class Topology:
                                "add edges between them, or wire each by itself")
         return self
 
-    def weights(self, round: int = 0) -> np.ndarray:  # noqa: A002
+    def weights(self, round: int = 0) -> np.ndarray:
         """The matrix W of mixing, (n, n) in the order of `nodes`.
 
         Metropolis–Hastings weights (doubly stochastic), or, where edges lead one way, those of push-sum (the columns

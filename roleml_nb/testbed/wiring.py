@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["wire"]
 
 
-def wire(bed: Testbed, source: Any, relationship: str, nodes: Any, role: str, round: int | None,  # noqa: A002
+def wire(bed: Testbed, source: Any, relationship: str, nodes: Any, role: str, round: int | None,
          connected: bool, options: dict[str, Any]) -> Topology:
     """See `Testbed.wire`."""
     check_name("relationship", relationship)

@@ -112,7 +112,7 @@ class Board(View):
 
     # what the page asks for
 
-    def ask_do(self, gesture: str, given: dict[str, Any]) -> dict[str, Any]:  # noqa: A002
+    def ask_do(self, gesture: str, given: dict[str, Any]) -> dict[str, Any]:
         """Carry out a gesture; returns how it says itself."""
         return self._do(gesture_of(gesture, given, self._bed))
 

@@ -57,7 +57,7 @@ class _Count(ast.NodeTransformer):
     def __init__(self, count: int):
         self.count = count
 
-    def visit_Name(self, node: ast.Name) -> ast.AST:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> ast.AST:
         return ast.Constant(self.count) if node.id == "n" else node
 
 

@@ -88,7 +88,7 @@ class CiFar10SlicedDataset(XYDataset):
 def transform_torch(dataset: XYDataset) -> XYDataset:
     """Inputs as torch wants them: a float32 tensor of shape (n, 3, 32, 32), from -1 to 1. Targets are kept."""
     images = as_tensor(np.ascontiguousarray(np.asarray(dataset.x).transpose(0, 3, 1, 2)))
-    return XYDataset(images.float().div_(127.5).sub_(1), dataset.y)  # type: ignore[arg-type]
+    return XYDataset(images.float().div_(127.5).sub_(1), dataset.y)
 
 
 def combine(data: Iterable[tuple[Any, Any]]) -> tuple[Any, Any]:

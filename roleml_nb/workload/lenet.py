@@ -45,7 +45,7 @@ def lenet5_rgb() -> torch.nn.Sequential:
 class LeNet5Model(SimpleTorchXYModel):
     """`lenet5` with cross entropy. Options: `optimizer`, `lr` (more than 0), and for Adam, `weight_decay`."""
 
-    def build_model(  # type: ignore[override]
+    def build_model(
         self, optimizer: Literal["sgd", "adam"] = "sgd", lr: float = 0.01, **options: Any
     ) -> tuple[torch.nn.Module, torch.optim.Optimizer, torch.nn.Module]:
         return _with_optimizer(lenet5(), optimizer, lr, **options)
@@ -54,7 +54,7 @@ class LeNet5Model(SimpleTorchXYModel):
 class LeNet5RGBModel(SimpleTorchXYModel):
     """`lenet5_rgb` with cross entropy. Options as for `LeNet5Model`."""
 
-    def build_model(  # type: ignore[override]
+    def build_model(
         self, optimizer: Literal["sgd", "adam"] = "sgd", lr: float = 0.01, **options: Any
     ) -> tuple[torch.nn.Module, torch.optim.Optimizer, torch.nn.Module]:
         return _with_optimizer(lenet5_rgb(), optimizer, lr, **options)

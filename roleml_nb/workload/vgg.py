@@ -113,8 +113,8 @@ class VGGModel(SimpleTorchXYModel):
 
     vgg_maker: ClassVar[Callable[..., torch.nn.Sequential]] = staticmethod(vgg)
 
-    def build_model(  # type: ignore[override]
-        self, type: VGGArchType = "VGG11", in_channels: int = 1, lr: float = 0.01, **options: Any  # noqa: A002
+    def build_model(
+        self, type: VGGArchType = "VGG11", in_channels: int = 1, lr: float = 0.01, **options: Any
     ) -> tuple[torch.nn.Module, torch.optim.Optimizer, torch.nn.Module]:
         from torch import nn, optim
 

@@ -72,7 +72,7 @@ ERRORS = {
     "type": lambda: _raise(lambda: TypeError("type")),
     "recursion": lambda: _recurse(),
     "generator exit": lambda: _raise(GeneratorExit),
-    "no such file": lambda: open("/nowhere/at all"),  # noqa: SIM115
+    "no such file": lambda: open("/nowhere/at all"),
     "local": lambda: _raise(type("Local", (Exception,), {})),
     "unicode": lambda: b"\xff".decode(),
 }

@@ -92,7 +92,7 @@ UNSENDABLE = {
     "meta": lambda: torch.empty(2, device="meta"),
     "iterator": lambda: iter([1]),
     "quantized": lambda: torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8),
-    "file": lambda: open("/dev/null"),  # noqa: SIM115
+    "file": lambda: open("/dev/null"),
 }
 
 

@@ -168,7 +168,7 @@ class Foreign(Role):
     """A selector that is no `ClientSelector`."""
 
     @Service(expand=True)
-    def select_clients(self, caller, candidates, round):  # noqa: A002
+    def select_clients(self, caller, candidates, round):
         return [candidates[0], candidates[1]]
 
 

@@ -165,7 +165,7 @@ def test_what_every_role_has_is_no_name_for_a_channel():
             def name(self, caller, args, payloads): ...
     with pytest.raises(RoleDefinitionError, match="Elemental.id: every role has a 'id'"):
         class Elemental(Role):
-            id = Element(int)  # noqa: A003
+            id = Element(int)
 
     class Fine(Role):
         @Service("name")

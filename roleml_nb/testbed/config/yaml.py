@@ -27,7 +27,7 @@ class Loader(yaml.SafeLoader):
     """YAML as PyYAML reads it safely; a plain value may also begin with ``@[``, as value templates do."""
 
     def check_plain(self) -> bool:
-        return bool(super().check_plain()) or self.prefix(2) == "@["  # type: ignore[no-untyped-call]
+        return bool(super().check_plain()) or self.prefix(2) == "@["
 
 
 def read_file(
