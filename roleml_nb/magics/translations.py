@@ -42,7 +42,7 @@ def _assign(given: Any) -> str:
         options = {}
         if "(" in source:
             call = ast.parse(source, mode="eval").body
-            options = {str(word.arg): _per_node(word.value) for word in call.keywords}  # type: ignore[attr-defined]
+            options = {str(word.arg): _per_node(word.value) for word in call.keywords}
         more = {key: value for key, value in (("options", _dict(options)), ("elements", _dict(
             {name: _element(value) for name, value in elements.items()}))) if value != "{}"}
         lines.append(_call_of("selected.assign", repr(name), cls, **more))
