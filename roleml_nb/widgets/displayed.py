@@ -150,8 +150,8 @@ class Displayed:
         with self._publishing:
             outputs, self._outputs = self._outputs, []
             _displayed.discard(self)
-            shell = get_ipython()
-            if not outputs or shell is None:
+            shell = get_ipython() if outputs else None  # a view may be let go when Python ends
+            if shell is None:
                 return
             still, page = self.still(self.picture()), self.page()
             framed = frame(repr(self), page) if page else ""
