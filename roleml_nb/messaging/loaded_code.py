@@ -45,7 +45,9 @@ def is_loaded(
         return False
     for path, does in wanted.items():
         code = code_of(_member(module, path))
-        if code is not None and _belongs(code, path, module) and fingerprint(code, path) not in does:
+        if code is None or not _belongs(code, path, module) or fingerprint(code, path) in does:
+            continue
+        if fingerprint(code, path) not in (functions(text, filename, apart=True) or {}).get(path, ()):
             return False
     if before is None:
         return True

@@ -61,16 +61,32 @@ def outline(text: str, filename: str) -> Outline | None:
 
 
 @functools.lru_cache(maxsize=256)
-def functions(text: str, filename: str) -> dict[Path, list[tuple[Any, ...]]] | None:
-    """Return what the functions of a text do, each as often as it is defined; None if the text cannot be compiled."""
+def functions(text: str, filename: str, *, apart: bool = False) -> dict[Path, list[tuple[Any, ...]]] | None:
+    """Return what the functions of a text do, each as often as it is defined; None if the text cannot be compiled.
+
+    `apart`: as compiled one by one, without the imports of the module, of which Python makes other code: it calls a function
+    of a module that it sees imported in another way than a method.
+    """
     try:
-        compiled = compile(text, filename, "exec", dont_inherit=True)
+        tree = ast.parse(text)
+        if apart:
+            _WithoutImports().visit(tree)
+        compiled = compile(tree, filename, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return None
     found: dict[Path, list[tuple[Any, ...]]] = {}
     for path, code in _codes(compiled, ()):
         found.setdefault(path, []).append(fingerprint(code, path))
     return found
+
+
+class _WithoutImports(ast.NodeTransformer):
+    def visit(self, node: ast.AST) -> ast.AST:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            return node
+        if isinstance(node, ast.Import) or isinstance(node, ast.ImportFrom) and node.module != "__future__":
+            return ast.copy_location(ast.Pass(), node)
+        return self.generic_visit(node)
 
 
 def fingerprint(code: types.CodeType, path: Path = ()) -> tuple[Any, ...]:

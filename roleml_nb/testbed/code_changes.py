@@ -212,9 +212,10 @@ def newest_class(cls: type, instance: RoleInstanceID) -> type:
         return cls
     found = member_now(cls)
     if found is None or _is_gone(found):
-        classes = [each for each, value in vars(sys.modules[name]).items() if isinstance(value, type) and value is not found]
+        classes = [each for each, value in vars(sys.modules[name]).items()
+                   if isinstance(value, type) and value.__module__ == name and value is not found]
         raise TestbedError(f"{name} has no class {cls.__qualname__} any more, which {instance} is of; "
-                           f"{did_you_mean(cls.__qualname__, classes)} If it was renamed: %rml update NewName --was "
+                           f"{did_you_mean(cls.__qualname__, classes)}; if it was renamed: %rml update NewName --was "
                            f"{cls.__qualname__}, or bed.update(NewName, was={cls.__qualname__!r})")
     return declared(found)
 

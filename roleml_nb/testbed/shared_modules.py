@@ -62,7 +62,7 @@ def known_versions(fleet: Fleet) -> Shared:
 
 def share(fleet: Fleet, versions: Shared) -> None:
     """Give the fleet's engines these versions."""
-    if fleet.engines is not None and versions.closures:
+    if fleet.engines is not None and (versions.closures or versions.latest):  # what was edited back is not new, but the latest
         fleet.run_on_all(_add, versions.texts, versions.closures, versions.latest)
 
 
