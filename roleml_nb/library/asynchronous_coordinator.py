@@ -146,7 +146,7 @@ class _Server:
         while not self._waiting:
             self._collect()
             self._employ(update, version)
-        client, training, result, _ = self._waiting.pop(0)
+        client, training, result, *_ = self._waiting.pop(0)
         self._trainings.untaken.discard(client)
         self.taken += 1
         return client, result, training.update, version - training.number

@@ -103,7 +103,8 @@ class OortSelector(ClientSelector):
         """Take in what the clients of round `number` returned."""
         for client, result in results.items():
             self.require("loss" in result, f"{client} told no training loss: give the aggregator a strategy that asks for it, "
-                                           "e.g. --element strategy=FedAvg(metrics=True)")
+                                           "e.g. --element strategy=FedAvg(metrics=True), and select among clients that tell "
+                                           "it, which an inner node of a tree does not")
             utility = result["data_size"] * abs(result["loss"])
             if not math.isfinite(utility):
                 self.logger.warning("%s told a training loss of %s in round %s: its utility counts as 0", client,

@@ -201,11 +201,11 @@ class _Round:
         return came
 
     def _took(self, ended: Ended) -> None:
-        client, training, result, error = ended
+        client, training, result, error, begun = ended
         if error is not None and not isinstance(error, CallCancelled):
             self.role.logger.warning("%s is left out of round %s: %s", client, training.number, error)
             self.outcome.failed[client] = error
-        elif training.before:  # it has not begun to train
+        elif training.before or not begun:  # there was no training
             return
         elif error is not None or not self._counts(training):
             self.outcome.dropped.append(client)

@@ -79,6 +79,8 @@ class Ended(NamedTuple):
     training: Training
     result: Any = None
     error: RoleMLError | None = None
+    begun: bool = True
+    """False when the client was handed the model, and not asked to train with it any more."""
 
 
 class Trainings:
@@ -132,7 +134,7 @@ class Trainings:
                 ready.setdefault(id(training.work), (training.work, []))[1].append(client)
             else:
                 del self.under_way[client]
-                ended.append(end or Ended(client, training))
+                ended.append(end or Ended(client, training, begun=False))
         for work, clients in ready.values():
             self._go_on(role, work, clients)
         return bool(arrived), ended

@@ -39,6 +39,18 @@ class Gated(EpochTrainer):
         return metrics
 
 
+class SlowToTake(Gated):
+    """Does not take a model before its gate is opened."""
+
+    @Service(expand=True)
+    def apply_update(self, caller, update):
+        wait(self.gate, 60)
+        return super().apply_update(caller, update)
+
+    def train_impl(self, num_epochs, **options):
+        return EpochTrainer.train_impl(self, num_epochs, **options)
+
+
 def federation(bed, name, selector=None, **odd):
     """Three clients, of which the third has the options `odd`."""
     for part in range(3):
@@ -119,6 +131,28 @@ def test_a_late_result_can_be_taken_in_stale(bed):
     results = [*(step(first, part) for part in range(3)), late]
     weights = [*SIZES, SIZES[2] / np.sqrt(2)]
     np.testing.assert_allclose(done["update"]["w"], np.average(results, axis=0, weights=weights), rtol=1e-12)
+
+
+@pytest.mark.parametrize("late", ["stale", "drop"])
+def test_who_takes_the_model_when_its_round_is_over_has_not_trained(bed, late):
+    """So there is nothing of it that is stale, or dropped."""
+    name = f"taken-{late}"
+    federation(bed, name)
+    bed.assign(f"{name}-client3", "trainer", SlowToTake, options={"closed": True}, elements={
+        "model": impl(LeastSquares, 0.05), "dataset": impl(data, 2)})
+    done = aggregate(bed, name, start(), enough=2, late=late)
+    assert done["counts"] == counts(selected=3, arrived=2, late=1)
+    bed.call(f"{name}-client3/trainer", "open")
+    rounds = []
+
+    def taken():
+        rounds.append(aggregate(bed, name, start(), clients=(1, 2), min_results=2, late=late))
+        return not rounds[-1]["busy"]
+
+    until(taken, "client 3 takes the model of round 1")
+    assert all(done["counts"] == counts(selected=2, arrived=2) for done in rounds)
+    done = aggregate(bed, name, start(), min_results=3, late=late)
+    assert done["counts"] == counts(selected=3, arrived=3)
 
 
 def test_a_client_that_fails_is_left_out_if_that_is_allowed(bed):
