@@ -109,7 +109,8 @@ class CodeChanges:
 
 
 def _not_loaded(name: str, filename: str) -> str:
-    obstacle = source_modules.obstacle(name) or f"load it with importlib.reload({name}) or %autoreload 2"
+    obstacle = source_modules.obstacle(name) or (
+        f"load it with importlib.reload({name}), as %autoreload 2 does from the next edit on")
     return (f"{os.path.basename(filename)} was edited, and this kernel has not loaded it: the notebook and its roles go on with "
             f"the code from before; {obstacle}")
 

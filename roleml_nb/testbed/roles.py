@@ -98,7 +98,7 @@ class Roles:
         if unknown and not here:
             raise TestbedError(
                 f"{unknown[0]} was edited after this kernel had imported it, before anybody looked, so that engines cannot have "
-                f"the same: load it with importlib.reload({unknown[0]}) or %autoreload 2")
+                f"the same: load it with importlib.reload({unknown[0]}), as %autoreload 2 does from the next edit on")
         self._changes.look()  # what is imported within functions is found by then
 
     def _is_there(self, node: str, name: str) -> bool:

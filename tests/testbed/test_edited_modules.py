@@ -210,7 +210,7 @@ def test_new_code_runs_or_one_line_says_why_not(project, kind, way):
         _, told = project.cell("1")
     if way in ("re-run", "file edited and nothing else"):
         assert told == (f"{path.name} was edited, and this kernel has not loaded it: the notebook and its roles go on with the "
-                        f"code from before; load it with importlib.reload({name}) or %autoreload 2\n")
+                        f"code from before; load it with importlib.reload({name}), as %autoreload 2 does from the next edit on\n")
         assert project.cell("%rml update") == ("no role is behind\n" + told, "")
         assert project.ask() == ("old", 2)
         return
@@ -368,6 +368,11 @@ def test_a_module_that_was_edited_before_anybody_looked_is_refused(project):
     else:
         bed.assign(node, "r", module.R)
         assert bed.call(f"{node}/r", "ask") == ("old", 1)
+    project.cell("%load_ext autoreload\n%autoreload 2")  # which takes the file as loaded, edited or not
+    project.cell("None")
+    if bed.engines:
+        with pytest.raises(Exception, match="as %autoreload 2 does from the next edit on"):
+            bed.assign(node, "r", module.R)
     bed.assign(node, "r", reload(project, "roles").R)
     assert bed.call(f"{node}/r", "ask") == ("quite new", 1)
 
