@@ -328,6 +328,8 @@ def _check_parts(parts: int, n: int, min_size: int) -> int:
     if min_size < 1:
         raise ArgumentError(f"min_size must be 1 or more, got {min_size!r}")
     most = n // min_size
+    if most < 1:
+        raise ArgumentError(f"min_size must be {n} or less for {n} samples, got {min_size!r}")
     if not 1 <= parts <= most:
         each = "at least 1 sample" if min_size == 1 else f"at least {min_size} samples"
         raise ArgumentError(f"parts must be from 1 to {most} for {n} samples, {each} each, got {parts!r}")
