@@ -10,7 +10,7 @@ import networkx as nx
 import numpy as np
 
 from roleml_nb.library.mixing import column_stochastic, metropolis_hastings, mixing_matrix
-from roleml_nb.role import TestbedError, natural_key
+from roleml_nb.role import TestbedError, did_you_mean, natural_key
 from roleml_nb.role.arguments import checked, checked_methods
 from roleml_nb.role.numbers import check_count, check_seed
 
@@ -104,6 +104,8 @@ class Topology:
 
     def spanning_tree(self, root: str | None = None) -> Topology:
         """The tree of shortest ways from `root` (default: the first node): edges from each node to those right below."""
+        if root is not None and root not in self.nodes:
+            raise TestbedError(f"no node {root!r} in {self.name}; {did_you_mean(root, self.nodes)}")
         graph = self.check().graph()
         tree = nx.DiGraph()
         tree.add_nodes_from(self.nodes)

@@ -10,6 +10,7 @@ import gzip
 import math
 import zlib
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -18,7 +19,14 @@ from roleml_nb.role import ArgumentError
 __all__ = ["read_idx"]
 
 UNSIGNED_BYTE = 8
-MOST = 2**40
+AT_ONCE = 2**20
+"""Bytes that are read: who says how many there are may be wrong, and memory is taken before they come."""
+
+
+class Readable(Protocol):
+    """An open file of bytes."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
 
 
 def read_idx(file: Path) -> np.ndarray:
@@ -36,10 +44,19 @@ def read_idx(file: Path) -> np.ndarray:
                 raise ArgumentError(f"{file} is damaged: it ends before its {start[3]} dimensions do")
             shape = tuple(int(length) for length in np.frombuffer(lengths, ">u4"))
             size = math.prod(shape)
-            content = opened.read(min(size, MOST) + 1)  # no more than it says, however much it would unpack to
+            content = _read(opened, size + 1)  # no more than it says, however much it would unpack to
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ArgumentError(f"{file} is no gzip file, or is damaged: {error}") from None
     if len(content) != size:
         there = "more" if len(content) > size else len(content)
         raise ArgumentError(f"{file} is damaged: it says shape {shape}, and has {there} values")
     return np.frombuffer(content, np.uint8).reshape(shape)
+
+
+def _read(file: Readable, most: int) -> bytes:
+    """Read to the end, or `most` bytes."""
+    parts: list[bytes] = []
+    while most > 0 and (part := file.read(min(most, AT_ONCE))):
+        parts.append(part)
+        most -= len(part)
+    return b"".join(parts)

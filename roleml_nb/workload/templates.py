@@ -8,7 +8,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import ArgumentError, node_seed
-from roleml_nb.role.numbers import MAX_THREADS, check_count
+from roleml_nb.role.numbers import MAX_THREADS, check_count, short
 from roleml_nb.role.running import running_role
 from roleml_nb.role.torch_generator import takes_turns
 
@@ -88,7 +88,10 @@ class SimpleTorchModel(StateDict, ABC):
         import torch
 
         name = device_name.lower()
-        return torch.device("cpu" if name.startswith("cuda") and not torch.cuda.is_available() else name)
+        try:
+            return torch.device("cpu" if name.startswith("cuda") and not torch.cuda.is_available() else name)
+        except RuntimeError:
+            raise ArgumentError(f"device must be 'cpu', 'cuda', 'cuda:1' or the like, got {short(device_name)}") from None
 
 
 class SimpleTorchXYTestableModel(SimpleTorchModel):

@@ -89,6 +89,8 @@ def test_halves_and_trees():
     assert nx.is_connected(odd.to_undirected()) and nx.is_bipartite(odd)
     tree = topology("grid", 9).spanning_tree("node5").graph()
     assert nx.is_arborescence(tree) and tree.in_degree["node5"] == 0
+    with pytest.raises(TestbedError, match="no node 'node10' in .*; did you mean 'node1'"):
+        topology("grid", 9).spanning_tree("node10")
 
 
 @pytest.mark.parametrize("source, options, text", [

@@ -87,6 +87,7 @@ def test_without_files_one_line_says_so(make, first, tmp_path):
     (b"", "is no IDX file of bytes: it begins with nothing, not 00 00 08"),
     (struct.pack(">BBBB", 0, 0, 13, 1), "is no IDX file of bytes: it begins with 00 00 0d 01, not 00 00 08"),
     (idx(np.zeros((2, 3), np.uint8))[:-1], r"is damaged: it says shape \(2, 3\), and has 5 values"),
+    (bytes([0, 0, 8, 2]) + b"\x7f" * 8 + b"abc", r"says shape \(2139062143, 2139062143\), and has 3 values"),
     (idx(np.zeros((2, 3), np.uint8))[:9], "is damaged: it ends before its 2 dimensions do"),
 ])
 def test_files_that_are_not_idx_are_named(tmp_path, content, text):

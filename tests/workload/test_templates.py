@@ -9,6 +9,7 @@ from torch import nn
 
 from roleml_nb import RoleMLError, Testbed, impl, role
 from roleml_nb.library import EpochTrainer
+from roleml_nb.role import ArgumentError
 from roleml_nb.workload import ArrayDataset, TorchClassifier
 from roleml_nb.workload.steps import default_xy_apply_gradients, default_xy_compute_gradients, default_xy_train
 from roleml_nb.workload.templates import SimpleTorchModel, SimpleTorchXYModel, SimpleTorchXYTestableModel
@@ -175,6 +176,9 @@ def test_the_cpu_is_taken_where_there_is_no_cuda(monkeypatch):
     assert model.get_device("meta") == torch.device("meta")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert model.get_device("cuda") == torch.device("cuda")
+    for name in ("", "gpu"):
+        with pytest.raises(ArgumentError, match=f"device must be 'cpu', 'cuda', 'cuda:1' or the like, got '{name}'"):
+            Linear(device=name)
 
 
 class Decayed(SimpleTorchXYModel):
