@@ -88,11 +88,12 @@ def not_awaited(notebook: Notebook) -> tuple[float, float]:
     """Until `bed.errors` has it, and until a pane shows it."""
     bed, known = notebook.shell.user_ns["bed"], len(notebook.shell.user_ns["bed"].errors)
     pane = bed.logs("n1").pane()
+    pane._take(None, {"kind": "seen", "view": "page", "seen": True}, [])  # as a page that shows it says
     bed.call("n2/worker", "ask")
     until(lambda: len(bed.errors) > known)
     noted = since_raised(bed.errors[-1].text)
     text = bed.errors[-1].text.rpartition(": ")[2]
-    until(lambda: text in pane.value)
+    until(lambda: any(text in said for *_, said in pane._lines))
     shown = since_raised(text)
     pane.close()
     return noted, shown

@@ -30,7 +30,7 @@ class ChocoMixer(Mixer):
     Each node keeps an estimate x̂ of its own model and of its neighbours', which all of them know alike. It sends
     q_i = C(x_i - x̂_i), compressed; all add q_i to x̂_i; and x_i ← x_i + γ Σ_j w_ij (x̂_j - x̂_i) with the weights of
     Metropolis and Hastings. What compression left out stays in x_i - x̂_i and is sent later. A neighbour that missed a
-    message, or is new, gets the whole estimate once. Memory: the model times two plus the number of neighbours.
+    message, or is new, gets the whole estimate in the next round. Memory: the model times two plus the number of neighbours.
 
     x are the weights that are trained. What is averaged or copied otherwise, such as BatchNorm's statistics, is sent as it is,
     and mixed with the weights w_ij; frozen weights are not sent, and stay what they are on each node.
@@ -71,6 +71,10 @@ class ChocoMixer(Mixer):
         whole = {"whole": self._whole()}
         yield known, {"change": self._change, "first": self._up_to_date is None, **whole}
         yield [one for one in receivers if one not in known], {"estimate": self._estimates[self.id], **whole}
+
+    def takes(self, sender: RoleInstanceID, message: dict[str, Any]) -> bool:
+        """Return False for a change of an estimate that this node does not have, as it is new: the whole comes next."""
+        return "estimate" in message or bool(message.get("first")) or sender in self._estimates
 
     def delivered(self, receivers: list[RoleInstanceID]) -> None:
         self._up_to_date = set(receivers) if self.error_feedback else None

@@ -97,6 +97,10 @@ class Mixer(GuardedRole):
     def delivered(self, receivers: list[RoleInstanceID]) -> None:
         """Who has got what was sent."""
 
+    def takes(self, sender: RoleInstanceID, message: dict[str, Any]) -> bool:
+        """Return False for a message that this node cannot make anything of; its sender counts it as not delivered."""
+        return True
+
     def peers(self, round: int) -> list[RoleInstanceID]:
         """Whom this node sends to in a round, of those in ``peer``; in round 0, all whom it ever may."""
         return self.known()
@@ -113,14 +117,17 @@ class Mixer(GuardedRole):
         return {"peers": self.peers(count_of("round", round)), "directed": self.directed}
 
     @Service(expand=True)
-    def accept(self, caller: RoleInstanceID, degree: int, attempt: str = "", **message: Any) -> None:
-        """Take what a neighbour sends; `degree` is the number of nodes that it sends to."""
+    def accept(self, caller: RoleInstanceID, degree: int, attempt: str = "", **message: Any) -> bool:
+        """Take what a neighbour sends, or return False; `degree` is the number of nodes that it sends to."""
         degree = count_of("degree", degree)
         missing = [part for part in self.parts if part not in message]
         self.require(not missing, f"a {type(self).__name__} is sent {', '.join(self.parts)}, and this message has no "
                                   f"{', '.join(missing)}: give all nodes the same mixer")
+        if not self.takes(caller, message):
+            return False
         with self.lock:
             self._inbox.setdefault(attempt, {})[caller] = {**message, "degree": degree}
+        return True
 
     @Task(expand=True)
     def train(
@@ -152,6 +159,8 @@ class Mixer(GuardedRole):
                     self.logger.warning("%s did not take the model: %s", receiver, answer)
                 elif isinstance(answer, Exception):
                     raise answer
+                elif answer is False:
+                    self.logger.info("%s can make nothing of the message of this round", receiver)
                 else:
                     reached.append(receiver)
         self.delivered(reached)
