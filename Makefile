@@ -79,7 +79,8 @@ test-newest:  ## the tests, with the newest release of everything that pyproject
 	@echo "not as in constraints.txt:"
 	@$(NEWEST)/bin/python -m pip freeze --exclude-editable | grep -vixFf constraints.txt || true
 	$(NEWEST)/bin/pytest $(INTERRUPTING)
-	$(NEWEST)/bin/pytest $(BESIDE) $(INTERRUPTING:%=--ignore=%)
+	$(NEWEST)/bin/pytest $(BESIDE) $(INTERRUPTING:%=--ignore=%) --ignore=tests/browser
+	$(NEWEST)/bin/pytest $(BESIDE) tests/browser
 
 test-all: test test-ipykernel6 test-newest fuzz chaos  ## all the tests there are: before a release, and before an issue is closed
 

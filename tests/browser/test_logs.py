@@ -69,12 +69,13 @@ def test_logs_and_rounds_are_followed_while_a_cell_is_busy_and_the_bar_stops_it(
                         "bed.run_bar()", "%rml call server/server run num_rounds=10_000")
     lab.start()
     page = lab.page
-    page.locator(".runbar").scroll_into_view_if_needed()  # it beats only while it is seen
-    page.wait_for_selector(".runbar[data-state='running']")
     panes = page.locator(".logpane .pane")
     for place, words in ((0, "client1/client: heard of"), (0, "client2/client: heard of"), (1, "server/server: round")):
+        panes.nth(place).scroll_into_view_if_needed()  # it beats only while it is seen
         page.wait_for_function("([el, words]) => el.textContent.includes(words)", arg=[panes.nth(place).element_handle(), words])
     assert "server/server" not in panes.nth(0).inner_text() and "client" not in panes.nth(1).inner_text()
+    page.locator(".runbar").scroll_into_view_if_needed()
+    page.wait_for_selector(".runbar[data-state='running']")
     rounds = "([el, least]) => Number(/round (\\d+) of 10000/.exec(el.textContent)?.[1]) > least"
     texts = [page.locator(".runbar .text").element_handle(), page.locator(".jp-OutputArea .widget-hbox").element_handle()]
     for text in texts:  # the bar of runs, and the cell's own
