@@ -47,9 +47,9 @@ def test_a_pair_has_the_mean_of_both_afterwards(bed):
 
 
 def test_it_learns_and_ends_by_itself_with_all_workers_at_once(bed):
-    workers(bed, "grow", 3, 3)
-    bed.call("grow-*/worker", "run", {"num_rounds": 8, "num_epochs": 2}, timeout=30)
-    accuracy = [result["accuracy"] for result in bed.call("grow-*/trainer", "test").values()]
+    workers(bed, "at-once", 3, 3)
+    bed.call("at-once-*/worker", "run", {"num_rounds": 8, "num_epochs": 2}, timeout=30)
+    accuracy = [result["accuracy"] for result in bed.call("at-once-*/trainer", "test").values()]
     assert np.mean(accuracy) >= 0.85
 
 

@@ -163,16 +163,16 @@ def test_a_slow_member_of_a_group_blocks_no_other_result(bed):
 
 
 def test_emitting_from_many_threads_while_subscribers_come_and_go(bed):
-    bed.spawn("many-by").assign("emitter", Emitter)
-    bed.spawn("many-stays", "many-goes").assign("member", Member)
-    bed.relate("many-*", "emitter", "many-by/emitter")
-    telling = bed.call_task("many-by/emitter", "tell-from-threads", {"threads": 8, "count": 200})
+    bed.spawn("threads-many-by").assign("emitter", Emitter)
+    bed.spawn("threads-many-stays", "threads-many-goes").assign("member", Member)
+    bed.relate("threads-many-*", "emitter", "threads-many-by/emitter")
+    telling = bed.call_task("threads-many-by/emitter", "tell-from-threads", {"threads": 8, "count": 200})
     for _ in range(5):
-        bed.relate("many-goes", "emitter", "many-by/emitter", remove=True)
-        bed.relate("many-goes", "emitter", "many-by/emitter")
+        bed.relate("threads-many-goes", "emitter", "threads-many-by/emitter", remove=True)
+        bed.relate("threads-many-goes", "emitter", "threads-many-by/emitter")
     telling.result(30)
-    heard = until(lambda: (found := bed.call("many-stays/member", "get-heard")) and len(found) == 1600 and found, "all")
-    sometimes = bed.call("many-goes/member", "get-heard")
+    heard = until(lambda: (found := bed.call("threads-many-stays/member", "get-heard")) and len(found) == 1600 and found, "all")
+    sometimes = bed.call("threads-many-goes/member", "get-heard")
     for first in range(0, 8000, 1000):
         assert [number for number in heard if first <= number < first + 1000] == list(range(first, first + 200))
         some = [number for number in sometimes if first <= number < first + 1000]
@@ -180,15 +180,15 @@ def test_emitting_from_many_threads_while_subscribers_come_and_go(bed):
 
 
 def test_a_slow_subscriber_does_not_stop_the_others(bed):
-    bed.spawn("told-by").assign("emitter", Emitter)
-    bed.spawn("told-slow", "told-1", "told-2").assign("member", Member)
-    bed.relate("told-*", "emitter", "told-by/emitter")
-    bed.call("told-by/emitter", "tell", {"count": 300})
-    for name in ("told-1", "told-2"):
+    bed.spawn("listens-by").assign("emitter", Emitter)
+    bed.spawn("listens-slow", "listens-1", "listens-2").assign("member", Member)
+    bed.relate("listens-*", "emitter", "listens-by/emitter")
+    bed.call("listens-by/emitter", "tell", {"count": 300})
+    for name in ("listens-1", "listens-2"):
         until(lambda name=name: bed.call(f"{name}/member", "get-heard") == list(range(300)), "all, in order")
-    assert bed.call("told-slow/member", "get-heard") == []
-    bed.call("told-slow/member", "open-gate")
-    until(lambda: bed.call("told-slow/member", "get-heard") == list(range(300)), "the slow one, too, in order")
+    assert bed.call("listens-slow/member", "get-heard") == []
+    bed.call("listens-slow/member", "open-gate")
+    until(lambda: bed.call("listens-slow/member", "get-heard") == list(range(300)), "the slow one, too, in order")
 
 
 def test_an_emitter_is_held_back_by_bytes_and_goes_on(bed):

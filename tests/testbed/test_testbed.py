@@ -147,8 +147,8 @@ def test_group_calls_return_in_the_order_of_the_group(bed):
 
 
 def test_a_pattern_calls_many(bed):
-    bed.spawn("many{1..3}").assign("voice", Voice)
-    assert bed.call("many*/voice", "say", {"word": "w"}) == {"many1": "w", "many2": "w", "many3": "w"}
+    bed.spawn("many-say-{1..3}").assign("voice", Voice)
+    assert bed.call("many-say-*/voice", "say", {"word": "w"}) == {f"many-say-{number}": "w" for number in (1, 2, 3)}
 
 
 def test_a_pattern_finds_the_nodes_that_have_the_role(bed):
