@@ -47,13 +47,14 @@ class Rows:
         return self._count * self.dtype.itemsize
 
     def extend(self, rows: np.ndarray) -> None:
-        """Append rows of the same dtype."""
+        """Append rows of the same dtype. Where it is interrupted, those that are not counted yet
+        are overwritten."""
         while len(rows):
-            place = (self._begin + self._count) % BLOCK
-            if place == 0:
+            number, place = divmod(self._begin + self._count, BLOCK)
+            if number == len(self._blocks):
                 self._blocks.append(np.empty(BLOCK, self.dtype))
             part, rows = rows[: BLOCK - place], rows[BLOCK - place :]
-            self._blocks[-1][place : place + len(part)] = part
+            self._blocks[number][place : place + len(part)] = part
             self._count += len(part)
 
     def since(self, number: int, most: int | None = None) -> np.ndarray:

@@ -4,6 +4,7 @@ so."""
 import json
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -58,6 +59,33 @@ def filled(count, limit, metrics=0):
             else [],
         )
     return trace
+
+
+class Interrupting:
+    """An array whose second part cannot be had, as when a cell is interrupted just then."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, part):
+        if part.start is None:
+            raise KeyboardInterrupt
+        return self.rows[part]
+
+
+def test_rows_that_were_interrupted_while_a_block_began_leave_no_hole():
+    rows, some = Rows(MESSAGE), np.zeros(module.BLOCK + 1, MESSAGE)
+    some["call"] = range(len(some))
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            rows.extend(Interrupting(some))
+    assert len(rows) == 0
+    rows.extend(some)
+    assert rows.since(0)["call"].tolist() == some["call"].tolist()
+    assert len(rows._blocks) == 2
 
 
 @given(
