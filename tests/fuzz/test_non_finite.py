@@ -32,11 +32,12 @@ from roleml_nb.role import Role
 from roleml_nb.role.numbers import short
 from roleml_nb.trace import Trace
 from roleml_nb.workload import digits, mlp
-from tests.fuzz.effort import effort, within
+from tests.fuzz.effort import FUZZ, effort, within
 
 PACKAGES = ("roleml_nb", "roleml_nb.role", "roleml_nb.library", "roleml_nb.workload", "roleml_nb.testbed", "roleml_nb.trace")
-MEMORY = 2**29
-"""Bytes that a call may ask for beyond those that are there, so that it ends within its time."""
+MEMORY = 2**29 if FUZZ else 2**33
+"""Bytes that a call may ask for beyond those that are there. Where there are many calls, fewer, so that each ends within its
+time; the threads of testbeds beside it have to do with as many, meanwhile."""
 
 LABELS = np.arange(60) % 5
 
