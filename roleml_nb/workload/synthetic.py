@@ -70,7 +70,7 @@ def synthetic(
         raise ArgumentError(f"there must be 1 device or more{f', {MOST} at most' if number > MOST else ''}, got {number!r}")
     if isinstance(partition, str) and partition == "natural" and as_count("parts", parts) > number:
         raise ArgumentError(f"parts must be from 1 to the number of devices, {number}, got {parts!r}")
-    return dealt(partial(_devices, number, float(alpha), float(beta), identical, data_seed), part, parts,
+    return dealt(partial(_devices, number, float(alpha) + 0.0, float(beta) + 0.0, identical, data_seed), part, parts,
                  partition=partition, **how)
 
 

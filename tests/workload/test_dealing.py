@@ -258,3 +258,8 @@ def test_parts_of_a_skewed_data_set_on_nodes(bed):
         "model": impl(mlp, 64, 10), "dataset": impl(digits, part=Each(range(3)), parts=3, partition="quantity_skew", alpha=2.0)})
     sizes = bed.call("dealt-*/trainer", "get-data-size")
     assert list(sizes.values()) == [len(digits(part, 3, partition="quantity_skew", alpha=2.0)) for part in range(3)]
+
+
+def test_a_zero_with_a_sign_is_a_zero():
+    plain, signed = (synthetic(part=0, parts=3, alpha=zero, beta=zero) for zero in (0.0, -0.0))
+    assert np.array_equal(plain.x, signed.x) and np.array_equal(plain.y, signed.y)
