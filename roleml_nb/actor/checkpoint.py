@@ -11,7 +11,6 @@ from roleml_nb.messaging.module_versions import module_versions
 from roleml_nb.role import NATIVE, CallerError, RoleInstanceID
 
 from .luggage import Events, Luggage, pack, take_events, unpack, waiting_events
-from .update import new_attributes
 
 if TYPE_CHECKING:
     from .actor import Actor
@@ -81,8 +80,8 @@ class Checkpoint:
     def prepare(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
         """Look at what this node is to become, and change nothing yet; CallerError when it cannot.
 
-        `content` is the node's state, and for each role the options that it was given. A role whose class has got
-        attributes since has them from these, as in an update.
+        `content` is the node's state, and for each role the options that it was given, with which `unpack` makes the
+        attributes that its class has got since.
         """
         actor = self._actor
         frames, options = content
@@ -94,7 +93,7 @@ class Checkpoint:
         if other:
             raise CallerError(f"node '{actor.name}' has a link {other[0]!r} → {links[other[0]]!r}, and the checkpoint's has not")
         for name, kept in state.roles.items():
-            _complete(kept.luggage, options.get(name))
+            kept.luggage.options = options.get(name)
         self._next = state
 
     def clear(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
@@ -131,11 +130,3 @@ class Checkpoint:
     def forget(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
         """Leave it: this node stays what it is."""
         self._next = None
-
-
-def _complete(luggage: Luggage, options: Mapping[str, Any] | None) -> None:
-    """Add the attributes that the role's class has got since; `unpack` does where the class has its own way to begin."""
-    luggage.options = options
-    if isinstance(luggage.state, dict) and not hasattr(luggage.cls, "__setstate__"):
-        added = new_attributes(str(luggage.old), luggage.cls, luggage.state, options)
-        luggage.state = {**luggage.state, **added}

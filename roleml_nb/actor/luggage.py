@@ -84,7 +84,10 @@ def unpack(actor: Actor, name: str, luggage: Luggage) -> None:
         role.__setstate__(luggage.state)
     else:
         role.__dict__.update(luggage.state or {})
-    role.__dict__.update(new_attributes(str(luggage.old), luggage.cls, role.__dict__, luggage.options))
+    try:
+        role.__dict__.update(new_attributes(str(luggage.old), luggage.cls, role.__dict__, luggage.options))
+    except CallerError as error:  # it may do without: which attributes it lacks is a guess from the code
+        actor.logger.warning("%s goes on with the attributes that it had: %s", luggage.old, error)
     actor.add_role(name, role)
     try:
         for item, (given, state) in luggage.elements.items():
