@@ -1,11 +1,13 @@
-"""Chaos: engines are killed, frozen and cut off while every architecture of the library learns; the numbers are checked.
+"""Chaos: engines are killed, frozen and cut off while every architecture of the library learns; the
+numbers are checked.
 
-Training adds one to a model that begins at zero, so a model says how often it was trained: where all average,
-it is the number of rounds, whoever was lost. Each trial deploys an architecture on three engines, runs it, does
-something to it at a random moment, and runs it once more on what is left, or was made anew. Every run must end
-in time, with a result or an error that has a name; no training may be lost or count twice.
+Training adds one to a model that begins at zero, so a model says how often it was trained: where
+all average, it is the number of rounds, whoever was lost. Each trial deploys an architecture on
+three engines, runs it, does something to it at a random moment, and runs it once more on what is
+left, or was made anew. Every run must end in time, with a result or an error that has a name; no
+training may be lost or count twice.
 
-    python benchmarks/chaos.py                                  # each architecture, each kind of chaos
+    python benchmarks/chaos.py                       # each architecture, each kind of chaos
     python benchmarks/chaos.py --trials 5 --seed 7
     python benchmarks/chaos.py --architectures FedAvg ring --chaos kill
 """
@@ -60,7 +62,9 @@ EXACT = 1e-9
 
 
 class Counting:
-    """A model that counts its trainings: w of shape (SIZE,) begins at zero, and an epoch adds one."""
+    """A model that counts its trainings: w of shape (SIZE,) begins at zero, and an epoch adds
+    one.
+    """
 
     def __init__(self):
         import numpy
@@ -105,14 +109,17 @@ class Deployed(NamedTuple):
     models: str
     """Whose ``get-model`` has what was learnt."""
     exact: bool
-    """Whether all average in each round: a run of R rounds adds R to the least and to the greatest model."""
+    """Whether all average in each round: a run of R rounds adds R to the least and to the greatest
+    model.
+    """
     most: int
     """Trainings at most that a round adds up in one model, where not exact."""
 
 
 def trainers(bed: Testbed) -> Any:
     return bed.spawn(f"node{{1..{NODES}}}").assign(
-        "trainer", EpochTrainer, elements={"model": impl(Counting), "dataset": impl(Points)})
+        "trainer", EpochTrainer, elements={"model": impl(Counting), "dataset": impl(Points)}
+    )
 
 
 def leader(bed: Testbed, coordinator: type, **elements: Any) -> None:
@@ -121,8 +128,12 @@ def leader(bed: Testbed, coordinator: type, **elements: Any) -> None:
 
 
 def evaluator(bed: Testbed) -> None:
-    bed.assign("leader", "evaluator", ModelMaintainer,
-               elements={"model": impl(Counting), "dataset_test": impl(Points)})
+    bed.assign(
+        "leader",
+        "evaluator",
+        ModelMaintainer,
+        elements={"model": impl(Counting), "dataset_test": impl(Points)},
+    )
 
 
 def federated(bed: Testbed) -> Deployed:
@@ -161,6 +172,7 @@ def asynchronous(strategy: Any) -> Callable[[Testbed], Deployed]:
         evaluator(bed)
         bed.relate("leader", "trainer", nodes.role("trainer"))
         return Deployed("leader/coordinator", "leader/coordinator", False, 1)
+
     return build
 
 
@@ -171,6 +183,7 @@ def mixing(mixer: type, **elements: Any) -> Callable[[Testbed], Deployed]:
         leader(bed, DecentralisedCoordinator)
         bed.relate("leader", "mixer", nodes.role("mixer"))
         return Deployed("leader/coordinator", "node*/trainer", mixer is not ChocoMixer, NODES)
+
     return build
 
 
@@ -182,7 +195,11 @@ def ring(bed: Testbed) -> Deployed:
 
 
 def gossip(bed: Testbed) -> Deployed:
-    nodes = trainers(bed).assign("aggregator", GossipAggregator).assign("coordinator", GossipCoordinator)
+    nodes = (
+        trainers(bed)
+        .assign("aggregator", GossipAggregator)
+        .assign("coordinator", GossipCoordinator)
+    )
     bed.wire("full", nodes=nodes, role="aggregator")
     return Deployed("node*/coordinator", "node*/trainer", False, NODES)
 
@@ -195,10 +212,18 @@ def ad_psgd(bed: Testbed) -> Deployed:
 
 
 ARCHITECTURES: dict[str, Callable[[Testbed], Deployed]] = {
-    "FedAvg": federated, "E-tree": tree, "IFCA": clustered, "FedAsync": asynchronous(impl(FedAsync)),
-    "FedBuff": asynchronous(impl(FedBuff, size=3)), "gossip": gossip, "AD-PSGD": ad_psgd,
-    "D-PSGD": mixing(DPsgdMixer), "SGP": mixing(StochasticGradientPush),
-    "CHOCO": mixing(ChocoMixer, compressor=impl(Quantization, 8)), "epidemic": mixing(EpidemicMixer), "ring": ring,
+    "FedAvg": federated,
+    "E-tree": tree,
+    "IFCA": clustered,
+    "FedAsync": asynchronous(impl(FedAsync)),
+    "FedBuff": asynchronous(impl(FedBuff, size=3)),
+    "gossip": gossip,
+    "AD-PSGD": ad_psgd,
+    "D-PSGD": mixing(DPsgdMixer),
+    "SGP": mixing(StochasticGradientPush),
+    "CHOCO": mixing(ChocoMixer, compressor=impl(Quantization, 8)),
+    "epidemic": mixing(EpidemicMixer),
+    "ring": ring,
 }
 
 
@@ -239,7 +264,14 @@ def nothing(bed: Testbed, pids: list[int], draw: random.Random) -> None:
     pass
 
 
-CHAOS = {"none": nothing, "kill": kill, "kill the leader's": kill_leader, "freeze": freeze, "stop": stop, "cut": cut}
+CHAOS = {
+    "none": nothing,
+    "kill": kill,
+    "kill the leader's": kill_leader,
+    "freeze": freeze,
+    "stop": stop,
+    "cut": cut,
+}
 
 
 KILLS = ("kill", "kill the leader's")
@@ -272,17 +304,21 @@ def run(bed: Testbed, deployed: Deployed) -> str:
     return "result"
 
 
-def check(before: np.ndarray, after: np.ndarray, deployed: Deployed, ended: str, undone: int = 0) -> None:
+def check(
+    before: np.ndarray, after: np.ndarray, deployed: Deployed, ended: str, undone: int = 0
+) -> None:
     """Raises AssertionError when a training was lost or counted twice.
 
-    `undone`: trainings of a round that was given up before, which may still be in the models of `before`.
+    `undone`: trainings of a round that was given up before, which may still be in the models of
+    `before`.
     """
     assert np.isfinite(after).all(), f"not finite: {after}"
     most = before.max() + ROUNDS * (1 if deployed.exact else deployed.most)
     least = before.min() + (ROUNDS - undone if deployed.exact and ended == "result" else 0)
     assert least - EXACT <= after.min() and after.max() <= most + EXACT, (
         f"after {ended}: models from {after.min():.6f} to {after.max():.6f}, "
-        f"expected {least:.6f} to {most:.6f} (before: {before.min():.6f} to {before.max():.6f})")
+        f"expected {least:.6f} to {most:.6f} (before: {before.min():.6f} to {before.max():.6f})"
+    )
 
 
 def trial(architecture: str, chaos: str, seed: int) -> str:
@@ -325,8 +361,12 @@ def trial(architecture: str, chaos: str, seed: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--architectures", nargs="+", choices=ARCHITECTURES, default=list(ARCHITECTURES))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--architectures", nargs="+", choices=ARCHITECTURES, default=list(ARCHITECTURES)
+    )
     parser.add_argument("--chaos", nargs="+", choices=CHAOS, default=list(CHAOS))
     parser.add_argument("--trials", type=int, default=1, help="of each pair")
     parser.add_argument("--seed", type=int, default=0)
@@ -342,7 +382,10 @@ def main() -> None:
                     ends[trial(architecture, chaos, seed)] += 1
                 except Exception:
                     ends["FAULT"] += 1
-                    print(f"{architecture}, {chaos}, seed {seed}:\n{traceback.format_exc()}", file=sys.stderr)
+                    print(
+                        f"{architecture}, {chaos}, seed {seed}:\n{traceback.format_exc()}",
+                        file=sys.stderr,
+                    )
             faults += ends["FAULT"]
             said = ", ".join(f"{end} ×{count}" for end, count in sorted(ends.items()))
             print(f"| {architecture} | {chaos} | {said} | {ends['FAULT']} |", flush=True)

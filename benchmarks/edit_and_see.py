@@ -1,9 +1,10 @@
-"""The loop of a researcher: how soon a changed role is at work, an error is seen, and a run is stopped.
+"""The loop of a researcher: how soon a changed role is at work, an error is seen, and a run is
+stopped.
 
     python benchmarks/edit_and_see.py [--nodes 100] [--engines 2] [--times 5]
 
-All is done by cells of an IPython shell, once the engines have imported torch, which they do while the user still types.
-The exceptions tell when they were raised; the machine has one clock.
+All is done by cells of an IPython shell, once the engines have imported torch, which they do while
+the user still types. The exceptions tell when they were raised; the machine has one clock.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Callable
 from IPython.core.interactiveshell import InteractiveShell
 from peers import machine
 
-ROLE = '''%%role
+ROLE = """%%role
 from roleml_nb import Event, EventHandler, Role, Service, Task
 class Worker(Role):
     asked = Event()
@@ -43,7 +44,7 @@ class Worker(Role):
     def train(self, caller):
         while True:
             sum(range(100_000))
-'''
+"""
 
 
 class Notebook:
@@ -88,7 +89,8 @@ def not_awaited(notebook: Notebook) -> tuple[float, float]:
     """Until `bed.errors` has it, and until a pane shows it."""
     bed, known = notebook.shell.user_ns["bed"], len(notebook.shell.user_ns["bed"].errors)
     pane = bed.logs("n1").pane()
-    pane._take(None, {"kind": "seen", "view": "page", "seen": True}, [])  # as a page that shows it says
+    # as a page that shows it says
+    pane._take(None, {"kind": "seen", "view": "page", "seen": True}, [])
     bed.call("n2/worker", "ask")
     until(lambda: len(bed.errors) > known)
     noted = since_raised(bed.errors[-1].text)
@@ -111,7 +113,9 @@ def stopped(notebook: Notebook) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--nodes", type=int, default=100)
     parser.add_argument("--engines", type=int, default=2)
     parser.add_argument("--times", type=int, default=5)
@@ -124,18 +128,33 @@ def main() -> None:
     notebook.run("%rml relate n1 other=n2/worker")
     notebook.shell.user_ns["bed"].call("n*/worker", "get-ready")
     repeated = range(1, given.times + 1)
-    rows = [("a changed role is at work on all nodes", 0.5, [changed(notebook, version) for version in repeated]),
-            ("an error is printed by the cell that waits", 0.5, [awaited(notebook) for _ in repeated])]
+    rows = [
+        (
+            "a changed role is at work on all nodes",
+            0.5,
+            [changed(notebook, version) for version in repeated],
+        ),
+        ("an error is printed by the cell that waits", 0.5, [awaited(notebook) for _ in repeated]),
+    ]
     both = [not_awaited(notebook) for _ in repeated]
-    rows += [("an error of an event handler is in bed.errors", 0.5, [noted for noted, _ in both]),
-             ("… and in a pane of the log", 0.5, [shown for _, shown in both]),
-             ("%rml stop --run ends busy handlers on all nodes", 2.0, [stopped(notebook) for _ in repeated])]
+    rows += [
+        ("an error of an event handler is in bed.errors", 0.5, [noted for noted, _ in both]),
+        ("… and in a pane of the log", 0.5, [shown for _, shown in both]),
+        (
+            "%rml stop --run ends busy handlers on all nodes",
+            2.0,
+            [stopped(notebook) for _ in repeated],
+        ),
+    ]
     notebook.run("%rml stop")
     print(f"{machine()}; {given.nodes} nodes, {given.engines} engines, {given.times} times\n")
     print("| seconds until | median | worst | bar | met |\n|---|---|---|---|---|")
     for what, bar, taken in rows:
         worst = max(taken)
-        print(f"| {what} | {statistics.median(taken):.3f} | {worst:.3f} | ≤ {bar} | {'yes' if worst <= bar else 'no'} |")
+        print(
+            f"| {what} | {statistics.median(taken):.3f} | {worst:.3f} | ≤ {bar} |"
+            f" {'yes' if worst <= bar else 'no'} |"
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""The work of fedavg_round.py in Flower's simulation; prints the median ms of a round, and the seconds of all. See there.
+"""The work of fedavg_round.py in Flower's simulation; prints the median ms of a round, and the
+seconds of all. See there.
 
     python flower_round.py parts.npz CLIENTS ROUNDS
 """
@@ -40,8 +41,10 @@ class Client(NumPyClient):
                 weight.copy_(torch.tensor(given))
         order = torch.randperm(len(self.x))
         for start in range(0, len(order), 32):
-            batch = order[start:start + 32]
-            gradients = torch.autograd.grad(cross_entropy(self.module(self.x[batch]), self.y[batch]), weights)
+            batch = order[start : start + 32]
+            gradients = torch.autograd.grad(
+                cross_entropy(self.module(self.x[batch]), self.y[batch]), weights
+            )
             with torch.no_grad():
                 for weight, gradient in zip(weights, gradients, strict=True):
                     weight.sub_(gradient, alpha=0.1)
@@ -69,14 +72,27 @@ def main() -> None:
         return Client(samples[f"x{part}"], samples[f"y{part}"]).to_client()
 
     def server(context):
-        initial = ndarrays_to_parameters([weight.detach().numpy() for weight in network().parameters()])
-        strategy = Timed(fraction_fit=1.0, fraction_evaluate=0.0, min_fit_clients=clients, min_available_clients=clients,
-                         initial_parameters=initial)
+        initial = ndarrays_to_parameters(
+            [weight.detach().numpy() for weight in network().parameters()]
+        )
+        strategy = Timed(
+            fraction_fit=1.0,
+            fraction_evaluate=0.0,
+            min_fit_clients=clients,
+            min_available_clients=clients,
+            initial_parameters=initial,
+        )
         return ServerAppComponents(strategy=strategy, config=ServerConfig(num_rounds=rounds))
 
-    run_simulation(ServerApp(server_fn=server), ClientApp(client_fn=client), num_supernodes=clients,
-                   backend_config={"client_resources": {"num_cpus": 1, "num_gpus": 0.0}})
-    taken = [1000 * (after - before) for before, after in zip(Timed.begun, Timed.begun[1:], strict=False)]
+    run_simulation(
+        ServerApp(server_fn=server),
+        ClientApp(client_fn=client),
+        num_supernodes=clients,
+        backend_config={"client_resources": {"num_cpus": 1, "num_gpus": 0.0}},
+    )
+    taken = [
+        1000 * (after - before) for before, after in zip(Timed.begun, Timed.begun[1:], strict=False)
+    ]
     print(statistics.median(taken), time.perf_counter() - start)
 
 

@@ -1,4 +1,6 @@
-"""gossipy's simulator on samples from a file: models sent per second, printed. See gossip.py, which runs it.
+"""gossipy's simulator on samples from a file: models sent per second, printed.
+
+See gossip.py, which runs it.
 
     python gossipy_rate.py samples.npz NODES DEGREE ROUNDS
 """
@@ -27,15 +29,29 @@ def main() -> None:
     path, (nodes, degree, rounds) = sys.argv[1], map(int, sys.argv[2:])
     torch.set_num_threads(1)
     samples = np.load(path)
-    handler = ClassificationDataHandler(torch.from_numpy(samples["x"]), torch.from_numpy(samples["y"]), test_size=0)
+    handler = ClassificationDataHandler(
+        torch.from_numpy(samples["x"]), torch.from_numpy(samples["y"]), test_size=0
+    )
     data = DataDispatcher(handler, n=nodes, eval_on_user=False)
-    network = StaticP2PNetwork(nodes, nx.to_numpy_array(nx.random_regular_graph(degree, nodes, seed=42)))
+    network = StaticP2PNetwork(
+        nodes, nx.to_numpy_array(nx.random_regular_graph(degree, nodes, seed=42))
+    )
     model = TorchModelHandler(
-        net=TorchMLP(64, 10, (64,)), optimizer=torch.optim.SGD, optimizer_params={"lr": 0.1}, batch_size=32,
-        criterion=torch.nn.CrossEntropyLoss(), create_model_mode=CreateModelMode.MERGE_UPDATE)
+        net=TorchMLP(64, 10, (64,)),
+        optimizer=torch.optim.SGD,
+        optimizer_params={"lr": 0.1},
+        batch_size=32,
+        criterion=torch.nn.CrossEntropyLoss(),
+        create_model_mode=CreateModelMode.MERGE_UPDATE,
+    )
     simulator = GossipSimulator(
-        nodes=GossipNode.generate(data_dispatcher=data, p2p_net=network, model_proto=model, round_len=STEPS, sync=True),
-        data_dispatcher=data, delta=STEPS, protocol=AntiEntropyProtocol.PUSH)
+        nodes=GossipNode.generate(
+            data_dispatcher=data, p2p_net=network, model_proto=model, round_len=STEPS, sync=True
+        ),
+        data_dispatcher=data,
+        delta=STEPS,
+        protocol=AntiEntropyProtocol.PUSH,
+    )
     simulator.init_nodes()
     simulator.start(2)
     start = time.perf_counter()

@@ -1,8 +1,10 @@
-"""Whether memory stays flat: resident memory of kernel, controller and engines over rounds of model traffic.
+"""Whether memory stays flat: resident memory of kernel, controller and engines over rounds of model
+traffic.
 
     python benchmarks/memory.py [--rounds 200] [--megabytes 2.5]
 
-Each round an array goes from one node to two others and comes back, which makes 4 × `megabytes` of traffic.
+Each round an array goes from one node to two others and comes back, which makes 4 × `megabytes` of
+traffic.
 """
 
 from __future__ import annotations
@@ -21,15 +23,21 @@ SETTLED = 20
 
 def name_of(process: psutil.Process) -> str:
     line = " ".join(process.cmdline())
-    for part, name in (("ipyparallel.engine", "engine"), ("ipyparallel.controller", "controller"), ("nanny", "nanny"),
-                       ("watchdog", "watchdog")):
+    for part, name in (
+        ("ipyparallel.engine", "engine"),
+        ("ipyparallel.controller", "controller"),
+        ("nanny", "nanny"),
+        ("watchdog", "watchdog"),
+    ):
         if part in line:
             return name
     return "kernel" if process.pid == psutil.Process().pid else "other"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--megabytes", type=float, default=2.5)
     given = parser.parse_args()
@@ -43,19 +51,36 @@ def main() -> None:
         processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
 
         def rounds(number: int) -> dict[int, int]:
-            bed.call("server/exchange", "run", {"rounds": number, "size": int(given.megabytes * 250_000)}, timeout=600)
+            bed.call(
+                "server/exchange",
+                "run",
+                {"rounds": number, "size": int(given.megabytes * 250_000)},
+                timeout=600,
+            )
             bed.trace.messages.to_pandas()  # notes are the kernel's own: they are in its level
-            return {process.pid: process.memory_info().rss for process in processes if process.is_running()}
+            return {
+                process.pid: process.memory_info().rss
+                for process in processes
+                if process.is_running()
+            }
 
         before = rounds(settled)
         after = rounds(given.rounds - settled)
         names = {process.pid: name_of(process) for process in processes if process.pid in after}
-    print(f"{machine()}; {given.rounds} rounds, {4 * given.megabytes * given.rounds / 1000:.1f} GB of model traffic\n")
-    print(f"| process | after {settled} rounds | after {given.rounds} | ratio | bar | met |\n|---|---|---|---|---|---|")
+    print(
+        f"{machine()}; {given.rounds} rounds, {4 * given.megabytes * given.rounds / 1000:.1f} GB of"
+        " model traffic\n"
+    )
+    print(
+        f"| process | after {settled} rounds | after {given.rounds} | ratio | bar | met"
+        " |\n|---|---|---|---|---|---|"
+    )
     for pid, name in names.items():
         ratio = after[pid] / before[pid]
-        print(f"| {name} | {before[pid] / 1e6:.0f} MB | {after[pid] / 1e6:.0f} MB | {ratio:.3f} | ≤ 1.05 | "
-              f"{'yes' if ratio <= 1.05 else 'no'} |")
+        print(
+            f"| {name} | {before[pid] / 1e6:.0f} MB | {after[pid] / 1e6:.0f} MB | {ratio:.3f} | ≤"
+            f" 1.05 | {'yes' if ratio <= 1.05 else 'no'} |"
+        )
 
 
 if __name__ == "__main__":

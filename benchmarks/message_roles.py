@@ -1,4 +1,6 @@
-"""The roles that benchmarks of messages measure with; they travel by value, as those of a notebook do."""
+"""The roles that benchmarks of messages measure with; they travel by value, as those of a notebook
+do.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,10 @@ class Exchange(Role):
 
         model = numpy.zeros(size, "f4")
         for _ in range(rounds):
-            received = [model for _, model in self.call_group("members", "update", payloads={"model": model})]
+            received = [
+                model
+                for _, model in self.call_group("members", "update", payloads={"model": model})
+            ]
             model = sum(received) / len(received)
 
 

@@ -1,7 +1,9 @@
-"""The accuracy of this project's models on MNIST-1D, trained in one place, beside the data set's published table.
+"""The accuracy of this project's models on MNIST-1D, trained in one place, beside the data set's
+published table.
 
-Adam at 0.01, batches of 100, 6,000 steps: the settings of Greydanus and Kobak, "Scaling Down Deep Learning with MNIST-1D",
-ICML 2024, whose table says 32 % for logistic regression, 68 % for a perceptron and 94 % for a convolutional network.
+Adam at 0.01, batches of 100, 6,000 steps: the settings of Greydanus and Kobak, "Scaling Down Deep
+Learning with MNIST-1D", ICML 2024, whose table says 32 % for logistic regression, 68 % for a
+perceptron and 94 % for a convolutional network.
 
     python benchmarks/mnist1d_accuracy.py [--steps 6000] [--seeds 1]
 """
@@ -48,8 +50,11 @@ def main() -> None:
         start = time.perf_counter()
         reached = [accuracy(make, options, given.steps, seed) for seed in range(given.seeds)]
         mean = statistics.mean(reached)
-        print(f"{name:20} {mean:5.1f} %   published {published} %   {mean - published:+.1f} points   "
-              f"{(time.perf_counter() - start) / given.seeds:.0f} s", flush=True)
+        print(
+            f"{name:20} {mean:5.1f} %   published {published} %   {mean - published:+.1f} points   "
+            f"{(time.perf_counter() - start) / given.seeds:.0f} s",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""How soon a killed engine is noticed: from SIGKILL to `NodeLost`, in the notebook and on another engine.
+"""How soon a killed engine is noticed: from SIGKILL to `NodeLost`, in the notebook and on another
+engine.
 
     python benchmarks/node_lost.py [--kills 12]
 
-One engine after the other is killed while two calls wait for it, one from the notebook and one from a node on an engine
-that stays. Prints a row for each, and the bar: 2 s.
+One engine after the other is killed while two calls wait for it, one from the notebook and one from
+a node on an engine that stays. Prints a row for each, and the bar: 2 s.
 """
 
 from __future__ import annotations
@@ -57,7 +58,13 @@ def kill_all_but_one(kills: int, here: list[float], there: list[float]) -> None:
             pid = bed.call(f"{node}/victim", "pid")
             waiting = bed.call_task(f"{node}/victim", "hang")
             watching = bed.call_task("witness/witness", "watch", {"node": node})
-            while sum(f"{node}/victim.hang" in line and "handler running" in line for line in bed.waiting()) < 2:
+            while (
+                sum(
+                    f"{node}/victim.hang" in line and "handler running" in line
+                    for line in bed.waiting()
+                )
+                < 2
+            ):
                 time.sleep(0.05)
             killed = time.time()
             os.kill(pid, signal.SIGKILL)
@@ -70,7 +77,9 @@ def kill_all_but_one(kills: int, here: list[float], there: list[float]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=12)
     kills = parser.parse_args().kills
     here: list[float] = []
@@ -80,9 +89,13 @@ def main() -> None:
     print(f"{machine()}; {len(here)} engines killed\n")
     print("| from SIGKILL to NodeLost | median | slowest | bar | met |\n|---|---|---|---|---|")
     for name, times in (("in the notebook", here), ("on another engine", there)):
-        print(f"| {name} | {statistics.median(times):.2f} s | {max(times):.2f} s | {BAR:.0f} s | "
-              f"{'yes' if max(times) <= BAR else 'no'} |")
-    print("\nEach, in s: " + ", ".join(f"{a:.2f}/{b:.2f}" for a, b in zip(here, there, strict=True)))
+        print(
+            f"| {name} | {statistics.median(times):.2f} s | {max(times):.2f} s | {BAR:.0f} s | "
+            f"{'yes' if max(times) <= BAR else 'no'} |"
+        )
+    print(
+        "\nEach, in s: " + ", ".join(f"{a:.2f}/{b:.2f}" for a, b in zip(here, there, strict=True))
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Traffic while everybody looks: it must crash nothing, for as long as one likes.
 
-Six nodes each emit events and call their neighbour's service, with 1 kB to 6 MB of NumPy arrays and torch
-tensors. Handlers fail now and then; callers keep the errors, in cycles too. Meanwhile every view is open and
-seen, and who is at work is asked every 0.1 s. Chapters of a few minutes alternate between engines, one process
-and the relay. Prints a row for each chapter, and fails as soon as an engine is lost.
+Six nodes each emit events and call their neighbour's service, with 1 kB to 6 MB of NumPy arrays and
+torch tensors. Handlers fail now and then; callers keep the errors, in cycles too. Meanwhile every
+view is open and seen, and who is at work is asked every 0.1 s. Chapters of a few minutes alternate
+between engines, one process and the relay. Prints a row for each chapter, and fails as soon as an
+engine is lost.
 
     python benchmarks/observed.py                           # an hour
     python benchmarks/observed.py --minutes 20 --no-torch
@@ -77,7 +78,8 @@ class Peer(Role):
                 array = from_numpy(array) if number % 100 == 0 else array
             try:
                 self.call("next", "take", {"number": number, "text": "x" * 2_000}, {"array": array})
-            except Exception as error:  # kept as users keep them: with its traceback, in a cycle with the role
+            # kept as users keep them: with its traceback, in a cycle with the role
+            except Exception as error:
                 self.failures += 1
                 error.role = self
                 self.errors = [*self.errors[-KEPT:], error]
@@ -117,7 +119,9 @@ def look(bed: Testbed, ended: threading.Event, looks: list[str]) -> None:
             gc.collect()
 
 
-def chapter(engines: int, links: tuple[str, ...], seconds: float, torch: bool) -> tuple[int, int, int, float]:
+def chapter(
+    engines: int, links: tuple[str, ...], seconds: float, torch: bool
+) -> tuple[int, int, int, float]:
     """Calls, failures, looks, and MB of this process at the end. Raises when an engine is lost."""
     bed = build(engines, links)
     looks: list[str] = []
@@ -126,8 +130,10 @@ def chapter(engines: int, links: tuple[str, ...], seconds: float, torch: bool) -
     try:
         thread = threading.Thread(target=look, args=(bed, ended, looks), name="looks")
         thread.start()
-        runs = [bed.call_task(f"node{number}/peer", "run", {"seconds": seconds, "torch": torch})
-                for number in range(NODES)]
+        runs = [
+            bed.call_task(f"node{number}/peer", "run", {"seconds": seconds, "torch": torch})
+            for number in range(NODES)
+        ]
         results = [run.result(seconds + 300) for run in runs]
         ended.set()
         thread.join()
@@ -142,8 +148,11 @@ def chapter(engines: int, links: tuple[str, ...], seconds: float, torch: bool) -
     return calls, failures, len(looks), psutil.Process().memory_info().rss / 1e6
 
 
-KINDS = {"2 engines": (2, ("direct", "relay")), "one process": (0, ("direct", "relay")),
-         "2 engines, relay": (2, ("relay",))}
+KINDS = {
+    "2 engines": (2, ("direct", "relay")),
+    "one process": (0, ("direct", "relay")),
+    "2 engines, relay": (2, ("relay",)),
+}
 
 
 def main() -> None:
@@ -154,13 +163,19 @@ def main() -> None:
     given = parser.parse_args()
     faulthandler.enable()
     print(f"{machine()}, {'no torch' if given.no_torch else 'torch'}\n")
-    print("| testbed | minutes | calls | failed | looks | MB here | lost |\n|---|---|---|---|---|---|---|")
+    print(
+        "| testbed | minutes | calls | failed | looks | MB here | lost"
+        " |\n|---|---|---|---|---|---|---|"
+    )
     until, number = time.monotonic() + 60 * given.minutes, 0
     while time.monotonic() < until or number < len(KINDS):
         name, (engines, links) = list(KINDS.items())[number % len(KINDS)]
         seconds = min(60 * given.chapter, 60 * given.minutes / len(KINDS))
         calls, failures, looks, mb = chapter(engines, links, seconds, not given.no_torch)
-        print(f"| {name} | {seconds / 60:.2f} | {calls} | {failures} | {looks} | {mb:.0f} | 0 |", flush=True)
+        print(
+            f"| {name} | {seconds / 60:.2f} | {calls} | {failures} | {looks} | {mb:.0f} | 0 |",
+            flush=True,
+        )
         number += 1
 
 

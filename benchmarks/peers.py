@@ -1,4 +1,6 @@
-"""What the benchmarks have in common: medians, the machine, and where peers that are not installed here can be found."""
+"""What the benchmarks have in common: medians, the machine, and where peers that are not installed
+here can be found.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,11 @@ def median_ms(work: Callable[[], object], times: int, warmup: int = 20) -> float
 def python_with(module: str) -> str | None:
     """A Python that can import `module`: this one, or that named by the variable PEER_PYTHON."""
     for python in (sys.executable, os.environ.get("PEER_PYTHON")):
-        if python and subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode == 0:
+        if (
+            python
+            and subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode
+            == 0
+        ):
             return python
     return None
 

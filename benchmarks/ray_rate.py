@@ -1,4 +1,7 @@
-"""Ray's asynchronous actor calls per second, between two processes; prints JSON. See messages.py."""
+"""Ray's asynchronous actor calls per second, between two processes; prints JSON.
+
+See messages.py.
+"""
 
 from __future__ import annotations
 

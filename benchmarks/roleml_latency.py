@@ -1,4 +1,5 @@
-"""RoleML's own service call over gRPC between two processes in ms, within one in µs, then with arrays; prints medians as JSON.
+"""RoleML's own service call over gRPC between two processes in ms, within one in µs, then with
+arrays; prints medians as JSON.
 
 See messages.py.
 """
@@ -32,10 +33,18 @@ class Client(Role):
 
 def build(name: str, ports: dict[str, int], role: type[Role]):
     builder = ActorBuilder()
-    builder.load_config({
-        "name": name, "address": f"127.0.0.1:{ports[name]}", "messaging_component": GRPC,
-        "contacts": {other: f"127.0.0.1:{port}" for other, port in ports.items() if other != name},
-        "roles": {name: {"class": role}}, "workdir": tempfile.mkdtemp()})
+    builder.load_config(
+        {
+            "name": name,
+            "address": f"127.0.0.1:{ports[name]}",
+            "messaging_component": GRPC,
+            "contacts": {
+                other: f"127.0.0.1:{port}" for other, port in ports.items() if other != name
+            },
+            "roles": {name: {"class": role}},
+            "workdir": tempfile.mkdtemp(),
+        }
+    )
     return builder.build()
 
 
@@ -81,7 +90,10 @@ def main(calls: int, *megabytes: int) -> None:
             time.sleep(0.2)
     small = medians(Message({}, {}), calls)
     here = medians(Message({}, {}), calls, RoleInstanceID("client", "client")) * 1000
-    large = [medians(Message({}, {"data": np.zeros(size * 1_000_000 // 8)}), max(5, calls // 50)) for size in megabytes]
+    large = [
+        medians(Message({}, {"data": np.zeros(size * 1_000_000 // 8)}), max(5, calls // 50))
+        for size in megabytes
+    ]
     print(json.dumps([small, here, *large]), flush=True)
     process.kill()
     import os

@@ -1,9 +1,11 @@
-"""The work of fedavg_round.py in RoleML, a process per actor, over gRPC; prints the median ms of a round, and the seconds of all.
+"""The work of fedavg_round.py in RoleML, a process per actor, over gRPC; prints the median ms of a
+round, and the seconds of all.
 
     python roleml_round.py parts.npz CLIENTS ROUNDS
 
-Clients are RoleML's `EpochTrainer`, with its own model template; the server does what the roles of its example of federated
-averaging do, in one role instead of four, and asks for data sizes once instead of in each round.
+Clients are RoleML's `EpochTrainer`, with its own model template; the server does what the roles of
+its example of federated averaging do, in one role instead of four, and asks for data sizes once
+instead of in each round.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ TOGETHER = "roleml.core.actor.group.impl.threaded.ThreadedCollectiveImplementor"
 class Perceptron(SimpleTorchXYModel):
     def build_model(self, **options):
         torch.manual_seed(0)
-        module = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 10))
+        module = torch.nn.Sequential(
+            torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 10)
+        )
         return module, torch.optim.SGD(module.parameters(), lr=0.1), torch.nn.CrossEntropyLoss()
 
 
@@ -69,19 +73,42 @@ class Server(Role):
 
 def build(name: str, ports: dict[str, int], roles: dict):
     builder = ActorBuilder()
-    builder.load_config({
-        "name": name, "address": f"127.0.0.1:{ports[name]}", "messaging_component": GRPC, "collective_implementor": TOGETHER,
-        "contacts": {other: f"127.0.0.1:{port}" for other, port in ports.items() if other != name},
-        "roles": roles, "workdir": tempfile.mkdtemp(), "log_console_level": "ERROR"})
+    builder.load_config(
+        {
+            "name": name,
+            "address": f"127.0.0.1:{ports[name]}",
+            "messaging_component": GRPC,
+            "collective_implementor": TOGETHER,
+            "contacts": {
+                other: f"127.0.0.1:{port}" for other, port in ports.items() if other != name
+            },
+            "roles": roles,
+            "workdir": tempfile.mkdtemp(),
+            "log_console_level": "ERROR",
+        }
+    )
     return builder.build()
 
 
 def client(part: int, name: str, ports: dict[str, int], path: str) -> None:
     torch.set_num_threads(1)
     samples = np.load(path)
-    build(name, ports, {"trainer": {"class": EpochTrainer, "impl": {
-        "model": {"class": Perceptron},
-        "dataset": {"class": Batches, "constructor_args": {"x": samples[f"x{part}"], "y": samples[f"y{part}"]}}}}}).run()
+    build(
+        name,
+        ports,
+        {
+            "trainer": {
+                "class": EpochTrainer,
+                "impl": {
+                    "model": {"class": Perceptron},
+                    "dataset": {
+                        "class": Batches,
+                        "constructor_args": {"x": samples[f"x{part}"], "y": samples[f"y{part}"]},
+                    },
+                },
+            }
+        },
+    ).run()
 
 
 def listening(port: int, limit: float) -> None:
@@ -103,14 +130,22 @@ def main() -> None:
     names = [f"client{part}" for part in range(clients)]
     ports = {name: free_port() for name in ("server", *names)}
     spawn = multiprocessing.get_context("spawn")
-    processes = [spawn.Process(target=client, args=(part, name, ports, path), daemon=True) for part, name in enumerate(names)]
+    processes = [
+        spawn.Process(target=client, args=(part, name, ports, path), daemon=True)
+        for part, name in enumerate(names)
+    ]
     for process in processes:
         process.start()
     actor = build("server", ports, {"server": {"class": Server}})
     threading.Thread(target=actor.run, daemon=True).start()
     for name in names:
         listening(ports[name], 120)
-    taken = actor.call("server", RoleInstanceID("server", "server"), "run", Message({"clients": names, "rounds": rounds}))
+    taken = actor.call(
+        "server",
+        RoleInstanceID("server", "server"),
+        "run",
+        Message({"clients": names, "rounds": rounds}),
+    )
     for process in processes:
         process.kill()
     print(statistics.median(taken), time.perf_counter() - start, flush=True)

@@ -1,13 +1,14 @@
 """A million strangers connect to the listening sockets of a host: what that costs it.
 
-Half of them go at once, half stay; every other one speaks ZeroMQ's greeting, and none has a token. A friend sends all the
-while, and once more when they have gone. Prints, for each kind of socket, the memory and the open files of the host's
-process before, at most and after, the processor time per connection, how many it turned away, how many lines its log got a
-minute, and how long the friend's messages took. Nothing leaves this machine: strangers connect to 127.0.0.1.
+Half of them go at once, half stay; every other one speaks ZeroMQ's greeting, and none has a token.
+A friend sends all the while, and once more when they have gone. Prints, for each kind of socket,
+the memory and the open files of the host's process before, at most and after, the processor time
+per connection, how many it turned away, how many lines its log got a minute, and how long the
+friend's messages took. Nothing leaves this machine: strangers connect to 127.0.0.1.
 
     python benchmarks/strangers.py                      # 10⁶ connections each way
     python benchmarks/strangers.py --connections 2000
-    python benchmarks/strangers.py --seconds 300        # as many as come within that time, in each half
+    python benchmarks/strangers.py --seconds 300  # as many as come within it, in each half
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ from roleml_nb.messaging.transport import DirectTransport
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)
 STAY = 60
 ATTACKERS, HANDS = 2, 8
-"""Processes that connect, and threads in each: one whose connection must wait its turn waits for a second, says TCP."""
+"""Processes that connect, and threads in each: one whose connection must wait its turn waits for a
+second, says TCP.
+"""
 
 
 class Lines(logging.Handler):
@@ -47,7 +50,9 @@ class Lines(logging.Handler):
 def attack(target: str | tuple[str, int], count: int, until: float, made: Any) -> None:
     """Connect so many times, or until then."""
     shares = [len(range(hand, count, HANDS)) for hand in range(HANDS)]
-    hands = [threading.Thread(target=connect, args=(target, share, until, made)) for share in shares]
+    hands = [
+        threading.Thread(target=connect, args=(target, share, until, made)) for share in shares
+    ]
     for hand in hands:
         hand.start()
     for hand in hands:
@@ -62,7 +67,8 @@ def connect(target: str | tuple[str, int], count: int, until: float, made: Any) 
             break
         stranger = socket.socket(socket.AF_UNIX if isinstance(target, str) else socket.AF_INET)
         try:
-            if not isinstance(target, str):  # leave no connection in TIME_WAIT behind: there are only 28,000 ports
+            # leave no connection in TIME_WAIT behind: there are only 28,000 ports
+            if not isinstance(target, str):
                 stranger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             stranger.connect(target)
             if number % 2:
@@ -82,8 +88,13 @@ def connect(target: str | tuple[str, int], count: int, until: float, made: Any) 
 
 def transport(host_id: str, directory: str | None, deliver: Callable) -> DirectTransport:
     return DirectTransport(
-        host_id, deliver=deliver, lost=lambda peer, reason: print("LOST:", peer, reason), directory=directory,
-        ip="127.0.0.1" if directory is None else None, submit=in_background)
+        host_id,
+        deliver=deliver,
+        lost=lambda peer, reason: print("LOST:", peer, reason),
+        directory=directory,
+        ip="127.0.0.1" if directory is None else None,
+        submit=in_background,
+    )
 
 
 def in_background(work: Callable[[], None]) -> None:
@@ -106,7 +117,10 @@ def measure(way: str, connections: int, limit: float) -> None:
             received.get(timeout=60)
             return time.monotonic() - sent
 
-        target = host.address.ipc_path or ("127.0.0.1", int(host.address.tcp_urls[0].rpartition(":")[2]))
+        target = host.address.ipc_path or (
+            "127.0.0.1",
+            int(host.address.tcp_urls[0].rpartition(":")[2]),
+        )
         for _ in range(2):
             row(way, host, target, connections // 2, limit, ask)
         friend.close()
@@ -114,15 +128,29 @@ def measure(way: str, connections: int, limit: float) -> None:
 
 
 def row(
-    way: str, host: DirectTransport, target: str | tuple[str, int], connections: int, limit: float, ask: Callable[[], float],
+    way: str,
+    host: DirectTransport,
+    target: str | tuple[str, int],
+    connections: int,
+    limit: float,
+    ask: Callable[[], float],
 ) -> None:
     process = psutil.Process()
-    files, before, cpu, lines = process.num_fds(), process.memory_info().rss, sum(process.cpu_times()[:2]), Lines.count
+    files, before, cpu, lines = (
+        process.num_fds(),
+        process.memory_info().rss,
+        sum(process.cpu_times()[:2]),
+        Lines.count,
+    )
     spawn = multiprocessing.get_context("spawn")
     made = spawn.Value("l", 0)
     most, opened, took, began = 0, 0, [], time.monotonic()
-    attackers = [spawn.Process(target=attack, args=(target, connections // ATTACKERS, time.time() + limit, made))
-                 for _ in range(ATTACKERS)]
+    attackers = [
+        spawn.Process(
+            target=attack, args=(target, connections // ATTACKERS, time.time() + limit, made)
+        )
+        for _ in range(ATTACKERS)
+    ]
     for attacker in attackers:
         attacker.start()
     while any(attacker.is_alive() for attacker in attackers):
@@ -136,22 +164,33 @@ def row(
     memory = [f"{size / 1e6:.0f}" for size in (before, most, process.memory_info().rss)]
     away = sum(door.turned_away for door in host.doors.values())
     minutes = max(1.0, (time.monotonic() - began) / 60)
-    print(f"| {way} | {made.value:,} | {made.value / seconds:,.0f} /s | {' → '.join(memory)} MB | "
-          f"{files} → {opened} → {process.num_fds()} | {cpu / max(1, made.value) * 1e6:.0f} µs | {away:,} | "
-          f"{(Lines.count - lines) / minutes:.1f} | {statistics.median(took) * 1e3:.1f} ms, {max(took) * 1e3:.0f} ms, "
-          f"{after * 1e3:.1f} ms |", flush=True)
+    print(
+        f"| {way} | {made.value:,} | {made.value / seconds:,.0f} /s | {' → '.join(memory)} MB |"
+        f" {files} → {opened} → {process.num_fds()} | {cpu / max(1, made.value) * 1e6:.0f} µs |"
+        f" {away:,} | {(Lines.count - lines) / minutes:.1f} | {statistics.median(took) * 1e3:.1f}"
+        f" ms, {max(took) * 1e3:.0f} ms, {after * 1e3:.1f} ms |",
+        flush=True,
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--connections", type=int, default=1_000_000, help="on each kind of socket, in two halves")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--connections", type=int, default=1_000_000, help="on each kind of socket, in two halves"
+    )
     parser.add_argument("--sockets", nargs="+", choices=["ipc", "tcp"], default=["ipc", "tcp"])
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="for each half, at most")
+    parser.add_argument(
+        "--seconds", type=float, default=float("inf"), help="for each half, at most"
+    )
     options = parser.parse_args()
     logging.getLogger("roleml_nb").addHandler(Lines())
-    print("| socket | connections | rate | memory before → at most → after | open files | processor time each | "
-          "turned away in all | log lines a minute | a friend's message: median, slowest, afterwards |\n"
-          "|---|---|---|---|---|---|---|---|---|")
+    print(
+        "| socket | connections | rate | memory before → at most → after | open files | processor"
+        " time each | turned away in all | log lines a minute | a friend's message: median,"
+        " slowest, afterwards |\n|---|---|---|---|---|---|---|---|---|"
+    )
     for way in options.sockets:
         measure(way, options.connections, options.seconds)
 

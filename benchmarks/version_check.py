@@ -2,9 +2,9 @@
 
     python benchmarks/version_check.py [--modules 50] [--times 200]
 
-Makes a folder with so many modules, each of which imports the next, and a role that uses them all; then measures the look
-that `Testbed.call` and `Testbed.run` make first, when nothing has changed, the one after a helper was reloaded, and those while a
-helper was edited and is not loaded.
+Makes a folder with so many modules, each of which imports the next, and a role that uses them all;
+then measures the look that `Testbed.call` and `Testbed.run` make first, when nothing has changed,
+the one after a helper was reloaded, and those while a helper was edited and is not loaded.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from roleml_nb import Testbed
 from roleml_nb.messaging.source_modules import source_modules
 
 BAR_MS = 5.0
-ROLE = '''
+ROLE = """
 from roleml_nb import Role, Service
 import helper0
 
@@ -32,7 +32,7 @@ class Worker(Role):
     @Service(expand=True)
     def ask(self, caller):
         return helper0.f0()
-'''
+"""
 
 
 def write(folder: Path, number: int, modules: int, value: str) -> None:
@@ -48,7 +48,9 @@ def milliseconds(bed: Testbed) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--modules", type=int, default=50)
     parser.add_argument("--times", type=int, default=200)
     given = parser.parse_args()
@@ -75,10 +77,16 @@ def main() -> None:
         os.chdir("/")
     print(f"{machine()}; {given.modules} modules, 8 roles\n")
     print("| milliseconds of a look | median | worst | bar | met |\n|---|---|---|---|---|")
-    for what, times in {"nothing has changed": same, "a helper was edited, and not loaded": edited,
-                        "a helper was reloaded, once for each edit": changed}.items():
+    for what, times in {
+        "nothing has changed": same,
+        "a helper was edited, and not loaded": edited,
+        "a helper was reloaded, once for each edit": changed,
+    }.items():
         median = statistics.median(times)
-        print(f"| {what} | {median:.3f} | {max(times):.3f} | ≤ {BAR_MS:g} | {'yes' if median <= BAR_MS else 'no'} |")
+        print(
+            f"| {what} | {median:.3f} | {max(times):.3f} | ≤ {BAR_MS:g} |"
+            f" {'yes' if median <= BAR_MS else 'no'} |"
+        )
 
 
 if __name__ == "__main__":

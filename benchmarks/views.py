@@ -1,7 +1,9 @@
-"""What live views cost, in a real JupyterLab in headless Chromium: frames drawn, the kernel's processor time, the page's memory.
+"""What live views cost, in a real JupyterLab in headless Chromium: frames drawn, the kernel's
+processor time, the page's memory.
 
-A thread of the kernel adds messages of 300 nodes to the trace of a testbed, as fast as asked, while `bed.traffic()` is seen. The
-kernel's time for the view is the difference to the same with the view out of sight.
+A thread of the kernel adds messages of 300 nodes to the trace of a testbed, as fast as asked, while
+`bed.traffic()` is seen. The kernel's time for the view is the difference to the same with the view
+out of sight.
 """
 
 from __future__ import annotations
@@ -49,8 +51,10 @@ def feed():
             target, now = others[draw.randrange(len(others))], time.time()
             ends = f"{source}/gossip", f"{target}/gossip"
             size = draw.randrange(100, 100_000)
-            rows.append((call, "service", *ends, "exchange", size, "direct", now - 0.01, now - 0.006, "delivered", ""))
-            rows.append((call, "reply", *ends[::-1], "exchange", 50, "direct", now - 0.004, now - 0.002, "delivered", ""))
+            there = (*ends, "exchange", size, "direct", now - 0.01, now - 0.006, "delivered", "")
+            ends = ends[::-1]
+            back = (*ends, "exchange", 50, "direct", now - 0.004, now - 0.002, "delivered", "")
+            rows += [(call, "service", *there), (call, "reply", *back)]
         due -= len(rows)
         bed.trace.add(rows, [])
 
@@ -82,11 +86,17 @@ def heap(lab: Lab) -> float:
     session = lab.context.new_cdp_session(lab.page)
     session.send("HeapProfiler.collectGarbage")
     session.send("Performance.enable")
-    return {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}["JSHeapUsedSize"] / 1e6
+    return {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}[
+        "JSHeapUsedSize"
+    ] / 1e6
 
 
 def show(lab: Lab, shown: bool) -> None:
-    lab.page.evaluate("(shown) => { document.querySelector('.jp-Notebook').style.display = shown ? '' : 'none'; }", shown)
+    lab.page.evaluate(
+        "(shown) => { document.querySelector('.jp-Notebook').style.display = shown ? '' :"
+        " 'none'; }",
+        shown,
+    )
     lab.page.wait_for_timeout(1500)
 
 
@@ -102,9 +112,16 @@ def steady(lab: Lab, seconds: float, memory: float) -> list[tuple[str, str, str,
     lab.page.wait_for_timeout(memory * 1000)
     after = heap(lab)
     cost = seen - hidden
-    return [("frames drawn a second, 2,000 messages/s", f"{rate:.0f}", "≥ 30", rate >= 30),
-            ("kernel, share of a core for the view", f"{cost:.1%}", "≤ 15 %", cost <= 0.15),
-            (f"page memory over {memory:.0f} s", f"{before:.1f} → {after:.1f} MB", "flat", after - before < 5)]
+    return [
+        ("frames drawn a second, 2,000 messages/s", f"{rate:.0f}", "≥ 30", rate >= 30),
+        ("kernel, share of a core for the view", f"{cost:.1%}", "≤ 15 %", cost <= 0.15),
+        (
+            f"page memory over {memory:.0f} s",
+            f"{before:.1f} → {after:.1f} MB",
+            "flat",
+            after - before < 5,
+        ),
+    ]
 
 
 def flood(lab: Lab) -> list[tuple[str, str, str, bool]]:
@@ -119,18 +136,44 @@ def flood(lab: Lab) -> list[tuple[str, str, str, bool]]:
     answered = time.monotonic() - begin
     lab.kernel("rate = 0")
     lab.page.wait_for_timeout(3000)
-    trace = json.loads(lab.kernel("ours = [row for row in bed.trace.messages.last(10**9) if row[4] == 'exchange']\n"
-                                  "import json; print(json.dumps([len(ours), sum(row[5] for row in ours)]))"))
+    trace = json.loads(
+        lab.kernel(
+            "ours = [row for row in bed.trace.messages.last(10**9) if row[4] == 'exchange']\n"
+            "import json; print(json.dumps([len(ours), sum(row[5] for row in ours)]))"
+        )
+    )
     lab.page.locator(".traffic select.role").select_option("gossip")
     lab.page.wait_for_timeout(1500)
-    told = [int(lab.page.locator(".traffic").get_attribute(f"data-{name}") or 0) for name in ("messages", "bytes")]
-    return [("20,000 messages/s: totals are the trace's", f"{told[0]:,} of {trace[0]:,}", "exact", told == trace),
-            ("20,000 messages/s: thinned, and says so", f"1 in {every}", "yes", every > 1 and said),
-            ("20,000 messages/s: the stop button answers in", f"{answered:.2f} s", "≤ 1 s", answered <= 1)]
+    told = [
+        int(lab.page.locator(".traffic").get_attribute(f"data-{name}") or 0)
+        for name in ("messages", "bytes")
+    ]
+    return [
+        (
+            "20,000 messages/s: totals are the trace's",
+            f"{told[0]:,} of {trace[0]:,}",
+            "exact",
+            told == trace,
+        ),
+        ("20,000 messages/s: thinned, and says so", f"1 in {every}", "yes", every > 1 and said),
+        (
+            "20,000 messages/s: the stop button answers in",
+            f"{answered:.2f} s",
+            "≤ 1 s",
+            answered <= 1,
+        ),
+    ]
 
 
-def measure(browser: Browser, server: Server, nodes: int, seconds: float, memory: float) -> list[tuple[str, str, str, bool]]:
-    lab = Lab(server, browser, "views", [SETUP.replace("NODES", str(nodes)), "bed.run_bar()", "view = bed.traffic()\nview"])
+def measure(
+    browser: Browser, server: Server, nodes: int, seconds: float, memory: float
+) -> list[tuple[str, str, str, bool]]:
+    lab = Lab(
+        server,
+        browser,
+        "views",
+        [SETUP.replace("NODES", str(nodes)), "bed.run_bar()", "view = bed.traffic()\nview"],
+    )
     try:
         lab.page.emulate_media(reduced_motion="no-preference")
         lab.run_all()
@@ -148,7 +191,12 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--nodes", type=int, default=300)
     options.add_argument("--seconds", type=float, default=20.0, help="of each measurement")
-    options.add_argument("--memory", type=float, default=600.0, help="seconds over which the page's memory is looked at")
+    options.add_argument(
+        "--memory",
+        type=float,
+        default=600.0,
+        help="seconds over which the page's memory is looked at",
+    )
     given = options.parse_args()
     where = chromium()
     if where is None:
@@ -161,7 +209,10 @@ def main() -> None:
         finally:
             server.stop()
             browser.close()
-    print(f"{given.nodes} nodes; {machine()}\n\n| measured | value | wanted | met |\n|---|---|---|---|")
+    print(
+        f"{given.nodes} nodes; {machine()}\n\n| measured | value | wanted | met"
+        " |\n|---|---|---|---|"
+    )
     for name, value, wanted, met in rows:
         print(f"| {name} | {value} | {wanted} | {'yes' if met else 'no'} |")
 

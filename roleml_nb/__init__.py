@@ -33,14 +33,39 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "CallTimeout", "CallerError", "Deadlock", "Each", "Element", "Event", "EventHandler", "Factory", "HandlerError",
-    "IterableDataset", "Message", "NodeLost", "Recording", "Role", "RoleInstanceID", "RoleMLError", "Runnable", "Service", "Task",
-    "TestableModel", "Testbed", "Topology", "TrainableModel", "attribute", "compare", "impl", "topology",
+    "CallTimeout",
+    "CallerError",
+    "Deadlock",
+    "Each",
+    "Element",
+    "Event",
+    "EventHandler",
+    "Factory",
+    "HandlerError",
+    "IterableDataset",
+    "Message",
+    "NodeLost",
+    "Recording",
+    "Role",
+    "RoleInstanceID",
+    "RoleMLError",
+    "Runnable",
+    "Service",
+    "Task",
+    "TestableModel",
+    "Testbed",
+    "Topology",
+    "TrainableModel",
+    "attribute",
+    "compare",
+    "impl",
+    "topology",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("Topology", "topology"):  # networkx, which they need, takes a third of a second to import
+    # networkx, which they need, takes a third of a second to import
+    if name in ("Topology", "topology"):
         from .testbed import topology as module
 
         return getattr(module, name)

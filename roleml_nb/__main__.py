@@ -12,13 +12,19 @@ __all__ = ["main"]
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run a sub-command; returns the exit code: 0, 1 if something was found, 2 if it cannot be done."""
+    """Run a sub-command; returns the exit code: 0, 1 if something was found, 2 if it cannot be
+    done.
+    """
     parser = argparse.ArgumentParser(prog="python -m roleml_nb", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_check(
-        commands.add_parser("check", help="run all notebooks of a folder twice, and say what is wrong")
+        commands.add_parser(
+            "check", help="run all notebooks of a folder twice, and say what is wrong"
+        )
     )
-    doctor = commands.add_parser("doctor", help="what is installed, where it runs, and what is wrong with that")
+    doctor = commands.add_parser(
+        "doctor", help="what is installed, where it runs, and what is wrong with that"
+    )
     doctor.set_defaults(run=_doctor)
     given = parser.parse_args(words)
     try:
@@ -30,15 +36,36 @@ def main(words: list[str] | None = None) -> int:
 
 def _add_check(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Run notebooks through nbval, against the installed version: cells that fail, that print something else than is "
-        "stored, that depend on chance, that failed although nbval passes them, and names of ours that will go."
+        "Run notebooks through nbval, against the installed version: cells that fail, that print"
+        " something else than is stored, that depend on chance, that failed although nbval passes"
+        " them, and names of ours that will go."
     )
-    parser.add_argument("folders", nargs="+", metavar="FOLDER", help="with notebooks, also in folders below; or a notebook")
-    parser.add_argument("--lax", action="store_true", help="compare only cells marked with NBVAL_CHECK_OUTPUT")
-    parser.add_argument("--once", action="store_true", help="run each notebook once: what depends on chance is not found")
-    parser.add_argument("--jobs", type=_count, metavar="N", help="notebooks at the same time (one for each core)")
-    parser.add_argument("--cell-timeout", type=float, default=300.0, metavar="S", help="seconds for a cell (300)")
-    parser.add_argument("--sanitize", type=Path, metavar="FILE", help="what nbval is to rewrite, besides our own file")
+    parser.add_argument(
+        "folders",
+        nargs="+",
+        metavar="FOLDER",
+        help="with notebooks, also in folders below; or a notebook",
+    )
+    parser.add_argument(
+        "--lax", action="store_true", help="compare only cells marked with NBVAL_CHECK_OUTPUT"
+    )
+    parser.add_argument(
+        "--once",
+        action="store_true",
+        help="run each notebook once: what depends on chance is not found",
+    )
+    parser.add_argument(
+        "--jobs", type=_count, metavar="N", help="notebooks at the same time (one for each core)"
+    )
+    parser.add_argument(
+        "--cell-timeout", type=float, default=300.0, metavar="S", help="seconds for a cell (300)"
+    )
+    parser.add_argument(
+        "--sanitize",
+        type=Path,
+        metavar="FILE",
+        help="what nbval is to rewrite, besides our own file",
+    )
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the report there")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML there")
     parser.set_defaults(run=_check)
@@ -58,8 +85,13 @@ def _check(given: argparse.Namespace) -> int:
         if path is not None and not path.resolve().parent.is_dir():
             raise RoleMLError(f"there is no folder for {str(path)!r}")
     report = check(
-        *given.folders, lax=given.lax, twice=not given.once, jobs=given.jobs, cell_timeout=given.cell_timeout,
-        sanitize=given.sanitize, progress=lambda notebook: print(notebook, flush=True),
+        *given.folders,
+        lax=given.lax,
+        twice=not given.once,
+        jobs=given.jobs,
+        cell_timeout=given.cell_timeout,
+        sanitize=given.sanitize,
+        progress=lambda notebook: print(notebook, flush=True),
     )
     print(str(report).splitlines()[-1])
     if given.markdown is not None:

@@ -1,6 +1,8 @@
-"""What nbval is to rewrite in outputs before it compares them: the file that ships with the package.
+"""What nbval is to rewrite in outputs before it compares them: the file that ships with the
+package.
 
-``python -m roleml_nb.nbval_sanitize`` prints it, ``python -m roleml_nb.nbval_sanitize FILE`` writes it:
+``python -m roleml_nb.nbval_sanitize`` prints it, ``python -m roleml_nb.nbval_sanitize FILE`` writes
+it:
 
     python -m roleml_nb.nbval_sanitize sanitize.cfg
     pytest --nbval --nbval-sanitize-with sanitize.cfg my.ipynb
@@ -22,9 +24,16 @@ def text() -> str:
 
 def main(words: list[str] | None = None) -> int:
     """Print it, or write it; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m roleml_nb.nbval_sanitize",
-                                     description="Print what nbval is to rewrite in outputs of notebooks that use roleml_nb.")
-    parser.add_argument("file", nargs="?", metavar="FILE", help="write it there, for pytest --nbval-sanitize-with FILE")
+    parser = argparse.ArgumentParser(
+        prog="python -m roleml_nb.nbval_sanitize",
+        description="Print what nbval is to rewrite in outputs of notebooks that use roleml_nb.",
+    )
+    parser.add_argument(
+        "file",
+        nargs="?",
+        metavar="FILE",
+        help="write it there, for pytest --nbval-sanitize-with FILE",
+    )
     given = parser.parse_args(words)
     if given.file is None:
         sys.stdout.write(text())

@@ -1,6 +1,6 @@
 """Notebooks that show everything without a kernel and without network.
 
-    python -m roleml_nb.offline run.ipynb             # writes run.html, one page
+python -m roleml_nb.offline run.ipynb             # writes run.html, one page
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ PICTURES = ("image/svg+xml", "image/png")
 
 
 def offline(notebook: Any, plotly_js: bool | str = True) -> Any:
-    """The notebook (an executed `nbformat.NotebookNode`), changed: live widgets are left out, and plotly's figures HTML.
+    """The notebook (an executed `nbformat.NotebookNode`), changed: live widgets are left out, and
+    plotly's figures HTML.
 
-    `plotly_js` is what the first figure brings along: the library itself (True, 5 MB), or the address of a file of it.
+    `plotly_js` is what the first figure brings along: the library itself (True, 5 MB), or the
+    address of a file of it.
     """
     import plotly.io
 
@@ -30,10 +32,14 @@ def offline(notebook: Any, plotly_js: bool | str = True) -> Any:
             data = output.get("data", {})
             if PLOTLY in data:
                 figure = {"data": data[PLOTLY]["data"], "layout": data[PLOTLY]["layout"]}
-                output["data"] = {"text/html": plotly.io.to_html(figure, full_html=False, include_plotlyjs=script)}
+                output["data"] = {
+                    "text/html": plotly.io.to_html(figure, full_html=False, include_plotlyjs=script)
+                }
                 script = False
             elif WIDGET in data:
-                output["data"] = {kind: data[kind] for kind in (*PICTURES, "text/plain") if kind in data}
+                output["data"] = {
+                    kind: data[kind] for kind in (*PICTURES, "text/plain") if kind in data
+                }
     return notebook
 
 

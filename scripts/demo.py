@@ -1,4 +1,6 @@
-"""Run the quickstart headless: executed notebook and offline HTML under build/, accuracies on the terminal."""
+"""Run the quickstart headless: executed notebook and offline HTML under build/, accuracies on the
+terminal.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,18 @@ def main() -> None:
     build.mkdir(exist_ok=True)
     print(f"running {source.relative_to(ROOT)} …", flush=True)
     notebook = nbformat.read(source, as_version=4)
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(source.parent)}}).execute()
+    NotebookClient(
+        notebook, timeout=300, resources={"metadata": {"path": str(source.parent)}}
+    ).execute()
     nbformat.write(notebook, build / "quickstart.ipynb")
     offline.main(build / "quickstart.ipynb")
-    lines = [line for cell in notebook.cells for output in cell.get("outputs", [])
-             for line in output.get("text", "").splitlines() if "test accuracy" in line]
+    lines = [
+        line
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        for line in output.get("text", "").splitlines()
+        if "test accuracy" in line
+    ]
     print("\n".join(lines))
     print("see build/quickstart.html and build/quickstart.ipynb")
 

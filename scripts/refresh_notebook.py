@@ -1,6 +1,6 @@
 """Run notebooks and store them with their outputs, which nbval compares.
 
-    python scripts/refresh_notebook.py notebooks/quickstart.ipynb
+python scripts/refresh_notebook.py notebooks/quickstart.ipynb
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from nbclient import NotebookClient
 
 def main(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
+    NotebookClient(
+        notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}
+    ).execute()
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)

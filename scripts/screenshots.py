@@ -1,4 +1,5 @@
-"""Make the pictures of the live views in docs/images, out of a real JupyterLab in headless Chromium.
+"""Make the pictures of the live views in docs/images, out of a real JupyterLab in headless
+Chromium.
 
     python scripts/screenshots.py
 """
@@ -19,7 +20,8 @@ sys.path.insert(0, str(ROOT))
 from tests.browser.lab import FLAGS, Lab, Server, chromium  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
-CELLS = ["""
+CELLS = [
+    """
 from roleml_nb import Testbed
 from roleml_nb.library import EpochTrainer, FedAvgAggregator, FederatedCoordinator, ModelMaintainer
 from roleml_nb.workload import digits, digits_test, mlp
@@ -27,7 +29,8 @@ from roleml_nb.workload import digits, digits_test, mlp
 bed = Testbed(engines=2)
 bed.spawn("server", "client{1..8}")
 board = bed.board(by="relationship")
-board""", """
+board""",
+    """
 board.do("assign", nodes="client*", name="trainer", cls="EpochTrainer",
          elements={"model": "mlp(64, 10)", "dataset": "digits(part=i, parts=n)"})
 board.do("assign", nodes="server", name="aggregator", cls="FedAvgAggregator")
@@ -36,8 +39,11 @@ board.do("assign", nodes="server", name="evaluator", cls="ModelMaintainer",
          elements={"model": "mlp(64, 10)", "dataset_test": "digits_test()"})
 board.do("relate", nodes="server", relationship="trainer", instances="client*/trainer")
 board.ask_tidy()
-""", "traffic = bed.traffic()\ntraffic", "metrics = bed.metrics()\nmetrics",
-         "run = bed.run('server/coordinator', 'run', {'num_rounds': 40})\nrun.result()"]
+""",
+    "traffic = bed.traffic()\ntraffic",
+    "metrics = bed.metrics()\nmetrics",
+    "run = bed.run('server/coordinator', 'run', {'num_rounds': 40})\nrun.result()",
+]
 
 
 def keep(lab: Lab, name: str, selector: str) -> None:
@@ -80,7 +86,9 @@ def take(lab: Lab) -> None:
     tab(lab, "aggregation")
     keep(lab, "traffic-aggregation", ".traffic")
     page.locator(".js-plotly-plot").scroll_into_view_if_needed()
-    page.wait_for_function("() => document.querySelectorAll('.js-plotly-plot .scatterlayer path.js-line').length > 3")
+    page.wait_for_function(
+        "() => document.querySelectorAll('.js-plotly-plot .scatterlayer path.js-line').length > 3"
+    )
     keep(lab, "metrics", ".jp-OutputArea-output:has(.js-plotly-plot)")
     lab.kernel("bed.call_task('server/coordinator', 'run', {'num_rounds': 1000})")
     page.locator(".card[data-node='server'] .chip[data-role='coordinator']").click()

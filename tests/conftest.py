@@ -22,7 +22,9 @@ settings.load_profile("any machine")
 
 @pytest.fixture(autouse=True)
 def same_folder() -> Iterator[None]:
-    """Fail a test that leaves the process in another working directory: engines of later tests would start there."""
+    """Fail a test that leaves the process in another working directory: engines of later tests
+    would start there.
+    """
     before = os.getcwd()
     yield
     after = os.getcwd()

@@ -10,7 +10,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LIMIT = 120
-CELLS = ["%load_ext roleml_nb", "num_rounds = 1", "%rml start --engines 0\n%rml spawn server client{1..2}", """\
+CELLS = [
+    "%load_ext roleml_nb",
+    "num_rounds = 1",
+    "%rml start --engines 0\n%rml spawn server client{1..2}",
+    """\
 %%role
 from roleml_nb import Event, Role, Service
 class Counter(Role):
@@ -21,8 +25,11 @@ class Counter(Role):
             self.counted.emit({"number": number})
             print("counted", number)  # into the log of the node, not into the cell
         return num_rounds""",
-         "%rml assign client* counter=Counter\n%rml call client*/counter count num_rounds=num_rounds",
-         "bed.trace.metrics.to_pandas().groupby('node')['value'].sum().to_dict()", "%rml status", "%rml stop"]
+    "%rml assign client* counter=Counter\n%rml call client*/counter count num_rounds=num_rounds",
+    "bed.trace.metrics.to_pandas().groupby('node')['value'].sum().to_dict()",
+    "%rml status",
+    "%rml stop",
+]
 STATUS = """\
 testbed: in this process, 3 nodes
 node     engine    roles
@@ -33,29 +40,52 @@ server   notebook  -
 
 
 def outputs(rounds):
-    return ["", "", "testbed ready: in this process\n3 nodes: server, client1, client2\n", "role Counter: services count; events counted\n",
-            f"counter=Counter ready on 2 nodes: client1, client2\nclient1: {rounds}\nclient2: {rounds}\n",
-            str({f"client{number}": float(sum(range(rounds))) for number in (1, 2)}), STATUS, "testbed stopped\n"]
+    return [
+        "",
+        "",
+        "testbed ready: in this process\n3 nodes: server, client1, client2\n",
+        "role Counter: services count; events counted\n",
+        (
+            f"counter=Counter ready on 2 nodes: client1, client2\nclient1: {rounds}\nclient2:"
+            f" {rounds}\n"
+        ),
+        str({f"client{number}": float(sum(range(rounds))) for number in (1, 2)}),
+        STATUS,
+        "testbed stopped\n",
+    ]
 
 
 def texts(notebook):
-    return ["".join(output.get("text") or output["data"]["text/plain"] for output in cell.outputs) for cell in notebook.cells
-            if "injected-parameters" not in cell.metadata.get("tags", [])]
+    return [
+        "".join(output.get("text") or output["data"]["text/plain"] for output in cell.outputs)
+        for cell in notebook.cells
+        if "injected-parameters" not in cell.metadata.get("tags", [])
+    ]
 
 
 @pytest.fixture
 def notebook(tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])))
-    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in CELLS],
-                                    metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    )
+    made = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(text) for text in CELLS],
+        metadata={
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+        },
+    )
     made.cells[1].metadata["tags"] = ["parameters"]
     nbformat.write(made, tmp_path / "small.ipynb")
     return tmp_path / "small.ipynb"
 
 
 def test_jupyter_execute(notebook):
-    done = subprocess.run([sys.executable, "-m", "jupyter", "execute", "--inplace", str(notebook)], capture_output=True, text=True,
-                          timeout=LIMIT)
+    done = subprocess.run(
+        [sys.executable, "-m", "jupyter", "execute", "--inplace", str(notebook)],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+    )
     assert done.returncode == 0, done.stderr
     assert texts(nbformat.read(notebook, 4)) == outputs(1)
 
@@ -63,5 +93,11 @@ def test_jupyter_execute(notebook):
 def test_papermill_with_parameters(notebook):
     import papermill
 
-    done = papermill.execute_notebook(str(notebook), None, parameters={"num_rounds": 3}, progress_bar=False, execution_timeout=LIMIT)
+    done = papermill.execute_notebook(
+        str(notebook),
+        None,
+        parameters={"num_rounds": 3},
+        progress_bar=False,
+        execution_timeout=LIMIT,
+    )
     assert texts(done) == outputs(3)

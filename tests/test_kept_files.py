@@ -25,7 +25,11 @@ def accuracies(trace):
 
 def test_a_spec_begins_the_same_deployment(folder):
     with Testbed.from_spec(folder / "deployment.yml", timeout=LIMIT) as bed:
-        assert bed.seed == 3 and [node.name for node in bed.status().nodes] == ["client1", "client2", "server"]
+        assert bed.seed == 3 and [node.name for node in bed.status().nodes] == [
+            "client1",
+            "client2",
+            "server",
+        ]
         assert bed.call("server/coordinator", "run", {"num_rounds": 2})["rounds"] == 2
 
 
@@ -35,7 +39,13 @@ def test_a_recording_is_opened(folder):
 
 
 def test_an_exported_program_runs(folder, tmp_path):
-    done = subprocess.run([sys.executable, folder / "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT)
+    done = subprocess.run(
+        [sys.executable, folder / "program.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+    )
     assert done.returncode == 0 and done.stdout.startswith("{'rounds': 2, 'accuracy': 0."), done
 
 

@@ -51,7 +51,9 @@ def test_each_pin_lies_inside_its_range(requirement: Requirement) -> None:
 def test_each_pin_of_the_test_extra_lies_inside_its_range() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for requirement in map(Requirement, project["optional-dependencies"]["test"]):
-        assert requirement.specifier.contains(pins()[canonicalize_name(requirement.name)]), requirement
+        assert requirement.specifier.contains(pins()[canonicalize_name(requirement.name)]), (
+            requirement
+        )
 
 
 def test_ipykernel_7_0_is_excluded() -> None:
@@ -66,19 +68,27 @@ def test_constraints_name_no_path_host_or_local_build() -> None:
         assert not set("/@:+") & set(name + version), f"{name}=={version}"
 
 
-# What has an underscore in front may be gone in any release: what we use of it all the same, and where. Each has a test that runs
-# it, and `make test-newest` runs these with the newest releases that pyproject.toml allows.
+# What has an underscore in front may be gone in any release: what we use of it all the same, and
+# where. Each has a test that runs it, and `make test-newest` runs these with the newest releases
+# that pyproject.toml allows.
 INTERNALS = {
     "magics/completion.py": {"_option_string_actions"},
     "messaging/code.py": {
-        "_BUILTIN_TYPE_NAMES", "_DYNAMIC_CLASS_TRACKER_BY_CLASS", "_DYNAMIC_CLASS_TRACKER_BY_ID", "_builtin_type",
-        "_class_setstate", "_dispatch_table", "_get_or_create_tracker_id", "_should_pickle_by_reference",
+        "_BUILTIN_TYPE_NAMES",
+        "_DYNAMIC_CLASS_TRACKER_BY_CLASS",
+        "_DYNAMIC_CLASS_TRACKER_BY_ID",
+        "_builtin_type",
+        "_class_setstate",
+        "_dispatch_table",
+        "_get_or_create_tracker_id",
+        "_should_pickle_by_reference",
     },
     "testbed/cluster.py": {"_config"},
     "workload/models.py": {"_foreach_sub_"},
     "workload/perceptrons.py": {"_foreach_sub_", "_log_softmax_backward_data"},
 }
-DOCUMENTED = {"_asdict", "_current_frames", "_exit", "_fields", "_getframe"}  # whose underscore says something else
+# whose underscore says something else
+DOCUMENTED = {"_asdict", "_current_frames", "_exit", "_fields", "_getframe"}
 
 
 def defined(tree: ast.AST) -> Iterator[str]:
@@ -92,7 +102,10 @@ def defined(tree: ast.AST) -> Iterator[str]:
 
 def test_internals_of_dependencies_are_known() -> None:
     package = ROOT / "roleml_nb"
-    trees = {path.relative_to(package).as_posix(): ast.parse(path.read_text()) for path in package.rglob("*.py")}
+    trees = {
+        path.relative_to(package).as_posix(): ast.parse(path.read_text())
+        for path in package.rglob("*.py")
+    }
     ours = {name for tree in trees.values() for name in defined(tree)}
     found: dict[str, set[str]] = {}
     for path, tree in trees.items():
@@ -100,7 +113,11 @@ def test_internals_of_dependencies_are_known() -> None:
             names = [node.attr] if isinstance(node, ast.Attribute) else []
             if isinstance(node, ast.ImportFrom) and not node.level:
                 names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
-            private = {name for name in names if name.startswith("_") and not name.endswith("_" * 2)} - ours - DOCUMENTED
+            private = (
+                {name for name in names if name.startswith("_") and not name.endswith("_" * 2)}
+                - ours
+                - DOCUMENTED
+            )
             if private:
                 found.setdefault(path, set()).update(private)
     assert found == INTERNALS

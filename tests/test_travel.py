@@ -60,7 +60,11 @@ ENDED = "bed.spawn('late'); print(board, traffic.picture().text)"
 def notebook(*cells, engines=0):
     sources = [TESTBED.replace("ENGINES", str(engines)), *VIEWS.values(), *cells]
     made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in sources])
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    made.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
     return made
 
 
@@ -83,20 +87,28 @@ def stopped():
 
 def outputs(made):
     """The outputs of each view: {its name: (picture, widget)}."""
-    return {name: [output["data"] for output in made.cells[FIRST_VIEW + place].outputs] for place, name in enumerate(VIEWS)}
+    return {
+        name: [output["data"] for output in made.cells[FIRST_VIEW + place].outputs]
+        for place, name in enumerate(VIEWS)
+    }
 
 
 def test_pictures_show_the_end_of_the_run(running):
     printed = running.cells[-1].outputs[0].text.split("\n")[0]
     pictures = {name: picture for name, (picture, _) in outputs(running).items()}
     told = {name: picture["text/plain"] for name, picture in pictures.items()}
-    assert told["Board"] == "<Board: 3 nodes, 2 roles>" and f"{told['Board']} {told['Traffic']}" == printed
+    assert (
+        told["Board"] == "<Board: 3 nodes, 2 roles>"
+        and f"{told['Board']} {told['Traffic']}" == printed
+    )
     assert re.fullmatch(r"<Traffic: \d+ messages, .* MB, 3 nodes>", told["Traffic"])
     assert told["LogPane"] == "<LogPane: all nodes>"
     assert told["RunBar"] == "<RunBar: hub/rounds.run, done, round 3 of 3>"
     begun = execute("print()")
     for name, picture in pictures.items():
-        assert len(picture["image/png"]) > len(outputs(begun)[name][0]["image/png"]), f"{name} shows more than at first"
+        assert len(picture["image/png"]) > len(outputs(begun)[name][0]["image/png"]), (
+            f"{name} shows more than at first"
+        )
 
 
 def test_each_view_leaves_a_picture_that_any_page_shows(running, stopped):
@@ -116,7 +128,10 @@ def test_a_stop_leaves_no_widget_and_a_page_that_replays(stopped):
     assert [name for name, widget in left.items() if widget["text/html"]] == ["Traffic", "LogPane"]
     assert "hub/rounds: round 3" in left["LogPane"]["text/html"]
     page = left["Traffic"]["text/html"]
-    assert page.startswith('<iframe class="roleml-page" title="&lt;Traffic: ') and len(page) <= MAX_PAGE_BYTES
+    assert (
+        page.startswith('<iframe class="roleml-page" title="&lt;Traffic: ')
+        and len(page) <= MAX_PAGE_BYTES
+    )
     assert "\n" not in page and re.search(r"https?://(?!www\.w3\.org)", page) is None
     picture, _ = outputs(stopped)["Metrics"]
     assert [trace["name"] for trace in picture[PLOTLY]["data"]][0] == "loss: hub/rounds"
@@ -133,16 +148,24 @@ def test_a_view_takes_little_of_a_file(running, stopped, tmp_path):
         state = made.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
         most = max(len(json.dumps(data)) for data in outputs(made).values())
         assert most <= MAX_PAGE_BYTES + 60_000
-        assert len(json.dumps(made)) <= len(VIEWS) * MAX_VIEW_BYTES and max(len(json.dumps(one)) for one in state.values()) < 100_000
+        assert (
+            len(json.dumps(made)) <= len(VIEWS) * MAX_VIEW_BYTES
+            and max(len(json.dumps(one)) for one in state.values()) < 100_000
+        )
     three = execute(*["display(bed.metrics())"] * 3, RUN)
     assert len(json.dumps(three)) <= (len(VIEWS) + 3) * MAX_VIEW_BYTES
 
 
 def test_a_kernel_that_was_killed_leaves_the_picture_of_the_last_run():
-    made = notebook("bed.call('hub/rounds', 'run', {'num_rounds': 2})", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    made = notebook(
+        "bed.call('hub/rounds', 'run', {'num_rounds': 2})",
+        "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+    )
     with pytest.raises(DeadKernelError):
         NotebookClient(made, timeout=LIMIT).execute()
-    assert re.fullmatch(r"<Traffic: [1-9]\d* messages, .* MB, 2 nodes>", outputs(made)["Traffic"][0]["text/plain"])
+    assert re.fullmatch(
+        r"<Traffic: [1-9]\d* messages, .* MB, 2 nodes>", outputs(made)["Traffic"][0]["text/plain"]
+    )
 
 
 @pytest.mark.parametrize("kind", ["html", "slides", "markdown", "latex"])
@@ -161,7 +184,12 @@ def test_papermill_leaves_the_same(tmp_path):
     import papermill
 
     nbformat.write(notebook(RUN), tmp_path / "run.ipynb")
-    done = papermill.execute_notebook(str(tmp_path / "run.ipynb"), str(tmp_path / "done.ipynb"), progress_bar=False, execution_timeout=LIMIT)
+    done = papermill.execute_notebook(
+        str(tmp_path / "run.ipynb"),
+        str(tmp_path / "done.ipynb"),
+        progress_bar=False,
+        execution_timeout=LIMIT,
+    )
     (bar, widget) = outputs(done)["RunBar"]
     assert bar["text/plain"] == "<RunBar: hub/rounds.run, done, round 3 of 3>" and WIDGET in widget
 
@@ -169,17 +197,41 @@ def test_papermill_leaves_the_same(tmp_path):
 def test_nbval_compares_cells_with_views_that_were_stopped_later(stopped, tmp_path):
     made = nbformat.from_dict(stopped)
     made.metadata.pop("widgets")
-    made.cells[FIRST_VIEW + 2].source = "# NBVAL_IGNORE_OUTPUT\n" + made.cells[FIRST_VIEW + 2].source  # its figure
+    # its figure
+    made.cells[FIRST_VIEW + 2].source = (
+        "# NBVAL_IGNORE_OUTPUT\n" + made.cells[FIRST_VIEW + 2].source
+    )
     made.cells[-3].source = "# NBVAL_IGNORE_OUTPUT\n" + made.cells[-3].source  # a figure
     nbformat.write(made, tmp_path / "run.ipynb")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "--nbval-cell-timeout=100", "-p", "no:cacheprovider",
-         "--nbval-sanitize-with", str(ROOT / "roleml_nb" / "sanitize.cfg"), "--rootdir", str(tmp_path), str(tmp_path / "run.ipynb")],
-        capture_output=True, text=True, timeout=LIMIT, cwd=tmp_path)
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--nbval",
+            "--nbval-current-env",
+            "--nbval-cell-timeout=100",
+            "-p",
+            "no:cacheprovider",
+            "--nbval-sanitize-with",
+            str(ROOT / "roleml_nb" / "sanitize.cfg"),
+            "--rootdir",
+            str(tmp_path),
+            str(tmp_path / "run.ipynb"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        cwd=tmp_path,
+    )
     assert f"{len(made.cells)} passed" in done.stdout, done.stdout[-3000:]
 
 
-@pytest.mark.parametrize("path", sorted([*ROOT.glob("notebooks/**/*.ipynb"), *ROOT.glob("tutorials/*.ipynb")]), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    sorted([*ROOT.glob("notebooks/**/*.ipynb"), *ROOT.glob("tutorials/*.ipynb")]),
+    ids=lambda path: path.stem,
+)
 def test_our_own_notebooks_have_no_holes(path):
     for cell in nbformat.read(path, 4).cells:
         before = {}

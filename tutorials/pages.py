@@ -1,6 +1,8 @@
-"""Build the lessons as a site that can be browsed offline, with their stored outputs: board, traffic and curves as pictures.
+"""Build the lessons as a site that can be browsed offline, with their stored outputs: board,
+traffic and curves as pictures.
 
-It is as students see it: solutions, and what is said to teachers, are left out as in the student version.
+It is as students see it: solutions, and what is said to teachers, are left out as in the student
+version.
 
     python pages.py [FOLDER]            # by default build/site, beside this file
 """
@@ -22,8 +24,12 @@ from roleml_nb.offline import offline
 
 
 def page(lesson: Path) -> Any:
-    """A lesson as it becomes a page: without solutions; it shows without a kernel, and leads to the pages of other lessons."""
-    notebook, _ = ClearSolutions(config=config()).preprocess(nbformat.read(lesson, as_version=4), {})
+    """A lesson as it becomes a page: without solutions; it shows without a kernel, and leads to the
+    pages of other lessons.
+    """
+    notebook, _ = ClearSolutions(config=config()).preprocess(
+        nbformat.read(lesson, as_version=4), {}
+    )
     offline(notebook, "plotly.min.js")
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -33,7 +39,8 @@ def page(lesson: Path) -> Any:
 
 def make(site: Path) -> None:
     """Write the pages, and have mkdocs make a site of them."""
-    from mkdocs.commands.build import build  # comes with the extra "course", and pictures can be made without it
+    # comes with the extra "course", and pictures can be made without it
+    from mkdocs.commands.build import build
     from mkdocs.config import load_config
 
     pages = HERE / "build" / "pages"

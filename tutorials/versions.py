@@ -1,9 +1,10 @@
-"""Make the versions of the lessons that are handed out: for students without solutions, for teachers with them.
+"""Make the versions of the lessons that are handed out: for students without solutions, for
+teachers with them.
 
     python versions.py [FOLDER]        # by default build, beside this file
 
-FOLDER becomes a course directory of nbgrader, with the lessons in teacher/ and student/; what is in submitted/ can be
-graded there with nbgrader's own commands.
+FOLDER becomes a course directory of nbgrader, with the lessons in teacher/ and student/; what is in
+submitted/ can be graded there with nbgrader's own commands.
 """
 
 from __future__ import annotations
@@ -38,16 +39,19 @@ def course(folder: Path) -> NbGraderAPI:
 
     ours = config()
     ours.CourseDirectory.root = str(folder)
-    programs = str(Path(sys.executable).parent)  # nbgrader calls alembic by its name, also where no venv is activated
+    # nbgrader calls alembic by its name, also where no venv is activated
+    programs = str(Path(sys.executable).parent)
     if programs not in os.environ["PATH"].split(os.pathsep):
         os.environ["PATH"] = os.pathsep.join([programs, os.environ["PATH"]])
     return NbGraderAPI(config=ours)
 
 
 def make(folder: Path, which: list[Path]) -> NbGraderAPI:
-    """Put both versions of some lessons into a folder: ``teacher/NAME/NAME.ipynb`` and ``student/NAME/NAME.ipynb``.
+    """Put both versions of some lessons into a folder: ``teacher/NAME/NAME.ipynb`` and
+    ``student/NAME/NAME.ipynb``.
 
-    RuntimeError, with nbgrader's log, when it refuses a lesson: a solution without an end, an id that is there twice.
+    RuntimeError, with nbgrader's log, when it refuses a lesson: a solution without an end, an id
+    that is there twice.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(HERE / "nbgrader_config.py", folder)
@@ -58,7 +62,10 @@ def make(folder: Path, which: list[Path]) -> NbGraderAPI:
         shutil.copy(lesson, place)
         done = made.generate_assignment(lesson.stem)
         if not done["success"]:
-            raise RuntimeError(f"nbgrader made no student version of {lesson.name}:\n{done['log']}\n{done.get('error') or ''}")
+            raise RuntimeError(
+                "nbgrader made no student version of"
+                f" {lesson.name}:\n{done['log']}\n{done.get('error') or ''}"
+            )
     return made
 
 

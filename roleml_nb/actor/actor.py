@@ -48,19 +48,37 @@ from .subscriptions import Subscriptions
 __all__ = ["Actor"]
 
 STOP_TIMEOUT = 60.0
-"""Seconds that running handlers, and the main routine of a `Runnable`, get to end when their role is stopped."""
+"""Seconds that running handlers, and the main routine of a `Runnable`, get to end when their role
+is stopped.
+"""
 
 
 class Actor:
     """One node. Made by a host; its roles come and go at run time."""
 
-    def __init__(self, name: str, host: ActorHost, native_role: Role, *, workdir: str = ".", src: str | None = None,
-                 seed: int = -1, testbed_seed: int = 0):
+    def __init__(
+        self,
+        name: str,
+        host: ActorHost,
+        native_role: Role,
+        *,
+        workdir: str = ".",
+        src: str | None = None,
+        seed: int = -1,
+        testbed_seed: int = 0,
+    ):
         self.name = name
         self.host = host
         self.profile = ActorProfile(name, host.host_id)
-        self.ctx = Context.build(self.profile, workdir=workdir, src=src, seed=seed, testbed_seed=testbed_seed,
-                                 initial_contacts=host.directory, start_time=host.clock.now())
+        self.ctx = Context.build(
+            self.profile,
+            workdir=workdir,
+            src=src,
+            seed=seed,
+            testbed_seed=testbed_seed,
+            initial_contacts=host.directory,
+            start_time=host.clock.now(),
+        )
         self.roles: dict[str, Role] = {}
         self.moved: dict[str, RoleInstanceID] = {}
         """Where roles are that were here once: who calls them here is sent after them."""
@@ -70,7 +88,11 @@ class Actor:
         self._leaving = False
         self._steered: set[str] = set()
         self._steering_lock = Lock()
-        self.emissions, self.subscriptions, self.migration = Emissions(self), Subscriptions(self), Migration(self)
+        self.emissions, self.subscriptions, self.migration = (
+            Emissions(self),
+            Subscriptions(self),
+            Migration(self),
+        )
         self.checkpoint, self.keeping = Checkpoint(self), Keeping(self)
         self.ctx.relationships.add_to_relationship("/", RoleInstanceID(name, NATIVE))
         self.add_role(NATIVE, native_role)
@@ -83,7 +105,9 @@ class Actor:
         return RoleInstanceID(self.name, instance_name)
 
     def lifecycle(self, instance_name: str) -> Lifecycle:
-        """NoSuchRoleError, with the nearest names, when there is no such role here; RoleMoved when there was."""
+        """NoSuchRoleError, with the nearest names, when there is no such role here; RoleMoved when
+        there was.
+        """
         try:
             return self._lifecycles[instance_name]
         except KeyError:
@@ -93,7 +117,8 @@ class Actor:
             raise RoleMoved(f"{self.name}/{instance_name} has moved to {to}", to)
         raise NoSuchRoleError(
             f"node '{self.name}' has no role '{instance_name}'; "
-            + did_you_mean(instance_name, [name for name in self.roles if name != NATIVE]))
+            + did_you_mean(instance_name, [name for name in self.roles if name != NATIVE])
+        )
 
     def find_lifecycle(self, instance_name: str) -> Lifecycle | None:
         return self._lifecycles.get(instance_name)
@@ -106,11 +131,15 @@ class Actor:
         """Take a role in; it is DECLARED until `start_role`."""
         if instance_name in self.roles:
             raise CallerError(f"node '{self.name}' already has a role '{instance_name}'")
-        lifecycle = Lifecycle(f"{self.name}/{instance_name}", partial(self._status_changed, instance_name))
+        lifecycle = Lifecycle(
+            f"{self.name}/{instance_name}", partial(self._status_changed, instance_name)
+        )
         role.attach(instance_name, self)
         role.logger = self.host.logger_for(self.name, instance_name)
         role.__dict__["_elements"] = {
-            name: ElementInstance(getattr(type(role), attribute), None, lifecycle.where, self.ctx.workdir)
+            name: ElementInstance(
+                getattr(type(role), attribute), None, lifecycle.where, self.ctx.workdir
+            )
             for name, attribute in role.elements.items()
         }
         self.moved.pop(instance_name, None)
@@ -119,16 +148,26 @@ class Actor:
 
     def statuses(self) -> dict[str, str]:
         """How the roles stand, but for the native one."""
-        return {name: str(lifecycle.status) for name, lifecycle in list(self._lifecycles.items()) if name != NATIVE}
+        return {
+            name: str(lifecycle.status)
+            for name, lifecycle in list(self._lifecycles.items())
+            if name != NATIVE
+        }
 
-    def implement_element(self, instance_name: str, element_name: str, impl: ElementImplementation) -> None:
+    def implement_element(
+        self, instance_name: str, element_name: str, impl: ElementImplementation
+    ) -> None:
         """Give an implementation for an element; ElementError when the role has no such element."""
         lifecycle, role = self.lifecycle(instance_name), self.roles[instance_name]
         if element_name not in role.elements:
-            raise ElementError(f"{lifecycle.where}: {type(role).__name__} has no element {element_name!r}; "
-                               + did_you_mean(element_name, role.elements))
+            raise ElementError(
+                f"{lifecycle.where}: {type(role).__name__} has no element {element_name!r}; "
+                + did_you_mean(element_name, role.elements)
+            )
         declared = getattr(type(role), role.elements[element_name])
-        role.__dict__["_elements"][element_name] = ElementInstance(declared, impl, lifecycle.where, self.ctx.workdir)
+        role.__dict__["_elements"][element_name] = ElementInstance(
+            declared, impl, lifecycle.where, self.ctx.workdir
+        )
 
     def start_role(self, instance_name: str) -> None:
         """Build what is due, subscribe, and make the role READY.
@@ -142,8 +181,10 @@ class Actor:
                 with running(role):
                     element.prepare()
             elif not element.element.optional:
-                raise ElementError(f"{lifecycle.where}: element {name!r} is not implemented; "
-                                   f"give it with elements={{{name!r}: …}} or --element {name}=…")
+                raise ElementError(
+                    f"{lifecycle.where}: element {name!r} is not implemented; "
+                    f"give it with elements={{{name!r}: …}} or --element {name}=…"
+                )
         self.emissions.add_role(instance_name)
         self.subscriptions.add_role(instance_name)
         lifecycle.become(Status.READY)
@@ -152,9 +193,13 @@ class Actor:
     def run_role(self, instance_name: str) -> None:
         """Start the main routine of a `Runnable` on a thread of its own, unless it runs already."""
         role = self.roles[instance_name]
-        if isinstance(role, Runnable) and (instance_name not in self._running or self._running[instance_name].done()):
+        if isinstance(role, Runnable) and (
+            instance_name not in self._running or self._running[instance_name].done()
+        ):
             ended = self._running[instance_name] = Future()
-            self.host.run_in_background(partial(self._run, instance_name, role, ended), f"{self.name}/{instance_name}")
+            self.host.run_in_background(
+                partial(self._run, instance_name, role, ended), f"{self.name}/{instance_name}"
+            )
 
     def routines(self) -> list[str]:
         """The roles whose main routine is running."""
@@ -162,6 +207,7 @@ class Actor:
 
     def run_again(self, instance_name: str) -> None:
         """Run the main routine of a role that was asked to stop: now, or when it has ended."""
+
         def again(_: Future) -> None:
             if self.started(instance_name):
                 self.run_role(instance_name)
@@ -177,7 +223,8 @@ class Actor:
             with running(role):  # type: ignore[arg-type]
                 role.run()
         except StatusError as error:
-            if self.started(instance_name):  # else it was the last thing that a role did which is being stopped
+            # else it was the last thing that a role did which is being stopped
+            if self.started(instance_name):
                 self.host.report(self.describe(error, self.instance(instance_name), "run"))
         except BaseException as error:  # nobody waits for it: the notebook is told
             self.host.failures.keep(error, self.instance(instance_name), "run", "run")
@@ -186,7 +233,9 @@ class Actor:
             ended.set_result(None)
 
     def halt_role(self, instance_name: str, timeout: float | None) -> None:
-        """Ask the main routine of a `Runnable` to stop, and wait for it; TimeoutError after `timeout` seconds."""
+        """Ask the main routine of a `Runnable` to stop, and wait for it; TimeoutError after
+        `timeout` seconds.
+        """
         ended = self._running.pop(instance_name, None)
         if ended is not None:
             role = self.roles[instance_name]
@@ -196,14 +245,17 @@ class Actor:
                 self.host.clock.wait(ended, timeout)
             except TimeoutError:
                 self._running[instance_name] = ended
-                raise TimeoutError(f"the main routine of {self.name}/{instance_name} has not ended {timeout} s after "
-                                   "stop()") from None
+                raise TimeoutError(
+                    f"the main routine of {self.name}/{instance_name} has not ended {timeout} s"
+                    " after stop()"
+                ) from None
 
     def stop_role(self, instance_name: str, timeout: float | None = STOP_TIMEOUT) -> None:
-        """Wait for running handlers, end subscriptions both ways, serialize and destroy the elements, stop a `Runnable`.
+        """Wait for running handlers, end subscriptions both ways, serialize and destroy the
+        elements, stop a `Runnable`.
 
-        StatusError when handlers run on after `timeout` seconds: the role is then as before. Faults in what comes
-        after are reported, and keep nothing else from being done.
+        StatusError when handlers run on after `timeout` seconds: the role is then as before. Faults
+        in what comes after are reported, and keep nothing else from being done.
         """
         self.lifecycle(instance_name).terminate(timeout)
         self._finalize(instance_name, timeout)
@@ -215,9 +267,14 @@ class Actor:
 
     def _finalize(self, instance_name: str, timeout: float | None) -> None:
         role, lifecycle = self.roles[instance_name], self._lifecycles[instance_name]
-        self._attempt(partial(self.subscriptions.remove_role, instance_name, wait=not self._leaving), instance_name,
-                      "unsubscribe")
-        self._attempt(partial(self.emissions.remove_role, instance_name), instance_name, "discontinue")
+        self._attempt(
+            partial(self.subscriptions.remove_role, instance_name, wait=not self._leaving),
+            instance_name,
+            "unsubscribe",
+        )
+        self._attempt(
+            partial(self.emissions.remove_role, instance_name), instance_name, "discontinue"
+        )
         self._attempt(partial(self.halt_role, instance_name, timeout), instance_name, "stop")
         for name, element in role.__dict__["_elements"].items():
             self._attempt(element.finalize, instance_name, f"element {name}")
@@ -235,14 +292,19 @@ class Actor:
     def _attempt(self, action: Callable[[], Any], instance_name: str, what: str) -> None:
         try:
             action()
-        except Exception as error:  # one faulty clean-up must not keep the others from theirs: the notebook is told
+        # one faulty clean-up must not keep the others from theirs: the notebook is told
+        except Exception as error:
             self.host.report(self.describe(error, self.instance(instance_name), what))
 
     def stop(self) -> None:
-        """Stop all roles and leave the host; others are told, and not waited for: they may be about to end, too."""
+        """Stop all roles and leave the host; others are told, and not waited for: they may be about
+        to end, too.
+        """
         self._leaving = True
         for instance_name in [name for name in self.roles if name != NATIVE]:
-            self._attempt(partial(self.stop_role, instance_name, timeout=2.0), instance_name, "stop")
+            self._attempt(
+                partial(self.stop_role, instance_name, timeout=2.0), instance_name, "stop"
+            )
         self.host.router.unregister(self.name)
 
     # calling
@@ -251,7 +313,9 @@ class Actor:
         return bool(self.ctx.relationships.members(name)) or name in self.roles
 
     def resolve(self, target: str | RoleInstanceID | tuple[str, str]) -> RoleInstanceID:
-        """A relationship's first member, else the local role of that name; an instance is itself."""
+        """A relationship's first member, else the local role of that name; an instance is
+        itself.
+        """
         if not isinstance(target, str):
             return RoleInstanceID(*target)
         if "/" in target.strip("/"):
@@ -262,34 +326,59 @@ class Actor:
         for name in (target, target.replace("-", "_"), target.replace("_", "-")):
             if name in self.roles or name in self.moved:
                 return self.instance(name)
-        known = {*self.ctx.relationships.all_relationships(), *self.roles} - {"/", NATIVE, "manager"}
-        raise CallerError(f"node '{self.name}' has no relationship or role named '{target}'; "
-                          + did_you_mean(target, known))
+        known = {*self.ctx.relationships.all_relationships(), *self.roles} - {
+            "/",
+            NATIVE,
+            "manager",
+        }
+        raise CallerError(
+            f"node '{self.name}' has no relationship or role named '{target}'; "
+            + did_you_mean(target, known)
+        )
 
     convert_relationship_to_instance = resolve
 
     def handshake(self, actor_name: str) -> None:
-        """Greet another actor: it answers, so it can be reached. Raises what `call` raises when it cannot."""
-        self.roles[NATIVE].call(RoleInstanceID(actor_name, NATIVE), "greet", {"greeting": "handshake"})
+        """Greet another actor: it answers, so it can be reached.
+
+        Raises what `call` raises when it cannot.
+        """
+        self.roles[NATIVE].call(
+            RoleInstanceID(actor_name, NATIVE), "greet", {"greeting": "handshake"}
+        )
 
     def handwave(self, actor_name: str) -> None:
         """Take leave of another actor, which tells so by its own ``handwave-completed``."""
-        self.roles[NATIVE].call(RoleInstanceID(actor_name, NATIVE), "greet", {"greeting": "handwave"})
+        self.roles[NATIVE].call(
+            RoleInstanceID(actor_name, NATIVE), "greet", {"greeting": "handwave"}
+        )
 
     def members(self, group: Any) -> list[RoleInstanceID]:
-        """The targets of a group call: of a relationship's name, an `ActorGroup`, or role instances."""
+        """The targets of a group call: of a relationship's name, an `ActorGroup`, or role
+        instances.
+        """
         if isinstance(group, str):
             return self.ctx.relationships.members(group) or [self.resolve(group)]
-        return [RoleInstanceID.of(item) if isinstance(item, str) else RoleInstanceID(*item) for item in group]
+        return [
+            RoleInstanceID.of(item) if isinstance(item, str) else RoleInstanceID(*item)
+            for item in group
+        ]
 
     def request(
         self, kind: str, instance_name: str, target: RoleInstanceID, channel: str, content: Any
     ) -> Invocation:
-        (pending,) = self.host.router.request(kind, self.instance(instance_name), [target], channel, encode(content, MESSAGE))
+        (pending,) = self.host.router.request(
+            kind, self.instance(instance_name), [target], channel, encode(content, MESSAGE)
+        )
         return Invocation(pending, self.host, self._lifecycles.get(instance_name))
 
     def call(
-        self, instance_name: str, target: str | RoleInstanceID, channel: str, message: Message, *,
+        self,
+        instance_name: str,
+        target: str | RoleInstanceID,
+        channel: str,
+        message: Message,
+        *,
         timeout: float | None = None,
     ) -> Any:
         executions = self.host.router.executions
@@ -309,10 +398,17 @@ class Actor:
             executions.expose(covered)
 
     async def call_async(
-        self, instance_name: str, target: str | RoleInstanceID, channel: str, message: Message, *,
+        self,
+        instance_name: str,
+        target: str | RoleInstanceID,
+        channel: str,
+        message: Message,
+        *,
         timeout: float | None = None,
     ) -> Any:
-        invocation = self.request("service", instance_name, self.resolve(target), channel, tuple(message))
+        invocation = self.request(
+            "service", instance_name, self.resolve(target), channel, tuple(message)
+        )
         try:
             return await invocation.wait(timeout)
         finally:
@@ -324,9 +420,16 @@ class Actor:
         return self.request("task", instance_name, self.resolve(target), channel, tuple(message))
 
     def _group(
-        self, kind: str, instance_name: str, group: list[RoleInstanceID], channel: str, chosen: list[Message]
+        self,
+        kind: str,
+        instance_name: str,
+        group: list[RoleInstanceID],
+        channel: str,
+        chosen: list[Message],
     ) -> list[Invocation]:
-        """One message per distinct content: a broadcast is encoded once and crosses each link once."""
+        """One message per distinct content: a broadcast is encoded once and crosses each link
+        once.
+        """
         by_message: dict[int, list[int]] = {}
         for index, message in enumerate(chosen):
             by_message.setdefault(id(message), []).append(index)
@@ -334,21 +437,38 @@ class Actor:
         for indices in by_message.values():
             body = encode(tuple(chosen[indices[0]]), MESSAGE)
             pending = self.host.router.request(
-                kind, self.instance(instance_name), [group[index] for index in indices], channel, body)
+                kind,
+                self.instance(instance_name),
+                [group[index] for index in indices],
+                channel,
+                body,
+            )
             for index, call in zip(indices, pending, strict=True):
-                invocations[index] = Invocation(call, self.host, self._lifecycles.get(instance_name))
+                invocations[index] = Invocation(
+                    call, self.host, self._lifecycles.get(instance_name)
+                )
         return invocations
 
     def call_group(
-        self, instance_name: str, targets: Any, channel: str, *, message: Message,
-        message_map: Mapping[RoleInstanceID, Message] | None = None, messages: Iterable[Message] | None = None,
+        self,
+        instance_name: str,
+        targets: Any,
+        channel: str,
+        *,
+        message: Message,
+        message_map: Mapping[RoleInstanceID, Message] | None = None,
+        messages: Iterable[Message] | None = None,
         on_result: Callable[[RoleInstanceID, Any], Any] | None = None,
-        on_error: ErrorHandlingStrategy = ErrorHandlingStrategy.RAISE_FIRST, retries: int = 2,
-        timeout: float | None = None, kind: str = "service",
+        on_error: ErrorHandlingStrategy = ErrorHandlingStrategy.RAISE_FIRST,
+        retries: int = 2,
+        timeout: float | None = None,
+        kind: str = "service",
     ) -> list[tuple[RoleInstanceID, Any]]:
         if not isinstance(on_error, ErrorHandlingStrategy):
-            raise CallerError(f"on_error must be one of {', '.join(each.name for each in ErrorHandlingStrategy)}, "
-                              f"not {on_error!r}")
+            raise CallerError(
+                f"on_error must be one of {', '.join(each.name for each in ErrorHandlingStrategy)},"
+                f" not {on_error!r}"
+            )
         group = self.members(targets)
         chosen = messages_for(group, message, message_map, messages)
         invocations = self._group(kind, instance_name, group, channel, chosen)
@@ -357,16 +477,25 @@ class Actor:
             return self.request(kind, instance_name, group[index], channel, tuple(chosen[index]))
 
         try:
-            return collect(self.host, group, invocations, again, on_result, on_error, timeout, retries)
+            return collect(
+                self.host, group, invocations, again, on_result, on_error, timeout, retries
+            )
         finally:
             for invocation in invocations:
                 invocation.forget()
 
     def call_task_group(
-        self, instance_name: str, targets: Any, channel: str, *, message: Message,
-        message_map: Mapping[RoleInstanceID, Message] | None = None, messages: Iterable[Message] | None = None,
+        self,
+        instance_name: str,
+        targets: Any,
+        channel: str,
+        *,
+        message: Message,
+        message_map: Mapping[RoleInstanceID, Message] | None = None,
+        messages: Iterable[Message] | None = None,
         on_call_error: ErrorHandlingStrategy = ErrorHandlingStrategy.RAISE_FIRST,
-        on_result: Callable[[RoleInstanceID, Any], Any] | None = None, kind: str = "task",
+        on_result: Callable[[RoleInstanceID, Any], Any] | None = None,
+        kind: str = "task",
     ) -> list[tuple[RoleInstanceID, Invocation]]:
         group = self.members(targets)
         chosen = messages_for(group, message, message_map, messages)
@@ -374,7 +503,10 @@ class Actor:
         called = []
         for target, invocation in zip(group, invocations, strict=True):
             failed = invocation.not_made()
-            if failed and on_call_error in (ErrorHandlingStrategy.RAISE_FIRST, ErrorHandlingStrategy.RETRY):
+            if failed and on_call_error in (
+                ErrorHandlingStrategy.RAISE_FIRST,
+                ErrorHandlingStrategy.RETRY,
+            ):
                 invocation.result(0)  # raises what kept the call from being made
             if on_result is not None:
                 invocation.add_done_callback(partial(on_result, target))
@@ -391,12 +523,20 @@ class Actor:
             executions.expose(covered)
 
     def subscribe(
-        self, instance_name: str, target: RoleInstanceID, channel: str, handler: Callable[..., Any], *,
-        conditions: dict[str, Any], mode: str,
+        self,
+        instance_name: str,
+        target: RoleInstanceID,
+        channel: str,
+        handler: Callable[..., Any],
+        *,
+        conditions: dict[str, Any],
+        mode: str,
     ) -> None:
         taken = Handler(channel, "event handler", expand=False)
         with self.host.router.executions.covered():
-            self.subscriptions.subscribe(instance_name, self.resolve(target), channel, taken, handler, conditions, mode)
+            self.subscriptions.subscribe(
+                instance_name, self.resolve(target), channel, taken, handler, conditions, mode
+            )
 
     def unsubscribe(self, instance_name: str, target: RoleInstanceID, channel: str) -> None:
         with self.host.router.executions.covered():
@@ -404,13 +544,17 @@ class Actor:
 
     @contextmanager
     def steering(self, instance_name: str) -> Iterator[None]:
-        """Held while a role is assigned, updated, ended, moved, or has its status changed: one at a time.
+        """Held while a role is assigned, updated, ended, moved, or has its status changed: one at a
+        time.
 
         StatusError when another one is at it.
         """
         with self._steering_lock:
             if instance_name in self._steered:
-                raise StatusError(f"{self.name}/{instance_name} is being changed by another order; try again when that has ended")
+                raise StatusError(
+                    f"{self.name}/{instance_name} is being changed by another order; try again when"
+                    " that has ended"
+                )
             self._steered.add(instance_name)
         try:
             yield
@@ -425,4 +569,6 @@ class Actor:
         """Have what failed in a handler of ours in the log of this node, whoever waits for it."""
         if isinstance(error, HandlerError) and "via" not in error.where:
             role = self.roles.get(error.where["role"])
-            (self if role is None else role).logger.error("%s\n%s", error, error.remote_traceback.rstrip())
+            (self if role is None else role).logger.error(
+                "%s\n%s", error, error.remote_traceback.rstrip()
+            )

@@ -113,8 +113,11 @@ class Invocation:
     def late(self) -> CallTimeout:
         """What there is to say when it is not answered in time: what the other side does."""
         call = self._pending
-        return CallTimeout(f"{call.target}.{call.channel} has not answered for {self._host.clock.now() - call.sent:.1f} s "
-                           f"({call.host_id}: {self._host.router.inquire(call)}); wait longer with timeout=")
+        return CallTimeout(
+            f"{call.target}.{call.channel} has not answered for"
+            f" {self._host.clock.now() - call.sent:.1f} s ({call.host_id}:"
+            f" {self._host.router.inquire(call)}); wait longer with timeout="
+        )
 
     def not_made(self) -> bool:
         """Whether the call has failed before it was sent, as to a lost node."""
@@ -131,14 +134,19 @@ class Invocation:
         return None
 
     def add_done_callback(self, func: Callable[[Any], Any]) -> None:
-        """Have ``func(self)`` called on a worker thread when the call has ended, on behalf of the role that asks."""
+        """Have ``func(self)`` called on a worker thread when the call has ended, on behalf of the
+        role that asks.
+        """
         context, lifecycle, self._asked = copy_context(), self._lifecycle, True
 
         def call_back() -> None:
             try:
                 context.run(func, self)
             except Exception as error:  # nobody waits for it: the notebook is told
-                where, channel = self._pending.source, f"callback of {self._pending.target}.{self._pending.channel}"
+                where, channel = (
+                    self._pending.source,
+                    f"callback of {self._pending.target}.{self._pending.channel}",
+                )
                 self._host.report(describe(error, where, channel, self._host.label))
             finally:
                 if lifecycle is not None:
@@ -154,7 +162,10 @@ class Invocation:
         self._pending.add_done_callback(lambda _: func())
 
     def cancel(self) -> None:
-        """Have the task not begin, or make no more calls; see `TaskInvocation`. Nothing happens to one that has ended."""
+        """Have the task not begin, or make no more calls; see `TaskInvocation`.
+
+        Nothing happens to one that has ended.
+        """
         self._host.router.cancel(self._pending)
 
     def forget(self) -> None:
@@ -174,7 +185,9 @@ def _wake(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
 
 
 def messages_for(
-    group: list[RoleInstanceID], message: Message, message_map: Mapping[RoleInstanceID, Message] | None,
+    group: list[RoleInstanceID],
+    message: Message,
+    message_map: Mapping[RoleInstanceID, Message] | None,
     messages: Iterable[Message] | None,
 ) -> list[Message]:
     """The message of each target: from the map, else the next of `messages`, else `message`."""
@@ -194,9 +207,14 @@ def messages_for(
 
 
 def collect(
-    host: Host, group: list[RoleInstanceID], invocations: list[Invocation],
-    call_again: Callable[[int], Invocation], on_result: Callable[[RoleInstanceID, Any], Any] | None,
-    on_error: ErrorHandlingStrategy, timeout: float | None, retries: int,
+    host: Host,
+    group: list[RoleInstanceID],
+    invocations: list[Invocation],
+    call_again: Callable[[int], Invocation],
+    on_result: Callable[[RoleInstanceID, Any], Any] | None,
+    on_error: ErrorHandlingStrategy,
+    timeout: float | None,
+    retries: int,
 ) -> list[tuple[RoleInstanceID, Any]]:
     """Take results as they arrive, and return them in the order of the group."""
     limit = host.call_timeout if timeout is None else timeout
@@ -215,19 +233,25 @@ def collect(
             invocations[index] = call_again(index)
             invocations[index].when_done(partial(arrived.put, index))
         try:
-            index = arrived.get(timeout=max(0.0, min([deadline, *(due for due, _ in again[:1])]) - now))
+            index = arrived.get(
+                timeout=max(0.0, min([deadline, *(due for due, _ in again[:1])]) - now)
+            )
         except queue.Empty:
             if host.clock.now() < deadline:
                 continue
             names = ", ".join(str(group[index]) for index in sorted(open_calls))
-            raise CallTimeout(f"no answer for {limit:.1f} s from {names}; wait longer with timeout=") from None
+            raise CallTimeout(
+                f"no answer for {limit:.1f} s from {names}; wait longer with timeout="
+            ) from None
         try:
             results[index] = invocations[index].result(0)
         except RoleMLError as error:
             if on_error is ErrorHandlingStrategy.RAISE_FIRST:
                 raise
             if on_error is ErrorHandlingStrategy.RETRY:
-                if tries[index] >= retries or isinstance(error, (CallerError, ChannelNotFoundError)):
+                if tries[index] >= retries or isinstance(
+                    error, (CallerError, ChannelNotFoundError)
+                ):
                     raise
                 heapq.heappush(again, (host.clock.now() + FIRST_PAUSE * 2 ** tries[index], index))
                 tries[index] += 1

@@ -48,7 +48,10 @@ class NodeState:
 
 
 class Checkpoint:
-    """One actor's part. The testbed sees to it that all roles are paused, everywhere, and goes from step to step."""
+    """One actor's part.
+
+    The testbed sees to it that all roles are paused, everywhere, and goes from step to step.
+    """
 
     def __init__(self, actor: Actor):
         self._actor = actor
@@ -56,42 +59,73 @@ class Checkpoint:
 
     def look(
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
-    ) -> tuple[dict[str, type], dict[str, list[RoleInstanceID]], dict[str, str], dict[str, dict[str, str]]]:
-        """What is here: the classes of the roles, relationships, links, and digests of the own modules of the classes."""
+    ) -> tuple[
+        dict[str, type], dict[str, list[RoleInstanceID]], dict[str, str], dict[str, dict[str, str]]
+    ]:
+        """What is here: the classes of the roles, relationships, links, and digests of the own
+        modules of the classes.
+        """
         relationships = self._actor.ctx.relationships
         links = relationships.all_links()
         classes = {name: type(role) for name, role in self._actor.roles.items() if name != NATIVE}
-        return (classes,
-                {name: relationships.members(name) for name in relationships.all_relationships() if name not in (*GIVEN, *links)},
-                links, {name: module_versions.digests(cls) for name, cls in classes.items()})
+        return (
+            classes,
+            {
+                name: relationships.members(name)
+                for name in relationships.all_relationships()
+                if name not in (*GIVEN, *links)
+            },
+            links,
+            {name: module_versions.digests(cls) for name, cls in classes.items()},
+        )
 
-    def take(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> tuple[int, Frames]:
+    def take(
+        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
+    ) -> tuple[int, Frames]:
         """This node's seed, and all of it; CallerError for a role that cannot be kept."""
         actor = self._actor
         relationships, links = actor.ctx.relationships, actor.ctx.relationships.all_links()
         names = [name for name in relationships.all_relationships() if name not in (*GIVEN, *links)]
         state = NodeState(
             actor.ctx.seed,
-            {name: Kept(pack(actor, name, "keep", "be kept"), waiting_events(actor, name), actor.subscriptions.heard(name))
-             for name in actor.roles if name != NATIVE},
-            {name: relationships.members(name) for name in names}, links, dict(actor.moved))
+            {
+                name: Kept(
+                    pack(actor, name, "keep", "be kept"),
+                    waiting_events(actor, name),
+                    actor.subscriptions.heard(name),
+                )
+                for name in actor.roles
+                if name != NATIVE
+            },
+            {name: relationships.members(name) for name in names},
+            links,
+            dict(actor.moved),
+        )
         return actor.ctx.seed, [bytes(frame) for frame in encode(state).frames()]
 
-    def prepare(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
+    def prepare(
+        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
+    ) -> None:
         """Look at what this node is to become, and change nothing yet; CallerError when it cannot.
 
-        `content` is the node's state, and for each role the options that it was given, with which `unpack` makes the
-        attributes that its class has got since.
+        `content` is the node's state, and for each role the options that it was given, with which
+        `unpack` makes the attributes that its class has got since.
         """
         actor = self._actor
         frames, options = content
         state: NodeState = Body.of_frames(frames).decode()
         if state.seed != actor.ctx.seed:
-            raise CallerError(f"node '{actor.name}' has seed {actor.ctx.seed}, and the checkpoint's has {state.seed}")
+            raise CallerError(
+                f"node '{actor.name}' has seed {actor.ctx.seed}, and the checkpoint's has"
+                f" {state.seed}"
+            )
         links = actor.ctx.relationships.all_links()
         other = [alias for alias, target in links.items() if state.links.get(alias) != target]
         if other:
-            raise CallerError(f"node '{actor.name}' has a link {other[0]!r} → {links[other[0]]!r}, and the checkpoint's has not")
+            raise CallerError(
+                f"node '{actor.name}' has a link {other[0]!r} → {links[other[0]]!r}, and the"
+                " checkpoint's has not"
+            )
         for name, kept in state.roles.items():
             kept.luggage.options = options.get(name)
         self._next = state
@@ -107,7 +141,9 @@ class Checkpoint:
             if members := relationships.members(name):
                 relationships.remove_from_relationship(name, *members)
 
-    def become(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
+    def become(
+        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
+    ) -> None:
         """Be what was prepared; all roles are paused. To be called when all nodes are clear."""
         actor, state = self._actor, self._next
         if state is None:
@@ -127,6 +163,8 @@ class Checkpoint:
             actor.subscriptions.adopt_heard(name, kept.heard)
         actor.moved.update(state.moved)
 
-    def forget(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
+    def forget(
+        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
+    ) -> None:
         """Leave it: this node stays what it is."""
         self._next = None

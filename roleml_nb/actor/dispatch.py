@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 __all__ = ["Dispatch"]
 
 BUILDS = "assign-role"
-"""The order to a node that may take long, since it builds elements; the others need not wait for those that train."""
+"""The order to a node that may take long, since it builds elements; the others need not wait for
+those that train.
+"""
 LATER = object()
 """The answer of a handler that goes on in the event loop."""
 
@@ -62,26 +64,42 @@ class Dispatch:
     def __call__(self, envelope: Envelope, target: Target, body: Body) -> None:
         """Called on the link's thread: hand over to the worker pool."""
         if envelope.kind == "event":
-            self.actor.subscriptions.receive(envelope.source, target.instance_name, envelope.channel, body)
+            self.actor.subscriptions.receive(
+                envelope.source, target.instance_name, envelope.channel, body
+            )
         elif envelope.kind == "discontinue":
-            self.actor.subscriptions.discontinued(envelope.source, target.instance_name, envelope.channel)
+            self.actor.subscriptions.discontinued(
+                envelope.source, target.instance_name, envelope.channel
+            )
         else:
-            queued = envelope.kind == "task" and (target.instance_name != NATIVE or envelope.channel == BUILDS)
+            queued = envelope.kind == "task" and (
+                target.instance_name != NATIVE or envelope.channel == BUILDS
+            )
             self.actor.host.submit(lambda: self._serve(envelope, target, body), queued=queued)
 
     def _serve(self, envelope: Envelope, target: Target, body: Body) -> None:
         host = self.actor.host
-        token = host.router.executions.begin((envelope.source.actor_name, target.call), host.clock.now())
+        token = host.router.executions.begin(
+            (envelope.source.actor_name, target.call), host.clock.now()
+        )
         try:
             execution = host.router.executions.current
             if execution is not None and execution.forbidden is not None:
                 self._fail(envelope, target, execution.forbidden)
-            elif execution is not None and execution.stops < host.router.stops and target.instance_name != NATIVE:
+            elif (
+                execution is not None
+                and execution.stops < host.router.stops
+                and target.instance_name != NATIVE
+            ):
                 self._fail(envelope, target, never_begun(target.instance, envelope.channel))
             else:
                 self._answer(envelope, target, body)
         except Interrupt:
-            self._fail(envelope, target, RunStopped(f"{target.instance}.{envelope.channel} was interrupted with the run"))
+            self._fail(
+                envelope,
+                target,
+                RunStopped(f"{target.instance}.{envelope.channel} was interrupted with the run"),
+            )
         finally:
             host.router.executions.end(token)
 
@@ -92,12 +110,15 @@ class Dispatch:
             else:
                 content = body.decode()
                 check_content(envelope.kind, envelope.source, content)
-                answer = self._steering[envelope.kind](envelope.source, target.instance_name, envelope.channel, content)
+                answer = self._steering[envelope.kind](
+                    envelope.source, target.instance_name, envelope.channel, content
+                )
         except RoleMoved as moved:
             self._redirect(envelope, target, body, moved)
         except Interrupt:
             raise
-        except BaseException as error:  # every failure is the caller's to see, that of sys.exit() too
+        # every failure is the caller's to see, that of sys.exit() too
+        except BaseException as error:
             self._fail(envelope, target, error)
         else:
             if answer is not LATER:
@@ -108,8 +129,11 @@ class Dispatch:
         self._enter(lifecycle)
         try:
             role = self.actor.roles[target.instance_name]
-            answer = self._invoke(lifecycle, role, self._method(role, envelope), envelope, target, body)
-        except RoleMoved as error:  # of another role, which the handler asked for: no reason to send this call elsewhere
+            answer = self._invoke(
+                lifecycle, role, self._method(role, envelope), envelope, target, body
+            )
+        # of another role, which the handler asked for: no reason to send this call elsewhere
+        except RoleMoved as error:
             self._leave(lifecycle)
             raise NoSuchRoleError(str(error)) from error
         except BaseException:
@@ -140,13 +164,24 @@ class Dispatch:
         if envelope.channel in table:
             return getattr(role, table[envelope.channel])
         others = role.tasks if table is role.services else role.services
-        hint = (f"it is a {'task' if envelope.kind == 'service' else 'service'}: use "
-                f"{'call_task' if envelope.kind == 'service' else 'call'}" if envelope.channel in others
-                else did_you_mean(envelope.channel, [*role.services, *role.tasks]))
-        raise ChannelNotFoundError(f"{type(role).__name__} has no {envelope.kind} '{envelope.channel}'; {hint}")
+        hint = (
+            f"it is a {'task' if envelope.kind == 'service' else 'service'}: use "
+            f"{'call_task' if envelope.kind == 'service' else 'call'}"
+            if envelope.channel in others
+            else did_you_mean(envelope.channel, [*role.services, *role.tasks])
+        )
+        raise ChannelNotFoundError(
+            f"{type(role).__name__} has no {envelope.kind} '{envelope.channel}'; {hint}"
+        )
 
     def _invoke(
-        self, lifecycle: Lifecycle, role: Role, method: Any, envelope: Envelope, target: Target, body: Body
+        self,
+        lifecycle: Lifecycle,
+        role: Role,
+        method: Any,
+        envelope: Envelope,
+        target: Target,
+        body: Body,
     ) -> Any:
         handler: Handler = method.handler
         args, payloads = body.decode()
@@ -173,8 +208,24 @@ class Dispatch:
         future.add_done_callback(lambda future: self.actor.host.submit(lambda: ended(future)))
         return LATER
 
-    def _keep(self, error: BaseException, target: Target, method: Any, envelope: Envelope, args: Any, payloads: Any) -> None:
-        self.actor.host.failures.keep(error, target.instance, method.__name__, envelope.channel, envelope.source, args, payloads)
+    def _keep(
+        self,
+        error: BaseException,
+        target: Target,
+        method: Any,
+        envelope: Envelope,
+        args: Any,
+        payloads: Any,
+    ) -> None:
+        self.actor.host.failures.keep(
+            error,
+            target.instance,
+            method.__name__,
+            envelope.channel,
+            envelope.source,
+            args,
+            payloads,
+        )
 
     # answers
 
@@ -192,8 +243,12 @@ class Dispatch:
             self.actor.log_failure(fault)
             body = encode(fault)
         except Exception as reason:  # an error that cannot be described or sent is still an answer
-            body = encode(HandlerError(f"{target.instance}.{envelope.channel} failed on {self.actor.host.label}: "
-                                       f"{type(error).__name__} (which cannot be sent: {type(reason).__name__})"))
+            body = encode(
+                HandlerError(
+                    f"{target.instance}.{envelope.channel} failed on {self.actor.host.label}: "
+                    f"{type(error).__name__} (which cannot be sent: {type(reason).__name__})"
+                )
+            )
         self._send("error", envelope, target, body)
 
     def _redirect(self, envelope: Envelope, target: Target, body: Body, moved: RoleMoved) -> None:
@@ -203,5 +258,10 @@ class Dispatch:
 
     def _send(self, kind: str, envelope: Envelope, target: Target, body: Body) -> None:
         self.actor.host.router.answer(
-            kind, target.instance, Target(*envelope.source, target.call), envelope.channel, body,
-            at_once=envelope.kind != "task" and not self.actor.host.backlog)
+            kind,
+            target.instance,
+            Target(*envelope.source, target.call),
+            envelope.channel,
+            body,
+            at_once=envelope.kind != "task" and not self.actor.host.backlog,
+        )

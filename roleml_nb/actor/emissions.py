@@ -23,7 +23,10 @@ Ear = tuple[RoleInstanceID, str]
 
 @dataclass
 class Subscriber:
-    """What a listener wants. `automatic`: it follows a relationship, so it is there for the role's successor too."""
+    """What a listener wants.
+
+    `automatic`: it follows a relationship, so it is there for the role's successor too.
+    """
 
     conditions: dict[str, Any]
     mode: str
@@ -48,72 +51,112 @@ class Emissions:
         source = self._actor.instance(instance_name)
         with self._lock:
             order = self._order.setdefault(key, threading.RLock())
-        with order:  # held while sending: the order of emission is the order on the link; a channel that is held back
+        # held while sending: the order of emission is the order on the link; a channel that is held
+        # back
+        with order:
             wanted = self._wanted(key, source, message)  # holds back no other
             if not wanted:
                 return
             lost = host.router.send(
-                "event", source, [Target(*item) for item in wanted], channel, encode((message.args, message.payloads), MESSAGE))
+                "event",
+                source,
+                [Target(*item) for item in wanted],
+                channel,
+                encode((message.args, message.payloads), MESSAGE),
+            )
         for target, _ in lost:
             self._drop(key, target.instance)
 
-    def _wanted(self, key: tuple[str, str], source: RoleInstanceID, message: Message) -> list[RoleInstanceID]:
+    def _wanted(
+        self, key: tuple[str, str], source: RoleInstanceID, message: Message
+    ) -> list[RoleInstanceID]:
         """Count the emission; who is to get it, each once."""
         with self._lock:
             step = self._emitted[key] = self._emitted.get(key, 0) + 1
             self._actor.host.note_metrics(source, key[1], message.args, step)
             subscribers = self._subscribers.get(key, {})
-            wanted = [item for item, given in subscribers.items() if passes(given.conditions, message.args)]
+            wanted = [
+                item
+                for item, given in subscribers.items()
+                if passes(given.conditions, message.args)
+            ]
             for item in wanted:
                 if subscribers[item].mode == "once":
                     del subscribers[item]
             return _roles(wanted)
 
-    def _drop(self, key: tuple[str, str], subscriber: RoleInstanceID, name: str | None = None) -> None:
+    def _drop(
+        self, key: tuple[str, str], subscriber: RoleInstanceID, name: str | None = None
+    ) -> None:
         """It is sent no more; or one of its listeners wants no more."""
         with self._lock:
             subscribers = self._subscribers.get(key, {})
-            for ear in [ear for ear in subscribers if ear[0] == subscriber and name in (None, ear[1])]:
+            for ear in [
+                ear for ear in subscribers if ear[0] == subscriber and name in (None, ear[1])
+            ]:
                 del subscribers[ear]
 
     def has_subscribers(self, instance_name: str, channel: str) -> bool:
         return bool(self._subscribers.get((instance_name, channel)))
 
     def add_role(self, instance_name: str) -> None:
-        """A role starts: tell the notebook of subscribers that were there before it, to events it does not have."""
+        """A role starts: tell the notebook of subscribers that were there before it, to events it
+        does not have.
+        """
         role = self._actor.roles[instance_name]
         with self._lock:
-            wrong = [(channel, subscribers) for (name, channel), subscribers in self._subscribers.items()
-                     if name == instance_name and subscribers and channel not in role.events]
+            wrong = [
+                (channel, subscribers)
+                for (name, channel), subscribers in self._subscribers.items()
+                if name == instance_name and subscribers and channel not in role.events
+            ]
         for channel, subscribers in wrong:
-            self._actor.host.report(NoSuchEventError(
-                f"{', '.join(map(str, _roles(subscribers)))} listen to {self._actor.name}/{instance_name}, which emits no "
-                f"'{channel}'; {did_you_mean(channel, role.events)}"))
+            self._actor.host.report(
+                NoSuchEventError(
+                    f"{', '.join(map(str, _roles(subscribers)))} listen to"
+                    f" {self._actor.name}/{instance_name}, which emits no '{channel}';"
+                    f" {did_you_mean(channel, role.events)}"
+                )
+            )
 
     def remove_role(self, instance_name: str) -> None:
-        """A role ends: tell its subscribers. Those that follow a relationship stay, for a role that takes its place."""
+        """A role ends: tell its subscribers.
+
+        Those that follow a relationship stay, for a role that takes its place.
+        """
         source = self._actor.instance(instance_name)
         with self._lock:
             for (name, channel), subscribers in self._subscribers.items():
                 if name != instance_name or not subscribers:
                     continue
                 self._actor.host.router.send(
-                    "discontinue", source, [Target(*item) for item in _roles(subscribers)], channel, encode(None))
+                    "discontinue",
+                    source,
+                    [Target(*item) for item in _roles(subscribers)],
+                    channel,
+                    encode(None),
+                )
                 for item in [item for item, given in subscribers.items() if not given.automatic]:
                     del subscribers[item]
 
     # messages from subscribers
 
-    def subscribe(self, subscriber: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
+    def subscribe(
+        self, subscriber: RoleInstanceID, instance_name: str, channel: str, content: Any
+    ) -> None:
         """Another role subscribes to one of ours, which may be assigned later."""
         name, *wish = content
         self._follow(instance_name)
         role = self._actor.roles.get(instance_name)
         if role is not None and channel not in role.events:
             raise NoSuchEventError(
-                f"{self._actor.name}/{instance_name} emits no '{channel}'; {did_you_mean(channel, role.events)}")
+                f"{self._actor.name}/{instance_name} emits no '{channel}';"
+                f" {did_you_mean(channel, role.events)}"
+            )
         with self._lock:
-            self._subscribers.setdefault((instance_name, channel), {})[subscriber, name] = Subscriber(*wish)
+            self._subscribers.setdefault((instance_name, channel), {})[subscriber, name] = (
+                Subscriber(*wish)
+            )
 
     def _follow(self, instance_name: str) -> None:
         """Wait while the role is about to be elsewhere; RoleMoved when it is."""
@@ -121,11 +164,15 @@ class Emissions:
         if instance_name not in self._actor.roles and instance_name in self._actor.moved:
             self._actor.lifecycle(instance_name)
 
-    def unsubscribe(self, subscriber: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
+    def unsubscribe(
+        self, subscriber: RoleInstanceID, instance_name: str, channel: str, content: Any
+    ) -> None:
         self._follow(instance_name)
         self._drop((instance_name, channel), subscriber, content)
 
-    def resubscribe(self, subscriber: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
+    def resubscribe(
+        self, subscriber: RoleInstanceID, instance_name: str, channel: str, content: Any
+    ) -> None:
         """A listener has another address: from here on, its events go there."""
         old, new = content
         self._follow(instance_name)
@@ -139,11 +186,23 @@ class Emissions:
     def of_role(self, instance_name: str) -> dict[str, tuple[int, dict[Ear, Subscriber]]]:
         """What travels with a role: {channel: (events so far, subscribers)}."""
         with self._lock:
-            channels = {name for key in (self._subscribers, self._emitted) for one, name in key if one == instance_name}
-            return {channel: (self._emitted.get((instance_name, channel), 0),
-                              dict(self._subscribers.get((instance_name, channel), {}))) for channel in channels}
+            channels = {
+                name
+                for key in (self._subscribers, self._emitted)
+                for one, name in key
+                if one == instance_name
+            }
+            return {
+                channel: (
+                    self._emitted.get((instance_name, channel), 0),
+                    dict(self._subscribers.get((instance_name, channel), {})),
+                )
+                for channel in channels
+            }
 
-    def adopt(self, instance_name: str, given: dict[str, tuple[int, dict[Ear, Subscriber]]]) -> None:
+    def adopt(
+        self, instance_name: str, given: dict[str, tuple[int, dict[Ear, Subscriber]]]
+    ) -> None:
         with self._lock:
             for channel, (emitted, subscribers) in given.items():
                 self._emitted[instance_name, channel] = emitted

@@ -23,7 +23,9 @@ from roleml_nb.role.visible import visible
 
 __all__ = ["describe", "own_frames", "remote"]
 
-_PLUMBING = tuple(str(Path(__file__).parent.parent / room) for room in ("actor", "role", "messaging", "testbed"))
+_PLUMBING = tuple(
+    str(Path(__file__).parent.parent / room) for room in ("actor", "role", "messaging", "testbed")
+)
 
 
 _CALLERS_FAULT = (CallerError, ChannelNotFoundError, NoSuchRoleError, StatusError, ModuleError)
@@ -32,27 +34,42 @@ _CALLERS_FAULT = (CallerError, ChannelNotFoundError, NoSuchRoleError, StatusErro
 def describe(error: BaseException, role: RoleInstanceID, channel: str, engine: str) -> Exception:
     """The error to send to the caller of ``role.channel``.
 
-    What the caller did wrong is sent as it is; everything else becomes a HandlerError that says where it happened.
-    An error that the handler itself got from another role keeps that role's traceback, and names both.
+    What the caller did wrong is sent as it is; everything else becomes a HandlerError that says
+    where it happened. An error that the handler itself got from another role keeps that role's
+    traceback, and names both.
     """
     if isinstance(error, (CallCancelled, Deadlock, RunStopped)):
         return error  # as it is for everyone whom it concerns
     came_from_elsewhere = getattr(error, "_is_remote", False)
     if isinstance(error, _CALLERS_FAULT) and not came_from_elsewhere:
         return _again(error, f"{role}.{channel}: {_text(error)}")
-    where = {"node": role.actor_name, "role": role.instance_name, "channel": channel, "engine": engine,
-             "error": type(error).__name__, **({"kept": error.kept} if hasattr(error, "kept") else {})}
+    where = {
+        "node": role.actor_name,
+        "role": role.instance_name,
+        "channel": channel,
+        "engine": engine,
+        "error": type(error).__name__,
+        **({"kept": error.kept} if hasattr(error, "kept") else {}),
+    }
     place = f"{role}.{channel} failed on {engine}"
     if isinstance(error, HandlerError):
-        return HandlerError(f"{place}: {error.args[0]}", {**error.where, "via": str(role)}, error.remote_traceback)
+        return HandlerError(
+            f"{place}: {error.args[0]}", {**error.where, "via": str(role)}, error.remote_traceback
+        )
     text = visible("".join(_traceback(error).format()))
     return HandlerError(f"{place}: {type(error).__name__}: {_text(error)}", where, text)
 
 
 def _traceback(error: BaseException) -> traceback.TracebackException:
-    """Return the traceback from the handler's first line; to its last one if the error is one that we raise on purpose."""
+    """Return the traceback from the handler's first line; to its last one if the error is one that
+    we raise on purpose.
+    """
     shown = traceback.TracebackException(type(error), error, own_frames(error.__traceback__))
-    own = [number for number, frame in enumerate(shown.stack, 1) if not frame.filename.startswith(_PLUMBING)]
+    own = [
+        number
+        for number, frame in enumerate(shown.stack, 1)
+        if not frame.filename.startswith(_PLUMBING)
+    ]
     if isinstance(error, RoleMLError) and own:
         del shown.stack[own[-1] :]
     return shown
@@ -66,7 +83,9 @@ def _text(error: BaseException) -> str:
 
 
 def _again(error: Exception, text: str) -> Exception:
-    """An error of the same class with another text; of the nearest of ours where the class asks for more than a text."""
+    """An error of the same class with another text; of the nearest of ours where the class asks for
+    more than a text.
+    """
     try:
         return type(error)(text)
     except TypeError:
@@ -85,5 +104,3 @@ def own_frames(frames: TracebackType | None) -> TracebackType | None:
     while own is not None and own.tb_frame.f_code.co_filename.startswith(_PLUMBING):
         own = own.tb_next
     return own or frames
-
-

@@ -38,5 +38,7 @@ class ActorHost(Host, Protocol):
     def note_metrics(self, source: RoleInstanceID, channel: str, args: Args, step: int) -> None: ...
 
     def run_coroutine(self, coroutine: Coroutine[Any, Any, Any], context: Context) -> Future:
-        """Run on the host's event loop, which all ``async def`` handlers share; the future has the result."""
+        """Run on the host's event loop, which all ``async def`` handlers share; the future has the
+        result.
+        """
         ...

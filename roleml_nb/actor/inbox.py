@@ -33,7 +33,9 @@ class Listener:
     """A handler, and which events it wants."""
 
     name: str
-    """The attribute, for one that the class declares; of one subscribed by hand, a name that no attribute has."""
+    """The attribute, for one that the class declares; of one subscribed by hand, a name that no
+    attribute has.
+    """
     handler: Handler
     method: Callable[..., Any]
     conditions: dict[str, Any]
@@ -44,13 +46,21 @@ class Listener:
 
 
 class Inbox:
-    """The events of one channel of one other role, for one of ours: in order, one at a time, while our role is ready.
+    """The events of one channel of one other role, for one of ours: in order, one at a time, while
+    our role is ready.
 
-    `once` is called with the inbox and a listener that has just heard its only event, before that is handled.
+    `once` is called with the inbox and a listener that has just heard its only event, before that
+    is handled.
     """
 
-    def __init__(self, actor: Actor, instance_name: str, source: RoleInstanceID, channel: str,
-                 once: Callable[[Inbox, Listener], None]):
+    def __init__(
+        self,
+        actor: Actor,
+        instance_name: str,
+        source: RoleInstanceID,
+        channel: str,
+        once: Callable[[Inbox, Listener], None],
+    ):
         self.instance_name, self.source, self.channel = instance_name, source, channel
         self.listeners: dict[str, Listener] = {}
         """By name, in the order in which each event is handled. Replaced, never changed."""
@@ -62,7 +72,9 @@ class Inbox:
     @property
     def busy(self) -> bool:
         """Whether a handler is at work, or will be as soon as the role is ready."""
-        return self._running or bool(self._waiting) and self._actor.lifecycle(self.instance_name).ready
+        return (
+            self._running or bool(self._waiting) and self._actor.lifecycle(self.instance_name).ready
+        )
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -97,11 +109,19 @@ class Inbox:
         """What waits, as plain data."""
         with self._lock:
             waiting = list(self._waiting)
-        return [(listener.name, [bytes(frame) for frame in body.frames()]) for listener, body in waiting]
+        return [
+            (listener.name, [bytes(frame) for frame in body.frames()]) for listener, body in waiting
+        ]
 
     def insert(self, place: int, contents: Contents) -> None:
-        """Put the contents of another inbox in, before what waits at that place; what nobody listens to is left out."""
-        known = [(self.listeners[name], Body.of_frames(frames)) for name, frames in contents if name in self.listeners]
+        """Put the contents of another inbox in, before what waits at that place; what nobody
+        listens to is left out.
+        """
+        known = [
+            (self.listeners[name], Body.of_frames(frames))
+            for name, frames in contents
+            if name in self.listeners
+        ]
         with self._lock:
             waiting = list(self._waiting)
             self._waiting = deque([*waiting[:place], *known, *waiting[place:]])
@@ -114,7 +134,8 @@ class Inbox:
             stops = actor.host.router.stops
             lifecycle = actor.find_lifecycle(name)
             entered = lifecycle is not None and lifecycle.try_enter()
-            with self._lock:  # taken from the queue by a running handler only: a paused role has all its events there
+            # taken from the queue by a running handler only: a paused role has all its events there
+            with self._lock:
                 item = self._waiting.popleft() if entered and self._waiting else None
                 self._running = item is not None
             if lifecycle is None:
@@ -130,21 +151,31 @@ class Inbox:
                 going_on.add_done_callback(lambda _: actor.host.submit(self._drain))
                 return
 
-    def _handle(self, listener: Listener, body: Body, lifecycle: Lifecycle, stops: int) -> Future | None:
-        """Run the handler, unless the run is stopped by now; the future of one that goes on in the event loop."""
+    def _handle(
+        self, listener: Listener, body: Body, lifecycle: Lifecycle, stops: int
+    ) -> Future | None:
+        """Run the handler, unless the run is stopped by now; the future of one that goes on in the
+        event loop.
+        """
         actor, source = self._actor, self.source
         message: tuple[Any, Any] = {}, {}
         router = actor.host.router
-        execution = router.begin_event(source, actor.instance(self.instance_name), self.channel, stops)
+        execution = router.begin_event(
+            source, actor.instance(self.instance_name), self.channel, stops
+        )
         try:
             with running(actor.roles[self.instance_name]):
                 message = body.decode()
                 if stops == router.stops and self._wanted(listener, message[0]):
-                    answer = run(execution, listener.handler.invoke, listener.method, source, *message)
+                    answer = run(
+                        execution, listener.handler.invoke, listener.method, source, *message
+                    )
                     if inspect.iscoroutine(answer):
                         future = actor.host.run_coroutine(answer, copy_context())
                         router.executions.leave_inline(execution)
-                        future.add_done_callback(partial(self._ended, listener, lifecycle, execution, message))
+                        future.add_done_callback(
+                            partial(self._ended, listener, lifecycle, execution, message)
+                        )
                         return future
         except Interrupt:
             self._report(RunStopped(f"{execution.name} was interrupted with the run"))
@@ -166,7 +197,12 @@ class Inbox:
         return True
 
     def _ended(
-        self, listener: Listener, lifecycle: Lifecycle, execution: Execution, message: tuple, future: Future
+        self,
+        listener: Listener,
+        lifecycle: Lifecycle,
+        execution: Execution,
+        message: tuple,
+        future: Future,
     ) -> None:
         self._actor.host.router.executions.ended(execution)
         if not execution.abandoned:
@@ -179,8 +215,16 @@ class Inbox:
     def _keep(self, listener: Listener, message: Iterable[Any], error: BaseException) -> None:
         attribute = getattr(listener.method, "__name__", "")
         self._actor.host.failures.keep(
-            error, self._actor.instance(self.instance_name), attribute, self.channel, self.source, *message)
+            error,
+            self._actor.instance(self.instance_name),
+            attribute,
+            self.channel,
+            self.source,
+            *message,
+        )
 
     def _report(self, error: BaseException) -> None:
         where = self._actor.instance(self.instance_name)
-        self._actor.host.report(self._actor.describe(error, where, f"on {self.source}.{self.channel}"))
+        self._actor.host.report(
+            self._actor.describe(error, where, f"on {self.source}.{self.channel}")
+        )

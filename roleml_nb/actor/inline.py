@@ -1,6 +1,8 @@
-"""Service calls within one host, made on the caller's own thread: no thread is woken, nothing waits in a queue.
+"""Service calls within one host, made on the caller's own thread: no thread is woken, nothing waits
+in a queue.
 
-They are what they are elsewhere: values, not references; noted in the trace; shown by ``bed.waiting()``.
+They are what they are elsewhere: values, not references; noted in the trace; shown by
+``bed.waiting()``.
 """
 
 from __future__ import annotations
@@ -11,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from roleml_nb.messaging.codec import MESSAGE, copy_of
 from roleml_nb.messaging.executions import Execution, Interrupt, run
-from roleml_nb.role import Lifecycle, Message, NoSuchRoleError, Role, RoleInstanceID, RoleMoved, RunStopped
+from roleml_nb.role import (
+    Lifecycle,
+    Message,
+    NoSuchRoleError,
+    Role,
+    RoleInstanceID,
+    RoleMoved,
+    RunStopped,
+)
 from roleml_nb.role.running import running
 
 from .errors import remote
@@ -28,17 +38,23 @@ NESTED = 20
 """Calls within calls on one stack; beyond, the pool's threads share the depth."""
 
 
-def call_inline(caller: Actor, source: RoleInstanceID, target: RoleInstanceID, channel: str, message: Message) -> Any:
+def call_inline(
+    caller: Actor, source: RoleInstanceID, target: RoleInstanceID, channel: str, message: Message
+) -> Any:
     """Call a service on this thread and return its result, or `ELSEWHERE`.
 
-    Not for roles that are at work further up on this stack, which could wait for themselves; nor for those not ready.
+    Not for roles that are at work further up on this stack, which could wait for themselves; nor
+    for those not ready.
     """
     host = caller.host
     dispatch: Dispatch | None = host.router.receiver(target.actor_name)
     if dispatch is None:
         return ELSEWHERE
     actor = dispatch.actor
-    role, lifecycle = actor.roles.get(target.instance_name), actor.find_lifecycle(target.instance_name)
+    role, lifecycle = (
+        actor.roles.get(target.instance_name),
+        actor.find_lifecycle(target.instance_name),
+    )
     if role is None or lifecycle is None or channel not in role.services:
         return ELSEWHERE
     within = host.router.executions.current
@@ -50,7 +66,9 @@ def call_inline(caller: Actor, source: RoleInstanceID, target: RoleInstanceID, c
         return ELSEWHERE
     execution = host.router.begin_inline(source, target, channel, size, depth, trail)
     try:
-        answer, size = copy_of(_handle(dispatch, role, lifecycle, execution, args, payloads), "the result")
+        answer, size = copy_of(
+            _handle(dispatch, role, lifecycle, execution, args, payloads), "the result"
+        )
     except Exception as error:
         if isinstance(error, RoleMoved):  # another role, which the handler asked for
             error = NoSuchRoleError(str(error))
@@ -73,7 +91,11 @@ def call_inline(caller: Actor, source: RoleInstanceID, target: RoleInstanceID, c
 
 
 def _handle(
-    dispatch: Dispatch, role: Role, lifecycle: Lifecycle, execution: Execution, args: dict[str, Any],
+    dispatch: Dispatch,
+    role: Role,
+    lifecycle: Lifecycle,
+    execution: Execution,
+    args: dict[str, Any],
     payloads: dict[str, Any],
 ) -> Any:
     method, host = getattr(role, role.services[execution.channel]), dispatch.actor.host
@@ -81,10 +103,20 @@ def _handle(
         with running(role):
             answer = run(execution, method.handler.invoke, method, execution.source, args, payloads)
             if inspect.iscoroutine(answer):
-                return host.clock.wait(host.run_coroutine(answer, copy_context()), host.call_timeout)
+                return host.clock.wait(
+                    host.run_coroutine(answer, copy_context()), host.call_timeout
+                )
             return answer
     except Exception as error:
-        host.failures.keep(error, execution.target, method.__name__, execution.channel, execution.source, args, payloads)
+        host.failures.keep(
+            error,
+            execution.target,
+            method.__name__,
+            execution.channel,
+            execution.source,
+            args,
+            payloads,
+        )
         raise
     finally:
         if not execution.abandoned:

@@ -1,4 +1,6 @@
-"""Roles that are ended and may come back: who ends them keeps their state, and has them put back with it."""
+"""Roles that are ended and may come back: who ends them keeps their state, and has them put back
+with it.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +46,8 @@ class Keeping:
     def take(
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> tuple[list[bytes] | None, str, bool]:
-        """Pause the role `channel`, for it to be ended now: its state, or else why there is none; and whether it was paused
-        before. StatusError when its handlers do not end; it then goes on.
+        """Pause the role `channel`, for it to be ended now: its state, or else why there is none;
+        and whether it was paused before. StatusError when its handlers do not end; it then goes on.
         """
         actor, name = self._actor, channel
         lifecycle = actor.lifecycle(name)
@@ -57,15 +59,21 @@ class Keeping:
                 actor.halt_role(name, PATIENCE)
                 lifecycle.pause(PATIENCE)
                 lifecycle.wait_for_callbacks(PATIENCE)
-            except TimeoutError as error:  # it is ended all the same, as a main routine that does not stop is
+            # it is ended all the same, as a main routine that does not stop is
+            except TimeoutError as error:
                 self._go_on(name, paused)
                 return None, str(error), paused
             except RoleMLError:
                 self._go_on(name, paused)
                 raise
             try:
-                keepsake = Keepsake(pack(actor, name, "keep", "be kept"), waiting_events(actor, name),
-                                    actor.subscriptions.heard(name), self._audience(name), paused)
+                keepsake = Keepsake(
+                    pack(actor, name, "keep", "be kept"),
+                    waiting_events(actor, name),
+                    actor.subscriptions.heard(name),
+                    self._audience(name),
+                    paused,
+                )
                 return [bytes(frame) for frame in encode(keepsake).frames()], "", paused
             except CallerError as error:
                 return None, str(error), paused
@@ -75,14 +83,20 @@ class Keeping:
         for event, (_, subscribers) in self._actor.emissions.of_role(name).items():
             for (subscriber, listener), wish in subscribers.items():
                 if not wish.automatic:
-                    method = self._ask("listener", subscriber, event, (self._actor.instance(name), listener))
-                    found += [(subscriber, event, method, wish.conditions, wish.mode)] if method else []
+                    method = self._ask(
+                        "listener", subscriber, event, (self._actor.instance(name), listener)
+                    )
+                    found += (
+                        [(subscriber, event, method, wish.conditions, wish.mode)] if method else []
+                    )
         return found
 
     def _ask(self, step: str, target: RoleInstanceID, channel: str, content: Any) -> Any:
         """Ask another node; one that is gone, or has changed, keeps nobody from anything."""
         try:
-            return self._actor.request(f"keeping-{step}", NATIVE, target, channel, content).result(PATIENCE)
+            return self._actor.request(f"keeping-{step}", NATIVE, target, channel, content).result(
+                PATIENCE
+            )
         except RoleMLError as error:
             self._actor.logger.warning("%s of %s: %s", step, target, error)
             return None
@@ -99,11 +113,18 @@ class Keeping:
             self._actor.run_again(name)
 
     def put(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
-        """Have the role back, with its state, its subscriptions and its subscribers. CallerError when one is there."""
+        """Have the role back, with its state, its subscriptions and its subscribers.
+
+        CallerError when one is there.
+        """
         actor, name = self._actor, channel
         keepsake: Keepsake = Body.of_frames(content).decode()
         with actor.steering(name):
-            unpack(actor, name, replace(keepsake.luggage, listeners=[], emissions=self._emissions(name, keepsake)))
+            unpack(
+                actor,
+                name,
+                replace(keepsake.luggage, listeners=[], emissions=self._emissions(name, keepsake)),
+            )
             try:
                 actor.subscriptions.adopt_heard(name, keepsake.heard)
                 actor.emissions.add_role(name)
@@ -112,7 +133,16 @@ class Keeping:
                 actor.subscriptions.remove_role(name)
                 drop(actor, name)
                 raise
-            for emitter, event, _, handler, method, conditions, mode, automatic in keepsake.luggage.listeners:
+            for (
+                emitter,
+                event,
+                _,
+                handler,
+                method,
+                conditions,
+                mode,
+                automatic,
+            ) in keepsake.luggage.listeners:
                 if not automatic:
                     self._subscribe(name, emitter, event, handler, method, conditions, mode)
             take_events(actor, name, keepsake.events)
@@ -128,29 +158,56 @@ class Keeping:
         """How many events it has emitted, and who has stayed for whoever takes its place."""
         here = self._actor.emissions.of_role(name)
         kept = {event: emitted for event, (emitted, _) in keepsake.luggage.emissions.items()}
-        return {event: (kept.get(event, 0), here.get(event, (0, {}))[1]) for event in {*kept, *here}}
+        return {
+            event: (kept.get(event, 0), here.get(event, (0, {}))[1]) for event in {*kept, *here}
+        }
 
-    def _subscribe(self, name: str, emitter: RoleInstanceID, event: str, handler: Handler, method: str,
-                   conditions: dict[str, Any], mode: str) -> None:
+    def _subscribe(
+        self,
+        name: str,
+        emitter: RoleInstanceID,
+        event: str,
+        handler: Handler,
+        method: str,
+        conditions: dict[str, Any],
+        mode: str,
+    ) -> None:
         listening = getattr(self._actor.roles[name], method, None)
         try:
             if listening is None:
-                raise CallerError(f"{self._actor.instance(name)} has no method {method!r} that could listen to it")
-            self._actor.subscriptions.subscribe(name, emitter, event, handler, listening, conditions, mode)
+                raise CallerError(
+                    f"{self._actor.instance(name)} has no method {method!r} that could listen to it"
+                )
+            self._actor.subscriptions.subscribe(
+                name, emitter, event, handler, listening, conditions, mode
+            )
         except RoleMLError as error:
             self._actor.logger.warning("%s.%s: %s", emitter, event, error)
 
     # the part of subscribers
 
-    def listener(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> str | None:
+    def listener(
+        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
+    ) -> str | None:
         """The name of the method by which our role listens to an emitter."""
         emitter, name = content
-        inbox = self._actor.subscriptions.of_role(instance_name).get((instance_name, RoleInstanceID(*emitter), channel))
+        inbox = self._actor.subscriptions.of_role(instance_name).get(
+            (instance_name, RoleInstanceID(*emitter), channel)
+        )
         listener = None if inbox is None else inbox.listeners.get(name)
         return None if listener is None else getattr(listener.method, "__name__", None)
 
-    def listen(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
+    def listen(
+        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
+    ) -> None:
         """An emitter is back: have our role listen to it as before."""
         emitter, method, conditions, mode = content
-        self._subscribe(instance_name, RoleInstanceID(*emitter), channel, Handler(channel, "event handler", expand=False), method,
-                        conditions, mode)
+        self._subscribe(
+            instance_name,
+            RoleInstanceID(*emitter),
+            channel,
+            Handler(channel, "event handler", expand=False),
+            method,
+            conditions,
+            mode,
+        )

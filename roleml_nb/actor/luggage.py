@@ -25,7 +25,16 @@ from .update import new_attributes
 if TYPE_CHECKING:
     from .actor import Actor
 
-__all__ = ["Events", "Luggage", "check_sendable", "drop", "pack", "take_events", "unpack", "waiting_events"]
+__all__ = [
+    "Events",
+    "Luggage",
+    "check_sendable",
+    "drop",
+    "pack",
+    "take_events",
+    "unpack",
+    "waiting_events",
+]
 
 Events = list[tuple[RoleInstanceID, str, Contents]]
 """Emitter, channel, and the events that wait."""
@@ -40,41 +49,73 @@ class Luggage:
     state: Any
     elements: dict[str, tuple[ElementImplementation, tuple[str, Any]]]
     listeners: list[tuple[RoleInstanceID, str, str, Handler, str, dict[str, Any], str, bool]]
-    """Emitter, channel, listener's name, handler, method's name, conditions, mode, whether automatic."""
+    """Emitter, channel, listener's name, handler, method's name, conditions, mode, whether
+    automatic.
+    """
     emissions: dict[str, Any]
     relationships: dict[str, list[RoleInstanceID]]
     """What the names that the role mentions mean on its old node."""
     conflicts: str
     options: Mapping[str, Any] | None = None
-    """Those that the role was given, where its class may have got attributes since it was packed."""
+    """Those that the role was given, where its class may have got attributes since it was packed.
+    """
 
 
 def pack(actor: Actor, name: str, conflicts: str = "refuse", verb: str = "move") -> Luggage:
-    """The luggage of a role that is paused; CallerError, with what cannot be sent, when it cannot `verb`."""
+    """The luggage of a role that is paused; CallerError, with what cannot be sent, when it cannot
+    `verb`.
+    """
     role = actor.roles[name]
     state = role.__getstate__()
-    elements = {item: (replace(element.given, impl=None), element.take_state())
-                for item, element in role.__dict__["_elements"].items()}
+    elements = {
+        item: (replace(element.given, impl=None), element.take_state())
+        for item, element in role.__dict__["_elements"].items()
+    }
     check_sendable(actor.instance(name), state, elements, verb)
     local = {other: [actor.instance(other)] for other in actor.roles if other not in (NATIVE, name)}
-    known = {**local, **{relationship: actor.ctx.relationships.members(relationship)
-                         for relationship in actor.ctx.relationships.all_relationships()}}
+    known = {
+        **local,
+        **{
+            relationship: actor.ctx.relationships.members(relationship)
+            for relationship in actor.ctx.relationships.all_relationships()
+        },
+    }
     mentioned = _mentioned(type(role), state)
     return Luggage(
-        actor.instance(name), type(role), state, elements,
-        [(emitter, channel, listener.name, listener.handler, listener.method.__name__, listener.conditions, listener.mode,
-          listener.automatic)
-         for (_, emitter, channel), inbox in actor.subscriptions.of_role(name).items() for listener in inbox.listeners.values()],
+        actor.instance(name),
+        type(role),
+        state,
+        elements,
+        [
+            (
+                emitter,
+                channel,
+                listener.name,
+                listener.handler,
+                listener.method.__name__,
+                listener.conditions,
+                listener.mode,
+                listener.automatic,
+            )
+            for (_, emitter, channel), inbox in actor.subscriptions.of_role(name).items()
+            for listener in inbox.listeners.values()
+        ],
         actor.emissions.of_role(name),
-        {relationship: members for relationship, members in known.items()
-         if members and relationship in mentioned and relationship not in ("/", "manager")},
-        conflicts)
+        {
+            relationship: members
+            for relationship, members in known.items()
+            if members and relationship in mentioned and relationship not in ("/", "manager")
+        },
+        conflicts,
+    )
 
 
 def waiting_events(actor: Actor, name: str) -> Events:
     """The events that wait for a role that is paused."""
-    return [(emitter, channel, inbox.contents())
-            for (_, emitter, channel), inbox in actor.subscriptions.of_role(name).items()]
+    return [
+        (emitter, channel, inbox.contents())
+        for (_, emitter, channel), inbox in actor.subscriptions.of_role(name).items()
+    ]
 
 
 def unpack(actor: Actor, name: str, luggage: Luggage) -> None:
@@ -85,8 +126,11 @@ def unpack(actor: Actor, name: str, luggage: Luggage) -> None:
     else:
         role.__dict__.update(luggage.state or {})
     try:
-        role.__dict__.update(new_attributes(str(luggage.old), luggage.cls, role.__dict__, luggage.options))
-    except CallerError as error:  # it may do without: which attributes it lacks is a guess from the code
+        role.__dict__.update(
+            new_attributes(str(luggage.old), luggage.cls, role.__dict__, luggage.options)
+        )
+    # it may do without: which attributes it lacks is a guess from the code
+    except CallerError as error:
         actor.logger.warning("%s goes on with the attributes that it had: %s", luggage.old, error)
     actor.add_role(name, role)
     try:
@@ -123,8 +167,13 @@ def drop(actor: Actor, name: str) -> None:
 def _mentioned(cls: type[Role], state: Any) -> set[str]:
     """The texts in a role's code and state, among which are the relationships that it uses."""
     found = {getattr(cls, name).handler.relationship for name in cls.subscriptions}
-    codes = [code for base in cls.__mro__[:-1] if base is not Role for value in vars(base).values()
-             if isinstance(code := getattr(value, "__code__", None), CodeType)]
+    codes = [
+        code
+        for base in cls.__mro__[:-1]
+        if base is not Role
+        for value in vars(base).values()
+        if isinstance(code := getattr(value, "__code__", None), CodeType)
+    ]
     while codes:
         for constant in codes.pop().co_consts:
             if isinstance(constant, str):
@@ -137,13 +186,18 @@ def _mentioned(cls: type[Role], state: Any) -> set[str]:
 
 def check_sendable(role: RoleInstanceID, state: Any, elements: dict[str, Any], verb: str) -> None:
     """CallerError that names what cannot travel."""
-    parts = {f"attribute {name!r}": value for name, value in state.items()} if isinstance(state, dict) else {"state": state}
+    parts = (
+        {f"attribute {name!r}": value for name, value in state.items()}
+        if isinstance(state, dict)
+        else {"state": state}
+    )
     parts.update({f"element {name!r}": value for name, value in elements.items()})
     for what, value in parts.items():
         try:
             encode(value)
         except Exception as error:  # whatever pickling raises
             raise CallerError(
-                f"{role} cannot {verb}: its {what} cannot be sent ({error}); leave it out in __getstate__ and make it anew "
-                "in __setstate__, or give the element a serializer and a deserializer") from None
-
+                f"{role} cannot {verb}: its {what} cannot be sent ({error}); leave it out in"
+                " __getstate__ and make it anew in __setstate__, or give the element a serializer"
+                " and a deserializer"
+            ) from None

@@ -1,8 +1,9 @@
 """Roles that move from node to node, with their state, while others go on calling them.
 
-The old node leads. It pauses the role, sends its state to the new node, has emitters send there what the role listens to,
-has every node replace the old address by the new one, and lets the role go on over there. Calls that came meanwhile have
-waited, and now follow the role. Whatever fails before that is undone, and the role goes on where it was.
+The old node leads. It pauses the role, sends its state to the new node, has emitters send there
+what the role listens to, has every node replace the old address by the new one, and lets the role
+go on over there. Calls that came meanwhile have waited, and now follow the role. Whatever fails
+before that is undone, and the role goes on where it was.
 """
 
 from __future__ import annotations
@@ -13,7 +14,15 @@ from threading import Condition
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.messaging.codec import encode
-from roleml_nb.role import NATIVE, CallerError, NodeLost, RoleInstanceID, RoleMLError, Status, StatusError
+from roleml_nb.role import (
+    NATIVE,
+    CallerError,
+    NodeLost,
+    RoleInstanceID,
+    RoleMLError,
+    Status,
+    StatusError,
+)
 
 from .luggage import Luggage, drop, pack, take_events, unpack, waiting_events
 
@@ -38,11 +47,15 @@ class Migration:
         self._leaving: set[str] = set()
         self._settled = Condition()
         self.listeners: list[Callable[[RoleInstanceID, RoleInstanceID, Names, Names], None]] = []
-        """Called with the old address, the new one, and what was added to and removed from relationships on its account."""
+        """Called with the old address, the new one, and what was added to and removed from
+        relationships on its account.
+        """
 
     # leaving
 
-    def move(self, name: str, to: RoleInstanceID, conflicts: str, timeout: float | None) -> RoleInstanceID:
+    def move(
+        self, name: str, to: RoleInstanceID, conflicts: str, timeout: float | None
+    ) -> RoleInstanceID:
         """Move a role of ours; returns when it is at work at `to`. See `Testbed.migrate`."""
         actor, old = self._actor, self._actor.instance(name)
         lifecycle = actor.lifecycle(name)
@@ -67,7 +80,9 @@ class Migration:
         return to
 
     def wait_until_settled(self, name: str) -> None:
-        """Return when the role is not just about to be elsewhere: who subscribes to it must not fall in between."""
+        """Return when the role is not just about to be elsewhere: who subscribes to it must not
+        fall in between.
+        """
         with self._settled:
             self._settled.wait_for(lambda: name not in self._leaving, STEP_TIMEOUT)
 
@@ -76,32 +91,52 @@ class Migration:
             self._leaving.discard(name)
             self._settled.notify_all()
 
-    def _send(self, name: str, to: RoleInstanceID, conflicts: str, steps: _Steps, paused: bool) -> Names:
+    def _send(
+        self, name: str, to: RoleInstanceID, conflicts: str, steps: _Steps, paused: bool
+    ) -> Names:
         actor, old = self._actor, self._actor.instance(name)
         away = RoleInstanceID(to.actor_name, NATIVE)
         luggage = pack(actor, name, conflicts)
         waiting: dict[tuple[RoleInstanceID, str], int] = {}
-        steps.undo_by(lambda: self._take_back(name, waiting, steps.ask("abandon", away, to.instance_name, old)))
+        steps.undo_by(
+            lambda: self._take_back(
+                name, waiting, steps.ask("abandon", away, to.instance_name, old)
+            )
+        )
         names = steps.ask("adopt", away, to.instance_name, luggage)
-        added: Names = {to.actor_name: {relationship: luggage.relationships[relationship] for relationship in names}}
+        added: Names = {
+            to.actor_name: {
+                relationship: luggage.relationships[relationship] for relationship in names
+            }
+        }
         for (_, emitter, channel), inbox in actor.subscriptions.of_role(name).items():
             with suppress(NodeLost):  # an emitter that is gone sends nothing, here or there
                 steps.ask("resubscribe", emitter, channel, (old, to))
-            waiting[emitter, channel] = len(inbox)  # all that came here before: links keep the order
+            # all that came here before: links keep the order
+            waiting[emitter, channel] = len(inbox)
         if not actor.ctx.relationships.members(name):
             added[actor.name] = {name: [to]}
         steps.undo_by(lambda: steps.tell((to, old, {}, added)))
         steps.tell((old, to, added, {}))
         with self._settled:
             self._leaving.add(name)
-        steps.ask("adopted", away, to.instance_name,
-                  (old, waiting_events(actor, name), actor.emissions.of_role(name), paused))
+        steps.ask(
+            "adopted",
+            away,
+            to.instance_name,
+            (old, waiting_events(actor, name), actor.emissions.of_role(name), paused),
+        )
         return added
 
     def _take_back(
-        self, name: str, waiting: dict[tuple[RoleInstanceID, str], int], events: Iterable[tuple[RoleInstanceID, str, list]]
+        self,
+        name: str,
+        waiting: dict[tuple[RoleInstanceID, str], int],
+        events: Iterable[tuple[RoleInstanceID, str, list]],
     ) -> None:
-        """Events that went to the new node in vain come between those that came here before and after."""
+        """Events that went to the new node in vain come between those that came here before and
+        after.
+        """
         for emitter, channel, contents in events:
             inbox = self._actor.subscriptions.of_role(name).get((name, emitter, channel))
             if inbox is not None:
@@ -127,12 +162,19 @@ class Migration:
 
     # arriving
 
-    def adopt(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> list[str]:
-        """Build the role here, paused; returns the relationships that it needs and that mean nothing here yet."""
+    def adopt(
+        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
+    ) -> list[str]:
+        """Build the role here, paused; returns the relationships that it needs and that mean
+        nothing here yet.
+        """
         luggage: Luggage = content
         actor, name = self._actor, channel
         if name in actor.roles:
-            raise CallerError(f"node '{actor.name}' already has a role '{name}'; move it to '{actor.name}/other-name'")
+            raise CallerError(
+                f"node '{actor.name}' already has a role '{name}'; move it to"
+                f" '{actor.name}/other-name'"
+            )
         new = self._new_relationships(luggage)
         unpack(actor, name, luggage)
         self._arrivals[actor.instance(name)] = luggage.old
@@ -143,7 +185,8 @@ class Migration:
         actor, new, other = self._actor, [], []
         for relationship, members in luggage.relationships.items():
             here = actor.ctx.relationships.members(relationship) or (
-                [actor.instance(relationship)] if relationship in actor.roles else [])
+                [actor.instance(relationship)] if relationship in actor.roles else []
+            )
             if not here:
                 new.append(relationship)
             elif set(here) != set(members):
@@ -151,11 +194,15 @@ class Migration:
         if other and luggage.conflicts == "refuse":
             names = ", ".join(f"'{item}'" for item in sorted(other))
             raise CallerError(
-                f"{luggage.old} speaks of {names}, which on node '{actor.name}' means other roles than on "
-                f"'{luggage.old.actor_name}'; move it elsewhere, or say conflicts='keep' to have it use those of '{actor.name}'")
+                f"{luggage.old} speaks of {names}, which on node '{actor.name}' means other roles"
+                f" than on '{luggage.old.actor_name}'; move it elsewhere, or say conflicts='keep'"
+                f" to have it use those of '{actor.name}'"
+            )
         return new
 
-    def adopted(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
+    def adopted(
+        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
+    ) -> None:
         """Everybody knows the new address: let the role go on."""
         old, events, emissions, paused = content
         if self._arrivals.get(self._actor.instance(channel)) != old:
@@ -165,7 +212,9 @@ class Migration:
         if not paused:
             self._resume(channel)
 
-    def abandon(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> list:
+    def abandon(
+        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
+    ) -> list:
         """The role goes on where it was; returns the events that came here for it."""
         old, new = content, self._actor.instance(channel)
         if self._arrivals.get(new) != old:
@@ -173,14 +222,18 @@ class Migration:
         try:
             for _, emitter, event in self._actor.subscriptions.of_role(channel):
                 with suppress(NodeLost):
-                    self._actor.request("resubscribe", NATIVE, emitter, event, (new, old)).result(STEP_TIMEOUT)
+                    self._actor.request("resubscribe", NATIVE, emitter, event, (new, old)).result(
+                        STEP_TIMEOUT
+                    )
             return waiting_events(self._actor, channel)
         finally:
             drop(self._actor, channel)
 
     # for everybody
 
-    def repoint(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
+    def repoint(
+        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
+    ) -> None:
         """A role of some node has another address now."""
         self._note(*content)
 
@@ -212,9 +265,17 @@ class _Steps:
 
     def tell(self, news: tuple) -> None:
         """Have every other node take note of an address."""
-        names = [name for name in self._actor.ctx.contacts.all_actor_names() if name != self._actor.name]
+        names = [
+            name for name in self._actor.ctx.contacts.all_actor_names() if name != self._actor.name
+        ]
         router, source = self._actor.host.router, self._actor.instance(NATIVE)
-        calls = router.request("repoint", source, [RoleInstanceID(name, NATIVE) for name in names], "repoint", encode(news))
+        calls = router.request(
+            "repoint",
+            source,
+            [RoleInstanceID(name, NATIVE) for name in names],
+            "repoint",
+            encode(news),
+        )
         clock = self._actor.host.clock
         deadline = clock.now() + STEP_TIMEOUT
         for name, call in zip(names, calls, strict=True):

@@ -42,7 +42,10 @@ def _check_name(noun: str, name: object) -> None:
 
 
 class NativeRole(Role):
-    """Channels for members of the relationship `manager` only. What they change is told as events."""
+    """Channels for members of the relationship `manager` only.
+
+    What they change is told as events.
+    """
 
     heartbeat = Event()
     contact_updated = Event()
@@ -57,9 +60,13 @@ class NativeRole(Role):
         super().attach(name, base)
         self.ctx.relationships.listeners.append(self._relationship_changed)
 
-    def _relationship_changed(self, relationship: str, operation: str, instances: tuple[RoleInstanceID, ...]) -> None:
+    def _relationship_changed(
+        self, relationship: str, operation: str, instances: tuple[RoleInstanceID, ...]
+    ) -> None:
         if self.base.started(NATIVE):
-            self.relationship_updated.emit({"name": relationship, "op": operation, "instances": list(instances)})
+            self.relationship_updated.emit(
+                {"name": relationship, "op": operation, "instances": list(instances)}
+            )
 
     def pulse(self) -> None:
         """Called by the host at its heartbeat: costs nothing where nobody listens."""
@@ -74,8 +81,11 @@ class NativeRole(Role):
         """Note where actors live: {actor: host}. CallerError for a host that no link leads to."""
         known = {profile.address for profile in self.ctx.contacts.all_actors()}
         for name, address in contacts.items():
-            self.require(address in known, f"actor {name!r} cannot be reached at {address!r}: no such host; "
-                                           + did_you_mean(address, known))
+            self.require(
+                address in known,
+                f"actor {name!r} cannot be reached at {address!r}: no such host; "
+                + did_you_mean(address, known),
+            )
         for name, address in contacts.items():
             self.ctx.contacts.add_contact(ActorProfile(name, address))
             self.contact_updated.emit({"name": name})
@@ -83,7 +93,10 @@ class NativeRole(Role):
     @Service(expand=True)
     @_for_managers
     def handshake(self, caller: RoleInstanceID, name: str) -> None:
-        """Greet another actor: it answers, so it can be reached. Raises what `call` raises when it cannot."""
+        """Greet another actor: it answers, so it can be reached.
+
+        Raises what `call` raises when it cannot.
+        """
         self.base.handshake(name)
         self.handshake_completed.emit({"name": name})
 
@@ -106,16 +119,26 @@ class NativeRole(Role):
     @Service(expand=True)
     @_for_managers
     def update_relationship(
-        self, caller: RoleInstanceID, relationship_name: str, op: str, instances: Iterable[RoleInstanceID]
+        self,
+        caller: RoleInstanceID,
+        relationship_name: str,
+        op: str,
+        instances: Iterable[RoleInstanceID],
     ) -> int:
-        """Add or remove instances (op: "add" or "remove"); returns how many members there are then."""
+        """Add or remove instances (op: "add" or "remove"); returns how many members there are
+        then.
+        """
         self.require(op in ("add", "remove"), f"op must be 'add' or 'remove', not {op!r}")
         members = [RoleInstanceID(*item) for item in instances]
         self.require(members, f"no instances to {op}")
         if op == "add":
             _check_name("relationship", relationship_name)
         relationships = self.ctx.relationships
-        change = relationships.add_to_relationship if op == "add" else relationships.remove_from_relationship
+        change = (
+            relationships.add_to_relationship
+            if op == "add"
+            else relationships.remove_from_relationship
+        )
         change(relationship_name, *members)
         return len(relationships.members(relationship_name))
 
@@ -145,7 +168,8 @@ class NativeRole(Role):
         """The node's roles but this one: {name: (class name, status)}."""
         return {
             name: (type(role).__name__, self.base.lifecycle(name).status)
-            for name, role in list(self.base.roles.items()) if name != NATIVE
+            for name, role in list(self.base.roles.items())
+            if name != NATIVE
         }
 
     @Service(expand=True)
@@ -161,13 +185,21 @@ class NativeRole(Role):
     @Task(expand=True)
     @_for_managers
     def assign_role(
-        self, caller: RoleInstanceID, name: str, spec: Mapping[str, Any] | None = None, *,
-        cls: type[Role] | None = None, options: Mapping[str, Any] | None = None,
+        self,
+        caller: RoleInstanceID,
+        name: str,
+        spec: Mapping[str, Any] | None = None,
+        *,
+        cls: type[Role] | None = None,
+        options: Mapping[str, Any] | None = None,
         elements: Mapping[str, ElementImplementation] | None = None,
     ) -> Status:
-        """Build a role, give it its elements, start it. A role of that name is stopped and replaced.
+        """Build a role, give it its elements, start it.
 
-        Either `cls`, `options` and `elements`, or a `spec` with the keys "class", "options" and "impl".
+        A role of that name is stopped and replaced.
+
+        Either `cls`, `options` and `elements`, or a `spec` with the keys "class", "options" and
+        "impl".
         """
         self.require(name != NATIVE, f"the name {NATIVE!r} is the native role's own")
         _check_name("role", name)
@@ -191,20 +223,27 @@ class NativeRole(Role):
     @Task(expand=True)
     @_for_managers
     def update_roles(
-        self, caller: RoleInstanceID, names: list[str], cls: type[Role], *,
-        options: Mapping[str, Mapping[str, Any]] | None = None, only_check: bool = False,
+        self,
+        caller: RoleInstanceID,
+        names: list[str],
+        cls: type[Role],
+        *,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+        only_check: bool = False,
     ) -> None:
         """Have roles take up a new version of their class, and keep their state.
 
-        `options` are those that they were given, by name: new attributes are made with them. With `only_check`, it is
-        refused as it would be, and nothing is changed.
+        `options` are those that they were given, by name: new attributes are made with them. With
+        `only_check`, it is refused as it would be, and nothing is changed.
         """
         for name in names:
             self.require(name != NATIVE, "the native role is not updated")
             self.base.lifecycle(name)
         for name in names:
             with self.base.steering(name):
-                (check_update if only_check else update_role)(self.base, name, cls, (options or {}).get(name))
+                (check_update if only_check else update_role)(
+                    self.base, name, cls, (options or {}).get(name)
+                )
 
     @Task(expand=True)
     @_for_managers
@@ -212,8 +251,10 @@ class NativeRole(Role):
         """Stop a role and remove it; returns when it is gone."""
         if name == NATIVE or name not in self.base.roles:
             roles = [role for role in self.base.roles if role != NATIVE]
-            raise NoSuchRoleError(f"node '{self.profile.name}' has no role '{name}' that can be terminated; "
-                                  + did_you_mean(name, roles))
+            raise NoSuchRoleError(
+                f"node '{self.profile.name}' has no role '{name}' that can be terminated; "
+                + did_you_mean(name, roles)
+            )
         self._not_itself(caller, name)
         with self.base.steering(name):
             self.base.stop_role(name)
@@ -222,7 +263,8 @@ class NativeRole(Role):
     @Task(expand=True)
     @_for_managers
     def change_role_status(self, caller: RoleInstanceID, name: str, status: Status | str) -> Status:
-        """Pause (`Status.PAUSED`, returns when its handlers have ended), resume or start (`Status.READY`) a role.
+        """Pause (`Status.PAUSED`, returns when its handlers have ended), resume or start
+        (`Status.READY`) a role.
 
         `status` may be a text, "paused" or "ready".
         """
@@ -232,8 +274,10 @@ class NativeRole(Role):
             wanted = Status(status)
         except ValueError as error:
             raise CallerError(str(error)) from None
-        self.require(wanted in (Status.READY, Status.PAUSED, Status.DECLARED),
-                     f"status must be ready or paused, not {wanted}; to end a role call terminate-role")
+        self.require(
+            wanted in (Status.READY, Status.PAUSED, Status.DECLARED),
+            f"status must be ready or paused, not {wanted}; to end a role call terminate-role",
+        )
         if wanted is Status.PAUSED:
             self._not_itself(caller, name)
         with self.base.steering(name):
@@ -241,7 +285,10 @@ class NativeRole(Role):
             if wanted is Status.PAUSED:
                 lifecycle.pause(self.base.host.call_timeout)
             elif wanted is Status.DECLARED:
-                self.require(before is Status.DECLARED, f"{lifecycle.where} is {before} and cannot become declared again")
+                self.require(
+                    before is Status.DECLARED,
+                    f"{lifecycle.where} is {before} and cannot become declared again",
+                )
             elif before is Status.DECLARED:
                 self.base.start_role(name)
             elif before is not Status.READY:
@@ -253,23 +300,37 @@ class NativeRole(Role):
     @Task(expand=True)
     @_for_managers
     def migrate_role(
-        self, caller: RoleInstanceID, name: str, to: str, conflicts: str = "refuse", timeout: float = 60.0
+        self,
+        caller: RoleInstanceID,
+        name: str,
+        to: str,
+        conflicts: str = "refuse",
+        timeout: float = 60.0,
     ) -> RoleInstanceID:
-        """Move a role to another node ("node", or "node/other-name"), with its state; returns its new address.
+        """Move a role to another node ("node", or "node/other-name"), with its state; returns its
+        new address.
 
-        See `Testbed.migrate`. The role goes on here when it cannot be moved, and when its handlers run on after
-        `timeout` seconds.
+        See `Testbed.migrate`. The role goes on here when it cannot be moved, and when its handlers
+        run on after `timeout` seconds.
         """
         self.require(name != NATIVE, "the native role stays on its node")
-        self.require(conflicts in ("refuse", "keep"), f"conflicts must be 'refuse' or 'keep', not {conflicts!r}")
+        self.require(
+            conflicts in ("refuse", "keep"),
+            f"conflicts must be 'refuse' or 'keep', not {conflicts!r}",
+        )
         self._not_itself(caller, name)
         node, _, other = to.partition("/")
         try:
             with self.base.steering(name):
-                return self.base.migration.move(name, RoleInstanceID(node, other or name), conflicts, timeout)
+                return self.base.migration.move(
+                    name, RoleInstanceID(node, other or name), conflicts, timeout
+                )
         except CallerError as error:  # the other node refuses: our caller is to know, as if we did
             raise CallerError(str(error)) from None
 
     def _not_itself(self, caller: RoleInstanceID, name: str) -> None:
-        self.require(caller != RoleInstanceID(self.profile.name, name),
-                     f"{caller} cannot wait for the end of the handler that it calls from; call it from another role")
+        self.require(
+            caller != RoleInstanceID(self.profile.name, name),
+            f"{caller} cannot wait for the end of the handler that it calls from; call it from"
+            " another role",
+        )

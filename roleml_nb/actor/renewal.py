@@ -1,9 +1,10 @@
-"""What a role holds, in new versions of the user's modules: functions, classes, and objects of these classes.
+"""What a role holds, in new versions of the user's modules: functions, classes, and objects of
+these classes.
 
-An object keeps its state and becomes one of the class that bears its class's name now, as with IPython's autoreload. What
-is looked through: containers, objects of own classes and of classes of a notebook, partial functions and methods, and
-objects of libraries that hold what they are given, such as torch modules. Code that was sent by value, as that of cells,
-has its globals renewed.
+An object keeps its state and becomes one of the class that bears its class's name now, as with
+IPython's autoreload. What is looked through: containers, objects of own classes and of classes of a
+notebook, partial functions and methods, and objects of libraries that hold what they are given,
+such as torch modules. Code that was sent by value, as that of cells, has its globals renewed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ from roleml_nb.messaging.source_modules import source_modules
 __all__ = ["Renewal"]
 
 ATOMS = (type(None), bool, int, float, complex, str, bytes)
-HOLDERS = ("roleml_nb.library", "roleml_nb.workload", "sklearn.", "torch.nn", "torch.utils.data", "torchvision.")
+HOLDERS = (
+    "roleml_nb.library",
+    "roleml_nb.workload",
+    "sklearn.",
+    "torch.nn",
+    "torch.utils.data",
+    "torchvision.",
+)
 """Where classes are from whose objects are looked through, but for those of the user."""
 
 
@@ -32,7 +40,9 @@ class Renewal:
         """What stands in the place of which object, by its id."""
 
     def __call__(self, value: Any) -> Any:
-        """Return what is to stand in the place of `value`, which is changed in place where it can be."""
+        """Return what is to stand in the place of `value`, which is changed in place where it can
+        be.
+        """
         kind = type(value)
         if kind in ATOMS:
             return value
@@ -59,7 +69,11 @@ class Renewal:
             return value if all(map(_same, items, value)) else items
         if isinstance(value, types.MethodType):
             owner, method = self(value.__self__), self(value.__func__)
-            return value if owner is value.__self__ and method is value.__func__ else types.MethodType(method, owner)
+            return (
+                value
+                if owner is value.__self__ and method is value.__func__
+                else types.MethodType(method, owner)
+            )
         function, args = self(value.func), self(value.args)
         self(value.keywords)
         if function is value.func and args is value.args:
@@ -69,7 +83,9 @@ class Renewal:
         return made
 
     def _renew_code(self, obj: Any) -> None:
-        """Have code that came by value, whose globals are its own, use the newest of what it names."""
+        """Have code that came by value, whose globals are its own, use the newest of what it
+        names.
+        """
         if not module_versions.latest or id(obj) in self._seen:
             return
         self._seen[id(obj)] = obj
@@ -79,7 +95,8 @@ class Renewal:
                     function = getattr(member, "__func__", getattr(member, "fget", member))
                     if isinstance(function, types.FunctionType):
                         self._renew_code(function)
-        elif isinstance(obj, types.FunctionType) and "__spec__" not in obj.__globals__:  # that of a module has one
+        # that of a module has one
+        elif isinstance(obj, types.FunctionType) and "__spec__" not in obj.__globals__:
             for name, item in list(obj.__globals__.items()):
                 if not name.startswith("__"):
                     obj.__globals__[name] = self(item)
@@ -98,7 +115,9 @@ class Renewal:
                 container.clear()
                 container.update(items)
             return
-        places = list(container.items()) if isinstance(container, dict) else list(enumerate(container))
+        places = (
+            list(container.items()) if isinstance(container, dict) else list(enumerate(container))
+        )
         for place, item in places:
             new = self(item)
             if new is not item:

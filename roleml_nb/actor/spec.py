@@ -23,16 +23,23 @@ _CALLABLES = ("cls", "constructor", "initializer", "serializer", "deserializer",
 
 
 def read_spec(
-    spec: Mapping[str, Any]
+    spec: Mapping[str, Any],
 ) -> tuple[type[Role], Mapping[str, Any], dict[str, ElementImplementation]]:
-    """Class, options and elements; dotted names are imported here. CallerError says what is wrong."""
+    """Class, options and elements; dotted names are imported here.
+
+    CallerError says what is wrong.
+    """
     unknown = spec.keys() - {"class", "options", "impl"}
     if unknown:
         raise CallerError(f"a role's spec has no key {min(unknown)!r}; known: class, impl, options")
     cls = _load(spec.get("class"))
     if not (isinstance(cls, type) and issubclass(cls, Role)):
-        raise CallerError(f"'class' must be a Role class or the dotted name of one, not {spec.get('class')!r}")
-    elements = {name: _implementation(name, given) for name, given in (spec.get("impl") or {}).items()}
+        raise CallerError(
+            f"'class' must be a Role class or the dotted name of one, not {spec.get('class')!r}"
+        )
+    elements = {
+        name: _implementation(name, given) for name, given in (spec.get("impl") or {}).items()
+    }
     return cls, spec.get("options") or {}, elements
 
 
@@ -40,15 +47,22 @@ def _implementation(name: str, given: Any) -> ElementImplementation:
     if isinstance(given, ElementImplementation):
         return given
     if not isinstance(given, Mapping):
-        raise CallerError(f"element {name!r}: give a dict of {', '.join(sorted(_KEYS))}, not {given!r}")
+        raise CallerError(
+            f"element {name!r}: give a dict of {', '.join(sorted(_KEYS))}, not {given!r}"
+        )
     for key in given:
         if key not in _KEYS:
-            raise CallerError(f"element {name!r} has no property {key!r}; {did_you_mean(key, _KEYS)}")
+            raise CallerError(
+                f"element {name!r} has no property {key!r}; {did_you_mean(key, _KEYS)}"
+            )
     values = {"cls" if key == "class" else key: value for key, value in given.items()}
     for key in _CALLABLES:
         if isinstance(values.get(key), str) and "." in values[key]:
             values[key] = _load(values[key])
-    for key, strategy in (("construct_strategy", ConstructStrategy), ("initialize_strategy", InitializeStrategy)):
+    for key, strategy in (
+        ("construct_strategy", ConstructStrategy),
+        ("initialize_strategy", InitializeStrategy),
+    ):
         if isinstance(values.get(key), str):
             values[key] = strategy[values[key].upper()]
     return ElementImplementation(**values)

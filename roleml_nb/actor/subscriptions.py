@@ -54,15 +54,28 @@ class Subscriptions:
                 inbox.clear()
 
     def discontinued(self, source: RoleInstanceID, instance_name: str, channel: str) -> None:
-        """The emitter has ended. Subscriptions that follow a relationship wait for its successor."""
+        """The emitter has ended.
+
+        Subscriptions that follow a relationship wait for its successor.
+        """
         key = (instance_name, source, channel)
         with self._lock:
             inbox = self._inboxes.get(key)
-            ended = [] if inbox is None else [listener for listener in inbox.listeners.values() if not listener.automatic]
+            ended = (
+                []
+                if inbox is None
+                else [listener for listener in inbox.listeners.values() if not listener.automatic]
+            )
             for listener in ended:
                 self._drop(key, listener)
         if ended:
-            self._actor.logger.info("%s/%s: %s has ended, and with it '%s'", self._actor.name, instance_name, source, channel)
+            self._actor.logger.info(
+                "%s/%s: %s has ended, and with it '%s'",
+                self._actor.name,
+                instance_name,
+                source,
+                channel,
+            )
 
     def _heard_once(self, inbox: Inbox, listener: Listener) -> None:
         key = (inbox.instance_name, inbox.source, inbox.channel)
@@ -73,16 +86,30 @@ class Subscriptions:
     # subscribing
 
     def subscribe(
-        self, instance_name: str, target: RoleInstanceID, channel: str, handler: Handler,
-        method: Callable[..., Any], conditions: dict[str, Any], mode: str, *, automatic: bool = False,
+        self,
+        instance_name: str,
+        target: RoleInstanceID,
+        channel: str,
+        handler: Handler,
+        method: Callable[..., Any],
+        conditions: dict[str, Any],
+        mode: str,
+        *,
+        automatic: bool = False,
     ) -> None:
-        """Subscribe one of our roles; returns when the emitter has taken note. ValueError for a condition or mode
-        that does not exist. What has several handlers is handled by each, in the order of their definition."""
+        """Subscribe one of our roles; returns when the emitter has taken note.
+
+        ValueError for a condition or mode that does not exist. What has several handlers is handled
+        by each, in the order of their definition.
+        """
         check_conditions(conditions)
         if mode not in ("once", "forever"):
             raise ValueError(f"mode must be 'once' or 'forever', not {mode!r}")
         role = self._actor.roles[instance_name]
-        wanted = {k: getattr(role, v.name) if isinstance(v, attribute) else v for k, v in conditions.items()}
+        wanted = {
+            k: getattr(role, v.name) if isinstance(v, attribute) else v
+            for k, v in conditions.items()
+        }
         key = (instance_name, target, channel)
         name = getattr(method, "__name__", type(method).__name__)
         with self._lock:
@@ -95,7 +122,9 @@ class Subscriptions:
                     name += "+"
             listener = Listener(name, handler, method, wanted, mode, automatic)
             self.adopt(key, listener)
-        invocation = self._actor.request("subscribe", instance_name, target, channel, (name, wanted, mode, automatic))
+        invocation = self._actor.request(
+            "subscribe", instance_name, target, channel, (name, wanted, mode, automatic)
+        )
         try:
             invocation.result()
         except Exception:
@@ -106,7 +135,13 @@ class Subscriptions:
             self.repoint(target, invocation.target)
 
     def unsubscribe(
-        self, instance_name: str, target: RoleInstanceID, channel: str, *, name: str | None = None, wait: bool = True,
+        self,
+        instance_name: str,
+        target: RoleInstanceID,
+        channel: str,
+        *,
+        name: str | None = None,
+        wait: bool = True,
     ) -> None:
         """End subscriptions, or that of the listener called `name`; CallerError when there is none.
 
@@ -115,11 +150,21 @@ class Subscriptions:
         key = (instance_name, target, channel)
         with self._lock:
             inbox = self._inboxes.get(key)
-            ended = [] if inbox is None else [listener for listener in inbox.listeners.values() if name in (None, listener.name)]
+            ended = (
+                []
+                if inbox is None
+                else [
+                    listener
+                    for listener in inbox.listeners.values()
+                    if name in (None, listener.name)
+                ]
+            )
             for listener in ended:
                 self._drop(key, listener)
         if not ended:
-            raise CallerError(f"{self._actor.name}/{instance_name} is not subscribed to {target}.{channel}")
+            raise CallerError(
+                f"{self._actor.name}/{instance_name} is not subscribed to {target}.{channel}"
+            )
         invocation = self._actor.request("unsubscribe", instance_name, target, channel, name)
         if wait:
             try:
@@ -132,7 +177,9 @@ class Subscriptions:
         inbox = self._inboxes.get(key)
         if inbox is None or inbox.listeners.get(listener.name) is not listener:
             return
-        inbox.listeners = {name: other for name, other in inbox.listeners.items() if other is not listener}
+        inbox.listeners = {
+            name: other for name, other in inbox.listeners.items() if other is not listener
+        }
         if not inbox.listeners:
             del self._inboxes[key]
 
@@ -152,9 +199,13 @@ class Subscriptions:
     # subscriptions that follow relationships
 
     def add_role(self, instance_name: str) -> None:
-        """A role starts: subscribe it as its event handlers say, and others here that listen to a role of its name."""
+        """A role starts: subscribe it as its event handlers say, and others here that listen to a
+        role of its name.
+        """
         for item, name in self._declared(instance_name):
-            self._subscribe_to(instance_name, item, name, self._members(item.relationship), starting=True)
+            self._subscribe_to(
+                instance_name, item, name, self._members(item.relationship), starting=True
+            )
         new = (self._actor.instance(instance_name),)
         for other in list(self._actor.roles):
             for item, name in self._declared(other):
@@ -162,7 +213,9 @@ class Subscriptions:
                     self._subscribe_to(other, item, name, new, starting=True)
 
     def update_role(self, instance_name: str) -> None:
-        """A role has a new class: bind its listeners to the new handlers, end those it has no more, begin new ones."""
+        """A role has a new class: bind its listeners to the new handlers, end those it has no more,
+        begin new ones.
+        """
         role = self._actor.roles[instance_name]
         declared = {name: item for item, name in self._declared(instance_name)}
         for (_, target, channel), inbox in self.of_role(instance_name).items():
@@ -194,10 +247,18 @@ class Subscriptions:
         return dict(sorted(listeners.items(), key=lambda item: places.get(item[0], len(places))))
 
     def _subscribe_to(
-        self, instance_name: str, item: Subscription, name: str, targets: tuple[RoleInstanceID, ...], *,
+        self,
+        instance_name: str,
+        item: Subscription,
+        name: str,
+        targets: tuple[RoleInstanceID, ...],
+        *,
         starting: bool = False,
     ) -> None:
-        """Subscribe to all of them; the first failure is raised in the end. A lost emitter keeps no role from starting."""
+        """Subscribe to all of them; the first failure is raised in the end.
+
+        A lost emitter keeps no role from starting.
+        """
         method = getattr(self._actor.roles[instance_name], name)
         failed: list[Exception] = []
         for target in targets:
@@ -205,17 +266,29 @@ class Subscriptions:
                 continue
             if item.extra_filter is None or item.extra_filter(target):
                 try:
-                    self.subscribe(instance_name, target, item.channel, item, method, item.conditions, item.mode,
-                                   automatic=True)
+                    self.subscribe(
+                        instance_name,
+                        target,
+                        item.channel,
+                        item,
+                        method,
+                        item.conditions,
+                        item.mode,
+                        automatic=True,
+                    )
                 except Exception as error:  # the others are subscribed to all the same
                     if starting and isinstance(error, NodeLost):
-                        self._actor.logger.warning("%s: %s", self._actor.instance(instance_name), error)
+                        self._actor.logger.warning(
+                            "%s: %s", self._actor.instance(instance_name), error
+                        )
                     else:
                         failed.append(error)
         if failed:
             raise failed[0]
 
-    def _relationship_changed(self, relationship: str, operation: str, instances: tuple[RoleInstanceID, ...]) -> None:
+    def _relationship_changed(
+        self, relationship: str, operation: str, instances: tuple[RoleInstanceID, ...]
+    ) -> None:
         for instance_name in [name for name in self._actor.roles if self._actor.started(name)]:
             for item, name in self._declared(instance_name):
                 if item.relationship != relationship:
@@ -248,8 +321,11 @@ class Subscriptions:
     def at_work(self) -> list[str]:
         """The roles that have events to handle, and can."""
         with self._lock:
-            return [f"{self._actor.instance(name)} (event {source}.{channel})"
-                    for (name, source, channel), inbox in self._inboxes.items() if inbox.busy]
+            return [
+                f"{self._actor.instance(name)} (event {source}.{channel})"
+                for (name, source, channel), inbox in self._inboxes.items()
+                if inbox.busy
+            ]
 
     def adopt(self, key: Key, listener: Listener) -> None:
         """Let it hear what comes from here on; the emitter knows of it, or will."""
@@ -274,14 +350,24 @@ class Subscriptions:
 
 def _wish(handler: Handler) -> tuple[Any, ...]:
     """What an event handler wants to hear."""
-    return tuple(getattr(handler, name, None) for name in ("relationship", "channel", "conditions", "mode"))
+    return tuple(
+        getattr(handler, name, None) for name in ("relationship", "channel", "conditions", "mode")
+    )
 
 
 def _defined(cls: type[Role]) -> list[str]:
-    """The event handlers of a class, those of its bases first. A class that was sent has its attributes in no order of use."""
+    """The event handlers of a class, those of its bases first.
+
+    A class that was sent has its attributes in no order of use.
+    """
+
     def line(name: str) -> tuple[int, str]:
         code = getattr(inspect.unwrap(getattr(cls, name)), "__code__", None)
         return (0 if code is None else code.co_firstlineno), name
 
-    names = (name for base in reversed(cls.__mro__) for name in sorted(cls.subscriptions & vars(base).keys(), key=line))
+    names = (
+        name
+        for base in reversed(cls.__mro__)
+        for name in sorted(cls.subscriptions & vars(base).keys(), key=line)
+    )
     return list(dict.fromkeys(names))

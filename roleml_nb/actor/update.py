@@ -21,21 +21,27 @@ if TYPE_CHECKING:
 __all__ = ["check_update", "new_attributes", "update_role"]
 
 
-def check_update(actor: Actor, name: str, cls: type[Role], options: Mapping[str, Any] | None = None) -> None:
+def check_update(
+    actor: Actor, name: str, cls: type[Role], options: Mapping[str, Any] | None = None
+) -> None:
     """Raise what `update_role` would before it changes anything."""
     _decide(actor, name, cls, options)
 
 
-def update_role(actor: Actor, name: str, cls: type[Role], options: Mapping[str, Any] | None = None) -> None:
-    """Have a role go on as an instance of `cls`: attributes and elements stay, the next message meets the new handlers.
+def update_role(
+    actor: Actor, name: str, cls: type[Role], options: Mapping[str, Any] | None = None
+) -> None:
+    """Have a role go on as an instance of `cls`: attributes and elements stay, the next message
+    meets the new handlers.
 
-    Handlers that run end on the old code: the object they know as ``self`` keeps its class, and shares its state with the
-    new one. Attributes that the new ``__init__`` sets and the role lacks are those of a role that is made of `cls` with the
-    `options` that it was given, and thrown away. Objects of classes of the user's modules, and functions, are those of the
-    newest versions (`Renewal`).
+    Handlers that run end on the old code: the object they know as ``self`` keeps its class, and
+    shares its state with the new one. Attributes that the new ``__init__`` sets and the role lacks
+    are those of a role that is made of `cls` with the `options` that it was given, and thrown away.
+    Objects of classes of the user's modules, and functions, are those of the newest versions
+    (`Renewal`).
 
-    ElementError or CallerError, before anything is changed, for an element that is new and has no default, and for an
-    ``__init__`` that cannot be called so.
+    ElementError or CallerError, before anything is changed, for an element that is new and has no
+    default, and for an ``__init__`` that cannot be called so.
     """
     old = actor.roles[name]
     elements, added = _decide(actor, name, cls, options)
@@ -63,7 +69,9 @@ def update_role(actor: Actor, name: str, cls: type[Role], options: Mapping[str, 
 def _decide(
     actor: Actor, name: str, cls: type[Role], options: Mapping[str, Any] | None
 ) -> tuple[dict[str, ElementInstance], dict[str, Any]]:
-    """The elements of a role in its new version, and the attributes that are new; nothing is changed."""
+    """The elements of a role in its new version, and the attributes that are new; nothing is
+    changed.
+    """
     lifecycle, old = actor.lifecycle(name), actor.roles[name]
     elements = _elements(actor, lifecycle, old, cls)
     added = new_attributes(lifecycle.where, cls, old.__dict__, options)
@@ -71,15 +79,21 @@ def _decide(
     return elements, added
 
 
-def _elements(actor: Actor, lifecycle: Lifecycle, old: Role, cls: type[Role]) -> dict[str, ElementInstance]:
+def _elements(
+    actor: Actor, lifecycle: Lifecycle, old: Role, cls: type[Role]
+) -> dict[str, ElementInstance]:
     known: dict[str, ElementInstance] = old.__dict__["_elements"]
     found = {}
     for key, attribute in cls.elements.items():
         declared = getattr(cls, attribute)
-        found[key] = known.get(key) or ElementInstance(declared, None, lifecycle.where, actor.ctx.workdir)
+        found[key] = known.get(key) or ElementInstance(
+            declared, None, lifecycle.where, actor.ctx.workdir
+        )
         if not (found[key].implemented or declared.optional):
-            raise ElementError(f"{lifecycle.where}: the new {cls.__name__} has an element {key!r}, for which nothing is given; "
-                               "give it a default, or assign the role anew")
+            raise ElementError(
+                f"{lifecycle.where}: the new {cls.__name__} has an element {key!r}, for which"
+                " nothing is given; give it a default, or assign the role anew"
+            )
     return found
 
 
@@ -93,10 +107,11 @@ def _load_newest(elements: dict[str, ElementInstance]) -> None:
 def new_attributes(
     where: str, cls: type[Role], state: Mapping[str, Any], options: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """Return the attributes that ``__init__`` of `cls` sets and the state of a role lacks, as it is of an older version.
+    """Return the attributes that ``__init__`` of `cls` sets and the state of a role lacks, as it is
+    of an older version.
 
-    They are those of a role that is made with the `options` that this one was given; none where these are not known.
-    CallerError when no role can be made so.
+    They are those of a role that is made with the `options` that this one was given; none where
+    these are not known. CallerError when no role can be made so.
     """
     if options is None or not set(_set_by_init(cls)) - state.keys():
         return {}
@@ -104,9 +119,10 @@ def new_attributes(
         made = cls(**options)
     except Exception as error:  # whatever somebody's code raises
         raise CallerError(
-            f"{where}: the new {cls.__name__} cannot be made with the options that the role was given "
-            f"({type(error).__name__}: {error}), which its new attributes need; give new options a default, or assign the role "
-            "anew") from None
+            f"{where}: the new {cls.__name__} cannot be made with the options that the role was"
+            f" given ({type(error).__name__}: {error}), which its new attributes need; give new"
+            " options a default, or assign the role anew"
+        ) from None
     return {name: value for name, value in made.__dict__.items() if name not in state}
 
 
@@ -120,7 +136,13 @@ def _set_by_init(cls: type[Role]) -> Iterator[str]:
             code = getattr(inspect.unwrap(vars(base).get(name, name)), "__code__", None)
             if not isinstance(code, types.CodeType):
                 continue
-            yield from (item.argval for item in dis.get_instructions(code) if item.opname == "STORE_ATTR")
-            new = [other for other in code.co_names if other not in seen and any(other in vars(base) for base in bases)]
+            yield from (
+                item.argval for item in dis.get_instructions(code) if item.opname == "STORE_ATTR"
+            )
+            new = [
+                other
+                for other in code.co_names
+                if other not in seen and any(other in vars(base) for base in bases)
+            ]
             seen.update(new)
             left += new

@@ -1,4 +1,7 @@
-"""A plugin of pytest that writes down what nbval has seen of each cell. Loaded in the processes that run notebooks."""
+"""A plugin of pytest that writes down what nbval has seen of each cell.
+
+Loaded in the processes that run notebooks.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,18 @@ COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--record-cells", type=Path, help="write each cell's outcome there, a line of JSON each")
-    parser.addoption("--compare-cells", type=Path, help="a file of --record-cells: the same outputs are to come again")
+    parser.addoption(
+        "--record-cells", type=Path, help="write each cell's outcome there, a line of JSON each"
+    )
+    parser.addoption(
+        "--compare-cells",
+        type=Path,
+        help="a file of --record-cells: the same outputs are to come again",
+    )
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     report: Any = yield
     if isinstance(item, IPyNbCell) and (report.when == "call" or report.outcome == "failed"):
         outputs = item.test_outputs or []
@@ -44,7 +51,9 @@ def pytest_runtest_makereport(
 
 
 def _compare(item: IPyNbCell, outputs: list[Any]) -> str:
-    """Return how the outputs differ from those of the run before, as nbval compares; nothing where they may."""
+    """Return how the outputs differ from those of the run before, as nbval compares; nothing where
+    they may.
+    """
     before: Path | None = item.config.option.compare_cells
     if before is None or not item.options["check"]:
         return ""

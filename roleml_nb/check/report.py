@@ -23,7 +23,10 @@ class Kind(Enum):
         "depends on chance",
         "give a seed, sort what has no order, or mark the cell with NBVAL_IGNORE_OUTPUT",
     )
-    HIDDEN = "failed, and nbval did not see it", "mend the line: IPython printed an error and went on"
+    HIDDEN = (
+        "failed, and nbval did not see it",
+        "mend the line: IPython printed an error and went on",
+    )
     DEPRECATED = "uses a name that will go", "use the new name"
     UNREADABLE = "cannot be run", "see the text"
 

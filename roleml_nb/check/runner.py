@@ -214,7 +214,9 @@ def _traceback(text: str) -> str:
 def _run(
     path: Path, record: Path, options: list[str], running: Running
 ) -> list[dict[str, Any]] | Finding:
-    """Run a notebook in a process of its own; return its cells, or what has kept it from running."""
+    """Run a notebook in a process of its own; return its cells, or what has kept it from
+    running.
+    """
     command = [
         *(sys.executable, "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider"),
         *("-p", "roleml_nb.check.plugin", "-c", os.devnull, f"--rootdir={path.resolve().parent}"),

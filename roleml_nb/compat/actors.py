@@ -1,7 +1,7 @@
 """RoleML's way to an actor: an `ActorBuilder`, a configuration, and ``actor.run()``.
 
-The actors that one process builds are nodes of one embedded testbed, which is there while they are: what RoleML would do
-over the network of the machine, they do over its links.
+The actors that one process builds are nodes of one embedded testbed, which is there while they are:
+what RoleML would do over the network of the machine, they do over its links.
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ from roleml_nb.testbed import Testbed, config
 
 __all__ = ["ActorBuilder", "BuiltActor"]
 
-COMPONENTS = ("procedure_invoker", "procedure_provider", "messaging_component", "collective_implementor")
+COMPONENTS = (
+    "procedure_invoker",
+    "procedure_provider",
+    "messaging_component",
+    "collective_implementor",
+)
 
 
 class _Process:
@@ -31,10 +36,13 @@ class _Process:
     def join(self, name: str) -> Testbed:
         with self._lock:
             if name in self._actors:
-                raise RoleMLError(f"this process has an actor named {name!r} already: stop() it first")
+                raise RoleMLError(
+                    f"this process has an actor named {name!r} already: stop() it first"
+                )
             if self._bed is None:
                 self._bed = Testbed(engines=0)
-                self._bed.fleet.home.logbook.echo = True  # a program that is no notebook: its roles print where it does
+                # a program that is no notebook: its roles print where it does
+                self._bed.fleet.home.logbook.echo = True
             self._bed.spawn(name)
             self._actors.add(name)
             return self._bed
@@ -68,14 +76,18 @@ class BuiltActor:
             relationships.add_to_relationship(relationship, *parse_instances(own))
 
     def run(self) -> None:
-        """Start the roles, and return when `stop` is called or the wait is interrupted. RoleMLError if they fail."""
+        """Start the roles, and return when `stop` is called or the wait is interrupted.
+
+        RoleMLError if they fail.
+        """
         try:
             config.load(self._bed, self._configuration, trust=True)  # the program's own
             self._stopped.wait()
         except KeyboardInterrupt:
             pass
         except RoleMLError:
-            if not self._stopped.is_set():  # else `stop` has taken away roles that were about to start
+            # else `stop` has taken away roles that were about to start
+            if not self._stopped.is_set():
                 raise
         finally:
             self.stop()
@@ -110,10 +122,15 @@ class ActorBuilder:
     def load_config(self, config: Mapping[str, Any]) -> None:
         """Take an actor's configuration (`ActorBootstrapSpec`), once."""
         if self._configuration is not None:
-            raise RoleMLError("this builder has a configuration already: use one builder for each actor")
+            raise RoleMLError(
+                "this builder has a configuration already: use one builder for each actor"
+            )
         self._configuration = {
-            key: f"{value.__module__}.{value.__name__}" if key in COMPONENTS and isinstance(value, type) else _copy(value)
-            for key, value in config.items()}
+            key: f"{value.__module__}.{value.__name__}"
+            if key in COMPONENTS and isinstance(value, type)
+            else _copy(value)
+            for key, value in config.items()
+        }
 
     def build(self) -> BuiltActor:
         """The actor, which knows its relationships; its roles start with its `run`."""
@@ -125,7 +142,9 @@ class ActorBuilder:
 
 
 def _copy(value: Any) -> Any:
-    """Containers anew, so that the caller may change them for the next actor; what is in them is kept."""
+    """Containers anew, so that the caller may change them for the next actor; what is in them is
+    kept.
+    """
     if isinstance(value, Mapping):
         return {key: _copy(item) for key, item in value.items()}
     return [_copy(item) for item in value] if isinstance(value, list) else value

@@ -17,7 +17,10 @@ Kind = Literal["before", "after", "catch"]
 
 
 class InvocationActivity(NamedTuple):
-    """A call that advice is told of. `invoker` is what the method belongs to, None for a static method."""
+    """A call that advice is told of.
+
+    `invoker` is what the method belongs to, None for a static method.
+    """
 
     method: Callable[..., Any]
     invoker: Any
@@ -26,7 +29,10 @@ class InvocationActivity(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """What a function is advice for. A `target` given as text is an attribute of the aspect's instance."""
+    """What a function is advice for.
+
+    A `target` given as text is an attribute of the aspect's instance.
+    """
 
     kind: Kind
     target: Any
@@ -72,8 +78,8 @@ def _marker(kind: Kind, target: Any, method: str) -> Callable[[Callable], Callab
 def before(*, target: str | type | object, method: str) -> Any:
     """Mark a function as advice that runs before ``target.method``, as ``advice(activity)``.
 
-    `target` is a class, an object (then only that object's method is advised), or, in a class with `aspect`, the name
-    of an attribute of its instances. What advice raises is logged.
+    `target` is a class, an object (then only that object's method is advised), or, in a class with
+    `aspect`, the name of an attribute of its instances. What advice raises is logged.
     """
     return _marker("before", target, method)
 
@@ -84,15 +90,21 @@ def after(*, target: str | type | object, method: str) -> Any:
 
 
 def catch(*, target: str | type | object, method: str) -> Any:
-    """As `before`, but when the method raises, as ``advice(activity, error)``; the error goes on."""
+    """As `before`, but when the method raises, as ``advice(activity, error)``; the error goes
+    on.
+    """
     return _marker("catch", target, method)
 
 
 def aspect(cls_or_func: Any) -> Any:
-    """Weave in the advice that a class defines, for each instance that is made, or that a function is."""
+    """Weave in the advice that a class defines, for each instance that is made, or that a function
+    is.
+    """
     if not isinstance(cls_or_func, type):
         if not hasattr(cls_or_func, "advice"):
-            raise TypeError(f"{cls_or_func!r} is no advice: put @before, @after or @catch below @aspect")
+            raise TypeError(
+                f"{cls_or_func!r} is no advice: put @before, @after or @catch below @aspect"
+            )
         _weave(cls_or_func, None)
         return cls_or_func
     of_instances = []
@@ -117,8 +129,10 @@ def aspect(cls_or_func: Any) -> Any:
 def _weave(advice: Any, owner: Any) -> None:
     mark: Mark = advice.advice
     if isinstance(mark.target, str) and owner is None:
-        raise TypeError(f"target={mark.target!r}: only a method of an aspect's instances can name an attribute; "
-                        "give the class or object itself")
+        raise TypeError(
+            f"target={mark.target!r}: only a method of an aspect's instances can name an attribute;"
+            " give the class or object itself"
+        )
     target = getattr(owner, mark.target) if isinstance(mark.target, str) else mark.target
     woven = _woven(target, mark.method)
     functions: list = getattr(woven, mark.kind)
@@ -137,7 +151,9 @@ def _woven(target: Any, name: str) -> Woven:
 
         @wraps(bound)
         def of_object(self: Any, *args: Any, **kwargs: Any) -> Any:
-            return woven.call(InvocationActivity(bound, self, args, kwargs), lambda: bound(*args, **kwargs))
+            return woven.call(
+                InvocationActivity(bound, self, args, kwargs), lambda: bound(*args, **kwargs)
+            )
 
         of_object.woven = woven  # type: ignore[attr-defined]
         setattr(target, name, MethodType(of_object, target))
@@ -149,8 +165,14 @@ def _woven(target: Any, name: str) -> Woven:
     @wraps(function)
     def of_class(*args: Any, **kwargs: Any) -> Any:
         invoker, rest = (None, args) if static else (args[0], args[1:])
-        return woven.call(InvocationActivity(function, invoker, rest, kwargs), lambda: function(*args, **kwargs))
+        return woven.call(
+            InvocationActivity(function, invoker, rest, kwargs), lambda: function(*args, **kwargs)
+        )
 
     of_class.woven = woven  # type: ignore[attr-defined]
-    setattr(target, name, type(raw)(of_class) if isinstance(raw, (staticmethod, classmethod)) else of_class)
+    setattr(
+        target,
+        name,
+        type(raw)(of_class) if isinstance(raw, (staticmethod, classmethod)) else of_class,
+    )
     return woven

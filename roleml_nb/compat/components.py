@@ -7,9 +7,15 @@ from typing import Any
 from roleml_nb.role import RoleMLError
 
 __all__ = [
-    "CollectiveImplementorDisabled", "FlaskProcedureProvider", "GRPCMessagingComponent", "MessagingComponentDisabled",
-    "ProcedureInvokerDisabled", "ProcedureProviderDisabled", "RequestsProcedureInvoker",
-    "SequentialCollectiveImplementor", "ThreadedCollectiveImplementor",
+    "CollectiveImplementorDisabled",
+    "FlaskProcedureProvider",
+    "GRPCMessagingComponent",
+    "MessagingComponentDisabled",
+    "ProcedureInvokerDisabled",
+    "ProcedureProviderDisabled",
+    "RequestsProcedureInvoker",
+    "SequentialCollectiveImplementor",
+    "ThreadedCollectiveImplementor",
 ]
 
 
@@ -17,8 +23,10 @@ class Component:
     """May be named in a configuration, where it has no effect; cannot be made."""
 
     def __init__(self, *args: Any, **kwargs: Any):
-        raise RoleMLError(f"a {type(self).__name__} cannot be made: messages travel over the testbed's own links. "
-                          "Naming it in an actor's configuration is harmless")
+        raise RoleMLError(
+            f"a {type(self).__name__} cannot be made: messages travel over the testbed's own links."
+            " Naming it in an actor's configuration is harmless"
+        )
 
 
 class GRPCMessagingComponent(Component): ...

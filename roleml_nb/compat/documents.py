@@ -12,7 +12,9 @@ __all__ = ["load_yaml", "save_yaml"]
 
 
 def load_yaml(filename: str | os.PathLike[str]) -> Any:
-    """The content of a file as plain data; ConfigError, with file and line, when it cannot be read."""
+    """The content of a file as plain data; ConfigError, with file and line, when it cannot be
+    read.
+    """
     return read_file(filename, trust=True).plain()
 
 

@@ -1,4 +1,6 @@
-"""Makes the modules of the table importable: under ``roleml_nb.compat``, and, once installed, as ``roleml``."""
+"""Makes the modules of the table importable: under ``roleml_nb.compat``, and, once installed, as
+``roleml``.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ __all__ = ["Finder", "install"]
 
 
 class Finder(MetaPathFinder, Loader):
-    """Finds ``<prefix>.core.role.base`` and the like. Modules of the sources are imported only when they are needed."""
+    """Finds ``<prefix>.core.role.base`` and the like.
+
+    Modules of the sources are imported only when they are needed.
+    """
 
     def __init__(self, prefix: str):
         self.prefix = prefix
@@ -32,20 +37,24 @@ class Finder(MetaPathFinder, Loader):
             return None
         name = self._name(fullname)
         if name in PACKAGES or name in MODULES:
-            return ModuleSpec(fullname, self, origin="roleml_nb.compat", is_package=name in PACKAGES)
+            return ModuleSpec(
+                fullname, self, origin="roleml_nb.compat", is_package=name in PACKAGES
+            )
         for replaced, instead in REPLACED.items():
             if name == replaced or name.startswith(f"{replaced}."):
                 raise ModuleNotFoundError(f"roleml_nb has no {fullname}: {instead}", name=fullname)
         return None
 
     def _name(self, fullname: str) -> str:
-        return fullname[len(self.prefix) + 1:]
+        return fullname[len(self.prefix) + 1 :]
 
     def create_module(self, spec: ModuleSpec) -> None:
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        """Put the names of the table into the module; children of a package are imported when they are asked for."""
+        """Put the names of the table into the module; children of a package are imported when they
+        are asked for.
+        """
         name = self._name(module.__name__)
         names: dict[str, Any] = {}
         for source, words in MODULES.get(name, {}).items():
@@ -61,12 +70,17 @@ class Finder(MetaPathFinder, Loader):
             raise AttributeError(f"module {module.__name__!r} has no attribute {attribute!r}")
 
         module.__dict__.update(
-            names, __all__=sorted(names), __doc__=f"The names of RoleML's roleml{'.' * bool(name)}{name}: objects of roleml_nb.",
-            __getattr__=get_child, __dir__=lambda: sorted({*module.__dict__, *children}))
+            names,
+            __all__=sorted(names),
+            __doc__=f"The names of RoleML's roleml{'.' * bool(name)}{name}: objects of roleml_nb.",
+            __getattr__=get_child,
+            __dir__=lambda: sorted({*module.__dict__, *children}),
+        )
 
 
 def install() -> None:
-    """Make ``import roleml…`` lead to roleml_nb, in this process and on every engine of every testbed, now and in future.
+    """Make ``import roleml…`` lead to roleml_nb, in this process and on every engine of every
+    testbed, now and in future.
 
     RoleMLError when the package ``roleml`` itself is installed, here or on an engine.
     """
@@ -79,8 +93,10 @@ def _install_here() -> None:
         return
     real = importlib.util.find_spec("roleml")
     if real is not None:
-        raise RoleMLError(f"'import roleml' finds the package in {real.origin}; uninstall it (pip uninstall roleml-ai), or "
-                          "write roleml_nb.compat instead of roleml in the import lines")
+        raise RoleMLError(
+            f"'import roleml' finds the package in {real.origin}; uninstall it (pip uninstall"
+            " roleml-ai), or write roleml_nb.compat instead of roleml in the import lines"
+        )
     sys.meta_path.append(Finder("roleml"))
 
 

@@ -8,8 +8,20 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypedDict, TypeVar
 
 __all__ = [
-    "AnyCallable", "AnyType", "Descriptor", "LoadCompatible", "Loadable", "Spec", "as_class", "as_definition",
-    "as_function", "is_spec", "load", "load_bytes", "load_definition", "resolve_host_port",
+    "AnyCallable",
+    "AnyType",
+    "Descriptor",
+    "LoadCompatible",
+    "Loadable",
+    "Spec",
+    "as_class",
+    "as_definition",
+    "as_function",
+    "is_spec",
+    "load",
+    "load_bytes",
+    "load_definition",
+    "resolve_host_port",
 ]
 
 AnyType = TypeVar("AnyType", bound=type)
@@ -27,7 +39,10 @@ class Spec(TypedDict, total=False):
 
 
 def load_definition(full_path: str) -> Any:
-    """The object called ``package.module.name``. ValueError, ModuleNotFoundError or AttributeError if there is none."""
+    """The object called ``package.module.name``.
+
+    ValueError, ModuleNotFoundError or AttributeError if there is none.
+    """
     module_name, _, name = full_path.rpartition(".")
     if not module_name:
         raise ValueError(f"{full_path!r} is not of the form package.module.name")
@@ -53,15 +68,20 @@ def is_spec(d: Mapping[str, Any]) -> bool:
 
 
 def load(
-    target: Any, obj_type: Any, *, args: tuple[Any, ...] | None = None, kwargs: dict[str, Any] | None = None,
+    target: Any,
+    obj_type: Any,
+    *,
+    args: tuple[Any, ...] | None = None,
+    kwargs: dict[str, Any] | None = None,
     builtin_sources: Mapping[str, Any] | None = None,
     builtin_source_getters: Mapping[str, Callable[[], Any]] | None = None,
 ) -> Any:
     """An instance of `obj_type` from what describes it.
 
-    `target` is such an instance, a class or function that makes one, the name of either (of `builtin_sources`, of
-    `builtin_source_getters`, or dotted), or a `Spec`, whose type is called with its options, and `args` and `kwargs`
-    over them. With ``obj_type=Callable``, what is found is not called. TypeError when it is of another type.
+    `target` is such an instance, a class or function that makes one, the name of either (of
+    `builtin_sources`, of `builtin_source_getters`, or dotted), or a `Spec`, whose type is called
+    with its options, and `args` and `kwargs` over them. With ``obj_type=Callable``, what is found
+    is not called. TypeError when it is of another type.
     """
     if obj_type is str:
         raise TypeError("a str cannot be loaded: it would be taken for a name")
@@ -84,7 +104,9 @@ def load(
         found = found(*(args or ()), **options)
         if isinstance(found, obj_type):
             return found
-    raise TypeError(f"{target!r} gives {type(found).__name__}, not {getattr(obj_type, '__name__', obj_type)}")
+    raise TypeError(
+        f"{target!r} gives {type(found).__name__}, not {getattr(obj_type, '__name__', obj_type)}"
+    )
 
 
 def resolve_host_port(address: str, default_port: int = 80) -> tuple[str, int]:

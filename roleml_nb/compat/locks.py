@@ -10,7 +10,14 @@ from functools import partial, wraps
 from typing import Any
 
 __all__ = [
-    "Locked", "RWLock", "RWLocked", "read_lock", "synchronized", "synchronized_read", "synchronized_write", "write_lock",
+    "Locked",
+    "RWLock",
+    "RWLocked",
+    "read_lock",
+    "synchronized",
+    "synchronized_read",
+    "synchronized_write",
+    "write_lock",
 ]
 
 
@@ -33,9 +40,11 @@ def _with_lock(cls: type, make: Callable[[], Any]) -> None:
 
 
 class Locked:
-    """Each instance has a reentrant lock, taken by the methods marked `synchronized`, and by ``with instance:``.
+    """Each instance has a reentrant lock, taken by the methods marked `synchronized`, and by ``with
+    instance:``.
 
-    With ``synchronize_all=True`` every method and property that the class itself defines takes it, but for dunders.
+    With ``synchronize_all=True`` every method and property that the class itself defines takes it,
+    but for dunders.
     """
 
     _synch_lock_: Any
@@ -48,8 +57,10 @@ class Locked:
             if inspect.isfunction(value) and (chosen or hasattr(value, "_synchronized")):
                 setattr(cls, name, _taking_turns(value, lambda self: self._synch_lock_))
             elif isinstance(value, property) and chosen:
-                get, put, delete = (part and _taking_turns(part, lambda self: self._synch_lock_)
-                                    for part in (value.fget, value.fset, value.fdel))
+                get, put, delete = (
+                    part and _taking_turns(part, lambda self: self._synch_lock_)
+                    for part in (value.fget, value.fset, value.fdel)
+                )
                 setattr(cls, name, property(get, put, delete, value.__doc__))
 
     def __enter__(self) -> Any:
@@ -70,7 +81,10 @@ def _taking_turns(method: Callable, lock: Callable[[Any], AbstractContextManager
 
 
 class RWLock:
-    """Many readers, or one writer. A writer may read and write again; a reader that wants to write gets RuntimeError."""
+    """Many readers, or one writer.
+
+    A writer may read and write again; a reader that wants to write gets RuntimeError.
+    """
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
@@ -97,8 +111,12 @@ class RWLock:
         me = threading.get_ident()
         with self._condition:
             if me in self._readers and self._writer != me:
-                raise RuntimeError("a thread that reads cannot become the writer: end the read first")
-            self._condition.wait_for(lambda: self._writer == me or not (self._writer or self._readers))
+                raise RuntimeError(
+                    "a thread that reads cannot become the writer: end the read first"
+                )
+            self._condition.wait_for(
+                lambda: self._writer == me or not (self._writer or self._readers)
+            )
             self._writer, self._depth = me, self._depth + 1
         try:
             yield
@@ -123,7 +141,9 @@ def synchronized_write(method: Callable) -> Callable:
 
 
 class RWLocked:
-    """Each instance has an `RWLock`, taken by the methods marked `synchronized_read` or `synchronized_write`."""
+    """Each instance has an `RWLock`, taken by the methods marked `synchronized_read` or
+    `synchronized_write`.
+    """
 
     _synch_lock_: RWLock
 
@@ -136,7 +156,9 @@ class RWLocked:
                 setattr(cls, name, _taking_turns(value, partial(_lock_of, take)))
 
 
-def _lock_of(take: Callable[[RWLock], AbstractContextManager], obj: RWLocked) -> AbstractContextManager:
+def _lock_of(
+    take: Callable[[RWLock], AbstractContextManager], obj: RWLocked
+) -> AbstractContextManager:
     return take(obj._synch_lock_)
 
 

@@ -23,11 +23,19 @@ class SegmentedList(Generic[T]):
     __getitem__ = get_segment
 
     def iter(
-        self, start: int | None = None, end: int | None = None, *, range: tuple[int, int] | None = None,
+        self,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        range: tuple[int, int] | None = None,
     ) -> Iterator[T]:
-        """The items of the segments from `start` (included) to `end` (not included); `range` gives both."""
+        """The items of the segments from `start` (included) to `end` (not included); `range` gives
+        both.
+        """
         first, last = range or (0, len(self.segments))
-        return chain.from_iterable(self.segments[first if start is None else start:last if end is None else end])
+        return chain.from_iterable(
+            self.segments[first if start is None else start : last if end is None else end]
+        )
 
     def __str__(self) -> str:
         return str(self.segments)

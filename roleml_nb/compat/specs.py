@@ -8,8 +8,18 @@ from typing import Any, Literal, TypedDict, TypeVar
 from roleml_nb.role import Role
 
 __all__ = [
-    "LOG_LEVEL_INTERNAL", "MODEL_VERSION", "ActorBootstrapSpec", "ActorProfileSpec", "ElementImplementationSpec",
-    "LogConsoleType", "LogLevel", "ParsedElementImplementationSpec", "RoleDescriptor", "RoleSpec", "T", "Tags",
+    "LOG_LEVEL_INTERNAL",
+    "MODEL_VERSION",
+    "ActorBootstrapSpec",
+    "ActorProfileSpec",
+    "ElementImplementationSpec",
+    "LogConsoleType",
+    "LogLevel",
+    "ParsedElementImplementationSpec",
+    "RoleDescriptor",
+    "RoleSpec",
+    "T",
+    "Tags",
 ]
 
 MODEL_VERSION = "0.3.1"
@@ -30,15 +40,36 @@ class ActorProfileSpec(TypedDict):
     address: str
 
 
-ElementImplementationSpec = TypedDict("ElementImplementationSpec", {
-    "class": Any, "impl": Any, "constructor": Any, "construct_strategy": Any, "constructor_args": Any,
-    "initializer": Any, "initialize_strategy": Any, "serializer": Any, "serializer_destination": Any,
-    "serializer_mode": Any, "deserializer": Any, "deserializer_source": Any, "deserializer_mode": Any, "destructor": Any,
-}, total=False)
+ElementImplementationSpec = TypedDict(
+    "ElementImplementationSpec",
+    {
+        "class": Any,
+        "impl": Any,
+        "constructor": Any,
+        "construct_strategy": Any,
+        "constructor_args": Any,
+        "initializer": Any,
+        "initialize_strategy": Any,
+        "serializer": Any,
+        "serializer_destination": Any,
+        "serializer_mode": Any,
+        "deserializer": Any,
+        "deserializer_source": Any,
+        "deserializer_mode": Any,
+        "destructor": Any,
+    },
+    total=False,
+)
 ParsedElementImplementationSpec = ElementImplementationSpec
-RoleSpec = TypedDict("RoleSpec", {
-    "class": Any, "options": dict[str, Any], "impl": dict[str, Any],
-}, total=False)
+RoleSpec = TypedDict(
+    "RoleSpec",
+    {
+        "class": Any,
+        "options": dict[str, Any],
+        "impl": dict[str, Any],
+    },
+    total=False,
+)
 
 
 class ActorBootstrapSpec(TypedDict, total=False):

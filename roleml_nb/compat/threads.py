@@ -41,7 +41,11 @@ class ThreadManager:
         return thread
 
     def add_threaded_task(
-        self, func: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None, *,
+        self,
+        func: Callable[..., Any],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+        *,
         callback: Callable[[Future], Any] | None = None,
     ) -> Future:
         future = self._executor.submit(func, *args, **(kwargs or {}))
@@ -51,7 +55,8 @@ class ThreadManager:
 
     @staticmethod
     def wait_for_threaded_tasks(
-        futures: Iterable[Future], timeout: float | None = None,
+        futures: Iterable[Future],
+        timeout: float | None = None,
         return_strategy: ReturnStrategy = ReturnStrategy.ALL_COMPLETED,
     ) -> Any:
         return wait(futures, timeout, return_strategy.name)
@@ -68,7 +73,9 @@ class ThreadManager:
     def terminate_all_components(self, timeout: float | None = None) -> None:
         deadline = None if timeout is None else time.monotonic() + timeout
         for name in self._components:
-            self.terminate_component(name, None if deadline is None else max(0.0, deadline - time.monotonic()))
+            self.terminate_component(
+                name, None if deadline is None else max(0.0, deadline - time.monotonic())
+            )
 
     def terminate_component(self, name: str, timeout: float | None = None) -> None:
         thread, component = self._component(name)
@@ -80,15 +87,24 @@ class ThreadManager:
         try:
             return self._components[name]
         except KeyError:
-            raise RuntimeError(f"there is no component named {name!r}; known: {', '.join(self._components)}") from None
+            raise RuntimeError(
+                f"there is no component named {name!r}; known: {', '.join(self._components)}"
+            ) from None
 
 
 class CallAtMostOnceLimiter:
-    """Calls a function once, whatever the arguments; later calls give the first result (None without `cache`)."""
+    """Calls a function once, whatever the arguments; later calls give the first result (None
+    without `cache`).
+    """
 
     def __init__(
-        self, func: Callable[..., Any], *, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None,
-        lock: Any = None, cache: bool = True,
+        self,
+        func: Callable[..., Any],
+        *,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+        lock: Any = None,
+        cache: bool = True,
     ):
         self.lock = lock or threading.RLock()
         self.func, self.args, self.kwargs, self.cache = func, args, kwargs, cache
@@ -125,10 +141,15 @@ class TimerLocal:
             self.condition.notify_all()
 
     def wait(
-        self, timeout: float | None = None, *, on_interrupt: Callable[[], Any] = lambda: None,
+        self,
+        timeout: float | None = None,
+        *,
+        on_interrupt: Callable[[], Any] = lambda: None,
         on_timeout: Callable[[], Any] = lambda: None,
     ) -> None:
-        """Wait `timeout` seconds, then call `on_timeout`, or `on_interrupt` if interrupted before."""
+        """Wait `timeout` seconds, then call `on_timeout`, or `on_interrupt` if interrupted
+        before.
+        """
         with self.condition:
             if self._running:
                 raise RuntimeError("this timer runs already: use one timer for each wait")

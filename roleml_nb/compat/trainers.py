@@ -1,6 +1,8 @@
-"""The library's trainers with RoleML's default for their data: a view made from the arguments that a configuration gives.
+"""The library's trainers with RoleML's default for their data: a view made from the arguments that
+a configuration gives.
 
-A data set is then configured as ``constructor_args: {dataset: …, converters: […], sampler: …}``, with no class.
+A data set is then configured as ``constructor_args: {dataset: …, converters: […], sampler: …}``,
+with no class.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ __all__ = ["BaseModelMaintainer", "EpochTrainer", "GradientsTrainer"]
 
 
 class BaseModelMaintainer(library.BaseModelMaintainer):
-    dataset_test: Any = Element(IterableDataset, default_constructor=DatasetViewFactory, optional=True)
+    dataset_test: Any = Element(
+        IterableDataset, default_constructor=DatasetViewFactory, optional=True
+    )
 
 
 class EpochTrainer(library.EpochTrainer, BaseModelMaintainer):

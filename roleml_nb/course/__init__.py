@@ -1,4 +1,6 @@
-"""Checks for the exercises of the course in ``tutorials/``, ``check("03.2", MyAggregator)``, and what its lessons need."""
+"""Checks for the exercises of the course in ``tutorials/``, ``check("03.2", MyAggregator)``, and
+what its lessons need.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,27 @@ if TYPE_CHECKING:
     from .phone import Phone
     from .plug import PowerPlug
 
-__all__ = ["ARCHITECTURES", "CourseError", "Deployed", "NotYet", "Phone", "PowerPlug", "bytes_through", "check", "deploy",
-           "exercises"]
+__all__ = [
+    "ARCHITECTURES",
+    "CourseError",
+    "Deployed",
+    "NotYet",
+    "Phone",
+    "PowerPlug",
+    "bytes_through",
+    "check",
+    "deploy",
+    "exercises",
+]
 
-PLACES = {"ARCHITECTURES": "architectures", "Deployed": "architectures", "deploy": "architectures", "Phone": "phone",
-          "PowerPlug": "plug", "bytes_through": "measure"}
+PLACES = {
+    "ARCHITECTURES": "architectures",
+    "Deployed": "architectures",
+    "deploy": "architectures",
+    "Phone": "phone",
+    "PowerPlug": "plug",
+    "bytes_through": "measure",
+}
 """Which module has what: each is imported when a lesson needs it."""
 
 
@@ -30,14 +48,42 @@ def __getattr__(name: str) -> Any:
 
 def exercises() -> dict[str, Exercise]:
     """All exercises, by number."""
-    from . import lesson_00, lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06, lesson_07, lesson_08, lesson_09
+    from . import (
+        lesson_00,
+        lesson_01,
+        lesson_02,
+        lesson_03,
+        lesson_04,
+        lesson_05,
+        lesson_06,
+        lesson_07,
+        lesson_08,
+        lesson_09,
+    )
 
-    lessons = (lesson_00, lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06, lesson_07, lesson_08, lesson_09)
-    return {one.number: one for lesson in lessons for one in vars(lesson).values() if isinstance(one, Exercise)}
+    lessons = (
+        lesson_00,
+        lesson_01,
+        lesson_02,
+        lesson_03,
+        lesson_04,
+        lesson_05,
+        lesson_06,
+        lesson_07,
+        lesson_08,
+        lesson_09,
+    )
+    return {
+        one.number: one
+        for lesson in lessons
+        for one in vars(lesson).values()
+        if isinstance(one, Exercise)
+    }
 
 
 def check(number: str, answer: Any) -> None:
-    """Say what is right about an answer to an exercise; raise `NotYet` with a hint when something is not.
+    """Say what is right about an answer to an exercise; raise `NotYet` with a hint when something
+    is not.
 
     Parameters
     ----------

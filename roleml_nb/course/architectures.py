@@ -1,4 +1,6 @@
-"""Eight architectures around the same trainer, deployed by name: what lesson 07 compares, and lesson 09 is compared with."""
+"""Eight architectures around the same trainer, deployed by name: what lesson 07 compares, and
+lesson 09 is compared with.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ __all__ = ["ARCHITECTURES", "Deployed", "deploy"]
 
 
 class Deployed(NamedTuple):
-    """An architecture that is ready to run; `rounds` does so many, in each of which every node trains once, by and large."""
+    """An architecture that is ready to run; `rounds` does so many, in each of which every node
+    trains once, by and large.
+    """
 
     name: str
     nodes: Nodes
@@ -49,7 +53,9 @@ class Deployed(NamedTuple):
         return f"{self.name}-*"
 
 
-def deploy(bed: Testbed, name: str, nodes: int = 8, *, place: Place | None = None, **data: Any) -> Deployed:
+def deploy(
+    bed: Testbed, name: str, nodes: int = 8, *, place: Place | None = None, **data: Any
+) -> Deployed:
     """Spawn nodes with the trainer, and place what makes them an architecture.
 
     All get the same trainer, models that begin alike, and the same parts of the digits.
@@ -57,12 +63,13 @@ def deploy(bed: Testbed, name: str, nodes: int = 8, *, place: Place | None = Non
     Parameters
     ----------
     name : str
-        One of `ARCHITECTURES`, or any with `place`. It stands before the names of the nodes: ``FedAvg-node1``.
+        One of `ARCHITECTURES`, or any with `place`. It stands before the names of the nodes:
+        ``FedAvg-node1``.
     nodes : int
         How many have data; an even number, 4 or more.
     place : callable, optional
-        An architecture that is not in `ARCHITECTURES`: ``place(bed, trainers)`` puts what it needs beside the trainers, and
-        returns a function that does so many rounds.
+        An architecture that is not in `ARCHITECTURES`: ``place(bed, trainers)`` puts what it needs
+        beside the trainers, and returns a function that does so many rounds.
     **data
         Of `digits`: partition, alpha, seed, …
 
@@ -76,9 +83,15 @@ def deploy(bed: Testbed, name: str, nodes: int = 8, *, place: Place | None = Non
     if nodes < 4 or nodes % 2:
         raise CourseError(f"nodes must be an even number, 4 or more, got {nodes!r}")
     trainers = bed.spawn(f"{name}-node{{1..{nodes}}}")
-    trainers.assign("trainer", EpochTrainer, elements={
-        "model": impl(mlp, 64, 10), "dataset": impl(digits, part=Each(range(nodes)), parts=nodes, **data),
-        "dataset_test": impl(digits_test)})
+    trainers.assign(
+        "trainer",
+        EpochTrainer,
+        elements={
+            "model": impl(mlp, 64, 10),
+            "dataset": impl(digits, part=Each(range(nodes)), parts=nodes, **data),
+            "dataset_test": impl(digits_test),
+        },
+    )
     return Deployed(name, trainers, (place or ARCHITECTURES[name])(bed, trainers))
 
 
@@ -107,7 +120,12 @@ def tree(bed: Testbed, trainers: Nodes) -> Callable[[int], Any]:
 
 def buffered(bed: Testbed, trainers: Nodes) -> Callable[[int], Any]:
     server, half = evaluator(bed, f"{prefix(trainers)}-server"), len(trainers) // 2
-    bed.assign(server, "coordinator", AsynchronousCoordinator, elements={"strategy": impl(FedBuff, size=half)})
+    bed.assign(
+        server,
+        "coordinator",
+        AsynchronousCoordinator,
+        elements={"strategy": impl(FedBuff, size=half)},
+    )
     bed.relate(server, "trainer", trainers.role("trainer"))
     return lambda rounds: bed.call(f"{server}/coordinator", "run", {"num_rounds": 2 * rounds})
 
@@ -115,14 +133,18 @@ def buffered(bed: Testbed, trainers: Nodes) -> Callable[[int], Any]:
 def gossip(bed: Testbed, trainers: Nodes) -> Callable[[int], Any]:
     trainers.assign("aggregator", GossipAggregator).assign("coordinator", GossipCoordinator)
     bed.wire("torus", nodes=trainers, role="aggregator")
-    return lambda rounds: bed.call(f"{prefix(trainers)}-node*/coordinator", "run", {"num_rounds": rounds, "test_every": 1})
+    return lambda rounds: bed.call(
+        f"{prefix(trainers)}-node*/coordinator", "run", {"num_rounds": rounds, "test_every": 1}
+    )
 
 
 def ad_psgd(bed: Testbed, trainers: Nodes) -> Callable[[int], Any]:
     trainers.assign("worker", AdPsgdWorker)
     for active in trainers.names[::2]:
         bed.relate(active, "peer", [f"{passive}/worker" for passive in trainers.names[1::2]])
-    return lambda rounds: bed.call(f"{prefix(trainers)}-node*/worker", "run", {"num_rounds": rounds, "test_every": 1})
+    return lambda rounds: bed.call(
+        f"{prefix(trainers)}-node*/worker", "run", {"num_rounds": rounds, "test_every": 1}
+    )
 
 
 def d_psgd(bed: Testbed, trainers: Nodes) -> Callable[[int], Any]:
@@ -132,7 +154,9 @@ def d_psgd(bed: Testbed, trainers: Nodes) -> Callable[[int], Any]:
     bed.spawn(leader)
     bed.assign(leader, "coordinator", DecentralisedCoordinator)
     bed.relate(leader, "mixer", trainers.role("mixer"))
-    return lambda rounds: bed.call(f"{leader}/coordinator", "run", {"num_rounds": rounds, "test_every": 1})
+    return lambda rounds: bed.call(
+        f"{leader}/coordinator", "run", {"num_rounds": rounds, "test_every": 1}
+    )
 
 
 def ring(bed: Testbed, trainers: Nodes) -> Callable[[int], Any]:
@@ -151,11 +175,22 @@ def prefix(trainers: Nodes) -> str:
 def evaluator(bed: Testbed, node: str) -> str:
     """A node that tests the model of all."""
     bed.spawn(node)
-    bed.assign(node, "evaluator", ModelMaintainer, elements={"model": impl(mlp, 64, 10), "dataset_test": impl(digits_test)})
+    bed.assign(
+        node,
+        "evaluator",
+        ModelMaintainer,
+        elements={"model": impl(mlp, 64, 10), "dataset_test": impl(digits_test)},
+    )
     return node
 
 
 ARCHITECTURES: dict[str, Place] = {
-    "FedAvg": federated, "FedAdam": with_adam, "E-tree": tree, "FedBuff": buffered,
-    "gossip": gossip, "AD-PSGD": ad_psgd, "D-PSGD": d_psgd, "ring": ring,
+    "FedAvg": federated,
+    "FedAdam": with_adam,
+    "E-tree": tree,
+    "FedBuff": buffered,
+    "gossip": gossip,
+    "AD-PSGD": ad_psgd,
+    "D-PSGD": d_psgd,
+    "ring": ring,
 }

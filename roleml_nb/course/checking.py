@@ -1,4 +1,6 @@
-"""Exercises that say at once how an answer stands: what is right, what is wrong first, and a hint."""
+"""Exercises that say at once how an answer stands: what is right, what is wrong first, and a
+hint.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,14 @@ from roleml_nb.role import CallTimeout, HandlerError, RoleMLError, did_you_mean
 
 __all__ = ["Claim", "CourseError", "Exercise", "NotYet", "exercise", "look_at"]
 
-LIBRARIES = tuple({str(Path(__file__).parents[1]), *map(sysconfig.get_path, ("stdlib", "purelib", "platlib"))})
+LIBRARIES = tuple(
+    {str(Path(__file__).parents[1]), *map(sysconfig.get_path, ("stdlib", "purelib", "platlib"))}
+)
 """Where code lies that is not the student's."""
-ENDLESS = "  hint   is there a loop that never ends, or a call that waits for something which comes after it?"
+ENDLESS = (
+    "  hint   is there a loop that never ends, or a call that waits for something which comes"
+    " after it?"
+)
 
 
 class CourseError(RoleMLError):
@@ -33,7 +40,9 @@ class NotYet(CourseError):
 
 
 class Claim(NamedTuple):
-    """Something that a right answer fulfils; the hint is shown when it does not, and does not give the answer away."""
+    """Something that a right answer fulfils; the hint is shown when it does not, and does not give
+    the answer away.
+    """
 
     text: str
     holds: bool
@@ -41,7 +50,9 @@ class Claim(NamedTuple):
 
 
 class Exercise(NamedTuple):
-    """An exercise; `look` yields claims about an answer, and is gone through up to the first that does not hold."""
+    """An exercise; `look` yields claims about an answer, and is gone through up to the first that
+    does not hold.
+    """
 
     number: str
     title: str
@@ -53,7 +64,9 @@ class GivenUp(BaseException):
     """Raised in the thread of an answer that takes too long."""
 
 
-def exercise(number: str, title: str, seconds: float = 20.0) -> Callable[[Callable[[Any], Iterator[Claim]]], Exercise]:
+def exercise(
+    number: str, title: str, seconds: float = 20.0
+) -> Callable[[Callable[[Any], Iterator[Claim]]], Exercise]:
     """Make an exercise of a generator of claims; an answer has `seconds` for all of them."""
     return lambda look: Exercise(number, title, look, seconds)
 
@@ -68,8 +81,8 @@ def find(number: str, known: dict[str, Exercise]) -> Exercise:
 def look_at(one: Exercise, answer: Any) -> str:
     """What is right about an answer, if all of it is; NotYet if not, also when it hangs or raises.
 
-    The answer runs on a thread of its own, so that it can be left to itself when its time is over: nothing here relies on
-    an interrupt that the answer may not notice.
+    The answer runs on a thread of its own, so that it can be left to itself when its time is over:
+    nothing here relies on an interrupt that the answer may not notice.
     """
     lines: list[str] = []
     wrong: list[str] = []
@@ -94,8 +107,13 @@ def look_at(one: Exercise, answer: Any) -> str:
     thread.start()
     thread.join(one.seconds)
     if thread.is_alive():
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(GivenUp))
-        wrong = [f"  wrong  it was not done after {one.seconds:g} seconds, and was given up", ENDLESS]
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(thread.ident or 0), ctypes.py_object(GivenUp)
+        )
+        wrong = [
+            f"  wrong  it was not done after {one.seconds:g} seconds, and was given up",
+            ENDLESS,
+        ]
     head = f"exercise {one.number}, {one.title}"
     if wrong:
         raise NotYet("\n".join([f"{head}: not yet", *lines, *wrong]))
@@ -105,22 +123,45 @@ def look_at(one: Exercise, answer: Any) -> str:
 def _told(error: Exception) -> list[str]:
     name = error.where.get("error", "") if isinstance(error, HandlerError) else type(error).__name__
     if name == "NotImplementedError":
-        return ["  wrong  nothing is written here yet",
-                "  hint   write your answer where it says YOUR CODE HERE, and run that cell"]
+        return [
+            "  wrong  nothing is written here yet",
+            "  hint   write your answer where it says YOUR CODE HERE, and run that cell",
+        ]
     if isinstance(error, CallTimeout):
-        return [f"  wrong  a call of it was given up: {str(error).partition('; wait longer')[0]}", ENDLESS]
+        return [
+            f"  wrong  a call of it was given up: {str(error).partition('; wait longer')[0]}",
+            ENDLESS,
+        ]
     said = str(error.args[0] if isinstance(error, HandlerError) else error)
     shown = said if isinstance(error, HandlerError) else f"{name}: {said}" if said else name
-    return [f"  wrong  it ends with an error: {shown}", *(f"         {line}" for line in _place(error))]
+    return [
+        f"  wrong  it ends with an error: {shown}",
+        *(f"         {line}" for line in _place(error)),
+    ]
 
 
 def _place(error: Exception) -> list[str]:
     """The last line of the answer's own code that the error went through."""
     if isinstance(error, HandlerError):
         lines = [line.strip() for line in error.remote_traceback.splitlines()]
-        mine = [at for at, line in enumerate(lines) if line.startswith('File "') and not line[6:].startswith(LIBRARIES)]
-        return [lines[mine[-1]], *(line for line in lines[mine[-1] + 1:-1][:1] if not line.startswith('File "'))] if mine else []
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(LIBRARIES)]
+        mine = [
+            at
+            for at, line in enumerate(lines)
+            if line.startswith('File "') and not line[6:].startswith(LIBRARIES)
+        ]
+        return (
+            [
+                lines[mine[-1]],
+                *(line for line in lines[mine[-1] + 1 : -1][:1] if not line.startswith('File "')),
+            ]
+            if mine
+            else []
+        )
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(LIBRARIES)
+    ]
     if not own or own[-1].lineno is None:
         return []
     return [f"line {own[-1].lineno}: {linecache.getline(own[-1].filename, own[-1].lineno).strip()}"]

@@ -16,24 +16,41 @@ __all__ = ["equals", "is_function", "is_list", "is_role", "returned"]
 
 
 def is_role(answer: Any, **channels: str) -> Iterator[Claim]:
-    """It is a role class, and has channels: ``is_role(Counter, services="add", tasks="run")``, names with spaces between."""
-    yield Claim("it is a role", isinstance(answer, type) and issubclass(answer, Role), _instead_of_a_role(answer))
+    """It is a role class, and has channels: ``is_role(Counter, services="add", tasks="run")``,
+    names with spaces between.
+    """
+    yield Claim(
+        "it is a role",
+        isinstance(answer, type) and issubclass(answer, Role),
+        _instead_of_a_role(answer),
+    )
     for kind, names in channels.items():
         for name in names.split():
-            yield Claim(f"it has the {kind.removesuffix('s')} {name}", name in getattr(answer, kind),
-                        f"its {kind} are: {', '.join(sorted(getattr(answer, kind))) or 'none'}; what makes a method one?")
+            yield Claim(
+                f"it has the {kind.removesuffix('s')} {name}",
+                name in getattr(answer, kind),
+                f"its {kind} are: {', '.join(sorted(getattr(answer, kind))) or 'none'}; what makes"
+                " a method one?",
+            )
 
 
 def _instead_of_a_role(answer: Any) -> str:
     if isinstance(answer, Role):
-        return f"it is an instance: hand over the class itself, {type(answer).__name__}, without brackets behind its name"
+        return (
+            f"it is an instance: hand over the class itself, {type(answer).__name__}, without"
+            " brackets behind its name"
+        )
     if isinstance(answer, type):
         return f"a role inherits from Role: class {answer.__name__}(Role)"
     return f"it is of type {type(answer).__name__}: hand over a class that inherits from Role"
 
 
 def is_function(answer: Any) -> Claim:
-    return Claim("it can be called", callable(answer), "hand over the function itself, without brackets behind its name")
+    return Claim(
+        "it can be called",
+        callable(answer),
+        "hand over the function itself, without brackets behind its name",
+    )
 
 
 def equals(found: Any, right: float) -> bool:
@@ -48,4 +65,8 @@ def is_list(found: Any) -> bool:
 
 def returned(found: Any) -> str:
     """The beginning of a hint: what was returned."""
-    return "it returned None, as a function does that has no return" if found is None else f"it returned {found!r}"
+    return (
+        "it returned None, as a function does that has no return"
+        if found is None
+        else f"it returned {found!r}"
+    )

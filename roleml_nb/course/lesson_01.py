@@ -32,11 +32,17 @@ def foreman(answer: Any) -> Iterator[Claim]:
             together = "at work alone" not in str(error)
             if together:
                 raise
-        yield Claim("all three are at work at the same time", together,
-                    "a worker waited for the others in vain: when does the foreman wait for the first, "
-                    "and when does he call the second?")
-        yield Claim("it returns the sum of what they return, 321", result == 321,
-                    f"{returned(result)}: the three return 1, 20 and 300")
+        yield Claim(
+            "all three are at work at the same time",
+            together,
+            "a worker waited for the others in vain: when does the foreman wait for the first, "
+            "and when does he call the second?",
+        )
+        yield Claim(
+            "it returns the sum of what they return, 321",
+            result == 321,
+            f"{returned(result)}: the three return 1, 20 and 300",
+        )
 
 
 class Sensor(Role):
@@ -56,19 +62,30 @@ def listener(answer: Any) -> Iterator[Claim]:
         bed.assign("hall", "watch", answer)
         bed.relate("hall", "sensor", "roof/sensor")
         before = bed.call("hall/watch", "highest")
-        yield Claim("before any event, highest returns None", before is None, f"it returned {before!r}")
+        yield Claim(
+            "before any event, highest returns None", before is None, f"it returned {before!r}"
+        )
         for degrees in (17, 31, 24):
             bed.call("roof/sensor", "measure", {"degrees": degrees})
         highest = _highest(bed)
-        failed = f"its handler ended with an error: {bed.errors[0].text}" if bed.errors else (
-            f"it returned {highest!r}: to which relationship and which event does the handler listen, and what does it keep?")
+        failed = (
+            f"its handler ended with an error: {bed.errors[0].text}"
+            if bed.errors
+            else (
+                f"it returned {highest!r}: to which relationship and which event does the handler"
+                " listen, and what does it keep?"
+            )
+        )
         yield Claim("after events with 17, 31 and 24 degrees, it returns 31", highest == 31, failed)
         bed.call("cellar/sensor", "measure", {"degrees": 99})
         bed.relate("hall", "sensor", "cellar/sensor")
         bed.call("cellar/sensor", "measure", {"degrees": 40})
         highest = _highest(bed)
-        yield Claim("it hears a sensor that joins the relationship, from then on", highest == 40,
-                    f"it returned {highest!r}: @EventHandler follows its relationship by itself")
+        yield Claim(
+            "it hears a sensor that joins the relationship, from then on",
+            highest == 40,
+            f"it returned {highest!r}: @EventHandler follows its relationship by itself",
+        )
 
 
 def _highest(bed: Testbed) -> Any:

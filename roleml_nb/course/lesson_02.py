@@ -18,16 +18,31 @@ def difference(answer: Any) -> Iterator[Claim]:
     yield is_function(answer)
     everything = np.repeat(np.arange(4), 5)
     same = answer(np.array([0, 1, 2, 3]), everything)
-    yield Claim("a node with the same shares of all classes: 0", equals(same, 0), f"{returned(same)}: compare shares, not counts")
+    yield Claim(
+        "a node with the same shares of all classes: 0",
+        equals(same, 0),
+        f"{returned(same)}: compare shares, not counts",
+    )
     half = answer(np.array([0, 0, 1, 1]), everything)
-    yield Claim("a node with two of four classes: 0.5", equals(half, 0.5),
-                f"{returned(half)}: " + ("is that half of the sum?" if equals(half, 1) else
-                                         "what of the classes that the node does not have?"))
+    yield Claim(
+        "a node with two of four classes: 0.5",
+        equals(half, 0.5),
+        f"{returned(half)}: "
+        + (
+            "is that half of the sum?"
+            if equals(half, 1)
+            else "what of the classes that the node does not have?"
+        ),
+    )
     one = answer(np.array([3, 3, 3]), everything)
     yield Claim("a node with one of four classes: 0.75", equals(one, 0.75), returned(one))
     uneven = answer(np.array([7, 9]), np.array([7, 7, 7, 9]))
-    yield Claim("classes may have any numbers, and be of different sizes", equals(uneven, 0.25),
-                f"for a node with classes 7 and 9 of data with 7, 7, 7 and 9 it returned {uneven!r}, and 0.25 is right")
+    yield Claim(
+        "classes may have any numbers, and be of different sizes",
+        equals(uneven, 0.25),
+        f"for a node with classes 7 and 9 of data with 7, 7, 7 and 9 it returned {uneven!r}, and"
+        " 0.25 is right",
+    )
 
 
 @exercise("02.2", "a partition of your own", 15)
@@ -35,23 +50,47 @@ def partition(answer: Any) -> Iterator[Claim]:
     yield is_function(answer)
     labels = np.repeat(np.arange(10), 60)
     parts = answer(labels, 4, 0)
-    yield Claim("it returns as many parts as were asked for", is_list(parts) and len(parts) == 4,
-                f"{len(parts)} parts for parts=4" if is_list(parts) else returned(parts))
+    yield Claim(
+        "it returns as many parts as were asked for",
+        is_list(parts) and len(parts) == 4,
+        f"{len(parts)} parts for parts=4" if is_list(parts) else returned(parts),
+    )
     problem = ""
     try:
         check_partition(parts, len(labels))
     except ValueError as error:
         problem = str(error)
-    yield Claim("nothing is lost and nothing is in two places", not problem,
-                f"{problem}; a part has indices, not labels")
+    yield Claim(
+        "nothing is lost and nothing is in two places",
+        not problem,
+        f"{problem}; a part has indices, not labels",
+    )
     sizes = [len(part) for part in parts]
-    yield Claim("the first part has half of the samples", sizes[0] == 300, f"the sizes are {sizes}, of 600 samples")
-    yield Claim("the others share the rest evenly", max(sizes[1:]) - min(sizes[1:]) <= 1, f"the sizes are {sizes}")
+    yield Claim(
+        "the first part has half of the samples",
+        sizes[0] == 300,
+        f"the sizes are {sizes}, of 600 samples",
+    )
+    yield Claim(
+        "the others share the rest evenly",
+        max(sizes[1:]) - min(sizes[1:]) <= 1,
+        f"the sizes are {sizes}",
+    )
     counts = np.bincount(labels[np.asarray(parts[0])], minlength=10)
-    yield Claim("which samples go where is drawn at random", counts.min() > 10,
-                f"of the classes 0 to 9, the first part has {counts.tolist()} samples: the labels may be in order")
+    yield Claim(
+        "which samples go where is drawn at random",
+        counts.min() > 10,
+        f"of the classes 0 to 9, the first part has {counts.tolist()} samples: the labels may be in"
+        " order",
+    )
     again, other = answer(labels, 4, 0), answer(labels, 4, 1)
-    yield Claim("the same seed gives the same parts", all(np.array_equal(a, b) for a, b in zip(parts, again, strict=True)),
-                "it gave others: use np.random.default_rng(seed), and nothing global")
-    yield Claim("another seed gives others", any(not np.array_equal(a, b) for a, b in zip(parts, other, strict=True)),
-                "it gave the same: is the seed used?")
+    yield Claim(
+        "the same seed gives the same parts",
+        all(np.array_equal(a, b) for a, b in zip(parts, again, strict=True)),
+        "it gave others: use np.random.default_rng(seed), and nothing global",
+    )
+    yield Claim(
+        "another seed gives others",
+        any(not np.array_equal(a, b) for a, b in zip(parts, other, strict=True)),
+        "it gave the same: is the seed used?",
+    )

@@ -26,20 +26,39 @@ def weights(answer: Any) -> Iterator[Claim]:
     yield is_function(answer)
     for name, graph in GRAPHS.items():
         found = answer({node: list(others) for node, others in graph.items()})
-        yield Claim(f"{name}: it returns a weight for each node and each node", np.shape(found) == (len(graph), len(graph)),
-                    f"the shape is {np.shape(found)}, and there are {len(graph)} nodes")
+        yield Claim(
+            f"{name}: it returns a weight for each node and each node",
+            np.shape(found) == (len(graph), len(graph)),
+            f"the shape is {np.shape(found)}, and there are {len(graph)} nodes",
+        )
         matrix = np.asarray(found, float)
-        linked = np.array([[row == column or column in graph[row] for column in graph] for row in graph])
-        yield Claim(f"{name}: who is no neighbour has weight 0", bool((matrix[~linked] == 0).all()),
-                    f"it made\n{matrix.round(2)}")
-        yield Claim(f"{name}: the weights that a node gives add up to 1", np.allclose(matrix.sum(1), 1),
-                    f"rows add up to {matrix.sum(1).round(2).tolist()}: what is left over is for the node itself")
-        yield Claim(f"{name}: they are the same in both directions", np.allclose(matrix, matrix.T),
-                    f"it made\n{matrix.round(2)}\nand two neighbours give each other the same: both degrees count")
+        linked = np.array(
+            [[row == column or column in graph[row] for column in graph] for row in graph]
+        )
+        yield Claim(
+            f"{name}: who is no neighbour has weight 0",
+            bool((matrix[~linked] == 0).all()),
+            f"it made\n{matrix.round(2)}",
+        )
+        yield Claim(
+            f"{name}: the weights that a node gives add up to 1",
+            np.allclose(matrix.sum(1), 1),
+            f"rows add up to {matrix.sum(1).round(2).tolist()}: what is left over is for the node"
+            " itself",
+        )
+        yield Claim(
+            f"{name}: they are the same in both directions",
+            np.allclose(matrix, matrix.T),
+            f"it made\n{matrix.round(2)}\nand two neighbours give each other the same: both degrees"
+            " count",
+        )
         right = mixing_matrix(metropolis_hastings(graph))
-        yield Claim(f"{name}: they are those of Metropolis and Hastings", np.allclose(matrix, right),
-                    f"it made\n{matrix.round(2)}\nwhich of the two degrees counts, "
-                    "and has the node itself been counted among those that share?")
+        yield Claim(
+            f"{name}: they are those of Metropolis and Hastings",
+            np.allclose(matrix, right),
+            f"it made\n{matrix.round(2)}\nwhich of the two degrees counts, "
+            "and has the node itself been counted among those that share?",
+        )
 
 
 @exercise("05.2", "a graph that mixes fast", 15)
@@ -48,9 +67,13 @@ def graph(answer: Any) -> Iterator[Claim]:
 
     from roleml_nb.testbed.topology import topology
 
-    yield Claim("it is a networkx graph", isinstance(answer, nx.Graph), f"it is {type(answer).__name__}")
+    yield Claim(
+        "it is a networkx graph", isinstance(answer, nx.Graph), f"it is {type(answer).__name__}"
+    )
     yield Claim(f"it has {NODES} nodes", len(answer) == NODES, f"it has {len(answer)}")
-    yield Claim("its edges lead both ways", not answer.is_directed(), "make a networkx.Graph, not a DiGraph")
+    yield Claim(
+        "its edges lead both ways", not answer.is_directed(), "make a networkx.Graph, not a DiGraph"
+    )
     try:
         made = topology(answer, NODES).check()
     except RoleMLError as error:
@@ -59,6 +82,10 @@ def graph(answer: Any) -> Iterator[Claim]:
     report = made.report()
     yield Claim("it is connected", True)
     yield Claim(f"it has at most {EDGES} edges", report.edges <= EDGES, f"it has {report.edges}")
-    yield Claim(f"a round leaves less than {RATE} of the distance", report.rate < RATE,
-                f"its consensus rate is {report.rate:.3f} with {report.edges} edges and a diameter of {report.diameter}: "
-                "how long is the way from one side to the other, and which edges would make it shorter?")
+    yield Claim(
+        f"a round leaves less than {RATE} of the distance",
+        report.rate < RATE,
+        f"its consensus rate is {report.rate:.3f} with {report.edges} edges and a diameter of"
+        f" {report.diameter}: how long is the way from one side to the other, and which edges would"
+        " make it shorter?",
+    )

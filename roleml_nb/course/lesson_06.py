@@ -26,7 +26,9 @@ def busiest(answer: Any) -> Iterator[Claim]:
     for kind, nodes, edges, right, hint in cases:
         found = answer(kind, nodes, edges)
         where = f"{kind} of {nodes}" + (f" below {edges} edge nodes" if kind == "tree" else "")
-        yield Claim(f"{where}: {right:g} models", equals(found, right), f"{returned(found)}: {hint}")
+        yield Claim(
+            f"{where}: {right:g} models", equals(found, right), f"{returned(found)}: {hint}"
+        )
 
 
 class Wire:
@@ -50,14 +52,28 @@ def all_reduce(answer: Any) -> Iterator[Claim]:
         found = answer([vector.copy() for vector in vectors], wire.send)
         where = f"{nodes} nodes, {size} numbers"
         shapes = [np.shape(one) for one in found] if is_list(found) else None
-        yield Claim(f"{where}: a vector for each node", shapes == [(size,)] * nodes,
-                    returned(found) if shapes is None else f"it returned {len(shapes)} of shapes {shapes}")
+        yield Claim(
+            f"{where}: a vector for each node",
+            shapes == [(size,)] * nodes,
+            returned(found) if shapes is None else f"it returned {len(shapes)} of shapes {shapes}",
+        )
         right = [index for index, one in enumerate(found) if np.allclose(one, sum(vectors))]
-        yield Claim(f"{where}: all nodes have the sum", len(right) == nodes,
-                    f"the nodes {right} have it, of 0 to {nodes - 1}: after the first half, node k has the whole sum of chunk "
-                    "k + 1; which chunk does it pass on in each step, and what does the next node do with it?")
+        yield Claim(
+            f"{where}: all nodes have the sum",
+            len(right) == nodes,
+            f"the nodes {right} have it, of 0 to {nodes - 1}: after the first half, node k has the"
+            " whole sum of chunk k + 1; which chunk does it pass on in each step, and what does"
+            " the next node do with it?",
+        )
         most = 2 * (nodes - 1) * -(-size // nodes)
-        yield Claim(f"{where}: no node sends more than {most} numbers", max(wire.sent) <= most,
-                    f"they sent {wire.sent}: a chunk per step, in n - 1 steps")
-        yield Claim(f"{where}: and all that is used was sent", min(wire.sent) >= 2 * (nodes - 1) * (size // nodes),
-                    f"they sent {wire.sent}: a node must not look into another one's chunks, but send what it has")
+        yield Claim(
+            f"{where}: no node sends more than {most} numbers",
+            max(wire.sent) <= most,
+            f"they sent {wire.sent}: a chunk per step, in n - 1 steps",
+        )
+        yield Claim(
+            f"{where}: and all that is used was sent",
+            min(wire.sent) >= 2 * (nodes - 1) * (size // nodes),
+            f"they sent {wire.sent}: a node must not look into another one's chunks, but send what"
+            " it has",
+        )

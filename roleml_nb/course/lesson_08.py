@@ -30,31 +30,53 @@ def tolerant(answer: Any) -> Iterator[Claim]:
         trained = np.array([[place / 2, (10 - place) / 2] for place in PLACES])
 
         def aggregate(least: int) -> Any:
-            return bed.call("server/aggregator", "aggregate", {"least": least}, {"update": {"w": np.zeros(2)}})["w"]
+            return bed.call(
+                "server/aggregator", "aggregate", {"least": least}, {"update": {"w": np.zeros(2)}}
+            )["w"]
 
         found, right = aggregate(4), np.average(trained, axis=0, weights=COUNTS)
-        yield Claim("when nobody fails, it is the weighted mean of all", np.allclose(found, right),
-                    f"it is {np.asarray(found).round(2)} in place of {right.round(2)}: lesson 03 has that part")
-        bed.assign("client2", "trainer", Failing, elements={"model": impl(Numbers), "dataset": impl(Points, 5.0, 20)})
+        yield Claim(
+            "when nobody fails, it is the weighted mean of all",
+            np.allclose(found, right),
+            f"it is {np.asarray(found).round(2)} in place of {right.round(2)}: lesson 03 has that"
+            " part",
+        )
+        bed.assign(
+            "client2",
+            "trainer",
+            Failing,
+            elements={"model": impl(Numbers), "dataset": impl(Points, 5.0, 20)},
+        )
         rest = [0, 2, 3]
         right = np.average(trained[rest], axis=0, weights=np.array(COUNTS)[rest])
         try:
             found = aggregate(3)
         except RoleMLError as error:
-            yield Claim("when one client fails, and three are enough, it goes on", "the battery is empty" not in str(error),
-                        "client2 failed, and so did the whole: where is the error raised, at the call or when the result is "
-                        "asked for?")
+            yield Claim(
+                "when one client fails, and three are enough, it goes on",
+                "the battery is empty" not in str(error),
+                "client2 failed, and so did the whole: where is the error raised, at the call or"
+                " when the result is asked for?",
+            )
             raise
         yield Claim("when one client fails, and three are enough, it goes on", True)
-        yield Claim("and it is the weighted mean of those that answered", np.allclose(found, right),
-                    f"it is {np.asarray(found).round(2)} in place of {right.round(2)}: do the shares of the three add up to one?")
+        yield Claim(
+            "and it is the weighted mean of those that answered",
+            np.allclose(found, right),
+            f"it is {np.asarray(found).round(2)} in place of {right.round(2)}: do the shares of the"
+            " three add up to one?",
+        )
         refused = False
         try:
             aggregate(4)
         except RoleMLError:
             refused = True
-        yield Claim("when fewer than `least` answer, it is an error", refused,
-                    "three of four answered, least was 4, and it returned a model: self.require(condition, message) raises")
+        yield Claim(
+            "when fewer than `least` answer, it is an error",
+            refused,
+            "three of four answered, least was 4, and it returned a model: self.require(condition,"
+            " message) raises",
+        )
 
 
 @exercise("08.2", "a role that can be moved")
@@ -67,16 +89,26 @@ def movable(answer: Any) -> Iterator[Claim]:
         try:
             bed.migrate("old/diary", "new")
         except RoleMLError as error:
-            yield Claim("it moves to another node", False,
-                        f"{str(error).splitlines()[0]}\n"
-                        "which of its attributes cannot be sent? __getstate__ returns what is to travel: of your own attributes, "
-                        "and not of those that every role has")
+            yield Claim(
+                "it moves to another node",
+                False,
+                f"{str(error).splitlines()[0]}\nwhich of its attributes cannot be sent?"
+                " __getstate__ returns what is to travel: of your own attributes, and not of those"
+                " that every role has",
+            )
             return
         yield Claim("it moves to another node", True)
         lines = bed.call("new/diary", "read")
-        yield Claim("what was written before the move is still there", lines == ["monday"],
-                    f"it reads {lines!r}: what is in the state that __getstate__ returns, and does __setstate__ take it all?")
+        yield Claim(
+            "what was written before the move is still there",
+            lines == ["monday"],
+            f"it reads {lines!r}: what is in the state that __getstate__ returns, and does"
+            " __setstate__ take it all?",
+        )
         bed.call("new/diary", "write", {"line": "tuesday"})
         lines = bed.call("new/diary", "read")
-        yield Claim("it can be written to after the move", lines == ["monday", "tuesday"],
-                    f"it reads {lines!r}: __setstate__ has to make a lock anew")
+        yield Claim(
+            "it can be written to after the move",
+            lines == ["monday", "tuesday"],
+            f"it reads {lines!r}: __setstate__ has to make a lock anew",
+        )

@@ -15,7 +15,8 @@ __all__ = ["bytes_through"]
 
 
 def bytes_through(bed: Testbed, nodes: str) -> pd.Series:
-    """How many bytes each of the nodes that match has sent and received so far, to and from one another.
+    """How many bytes each of the nodes that match has sent and received so far, to and from one
+    another.
 
     What stays within a node is free, and what steers the testbed is not counted.
 

@@ -13,7 +13,8 @@ __all__ = ["Phone"]
 
 
 class Phone(EpochTrainer):
-    """The library's trainer, which needs more time, and does not finish a training while it is switched off.
+    """The library's trainer, which needs more time, and does not finish a training while it is
+    switched off.
 
     Parameters
     ----------

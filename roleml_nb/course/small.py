@@ -1,4 +1,6 @@
-"""A model of a few numbers, and roles around it: checks put them beside answers, since they are quick and exact."""
+"""A model of a few numbers, and roles around it: checks put them beside answers, since they are
+quick and exact.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ __all__ = ["Company", "Failing", "Meeting", "Numbers", "Points", "Worker"]
 
 
 PATIENCE = 4.0
-"""Seconds that a worker waits for the others: far more than they need to come, if they are called at all."""
+"""Seconds that a worker waits for the others: far more than they need to come, if they are called
+at all.
+"""
 
 
 class Numbers:
@@ -76,7 +80,9 @@ class Meeting(Role):
 
 
 class Worker(Role):
-    """Its task ``work`` is done as soon as as many others are at work as there are `expected` at the meeting."""
+    """Its task ``work`` is done as soon as as many others are at work as there are `expected` at
+    the meeting.
+    """
 
     def __init__(self, result: int, expected: int) -> None:
         super().__init__()
@@ -89,7 +95,9 @@ class Worker(Role):
 
 
 class Company(EpochTrainer):
-    """A trainer that trains as soon as three are at it, and fails when it has waited for them in vain."""
+    """A trainer that trains as soon as three are at it, and fails when it has waited for them in
+    vain.
+    """
 
     def train_impl(self, num_epochs: int, **options: Any) -> dict[str, Any]:
         meet(self, 3)
@@ -97,10 +105,15 @@ class Company(EpochTrainer):
 
 
 def meet(role: Role, expected: int) -> None:
-    """Return as soon as so many have arrived at the role's `meeting`; CallerError when that takes more than `PATIENCE`."""
+    """Return as soon as so many have arrived at the role's `meeting`; CallerError when that takes
+    more than `PATIENCE`.
+    """
     clock = role.base.host.clock
     begun = clock.now()
     role.call("meeting", "arrive")
     while role.call("meeting", "count") < expected:
-        role.require(clock.now() - begun < PATIENCE, f"{role.id.actor_name} was at work alone for {PATIENCE:g} s")
+        role.require(
+            clock.now() - begun < PATIENCE,
+            f"{role.id.actor_name} was at work alone for {PATIENCE:g} s",
+        )
         clock.sleep(0.01)

@@ -20,8 +20,15 @@ if TYPE_CHECKING:
     from roleml_nb.testbed import Testbed
     from roleml_nb.testbed.host import Host
 
-__all__ = ["Engine", "check_links", "check_lost", "check_threads", "examine_left_behind", "examine_requirements",
-           "examine_testbed"]
+__all__ = [
+    "Engine",
+    "check_links",
+    "check_lost",
+    "check_threads",
+    "examine_left_behind",
+    "examine_requirements",
+    "examine_testbed",
+]
 
 USUAL_ENGINES = 2
 
@@ -43,26 +50,48 @@ def engine(host: Host) -> Engine:
     from roleml_nb.testbed.processes import Process
 
     torch = sys.modules.get("torch")
-    threads = torch.get_num_threads() if hasattr(torch, "get_num_threads") else None  # type: ignore[union-attr]
-    return Engine(Process.here().machine, os.cpu_count() or 1, os.getpid(), psutil.Process().memory_info().rss, threads)
+    threads = torch.get_num_threads() if torch and hasattr(torch, "get_num_threads") else None
+    return Engine(
+        Process.here().machine,
+        os.cpu_count() or 1,
+        os.getpid(),
+        psutil.Process().memory_info().rss,
+        threads,
+    )
 
 
 def examine_testbed(report: Report, bed: Testbed | None) -> None:
     if bed is None or not bed.running:
         report.say("testbed", "none is running")
         return
-    report.say("testbed", f"{bed.engines} engines" if bed.fleet.engines else "in this process",
-               f"{len(bed.roster.nodes())} nodes, {sum(map(len, bed.roster.roles.values()))} roles, seed {bed.seed}")
+    report.say(
+        "testbed",
+        f"{bed.engines} engines" if bed.fleet.engines else "in this process",
+        f"{len(bed.roster.nodes())} nodes, {sum(map(len, bed.roster.roles.values()))} roles, seed"
+        f" {bed.seed}",
+    )
     if bed.fleet.engines is not None:
-        engines = {host: found for host, found in bed.fleet.on_hosts(engine).items() if host in bed.fleet.numbers}
-        report.say("engines", *(f"{name}: process {each.pid}, {each.rss / MB:.0f} MB, torch "
-                                f"{'not loaded' if each.threads is None else f'with {each.threads} threads'}"
-                                for name, each in engines.items()))
+        engines = {
+            host: found
+            for host, found in bed.fleet.on_hosts(engine).items()
+            if host in bed.fleet.numbers
+        }
+        report.say(
+            "engines",
+            *(
+                f"{name}: process {each.pid}, {each.rss / MB:.0f} MB, torch "
+                f"{'not loaded' if each.threads is None else f'with {each.threads} threads'}"
+                for name, each in engines.items()
+            ),
+        )
         check_threads(report, list(engines.values()))
         check_lost(report, bed.lost)
         check_links(report, bed.fleet.links)
     if bed.errors:
-        report.blame(f"{len(bed.errors)} errors that nobody waited for, the last one: {bed.errors[-1]}", "look at bed.errors")
+        report.blame(
+            f"{len(bed.errors)} errors that nobody waited for, the last one: {bed.errors[-1]}",
+            "look at bed.errors",
+        )
 
 
 def check_threads(report: Report, engines: Sequence[Engine]) -> None:
@@ -71,61 +100,115 @@ def check_threads(report: Report, engines: Sequence[Engine]) -> None:
         here = [each for each in engines if each.machine == machine]
         threads, cores = sum(each.threads or 1 for each in here), here[0].cores
         if threads > cores and len(here) <= cores:
-            report.blame(f"{len(here)} engines have {threads} threads of torch on {cores} cores: they keep each other from work",
-                         f"start with Testbed(threads={max(1, cores // len(here))}), or do not call torch.set_num_threads")
+            report.blame(
+                f"{len(here)} engines have {threads} threads of torch on {cores} cores: they keep"
+                " each other from work",
+                f"start with Testbed(threads={max(1, cores // len(here))}), or do not call"
+                " torch.set_num_threads",
+            )
         elif len(here) > cores:
-            report.blame(f"{len(here)} engines on {cores} cores: more engines do not make it faster",
-                         f"start with %rml start --engines {cores}")
+            report.blame(
+                f"{len(here)} engines on {cores} cores: more engines do not make it faster",
+                f"start with %rml start --engines {cores}",
+            )
 
 
 def check_lost(report: Report, lost: Mapping[str, str]) -> None:
     for host, reason in lost.items():
-        fix = "%rml respawn makes its nodes anew on other engines; %rml restore brings the state of a checkpoint back"
+        fix = (
+            "%rml respawn makes its nodes anew on other engines; %rml restore brings the state of a"
+            " checkpoint back"
+        )
         report.blame(f"{host} is lost: {reason}", fix)
 
 
 def check_links(report: Report, links: Mapping[tuple[str, str], tuple[str, str]]) -> None:
     """Which kinds of links there are; those over the relay are slow."""
     kinds = [kind for kind, _ in links.values()]
-    report.say("links", ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)) or "none")
-    slow = {ends: why for ends, (kind, why) in links.items() if kind == "relay" and why != "as asked"}
+    report.say(
+        "links", ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)) or "none"
+    )
+    slow = {
+        ends: why for ends, (kind, why) in links.items() if kind == "relay" and why != "as asked"
+    }
     if slow:
         (sender, receiver), why = next(iter(slow.items()))
-        report.blame(f"{len(slow)} links use the relay, some milliseconds slower a message, such as {sender} → {receiver}: {why}",
-                     "let the engines' machines reach each other over TCP; %rml links shows all")
+        report.blame(
+            f"{len(slow)} links use the relay, some milliseconds slower a message, such as {sender}"
+            f" → {receiver}: {why}",
+            "let the engines' machines reach each other over TCP; %rml links shows all",
+        )
 
 
 def examine_requirements(report: Report) -> None:
-    """Whether engines can start here, and in which folders they keep their files where the usual ones do not do."""
+    """Whether engines can start here, and in which folders they keep their files where the usual
+    ones do not do.
+    """
     for lack in find_lacks(USUAL_ENGINES):
         report.blame(f"engines cannot start: {lack.what}", f"{lack.fix}; or %rml start --engines 0")
-    check_folders(report, "records of testbeds", {str(place): why_unwritable(place) for place in records.folders()},
-                  "HOME, JUPYTER_RUNTIME_DIR or TMPDIR")
-    check_folders(report, "sockets and logs", {base: why_unfit(base) for base in temporary_folders()}, "TMPDIR")
+    check_folders(
+        report,
+        "records of testbeds",
+        {str(place): why_unwritable(place) for place in records.folders()},
+        "HOME, JUPYTER_RUNTIME_DIR or TMPDIR",
+    )
+    check_folders(
+        report,
+        "sockets and logs",
+        {base: why_unfit(base) for base in temporary_folders()},
+        "TMPDIR",
+    )
     why = why_unwritable(ipython_folder())
     if why:
-        report.say("folders", f"engines use an IPython folder of their own: {ipython_folder()} ({why}); set HOME or IPYTHONDIR")
+        report.say(
+            "folders",
+            f"engines use an IPython folder of their own: {ipython_folder()} ({why}); set HOME or"
+            " IPYTHONDIR",
+        )
 
 
 def check_folders(report: Report, what: str, places: Mapping[str, str], variables: str) -> None:
-    """Say which folder is used instead of the first one; it is a problem when there is none. `places`: why each does not do."""
+    """Say which folder is used instead of the first one; it is a problem when there is none.
+
+    `places`: why each does not do.
+    """
     used = next((place for place, why in places.items() if not why), None)
     first, why = next(iter(places.items()))
     if used is None:
-        report.blame(f"engines cannot start: no folder for {what}: "
-                     + ", ".join(f"{place} ({why})" for place, why in places.items()),
-                     f"set {variables} to a writable folder with free space; or %rml start --engines 0")
+        report.blame(
+            f"engines cannot start: no folder for {what}: "
+            + ", ".join(f"{place} ({why})" for place, why in places.items()),
+            f"set {variables} to a writable folder with free space; or %rml start --engines 0",
+        )
     elif why:
-        report.say("folders", f"{what} lie in {used}: {first} ({why}); set {variables} to have them elsewhere")
+        report.say(
+            "folders",
+            f"{what} lie in {used}: {first} ({why}); set {variables} to have them elsewhere",
+        )
 
 
 def examine_left_behind(report: Report) -> None:
     left = records.left_behind()
-    kept = [record for record in records.records() if record.detached and record.owner.ended
-            and not record.abandoned and record.processes()]
-    report.say("left behind", *(f"testbed {record.mark}: {len(processes)} processes" for record, processes in left.items()),
-               *(f"testbed {record.mark}: detached, {record.engines} engines, for %rml attach" for record in kept))
+    kept = [
+        record
+        for record in records.records()
+        if record.detached and record.owner.ended and not record.abandoned and record.processes()
+    ]
+    report.say(
+        "left behind",
+        *(
+            f"testbed {record.mark}: {len(processes)} processes"
+            for record, processes in left.items()
+        ),
+        *(
+            f"testbed {record.mark}: detached, {record.engines} engines, for %rml attach"
+            for record in kept
+        ),
+    )
     if not left and not kept:
         report.say("left behind", "nothing")
     if left:
-        report.blame(f"{sum(map(len, left.values()))} processes of testbeds whose kernel has ended", "%rml clean")
+        report.blame(
+            f"{sum(map(len, left.values()))} processes of testbeds whose kernel has ended",
+            "%rml clean",
+        )

@@ -14,7 +14,18 @@ from .report import Report
 
 __all__ = ["check_versions", "examine_installation"]
 
-SHOWN = ("ipykernel", "ipyparallel", "ipython", "pyzmq", "torch", "numpy", "pandas", "jupyterlab", "ipywidgets", "anywidget")
+SHOWN = (
+    "ipykernel",
+    "ipyparallel",
+    "ipython",
+    "pyzmq",
+    "torch",
+    "numpy",
+    "pandas",
+    "jupyterlab",
+    "ipywidgets",
+    "anywidget",
+)
 EXTENSIONS = {"anywidget": "anywidget", "@jupyter-widgets/jupyterlab-manager": "jupyterlab_widgets"}
 """What JupyterLab must have for the live views, and the package that brings it."""
 WHY = {"ipykernel": " (7.0 lets widgets and ipyparallel hang)"}
@@ -23,14 +34,23 @@ WHY = {"ipykernel": " (7.0 lets widgets and ipyparallel hang)"}
 def examine_installation(report: Report) -> None:
     from roleml_nb import __version__
 
-    installed: dict[str, str] = {canonicalize_name(item.metadata["Name"]): item.version
-                                 for item in metadata.distributions() if item.metadata["Name"]}
-    report.say("versions", f"python {platform.python_version()}, roleml_nb {__version__}",
-               ", ".join(f"{name} {installed.get(name, 'missing')}" for name in SHOWN))
+    installed: dict[str, str] = {
+        canonicalize_name(item.metadata["Name"]): item.version
+        for item in metadata.distributions()
+        if item.metadata["Name"]
+    }
+    report.say(
+        "versions",
+        f"python {platform.python_version()}, roleml_nb {__version__}",
+        ", ".join(f"{name} {installed.get(name, 'missing')}" for name in SHOWN),
+    )
     try:
         wanted = metadata.requires("roleml-nb") or []
     except metadata.PackageNotFoundError:
-        report.blame("roleml_nb is imported from a folder and not installed", "run: python -m pip install -e . in that folder")
+        report.blame(
+            "roleml_nb is imported from a folder and not installed",
+            "run: python -m pip install -e . in that folder",
+        )
         wanted = []
     check_versions(report, installed, wanted)
     check_extensions(report, _extension_folders())
@@ -46,8 +66,11 @@ def check_versions(report: Report, installed: Mapping[str, str], wanted: Iterabl
         if name not in installed:
             report.blame(f"{requirement.name} is not installed", order)
         elif not requirement.specifier.contains(installed[name], prereleases=True):
-            report.blame(f"{requirement.name} is {installed[name]}, and must be {requirement.specifier}{WHY.get(name, '')}",
-                         f"{order}, then restart the kernel")
+            report.blame(
+                f"{requirement.name} is {installed[name]}, and must be"
+                f" {requirement.specifier}{WHY.get(name, '')}",
+                f"{order}, then restart the kernel",
+            )
 
 
 def _extension_folders() -> list[Path]:
@@ -61,5 +84,9 @@ def check_extensions(report: Report, folders: Iterable[Path]) -> None:
     folders = list(folders)
     for name, package in EXTENSIONS.items():
         if not any((folder / name / "package.json").is_file() for folder in folders):
-            report.blame(f"JupyterLab's extension {name} is not where this Python looks for it: live views stay blank",
-                         f"python -m pip install --force-reinstall --no-deps {package}, then restart JupyterLab and reload")
+            report.blame(
+                f"JupyterLab's extension {name} is not where this Python looks for it: live views"
+                " stay blank",
+                f"python -m pip install --force-reinstall --no-deps {package}, then restart"
+                " JupyterLab and reload",
+            )

@@ -24,10 +24,15 @@ def examine_machine(report: Report, shell: Any) -> None:
     process = psutil.Process()
     torch = sys.modules.get("torch")
     threads = "not loaded" if torch is None else f"with {torch.get_num_threads()} threads"
-    report.say("kernel" if kernel is not None else "process",
-               f"process {process.pid}, {process.memory_info().rss / MB:.0f} MB, torch {threads}")
+    report.say(
+        "kernel" if kernel is not None else "process",
+        f"process {process.pid}, {process.memory_info().rss / MB:.0f} MB, torch {threads}",
+    )
     memory = psutil.virtual_memory()
-    report.say("machine", f"{os.cpu_count()} cores, {memory.total / GB:.1f} GB, {memory.available / GB:.1f} GB free")
+    report.say(
+        "machine",
+        f"{os.cpu_count()} cores, {memory.total / GB:.1f} GB, {memory.available / GB:.1f} GB free",
+    )
     check_memory(report, memory.available, memory.total)
 
 
@@ -48,5 +53,8 @@ def front_end(environment: Mapping[str, str], modules: Mapping[str, Any], shell:
 
 def check_memory(report: Report, free: float, total: float) -> None:
     if free < SCARCE * total:
-        report.blame(f"{free / GB:.1f} of {total / GB:.1f} GB are free",
-                     "end other kernels, use fewer engines or smaller models; what runs now may be killed by the system")
+        report.blame(
+            f"{free / GB:.1f} of {total / GB:.1f} GB are free",
+            "end other kernels, use fewer engines or smaller models; what runs now may be killed by"
+            " the system",
+        )

@@ -25,7 +25,14 @@ from .mergers import (
     average,
 )
 from .mixers import Mixer
-from .mixing import column_stochastic, metropolis_hastings, mixing_matrix, row_stochastic, second_eigenvalue, uniform
+from .mixing import (
+    column_stochastic,
+    metropolis_hastings,
+    mixing_matrix,
+    row_stochastic,
+    second_eigenvalue,
+    uniform,
+)
 from .oort import OortSelector
 from .planner import FixedTrainingPlanner, TrainingPlanner
 from .push_sum import StochasticGradientPush
@@ -33,21 +40,80 @@ from .ring import RingAggregator, RingCoordinator
 from .selection import ClientSelector, DataSizeSelector, PowerOfChoiceSelector
 from .server_optimizers import FedAdagrad, FedAdam, FedAvgM, FedYogi
 from .strategies import ClientResult, FedAvg, FedNova, QFedAvg, Scaffold, SteppingStrategy, Strategy
-from .token_accounts import GeneralizedTokenAccount, Proactive, RandomizedTokenAccount, SimpleTokenAccount, TokenAccount
+from .token_accounts import (
+    GeneralizedTokenAccount,
+    Proactive,
+    RandomizedTokenAccount,
+    SimpleTokenAccount,
+    TokenAccount,
+)
 from .trainer import BaseModelMaintainer, EpochTrainer, ModelMaintainer
 
 __all__ = [
-    "AdPsgdWorker", "AsynchronousCoordinator", "AsynchronousStrategy", "BaseModelMaintainer", "ChocoMixer",
-    "ClientInitiator", "ClientResult", "ClientSelector", "ClusteredCoordinator", "Compressor", "DPsgdMixer",
-    "DataSizeSelector", "DecentralisedCoordinator", "DefaultWeightedMerger", "EpidemicMixer", "EpochTrainer",
-    "FedAdagrad", "FedAdam", "FedAsync", "FedAvg", "FedAvgAggregator", "FedAvgM", "FedBuff", "FedNova", "FedYogi",
-    "FederatedCoordinator", "FixedTrainingPlanner", "GeneralizedTokenAccount", "GossipAggregator", "GossipCoordinator",
-    "GradientsTrainer", "Mixer", "ModelMaintainer", "OortSelector", "PowerOfChoiceSelector", "Proactive", "QFedAvg",
-    "Quantization", "RandomK", "RandomizedTokenAccount", "RingAggregator", "RingCoordinator", "Scaffold",
-    "ServerInitiator", "SimpleTokenAccount", "SteppingStrategy", "StochasticGradientPush", "Strategy", "TokenAccount",
-    "TopK", "TorchStateDictAverager", "TorchStateDictCumulator", "TrainingPlanner", "TreeAggregator", "WeightedMerger",
-    "WeightedTorchStateDictAverager", "average", "column_stochastic", "consensus_distance", "metropolis_hastings",
-    "mixing_matrix", "row_stochastic", "second_eigenvalue", "uniform",
+    "AdPsgdWorker",
+    "AsynchronousCoordinator",
+    "AsynchronousStrategy",
+    "BaseModelMaintainer",
+    "ChocoMixer",
+    "ClientInitiator",
+    "ClientResult",
+    "ClientSelector",
+    "ClusteredCoordinator",
+    "Compressor",
+    "DPsgdMixer",
+    "DataSizeSelector",
+    "DecentralisedCoordinator",
+    "DefaultWeightedMerger",
+    "EpidemicMixer",
+    "EpochTrainer",
+    "FedAdagrad",
+    "FedAdam",
+    "FedAsync",
+    "FedAvg",
+    "FedAvgAggregator",
+    "FedAvgM",
+    "FedBuff",
+    "FedNova",
+    "FedYogi",
+    "FederatedCoordinator",
+    "FixedTrainingPlanner",
+    "GeneralizedTokenAccount",
+    "GossipAggregator",
+    "GossipCoordinator",
+    "GradientsTrainer",
+    "Mixer",
+    "ModelMaintainer",
+    "OortSelector",
+    "PowerOfChoiceSelector",
+    "Proactive",
+    "QFedAvg",
+    "Quantization",
+    "RandomK",
+    "RandomizedTokenAccount",
+    "RingAggregator",
+    "RingCoordinator",
+    "Scaffold",
+    "ServerInitiator",
+    "SimpleTokenAccount",
+    "SteppingStrategy",
+    "StochasticGradientPush",
+    "Strategy",
+    "TokenAccount",
+    "TopK",
+    "TorchStateDictAverager",
+    "TorchStateDictCumulator",
+    "TrainingPlanner",
+    "TreeAggregator",
+    "WeightedMerger",
+    "WeightedTorchStateDictAverager",
+    "average",
+    "column_stochastic",
+    "consensus_distance",
+    "metropolis_hastings",
+    "mixing_matrix",
+    "row_stochastic",
+    "second_eigenvalue",
+    "uniform",
 ]
 
 check_types(globals())

@@ -1,11 +1,12 @@
 """AD-PSGD: asynchronous decentralised SGD.
 
-Lian, Zhang, Zhang and Liu, "Asynchronous Decentralized Parallel Stochastic Gradient Descent", ICML 2018, algorithm 1:
-every worker trains at its own pace, and averages its model with that of one random neighbour at a time,
-x_i, x_j ← (x_i + x_j) / 2. Workers are split in two: active ones ask, passive ones answer, and neighbours are always one
-of each (the graph is bipartite), so nobody waits in a circle. The paper adds a step, computed before the average, after
-it; here the step is made first and averaged along, which moves the mean of all models by the same. Who meets whom depends
-on the speed of nodes and links: a run cannot be reproduced.
+Lian, Zhang, Zhang and Liu, "Asynchronous Decentralized Parallel Stochastic Gradient Descent", ICML
+2018, algorithm 1: every worker trains at its own pace, and averages its model with that of one
+random neighbour at a time, x_i, x_j ← (x_i + x_j) / 2. Workers are split in two: active ones ask,
+passive ones answer, and neighbours are always one of each (the graph is bipartite), so nobody waits
+in a circle. The paper adds a step, computed before the average, after it; here the step is made
+first and averaged along, which moves the mean of all models by the same. Who meets whom depends on
+the speed of nodes and links: a run cannot be reproduced.
 """
 
 from __future__ import annotations
@@ -14,7 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.role import CallTimeout, ErrorHandlingStrategy, Event, Message, RoleInstanceID, Service, Task
+from roleml_nb.role import (
+    CallTimeout,
+    ErrorHandlingStrategy,
+    Event,
+    Message,
+    RoleInstanceID,
+    Service,
+    Task,
+)
 from roleml_nb.role.entry_names import difference_of_names
 from roleml_nb.role.numbers import check_seed
 
@@ -31,17 +40,22 @@ __all__ = ["AdPsgdWorker"]
 
 
 class AdPsgdWorker(GuardedRole):
-    """One node of AD-PSGD. It is active when its relationship ``peer`` names passive workers, and passive without.
+    """One node of AD-PSGD.
 
-    Needs a ``trainer``, a relationship or a role on the same node. Training and averaging take turns on a node, so an
-    average is of two whole models and none of their training gets lost: both have the mean afterwards, and the mean of
-    all models stays as it was. Nobody waits for the slowest, so a run cannot be reproduced. After an average, both say so in
-    ``contributions``, where the "weight" of each is 1/2; a peer that did not answer "failed". The trace has a table of them.
+    It is active when its relationship ``peer`` names passive workers, and passive without.
+
+    Needs a ``trainer``, a relationship or a role on the same node. Training and averaging take
+    turns on a node, so an average is of two whole models and none of their training gets lost: both
+    have the mean afterwards, and the mean of all models stays as it was. Nobody waits for the
+    slowest, so a run cannot be reproduced. After an average, both say so in ``contributions``,
+    where the "weight" of each is 1/2; a peer that did not answer "failed". The trace has a table of
+    them.
 
     Parameters
     ----------
     seed : int, optional
-        With the node's name, decides which peers are chosen. By default it comes from the testbed's seed.
+        With the node's name, decides which peers are chosen. By default it comes from the testbed's
+        seed.
     """
 
     round_completed = Event()
@@ -54,19 +68,25 @@ class AdPsgdWorker(GuardedRole):
 
     @Task(expand=True)
     def run(
-        self, caller: RoleInstanceID, num_rounds: int, num_epochs: int = 1, test_every: int = 0,
+        self,
+        caller: RoleInstanceID,
+        num_rounds: int,
+        num_epochs: int = 1,
+        test_every: int = 0,
         options: Options | None = None,
     ) -> dict[str, Any]:
-        """Do `num_rounds` rounds: `num_epochs` local epochs (0: none), then, on active workers, one average.
+        """Do `num_rounds` rounds: `num_epochs` local epochs (0: none), then, on active workers, one
+        average.
 
-        Passive workers go on to answer when they are done. After each round, ``round-completed`` carries "round" (from
-        1), and, every `test_every` rounds (0: never), the trainer's test metrics. `options` go to the trainer's
-        ``train``.
+        Passive workers go on to answer when they are done. After each round, ``round-completed``
+        carries "round" (from 1), and, every `test_every` rounds (0: never), the trainer's test
+        metrics. `options` go to the trainer's ``train``.
 
         Returns
         -------
         dict
-            "rounds", "accuracy" of the last test (None if there was none), and "reproducible": False.
+            "rounds", "accuracy" of the last test (None if there was none), and "reproducible":
+            False.
         """
         num_rounds = count_of("num_rounds", num_rounds, 1)
         num_epochs = count_of("num_epochs", num_epochs)
@@ -87,13 +107,21 @@ class AdPsgdWorker(GuardedRole):
 
     @Service(expand=True)
     def average(self, caller: RoleInstanceID, update: Params) -> Any:
-        """The mean of `update` and this node's model, which this node takes over. Active workers refuse."""
-        self.require(not self._peers(), f"{self.id} has peers, so it is active and cannot be averaged with: relate "
-                                        "active workers to passive ones only, which have no peers")
+        """The mean of `update` and this node's model, which this node takes over.
+
+        Active workers refuse.
+        """
+        self.require(
+            not self._peers(),
+            f"{self.id} has peers, so it is active and cannot be averaged with: relate "
+            "active workers to passive ones only, which have no peers",
+        )
         with self.lock:
             own = self.call("trainer", "get-model")
             problem = difference_of_names(update, own)
-            self.require(problem is None, f"update has not the entries of the model of {self.id}: {problem}")
+            self.require(
+                problem is None, f"update has not the entries of the model of {self.id}: {problem}"
+            )
             mean = average([update, own])
             self.base.host.check_cancelled()  # who waits no longer does not take the mean either
             self._take(mean)
@@ -101,7 +129,8 @@ class AdPsgdWorker(GuardedRole):
         return mean
 
     def _average_with(self, peer: RoleInstanceID) -> None:
-        with self.lock:  # active workers hold their own lock while they wait for a passive one's, never the reverse
+        # active workers hold their own lock while they wait for a passive one's, never the reverse
+        with self.lock:
             update = self.call("trainer", "get-model")
             try:
                 mean = self._ask(peer, update)
@@ -113,9 +142,17 @@ class AdPsgdWorker(GuardedRole):
         tell(self.contributions, [(self.id, 0.5), (peer, 0.5)])
 
     def _ask(self, peer: RoleInstanceID, update: Any) -> Any:
-        """The mean with a peer's model; it is not taken by the peer either if it does not come in time."""
-        ((_, call),) = self.base.call_task_group(self.name, [peer], "average", message=Message({}, {"update": update}),
-                                                 kind="service", on_call_error=ErrorHandlingStrategy.KEEP)
+        """The mean with a peer's model; it is not taken by the peer either if it does not come in
+        time.
+        """
+        ((_, call),) = self.base.call_task_group(
+            self.name,
+            [peer],
+            "average",
+            message=Message({}, {"update": update}),
+            kind="service",
+            on_call_error=ErrorHandlingStrategy.KEEP,
+        )
         return result_of(call)
 
     def _take(self, update: Any) -> Any:
@@ -127,5 +164,9 @@ class AdPsgdWorker(GuardedRole):
 
     def _random(self) -> np.random.Generator:
         if self._rng is None:
-            self._rng = self.rng("peers") if self.seed is None else generator_of(self.seed, self.id.actor_name)
+            self._rng = (
+                self.rng("peers")
+                if self.seed is None
+                else generator_of(self.seed, self.id.actor_name)
+            )
         return self._rng

@@ -1,4 +1,6 @@
-"""Addresses of roles, in an order that is the same everywhere, and choices among them that repeat."""
+"""Addresses of roles, in an order that is the same everywhere, and choices among them that
+repeat.
+"""
 
 from __future__ import annotations
 
@@ -30,5 +32,7 @@ def _place(address: RoleInstanceID) -> tuple:
 
 
 def generator_of(seed: int, node: str) -> np.random.Generator:
-    """A generator of random numbers that depends on the seed and the node's name, and on nothing else."""
+    """A generator of random numbers that depends on the seed and the node's name, and on nothing
+    else.
+    """
     return np.random.default_rng([seed, *node.encode()])

@@ -8,7 +8,14 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
-from roleml_nb.role import CallTimeout, ErrorHandlingStrategy, Message, Role, RoleInstanceID, RoleMLError
+from roleml_nb.role import (
+    CallTimeout,
+    ErrorHandlingStrategy,
+    Message,
+    Role,
+    RoleInstanceID,
+    RoleMLError,
+)
 from roleml_nb.role.running import wait
 
 __all__ = ["GRACE", "HEDGE", "Arrivals", "first_answer", "gather", "reach"]
@@ -16,13 +23,17 @@ __all__ = ["GRACE", "HEDGE", "Arrivals", "first_answer", "gather", "reach"]
 GRACE = 0.5
 """Seconds that the others get, beyond twice the time of as many as are enough."""
 HEDGE = 1.0
-"""Seconds after which another one is asked for what one of many has to answer, if there is no deadline."""
+"""Seconds after which another one is asked for what one of many has to answer, if there is no
+deadline.
+"""
 
 Arrival = tuple[int, RoleInstanceID, Any]
 
 
 class Arrivals:
-    """Calls that have ended, and a wait for the next one, which leaves the worker to others meanwhile."""
+    """Calls that have ended, and a wait for the next one, which leaves the worker to others
+    meanwhile.
+    """
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -54,37 +65,60 @@ class Arrivals:
 
 
 def reach(
-    role: Role, group: list[RoleInstanceID], channel: str, updates: Sequence[Any],
-    places: Mapping[RoleInstanceID, int] | None = None, timeout: float | None = None,
+    role: Role,
+    group: list[RoleInstanceID],
+    channel: str,
+    updates: Sequence[Any],
+    places: Mapping[RoleInstanceID, int] | None = None,
+    timeout: float | None = None,
 ) -> tuple[dict[RoleInstanceID, Any], dict[RoleInstanceID, Exception]]:
-    """Call a service of many, each of which may fail: what they returned, and the errors of the others.
+    """Call a service of many, each of which may fail: what they returned, and the errors of the
+    others.
 
     Each gets the one of `updates` that `places` says, or else the first.
 
-    Who has not answered within `timeout` seconds, or the testbed's limit for calls, has failed, too, with a CallTimeout.
+    Who has not answered within `timeout` seconds, or the testbed's limit for calls, has failed,
+    too, with a CallTimeout.
     """
     answers: dict[RoleInstanceID, Any] = {}
     errors: dict[RoleInstanceID, Exception] = {}
-    messages = [Message({}, {"update": update}) for update in updates]  # one object per update: it crosses each link once
+    # one object per update: it crosses each link once
+    messages = [Message({}, {"update": update}) for update in updates]
 
     def note(client: RoleInstanceID, result: Any) -> None:
         (errors if isinstance(result, RoleMLError) else answers)[client] = result
 
     try:
-        role.call_group(group, channel, message_map={client: messages[(places or {}).get(client, 0)] for client in group},
-                        on_result=note, on_error=ErrorHandlingStrategy.KEEP, timeout=timeout)
+        role.call_group(
+            group,
+            channel,
+            message_map={client: messages[(places or {}).get(client, 0)] for client in group},
+            on_result=note,
+            on_error=ErrorHandlingStrategy.KEEP,
+            timeout=timeout,
+        )
     except CallTimeout as error:
-        errors.update({client: error for client in group if client not in answers and client not in errors})
+        errors.update(
+            {client: error for client in group if client not in answers and client not in errors}
+        )
     for client, why in errors.items():
         role.logger.warning("%s is left out: %s", client, why)
     return {client: answers[client] for client in group if client in answers}, errors
 
 
 def gather(
-    role: Role, group: Sequence[RoleInstanceID], kind: str, channel: str, message: Message | None = None, *,
-    messages: Mapping[RoleInstanceID, Message] | None = None, deadline: float | None = None, enough: int | None = None,
+    role: Role,
+    group: Sequence[RoleInstanceID],
+    kind: str,
+    channel: str,
+    message: Message | None = None,
+    *,
+    messages: Mapping[RoleInstanceID, Message] | None = None,
+    deadline: float | None = None,
+    enough: int | None = None,
 ) -> tuple[dict[RoleInstanceID, Any], dict[RoleInstanceID, Exception]]:
-    """Call many, some of which may not answer; what was answered in time, in the order of the group, and the errors.
+    """Call many, some of which may not answer; what was answered in time, in the order of the
+    group, and the errors.
 
     Parameters
     ----------
@@ -99,8 +133,15 @@ def gather(
     """
     arrivals, clock = Arrivals(), role.base.host.clock
     calls = role.base.call_task_group(
-        role.name, group, channel, message=message or Message(), message_map=messages, kind=kind,
-        on_call_error=ErrorHandlingStrategy.KEEP, on_result=partial(arrivals.put, 0))
+        role.name,
+        group,
+        channel,
+        message=message or Message(),
+        message_map=messages,
+        kind=kind,
+        on_call_error=ErrorHandlingStrategy.KEEP,
+        on_result=partial(arrivals.put, 0),
+    )
     answers: dict[RoleInstanceID, Any] = {}
     errors: dict[RoleInstanceID, Exception] = {}
     began = clock.now()
@@ -115,19 +156,34 @@ def gather(
             limit = min(limit, 2 * (clock.now() - began) + GRACE)
     for client, call in calls:
         if client not in answers and client not in errors:
-            errors[client] = CallTimeout(f"{client}.{channel} has not answered for {clock.now() - began:.1f} s")
+            errors[client] = CallTimeout(
+                f"{client}.{channel} has not answered for {clock.now() - began:.1f} s"
+            )
             call.cancel()
     return {client: answers[client] for client in group if client in answers}, errors
 
 
-def first_answer(role: Role, group: Sequence[RoleInstanceID], channel: str, patience: float | None) -> Any:
-    """Ask one for what any of the group can answer, and after `patience` seconds (`HEDGE`) without an answer the next, too."""
+def first_answer(
+    role: Role, group: Sequence[RoleInstanceID], channel: str, patience: float | None
+) -> Any:
+    """Ask one for what any of the group can answer, and after `patience` seconds (`HEDGE`) without
+    an answer the next, too.
+    """
     arrivals, left, waiting, limit = Arrivals(), list(group), 0, role.base.host.call_timeout
-    last: Exception = CallTimeout(f"none of {', '.join(map(str, group))} has answered {channel} for {limit:.1f} s")
+    last: Exception = CallTimeout(
+        f"none of {', '.join(map(str, group))} has answered {channel} for {limit:.1f} s"
+    )
     while left or waiting:
         if left:
-            role.base.call_task_group(role.name, [left.pop(0)], channel, message=Message(), kind="service",
-                                      on_call_error=ErrorHandlingStrategy.KEEP, on_result=partial(arrivals.put, 0))
+            role.base.call_task_group(
+                role.name,
+                [left.pop(0)],
+                channel,
+                message=Message(),
+                kind="service",
+                on_call_error=ErrorHandlingStrategy.KEEP,
+                on_result=partial(arrivals.put, 0),
+            )
             waiting += 1
         arrived = arrivals.take((patience or HEDGE) if left else limit)
         for _, client, call in arrived:

@@ -1,4 +1,5 @@
-"""Asynchronous federated learning: the server does not wait for rounds, and discounts results that are stale.
+"""Asynchronous federated learning: the server does not wait for rounds, and discounts results that
+are stale.
 
 Which results are stale depends on who is first, so runs are not deterministic.
 """
@@ -28,15 +29,23 @@ class AsynchronousStrategy(ABC):
 
     @abstractmethod
     def weight(self, staleness: int) -> float:
-        """The weight of a result that began `staleness` (0 or more) versions of the server's model ago."""
+        """The weight of a result that began `staleness` (0 or more) versions of the server's model
+        ago.
+        """
 
     def share(self, staleness: int) -> float:
-        """By how much such a result counts in the model, which ``contributions`` tells: by default, its `weight`."""
+        """By how much such a result counts in the model, which ``contributions`` tells: by default,
+        its `weight`.
+        """
         return self.weight(staleness)
 
     @abstractmethod
     def receive(
-        self, update: Mapping[str, Any], result: Mapping[str, Any], base: Mapping[str, Any], staleness: int
+        self,
+        update: Mapping[str, Any],
+        result: Mapping[str, Any],
+        base: Mapping[str, Any],
+        staleness: int,
     ) -> dict[str, Any] | None:
         """The next version of the server's model `update`, or None when it stays as it is for now.
 
@@ -50,10 +59,11 @@ class AsynchronousStrategy(ABC):
 
 
 class FedAsync(AsynchronousStrategy):
-    """Mixes each result into the model at once: x ← (1 − α s) x + α s x_new, with s of its staleness t − τ.
+    """Mixes each result into the model at once: x ← (1 − α s) x + α s x_new, with s of its
+    staleness t − τ.
 
-    Xie, Koyejo and Gupta, "Asynchronous Federated Optimization", 2019, algorithm 1 and section 5.2. The local objective
-    there has a proximal term: run with ``options={"proximal": ρ}``.
+    Xie, Koyejo and Gupta, "Asynchronous Federated Optimization", 2019, algorithm 1 and section 5.2.
+    The local objective there has a proximal term: run with ``options={"proximal": ρ}``.
 
     Parameters
     ----------
@@ -65,12 +75,16 @@ class FedAsync(AsynchronousStrategy):
         Of the staleness function.
     """
 
-    def __init__(self, mixing: float = 0.6, staleness: str = "polynomial", a: float = 0.5, b: float = 4):
+    def __init__(
+        self, mixing: float = 0.6, staleness: str = "polynomial", a: float = 0.5, b: float = 4
+    ):
         mixing = as_number("mixing", mixing)
         if not 0 < mixing <= 1:
             raise ArgumentError(f"mixing must be more than 0 and at most 1, got {mixing!r}")
         if staleness not in ("polynomial", "constant", "hinge"):
-            raise ArgumentError(f"staleness must be 'polynomial', 'constant' or 'hinge', got {staleness!r}")
+            raise ArgumentError(
+                f"staleness must be 'polynomial', 'constant' or 'hinge', got {staleness!r}"
+            )
         self.mixing, self.staleness = mixing, staleness
         self.a, self.b = in_range("a", a, 0, above=True), in_range("b", b, 0)
 
@@ -87,18 +101,24 @@ class FedAsync(AsynchronousStrategy):
         return self.mixing * self.weight(staleness)
 
     def receive(
-        self, update: Mapping[str, Any], result: Mapping[str, Any], base: Mapping[str, Any], staleness: int
+        self,
+        update: Mapping[str, Any],
+        result: Mapping[str, Any],
+        base: Mapping[str, Any],
+        staleness: int,
     ) -> dict[str, Any]:
         share = self.share(staleness)
         return average([update, result["update"]], [1 - share, share])
 
 
 class FedBuff(AsynchronousStrategy):
-    """Buffers the steps of K clients before the server makes one: x ← x + η_g / K Σ s(τᵢ) Δᵢ, with s(τ) = 1 / √(1 + τ).
+    """Buffers the steps of K clients before the server makes one: x ← x + η_g / K Σ s(τᵢ) Δᵢ, with
+    s(τ) = 1 / √(1 + τ).
 
-    Nguyen, Malik, Zhan, Yousefpour, Rabbat, Malek and Huba, "Federated Learning with Buffered Asynchronous Aggregation",
-    AISTATS 2022, algorithm 1; Δᵢ = yᵢ − x as it was when the client began. Entries that are not trained, such as
-    BatchNorm's statistics, are averaged: (1 − Σ s / K) x + Σ s(τᵢ) / K yᵢ.
+    Nguyen, Malik, Zhan, Yousefpour, Rabbat, Malek and Huba, "Federated Learning with Buffered
+    Asynchronous Aggregation", AISTATS 2022, algorithm 1; Δᵢ = yᵢ − x as it was when the client
+    began. Entries that are not trained, such as BatchNorm's statistics, are averaged: (1 − Σ s / K)
+    x + Σ s(τᵢ) / K yᵢ.
 
     Parameters
     ----------
@@ -127,7 +147,11 @@ class FedBuff(AsynchronousStrategy):
         return self.lr * self.weight(staleness) / self.size
 
     def receive(
-        self, update: Mapping[str, Any], result: Mapping[str, Any], base: Mapping[str, Any], staleness: int
+        self,
+        update: Mapping[str, Any],
+        result: Mapping[str, Any],
+        base: Mapping[str, Any],
+        staleness: int,
     ) -> dict[str, Any] | None:
         weight = self.weight(staleness) / self.size
         names = entries((STEPPED, LEFT), result["update"])
@@ -140,7 +164,9 @@ class FedBuff(AsynchronousStrategy):
         trained = [name for name in entries(STEPPED, *self._updates) if name not in self._untrained]
         weights = [max(0.0, 1 - sum(self._weights)), *self._weights]
         averaged = like(average([update, *self._updates], weights), *self._updates)
-        step = weighted_sum([{name: step[name] for name in trained} for step in self._steps], self._weights)
+        step = weighted_sum(
+            [{name: step[name] for name in trained} for step in self._steps], self._weights
+        )
         moves = {name: self.lr * entry for name, entry in step.items()}
         self.begin()
         return like({**averaged, **moved({name: update[name] for name in moves}, moves)}, averaged)

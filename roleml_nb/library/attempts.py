@@ -13,13 +13,16 @@ __all__ = ["Attempt", "restore_trainer", "result_of", "save_trainer"]
 
 
 class Attempt:
-    """Tasks that were called for one thing: used as a context manager, an error cancels all that have not ended.
+    """Tasks that were called for one thing: used as a context manager, an error cancels all that
+    have not ended.
 
-    What waits for its turn does not begin then, and so does not train a model that has been renewed meanwhile.
+    What waits for its turn does not begin then, and so does not train a model that has been renewed
+    meanwhile.
     """
 
     def __init__(self) -> None:
-        self._calls: list[ref[TaskInvocation]] = []  # whoever waits for a call holds it, and its result
+        # whoever waits for a call holds it, and its result
+        self._calls: list[ref[TaskInvocation]] = []
 
     def add(self, calls: Iterable[tuple[Any, TaskInvocation]]) -> list[tuple[Any, TaskInvocation]]:
         """Have these calls belong to it, as ``call_task_group`` returns them; returns them."""
@@ -36,13 +39,20 @@ class Attempt:
     def __enter__(self) -> Attempt:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        frames: TracebackType | None,
+    ) -> None:
         if kind is not None:
             self.cancel()
 
 
 def save_trainer(role: Role) -> Any:
-    """Have a role's ``trainer`` keep its model, and all that training changes; what it returns is for `restore_trainer`."""
+    """Have a role's ``trainer`` keep its model, and all that training changes; what it returns is
+    for `restore_trainer`.
+    """
     try:
         role.call("trainer", "save")
     except ChannelNotFoundError:  # a trainer of the user's, of which the model is known
@@ -59,7 +69,9 @@ def restore_trainer(role: Role, saved: Any) -> None:
 
 
 def result_of(call: TaskInvocation) -> Any:
-    """Wait for the result of a task, which is cancelled when that cannot be had, as when it takes too long."""
+    """Wait for the result of a task, which is cancelled when that cannot be had, as when it takes
+    too long.
+    """
     with Attempt() as attempt:
         attempt.add([(None, call)])
         return call.result()

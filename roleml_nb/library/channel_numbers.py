@@ -1,4 +1,6 @@
-"""What callers give to channels: a wrong number, and what a model refuses, is told with what is allowed."""
+"""What callers give to channels: a wrong number, and what a model refuses, is told with what is
+allowed.
+"""
 
 from __future__ import annotations
 

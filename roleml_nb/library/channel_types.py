@@ -1,4 +1,6 @@
-"""Types of what callers give to channels of the library's roles, beside numbers: said as they are meant, and checked."""
+"""Types of what callers give to channels of the library's roles, beside numbers: said as they are
+meant, and checked.
+"""
 
 from __future__ import annotations
 
@@ -28,29 +30,48 @@ def _are_roles(value: Any) -> bool:
 
 def _is_role(value: Any) -> bool:
     names = value.split("/") if isinstance(value, str) else value
-    return isinstance(names, list | tuple) and len(names) == 2 and all(isinstance(name, str) and name for name in names)
+    return (
+        isinstance(names, list | tuple)
+        and len(names) == 2
+        and all(isinstance(name, str) and name for name in names)
+    )
 
 
 Params = Annotated[
-    Mapping[str, Any], Form("a state dict: a mapping of names to arrays, tensors or numbers", _is_state_dict)
+    Mapping[str, Any],
+    Form("a state dict: a mapping of names to arrays, tensors or numbers", _is_state_dict),
 ]
 Models = Annotated[
     list[Any],
-    Form("a list of state dicts", lambda value: all(isinstance(one, Mapping) and _is_state_dict(one) for one in value)),
+    Form(
+        "a list of state dicts",
+        lambda value: all(isinstance(one, Mapping) and _is_state_dict(one) for one in value),
+    ),
 ]
-Roles = Annotated[list[Any], Form("a list of roles, each a RoleInstanceID or 'node/role'", _are_roles)]
+Roles = Annotated[
+    list[Any], Form("a list of roles, each a RoleInstanceID or 'node/role'", _are_roles)
+]
 Groups = Annotated[
     list[Any],
-    Form("a list of lists of roles, each a RoleInstanceID or 'node/role'",
-         lambda value: not isinstance(value, str | bytes) and all(
-             isinstance(one, Iterable) and _are_roles(one) for one in value)),
+    Form(
+        "a list of lists of roles, each a RoleInstanceID or 'node/role'",
+        lambda value: (
+            not isinstance(value, str | bytes)
+            and all(isinstance(one, Iterable) and _are_roles(one) for one in value)
+        ),
+    ),
 ]
 ByRole = Annotated[
-    dict[Any, Any], Form("a mapping of roles, each a RoleInstanceID or 'node/role', to numbers", _are_roles)
+    dict[Any, Any],
+    Form("a mapping of roles, each a RoleInstanceID or 'node/role', to numbers", _are_roles),
 ]
 Options = Annotated[
-    dict[str, Any], Form("a dict of options of the training by name, such as {'lr': 0.05}", _is_named)
+    dict[str, Any],
+    Form("a dict of options of the training by name, such as {'lr': 0.05}", _is_named),
 ]
 QuorumFields = Annotated[
-    dict[str, Any], Form("a dict of the fields of a Quorum, such as {'deadline': 2.0, 'min_results': 3}", _is_named)
+    dict[str, Any],
+    Form(
+        "a dict of the fields of a Quorum, such as {'deadline': 2.0, 'min_results': 3}", _is_named
+    ),
 ]

@@ -1,7 +1,7 @@
 """Compressors: fewer bytes per vector, at the price of an error.
 
-Each is a contraction, E |v - C(v)|² ≤ (1 - δ) |v|² with some δ > 0, as CHOCO-SGD asks for (Koloskova, Stich and Jaggi 2019,
-assumption 1).
+Each is a contraction, E |v - C(v)|² ≤ (1 - δ) |v|² with some δ > 0, as CHOCO-SGD asks for
+(Koloskova, Stich and Jaggi 2019, assumption 1).
 """
 
 from __future__ import annotations
@@ -18,11 +18,16 @@ __all__ = ["Compressor", "Quantization", "RandomK", "TopK"]
 
 
 class Compressor(ABC):
-    """Makes a vector small and, roughly, that vector again; the element `compressor` of `ChocoMixer`."""
+    """Makes a vector small and, roughly, that vector again; the element `compressor` of
+    `ChocoMixer`.
+    """
 
     @abstractmethod
     def compress(self, vector: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
-        """What is sent instead of a float64 vector of shape (d,). `rng` is the sender's in this round."""
+        """What is sent instead of a float64 vector of shape (d,).
+
+        `rng` is the sender's in this round.
+        """
 
     @abstractmethod
     def decompress(self, small: dict[str, Any]) -> np.ndarray:
@@ -51,7 +56,9 @@ def _sparse(vector: np.ndarray, indices: np.ndarray) -> dict[str, Any]:
 
 
 class TopK(_Sparse):
-    """The `share` of the entries that are largest in modulus, at least one; δ = share (Stich et al., NeurIPS 2018)."""
+    """The `share` of the entries that are largest in modulus, at least one; δ = share (Stich et
+    al., NeurIPS 2018).
+    """
 
     def compress(self, vector: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
         left_out = len(vector) - self._count(vector)
@@ -69,8 +76,9 @@ class RandomK(_Sparse):
 class Quantization(Compressor):
     """Each entry rounded at random to one of `levels` steps of the vector's length, a byte each.
 
-    sign(v) |v| / (s τ) ⌊s |v_k| / |v| + ξ⌋ with ξ uniform in [0, 1) and τ = 1 + min(d / s², √d / s), so that δ = 1 / τ
-    (Alistarh et al., "QSGD", NeurIPS 2017; the factor 1 / τ as in Koloskova et al. 2019).
+    sign(v) |v| / (s τ) ⌊s |v_k| / |v| + ξ⌋ with ξ uniform in [0, 1) and τ = 1 + min(d / s², √d /
+    s), so that δ = 1 / τ (Alistarh et al., "QSGD", NeurIPS 2017; the factor 1 / τ as in Koloskova
+    et al. 2019).
     """
 
     def __init__(self, levels: int = 16):

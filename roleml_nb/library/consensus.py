@@ -14,11 +14,12 @@ __all__ = ["consensus_distance"]
 
 
 def consensus_distance(updates: Iterable[Mapping[str, Any]]) -> float:
-    """Root mean square distance of state dicts from their mean, over all weights that are trained, taken as one vector.
+    """Root mean square distance of state dicts from their mean, over all weights that are trained,
+    taken as one vector.
 
-    Zero when all are equal. Statistics such as BatchNorm's and frozen weights do not count, and tied weights count once.
-    Kong, Lin, Koloskova, Jaggi and Stich, "Consensus Control for Decentralized Deep Learning", ICML 2021, where it is
-    called Ξ.
+    Zero when all are equal. Statistics such as BatchNorm's and frozen weights do not count, and
+    tied weights count once. Kong, Lin, Koloskova, Jaggi and Stich, "Consensus Control for
+    Decentralized Deep Learning", ICML 2021, where it is called Ξ.
     """
     models = list(updates)
     vectors = np.stack([to_vector(model) for model in models])

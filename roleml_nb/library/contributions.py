@@ -1,4 +1,6 @@
-"""What a role that puts models together says of it: whose they were, by how much each counts, and who is missing."""
+"""What a role that puts models together says of it: whose they were, by how much each counts, and
+who is missing.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,12 @@ __all__ = ["tell"]
 
 
 def tell(
-    event: Any, weights: Iterable[tuple[Any, float]], *, ages: Mapping[Any, float] | None = None,
-    stale: Iterable[tuple[Any, int]] = (), **missing: Iterable[Any],
+    event: Any,
+    weights: Iterable[tuple[Any, float]],
+    *,
+    ages: Mapping[Any, float] | None = None,
+    stale: Iterable[tuple[Any, int]] = (),
+    **missing: Iterable[Any],
 ) -> None:
     """Emit a role's ``contributions``, of which the trace has a table.
 
@@ -19,11 +25,13 @@ def tell(
     event : Event
         The channel of the role that put models together.
     weights : iterable of (RoleInstanceID or "node/role", float)
-        By how much the model of each counts in the result. Of one that is named twice, the weights are added.
+        By how much the model of each counts in the result. Of one that is named twice, the weights
+        are added.
     ages : mapping, optional
         Trainings that a model has seen.
     stale : iterable of (who, int)
-        Rounds, or versions of the model, that a result was late; what is 0 is left out. Of one named twice, the most.
+        Rounds, or versions of the model, that a result was late; what is 0 is left out. Of one
+        named twice, the most.
     **missing
         Whose models were not taken in, under "late", "dropped", "failed" or "busy".
     """

@@ -19,7 +19,9 @@ __all__ = ["Coordinator"]
 
 
 class Coordinator(Pausable):
-    """Knows the clients, the relationship ``trainer``, and keeps the global model; tests it with an ``evaluator``."""
+    """Knows the clients, the relationship ``trainer``, and keeps the global model; tests it with an
+    ``evaluator``.
+    """
 
     round_completed = Event()
 
@@ -33,23 +35,33 @@ class Coordinator(Pausable):
     @Service(expand=True)
     def get_model(self, caller: RoleInstanceID) -> Any:
         """Parameters of the global model after the last round."""
-        self.require(self._update is not None, f"{self.id} has no model yet: call its task 'run' first")
+        self.require(
+            self._update is not None, f"{self.id} has no model yet: call its task 'run' first"
+        )
         return self._update
 
     def _clients(self) -> list[RoleInstanceID]:
         clients = in_order(self.ctx.relationships.get_relationship_view("trainer"))
         node = self.id.actor_name
-        self.require(clients, f"relationship 'trainer' of {node} is empty: relate the clients first, "
-                              f"e.g. %rml relate {node} trainer=client*/trainer")
+        self.require(
+            clients,
+            f"relationship 'trainer' of {node} is empty: relate the clients first, "
+            f"e.g. %rml relate {node} trainer=client*/trainer",
+        )
         return clients
 
-    def _initial(self, clients: list[RoleInstanceID], fresh: bool = False) -> tuple[Any, dict[str, int]]:
+    def _initial(
+        self, clients: list[RoleInstanceID], fresh: bool = False
+    ) -> tuple[Any, dict[str, int]]:
         """The model to begin with, and "went_on_after", if it is that of earlier rounds."""
         given = self.call("evaluator", "get-model") if self.has("evaluator") and not fresh else None
         known = None if fresh or not self._rounds_seen else self._update
         if known is not None and (given is None or _same(given, known)):
-            self.logger.info("goes on from the model that has seen %d rounds here, whatever its clients begin with; to "
-                                "begin anew: run(fresh=True)", self._rounds_seen)
+            self.logger.info(
+                "goes on from the model that has seen %d rounds here, whatever its clients begin"
+                " with; to begin anew: run(fresh=True)",
+                self._rounds_seen,
+            )
             return known, {"went_on_after": self._rounds_seen}
         self._rounds_seen = 0
         return (self._first(clients) if given is None else given), {}
@@ -72,8 +84,12 @@ class Coordinator(Pausable):
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return one.keys() == other.keys() and all(np.array_equal(_array(one[name]), _array(other[name])) for name in one)
+    return one.keys() == other.keys() and all(
+        np.array_equal(_array(one[name]), _array(other[name])) for name in one
+    )
 
 
 def _array(entry: Any) -> np.ndarray:
-    return np.asarray(entry.detach().cpu().double()) if hasattr(entry, "detach") else np.asarray(entry)
+    return (
+        np.asarray(entry.detach().cpu().double()) if hasattr(entry, "detach") else np.asarray(entry)
+    )

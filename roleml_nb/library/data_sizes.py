@@ -11,7 +11,8 @@ __all__ = ["data_size", "is_empty"]
 
 
 def data_size(data: Any) -> int:
-    """Samples that an epoch goes through: ``len(data)``, but of a torch `DataLoader`, which counts batches, its samples.
+    """Samples that an epoch goes through: ``len(data)``, but of a torch `DataLoader`, which counts
+    batches, its samples.
 
     Raises
     ------
@@ -23,8 +24,10 @@ def data_size(data: Any) -> int:
     except TypeError as error:
         if not _lacks_length(error):
             raise
-        raise ElementError(f"the data set, a {type(data).__name__}, does not say how many samples it has, by which its model "
-                           f"is weighted: give it, or its torch data set, a __len__ ({error})") from error
+        raise ElementError(
+            f"the data set, a {type(data).__name__}, does not say how many samples it has, by which"
+            f" its model is weighted: give it, or its torch data set, a __len__ ({error})"
+        ) from error
 
 
 def is_empty(data: Any) -> bool:

@@ -1,9 +1,10 @@
 """E-tree learning.
 
-Yang, Lu, Cao, Huang and Zhang, "E-Tree Learning: A Novel Decentralized Model Learning Framework for Edge AI", IEEE
-Internet of Things Journal 8(14), 2021: devices are the leaves of a tree, and models are aggregated level by level on the
-way to its root, w = Σ n_i w_i / Σ n_i over the nodes i right below, with n_i the size of the data below i. Each level may
-aggregate several times before it passes the result on.
+Yang, Lu, Cao, Huang and Zhang, "E-Tree Learning: A Novel Decentralized Model Learning Framework for
+Edge AI", IEEE Internet of Things Journal 8(14), 2021: devices are the leaves of a tree, and models
+are aggregated level by level on the way to its root, w = Σ n_i w_i / Σ n_i over the nodes i right
+below, with n_i the size of the data below i. Each level may aggregate several times before it
+passes the result on.
 """
 
 from __future__ import annotations
@@ -25,26 +26,29 @@ __all__ = ["TreeAggregator"]
 
 
 class TreeAggregator(FedAvgAggregator):
-    """An inner node of the tree. To the level above it is a trainer, with all that is below it as its data.
+    """An inner node of the tree.
 
-    Needs the relationship ``trainer``: those right below, which are trainers (the leaves) or other tree aggregators. It
-    has the channels of `EpochTrainer`, so the root of the tree is a `FedAvgAggregator` with a `FederatedCoordinator`,
-    and a tree may have any number of levels.
+    To the level above it is a trainer, with all that is below it as its data.
 
-    When every level aggregates once per round, the result is that of federated averaging over all leaves: a mean of
-    means, weighted by the data below, is the mean.
+    Needs the relationship ``trainer``: those right below, which are trainers (the leaves) or other
+    tree aggregators. It has the channels of `EpochTrainer`, so the root of the tree is a
+    `FedAvgAggregator` with a `FederatedCoordinator`, and a tree may have any number of levels.
 
-    Nodes below may come and go: who is in the relationship when a training begins takes part in it, and one that is lost
-    is left out; a round in which that happens is done again.
+    When every level aggregates once per round, the result is that of federated averaging over all
+    leaves: a mean of means, weighted by the data below, is the mean.
 
-    Above it, strategies can be used that need models and losses (`FedAvg`, `QFedAvg`, server optimizers), and selectors that ask
-    for losses (`PowerOfChoiceSelector`); those that need to know of the steps of each leaf are refused before any training
-    (`Scaffold`, `FedNova`).
+    Nodes below may come and go: who is in the relationship when a training begins takes part in it,
+    and one that is lost is left out; a round in which that happens is done again.
+
+    Above it, strategies can be used that need models and losses (`FedAvg`, `QFedAvg`, server
+    optimizers), and selectors that ask for losses (`PowerOfChoiceSelector`); those that need to
+    know of the steps of each leaf are refused before any training (`Scaffold`, `FedNova`).
 
     Parameters
     ----------
     frequency : int
-        How many times this node has those below train and aggregates, per training that is asked of it; 1 or more.
+        How many times this node has those below train and aggregates, per training that is asked of
+        it; 1 or more.
     """
 
     def __init__(self, frequency: int = 1):
@@ -59,7 +63,9 @@ class TreeAggregator(FedAvgAggregator):
 
     @Service(expand=True)
     def apply_update(self, caller: RoleInstanceID, update: Params) -> int:
-        """Send a model down to all leaves below; returns, when they have it, how many training samples they have."""
+        """Send a model down to all leaves below; returns, when they have it, how many training
+        samples they have.
+        """
         self._gone = set()
         self._have_it = set()
         below = self._below()
@@ -87,9 +93,13 @@ class TreeAggregator(FedAvgAggregator):
 
     @Task(expand=True)
     def evaluate(self, caller: RoleInstanceID, update: Params | None = None) -> dict[str, Any]:
-        """The metrics of the leaves' models, or of `update`, on all training data below: means, weighted by data size."""
+        """The metrics of the leaves' models, or of `update`, on all training data below: means,
+        weighted by data size.
+        """
         below = self._below()
-        answers = self.call_task_group(below, "evaluate", payloads={"update": update}, on_call_error=ErrorHandlingStrategy.KEEP)
+        answers = self.call_task_group(
+            below, "evaluate", payloads={"update": update}, on_call_error=ErrorHandlingStrategy.KEEP
+        )
         metrics, sizes = [], []
         for member, invocation in answers:
             try:
@@ -100,25 +110,35 @@ class TreeAggregator(FedAvgAggregator):
                 self._gone.add(member)
         self.require(metrics, f"all below {self.id} are gone")
         whole = sum(self._weighty(sizes))
-        return {name: sum(size * one[name] for size, one in zip(sizes, metrics, strict=True)) / whole
-                for name in metrics[0] if all(name in one for one in metrics)}
+        return {
+            name: sum(size * one[name] for size, one in zip(sizes, metrics, strict=True)) / whole
+            for name in metrics[0]
+            if all(name in one for one in metrics)
+        }
 
     @Task(expand=True)
     def train(self, caller: RoleInstanceID, num_epochs: int = 1, **options: Any) -> Any:
-        """Have those below train for `num_epochs` epochs, and return the mean, `frequency` times over."""
+        """Have those below train for `num_epochs` epochs, and return the mean, `frequency` times
+        over.
+        """
         return self._train(num_epochs, options)["update"]
 
     @Task(expand=True)
     def train2(
         self, caller: RoleInstanceID, num_epochs: int = 1, test_first: bool = False, **options: Any
     ) -> dict[str, Any]:
-        """As `train`, but returns "update", "data_size" (of all leaves below) and "metrics" (empty).
+        """As `train`, but returns "update", "data_size" (of all leaves below) and "metrics"
+        (empty).
 
-        With `test_first`, also "initial_loss", that of the model on all data below, before the training.
+        With `test_first`, also "initial_loss", that of the model on all data below, before the
+        training.
         """
         asked = sorted({"control", "stepwise"} & options.keys())
-        self.require(not asked, f"{self.id} is an inner node and has models to return only, not what {', '.join(asked)} "
-                                "ask for: above it, the strategy must be FedAvg, QFedAvg or a server optimizer")
+        self.require(
+            not asked,
+            f"{self.id} is an inner node and has models to return only, not what {', '.join(asked)}"
+            " ask for: above it, the strategy must be FedAvg, QFedAvg or a server optimizer",
+        )
         num_epochs = count_of("num_epochs", num_epochs, 1)
         told = {"initial_loss": self.evaluate(self.id, self._update)["loss"]} if test_first else {}
         done = self._train(num_epochs, options)
@@ -139,7 +159,9 @@ class TreeAggregator(FedAvgAggregator):
 
     def _send(self, group: list[RoleInstanceID], update: Any) -> None:
         """As in the base class, but who is gone is left out from then on."""
-        answers = self.call_group(group, "apply-update", payloads={"update": update}, on_error=ErrorHandlingStrategy.KEEP)
+        answers = self.call_group(
+            group, "apply-update", payloads={"update": update}, on_error=ErrorHandlingStrategy.KEEP
+        )
         for member, answer in answers:
             if isinstance(answer, GONE):
                 self.logger.warning("%s is left out: %s", member, answer)
@@ -151,8 +173,13 @@ class TreeAggregator(FedAvgAggregator):
                 self._learn_sizes({member: answer})
 
     def _round(
-        self, group: list[RoleInstanceID], update: Any, num_epochs: int, options: dict[str, Any] | None,
-        quorum: Quorum | None = None, attempt: str = "",
+        self,
+        group: list[RoleInstanceID],
+        update: Any,
+        num_epochs: int,
+        options: dict[str, Any] | None,
+        quorum: Quorum | None = None,
+        attempt: str = "",
     ) -> dict[str, Any]:
         """As in the base class; again from `update` when someone was lost meanwhile."""
         while True:
@@ -174,8 +201,15 @@ class TreeAggregator(FedAvgAggregator):
         known = self.ctx.relationships.get_relationship_view("trainer")
         below = in_order(set(known) - self._gone)
         node = self.id.actor_name
-        self.require(below or not known, f"all nodes of relationship 'trainer' of {node} are lost: "
-                     f"{', '.join(map(str, in_order(known)))}; make them anew with bed.respawn(), or relate others")
-        self.require(below, f"relationship 'trainer' of {node} is empty: relate those below first, "
-                            f"e.g. %rml relate {node} trainer=leaf*/trainer")
+        self.require(
+            below or not known,
+            f"all nodes of relationship 'trainer' of {node} are lost:"
+            f" {', '.join(map(str, in_order(known)))}; make them anew with bed.respawn(), or relate"
+            " others",
+        )
+        self.require(
+            below,
+            f"relationship 'trainer' of {node} is empty: relate those below first, "
+            f"e.g. %rml relate {node} trainer=leaf*/trainer",
+        )
         return below

@@ -1,7 +1,7 @@
 """Epidemic learning.
 
-de Vos, Farhadkhani, Guerraoui, Kermarrec, Pires and Sharma, "Epidemic Learning: Boosting Decentralized Learning with
-Randomized Communication", NeurIPS 2023, algorithm 1.
+de Vos, Farhadkhani, Guerraoui, Kermarrec, Pires and Sharma, "Epidemic Learning: Boosting
+Decentralized Learning with Randomized Communication", NeurIPS 2023, algorithm 1.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ __all__ = ["EpidemicMixer"]
 
 
 class EpidemicMixer(Mixer):
-    """One node of epidemic learning (de Vos et al. 2023, algorithm 1): sends to random others, anew in each round.
+    """One node of epidemic learning (de Vos et al. 2023, algorithm 1): sends to random others, anew
+    in each round.
 
-    It takes the plain mean of its model and those that came in. As EL-Local, it draws `sample` of its peers by itself (all
-    nodes, usually: wire a full graph). For EL-Oracle, give the coordinator a `topology` that is a random regular graph in
-    each round.
+    It takes the plain mean of its model and those that came in. As EL-Local, it draws `sample` of
+    its peers by itself (all nodes, usually: wire a full graph). For EL-Oracle, give the coordinator
+    a `topology` that is a random regular graph in each round.
 
     Parameters
     ----------
     sample : int
-        To how many nodes it sends in a round (s in the paper), 1 or more; to all if there are no more.
+        To how many nodes it sends in a round (s in the paper), 1 or more; to all if there are no
+        more.
     """
 
     directed = True
@@ -44,7 +46,10 @@ class EpidemicMixer(Mixer):
         known = self.known()
         if not round or len(known) <= self.sample:
             return known
-        return [known[index] for index in sorted(self.rng(round).choice(len(known), self.sample, replace=False))]
+        return [
+            known[index]
+            for index in sorted(self.rng(round).choice(len(known), self.sample, replace=False))
+        ]
 
     def combine(self, received: Received) -> Any:
         return average([self.own, *(message["update"] for message in received.values())])

@@ -16,25 +16,39 @@ class Diverged(RoleInteractionError):
     """A model has entries that are NaN or infinite."""
 
 
-def check_finite(who: Any, update: Mapping[str, Any], base: Mapping[str, Any] | None = None) -> None:
-    """Raise Diverged, which names `who`, the entry and how much of it, if `update` is `not_finite`."""
+def check_finite(
+    who: Any, update: Mapping[str, Any], base: Mapping[str, Any] | None = None
+) -> None:
+    """Raise Diverged, which names `who`, the entry and how much of it, if `update` is
+    `not_finite`.
+    """
     problem = not_finite(update, base)
     if problem is not None:
-        raise Diverged(f"{who} returned a model that has diverged: {problem}; look at its data for values that are not finite, "
-                       "and train it with a smaller learning rate")
+        raise Diverged(
+            f"{who} returned a model that has diverged: {problem}; look at its data for values that"
+            " are not finite, and train it with a smaller learning rate"
+        )
 
 
 def not_finite(update: Mapping[str, Any], base: Mapping[str, Any] | None = None) -> str | None:
-    """Say what of `update` is NaN, or infinite where it is not so in `base` (a mask may be); None if nothing is."""
+    """Say what of `update` is NaN, or infinite where it is not so in `base` (a mask may be); None
+    if nothing is.
+    """
     for name, entry in update.items():
         if _is_finite(entry):
             continue
         values = _array(entry)
         before = np.isinf(_array(base[name])) if base is not None and name in base else np.False_
-        wrong = ~np.isfinite(values) if before.shape != values.shape else np.isnan(values) | (np.isinf(values) & ~before)
+        wrong = (
+            ~np.isfinite(values)
+            if before.shape != values.shape
+            else np.isnan(values) | (np.isinf(values) & ~before)
+        )
         if wrong.any():
             kind = "NaN" if np.isnan(values).any() else "infinite"
-            return f"{int(wrong.sum())} of {values.size} numbers of {name!r} are not finite ({kind})"
+            return (
+                f"{int(wrong.sum())} of {values.size} numbers of {name!r} are not finite ({kind})"
+            )
     return None
 
 

@@ -1,9 +1,10 @@
 """Gossip learning.
 
-Ormándi, Hegedűs and Jelasity, "Gossip Learning with Linear Models on Fully Distributed Data", Concurrency and
-Computation: Practice and Experience 25(4), 2013: models walk through the network, and learn at every node. Merging
-weighted by age: Hegedűs, Danner and Jelasity, "Gossip Learning as a Decentralized Alternative to Federated Learning",
-DAIS 2019. Who meets whom, and when, depends on the speed of nodes and links: a run cannot be reproduced.
+Ormándi, Hegedűs and Jelasity, "Gossip Learning with Linear Models on Fully Distributed Data",
+Concurrency and Computation: Practice and Experience 25(4), 2013: models walk through the network,
+and learn at every node. Merging weighted by age: Hegedűs, Danner and Jelasity, "Gossip Learning as
+a Decentralized Alternative to Federated Learning", DAIS 2019. Who meets whom, and when, depends on
+the speed of nodes and links: a run cannot be reproduced.
 """
 
 from __future__ import annotations
@@ -34,10 +35,12 @@ ORDERS = ("train-merge", "merge-train")
 
 
 class GossipAggregator(GuardedRole):
-    """Keeps the models that come in, and merges them on request (Ormándi et al. 2013, Hegedűs et al. 2019).
+    """Keeps the models that come in, and merges them on request (Ormándi et al. 2013, Hegedűs et
+    al. 2019).
 
-    A model's age is the number of trainings that it has seen. When models were merged, ``contributions`` carries whose they
-    were, with the "age" and the "weight" (they sum to 1) of each; the trace has a table of them.
+    A model's age is the number of trainings that it has seen. When models were merged,
+    ``contributions`` carries whose they were, with the "age" and the "weight" (they sum to 1) of
+    each; the trace has a table of them.
     """
 
     contributions = Event()
@@ -48,21 +51,31 @@ class GossipAggregator(GuardedRole):
         self._shown: tuple[Any, int] | None = None
 
     @Service(expand=True)
-    def accept_gossip(self, caller: RoleInstanceID, update: Params, age: int = 1, source: str = "") -> bool:
-        """Keep a model (a state dict) of the given age (0 or more) until the next merge; `source`: whose, if not the caller's."""
+    def accept_gossip(
+        self, caller: RoleInstanceID, update: Params, age: int = 1, source: str = ""
+    ) -> bool:
+        """Keep a model (a state dict) of the given age (0 or more) until the next merge; `source`:
+        whose, if not the caller's.
+        """
         age = count_of("age", age)
         with self.lock:
             self._inbox.append((update, age, source or str(caller)))
         return True
 
     @Service(expand=True)
-    def exchange(self, caller: RoleInstanceID, update: Params | None = None, age: int = 1) -> dict[str, Any] | None:
-        """Give the model that was shown last ("update" and its "age"; None before), and keep the caller's, if any."""
+    def exchange(
+        self, caller: RoleInstanceID, update: Params | None = None, age: int = 1
+    ) -> dict[str, Any] | None:
+        """Give the model that was shown last ("update" and its "age"; None before), and keep the
+        caller's, if any.
+        """
         age = count_of("age", age)
         if update is not None:
             self.accept_gossip(caller, update, age)
         with self.lock:
-            return None if self._shown is None else {"update": self._shown[0], "age": self._shown[1]}
+            return (
+                None if self._shown is None else {"update": self._shown[0], "age": self._shown[1]}
+            )
 
     @Service(expand=True)
     def show(self, caller: RoleInstanceID, update: Params, age: int) -> None:
@@ -84,8 +97,8 @@ class GossipAggregator(GuardedRole):
         Returns
         -------
         dict
-            "update" (the mean, weighted by age), "age" (the highest), "merged" (how many had come in) and "useful" (how
-            many of these were older, that is, had seen more, than one's own).
+            "update" (the mean, weighted by age), "age" (the highest), "merged" (how many had come
+            in) and "useful" (how many of these were older, that is, had seen more, than one's own).
         """
         age = count_of("age", age)
         with self.lock:
@@ -99,29 +112,41 @@ class GossipAggregator(GuardedRole):
         merged = average(updates, ages if any(ages) else None)
         sources = [str(caller), *(source for _, _, source in received)]
         shares = ages if any(ages) else [1] * len(ages)
-        tell(self.contributions, zip(sources, (share / sum(shares) for share in shares), strict=True),
-             ages=dict(zip(sources, ages, strict=True)))
-        return {"update": merged, "age": max(ages), "merged": len(received), "useful": sum(its > age for _, its, _ in received)}
+        tell(
+            self.contributions,
+            zip(sources, (share / sum(shares) for share in shares), strict=True),
+            ages=dict(zip(sources, ages, strict=True)),
+        )
+        return {
+            "update": merged,
+            "age": max(ages),
+            "merged": len(received),
+            "useful": sum(its > age for _, its, _ in received),
+        }
 
 
 class GossipCoordinator(Pausable):
-    """Runs one node of gossip learning (Ormándi et al. 2013): train, merge, and exchange models with random peers.
+    """Runs one node of gossip learning (Ormándi et al. 2013): train, merge, and exchange models
+    with random peers.
 
-    Needs a ``trainer`` and an ``aggregator`` (relationships, or roles on the same node), and the relationship ``peer``:
-    aggregators of other nodes. A peer that does not answer is skipped with a warning: gossip bears loss. Element:
-    `account`, a `TokenAccount`, which says how many peers a node sends to in a round; one, unless given. Nobody waits for
-    anybody, so a run cannot be reproduced.
+    Needs a ``trainer`` and an ``aggregator`` (relationships, or roles on the same node), and the
+    relationship ``peer``: aggregators of other nodes. A peer that does not answer is skipped with a
+    warning: gossip bears loss. Element: `account`, a `TokenAccount`, which says how many peers a
+    node sends to in a round; one, unless given. Nobody waits for anybody, so a run cannot be
+    reproduced.
 
     Parameters
     ----------
     seed : int, optional
-        With the node's name, decides which peers are chosen. By default it comes from the testbed's seed.
+        With the node's name, decides which peers are chosen. By default it comes from the testbed's
+        seed.
     mode : str
-        "push": send the model. "pull": ask for the peer's. "push-pull": both at once. (Demers et al., "Epidemic
-        Algorithms for Replicated Database Maintenance", PODC 1987.)
+        "push": send the model. "pull": ask for the peer's. "push-pull": both at once. (Demers et
+        al., "Epidemic Algorithms for Replicated Database Maintenance", PODC 1987.)
     order : str
-        "train-merge": a model is trained, then merged with what came in, as in Hegedűs et al. 2019. "merge-train": it is
-        merged first, and what is sent was trained last, as MU in Ormándi et al. 2013.
+        "train-merge": a model is trained, then merged with what came in, as in Hegedűs et al. 2019.
+        "merge-train": it is merged first, and what is sent was trained last, as MU in Ormándi et
+        al. 2013.
     """
 
     account: Any = Element(TokenAccount, default_constructor=Proactive)
@@ -131,7 +156,9 @@ class GossipCoordinator(Pausable):
         super().__init__()
         for option, value, allowed in (("mode", mode, MODES), ("order", order, ORDERS)):
             if value not in allowed:
-                raise ArgumentError(f"{option} must be {' or '.join(map(repr, allowed))}, got {value!r}")
+                raise ArgumentError(
+                    f"{option} must be {' or '.join(map(repr, allowed))}, got {value!r}"
+                )
         self.seed, self.mode, self.order = None if seed is None else check_seed(seed), mode, order
         self.age = 0
         self.exchanged = 0
@@ -140,37 +167,56 @@ class GossipCoordinator(Pausable):
 
     @Task(expand=True)
     def run(
-        self, caller: RoleInstanceID, num_rounds: int, num_epochs: int = 1, test_every: int = 0,
+        self,
+        caller: RoleInstanceID,
+        num_rounds: int,
+        num_epochs: int = 1,
+        test_every: int = 0,
         options: Options | None = None,
     ) -> dict[str, Any]:
         """Do `num_rounds` rounds of `num_epochs` local epochs (0: merge only).
 
-        After each round, ``round-completed`` carries "round" (from 1), "age", "merged" (models that had come in), "sent"
-        (exchanges that this node began), and, every `test_every` rounds (0: never), the trainer's test metrics. `options`
-        go to the trainer's ``train``.
+        After each round, ``round-completed`` carries "round" (from 1), "age", "merged" (models that
+        had come in), "sent" (exchanges that this node began), and, every `test_every` rounds (0:
+        never), the trainer's test metrics. `options` go to the trainer's ``train``.
 
         Returns
         -------
         dict
-            "rounds", "accuracy" of the last test (None if there was none), and "reproducible": False.
+            "rounds", "accuracy" of the last test (None if there was none), and "reproducible":
+            False.
         """
         num_rounds = count_of("num_rounds", num_rounds, 1)
         num_epochs = count_of("num_epochs", num_epochs)
         test_every = count_of("test_every", test_every)
         node = self.id.actor_name
-        self.require(self._peers() or self._only_node(), f"relationship 'peer' of {node} names no other node: relate "
-                     f"the peers first, e.g. %rml relate {node} peer=node*/aggregator")
+        self.require(
+            self._peers() or self._only_node(),
+            f"relationship 'peer' of {node} names no other node: relate "
+            f"the peers first, e.g. %rml relate {node} peer=node*/aggregator",
+        )
         training = {**(options or {}), "num_epochs": num_epochs}
         tested: dict[str, Any] = {}
         for number in range(1, num_rounds + 1):
             self.before_round()
-            merged = self._merge_and_train(training) if self.order == "merge-train" else self._train_and_merge(training)
+            merged = (
+                self._merge_and_train(training)
+                if self.order == "merge-train"
+                else self._train_and_merge(training)
+            )
             sent = self._gossip(merged)
             metrics: dict[str, Any] = {}
             if test_every and number % test_every == 0:
                 metrics = tested = result_of(self.call_task("trainer", "test"))
             self.round_completed.emit(
-                args={**metrics, "round": number, "age": self.age, "merged": merged["merged"], "sent": sent})
+                args={
+                    **metrics,
+                    "round": number,
+                    "age": self.age,
+                    "merged": merged["merged"],
+                    "sent": sent,
+                }
+            )
         return {"rounds": num_rounds, "accuracy": tested.get("accuracy"), "reproducible": False}
 
     def _train_and_merge(self, training: dict[str, Any]) -> dict[str, Any]:
@@ -189,7 +235,9 @@ class GossipCoordinator(Pausable):
 
     def _merge(self, update: Any) -> dict[str, Any]:
         """Merge what has come in into the model, which then is as old as the oldest."""
-        merged = self.call("aggregator", "merge", args={"age": self.age}, payloads={"update": update})
+        merged = self.call(
+            "aggregator", "merge", args={"age": self.age}, payloads={"update": update}
+        )
         if merged["merged"]:
             self.call("trainer", "apply-update", payloads={"update": merged["update"]})
         self.age = merged["age"]
@@ -200,7 +248,10 @@ class GossipCoordinator(Pausable):
         return in_order(peer for peer in known if peer.actor_name != self.id.actor_name)
 
     def _only_node(self) -> bool:
-        managers = {manager.actor_name for manager in self.ctx.relationships.get_relationship_view("manager")}
+        managers = {
+            manager.actor_name
+            for manager in self.ctx.relationships.get_relationship_view("manager")
+        }
         return not {*self.ctx.contacts.all_actor_names()} - managers - {self.id.actor_name}
 
     def _gossip(self, merged: dict[str, Any]) -> int:
@@ -209,7 +260,11 @@ class GossipCoordinator(Pausable):
         if self.mode != "push":
             self.call("aggregator", "show", args={"age": self.age}, payloads={"update": update})
         if self._rng is None:
-            self._rng = self.rng("peers") if self.seed is None else generator_of(self.seed, self.id.actor_name)
+            self._rng = (
+                self.rng("peers")
+                if self.seed is None
+                else generator_of(self.seed, self.id.actor_name)
+            )
         count, account = 0, self.account()
         for number in range(merged["merged"]):
             count += account.react(number < merged["useful"], self._rng)
@@ -223,10 +278,16 @@ class GossipCoordinator(Pausable):
         mine: dict[str, Any] = {} if self.mode == "pull" else {"update": update}
         args = {"age": self.age} if mine else {}
         try:
-            theirs = self.call(peer, "accept-gossip" if self.mode == "push" else "exchange", args, mine)
+            theirs = self.call(
+                peer, "accept-gossip" if self.mode == "push" else "exchange", args, mine
+            )
         except (*GONE, CallTimeout) as error:
             self.logger.warning("%s did not take the model: %s", peer, error)
             return
         if self.mode != "push" and theirs is not None:
-            self.call("aggregator", "accept-gossip", args={"age": theirs["age"], "source": str(peer)},
-                      payloads={"update": theirs["update"]})
+            self.call(
+                "aggregator",
+                "accept-gossip",
+                args={"age": theirs["age"], "source": str(peer)},
+                payloads={"update": theirs["update"]},
+            )

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from roleml_nb.role import Element, Event, GradientsOperableModel, IterableDataset, RoleInstanceID, Service, Task
+from roleml_nb.role import (
+    Element,
+    Event,
+    GradientsOperableModel,
+    IterableDataset,
+    RoleInstanceID,
+    Service,
+    Task,
+)
 from roleml_nb.role.torch_generator import own_torch_generator
 
 from .channel_numbers import told_as
@@ -17,8 +25,8 @@ __all__ = ["GradientsTrainer"]
 class GradientsTrainer(ModelMaintainer):
     """Computes gradients of one batch at a time, and applies gradients that others computed.
 
-    Elements: those of `ModelMaintainer`, where `model` is a `GradientsOperableModel`; `dataset`, gone through batch by
-    batch, over and over. Calls that need the model wait for one another.
+    Elements: those of `ModelMaintainer`, where `model` is a `GradientsOperableModel`; `dataset`,
+    gone through batch by batch, over and over. Calls that need the model wait for one another.
     """
 
     model: Any = Element(GradientsOperableModel)
@@ -41,7 +49,9 @@ class GradientsTrainer(ModelMaintainer):
 
     @Service(expand=True)
     def apply_gradients(self, caller: RoleInstanceID, update: Any) -> None:
-        """Make one step with `update`, what `compute_gradients` returned here or elsewhere; emits ``gradient-applied``."""
+        """Make one step with `update`, what `compute_gradients` returned here or elsewhere; emits
+        ``gradient-applied``.
+        """
         with self.lock:
             with told_as("update"):
                 self.model().apply_gradients(update)
@@ -57,4 +67,5 @@ class GradientsTrainer(ModelMaintainer):
         self.require(False, f"the data set of {self.id} is empty: there are no batches in it")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "dataset_iterator": None}  # an epoch that was begun is begun anew elsewhere
+        # an epoch that was begun is begun anew elsewhere
+        return {**super().__getstate__(), "dataset_iterator": None}

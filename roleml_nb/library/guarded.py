@@ -11,7 +11,9 @@ __all__ = ["GuardedRole"]
 
 
 class GuardedRole(Role):
-    """A role whose handlers share state, guarded by the reentrant `lock`, which does not travel with the state."""
+    """A role whose handlers share state, guarded by the reentrant `lock`, which does not travel
+    with the state.
+    """
 
     def __init__(self) -> None:
         super().__init__()

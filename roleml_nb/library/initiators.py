@@ -15,7 +15,9 @@ __all__ = ["ClientInitiator", "ServerInitiator"]
 
 
 class ClientInitiator(Role, Runnable):
-    """Registers a role of its node, called `rep_instance_name`, with the initiator in the relationship ``server``."""
+    """Registers a role of its node, called `rep_instance_name`, with the initiator in the
+    relationship ``server``.
+    """
 
     RELATIONSHIP_NAME = "server"
 
@@ -24,14 +26,17 @@ class ClientInitiator(Role, Runnable):
         self.rep_instance_name = rep_instance_name
 
     def run(self) -> None:
-        self.call(self.RELATIONSHIP_NAME, "register", args={"instance_name": self.rep_instance_name})
+        self.call(
+            self.RELATIONSHIP_NAME, "register", args={"instance_name": self.rep_instance_name}
+        )
 
     def stop(self) -> None:
         """There is nothing to stop: `run` is a single call."""
 
 
 class ServerInitiator(GuardedRole, Runnable):
-    """Takes registrations into a relationship, and starts, once, when enough clients are there or time is up.
+    """Takes registrations into a relationship, and starts, once, when enough clients are there or
+    time is up.
 
     Parameters
     ----------
@@ -42,12 +47,13 @@ class ServerInitiator(GuardedRole, Runnable):
     relationship_name : str
         The relationship of this node that the clients join.
 
-    Notes
-    -----
-    Override `start_impl`, which is what starting means, and `register_impl`, to be told of each client.
+    Notes ----- Override `start_impl`, which is what starting means, and `register_impl`, to be told
+    of each client.
     """
 
-    def __init__(self, min_clients: int = 10, max_seconds: float = 86400, relationship_name: str = "trainer"):
+    def __init__(
+        self, min_clients: int = 10, max_seconds: float = 86400, relationship_name: str = "trainer"
+    ):
         super().__init__()
         self.min_clients = check_count("min_clients", min_clients)
         self.max_seconds = check_number("max_seconds", max_seconds, 0, infinite=True)
@@ -89,7 +95,9 @@ class ServerInitiator(GuardedRole, Runnable):
             self._decide(False)
 
     def register_impl(self, instance: RoleInstanceID) -> None:
-        """Called with each client, on a worker thread, before it joins the relationship; an error refuses it."""
+        """Called with each client, on a worker thread, before it joins the relationship; an error
+        refuses it.
+        """
 
     def start_impl(self) -> None:
         """What is to be started; called once, on the role's own thread."""

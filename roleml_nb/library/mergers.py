@@ -1,7 +1,8 @@
 """Mergers: one model out of many.
 
-The classes take values as they come in, ``push`` by ``push``, and ``merge`` them, as result collectors want it. None of
-them changes what was pushed, and what ``merge`` returns shares no memory with it.
+The classes take values as they come in, ``push`` by ``push``, and ``merge`` them, as result
+collectors want it. None of them changes what was pushed, and what ``merge`` returns shares no
+memory with it.
 """
 
 from __future__ import annotations
@@ -19,16 +20,26 @@ from roleml_nb.role.numbers import as_number
 from roleml_nb.role.parameters import Parameters, labels, like
 
 __all__ = [
-    "DefaultWeightedMerger", "RunningAverage", "TorchStateDictAverager", "TorchStateDictCumulator", "WeightedMerger",
-    "WeightedTorchStateDictAverager", "average",
+    "DefaultWeightedMerger",
+    "RunningAverage",
+    "TorchStateDictAverager",
+    "TorchStateDictCumulator",
+    "WeightedMerger",
+    "WeightedTorchStateDictAverager",
+    "average",
 ]
 
 PART = 16 * 1024
-"""Entries that are added at a time: torch first copies what it adds to another dtype, and this many it does on one thread."""
+"""Entries that are added at a time: torch first copies what it adds to another dtype, and this many
+it does on one thread.
+"""
 
 
 class WeightedMerger(KeyValueMerger[Any, Any, Any]):
-    """Merges values under keys that have weights, usually the addresses of roles. Subclasses say how, in `_push`."""
+    """Merges values under keys that have weights, usually the addresses of roles.
+
+    Subclasses say how, in `_push`.
+    """
 
     def __init__(self, weights: Mapping[Any, float]):
         self._weights = weights
@@ -40,7 +51,10 @@ class WeightedMerger(KeyValueMerger[Any, Any, Any]):
     def push(self, key: Any, value: Any) -> None:
         """Take a value in; KeyError when there is no weight for `key`."""
         if key not in self._weights:
-            raise KeyError(f"there is no weight for {key}; there are weights for {', '.join(map(str, self._weights))}")
+            raise KeyError(
+                f"there is no weight for {key}; there are weights for"
+                f" {', '.join(map(str, self._weights))}"
+            )
         self._push(key, value)
 
     @abstractmethod
@@ -87,8 +101,12 @@ class TorchStateDictCumulator(CumulativeValueMerger[Mapping[str, Any]]):
     def begin(self, value: Mapping[str, Any]) -> Mapping[str, Any]:
         return like({name: _copy(entry) for name, entry in value.items()}, value)
 
-    def cumulate(self, current_value: Mapping[str, Any], new_value: Mapping[str, Any]) -> Mapping[str, Any]:
-        return like({name: current_value[name] + new_value[name] for name in current_value}, current_value)
+    def cumulate(
+        self, current_value: Mapping[str, Any], new_value: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        return like(
+            {name: current_value[name] + new_value[name] for name in current_value}, current_value
+        )
 
     def merge(self) -> dict[str, Any] | None:
         return None if self._data is None else self.begin(self._data)  # type: ignore[return-value]
@@ -98,21 +116,25 @@ def _copy(entry: Any) -> Any:
     return entry.detach().clone() if hasattr(entry, "detach") else np.array(entry)
 
 
-def average(updates: Sequence[Mapping[str, Any]], weights: Sequence[float] | None = None) -> dict[str, Any]:
+def average(
+    updates: Sequence[Mapping[str, Any]], weights: Sequence[float] | None = None
+) -> dict[str, Any]:
     """Weighted mean of whole state dicts.
 
-    Floating-point (and complex) entries are averaged, accumulated in double precision and given back in the dtype of
-    the first update. Integer and bool entries, such as BatchNorm's ``num_batches_tracked``, are not quantities to
-    average: they become the elementwise maximum. Frozen weights, where they are in all of the models, are those of the
-    first; a weight that has several names counts once.
+    Floating-point (and complex) entries are averaged, accumulated in double precision and given
+    back in the dtype of the first update. Integer and bool entries, such as BatchNorm's
+    ``num_batches_tracked``, are not quantities to average: they become the elementwise maximum.
+    Frozen weights, where they are in all of the models, are those of the first; a weight that has
+    several names counts once.
 
     Parameters
     ----------
     updates : sequence of mappings, name → torch tensor or NumPy array
-        One or more, with the same names, and the same shape for each name. They are not modified, and the result
-        shares no memory with them.
+        One or more, with the same names, and the same shape for each name. They are not modified,
+        and the result shares no memory with them.
     weights : sequence of float, optional
-        One per update, none negative, not all zero; they need not sum to one. All the same when not given.
+        One per update, none negative, not all zero; they need not sum to one. All the same when not
+        given.
 
     Returns
     -------
@@ -124,17 +146,17 @@ def average(updates: Sequence[Mapping[str, Any]], weights: Sequence[float] | Non
     ValueError
         When there are no updates, names or shapes differ, or the weights are not as said.
 
-    Notes
-    -----
-    The aggregation step of McMahan et al., "Communication-Efficient Learning of Deep Networks from Decentralized
-    Data", AISTATS 2017.
+    Notes ----- The aggregation step of McMahan et al., "Communication-Efficient Learning of Deep
+    Networks from Decentralized Data", AISTATS 2017.
     """
     updates = list(updates)
     if not updates:
         raise ArgumentError("there are no updates to average")
     given = [1.0] * len(updates) if weights is None else weights
     if len(given) != len(updates):
-        raise ArgumentError(f"there must be one weight per update: {len(updates)} updates, but {len(given)} weights")
+        raise ArgumentError(
+            f"there must be one weight per update: {len(updates)} updates, but {len(given)} weights"
+        )
     mean = RunningAverage(given)
     for update in updates:
         mean.add(update)
@@ -161,12 +183,18 @@ class RunningAverage:
         self._narrow: dict[str, Callable[[Any], Any]] = {}
 
     def add(self, update: Mapping[str, Any]) -> None:
-        """Take in the next update. Raises what `average` raises when it does not fit the first one."""
+        """Take in the next update.
+
+        Raises what `average` raises when it does not fit the first one.
+        """
         number, share = self._added, self.shares[self._added]
         if not number:
             self._names, self._known = dict.fromkeys(update), labels(update)
         elif update.keys() != self._names.keys():
-            raise ArgumentError(f"update {number} and update 0 differ in their names: {difference_of_names(update, self._names)}")
+            raise ArgumentError(
+                f"update {number} and update 0 differ in their names:"
+                f" {difference_of_names(update, self._names)}"
+            )
         left = {*update.left} if isinstance(update, Parameters) else ()
         for name, value in update.items():
             if self._known.ties.get(name) in self._names:
@@ -176,8 +204,10 @@ class RunningAverage:
                 continue
             shape = np.shape(self._totals[name])
             if np.shape(value) != shape:
-                raise ArgumentError(f"{name} has shape {tuple(np.shape(value))} in update {number}, "
-                                 f"but {tuple(shape)} in update 0")
+                raise ArgumentError(
+                    f"{name} has shape {tuple(np.shape(value))} in update {number}, "
+                    f"but {tuple(shape)} in update 0"
+                )
             if name in self._left:
                 if name in left:
                     continue
@@ -197,9 +227,14 @@ class RunningAverage:
             self._totals[name], self._narrow[name] = _begin(value, share)
 
     def result(self) -> dict[str, Any]:
-        """The mean. All updates must have been added, and nothing more is done with it after that."""
+        """The mean.
+
+        All updates must have been added, and nothing more is done with it after that.
+        """
         if self._added != len(self.shares):
-            raise ArgumentError(f"there are weights for {len(self.shares)} updates, but {self._added} were added")
+            raise ArgumentError(
+                f"there are weights for {len(self.shares)} updates, but {self._added} were added"
+            )
         ties = {name: first for name, first in self._known.ties.items() if first in self._names}
         mean = {name: self._narrow[name](self._totals.pop(name)) for name in list(self._totals)}
         self._known.left = tuple(self._left)
@@ -219,10 +254,16 @@ def _shares(weights: Sequence[float]) -> list[float]:
 
 
 def _begin(value: Any, share: float) -> tuple[Any, Callable[[Any], Any]]:
-    """The first term of a sum in double precision (integers: a copy), and what makes an entry like `value` of the sum."""
+    """The first term of a sum in double precision (integers: a copy), and what makes an entry like
+    `value` of the sum.
+    """
     array = _array_of(value)
     if array is not None:
-        back = partial(_tensor_of, value.dtype) if hasattr(value, "detach") else partial(_array_as, array.dtype)
+        back = (
+            partial(_tensor_of, value.dtype)
+            if hasattr(value, "detach")
+            else partial(_array_as, array.dtype)
+        )
         if array.dtype.kind not in "fc":
             return array.copy(), back
         wide_array = array.astype(np.promote_types(array.dtype, np.float64))
@@ -234,7 +275,11 @@ def _begin(value: Any, share: float) -> tuple[Any, Callable[[Any], Any]]:
     back = partial(_tensor_of, tensor.dtype)
     if not _is_quantity(tensor):
         return tensor.clone(), back
-    wide = tensor.to(torch.promote_types(tensor.dtype, torch.float64), copy=True, memory_format=torch.contiguous_format)
+    wide = tensor.to(
+        torch.promote_types(tensor.dtype, torch.float64),
+        copy=True,
+        memory_format=torch.contiguous_format,
+    )
     return wide.mul_(share), back
 
 
@@ -259,9 +304,11 @@ def _add(total: Any, value: Any, share: float) -> Any:
 
 
 def _array_of(value: Any) -> np.ndarray | None:
-    """An array over the memory of `value`; None for a tensor that is large, or that NumPy has no array for.
+    """An array over the memory of `value`; None for a tensor that is large, or that NumPy has no
+    array for.
 
-    Every step that torch does lets another thread in, and takes longer than the arithmetic of a small tensor.
+    Every step that torch does lets another thread in, and takes longer than the arithmetic of a
+    small tensor.
     """
     if not hasattr(value, "detach"):
         return np.asarray(value)

@@ -36,12 +36,14 @@ Received = dict[RoleInstanceID, dict[str, Any]]
 class Mixer(GuardedRole):
     """A node that trains, sends to its neighbours, and mixes what its neighbours sent, in rounds.
 
-    A `DecentralisedCoordinator` says when, and sees neither models nor weights: they go from node to node. Needs a
-    ``trainer``, a relationship or a role on the same node, and the relationship ``peer``: the mixers that it sends to.
+    A `DecentralisedCoordinator` says when, and sees neither models nor weights: they go from node
+    to node. Needs a ``trainer``, a relationship or a role on the same node, and the relationship
+    ``peer``: the mixers that it sends to.
 
-    Subclasses are the methods: they give `combine`, and where they send other things than the model, `sent`. With
-    `weights`, the role says after each mixing, in ``contributions``, the "weight" of each model in it, and which neighbours
-    "failed" to send theirs; the trace has a table of them.
+    Subclasses are the methods: they give `combine`, and where they send other things than the
+    model, `sent`. With `weights`, the role says after each mixing, in ``contributions``, the
+    "weight" of each model in it, and which neighbours "failed" to send theirs; the trace has a
+    table of them.
     """
 
     contributions = Event()
@@ -51,9 +53,13 @@ class Mixer(GuardedRole):
     keeps_before = False
     """Whether `trained` needs the model before the training."""
     parts: tuple[str, ...] = ()
-    """What each message of a neighbour must have; one without is refused, as from a mixer of another method."""
+    """What each message of a neighbour must have; one without is refused, as from a mixer of
+    another method.
+    """
     goes_on: tuple[str, ...] = ()
-    """Attributes that a method carries from round to round: they become what they were when a round is given up."""
+    """Attributes that a method carries from round to round: they become what they were when a round
+    is given up.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,32 +71,43 @@ class Mixer(GuardedRole):
         """What has come in, by attempt."""
         self._attempt = ""
         self._before: tuple[Any, dict[str, Any]] | None = None
-        """What the round of this attempt is taken back with: of the trainer, and the attributes that go on."""
+        """What the round of this attempt is taken back with: of the trainer, and the attributes
+        that go on.
+        """
         self._receivers: list[RoleInstanceID] = []
 
     # the method
 
     @abstractmethod
     def combine(self, received: Received) -> Any:
-        """The new model (a state dict), of `own` and what came in: {sender: its message and its "degree"}, in order."""
-        raise NotImplementedError(f"{type(self).__name__} does not say how models are mixed: assign a mixer with combine(), such "
-                                  "as DPsgdMixer")
+        """The new model (a state dict), of `own` and what came in: {sender: its message and its
+        "degree"}, in order.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} does not say how models are mixed: assign a mixer with"
+            " combine(), such as DPsgdMixer"
+        )
 
     def weights(self, received: Received) -> list[float] | None:
-        """By how much its own model, and, in their order, those that came in, will count in what `combine` makes of them.
+        """By how much its own model, and, in their order, those that came in, will count in what
+        `combine` makes of them.
 
         None, and nothing is told of it, unless overridden.
         """
         return None
 
     def begin_anew(self) -> None:
-        """Go on without nodes that were lost, and with them what they had been sent; before the next training."""
+        """Go on without nodes that were lost, and with them what they had been sent; before the
+        next training.
+        """
 
     def trained(self, before: Any, after: Any, round: int) -> None:
         """Take the model (a state dict) before and after the training of a round into account."""
         self.own = after
 
-    def sent(self, receivers: list[RoleInstanceID]) -> Iterable[tuple[list[RoleInstanceID], dict[str, Any]]]:
+    def sent(
+        self, receivers: list[RoleInstanceID]
+    ) -> Iterable[tuple[list[RoleInstanceID], dict[str, Any]]]:
         """What goes to whom."""
         yield receivers, {"update": self.own}
 
@@ -98,31 +115,46 @@ class Mixer(GuardedRole):
         """Who has got what was sent."""
 
     def takes(self, sender: RoleInstanceID, message: dict[str, Any]) -> bool:
-        """Return False for a message that this node cannot make anything of; its sender counts it as not delivered."""
+        """Return False for a message that this node cannot make anything of; its sender counts it
+        as not delivered.
+        """
         return True
 
     def peers(self, round: int) -> list[RoleInstanceID]:
-        """Whom this node sends to in a round, of those in ``peer``; in round 0, all whom it ever may."""
+        """Whom this node sends to in a round, of those in ``peer``; in round 0, all whom it ever
+        may.
+        """
         return self.known()
 
     def known(self) -> list[RoleInstanceID]:
         """The members of ``peer``, without itself, in natural order."""
-        return in_order(peer for peer in self.ctx.relationships.get_relationship_view("peer") if peer != self.id)
+        return in_order(
+            peer for peer in self.ctx.relationships.get_relationship_view("peer") if peer != self.id
+        )
 
     # its channels
 
     @Service(expand=True)
     def get_peers(self, caller: RoleInstanceID, round: int = 0) -> dict[str, Any]:
-        """The "peers" that this node sends to in a round, and whether it may be one way ("directed")."""
+        """The "peers" that this node sends to in a round, and whether it may be one way
+        ("directed").
+        """
         return {"peers": self.peers(count_of("round", round)), "directed": self.directed}
 
     @Service(expand=True)
-    def accept(self, caller: RoleInstanceID, degree: int, attempt: str = "", **message: Any) -> bool:
-        """Take what a neighbour sends, or return False; `degree` is the number of nodes that it sends to."""
+    def accept(
+        self, caller: RoleInstanceID, degree: int, attempt: str = "", **message: Any
+    ) -> bool:
+        """Take what a neighbour sends, or return False; `degree` is the number of nodes that it
+        sends to.
+        """
         degree = count_of("degree", degree)
         missing = [part for part in self.parts if part not in message]
-        self.require(not missing, f"a {type(self).__name__} is sent {', '.join(self.parts)}, and this message has no "
-                                  f"{', '.join(missing)}: give all nodes the same mixer")
+        self.require(
+            not missing,
+            f"a {type(self).__name__} is sent {', '.join(self.parts)}, and this message has no "
+            f"{', '.join(missing)}: give all nodes the same mixer",
+        )
         if not self.takes(caller, message):
             return False
         with self.lock:
@@ -131,13 +163,20 @@ class Mixer(GuardedRole):
 
     @Task(expand=True)
     def train(
-        self, caller: RoleInstanceID, receivers: Roles, round: int, num_epochs: int = 1,
-        options: Options | None = None, attempt: str = "", anew: bool = False,
+        self,
+        caller: RoleInstanceID,
+        receivers: Roles,
+        round: int,
+        num_epochs: int = 1,
+        options: Options | None = None,
+        attempt: str = "",
+        anew: bool = False,
     ) -> None:
-        """Train for `num_epochs` epochs (0: not at all), and send to `receivers`; those that are gone are left out.
+        """Train for `num_epochs` epochs (0: not at all), and send to `receivers`; those that are
+        gone are left out.
 
-        With an `attempt`, a name for this round that no other has, `forget` can take it back. `anew`: nodes were lost
-        since the last round, see `begin_anew`.
+        With an `attempt`, a name for this round that no other has, `forget` can take it back.
+        `anew`: nodes were lost since the last round, see `begin_anew`.
         """
         round, num_epochs = count_of("round", round), count_of("num_epochs", num_epochs)
         group = in_order(receivers)
@@ -147,13 +186,26 @@ class Mixer(GuardedRole):
         before = self.call("trainer", "get-model") if self.keeps_before or not num_epochs else None
         after = before
         if num_epochs:
-            after = result_of(self.call_task("trainer", "train", args={**(options or {}), "num_epochs": num_epochs}))
+            after = result_of(
+                self.call_task(
+                    "trainer", "train", args={**(options or {}), "num_epochs": num_epochs}
+                )
+            )
         self.degree, self._receivers = len(group), group
         self.trained(before, after, round)
         reached: list[RoleInstanceID] = []
         for some, message in list(self.sent(group)):
-            answers = self.call_group(some, "accept", args={"degree": self.degree, "attempt": attempt}, payloads=message,
-                                      on_error=ErrorHandlingStrategy.KEEP) if some else []
+            answers = (
+                self.call_group(
+                    some,
+                    "accept",
+                    args={"degree": self.degree, "attempt": attempt},
+                    payloads=message,
+                    on_error=ErrorHandlingStrategy.KEEP,
+                )
+                if some
+                else []
+            )
             for receiver, answer in answers:
                 if isinstance(answer, GONE):
                     self.logger.warning("%s did not take the model: %s", receiver, answer)
@@ -175,8 +227,12 @@ class Mixer(GuardedRole):
         weights = self.weights(received)
         self.call("trainer", "apply-update", payloads={"update": self.combine(received)})
         if weights is not None:
-            missing = [] if self.directed else [one for one in self._receivers if one not in received]
-            tell(self.contributions, zip([self.id, *received], weights, strict=True), failed=missing)
+            missing = (
+                [] if self.directed else [one for one in self._receivers if one not in received]
+            )
+            tell(
+                self.contributions, zip([self.id, *received], weights, strict=True), failed=missing
+            )
 
     @Task(expand=True)
     def test(self, caller: RoleInstanceID) -> dict[str, Any]:
@@ -185,7 +241,9 @@ class Mixer(GuardedRole):
 
     @Service(expand=True)
     def forget(self, caller: RoleInstanceID, attempt: str = "") -> None:
-        """A round was given up: throw away what has come in, and go back to what was before its training."""
+        """A round was given up: throw away what has come in, and go back to what was before its
+        training.
+        """
         with self.lock:
             self._inbox = {}
             if self._before is not None and self._attempt == attempt:
@@ -200,7 +258,10 @@ class Mixer(GuardedRole):
             return
         with self.lock:
             self._attempt, self._before = attempt, None
-            self._before = save_trainer(self), {name: copy(getattr(self, name)) for name in self.goes_on}
+            self._before = (
+                save_trainer(self),
+                {name: copy(getattr(self, name)) for name in self.goes_on},
+            )
 
     @Service(expand=True)
     def get_model(self, caller: RoleInstanceID) -> Any:

@@ -1,10 +1,10 @@
 """Mixing weights: by how much each node of a graph takes the models of its neighbours.
 
-A graph is a mapping, node → those that it sends to. Weights are a mapping too, receiver → sender → weight, with each node
-among its own senders, and become a matrix W with `mixing_matrix`; one round of mixing is x ← W x. Where W is doubly
-stochastic, rounds bring all models to their mean, and their distance from it shrinks by the second largest modulus of
-W's eigenvalues in each (Xiao and Boyd, "Fast Linear Iterations for Distributed Averaging", Systems & Control Letters
-53(1), 2004).
+A graph is a mapping, node → those that it sends to. Weights are a mapping too, receiver → sender →
+weight, with each node among its own senders, and become a matrix W with `mixing_matrix`; one round
+of mixing is x ← W x. Where W is doubly stochastic, rounds bring all models to their mean, and their
+distance from it shrinks by the second largest modulus of W's eigenvalues in each (Xiao and Boyd,
+"Fast Linear Iterations for Distributed Averaging", Systems & Control Letters 53(1), 2004).
 """
 
 from __future__ import annotations
@@ -15,21 +15,34 @@ import numpy as np
 
 from roleml_nb.role import ArgumentError
 
-__all__ = ["column_stochastic", "metropolis_hastings", "mixing_matrix", "row_stochastic", "second_eigenvalue",
-           "uniform"]
+__all__ = [
+    "column_stochastic",
+    "metropolis_hastings",
+    "mixing_matrix",
+    "row_stochastic",
+    "second_eigenvalue",
+    "uniform",
+]
 
 Graph = Mapping[str, Collection[str]]
 Weights = dict[str, dict[str, float]]
 
 
 def metropolis_hastings(graph: Graph) -> Weights:
-    """w_ij = 1 / (1 + max(d_i, d_j)) with d the degrees, and the rest for oneself (Xiao and Boyd 2004, section 4.2).
+    """w_ij = 1 / (1 + max(d_i, d_j)) with d the degrees, and the rest for oneself (Xiao and Boyd
+    2004, section 4.2).
 
-    Doubly stochastic, and needs no more than the neighbours' degrees. ValueError when an edge has no edge back.
+    Doubly stochastic, and needs no more than the neighbours' degrees. ValueError when an edge has
+    no edge back.
     """
     _check_symmetric(graph)
     degrees = {node: len(others) for node, others in graph.items()}
-    return _with_rest({i: {j: 1 / (1 + max(degrees[i], degrees[j])) for j in others} for i, others in graph.items()})
+    return _with_rest(
+        {
+            i: {j: 1 / (1 + max(degrees[i], degrees[j])) for j in others}
+            for i, others in graph.items()
+        }
+    )
 
 
 def uniform(graph: Graph) -> Weights:
@@ -52,7 +65,9 @@ def row_stochastic(graph: Graph) -> Weights:
 
 
 def column_stochastic(graph: Graph) -> Weights:
-    """Each node splits its own in equal shares between those that it sends to and itself: the weights of push-sum."""
+    """Each node splits its own in equal shares between those that it sends to and itself: the
+    weights of push-sum.
+    """
     weights: Weights = {node: {} for node in graph}
     for sender, others in graph.items():
         for receiver in (sender, *others):
@@ -71,7 +86,9 @@ def mixing_matrix(weights: Weights) -> np.ndarray:
 
 
 def second_eigenvalue(matrix: np.ndarray) -> float:
-    """The second largest modulus of the eigenvalues, 0 for a single node; 1 minus it is the spectral gap."""
+    """The second largest modulus of the eigenvalues, 0 for a single node; 1 minus it is the
+    spectral gap.
+    """
     moduli = np.sort(np.abs(np.linalg.eigvals(matrix)))
     return float(moduli[-2]) if len(moduli) > 1 else 0.0
 
@@ -84,5 +101,7 @@ def _check_symmetric(graph: Graph) -> None:
     for node, others in graph.items():
         for other in others:
             if node not in graph.get(other, ()):
-                raise ArgumentError(f"{node} sends to {other}, but {other} does not send to {node}: these weights are for "
-                                 "graphs whose edges lead both ways; directed ones need push-sum")
+                raise ArgumentError(
+                    f"{node} sends to {other}, but {other} does not send to {node}: these weights"
+                    " are for graphs whose edges lead both ways; directed ones need push-sum"
+                )

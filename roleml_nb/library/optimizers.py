@@ -1,4 +1,6 @@
-"""The optimizer of a client's model: whether each training begins with a new one, and whether FedNova's formula is of it."""
+"""The optimizer of a client's model: whether each training begins with a new one, and whether
+FedNova's formula is of it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ __all__ = ["FRESH", "KEPT", "OPTIMIZERS", "fednova_problem", "renew"]
 
 KEPT, FRESH = "kept", "fresh"
 OPTIMIZERS = (KEPT, FRESH)
-"""An optimizer's state (momentum, moments) goes on from one training to the next, or begins anew with each."""
+"""An optimizer's state (momentum, moments) goes on from one training to the next, or begins anew
+with each.
+"""
 
 
 def renew(model: Any) -> None:
@@ -20,35 +24,58 @@ def renew(model: Any) -> None:
         return
     optimizer: Any = getattr(model, "optimizer", None)
     if not hasattr(optimizer, "param_groups"):
-        raise ArgumentError(f"optimizer='fresh' needs a way to renew the optimizer of {type(model).__name__}: give the model a "
-                         "method reset_optimizer(), or its torch optimizer as an attribute 'optimizer'")
+        raise ArgumentError(
+            f"optimizer='fresh' needs a way to renew the optimizer of {type(model).__name__}: give"
+            " the model a method reset_optimizer(), or its torch optimizer as an attribute"
+            " 'optimizer'"
+        )
     optimizer.state.clear()
 
 
 def fednova_problem(model: Any, momentum: float, state: str, trainer: str) -> str | None:
-    """What makes FedNova with this momentum wrong for a trainer, in one line; None where nothing is known against it.
+    """What makes FedNova with this momentum wrong for a trainer, in one line; None where nothing is
+    known against it.
 
-    The normaliser is that of SGD from rest (Wang et al. 2020, section 4). `state` is one of `OPTIMIZERS`.
+    The normaliser is that of SGD from rest (Wang et al. 2020, section 4). `state` is one of
+    `OPTIMIZERS`.
     """
     name = f"FedNova(momentum={momentum!r})"
-    optimizer = model.current_optimizer() if hasattr(model, "current_optimizer") else getattr(model, "optimizer", None)
+    optimizer = (
+        model.current_optimizer()
+        if hasattr(model, "current_optimizer")
+        else getattr(model, "optimizer", None)
+    )
     groups = getattr(optimizer, "param_groups", None)
     if groups:
         if not any(base.__name__ == "SGD" for base in type(optimizer).__mro__):
-            return (f"{name} is not right for {trainer}, whose optimizer is {type(optimizer).__name__}: it is for SGD, with or "
-                    "without momentum; give the model that, or the aggregator another strategy")
+            return (
+                f"{name} is not right for {trainer}, whose optimizer is {type(optimizer).__name__}:"
+                " it is for SGD, with or without momentum; give the model that, or the aggregator"
+                " another strategy"
+            )
         for option in ("nesterov", "dampening"):
             if group := next((group for group in groups if group.get(option)), None):
-                return (f"{name} is not right for {trainer}, whose SGD has {option}={group[option]!r}: it is for plain "
-                        "momentum; give the model that, or the aggregator another strategy")
+                return (
+                    f"{name} is not right for {trainer}, whose SGD has {option}={group[option]!r}:"
+                    " it is for plain momentum; give the model that, or the aggregator another"
+                    " strategy"
+                )
         for group in groups:
             if group.get("momentum", 0.0) != momentum:
-                return (f"{name} is not right for {trainer}, whose SGD has momentum={group['momentum']!r}: give the "
-                        f"aggregator the strategy FedNova(momentum={group['momentum']!r})")
+                return (
+                    f"{name} is not right for {trainer}, whose SGD has"
+                    f" momentum={group['momentum']!r}: give the aggregator the strategy"
+                    f" FedNova(momentum={group['momentum']!r})"
+                )
     elif hasattr(model, "current_optimizer") and momentum:
-        return (f"{name} is not right for {trainer}, whose model is trained by SGD without momentum: give the aggregator the "
-                "strategy FedNova()")
+        return (
+            f"{name} is not right for {trainer}, whose model is trained by SGD without momentum:"
+            " give the aggregator the strategy FedNova()"
+        )
     if momentum and state == KEPT:
-        return (f"{name} is not right for {trainer}, whose optimizer keeps its momentum from round to round, while the formula "
-                "begins each round at rest: assign the trainer with options={'optimizer': 'fresh'}")
+        return (
+            f"{name} is not right for {trainer}, whose optimizer keeps its momentum from round to"
+            " round, while the formula begins each round at rest: assign the trainer with"
+            " options={'optimizer': 'fresh'}"
+        )
     return None

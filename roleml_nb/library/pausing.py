@@ -16,7 +16,10 @@ LOOK = 0.1
 
 
 class Pausable(Role):
-    """A coordinator whose runs wait between two rounds while it is paused. A round that is under way is finished first."""
+    """A coordinator whose runs wait between two rounds while it is paused.
+
+    A round that is under way is finished first.
+    """
 
     paused = False
     rounds_allowed = 0

@@ -26,22 +26,26 @@ TOO_LONG = "deadline must be less than 1e8 seconds, which is three years, or Non
 
 
 class Quorum(NamedTuple):
-    """When a round is over before all clients have answered, and what becomes of those who answer later.
+    """When a round is over before all clients have answered, and what becomes of those who answer
+    later.
 
     Parameters
     ----------
     deadline : float, optional
-        Seconds, counted from when the model is handed out, so that a client that does not even take it holds up nothing. Then
-        the round is over, if `min_results` are there, or else as soon as they are.
+        Seconds, counted from when the model is handed out, so that a client that does not even take
+        it holds up nothing. Then the round is over, if `min_results` are there, or else as soon as
+        they are.
     min_results : int, optional
-        How many results a round must have; clients that fail, or whose node is lost, are left out as long as there are so
-        many. 1 when not given.
+        How many results a round must have; clients that fail, or whose node is lost, are left out
+        as long as there are so many. 1 when not given.
     enough : int, optional
-        The round is over when so many results are there. With more clients selected than that, it is over-selection
-        (Bonawitz et al., "Towards Federated Learning at Scale: System Design", MLSys 2019).
+        The round is over when so many results are there. With more clients selected than that, it
+        is over-selection (Bonawitz et al., "Towards Federated Learning at Scale: System Design",
+        MLSys 2019).
     late : {"drop", "stale"}
-        A result that comes when its round is over is dropped, or counts in the round during which it comes, as the step
-        that the client made, with a weight that is smaller by 1 / √(1 + rounds that it is late).
+        A result that comes when its round is over is dropped, or counts in the round during which
+        it comes, as the step that the client made, with a weight that is smaller by 1 / √(1 +
+        rounds that it is late).
     """
 
     deadline: float | None = None
@@ -59,12 +63,16 @@ class Quorum(NamedTuple):
         return (self.deadline, self.min_results, self.enough) != (None, None, None)
 
     def checked(self, clients: int, node: str) -> Quorum:
-        """Return it with plain numbers, if it can be met with so many clients; CallerError otherwise."""
+        """Return it with plain numbers, if it can be met with so many clients; CallerError
+        otherwise.
+        """
         try:
             plain = Quorum(
                 None if self.deadline is None else as_number("deadline", self.deadline),
                 None if self.min_results is None else as_count("min_results", self.min_results),
-                None if self.enough is None else as_count("enough", self.enough), self.late)
+                None if self.enough is None else as_count("enough", self.enough),
+                self.late,
+            )
         except ArgumentError as error:
             raise CallerError(str(error)) from None
         problem = plain._problem(clients, node, self.deadline)
@@ -73,17 +81,26 @@ class Quorum(NamedTuple):
         return plain
 
     def _problem(self, clients: int, node: str, given: Any) -> str | None:
-        """What makes it impossible, in one line; None when it can be met. `given` is the deadline as it was given."""
+        """What makes it impossible, in one line; None when it can be met.
+
+        `given` is the deadline as it was given.
+        """
         for name in ("min_results", "enough"):
             count = getattr(self, name)
             if count is not None and not 1 <= count <= clients:
-                return (f"{name} is {count!r}, but {node} has {clients} {'client' if clients == 1 else 'clients'}: "
-                        f"it must be from 1 to {clients}")
+                return (
+                    f"{name} is {count!r}, but {node} has {clients}"
+                    f" {'client' if clients == 1 else 'clients'}: it must be from 1 to {clients}"
+                )
         if self.enough is not None and self.enough < self.least:
-            return f"enough={self.enough} is less than min_results={self.min_results}: a round could never be over"
+            return (
+                f"enough={self.enough} is less than min_results={self.min_results}: a round could"
+                " never be over"
+            )
         if self.deadline is not None and not self.deadline > 0:
             return f"deadline must be more than 0 seconds, got {short(given)}"
-        if self.deadline is not None and self.deadline > 1e8 and given != float("inf"):  # 10 ** 400 is not infinite
+        # 10 ** 400 is not infinite
+        if self.deadline is not None and self.deadline > 1e8 and given != float("inf"):
             return f"{TOO_LONG}, got {short(given)}"
         if self.late not in ("drop", "stale"):
             return f"late must be 'drop' or 'stale', got {self.late!r}"
@@ -106,13 +123,21 @@ class Outcome:
 
 
 def do_round(
-    trainings: Trainings, role: Role, group: list[RoleInstanceID], updates: Sequence[Any], channel: str, message: Message,
-    quorum: Quorum, clusters: Mapping[RoleInstanceID, int] | None = None, sizes: dict[RoleInstanceID, int] | None = None,
+    trainings: Trainings,
+    role: Role,
+    group: list[RoleInstanceID],
+    updates: Sequence[Any],
+    channel: str,
+    message: Message,
+    quorum: Quorum,
+    clusters: Mapping[RoleInstanceID, int] | None = None,
+    sizes: dict[RoleInstanceID, int] | None = None,
     attempt: str = "",
 ) -> Outcome:
     """Hand out models, have clients train, and return when `quorum` says that the round is over.
 
-    Trainings of an earlier attempt, such as a run that has failed, are cancelled, and what comes of them is dropped.
+    Trainings of an earlier attempt, such as a run that has failed, are cancelled, and what comes of
+    them is dropped.
 
     Parameters
     ----------
@@ -126,10 +151,13 @@ def do_round(
     Raises
     ------
     RoleInteractionError
-        When too few results can come. CallTimeout when too few have come, and none for as long as calls may take.
+        When too few results can come. CallTimeout when too few have come, and none for as long as
+        calls may take.
     """
     trainings.number += 1
-    one = _Round(trainings, role, Work(trainings.number, updates, channel, message, attempt, sizes), quorum)
+    one = _Round(
+        trainings, role, Work(trainings.number, updates, channel, message, attempt, sizes), quorum
+    )
     trainings.cancel(lambda training: training.work.attempt != attempt)
     try:
         one.wait_for_clients(group)
@@ -159,8 +187,11 @@ class _Round:
         self._take(0)
         while under_way and sum(client not in under_way for client in group) < needed:
             if not self._take(self._limit):
-                raise CallTimeout(f"round {self.work.number} needs {needed} clients, and {', '.join(map(str, under_way))} did "
-                                  f"not end an earlier training for {self._limit:.1f} s")
+                raise CallTimeout(
+                    f"round {self.work.number} needs {needed} clients, and"
+                    f" {', '.join(map(str, under_way))} did not end an earlier training for"
+                    f" {self._limit:.1f} s"
+                )
 
     def begin(self, group: list[RoleInstanceID], clusters: Mapping[RoleInstanceID, int]) -> None:
         """Ask all who are free."""
@@ -187,15 +218,20 @@ class _Round:
 
     def _is_over(self, over_time: bool) -> bool:
         results, quorum = len(self.outcome.results), self.quorum
-        if (quorum.enough is not None and results >= quorum.enough) or (over_time and results >= quorum.least):
+        if (quorum.enough is not None and results >= quorum.enough) or (
+            over_time and results >= quorum.least
+        ):
             return True
-        if quorum.late == "stale" and results < quorum.least:  # then one of an earlier round can help
+        # then one of an earlier round can help
+        if quorum.late == "stale" and results < quorum.least:
             return not any(self._counts(training) for training in self.trainings.under_way.values())
         return not self.trainings.of_round(self.work.number)
 
     def _take(self, timeout: float) -> bool:
         """Take in what comes within `timeout` seconds; False when nothing does."""
-        came, ended = self.trainings.take(self.role, timeout, lambda training: training.work is self.work)
+        came, ended = self.trainings.take(
+            self.role, timeout, lambda training: training.work is self.work
+        )
         for each in ended:
             self._took(each)
         return came
@@ -203,7 +239,9 @@ class _Round:
     def _took(self, ended: Ended) -> None:
         client, training, result, error, begun = ended
         if error is not None and not isinstance(error, CallCancelled):
-            self.role.logger.warning("%s is left out of round %s: %s", client, training.number, error)
+            self.role.logger.warning(
+                "%s is left out of round %s: %s", client, training.number, error
+            )
             self.outcome.failed[client] = error
         elif training.before or not begun:  # there was no training
             return
@@ -215,9 +253,16 @@ class _Round:
 
     def _counts(self, training: Training) -> bool:
         """Whether its result would be a part of this round."""
-        return training.work is self.work or self.quorum.late == "stale" and training.work.attempt == self.work.attempt
+        return (
+            training.work is self.work
+            or self.quorum.late == "stale"
+            and training.work.attempt == self.work.attempt
+        )
 
     def _lack(self) -> str:
         failed = self.outcome.failed
         lost = f", {', '.join(map(str, failed))} failed" if failed else ""
-        return f"round {self.work.number} has {len(self.outcome.results)} of the {self.quorum.least} results that it needs{lost}"
+        return (
+            f"round {self.work.number} has {len(self.outcome.results)} of the {self.quorum.least}"
+            f" results that it needs{lost}"
+        )

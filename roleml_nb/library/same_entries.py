@@ -1,4 +1,6 @@
-"""Models of clients that are not like the one that they began with, told by name where they come in."""
+"""Models of clients that are not like the one that they began with, told by name where they come
+in.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,12 @@ class Unlike(RoleInteractionError):
 
 
 def check_entries(who: Any, names: Iterable[str], expected: Iterable[str], of: str) -> None:
-    """Raise Unlike, which names `who` and the entries, if the names of its model are not those that `of` has."""
+    """Raise Unlike, which names `who` and the entries, if the names of its model are not those that
+    `of` has.
+    """
     problem = difference_of_names(names, expected)
     if problem is not None:
-        raise Unlike(f"{who} returned a model whose entries are not those of {of}: {problem}; give all the same model, and the "
-                     "same option 'local'")
+        raise Unlike(
+            f"{who} returned a model whose entries are not those of {of}: {problem}; give all the"
+            " same model, and the same option 'local'"
+        )

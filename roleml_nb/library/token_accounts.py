@@ -1,9 +1,10 @@
 """Token accounts: when a gossiping node sends.
 
-Danner and Jelasity, "Token Account Algorithms: The Best of the Proactive and Reactive Worlds", ICDCS 2018: a node gets a
-token per round, and pays one for each message that it sends in answer to one that came in. It sends on its own account with
-probability `proactive(tokens)`, and instead of keeping the token. So in r rounds it sends no more than r + C messages, with
-C the capacity, however many come in.
+Danner and Jelasity, "Token Account Algorithms: The Best of the Proactive and Reactive Worlds",
+ICDCS 2018: a node gets a token per round, and pays one for each message that it sends in answer to
+one that came in. It sends on its own account with probability `proactive(tokens)`, and instead of
+keeping the token. So in r rounds it sends no more than r + C messages, with C the capacity, however
+many come in.
 """
 
 from __future__ import annotations
@@ -15,11 +16,18 @@ import numpy as np
 from roleml_nb.role import ArgumentError
 from roleml_nb.role.numbers import as_count
 
-__all__ = ["GeneralizedTokenAccount", "Proactive", "RandomizedTokenAccount", "SimpleTokenAccount", "TokenAccount"]
+__all__ = [
+    "GeneralizedTokenAccount",
+    "Proactive",
+    "RandomizedTokenAccount",
+    "SimpleTokenAccount",
+    "TokenAccount",
+]
 
 
 class TokenAccount(ABC):
-    """The tokens of one node, and what it does with them; the element `account` of `GossipCoordinator`.
+    """The tokens of one node, and what it does with them; the element `account` of
+    `GossipCoordinator`.
 
     Parameters
     ----------
@@ -40,7 +48,9 @@ class TokenAccount(ABC):
 
     @abstractmethod
     def reactive(self, tokens: int, useful: bool) -> float:
-        """How many messages answer one that came in, `useful` or not: at most `tokens`, fractions by chance."""
+        """How many messages answer one that came in, `useful` or not: at most `tokens`, fractions
+        by chance.
+        """
 
     def tick(self, rng: np.random.Generator) -> bool:
         """A round begins: whether to send; if not, there is a token more."""
@@ -69,7 +79,9 @@ class Proactive(TokenAccount):
 
 
 class SimpleTokenAccount(TokenAccount):
-    """Answers each message with one, while there are tokens; sends by itself when the account is full (section III-A)."""
+    """Answers each message with one, while there are tokens; sends by itself when the account is
+    full (section III-A).
+    """
 
     def __init__(self, capacity: int = 10):
         super().__init__(capacity)
@@ -82,7 +94,8 @@ class SimpleTokenAccount(TokenAccount):
 
 
 class GeneralizedTokenAccount(SimpleTokenAccount):
-    """Answers ⌊(A - 1 + a) / A⌋ messages to a useful one, ⌊(A - 1 + a) / 2A⌋ to others, a being the tokens (III-B).
+    """Answers ⌊(A - 1 + a) / A⌋ messages to a useful one, ⌊(A - 1 + a) / 2A⌋ to others, a being the
+    tokens (III-B).
 
     `reserve` is A, at least 1: the larger, the more tokens a node keeps.
     """
@@ -99,7 +112,8 @@ class GeneralizedTokenAccount(SimpleTokenAccount):
 
 
 class RandomizedTokenAccount(GeneralizedTokenAccount):
-    """Answers a / A messages to a useful one, none to others, and sends by itself the likelier the fuller (III-C).
+    """Answers a / A messages to a useful one, none to others, and sends by itself the likelier the
+    fuller (III-C).
 
     The probability rises from A - 1 tokens, (a - A + 1) / (C - A + 1); A is at most C.
     """
@@ -108,7 +122,9 @@ class RandomizedTokenAccount(GeneralizedTokenAccount):
         super().__init__(capacity, reserve)
         capacity, reserve = as_count("capacity", capacity), as_count("reserve", reserve)
         if reserve > capacity:
-            raise ArgumentError(f"reserve must be at most the capacity {capacity!r}, got {reserve!r}")
+            raise ArgumentError(
+                f"reserve must be at most the capacity {capacity!r}, got {reserve!r}"
+            )
 
     def proactive(self, tokens: int) -> float:
         return min(1.0, max(0.0, (tokens - self.reserve + 1) / (self.capacity - self.reserve + 1)))

@@ -39,10 +39,13 @@ class Work:
     attempt: str = ""
     """What they are asked for, for example a run."""
     sizes: dict[RoleInstanceID, int] | None = None
-    """Data sizes, of which note is taken: what a client says when it is handed a model, or else, for "train", when asked."""
+    """Data sizes, of which note is taken: what a client says when it is handed a model, or else,
+    for "train", when asked.
+    """
 
     def __post_init__(self) -> None:
-        self.models = [Message({}, {"update": update}) for update in self.updates]  # each crosses each link once
+        # each crosses each link once
+        self.models = [Message({}, {"update": update}) for update in self.updates]
 
 
 @dataclass
@@ -55,7 +58,8 @@ class Training:
     began: float = 0.0
     """When the client was called to train, in seconds."""
     before: list[str] = field(default_factory=list)
-    """Services of the client that are called before the training, the one that is under way first."""
+    """Services of the client that are called before the training, the one that is under way first.
+    """
     call: TaskInvocation | None = None
     """What is under way."""
 
@@ -73,7 +77,9 @@ class Training:
 
 
 class Ended(NamedTuple):
-    """A training that has ended: with a result, with an error, or, without any of both, before it began."""
+    """A training that has ended: with a result, with an error, or, without any of both, before it
+    began.
+    """
 
     client: RoleInstanceID
     training: Training
@@ -84,7 +90,8 @@ class Ended(NamedTuple):
 
 
 class Trainings:
-    """Trainings that are under way, over several rounds; who is busy is not asked again before it is done.
+    """Trainings that are under way, over several rounds; who is busy is not asked again before it
+    is done.
 
     A client is handed the model, and trains as soon as it has that: none waits for another.
     """
@@ -94,7 +101,9 @@ class Trainings:
         self.under_way: dict[RoleInstanceID, Training] = {}
         """What each busy client is at."""
         self.untaken: set[RoleInstanceID] = set()
-        """Clients whose last training, begun or done, has not become a part of any model: they take it back first."""
+        """Clients whose last training, begun or done, has not become a part of any model: they take
+        it back first.
+        """
         self._arrivals = Arrivals()
 
     def of_round(self, number: int) -> list[RoleInstanceID]:
@@ -113,16 +122,20 @@ class Trainings:
             self.under_way[client] = Training(work, cluster, before=[*take_back, HAND_OUT])
         try:
             self._go_on(role, work, list(clients))
-        except BaseException:  # such as of options that cannot be sent: who was not called is not busy
+        # such as of options that cannot be sent: who was not called is not busy
+        except BaseException:
             for client in clients:
                 if self.under_way[client].call is None:
                     del self.under_way[client]
             raise
 
-    def take(self, role: Role, timeout: float, wanted: Callable[[Training], bool]) -> tuple[bool, list[Ended]]:
+    def take(
+        self, role: Role, timeout: float, wanted: Callable[[Training], bool]
+    ) -> tuple[bool, list[Ended]]:
         """Wait up to `timeout` seconds for something to happen.
 
-        Returns whether something did, and the trainings that have ended. One that has not begun ends if it is not `wanted`.
+        Returns whether something did, and the trainings that have ended. One that has not begun
+        ends if it is not `wanted`.
         """
         arrived = self._arrivals.take(timeout)
         ready: dict[int, tuple[Work, list[RoleInstanceID]]] = {}
@@ -139,7 +152,9 @@ class Trainings:
             self._go_on(role, work, clients)
         return bool(arrived), ended
 
-    def _answered(self, client: RoleInstanceID, training: Training, call: TaskInvocation) -> Ended | None:
+    def _answered(
+        self, client: RoleInstanceID, training: Training, call: TaskInvocation
+    ) -> Ended | None:
         """Take in what a client has answered; None when it has something to do still."""
         try:
             result = call.result(0)
@@ -166,18 +181,36 @@ class Trainings:
         empty, now = Message(), role.base.host.clock.now()
         for channel in (TAKE_BACK, HAND_OUT, ASK_SIZE):
             group = [client for client in clients if self.under_way[client].before[:1] == [channel]]
-            self._call(role, "service", channel, {
-                client: work.models[self.under_way[client].cluster] if channel == HAND_OUT else empty for client in group})
+            self._call(
+                role,
+                "service",
+                channel,
+                {
+                    client: work.models[self.under_way[client].cluster]
+                    if channel == HAND_OUT
+                    else empty
+                    for client in group
+                },
+            )
         group = [client for client in clients if not self.under_way[client].before]
         for client in group:
             self.under_way[client].began = now
         self.untaken.update(group)
         self._call(role, "task", work.channel, dict.fromkeys(group, work.message))
 
-    def _call(self, role: Role, kind: str, channel: str, messages: dict[RoleInstanceID, Message]) -> None:
+    def _call(
+        self, role: Role, kind: str, channel: str, messages: dict[RoleInstanceID, Message]
+    ) -> None:
         if messages:
-            calls = role.base.call_task_group(role.name, messages, channel, message=Message(), message_map=messages, kind=kind,
-                                              on_call_error=ErrorHandlingStrategy.KEEP)
+            calls = role.base.call_task_group(
+                role.name,
+                messages,
+                channel,
+                message=Message(),
+                message_map=messages,
+                kind=kind,
+                on_call_error=ErrorHandlingStrategy.KEEP,
+            )
             for client, call in calls:
                 self.under_way[client].call = call
                 call.add_done_callback(partial(self._arrivals.put, 0, client))

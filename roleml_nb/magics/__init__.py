@@ -28,6 +28,13 @@ def unload_ipython_extension(ip: Any) -> None:
             ip.events.unregister("post_run_cell", listener)
         if magics.bed is not None:
             magics.bed.stop()
-        ip.ast_transformers[:] = [one for one in ip.ast_transformers if not isinstance(one, ValueTransformer)]
-        for kind, name in (("line", "rml"), ("line", VALUE_MAGIC), ("cell", "rml"), ("cell", "role")):
+        ip.ast_transformers[:] = [
+            one for one in ip.ast_transformers if not isinstance(one, ValueTransformer)
+        ]
+        for kind, name in (
+            ("line", "rml"),
+            ("line", VALUE_MAGIC),
+            ("cell", "rml"),
+            ("cell", "role"),
+        ):
             ip.magics_manager.magics[kind].pop(name, None)

@@ -24,11 +24,15 @@ def fill(words: list[str], names: Mapping[str, Any]) -> list[str]:
     Ranges of numbers and lists of names stay as they are, as do values (what comes after ``=``
     or within brackets) and what is in quotes.
     """
-    return fill_by(words, lambda source: _text(source, names), lambda source: _number(source, names))
+    return fill_by(
+        words, lambda source: _text(source, names), lambda source: _number(source, names)
+    )
 
 
 def fill_by(words: list[str], text: Filled, number: Filled) -> list[str]:
-    """Return the words of a line, with what `text` and `number` make of the expressions in braces."""
+    """Return the words of a line, with what `text` and `number` make of the expressions in
+    braces.
+    """
     filled: list[str] = []
     for word in words:
         if word.startswith("--element="):
@@ -85,7 +89,10 @@ def _brace(inner: str, value: Filled, number: Filled) -> str:
         return f"{{{_fill(inner, value, number)}}}"
     first, dots, last = inner.partition("..")
     if dots:
-        ends = [end if not end.strip() or end.strip().isdecimal() else number(end) for end in (first, last)]
+        ends = [
+            end if not end.strip() or end.strip().isdecimal() else number(end)
+            for end in (first, last)
+        ]
         return f"{{{ends[0]}..{ends[1]}}}"
     return value(inner)
 
@@ -96,7 +103,9 @@ def _text(source: str, names: Mapping[str, Any]) -> str:
         try:
             value = str(operator.index(value))
         except TypeError:
-            raise BadLine(f"{{{source}}} must be a text or a whole number, not {type(value).__name__}") from None
+            raise BadLine(
+                f"{{{source}}} must be a text or a whole number, not {type(value).__name__}"
+            ) from None
     return value
 
 
@@ -105,7 +114,9 @@ def _number(source: str, names: Mapping[str, Any]) -> str:
     try:
         return str(operator.index(value))
     except TypeError:
-        raise BadLine(f"{source.strip()} must be a whole number in a range, not {value!r:.50}") from None
+        raise BadLine(
+            f"{source.strip()} must be a whole number in a range, not {value!r:.50}"
+        ) from None
 
 
 def _evaluate(source: str, names: Mapping[str, Any]) -> Any:

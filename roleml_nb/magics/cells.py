@@ -12,7 +12,8 @@ __all__ = ["numbered"]
 
 @contextmanager
 def numbered(shell: Any) -> Iterator[None]:
-    """What is run within counts as a part of the cell that runs now, so that tracebacks call it by that cell's number.
+    """What is run within counts as a part of the cell that runs now, so that tracebacks call it by
+    that cell's number.
 
     IPython 9 counts a cell when it begins, and would give the number of the next one.
     """
@@ -26,7 +27,9 @@ def numbered(shell: Any) -> Iterator[None]:
 
 
 def _number(shell: Any) -> int | None:
-    """The number of the cell that runs now; None where there is none, as in a test that calls a magic."""
+    """The number of the cell that runs now; None where there is none, as in a test that calls a
+    magic.
+    """
     numbers = getattr(shell.compile, "_filename_map", {})
     frame = sys._getframe()
     while frame is not None:

@@ -18,7 +18,8 @@ def complete(
 ) -> list[str]:
     """Words for the end of `line`: commands, options, files, nodes, roles, channels, elements.
 
-    `commands` are the parsers by name, `classes` the role classes that can be assigned; `bed` is None when none runs.
+    `commands` are the parsers by name, `classes` the role classes that can be assigned; `bed` is
+    None when none runs.
     """
     words = line.split()
     place = len(words) - (not line.endswith(" "))
@@ -36,7 +37,11 @@ def complete(
     if module is not None:
         offer = getattr(module, "complete", None)
         return [*options, *(offer(bed, command, words[2:place]) if offer is not None else [])]
-    return [*options, *_of_testbed(bed, command, words[:place], place, classes)] if bed is not None else options
+    return (
+        [*options, *_of_testbed(bed, command, words[:place], place, classes)]
+        if bed is not None
+        else options
+    )
 
 
 def nodes_of(bed: Testbed | None) -> list[str]:
@@ -51,7 +56,12 @@ def _of_testbed(
     instances = [f"{node}/{role}" for node, given in nodes.items() for role in given["roles"]]
     if command == "assign" and before[-1] == "--element":
         named = [word.partition("=")[2].partition("(")[0] for word in before]
-        return [f"{element.replace('-', '_')}=" for name in named if name in classes for element in classes[name].elements]
+        return [
+            f"{element.replace('-', '_')}="
+            for name in named
+            if name in classes
+            for element in classes[name].elements
+        ]
     if command == "call" and place == 3:
         try:
             return bed.channels(before[2])
@@ -59,21 +69,34 @@ def _of_testbed(
             return []
     if command == "call" and place > 3:
         return _arguments(bed, before[2], before[3], classes)
-    return {"assign": [*nodes, *classes], "relate": [*nodes, *instances], "call": instances, "wire": instances,
-            "migrate": [*instances, *nodes]}.get(command, [])
+    return {
+        "assign": [*nodes, *classes],
+        "relate": [*nodes, *instances],
+        "call": instances,
+        "wire": instances,
+        "migrate": [*instances, *nodes],
+    }.get(command, [])
 
 
-def _arguments(bed: Testbed, target: str, channel: str, classes: Mapping[str, type[Role]]) -> list[str]:
+def _arguments(
+    bed: Testbed, target: str, channel: str, classes: Mapping[str, type[Role]]
+) -> list[str]:
     """What the handler of a channel takes, as far as its class is one that the notebook knows."""
     try:
         node, name = bed.roster.instances(target)[0]
     except RoleMLError:
         return []
-    cls = classes.get(str(bed.roster.roles.get(node, {}).get(name, {}).get("class", "")).rpartition(".")[2])
+    cls = classes.get(
+        str(bed.roster.roles.get(node, {}).get(name, {}).get("class", "")).rpartition(".")[2]
+    )
     if cls is None:
         return []
     attribute = {**cls.services, **cls.tasks}.get(standard_name(channel))
-    return [f"{argument}=" for argument in sorted(getattr(cls, attribute).handler.names)] if attribute else []
+    return (
+        [f"{argument}=" for argument in sorted(getattr(cls, attribute).handler.names)]
+        if attribute
+        else []
+    )
 
 
 def _graphs() -> list[str]:

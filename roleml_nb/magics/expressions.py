@@ -26,7 +26,9 @@ class Expressions:
         """Return Python code with the expressions in the place of their digits."""
         if not self._sources:
             return code
-        return ast.unparse(ast.fix_missing_locations(_Restorer(self._sources).visit(ast.parse(code))))
+        return ast.unparse(
+            ast.fix_missing_locations(_Restorer(self._sources).visit(ast.parse(code)))
+        )
 
 
 class _Restorer(ast.NodeTransformer):
@@ -45,7 +47,10 @@ class _Restorer(ast.NodeTransformer):
         if parts == [node.value]:
             return node
         return ast.JoinedStr(
-            [ast.Constant(part) if isinstance(part, str) else ast.FormattedValue(part, -1) for part in parts]
+            [
+                ast.Constant(part) if isinstance(part, str) else ast.FormattedValue(part, -1)
+                for part in parts
+            ]
         )
 
     def _split(self, part: str | ast.expr, digits: str) -> list[str | ast.expr]:

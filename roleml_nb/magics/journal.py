@@ -19,15 +19,21 @@ class Cell(NamedTuple):
 class Journal:
     """The cells of a shell, in the order of execution, from its first one on.
 
-    Of cells that were run before the extension was loaded nobody knows whether they failed: they count as good.
+    Of cells that were run before the extension was loaded nobody knows whether they failed: they
+    count as good.
     """
 
     def __init__(self, shell: Any):
-        before = shell.user_ns.get("In", [])[1:-1]  # the last one is the cell that loads the extension
-        self.cells = [Cell(number, text, True) for number, text in enumerate(before, 1) if text.strip()]
+        # the last one is the cell that loads the extension
+        before = shell.user_ns.get("In", [])[1:-1]
+        self.cells = [
+            Cell(number, text, True) for number, text in enumerate(before, 1) if text.strip()
+        ]
 
     def take(self, result: Any) -> None:
         """A cell has ended: called after each one. Cells that cells run are a part of those."""
         info = getattr(result, "info", None)
         if info is not None and info.store_history and info.raw_cell and info.raw_cell.strip():
-            self.cells.append(Cell(result.execution_count or 0, info.raw_cell, bool(result.success)))
+            self.cells.append(
+                Cell(result.execution_count or 0, info.raw_cell, bool(result.success))
+            )

@@ -21,11 +21,17 @@ class News(NamedTuple):
     @property
     def key(self) -> tuple[int, ...]:
         """Equal for equal news."""
-        return (len(self.failures), *(failure.number for failure in self.failures[-1:]), *(-run.number for run in self.runs))
+        return (
+            len(self.failures),
+            *(failure.number for failure in self.failures[-1:]),
+            *(-run.number for run in self.runs),
+        )
 
     def lines(self) -> list[str]:
         """As text: one line for all errors, and one for each run."""
-        return ([summary(self.failures)] if self.failures else []) + [_ended(run) for run in self.runs]
+        return ([summary(self.failures)] if self.failures else []) + [
+            _ended(run) for run in self.runs
+        ]
 
 
 def untold(bed: Testbed) -> News:
@@ -34,7 +40,10 @@ def untold(bed: Testbed) -> News:
 
 def _ended(run: LiveRun) -> str:
     if run.error is None:
-        return f"run {run.number} has ended: {run.name}, {run.progress.rounds}; its result: %rml wait {run.number}"
+        return (
+            f"run {run.number} has ended: {run.name}, {run.progress.rounds}; its result: %rml wait"
+            f" {run.number}"
+        )
     text = str(run.error.args[0] if run.error.args else run.error).splitlines()[0]
     how = "failed" if run.state == "failed" else "been stopped"
     return f"run {run.number} has {how}: {text}; all of it: %rml wait {run.number}"

@@ -13,11 +13,17 @@ from .news import News, untold
 __all__ = ["Notices"]
 
 BEAT = 0.15
-"""Seconds between two looks. What has stood for a beat is shown: what a cell is about to tell, or is waiting for, is not."""
+"""Seconds between two looks.
+
+What has stood for a beat is shown: what a cell is about to tell, or is waiting for, is not.
+"""
 
 
 class Notices:
-    """Looks on at the testbeds of a notebook. A terminal has no page, and a program that runs a notebook shows none."""
+    """Looks on at the testbeds of a notebook.
+
+    A terminal has no page, and a program that runs a notebook shows none.
+    """
 
     def __init__(self, shell: Any):
         self._shell = shell
@@ -46,7 +52,10 @@ def _follow(bed: Testbed, ended: threading.Event) -> None:
 
 
 class _Card:
-    """Made when there is something to show for the first time. What goes wrong with it must cost nobody the testbed."""
+    """Made when there is something to show for the first time.
+
+    What goes wrong with it must cost nobody the testbed.
+    """
 
     def __init__(self) -> None:
         self._widget: Any = None

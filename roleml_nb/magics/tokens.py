@@ -13,7 +13,17 @@ from typing import Any
 from roleml_nb.role import check_file_name
 from roleml_nb.testbed.expressions import BadLine, element, evaluate, parse
 
-__all__ = ["BadLine", "element", "evaluate", "file_name", "files", "graph", "pair", "seconds", "split"]
+__all__ = [
+    "BadLine",
+    "element",
+    "evaluate",
+    "file_name",
+    "files",
+    "graph",
+    "pair",
+    "seconds",
+    "split",
+]
 
 LONGEST_S = 100_000_000
 """Three years; threads wait no longer than 292."""
@@ -94,8 +104,11 @@ def seconds(word: str) -> float:
 def files(begun: str) -> list[str]:
     """Configuration files, checkpoints and folders, whose names go on as `begun`."""
     found = glob(f"{escape(begun)}*")
-    return sorted(f"{name}/" if os.path.isdir(name) else name for name in found
-                  if os.path.isdir(name) or name.endswith((".yaml", ".yml", ".json", ".checkpoint")))
+    return sorted(
+        f"{name}/" if os.path.isdir(name) else name
+        for name in found
+        if os.path.isdir(name) or name.endswith((".yaml", ".yml", ".json", ".checkpoint"))
+    )
 
 
 def graph(source: str, names: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -110,6 +123,10 @@ def graph(source: str, names: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     if not bracket:
         return name, {}
     body = parse(f"graph({rest}").body
-    if not isinstance(body, ast.Call) or body.args or any(item.arg is None for item in body.keywords):
+    if (
+        not isinstance(body, ast.Call)
+        or body.args
+        or any(item.arg is None for item in body.keywords)
+    ):
         raise BadLine(f"{source}: name the options, as in {name}(degree=4)")
     return name, {str(item.arg): evaluate(ast.unparse(item.value), names) for item in body.keywords}

@@ -24,7 +24,12 @@ def _given(**options: Any) -> dict[str, str]:
 def _start(given: Any) -> str:
     joined = _given(profile=given.profile, cluster_id=given.cluster_id)
     engines = _given(engines=2 if given.engines is None and not joined else given.engines)
-    options = _given(start_timeout=given.start_timeout, seed=given.seed, detached=given.detach or None, pin=given.pin or None)
+    options = _given(
+        start_timeout=given.start_timeout,
+        seed=given.seed,
+        detached=given.detach or None,
+        pin=given.pin or None,
+    )
     made = _call_of("Testbed", **engines, **options, **joined)
     return f"if bed is None or not bed.running:\n    bed = {made}"
 
@@ -43,8 +48,14 @@ def _assign(given: Any) -> str:
         if "(" in source:
             call = ast.parse(source, mode="eval").body
             options = {str(word.arg): _per_node(word.value) for word in call.keywords}
-        more = {key: value for key, value in (("options", _dict(options)), ("elements", _dict(
-            {name: _element(value) for name, value in elements.items()}))) if value != "{}"}
+        more = {
+            key: value
+            for key, value in (
+                ("options", _dict(options)),
+                ("elements", _dict({name: _element(value) for name, value in elements.items()})),
+            )
+            if value != "{}"
+        }
         lines.append(_call_of("selected.assign", repr(name), cls, **more))
     return "\n".join(lines)
 
@@ -68,13 +79,20 @@ def _element(source: str) -> str:
     tree = ast.parse(source.strip(), mode="eval").body
     if not isinstance(tree, ast.Call):
         return _per_node(tree)
-    return _call_of("impl", ast.unparse(tree.func), *map(_per_node, tree.args),
-                    **{str(word.arg): _per_node(word.value) for word in tree.keywords})
+    return _call_of(
+        "impl",
+        ast.unparse(tree.func),
+        *map(_per_node, tree.args),
+        **{str(word.arg): _per_node(word.value) for word in tree.keywords},
+    )
 
 
 def _relate(given: Any) -> str:
     pairs = [item.split("=", 1) for item in given.relations]
-    return "\n".join(_call_of("bed.relate", repr(given.nodes), repr(name), repr(members.split(","))) for name, members in pairs)
+    return "\n".join(
+        _call_of("bed.relate", repr(given.nodes), repr(name), repr(members.split(",")))
+        for name, members in pairs
+    )
 
 
 def _wire(given: Any) -> str:
@@ -83,10 +101,18 @@ def _wire(given: Any) -> str:
     options = {}
     if bracket:
         call = ast.parse(f"graph({rest}", mode="eval").body
-        options = {str(word.arg): ast.unparse(word.value) for word in call.keywords}  # type: ignore[attr-defined]
+        assert isinstance(call, ast.Call)
+        options = {str(word.arg): ast.unparse(word.value) for word in call.keywords}
     source = name if given.graph.isidentifier() and name not in _graphs() else repr(name)
-    return _call_of("bed.wire", source, nodes=repr(nodes), role=repr(role), relationship=repr(given.relationship),
-                    **_given(round=given.round), **options)
+    return _call_of(
+        "bed.wire",
+        source,
+        nodes=repr(nodes),
+        role=repr(role),
+        relationship=repr(given.relationship),
+        **_given(round=given.round),
+        **options,
+    )
 
 
 def _graphs() -> list[str]:
@@ -106,22 +132,36 @@ def _call(given: Any) -> str:
 
 def _update(given: Any) -> str:
     roles = [given.role] if given.role else []
-    return _call_of("bed.update", *roles, **_given(fresh=given.fresh or None, was=given.was and repr(given.was)))
+    return _call_of(
+        "bed.update", *roles, **_given(fresh=given.fresh or None, was=given.was and repr(given.was))
+    )
 
 
 def _migrate(given: Any) -> str:
-    return _call_of("bed.migrate", repr(given.role), repr(given.to), **_given(conflicts="keep" if given.keep else None),
-                    timeout=repr(given.timeout))
+    return _call_of(
+        "bed.migrate",
+        repr(given.role),
+        repr(given.to),
+        **_given(conflicts="keep" if given.keep else None),
+        timeout=repr(given.timeout),
+    )
 
 
 def _terminate(given: Any) -> str:
-    return "\n".join(_call_of("bed.terminate", repr(given.nodes), repr(role)) for role in dict.fromkeys(given.roles))
+    return "\n".join(
+        _call_of("bed.terminate", repr(given.nodes), repr(role))
+        for role in dict.fromkeys(given.roles)
+    )
 
 
 def _unrelate(given: Any) -> str:
     pairs = [item.split("=", 1) for item in given.relations]
-    return "\n".join(_call_of("bed.relate", repr(given.nodes), repr(name), repr(members.split(",")), remove="True")
-                     for name, members in pairs)
+    return "\n".join(
+        _call_of(
+            "bed.relate", repr(given.nodes), repr(name), repr(members.split(",")), remove="True"
+        )
+        for name, members in pairs
+    )
 
 
 def _arrange(given: Any) -> str:
@@ -137,10 +177,12 @@ def _wait(given: Any) -> str:
 
 def _looked_at(code: str) -> Callable[[Any], str]:
     """Of a command that shows a value: it is for who assigns it."""
+
     def translate(given: Any) -> str:
         if not given.wanted:
             raise LookupError(given.command)
         return code
+
     return translate
 
 
@@ -150,10 +192,17 @@ def _respawn(given: Any) -> str:
 
 def _load(given: Any) -> str:
     files = repr([file_name(item) for item in given.files])
-    seed = _given(seed=given.seed, trust=given.trust or None, root=given.root and repr(file_name(given.root)))
-    made = _call_of("Testbed.from_spec", files, names="globals()", **_given(engines=given.engines), **seed)
+    seed = _given(
+        seed=given.seed, trust=given.trust or None, root=given.root and repr(file_name(given.root))
+    )
+    made = _call_of(
+        "Testbed.from_spec", files, names="globals()", **_given(engines=given.engines), **seed
+    )
     more = _call_of("config.load", "bed", files, names="globals()", **seed)
-    return (f"from roleml_nb.testbed import config\nif bed is not None and bed.running:\n    {more}\nelse:\n    bed = {made}")
+    return (
+        "from roleml_nb.testbed import config\nif bed is not None and bed.running:\n   "
+        f" {more}\nelse:\n    bed = {made}"
+    )
 
 
 def _restore(given: Any) -> str:
@@ -167,14 +216,30 @@ def _stop(given: Any) -> str:
 
 
 COMMANDS: dict[str, Callable[[Any], str]] = {
-    "start": _start, "spawn": _spawn, "assign": _assign, "relate": _relate, "wire": _wire, "call": _call, "update": _update,
-    "migrate": _migrate, "respawn": _respawn, "load": _load, "restore": _restore, "stop": _stop,
+    "start": _start,
+    "spawn": _spawn,
+    "assign": _assign,
+    "relate": _relate,
+    "wire": _wire,
+    "call": _call,
+    "update": _update,
+    "migrate": _migrate,
+    "respawn": _respawn,
+    "load": _load,
+    "restore": _restore,
+    "stop": _stop,
     "save": lambda given: _call_of("bed.save_spec", repr(file_name(given.file))),
     "record": lambda given: _call_of("bed.record", repr(file_name(given.file))),
-    "terminate": _terminate, "unrelate": _unrelate, "arrange": _arrange, "wait": _wait,
-    "status": _looked_at("bed.status()"), "runs": _looked_at("bed.runs"),
+    "terminate": _terminate,
+    "unrelate": _unrelate,
+    "arrange": _arrange,
+    "wait": _wait,
+    "status": _looked_at("bed.status()"),
+    "runs": _looked_at("bed.runs"),
     "remove": lambda given: _call_of("bed.remove", repr(given.nodes)),
     "rename": lambda given: _call_of("bed.rename", repr(given.node), repr(given.name)),
     "move": lambda given: _call_of("bed.move", repr(given.nodes), repr(given.on)),
-    "checkpoint": lambda given: _call_of("bed.save", repr(file_name(given.file)), timeout=repr(given.timeout)),
+    "checkpoint": lambda given: _call_of(
+        "bed.save", repr(file_name(given.file)), timeout=repr(given.timeout)
+    ),
 }

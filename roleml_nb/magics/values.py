@@ -18,7 +18,9 @@ class ValueTransformer(ast.NodeTransformer):
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr:
         """Leave a line that stands alone as it is."""
-        return node if _is_line(node.value) else self.generic_visit(node)  # type: ignore[return-value]
+        if not _is_line(node.value):
+            self.generic_visit(node)
+        return node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """Name the magic that returns a value."""

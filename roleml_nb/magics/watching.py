@@ -19,14 +19,21 @@ BEAT = 0.2
 def watch(shell: Any, run: LiveRun, timeout: float | None) -> Any:
     """The result of the run, or what it raised; CallTimeout after `timeout` seconds.
 
-    In a notebook a bar shows meanwhile how far it is, in a terminal a line; both are gone at the end.
+    In a notebook a bar shows meanwhile how far it is, in a terminal a line; both are gone at the
+    end.
     """
     bar = None
     began = time.monotonic()
     until = began + (run.limit if timeout is None else timeout)
     try:
-        while not run.wait(max(0.0, min(BEAT, until - time.monotonic()))) and time.monotonic() < until:
-            if bar is None and time.monotonic() - began > PATIENCE and (run.progress.total or run.progress.done):
+        while (
+            not run.wait(max(0.0, min(BEAT, until - time.monotonic()))) and time.monotonic() < until
+        ):
+            if (
+                bar is None
+                and time.monotonic() - began > PATIENCE
+                and (run.progress.total or run.progress.done)
+            ):
                 bar = _bar(shell, run)
             if bar is not None:
                 bar.refresh()
@@ -57,14 +64,19 @@ class _Line(_Bar):
         self._run = run
 
     def refresh(self) -> None:
-        print(f"\r\x1b[K{self._run.name}: {self._run.progress}", end="", file=sys.stderr, flush=True)
+        print(
+            f"\r\x1b[K{self._run.name}: {self._run.progress}", end="", file=sys.stderr, flush=True
+        )
 
     def end(self) -> None:
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 class _Widget(_Bar):
-    """A widget in a notebook. What goes wrong with it must cost nobody the run: then there is none."""
+    """A widget in a notebook.
+
+    What goes wrong with it must cost nobody the run: then there is none.
+    """
 
     def __init__(self, publish: Any, run: LiveRun):
         self._publish, self._widget = publish, None

@@ -1,4 +1,6 @@
-"""How NumPy arrays and torch tensors are pickled: shape, element type, and the bare buffer (out of band when large)."""
+"""How NumPy arrays and torch tensors are pickled: shape, element type, and the bare buffer (out of
+band when large).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,14 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["is_plain_tensor", "rebuild_array", "rebuild_tensor", "reduce_array", "reduce_tensor", "tensor_reducers"]
+__all__ = [
+    "is_plain_tensor",
+    "rebuild_array",
+    "rebuild_tensor",
+    "reduce_array",
+    "reduce_tensor",
+    "tensor_reducers",
+]
 
 
 def reduce_array(array: np.ndarray) -> Any:
@@ -17,11 +26,16 @@ def reduce_array(array: np.ndarray) -> Any:
     dtype = array.dtype
     if dtype.hasobject or dtype.itemsize == 0:
         return NotImplemented
-    kind: Any = dtype.str if dtype.isbuiltin == 1 and dtype.metadata is None and dtype.kind not in "Mm" else dtype
+    kind: Any = (
+        dtype.str
+        if dtype.isbuiltin == 1 and dtype.metadata is None and dtype.kind not in "Mm"
+        else dtype
+    )
     flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-    # of the array, never of a memoryview of it: the garbage collector of CPython before 3.11.8, 3.12.2
-    # and 3.13 crashes when it finds a memoryview and a buffer of it in one cycle (gh-77894)
-    return rebuild_array, (kind, array.shape, PickleBuffer(flat))  # type: ignore[arg-type]  # NumPy < 2.3 says not
+    # of the array, never of a memoryview of it: the garbage collector of CPython before 3.11.8,
+    # 3.12.2 and 3.13 crashes when it finds a memoryview and a buffer of it in one cycle (gh-77894)
+    buffer = PickleBuffer(flat)  # type: ignore[arg-type]  # NumPy < 2.3 says not
+    return rebuild_array, (kind, array.shape, buffer)
 
 
 def rebuild_array(dtype: Any, shape: tuple[int, ...], buffer: Any) -> np.ndarray:
@@ -31,20 +45,36 @@ def rebuild_array(dtype: Any, shape: tuple[int, ...], buffer: Any) -> np.ndarray
 
 
 def reduce_tensor(tensor: Any) -> Any:
-    """Reduce an exact ``torch.Tensor`` (sent detached) or ``Parameter`` (stays one); special layouts are left to torch.
+    """Reduce an exact ``torch.Tensor`` (sent detached) or ``Parameter`` (stays one); special
+    layouts are left to torch.
 
-    A tensor that requires a gradient loses that on the way, with a RuntimeWarning: no gradient crosses a message.
+    A tensor that requires a gradient loses that on the way, with a RuntimeWarning: no gradient
+    crosses a message.
     """
     torch = sys.modules["torch"]
     if tensor.requires_grad and type(tensor) is torch.Tensor:
-        warnings.warn("a tensor that requires a gradient is sent without: its receiver gets the values alone; "
-                      "send tensor.detach() to say that this is meant", RuntimeWarning, stacklevel=2)
+        warnings.warn(
+            "a tensor that requires a gradient is sent without: its receiver gets the values alone;"
+            " send tensor.detach() to say that this is meant",
+            RuntimeWarning,
+            stacklevel=2,
+        )
     if type(tensor) is torch.Tensor and is_plain_tensor(tensor):
         try:
-            return rebuild_tensor, (_names[tensor.dtype], tuple(tensor.shape), PickleBuffer(_array_of(tensor)), None)
+            return rebuild_tensor, (
+                _names[tensor.dtype],
+                tuple(tensor.shape),
+                PickleBuffer(_array_of(tensor)),
+                None,
+            )
         except (TypeError, RuntimeError):  # nested, or in oneDNN's layout
             return NotImplemented
-    if tensor.layout is not torch.strided or tensor.is_nested or tensor.is_quantized or tensor.device.type == "meta":
+    if (
+        tensor.layout is not torch.strided
+        or tensor.is_nested
+        or tensor.is_quantized
+        or tensor.device.type == "meta"
+    ):
         return NotImplemented
     plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
     flat = plain.reshape(-1).view(torch.uint8).numpy()
@@ -68,17 +98,26 @@ def _numpy_has(torch: Any) -> dict[Any, str]:
 def is_plain_tensor(tensor: Any) -> bool:
     """Whether NumPy has an array over the same memory, all of it."""
     try:
-        return tensor.is_cpu and tensor.dtype in _numpy_has(sys.modules["torch"]) and tensor.is_contiguous()
+        return (
+            tensor.is_cpu
+            and tensor.dtype in _numpy_has(sys.modules["torch"])
+            and tensor.is_contiguous()
+        )
     except RuntimeError:  # compressed and nested layouts have no such
         return False
 
 
 def _array_of(tensor: Any) -> Any:
-    """A NumPy array over the same memory. Every step that torch does lets another thread in, so there are as few as possible."""
+    """A NumPy array over the same memory.
+
+    Every step that torch does lets another thread in, so there are as few as possible.
+    """
     return tensor.detach().numpy() if tensor.requires_grad else tensor.numpy()
 
 
-def rebuild_tensor(dtype_name: str, shape: tuple[int, ...], buffer: Any, parameter: bool | None) -> Any:
+def rebuild_tensor(
+    dtype_name: str, shape: tuple[int, ...], buffer: Any, parameter: bool | None
+) -> Any:
     """The tensor that was reduced, over the memory of `buffer` where that can be written to."""
     import torch
 
@@ -103,7 +142,9 @@ def tensor_reducers() -> dict[type, Any]:
 
 
 def _writable(buffer: Any) -> Any:
-    """`buffer`, or what lies under it, or a copy: pickle marks as read-only what was read-only at the sender."""
+    """`buffer`, or what lies under it, or a copy: pickle marks as read-only what was read-only at
+    the sender.
+    """
     if isinstance(buffer, bytearray):
         return buffer
     view = memoryview(buffer)

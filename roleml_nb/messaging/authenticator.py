@@ -1,4 +1,6 @@
-"""Which public keys CurveZMQ lets in: ZeroMQ asks for each connection (ZAP, ZeroMQ RFC 27) before anything is read from it."""
+"""Which public keys CurveZMQ lets in: ZeroMQ asks for each connection (ZAP, ZeroMQ RFC 27) before
+anything is read from it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ logger = logging.getLogger(__name__)
 
 
 class KeyAuthenticator:
-    """Answers for all sockets of one context that are made secure with it, without a thread of its own.
+    """Answers for all sockets of one context that are made secure with it, without a thread of its
+    own.
 
     Parameters
     ----------
@@ -27,7 +30,9 @@ class KeyAuthenticator:
         Called with the address of one that may not.
     """
 
-    def __init__(self, context: zmq.Context, admits: Callable[[bytes], bool], refused: Callable[[str], None]):
+    def __init__(
+        self, context: zmq.Context, admits: Callable[[bytes], bool], refused: Callable[[str], None]
+    ):
         self._admits, self._refused = admits, refused
         self._asked_by = ""
         self._zap = Authenticator(context, log=logger)
@@ -35,7 +40,9 @@ class KeyAuthenticator:
         self._zap.start()
 
     def secure(self, router: zmq.Socket) -> None:
-        """Have connections to this socket, which is about to be bound, be asked for; nobody comes in unasked."""
+        """Have connections to this socket, which is about to be bound, be asked for; nobody comes
+        in unasked.
+        """
         router.curve_server = True
         router.set(zmq.ZAP_DOMAIN, DOMAIN.encode())
         router.set(zmq.ZAP_ENFORCE_DOMAIN, 1)
@@ -46,12 +53,16 @@ class KeyAuthenticator:
         return self._zap.zap_socket.FD
 
     def answer(self) -> None:
-        """Answer all questions that have come. Always on a thread that has the transport's sockets to itself."""
+        """Answer all questions that have come.
+
+        Always on a thread that has the transport's sockets to itself.
+        """
         with suppress(zmq.Again):
             while True:
                 question = self._zap.zap_socket.recv_multipart(zmq.NOBLOCK)
                 self._asked_by = question[3].decode(errors="replace")
-                with suppress(StopIteration):  # a coroutine that waits for nothing, so no event loop is needed
+                # a coroutine that waits for nothing, so no event loop is needed
+                with suppress(StopIteration):
                     self._zap.handle_zap_message(question).send(None)
 
     def callback(self, domain: str, key: bytes) -> bool:

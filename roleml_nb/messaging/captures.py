@@ -17,7 +17,9 @@ LARGE = 10 * 1000 * 1000
 
 
 def missing_names(obj: Any) -> dict[str, str]:
-    """Global names that the code of `obj`, a function or class of a notebook, uses and nobody has defined: {name: where}."""
+    """Global names that the code of `obj`, a function or class of a notebook, uses and nobody has
+    defined: {name: where}.
+    """
     missing: dict[str, str] = {}
     for function in _functions(obj):
         known = {*function.__globals__, *vars(builtins)}
@@ -35,21 +37,37 @@ def large_captures(obj: Any) -> dict[str, int]:
     for function in _functions(obj):
         for name in _names(function.__code__, "LOAD_GLOBAL") & function.__globals__.keys():
             value = function.__globals__[name]
-            if not isinstance(value, types.ModuleType) and (size := len(dumps_code(value))) >= LARGE:
+            if (
+                not isinstance(value, types.ModuleType)
+                and (size := len(dumps_code(value))) >= LARGE
+            ):
                 found[name] = size
     return found
 
 
 def captured(obj: Any) -> Iterator[tuple[str, Any]]:
-    """Yield what is sent with a function or class of a notebook, by what it is there: ``variable 'x'``."""
+    """Yield what is sent with a function or class of a notebook, by what it is there: ``variable
+    'x'``.
+    """
     if isinstance(obj, type) and is_dynamic(obj):
-        yield from ((f"attribute {name!r}", value) for name, value in vars(obj).items() if not name.startswith("__"))
+        yield from (
+            (f"attribute {name!r}", value)
+            for name, value in vars(obj).items()
+            if not name.startswith("__")
+        )
     for function in _functions(obj):
         cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-        yield from ((f"variable {name!r}", cell.cell_contents) for name, cell in cells if cell != types.CellType())
+        yield from (
+            (f"variable {name!r}", cell.cell_contents)
+            for name, cell in cells
+            if cell != types.CellType()
+        )
         for name in sorted(_names(function.__code__, "LOAD_GLOBAL") & function.__globals__.keys()):
             yield f"global {name!r}", function.__globals__[name]
-        yield from (("default", value) for value in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()))
+        yield from (
+            ("default", value)
+            for value in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
+        )
 
 
 def _functions(obj: Any) -> Iterator[types.FunctionType]:

@@ -1,8 +1,10 @@
-"""Shipping of code that was defined in notebook cells: functions and classes by value, with the lines of their cells.
+"""Shipping of code that was defined in notebook cells: functions and classes by value, with the
+lines of their cells.
 
-A class keeps its identity: however often it travels, a process builds it once, and what was changed on it there since
-is never reset by a later message. A class that uses own modules (`source_modules`) has their keys in its identity, so that
-it is another one when these have changed.
+A class keeps its identity: however often it travels, a process builds it once, and what was changed
+on it there since is never reset by a later message. A class that uses own modules
+(`source_modules`) has their keys in its identity, so that it is another one when these have
+changed.
 
 What own modules define is sent by module, key and name (`module_versions`).
 """
@@ -27,12 +29,28 @@ import cloudpickle
 from cloudpickle import cloudpickle as _cloudpickle
 
 from ..role.forks import at_fork
-from .module_versions import arrange, is_stale, module_versions, reference, resolve_member, resolve_module
+from .module_versions import (
+    arrange,
+    is_stale,
+    module_versions,
+    reference,
+    resolve_member,
+    resolve_module,
+)
 from .source_modules import source_modules
 
 __all__ = [
-    "REDUCERS", "builtin_reference", "class_reference", "collect_own_modules", "dumps_code", "is_dynamic", "loads_code",
-    "reduce_module", "reduce_own", "resolve_class", "stale_code",
+    "REDUCERS",
+    "builtin_reference",
+    "class_reference",
+    "collect_own_modules",
+    "dumps_code",
+    "is_dynamic",
+    "loads_code",
+    "reduce_module",
+    "reduce_own",
+    "resolve_class",
+    "stale_code",
 ]
 
 REDUCERS: dict[type, Any] = _cloudpickle.Pickler._dispatch_table
@@ -62,7 +80,9 @@ at_fork(sys.modules[__name__])
 
 
 def is_dynamic(obj: Any) -> bool:
-    """Whether `obj` is a function or class that pickle cannot send by reference, such as one of a notebook cell."""
+    """Whether `obj` is a function or class that pickle cannot send by reference, such as one of a
+    notebook cell.
+    """
     if isinstance(obj, type):
         if obj in _BUILTIN_TYPES or obj in _SINGLETON_TYPES:
             return False
@@ -123,7 +143,9 @@ def reduce_module(module: types.ModuleType) -> Any:
 
 
 def dumps_code(obj: Any) -> bytes:
-    """Pickle `obj`, with its functions and classes by value, together with the lines of the cells they come from."""
+    """Pickle `obj`, with its functions and classes by value, together with the lines of the cells
+    they come from.
+    """
     return _dumps(obj, with_keys=True)
 
 
@@ -139,14 +161,18 @@ def _dumps(obj: Any, with_keys: bool) -> bytes:
 
 
 def stale_code(obj: Any) -> list[Any]:
-    """Return the functions and classes that a function or class uses, which a reload of their modules has left behind."""
+    """Return the functions and classes that a function or class uses, which a reload of their
+    modules has left behind.
+    """
     pickler = _CodePickler(io.BytesIO(), with_keys=False)
     pickler.dump(obj)
     return pickler.stale
 
 
 def loads_code(blob: bytes) -> Any:
-    """Rebuild what `dumps_code` pickled; tracebacks and `inspect` then show the lines of the cells."""
+    """Rebuild what `dumps_code` pickled; tracebacks and `inspect` then show the lines of the
+    cells.
+    """
     lines_of, pickled, *imported = pickle.loads(blob)
     for filename, lines in lines_of.items():
         # without a modification time, linecache.checkcache() leaves the entry alone
@@ -158,7 +184,9 @@ def loads_code(blob: bytes) -> Any:
 
 
 def class_reference(cls: type) -> tuple[str, bytes]:
-    """The identity of a dynamic class, the same in all processes, and what builds it where it is not known."""
+    """The identity of a dynamic class, the same in all processes, and what builds it where it is
+    not known.
+    """
     identity = _identity(cls)
     known = _blobs.get(cls)
     if known is None or known[0] != identity:
@@ -170,7 +198,8 @@ def class_reference(cls: type) -> tuple[str, bytes]:
 def _identity(cls: type) -> str:
     """The identity of a class, with the keys of the own modules that it uses."""
     identity: str = _cloudpickle._get_or_create_tracker_id(cls)
-    if OF_MODULES in identity or module_versions.latest:  # the notebook alone knows what is of which version
+    # the notebook alone knows what is of which version
+    if OF_MODULES in identity or module_versions.latest:
         return identity
     used = _used_by.get(cls)
     if used is None:
@@ -184,7 +213,8 @@ def _identity(cls: type) -> str:
     digests = source_modules.digests(used)
     hashed = hashlib.blake2b(repr(sorted(digests.items())).encode(), digest_size=8).hexdigest()
     identity += OF_MODULES + hashed
-    _cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID[identity] = cls  # so that it is this one when it comes back
+    # so that it is this one when it comes back
+    _cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID[identity] = cls
     return identity
 
 
@@ -216,7 +246,9 @@ def _cell_lines(filenames: set[str]) -> dict[str, list[str]]:
 
 
 class _CodePickler(cloudpickle.Pickler):
-    """cloudpickle, which also keeps the file names of code, and never resets a class that is already known."""
+    """cloudpickle, which also keeps the file names of code, and never resets a class that is
+    already known.
+    """
 
     def __init__(self, file: io.BytesIO, with_keys: bool) -> None:
         super().__init__(file, protocol=5)
@@ -239,7 +271,8 @@ class _CodePickler(cloudpickle.Pickler):
             own = reduce_own(obj)
             if own is not None:
                 return own
-            if source_modules.is_own(str(obj.__module__)):  # one that is not found there by its name
+            # one that is not found there by its name
+            if source_modules.is_own(str(obj.__module__)):
                 _note(obj.__module__)
                 if is_stale(obj):
                     self.stale.append(obj)
@@ -261,7 +294,9 @@ class _CodePickler(cloudpickle.Pickler):
 
 
 def _make_code(filename: str, make: Any, arguments: tuple[Any, ...]) -> types.CodeType:
-    """Build a code object under its own file name, which cloudpickle 3.1.3 replaces by ``<dynamic-code>``."""
+    """Build a code object under its own file name, which cloudpickle 3.1.3 replaces by
+    ``<dynamic-code>``.
+    """
     return make(*arguments).replace(co_filename=filename)
 
 

@@ -1,4 +1,7 @@
-"""From values to frames and back. What is received is the receiver's own: writable, and shared with nobody."""
+"""From values to frames and back.
+
+What is received is the receiver's own: writable, and shared with nobody.
+"""
 
 from __future__ import annotations
 
@@ -37,22 +40,33 @@ OUT_OF_BAND = 16 * 1024
 """Buffers of at least so many bytes travel as frames of their own."""
 
 _reducers: dict[type, Any] = {**REDUCERS, np.ndarray: reduce_array, types.ModuleType: reduce_module}
-del _reducers[types.MethodType]  # pickle's own way looks the method up on the object, and needs no code sent
+# pickle's own way looks the method up on the object, and needs no code sent
+del _reducers[types.MethodType]
 _torch_known = False
 _COMMON = {rebuild_array, rebuild_tensor, OrderedDict, Parameters}
 """What is in every model, and sent by its name: not looked at further."""
 
 
 class Body:
-    """An encoded value: a pickle, and the large buffers beside it (which are the sender's until `snapshot`)."""
+    """An encoded value: a pickle, and the large buffers beside it (which are the sender's until
+    `snapshot`).
+    """
 
     __slots__ = ("buffers", "fan", "owned", "pickled", "receipt", "region")
 
-    def __init__(self, pickled: Any, buffers: list[Any] | None = None, owned: bool = False, receipt: Any = None):
+    def __init__(
+        self,
+        pickled: Any,
+        buffers: list[Any] | None = None,
+        owned: bool = False,
+        receipt: Any = None,
+    ):
         self.pickled = pickled
         self.buffers: list[Any] = buffers or []
         self.owned = owned
-        """Whether the buffers are writable and nobody else's, so that the last receiver may have them without a copy."""
+        """Whether the buffers are writable and nobody else's, so that the last receiver may have
+        them without a copy.
+        """
         self.receipt = receipt
         """Dropped when the value is taken: then the sender may send more."""
         self.fan: Fan | None = None
@@ -69,19 +83,30 @@ class Body:
 
     @classmethod
     def of_frames(cls, frames: Sequence[Any], *, owned: bool = False) -> Body:
-        """The body that was sent as these frames; `owned` if they came from a socket and nobody else has them."""
+        """The body that was sent as these frames; `owned` if they came from a socket and nobody
+        else has them.
+        """
         return cls(frames[0], list(frames[1:]), owned)
 
     def snapshot(self, receivers: int = 1, shared: bool = False) -> Body:
-        """One that does not change when the sender goes on writing to its arrays: a copy, unless it is owned already.
+        """One that does not change when the sender goes on writing to its arrays: a copy, unless it
+        is owned already.
 
-        With several `receivers` in this process, or some in another one with which memory is `shared`, the copy is the one
-        that these will share.
+        With several `receivers` in this process, or some in another one with which memory is
+        `shared`, the copy is the one that these will share.
         """
         if self.owned or not self.buffers:
             return self
-        region = _region(self.buffers, WORTH_SHARING if receivers > 1 else WORTH_SENDING) if receivers > 1 or shared else None
-        body = Body(self.pickled, [_copy(buffer) for buffer in self.buffers] if region is None else region.map(), True)
+        region = (
+            _region(self.buffers, WORTH_SHARING if receivers > 1 else WORTH_SENDING)
+            if receivers > 1 or shared
+            else None
+        )
+        body = Body(
+            self.pickled,
+            [_copy(buffer) for buffer in self.buffers] if region is None else region.map(),
+            True,
+        )
         body.region = region
         return body
 
@@ -92,7 +117,10 @@ class Body:
         return body
 
     def shares(self, receivers: int) -> list[Body]:
-        """One body for each of several receivers. Large buffers are not copied until a receiver writes to them."""
+        """One body for each of several receivers.
+
+        Large buffers are not copied until a receiver writes to them.
+        """
         fan = Fan(self.buffers, self.owned, receivers, self.region) if self.buffers else None
         if receivers == 1:
             self.fan = fan
@@ -105,18 +133,23 @@ class Body:
         return bodies
 
     def decode(self, *, own: bool = False) -> Any:
-        """The value, with arrays that are writable and alias nothing of the sender's or of another receiver's.
+        """The value, with arrays that are writable and alias nothing of the sender's or of another
+        receiver's.
 
-        With ``own=True`` the last receiver of an owned body takes its buffers; the body cannot be decoded after that.
-        SerializationError when this process cannot build it.
+        With ``own=True`` the last receiver of an owned body takes its buffers; the body cannot be
+        decoded after that. SerializationError when this process cannot build it.
         """
         if self.buffers is None:
-            raise RoleMLError("this message body was already taken by its last receiver (decode(own=True)); encode anew")
+            raise RoleMLError(
+                "this message body was already taken by its last receiver (decode(own=True));"
+                " encode anew"
+            )
         self.receipt = None
         if not self.buffers:
             return _loads(self.pickled)
         if self.fan is not None:
-            buffers, self.fan, self.buffers = self.fan.take(), None, None  # type: ignore[assignment]
+            buffers = self.fan.take()
+            self.fan = self.buffers = None  # type: ignore[assignment]
         elif own and self.owned:
             buffers, self.buffers = self.buffers, None  # type: ignore[assignment]
         else:
@@ -127,7 +160,9 @@ class Body:
 class Fan:
     """The buffers of one message on their way to several receivers of one process."""
 
-    def __init__(self, buffers: list[Any], owned: bool, receivers: int, region: Region | None = None):
+    def __init__(
+        self, buffers: list[Any], owned: bool, receivers: int, region: Region | None = None
+    ):
         self._buffers, self._owned, self._left, self._region = buffers, owned, receivers, region
         self._lock = threading.Lock()
 
@@ -152,8 +187,10 @@ def _loads(pickled: Any, buffers: list[Any] | None = None) -> Any:
         raise
     except Exception as error:  # whatever the building of somebody's objects raises
         raise SerializationError(
-            f"what was sent cannot be read here: {type(error).__name__}: {error}; its classes must be there where it arrives, "
-            "in modules that can be imported, or be defined in the notebook") from error
+            f"what was sent cannot be read here: {type(error).__name__}: {error}; its classes must"
+            " be there where it arrives, in modules that can be imported, or be defined in the"
+            " notebook"
+        ) from error
 
 
 def _region(buffers: list[Any], worth: int = WORTH_SHARING) -> Region | None:
@@ -173,12 +210,14 @@ def _copy(buffer: Any) -> Any:
 
 
 def encode(value: Any, name: str = "it") -> Body:
-    """Encode `value`: arrays and tensors by their buffers, what was defined in a notebook by value, the rest as pickle does.
+    """Encode `value`: arrays and tensors by their buffers, what was defined in a notebook by value,
+    the rest as pickle does.
 
     Raises
     ------
     SerializationError
-        Something in `value`, which is called `name`, cannot be sent; the text says which entry, and why.
+        Something in `value`, which is called `name`, cannot be sent; the text says which entry, and
+        why.
     """
     if _is_plain(value):
         return Body(pickle.dumps(value, 5))
@@ -208,7 +247,9 @@ def _encode(value: Any) -> Body:
 
 
 def own_modules_of(value: Any) -> frozenset[str]:
-    """The names of the user's own modules that `value` uses: its classes and functions, and those of what is in it."""
+    """The names of the user's own modules that `value` uses: its classes and functions, and those
+    of what is in it.
+    """
     with collect_own_modules() as names:
         _encode(value)
     return frozenset(names)
@@ -246,11 +287,18 @@ _TEXTS = {str}
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether plain pickle does it: a number or a text, or a message of these. Looks no deeper, so that it costs little."""
+    """Whether plain pickle does it: a number or a text, or a message of these.
+
+    Looks no deeper, so that it costs little.
+    """
     kind = type(value)
     if kind is tuple and len(value) == 2:
-        return all(type(part) is dict and _PLAIN.issuperset(map(type, part.values())) and _TEXTS.issuperset(map(type, part))
-                   for part in value[::-1])  # the large part is more likely to be something else
+        return all(
+            type(part) is dict
+            and _PLAIN.issuperset(map(type, part.values()))
+            and _TEXTS.issuperset(map(type, part))
+            for part in value[::-1]
+        )  # the large part is more likely to be something else
     return kind in _PLAIN
 
 

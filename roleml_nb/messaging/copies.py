@@ -1,4 +1,6 @@
-"""Copies of what is sent most, models and numbers, without the detour over a pickle: a third of its time for a small model."""
+"""Copies of what is sent most, models and numbers, without the detour over a pickle: a third of its
+time for a small model.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +28,17 @@ class Unusual(Exception):
 
 
 class Copying:
-    """Copies one value: numbers, texts, arrays and tensors, in dicts, lists and tuples; `Unusual` for anything else.
+    """Copies one value: numbers, texts, arrays and tensors, in dicts, lists and tuples; `Unusual`
+    for anything else.
 
     What is in the value twice is twice the same in the copy.
     """
 
     def __init__(self) -> None:
         self.layout: list[Any] = []
-        """What the value's pickle is as long as, but for the content of arrays: equal layouts make equal lengths."""
+        """What the value's pickle is as long as, but for the content of arrays: equal layouts make
+        equal lengths.
+        """
         self.nbytes = 0
         """Of the arrays."""
         self._seen: dict[int, Any] = {}
@@ -53,12 +58,18 @@ class Copying:
             self.layout.append("again")
             return known
         if kind is str:
-            self.layout += str, len(value) if value.isascii() else len(value.encode(errors="surrogatepass"))
+            self.layout += (
+                str,
+                len(value) if value.isascii() else len(value.encode(errors="surrogatepass")),
+            )
             made: Any = value
         elif kind in _CONTAINERS and depth and len(value) <= ITEMS:
             self.layout += kind, len(value)
-            made = self._mapping(value, kind, depth - 1) if kind in _MAPPINGS else kind(
-                [self.copy(item, depth - 1) for item in value])
+            made = (
+                self._mapping(value, kind, depth - 1)
+                if kind in _MAPPINGS
+                else kind([self.copy(item, depth - 1) for item in value])
+            )
         else:
             made = self._array(value, kind)
         self._seen[id(value)] = made

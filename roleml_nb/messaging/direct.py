@@ -1,4 +1,7 @@
-"""The direct link: how a host sends to one other host over ZeroMQ. The other end is that host's `transport`."""
+"""The direct link: how a host sends to one other host over ZeroMQ.
+
+The other end is that host's `transport`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,17 @@ import zmq
 from ..role.errors import LinkFailed
 from .regions import Region
 
-__all__ = ["FAILURES", "SHARED", "WELCOME", "YES", "DirectLink", "close_watched", "read_event", "wait_for_welcome", "with_shared"]
+__all__ = [
+    "FAILURES",
+    "SHARED",
+    "WELCOME",
+    "YES",
+    "DirectLink",
+    "close_watched",
+    "read_event",
+    "wait_for_welcome",
+    "with_shared",
+]
 
 WELCOME, YES = b"W", b"Y"
 SHARED = b"M"
@@ -35,7 +48,9 @@ class DirectLink:
 
     kind = "direct"
 
-    def __init__(self, peer: str, url: str, dealer: zmq.Socket, monitor: zmq.Socket, shares: bool) -> None:
+    def __init__(
+        self, peer: str, url: str, dealer: zmq.Socket, monitor: zmq.Socket, shares: bool
+    ) -> None:
         self.peer = peer
         self.url = url
         self.shares = shares
@@ -45,7 +60,9 @@ class DirectLink:
         self._closed: str | None = None
 
     def send(self, frames: Sequence[Any]) -> None:
-        """Queue the frames for sending. Large ones are not copied: nobody may write to them any more.
+        """Queue the frames for sending.
+
+        Large ones are not copied: nobody may write to them any more.
 
         Raises
         ------
@@ -63,10 +80,14 @@ class DirectLink:
                 else:
                     self._dealer.send_multipart(frames, zmq.NOBLOCK, copy=False)
             except zmq.ZMQError as error:
-                raise LinkFailed(f"cannot send to host {self.peer!r} at {self.url}: {error}") from error
+                raise LinkFailed(
+                    f"cannot send to host {self.peer!r} at {self.url}: {error}"
+                ) from error
 
     def close(self) -> None:
-        """Close the link; what was sent before is still delivered where that takes no longer than 0.3 s."""
+        """Close the link; what was sent before is still delivered where that takes no longer than
+        0.3 s.
+        """
         self.end("the link was closed", LINGER_MS)
 
     def end(self, reason: str, linger: int = 0) -> bool:
@@ -80,7 +101,9 @@ class DirectLink:
 
 
 def _without_shared(frames: Sequence[Any]) -> Sequence[Any]:
-    """Those that lie in memory which the other side can open are left empty; the first frame then says where they are."""
+    """Those that lie in memory which the other side can open are left empty; the first frame then
+    says where they are.
+    """
     shared: dict[Region, list[int]] = {}
     for index, frame in enumerate(frames):
         region = Region.of(frame)
@@ -91,14 +114,20 @@ def _without_shared(frames: Sequence[Any]) -> Sequence[Any]:
     rest = list(frames)
     for index in itertools.chain.from_iterable(shared.values()):
         rest[index] = b""
-    return [SHARED + pickle.dumps([(region.place, indexes) for region, indexes in shared.items()], 5), *rest]
+    return [
+        SHARED + pickle.dumps([(region.place, indexes) for region, indexes in shared.items()], 5),
+        *rest,
+    ]
 
 
 def with_shared(frames: list[Any]) -> tuple[list[Any], list[Region]]:
-    """The frames as they were, and the regions that some of them are mapped from. Raises OSError if one cannot be opened."""
+    """The frames as they were, and the regions that some of them are mapped from.
+
+    Raises OSError if one cannot be opened.
+    """
     where, *rest = frames
     regions = []
-    for place, indexes in pickle.loads(where[len(SHARED):]):
+    for place, indexes in pickle.loads(where[len(SHARED) :]):
         region = Region.at(place)
         for index, buffer in zip(indexes, region.map(), strict=True):
             rest[index] = buffer
@@ -107,7 +136,10 @@ def with_shared(frames: list[Any]) -> tuple[list[Any], list[Region]]:
 
 
 def wait_for_welcome(dealer: zmq.Socket, monitor: zmq.Socket, timeout: float) -> bool:
-    """Whether the other side can open what we share. Raises LinkFailed if it does not welcome us."""
+    """Whether the other side can open what we share.
+
+    Raises LinkFailed if it does not welcome us.
+    """
     poller = zmq.Poller()
     poller.register(dealer, zmq.POLLIN)
     poller.register(monitor, zmq.POLLIN)
@@ -119,11 +151,15 @@ def wait_for_welcome(dealer: zmq.Socket, monitor: zmq.Socket, timeout: float) ->
         raise LinkFailed("what answered does not speak our protocol")
     if monitor in ready:
         raise LinkFailed(FAILURES.get(read_event(monitor), "the connection ended"))
-    raise LinkFailed(f"no welcome within {timeout:.1f} s; either it is not reached, or it did not admit us")
+    raise LinkFailed(
+        f"no welcome within {timeout:.1f} s; either it is not reached, or it did not admit us"
+    )
 
 
 def close_watched(socket: zmq.Socket, linger: int = 0) -> None:
-    """Close a socket that has a monitor: without this, ZeroMQ waits for ever to tell a monitor that nobody reads of its end."""
+    """Close a socket that has a monitor: without this, ZeroMQ waits for ever to tell a monitor that
+    nobody reads of its end.
+    """
     with suppress(zmq.ContextTerminated):
         socket.disable_monitor()
     socket.close(linger)

@@ -1,4 +1,7 @@
-"""The door: one listening socket, and who has come in without having shown who it is. So many, and for so long, at most."""
+"""The door: one listening socket, and who has come in without having shown who it is.
+
+So many, and for so long, at most.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +19,24 @@ from .direct import close_watched
 __all__ = ["Door"]
 
 GUESTS = 256
-"""Connections at a time that have not shown a token; when more come, the one that has been here longest must go."""
+"""Connections at a time that have not shown a token; when more come, the one that has been here
+longest must go.
+"""
 PATIENCE = 5.0
 """Seconds that each of them gets."""
 UNREAD = 10_000
-"""Arrivals that are not looked at yet, as while a handler holds the interpreter; no more are let in beyond that."""
+"""Arrivals that are not looked at yet, as while a handler holds the interpreter; no more are let in
+beyond that.
+"""
 SILENT = 60.0
 """Seconds between two log lines about those turned away."""
 EVENTS = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED
 
 
 class Door:
-    """Watches who connects to a ROUTER that is about to be bound. All calls but the constructor's come from one thread.
+    """Watches who connects to a ROUTER that is about to be bound.
+
+    All calls but the constructor's come from one thread.
 
     A listening ZeroMQ socket accepts whoever connects, and keeps those that say nothing for ever.
     """
@@ -50,7 +59,9 @@ class Door:
         return len(self._guests)
 
     def look(self) -> None:
-        """Take note of who came and who went, and turn away whom there is no place or no more patience for."""
+        """Take note of who came and who went, and turn away whom there is no place or no more
+        patience for.
+        """
         now = time.monotonic()
         with suppress(zmq.Again):
             while True:
@@ -60,7 +71,10 @@ class Door:
                     continue
                 self._guests[number] = now
                 if len(self._guests) > GUESTS:  # a friend speaks as soon as it comes
-                    self._turn_away(next(iter(self._guests)), f"{GUESTS} others have come, and it has not shown who it is")
+                    self._turn_away(
+                        next(iter(self._guests)),
+                        f"{GUESTS} others have come, and it has not shown who it is",
+                    )
         for number, since in list(self._guests.items()):  # the oldest first
             if now - since < PATIENCE:
                 break
@@ -86,10 +100,18 @@ class Door:
         now = time.monotonic()
         if now >= self._said:
             self._said = now + SILENT
-            self._log.warning("%s turned away a connection: %s (%d in all)", self.host_id, reason, self.turned_away)
+            self._log.warning(
+                "%s turned away a connection: %s (%d in all)",
+                self.host_id,
+                reason,
+                self.turned_away,
+            )
 
     def _is_ours(self, guest: socket.socket) -> bool:
-        here, url = guest.getsockname(), self._router.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
+        here, url = (
+            guest.getsockname(),
+            self._router.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0"),
+        )
         if guest.family == getattr(socket, "AF_UNIX", None):
             return url == f"ipc://{here}"
         return url.endswith(f":{here[1]}")

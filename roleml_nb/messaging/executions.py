@@ -1,4 +1,6 @@
-"""Who is at work on a host: the handlers that run here for calls, and what each of them waits for."""
+"""Who is at work on a host: the handlers that run here for calls, and what each of them waits
+for.
+"""
 
 from __future__ import annotations
 
@@ -17,28 +19,69 @@ from .stuck import cpu_clock, cpu_time, waits_for_a_lock
 __all__ = ["DEPTH", "Execution", "Executions", "Interrupt", "Working", "run"]
 
 DEPTH = 1000
-"""Calls within calls that are taken to be endless; each costs a waiting thread, or a part of one's stack."""
+"""Calls within calls that are taken to be endless; each costs a waiting thread, or a part of one's
+stack.
+"""
 TRAIL = 12
 
 Key = tuple[str, int]
-"""The host that a call came from, and its number there. In `Executions.table` the actor stands for its host."""
+"""The host that a call came from, and its number there.
+
+In `Executions.table` the actor stands for its host.
+"""
 
 
 class Interrupt(BaseException):
-    """Raised in a handler's thread to end it; no ``except Exception`` of the handler holds it up."""
+    """Raised in a handler's thread to end it; no ``except Exception`` of the handler holds it
+    up.
+    """
 
 
 class Execution:
     """A call that has arrived and is not answered yet."""
 
-    __slots__ = ("abandoned", "arrived", "called", "channel", "clock", "depth", "due", "exposed", "forbidden", "held", "inline",
-                 "interrupted", "key", "source", "started", "stops", "target", "thread", "trail", "waits_for", "within")
+    __slots__ = (
+        "abandoned",
+        "arrived",
+        "called",
+        "channel",
+        "clock",
+        "depth",
+        "due",
+        "exposed",
+        "forbidden",
+        "held",
+        "inline",
+        "interrupted",
+        "key",
+        "source",
+        "started",
+        "stops",
+        "target",
+        "thread",
+        "trail",
+        "waits_for",
+        "within",
+    )
 
     def __init__(
-        self, key: Key, source: RoleInstanceID, target: RoleInstanceID, channel: str, arrived: float, depth: int,
-        trail: tuple[str, ...], stops: int = 0,
+        self,
+        key: Key,
+        source: RoleInstanceID,
+        target: RoleInstanceID,
+        channel: str,
+        arrived: float,
+        depth: int,
+        trail: tuple[str, ...],
+        stops: int = 0,
     ):
-        self.key, self.source, self.target, self.channel, self.arrived = key, source, target, channel, arrived
+        self.key, self.source, self.target, self.channel, self.arrived = (
+            key,
+            source,
+            target,
+            channel,
+            arrived,
+        )
         self.depth, self.trail = depth, trail
         self.stops = stops
         """How often the run had been stopped when the call was made."""
@@ -56,11 +99,14 @@ class Execution:
         self.inline = 0
         """How many calls are nested on this stack."""
         self.abandoned = False
-        """Whether it was answered for, and its role freed, while its thread is not to be stopped."""
+        """Whether it was answered for, and its role freed, while its thread is not to be stopped.
+        """
         self.forbidden: Exception | None = None
         """What its next call raises, if it must make no more."""
         self.exposed = False
-        """Whether its own code runs now, rather than ours, so that an interrupt may be raised on its thread at any place."""
+        """Whether its own code runs now, rather than ours, so that an interrupt may be raised on
+        its thread at any place.
+        """
         self.interrupted = False
         """Whether an interrupt was, or is about to be, raised."""
         self.due = False
@@ -89,7 +135,9 @@ class Execution:
 
     @property
     def may_be_stuck(self) -> bool:
-        """Whether its thread may wait for a lock: it has begun, and waits for nothing that is known."""
+        """Whether its thread may wait for a lock: it has begun, and waits for nothing that is
+        known.
+        """
         return bool(self.started and self.thread) and self.waits_for is None and not self.held
 
     def state(self, now: float) -> str:
@@ -100,13 +148,18 @@ class Execution:
             return f"its role is not ready since {now - self.started:.1f} s"
         call = self.waits_for
         if call is not None:
-            return (f"handler running since {now - self.started:.1f} s, waits for {call.target}.{call.channel} "
-                    f"since {now - call.sent:.1f} s")
+            return (
+                f"handler running since {now - self.started:.1f} s, waits for"
+                f" {call.target}.{call.channel} since {now - call.sent:.1f} s"
+            )
         return f"handler running since {now - self.started:.1f} s"
 
 
 def run(execution: Execution | None, handler: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a handler: from now on until it returns, its own code runs. Nothing before and after is interrupted."""
+    """Call a handler: from now on until it returns, its own code runs.
+
+    Nothing before and after is interrupted.
+    """
     if execution is None:
         return handler(*arguments)
     if execution.due:
@@ -121,11 +174,15 @@ def run(execution: Execution | None, handler: Callable[..., Any], *arguments: An
 
 
 def _breathe() -> None:
-    """An interrupt that is on its way to this thread is raised where a function begins: here, rather than somewhere later."""
+    """An interrupt that is on its way to this thread is raised where a function begins: here,
+    rather than somewhere later.
+    """
 
 
 class Working(NamedTuple):
-    """An execution or a waiting call as it is told to others; keys join what is told by several hosts."""
+    """An execution or a waiting call as it is told to others; keys join what is told by several
+    hosts.
+    """
 
     call: bool
     """Whether this is a call that waits, rather than a handler at work."""
@@ -160,25 +217,35 @@ class Executions:
         return self._current.get()
 
     def begin(self, key: Key, now: float) -> Token:
-        """The current thread begins with a call that has arrived; hand the result to `end` on the same thread."""
+        """The current thread begins with a call that has arrived; hand the result to `end` on the
+        same thread.
+        """
         execution = self.table.get(key)
         if execution is not None:
-            execution.started, execution.thread, execution.clock = now, threading.get_ident(), cpu_clock()
+            execution.started, execution.thread, execution.clock = (
+                now,
+                threading.get_ident(),
+                cpu_clock(),
+            )
         return self._current.set(execution)
 
     def busy(self) -> int:
         """How many handlers are at work and wait for no call."""
-        return sum(each.thread != 0 and each.waits_for is None for each in list(self.table.values()))
+        return sum(
+            each.thread != 0 and each.waits_for is None for each in list(self.table.values())
+        )
 
     def cover(self) -> Execution | None:
-        """A handler's own code has called ours: no interrupt must reach this thread until what this returns goes to `expose`.
+        """A handler's own code has called ours: no interrupt must reach this thread until what this
+        returns goes to `expose`.
 
         RoleInteractionError in a fork of the process.
         """
         self.origin.check()
         execution = self._current.get()
         if execution is None or not execution.exposed or execution.thread != threading.get_ident():
-            return None  # a coroutine, or a callback, runs on another thread than the handler that made it
+            # a coroutine, or a callback, runs on another thread than the handler that made it
+            return None
         execution.exposed = False
         return execution
 
@@ -225,7 +292,9 @@ class Executions:
             execution.within.waits_for = None
 
     def leave_inline(self, execution: Execution) -> None:
-        """The thread does something else, while the handler goes on in the event loop; `ended` must follow."""
+        """The thread does something else, while the handler goes on in the event loop; `ended` must
+        follow.
+        """
         execution.thread = 0
         self._current.set(execution.within)
 
@@ -233,20 +302,28 @@ class Executions:
         self.table.pop((execution.target.actor_name, execution.number), None)
 
     def forbid(self, keys: Collection[Key], error: Exception) -> None:
-        """Have the next call that these executions make raise `error`: nobody waits for their answers any more."""
+        """Have the next call that these executions make raise `error`: nobody waits for their
+        answers any more.
+        """
         for execution in list(self.table.values()):
             if execution.key in keys:
                 execution.forbidden = error
 
     def cancel(self, key: Key) -> list[tuple[Execution, Exception]]:
-        """Forbid the execution of a call, and those on its stack, to make more calls; each with what these calls raise."""
+        """Forbid the execution of a call, and those on its stack, to make more calls; each with
+        what these calls raise.
+        """
         executions = list(self.table.values())
-        found = [each for each in executions if each.key == key and each.target.instance_name != NATIVE]
+        found = [
+            each for each in executions if each.key == key and each.target.instance_name != NATIVE
+        ]
         for inner in found:  # grows while it is gone through
             found += [each for each in executions if each.within is inner]
         for each in found:
             if each.forbidden is None:
-                each.forbidden = CallCancelled(f"{each.name} was cancelled: {each.source} does not wait for it any more")
+                each.forbidden = CallCancelled(
+                    f"{each.name} was cancelled: {each.source} does not wait for it any more"
+                )
         return [(each, each.forbidden) for each in found if each.forbidden is not None]
 
     def working(self, here: str, now: float, calls: list[Pending]) -> list[Working]:
@@ -257,30 +334,63 @@ class Executions:
         for each in table:
             call = each.waits_for
             stuck = call is None and (each.held or each.may_be_stuck and each.thread in locked)
-            found.append(Working(
-                False, each.key, str(each.source), str(each.target), each.name, now - each.arrived, each.state(now), stuck,
-                cpu_time(each.clock) if each.thread else 0.0, (here, call.number) if call else None))
+            found.append(
+                Working(
+                    False,
+                    each.key,
+                    str(each.source),
+                    str(each.target),
+                    each.name,
+                    now - each.arrived,
+                    each.state(now),
+                    stuck,
+                    cpu_time(each.clock) if each.thread else 0.0,
+                    (here, call.number) if call else None,
+                )
+            )
         found += [
-            Working(True, each.key, each.within.name if each.within else str(each.source), str(each.target), each.name,
-                    now - each.arrived, by=each.within.key if each.within else None)
-            for each in table if each.called]
+            Working(
+                True,
+                each.key,
+                each.within.name if each.within else str(each.source),
+                str(each.target),
+                each.name,
+                now - each.arrived,
+                by=each.within.key if each.within else None,
+            )
+            for each in table
+            if each.called
+        ]
         found += [
-            Working(True, (here, call.number), call.by.name if call.by else str(call.source), str(call.target),
-                    f"{call.target}.{call.channel}", now - call.sent, by=call.by.key if call.by else None)
-            for call in calls]
+            Working(
+                True,
+                (here, call.number),
+                call.by.name if call.by else str(call.source),
+                str(call.target),
+                f"{call.target}.{call.channel}",
+                now - call.sent,
+                by=call.by.key if call.by else None,
+            )
+            for call in calls
+        ]
         return found
 
     def nested(self, target: RoleInstanceID, channel: str) -> tuple[int, tuple[str, ...]]:
-        """How deep a call made now is nested, and the last calls that lead to it; Deadlock when that is without end."""
+        """How deep a call made now is nested, and the last calls that lead to it; Deadlock when
+        that is without end.
+        """
         current = self.current
         if current is None:
             return 0, ()
         if current.forbidden is not None:
-            raise current.forbidden.with_traceback(None)  # raised by others, too, whose frames it must not keep
+            # raised by others, too, whose frames it must not keep
+            raise current.forbidden.with_traceback(None)
         trail = (*current.trail, current.name)[-TRAIL:]
         if current.depth >= DEPTH:
-            raise Deadlock(f"{' → '.join(_cycle([*trail, f'{target}.{channel}']))}: calls within calls, {DEPTH} deep, "
-                           "without end; one of them must answer without calling the next")
+            raise Deadlock(
+                f"{' → '.join(_cycle([*trail, f'{target}.{channel}']))}: calls within calls,"
+                f" {DEPTH} deep, without end; one of them must answer without calling the next"
+            )
         return current.depth + 1, trail
 
 

@@ -1,4 +1,6 @@
-"""The key pair of a host: others know the host by the public half; the secret half never leaves the process."""
+"""The key pair of a host: others know the host by the public half; the secret half never leaves the
+process.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Compare what a process has in memory of a module with a text of it: has that text been loaded?
 
-Neither the time of a file nor a reload tells it: `%autoreload` replaces the code of single functions in place, and a file
-may be edited after it was imported, or twice between two reloads. So functions are compared by their code, constants by
-their value, and what else can be changed in place by whether it is another object than before (`marks`).
+Neither the time of a file nor a reload tells it: `%autoreload` replaces the code of single
+functions in place, and a file may be edited after it was imported, or twice between two reloads. So
+functions are compared by their code, constants by their value, and what else can be changed in
+place by whether it is another object than before (`marks`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,15 @@ from typing import Any
 
 from .outline import Expression, Import, Outline, Path, fingerprint, functions, outline
 
-__all__ = ["code_of", "fingerprint", "has_same_code", "is_loaded", "is_patchable", "lost_imports", "marks"]
+__all__ = [
+    "code_of",
+    "fingerprint",
+    "has_same_code",
+    "is_loaded",
+    "is_patchable",
+    "lost_imports",
+    "marks",
+]
 
 Marks = dict[Path, Any]
 """{path: the code of a function, or the id of another object}, of a module."""
@@ -26,7 +35,12 @@ ATOMS = (type(None), bool, int, float, complex, str, bytes)
 
 
 def is_loaded(
-    module: types.ModuleType, text: str, before: str | None, *, reloaded: bool, known: Marks | None = None
+    module: types.ModuleType,
+    text: str,
+    before: str | None,
+    *,
+    reloaded: bool,
+    known: Marks | None = None,
 ) -> bool:
     """True if `module` is, in memory, what `text` says.
 
@@ -47,21 +61,30 @@ def is_loaded(
         code = code_of(_member(module, path))
         if code is None or not _belongs(code, path, module) or fingerprint(code, path) in does:
             continue
-        if fingerprint(code, path) not in (functions(text, filename, apart=True) or {}).get(path, ()):
+        if fingerprint(code, path) not in (functions(text, filename, apart=True) or {}).get(
+            path, ()
+        ):
             return False
     if before is None:
         return True
     new, old = outline(text, filename), outline(before, filename)
     if new is None or old is None:
         return reloaded
-    if reloaded:  # Python may have taken what it had compiled of a file of the same size, saved within the same second
-        return not any(_is_still(module, path, old.names[path], new.names.get(path)) for path in old.names)
+    # Python may have taken what it had compiled of a file of the same size, saved within the same
+    # second
+    if reloaded:
+        return not any(
+            _is_still(module, path, old.names[path], new.names.get(path)) for path in old.names
+        )
     return _is_patchable(new, old) and _was_patched(
-        module, (wanted, functions(before, filename) or {}), (new, old), known or {})
+        module, (wanted, functions(before, filename) or {}), (new, old), known or {}
+    )
 
 
 def is_patchable(text: str, before: str, filename: str) -> bool:
-    """True if an edit can be loaded in place, as `%autoreload` does, without an execution of the module."""
+    """True if an edit can be loaded in place, as `%autoreload` does, without an execution of the
+    module.
+    """
     new, old = outline(text, filename), outline(before, filename)
     return new is not None and old is not None and _is_patchable(new, old)
 
@@ -91,28 +114,49 @@ def _is_patchable(new: Outline, old: Outline) -> bool:
 
 
 def _was_patched(
-    module: types.ModuleType, does: tuple[Functions, Functions], outlines: tuple[Outline, Outline], known: Marks
+    module: types.ModuleType,
+    does: tuple[Functions, Functions],
+    outlines: tuple[Outline, Outline],
+    known: Marks,
 ) -> bool:
-    """Whether the edit was made in the module that is there; `does` and `outlines`: of the text now, and before."""
+    """Whether the edit was made in the module that is there; `does` and `outlines`: of the text
+    now, and before.
+    """
     (new_functions, old_functions), (new, old) = does, outlines
     added = (new_functions.keys() | new.fixed.keys()) - old_functions.keys() - old.fixed.keys()
     if any(_member(module, path) is MISSING for path in added if path):
         return False
     for path in old_functions.keys() - new_functions.keys() - new.names.keys():
-        if path[:-1] in new.fixed and _member(module, path) is not MISSING:  # a class that is gone stays in memory
+        # a class that is gone stays in memory
+        if path[:-1] in new.fixed and _member(module, path) is not MISSING:
             return False
     for path in new.fields - old.fields:  # of a class, a field's annotation is not added in place
-        if path[:-1] in old.fixed and path[:-1] and path[-1] not in getattr(_member(module, path[:-1]), "__annotations__", {}):
+        if (
+            path[:-1] in old.fixed
+            and path[:-1]
+            and path[-1] not in getattr(_member(module, path[:-1]), "__annotations__", {})
+        ):
             return False
-    names = [path for path, values in new.names.items() if repr(values) != repr(old.names.get(path))]
-    headers = [path for path, header in new.headers.items()
-               if header != old.headers.get(path, header) and new_functions.get(path) == old_functions.get(path)]
+    names = [
+        path for path, values in new.names.items() if repr(values) != repr(old.names.get(path))
+    ]
+    headers = [
+        path
+        for path, header in new.headers.items()
+        if header != old.headers.get(path, header)
+        and new_functions.get(path) == old_functions.get(path)
+    ]
     return all(_has(module, path, new.names[path], known) for path in names) and all(
-        _is_touched(module, path, known) for path in headers)
+        _is_touched(module, path, known) for path in headers
+    )
 
 
-def _is_still(module: types.ModuleType, path: Path, before: list[Any], now: list[Any] | None) -> bool:
-    """Whether a constant has the value that a text gave to it before, and not the one that it gives now."""
+def _is_still(
+    module: types.ModuleType, path: Path, before: list[Any], now: list[Any] | None
+) -> bool:
+    """Whether a constant has the value that a text gave to it before, and not the one that it gives
+    now.
+    """
     if now is None or len(before) != 1 or len(now) != 1 or isinstance(now[0], Import | Expression):
         return False
     found = _member(module, path)
@@ -123,7 +167,9 @@ def _is_touched(module: types.ModuleType, path: Path, known: Marks) -> bool:
     found = _member(module, path)
     mark = _mark(found)
     before = known.get(path)
-    return found is not MISSING and (mark is not before if isinstance(mark, types.CodeType) else mark != before)
+    return found is not MISSING and (
+        mark is not before if isinstance(mark, types.CodeType) else mark != before
+    )
 
 
 def _has(module: types.ModuleType, path: Path, values: list[Any], known: Marks) -> bool:
@@ -146,7 +192,8 @@ def _has(module: types.ModuleType, path: Path, values: list[Any], known: Marks) 
 def lost_imports(
     module: types.ModuleType, given: Outline, outline_of: Callable[[str], Outline | None]
 ) -> Iterator[tuple[str, str, bool]]:
-    """Yield what a module has imported from another one that does not have it any more, or as another constant.
+    """Yield what a module has imported from another one that does not have it any more, or as
+    another constant.
 
     Yields its name, the other module's, and whether it is gone.
 
@@ -159,7 +206,12 @@ def lost_imports(
     """
     for path, values in given.names.items():
         value = values[0]
-        if len(path) > 1 or len(values) > 1 or not isinstance(value, Import) or value.member in (None, "*"):
+        if (
+            len(path) > 1
+            or len(values) > 1
+            or not isinstance(value, Import)
+            or value.member in (None, "*")
+        ):
             continue
         found, source = _member(module, path), _source(value, module)
         origin = None if source is None or found is MISSING else outline_of(source.__name__)
@@ -167,7 +219,11 @@ def lost_imports(
             continue
         now = _resolved(value, module)
         known = origin.names.get((str(value.member),), [])
-        constant = len(known) == 1 and not isinstance(known[0], Import | Expression) and _equal(now, known[0])
+        constant = (
+            len(known) == 1
+            and not isinstance(known[0], Import | Expression)
+            and _equal(now, known[0])
+        )
         is_gone = now is None and not hasattr(source, str(value.member))
         if is_gone or constant and not _equal(found, now):
             yield str(value.member), source.__name__, is_gone
@@ -189,7 +245,9 @@ def _resolved(value: Import, module: types.ModuleType) -> Any:
 
 
 def code_of(value: Any) -> types.CodeType | None:
-    """Return the code of a function, also of one within a decorator, a property or a method; None if there is none."""
+    """Return the code of a function, also of one within a decorator, a property or a method; None
+    if there is none.
+    """
     value = getattr(value, "__func__", getattr(value, "fget", value))
     if not callable(value):
         return None
@@ -200,14 +258,19 @@ def code_of(value: Any) -> types.CodeType | None:
 
 
 def has_same_code(one: Any, other: Any) -> bool:
-    """True if two functions, or all of two classes, do the same, also by constants, defaults and bases."""
+    """True if two functions, or all of two classes, do the same, also by constants, defaults and
+    bases.
+    """
     return bool(_does(one) == _does(other))
 
 
 def _does(obj: Any) -> Any:
     if isinstance(obj, type):
-        members = {name: does for name, value in vars(obj).items()
-                   if not name.startswith("__autoreload") and (does := _does(value)) is not None}
+        members = {
+            name: does
+            for name, value in vars(obj).items()
+            if not name.startswith("__autoreload") and (does := _does(value)) is not None
+        }
         return members, [base.__qualname__ for base in obj.__bases__]
     if isinstance(obj, ATOMS):
         return type(obj), obj
@@ -215,8 +278,11 @@ def _does(obj: Any) -> Any:
     if code is None:
         return None
     keywords = getattr(obj, "__kwdefaults__", None) or {}
-    return fingerprint(code), [_plain(value) for value in getattr(obj, "__defaults__", None) or ()], {
-        name: _plain(value) for name, value in keywords.items()}
+    return (
+        fingerprint(code),
+        [_plain(value) for value in getattr(obj, "__defaults__", None) or ()],
+        {name: _plain(value) for name, value in keywords.items()},
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -224,7 +290,9 @@ def _plain(value: Any) -> Any:
 
 
 def _belongs(code: types.CodeType, path: Path, module: types.ModuleType) -> bool:
-    """Whether it is the function of that name in the module's file, and not one that a decorator put there."""
+    """Whether it is the function of that name in the module's file, and not one that a decorator
+    put there.
+    """
     return code.co_name == path[-1] and code.co_filename == module.__file__
 
 

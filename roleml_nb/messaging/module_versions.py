@@ -1,11 +1,14 @@
-"""The user's own modules on an engine: versions of them, executed from the texts that the notebook has sent.
+"""The user's own modules on an engine: versions of them, executed from the texts that the notebook
+has sent.
 
-A version is a module and a key (`source_modules`). It is executed when something of it is first needed, under the module's
-own name and file name, with own modules that it imports in the versions that belong to it; what was unchanged is not
-executed again, so its classes and its state stay. Older versions live on as long as roles or messages speak of them.
-``import helpers`` on an engine, wherever, gives the version that was loaded last: no file is read, and none need be there.
+A version is a module and a key (`source_modules`). It is executed when something of it is first
+needed, under the module's own name and file name, with own modules that it imports in the versions
+that belong to it; what was unchanged is not executed again, so its classes and its state stay.
+Older versions live on as long as roles or messages speak of them. ``import helpers`` on an engine,
+wherever, gives the version that was loaded last: no file is read, and none need be there.
 
-In the notebook's own process nothing is sent, nothing is registered, and names mean what they mean there.
+In the notebook's own process nothing is sent, nothing is registered, and names mean what they mean
+there.
 """
 
 from __future__ import annotations
@@ -29,8 +32,16 @@ from .loaded_code import has_same_code
 from .source_modules import UNKNOWN, Closure, ModuleText, source_modules
 
 __all__ = [
-    "ModuleVersions", "arrange", "find_member", "is_stale", "member_now", "module_versions", "newest", "reference",
-    "resolve_member", "resolve_module",
+    "ModuleVersions",
+    "arrange",
+    "find_member",
+    "is_stale",
+    "member_now",
+    "module_versions",
+    "newest",
+    "reference",
+    "resolve_member",
+    "resolve_module",
 ]
 
 Version = tuple[str, str]
@@ -55,7 +66,12 @@ class ModuleVersions(importlib.abc.MetaPathFinder):
     def forked(self) -> None:
         self._lock = threading.RLock()
 
-    def add(self, texts: dict[tuple[str, str], ModuleText], closures: dict[Version, Closure], latest: dict[str, str]) -> None:
+    def add(
+        self,
+        texts: dict[tuple[str, str], ModuleText],
+        closures: dict[Version, Closure],
+        latest: dict[str, str],
+    ) -> None:
         """Take versions that the notebook has sent. Nothing is executed."""
         with self._lock:
             self._texts.update(texts)
@@ -79,7 +95,9 @@ class ModuleVersions(importlib.abc.MetaPathFinder):
         return known
 
     def arrange(self, name: str, key: str) -> types.ModuleType:
-        """Have an import of that module, and of all that it imports, mean that version from now on; return it."""
+        """Have an import of that module, and of all that it imports, mean that version from now on;
+        return it.
+        """
         with self._lock:
             closure = self._closures[name, key]
             before = {member: sys.modules.get(member) for member in closure}
@@ -102,8 +120,10 @@ class ModuleVersions(importlib.abc.MetaPathFinder):
                         sys.modules[member] = was
                 if not isinstance(error, Exception):
                     raise
-                raise ModuleError(f"{name} cannot be loaded on engines: {type(error).__name__}: {error}"
-                                  f"{self._place(error)}") from error
+                raise ModuleError(
+                    f"{name} cannot be loaded on engines: {type(error).__name__}: {error}"
+                    f"{self._place(error)}"
+                ) from error
             for member in closure:
                 parent, _, last = member.rpartition(".")
                 if parent in closure and member in sys.modules and parent in sys.modules:
@@ -113,8 +133,11 @@ class ModuleVersions(importlib.abc.MetaPathFinder):
     def _place(self, error: Exception) -> str:
         """In words, the line of an own module at which it cannot be loaded."""
         files = {text.filename for text in self._texts.values()}
-        lines = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)
-                 if frame.f_code.co_filename in files]
+        lines = [
+            (frame.f_code.co_filename, line)
+            for frame, line in traceback.walk_tb(error.__traceback__)
+            if frame.f_code.co_filename in files
+        ]
         return f" ({os.path.basename(lines[-1][0])}, line {lines[-1][1]})" if lines else ""
 
     def find_spec(
@@ -126,8 +149,9 @@ class ModuleVersions(importlib.abc.MetaPathFinder):
         if key is None or closure is None:
             return None
         text = self._texts[fullname, closure[fullname][0]]
-        spec = importlib.util.spec_from_loader(fullname, _Loader(self, text, key), origin=text.filename,
-                                               is_package=text.package)
+        spec = importlib.util.spec_from_loader(
+            fullname, _Loader(self, text, key), origin=text.filename, is_package=text.package
+        )
         if spec is not None:
             spec.has_location = True
             if text.package:
@@ -142,11 +166,16 @@ class ModuleVersions(importlib.abc.MetaPathFinder):
                 return name, key
         return None
 
-
     def digests(self, cls: type) -> dict[str, str]:
-        """Return the digests of the own modules of a class that is of some version; none for any other."""
+        """Return the digests of the own modules of a class that is of some version; none for any
+        other.
+        """
         version = self.version_of(cls)
-        return {} if version is None else {name: digest for name, (digest, _) in self._closures[version].items()}
+        return (
+            {}
+            if version is None
+            else {name: digest for name, (digest, _) in self._closures[version].items()}
+        )
 
 
 class _Loader(importlib.abc.InspectLoader):
@@ -183,25 +212,37 @@ def find_member(module: types.ModuleType | None, qualname: str) -> Any:
 
 
 def member_now(obj: Any) -> Any:
-    """Return what the own module of a function or class has under its name; None if there is none of its kind."""
+    """Return what the own module of a function or class has under its name; None if there is none
+    of its kind.
+    """
     name = getattr(obj, "__module__", None)
-    if not isinstance(name, str) or not hasattr(obj, "__qualname__") or not source_modules.is_own(name):
+    if (
+        not isinstance(name, str)
+        or not hasattr(obj, "__qualname__")
+        or not source_modules.is_own(name)
+    ):
         return None
     found = find_member(sys.modules.get(name), obj.__qualname__)
     return found if found is not None and isinstance(found, type) == isinstance(obj, type) else None
 
 
 def is_stale(obj: Any) -> bool:
-    """True for a function or class of an own module from before a reload that has given it other code."""
+    """True for a function or class of an own module from before a reload that has given it other
+    code.
+    """
     if not isinstance(obj, type | types.FunctionType):
         return False
     found = member_now(obj)
-    return found is not None and found is not obj and (
-        found.__module__ != obj.__module__ or not has_same_code(found, obj))
+    return (
+        found is not None
+        and found is not obj
+        and (found.__module__ != obj.__module__ or not has_same_code(found, obj))
+    )
 
 
 def reference(obj: Any) -> Version | None:
-    """Return the version of an own module that a function, class or module is of, by which it can be sent.
+    """Return the version of an own module that a function, class or module is of, by which it can
+    be sent.
 
     None for what is of no own module, or is not any more what is called so there.
     """
@@ -224,12 +265,16 @@ def reference(obj: Any) -> Version | None:
 
 
 def resolve_module(name: str, key: str) -> types.ModuleType:
-    """Return an own module in that version where this process has it; else the module that it has."""
+    """Return an own module in that version where this process has it; else the module that it
+    has.
+    """
     if module_versions.has(name, key):
         return module_versions.module(name, key)
     if key.startswith(UNKNOWN) and module_versions.latest:
-        raise ModuleError(f"module {name!r} was edited after the notebook imported it, and what it had imported is not "
-                                 f"known any more: reload it there, with importlib.reload({name})")
+        raise ModuleError(
+            f"module {name!r} was edited after the notebook imported it, and what it had imported"
+            f" is not known any more: reload it there, with importlib.reload({name})"
+        )
     return importlib.import_module(name)
 
 
@@ -237,7 +282,9 @@ def resolve_member(name: str, key: str, qualname: str) -> Any:
     """Return a function or class of an own module; see `resolve_module`."""
     found = find_member(resolve_module(name, key), qualname)
     if found is None:
-        raise ModuleError(f"module {name!r} has no {qualname!r} any more: it was removed or renamed")
+        raise ModuleError(
+            f"module {name!r} has no {qualname!r} any more: it was removed or renamed"
+        )
     return found
 
 
@@ -249,7 +296,9 @@ def arrange(versions: Sequence[Version]) -> None:
 
 
 def newest(obj: Any) -> Any:
-    """Return the newest version of an own module, or a function or class of one; `obj` itself where there is no other."""
+    """Return the newest version of an own module, or a function or class of one; `obj` itself where
+    there is no other.
+    """
     if isinstance(obj, types.ModuleType):
         key = module_versions.latest.get(obj.__name__)
         known = obj in module_versions.loaded.get(obj.__name__, {}).values()

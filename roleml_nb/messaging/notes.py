@@ -1,4 +1,6 @@
-"""What hosts note of messages: little at once, as it happens for each of them; the rest when many are read together."""
+"""What hosts note of messages: little at once, as it happens for each of them; the rest when many
+are read together.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ KNOWN = 50_000
 
 
 class Names(dict):
-    """Names of roles, ``node/role``, by their parts, and texts by themselves: always the same object, so that many are small.
+    """Names of roles, ``node/role``, by their parts, and texts by themselves: always the same
+    object, so that many are small.
 
     What no file takes is replaced (see `valid_text`). Of more than `KNOWN` all are forgotten.
     """
@@ -26,13 +29,20 @@ class Names(dict):
 
 
 def columns(notes: Iterable[tuple], names: Names) -> list[Sequence]:
-    """Columns of a trace: call, kind, source, target, channel, bytes, link, sent, received, outcome, origin.
+    """Columns of a trace: call, kind, source, target, channel, bytes, link, sent, received,
+    outcome, origin.
 
-    `notes` are as the router makes them: (target with the call's number, kind, source, channel, bytes, link, sent, received,
-    outcome, origin).
+    `notes` are as the router makes them: (target with the call's number, kind, source, channel,
+    bytes, link, sent, received, outcome, origin).
     """
     targets, kinds, sources, channels, *sizes_to_times, outcomes, origins = zip(*notes, strict=True)
     return [
-        [target[2] for target in targets], [names[kind] for kind in kinds], [names[source] for source in sources],
-        [names[target[:2]] for target in targets], [names[channel] for channel in channels], *sizes_to_times,
-        [names[outcome] for outcome in outcomes], [names[origin] for origin in origins]]
+        [target[2] for target in targets],
+        [names[kind] for kind in kinds],
+        [names[source] for source in sources],
+        [names[target[:2]] for target in targets],
+        [names[channel] for channel in channels],
+        *sizes_to_times,
+        [names[outcome] for outcome in outcomes],
+        [names[origin] for origin in origins],
+    ]

@@ -12,8 +12,10 @@ PACKAGE = Path(__file__).resolve().parents[1]
 ROOMS = tuple(f"{PACKAGE / room}/" for room in ("actor", "messaging", "role", "testbed"))
 """The code that carries messages; where they come from lies outside of it."""
 STEPS = 5
-"""Frames between whoever calls another role, or emits, and `Origins.here`. Exact where `Role` is called directly; else it is
-looked further up."""
+"""Frames between whoever calls another role, or emits, and `Origins.here`.
+
+Exact where `Role` is called directly; else it is looked further up.
+"""
 KNOWN = 10_000
 """Places that are remembered at once; each keeps its code alive."""
 
@@ -25,9 +27,11 @@ class Origins:
         self._known: dict[tuple[int, int], tuple[str, CodeType]] = {}
 
     def here(self) -> str:
-        """``module:line`` of the nearest code that does not carry messages; ``file:line`` in a notebook's cell or a script.
+        """``module:line`` of the nearest code that does not carry messages; ``file:line`` in a
+        notebook's cell or a script.
 
-        Empty when there is none, as for what a node sends by itself. Equal ones are the same object.
+        Empty when there is none, as for what a node sends by itself. Equal ones are the same
+        object.
         """
         try:
             frame = sys._getframe(STEPS)
@@ -40,7 +44,12 @@ class Origins:
                 return found[0]
             if not code.co_filename.startswith(ROOMS):
                 module = frame.f_globals.get("__name__", "__main__")
-                return self._remember(code, frame.f_lasti, code.co_filename if module == "__main__" else module, frame.f_lineno)
+                return self._remember(
+                    code,
+                    frame.f_lasti,
+                    code.co_filename if module == "__main__" else module,
+                    frame.f_lineno,
+                )
             frame = frame.f_back  # type: ignore[assignment]
         return ""
 

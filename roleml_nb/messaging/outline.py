@@ -1,7 +1,9 @@
-"""The outline of a module's text: what it defines, by what name, and which edits can be made in place.
+"""The outline of a module's text: what it defines, by what name, and which edits can be made in
+place.
 
-`%autoreload` replaces functions, constants and imports one by one, in the module that is there. What else a text says, such
-as bases of classes, fields of data classes and statements, takes effect only when the module is executed anew.
+`%autoreload` replaces functions, constants and imports one by one, in the module that is there.
+What else a text says, such as bases of classes, fields of data classes and statements, takes effect
+only when the module is executed anew.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ __all__ = ["Expression", "Import", "Outline", "Path", "fingerprint", "functions"
 Path = tuple[str, ...]
 CO_OPTIMIZED = inspect.CO_OPTIMIZED
 RECOMPILED = "__autoreload_class__"
-"""The class in which IPython's autoreload compiles a method anew, whose name private names then bear."""
+"""The class in which IPython's autoreload compiles a method anew, whose name private names then
+bear.
+"""
 FIELDS = ("NamedTuple", "TypedDict")
 """Bases that make methods of the fields of a class, as decorators may do."""
 
@@ -47,7 +51,8 @@ class Outline(NamedTuple):
     fields: set[Path]
     """Names that have an annotation."""
     fixed: dict[Path, list[str]]
-    """What only an execution of the module changes, of the module itself, at (), and of each class."""
+    """What only an execution of the module changes, of the module itself, at (), and of each class.
+    """
 
 
 @functools.lru_cache(maxsize=256)
@@ -61,11 +66,14 @@ def outline(text: str, filename: str) -> Outline | None:
 
 
 @functools.lru_cache(maxsize=256)
-def functions(text: str, filename: str, *, apart: bool = False) -> dict[Path, list[tuple[Any, ...]]] | None:
-    """Return what the functions of a text do, each as often as it is defined; None if the text cannot be compiled.
+def functions(
+    text: str, filename: str, *, apart: bool = False
+) -> dict[Path, list[tuple[Any, ...]]] | None:
+    """Return what the functions of a text do, each as often as it is defined; None if the text
+    cannot be compiled.
 
-    `apart`: as compiled one by one, without the imports of the module, of which Python makes other code: it calls a function
-    of a module that it sees imported in another way than a method.
+    `apart`: as compiled one by one, without the imports of the module, of which Python makes other
+    code: it calls a function of a module that it sees imported in another way than a method.
     """
     try:
         tree = ast.parse(text)
@@ -84,7 +92,11 @@ class _WithoutImports(ast.NodeTransformer):
     def visit(self, node: ast.AST) -> ast.AST:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             return node
-        if isinstance(node, ast.Import) or isinstance(node, ast.ImportFrom) and node.module != "__future__":
+        if (
+            isinstance(node, ast.Import)
+            or isinstance(node, ast.ImportFrom)
+            and node.module != "__future__"
+        ):
             return ast.copy_location(ast.Pass(), node)
         return self.generic_visit(node)
 
@@ -96,15 +108,23 @@ def fingerprint(code: types.CodeType, path: Path = ()) -> tuple[Any, ...]:
     def plain(name: str) -> str:
         for prefix in (f"_{RECOMPILED.lstrip('_')}__", private):
             if prefix and name.startswith(prefix):
-                return name[len(prefix) - 2:]
+                return name[len(prefix) - 2 :]
         return name
 
     def names(given: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(map(plain, given))
 
-    return (code.co_code, names(code.co_names), names(code.co_varnames), code.co_freevars, code.co_cellvars,
-            code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount,
-            tuple(_constant(value, path) for value in code.co_consts))
+    return (
+        code.co_code,
+        names(code.co_names),
+        names(code.co_varnames),
+        code.co_freevars,
+        code.co_cellvars,
+        code.co_argcount,
+        code.co_posonlyargcount,
+        code.co_kwonlyargcount,
+        tuple(_constant(value, path) for value in code.co_consts),
+    )
 
 
 def _constant(value: Any, path: Path) -> Any:
@@ -129,11 +149,15 @@ def _codes(code: types.CodeType, path: Path) -> Iterator[tuple[Path, types.CodeT
 
 
 def _add(found: Outline, body: list[ast.stmt], path: Path, *, whole: bool) -> None:
-    """Add statements of a module or a class; `whole`: of a class whose methods are made of its fields."""
+    """Add statements of a module or a class; `whole`: of a class whose methods are made of its
+    fields.
+    """
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             header = [node.args, *node.decorator_list, *([node.returns] if node.returns else [])]
-            found.headers.setdefault((*path, node.name), []).append("\n".join(map(ast.dump, header)))
+            found.headers.setdefault((*path, node.name), []).append(
+                "\n".join(map(ast.dump, header))
+            )
         elif isinstance(node, ast.ClassDef):
             _add_class(found, node, (*path, node.name))
         elif isinstance(node, ast.Import | ast.ImportFrom):
@@ -143,19 +167,31 @@ def _add(found: Outline, body: list[ast.stmt], path: Path, *, whole: bool) -> No
             found.fixed[path] += [ast.dump(item) for item in _heads(node)]
             for part in _bodies(node):
                 _add(found, part, path, whole=whole)
-        elif not whole and isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and all(
-                isinstance(target, ast.Name) for target in _targets(node)):
+        elif (
+            not whole
+            and isinstance(node, ast.Assign | ast.AnnAssign)
+            and node.value is not None
+            and all(isinstance(target, ast.Name) for target in _targets(node))
+        ):
             for target in _targets(node):
-                found.names.setdefault((*path, target.id), []).append(_value(node.value))  # type: ignore[attr-defined]
+                name = target.id  # type: ignore[attr-defined]
+                found.names.setdefault((*path, name), []).append(_value(node.value))
             if isinstance(node, ast.AnnAssign):
                 found.fields.add((*path, node.target.id))  # type: ignore[union-attr]
-        elif not isinstance(node, ast.Pass) and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+        elif not isinstance(node, ast.Pass) and not (
+            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        ):
             found.fixed[path].append(ast.dump(node))
 
 
 def _add_class(found: Outline, node: ast.ClassDef, path: Path) -> None:
-    found.fixed[path] = [ast.dump(item) for item in (*node.bases, *node.keywords, *node.decorator_list)]
-    bases = [base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "") for base in node.bases]
+    found.fixed[path] = [
+        ast.dump(item) for item in (*node.bases, *node.keywords, *node.decorator_list)
+    ]
+    bases = [
+        base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
+        for base in node.bases
+    ]
     whole = bool(node.decorator_list or node.keywords or any(name in FIELDS for name in bases))
     _add(found, node.body, path, whole=whole)
 
@@ -181,7 +217,12 @@ def _heads(node: ast.If | ast.With | ast.Try) -> list[ast.AST]:
 
 def _bodies(node: ast.If | ast.With | ast.Try) -> list[list[ast.stmt]]:
     if isinstance(node, ast.Try):
-        return [node.body, *(handler.body for handler in node.handlers), node.orelse, node.finalbody]
+        return [
+            node.body,
+            *(handler.body for handler in node.handlers),
+            node.orelse,
+            node.finalbody,
+        ]
     return [node.body, node.orelse] if isinstance(node, ast.If) else [node.body]
 
 

@@ -1,7 +1,8 @@
-"""Which modules are the user's own: those of the notebook's folder and of its project, but for installed packages.
+"""Which modules are the user's own: those of the notebook's folder and of its project, but for
+installed packages.
 
-A project is the nearest folder above the notebook's that is a git repository, or else a Python package: so `notebooks/` and
-`src/` side by side are of one.
+A project is the nearest folder above the notebook's that is a git repository, or else a Python
+package: so `notebooks/` and `src/` side by side are of one.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ MARKS = ((".git",), ("pyproject.toml", "setup.py"))
 
 
 def folders() -> list[str]:
-    """Return the folders whose modules are own: where the notebook was started, where it is, or where the script lies."""
+    """Return the folders whose modules are own: where the notebook was started, where it is, or
+    where the script lies.
+    """
     main = getattr(sys.modules.get("__main__"), "__file__", None)
     found = [STARTED, _here(), *([os.path.dirname(os.path.realpath(main))] if main else [])]
     return [path for path in dict.fromkeys(found) if path != os.path.sep]
@@ -38,7 +41,9 @@ def folders() -> list[str]:
 
 @functools.lru_cache(maxsize=64)
 def project_of(folder: str) -> str | None:
-    """Return the folder of the project that a folder is in; None if it is in none, or a user's whole home is one."""
+    """Return the folder of the project that a folder is in; None if it is in none, or a user's
+    whole home is one.
+    """
     homes = {Path.home(), *Path.home().parents, Path(os.path.sep)}
     above = [path for path in (Path(folder), *Path(folder).parents) if path not in homes]
     for names in MARKS:
@@ -54,16 +59,22 @@ def is_below(path: str | os.PathLike[str], roots: Iterable[str]) -> bool:
 
 
 def _is_in(path: str, roots: Iterable[str]) -> bool:
-    return any(path == root or path.startswith(root.rstrip(os.path.sep) + os.path.sep) for root in roots)
+    return any(
+        path == root or path.startswith(root.rstrip(os.path.sep) + os.path.sep) for root in roots
+    )
 
 
 def is_own_file(file: object) -> bool:
-    """Whether a module's file lies in the notebook's folders, and is not of an installed package."""
+    """Whether a module's file lies in the notebook's folders, and is not of an installed
+    package.
+    """
     return isinstance(file, str) and not is_installed(file) and is_below(file, folders())
 
 
 def is_of_project(file: object) -> bool:
-    """Whether it is a file as of `is_own_file`, or one of the project, or one that a link within these leads to."""
+    """Whether it is a file as of `is_own_file`, or one of the project, or one that a link within
+    these leads to.
+    """
     if not isinstance(file, str) or is_installed(file):
         return False
     roots = folders()

@@ -1,7 +1,9 @@
-"""Who may send what inside a testbed: one rule for each kind of message, and for each control from host to host.
+"""Who may send what inside a testbed: one rule for each kind of message, and for each control from
+host to host.
 
-What has no rule is refused. The host that a message comes from is certain (see `transport`), and so are the nodes that
-live there: a host speaks for all of its nodes, and a node's native role for all roles of that node.
+What has no rule is refused. The host that a message comes from is certain (see `transport`), and so
+are the nodes that live there: a host speaks for all of its nodes, and a node's native role for all
+roles of that node.
 """
 
 from __future__ import annotations
@@ -29,25 +31,58 @@ class Sender(Enum):
 
 
 KINDS = {
-    "service": Sender.ROLE, "task": Sender.ROLE, "event": Sender.ROLE,
-    "subscribe": Sender.ROLE, "unsubscribe": Sender.ROLE, "discontinue": Sender.ROLE,
-    "reply": Sender.CALLED, "error": Sender.CALLED, "moved": Sender.CALLED,
-    "resubscribe": Sender.NODE, "adopt": Sender.NODE, "adopted": Sender.NODE, "abandon": Sender.NODE, "repoint": Sender.NODE,
-    "checkpoint-look": Sender.NOTEBOOK, "checkpoint-take": Sender.NOTEBOOK, "checkpoint-prepare": Sender.NOTEBOOK,
-    "checkpoint-clear": Sender.NOTEBOOK, "checkpoint-become": Sender.NOTEBOOK, "checkpoint-forget": Sender.NOTEBOOK,
-    "keeping-take": Sender.NOTEBOOK, "keeping-leave": Sender.NOTEBOOK, "keeping-put": Sender.NOTEBOOK,
-    "keeping-listener": Sender.NODE, "keeping-listen": Sender.NODE,
+    "service": Sender.ROLE,
+    "task": Sender.ROLE,
+    "event": Sender.ROLE,
+    "subscribe": Sender.ROLE,
+    "unsubscribe": Sender.ROLE,
+    "discontinue": Sender.ROLE,
+    "reply": Sender.CALLED,
+    "error": Sender.CALLED,
+    "moved": Sender.CALLED,
+    "resubscribe": Sender.NODE,
+    "adopt": Sender.NODE,
+    "adopted": Sender.NODE,
+    "abandon": Sender.NODE,
+    "repoint": Sender.NODE,
+    "checkpoint-look": Sender.NOTEBOOK,
+    "checkpoint-take": Sender.NOTEBOOK,
+    "checkpoint-prepare": Sender.NOTEBOOK,
+    "checkpoint-clear": Sender.NOTEBOOK,
+    "checkpoint-become": Sender.NOTEBOOK,
+    "checkpoint-forget": Sender.NOTEBOOK,
+    "keeping-take": Sender.NOTEBOOK,
+    "keeping-leave": Sender.NOTEBOOK,
+    "keeping-put": Sender.NOTEBOOK,
+    "keeping-listener": Sender.NODE,
+    "keeping-listen": Sender.NODE,
 }
-"""Of messages between roles. A role's services, tasks and events have their own rules: see `require_relationship`."""
+"""Of messages between roles.
+
+A role's services, tasks and events have their own rules: see `require_relationship`.
+"""
 
 CONTROLS = {
-    "inquire": Sender.HOST, "told": Sender.HOST, "cancel": Sender.HOST, "bye": Sender.HOST,
-    "lost": Sender.NOTEBOOK, "given-up": Sender.NOTEBOOK, "circle": Sender.NOTEBOOK, "stop": Sender.NOTEBOOK,
+    "inquire": Sender.HOST,
+    "told": Sender.HOST,
+    "cancel": Sender.HOST,
+    "bye": Sender.HOST,
+    "lost": Sender.NOTEBOOK,
+    "given-up": Sender.NOTEBOOK,
+    "circle": Sender.NOTEBOOK,
+    "stop": Sender.NOTEBOOK,
     "order": Sender.NOTEBOOK,
-    "ordered": Sender.ENGINE, "stopping": Sender.ENGINE, "stopped": Sender.ENGINE, "pulse": Sender.ENGINE,
-    "link": Sender.ENGINE, "trace": Sender.ENGINE, "error": Sender.ENGINE,
+    "ordered": Sender.ENGINE,
+    "stopping": Sender.ENGINE,
+    "stopped": Sender.ENGINE,
+    "pulse": Sender.ENGINE,
+    "link": Sender.ENGINE,
+    "trace": Sender.ENGINE,
+    "error": Sender.ENGINE,
 }
-"""Of messages between hosts; what is an engine's is for the notebook alone, and the other way round."""
+"""Of messages between hosts; what is an engine's is for the notebook alone, and the other way
+round.
+"""
 
 ROLES = frozenset(kind for kind, sender in KINDS.items() if sender is Sender.ROLE)
 
@@ -66,7 +101,9 @@ GIVEN = ("/", "manager")
 
 
 def refusal(kind: str, source: RoleInstanceID, peer: str) -> str:
-    """Return why that role, on the host `peer`, may not send a message of that kind; empty if it may."""
+    """Return why that role, on the host `peer`, may not send a message of that kind; empty if it
+    may.
+    """
     allowed = KINDS.get(kind)
     match allowed:
         case None:
@@ -93,13 +130,18 @@ def check_content(kind: str, source: RoleInstanceID, content: Any) -> None:
         return
     nodes = [RoleInstanceID(*role).actor_name for role in about(content)]
     if source.actor_name not in nodes:
-        raise CallerError(f"{kind!r} is for a node's own roles, and {source} sent it about one of {' or '.join(nodes)}")
+        raise CallerError(
+            f"{kind!r} is for a node's own roles, and {source} sent it about one of"
+            f" {' or '.join(nodes)}"
+        )
     if kind == "repoint":
         for changes in content[2:]:
             for node, names in changes.items():
                 if node not in nodes or set(GIVEN) & set(names):
-                    raise CallerError(f"a move between {nodes[0]} and {nodes[1]} changes no relationship "
-                                      f"{', '.join(names)} of {node}")
+                    raise CallerError(
+                        f"a move between {nodes[0]} and {nodes[1]} changes no relationship "
+                        f"{', '.join(names)} of {node}"
+                    )
 
 
 def control_refusal(channel: str, peer: str, here: str) -> str:
@@ -114,4 +156,6 @@ def control_refusal(channel: str, peer: str, here: str) -> str:
             may = peer != NOTEBOOK == here
         case _:
             may = True
-    return "" if may else f"{here} takes {channel!r} from {allowed.value} alone, and not from {peer}"
+    return (
+        "" if may else f"{here} takes {channel!r} from {allowed.value} alone, and not from {peer}"
+    )

@@ -1,4 +1,7 @@
-"""The threads that receive. Each message wakes one of them, which does itself what is to be done for it."""
+"""The threads that receive.
+
+Each message wakes one of them, which does itself what is to be done for it.
+"""
 
 from __future__ import annotations
 
@@ -30,19 +33,30 @@ class Call(Protocol):
 
 
 class Bells:
-    """File descriptors to be watched by any number of threads: a bell that rings wakes the thread that came last."""
+    """File descriptors to be watched by any number of threads: a bell that rings wakes the thread
+    that came last.
+    """
 
     def __init__(self) -> None:
         self._answers: dict[int, Callable[[], Any]] = {}
         self._epoll = select.epoll() if hasattr(select, "epoll") else None
         # poll() allows for one thread alone
-        self._selector = getattr(selectors, "KqueueSelector", selectors.SelectSelector)() if self._epoll is None else None
+        self._selector = (
+            getattr(selectors, "KqueueSelector", selectors.SelectSelector)()
+            if self._epoll is None
+            else None
+        )
 
     def add(self, number: int, answer: Callable[[], Any], *, until_answered: bool = False) -> None:
-        """Watch it. It rings once for what has come, or, `until_answered`, as long as that is there."""
+        """Watch it.
+
+        It rings once for what has come, or, `until_answered`, as long as that is there.
+        """
         self._answers[number] = answer
         if self._epoll is not None:
-            self._epoll.register(number, select.EPOLLIN if until_answered else select.EPOLLIN | select.EPOLLET)
+            self._epoll.register(
+                number, select.EPOLLIN if until_answered else select.EPOLLIN | select.EPOLLET
+            )
         else:
             self._selector.register(number, selectors.EVENT_READ)  # type: ignore[union-attr]
 
@@ -63,34 +77,49 @@ class Bells:
 
 
 class Receivers:
-    """Takes turns at some sockets. A thread that waits for an answer receives it itself, if no other one does so already.
+    """Takes turns at some sockets.
 
-    Waking another thread costs about as much as a message, so none is woken where one is awake already: of two threads that
-    wait, the last to come is woken; it receives, does what is to be done, and waits again, while the other is there for
-    whatever comes meanwhile.
+    A thread that waits for an answer receives it itself, if no other one does so already.
+
+    Waking another thread costs about as much as a message, so none is woken where one is awake
+    already: of two threads that wait, the last to come is woken; it receives, does what is to be
+    done, and waits again, while the other is there for whatever comes meanwhile.
 
     Parameters
     ----------
     take
-        Called by one thread at a time: takes what has come, and returns what is to be done for it, and whether there is more
-        to take.
+        Called by one thread at a time: takes what has come, and returns what is to be done for it,
+        and whether there is more to take.
     patience
-        Called before a thread waits; how many seconds it waits at most (None: without end) before `take` is called.
+        Called before a thread waits; how many seconds it waits at most (None: without end) before
+        `take` is called.
     submit
         Has a function called by a thread that is idle, or a new one.
     backlog
-        How much of what was submitted waits for a thread: one that comes from its work turns to that, rather than to messages.
+        How much of what was submitted waits for a thread: one that comes from its work turns to
+        that, rather than to messages.
     ended
-        Called once when `stop` was called, or `take` has failed, and no thread is at the sockets any more.
+        Called once when `stop` was called, or `take` has failed, and no thread is at the sockets
+        any more.
     """
 
     def __init__(
-        self, take: Callable[[], tuple[list[Work], bool]], patience: Callable[[], float | None],
-        submit: Callable[[Work], Any], backlog: Callable[[], int], ended: Callable[[], None],
+        self,
+        take: Callable[[], tuple[list[Work], bool]],
+        patience: Callable[[], float | None],
+        submit: Callable[[Work], Any],
+        backlog: Callable[[], int],
+        ended: Callable[[], None],
     ):
         self.bells = Bells()
         self.stopped = False
-        self._take, self._patience, self._submit, self._backlog, self._ended = take, patience, submit, backlog, ended
+        self._take, self._patience, self._submit, self._backlog, self._ended = (
+            take,
+            patience,
+            submit,
+            backlog,
+            ended,
+        )
         self._turn, self._seats = threading.RLock(), threading.Lock()
         self._ready = 0
         """Threads that receive, or are about to, but for the caller."""
@@ -116,21 +145,28 @@ class Receivers:
 
     @contextmanager
     def turn(self) -> Iterator[bool]:
-        """Use the sockets meanwhile, from any thread; gives whether all have left them, so that they must not be used."""
+        """Use the sockets meanwhile, from any thread; gives whether all have left them, so that
+        they must not be used.
+        """
         with self._turn:
             yield self.stopped
             if not self.stopped:
                 self._kick()  # what has come meanwhile may ring no more
 
     def watch(self, number: int, answer: Callable[[], Any]) -> None:
-        """Have `answer` called whenever that file descriptor rings, and once now; from any thread."""
-        with self.turn() as stopped:  # those that wait already may not look at it, where there is but select()
+        """Have `answer` called whenever that file descriptor rings, and once now; from any
+        thread.
+        """
+        # those that wait already may not look at it, where there is but select()
+        with self.turn() as stopped:
             if not stopped:
                 self.bells.add(number, answer)
                 answer()
 
     def wait(self, call: Call, timeout: float | None) -> bool:
-        """Receive on this thread until the call has ended or `timeout` seconds are over; False at once if another one does."""
+        """Receive on this thread until the call has ended or `timeout` seconds are over; False at
+        once if another one does.
+        """
         me = threading.get_ident()
         with self._seats:
             if self._caller or self.stopped or not self._ready:
@@ -159,7 +195,13 @@ class Receivers:
         while work is not None:
             work()
             with self._seats:
-                if self.stopped or self._caller or self._ready >= READY or self._ready and self._backlog() > self._called:
+                if (
+                    self.stopped
+                    or self._caller
+                    or self._ready >= READY
+                    or self._ready
+                    and self._backlog() > self._called
+                ):
                     return
                 self._ready += 1
             work = self._receive()
@@ -168,7 +210,11 @@ class Receivers:
         """What this thread is to do; None when it is not needed here any more."""
         works: list[Work] = []
         try:
-            while not works and not self.stopped and (more or not self._caller or self._patience() is not None):
+            while (
+                not works
+                and not self.stopped
+                and (more or not self._caller or self._patience() is not None)
+            ):
                 works, more = self._look(0 if more else None)
         finally:
             self._leave(more=more or self._patience() is not None)
@@ -219,7 +265,9 @@ class Receivers:
             return  # enough of them are there, or nobody is any more
 
     def _read_kicks(self) -> None:
-        """They are for the caller, if there is one; nobody takes them away once all are to leave."""
+        """They are for the caller, if there is one; nobody takes them away once all are to
+        leave.
+        """
         with self._seats:
             if self.stopped or self._caller not in (0, threading.get_ident()):
                 return

@@ -33,8 +33,13 @@ class Refusals:
         now = time.monotonic()
         if now >= self._logged.get(who, 0.0):
             self._logged[who] = now + SILENT
-            self._log.warning("%s refused a message from %s: %s (%d refused in all)", self.host_id, who, reason,
-                           self.counts.total())
+            self._log.warning(
+                "%s refused a message from %s: %s (%d refused in all)",
+                self.host_id,
+                who,
+                reason,
+                self.counts.total(),
+            )
 
 
 def stranger(part: zmq.Frame) -> str:

@@ -1,8 +1,10 @@
-"""Memory that many receivers share until one of them writes: each then has its own copy of the page it wrote to.
+"""Memory that many receivers share until one of them writes: each then has its own copy of the page
+it wrote to.
 
-Receivers in other processes of the machine open it where the sender has it open. Each of their mappings keeps a lock of the file
-until it is gone (`flock`, which the system lets go of when a process dies), so the sender knows which files nobody has any more,
-and writes the next message there: new pages cost several times as much as the copy.
+Receivers in other processes of the machine open it where the sender has it open. Each of their
+mappings keeps a lock of the file until it is gone (`flock`, which the system lets go of when a
+process dies), so the sender knows which files nobody has any more, and writes the next message
+there: new pages cost several times as much as the copy.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ if sys.platform != "win32":
 __all__ = ["WORTH_SENDING", "WORTH_SHARING", "Place", "Region", "holds", "sample"]
 
 WORTH_SHARING = 256 * 1024
-"""Bytes below which a copy is faster: a mapping costs about 10 µs and a page fault per 64 kB read."""
+"""Bytes below which a copy is faster: a mapping costs about 10 µs and a page fault per 64 kB read.
+"""
 WORTH_SENDING = 1024 * 1024
 """Bytes below which a socket is as fast, for a receiver in another process."""
 KEPT = 32 * 1024 * 1024
@@ -49,9 +52,12 @@ class Place(NamedTuple):
 
 
 class Region:
-    """A copy of some buffers, handed out as private mappings. `OSError` or `AttributeError` where there are none, or no more.
+    """A copy of some buffers, handed out as private mappings.
 
-    Python's own ``mmap`` keeps a file descriptor open per mapping, of which there are too few for a thousand actors.
+    `OSError` or `AttributeError` where there are none, or no more.
+
+    Python's own ``mmap`` keeps a file descriptor open per mapping, of which there are too few for a
+    thousand actors.
     """
 
     def __init__(self, buffers: Sequence[Any]):
@@ -72,7 +78,9 @@ class Region:
     @property
     def place(self) -> Place:
         """To be opened by another process while this region, or a mapping of it, is there."""
-        return Place(f"/proc/{os.getpid()}/fd/{self._file.number}", self._parts, self._size, self._file.stamp)
+        return Place(
+            f"/proc/{os.getpid()}/fd/{self._file.number}", self._parts, self._size, self._file.stamp
+        )
 
     @classmethod
     def at(cls, place: Place) -> Region:
@@ -83,13 +91,22 @@ class Region:
 
     @staticmethod
     def of(buffer: Any) -> Region | None:
-        """The region that a buffer was mapped from, if that is still there; the mappings of one made here keep it."""
+        """The region that a buffer was mapped from, if that is still there; the mappings of one
+        made here keep it.
+        """
         known = getattr(buffer.obj, "mapped_from", None) if type(buffer) is memoryview else None
         return None if known is None else known()
 
     def map(self) -> list[memoryview]:
         """The buffers once more: writable, seen by nobody else."""
-        address = _mmap(None, self._size, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_PRIVATE, self._file.number, 0)
+        address = _mmap(
+            None,
+            self._size,
+            mmap.PROT_READ | mmap.PROT_WRITE,
+            mmap.MAP_PRIVATE,
+            self._file.number,
+            0,
+        )
         if address in (None, ctypes.c_void_p(-1).value):
             raise OSError(ctypes.get_errno(), "mmap")
         memory = _mapping(self._size).from_address(address)
@@ -97,11 +114,13 @@ class Region:
         if isinstance(self._file, _Pages):
             memory.keeps = self
         whole = memoryview(memory).cast("B")
-        return [whole[place:place + size] for place, size in self._parts]
+        return [whole[place : place + size] for place, size in self._parts]
 
 
 def sample(content: bytes) -> Region | None:
-    """Return something for another process to open, by which it can tell with `holds` that it can; None without such memory."""
+    """Return something for another process to open, by which it can tell with `holds` that it can;
+    None without such memory.
+    """
     try:
         return Region([content])
     except (OSError, AttributeError):
@@ -109,7 +128,9 @@ def sample(content: bytes) -> Region | None:
 
 
 def holds(path: str, content: bytes) -> bool:
-    """Whether this process can open the only buffer of such a region of another one, and finds this there."""
+    """Whether this process can open the only buffer of such a region of another one, and finds this
+    there.
+    """
     try:
         with open(path, "rb", buffering=0) as file:
             return os.pread(file.fileno(), len(content), _ALIGNMENT) == content
@@ -132,19 +153,27 @@ class _Pages:
 
 
 class _Loan:
-    """A file that another process has made, which will not write to it until this is gone, and all its mappings."""
+    """A file that another process has made, which will not write to it until this is gone, and all
+    its mappings.
+    """
 
     def __init__(self, place: Place):
         self.number, self.stamp = os.open(place.path, os.O_RDONLY | os.O_CLOEXEC), place.stamp
         weakref.finalize(self, os.close, self.number).atexit = False
         fcntl.flock(self.number, fcntl.LOCK_SH)
-        if os.pread(self.number, _STAMP, 0) != place.stamp or os.fstat(self.number).st_size < place.size:
+        if (
+            os.pread(self.number, _STAMP, 0) != place.stamp
+            or os.fstat(self.number).st_size < place.size
+        ):
             raise OSError(errno.ESTALE, "it has another content by now", place.path)
 
 
 _used: set[int] = set()
 _kept: deque[tuple[int, int]] = deque()
-"""Files, and their sizes. Only steps that are atomic: the garbage collection may come between any two."""
+"""Files, and their sizes.
+
+Only steps that are atomic: the garbage collection may come between any two.
+"""
 
 
 def _new(stamp: bytes) -> tuple[int, int]:
@@ -180,13 +209,22 @@ _libc = ctypes.PyDLL(None, use_errno=True) if sys.platform != "win32" else None
 if _libc is not None:
     _mmap, _munmap = _libc.mmap, _libc.munmap
     _mmap.restype = ctypes.c_void_p
-    _mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+    _mmap.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_size_t,
+        ctypes.c_int,
+        ctypes.c_int,
+        ctypes.c_int,
+        ctypes.c_long,
+    ]
     _munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 
 
-@functools.lru_cache(128)  # models of one run have few sizes, and a type takes longer to make than a mapping
+# models of one run have few sizes, and a type takes longer to make than a mapping
+@functools.lru_cache(128)
 def _mapping(size: int) -> Any:
     """The type of mappings of so many bytes, which end with their last view."""
+
     def unmap(memory: Any, munmap: Any = _munmap, addressof: Any = ctypes.addressof) -> None:
         munmap(addressof(memory), size)
 

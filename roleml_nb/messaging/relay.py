@@ -1,8 +1,9 @@
-"""The relay link: over ipyparallel's schedulers, engine → controller → notebook → controller → engine.
+"""The relay link: over ipyparallel's schedulers, engine → controller → notebook → controller →
+engine.
 
-It works wherever the engines reach the controller. Engines leave what they send in an outbox; the notebook, which is
-ipyparallel's client, fetches and forwards it. The notebook knows from which engine it fetched, so the sender of a
-relayed message is as certain as that of a direct one.
+It works wherever the engines reach the controller. Engines leave what they send in an outbox; the
+notebook, which is ipyparallel's client, fetches and forwards it. The notebook knows from which
+engine it fetched, so the sender of a relayed message is as certain as that of a direct one.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ Relayed = tuple[str, str, list[bytes]]
 """Sender's host, receiver's host, frames."""
 
 PATIENCE = 0.002
-"""Seconds that one turn waits for something to carry; up to `IDLE` times as long when there was nothing for long."""
+"""Seconds that one turn waits for something to carry; up to `IDLE` times as long when there was
+nothing for long.
+"""
 IDLE = 20
 
 
@@ -65,11 +68,13 @@ class Outbox:
 
 
 class Relay:
-    """The notebook's side: one background loop per engine that needs it, which exchanges what goes in and out.
+    """The notebook's side: one background loop per engine that needs it, which exchanges what goes
+    in and out.
 
-    `exchange(host_id, incoming, wait)` runs on the engine, over ipyparallel: it delivers `incoming` and returns the
-    engine's outbox. `deliver(peer, frames, "relay")` takes what is for the notebook. `failed(host_id, reason)` is called
-    when ipyparallel does not reach an engine any more.
+    `exchange(host_id, incoming, wait)` runs on the engine, over ipyparallel: it delivers `incoming`
+    and returns the engine's outbox. `deliver(peer, frames, "relay")` takes what is for the
+    notebook. `failed(host_id, reason)` is called when ipyparallel does not reach an engine any
+    more.
     """
 
     def __init__(
@@ -89,7 +94,9 @@ class Relay:
         self._stopping = threading.Event()
 
     def link(self, peer: str) -> RelayLink:
-        """A link from the notebook to an engine, served from now on; `LinkFailed` when the relay has been stopped."""
+        """A link from the notebook to an engine, served from now on; `LinkFailed` when the relay
+        has been stopped.
+        """
         self.serve(peer)
         queue = self._queues.get(peer)
         if queue is None:
@@ -121,7 +128,8 @@ class Relay:
             going = queue.take(wait)
             try:
                 fetched = self._exchange(peer, going, wait)
-            except Exception as error:  # ipyparallel raises many kinds when an engine is gone: all mean the same here
+            # ipyparallel raises many kinds when an engine is gone: all mean the same here
+            except Exception as error:
                 self.release(peer)
                 if not self._stopping.is_set():
                     self._failed(peer, f"relay: {error}")

@@ -1,4 +1,6 @@
-"""The router: carries messages between role instances over the best link there is, and keeps the pending calls."""
+"""The router: carries messages between role instances over the best link there is, and keeps the
+pending calls.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,10 @@ from .window import Receipt, Window
 __all__ = ["Envelope", "Link", "Pending", "Router", "Target", "never_begun"]
 
 COUNTED = ("task", "event")
-"""What nobody waits for, and what therefore can fill memory: held back by windows. All else is never held back."""
+"""What nobody waits for, and what therefore can fill memory: held back by windows.
+
+All else is never held back.
+"""
 ANSWERS = ("reply", "error", "moved")
 HANDLED = ("service", "task", "event")
 """What has a handler begin, and is refused after the run was stopped."""
@@ -62,8 +67,9 @@ class Target(NamedTuple):
 class Envelope(NamedTuple):
     """The header of a message.
 
-    `kind`: service, task or event; subscribe, unsubscribe, discontinue; adopt, adopted, abandon, repoint and
-    resubscribe when a role moves; checkpoint-take and its like; reply, error or moved, which answer a call; host.
+    `kind`: service, task or event; subscribe, unsubscribe, discontinue; adopt, adopted, abandon,
+    repoint and resubscribe when a role moves; checkpoint-take and its like; reply, error or moved,
+    which answer a call; host.
     """
 
     kind: str
@@ -77,7 +83,8 @@ class Envelope(NamedTuple):
     origin: str = ""
     """Where in the code it was sent, if that is traced; see `Origins.here`."""
     stops: int = 0
-    """How often the run had been stopped when it was sent, or when the handler began that sent it."""
+    """How often the run had been stopped when it was sent, or when the handler began that sent it.
+    """
 
 
 Receiver = Callable[[Envelope, Target, Body], None]
@@ -85,14 +92,19 @@ Note = Callable[[tuple], None]
 
 
 class Router:
-    """One per host. `send` is safe from any thread; receivers are called on the link's thread and must not block.
+    """One per host.
+
+    `send` is safe from any thread; receivers are called on the link's thread and must not block.
 
     `note` takes a tuple per message, as `notes.rows` reads it.
     `broken(session, reason)` is called when the link of a session fails.
     """
 
     def __init__(
-        self, host: Host, directory: Contacts, note: Note | None,
+        self,
+        host: Host,
+        directory: Contacts,
+        note: Note | None,
         broken: Callable[[Session, str], None] = lambda session, reason: None,
     ):
         self.host = host
@@ -105,7 +117,10 @@ class Router:
         self.controls: dict[str, Callable[[str, Any], None]] = {}
         self.executions = Executions()
         self.stops = 0
-        """How often the run was stopped. What was sent before the last time does not begin any more."""
+        """How often the run was stopped.
+
+        What was sent before the last time does not begin any more.
+        """
         self._note = note
         self._origins = Origins()
         self._broken = broken
@@ -118,7 +133,9 @@ class Router:
         self._delivering = threading.local()
         self._flushing = False
         self._to_flush: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self.controls["inquire"] = lambda peer, asked: self.control(peer, "told", (asked[0], self._state(peer, asked[1])))
+        self.controls["inquire"] = lambda peer, asked: self.control(
+            peer, "told", (asked[0], self._state(peer, asked[1]))
+        )
         self.controls["told"] = self._told
         self.controls["cancel"] = self._cancelled
 
@@ -138,9 +155,17 @@ class Router:
     # sending
 
     def request(
-        self, kind: str, source: RoleInstanceID, targets: Iterable[RoleInstanceID], channel: str, body: Body
+        self,
+        kind: str,
+        source: RoleInstanceID,
+        targets: Iterable[RoleInstanceID],
+        channel: str,
+        body: Body,
     ) -> list[Pending]:
-        """Send one message to all targets; one pending answer each. What cannot be sent is answered with NodeLost."""
+        """Send one message to all targets; one pending answer each.
+
+        What cannot be sent is answered with NodeLost.
+        """
         covered = self.executions.cover()
         try:
             origin = "" if self._note is None else self._origins.here()
@@ -149,21 +174,50 @@ class Router:
             self.executions.expose(covered)
 
     def _request(
-        self, kind: str, source: RoleInstanceID, targets: Iterable[RoleInstanceID], channel: str, body: Body, origin: str
+        self,
+        kind: str,
+        source: RoleInstanceID,
+        targets: Iterable[RoleInstanceID],
+        channel: str,
+        body: Body,
+        origin: str,
     ) -> list[Pending]:
         now = self.host.clock.now()
         by = self.executions.current
         stops = self._stops(by)
         calls: list[Pending] = []
         numbered: list[Target] = []
-        places = [(target, self.directory.get_actor_profile(target.actor_name).address) for target in targets]
+        places = [
+            (target, self.directory.get_actor_profile(target.actor_name).address)
+            for target in targets
+        ]
         for target, address in places:
             number = next(self._numbers)
-            calls.append(Pending(kind, source, target, channel, address, now, number, self._pending, by, stops))
+            calls.append(
+                Pending(
+                    kind, source, target, channel, address, now, number, self._pending, by, stops
+                )
+            )
             numbered.append(Target(target.actor_name, target.instance_name, number))
         try:
-            depth, trail = (0, ()) if by is None or not numbered else self.executions.nested(calls[0].target, channel)
-            self._send(kind, source, numbered, channel, body, now, depth, trail, kind not in COUNTED, origin, stops)
+            depth, trail = (
+                (0, ())
+                if by is None or not numbered
+                else self.executions.nested(calls[0].target, channel)
+            )
+            self._send(
+                kind,
+                source,
+                numbered,
+                channel,
+                body,
+                now,
+                depth,
+                trail,
+                kind not in COUNTED,
+                origin,
+                stops,
+            )
         except BaseException:
             for call in calls:
                 call.cancel()
@@ -171,25 +225,50 @@ class Router:
         return calls
 
     def send(
-        self, kind: str, source: RoleInstanceID, targets: Iterable[Target], channel: str, body: Body, *,
+        self,
+        kind: str,
+        source: RoleInstanceID,
+        targets: Iterable[Target],
+        channel: str,
+        body: Body,
+        *,
         at_once: bool = True,
     ) -> list[tuple[Target, str]]:
         """Send without waiting for an answer; returns what is lost already, with the reason.
 
-        Without `at_once` it travels with what follows within moments: for what many others follow, such as answers to tasks.
+        Without `at_once` it travels with what follows within moments: for what many others follow,
+        such as answers to tasks.
         """
         targets = list(targets)
         if kind in ANSWERS:
             for target in targets:
                 self.executions.table.pop((target.actor_name, target.call), None)
         origin = self._origins.here() if kind == "event" and self._note is not None else ""
-        return self._send(kind, source, targets, channel, body, self.host.clock.now(),
-                          at_once=at_once and kind not in COUNTED, origin=origin, stops=self._stops(self.executions.current))
+        return self._send(
+            kind,
+            source,
+            targets,
+            channel,
+            body,
+            self.host.clock.now(),
+            at_once=at_once and kind not in COUNTED,
+            origin=origin,
+            stops=self._stops(self.executions.current),
+        )
 
     def answer(
-        self, kind: str, source: RoleInstanceID, target: Target, channel: str, body: Body, *, at_once: bool = True
+        self,
+        kind: str,
+        source: RoleInstanceID,
+        target: Target,
+        channel: str,
+        body: Body,
+        *,
+        at_once: bool = True,
     ) -> None:
-        """As `send`, to whoever called; at less cost where that lives here and nothing is to be copied."""
+        """As `send`, to whoever called; at less cost where that lives here and nothing is to be
+        copied.
+        """
         if body.buffers or kind == "moved" or target.actor_name not in self._receivers:
             self.send(kind, source, [target], channel, body, at_once=at_once)
             return
@@ -205,18 +284,41 @@ class Router:
         return "delivered"
 
     def _send(
-        self, kind: str, source: RoleInstanceID, targets: list[Target], channel: str, body: Body, now: float,
-        depth: int = 0, trail: tuple[str, ...] = (), at_once: bool = True, origin: str = "", stops: int = 0,
+        self,
+        kind: str,
+        source: RoleInstanceID,
+        targets: list[Target],
+        channel: str,
+        body: Body,
+        now: float,
+        depth: int = 0,
+        trail: tuple[str, ...] = (),
+        at_once: bool = True,
+        origin: str = "",
+        stops: int = 0,
     ) -> list[tuple[Target, str]]:
-        covered = self.executions.cover()  # an interrupt would leave what all threads send half done
+        # an interrupt would leave what all threads send half done
+        covered = self.executions.cover()
         try:
-            return self._send_all(kind, source, targets, channel, body, now, depth, trail, at_once, origin, stops)
+            return self._send_all(
+                kind, source, targets, channel, body, now, depth, trail, at_once, origin, stops
+            )
         finally:
             self.executions.expose(covered)
 
     def _send_all(
-        self, kind: str, source: RoleInstanceID, targets: list[Target], channel: str, body: Body, now: float,
-        depth: int, trail: tuple[str, ...], at_once: bool, origin: str, stops: int,
+        self,
+        kind: str,
+        source: RoleInstanceID,
+        targets: list[Target],
+        channel: str,
+        body: Body,
+        now: float,
+        depth: int,
+        trail: tuple[str, ...],
+        at_once: bool,
+        origin: str,
+        stops: int,
     ) -> list[tuple[Target, str]]:
         by_host: dict[str, list[Target]] = {}
         lost: list[tuple[Target, str]] = []
@@ -228,14 +330,33 @@ class Router:
             else:
                 by_host.setdefault(address, []).append(target)
         here = len(by_host.get(self.host.host_id, ()))
-        shared = bool(body.buffers) and any(host_id in self.links and self.links[host_id].shares for host_id in by_host)
+        shared = bool(body.buffers) and any(
+            host_id in self.links and self.links[host_id].shares for host_id in by_host
+        )
         body = body.snapshot(here, shared)
-        wait = self.host.call_timeout if kind in COUNTED and not getattr(self._delivering, "on", False) else 0.0
+        wait = (
+            self.host.call_timeout
+            if kind in COUNTED and not getattr(self._delivering, "on", False)
+            else 0.0
+        )
         own = by_host.pop(self.host.host_id, None)
         for host_id, group in by_host.items():
             try:
-                self._send_there(self._link(host_id), kind, source, group, channel, now, depth, trail, origin, stops, body,
-                                 wait, at_once)
+                self._send_there(
+                    self._link(host_id),
+                    kind,
+                    source,
+                    group,
+                    channel,
+                    now,
+                    depth,
+                    trail,
+                    origin,
+                    stops,
+                    body,
+                    wait,
+                    at_once,
+                )
             except LinkFailed as error:
                 lost.extend((target, str(error)) for target in group)
         if own is not None:  # after the others, who are at work meanwhile
@@ -243,7 +364,20 @@ class Router:
             self._send_here(envelope, body, wait, kept=bool(by_host))
         for target, reason in lost:
             if self._note is not None:
-                self._note((target, kind, source, channel, body.nbytes, "none", now, now, f"lost: {reason}", origin))
+                self._note(
+                    (
+                        target,
+                        kind,
+                        source,
+                        channel,
+                        body.nbytes,
+                        "none",
+                        now,
+                        now,
+                        f"lost: {reason}",
+                        origin,
+                    )
+                )
             self._fail(target.call, kind, reason)
         return lost
 
@@ -258,40 +392,81 @@ class Router:
         self._distribute(envelope, body, self.host.host_id, "local", envelope.sent)
 
     def _send_there(
-        self, session: Session, kind: str, source: RoleInstanceID, group: list[Target], channel: str, now: float,
-        depth: int, trail: tuple[str, ...], origin: str, stops: int, body: Body, wait: float, at_once: bool = True,
+        self,
+        session: Session,
+        kind: str,
+        source: RoleInstanceID,
+        group: list[Target],
+        channel: str,
+        now: float,
+        depth: int,
+        trail: tuple[str, ...],
+        origin: str,
+        stops: int,
+        body: Body,
+        wait: float,
+        at_once: bool = True,
     ) -> None:
         pickled, buffers = body.pickled, body.buffers
         if len(pickled) >= OUT_OF_BAND:
             pickled, buffers = None, [pickled, *buffers]
-        item = (kind, tuple(source), [tuple(target) for target in group], channel, now, depth, trail, origin, stops,
-                pickled, len(buffers))
+        item = (
+            kind,
+            tuple(source),
+            [tuple(target) for target in group],
+            channel,
+            now,
+            depth,
+            trail,
+            origin,
+            stops,
+            pickled,
+            len(buffers),
+        )
         session.post(item, buffers, body.nbytes + OVERHEAD if kind in COUNTED else 0, wait, at_once)
         if not at_once:
             self.flush_soon()
 
     def flush_soon(self) -> None:
-        """What nobody waits for on this very thread travels together with what follows within moments."""
+        """What nobody waits for on this very thread travels together with what follows within
+        moments.
+        """
         if not self._flushing:
             self._flushing = True
             self._to_flush.put(None)
 
     def flush(self) -> None:
-        """Wait until something is to be sent, and send all that has gathered; the host does this on a thread of its own."""
+        """Wait until something is to be sent, and send all that has gathered; the host does this on
+        a thread of its own.
+        """
         self._to_flush.get()
         self._flushing = False
         for session in list(self.links.values()):
             session.flush()
 
     def _stops(self, by: Execution | None) -> int:
-        """Of what that handler sends now; what is no handler, and the orders to nodes, go on after a stop."""
+        """Of what that handler sends now; what is no handler, and the orders to nodes, go on after
+        a stop.
+        """
         return self.stops if by is None or by.target.instance_name == NATIVE else by.stops
 
     def control(self, host_id: str, channel: str, value: Any) -> None:
         """Send a message from host to host; LinkFailed when there is no link."""
         source = RoleInstanceID(self.host.host_id, "")
-        self._send_there(self._link(host_id), "host", source, [], channel, self.host.clock.now(), 0, (), "", 0,
-                         encode(value).snapshot(), 0.0)
+        self._send_there(
+            self._link(host_id),
+            "host",
+            source,
+            [],
+            channel,
+            self.host.clock.now(),
+            0,
+            (),
+            "",
+            0,
+            encode(value).snapshot(),
+            0.0,
+        )
 
     def _link(self, host_id: str) -> Session:
         if host_id in self.lost:
@@ -313,23 +488,61 @@ class Router:
         return self._receivers.get(actor_name)
 
     def begin_inline(
-        self, source: RoleInstanceID, target: RoleInstanceID, channel: str, size: int, depth: int, trail: tuple[str, ...]
+        self,
+        source: RoleInstanceID,
+        target: RoleInstanceID,
+        channel: str,
+        size: int,
+        depth: int,
+        trail: tuple[str, ...],
     ) -> Execution:
         """The current thread itself begins with a call that it makes."""
         now, here = self.host.clock.now(), self.host.host_id
-        execution = Execution((here, next(self._numbers)), source, target, channel, now, depth, trail,
-                              self._stops(self.executions.current))
+        execution = Execution(
+            (here, next(self._numbers)),
+            source,
+            target,
+            channel,
+            now,
+            depth,
+            trail,
+            self._stops(self.executions.current),
+        )
         execution.called = True
         self.executions.begin_inline(execution)
         if self._note is not None:
-            self._note((Target(*target, execution.number), "service", source, channel, size, "local", now, now, "delivered",
-                        self._origins.here()))
+            self._note(
+                (
+                    Target(*target, execution.number),
+                    "service",
+                    source,
+                    channel,
+                    size,
+                    "local",
+                    now,
+                    now,
+                    "delivered",
+                    self._origins.here(),
+                )
+            )
         return execution
 
-    def begin_event(self, source: RoleInstanceID, target: RoleInstanceID, channel: str, stops: int) -> Execution:
-        """The current thread begins with the handler of an event; `executions.end_inline` must follow."""
-        execution = Execution((self.host.host_id, next(self._numbers)), source, target, channel, self.host.clock.now(), 0, (),
-                              stops)
+    def begin_event(
+        self, source: RoleInstanceID, target: RoleInstanceID, channel: str, stops: int
+    ) -> Execution:
+        """The current thread begins with the handler of an event; `executions.end_inline` must
+        follow.
+        """
+        execution = Execution(
+            (self.host.host_id, next(self._numbers)),
+            source,
+            target,
+            channel,
+            self.host.clock.now(),
+            0,
+            (),
+            stops,
+        )
         self.executions.begin_inline(execution)
         return execution
 
@@ -339,29 +552,54 @@ class Router:
         error = execution.forbidden or RunStopped(f"{execution.name} was left alone")
         for actor_name in (execution.source.actor_name, execution.target.actor_name):
             self.executions.table.pop((actor_name, execution.number), None)
-        self.send("error", execution.target, [Target(*execution.source, execution.number)], execution.channel, encode(error))
+        self.send(
+            "error",
+            execution.target,
+            [Target(*execution.source, execution.number)],
+            execution.channel,
+            encode(error),
+        )
 
     def end_inline(self, execution: Execution, kind: str = "", size: int = 0) -> None:
         """It is answered (kind: reply or error), or not."""
         self.executions.end_inline(execution)
         if kind and self._note is not None:
             now, answer = self.host.clock.now(), Target(*execution.source, execution.number)
-            self._note((answer, kind, execution.target, execution.channel, size, "local", now, now, "delivered", ""))
+            self._note(
+                (
+                    answer,
+                    kind,
+                    execution.target,
+                    execution.channel,
+                    size,
+                    "local",
+                    now,
+                    now,
+                    "delivered",
+                    "",
+                )
+            )
 
     # receiving
 
     def deliver(self, peer: str, frames: list[Any], link: str = "direct") -> None:
-        """Take what a link received from the host that the link has authenticated; nothing of one that is lost."""
+        """Take what a link received from the host that the link has authenticated; nothing of one
+        that is lost.
+        """
         if peer in self.lost:
             self.from_lost(peer)
             return
         self._delivering.on = True  # this thread must not be held back until it is done
         try:
-            (self.links.get(peer) or self.session(peer)).receive(frames, partial(self._take, peer, link))
+            (self.links.get(peer) or self.session(peer)).receive(
+                frames, partial(self._take, peer, link)
+            )
         finally:
             self._delivering.on = False
 
-    def _take(self, peer: str, link: str, item: Item, buffers: list[Any], receipt: Receipt | None) -> None:
+    def _take(
+        self, peer: str, link: str, item: Item, buffers: list[Any], receipt: Receipt | None
+    ) -> None:
         kind, source, targets, channel, sent, depth, trail, origin, stops, pickled, _ = item
         if pickled is None:
             pickled, buffers = buffers[0], buffers[1:]
@@ -370,8 +608,17 @@ class Router:
         if kind == "host":
             self.take_control(peer, channel, lambda: body.decode(own=True))
             return
-        envelope = Envelope(kind, RoleInstanceID(*source), tuple(Target(*target) for target in targets), channel, sent,
-                            depth, trail, sys.intern(origin), stops)
+        envelope = Envelope(
+            kind,
+            RoleInstanceID(*source),
+            tuple(Target(*target) for target in targets),
+            channel,
+            sent,
+            depth,
+            trail,
+            sys.intern(origin),
+            stops,
+        )
         try:
             self._authenticate(peer, envelope)
             self._distribute(envelope, body, peer, link, self.host.clock.now())
@@ -379,7 +626,9 @@ class Router:
             self.host.logger.warning("%s", error)
 
     def take_control(self, peer: str, channel: str, decode: Callable[[], Any]) -> None:
-        """Take what another host says to this one, unless it may not; then it is not even decoded."""
+        """Take what another host says to this one, unless it may not; then it is not even
+        decoded.
+        """
         reason = control_refusal(channel, peer, self.host.host_id)
         if reason:
             self.host.logger.warning("%s: dropped", reason)
@@ -390,10 +639,15 @@ class Router:
                 self.host.logger.exception("%r from %s could not be done", channel, peer)
 
     def _authenticate(self, peer: str, envelope: Envelope) -> None:
-        """The sender must live on the host that the message came from: a name in a message proves nothing."""
+        """The sender must live on the host that the message came from: a name in a message proves
+        nothing.
+        """
         home = self.directory.get_actor_profile(envelope.source.actor_name).address
         if home != peer:
-            raise RoleMLError(f"{peer} sent a message in the name of {envelope.source}, which lives on {home}: dropped")
+            raise RoleMLError(
+                f"{peer} sent a message in the name of {envelope.source}, which lives on {home}:"
+                " dropped"
+            )
 
     def _distribute(self, envelope: Envelope, body: Body, peer: str, link: str, now: float) -> None:
         kind, source, targets, channel, sent, _, _, origin, _ = envelope
@@ -403,7 +657,9 @@ class Router:
             if note is not None:
                 note((target, kind, source, channel, nbytes, link, sent, now, outcome, origin))
 
-    def _receive(self, envelope: Envelope, target: Target, body: Body, peer: str, now: float) -> str:
+    def _receive(
+        self, envelope: Envelope, target: Target, body: Body, peer: str, now: float
+    ) -> str:
         if envelope.kind in ANSWERS:
             if envelope.kind != "moved":
                 return self._end_call(envelope.kind, envelope.source, target, body)
@@ -414,20 +670,37 @@ class Router:
             return "delivered"
         receiver = self._receivers.get(target.actor_name)
         if receiver is None:
-            self._refuse(envelope, target, NodeLost(f"no node named {target.actor_name!r} on {self.host.host_id}; "
-                                                    + did_you_mean(target.actor_name, self._receivers)))
+            self._refuse(
+                envelope,
+                target,
+                NodeLost(
+                    f"no node named {target.actor_name!r} on {self.host.host_id}; "
+                    + did_you_mean(target.actor_name, self._receivers)
+                ),
+            )
             return f"lost: no node {target.actor_name}"
         if envelope.kind not in ROLES and (reason := refusal(envelope.kind, envelope.source, peer)):
             self.host.logger.warning("%s: dropped", reason)
             self._refuse(envelope, target, CallerError(reason))
             return f"lost: {reason}"
-        if envelope.stops < self.stops and envelope.kind in HANDLED and target.instance_name != NATIVE:
+        if (
+            envelope.stops < self.stops
+            and envelope.kind in HANDLED
+            and target.instance_name != NATIVE
+        ):
             self._refuse(envelope, target, never_begun(target.instance, envelope.channel))
             return "lost: the run was stopped before it began"
         if target.call:
             self.executions.table[envelope.source.actor_name, target.call] = Execution(
-                (peer, target.call), envelope.source, target.instance, envelope.channel, now, envelope.depth, envelope.trail,
-                envelope.stops)
+                (peer, target.call),
+                envelope.source,
+                target.instance,
+                envelope.channel,
+                now,
+                envelope.depth,
+                envelope.trail,
+                envelope.stops,
+            )
         receiver(envelope, target, body)
         return "delivered"
 
@@ -438,8 +711,15 @@ class Router:
         to, pickled = pickle.loads(body.pickled)
         call.target = RoleInstanceID(*to)
         call.host_id = self.directory.get_actor_profile(call.target.actor_name).address
-        self._send(call.kind, call.source, [Target(*call.target, call.number)], call.channel,
-                   Body(pickled, body.buffers, body.owned), self.host.clock.now(), stops=call.stops)
+        self._send(
+            call.kind,
+            call.source,
+            [Target(*call.target, call.number)],
+            call.channel,
+            Body(pickled, body.buffers, body.owned),
+            self.host.clock.now(),
+            stops=call.stops,
+        )
 
     def _refuse(self, envelope: Envelope, target: Target, error: Exception) -> None:
         if target.call:
@@ -449,18 +729,30 @@ class Router:
     # looking
 
     def inquire(self, call: Pending) -> str:
-        """What the other side does about a call; asks it, and waits up to half a second for what it says."""
+        """What the other side does about a call; asks it, and waits up to half a second for what it
+        says.
+        """
         if call.host_id == self.host.host_id:
             return self._state(self.host.host_id, call.number)
-        answer = Pending("host", call.source, call.target, "", call.host_id, self.host.clock.now(), next(self._numbers),
-                         self._inquiries)
+        answer = Pending(
+            "host",
+            call.source,
+            call.target,
+            "",
+            call.host_id,
+            self.host.clock.now(),
+            next(self._numbers),
+            self._inquiries,
+        )
         try:
             self.control(call.host_id, "inquire", (answer.number, call.number))
             return answer.result(INQUIRY)
         except LinkFailed as error:
             return str(error)
         except TimeoutError:
-            return f"nor does {call.host_id} say what it does; link: {self.links[call.host_id].kind}"
+            return (
+                f"nor does {call.host_id} say what it does; link: {self.links[call.host_id].kind}"
+            )
         finally:
             answer.cancel()
 
@@ -489,7 +781,9 @@ class Router:
     # cancelling
 
     def cancel(self, call: Pending) -> None:
-        """Have the other side not begin with a call, or make no more calls for it, in whose place it ends with CallCancelled."""
+        """Have the other side not begin with a call, or make no more calls for it, in whose place
+        it ends with CallCancelled.
+        """
         if call.ended:
             return
         if call.host_id == self.host.host_id:
@@ -499,7 +793,9 @@ class Router:
             self.control(call.host_id, "cancel", call.number)
 
     def _cancelled(self, peer: str, number: int) -> None:
-        """A host has cancelled a call of its own: what waits here on its behalf ends, and is cancelled in turn."""
+        """A host has cancelled a call of its own: what waits here on its behalf ends, and is
+        cancelled in turn.
+        """
         for execution, error in self.executions.cancel((peer, number)):
             for call in self.pending():
                 if call.by is execution:
@@ -509,15 +805,21 @@ class Router:
     # faults
 
     def host_lost(self, host_id: str, reason: str) -> None:
-        """Every call that waits for that host fails with NodeLost; later messages to it do so at once."""
+        """Every call that waits for that host fails with NodeLost; later messages to it do so at
+        once.
+        """
         self.lost[host_id] = reason
         session = self.links.get(host_id)
         if session is not None:
             session.close(reason)
         for call in self.pending():
             if call.host_id == host_id:
-                call.set_exception(NodeLost(
-                    f"{call.target}.{call.channel} was not answered: {host_id} is lost ({reason})"))
+                call.set_exception(
+                    NodeLost(
+                        f"{call.target}.{call.channel} was not answered: {host_id} is lost"
+                        f" ({reason})"
+                    )
+                )
 
     def come_back(self, host_id: str) -> None:
         """A host of that name is there again, with nothing of what it knew: begin anew with it."""
@@ -527,7 +829,9 @@ class Router:
             self.lost.pop(host_id, None)
 
     def count_from(self, number: int) -> None:
-        """Number calls from there on: for a host that takes the place of an earlier one, whose calls may not have ended."""
+        """Number calls from there on: for a host that takes the place of an earlier one, whose
+        calls may not have ended.
+        """
         self._numbers = itertools.count(number)
 
     def pending(self) -> list[Pending]:

@@ -1,8 +1,8 @@
 """A session: all that travels between this host and one other, whichever link carries it.
 
-Messages that are ready at the same time travel as one batch. Batches are numbered and kept until the other side has
-acknowledged them, so that when a link breaks, another can carry on where it ended: nothing lost, nothing twice,
-nothing out of order.
+Messages that are ready at the same time travel as one batch. Batches are numbered and kept until
+the other side has acknowledged them, so that when a link breaks, another can carry on where it
+ended: nothing lost, nothing twice, nothing out of order.
 """
 
 from __future__ import annotations
@@ -27,19 +27,26 @@ AGAIN = -1
 PROBE = -2
 """In place of a batch's number: so many were sent until now; say which have come."""
 PATIENCE, LAST = 1.0, 16.0
-"""Seconds without an acknowledgement after which the other side is probed; each probe waits twice as long as the one before."""
+"""Seconds without an acknowledgement after which the other side is probed; each probe waits twice
+as long as the one before.
+"""
 
 Item = tuple
 """A message as plain data; the last element says how many buffers belong to it."""
 
 
 class Link(Protocol):
-    """Carries frames to one other host, in order. A wrapper may delay, shape or lose them without either end knowing."""
+    """Carries frames to one other host, in order.
+
+    A wrapper may delay, shape or lose them without either end knowing.
+    """
 
     kind: str
     peer: str
     shares: bool
-    """Whether the other side can open memory of this one, so that what lies in a region need not be sent."""
+    """Whether the other side can open memory of this one, so that what lies in a region need not be
+    sent.
+    """
 
     def send(self, frames: list[Any]) -> None: ...
 
@@ -47,7 +54,10 @@ class Link(Protocol):
 
 
 class Session:
-    """This side of it. `broken(session, reason)` is called once when a link fails; `attach` another one, or `close`."""
+    """This side of it.
+
+    `broken(session, reason)` is called once when a link fails; `attach` another one, or `close`.
+    """
 
     def __init__(self, peer: str, broken: Callable[[Session, str], None]):
         self.peer = peer
@@ -72,11 +82,19 @@ class Session:
 
     # sending
 
-    def post(self, item: Item, buffers: list[Any], counted: int = 0, wait: float = 0.0, at_once: bool = True) -> None:
-        """Send a message, whose buffers must not be written to any more; from any thread, in the order of each.
+    def post(
+        self,
+        item: Item,
+        buffers: list[Any],
+        counted: int = 0,
+        wait: float = 0.0,
+        at_once: bool = True,
+    ) -> None:
+        """Send a message, whose buffers must not be written to any more; from any thread, in the
+        order of each.
 
-        Without `at_once` it is sent by the next `flush`, with all that has gathered by then. `counted` bytes enter the
-        window, which may hold the caller back for up to `wait` seconds.
+        Without `at_once` it is sent by the next `flush`, with all that has gathered by then.
+        `counted` bytes enter the window, which may hold the caller back for up to `wait` seconds.
 
         Raises
         ------
@@ -133,7 +151,9 @@ class Session:
             link.send([self._head(PROBE, self._sent, [])])
 
     def look(self, now: float) -> None:
-        """Call it from time to time: a link that loses the last message, or the last acknowledgement, shows by nothing else."""
+        """Call it from time to time: a link that loses the last message, or the last
+        acknowledgement, shows by nothing else.
+        """
         try:
             still = self._kept[0][0], self.window.bytes
         except IndexError:
@@ -153,8 +173,12 @@ class Session:
 
     # receiving
 
-    def receive(self, frames: list[Any], take: Callable[[Item, list[Any], Receipt | None], None]) -> None:
-        """Take a batch from whichever link; `take` is called for each message, in order, and must not block."""
+    def receive(
+        self, frames: list[Any], take: Callable[[Item, list[Any], Receipt | None], None]
+    ) -> None:
+        """Take a batch from whichever link; `take` is called for each message, in order, and must
+        not block.
+        """
         sequence, acknowledged, taken, counted, items = pickle.loads(frames[0])
         with self._receiving:
             self._acknowledged(acknowledged, taken)
@@ -168,12 +192,16 @@ class Session:
                 end = place + item[-1]
                 take(item, frames[place:end], receipt)
                 place = end
-            self._unseen += len(frames[0]) if len(frames) == 1 else sum(len(frame) for frame in frames)
+            self._unseen += (
+                len(frames[0]) if len(frames) == 1 else sum(len(frame) for frame in frames)
+            )
         if self._received - self._told >= ACKNOWLEDGE_BATCHES or self._unseen >= ACKNOWLEDGE_BYTES:
             self.acknowledge()
 
     def _out_of_turn(self, sequence: int, sent: int) -> None:
-        """An acknowledgement alone, or a batch that a broken link had delivered after all; or a link has lost some."""
+        """An acknowledgement alone, or a batch that a broken link had delivered after all; or a
+        link has lost some.
+        """
         if sequence == AGAIN:
             self._send_again()
         elif sequence == PROBE:
@@ -182,7 +210,8 @@ class Session:
         elif sequence > self._received:
             if self._missed != self._received:
                 self._missed, self._strays = self._received, 0
-            if self._strays % ACKNOWLEDGE_BATCHES == 0:  # what is on its way meanwhile comes in vain
+            # what is on its way meanwhile comes in vain
+            if self._strays % ACKNOWLEDGE_BATCHES == 0:
                 self._asking = self._due = True
             self._strays += 1
             self.flush()
@@ -209,7 +238,10 @@ class Session:
             self._their_taken = taken
 
     def _took(self, size: int) -> None:
-        """A handler has taken so many bytes. Called from wherever a receipt is dropped: it must not wait for anything."""
+        """A handler has taken so many bytes.
+
+        Called from wherever a receipt is dropped: it must not wait for anything.
+        """
         if self._origin.elsewhere:  # a copy of it was dropped, in a fork
             return
         self._taken.append(size)
@@ -238,7 +270,8 @@ class Session:
         return "none" if self.link is None else self.link.kind
 
     def attach(self, link: Link, reason: str = "") -> None:
-        """Go on over this link: first what the other side has not acknowledged, then what has gathered meanwhile.
+        """Go on over this link: first what the other side has not acknowledged, then what has
+        gathered meanwhile.
 
         A link that was in use until now is closed, but stays in use if this one fails at once.
         """

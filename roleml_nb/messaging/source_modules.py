@@ -1,21 +1,24 @@
-"""The user's own modules in the process of the notebook: the text of each as it was loaded, and its identity.
+"""The user's own modules in the process of the notebook: the text of each as it was loaded, and its
+identity.
 
-A version is content
---------------------
-The identity of a class or function of the user's own modules is its name and the *key* of its module: a hash of the text
-of that module and of all own modules that it imports, those in turn included, also within functions. Comments, blank
-lines and the time of a file make no difference; a helper of a helper does.
+A version is content -------------------- The identity of a class or function of the user's own
+modules is its name and the *key* of its module: a hash of the text of that module and of all own
+modules that it imports, those in turn included, also within functions. Comments, blank lines and
+the time of a file make no difference; a helper of a helper does.
 
-What counts is the text that this process has **loaded**, since that is what its own code sees: a file that was edited and
-not reloaded changes nothing but `behind`, which is told. `importlib.reload` and `%autoreload` load the new text, each in
-its own way; `loaded_code` tells whether they did. A module whose loaded text is not known, as it was edited before anybody
-looked, has a key that begins with ``?``, and cannot be sent (`unknown`).
+What counts is the text that this process has **loaded**, since that is what its own code sees: a
+file that was edited and not reloaded changes nothing but `behind`, which is told.
+`importlib.reload` and `%autoreload` load the new text, each in its own way; `loaded_code` tells
+whether they did. A module whose loaded text is not known, as it was edited before anybody looked,
+has a key that begins with ``?``, and cannot be sent (`unknown`).
 
-Engines get the texts (`versions_to_send`), and `module_versions` executes them there under the module's name: several
-versions of one module live side by side, and what travels is by name and key alone. A class of a notebook cell that uses
-own modules has their keys in its identity as well (`code.class_reference`).
+Engines get the texts (`versions_to_send`), and `module_versions` executes them there under the
+module's name: several versions of one module live side by side, and what travels is by name and key
+alone. A class of a notebook cell that uses own modules has their keys in its identity as well
+(`code.class_reference`).
 
-`look` is made before each run: an ``os.stat`` for each own module, and nothing else where nothing has changed.
+`look` is made before each run: an ``os.stat`` for each own module, and nothing else where nothing
+has changed.
 """
 
 from __future__ import annotations
@@ -43,7 +46,9 @@ __all__ = ["Closure", "ModuleText", "SourceModules", "source_modules"]
 Closure = dict[str, tuple[str, str]]
 """{module: (digest of its text, its key)} of a module and all own modules that it imports."""
 SLOW_S, PAUSE = 0.1, 20
-"""The second look in succession that takes so many seconds, as threads are busy, is followed by a pause of so many times that."""
+"""The second look in succession that takes so many seconds, as threads are busy, is followed by a
+pause of so many times that.
+"""
 UNKNOWN = "?"
 """What keys and digests begin with, where the text that was loaded is not known."""
 
@@ -70,7 +75,10 @@ class _Tracked:
     def __init__(self, name: str, filename: str, package: bool) -> None:
         self.name, self.filename, self.package = name, filename, package
         self.spec: Any = None
-        """That of the module when it was last looked at: each reload makes another one. None if it is not imported."""
+        """That of the module when it was last looked at: each reload makes another one.
+
+        None if it is not imported.
+        """
         self.stamp: Stamp | None = None
         self.marks: dict[Any, Any] = {}
         """Those of the module when its text was loaded."""
@@ -96,7 +104,10 @@ class SourceModules:
         """Modules that are neither own nor installed, with their files as they were first seen."""
         self._used_elsewhere: set[str] = set()
         self.edited_elsewhere: dict[str, tuple[str, Stamp]] = {}
-        """Those of them that were sent by name, and edited since: {module: (file, stamp)}. Engines import them themselves."""
+        """Those of them that were sent by name, and edited since: {module: (file, stamp)}.
+
+        Engines import them themselves.
+        """
         self._count = 0
         self._slow = 0
         """Counts the slow looks in succession."""
@@ -114,7 +125,9 @@ class SourceModules:
         self._lock = threading.RLock()
 
     def look(self) -> bool:
-        """Look for what was imported, edited and reloaded since the last time; True if something was."""
+        """Look for what was imported, edited and reloaded since the last time; True if something
+        was.
+        """
         with self._lock:
             began = time.monotonic()
             changed = self._find_new()
@@ -125,18 +138,26 @@ class SourceModules:
             self.look_elsewhere()
             ended = time.monotonic()
             self._slow = self._slow + 1 if ended - began > SLOW_S and not changed else 0
-            self._next = ended + PAUSE * (ended - began) if self._slow > 1 else ended  # one may be chance, as of a busy machine
+            # one may be chance, as of a busy machine
+            self._next = ended + PAUSE * (ended - began) if self._slow > 1 else ended
             return changed
 
     @property
     def due(self) -> bool:
-        """True when it is time for another look, or a module was imported or reloaded since the last one.
+        """True when it is time for another look, or a module was imported or reloaded since the
+        last one.
 
-        A look asks for the time of each file, and at each, a busy thread may take the interpreter for 5 ms.
+        A look asks for the time of each file, and at each, a busy thread may take the interpreter
+        for 5 ms.
         """
-        return time.monotonic() >= self._next or len(sys.modules) != self._count or any(
-            getattr(sys.modules.get(tracked.name), "__spec__", None) is not tracked.spec
-            for tracked in list(self._tracked.values()))
+        return (
+            time.monotonic() >= self._next
+            or len(sys.modules) != self._count
+            or any(
+                getattr(sys.modules.get(tracked.name), "__spec__", None) is not tracked.spec
+                for tracked in list(self._tracked.values())
+            )
+        )
 
     @property
     def some(self) -> bool:
@@ -164,7 +185,9 @@ class SourceModules:
             self._used_elsewhere.add(name)
 
     def find(self, name: str) -> bool:
-        """True if an import of that name gives an own module, also one that nobody has imported yet."""
+        """True if an import of that name gives an own module, also one that nobody has imported
+        yet.
+        """
         if name in self._tracked:
             return True
         with self._lock:
@@ -191,7 +214,8 @@ class SourceModules:
             with self._lock:
                 keys = {member: self._key(member) for member in self._reached(name)}
                 known = self._closures[name] = {
-                    member: (self._tracked[member].digest, key) for member, key in keys.items()}
+                    member: (self._tracked[member].digest, key) for member, key in keys.items()
+                }
         return known
 
     def digest(self, name: str) -> str:
@@ -205,12 +229,19 @@ class SourceModules:
 
     @property
     def behind(self) -> dict[str, tuple[str, str]]:
-        """The files that were edited and not loaded since, and digests of their texts: {module: (file, digest)}."""
-        return {tracked.name: (tracked.filename, tracked.on_disk.digest) for tracked in list(self._tracked.values())
-                if tracked.on_disk is not None and tracked.spec is not None}
+        """The files that were edited and not loaded since, and digests of their texts: {module:
+        (file, digest)}.
+        """
+        return {
+            tracked.name: (tracked.filename, tracked.on_disk.digest)
+            for tracked in list(self._tracked.values())
+            if tracked.on_disk is not None and tracked.spec is not None
+        }
 
     def outline(self, name: str) -> Outline | None:
-        """Return what the loaded text of an own module defines; None if it is not known, or no Python."""
+        """Return what the loaded text of an own module defines; None if it is not known, or no
+        Python.
+        """
         text = self._tracked[name].loaded if self.is_own(name) else None
         return None if text is None else outline(text.text, text.filename)
 
@@ -224,27 +255,49 @@ class SourceModules:
             compile(text, tracked.filename, "exec", dont_inherit=True)
         except (SyntaxError, ValueError) as error:
             line = getattr(error, "lineno", None)
-            return f"it is no Python: {getattr(error, 'msg', error)}{f', in line {line}' if line else ''}"
+            return (
+                "it is no Python:"
+                f" {getattr(error, 'msg', error)}{f', in line {line}' if line else ''}"
+            )
         if _is_compiled_before(tracked):
-            return ("Python takes what it had compiled for it, of a file of the same size that was saved within the same second: "
-                    "save it again")
+            return (
+                "Python takes what it had compiled for it, of a file of the same size that was"
+                " saved within the same second: save it again"
+            )
         if before is not None and not is_patchable(text, before.text, tracked.filename):
-            return f"load it with importlib.reload({name}); decorators, fields and bases of classes, and statements need that"
+            return (
+                f"load it with importlib.reload({name}); decorators, fields and bases of classes,"
+                " and statements need that"
+            )
         return ""
 
     def unknown(self, names: Iterable[str]) -> list[str]:
-        """Return those of these modules, and of what they import, whose loaded text is not known."""
+        """Return those of these modules, and of what they import, whose loaded text is not
+        known.
+        """
         return [name for name, digest in self.digests(names).items() if digest.startswith(UNKNOWN)]
 
-    def versions_to_send(self) -> tuple[dict[tuple[str, str], ModuleText], dict[tuple[str, str], Closure]]:
-        """Return all texts by module and digest, and the closures of all modules by module and key."""
+    def versions_to_send(
+        self,
+    ) -> tuple[dict[tuple[str, str], ModuleText], dict[tuple[str, str], Closure]]:
+        """Return all texts by module and digest, and the closures of all modules by module and
+        key.
+        """
         closures: dict[tuple[str, str], Closure] = {}
         with self._lock:
-            while left := self._tracked.keys() - {name for name, _ in closures}:  # imports may lead to others
+            # imports may lead to others
+            while left := self._tracked.keys() - {name for name, _ in closures}:
                 closures.update(((name, self.key(name)), self.closure(name)) for name in left)
-            texts = {(name, one.loaded.digest): one.loaded for name, one in self._tracked.items() if one.loaded is not None}
-        return texts, {version: closure for version, closure in closures.items()
-                       if all((name, digest) in texts for name, (digest, _) in closure.items())}
+            texts = {
+                (name, one.loaded.digest): one.loaded
+                for name, one in self._tracked.items()
+                if one.loaded is not None
+            }
+        return texts, {
+            version: closure
+            for version, closure in closures.items()
+            if all((name, digest) in texts for name, (digest, _) in closure.items())
+        }
 
     # what is there
 
@@ -261,14 +314,25 @@ class SourceModules:
     def _track(self, name: str, module: ModuleType) -> bool:
         spec = getattr(module, "__spec__", None)
         origin = getattr(spec, "origin", None)
-        if spec is None or type(spec.loader) is not SourceFileLoader or name == "__main__" or not is_of_project(origin):
+        if (
+            spec is None
+            or type(spec.loader) is not SourceFileLoader
+            or name == "__main__"
+            or not is_of_project(origin)
+        ):
             self._others[name] = spec
-            if spec is not None and type(spec.loader) is SourceFileLoader and not is_installed(str(origin)):
+            if (
+                spec is not None
+                and type(spec.loader) is SourceFileLoader
+                and not is_installed(str(origin))
+            ):
                 stamp = _stamp(str(origin))
                 if stamp is not None and name not in self._elsewhere:
                     self._elsewhere[name] = str(origin), stamp
             return False
-        self._tracked[name] = _Tracked(name, str(origin), spec.submodule_search_locations is not None)
+        self._tracked[name] = _Tracked(
+            name, str(origin), spec.submodule_search_locations is not None
+        )
         return True
 
     def look_elsewhere(self) -> dict[str, tuple[str, Stamp]]:
@@ -298,19 +362,28 @@ class SourceModules:
     def _compare(
         self, tracked: _Tracked, module: Any, spec: Any, stamp: Stamp, text: ModuleText
     ) -> bool:
-        """Note whether `text`, which is that of the file, was loaded; True if something else was loaded than before."""
+        """Note whether `text`, which is that of the file, was loaded; True if something else was
+        loaded than before.
+        """
         before, reloaded = tracked.loaded, spec is not tracked.spec
         digest, on_disk = tracked.digest, tracked.on_disk
         tracked.stamp, tracked.spec = stamp, spec
         if before is not None and before.digest == text.digest and not reloaded:
             tracked.on_disk = None
-        elif module is None or is_loaded(module, text.text, None if before is None else before.text, reloaded=reloaded,
-                                         known=tracked.marks):
+        elif module is None or is_loaded(
+            module,
+            text.text,
+            None if before is None else before.text,
+            reloaded=reloaded,
+            known=tracked.marks,
+        ):
             tracked.loaded, tracked.on_disk = text, None
             tracked.marks = marks(module) if module is not None else {}
         else:
             tracked.on_disk = text
-            if reloaded and not (before is not None and is_loaded(module, before.text, text.text, reloaded=True)):
+            if reloaded and not (
+                before is not None and is_loaded(module, before.text, text.text, reloaded=True)
+            ):
                 tracked.loaded = None
         self.seen += tracked.on_disk is not on_disk
         return tracked.digest != digest or before is None
@@ -341,22 +414,38 @@ class SourceModules:
         if name in sys.modules:
             return self.is_own(name)
         root = name.partition(".")[0]
-        if root in sys.stdlib_module_names or root != name and not self._is_tracked(name.rpartition(".")[0]):
+        if (
+            root in sys.stdlib_module_names
+            or root != name
+            and not self._is_tracked(name.rpartition(".")[0])
+        ):
             return False
-        place = None if root == name else [os.path.dirname(self._tracked[name.rpartition(".")[0]].filename)]
+        place = (
+            None
+            if root == name
+            else [os.path.dirname(self._tracked[name.rpartition(".")[0]].filename)]
+        )
         try:
             spec = PathFinder.find_spec(name, place)
         except (ImportError, ValueError):
             return False
-        if spec is None or type(spec.loader) is not SourceFileLoader or not is_of_project(spec.origin):
+        if (
+            spec is None
+            or type(spec.loader) is not SourceFileLoader
+            or not is_of_project(spec.origin)
+        ):
             return False
-        self._tracked[name] = _Tracked(name, str(spec.origin), spec.submodule_search_locations is not None)
+        self._tracked[name] = _Tracked(
+            name, str(spec.origin), spec.submodule_search_locations is not None
+        )
         self._look_at(self._tracked[name])
         return True
 
     def _key(self, name: str) -> str:
         if name not in self._keys:
-            self._keys[name] = _hash("\n".join(f"{member} {self.digest(member)}" for member in self._reached(name)))
+            self._keys[name] = _hash(
+                "\n".join(f"{member} {self.digest(member)}" for member in self._reached(name))
+            )
         return self._keys[name]
 
 
@@ -381,19 +470,36 @@ def _read(tracked: _Tracked) -> ModuleText | None:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return ModuleText(name, filename, package, text, _hash(text), frozenset())
-    return ModuleText(name, filename, package, text, _hash(ast.dump(tree)), frozenset(_imports(tree, name, package)))
+    return ModuleText(
+        name,
+        filename,
+        package,
+        text,
+        _hash(ast.dump(tree)),
+        frozenset(_imports(tree, name, package)),
+    )
 
 
 def _is_compiled_before(tracked: _Tracked) -> bool:
-    """Whether Python would load other code than that of the file, which it takes for the one it has compiled."""
+    """Whether Python would load other code than that of the file, which it takes for the one it has
+    compiled.
+    """
     try:
         with open(cache_from_source(tracked.filename), "rb") as file:
             head, code = file.read(16), file.read()
         status = os.stat(tracked.filename)
         known = int.from_bytes(head[8:12], "little"), int.from_bytes(head[12:16], "little")
-        if head[4:8] != bytes(4) or known != (int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF):
+        if head[4:8] != bytes(4) or known != (
+            int(status.st_mtime) & 0xFFFFFFFF,
+            status.st_size & 0xFFFFFFFF,
+        ):
             return False
-        compiled = compile(tracked.on_disk.text if tracked.on_disk else "", tracked.filename, "exec", dont_inherit=True)
+        compiled = compile(
+            tracked.on_disk.text if tracked.on_disk else "",
+            tracked.filename,
+            "exec",
+            dont_inherit=True,
+        )
         return bool(marshal.loads(code) != compiled)
     except (OSError, NotImplementedError, EOFError, ValueError, SyntaxError, TypeError):
         return False
@@ -409,7 +515,7 @@ def _imports(tree: ast.AST, name: str, package: bool) -> Iterable[str]:
             base = node.module or ""
             if node.level:
                 parts = name.split(".")
-                above = parts[:len(parts) - node.level + package]
+                above = parts[: len(parts) - node.level + package]
                 base = ".".join([*above, *([base] if base else [])])
             yield from _with_parents(base)
             yield from (f"{base}.{alias.name}" for alias in node.names if base)

@@ -1,4 +1,6 @@
-"""Which threads wait for a lock, as far as their frames tell, and the processor time that a thread has used."""
+"""Which threads wait for a lock, as far as their frames tell, and the processor time that a thread
+has used.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +17,22 @@ from typing import NamedTuple
 __all__ = ["cpu_clock", "cpu_time", "waits_for_a_lock"]
 
 _ENTERS = ("BEFORE_WITH", "LOAD_SPECIAL")
-_OURS = tuple(str(Path(__file__).parents[1] / room) for room in ("actor", "messaging", "testbed", "trace"))
+_OURS = tuple(
+    str(Path(__file__).parents[1] / room) for room in ("actor", "messaging", "testbed", "trace")
+)
 _LOOK_BACK = 8
-"""Instructions between the look-up of a method and its call, at most, for a call without long arguments."""
+"""Instructions between the look-up of a method and its call, at most, for a call without long
+arguments.
+"""
 
 
 def waits_for_a_lock(threads: Collection[int]) -> set[int]:
-    """Those of the threads that are in ``with lock:`` or ``lock.acquire()`` in their innermost frame.
+    """Those of the threads that are in ``with lock:`` or ``lock.acquire()`` in their innermost
+    frame.
 
-    Locks of our own rooms do not count: nobody holds one while it waits for a handler. Frames are let go
-    of at once: one that is kept, by a cycle above all, keeps the messages that its thread was at work on.
+    Locks of our own rooms do not count: nobody holds one while it waits for a handler. Frames are
+    let go of at once: one that is kept, by a cycle above all, keeps the messages that its thread
+    was at work on.
     """
     places = _places(threads) if threads else {}
     return {thread for thread, place in places.items() if _acquires(place)}
@@ -34,7 +42,9 @@ class _Place(NamedTuple):
     code: CodeType
     instruction: int
     owner: str
-    """The file of the code that uses the lock, which may be one of Python's that are written in Python."""
+    """The file of the code that uses the lock, which may be one of Python's that are written in
+    Python.
+    """
 
 
 def _places(threads: Collection[int]) -> dict[int, _Place]:
@@ -62,16 +72,22 @@ def _acquires(place: _Place) -> bool:
         return False
     if code.co_filename == threading.__file__:  # semaphores and conditions are written in Python
         return code.co_name in ("acquire", "__enter__")
-    before = [step for step in dis.get_instructions(code) if step.offset <= place.instruction][-_LOOK_BACK:]
+    before = [step for step in dis.get_instructions(code) if step.offset <= place.instruction][
+        -_LOOK_BACK:
+    ]
     if not before:
         return False
     if before[-1].opname in _ENTERS:
         return True
-    return "CALL" in before[-1].opname and any(step.argval in ("acquire", "__enter__") for step in before)
+    return "CALL" in before[-1].opname and any(
+        step.argval in ("acquire", "__enter__") for step in before
+    )
 
 
 class _Own(threading.local):
-    """Each thread asks for its own clock: asking for that of a thread that may have ended is undefined."""
+    """Each thread asks for its own clock: asking for that of a thread that may have ended is
+    undefined.
+    """
 
     def __init__(self) -> None:
         self.clock: int | None = None
@@ -83,12 +99,16 @@ _own = _Own()
 
 
 def cpu_clock() -> int | None:
-    """The clock of the processor time that the current thread uses, for `cpu_time`; None where there is none."""
+    """The clock of the processor time that the current thread uses, for `cpu_time`; None where
+    there is none.
+    """
     return _own.clock
 
 
 def cpu_time(clock: int | None) -> float:
-    """Seconds of processor time on a thread's clock; 0 when the thread has ended, or the system has no such clocks."""
+    """Seconds of processor time on a thread's clock; 0 when the thread has ended, or the system has
+    no such clocks.
+    """
     if clock is None:
         return 0.0
     try:

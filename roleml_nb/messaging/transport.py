@@ -1,8 +1,10 @@
-"""One host's end of all its direct links: by `ipc://` on one machine, by TCP with CurveZMQ between machines.
+"""One host's end of all its direct links: by `ipc://` on one machine, by TCP with CurveZMQ between
+machines.
 
-Links are one-way. A host receives on its ROUTER sockets and sends on one DEALER per peer. A DEALER is used under its link's
-lock by whoever sends; all other sockets by whichever of the `Receivers` has its turn. Nothing is handed on, let alone unpickled,
-that did not come from a peer which has shown who it is: over TCP by its key, over `ipc://` by a token.
+Links are one-way. A host receives on its ROUTER sockets and sends on one DEALER per peer. A DEALER
+is used under its link's lock by whoever sends; all other sockets by whichever of the `Receivers`
+has its turn. Nothing is handed on, let alone unpickled, that did not come from a peer which has
+shown who it is: over TCP by its key, over `ipc://` by a token.
 """
 
 from __future__ import annotations
@@ -24,7 +26,17 @@ import zmq
 from ..role.errors import LinkFailed
 from .addresses import Address, local_addresses, network, socket_path
 from .authenticator import KeyAuthenticator
-from .direct import FAILURES, SHARED, WELCOME, YES, DirectLink, close_watched, read_event, wait_for_welcome, with_shared
+from .direct import (
+    FAILURES,
+    SHARED,
+    WELCOME,
+    YES,
+    DirectLink,
+    close_watched,
+    read_event,
+    wait_for_welcome,
+    with_shared,
+)
 from .door import Door
 from .keys import KeyPair
 from .receivers import Call, Receivers
@@ -39,8 +51,10 @@ HELLO = b"roleml_nb 4"
 HANDSHAKE_MS = 5000
 """A connection that has not shaken hands by then is closed."""
 HEARTBEATS_MS = {"tcp": (1000, 5000), "ipc": (5000, 55_000)}
-"""How often the other end is asked for a sign of life, which it gives without the interpreter; and after how long a connection
-without one ends: one to a machine that has vanished, and one to a process that gets no turn."""
+"""How often the other end is asked for a sign of life, which it gives without the interpreter; and
+after how long a connection without one ends: one to a machine that has vanished, and one to a
+process that gets no turn.
+"""
 LOOK_SECONDS = 0.5
 """How often those are looked at that have not shown who they are."""
 BURST = 100
@@ -55,17 +69,22 @@ class DirectTransport:
     Parameters
     ----------
     deliver
-        Called as ``deliver(peer, frames)`` on the thread that receives; must not block. ``frames[0]`` is bytes, the others are
-        writable memoryviews that belong to the receiver. It may return functions to be called for it, which may take their
-        time: the first by this same thread, while another one receives.
+        Called as ``deliver(peer, frames)`` on the thread that receives; must not block.
+        ``frames[0]`` is bytes, the others are writable memoryviews that belong to the receiver. It
+        may return functions to be called for it, which may take their time: the first by this same
+        thread, while another one receives.
     lost
-        Called once as ``lost(peer, reason)`` on the thread that receives when the connection of a link ends, not after `close`.
+        Called once as ``lost(peer, reason)`` on the thread that receives when the connection of a
+        link ends, not after `close`.
     answered
-        Called as ``answered(peer, data)`` on the thread that receives, with what a peer answers on its urgent line.
+        Called as ``answered(peer, data)`` on the thread that receives, with what a peer answers on
+        its urgent line.
     directory
-        A directory of mode 0700 for the socket file, which is named `host_id`; None for no ``ipc://``.
+        A directory of mode 0700 for the socket file, which is named `host_id`; None for no
+        ``ipc://``.
     submit
-        Called as ``submit(function)``; has it called by a thread that is idle, or a new one. One of them receives at a time.
+        Called as ``submit(function)``; has it called by a thread that is idle, or a new one. One of
+        them receives at a time.
     backlog
         How many functions that were submitted wait for a thread.
     ip
@@ -88,7 +107,9 @@ class DirectTransport:
         log: logging.Logger = logger,
     ) -> None:
         if directory is None and ip is None:
-            raise LinkFailed(f"host {host_id!r} has no way to listen: give a directory for ipc sockets, or an ip")
+            raise LinkFailed(
+                f"host {host_id!r} has no way to listen: give a directory for ipc sockets, or an ip"
+            )
         ipc_path = None if directory is None else socket_path(directory, host_id)
         self.host_id, self._log = host_id, log
         self._refusals = Refusals(host_id, log)
@@ -129,7 +150,9 @@ class DirectTransport:
             raise
 
     def listen(self, ip: str = "*") -> Address:
-        """Listen on TCP, too, with CurveZMQ: on that interface, or on all. Returns the address, which then says so.
+        """Listen on TCP, too, with CurveZMQ: on that interface, or on all.
+
+        Returns the address, which then says so.
 
         One that listens already goes on as it does.
         """
@@ -141,7 +164,9 @@ class DirectTransport:
         return self.address
 
     def admit(self, host_id: str, public_key: bytes) -> None:
-        """Let the host with that key talk to us, under that name alone; one of the same name with another key no longer."""
+        """Let the host with that key talk to us, under that name alone; one of the same name with
+        another key no longer.
+        """
         self._tokens[host_id] = self._keys.token(public_key, host_id, self.host_id)
         self._admitted[host_id] = bytes(public_key)
 
@@ -151,26 +176,37 @@ class DirectTransport:
         Raises
         ------
         LinkFailed
-            Nobody there welcomed us within `timeout` seconds; the message has every address tried, and why it failed.
+            Nobody there welcomed us within `timeout` seconds; the message has every address tried,
+            and why it failed.
         """
         urls = list(address.tcp_urls)
         if address.ipc_path is not None and os.path.exists(address.ipc_path):
             urls.insert(0, f"ipc://{address.ipc_path}")
         deadline = time.monotonic() + timeout
-        failures = [] if urls else [f"no socket {address.ipc_path} on this machine, and the host does not listen on TCP"]
+        failures = (
+            []
+            if urls
+            else [
+                f"no socket {address.ipc_path} on this machine, and the host does not listen on TCP"
+            ]
+        )
         for number, url in enumerate(urls):
-            # the best comes first; of the others, most are refused at once where they do not lead there
+            # the best comes first; of the others, most are refused at once where they do not lead
+            # there
             share = max(0.0, deadline - time.monotonic()) / (1 if number == len(urls) - 1 else 2)
             try:
                 return self._connect(address, url, share)
             except (LinkFailed, zmq.ZMQError) as error:
                 failures.append(f"{url}: {error}")
-        raise LinkFailed(f"no direct link from {self.host_id!r} to {address.host_id!r}: " + "; ".join(failures))
+        raise LinkFailed(
+            f"no direct link from {self.host_id!r} to {address.host_id!r}: " + "; ".join(failures)
+        )
 
     def urgent_line(self, address: Address, url: str, *, timeout: float = 1.0) -> UrgentLine:
         """Open a line on which the host at `address` can `tell` us what is to be heard at once.
 
-        `url` is where a link to it was made. The caller has a thread `listen` to what is returned. LinkFailed as from `connect`.
+        `url` is where a link to it was made. The caller has a thread `listen` to what is returned.
+        LinkFailed as from `connect`.
         """
         dealer, monitor = self._dealer(address, url)
         try:
@@ -184,7 +220,10 @@ class DirectTransport:
         return UrgentLine(address.host_id, dealer)
 
     def tell(self, peer: str, data: bytes) -> None:
-        """Have a peer hear this at once, if its urgent line to us still works. Raises LinkFailed if there was none."""
+        """Have a peer hear this at once, if its urgent line to us still works.
+
+        Raises LinkFailed if there was none.
+        """
         with self._receivers.turn() as closed:
             if closed or peer not in self._urgent:
                 raise LinkFailed(f"{peer} has no urgent line to {self.host_id!r}")
@@ -195,22 +234,33 @@ class DirectTransport:
                 raise LinkFailed(f"cannot tell {peer}: {error}") from error
 
     def close(self) -> None:
-        """End the thread, all links and sockets, and remove the socket file. Does nothing the second time."""
+        """End the thread, all links and sockets, and remove the socket file.
+
+        Does nothing the second time.
+        """
         with self._lock:
             if self._closing:
                 return
             self._closing = True
         self._receivers.stop()
         if threading.get_ident() != self._taking and not self._ended.wait(1.0):
-            self._log.warning("the threads of direct transport %s did not end in time: deliver() is blocked", self.host_id)
+            self._log.warning(
+                "the threads of direct transport %s did not end in time: deliver() is blocked",
+                self.host_id,
+            )
 
     def wait(self, call: Call, timeout: float | None) -> bool:
-        """Receive on this thread until the call has ended, or `timeout` seconds are over; False at once if another one does."""
+        """Receive on this thread until the call has ended, or `timeout` seconds are over; False at
+        once if another one does.
+        """
         return self._receivers.wait(call, timeout)
 
     def _listen(self, ip: str) -> tuple[str, ...]:
-        self._authenticator = KeyAuthenticator(self._context, lambda key: key in self._admitted.values(),
-                                               partial(self._refusals.add, "key not admitted"))
+        self._authenticator = KeyAuthenticator(
+            self._context,
+            lambda key: key in self._admitted.values(),
+            partial(self._refusals.add, "key not admitted"),
+        )
         self._receivers.bells.add(self._authenticator.bell, self._authenticator.answer)
         router = self._tcp = self._router()
         self._authenticator.secure(router)
@@ -240,7 +290,9 @@ class DirectTransport:
         try:
             token = self._token(address, url)
             shared = sample(token) if token else None
-            can_open = self._greet_host(dealer, monitor, token, shared.place.path.encode() if shared else b"", timeout)
+            can_open = self._greet_host(
+                dealer, monitor, token, shared.place.path.encode() if shared else b"", timeout
+            )
             link = DirectLink(address.host_id, url, dealer, monitor, can_open)
             with self._lock:
                 if self._closing:
@@ -267,7 +319,9 @@ class DirectTransport:
                 dealer.curve_serverkey = address.public_key
                 self._keys.secure(dealer)
             dealer.heartbeat_ivl, dealer.heartbeat_timeout = HEARTBEATS_MS[url.partition(":")[0]]
-            dealer.monitor(f"inproc://monitor-{id(dealer)}", sum(FAILURES) | zmq.EVENT_MONITOR_STOPPED)
+            dealer.monitor(
+                f"inproc://monitor-{id(dealer)}", sum(FAILURES) | zmq.EVENT_MONITOR_STOPPED
+            )
             monitor.connect(f"inproc://monitor-{id(dealer)}")
             dealer.connect(url)
         except BaseException:
@@ -278,11 +332,18 @@ class DirectTransport:
 
     def _token(self, address: Address, url: str) -> bytes:
         """What we show there; over TCP, CurveZMQ has shown our key."""
-        return self._keys.token(address.public_key, self.host_id, address.host_id) if url.startswith("ipc:") else b""
+        return (
+            self._keys.token(address.public_key, self.host_id, address.host_id)
+            if url.startswith("ipc:")
+            else b""
+        )
 
-    def _greet_host(self, dealer: zmq.Socket, monitor: zmq.Socket, token: bytes, what: bytes, timeout: float) -> bool:
+    def _greet_host(
+        self, dealer: zmq.Socket, monitor: zmq.Socket, token: bytes, what: bytes, timeout: float
+    ) -> bool:
         """Say who we are, and wait to be welcome; whether the other side can open what we share."""
-        with suppress(zmq.Again):  # refused already: the monitor says why, and a blocking send would never return
+        # refused already: the monitor says why, and a blocking send would never return
+        with suppress(zmq.Again):
             dealer.send_multipart([HELLO, self.host_id.encode(), token, what], zmq.NOBLOCK)
         return wait_for_welcome(dealer, monitor, timeout)
 
@@ -334,20 +395,30 @@ class DirectTransport:
                 self._greet(router, sender, parts)
             return []
         head = router.recv()
-        frames = [head, *(part.buffer for part in _parts(router))] if router.getsockopt(zmq.RCVMORE) else [head]
+        frames = (
+            [head, *(part.buffer for part in _parts(router))]
+            if router.getsockopt(zmq.RCVMORE)
+            else [head]
+        )
         regions = None
         if head.startswith(SHARED):
             try:
                 frames, regions = with_shared(frames)
-            except OSError as error:  # the other side notices that these are missing, and sends them as bytes
-                self._log.warning("%s cannot open the memory that %s shares: %s", self.host_id, peer, error)
+            # the other side notices that these are missing, and sends them as bytes
+            except OSError as error:
+                self._log.warning(
+                    "%s cannot open the memory that %s shares: %s", self.host_id, peer, error
+                )
                 return []
         works = self._call(self._deliver, peer, frames) or []
         del regions  # until then, whoever takes the frames can map them once more
         return works
 
     def _greet(self, router: zmq.Socket, sender: bytes, parts: list[zmq.Frame]) -> None:
-        """A stranger: it is a host that can prove it, or nobody. Nothing of what nobody sends is looked at further."""
+        """A stranger: it is a host that can prove it, or nobody.
+
+        Nothing of what nobody sends is looked at further.
+        """
         self.doors[router].look()  # it came before it spoke
         said = [bytes(part.buffer[:256]) for part in parts[:4]]
         reason = self._doubt(router, sender, parts, said)
@@ -361,12 +432,19 @@ class DirectTransport:
             can_open = False
         else:
             self._peers[sender] = host_id
-            can_open = router is not self._tcp and bool(said[3]) and holds(said[3].decode(errors="replace"), said[2])
+            can_open = (
+                router is not self._tcp
+                and bool(said[3])
+                and holds(said[3].decode(errors="replace"), said[2])
+            )
         router.send_multipart([sender, WELCOME, YES if can_open else b""], zmq.NOBLOCK)
 
-    def _doubt(self, router: zmq.Socket, sender: bytes, parts: list[zmq.Frame], said: list[bytes]) -> str:
+    def _doubt(
+        self, router: zmq.Socket, sender: bytes, parts: list[zmq.Frame], said: list[bytes]
+    ) -> str:
         """Return why what was said is no greeting by the host that it names; empty if it is."""
-        # ids given by our own socket start with a zero byte; one chosen by the other side could be a dead peer's
+        # ids given by our own socket start with a zero byte; one chosen by the other side could be
+        # a dead peer's
         if sender[:1] != b"\0" or said[0].split(b" ")[0] != HELLO.split(b" ")[0]:
             return "not authenticated"
         if said[0] != HELLO:
@@ -377,7 +455,9 @@ class DirectTransport:
         if host_id not in self._admitted:
             return "host not admitted"
         if router is self._tcp:
-            return "" if parts[0].get("User-Id") == self._admitted[host_id].decode() else "wrong key"
+            return (
+                "" if parts[0].get("User-Id") == self._admitted[host_id].decode() else "wrong key"
+            )
         return "" if hmac.compare_digest(self._tokens[host_id], said[2]) else "wrong token"
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -385,7 +465,11 @@ class DirectTransport:
             return function(*arguments)
         except Exception:
             # a fault of one message must not cut off all the others
-            self._log.exception("direct transport %s: %s failed", self.host_id, getattr(function, "__name__", function))
+            self._log.exception(
+                "direct transport %s: %s failed",
+                self.host_id,
+                getattr(function, "__name__", function),
+            )
             return None
 
     def _clean_up(self) -> None:

@@ -23,9 +23,21 @@ ADVICE: list[tuple[Any, str]] = [
     (io.IOBase, "send its content, or its path where all engines have the same files"),
     (types.ModuleType, "send what is needed of it"),
 ]
-LOCKS = ("lock", "RLock", "Condition", "Event", "Semaphore", "BoundedSemaphore", "Barrier", "Thread", "_local")
-USUAL = ("send numbers, texts, arrays, tensors, and containers and objects of these; what belongs to this process, an object "
-         "leaves out in __getstate__")
+LOCKS = (
+    "lock",
+    "RLock",
+    "Condition",
+    "Event",
+    "Semaphore",
+    "BoundedSemaphore",
+    "Barrier",
+    "Thread",
+    "_local",
+)
+USUAL = (
+    "send numbers, texts, arrays, tensors, and containers and objects of these; what belongs to"
+    " this process, an object leaves out in __getstate__"
+)
 
 
 def explain(value: Any, name: str, error: Exception, attempt: Callable[[Any], Any]) -> str:
@@ -45,11 +57,19 @@ def explain(value: Any, name: str, error: Exception, attempt: Callable[[Any], An
         name = "args" if steps[0] == "[0]" else "payloads"
         steps = steps[1:]
         if steps and steps[0].startswith("["):
-            name, steps = f"{name[:-1] if name == 'payloads' else 'argument'} {steps[0][1:-1]}", steps[1:]
-    return f"{name}{''.join(steps)} is {_described(culprit)}, which cannot be sent ({_reason(reason)}); {_advice(culprit)}"
+            name, steps = (
+                f"{name[:-1] if name == 'payloads' else 'argument'} {steps[0][1:-1]}",
+                steps[1:],
+            )
+    return (
+        f"{name}{''.join(steps)} is {_described(culprit)}, which cannot be sent"
+        f" ({_reason(reason)}); {_advice(culprit)}"
+    )
 
 
-def _find(value: Any, error: Exception, attempt: Callable[[Any], Any]) -> tuple[list[str], Any, Exception]:
+def _find(
+    value: Any, error: Exception, attempt: Callable[[Any], Any]
+) -> tuple[list[str], Any, Exception]:
     """Go from what cannot be sent to a part of it that cannot, as long as there is one."""
     steps: list[str] = []
     above = {id(value)}
@@ -63,7 +83,9 @@ def _find(value: Any, error: Exception, attempt: Callable[[Any], Any]) -> tuple[
     return steps, value, error
 
 
-def _unsendable_part(value: Any, above: set[int], attempt: Callable[[Any], Any]) -> tuple[str, Any, Exception] | None:
+def _unsendable_part(
+    value: Any, above: set[int], attempt: Callable[[Any], Any]
+) -> tuple[str, Any, Exception] | None:
     for step, part in _parts(value):
         if id(part) in above:
             continue
@@ -83,7 +105,11 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray):
         yield from ((f"[{index}]", item) for index, item in enumerate(value))
     elif isinstance(value, np.ndarray):
-        yield from ((f"[{', '.join(map(str, index))}]", item) for index, item in np.ndenumerate(value) if value.dtype.hasobject)
+        yield from (
+            (f"[{', '.join(map(str, index))}]", item)
+            for index, item in np.ndenumerate(value)
+            if value.dtype.hasobject
+        )
     elif isinstance(value, types.MethodType):
         yield ".__self__", value.__self__
     elif isinstance(value, types.FunctionType | type):
@@ -114,10 +140,17 @@ def _described(value: Any) -> str:
     where = "" if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}."
     details = []
     if where.startswith("torch."):
-        details = [str(getattr(value, name)) for name in ("layout", "dtype", "device") if hasattr(value, name)]
+        details = [
+            str(getattr(value, name))
+            for name in ("layout", "dtype", "device")
+            if hasattr(value, name)
+        ]
     name = f" {value.__qualname__!r}" if isinstance(value, types.FunctionType | type) else ""
     article = "an" if (where + kind.__qualname__)[0] in "aeiouAEIOU" else "a"
-    return f"{article} {where}{kind.__qualname__}{name}{' of ' + ', '.join(details) if details else ''}"
+    return (
+        f"{article}"
+        f" {where}{kind.__qualname__}{name}{' of ' + ', '.join(details) if details else ''}"
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -1,4 +1,7 @@
-"""An urgent line: what is said on it is heard at once, however many messages lie unread. It has a thread of its own."""
+"""An urgent line: what is said on it is heard at once, however many messages lie unread.
+
+It has a thread of its own.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,9 @@ logger = logging.getLogger(__name__)
 class UrgentLine:
     """The end that listens for what one peer says with `DirectTransport.tell`, and can answer.
 
-    A thread that receives a message gives up the interpreter for each of its parts, and where a hundred handlers compute, it
-    gets its next turn after a tenth of a second. Here one turn suffices.
+    A thread that receives a message gives up the interpreter for each of its parts, and where a
+    hundred handlers compute, it gets its next turn after a tenth of a second. Here one turn
+    suffices.
     """
 
     def __init__(self, peer: str, socket: zmq.Socket):
@@ -33,7 +37,9 @@ class UrgentLine:
         self._closed = False
 
     def listen(self, heard: Callable[[UrgentLine, bytes], None]) -> None:
-        """Call ``heard(line, data)`` for all that is said, on this thread, until `close` or the end of the transport."""
+        """Call ``heard(line, data)`` for all that is said, on this thread, until `close` or the end
+        of the transport.
+        """
         try:
             while not self._closed:
                 try:
@@ -50,7 +56,10 @@ class UrgentLine:
             self._socket.close(0)
 
     def answer(self, data: bytes) -> None:
-        """Say something to the peer; only from the thread that listens. LinkFailed when the connection has ended."""
+        """Say something to the peer; only from the thread that listens.
+
+        LinkFailed when the connection has ended.
+        """
         try:
             self._socket.send(data, zmq.NOBLOCK)
         except zmq.ZMQError as error:

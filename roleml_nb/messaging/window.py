@@ -1,4 +1,6 @@
-"""Bounded bytes in flight: whoever sends tasks and events is held back until those sent before are taken."""
+"""Bounded bytes in flight: whoever sends tasks and events is held back until those sent before are
+taken.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,10 @@ from roleml_nb.role.forks import Origin
 __all__ = ["LIMIT", "Receipt", "Window"]
 
 LIMIT = 64 * 1024 * 1024
-"""Bytes of tasks and events that may be on their way to one host, or wait there. One larger message passes alone."""
+"""Bytes of tasks and events that may be on their way to one host, or wait there.
+
+One larger message passes alone.
+"""
 
 
 class Window:
@@ -21,10 +26,12 @@ class Window:
         self.limit = limit
         self.bytes = 0
         self._origin = Origin()
-        self._changed = threading.Condition()  # with an RLock: a receipt may be dropped while this thread is in here
+        # with an RLock: a receipt may be dropped while this thread is in here
+        self._changed = threading.Condition()
 
     def enter(self, size: int, wait: float, where: str) -> None:
-        """Count `size` bytes as sent; holds back for up to `wait` seconds (0: not at all) while there are too many.
+        """Count `size` bytes as sent; holds back for up to `wait` seconds (0: not at all) while
+        there are too many.
 
         Raises
         ------
@@ -32,10 +39,13 @@ class Window:
             Nothing was taken for that long.
         """
         with self._changed:
-            if wait and not self._changed.wait_for(lambda: not self.bytes or self.bytes + size <= self.limit, wait):
+            if wait and not self._changed.wait_for(
+                lambda: not self.bytes or self.bytes + size <= self.limit, wait
+            ):
                 raise CallTimeout(
-                    f"held back for {wait:.1f} s: {self.bytes / 1e6:.0f} MB of tasks and events wait for {where}, "
-                    "and no handler takes them; see waiting()")
+                    f"held back for {wait:.1f} s: {self.bytes / 1e6:.0f} MB of tasks and events"
+                    f" wait for {where}, and no handler takes them; see waiting()"
+                )
             self.bytes += size
 
     def leave(self, size: int) -> None:
@@ -54,7 +64,9 @@ class Window:
 
 
 class Receipt:
-    """Held by what was received until a handler has taken it; then, or when it is dropped, `taken(size)` is called once."""
+    """Held by what was received until a handler has taken it; then, or when it is dropped,
+    `taken(size)` is called once.
+    """
 
     __slots__ = ("_size", "_taken")
 

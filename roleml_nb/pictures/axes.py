@@ -18,7 +18,9 @@ NAME_PIXELS = 14
 
 def span(values: np.ndarray) -> tuple[float, float]:
     """Return the ends of an axis, which are apart, and not so far that their difference is none."""
-    low, high = (max(-MAX_NUMBER, min(MAX_NUMBER, float(end))) for end in (values.min(), values.max()))
+    low, high = (
+        max(-MAX_NUMBER, min(MAX_NUMBER, float(end))) for end in (values.min(), values.max())
+    )
     if high - low > max(1e-300, 1e-12 * max(abs(low), abs(high))):
         return low, high
     more = max(0.5, 0.01 * abs(high))

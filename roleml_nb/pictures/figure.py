@@ -27,7 +27,11 @@ class Figure(go.Figure):
             svg = plotted(self)
         except Exception:  # such as of dates: whatever a figure holds, Plotly itself shows it
             svg = None
-        return None if svg is None else Picture(svg, f"<Figure: {plain(self.layout.title.text) or 'untitled'}>")
+        return (
+            None
+            if svg is None
+            else Picture(svg, f"<Figure: {plain(self.layout.title.text) or 'untitled'}>")
+        )
 
     def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         bundle = super()._repr_mimebundle_(*args, **kwargs)

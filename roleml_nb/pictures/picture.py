@@ -17,12 +17,16 @@ FONT = Path(__file__).with_name("DejaVuSans.ttf")
 """The font of the PNG: the same on every machine, whatever fonts it has."""
 
 ZOOM = 2.0
-"""Pixels of a PNG that is displayed or saved for one of the SVG's: sharp on a fine screen, and in print."""
+"""Pixels of a PNG that is displayed or saved for one of the SVG's: sharp on a fine screen, and in
+print.
+"""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An SVG and what it shows in words. Displays as PNG of twice its size, or as the words, as the place allows.
+    """An SVG and what it shows in words.
+
+    Displays as PNG of twice its size, or as the words, as the place allows.
 
     The same `svg` gives the same bytes of PNG on every machine.
     """
@@ -34,12 +38,23 @@ class Picture:
         """The picture as PNG, on white; `zoom` pixels for one of the SVG's."""
         import resvg_py
 
-        return bytes(resvg_py.svg_to_bytes(
-            svg_string=self.svg, background="#ffffff", zoom=zoom, skip_system_fonts=True, font_files=[str(FONT)],
-            font_family="DejaVu Sans", sans_serif_family="DejaVu Sans", monospace_family="DejaVu Sans"))
+        return bytes(
+            resvg_py.svg_to_bytes(
+                svg_string=self.svg,
+                background="#ffffff",
+                zoom=zoom,
+                skip_system_fonts=True,
+                font_files=[str(FONT)],
+                font_family="DejaVu Sans",
+                sans_serif_family="DejaVu Sans",
+                monospace_family="DejaVu Sans",
+            )
+        )
 
     def save(self, path: str | Path) -> None:
-        """Write the picture to a file that ends in .svg or .png (twice the size, for sharp print)."""
+        """Write the picture to a file that ends in .svg or .png (twice the size, for sharp
+        print).
+        """
         where = Path(path)
         if where.suffix == ".svg":
             where.write_text(self.svg, encoding="utf-8")
@@ -52,7 +67,9 @@ class Picture:
         """Return what a notebook shows of the picture: data and their metadata."""
         png = self.png(zoom)
         width, height = (round(pixels / zoom) for pixels in struct.unpack(">II", png[16:24]))
-        return {"text/plain": self.text, "image/png": png}, {"image/png": {"width": width, "height": height}}
+        return {"text/plain": self.text, "image/png": png}, {
+            "image/png": {"width": width, "height": height}
+        }
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         return self.bundle()

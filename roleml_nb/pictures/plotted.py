@@ -57,10 +57,16 @@ class _Panel:
     def _axis(self, letter: str, layout: Any, begin: float, end: float) -> Axis:
         values = [given for trace in self.traces if (given := trace[letter]) is not None]
         named = any(isinstance(one, str) for given in values for one in given)
-        kind = layout.type if layout.type in ("log", "category") else "category" if named else "linear"
+        kind = (
+            layout.type if layout.type in ("log", "category") else "category" if named else "linear"
+        )
         if letter == "y" and self.bars and kind == "linear":
             values = [*values, [0.0], self.heights().sum(0) if self.stacked else [0.0]]
-        marks = any(trace.mode and "markers" in trace.mode for trace in self.traces if trace.type == "scatter")
+        marks = any(
+            trace.mode and "markers" in trace.mode
+            for trace in self.traces
+            if trace.type == "scatter"
+        )
         margin = 0.05 if letter == "y" or marks else 0.0
         turned = layout.autorange == "reversed"
         return Axis(kind, values, begin, end, margin=margin, reversed=turned)
@@ -82,23 +88,42 @@ class _Panel:
                 said = f"{label}{self.y_layout.ticksuffix or ''}"
                 yield text(self.left - 6, y + 4, said, text_anchor="end", fill=FAINT, font_size=10)
             names = max(map(len, self.y.names), default=0) if self.y.kind == "category" else 5
-            yield from _turned(self.left - 13 - names * LETTER, (self.top + self.bottom) / 2, self.y_layout.title.text)
+            yield from _turned(
+                self.left - 13 - names * LETTER,
+                (self.top + self.bottom) / 2,
+                self.y_layout.title.text,
+            )
         if self.x_layout.visible is not False:
             yield from self._below()
 
     def _below(self) -> Iterator[str]:
         labels = self.x.labels()
         widest = max((len(plain(label)) for _, label in labels), default=0)
-        slanted = self.x_layout.tickangle or (self.x.kind == "category" and widest * LETTER > self.x.step)
+        slanted = self.x_layout.tickangle or (
+            self.x.kind == "category" and widest * LETTER > self.x.step
+        )
         for x, label in labels:
             for number, said in enumerate(plain(label).split("\n")):
                 y = self.bottom + 15 + 12 * number
-                turn = {"transform": f"rotate(-40 {x:.1f} {y:.1f})", "text_anchor": "end"} if slanted else {}
-                yield text(x, y, said, **{"text_anchor": "middle", "fill": FAINT, "font_size": 10, **turn})
+                turn = (
+                    {"transform": f"rotate(-40 {x:.1f} {y:.1f})", "text_anchor": "end"}
+                    if slanted
+                    else {}
+                )
+                yield text(
+                    x, y, said, **{"text_anchor": "middle", "fill": FAINT, "font_size": 10, **turn}
+                )
         low = self.bottom + (22 + 0.65 * LETTER * widest if slanted else 32)
         if self.x_layout.title.text:
             middle = (self.left + self.right) / 2
-            yield text(middle, low, plain(self.x_layout.title.text), text_anchor="middle", fill=FAINT, font_size=11)
+            yield text(
+                middle,
+                low,
+                plain(self.x_layout.title.text),
+                text_anchor="middle",
+                fill=FAINT,
+                font_size=11,
+            )
 
 
 class _Plot:
@@ -106,7 +131,9 @@ class _Plot:
 
     def __init__(self, layout: Any, traces: list[Any]):
         self.layout, self.traces = layout, traces
-        self.colours = {id(trace): COLOURS[place % len(COLOURS)] for place, trace in enumerate(traces)}
+        self.colours = {
+            id(trace): COLOURS[place % len(COLOURS)] for place, trace in enumerate(traces)
+        }
         self.title = [line for line in plain(layout.title.text).split("\n") if line]
         self.legend = self._entries()
         self.below = layout.legend.orientation == "h"
@@ -144,7 +171,9 @@ class _Plot:
     def _longest(self, letter: str) -> int:
         """Return the letters of the longest name along an axis."""
         given = [trace[letter] for trace in self.traces if trace[letter] is not None]
-        return max((len(one) for values in given for one in values if isinstance(one, str)), default=0)
+        return max(
+            (len(one) for values in given for one in values if isinstance(one, str)), default=0
+        )
 
     def _rows(self) -> int:
         return 1 + max((row for row, _, _, _ in self._places()), default=-1)
@@ -167,7 +196,13 @@ class _Plot:
 
     def svg(self) -> str:
         parts = [
-            text(LEFT if number else 16, 26 + 20 * number, line, font_size=12 if number else 15, fill=FAINT if number else INK)
+            text(
+                LEFT if number else 16,
+                26 + 20 * number,
+                line,
+                font_size=12 if number else 15,
+                fill=FAINT if number else INK,
+            )
             for number, line in enumerate(self.title)
         ]
         for panel in self.panels.values():
@@ -196,7 +231,9 @@ class _Plot:
         pair = str(xref or "x").split()[0], str(yref or "y").split()[0]
         return self.panels.get(pair)
 
-    def _point(self, panel: _Panel | None, x: Any, y: Any, xref: Any, yref: Any) -> tuple[float, float]:
+    def _point(
+        self, panel: _Panel | None, x: Any, y: Any, xref: Any, yref: Any
+    ) -> tuple[float, float]:
         left, right, top, bottom = self.area
         if panel is not None:
             left, right, top, bottom = panel.left, panel.right, panel.top, panel.bottom
@@ -223,10 +260,19 @@ class _Plot:
             base = self.height - ROW * self._rows() + 4
             entries = [(x, base + ROW * row, name, trace) for row, x, name, trace in self._places()]
         else:
-            entries = [(right + 14, top + 8 + ROW * row, name, trace) for row, (name, trace) in enumerate(self.legend)]
+            entries = [
+                (right + 14, top + 8 + ROW * row, name, trace)
+                for row, (name, trace) in enumerate(self.legend)
+            ]
         for x, y, name, trace in entries:
             colour = self.colour(trace)
-            yield _box(x, y - 5, 14, 10 if trace.type == "bar" else 3, colour if isinstance(colour, str) else INK)
+            yield _box(
+                x,
+                y - 5,
+                14,
+                10 if trace.type == "bar" else 3,
+                colour if isinstance(colour, str) else INK,
+            )
             yield text(x + 20, y + (4 if trace.type == "bar" else 1), name, font_size=11)
 
 
@@ -235,7 +281,9 @@ def _scatter(plot: _Plot, panel: _Panel, trace: Any, before: Any) -> Iterator[st
     colour, mode = plot.colour(trace), trace.mode or "lines"
     if trace.fill == "tonexty" and before is not None:
         back = panel.x.at(before.x)[::-1], panel.y.at(before.y)[::-1]
-        yield _area(np.concatenate([x, back[0]]), np.concatenate([y, back[1]]), trace.fillcolor or colour)
+        yield _area(
+            np.concatenate([x, back[0]]), np.concatenate([y, back[1]]), trace.fillcolor or colour
+        )
     elif trace.fill == "toself":
         opacity = 1.0 if trace.opacity is None else trace.opacity
         yield _area(x, y, trace.fillcolor or colour, fill_opacity=opacity)
@@ -243,7 +291,14 @@ def _scatter(plot: _Plot, panel: _Panel, trace: Any, before: Any) -> Iterator[st
     if "lines" in mode and wide:
         for xs, ys in segments(x, y):
             dash = DASHES.get(trace.line.dash or "")
-            yield element("path", d=f"M{_points(xs, ys)}", fill="none", stroke=colour, stroke_width=wide, stroke_dasharray=dash)
+            yield element(
+                "path",
+                d=f"M{_points(xs, ys)}",
+                fill="none",
+                stroke=colour,
+                stroke_width=wide,
+                stroke_dasharray=dash,
+            )
     if "markers" in mode:
         marked = trace.marker.color if isinstance(trace.marker.color, str) else colour
         size = trace.marker.size if isinstance(trace.marker.size, (int, float)) else 6
@@ -260,13 +315,22 @@ def _names(x: np.ndarray, y: np.ndarray, trace: Any) -> Iterator[str]:
     for cx, cy, name, place in zip(_list(x), _list(y), trace.text, where, strict=False):
         up, _, side = str(place or "middle center").partition(" ")
         anchor = {"left": "end", "right": "start"}.get(side, "middle")
-        yield text(cx, cy + {"top": -10.0, "bottom": 18.0}.get(up, 4.0), name, text_anchor=anchor, font_size=11)
+        yield text(
+            cx,
+            cy + {"top": -10.0, "bottom": 18.0}.get(up, 4.0),
+            name,
+            text_anchor=anchor,
+            font_size=11,
+        )
 
 
 def _bar(plot: _Plot, panel: _Panel, trace: Any, before: Any) -> Iterator[str]:
     place, count = next(n for n, one in enumerate(panel.bars) if one is trace), len(panel.bars)
     wide = 0.8 * panel.x.step / (1 if panel.stacked else count)
-    heights, names = panel.heights(), list(dict.fromkeys(str(one) for bar in panel.bars for one in bar.x))
+    heights, names = (
+        panel.heights(),
+        list(dict.fromkeys(str(one) for bar in panel.bars for one in bar.x)),
+    )
     colour = plot.colour(trace)
     for number, (middle, name) in enumerate(zip(_list(panel.x.at(trace.x)), trace.x, strict=True)):
         below = float(heights[:place, names.index(str(name))].sum()) if panel.stacked else 0.0
@@ -291,7 +355,13 @@ def _heatmap(plot: _Plot, panel: _Panel, trace: Any, before: Any) -> Iterator[st
             if np.isfinite(value):
                 share = (value - low) / (high - low) if high > low else 0.5
                 (fill,) = sample_colorscale(scale, [share])
-                yield _box(x - wide / 2 + 0.5, y - tall / 2 + 0.5, max(0.5, wide - 1), max(0.5, tall - 1), fill)
+                yield _box(
+                    x - wide / 2 + 0.5,
+                    y - tall / 2 + 0.5,
+                    max(0.5, wide - 1),
+                    max(0.5, tall - 1),
+                    fill,
+                )
     left, high_at = panel.right + 16, panel.top + 20
     for step in range(20):
         (fill,) = sample_colorscale(scale, [1 - step / 19])
@@ -302,7 +372,11 @@ def _heatmap(plot: _Plot, panel: _Panel, trace: Any, before: Any) -> Iterator[st
 
 
 _DRAW: dict[str, Callable[[_Plot, _Panel, Any, Any], Iterator[str]]] = {
-    "scatter": _scatter, "scattergl": _scatter, "bar": _bar, "heatmap": _heatmap}
+    "scatter": _scatter,
+    "scattergl": _scatter,
+    "bar": _bar,
+    "heatmap": _heatmap,
+}
 
 
 def _axis_name(kind: str, name: str | None) -> str:
@@ -324,15 +398,23 @@ def _points(x: np.ndarray, y: np.ndarray) -> str:
 
 def _area(x: np.ndarray, y: np.ndarray, fill: str, **style: Any) -> str:
     finite = np.isfinite(x) & np.isfinite(y)
-    return element("path", d=f"M{_points(x[finite], y[finite])}Z", fill=fill, **style) if finite.any() else ""
+    return (
+        element("path", d=f"M{_points(x[finite], y[finite])}Z", fill=fill, **style)
+        if finite.any()
+        else ""
+    )
 
 
 def _line(x0: float, y0: float, x1: float, y1: float, stroke: str, **style: Any) -> str:
-    return element("path", d=f"M{x0:.1f},{y0:.1f} {x1:.1f},{y1:.1f}", stroke=stroke, fill="none", **style)
+    return element(
+        "path", d=f"M{x0:.1f},{y0:.1f} {x1:.1f},{y1:.1f}", stroke=stroke, fill="none", **style
+    )
 
 
 def _box(x: float, y: float, width: float, height: float, fill: str) -> str:
-    return element("rect", x=float(x), y=float(y), width=float(width), height=float(height), fill=fill)
+    return element(
+        "rect", x=float(x), y=float(y), width=float(width), height=float(height), fill=fill
+    )
 
 
 def _arrow(x0: float, y0: float, x1: float, y1: float, stroke: str) -> Iterator[str]:
@@ -347,4 +429,6 @@ def _arrow(x0: float, y0: float, x1: float, y1: float, stroke: str) -> Iterator[
 def _turned(x: float, y: float, label: str | None) -> Iterator[str]:
     if label:
         turn = f"rotate(-90 {x:.1f} {y:.1f})"
-        yield text(x, y, plain(label), text_anchor="middle", fill=FAINT, font_size=11, transform=turn)
+        yield text(
+            x, y, plain(label), text_anchor="middle", fill=FAINT, font_size=11, transform=turn
+        )

@@ -1,4 +1,7 @@
-"""The programming model: roles, channels, elements, relationships, identities, lifecycle, errors. Pure Python."""
+"""The programming model: roles, channels, elements, relationships, identities, lifecycle, errors.
+
+Pure Python.
+"""
 
 from .access import require_relationship
 from .base import Role
@@ -42,7 +45,14 @@ from .errors import (
     TestbedError,
 )
 from .groups import ActorGroup, Relationship, RoleInstances
-from .identity import NATIVE, NOTEBOOK, ActorProfile, RoleInstanceID, RoleInstanceIDTuple, parse_instances
+from .identity import (
+    NATIVE,
+    NOTEBOOK,
+    ActorProfile,
+    RoleInstanceID,
+    RoleInstanceIDTuple,
+    parse_instances,
+)
 from .interfaces import Deserializable, PluginAttribute, Runnable, Serializable
 from .lifecycle import Lifecycle, Status
 from .merging import (
@@ -73,7 +83,15 @@ from .partners import Partner
 from .relationships import Relationships
 from .seeds import generator, node_seed, testbed_seed
 from .serialization import register_deserializer, register_initializer, register_serializer
-from .workload import Dataset, DataStreams, GradientsOperableModel, IterableDataset, Testable, TestableModel, TrainableModel
+from .workload import (
+    Dataset,
+    DataStreams,
+    GradientsOperableModel,
+    IterableDataset,
+    Testable,
+    TestableModel,
+    TrainableModel,
+)
 
 __all__ = [
     "NATIVE",

@@ -1,8 +1,10 @@
-"""Types of arguments, checked where public functions begin: a wrong one is an `ArgumentTypeError` that names it.
+"""Types of arguments, checked where public functions begin: a wrong one is an `ArgumentTypeError`
+that names it.
 
-The annotations are the rule. What a caller would expect to work does: a NumPy integer is an int, whatever has
-``float()`` a float, a list serves where a tuple is asked for. A name that the type checker alone knows, such as one of torch,
-allows anything. Neither beartype nor typeguard is used: both refuse NumPy's numbers as ``int``, and lists as ``tuple``.
+The annotations are the rule. What a caller would expect to work does: a NumPy integer is an int,
+whatever has ``float()`` a float, a list serves where a tuple is asked for. A name that the type
+checker alone knows, such as one of torch, allows anything. Neither beartype nor typeguard is used:
+both refuse NumPy's numbers as ``int``, and lists as ``tuple``.
 """
 
 from __future__ import annotations
@@ -34,30 +36,65 @@ PACKAGE = str(Path(__file__).resolve().parents[1]) + os.sep
 STANDARD = ("<frozen ", *{sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib")})
 INSTALLED = re.compile(r"[\\/](?:site|dist)-packages[\\/](\w+)")
 USED = (
-    "IPython", "anywidget", "cloudpickle", "ipykernel", "ipyparallel", "ipywidgets", "jupyter_core", "mnist1d", "nacl",
-    "nbconvert", "nbformat", "nbval", "networkx", "numpy", "packaging", "pandas", "plotly", "psutil", "pyarrow", "pytest",
-    "rcssmin", "re2", "resvg_py", "rjsmin", "scipy", "sklearn", "torch", "torchvision", "traitlets", "yaml", "zmq",
+    "IPython",
+    "anywidget",
+    "cloudpickle",
+    "ipykernel",
+    "ipyparallel",
+    "ipywidgets",
+    "jupyter_core",
+    "mnist1d",
+    "nacl",
+    "nbconvert",
+    "nbformat",
+    "nbval",
+    "networkx",
+    "numpy",
+    "packaging",
+    "pandas",
+    "plotly",
+    "psutil",
+    "pyarrow",
+    "pytest",
+    "rcssmin",
+    "re2",
+    "resvg_py",
+    "rjsmin",
+    "scipy",
+    "sklearn",
+    "torch",
+    "torchvision",
+    "traitlets",
+    "yaml",
+    "zmq",
 )
-"""Installed libraries that we call. What else is installed may be the user's own, such as a package of roles."""
+"""Installed libraries that we call.
+
+What else is installed may be the user's own, such as a package of roles.
+"""
 ITEMS = 1000
 """Entries of a container that are looked at."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """In ``Annotated``: what a value must be beyond its type, and how an error says all that is allowed."""
+    """In ``Annotated``: what a value must be beyond its type, and how an error says all that is
+    allowed.
+    """
 
     said: str
     fits: Callable[[Any], bool] = lambda value: True
 
 
 def checked(function: F, but: tuple[str, ...] = ()) -> F:
-    """Decorate a function: ArgumentTypeError for arguments that its annotations do not allow, before it begins.
+    """Decorate a function: ArgumentTypeError for arguments that its annotations do not allow,
+    before it begins.
 
-    What our own code, or a library that it calls, says later of a value is an ArgumentError as well; what a user's own code
-    raises stays as it is. A TypeError or AttributeError of our own is an InternalError, which says where it was raised, when
-    no argument can be of a wrong type, since all are texts and numbers that were checked. Arguments named in `but` are
-    checked by the function itself, which knows better what to say.
+    What our own code, or a library that it calls, says later of a value is an ArgumentError as
+    well; what a user's own code raises stays as it is. A TypeError or AttributeError of our own is
+    an InternalError, which says where it was raised, when no argument can be of a wrong type, since
+    all are texts and numbers that were checked. Arguments named in `but` are checked by the
+    function itself, which knows better what to say.
     """
 
     @wraps(function)
@@ -70,9 +107,14 @@ def checked(function: F, but: tuple[str, ...] = ()) -> F:
         except (TypeError, AttributeError, ValueError, LookupError) as error:
             if not _is_of_arguments(error):
                 raise
-            if isinstance(error, TypeError | AttributeError) and _all_plain(function, args, kwargs, but):
-                raise InternalError(f"{_name(function)} failed, and no argument is to blame: {type(error).__name__}: {error} "
-                                    f"({_place(error)}); this is a fault of roleml_nb: please report it") from error
+            if isinstance(error, TypeError | AttributeError) and _all_plain(
+                function, args, kwargs, but
+            ):
+                raise InternalError(
+                    f"{_name(function)} failed, and no argument is to blame:"
+                    f" {type(error).__name__}: {error} ({_place(error)}); this is a fault of"
+                    " roleml_nb: please report it"
+                ) from error
             wrong = ArgumentError if isinstance(error, ValueError) else ArgumentTypeError
             raise wrong(_told(function, error)) from error
 
@@ -93,10 +135,11 @@ def checked_methods(cls: C) -> C:
 
 
 def check_types(package: dict[str, Any]) -> None:
-    """Have the public functions of a package, and the constructors of its public classes, be `checked`.
+    """Have the public functions of a package, and the constructors of its public classes, be
+    `checked`.
 
-    `package` are its globals; what is public, ``__all__`` says. A function is replaced in the module that defines it, too, so
-    that it is found there when it is sent by its name.
+    `package` are its globals; what is public, ``__all__`` says. A function is replaced in the
+    module that defines it, too, so that it is found there when it is sent by its name.
     """
     for name in package["__all__"]:
         value = package[name]
@@ -108,14 +151,16 @@ def check_types(package: dict[str, Any]) -> None:
                 if not base.__module__.startswith(f"{package['__name__']}."):
                     continue
                 if isinstance(made, types.FunctionType):
-                    base.__init__ = made if hasattr(made, "is_checked") else checked(made)  # type: ignore[misc]
+                    init = made if hasattr(made, "is_checked") else checked(made)
+                    base.__init__ = init  # type: ignore[misc]
                 for member in vars(base).values():
                     if hasattr(member, "handler"):
                         member.handler.typed = True
 
 
 def wrong_argument(function: Callable[..., Any], given: Mapping[str, Any]) -> str | None:
-    """Say which of the arguments, given by name, the annotations of a channel's handler do not allow; None if all fit.
+    """Say which of the arguments, given by name, the annotations of a channel's handler do not
+    allow; None if all fit.
 
     Numbers are left to the handler, which knows their range.
     """
@@ -127,12 +172,19 @@ def wrong_argument(function: Callable[..., Any], given: Mapping[str, Any]) -> st
     return None
 
 
-def _check(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], but: tuple[str, ...]) -> None:
+def _check(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    but: tuple[str, ...],
+) -> None:
     signature, hints = _rules(function)
     try:
         given = signature.bind(*args, **kwargs).arguments
     except TypeError as error:
-        raise ArgumentTypeError(f"{_name(function)}: {error}{_nearest(signature, kwargs)}") from None
+        raise ArgumentTypeError(
+            f"{_name(function)}: {error}{_nearest(signature, kwargs)}"
+        ) from None
     for name, value in given.items():
         hint, kind = Any if name in but else hints.get(name, Any), signature.parameters[name].kind
         items: Iterable[tuple[str, Any]] = [(name, value)]
@@ -142,7 +194,9 @@ def _check(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
             items = value.items()
         for shown, item in items:
             if not _allows(hint, item):
-                raise ArgumentTypeError(f"{_name(function)}: {shown} must be {_said(hint)}, got {short(item)}")
+                raise ArgumentTypeError(
+                    f"{_name(function)}: {shown} must be {_said(hint)}, got {short(item)}"
+                )
 
 
 def _is_of_arguments(error: Exception) -> bool:
@@ -166,13 +220,26 @@ def _is_known(filename: str) -> bool:
     return filename.startswith(STANDARD)
 
 
-def _all_plain(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], but: tuple[str, ...]) -> bool:
-    """Whether all arguments are texts, numbers and None which an annotation allows: then none is of a wrong type."""
+def _all_plain(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    but: tuple[str, ...],
+) -> bool:
+    """Whether all arguments are texts, numbers and None which an annotation allows: then none is of
+    a wrong type.
+    """
     signature, hints = _rules(function)
     given = signature.bind(*args, **kwargs).arguments
     return all(
-        name == "self" or (isinstance(value, str | int | float | None) and name not in but and hints.get(name, Any) is not Any)
-        for name, value in given.items())
+        name == "self"
+        or (
+            isinstance(value, str | int | float | None)
+            and name not in but
+            and hints.get(name, Any) is not Any
+        )
+        for name, value in given.items()
+    )
 
 
 def _place(error: Exception) -> str:
@@ -180,7 +247,9 @@ def _place(error: Exception) -> str:
     frames = error.__traceback__
     while frames is not None and frames.tb_next is not None:
         frames = frames.tb_next
-    return "" if frames is None else f"{frames.tb_frame.f_code.co_filename}, line {frames.tb_lineno}"
+    return (
+        "" if frames is None else f"{frames.tb_frame.f_code.co_filename}, line {frames.tb_lineno}"
+    )
 
 
 def _told(function: Callable[..., Any], error: Exception) -> str:
@@ -194,7 +263,10 @@ def _told(function: Callable[..., Any], error: Exception) -> str:
 @cache
 def _rules(function: Callable[..., Any]) -> tuple[inspect.Signature, dict[str, Any]]:
     return inspect.signature(function), {
-        name: _resolved(annotation, function) for name, annotation in function.__annotations__.items() if name != "return"}
+        name: _resolved(annotation, function)
+        for name, annotation in function.__annotations__.items()
+        if name != "return"
+    }
 
 
 class _Names(dict[str, Any]):
@@ -226,9 +298,13 @@ def _allows(hint: Any, value: Any) -> bool:
         return any(_allows(item, value) for item in inner)
     if origin is typing.Annotated:
         kind = typing.get_origin(inner[0]) or inner[0]
-        return _is(kind, value) and all(form.fits(value) for form in inner[1:] if isinstance(form, Form))
+        return _is(kind, value) and all(
+            form.fits(value) for form in inner[1:] if isinstance(form, Form)
+        )
     if origin is type:
-        return isinstance(value, type) and (not isinstance(inner[0], type) or issubclass(value, inner[0]))
+        return isinstance(value, type) and (
+            not isinstance(inner[0], type) or issubclass(value, inner[0])
+        )
     kind = origin or hint
     return _is(kind, value) and _holds(kind, inner, value)
 
@@ -239,20 +315,30 @@ def _is(kind: Any, value: Any) -> bool:
     if kind is int:
         return _does(operator.index, value)
     if kind is float:
-        return hasattr(type(value), "__float__") and _does(float, value) or _does(operator.index, value)
+        return (
+            hasattr(type(value), "__float__")
+            and _does(float, value)
+            or _does(operator.index, value)
+        )
     if kind is bool:
-        return (isinstance(value, int) and value in (0, 1)) or type(value).__name__ in ("bool", "bool_")
+        return (isinstance(value, int) and value in (0, 1)) or type(value).__name__ in (
+            "bool",
+            "bool_",
+        )
     if issubclass(kind, os.PathLike) and isinstance(value, str):
         return True
     if kind is abc.Iterable or kind is abc.Collection:
         return isinstance(value, abc.Iterable) and getattr(value, "ndim", 1) != 0
     if kind in (tuple, list, abc.Sequence) or kind.__name__ == "ndarray":
-        return not isinstance(value, str | bytes | Mapping) and (
-            isinstance(value, abc.Iterable) or hasattr(value, "__getitem__")) and (
-                kind.__name__ == "ndarray" or getattr(value, "ndim", 1) != 0)
+        return (
+            not isinstance(value, str | bytes | Mapping)
+            and (isinstance(value, abc.Iterable) or hasattr(value, "__getitem__"))
+            and (kind.__name__ == "ndarray" or getattr(value, "ndim", 1) != 0)
+        )
     if kind is dict:
         return isinstance(value, Mapping)
-    if issubclass(kind, tuple) and isinstance(value, tuple | str):  # a RoleInstanceID, as it may be written
+    # a RoleInstanceID, as it may be written
+    if issubclass(kind, tuple) and isinstance(value, tuple | str):
         return True
     try:
         return isinstance(value, kind)
@@ -265,7 +351,10 @@ def _holds(kind: Any, inner: tuple[Any, ...], value: Any) -> bool:
     if not inner or kind is abc.Callable:
         return True
     if isinstance(value, dict) and len(inner) == 2:
-        return all(_allows(inner[0], key) and _allows(inner[1], item) for key, item in list(value.items())[:ITEMS])
+        return all(
+            _allows(inner[0], key) and _allows(inner[1], item)
+            for key, item in list(value.items())[:ITEMS]
+        )
     if isinstance(value, str):
         return _allows(inner[0], value[:1])
     if isinstance(value, list | tuple | set | frozenset | dict):
@@ -300,7 +389,9 @@ def _said(hint: Any) -> str:
     if origin is Literal:
         return " or ".join(map(repr, inner))
     if isinstance(hint, type) and not inner:
-        return {int: "a whole number", float: "a number", str: "a text", bool: "True or False"}.get(hint, hint.__name__)
+        return {int: "a whole number", float: "a number", str: "a text", bool: "True or False"}.get(
+            hint, hint.__name__
+        )
     return re.sub(r"\b(?:\w+\.)+(\w+)", r"\1", str(hint))
 
 
@@ -310,4 +401,8 @@ def _name(function: Callable[..., Any]) -> str:
 
 def _nearest(signature: inspect.Signature, kwargs: Iterable[str]) -> str:
     unknown = [name for name in kwargs if name not in signature.parameters]
-    return f"; {did_you_mean(unknown[0], [name for name in signature.parameters if name != 'self'])}" if unknown else ""
+    return (
+        f"; {did_you_mean(unknown[0], [name for name in signature.parameters if name != 'self'])}"
+        if unknown
+        else ""
+    )

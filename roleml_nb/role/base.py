@@ -12,7 +12,14 @@ from .elements import Element
 from .errors import ArgumentTypeError, CallerError, RoleDefinitionError, StatusError
 from .identity import ActorProfile, RoleInstanceID
 from .interfaces import PluginAttribute
-from .message import Args, ErrorHandlingStrategy, EventSubscriptionMode, Message, Payloads, TaskInvocation
+from .message import (
+    Args,
+    ErrorHandlingStrategy,
+    EventSubscriptionMode,
+    Message,
+    Payloads,
+    TaskInvocation,
+)
 from .names import standard_name
 from .reserved_names import check_class, check_instance
 from .seeds import generator
@@ -33,9 +40,10 @@ Group = str | Iterable[RoleInstanceID] | Any
 class Role:
     """A functional component with one responsibility.
 
-    Subclasses declare channels (`Service`, `Task`, `Event`, `EventHandler`) and elements (`Element`). They are
-    collected, inheritance included, in the class attributes `services`, `tasks`, `events` (channel → attribute),
-    `subscriptions` (attributes), `elements` (element → attribute) and `plugin_attributes` (plugin → attributes).
+    Subclasses declare channels (`Service`, `Task`, `Event`, `EventHandler`) and elements
+    (`Element`). They are collected, inheritance included, in the class attributes `services`,
+    `tasks`, `events` (channel → attribute), `subscriptions` (attributes), `elements` (element →
+    attribute) and `plugin_attributes` (plugin → attributes).
     """
 
     services: ClassVar[dict[str, str]] = {}
@@ -54,7 +62,9 @@ class Role:
         check_class(cls, vars(cls))
         cls.services, cls.tasks, cls.events = dict(cls.services), dict(cls.tasks), dict(cls.events)
         cls.subscriptions, cls.elements = set(cls.subscriptions), dict(cls.elements)
-        cls.plugin_attributes = {name: list(attributes) for name, attributes in cls.plugin_attributes.items()}
+        cls.plugin_attributes = {
+            name: list(attributes) for name, attributes in cls.plugin_attributes.items()
+        }
         seen: dict[str, dict[str, str]] = {}
         for attribute, value in list(cls.__dict__.items()):
             cls._inherit_handler(attribute, value)
@@ -62,8 +72,12 @@ class Role:
 
     @classmethod
     def _inherit_handler(cls, attribute: str, value: Any) -> None:
-        """A method that overrides a handler, undecorated, handles the same channel; None takes the channel away."""
-        inherited = next((vars(base)[attribute] for base in cls.__mro__[1:] if attribute in vars(base)), None)
+        """A method that overrides a handler, undecorated, handles the same channel; None takes the
+        channel away.
+        """
+        inherited = next(
+            (vars(base)[attribute] for base in cls.__mro__[1:] if attribute in vars(base)), None
+        )
         handler = getattr(inherited, "handler", None)
         if not isinstance(handler, Handler) or hasattr(value, "handler"):
             return
@@ -77,9 +91,13 @@ class Role:
     @classmethod
     def _declare(cls, attribute: str, value: Any, seen: dict[str, dict[str, str]]) -> None:
         handler = getattr(value, "handler", None)
-        if attribute in vars(Role) and isinstance(value if handler is None else handler, (Element, Event, Handler)):
-            raise RoleDefinitionError(f"{cls.__name__}.{attribute}: every role has a {attribute!r} of its own; call the "
-                                      f"attribute otherwise (a channel may be named so: @Service({attribute!r}))")
+        if attribute in vars(Role) and isinstance(
+            value if handler is None else handler, (Element, Event, Handler)
+        ):
+            raise RoleDefinitionError(
+                f"{cls.__name__}.{attribute}: every role has a {attribute!r} of its own; call the "
+                f"attribute otherwise (a channel may be named so: @Service({attribute!r}))"
+            )
         if isinstance(handler, Subscription):
             cls.subscriptions.add(attribute)
         elif isinstance(value, PluginAttribute):
@@ -91,9 +109,12 @@ class Role:
             if isinstance(handler, Handler):
                 kind, channel = handler.kind, handler.channel
             declared = seen.setdefault(channel, {})
-            if kind in declared or declared and "event" in (kind, *declared):  # a service and a task may share a name
+            # a service and a task may share a name
+            if kind in declared or declared and "event" in (kind, *declared):
                 raise RoleDefinitionError(
-                    f"{cls.__name__}: '{channel}' is declared by {next(iter(declared.values()))} and {attribute}")
+                    f"{cls.__name__}: '{channel}' is declared by {next(iter(declared.values()))}"
+                    f" and {attribute}"
+                )
             declared[kind] = attribute
             tables = {"service": cls.services, "task": cls.tasks, "event": cls.events}
             for inherited in tables.keys() - declared.keys():
@@ -109,19 +130,28 @@ class Role:
     def attach(self, name: str, base: Any) -> None:
         """Called by the actor that takes the role in."""
         if self._base is not None:
-            raise StatusError(f"this {type(self).__name__} is already on {self.id}; make another one")
+            raise StatusError(
+                f"this {type(self).__name__} is already on {self.id}; make another one"
+            )
         check_instance(self, vars(self))
         self.name, self._base = name, base
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k not in ("name", "_base", "logger", "_elements")}
+        return {
+            k: v
+            for k, v in self.__dict__.items()
+            if k not in ("name", "_base", "logger", "_elements")
+        }
 
     @property
     def base(self) -> Any:
         """The actor that the role is on."""
         if self._base is None:
-            raise StatusError(f"this {type(self).__name__} is on no node yet, or is a copy in another process: "
-                              "what needs its node is done in the process of the node, by a role that was assigned to it")
+            raise StatusError(
+                f"this {type(self).__name__} is on no node yet, or is a copy in another process:"
+                " what needs its node is done in the process of the node, by a role that was"
+                " assigned to it"
+            )
         return self._base
 
     @property
@@ -137,9 +167,11 @@ class Role:
         return RoleInstanceID(self.base.profile.name, self.name)
 
     def rng(self, *path: str | int) -> np.random.Generator:
-        """Random numbers of this role, at `path` in its branch of the testbed's seed tree: ``self.rng(round)``.
+        """Random numbers of this role, at `path` in its branch of the testbed's seed tree:
+        ``self.rng(round)``.
 
-        The same numbers for the same ``ctx.seed``, node, role and path, on any engine; each call begins them anew.
+        The same numbers for the same ``ctx.seed``, node, role and path, on any engine; each call
+        begins them anew.
         """
         return generator(self.ctx.seed, self.id.actor_name, self.id.instance_name, *path)
 
@@ -153,92 +185,166 @@ class Role:
             raise CallerError(message)
 
     def call(
-        self, target: str | RoleInstanceID, channel_name: str, args: Args | None = None,
-        payloads: Payloads | None = None, *, message: Message | None = None, timeout: float | None = None,
+        self,
+        target: str | RoleInstanceID,
+        channel_name: str,
+        args: Args | None = None,
+        payloads: Payloads | None = None,
+        *,
+        message: Message | None = None,
+        timeout: float | None = None,
         **arguments: Any,
     ) -> Any:
         """Call a service and return its result.
 
-        `target` is a relationship (any one member; else a role on this node of that name) or a `RoleInstanceID`.
-        Keywords are added to `args`: ``self.call("trainer", "get-model", layer=2)``.
-        Raises HandlerError, CallerError, ChannelNotFoundError, NodeLost or CallTimeout (after `timeout` seconds, or
-        the testbed's limit).
+        `target` is a relationship (any one member; else a role on this node of that name) or a
+        `RoleInstanceID`. Keywords are added to `args`: ``self.call("trainer", "get-model",
+        layer=2)``. Raises HandlerError, CallerError, ChannelNotFoundError, NodeLost or CallTimeout
+        (after `timeout` seconds, or the testbed's limit).
         """
         content = _message(args, payloads, message, arguments)
-        return self.base.call(self.name, target, standard_name(channel_name), content, timeout=timeout)
+        return self.base.call(
+            self.name, target, standard_name(channel_name), content, timeout=timeout
+        )
 
     async def call_async(
-        self, target: str | RoleInstanceID, channel_name: str, args: Args | None = None,
-        payloads: Payloads | None = None, *, message: Message | None = None, timeout: float | None = None,
+        self,
+        target: str | RoleInstanceID,
+        channel_name: str,
+        args: Args | None = None,
+        payloads: Payloads | None = None,
+        *,
+        message: Message | None = None,
+        timeout: float | None = None,
         **arguments: Any,
     ) -> Any:
-        """As `call`, for ``async def`` handlers: other handlers go on meanwhile. A task is awaited with `call_task`."""
+        """As `call`, for ``async def`` handlers: other handlers go on meanwhile.
+
+        A task is awaited with `call_task`.
+        """
         content = _message(args, payloads, message, arguments)
-        return await self.base.call_async(self.name, target, standard_name(channel_name), content, timeout=timeout)
+        return await self.base.call_async(
+            self.name, target, standard_name(channel_name), content, timeout=timeout
+        )
 
     def call_task(
-        self, target: str | RoleInstanceID, channel_name: str, args: Args | None = None,
-        payloads: Payloads | None = None, *, message: Message | None = None, **arguments: Any,
+        self,
+        target: str | RoleInstanceID,
+        channel_name: str,
+        args: Args | None = None,
+        payloads: Payloads | None = None,
+        *,
+        message: Message | None = None,
+        **arguments: Any,
     ) -> TaskInvocation:
-        """Call a task and go on; the invocation's `result(timeout)`, or ``await`` on it, raises as `call` does."""
+        """Call a task and go on; the invocation's `result(timeout)`, or ``await`` on it, raises as
+        `call` does.
+        """
         content = _message(args, payloads, message, arguments)
         return self.base.call_task(self.name, target, standard_name(channel_name), content)
 
     def call_group(
-        self, group: Group, channel_name: str, args: Args | None = None, payloads: Payloads | None = None, *,
-        message_map: Mapping[RoleInstanceID, Message] | None = None, message: Message | None = None,
-        messages: Iterable[Message] | None = None, on_result: Callable[[RoleInstanceID, Any], Any] | None = None,
-        on_error: ErrorHandlingStrategy = RAISE_FIRST, retries: int = 2, timeout: float | None = None,
+        self,
+        group: Group,
+        channel_name: str,
+        args: Args | None = None,
+        payloads: Payloads | None = None,
+        *,
+        message_map: Mapping[RoleInstanceID, Message] | None = None,
+        message: Message | None = None,
+        messages: Iterable[Message] | None = None,
+        on_result: Callable[[RoleInstanceID, Any], Any] | None = None,
+        on_error: ErrorHandlingStrategy = RAISE_FIRST,
+        retries: int = 2,
+        timeout: float | None = None,
     ) -> list[Result]:
         """Call a service of many roles at the same time; results in the order of the group.
 
-        `group` is a relationship's name, an `ActorGroup`, or role instances. Each target gets its entry of
-        `message_map`, else the next of `messages`, else `message`. `on_result` is called on this thread, in order of
-        arrival. When a call fails, `on_error` says: RAISE_FIRST, at once; IGNORE, leave it out; KEEP, the error is the
-        result; RETRY, call again, up to `retries` times and with growing pauses, but never after a CallerError.
+        `group` is a relationship's name, an `ActorGroup`, or role instances. Each target gets its
+        entry of `message_map`, else the next of `messages`, else `message`. `on_result` is called
+        on this thread, in order of arrival. When a call fails, `on_error` says: RAISE_FIRST, at
+        once; IGNORE, leave it out; KEEP, the error is the result; RETRY, call again, up to
+        `retries` times and with growing pauses, but never after a CallerError.
         """
         return self.base.call_group(
-            self.name, group, standard_name(channel_name), message=_message(args, payloads, message, {}),
-            message_map=message_map, messages=messages, on_result=on_result, on_error=on_error, retries=retries,
+            self.name,
+            group,
+            standard_name(channel_name),
+            message=_message(args, payloads, message, {}),
+            message_map=message_map,
+            messages=messages,
+            on_result=on_result,
+            on_error=on_error,
+            retries=retries,
             timeout=timeout,
         )
 
     def call_task_group(
-        self, group: Group, channel_name: str, args: Args | None = None, payloads: Payloads | None = None, *,
-        message_map: Mapping[RoleInstanceID, Message] | None = None, message: Message | None = None,
-        messages: Iterable[Message] | None = None, on_call_error: ErrorHandlingStrategy = RAISE_FIRST,
+        self,
+        group: Group,
+        channel_name: str,
+        args: Args | None = None,
+        payloads: Payloads | None = None,
+        *,
+        message_map: Mapping[RoleInstanceID, Message] | None = None,
+        message: Message | None = None,
+        messages: Iterable[Message] | None = None,
+        on_call_error: ErrorHandlingStrategy = RAISE_FIRST,
         on_result: Callable[[RoleInstanceID, TaskInvocation], Any] | None = None,
     ) -> list[tuple[RoleInstanceID, TaskInvocation]]:
         """Call a task of many roles and go on; the invocations in the order of the group.
 
-        `on_result` is called on a worker thread with each invocation that has ended, in order of arrival; ask it for
-        its `result()`. `on_call_error` is about calls that could not be made, such as to a lost node: RAISE_FIRST and
-        RETRY raise; with IGNORE and KEEP, `on_result` gets the failed invocation, and IGNORE leaves it out of the list.
+        `on_result` is called on a worker thread with each invocation that has ended, in order of
+        arrival; ask it for its `result()`. `on_call_error` is about calls that could not be made,
+        such as to a lost node: RAISE_FIRST and RETRY raise; with IGNORE and KEEP, `on_result` gets
+        the failed invocation, and IGNORE leaves it out of the list.
         """
         return self.base.call_task_group(
-            self.name, group, standard_name(channel_name), message=_message(args, payloads, message, {}),
-            message_map=message_map, messages=messages, on_call_error=on_call_error, on_result=on_result,
+            self.name,
+            group,
+            standard_name(channel_name),
+            message=_message(args, payloads, message, {}),
+            message_map=message_map,
+            messages=messages,
+            on_call_error=on_call_error,
+            on_result=on_result,
         )
 
     def subscribe(
-        self, target: RoleInstanceID, channel_name: str, handler: Callable[..., Any], *,
-        conditions: Mapping[str, Any] | None = None, mode: EventSubscriptionMode = "forever",
+        self,
+        target: RoleInstanceID,
+        channel_name: str,
+        handler: Callable[..., Any],
+        *,
+        conditions: Mapping[str, Any] | None = None,
+        mode: EventSubscriptionMode = "forever",
     ) -> None:
-        """Have ``handler(source, args, payloads)`` called for the events of one role, until `unsubscribe`.
+        """Have ``handler(source, args, payloads)`` called for the events of one role, until
+        `unsubscribe`.
 
-        Other handlers of that event are called, too, in the order of their definition, then of subscription.
-        `conditions` and `mode` are those of `EventHandler`. NoSuchEventError when the role has no such event.
+        Other handlers of that event are called, too, in the order of their definition, then of
+        subscription. `conditions` and `mode` are those of `EventHandler`. NoSuchEventError when the
+        role has no such event.
         """
         self.base.subscribe(
-            self.name, target, standard_name(channel_name), handler, conditions=dict(conditions or {}), mode=mode
+            self.name,
+            target,
+            standard_name(channel_name),
+            handler,
+            conditions=dict(conditions or {}),
+            mode=mode,
         )
 
     def unsubscribe(self, target: RoleInstanceID, channel_name: str) -> None:
-        """End what this role subscribed to there, by hand or by an `EventHandler`; CallerError when there is nothing."""
+        """End what this role subscribed to there, by hand or by an `EventHandler`; CallerError when
+        there is nothing.
+        """
         self.base.unsubscribe(self.name, target, standard_name(channel_name))
 
 
-def _message(args: Args | None, payloads: Payloads | None, message: Message | None, arguments: dict[str, Any]) -> Message:
+def _message(
+    args: Args | None, payloads: Payloads | None, message: Message | None, arguments: dict[str, Any]
+) -> Message:
     if message is None:
         return Message({**(args or {}), **arguments}, payloads or {})
     if args or payloads or arguments:

@@ -31,34 +31,47 @@ class Handler:
     own: frozenset[str] = frozenset()
     """Names of the parameters that are no arguments: the role itself, and the caller."""
     typed: bool = False
-    """Whether arguments must fit the annotations, as those of our own roles must: `check_types` says so."""
+    """Whether arguments must fit the annotations, as those of our own roles must: `check_types`
+    says so.
+    """
 
     def inspect(self, function: Callable) -> None:
         """Check the signature where the role is defined, and remember what the channel takes."""
         parameters = list(inspect.signature(function).parameters.values())
-        positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        positional = [
+            p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ]
         star = any(p.kind == p.VAR_POSITIONAL for p in parameters)
         fixed = 2 if self.expand else 4
         takes = "(self, caller, …)" if self.expand else "(self, caller, args, payloads)"
         needed = [p for p in positional if p.default is p.empty]
         if (len(positional) < fixed and not star) or (not self.expand and len(needed) > fixed):
             raise RoleDefinitionError(
-                f"{self.kind} {function.__qualname__} must take {takes}, not {inspect.signature(function)}"
-                + ("" if self.expand else "; or declare it with expand=True to receive named arguments")
+                f"{self.kind} {function.__qualname__} must take {takes}, not"
+                f" {inspect.signature(function)}"
+                + (
+                    ""
+                    if self.expand
+                    else "; or declare it with expand=True to receive named arguments"
+                )
             )
         named = [p for p in parameters if p.kind == p.KEYWORD_ONLY] + positional[fixed:]
         unnamed = [p.name for p in positional[fixed:] if p.kind == p.POSITIONAL_ONLY]
         if self.expand and unnamed:
             raise RoleDefinitionError(
-                f"{self.kind} {function.__qualname__} is called with its arguments by name, and {', '.join(unnamed)} "
-                "can be given by position only: move the / to behind the caller, or leave it out")
+                f"{self.kind} {function.__qualname__} is called with its arguments by name, and"
+                f" {', '.join(unnamed)} can be given by position only: move the / to behind the"
+                " caller, or leave it out"
+            )
         self.own = frozenset(p.name for p in positional[:2] if p.kind == p.POSITIONAL_OR_KEYWORD)
         self.caller = positional[1].name if len(positional) > 1 else ""
         self.names = frozenset(p.name for p in named)
         self.required = frozenset(p.name for p in named if p.default is p.empty)
         self.open = any(p.kind == p.VAR_KEYWORD for p in parameters)
 
-    def invoke(self, method: Callable, caller: RoleInstanceID, args: Args, payloads: Payloads) -> Any:
+    def invoke(
+        self, method: Callable, caller: RoleInstanceID, args: Args, payloads: Payloads
+    ) -> Any:
         """Call the bound method; CallerError when the arguments do not fit the channel."""
         if not self.expand:
             return method(caller, args, payloads)
@@ -67,7 +80,11 @@ class Handler:
             if name in self.names or (self.open and isinstance(name, str) and name not in self.own):
                 continue
             mistaken = name == self.caller
-            hint = f"its first parameter, {name!r}, is who calls" if mistaken else did_you_mean(str(name), self.names)
+            hint = (
+                f"its first parameter, {name!r}, is who calls"
+                if mistaken
+                else did_you_mean(str(name), self.names)
+            )
             raise CallerError(f"{self.kind} '{self.channel}' takes no {name!r}; {hint}")
         missing = self.required - given.keys()
         if missing:
@@ -103,19 +120,23 @@ def _declare(kind: str, channel: str | Callable | None, expand: bool) -> Any:
 
 
 @checked
-def Service(channel_name: str | Callable | None = None, *, expand: bool = False) -> Any:  # noqa: N802
+def Service(  # noqa: N802
+    channel_name: str | Callable | None = None, *, expand: bool = False
+) -> Any:
     """Declare a method as a service: a channel that is called and answers at once.
 
     The handler is ``handler(self, caller, args, payloads)``; with ``expand=True`` it is
-    ``handler(self, caller, **arguments)``. Usable with and without parentheses. The channel is named after the
-    method unless `channel_name` is given; ``_`` and ``-`` are the same.
+    ``handler(self, caller, **arguments)``. Usable with and without parentheses. The channel is
+    named after the method unless `channel_name` is given; ``_`` and ``-`` are the same.
     """
     return _declare("service", channel_name, expand)
 
 
 @checked
 def Task(channel_name: str | Callable | None = None, *, expand: bool = False) -> Any:  # noqa: N802
-    """Declare a method as a task: the caller goes on, and gets a `TaskInvocation` to ask for the result."""
+    """Declare a method as a task: the caller goes on, and gets a `TaskInvocation` to ask for the
+    result.
+    """
     return _declare("task", channel_name, expand)
 
 
@@ -131,8 +152,9 @@ def EventHandler(  # noqa: N802
 ) -> Any:
     """Declare a method as a handler of the events that the members of a relationship emit.
 
-    Subscriptions follow the relationship as it changes. `conditions` are compared with the event's args on the
-    emitter's side, so what does not pass is not sent: ``{"loss__lt": 0.5}`` (eq, gt, ge, lt, le, contains).
+    Subscriptions follow the relationship as it changes. `conditions` are compared with the event's
+    args on the emitter's side, so what does not pass is not sent: ``{"loss__lt": 0.5}`` (eq, gt,
+    ge, lt, le, contains).
     """
 
     def mark(function: Callable) -> Callable:
@@ -142,8 +164,13 @@ def EventHandler(  # noqa: N802
         except ArgumentError as error:
             raise RoleDefinitionError(f"{function.__qualname__}: {error}") from None
         subscription = Subscription(
-            standard_name(channel_name), "event handler", expand, relationship=relationship,
-            conditions=dict(conditions or {}), mode=mode, extra_filter=extra_filter,
+            standard_name(channel_name),
+            "event handler",
+            expand,
+            relationship=relationship,
+            conditions=dict(conditions or {}),
+            mode=mode,
+            extra_filter=extra_filter,
         )
         subscription.inspect(function)
         function.handler = subscription  # type: ignore[attr-defined]
@@ -154,14 +181,18 @@ def EventHandler(  # noqa: N802
 
 @dataclass(frozen=True)
 class attribute:  # noqa: N801
-    """Stands in `conditions` for the role's own attribute of that name, read when the role is added."""
+    """Stands in `conditions` for the role's own attribute of that name, read when the role is
+    added.
+    """
 
     name: str
 
 
 @checked_methods
 class Event:
-    """Declare an event channel as a class attribute; on an instance, ``role.epoch_completed.emit(args={...})``."""
+    """Declare an event channel as a class attribute; on an instance,
+    ``role.epoch_completed.emit(args={...})``.
+    """
 
     def __init__(self, channel_name: str | None = None):
         self.channel_name = standard_name(channel_name) if channel_name else ""
@@ -183,7 +214,13 @@ class BoundEvent:
         self.channel_name = channel_name
 
     def emit(
-        self, args: Args | None = None, payloads: Payloads | None = None, *, message: Message | None = None
+        self,
+        args: Args | None = None,
+        payloads: Payloads | None = None,
+        *,
+        message: Message | None = None,
     ) -> None:
         """Send to all subscribers, in the order of emission; numbers in `args` become metrics."""
-        self.role.base.emit(self.role.name, self.channel_name, message or Message(args or {}, payloads or {}))
+        self.role.base.emit(
+            self.role.name, self.channel_name, message or Message(args or {}, payloads or {})
+        )

@@ -17,8 +17,13 @@ from .names import natural_key
 from .running import wait, wait_async
 
 __all__ = [
-    "AsynchronousKeyValueMerger", "DataFilter", "FilteredOut", "MergerTimeoutError", "MergingFailedError",
-    "TaskResultCollector", "TaskResultFilter",
+    "AsynchronousKeyValueMerger",
+    "DataFilter",
+    "FilteredOut",
+    "MergerTimeoutError",
+    "MergingFailedError",
+    "TaskResultCollector",
+    "TaskResultFilter",
 ]
 
 DataFilter = Callable[[Any, Any], tuple[Any, Any]]
@@ -51,12 +56,14 @@ class FilteredOut(RoleMLError):
 
 
 class AsynchronousKeyValueMerger(KeyValueMerger[Any, Any, Any]):
-    """Merges what is pushed from any thread, and lets one wait until every target has been heard of.
+    """Merges what is pushed from any thread, and lets one wait until every target has been heard
+    of.
 
     Parameters
     ----------
     targets : iterable, optional
-        The keys to wait for; keys equal in value are the same. None: any key is taken, and nothing is waited for.
+        The keys to wait for; keys equal in value are the same. None: any key is taken, and nothing
+        is waited for.
     merger : KeyValueMerger or ValueMerger
         Makes one out of many; is called by one thread at a time.
     data_filter : callable
@@ -66,17 +73,24 @@ class AsynchronousKeyValueMerger(KeyValueMerger[Any, Any, Any]):
     """
 
     def __init__(
-        self, targets: Iterable[Any] | None, *, merger: AnyMerger,
-        data_filter: DataFilter = lambda key, value: (key, value), allow_append: bool = False,
+        self,
+        targets: Iterable[Any] | None,
+        *,
+        merger: AnyMerger,
+        data_filter: DataFilter = lambda key, value: (key, value),
+        allow_append: bool = False,
     ):
         self._targets = None if targets is None else frozenset(targets)
         self._merger = make_kv_merger(merger) if isinstance(merger, ValueMerger) else merger
         if allow_append and not self._merger.allow_append:
-            raise TypeError(f"allow_append=True, but {type(merger).__name__} takes each key only once")
+            raise TypeError(
+                f"allow_append=True, but {type(merger).__name__} takes each key only once"
+            )
         self._filter, self._allow_append = data_filter, allow_append
         self._heard: set[Any] = set()
         self._lock = RLock()
-        self._ready: Future[None] = Future()  # ends when all were heard of, or with the first failure
+        # ends when all were heard of, or with the first failure
+        self._ready: Future[None] = Future()
         self._failure: Exception | None = None
         self.failed: dict[Any, BaseException] = {}
         """Why targets were left out: {key: error}."""
@@ -84,7 +98,9 @@ class AsynchronousKeyValueMerger(KeyValueMerger[Any, Any, Any]):
             self._ready.set_result(None)
 
     def push(self, key: Any, value: Any) -> None:
-        """Take a value in. Raises what the filter and the merger raise; so does `result`, as MergingFailedError.
+        """Take a value in.
+
+        Raises what the filter and the merger raise; so does `result`, as MergingFailedError.
 
         KeyError for a key that is no target, TypeError for one that was pushed before.
         """
@@ -168,13 +184,19 @@ class AsynchronousKeyValueMerger(KeyValueMerger[Any, Any, Any]):
         with self._lock:
             if not self._ready.done() and ready_required:
                 missing = _names((self._targets or frozenset()) - self._heard)
-                raise MergerTimeoutError(f"no result yet from {missing}; wait longer with result(timeout)")
+                raise MergerTimeoutError(
+                    f"no result yet from {missing}; wait longer with result(timeout)"
+                )
             if self._failure is not None:
-                raise MergingFailedError(f"not all results could be merged: {self._failure}") from self._failure
+                raise MergingFailedError(
+                    f"not all results could be merged: {self._failure}"
+                ) from self._failure
             if self._targets and len(self.failed) == len(self._targets):
                 last = list(self.failed.values())[-1]
-                raise MergingFailedError(f"nothing to merge, all of {_names(self._targets)} failed; "
-                                         f"the last with: {last}") from last
+                raise MergingFailedError(
+                    f"nothing to merge, all of {_names(self._targets)} failed; "
+                    f"the last with: {last}"
+                ) from last
             return self._merger.merge()
 
     @property
@@ -192,14 +214,17 @@ class TaskResultFilter:
     Parameters
     ----------
     on_error : ErrorHandlingStrategy
-        For a task that failed. IGNORE: leave it out, with a warning in the log. RAISE_FIRST: fail. KEEP: take the
-        exception for the result. RETRY is refused with ValueError: only the caller can call again.
+        For a task that failed. IGNORE: leave it out, with a warning in the log. RAISE_FIRST: fail.
+        KEEP: take the exception for the result. RETRY is refused with ValueError: only the caller
+        can call again.
     """
 
     def __init__(self, on_error: ErrorHandlingStrategy = ErrorHandlingStrategy.IGNORE):
         if on_error is ErrorHandlingStrategy.RETRY:
-            raise ValueError("on_error=RETRY: a result that was awaited cannot be tried again; "
-                             "allowed: IGNORE, RAISE_FIRST, KEEP")
+            raise ValueError(
+                "on_error=RETRY: a result that was awaited cannot be tried again; "
+                "allowed: IGNORE, RAISE_FIRST, KEEP"
+            )
         self.on_error = on_error
 
     def __call__(self, source: RoleInstanceID, task: TaskInvocation) -> tuple[Any, Any]:
@@ -220,9 +245,11 @@ class TaskResultFilter:
 
 
 class TaskResultCollector(AsynchronousKeyValueMerger):
-    """Collects the results of a task group: ``call_task_group(group, …, on_result=collector.push)``.
+    """Collects the results of a task group: ``call_task_group(group, …,
+    on_result=collector.push)``.
 
-    A task fails when its node dies, so no target is waited for in vain; `failed` says which were left out, and why.
+    A task fails when its node dies, so no target is waited for in vain; `failed` says which were
+    left out, and why.
 
     Parameters
     ----------
@@ -235,13 +262,19 @@ class TaskResultCollector(AsynchronousKeyValueMerger):
     """
 
     def __init__(
-        self, targets: Iterable[Any] | None, *, merger: AnyMerger,
+        self,
+        targets: Iterable[Any] | None,
+        *,
+        merger: AnyMerger,
         on_error: ErrorHandlingStrategy = ErrorHandlingStrategy.IGNORE,
     ):
         super().__init__(targets, merger=merger, data_filter=TaskResultFilter(on_error))
 
     def push(self, key: Any, value: TaskInvocation) -> None:
-        """Take an invocation that has ended. Failures come out of `result`, since here nobody would see them."""
+        """Take an invocation that has ended.
+
+        Failures come out of `result`, since here nobody would see them.
+        """
         try:
             super().push(key, value)
         except Exception as error:

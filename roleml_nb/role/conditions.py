@@ -11,9 +11,17 @@ from .names import did_you_mean
 __all__ = ["check_conditions", "passes"]
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
-    "": operator.eq, "eq": operator.eq, "==": operator.eq,
-    "gt": operator.gt, ">": operator.gt, "ge": operator.ge, ">=": operator.ge,
-    "lt": operator.lt, "<": operator.lt, "le": operator.le, "<=": operator.le,
+    "": operator.eq,
+    "eq": operator.eq,
+    "==": operator.eq,
+    "gt": operator.gt,
+    ">": operator.gt,
+    "ge": operator.ge,
+    ">=": operator.ge,
+    "lt": operator.lt,
+    "<": operator.lt,
+    "le": operator.le,
+    "<=": operator.le,
     "contains": operator.contains,
 }
 
@@ -23,11 +31,15 @@ def check_conditions(conditions: Mapping[str, Any]) -> None:
     for key in conditions:
         _, _, name = key.partition("__")
         if name not in OPERATORS:
-            raise ValueError(f"condition {key!r}: {did_you_mean(name, [n for n in OPERATORS if n])}")
+            raise ValueError(
+                f"condition {key!r}: {did_you_mean(name, [n for n in OPERATORS if n])}"
+            )
 
 
 def passes(conditions: Mapping[str, Any], args: Mapping[str, Any]) -> bool:
-    """Whether `args` meet every condition; a missing key or operands that do not compare do not pass."""
+    """Whether `args` meet every condition; a missing key or operands that do not compare do not
+    pass.
+    """
     for key, wanted in conditions.items():
         name, _, operation = key.partition("__")
         if name not in args:

@@ -27,7 +27,9 @@ class Contacts:
     """The actors that can be reached. The actors of one host share one directory. Thread-safe."""
 
     def __init__(self, *initial_contacts: ActorProfile) -> None:
-        self._profiles: dict[str, ActorProfile] = {profile.name: profile for profile in initial_contacts}
+        self._profiles: dict[str, ActorProfile] = {
+            profile.name: profile for profile in initial_contacts
+        }
         self._lock = RLock()
         at_fork(self)
         self.listeners: list[Callable[[ActorProfile], None]] = []
@@ -54,7 +56,9 @@ class Contacts:
         try:
             return self._profiles[name]
         except KeyError:
-            raise ActorNotFoundError(f"no node named {name!r}; {did_you_mean(name, self.all_actor_names())}") from None
+            raise ActorNotFoundError(
+                f"no node named {name!r}; {did_you_mean(name, self.all_actor_names())}"
+            ) from None
 
     def all_actor_names(self) -> list[str]:
         with self._lock:
@@ -69,11 +73,12 @@ class Contacts:
 class Context(NamedTuple):
     """The surroundings of the roles of one node.
 
-    `start_time` is in seconds since the epoch. `workdir` is where relative paths of elements begin, `src` where the
-    application's modules lie: both are words of the node, building a context changes neither the process's working
-    directory nor `sys.path`. `seed` is the node's, for roles that make generators of their own; no global generator is
-    seeded. `testbed_seed` is that of the whole testbed, for what all nodes draw alike. `handwaves` are actors to notify
-    when the node ends.
+    `start_time` is in seconds since the epoch. `workdir` is where relative paths of elements begin,
+    `src` where the application's modules lie: both are words of the node, building a context
+    changes neither the process's working directory nor `sys.path`. `seed` is the node's, for roles
+    that make generators of their own; no global generator is seeded. `testbed_seed` is that of the
+    whole testbed, for what all nodes draw alike. `handwaves` are actors to notify when the node
+    ends.
     """
 
     start_time: float
@@ -89,35 +94,66 @@ class Context(NamedTuple):
 
     @staticmethod
     def build(
-        profile: ActorProfile, *, workdir: str = ".", src: str | None = None, seed: int = -1, testbed_seed: int = 0,
+        profile: ActorProfile,
+        *,
+        workdir: str = ".",
+        src: str | None = None,
+        seed: int = -1,
+        testbed_seed: int = 0,
         initial_relationships: Mapping[str, Iterable[RoleInstanceID]] | None = None,
         initial_relationship_links: Mapping[str, str] | None = None,
         initial_contacts: Iterable[ActorProfile] | Contacts = (),
-        initial_handwaves: Iterable[str] | None = None, start_time: float | None = None,
+        initial_handwaves: Iterable[str] | None = None,
+        start_time: float | None = None,
     ) -> Context:
-        """Make a context. `seed` -1 is replaced by a random one; `src` is `workdir` unless given."""
+        """Make a context.
+
+        `seed` -1 is replaced by a random one; `src` is `workdir` unless given.
+        """
         began = time.time() if start_time is None else start_time
         home = os.path.abspath(workdir)
-        contacts = initial_contacts if isinstance(initial_contacts, Contacts) else Contacts(*initial_contacts)
+        contacts = (
+            initial_contacts
+            if isinstance(initial_contacts, Contacts)
+            else Contacts(*initial_contacts)
+        )
         return Context(
-            began, time.strftime("%Y-%m-%d-%H-%M-%S", time.localtime(began)), home,
-            os.path.abspath(src) if src else home, random.SystemRandom().randrange(2**63) if seed == -1 else seed,
-            contacts, Relationships(initial_relationships, initial_relationship_links), list(initial_handwaves or ()),
-            profile, testbed_seed)
+            began,
+            time.strftime("%Y-%m-%d-%H-%M-%S", time.localtime(began)),
+            home,
+            os.path.abspath(src) if src else home,
+            random.SystemRandom().randrange(2**63) if seed == -1 else seed,
+            contacts,
+            Relationships(initial_relationships, initial_relationship_links),
+            list(initial_handwaves or ()),
+            profile,
+            testbed_seed,
+        )
 
     def apply_general_template(self, template_str: str) -> str:
-        """Fill in $random, $timestamp, $time, $workdir, $src and $seed; KeyError for another name."""
+        """Fill in $random, $timestamp, $time, $workdir, $src and $seed; KeyError for another
+        name.
+        """
         return Template(template_str).substitute(
-            random=random.SystemRandom().randint(1, 2**31 - 1), timestamp=self.start_time, time=self.start_time_formatted,
-            workdir=self.workdir, src=self.src, seed=self.seed)
+            random=random.SystemRandom().randint(1, 2**31 - 1),
+            timestamp=self.start_time,
+            time=self.start_time_formatted,
+            workdir=self.workdir,
+            src=self.src,
+            seed=self.seed,
+        )
 
     @staticmethod
     def active_context() -> Context:
-        """That of the role whose handler runs here, else the one set for this thread; RoleMLError when there is none."""
+        """That of the role whose handler runs here, else the one set for this thread; RoleMLError
+        when there is none.
+        """
         role = running_role()
         context = _active.get() if role is None else role.ctx
         if context is None:
-            raise RoleMLError("no role runs here, so there is no active context: ask a role for its ctx")
+            raise RoleMLError(
+                "no role runs here, so there is no active context: ask a role for its ctx"
+            )
         return context
 
     @staticmethod

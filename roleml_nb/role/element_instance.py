@@ -27,13 +27,19 @@ class ElementInstance(Generic[T]):
     """
 
     def __init__(
-        self, element: Element[T], given: ElementImplementation[T] | None, where: str, directory: str = ""
+        self,
+        element: Element[T],
+        given: ElementImplementation[T] | None,
+        where: str,
+        directory: str = "",
     ):
         given = given or ElementImplementation()
         narrow = _narrow(given)
         if narrow is not None and element.type_check and not _is_subclass(narrow, element.cls):
-            raise ElementError(f"{where}: element {element.name!r} must be {label(element.cls)}, "
-                               f"and {label(narrow)} is no such class")
+            raise ElementError(
+                f"{where}: element {element.name!r} must be {label(element.cls)}, "
+                f"and {label(narrow)} is no such class"
+            )
         self.where, self.directory = where, directory
         self._lock = RLock()
         at_fork(self)
@@ -51,7 +57,11 @@ class ElementInstance(Generic[T]):
         self.element, self.given = element, given
         self._types = [element.cls] if narrow is None else [element.cls, narrow]
         self._constructor = given.constructor or narrow or element.default_constructor
-        keywords = element.default_constructor_args if given.constructor_args is None else given.constructor_args
+        keywords = (
+            element.default_constructor_args
+            if given.constructor_args is None
+            else given.constructor_args
+        )
         self._keywords = dict(keywords or {})
         self._initializer: Any = given.initializer or element.default_initializer
         self._initialize_strategy = given.initialize_strategy or element.default_initialize_strategy
@@ -66,20 +76,29 @@ class ElementInstance(Generic[T]):
         self._lock = RLock()
 
     def __call__(self, *args: Any, **kwargs: Any) -> T:
-        """The object, built and initialized as the strategies say; `args` and `kwargs` replace those of the constructor."""
+        """The object, built and initialized as the strategies say; `args` and `kwargs` replace
+        those of the constructor.
+        """
         with self._lock:
-            every_time = self.strategy is ConstructStrategy.EVERY_CALL and self._constructor is not None
+            every_time = (
+                self.strategy is ConstructStrategy.EVERY_CALL and self._constructor is not None
+            )
             if self._object is None or every_time:
                 return self._initialize(self.construct(*args, **kwargs))
             if args or kwargs:
-                raise ElementError(f"{self.where}: element {self.element.name!r} is built already; arguments are taken "
-                                   "by construct(), or by every call with ConstructStrategy.EVERY_CALL")
+                raise ElementError(
+                    f"{self.where}: element {self.element.name!r} is built already; arguments are"
+                    " taken by construct(), or by every call with ConstructStrategy.EVERY_CALL"
+                )
             return self._initialize(self._object)
 
     @property
     def implemented(self) -> bool:
-        return (self._object is not None or self._constructor is not None
-                or self.given.deserializer_source is not None)
+        return (
+            self._object is not None
+            or self._constructor is not None
+            or self.given.deserializer_source is not None
+        )
 
     @property
     def constructible(self) -> bool:
@@ -95,10 +114,15 @@ class ElementInstance(Generic[T]):
         return self._deserializer is not None
 
     def construct(self, *args: Any, **kwargs: Any) -> T:
-        """Build a new object in the place of the old one, which is destroyed. The given arguments replace all others."""
+        """Build a new object in the place of the old one, which is destroyed.
+
+        The given arguments replace all others.
+        """
         with self._lock:
             if self._constructor is None:
-                raise ElementError(f"{self.where}: element {self.element.name!r} is not implemented")
+                raise ElementError(
+                    f"{self.where}: element {self.element.name!r} is not implemented"
+                )
             self.reset()
             if not args and not kwargs:
                 args, kwargs = self.given.arguments, self._keywords
@@ -116,11 +140,15 @@ class ElementInstance(Generic[T]):
                 self._destructor(made)
 
     def serialize(self, file: Any = None) -> None:
-        """Write the object to `file` (open), or to the implementation's `serializer_destination`."""
+        """Write the object to `file` (open), or to the implementation's
+        `serializer_destination`.
+        """
         with self._lock:
             if self._serializer is None or self._object is None:
-                raise ElementError(f"{self.where}: element {self.element.name!r} has no "
-                                   f"{'serializer' if self._serializer is None else 'object to serialize'}")
+                raise ElementError(
+                    f"{self.where}: element {self.element.name!r} has no "
+                    f"{'serializer' if self._serializer is None else 'object to serialize'}"
+                )
             if file is not None:
                 self._serializer(self._object, file)
                 return
@@ -128,10 +156,14 @@ class ElementInstance(Generic[T]):
                 self._serializer(self._object, opened)
 
     def deserialize(self, file: Any = None) -> T:
-        """Take the object from `file` (open), or from the implementation's `deserializer_source`, and return it."""
+        """Take the object from `file` (open), or from the implementation's `deserializer_source`,
+        and return it.
+        """
         with self._lock:
             if self._deserializer is None:
-                raise ElementError(f"{self.where}: element {self.element.name!r} has no deserializer")
+                raise ElementError(
+                    f"{self.where}: element {self.element.name!r} has no deserializer"
+                )
             if file is not None:
                 made = self._deserializer(file)
             else:
@@ -146,7 +178,11 @@ class ElementInstance(Generic[T]):
         """The role starts: read what is to be read, build what is to be built now."""
         if self._object is None and self.given.deserializer_source is not None:
             self.deserialize()
-        elif self.strategy is ConstructStrategy.ONCE_EAGER and self._object is None and self._constructor is not None:
+        elif (
+            self.strategy is ConstructStrategy.ONCE_EAGER
+            and self._object is None
+            and self._constructor is not None
+        ):
             self()
 
     def finalize(self) -> None:
@@ -158,7 +194,8 @@ class ElementInstance(Generic[T]):
             self.reset()
 
     def take_state(self) -> tuple[str, Any]:
-        """What travels with a role that moves: ("file", bytes or text), ("object", it), or ("", None) when not built.
+        """What travels with a role that moves: ("file", bytes or text), ("object", it), or ("",
+        None) when not built.
 
         Through the serializer where there are serializer and deserializer, else the object itself.
         """
@@ -176,12 +213,16 @@ class ElementInstance(Generic[T]):
         kind, content = state
         with self._lock:
             if kind == "file":
-                self.deserialize(StringIO(content) if isinstance(content, str) else BytesIO(content))
+                self.deserialize(
+                    StringIO(content) if isinstance(content, str) else BytesIO(content)
+                )
             elif kind == "object":
                 self._object, self._initialized = self._check(content), True
 
     def renew(self, element: Element[T], renewed: Callable[[Any], Any]) -> None:
-        """Go on as an element of a new version of the role's class: the object stays, and what it was given is `renewed`."""
+        """Go on as an element of a new version of the role's class: the object stays, and what it
+        was given is `renewed`.
+        """
         with self._lock:
             given = self.given
             changes = {item.name: renewed(getattr(given, item.name)) for item in fields(given)}
@@ -195,15 +236,25 @@ class ElementInstance(Generic[T]):
 
     def _mode(self, kind: str) -> str:
         function = self._serializer if kind == "serializer" else self._deserializer
-        return (getattr(self.given, f"{kind}_mode") or getattr(self.element, f"default_{kind}_mode")
-                or usual_mode(function) or "binary")
+        return (
+            getattr(self.given, f"{kind}_mode")
+            or getattr(self.element, f"default_{kind}_mode")
+            or usual_mode(function)
+            or "binary"
+        )
 
     def _open(self, path: str | None, kind: str, access: str) -> Any:
         if path is None:
-            raise ElementError(f"{self.where}: element {self.element.name!r} has no {kind} file; give one to the call, "
-                               "or say in its implementation where it is")
+            raise ElementError(
+                f"{self.where}: element {self.element.name!r} has no {kind} file; give one to the"
+                " call, or say in its implementation where it is"
+            )
         full = os.path.join(self.directory, path)
-        return open(full, access, encoding="utf-8") if self._mode(kind) == "text" else open(full, access + "b")
+        return (
+            open(full, access, encoding="utf-8")
+            if self._mode(kind) == "text"
+            else open(full, access + "b")
+        )
 
     def _initialize(self, made: T) -> T:
         every_time = self._initialize_strategy is InitializeStrategy.EVERY_CALL
@@ -215,8 +266,10 @@ class ElementInstance(Generic[T]):
     def _check(self, made: T) -> T:
         for wanted in self._types if self.element.type_check else ():
             if not _fits(made, wanted):
-                raise ElementError(f"{self.where}: element {self.element.name!r} must be {label(wanted)}, "
-                                   f"not {type(made).__name__}{_lacking(made, wanted)}")
+                raise ElementError(
+                    f"{self.where}: element {self.element.name!r} must be {label(wanted)}, "
+                    f"not {type(made).__name__}{_lacking(made, wanted)}"
+                )
         return made
 
 

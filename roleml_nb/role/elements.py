@@ -38,9 +38,9 @@ class InitializeStrategy(Enum):
 class Element(Generic[T]):
     """Declare a need of a role; on an instance, ``role.model()`` hands out the object given for it.
 
-    `cls` is a class or a protocol; with `type_check` the object is checked against it. The `default_…` fields serve
-    where the implementation says nothing (see `ElementImplementation`). Without an implementation or a default, a
-    role starts only if the element is `optional`.
+    `cls` is a class or a protocol; with `type_check` the object is checked against it. The
+    `default_…` fields serve where the implementation says nothing (see `ElementImplementation`).
+    Without an implementation or a default, a role starts only if the element is `optional`.
     """
 
     cls: Any
@@ -79,7 +79,9 @@ class Element(Generic[T]):
         return self.default_impl is not None or self.default_constructor is not None
 
     def __call__(self, *args: Any, **kwargs: Any) -> T:
-        raise ElementError(f"element {self.name!r} ({label(self.cls)}) is not implemented: the role is on no node")
+        raise ElementError(
+            f"element {self.name!r} ({label(self.cls)}) is not implemented: the role is on no node"
+        )
 
 
 @dataclass(eq=False)
@@ -91,18 +93,22 @@ class Factory(Element[T]):
 
 @dataclass
 class ElementImplementation(Generic[T]):
-    """What is given for an element of a role instance. The first of these that is there provides the object:
+    """What is given for an element of a role instance.
+
+    The first of these that is there provides the object:
 
     - `impl`: an object;
-    - `deserializer_source`: a file on the node, read when the role starts by `deserializer(file)`, which is opened in
-      `deserializer_mode`, "binary" (the default) or "text";
-    - `constructor`, else `cls`, else the element's default: called on the node with `constructor_args` (those given, or
-      else the element's default ones; the two are not mixed), when `construct_strategy` says.
+    - `deserializer_source`: a file on the node, read when the role starts by `deserializer(file)`,
+      which is opened in `deserializer_mode`, "binary" (the default) or "text";
+    - `constructor`, else `cls`, else the element's default: called on the node with
+      `constructor_args` (those given, or else the element's default ones; the two are not mixed),
+      when `construct_strategy` says.
 
-    `cls` also narrows the type. `initializer(object)` runs before the object is handed out, as `initialize_strategy`
-    says. When the role ends, `serializer(object, file)` writes to `serializer_destination` if there is one, then
-    `destructor(object)` is called. Initializer, serializer and deserializer may be names ("self", "pickle", "json", or
-    registered ones). `arguments` are positional arguments of the constructor.
+    `cls` also narrows the type. `initializer(object)` runs before the object is handed out, as
+    `initialize_strategy` says. When the role ends, `serializer(object, file)` writes to
+    `serializer_destination` if there is one, then `destructor(object)` is called. Initializer,
+    serializer and deserializer may be names ("self", "pickle", "json", or registered ones).
+    `arguments` are positional arguments of the constructor.
     """
 
     cls: Any = None

@@ -73,7 +73,10 @@ class ActorNotFoundError(RoleInteractionError):
 
 
 class RoleMoved(RoleMLError):
-    """The role is on another node now. Callers never see it: their calls follow the role to `to`."""
+    """The role is on another node now.
+
+    Callers never see it: their calls follow the role to `to`.
+    """
 
     def __init__(self, message: str, to: tuple[str, str] = ("", "")):
         super().__init__(message)
@@ -88,7 +91,9 @@ class LinkFailed(RoleInteractionError):
 
 
 class CallerError(RoleInteractionError):
-    """The caller broke the contract of the channel (wrong arguments, not allowed, ``require`` not met)."""
+    """The caller broke the contract of the channel (wrong arguments, not allowed, ``require`` not
+    met).
+    """
 
 
 class NoSuchRoleError(CallerError, RuntimeError):
@@ -108,7 +113,9 @@ class SerializationError(RoleInteractionError, TypeError):
 
 
 class ModuleError(SerializationError):
-    """A module of the user's own cannot be executed where a message needs it, or lacks there what the message asks for."""
+    """A module of the user's own cannot be executed where a message needs it, or lacks there what
+    the message asks for.
+    """
 
 
 class InternalError(RoleInteractionError):
@@ -120,7 +127,10 @@ class NodeLost(RoleInteractionError):
 
 
 class Deadlock(RoleInteractionError):
-    """Calls that wait for each other in a circle; the message has the names of all. Each of them ends with it."""
+    """Calls that wait for each other in a circle; the message has the names of all.
+
+    Each of them ends with it.
+    """
 
 
 class RunStopped(RoleInteractionError):
@@ -147,12 +157,16 @@ class HandlerError(RoleInteractionError):
     message
         One line: where it happened, and the exception.
     where
-        ``node``, ``role``, ``channel``, ``engine`` of the handler, and ``error``, the exception's type name.
+        ``node``, ``role``, ``channel``, ``engine`` of the handler, and ``error``, the exception's
+        type name.
     remote_traceback
-        The traceback as text, from the handler's first line on, with the lines of notebook cells. Also the error's note.
+        The traceback as text, from the handler's first line on, with the lines of notebook cells.
+        Also the error's note.
     """
 
-    def __init__(self, message: str, where: dict[str, str] | None = None, remote_traceback: str = ""):
+    def __init__(
+        self, message: str, where: dict[str, str] | None = None, remote_traceback: str = ""
+    ):
         super().__init__(message)
         self.where = dict(where or {})
         self.remote_traceback = remote_traceback
@@ -163,8 +177,13 @@ class HandlerError(RoleInteractionError):
         return type(self), (self.args[0], self.where, self.remote_traceback)
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows: where it happened, and the remote traceback, not the frames that merely waited for it."""
-        return [f"{type(self).__name__}: {self.args[0]}", *in_cells(self.remote_traceback).rstrip().splitlines()]
+        """What IPython shows: where it happened, and the remote traceback, not the frames that
+        merely waited for it.
+        """
+        return [
+            f"{type(self).__name__}: {self.args[0]}",
+            *in_cells(self.remote_traceback).rstrip().splitlines(),
+        ]
 
 
 def cell_name(filename: str) -> str | None:
@@ -176,7 +195,9 @@ def cell_name(filename: str) -> str | None:
 
 
 def in_cells(text: str) -> str:
-    """A traceback whose files that are cells of this IPython are called by their numbers: ``Cell In[3], line 2``."""
+    """A traceback whose files that are cells of this IPython are called by their numbers: ``Cell
+    In[3], line 2``.
+    """
 
     def name(found: re.Match[str]) -> str:
         return cell_name(found[1]) or found[0]

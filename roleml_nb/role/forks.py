@@ -1,4 +1,6 @@
-"""Forks of a node's process, as of ``DataLoader(num_workers=1)``: copies of all roles, with no thread and no link of the node."""
+"""Forks of a node's process, as of ``DataLoader(num_workers=1)``: copies of all roles, with no
+thread and no link of the node.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ class Origin:
 
     __slots__ = ("_mark", "pid")
     _current = object()
-    """Another object in each fork. Looking at it takes a third of the time that the system takes to tell the process."""
+    """Another object in each fork.
+
+    Looking at it takes a third of the time that the system takes to tell the process.
+    """
 
     def __init__(self) -> None:
         self.pid, self._mark = os.getpid(), Origin._current
@@ -33,9 +38,12 @@ class Origin:
 
     def refusal(self) -> str:
         """Return what there is to say to whoever wants to reach others from a fork."""
-        return (f"calls are made in the process of the node ({self.pid}), and this is a fork of it ({os.getpid()}), which has "
-                "copies of its roles and none of its links; make calls, events and orders before the fork, or do without one: "
-                "DataLoader(num_workers=0), threads instead of processes")
+        return (
+            f"calls are made in the process of the node ({self.pid}), and this is a fork of it"
+            f" ({os.getpid()}), which has copies of its roles and none of its links; make calls,"
+            " events and orders before the fork, or do without one: DataLoader(num_workers=0),"
+            " threads instead of processes"
+        )
 
     @staticmethod
     def _forked() -> None:
@@ -48,14 +56,19 @@ class Forkable(Protocol):
     """What does something in forks: an object, or a module with such a function."""
 
     def forked(self) -> None:
-        """Called in each fork, on its only thread. Locks that other threads had at that moment are never released there."""
+        """Called in each fork, on its only thread.
+
+        Locks that other threads had at that moment are never released there.
+        """
 
 
 _owners: WeakSet[Forkable] = WeakSet()
 
 
 def at_fork(owner: Any) -> None:
-    """Have ``owner.forked()`` called in each fork of this process, as long as it lives; see `Forkable`."""
+    """Have ``owner.forked()`` called in each fork of this process, as long as it lives; see
+    `Forkable`.
+    """
     _owners.add(owner)
 
 

@@ -39,8 +39,9 @@ class Relationship(ActorGroup):
     name : str
         The relationship.
     context : Context, optional
-        Whose relationship it is. When not given, that of the role whose handler makes the group, or else of the role
-        whose handler uses it; RoleMLError when the members are asked for outside of any handler.
+        Whose relationship it is. When not given, that of the role whose handler makes the group, or
+        else of the role whose handler uses it; RoleMLError when the members are asked for outside
+        of any handler.
     """
 
     def __init__(self, name: str, context: Context | None = None):
@@ -57,20 +58,26 @@ class Relationship(ActorGroup):
         context, role = self._context, running_role()
         if context is None:
             if role is None:
-                raise RoleMLError(f"Relationship({self.name!r}) is known to the handlers of a role only; elsewhere say "
-                                  f"whose it is: Relationship({self.name!r}, role.ctx)")
+                raise RoleMLError(
+                    f"Relationship({self.name!r}) is known to the handlers of a role only;"
+                    f" elsewhere say whose it is: Relationship({self.name!r}, role.ctx)"
+                )
             context = role.ctx
         return iter(context.relationships.members(self.name))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"name": self.name, "_context": None}  # elsewhere, it is the relationship of whoever uses it there
+        # elsewhere, it is the relationship of whoever uses it there
+        return {"name": self.name, "_context": None}
 
     def __repr__(self) -> str:
         return f"Relationship({self.name!r})"
 
 
 class RoleInstances(ActorGroup):
-    """Given instances, each once. Plain pairs, as in data that was JSON once, become `RoleInstanceID`."""
+    """Given instances, each once.
+
+    Plain pairs, as in data that was JSON once, become `RoleInstanceID`.
+    """
 
     def __init__(self, instances: Iterable[tuple[str, str]]):
         self._instances = dict.fromkeys(RoleInstanceID(*item) for item in instances)

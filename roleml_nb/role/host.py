@@ -1,4 +1,6 @@
-"""What the rooms above ask of the host they live in: time and threads come from it, and from nowhere else."""
+"""What the rooms above ask of the host they live in: time and threads come from it, and from
+nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -45,11 +47,15 @@ class Host(Protocol):
         ...
 
     def submit(self, work: Callable[[], Any], *, queued: bool = False) -> None:
-        """Run on the worker pool: at once, or (`queued`) when one of its regular workers is free."""
+        """Run on the worker pool: at once, or (`queued`) when one of its regular workers is
+        free.
+        """
         ...
 
     def check_cancelled(self) -> None:
-        """Raise `CallCancelled` where the caller has cancelled what the current thread works for."""
+        """Raise `CallCancelled` where the caller has cancelled what the current thread works
+        for.
+        """
         ...
 
     def report(self, error: Exception) -> None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-__all__ = ["NATIVE", "NOTEBOOK", "ActorProfile", "RoleInstanceID", "RoleInstanceIDTuple", "parse_instances"]
+__all__ = [
+    "NATIVE",
+    "NOTEBOOK",
+    "ActorProfile",
+    "RoleInstanceID",
+    "RoleInstanceIDTuple",
+    "parse_instances",
+]
 
 NATIVE = "actor"
 """Instance name of the native role that every actor has."""
@@ -47,7 +54,12 @@ class RoleInstanceID(NamedTuple):
 RoleInstanceIDTuple = tuple[str, str]
 
 
-def parse_instances(spec: Iterable[str] | str, default_instance_name: str = NATIVE) -> list[RoleInstanceID]:
+def parse_instances(
+    spec: Iterable[str] | str, default_instance_name: str = NATIVE
+) -> list[RoleInstanceID]:
     """Parse ``actor/instance`` or ``actor`` (then the default instance), one or many."""
     items = [spec] if isinstance(spec, str) else spec
-    return [RoleInstanceID.of(item if "/" in item else f"{item}/{default_instance_name}") for item in items]
+    return [
+        RoleInstanceID.of(item if "/" in item else f"{item}/{default_instance_name}")
+        for item in items
+    ]

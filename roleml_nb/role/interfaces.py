@@ -9,14 +9,19 @@ __all__ = ["Deserializable", "PluginAttribute", "Runnable", "Serializable"]
 
 
 class Runnable(ABC):
-    """A role with work of its own: `run` is called on a thread of its own when the role is ready."""
+    """A role with work of its own: `run` is called on a thread of its own when the role is
+    ready.
+    """
 
     @abstractmethod
     def run(self) -> None:
         """Work until done, or until `stop` was called."""
 
     def stop(self) -> None:  # noqa: B027
-        """Make `run` return soon. Called from another thread. Nothing, when `run` ends by itself."""
+        """Make `run` return soon.
+
+        Called from another thread. Nothing, when `run` ends by itself.
+        """
 
 
 @runtime_checkable
@@ -30,9 +35,12 @@ class Deserializable(Protocol):
 
 
 class PluginAttribute:
-    """Base of declarative attributes of one's own. `Role.plugin_attributes` lists them, under the subclass's name.
+    """Base of declarative attributes of one's own.
 
-    A plain Python descriptor (with ``__get__``) is enough to act on a role; the list serves who looks at role classes.
+    `Role.plugin_attributes` lists them, under the subclass's name.
+
+    A plain Python descriptor (with ``__get__``) is enough to act on a role; the list serves who
+    looks at role classes.
     """
 
     PLUGIN_NAME: ClassVar[str] = "unknown"

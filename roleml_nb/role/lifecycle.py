@@ -16,16 +16,21 @@ __all__ = ["Execution", "Lifecycle", "Status"]
 
 
 class Status(Flag):
-    """Where a role instance stands. ``str(status)`` is its name in small letters; ``Status("ready")`` finds it again.
+    """Where a role instance stands.
 
-    DECLARING → DECLARED → STARTING → READY; READY → PAUSING → PAUSED → RESUMING → READY; from any of these
-    TERMINATING → FINALIZING → TERMINATED; PAUSED → OFFLOADED when the role has moved to another node.
+    ``str(status)`` is its name in small letters; ``Status("ready")`` finds it again.
+
+    DECLARING → DECLARED → STARTING → READY; READY → PAUSING → PAUSED → RESUMING → READY; from any
+    of these TERMINATING → FINALIZING → TERMINATED; PAUSED → OFFLOADED when the role has moved to
+    another node.
     """
 
     DECLARING = auto()
     """The actor takes in channels and elements."""
     DECLARED = auto()
-    """On the node, but not started: channels refuse calls, nothing can be emitted, subscriptions can be made by hand."""
+    """On the node, but not started: channels refuse calls, nothing can be emitted, subscriptions
+    can be made by hand.
+    """
     STARTING = auto()
     """Eager elements are built and automatic subscriptions made; calls wait."""
     READY = auto()
@@ -39,7 +44,8 @@ class Status(Flag):
     TERMINATING = auto()
     """New calls and events are refused, nothing more can be emitted; running handlers go on."""
     FINALIZING = auto()
-    """Subscriptions end both ways, elements are serialized and destroyed, a `Runnable` is stopped."""
+    """Subscriptions end both ways, elements are serialized and destroyed, a `Runnable` is stopped.
+    """
     TERMINATED = auto()
     """Gone from the node."""
     OFFLOADED = auto()
@@ -74,7 +80,9 @@ class Lifecycle:
     `changed(status, before)` is called after every change, on the thread that made it.
     """
 
-    def __init__(self, where: str, changed: Callable[[Status, Status], None] = lambda status, before: None):
+    def __init__(
+        self, where: str, changed: Callable[[Status, Status], None] = lambda status, before: None
+    ):
         self.where = where
         self.status = Status.DECLARING
         self.running = 0
@@ -108,8 +116,9 @@ class Lifecycle:
     def enter(self, timeout: float | None = None) -> None:
         """Note that a handler starts; `leave` must follow.
 
-        Waits while the role is starting or paused. Raises StatusError when that takes longer than `timeout` seconds or
-        the role was not started, NoSuchRoleError when it is gone, RoleMoved when it is on another node now.
+        Waits while the role is starting or paused. Raises StatusError when that takes longer than
+        `timeout` seconds or the role was not started, NoSuchRoleError when it is gone, RoleMoved
+        when it is on another node now.
         """
         with self._condition:
             if self.status is not Status.READY:
@@ -117,7 +126,9 @@ class Lifecycle:
             self.running += 1
 
     def try_enter(self) -> bool:
-        """As `enter`, but returns False at once unless the role is ready; then `leave` must not follow."""
+        """As `enter`, but returns False at once unless the role is ready; then `leave` must not
+        follow.
+        """
         with self._condition:
             if self.status is not Status.READY:
                 return False
@@ -125,8 +136,12 @@ class Lifecycle:
             return True
 
     def _wait_for_ready(self, timeout: float | None) -> None:
-        if self.status in _WAITING and not self._condition.wait_for(lambda: self.status not in _WAITING, timeout):
-            raise StatusError(f"{self.where} is {self.status} and did not become ready in {timeout} s")
+        if self.status in _WAITING and not self._condition.wait_for(
+            lambda: self.status not in _WAITING, timeout
+        ):
+            raise StatusError(
+                f"{self.where} is {self.status} and did not become ready in {timeout} s"
+            )
         if self.status is Status.OFFLOADED and self.moved_to is not None:
             raise RoleMoved(f"{self.where} has moved to {self.moved_to}", self.moved_to)
         if self.status in _GONE:
@@ -142,7 +157,9 @@ class Lifecycle:
                 self._condition.notify_all()
 
     def expect_callback(self) -> None:
-        """Note that a callback of the role will run when a call has ended; `callback_done` must follow."""
+        """Note that a callback of the role will run when a call has ended; `callback_done` must
+        follow.
+        """
         with self._condition:
             self._callbacks += 1
 
@@ -155,29 +172,37 @@ class Lifecycle:
         """Return when no callback is expected any more; StatusError after `timeout` seconds."""
         with self._condition:
             if not self._condition.wait_for(lambda: not self._callbacks, timeout):
-                raise StatusError(f"{self.where}: {self._callbacks} of its calls have not ended after {timeout} s")
+                raise StatusError(
+                    f"{self.where}: {self._callbacks} of its calls have not ended after {timeout} s"
+                )
 
     def execution(self, timeout: float | None = None) -> Execution:
         """`enter` and `leave` as a context manager."""
         return Execution(self, timeout)
 
     def wait_to_emit(self, channel: str, timeout: float | None) -> None:
-        """Return when events can be emitted: at once, or, while the role is paused, when it goes on.
+        """Return when events can be emitted: at once, or, while the role is paused, when it goes
+        on.
 
         StatusError when the role was not started, ends, or does not go on within `timeout` seconds.
         """
         with self._condition:
             if self.status in _WAITING and self.status not in _EMITTING:
-                self._condition.wait_for(lambda: self.status not in _WAITING or self.status in _EMITTING, timeout)
+                self._condition.wait_for(
+                    lambda: self.status not in _WAITING or self.status in _EMITTING, timeout
+                )
             if self.status not in _EMITTING:
                 raise StatusError(f"{self.where} is {self.status}: it cannot emit '{channel}'")
 
     # changes
 
     def pause(self, timeout: float | None = None) -> None:
-        """Hold back new messages, and return when the running handlers have ended. Harmless on a paused role.
+        """Hold back new messages, and return when the running handlers have ended.
 
-        StatusError when the role is not ready, or its handlers run longer than `timeout` seconds; it is then as before.
+        Harmless on a paused role.
+
+        StatusError when the role is not ready, or its handlers run longer than `timeout` seconds;
+        it is then as before.
         """
         if self.status is not Status.PAUSED:
             self._close(Status.READY, "paused", Status.PAUSING, Status.PAUSED, timeout)
@@ -205,7 +230,9 @@ class Lifecycle:
         if self.status not in allowed:
             raise StatusError(f"{self.where} is {self.status} and cannot be {done}")
 
-    def _close(self, allowed: Status, done: str, closing: Status, closed: Status, timeout: float | None) -> None:
+    def _close(
+        self, allowed: Status, done: str, closing: Status, closed: Status, timeout: float | None
+    ) -> None:
         with self._condition:  # whoever is first closes it: a second one is refused
             self._require(allowed, done)
             before, self.status = self.status, closing
@@ -229,5 +256,10 @@ class Execution:
     def __enter__(self) -> None:
         self._lifecycle.enter(self._timeout)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        frames: TracebackType | None,
+    ) -> None:
         self._lifecycle.leave()

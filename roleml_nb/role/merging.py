@@ -7,8 +7,15 @@ from abc import ABC, abstractmethod
 from typing import Any, Generic, TypeVar
 
 __all__ = [
-    "CumulativeAddingValueMerger", "CumulativeValueMerger", "DictKeyValueMerger", "KeyAgnosticKeyValueMerger",
-    "KeyValueMerger", "ListValueMerger", "MergedValue", "ValueMerger", "make_kv_merger",
+    "CumulativeAddingValueMerger",
+    "CumulativeValueMerger",
+    "DictKeyValueMerger",
+    "KeyAgnosticKeyValueMerger",
+    "KeyValueMerger",
+    "ListValueMerger",
+    "MergedValue",
+    "ValueMerger",
+    "make_kv_merger",
 ]
 
 Key = TypeVar("Key")
@@ -17,7 +24,10 @@ MergedValue = TypeVar("MergedValue")
 
 
 class ValueMerger(ABC, Generic[Value, MergedValue]):
-    """Merges values that come without a key. Not thread-safe: a collector pushes one value at a time."""
+    """Merges values that come without a key.
+
+    Not thread-safe: a collector pushes one value at a time.
+    """
 
     @abstractmethod
     def push(self, value: Value) -> Any:
@@ -56,8 +66,9 @@ class CumulativeValueMerger(ValueMerger[Value, Value | None]):
         self._data = self.begin(value) if self._data is None else self.cumulate(self._data, value)
 
     def begin(self, value: Value) -> Value:
-        """What the first value is kept as: a deep copy, since `cumulate` may work in place, and `value` may be alive,
-        such as the weights of a model in training."""
+        """What the first value is kept as: a deep copy, since `cumulate` may work in place, and
+        `value` may be alive, such as the weights of a model in training.
+        """
         return copy.deepcopy(value)
 
     @abstractmethod
@@ -134,6 +145,8 @@ class KeyAgnosticKeyValueMerger(KeyValueMerger[Any, Value, MergedValue]):
 KeyValueMerger.register(ValueMerger)  # type: ignore[type-abstract]
 
 
-def make_kv_merger(merger: ValueMerger[Value, MergedValue]) -> KeyValueMerger[Any, Value, MergedValue]:
+def make_kv_merger(
+    merger: ValueMerger[Value, MergedValue],
+) -> KeyValueMerger[Any, Value, MergedValue]:
     """The merger, for values with keys, which it ignores."""
     return KeyAgnosticKeyValueMerger(merger)

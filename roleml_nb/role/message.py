@@ -52,7 +52,8 @@ class TaskInvocation(Protocol):
     def cancel(self) -> None:
         """Have a task that waits for its turn not begin, and one that runs make no more calls.
 
-        So do those that it has called. It ends with `CallCancelled`, unless it ends otherwise before it hears of that.
+        So do those that it has called. It ends with `CallCancelled`, unless it ends otherwise
+        before it hears of that.
         """
 
 
@@ -65,12 +66,16 @@ class ErrorHandlingStrategy(Enum):
     KEEP = auto()
 
 
-def scatter_arg(args_to_scatter: Iterable[Args], *, payloads: Payloads | None = None) -> Iterator[Message]:
+def scatter_arg(
+    args_to_scatter: Iterable[Args], *, payloads: Payloads | None = None
+) -> Iterator[Message]:
     """One message per item of `args_to_scatter`, all with the same payloads."""
     return (Message(args, payloads or {}) for args in args_to_scatter)
 
 
-def scatter_payloads(payloads_to_scatter: Iterable[Payloads], *, args: Args | None = None) -> Iterator[Message]:
+def scatter_payloads(
+    payloads_to_scatter: Iterable[Payloads], *, args: Args | None = None
+) -> Iterator[Message]:
     """One message per item of `payloads_to_scatter`, all with the same args."""
     return (Message(args or {}, payloads) for payloads in payloads_to_scatter)
 

@@ -10,23 +10,31 @@ from functools import lru_cache
 
 from .errors import ArgumentError
 
-__all__ = ["check_file_name", "check_name", "did_you_mean", "natural_key", "standard_name", "valid_text"]
+__all__ = [
+    "check_file_name",
+    "check_name",
+    "did_you_mean",
+    "natural_key",
+    "standard_name",
+    "valid_text",
+]
 
 DIGITS = 1000
 """Of a number in a name: Python reads no more than 4300."""
 LONGEST, MOST = 100, 5000
-"""Letters of a name, and known names, that are compared: comparing takes time with the square of the former."""
+"""Letters of a name, and known names, that are compared: the time grows with their square."""
 
 
 _NAME = re.compile(r"[^\W\d][\w.-]*")
 
 
 def check_name(noun: str, name: object) -> None:
-    """ArgumentError unless `name` can be the name of a role or a relationship; `noun` says of which."""
+    """Raise ArgumentError unless `name` can name a role or a relationship (`noun`)."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         shown = f"{name:.50}…" if isinstance(name, str) and len(name) > LONGEST else name
         raise ArgumentError(
-            f"{shown!r} cannot be the name of a {noun}: letters, digits, '_', '-' and '.', a letter first"
+            f"{shown!r} cannot be the name of a {noun}: letters, digits, '_', '-' and '.', a letter"
+            " first"
         )
 
 
@@ -41,7 +49,7 @@ def check_file_name(name: str) -> None:
 
 
 def standard_name(name: str) -> str:
-    """The spelling under which a channel or element is known: ``accept_gossip`` → ``accept-gossip``."""
+    """Return the spelling of a channel or element: ``accept_gossip`` → ``accept-gossip``."""
     return name.replace("_", "-")
 
 
@@ -53,8 +61,12 @@ def natural_key(name: object) -> tuple:
 @lru_cache(maxsize=4096)
 def _natural_key(name: str) -> tuple:
     parts = re.split(r"(\d+)", name)
-    return tuple((0, int(part), "") if part.isdecimal() and len(part) <= DIGITS else (1, 0, part)
-                 for part in parts if part)
+    return tuple(
+        (0, int(part), "") if part.isdecimal() and len(part) <= DIGITS else (1, 0, part)
+        for part in parts
+        if part
+    )
+
 
 ABOUT = 0.15
 """Names whose likeness to a mistyped one differs by less are offered together."""
@@ -69,7 +81,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = sorted(set(known), key=natural_key)
     if not names:
         return "there are none"
-    compared = names if len(names) <= MOST else [item for item in names if item[:1] == name[:1]][:MOST]
+    compared = (
+        names if len(names) <= MOST else [item for item in names if item[:1] == name[:1]][:MOST]
+    )
     near = [] if len(name) > LONGEST else _nearest(name, compared)
     if near:
         return "did you mean " + " or ".join(repr(item) for item in near) + "?"
@@ -85,7 +99,7 @@ def _nearest(name: str, names: list[str]) -> list[str]:
 
 
 def valid_text(text: str) -> str:
-    r"""Replace what stands for bytes that could not be decoded by its code: no file and no page takes it.
+    r"""Replace lone surrogates, which no file and no page takes, by their escapes.
 
     >>> valid_text("a\udcffb") == "a" + chr(92) + "udcffb"
     True

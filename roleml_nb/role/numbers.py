@@ -19,14 +19,22 @@ __all__ = [
 ]
 
 MAX_THREADS = 512
-"""Threads of a torch operation: OpenMP ends the process when it cannot start as many as are asked for."""
+"""Threads of a torch operation: OpenMP ends the process when it cannot start as many as are asked
+for.
+"""
 MOST = 2**63 - 1
 LARGEST = 2_500_000_000
 
 
 def check_number(
-    name: str, value: Any, low: float = -math.inf, high: float = math.inf, *, above: bool = False,
-    below: bool = False, infinite: bool = False,
+    name: str,
+    value: Any,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    above: bool = False,
+    below: bool = False,
+    infinite: bool = False,
 ) -> float:
     """`value` as a float, if it is a finite number from `low` to `high`.
 
@@ -46,14 +54,20 @@ def check_number(
     """
     wanted = _range(low, high, above, below)
     number = as_number(name, value, wanted)
-    fits = (number > low if above else number >= low) and (number < high if below else number <= high)
+    fits = (number > low if above else number >= low) and (
+        number < high if below else number <= high
+    )
     if not fits or (math.isinf(number) and not infinite):
-        raise ArgumentError(f"{name} must be {wanted.removeprefix(', ') or 'a finite number'}, got {short(value)}")
+        raise ArgumentError(
+            f"{name} must be {wanted.removeprefix(', ') or 'a finite number'}, got {short(value)}"
+        )
     return number
 
 
 def check_count(name: str, value: Any, low: int = 0, high: int = MOST) -> int:
-    """`value` as an int, if it is a whole number from `low` to `high`; errors as of `check_number`."""
+    """`value` as an int, if it is a whole number from `low` to `high`; errors as of
+    `check_number`.
+    """
     wanted = _range(low, high if high < MOST else math.inf, False, False)
     number = as_count(name, value, wanted)
     if not low <= number <= high:
@@ -62,7 +76,9 @@ def check_count(name: str, value: Any, low: int = 0, high: int = MOST) -> int:
 
 
 def check_seed(value: Any, name: str = "seed") -> int:
-    """`value` as an int, if it can be the root of random numbers: a whole number of 0 or more, less than 2 ** 63."""
+    """`value` as an int, if it can be the root of random numbers: a whole number of 0 or more, less
+    than 2 ** 63.
+    """
     return check_count(name, value)
 
 
@@ -83,17 +99,23 @@ def as_count(name: str, value: Any, wanted: str = "") -> int:
     try:
         number = int(index(value))
     except Exception:  # whatever an array of several numbers raises
-        raise ArgumentTypeError(f"{name} must be a whole number{wanted}, got {short(value)}") from None
+        raise ArgumentTypeError(
+            f"{name} must be a whole number{wanted}, got {short(value)}"
+        ) from None
     if not -MOST <= number <= MOST:
-        raise ArgumentError(f"{name} must be a whole number{wanted}, less than 2 ** 63, got {short(number)}")
+        raise ArgumentError(
+            f"{name} must be a whole number{wanted}, less than 2 ** 63, got {short(number)}"
+        )
     return number
 
 
 def check_size(what: str, numbers: int) -> None:
     """Refuse what would have more than `LARGEST` numbers, before memory is asked for."""
     if numbers > LARGEST:
-        raise ArgumentError(f"{what} would have {numbers:.2g} weights, and {LARGEST:.2g} is the most: that is "
-                            f"{4e-9 * LARGEST:.0f} GB")
+        raise ArgumentError(
+            f"{what} would have {numbers:.2g} weights, and {LARGEST:.2g} is the most: that is "
+            f"{4e-9 * LARGEST:.0f} GB"
+        )
 
 
 def short(value: Any) -> str:
@@ -111,4 +133,5 @@ def _range(low: float, high: float, above: bool, below: bool) -> str:
     if math.isinf(high):
         return f", more than {low:g}" if above else f", {low:g} or more"
     least = "" if math.isinf(low) else f"more than {low:g} and " if above else f"from {low:g} to "
-    return f", {least}{'less than ' if below else '' if least.startswith('from') else 'at most '}{high:g}"
+    most = "less than " if below else "" if least.startswith("from") else "at most "
+    return f", {least}{most}{high:g}"

@@ -1,8 +1,8 @@
 """What of a model is stepped, averaged, copied or left.
 
-A state dict is no vector of parameters. Beside the weights that are trained, it has statistics of the data, such as
-BatchNorm's, counters, weights that are frozen, and sometimes one weight under several names. `kinds` says which entry is
-what; whatever does arithmetic with models asks it.
+A state dict is no vector of parameters. Beside the weights that are trained, it has statistics of
+the data, such as BatchNorm's, counters, weights that are frozen, and sometimes one weight under
+several names. `kinds` says which entry is what; whatever does arithmetic with models asks it.
 """
 
 from __future__ import annotations
@@ -14,14 +14,28 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "AVERAGED", "COPIED", "LEFT", "STEPPED", "TIED", "Parameters", "described", "entries", "kinds", "labels", "like",
+    "AVERAGED",
+    "COPIED",
+    "LEFT",
+    "STEPPED",
+    "TIED",
+    "Parameters",
+    "described",
+    "entries",
+    "kinds",
+    "labels",
+    "like",
     "module_of",
 ]
 
 STEPPED = "stepped"
-"""Weights that are trained: steps are made of them, they are compressed, and count in norms and distances."""
+"""Weights that are trained: steps are made of them, they are compressed, and count in norms and
+distances.
+"""
 AVERAGED = "averaged"
-"""Floating-point buffers, such as the statistics of BatchNorm: they are averaged, and no step is made of them."""
+"""Floating-point buffers, such as the statistics of BatchNorm: they are averaged, and no step is
+made of them.
+"""
 COPIED = "copied"
 """Integers and bools, such as counters: the largest one is taken over."""
 LEFT = "left"
@@ -31,7 +45,9 @@ TIED = "tied"
 
 
 class Parameters(OrderedDict[str, Any]):
-    """A state dict that knows what of it is not stepped; one without such entries is an ordinary mapping."""
+    """A state dict that knows what of it is not stepped; one without such entries is an ordinary
+    mapping.
+    """
 
     averaged: Collection[str] = ()
     """Names of floating-point buffers."""
@@ -45,10 +61,11 @@ class Parameters(OrderedDict[str, Any]):
 
 
 def described(params: Mapping[str, Any], model: Any) -> Mapping[str, Any]:
-    """The state dict `params` of `model`, as `Parameters` where there is something to know about it.
+    """The state dict `params` of `model`, as `Parameters` where there is something to know about
+    it.
 
-    What is asked is the torch module ``model.module``, or `model` itself; a model without one may name its statistics in
-    an attribute ``buffers``.
+    What is asked is the torch module ``model.module``, or `model` itself; a model without one may
+    name its statistics in an attribute ``buffers``.
     """
     if isinstance(params, Parameters):
         return params
@@ -69,14 +86,17 @@ def described(params: Mapping[str, Any], model: Any) -> Mapping[str, Any]:
 
 def module_of(model: Any) -> Any:
     """The torch module of a model, or the model itself where it is one; None for others."""
-    return next((one for one in (getattr(model, "module", None), model) if hasattr(one, "named_buffers")), None)
+    return next(
+        (one for one in (getattr(model, "module", None), model) if hasattr(one, "named_buffers")),
+        None,
+    )
 
 
 def kinds(*updates: Mapping[str, Any]) -> dict[str, str]:
     """What each entry of the first of these state dicts of like models is, by name.
 
-    One that any of them averages is averaged, and one that all of them leave is left; for all else, numbers with a
-    fraction are stepped, and others copied.
+    One that any of them averages is averaged, and one that all of them leave is left; for all else,
+    numbers with a fraction are stepped, and others copied.
     """
     label = labels(*updates)
     averaged, left, ties = {*label.averaged}, {*label.left}, label.ties
@@ -98,7 +118,9 @@ def entries(kind: str | Collection[str], *updates: Mapping[str, Any]) -> list[st
 
 
 def labels(*updates: Mapping[str, Any]) -> Parameters:
-    """What is known of the entries of one or several state dicts of like models, without the entries."""
+    """What is known of the entries of one or several state dicts of like models, without the
+    entries.
+    """
     made, known = Parameters(), [update for update in updates if isinstance(update, Parameters)]
     made.averaged = tuple(sorted({name for update in known for name in update.averaged}))
     if known and len(known) == len(updates):
@@ -108,7 +130,9 @@ def labels(*updates: Mapping[str, Any]) -> Parameters:
 
 
 def like(values: Mapping[str, Any], *updates: Mapping[str, Any]) -> dict[str, Any]:
-    """The state dict `values`, of a model like those of `updates`: with what these know, and tied entries tied."""
+    """The state dict `values`, of a model like those of `updates`: with what these know, and tied
+    entries tied.
+    """
     label = labels(*updates)
     ties = {name: first for name, first in label.ties.items() if name in values and first in values}
     made = Parameters((name, values[ties.get(name, name)]) for name in values)
@@ -118,7 +142,10 @@ def like(values: Mapping[str, Any], *updates: Mapping[str, Any]) -> dict[str, An
 
 
 def _labelled(
-    params: Mapping[str, Any], averaged: Iterable[str] = (), left: Iterable[str] = (), ties: Mapping[str, str] | None = None
+    params: Mapping[str, Any],
+    averaged: Iterable[str] = (),
+    left: Iterable[str] = (),
+    ties: Mapping[str, str] | None = None,
 ) -> Mapping[str, Any]:
     made = Parameters(params)
     made.averaged = tuple(sorted(name for name in averaged if _is_quantity(params[name])))

@@ -19,7 +19,8 @@ RAISE_FIRST = ErrorHandlingStrategy.RAISE_FIRST
 
 
 class Partner(PluginAttribute):
-    """Declare whom a role works with: ``trainers = Partner("trainer")``, then ``self.trainers.task_all("train")``.
+    """Declare whom a role works with: ``trainers = Partner("trainer")``, then
+    ``self.trainers.task_all("train")``.
 
     The relationship is called like the attribute unless `relationship_name` is given.
     """
@@ -49,37 +50,77 @@ class BoundPartner:
         return list(self._group)
 
     def service(
-        self, channel_name: str, args: Args | None = None, payloads: Payloads | None = None, *,
+        self,
+        channel_name: str,
+        args: Args | None = None,
+        payloads: Payloads | None = None,
+        *,
         message: Message | None = None,
     ) -> Any:
         """`Role.call` to one of them."""
-        return self._role.call(self.relationship_name, channel_name, args, payloads, message=message)
+        return self._role.call(
+            self.relationship_name, channel_name, args, payloads, message=message
+        )
 
     def service_all(
-        self, channel_name: str, args: Args | None = None, payloads: Payloads | None = None, *,
-        message_map: Mapping[RoleInstanceID, Message] | None = None, message: Message | None = None,
-        messages: Iterable[Message] | None = None, on_result: Callable[[RoleInstanceID, Any], Any] | None = None,
+        self,
+        channel_name: str,
+        args: Args | None = None,
+        payloads: Payloads | None = None,
+        *,
+        message_map: Mapping[RoleInstanceID, Message] | None = None,
+        message: Message | None = None,
+        messages: Iterable[Message] | None = None,
+        on_result: Callable[[RoleInstanceID, Any], Any] | None = None,
         on_error: ErrorHandlingStrategy = RAISE_FIRST,
     ) -> list[tuple[RoleInstanceID, Any]]:
         """`Role.call_group` to all of them."""
         return self._role.call_group(
-            self._group, channel_name, args, payloads, message_map=message_map, message=message, messages=messages,
-            on_result=on_result, on_error=on_error)
+            self._group,
+            channel_name,
+            args,
+            payloads,
+            message_map=message_map,
+            message=message,
+            messages=messages,
+            on_result=on_result,
+            on_error=on_error,
+        )
 
     def task(
-        self, channel_name: str, args: Args | None = None, payloads: Payloads | None = None, *,
+        self,
+        channel_name: str,
+        args: Args | None = None,
+        payloads: Payloads | None = None,
+        *,
         message: Message | None = None,
     ) -> TaskInvocation:
         """`Role.call_task` to one of them."""
-        return self._role.call_task(self.relationship_name, channel_name, args, payloads, message=message)
+        return self._role.call_task(
+            self.relationship_name, channel_name, args, payloads, message=message
+        )
 
     def task_all(
-        self, channel_name: str, args: Args | None = None, payloads: Payloads | None = None, *,
-        message_map: Mapping[RoleInstanceID, Message] | None = None, message: Message | None = None,
-        messages: Iterable[Message] | None = None, on_call_error: ErrorHandlingStrategy = RAISE_FIRST,
+        self,
+        channel_name: str,
+        args: Args | None = None,
+        payloads: Payloads | None = None,
+        *,
+        message_map: Mapping[RoleInstanceID, Message] | None = None,
+        message: Message | None = None,
+        messages: Iterable[Message] | None = None,
+        on_call_error: ErrorHandlingStrategy = RAISE_FIRST,
         on_result: Callable[[RoleInstanceID, TaskInvocation], Any] | None = None,
     ) -> list[tuple[RoleInstanceID, TaskInvocation]]:
         """`Role.call_task_group` to all of them."""
         return self._role.call_task_group(
-            self._group, channel_name, args, payloads, message_map=message_map, message=message, messages=messages,
-            on_call_error=on_call_error, on_result=on_result)
+            self._group,
+            channel_name,
+            args,
+            payloads,
+            message_map=message_map,
+            message=message,
+            messages=messages,
+            on_call_error=on_call_error,
+            on_result=on_result,
+        )

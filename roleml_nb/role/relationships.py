@@ -17,17 +17,21 @@ class Relationships:
     """Named sets of role instances. Thread-safe; usable as a lock in a ``with`` statement."""
 
     def __init__(
-        self, initial_relationships: Mapping[str, Iterable[RoleInstanceID]] | None = None,
+        self,
+        initial_relationships: Mapping[str, Iterable[RoleInstanceID]] | None = None,
         initial_relationship_links: Mapping[str, str] | None = None,
     ) -> None:
         self._members: dict[str, dict[RoleInstanceID, None]] = {
             name: {RoleInstanceID(*item): None for item in instances}
-            for name, instances in (initial_relationships or {}).items()}
+            for name, instances in (initial_relationships or {}).items()
+        }
         self._links: dict[str, str] = {}
         self._lock = RLock()
         at_fork(self)
         self.listeners: list[Listener] = []
-        """Called with (relationship, "add" or "remove", instances) after a change, on the changer's thread."""
+        """Called with (relationship, "add" or "remove", instances) after a change, on the changer's
+        thread.
+        """
         for name, target in (initial_relationship_links or {}).items():
             self.link_relationship(name, target)
 
@@ -51,7 +55,9 @@ class Relationships:
         _some(instances, "add to", relationship_name)
         with self._lock:
             members = self._members.setdefault(self._resolve(relationship_name), {})
-            new = tuple(RoleInstanceID(*item) for item in instances if RoleInstanceID(*item) not in members)
+            new = tuple(
+                RoleInstanceID(*item) for item in instances if RoleInstanceID(*item) not in members
+            )
             members.update(dict.fromkeys(new))
         if new:
             self._tell(relationship_name, "add", new)
@@ -61,7 +67,9 @@ class Relationships:
         _some(instances, "remove from", relationship_name)
         with self._lock:
             members = self._members.get(self._resolve(relationship_name), {})
-            gone = tuple(RoleInstanceID(*item) for item in instances if RoleInstanceID(*item) in members)
+            gone = tuple(
+                RoleInstanceID(*item) for item in instances if RoleInstanceID(*item) in members
+            )
             for item in gone:
                 del members[item]
         if gone:
@@ -75,7 +83,9 @@ class Relationships:
         with self._lock:
             changed = [name for name, members in self._members.items() if old in members]
             for name in changed:
-                self._members[name] = {new if item == old else item: None for item in self._members[name]}
+                self._members[name] = {
+                    new if item == old else item: None for item in self._members[name]
+                }
             return changed
 
     def _tell(self, name: str, operation: str, instances: tuple[RoleInstanceID, ...]) -> None:
@@ -107,24 +117,36 @@ class Relationships:
     def all_relationships(self) -> dict[str, frozenset[RoleInstanceID]]:
         """A snapshot of all relationships, links included."""
         with self._lock:
-            return {name: frozenset(self._members.get(self._resolve(name), ())) for name in (*self._members, *self._links)}
+            return {
+                name: frozenset(self._members.get(self._resolve(name), ()))
+                for name in (*self._members, *self._links)
+            }
 
     def all_links(self) -> dict[str, str]:
         """A snapshot of the links: {alias: relationship}."""
         with self._lock:
             return dict(self._links)
 
-    def instance_belongs_to_relationship(self, instance: RoleInstanceID, relationship_name: str) -> bool:
+    def instance_belongs_to_relationship(
+        self, instance: RoleInstanceID, relationship_name: str
+    ) -> bool:
         with self._lock:
             return instance in self._members.get(self._resolve(relationship_name), ())
 
     def link_relationship(self, from_relationship_name: str, to_relationship_name: str) -> None:
-        """Make one name an alias of another, for good. ValueError for a circle or a name already in use."""
+        """Make one name an alias of another, for good.
+
+        ValueError for a circle or a name already in use.
+        """
         with self._lock:
             if self._resolve(to_relationship_name) == from_relationship_name:
-                raise ValueError(f"link {from_relationship_name!r} → {to_relationship_name!r} would be a circle")
+                raise ValueError(
+                    f"link {from_relationship_name!r} → {to_relationship_name!r} would be a circle"
+                )
             if self._members.get(from_relationship_name):
-                raise ValueError(f"relationship {from_relationship_name!r} has members and cannot become a link")
+                raise ValueError(
+                    f"relationship {from_relationship_name!r} has members and cannot become a link"
+                )
             self._links[from_relationship_name] = to_relationship_name
             instances = tuple(self.members(to_relationship_name))
         if instances:

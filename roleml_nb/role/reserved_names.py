@@ -11,7 +11,9 @@ from .errors import RoleDefinitionError
 
 __all__ = ["check_class", "check_instance"]
 
-TABLES = frozenset({"services", "tasks", "events", "subscriptions", "elements", "plugin_attributes"})
+TABLES = frozenset(
+    {"services", "tasks", "events", "subscriptions", "elements", "plugin_attributes"}
+)
 """Where the channels and elements of a class are; its roles are found by them."""
 FIXED = frozenset({"base", "ctx", "id", "profile"})
 """Properties, which cannot be set."""
@@ -21,7 +23,8 @@ GIVEN = frozenset({"name"})
 
 def check_class(cls: type, defined: Mapping[str, Any]) -> None:
     """RoleDefinitionError when a class body, or one of its methods, sets such an attribute."""
-    copied = defined.keys() >= TABLES  # by dataclass(slots=True), say, which makes a class of a class
+    # by dataclass(slots=True), say, which makes a class of a class
+    copied = defined.keys() >= TABLES
     for attribute, value in defined.items():
         if attribute in TABLES and not copied:
             raise RoleDefinitionError(

@@ -1,4 +1,6 @@
-"""Which role the current thread works for, and how it waits without keeping a worker from others."""
+"""Which role the current thread works for, and how it waits without keeping a worker from
+others.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ _running: ContextVar[Role | None] = ContextVar("running role", default=None)
 
 
 class running:  # noqa: N801 - in a third of the time of a generator made a context manager
-    """Entered by the actor around everything that it runs for `role`; tasks of asyncio inherit it."""
+    """Entered by the actor around everything that it runs for `role`; tasks of asyncio inherit
+    it.
+    """
 
     __slots__ = ("_role", "_token")
 
@@ -39,7 +43,8 @@ def running_role() -> Role | None:
 
 
 def wait(future: Future, timeout: float | None = None) -> Any:
-    """The future's result; TimeoutError after `timeout` seconds (None: the testbed's limit for calls).
+    """The future's result; TimeoutError after `timeout` seconds (None: the testbed's limit for
+    calls).
 
     In a handler, the worker serves other tasks meanwhile.
     """

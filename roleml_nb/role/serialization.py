@@ -1,6 +1,8 @@
-"""Initializers, serializers and deserializers by name: ``serializer="pickle"`` stands for `pickle.dump`.
+"""Initializers, serializers and deserializers by name: ``serializer="pickle"`` stands for
+`pickle.dump`.
 
-A name is looked up where an implementation is written down, so what is registered in the notebook travels to the nodes.
+A name is looked up where an implementation is written down, so what is registered in the notebook
+travels to the nodes.
 """
 
 from __future__ import annotations
@@ -13,7 +15,14 @@ from typing import Any
 from .errors import ElementError
 from .names import did_you_mean
 
-__all__ = ["find", "register_deserializer", "register_initializer", "register_serializer", "short_name", "usual_mode"]
+__all__ = [
+    "find",
+    "register_deserializer",
+    "register_initializer",
+    "register_serializer",
+    "short_name",
+    "usual_mode",
+]
 
 Getter = Callable[[], Callable[..., Any]]
 
@@ -28,7 +37,11 @@ def _serialize_itself(made: Any, file: Any) -> None:
 
 _named: dict[str, dict[str, Getter]] = {
     "initializer": {"self": lambda: _initialize_itself},
-    "serializer": {"self": lambda: _serialize_itself, "pickle": lambda: pickle.dump, "json": lambda: json.dump},
+    "serializer": {
+        "self": lambda: _serialize_itself,
+        "pickle": lambda: pickle.dump,
+        "json": lambda: json.dump,
+    },
     "deserializer": {"pickle": lambda: pickle.load, "json": lambda: json.load},
 }
 
@@ -49,20 +62,28 @@ def register_deserializer(name: str, getter: Callable[[], Callable[[Any], Any]])
 
 
 def find(kind: str, given: Any) -> Any:
-    """The callable that `given` stands for (itself unless it is a name); ElementError for an unknown name."""
+    """The callable that `given` stands for (itself unless it is a name); ElementError for an
+    unknown name.
+    """
     if not isinstance(given, str):
         return given
     try:
         return _named[kind][given]()
     except KeyError:
-        raise ElementError(f"no {kind} is named {given!r}; {did_you_mean(given, _named[kind])}") from None
+        raise ElementError(
+            f"no {kind} is named {given!r}; {did_you_mean(given, _named[kind])}"
+        ) from None
 
 
 def short_name(kind: str, function: Any) -> str | None:
     """The name that stands for a callable, if it is a registered one."""
-    return next((name for name, getter in _named.get(kind, {}).items() if getter() is function), None)
+    return next(
+        (name for name, getter in _named.get(kind, {}).items() if getter() is function), None
+    )
 
 
 def usual_mode(function: Any) -> str | None:
-    """The file mode that a well-known (de)serializer needs: "text" for JSON's, None when it is not known."""
+    """The file mode that a well-known (de)serializer needs: "text" for JSON's, None when it is not
+    known.
+    """
     return "text" if function in (json.dump, json.load) else None

@@ -1,10 +1,11 @@
 """torch's global generator, lent to one role at a time.
 
-Dropout, initial weights and the order of a `DataLoader` are drawn from one generator per process, which
-begins at random, and which all roles of the process share: what a role gets would depend on who else is
-there. Whoever may draw from it therefore takes turns. For its turn, a role puts its own generator in place,
-which begins at its branch of the testbed's seed tree, goes on from turn to turn, and travels with the role.
-This room does not import torch: where nobody has imported it, nobody draws from it.
+Dropout, initial weights and the order of a `DataLoader` are drawn from one generator per process,
+which begins at random, and which all roles of the process share: what a role gets would depend on
+who else is there. Whoever may draw from it therefore takes turns. For its turn, a role puts its own
+generator in place, which begins at its branch of the testbed's seed tree, goes on from turn to
+turn, and travels with the role. This room does not import torch: where nobody has imported it,
+nobody draws from it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ T = TypeVar("T")
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 PATIENCE_S = 60.0
-"""How long a role waits for its turn. Then it goes on with what the process has, and its log says so."""
+"""How long a role waits for its turn.
+
+Then it goes on with what the process has, and its log says so.
+"""
 
 STATE = "_torch_generator"
 """Attribute of a role: the state of its generator, of which there is none before it has drawn."""
@@ -44,10 +48,11 @@ class Turn:
 
 @contextmanager
 def own_torch_generator() -> Iterator[Turn]:
-    """Have torch's global generator be that of the role which runs here; outside of roles, as it stands.
+    """Have torch's global generator be that of the role which runs here; outside of roles, as it
+    stands.
 
-    What is inside must not wait for another role that takes a turn in the same process: after 60 s, that one
-    would go on without. The global generator is left as it was.
+    What is inside must not wait for another role that takes a turn in the same process: after 60 s,
+    that one would go on without. The global generator is left as it was.
     """
     global _owner, _given_up
     turn, role = Turn(), running_role()
@@ -58,11 +63,15 @@ def own_torch_generator() -> Iterator[Turn]:
     holder = _owner
     patience = 0.0 if holder is not None and holder is _given_up else PATIENCE_S
     if not _turn.acquire(timeout=patience):
-        _given_up, turn.drew = _owner, True  # whoever it is may never end: it is not waited for again
+        # whoever it is may never end: it is not waited for again
+        _given_up, turn.drew = _owner, True
         if patience:
             role.logger.warning(
-                "another role of this process has kept torch's generator for %.0f s: %s shares it now, and what it "
-                "draws from it cannot be repeated; give it an engine of its own", patience, role.id)
+                "another role of this process has kept torch's generator for %.0f s: %s shares it"
+                " now, and what it draws from it cannot be repeated; give it an engine of its own",
+                patience,
+                role.id,
+            )
         yield turn
         return
     try:
@@ -82,7 +91,9 @@ def own_torch_generator() -> Iterator[Turn]:
 
 
 def each_in_turn(items: Iterable[Any], work: Callable[[Any], T]) -> list[T]:
-    """``[work(item) for item in items]``, each item in a turn of its own, as long as the first one draws anything."""
+    """``[work(item) for item in items]``, each item in a turn of its own, as long as the first one
+    draws anything.
+    """
     if running_role() is None:
         return [work(item) for item in items]
     results: list[T] = []
@@ -108,7 +119,9 @@ def takes_turns(method: Method) -> Method:
 
 
 def _generator() -> Any:
-    """torch's global generator; None as long as nobody has imported torch, or another thread is about to."""
+    """torch's global generator; None as long as nobody has imported torch, or another thread is
+    about to.
+    """
     torch = sys.modules.get("torch")
     if torch is None or getattr(torch.__spec__, "_initializing", False):
         return None

@@ -1,4 +1,6 @@
-"""Text of others as it may be shown: without characters that act on the screen instead of standing on it."""
+"""Text of others as it may be shown: without characters that act on the screen instead of standing
+on it.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,13 @@ __all__ = ["visible"]
 
 _COLOURS = re.compile(r"\x1b\[[0-9;:]*m")
 """Of a terminal: they are left out, since what is written in colour shall be read."""
-_ACTING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff\ufffe\uffff]")
-"""Control characters but tab and line feed; what turns the direction of text; and what is no character, nor UTF-8."""
+_ACTING = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069"
+    r"\ufeff\ud800-\udfff\ufffe\uffff]"
+)
+"""Control characters but tab and line feed; what turns the direction of text; and what is no
+character, nor UTF-8.
+"""
 
 
 def visible(text: str) -> str:

@@ -6,12 +6,42 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 __all__ = [
-    "DataBatch", "DataBatch_co", "DataBlock_contra", "DataCombiner", "DataModifier", "DataPoint", "DataPoint_co",
-    "DataPoint_contra", "DataStreams", "Dataset", "DatasetConverter", "DatasetType", "DatasetType_co",
-    "DatasetType_contra", "GradientLRApplicable", "Gradients", "GradientsApplicable", "GradientsComputable",
-    "GradientsOperableModel", "Gradients_co", "Gradients_contra", "IterableDataset", "LR_contra", "Parameters",
-    "ParametersAccessible", "ParametersReadable", "ParametersWriteable", "Parameters_co", "Parameters_contra",
-    "Predictable", "Testable", "TestableModel", "Trainable", "TrainableModel", "X_contra", "Y_co",
+    "DataBatch",
+    "DataBatch_co",
+    "DataBlock_contra",
+    "DataCombiner",
+    "DataModifier",
+    "DataPoint",
+    "DataPoint_co",
+    "DataPoint_contra",
+    "DataStreams",
+    "Dataset",
+    "DatasetConverter",
+    "DatasetType",
+    "DatasetType_co",
+    "DatasetType_contra",
+    "GradientLRApplicable",
+    "Gradients",
+    "GradientsApplicable",
+    "GradientsComputable",
+    "GradientsOperableModel",
+    "Gradients_co",
+    "Gradients_contra",
+    "IterableDataset",
+    "LR_contra",
+    "Parameters",
+    "ParametersAccessible",
+    "ParametersReadable",
+    "ParametersWriteable",
+    "Parameters_co",
+    "Parameters_contra",
+    "Predictable",
+    "Testable",
+    "TestableModel",
+    "Trainable",
+    "TrainableModel",
+    "X_contra",
+    "Y_co",
 ]
 
 Parameters = TypeVar("Parameters")
@@ -49,7 +79,9 @@ class ParametersWriteable(Protocol[Parameters_contra]):
 
 @runtime_checkable
 class ParametersAccessible(
-    ParametersReadable[Parameters_co], ParametersWriteable[Parameters_contra], Protocol[Parameters_co, Parameters_contra]
+    ParametersReadable[Parameters_co],
+    ParametersWriteable[Parameters_contra],
+    Protocol[Parameters_co, Parameters_contra],
 ):
     """Parameters that can be read and written."""
 
@@ -72,7 +104,9 @@ class Testable(Protocol[DataBlock_contra]):
 
 @runtime_checkable
 class GradientsComputable(Protocol[DataBlock_contra, Gradients_co]):
-    def compute_gradients(self, data: DataBlock_contra, **options: Any) -> tuple[dict[str, Any], Gradients_co]:
+    def compute_gradients(
+        self, data: DataBlock_contra, **options: Any
+    ) -> tuple[dict[str, Any], Gradients_co]:
         """Metrics and gradients of one batch; the parameters do not change."""
         ...
 
@@ -108,7 +142,10 @@ class TestableModel(Testable[Any], ParametersAccessible[Any, Any], Protocol):
 
 @runtime_checkable
 class GradientsOperableModel(
-    GradientsComputable[Any, Any], GradientsApplicable[Any], ParametersAccessible[Any, Any], Protocol
+    GradientsComputable[Any, Any],
+    GradientsApplicable[Any],
+    ParametersAccessible[Any, Any],
+    Protocol,
 ):
     """A model whose gradients are computed in one place and applied in another."""
 
@@ -134,7 +171,9 @@ class DataStreams(Protocol[DataPoint_co]):
 
 @runtime_checkable
 class IterableDataset(DataStreams[DataPoint_co], Protocol[DataPoint_co]):
-    """A data set that is gone through once per epoch, usually in batches ``(x, y)``; its length counts samples."""
+    """A data set that is gone through once per epoch, usually in batches ``(x, y)``; its length
+    counts samples.
+    """
 
     def __len__(self) -> int:
         """Number of samples."""

@@ -69,9 +69,7 @@ def check_role_name(name: str) -> None:
     """ArgumentError unless a role may be called so."""
     check_name("role", name)
     if name == NATIVE:
-        raise ArgumentError(
-            f"{name!r} cannot be the name of a role: it is the native role's own"
-        )
+        raise ArgumentError(f"{name!r} cannot be the name of a role: it is the native role's own")
 
 
 def wrong_option(role: type[Role], given: Iterable[str]) -> tuple[str, str] | None:

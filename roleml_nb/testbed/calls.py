@@ -40,8 +40,12 @@ class Calls:
         self._actor, self._roster = actor, roster
 
     def call(
-        self, target: str | RoleInstanceID, channel: str, args: Mapping[str, Any] | None,
-        payloads: Mapping[str, Any] | None, timeout: float | None,
+        self,
+        target: str | RoleInstanceID,
+        channel: str,
+        args: Mapping[str, Any] | None,
+        payloads: Mapping[str, Any] | None,
+        timeout: float | None,
     ) -> Any:
         """See `Testbed.call`."""
         invocations = self.begin(target, channel, args, payloads)
@@ -52,9 +56,16 @@ class Calls:
                 invocation.forget()
 
     def gather(
-        self, target: str | RoleInstanceID, channel: str, invocations: list[Invocation], timeout: float | None = None
+        self,
+        target: str | RoleInstanceID,
+        channel: str,
+        invocations: list[Invocation],
+        timeout: float | None = None,
     ) -> Any:
-        """The result, or for a pattern {node: result}. The first failures are told at once, folded, not after the last answer."""
+        """The result, or for a pattern {node: result}.
+
+        The first failures are told at once, folded, not after the last answer.
+        """
         if not is_pattern(target):
             return invocations[0].result(timeout)
         clock = self._actor.host.clock
@@ -83,7 +94,10 @@ class Calls:
         return {instance.actor_name: result for instance, result in answers}
 
     def call_task(
-        self, target: str | RoleInstanceID, channel: str, args: Mapping[str, Any] | None,
+        self,
+        target: str | RoleInstanceID,
+        channel: str,
+        args: Mapping[str, Any] | None,
         payloads: Mapping[str, Any] | None,
     ) -> Invocation:
         """See `Testbed.call_task`."""
@@ -93,24 +107,40 @@ class Calls:
         return invocations[0]
 
     def group(
-        self, kind: str, group: list[RoleInstanceID], channel: str, messages: Mapping[RoleInstanceID, Message]
+        self,
+        kind: str,
+        group: list[RoleInstanceID],
+        channel: str,
+        messages: Mapping[RoleInstanceID, Message],
     ) -> list[tuple[RoleInstanceID, Any]]:
         """Call many; an error takes the place of its result."""
-        return self._actor.call_group(NATIVE, group, channel, message=Message(), message_map=messages,
-                                      on_error=ErrorHandlingStrategy.KEEP, kind=kind)
+        return self._actor.call_group(
+            NATIVE,
+            group,
+            channel,
+            message=Message(),
+            message_map=messages,
+            on_error=ErrorHandlingStrategy.KEEP,
+            kind=kind,
+        )
 
     def roles_of(self, node: str) -> list[str]:
         """The names of the roles that are on a node now."""
         return list(self._actor.call(NATIVE, RoleInstanceID(node, NATIVE), "get-roles", Message()))
 
     def begin(
-        self, target: str | RoleInstanceID, channel: str, args: Mapping[str, Any] | None,
+        self,
+        target: str | RoleInstanceID,
+        channel: str,
+        args: Mapping[str, Any] | None,
         payloads: Mapping[str, Any] | None,
     ) -> list[Invocation]:
         """Call all that `target` names, and go on."""
         pattern = str(RoleInstanceID(*target)) if isinstance(target, tuple) else target
         if "/" not in pattern:
-            raise TestbedError(f"{pattern!r} names no role; write node/role, as in 'server/coordinator'")
+            raise TestbedError(
+                f"{pattern!r} names no role; write node/role, as in 'server/coordinator'"
+            )
         group, stops = self._roster.instances(pattern), self._actor.host.router.stops
         channel = standard_name(channel)
         kinds: dict[str, list[RoleInstanceID]] = {}
@@ -127,13 +157,16 @@ class Calls:
 
     def _kind(self, instance: RoleInstanceID, channel: str) -> str:
         known = self._roster.roles.get(instance.actor_name, {}).get(instance.instance_name, {})
-        for channels in (known.get("channels", ([], [])), None):  # the role may have another class since it was asked
+        # the role may have another class since it was asked
+        for channels in (known.get("channels", ([], [])), None):
             services, tasks = channels or self._ask_for_channels(instance, known)
             if channel in tasks:
                 return "task"
             if channel in services:
                 return "service"
-        raise TestbedError(f"{instance} has no channel '{channel}'; {did_you_mean(channel, [*services, *tasks])}")
+        raise TestbedError(
+            f"{instance} has no channel '{channel}'; {did_you_mean(channel, [*services, *tasks])}"
+        )
 
     def channels(self, target: str | RoleInstanceID) -> list[str]:
         """See `Testbed.channels`."""
@@ -141,8 +174,14 @@ class Calls:
         services, tasks = self._ask_for_channels(instance, {})
         return sorted([*services, *tasks])
 
-    def _ask_for_channels(self, instance: RoleInstanceID, known: dict[str, Any]) -> tuple[list[str], list[str]]:
-        channels = self._actor.call(NATIVE, RoleInstanceID(instance.actor_name, NATIVE), "get-channels",
-                                    Message({"name": instance.instance_name}))
+    def _ask_for_channels(
+        self, instance: RoleInstanceID, known: dict[str, Any]
+    ) -> tuple[list[str], list[str]]:
+        channels = self._actor.call(
+            NATIVE,
+            RoleInstanceID(instance.actor_name, NATIVE),
+            "get-channels",
+            Message({"name": instance.instance_name}),
+        )
         known["channels"] = channels
         return channels

@@ -29,7 +29,10 @@ __all__ = ["Engines"]
 
 START_TIMEOUT = 60.0
 HEARTBEAT = 250
-"""Milliseconds. The hub registers an engine only after a heartbeat: ready in about 2 s instead of 6.6 s at 3000."""
+"""Milliseconds.
+
+The hub registers an engine only after a heartbeat: ready in about 2 s instead of 6.6 s at 3000.
+"""
 MISSES = 480
 """Two minutes: that an engine is lost is said by the failure detector, after one."""
 LONGEST_WORD_S = 5.0
@@ -41,8 +44,9 @@ logger = logging.getLogger(__name__)
 
 
 def _say(*words: object, **_: object) -> None:
-    """Stands for `print` in ipyparallel's client, whose thread would print into whichever cell runs: late results, with all
-    that is in them."""
+    """Stands for `print` in ipyparallel's client, whose thread would print into whichever cell
+    runs: late results, with all that is in them.
+    """
     if threading.current_thread() is threading.main_thread():
         print(*words)
     elif isinstance(words[0], str):
@@ -53,12 +57,16 @@ def _await_engines(client: Any, count: int, timeout: float) -> None:
     deadline = time.monotonic() + timeout
     while len(client.ids) < max(1, count):
         if not count:
-            raise TestbedError("the cluster has no engines; start some with 'ipcluster engines', or say how many to wait for: "
-                               "Testbed(engines=4, profile=…)")
+            raise TestbedError(
+                "the cluster has no engines; start some with 'ipcluster engines', or say how many"
+                " to wait for: Testbed(engines=4, profile=…)"
+            )
         if time.monotonic() >= deadline:
             raise TestbedError(
-                f"{len(client.ids)} of {count} engines have come to the cluster within {timeout:.0f} s{_who(client)}; give the "
-                "others more time with Testbed(start_timeout=…), or look into their logs")
+                f"{len(client.ids)} of {count} engines have come to the cluster within"
+                f" {timeout:.0f} s{_who(client)}; give the others more time with"
+                " Testbed(start_timeout=…), or look into their logs"
+            )
         time.sleep(LOOK_S)
 
 
@@ -96,9 +104,18 @@ class Answer:
 class Engines:
     """ipyparallel's client, its engines, and what has to be ended with them."""
 
-    def __init__(self, count: int, mark: str, *, cluster: Any = None, profile: str | None = None,
-                 cluster_id: str | None = None, detached: bool = False, record: Record | None = None,
-                 timeout: float = START_TIMEOUT):
+    def __init__(
+        self,
+        count: int,
+        mark: str,
+        *,
+        cluster: Any = None,
+        profile: str | None = None,
+        cluster_id: str | None = None,
+        detached: bool = False,
+        record: Record | None = None,
+        timeout: float = START_TIMEOUT,
+    ):
         client_module.print = _say
         self.owned = cluster is None and profile is None and cluster_id is None
         self.detached = detached or record is not None
@@ -114,8 +131,10 @@ class Engines:
         self._origin = Origin()
         at_fork(self)
         self.record = record
-        self.controller = Controller("save what you need (bed.save), stop this testbed and make a new one" + (
-            "" if self.owned else ", with a cluster that was started anew"))
+        self.controller = Controller(
+            "save what you need (bed.save), stop this testbed and make a new one"
+            + ("" if self.owned else ", with a cluster that was started anew")
+        )
         self._mark = mark
         try:
             if record is not None:
@@ -128,17 +147,19 @@ class Engines:
             if record is None:  # else it goes on without us
                 self.stop()
             raise
-        self.ids: list[int] = list(self.client.ids)[:count or None]
+        self.ids: list[int] = list(self.client.ids)[: count or None]
 
     def forked(self) -> None:
         if self.cluster is not None:
-            self.cluster.shutdown_atexit = False  # the engines are not the fork's to end with itself
+            # the engines are not the fork's to end with itself
+            self.cluster.shutdown_atexit = False
 
     def _start(self, count: int, mark: str, timeout: float) -> Any:
         profile_dir = os.path.join(self.directory, "profile")
         os.mkdir(profile_dir)
         self.record = begin(mark, Process.here(), self.directory, count, detached=self.detached)
-        self.watchdog = Watchdog(mark, [self.directory, str(self.record.path)])  # until `stay`, if it is detached
+        # until `stay`, if it is detached
+        self.watchdog = Watchdog(mark, [self.directory, str(self.record.path)])
         own = {MARK: mark}  # inherited by everything that the launcher starts
         if why_unwritable(ipython_folder()):  # IPython would warn, and leave a folder behind
             own["IPYTHONDIR"] = os.path.join(self.directory, "ipython")
@@ -146,11 +167,20 @@ class Engines:
         os.environ.update(own)
         try:
             self.cluster = ipp.Cluster(
-                n=count, profile_dir=profile_dir, cluster_id="", log_level=logging.ERROR, shutdown_atexit=not self.detached,
+                n=count,
+                profile_dir=profile_dir,
+                cluster_id="",
+                log_level=logging.ERROR,
+                shutdown_atexit=not self.detached,
                 delay=0.0,  # engines are started as soon as the controller has written where it is
-                controller_args=[f"--HeartMonitor.period={HEARTBEAT}", f"--HeartMonitor.max_heartmonitor_misses={MISSES}"],
+                controller_args=[
+                    f"--HeartMonitor.period={HEARTBEAT}",
+                    f"--HeartMonitor.max_heartmonitor_misses={MISSES}",
+                ],
                 # they end with their kernel, and need no heart monitor for that
-                config=Config({"EngineLauncher": {"engine_args": ["--IPEngine.max_heartbeat_misses=0"]}}),
+                config=Config(
+                    {"EngineLauncher": {"engine_args": ["--IPEngine.max_heartbeat_misses=0"]}}
+                ),
             )
             self.cluster.start_cluster_sync()
             client = self.cluster.connect_client_sync()
@@ -163,28 +193,46 @@ class Engines:
             client.wait_for_engines(count, timeout=timeout, interactive=False)
         except TimeoutError:
             raise TestbedError(
-                f"{len(client.ids)} of {count} engines are ready after {timeout:.0f} s: {self._log_tail()}"
+                f"{len(client.ids)} of {count} engines are ready after {timeout:.0f} s:"
+                f" {self._log_tail()}"
             ) from None
         return client
 
     def _find(self, record: Record) -> Any:
         try:
-            return ipp.Client(os.path.join(record.directory, "profile", "security", "ipcontroller-client.json"),
-                              ipython_dir=os.path.join(record.directory, "ipython"), timeout=10)
+            return ipp.Client(
+                os.path.join(record.directory, "profile", "security", "ipcontroller-client.json"),
+                ipython_dir=os.path.join(record.directory, "ipython"),
+                timeout=10,
+            )
         except (OSError, TimeoutError, ipp.error.TimeoutError) as error:
-            raise TestbedError(f"testbed {record.mark} does not answer: {error}; %rml clean --detached ends it") from None
+            raise TestbedError(
+                f"testbed {record.mark} does not answer: {error}; %rml clean --detached ends it"
+            ) from None
 
-    def _join(self, count: int, timeout: float, cluster: Any, profile: str | None, cluster_id: str | None) -> Any:
-        """Find a cluster that runs, and wait for so many engines; with 0, for none but those that are there."""
+    def _join(
+        self, count: int, timeout: float, cluster: Any, profile: str | None, cluster_id: str | None
+    ) -> Any:
+        """Find a cluster that runs, and wait for so many engines; with 0, for none but those that
+        are there.
+        """
         if cluster is not None:
-            client = cluster.connect_client_sync() if hasattr(cluster, "connect_client_sync") else cluster
+            client = (
+                cluster.connect_client_sync()
+                if hasattr(cluster, "connect_client_sync")
+                else cluster
+            )
         else:
             try:
-                client = ipp.Client(profile=profile, cluster_id=cluster_id or "", timeout=timeout if count else 10)
+                client = ipp.Client(
+                    profile=profile, cluster_id=cluster_id or "", timeout=timeout if count else 10
+                )
             except (OSError, TimeoutError, ipp.error.TimeoutError) as error:
                 raise TestbedError(
-                    f"no ipyparallel cluster found (profile={profile!r}, cluster_id={cluster_id!r}): {error}; "
-                    "start one with 'ipcluster start', or let Testbed(engines=2) start its own") from None
+                    f"no ipyparallel cluster found (profile={profile!r},"
+                    f" cluster_id={cluster_id!r}): {error}; start one with 'ipcluster start', or"
+                    " let Testbed(engines=2) start its own"
+                ) from None
         try:
             _await_engines(client, count, timeout)
         except BaseException:
@@ -195,10 +243,16 @@ class Engines:
 
     def _log_tail(self) -> str:
         launchers = getattr(self.cluster, "engines", {}) or {}
-        tails = [launcher.get_output()[-500:] for launcher in launchers.values() if hasattr(launcher, "get_output")]
+        tails = [
+            launcher.get_output()[-500:]
+            for launcher in launchers.values()
+            if hasattr(launcher, "get_output")
+        ]
         return "\n".join(tails) or "the engines left no log"
 
-    def run(self, engine: int, function: Any, *args: Any, timeout: float = 60.0, **kwargs: Any) -> Any:
+    def run(
+        self, engine: int, function: Any, *args: Any, timeout: float = 60.0, **kwargs: Any
+    ) -> Any:
         """Run a function on one engine and return its result."""
         return self.send(engine, function, *args, **kwargs).get(timeout)
 
@@ -221,8 +275,10 @@ class Engines:
         """Raise TestbedError when ipyparallel carries nothing to the engines any more."""
         part = self.controller.ended(ORDERS)
         if part is not None:
-            raise TestbedError(f"{part} has ended: ipyparallel carries nothing to the engines any more; "
-                               f"{self.controller.advice}")
+            raise TestbedError(
+                f"{part} has ended: ipyparallel carries nothing to the engines any more; "
+                f"{self.controller.advice}"
+            )
 
     def reached(self) -> set[int]:
         """The engines that ipyparallel carries orders to."""
@@ -235,7 +291,9 @@ class Engines:
             self.watchdog = None
 
     def _end_all(self) -> None:
-        """Have all processes end at the same time: ipyparallel goes from one to the next, and waits for each."""
+        """Have all processes end at the same time: ipyparallel goes from one to the next, and waits
+        for each.
+        """
         self.cluster.signal_engines_sync(signal.SIGTERM)
         if self.cluster.controller is not None:
             self.cluster.controller.signal(signal.SIGTERM)
@@ -253,9 +311,11 @@ class Engines:
             for end in (self._end_all, self.cluster.stop_cluster_sync):
                 try:
                     end()
-                except Exception as error:  # one engine may have ended before; what is left behind, the watchdog sweeps
+                # one engine may have ended before; what is left behind, the watchdog sweeps
+                except Exception as error:
                     logging.getLogger(__name__).info("stop of the cluster: %s", error)
-            self.cluster.shutdown_atexit = False  # else one that did not start is stopped again, with a traceback
+            # else one that did not start is stopped again, with a traceback
+            self.cluster.shutdown_atexit = False
             self.cluster = None
         client = getattr(self, "client", None)
         if client is not None and not self._given:

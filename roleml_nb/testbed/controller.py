@@ -1,4 +1,6 @@
-"""The controller of a cluster on this machine: which of its processes has ended, and what that breaks."""
+"""The controller of a cluster on this machine: which of its processes has ended, and what that
+breaks.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +19,22 @@ __all__ = ["Controller"]
 
 HUB, ORDERS = "hub", "mux"
 PARTS = {
-    HUB: ("hub", "nobody can attach to this testbed, and signals to engines elsewhere do not arrive"),
+    HUB: (
+        "hub",
+        "nobody can attach to this testbed, and signals to engines elsewhere do not arrive",
+    ),
     ORDERS: ("scheduler of orders", "orders go over direct links, and the relay does not work"),
-    "hb_ping": ("heart monitor", "ipyparallel does not notice engines that fall silent; this testbed does"),
+    "hb_ping": (
+        "heart monitor",
+        "ipyparallel does not notice engines that fall silent; this testbed does",
+    ),
     "control": ("scheduler of control messages", "nothing of this testbed needs it"),
     "task": ("scheduler of tasks", "nothing of this testbed needs it"),
     "iopub": ("scheduler of output", "what engines themselves print is not shown"),
     "broadcast": ("scheduler of broadcasts", "nothing of this testbed needs it"),
 }
-"""What ipyparallel's connection files call a process's ports: what it is, and what is without it."""
+"""What ipyparallel's connection files call a process's ports: what it is, and what is without it.
+"""
 
 
 class Part(NamedTuple):
@@ -81,12 +90,14 @@ class Controller:
         self.parts = list(found.values())
 
     def find_joined(self, addresses: Mapping[str, Any]) -> None:
-        """Find the processes of a cluster that was joined; none if it is another machine's, or somebody else's.
+        """Find the processes of a cluster that was joined; none if it is another machine's, or
+        somebody else's.
 
         Parameters
         ----------
         addresses
-            Where ipyparallel's client has connected to, by what is there: ``{"mux": "tcp://127.0.0.1:5001", …}``.
+            Where ipyparallel's client has connected to, by what is there: ``{"mux":
+            "tcp://127.0.0.1:5001", …}``.
         """
         here = {each.address for several in psutil.net_if_addrs().values() for each in several}
         names = {}
@@ -98,8 +109,11 @@ class Controller:
             listening = psutil.net_connections("tcp") if names else []
         except psutil.AccessDenied:  # on macOS
             return
-        self.parts = [Part(names[each.laddr.port], process_of(each.pid)) for each in listening
-                      if each.status == psutil.CONN_LISTEN and each.pid and each.laddr.port in names]
+        self.parts = [
+            Part(names[each.laddr.port], process_of(each.pid))
+            for each in listening
+            if each.status == psutil.CONN_LISTEN and each.pid and each.laddr.port in names
+        ]
 
     def ended(self, name: str) -> Part | None:
         """Return the process of that name if it has ended."""
@@ -109,11 +123,17 @@ class Controller:
         """Say of each process that has ended since the last time what is without it."""
         ended = [part for part in self.parts if part not in self._told and part.process.ended]
         self._told.update(ended)
-        return [f"{part} has ended: {PARTS[part.name][1]}" + (
-            f"; {self.advice}" if part.name in (HUB, ORDERS) else "")
-            for part in ended]
+        return [
+            f"{part} has ended: {PARTS[part.name][1]}"
+            + (f"; {self.advice}" if part.name in (HUB, ORDERS) else "")
+            for part in ended
+        ]
 
 
 def _ports(process: psutil.Process) -> Iterator[int]:
     """Yield the TCP ports that a process listens on."""
-    return (each.laddr.port for each in process.net_connections("tcp") if each.status == psutil.CONN_LISTEN)
+    return (
+        each.laddr.port
+        for each in process.net_connections("tcp")
+        if each.status == psutil.CONN_LISTEN
+    )

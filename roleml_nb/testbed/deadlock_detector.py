@@ -1,4 +1,6 @@
-"""Deadlock detection: handlers on all hosts that wait for each other are found, confirmed, and told."""
+"""Deadlock detection: handlers on all hosts that wait for each other are found, confirmed, and
+told.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["DeadlockDetector"]
 
 CONFIRMING_LOOKS = 3
-"""Looks at which a circle must stand unchanged. One that stands at two may be two looks at a process in which
-nobody had a turn in between, as during a long garbage collection, or one that was frozen."""
+"""Looks at which a circle must stand unchanged.
+
+One that stands at two may be two looks at a process in which nobody had a turn in between, as
+during a long garbage collection, or one that was frozen.
+"""
 IDLE_CPU_S = 0.01
 """Processor time over these looks below which a handler counts as stuck."""
 
@@ -30,13 +35,17 @@ class _Sighting(NamedTuple):
 
 
 class DeadlockDetector:
-    """Looks at who waits for whom, as the hosts tell it, and ends the calls of a circle that stands."""
+    """Looks at who waits for whom, as the hosts tell it, and ends the calls of a circle that
+    stands.
+    """
 
     def __init__(self, fleet: Fleet):
         self._fleet = fleet
         self._seen: dict[Circle, _Sighting] = {}
 
-    def look(self, now: float, rows: Mapping[str, list[Working]], heard: Mapping[str, float]) -> None:
+    def look(
+        self, now: float, rows: Mapping[str, list[Working]], heard: Mapping[str, float]
+    ) -> None:
         """End the calls of circles that have stood like this for `CONFIRMING_LOOKS`.
 
         Parameters
@@ -44,14 +53,21 @@ class DeadlockDetector:
         rows
             {host: who is at work and who waits there}, as each has told last.
         heard
-            When that was. A look counts only if every host of the circle has told anew since the last one.
+            When that was. A look counts only if every host of the circle has told anew since the
+            last one.
         """
-        home = {key: host for host, told in rows.items() for key in (row.key for row in told if not row.call)}
+        home = {
+            key: host
+            for host, told in rows.items()
+            for key in (row.key for row in told if not row.call)
+        }
         before, self._seen = self._seen, {}
         for circle in circles(row for told in rows.values() for row in told):
             name = circle._replace(cpu=0.0)
-            times = {host: now if host == NOTEBOOK else heard.get(host, 0.0)
-                     for host in (home[key] for key in circle.calls)}
+            times = {
+                host: now if host == NOTEBOOK else heard.get(host, 0.0)
+                for host in (home[key] for key in circle.calls)
+            }
             sighting = _count(before.get(name), circle.cpu, times)
             if sighting.looks < CONFIRMING_LOOKS:
                 self._seen[name] = sighting

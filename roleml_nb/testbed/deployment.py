@@ -1,4 +1,6 @@
-"""How the notebook says what a role is given: implementations made on the node, and values per node."""
+"""How the notebook says what a role is given: implementations made on the node, and values per
+node.
+"""
 
 from __future__ import annotations
 
@@ -29,18 +31,24 @@ class Impl:
         self.function, self.args, self.kwargs = function, args, kwargs
 
     def __repr__(self) -> str:
-        given = [*map(repr, self.args), *(f"{name}={value!r}" for name, value in self.kwargs.items())]
+        given = [
+            *map(repr, self.args),
+            *(f"{name}={value!r}" for name, value in self.kwargs.items()),
+        ]
         return f"{getattr(self.function, '__name__', self.function)}({', '.join(given)})"
 
 
 @checked
 def impl(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Impl:
-    """Implement an element by ``function(*args, **kwargs)``, called once on each node when the role is assigned.
+    """Implement an element by ``function(*args, **kwargs)``, called once on each node when the role
+    is assigned.
 
     Only the function and its arguments travel. Arguments may be `Each`.
     """
     if not callable(function):
-        raise TypeError(f"impl() takes what is to be called on the node, not {type(function).__name__}")
+        raise TypeError(
+            f"impl() takes what is to be called on the node, not {type(function).__name__}"
+        )
     return Impl(function, args, kwargs)
 
 
@@ -51,8 +59,11 @@ def resolve(value: Any, index: int, size: int) -> Any:
             raise ValueError(f"Each has {len(value.values)} values for {size} nodes")
         return value.values[index]
     if isinstance(value, Impl):
-        return Impl(value.function, tuple(resolve(item, index, size) for item in value.args),
-                    {name: resolve(item, index, size) for name, item in value.kwargs.items()})
+        return Impl(
+            value.function,
+            tuple(resolve(item, index, size) for item in value.args),
+            {name: resolve(item, index, size) for name, item in value.kwargs.items()},
+        )
     return value
 
 
@@ -61,6 +72,10 @@ def implementation(value: Any) -> ElementImplementation:
     if isinstance(value, ElementImplementation):
         return value
     if isinstance(value, Impl):
-        return ElementImplementation(constructor=value.function, arguments=value.args, constructor_args=value.kwargs,
-                                     construct_strategy=ConstructStrategy.ONCE_EAGER)
+        return ElementImplementation(
+            constructor=value.function,
+            arguments=value.args,
+            constructor_args=value.kwargs,
+            construct_strategy=ConstructStrategy.ONCE_EAGER,
+        )
     return ElementImplementation(impl=value)

@@ -1,4 +1,6 @@
-"""How boards draw a testbed, as far as that is not to be seen from what is deployed: with it, another board looks the same."""
+"""How boards draw a testbed, as far as that is not to be seen from what is deployed: with it,
+another board looks the same.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ class Drawn:
     roles: tuple[str, ...] = ()
     """Names of roles, in the order of their colours."""
     places: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    """{node: its upper left corner}, by relationship; also of nodes that are gone, and may come back."""
+    """{node: its upper left corner}, by relationship; also of nodes that are gone, and may come
+    back.
+    """
     loose: frozenset[str] = frozenset()
     """Nodes that were placed when they knew nobody: they move once to whom they know."""
 
@@ -33,14 +37,22 @@ class Drawn:
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> Drawn:
         """What `plain` gave."""
-        return cls(plain["by"], tuple(plain["roles"]), {node: (x, y) for node, (x, y) in plain["places"].items()},
-                   frozenset(plain["loose"]))
+        return cls(
+            plain["by"],
+            tuple(plain["roles"]),
+            {node: (x, y) for node, (x, y) in plain["places"].items()},
+            frozenset(plain["loose"]),
+        )
 
     def plain(self, nodes: Iterable[str]) -> dict[str, Any]:
         """As plain data, of these nodes, in their order."""
         there = [node for node in nodes if node in self.places]
-        return {"by": self.by, "roles": list(self.roles), "places": {node: list(self.places[node]) for node in there},
-                "loose": [node for node in there if node in self.loose]}
+        return {
+            "by": self.by,
+            "roles": list(self.roles),
+            "places": {node: list(self.places[node]) for node in there},
+            "loose": [node for node in there if node in self.loose],
+        }
 
     def renamed(self, old: str, new: str) -> Drawn:
         """The node is called otherwise, and stands where it stood."""

@@ -1,4 +1,7 @@
-"""What the notebook has ipyparallel run on an engine. Every function names the testbed it is for."""
+"""What the notebook has ipyparallel run on an engine.
+
+Every function names the testbed it is for.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +32,28 @@ from .stopping import HURRY, serve_stops, stop_work
 __all__ = ["connect", "exchange", "flush", "learn", "remove", "spawn", "start_host", "stop_host"]
 
 M_ARENA_MAX, ARENAS = -8, 2
-"""glibc's number of that option, and for how many threads memory is kept apart: what is freed in one is not used in others."""
+"""glibc's number of that option, and for how many threads memory is kept apart: what is freed in
+one is not used in others.
+"""
 _hosts: dict[str, Host] = {}
 """The hosts of this engine, by testbed: commands of ipyparallel find their host here."""
 
 
 def start_host(
-    testbed: str, host_id: str, label: str, *, directory: str, call_timeout: float, threads: int,
-    workers: int, owned: bool, owner: Process, preload: tuple[str, ...], trace: bool, relay: bool, stays: bool,
+    testbed: str,
+    host_id: str,
+    label: str,
+    *,
+    directory: str,
+    call_timeout: float,
+    threads: int,
+    workers: int,
+    owned: bool,
+    owner: Process,
+    preload: tuple[str, ...],
+    trace: bool,
+    relay: bool,
+    stays: bool,
     core: int | None,
 ) -> tuple[Address, Process]:
     """Make this engine's host; returns its address and this process."""
@@ -53,10 +70,15 @@ def start_host(
 
     def lost(peer: str, reason: str) -> None:
         if peer == NOTEBOOK and not stays:
-            threading.Thread(target=end_of_owner, args=(testbed, directory if own else None, owned)).start()
+            threading.Thread(
+                target=end_of_owner, args=(testbed, directory if own else None, owned)
+            ).start()
 
     def given_up(peer: str, useless: bool) -> None:
-        """`useless`: ipyparallel has given this engine up as well, so that nobody can ever use it."""
+        """`useless`: ipyparallel has given this engine up as well, so that nobody can ever use
+        it.
+        """
+
         def end() -> None:
             if not (useless or owned):
                 stop_work(host, host.router.stops + 1)
@@ -64,7 +86,9 @@ def start_host(
 
         threading.Thread(target=end).start()
 
-    host = Host(host_id, label, call_timeout=call_timeout, workers=workers, directory=directory, trace=trace)
+    host = Host(
+        host_id, label, call_timeout=call_timeout, workers=workers, directory=directory, trace=trace
+    )
     host.lost, host.patient = lost, stays
     host.ended = lambda peer: peer == NOTEBOOK and owner.ended
     host.router.controls["lost"] = lambda peer, news: host.host_lost(*news)
@@ -84,7 +108,9 @@ def start_host(
 
 
 def _keep_to(core: int) -> None:
-    """Have all threads run on one of the cores that this process may use, and none cut in on another as soon as it is woken."""
+    """Have all threads run on one of the cores that this process may use, and none cut in on
+    another as soon as it is woken.
+    """
     allowed = sorted(os.sched_getaffinity(0))
     for thread in map(int, os.listdir("/proc/self/task")):
         os.sched_setaffinity(thread, {allowed[core % len(allowed)]})
@@ -92,8 +118,10 @@ def _keep_to(core: int) -> None:
 
 
 def _settle() -> None:
-    """What was imported stays until the engine ends: the garbage collection need not look through it each time, which takes a
-    tenth of a second, and much of the time of a host that sends many messages."""
+    """What was imported stays until the engine ends: the garbage collection need not look through
+    it each time, which takes a tenth of a second, and much of the time of a host that sends many
+    messages.
+    """
     gc.collect()
     gc.freeze()
 
@@ -123,7 +151,9 @@ def end_of_owner(testbed: str, directory: str | None, owned: bool) -> None:
 
 
 def end_given_up(testbed: str, useless: bool) -> None:
-    """The notebook counts this engine as lost, and takes nothing of what it does any more: end its part in that testbed."""
+    """The notebook counts this engine as lost, and takes nothing of what it does any more: end its
+    part in that testbed.
+    """
     if testbed in _hosts:
         _hosts[testbed].router.controls["given-up"](NOTEBOOK, useless)
 
@@ -136,7 +166,9 @@ def _host(testbed: str) -> Host:
 
 
 def meet(testbed: str, owner: Process, public_key: bytes) -> tuple[Address, Process]:
-    """Another kernel, which has that key, takes the place of the notebook; returns what `start_host` does."""
+    """Another kernel, which has that key, takes the place of the notebook; returns what
+    `start_host` does.
+    """
     host = _host(testbed)
     host.router.come_back(NOTEBOOK)
     host.ended = lambda peer: peer == NOTEBOOK and owner.ended
@@ -146,7 +178,9 @@ def meet(testbed: str, owner: Process, public_key: bytes) -> tuple[Address, Proc
 
 
 def reached(testbed: str, addresses: list[Address]) -> list[str]:
-    """Return the hosts whose ``ipc://`` sockets are on this machine, where this process can reach them."""
+    """Return the hosts whose ``ipc://`` sockets are on this machine, where this process can reach
+    them.
+    """
     return [address.host_id for address in addresses if answers(address)]
 
 
@@ -161,7 +195,9 @@ def admit(testbed: str, peers: list[Address]) -> None:
         _host(testbed).transport.admit(peer.host_id, peer.public_key)  # type: ignore[union-attr]
 
 
-def connect(testbed: str, peers: list[Address], links: tuple[str, ...]) -> dict[str, tuple[str, str]]:
+def connect(
+    testbed: str, peers: list[Address], links: tuple[str, ...]
+) -> dict[str, tuple[str, str]]:
     """Link to peers: {peer: (kind, why no better)}."""
     admit(testbed, peers)
     mender = _host(testbed).mender
@@ -198,7 +234,9 @@ def working(testbed: str) -> list[Working]:
 
 
 def at_work(testbed: str) -> tuple[list[Working], dict[str, dict[str, str]]]:
-    """Who is at work here, and who waits; and the status of the roles here: {node: {role: status}}."""
+    """Who is at work here, and who waits; and the status of the roles here: {node: {role:
+    status}}.
+    """
     host = _host(testbed)
     return host.router.working(), host.statuses()
 
@@ -218,14 +256,19 @@ def failure(testbed: str, number: int) -> Any:
 
 
 def stops(testbed: str, least: int = 0) -> int:
-    """How often the run was stopped, as far as is known here; counts so often, at least, from now on."""
+    """How often the run was stopped, as far as is known here; counts so often, at least, from now
+    on.
+    """
     router = _host(testbed).router
     router.stops = max(router.stops, least)
     return router.stops
 
 
 def stop_host(testbed: str) -> int:
-    """End the host; harmless when it is gone already. Returns how many shipments of notes there were in all."""
+    """End the host; harmless when it is gone already.
+
+    Returns how many shipments of notes there were in all.
+    """
     host = _hosts.pop(testbed, None)
     if host is None:
         return 0

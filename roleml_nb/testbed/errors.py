@@ -19,7 +19,9 @@ NAMES, KINDS = 4, 2
 
 
 class Failure:
-    """One error: where and when it happened, and what it was. ``str()`` is its text, with the traceback.
+    """One error: where and when it happened, and what it was.
+
+    ``str()`` is its text, with the traceback.
 
     Attributes
     ----------
@@ -36,7 +38,9 @@ class Failure:
         self.told = isinstance(error, RunStopped)
         """Whether the notebook has been told; of a run that was stopped, nobody is."""
         self.where: dict[str, str] = getattr(error, "where", {})
-        """``node``, ``role``, ``channel``, ``engine`` and ``error``, the exception's type, as far as they are known."""
+        """``node``, ``role``, ``channel``, ``engine`` and ``error``, the exception's type, as far
+        as they are known.
+        """
         self.remote_traceback: str = getattr(error, "remote_traceback", "")
 
     @property
@@ -69,14 +73,18 @@ class Failure:
         return self.role, channel, self.where.get("error", ""), self.remote_traceback
 
     def __str__(self) -> str:
-        return f"{self.text}\n{self.remote_traceback.rstrip()}" if self.remote_traceback else self.text
+        return (
+            f"{self.text}\n{self.remote_traceback.rstrip()}" if self.remote_traceback else self.text
+        )
 
     def __repr__(self) -> str:
         return f"<error {self.number}: {self.text}>"
 
 
 class Errors(Sequence[Failure]):
-    """The errors of a testbed that nobody waited for, oldest first: of event handlers, `Runnable`s, callbacks, clean-ups."""
+    """The errors of a testbed that nobody waited for, oldest first: of event handlers, `Runnable`s,
+    callbacks, clean-ups.
+    """
 
     def __init__(self, now: Callable[[], float], run: Callable[[], int | None] = lambda: None):
         self._start, self._now, self.run = now(), now, run
@@ -88,7 +96,9 @@ class Errors(Sequence[Failure]):
         """Take note of an error. From any thread."""
         with self._lock:
             self._count += 1
-            self._failures.append(Failure(self._count, error, self._now() - self._start, self.run()))
+            self._failures.append(
+                Failure(self._count, error, self._now() - self._start, self.run())
+            )
             del self._failures[:-MOST]
 
     def clear(self) -> None:
@@ -97,7 +107,9 @@ class Errors(Sequence[Failure]):
             self._failures.clear()
 
     def numbered(self, number: int) -> Failure | None:
-        """The first of the equal errors that have this number in the text, counted from 1; None when there are none."""
+        """The first of the equal errors that have this number in the text, counted from 1; None
+        when there are none.
+        """
         kinds = fold(list(self))
         return kinds[number - 1][0] if 1 <= number <= len(kinds) else None
 
@@ -107,7 +119,9 @@ class Errors(Sequence[Failure]):
             return [failure for failure in self._failures if not failure.told]
 
     def news(self) -> str:
-        """One line about those that the notebook has not been told of, which it then has; empty when there are none."""
+        """One line about those that the notebook has not been told of, which it then has; empty
+        when there are none.
+        """
         new = self.untold()
         for failure in new:
             failure.told = True
@@ -152,17 +166,36 @@ class Errors(Sequence[Failure]):
         parts = [
             f"<details><summary><b>[{number}]</b> {html.escape(head(kind))}</summary>"
             f"<pre>{html.escape(kind[0].remote_traceback.rstrip() or kind[0].text)}</pre></details>"
-            for number, kind in enumerate(fold(list(self)), 1)]
+            for number, kind in enumerate(fold(list(self)), 1)
+        ]
         return "".join(parts) or "no errors"
 
     def to_pandas(self) -> Any:
-        """One row per error. Columns: number, time (seconds since the start), run, node, role, channel, engine, error, text."""
+        """One row per error.
+
+        Columns: number, time (seconds since the start), run, node, role, channel, engine, error,
+        text.
+        """
         import pandas as pd
 
         columns = ["number", "time", "run", "node", "role", "channel", "engine", "error", "text"]
         return pd.DataFrame.from_records(
-            [(one.number, one.time, one.run, one.node, one.role, one.channel, one.engine,
-              one.where.get("error", type(one.error).__name__), one.text) for one in self], columns=columns)
+            [
+                (
+                    one.number,
+                    one.time,
+                    one.run,
+                    one.node,
+                    one.role,
+                    one.channel,
+                    one.engine,
+                    one.where.get("error", type(one.error).__name__),
+                    one.text,
+                )
+                for one in self
+            ],
+            columns=columns,
+        )
 
 
 def fold(failures: Sequence[Failure]) -> list[list[Failure]]:
@@ -170,14 +203,19 @@ def fold(failures: Sequence[Failure]) -> list[list[Failure]]:
     kinds: dict[tuple[str, ...], list[Failure]] = {}
     for failure in failures:
         kinds.setdefault(failure.kind, []).append(failure)
-    return [sorted(kind, key=lambda one: (natural_key(one.node), one.number)) for kind in kinds.values()]
+    return [
+        sorted(kind, key=lambda one: (natural_key(one.node), one.number)) for kind in kinds.values()
+    ]
 
 
 def summary(failures: Sequence[Failure]) -> str:
     """One line about new failures, equal ones together."""
     kinds = fold(failures)
     heads = [head(kind) for kind in kinds[:KINDS]] + (["…"] if len(kinds) > KINDS else [])
-    return f"{len(failures)} new error{'s' * (len(failures) != 1)}: {'; '.join(heads)}; see %rml errors"
+    return (
+        f"{len(failures)} new error{'s' * (len(failures) != 1)}: {'; '.join(heads)}; see %rml"
+        " errors"
+    )
 
 
 def head(kind: Sequence[Failure]) -> str:
@@ -185,6 +223,9 @@ def head(kind: Sequence[Failure]) -> str:
     nodes = list(dict.fromkeys(failure.node for failure in kind))
     text = kind[0].text
     if len(nodes) > 1:
-        text += f" (same on {len(nodes)} nodes: {', '.join(nodes[:NAMES])}{', …' if len(nodes) > NAMES else ''})"
+        text += (
+            f" (same on {len(nodes)} nodes:"
+            f" {', '.join(nodes[:NAMES])}{', …' if len(nodes) > NAMES else ''})"
+        )
     times = len(kind) - len(nodes)
     return f"{text}, {len(kind)} times" if times else text

@@ -1,4 +1,6 @@
-"""Values as the notebook writes them: Python expressions, in which i, n and node stand for a node of a selection."""
+"""Values as the notebook writes them: Python expressions, in which i, n and node stand for a node
+of a selection.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,16 @@ from roleml_nb.role import Role, did_you_mean
 
 from .deployment import Each, impl
 
-__all__ = ["BadLine", "element", "evaluate", "is_made_there", "parse", "ready_names", "role_classes", "used"]
+__all__ = [
+    "BadLine",
+    "element",
+    "evaluate",
+    "is_made_there",
+    "parse",
+    "ready_names",
+    "role_classes",
+    "used",
+]
 
 PER_NODE = {"i", "n", "node"}
 
@@ -20,11 +31,17 @@ class BadLine(ValueError):
 
 
 def evaluate(source: str, names: Mapping[str, Any], nodes: list[str] | None = None) -> Any:
-    """The value of a Python expression; an `Each` where it mentions i, n or node (for a selection of nodes)."""
+    """The value of a Python expression; an `Each` where it mentions i, n or node (for a selection
+    of nodes).
+    """
     tree = parse(source)
     if nodes is not None and used(tree) & PER_NODE:
-        return Each([_run(tree, {**names, "i": index, "n": len(nodes), "node": node}, source)
-                     for index, node in enumerate(nodes)])
+        return Each(
+            [
+                _run(tree, {**names, "i": index, "n": len(nodes), "node": node}, source)
+                for index, node in enumerate(nodes)
+            ]
+        )
     return _run(tree, names, source)
 
 
@@ -33,31 +50,54 @@ def element(source: str, names: Mapping[str, Any], nodes: list[str]) -> Any:
     body = parse(source).body
     if not is_made_there(body):
         return evaluate(source, names, nodes)
-    if any(isinstance(item, ast.Starred) for item in body.args) or any(item.arg is None for item in body.keywords):
+    if any(isinstance(item, ast.Starred) for item in body.args) or any(
+        item.arg is None for item in body.keywords
+    ):
         raise BadLine(f"{source}: name each argument, * and ** cannot be used here")
     function = evaluate(ast.unparse(body.func), names)
     if not callable(function):
-        raise BadLine(f"{source}: {ast.unparse(body.func)} is no function but {type(function).__name__}")
-    return impl(function, *(evaluate(ast.unparse(item), names, nodes) for item in body.args),
-                **{str(item.arg): evaluate(ast.unparse(item.value), names, nodes) for item in body.keywords})
+        raise BadLine(
+            f"{source}: {ast.unparse(body.func)} is no function but {type(function).__name__}"
+        )
+    return impl(
+        function,
+        *(evaluate(ast.unparse(item), names, nodes) for item in body.args),
+        **{
+            str(item.arg): evaluate(ast.unparse(item.value), names, nodes) for item in body.keywords
+        },
+    )
 
 
 def is_made_there(body: ast.expr) -> TypeGuard[ast.Call]:
     """Whether an element's expression is a call that is left to the node: any but one of `Each`."""
-    return isinstance(body, ast.Call) and not (isinstance(body.func, ast.Name) and body.func.id == Each.__name__)
+    return isinstance(body, ast.Call) and not (
+        isinstance(body.func, ast.Name) and body.func.id == Each.__name__
+    )
 
 
 def ready_names(names: Mapping[str, Any]) -> dict[str, Any]:
-    """What expressions may use: `Each`, the names of library and workload, and those given, which come first."""
+    """What expressions may use: `Each`, the names of library and workload, and those given, which
+    come first.
+    """
     from roleml_nb import library, workload
 
-    return {"Each": Each} | {key: getattr(room, key) for room in (workload, library) for key in room.__all__} | dict(names)
+    return (
+        {"Each": Each}
+        | {key: getattr(room, key) for room in (workload, library) for key in room.__all__}
+        | dict(names)
+    )
 
 
 def role_classes(names: Mapping[str, Any]) -> dict[str, type[Role]]:
     """The role classes of the library, and of the notebook's `names`, which come first."""
-    return {key: value for key, value in ready_names(names).items() if not key.startswith("_")
-            and isinstance(value, type) and issubclass(value, Role) and value is not Role}
+    return {
+        key: value
+        for key, value in ready_names(names).items()
+        if not key.startswith("_")
+        and isinstance(value, type)
+        and issubclass(value, Role)
+        and value is not Role
+    }
 
 
 def parse(source: str) -> ast.Expression:

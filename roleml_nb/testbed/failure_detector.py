@@ -1,7 +1,8 @@
 """The failure detector: which engines are lost. One limit, whoever has started the cluster.
 
-ipyparallel's own verdict, which comes after 30 s on a cluster of somebody else's, is believed only about a process that it
-saw end: it gives up an engine for good that had no turn for a while, and goes on when it has one.
+ipyparallel's own verdict, which comes after 30 s on a cluster of somebody else's, is believed only
+about a process that it saw end: it gives up an engine for good that had no turn for a while, and
+goes on when it has one.
 """
 
 from __future__ import annotations
@@ -22,9 +23,13 @@ __all__ = ["UNREACHED_S", "FailureDetector"]
 UNREACHED_S = 60.0
 """An engine is lost that neither its direct link nor ipyparallel has reached for so long."""
 LONGEST_LOOK_S = 1.0
-"""What counts of the time between two looks: more than that is time in which this process itself had no turn."""
+"""What counts of the time between two looks: more than that is time in which this process itself
+had no turn.
+"""
 SUDDEN_S = 10.0
-"""An engine that ipyparallel gives up so soon after a sign of life has ended: it waits far longer for one that is silent."""
+"""An engine that ipyparallel gives up so soon after a sign of life has ended: it waits far longer
+for one that is silent.
+"""
 CONFIRM_S = 2.0
 """Seconds without another sign of life until that is believed."""
 REMIND_S = 2.0
@@ -32,8 +37,11 @@ REMIND_S = 2.0
 
 
 class FailureDetector:
-    """The notebook's. Signs of life are its pulse, a turn of the relay, and a direct link, whose ends ZeroMQ has answer
-    each other, whoever holds the interpreter."""
+    """The notebook's.
+
+    Signs of life are its pulse, a turn of the relay, and a direct link, whose ends ZeroMQ has
+    answer each other, whoever holds the interpreter.
+    """
 
     def __init__(self, fleet: Fleet):
         self._fleet = fleet
@@ -76,28 +84,37 @@ class FailureDetector:
     def _has_ended_elsewhere(self, host_id: str) -> bool:
         """Whether it has ended on a machine that this one does not see."""
         before, silence = self._given_up[host_id], self.silence(host_id)
-        return (self._fleet.process(host_id).machine != Process.here().machine and not self._is_linked(host_id)
-                and before < SUDDEN_S and silence > before + CONFIRM_S)
+        return (
+            self._fleet.process(host_id).machine != Process.here().machine
+            and not self._is_linked(host_id)
+            and before < SUDDEN_S
+            and silence > before + CONFIRM_S
+        )
 
     def _give_up(self, host_id: str, known: bool) -> None:
         """Count it as lost, and see that it does not go on."""
         fleet = self._fleet
         fleet.home.host_lost(
-            host_id, f"neither a direct link nor ipyparallel has reached it for {UNREACHED_S:.0f} s")
+            host_id, f"neither a direct link nor ipyparallel has reached it for {UNREACHED_S:.0f} s"
+        )
         owned = fleet.engines is not None and fleet.engines.owned
         try:
             if owned or not known and fleet.process(host_id).machine == Process.here().machine:
                 fleet.signal(host_id, "SIGKILL")
             elif known:
                 fleet.order_end(host_id)
-        except Exception as error:  # ipyparallel and each system say differently that nobody is there; it is told when it sends
+        # ipyparallel and each system say differently that nobody is there; it is told when it sends
+        except Exception as error:
             fleet.home.logger.info("%s was not ended: %s", host_id, error)
 
     def remind(self, host_id: str) -> None:
         """A lost engine goes on sending, which nobody takes: tell it that it is lost."""
         now = self._fleet.home.clock.now()
         with self._lock:
-            if host_id not in self._fleet.lost or now - self._reminded.get(host_id, -REMIND_S) < REMIND_S:
+            if (
+                host_id not in self._fleet.lost
+                or now - self._reminded.get(host_id, -REMIND_S) < REMIND_S
+            ):
                 return
             self._reminded[host_id] = now
         self._fleet.home.run_in_background(lambda: self._tell(host_id), f"tells {host_id}")
@@ -105,6 +122,7 @@ class FailureDetector:
     def _tell(self, host_id: str) -> None:
         try:
             self._fleet.home.transport.tell(  # type: ignore[union-attr]
-                host_id, pickle.dumps(("given-up", host_id in self._given_up), 5))
+                host_id, pickle.dumps(("given-up", host_id in self._given_up), 5)
+            )
         except LinkFailed as error:
             self._fleet.home.logger.info("%s does not know that it is lost: %s", host_id, error)

@@ -10,8 +10,12 @@ __all__ = ["fold"]
 
 
 def fold(results: list[tuple[RoleInstanceID, Any]], what: str, others: int = 0) -> None:
-    """Raise the first failure among `results`, saying on which nodes the same happened, and how many are still at work."""
-    failed = [(target.actor_name, result) for target, result in results if isinstance(result, Exception)]
+    """Raise the first failure among `results`, saying on which nodes the same happened, and how
+    many are still at work.
+    """
+    failed = [
+        (target.actor_name, result) for target, result in results if isinstance(result, Exception)
+    ]
     if not failed:
         return
     first = failed[0][1]
@@ -19,16 +23,26 @@ def fold(results: list[tuple[RoleInstanceID, Any]], what: str, others: int = 0) 
     if len(failed) > 1:
         names = ", ".join(name for name, _ in failed[:4]) + (", …" if len(failed) > 4 else "")
         same = {_kind(error) for _, error in failed}
-        notes.append(f"same on {len(failed)} nodes: {names}" if len(same) == 1 else f"{len(failed)} nodes failed: {names}")
+        notes.append(
+            f"same on {len(failed)} nodes: {names}"
+            if len(same) == 1
+            else f"{len(failed)} nodes failed: {names}"
+        )
     if others:
-        notes.append(f"{others} {'others are' if others > 1 else 'other is'} still at work: end that with bed.stop_run() or "
-                     "%rml stop --run")
+        notes.append(
+            f"{others} {'others are' if others > 1 else 'other is'} still at work: end that with"
+            " bed.stop_run() or %rml stop --run"
+        )
     if not notes:
         raise first
     note = f" ({'; '.join(notes)})"
     if isinstance(first, HandlerError):
         raise HandlerError(first.args[0] + note, first.where, first.remote_traceback)
-    raise _again(first, f"{first}{note}") if isinstance(first, RoleMLError) else TestbedError(f"{what}: {first}{note}")
+    raise (
+        _again(first, f"{first}{note}")
+        if isinstance(first, RoleMLError)
+        else TestbedError(f"{what}: {first}{note}")
+    )
 
 
 def _again(error: RoleMLError, text: str) -> RoleMLError:
@@ -41,6 +55,8 @@ def _again(error: RoleMLError, text: str) -> RoleMLError:
 def _kind(error: Exception) -> tuple[str, ...]:
     """What it is, and where in the code it happened."""
     if isinstance(error, HandlerError):
-        places = [line for line in error.remote_traceback.splitlines() if line.startswith("  File ")]
+        places = [
+            line for line in error.remote_traceback.splitlines() if line.startswith("  File ")
+        ]
         return error.where.get("error", ""), *places
     return (type(error).__name__,)

@@ -1,4 +1,6 @@
-"""The fleet: the hosts of a testbed, one in the notebook's kernel and one per engine; who is alive, and how they are linked."""
+"""The fleet: the hosts of a testbed, one in the notebook's kernel and one per engine; who is alive,
+and how they are linked.
+"""
 
 from __future__ import annotations
 
@@ -39,9 +41,13 @@ WORKERS = 4
 LOOK = 0.25
 """Seconds between two looks at whether all engines are there."""
 UNREAD = 4_000_000
-"""Bytes of notes that may wait for somebody who looks; beyond that they go into the trace, which has a limit."""
+"""Bytes of notes that may wait for somebody who looks; beyond that they go into the trace, which
+has a limit.
+"""
 SILENCE = 2.0
-"""Seconds without a sign of life over a direct link after which an engine is asked through ipyparallel, too."""
+"""Seconds without a sign of life over a direct link after which an engine is asked through
+ipyparallel, too.
+"""
 
 
 class Fleet:
@@ -52,17 +58,32 @@ class Fleet:
     mark
         Name of the testbed, unique: what is started for it carries this mark.
     joins
-        What to join instead of starting engines: `cluster`, `profile` or `cluster_id`; empty for engines of our own.
+        What to join instead of starting engines: `cluster`, `profile` or `cluster_id`; empty for
+        engines of our own.
     detached
         Whether our own engines outlive this process.
     record
-        Of a detached fleet that another process has left: its hosts are linked with this one, and none is started.
+        Of a detached fleet that another process has left: its hosts are linked with this one, and
+        none is started.
     """
 
     def __init__(
-        self, mark: str, engines: int, joins: Mapping[str, Any], *, timeout: float, workers: int | None,
-        threads: int | None, links: tuple[str, ...], preload: tuple[str, ...], seed: int, trace: bool, pin: bool = False,
-        detached: bool = False, record: Record | None = None, start_timeout: float = 60.0,
+        self,
+        mark: str,
+        engines: int,
+        joins: Mapping[str, Any],
+        *,
+        timeout: float,
+        workers: int | None,
+        threads: int | None,
+        links: tuple[str, ...],
+        preload: tuple[str, ...],
+        seed: int,
+        trace: bool,
+        pin: bool = False,
+        detached: bool = False,
+        record: Record | None = None,
+        start_timeout: float = 60.0,
     ):
         self.mark, self.pinned, self.seed = mark, pin, seed
         self.origin = Origin()
@@ -88,13 +109,22 @@ class Fleet:
         self.engines: Engines | None = None
         try:
             if engines or joins:
-                self.engines = Engines(engines, mark, **joins, detached=detached, record=record, timeout=start_timeout)
+                self.engines = Engines(
+                    engines, mark, **joins, detached=detached, record=record, timeout=start_timeout
+                )
             self.home = self._home = Host(
-                NOTEBOOK, "the notebook", call_timeout=timeout, workers=workers or WORKERS,
-                directory=self.engines.directory if self.engines else None, trace=trace)
+                NOTEBOOK,
+                "the notebook",
+                call_timeout=timeout,
+                workers=workers or WORKERS,
+                directory=self.engines.directory if self.engines else None,
+                trace=trace,
+            )
             self.errors = Errors(self.home.clock.now)
             self.home.tell = self.errors.append
-            self.trace = Trace(self.home.clock.now(), self.collect, self.take_in, self.home.clock.now)
+            self.trace = Trace(
+                self.home.clock.now(), self.collect, self.take_in, self.home.clock.now
+            )
             self.home.ship = self._add
             self._stops = Stops(self)
             self._orders = Orders(self.home)
@@ -108,7 +138,9 @@ class Fleet:
             if self.engines is not None:
                 self._serve_relay("relay" in links)
                 if record is None:
-                    self._start_hosts(self.engines, timeout, workers, threads, links, preload, pin=pin)
+                    self._start_hosts(
+                        self.engines, timeout, workers, threads, links, preload, pin=pin
+                    )
                 else:
                     self._find_hosts(self.engines, record, links)
                 self.learn({NOTEBOOK: NOTEBOOK})
@@ -124,7 +156,9 @@ class Fleet:
 
     def _serve_relay(self, wanted: bool) -> None:
         home = self.home
-        self._relay = Relay(NOTEBOOK, self._exchange, home.deliver, self._unreached, home.run_in_background)
+        self._relay = Relay(
+            NOTEBOOK, self._exchange, home.deliver, self._unreached, home.run_in_background
+        )
         home.relay = self._relay.link if wanted else None
         home.ended = lambda host_id: host_id in self._processes and self._processes[host_id].ended
         home.lost = self._host_lost
@@ -138,7 +172,13 @@ class Fleet:
         for host_id in [host_id for host_id, number in self.numbers.items() if number not in there]:
             self.lost[host_id] = "it ended while no notebook was there"
         self.links, self._processes = link_again(
-            self.mark, self.home, engines, {name: self.numbers[name] for name in self.alive}, links, Process.here())
+            self.mark,
+            self.home,
+            engines,
+            {name: self.numbers[name] for name in self.alive},
+            links,
+            Process.here(),
+        )
         stops = max(self.run_on_all(remote.stops).values(), default=0)
         self.run_on_all(remote.stops, stops)
         self.home.router.stops = stops
@@ -147,17 +187,37 @@ class Fleet:
         record.write()
 
     def _start_hosts(
-        self, engines: Engines, timeout: float, workers: int | None, threads: int | None, links: tuple[str, ...],
-        preload: tuple[str, ...], *, pin: bool,
+        self,
+        engines: Engines,
+        timeout: float,
+        workers: int | None,
+        threads: int | None,
+        links: tuple[str, ...],
+        preload: tuple[str, ...],
+        *,
+        pin: bool,
     ) -> None:
         cores = 1 if pin else max(1, (os.cpu_count() or 1) // len(engines.ids))
         each, at_once = threads or cores, workers or min(WORKERS, cores)
         started = {
             number: engines.send(
-                number, remote.start_host, self.mark, f"engine{number}", f"engine {number}",
-                directory=engines.directory, call_timeout=timeout, threads=each, workers=at_once,
-                owned=engines.owned, owner=Process.here(), preload=preload, trace=self.home.traced, relay="relay" in links,
-                stays=engines.detached, core=number if pin else None)
+                number,
+                remote.start_host,
+                self.mark,
+                f"engine{number}",
+                f"engine {number}",
+                directory=engines.directory,
+                call_timeout=timeout,
+                threads=each,
+                workers=at_once,
+                owned=engines.owned,
+                owner=Process.here(),
+                preload=preload,
+                trace=self.home.traced,
+                relay="relay" in links,
+                stays=engines.detached,
+                core=number if pin else None,
+            )
             for number in engines.ids
         }
         addresses = {}
@@ -178,7 +238,9 @@ class Fleet:
         return [host_id for host_id in self.numbers if host_id not in self.lost]
 
     def choose(self, on: int | str | None) -> list[str]:
-        """The hosts that new nodes go to: all engines, or the one named; TestbedError when it is not there."""
+        """The hosts that new nodes go to: all engines, or the one named; TestbedError when it is
+        not there.
+        """
         alive = self.alive or [NOTEBOOK]
         if on is None:
             return alive
@@ -213,7 +275,9 @@ class Fleet:
             if self.numbers[host_id] not in reachable:
                 continue
             # a turn of the relay may have failed
-            relayed = any(host_id in ends and kind == "relay" for ends, (kind, _) in list(self.links.items()))
+            relayed = any(
+                host_id in ends and kind == "relay" for ends, (kind, _) in list(self.links.items())
+            )
             if relayed or self._detector.silence(host_id) > SILENCE:
                 self._serve(host_id)
             else:
@@ -226,10 +290,13 @@ class Fleet:
     def at_work(self) -> tuple[list[Working], dict[str, dict[str, str]]]:
         """Who is at work, and who waits; and the status of all roles: {node: {role: status}}."""
         rows, roles = self.home.router.working(), self.home.statuses()
-        for host_id, answer in [(host_id, self.send(host_id, remote.at_work)) for host_id in self.alive]:
+        for host_id, answer in [
+            (host_id, self.send(host_id, remote.at_work)) for host_id in self.alive
+        ]:
             try:
                 there = answer.get(SILENCE)
-            except Exception as error:  # an engine that is too busy to say shows by what waits for it elsewhere
+            # an engine that is too busy to say shows by what waits for it elsewhere
+            except Exception as error:
                 self.home.logger.info("%s does not say who waits there: %s", host_id, error)
             else:
                 rows += there[0]
@@ -279,7 +346,9 @@ class Fleet:
     # telling them
 
     def send(self, host_id: str, function: Any, *args: Any) -> Any:
-        """Run one of the functions of `engine` for this testbed; ask the result for its ``get(timeout)``."""
+        """Run one of the functions of `engine` for this testbed; ask the result for its
+        ``get(timeout)``.
+        """
         if self.engines is None:
             raise TestbedError("this testbed has no engines")
         if self.numbers[host_id] not in self.engines.reached():
@@ -293,7 +362,10 @@ class Fleet:
         return self.send(host_id, function, *args).get(timeout)
 
     def run_on_all(self, function: Any, *args: Any) -> dict[str, Any]:
-        """Run it on all engines at the same time: {host: result}. What is lost meanwhile is left out."""
+        """Run it on all engines at the same time: {host: result}.
+
+        What is lost meanwhile is left out.
+        """
         answers = {host_id: self.send(host_id, function, *args) for host_id in self.alive}
         results = {}
         for host_id, answer in answers.items():
@@ -306,16 +378,24 @@ class Fleet:
 
     def on_hosts(self, function: Any, *args: Any) -> dict[str, Any]:
         """Run ``function(host, *args)`` on all hosts, the notebook's too: {host: result}."""
-        return {NOTEBOOK: function(self.home, *args), **self.run_on_all(remote.on_host, function, *args)}
+        return {
+            NOTEBOOK: function(self.home, *args),
+            **self.run_on_all(remote.on_host, function, *args),
+        }
 
     def spawn(self, names: Mapping[str, str], context: Mapping[str, Any] | None = None) -> None:
-        """Make actors: {name: host}. Returns when every host knows where they live. `context`: workdir, src and seed."""
+        """Make actors: {name: host}.
+
+        Returns when every host knows where they live. `context`: workdir, src and seed.
+        """
         context = {**(context or {}), "testbed_seed": self.seed}
         by_host: dict[str, list[str]] = {}
         for name, host_id in names.items():
             by_host.setdefault(host_id, []).append(name)
         self.home.spawn(by_host.pop(NOTEBOOK, []), context)
-        for answer in [self.send(host_id, remote.spawn, group, context) for host_id, group in by_host.items()]:
+        for answer in [
+            self.send(host_id, remote.spawn, group, context) for host_id, group in by_host.items()
+        ]:
             answer.get(60.0)
         self.learn(names)
 
@@ -332,7 +412,8 @@ class Fleet:
 
     def _exchange(self, host_id: str, incoming: list[Relayed], wait: float) -> list[Relayed]:
         fetched = self.engines.run(  # type: ignore[union-attr]
-            self.numbers[host_id], remote.exchange, self.mark, incoming, wait, timeout=UNREACHED_S)
+            self.numbers[host_id], remote.exchange, self.mark, incoming, wait, timeout=UNREACHED_S
+        )
         self._detector.sign(host_id)
         return fetched
 
@@ -356,8 +437,11 @@ class Fleet:
         return self._processes[host_id]
 
     def order_end(self, host_id: str) -> None:
-        """Have an engine of somebody else's cluster end its host, when it comes to it; it stays there for others."""
-        self.engines.send(self.numbers[host_id], remote.end_given_up, self.mark, False)  # type: ignore[union-attr]
+        """Have an engine of somebody else's cluster end its host, when it comes to it; it stays
+        there for others.
+        """
+        assert self.engines is not None
+        self.engines.send(self.numbers[host_id], remote.end_given_up, self.mark, False)
 
     def kill(self, host_id: str) -> None:
         """End an engine that does not answer."""
@@ -366,10 +450,13 @@ class Fleet:
         self.signal(host_id, "SIGKILL")
 
     def signal(self, host_id: str, name: str) -> None:
-        """Send a signal to an engine's process, on whichever machine; on another one, ipyparallel has it sent."""
+        """Send a signal to an engine's process, on whichever machine; on another one, ipyparallel
+        has it sent.
+        """
         process = self._processes[host_id]
         if process.machine != Process.here().machine:
-            self.engines.client.send_signal(name, targets=self.numbers[host_id], block=False)  # type: ignore[union-attr]
+            assert self.engines is not None
+            self.engines.client.send_signal(name, targets=self.numbers[host_id], block=False)
         elif not process.ended:
             os.kill(process.pid, getattr(signal, name))
 
@@ -381,7 +468,9 @@ class Fleet:
         self.errors.append(error)
 
     def _take_notes(self, host_id: str, pickled: tuple[bytes, bytes]) -> None:
-        """Keep them as they come: they are unpickled when somebody looks, not while messages fly."""
+        """Keep them as they come: they are unpickled when somebody looks, not while messages
+        fly.
+        """
         with self._arrived:
             match pickled:
                 case bytes() as messages, bytes() as notes:
@@ -389,7 +478,10 @@ class Fleet:
                     self._notes.append((host_id, notes))
                     self._unread += len(messages) + len(notes)
                 case _:  # counted as a shipment all the same, so that nobody waits for it
-                    self._drop(host_id, TypeError(f"two pickles are expected, not {type(pickled).__name__}"))
+                    self._drop(
+                        host_id,
+                        TypeError(f"two pickles are expected, not {type(pickled).__name__}"),
+                    )
             self._shipments[host_id] = self._shipments.get(host_id, 0) + 1
             self._arrived.notify_all()
 
@@ -397,20 +489,30 @@ class Fleet:
         """Notes travel on another road than the answer that says how many shipments there were."""
         with self._arrived:
             self._arrived.wait_for(
-                lambda: all(self._shipments.get(host_id, 0) >= count or host_id in self.lost
-                            for host_id, count in shipped.items()), limit)
+                lambda: all(
+                    self._shipments.get(host_id, 0) >= count or host_id in self.lost
+                    for host_id, count in shipped.items()
+                ),
+                limit,
+            )
 
-    def _add(self, messages: list[list[Sequence]], metrics: list[tuple], logs: list[tuple] | None = None) -> None:
+    def _add(
+        self, messages: list[list[Sequence]], metrics: list[tuple], logs: list[tuple] | None = None
+    ) -> None:
         self.trace.add_columns(messages, metrics, logs)
 
     def look(self) -> None:
-        """Add to the trace what metrics and logs have arrived; costs little, and waits for nobody."""
+        """Add to the trace what metrics and logs have arrived; costs little, and waits for
+        nobody.
+        """
         with self._arrived:
             arrived, self._notes = self._notes, []
         for metrics, logs in self._readable(arrived, read_metrics_and_logs):
             self.trace.add([], metrics, logs)
 
-    def _readable(self, arrived: list[tuple[str, bytes]], read: Callable[[bytes], Any]) -> Iterable[Any]:
+    def _readable(
+        self, arrived: list[tuple[str, bytes]], read: Callable[[bytes], Any]
+    ) -> Iterable[Any]:
         for host_id, pickled in arrived:
             try:
                 content = read(pickled)
@@ -423,8 +525,12 @@ class Fleet:
         """Log once for each host that its notes cannot be read."""
         if host_id not in self._unreadable:
             self._unreadable.add(host_id)
-            self.home.logger.warning("what %s sends for the trace cannot be read and is dropped: %s: %s", host_id,
-                                     type(error).__name__, error)
+            self.home.logger.warning(
+                "what %s sends for the trace cannot be read and is dropped: %s: %s",
+                host_id,
+                type(error).__name__,
+                error,
+            )
 
     def collect(self) -> None:
         """Have every host ship its notes."""
@@ -482,7 +588,8 @@ class Fleet:
             for host_id, answer in asked.items():
                 try:
                     self._await_shipments({host_id: answer.get(5.0) or 0}, 1.0)
-                except Exception as error:  # an engine that does not answer is ended with its cluster
+                # an engine that does not answer is ended with its cluster
+                except Exception as error:
                     self.errors.append(error)
         if self._home is not None:
             self._home.stop()

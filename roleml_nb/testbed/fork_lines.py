@@ -11,11 +11,16 @@ from typing import Any
 __all__ = ["ForkLines"]
 
 LONGEST = 800
-"""Characters of a line that are written at once: with its other fields less than the 4096 bytes that a pipe takes undivided."""
+"""Characters of a line that are written at once: with its other fields less than the 4096 bytes
+that a pipe takes undivided.
+"""
 
 
 class ForkLines:
-    """A pipe into which forks write, and from which the process that made it reads. Neither ever waits."""
+    """A pipe into which forks write, and from which the process that made it reads.
+
+    Neither ever waits.
+    """
 
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe()
@@ -24,10 +29,12 @@ class ForkLines:
         self._rest = b""
 
     def put(self, row: Sequence[Any]) -> None:
-        """Write a row, whose last field is a text of any length, in a fork; it is dropped where nobody has read for long."""
+        """Write a row, whose last field is a text of any length, in a fork; it is dropped where
+        nobody has read for long.
+        """
         *fields, text = row
         for start in range(0, max(len(text), 1), LONGEST):
-            line = json.dumps([*fields, text[start:start + LONGEST]], ensure_ascii=False)
+            line = json.dumps([*fields, text[start : start + LONGEST]], ensure_ascii=False)
             with suppress(OSError):
                 os.write(self._writer, line.encode("utf-8", "backslashreplace") + b"\n")
 

@@ -53,7 +53,9 @@ def _random_regular(n: int, degree: int | None = None, seed: int = 0) -> nx.Grap
     if degree >= n - 1:
         return nx.complete_graph(n)
     if n * degree % 2:
-        raise TestbedError(f"no graph of {n} nodes has degree {degree} everywhere: one of the two must be even")
+        raise TestbedError(
+            f"no graph of {n} nodes has degree {degree} everywhere: one of the two must be even"
+        )
     return _connected(lambda draw: nx.random_regular_graph(degree, n, seed=draw), seed)
 
 
@@ -71,7 +73,9 @@ def _small_world(n: int, degree: int = 4, p: float = 0.2, seed: int = 0) -> nx.G
 
 
 def _scale_free(n: int, degree: int = 2, seed: int = 0) -> nx.Graph:
-    return nx.complete_graph(n) if degree >= n - 1 else nx.barabasi_albert_graph(n, degree, seed=seed)
+    return (
+        nx.complete_graph(n) if degree >= n - 1 else nx.barabasi_albert_graph(n, degree, seed=seed)
+    )
 
 
 def _directed_ring(n: int) -> nx.DiGraph:
@@ -81,9 +85,11 @@ def _directed_ring(n: int) -> nx.DiGraph:
 
 
 def _exponential(n: int) -> nx.DiGraph:
-    """i sends to i + 1, i + 2, i + 4, …: the graph of stochastic gradient push (Assran et al. 2019)."""
+    """i sends to i + 1, i + 2, i + 4, …: the graph of stochastic gradient push (Assran et al.
+    2019).
+    """
     graph = nx.empty_graph(n, nx.DiGraph)
-    graph.add_edges_from((i, (i + 2 ** k) % n) for i in range(n) for k in range((n - 1).bit_length()))
+    graph.add_edges_from((i, (i + 2**k) % n) for i in range(n) for k in range((n - 1).bit_length()))
     return graph
 
 
@@ -97,9 +103,19 @@ def _connected(draw: Callable[[int], nx.Graph], seed: int) -> nx.Graph:
 
 
 GRAPHS: dict[str, Callable[..., nx.Graph]] = {
-    "full": _full, "star": _star, "ring": _ring, "line": _line, "grid": _grid, "torus": _torus, "tree": _tree,
-    "random-regular": _random_regular, "erdos-renyi": _erdos_renyi, "small-world": _small_world,
-    "scale-free": _scale_free, "directed-ring": _directed_ring, "exponential": _exponential,
+    "full": _full,
+    "star": _star,
+    "ring": _ring,
+    "line": _line,
+    "grid": _grid,
+    "torus": _torus,
+    "tree": _tree,
+    "random-regular": _random_regular,
+    "erdos-renyi": _erdos_renyi,
+    "small-world": _small_world,
+    "scale-free": _scale_free,
+    "directed-ring": _directed_ring,
+    "exponential": _exponential,
 }
 """{name: how it is made}."""
 
@@ -120,20 +136,35 @@ def unchecked(name: str, value: Any) -> Any:
 
 
 def draw_graph(name: str, n: int, seed: int, options: dict[str, Any]) -> nx.Graph:
-    """The graph of that name over 0 … n - 1; TestbedError for a name or an option that does not exist."""
+    """The graph of that name over 0 … n - 1; TestbedError for a name or an option that does not
+    exist.
+    """
     key = standard_name(name.lower())
     if key not in GRAPHS:
         raise TestbedError(f"no graph {name!r}; {did_you_mean(key, GRAPHS)}")
     make = GRAPHS[key]
-    taken = make.__code__.co_varnames[1:make.__code__.co_argcount]
+    taken = make.__code__.co_varnames[1 : make.__code__.co_argcount]
     for option in options:
         if option not in taken:
-            raise TestbedError(f"a {key} graph has no option {option!r}; {did_you_mean(option, taken)}")
+            raise TestbedError(
+                f"a {key} graph has no option {option!r}; {did_you_mean(option, taken)}"
+            )
     if key == "full" and n * (n - 1) // 2 > MOST_EDGES:
-        raise TestbedError(f"a full graph of {n} nodes would have {n * (n - 1) // 2} edges, and {MOST_EDGES} is the most")
+        raise TestbedError(
+            f"a full graph of {n} nodes would have {n * (n - 1) // 2} edges, and {MOST_EDGES} is"
+            " the most"
+        )
     given = {"seed": seed, **options} if "seed" in taken else options
     try:
-        return make(n, **{option: CHECKS.get(option, unchecked)(option, value) for option, value in given.items()})
+        return make(
+            n,
+            **{
+                option: CHECKS.get(option, unchecked)(option, value)
+                for option, value in given.items()
+            },
+        )
     except (nx.NetworkXException, ValueError, TypeError) as error:
         said = ", ".join(f"{option}={value!r}" for option, value in options.items())
-        raise TestbedError(f"no {key} graph of {n} nodes with {said or 'its defaults'}: {error}") from None
+        raise TestbedError(
+            f"no {key} graph of {n} nodes with {said or 'its defaults'}: {error}"
+        ) from None

@@ -1,4 +1,6 @@
-"""The host: the one object per process that holds its actors, its links, its threads and its notes."""
+"""The host: the one object per process that holds its actors, its links, its threads and its
+notes.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,15 @@ from roleml_nb.messaging.relay import Outbox, RelayLink
 from roleml_nb.messaging.router import Link, Pending, Router
 from roleml_nb.messaging.transport import DirectTransport
 from roleml_nb.messaging.urgent import UrgentLine
-from roleml_nb.role import NATIVE, NOTEBOOK, ActorProfile, Contacts, Deadlock, LinkFailed, RoleInstanceID
+from roleml_nb.role import (
+    NATIVE,
+    NOTEBOOK,
+    ActorProfile,
+    Contacts,
+    Deadlock,
+    LinkFailed,
+    RoleInstanceID,
+)
 from roleml_nb.role.forks import Origin
 from roleml_nb.role.host import Waitable
 from roleml_nb.trace.readings import readings
@@ -49,12 +59,22 @@ HEARTBEAT = 20.0
 
 
 class Host:
-    """Holds actors. `ship(messages, metrics, logs)` and `tell(error)` take what the notebook is to know; messages come in batches
-    of columns."""
+    """Holds actors.
+
+    `ship(messages, metrics, logs)` and `tell(error)` take what the notebook is to know; messages
+    come in batches of columns.
+    """
 
     def __init__(
-        self, host_id: str, label: str, *, call_timeout: float, workers: int = 4, directory: str | None = None,
-        trace: bool = True, heartbeat: float = HEARTBEAT,
+        self,
+        host_id: str,
+        label: str,
+        *,
+        call_timeout: float,
+        workers: int = 4,
+        directory: str | None = None,
+        trace: bool = True,
+        heartbeat: float = HEARTBEAT,
     ):
         self._heartbeat = heartbeat
         self.host_id, self.label, self.call_timeout = host_id, label, call_timeout
@@ -77,8 +97,12 @@ class Host:
         self.traced = trace
         self.patient = False
         """Whether notes are kept while there is no notebook."""
-        self.router = Router(self, self.directory, self._messages.append if trace else None,
-                             lambda session, reason: self.mender.broken(session, reason))
+        self.router = Router(
+            self,
+            self.directory,
+            self._messages.append if trace else None,
+            lambda session, reason: self.mender.broken(session, reason),
+        )
         self.clock.executions = self.router.executions
         self.router.controls["circle"] = lambda peer, told: self.break_circle(*told)
         self.router.controls["bye"] = lambda peer, _: self.host_lost(peer, "it was stopped")
@@ -96,15 +120,26 @@ class Host:
         """Called when another host is lost."""
         self.linked: Callable[[str, str, str], None] = self._tell_link
         """Called with peer, kind and reason when a link has changed."""
-        self.relay: Callable[[str], Link] | None = lambda peer: RelayLink(self.host_id, peer, self.outbox.put)
+        self.relay: Callable[[str], Link] | None = lambda peer: RelayLink(
+            self.host_id, peer, self.outbox.put
+        )
         """Makes a relay link; None where none is wanted."""
-        self.ship: Callable[[list[list[Sequence]], list[tuple], list[tuple]], None] = self._ship_to_notebook
+        self.ship: Callable[[list[list[Sequence]], list[tuple], list[tuple]], None] = (
+            self._ship_to_notebook
+        )
         self.tell: Callable[[Exception], None] = self._tell_notebook
         self.transport: DirectTransport | None = None
         if directory is not None:
             self.transport = DirectTransport(
-                host_id, deliver=self._deliver_direct, lost=self.mender.connection_ended, answered=self._answered,
-                directory=directory, log=self.logger, submit=self._workers.submit, backlog=lambda: self._workers.backlog)
+                host_id,
+                deliver=self._deliver_direct,
+                lost=self.mender.connection_ended,
+                answered=self._answered,
+                directory=directory,
+                log=self.logger,
+                submit=self._workers.submit,
+                backlog=lambda: self._workers.backlog,
+            )
             self._workers.receive = self._receive_answer
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_lock = threading.Lock()
@@ -144,14 +179,23 @@ class Host:
         return self._workers.backlog > 0
 
     def _receive_answer(self, call: Waitable, timeout: float | None) -> bool:
-        """Have the thread that waits for a call to another host receive the answer; False where it must not, or need not."""
-        if (self.transport is None or not isinstance(call, Pending) or call.host_id == self.host_id
-                or threading.current_thread() is threading.main_thread()):  # where Ctrl-C could cut a message in two
+        """Have the thread that waits for a call to another host receive the answer; False where it
+        must not, or need not.
+        """
+        if (
+            self.transport is None
+            or not isinstance(call, Pending)
+            or call.host_id == self.host_id
+            # where Ctrl-C could cut a message in two
+            or threading.current_thread() is threading.main_thread()
+        ):
             return False
         return self.transport.wait(call, timeout)
 
     def run_coroutine(self, coroutine: Coroutine[Any, Any, Any], context: Context) -> Future:
-        """Run in the event loop that all ``async def`` handlers of this host share; it is started when first needed."""
+        """Run in the event loop that all ``async def`` handlers of this host share; it is started
+        when first needed.
+        """
         with self._loop_lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
@@ -185,7 +229,8 @@ class Host:
                 if self.patient and self.ended(NOTEBOOK):
                     self.host_lost(NOTEBOOK, "its process has ended")
                 else:
-                    self._attempt_control("pulse", self.long_waits())  # let the notebook hear from us
+                    # let the notebook hear from us
+                    self._attempt_control("pulse", self.long_waits())
         turns.wish(self, None)
 
     def _flush_links(self) -> None:
@@ -194,23 +239,37 @@ class Host:
 
     def long_waits(self) -> list[Working]:
         """Who is at work and who waits here, if some handler is at it for long; else nothing."""
-        oldest = min((each.arrived for each in list(self.router.executions.table.values())), default=self.clock.now())
+        oldest = min(
+            (each.arrived for each in list(self.router.executions.table.values())),
+            default=self.clock.now(),
+        )
         return self.router.working() if self.clock.now() - oldest > LONG else []
 
-    def break_circle(self, calls: tuple[Key, ...], names: tuple[str, ...], stuck: tuple[Key, ...]) -> None:
-        """Handlers wait for each other: end those of their calls that wait here, and let the stuck ones call no more."""
+    def break_circle(
+        self, calls: tuple[Key, ...], names: tuple[str, ...], stuck: tuple[Key, ...]
+    ) -> None:
+        """Handlers wait for each other: end those of their calls that wait here, and let the stuck
+        ones call no more.
+        """
         error = Deadlock(f"{' → '.join(names)}: each waits for the next, and none can go on")
         self.router.executions.forbid(stuck, error)
-        self.router.end_calls((number for host_id, number in calls if host_id == self.host_id), error)
+        self.router.end_calls(
+            (number for host_id, number in calls if host_id == self.host_id), error
+        )
 
     # actors
 
     def spawn(self, names: list[str], context: Mapping[str, Any] | None = None) -> None:
-        """Make actors; the notebook's own is their manager. `context`: their workdir, src and seed."""
+        """Make actors; the notebook's own is their manager.
+
+        `context`: their workdir, src and seed.
+        """
         for name in names:
             self.directory.add_contact(ActorProfile(name, self.host_id))
             actor = Actor(name, self, NativeRole(), **(context or {}))
-            actor.ctx.relationships.add_to_relationship("manager", RoleInstanceID(NOTEBOOK, "actor"))
+            actor.ctx.relationships.add_to_relationship(
+                "manager", RoleInstanceID(NOTEBOOK, "actor")
+            )
             self.actors[name] = actor
 
     def learn(self, places: Mapping[str, str]) -> None:
@@ -274,11 +333,17 @@ class Host:
         """What a role logs there is in the log of its node."""
         return self.logbook.logger(node, role)
 
-    def note_metrics(self, source: RoleInstanceID, channel: str, args: Mapping[str, Any], step: int) -> None:
+    def note_metrics(
+        self, source: RoleInstanceID, channel: str, args: Mapping[str, Any], step: int
+    ) -> None:
         """Numbers in an event's args are metrics: see `readings`."""
         now = self.clock.now()
-        self._metrics.extend([
-            (now, source.actor_name, source.instance_name, channel, name, value, step) for name, value in readings(args)])
+        self._metrics.extend(
+            [
+                (now, source.actor_name, source.instance_name, channel, name, value, step)
+                for name, value in readings(args)
+            ]
+        )
 
     def flush(self, everything: bool = False) -> None:
         """Ship all notes so far; `everything`: lines that are printed by halves, too.
@@ -304,18 +369,26 @@ class Host:
         if self._let_go:
             gone, self._let_go = self._let_go, Counter()
             said = " and ".join(f"{count:,} {what}" for what, count in gone.items())
-            self.logbook.note(self.host_id, "", "warning", f"({said} let go: for too long no notebook was there)")
+            self.logbook.note(
+                self.host_id, "", "warning", f"({said} let go: for too long no notebook was there)"
+            )
         logs = self.logbook.take(everything)
         if messages or metrics or logs:
             with suppress(LinkFailed):  # the notebook is gone, and nobody reads them
                 self.ship(messages, metrics, logs)
 
-    def _ship_to_notebook(self, messages: list[list[Sequence]], metrics: list[tuple], logs: list[tuple]) -> None:
-        self.router.control(NOTEBOOK, "trace", (pickle.dumps(messages, 5), pickle.dumps((metrics, logs), 5)))
+    def _ship_to_notebook(
+        self, messages: list[list[Sequence]], metrics: list[tuple], logs: list[tuple]
+    ) -> None:
+        self.router.control(
+            NOTEBOOK, "trace", (pickle.dumps(messages, 5), pickle.dumps((metrics, logs), 5))
+        )
         self.shipped += 1
 
     def report(self, error: Exception) -> None:
-        """Tell the notebook of an error that nobody waits for; it is in the log of its node, too."""
+        """Tell the notebook of an error that nobody waits for; it is in the log of its node,
+        too.
+        """
         with suppress(LinkFailed):  # the notebook is gone, and nobody reads it
             self.tell(error)
         where = getattr(error, "where", {})

@@ -23,7 +23,9 @@ STEP = 60.0
 
 @dataclass
 class Kept:
-    """A role that is ended: what the notebook knew of it, and its state, or else why there is none."""
+    """A role that is ended: what the notebook knew of it, and its state, or else why there is
+    none.
+    """
 
     instance: RoleInstanceID
     known: dict[str, Any] | None
@@ -76,11 +78,15 @@ def _known(bed: Testbed, instance: RoleInstanceID) -> Kept:
 
 def _ask(bed: Testbed, step: str, instance: RoleInstanceID, content: Any) -> Invocation:
     node, name = instance
-    return bed.fleet.home.actors[NOTEBOOK].request(f"keeping-{step}", NATIVE, RoleInstanceID(node, NATIVE), name, content)
+    return bed.fleet.home.actors[NOTEBOOK].request(
+        f"keeping-{step}", NATIVE, RoleInstanceID(node, NATIVE), name, content
+    )
 
 
 def put_back(bed: Testbed, kept: Kept) -> None:
-    """Have a role that was ended back on its node, with its state; TestbedError when there is another one of its name."""
+    """Have a role that was ended back on its node, with its state; TestbedError when there is
+    another one of its name.
+    """
     node, name = kept.instance
     bed.select(node)
     _ask(bed, "put", kept.instance, kept.state).result(STEP)

@@ -17,7 +17,9 @@ from .fork_lines import ForkLines
 __all__ = ["Logbook", "RoleLogger"]
 
 MOST = 5000
-"""Lines that are taken between two shipments, which are a twentieth of a second apart; the others are counted."""
+"""Lines that are taken between two shipments, which are a twentieth of a second apart; the others
+are counted.
+"""
 LONGEST = 10_000
 """Characters of a line; the others are counted."""
 PATIENCE = 0.5
@@ -30,11 +32,15 @@ Writer = tuple[int, str, str, str]
 
 
 class Logbook:
-    """Takes lines from any thread, and from forks of this process, without ever waiting for anything."""
+    """Takes lines from any thread, and from forks of this process, without ever waiting for
+    anything.
+    """
 
     def __init__(self, now: Callable[[], float]):
         self.echo = False
-        """Whether lines go to the streams and loggers of the process, too: where there are no cells that they could disturb."""
+        """Whether lines go to the streams and loggers of the process, too: where there are no cells
+        that they could disturb.
+        """
         self._now = now
         self._rows: deque[Row] = deque()
         self._left_out: Counter[tuple[str, str]] = Counter()
@@ -72,7 +78,9 @@ class Logbook:
                 self._begun[writer] = (rest[-LONGEST:], self._now() if lines else begun)
 
     def take(self, everything: bool = False) -> list[Row]:
-        """The lines so far, which are then somebody else's; `everything`: those without an end, too."""
+        """The lines so far, which are then somebody else's; `everything`: those without an end,
+        too.
+        """
         if self._begun:
             with self._lock:
                 now = self._now()
@@ -85,8 +93,16 @@ class Logbook:
         if self._left_out:
             with self._lock:
                 left_out, self._left_out = self._left_out, Counter()
-            rows += [(self._now(), node, role, "warning", f"({count} lines left out: they came faster than they can be shipped)")
-                     for (node, role), count in left_out.items()]
+            rows += [
+                (
+                    self._now(),
+                    node,
+                    role,
+                    "warning",
+                    f"({count} lines left out: they came faster than they can be shipped)",
+                )
+                for (node, role), count in left_out.items()
+            ]
         return rows
 
     def close(self) -> None:
@@ -95,15 +111,21 @@ class Logbook:
 
     def logger(self, node: str, role: str = "") -> RoleLogger:
         """A logger whose records are lines of that role."""
-        return RoleLogger(".".join(filter(None, ("roleml_nb", "role" if role else "node", node, role))),
-                          lambda level, text: self.note(node, role, level, text), lambda: self.echo)
+        return RoleLogger(
+            ".".join(filter(None, ("roleml_nb", "role" if role else "node", node, role))),
+            lambda level, text: self.note(node, role, level, text),
+            lambda: self.echo,
+        )
 
 
 def _unformatted(record: logging.LogRecord, error: Exception) -> str:
     try:
         return f"{record.msg!r} with {record.args!r}, which cannot be formatted: {error}"
     except Exception as other:  # they cannot even be told
-        return f"a record of {record.funcName}, line {record.lineno}, cannot be formatted: {type(other).__name__}"
+        return (
+            f"a record of {record.funcName}, line {record.lineno}, cannot be formatted:"
+            f" {type(other).__name__}"
+        )
 
 
 def _overwritten(line: str) -> str:
@@ -112,9 +134,11 @@ def _overwritten(line: str) -> str:
 
 
 class RoleLogger(logging.Logger):
-    """The logger of one role on one node of one testbed; `logging` knows nothing of it, so no other testbed does.
+    """The logger of one role on one node of one testbed; `logging` knows nothing of it, so no other
+    testbed does.
 
-    From level INFO on unless ``setLevel`` says otherwise. Handlers that are added to it get its records, too.
+    From level INFO on unless ``setLevel`` says otherwise. Handlers that are added to it get its
+    records, too.
     """
 
     def __init__(self, name: str, note: Callable[[str, str], None], echo: Callable[[], bool]):
@@ -128,7 +152,8 @@ class RoleLogger(logging.Logger):
     def callHandlers(self, record: logging.LogRecord) -> None:  # noqa: N802
         try:
             text = logging.Formatter().format(record)
-        except Exception as error:  # arguments that do not fit: the handler goes on, and its author sees it
+        # arguments that do not fit: the handler goes on, and its author sees it
+        except Exception as error:
             text = _unformatted(record, error)
         self._note(level_name(record.levelno), text)
         if self.hasHandlers():

@@ -1,4 +1,6 @@
-"""Which link a host uses to each other one: the best that works, another when it breaks, and the best again when it can."""
+"""Which link a host uses to each other one: the best that works, another when it breaks, and the
+best again when it can.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +20,15 @@ if TYPE_CHECKING:
 __all__ = ["Mender"]
 
 PATIENCE = 5
-"""Looks at whether a peer's process has ended before its link is mended: its connections end a little earlier."""
+"""Looks at whether a peer's process has ended before its link is mended: its connections end a
+little earlier.
+"""
 LOOK = 0.01
 CONNECT = 1.0
 """Seconds for a new direct link to be made."""
 FIRST, LAST = 2.0, 60.0
-"""Seconds between attempts to go back to a direct link; each waits twice as long as the one before."""
+"""Seconds between attempts to go back to a direct link; each waits twice as long as the one before.
+"""
 
 
 @dataclass
@@ -37,7 +42,10 @@ class Outage:
 
 
 class Mender:
-    """One per host. `connect` makes the links; what breaks later is told to `broken` and `connection_ended`."""
+    """One per host.
+
+    `connect` makes the links; what breaks later is told to `broken` and `connection_ended`.
+    """
 
     def __init__(self, host: Host, stopping: threading.Event):
         self._host, self._stopping = host, stopping
@@ -52,7 +60,9 @@ class Mender:
         self._probing = False
 
     def connect(self, address: Address, links: tuple[str, ...]) -> tuple[str, str]:
-        """Link to a peer over the best of `links` that works; returns the link's kind, and why it is no better."""
+        """Link to a peer over the best of `links` that works; returns the link's kind, and why it
+        is no better.
+        """
         host, peer = self._host, address.host_id
         session, why = host.router.session(peer), "as asked"
         if "direct" in links and host.transport is not None:
@@ -70,7 +80,9 @@ class Mender:
         return session.kind, why
 
     def _direct_link(self, peer: str, timeout: float = 2.0) -> DirectLink:
-        """A new one; and a new urgent line, where there is something that the peer may say on it."""
+        """A new one; and a new urgent line, where there is something that the peer may say on
+        it.
+        """
         host, address = self._host, self.ways[peer]
         link = host.transport.connect(address, timeout=timeout)  # type: ignore[union-attr]
         if peer in host.hears:
@@ -83,7 +95,9 @@ class Mender:
             if former is not None:
                 former.close()
             self._urgent[peer] = line
-            host.run_in_background(lambda: line.listen(host.hears[peer]), f"{host.host_id} hears {peer}")
+            host.run_in_background(
+                lambda: line.listen(host.hears[peer]), f"{host.host_id} hears {peer}"
+            )
         return link
 
     def connection_ended(self, peer: str, reason: str) -> None:
@@ -93,10 +107,15 @@ class Mender:
 
     def broken(self, session: Session, reason: str) -> None:
         if not self._stopping.is_set():
-            self._host.run_in_background(lambda: self._mend(session, reason), f"mend {session.peer}")
+            self._host.run_in_background(
+                lambda: self._mend(session, reason), f"mend {session.peer}"
+            )
 
     def _mend(self, session: Session, reason: str) -> None:
-        """A link has failed. Go on over a new direct one, or the relay, unless the other side has ended."""
+        """A link has failed.
+
+        Go on over a new direct one, or the relay, unless the other side has ended.
+        """
         host, peer = self._host, session.peer
         for _ in range(PATIENCE):
             if self._stopping.is_set() or session.closed is not None or session.link is not None:
@@ -156,7 +175,8 @@ class Mender:
         host = self._host
         session = host.router.links[peer]
         if session.closed is not None or session.kind != "relay":
-            done = session.closed is not None or session.kind == "direct"  # one with no link is being mended
+            # one with no link is being mended
+            done = session.closed is not None or session.kind == "direct"
         else:
             done = self._go_back(session, outage)
         with self._lock:
@@ -179,5 +199,7 @@ class Mender:
         if session.link is not link:
             return False
         seconds = host.clock.now() - outage.since
-        host.linked(session.peer, "direct", f"again, after {seconds:.0f} s over the relay: {outage.why}")
+        host.linked(
+            session.peer, "direct", f"again, after {seconds:.0f} s over the relay: {outage.why}"
+        )
         return True

@@ -29,7 +29,9 @@ class Nodes:
         return len(self.names)
 
     def __getitem__(self, index: int | slice) -> Nodes:
-        return Nodes(self._bed, self.names[index] if isinstance(index, slice) else [self.names[index]])
+        return Nodes(
+            self._bed, self.names[index] if isinstance(index, slice) else [self.names[index]]
+        )
 
     def __repr__(self) -> str:
         shown = self.names if len(self.names) <= 4 else [*self.names[:2], "…", self.names[-1]]
@@ -39,8 +41,14 @@ class Nodes:
         """The addresses of the roles of that name on these nodes."""
         return [RoleInstanceID(node, name) for node in self.names]
 
-    def assign(self, name: str, role: type[Role], *, options: Mapping[str, Any] | None = None,
-               elements: Mapping[str, Any] | None = None) -> Nodes:
+    def assign(
+        self,
+        name: str,
+        role: type[Role],
+        *,
+        options: Mapping[str, Any] | None = None,
+        elements: Mapping[str, Any] | None = None,
+    ) -> Nodes:
         """See `Testbed.assign`."""
         self._bed.assign(self.names, name, role, options=options, elements=elements)
         return self

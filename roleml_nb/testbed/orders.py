@@ -1,4 +1,6 @@
-"""Orders: what the notebook has an engine run over its link, when ipyparallel has given the engine up though it lives."""
+"""Orders: what the notebook has an engine run over its link, when ipyparallel has given the engine
+up though it lives.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ class Order:
         self.future: Future[Any] = Future()
 
     def get(self, timeout: float | None = None) -> Any:
-        """Return the result, or raise what was raised there; TimeoutError when there is none yet."""
+        """Return the result, or raise what was raised there; TimeoutError when there is none
+        yet.
+        """
         return self.future.result(timeout)
 
 
@@ -50,7 +54,9 @@ class Orders:
         return order
 
     def fail(self, host_id: str, reason: str, *, stopped: bool = False) -> None:
-        """End all that wait for an engine; with None when it was `stopped`, which is the last that it was told."""
+        """End all that wait for an engine; with None when it was `stopped`, which is the last that
+        it was told.
+        """
         for key in [key for key in list(self._open) if key[0] == host_id]:
             future = self._open.pop(key).future
             if stopped:
@@ -67,6 +73,7 @@ class Orders:
 
 def serve_orders(host: Host, notebook: str) -> None:
     """The engine's side: run what the notebook orders, each on a thread of its own."""
+
     def run(number: int, function: Callable[..., Any], args: tuple) -> None:
         try:
             answer = number, True, function(*args)

@@ -1,4 +1,6 @@
-"""Standard output and error of a process in which roles are at work: what a role prints goes to its log."""
+"""Standard output and error of a process in which roles are at work: what a role prints goes to its
+log.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +24,20 @@ _lock = threading.Lock()
 
 
 class Output:
-    """A stream that gives what roles write to the logs of their nodes, and all else to the stream that was there before."""
+    """A stream that gives what roles write to the logs of their nodes, and all else to the stream
+    that was there before.
+    """
 
     def __init__(self, stream: Any, level: str):
         self.stream, self._level = stream, level
 
     def write(self, text: str) -> int:
         role = running_role()
-        logbook = None if role is None or role._base is None else getattr(role._base.host, "logbook", None)
+        logbook = (
+            None
+            if role is None or role._base is None
+            else getattr(role._base.host, "logbook", None)
+        )
         if role is None or logbook is None:
             return int(self.stream.write(text) or 0)
         logbook.write(role.id.actor_name, role.id.instance_name, self._level, text)
@@ -46,8 +54,8 @@ class Output:
 def divide(host: Host) -> None:
     """From now on, and until `leave`, what roles of this host print goes to their logs.
 
-    To be called again by whoever is about to have roles do something: others replace the streams, too, as a cell does
-    whose output is captured, and put them back when they are done.
+    To be called again by whoever is about to have roles do something: others replace the streams,
+    too, as a cell does whose output is captured, and put them back when they are done.
     """
     with _lock:
         _hosts.add(host)

@@ -23,22 +23,30 @@ def expand(pattern: str) -> list[str]:
     ['client1', 'client2', 'client3']
     """
     if len(pattern) > MOST_LETTERS:
-        raise TestbedError(f"{pattern[:50]!r}… has {len(pattern):,} letters, and a pattern at most {MOST_LETTERS:,}")
+        raise TestbedError(
+            f"{pattern[:50]!r}… has {len(pattern):,} letters, and a pattern at most"
+            f" {MOST_LETTERS:,}"
+        )
     names, begun, count = [], [pattern], 1
     while begun:
         name = begun.pop()
         found = _RANGE.search(name)
         if found is None:
             if not _NAME.fullmatch(name):
-                raise TestbedError(f"{name!r} is not a node name: letters, digits, '_', '-' and '.', a letter first; "
-                                   "for many write client{1..8}")
+                raise TestbedError(
+                    f"{name!r} is not a node name: letters, digits, '_', '-' and '.', a letter"
+                    " first; for many write client{1..8}"
+                )
             names.append(name)
             continue
         items = _items(found, pattern)
         count += len(items)
         if count > MOST_NAMES:
-            raise TestbedError(f"{pattern!r} makes more than {MOST_NAMES:,} names, and a pattern makes at most so many")
-        begun += [f"{name[:found.start()]}{item}{name[found.end():]}" for item in reversed(items)]
+            raise TestbedError(
+                f"{pattern!r} makes more than {MOST_NAMES:,} names, and a pattern makes at most so"
+                " many"
+            )
+        begun += [f"{name[: found.start()]}{item}{name[found.end() :]}" for item in reversed(items)]
     return names
 
 
@@ -55,13 +63,21 @@ def _items(found: re.Match[str], pattern: str) -> Sequence[int | str]:
 
 
 def match(pattern: str | Iterable[str], known: Iterable[str]) -> list[str]:
-    """The known names that a pattern, or any of several, finds; in natural order. TestbedError for none."""
+    """The known names that a pattern, or any of several, finds; in natural order.
+
+    TestbedError for none.
+    """
     names = sorted(known, key=natural_key)
-    exact = set(names)  # names hold none of the signs of patterns; many of them at once shall not be tried one by one
+    # names hold none of the signs of patterns; many of them at once shall not be tried one by one
+    exact = set(names)
     chosen: dict[str, None] = {}
     for item in [pattern] if isinstance(pattern, str) else pattern:
         for name in expand(item) if "{" in item else [item]:
-            found = [name] if name in exact else [candidate for candidate in names if fnmatchcase(candidate, name)]
+            found = (
+                [name]
+                if name in exact
+                else [candidate for candidate in names if fnmatchcase(candidate, name)]
+            )
             if not found:
                 raise TestbedError(f"no node matches {name!r}; {did_you_mean(name, names)}")
             chosen.update(dict.fromkeys(found))

@@ -1,6 +1,7 @@
 """Which process is meant, and whether it has ended; as far as this machine can tell.
 
-Nothing here is read from the system clock, which a time server or a resumed laptop may move at any moment.
+Nothing here is read from the system clock, which a time server or a resumed laptop may move at any
+moment.
 """
 
 from __future__ import annotations
@@ -68,15 +69,16 @@ def machine_name(host: object = None) -> str:
 def process_from(written: list) -> Process:
     """Read a process from a file.
 
-    Files of earlier versions have its birth in seconds of the system clock, which prove nothing: such
-    a process has ended when no process has its number.
+    Files of earlier versions have its birth in seconds of the system clock, which prove nothing:
+    such a process has ended when no process has its number.
     """
     machine, pid, born = written
     if not isinstance(machine, str) or not isinstance(pid, int):
         raise ValueError(f"no process: {written!r}")
     if isinstance(born, str):
         return Process(machine, pid, born)
-    boot = machine.partition("/")[2]  # after the name of the machine, which can change while it runs
+    # after the name of the machine, which can change while it runs
+    boot = machine.partition("/")[2]
     if not boot:  # there was no /proc
         boot = _machine() if machine == platform.node() else machine
     return Process(boot, pid if born else 0, "")
@@ -96,7 +98,8 @@ def _look(pid: int, proc: Path | None = None) -> _State | None:
         text = (proc / str(pid) / "stat").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # its name comes before, which may hold anything; then, as the 22nd field, ticks since the machine was started
+    # its name comes before, which may hold anything; then, as the 22nd field, ticks since the
+    # machine was started
     state, *rest = text.rpartition(")")[2].split()
     return _State(rest[18], state == ZOMBIE)
 
@@ -104,12 +107,17 @@ def _look(pid: int, proc: Path | None = None) -> _State | None:
 def _look_with_ps(pid: int) -> _State | None:
     """As `_look`, where there is no /proc, as on macOS.
 
-    That kernel writes down the time at which a process begins, and corrects it no more. psutil does.
+    That kernel writes down the time at which a process begins, and corrects it no more. psutil
+    does.
     """
     try:
         done = subprocess.run(
-            ["ps", "-o", "stat=", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True,
-            timeout=PS_TIMEOUT_S, env={**os.environ, "LC_ALL": "C", "TZ": "UTC"})
+            ["ps", "-o", "stat=", "-o", "lstart=", "-p", str(pid)],
+            capture_output=True,
+            text=True,
+            timeout=PS_TIMEOUT_S,
+            env={**os.environ, "LC_ALL": "C", "TZ": "UTC"},
+        )
     except subprocess.SubprocessError as error:
         raise OSError(f"ps does not answer: {error}") from error
     state, _, born = done.stdout.strip().partition(" ")
@@ -118,15 +126,21 @@ def _look_with_ps(pid: int) -> _State | None:
 
 @cache
 def _machine() -> str:
-    """Return the same for all processes that see each other's numbers, until the machine starts anew."""
+    """Return the same for all processes that see each other's numbers, until the machine starts
+    anew.
+    """
     try:
         boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()
         return f"{boot}/{os.readlink(PROC / 'self/ns/pid')}"
     except OSError:
         pass
     try:  # macOS
-        done = subprocess.run(["sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True,
-                              timeout=PS_TIMEOUT_S)
+        done = subprocess.run(
+            ["sysctl", "-n", "kern.bootsessionuuid"],
+            capture_output=True,
+            text=True,
+            timeout=PS_TIMEOUT_S,
+        )
     except (OSError, subprocess.SubprocessError):
         return platform.node()
     return done.stdout.strip() or platform.node()

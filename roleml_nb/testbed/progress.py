@@ -17,12 +17,14 @@ RECENT = 20
 
 
 class Progress:
-    """Counts the ``round-completed`` events of some roles since `began`, from what the trace has of them.
+    """Counts the ``round-completed`` events of some roles since `began`, from what the trace has of
+    them.
 
     Parameters
     ----------
     roles
-        Those that were called; with several, `done` is how many rounds they have completed on average.
+        Those that were called; with several, `done` is how many rounds they have completed on
+        average.
     total
         Rounds that each was asked for; None when that is not known.
     began
@@ -34,7 +36,11 @@ class Progress:
     """
 
     def __init__(
-        self, roles: Iterable[RoleInstanceID], total: int | None, began: float, look: Callable[[], None],
+        self,
+        roles: Iterable[RoleInstanceID],
+        total: int | None,
+        began: float,
+        look: Callable[[], None],
         now: Callable[[], float],
     ):
         self.roles = [RoleInstanceID(*role) for role in roles]
@@ -45,11 +51,15 @@ class Progress:
         self.state = "running"
         """running, done, failed or stopped."""
         self._look, self._now = look, now
-        self._steps: dict[tuple[str, str], set[int]] = {(role.actor_name, role.instance_name): set() for role in self.roles}
+        self._steps: dict[tuple[str, str], set[int]] = {
+            (role.actor_name, role.instance_name): set() for role in self.roles
+        }
         self._times: deque[float] = deque(maxlen=RECENT * max(1, len(self.roles)))
 
     def take(self, metrics: Iterable[tuple[Any, ...]]) -> None:
-        """Rows of the table of metrics: several may belong to one event, and have the same step then."""
+        """Rows of the table of metrics: several may belong to one event, and have the same step
+        then.
+        """
         for sent, node, role, channel, _, _, step in metrics:
             if channel == ROUNDS and sent >= self.began:
                 steps = self._steps.get((node, role))
@@ -58,7 +68,10 @@ class Progress:
                     self._times.append(sent)
 
     def end(self, state: str, last_look: Callable[[], None]) -> None:
-        """It has ended; `last_look` is called once, before something is read next: it has the trace pass on the rest."""
+        """It has ended; `last_look` is called once, before something is read next: it has the trace
+        pass on the rest.
+        """
+
         def look() -> None:
             self._look = lambda: None
             last_look()
@@ -92,7 +105,9 @@ class Progress:
         times = sorted(self._times)
         if not times:
             return None
-        since, count = (times[0], len(times) - 1) if len(times) > len(self.roles) else (self.began, len(times))
+        since, count = (
+            (times[0], len(times) - 1) if len(times) > len(self.roles) else (self.began, len(times))
+        )
         return count / len(self.roles) / max(times[-1] - since, 1e-9)
 
     @property
@@ -102,7 +117,9 @@ class Progress:
 
     @property
     def left(self) -> float | None:
-        """Seconds that it will go on if it goes on like this; 0 when it has ended, None when nobody knows."""
+        """Seconds that it will go on if it goes on like this; 0 when it has ended, None when nobody
+        knows.
+        """
         if self.state != "running":
             return 0.0
         rate, fraction = self.rate, self.fraction

@@ -1,7 +1,9 @@
-"""Which clusters were started on this machine, by whom: a file each, so that what a kernel leaves behind can be found.
+"""Which clusters were started on this machine, by whom: a file each, so that what a kernel leaves
+behind can be found.
 
-The files lie in a folder of mode 0700 in Jupyter's runtime folder (JUPYTER_RUNTIME_DIR), or, where that cannot be written
-to, in one in the folder for temporary files, which nobody but this user may have made.
+The files lie in a folder of mode 0700 in Jupyter's runtime folder (JUPYTER_RUNTIME_DIR), or, where
+that cannot be written to, in one in the folder for temporary files, which nobody but this user may
+have made.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ __all__ = ["Record", "begin", "clean", "folder", "folders", "left_behind", "reco
 logger = logging.getLogger(__name__)
 
 FORM = 2
-"""How a record is written; 1 named the owner by a time of the system clock, and had no such number."""
+"""How a record is written; 1 named the owner by a time of the system clock, and had no such number.
+"""
 SWEEPS = 5
 """How often it is looked for what a process has started while it was ended."""
 PATIENCE = 2.0
@@ -72,7 +75,9 @@ class Record:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         beside = self.path.with_suffix(".new")
         try:
-            with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            with open(
+                os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+            ) as file:
                 json.dump(asdict(self) | {"owner": list(self.owner)}, file)
             beside.replace(self.path)
         except OSError:
@@ -83,7 +88,8 @@ class Record:
     def forget(self) -> None:
         try:
             self.path.unlink(missing_ok=True)
-        except OSError as error:  # the folder cannot be written to any more; nothing that runs is left there
+        # the folder cannot be written to any more; nothing that runs is left there
+        except OSError as error:
             logger.info("the record %s stays: %s", self.path, error)
 
     @property
@@ -98,7 +104,10 @@ class Record:
             processes = self.processes()
             if not processes:
                 break
-            told += [f"ended process {process.pid} ({_what(process)}) of testbed {self.mark}" for process in processes]
+            told += [
+                f"ended process {process.pid} ({_what(process)}) of testbed {self.mark}"
+                for process in processes
+            ]
             _end(processes)
         return list(dict.fromkeys(told))
 
@@ -117,7 +126,9 @@ def folders() -> list[Path]:
 
 
 def begin(mark: str, owner: Process, directory: str, engines: int, *, detached: bool) -> Record:
-    """Write the record of a new cluster, in the first folder that takes it; TestbedError when none does."""
+    """Write the record of a new cluster, in the first folder that takes it; TestbedError when none
+    does.
+    """
     refused = []
     for place in folders():
         record = Record(mark, owner, directory, time.time(), engines, detached, folder=str(place))
@@ -129,20 +140,28 @@ def begin(mark: str, owner: Process, directory: str, engines: int, *, detached: 
             refused.append(f"{place} (belongs to another user, or others can write to it)")
         except OSError as error:
             refused.append(f"{place} ({error.strerror})")
-    raise TestbedError("engines cannot start here: no folder for the file by which %rml clean and %rml attach find them: "
-                       f"{', '.join(refused)}; set HOME, JUPYTER_RUNTIME_DIR or TMPDIR to a writable folder with free space, "
-                       "or use Testbed(engines=0), which needs none")
+    raise TestbedError(
+        "engines cannot start here: no folder for the file by which %rml clean and %rml attach"
+        f" find them: {', '.join(refused)}; set HOME, JUPYTER_RUNTIME_DIR or TMPDIR to a writable"
+        " folder with free space, or use Testbed(engines=0), which needs none"
+    )
 
 
 def _is_ours(place: Path) -> bool:
-    """Whether others could not have put records there: in Jupyter's own folder, or in one that is this user's alone."""
+    """Whether others could not have put records there: in Jupyter's own folder, or in one that is
+    this user's alone.
+    """
     if place == folder():
         return place.is_dir()
     try:
         state = place.lstat()
     except OSError:
         return False
-    return stat.S_ISDIR(state.st_mode) and state.st_uid == os.getuid() and not stat.S_IMODE(state.st_mode) & 0o077
+    return (
+        stat.S_ISDIR(state.st_mode)
+        and state.st_uid == os.getuid()
+        and not stat.S_IMODE(state.st_mode) & 0o077
+    )
 
 
 def records() -> list[Record]:
@@ -152,7 +171,9 @@ def records() -> list[Record]:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             place = {"folder": str(path.parent), "mark": path.stem}
-            record = Record(**{"form": 1, **content, "owner": process_from(content["owner"]), **place})
+            record = Record(
+                **{"form": 1, **content, "owner": process_from(content["owner"]), **place}
+            )
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
             continue
         if _is_sound(record):
@@ -163,22 +184,37 @@ def records() -> list[Record]:
 def _is_sound(record: Record) -> bool:
     """Whether what was read is of the right types, and names a folder that may be removed."""
     kinds: dict[str, Any] = {
-        "started": (int, float), "engines": int, "detached": bool, "way_back": dict, "form": int, "directory": str,
+        "started": (int, float),
+        "engines": int,
+        "detached": bool,
+        "way_back": dict,
+        "form": int,
+        "directory": str,
     }
     if not all(isinstance(getattr(record, name), kind) for name, kind in kinds.items()):
         return False
     directory = os.path.realpath(record.directory)
-    held = [os.path.realpath(path) for path in (os.path.expanduser("~"), *temporary_folders(), os.getcwd(), sys.prefix)]
-    return os.path.isabs(record.directory) and not any(f"{path}/".startswith(f"{directory.rstrip('/')}/") for path in held)
+    held = [
+        os.path.realpath(path)
+        for path in (os.path.expanduser("~"), *temporary_folders(), os.getcwd(), sys.prefix)
+    ]
+    return os.path.isabs(record.directory) and not any(
+        f"{path}/".startswith(f"{directory.rstrip('/')}/") for path in held
+    )
 
 
 def left_behind() -> dict[Record, list[psutil.Process]]:
     """Clusters whose kernel has ended, with what still runs of them."""
-    return {record: processes for record in records() if record.abandoned and (processes := record.processes())}
+    return {
+        record: processes
+        for record in records()
+        if record.abandoned and (processes := record.processes())
+    }
 
 
 def clean(*, detached: bool = False) -> list[str]:
-    """End what kernels that have ended have left behind, and with `detached` also what was to outlive them; says what it ended.
+    """End what kernels that have ended have left behind, and with `detached` also what was to
+    outlive them; says what it ended.
 
     Testbeds whose kernel is alive are left alone.
     """
@@ -197,7 +233,9 @@ def _what(process: psutil.Process) -> str:
         line = " ".join(process.cmdline())
     except psutil.Error:
         return "gone meanwhile"
-    return next((word for word in ("engine", "controller") if f"ipyparallel.{word}" in line), line[:40])
+    return next(
+        (word for word in ("engine", "controller") if f"ipyparallel.{word}" in line), line[:40]
+    )
 
 
 def _end(processes: list[psutil.Process]) -> None:

@@ -17,7 +17,10 @@ __all__ = ["remove"]
 
 
 def remove(bed: Testbed, nodes: list[str]) -> list[str]:
-    """See `Testbed.remove`. Others forget them first, so that nobody subscribes, or calls, while they go."""
+    """See `Testbed.remove`.
+
+    Others forget them first, so that nobody subscribes, or calls, while they go.
+    """
     if NOTEBOOK in nodes:
         raise TestbedError("the notebook's own node cannot be removed")
     gone = set(nodes)
@@ -26,7 +29,12 @@ def remove(bed: Testbed, nodes: list[str]) -> list[str]:
     for node in there:
         for name in bed._calls.roles_of(node):
             target = RoleInstanceID(node, NATIVE)
-            fold(bed._calls.group("task", [target], "terminate-role", {target: Message({"name": name})}), f"remove {node}")
+            fold(
+                bed._calls.group(
+                    "task", [target], "terminate-role", {target: Message({"name": name})}
+                ),
+                f"remove {node}",
+            )
             bed.roster.terminated(node, name)
             bed.versions.terminated(RoleInstanceID(node, name))
     bed.fleet.remove(nodes)
@@ -48,6 +56,10 @@ def _forget(bed: Testbed, gone: set[str]) -> None:
             if theirs:
                 lost.setdefault(relationship, {})[node] = theirs
     for relationship, theirs_by_node in lost.items():
-        there = {node: some for node, some in theirs_by_node.items() if bed.roster.places[node] not in bed.lost}
+        there = {
+            node: some
+            for node, some in theirs_by_node.items()
+            if bed.roster.places[node] not in bed.lost
+        }
         if there:
             update_relationship(bed, relationship, there, "remove")

@@ -1,4 +1,6 @@
-"""Nodes under another name, and nodes on another engine: a new node takes over all that the old one is and knows."""
+"""Nodes under another name, and nodes on another engine: a new node takes over all that the old one
+is and knows.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ Known = dict[str, dict[str, list[str]]]
 
 
 def move(bed: Testbed, nodes: list[str], on: int | str) -> list[str]:
-    """See `Testbed.move`. Each goes under another name to the engine, and takes its own there again."""
+    """See `Testbed.move`.
+
+    Each goes under another name to the engine, and takes its own there again.
+    """
     (host,) = bed.fleet.choose(on)
     for node in nodes:
         _check(bed, node)
@@ -56,7 +61,9 @@ def rename(bed: Testbed, old: str, new: str, on: str | None = None) -> None:
         _forget_others(bed, before, new, old)
         bed.remove(new)
         raise
-    _forget_others(bed, {new if node == old else node: known for node, known in before.items()}, old, new)
+    _forget_others(
+        bed, {new if node == old else node: known for node, known in before.items()}, old, new
+    )
     if old in roster.positions:
         bed.arrange({new: roster.positions[old]})
     if roster.drawn is not None:
@@ -69,16 +76,23 @@ def _check(bed: Testbed, node: str) -> None:
         raise TestbedError("the notebook's own node keeps its name, and stays where it is")
     place = bed.roster.places[node]
     if place in bed.lost:
-        raise TestbedError(f"{node!r} is lost with {place}, and cannot be taken elsewhere; remove it, and spawn another one")
+        raise TestbedError(
+            f"{node!r} is lost with {place}, and cannot be taken elsewhere; remove it, and spawn"
+            " another one"
+        )
 
 
 def _known(bed: Testbed) -> Known:
-    return {node: {name: list(members) for name, members in relationships.items()}
-            for node, relationships in bed.roster.relationships.items()}
+    return {
+        node: {name: list(members) for name, members in relationships.items()}
+        for node, relationships in bed.roster.relationships.items()
+    }
 
 
 def _forget_others(bed: Testbed, before: Known, old: str, new: str) -> None:
-    """Have nodes forget what they came to know while roles went from `old` to `new`; `before` is what they knew."""
+    """Have nodes forget what they came to know while roles went from `old` to `new`; `before` is
+    what they knew.
+    """
     for node, relationships in _known(bed).items():
         for relationship, members in relationships.items():
             known = {_at(member, old, new) for member in before.get(node, {}).get(relationship, [])}

@@ -18,7 +18,9 @@ __all__ = ["respawn"]
 
 
 def respawn(bed: Testbed, names: list[str], on: int | str | None) -> list[str]:
-    """See `Testbed.respawn`. Relationships come before roles, so that each role finds whom it knows when it starts.
+    """See `Testbed.respawn`.
+
+    Relationships come before roles, so that each role finds whom it knows when it starts.
 
     When it fails, the nodes are lost as before, and can be made anew by another call.
     """
@@ -29,14 +31,20 @@ def respawn(bed: Testbed, names: list[str], on: int | str | None) -> list[str]:
     if not bed.fleet.alive:
         raise TestbedError("all engines are lost: stop this testbed, and make a new one")
     bed.fleet.choose(on)
-    bed.fleet.run_on_all(remote.stops)  # an engine that takes no orders shows before anything is taken away
-    roles = sorted((assigned.get("turn", 0), RoleInstanceID(name, role))
-                   for name in gone for role, assigned in roster.roles.get(name, {}).items())
+    # an engine that takes no orders shows before anything is taken away
+    bed.fleet.run_on_all(remote.stops)
+    roles = sorted(
+        (assigned.get("turn", 0), RoleInstanceID(name, role))
+        for name in gone
+        for role, assigned in roster.roles.get(name, {}).items()
+    )
     before = _Before(bed, gone)
     given = []
     for _, instance in roles:
         options, elements = map(newest_values, versions.given[instance])
-        given.append((instance, newest_class(versions.classes[instance], instance), options, elements))
+        given.append(
+            (instance, newest_class(versions.classes[instance], instance), options, elements)
+        )
     try:
         bed.remove(gone)
         for name in gone:
@@ -45,7 +53,9 @@ def respawn(bed: Testbed, names: list[str], on: int | str | None) -> list[str]:
                 bed.link_relationship(name, alias, relationship)
         _relate(bed, before.relationships, set(gone))
         for instance, cls, options, elements in given:
-            bed.assign(instance.actor_name, instance.instance_name, cls, options=options, elements=elements)
+            bed.assign(
+                instance.actor_name, instance.instance_name, cls, options=options, elements=elements
+            )
     except BaseException:
         before.put_back()
         raise
@@ -53,22 +63,35 @@ def respawn(bed: Testbed, names: list[str], on: int | str | None) -> list[str]:
 
 
 class _Before:
-    """What the notebook knew of nodes before they were made anew, for another attempt, should this one fail."""
+    """What the notebook knew of nodes before they were made anew, for another attempt, should this
+    one fail.
+    """
 
     def __init__(self, bed: Testbed, gone: list[str]):
         roster, versions = bed.roster, bed.versions
         self._bed, self._gone = bed, gone
         self.places = {name: roster.places[name] for name in gone}
-        self.contexts = {name: dict(roster.contexts[name]) for name in gone if name in roster.contexts}
+        self.contexts = {
+            name: dict(roster.contexts[name]) for name in gone if name in roster.contexts
+        }
         self.positions = {name: roster.positions[name] for name in gone if name in roster.positions}
         self.links = {name: dict(roster.links[name]) for name in gone if name in roster.links}
         self.roles = {name: dict(roster.roles[name]) for name in gone if name in roster.roles}
         self.relationships = {
             name: {relationship: list(members) for relationship, members in each.items()}
-            for name, each in roster.relationships.items()}
+            for name, each in roster.relationships.items()
+        }
         self._versions: list[tuple[dict[RoleInstanceID, Any], dict[RoleInstanceID, Any]]] = [
-            (table, {instance: value for instance, value in table.items() if instance.actor_name in gone})
-            for table in versions.tables]
+            (
+                table,
+                {
+                    instance: value
+                    for instance, value in table.items()
+                    if instance.actor_name in gone
+                },
+            )
+            for table in versions.tables
+        ]
 
     def put_back(self) -> None:
         """Have the notebook know all this again; others too, as far as they answer."""
@@ -95,7 +118,11 @@ def _relate(bed: Testbed, known: dict[str, dict[str, list[str]]], gone: set[str]
         if bed.roster.places.get(name, NOTEBOOK) in bed.lost:
             continue
         for relationship, members in relationships.items():
-            theirs = [one for one in map(RoleInstanceID.of, members) if name in gone or one.actor_name in gone]
+            theirs = [
+                one
+                for one in map(RoleInstanceID.of, members)
+                if name in gone or one.actor_name in gone
+            ]
             if theirs:
                 wanted.setdefault(relationship, {})[name] = theirs
     for relationship, members_of in wanted.items():

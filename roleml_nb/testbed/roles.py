@@ -1,4 +1,6 @@
-"""Roles on nodes: assigned, updated, related, moved and ended by what the notebook asks the nodes' native roles for."""
+"""Roles on nodes: assigned, updated, related, moved and ended by what the notebook asks the nodes'
+native roles for.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,14 @@ from roleml_nb.role import (
 
 from .assignment import check_role_name, check_sendable, plan_assignment
 from .calls import Calls
-from .code_changes import CodeChanges, check_not_stale, current, current_values, newest_class, newest_values
+from .code_changes import (
+    CodeChanges,
+    check_not_stale,
+    current,
+    current_values,
+    newest_class,
+    newest_values,
+)
 from .config.spec import named
 from .config.values import encode
 from .deployment import implementation
@@ -37,38 +46,60 @@ __all__ = ["Roles"]
 
 
 class Roles:
-    """What `Testbed` promises of roles and relationships; roster and versions are written after each success.
+    """What `Testbed` promises of roles and relationships; roster and versions are written after
+    each success.
 
     `select` gives the nodes of a pattern.
     """
 
     def __init__(
-        self, fleet: Fleet, calls: Calls, roster: Roster, versions: Versions, changes: CodeChanges,
+        self,
+        fleet: Fleet,
+        calls: Calls,
+        roster: Roster,
+        versions: Versions,
+        changes: CodeChanges,
         select: Callable[[Any], Nodes],
     ):
         self._fleet, self._calls, self._roster, self._select = fleet, calls, roster, select
         self._versions, self._changes = versions, changes
 
-    def _ask(self, kind: str, nodes: Iterable[str], channel: str, message: Message) -> list[tuple[RoleInstanceID, Any]]:
+    def _ask(
+        self, kind: str, nodes: Iterable[str], channel: str, message: Message
+    ) -> list[tuple[RoleInstanceID, Any]]:
         """Call the native role of each node; an error takes the place of its result."""
         group = [RoleInstanceID(node, NATIVE) for node in nodes]
         return self._calls.group(kind, group, channel, dict.fromkeys(group, message))
 
     def assign(
-        self, nodes: Nodes, name: str, role: type[Role], options: Mapping[str, Any], elements: Mapping[str, Any]
+        self,
+        nodes: Nodes,
+        name: str,
+        role: type[Role],
+        options: Mapping[str, Any],
+        elements: Mapping[str, Any],
     ) -> Nodes:
         """See `Testbed.assign`."""
         self._changes.look()
         role = current(role, "role")
         options = current_values(options, "option")
-        given = current_values({standard_name(key): value for key, value in elements.items()}, "element")
+        given = current_values(
+            {standard_name(key): value for key, value in elements.items()}, "element"
+        )
         plans = plan_assignment(nodes.names, name, role, options, given)
         self._check_known(nodes, role, options, given)
         messages = {}
         for node in plans:
             messages[RoleInstanceID(node, NATIVE)] = Message(
-                {"name": name}, {"cls": role, "options": plans[node][0],
-                                 "elements": {key: implementation(value) for key, value in plans[node][1].items()}})
+                {"name": name},
+                {
+                    "cls": role,
+                    "options": plans[node][0],
+                    "elements": {
+                        key: implementation(value) for key, value in plans[node][1].items()
+                    },
+                },
+            )
         share_paths(self._fleet)
         try:
             results = self._calls.group("task", list(messages), "assign-role", messages)
@@ -79,8 +110,16 @@ class Roles:
         turn = next(self._roster.turns)
         for (node, _), result in results:
             if not isinstance(result, Exception):
-                self._roster.assigned(node, name, {"class": named(role), "options": encode(plans[node][0]),
-                                                   "elements": encode(plans[node][1]), "turn": turn})
+                self._roster.assigned(
+                    node,
+                    name,
+                    {
+                        "class": named(role),
+                        "options": encode(plans[node][0]),
+                        "elements": encode(plans[node][1]),
+                        "turn": turn,
+                    },
+                )
                 self._versions.assigned(RoleInstanceID(node, name), role, *plans[node])
             elif name in self._roster.roles.get(node, {}) and not self._is_there(node, name):
                 self._gone(node, name)  # it was to be replaced, and has ended
@@ -88,17 +127,25 @@ class Roles:
         return nodes
 
     def _check_known(
-        self, nodes: Iterable[str], role: type[Role], options: dict[str, Any], elements: dict[str, Any]
+        self,
+        nodes: Iterable[str],
+        role: type[Role],
+        options: dict[str, Any],
+        elements: dict[str, Any],
     ) -> None:
-        """TestbedError if nodes cannot have the code that own modules have; else engines know what they will need of it."""
+        """TestbedError if nodes cannot have the code that own modules have; else engines know what
+        they will need of it.
+        """
         modules = digests_of(role, options, elements)
         here = any(self._roster.places.get(node) == NOTEBOOK for node in nodes)
         check_not_stale(role, (*options.values(), *elements.values()), modules, here)
         unknown = source_modules.unknown(modules)
         if unknown and not here:
             raise TestbedError(
-                f"{unknown[0]} was edited after this kernel had imported it, before anybody looked, so that engines cannot have "
-                f"the same: load it with importlib.reload({unknown[0]}), as %autoreload 2 does from the next edit on")
+                f"{unknown[0]} was edited after this kernel had imported it, before anybody looked,"
+                " so that engines cannot have the same: load it with"
+                f" importlib.reload({unknown[0]}), as %autoreload 2 does from the next edit on"
+            )
         self._changes.look()  # what is imported within functions is found by then
 
     def _is_there(self, node: str, name: str) -> bool:
@@ -111,7 +158,9 @@ class Roles:
         self._roster.terminated(node, name)
         self._versions.terminated(RoleInstanceID(node, name))
 
-    def update(self, role: type[Role] | Sequence[type[Role]] | None, fresh: bool, was: str | None) -> list[RoleInstanceID]:
+    def update(
+        self, role: type[Role] | Sequence[type[Role]] | None, fresh: bool, was: str | None
+    ) -> list[RoleInstanceID]:
         """See `Testbed.update`."""
         self._changes.look()
         outdated: dict[RoleInstanceID, type[Role]] = {}
@@ -121,10 +170,13 @@ class Roles:
         for cls in () if role is None else [role] if isinstance(role, type) else role:
             cls = current(cls, "role")
             if was is not None and not self._versions.of_class(was):
-                known = {name.rpartition('.')[2] for name, _ in self._versions.running.values()}
+                known = {name.rpartition(".")[2] for name, _ in self._versions.running.values()}
                 raise TestbedError(f"no role is of a class {was!r}; {did_you_mean(was, known)}")
             outdated |= dict.fromkeys(self._versions.outdated(cls, was), cls)
-        by_class = {cls: [instance for instance, each in outdated.items() if each is cls] for cls in outdated.values()}
+        by_class = {
+            cls: [instance for instance, each in outdated.items() if each is cls]
+            for cls in outdated.values()
+        }
         for cls, instances in by_class.items():
             check_code(f"role {cls.__name__}", cls)
             self._check_known((instance.actor_name for instance in instances), cls, {}, {})
@@ -133,7 +185,9 @@ class Roles:
             return list(outdated)
         if len(outdated) > 1:
             for cls, instances in by_class.items():
-                fold(self._ask_to_take_up(cls, instances, only_check=True), f"update {cls.__name__}")
+                fold(
+                    self._ask_to_take_up(cls, instances, only_check=True), f"update {cls.__name__}"
+                )
         for cls, instances in by_class.items():
             self._take_up(cls, instances)
         self._changes.tell_what_stays(outdated)
@@ -173,9 +227,16 @@ class Roles:
             names.setdefault(RoleInstanceID(node, NATIVE), []).append(name)
         messages = {}
         for native, group in names.items():
-            given = {name: self._versions.given.get(RoleInstanceID(native.actor_name, name)) for name in group}
-            options = {name: newest_values(known[0]) for name, known in given.items() if known is not None}
-            messages[native] = Message({"names": group, "only_check": only_check}, {"cls": cls, "options": options})
+            given = {
+                name: self._versions.given.get(RoleInstanceID(native.actor_name, name))
+                for name in group
+            }
+            options = {
+                name: newest_values(known[0]) for name, known in given.items() if known is not None
+            }
+            messages[native] = Message(
+                {"names": group, "only_check": only_check}, {"cls": cls, "options": options}
+            )
         return self._calls.group("task", list(messages), "update-roles", messages)
 
     def terminate(self, nodes: Nodes, name: str) -> Nodes:
@@ -193,8 +254,10 @@ class Roles:
         if not remove:
             check_name("relationship", relationship)
         members = self._roster.instances(instances, relationship)
-        message = Message({"relationship_name": relationship, "op": "remove" if remove else "add"},
-                          {"instances": [tuple(item) for item in members]})
+        message = Message(
+            {"relationship_name": relationship, "op": "remove" if remove else "add"},
+            {"instances": [tuple(item) for item in members]},
+        )
         results = self._ask("service", nodes, "update-relationship", message)
         for (node, _), result in results:
             if not isinstance(result, Exception):
@@ -214,7 +277,9 @@ class Roles:
         fold(results, f"link {alias}")
         return nodes
 
-    def migrate(self, role: str | RoleInstanceID, to: str, conflicts: str, timeout: float) -> RoleInstanceID:
+    def migrate(
+        self, role: str | RoleInstanceID, to: str, conflicts: str, timeout: float
+    ) -> RoleInstanceID:
         """See `Testbed.migrate`."""
         instances = self._roster.instances(role)
         if len(instances) != 1:
@@ -226,8 +291,18 @@ class Roles:
         targets = self._select(node).names
         if len(targets) != 1:
             raise TestbedError(f"{to!r} names {len(targets)} nodes, and a role moves to one")
-        results = self._ask("task", [instance.actor_name], "migrate-role", Message(
-            {"name": instance.instance_name, "to": f"{targets[0]}/{name or instance.instance_name}",
-             "conflicts": conflicts, "timeout": timeout}))
+        results = self._ask(
+            "task",
+            [instance.actor_name],
+            "migrate-role",
+            Message(
+                {
+                    "name": instance.instance_name,
+                    "to": f"{targets[0]}/{name or instance.instance_name}",
+                    "conflicts": conflicts,
+                    "timeout": timeout,
+                }
+            ),
+        )
         fold(results, f"migrate {instance}")
         return RoleInstanceID(*results[0][1])

@@ -16,11 +16,16 @@ __all__ = ["Roster"]
 
 
 class Roster:
-    """Places of nodes, their roles and their relationships. Plain data; the testbed writes it after each success."""
+    """Places of nodes, their roles and their relationships.
+
+    Plain data; the testbed writes it after each success.
+    """
 
     def __init__(self, look: Callable[[str], Iterable[str]] = lambda node: ()) -> None:
         self.look = look
-        """The roles of a node, asked for where one is not known here: others than the notebook assign roles too."""
+        """The roles of a node, asked for where one is not known here: others than the notebook
+        assign roles too.
+        """
         self.turns = count()
         """Numbers of assignments, one after the other."""
         self.places: dict[str, str] = {NOTEBOOK: NOTEBOOK}
@@ -43,7 +48,8 @@ class Roster:
     def instances(self, patterns: Any, default: str = "") -> list[RoleInstanceID]:
         """Role instances of a pattern, or of several; one without ``/`` means the role `default`.
 
-        A pattern finds the nodes that have the role. TestbedError when there is none, or a node is not there.
+        A pattern finds the nodes that have the role. TestbedError when there is none, or a node is
+        not there.
         """
         if isinstance(patterns, (str, RoleInstanceID)):
             patterns = [patterns]
@@ -53,7 +59,9 @@ class Roster:
             node_pattern, _, name = pattern.partition("/")
             nodes = match(node_pattern, self.places)
             having = [node for node in nodes if len(nodes) == 1 or self._has(node, name or default)]
-            found.update(dict.fromkeys(self._instance(node, name or default) for node in having or nodes[:1]))
+            found.update(
+                dict.fromkeys(self._instance(node, name or default) for node in having or nodes[:1])
+            )
         return list(found)
 
     def _has(self, node: str, name: str) -> bool:
@@ -78,7 +86,14 @@ class Roster:
         self.revision += 1
 
     def removed(self, node: str) -> None:
-        for table in (self.places, self.roles, self.relationships, self.links, self.contexts, self.positions):
+        for table in (
+            self.places,
+            self.roles,
+            self.relationships,
+            self.links,
+            self.contexts,
+            self.positions,
+        ):
             table.pop(node, None)
         self.revision += 1
 
@@ -96,7 +111,9 @@ class Roster:
         self.revision += 1
 
     def updated(self, node: str, name: str, cls: str) -> None:
-        """The role has another version of its class, which may have other channels and another name."""
+        """The role has another version of its class, which may have other channels and another
+        name.
+        """
         self.roles[node][name].pop("channels", None)
         self.roles[node][name]["class"] = cls
         self.revision += 1
@@ -109,15 +126,23 @@ class Roster:
         self.links.setdefault(node, {})[alias] = relationship
         self.revision += 1
 
-    def related(self, node: str, relationship: str, members: list[RoleInstanceID], *, remove: bool = False) -> None:
+    def related(
+        self, node: str, relationship: str, members: list[RoleInstanceID], *, remove: bool = False
+    ) -> None:
         known = self.relationships.setdefault(node, {}).setdefault(relationship, [])
         named = [str(item) for item in members]
-        known[:] = ([item for item in known if item not in named] if remove
-                    else [*known, *(item for item in named if item not in known)])
+        known[:] = (
+            [item for item in known if item not in named]
+            if remove
+            else [*known, *(item for item in named if item not in known)]
+        )
         self.revision += 1
 
     def moved(
-        self, old: RoleInstanceID, new: RoleInstanceID, added: dict[str, dict[str, list]],
+        self,
+        old: RoleInstanceID,
+        new: RoleInstanceID,
+        added: dict[str, dict[str, list]],
         removed: dict[str, dict[str, list]],
     ) -> None:
         """A role has another address, and relationships came or went on its account."""
@@ -130,15 +155,29 @@ class Roster:
         for change, remove in ((added, False), (removed, True)):
             for node, names in change.items():
                 for relationship, members in names.items():
-                    self.related(node, relationship, [RoleInstanceID(*item) for item in members], remove=remove)
+                    self.related(
+                        node,
+                        relationship,
+                        [RoleInstanceID(*item) for item in members],
+                        remove=remove,
+                    )
         self.revision += 1
 
     def nodes(self) -> list[str]:
         """All nodes in natural order; the notebook's own only when it has roles."""
-        return sorted((name for name in self.places if name != NOTEBOOK or self.roles.get(NOTEBOOK)), key=natural_key)
+        return sorted(
+            (name for name in self.places if name != NOTEBOOK or self.roles.get(NOTEBOOK)),
+            key=natural_key,
+        )
 
     def known(self) -> dict[str, list[str]]:
         """{node: the nodes whose roles it knows}, as `nodes`."""
         relationships = self.relationships
-        return {node: [member.partition("/")[0] for members in list(relationships.get(node, {}).values()) for member in members]
-                for node in self.nodes()}
+        return {
+            node: [
+                member.partition("/")[0]
+                for members in list(relationships.get(node, {}).values())
+                for member in members
+            ]
+            for node in self.nodes()
+        }

@@ -22,12 +22,20 @@ KEPT = 20
 class LiveRun:
     """A call to one role, or to many at the same time, and how far it is.
 
-    ``result(timeout=…)`` waits for it and returns or raises as `Testbed.call` does; `done` asks; `progress` counts rounds.
+    ``result(timeout=…)`` waits for it and returns or raises as `Testbed.call` does; `done` asks;
+    `progress` counts rounds.
     """
 
     def __init__(
-        self, number: int, name: str, many: bool, invocations: list[Invocation], gather: Callable[[list[Invocation]], Any],
-        progress: Progress, host: Host, last_look: Callable[[], None],
+        self,
+        number: int,
+        name: str,
+        many: bool,
+        invocations: list[Invocation],
+        gather: Callable[[list[Invocation]], Any],
+        progress: Progress,
+        host: Host,
+        last_look: Callable[[], None],
     ):
         self.number, self.name, self.progress = number, name, progress
         self.many = many
@@ -94,14 +102,17 @@ class LiveRun:
         return self._ended.wait(timeout)
 
     def result(self, timeout: float | None = None) -> Any:
-        """Wait for the result; raises what the handler raised, or CallTimeout after `timeout` seconds.
+        """Wait for the result; raises what the handler raised, or CallTimeout after `timeout`
+        seconds.
 
         Without `timeout`, the limit is the testbed's. The run itself goes on after a timeout.
         """
         if not self.wait(self.limit if timeout is None else timeout):
             late = next((one.late() for one in self._invocations if not one.done()), "")
-            raise CallTimeout(f"run {self.number} ({self.name}) has not ended after {self.progress.seconds:.1f} s and goes on: "
-                              f"{self.progress}; {late}")
+            raise CallTimeout(
+                f"run {self.number} ({self.name}) has not ended after {self.progress.seconds:.1f} s"
+                f" and goes on: {self.progress}; {late}"
+            )
         self.told = True
         if self.error is not None:
             raise self.error
@@ -120,7 +131,9 @@ class LiveRun:
 
 
 class Runs:
-    """The runs of a testbed, those under way and the last ones that have ended; ``runs[2]`` is the one of that number."""
+    """The runs of a testbed, those under way and the last ones that have ended; ``runs[2]`` is the
+    one of that number.
+    """
 
     def __init__(self) -> None:
         self._runs: dict[int, LiveRun] = {}
@@ -135,13 +148,15 @@ class Runs:
 
     def add(self, run: LiveRun) -> None:
         ended = [number for number, other in self._runs.items() if other.done()]
-        for number in ended[:max(0, len(ended) - KEPT + 1)]:
+        for number in ended[: max(0, len(ended) - KEPT + 1)]:
             del self._runs[number]
         self._runs[run.number] = self.latest = run
         run.when_ended(self._tell_ended)
 
     def when_ended(self, watcher: Callable[[], None]) -> None:
-        """Call a method whenever a run has ended, for as long as its object lives; it must not wait."""
+        """Call a method whenever a run has ended, for as long as its object lives; it must not
+        wait.
+        """
         self._watchers = [one for one in self._watchers if one() is not None]
         self._watchers.append(weakref.WeakMethod(watcher))
 
@@ -173,7 +188,9 @@ class Runs:
     def last(self) -> LiveRun:
         """The one that was begun last; TestbedError when there is none."""
         if not self._runs:
-            raise TestbedError("there are no runs; begin one with bed.run(…) or %rml call … --background")
+            raise TestbedError(
+                "there are no runs; begin one with bed.run(…) or %rml call … --background"
+            )
         return self._runs[max(self._runs)]
 
     @property

@@ -1,4 +1,6 @@
-"""Engines get the texts of the user's own modules, so that what is sent to them by name and key is there."""
+"""Engines get the texts of the user's own modules, so that what is sent to them by name and key is
+there.
+"""
 
 from __future__ import annotations
 
@@ -45,13 +47,17 @@ def share_modules(fleet: Fleet) -> None:
     if revision == source_modules.revision:
         return
     now = own_versions()
-    new = Shared({which: text for which, text in now.texts.items() if which not in known.texts},
-                 {which: closure for which, closure in now.closures.items() if which not in known.closures},
-                 {name: key for name, key in now.latest.items() if known.latest.get(name) != key})
+    new = Shared(
+        {which: text for which, text in now.texts.items() if which not in known.texts},
+        {which: closure for which, closure in now.closures.items() if which not in known.closures},
+        {name: key for name, key in now.latest.items() if known.latest.get(name) != key},
+    )
     if new.latest:
         share(fleet, new)
-    _known[fleet] = source_modules.revision, Shared(
-        {**known.texts, **now.texts}, {**known.closures, **now.closures}, now.latest)
+    _known[fleet] = (
+        source_modules.revision,
+        Shared({**known.texts, **now.texts}, {**known.closures, **now.closures}, now.latest),
+    )
 
 
 def known_versions(fleet: Fleet) -> Shared:
@@ -62,7 +68,8 @@ def known_versions(fleet: Fleet) -> Shared:
 
 def share(fleet: Fleet, versions: Shared) -> None:
     """Give the fleet's engines these versions."""
-    if fleet.engines is not None and (versions.closures or versions.latest):  # what was edited back is not new, but the latest
+    # what was edited back is not new, but the latest
+    if fleet.engines is not None and (versions.closures or versions.latest):
         fleet.run_on_all(_add, versions.texts, versions.closures, versions.latest)
 
 

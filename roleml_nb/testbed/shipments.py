@@ -9,7 +9,16 @@ from typing import Any
 __all__ = ["read_messages", "read_metrics_and_logs"]
 
 TEXT, NUMBER = (str,), (int, float)
-COLUMNS: tuple[tuple[type, ...], ...] = (NUMBER, *[TEXT] * 4, NUMBER, TEXT, NUMBER, NUMBER, TEXT, TEXT)
+COLUMNS: tuple[tuple[type, ...], ...] = (
+    NUMBER,
+    *[TEXT] * 4,
+    NUMBER,
+    TEXT,
+    NUMBER,
+    NUMBER,
+    TEXT,
+    TEXT,
+)
 """Types of the columns of the table of messages."""
 METRIC: tuple[tuple[type, ...], ...] = (NUMBER, *[TEXT] * 4, NUMBER, (int,))
 LINE: tuple[tuple[type, ...], ...] = (NUMBER, *[TEXT] * 4)
@@ -49,5 +58,7 @@ def _check(columns: Iterable[Sequence], kinds: tuple[tuple[type, ...], ...]) -> 
         for kind in found:
             if not issubclass(kind, allowed):
                 raise TypeError(f"a column has a {kind.__name__}")
-        if int in found and not all(-LARGEST <= number < LARGEST for number in column if type(number) is int):
+        if int in found and not all(
+            -LARGEST <= number < LARGEST for number in column if type(number) is int
+        ):
             raise TypeError("a column has an integer of more than 64 bits")

@@ -32,7 +32,9 @@ class Snapshot:
         self._positions = dict(bed.roster.positions)
 
     def restore(self) -> bool:
-        """Take back what came since; False, and nothing is done, where a role was replaced or ended."""
+        """Take back what came since; False, and nothing is done, where a role was replaced or
+        ended.
+        """
         roster = self._bed.roster
         for node, roles in self._roles.items():
             for name, role in roles.items():

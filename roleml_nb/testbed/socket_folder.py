@@ -12,12 +12,14 @@ from .preflight import why_unwritable
 __all__ = ["make_socket_folder", "temporary_folders", "why_unfit"]
 
 LONGEST = 75
-"""Bytes of the path that it is made in: the system allows 107 for that of a socket, 103 on macOS."""
+"""Bytes of the path that it is made in: the system allows 107 for that of a socket, 103 on macOS.
+"""
 SHORT = ("/tmp", "/var/tmp", "/dev/shm")
 
 
 def make_socket_folder() -> str:
-    """Make a folder that only this user can enter, in TMPDIR, or in another one where that does not do.
+    """Make a folder that only this user can enter, in TMPDIR, or in another one where that does not
+    do.
 
     Raises
     ------
@@ -33,8 +35,11 @@ def make_socket_folder() -> str:
             except OSError as error:
                 why = error.strerror or str(error)
         unfit.append(f"{base} ({why})")
-    raise TestbedError(f"no folder for the sockets and logs of engines: {', '.join(unfit)}; set TMPDIR to a writable one with "
-                       f"a path of at most {LONGEST} bytes, or use Testbed(engines=0), which needs none")
+    raise TestbedError(
+        f"no folder for the sockets and logs of engines: {', '.join(unfit)}; set TMPDIR to a"
+        f" writable one with a path of at most {LONGEST} bytes, or use Testbed(engines=0), which"
+        " needs none"
+    )
 
 
 def temporary_folders() -> list[str]:

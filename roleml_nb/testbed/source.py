@@ -14,7 +14,9 @@ __all__ = ["source"]
 
 
 def source(obj: Any) -> str:
-    """The text that defines a class or a function, with its decorators; "" where it is not to be found."""
+    """The text that defines a class or a function, with its decorators; "" where it is not to be
+    found.
+    """
     if isinstance(obj, type) and obj.__module__ == "__main__":
         return _of_cell(obj) or _of_file(obj)
     return _of_file(obj)
@@ -28,15 +30,20 @@ def _of_file(obj: Any) -> str:
 
 
 def _of_cell(cls: type) -> str:
-    """inspect finds classes by their module's file, and cells have none: look where the methods come from.
+    """inspect finds classes by their module's file, and cells have none: look where the methods
+    come from.
 
     A class without methods is taken from the newest cell that defines one of its name.
     """
-    methods = [code for value in vars(cls).values()
-               if isinstance(code := getattr(value, "__code__", None), types.CodeType)
-               and code.co_qualname.startswith(f"{cls.__qualname__}.")]
+    methods = [
+        code
+        for value in vars(cls).values()
+        if isinstance(code := getattr(value, "__code__", None), types.CodeType)
+        and code.co_qualname.startswith(f"{cls.__qualname__}.")
+    ]
     places = [(code.co_filename, code.co_firstlineno) for code in methods] or [
-        (name, 0) for name in reversed(list(linecache.cache)) if not os.path.exists(name)]
+        (name, 0) for name in reversed(list(linecache.cache)) if not os.path.exists(name)
+    ]
     for filename, line in places:
         text = "".join(linecache.getlines(filename))
         found = _definition(text, cls.__qualname__, line) if text else ""
@@ -52,10 +59,16 @@ def _definition(text: str, qualname: str, line: int) -> str:
     except SyntaxError:
         return ""
     for name in qualname.split("."):
-        defined = [node for node in ast.walk(found) if isinstance(node, ast.ClassDef) and node.name == name
-                   and (not line or node.lineno <= line <= (node.end_lineno or 0))]
+        defined = [
+            node
+            for node in ast.walk(found)
+            if isinstance(node, ast.ClassDef)
+            and node.name == name
+            and (not line or node.lineno <= line <= (node.end_lineno or 0))
+        ]
         if not defined:
             return ""
         found = defined[-1]
-    first = min([found.lineno, *(item.lineno for item in found.decorator_list)])  # type: ignore[attr-defined]
-    return textwrap.dedent("".join(text.splitlines(keepends=True)[first - 1:found.end_lineno]))  # type: ignore[attr-defined]
+    assert isinstance(found, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    first = min([found.lineno, *(item.lineno for item in found.decorator_list)])
+    return textwrap.dedent("".join(text.splitlines(keepends=True)[first - 1 : found.end_lineno]))

@@ -21,7 +21,10 @@ _fleets: weakref.WeakKeyDictionary[Fleet, list[str]] = weakref.WeakKeyDictionary
 
 
 def on_every_engine(function: Function) -> None:
-    """Have `function()` run on every engine, now and in future. It must be importable there; TestbedError if it fails."""
+    """Have `function()` run on every engine, now and in future.
+
+    It must be importable there; TestbedError if it fails.
+    """
     if function not in _functions:
         _functions.append(function)
         for fleet in [fleet for fleet in list(_fleets) if not fleet.stopping]:
@@ -42,7 +45,9 @@ def run(testbed: str, functions: tuple[Function, ...]) -> None:
 
 
 def share_paths(fleet: Fleet) -> None:
-    """Let the fleet's engines find modules where this process does, as far as they see the same folders."""
+    """Let the fleet's engines find modules where this process does, as far as they see the same
+    folders.
+    """
     paths = [os.path.abspath(path) for path in sys.path]
     if fleet in _fleets and _fleets[fleet] != paths:
         fleet.run_on_all(_add_paths, paths)

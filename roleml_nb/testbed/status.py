@@ -51,13 +51,20 @@ class TestbedStatus:
         where = f"{len(self.engines)} engines" if self.engines else "in this process"
         seed = f", seed {self.seed}" if self.seed else ""
         lines = [f"testbed: {where}, {len(self.nodes)} nodes{seed}"]
-        lines += [f"lost: {engine} ({reason}); {RESPAWN}" for engine, reason in sorted(self.lost.items())]
+        lines += [
+            f"lost: {engine} ({reason}); {RESPAWN}" for engine, reason in sorted(self.lost.items())
+        ]
         rows = [("node", "engine", "roles")]
         for node in self.nodes:
-            roles = ", ".join(f"{name}={cls} {status}" for name, (cls, status) in sorted(node.roles.items()))
+            roles = ", ".join(
+                f"{name}={cls} {status}" for name, (cls, status) in sorted(node.roles.items())
+            )
             rows.append((node.name, node.engine, "lost" if node.lost else roles or "-"))
         widths = [max(len(row[column]) for row in rows) for column in range(2)]
-        lines += [f"{name:<{widths[0]}}  {engine:<{widths[1]}}  {roles}".rstrip() for name, engine, roles in rows]
+        lines += [
+            f"{name:<{widths[0]}}  {engine:<{widths[1]}}  {roles}".rstrip()
+            for name, engine, roles in rows
+        ]
         return "\n".join(lines)
 
     __repr__ = __str__

@@ -35,10 +35,11 @@ class Still(NamedTuple):
 
 @contextmanager
 def still(fleet: Fleet, timeout: float) -> Iterator[Still]:
-    """Wait up to `timeout` seconds until nothing is at work, pause all roles, and have them go on afterwards.
+    """Wait up to `timeout` seconds until nothing is at work, pause all roles, and have them go on
+    afterwards.
 
-    Main routines of `Runnable`s are asked to stop, and are run again. TestbedError, with what is at work, when it is not still by
-    then; everything goes on.
+    Main routines of `Runnable`s are asked to stop, and are run again. TestbedError, with what is at
+    work, when it is not still by then; everything goes on.
     """
     deadline = fleet.home.clock.now() + timeout
     running = _of_all(fleet.on_hosts(_halt))
@@ -59,9 +60,13 @@ def still(fleet: Fleet, timeout: float) -> Iterator[Still]:
 def _wait(fleet: Fleet, deadline: float, timeout: float) -> None:
     at_work = _at_work(fleet, deadline)
     if at_work:
-        names = ", ".join(at_work[:SHOWN]) + (f" and {len(at_work) - SHOWN} more" if len(at_work) > SHOWN else "")
-        raise TestbedError(f"after {timeout:g} s this is still at work: {names}; wait until it has ended, or end it with "
-                           "bed.stop_run() or %rml stop --run")
+        names = ", ".join(at_work[:SHOWN]) + (
+            f" and {len(at_work) - SHOWN} more" if len(at_work) > SHOWN else ""
+        )
+        raise TestbedError(
+            f"after {timeout:g} s this is still at work: {names}; wait until it has ended, or end"
+            " it with bed.stop_run() or %rml stop --run"
+        )
 
 
 def _at_work(fleet: Fleet, deadline: float) -> list[str]:
@@ -84,16 +89,25 @@ def _of_all(answers: dict[str, Roles]) -> Roles:
 def at_work(host: Host) -> list[str]:
     """Handlers, main routines and messages that have not ended, by name."""
     now = host.clock.now()
-    found = [f"{each.name} ({each.state(now)})" for each in list(host.router.executions.table.values())
-             if each.target.instance_name != NATIVE]
+    found = [
+        f"{each.name} ({each.state(now)})"
+        for each in list(host.router.executions.table.values())
+        if each.target.instance_name != NATIVE
+    ]
     for actor in list(host.actors.values()):
         for name in [name for name in actor.roles if name != NATIVE]:
             lifecycle = actor.find_lifecycle(name)
-            if lifecycle is not None and (lifecycle.busy or lifecycle.status not in Status.READY | Status.PAUSED):
+            if lifecycle is not None and (
+                lifecycle.busy or lifecycle.status not in Status.READY | Status.PAUSED
+            ):
                 found.append(lifecycle.where)
         found += [f"the main routine of {actor.instance(name)}" for name in actor.routines()]
         found += actor.subscriptions.at_work()
-    found += [f"messages to {peer}" for peer, session in list(host.router.links.items()) if not session.drained]
+    found += [
+        f"messages to {peer}"
+        for peer, session in list(host.router.links.items())
+        if not session.drained
+    ]
     return list(dict.fromkeys(found))
 
 
@@ -112,7 +126,9 @@ def _pause(host: Host) -> Roles:
     """Pause what is ready; what is at work again stays as it is."""
     found: Roles = {}
     for actor in list(host.actors.values()):
-        for name in [name for name in actor.roles if name != NATIVE and actor.lifecycle(name).ready]:
+        for name in [
+            name for name in actor.roles if name != NATIVE and actor.lifecycle(name).ready
+        ]:
             try:
                 actor.lifecycle(name).pause(0.0)
             except StatusError:

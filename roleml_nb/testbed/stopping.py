@@ -1,7 +1,9 @@
-"""Ending what handlers do, without ending the testbed: first a flag, then an interrupt, then they are left to themselves.
+"""Ending what handlers do, without ending the testbed: first a flag, then an interrupt, then they
+are left to themselves.
 
-The notebook says so on the urgent lines that the engines have to it: that takes one turn of the interpreter. A link's thread
-hears of it after all that lies unread, and what ipyparallel brings, the relay too, takes an engine's main thread ten turns.
+The notebook says so on the urgent lines that the engines have to it: that takes one turn of the
+interpreter. A link's thread hears of it after all that lies unread, and what ipyparallel brings,
+the relay too, takes an engine's main thread ten turns.
 """
 
 from __future__ import annotations
@@ -27,18 +29,24 @@ if TYPE_CHECKING:
 __all__ = ["Stopped", "Stops", "serve_stops", "stop_work"]
 
 HURRY = "SIGURG"
-"""Has an engine's main thread make the turns short that threads take; the system ignores it where nobody handles it."""
+"""Has an engine's main thread make the turns short that threads take; the system ignores it where
+nobody handles it.
+"""
 STEP = 0.02
 FLAG, INTERRUPT = 0.3, 0.5
 """Seconds that handlers get to notice the flag; and the interrupt, since the last one ended."""
 AGAIN = 0.2
-"""Seconds until one that goes on is interrupted once more; no sooner, for it may be about to answer."""
+"""Seconds until one that goes on is interrupted once more; no sooner, for it may be about to
+answer.
+"""
 LONGEST = 1.6
 """Seconds that handlers get in all, as long as one after the other ends."""
 ANSWER = 1.5
 """Seconds that an engine gets to say that its handlers are stopped, or are being stopped."""
 TURN = 0.05
-"""Seconds more for each handler that is at work there: its thread that hears of the stop must wait for its turn."""
+"""Seconds more for each handler that is at work there: its thread that hears of the stop must wait
+for its turn.
+"""
 LATEST = 6.0
 """Seconds that an engine gets in all; one that lives is left to end its handlers by itself then."""
 
@@ -47,24 +55,35 @@ _raise_in_thread.argtypes = (ctypes.c_ulong, ctypes.py_object)
 NOBODY = ctypes.c_ulong(-1).value
 """What no thread has as its number. Since Python 3.12 one that is about to begin has 0."""
 FREEZES_IF_TRACED = sys.version_info < (3, 12)
-"""Whether threads that a debugger or coverage traces stand still until another thread raises its interrupt."""
+"""Whether threads that a debugger or coverage traces stand still until another thread raises its
+interrupt.
+"""
 
 
 class Stopped(NamedTuple):
-    """What became of the handlers of one host, by name; of an engine that did not answer and was killed, nothing is known."""
+    """What became of the handlers of one host, by name; of an engine that did not answer and was
+    killed, nothing is known.
+    """
 
     ended: tuple[str, ...] = ()
     """They saw the flag: their calls were ended, and they make no more."""
     interrupted: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
-    """They do not return from what they called, such as ``time.sleep``. They end when that does; their role is free."""
+    """They do not return from what they called, such as ``time.sleep``.
+
+    They end when that does; their role is free.
+    """
     killed: tuple[str, ...] = ()
     """Engines."""
 
     def __str__(self) -> str:
         what = ("ended", "interrupted", "left alone", "killed")
         parts = [f"{word} {_count(names)}" for word, names in zip(what, self, strict=True) if names]
-        lost = " (its nodes are lost: respawn() makes them anew on other engines)" if self.killed else ""
+        lost = (
+            " (its nodes are lost: respawn() makes them anew on other engines)"
+            if self.killed
+            else ""
+        )
         return "run stopped: " + ("; ".join(parts) or "nothing was at work") + lost
 
     def __repr__(self) -> str:
@@ -77,7 +96,8 @@ def _count(names: tuple[str, ...]) -> str:
 
 
 def stop_work(host: Host, stops: int, progress: Callable[[], object] = lambda: None) -> Stopped:
-    """Stop all handlers of this host that began before the run was stopped so often, but those of native roles.
+    """Stop all handlers of this host that began before the run was stopped so often, but those of
+    native roles.
 
     Takes a second, or longer as long as one after the other ends. `progress` is called meanwhile.
     """
@@ -108,27 +128,35 @@ def _stop_work(host: Host, progress: Callable[[], object]) -> Stopped:
         if now - began <= FLAG:
             used = {id(execution): cpu_time(execution.clock) for execution in at_work}
         else:
-            late = [execution for execution in at_work if now - interrupted.get(id(execution), began) > AGAIN
-                    and not (_is_traced() and cpu_time(execution.clock) == used.get(id(execution)))]
+            late = [
+                execution
+                for execution in at_work
+                if now - interrupted.get(id(execution), began) > AGAIN
+                and not (_is_traced() and cpu_time(execution.clock) == used.get(id(execution)))
+            ]
             interrupted.update((id(execution), now) for execution in late if _interrupt(execution))
-            turns.wish(host.router, None)  # each ends in the first turn that it gets, and needs all of it
+            # each ends in the first turn that it gets, and needs all of it
+            turns.wish(host.router, None)
         progress()
         host.clock.sleep(STEP)
     left = {id(execution): execution for execution in at_work}
     for execution in at_work:
         _leave_alone(host, execution)
     names = {key: execution.name for key, execution in seen.items() if key not in left}
-    return Stopped(tuple(name for key, name in names.items() if key not in interrupted),
-                   tuple(name for key, name in names.items() if key in interrupted),
-                   tuple(execution.name for execution in left.values()))
+    return Stopped(
+        tuple(name for key, name in names.items() if key not in interrupted),
+        tuple(name for key, name in names.items() if key in interrupted),
+        tuple(execution.name for execution in left.values()),
+    )
 
 
 def _is_traced() -> bool:
-    """Return whether an interrupt for a thread that waits could freeze the process: see `FREEZES_IF_TRACED`.
+    """Return whether an interrupt for a thread that waits could freeze the process: see
+    `FREEZES_IF_TRACED`.
 
-    CPython 3.11 looks for interrupts of any thread where a traced function begins, and does not begin it while there
-    is one. So a thread that has used no processor time since the stop is not interrupted there: it would hear of it
-    after its wait.
+    CPython 3.11 looks for interrupts of any thread where a traced function begins, and does not
+    begin it while there is one. So a thread that has used no processor time since the stop is not
+    interrupted there: it would hear of it after its wait.
     """
     return FREEZES_IF_TRACED and (sys.gettrace() or threading.gettrace()) is not None
 
@@ -138,8 +166,13 @@ def _at_work(host: Host) -> list[Execution]:
     for actor in list(host.actors.values()):
         actor.subscriptions.forget_events()
     mine = host.router.executions.current
-    return [execution for execution in list(host.router.executions.table.values())
-            if execution.stops < host.router.stops and execution.target.instance_name != NATIVE and execution is not mine]
+    return [
+        execution
+        for execution in list(host.router.executions.table.values())
+        if execution.stops < host.router.stops
+        and execution.target.instance_name != NATIVE
+        and execution is not mine
+    ]
 
 
 def _flag(host: Host, executions: Iterable[Execution]) -> None:
@@ -156,7 +189,8 @@ def _flag(host: Host, executions: Iterable[Execution]) -> None:
 def _interrupt(execution: Execution) -> bool:
     """Its thread raises it as soon as the handler's own code runs; False if it has no thread.
 
-    Whether that code runs now is looked up in the call itself, so that no turn of the interpreter ends between.
+    Whether that code runs now is looked up in the call itself, so that no turn of the interpreter
+    ends between.
     """
     execution.interrupted = True
     if not _raise_in_thread(execution.thread if execution.exposed else NOBODY, Interrupt):
@@ -166,13 +200,17 @@ def _interrupt(execution: Execution) -> bool:
 
 def _leave_alone(host: Host, execution: Execution) -> None:
     host.router.abandon(execution)
-    lifecycle = host.actors[execution.target.actor_name].find_lifecycle(execution.target.instance_name)
+    lifecycle = host.actors[execution.target.actor_name].find_lifecycle(
+        execution.target.instance_name
+    )
     if lifecycle is not None and execution.started and not execution.held:
         lifecycle.leave()
 
 
 def serve_stops(host: Host, notebook: str) -> None:
-    """Have an engine's host do what `Stops` asks for, from whichever side it hears of that first."""
+    """Have an engine's host do what `Stops` asks for, from whichever side it hears of that
+    first.
+    """
     lock, begun = threading.Lock(), 0
 
     def stop(stops: int, tell: Callable[[str, object], None]) -> None:
@@ -201,7 +239,8 @@ def serve_stops(host: Host, notebook: str) -> None:
             host.router.take_control(notebook, word[0], lambda: word[1])
 
     def receive(peer: str, stops: int) -> None:
-        host.router.stops = max(stops, host.router.stops)  # at once, on the thread that has received it
+        # at once, on the thread that has received it
+        host.router.stops = max(stops, host.router.stops)
         if stops > begun:
             host.run_in_background(lambda: stop(stops, tell_over_link), "stop")
 
@@ -216,7 +255,9 @@ def serve_stops(host: Host, notebook: str) -> None:
 
 
 class Stops:
-    """The notebook's side: has all hosts stop their work, and kills engines that do not even answer."""
+    """The notebook's side: has all hosts stop their work, and kills engines that do not even
+    answer.
+    """
 
     def __init__(self, fleet: Fleet):
         self._fleet = fleet
@@ -234,12 +275,16 @@ class Stops:
             stops, began = home.router.stops + 1, home.clock.now()
             self._signs, self._answers = dict.fromkeys(hosts, began), {}
             home.router.stops = stops
-            home.run_in_background(lambda: self._ask(hosts, stops), "asks to stop")  # Ctrl-C must not cut a message in two
+            # Ctrl-C must not cut a message in two
+            home.run_in_background(lambda: self._ask(hosts, stops), "asks to stop")
             found = [stop_work(home, stops), *self._await(hosts, began)]
             return Stopped(*(sum(parts, ()) for parts in zip(*found, strict=True)))
 
     def _ask(self, hosts: list[str], stops: int) -> None:
-        """On their urgent lines, and over their links. An engine reached over the relay has no such line, but can hurry."""
+        """On their urgent lines, and over their links.
+
+        An engine reached over the relay has no such line, but can hurry.
+        """
         home = self._fleet.home
         for host_id in hosts:
             try:
@@ -256,21 +301,32 @@ class Stops:
     def _hurry(self, host_id: str) -> None:
         try:
             self._fleet.signal(host_id, HURRY)
-        except Exception as error:  # it has ended, or there is no such signal: each system, and ipyparallel, says so differently
+        # it has ended, or there is no such signal: each system, and ipyparallel, says so
+        # differently
+        except Exception as error:
             self._fleet.home.logger.info("%s was not told to hurry: %s", host_id, error)
 
     def _await(self, hosts: list[str], began: float) -> list[Stopped]:
-        """What the engines answer. One that gives no sign of life is killed; one that does is given more time.
+        """What the engines answer.
 
-        Silence is counted in looks, for where this process itself gets no turn, it has not heard what was said.
+        One that gives no sign of life is killed; one that does is given more time.
+
+        Silence is counted in looks, for where this process itself gets no turn, it has not heard
+        what was said.
         """
         fleet, clock = self._fleet, self._fleet.home.clock
         patience = {host_id: ANSWER + TURN * fleet.handlers(host_id) for host_id in hosts}
         silent, seen, looked = dict.fromkeys(hosts, 0), dict.fromkeys(hosts, 0.0), True
         with self._news:
-            while waiting := [host_id for host_id in hosts if host_id not in self._answers and host_id not in fleet.lost]:
+            while waiting := [
+                host_id
+                for host_id in hosts
+                if host_id not in self._answers and host_id not in fleet.lost
+            ]:
                 if clock.now() > began + LATEST:
-                    self._answers.update({host_id: Stopped(left=(f"handlers on {host_id}",)) for host_id in waiting})
+                    self._answers.update(
+                        {host_id: Stopped(left=(f"handlers on {host_id}",)) for host_id in waiting}
+                    )
                     break
                 for host_id in waiting if looked else ():
                     sign = max(self._signs[host_id], fleet.heard(host_id))

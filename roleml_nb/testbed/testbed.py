@@ -11,7 +11,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.actor import Invocation
-from roleml_nb.role import NATIVE, ArgumentTypeError, Message, Role, RoleInstanceID, TestbedError, standard_name
+from roleml_nb.role import (
+    NATIVE,
+    ArgumentTypeError,
+    Message,
+    Role,
+    RoleInstanceID,
+    TestbedError,
+    standard_name,
+)
 from roleml_nb.role.arguments import checked, checked_methods
 from roleml_nb.role.numbers import MAX_THREADS, as_count, check_count, check_number, check_seed
 from roleml_nb.trace import LogView, Trace
@@ -62,48 +70,67 @@ class Testbed:
     Parameters
     ----------
     engines
-        How many engines to start, 2 by default; 0 keeps every actor in this process, with the same semantics. Of a cluster
-        that is joined: how many to wait for, and to use; by default those that are there.
+        How many engines to start, 2 by default; 0 keeps every actor in this process, with the same
+        semantics. Of a cluster that is joined: how many to wait for, and to use; by default those
+        that are there.
     cluster, profile, cluster_id
-        Join what runs already instead: an `ipyparallel.Cluster` or `Client`, or the names to find one by. docs/machines.md.
+        Join what runs already instead: an `ipyparallel.Cluster` or `Client`, or the names to find
+        one by. docs/machines.md.
     start_timeout
         Seconds that engines get to come.
     timeout
         Seconds that a call waits for its answer unless told otherwise.
     workers
-        Tasks that run at the same time on one host; services and events always find a thread. Default: cores ÷ engines, at
-        most 4. More are let in when none of them gets on.
+        Tasks that run at the same time on one host; services and events always find a thread.
+        Default: cores ÷ engines, at most 4. More are let in when none of them gets on.
     threads
-        torch threads per engine; default: cores ÷ engines, and 1 with `pin`. With another number, torch adds up in another
-        order, and the last bits of weights differ.
+        torch threads per engine; default: cores ÷ engines, and 1 with `pin`. With another number,
+        torch adds up in another order, and the last bits of weights differ.
     pin
-        Whether each engine of our own keeps to one core (Linux). Where many nodes train small models and nothing else is to be
-        done on the machine, that is about twice as fast, since its threads do not chase each other over the cores; beside
-        other work it is slower.
+        Whether each engine of our own keeps to one core (Linux). Where many nodes train small
+        models and nothing else is to be done on the machine, that is about twice as fast, since its
+        threads do not chase each other over the cores; beside other work it is slower.
     links
-        Which links to use, best first: "direct" and "relay". A direct link that breaks gives way to the relay by itself.
+        Which links to use, best first: "direct" and "relay". A direct link that breaks gives way to
+        the relay by itself.
     preload
-        Modules that each engine imports in the background, since they take seconds. Add ``torch._dynamo`` if your models
-        use ``torch.optim``, which imports it; the library's do not.
+        Modules that each engine imports in the background, since they take seconds. Add
+        ``torch._dynamo`` if your models use ``torch.optim``, which imports it; the library's do
+        not.
     seed
-        The root of all random numbers: of roles (`Role.rng`; ``ctx.seed``, unless their node has its own), of models and
-        data that are built for them without a seed, of random graphs, and of what a configuration draws. Global generators
-        are neither read nor seeded, but for torch's: while a role of the library trains or builds, it is the role's own.
+        The root of all random numbers: of roles (`Role.rng`; ``ctx.seed``, unless their node has
+        its own), of models and data that are built for them without a seed, of random graphs, and
+        of what a configuration draws. Global generators are neither read nor seeded, but for
+        torch's: while a role of the library trains or builds, it is the role's own.
     trace
         Whether messages are noted. Metrics always are.
     detached
-        Whether engines of our own outlive this process, however it ends: `attach` finds them again, `stop` ends them.
+        Whether engines of our own outlive this process, however it ends: `attach` finds them again,
+        `stop` ends them.
 
-    Use as a context manager, or call `stop`. All errors are `RoleMLError`; bad input changes nothing.
+    Use as a context manager, or call `stop`. All errors are `RoleMLError`; bad input changes
+    nothing.
     """
 
     __test__ = False
 
     def __init__(
-        self, engines: int | None = None, *, cluster: Any = None, profile: str | None = None, cluster_id: str | None = None,
-        timeout: float = 600.0, workers: int | None = None, threads: int | None = None,
-        links: tuple[str, ...] = ("direct", "relay"), preload: tuple[str, ...] = PRELOAD, seed: int = 0,
-        trace: bool = True, detached: bool = False, pin: bool = False, start_timeout: float = 60.0,
+        self,
+        engines: int | None = None,
+        *,
+        cluster: Any = None,
+        profile: str | None = None,
+        cluster_id: str | None = None,
+        timeout: float = 600.0,
+        workers: int | None = None,
+        threads: int | None = None,
+        links: tuple[str, ...] = ("direct", "relay"),
+        preload: tuple[str, ...] = PRELOAD,
+        seed: int = 0,
+        trace: bool = True,
+        detached: bool = False,
+        pin: bool = False,
+        start_timeout: float = 60.0,
     ):
         engines, seed = None if engines is None else as_count("engines", engines), check_seed(seed)
         timeout = check_number("timeout", timeout, 0, 1e8, above=True)
@@ -115,19 +142,53 @@ class Testbed:
         unknown = set(links) - {"direct", "relay"}
         if unknown:
             raise TestbedError(f"no such link: {', '.join(sorted(unknown))}; known: direct, relay")
-        joins = {key: value for key, value in
-                 (("cluster", cluster), ("profile", profile), ("cluster_id", cluster_id)) if value is not None}
+        joins = {
+            key: value
+            for key, value in (
+                ("cluster", cluster),
+                ("profile", profile),
+                ("cluster_id", cluster_id),
+            )
+            if value is not None
+        }
         if joins and engines == 0:
-            raise TestbedError("engines=0 keeps all nodes in this process, where no cluster is joined: leave out one of them")
+            raise TestbedError(
+                "engines=0 keeps all nodes in this process, where no cluster is joined: leave out"
+                " one of them"
+            )
         if engines is None:
             engines = 0 if joins else 2
         if detached and (joins or not engines):
-            raise TestbedError("detached=True is for engines that this testbed starts: Testbed(engines=2, detached=True)")
+            raise TestbedError(
+                "detached=True is for engines that this testbed starts: Testbed(engines=2,"
+                " detached=True)"
+            )
         if pin and (joins or not engines or not hasattr(os, "sched_setaffinity")):
-            raise TestbedError("pin=True is for engines that this testbed starts, on Linux: Testbed(engines=2, pin=True)")
-        options: dict[str, Any] = {"timeout": timeout, "workers": workers, "threads": threads, "links": links,
-                                   "preload": preload, "seed": seed, "trace": trace, "pin": pin}
-        self._begin(seed, Fleet(uuid.uuid4().hex[:12], engines, joins, detached=detached, start_timeout=start_timeout, **options))
+            raise TestbedError(
+                "pin=True is for engines that this testbed starts, on Linux: Testbed(engines=2,"
+                " pin=True)"
+            )
+        options: dict[str, Any] = {
+            "timeout": timeout,
+            "workers": workers,
+            "threads": threads,
+            "links": links,
+            "preload": preload,
+            "seed": seed,
+            "trace": trace,
+            "pin": pin,
+        }
+        self._begin(
+            seed,
+            Fleet(
+                uuid.uuid4().hex[:12],
+                engines,
+                joins,
+                detached=detached,
+                start_timeout=start_timeout,
+                **options,
+            ),
+        )
         if detached:
             self._stay({"options": options, "numbers": self.fleet.numbers})
 
@@ -135,7 +196,9 @@ class Testbed:
         self._stopping = False
         self.seed = seed
         self.at_stop: list[Callable[[], None]] = []
-        """Called once when the testbed stops, before anything ends: of views and others that look on."""
+        """Called once when the testbed stops, before anything ends: of views and others that look
+        on.
+        """
         self.roster = Roster()
         """What is deployed where."""
         self.fleet = fleet
@@ -144,11 +207,16 @@ class Testbed:
         self._calls = Calls(self.fleet.home.actors[NOTEBOOK], self.roster)
         self.versions = Versions()
         """Which version of its class each role has."""
-        self.fleet.home.actors[NOTEBOOK].migration.listeners += [self.roster.moved, self.versions.moved]
+        self.fleet.home.actors[NOTEBOOK].migration.listeners += [
+            self.roster.moved,
+            self.versions.moved,
+        ]
         self.roster.look = self._calls.roles_of
         self.code_changes = CodeChanges(self.fleet, self.versions)
         """Edits of the user's own modules, and what has been told of them."""
-        self._roles = Roles(self.fleet, self._calls, self.roster, self.versions, self.code_changes, self.select)
+        self._roles = Roles(
+            self.fleet, self._calls, self.roster, self.versions, self.code_changes, self.select
+        )
         self.runs = Runs()
         """What `run` has begun."""
         self.errors.run = lambda: next((run.number for run in self.runs.under_way), None)
@@ -159,13 +227,19 @@ class Testbed:
     def attach(cls, mark: str | None = None) -> Testbed:
         """The detached testbed of that name, or the only one there is, from a new process.
 
-        It has its nodes, roles, relationships and places, and the trace of what happened since the other process has left.
-        Options and elements that roles were given are known as the spec has them. TestbedError when there is none.
+        It has its nodes, roles, relationships and places, and the trace of what happened since the
+        other process has left. Options and elements that roles were given are known as the spec has
+        them. TestbedError when there is none.
         """
         record = choose(mark)
-        options = {**record.way_back["options"], "links": tuple(record.way_back["options"]["links"])}
+        options = {
+            **record.way_back["options"],
+            "links": tuple(record.way_back["options"]["links"]),
+        }
         bed = cls.__new__(cls)
-        bed._begin(options["seed"], Fleet(record.mark, record.engines, {}, record=record, **options))
+        bed._begin(
+            options["seed"], Fleet(record.mark, record.engines, {}, record=record, **options)
+        )
         try:
             recall(bed)
             bed._stay(record.way_back)
@@ -192,14 +266,19 @@ class Testbed:
         self.fleet.home.run_in_background(partial(remember, self.fleet, self.roster), "roster")
 
     def detach(self) -> str:
-        """Leave the engines to themselves; returns the name to `attach` by. What is at work there goes on.
+        """Leave the engines to themselves; returns the name to `attach` by.
 
-        TestbedError unless it was started with ``detached=True``. Roles on the notebook's own node end.
+        What is at work there goes on.
+
+        TestbedError unless it was started with ``detached=True``. Roles on the notebook's own node
+        end.
         """
         self._check_running()
         if self.fleet.engines is None or not self.fleet.engines.detached:
-            raise TestbedError("this testbed ends with its kernel; start one that stays with Testbed(detached=True) or "
-                               "%rml start --detach")
+            raise TestbedError(
+                "this testbed ends with its kernel; start one that stays with"
+                " Testbed(detached=True) or %rml start --detach"
+            )
         write(self.fleet, self.roster)
         self._stopping = True
         self._tell_that_it_stops()
@@ -227,7 +306,9 @@ class Testbed:
 
     @property
     def errors(self) -> Errors:
-        """Errors that nobody waited for: of event handlers, `Runnable`s, callbacks and clean-ups."""
+        """Errors that nobody waited for: of event handlers, `Runnable`s, callbacks and
+        clean-ups.
+        """
         return self.fleet.errors
 
     @property
@@ -239,17 +320,21 @@ class Testbed:
         return why(self.fleet.links)
 
     def stop_run(self) -> Stopped:
-        """End what handlers do, on all nodes, in less than two seconds; nodes and roles stay, and can be called again.
+        """End what handlers do, on all nodes, in less than two seconds; nodes and roles stay, and
+        can be called again.
 
-        Handlers make no more calls and wait for none; those that go on are interrupted; one that does not return from
-        what it called is left alone, its callers get RunStopped, and its role is free. An engine that does not even
-        answer is killed, and is lost; `respawn` makes its nodes anew on others.
+        Handlers make no more calls and wait for none; those that go on are interrupted; one that
+        does not return from what it called is left alone, its callers get RunStopped, and its role
+        is free. An engine that does not even answer is killed, and is lost; `respawn` makes its
+        nodes anew on others.
         """
         self._check_running()
         return self.fleet.stop_run()
 
     def waiting(self) -> list[str]:
-        """Which calls wait, for how long, and what the other side does about them; the oldest first."""
+        """Which calls wait, for how long, and what the other side does about them; the oldest
+        first.
+        """
         self._check_running()
         return self.fleet.waiting()
 
@@ -258,8 +343,9 @@ class Testbed:
     def spawn(self, *patterns: str, on: int | str | None = None, **context: Any) -> Nodes:
         """Make nodes: ``spawn("server", "client{1..8}")``, spread over the engines or all on one.
 
-        `context` is what their roles find in ``ctx``: `workdir`, `src`, and `seed`, which is the testbed's by default.
-        Nodes that exist already are left as they are. Returns all nodes named.
+        `context` is what their roles find in ``ctx``: `workdir`, `src`, and `seed`, which is the
+        testbed's by default. Nodes that exist already are left as they are. Returns all nodes
+        named.
         """
         self._check_running()
         names = [name for pattern in patterns for name in expand(pattern)]
@@ -274,32 +360,46 @@ class Testbed:
         return Nodes(self, dict.fromkeys(names))
 
     def select(self, pattern: Pattern | Nodes) -> Nodes:
-        """The nodes that a pattern finds: ``select("client*")``; the notebook's own only when it has roles, or by its name."""
+        """The nodes that a pattern finds: ``select("client*")``; the notebook's own only when it
+        has roles, or by its name.
+        """
         self._check_running()
         asked = [pattern] if isinstance(pattern, str) else list(pattern)
-        return Nodes(self, match(asked, self.roster.places if NOTEBOOK in " ".join(asked) else self.roster.nodes()))
+        return Nodes(
+            self,
+            match(
+                asked, self.roster.places if NOTEBOOK in " ".join(asked) else self.roster.nodes()
+            ),
+        )
 
     def remove(self, nodes: Pattern | Nodes) -> list[str]:
-        """Take nodes away, with their roles, whose running handlers end first; others forget them. Returns their names."""
+        """Take nodes away, with their roles, whose running handlers end first; others forget them.
+
+        Returns their names.
+        """
         from .removal import remove
 
         return remove(self, self.select(nodes).names)
 
     def respawn(self, nodes: Pattern | Nodes = "*", on: int | str | None = None) -> list[str]:
-        """Make those of the nodes anew that lived on lost engines, spread over the others or all on one; returns their names.
+        """Make those of the nodes anew that lived on lost engines, spread over the others or all on
+        one; returns their names.
 
-        They get the context, the relationships and the roles that they had, with the same options and elements, and others
-        know them again. Their state is lost: roles begin anew, or go on from a checkpoint (`save`, `restore`).
+        They get the context, the relationships and the roles that they had, with the same options
+        and elements, and others know them again. Their state is lost: roles begin anew, or go on
+        from a checkpoint (`save`, `restore`).
         """
         from .respawn import respawn
 
         return respawn(self, self.select(nodes).names, on)
 
     def rename(self, node: str, name: str) -> None:
-        """Give a node another name. Its roles go on with their state, and relationships speak of them by their new address.
+        """Give a node another name.
 
-        Who keeps the old address elsewhere than in a relationship does not find it any more, and `Role.rng` draws what the
-        new name draws.
+        Its roles go on with their state, and relationships speak of them by their new address.
+
+        Who keeps the old address elsewhere than in a relationship does not find it any more, and
+        `Role.rng` draws what the new name draws.
         """
         from .renaming import rename
 
@@ -307,9 +407,11 @@ class Testbed:
         rename(self, old, name)
 
     def move(self, nodes: Pattern | Nodes, on: int | str) -> list[str]:
-        """Take nodes to another engine, with their roles and their state, while others go on calling them.
+        """Take nodes to another engine, with their roles and their state, while others go on
+        calling them.
 
-        Returns the names of those that were not there yet. Running handlers end first, as in `migrate`.
+        Returns the names of those that were not there yet. Running handlers end first, as in
+        `migrate`.
         """
         from .renaming import move
 
@@ -323,13 +425,17 @@ class Testbed:
 
     @partial(checked, but=("positions",))
     def arrange(self, positions: Mapping[str, tuple[float, float] | None]) -> None:
-        """Put nodes somewhere on the board: {node: (x, y)}, x to the right, y down; None for wherever it likes."""
+        """Put nodes somewhere on the board: {node: (x, y)}, x to the right, y down; None for
+        wherever it likes.
+        """
         places = {key: None if at is None else _position(key, at) for key, at in positions.items()}
         self.roster.arranged({node: at for key, at in places.items() for node in self.select(key)})
 
     def _check_running(self) -> None:
         if self._stopping:
-            raise TestbedError("this testbed has stopped; make a new one with Testbed(...) or %rml start")
+            raise TestbedError(
+                "this testbed has stopped; make a new one with Testbed(...) or %rml start"
+            )
         if self.fleet.origin.elsewhere:
             raise TestbedError(self.fleet.origin.refusal())
         divide(self.fleet.home)
@@ -337,48 +443,70 @@ class Testbed:
     # roles and relationships
 
     def assign(
-        self, nodes: Pattern | Nodes, name: str, role: type[Role], *, options: Mapping[str, Any] | None = None,
+        self,
+        nodes: Pattern | Nodes,
+        name: str,
+        role: type[Role],
+        *,
+        options: Mapping[str, Any] | None = None,
         elements: Mapping[str, Any] | None = None,
     ) -> Nodes:
-        """Put a role on nodes, with constructor `options` and `elements`; each may hold `Each` and `impl` values.
+        """Put a role on nodes, with constructor `options` and `elements`; each may hold `Each` and
+        `impl` values.
 
         Returns when every instance is ready. A role of that name on a node is replaced.
         """
-        assigned = self._roles.assign(self.select(nodes), name, role, dict(options or {}), dict(elements or {}))
+        assigned = self._roles.assign(
+            self.select(nodes), name, role, dict(options or {}), dict(elements or {})
+        )
         self.code_changes.tell_untold()
         return assigned
 
     def update(
-        self, role: type[Role] | Sequence[type[Role]] | None = None, *, fresh: bool = False, was: str | None = None
+        self,
+        role: type[Role] | Sequence[type[Role]] | None = None,
+        *,
+        fresh: bool = False,
+        was: str | None = None,
     ) -> list[RoleInstanceID]:
-        """Have all roles of a class of this name take up this version of it; returns those that had another one.
+        """Have all roles of a class of this name take up this version of it; returns those that had
+        another one.
 
-        Attributes and elements stay, running handlers end on the old code, and the next message meets the new. With
-        `fresh` the roles are assigned anew, with the options and elements that they were given.
+        Attributes and elements stay, running handlers end on the old code, and the next message
+        meets the new. With `fresh` the roles are assigned anew, with the options and elements that
+        they were given.
 
         Parameters
         ----------
         role
-            The class, or several; without it, all roles take up what has changed in the user's modules since they were
-            assigned. When it is refused for one role, none takes it up.
+            The class, or several; without it, all roles take up what has changed in the user's
+            modules since they were assigned. When it is refused for one role, none takes it up.
         fresh
             Whether they begin anew.
         was
-            The name that the class had before, if it was renamed: the roles of that class become roles of this one.
+            The name that the class had before, if it was renamed: the roles of that class become
+            roles of this one.
         """
         self._check_running()
         if role is None and was is not None:
-            raise TestbedError(f"was={was!r} is for a class that was renamed: give that class, bed.update(NewName, was={was!r})")
+            raise TestbedError(
+                f"was={was!r} is for a class that was renamed: give that class, bed.update(NewName,"
+                f" was={was!r})"
+            )
         return self._roles.update(role, fresh, was)
 
     def terminate(self, nodes: Pattern | Nodes, name: str) -> Nodes:
         """Take a role off nodes; its running handlers end first."""
         return self._roles.terminate(self.select(nodes), name)
 
-    def relate(self, nodes: Pattern | Nodes, relationship: str, instances: Any, *, remove: bool = False) -> Nodes:
-        """Add role instances to a relationship that nodes know: ``relate("server", "trainer", "client*/trainer")``.
+    def relate(
+        self, nodes: Pattern | Nodes, relationship: str, instances: Any, *, remove: bool = False
+    ) -> Nodes:
+        """Add role instances to a relationship that nodes know: ``relate("server", "trainer",
+        "client*/trainer")``.
 
-        A pattern without ``/`` means the role named like the relationship. Those already there stay.
+        A pattern without ``/`` means the role named like the relationship. Those already there
+        stay.
         """
         return self._roles.relate(self.select(nodes), relationship, instances, remove)
 
@@ -387,15 +515,23 @@ class Testbed:
         return self._roles.link(self.select(nodes), alias, relationship)
 
     def wire(
-        self, graph: Any, *, relationship: str = "peer", nodes: Pattern | Nodes | None = None, role: str = "aggregator",
-        round: int | None = None, connected: bool = True, **options: Any,
+        self,
+        graph: Any,
+        *,
+        relationship: str = "peer",
+        nodes: Pattern | Nodes | None = None,
+        role: str = "aggregator",
+        round: int | None = None,
+        connected: bool = True,
+        **options: Any,
     ) -> Topology:
         """Relate nodes along the edges of a graph: ``wire("ring", nodes="peer*").report()``.
 
-        Each node's `relationship` then names the roles called `role` of those that it sends to, and no others. `graph`
-        and `options` are those of `topology`, the seed of random ones is the testbed's; `nodes` are all with that role
-        unless given; `round` picks one graph of a topology that changes. TestbedError, with the components, when not
-        every node is reached from every other one, unless that need not be (`connected` False); nothing is wired then.
+        Each node's `relationship` then names the roles called `role` of those that it sends to, and
+        no others. `graph` and `options` are those of `topology`, the seed of random ones is the
+        testbed's; `nodes` are all with that role unless given; `round` picks one graph of a
+        topology that changes. TestbedError, with the components, when not every node is reached
+        from every other one, unless that need not be (`connected` False); nothing is wired then.
         """
         from .wiring import wire  # networkx takes a third of a second to import
 
@@ -403,14 +539,20 @@ class Testbed:
         return wire(self, graph, relationship, nodes, role, round, connected, options)
 
     def migrate(
-        self, role: str | RoleInstanceID, to: str, *, conflicts: str = "refuse", timeout: float = 60.0
+        self,
+        role: str | RoleInstanceID,
+        to: str,
+        *,
+        conflicts: str = "refuse",
+        timeout: float = 60.0,
     ) -> RoleInstanceID:
-        """Move a role to another node, with its state, while others go on calling it; returns its new address.
+        """Move a role to another node, with its state, while others go on calling it; returns its
+        new address.
 
-        The role is paused until it is over there: running handlers end first, calls and events wait. Attributes
-        (``__getstate__`` and ``__setstate__`` are honoured) and elements travel; relationships, subscriptions and
-        calls follow. A `Runnable` is stopped, and run again over there. When anything fails, the role goes on where it
-        was.
+        The role is paused until it is over there: running handlers end first, calls and events
+        wait. Attributes (``__getstate__`` and ``__setstate__`` are honoured) and elements travel;
+        relationships, subscriptions and calls follow. A `Runnable` is stopped, and run again over
+        there. When anything fails, the role goes on where it was.
 
         Parameters
         ----------
@@ -419,8 +561,8 @@ class Testbed:
         to
             "node", or "node/other-name" where that node has a role of the same name.
         conflicts
-            What to do when a relationship that the role mentions means other roles over there: "refuse", or "keep"
-            (the role then uses what that node knows).
+            What to do when a relationship that the role mentions means other roles over there:
+            "refuse", or "keep" (the role then uses what that node knows).
         timeout
             Seconds that its running handlers get to end.
         """
@@ -430,15 +572,21 @@ class Testbed:
     # calls
 
     def call(
-        self, target: str | RoleInstanceID, channel: str, args: Mapping[str, Any] | None = None,
-        payloads: Mapping[str, Any] | None = None, *, timeout: float | None = None, **arguments: Any,
+        self,
+        target: str | RoleInstanceID,
+        channel: str,
+        args: Mapping[str, Any] | None = None,
+        payloads: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+        **arguments: Any,
     ) -> Any:
         """Call a service or a task and return its result; for a pattern, {node: result}.
 
         Keywords are added to `args`: ``bed.call("client*/trainer", "train", epochs=2)``.
 
-        Raises what the handler raised (HandlerError with the remote traceback), NodeLost or CallTimeout. An interrupt
-        ends the wait at once, and the testbed stays usable.
+        Raises what the handler raised (HandlerError with the remote traceback), NodeLost or
+        CallTimeout. An interrupt ends the wait at once, and the testbed stays usable.
         """
         self._check_running()
         self.code_changes.tell_untold()
@@ -450,8 +598,12 @@ class Testbed:
         return self._calls.channels(target)
 
     def call_task(
-        self, target: str | RoleInstanceID, channel: str, args: Mapping[str, Any] | None = None,
-        payloads: Mapping[str, Any] | None = None, **arguments: Any,
+        self,
+        target: str | RoleInstanceID,
+        channel: str,
+        args: Mapping[str, Any] | None = None,
+        payloads: Mapping[str, Any] | None = None,
+        **arguments: Any,
     ) -> Invocation:
         """Call a task (or a service) and go on; ask the invocation for its ``result(timeout=…)``.
 
@@ -462,12 +614,17 @@ class Testbed:
         return self._calls.call_task(target, channel, {**(args or {}), **arguments}, payloads)
 
     def run(
-        self, target: str | RoleInstanceID, channel: str, args: Mapping[str, Any] | None = None,
-        payloads: Mapping[str, Any] | None = None, **arguments: Any,
+        self,
+        target: str | RoleInstanceID,
+        channel: str,
+        args: Mapping[str, Any] | None = None,
+        payloads: Mapping[str, Any] | None = None,
+        **arguments: Any,
     ) -> LiveRun:
         """Call as `call` does, in the background: returns at once, and says how far it is.
 
-        Its `progress` counts the rounds that the called roles complete, out of the argument ``num_rounds``.
+        Its `progress` counts the rounds that the called roles complete, out of the argument
+        ``num_rounds``.
         """
         self._check_running()
         self.code_changes.tell_untold()
@@ -475,30 +632,52 @@ class Testbed:
         args = {**(args or {}), **arguments}
         total = args.get("num_rounds")
         invocations = self._calls.begin(target, channel, args, payloads)
-        progress = Progress([one.target for one in invocations], total if isinstance(total, int) else None, began,
-                            self.fleet.look, home.clock.now)
+        progress = Progress(
+            [one.target for one in invocations],
+            total if isinstance(total, int) else None,
+            began,
+            self.fleet.look,
+            home.clock.now,
+        )
         self.trace.watch(progress.take)
-        run = LiveRun(self.runs.next_number(), f"{target}.{standard_name(channel)}", is_pattern(target), invocations,
-                      partial(self._calls.gather, target, channel), progress, home, self.fleet.collect)
+        run = LiveRun(
+            self.runs.next_number(),
+            f"{target}.{standard_name(channel)}",
+            is_pattern(target),
+            invocations,
+            partial(self._calls.gather, target, channel),
+            progress,
+            home,
+            self.fleet.collect,
+        )
         self.runs.add(run)
         return run
 
     # looking
 
-    def logs(self, *nodes: str, level: str = "debug", tail: int | None = None, times: bool = False) -> LogView:
-        """What nodes have logged and printed: ``bed.logs("client3", level="warning")``; see `LogView`."""
+    def logs(
+        self, *nodes: str, level: str = "debug", tail: int | None = None, times: bool = False
+    ) -> LogView:
+        """What nodes have logged and printed: ``bed.logs("client3", level="warning")``; see
+        `LogView`.
+        """
+
         def pane(view: LogView) -> Any:
             from roleml_nb.widgets import LogPane  # not before somebody asks for one
 
             return LogPane(view, self)
 
-        names = [f"{name}{slash}{role}" for node, slash, role in (pattern.partition("/") for pattern in nodes)
-                 for name in (expand(node) if "{" in node else [node])]
+        names = [
+            f"{name}{slash}{role}"
+            for node, slash, role in (pattern.partition("/") for pattern in nodes)
+            for name in (expand(node) if "{" in node else [node])
+        ]
         return LogView(self.trace.logs, names, level=level, tail=tail, times=times, pane=pane)
 
     def replay(self, error: Exception | Failure | int) -> Replay:
-        """What failed, to be played again in this process with ``.run()``: an error that was raised, or one of `errors`, or
-        its number there. TestbedError, saying why, when it cannot be.
+        """What failed, to be played again in this process with ``.run()``: an error that was
+        raised, or one of `errors`, or its number there. TestbedError, saying why, when it cannot
+        be.
         """
         self._check_running()
         found = self.errors.numbered(error) if isinstance(error, int) else error
@@ -516,12 +695,19 @@ class Testbed:
             place = self.roster.places[target.actor_name]
             number = self.fleet.numbers.get(place)
             lost = isinstance(roles, Exception)
-            shown = {} if lost else {name: (cls, str(status)) for name, (cls, status) in roles.items()}
-            nodes.append(NodeStatus(target.actor_name, "notebook" if number is None else str(number), shown, lost))
+            shown = (
+                {} if lost else {name: (cls, str(status)) for name, (cls, status) in roles.items()}
+            )
+            nodes.append(
+                NodeStatus(
+                    target.actor_name, "notebook" if number is None else str(number), shown, lost
+                )
+            )
         return TestbedStatus(list(self.fleet.numbers), dict(self.lost), nodes, self.seed)
 
     def board(self, **how: Any) -> Board:
-        """The testbed as a board: drag roles from the palette onto nodes, from node to node, and from role to role.
+        """The testbed as a board: drag roles from the palette onto nodes, from node to node, and
+        from role to role.
 
         `how` is what `roleml_nb.widgets.Board` takes.
         """
@@ -531,15 +717,21 @@ class Testbed:
         return Board(self, **how)
 
     def traffic(self) -> Traffic:
-        """Show messages as they travel: a view for the notebook, live until the testbed stops, and replayed from then on."""
+        """Show messages as they travel: a view for the notebook, live until the testbed stops, and
+        replayed from then on.
+        """
         self._check_running()
         view = self.trace.traffic(deployed=self.roster.known, live=True)
         self.when_stopped(view.rest)
         self.runs.when_ended(view.renew_soon)
         return view
 
-    def metrics(self, show: str | Iterable[str] = ("loss", "accuracy", "rounds", "bytes"), **how: Any) -> Metrics:
-        """Show metrics as they come, in panels of one figure, under the bar of runs; `how` is what `Metrics` takes."""
+    def metrics(
+        self, show: str | Iterable[str] = ("loss", "accuracy", "rounds", "bytes"), **how: Any
+    ) -> Metrics:
+        """Show metrics as they come, in panels of one figure, under the bar of runs; `how` is what
+        `Metrics` takes.
+        """
         from roleml_nb.widgets import Metrics  # takes a second, for Plotly
 
         self._check_running()
@@ -549,7 +741,9 @@ class Testbed:
         return view
 
     def run_bar(self) -> RunBar:
-        """Show how far the last run is, with buttons to pause it, to go round by round, and to stop it."""
+        """Show how far the last run is, with buttons to pause it, to go round by round, and to stop
+        it.
+        """
         from roleml_nb.widgets import RunBar
 
         self._check_running()
@@ -561,50 +755,67 @@ class Testbed:
     # as plain data
 
     def spec(self) -> dict[str, Any]:
-        """The whole deployment as plain data. What is not plain data appears as ``{"$opaque": its type}``."""
+        """The whole deployment as plain data.
+
+        What is not plain data appears as ``{"$opaque": its type}``.
+        """
         return describe(self.roster, len(self.fleet.numbers), self.seed)
 
     def save_spec(self, path: str | os.PathLike[str]) -> None:
-        """Write the spec as YAML (JSON for a name that ends so); ConfigError for what is not plain data in it."""
+        """Write the spec as YAML (JSON for a name that ends so); ConfigError for what is not plain
+        data in it.
+        """
         config.save(self, path)
 
     def record(self, path: str | os.PathLike[str]) -> None:
-        """Write the trace so far, and what it was made with, into a folder: ``record("run.parquet")``.
+        """Write the trace so far, and what it was made with, into a folder:
+        ``record("run.parquet")``.
 
-        `Recording.open` gives it back, with the same tables and plots. A recording of that name is replaced.
-        RecordingError when that is not possible. A testbed that was stopped can be recorded, too.
+        `Recording.open` gives it back, with the same tables and plots. A recording of that name is
+        replaced. RecordingError when that is not possible. A testbed that was stopped can be
+        recorded, too.
         """
         write_recording(path, self.trace, about(self))
 
     def save(self, path: str | os.PathLike[str], *, timeout: float = 60.0) -> None:
         """Write the state of all roles into a file, a checkpoint: ``save("run.checkpoint")``.
 
-        Attributes and elements of roles, relationships, subscriptions and events that wait. It is taken between handlers:
-        those at work get `timeout` seconds to end, main routines of `Runnable`s are asked to stop and run again afterwards.
-        CheckpointError, or TestbedError with what is still at work, when it cannot be taken; nothing is changed then.
+        Attributes and elements of roles, relationships, subscriptions and events that wait. It is
+        taken between handlers: those at work get `timeout` seconds to end, main routines of
+        `Runnable`s are asked to stop and run again afterwards. CheckpointError, or TestbedError
+        with what is still at work, when it cannot be taken; nothing is changed then.
         """
         self._check_running()
         save(self, path, timeout)
 
     def restore(self, path: str | os.PathLike[str], *, timeout: float = 60.0) -> None:
-        """Have all nodes be what they were when a checkpoint was written; nodes that are not there are made.
+        """Have all nodes be what they were when a checkpoint was written; nodes that are not there
+        are made.
 
-        What comes then is what came after the checkpoint: in synchronous architectures the same, bit for bit, on any number of
-        engines. The classes of roles are those of the checkpoint; `update` gives them new ones. Open none that you do not trust:
-        it holds code. CheckpointError when it does not fit this testbed, which is then as it was.
+        What comes then is what came after the checkpoint: in synchronous architectures the same,
+        bit for bit, on any number of engines. The classes of roles are those of the checkpoint;
+        `update` gives them new ones. Open none that you do not trust: it holds code.
+        CheckpointError when it does not fit this testbed, which is then as it was.
         """
         self._check_running()
         restore(self, path, timeout)
 
     @classmethod
     def from_checkpoint(cls, path: str | os.PathLike[str], **options: Any) -> Testbed:
-        """A testbed with as many engines and the seed of a checkpoint, and all that was in it (see `restore`).
+        """A testbed with as many engines and the seed of a checkpoint, and all that was in it (see
+        `restore`).
 
         `options` are those of `Testbed`.
         """
         about = describe_checkpoint(path)
         joined = {"cluster", "profile", "cluster_id"} & set(options)
-        bed = cls(**{**({} if joined else {"engines": about["engines"]}), "seed": about["seed"], **options})
+        bed = cls(
+            **{
+                **({} if joined else {"engines": about["engines"]}),
+                "seed": about["seed"],
+                **options,
+            }
+        )
         try:
             bed.restore(path)
         except BaseException:
@@ -614,18 +825,26 @@ class Testbed:
 
     @classmethod
     def from_spec(
-        cls, source: config.Source, *, names: Mapping[str, Any] | None = None, trust: bool = False,
-        root: str | os.PathLike[str] | None = None, **options: Any,
+        cls,
+        source: config.Source,
+        *,
+        names: Mapping[str, Any] | None = None,
+        trust: bool = False,
+        root: str | os.PathLike[str] | None = None,
+        **options: Any,
     ) -> Testbed:
-        """Make a testbed from a file, or from plain data: our own spec, or configurations of RoleML (see `config.read`).
+        """Make a testbed from a file, or from plain data: our own spec, or configurations of RoleML
+        (see `config.read`).
 
-        Classes that a notebook defined (``__main__.Trainer``) are looked up in `names`, by default in the main module.
-        `options` are those of `Testbed`. What is not taken as written is told in one warning. ConfigError, with file,
-        line and key, when something is wrong; then there is no testbed.
+        Classes that a notebook defined (``__main__.Trainer``) are looked up in `names`, by default
+        in the main module. `options` are those of `Testbed`. What is not taken as written is told
+        in one warning. ConfigError, with file, line and key, when something is wrong; then there is
+        no testbed.
 
-        It may name classes and functions that are public in `roleml_nb.library` and `roleml_nb.workload`, or were defined
-        in the notebook or in modules below its folder, and include files from its own folder, or from below `root`. A
-        source that names others, or opens other files, is refused, with what it would call, unless you `trust` it.
+        It may name classes and functions that are public in `roleml_nb.library` and
+        `roleml_nb.workload`, or were defined in the notebook or in modules below its folder, and
+        include files from its own folder, or from below `root`. A source that names others, or
+        opens other files, is refused, with what it would call, unless you `trust` it.
         """
         bed, plan = config.load(cls, source, names=names, trust=trust, root=root, **options)
         if plan.notes:
@@ -637,7 +856,8 @@ class Testbed:
     def stop(self) -> None:
         """End nodes, links and engines; an embedded cluster ends with them. Idempotent.
 
-        In a fork of this process, such as one of multiprocessing, it does nothing: they are not the fork's.
+        In a fork of this process, such as one of multiprocessing, it does nothing: they are not the
+        fork's.
         """
         if self.fleet.origin.elsewhere:
             return
@@ -656,13 +876,17 @@ class Testbed:
         self.at_stop.append(at_stop)
 
     def _tell_that_it_stops(self) -> None:
-        """Views look at it for the last time; what goes wrong with one of them keeps nothing from ending."""
+        """Views look at it for the last time; what goes wrong with one of them keeps nothing from
+        ending.
+        """
         while self.at_stop:
             at_stop = self.at_stop.pop()
             try:
                 at_stop()
             except Exception as error:  # whatever a page, or what it draws with, raises
-                self.fleet.home.logger.warning("a view could not be ended: %s: %s", type(error).__name__, error)
+                self.fleet.home.logger.warning(
+                    "a view could not be ended: %s: %s", type(error).__name__, error
+                )
 
     def __enter__(self) -> Testbed:
         return self

@@ -1,7 +1,8 @@
-"""How long a thread keeps the interpreter while others wait for it: less long where many are at work.
+"""How long a thread keeps the interpreter while others wait for it: less long where many are at
+work.
 
-With Python's 5 ms and a hundred busy handlers, the thread that receives messages waits for its turn for seconds. Shorter turns
-cost: at 75 busy threads and 1.3 ms, about a fifth of what they get done.
+With Python's 5 ms and a hundred busy handlers, the thread that receives messages waits for its turn
+for seconds. Shorter turns cost: at 75 busy threads and 1.3 ms, about a fifth of what they get done.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ def turns_for(busy: int) -> float:
 
 
 def wish(who: Hashable, seconds: float | None) -> None:
-    """Have turns last so long at most, until the same one wishes otherwise (None: no wish). The shortest wish counts."""
+    """Have turns last so long at most, until the same one wishes otherwise (None: no wish).
+
+    The shortest wish counts.
+    """
     global _usual, _hurried
     with _lock:
         if not _wishes and not _hurried:
@@ -51,7 +55,10 @@ def wish(who: Hashable, seconds: float | None) -> None:
 
 
 def hurry(*_: object) -> None:
-    """Have turns be as short as can be until the next `wish` after two seconds. A handler of signals: it waits for no lock."""
+    """Have turns be as short as can be until the next `wish` after two seconds.
+
+    A handler of signals: it waits for no lock.
+    """
     global _hurried
     _hurried = time.monotonic()
     sys.setswitchinterval(SHORTEST)

@@ -1,10 +1,11 @@
 """Versions of role classes: which one runs where, and which roles are behind.
 
-A version is content. A class of the user's own modules is the same version as long as the text of its module, and of all
-own modules that it imports, is the same (`messaging.source_modules`), however often it was reloaded; a class of a cell is
-one version for each time that its cell was run, and for each content of the own modules that it uses. A role is behind
-when its class has another version, or own modules that its options and elements use have changed, since it was assigned
-or took up its code.
+A version is content. A class of the user's own modules is the same version as long as the text of
+its module, and of all own modules that it imports, is the same (`messaging.source_modules`),
+however often it was reloaded; a class of a cell is one version for each time that its cell was run,
+and for each content of the own modules that it uses. A role is behind when its class has another
+version, or own modules that its options and elements use have changed, since it was assigned or
+took up its code.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ __all__ = ["Versions", "check_code", "class_name"]
 
 
 class Versions:
-    """Counts the versions of each role class by its name, from 1, and notes which one every instance has."""
+    """Counts the versions of each role class by its name, from 1, and notes which one every
+    instance has.
+    """
 
     def __init__(self) -> None:
         self._numbers: dict[str, dict[str, int]] = {}
@@ -71,7 +74,11 @@ class Versions:
         return numbers[content]
 
     def assigned(
-        self, instance: RoleInstanceID, cls: type[Role], options: dict[str, Any], elements: dict[str, Any]
+        self,
+        instance: RoleInstanceID,
+        cls: type[Role],
+        options: dict[str, Any],
+        elements: dict[str, Any],
     ) -> None:
         self.given[instance] = (options, elements)
         self.built_by[instance] = _builders(elements)
@@ -95,7 +102,9 @@ class Versions:
         self.revision += 1
 
     def built_before(self, instance: RoleInstanceID) -> list[str]:
-        """The elements that a function has built which does something else now; each is returned once."""
+        """The elements that a function has built which does something else now; each is returned
+        once.
+        """
         known = self.built_by.get(instance, {})
         now = _builders(self.given.get(instance, ({}, {}))[1])
         self.built_by[instance] = now
@@ -111,25 +120,38 @@ class Versions:
                 table[new] = table.pop(old)
 
     def outdated(self, cls: type[Role], name: str | None = None) -> list[RoleInstanceID]:
-        """The instances that have another version of the class, or are behind; `name`: of a class that it takes the place of."""
+        """The instances that have another version of the class, or are behind; `name`: of a class
+        that it takes the place of.
+        """
         number, behind = self.number(cls), self.behind()
         if name is not None:
             return self.of_class(name)
         name = class_name(cls)
-        return [instance for instance, (known, version) in self.running.items()
-                if known == name and (version != number or instance in behind)]
+        return [
+            instance
+            for instance, (known, version) in self.running.items()
+            if known == name and (version != number or instance in behind)
+        ]
 
     def of_class(self, name: str) -> list[RoleInstanceID]:
         """The instances of a class of that name, with its module or without."""
-        return [instance for instance, (known, _) in self.running.items()
-                if name == known or name == known.rpartition(".")[2]]
+        return [
+            instance
+            for instance, (known, _) in self.running.items()
+            if name == known or name == known.rpartition(".")[2]
+        ]
 
     def behind(self) -> dict[RoleInstanceID, list[str]]:
-        """The instances whose own modules have changed since they took up their code, and these modules."""
+        """The instances whose own modules have changed since they took up their code, and these
+        modules.
+        """
         changed: dict[RoleInstanceID, list[str]] = {}
         for instance, content in list(self.contents.items()):
-            names = [name for name, digest in content.items()
-                     if source_modules.is_own(name) and source_modules.digest(name) != digest]
+            names = [
+                name
+                for name, digest in content.items()
+                if source_modules.is_own(name) and source_modules.digest(name) != digest
+            ]
             if names:
                 changed[instance] = names
         return changed
@@ -139,8 +161,10 @@ class Versions:
         rows: dict[tuple[str, int], list[RoleInstanceID]] = {}
         for instance, row in self.running.items():
             rows.setdefault(row, []).append(instance)
-        return [(*row, sorted(rows[row], key=lambda one: natural_key(str(one))))
-                for row in sorted(rows, key=lambda row: natural_key(f"{row[0]} {row[1]}"))]
+        return [
+            (*row, sorted(rows[row], key=lambda one: natural_key(str(one))))
+            for row in sorted(rows, key=lambda row: natural_key(f"{row[0]} {row[1]}"))
+        ]
 
 
 def class_name(cls: type[Role]) -> str:
@@ -148,7 +172,9 @@ def class_name(cls: type[Role]) -> str:
 
 
 def digests_of(cls: type, *given: dict[str, Any]) -> dict[str, str]:
-    """The own modules that a class uses, and what its role was given, and digests of their texts as they are loaded."""
+    """The own modules that a class uses, and what its role was given, and digests of their texts as
+    they are loaded.
+    """
     names = set(_own_modules(cls))
     for values in given if source_modules.some else ():
         for value in values.values():
@@ -171,25 +197,41 @@ def _own_modules(value: Any) -> Set[str]:
     try:
         return own_modules_of(value)
     except Exception:  # what cannot be encoded stays in this process, or is refused when it is sent
-        parts = (value.function, *value.args, *value.kwargs.values()) if isinstance(value, Impl) else (value,)
+        parts = (
+            (value.function, *value.args, *value.kwargs.values())
+            if isinstance(value, Impl)
+            else (value,)
+        )
         modules = {getattr(part, "__module__", None) for part in parts}
         return {name for name in modules if isinstance(name, str) and source_modules.is_own(name)}
 
 
 def _hash(digests: dict[str, str]) -> str:
-    return hashlib.blake2b(repr(sorted(digests.items())).encode(), digest_size=8).hexdigest() if digests else ""
+    return (
+        hashlib.blake2b(repr(sorted(digests.items())).encode(), digest_size=8).hexdigest()
+        if digests
+        else ""
+    )
 
 
 def check_code(what: str, obj: Any) -> None:
-    """Refuse code of the notebook that lacks names, or cannot be sent; warn of large values that it takes along."""
+    """Refuse code of the notebook that lacks names, or cannot be sent; warn of large values that it
+    takes along.
+    """
     missing = missing_names(obj)
     if missing:
         name, where = next(iter(sorted(missing.items())))
-        raise TestbedError(f"{what}: {where} uses {name!r}, which is not defined; run the cell that imports or defines it first")
+        raise TestbedError(
+            f"{what}: {where} uses {name!r}, which is not defined; run the cell that imports or"
+            " defines it first"
+        )
     try:
         large = large_captures(obj)
     except Exception as error:  # whatever pickling it raises
         raise SerializationError(explain(obj, what, error, dumps_code)) from error
     for name, size in large.items():
-        warnings.warn(f"{what} takes the global {name!r} along, {size / 1e6:.0f} MB, to every engine; give it as an element, "
-                      "impl(function, …), to have it made where it is used", stacklevel=5)
+        warnings.warn(
+            f"{what} takes the global {name!r} along, {size / 1e6:.0f} MB, to every engine; give it"
+            " as an element, impl(function, …), to have it made where it is used",
+            stacklevel=5,
+        )

@@ -23,7 +23,9 @@ def describe(rows: Iterable[Working]) -> list[str]:
 
 
 class Circle(NamedTuple):
-    """Handlers that wait for each other: the calls that they work for, and their names, the first once more at the end."""
+    """Handlers that wait for each other: the calls that they work for, and their names, the first
+    once more at the end.
+    """
 
     calls: tuple[Key, ...]
     names: tuple[str, ...]
@@ -35,9 +37,10 @@ class Circle(NamedTuple):
 def circles(rows: Iterable[Working]) -> list[Circle]:
     """The circles among what all hosts have told.
 
-    A handler that waits for a call can go on when that can. One that is stuck can go on when another handler of its
-    role can, which may let go of the lock or resume the role; and it may, too, when no other handler of its role is at
-    work, since then nobody knows what it waits for. The handlers that cannot go on wait in circles.
+    A handler that waits for a call can go on when that can. One that is stuck can go on when
+    another handler of its role can, which may let go of the lock or resume the role; and it may,
+    too, when no other handler of its role is at work, since then nobody knows what it waits for.
+    The handlers that cannot go on wait in circles.
     """
     at_work = {row.key: row for row in rows if not row.call}
     by_role: dict[str, list[Working]] = {}
@@ -54,8 +57,11 @@ def circles(rows: Iterable[Working]) -> list[Circle]:
 
     blocked = dict(at_work)
     while True:
-        free = [key for key, row in blocked.items()
-                if any(other is None or other.key not in blocked for other in waits_for(row))]
+        free = [
+            key
+            for key, row in blocked.items()
+            if any(other is None or other.key not in blocked for other in waits_for(row))
+        ]
         if not free:
             break
         for key in free:
@@ -65,17 +71,28 @@ def circles(rows: Iterable[Working]) -> list[Circle]:
         path: list[Working] = []
         while row not in path:
             path.append(row)
-            row = min((other for other in waits_for(row) if other is not None), key=lambda each: (each.stuck, -each.seconds))
-        circle = path[path.index(row):]
+            row = min(
+                (other for other in waits_for(row) if other is not None),
+                key=lambda each: (each.stuck, -each.seconds),
+            )
+        circle = path[path.index(row) :]
         found[frozenset(each.key for each in circle)] = _circle(circle)
     return list(found.values())
 
 
 def _circle(members: list[Working]) -> Circle:
-    """Told from the handler that has been at work longest, of those that another one of their role is stuck because of."""
-    starts = [index for index in range(len(members)) if members[index - 1].stuck] or range(len(members))
+    """Told from the handler that has been at work longest, of those that another one of their role
+    is stuck because of.
+    """
+    starts = [index for index in range(len(members)) if members[index - 1].stuck] or range(
+        len(members)
+    )
     first = max(starts, key=lambda index: members[index].seconds)
     members = [*members[first:], *members[:first]]
     names = [row.name for row in members] + ([] if members[-1].stuck else [members[0].name])
-    return Circle(tuple(row.key for row in members), tuple(names), tuple(row.key for row in members if row.stuck),
-                  sum(row.cpu for row in members))
+    return Circle(
+        tuple(row.key for row in members),
+        tuple(names),
+        tuple(row.key for row in members if row.stuck),
+        sum(row.cpu for row in members),
+    )

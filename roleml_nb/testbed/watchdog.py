@@ -1,8 +1,10 @@
-"""A small process beside an owned cluster: when the kernel dies, however it dies, the cluster ends with it.
+"""A small process beside an owned cluster: when the kernel dies, however it dies, the cluster ends
+with it.
 
-Run as ``python -P watchdog.py MARK PATH...``, for it needs nothing of the package, with a pipe as standard input, whose
-other end the kernel holds: end of file means that the kernel is gone. MARK is the value of the environment variable that the
-controller, the engines and all that they started have inherited. Each PATH is a folder or a file to remove.
+Run as ``python -P watchdog.py MARK PATH...``, for it needs nothing of the package, with a pipe as
+standard input, whose other end the kernel holds: end of file means that the kernel is gone. MARK is
+the value of the environment variable that the controller, the engines and all that they started
+have inherited. Each PATH is a folder or a file to remove.
 """
 
 from __future__ import annotations
@@ -29,7 +31,10 @@ class Watchdog:
     def __init__(self, mark: str, directories: list[str]):
         self._process = subprocess.Popen(
             [sys.executable, "-P", __file__, mark, *directories],
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
 
     @property
@@ -44,7 +49,6 @@ class Watchdog:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
             self._process.kill()
-
 
     def dismiss(self) -> None:
         """The cluster is to outlive the kernel."""
@@ -67,8 +71,8 @@ def marked(mark: str) -> Iterator[psutil.Process]:
 def still_alive(processes: list[psutil.Process], timeout: float) -> list[psutil.Process]:
     """Those of them that have not ended after `timeout` seconds, or before.
 
-    One that has ended but that its parent has not asked for yet, which some containers' first process never does, is no longer
-    alive; `psutil.wait_procs` would wait for it.
+    One that has ended but that its parent has not asked for yet, which some containers' first
+    process never does, is no longer alive; `psutil.wait_procs` would wait for it.
     """
     deadline = time.monotonic() + timeout
     while alive := [process for process in processes if is_alive(process)]:
@@ -81,13 +85,18 @@ def still_alive(processes: list[psutil.Process], timeout: float) -> list[psutil.
 def is_alive(process: psutil.Process) -> bool:
     """Whether it runs; one that has ended may still be there, until its parent asks for it."""
     try:
-        return process.is_running() and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        return process.is_running() and process.status() not in (
+            psutil.STATUS_ZOMBIE,
+            psutil.STATUS_DEAD,
+        )
     except psutil.NoSuchProcess:
         return False
 
 
 def _is_nanny(process: psutil.Process) -> bool:
-    """ipyparallel's, which looks after an engine, and takes more than a second to find that it has ended."""
+    """ipyparallel's, which looks after an engine, and takes more than a second to find that it has
+    ended.
+    """
     return NANNY in process.cmdline()
 
 

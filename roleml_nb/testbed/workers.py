@@ -18,9 +18,12 @@ from roleml_nb.role.host import Waitable
 __all__ = ["SystemClock", "Workers", "end_fork"]
 
 STALL = 0.05
-"""Seconds without progress after which a queued task gets a worker beyond the regular ones, if `QUIET` is over, too."""
+"""Seconds without progress after which a queued task gets a worker beyond the regular ones, if
+`QUIET` is over, too.
+"""
 QUIET = 0.15
-"""Seconds during which tasks use next to no processor time, so that they may wait for each other."""
+"""Seconds during which tasks use next to no processor time, so that they may wait for each other.
+"""
 PATIENCE = 5.0
 """Seconds without progress after which a queued task gets one even though others work."""
 WORKING = 0.02
@@ -36,11 +39,12 @@ Work = Callable[[], Any]
 class Workers:
     """Threads for handlers.
 
-    Immediate work always finds a thread: as long as there is some, one more thread is on its way. So the threads that are
-    awake do most of what comes at once and is short, and what blocks holds up nothing. Queued work (tasks: long, busy) runs on
-    at most `regular` threads at a time, so that a hundred trainers do not fight for two cores; a worker that waits for another
-    role's answer does not count, and when nothing ends for a while one more is let in, so that no chain of waits can starve
-    the pool.
+    Immediate work always finds a thread: as long as there is some, one more thread is on its way.
+    So the threads that are awake do most of what comes at once and is short, and what blocks holds
+    up nothing. Queued work (tasks: long, busy) runs on at most `regular` threads at a time, so that
+    a hundred trainers do not fight for two cores; a worker that waits for another role's answer
+    does not count, and when nothing ends for a while one more is let in, so that no chain of waits
+    can starve the pool.
     """
 
     def __init__(self, name: str, regular: int):
@@ -60,7 +64,9 @@ class Workers:
         self.origin = Origin()
         self._local = threading.local()
         self.receive: Callable[[Waitable, float | None], bool] = lambda future, timeout: False
-        """Whether the thread that waits for something has received it itself, or waited in vain for so long."""
+        """Whether the thread that waits for something has received it itself, or waited in vain for
+        so long.
+        """
 
     def submit(self, work: Work, queued: bool = False) -> None:
         with self._lock:
@@ -113,7 +119,9 @@ class Workers:
         self._local.queued = queued
 
     def finished(self, worker: _Worker, queued: bool) -> tuple[Work | None, bool]:
-        """A worker has done its work: what it goes on with, so that no other need be woken, and whether that was queued."""
+        """A worker has done its work: what it goes on with, so that no other need be woken, and
+        whether that was queued.
+        """
         with self._lock:
             if queued:  # services that end say nothing of the tasks
                 self._progress = time.monotonic()
@@ -217,7 +225,9 @@ class _Worker(threading.Thread):
 
 
 def end_fork(origin: Origin) -> None:
-    """End this process if a handler has forked it off, and has come back in both: the other one answers for it."""
+    """End this process if a handler has forked it off, and has come back in both: the other one
+    answers for it.
+    """
     if origin.elsewhere:
         logging.shutdown()
         os._exit(0)
@@ -229,7 +239,9 @@ class SystemClock:
     def __init__(self, workers: Workers):
         self._workers = workers
         self.executions = Executions()
-        """The handlers that wait: they are not interrupted meanwhile, for what they wait for is ended with the run."""
+        """The handlers that wait: they are not interrupted meanwhile, for what they wait for is
+        ended with the run.
+        """
         self._offset = time.time() - time.perf_counter()
 
     def now(self) -> float:

@@ -9,5 +9,14 @@ from .run import Run
 from .trace import Trace
 
 __all__ = [
-    "Comparison", "LogView", "Logs", "Messages", "Metrics", "Recording", "RecordingError", "Run", "Trace", "compare",
+    "Comparison",
+    "LogView",
+    "Logs",
+    "Messages",
+    "Metrics",
+    "Recording",
+    "RecordingError",
+    "Run",
+    "Trace",
+    "compare",
 ]

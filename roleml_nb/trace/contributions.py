@@ -1,4 +1,6 @@
-"""Contributions: whose models went into which, with what weight and age, and what became of the others."""
+"""Contributions: whose models went into which, with what weight and age, and what became of the
+others.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["CONTRIBUTIONS", "Contribution", "Contributions", "contributions", "is_contribution"]
 
 CONTRIBUTIONS = "contributions"
-"""The event in whose args an aggregator says it: {"weight": {who: share}, "age": {who: number}, "late": {who: 1}, …}."""
+"""The event in whose args an aggregator says it: {"weight": {who: share}, "age": {who: number},
+"late": {who: 1}, …}.
+"""
 
 OUTCOMES = ("late", "dropped", "failed", "busy")
 SAID = frozenset(("weight", "age", "stale", *OUTCOMES))
@@ -34,7 +38,9 @@ class Contribution(NamedTuple):
     weight: float | None
     """By how much it counts in the result, by the algorithm's own rule; None when it does not."""
     age: float | None
-    """Of gossip, trainings that it has seen; else, rounds, or versions of the model, that it is late."""
+    """Of gossip, trainings that it has seen; else, rounds, or versions of the model, that it is
+    late.
+    """
     outcome: str
     """arrived, stale, late, dropped, failed or busy."""
 
@@ -45,14 +51,23 @@ def contributions(rows: Iterable[tuple]) -> list[Contribution]:
     for sent, node, role, _, metric, value, step in rows:
         name, _, source = metric.partition(".")
         if source:
-            events.setdefault((sent, f"{node}/{role}", int(step)), {}).setdefault(source, {})[name] = value
+            events.setdefault((sent, f"{node}/{role}", int(step)), {}).setdefault(source, {})[
+                name
+            ] = value
     found = []
     for (sent, target, step), sources in events.items():
         for source, told in sources.items():
             if "weight" in told:
-                age, outcome = told.get("age", told.get("stale")), "stale" if told.get("stale") else "arrived"
+                age, outcome = (
+                    told.get("age", told.get("stale")),
+                    "stale" if told.get("stale") else "arrived",
+                )
                 found.append(Contribution(sent, target, step, source, told["weight"], age, outcome))
-            found += [Contribution(sent, target, step, source, None, None, outcome) for outcome in OUTCOMES if outcome in told]
+            found += [
+                Contribution(sent, target, step, source, None, None, outcome)
+                for outcome in OUTCOMES
+                if outcome in told
+            ]
     return found
 
 
@@ -68,7 +83,9 @@ class Contributions(Numbers):
     noun = "numbers"
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row per contribution, by time. Columns: time (seconds since the start), and those of `Contribution` but `sent`.
+        """One row per contribution, by time.
+
+        Columns: time (seconds since the start), and those of `Contribution` but `sent`.
 
         A warning says so when some are no longer here.
         """

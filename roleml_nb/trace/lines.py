@@ -17,8 +17,8 @@ LONGEST = 90
 class Lines(dict[str, str]):
     """{origin as a host notes it: in words}, made when first asked for.
 
-    ``Cell In[7], line 4: self.call_task("trainer", "train")`` for a cell of this notebook, ``module:line: code`` for a module.
-    What is in words already, as in a recording, stays as it is.
+    ``Cell In[7], line 4: self.call_task("trainer", "train")`` for a cell of this notebook,
+    ``module:line: code`` for a module. What is in words already, as in a recording, stays as it is.
     """
 
     def __missing__(self, origin: str) -> str:
@@ -31,9 +31,13 @@ def _in_words(origin: str) -> str:
     if not where or not line.isdigit():
         return origin
     cell = cell_name(where)
-    if cell is None and os.path.basename(os.path.dirname(where)).startswith("ipykernel_") and not os.path.exists(where):
+    if (
+        cell is None
+        and os.path.basename(os.path.dirname(where)).startswith("ipykernel_")
+        and not os.path.exists(where)
+    ):
         return f"a cell of another kernel, line {line}"
     file = getattr(sys.modules.get(where), "__file__", None) or where
     text = linecache.getline(file, int(line)).strip()
-    text = text if len(text) <= LONGEST else f"{text[:LONGEST - 1]}…"
+    text = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
     return (f"{cell}, line {line}" if cell else origin) + (f": {text}" if text else "")

@@ -26,8 +26,18 @@ LINES = 100_000
 """Lines that are kept, of all nodes together."""
 PER_LINE = 200
 """Bytes of a line, without its text."""
-LEVELS = {"debug": 10, "print": 20, "info": 20, "stderr": 30, "warning": 30, "error": 40, "critical": 50}
-"""What a line is, and its rank: what is printed counts as info, and what goes to the standard error as a warning."""
+LEVELS = {
+    "debug": 10,
+    "print": 20,
+    "info": 20,
+    "stderr": 30,
+    "warning": 30,
+    "error": 40,
+    "critical": 50,
+}
+"""What a line is, and its rank: what is printed counts as info, and what goes to the standard error
+as a warning.
+"""
 
 
 def level_of(name: str) -> int:
@@ -40,12 +50,20 @@ def level_of(name: str) -> int:
 
 def level_name(rank: int) -> str:
     """The level of a rank of `logging`, whose own names programs may have changed."""
-    return next((name for name, limit in (("critical", 50), ("error", 40), ("warning", 30), ("info", 20)) if rank >= limit),
-                "debug")
+    return next(
+        (
+            name
+            for name, limit in (("critical", 50), ("error", 40), ("warning", 30), ("info", 20))
+            if rank >= limit
+        ),
+        "debug",
+    )
 
 
 class LogLine(NamedTuple):
-    """`sent` is in seconds since the epoch; `role` is empty for what the node itself, or its engine, says."""
+    """`sent` is in seconds since the epoch; `role` is empty for what the node itself, or its
+    engine, says.
+    """
 
     sent: float
     node: str
@@ -59,7 +77,8 @@ class LogLine(NamedTuple):
 
 
 class Logs(Table):
-    """Every line that roles have logged or printed, up to the last 100,000, and to an eighth of the limit of the trace.
+    """Every line that roles have logged or printed, up to the last 100,000, and to an eighth of the
+    limit of the trace.
 
     `gone` says how many there were before.
     """
@@ -117,10 +136,16 @@ class Logs(Table):
 
     def said_of_gone(self) -> str:
         """Say how many lines are no longer here; empty when all are."""
-        return f"{self.gone:,} old ones of {self.count:,} lines of logs are no longer here" if self.gone else ""
+        return (
+            f"{self.gone:,} old ones of {self.count:,} lines of logs are no longer here"
+            if self.gone
+            else ""
+        )
 
     def since(self, count: int) -> tuple[list[LogLine], int]:
-        """The lines after the first `count` of all, as far as they are still here, and how many there are in all."""
+        """The lines after the first `count` of all, as far as they are still here, and how many
+        there are in all.
+        """
         with self._lock:
             new = min(self._added - count, len(self.rows))
             return [LogLine(*row) for row in islice(reversed(self.rows), new)][::-1], self._added
@@ -133,7 +158,10 @@ class Logs(Table):
         return sorted((LogLine(*row) for row in rows), key=lambda line: line.sent)
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row per line, by time. Columns: time (seconds since the start), node, role, level, text."""
+        """One row per line, by time.
+
+        Columns: time (seconds since the start), node, role, level, text.
+        """
         import pandas as pd
 
         frame = pd.DataFrame.from_records(self.all(), columns=list(self.columns))
@@ -146,7 +174,9 @@ class Logs(Table):
 
 @checked_methods
 class LogView:
-    """The lines of some nodes; reading it asks for the newest. Its text has no times, unless asked for with `times`.
+    """The lines of some nodes; reading it asks for the newest.
+
+    Its text has no times, unless asked for with `times`.
 
     Parameters
     ----------
@@ -157,11 +187,18 @@ class LogView:
     tail
         How many lines are shown at most, the last ones.
     times
-        Whether lines show when they were written, and stand in that order, rather than node by node.
+        Whether lines show when they were written, and stand in that order, rather than node by
+        node.
     """
 
     def __init__(
-        self, logs: Logs, nodes: Iterable[str] = (), *, level: str = "debug", tail: int | None = None, times: bool = False,
+        self,
+        logs: Logs,
+        nodes: Iterable[str] = (),
+        *,
+        level: str = "debug",
+        tail: int | None = None,
+        times: bool = False,
         pane: Callable[[LogView], Any] | None = None,
     ):
         self._pane = pane
@@ -171,29 +208,42 @@ class LogView:
 
     def shows(self, line: LogLine) -> bool:
         """Whether a line belongs here."""
-        return LEVELS[line.level] >= self._rank and (not self.nodes or any(
-            fnmatchcase(line.source if "/" in pattern else line.node, pattern) for pattern in self.nodes))
+        return LEVELS[line.level] >= self._rank and (
+            not self.nodes
+            or any(
+                fnmatchcase(line.source if "/" in pattern else line.node, pattern)
+                for pattern in self.nodes
+            )
+        )
 
     def lines(self) -> list[LogLine]:
         """The lines by time."""
         lines = [line for line in self._logs.all() if self.shows(line)]
-        return lines if self.tail is None else lines[-self.tail:] if self.tail else []
+        return lines if self.tail is None else lines[-self.tail :] if self.tail else []
 
     def new(self, count: int) -> tuple[list[LogLine], int]:
-        """What has come after the first `count` lines of all nodes, without asking the hosts; and the new count."""
+        """What has come after the first `count` lines of all nodes, without asking the hosts; and
+        the new count.
+        """
         lines, total = self._logs.since(count)
         return [line for line in lines if self.shows(line)], total
 
     def text_of(self, line: LogLine) -> str:
         """A line as it is shown; what continues it is indented."""
         text = line.text.rstrip("\n").replace("\n", "\n    ")
-        shown = f"{line.source}: {text}" if line.level == "print" else f"{line.source} {line.level}: {text}"
+        shown = (
+            f"{line.source}: {text}"
+            if line.level == "print"
+            else f"{line.source} {line.level}: {text}"
+        )
         return f"{line.sent - self._logs._start:9.3f}  {shown}" if self.times else shown
 
     def pane(self) -> Any:
         """A widget that follows these lines while other cells run."""
         if self._pane is None:
-            raise RoleMLError("these lines belong to no testbed, so no new ones will come; print them instead")
+            raise RoleMLError(
+                "these lines belong to no testbed, so no new ones will come; print them instead"
+            )
         return self._pane(self)
 
     def __iter__(self) -> Iterator[LogLine]:
@@ -207,7 +257,11 @@ class LogView:
         if not self.times:
             lines.sort(key=lambda line: natural_key(line.node))
         shown = [self.text_of(line) for line in lines] or ["nothing was logged"]
-        gone = [f"({self._logs.gone} earlier lines of all nodes are no longer here)"] if self._logs.gone else []
+        gone = (
+            [f"({self._logs.gone} earlier lines of all nodes are no longer here)"]
+            if self._logs.gone
+            else []
+        )
         return "\n".join([*gone, *shown])
 
     def __repr__(self) -> str:

@@ -250,7 +250,9 @@ class Messages(Table):
         if nodes is not None:
             patterns = _patterns(nodes)
             for side in ("source_node", "target_node"):
-                matches = [any(fnmatchcase(name, item) for item in patterns) for name in frame[side]]
+                matches = [
+                    any(fnmatchcase(name, item) for item in patterns) for name in frame[side]
+                ]
                 frame = frame[np.array(matches, bool)]
         return frame
 

@@ -283,7 +283,8 @@ class Metrics(Numbers):
         frame = frame[frame["metric"] == metric]
         if channel and channel not in set(frame["channel"]):
             raise ArgumentError(
-                f"no {metric!r} on channel {channel!r}; {did_you_mean(channel, frame['channel'].unique())}"
+                f"no {metric!r} on channel {channel!r};"
+                f" {did_you_mean(channel, frame['channel'].unique())}"
             )
         frame = frame[frame["channel"] == channel] if channel else frame
         figure = Figure()
@@ -293,7 +294,8 @@ class Metrics(Numbers):
             ]
             if chosen.empty:
                 raise ArgumentError(
-                    f"no {metric!r} from nodes {pattern!r}; {did_you_mean(pattern, frame['node'].unique())}"
+                    f"no {metric!r} from nodes {pattern!r};"
+                    f" {did_you_mean(pattern, frame['node'].unique())}"
                 )
             _draw(figure, chosen, name, index)
         figure.update_xaxes(title="round" if channel == "round-completed" else "step")

@@ -34,11 +34,20 @@ NUMBERS = (int, float)
 """Columns that hold numbers; the others hold text."""
 KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "start": ("a time", lambda value: _is(value, int, float) and 0 <= value < 1e11),
-    "rows": ("numbers by name", lambda value: _maps(value, int) and min(value.values(), default=0) >= 0),
-    "spec": ("a spec", lambda value: isinstance(value, dict) and isinstance(value.get("nodes"), dict)),
+    "rows": (
+        "numbers by name",
+        lambda value: _maps(value, int) and min(value.values(), default=0) >= 0,
+    ),
+    "spec": (
+        "a spec",
+        lambda value: isinstance(value, dict) and isinstance(value.get("nodes"), dict),
+    ),
     "seed": ("a whole number", lambda value: _is(value, int)),
     "seeds": ("whole numbers by node", lambda value: _maps(value, int)),
-    "roles": ("a list of mappings", lambda value: isinstance(value, list) and all(isinstance(one, dict) for one in value)),
+    "roles": (
+        "a list of mappings",
+        lambda value: isinstance(value, list) and all(isinstance(one, dict) for one in value),
+    ),
     "packages": ("versions by name", lambda value: _maps(value, str)),
     "environment": ("a mapping", lambda value: isinstance(value, dict)),
 }
@@ -53,9 +62,11 @@ class RecordingError(RoleMLError):
 
 @checked_methods
 class Recording(Trace):
-    """A trace that `Testbed.record` wrote: the same tables and plots as ``bed.trace``, and what the run was made with.
+    """A trace that `Testbed.record` wrote: the same tables and plots as ``bed.trace``, and what the
+    run was made with.
 
-    What was beyond the limit of the trace is here as totals, too, and ``repr`` says so. A recording itself has no limit.
+    What was beyond the limit of the trace is here as totals, too, and ``repr`` says so. A recording
+    itself has no limit.
 
     Attributes
     ----------
@@ -67,8 +78,8 @@ class Recording(Trace):
     seeds : dict
         {node: seed} of nodes that have a seed of their own.
     roles : list of dict
-        Each version of each role class that was assigned: class, version, source (its text, "" where there is none), and
-        instances, those that had it when this was written.
+        Each version of each role class that was assigned: class, version, source (its text, ""
+        where there is none), and instances, those that had it when this was written.
     packages : dict
         {name: version} of all that was installed where the notebook ran.
     environment : dict
@@ -90,7 +101,9 @@ class Recording(Trace):
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Recording:
-        """Read a recording; RecordingError when there is none at `path`, or a newer roleml_nb has written it."""
+        """Read a recording; RecordingError when there is none at `path`, or a newer roleml_nb has
+        written it.
+        """
         return cls(path)
 
     def run(self, name: str, nodes: Any = None, **how: Any) -> Run:
@@ -109,8 +122,11 @@ class Recording(Trace):
                     self.messages.add(values)
                 else:
                     getattr(self, name).add(zip(*values, strict=True))
-        except (TypeError, ValueError, OverflowError) as error:  # numbers that are beyond all that is written
-            raise RecordingError(f"{self.path} is damaged: {name}.parquet cannot be read ({error})") from None
+        # numbers that are beyond all that is written
+        except (TypeError, ValueError, OverflowError) as error:
+            raise RecordingError(
+                f"{self.path} is damaged: {name}.parquet cannot be read ({error})"
+            ) from None
 
     def _columns(self, name: str, rows: int, columns: Sequence[str]) -> list[list]:
         """Read the columns of a table; RecordingError when they do not hold what they have to."""
@@ -121,7 +137,9 @@ class Recording(Trace):
             file = self.path / f"{name}.parquet"
             there = pq.read_metadata(file).num_rows  # before any of them is read
             if there != rows:
-                raise RecordingError(f"{self.path} is damaged: {name}.parquet has {there} rows instead of {rows}")
+                raise RecordingError(
+                    f"{self.path} is damaged: {name}.parquet has {there} rows instead of {rows}"
+                )
             frame = pd.read_parquet(file)
             if name == "messages" and "line" not in frame:  # written before lines were noted
                 frame["line"] = ""
@@ -129,11 +147,22 @@ class Recording(Trace):
         except RecordingError:
             raise
         except Exception as error:  # whatever a file that is missing, cut or of another make raises
-            raise RecordingError(f"{self.path} is damaged: {name}.parquet cannot be read ({error})") from None
+            raise RecordingError(
+                f"{self.path} is damaged: {name}.parquet cannot be read ({error})"
+            ) from None
         for column, items in zip(columns, values, strict=True):
-            odd = next((item for item in items if not isinstance(item, NUMBERS if column in NUMERIC else str)), None)
+            odd = next(
+                (
+                    item
+                    for item in items
+                    if not isinstance(item, NUMBERS if column in NUMERIC else str)
+                ),
+                None,
+            )
             if odd is not None:
-                raise RecordingError(f"{self.path} is damaged: {name}.parquet has {odd!r:.60} as {column}")
+                raise RecordingError(
+                    f"{self.path} is damaged: {name}.parquet has {odd!r:.60} as {column}"
+                )
         return values
 
     def _read_gone(self, gone: Mapping[str, Any]) -> None:
@@ -145,40 +174,61 @@ class Recording(Trace):
         try:
             columns = (*Flow._fields, *Totals.NAMES, "first", "last")
             values = self._columns(PAST, gone[PAST], columns)
-            self.messages.put_past(pd.DataFrame(dict(zip(columns, values, strict=True)), columns=list(columns)))
+            self.messages.put_past(
+                pd.DataFrame(dict(zip(columns, values, strict=True)), columns=list(columns))
+            )
             for name in ("metrics", "contributions"):
                 getattr(self, name).put_past(gone[name])
             self.logs.gone = int(gone["logs"])
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
-            raise RecordingError(f"{self.path} is damaged: {ABOUT} says in no known way what was let go ({error!r})") from None
+            raise RecordingError(
+                f"{self.path} is damaged: {ABOUT} says in no known way what was let go ({error!r})"
+            ) from None
 
     def __repr__(self) -> str:
         gone = f"; {text}" if (text := self.said_of_gone()) else ""
-        return (f"<Recording {self.path}: {self.messages.count} messages, {self.metrics.count} metrics, "
-                f"{len(self.spec['nodes'])} nodes, seed {self.seed}{gone}>")
+        return (
+            f"<Recording {self.path}: {self.messages.count} messages, {self.metrics.count} metrics,"
+            f" {len(self.spec['nodes'])} nodes, seed {self.seed}{gone}>"
+        )
 
 
 def write_recording(path: str | os.PathLike[str], trace: Trace, about: Mapping[str, Any]) -> None:
     """Write a folder `path` with a Parquet file per table and recording.json; all of it or nothing.
 
-    `about` holds the attributes of `Recording` as plain data. A recording that is there already is replaced.
-    RecordingError for anything else that is there, and when the folder cannot be written.
+    `about` holds the attributes of `Recording` as plain data. A recording that is there already is
+    replaced. RecordingError for anything else that is there, and when the folder cannot be written.
     """
     target = Path(path)
     if target.exists() and not (target / ABOUT).is_file():
-        raise RecordingError(f"{target} exists and is no recording; choose another name, such as {target.stem}-recording")
+        raise RecordingError(
+            f"{target} exists and is no recording; choose another name, such as"
+            f" {target.stem}-recording"
+        )
     beside = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}"
     try:
         beside.mkdir()
         with trace.whole():
-            rows = {name: _write(beside / f"{name}.parquet", table.raw()) for name, table in trace.tables().items()}
+            rows = {
+                name: _write(beside / f"{name}.parquet", table.raw())
+                for name, table in trace.tables().items()
+            }
             gone = _write_gone(beside, trace)
-        content = {MARK: FORMAT if gone else WHOLE, "start": trace.start, "rows": rows, **gone, **about}
+        content = {
+            MARK: FORMAT if gone else WHOLE,
+            "start": trace.start,
+            "rows": rows,
+            **gone,
+            **about,
+        }
         text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-        (beside / ABOUT).write_text(text, encoding="utf-8", errors="backslashreplace")  # as JSON does it
+        # as JSON does it
+        (beside / ABOUT).write_text(text, encoding="utf-8", errors="backslashreplace")
         _replace(target, beside)
     except (OSError, ValueError) as error:  # of the latter kind: a name with a NUL
-        raise RecordingError(f"cannot write {visible(str(target))}: {getattr(error, 'strerror', None) or error}") from None
+        raise RecordingError(
+            f"cannot write {visible(str(target))}: {getattr(error, 'strerror', None) or error}"
+        ) from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
@@ -192,9 +242,14 @@ def _write_gone(folder: Path, trace: Trace) -> dict[str, Any]:
     """Write the totals of what is not there one by one; nothing when all is."""
     if not trace.said_of_gone():
         return {}
-    return {"gone": {
-        PAST: _write(folder / f"{PAST}.parquet", trace.messages.past_table()), "logs": trace.logs.gone,
-        "metrics": trace.metrics.past_table(), "contributions": trace.contributions.past_table()}}
+    return {
+        "gone": {
+            PAST: _write(folder / f"{PAST}.parquet", trace.messages.past_table()),
+            "logs": trace.logs.gone,
+            "metrics": trace.metrics.past_table(),
+            "contributions": trace.contributions.past_table(),
+        }
+    }
 
 
 def _replace(target: Path, new: Path) -> None:
@@ -235,11 +290,15 @@ def _about(path: Path) -> dict[str, Any]:
     if not isinstance(version, int) or isinstance(version, bool):
         raise RecordingError(f"{path} is no recording: its {ABOUT} is of another program")
     if version > FORMAT:
-        raise RecordingError(f"{path} is a recording of format {version}, and this roleml_nb reads up to {FORMAT}; "
-                             "install the roleml_nb that wrote it, or a newer one")
+        raise RecordingError(
+            f"{path} is a recording of format {version}, and this roleml_nb reads up to {FORMAT}; "
+            "install the roleml_nb that wrote it, or a newer one"
+        )
     for key, (what, fits) in KINDS.items():
         if key not in content:
             raise RecordingError(f"{path} is damaged: {ABOUT} has no {key!r}, which is {what}")
         if not fits(content[key]):
-            raise RecordingError(f"{path} is damaged: {key!r} in {ABOUT} must be {what}, not {content[key]!r:.60}")
+            raise RecordingError(
+                f"{path} is damaged: {key!r} in {ABOUT} must be {what}, not {content[key]!r:.60}"
+            )
     return content

@@ -26,7 +26,9 @@ class Table:
         self._start, self._refresh, self._lock = start, refresh, lock
 
     def raw(self) -> pd.DataFrame:
-        """The rows as the hosts noted them, with the columns `columns`; times are seconds since the epoch."""
+        """The rows as the hosts noted them, with the columns `columns`; times are seconds since the
+        epoch.
+        """
         raise NotImplementedError
 
     @property

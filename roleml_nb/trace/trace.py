@@ -202,7 +202,8 @@ class Trace:
         number = as_number(value)
         if number is None or not isinstance(node, str) or not isinstance(metric, str):
             raise ArgumentError(
-                f"note takes a node's name, a metric's name and a number, not ({node!r}, {metric!r}, {value!r})"
+                f"note takes a node's name, a metric's name and a number, not ({node!r},"
+                f" {metric!r}, {value!r})"
             )
         with self._lock:
             series = self.metrics.series.get(Key(node, "", NOTED, metric))
@@ -225,7 +226,10 @@ class Trace:
         """Say how much there is, and what is no longer here one by one."""
         self.refresh()
         gone = f"; {text}" if (text := self.said_of_gone()) else ""
-        return f"{self.messages.count} messages, {self.metrics.count} metrics, {self.logs.count} lines of logs{gone}"
+        return (
+            f"{self.messages.count} messages, {self.metrics.count} metrics, {self.logs.count} lines"
+            f" of logs{gone}"
+        )
 
 
 def _checked(limit: float) -> float:

@@ -1,4 +1,6 @@
-"""Live views of a testbed in the notebook: each one `.py`, `.js` and `.css`, over `view` and `common.js`."""
+"""Live views of a testbed in the notebook: each one `.py`, `.js` and `.css`, over `view` and
+`common.js`.
+"""
 
 from roleml_nb.pictures import Picture
 

@@ -38,19 +38,23 @@ LIVE = 4
 
 
 class Board(View):
-    """A testbed drawn: nodes with their roles, and who knows whom. What a hand does there, it also says as code.
+    """A testbed drawn: nodes with their roles, and who knows whom.
+
+    What a hand does there, it also says as code.
 
     Parameters
     ----------
     bed
         The testbed.
     names
-        The names that expressions mean; default: those of the main module, where notebook cells define things.
+        The names that expressions mean; default: those of the main module, where notebook cells
+        define things.
     by
-        "engine" draws nodes within their engine, "relationship" near those that they know; default: as the last board did, in
-        the beginning by engine where there are several.
+        "engine" draws nodes within their engine, "relationship" near those that they know; default:
+        as the last board did, in the beginning by engine where there are several.
 
-    What is drawn follows the testbed, whoever changes it. Gestures are carried out one at a time, on a thread of the view.
+    What is drawn follows the testbed, whoever changes it. Gestures are carried out one at a time,
+    on a thread of the view.
     """
 
     source = __file__
@@ -60,7 +64,9 @@ class Board(View):
     _live = Dict().tag(sync=True)
     _me = Dict().tag(sync=True)
 
-    def __init__(self, bed: Testbed, *, names: Mapping[str, Any] | None = None, by: str | None = None):
+    def __init__(
+        self, bed: Testbed, *, names: Mapping[str, Any] | None = None, by: str | None = None
+    ):
         self._bed = bed
         self._names = vars(sys.modules["__main__"]) if names is None else names
         usual = "engine" if len(bed.fleet.numbers) > 1 else "relationship"
@@ -68,11 +74,15 @@ class Board(View):
         self._forms = Forms(bed)
         self._done: list[tuple[Gesture, Gesture]] = []
         self._undone: list[tuple[Gesture, Gesture]] = []
-        """What was done and undone: how it said itself, and what takes it back, or does it again."""
+        """What was done and undone: how it said itself, and what takes it back, or does it again.
+        """
         self._refreshing = threading.Lock()
         self._looked = 0
-        super().__init__(_drawn=self._drawing.draw(), _palette=palette(bed, self._names),
-                         _history={"done": [], "undone": 0, "note": ""})
+        super().__init__(
+            _drawn=self._drawing.draw(),
+            _palette=palette(bed, self._names),
+            _history={"done": [], "undone": 0, "note": ""},
+        )
         self._me = {"id": self.model_id}
         bed.when_stopped(self.rest)
         bed.runs.when_ended(self.renew_soon)
@@ -125,7 +135,9 @@ class Board(View):
         made = self._filled(kind, given, values)
         return {"lines": made.lines(), "python": made.python()}
 
-    def ask_submit(self, kind: str, given: dict[str, Any], values: dict[str, str]) -> dict[str, Any]:
+    def ask_submit(
+        self, kind: str, given: dict[str, Any], values: dict[str, str]
+    ) -> dict[str, Any]:
         """Carry out what was filled in."""
         self._forms.remember(kind, given, values)
         made = self._filled(kind, given, values)
@@ -133,11 +145,15 @@ class Board(View):
 
     def _filled(self, kind: str, given: dict[str, Any], values: dict[str, str]) -> Gesture:
         filled = self._forms.filled(kind, given, values)
-        return _call(**check_arguments(_call, filled)) if kind == "call" else gesture_of(kind, filled, self._bed)
+        return (
+            _call(**check_arguments(_call, filled))
+            if kind == "call"
+            else gesture_of(kind, filled, self._bed)
+        )
 
     def do(self, kind: str, **given: Any) -> dict[str, Any]:
-        """As a hand does: ``board.do("terminate", nodes="client*", name="trainer")``; returns it as lines and as Python,
-        and what should be known of undoing it.
+        """As a hand does: ``board.do("terminate", nodes="client*", name="trainer")``; returns it as
+        lines and as Python, and what should be known of undoing it.
         """
         return self._do(gesture_of(kind, given, self._bed))
 
@@ -168,7 +184,9 @@ class Board(View):
         """Do again what was undone last; returns it as lines."""
         return self._step(self._undone, self._done, "there is nothing to do again")
 
-    def _step(self, out: list[tuple[Gesture, Gesture]], to: list[tuple[Gesture, Gesture]], none: str) -> list[str]:
+    def _step(
+        self, out: list[tuple[Gesture, Gesture]], to: list[tuple[Gesture, Gesture]], none: str
+    ) -> list[str]:
         """One step back, or on. What cannot be done any more is not tried again."""
         if not out:
             raise TestbedError(none)
@@ -180,7 +198,8 @@ class Board(View):
         return made.lines()
 
     def call(self, address: str, channel: str, arguments: str = "") -> dict[str, Any]:
-        """Call a service or a task with ``name=value, …``, and go on; the page is told "called" with what came of it.
+        """Call a service or a task with ``name=value, …``, and go on; the page is told "called"
+        with what came of it.
 
         It stands in the code, and is not undone.
         """
@@ -188,7 +207,10 @@ class Board(View):
 
     def _call(self, made: Call) -> dict[str, Any]:
         try:
-            args = {key: evaluate(text, ready_names(self._names)) for key, text in made.arguments.items()}
+            args = {
+                key: evaluate(text, ready_names(self._names))
+                for key, text in made.arguments.items()
+            }
         except BadLine as error:
             raise TestbedError(str(error)) from None
         invocation = self._bed.call_task(made.address, made.channel, args)
@@ -202,7 +224,9 @@ class Board(View):
                 outcome, text = "result", _short(repr(invocation.result()))
             except Exception as error:  # whatever the handler raised is shown in the page
                 outcome, text = "error", str(error)
-            self.tell("called", {"address": made.address, "line": line, "outcome": outcome, "text": text})
+            self.tell(
+                "called", {"address": made.address, "line": line, "outcome": outcome, "text": text}
+            )
 
         self._bed.fleet.home.run_in_background(wait, "board call")
         return {"lines": [line], "python": made.python(), "notes": []}
@@ -235,9 +259,11 @@ class Board(View):
         self._refresh()
 
     def _tell_history(self) -> None:
-        self._history = {"done": [{"lines": made.lines(), "python": made.python()} for made, _ in self._done],
-                         "undone": len(self._undone),
-                         "note": "\n".join(self._done[-1][1].notes()) if self._done else ""}
+        self._history = {
+            "done": [{"lines": made.lines(), "python": made.python()} for made, _ in self._done],
+            "undone": len(self._undone),
+            "note": "\n".join(self._done[-1][1].notes()) if self._done else "",
+        }
 
     def code(self) -> str:
         """All that was done here by hand, and not undone, as `%rml` lines."""
@@ -254,6 +280,12 @@ def _call(address: str, channel: str, arguments: str) -> Call:
         tree = parse(f"f({arguments})").body
     except BadLine as error:
         raise TestbedError(str(error)) from None
-    if not isinstance(tree, ast.Call) or tree.args or any(item.arg is None for item in tree.keywords):
+    if (
+        not isinstance(tree, ast.Call)
+        or tree.args
+        or any(item.arg is None for item in tree.keywords)
+    ):
         raise TestbedError(f"{arguments}: name the arguments, as in amount=3")
-    return Call(address, channel, {str(item.arg): ast.unparse(item.value) for item in tree.keywords})
+    return Call(
+        address, channel, {str(item.arg): ast.unparse(item.value) for item in tree.keywords}
+    )

@@ -1,4 +1,6 @@
-"""Where things are on the board, in pixels at its natural size: cards of nodes, and the engines around them."""
+"""Where things are on the board, in pixels at its natural size: cards of nodes, and the engines
+around them.
+"""
 
 from __future__ import annotations
 
@@ -51,8 +53,13 @@ def card_size(roles: int, many: bool) -> tuple[int, int]:
     return SMALL if many else (WIDTH, HEADER + CHIP * max(1, roles) + 6)
 
 
-def by_engine(cards: Sequence[Card], hosts: Sequence[str]) -> tuple[dict[str, Position], list[Group]]:
-    """Nodes in rows, within a frame per engine; frames side by side. Positions are the upper left corners of cards."""
+def by_engine(
+    cards: Sequence[Card], hosts: Sequence[str]
+) -> tuple[dict[str, Position], list[Group]]:
+    """Nodes in rows, within a frame per engine; frames side by side.
+
+    Positions are the upper left corners of cards.
+    """
     positions: dict[str, Position] = {}
     groups: list[Group] = []
     left = 0.0
@@ -76,12 +83,16 @@ def by_engine(cards: Sequence[Card], hosts: Sequence[str]) -> tuple[dict[str, Po
 def by_relationship(
     cards: Sequence[Card], edges: Sequence[tuple[str, str]], kept: Mapping[str, Position]
 ) -> dict[str, Position]:
-    """Nodes near those that they know, `kept` ones where they are; upper left corners of cards, none over another."""
+    """Nodes near those that they know, `kept` ones where they are; upper left corners of cards,
+    none over another.
+    """
     import networkx as nx
 
     graph = nx.Graph()
     graph.add_nodes_from(card.node for card in cards)
-    graph.add_edges_from((a, b) for a, b in sorted(set(edges)) if a != b and a in graph and b in graph)
+    graph.add_edges_from(
+        (a, b) for a, b in sorted(set(edges)) if a != b and a in graph and b in graph
+    )
     new = [card for card in cards if card.node not in kept]
     if not new:
         return {card.node: kept[card.node] for card in cards}
@@ -94,18 +105,25 @@ def by_relationship(
     corners = _apart(middle, sizes, fixed) - sizes / 2
     if not fixed.any():
         corners -= corners.min(axis=0)
-    return {card.node: (kept[card.node] if card.node in kept else (round(float(x)), round(float(y))))
-            for card, (x, y) in zip(cards, corners, strict=True)}
+    return {
+        card.node: kept[card.node] if card.node in kept else (round(float(x)), round(float(y)))
+        for card, (x, y) in zip(cards, corners, strict=True)
+    }
 
 
 def _whole(graph: nx.Graph, sizes: np.ndarray) -> np.ndarray:
-    """All nodes anew: parts that know each other side by side, nodes that know nobody in rows below."""
+    """All nodes anew: parts that know each other side by side, nodes that know nobody in rows
+    below.
+    """
     import networkx as nx
 
     order = {node: index for index, node in enumerate(graph)}
     middle = np.zeros((len(order), 2))
     left, below = 0.0, 0.0
-    parts = sorted(nx.connected_components(graph), key=lambda part: (-len(part), min(order[node] for node in part)))
+    parts = sorted(
+        nx.connected_components(graph),
+        key=lambda part: (-len(part), min(order[node] for node in part)),
+    )
     for part in [part for part in parts if len(part) > 1]:
         members = sorted(part, key=order.__getitem__)
         found = _shape(_part(graph, members), members)
@@ -119,17 +137,24 @@ def _whole(graph: nx.Graph, sizes: np.ndarray) -> np.ndarray:
     columns = max(4, math.ceil(math.sqrt(1.6 * len(alone)))) if alone else 1
     step = sizes.max(axis=0) + GAP / 1.5
     for place, index in enumerate(sorted(alone)):
-        middle[index] = (place % columns * step[0] + step[0] / 2, below + place // columns * step[1] + sizes[index, 1] / 2)
+        middle[index] = (
+            place % columns * step[0] + step[0] / 2,
+            below + place // columns * step[1] + sizes[index, 1] / 2,
+        )
     return middle
 
 
 def _part(graph: nx.Graph, members: list[str]) -> nx.Graph:
-    """The graph of these nodes, in this order: that of ``subgraph`` is another one in each process."""
+    """The graph of these nodes, in this order: that of ``subgraph`` is another one in each
+    process.
+    """
     import networkx as nx
 
     part = nx.Graph()
     part.add_nodes_from(members)
-    part.add_edges_from((node, other) for node in members for other in members if graph.has_edge(node, other))
+    part.add_edges_from(
+        (node, other) for node in members for other in members if graph.has_edge(node, other)
+    )
     return part
 
 
@@ -161,7 +186,10 @@ def _sunflower(nodes: list[str]) -> dict[str, np.ndarray]:
     """Evenly over a disc (Vogel 1979), with room in the middle."""
     found = {}
     for index, node in enumerate(nodes):
-        radius, turn = math.sqrt((index + 4) / (len(nodes) + 4)), index * math.pi * (3 - math.sqrt(5))
+        radius, turn = (
+            math.sqrt((index + 4) / (len(nodes) + 4)),
+            index * math.pi * (3 - math.sqrt(5)),
+        )
         found[node] = np.array([radius * math.cos(turn), radius * math.sin(turn)])
     return found
 
@@ -172,12 +200,16 @@ def _snake(nodes: list[str]) -> dict[str, np.ndarray]:
     found = {}
     for index, node in enumerate(nodes):
         row, column = divmod(index, columns)
-        found[node] = np.array([column if row % 2 == 0 else columns - 1 - column, row], float) / columns
+        found[node] = (
+            np.array([column if row % 2 == 0 else columns - 1 - column, row], float) / columns
+        )
     return found
 
 
 def _stretch(middle: np.ndarray, sizes: np.ndarray) -> float:
-    """How far to pull a shape apart so that few cards lie over each other; the rest is done by `_apart`."""
+    """How far to pull a shape apart so that few cards lie over each other; the rest is done by
+    `_apart`.
+    """
     wide, tall = sizes.max(axis=0) + GAP
     if len(middle) > MANY // 2:
         area = float(np.prod(np.ptp(middle, axis=0)))
@@ -209,7 +241,10 @@ def _among(
         near = [order[other] for other in graph[card.node] if fixed[order[other]]]
         if near:
             turn = 2.4 * index  # each in another direction
-            middle[index] = middle[near].mean(axis=0) + np.array([math.cos(turn) * 1.4, math.sin(turn)]) * step[0] / 1.2
+            middle[index] = (
+                middle[near].mean(axis=0)
+                + np.array([math.cos(turn) * 1.4, math.sin(turn)]) * step[0] / 1.2
+            )
         else:
             middle[index] = (left + loose % 5 * step[0], bottom + (loose // 5 + 1) * step[1])
             loose += 1

@@ -22,16 +22,33 @@ def live(bed: Testbed) -> dict[str, Any]:
     for row in rows:
         if not row.call and not row.role.endswith("/actor"):
             work.setdefault(row.role, [0, 0])[row.state.startswith("queued")] += 1
-    waiting = [f"{row.source} waits for {row.name}" for row in rows
-               if row.call and not row.name.rpartition(".")[0].endswith("/actor")]
+    waiting = [
+        f"{row.source} waits for {row.name}"
+        for row in rows
+        if row.call and not row.name.rpartition(".")[0].endswith("/actor")
+    ]
     failures = list(bed.errors)
-    return {"status": {f"{node}/{name}": status for node, given in roles.items() for name, status in given.items()
-                       if status != "ready"},
-            "work": work, "waiting": sorted(waiting)[:LINES], "waits": len(waiting),
-            "errors": dict(Counter(f"{one.node}/{one.role}" if one.role else one.node for one in failures)),
-            "faults": [failure(one) for one in failures[-LINES:]]}
+    return {
+        "status": {
+            f"{node}/{name}": status
+            for node, given in roles.items()
+            for name, status in given.items()
+            if status != "ready"
+        },
+        "work": work,
+        "waiting": sorted(waiting)[:LINES],
+        "waits": len(waiting),
+        "errors": dict(
+            Counter(f"{one.node}/{one.role}" if one.role else one.node for one in failures)
+        ),
+        "faults": [failure(one) for one in failures[-LINES:]],
+    }
 
 
 def failure(one: Any) -> dict[str, Any]:
     """An error that nobody waited for, as plain data."""
-    return {"where": f"{one.node}/{one.role}".strip("/"), "text": one.text, "traceback": one.remote_traceback}
+    return {
+        "where": f"{one.node}/{one.role}".strip("/"),
+        "text": one.text,
+        "traceback": one.remote_traceback,
+    }

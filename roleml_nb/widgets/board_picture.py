@@ -9,8 +9,17 @@ from xml.sax.saxutils import escape
 __all__ = ["HUES", "draw"]
 
 HUES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B58900", "#56B4E9"]
-"""A colour per name of a role: Okabe and Ito's, which survive colour blindness; the yellow is darkened for white ground."""
-INK, FAINT, LINE, CARD, FRAME, WRONG = "#1c2630", "#5c6a77", "#9aa7b4", "#ffffff", "#f4f6f8", "#b3261e"
+"""A colour per name of a role: Okabe and Ito's, which survive colour blindness; the yellow is
+darkened for white ground.
+"""
+INK, FAINT, LINE, CARD, FRAME, WRONG = (
+    "#1c2630",
+    "#5c6a77",
+    "#9aa7b4",
+    "#ffffff",
+    "#f4f6f8",
+    "#b3261e",
+)
 MARGIN, HEADER, CHIP = 20, 30, 24
 
 
@@ -23,22 +32,39 @@ def draw(state: dict[str, Any]) -> str:
     bottom = max((box["y"] + box["h"] for box in boxes), default=60) + MARGIN
     wide, tall = right - left, bottom - top
     shrink = min(1.0, 1100 / wide)
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{_n(wide * shrink)}" height="{_n(tall * shrink)}" '
-             f'viewBox="{_n(left)} {_n(top)} {_n(wide)} {_n(tall)}" font-family="DejaVu Sans, sans-serif" font-size="12">',
-             '<defs><marker id="rml-head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
-             f'orient="auto-start-reverse"><path d="M0 0L8 4L0 8z" fill="{LINE}"/></marker></defs>']
+    parts = [
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{_n(wide * shrink)}"'
+            f' height="{_n(tall * shrink)}" viewBox="{_n(left)} {_n(top)} {_n(wide)} {_n(tall)}"'
+            ' font-family="DejaVu Sans, sans-serif" font-size="12">'
+        ),
+        (
+            '<defs><marker id="rml-head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7"'
+            ' markerHeight="7" orient="auto-start-reverse"><path d="M0 0L8 4L0 8z"'
+            f' fill="{LINE}"/></marker></defs>'
+        ),
+    ]
     labels = {host["id"]: host for host in state["hosts"]}
     for group in groups:
         host = labels[group["host"]]
-        box = f'x="{_n(group["x"])}" y="{_n(group["y"])}" width="{_n(group["w"])}" height="{_n(group["h"])}"'
-        parts.append(f'<rect {box} rx="10" fill="{FRAME}" stroke="{WRONG if host["lost"] else "#cfd6dd"}"/>'
-                     f'<text x="{_n(group["x"] + 14)}" y="{_n(group["y"] + 21)}" fill="{WRONG if host["lost"] else FAINT}">'
-                     f'{escape(host["label"])}{" (lost)" * bool(host["lost"])}</text>')
+        box = (
+            f'x="{_n(group["x"])}" y="{_n(group["y"])}" width="{_n(group["w"])}"'
+            f' height="{_n(group["h"])}"'
+        )
+        parts.append(
+            f'<rect {box} rx="10" fill="{FRAME}" stroke="{WRONG if host["lost"] else "#cfd6dd"}"/>'
+            f'<text x="{_n(group["x"] + 14)}" y="{_n(group["y"] + 21)}"'
+            f' fill="{WRONG if host["lost"] else FAINT}">'
+            f"{escape(host['label'])}{' (lost)' * bool(host['lost'])}</text>"
+        )
     parts += _edges(state)
     for node in nodes:
         parts += _card(node, state)
     if not nodes:
-        parts.append(f'<text x="{_n(left + MARGIN)}" y="{_n(top + MARGIN + 14)}" fill="{FAINT}">no nodes</text>')
+        parts.append(
+            f'<text x="{_n(left + MARGIN)}" y="{_n(top + MARGIN + 14)}" fill="{FAINT}">no'
+            " nodes</text>"
+        )
     return "".join([*parts, "</svg>"])
 
 
@@ -46,21 +72,36 @@ def _card(node: dict[str, Any], state: dict[str, Any]) -> list[str]:
     x, y, wide, tall = node["x"], node["y"], node["w"], node["h"]
     edge = WRONG if node["lost"] else "#9aa7b4"
     name = _cut(node["name"], 10 if state["many"] else 20)
-    parts = [f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(wide)}" height="{_n(tall)}" rx="7" fill="{CARD}" stroke="{edge}"/>',
-             f'<text x="{_n(x + 10)}" y="{_n(y + (15 if state["many"] else 20))}" font-weight="bold" '
-             f'font-size="{11 if state["many"] else 13}" fill="{INK}">{escape(name)}</text>']
+    parts = [
+        (
+            f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(wide)}" height="{_n(tall)}" rx="7"'
+            f' fill="{CARD}" stroke="{edge}"/>'
+        ),
+        (
+            f'<text x="{_n(x + 10)}" y="{_n(y + (15 if state["many"] else 20))}" font-weight="bold"'
+            f' font-size="{11 if state["many"] else 13}" fill="{INK}">{escape(name)}</text>'
+        ),
+    ]
     for index, role in enumerate(node["roles"]):
         hue = HUES[state["hues"][role["name"]] % len(HUES)]
         if state["many"]:
             if index < 6:
-                parts.append(f'<circle cx="{_n(x + 14 + 12 * index)}" cy="{_n(y + tall - 11)}" r="4" fill="{hue}"/>')
+                parts.append(
+                    f'<circle cx="{_n(x + 14 + 12 * index)}" cy="{_n(y + tall - 11)}" r="4"'
+                    f' fill="{hue}"/>'
+                )
             continue
         top = y + HEADER + CHIP * index
         version = f" v{role['version']}" if role["version"] > 1 else ""
-        parts.append(f'<rect x="{_n(x + 8)}" y="{_n(top)}" width="{_n(wide - 16)}" height="{CHIP - 4}" rx="4" fill="{hue}" '
-                     f'fill-opacity="0.14" stroke="{hue}"/><rect x="{_n(x + 8)}" y="{_n(top)}" width="5" height="{CHIP - 4}" '
-                     f'rx="2" fill="{hue}"/><text x="{_n(x + 19)}" y="{_n(top + 14)}" font-size="11" fill="{INK}">'
-                     f'{escape(_cut(role["name"] + version, 22))}</text>')
+        parts.append(
+            f'<rect x="{_n(x + 8)}" y="{_n(top)}" width="{_n(wide - 16)}" height="{CHIP - 4}"'
+            f' rx="4" fill="{hue}" '
+            f'fill-opacity="0.14" stroke="{hue}"/><rect x="{_n(x + 8)}" y="{_n(top)}" width="5"'
+            f' height="{CHIP - 4}" '
+            f'rx="2" fill="{hue}"/><text x="{_n(x + 19)}" y="{_n(top + 14)}" font-size="11"'
+            f' fill="{INK}">'
+            f"{escape(_cut(role['name'] + version, 22))}</text>"
+        )
     return parts
 
 
@@ -71,8 +112,10 @@ def _edges(state: dict[str, Any]) -> list[str]:
         begin, end = by_name[pair["source"]], by_name[pair["target"]]
         (x1, y1), (x2, y2) = _border(begin, end), _border(end, begin)
         more = ' marker-start="url(#rml-head)"' if pair["both"] else ""
-        parts.append(f'<line x1="{_n(x1)}" y1="{_n(y1)}" x2="{_n(x2)}" y2="{_n(y2)}" stroke="{LINE}" '
-                     f'stroke-width="1.4" marker-end="url(#rml-head)"{more}/>')
+        parts.append(
+            f'<line x1="{_n(x1)}" y1="{_n(y1)}" x2="{_n(x2)}" y2="{_n(y2)}" stroke="{LINE}" '
+            f'stroke-width="1.4" marker-end="url(#rml-head)"{more}/>'
+        )
     return parts
 
 
@@ -82,12 +125,15 @@ def _border(box: dict[str, Any], other: dict[str, Any]) -> tuple[float, float]:
     across, down = other["x"] + other["w"] / 2 - x, other["y"] + other["h"] / 2 - y
     if not across and not down:
         return x, y
-    share = min(box["w"] / 2 / abs(across) if across else math.inf, box["h"] / 2 / abs(down) if down else math.inf)
+    share = min(
+        box["w"] / 2 / abs(across) if across else math.inf,
+        box["h"] / 2 / abs(down) if down else math.inf,
+    )
     return x + across * share, y + down * share
 
 
 def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[:length - 1]}…"
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _n(number: float) -> str:

@@ -26,15 +26,27 @@ from roleml_nb.trace import Trace
 
 from .worker import Worker
 
-__all__ = ["IHDR_END", "MARK", "MAX_PAGE_BYTES", "WIDGET", "Displayed", "frame", "marked", "position"]
+__all__ = [
+    "IHDR_END",
+    "MARK",
+    "MAX_PAGE_BYTES",
+    "WIDGET",
+    "Displayed",
+    "frame",
+    "marked",
+    "position",
+]
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 IHDR_END = 33
 """Bytes of a PNG's signature and header."""
 _TEXT = b"tEXtSource\0roleml_nb view"
 MARK = struct.pack(">I", len(_TEXT) - 4) + _TEXT + struct.pack(">I", zlib.crc32(_TEXT))
-"""A chunk of the PNG of a picture that a live widget may hide. `common.js` finds it in the address of
-an image: 33 bytes precede it, which is a multiple of 3, so its base64 is the same in each picture."""
+"""A chunk of the PNG of a picture that a live widget may hide.
+
+`common.js` finds it in the address of an image: 33 bytes precede it, which is a multiple of 3, so
+its base64 is the same in each picture.
+"""
 MAX_PAGE_BYTES = 150_000
 """A page that is larger is not left in a notebook."""
 
@@ -53,7 +65,9 @@ class Outputs:
 
     def replaced_by(self, other: Outputs) -> bool:
         """True when the cell has run again since, so that a front end has dropped these outputs."""
-        return self.cell is not None and self.cell == other.cell and self.execution < other.execution
+        return (
+            self.cell is not None and self.cell == other.cell and self.execution < other.execution
+        )
 
 
 class Displayed:

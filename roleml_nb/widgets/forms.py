@@ -17,46 +17,78 @@ from .saying import pattern
 __all__ = ["Forms"]
 
 Form = dict[str, Any]
-FILLED = {"assign": ("nodes", "name", "cls"), "spawn": ("nodes",), "call": ("address", "channel", "arguments")}
+FILLED = {
+    "assign": ("nodes", "name", "cls"),
+    "spawn": ("nodes",),
+    "call": ("address", "channel", "arguments"),
+}
 """{kind: what is filled in at least}; gestures know of the others."""
 Palette = Sequence[Mapping[str, Any]]
 
 
 def field(key: str, said: str, **more: Any) -> dict[str, Any]:
-    """What a form asks for: key, label, and of value, hint, placeholder, required, choices and group what there is."""
+    """What a form asks for: key, label, and of value, hint, placeholder, required, choices and
+    group what there is.
+    """
     return {"key": key, "label": said, **more}
 
 
 class Forms:
-    """Knows the forms of a testbed, and what was typed into them before. A form is plain data: title, about, action, fields."""
+    """Knows the forms of a testbed, and what was typed into them before.
+
+    A form is plain data: title, about, action, fields.
+    """
 
     def __init__(self, bed: Testbed):
         self._bed = bed
         self._typed: dict[tuple[str, str], str] = {}
 
     def form(self, kind: str, given: Mapping[str, Any], palette: Palette) -> Form:
-        """The form of that kind: "assign", "spawn", "relate", "migrate", "rename" or "call"; `given` is what it is about."""
+        """The form of that kind: "assign", "spawn", "relate", "migrate", "rename" or "call";
+        `given` is what it is about.
+        """
         if kind == "assign":
             return self._assign(palette=palette, **check_arguments(self._assign, given, "palette"))
         forms: dict[str, Callable[..., Form]] = {
-            "spawn": self._spawn, "relate": self._relate, "migrate": self._migrate, "rename": self._rename, "call": self._call}
+            "spawn": self._spawn,
+            "relate": self._relate,
+            "migrate": self._migrate,
+            "rename": self._rename,
+            "call": self._call,
+        }
         if kind not in forms:
             raise TestbedError(f"no form {kind!r}; {did_you_mean(kind, ['assign', *forms])}")
         return forms[kind](**check_arguments(forms[kind], given))
 
-    def filled(self, kind: str, given: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
+    def filled(
+        self, kind: str, given: Mapping[str, Any], values: Mapping[str, str]
+    ) -> dict[str, Any]:
         """What a gesture of that kind takes, out of what was filled in."""
         for need in FILLED.get(kind, ()):
             if need not in values and need not in given:
                 raise TestbedError(f"{kind} needs {need}")
         if kind == "assign":
-            parts = {group: {key.partition(":")[2]: text for key, text in values.items() if key.startswith(f"{group}:") and text}
-                     for group in ("option", "element")}
-            return {"nodes": values["nodes"], "name": values["name"], "cls": given["cls"], "options": parts["option"],
-                    "elements": parts["element"]}
+            parts = {
+                group: {
+                    key.partition(":")[2]: text
+                    for key, text in values.items()
+                    if key.startswith(f"{group}:") and text
+                }
+                for group in ("option", "element")
+            }
+            return {
+                "nodes": values["nodes"],
+                "name": values["name"],
+                "cls": given["cls"],
+                "options": parts["option"],
+                "elements": parts["element"],
+            }
         if kind == "spawn":
             on = values.get("on") or None
-            return {"nodes": values["nodes"], "on": next((host for host in self._hosts() if label(host) == on), on)}
+            return {
+                "nodes": values["nodes"],
+                "on": next((host for host in self._hosts() if label(host) == on), on),
+            }
         return dict(values) if kind == "relate" else {**given, **values}
 
     def remember(self, kind: str, given: Mapping[str, Any], values: Mapping[str, str]) -> None:
@@ -71,27 +103,68 @@ class Forms:
         if entry is None:
             raise TestbedError(f"there is no role class {cls!r} any more")
         what = nodes[0] if len(nodes) == 1 else f"{len(nodes)} nodes" if nodes else "nodes"
-        more = "" if len(nodes) < 2 else (
-            " Values may speak of i, n and node: the place in the selection, its size, the name; or be Each([…]).")
-        fields = [field("nodes", "on nodes", value=self._pattern(nodes), required=True, hint="names or patterns",
-                        choices=self._bed.roster.nodes()),
-                  field("name", "called", value=entry["name"], required=True, hint="the name of the role")]
+        more = (
+            ""
+            if len(nodes) < 2
+            else (
+                " Values may speak of i, n and node: the place in the selection, its size, the"
+                " name; or be Each([…])."
+            )
+        )
+        fields = [
+            field(
+                "nodes",
+                "on nodes",
+                value=self._pattern(nodes),
+                required=True,
+                hint="names or patterns",
+                choices=self._bed.roster.nodes(),
+            ),
+            field(
+                "name", "called", value=entry["name"], required=True, hint="the name of the role"
+            ),
+        ]
         for group in ("option", "element"):
             for one in entry[f"{group}s"]:
                 key, default = f"{group}:{one['name']}", one["default"]
-                fields.append(field(
-                    key, one["name"], group=f"{group.capitalize()}s", hint=one["type"], required=default is None,
-                    placeholder="an expression" if default is None else default, value=self._typed.get((cls, key))))
-        return {"title": f"Put {cls} on {what}", "about": entry["about"] + more, "action": "Put", "fields": fields}
+                fields.append(
+                    field(
+                        key,
+                        one["name"],
+                        group=f"{group.capitalize()}s",
+                        hint=one["type"],
+                        required=default is None,
+                        placeholder="an expression" if default is None else default,
+                        value=self._typed.get((cls, key)),
+                    )
+                )
+        return {
+            "title": f"Put {cls} on {what}",
+            "about": entry["about"] + more,
+            "action": "Put",
+            "fields": fields,
+        }
 
     def _hosts(self) -> list[str]:
         return [host for host in self._bed.fleet.numbers if host not in self._bed.lost]
 
     def _spawn(self) -> Form:
         hosts = self._hosts()
-        on = field("on", "on engine", placeholder="spread over all", choices=[label(host) for host in hosts])
-        return {"title": "New nodes", "about": "One name, or many at once: client{1..8}.", "action": "Make",
-                "fields": [field("nodes", "names", required=True, placeholder="client{1..8}"), *([on] if len(hosts) > 1 else [])]}
+        on = field(
+            "on",
+            "on engine",
+            placeholder="spread over all",
+            choices=[label(host) for host in hosts],
+        )
+        return {
+            "title": "New nodes",
+            "about": "One name, or many at once: client{1..8}.",
+            "action": "Make",
+            "fields": [
+                field("nodes", "names", required=True, placeholder="client{1..8}"),
+                *([on] if len(hosts) > 1 else []),
+            ],
+        }
 
     def _relate(self, nodes: Sequence[str], role: str = "", instances: Sequence[str] = ()) -> Form:
         """Nodes shall know roles: named by what the role there asks for, best first."""
@@ -101,31 +174,76 @@ class Forms:
         asked = sorted(asks(cls)) if cls else []
         used = [name for known in roster.relationships.values() for name in known]
         return {
-            "title": f"{', '.join(nodes)} shall know", "action": "Relate",
-            "about": f"{role} asks for {', '.join(asked)}." if asked else
-            "A relationship is a name under which a node knows roles of other nodes.",
+            "title": f"{', '.join(nodes)} shall know",
+            "action": "Relate",
+            "about": (
+                f"{role} asks for {', '.join(asked)}."
+                if asked
+                else "A relationship is a name under which a node knows roles of other nodes."
+            ),
             "fields": [
-                field("nodes", "on nodes", value=self._pattern(nodes), required=True, choices=roster.nodes()),
-                field("instances", "the roles", value=" ".join(instances), required=True, hint="node/role; client*/trainer",
-                      choices=[f"{node}/{name}" for node in roster.nodes() for name in roster.roles.get(node, {})]),
-                field("relationship", "as", value=target if target in asked or not asked else asked[0], required=True,
-                      hint="the relationship's name", choices=list(dict.fromkeys([*asked, *filter(None, [target]), *used])))]}
+                field(
+                    "nodes",
+                    "on nodes",
+                    value=self._pattern(nodes),
+                    required=True,
+                    choices=roster.nodes(),
+                ),
+                field(
+                    "instances",
+                    "the roles",
+                    value=" ".join(instances),
+                    required=True,
+                    hint="node/role; client*/trainer",
+                    choices=[
+                        f"{node}/{name}"
+                        for node in roster.nodes()
+                        for name in roster.roles.get(node, {})
+                    ],
+                ),
+                field(
+                    "relationship",
+                    "as",
+                    value=target if target in asked or not asked else asked[0],
+                    required=True,
+                    hint="the relationship's name",
+                    choices=list(dict.fromkeys([*asked, *filter(None, [target]), *used])),
+                ),
+            ],
+        }
 
     def _migrate(self, role: str) -> Form:
-        return {"title": f"Move {role}", "about": "Its state goes along, and others go on calling it.", "action": "Move",
-                "fields": [field("to", "to node", required=True, choices=self._bed.roster.nodes())]}
+        return {
+            "title": f"Move {role}",
+            "about": "Its state goes along, and others go on calling it.",
+            "action": "Move",
+            "fields": [field("to", "to node", required=True, choices=self._bed.roster.nodes())],
+        }
 
     def _rename(self, node: str) -> Form:
-        return {"title": f"Rename {node}", "about": "Its roles go on with their state.", "action": "Rename",
-                "fields": [field("name", "name", value=node, required=True)]}
+        return {
+            "title": f"Rename {node}",
+            "about": "Its roles go on with their state.",
+            "action": "Rename",
+            "fields": [field("name", "name", value=node, required=True)],
+        }
 
     def _call(self, address: str, channel: str) -> Form:
         cls = self._bed.versions.classes.get(RoleInstanceID.of(address))
         given = takes(cls, channel) if cls else ""
-        return {"title": f"Call {address} {channel}", "action": "Call",
-                "about": f"It takes {given or 'no arguments'}. What a call does is not undone.",
-                "fields": [field("arguments", "arguments", placeholder="name=value, …",
-                                 value=self._typed.get((channel, "arguments")))]}
+        return {
+            "title": f"Call {address} {channel}",
+            "action": "Call",
+            "about": f"It takes {given or 'no arguments'}. What a call does is not undone.",
+            "fields": [
+                field(
+                    "arguments",
+                    "arguments",
+                    placeholder="name=value, …",
+                    value=self._typed.get((channel, "arguments")),
+                )
+            ],
+        }
 
     def _pattern(self, nodes: Sequence[str]) -> str:
         """Few words for many nodes, which mean them in the same order."""

@@ -18,7 +18,10 @@ class Gesture:
     """One change of a deployment; plain data."""
 
     def do(self, bed: Testbed, names: Names) -> Gesture:
-        """Do it; returns what undoes it. RoleMLError when it cannot be done, and then nothing has changed."""
+        """Do it; returns what undoes it.
+
+        RoleMLError when it cannot be done, and then nothing has changed.
+        """
         raise TypeError(f"{type(self).__name__} does nothing")
 
     def notes(self) -> list[str]:

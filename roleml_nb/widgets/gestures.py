@@ -17,8 +17,16 @@ __all__ = ["gesture"]
 
 
 KINDS: dict[str, type[Gesture]] = {
-    "arrange": Arrange, "assign": Assign, "migrate": Migrate, "move": Move, "relate": Relate, "remove": Remove,
-    "rename": Rename, "spawn": Spawn, "terminate": Terminate}
+    "arrange": Arrange,
+    "assign": Assign,
+    "migrate": Migrate,
+    "move": Move,
+    "relate": Relate,
+    "remove": Remove,
+    "rename": Rename,
+    "spawn": Spawn,
+    "terminate": Terminate,
+}
 
 
 def gesture(kind: str, given: Mapping[str, Any], bed: Testbed) -> Gesture:
@@ -27,13 +35,28 @@ def gesture(kind: str, given: Mapping[str, Any], bed: Testbed) -> Gesture:
         raise TestbedError(f"no gesture {kind!r}; {did_you_mean(kind, KINDS)}")
     said = dict(given)
     for key in ("nodes", "instances"):
-        if kind != "spawn" and key in said and not (isinstance(said[key], (str, list, tuple)) and all(
-                isinstance(item, (str, list, tuple)) and all(isinstance(part, str) for part in item) for item in said[key])):
-            raise TestbedError(f"{kind}: {key} must be names or patterns, not {ascii(said[key])[:60]}")
+        if (
+            kind != "spawn"
+            and key in said
+            and not (
+                isinstance(said[key], (str, list, tuple))
+                and all(
+                    isinstance(item, (str, list, tuple))
+                    and all(isinstance(part, str) for part in item)
+                    for item in said[key]
+                )
+            )
+        ):
+            raise TestbedError(
+                f"{kind}: {key} must be names or patterns, not {ascii(said[key])[:60]}"
+            )
     if kind != "spawn" and "nodes" in said:
         said["nodes"] = tuple(bed.select(_patterns(said["nodes"])))
     if "instances" in said:
-        said["instances"] = tuple(item if isinstance(item, str) else "/".join(item) for item in _patterns(said["instances"]))
+        said["instances"] = tuple(
+            item if isinstance(item, str) else "/".join(item)
+            for item in _patterns(said["instances"])
+        )
     return KINDS[kind](**check_arguments(KINDS[kind], said))
 
 

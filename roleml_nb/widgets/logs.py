@@ -40,7 +40,8 @@ class LogPane(View):
     bed
         The testbed whose nodes write them.
     height
-        The most that the pane takes of the page, as CSS writes lengths; who reads can drag its edge.
+        The most that the pane takes of the page, as CSS writes lengths; who reads can drag its
+        edge.
     """
 
     source = __file__

@@ -49,14 +49,18 @@ class Metrics(Displayed, ipywidgets.VBox):
     against : {"round", "time"}
         What metrics are drawn against.
 
-    Notes
-    -----
-    Of several roles the mean is drawn, with the range around it; a click on "each" in the legend shows them one by one. A metric
-    that is emitted once per round is drawn from these alone; others, from each channel that has them.
+    Notes ----- Of several roles the mean is drawn, with the range around it; a click on "each" in
+    the legend shows them one by one. A metric that is emitted once per round is drawn from these
+    alone; others, from each channel that has them.
     """
 
     def __init__(
-        self, bed: Testbed, show: str | Iterable[str] = SHOWN, *, nodes: str | None = None, against: str = "round"
+        self,
+        bed: Testbed,
+        show: str | Iterable[str] = SHOWN,
+        *,
+        nodes: str | None = None,
+        against: str = "round",
     ):
         if against not in ("round", "time"):
             raise ValueError(f"against must be 'round' or 'time', got {against!r}")
@@ -65,7 +69,9 @@ class Metrics(Displayed, ipywidgets.VBox):
             raise ValueError(f"show names no panel; known: {', '.join(SHOWN)} and any metric")
         patterns = (nodes or "*").split()
         self._bed, self._against = bed, against
-        self._curves = Curves(bed.trace, against, lambda node: any(fnmatchcase(node, pattern) for pattern in patterns))
+        self._curves = Curves(
+            bed.trace, against, lambda node: any(fnmatchcase(node, pattern) for pattern in patterns)
+        )
         self._drawing, self._drawn = threading.Lock(), 0.0
         self._traces: dict[tuple[str, str], Any] = {}
         self.figure = self._make_figure()
@@ -76,24 +82,39 @@ class Metrics(Displayed, ipywidgets.VBox):
         super().__init__([self.bar, self.plot])
 
     def _make_figure(self) -> Any:
-        import pandas  # noqa: F401  else Plotly finds it half imported by the thread of a cell
+        import pandas  # noqa: F401
         from plotly.subplots import make_subplots
 
         from roleml_nb.pictures.figure import Figure
 
         rows = -(-len(self._shown) // 2)
-        figure = make_subplots(rows=rows, cols=min(2, len(self._shown)), subplot_titles=self._shown,
-                               horizontal_spacing=0.09, vertical_spacing=0.4 / rows, figure=Figure())
+        figure = make_subplots(
+            rows=rows,
+            cols=min(2, len(self._shown)),
+            subplot_titles=self._shown,
+            horizontal_spacing=0.09,
+            vertical_spacing=0.4 / rows,
+            figure=Figure(),
+        )
         for place, what in enumerate(self._shown):
             figure.update_xaxes(title={"text": self._axis(what), "standoff": 4}, **self._at(place))
             if what == BYTES:
                 figure.update_yaxes(ticksuffix=" MB", **self._at(place))
-        figure.update_xaxes(gridcolor=GRID, zerolinecolor=GRID).update_yaxes(gridcolor=GRID, zerolinecolor=GRID)
+        figure.update_xaxes(gridcolor=GRID, zerolinecolor=GRID).update_yaxes(
+            gridcolor=GRID, zerolinecolor=GRID
+        )
         return figure.update_layout(
-            template="plotly_white", paper_bgcolor=CLEAR, plot_bgcolor=CLEAR, font={"color": INK}, autosize=True,
-            height=60 + 250 * rows, margin={"t": 40, "b": 40, "l": 50, "r": 20}, hovermode="x",
+            template="plotly_white",
+            paper_bgcolor=CLEAR,
+            plot_bgcolor=CLEAR,
+            font={"color": INK},
+            autosize=True,
+            height=60 + 250 * rows,
+            margin={"t": 40, "b": 40, "l": 50, "r": 20},
+            hovermode="x",
             uirevision="as it is",  # what was zoomed or chosen in the legend stays
-            legend={"orientation": "h", "y": -0.1})
+            legend={"orientation": "h", "y": -0.1},
+        )
 
     def _at(self, place: int) -> dict[str, int]:
         return {"row": place // 2 + 1, "col": place % 2 + 1}
@@ -122,20 +143,45 @@ class Metrics(Displayed, ipywidgets.VBox):
     def _draw(self, what: str, curve: Curve, number: int, place: int) -> None:
         colour = PALETTE[(place + number) % len(PALETTE)]
         if curve.low is not None and curve.high is not None:
-            band = self._trace(what, f"{number} range", place, fill="toself", fillcolor=colour, mode="lines", line={"width": 0},
-                               opacity=0.2, hoverinfo="skip", showlegend=False)
-            band.x, band.y = np.concatenate([curve.x, curve.x[::-1]]), np.concatenate([curve.high, curve.low[::-1]])
-        line = self._trace(what, str(number), place, mode="lines", line={"color": colour, "width": 2.5})
+            band = self._trace(
+                what,
+                f"{number} range",
+                place,
+                fill="toself",
+                fillcolor=colour,
+                mode="lines",
+                line={"width": 0},
+                opacity=0.2,
+                hoverinfo="skip",
+                showlegend=False,
+            )
+            band.x, band.y = (
+                np.concatenate([curve.x, curve.x[::-1]]),
+                np.concatenate([curve.high, curve.low[::-1]]),
+            )
+        line = self._trace(
+            what, str(number), place, mode="lines", line={"color": colour, "width": 2.5}
+        )
         line.x, line.y, line.name = curve.x, curve.y, f"{what}: {curve.name}"
 
     def _draw_each(self, what: str, place: int) -> None:
         """All roles as one trace, with gaps."""
         lines = self._curves.each(what)
         if lines:
-            each = self._trace(what, "each", place, mode="lines", line={"color": "#888888", "width": 1}, name=f"{what}: each",
-                               visible="legendonly")
+            each = self._trace(
+                what,
+                "each",
+                place,
+                mode="lines",
+                line={"color": "#888888", "width": 1},
+                name=f"{what}: each",
+                visible="legendonly",
+            )
             gap = [np.nan]
-            each.x, each.y = (np.concatenate([part for line in lines for part in (getattr(line, axis), gap)]) for axis in "xy")
+            each.x, each.y = (
+                np.concatenate([part for line in lines for part in (getattr(line, axis), gap)])
+                for axis in "xy"
+            )
 
     def _trace(self, what: str, name: str, place: int, /, **style: Any) -> Any:
         if (what, name) not in self._traces:
@@ -171,7 +217,9 @@ class Metrics(Displayed, ipywidgets.VBox):
         return {**data, PLOTLY: json.loads(figure)}, metadata
 
     def to_html(self, path: str | Path) -> None:
-        """Write the figure as one page that needs neither kernel nor network (5 MB: it has Plotly in it)."""
+        """Write the figure as one page that needs neither kernel nor network (5 MB: it has Plotly
+        in it).
+        """
         self.picture()
         self.figure.write_html(path, include_plotlyjs=True)
 

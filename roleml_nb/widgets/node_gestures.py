@@ -41,7 +41,10 @@ class Spawn(Gesture):
 
 @dataclass(frozen=True)
 class Remove(Gesture):
-    """Take nodes away. Undone, they are there again, with their roles and their state, as far as that can be sent."""
+    """Take nodes away.
+
+    Undone, they are there again, with their roles and their state, as far as that can be sent.
+    """
 
     nodes: tuple[str, ...]
 
@@ -50,13 +53,32 @@ class Remove(Gesture):
         back: list[Gesture] = []
         for node in self.nodes:
             place = roster.places.get(node)
-            back.append(Respawn(node, None if place in bed.lost else place, roster.contexts.get(node, {}),
-                                dict(roster.links.get(node, {}))))
-        back += [Arrange({node: roster.positions[node] for node in self.nodes if node in roster.positions})]
-        related = [Relate((node,), relationship, some) for node, relationships in roster.relationships.items()
-                   for relationship, members in relationships.items()
-                   if (some := tuple(item for item in members if node in nodes or item.partition("/")[0] in nodes))]
-        there = [RoleInstanceID(node, name) for node in self.nodes for name in roster.roles.get(node, {})]
+            back.append(
+                Respawn(
+                    node,
+                    None if place in bed.lost else place,
+                    roster.contexts.get(node, {}),
+                    dict(roster.links.get(node, {})),
+                )
+            )
+        back += [
+            Arrange(
+                {node: roster.positions[node] for node in self.nodes if node in roster.positions}
+            )
+        ]
+        related = [
+            Relate((node,), relationship, some)
+            for node, relationships in roster.relationships.items()
+            for relationship, members in relationships.items()
+            if (
+                some := tuple(
+                    item for item in members if node in nodes or item.partition("/")[0] in nodes
+                )
+            )
+        ]
+        there = [
+            RoleInstanceID(node, name) for node in self.nodes for name in roster.roles.get(node, {})
+        ]
         with keeping(bed, there) as kept:
             bed.remove(list(self.nodes))
         return Several((*back, *put_back_all(bed, names, kept), *related))
@@ -138,7 +160,10 @@ class Arrange(Gesture):
         return Arrange(before)
 
     def lines(self) -> list[str]:
-        said = [node if at is None else f"{node}=({at[0]:.0f}, {at[1]:.0f})" for node, at in self.positions.items()]
+        said = [
+            node if at is None else f"{node}=({at[0]:.0f}, {at[1]:.0f})"
+            for node, at in self.positions.items()
+        ]
         return [f"%rml arrange {' '.join(said)}"] if said else []
 
     def python(self) -> list[str]:

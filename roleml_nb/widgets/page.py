@@ -1,5 +1,6 @@
-"""A view as one HTML page that needs neither kernel nor network; within a notebook, as a frame that takes the place of the
-picture before it."""
+"""A view as one HTML page that needs neither kernel nor network; within a notebook, as a frame that
+takes the place of the picture before it.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ body {{ margin: 1rem auto; max-width: 75rem; font-family: system-ui, sans-serif;
 <script type="module">
 const read = (id) => JSON.parse(document.getElementById(id).textContent);
 const revive = (_, value) => value && typeof value === "object" && "$bytes" in value
-  ? new DataView(Uint8Array.from(atob(value.$bytes), (letter) => letter.charCodeAt(0)).buffer) : value;
+  ? new DataView(Uint8Array.from(atob(value.$bytes), (char) => char.charCodeAt(0)).buffer) : value;
 const state = JSON.parse(document.getElementById("state").textContent, revive);
 const model = {{
   offline: true, get: (name) => state[name], set: (name, value) => {{ state[name] = value; }},
@@ -49,9 +50,11 @@ if (frame) {{
   const follow = () => Object.assign(document.body.dataset, outer.dataset);
   new MutationObserver(follow).observe(outer, {{ attributes: true }});
   follow();
-  const output = frame.closest(".jp-OutputArea-child") ?? frame.closest(".cell_output > *") ?? frame; // Jupyter's, MyST's
+  const jupyter = frame.closest(".jp-OutputArea-child"), myst = frame.closest(".cell_output > *");
+  const output = jupyter ?? myst ?? frame;
   const before = output.previousElementSibling;
-  if (before?.querySelector("img, svg") || before?.matches("img, svg")) before.style.display = "none";
+  const image = "img, svg";
+  if (before?.querySelector(image) || before?.matches(image)) before.style.display = "none";
 }}
 </script>
 </body>
@@ -60,7 +63,9 @@ if (frame) {{
 
 
 def page(title: str, module: str, state: dict[str, Any], svg: str) -> str:
-    """The page: `module` is rendered with `state` as its model's; without scripts, the page shows `svg`."""
+    """The page: `module` is rendered with `state` as its model's; without scripts, the page shows
+    `svg`.
+    """
     return PAGE.format(title=html.escape(title), svg=svg, module=_json(module), state=_json(state))
 
 

@@ -20,7 +20,9 @@ LONG = 60
 
 
 def palette(bed: Testbed, names: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The role classes of the notebook, then those of the library, each in the order of the alphabet, as plain data."""
+    """The role classes of the notebook, then those of the library, each in the order of the
+    alphabet, as plain data.
+    """
     found = [_entry(bed, name, cls) for name, cls in role_classes(names).items()]
     return sorted(found, key=lambda entry: (entry["library"], entry["cls"].lower()))
 
@@ -28,20 +30,36 @@ def palette(bed: Testbed, names: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _entry(bed: Testbed, name: str, cls: type[Role]) -> dict[str, Any]:
     library = cls.__module__.startswith("roleml_nb.")
     doc = (cls.__doc__ or "").strip().partition("\n\n")[0]
-    return {"cls": name, "library": library, "version": 0 if library else bed.versions.number(cls), "name": suggested(name),
-            "about": " ".join(doc.split()), "options": _options(cls), "elements": _elements(cls),
-            "says": _says(cls, " ".join(doc.split()))}
+    return {
+        "cls": name,
+        "library": library,
+        "version": 0 if library else bed.versions.number(cls),
+        "name": suggested(name),
+        "about": " ".join(doc.split()),
+        "options": _options(cls),
+        "elements": _elements(cls),
+        "says": _says(cls, " ".join(doc.split())),
+    }
 
 
 def _says(cls: type[Role], about: str) -> str:
     """What a class is, the channels that can be called, and the relationships that it asks for."""
     parts = {"channels": sorted({*cls.services, *cls.tasks}), "asks for": sorted(asks(cls))}
-    return "\n".join(filter(None, [about, *(f"{name}: {', '.join(items)}" for name, items in parts.items() if items)]))
+    return "\n".join(
+        filter(
+            None,
+            [about, *(f"{name}: {', '.join(items)}" for name, items in parts.items() if items)],
+        )
+    )
 
 
 def suggested(cls: str) -> str:
     """What a role of that class is usually called: the last word of ``FedAvgAggregator``."""
-    return re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])", cls)[-1].lower() if re.search("[a-z0-9]", cls) else cls.lower()
+    return (
+        re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])", cls)[-1].lower()
+        if re.search("[a-z0-9]", cls)
+        else cls.lower()
+    )
 
 
 def _options(cls: type[Role]) -> list[dict[str, Any]]:
@@ -50,8 +68,13 @@ def _options(cls: type[Role]) -> list[dict[str, Any]]:
     found = []
     for name, one in list(inspect.signature(cls.__init__).parameters.items())[1:]:
         if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
-            found.append({"name": name, "type": "" if one.annotation is one.empty else _type(one.annotation),
-                          "default": None if one.default is one.empty else _short(repr(one.default))})
+            found.append(
+                {
+                    "name": name,
+                    "type": "" if one.annotation is one.empty else _type(one.annotation),
+                    "default": None if one.default is one.empty else _short(repr(one.default)),
+                }
+            )
     return found
 
 
@@ -63,17 +86,27 @@ def _elements(cls: type[Role]) -> list[dict[str, Any]]:
         if declared.default_impl is not None:
             default = _short(repr(declared.default_impl))
         elif declared.default_constructor is not None:
-            default = f"{getattr(declared.default_constructor, '__name__', declared.default_constructor)}()"
-        found.append({"name": name, "type": _type(declared.cls), "default": "none" if default is None and declared.optional
-                      else default})
+            constructor = declared.default_constructor
+            default = f"{getattr(constructor, '__name__', constructor)}()"
+        found.append(
+            {
+                "name": name,
+                "type": _type(declared.cls),
+                "default": "none" if default is None and declared.optional else default,
+            }
+        )
     return found
 
 
 def _type(annotation: Any) -> str:
     if isinstance(annotation, str):
         return _short(annotation)
-    return _short(annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", ""))
+    return _short(
+        annotation.__name__
+        if isinstance(annotation, type)
+        else str(annotation).replace("typing.", "")
+    )
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= LONG else f"{text[:LONG - 1]}…"
+    return text if len(text) <= LONG else f"{text[: LONG - 1]}…"

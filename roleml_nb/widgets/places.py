@@ -17,8 +17,13 @@ MANY = 400
 """From so many nodes on they stand on a grid."""
 
 
-def places(nodes: Sequence[str], edges: Iterable[tuple[str, str]], kept: Mapping[str, Point] | None = None) -> dict[str, Point]:
-    """{node: (x, y)}, from 0 to 1. `kept` are places of nodes that stay where they are, when only a few have come."""
+def places(
+    nodes: Sequence[str], edges: Iterable[tuple[str, str]], kept: Mapping[str, Point] | None = None
+) -> dict[str, Point]:
+    """{node: (x, y)}, from 0 to 1.
+
+    `kept` are places of nodes that stay where they are, when only a few have come.
+    """
     neighbours: dict[str, set[str]] = {node: set() for node in nodes}
     for one, other in edges:
         if one != other and one in neighbours and other in neighbours:
@@ -32,8 +37,10 @@ def places(nodes: Sequence[str], edges: Iterable[tuple[str, str]], kept: Mapping
         return _side_by_side(nodes, edges)
     hubs = [node for node in nodes if len(neighbours[node]) > HUB * (count - 1)]
     if count > 2 and 0 < len(hubs) <= HUBS and len(hubs) < count / 2:
-        return {**_circle(_around(hubs, neighbours), 0.12 if len(hubs) > 1 else 0.0),
-                **_circle(_around([node for node in nodes if node not in hubs], neighbours), 0.5)}
+        return {
+            **_circle(_around(hubs, neighbours), 0.12 if len(hubs) > 1 else 0.0),
+            **_circle(_around([node for node in nodes if node not in hubs], neighbours), 0.5),
+        }
     degrees = [len(others) for others in neighbours.values()]
     if count < 4 or max(degrees) <= 2 or sum(degrees) > count * count / 3 or not sum(degrees):
         return _circle(_around(nodes, neighbours), 0.5)
@@ -61,7 +68,10 @@ def _spread(found: Mapping[str, Point]) -> dict[str, Point]:
     """The same places, so that they fill the square."""
     xs, ys = zip(*found.values(), strict=True)
     wide, high = (max(xs) - min(xs)) or 1.0, (max(ys) - min(ys)) or 1.0
-    return {node: (float((x - min(xs)) / wide), float((y - min(ys)) / high)) for node, (x, y) in found.items()}
+    return {
+        node: (float((x - min(xs)) / wide), float((y - min(ys)) / high))
+        for node, (x, y) in found.items()
+    }
 
 
 def _around(nodes: Sequence[str], neighbours: Mapping[str, set[str]]) -> list[str]:
@@ -80,13 +90,18 @@ def _around(nodes: Sequence[str], neighbours: Mapping[str, set[str]]) -> list[st
 
 def _circle(nodes: Sequence[str], radius: float) -> dict[str, Point]:
     turn = 2 * math.pi / max(1, len(nodes))
-    return {node: (0.5 + radius * math.sin(turn * place), 0.5 - radius * math.cos(turn * place))
-            for place, node in enumerate(nodes)}
+    return {
+        node: (0.5 + radius * math.sin(turn * place), 0.5 - radius * math.cos(turn * place))
+        for place, node in enumerate(nodes)
+    }
 
 
 def _grid(nodes: Sequence[str]) -> dict[str, Point]:
     wide = math.ceil(math.sqrt(len(nodes)))
-    return {node: ((place % wide + 0.5) / wide, (place // wide + 0.5) / wide) for place, node in enumerate(nodes)}
+    return {
+        node: ((place % wide + 0.5) / wide, (place // wide + 0.5) / wide)
+        for place, node in enumerate(nodes)
+    }
 
 
 def _springs(neighbours: Mapping[str, set[str]], kept: Mapping[str, Point]) -> dict[str, Point]:
@@ -94,11 +109,21 @@ def _springs(neighbours: Mapping[str, set[str]], kept: Mapping[str, Point]) -> d
 
     graph = networkx.Graph()
     graph.add_nodes_from(neighbours)
-    graph.add_edges_from((one, other) for one, others in neighbours.items() for other in sorted(others))
+    graph.add_edges_from(
+        (one, other) for one, others in neighbours.items() for other in sorted(others)
+    )
     known = {node: kept[node] for node in neighbours if node in kept}
     if len(known) > len(neighbours) / 2:
         placed = networkx.spring_layout(graph, pos=known, fixed=list(known), seed=1)
-        return {node: (min(1.0, max(0.0, float(x))), min(1.0, max(0.0, float(y)))) for node, (x, y) in placed.items()}
-    placed = networkx.spring_layout(graph, k=1.6 / math.sqrt(len(neighbours)), pos=_circle(list(neighbours), 0.5),
-                                    iterations=120, seed=1)
+        return {
+            node: (min(1.0, max(0.0, float(x))), min(1.0, max(0.0, float(y))))
+            for node, (x, y) in placed.items()
+        }
+    placed = networkx.spring_layout(
+        graph,
+        k=1.6 / math.sqrt(len(neighbours)),
+        pos=_circle(list(neighbours), 0.5),
+        iterations=120,
+        seed=1,
+    )
     return _spread({node: (x, y) for node, (x, y) in placed.items()})

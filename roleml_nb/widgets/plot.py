@@ -16,8 +16,9 @@ __all__ = ["Plot"]
 class Plot(View):
     """Shows a figure as it stands; `refresh` is called at each beat, before it is looked at.
 
-    Plotly's own `FigureWidget` stays empty where its 5 MB need more than two seconds to begin: anywidget lets no message
-    through to such a model. And of what was drawn before, it shows nothing in a page that is loaded again.
+    Plotly's own `FigureWidget` stays empty where its 5 MB need more than two seconds to begin:
+    anywidget lets no message through to such a model. And of what was drawn before, it shows
+    nothing in a page that is loaded again.
     """
 
     source = __file__

@@ -21,7 +21,9 @@ class ProgressBar(ipywidgets.HBox):
         self._progress = progress
         self._bar = ipywidgets.FloatProgress(min=0.0, max=1.0, layout={"width": "40%"})
         self._text = ipywidgets.Label()
-        super().__init__([ipywidgets.Label(name), self._bar, self._text] if name else [self._bar, self._text])
+        super().__init__(
+            [ipywidgets.Label(name), self._bar, self._text] if name else [self._bar, self._text]
+        )
         self._display = uuid.uuid4().hex
         self.refresh()
 
@@ -29,7 +31,9 @@ class ProgressBar(ipywidgets.HBox):
         """Show how far it is now."""
         fraction = self._progress.fraction
         self._bar.value = 0.0 if fraction is None else fraction
-        self._bar.bar_style = {"failed": "danger", "stopped": "warning", "done": "success"}.get(self._progress.state, "")
+        self._bar.bar_style = {"failed": "danger", "stopped": "warning", "done": "success"}.get(
+            self._progress.state, ""
+        )
         self._text.value = str(self._progress).removeprefix("running, ")
 
     @property
@@ -38,7 +42,9 @@ class ProgressBar(ipywidgets.HBox):
         return str(self._text.value)
 
     def show(self, publish: Any) -> None:
-        """Show the bar in the output of the cell, as a widget alone: where none can be shown, nothing is."""
+        """Show the bar in the output of the cell, as a widget alone: where none can be shown,
+        nothing is.
+        """
         view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
         publish({VIEW: view}, transient={"display_id": self._display})
 

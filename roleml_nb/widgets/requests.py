@@ -1,4 +1,6 @@
-"""What a page asks for, checked before it is done: anybody who can write into the page can send anything."""
+"""What a page asks for, checked before it is done: anybody who can write into the page can send
+anything.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,11 @@ NUMBER = 1e9
 """What pixels and counts stay below."""
 
 
-def check_arguments(function: Callable[..., Any], given: Mapping[str, Any], *bound: str) -> Mapping[str, Any]:
-    """Return what is given for a function, if it has the names and the types that the function's signature says.
+def check_arguments(
+    function: Callable[..., Any], given: Mapping[str, Any], *bound: str
+) -> Mapping[str, Any]:
+    """Return what is given for a function, if it has the names and the types that the function's
+    signature says.
 
     Parameters
     ----------
@@ -32,8 +37,12 @@ def check_arguments(function: Callable[..., Any], given: Mapping[str, Any], *bou
         With the parameter and the value that does not fit.
     """
     name = getattr(function, "__name__", str(function)).removeprefix("ask_").strip("_")
-    taken = {key: one for key, one in inspect.signature(function).parameters.items() if key not in bound}
-    hints = typing.get_type_hints(getattr(function, "__init__") if isinstance(function, type) else function)  # noqa: B009
+    taken = {
+        key: one for key, one in inspect.signature(function).parameters.items() if key not in bound
+    }
+    hints = typing.get_type_hints(
+        getattr(function, "__init__") if isinstance(function, type) else function  # noqa: B009
+    )
     for key, value in given.items():
         if key not in taken:
             raise TestbedError(f"{name} takes no {_short(key)}; {did_you_mean(str(key), taken)}")
@@ -52,18 +61,34 @@ def _fits(hint: Any, value: Any) -> bool:
     if kind in (typing.Union, types.UnionType):
         return any(_fits(part, value) for part in parts)
     if kind in (int, float):
-        return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < NUMBER and math.isfinite(value)
+        return (
+            isinstance(value, (int, float))
+            and not isinstance(value, bool)
+            and abs(value) < NUMBER
+            and math.isfinite(value)
+        )
     if kind is str:
         return isinstance(value, str) and value == visible(value)
     if kind in (None, types.NoneType):
         return value is None
     if kind in (dict, Mapping):
         return isinstance(value, Mapping) and all(
-            _fits(part, item) for pair in value.items() for part, item in zip(parts, pair, strict=False))
+            _fits(part, item)
+            for pair in value.items()
+            for part, item in zip(parts, pair, strict=False)
+        )
     if kind is tuple and ... not in parts:
-        return isinstance(value, (list, tuple)) and len(value) == len(parts) and all(map(_fits, parts, value))
+        return (
+            isinstance(value, (list, tuple))
+            and len(value) == len(parts)
+            and all(map(_fits, parts, value))
+        )
     if kind in (list, tuple, Sequence):
-        return isinstance(value, (list, tuple)) and all(_fits(parts[0], item) for item in value) if parts else True
+        return (
+            isinstance(value, (list, tuple)) and all(_fits(parts[0], item) for item in value)
+            if parts
+            else True
+        )
     return isinstance(value, kind)
 
 

@@ -18,7 +18,9 @@ __all__ = ["Assign", "Call", "Migrate", "PutBack", "Relate", "Terminate", "put_b
 
 @dataclass(frozen=True)
 class Assign(Gesture):
-    """Put a role on nodes; options and elements are expressions of the notebook, as in ``%rml assign``."""
+    """Put a role on nodes; options and elements are expressions of the notebook, as in ``%rml
+    assign``.
+    """
 
     nodes: tuple[str, ...]
     name: str
@@ -31,22 +33,35 @@ class Assign(Gesture):
         if self.cls not in classes:
             raise TestbedError(f"no role class {self.cls!r}; {did_you_mean(self.cls, classes)}")
         if not self.name.replace("-", "_").isidentifier():
-            raise TestbedError(f"{self.name!r} cannot be the name of a role: letters, digits, '_' and '-', a letter first")
+            raise TestbedError(
+                f"{self.name!r} cannot be the name of a role: letters, digits, '_' and '-', a"
+                " letter first"
+            )
         try:
             known = ready_names(names)
             options = {key: evaluate(text, known, nodes) for key, text in self.options.items()}
             elements = {key: element(text, known, nodes) for key, text in self.elements.items()}
         except BadLine as error:
             raise TestbedError(str(error)) from None
-        there = [RoleInstanceID(node, self.name) for node in nodes if self.name in bed.roster.roles.get(node, {})]
+        there = [
+            RoleInstanceID(node, self.name)
+            for node in nodes
+            if self.name in bed.roster.roles.get(node, {})
+        ]
         with keeping(bed, there) as replaced:
             bed.assign(nodes, self.name, classes[self.cls], options=options, elements=elements)
         return Several((Terminate(tuple(nodes), self.name), *put_back_all(bed, names, replaced)))
 
     def lines(self) -> list[str]:
         options = ", ".join(f"{key}={text.strip()}" for key, text in self.options.items())
-        elements = "".join(f" --element {key.replace('-', '_')}={argument(text)}" for key, text in self.elements.items())
-        return [f"%rml assign {pattern(self.nodes)} {self.name}={self.cls}{f'({options})' if options else ''}{elements}"]
+        elements = "".join(
+            f" --element {key.replace('-', '_')}={argument(text)}"
+            for key, text in self.elements.items()
+        )
+        return [
+            f"%rml assign {pattern(self.nodes)}"
+            f" {self.name}={self.cls}{f'({options})' if options else ''}{elements}"
+        ]
 
     def python(self) -> list[str]:
         parts = [repr(pattern(self.nodes)), repr(self.name), self.cls]
@@ -59,7 +74,9 @@ class Assign(Gesture):
 
 @dataclass(frozen=True)
 class PutBack(Gesture):
-    """Put a role that was ended there again: with its state, or, where there is none, as it was given."""
+    """Put a role that was ended there again: with its state, or, where there is none, as it was
+    given.
+    """
 
     kept: Kept
     said: Assign
@@ -72,12 +89,19 @@ class PutBack(Gesture):
             options, elements = self.kept.given
             bed.assign(node, name, self.kept.cls, options=options, elements=elements)
         else:
-            raise TestbedError(f"{self.kept.instance} cannot be put back: another kernel has assigned it, and {self.kept.why}")
+            raise TestbedError(
+                f"{self.kept.instance} cannot be put back: another kernel has assigned it, and"
+                f" {self.kept.why}"
+            )
         return Terminate((node,), name)
 
     def notes(self) -> list[str]:
         why = self.kept.why
-        return [f"its state is not kept: undone, {self.kept.instance} begins anew ({why})"] if why else []
+        return (
+            [f"its state is not kept: undone, {self.kept.instance} begins anew ({why})"]
+            if why
+            else []
+        )
 
     def lines(self) -> list[str]:
         return self.said.lines()
@@ -88,13 +112,18 @@ class PutBack(Gesture):
 
 @dataclass(frozen=True)
 class Terminate(Gesture):
-    """Take a role off nodes. Undone, it is there again with its state, as far as that can be sent."""
+    """Take a role off nodes.
+
+    Undone, it is there again with its state, as far as that can be sent.
+    """
 
     nodes: tuple[str, ...]
     name: str
 
     def do(self, bed: Testbed, names: Names) -> Gesture:
-        with keeping(bed, bed.roster.instances([f"{node}/{self.name}" for node in self.nodes])) as kept:
+        with keeping(
+            bed, bed.roster.instances([f"{node}/{self.name}" for node in self.nodes])
+        ) as kept:
             bed.terminate(list(self.nodes), self.name)
         return Several(tuple(put_back_all(bed, names, kept)))
 
@@ -116,7 +145,10 @@ class Relate(Gesture):
 
     def do(self, bed: Testbed, names: Names) -> Gesture:
         if not self.relationship.replace("-", "_").isidentifier():
-            raise TestbedError(f"{self.relationship!r} cannot be the name of a relationship: letters, digits, '_' and '-'")
+            raise TestbedError(
+                f"{self.relationship!r} cannot be the name of a relationship: letters, digits, '_'"
+                " and '-'"
+            )
         members = {str(item) for item in bed.roster.instances(self.instances, self.relationship)}
         changes: dict[tuple[str, ...], list[str]] = {}
         for node in self.nodes:
@@ -125,17 +157,26 @@ class Relate(Gesture):
             if some:
                 changes.setdefault(some, []).append(node)
         bed.relate(list(self.nodes), self.relationship, list(self.instances), remove=self.remove)
-        return Several(tuple(Relate(tuple(nodes), self.relationship, some, not self.remove)
-                             for some, nodes in changes.items()))
+        return Several(
+            tuple(
+                Relate(tuple(nodes), self.relationship, some, not self.remove)
+                for some, nodes in changes.items()
+            )
+        )
 
     def lines(self) -> list[str]:
-        return [f"%rml {'unrelate' if self.remove else 'relate'} {pattern(self.nodes)} "
-                f"{self.relationship}={','.join(_instances(self.instances))}"]
+        return [
+            f"%rml {'unrelate' if self.remove else 'relate'} {pattern(self.nodes)} "
+            f"{self.relationship}={','.join(_instances(self.instances))}"
+        ]
 
     def python(self) -> list[str]:
         members = _instances(self.instances)
         said = repr(members[0] if len(members) == 1 else members)
-        return [f"bed.relate({pattern(self.nodes)!r}, {self.relationship!r}, {said}{', remove=True' * self.remove})"]
+        return [
+            f"bed.relate({pattern(self.nodes)!r}, {self.relationship!r},"
+            f" {said}{', remove=True' * self.remove})"
+        ]
 
 
 @dataclass(frozen=True)
@@ -148,8 +189,14 @@ class Migrate(Gesture):
 
     def do(self, bed: Testbed, names: Names) -> Gesture:
         old, new, added = _migrate(bed, self.role, self.to, self.conflicts)
-        return Return(new, old, tuple((node, relationship, old if member == new else member)
-                                      for node, relationship, member in added))
+        return Return(
+            new,
+            old,
+            tuple(
+                (node, relationship, old if member == new else member)
+                for node, relationship, member in added
+            ),
+        )
 
     def lines(self) -> list[str]:
         return [f"%rml migrate {self.role} {self.to}{' --keep' * (self.conflicts == 'keep')}"]
@@ -161,7 +208,10 @@ class Migrate(Gesture):
 
 @dataclass(frozen=True)
 class Call(Gesture):
-    """A call that was made; its arguments are expressions. Undoing takes its line out of the code, and nothing else."""
+    """A call that was made; its arguments are expressions.
+
+    Undoing takes its line out of the code, and nothing else.
+    """
 
     address: str
     channel: str
@@ -178,13 +228,19 @@ class Call(Gesture):
         return [" ".join(["%rml call", self.address, self.channel, *given])]
 
     def python(self) -> list[str]:
-        given = f", {{{', '.join(f'{key!r}: {text}' for key, text in self.arguments.items())}}}" if self.arguments else ""
+        given = (
+            f", {{{', '.join(f'{key!r}: {text}' for key, text in self.arguments.items())}}}"
+            if self.arguments
+            else ""
+        )
         return [f"bed.call({self.address!r}, {self.channel!r}{given})"]
 
 
 @dataclass(frozen=True)
 class Return(Gesture):
-    """Move a role back, and have nodes forget what they came to know when it went, and when it comes back."""
+    """Move a role back, and have nodes forget what they came to know when it went, and when it
+    comes back.
+    """
 
     role: str
     to: str
@@ -197,16 +253,24 @@ class Return(Gesture):
         return Migrate(self.to, self.role)
 
 
-def _migrate(bed: Testbed, role: str, to: str, conflicts: str) -> tuple[str, str, list[tuple[str, str, str]]]:
-    """Move a role: its old address, its new one, and what nodes know more than before: (node, relationship, member)."""
-    before = {node: {name: list(members) for name, members in relationships.items()}
-              for node, relationships in bed.roster.relationships.items()}
+def _migrate(
+    bed: Testbed, role: str, to: str, conflicts: str
+) -> tuple[str, str, list[tuple[str, str, str]]]:
+    """Move a role: its old address, its new one, and what nodes know more than before: (node,
+    relationship, member).
+    """
+    before = {
+        node: {name: list(members) for name, members in relationships.items()}
+        for node, relationships in bed.roster.relationships.items()
+    }
     old = ", ".join(map(str, bed.roster.instances(role)))
     new = str(bed.migrate(role, to, conflicts=conflicts))
     added = []
     for node, relationships in bed.roster.relationships.items():
         for relationship, members in relationships.items():
-            known = [new if item == old else item for item in before.get(node, {}).get(relationship, [])]
+            known = [
+                new if item == old else item for item in before.get(node, {}).get(relationship, [])
+            ]
             added += [(node, relationship, member) for member in members if member not in known]
     return old, new, added
 
@@ -217,10 +281,21 @@ def put_back_all(bed: Testbed, names: Names, kept: Sequence[Kept]) -> list[PutBa
     for one in kept:
         node, name = one.instance
         options, elements = one.given or ({}, {})
-        known = source(one.cls, names) or str((one.known or {}).get("class", "...")).rpartition(".")[2]
-        found.append(PutBack(one, Assign((node,), name, known,
-                                         {key: source(item, names) or "..." for key, item in options.items()},
-                                         {key: source(item, names) or "..." for key, item in elements.items()})))
+        known = (
+            source(one.cls, names) or str((one.known or {}).get("class", "...")).rpartition(".")[2]
+        )
+        found.append(
+            PutBack(
+                one,
+                Assign(
+                    (node,),
+                    name,
+                    known,
+                    {key: source(item, names) or "..." for key, item in options.items()},
+                    {key: source(item, names) or "..." for key, item in elements.items()},
+                ),
+            )
+        )
     return found
 
 
@@ -234,4 +309,6 @@ def _instances(members: Sequence[str]) -> list[str]:
 
 
 def _items(texts: Mapping[str, str], nodes: Sequence[str], *, element: bool = False) -> str:
-    return ", ".join(f"{key!r}: {value(text, nodes, element=element)}" for key, text in texts.items())
+    return ", ".join(
+        f"{key!r}: {value(text, nodes, element=element)}" for key, text in texts.items()
+    )

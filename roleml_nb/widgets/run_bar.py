@@ -1,4 +1,6 @@
-"""The bar of runs: how far they are, how fast, and how long still; to pause, to go round by round, to stop."""
+"""The bar of runs: how far they are, how fast, and how long still; to pause, to go round by round,
+to stop.
+"""
 
 from __future__ import annotations
 
@@ -47,10 +49,17 @@ class RunBar(View):
         roles = list(map(str, progress.roles))
         rate, left = progress.rate, progress.left
         return {
-            "number": run.number, "name": run.name, "state": run.state, "rounds": progress.rounds,
-            "fraction": progress.fraction, "rate": None if rate is None else float(f"{rate:.3g}"),
-            "left": None if left is None else round(left), "seconds": round(progress.seconds, 1),
-            "paused": running and bool(roles) and self._paused.issuperset(roles), "pausable": running and self._pausable(roles)}
+            "number": run.number,
+            "name": run.name,
+            "state": run.state,
+            "rounds": progress.rounds,
+            "fraction": progress.fraction,
+            "rate": None if rate is None else float(f"{rate:.3g}"),
+            "left": None if left is None else round(left),
+            "seconds": round(progress.seconds, 1),
+            "paused": running and bool(roles) and self._paused.issuperset(roles),
+            "pausable": running and self._pausable(roles),
+        }
 
     def _pausable(self, roles: list[str]) -> bool:
         for role in roles:
@@ -82,7 +91,9 @@ class RunBar(View):
 
     def _steer(self, channel: str) -> str:
         run = self._last()
-        roles = [str(role) for role in run.progress.roles] if run is not None and not run.done() else []
+        roles = (
+            [str(role) for role in run.progress.roles] if run is not None and not run.done() else []
+        )
         for role in roles:
             self._bed.call(role, channel)
             (self._paused.discard if channel == "resume" else self._paused.add)(role)
@@ -101,17 +112,35 @@ class RunBar(View):
         if not state:
             return document(width, 34, [text(10, 21, NOTHING, fill=FAINT)], NOTHING)
         share = 1.0 if state["state"] == "done" else state["fraction"] or 0.0
-        colour = {"done": COLOURS["event"], "failed": COLOURS["error"], "stopped": COLOURS["task"]}.get(
-            state["state"], COLOURS["service"])
+        colour = {
+            "done": COLOURS["event"],
+            "failed": COLOURS["error"],
+            "stopped": COLOURS["task"],
+        }.get(state["state"], COLOURS["service"])
         how = f"{state['state']}, {state['rounds']}, {state['seconds']} s"
-        parts = [text(10, 20, state["name"], font_weight="bold"), text(width - 10, 20, how, text_anchor="end", fill=FAINT),
-                 element("rect", x=10, y=28, width=width - 20, height=8, rx=4, fill=LINE),
-                 element("rect", x=10, y=28, width=max(8.0, (width - 20) * share), height=8, rx=4, fill=colour)]
+        parts = [
+            text(10, 20, state["name"], font_weight="bold"),
+            text(width - 10, 20, how, text_anchor="end", fill=FAINT),
+            element("rect", x=10, y=28, width=width - 20, height=8, rx=4, fill=LINE),
+            element(
+                "rect",
+                x=10,
+                y=28,
+                width=max(8.0, (width - 20) * share),
+                height=8,
+                rx=4,
+                fill=colour,
+            ),
+        ]
         return document(width, 46, parts, self.describe())
 
     def describe(self) -> str:
         state = self._run
-        return f"<RunBar: {state['name']}, {state['state']}, {state['rounds']}>" if state else f"<RunBar: {NOTHING}>"
+        return (
+            f"<RunBar: {state['name']}, {state['state']}, {state['rounds']}>"
+            if state
+            else f"<RunBar: {NOTHING}>"
+        )
 
     @property
     def owner(self) -> Any:

@@ -30,11 +30,16 @@ def pattern(names: Sequence[str]) -> str:
 
 
 def value(text: str, nodes: Sequence[str], *, element: bool = False) -> str:
-    """The Python for an expression in which i, n and node stand for a node; a call for an element becomes `impl`."""
+    """The Python for an expression in which i, n and node stand for a node; a call for an element
+    becomes `impl`.
+    """
     body = parse(text).body
     if element and is_made_there(body):
-        given = [ast.unparse(body.func), *(_each(item, nodes) for item in body.args),
-                 *(f"{item.arg}={_each(item.value, nodes)}" for item in body.keywords)]
+        given = [
+            ast.unparse(body.func),
+            *(_each(item, nodes) for item in body.args),
+            *(f"{item.arg}={_each(item.value, nodes)}" for item in body.keywords),
+        ]
         return f"impl({', '.join(given)})"
     return _each(body, nodes)
 
@@ -47,7 +52,11 @@ def _each(tree: ast.expr, nodes: Sequence[str]) -> str:
         return f"Each({text} for i in range({len(nodes)}))"
     if "node" in mentioned:
         named = f"bed.select({pattern(nodes)!r})"
-        return f"Each({text} for i, node in enumerate({named}))" if "i" in mentioned else f"Each({text} for node in {named})"
+        return (
+            f"Each({text} for i, node in enumerate({named}))"
+            if "i" in mentioned
+            else f"Each({text} for node in {named})"
+        )
     return text
 
 
@@ -62,22 +71,44 @@ class _Count(ast.NodeTransformer):
 
 
 def argument(text: str) -> str:
-    """An expression as a word of a magic's line: without white space outside of brackets and quotes."""
+    """An expression as a word of a magic's line: without white space outside of brackets and
+    quotes.
+    """
     said = ast.unparse(parse(text))
     body = parse(said).body
-    return said if isinstance(body, (ast.Call, ast.Constant, ast.Name, ast.Attribute, ast.List, ast.Dict, ast.Tuple, ast.Set,
-                                     ast.Subscript)) or " " not in said else f"({said})"
+    return (
+        said
+        if isinstance(
+            body,
+            (
+                ast.Call,
+                ast.Constant,
+                ast.Name,
+                ast.Attribute,
+                ast.List,
+                ast.Dict,
+                ast.Tuple,
+                ast.Set,
+                ast.Subscript,
+            ),
+        )
+        or " " not in said
+        else f"({said})"
+    )
 
 
 def source(given: Any, names: Mapping[str, Any]) -> str | None:
-    """An expression that makes such a value, as far as there is one: plain values, what has a name, and calls of it."""
+    """An expression that makes such a value, as far as there is one: plain values, what has a name,
+    and calls of it.
+    """
     if isinstance(given, Impl):
         function = _name(given.function, names)
         parts = [source(item, names) for item in given.args]
         named = {key: source(item, names) for key, item in given.kwargs.items()}
         if function is None or None in parts or None in named.values():
             return None
-        return f"{function}({', '.join([*map(str, parts), *(f'{key}={item}' for key, item in named.items())])})"
+        keywords = [f"{key}={item}" for key, item in named.items()]
+        return f"{function}({', '.join([*map(str, parts), *keywords])})"
     if isinstance(given, Each):
         return None
     try:

@@ -1,4 +1,6 @@
-"""The ES module of a view: `common.js`, the view's own scripts, and its style, in one file that imports nothing."""
+"""The ES module of a view: `common.js`, the view's own scripts, and its style, in one file that
+imports nothing.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +20,23 @@ COMMON = Path(__file__).with_name("common")
 
 @cache
 def script(source: str) -> str:
-    """The module of the view that the Python file `source` defines, out of the .js and .css beside it.
+    """The module of the view that the Python file `source` defines, out of the .js and .css beside
+    it.
 
-    Of ``board.py`` these are `board.css`, `board.js`, and before it what is called ``board_….js``. A module that
-    anywidget loads from a blob cannot import its neighbours, so `common.js` stands in it; its style, for the shadow root,
-    is in the constant STYLE. What the view's own script exports goes through `live` of `common.js`. Comments and spaces
-    stay behind.
+    Of ``board.py`` these are `board.css`, `board.js`, and before it what is called ``board_….js``.
+    A module that anywidget loads from a blob cannot import its neighbours, so `common.js` stands in
+    it; its style, for the shadow root, is in the constant STYLE. What the view's own script exports
+    goes through `live` of `common.js`. Comments and spaces stay behind.
     """
     own = Path(source)
     styles = COMMON.with_suffix(".css"), own.with_suffix(".css")
-    scripts = COMMON.with_suffix(".js"), *sorted(own.parent.glob(f"{own.stem}_*.js")), own.with_suffix(".js")
-    style, code = ("\n".join(part.read_text(encoding="utf-8") for part in parts) for parts in (styles, scripts))
+    scripts = (
+        COMMON.with_suffix(".js"),
+        *sorted(own.parent.glob(f"{own.stem}_*.js")),
+        own.with_suffix(".js"),
+    )
+    style, code = (
+        "\n".join(part.read_text(encoding="utf-8") for part in parts) for parts in (styles, scripts)
+    )
     code = re.sub(f"^{EXPORT}", "const exported = ", code, flags=re.MULTILINE)
     return f"const STYLE = {json.dumps(cssmin(style))};\n{jsmin(code)}\n{EXPORT}live(exported);\n"

@@ -22,20 +22,25 @@ from .worker import Worker
 __all__ = ["View"]
 
 BEAT = 0.1
-"""Seconds between two batches to the page: ten a second look continuous, and cost a kernel 1 % of a core."""
+"""Seconds between two batches to the page: ten a second look continuous, and cost a kernel 1 % of a
+core.
+"""
 
 PAGES, LONGEST = 1000, 100
 """Pages that can show a view one after the other, and letters of what one calls itself."""
 
 
 class View(Displayed, anywidget.AnyWidget):
-    """What all live views share. A subclass sets `source` to its ``__file__``, beside which its .js and .css lie, draws
-    `svg`, and says what it shows in `describe`.
+    """What all live views share.
 
-    The page sends nothing but messages: requests, which methods called ``ask_…`` answer, one at a time, on a thread of the
-    view; what they return goes back, and a RoleMLError goes back as its text. The kernel alone sets traits, whose
-    names begin with an underscore. `beat` is called ten times a second on another thread while somebody sees the view,
-    and not at all otherwise. A view that nobody sees, and of which nothing is asked, has no thread.
+    A subclass sets `source` to its ``__file__``, beside which its .js and .css lie, draws `svg`,
+    and says what it shows in `describe`.
+
+    The page sends nothing but messages: requests, which methods called ``ask_…`` answer, one at a
+    time, on a thread of the view; what they return goes back, and a RoleMLError goes back as its
+    text. The kernel alone sets traits, whose names begin with an underscore. `beat` is called ten
+    times a second on another thread while somebody sees the view, and not at all otherwise. A view
+    that nobody sees, and of which nothing is asked, has no thread.
     """
 
     source = ""
@@ -56,8 +61,9 @@ class View(Displayed, anywidget.AnyWidget):
         self._answers = Worker(f"{type(self).__name__.lower()}-answers")
         self.on_msg(self._take)
         if hasattr(self.comm, "_reply_subshell_for"):
-            # ipykernel 7 hands the page's messages to the subshell of the kernel's last one, which is the main shell, and
-            # that is busy while a cell runs. The page's own choice is a shell that is free.
+            # ipykernel 7 hands the page's messages to the subshell of the kernel's last one, which
+            # is the main shell, and that is busy while a cell runs. The page's own choice is a
+            # shell that is free.
             self.comm._reply_subshell_for = lambda data, default: default
 
     # what subclasses draw
@@ -76,8 +82,13 @@ class View(Displayed, anywidget.AnyWidget):
     @property
     def _told(self) -> list[str]:
         """The traits that the kernel sets, other than constants."""
-        return [name for name in self.trait_names(sync=True) if name.startswith("_") and not name.startswith(
-            ("_model", "_view", "_esm", "_css", "_anywidget", "_dom")) and not self.trait_metadata(name, "constant")]
+        return [
+            name
+            for name in self.trait_names(sync=True)
+            if name.startswith("_")
+            and not name.startswith(("_model", "_view", "_esm", "_css", "_anywidget", "_dom"))
+            and not self.trait_metadata(name, "constant")
+        ]
 
     def saved(self) -> dict[str, Any]:
         """The traits that a page without a kernel begins with; bytes are allowed."""
@@ -95,7 +106,9 @@ class View(Displayed, anywidget.AnyWidget):
         return bool(self._seen)
 
     def _take(self, _: Any, content: Any, buffers: list[Any]) -> None:
-        """A message of the page; may come on a subshell's thread while a cell runs, so it is only passed on."""
+        """A message of the page; may come on a subshell's thread while a cell runs, so it is only
+        passed on.
+        """
         if not isinstance(content, dict):
             return
         kind = content.get("kind")
@@ -105,7 +118,8 @@ class View(Displayed, anywidget.AnyWidget):
             view, seen = str(content.get("view"))[:LONGEST], content.get("seen")
             if seen and view not in self._known and len(self._known) >= PAGES:
                 return
-            if seen and view not in self._known:  # what was told before it was drawn may not have been heard
+            # what was told before it was drawn may not have been heard
+            if seen and view not in self._known:
                 self._known.add(view)
                 self.send_state(list(self._changed))
             with self._look:
@@ -116,20 +130,28 @@ class View(Displayed, anywidget.AnyWidget):
                     self._pulse.start()
                 self._look.notify_all()
             return
-        answer: Callable[..., Any] | None = getattr(self, f"ask_{kind}", None) if kind.isidentifier() else None
+        answer: Callable[..., Any] | None = (
+            getattr(self, f"ask_{kind}", None) if kind.isidentifier() else None
+        )
         if answer is not None:
-            self._answers.submit(self._answer, answer, content.get("id"), content.get("content") or {})
+            self._answers.submit(
+                self._answer, answer, content.get("id"), content.get("content") or {}
+            )
 
     def _answer(self, answer: Callable[..., Any], number: Any, given: Any) -> None:
         try:
             if not isinstance(given, dict):
-                raise TestbedError(f"a page asks with names and values, not with {type(given).__name__}")
+                raise TestbedError(
+                    f"a page asks with names and values, not with {type(given).__name__}"
+                )
             value = answer(**check_arguments(answer, given))
             self.send({"kind": "answer", "id": number, "value": value})
         except RoleMLError as error:
             self.send({"kind": "refusal", "id": number, "error": str(error)})
         except Exception as error:  # shown in the page, which waits for an answer
-            self.send({"kind": "refusal", "id": number, "error": f"{type(error).__name__}: {error}"})
+            self.send(
+                {"kind": "refusal", "id": number, "error": f"{type(error).__name__}: {error}"}
+            )
 
     def _beats(self) -> None:
         trouble = ""
@@ -173,7 +195,8 @@ class View(Displayed, anywidget.AnyWidget):
     def rest(self) -> None:
         """End the view's threads, and leave its last picture where it is displayed. Idempotent.
 
-        The kernel keeps the view until another testbed has ended; until then it can be displayed again.
+        The kernel keeps the view until another testbed has ended; until then it can be displayed
+        again.
         """
         if self._end():
             self.settle()
@@ -203,4 +226,8 @@ class View(Displayed, anywidget.AnyWidget):
     def _repr_mimebundle_(self, **how: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         still, metadata = self.picture()._repr_mimebundle_()
         bundle = None if self.comm is None else super()._repr_mimebundle_(**how)
-        return (still, metadata) if bundle is None else ({**bundle[0], **still}, {**bundle[1], **metadata})
+        return (
+            (still, metadata)
+            if bundle is None
+            else ({**bundle[0], **still}, {**bundle[1], **metadata})
+        )

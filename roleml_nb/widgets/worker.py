@@ -45,5 +45,6 @@ class Worker:
                 work = self._works.popleft()
             try:
                 work()
-            except Exception:  # such as of a page's connection that is gone; what comes next is not to blame
+            # such as of a page's connection that is gone; what comes next is not to blame
+            except Exception:
                 logging.getLogger(__name__).warning("%s: not done", self.name, exc_info=True)

@@ -19,7 +19,15 @@ __all__ = ["from_arrays", "from_frame", "from_torch"]
 
 
 def from_arrays(
-    x: Any, y: Any, part: int = 0, parts: int = 1, *, keys: Any = None, test: float = 0.0, split_seed: int = 0, **how: Any
+    x: Any,
+    y: Any,
+    part: int = 0,
+    parts: int = 1,
+    *,
+    keys: Any = None,
+    test: float = 0.0,
+    split_seed: int = 0,
+    **how: Any,
 ) -> ArrayDataset:
     """One part of arrays.
 
@@ -47,13 +55,21 @@ def from_arrays(
     """
     targets = np.asarray(y)
     whole = np.issubdtype(targets.dtype, np.integer) or targets.dtype == bool
-    splits = split_at_random("the arrays", np.asarray(x, np.float32), targets.astype(np.int64 if whole else np.float32),
-                             None if keys is None else np.asarray(keys), test=test, seed=split_seed)
+    splits = split_at_random(
+        "the arrays",
+        np.asarray(x, np.float32),
+        targets.astype(np.int64 if whole else np.float32),
+        None if keys is None else np.asarray(keys),
+        test=test,
+        seed=split_seed,
+    )
     return dealt(splits, part, parts, **how)
 
 
 def from_torch(dataset: Any, part: int = 0, parts: int = 1, **how: Any) -> ArrayDataset:
-    """One part of a torch `Dataset` that can be indexed, of pairs (x, y) of one shape. All of it is read, into memory.
+    """One part of a torch `Dataset` that can be indexed, of pairs (x, y) of one shape.
+
+    All of it is read, into memory.
 
     Arguments as for `from_arrays`.
 
@@ -65,8 +81,10 @@ def from_torch(dataset: Any, part: int = 0, parts: int = 1, **how: Any) -> Array
         When it is empty, its samples differ in shape, or an argument is out of range.
     """
     if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
-        raise ArgumentTypeError(f"from_torch takes a data set with len() and indices, and {type(dataset).__name__} has none: "
-                                "gather its samples into arrays, for from_arrays")
+        raise ArgumentTypeError(
+            f"from_torch takes a data set with len() and indices, and {type(dataset).__name__} has"
+            " none: gather its samples into arrays, for from_arrays"
+        )
     pairs = [dataset[index] for index in range(len(dataset))]
     if not pairs:
         raise ArgumentError(f"the {type(dataset).__name__} is empty: there are no samples in it")
@@ -75,14 +93,23 @@ def from_torch(dataset: Any, part: int = 0, parts: int = 1, **how: Any) -> Array
     try:
         x, y = (np.stack([np.asarray(pair[side]) for pair in pairs]) for side in (0, 1))
     except ValueError:
-        raise ArgumentError(f"the samples of {type(dataset).__name__} differ in shape: make them alike with a "
-                            "transform") from None
+        raise ArgumentError(
+            f"the samples of {type(dataset).__name__} differ in shape: make them alike with a "
+            "transform"
+        ) from None
     return from_arrays(x, y, part, parts, **how)
 
 
 def from_frame(
-    frame: pd.DataFrame, target: str, part: int = 0, parts: int = 1, *, key: str | None = None,
-    features: Iterable[str] | None = None, classes: Sequence[Any] | None = None, **how: Any,
+    frame: pd.DataFrame,
+    target: str,
+    part: int = 0,
+    parts: int = 1,
+    *,
+    key: str | None = None,
+    features: Iterable[str] | None = None,
+    classes: Sequence[Any] | None = None,
+    **how: Any,
 ) -> ArrayDataset:
     """One part of a pandas frame, a sample per row.
 
@@ -91,7 +118,8 @@ def from_frame(
     frame : DataFrame
         Features must be numbers, without gaps.
     target : str
-        Column of the targets. Texts become classes 0, 1, …, in sorted order, and categories in the order declared.
+        Column of the targets. Texts become classes 0, 1, …, in sorted order, and categories in the
+        order declared.
     part, parts : int
         Which part, and of how many.
     key : str, optional
@@ -99,39 +127,57 @@ def from_frame(
     features : iterable of str, optional
         Columns of the inputs; by default all others.
     classes : sequence, optional
-        What the targets may be, in the order of their numbers. To be given where each node has a frame of its own, in which
-        some may be missing, unless the column declares its categories.
+        What the targets may be, in the order of their numbers. To be given where each node has a
+        frame of its own, in which some may be missing, unless the column declares its categories.
     **how
         As for `from_arrays`.
 
     Raises
     ------
     ValueError
-        For a column that is not there, holds no numbers, or has gaps, and when an argument is out of range.
+        For a column that is not there, holds no numbers, or has gaps, and when an argument is out
+        of range.
     """
     named = [target, *([] if key is None else [key])]
-    chosen = [name for name in frame.columns if name not in named] if features is None else list(features)
+    chosen = (
+        [name for name in frame.columns if name not in named]
+        if features is None
+        else list(features)
+    )
     for name in [*named, *chosen]:
         if name not in frame.columns:
-            raise ArgumentError(f"the frame has no column {name!r}; {did_you_mean(str(name), map(str, frame.columns))}")
+            raise ArgumentError(
+                f"the frame has no column {name!r};"
+                f" {did_you_mean(str(name), map(str, frame.columns))}"
+            )
         if frame[name].isna().any():
             raise ArgumentError(f"column {name!r} has gaps: fill or drop them, e.g. frame.dropna()")
         if name in chosen and frame[name].dtype.kind not in "biuf":
-            raise ArgumentError(f"column {name!r} holds no numbers ({frame[name].dtype}): encode it, e.g. with "
-                             "pandas.get_dummies, or leave it out of features")
+            raise ArgumentError(
+                f"column {name!r} holds no numbers ({frame[name].dtype}): encode it, e.g. with "
+                "pandas.get_dummies, or leave it out of features"
+            )
     y = _numbered(frame[target], classes)
     keys = None if key is None else frame[key].to_numpy().astype(str)
     return from_arrays(frame[chosen].to_numpy(np.float32), y, part, parts, keys=keys, **how)
 
 
 def _numbered(targets: pd.Series, classes: Sequence[Any] | None) -> np.ndarray:
-    """The numbers of the classes; targets that are numbers stay as they are unless classes are given."""
+    """The numbers of the classes; targets that are numbers stay as they are unless classes are
+    given.
+    """
     declared = getattr(targets.dtype, "categories", None) if classes is None else list(classes)
     if declared is not None:
         places = {value: place for place, value in enumerate(declared)}
         if unknown := [value for value in targets.unique() if value not in places]:
-            raise ArgumentError(f"column {targets.name!r} has {unknown[0]!r}, which is none of the classes "
-                                f"{', '.join(map(repr, places))}")
+            raise ArgumentError(
+                f"column {targets.name!r} has {unknown[0]!r}, which is none of the classes "
+                f"{', '.join(map(repr, places))}"
+            )
         return np.array([places[value] for value in targets], np.int64)
     values = targets.to_numpy()
-    return values if values.dtype.kind in "biuf" else np.unique(values.astype(str), return_inverse=True)[1]
+    return (
+        values
+        if values.dtype.kind in "biuf"
+        else np.unique(values.astype(str), return_inverse=True)[1]
+    )

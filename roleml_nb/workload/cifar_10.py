@@ -1,7 +1,8 @@
 """CIFAR-10, from the files of its Python version.
 
-Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009: 60,000 colour images of 32x32 pixels, ten
-classes. Nothing is downloaded: get ``cifar-10-python.tar.gz`` from https://www.cs.toronto.edu/~kriz/cifar.html.
+Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009: 60,000 colour images of
+32x32 pixels, ten classes. Nothing is downloaded: get ``cifar-10-python.tar.gz`` from
+https://www.cs.toronto.edu/~kriz/cifar.html.
 """
 
 from __future__ import annotations
@@ -19,8 +20,14 @@ from .datasets import XYDataset
 from .steps import as_tensor
 
 __all__ = [
-    "CiFar10Dataset", "CiFar10SlicedDataset", "combine", "load_array_from_files", "slice_cifar_10_dataset",
-    "slice_cifar_10_dataset_from_cli", "transform_torch", "unpickle",
+    "CiFar10Dataset",
+    "CiFar10SlicedDataset",
+    "combine",
+    "load_array_from_files",
+    "slice_cifar_10_dataset",
+    "slice_cifar_10_dataset_from_cli",
+    "transform_torch",
+    "unpickle",
 ]
 
 SHAPE = (3, 32, 32)
@@ -32,7 +39,8 @@ class CiFar10Dataset(XYDataset):
     Parameters
     ----------
     root : str or path
-        The directory with ``data_batch_1`` … ``data_batch_5`` and ``test_batch``, usually ``cifar-10-batches-py``.
+        The directory with ``data_batch_1`` … ``data_batch_5`` and ``test_batch``, usually
+        ``cifar-10-batches-py``.
     part : {"train", "test"}
         The 50,000 training images, or the 10,000 test images.
     index : int, optional
@@ -59,7 +67,9 @@ class CiFar10Dataset(XYDataset):
         if index is not None and index not in range(1, 6):
             raise ArgumentError(f"index must be from 1 to 5, got {index!r}")
         numbers = range(1, 6) if index is None else [index]
-        names = [f"data_batch_{number}" for number in numbers] if part == "train" else ["test_batch"]
+        names = (
+            [f"data_batch_{number}" for number in numbers] if part == "train" else ["test_batch"]
+        )
         images, labels = zip(*(_images(Path(root) / name) for name in names), strict=True)
         super().__init__(np.concatenate(images), np.concatenate(labels))
 
@@ -78,15 +88,22 @@ class CiFar10SlicedDataset(XYDataset):
     def __init__(self, root: Any, index: int | Iterable[int] | None = None):
         folder = Path(root)
         if index is None:
-            numbers = sorted(int(file.stem.removeprefix("data_")) for file in folder.glob("data_*.npy")) or [0]
+            numbers = sorted(
+                int(file.stem.removeprefix("data_")) for file in folder.glob("data_*.npy")
+            ) or [0]
         else:
             numbers = list(index) if isinstance(index, Iterable) else [index]
-        super().__init__(load_array_from_files(*(folder / f"data_{number}.npy" for number in numbers)),
-                         load_array_from_files(*(folder / f"labels_{number}.npy" for number in numbers)))
+        super().__init__(
+            load_array_from_files(*(folder / f"data_{number}.npy" for number in numbers)),
+            load_array_from_files(*(folder / f"labels_{number}.npy" for number in numbers)),
+        )
 
 
 def transform_torch(dataset: XYDataset) -> XYDataset:
-    """Inputs as torch wants them: a float32 tensor of shape (n, 3, 32, 32), from -1 to 1. Targets are kept."""
+    """Inputs as torch wants them: a float32 tensor of shape (n, 3, 32, 32), from -1 to 1.
+
+    Targets are kept.
+    """
     images = as_tensor(np.ascontiguousarray(np.asarray(dataset.x).transpose(0, 3, 1, 2)))
     return XYDataset(images.float().div_(127.5).sub_(1), dataset.y)
 
@@ -100,10 +117,11 @@ def combine(data: Iterable[tuple[Any, Any]]) -> tuple[Any, Any]:
 
 
 def slice_cifar_10_dataset(root: Any, output_path: Any, parts: int = 2) -> None:
-    """Cut each of the five training files into `parts` slices of equal size, and save them as NumPy files.
+    """Cut each of the five training files into `parts` slices of equal size, and save them as NumPy
+    files.
 
-    Writes ``data_0.npy``, ``labels_0.npy``, … to `output_path`, 5 x `parts` slices in the order of the samples; sizes
-    differ by one sample at most.
+    Writes ``data_0.npy``, ``labels_0.npy``, … to `output_path`, 5 x `parts` slices in the order of
+    the samples; sizes differ by one sample at most.
     """
     folder = Path(output_path)
     files = [_images(Path(root) / f"data_batch_{number}") for number in range(1, 6)]
@@ -111,18 +129,25 @@ def slice_cifar_10_dataset(root: Any, output_path: Any, parts: int = 2) -> None:
     if not 1 <= parts <= least:
         raise ArgumentError(f"parts must be from 1 to {least}, got {parts!r}")
     folder.mkdir(parents=True, exist_ok=True)
-    slices = [pair for images, labels in files
-              for pair in zip(np.array_split(images, parts), np.array_split(labels, parts), strict=True)]
+    slices = [
+        pair
+        for images, labels in files
+        for pair in zip(np.array_split(images, parts), np.array_split(labels, parts), strict=True)
+    ]
     for number, (images, labels) in enumerate(slices):
         np.save(folder / f"data_{number}.npy", images)
         np.save(folder / f"labels_{number}.npy", labels)
 
 
 def slice_cifar_10_dataset_from_cli() -> None:
-    """`slice_cifar_10_dataset` as a program: ``python -m roleml_nb.workload.cifar_10 SOURCE OUTPUT [--count N]``."""
+    """`slice_cifar_10_dataset` as a program: ``python -m roleml_nb.workload.cifar_10 SOURCE OUTPUT
+    [--count N]``.
+    """
     import argparse
 
-    parser = argparse.ArgumentParser(description="Cut the training files of CIFAR-10 into slices, saved as NumPy files.")
+    parser = argparse.ArgumentParser(
+        description="Cut the training files of CIFAR-10 into slices, saved as NumPy files."
+    )
     parser.add_argument("source", help="directory with data_batch_1 … data_batch_5")
     parser.add_argument("output_path", help="directory for the slices")
     parser.add_argument("-c", "--count", type=int, default=5, help="slices per training file (5)")
@@ -133,15 +158,18 @@ def slice_cifar_10_dataset_from_cli() -> None:
 def unpickle(file: Any) -> tuple[np.ndarray, list[int]]:
     """Data and labels of one file of CIFAR-10: a uint8 array of shape (n, 3072), and n classes.
 
-    Only NumPy arrays and plain containers are unpickled; a file that holds anything else is refused.
+    Only NumPy arrays and plain containers are unpickled; a file that holds anything else is
+    refused.
     """
     try:
         with open(file, "rb") as opened:
             content = _Unpickler(opened, encoding="bytes").load()
     except FileNotFoundError:
         raise FileNotFoundError(
-            f"{file} is missing: unpack cifar-10-python.tar.gz (https://www.cs.toronto.edu/~kriz/cifar.html) and give "
-            "its directory cifar-10-batches-py as root") from None
+            f"{file} is missing: unpack cifar-10-python.tar.gz"
+            " (https://www.cs.toronto.edu/~kriz/cifar.html) and give its directory"
+            " cifar-10-batches-py as root"
+        ) from None
     except OSError:
         raise
     except Exception as error:  # whatever unpickling a damaged file raises
@@ -155,7 +183,9 @@ def load_array_from_files(*files: Any) -> np.ndarray:
     """The arrays of NumPy files, one after the other."""
     for file in files:
         if not Path(file).is_file():
-            raise FileNotFoundError(f"{file} is missing: make the slices with slice_cifar_10_dataset first")
+            raise FileNotFoundError(
+                f"{file} is missing: make the slices with slice_cifar_10_dataset first"
+            )
     return np.concatenate([_load(file) for file in files])
 
 
@@ -168,8 +198,14 @@ def _load(file: Any) -> np.ndarray:
 
 def _images(file: Path) -> tuple[np.ndarray, np.ndarray]:
     data, labels = unpickle(file)
-    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape != (len(labels), int(np.prod(SHAPE))):
-        raise ArgumentError(f"{file} is no file of CIFAR-10: its data must be uint8 of shape ({len(labels)}, 3072)")
+    if (
+        not isinstance(data, np.ndarray)
+        or data.dtype != np.uint8
+        or data.shape != (len(labels), int(np.prod(SHAPE)))
+    ):
+        raise ArgumentError(
+            f"{file} is no file of CIFAR-10: its data must be uint8 of shape ({len(labels)}, 3072)"
+        )
     return data.reshape(-1, *SHAPE).transpose(0, 2, 3, 1), np.asarray(labels, dtype=np.int64)
 
 
@@ -184,8 +220,11 @@ _RECONSTRUCT = np.zeros(1).__reduce__()[0]
 
 class _Unpickler(pickle.Unpickler):
     _allowed = {
-        ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT, ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
-        ("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype, ("_codecs", "encode"): _latin_1,
+        ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
+        ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
+        ("numpy", "ndarray"): np.ndarray,
+        ("numpy", "dtype"): np.dtype,
+        ("_codecs", "encode"): _latin_1,
     }
 
     def find_class(self, module: str, name: str) -> Any:

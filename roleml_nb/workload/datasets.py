@@ -64,13 +64,14 @@ class ArrayDataset:
     batch_size : int
         1 or more. The last batch of an epoch may be smaller.
     drop_last : bool
-        Whether an epoch leaves such a smaller batch out, as BatchNorm needs where that would be a single sample; ``len()`` counts
-        its samples all the same.
+        Whether an epoch leaves such a smaller batch out, as BatchNorm needs where that would be a
+        single sample; ``len()`` counts its samples all the same.
     shuffle : bool
         Whether every epoch has an order of its own.
     seed : int or sequence of int, optional
-        Of the data set's own generator, which goes on from epoch to epoch: the same seed gives the same epochs, and no
-        global random state is read or written. By default that of the node whose role it is built for; 0 outside of roles.
+        Of the data set's own generator, which goes on from epoch to epoch: the same seed gives the
+        same epochs, and no global random state is read or written. By default that of the node
+        whose role it is built for; 0 outside of roles.
 
     Raises
     ------
@@ -80,12 +81,23 @@ class ArrayDataset:
 
     drop_last = False  # as in a checkpoint from before there was a choice
 
-    def __init__(self, x: Any, y: Any, *, batch_size: int = 32, shuffle: bool = False, seed: Any = None,
-                 drop_last: bool = False):
-        self.x = np.require(x, requirements=["C", "W"])  # torch takes a writable array over without a copy
+    def __init__(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        batch_size: int = 32,
+        shuffle: bool = False,
+        seed: Any = None,
+        drop_last: bool = False,
+    ):
+        # torch takes a writable array over without a copy
+        self.x = np.require(x, requirements=["C", "W"])
         self.y = np.require(y, requirements=["C", "W"])
         if self.x.ndim == 0 or self.y.ndim == 0 or len(self.x) != len(self.y):
-            raise ArgumentError(f"x and y must be equally long arrays, got shapes {self.x.shape} and {self.y.shape}")
+            raise ArgumentError(
+                f"x and y must be equally long arrays, got shapes {self.x.shape} and {self.y.shape}"
+            )
         batch_size = as_count("batch_size", batch_size)
         if batch_size < 1:
             raise ArgumentError(f"batch_size must be 1 or more, got {batch_size!r}")
@@ -113,4 +125,6 @@ class ArrayDataset:
 
 
 def _entropy(seed: Any) -> int | list[int]:
-    return [check_seed(part) for part in seed] if isinstance(seed, list | tuple) else node_seed(seed)
+    return (
+        [check_seed(part) for part in seed] if isinstance(seed, list | tuple) else node_seed(seed)
+    )

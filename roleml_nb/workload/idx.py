@@ -1,7 +1,7 @@
 """IDX, the format of MNIST's files.
 
-Two zero bytes, the type, the number of dimensions, each of them as a big-endian 32-bit integer, and then the values (LeCun,
-Cortes and Burges, "The MNIST Database of Handwritten Digits").
+Two zero bytes, the type, the number of dimensions, each of them as a big-endian 32-bit integer, and
+then the values (LeCun, Cortes and Burges, "The MNIST Database of Handwritten Digits").
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ __all__ = ["read_idx"]
 
 UNSIGNED_BYTE = 8
 AT_ONCE = 2**20
-"""Bytes that are read: who says how many there are may be wrong, and memory is taken before they come."""
+"""Bytes that are read: who says how many there are may be wrong, and memory is taken before they
+come.
+"""
 
 
 class Readable(Protocol):
@@ -38,13 +40,19 @@ def read_idx(file: Path) -> np.ndarray:
         with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as opened:
             start = opened.read(4)
             if len(start) < 4 or start[:3] != bytes([0, 0, UNSIGNED_BYTE]):
-                raise ArgumentError(f"{file} is no IDX file of bytes: it begins with {start.hex(' ') or 'nothing'}, not 00 00 08")
+                raise ArgumentError(
+                    f"{file} is no IDX file of bytes: it begins with {start.hex(' ') or 'nothing'},"
+                    " not 00 00 08"
+                )
             lengths = opened.read(4 * start[3])
             if len(lengths) < 4 * start[3]:
-                raise ArgumentError(f"{file} is damaged: it ends before its {start[3]} dimensions do")
+                raise ArgumentError(
+                    f"{file} is damaged: it ends before its {start[3]} dimensions do"
+                )
             shape = tuple(int(length) for length in np.frombuffer(lengths, ">u4"))
             size = math.prod(shape)
-            content = _read(opened, size + 1)  # no more than it says, however much it would unpack to
+            # no more than it says, however much it would unpack to
+            content = _read(opened, size + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ArgumentError(f"{file} is no gzip file, or is damaged: {error}") from None
     if len(content) != size:

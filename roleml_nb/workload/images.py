@@ -1,4 +1,6 @@
-"""MNIST, FashionMNIST and CIFAR-10, from their files; torchvision fetches them, where it is installed."""
+"""MNIST, FashionMNIST and CIFAR-10, from their files; torchvision fetches them, where it is
+installed.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,13 @@ __all__ = ["cifar10", "fashion_mnist", "mnist"]
 
 
 def mnist(
-    part: int = 0, parts: int = 1, *, root: str = "data", download: bool = False, flat: bool = False, **how: Any
+    part: int = 0,
+    parts: int = 1,
+    *,
+    root: str = "data",
+    download: bool = False,
+    flat: bool = False,
+    **how: Any,
 ) -> ArrayDataset:
     """One part of MNIST: handwritten digits, 60,000 to train on and 10,000 to test on.
 
@@ -28,8 +36,9 @@ def mnist(
     part, parts : int
         Which part, and of how many.
     root : str
-        Folder with the files, on the node that uses them: as torchvision lays it out (``MNIST/raw/train-images-idx3-ubyte``,
-        ``cifar-10-batches-py/data_batch_1``), or with the files right in it; those of MNIST may end in ``.gz``.
+        Folder with the files, on the node that uses them: as torchvision lays it out
+        (``MNIST/raw/train-images-idx3-ubyte``, ``cifar-10-batches-py/data_batch_1``), or with the
+        files right in it; those of MNIST may end in ``.gz``.
     download : bool
         Whether torchvision may fetch the files when they are not there.
     flat : bool
@@ -40,14 +49,16 @@ def mnist(
     Returns
     -------
     ArrayDataset
-        x of shape (n, 1, 28, 28), or flat, (n, 784), float32, from 0 to 1; y of shape (n,), int64, from 0 to 9.
+        x of shape (n, 1, 28, 28), or flat, (n, 784), float32, from 0 to 1; y of shape (n,), int64,
+        from 0 to 9.
 
     Raises
     ------
     FileNotFoundError
         When the files are not in `root`, or cannot be fetched.
     ModuleNotFoundError
-        When they are to be fetched without torchvision; ImportError when it does not fit the torch that there is.
+        When they are to be fetched without torchvision; ImportError when it does not fit the torch
+        that there is.
     ValueError
         When an argument is out of range, or a file is damaged.
     """
@@ -55,21 +66,39 @@ def mnist(
 
 
 def fashion_mnist(
-    part: int = 0, parts: int = 1, *, root: str = "data", download: bool = False, flat: bool = False, **how: Any
+    part: int = 0,
+    parts: int = 1,
+    *,
+    root: str = "data",
+    download: bool = False,
+    flat: bool = False,
+    **how: Any,
 ) -> ArrayDataset:
-    """One part of FashionMNIST: articles of clothing, in the sizes of MNIST. Everything else as for `mnist`.
+    """One part of FashionMNIST: articles of clothing, in the sizes of MNIST.
 
-    Xiao, Rasul and Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms", 2017.
+    Everything else as for `mnist`.
+
+    Xiao, Rasul and Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine
+    Learning Algorithms", 2017.
     """
     return dealt(partial(_images, "FashionMNIST", root, download, flat), part, parts, **how)
 
 
 def cifar10(
-    part: int = 0, parts: int = 1, *, root: str = "data", download: bool = False, flat: bool = False, **how: Any
+    part: int = 0,
+    parts: int = 1,
+    *,
+    root: str = "data",
+    download: bool = False,
+    flat: bool = False,
+    **how: Any,
 ) -> ArrayDataset:
-    """One part of CIFAR-10: colour images, 50,000 to train on and 10,000 to test on. Everything else as for `mnist`.
+    """One part of CIFAR-10: colour images, 50,000 to train on and 10,000 to test on.
 
-    x of shape (n, 3, 32, 32), or flat, (n, 3072). Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
+    Everything else as for `mnist`.
+
+    x of shape (n, 3, 32, 32), or flat, (n, 3072). Krizhevsky, "Learning Multiple Layers of Features
+    from Tiny Images", 2009.
     """
     return dealt(partial(_images, "CIFAR10", root, download, flat), part, parts, **how)
 
@@ -82,28 +111,47 @@ def _images(name: str, root: str, download: bool, flat: bool) -> Splits:
             x, y = _read(name, Path(root), split)
         except FileNotFoundError as missing:
             if not download:
-                raise FileNotFoundError(f"the files of {name} are not in {root!r} ({missing}): put them there, or fetch them "
-                                        "with download=True, which needs torchvision") from None
+                raise FileNotFoundError(
+                    f"the files of {name} are not in {root!r} ({missing}): put them there, or fetch"
+                    " them with download=True, which needs torchvision"
+                ) from None
             _fetch(name, root)
             x, y = _read(name, Path(root), split)
         values = np.asarray(x, np.float32) / np.float32(255)
-        splits[split] = Samples(name, np.ascontiguousarray(values.reshape(len(x), -1) if flat else values), y)
+        splits[split] = Samples(
+            name, np.ascontiguousarray(values.reshape(len(x), -1) if flat else values), y
+        )
     return splits
 
 
 def _read(name: str, root: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Images, uint8 of shape (n, channels, height, width), and classes, int64. FileNotFoundError when a file is missing."""
+    """Images, uint8 of shape (n, channels, height, width), and classes, int64.
+
+    FileNotFoundError when a file is missing.
+    """
     if name == "CIFAR10":
         test = _found([root / "cifar-10-batches-py" / "test_batch", root / "test_batch"])
         data = CiFar10Dataset(test.parent, split)
         return np.asarray(data.x).transpose(0, 3, 1, 2), np.asarray(data.y)
     folders = (root / name / "raw", root / name, root)
     first = "train" if split == "train" else "t10k"
-    x, y = (read_idx(_found([folder / f"{first}-{what}-ubyte{suffix}" for folder in folders for suffix in ("", ".gz")]))
-            for what in ("images-idx3", "labels-idx1"))
+    x, y = (
+        read_idx(
+            _found(
+                [
+                    folder / f"{first}-{what}-ubyte{suffix}"
+                    for folder in folders
+                    for suffix in ("", ".gz")
+                ]
+            )
+        )
+        for what in ("images-idx3", "labels-idx1")
+    )
     if x.ndim != 3 or y.shape != x.shape[:1]:
-        raise ArgumentError(f"the files of {name} in {str(root)!r} do not belong together: images of shape {x.shape}, labels of "
-                         f"shape {y.shape}")
+        raise ArgumentError(
+            f"the files of {name} in {str(root)!r} do not belong together: images of shape"
+            f" {x.shape}, labels of shape {y.shape}"
+        )
     return x[:, None], y.astype(np.int64)
 
 
@@ -121,14 +169,20 @@ def _fetch(name: str, root: str) -> None:
     except ModuleNotFoundError as error:
         if error.name != "torchvision":
             raise
-        raise ModuleNotFoundError(f"{name} is fetched by torchvision, which is not installed: pip install torchvision, or put "
-                                  f"the files into {root!r}") from None
+        raise ModuleNotFoundError(
+            f"{name} is fetched by torchvision, which is not installed: pip install torchvision, or"
+            f" put the files into {root!r}"
+        ) from None
     except RuntimeError as error:  # what a torchvision says that was built for another torch
-        raise ImportError(f"{name} is fetched by torchvision, which cannot be imported ({error}): install the version that fits "
-                          f"this torch, or put the files into {root!r}") from None
+        raise ImportError(
+            f"{name} is fetched by torchvision, which cannot be imported ({error}): install the"
+            f" version that fits this torch, or put the files into {root!r}"
+        ) from None
     try:
         getattr(datasets, name)(root, download=True)
     except (RuntimeError, OSError) as error:
         reason = str(error).partition("\n")[0]
-        raise FileNotFoundError(f"the files of {name} are not in {root!r}, and could not be fetched ({reason}): put them "
-                                "there") from None
+        raise FileNotFoundError(
+            f"the files of {name} are not in {root!r}, and could not be fetched ({reason}): put"
+            " them there"
+        ) from None

@@ -1,8 +1,8 @@
 """LeNet-5.
 
-LeCun, Bottou, Bengio and Haffner, "Gradient-Based Learning Applied to Document Recognition", Proceedings of the IEEE
-86(11), 1998, in the form of Zhang, Lipton, Li and Smola, "Dive into Deep Learning", section 7.6: dense second
-convolution, plain average pooling, linear output.
+LeCun, Bottou, Bengio and Haffner, "Gradient-Based Learning Applied to Document Recognition",
+Proceedings of the IEEE 86(11), 1998, in the form of Zhang, Lipton, Li and Smola, "Dive into Deep
+Learning", section 7.6: dense second convolution, plain average pooling, linear output.
 """
 
 from __future__ import annotations
@@ -20,30 +20,53 @@ __all__ = ["LeNet5Model", "LeNet5RGBModel", "lenet5", "lenet5_rgb"]
 
 
 def lenet5() -> torch.nn.Sequential:
-    """For images of one channel: inputs (batch, 1, 28, 28), logits (batch, 10). 61,706 parameters."""
+    """For images of one channel: inputs (batch, 1, 28, 28), logits (batch, 10). 61,706
+    parameters.
+    """
     from torch import nn
 
     return nn.Sequential(
-        nn.Conv2d(1, 6, kernel_size=5, padding=2), nn.Sigmoid(), nn.AvgPool2d(2),
-        nn.Conv2d(6, 16, kernel_size=5), nn.Sigmoid(), nn.AvgPool2d(2),
-        nn.Flatten(), nn.Linear(16 * 5 * 5, 120), nn.Sigmoid(), nn.Linear(120, 84), nn.Sigmoid(), nn.Linear(84, 10))
+        nn.Conv2d(1, 6, kernel_size=5, padding=2),
+        nn.Sigmoid(),
+        nn.AvgPool2d(2),
+        nn.Conv2d(6, 16, kernel_size=5),
+        nn.Sigmoid(),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(16 * 5 * 5, 120),
+        nn.Sigmoid(),
+        nn.Linear(120, 84),
+        nn.Sigmoid(),
+        nn.Linear(84, 10),
+    )
 
 
 def lenet5_rgb() -> torch.nn.Sequential:
-    """For images of three channels: inputs (batch, 3, 32, 32), logits (batch, 10). 62,006 parameters.
+    """For images of three channels: inputs (batch, 3, 32, 32), logits (batch, 10). 62,006
+    parameters.
 
     Max pooling, and one rectifier, after the first convolution, as RoleML has it.
     """
     from torch import nn
 
     return nn.Sequential(
-        nn.Conv2d(3, 6, kernel_size=5), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(6, 16, kernel_size=5), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(16 * 5 * 5, 120), nn.Linear(120, 84), nn.Linear(84, 10))
+        nn.Conv2d(3, 6, kernel_size=5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, kernel_size=5),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(16 * 5 * 5, 120),
+        nn.Linear(120, 84),
+        nn.Linear(84, 10),
+    )
 
 
 class LeNet5Model(SimpleTorchXYModel):
-    """`lenet5` with cross entropy. Options: `optimizer`, `lr` (more than 0), and for Adam, `weight_decay`."""
+    """`lenet5` with cross entropy.
+
+    Options: `optimizer`, `lr` (more than 0), and for Adam, `weight_decay`.
+    """
 
     def build_model(
         self, optimizer: Literal["sgd", "adam"] = "sgd", lr: float = 0.01, **options: Any

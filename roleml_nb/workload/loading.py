@@ -1,4 +1,6 @@
-"""Workload objects as configurations name them: by a dotted path, by an alias, or by a type with its options."""
+"""Workload objects as configurations name them: by a dotted path, by an alias, or by a type with
+its options.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,11 @@ __all__ = ["load"]
 
 
 def load(
-    target: Any, expected: Any, *, args: tuple[Any, ...] = (), options: Mapping[str, Any] | None = None,
+    target: Any,
+    expected: Any,
+    *,
+    args: tuple[Any, ...] = (),
+    options: Mapping[str, Any] | None = None,
     aliases: Mapping[str, Any] | None = None,
 ) -> Any:
     """The object that `target` stands for.
@@ -20,8 +26,9 @@ def load(
     Parameters
     ----------
     target
-        The object itself; a class or a function that makes it, called with `args` and `options`; the dotted path or
-        the alias of one of these; or a mapping ``{"type": one of these, "options": {...}}``, which is always called.
+        The object itself; a class or a function that makes it, called with `args` and `options`;
+        the dotted path or the alias of one of these; or a mapping ``{"type": one of these,
+        "options": {...}}``, which is always called.
     expected
         Class or protocol of the object.
 
@@ -43,7 +50,9 @@ def load(
         found = found(*args, **keywords)
         fits = isinstance(found, expected)
     if not fits:
-        raise ArgumentTypeError(f"expected {expected.__name__}, got {type(found).__name__} from {target!r}")
+        raise ArgumentTypeError(
+            f"expected {expected.__name__}, got {type(found).__name__} from {target!r}"
+        )
     return found
 
 

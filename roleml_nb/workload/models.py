@@ -30,24 +30,29 @@ class TorchClassifier(StateDict):
     build : callable
         ``build() -> torch.nn.Module``, which maps inputs (batch, …) to logits (batch, classes).
     optimizer : callable, optional
-        ``optimizer(parameters, lr=lr) -> torch.optim.Optimizer``, e.g. ``torch.optim.Adam``; it is built at the first
-        `train` and keeps its state from then on, or until `reset_optimizer`. Plain SGD when not given, without importing
-        torch's optimizers (and torch._dynamo with them, which takes seconds).
+        ``optimizer(parameters, lr=lr) -> torch.optim.Optimizer``, e.g. ``torch.optim.Adam``; it is
+        built at the first `train` and keeps its state from then on, or until `reset_optimizer`.
+        Plain SGD when not given, without importing torch's optimizers (and torch._dynamo with them,
+        which takes seconds).
     lr : float
         Learning rate, more than 0.
     seed : int, optional
-        Of the initial weights. By default that of the node whose role the model is built for, which is the testbed's
-        unless the node has its own; 0 outside of roles. torch's global generator is left as it was.
+        Of the initial weights. By default that of the node whose role the model is built for, which
+        is the testbed's unless the node has its own; 0 outside of roles. torch's global generator
+        is left as it was.
 
-    Notes
-    -----
-    Not thread-safe; a role guards its model. Random layers such as dropout draw from torch's global generator, which is
-    the role's own while it trains: see `roleml_nb.role.torch_generator`.
+    Notes ----- Not thread-safe; a role guards its model. Random layers such as dropout draw from
+    torch's global generator, which is the role's own while it trains: see
+    `roleml_nb.role.torch_generator`.
     """
 
     def __init__(
-        self, build: Callable[[], torch.nn.Module], *, optimizer: Callable[..., torch.optim.Optimizer] | None = None,
-        lr: float = 0.1, seed: int | None = None,
+        self,
+        build: Callable[[], torch.nn.Module],
+        *,
+        optimizer: Callable[..., torch.optim.Optimizer] | None = None,
+        lr: float = 0.1,
+        seed: int | None = None,
     ):
         self.lr = _positive(lr)
         self._make_optimizer = optimizer
@@ -71,7 +76,8 @@ class TorchClassifier(StateDict):
         Returns
         -------
         dict
-            "loss" (mean over all samples, each before the step it led to) and "accuracy" (from 0 to 1, likewise).
+            "loss" (mean over all samples, each before the step it led to) and "accuracy" (from 0 to
+            1, likewise).
 
         Raises
         ------
@@ -86,7 +92,11 @@ class TorchClassifier(StateDict):
         rate = self.lr if lr is None else _positive(lr)
         step = self._step(rate)
         at_once = descent_of(self.module, rate) if self._make_optimizer is None else None
-        seen = [pair for _ in range(epochs) for pair in run_train(self.module, step, cross_entropy, data, at_once=at_once)]
+        seen = [
+            pair
+            for _ in range(epochs)
+            for pair in run_train(self.module, step, cross_entropy, data, at_once=at_once)
+        ]
         return classification_metrics(seen, cross_entropy)
 
     @takes_turns
@@ -103,7 +113,9 @@ class TorchClassifier(StateDict):
         return classification_metrics(run_test(self.module, data), cross_entropy)
 
     def optimizer_state(self) -> dict[str, Any] | None:
-        """A copy of the optimizer's state; None when there is none, or it has not been built yet."""
+        """A copy of the optimizer's state; None when there is none, or it has not been built
+        yet.
+        """
         return None if self._optimizer is None else deepcopy(self._optimizer.state_dict())
 
     def set_optimizer_state(self, state: dict[str, Any] | None) -> None:
@@ -113,8 +125,12 @@ class TorchClassifier(StateDict):
         else:
             self._optimizer.load_state_dict(state)
 
-    def compute_gradients(self, data: tuple[Any, Any]) -> tuple[dict[str, float], list[torch.Tensor]]:
-        """The metrics of one batch ``(x, y)``, and its gradients, one per trained parameter, in its shape."""
+    def compute_gradients(
+        self, data: tuple[Any, Any]
+    ) -> tuple[dict[str, float], list[torch.Tensor]]:
+        """The metrics of one batch ``(x, y)``, and its gradients, one per trained parameter, in its
+        shape.
+        """
         import torch
         from torch.nn.functional import cross_entropy
 
@@ -123,8 +139,10 @@ class TorchClassifier(StateDict):
             outputs, targets = self.module(as_tensor(data[0])), as_tensor(data[1])
         weights = self._weights()
         gradients = torch.autograd.grad(cross_entropy(outputs, targets), weights, allow_unused=True)
-        filled = [torch.zeros_like(weight) if gradient is None else gradient
-                  for weight, gradient in zip(weights, gradients, strict=True)]
+        filled = [
+            torch.zeros_like(weight) if gradient is None else gradient
+            for weight, gradient in zip(weights, gradients, strict=True)
+        ]
         return classification_metrics([(outputs.detach(), targets)], cross_entropy), filled
 
     def apply_gradients(self, gradients: Sequence[Any], lr: float | None = None) -> None:
@@ -150,7 +168,11 @@ class TorchClassifier(StateDict):
 
     def current_optimizer(self) -> torch.optim.Optimizer | None:
         """The optimizer, which is built if it was not yet; None for plain SGD."""
-        return None if self._make_optimizer is None else self._optimizer_at(self._make_optimizer, self.lr)
+        return (
+            None
+            if self._make_optimizer is None
+            else self._optimizer_at(self._make_optimizer, self.lr)
+        )
 
     def reset_optimizer(self) -> None:
         """Have the next `train` begin with a new optimizer."""
@@ -168,13 +190,21 @@ class TorchClassifier(StateDict):
 
         def descend(loss: torch.Tensor) -> None:
             gradients = torch.autograd.grad(loss, weights, allow_unused=True)
-            used = [(weight, gradient) for weight, gradient in zip(weights, gradients, strict=True) if gradient is not None]
+            used = [
+                (weight, gradient)
+                for weight, gradient in zip(weights, gradients, strict=True)
+                if gradient is not None
+            ]
             with torch.no_grad():
-                torch._foreach_sub_([weight for weight, _ in used], [gradient for _, gradient in used], alpha=lr)
+                torch._foreach_sub_(
+                    [weight for weight, _ in used], [gradient for _, gradient in used], alpha=lr
+                )
 
         return descend
 
-    def _optimizer_at(self, make: Callable[..., torch.optim.Optimizer], lr: float) -> torch.optim.Optimizer:
+    def _optimizer_at(
+        self, make: Callable[..., torch.optim.Optimizer], lr: float
+    ) -> torch.optim.Optimizer:
         if self._optimizer is None:
             self._optimizer = make(self._weights(), lr=lr)
         for group in self._optimizer.param_groups:
@@ -185,37 +215,53 @@ class TorchClassifier(StateDict):
 def mlp(
     inputs: int = 64, classes: int = 10, *, hidden: int | Sequence[int] = 64, **training: Any
 ) -> TorchClassifier:
-    """A perceptron with hidden layers of rectified linear units, `inputs`-`hidden`-`classes`, trained by SGD.
+    """A perceptron with hidden layers of rectified linear units, `inputs`-`hidden`-`classes`,
+    trained by SGD.
 
-    Takes inputs of shape (batch, inputs), float32. `hidden` is the width of the one hidden layer, or the widths of several.
-    `training` is the optimizer, lr and seed of `TorchClassifier`.
+    Takes inputs of shape (batch, inputs), float32. `hidden` is the width of the one hidden layer,
+    or the widths of several. `training` is the optimizer, lr and seed of `TorchClassifier`.
     """
-    widths = list(hidden) if isinstance(hidden, Sequence) and not isinstance(hidden, str) else [hidden]
+    widths = (
+        list(hidden) if isinstance(hidden, Sequence) and not isinstance(hidden, str) else [hidden]
+    )
     named = [("inputs", inputs), *(("hidden", width) for width in widths), ("classes", classes)]
     first, *rest = [check_count(name, value, 1) for name, value in named]
-    check_size("a model of these inputs, hidden and classes", sum(before * after for before, after in pairwise([first, *rest])))
+    check_size(
+        "a model of these inputs, hidden and classes",
+        sum(before * after for before, after in pairwise([first, *rest])),
+    )
     return TorchClassifier(partial(_perceptron, first, rest[:-1], rest[-1]), **training)
 
 
 def logistic_regression(inputs: int = 64, classes: int = 10, **training: Any) -> TorchClassifier:
-    """Multinomial logistic regression, trained by SGD: its loss is convex in its parameters, which start at 0.
+    """Multinomial logistic regression, trained by SGD: its loss is convex in its parameters, which
+    start at 0.
 
-    Takes inputs of shape (batch, inputs), float32. `training` is the optimizer, lr and seed of `TorchClassifier`.
+    Takes inputs of shape (batch, inputs), float32. `training` is the optimizer, lr and seed of
+    `TorchClassifier`.
     """
     inputs, classes = check_count("inputs", inputs, 1), check_count("classes", classes, 1)
     check_size("a model of these inputs and classes", inputs * classes)
     return TorchClassifier(partial(_linear, inputs, classes), **training)
 
 
-def cnn1d(inputs: int = 40, classes: int = 10, *, channels: int = 25, **training: Any) -> TorchClassifier:
-    """Three convolutions over signals, each halving the length, and a linear layer: the network of MNIST-1D's table.
+def cnn1d(
+    inputs: int = 40, classes: int = 10, *, channels: int = 25, **training: Any
+) -> TorchClassifier:
+    """Three convolutions over signals, each halving the length, and a linear layer: the network of
+    MNIST-1D's table.
 
-    Takes inputs of shape (batch, inputs), float32. `training` is the optimizer, lr and seed of `TorchClassifier`.
-    Greydanus and Kobak, "Scaling Down Deep Learning with MNIST-1D", ICML 2024.
+    Takes inputs of shape (batch, inputs), float32. `training` is the optimizer, lr and seed of
+    `TorchClassifier`. Greydanus and Kobak, "Scaling Down Deep Learning with MNIST-1D", ICML 2024.
     """
-    inputs, classes, channels = (check_count(name, value, 1) for name, value in (
-        ("inputs", inputs), ("classes", classes), ("channels", channels)))
-    check_size("a model of these inputs, channels and classes", channels * (6 * channels + inputs * classes // 8))
+    inputs, classes, channels = (
+        check_count(name, value, 1)
+        for name, value in (("inputs", inputs), ("classes", classes), ("channels", channels))
+    )
+    check_size(
+        "a model of these inputs, channels and classes",
+        channels * (6 * channels + inputs * classes // 8),
+    )
     return TorchClassifier(partial(_convolutions, inputs, channels, classes), **training)
 
 
@@ -246,14 +292,22 @@ def _convolutions(inputs: int, channels: int, classes: int) -> torch.nn.Module:
     if length < 1:
         raise ArgumentError(f"inputs must be 8 or more for three convolutions, got {inputs!r}")
     return nn.Sequential(
-        nn.Unflatten(1, (1, inputs)), nn.Conv1d(1, channels, 5, stride=2, padding=1), nn.ReLU(),
-        nn.Conv1d(channels, channels, 3, stride=2, padding=1), nn.ReLU(),
-        nn.Conv1d(channels, channels, 3, stride=2, padding=1), nn.ReLU(),
-        nn.Flatten(), nn.Linear(channels * length, classes))
+        nn.Unflatten(1, (1, inputs)),
+        nn.Conv1d(1, channels, 5, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv1d(channels, channels, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv1d(channels, channels, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(channels * length, classes),
+    )
 
 
 def _positive(lr: float) -> float:
     lr = as_number("lr", lr)
     if not 0 < lr < 1e38:  # of what torch computes with
-        raise ArgumentError(f"lr must be more than 0{', and less than 1e38' if lr > 1 else ''}, got {lr!r}")
+        raise ArgumentError(
+            f"lr must be more than 0{', and less than 1e38' if lr > 1 else ''}, got {lr!r}"
+        )
     return lr

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["StateDict", "seeded"]
 
-_seeding = Lock()  # torch initialises from one generator per process; models are built one at a time
+# torch initialises from one generator per process; models are built one at a time
+_seeding = Lock()
 
 
 def forked() -> None:
@@ -87,15 +88,19 @@ class StateDict:
 
         own = self._state()
         if not isinstance(params, Mapping):
-            raise ArgumentTypeError(f"parameters must be a mapping of names to tensors or arrays, got {short(params)}")
+            raise ArgumentTypeError(
+                f"parameters must be a mapping of names to tensors or arrays, got {short(params)}"
+            )
         problem = difference_of_names(params, own)
         if problem is not None:
             raise ArgumentError(f"these are not parameters of this model: {problem}")
         given = {name: as_tensor(params[name], f"parameter {name}") for name in own}
         for name, value in own.items():
             if value.shape != given[name].shape:
-                raise ArgumentError(f"parameter {name} must have shape {tuple(value.shape)}, "
-                                 f"got {tuple(given[name].shape)}")
+                raise ArgumentError(
+                    f"parameter {name} must have shape {tuple(value.shape)}, "
+                    f"got {tuple(given[name].shape)}"
+                )
         with torch.no_grad():
             for name, value in own.items():
                 value.copy_(given[name])
@@ -105,6 +110,9 @@ class StateDict:
 
         own = self.module.state_dict(keep_vars=keep_vars)
         if lazy := [name for name, value in own.items() if is_lazy(value)]:
-            raise ArgumentError(f"parameter {lazy[0]} belongs to a lazy layer, which has no weights before it has seen data: "
-                                "have a batch go through the module where it is built, e.g. module(torch.zeros(1, 64))")
+            raise ArgumentError(
+                f"parameter {lazy[0]} belongs to a lazy layer, which has no weights before it has"
+                " seen data: have a batch go through the module where it is built, e.g."
+                " module(torch.zeros(1, 64))"
+            )
         return own

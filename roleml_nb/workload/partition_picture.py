@@ -14,19 +14,35 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_partition"]
 
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#999999", "#44AA99", "#882255"]
+COLOURS = [
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#F0E442",
+    "#999999",
+    "#44AA99",
+    "#882255",
+]
 """Okabe and Ito's palette and two of Tol's, which survive colour blindness."""
 
 
 def draw_partition(
-    parts: Sequence[Any], labels: Any = None, *, names: Sequence[str] | None = None, title: str | None = None
+    parts: Sequence[Any],
+    labels: Any = None,
+    *,
+    names: Sequence[str] | None = None,
+    title: str | None = None,
 ) -> go.Figure:
     """Stacked bars: how many samples of each class each node has.
 
     Parameters
     ----------
     parts : sequence
-        Data sets with targets `y`, such as ``[digits(i, 8) for i in range(8)]``; or, with `labels`, arrays of indices.
+        Data sets with targets `y`, such as ``[digits(i, 8) for i in range(8)]``; or, with `labels`,
+        arrays of indices.
     labels : array of shape (n,), optional
         Class of each sample.
     names : sequence of str, optional
@@ -40,25 +56,42 @@ def draw_partition(
     """
     from roleml_nb.pictures.figure import Figure
 
-    owned = [_targets(part) if labels is None else np.asarray(labels)[np.asarray(part, np.int64)] for part in parts]
+    owned = [
+        _targets(part) if labels is None else np.asarray(labels)[np.asarray(part, np.int64)]
+        for part in parts
+    ]
     if not owned:
         raise ArgumentError("there are no parts to draw")
     if not all(np.issubdtype(one.dtype, np.integer) for one in owned if len(one)):
         raise ArgumentError("the targets are numbers, not classes: there are no classes to draw")
     shown = list(map(str, range(len(owned)))) if names is None else list(names)
     if len(shown) != len(owned):
-        raise ArgumentError(f"there must be a name per part: {len(owned)} parts, but {len(shown)} names")
+        raise ArgumentError(
+            f"there must be a name per part: {len(owned)} parts, but {len(shown)} names"
+        )
     figure = Figure()
     for place, label in enumerate(np.unique(np.concatenate(owned))):
-        figure.add_bar(x=shown, y=[int((one == label).sum()) for one in owned], name=str(label),
-                       marker_color=COLOURS[place % len(COLOURS)])
+        figure.add_bar(
+            x=shown,
+            y=[int((one == label).sum()) for one in owned],
+            name=str(label),
+            marker_color=COLOURS[place % len(COLOURS)],
+        )
     figure.update_xaxes(title="node", type="category")
     figure.update_yaxes(title="samples")
-    return figure.update_layout(barmode="stack", template="plotly_white", title=title or "Samples of each class, by node",
-                                legend={"title": "class"}, height=420)
+    return figure.update_layout(
+        barmode="stack",
+        template="plotly_white",
+        title=title or "Samples of each class, by node",
+        legend={"title": "class"},
+        height=420,
+    )
 
 
 def _targets(part: Any) -> np.ndarray:
     if not hasattr(part, "y"):
-        raise ArgumentError(f"a {type(part).__name__} has no targets y: give a data set, or arrays of indices and labels")
+        raise ArgumentError(
+            f"a {type(part).__name__} has no targets y: give a data set, or arrays of indices and"
+            " labels"
+        )
     return np.asarray(part.y)

@@ -1,7 +1,9 @@
-"""Training of perceptrons by plain gradient descent, with gradients in closed form: a third of the time of a recorded one.
+"""Training of perceptrons by plain gradient descent, with gradients in closed form: a third of the
+time of a recorded one.
 
-It computes what torch's automatic differentiation does, operation by operation. For small models on small batches, as on a
-hundred nodes of one machine, keeping the record takes longer than the arithmetic.
+It computes what torch's automatic differentiation does, operation by operation. For small models on
+small batches, as on a hundred nodes of one machine, keeping the record takes longer than the
+arithmetic.
 """
 
 from __future__ import annotations
@@ -22,25 +24,37 @@ Descent = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor | None"]
 
 
 def descent_of(module: Any, lr: float) -> Descent | None:
-    """A function that makes one step on a batch, inputs and classes, and returns the outputs before the step.
+    """A function that makes one step on a batch, inputs and classes, and returns the outputs before
+    the step.
 
-    None when `module` is anything else than linear layers with rectified linear units between them, on the processor, all
-    of them trained, and nobody listening to them; and for large ones. The function returns None, and does nothing, when
-    a batch is not what such a module takes, or has classes that it does not know.
+    None when `module` is anything else than linear layers with rectified linear units between them,
+    on the processor, all of them trained, and nobody listening to them; and for large ones. The
+    function returns None, and does nothing, when a batch is not what such a module takes, or has
+    classes that it does not know.
     """
     import torch
     from torch import nn
 
     layers: list[Any] = list(module) if type(module) is nn.Sequential else [module]
     linear = layers[::2]
-    if len(layers) % 2 == 0 or _is_watched([module, *layers]) or not (
-            all(type(layer) is nn.Linear for layer in linear) and all(type(layer) is nn.ReLU for layer in layers[1::2])):
+    if (
+        len(layers) % 2 == 0
+        or _is_watched([module, *layers])
+        or not (
+            all(type(layer) is nn.Linear for layer in linear)
+            and all(type(layer) is nn.ReLU for layer in layers[1::2])
+        )
+    ):
         return None
     trained = [parameter for layer in linear for parameter in (layer.weight, layer.bias)]
     if not all(type(one) is nn.Parameter and one.requires_grad and one.is_cpu for one in trained):
         return None
     shared = len({id(one) for one in trained}) < len(trained)
-    if shared or len({one.dtype for one in trained}) > 1 or sum(one.numel() for one in trained) > LARGE:
+    if (
+        shared
+        or len({one.dtype for one in trained}) > 1
+        or sum(one.numel() for one in trained) > LARGE
+    ):
         return None
     values = [parameter.detach() for parameter in trained]
     return partial(_descend, torch, values, lr)
@@ -55,7 +69,12 @@ def _is_watched(modules: list[Any]) -> bool:
 
 
 def _fits(torch: Any, values: list[torch.Tensor], x: torch.Tensor, y: torch.Tensor) -> bool:
-    if x.dtype != values[0].dtype or not (x.is_cpu and y.is_cpu) or x.requires_grad or y.dtype != torch.int64:
+    if (
+        x.dtype != values[0].dtype
+        or not (x.is_cpu and y.is_cpu)
+        or x.requires_grad
+        or y.dtype != torch.int64
+    ):
         return False
     if x.shape != (len(y), values[0].shape[1]) or y.ndim != 1 or not len(y):
         return False
@@ -63,7 +82,9 @@ def _fits(torch: Any, values: list[torch.Tensor], x: torch.Tensor, y: torch.Tens
     return low.item() >= 0 and high.item() < len(values[-1])
 
 
-def _descend(torch: Any, values: list[torch.Tensor], lr: float, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor | None:
+def _descend(
+    torch: Any, values: list[torch.Tensor], lr: float, x: torch.Tensor, y: torch.Tensor
+) -> torch.Tensor | None:
     """`values`: weight (outputs, inputs) and bias (outputs,) of each layer in turn."""
     if not _fits(torch, values, x, y):
         return None

@@ -13,13 +13,20 @@ from roleml_nb.role.seeds import node_seed
 from roleml_nb.role.workload import DatasetType
 
 __all__ = [
-    "BUILTIN_SAMPLERS", "IndexSampler", "RandomOneOffIndexSampler", "RandomReplaceIndexSampler",
-    "SequentialCycleIndexSampler", "SequentialOneOffIndexSampler",
+    "BUILTIN_SAMPLERS",
+    "IndexSampler",
+    "RandomOneOffIndexSampler",
+    "RandomReplaceIndexSampler",
+    "SequentialCycleIndexSampler",
+    "SequentialOneOffIndexSampler",
 ]
 
 
 class IndexSampler(ABC, Generic[DatasetType]):
-    """Yields indices of `source`; iterating begins an epoch. Subclasses may take further options."""
+    """Yields indices of `source`; iterating begins an epoch.
+
+    Subclasses may take further options.
+    """
 
     def __init__(self, source: DatasetType):
         self.source = source
@@ -43,7 +50,8 @@ class SequentialCycleIndexSampler(IndexSampler[DatasetType]):
 
 
 class _RandomIndexSampler(IndexSampler[DatasetType]):
-    """Draws from a generator of its own, which goes on from epoch to epoch; no global random state is involved.
+    """Draws from a generator of its own, which goes on from epoch to epoch; no global random state
+    is involved.
 
     Parameters
     ----------
@@ -52,7 +60,8 @@ class _RandomIndexSampler(IndexSampler[DatasetType]):
     limit : int
         Indices per epoch; as many as there are samples when 0 or less.
     seed : int, optional
-        The same seed gives the same epochs. By default that of the node whose role it is built for; 0 outside of roles.
+        The same seed gives the same epochs. By default that of the node whose role it is built for;
+        0 outside of roles.
     """
 
     def __init__(self, source: DatasetType, limit: int = -1, *, seed: int | None = None):
@@ -66,7 +75,9 @@ class RandomOneOffIndexSampler(_RandomIndexSampler[DatasetType]):
 
     def __iter__(self) -> Iterator[int]:
         size = len(self.source)
-        return iter(self._random.sample(range(size), size if self.limit <= 0 else min(self.limit, size)))
+        return iter(
+            self._random.sample(range(size), size if self.limit <= 0 else min(self.limit, size))
+        )
 
 
 class RandomReplaceIndexSampler(_RandomIndexSampler[DatasetType]):
@@ -74,7 +85,9 @@ class RandomReplaceIndexSampler(_RandomIndexSampler[DatasetType]):
 
     def __iter__(self) -> Iterator[int]:
         size = len(self.source)
-        return (self._random.randrange(size) for _ in range(size if self.limit <= 0 else self.limit))
+        return (
+            self._random.randrange(size) for _ in range(size if self.limit <= 0 else self.limit)
+        )
 
 
 BUILTIN_SAMPLERS: dict[str, type[IndexSampler]] = {

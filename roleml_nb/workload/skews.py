@@ -32,10 +32,8 @@ def noise(x: np.ndarray, part: int, parts: int, seed: int = 0, scale: float = 1.
     ValueError
         When `scale` is out of range.
 
-    Notes
-    -----
-    Li, Diao, Chen and He, "Federated Learning on Non-IID Data Silos: An Experimental Study", ICDE 2022, section IV-B
-    (noise-based feature imbalance, Gau(σ · i / N)).
+    Notes ----- Li, Diao, Chen and He, "Federated Learning on Non-IID Data Silos: An Experimental
+    Study", ICDE 2022, section IV-B (noise-based feature imbalance, Gau(σ · i / N)).
     """
     scale = as_number("scale", scale)
     if not 0 <= scale < math.inf:
@@ -44,8 +42,11 @@ def noise(x: np.ndarray, part: int, parts: int, seed: int = 0, scale: float = 1.
     return x + (math.sqrt(scale * part / parts) * drawn).astype(x.dtype)
 
 
-def rotation(x: np.ndarray, part: int, parts: int, seed: int = 0, degrees: float = 360.0) -> np.ndarray:
-    """Rotate images by ``degrees * part / parts``, counter-clockwise; what comes in from outside is 0.
+def rotation(
+    x: np.ndarray, part: int, parts: int, seed: int = 0, degrees: float = 360.0
+) -> np.ndarray:
+    """Rotate images by ``degrees * part / parts``, counter-clockwise; what comes in from outside is
+    0.
 
     Parameters
     ----------
@@ -64,20 +65,21 @@ def rotation(x: np.ndarray, part: int, parts: int, seed: int = 0, degrees: float
     ValueError
         When x does not hold square images.
 
-    Notes
-    -----
-    Ghosh, Chung, Yin and Ramchandran, "An Efficient Framework for Clustered Federated Learning", NeurIPS 2020, section 6
-    (rotated MNIST: four groups, 90 degrees apart).
+    Notes ----- Ghosh, Chung, Yin and Ramchandran, "An Efficient Framework for Clustered Federated
+    Learning", NeurIPS 2020, section 6 (rotated MNIST: four groups, 90 degrees apart).
     """
     check_number("degrees", degrees)
     side = math.isqrt(x.shape[-1]) if x.ndim == 2 else x.shape[-1]
     images = x.reshape(len(x), side, side) if x.ndim == 2 and side * side == x.shape[-1] else x
     if images.ndim < 3 or images.shape[-1] != images.shape[-2]:
-        raise ArgumentError(f"rotation needs square images, and inputs of shape {x.shape[1:]} are none")
+        raise ArgumentError(
+            f"rotation needs square images, and inputs of shape {x.shape[1:]} are none"
+        )
     quarters, rest = divmod(degrees * part / parts, 90)
     turned = np.rot90(images, int(quarters), axes=(-2, -1))
     if rest:
         from scipy.ndimage import rotate
 
-        turned = rotate(turned, rest, axes=(-1, -2), reshape=False, order=1)  # axes this way round turns as rot90 does
+        # axes this way round turns as rot90 does
+        turned = rotate(turned, rest, axes=(-1, -2), reshape=False, order=1)
     return np.ascontiguousarray(turned.reshape(x.shape), x.dtype)

@@ -1,4 +1,6 @@
-"""The loops that train and test a torch module, and their parts. torch is imported when the first one is called."""
+"""The loops that train and test a torch module, and their parts. torch is imported when the first
+one is called.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,24 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
-    "RetrieveGradientsFunction", "XYApplyGradientsFunction", "XYComputeGradientsFunction",
-    "XYComputeGradientsImplFunction", "XYTestFunction", "XYTrainFunction", "as_tensor", "classification_metrics",
-    "default_xy_apply_gradients", "default_xy_compute_gradients", "default_xy_compute_gradients_impl",
-    "default_xy_test", "default_xy_train", "fitted", "optimizer_step", "retrieve_gradients", "run_test", "run_train",
+    "RetrieveGradientsFunction",
+    "XYApplyGradientsFunction",
+    "XYComputeGradientsFunction",
+    "XYComputeGradientsImplFunction",
+    "XYTestFunction",
+    "XYTrainFunction",
+    "as_tensor",
+    "classification_metrics",
+    "default_xy_apply_gradients",
+    "default_xy_compute_gradients",
+    "default_xy_compute_gradients_impl",
+    "default_xy_test",
+    "default_xy_train",
+    "fitted",
+    "optimizer_step",
+    "retrieve_gradients",
+    "run_test",
+    "run_train",
 ]
 
 Outputs = list[tuple["torch.Tensor", "torch.Tensor"]]
@@ -27,29 +43,46 @@ Step = Callable[["torch.Tensor"], None]
 
 class XYTrainFunction(Protocol):
     def __call__(
-        self, module: torch.nn.Module, optimizer: torch.optim.Optimizer, criterion: torch.nn.Module,
-        data: Iterable[tuple[torch.Tensor, torch.Tensor]], device: torch.device,
+        self,
+        module: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        criterion: torch.nn.Module,
+        data: Iterable[tuple[torch.Tensor, torch.Tensor]],
+        device: torch.device,
     ) -> dict[str, Any]: ...
 
 
 class XYTestFunction(Protocol):
     def __call__(
-        self, module: torch.nn.Module, criterion: torch.nn.Module, data: Iterable[tuple[torch.Tensor, torch.Tensor]],
+        self,
+        module: torch.nn.Module,
+        criterion: torch.nn.Module,
+        data: Iterable[tuple[torch.Tensor, torch.Tensor]],
         device: torch.device,
     ) -> dict[str, Any]: ...
 
 
 class XYComputeGradientsFunction(Protocol):
     def __call__(
-        self, module: torch.nn.Module, optimizer: torch.optim.Optimizer, criterion: torch.nn.Module, x: torch.Tensor,
-        y: torch.Tensor, device: torch.device,
+        self,
+        module: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        criterion: torch.nn.Module,
+        x: torch.Tensor,
+        y: torch.Tensor,
+        device: torch.device,
     ) -> tuple[dict[str, Any], Any]: ...
 
 
 class XYComputeGradientsImplFunction(Protocol):
     def __call__(
-        self, module: torch.nn.Module, optimizer: torch.optim.Optimizer, criterion: torch.nn.Module, x: torch.Tensor,
-        y: torch.Tensor, device: torch.device,
+        self,
+        module: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        criterion: torch.nn.Module,
+        x: torch.Tensor,
+        y: torch.Tensor,
+        device: torch.device,
     ) -> dict[str, Any]: ...
 
 
@@ -58,38 +91,54 @@ class RetrieveGradientsFunction(Protocol):
 
 
 class XYApplyGradientsFunction(Protocol):
-    def __call__(self, module: torch.nn.Module, optimizer: torch.optim.Optimizer, gradients: Any) -> None: ...
+    def __call__(
+        self, module: torch.nn.Module, optimizer: torch.optim.Optimizer, gradients: Any
+    ) -> None: ...
 
 
 def default_xy_train(
-    module: torch.nn.Module, optimizer: torch.optim.Optimizer, criterion: torch.nn.Module,
-    data: Iterable[tuple[Any, Any]], device: torch.device,
+    module: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    criterion: torch.nn.Module,
+    data: Iterable[tuple[Any, Any]],
+    device: torch.device,
 ) -> dict[str, Any]:
     """Go through `data`, batches ``(x, y)``, once, one step of `optimizer` per batch.
 
     Returns
     -------
     dict
-        "loss" (mean over all samples, each before the step it led to), and for a classifier, "accuracy" (from 0 to 1,
-        likewise).
+        "loss" (mean over all samples, each before the step it led to), and for a classifier,
+        "accuracy" (from 0 to 1, likewise).
 
     Raises
     ------
     ValueError
         When there are no batches.
     """
-    return classification_metrics(run_train(module, optimizer_step(optimizer), criterion, data, device), criterion)
+    return classification_metrics(
+        run_train(module, optimizer_step(optimizer), criterion, data, device), criterion
+    )
 
 
 def default_xy_test(
-    module: torch.nn.Module, criterion: torch.nn.Module, data: Iterable[tuple[Any, Any]], device: torch.device
+    module: torch.nn.Module,
+    criterion: torch.nn.Module,
+    data: Iterable[tuple[Any, Any]],
+    device: torch.device,
 ) -> dict[str, Any]:
-    """The metrics of `default_xy_train` on `data`, in evaluation mode; the module does not change."""
+    """The metrics of `default_xy_train` on `data`, in evaluation mode; the module does not
+    change.
+    """
     return classification_metrics(run_test(module, data, device), criterion)
 
 
 def default_xy_compute_gradients(
-    module: torch.nn.Module, optimizer: torch.optim.Optimizer, criterion: torch.nn.Module, x: Any, y: Any,
+    module: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    criterion: torch.nn.Module,
+    x: Any,
+    y: Any,
     device: torch.device,
 ) -> tuple[dict[str, Any], list[torch.Tensor]]:
     """Metrics ("loss") and `retrieve_gradients` of one batch; the parameters do not change."""
@@ -98,7 +147,11 @@ def default_xy_compute_gradients(
 
 
 def default_xy_compute_gradients_impl(
-    module: torch.nn.Module, optimizer: torch.optim.Optimizer, criterion: torch.nn.Module, x: Any, y: Any,
+    module: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    criterion: torch.nn.Module,
+    x: Any,
+    y: Any,
     device: torch.device,
 ) -> dict[str, Any]:
     """Leave the gradients of one batch in the parameters' ``grad``, and return the "loss"."""
@@ -114,19 +167,25 @@ def retrieve_gradients(module: torch.nn.Module) -> list[torch.Tensor]:
     """Copies of the gradients, flat, one per parameter; zeros for a parameter that has none."""
     import torch
 
-    return [(torch.zeros_like(parameter) if parameter.grad is None else parameter.grad.clone()).detach().flatten()
-            for parameter in module.parameters()]
+    return [
+        (torch.zeros_like(parameter) if parameter.grad is None else parameter.grad.clone())
+        .detach()
+        .flatten()
+        for parameter in module.parameters()
+    ]
 
 
 def default_xy_apply_gradients(
     module: torch.nn.Module, optimizer: torch.optim.Optimizer, gradients: Sequence[Any]
 ) -> None:
-    """Make one step of `optimizer` with `gradients`, one per parameter, flat or in the parameter's shape.
+    """Make one step of `optimizer` with `gradients`, one per parameter, flat or in the parameter's
+    shape.
 
     Raises
     ------
     ValueError
-        When there are more or fewer gradients than parameters, or one has the wrong size; nothing is changed then.
+        When there are more or fewer gradients than parameters, or one has the wrong size; nothing
+        is changed then.
     """
     parameters = list(module.parameters())
     for parameter, gradient in zip(parameters, fitted(gradients, parameters), strict=True):
@@ -139,12 +198,18 @@ def default_xy_apply_gradients(
 
 
 def run_train(
-    module: torch.nn.Module, step: Step, criterion: Callable[..., torch.Tensor], data: Iterable[tuple[Any, Any]],
-    device: torch.device | None = None, at_once: Callable[..., torch.Tensor | None] | None = None,
+    module: torch.nn.Module,
+    step: Step,
+    criterion: Callable[..., torch.Tensor],
+    data: Iterable[tuple[Any, Any]],
+    device: torch.device | None = None,
+    at_once: Callable[..., torch.Tensor | None] | None = None,
 ) -> Outputs:
-    """Go through `data` once, with a `step` on each batch's loss; what the module said, and what was right.
+    """Go through `data` once, with a `step` on each batch's loss; what the module said, and what
+    was right.
 
-    ``at_once(x, y)``, if given, does all of it for a batch and returns what the module said, or does nothing: None.
+    ``at_once(x, y)``, if given, does all of it for a batch and returns what the module said, or
+    does nothing: None.
     """
     module.train()
 
@@ -167,19 +232,27 @@ def _output(module: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
         return module(inputs)
     except ValueError as error:
         if len(inputs) == 1 and "more than 1 value per channel" in str(error):
-            raise ValueError("a batch of one sample cannot be trained on where a layer is BatchNorm, which knows no variance of "
-                             "it: choose a batch_size that leaves no last batch of one, or leave that out with drop_last=True"
-                             ) from error
+            raise ValueError(
+                "a batch of one sample cannot be trained on where a layer is BatchNorm, which knows"
+                " no variance of it: choose a batch_size that leaves no last batch of one, or leave"
+                " that out with drop_last=True"
+            ) from error
         raise
 
 
-def run_test(module: torch.nn.Module, data: Iterable[tuple[Any, Any]], device: torch.device | None = None) -> Outputs:
+def run_test(
+    module: torch.nn.Module, data: Iterable[tuple[Any, Any]], device: torch.device | None = None
+) -> Outputs:
     """Go through `data` once, in evaluation mode; what the module said, and what was right."""
     import torch
 
     def test(batch: tuple[Any, Any]) -> tuple[torch.Tensor, torch.Tensor]:
         inputs, targets = map(as_tensor, batch)
-        return (module(inputs), targets) if device is None else (module(inputs.to(device)), targets.to(device))
+        return (
+            (module(inputs), targets)
+            if device is None
+            else (module(inputs.to(device)), targets.to(device))
+        )
 
     module.eval()
     with torch.no_grad():  # in inference mode, what a module keeps of it could not be trained with
@@ -189,17 +262,29 @@ def run_test(module: torch.nn.Module, data: Iterable[tuple[Any, Any]], device: t
 def fitted(gradients: Sequence[Any], parameters: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     """Copies of `gradients` in the shapes of `parameters`; ValueError when they do not fit."""
     if isinstance(gradients, str | Mapping) or not hasattr(gradients, "__len__"):
-        raise ArgumentTypeError(f"gradients must be a list of tensors or arrays, one per parameter, got {short(gradients)}")
+        raise ArgumentTypeError(
+            "gradients must be a list of tensors or arrays, one per parameter, got"
+            f" {short(gradients)}"
+        )
     if len(gradients) != len(parameters):
-        raise ArgumentError(f"there must be one gradient per parameter: {len(parameters)} parameters, "
-                         f"but {len(gradients)} gradients")
-    given = [as_tensor(gradient, f"gradient {number}").detach() for number, gradient in enumerate(gradients)]
+        raise ArgumentError(
+            f"there must be one gradient per parameter: {len(parameters)} parameters, "
+            f"but {len(gradients)} gradients"
+        )
+    given = [
+        as_tensor(gradient, f"gradient {number}").detach()
+        for number, gradient in enumerate(gradients)
+    ]
     for number, (parameter, gradient) in enumerate(zip(parameters, given, strict=True)):
         if gradient.numel() != parameter.numel():
-            raise ArgumentError(f"gradient {number} must have {parameter.numel()} entries, as the parameter has, "
-                             f"got {gradient.numel()}")
-    return [gradient.to(parameter.device, parameter.dtype, copy=True).view_as(parameter)
-            for parameter, gradient in zip(parameters, given, strict=True)]
+            raise ArgumentError(
+                f"gradient {number} must have {parameter.numel()} entries, as the parameter has, "
+                f"got {gradient.numel()}"
+            )
+    return [
+        gradient.to(parameter.device, parameter.dtype, copy=True).view_as(parameter)
+        for parameter, gradient in zip(parameters, given, strict=True)
+    ]
 
 
 def optimizer_step(optimizer: torch.optim.Optimizer) -> Step:
@@ -213,8 +298,12 @@ def optimizer_step(optimizer: torch.optim.Optimizer) -> Step:
     return step
 
 
-def classification_metrics(seen: Outputs, criterion: Callable[..., torch.Tensor]) -> dict[str, float]:
-    """The "loss" over all samples, and the "accuracy" where outputs are (n, classes) and targets are classes."""
+def classification_metrics(
+    seen: Outputs, criterion: Callable[..., torch.Tensor]
+) -> dict[str, float]:
+    """The "loss" over all samples, and the "accuracy" where outputs are (n, classes) and targets
+    are classes.
+    """
     import torch
 
     if not seen:
@@ -229,12 +318,18 @@ def classification_metrics(seen: Outputs, criterion: Callable[..., torch.Tensor]
 
 
 def as_tensor(value: Any, what: str = "what is given") -> torch.Tensor:
-    """`value` as a tensor, shared where that is allowed; ArgumentTypeError, which names `what`, for what is none."""
+    """`value` as a tensor, shared where that is allowed; ArgumentTypeError, which names `what`, for
+    what is none.
+    """
     import torch
 
     try:
         if isinstance(value, np.ndarray):
-            return torch.from_numpy(value if value.flags.carray else np.require(value, requirements=["C", "W"]))
+            return torch.from_numpy(
+                value if value.flags.carray else np.require(value, requirements=["C", "W"])
+            )
         return torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise ArgumentTypeError(f"{what} must be a tensor, an array or numbers, got {short(value)} ({error})") from error
+        raise ArgumentTypeError(
+            f"{what} must be a tensor, an array or numbers, got {short(value)} ({error})"
+        ) from error

@@ -21,14 +21,24 @@ MOST = 10_000
 
 
 def synthetic(
-    part: int = 0, parts: int = 30, *, alpha: float = 1.0, beta: float = 1.0, identical: bool = False,
-    devices: int | None = None, data_seed: int = 0, partition: Any = "natural", **how: Any,
+    part: int = 0,
+    parts: int = 30,
+    *,
+    alpha: float = 1.0,
+    beta: float = 1.0,
+    identical: bool = False,
+    devices: int | None = None,
+    data_seed: int = 0,
+    partition: Any = "natural",
+    **how: Any,
 ) -> ArrayDataset:
-    """One part of synthetic(`alpha`, `beta`): classes of a linear model that every device has its own of.
+    """One part of synthetic(`alpha`, `beta`): classes of a linear model that every device has its
+    own of.
 
-    Device k draws ``u ~ N(0, alpha)`` and ``B ~ N(0, beta)``, where the second number is the standard deviation, then a model,
-    ``W, b ~ N(u, 1)``, and a centre ``v ~ N(B, 1)``; its inputs are ``x ~ N(v, Σ)`` with ``Σ = diag(j ** -1.2)``, and its
-    targets ``y = argmax(W x + b)``. It has ``50 + lognormal(4, 2)`` samples, cut at 10,000, of which 90 % are to train on.
+    Device k draws ``u ~ N(0, alpha)`` and ``B ~ N(0, beta)``, where the second number is the
+    standard deviation, then a model, ``W, b ~ N(u, 1)``, and a centre ``v ~ N(B, 1)``; its inputs
+    are ``x ~ N(v, Σ)`` with ``Σ = diag(j ** -1.2)``, and its targets ``y = argmax(W x + b)``. It
+    has ``50 + lognormal(4, 2)`` samples, cut at 10,000, of which 90 % are to train on.
 
     Parameters
     ----------
@@ -55,10 +65,9 @@ def synthetic(
     ValueError
         When an argument is out of range.
 
-    Notes
-    -----
-    Li, Sahu, Zaheer, Sanjabi, Talwalkar and Smith, "Federated Optimization in Heterogeneous Networks", MLSys 2020,
-    section 5.1 and appendix C.1, with the sizes and deviations of the authors' program.
+    Notes ----- Li, Sahu, Zaheer, Sanjabi, Talwalkar and Smith, "Federated Optimization in
+    Heterogeneous Networks", MLSys 2020, section 5.1 and appendix C.1, with the sizes and deviations
+    of the authors' program.
     """
     for name, value in (("alpha", alpha), ("beta", beta)):
         if not 0 <= as_number(name, value) <= 1e6:
@@ -67,24 +76,45 @@ def synthetic(
     number = as_count("parts", parts) if devices is None else devices
     number, data_seed = as_count("devices", number), check_seed(data_seed, "data_seed")
     if not 1 <= number <= MOST:
-        raise ArgumentError(f"there must be 1 device or more{f', {MOST} at most' if number > MOST else ''}, got {number!r}")
+        raise ArgumentError(
+            f"there must be 1 device or more{f', {MOST} at most' if number > MOST else ''}, got"
+            f" {number!r}"
+        )
     if isinstance(partition, str) and partition == "natural" and as_count("parts", parts) > number:
-        raise ArgumentError(f"parts must be from 1 to the number of devices, {number}, got {parts!r}")
-    return dealt(partial(_devices, number, float(alpha) + 0.0, float(beta) + 0.0, identical, data_seed), part, parts,
-                 partition=partition, **how)
+        raise ArgumentError(
+            f"parts must be from 1 to the number of devices, {number}, got {parts!r}"
+        )
+    return dealt(
+        partial(_devices, number, float(alpha) + 0.0, float(beta) + 0.0, identical, data_seed),
+        part,
+        parts,
+        partition=partition,
+        **how,
+    )
 
 
 @lru_cache(maxsize=4)
 def _devices(devices: int, alpha: float, beta: float, identical: bool, seed: int) -> Splits:
     made = [_device(device, alpha, beta, identical, seed) for device in range(devices)]
     cuts = [int(0.9 * len(y)) for _, y in made]
-    pieces = {"train": [(x[:cut], y[:cut]) for (x, y), cut in zip(made, cuts, strict=True)],
-              "test": [(x[cut:], y[cut:]) for (x, y), cut in zip(made, cuts, strict=True)]}
-    return {split: Samples("synthetic", np.concatenate([x for x, _ in some]), np.concatenate([y for _, y in some]),
-                           np.repeat(np.arange(devices), [len(y) for _, y in some])) for split, some in pieces.items()}
+    pieces = {
+        "train": [(x[:cut], y[:cut]) for (x, y), cut in zip(made, cuts, strict=True)],
+        "test": [(x[cut:], y[cut:]) for (x, y), cut in zip(made, cuts, strict=True)],
+    }
+    return {
+        split: Samples(
+            "synthetic",
+            np.concatenate([x for x, _ in some]),
+            np.concatenate([y for _, y in some]),
+            np.repeat(np.arange(devices), [len(y) for _, y in some]),
+        )
+        for split, some in pieces.items()
+    }
 
 
-def _device(device: int, alpha: float, beta: float, identical: bool, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _device(
+    device: int, alpha: float, beta: float, identical: bool, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng([seed, device])
     size = min(10_000, 50 + int(rng.lognormal(4, 2)))
     shift, centre = rng.normal(0, alpha), rng.normal(rng.normal(0, beta), 1, FEATURES)

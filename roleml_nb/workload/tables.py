@@ -1,4 +1,6 @@
-"""Small data sets that scikit-learn brings: nothing is downloaded, and scikit-learn is not imported."""
+"""Small data sets that scikit-learn brings: nothing is downloaded, and scikit-learn is not
+imported.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +40,8 @@ def digits(part: int = 0, parts: int = 1, **how: Any) -> ArrayDataset:
     ValueError
         When an argument is out of range.
 
-    Notes
-    -----
-    Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998.
+    Notes ----- Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine
+    Learning Repository, 1998.
     """
     return dealt(_digits, part, parts, **how)
 
@@ -51,36 +52,44 @@ def digits_test(batch_size: int = 256) -> ArrayDataset:
 
 
 def iris(part: int = 0, parts: int = 1, **how: Any) -> ArrayDataset:
-    """One part of the iris data: 150 flowers, 4 lengths in cm, 3 classes. Arguments as for `digits`.
+    """One part of the iris data: 150 flowers, 4 lengths in cm, 3 classes.
 
-    x is standardised: mean 0 and deviation 1 over the train split, float32. Fisher, "The use of multiple measurements in
-    taxonomic problems", Annals of Eugenics, 1936.
+    Arguments as for `digits`.
+
+    x is standardised: mean 0 and deviation 1 over the train split, float32. Fisher, "The use of
+    multiple measurements in taxonomic problems", Annals of Eugenics, 1936.
     """
     return dealt(_iris, part, parts, **how)
 
 
 def wine(part: int = 0, parts: int = 1, **how: Any) -> ArrayDataset:
-    """One part of the wine data: 178 wines, 13 measurements, 3 growers as classes. Arguments as for `digits`.
+    """One part of the wine data: 178 wines, 13 measurements, 3 growers as classes.
 
-    x is standardised over the train split. Aeberhard and Forina, "Wine", UCI Machine Learning Repository, 1991.
+    Arguments as for `digits`.
+
+    x is standardised over the train split. Aeberhard and Forina, "Wine", UCI Machine Learning
+    Repository, 1991.
     """
     return dealt(_wine, part, parts, **how)
 
 
 def breast_cancer(part: int = 0, parts: int = 1, **how: Any) -> ArrayDataset:
-    """One part of the breast cancer data: 569 tumours, 30 measurements, malignant (0) or benign (1). As for `digits`.
+    """One part of the breast cancer data: 569 tumours, 30 measurements, malignant (0) or benign
+    (1). As for `digits`.
 
-    x is standardised over the train split. Wolberg, Mangasarian, Street and Street, "Breast Cancer Wisconsin
-    (Diagnostic)", UCI Machine Learning Repository, 1993.
+    x is standardised over the train split. Wolberg, Mangasarian, Street and Street, "Breast Cancer
+    Wisconsin (Diagnostic)", UCI Machine Learning Repository, 1993.
     """
     return dealt(_breast_cancer, part, parts, **how)
 
 
 def diabetes(part: int = 0, parts: int = 1, **how: Any) -> ArrayDataset:
-    """One part of the diabetes data: 442 patients, 10 measurements; the target is a number. Arguments as for `digits`.
+    """One part of the diabetes data: 442 patients, 10 measurements; the target is a number.
 
-    x and y are standardised over the train split, float32. Efron, Hastie, Johnstone and Tibshirani, "Least Angle
-    Regression", Annals of Statistics, 2004.
+    Arguments as for `digits`.
+
+    x and y are standardised over the train split, float32. Efron, Hastie, Johnstone and Tibshirani,
+    "Least Angle Regression", Annals of Statistics, 2004.
     """
     return dealt(_diabetes, part, parts, **how)
 
@@ -88,7 +97,9 @@ def diabetes(part: int = 0, parts: int = 1, **how: Any) -> ArrayDataset:
 @lru_cache(maxsize=1)
 def _digits() -> Splits:
     table = _read("digits.csv.gz", ",")
-    return split_at_random("digits", table[:, :-1].astype(np.float32) / np.float32(16), table[:, -1].astype(np.int64))
+    return split_at_random(
+        "digits", table[:, :-1].astype(np.float32) / np.float32(16), table[:, -1].astype(np.int64)
+    )
 
 
 @lru_cache(maxsize=1)
@@ -115,7 +126,9 @@ def _diabetes() -> Splits:
 def _read(file: str, delimiter: str | None = None, header: int = 0) -> np.ndarray:
     found = find_spec("sklearn")
     if found is None or found.origin is None:
-        raise ModuleNotFoundError("this data set needs scikit-learn, which brings it: pip install scikit-learn")
+        raise ModuleNotFoundError(
+            "this data set needs scikit-learn, which brings it: pip install scikit-learn"
+        )
     # sklearn.datasets reads the same file, but importing it takes 2.0 s, and reading it here 0.02 s
     path = Path(found.origin).parent / "datasets" / "data" / file
     with gzip.open(path, "rt") if path.suffix == ".gz" else open(path) as lines:

@@ -1,4 +1,6 @@
-"""Templates of models: say how a torch module is built, and get a model that trains, tests and exchanges gradients."""
+"""Templates of models: say how a torch module is built, and get a model that trains, tests and
+exchanges gradients.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,21 @@ from roleml_nb.role.running import running_role
 from roleml_nb.role.torch_generator import takes_turns
 
 from .parameters import StateDict, seeded
-from .steps import default_xy_apply_gradients, default_xy_compute_gradients, default_xy_test, default_xy_train
+from .steps import (
+    default_xy_apply_gradients,
+    default_xy_compute_gradients,
+    default_xy_test,
+    default_xy_train,
+)
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = [
-    "SimpleTorchGradientsOperableModel", "SimpleTorchModel", "SimpleTorchXYModel", "SimpleTorchXYTestableModel",
+    "SimpleTorchGradientsOperableModel",
+    "SimpleTorchModel",
+    "SimpleTorchXYModel",
+    "SimpleTorchXYTestableModel",
     "SimpleTorchXYTrainableModel",
 ]
 
@@ -30,27 +40,33 @@ class SimpleTorchModel(StateDict, ABC):
     Parameters
     ----------
     device : str
-        Where it computes: "cpu", or "cuda" or any other name that torch knows. "cpu" is taken when there is no CUDA.
+        Where it computes: "cpu", or "cuda" or any other name that torch knows. "cpu" is taken when
+        there is no CUDA.
     num_threads : int, optional
-        Threads of a torch operation, 512 at most. torch keeps this number per process: the last model that sets it decides.
+        Threads of a torch operation, 512 at most. torch keeps this number per process: the last
+        model that sets it decides.
     copy_on_get_params : bool
         Accepted for RoleML's sake: `get_params` always hands out a copy.
     seed : int, optional
-        Of the initial weights. By default that of the node whose role the model is built for; outside of roles, they are
-        those that torch's global generator has in store. In either case that generator is left as it was, so two models
-        built in a row are equal.
+        Of the initial weights. By default that of the node whose role the model is built for;
+        outside of roles, they are those that torch's global generator has in store. In either case
+        that generator is left as it was, so two models built in a row are equal.
     **options
         Of `build_model`.
 
-    Notes
-    -----
-    Not thread-safe; a role guards its model. Random layers such as dropout draw from torch's global generator, which is
-    the role's own while it trains: see `roleml_nb.role.torch_generator`.
+    Notes ----- Not thread-safe; a role guards its model. Random layers such as dropout draw from
+    torch's global generator, which is the role's own while it trains: see
+    `roleml_nb.role.torch_generator`.
     """
 
     def __init__(
-        self, device: str = "cpu", num_threads: int | None = None, copy_on_get_params: bool = False, *,
-        seed: int | None = None, **options: Any,
+        self,
+        device: str = "cpu",
+        num_threads: int | None = None,
+        copy_on_get_params: bool = False,
+        *,
+        seed: int | None = None,
+        **options: Any,
     ):
         import torch
 
@@ -66,13 +82,20 @@ class SimpleTorchModel(StateDict, ABC):
     def reset_optimizer(self) -> None:
         """Have the optimizer forget its state, such as momentum; its options stay."""
         if not hasattr(self.optimizer, "state"):
-            raise ArgumentError(f"{type(self.optimizer).__name__}, the optimizer of {type(self).__name__}, has no 'state' that "
-                                "could be cleared: give the model a method reset_optimizer() that renews it")
+            raise ArgumentError(
+                f"{type(self.optimizer).__name__}, the optimizer of {type(self).__name__}, has no"
+                " 'state' that could be cleared: give the model a method reset_optimizer() that"
+                " renews it"
+            )
         self.optimizer.state.clear()
 
     def optimizer_state(self) -> dict[str, Any] | None:
-        """Return a copy of the optimizer's state; None of one that is no optimizer of torch's and has no ``state_dict``."""
-        return deepcopy(self.optimizer.state_dict()) if hasattr(self.optimizer, "state_dict") else None
+        """Return a copy of the optimizer's state; None of one that is no optimizer of torch's and
+        has no ``state_dict``.
+        """
+        return (
+            deepcopy(self.optimizer.state_dict()) if hasattr(self.optimizer, "state_dict") else None
+        )
 
     def set_optimizer_state(self, state: dict[str, Any] | None) -> None:
         """Go back to what `optimizer_state` returned."""
@@ -80,7 +103,9 @@ class SimpleTorchModel(StateDict, ABC):
             self.optimizer.load_state_dict(state)
 
     @abstractmethod
-    def build_model(self, **options: Any) -> tuple[torch.nn.Module, torch.optim.Optimizer, torch.nn.Module]:
+    def build_model(
+        self, **options: Any
+    ) -> tuple[torch.nn.Module, torch.optim.Optimizer, torch.nn.Module]:
         """The module, its optimizer and its criterion, on the CPU."""
 
     def get_device(self, device_name: str) -> torch.device:
@@ -89,9 +114,13 @@ class SimpleTorchModel(StateDict, ABC):
 
         name = device_name.lower()
         try:
-            return torch.device("cpu" if name.startswith("cuda") and not torch.cuda.is_available() else name)
+            return torch.device(
+                "cpu" if name.startswith("cuda") and not torch.cuda.is_available() else name
+            )
         except RuntimeError:
-            raise ArgumentError(f"device must be 'cpu', 'cuda', 'cuda:1' or the like, got {short(device_name)}") from None
+            raise ArgumentError(
+                f"device must be 'cpu', 'cuda', 'cuda:1' or the like, got {short(device_name)}"
+            ) from None
 
 
 class SimpleTorchXYTestableModel(SimpleTorchModel):
@@ -111,10 +140,14 @@ class SimpleTorchXYTrainableModel(SimpleTorchXYTestableModel):
 
 
 class SimpleTorchGradientsOperableModel(SimpleTorchXYTestableModel):
-    def compute_gradients(self, data: tuple[Any, Any], **options: Any) -> tuple[dict[str, Any], Any]:
+    def compute_gradients(
+        self, data: tuple[Any, Any], **options: Any
+    ) -> tuple[dict[str, Any], Any]:
         """Of one batch; see `default_xy_compute_gradients`."""
         x, y = data
-        return default_xy_compute_gradients(self.module, self.optimizer, self.criterion, x, y, self.device)
+        return default_xy_compute_gradients(
+            self.module, self.optimizer, self.criterion, x, y, self.device
+        )
 
     def apply_gradients(self, gradients: Any) -> None:
         """See `default_xy_apply_gradients`."""

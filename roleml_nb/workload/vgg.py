@@ -1,7 +1,7 @@
 """VGG.
 
-Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015, table 1
-(configurations A, D and E).
+Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR
+2015, table 1 (configurations A, D and E).
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ def vgg_block(num_convs: int, in_channels: int, out_channels: int) -> torch.nn.S
 
 
 def vgg(
-    *, in_channels: int = 1, conv_arch: Sequence[tuple[int, int]] = vgg_arch["VGG11"], image_size: int = 224,
+    *,
+    in_channels: int = 1,
+    conv_arch: Sequence[tuple[int, int]] = vgg_arch["VGG11"],
+    image_size: int = 224,
     classes: int = 10,
 ) -> torch.nn.Sequential:
     """The network of the paper: five blocks, and three linear layers with dropout.
@@ -53,8 +56,8 @@ def vgg(
     conv_arch : sequence of (convolutions, channels)
         The blocks; see `vgg_arch`.
     image_size : int
-        Height and width of an image: inputs are (batch, in_channels, image_size, image_size). At least 2 to the
-        number of blocks, so 32 for five.
+        Height and width of an image: inputs are (batch, in_channels, image_size, image_size). At
+        least 2 to the number of blocks, so 32 for five.
     classes : int
         Logits are (batch, classes).
     """
@@ -63,13 +66,23 @@ def vgg(
     side = _side(image_size, conv_arch)
     in_channels, classes = _checked(in_channels, conv_arch, side, classes, 4096)
     return nn.Sequential(
-        *_blocks(in_channels, conv_arch), nn.Flatten(),
-        nn.Linear(conv_arch[-1][1] * side * side, 4096), nn.ReLU(), nn.Dropout(0.5),
-        nn.Linear(4096, 4096), nn.ReLU(), nn.Dropout(0.5), nn.Linear(4096, classes))
+        *_blocks(in_channels, conv_arch),
+        nn.Flatten(),
+        nn.Linear(conv_arch[-1][1] * side * side, 4096),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(4096, 4096),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(4096, classes),
+    )
 
 
 def vgg_lite(
-    *, in_channels: int = 1, conv_arch: Sequence[tuple[int, int]] = vgg_arch["VGG11"], image_size: int = 32,
+    *,
+    in_channels: int = 1,
+    conv_arch: Sequence[tuple[int, int]] = vgg_arch["VGG11"],
+    image_size: int = 32,
     classes: int = 10,
 ) -> torch.nn.Sequential:
     """The same blocks with a single linear layer, for small images; parameters as for `vgg`."""
@@ -77,17 +90,25 @@ def vgg_lite(
 
     side = _side(image_size, conv_arch)
     in_channels, classes = _checked(in_channels, conv_arch, side, classes, 0)
-    return nn.Sequential(*_blocks(in_channels, conv_arch), nn.Flatten(),
-                         nn.Linear(conv_arch[-1][1] * side * side, classes))
+    return nn.Sequential(
+        *_blocks(in_channels, conv_arch),
+        nn.Flatten(),
+        nn.Linear(conv_arch[-1][1] * side * side, classes),
+    )
 
 
 def _checked(
     in_channels: int, conv_arch: Sequence[tuple[int, int]], side: int, classes: int, hidden: int
 ) -> tuple[int, int]:
-    channels, outputs = check_count("in_channels", in_channels, 1), check_count("classes", classes, 1)
+    channels, outputs = (
+        check_count("in_channels", in_channels, 1),
+        check_count("classes", classes, 1),
+    )
     flat = conv_arch[-1][1] * side * side
-    check_size("a model of these in_channels, image_size and classes",
-               9 * channels * conv_arch[0][1] + flat * (hidden or outputs) + hidden * outputs)
+    check_size(
+        "a model of these in_channels, image_size and classes",
+        9 * channels * conv_arch[0][1] + flat * (hidden or outputs) + hidden * outputs,
+    )
     return channels, outputs
 
 
@@ -96,7 +117,9 @@ def _side(image_size: int, conv_arch: Sequence[tuple[int, int]]) -> int:
     image_size = check_count("image_size", image_size, 1, 2**16)
     least = 2 ** len(conv_arch)
     if image_size < least:
-        raise ArgumentError(f"image_size must be {least} or more for {len(conv_arch)} blocks, got {image_size!r}")
+        raise ArgumentError(
+            f"image_size must be {least} or more for {len(conv_arch)} blocks, got {image_size!r}"
+        )
     return image_size // least
 
 
@@ -109,7 +132,10 @@ def _blocks(in_channels: int, conv_arch: Sequence[tuple[int, int]]) -> list[torc
 
 
 class VGGModel(SimpleTorchXYModel):
-    """`vgg` with cross entropy and Adam. Options: `type`, `in_channels`, `lr`, and those of `vgg`."""
+    """`vgg` with cross entropy and Adam.
+
+    Options: `type`, `in_channels`, `lr`, and those of `vgg`.
+    """
 
     vgg_maker: ClassVar[Callable[..., torch.nn.Sequential]] = staticmethod(vgg)
 
@@ -121,7 +147,9 @@ class VGGModel(SimpleTorchXYModel):
         if type not in vgg_arch:
             raise ArgumentError(f"type must be one of {', '.join(vgg_arch)}, got {type!r}")
         sizes = {name: options[name] for name in ("image_size", "classes") if name in options}
-        module = self.__class__.vgg_maker(in_channels=in_channels, conv_arch=vgg_arch[type], **sizes)
+        module = self.__class__.vgg_maker(
+            in_channels=in_channels, conv_arch=vgg_arch[type], **sizes
+        )
         return module, optim.Adam(module.parameters(), lr=lr), nn.CrossEntropyLoss()
 
 

@@ -36,7 +36,11 @@ class DatasetView(Generic[DataPoint]):
     """
 
     def __init__(
-        self, dataset: Any, *, modifier: Callable[[Any], DataPoint] = _unchanged, index_sampler: Any,
+        self,
+        dataset: Any,
+        *,
+        modifier: Callable[[Any], DataPoint] = _unchanged,
+        index_sampler: Any,
         index_sampler_options: Mapping[str, Any] | None = None,
     ):
         self.dataset = dataset
@@ -46,7 +50,12 @@ class DatasetView(Generic[DataPoint]):
     def set_index_sampler(self, index_sampler_cls: Any, **options: Any) -> None:
         """Choose another order, from the next epoch on."""
         self.index_sampler: IndexSampler = load(
-            index_sampler_cls, IndexSampler, args=(self.dataset,), options=options, aliases=BUILTIN_SAMPLERS)
+            index_sampler_cls,
+            IndexSampler,
+            args=(self.dataset,),
+            options=options,
+            aliases=BUILTIN_SAMPLERS,
+        )
 
     def __len__(self) -> int:
         """Number of samples of the data set."""
@@ -83,15 +92,25 @@ class DatasetBatchView(DatasetView[DataPoint]):
     """
 
     def __init__(
-        self, dataset: Any, *, modifier: Callable[[Any], DataPoint] = _unchanged, index_sampler: Any,
-        index_sampler_options: Mapping[str, Any] | None = None, batch_size: int = 32, drop_last: bool = False,
+        self,
+        dataset: Any,
+        *,
+        modifier: Callable[[Any], DataPoint] = _unchanged,
+        index_sampler: Any,
+        index_sampler_options: Mapping[str, Any] | None = None,
+        batch_size: int = 32,
+        drop_last: bool = False,
         combiner: Callable[[Iterable[DataPoint]], Any] = list,
     ):
         batch_size = as_count("batch_size", batch_size)
         if batch_size < 1:
             raise ArgumentError(f"batch_size must be 1 or more, got {batch_size!r}")
-        super().__init__(dataset, modifier=modifier, index_sampler=index_sampler,
-                         index_sampler_options=index_sampler_options)
+        super().__init__(
+            dataset,
+            modifier=modifier,
+            index_sampler=index_sampler,
+            index_sampler_options=index_sampler_options,
+        )
         self.batch_size = batch_size
         self.drop_last = drop_last
         self.combiner = combiner
@@ -109,15 +128,24 @@ def _list(original: Iterable[Any]) -> list[Any]:
 
 
 def DatasetViewFactory(  # noqa: N802
-    dataset: Any, *, converters: Iterable[Any] | None = None, sampler: Any = "sequential", batch_size: int = 32,
-    drop_last: bool = False, always_combine: bool = False, modifier: Any = _unchanged, combiner: Any = _list,
+    dataset: Any,
+    *,
+    converters: Iterable[Any] | None = None,
+    sampler: Any = "sequential",
+    batch_size: int = 32,
+    drop_last: bool = False,
+    always_combine: bool = False,
+    modifier: Any = _unchanged,
+    combiner: Any = _list,
 ) -> DatasetPointView | DatasetBatchView:
-    """A view of `dataset` after `converters`: in batches, or sample by sample when `batch_size` is 1.
+    """A view of `dataset` after `converters`: in batches, or sample by sample when `batch_size` is
+    1.
 
     Parameters
     ----------
     dataset, modifier, combiner
-        As in `DatasetBatchView`, or what `load` makes into one: a dotted path, or {"type": …, "options": {…}}.
+        As in `DatasetBatchView`, or what `load` makes into one: a dotted path, or {"type": …,
+        "options": {…}}.
     converters : iterable, optional
         ``converter(dataset) -> dataset``, one after the other; likewise.
     sampler : class, alias, dotted path or {"type", "options"}
@@ -131,11 +159,19 @@ def DatasetViewFactory(  # noqa: N802
     for converter in converters or ():
         samples = load(converter, DatasetConverter)(samples)
     if not isinstance(samples, Dataset):
-        raise ArgumentTypeError(f"the converters must make a data set, with __len__ and __getitem__, "
-                        f"not a {type(samples).__name__}")
+        raise ArgumentTypeError(
+            f"the converters must make a data set, with __len__ and __getitem__, "
+            f"not a {type(samples).__name__}"
+        )
     change = load(modifier, DataModifier)
     batch_size = as_count("batch_size", batch_size)
     if batch_size == 1 and not always_combine:
         return DatasetPointView(samples, index_sampler=sampler, modifier=change)
-    return DatasetBatchView(samples, index_sampler=sampler, modifier=change, batch_size=batch_size, drop_last=drop_last,
-                            combiner=load(combiner, DataCombiner))
+    return DatasetBatchView(
+        samples,
+        index_sampler=sampler,
+        modifier=change,
+        batch_size=batch_size,
+        drop_last=drop_last,
+        combiner=load(combiner, DataCombiner),
+    )

@@ -84,7 +84,11 @@ def actors(bed, name):
         bed.assign(f"{name}{number}", "role", Worker)
 
     def call(channel, *args):
-        names = {"begin": ("key", "to", "channel", "args"), "cancel": ("key",), "outcome": ("key",)}[channel]
+        names = {
+            "begin": ("key", "to", "channel", "args"),
+            "cancel": ("key",),
+            "outcome": ("key",),
+        }[channel]
         return bed.call(f"{name}-caller/role", channel, dict(zip(names, args, strict=True)))
 
     return call
@@ -102,7 +106,9 @@ def test_a_task_that_waits_for_its_turn_does_not_begin(narrow):
     call("begin", "wanted", "turn2/role", "note", {"what": "wanted"})
     call("cancel", "cancelled")
     narrow.call("turn2/role", "open")
-    assert call("outcome", "cancelled") == ("turn2/role.note was cancelled: turn-caller/role does not wait for it any more")
+    assert call("outcome", "cancelled") == (
+        "turn2/role.note was cancelled: turn-caller/role does not wait for it any more"
+    )
     assert call("outcome", "wanted") == "wanted"
     assert begun(narrow, "turn2") == ["hold", "wanted"]
     assert call("outcome", "first") == "held"
@@ -117,7 +123,10 @@ def test_what_a_cancelled_task_has_called_is_cancelled_with_it(narrow):
         until(lambda: begun(narrow, "chain1"), "the outer one has begun")
     call("cancel", "outer")
     narrow.call("chain2/role", "open")
-    assert call("outcome", "outer") == "chain1/role.relay was cancelled: chain-caller/role does not wait for it any more"
+    assert (
+        call("outcome", "outer")
+        == "chain1/role.relay was cancelled: chain-caller/role does not wait for it any more"
+    )
     call("begin", "last", "chain2/role", "note", {"what": "last"})
     assert call("outcome", "last") == "last"
     assert begun(narrow, "chain2") == ["hold", "last"]

@@ -7,7 +7,16 @@ import cloudpickle
 import numpy as np
 import pytest
 
-from roleml_nb import CallerError, HandlerError, Message, Role, RoleInstanceID, RoleMLError, Service, Task
+from roleml_nb import (
+    CallerError,
+    HandlerError,
+    Message,
+    Role,
+    RoleInstanceID,
+    RoleMLError,
+    Service,
+    Task,
+)
 from roleml_nb.role import (
     ErrorHandlingStrategy,
     NoSuchRoleError,
@@ -68,8 +77,12 @@ class Caller(Role):
 
     @Service(expand=True)
     def relay_sugar(self, caller):
-        return (self.call("other", "custom-name", x=5), self.call("other", "custom_name", {"x": 6}, y=7),
-                self.call_task("other", "work", x=4).result(), self.call("other", "custom-name", message=Message({"x": 8})))
+        return (
+            self.call("other", "custom-name", x=5),
+            self.call("other", "custom_name", {"x": 6}, y=7),
+            self.call_task("other", "work", x=4).result(),
+            self.call("other", "custom-name", message=Message({"x": 8})),
+        )
 
     @Service(expand=True)
     def both(self, caller):
@@ -79,16 +92,31 @@ class Caller(Role):
     def group(self, caller, group, channel, how, **options):
         options["on_error"] = ErrorHandlingStrategy[options.get("on_error", "RAISE_FIRST")]
         arrived = []
-        given = {"map": {"message_map": {group[0]: Message({"x": 100})}, "args": {"x": 1}},
-                 "arg": {"messages": scatter_arg([{"x": n} for n in range(len(group))])},
-                 "payload": {"messages": scatter_payloads([{"x": n} for n in range(len(group))], args={"y": 9})},
-                 "both": {"messages": scatter_args_and_payloads([{"x": n} for n in range(len(group))],
-                                                                [{"y": -n} for n in range(len(group))])},
-                 "all": {"args": {"x": 3}}, "two": {"args": {"x": 2}}}[how]
-        results = self.call_group(RoleInstances(group) if how == "two" else group, channel, **given, **options,
-                                  on_result=lambda source, result: arrived.append(source))
-        return [(str(source), result if not isinstance(result, Exception) else type(result).__name__)
-                for source, result in results], len(arrived)
+        given = {
+            "map": {"message_map": {group[0]: Message({"x": 100})}, "args": {"x": 1}},
+            "arg": {"messages": scatter_arg([{"x": n} for n in range(len(group))])},
+            "payload": {
+                "messages": scatter_payloads([{"x": n} for n in range(len(group))], args={"y": 9})
+            },
+            "both": {
+                "messages": scatter_args_and_payloads(
+                    [{"x": n} for n in range(len(group))], [{"y": -n} for n in range(len(group))]
+                )
+            },
+            "all": {"args": {"x": 3}},
+            "two": {"args": {"x": 2}},
+        }[how]
+        results = self.call_group(
+            RoleInstances(group) if how == "two" else group,
+            channel,
+            **given,
+            **options,
+            on_result=lambda source, result: arrived.append(source),
+        )
+        return [
+            (str(source), result if not isinstance(result, Exception) else type(result).__name__)
+            for source, result in results
+        ], len(arrived)
 
     @Service(expand=True)
     def of_relationship(self, caller):
@@ -105,8 +133,9 @@ def pair(bed, name, role=Base):
 
 def test_both_ways_to_take_a_message(bed):
     base, caller = pair(bed, "ways")
-    assert bed.call(caller, "relay", {"channel": "plain", "args": {"a": 1}, "payloads": {"b": 2}}) == (
-        "ways-b/caller", {"a": 1}, {"b": 2})
+    assert bed.call(
+        caller, "relay", {"channel": "plain", "args": {"a": 1}, "payloads": {"b": 2}}
+    ) == ("ways-b/caller", {"a": 1}, {"b": 2})
     assert bed.call(base, "with_parentheses", {"a": 1, "b": 2}) == 2
     assert bed.call(base, "with-parentheses") == 0
     assert bed.call(base, "custom-name", {"x": 1}, {"y": 5}) == (1, 5)
@@ -115,7 +144,9 @@ def test_both_ways_to_take_a_message(bed):
 def test_keywords_are_arguments(bed):
     _, caller = pair(bed, "sugar")
     assert bed.call(caller, "relay-sugar") == ((5, 2), (6, 7), 8, (8, 2))
-    with pytest.raises(HandlerError, match="give either message= or args, payloads and keywords, not both"):
+    with pytest.raises(
+        HandlerError, match="give either message= or args, payloads and keywords, not both"
+    ):
         bed.call(caller, "both")
 
 
@@ -123,7 +154,9 @@ def test_channels_are_inherited_overridden_and_taken_away(bed):
     base, caller = pair(bed, "heir", Heir)
     assert bed.call(base, "custom-name", {"x": 1}) == (1, 3, 4)
     assert bed.call(base, "extra") == 42 and bed.call(base, "work", {"x": 2}) == 4
-    with pytest.raises(HandlerError, match="ChannelNotFoundError: .*Heir has no service 'with-parentheses'"):
+    with pytest.raises(
+        HandlerError, match="ChannelNotFoundError: .*Heir has no service 'with-parentheses'"
+    ):
         bed.call(caller, "relay", {"channel": "with-parentheses"})
 
 
@@ -133,10 +166,17 @@ def test_who_is_at_fault_is_told_apart(bed):
         bed.call(base, "check", {"x": 0})
     with pytest.raises(HandlerError, match="fault-a/base.check failed on .*: ZeroDivisionError"):
         bed.call(base, "check", {"x": 1})
-    with pytest.raises(HandlerError, match="ChannelNotFoundError: .*no service 'work'; it is a task: use call_task"):
+    with pytest.raises(
+        HandlerError, match="ChannelNotFoundError: .*no service 'work'; it is a task: use call_task"
+    ):
         bed.call(caller, "relay", {"channel": "work"})
-    with pytest.raises(HandlerError, match="fault-b/caller.relay-task failed .*NoSuchRoleError: .*'bse'; did you mean 'base'"):
-        bed.call(caller, "relay-task", {"target": ("fault-a", "bse"), "channel": "work", "args": {}})
+    with pytest.raises(
+        HandlerError,
+        match="fault-b/caller.relay-task failed .*NoSuchRoleError: .*'bse'; did you mean 'base'",
+    ):
+        bed.call(
+            caller, "relay-task", {"target": ("fault-a", "bse"), "channel": "work", "args": {}}
+        )
 
 
 def test_each_of_a_group_gets_its_message(bed):
@@ -144,7 +184,9 @@ def test_each_of_a_group_gets_its_message(bed):
     bed.spawn("scatter-b").assign("caller", Caller)
 
     def ask(how, channel="custom-name", **options):
-        results, arrived = bed.call("scatter-b/caller", "group", {"group": group, "channel": channel, "how": how, **options})
+        results, arrived = bed.call(
+            "scatter-b/caller", "group", {"group": group, "channel": channel, "how": how, **options}
+        )
         assert arrived == len(results)
         return [result for _, result in results]
 
@@ -185,20 +227,36 @@ def test_errors_of_a_group_are_handled_as_asked(bed):
     bed.spawn(f"{name}-b").assign("caller", Caller)
 
     def ask(**options):
-        return bed.call(f"{name}-b/caller", "group", {"group": group, "channel": "attempt", "how": "all", **options})
+        return bed.call(
+            f"{name}-b/caller",
+            "group",
+            {"group": group, "channel": "attempt", "how": "all", **options},
+        )
 
     with pytest.raises(HandlerError, match="OSError: not yet"):
         ask()
-    until(lambda: [bed.call(role, "get-calls") for role in group] == [1, 1, 1], "the others are called, too")
+    until(
+        lambda: [bed.call(role, "get-calls") for role in group] == [1, 1, 1],
+        "the others are called, too",
+    )
     assert ask(on_error="IGNORE") == ([(str(group[0]), 2)], 1)
-    assert ask(on_error="KEEP")[0] == [(str(group[0]), 3), (str(group[1]), 3), (str(group[2]), "HandlerError")]
+    assert ask(on_error="KEEP")[0] == [
+        (str(group[0]), 3),
+        (str(group[1]), 3),
+        (str(group[2]), "HandlerError"),
+    ]
     with pytest.raises(HandlerError, match="OSError: not yet"):
         ask(on_error="RETRY", retries=1)  # the third has failed five times by now
     results = ask(on_error="RETRY", retries=4)[0]  # and succeeds at the tenth
     assert [value for _, value in results] == [5, 5, 10]
     with pytest.raises(HandlerError, match="CallerError: .*x must be under 100"):
-        bed.call(f"{name}-b/caller", "group", {"group": group, "channel": "attempt", "how": "map", "on_error": "RETRY"})
-    assert bed.call(str(group[0]), "attempt", {"x": 1}) == 7  # a caller's own fault is not tried again
+        bed.call(
+            f"{name}-b/caller",
+            "group",
+            {"group": group, "channel": "attempt", "how": "map", "on_error": "RETRY"},
+        )
+    # a caller's own fault is not tried again
+    assert bed.call(str(group[0]), "attempt", {"x": 1}) == 7
 
 
 def test_a_group_may_be_the_name_of_a_relationship(bed):
@@ -210,11 +268,17 @@ def test_a_group_may_be_the_name_of_a_relationship(bed):
     members = bed.spawn("rel-{1..3}").assign("member", Member)
     bed.spawn("rel-b").assign("caller", Caller)
     bed.relate("rel-b", "other", members.role("member"))
-    assert sorted(bed.call("rel-b/caller", "of-relationship")) == ["rel-1/member", "rel-2/member", "rel-3/member"]
+    assert sorted(bed.call("rel-b/caller", "of-relationship")) == [
+        "rel-1/member",
+        "rel-2/member",
+        "rel-3/member",
+    ]
 
 
 class Waiter(Role):
-    """Async handlers; `arrive` gathers as many as there are to be, all at the same time in one event loop."""
+    """Async handlers; `arrive` gathers as many as there are to be, all at the same time in one
+    event loop.
+    """
 
     def __init__(self, parties=1):
         super().__init__()
@@ -271,12 +335,18 @@ def test_async_handlers_call_and_fail_as_others_do(bed):
     bed.assign("async", "base", Base)
     bed.assign("async", "waiter", Waiter)
     assert bed.call("async/waiter", "ask", {"x": 4}) == ((4, 2), 8, "async")
-    with pytest.raises(HandlerError, match="async/waiter.fail failed on .*: KeyError: 'async'") as caught:
+    with pytest.raises(
+        HandlerError, match="async/waiter.fail failed on .*: KeyError: 'async'"
+    ) as caught:
         bed.call("async/waiter", "fail")
     assert 'raise KeyError("async")' in caught.value.remote_traceback
-    with pytest.raises(HandlerError, match="async/waiter.ask-to-fail failed .*x must be positive, not 0"):
+    with pytest.raises(
+        HandlerError, match="async/waiter.ask-to-fail failed .*x must be positive, not 0"
+    ):
         bed.call("async/waiter", "ask-to-fail")
-    with pytest.raises(HandlerError, match="CallTimeout: async/waiter.sleep has not answered for 0.1 s"):
+    with pytest.raises(
+        HandlerError, match="CallTimeout: async/waiter.sleep has not answered for 0.1 s"
+    ):
         bed.call("async/waiter", "ask-slowly")
 
 
@@ -287,7 +357,9 @@ def test_a_result_that_cannot_be_sent_is_an_error_of_the_handler(bed):
             return threading.Lock()
 
     bed.spawn("generous").assign("role", Generous)
-    with pytest.raises(HandlerError, match="generous/role.give failed on .*cannot pickle '_thread.lock' object"):
+    with pytest.raises(
+        HandlerError, match="generous/role.give failed on .*cannot pickle '_thread.lock' object"
+    ):
         bed.call("generous/role", "give")
 
 
@@ -300,18 +372,34 @@ def test_role_ids_travel_in_payloads_and_come_out_as_such(bed):
     bed.spawn("echo").assign("role", Echo)
     who = [RoleInstanceID("a", "b"), RoleInstanceID.of("c/d")]
     assert bed.call("echo/role", "accept-gossip", payloads={"update": np.ones(3), "who": who}) == (
-        ["RoleInstanceID", "RoleInstanceID"], 3.0)
+        ["RoleInstanceID", "RoleInstanceID"],
+        3.0,
+    )
 
 
-@pytest.mark.parametrize("body, text", [
-    ("@Service\n    def f(self, caller): ...", r"service Bad.f must take \(self, caller, args, payloads\)"),
-    ("@Task(expand=True)\n    def f(self): ...", r"task Bad.f must take \(self, caller, …\)"),
-    ("@Service('x', expand=True)\n    def f(self, caller): ...\n    @Service('x', expand=True)\n    def g(self, caller): ...",
-     "'x' is declared by f and g"),
-])
+@pytest.mark.parametrize(
+    "body, text",
+    [
+        (
+            "@Service\n    def f(self, caller): ...",
+            r"service Bad.f must take \(self, caller, args, payloads\)",
+        ),
+        ("@Task(expand=True)\n    def f(self): ...", r"task Bad.f must take \(self, caller, …\)"),
+        (
+            (
+                "@Service('x', expand=True)\n    def f(self, caller): ...\n    @Service('x',"
+                " expand=True)\n    def g(self, caller): ..."
+            ),
+            "'x' is declared by f and g",
+        ),
+    ],
+)
 def test_a_badly_formed_role_is_refused_where_it_is_defined(body, text):
     with pytest.raises(RoleDefinitionError, match=text):
-        exec(f"class Bad(Role):\n    {body}", {"Role": Role, "Service": Service, "Task": Task, "__name__": "x"})
+        exec(
+            f"class Bad(Role):\n    {body}",
+            {"Role": Role, "Service": Service, "Task": Task, "__name__": "x"},
+        )
 
 
 def test_plugin_attributes_are_listed_under_their_plugin():
@@ -325,7 +413,9 @@ def test_plugin_attributes_are_listed_under_their_plugin():
         right = Partner()
 
     assert Partner.PLUGIN_NAME == "Partner"
-    assert One.plugin_attributes == {"Partner": ["left"]} and Two.plugin_attributes == {"Partner": ["left", "right"]}
+    assert One.plugin_attributes == {"Partner": ["left"]} and Two.plugin_attributes == {
+        "Partner": ["left", "right"]
+    }
 
 
 def test_a_role_that_is_on_no_node_says_so():

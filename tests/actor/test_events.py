@@ -6,7 +6,18 @@ import cloudpickle
 import numpy as np
 import pytest
 
-from roleml_nb import CallerError, Event, EventHandler, HandlerError, Role, RoleInstanceID, RoleMLError, Service, Task, attribute
+from roleml_nb import (
+    CallerError,
+    Event,
+    EventHandler,
+    HandlerError,
+    Role,
+    RoleInstanceID,
+    RoleMLError,
+    Service,
+    Task,
+    attribute,
+)
 from roleml_nb.role import NoSuchEventError
 from tests.waiting import until
 
@@ -97,13 +108,22 @@ def voices(bed, name, listener, count=1, **options):
 
 
 def heard(bed, ear, count):
-    return until(lambda: len(found := bed.call(ear, "get_heard")) >= count and found, f"{count} events at {ear}")
+    return until(
+        lambda: len(found := bed.call(ear, "get_heard")) >= count and found,
+        f"{count} events at {ear}",
+    )
 
 
 def test_only_what_meets_all_conditions_is_sent(bed):
     voice, ear = voices(bed, "cond", Large, limit=2)
-    for args in ({"n": 1, "word": "abc"}, {"n": 2, "word": "xyz"}, {"n": 2, "word": "abc"}, {"word": "abc"},
-                 {"n": None, "word": "abc"}, {"n": 9, "word": "a"}):
+    for args in (
+        {"n": 1, "word": "abc"},
+        {"n": 2, "word": "xyz"},
+        {"n": 2, "word": "abc"},
+        {"word": "abc"},
+        {"n": None, "word": "abc"},
+        {"n": 9, "word": "a"},
+    ):
         bed.call(voice, "say", args)
     bed.call(voice, "say-nothing")  # no args: no condition is met
     assert heard(bed, ear, 2) == [{"n": 2, "word": "abc"}, {"n": 9, "word": "a"}]
@@ -122,7 +142,12 @@ def test_once_is_one_event_that_meets_the_conditions(bed):
     for number in range(5):
         bed.call(voice, "say", {"n": number})
     assert heard(bed, ear, 1) == [{"n": 2}]
-    assert not bed.trace.messages.to_pandas().query("kind == 'event' and source == 'once-v1/voice'").shape[0] > 1
+    assert (
+        not bed.trace.messages.to_pandas()
+        .query("kind == 'event' and source == 'once-v1/voice'")
+        .shape[0]
+        > 1
+    )
 
 
 def test_an_extra_filter_chooses_among_the_members(bed):
@@ -148,7 +173,7 @@ def test_subscriptions_follow_the_relationship_at_run_time(bed):
 def test_without_members_the_role_of_that_name_on_the_node_is_heard(bed, listener_first):
     node = f"local{int(listener_first)}"
     bed.spawn(node)
-    for name, role in [("ear", All), ("voice", Voice)][::1 if listener_first else -1]:
+    for name, role in [("ear", All), ("voice", Voice)][:: 1 if listener_first else -1]:
         bed.assign(node, name, role)
     bed.call(f"{node}/voice", "say", {"n": 1})
     assert heard(bed, f"{node}/ear", 1) == [{"n": 1}]
@@ -170,11 +195,14 @@ def test_manual_subscriptions(bed):
     assert bed.call("manual-b/ear", "get-heard") == [{"n": 0}, {"n": 1}]
 
 
-@pytest.mark.parametrize("args, error, text", [
-    ({"channel": "siad"}, NoSuchEventError, "emits no 'siad'; did you mean 'said'"),
-    ({"conditions": {"n__ne": 2}}, HandlerError, "condition 'n__ne': did you mean"),
-    ({"mode": "twice"}, HandlerError, "mode must be 'once' or 'forever', not 'twice'"),
-])
+@pytest.mark.parametrize(
+    "args, error, text",
+    [
+        ({"channel": "siad"}, NoSuchEventError, "emits no 'siad'; did you mean 'said'"),
+        ({"conditions": {"n__ne": 2}}, HandlerError, "condition 'n__ne': did you mean"),
+        ({"mode": "twice"}, HandlerError, "mode must be 'once' or 'forever', not 'twice'"),
+    ],
+)
 def test_a_wrong_subscription_is_refused(bed, args, error, text):
     bed.spawn("wrong-a", "wrong-b")
     bed.assign("wrong-a", "voice", Voice)
@@ -189,7 +217,11 @@ def test_filters_are_kept_by_value(bed):
     bed.spawn("value-a").assign("voice", Voice)
     ears = bed.spawn("value-e{1..6}").assign("ear", Manual)
     for number, node in enumerate(ears):
-        bed.call(f"{node}/ear", "follow", {"target": RoleInstanceID("value-a", "voice"), "conditions": {"n": number}})
+        bed.call(
+            f"{node}/ear",
+            "follow",
+            {"target": RoleInstanceID("value-a", "voice"), "conditions": {"n": number}},
+        )
     for number in range(6):
         bed.call("value-a/voice", "say", {"n": number})
     for number, node in enumerate(ears):
@@ -200,7 +232,9 @@ def test_async_event_handlers_run_one_at_a_time_too(bed):
     voice, ear = voices(bed, "async", Slow)
     for number in range(3):
         bed.call(voice, "say", {"n": number})
-    assert heard(bed, ear, 6) == [(what, number) for number in range(3) for what in ("begin", "end")]
+    assert heard(bed, ear, 6) == [
+        (what, number) for number in range(3) for what in ("begin", "end")
+    ]
 
 
 def test_events_wait_while_the_listener_is_paused(bed):
@@ -245,7 +279,9 @@ def test_an_error_in_an_event_handler_reaches_the_notebook(bed):
 
     voice, _ = voices(bed, "clumsy", Clumsy)
     bed.call(voice, "say", {"n": 7})
-    error = until(lambda: [item for item in bed.errors if "cannot bear 7" in str(item)], "the error is told")[0]
+    error = until(
+        lambda: [item for item in bed.errors if "cannot bear 7" in str(item)], "the error is told"
+    )[0]
     assert "clumsy-ear/ear.on clumsy-v1/voice.said failed on" in str(error)
     assert 'raise ValueError(f"cannot bear {n}")' in error.remote_traceback
 
@@ -270,7 +306,9 @@ class Several(Listening):
 
     @Service(expand=True)
     def follow(self, caller, target):
-        self.subscribe(target, "said", lambda source, args, payloads: self.heard.append(("by hand", args["n"])))
+        self.subscribe(
+            target, "said", lambda source, args, payloads: self.heard.append(("by hand", args["n"]))
+        )
 
     @Service(expand=True)
     def leave(self, caller, target):
@@ -293,8 +331,19 @@ def test_an_event_is_handled_by_all_its_handlers_in_the_order_of_their_definitio
         bed.call(ear, "follow", {"target": voice})
     for data in (np.ones(3), np.ones(100_000)):
         bed.call(voice, "say", {"n": 2, "data": data})
-    assert heard(bed, ear, 15)[4:] == [("first", 2), ("second", 2), ("third", 3), ("also", 2), ("by hand", 2), ("by hand", 2),
-                                       ("first", 2), ("second", 2), ("also", 2), ("by hand", 2), ("by hand", 2)]
+    assert heard(bed, ear, 15)[4:] == [
+        ("first", 2),
+        ("second", 2),
+        ("third", 3),
+        ("also", 2),
+        ("by hand", 2),
+        ("by hand", 2),
+        ("first", 2),
+        ("second", 2),
+        ("also", 2),
+        ("by hand", 2),
+        ("by hand", 2),
+    ]
 
 
 def test_each_of_several_handlers_ends_by_itself(bed):
@@ -324,8 +373,20 @@ def test_several_handlers_move_and_change_with_their_role(bed):
         bed.call(voice, "say", {"n": number})
     bed.migrate(ear, "moving-to")
     ear = "moving-to/ear"
-    bed.call(RoleInstanceID("moving-to", "actor"), "change-role-status", {"name": "ear", "status": "ready"})
-    expected = [("first", 0), ("first", 1), ("third", 1), ("first", 2), ("second", 2), ("first", 3), ("second", 3)]
+    bed.call(
+        RoleInstanceID("moving-to", "actor"),
+        "change-role-status",
+        {"name": "ear", "status": "ready"},
+    )
+    expected = [
+        ("first", 0),
+        ("first", 1),
+        ("third", 1),
+        ("first", 2),
+        ("second", 2),
+        ("first", 3),
+        ("second", 3),
+    ]
     assert heard(bed, ear, 7) == expected
     bed.call(voice, "say", {"n": 4})
     assert heard(bed, ear, 9)[7:] == [("first", 4), ("second", 4)]

@@ -108,8 +108,12 @@ def test_an_event_handler_that_exits_is_told_and_hears_the_next_event(bed):
     for number in range(2):
         bed.call("exit-a/voice", "say", {"n": number})
     until(lambda: bed.call("exit-b/ear", "get-heard") == [0, 1], "both events")
-    until(lambda: [error for error in bed.errors if "exit-b/ear.on exit-a/voice.said" in str(error)], "the error is told")
-    bed.call(native("exit-b"), "change-role-status", {"name": "ear", "status": "paused"})  # no handler seems to run
+    until(
+        lambda: [error for error in bed.errors if "exit-b/ear.on exit-a/voice.said" in str(error)],
+        "the error is told",
+    )
+    # no handler seems to run
+    bed.call(native("exit-b"), "change-role-status", {"name": "ear", "status": "paused"})
 
 
 def test_a_testbed_within_a_handler_of_another_is_no_deadlock():
@@ -148,12 +152,23 @@ def test_of_two_orders_for_one_role_the_second_is_refused(bed):
     work = bed.call_task("two-a/slow", "work")
     until(lambda: bed.call("two-a/slow", "is-working"), "it works")
     first = bed.call_task(native("two-a"), "migrate-role", {"name": "slow", "to": "two-b"})
-    until(lambda: bed.call(native("two-a"), "get-role-status", {"name": "slow"}) is Status.PAUSING, "it is about to move")
-    for channel, args in (("migrate-role", {"to": "two-c"}), ("terminate-role", {}), ("change-role-status", {"status": "ready"})):
-        with pytest.raises(StatusError, match="two-a/slow is being changed by another order; try again"):
+    until(
+        lambda: bed.call(native("two-a"), "get-role-status", {"name": "slow"}) is Status.PAUSING,
+        "it is about to move",
+    )
+    for channel, args in (
+        ("migrate-role", {"to": "two-c"}),
+        ("terminate-role", {}),
+        ("change-role-status", {"status": "ready"}),
+    ):
+        with pytest.raises(
+            StatusError, match="two-a/slow is being changed by another order; try again"
+        ):
             bed.call(native("two-a"), channel, {"name": "slow", **args})
     assert first.result(20) == RoleInstanceID("two-b", "slow") and work.result(20) is None
-    assert "slow" in bed.call(native("two-b"), "get-roles") and "slow" not in bed.call(native("two-a"), "get-roles")
+    assert "slow" in bed.call(native("two-b"), "get-roles") and "slow" not in bed.call(
+        native("two-a"), "get-roles"
+    )
 
 
 def test_a_paused_role_that_moves_is_paused_over_there(bed):
@@ -176,7 +191,12 @@ def test_a_result_may_be_asked_for_by_many_threads(bed):
     bed.spawn("giver").assign("giver", Giver)
     for _ in range(5):
         call, found = bed.call_task("giver/giver", "give"), []
-        threads = [threading.Thread(target=lambda call=call, found=found: found.append(call.result(30).sum())) for _ in range(4)]
+        threads = [
+            threading.Thread(
+                target=lambda call=call, found=found: found.append(call.result(30).sum())
+            )
+            for _ in range(4)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -311,7 +331,9 @@ def test_a_lost_emitter_keeps_no_role_from_starting(own_bed):
 
 
 def test_a_channel_that_is_held_back_holds_back_no_other(bed):
-    """b's handler, for whose sake a's events are held back, calls a role of a that emits on another channel."""
+    """b's handler, for whose sake a's events are held back, calls a role of a that emits on another
+    channel.
+    """
 
     class Source(Role):
         large = Event()
@@ -353,7 +375,7 @@ def test_a_channel_that_is_held_back_holds_back_no_other(bed):
 
 
 def test_what_was_heard_once_is_not_heard_again_after_an_update(bed):
-    source = '''
+    source = """
 class Once(Role):
     def __init__(self):
         super().__init__()
@@ -366,10 +388,16 @@ class Once(Role):
     @{kind}(expand=True)
     def get_heard(self, caller):
         return list(self.heard)
-'''
+"""
 
     def define(kind):
-        names = {"__name__": "__main__", "Role": Role, "EventHandler": EventHandler, "Service": Service, "Task": Task}
+        names = {
+            "__name__": "__main__",
+            "Role": Role,
+            "EventHandler": EventHandler,
+            "Service": Service,
+            "Task": Task,
+        }
         exec(source.format(kind=kind), names)
         return names["Once"]
 
@@ -396,12 +424,14 @@ def test_an_error_in_a_callback_is_told(bed):
     bed.spawn("cb-a").assign("quitter", Quitter)
     bed.spawn("cb-b").assign("caller", Caller)
     bed.call("cb-b/caller", "ask")
-    error = until(lambda: [item for item in bed.errors if "in a callback" in str(item)], "the error is told")[0]
+    error = until(
+        lambda: [item for item in bed.errors if "in a callback" in str(item)], "the error is told"
+    )[0]
     assert "cb-b/caller.callback of cb-a/quitter.quit failed on" in str(error)
 
 
 def test_a_fresh_role_begins_with_what_it_was_given_not_with_what_became_of_it(bed):
-    source = '''
+    source = """
 class Learner(Role):
     box = Element(list)
 
@@ -409,7 +439,7 @@ class Learner(Role):
     def learn(self, caller):
         self.box().append(1)
         return len(self.box())
-'''
+"""
 
     def define():
         names = {"__name__": "__main__", "Role": Role, "Element": Element, "Service": Service}

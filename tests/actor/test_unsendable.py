@@ -1,4 +1,6 @@
-"""What cannot be sent is refused where it would be sent, with the entry's name, and changes nothing."""
+"""What cannot be sent is refused where it would be sent, with the entry's name, and changes
+nothing.
+"""
 
 import re
 import threading
@@ -21,7 +23,9 @@ class Giver(Role):
 
     @Service(expand=True)
     def give(self, caller, what: str):
-        return {"generator": (n for n in (1, 2)), "lock": {"inner": [threading.Lock()]}, "fine": 7}[what]
+        return {"generator": (n for n in (1, 2)), "lock": {"inner": [threading.Lock()]}, "fine": 7}[
+            what
+        ]
 
     @Task(expand=True)
     def give_later(self, caller, what: str):
@@ -38,9 +42,14 @@ class Giver(Role):
     @Service(expand=True)
     def send(self, caller, how: str):
         lock = threading.Lock()
-        ways = {"call": lambda: self.call("other", "take", {"x": lock}), "payload": lambda: self.call("other", "take", {}, {"x": [lock]}),
-                "task": lambda: self.call_task("other", "take_later", {"x": lock}), "group": lambda: self.call_group("other", "take", {"x": lock}),
-                "tasks": lambda: self.call_task_group("other", "take_later", {"x": lock}), "emit": lambda: self.done.emit({"x": lock})}
+        ways = {
+            "call": lambda: self.call("other", "take", {"x": lock}),
+            "payload": lambda: self.call("other", "take", {}, {"x": [lock]}),
+            "task": lambda: self.call_task("other", "take_later", {"x": lock}),
+            "group": lambda: self.call_group("other", "take", {"x": lock}),
+            "tasks": lambda: self.call_task_group("other", "take_later", {"x": lock}),
+            "emit": lambda: self.done.emit({"x": lock}),
+        }
         try:
             ways[how]()
         except RoleMLError as error:
@@ -74,10 +83,17 @@ def deploy(bed, name):
 @pytest.mark.parametrize("channel", ["give", "give_later", "give_async"])
 def test_results(bed, channel):
     giver = deploy(bed, "result-" + channel.replace("_", "-"))
-    with pytest.raises(HandlerError, match=re.escape(
-            "SerializationError: the result is a generator, which cannot be sent (cannot pickle 'generator' object); send a list of what it gives")):
+    with pytest.raises(
+        HandlerError,
+        match=re.escape(
+            "SerializationError: the result is a generator, which cannot be sent (cannot pickle"
+            " 'generator' object); send a list of what it gives"
+        ),
+    ):
         bed.call(giver, channel, {"what": "generator"})
-    with pytest.raises(HandlerError, match=re.escape(f"SerializationError: the result['inner'][0] is a {LOCK}")):
+    with pytest.raises(
+        HandlerError, match=re.escape(f"SerializationError: the result['inner'][0] is a {LOCK}")
+    ):
         bed.call(giver, channel, {"what": "lock"})
     assert bed.call(giver, channel, {"what": "fine"}) == 7
 
@@ -89,13 +105,17 @@ def test_arguments(bed, how):
     bed.call(f"argument-{how}-2/hearer", "listen", {"to": giver})
     kind, text = bed.call(giver, "send", {"how": how})
     assert kind == "SerializationError"
-    assert text.startswith(f"payload 'x'[0] is a {LOCK}" if how == "payload" else f"argument 'x' is a {LOCK}")
+    assert text.startswith(
+        f"payload 'x'[0] is a {LOCK}" if how == "payload" else f"argument 'x' is a {LOCK}"
+    )
     assert bed.call(giver, "give", {"what": "fine"}) == 7
 
 
 def test_arguments_from_the_notebook(bed):
     giver = deploy(bed, "notebook")
-    with pytest.raises(SerializationError, match=re.escape("argument 'x' is a generator, which cannot be sent")):
+    with pytest.raises(
+        SerializationError, match=re.escape("argument 'x' is a generator, which cannot be sent")
+    ):
         bed.call(giver, "take", {"x": (n for n in (1, 2))})
     with pytest.raises(SerializationError, match="payload 'x' is a generator"):
         bed.call_task(giver, "take", {}, {"x": (n for n in (1, 2))})
@@ -108,7 +128,8 @@ def test_arguments_from_the_notebook(bed):
 def test_classes_and_functions(bed):
     """What a cell has defined is sent by value, with all that it holds."""
     names = {"Role": Role, "threading": threading, "__name__": "__main__"}
-    exec("""
+    exec(
+        """
 class Guarded(Role):
     gate = threading.Lock()
 
@@ -121,7 +142,9 @@ class Using(Role):
 
 def build():
     return lock
-""", names)
+""",
+        names,
+    )
     bed.spawn("code1")
     for name, where in (("Guarded", "attribute 'gate'"), ("Using", "global 'lock'")):
         text = f"role {name} (its {where}) is a {LOCK}"
@@ -135,11 +158,24 @@ def build():
 
 def test_options_and_elements(bed):
     bed.spawn("given1")
-    with pytest.raises(TestbedError, match=re.escape("assign giver=Giver on given1: option 'option' is a generator, which cannot be sent")):
+    with pytest.raises(
+        TestbedError,
+        match=re.escape(
+            "assign giver=Giver on given1: option 'option' is a generator, which cannot be sent"
+        ),
+    ):
         bed.assign("given1", "giver", Giver, options={"option": (n for n in (1, 2))})
-    with pytest.raises(TestbedError, match=re.escape(f"assign giver=Giver on given1: element 'element'.impl['l'] is a {LOCK}")):
+    with pytest.raises(
+        TestbedError,
+        match=re.escape(f"assign giver=Giver on given1: element 'element'.impl['l'] is a {LOCK}"),
+    ):
         bed.assign("given1", "giver", Giver, elements={"element": {"l": threading.Lock()}})
-    with pytest.raises(TestbedError, match=re.escape(f"assign giver=Giver on given1: element 'element'.arguments[0] is a {LOCK}")):
+    with pytest.raises(
+        TestbedError,
+        match=re.escape(
+            f"assign giver=Giver on given1: element 'element'.arguments[0] is a {LOCK}"
+        ),
+    ):
         bed.assign("given1", "giver", Giver, elements={"element": impl(list, threading.Lock())})
     assert bed.spec()["nodes"]["given1"]["roles"] == {} and bed.status()
     bed.assign("given1", "giver", Giver, options={"option": 1})

@@ -30,7 +30,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def open_notebook(server: Server, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[..., Lab]]:
+def open_notebook(
+    server: Server, browser: Browser, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Lab]]:
     """Open a notebook with these cells: ``open_notebook("from roleml_nb import Testbed", …)``.
 
     The test fails if the page logs an error or asks for anything outside of the server.

@@ -22,11 +22,28 @@ from playwright.sync_api import Browser, Page
 LIMIT = 120.0
 """Seconds that anything may take."""
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--force-color-profile=srgb"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--force-color-profile=srgb",
+]
 SETTINGS = {
-    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
-    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none", "kernelShutdown": True, "autoStartDefaultKernel": True},
+    "@jupyterlab/apputils-extension:notification": {
+        "fetchNews": "false",
+        "checkForUpdates": False,
+        "doNotDisturbMode": True,
+    },
+    "@jupyterlab/notebook-extension:tracker": {
+        "windowingMode": "none",
+        "kernelShutdown": True,
+        "autoStartDefaultKernel": True,
+    },
     "@jupyterlab/docmanager-extension:plugin": {"autosave": False, "confirmClosingDocument": False},
     "@jupyterlab/codemirror-extension:plugin": {"defaultConfig": {"cursorBlinkRate": 0}},
 }
@@ -64,7 +81,9 @@ def chromium() -> str | None:
 
 
 def _end_with_parent() -> None:
-    """Have the kernel end this process when its parent dies, however that may be (prctl's PR_SET_PDEATHSIG)."""
+    """Have the kernel end this process when its parent dies, however that may be (prctl's
+    PR_SET_PDEATHSIG).
+    """
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
@@ -80,19 +99,43 @@ class Server:
         for name in ("notebooks", "apps", "user", "workspaces"):
             (folder / name).mkdir()
         (folder / "apps" / "overrides.json").write_text(json.dumps(SETTINGS))
-        places = {key: str(folder / key.lower()) for key in
-                  ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
+        places = {
+            key: str(folder / key.lower())
+            for key in (
+                "JUPYTER_CONFIG_DIR",
+                "JUPYTER_DATA_DIR",
+                "JUPYTER_RUNTIME_DIR",
+                "IPYTHONDIR",
+            )
+        }
         self.log = (folder / "log").open("w")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
-             f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token=T",
-             f"--ServerApp.root_dir={folder / 'notebooks'}", f"--LabApp.app_settings_dir={folder / 'apps'}",
-             f"--LabApp.user_settings_dir={folder / 'user'}", f"--LabApp.workspaces_dir={folder / 'workspaces'}",
-             "--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True",
-             "--LabApp.news_url=", "--LabApp.extension_manager=readonly",
-             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"],
-            env={**os.environ, **places}, stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True,
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None)
+            [
+                sys.executable,
+                "-m",
+                "jupyterlab",
+                "--no-browser",
+                "--allow-root",
+                "--ServerApp.ip=127.0.0.1",
+                f"--ServerApp.port={port}",
+                "--ServerApp.port_retries=0",
+                "--IdentityProvider.token=T",
+                f"--ServerApp.root_dir={folder / 'notebooks'}",
+                f"--LabApp.app_settings_dir={folder / 'apps'}",
+                f"--LabApp.user_settings_dir={folder / 'user'}",
+                f"--LabApp.workspaces_dir={folder / 'workspaces'}",
+                "--LabApp.expose_app_in_browser=True",
+                "--JupyterNotebookApp.expose_app_in_browser=True",
+                "--LabApp.news_url=",
+                "--LabApp.extension_manager=readonly",
+                "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            ],
+            env={**os.environ, **places},
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+        )
         deadline = time.monotonic() + LIMIT
         while True:
             try:
@@ -100,7 +143,9 @@ class Server:
                 return
             except OSError:
                 if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"JupyterLab does not start:\n{(folder / 'log').read_text()[-2000:]}") from None
+                    raise RuntimeError(
+                        f"JupyterLab does not start:\n{(folder / 'log').read_text()[-2000:]}"
+                    ) from None
                 time.sleep(0.1)
 
     def stop(self) -> None:
@@ -114,24 +159,43 @@ class Server:
 
 
 class Lab:
-    """A notebook, open in a page of its own. What goes wrong in the page is in `troubles` and `outside`."""
+    """A notebook, open in a page of its own.
+
+    What goes wrong in the page is in `troubles` and `outside`.
+    """
 
     def __init__(self, server: Server, browser: Browser, name: str, cells: list[str]):
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(cell) for cell in cells]
+        )
+        notebook.metadata["kernelspec"] = {
+            "name": "python3",
+            "display_name": "Python 3",
+            "language": "python",
+        }
         nbformat.write(notebook, server.folder / "notebooks" / f"{name}.ipynb")
         self.name = name
         self.troubles: list[str] = []
         self.outside: list[str] = []
-        self.context = browser.new_context(viewport={"width": 1280, "height": 900}, device_scale_factor=1,
-                                           reduced_motion="reduce")
+        self.context = browser.new_context(
+            viewport={"width": 1280, "height": 900}, device_scale_factor=1, reduced_motion="reduce"
+        )
         self.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.base)
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(LIMIT * 1000)
-        self.page.on("console", lambda said: self.troubles.append(said.text) if said.type == "error" else None)
+        self.page.on(
+            "console",
+            lambda said: self.troubles.append(said.text) if said.type == "error" else None,
+        )
         self.page.on("pageerror", lambda error: self.troubles.append(error.stack or str(error)))
-        self.page.on("request", lambda asked: None if asked.url.startswith((server.base, "data:", "blob:"))
-                     else self.outside.append(asked.url))
+        self.page.on(
+            "request",
+            lambda asked: (
+                None
+                if asked.url.startswith((server.base, "data:", "blob:"))
+                else self.outside.append(asked.url)
+            ),
+        )
         self.server = server
         self.load()
 
@@ -141,8 +205,14 @@ class Lab:
         return self.server.folder / "notebooks" / f"{self.name}.ipynb"
 
     def load(self, place: str = "lab/tree") -> None:
-        """Open the notebook, or again as it was saved; its kernel goes on. In Notebook 7 it is in "notebooks"."""
-        self.page.goto(f"{self.server.base}/{place}/{self.name}.ipynb?token=T&reset", wait_until="domcontentloaded")
+        """Open the notebook, or again as it was saved; its kernel goes on.
+
+        In Notebook 7 it is in "notebooks".
+        """
+        self.page.goto(
+            f"{self.server.base}/{place}/{self.name}.ipynb?token=T&reset",
+            wait_until="domcontentloaded",
+        )
         self.page.wait_for_function("() => !!window.jupyterapp")
         self.page.evaluate(READY)
 
@@ -150,14 +220,18 @@ class Lab:
         """Put another notebook in this one's place, for the next time it is loaded."""
         nbformat.write(notebook, self.file)
         if trusted:
-            NotebookNotary(data_dir=str(self.server.folder / "jupyter_data_dir")).sign(nbformat.read(self.file, 4))
+            NotebookNotary(data_dir=str(self.server.folder / "jupyter_data_dir")).sign(
+                nbformat.read(self.file, 4)
+            )
 
     def end_kernel(self) -> None:
         """End the kernel, as on the day before."""
         self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
 
     def command(self, name: str) -> Any:
-        """Run a command of JupyterLab and wait for its end: ``notebook:run-all-cells`` is False when a cell failed."""
+        """Run a command of JupyterLab and wait for its end: ``notebook:run-all-cells`` is False
+        when a cell failed.
+        """
         return self.page.evaluate("(name) => window.jupyterapp.commands.execute(name)", name)
 
     def run_all(self) -> None:
@@ -177,14 +251,21 @@ class Lab:
 
     def cells(self) -> list[dict[str, Any]]:
         """The notebook's cells, with their outputs, as they are now."""
-        return self.page.evaluate("() => [...window.jupyterapp.shell.currentWidget.content.model.cells].map((c) => c.toJSON())")
+        return self.page.evaluate(
+            "() => [...window.jupyterapp.shell.currentWidget.content.model.cells].map((c) =>"
+            " c.toJSON())"
+        )
 
     def theme(self, name: str) -> None:
         """Switch to "JupyterLab Dark" or "JupyterLab Light"."""
         light = "true" if name.endswith("Light") else "false"
-        splash = "#jupyterlab-splash"  # which JupyterLab removes twice if it loads a theme while it fades: an error in the page
+        # which JupyterLab removes twice if it loads a theme while it fades: an error in the page
+        splash = "#jupyterlab-splash"
         self.page.wait_for_selector(splash, state="detached")
-        self.page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", name)
+        self.page.evaluate(
+            "(theme) => window.jupyterapp.commands.execute('apputils:change-theme', { theme })",
+            name,
+        )
         self.page.wait_for_selector(f"body[data-jp-theme-light='{light}']", state="attached")
         self.page.wait_for_selector(splash, state="detached")
 

@@ -1,5 +1,6 @@
-"""What one sees of views and figures in a notebook that has travelled: opened the next day, trusted or not, in JupyterLab and in
-Notebook 7, and as the pages that nbconvert makes of it."""
+"""What one sees of views and figures in a notebook that has travelled: opened the next day, trusted
+or not, in JupyterLab and in Notebook 7, and as the pages that nbconvert makes of it.
+"""
 
 import nbformat
 import pytest
@@ -28,7 +29,11 @@ def wait_for_seen(page, expected):
     wanted = [*expected, ["picture"]]
     chosen = f"() => {{ const all = ({SEEN})(); return {cells}.map((place) => all[place] ?? []); }}"
     try:
-        page.wait_for_function(f"(wanted) => JSON.stringify(({chosen})()) === JSON.stringify(wanted)", arg=wanted, timeout=60_000)
+        page.wait_for_function(
+            f"(wanted) => JSON.stringify(({chosen})()) === JSON.stringify(wanted)",
+            arg=wanted,
+            timeout=60_000,
+        )
     except Exception:
         assert page.evaluate(chosen) == wanted
         raise
@@ -53,7 +58,9 @@ def test_a_saved_notebook_shows_its_pictures_the_next_day(open_notebook, stop) -
         lab.replace(saved, trusted=True)
         lab.load(place)
         wait_for_seen(lab.page, expected)
-        assert "widget" not in lab.page.evaluate("() => document.querySelector('.jp-Notebook').innerText")
+        assert "widget" not in lab.page.evaluate(
+            "() => document.querySelector('.jp-Notebook').innerText"
+        )
         lab.screenshot(f"travel-{kind}-{app}-trusted")
         saved.metadata["moved"] = app  # what others have changed is not trusted
         saved.cells[0].source += "\n"
@@ -61,17 +68,22 @@ def test_a_saved_notebook_shows_its_pictures_the_next_day(open_notebook, stop) -
         lab.load(place)
         wait_for_seen(lab.page, PICTURES)
         lab.screenshot(f"travel-{kind}-{app}-untrusted")
-    lab.troubles[:] = [one for one in lab.troubles if "notebook_core" not in one]  # Notebook 7's own, without any view, too
+    # Notebook 7's own, without any view, too
+    lab.troubles[:] = [one for one in lab.troubles if "notebook_core" not in one]
 
 
 @pytest.fixture(scope="module")
 def executed():
-    """Notebooks that nbclient has run, which stores the state of widgets, as Jupyter Book and Quarto do."""
+    """Notebooks that nbclient has run, which stores the state of widgets, as Jupyter Book and
+    Quarto do.
+    """
     return {"running": execute(RUN, FIGURE), "stopped": execute(RUN, FIGURE, "bed.stop()")}
 
 
 @pytest.mark.parametrize("kind", ["running", "stopped"])
-def test_a_widget_whose_state_alone_is_there_draws_nothing_and_hides_no_picture(open_notebook, executed, kind) -> None:
+def test_a_widget_whose_state_alone_is_there_draws_nothing_and_hides_no_picture(
+    open_notebook, executed, kind
+) -> None:
     lab = open_notebook("")
     lab.page.set_viewport_size({"width": 1280, "height": 3600})
     lab.replace(executed[kind], trusted=True)
@@ -82,7 +94,9 @@ def test_a_widget_whose_state_alone_is_there_draws_nothing_and_hides_no_picture(
 
 @pytest.mark.parametrize("format", ["html", "slides"])
 @pytest.mark.parametrize("kind", ["running", "stopped"])
-def test_a_page_of_nbconvert_shows_all_without_network(browser, executed, tmp_path, kind, format) -> None:
+def test_a_page_of_nbconvert_shows_all_without_network(
+    browser, executed, tmp_path, kind, format
+) -> None:
     text, _ = get_exporter(format)().from_notebook_node(executed[kind])
     (tmp_path / "run.html").write_text(text)
     context = browser.new_context(offline=True, viewport={"width": 1280, "height": 3600})

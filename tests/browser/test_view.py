@@ -1,4 +1,6 @@
-"""What all views share, in the page: requests and answers, refusals, the theme, who looks, the page without a kernel."""
+"""What all views share, in the page: requests and answers, refusals, the theme, who looks, the page
+without a kernel.
+"""
 
 VIEW = '''
 import tempfile, threading
@@ -42,22 +44,33 @@ lamp
 
 
 def test_a_page_asks_and_the_kernel_answers_also_while_a_cell_runs(open_notebook) -> None:
-    lab = open_notebook(VIEW, "import time; go = threading.Event(); busy = True\nwhile not go.is_set(): time.sleep(0.01)")
+    lab = open_notebook(
+        VIEW,
+        "import time; go = threading.Event(); busy = True\nwhile not go.is_set(): time.sleep(0.01)",
+    )
     lab.start()
     shown, page = lab.page.locator(".lamp .shown"), lab.page
     page.locator(".lamp .double").click()
-    page.wait_for_function("(el) => el.textContent === '6 on lamp-answers'", arg=shown.element_handle())
+    page.wait_for_function(
+        "(el) => el.textContent === '6 on lamp-answers'", arg=shown.element_handle()
+    )
     page.locator(".lamp .refuse").click()
     page.wait_for_function("(el) => el.textContent === 'not today'", arg=shown.element_handle())
     page.locator(".lamp .fail").click()
-    page.wait_for_function("(el) => el.textContent === 'ZeroDivisionError: division by zero'", arg=shown.element_handle())
+    page.wait_for_function(
+        "(el) => el.textContent === 'ZeroDivisionError: division by zero'",
+        arg=shown.element_handle(),
+    )
     page.locator(".lamp .release").click()
     assert lab.kernel("print(go.is_set())") == "True"
 
 
 def test_a_view_that_begins_late_hears_the_kernel(open_notebook) -> None:
     lab = open_notebook(VIEW + "lamp._word = 'light'\nlamp")
-    lab.page.evaluate("() => { const limit = AbortSignal.timeout; AbortSignal.timeout = () => limit.call(AbortSignal, 0); }")
+    lab.page.evaluate(
+        "() => { const limit = AbortSignal.timeout; AbortSignal.timeout = () =>"
+        " limit.call(AbortSignal, 0); }"
+    )
     lab.run_all()  # anywidget has no patience at all now
     lab.page.wait_for_selector(".lamp[data-word='light']")
     lab.page.locator(".lamp .double").click()
@@ -71,13 +84,21 @@ def test_it_beats_while_it_is_seen_and_rests_otherwise(open_notebook) -> None:
     lab = open_notebook(VIEW, "lamp._word = 'light'")
     lab.run_all()
     page = lab.page
-    page.wait_for_function("(el) => Number(el.textContent) > 3", arg=page.locator(".lamp .beats").element_handle())
+    page.wait_for_function(
+        "(el) => Number(el.textContent) > 3", arg=page.locator(".lamp .beats").element_handle()
+    )
     assert page.locator(".lamp").get_attribute("data-word") == "light"
     page.evaluate("() => document.querySelector('.jp-Notebook').style.display = 'none'")
-    lab.kernel("import time\nend = time.time() + 60\nwhile lamp.seen and time.time() < end: time.sleep(0.01)")
+    lab.kernel(
+        "import time\nend = time.time() + 60\nwhile lamp.seen and time.time() < end:"
+        " time.sleep(0.01)"
+    )
     assert lab.kernel("print(lamp.seen)") == "False"
     lab.kernel("lamp.rest()")
-    assert lab.kernel("print([t.name for t in threading.enumerate() if t.name.startswith('lamp')])") == "[]"
+    assert (
+        lab.kernel("print([t.name for t in threading.enumerate() if t.name.startswith('lamp')])")
+        == "[]"
+    )
 
 
 def test_the_theme_is_followed(open_notebook) -> None:
@@ -93,7 +114,9 @@ def test_the_theme_is_followed(open_notebook) -> None:
 
 
 def test_a_page_without_a_kernel_draws_the_view(open_notebook, browser, tmp_path) -> None:
-    lab = open_notebook(VIEW + f"lamp._word = 'blue'\nlamp.to_html({str(tmp_path / 'lamp.html')!r})")
+    lab = open_notebook(
+        VIEW + f"lamp._word = 'blue'\nlamp.to_html({str(tmp_path / 'lamp.html')!r})"
+    )
     lab.run_all()
     context = browser.new_context(offline=True)
     page, troubles = context.new_page(), []
@@ -103,8 +126,10 @@ def test_a_page_without_a_kernel_draws_the_view(open_notebook, browser, tmp_path
     page.wait_for_selector(".lamp[data-word='blue']")
     assert page.title() == "<Lamp: blue>"
     page.locator(".lamp .double").click()
-    page.wait_for_function("(el) => el.textContent === 'no kernel is behind this page'",
-                           arg=page.locator(".lamp .shown").element_handle())
+    page.wait_for_function(
+        "(el) => el.textContent === 'no kernel is behind this page'",
+        arg=page.locator(".lamp .shown").element_handle(),
+    )
     assert troubles == []
     context.close()
 
@@ -112,7 +137,9 @@ def test_a_page_without_a_kernel_draws_the_view(open_notebook, browser, tmp_path
 def test_the_notebook_keeps_a_picture(open_notebook) -> None:
     lab = open_notebook(VIEW, "lamp.picture()")
     lab.run_all()
-    (picture, widget), (still,) = ([output["data"] for output in cell["outputs"]] for cell in lab.cells())
+    (picture, widget), (still,) = (
+        [output["data"] for output in cell["outputs"]] for cell in lab.cells()
+    )
     assert picture["text/plain"] == still["text/plain"] == "<Lamp: dark>"
     assert set(picture) == set(still) == {"text/plain", "image/png"}
     assert set(widget) == {"application/vnd.jupyter.widget-view+json", "text/html"}

@@ -25,7 +25,11 @@ def old():
 """
 NOTEBOOKS = {
     "good": GOOD,
-    "chance": ["import random", "print(random.random())", "# NBVAL_IGNORE_OUTPUT\nprint(random.random())"],
+    "chance": [
+        "import random",
+        "print(random.random())",
+        "# NBVAL_IGNORE_OUTPUT\nprint(random.random())",
+    ],
     "refused": [LOAD, "# NBVAL_IGNORE_OUTPUT\n%rml spwan a"],
     "hidden": ["# NBVAL_IGNORE_OUTPUT\n%rlm spawn a", "1 + 1"],
     "deprecated": ["from helper import old", "# NBVAL_IGNORE_OUTPUT\nold()"],
@@ -90,7 +94,11 @@ def test_each_kind_is_found(checked, folder):
         "stale": [(Kind.STALE, 0)],
     }
     assert not checked.ok
-    texts = {notebook.path.stem: notebook.findings[0].text for notebook in checked.notebooks if notebook.findings}
+    texts = {
+        notebook.path.stem: notebook.findings[0].text
+        for notebook in checked.notebooks
+        if notebook.findings
+    }
     assert texts["deprecated"] == "roleml_nb.old is roleml_nb.new now"
     assert texts["fails"] == "ZeroDivisionError: division by zero"
     assert texts["hidden"] == "UsageError: Line magic function `%rlm` not found."
@@ -100,7 +108,9 @@ def test_each_kind_is_found(checked, folder):
 
 def test_nothing_is_written_beside_the_notebooks(checked, folder):
     left = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    expected = {f"{name}.ipynb" for name in (*NOTEBOOKS, "stale", "broken", "empty")} | {"helper.py"}
+    expected = {f"{name}.ipynb" for name in (*NOTEBOOKS, "stale", "broken", "empty")} | {
+        "helper.py"
+    }
     assert {name for name in left if "__pycache__" not in name} == expected
 
 
@@ -161,8 +171,17 @@ def test_what_cannot_be_checked_is_refused(tmp_path, capsys):
 @pytest.mark.parametrize(("name", "code"), [("good", 0), ("fails", 1)])
 def test_from_a_terminal(folder, tmp_path, name, code):
     junit, markdown = tmp_path / "report.xml", tmp_path / "report.md"
-    words = ["check", str(folder / f"{name}.ipynb"), "--junit", str(junit), "--markdown", str(markdown)]
-    done = subprocess.run([sys.executable, "-m", "roleml_nb", *words], capture_output=True, text=True, timeout=200)
+    words = [
+        "check",
+        str(folder / f"{name}.ipynb"),
+        "--junit",
+        str(junit),
+        "--markdown",
+        str(markdown),
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "roleml_nb", *words], capture_output=True, text=True, timeout=200
+    )
     assert (done.returncode, done.stderr) == (code, "")
     assert done.stdout.splitlines()[-1].startswith(f"1 notebooks, {code} found, with roleml_nb ")
     assert ElementTree.parse(junit).getroot()[0].get("failures") == str(code)

@@ -25,13 +25,21 @@ def build(**configuration):
 
 
 def test_a_built_actor_knows_its_relationships_and_ends_when_told():
-    actor = build(name="own", roles={"answer": {"class": Answer}}, messaging_component=GRPCMessagingComponent,
-                  relationships={"friend": ["/answer", "other/answer", "native"]}, relationship_links={"peer": "friend"})
+    actor = build(
+        name="own",
+        roles={"answer": {"class": Answer}},
+        messaging_component=GRPCMessagingComponent,
+        relationships={"friend": ["/answer", "other/answer", "native"]},
+        relationship_links={"peer": "friend"},
+    )
     thread = threading.Thread(target=actor.run)
     thread.start()
     until(lambda: "answer" in actor.roles, "the role is there")
     assert actor.ctx.relationships.members("peer") == [
-        RoleInstanceID("own", "answer"), RoleInstanceID("other", "answer"), RoleInstanceID("native", "actor")]
+        RoleInstanceID("own", "answer"),
+        RoleInstanceID("other", "answer"),
+        RoleInstanceID("native", "actor"),
+    ]
     with pytest.raises(RoleMLError, match="has an actor named 'own' already"):
         build(name="own")
     actor.stop_role("answer")
@@ -50,7 +58,10 @@ class Numbered(Role):
 
 def test_a_configuration_may_be_changed_for_the_next_actor():
     """Roles start with the run, but are those of the configuration that was loaded."""
-    configuration = {"name": "first", "roles": {"numbered": {"class": Numbered, "options": {"number": 1}}}}
+    configuration = {
+        "name": "first",
+        "roles": {"numbered": {"class": Numbered, "options": {"number": 1}}},
+    }
     actors = [build(**configuration)]
     configuration["name"], configuration["roles"]["numbered"]["options"]["number"] = "second", 2
     actors.append(build(**configuration))
@@ -93,5 +104,10 @@ def test_messaging_components_are_names_only(component):
 
 def test_yaml_files_there_and_back(tmp_path):
     save_yaml(tmp_path / "inner.yaml", {"lr": 0.1, "names": ["a", "b"]})
-    (tmp_path / "outer.yaml").write_text("model: !include inner.yaml\nrate: !include inner.yaml lr\n")
-    assert load_yaml(str(tmp_path / "outer.yaml")) == {"model": {"lr": 0.1, "names": ["a", "b"]}, "rate": 0.1}
+    (tmp_path / "outer.yaml").write_text(
+        "model: !include inner.yaml\nrate: !include inner.yaml lr\n"
+    )
+    assert load_yaml(str(tmp_path / "outer.yaml")) == {
+        "model": {"lr": 0.1, "names": ["a", "b"]},
+        "rate": 0.1,
+    }

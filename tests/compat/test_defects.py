@@ -1,6 +1,8 @@
-"""What RoleML 0.3.1 does wrong does not come along: one test for each, which fails on that behaviour.
+"""What RoleML 0.3.1 does wrong does not come along: one test for each, which fails on that
+behaviour.
 
-A killed engine is in `tests/testbed/test_faults.py`, and with a collector in `tests/role/test_groups.py`.
+A killed engine is in `tests/testbed/test_faults.py`, and with a collector in
+`tests/role/test_groups.py`.
 """
 
 import os
@@ -77,7 +79,9 @@ def test_pause_waits_for_every_running_handler(bed):
     bed.assign("pausing", "opener", Opener)
     first, second = (bed.call_task("pausing/worker", "work", {"gate": gate}) for gate in "ab")
     until(lambda: bed.call("pausing/worker", "get-started") == ["a", "b"], "both tasks run")
-    pausing = bed.call_task("pausing/actor", "change-role-status", {"name": "worker", "status": "paused"})
+    pausing = bed.call_task(
+        "pausing/actor", "change-role-status", {"name": "worker", "status": "paused"}
+    )
     bed.call("pausing/opener", "open", {"gate": "a"})
     assert first.result(10) == "a"
     with pytest.raises(CallTimeout):
@@ -118,8 +122,21 @@ class Impostor(Role):
     def forge(self, caller, boss, victim, role):
         """Call in the name of another, past the API."""
         (pending,) = self.base.host.router.request(
-            "service", RoleInstanceID(*boss), [RoleInstanceID(victim, "actor")], "update-relationship",
-            encode(({"relationship_name": "manager", "op": "add", "instances": [(role, "impostor")]}, {})))
+            "service",
+            RoleInstanceID(*boss),
+            [RoleInstanceID(victim, "actor")],
+            "update-relationship",
+            encode(
+                (
+                    {
+                        "relationship_name": "manager",
+                        "op": "add",
+                        "instances": [(role, "impostor")],
+                    },
+                    {},
+                )
+            ),
+        )
         try:
             return str(pending.result(1.0)[0])
         except TimeoutError:
@@ -142,7 +159,10 @@ def test_a_senders_name_proves_nothing(bed):
 
 
 def test_a_deserializer_is_not_a_serializer():
-    assert find("deserializer", "pickle") is pickle.load and find("serializer", "pickle") is pickle.dump
+    assert (
+        find("deserializer", "pickle") is pickle.load
+        and find("serializer", "pickle") is pickle.dump
+    )
 
 
 def read_words(file):
@@ -162,8 +182,16 @@ def test_a_registered_deserializer_is_reached(tmp_path):
     register_deserializer("words of a file", lambda: read_words)
     with Testbed(engines=0) as bed:
         bed.spawn("n")
-        bed.assign("n", "reader", Reader, elements={"words": ElementImplementation(
-            deserializer="words of a file", deserializer_source=str(tmp_path / "words"))})
+        bed.assign(
+            "n",
+            "reader",
+            Reader,
+            elements={
+                "words": ElementImplementation(
+                    deserializer="words of a file", deserializer_source=str(tmp_path / "words")
+                )
+            },
+        )
         assert bed.call("n/reader", "get") == ["to", "be", "or", "not"]
 
 
@@ -185,8 +213,12 @@ class Flaky(Role):
     def call_flaky(self, caller, channel, strategy, timeout=None):
         from roleml_nb.role import ErrorHandlingStrategy
 
-        return self.call_group([self.id._replace(instance_name="flaky")], channel,
-                               on_error=ErrorHandlingStrategy[strategy], timeout=timeout)
+        return self.call_group(
+            [self.id._replace(instance_name="flaky")],
+            channel,
+            on_error=ErrorHandlingStrategy[strategy],
+            timeout=timeout,
+        )
 
 
 def test_retries_and_waits_have_a_limit(bed):
@@ -196,7 +228,9 @@ def test_retries_and_waits_have_a_limit(bed):
     with pytest.raises(HandlerError, match="call 3"):
         bed.call("retries/caller", "call-flaky", {"channel": "fail", "strategy": "RETRY"})
     with pytest.raises(HandlerError, match="CallTimeout"):
-        bed.call("retries/caller", "call-flaky", {"channel": "mute", "strategy": "KEEP", "timeout": 0.1})
+        bed.call(
+            "retries/caller", "call-flaky", {"channel": "mute", "strategy": "KEEP", "timeout": 0.1}
+        )
 
 
 class Emitter(Role):
@@ -237,7 +271,12 @@ class Picky(Role):
     def listen(self, caller, count):
         for number in range(count):
             conditions = {"n": number}  # a new dict each time, often where the one before was
-            self.subscribe(RoleInstanceID(self.profile.name, f"emitter{number}"), "happened", self.on, conditions=conditions)
+            self.subscribe(
+                RoleInstanceID(self.profile.name, f"emitter{number}"),
+                "happened",
+                self.on,
+                conditions=conditions,
+            )
             conditions["n"] = -1
             del conditions
 
@@ -296,7 +335,9 @@ class Aggregator(Role):
         return float(merger.merge()["w"].sum())
 
 
-@pytest.mark.parametrize("name, total", [("TorchStateDictCumulator", 6), ("TorchStateDictAverager", 3)])
+@pytest.mark.parametrize(
+    "name, total", [("TorchStateDictCumulator", 6), ("TorchStateDictAverager", 3)]
+)
 def test_an_aggregator_never_adds_into_a_trainers_live_weights(bed, name, total):
     from roleml_nb import library
 
@@ -306,7 +347,10 @@ def test_an_aggregator_never_adds_into_a_trainers_live_weights(bed, name, total)
     bed.assign("alive", "aggregator", Aggregator)
     bed.relate("alive", "trainer", ["alive/trainer1", "alive/trainer2"])
     for _ in range(2):
-        assert bed.call("alive/aggregator", "merge", payloads={"merger": getattr(library, name)()}) == total
+        assert (
+            bed.call("alive/aggregator", "merge", payloads={"merger": getattr(library, name)()})
+            == total
+        )
     assert bed.call("alive/trainer1", "total") == 3
 
 
@@ -355,7 +399,9 @@ def test_a_callback_that_blocks_holds_up_no_other_result(small_bed):
     first = small_bed.call_task("n/worker", "work", {"gate": "a"})
     first.add_done_callback(lambda _: free.wait(20))
     with ThreadPoolExecutor(1) as pool:
-        second = pool.submit(lambda: small_bed.call_task("n/worker", "work", {"gate": "b"}).result(10))
+        second = pool.submit(
+            lambda: small_bed.call_task("n/worker", "work", {"gate": "b"}).result(10)
+        )
         assert second.result(15) == "b" and first.result(10) == "a"
     free.set()
 

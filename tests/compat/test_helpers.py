@@ -1,4 +1,6 @@
-"""What RoleML programs take from roleml.shared: lists in segments, advice, locks, threads, loading by name."""
+"""What RoleML programs take from roleml.shared: lists in segments, advice, locks, threads, loading
+by name.
+"""
 
 import collections
 import threading
@@ -42,7 +44,8 @@ class Bell:
         return "ding" * times
 
     @staticmethod
-    def pitch(): return 440
+    def pitch():
+        return 440
 
 
 def test_advice_of_an_aspects_instances(caplog):
@@ -71,8 +74,12 @@ def test_advice_of_an_aspects_instances(caplog):
     with pytest.raises(ValueError):
         watcher.bell.ring(times=-1)
     assert Bell().ring() == "ding"
-    assert told == [("before", "Bell", (2,), {}), ("after", "dingding"), ("before", "Bell", (), {"times": -1}),
-                    ("catch", "times")]
+    assert told == [
+        ("before", "Bell", (2,), {}),
+        ("after", "dingding"),
+        ("before", "Bell", (), {"times": -1}),
+        ("catch", "times"),
+    ]
     assert "advice on ring failed" in caplog.text
 
 
@@ -200,7 +207,9 @@ def test_threads():
     with pytest.raises(RuntimeError, match="no component named 'lop'; known: loop"):
         threads.start_component("lop")
     called = []
-    futures = [threads.add_threaded_task(pow, (2, power), callback=called.append) for power in range(3)]
+    futures = [
+        threads.add_threaded_task(pow, (2, power), callback=called.append) for power in range(3)
+    ]
     done, _ = threads.wait_for_threaded_tasks(futures, 10, ReturnStrategy.ALL_COMPLETED)
     assert sorted(future.result() for future in done) == [1, 2, 4] and len(called) == 3
 
@@ -229,23 +238,36 @@ def test_a_wait_can_be_interrupted():
 
 
 def test_definitions_by_name():
-    assert load_definition("collections.OrderedDict") is collections.OrderedDict is as_class("collections.OrderedDict")
+    assert (
+        load_definition("collections.OrderedDict")
+        is collections.OrderedDict
+        is as_class("collections.OrderedDict")
+    )
     with pytest.raises(ValueError, match="'text' is not of the form"):
         load_definition("text")
-    assert is_spec({"type": "x"}) and not is_spec({"type": "x", "option": 1}) and not is_spec({"options": {}})
+    assert (
+        is_spec({"type": "x"})
+        and not is_spec({"type": "x", "option": 1})
+        and not is_spec({"options": {}})
+    )
 
 
-@pytest.mark.parametrize("target, kind, wanted", [
-    ("collections.Counter", dict, collections.Counter()),
-    ({"type": "collections.Counter", "options": {"a": 2}}, dict, collections.Counter(a=2)),
-    (collections.Counter("a"), dict, collections.Counter("a")),
-    (lambda: [1], list, [1]),
-    ("builtins.len", Callable, len),
-    ("short", list, [2]),
-    ("made", list, [3]),
-])
+@pytest.mark.parametrize(
+    "target, kind, wanted",
+    [
+        ("collections.Counter", dict, collections.Counter()),
+        ({"type": "collections.Counter", "options": {"a": 2}}, dict, collections.Counter(a=2)),
+        (collections.Counter("a"), dict, collections.Counter("a")),
+        (lambda: [1], list, [1]),
+        ("builtins.len", Callable, len),
+        ("short", list, [2]),
+        ("made", list, [3]),
+    ],
+)
 def test_load(target, kind, wanted):
-    found = load(target, kind, builtin_sources={"short": [2]}, builtin_source_getters={"made": lambda: [3]})
+    found = load(
+        target, kind, builtin_sources={"short": [2]}, builtin_source_getters={"made": lambda: [3]}
+    )
     assert found == wanted
 
 
@@ -258,5 +280,8 @@ def test_what_is_loaded_must_be_of_the_type():
 
 
 def test_addresses_and_bytes():
-    assert resolve_host_port("here:5000") == ("here", 5000) and resolve_host_port("here") == ("here", 80)
+    assert resolve_host_port("here:5000") == ("here", 5000) and resolve_host_port("here") == (
+        "here",
+        80,
+    )
     assert load_bytes(b"\x80\x05K\x01.") == 1 and load_bytes(b"\x80\x05plain") == b"\x80\x05plain"

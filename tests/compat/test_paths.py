@@ -1,4 +1,6 @@
-"""The modules of the table: they are there, they hold our own objects, and what is not there says why."""
+"""The modules of the table: they are there, they hold our own objects, and what is not there says
+why.
+"""
 
 import importlib
 
@@ -27,7 +29,11 @@ def test_roles_of_both_spellings_are_the_same_class():
     from roleml_nb.compat.core.role.base import Role
     from roleml_nb.compat.essentials import Message, RoleInstanceID
 
-    assert Role is roleml_nb.Role and Message is roleml_nb.Message and RoleInstanceID is roleml_nb.RoleInstanceID
+    assert (
+        Role is roleml_nb.Role
+        and Message is roleml_nb.Message
+        and RoleInstanceID is roleml_nb.RoleInstanceID
+    )
 
 
 def test_packages_complete_by_tab_and_lead_to_their_children():

@@ -1,4 +1,6 @@
-"""Programs written for RoleML run, in one process and on engines, once their imports are led to us."""
+"""Programs written for RoleML run, in one process and on engines, once their imports are led to
+us.
+"""
 
 import os
 import subprocess
@@ -13,15 +15,23 @@ ROOT = PROGRAMS.parent.parent.parent
 
 def run(*command: str, path: str = "") -> subprocess.CompletedProcess:
     paths = [path, str(ROOT), os.environ.get("PYTHONPATH", "")]
-    return subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=120,
-                          env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))})
+    return subprocess.run(
+        [sys.executable, *command],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+    )
 
 
 @pytest.mark.parametrize("engines", [0, 2])
-@pytest.mark.parametrize("program, printed", [
-    ("federated.py", "2.3332977294921875 2.3332977294921875 []"),
-    ("gossip.py", "(True, ['RoleInstanceID n2/node']) True []"),
-])
+@pytest.mark.parametrize(
+    "program, printed",
+    [
+        ("federated.py", "2.3332977294921875 2.3332977294921875 []"),
+        ("gossip.py", "(True, ['RoleInstanceID n2/node']) True []"),
+    ],
+)
 def test_a_program_for_roleml_runs(program, printed, engines):
     done = run(str(PROGRAMS / program), str(engines))
     assert done.returncode == 0, done.stderr[-3000:]
@@ -29,7 +39,9 @@ def test_a_program_for_roleml_runs(program, printed, engines):
 
 
 def test_a_testbed_that_runs_already_learns_the_paths():
-    done = run("-c", """
+    done = run(
+        "-c",
+        """
 from roleml_nb import Testbed, compat
 with Testbed(engines=1, preload=()) as bed:
     compat.install()
@@ -43,14 +55,17 @@ with Testbed(engines=1, preload=()) as bed:
     bed.spawn("a")
     bed.assign("a", "namer", Namer)
     print(bed.call("a/namer", "tell"))
-""")
+""",
+    )
     assert done.stdout.strip() == "('roleml.core.context', 'a')", done.stderr[-3000:]
 
 
 def test_the_real_package_is_not_pushed_aside(tmp_path):
     (tmp_path / "roleml").mkdir()
     (tmp_path / "roleml" / "__init__.py").write_text("real = True\n")
-    done = run("-c", """
+    done = run(
+        "-c",
+        """
 from roleml_nb import RoleMLError, compat
 try:
     compat.install()
@@ -59,7 +74,9 @@ except RoleMLError as error:
 import roleml
 print(roleml.real)
 from roleml_nb.compat.essentials import Role
-""", path=str(tmp_path))
+""",
+        path=str(tmp_path),
+    )
     said, real = done.stdout.strip().splitlines()
     assert said.startswith(f"'import roleml' finds the package in {tmp_path}"), done.stderr[-3000:]
     assert "pip uninstall roleml-ai" in said and real == "True"
@@ -80,7 +97,9 @@ class Maker(Role):
         self.made.emit(args={"round": 1, "result": {"loss": 0.5, "name": "x"}})
         return __file__
 """)
-    done = run("-c", f"""
+    done = run(
+        "-c",
+        f"""
 import sys
 from roleml_nb import Testbed, compat
 compat.install()
@@ -92,13 +111,21 @@ with Testbed(engines=1, preload=()) as bed:
     print(bed.call("a/maker", "make"))
     metrics = bed.trace.metrics.to_pandas()
     print(dict(zip(metrics["metric"], metrics["value"])))
-""")
-    assert done.stdout.splitlines() == [str(tmp_path / "application" / "roles.py"), "{'round': 1.0, 'result.loss': 0.5}"], (
-        done.stderr[-3000:])
+""",
+    )
+    assert done.stdout.splitlines() == [
+        str(tmp_path / "application" / "roles.py"),
+        "{'round': 1.0, 'result.loss': 0.5}",
+    ], done.stderr[-3000:]
 
 
 def test_actors_that_the_process_builds_itself():
     done = run(str(PROGRAMS / "actors.py"))
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.splitlines() == ["hello alone/player", "False alone", "hello a2/player", "False"]
+    assert done.stdout.splitlines() == [
+        "hello alone/player",
+        "False alone",
+        "hello a2/player",
+        "False",
+    ]
     assert "Traceback" not in done.stderr

@@ -1,4 +1,6 @@
-"""Roles in RoleML's style that call each other: deep imports, both spellings, addresses in payloads."""
+"""Roles in RoleML's style that call each other: deep imports, both spellings, addresses in
+payloads.
+"""
 
 from collections.abc import Iterable, Mapping
 from threading import Lock
@@ -50,7 +52,12 @@ class Registry(Role):
         self.received: list[tuple[RoleInstanceID, Any]] = []
 
     @Service(expand=True)
-    def accept_gossip(self, source: RoleInstanceID, data: Any, origin: Optional[RoleInstanceID] = None):  # noqa: UP045
+    def accept_gossip(
+        self,
+        source: RoleInstanceID,
+        data: Any,
+        origin: Optional[RoleInstanceID] = None,  # noqa: UP045
+    ):
         with self.registry_lock:
             if len(self.received) >= self.limit:
                 raise RoleMLCallerError(f"full: {len(self.received)} of {self.limit}")
@@ -60,7 +67,10 @@ class Registry(Role):
     @Service("all-of-it")
     def give(self, caller: RoleInstanceID, args: Args, payloads: Payloads):
         self.require("key" in args, "a key is needed")
-        return {"by": [RoleInstanceID(*who).actor_name for who, _ in self.received], args["key"]: payloads}
+        return {
+            "by": [RoleInstanceID(*who).actor_name for who, _ in self.received],
+            args["key"]: payloads,
+        }
 
     @Service
     @require_relationship("friend", "{sender} is a stranger")
@@ -75,13 +85,20 @@ class Gossip(Role):
             self.call("registry", "accept-gossip", payloads={"data": 1}),
             self.call(target, "accept_gossip", {"origin": self.id}, {"data": 2}),
             self.call("registry", "accept-gossip", message=Message(payloads=MyPayloads(data=3))),
-            self.call(RoleInstanceID(*tuple(target)), "all-of-it", MyArgs(key="back"), MyPayloads(there=[1])),
+            self.call(
+                RoleInstanceID(*tuple(target)),
+                "all-of-it",
+                MyArgs(key="back"),
+                MyPayloads(there=[1]),
+            ),
         ]
 
     @Task(expand=True)
     def fail(self, _, channel: str):
         try:
-            return self.call("registry", channel, payloads={"data": 0} if channel == "accept-gossip" else None)
+            return self.call(
+                "registry", channel, payloads={"data": 0} if channel == "accept-gossip" else None
+            )
         except RoleMLCallerError as error:
             return str(error)
 
@@ -92,10 +109,15 @@ def test_services(bed, nodes):
     bed.assign(here, "gossip", Gossip)
     bed.relate(here, "registry", f"{there}/registry")
     me = RoleInstanceID(here, "gossip")
-    said = bed.call(f"{here}/gossip", "pass-on", payloads={"target": RoleInstanceID(there, "registry")})
+    said = bed.call(
+        f"{here}/gossip", "pass-on", payloads={"target": RoleInstanceID(there, "registry")}
+    )
     assert said == [(None, 1), (me, 2), (None, 3), {"by": [here] * 3, "back": {"there": [1]}}]
-    for channel, text in (("accept-gossip", "full: 3 of 3"), ("all_of_it", "a key is needed"),
-                          ("secret", f"{here}/gossip is a stranger")):
+    for channel, text in (
+        ("accept-gossip", "full: 3 of 3"),
+        ("all_of_it", "a key is needed"),
+        ("secret", f"{here}/gossip is a stranger"),
+    ):
         assert text in bed.call(f"{here}/gossip", "fail", {"channel": channel})
     bed.relate(there, "friend", f"{here}/gossip")
     assert bed.call(f"{here}/gossip", "fail", {"channel": "secret"}) == 42
@@ -105,8 +127,12 @@ class Careful(Role):
     @Task(expand=True)
     def try_all(self, _, here: str):
         caught = []
-        for target, channel in ((f"{here}/nobody", "ask"), ("no-such-node/role", "ask"), (f"{here}/careful", "ask"),
-                                ("nothing", "ask")):
+        for target, channel in (
+            (f"{here}/nobody", "ask"),
+            ("no-such-node/role", "ask"),
+            (f"{here}/careful", "ask"),
+            ("nothing", "ask"),
+        ):
             for call in (self.call, lambda *to: self.call_task(*to).result()):
                 try:
                     call(RoleInstanceID.of(target) if "/" in target else target, channel)
@@ -118,8 +144,15 @@ class Careful(Role):
 def test_whatever_a_call_raises_is_an_interaction_error(bed, nodes):
     (here,) = nodes("here")
     bed.assign(here, "careful", Careful)
-    names = ("NoSuchRoleError", True), ("ActorNotFoundError", False), ("ChannelNotFoundError", False), ("CallerError", True)
-    assert bed.call(f"{here}/careful", "try-all", {"here": here}) == [name for name in names for _ in range(2)]
+    names = (
+        ("NoSuchRoleError", True),
+        ("ActorNotFoundError", False),
+        ("ChannelNotFoundError", False),
+        ("CallerError", True),
+    )
+    assert bed.call(f"{here}/careful", "try-all", {"here": here}) == [
+        name for name in names for _ in range(2)
+    ]
 
 
 # tasks
@@ -128,7 +161,9 @@ def test_whatever_a_call_raises_is_an_interaction_error(bed, nodes):
 class Worker(Role):
     DEFAULT_FACTOR = 2
 
-    scale_op: Element[Callable[[Any, int], Any]] = Element(Callable, default_impl=lambda a, b: a * b)
+    scale_op: Element[Callable[[Any, int], Any]] = Element(
+        Callable, default_impl=lambda a, b: a * b
+    )
 
     def __init__(self, value: int, channel: Optional[str] = None):  # noqa: UP045
         super().__init__()
@@ -158,15 +193,24 @@ class Lead(Role):
         invocation.add_done_callback(lambda done: ended.append(done.result()))
         failing = self.call_task("worker", "train", args={"fail": True})
         error = failing.exception(20)
-        return invocation.result(timeout=20), type(error).__name__, str(error.args[0]).rpartition(": ")[2]
+        return (
+            invocation.result(timeout=20),
+            type(error).__name__,
+            str(error.args[0]).rpartition(": ")[2],
+        )
 
     @Task(expand=True)
     def collect(self, _, options: Mapping[tuple[str, str], Mapping[str, Any]]):
         group = RoleInstances(options.keys()).targets
         collector = TaskResultCollector(group, merger=self.merger())
         self.call_task_group(
-            group, "train", on_result=collector.push,
-            message_map={RoleInstanceID(*source): Message(given) for source, given in options.items()})
+            group,
+            "train",
+            on_result=collector.push,
+            message_map={
+                RoleInstanceID(*source): Message(given) for source, given in options.items()
+            },
+        )
         return sorted(collector.merge()), sorted(collector.failed)
 
     @Task(expand=True)
@@ -180,7 +224,9 @@ class Lead(Role):
                     raise FilteredOut(still_count=True)
                 return key.actor_name, value
 
-        collector = AsynchronousKeyValueMerger(group, merger=DictKeyValueMerger(), data_filter=Small())
+        collector = AsynchronousKeyValueMerger(
+            group, merger=DictKeyValueMerger(), data_filter=Small()
+        )
         self.call_task_group(group, "train", on_result=collector.push)
         return collector.result()
 
@@ -188,24 +234,46 @@ class Lead(Role):
     def scatter(self, _):
         group = sorted(self.ctx.relationships.get_relationship("worker"))
         sizes = DictKeyValueMerger()
-        self.call_group(group, "get-data-size", messages=scatter_arg({"offset": 100 * n} for n in (1, 2, 3)),
-                        on_result=sizes.push)
+        self.call_group(
+            group,
+            "get-data-size",
+            messages=scatter_arg({"offset": 100 * n} for n in (1, 2, 3)),
+            on_result=sizes.push,
+        )
         total = CumulativeAddingValueMerger()
         for _target, size in self.call_group(
-                group, "get-data-size", messages=scatter_payloads([{"data": [n]} for n in (10, 20, 30)])):
+            group, "get-data-size", messages=scatter_payloads([{"data": [n]} for n in (10, 20, 30)])
+        ):
             total.push(size)
-        both = self.call_group(group, "get_data_size", messages=scatter_args_and_payloads(
-            [{"offset": 1}, {"offset": 2}, {"offset": 3}], [{"data": [1]}, {"data": [2]}, {"data": [3]}]))
-        one = self.call_group(group, "get-data-size", message=Message({"offset": 1000}),
-                              message_map={group[1]: Message({"offset": -1})})
+        both = self.call_group(
+            group,
+            "get_data_size",
+            messages=scatter_args_and_payloads(
+                [{"offset": 1}, {"offset": 2}, {"offset": 3}],
+                [{"data": [1]}, {"data": [2]}, {"data": [3]}],
+            ),
+        )
+        one = self.call_group(
+            group,
+            "get-data-size",
+            message=Message({"offset": 1000}),
+            message_map={group[1]: Message({"offset": -1})},
+        )
         partners = self.workers.service_all("get-data-size", {"offset": 5})
-        return ([sizes.merge()[key] for key in group], total.merge(), [size for _, size in both],
-                [size for _, size in one], sorted(size for _, size in partners))
+        return (
+            [sizes.merge()[key] for key in group],
+            total.merge(),
+            [size for _, size in both],
+            [size for _, size in one],
+            sorted(size for _, size in partners),
+        )
 
     @Task(expand=True)
     def with_errors(self, _, strategy: ErrorHandlingStrategy):
         results = self.call_group(Relationship("worker"), "get-data-size", on_error=strategy)
-        return sorted(str(getattr(value, "args", [value])[0]).rpartition(": ")[2] for _, value in results)
+        return sorted(
+            str(getattr(value, "args", [value])[0]).rpartition(": ")[2] for _, value in results
+        )
 
 
 @pytest.fixture
@@ -223,22 +291,35 @@ def test_tasks(bed, team):
 
 
 def test_collectors(bed, team):
-    options: dict = {(name, "worker"): {"num_epochs": number} for number, name in enumerate(team[1:], 1)}
+    options: dict = {
+        (name, "worker"): {"num_epochs": number} for number, name in enumerate(team[1:], 1)
+    }
     assert bed.call(f"{team[0]}/lead", "collect", payloads={"options": options}) == ([1, 4, 9], [])
     options[team[2], "worker"] = {"fail": True}
-    assert bed.call(f"{team[0]}/lead", "collect", payloads={"options": options}) == ([1, 9], [(team[2], "worker")])
+    assert bed.call(f"{team[0]}/lead", "collect", payloads={"options": options}) == (
+        [1, 9],
+        [(team[2], "worker")],
+    )
     assert bed.call(f"{team[0]}/lead", "collect_small") == {team[1]: 1, team[2]: 2}
 
 
 def test_scattered_messages(bed, team):
     assert bed.call(f"{team[0]}/lead", "scatter") == (
-        [101, 202, 303], 66, [3, 6, 9], [1001, 1, 1003], [6, 7, 8])
+        [101, 202, 303],
+        66,
+        [3, 6, 9],
+        [1001, 1, 1003],
+        [6, 7, 8],
+    )
 
 
 def test_errors_in_groups(bed, team):
     bed.assign(team[2], "worker", Worker, options={"value": 13})
     strategy = ErrorHandlingStrategy
-    ask = {which: {"strategy": getattr(strategy, which)} for which in ("IGNORE", "KEEP", "RAISE_FIRST", "RETRY")}
+    ask = {
+        which: {"strategy": getattr(strategy, which)}
+        for which in ("IGNORE", "KEEP", "RAISE_FIRST", "RETRY")
+    }
     assert bed.call(f"{team[0]}/lead", "with-errors", ask["IGNORE"]) == ["1", "3"]
     assert bed.call(f"{team[0]}/lead", "with-errors", ask["KEEP"]) == ["1", "3", "unlucky"]
     for which in ("RAISE_FIRST", "RETRY"):

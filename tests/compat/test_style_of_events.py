@@ -21,7 +21,13 @@ class Emitter(Role):
     finished = Event("all-done")
 
     @Service(expand=True)
-    def tell(self, _, args: Optional[dict] = None, payloads: Optional[dict] = None, done: bool = False):  # noqa: UP045
+    def tell(
+        self,
+        _,
+        args: Optional[dict] = None,  # noqa: UP045
+        payloads: Optional[dict] = None,  # noqa: UP045
+        done: bool = False,  # noqa: RUF100, UP045
+    ):
         (self.finished if done else self.round_completed).emit(args, payloads)
 
 
@@ -32,7 +38,12 @@ class Base(Role):
         super().__init__()
         self.heard: list[Any] = []
 
-    @EventHandler("source", "round-completed", expand=True, conditions={"loss__lt": attribute("best"), "kind": "test"})
+    @EventHandler(
+        "source",
+        "round-completed",
+        expand=True,
+        conditions={"loss__lt": attribute("best"), "kind": "test"},
+    )
     def on_round_completed(self, source, *, loss, **_):
         self.heard.append((source.instance_name, loss))
 
@@ -42,7 +53,12 @@ class Base(Role):
 
 
 class Listener(Base):
-    @EventHandler("source", "all_done", mode="once", extra_filter=lambda instance: instance.instance_name != "second")
+    @EventHandler(
+        "source",
+        "all_done",
+        mode="once",
+        extra_filter=lambda instance: instance.instance_name != "second",
+    )
     def on_done(self, source, args: Args, payloads: Payloads):
         self.heard.append(("done", dict(args), dict(payloads)))
 
@@ -65,10 +81,16 @@ def test_events(bed, nodes):
     bed.assign(here, "listener", Listener)
     bed.relate(here, "source", [f"{there}/first", f"{there}/second"])
     told: list[Any] = [
-        ("first", {"args": {"loss": 0.4, "kind": "test"}}), ("first", {"args": {"loss": 0.6, "kind": "test"}}),
-        ("first", {"args": {"loss": 0.1, "kind": "train"}}), ("first", {"args": {"loss": 0.1}}), ("first", {}),
-        ("first", {"done": True, "args": {"n": 1}, "payloads": {"big": [1]}}), ("first", {"done": True, "args": {"n": 2}}),
-        ("second", {"done": True}), ("second", {"args": {"loss": 0.2, "kind": "test"}})]
+        ("first", {"args": {"loss": 0.4, "kind": "test"}}),
+        ("first", {"args": {"loss": 0.6, "kind": "test"}}),
+        ("first", {"args": {"loss": 0.1, "kind": "train"}}),
+        ("first", {"args": {"loss": 0.1}}),
+        ("first", {}),
+        ("first", {"done": True, "args": {"n": 1}, "payloads": {"big": [1]}}),
+        ("first", {"done": True, "args": {"n": 2}}),
+        ("second", {"done": True}),
+        ("second", {"args": {"loss": 0.2, "kind": "test"}}),
+    ]
     for name, what in told:
         bed.call(f"{there}/{name}", "tell", what)
     expected = [("done", {"n": 1}, {"big": [1]}), ("first", 0.4), ("second", 0.2)]
@@ -88,7 +110,9 @@ def test_events(bed, nodes):
     for name in ("third", "first", "second"):
         bed.call(f"{there}/{name}", "tell", {"args": {"n": 9, "loss": 0.0, "kind": "test"}})
     expected += [("second", 0.0)]
-    until(lambda: heard() == sorted(expected, key=repr), "only what is still subscribed to is heard")
+    until(
+        lambda: heard() == sorted(expected, key=repr), "only what is still subscribed to is heard"
+    )
     with pytest.raises((HandlerError, CallerError), match="round-completed"):
         bed.call(f"{here}/listener", "stop-listening", {"to": third})
 
@@ -97,8 +121,11 @@ def test_events(bed, nodes):
 
 
 class Store(Role):
-    buffer = Element(ValueMerger, default_constructor=ListValueMerger,
-                     default_construct_strategy=ConstructStrategy.ONCE_EAGER)
+    buffer = Element(
+        ValueMerger,
+        default_constructor=ListValueMerger,
+        default_construct_strategy=ConstructStrategy.ONCE_EAGER,
+    )
     merge_op = Element(Callable, default_impl=lambda a, b, cnt: (a + b) / cnt)
     maybe = Element(list, optional=True)
 

@@ -37,7 +37,9 @@ def lesson(number: str) -> Path:
 
 
 def kind(cell: Any) -> str:
-    """What nbgrader makes of a cell: "solution", "check", "manual" (graded by hand), or "" for all others."""
+    """What nbgrader makes of a cell: "solution", "check", "manual" (graded by hand), or "" for all
+    others.
+    """
     meta = cell.metadata.get("nbgrader", {})
     if meta.get("solution"):
         return "manual" if meta["grade"] else "solution"
@@ -45,7 +47,9 @@ def kind(cell: Any) -> str:
 
 
 def split(cell: Any) -> tuple[list[str], list[str]]:
-    """The source as lines of Python, and as lines that are IPython's; each has an empty line where the other has one."""
+    """The source as lines of Python, and as lines that are IPython's; each has an empty line where
+    the other has one.
+    """
     ours, theirs, goes_on = [], [], False
     for line in cell.source.splitlines():
         goes_on = goes_on or line.lstrip().startswith(("%", "!"))
@@ -75,18 +79,42 @@ def used(cell: Any) -> set[str]:
     """The names that a cell mentions; words of a line that is IPython's count, too."""
     names = {item.id for item in ast.walk(ast.parse(python(cell))) if isinstance(item, ast.Name)}
     text = " ".join(split(cell)[1])
-    return names | set("".join(sign if sign.isidentifier() or sign.isdigit() else " " for sign in text).split())
+    return names | set(
+        "".join(sign if sign.isidentifier() or sign.isdigit() else " " for sign in text).split()
+    )
 
 
 def answer(number: str, source: str | None = None) -> Any:
-    """The answer to an exercise, of the teacher's solution, or of `source`, with what the lesson defines before it."""
+    """The answer to an exercise, of the teacher's solution, or of `source`, with what the lesson
+    defines before it.
+    """
     cells = read(lesson(number[:2])).cells
-    place = next(index for index, cell in enumerate(cells) if kind(cell) == "check" and f'"{number}"' in cell.source)
-    (name,) = {item.id for item in ast.walk(ast.parse(cells[place].source)) if isinstance(item, ast.Name)} & defined(cells[place - 1])
+    place = next(
+        index
+        for index, cell in enumerate(cells)
+        if kind(cell) == "check" and f'"{number}"' in cell.source
+    )
+    (name,) = {
+        item.id for item in ast.walk(ast.parse(cells[place].source)) if isinstance(item, ast.Name)
+    } & defined(cells[place - 1])
     names: dict[str, Any] = {"__name__": "__main__"}
-    before = [ast.unparse(node) for cell in cells[:place - 1] if cell.cell_type == "code" and not kind(cell)
-              for node in ast.parse(python(cell)).body if isinstance(node, ast.Import | ast.ImportFrom | ast.ClassDef | ast.FunctionDef)]
-    imports = [ast.unparse(node) for node in ast.parse(python(cells[place - 1])).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    before = [
+        ast.unparse(node)
+        for cell in cells[: place - 1]
+        if cell.cell_type == "code" and not kind(cell)
+        for node in ast.parse(python(cell)).body
+        if isinstance(node, ast.Import | ast.ImportFrom | ast.ClassDef | ast.FunctionDef)
+    ]
+    imports = [
+        ast.unparse(node)
+        for node in ast.parse(python(cells[place - 1])).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
     exec("\n".join([*before, *imports]), names)
-    exec(compile(python(cells[place - 1]) if source is None else source, f"exercise {number}", "exec"), names)
+    exec(
+        compile(
+            python(cells[place - 1]) if source is None else source, f"exercise {number}", "exec"
+        ),
+        names,
+    )
     return names[name]

@@ -27,29 +27,46 @@ def said(answer, exercise=DOUBLE):
 
 def test_a_right_answer():
     assert look_at(DOUBLE, lambda x: 2 * x).splitlines() == [
-        "exercise 99.9, twice: right", "  right  it can be called", "  right  twice 2 is 4", "  right  twice 0 is 0"]
+        "exercise 99.9, twice: right",
+        "  right  it can be called",
+        "  right  twice 2 is 4",
+        "  right  twice 0 is 0",
+    ]
 
 
 def test_a_wrong_answer_hears_what_is_right_what_is_wrong_and_a_hint():
     assert said(lambda x: x + 2) == [
-        "exercise 99.9, twice: not yet", "  right  it can be called", "  right  twice 2 is 4", "  wrong  twice 0 is 0",
-        "  hint   what is twice nothing?"]
-    assert said(3) == ["exercise 99.9, twice: not yet", "  wrong  it can be called", "  hint   hand over a function"]
+        "exercise 99.9, twice: not yet",
+        "  right  it can be called",
+        "  right  twice 2 is 4",
+        "  wrong  twice 0 is 0",
+        "  hint   what is twice nothing?",
+    ]
+    assert said(3) == [
+        "exercise 99.9, twice: not yet",
+        "  wrong  it can be called",
+        "  hint   hand over a function",
+    ]
 
 
 def test_an_answer_that_raises_hears_where():
     def broken(x):
         return x / 0
 
-    assert said(broken)[-2:] == ["  wrong  it ends with an error: ZeroDivisionError: division by zero",
-                                 f"         line {broken.__code__.co_firstlineno + 1}: return x / 0"]
+    assert said(broken)[-2:] == [
+        "  wrong  it ends with an error: ZeroDivisionError: division by zero",
+        f"         line {broken.__code__.co_firstlineno + 1}: return x / 0",
+    ]
 
 
 def test_an_error_in_a_library_is_told_with_the_line_that_called_it():
     def broken(x):
         return json.loads("{")
 
-    assert said(broken)[-1] == f"         line {broken.__code__.co_firstlineno + 1}: return json.loads(\"{{\")"
+    assert (
+        said(broken)[-1]
+        == f'         line {broken.__code__.co_firstlineno + 1}: return json.loads("{{")'
+    )
 
 
 def test_an_answer_that_is_not_written_yet():
@@ -82,11 +99,17 @@ def test_an_unknown_exercise():
 
 def test_a_check_prints_what_is_right(capsys):
     assert check("00.2", "client[234]") is None
-    assert capsys.readouterr().out.startswith("exercise 00.2, a pattern that finds three nodes: right\n  right  it is a text\n")
+    assert capsys.readouterr().out.startswith(
+        "exercise 00.2, a pattern that finds three nodes: right\n  right  it is a text\n"
+    )
 
 
 def test_what_ipython_shows_of_a_wrong_answer_has_no_traceback():
     with pytest.raises(NotYet) as caught:
         check("00.2", "client*")
     shown = caught.value._render_traceback_()
-    assert shown[0] == "exercise 00.2, a pattern that finds three nodes: not yet" and "Traceback" not in "".join(shown)
+    assert shown[
+        0
+    ] == "exercise 00.2, a pattern that finds three nodes: not yet" and "Traceback" not in "".join(
+        shown
+    )

@@ -35,13 +35,19 @@ def test_each_exercise_has_a_task_a_solution_and_a_check_with_points(cells):
     solutions = [index for index, cell in enumerate(cells) if kind(cell) == "solution"]
     assert solutions
     for place in solutions:
-        task, solution, check = cells[place - 1:place + 2]
+        task, solution, check = cells[place - 1 : place + 2]
         number = solution.metadata.nbgrader.grade_id.removeprefix("exercise-").replace("-", ".")
         points = check.metadata.nbgrader.points
-        assert f"## Exercise {number}:" in task.source and f"({points} point{'s' if points > 1 else ''})" in task.source
+        assert (
+            f"## Exercise {number}:" in task.source
+            and f"({points} point{'s' if points > 1 else ''})" in task.source
+        )
         assert "### BEGIN SOLUTION" in solution.source and "### END SOLUTION" in solution.source
         assert kind(check) == "check" and check.metadata.nbgrader.locked
-        assert f'check("{number}", ' in check.source and "from roleml_nb.course import check" in check.source
+        assert (
+            f'check("{number}", ' in check.source
+            and "from roleml_nb.course import check" in check.source
+        )
 
 
 def test_nothing_but_its_check_needs_a_solution(cells):
@@ -66,14 +72,25 @@ def test_a_cell_whose_output_is_not_compared_says_why(cells):
 def test_no_cell_has_anything_in_its_output_that_differs_from_run_to_run(cells):
     for cell in cells:
         if cell.cell_type == "code" and "NBVAL_IGNORE_OUTPUT" not in cell.source:
-            text = " ".join(output.get("text", "") + output.get("data", {}).get("text/plain", "") for output in cell.outputs)
+            text = " ".join(
+                output.get("text", "") + output.get("data", {}).get("text/plain", "")
+                for output in cell.outputs
+            )
             assert not re.search(r"0x[0-9a-f]{6}|/tmp/|\bpid\b|\b\d+ ms\b|it/s", text), text
-            assert all(output.get("name") != "stderr" and output.output_type != "error" for output in cell.outputs)
+            assert all(
+                output.get("name") != "stderr" and output.output_type != "error"
+                for output in cell.outputs
+            )
 
 
 def test_the_exercises_of_lessons_and_checks_are_the_same():
-    graded = {match for lesson in LESSONS for cell in read(lesson).cells if kind(cell) == "check"
-              for match in re.findall(r'check\("(\d\d\.\d)"', cell.source)}
+    graded = {
+        match
+        for lesson in LESSONS
+        for cell in read(lesson).cells
+        if kind(cell) == "check"
+        for match in re.findall(r'check\("(\d\d\.\d)"', cell.source)
+    }
     assert graded == set(exercises())
 
 
@@ -83,5 +100,10 @@ def test_each_lesson_leads_to_the_next():
 
 
 def test_the_ids_of_graded_cells_are_unique():
-    graded = [cell.metadata.nbgrader.grade_id for lesson in LESSONS for cell in read(lesson).cells if kind(cell)]
+    graded = [
+        cell.metadata.nbgrader.grade_id
+        for lesson in LESSONS
+        for cell in read(lesson).cells
+        if kind(cell)
+    ]
     assert len(graded) == len(set(graded))

@@ -1,4 +1,6 @@
-"""What the site of the lessons is made of: pages that show everything without a kernel and without network."""
+"""What the site of the lessons is made of: pages that show everything without a kernel and without
+network.
+"""
 
 import re
 
@@ -16,8 +18,14 @@ def pages():
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
 def test_each_picture_of_a_lesson_shows_on_its_page(pages, lesson):
-    before = [output.get("data", {}) for cell in read(lesson).cells for output in cell.get("outputs", [])]
-    after = [output.get("data", {}) for cell in pages.page(lesson).cells for output in cell.get("outputs", [])]
+    before = [
+        output.get("data", {}) for cell in read(lesson).cells for output in cell.get("outputs", [])
+    ]
+    after = [
+        output.get("data", {})
+        for cell in pages.page(lesson).cells
+        for output in cell.get("outputs", [])
+    ]
     drawn = 0
     for stored, shown in zip(before, after, strict=True):
         assert WIDGET not in shown and PLOTLY not in shown
@@ -43,7 +51,9 @@ def test_a_page_has_no_solution(pages, lesson):
 def test_a_page_leads_to_pages(pages, lesson):
     told = "".join(cell.source for cell in pages.page(lesson).cells if cell.cell_type == "markdown")
     links = set(re.findall(r"\]\(([^)]*)\)", told))
-    assert {link for link in links if not link.startswith("https://")} <= {f"{other.stem}.html" for other in LESSONS}
+    assert {link for link in links if not link.startswith("https://")} <= {
+        f"{other.stem}.html" for other in LESSONS
+    }
     assert len(links) >= (1 if lesson in (LESSONS[0], LESSONS[-1]) else 2)
 
 
@@ -52,7 +62,11 @@ def test_the_guide_for_teachers_lists_all_lessons_with_their_points():
     rows = re.findall(r"^\| \[(\d\d) [^]]*\]\(([^)]*)\) \|[^|]*\| ([^|]*) \|", guide, re.M)
     assert [name for _, name, _ in rows] == [lesson.name for lesson in LESSONS]
     for (_, _, exercises), lesson in zip(rows, LESSONS, strict=True):
-        points = [cell.metadata.nbgrader.points for cell in read(lesson).cells if cell.metadata.get("nbgrader", {}).get("grade")]
+        points = [
+            cell.metadata.nbgrader.points
+            for cell in read(lesson).cells
+            if cell.metadata.get("nbgrader", {}).get("grade")
+        ]
         assert sum(map(int, re.findall(r"\((\d+)\)", exercises))) == sum(points), lesson.name
 
 

@@ -46,7 +46,9 @@ def test_the_student_version_lacks_the_solutions_and_nothing_else(course, path):
     assert len(given) == len(whole)
     for mine, theirs in zip(given, whole, strict=True):
         if kind(theirs) == "solution":
-            assert "# YOUR CODE HERE\n" in mine.source and "raise NotImplementedError()" in mine.source
+            assert (
+                "# YOUR CODE HERE\n" in mine.source and "raise NotImplementedError()" in mine.source
+            )
             assert "SOLUTION" not in mine.source
         elif kind(theirs) == "manual":
             assert "YOUR ANSWER HERE" in mine.source or "YOUR CODE HERE" in mine.source
@@ -58,7 +60,9 @@ def test_the_student_version_lacks_the_solutions_and_nothing_else(course, path):
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_a_cell_that_is_not_solved_fails_or_its_check_does(course, path):
-    """That no other cell needs it is tested in test_lessons.py; that such a version runs as a whole, below."""
+    """That no other cell needs it is tested in test_lessons.py; that such a version runs as a
+    whole, below.
+    """
     cells = student(course, path).cells
     for place, cell in enumerate(cells):
         if kind(cell) == "check":
@@ -71,13 +75,25 @@ def test_a_cell_that_is_not_solved_fails_or_its_check_does(course, path):
                 check(number, unsolved)
 
 
-COUNTER = "class Counter(Role):\n    @Service(expand=True)\n    def add(self, caller, amount):\n        "
+COUNTER = (
+    "class Counter(Role):\n    @Service(expand=True)\n    def add(self, caller, amount):\n        "
+)
 WHOLE, RIGHT = {"check-00-1": 2, "check-00-2": 1}, {"exercise-00-1": None, "exercise-00-2": None}
-SUBMISSIONS = {  # what is written into which cell (None: the solution), what it is worth, and which cells end with an error
+# what is written into which cell (None: the solution), what it is worth, and which cells end with
+# an error
+SUBMISSIONS = {
     "right": (RIGHT, WHOLE, set()),
-    "wrong": ({**RIGHT, "exercise-00-1": COUNTER + "return amount"}, {**WHOLE, "check-00-1": 0}, {"check-00-1"}),
+    "wrong": (
+        {**RIGHT, "exercise-00-1": COUNTER + "return amount"},
+        {**WHOLE, "check-00-1": 0},
+        {"check-00-1"},
+    ),
     "empty": ({}, dict.fromkeys(WHOLE, 0), {*RIGHT, *WHOLE}),
-    "hanging": ({**RIGHT, "exercise-00-1": COUNTER + "while True: pass"}, {**WHOLE, "check-00-1": 0}, {"check-00-1"}),
+    "hanging": (
+        {**RIGHT, "exercise-00-1": COUNTER + "while True: pass"},
+        {**WHOLE, "check-00-1": 0},
+        {"check-00-1"},
+    ),
 }
 
 
@@ -85,7 +101,9 @@ SUBMISSIONS = {  # what is written into which cell (None: the solution), what it
 def test_nbgrader_gives_the_marks_that_a_submission_deserves(course, name):
     folder, api = course
     answers, marks, failing = SUBMISSIONS[name]
-    solutions = {grade_id(cell): cell.source for cell in read(GREETINGS).cells if kind(cell) == "solution"}
+    solutions = {
+        grade_id(cell): cell.source for cell in read(GREETINGS).cells if kind(cell) == "solution"
+    }
     book = student(course, GREETINGS)
     for cell in book.cells:
         if grade_id(cell) in answers:
@@ -96,7 +114,9 @@ def test_nbgrader_gives_the_marks_that_a_submission_deserves(course, name):
     with api.gradebook as gradebook:
         (graded,) = gradebook.find_submission(GREETINGS.stem, name).notebooks
         assert {grade.name: grade.score for grade in graded.grades} == marks
-    run = nbformat.read(folder / "autograded" / name / GREETINGS.stem / GREETINGS.name, as_version=4)
+    run = nbformat.read(
+        folder / "autograded" / name / GREETINGS.stem / GREETINGS.name, as_version=4
+    )
     assert {grade_id(cell) for cell in run.cells if ends_with_an_error(cell)} == failing
 
 
@@ -105,11 +125,18 @@ def test_a_cell_that_hangs_outside_of_any_check_is_timed_out_and_the_next_ones_r
     from nbgrader.preprocessors import Execute
     from nbgrader.utils import determine_grade
 
-    solution, check_it = (cell for cell in student(course, GREETINGS).cells if grade_id(cell).endswith("00-2"))
+    solution, check_it = (
+        cell for cell in student(course, GREETINGS).cells if grade_id(cell).endswith("00-2")
+    )
     solution.source = "import time\nwhile True:\n    time.sleep(1)"
-    book = nbformat.v4.new_notebook(cells=[solution, check_it, nbformat.v4.new_code_cell("print('and on')")])
+    book = nbformat.v4.new_notebook(
+        cells=[solution, check_it, nbformat.v4.new_code_cell("print('and on')")]
+    )
     book.metadata = student(course, GREETINGS).metadata
-    runner = Execute(config=deepcopy(course[1].config), timeout_func=lambda cell: SECONDS if "while True" in cell.source else 30)
+    runner = Execute(
+        config=deepcopy(course[1].config),
+        timeout_func=lambda cell: SECONDS if "while True" in cell.source else 30,
+    )
     assert runner.timeout == 30 and runner.allow_errors
     run, _ = runner.preprocess(book, {"metadata": {"path": str(course[0])}})
     assert [ends_with_an_error(cell) for cell in run.cells] == [True, True, False]

@@ -1,7 +1,8 @@
 """Fuzzers: a few seconds each with the other tests, minutes with ``make fuzz``.
 
-The profile ``fuzz`` (``FUZZ=1``, which ``make fuzz`` sets) multiplies the examples of each fuzzer and draws other ones
-each time; without it the examples are the same in each run, so that a fault that was there before fails nobody's change.
+The profile ``fuzz`` (``FUZZ=1``, which ``make fuzz`` sets) multiplies the examples of each fuzzer
+and draws other ones each time; without it the examples are the same in each run, so that a fault
+that was there before fails nobody's change.
 """
 
 from collections.abc import Iterator

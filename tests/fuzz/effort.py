@@ -16,14 +16,18 @@ TEST_LIMIT_S = 3600.0 if FUZZ else 300.0
 PROFILE = "fuzz" if FUZZ else "few seconds"
 
 COMMON = dict(
-    deadline=None, suppress_health_check=list(HealthCheck), derandomize=not FUZZ, print_blob=True,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=not FUZZ,
+    print_blob=True,
 )
 settings.register_profile("few seconds", max_examples=100, **COMMON)
 settings.register_profile("fuzz", max_examples=100 * TIMES, **COMMON)
 
 
 def effort(examples: int) -> settings:
-    """Return settings for a fuzzer that tries so many examples in a usual run, and many times that by ``make fuzz``.
+    """Return settings for a fuzzer that tries so many examples in a usual run, and many times that
+    by ``make fuzz``.
 
     Without it a fuzzer tries 100. Choose the number so that a usual run takes a few seconds.
     """
@@ -32,7 +36,11 @@ def effort(examples: int) -> settings:
 
 @contextmanager
 def within(seconds: float, what: object) -> Iterator[None]:
-    """Fail with `what` if the block has not ended after so many seconds. Choose them generously: machines are loaded."""
+    """Fail with `what` if the block has not ended after so many seconds.
+
+    Choose them generously: machines are loaded.
+    """
+
     def give_up(signum, frame):
         raise AssertionError(f"not ended after {seconds} s: {what!r}")
 

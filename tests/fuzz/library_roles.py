@@ -22,27 +22,48 @@ TRAINER = RoleInstanceID("client", "trainer")
 def roles() -> list[type[Role]]:
     """The public role classes that can be assigned."""
     public = [getattr(library, name) for name in library.__all__]
-    return [one for one in public if inspect.isclass(one) and issubclass(one, Role) and one is not library.Mixer]
+    return [
+        one
+        for one in public
+        if inspect.isclass(one) and issubclass(one, Role) and one is not library.Mixer
+    ]
 
 
 UPDATE = mlp(64, 10, seed=0).get_params()
 RIGHT: dict[str, dict[str, Any]] = {
-    "get-peers": {}, "get-model": {}, "step": {}, "show": {"age": 1, "update": UPDATE},
-    "run": {"num_rounds": 1}, "accept-chunk": {"step": 0, "chunk": []}, "apply-update": {"update": UPDATE},
-    "average": {"update": UPDATE}, "restore": {"round": "none"}, "abandon": {"key": "none"},
+    "get-peers": {},
+    "get-model": {},
+    "step": {},
+    "show": {"age": 1, "update": UPDATE},
+    "run": {"num_rounds": 1},
+    "accept-chunk": {"step": 0, "chunk": []},
+    "apply-update": {"update": UPDATE},
+    "average": {"update": UPDATE},
+    "restore": {"round": "none"},
+    "abandon": {"key": "none"},
     "apply-gradients": {"update": [np.zeros(entry.shape) for entry in UPDATE.values()]},
     "accept": {"degree": 1, "update": UPDATE, "weight": 1.0, "whole": {}, "estimate": []},
-    "select-clients": {"round": 1, "candidates": [TRAINER]}, "accept-gossip": {"update": UPDATE}, "exchange": {},
-    "merge": {"update": UPDATE, "age": 1}, "aggregate": {"clients": [TRAINER], "update": UPDATE},
-    "aggregate-clusters": {"clusters": [[TRAINER]], "updates": [UPDATE], "quorum": {"min_results": 1}},
+    "select-clients": {"round": 1, "candidates": [TRAINER]},
+    "accept-gossip": {"update": UPDATE},
+    "exchange": {},
+    "merge": {"update": UPDATE, "age": 1},
+    "aggregate": {"clients": [TRAINER], "update": UPDATE},
+    "aggregate-clusters": {
+        "clusters": [[TRAINER]],
+        "updates": [UPDATE],
+        "quorum": {"min_results": 1},
+    },
 }
 """What a call needs, by channel; a channel that is not here needs nothing."""
 NUMBERS = itertools.count()
 OF_ONE: dict[tuple[str, str], dict[str, Any]] = {
     ("RingAggregator", "all-reduce"): {"ring": ["RingAggregator/it"], "key": "b", "update": UPDATE},
     ("RingAggregator", "train"): {"ring": ["RingAggregator/it"], "key": "c"},
-    ("EpochTrainer", "train"): {}, ("EpochTrainer", "train2"): {}, ("GradientsTrainer", "train"): {},
-    ("TreeAggregator", "train"): {}, ("TreeAggregator", "train2"): {},
+    ("EpochTrainer", "train"): {},
+    ("EpochTrainer", "train2"): {},
+    ("GradientsTrainer", "train"): {},
+    ("TreeAggregator", "train"): {},
+    ("TreeAggregator", "train2"): {},
     ("ClusteredCoordinator", "get-model"): {"cluster": 1},
 }
 
@@ -59,7 +80,11 @@ def arguments(cls: str, channel: str) -> dict[str, Any]:
 def bed_of_roles(engines: int = 0) -> Iterator[Testbed]:
     """Each role on a node of its name, with what it needs; one client trains for all."""
     with Testbed(engines, timeout=60.0) as bed:
-        trained = {"model": impl(mlp, 64, 10), "dataset": impl(digits, 0, 200), "dataset_test": impl(digits, 0, 50)}
+        trained = {
+            "model": impl(mlp, 64, 10),
+            "dataset": impl(digits, 0, 200),
+            "dataset_test": impl(digits, 0, 50),
+        }
         bed.spawn("client", "other")
         bed.assign("client", "trainer", EpochTrainer, elements=trained)
         bed.assign("other", "trainer", EpochTrainer, elements=trained)
@@ -85,5 +110,3 @@ def bed_of_roles(engines: int = 0) -> Iterator[Testbed]:
         bed.relate("DecentralisedCoordinator", "mixer", "DPsgdMixer/it")
         bed.call("ClusteredCoordinator/it", "run", {"num_rounds": 1})
         yield bed
-
-

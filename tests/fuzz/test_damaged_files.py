@@ -1,4 +1,6 @@
-"""Files that were damaged: each is read, or refused by an error of ours that names it, and nothing has changed then."""
+"""Files that were damaged: each is read, or refused by an error of ours that names it, and nothing
+has changed then.
+"""
 
 import copy
 import json
@@ -23,17 +25,30 @@ from tests.fuzz.effort import effort, within
 from tests.testbed.config.examples import Keeper
 
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([1e400, 10**30, -1, "", "a", "x" * 1000, "\x00", "../x", "/"]) | st.floats(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "nodes", "b"]), inner, max_size=3), max_leaves=5)
-harm = st.tuples(st.sampled_from(["flip", "cut", "zero", "insert", "empty"]), st.floats(0, 1), st.integers(0, 255))
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 3)
+    | st.sampled_from([1e400, 10**30, -1, "", "a", "x" * 1000, "\x00", "../x", "/"])
+    | st.floats(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["a", "nodes", "b"]), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+harm = st.tuples(
+    st.sampled_from(["flip", "cut", "zero", "insert", "empty"]),
+    st.floats(0, 1),
+    st.integers(0, 255),
+)
 
 
 def damage(content: bytes, kind: str, where: float, how: int) -> bytes:
     at = int(where * max(0, len(content) - 1))
     if kind == "flip" and content:
-        return content[:at] + bytes([content[at] ^ (1 << how % 8)]) + content[at + 1:]
+        return content[:at] + bytes([content[at] ^ (1 << how % 8)]) + content[at + 1 :]
     if kind == "zero":
-        return content[:at] + bytes(how) + content[at + how:]
+        return content[:at] + bytes(how) + content[at + how :]
     if kind == "insert":
         return content[:at] + random.Random(how).randbytes(how % 9 + 1) + content[at:]
     return content[:at] if kind == "cut" else b""
@@ -41,7 +56,13 @@ def damage(content: bytes, kind: str, where: float, how: int) -> bytes:
 
 def places(data, path=()):
     yield path
-    for key, item in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
+    for key, item in (
+        data.items()
+        if isinstance(data, dict)
+        else enumerate(data)
+        if isinstance(data, list)
+        else ()
+    ):
         yield from places(item, (*path, key))
 
 
@@ -76,6 +97,7 @@ def written(tmp_path_factory):
 @pytest.fixture
 def files(written, tmp_path):
     """A copy, and what puts it there anew."""
+
     def anew():
         shutil.rmtree(tmp_path / "copy", ignore_errors=True)
         shutil.copytree(written, tmp_path / "copy")
@@ -104,7 +126,18 @@ def read_recording(path):
 
 
 @effort(60)
-@given(name=st.sampled_from(["recording.json", "messages.parquet", "metrics.parquet", "logs.parquet", "contributions.parquet"]), harm=harm)
+@given(
+    name=st.sampled_from(
+        [
+            "recording.json",
+            "messages.parquet",
+            "metrics.parquet",
+            "logs.parquet",
+            "contributions.parquet",
+        ]
+    ),
+    harm=harm,
+)
 def test_a_recording_with_damaged_bytes(files, name, harm):
     file = files() / "recording" / name
     file.write_bytes(damage(file.read_bytes(), *harm))
@@ -117,7 +150,16 @@ def test_a_recording_whose_json_says_something_else(files, draw):
     file = files() / "recording" / "recording.json"
     about = json.loads(file.read_text())
     about["packages"] = {}  # many, and alike
-    file.write_text(json.dumps(replaced(about, draw.draw(st.sampled_from(list(places(about)))), draw.draw(anything), draw.draw(st.booleans()))))
+    file.write_text(
+        json.dumps(
+            replaced(
+                about,
+                draw.draw(st.sampled_from(list(places(about)))),
+                draw.draw(anything),
+                draw.draw(st.booleans()),
+            )
+        )
+    )
     read_recording(file.parent)
 
 
@@ -133,13 +175,20 @@ def test_a_recording_without_one_of_its_files(files, name):
 def test_a_recording_that_lacks_a_key_says_which(files):
     file = files() / "recording" / "recording.json"
     about = json.loads(file.read_text())
-    for key, text in (("start", "has no 'start', which is a time"), ("spec", "has no 'spec', which is a spec"), ("rows", "has no 'rows', which is numbers by name")):
+    for key, text in (
+        ("start", "has no 'start', which is a time"),
+        ("spec", "has no 'spec', which is a spec"),
+        ("rows", "has no 'rows', which is numbers by name"),
+    ):
         file.write_text(json.dumps({name: item for name, item in about.items() if name != key}))
         with pytest.raises(RoleMLError) as caught:
             Recording.open(file.parent)
         assert str(caught.value) == f"{file.parent} is damaged: recording.json {text}"
-    for key, value, text in (("seed", "3", "'seed' in recording.json must be a whole number, not '3'"), ("rows", {"messages": -1}, "'rows' in recording.json must be"),
-                             ("start", float("nan"), "'start' in recording.json must be a time, not nan")):
+    for key, value, text in (
+        ("seed", "3", "'seed' in recording.json must be a whole number, not '3'"),
+        ("rows", {"messages": -1}, "'rows' in recording.json must be"),
+        ("start", float("nan"), "'start' in recording.json must be a time, not nan"),
+    ):
         file.write_text(json.dumps({**about, key: value}))
         with pytest.raises(RoleMLError) as caught:
             Recording.open(file.parent)
@@ -154,7 +203,9 @@ def restore(file, bed):
             bed.restore(file)
         except RoleMLError as error:
             assert str(file) in str(error)
-            assert {node: known for node, known in bed.spec()["nodes"].items() if known["roles"]} == before["nodes"]
+            assert {
+                node: known for node, known in bed.spec()["nodes"].items() if known["roles"]
+            } == before["nodes"]
             return False
     assert bed.call("a/keeper", "get")["start"] == 4
     return True
@@ -185,7 +236,12 @@ def test_a_checkpoint_that_says_something_else(files, draw):
 
     def change(members):
         about = json.loads(members["checkpoint.json"])
-        said = replaced(about, draw.draw(st.sampled_from(list(places(about)))), draw.draw(anything), draw.draw(st.booleans()))
+        said = replaced(
+            about,
+            draw.draw(st.sampled_from(list(places(about)))),
+            draw.draw(anything),
+            draw.draw(st.booleans()),
+        )
         return {**members, "checkpoint.json": json.dumps(said)}
 
     rewrite(file, change)
@@ -197,14 +253,24 @@ def test_a_checkpoint_that_says_something_else(files, draw):
 def test_a_checkpoint_whose_parts_are_something_else(files, name):
     import pickle
 
-    for content in (b"", b"\x80\x05]", pickle.dumps(3, 5), pickle.dumps([], 5), pickle.dumps([b"x"], 5), pickle.dumps([pickle.dumps({"places": 3})], 5)):
+    for content in (
+        b"",
+        b"\x80\x05]",
+        pickle.dumps(3, 5),
+        pickle.dumps([], 5),
+        pickle.dumps([b"x"], 5),
+        pickle.dumps([pickle.dumps({"places": 3})], 5),
+    ):
         file = files() / "checkpoint"
         rewrite(file, lambda members, content=content: {**members, name: content})
         with Testbed(engines=0, seed=3) as bed:
             assert not restore(file, bed)
     file = files() / "checkpoint"
     rewrite(file, lambda members: {key: item for key, item in members.items() if key != name})
-    with Testbed(engines=0, seed=3) as bed, pytest.raises(RoleMLError, match=f"checkpoint is damaged: it has no {name}$"):
+    with (
+        Testbed(engines=0, seed=3) as bed,
+        pytest.raises(RoleMLError, match=f"checkpoint is damaged: it has no {name}$"),
+    ):
         bed.restore(file)
 
 
@@ -215,10 +281,19 @@ def test_records_of_testbeds(tmp_path, monkeypatch, draw):
     record = Record("m", Process.here(), str(tmp_path / "rml-m"), 1.0, 2)
     record.write()
     content = json.loads(record.path.read_text())
-    said = replaced(content, draw.draw(st.sampled_from(list(places(content)))), draw.draw(anything), draw.draw(st.booleans()))
+    said = replaced(
+        content,
+        draw.draw(st.sampled_from(list(places(content)))),
+        draw.draw(anything),
+        draw.draw(st.booleans()),
+    )
     record.path.write_text(json.dumps(said))
     for found in records():
-        assert found.path == record.path and found.directory not in ("/", str(tmp_path)) and isinstance(found.owner.ended, bool)
+        assert (
+            found.path == record.path
+            and found.directory not in ("/", str(tmp_path))
+            and isinstance(found.owner.ended, bool)
+        )
     record.path.write_bytes(damage(json.dumps(content).encode(), *draw.draw(harm)))
     records()
 
@@ -226,17 +301,35 @@ def test_records_of_testbeds(tmp_path, monkeypatch, draw):
 @effort(80)
 @given(draw=st.data())
 def test_rosters_of_detached_testbeds(tmp_path, draw):
-    content = {"places": {"a": "engine0"}, "roles": {"a": {"r": {"class": "x.Y", "options": {}, "elements": {}, "turn": 1}}}, "relationships": {}, "links": {},
-               "contexts": {"a": {"seed": 1}}, "positions": {"a": [1, 2]}, "drawn": {"by": "engine", "roles": ["r"], "places": {"a": [1, 2]}, "loose": []}}
-    said = replaced(content, draw.draw(st.sampled_from(list(places(content)))), draw.draw(anything), draw.draw(st.booleans()))
+    content = {
+        "places": {"a": "engine0"},
+        "roles": {"a": {"r": {"class": "x.Y", "options": {}, "elements": {}, "turn": 1}}},
+        "relationships": {},
+        "links": {},
+        "contexts": {"a": {"seed": 1}},
+        "positions": {"a": [1, 2]},
+        "drawn": {"by": "engine", "roles": ["r"], "places": {"a": [1, 2]}, "loose": []},
+    }
+    said = replaced(
+        content,
+        draw.draw(st.sampled_from(list(places(content)))),
+        draw.draw(anything),
+        draw.draw(st.booleans()),
+    )
     (tmp_path / "roster.json").write_text(json.dumps(said))
     kept = _written(tmp_path / "roster.json")
-    assert all(isinstance(one["turn"], int) for roles in kept["roles"].values() for one in roles.values())
+    assert all(
+        isinstance(one["turn"], int) for roles in kept["roles"].values() for one in roles.values()
+    )
     assert all(len(at) == 2 for at in kept["positions"].values())
 
 
 def idx(array):
-    return struct.pack(">BBBB", 0, 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+    return (
+        struct.pack(">BBBB", 0, 0, 8, array.ndim)
+        + struct.pack(f">{array.ndim}I", *array.shape)
+        + array.tobytes()
+    )
 
 
 @effort(80)
@@ -249,11 +342,17 @@ def test_files_of_data_sets(tmp_path, harm, kind):
     array = np.arange(2 * 3072, dtype=np.uint8).reshape(2, 3072)
     buffer = io.BytesIO()
     np.save(buffer, array)
-    content = {"idx": idx(array), "idx.gz": gzip.compress(idx(array)), "npy": buffer.getvalue(),
-               "batch": pickle.dumps({b"data": array, b"labels": [1, 2]}, 2)}[kind]
+    content = {
+        "idx": idx(array),
+        "idx.gz": gzip.compress(idx(array)),
+        "npy": buffer.getvalue(),
+        "batch": pickle.dumps({b"data": array, b"labels": [1, 2]}, 2),
+    }[kind]
     file = tmp_path / f"data.{kind}"
     file.write_bytes(damage(content, *harm))
-    reader = {"idx": read_idx, "idx.gz": read_idx, "npy": load_array_from_files, "batch": unpickle}[kind]
+    reader = {"idx": read_idx, "idx.gz": read_idx, "npy": load_array_from_files, "batch": unpickle}[
+        kind
+    ]
     with within(30, (kind, harm)):
         try:
             reader(file)

@@ -1,4 +1,6 @@
-"""A program of roles gives the same results and errors in one process, over direct links and over the relay."""
+"""A program of roles gives the same results and errors in one process, over direct links and over
+the relay.
+"""
 
 import itertools
 import re
@@ -125,7 +127,8 @@ class Run:
             return "gives", self.same(repr(result))
         except RoleMLError as error:
             assert CHANGED not in str(error), error
-            # "engine" is the process; "kept" numbers the failures that this process keeps for replay
+            # "engine" is the process; "kept" numbers the failures that this process keeps for
+            # replay
             where = {
                 k: v for k, v in getattr(error, "where", {}).items() if k not in ("engine", "kept")
             }

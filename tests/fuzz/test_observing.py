@@ -21,13 +21,40 @@ from roleml_nb.widgets.curves import Curves
 from tests.fuzz.effort import effort
 
 ODD = [math.nan, math.inf, -math.inf, 0.0, -0.0, 5e-324, 1e308, -1e308, 10**400, -(10**400), 2**63]
-PLAIN = st.one_of(st.sampled_from(ODD), st.floats(), st.integers(), st.booleans(), st.none(), st.text(), st.complex_numbers())
+PLAIN = st.one_of(
+    st.sampled_from(ODD),
+    st.floats(),
+    st.integers(),
+    st.booleans(),
+    st.none(),
+    st.text(),
+    st.complex_numbers(),
+)
 WRAPPED = st.one_of(
-    st.sampled_from(ODD[:8]).map(torch.tensor), st.sampled_from(ODD[:8]).map(np.array), st.floats(width=32).map(np.float32),
-    st.decimals(), st.fractions(), st.just(np.ones(2)), st.just(Decimal("sNaN")), st.just(Fraction(10**400, 3)))
-KEYS = st.one_of(st.text(max_size=4), st.integers(), st.none(), st.booleans(), st.floats(), st.tuples(st.integers()),
-                 st.text(st.characters(categories=["Cs"]), min_size=1, max_size=2), st.just("accuracy"))
-ARGS = st.dictionaries(KEYS, st.recursive(PLAIN | WRAPPED, lambda inner: st.dictionaries(KEYS, inner, max_size=3)), max_size=6)
+    st.sampled_from(ODD[:8]).map(torch.tensor),
+    st.sampled_from(ODD[:8]).map(np.array),
+    st.floats(width=32).map(np.float32),
+    st.decimals(),
+    st.fractions(),
+    st.just(np.ones(2)),
+    st.just(Decimal("sNaN")),
+    st.just(Fraction(10**400, 3)),
+)
+KEYS = st.one_of(
+    st.text(max_size=4),
+    st.integers(),
+    st.none(),
+    st.booleans(),
+    st.floats(),
+    st.tuples(st.integers()),
+    st.text(st.characters(categories=["Cs"]), min_size=1, max_size=2),
+    st.just("accuracy"),
+)
+ARGS = st.dictionaries(
+    KEYS,
+    st.recursive(PLAIN | WRAPPED, lambda inner: st.dictionaries(KEYS, inner, max_size=3)),
+    max_size=6,
+)
 COORDINATES = re.compile(r' (?:x|y|x1|x2|y1|y2|cx|cy|r|width|height|d|transform)="([^"]*)"')
 
 
@@ -62,19 +89,31 @@ def test_what_observes_takes_whatever_is_emitted(speaking, emitted, text):
     bed.trace.clear()
     for number, args in enumerate(emitted):
         for node in "ab":
-            bed.call(f"{node}/speaker", "speak", {"args": {**args, "accuracy": ODD[number]}, "text": text})
+            bed.call(
+                f"{node}/speaker",
+                "speak",
+                {"args": {**args, "accuracy": ODD[number]}, "text": text},
+            )
     assert bed.errors == []
     frame = bed.trace.metrics.to_pandas()
     assert (frame["metric"] == "accuracy").sum() == 2 * len(emitted)
     emitted_in_rounds = frame["channel"] == "round-completed"
-    assert emitted_in_rounds.sum() == sum(2 * len(list(readings({**args, "accuracy": 0.0}))) for args in emitted)
+    assert emitted_in_rounds.sum() == sum(
+        2 * len(list(readings({**args, "accuracy": 0.0}))) for args in emitted
+    )
     comparison = compare(bed.trace.run("r", node, seed=seed) for seed, node in enumerate("ab"))
     comparison.summary(target=0.5)
-    for figure in (comparison.plot(), bed.trace.metrics.plot("accuracy"), bed.trace.messages.plot()):
+    for figure in (
+        comparison.plot(),
+        bed.trace.metrics.plot("accuracy"),
+        bed.trace.messages.plot(),
+    ):
         json.loads(figure.to_json(), parse_constant=pytest.fail)
     curves = Curves(bed.trace)
     curves.read()
-    drawable(chart({"accuracy": ("round", curves.curves("accuracy") + curves.each("accuracy"))}, "title"))
+    drawable(
+        chart({"accuracy": ("round", curves.curves("accuracy") + curves.each("accuracy"))}, "title")
+    )
     view = bed.trace.traffic()
     try:
         for tab in ("graph", "space-time", "matrix", "aggregation"):
@@ -87,7 +126,10 @@ def test_what_observes_takes_whatever_is_emitted(speaking, emitted, text):
     with tempfile.TemporaryDirectory() as folder:
         bed.record(Path(folder) / "run")
         recording = Recording.open(Path(folder) / "run")
-    assert recording.metrics.to_pandas()[["metric", "value"]].to_string() == frame[["metric", "value"]].to_string()
+    assert (
+        recording.metrics.to_pandas()[["metric", "value"]].to_string()
+        == frame[["metric", "value"]].to_string()
+    )
     assert list(recording.logs.to_pandas()["text"]) == list(bed.trace.logs.to_pandas()["text"])
     assert len(recording.contributions) == len(bed.trace.contributions)
 

@@ -10,10 +10,54 @@ from roleml_nb.testbed.config import ConfigError, expand, read
 from tests.fuzz.effort import effort, within
 from tests.testbed.config.test_mistakes import ACTOR, RUN, SPEC
 
-FILES = {"run": json.dumps(RUN, indent=1), "actor": json.dumps(ACTOR, indent=1), "spec": json.dumps(SPEC, indent=1)}
-PIECES = ["!include x.yaml", "!include file.yaml", "!include ../x a.b", "<<: *x", "&x ", "*x", "[", "{", "}", "- ", ": ", "\n", "\t", "#", "'", '"', "$a[1-9]",
-          "$a[1-99999999999]", "$r[1,2,0]", "~[1-1,1-1]", "(a+)+$", ".*", "?", "|", ">", "%YAML 9.9\n---", "!!python/object:os.system", "!!binary x",
-          "2024-13-99", "0x", "1e999", "-.inf", ".nan", "~", "\ufeff", "\u2028", "\x00", "__main__.os.system", "os.system", "1:1:1:1", "99999999999999999999999"]
+FILES = {
+    "run": json.dumps(RUN, indent=1),
+    "actor": json.dumps(ACTOR, indent=1),
+    "spec": json.dumps(SPEC, indent=1),
+}
+PIECES = [
+    "!include x.yaml",
+    "!include file.yaml",
+    "!include ../x a.b",
+    "<<: *x",
+    "&x ",
+    "*x",
+    "[",
+    "{",
+    "}",
+    "- ",
+    ": ",
+    "\n",
+    "\t",
+    "#",
+    "'",
+    '"',
+    "$a[1-9]",
+    "$a[1-99999999999]",
+    "$r[1,2,0]",
+    "~[1-1,1-1]",
+    "(a+)+$",
+    ".*",
+    "?",
+    "|",
+    ">",
+    "%YAML 9.9\n---",
+    "!!python/object:os.system",
+    "!!binary x",
+    "2024-13-99",
+    "0x",
+    "1e999",
+    "-.inf",
+    ".nan",
+    "~",
+    "\ufeff",
+    "\u2028",
+    "\x00",
+    "__main__.os.system",
+    "os.system",
+    "1:1:1:1",
+    "99999999999999999999999",
+]
 
 
 @st.composite
@@ -24,15 +68,23 @@ def damaged(draw):
         at = draw(st.integers(0, max(0, len(content) - 1)))
         kind = draw(st.sampled_from(["flip", "cut", "drop", "piece", "twice", "bytes"]))
         if kind == "flip" and content:
-            content = content[:at] + bytes([content[at] ^ 1 << draw(st.integers(0, 7))]) + content[at + 1:]
+            content = (
+                content[:at]
+                + bytes([content[at] ^ 1 << draw(st.integers(0, 7))])
+                + content[at + 1 :]
+            )
         elif kind == "cut":
             content = content[:at]
         elif kind == "drop":
-            content = content[:at] + content[at + draw(st.integers(1, 40)):]
+            content = content[:at] + content[at + draw(st.integers(1, 40)) :]
         elif kind == "piece":
-            content = content[:at] + draw(st.sampled_from(PIECES)).encode() + content[at + draw(st.integers(0, 20)):]
+            content = (
+                content[:at]
+                + draw(st.sampled_from(PIECES)).encode()
+                + content[at + draw(st.integers(0, 20)) :]
+            )
         elif kind == "twice":
-            content = content[:at] + content[at // 2:]
+            content = content[:at] + content[at // 2 :]
         else:
             content = content[:at] + draw(st.binary(max_size=6)) + content[at:]
     return content

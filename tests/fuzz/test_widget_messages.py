@@ -1,4 +1,6 @@
-"""Whatever a page sends is done or refused by an error of ours, and what comes of it can be drawn, saved and loaded."""
+"""Whatever a page sends is done or refused by an error of ours, and what comes of it can be drawn,
+saved and loaded.
+"""
 
 import json
 
@@ -15,30 +17,136 @@ from tests.fuzz.effort import effort, within
 from tests.waiting import until
 from tests.widgets.test_board import NAMES
 
-TEXTS = ["", "a", "b1", "b*", "*", "a/counter", "b1/counter", "counter", "Counter", "add", "engine", "relationship", "size", "notebook", "c{1..10000000}", "x y",
-         "{a,b1}", "[", "\x1b[2J", "\x00", "<script>", "\ud800", "amount=1", "amount=", "1", "1/0", "nosuch", "Each([1])", "i", "needs", "errors", "waiting",
-         "assign", "spawn", "relate", "migrate", "rename", "call", "move", "remove", "terminate", "arrange", "keep", "refuse", "x" * 3000, "__init__"]
+TEXTS = [
+    "",
+    "a",
+    "b1",
+    "b*",
+    "*",
+    "a/counter",
+    "b1/counter",
+    "counter",
+    "Counter",
+    "add",
+    "engine",
+    "relationship",
+    "size",
+    "notebook",
+    "c{1..10000000}",
+    "x y",
+    "{a,b1}",
+    "[",
+    "\x1b[2J",
+    "\x00",
+    "<script>",
+    "\ud800",
+    "amount=1",
+    "amount=",
+    "1",
+    "1/0",
+    "nosuch",
+    "Each([1])",
+    "i",
+    "needs",
+    "errors",
+    "waiting",
+    "assign",
+    "spawn",
+    "relate",
+    "migrate",
+    "rename",
+    "call",
+    "move",
+    "remove",
+    "terminate",
+    "arrange",
+    "keep",
+    "refuse",
+    "x" * 3000,
+    "__init__",
+]
 texts = st.sampled_from(TEXTS) | st.text(max_size=5)
 numbers = st.integers(-5, 5) | st.floats() | st.sampled_from([10**30, True])
-anything = st.recursive(st.none() | texts | numbers, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=5)
-NAMES_OF = ["gesture", "given", "kind", "values", "address", "by", "view", "nodes", "name", "cls", "options", "elements", "relationship", "instances", "remove",
-            "role", "to", "conflicts", "node", "on", "positions", "channel", "arguments", "option:start", "element:step"]
+anything = st.recursive(
+    st.none() | texts | numbers,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=5,
+)
+NAMES_OF = [
+    "gesture",
+    "given",
+    "kind",
+    "values",
+    "address",
+    "by",
+    "view",
+    "nodes",
+    "name",
+    "cls",
+    "options",
+    "elements",
+    "relationship",
+    "instances",
+    "remove",
+    "role",
+    "to",
+    "conflicts",
+    "node",
+    "on",
+    "positions",
+    "channel",
+    "arguments",
+    "option:start",
+    "element:step",
+]
 KINDS = sorted(name.removeprefix("ask_") for name in dir(Board) if name.startswith("ask_"))
 
 
 def given_to(names):
-    return st.dictionaries(st.sampled_from(names), texts | st.lists(texts, max_size=3) | anything, max_size=6)
+    return st.dictionaries(
+        st.sampled_from(names), texts | st.lists(texts, max_size=3) | anything, max_size=6
+    )
 
 
 inner = given_to(NAMES_OF)
-positions = st.fixed_dictionaries({"positions": st.dictionaries(st.sampled_from(["a", "b1", "x"]), st.lists(numbers, max_size=3) | st.none(), max_size=2)})
-GESTURES = st.sampled_from(["arrange", "assign", "migrate", "move", "relate", "remove", "rename", "spawn", "terminate"])
+positions = st.fixed_dictionaries(
+    {
+        "positions": st.dictionaries(
+            st.sampled_from(["a", "b1", "x"]), st.lists(numbers, max_size=3) | st.none(), max_size=2
+        )
+    }
+)
+GESTURES = st.sampled_from(
+    ["arrange", "assign", "migrate", "move", "relate", "remove", "rename", "spawn", "terminate"]
+)
 likely = st.one_of(
-    st.fixed_dictionaries({"kind": st.just("do"), "content": st.fixed_dictionaries({"gesture": GESTURES, "given": inner | positions})}),
-    st.fixed_dictionaries({"kind": st.sampled_from(["form", "say", "submit"]), "content": st.fixed_dictionaries(
-        {"kind": GESTURES | st.just("call"), "given": inner}, optional={"values": inner})}),
-    st.fixed_dictionaries({"kind": st.sampled_from(KINDS), "content": given_to(["address", "by", "kind", "view"])}))
-messages = likely | st.dictionaries(st.sampled_from(["kind", "id", "content", "view", "seen"]), st.sampled_from(["seen", *KINDS]) | anything, max_size=4) | anything
+    st.fixed_dictionaries(
+        {
+            "kind": st.just("do"),
+            "content": st.fixed_dictionaries({"gesture": GESTURES, "given": inner | positions}),
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "kind": st.sampled_from(["form", "say", "submit"]),
+            "content": st.fixed_dictionaries(
+                {"kind": GESTURES | st.just("call"), "given": inner}, optional={"values": inner}
+            ),
+        }
+    ),
+    st.fixed_dictionaries(
+        {"kind": st.sampled_from(KINDS), "content": given_to(["address", "by", "kind", "view"])}
+    ),
+)
+messages = (
+    likely
+    | st.dictionaries(
+        st.sampled_from(["kind", "id", "content", "view", "seen"]),
+        st.sampled_from(["seen", *KINDS]) | anything,
+        max_size=4,
+    )
+    | anything
+)
 
 
 class Recorder:
@@ -88,7 +196,15 @@ def test_a_message_is_answered_or_refused(board, message):
         for said in page.sent:
             if isinstance(said, dict) and said["kind"] == "refusal":
                 assert said["error"].partition(":")[0] not in (
-                    "TypeError", "KeyError", "AttributeError", "ValueError", "IndexError", "OverflowError", "SyntaxError", "NameError"), said
+                    "TypeError",
+                    "KeyError",
+                    "AttributeError",
+                    "ValueError",
+                    "IndexError",
+                    "OverflowError",
+                    "SyntaxError",
+                    "NameError",
+                ), said
         json.dumps(view._drawing.draw(), allow_nan=False)
         view.svg().encode()
         read(json.loads(json.dumps(bed.spec())), NAMES, trust=True)
@@ -100,15 +216,27 @@ def test_what_is_drawn_by_is_one_of_two(board):
     view, page = board
     page.sent.clear()
     view._take(None, {"kind": "draw", "id": 7, "content": {"by": "size"}}, [])
-    assert until(lambda: page.sent, "the answer")[0] == {"kind": "refusal", "id": 7, "error": "by must be 'engine' or 'relationship', not 'size'"}
+    assert until(lambda: page.sent, "the answer")[0] == {
+        "kind": "refusal",
+        "id": 7,
+        "error": "by must be 'engine' or 'relationship', not 'size'",
+    }
     with pytest.raises(TestbedError, match="by must be"):
         view._drawing.by = "\x1b"
     read(view._bed.spec())
 
 
-@pytest.mark.parametrize("content, error", [
-    ({"by": 3}, "draw: by cannot be 3"), ({"by": "\x1b"}, "draw: by cannot be '\\x1b'"), ({}, "draw needs by"),
-    ({"by": "engine", "to": "x"}, "draw takes no 'to'; known: by"), ([], "draw needs by"), ("engine", "a page asks with names and values, not with str")])
+@pytest.mark.parametrize(
+    "content, error",
+    [
+        ({"by": 3}, "draw: by cannot be 3"),
+        ({"by": "\x1b"}, "draw: by cannot be '\\x1b'"),
+        ({}, "draw needs by"),
+        ({"by": "engine", "to": "x"}, "draw takes no 'to'; known: by"),
+        ([], "draw needs by"),
+        ("engine", "a page asks with names and values, not with str"),
+    ],
+)
 def test_what_does_not_fit_is_told(board, content, error):
     view, page = board
     page.sent.clear()
@@ -129,7 +257,12 @@ class Talker(Role):
 
 
 @effort(30)
-@given(text=st.text(max_size=30) | st.sampled_from(["\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "\x00", "\u202e", "\ud800", "a\rb", "<b>"]))
+@given(
+    text=st.text(max_size=30)
+    | st.sampled_from(
+        ["\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "\x00", "\u202e", "\ud800", "a\rb", "<b>"]
+    )
+)
 def test_texts_of_roles_stand_where_they_are_shown(text):
     with Testbed(engines=0) as bed:
         bed.spawn("a")
@@ -137,7 +270,12 @@ def test_texts_of_roles_stand_where_they_are_shown(text):
         bed.call("a/talker", "talk", {"text": text})
         with pytest.raises(Exception) as caught:
             bed.call("a/talker", "fail", {"text": text})
-        shown = [str(bed.logs()), bed.logs().pane().svg(), str(caught.value), caught.value.remote_traceback]
+        shown = [
+            str(bed.logs()),
+            bed.logs().pane().svg(),
+            str(caught.value),
+            caught.value.remote_traceback,
+        ]
     for said in shown:
         said.encode()
         assert not set(said) & set("\x1b\x00\x07\r\x9b\u202e\u2028"), ascii(said)

@@ -235,7 +235,9 @@ def build(recipe: tuple) -> Any:
 
 
 def fingerprint(value: Any, seen: dict[int, int] | None = None) -> Any:
-    """Return what tells two values apart: types, numbers bit for bit, layouts, and which parts are one object."""
+    """Return what tells two values apart: types, numbers bit for bit, layouts, and which parts are
+    one object.
+    """
     seen = {} if seen is None else seen
     name = type(value).__qualname__
     if isinstance(

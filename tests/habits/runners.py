@@ -22,7 +22,9 @@ class Ended:
 
 
 def write(path: Path, cells: list[str], **tags: str) -> Path:
-    """Write a notebook of these code cells; `tags` are given by index: ``write(…, cell1="parameters")``."""
+    """Write a notebook of these code cells; `tags` are given by index: ``write(…,
+    cell1="parameters")``.
+    """
     made = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(text) for text in cells],
         metadata={

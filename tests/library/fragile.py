@@ -1,4 +1,6 @@
-"""Trainers that fail, or hang, when they are told to; and a model whose state is all that it has ever done."""
+"""Trainers that fail, or hang, when they are told to; and a model whose state is all that it has
+ever done.
+"""
 
 from concurrent.futures import Future
 
@@ -11,7 +13,9 @@ from roleml_nb.workload import ArrayDataset
 
 
 class Momentum:
-    """v ← v / 2 + target, w ← w / 2 + v, and "own" counts the steps; v is the state of its optimizer."""
+    """v ← v / 2 + target, w ← w / 2 + v, and "own" counts the steps; v is the state of its
+    optimizer.
+    """
 
     lr = 0.5
 
@@ -66,8 +70,11 @@ class Fragile(EpochTrainer):
     @Service(expand=True)
     def state(self, caller):
         model = self.model()
-        return {**model.get_params(), "v": model.optimizer_state(),
-                **{f"control {name}": value for name, value in self.control.items()}}
+        return {
+            **model.get_params(),
+            "v": model.optimizer_state(),
+            **{f"control {name}": value for name, value in self.control.items()},
+        }
 
     def train_impl(self, num_epochs, **options):
         metrics = super().train_impl(num_epochs, **options)
@@ -84,8 +91,17 @@ class Fragile(EpochTrainer):
 
 
 def trainers(bed, name, count=3, **options):
-    """Nodes called ``name1``, ``name2``, … of different targets and sizes, each with a `Fragile` trainer."""
+    """Nodes called ``name1``, ``name2``, … of different targets and sizes, each with a `Fragile`
+    trainer.
+    """
     nodes = bed.spawn(f"{name}{{1..{count}}}")
-    return nodes.assign("trainer", Fragile, options=options, elements={
-        "model": impl(Momentum, Each(range(1, count + 1))), "dataset": impl(samples, Each(range(2, count + 2))),
-        "dataset_test": impl(samples, 4)})
+    return nodes.assign(
+        "trainer",
+        Fragile,
+        options=options,
+        elements={
+            "model": impl(Momentum, Each(range(1, count + 1))),
+            "dataset": impl(samples, Each(range(2, count + 2))),
+            "dataset_test": impl(samples, 4),
+        },
+    )

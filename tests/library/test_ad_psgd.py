@@ -15,9 +15,15 @@ from roleml_nb.workload import digits, digits_test, mlp
 def workers(bed, name, active, passive, seed=0):
     nodes = bed.spawn(f"{name}-a{{1..{active}}}", f"{name}-p{{1..{passive}}}")
     size = active + passive
-    nodes.assign("trainer", EpochTrainer, elements={
-        "model": impl(mlp, 64, 10, seed=Each(range(seed, seed + size)) if seed else 0),
-        "dataset": impl(digits, part=Each(range(size)), parts=size), "dataset_test": impl(digits_test)})
+    nodes.assign(
+        "trainer",
+        EpochTrainer,
+        elements={
+            "model": impl(mlp, 64, 10, seed=Each(range(seed, seed + size)) if seed else 0),
+            "dataset": impl(digits, part=Each(range(size)), parts=size),
+            "dataset_test": impl(digits_test),
+        },
+    )
     nodes.assign("worker", AdPsgdWorker)
     bed.relate(f"{name}-a*", "peer", [f"{node}/worker" for node in nodes if "-p" in node])
     return nodes
@@ -54,7 +60,9 @@ def test_it_learns_and_ends_by_itself_with_all_workers_at_once(bed):
 
 
 def test_no_training_is_lost_to_an_average_that_comes_in_between(bed):
-    """Half of what each worker learnt alone must be in both models: compare with the same computed in turn."""
+    """Half of what each worker learnt alone must be in both models: compare with the same computed
+    in turn.
+    """
     workers(bed, "turn", 1, 1)
     bed.call("turn-p1/worker", "run", {"num_rounds": 3})
     bed.call("turn-a1/worker", "run", {"num_rounds": 1})
@@ -78,20 +86,37 @@ def test_a_passive_worker_that_is_lost_stops_nobody(own_bed):
     own_bed.spawn("loss-p1", on=1)
     own_bed.spawn("loss-p2", "loss-a1", on=0)
     for number, node in enumerate(("loss-a1", "loss-p1", "loss-p2")):
-        own_bed.assign(node, "trainer", EpochTrainer, elements={
-            "model": impl(mlp, 64, 10), "dataset": impl(digits, number, 3), "dataset_test": impl(digits_test)})
+        own_bed.assign(
+            node,
+            "trainer",
+            EpochTrainer,
+            elements={
+                "model": impl(mlp, 64, 10),
+                "dataset": impl(digits, number, 3),
+                "dataset_test": impl(digits_test),
+            },
+        )
         own_bed.assign(node, "worker", AdPsgdWorker)
     own_bed.relate("loss-a1", "peer", "loss-p*/worker")
     own_bed.assign("loss-p1", "pid", Pid)
     os.kill(own_bed.call("loss-p1/pid", "get-pid"), signal.SIGKILL)
-    assert own_bed.call("loss-a1/worker", "run", {"num_rounds": 8}, timeout=20) == {"rounds": 8, "accuracy": None, "reproducible": False}
+    assert own_bed.call("loss-a1/worker", "run", {"num_rounds": 8}, timeout=20) == {
+        "rounds": 8,
+        "accuracy": None,
+        "reproducible": False,
+    }
 
 
 def test_active_workers_are_not_averaged_with(bed):
     workers(bed, "wrong", 2, 1)
     bed.relate("wrong-a1", "peer", "wrong-a2/worker")
     bed.relate("wrong-a1", "peer", "wrong-p1/worker", remove=True)
-    with pytest.raises(HandlerError, match="wrong-a2/worker has peers, so it is active and cannot be averaged with: relate active"):
+    with pytest.raises(
+        HandlerError,
+        match=(
+            "wrong-a2/worker has peers, so it is active and cannot be averaged with: relate active"
+        ),
+    ):
         bed.call("wrong-a1/worker", "run", {"num_rounds": 1, "num_epochs": 0})
 
 
@@ -99,7 +124,11 @@ def test_tests_come_when_asked_for(bed):
     workers(bed, "tested", 1, 1)
     result = bed.call("tested-a1/worker", "run", {"num_rounds": 4, "test_every": 2})
     metrics = bed.trace.metrics.to_pandas()
-    found = metrics[(metrics.node == "tested-a1") & (metrics.channel == "round-completed") & (metrics.metric == "accuracy")]
+    found = metrics[
+        (metrics.node == "tested-a1")
+        & (metrics.channel == "round-completed")
+        & (metrics.metric == "accuracy")
+    ]
     assert len(found) == 2 and found.value.iloc[-1] == result["accuracy"]
     with pytest.raises(CallerError, match="num_epochs must be 0 or more, got -1"):
         bed.call("tested-a1/worker", "run", {"num_rounds": 1, "num_epochs": -1})
@@ -107,7 +136,15 @@ def test_tests_come_when_asked_for(bed):
 
 def test_the_consensus_distance():
     assert consensus_distance([{"w": np.ones(4)}] * 3) == 0
-    assert consensus_distance([{"w": np.array([0.0, 0.0])}, {"w": np.array([6.0, 8.0])}]) == pytest.approx(5)
-    assert consensus_distance([{"w": np.zeros(1)}, {"w": np.zeros(1)}, {"w": np.full(1, 3.0)}]) == pytest.approx(2**0.5)  # √((1 + 1 + 4) / 3)
-    two = [{"w": torch.tensor([0.0]), "n": torch.tensor(1)}, {"w": torch.tensor([2.0]), "n": torch.tensor(9)}]
+    assert consensus_distance(
+        [{"w": np.array([0.0, 0.0])}, {"w": np.array([6.0, 8.0])}]
+    ) == pytest.approx(5)
+    # √((1 + 1 + 4) / 3)
+    assert consensus_distance(
+        [{"w": np.zeros(1)}, {"w": np.zeros(1)}, {"w": np.full(1, 3.0)}]
+    ) == pytest.approx(2**0.5)
+    two = [
+        {"w": torch.tensor([0.0]), "n": torch.tensor(1)},
+        {"w": torch.tensor([2.0]), "n": torch.tensor(9)},
+    ]
     assert consensus_distance(two) == pytest.approx(1)

@@ -29,14 +29,25 @@ from roleml_nb.workload import (
 
 def trainers(bed, pattern, count):
     nodes = bed.spawn(pattern)
-    return nodes.assign("trainer", EpochTrainer, elements={
-        "model": impl(mlp, 64, 10), "dataset": impl(digits, part=Each(range(count)), parts=count),
-        "dataset_test": impl(digits_test)})
+    return nodes.assign(
+        "trainer",
+        EpochTrainer,
+        elements={
+            "model": impl(mlp, 64, 10),
+            "dataset": impl(digits, part=Each(range(count)), parts=count),
+            "dataset_test": impl(digits_test),
+        },
+    )
 
 
 def server(bed, name, clients, **selector):
     bed.spawn(name)
-    bed.assign(name, "evaluator", ModelMaintainer, elements={"model": impl(mlp, 64, 10), "dataset_test": impl(digits_test)})
+    bed.assign(
+        name,
+        "evaluator",
+        ModelMaintainer,
+        elements={"model": impl(mlp, 64, 10), "dataset_test": impl(digits_test)},
+    )
     bed.assign(name, "aggregator", FedAvgAggregator)
     bed.assign(name, "coordinator", FederatedCoordinator)
     if selector:
@@ -50,7 +61,10 @@ def test_federated_averaging_equals_the_same_computation_without_nodes(bed):
     bed.call("exact-server/coordinator", "run", {"num_rounds": 2})
     found = bed.call("exact-server/evaluator", "get-model")
     update = mlp(64, 10).get_params()
-    models, parts = [mlp(64, 10) for _ in range(3)], [digits(part=part, parts=3) for part in range(3)]
+    models, parts = (
+        [mlp(64, 10) for _ in range(3)],
+        [digits(part=part, parts=3) for part in range(3)],
+    )
     for _ in range(2):
         for model, part in zip(models, parts, strict=True):
             model.set_params(update)
@@ -60,12 +74,19 @@ def test_federated_averaging_equals_the_same_computation_without_nodes(bed):
 
 
 def slices(root, part):
-    return DatasetViewFactory(CiFar10SlicedDataset(root, part), converters=[transform_torch], combiner=combine,
-                              sampler={"type": "random-oneoff", "options": {"seed": part}}, batch_size=4)
+    return DatasetViewFactory(
+        CiFar10SlicedDataset(root, part),
+        converters=[transform_torch],
+        combiner=combine,
+        sampler={"type": "random-oneoff", "options": {"seed": part}},
+        batch_size=4,
+    )
 
 
 class OneByOne(FedAvgAggregator):
-    """What an aggregator does with models that are too large for several of them to be on their way."""
+    """What an aggregator does with models that are too large for several of them to be on their
+    way.
+    """
 
     def _at_once(self, group, update):
         return 1
@@ -90,22 +111,33 @@ def test_a_convolutional_network_on_views_of_image_files(bed, tmp_path):
         np.save(tmp_path / f"labels_{part}.npy", np.arange(10))
     bed.spawn("image{1..2}", "image-server")
     for part in range(2):
-        bed.assign(f"image{part + 1}", "trainer", EpochTrainer, elements={
-            "model": impl(LeNet5RGBModel, lr=0.05, seed=0), "dataset": impl(slices, str(tmp_path), part)})
+        bed.assign(
+            f"image{part + 1}",
+            "trainer",
+            EpochTrainer,
+            elements={
+                "model": impl(LeNet5RGBModel, lr=0.05, seed=0),
+                "dataset": impl(slices, str(tmp_path), part),
+            },
+        )
     bed.assign("image-server", "aggregator", FedAvgAggregator)
     bed.assign("image-server", "coordinator", FederatedCoordinator)
     bed.relate("image-server", "trainer", "image[12]/trainer")
     bed.call("image-server/coordinator", "run", {"num_rounds": 2, "distribute": True})
     found = bed.call("image-server/coordinator", "get-model")
     update = LeNet5RGBModel(seed=0).get_params()
-    models, parts = [LeNet5RGBModel(lr=0.05) for _ in range(2)], [slices(tmp_path, part) for part in range(2)]
+    models, parts = (
+        [LeNet5RGBModel(lr=0.05) for _ in range(2)],
+        [slices(tmp_path, part) for part in range(2)],
+    )
     for _ in range(2):
         for model, part in zip(models, parts, strict=True):
             model.set_params(update)
             model.train(part)
         update = average([model.get_params() for model in models])
     begun = LeNet5RGBModel(seed=0).get_params()
-    for name, value in update.items():  # threads differ, and so the rounding, which a rectifier may amplify
+    # threads differ, and so the rounding, which a rectifier may amplify
+    for name, value in update.items():
         assert (found[name] - value).abs().max() < 0.1 * (value - begun[name]).abs().max()
     for shared in bed.call("image[12]/trainer", "get-model").values():
         assert all(torch.equal(shared[name], found[name]) for name in found)

@@ -1,4 +1,6 @@
-"""Asynchronous federated learning: the rules in closed form, and the server at work on one process and on engines."""
+"""Asynchronous federated learning: the rules in closed form, and the server at work on one process
+and on engines.
+"""
 
 import os
 import signal
@@ -15,19 +17,25 @@ from tests.science.federated.problems import LeastSquares, arrays, data
 from tests.waiting import until
 
 
-@pytest.mark.parametrize("strategy, weights", [
-    (FedAsync(staleness="constant"), [1, 1, 1, 1, 1]),
-    (FedAsync(staleness="polynomial", a=0.5), [1, 2**-0.5, 3**-0.5, 0.5, 5**-0.5]),
-    (FedAsync(staleness="hinge", a=10, b=2), [1, 1, 1, 1 / 11, 1 / 21]),
-    (FedBuff(), [1, 2**-0.5, 3**-0.5, 0.5, 5**-0.5]),
-], ids=["constant", "polynomial", "hinge", "FedBuff"])
+@pytest.mark.parametrize(
+    "strategy, weights",
+    [
+        (FedAsync(staleness="constant"), [1, 1, 1, 1, 1]),
+        (FedAsync(staleness="polynomial", a=0.5), [1, 2**-0.5, 3**-0.5, 0.5, 5**-0.5]),
+        (FedAsync(staleness="hinge", a=10, b=2), [1, 1, 1, 1 / 11, 1 / 21]),
+        (FedBuff(), [1, 2**-0.5, 3**-0.5, 0.5, 5**-0.5]),
+    ],
+    ids=["constant", "polynomial", "hinge", "FedBuff"],
+)
 def test_staleness_weights_are_those_of_the_papers(strategy, weights):
     assert [strategy.weight(staleness) for staleness in range(5)] == pytest.approx(weights)
 
 
 def test_fedasync_mixes_as_its_algorithm():
     strategy = FedAsync(mixing=0.6, staleness="polynomial", a=0.5)
-    found = strategy.receive({"w": np.array([1.0])}, {"update": {"w": np.array([5.0])}}, {"w": np.array([9.0])}, 3)
+    found = strategy.receive(
+        {"w": np.array([1.0])}, {"update": {"w": np.array([5.0])}}, {"w": np.array([9.0])}, 3
+    )
     assert found["w"] == pytest.approx((1 - 0.3) * 1 + 0.3 * 5)
 
 
@@ -36,21 +44,41 @@ def test_fedbuff_steps_once_in_k_results():
     model = {"w": np.array([1.0]), "mean": np.array([0.0]), "count": np.array(3)}
 
     def result(w, mean, count):
-        return {"update": {"w": np.array([w]), "mean": np.array([mean]), "count": np.array(count)}, "buffers": ["mean", "count"]}
+        return {
+            "update": {"w": np.array([w]), "mean": np.array([mean]), "count": np.array(count)},
+            "buffers": ["mean", "count"],
+        }
 
-    assert strategy.receive(model, result(4.0, 1.0, 9), {"w": np.array([2.0]), "mean": np.array([0.0])}, 3) is None
+    assert (
+        strategy.receive(
+            model, result(4.0, 1.0, 9), {"w": np.array([2.0]), "mean": np.array([0.0])}, 3
+        )
+        is None
+    )
     found = strategy.receive(model, result(8.0, 1.0, 4), model, 0)
-    assert found["w"] == pytest.approx(3)  # 1 + η_g / K · ((4 − 2) / √(1 + 3) + (8 − 1)), with η_g = 1/2 and K = 2
-    assert found["mean"] == pytest.approx((1 / 2 + 1) / 2)  # the server's learning rate is for what is trained
+    # 1 + η_g / K · ((4 − 2) / √(1 + 3) + (8 − 1)), with η_g = 1/2 and K = 2
+    assert found["w"] == pytest.approx(3)
+    # the server's learning rate is for what is trained
+    assert found["mean"] == pytest.approx((1 / 2 + 1) / 2)
     assert found["count"] == 9
-    assert strategy.receive(found, result(1.0, 0.0, 1), found, 0) is None  # the buffer is empty again
+    # the buffer is empty again
+    assert strategy.receive(found, result(1.0, 0.0, 1), found, 0) is None
 
 
 def server(bed, name, count, strategy, samples=data, **options):
-    bed.spawn(f"{name}-client{{1..{count}}}").assign("trainer", EpochTrainer, elements={
-        "model": impl(LeastSquares, 0.05), "dataset": impl(samples, Each(range(count)))})
+    bed.spawn(f"{name}-client{{1..{count}}}").assign(
+        "trainer",
+        EpochTrainer,
+        elements={"model": impl(LeastSquares, 0.05), "dataset": impl(samples, Each(range(count)))},
+    )
     bed.spawn(f"{name}-server")
-    bed.assign(f"{name}-server", "coordinator", AsynchronousCoordinator, options=options, elements={"strategy": strategy})
+    bed.assign(
+        f"{name}-server",
+        "coordinator",
+        AsynchronousCoordinator,
+        options=options,
+        elements={"strategy": strategy},
+    )
     bed.relate(f"{name}-server", "trainer", f"{name}-client*/trainer")
 
 
@@ -70,7 +98,9 @@ def test_one_client_is_never_stale(bed):
     model, samples = LeastSquares(0.05), data(0)
     for _ in range(10):
         model.train(samples)
-    np.testing.assert_allclose(bed.call("single-server/coordinator", "get-model")["w"], model.w, rtol=1e-12)
+    np.testing.assert_allclose(
+        bed.call("single-server/coordinator", "get-model")["w"], model.w, rtol=1e-12
+    )
     assert told(bed, "single", "staleness") == [0] * 5
 
 
@@ -79,7 +109,9 @@ def of_one_truth(part):
     return ArrayDataset(x, x @ np.ones(4), batch_size=100)
 
 
-@pytest.mark.parametrize("name, strategy", [("buff", impl(FedBuff, size=3)), ("async", impl(FedAsync))])
+@pytest.mark.parametrize(
+    "name, strategy", [("buff", impl(FedBuff, size=3)), ("async", impl(FedAsync))]
+)
 def test_it_finds_what_is_right_for_all_whoever_is_first(bed, name, strategy):
     server(bed, f"near-{name}", 3, strategy, of_one_truth)
     bed.call(f"near-{name}-server/coordinator", "run", {"num_rounds": 300, "distribute": True})
@@ -95,10 +127,14 @@ def test_fedbuff_tells_of_each_renewal(bed):
     assert told(bed, "buffer", "round") == [1, 2, 3, 4, 5, 6]
     assert told(bed, "buffer", "arrived") == [2] * 6
     table = contributions(bed, "buffer")
-    for _, step in table[table.weight.notna()].groupby("step"):  # of two results, from two clients or from one
+    # of two results, from two clients or from one
+    for _, step in table[table.weight.notna()].groupby("step"):
         ages = step.age.fillna(0)
-        assert len(step) < 2 or list(step.weight) == pytest.approx(list(0.7 / 2 / (1 + ages) ** 0.5))
-    assert set(table[table.weight.isna()].step) <= {6}  # what is under way at the end comes to nothing
+        assert len(step) < 2 or list(step.weight) == pytest.approx(
+            list(0.7 / 2 / (1 + ages) ** 0.5)
+        )
+    # what is under way at the end comes to nothing
+    assert set(table[table.weight.isna()].step) <= {6}
     assert max(told(bed, "buffer", "max_staleness")) <= 6
 
 
@@ -115,9 +151,16 @@ class Opening(Gated):
 def test_a_result_that_is_long_under_way_is_stale_by_the_versions_that_it_missed(bed):
     bed.spawn("held-client{1..2}", "held-server")
     for number, role in ((1, Opening), (2, Gated)):
-        bed.assign(f"held-client{number}", "trainer", role, options={"closed": number == 2}, elements={
-            "model": impl(LeastSquares, 0.05), "dataset": impl(data, number)})
-    bed.assign("held-server", "coordinator", AsynchronousCoordinator, elements={"strategy": impl(FedAsync)})
+        bed.assign(
+            f"held-client{number}",
+            "trainer",
+            role,
+            options={"closed": number == 2},
+            elements={"model": impl(LeastSquares, 0.05), "dataset": impl(data, number)},
+        )
+    bed.assign(
+        "held-server", "coordinator", AsynchronousCoordinator, elements={"strategy": impl(FedAsync)}
+    )
     bed.relate("held-server", "trainer", "held-client*/trainer")
     bed.call("held-server/coordinator", "run", {"num_rounds": 5})
     assert told(bed, "held", "staleness") == [0, 0, 0, 0, 4]
@@ -127,7 +170,9 @@ def test_a_result_that_is_long_under_way_is_stale_by_the_versions_that_it_missed
     assert list(taken.outcome) == ["arrived"] * 4 + ["stale"] and taken.age.iloc[-1] == 4
     assert list(taken.weight) == pytest.approx([0.6] * 4 + [0.6 / 5**0.5])
     left = table[table.weight.isna()]
-    assert list(zip(left.step, left.source, left.outcome, strict=True)) == [(5, "held-client1/trainer", "dropped")]
+    assert list(zip(left.step, left.source, left.outcome, strict=True)) == [
+        (5, "held-client1/trainer", "dropped")
+    ]
     bed.call("held-client1/trainer", "open")
 
 
@@ -135,9 +180,15 @@ def test_a_client_that_dies_is_left_out(own_bed):
     bed = own_bed
     bed.spawn("here", "server", on=0)
     bed.spawn("there", on=1)
-    bed.assign(["here", "there"], "trainer", Gated, elements={
-        "model": impl(LeastSquares, 0.05), "dataset": impl(data, Each(range(2)))})
-    bed.assign("server", "coordinator", AsynchronousCoordinator, elements={"strategy": impl(FedAsync)})
+    bed.assign(
+        ["here", "there"],
+        "trainer",
+        Gated,
+        elements={"model": impl(LeastSquares, 0.05), "dataset": impl(data, Each(range(2)))},
+    )
+    bed.assign(
+        "server", "coordinator", AsynchronousCoordinator, elements={"strategy": impl(FedAsync)}
+    )
     bed.relate("server", "trainer", ["here/trainer", "there/trainer"])
     os.kill(bed.call("there/trainer", "process"), signal.SIGKILL)
     until(lambda: bed.lost, "the engine is missed", 60)
@@ -154,8 +205,16 @@ def test_misuse_is_named(bed):
     with pytest.raises(ValueError, match="concurrency must be 1 or more, got 0"):
         AsynchronousCoordinator(concurrency=0)
     bed.spawn("faulty")
-    bed.assign("faulty", "trainer", Gated, options={"broken": True},
-               elements={"model": impl(LeastSquares, 0.05), "dataset": impl(data, 0)})
+    bed.assign(
+        "faulty",
+        "trainer",
+        Gated,
+        options={"broken": True},
+        elements={"model": impl(LeastSquares, 0.05), "dataset": impl(data, 0)},
+    )
     bed.relate("idle", "trainer", "faulty/trainer")
-    with pytest.raises(HandlerError, match="no client is left: faulty/trainer failed; the first error: .*broken on purpose"):
+    with pytest.raises(
+        HandlerError,
+        match="no client is left: faulty/trainer failed; the first error: .*broken on purpose",
+    ):
         bed.call("idle/coordinator", "run", {"num_rounds": 1})

@@ -1,4 +1,6 @@
-"""A run that fails, or is stopped, leaves nothing behind: the next one gives what it would have given without it."""
+"""A run that fails, or is stopped, leaves nothing behind: the next one gives what it would have
+given without it.
+"""
 
 import os
 import signal
@@ -41,22 +43,37 @@ def federated(strategy=None, local=(), coordinator=FederatedCoordinator, element
     def build(bed, name):
         nodes = trainers(bed, name, NODES, local=local)
         bed.spawn(f"{name}-server")
-        bed.assign(f"{name}-server", "aggregator", FedAvgAggregator, elements={} if strategy is None else {"strategy": strategy()})
-        bed.assign(f"{name}-server", "coordinator", coordinator, elements=elements() if elements else {})
+        bed.assign(
+            f"{name}-server",
+            "aggregator",
+            FedAvgAggregator,
+            elements={} if strategy is None else {"strategy": strategy()},
+        )
+        bed.assign(
+            f"{name}-server", "coordinator", coordinator, elements=elements() if elements else {}
+        )
         bed.relate(f"{name}-server", "trainer", nodes.role("trainer"))
-        return lambda: bed.call(f"{name}-server/coordinator", "run", {"num_rounds": 1, "num_epochs": 2, **run})
+        return lambda: bed.call(
+            f"{name}-server/coordinator", "run", {"num_rounds": 1, "num_epochs": 2, **run}
+        )
 
     return build
 
 
 def clusters():
-    return {"models": impl(lambda: [{"w": np.full(3, start), "own": np.zeros(1)} for start in (0.0, 3.0)])}
+    return {
+        "models": impl(
+            lambda: [{"w": np.full(3, start), "own": np.zeros(1)} for start in (0.0, 3.0)]
+        )
+    }
 
 
 def asynchronous(bed, name):
     nodes = trainers(bed, name, 1)
     bed.spawn(f"{name}-server")
-    bed.assign(f"{name}-server", "coordinator", AsynchronousCoordinator, elements={"strategy": FedBuff(2)})
+    bed.assign(
+        f"{name}-server", "coordinator", AsynchronousCoordinator, elements={"strategy": FedBuff(2)}
+    )
     bed.relate(f"{name}-server", "trainer", nodes.role("trainer"))
     return lambda: bed.call(f"{name}-server/coordinator", "run", {"num_rounds": 1, "num_epochs": 2})
 
@@ -83,24 +100,38 @@ def ring(bed, name):
 
 def decentralised(mixer, elements=None, **options):
     def build(bed, name):
-        nodes = trainers(bed, name, NODES).assign("mixer", mixer, options=options, elements=elements or {})
+        nodes = trainers(bed, name, NODES).assign(
+            "mixer", mixer, options=options, elements=elements or {}
+        )
         for node in nodes:
             bed.relate(node, "peer", nodes.role("mixer"))
         bed.spawn(f"{name}-server")
         bed.assign(f"{name}-server", "coordinator", DecentralisedCoordinator)
         bed.relate(f"{name}-server", "mixer", nodes.role("mixer"))
-        return lambda: bed.call(f"{name}-server/coordinator", "run", {"num_rounds": 1, "num_epochs": 2})
+        return lambda: bed.call(
+            f"{name}-server/coordinator", "run", {"num_rounds": 1, "num_epochs": 2}
+        )
 
     return build
 
 
 def gossip(account=None, mode="push"):
-    """Nodes run one after the other, each sends to the next one only, so that the run can be repeated."""
+    """Nodes run one after the other, each sends to the next one only, so that the run can be
+    repeated.
+    """
+
     def build(bed, name):
         nodes = trainers(bed, name, NODES).assign("aggregator", GossipAggregator)
-        nodes.assign("coordinator", GossipCoordinator, options={"mode": mode}, elements={"account": account()} if account else {})
+        nodes.assign(
+            "coordinator",
+            GossipCoordinator,
+            options={"mode": mode},
+            elements={"account": account()} if account else {},
+        )
         for number in range(NODES):
-            bed.relate(f"{name}{number + 1}", "peer", f"{name}{(number + 1) % NODES + 1}/aggregator")
+            bed.relate(
+                f"{name}{number + 1}", "peer", f"{name}{(number + 1) % NODES + 1}/aggregator"
+            )
         return in_turn(bed, name, "coordinator")
 
     return build
@@ -134,7 +165,9 @@ ARCHITECTURES = {
     "stale": federated(min_results=NODES, late="stale"),
     "scaffold-quorum": federated(Scaffold, min_results=NODES),
     "clustered": federated(coordinator=ClusteredCoordinator, elements=clusters),
-    "clustered-quorum": federated(coordinator=ClusteredCoordinator, elements=clusters, min_results=NODES),
+    "clustered-quorum": federated(
+        coordinator=ClusteredCoordinator, elements=clusters, min_results=NODES
+    ),
     "fedbuff": asynchronous,
     "tree": tree,
     "ring": ring,
@@ -179,8 +212,13 @@ def assert_equal(found, expected):
             np.testing.assert_allclose(one[key], other[key], rtol=1e-12, atol=1e-15, err_msg=key)
 
 
-CASES = [(architecture, fault) for architecture in ARCHITECTURES for fault in ("train", "apply", "hang")
-         if fault != "apply" or architecture not in ALONE]  # where nobody waits for anybody, a step that was done stays done
+CASES = [
+    (architecture, fault)
+    for architecture in ARCHITECTURES
+    for fault in ("train", "apply", "hang")
+    # where nobody waits for anybody, a step that was done stays done
+    if fault != "apply" or architecture not in ALONE
+]
 
 
 @pytest.mark.parametrize(("architecture", "fault"), CASES)
@@ -200,11 +238,17 @@ def test_a_run_that_fails_leaves_nothing_behind(bed, architecture, fault):
         going = _in_background(run)
         until(lambda: bed.call(last, "count") > before, "it has trained")
         if architecture not in ("fedbuff", *ALONE):
-            until(lambda: all(bed.call(other, "count") > before for other in others), "the others have trained")
+            until(
+                lambda: all(bed.call(other, "count") > before for other in others),
+                "the others have trained",
+            )
         if fault == "hang":
             bed.stop_run()
         bed.call(last, "release")
-        with pytest.raises(RoleMLError, match="this node has a fault" if fault == "train" else "stopped|interrupted"):
+        with pytest.raises(
+            RoleMLError,
+            match="this node has a fault" if fault == "train" else "stopped|interrupted",
+        ):
             going.result(30)
     bed.call(last, "break-down", {"fault": ""})
     for each in (run, fresh):
@@ -262,19 +306,28 @@ class One:
 
 @pytest.fixture(scope="module")
 def narrow():
-    """Engines that do one task at a time; in one process, the next run itself would wait for its turn."""
+    """Engines that do one task at a time; in one process, the next run itself would wait for its
+    turn.
+    """
     with Testbed(engines=2, workers=1, timeout=30, preload=()) as bed:
         yield bed
 
 
 @pytest.mark.parametrize("levels", [1, 2])
 @pytest.mark.parametrize("anew", [False, True], ids=["same server", "new server"])
-def test_trainings_that_wait_for_their_turn_do_not_begin_after_a_run_has_failed(narrow, levels, anew):
+def test_trainings_that_wait_for_their_turn_do_not_begin_after_a_run_has_failed(
+    narrow, levels, anew
+):
     bed, name = narrow, f"turn{levels}{anew:d}-"
     for number, options in enumerate([{"fails": True}, {"closed": True}, {}], 1):
         bed.spawn(f"{name}{number}", on=0)
-        bed.assign(f"{name}{number}", "trainer", Adder, options=options,
-                   elements={"model": impl(One), "dataset": impl(samples, 1)})
+        bed.assign(
+            f"{name}{number}",
+            "trainer",
+            Adder,
+            options=options,
+            elements={"model": impl(One), "dataset": impl(samples, 1)},
+        )
     bed.spawn(f"{name}inner", f"{name}server", on=1)
 
     def server():
@@ -283,7 +336,11 @@ def test_trainings_that_wait_for_their_turn_do_not_begin_after_a_run_has_failed(
             bed.relate(f"{name}inner", "trainer", f"{name}[123]/trainer")
         bed.assign(f"{name}server", "aggregator", FedAvgAggregator)
         bed.assign(f"{name}server", "coordinator", FederatedCoordinator)
-        bed.relate(f"{name}server", "trainer", f"{name}inner/aggregator" if levels == 2 else f"{name}[123]/trainer")
+        bed.relate(
+            f"{name}server",
+            "trainer",
+            f"{name}inner/aggregator" if levels == 2 else f"{name}[123]/trainer",
+        )
 
     server()
     with pytest.raises(RoleMLError, match="this node has a fault"):
@@ -293,8 +350,13 @@ def test_trainings_that_wait_for_their_turn_do_not_begin_after_a_run_has_failed(
     if anew:
         server()
     going = _in_background(lambda: bed.call(f"{name}server/coordinator", "run", {"num_rounds": 1}))
-    until(lambda: bed.call(f"{name}3/trainer", "count-updates") == 2
-          or any(f"{name}2/trainer.take-back" in each for each in bed.waiting()), "the new run is under way")
+    until(
+        lambda: (
+            bed.call(f"{name}3/trainer", "count-updates") == 2
+            or any(f"{name}2/trainer.take-back" in each for each in bed.waiting())
+        ),
+        "the new run is under way",
+    )
     bed.call(f"{name}2/trainer", "open")
     going.result(30)
     assert bed.call(f"{name}server/coordinator", "get-model")["w"] == 1
@@ -317,4 +379,7 @@ def test_a_ring_that_loses_a_node_trains_once_and_averages_what_the_others_have(
     bed.assign("leader", "coordinator", RingCoordinator)
     bed.relate("leader", "ring", ["one/aggregator", "two/aggregator", "three/aggregator"])
     bed.call("leader/coordinator", "run", {"num_rounds": 2}, timeout=60)
-    assert [bed.call(f"{node}/trainer", "get-model")["w"].item() for node in ("one", "two")] == [2, 2]
+    assert [bed.call(f"{node}/trainer", "get-model")["w"].item() for node in ("one", "two")] == [
+        2,
+        2,
+    ]

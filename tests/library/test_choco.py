@@ -1,4 +1,6 @@
-"""CHOCO when a node begins anew: what the others send it needs an estimate that it does not have."""
+"""CHOCO when a node begins anew: what the others send it needs an estimate that it does not
+have.
+"""
 
 import numpy as np
 
@@ -10,7 +12,12 @@ NODES = 3
 
 
 def assign(bed, nodes, leader):
-    nodes.assign("mixer", ChocoMixer, options={"consensus_step": 0.5}, elements={"compressor": impl(TopK, 1.0)})
+    nodes.assign(
+        "mixer",
+        ChocoMixer,
+        options={"consensus_step": 0.5},
+        elements={"compressor": impl(TopK, 1.0)},
+    )
     bed.assign(leader, "coordinator", DecentralisedCoordinator)
 
 
@@ -29,8 +36,15 @@ def test_a_node_that_begins_anew_gets_whole_estimates_and_is_as_the_others_again
     before = run(bed, "leads", num_rounds=2, num_epochs=1)
     assert np.abs(before).min() > 0
     first = bed.select(list(nodes)[0])
-    bed.assign(first, "mixer", ChocoMixer, options={"consensus_step": 0.5}, elements={"compressor": impl(TopK, 1.0)})
-    bed.assign("leads", "coordinator", DecentralisedCoordinator)  # which knows of nothing, as when it was lost, too
+    bed.assign(
+        first,
+        "mixer",
+        ChocoMixer,
+        options={"consensus_step": 0.5},
+        elements={"compressor": impl(TopK, 1.0)},
+    )
+    # which knows of nothing, as when it was lost, too
+    bed.assign("leads", "coordinator", DecentralisedCoordinator)
     after = run(bed, "leads", num_rounds=40, num_epochs=0)
     assert np.ptp(after, axis=0).max() < 1e-6 and np.isfinite(after).all()
     assert after.min() >= before.min() - 1e-6 and after.max() <= before.max() + 1e-6

@@ -3,7 +3,14 @@
 import pytest
 
 from roleml_nb import CallerError, Each, impl
-from roleml_nb.library import EpochTrainer, FedAvgAggregator, FederatedCoordinator, ModelMaintainer, TreeAggregator, average
+from roleml_nb.library import (
+    EpochTrainer,
+    FedAvgAggregator,
+    FederatedCoordinator,
+    ModelMaintainer,
+    TreeAggregator,
+    average,
+)
 from roleml_nb.workload import digits, digits_test, mlp
 
 PARTS = {"partition": "dirichlet", "alpha": 0.5}  # leaves of very different sizes
@@ -11,8 +18,14 @@ PARTS = {"partition": "dirichlet", "alpha": 0.5}  # leaves of very different siz
 
 def leaves(bed, name, size):
     nodes = bed.spawn(f"{name}-leaf{{1..{size}}}")
-    return nodes.assign("trainer", EpochTrainer, elements={
-        "model": impl(mlp, 64, 10), "dataset": impl(digits, part=Each(range(size)), parts=size, **PARTS)})
+    return nodes.assign(
+        "trainer",
+        EpochTrainer,
+        elements={
+            "model": impl(mlp, 64, 10),
+            "dataset": impl(digits, part=Each(range(size)), parts=size, **PARTS),
+        },
+    )
 
 
 def inner(bed, node, below, **options):
@@ -23,7 +36,12 @@ def inner(bed, node, below, **options):
 
 def root(bed, node, below):
     bed.spawn(node)
-    bed.assign(node, "evaluator", ModelMaintainer, elements={"model": impl(mlp, 64, 10), "dataset_test": impl(digits_test)})
+    bed.assign(
+        node,
+        "evaluator",
+        ModelMaintainer,
+        elements={"model": impl(mlp, 64, 10), "dataset_test": impl(digits_test)},
+    )
     bed.assign(node, "aggregator", FedAvgAggregator)
     bed.assign(node, "coordinator", FederatedCoordinator)
     bed.relate(node, "trainer", below)
@@ -31,7 +49,10 @@ def root(bed, node, below):
 
 def flat(size, rounds):
     update = mlp(64, 10).get_params()
-    models, parts = [mlp(64, 10) for _ in range(size)], [digits(part, size, **PARTS) for part in range(size)]
+    models, parts = (
+        [mlp(64, 10) for _ in range(size)],
+        [digits(part, size, **PARTS) for part in range(size)],
+    )
     for _ in range(rounds):
         for model, part in zip(models, parts, strict=True):
             model.set_params(update)
@@ -55,7 +76,9 @@ def test_three_levels_that_aggregate_every_round_equal_federated_averaging(bed):
     assert close(bed.call("deep-root/coordinator", "get-model"), expected)
     for found in bed.call("deep-leaf*/trainer", "get-model").values():  # the result has flown down
         assert close(found, expected)
-    assert bed.call("deep-high/aggregator", "get-data-size") == sum(len(digits(part, 5, **PARTS)) for part in range(4))
+    assert bed.call("deep-high/aggregator", "get-data-size") == sum(
+        len(digits(part, 5, **PARTS)) for part in range(4)
+    )
 
 
 def test_a_level_can_aggregate_more_often_than_the_one_above(bed):
@@ -69,7 +92,11 @@ def test_a_level_can_aggregate_more_often_than_the_one_above(bed):
 def test_each_level_tells_of_its_aggregations_and_it_learns(bed):
     leaves(bed, "learn", 4)
     for number in (1, 2):
-        inner(bed, f"learn-low{number}", [f"learn-leaf{2 * number - 1}/trainer", f"learn-leaf{2 * number}/trainer"])
+        inner(
+            bed,
+            f"learn-low{number}",
+            [f"learn-leaf{2 * number - 1}/trainer", f"learn-leaf{2 * number}/trainer"],
+        )
     root(bed, "learn-root", "learn-low*/aggregator")
     result = bed.call("learn-root/coordinator", "run", {"num_rounds": 10, "num_epochs": 2})
     assert result["accuracy"] >= 0.8
@@ -82,7 +109,13 @@ def test_each_level_tells_of_its_aggregations_and_it_learns(bed):
 def test_misuse_is_named(bed):
     bed.spawn("bare")
     bed.assign("bare", "aggregator", TreeAggregator)
-    with pytest.raises(CallerError, match="relationship 'trainer' of bare is empty: relate those below first, e.g. %rml relate bare"):
+    with pytest.raises(
+        CallerError,
+        match=(
+            "relationship 'trainer' of bare is empty: relate those below first, e.g. %rml relate"
+            " bare"
+        ),
+    ):
         bed.call("bare/aggregator", "train")
     with pytest.raises(ValueError, match="frequency must be 1 or more, got 0"):
         TreeAggregator(frequency=0)

@@ -26,12 +26,18 @@ LIMIT = 200.0
 
 @pytest.fixture
 def frozen():
-    """Three clients, of which the first one, by name, does not answer; the process that is to be frozen."""
+    """Three clients, of which the first one, by name, does not answer; the process that is to be
+    frozen.
+    """
     with Testbed(engines=2, timeout=LIMIT, preload=()) as bed:
         bed.spawn("client1", on=1)
         bed.spawn("client2", "client3", "server", on=0)
-        bed.assign("client[123]", "trainer", Gated, elements={
-            "model": impl(LeastSquares, 0.05), "dataset": impl(data, Each(range(3)))})
+        bed.assign(
+            "client[123]",
+            "trainer",
+            Gated,
+            elements={"model": impl(LeastSquares, 0.05), "dataset": impl(data, Each(range(3)))},
+        )
         bed.assign("server", "aggregator", FedAvgAggregator)
         process = bed.call("client1/trainer", "process")
         yield bed, process
@@ -54,28 +60,45 @@ def table(bed, process, *metrics):
     return {metric: list(rows[rows.metric == metric].value) for metric in metrics}
 
 
-@pytest.mark.parametrize("quorum", [{"deadline": 1.5, "min_results": 2}, {"enough": 2}], ids=["deadline", "enough"])
-@pytest.mark.parametrize("selector", [None, DataSizeSelector, PowerOfChoiceSelector], ids=["all", "by size", "by loss"])
+@pytest.mark.parametrize(
+    "quorum", [{"deadline": 1.5, "min_results": 2}, {"enough": 2}], ids=["deadline", "enough"]
+)
+@pytest.mark.parametrize(
+    "selector", [None, DataSizeSelector, PowerOfChoiceSelector], ids=["all", "by size", "by loss"]
+)
 def test_rounds_go_on_without_a_client_that_is_frozen(frozen, quorum, selector):
-    """It is not asked for the first model, nor for its size or loss, nor waited for when models are handed out."""
+    """It is not asked for the first model, nor for its size or loss, nor waited for when models are
+    handed out.
+    """
     bed, process = frozen
     server(bed, FederatedCoordinator, selector)
     os.kill(process, signal.SIGSTOP)
-    bed.call("server/coordinator", "run", {"num_rounds": 2, "distribute": True, **quorum}, timeout=60)
+    bed.call(
+        "server/coordinator", "run", {"num_rounds": 2, "distribute": True, **quorum}, timeout=60
+    )
     found = table(bed, process, "arrived", "clients")
     assert found["arrived"] == [2, 2]
     if selector is not None:
         assert found["clients"] == [2, 2]
-    bed.call("server/coordinator", "run", {"num_rounds": 1, "min_results": 3}, timeout=60)  # it is one of the clients again
+    # it is one of the clients again
+    bed.call("server/coordinator", "run", {"num_rounds": 1, "min_results": 3}, timeout=60)
     assert table(bed, process, "arrived")["arrived"] == [2, 2, 3]
 
 
-@pytest.mark.parametrize("quorum", [{"deadline": 1.5, "min_results": 2}, {"enough": 2}], ids=["deadline", "enough"])
+@pytest.mark.parametrize(
+    "quorum", [{"deadline": 1.5, "min_results": 2}, {"enough": 2}], ids=["deadline", "enough"]
+)
 def test_clusters_go_on_without_it(frozen, quorum):
     bed, process = frozen
-    server(bed, ClusteredCoordinator, elements={"models": impl(lambda: [{"w": np.zeros(4)}, {"w": np.ones(4)}])})
+    server(
+        bed,
+        ClusteredCoordinator,
+        elements={"models": impl(lambda: [{"w": np.zeros(4)}, {"w": np.ones(4)}])},
+    )
     os.kill(process, signal.SIGSTOP)
-    bed.call("server/coordinator", "run", {"num_rounds": 2, "distribute": True, **quorum}, timeout=60)
+    bed.call(
+        "server/coordinator", "run", {"num_rounds": 2, "distribute": True, **quorum}, timeout=60
+    )
     assert table(bed, process, "arrived", "late") == {"arrived": [2, 2], "late": [1, 1]}
 
 
@@ -85,7 +108,11 @@ def test_a_client_that_freezes_while_it_trains_is_late(frozen):
     bed.call("server/coordinator", "run", {"num_rounds": 1}, timeout=60)
     os.kill(process, signal.SIGSTOP)
     bed.call("server/coordinator", "run", {"num_rounds": 2, "deadline": 1.0}, timeout=60)
-    assert table(bed, process, "arrived", "late", "busy") == {"arrived": [3, 2, 2], "late": [0, 1, 0], "busy": [0, 0, 0]}
+    assert table(bed, process, "arrived", "late", "busy") == {
+        "arrived": [3, 2, 2],
+        "late": [0, 1, 0],
+        "busy": [0, 0, 0],
+    }
 
 
 def test_asynchronous_clients_go_on_without_it(frozen):

@@ -31,14 +31,23 @@ class Starter(ServerInitiator):
 
 def test_it_starts_once_when_enough_clients_have_registered(bed):
     bed.spawn("hall", "guest{1..3}")
-    bed.assign("hall", "initiator", Starter, options={"min_clients": 2, "relationship_name": "client"})
+    bed.assign(
+        "hall", "initiator", Starter, options={"min_clients": 2, "relationship_name": "client"}
+    )
     bed.relate("guest*", "server", "hall/initiator")
     for number, node in enumerate(("guest1", "guest2", "guest3"), 1):
-        bed.assign(node, "trainer", EpochTrainer, elements={"model": impl(mlp), "dataset": impl(digits)})
+        bed.assign(
+            node, "trainer", EpochTrainer, elements={"model": impl(mlp), "dataset": impl(digits)}
+        )
         bed.assign(node, "initiator", ClientInitiator)
-        until(lambda number=number: bed.call("hall/initiator", "look")[2] == number, f"{node} is in")
-    starts, greeted, count = until(lambda: (seen := bed.call("hall/initiator", "look"))[0] and seen, "a start")
-    assert starts == [["guest1/trainer", "guest2/trainer"]] or starts[0] == greeted  # the third may be quicker than the start
+        until(
+            lambda number=number: bed.call("hall/initiator", "look")[2] == number, f"{node} is in"
+        )
+    starts, greeted, count = until(
+        lambda: (seen := bed.call("hall/initiator", "look"))[0] and seen, "a start"
+    )
+    # the third may be quicker than the start
+    assert starts == [["guest1/trainer", "guest2/trainer"]] or starts[0] == greeted
     assert len(starts) == 1 and count == 3
     assert greeted == ["guest1/trainer", "guest2/trainer", "guest3/trainer"]
     assert not [error for error in bed.errors if "hall" in str(error) or "guest" in str(error)]
@@ -63,7 +72,9 @@ def test_the_same_client_counts_once_and_a_refused_one_not_at_all(bed):
         bed.call("stranger/self", "introduce", {"times": 1})
     assert bed.call("desk/initiator", "look")[::2] == ([], 1)
     bed.call("other/self", "introduce", {"times": 1})
-    until(lambda: bed.call("desk/initiator", "look")[0] == [["other/self", "regular/self"]], "a start")
+    until(
+        lambda: bed.call("desk/initiator", "look")[0] == [["other/self", "regular/self"]], "a start"
+    )
 
 
 def test_it_starts_with_whoever_is_there_when_time_is_up(bed):

@@ -33,11 +33,15 @@ def test_closed_form(make):
 
 
 def test_integers_and_bools_become_the_maximum(make):
-    updates = [{"n": make(4), "on": make([True, False]), "w": make(1.0)},
-               {"n": make(9), "on": make([False, False]), "w": make(2.0)}]
+    updates = [
+        {"n": make(4), "on": make([True, False]), "w": make(1.0)},
+        {"n": make(9), "on": make([False, False]), "w": make(2.0)},
+    ]
     merged = average(updates, [99, 1])
     assert merged["n"] == 9 and merged["on"].tolist() == [True, False]
-    assert merged["n"].dtype == updates[0]["n"].dtype and merged["on"].dtype == updates[0]["on"].dtype
+    assert (
+        merged["n"].dtype == updates[0]["n"].dtype and merged["on"].dtype == updates[0]["on"].dtype
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
@@ -45,7 +49,9 @@ def test_the_dtype_stays_and_the_sum_is_taken_in_double(dtype):
     updates = [{"w": torch.tensor([value], dtype=dtype)} for value in [1000.0] + [1.0] * 999]
     merged = average(updates)["w"]
     assert merged.dtype == dtype
-    torch.testing.assert_close(merged, torch.tensor([1.999], dtype=torch.float64).to(dtype), rtol=1e-12, atol=0)
+    torch.testing.assert_close(
+        merged, torch.tensor([1.999], dtype=torch.float64).to(dtype), rtol=1e-12, atol=0
+    )
 
 
 @given(
@@ -81,8 +87,12 @@ def test_a_model_with_batch_norm():
     merged = average([one.state_dict(), two.state_dict()], [1, 1])
     target.load_state_dict(merged)
     assert target[1].num_batches_tracked == 5
-    torch.testing.assert_close(target[1].running_mean, (one[1].running_mean + two[1].running_mean) / 2)
-    torch.testing.assert_close(target[0].weight.detach(), ((one[0].weight + two[0].weight) / 2).detach())
+    torch.testing.assert_close(
+        target[1].running_mean, (one[1].running_mean + two[1].running_mean) / 2
+    )
+    torch.testing.assert_close(
+        target[0].weight.detach(), ((one[0].weight + two[0].weight) / 2).detach()
+    )
     assert not merged["0.weight"].requires_grad
 
 
@@ -90,9 +100,21 @@ def test_a_model_with_batch_norm():
     ("updates", "weights", "text"),
     [
         ([], None, "there are no updates to average"),
-        ([{"a": 1.0}, {"b": 1.0}], None, "update 1 and update 0 differ in their names: missing a; unexpected b"),
-        ([{"a": np.zeros(2)}, {"a": np.zeros(3)}], None, r"a has shape \(3,\) in update 1, but \(2,\) in update 0"),
-        ([{"a": torch.zeros(2)}, {"a": torch.zeros(1)}], None, r"a has shape \(1,\) in update 1, but \(2,\) in"),
+        (
+            [{"a": 1.0}, {"b": 1.0}],
+            None,
+            "update 1 and update 0 differ in their names: missing a; unexpected b",
+        ),
+        (
+            [{"a": np.zeros(2)}, {"a": np.zeros(3)}],
+            None,
+            r"a has shape \(3,\) in update 1, but \(2,\) in update 0",
+        ),
+        (
+            [{"a": torch.zeros(2)}, {"a": torch.zeros(1)}],
+            None,
+            r"a has shape \(1,\) in update 1, but \(2,\) in",
+        ),
         ([{"a": 1.0}], [1, 2], "1 updates, but 2 weights"),
         ([{"a": 1.0}] * 2, [0, 0], "none negative and not all zero, got"),
         ([{"a": 1.0}] * 2, [3, -1], "none negative and not all zero, got"),

@@ -11,8 +11,14 @@ from tests.waiting import until
 
 def test_a_paused_run_waits_goes_step_by_step_and_goes_on(bed):
     clients = bed.spawn("pausing-client{1,2}")
-    clients.assign("trainer", EpochTrainer, elements={
-        "model": impl(mlp, 64, 10), "dataset": impl(digits, part=Each(range(2)), parts=8)})
+    clients.assign(
+        "trainer",
+        EpochTrainer,
+        elements={
+            "model": impl(mlp, 64, 10),
+            "dataset": impl(digits, part=Each(range(2)), parts=8),
+        },
+    )
     bed.spawn("pausing-server")
     bed.assign("pausing-server", "aggregator", FedAvgAggregator)
     bed.assign("pausing-server", "coordinator", FederatedCoordinator)
@@ -37,7 +43,12 @@ def test_a_paused_run_can_be_stopped(own_bed):
     own_bed.assign("server", "aggregator", FedAvgAggregator)
     own_bed.assign("server", "coordinator", FederatedCoordinator)
     own_bed.spawn("client")
-    own_bed.assign("client", "trainer", EpochTrainer, elements={"model": impl(mlp, 64, 10), "dataset": impl(digits)})
+    own_bed.assign(
+        "client",
+        "trainer",
+        EpochTrainer,
+        elements={"model": impl(mlp, 64, 10), "dataset": impl(digits)},
+    )
     own_bed.relate("server", "trainer", "client/trainer")
     own_bed.call("server/coordinator", "pause")
     run = own_bed.run("server/coordinator", "run", {"num_rounds": 4})

@@ -55,8 +55,13 @@ def federation(bed, name, selector=None, **odd):
     """Three clients, of which the third has the options `odd`."""
     for part in range(3):
         bed.spawn(f"{name}-client{part + 1}")
-        bed.assign(f"{name}-client{part + 1}", "trainer", Gated, options=odd if part == 2 else {}, elements={
-            "model": impl(LeastSquares, 0.05), "dataset": impl(data, part)})
+        bed.assign(
+            f"{name}-client{part + 1}",
+            "trainer",
+            Gated,
+            options=odd if part == 2 else {},
+            elements={"model": impl(LeastSquares, 0.05), "dataset": impl(data, part)},
+        )
     bed.spawn(f"{name}-server")
     bed.assign(f"{name}-server", "aggregator", FedAvgAggregator)
     bed.assign(f"{name}-server", "coordinator", FederatedCoordinator)
@@ -67,8 +72,12 @@ def federation(bed, name, selector=None, **odd):
 
 def aggregate(bed, name, update, clients=(1, 2, 3), limit=None, **quorum):
     group = [f"{name}-client{number}/trainer" for number in clients]
-    return bed.call(f"{name}-server/aggregator", "aggregate", {"clients": group, "update": update, "quorum": quorum},
-                    timeout=limit)
+    return bed.call(
+        f"{name}-server/aggregator",
+        "aggregate",
+        {"clients": group, "update": update, "quorum": quorum},
+        timeout=limit,
+    )
 
 
 def step(w, part):
@@ -77,7 +86,10 @@ def step(w, part):
 
 
 def counts(**others):
-    return dict.fromkeys(("selected", "arrived", "late", "stale", "dropped", "failed", "busy"), 0) | others
+    return (
+        dict.fromkeys(("selected", "arrived", "late", "stale", "dropped", "failed", "busy"), 0)
+        | others
+    )
 
 
 def start():
@@ -101,7 +113,11 @@ def test_a_round_waits_for_its_least_results_beyond_the_deadline(bed):
     federation(bed, "beyond", closed=True)
     group = [f"beyond-client{number}/trainer" for number in (1, 2, 3)]
     quorum = {"deadline": 0.05, "min_results": 3}
-    call = bed.call_task("beyond-server/aggregator", "aggregate", {"clients": group, "update": start(), "quorum": quorum})
+    call = bed.call_task(
+        "beyond-server/aggregator",
+        "aggregate",
+        {"clients": group, "update": start(), "quorum": quorum},
+    )
     until(lambda: "beyond-client3" in set(bed.trace.metrics.to_pandas().node), "it trains")
     with pytest.raises(TimeoutError):
         call.result(0.3)
@@ -121,16 +137,21 @@ def test_over_selection_takes_the_first_and_a_late_result_is_dropped(bed):
 
 
 def test_a_late_result_can_be_taken_in_stale(bed):
-    """As the step that it is, onto where the model is by now, with a weight that is smaller by 1 / √2."""
+    """As the step that it is, onto where the model is by now, with a weight that is smaller by 1 /
+    √2.
+    """
     federation(bed, "form", closed=True)
     first = aggregate(bed, "form", start(), enough=2, late="stale")["update"]["w"]
     bed.call("form-client3/trainer", "open")
-    done = aggregate(bed, "form", {"w": first}, min_results=3, late="stale")  # waits until client 3 is free, asks it again
+    # waits until client 3 is free, asks it again
+    done = aggregate(bed, "form", {"w": first}, min_results=3, late="stale")
     assert done["counts"] == counts(selected=3, arrived=3, stale=1)
     late = first + step(np.zeros(4), 2)
     results = [*(step(first, part) for part in range(3)), late]
     weights = [*SIZES, SIZES[2] / np.sqrt(2)]
-    np.testing.assert_allclose(done["update"]["w"], np.average(results, axis=0, weights=weights), rtol=1e-12)
+    np.testing.assert_allclose(
+        done["update"]["w"], np.average(results, axis=0, weights=weights), rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("late", ["stale", "drop"])
@@ -138,8 +159,13 @@ def test_who_takes_the_model_when_its_round_is_over_has_not_trained(bed, late):
     """So there is nothing of it that is stale, or dropped."""
     name = f"taken-{late}"
     federation(bed, name)
-    bed.assign(f"{name}-client3", "trainer", SlowToTake, options={"closed": True}, elements={
-        "model": impl(LeastSquares, 0.05), "dataset": impl(data, 2)})
+    bed.assign(
+        f"{name}-client3",
+        "trainer",
+        SlowToTake,
+        options={"closed": True},
+        elements={"model": impl(LeastSquares, 0.05), "dataset": impl(data, 2)},
+    )
     done = aggregate(bed, name, start(), enough=2, late=late)
     assert done["counts"] == counts(selected=3, arrived=2, late=1)
     bed.call(f"{name}-client3/trainer", "open")
@@ -161,40 +187,84 @@ def test_a_client_that_fails_is_left_out_if_that_is_allowed(bed):
     assert done["counts"] == counts(selected=3, arrived=2, failed=1)
     with pytest.raises(HandlerError, match="broken on purpose"):
         bed.call("broken-server/coordinator", "run", {"num_rounds": 1})
-    with pytest.raises(HandlerError, match="round 2 has 2 of the 3 results that it needs, broken-client3/trainer failed; "
-                                           "the first error: .*broken on purpose"):
+    with pytest.raises(
+        HandlerError,
+        match=(
+            "round 2 has 2 of the 3 results that it needs, broken-client3/trainer failed; "
+            "the first error: .*broken on purpose"
+        ),
+    ):
         aggregate(bed, "broken", start(), min_results=3)
 
 
 def test_a_round_that_nothing_comes_of_ends_with_a_timeout():
     with Testbed(engines=0, timeout=3, preload=()) as bed:
         federation(bed, "never", closed=True)
-        with pytest.raises(HandlerError, match="CallTimeout: round 1 has 2 of the 3 results that it needs, and none came for 3.0 s"):
+        with pytest.raises(
+            HandlerError,
+            match=(
+                "CallTimeout: round 1 has 2 of the 3 results that it needs, and none came for 3.0 s"
+            ),
+        ):
             aggregate(bed, "never", start(), limit=60, deadline=0.1, min_results=3)
-        with pytest.raises(HandlerError, match="CallTimeout: round 2 needs 3 clients, and never-client3/trainer did not end an earlier training"):
+        with pytest.raises(
+            HandlerError,
+            match=(
+                "CallTimeout: round 2 needs 3 clients, and never-client3/trainer did not end an"
+                " earlier training"
+            ),
+        ):
             aggregate(bed, "never", start(), limit=60, min_results=3)
         bed.call("never-client3/trainer", "open")
-        assert aggregate(bed, "never", start(), min_results=3)["counts"] == counts(selected=3, arrived=3, dropped=1)
+        assert aggregate(bed, "never", start(), min_results=3)["counts"] == counts(
+            selected=3, arrived=3, dropped=1
+        )
 
 
 def test_each_round_tells_what_became_of_it(bed):
     federation(bed, "told", closed=True)
-    bed.call("told-server/coordinator", "run", {"num_rounds": 3, "enough": 2, "deadline": 30, "distribute": False})
-    table = bed.trace.metrics.to_pandas().query("node == 'told-server' and channel == 'round-completed'")
-    found = {name: list(table[table.metric == name].value) for name in ("selected", "arrived", "late", "clients")}
-    assert found == {"selected": [3, 2, 2], "arrived": [2, 2, 2], "late": [1, 0, 0], "clients": [3, 2, 2]}
+    bed.call(
+        "told-server/coordinator",
+        "run",
+        {"num_rounds": 3, "enough": 2, "deadline": 30, "distribute": False},
+    )
+    table = bed.trace.metrics.to_pandas().query(
+        "node == 'told-server' and channel == 'round-completed'"
+    )
+    found = {
+        name: list(table[table.metric == name].value)
+        for name in ("selected", "arrived", "late", "clients")
+    }
+    assert found == {
+        "selected": [3, 2, 2],
+        "arrived": [2, 2, 2],
+        "late": [1, 0, 0],
+        "clients": [3, 2, 2],
+    }
     bed.call("told-client3/trainer", "open")
 
 
-@pytest.mark.parametrize("arguments, message", [
-    ({"min_results": 4}, "min_results is 4, but {name}-server has 3 clients: it must be from 1 to 3"),
-    ({"enough": 7}, "enough is 7, but {name}-server has 3 clients: it must be from 1 to 3"),
-    ({"min_results": 0}, "min_results is 0, but {name}-server has 3 clients"),
-    ({"min_results": 3, "enough": 2}, "enough=2 is less than min_results=3"),
-    ({"deadline": 0}, "deadline must be more than 0 seconds, got 0"),
-    ({"deadline": 1, "late": "later"}, "late must be 'drop' or 'stale', got 'later'"),
-    ({"min_results": 3}, "the client-selector chose 2 of 3 clients for round 1, and min_results or enough ask for 3"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (
+            {"min_results": 4},
+            "min_results is 4, but {name}-server has 3 clients: it must be from 1 to 3",
+        ),
+        ({"enough": 7}, "enough is 7, but {name}-server has 3 clients: it must be from 1 to 3"),
+        ({"min_results": 0}, "min_results is 0, but {name}-server has 3 clients"),
+        ({"min_results": 3, "enough": 2}, "enough=2 is less than min_results=3"),
+        ({"deadline": 0}, "deadline must be more than 0 seconds, got 0"),
+        ({"deadline": 1, "late": "later"}, "late must be 'drop' or 'stale', got 'later'"),
+        (
+            {"min_results": 3},
+            (
+                "the client-selector chose 2 of 3 clients for round 1, and min_results or enough"
+                " ask for 3"
+            ),
+        ),
+    ],
+)
 def test_a_quorum_that_cannot_be_met_is_refused_before_the_start(bed, request, arguments, message):
     name = f"refused{request.node.callspec.indices['arguments']}"
     federation(bed, name, selector={"fraction": 0.67})
@@ -208,8 +278,12 @@ def test_a_dead_node_does_not_stop_the_rounds(own_bed):
     bed = own_bed
     bed.spawn("here", "server", on=0)
     bed.spawn("there", on=1)
-    bed.assign(["here", "there"], "trainer", Gated, elements={
-        "model": impl(LeastSquares, 0.05), "dataset": impl(data, Each(range(2)))})
+    bed.assign(
+        ["here", "there"],
+        "trainer",
+        Gated,
+        elements={"model": impl(LeastSquares, 0.05), "dataset": impl(data, Each(range(2)))},
+    )
     bed.assign("server", "aggregator", FedAvgAggregator)
     bed.assign("server", "coordinator", FederatedCoordinator)
     bed.relate("server", "trainer", ["there/trainer", "here/trainer"])
@@ -227,13 +301,36 @@ def test_a_node_that_dies_while_it_trains_does_not_stop_the_round(own_bed):
     bed = own_bed
     bed.spawn("here", "server", on=0)
     bed.spawn("there", on=1)
-    bed.assign("here", "trainer", Gated, elements={"model": impl(LeastSquares, 0.05), "dataset": impl(data, 0)})
-    bed.assign("there", "trainer", Gated, options={"closed": True},
-               elements={"model": impl(LeastSquares, 0.05), "dataset": impl(data, 1)})
+    bed.assign(
+        "here",
+        "trainer",
+        Gated,
+        elements={"model": impl(LeastSquares, 0.05), "dataset": impl(data, 0)},
+    )
+    bed.assign(
+        "there",
+        "trainer",
+        Gated,
+        options={"closed": True},
+        elements={"model": impl(LeastSquares, 0.05), "dataset": impl(data, 1)},
+    )
     bed.assign("server", "aggregator", FedAvgAggregator)
     process = bed.call("there/trainer", "process")
-    call = bed.call_task("server/aggregator", "aggregate", {
-        "clients": ["here/trainer", "there/trainer"], "update": start(), "quorum": {"min_results": 1}})
-    until(lambda: "there" in set(bed.trace.metrics.to_pandas().query("channel == 'epoch-completed'").node), "it trains", 30)
+    call = bed.call_task(
+        "server/aggregator",
+        "aggregate",
+        {
+            "clients": ["here/trainer", "there/trainer"],
+            "update": start(),
+            "quorum": {"min_results": 1},
+        },
+    )
+    until(
+        lambda: (
+            "there" in set(bed.trace.metrics.to_pandas().query("channel == 'epoch-completed'").node)
+        ),
+        "it trains",
+        30,
+    )
     os.kill(process, signal.SIGKILL)
     assert call.result(60)["counts"] == counts(selected=2, arrived=1, failed=1)

@@ -1,4 +1,6 @@
-"""What roles remember of others is true when it counts: sizes of data, the model of an earlier run, a client that diverged."""
+"""What roles remember of others is true when it counts: sizes of data, the model of an earlier run,
+a client that diverged.
+"""
 
 import numpy as np
 import pandas as pd
@@ -57,13 +59,24 @@ class Points:
 
 
 def assign(nodes, targets, sizes, start=0.0):
-    nodes.assign("trainer", EpochTrainer, elements={
-        "model": impl(Stepping, start), "dataset": impl(Points, Each(targets), Each(sizes))})
+    nodes.assign(
+        "trainer",
+        EpochTrainer,
+        elements={
+            "model": impl(Stepping, start),
+            "dataset": impl(Points, Each(targets), Each(sizes)),
+        },
+    )
 
 
 def server(bed, name, clients, strategy=None, coordinator=FederatedCoordinator):
     bed.spawn(name)
-    bed.assign(name, "aggregator", FedAvgAggregator, elements={} if strategy is None else {"strategy": strategy})
+    bed.assign(
+        name,
+        "aggregator",
+        FedAvgAggregator,
+        elements={} if strategy is None else {"strategy": strategy},
+    )
     bed.assign(name, "coordinator", coordinator)
     bed.relate(name, "trainer", clients.role("trainer"))
 
@@ -76,8 +89,11 @@ def run(bed, name, rounds=1, **args):
     return bed.call(f"{name}/coordinator", "run", {"num_rounds": rounds, **args})
 
 
-@pytest.mark.parametrize(("args", "strategy"), [({}, None), ({"min_results": 2}, None), ({}, impl(FedAvg, metrics=True))],
-                         ids=["mean", "quorum", "train2"])
+@pytest.mark.parametrize(
+    ("args", "strategy"),
+    [({}, None), ({"min_results": 2}, None), ({}, impl(FedAvg, metrics=True))],
+    ids=["mean", "quorum", "train2"],
+)
 def test_weights_are_of_the_data_that_trainers_have_now(bed, args, strategy):
     mark = f"now{len(args)}{strategy is None}"
     clients = bed.spawn(mark + "-{1..2}")
@@ -112,7 +128,12 @@ def test_going_on_from_an_earlier_run_is_said_and_a_choice(bed):
     assert run(bed, "again-server", 3) == {"rounds": 3, "accuracy": None, "loss": None}
     first = model(bed, "again-server")
     assign(clients, (1.0, 1.0), (1, 1))
-    assert run(bed, "again-server", 2) == {"rounds": 2, "accuracy": None, "loss": None, "went_on_after": 3}
+    assert run(bed, "again-server", 2) == {
+        "rounds": 2,
+        "accuracy": None,
+        "loss": None,
+        "went_on_after": 3,
+    }
     assert "goes on from the model that has seen 3 rounds here" in str(bed.logs("again-server"))
     assert model(bed, "again-server") > first
     assign(clients, (1.0, 1.0), (1, 1))
@@ -127,20 +148,32 @@ def test_a_run_that_begins_with_another_model_of_the_evaluator_is_a_first_one(be
     evaluator = {"model": impl(Stepping), "dataset_test": Points(0.0, 1)}
     bed.assign("given-server", "evaluator", ModelMaintainer, elements=evaluator)
     assert run(bed, "given-server", 2)["loss"] == 0.75
-    assert run(bed, "given-server", 1) == {"rounds": 1, "accuracy": None, "loss": 0.875, "went_on_after": 2}
+    assert run(bed, "given-server", 1) == {
+        "rounds": 1,
+        "accuracy": None,
+        "loss": 0.875,
+        "went_on_after": 2,
+    }
     bed.assign("given-server", "evaluator", ModelMaintainer, elements=evaluator)
     assert run(bed, "given-server", 1) == {"rounds": 1, "accuracy": None, "loss": 0.5}
 
 
-@pytest.mark.parametrize("strategy", [None, impl(FedAdam), impl(FedAvg, metrics=True)], ids=["mean", "adam", "train2"])
+@pytest.mark.parametrize(
+    "strategy", [None, impl(FedAdam), impl(FedAvg, metrics=True)], ids=["mean", "adam", "train2"]
+)
 def test_a_client_that_diverges_is_named_and_poisons_nobody(bed, strategy):
     mark = f"nan{strategy!r}".replace("(", "-").replace(")", "").replace("=", "").lower()
     clients = bed.spawn(mark + "-{1..2}")
     assign(clients, (1.0, float("nan")), (1, 1))
     server(bed, f"{mark}-server", clients, strategy)
     for args in ({}, {"min_results": 2}):
-        with pytest.raises(RoleMLError, match=rf"{mark}-2/trainer returned a model that has diverged: 1 of 1 numbers of 'x' are "
-                                              r"not finite \(NaN\)"):
+        with pytest.raises(
+            RoleMLError,
+            match=(
+                rf"{mark}-2/trainer returned a model that has diverged: 1 of 1 numbers of 'x' are "
+                r"not finite \(NaN\)"
+            ),
+        ):
             run(bed, f"{mark}-server", **args)
     assign(clients, (1.0, float("nan")), (1, 1))
     run(bed, f"{mark}-server", 2, min_results=1, fresh=True)
@@ -156,8 +189,14 @@ def test_an_asynchronous_server_leaves_a_client_out_that_diverges(bed):
     clients = bed.spawn("async-{1..2}")
     assign(clients, (1.0, float("inf")), (1, 1))
     bed.spawn("async-server")
-    bed.assign("async-server", "coordinator", AsynchronousCoordinator, options={"concurrency": 1},  # one after the other
-               elements={"strategy": impl(FedBuff, size=1)})
+    # one after the other
+    bed.assign(
+        "async-server",
+        "coordinator",
+        AsynchronousCoordinator,
+        options={"concurrency": 1},
+        elements={"strategy": impl(FedBuff, size=1)},
+    )
     bed.relate("async-server", "trainer", clients.role("trainer"))
     run(bed, "async-server", 8)
     assert model(bed, "async-server") == 1 - 0.5**8
@@ -169,8 +208,16 @@ def test_what_was_infinite_before_may_stay_so():
     assert not_finite(mask, mask) is None
     assert not_finite({"mask": np.array([0.0, -np.inf])}, mask) is None
     assert not_finite(mask) == "1 of 2 numbers of 'mask' are not finite (infinite)"
-    assert not_finite({"mask": torch.tensor([torch.nan, -torch.inf])}, mask) == "1 of 2 numbers of 'mask' are not finite (NaN)"
-    assert not_finite({"w": torch.tensor([1.0, torch.inf], dtype=torch.bfloat16)}, {"w": torch.zeros(2)}) is not None
+    assert (
+        not_finite({"mask": torch.tensor([torch.nan, -torch.inf])}, mask)
+        == "1 of 2 numbers of 'mask' are not finite (NaN)"
+    )
+    assert (
+        not_finite(
+            {"w": torch.tensor([1.0, torch.inf], dtype=torch.bfloat16)}, {"w": torch.zeros(2)}
+        )
+        is not None
+    )
     assert not_finite({"w": torch.tensor([complex(0, np.nan)])}) is not None
 
 
@@ -194,13 +241,28 @@ def test_a_loader_counts_samples_not_batches(bed):
     assert data_size(DataLoader(pairs, batch_size=4, shuffle=True, drop_last=True)) == 8
     assert data_size(DataLoader(pairs, batch_sampler=batches)) == 10
     assert data_size(DataLoader(pairs, batch_size=None)) == 10
-    assert data_size(DataLoader(pairs, batch_size=4, sampler=torch.utils.data.SubsetRandomSampler(range(6)))) == 6
-    assert data_size(ArrayDataset(np.zeros((10, 2)), np.zeros(10), batch_size=4)) == data_size(pairs) == 10
-    with pytest.raises(RoleMLError, match="the data set, a DataLoader, does not say how many samples it has"):
+    assert (
+        data_size(
+            DataLoader(pairs, batch_size=4, sampler=torch.utils.data.SubsetRandomSampler(range(6)))
+        )
+        == 6
+    )
+    assert (
+        data_size(ArrayDataset(np.zeros((10, 2)), np.zeros(10), batch_size=4))
+        == data_size(pairs)
+        == 10
+    )
+    with pytest.raises(
+        RoleMLError, match="the data set, a DataLoader, does not say how many samples it has"
+    ):
         data_size(DataLoader(Unsized(), batch_size=2))
     node = bed.spawn("loaded")
-    bed.assign("loaded", "trainer", EpochTrainer, elements={
-        "model": impl(mlp, 64, 10), "dataset": impl(DataLoader, Shown(), batch_size=4)})
+    bed.assign(
+        "loaded",
+        "trainer",
+        EpochTrainer,
+        elements={"model": impl(mlp, 64, 10), "dataset": impl(DataLoader, Shown(), batch_size=4)},
+    )
     assert node.names == ["loaded"] and bed.call("loaded/trainer", "get-data-size") == 10
     assert bed.call("loaded/trainer", "train2")["data_size"] == 10
 
@@ -211,10 +273,16 @@ def test_classes_are_the_same_on_each_node_where_they_are_declared():
     for frame in (whole.assign(kind=whole["kind"].astype(kinds)), whole):
         how = {} if frame is not whole else {"classes": ["yes", "no", "maybe"]}
         assert from_frame(frame, "kind", **how).y.tolist() == [1, 0, 2]
-        assert [from_frame(frame.iloc[[row]], "kind", **how).y.tolist() for row in range(3)] == [[1], [0], [2]]
+        assert [from_frame(frame.iloc[[row]], "kind", **how).y.tolist() for row in range(3)] == [
+            [1],
+            [0],
+            [2],
+        ]
     assert from_frame(whole, "kind").y.tolist() == [1, 2, 0]
     assert from_frame(whole, "a", features=["a"], classes=[2.0, 1.0, 0.0]).y.tolist() == [2, 1, 0]
-    with pytest.raises(RoleMLError, match="column 'kind' has 'maybe', which is none of the classes 'yes', 'no'"):
+    with pytest.raises(
+        RoleMLError, match="column 'kind' has 'maybe', which is none of the classes 'yes', 'no'"
+    ):
         from_frame(whole, "kind", classes=["yes", "no"])
 
 
@@ -240,7 +308,12 @@ def test_a_test_leaves_nothing_that_cannot_be_trained():
     caching.train(data, epochs=3)
     assert caching.test(data)["loss"] < before
     learning = TorchClassifier(lazy)
-    with pytest.raises(RoleMLError, match=r"parameter 0.weight belongs to a lazy layer, which has no weights before it has seen"):
+    with pytest.raises(
+        RoleMLError,
+        match=(
+            r"parameter 0.weight belongs to a lazy layer, which has no weights before it has seen"
+        ),
+    ):
         learning.get_params()
     learning.test(data)
     start = learning.get_params()

@@ -1,4 +1,6 @@
-"""Repetitions: the same seed gives the same numbers, another one others, on one process and on engines."""
+"""Repetitions: the same seed gives the same numbers, another one others, on one process and on
+engines.
+"""
 
 import hashlib
 import logging
@@ -55,16 +57,22 @@ class Own:
         return {name: value.clone() for name, value in self.module.state_dict().items()}
 
     def set_params(self, params):
-        self.module.load_state_dict({name: torch.as_tensor(value) for name, value in params.items()})
+        self.module.load_state_dict(
+            {name: torch.as_tensor(value) for name, value in params.items()}
+        )
 
 
 def loader(part):
     data = digits(part, 3)
-    return DataLoader(TensorDataset(torch.as_tensor(data.x), torch.as_tensor(data.y)), batch_size=32, shuffle=True)
+    return DataLoader(
+        TensorDataset(torch.as_tensor(data.x), torch.as_tensor(data.y)), batch_size=32, shuffle=True
+    )
 
 
 def fedavg(engines=0, seed=0, *, model=None, data=None, rounds=2, options=None, **testbed):
-    """The bytes of the global model, and of the first client's, after some rounds with three clients."""
+    """The bytes of the global model, and of the first client's, after some rounds with three
+    clients.
+    """
     model, data = model or impl(mlp, 64, 10), data or impl(digits, part=Each(range(3)), parts=3)
     with Testbed(engines, seed=seed, threads=1, preload=(), timeout=60.0, **testbed) as bed:
         bed.spawn("server")
@@ -74,29 +82,41 @@ def fedavg(engines=0, seed=0, *, model=None, data=None, rounds=2, options=None, 
         bed.assign("server", "coordinator", FederatedCoordinator)
         bed.relate("server", "trainer", clients.role("trainer"))
         bed.call("server/coordinator", "run", {"num_rounds": rounds, "options": options})
-        return [digest(bed.call(role, "get-model")) for role in ("server/coordinator", "client1/trainer")]
+        return [
+            digest(bed.call(role, "get-model"))
+            for role in ("server/coordinator", "client1/trainer")
+        ]
 
 
 def digest(model):
-    return hashlib.sha256(b"".join(np.asarray(value).tobytes() for value in model.values())).hexdigest()
+    return hashlib.sha256(
+        b"".join(np.asarray(value).tobytes() for value in model.values())
+    ).hexdigest()
 
 
 def test_another_seed_of_the_testbed_gives_another_model_and_the_same_one_the_same():
     models = [fedavg(seed=seed)[0] for seed in (0, 1, 2)]
     assert len(set(models)) == 3
     assert fedavg(seed=1)[0] == models[1]
-    explicit = {"model": impl(mlp, 64, 10, seed=0), "data": impl(digits, part=Each(range(3)), parts=3, seed=0)}
+    explicit = {
+        "model": impl(mlp, 64, 10, seed=0),
+        "data": impl(digits, part=Each(range(3)), parts=3, seed=0),
+    }
     assert fedavg(**explicit)[0] == models[0]  # what is given counts, and 0 is what it was before
     assert fedavg(seed=2, **explicit)[0] == models[0]
 
 
-@pytest.mark.parametrize("how", [
-    {"model": impl(TorchClassifier, dropping)},
-    {"model": impl(TorchClassifier, dropping), "options": {"proximal": 0.1}},
-    {"model": impl(Template)},
-    {"model": impl(Own)},
-    {"data": impl(loader, Each(range(3)))},
-], ids=["classifier", "proximal", "template", "own", "loader"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"model": impl(TorchClassifier, dropping)},
+        {"model": impl(TorchClassifier, dropping), "options": {"proximal": 0.1}},
+        {"model": impl(Template)},
+        {"model": impl(Own)},
+        {"data": impl(loader, Each(range(3)))},
+    ],
+    ids=["classifier", "proximal", "template", "own", "loader"],
+)
 def test_what_draws_from_torchs_generator_repeats(how):
     first = fedavg(workers=4, **how)
     assert fedavg(workers=4, **how) == first
@@ -113,12 +133,20 @@ def test_nodes_with_a_seed_of_their_own_still_share_out_the_data():
     with Testbed(0, seed=5, timeout=30.0) as bed:
         bed.spawn("a")
         bed.spawn("b", seed=9)
-        bed.assign(["a", "b"], "trainer", EpochTrainer, elements={
-            "model": impl(mlp, 64, 10), "dataset": impl(digits, part=Each(range(2)), parts=2)})
+        bed.assign(
+            ["a", "b"],
+            "trainer",
+            EpochTrainer,
+            elements={
+                "model": impl(mlp, 64, 10),
+                "dataset": impl(digits, part=Each(range(2)), parts=2),
+            },
+        )
         rows = [bed.fleet.home.actors[node].roles["trainer"].dataset().x for node in ("a", "b")]
         models = [bed.call(f"{node}/trainer", "get-model") for node in ("a", "b")]
-    assert len(np.unique(np.concatenate(rows), axis=0)) == len(np.unique(np.concatenate(
-        [digits(part, 2, seed=5).x for part in range(2)]), axis=0))
+    assert len(np.unique(np.concatenate(rows), axis=0)) == len(
+        np.unique(np.concatenate([digits(part, 2, seed=5).x for part in range(2)]), axis=0)
+    )
     assert digest(models[0]) == digest(mlp(64, 10, seed=5).get_params())
     assert digest(models[1]) == digest(mlp(64, 10, seed=9).get_params())
 
@@ -126,8 +154,10 @@ def test_nodes_with_a_seed_of_their_own_still_share_out_the_data():
 def test_outside_of_roles_seeds_are_0_and_torchs_generator_is_as_it_stands():
     assert digest(mlp(64, 10).get_params()) == digest(mlp(64, 10, seed=0).get_params())
     assert np.array_equal(digits(0, 4).x, digits(0, 4, seed=0).x)
-    assert np.array_equal(next(iter(ArrayDataset(np.arange(9), np.arange(9), shuffle=True)))[0],
-                          next(iter(ArrayDataset(np.arange(9), np.arange(9), shuffle=True, seed=0)))[0])
+    assert np.array_equal(
+        next(iter(ArrayDataset(np.arange(9), np.arange(9), shuffle=True)))[0],
+        next(iter(ArrayDataset(np.arange(9), np.arange(9), shuffle=True, seed=0)))[0],
+    )
     found = []
     for _ in range(2):
         model = TorchClassifier(dropping)
@@ -162,8 +192,12 @@ def test_a_role_has_a_generator_of_its_own_which_goes_on_and_travels():
         bed.migrate("one/drawing", "three")
         second, _ = bed.call("three/drawing", "draw")
     assert drew
-    expected = torch.Generator().manual_seed(int(generator(4, "one", "drawing", "torch").integers(2**63)))
-    assert [*first, *second] == torch.cat([torch.rand(2, generator=expected), torch.rand(2, generator=expected)]).tolist()
+    expected = torch.Generator().manual_seed(
+        int(generator(4, "one", "drawing", "torch").integers(2**63))
+    )
+    assert [*first, *second] == torch.cat(
+        [torch.rand(2, generator=expected), torch.rand(2, generator=expected)]
+    ).tolist()
     assert other != first
     assert torch.equal(torch.default_generator.get_state(), before)
 
@@ -182,4 +216,6 @@ def test_a_turn_that_does_not_end_is_waited_for_once_and_it_is_said(monkeypatch,
         go_on.set()
         held.join(20)
         said = str(bed.logs("two"))
-    assert said.count("two/drawing shares it now, and what it draws from it cannot be repeated") == 1
+    assert (
+        said.count("two/drawing shares it now, and what it draws from it cannot be repeated") == 1
+    )

@@ -1,4 +1,6 @@
-"""All architectures end by themselves on a pool of one worker, where everything that waits might wait for ever."""
+"""All architectures end by themselves on a pool of one worker, where everything that waits might
+wait for ever.
+"""
 
 import pytest
 
@@ -34,14 +36,18 @@ def test_federated_and_tree(nodes):
     for number in range(3):
         bed.spawn(f"inner{number}")
         bed.assign(f"inner{number}", "aggregator", TreeAggregator)
-        bed.relate(f"inner{number}", "trainer", clients[2 * number:2 * number + 2].role("trainer"))
+        bed.relate(
+            f"inner{number}", "trainer", clients[2 * number : 2 * number + 2].role("trainer")
+        )
     bed.relate("leader", "trainer", "inner*/aggregator")
     assert bed.call("leader/coordinator", "run", {"num_rounds": 3}, timeout=30)["rounds"] == 3
 
 
 def test_gossip(nodes):
     bed, peers = nodes
-    peers.assign("aggregator", GossipAggregator).assign("coordinator", GossipCoordinator).relate("peer", "node*/aggregator")
+    peers.assign("aggregator", GossipAggregator).assign("coordinator", GossipCoordinator).relate(
+        "peer", "node*/aggregator"
+    )
     assert len(bed.call("node*/coordinator", "run", {"num_rounds": 3}, timeout=30)) == 6
 
 

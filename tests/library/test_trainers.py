@@ -19,7 +19,8 @@ from roleml_nb.workload import ArrayDataset, digits, digits_test, mlp
 
 
 def same(one, two):
-    return all(torch.allclose(one[name], two[name], atol=1e-6) for name in one)  # threads differ, and so the rounding
+    # threads differ, and so the rounding
+    return all(torch.allclose(one[name], two[name], atol=1e-6) for name in one)
 
 
 class Halving(TrainingPlanner):
@@ -48,7 +49,9 @@ class Planned(EpochTrainer):
 
 
 class Overridden(EpochTrainer):
-    """In the style of RoleML: the hook takes the options, uses the elements, and returns metrics."""
+    """In the style of RoleML: the hook takes the options, uses the elements, and returns
+    metrics.
+    """
 
     def train_impl(self, num_epochs, **options):
         with self.lock:
@@ -66,8 +69,17 @@ class Extended(EpochTrainer):
 
 def trainer(bed, node, cls=EpochTrainer, **elements):
     bed.spawn(node)
-    bed.assign(node, "trainer", cls, elements={
-        "model": impl(mlp, 64, 10), "dataset": impl(digits, 0, 20), "dataset_test": impl(digits_test), **elements})
+    bed.assign(
+        node,
+        "trainer",
+        cls,
+        elements={
+            "model": impl(mlp, 64, 10),
+            "dataset": impl(digits, 0, 20),
+            "dataset_test": impl(digits_test),
+            **elements,
+        },
+    )
 
 
 def test_the_options_of_a_training_are_those_of_each_epoch(bed):
@@ -142,7 +154,12 @@ def half(part):
 def test_two_gradient_trainers_equal_one_with_both_batches(bed):
     for part in range(2):
         bed.spawn(f"grad{part}")
-        bed.assign(f"grad{part}", "trainer", GradientsTrainer, elements={"model": impl(mlp, 64, 10), "dataset": impl(half, part)})
+        bed.assign(
+            f"grad{part}",
+            "trainer",
+            GradientsTrainer,
+            elements={"model": impl(mlp, 64, 10), "dataset": impl(half, part)},
+        )
     bed.spawn("stepper")
     bed.assign("stepper", "stepper", Stepper)
     bed.relate("stepper", "worker", "grad*/trainer")
@@ -159,15 +176,35 @@ def test_two_gradient_trainers_equal_one_with_both_batches(bed):
 
 def test_a_gradients_trainer_goes_round_its_batches_and_says_when_there_are_none(bed):
     bed.spawn("round", "empty")
-    bed.assign("round", "trainer", GradientsTrainer, elements={
-        "model": impl(mlp, 64, 10), "dataset": impl(ArrayDataset, np.eye(3, 64, dtype=np.float32), np.arange(3), batch_size=2)})
+    bed.assign(
+        "round",
+        "trainer",
+        GradientsTrainer,
+        elements={
+            "model": impl(mlp, 64, 10),
+            "dataset": impl(
+                ArrayDataset, np.eye(3, 64, dtype=np.float32), np.arange(3), batch_size=2
+            ),
+        },
+    )
     first, second, third = (bed.call("round/trainer", "compute-gradients") for _ in range(3))
     assert not torch.allclose(first[0], second[0]) and torch.allclose(first[0], third[0])
     losses = bed.trace.metrics.to_pandas()
-    losses = losses[(losses.node == "round") & (losses.channel == "gradient-computed") & (losses.metric == "loss")]
+    losses = losses[
+        (losses.node == "round")
+        & (losses.channel == "gradient-computed")
+        & (losses.metric == "loss")
+    ]
     assert len(losses) == 3
-    bed.assign("empty", "trainer", GradientsTrainer, elements={
-        "model": impl(mlp, 64, 10), "dataset": impl(ArrayDataset, np.zeros((0, 64)), np.zeros(0))})
+    bed.assign(
+        "empty",
+        "trainer",
+        GradientsTrainer,
+        elements={
+            "model": impl(mlp, 64, 10),
+            "dataset": impl(ArrayDataset, np.zeros((0, 64)), np.zeros(0)),
+        },
+    )
     with pytest.raises(CallerError, match="the data set of empty/trainer is empty"):
         bed.call("empty/trainer", "compute-gradients")
 

@@ -7,11 +7,23 @@ from IPython.core.interactiveshell import InteractiveShell
 from .test_magics import ROLE, run
 
 GESTURES = [
-    ("spawn", {"nodes": "a{1..3} b"}), ("assign", {"nodes": "a*", "name": "adder", "cls": "Adder", "elements": {"start": "i * 10 if n > 1 else 2"}}),
+    ("spawn", {"nodes": "a{1..3} b"}),
+    (
+        "assign",
+        {
+            "nodes": "a*",
+            "name": "adder",
+            "cls": "Adder",
+            "elements": {"start": "i * 10 if n > 1 else 2"},
+        },
+    ),
     ("relate", {"nodes": "b", "relationship": "adder", "instances": "a1/adder a2/adder a3/adder"}),
     ("relate", {"nodes": "b", "relationship": "adder", "instances": "a2/adder", "remove": True}),
-    ("migrate", {"role": "a1/adder", "to": "b", "conflicts": "keep"}), ("terminate", {"nodes": "a2", "name": "adder"}),
-    ("arrange", {"positions": {"b": [10, -20], "a3": [1, 2]}}), ("arrange", {"positions": {"a3": None}}), ("remove", {"nodes": "a2"}),
+    ("migrate", {"role": "a1/adder", "to": "b", "conflicts": "keep"}),
+    ("terminate", {"nodes": "a2", "name": "adder"}),
+    ("arrange", {"positions": {"b": [10, -20], "a3": [1, 2]}}),
+    ("arrange", {"positions": {"a3": None}}),
+    ("remove", {"nodes": "a2"}),
 ]
 
 
@@ -41,12 +53,15 @@ def test_what_the_board_says_does_what_the_hand_did(shell, capsys):
     assert run(shell, capsys, "board").startswith("<Board: 3 nodes, 2 roles>")
 
 
-@pytest.mark.parametrize("line, text", [
-    ("terminate a1 addr", "node 'a1' has no role 'addr'; did you mean 'adder'"),
-    ("unrelate a1 adder", "'adder' is not of the form relationship=node/role"),
-    ("arrange a1=7", "write node=\\(x, y\\)"),
-    ("remove a9", "no node matches 'a9'; did you mean 'a1'"),
-])
+@pytest.mark.parametrize(
+    "line, text",
+    [
+        ("terminate a1 addr", "node 'a1' has no role 'addr'; did you mean 'adder'"),
+        ("unrelate a1 adder", "'adder' is not of the form relationship=node/role"),
+        ("arrange a1=7", "write node=\\(x, y\\)"),
+        ("remove a9", "no node matches 'a9'; did you mean 'a1'"),
+    ],
+)
 def test_a_mistyped_line_is_answered(shell, capsys, line, text):
     run(shell, capsys, "start --engines 0")
     shell.run_cell_magic("role", "", ROLE)

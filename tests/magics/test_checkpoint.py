@@ -3,7 +3,7 @@
 import pytest
 from IPython.core.error import UsageError
 
-from tests.magics.test_magics import ROLE, run, shell  # noqa: F401 - a fixture
+from tests.magics.test_magics import ROLE, run, shell  # noqa: F401
 
 
 def test_the_magics(shell, capsys, tmp_path, monkeypatch):  # noqa: F811
@@ -12,13 +12,23 @@ def test_the_magics(shell, capsys, tmp_path, monkeypatch):  # noqa: F811
     run(shell, capsys, "start --engines 0 --seed 3")
     run(shell, capsys, "spawn a")
     run(shell, capsys, "assign a adder=Adder --element start=2")
-    assert run(shell, capsys, "checkpoint run.checkpoint") == "checkpoint run.checkpoint is written\n"
+    assert (
+        run(shell, capsys, "checkpoint run.checkpoint") == "checkpoint run.checkpoint is written\n"
+    )
     run(shell, capsys, "assign a adder=Adder --element start=9")
     assert run(shell, capsys, "restore run.checkpoint") == "restored run.checkpoint\n"
     assert run(shell, capsys, "call a/adder add x=1") == "3\n"
-    with pytest.raises(UsageError, match="a testbed with another number of engines is running; end it first with %rml stop"):
+    with pytest.raises(
+        UsageError,
+        match="a testbed with another number of engines is running; end it first with %rml stop",
+    ):
         run(shell, capsys, "restore run.checkpoint --engines 2")
     run(shell, capsys, "stop")
-    assert run(shell, capsys, "restore run.checkpoint") == "testbed ready: in this process\nrestored run.checkpoint\n"
+    assert (
+        run(shell, capsys, "restore run.checkpoint")
+        == "testbed ready: in this process\nrestored run.checkpoint\n"
+    )
     assert run(shell, capsys, "call a/adder add x=1") == "3\n" and shell.user_ns["bed"].seed == 3
-    assert "run.checkpoint" in shell.magics_manager.registry["RoleMagics"].complete(shell, type("Event", (), {"line": "%rml restore ru"}))
+    assert "run.checkpoint" in shell.magics_manager.registry["RoleMagics"].complete(
+        shell, type("Event", (), {"line": "%rml restore ru"})
+    )

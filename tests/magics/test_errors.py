@@ -7,7 +7,7 @@ from roleml_nb import HandlerError
 from tests.magics.test_magics import run, shell  # noqa: F401
 from tests.waiting import until
 
-ROLES = '''
+ROLES = """
 from roleml_nb import Role, Service, Event, EventHandler
 class Voice(Role):
     said = Event()
@@ -21,7 +21,7 @@ class Ear(Role):
     @EventHandler("voice", "said", expand=True)
     def on_said(self, source, n):
         raise ValueError(f"cannot bear {n}")
-'''
+"""
 
 
 @pytest.fixture
@@ -41,13 +41,19 @@ def test_a_cell_tells_at_its_end_of_errors_that_nobody_waited_for(voices, capsys
     run(voices, capsys, "call v/voice say n=3")  # a magic, but no cell that ends
     until(lambda: len(bed.errors) == 2, "both are told")
     voices.run_cell("1 + 1")
-    first = "e1/ear.on v/voice.said failed on the notebook: ValueError: cannot bear 3 (same on 2 nodes: e1, e2)"
+    first = (
+        "e1/ear.on v/voice.said failed on the notebook: ValueError: cannot bear 3 (same on 2 nodes:"
+        " e1, e2)"
+    )
     assert capsys.readouterr().err == f"2 new errors: {first}; see %rml errors\n"
     voices.run_cell("1 + 1")
     assert capsys.readouterr().err == ""
     shown = run(voices, capsys, "errors --clear").splitlines()
     assert shown[0] == f"[1] {first}" and shown[1] == "    Traceback (most recent call last):"
-    assert '        raise ValueError(f"cannot bear {n}")' in shown and shown[-1] == "    ValueError: cannot bear 3"
+    assert (
+        '        raise ValueError(f"cannot bear {n}")' in shown
+        and shown[-1] == "    ValueError: cannot bear 3"
+    )
     assert run(voices, capsys, "errors") == "no errors\n"
 
 
@@ -55,9 +61,14 @@ def test_a_remote_error_is_shown_with_the_lines_of_its_cell(voices, capsys):
     failed = voices.run_cell("%rml call v/voice fail")
     assert isinstance(failed.error_in_exec, HandlerError)
     shown = "\n".join(failed.error_in_exec._render_traceback_())
-    assert shown.startswith("HandlerError: v/voice.fail failed on the notebook: KeyError: 'on purpose'\nTraceback (most recent call last):")
+    assert shown.startswith(
+        "HandlerError: v/voice.fail failed on the notebook: KeyError: 'on purpose'\nTraceback (most"
+        " recent call last):"
+    )
     assert '    raise KeyError("on purpose")' in shown and "roleml_nb" not in shown
-    with pytest.raises(UsageError, match="the following arguments are required|unrecognized arguments: now"):
+    with pytest.raises(
+        UsageError, match="the following arguments are required|unrecognized arguments: now"
+    ):
         voices.run_line_magic("rml", "errors now")
 
 
@@ -71,6 +82,9 @@ def test_lines_are_those_of_the_cells_by_their_numbers(shell, capsys):  # noqa: 
     capsys.readouterr()
     shell.run_cell("%rml call v/voice fail", store_history=True)
     out = capsys.readouterr().out
-    assert f"\n  Cell In[{number}], line 10, in fail\n    raise KeyError(\"on purpose\")\nKeyError: 'on purpose'" in out
+    assert (
+        f'\n  Cell In[{number}], line 10, in fail\n    raise KeyError("on purpose")\nKeyError:'
+        " 'on purpose'" in out
+    )
     event = type("Event", (), {"line": "%rml call v/voice say "})
     assert "n=" in shell.magics_manager.registry["RoleMagics"].complete(shell, event)

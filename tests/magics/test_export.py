@@ -12,14 +12,17 @@ from roleml_nb import Recording
 from roleml_nb.magics.journal import Cell
 from roleml_nb.magics.script import script
 from tests.habits.runners import write
-from tests.magics.test_magics import run, shell  # noqa: F401 - a fixture
+from tests.magics.test_magics import run, shell  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
-CELLS = ["""\
+CELLS = [
+    """\
 %precision 3
-rounds = 2""", """\
+rounds = 2""",
+    """\
 %rml start --engines 0 --seed 3
-%rml spawn server client{1..3}""", """\
+%rml spawn server client{1..3}""",
+    """\
 %%role
 from roleml_nb import Role, Service, Element, Event
 class Learner(Role):
@@ -32,24 +35,34 @@ class Learner(Role):
     def learn(self, caller, rounds):
         for number in range(rounds):
             self.learned.emit({"value": self.rate * self.rng(number).random() + sum(self.start()), "size": len(self.label)})
-        return self.rate, self.label, self.start()""", """\
+        return self.rate, self.label, self.start()""",
+    """\
 def numbers(part, parts=1, factor=1):
     return [part * factor, parts]
 %rml assign client* learner=Learner(rate=i + 0.5, label=node) --element start=numbers(i, parts=n, factor=len('ab'))
 %rml assign server learner=Learner --element start=[1, 2]
-%rml assign server aggregator=FedAvgAggregator""", """\
+%rml assign server aggregator=FedAvgAggregator""",
+    """\
 %rml relate server learner=client1/learner,client2/learner trainer=client*/learner
-%rml wire random-regular(degree=2) client*/learner --relationship peer""", """\
+%rml wire random-regular(degree=2) client*/learner --relationship peer""",
+    """\
 for _ in range(2):
     %rml call client*/learner learn rounds=(rounds + 1)
-%rml status""", """\
+%rml status""",
+    """\
 %%role
 class Learner(Learner):
     @Service(expand=True)
     def learn(self, caller, rounds):
         self.learned.emit({"value": -1.0})
-        return "new", self.rate""", "%rml call server/learner learn rounds=1", "%%time\nlast = bed.call('client2/learner', 'learn', {'rounds': 1})",
-    "1 / 0", "await nothing()", "!true", "display(last)"]
+        return "new", self.rate""",
+    "%rml call server/learner learn rounds=1",
+    "%%time\nlast = bed.call('client2/learner', 'learn', {'rounds': 1})",
+    "1 / 0",
+    "await nothing()",
+    "!true",
+    "display(last)",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -72,64 +85,137 @@ def test_the_program_has_the_same_results(shell, capsys, folder):  # noqa: F811
     play(shell)
     run(shell, capsys, "record session")
     spec = shell.user_ns["bed"].spec()
-    assert run(shell, capsys, "export script.py") == "exported script.py: 11 cells; 2 that failed are left out\n"
-    program = (folder / "script.py").read_text().replace("    bed.stop()\n", "    bed.record('program')\n    bed.stop()\n")
+    assert (
+        run(shell, capsys, "export script.py")
+        == "exported script.py: 11 cells; 2 that failed are left out\n"
+    )
+    program = (
+        (folder / "script.py")
+        .read_text()
+        .replace("    bed.stop()\n", "    bed.record('program')\n    bed.stop()\n")
+    )
     (folder / "again.py").write_text(program)
-    done = subprocess.run([sys.executable, "again.py"], capture_output=True, text=True, timeout=120,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    done = subprocess.run(
+        [sys.executable, "again.py"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert done.returncode == 0, done.stderr + program
-    assert values(Recording.open("program")) == values(Recording.open("session")) and len(values(Recording.open("program"))) == 38
+    assert (
+        values(Recording.open("program")) == values(Recording.open("session"))
+        and len(values(Recording.open("program"))) == 38
+    )
     assert Recording.open("program").spec == spec
     assert "('new', 1.0)\n" in done.stdout and "('new', 1.5)" in done.stdout
 
 
 def test_cells_become_python(shell):  # noqa: F811
     parsers = shell.magics_manager.registry["RoleMagics"].parsers
-    lines = script([Cell(number, text, True) for number, text in enumerate(CELLS)], parsers, {
-        "FedAvgAggregator": "roleml_nb.library", "display": "IPython.display"}).split("\n")
+    lines = script(
+        [Cell(number, text, True) for number, text in enumerate(CELLS)],
+        parsers,
+        {"FedAvgAggregator": "roleml_nb.library", "display": "IPython.display"},
+    ).split("\n")
     for line in [
-        "from IPython.display import display", "from roleml_nb.library import FedAvgAggregator", "pass  # get_ipython().run_line_magic('precision', '3')",
-        "if bed is None or not bed.running:", "    bed = Testbed(engines=0, seed=3)", "bed.spawn('server', 'client{1..3}')",
-        "selected.assign('learner', Learner, options={'rate': Each([i + 0.5 for i, node in enumerate(selected)]), "
-        "'label': Each([node for i, node in enumerate(selected)])}, elements={'start': impl(numbers, "
-        "Each([i for i, node in enumerate(selected)]), parts=Each([n for n in [len(selected)] for i, node in enumerate(selected)]), "
-        "factor=len('ab'))})", "selected.assign('learner', Learner, elements={'start': [1, 2]})",
+        "from IPython.display import display",
+        "from roleml_nb.library import FedAvgAggregator",
+        "pass  # get_ipython().run_line_magic('precision', '3')",
+        "if bed is None or not bed.running:",
+        "    bed = Testbed(engines=0, seed=3)",
+        "bed.spawn('server', 'client{1..3}')",
+        (
+            "selected.assign('learner', Learner, options={'rate': Each([i + 0.5 for i, node in"
+            " enumerate(selected)]), 'label': Each([node for i, node in enumerate(selected)])},"
+            " elements={'start': impl(numbers, Each([i for i, node in enumerate(selected)]),"
+            " parts=Each([n for n in [len(selected)] for i, node in enumerate(selected)]),"
+            " factor=len('ab'))})"
+        ),
+        "selected.assign('learner', Learner, elements={'start': [1, 2]})",
         "bed.relate('server', 'learner', ['client1/learner', 'client2/learner'])",
-        "bed.wire('random-regular', nodes='client*', role='learner', relationship='peer', degree=2)",
-        "    print(bed.call('client*/learner', 'learn', {'rounds': (rounds + 1)}))", "pass  # %rml status", "    bed.update(Learner)",
-        "# [10] is no Python outside of a notebook, and is left out", "# await nothing()"]:
+        (
+            "bed.wire('random-regular', nodes='client*', role='learner', relationship='peer',"
+            " degree=2)"
+        ),
+        "    print(bed.call('client*/learner', 'learn', {'rounds': (rounds + 1)}))",
+        "pass  # %rml status",
+        "    bed.update(Learner)",
+        "# [10] is no Python outside of a notebook, and is left out",
+        "# await nothing()",
+    ]:
         assert line in lines, line
 
 
-@pytest.mark.parametrize("line, code", [
-    ("stop --run", "bed.stop_run()"), ("stop", "bed.stop()"), ("update Learner --fresh", "bed.update(Learner, fresh=True)"),
-    ("migrate a/x b --keep", "bed.migrate('a/x', 'b', conflicts='keep', timeout=60.0)"), ("save run.yaml", "bed.save_spec('run.yaml')"),
-    ("call a/x go --timeout 3", "print(bed.call('a/x', 'go', {}, timeout=3.0))"),
-    ("restore c", "    bed = Testbed.from_checkpoint('c')"), ("load r.yaml --engines 1", "    bed = Testbed.from_spec(['r.yaml'], names=globals(), engines=1)"),
-    ("checkpoint c", "bed.save('c', timeout=60.0)"), ("record r", "bed.record('r')"), ("spawn a --on 0", "bed.spawn('a', on='0')"),
-    ("respawn", "bed.respawn(['*'])"), ("respawn a b --on 1", "bed.respawn(['a', 'b'], on='1')"),
-    ("terminate c* x y", "bed.terminate('c*', 'y')"), ("unrelate a x=b/y,c/y", "bed.relate('a', 'x', ['b/y', 'c/y'], remove=True)"),
-    ("remove a b*", "bed.remove(['a', 'b*'])"), ("rename a b", "bed.rename('a', 'b')"), ("move a --on 1", "bed.move(['a'], '1')"),
-    ("arrange a=(1, 2) b", "bed.arrange({'a': (1, 2), 'b': None})"), ("wait", "print(bed.runs.last.result())"),
-    ("wait 3 --timeout 4", "print(bed.runs[3].result(timeout=4.0))"), ("runs", "pass  # %rml runs"),
-    ("start --profile p", "    bed = Testbed(profile='p')"), ("wire g a/x --round 2", "bed.wire(g, nodes='a', role='x', relationship='peer', round=2)")])
+@pytest.mark.parametrize(
+    "line, code",
+    [
+        ("stop --run", "bed.stop_run()"),
+        ("stop", "bed.stop()"),
+        ("update Learner --fresh", "bed.update(Learner, fresh=True)"),
+        ("migrate a/x b --keep", "bed.migrate('a/x', 'b', conflicts='keep', timeout=60.0)"),
+        ("save run.yaml", "bed.save_spec('run.yaml')"),
+        ("call a/x go --timeout 3", "print(bed.call('a/x', 'go', {}, timeout=3.0))"),
+        ("restore c", "    bed = Testbed.from_checkpoint('c')"),
+        (
+            "load r.yaml --engines 1",
+            "    bed = Testbed.from_spec(['r.yaml'], names=globals(), engines=1)",
+        ),
+        ("checkpoint c", "bed.save('c', timeout=60.0)"),
+        ("record r", "bed.record('r')"),
+        ("spawn a --on 0", "bed.spawn('a', on='0')"),
+        ("respawn", "bed.respawn(['*'])"),
+        ("respawn a b --on 1", "bed.respawn(['a', 'b'], on='1')"),
+        ("terminate c* x y", "bed.terminate('c*', 'y')"),
+        ("unrelate a x=b/y,c/y", "bed.relate('a', 'x', ['b/y', 'c/y'], remove=True)"),
+        ("remove a b*", "bed.remove(['a', 'b*'])"),
+        ("rename a b", "bed.rename('a', 'b')"),
+        ("move a --on 1", "bed.move(['a'], '1')"),
+        ("arrange a=(1, 2) b", "bed.arrange({'a': (1, 2), 'b': None})"),
+        ("wait", "print(bed.runs.last.result())"),
+        ("wait 3 --timeout 4", "print(bed.runs[3].result(timeout=4.0))"),
+        ("runs", "pass  # %rml runs"),
+        ("start --profile p", "    bed = Testbed(profile='p')"),
+        ("wire g a/x --round 2", "bed.wire(g, nodes='a', role='x', relationship='peer', round=2)"),
+    ],
+)
 def test_each_command(shell, line, code):  # noqa: F811
     parsers = shell.magics_manager.registry["RoleMagics"].parsers
     assert code in script([Cell(1, f"%rml {line}", True)], parsers, {}).split("\n")
 
 
-@pytest.mark.parametrize("line, code", [
-    ("%rml spawn client{1..clients} {name} {a,b}", "bed.spawn(f'client{{1..{clients}}}', f'{name}', '{a,b}')"),
-    ("%rml start --engines {n} --seed {seed}", "    bed = Testbed(engines=n, seed=seed)"),
-    ("%rml record run-{seed}.parquet  # kept", "bed.record(f'run-{seed}.parquet')"),
-    ("%rml call {names['a']}/x go n={1: 2}[k]", """print(bed.call(f"{names['a']}/x", 'go', {'n': {1: 2}[k]}))"""),
-    ("r = %rml call a/x go n=1", "r = bed.call('a/x', 'go', {'n': 1})"), ("r = %rml call a/x go --background", "r = bed.run('a/x', 'go', {})"),
-    ("ns = %rml spawn a{1..2}", "ns = bed.spawn('a{1..2}')"), ("s = %rml status", "s = bed.status()"), ("r = %rml runs", "r = bed.runs"),
-    ("w = %rml wait 2", "w = bed.runs[2].result()"), ("s = %rml links", "s = None  # %rml links"),
-    ("def f(k):\n    v = %rml call a/x go n=k\n    %rml start --engines 0", "    v = bed.call('a/x', 'go', {'n': k})"),
-    ("def f(k):\n    %rml start --engines 0", '        globals()["bed"] = Testbed(engines=0)'),
-    ("%%rml\nspawn a # one\n\nassign a x=X(\n  k=1)\nstatus", "selected.assign('x', X, options={'k': 1})"),
-    ("%%rml\nspawn a # one\nstatus", "pass  # %rml status")])
+@pytest.mark.parametrize(
+    "line, code",
+    [
+        (
+            "%rml spawn client{1..clients} {name} {a,b}",
+            "bed.spawn(f'client{{1..{clients}}}', f'{name}', '{a,b}')",
+        ),
+        ("%rml start --engines {n} --seed {seed}", "    bed = Testbed(engines=n, seed=seed)"),
+        ("%rml record run-{seed}.parquet  # kept", "bed.record(f'run-{seed}.parquet')"),
+        (
+            "%rml call {names['a']}/x go n={1: 2}[k]",
+            """print(bed.call(f"{names['a']}/x", 'go', {'n': {1: 2}[k]}))""",
+        ),
+        ("r = %rml call a/x go n=1", "r = bed.call('a/x', 'go', {'n': 1})"),
+        ("r = %rml call a/x go --background", "r = bed.run('a/x', 'go', {})"),
+        ("ns = %rml spawn a{1..2}", "ns = bed.spawn('a{1..2}')"),
+        ("s = %rml status", "s = bed.status()"),
+        ("r = %rml runs", "r = bed.runs"),
+        ("w = %rml wait 2", "w = bed.runs[2].result()"),
+        ("s = %rml links", "s = None  # %rml links"),
+        (
+            "def f(k):\n    v = %rml call a/x go n=k\n    %rml start --engines 0",
+            "    v = bed.call('a/x', 'go', {'n': k})",
+        ),
+        ("def f(k):\n    %rml start --engines 0", '        globals()["bed"] = Testbed(engines=0)'),
+        (
+            "%%rml\nspawn a # one\n\nassign a x=X(\n  k=1)\nstatus",
+            "selected.assign('x', X, options={'k': 1})",
+        ),
+        ("%%rml\nspawn a # one\nstatus", "pass  # %rml status"),
+    ],
+)
 def test_python_in_lines_stays_python(shell, line, code):  # noqa: F811
     parsers = shell.magics_manager.registry["RoleMagics"].parsers
     made = script([Cell(1, line, True)], parsers, {})
@@ -137,7 +223,8 @@ def test_python_in_lines_stays_python(shell, line, code):  # noqa: F811
     compile(made, "script", "exec")
 
 
-SETUP = ["""\
+SETUP = [
+    """\
 %%role
 from roleml_nb import Event, Role, Service
 class Learner(Role):
@@ -149,8 +236,13 @@ class Learner(Role):
     def learn(self, caller, rounds):
         for number in range(rounds):
             self.learned.emit({"value": self.rate * self.rng(number).random()})
-        return rounds""", "SCALE = 2"]
-TRAVELS = ["# Parameters\nclients = 2\nrounds = 3", "%run setup.ipynb\n%run more.py", """\
+        return rounds""",
+    "SCALE = 2",
+]
+TRAVELS = [
+    "# Parameters\nclients = 2\nrounds = 3",
+    "%run setup.ipynb\n%run more.py",
+    """\
 def deploy(count, rate):
     %rml start --engines 0 --seed {count}
     %rml spawn server client{1..count}
@@ -159,11 +251,19 @@ def deploy(count, rate):
     total = %rml call client*/learner learn rounds=rounds
     return total
 done = deploy(clients, SCALE + MORE)
-done""", "%%rml\nassign server learner=Learner(rate=SCALE)  # as well\nrelate server learner=client{1..clients}/learner",
-           "'a text'; sorted(done)", "sum(done.values());"]
+done""",
+    (
+        "%%rml\nassign server learner=Learner(rate=SCALE)  # as well\nrelate server"
+        " learner=client{1..clients}/learner"
+    ),
+    "'a text'; sorted(done)",
+    "sum(done.values());",
+]
 
 
-@pytest.mark.parametrize("arguments, clients, rounds", [([], 2, 3), (["--clients", "3", "--rounds=1"], 3, 1)])
+@pytest.mark.parametrize(
+    "arguments, clients, rounds", [([], 2, 3), (["--clients", "3", "--rounds=1"], 3, 1)]
+)
 def test_what_made_the_testbed_travels(shell, capsys, folder, arguments, clients, rounds):  # noqa: F811
     """`%run`, functions, loops and parameters, in a folder where nothing else is."""
     write(folder / "setup.ipynb", SETUP)
@@ -177,10 +277,20 @@ def test_what_made_the_testbed_travels(shell, capsys, folder, arguments, clients
     run(shell, capsys, "export script.py")
     fresh = folder / "fresh"
     fresh.mkdir()
-    program = (folder / "script.py").read_text().replace("    bed.stop()\n", "    bed.record('program')\n    bed.stop()\n")
+    program = (
+        (folder / "script.py")
+        .read_text()
+        .replace("    bed.stop()\n", "    bed.record('program')\n    bed.stop()\n")
+    )
     (fresh / "again.py").write_text(program)
-    done = subprocess.run([sys.executable, "again.py", *arguments], capture_output=True, text=True, timeout=120, cwd=fresh,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    done = subprocess.run(
+        [sys.executable, "again.py", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=fresh,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert done.returncode == 0, done.stderr + program
     names = [f"client{number}" for number in range(1, clients + 1)]
     assert done.stdout == f"{dict.fromkeys(names, rounds)}\n{names}\n"
@@ -189,13 +299,18 @@ def test_what_made_the_testbed_travels(shell, capsys, folder, arguments, clients
     assert Recording.open(fresh / "program").spec == spec
 
 
-CHANGES = ["%rml start --engines 0\n%rml spawn server client{1..4}", SETUP[0], "%rml assign * learner=Learner", """\
+CHANGES = [
+    "%rml start --engines 0\n%rml spawn server client{1..4}",
+    SETUP[0],
+    "%rml assign * learner=Learner",
+    """\
 def prepare():
     %run more.py
     %run gone.py
 prepare()
 prepare()
-MORE""", """\
+MORE""",
+    """\
 %rml relate server learner=client1/learner,client2/learner
 %rml unrelate server learner=client2/learner
 %rml terminate client4 learner
@@ -206,12 +321,18 @@ MORE""", """\
 %rml call client2/learner learn rounds=2 --background
 %rml wait 1
 late = %rml wait
-standing = %rml status""", "late, len(standing.nodes)"]
+standing = %rml status""",
+    "late, len(standing.nodes)",
+]
 
 
 def test_what_takes_away_and_what_waits_is_in_the_program(shell, capsys, folder):  # noqa: F811
-    """And `%run` within a function runs in the program's own globals, as it does in the notebook's."""
-    (folder / "more.py").write_text('try:\n    MORE += 1\nexcept NameError:\n    MORE = 1\n"""\ntext"""\n')
+    """And `%run` within a function runs in the program's own globals, as it does in the
+    notebook's.
+    """
+    (folder / "more.py").write_text(
+        'try:\n    MORE += 1\nexcept NameError:\n    MORE = 1\n"""\ntext"""\n'
+    )
     for cell in CHANGES:
         (folder / "gone.py").write_text("pass")
         assert shell.run_cell(cell, store_history=True).success, cell
@@ -222,12 +343,23 @@ def test_what_takes_away_and_what_waits_is_in_the_program(shell, capsys, folder)
     capsys.readouterr()
     run(shell, capsys, "export script.py")
     program = (folder / "script.py").read_text()
-    assert "    exec(_RUN_1, globals())  # get_ipython().run_line_magic('run', 'more.py')\n" in program
-    assert ("    pass  # get_ipython().run_line_magic('run', 'gone.py'): not in this program, as no such notebook or file of Python "
-            "was found\n") in program
-    (folder / "again.py").write_text(program.replace("    bed.stop()\n", "    bed.record('program')\n    bed.stop()\n"))
-    done = subprocess.run([sys.executable, "again.py"], capture_output=True, text=True, timeout=120,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert (
+        "    exec(_RUN_1, globals())  # get_ipython().run_line_magic('run', 'more.py')\n" in program
+    )
+    assert (
+        "    pass  # get_ipython().run_line_magic('run', 'gone.py'): not in this program, as no"
+        " such notebook or file of Python was found\n" in program
+    )
+    (folder / "again.py").write_text(
+        program.replace("    bed.stop()\n", "    bed.record('program')\n    bed.stop()\n")
+    )
+    done = subprocess.run(
+        [sys.executable, "again.py"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert done.returncode == 0, done.stderr + program
     assert done.stdout == "2\n1\n2\n(2, 4)\n"
     again = Recording.open("program")
@@ -239,9 +371,18 @@ def test_an_argument_that_is_none_is_refused(shell, capsys, folder):  # noqa: F8
     shell.run_cell("# Parameters\nclients = 3\nname = 'x'", store_history=True)
     shell.run_cell("clients, name", store_history=True)
     run(shell, capsys, "export script.py")
-    for arguments, code, text in ([], 0, "(3, 'x')"), (["--name", "[1]"], 0, "(3, [1])"), (["--cleints", "1"], 2, "unrecognized arguments: --cleints"):
-        done = subprocess.run([sys.executable, "script.py", *arguments], capture_output=True, text=True, timeout=120,
-                              env={**os.environ, "PYTHONPATH": str(ROOT)})
+    for arguments, code, text in (
+        ([], 0, "(3, 'x')"),
+        (["--name", "[1]"], 0, "(3, [1])"),
+        (["--cleints", "1"], 2, "unrecognized arguments: --cleints"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "script.py", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
         assert done.returncode == code and text in done.stdout + done.stderr
 
 
@@ -250,7 +391,15 @@ def test_the_spec_and_what_cannot_be_exported(shell, capsys, folder):  # noqa: F
     run(shell, capsys, "spawn a")
     assert run(shell, capsys, "export run.yaml") == "exported run.yaml: what is deployed\n"
     assert "roleml_nb: 1" in (folder / "run.yaml").read_text()
-    with pytest.raises(UsageError, match="cannot export 'run.txt': name it script.py for a program, or run.yaml for what is deployed"):
+    with pytest.raises(
+        UsageError,
+        match=(
+            "cannot export 'run.txt': name it script.py for a program, or run.yaml for what is"
+            " deployed"
+        ),
+    ):
         run(shell, capsys, "export run.txt")
-    with pytest.raises(UsageError, match="cannot write missing/script.py: No such file or directory"):
+    with pytest.raises(
+        UsageError, match="cannot write missing/script.py: No such file or directory"
+    ):
         run(shell, capsys, "export missing/script.py")

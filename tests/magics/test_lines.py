@@ -17,7 +17,10 @@ def test_options_may_stand_anywhere(line):
 
 
 def test_assign_takes_roles_and_elements_in_any_order():
-    said = given("assign c* t=T(lr=0.1, name='a b') --element model=mlp(64, 10) u=U --element data=digits(part=i, parts=n)")
+    said = given(
+        "assign c* t=T(lr=0.1, name='a b') --element model=mlp(64, 10) u=U --element"
+        " data=digits(part=i, parts=n)"
+    )
     assert said.nodes == "c*" and said.roles == ["t=T(lr=0.1, name='a b')", "u=U"]
     assert said.element == ["model=mlp(64, 10)", "data=digits(part=i, parts=n)"]
 
@@ -28,12 +31,18 @@ def test_call_takes_arguments_after_the_timeout():
     assert said.args == ["rounds=-1", "names=['a', 'b c']"]
 
 
-@pytest.mark.parametrize("line, text", [
-    ("start --engines two", "argument --engines: invalid int value: 'two'; see %rml start --help"),
-    ("start --engine 2", "unrecognized arguments: --engine 2; see %rml start --help"),
-    ("call s/c", "the following arguments are required: channel"),
-    ("stauts", "no command 'stauts'; did you mean 'status' or 'start'?"),
-])
+@pytest.mark.parametrize(
+    "line, text",
+    [
+        (
+            "start --engines two",
+            "argument --engines: invalid int value: 'two'; see %rml start --help",
+        ),
+        ("start --engine 2", "unrecognized arguments: --engine 2; see %rml start --help"),
+        ("call s/c", "the following arguments are required: channel"),
+        ("stauts", "no command 'stauts'; did you mean 'status' or 'start'?"),
+    ],
+)
 def test_what_cannot_be_parsed_is_said_in_one_line(line, text):
     with pytest.raises(BadLine) as refused:
         given(line)
@@ -51,18 +60,27 @@ def test_help_does_not_depend_on_the_terminal(monkeypatch):
 
 
 def test_an_element_that_is_a_call_is_not_made_here():
-    made = element("make(size, part=i, of=n)", {"make": lambda *a, **k: 1 / 0, "size": 3}, ["a", "b"])
-    assert made.args == (3,) and made.kwargs["part"].values == [0, 1] and made.kwargs["of"].values == [2, 2]
+    made = element(
+        "make(size, part=i, of=n)", {"make": lambda *a, **k: 1 / 0, "size": 3}, ["a", "b"]
+    )
+    assert (
+        made.args == (3,)
+        and made.kwargs["part"].values == [0, 1]
+        and made.kwargs["of"].values == [2, 2]
+    )
     assert element("[node]", {}, ["a", "b"]).values == [["a"], ["b"]]
 
 
-@pytest.mark.parametrize("source, text", [
-    ("five(1)", "five(1): five is no function but int"),
-    ("str(*[1])", "cannot be used here"),
-    ("1 +", "is not a Python expression"),
-    ("1 / 0", "ZeroDivisionError: division by zero"),
-    ("fife", "name 'fife' is not defined; did you mean 'five'?"),
-])
+@pytest.mark.parametrize(
+    "source, text",
+    [
+        ("five(1)", "five(1): five is no function but int"),
+        ("str(*[1])", "cannot be used here"),
+        ("1 +", "is not a Python expression"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("fife", "name 'fife' is not defined; did you mean 'five'?"),
+    ],
+)
 def test_bad_values_are_said_in_one_line(source, text):
     with pytest.raises(BadLine) as refused:
         element(source, {"five": 5}, ["a"])

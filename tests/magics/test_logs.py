@@ -9,7 +9,7 @@ from IPython.core.error import UsageError
 from tests.magics.test_magics import run, shell  # noqa: F401
 from tests.waiting import until
 
-ROLE = '''
+ROLE = """
 from roleml_nb import Role, Service, Task
 class Talker(Role):
     @Service(expand=True)
@@ -20,7 +20,7 @@ class Talker(Role):
     def count(self, caller):
         for number in range(3):
             print(number)
-'''
+"""
 
 
 @pytest.fixture
@@ -36,11 +36,22 @@ def test_what_was_logged_is_printed_when_asked_for(talkers, capsys):
     assert run(talkers, capsys, "logs") == "nothing was logged\n"
     assert run(talkers, capsys, "call logs2/talker say text='two'") == "None\n"
     assert run(talkers, capsys, "call logs1/talker say text='one'") == "None\n"
-    assert run(talkers, capsys, "logs") == ("logs1/talker: one\nlogs1/talker warning: said one\n"
-                                            "logs2/talker: two\nlogs2/talker warning: said two\n")
-    assert run(talkers, capsys, "logs logs{1..2} --level warning --tail 1") == "logs1/talker warning: said one\n"
-    assert run(talkers, capsys, "logs logs2/talker --times").splitlines()[0].split()[1:] == ["logs2/talker:", "two"]
-    for line, text in (("logs log1", "no node matches 'log1'; did you mean 'logs1'"), ("logs --level warn", "invalid choice: 'warn'")):
+    assert run(talkers, capsys, "logs") == (
+        "logs1/talker: one\nlogs1/talker warning: said one\n"
+        "logs2/talker: two\nlogs2/talker warning: said two\n"
+    )
+    assert (
+        run(talkers, capsys, "logs logs{1..2} --level warning --tail 1")
+        == "logs1/talker warning: said one\n"
+    )
+    assert run(talkers, capsys, "logs logs2/talker --times").splitlines()[0].split()[1:] == [
+        "logs2/talker:",
+        "two",
+    ]
+    for line, text in (
+        ("logs log1", "no node matches 'log1'; did you mean 'logs1'"),
+        ("logs --level warn", "invalid choice: 'warn'"),
+    ):
         with pytest.raises(UsageError, match=text):
             talkers.run_line_magic("rml", line)
     magics = talkers.magics_manager.registry["RoleMagics"]
@@ -53,14 +64,25 @@ def test_what_was_logged_is_printed_when_asked_for(talkers, capsys):
 def test_it_follows_until_the_time_is_over_or_the_cell_is_interrupted(talkers, capsys):
     bed = talkers.user_ns["bed"]
     bed.call("logs1/talker", "count")
-    assert run(talkers, capsys, "logs logs1 --for 0.3") == "logs1/talker: 0\nlogs1/talker: 1\nlogs1/talker: 2\n"
+    assert (
+        run(talkers, capsys, "logs logs1 --for 0.3")
+        == "logs1/talker: 0\nlogs1/talker: 1\nlogs1/talker: 2\n"
+    )
 
     shown = []
 
     def interrupt():
-        until(lambda: shown.append(capsys.readouterr().out) or "logs1/talker: 2" in "".join(shown), "it follows", 30)
+        until(
+            lambda: shown.append(capsys.readouterr().out) or "logs1/talker: 2" in "".join(shown),
+            "it follows",
+            30,
+        )
         bed.call("logs1/talker", "say", {"text": "live"})
-        until(lambda: shown.append(capsys.readouterr().out) or "logs1/talker: live" in "".join(shown), "it follows", 30)
+        until(
+            lambda: shown.append(capsys.readouterr().out) or "logs1/talker: live" in "".join(shown),
+            "it follows",
+            30,
+        )
         _thread.interrupt_main()
 
     helper = threading.Thread(target=interrupt)

@@ -7,7 +7,7 @@ from IPython.core.error import UsageError
 
 from roleml_nb.magics.braces import fill
 from roleml_nb.magics.tokens import BadLine, split
-from tests.magics.test_magics import run, shell  # noqa: F401 - a fixture
+from tests.magics.test_magics import run, shell  # noqa: F401
 
 ROLE = """
 from roleml_nb import Event, Role, Service, Task
@@ -60,7 +60,13 @@ def ready(shell, capsys, engines):  # noqa: F811
     ("spawn {} x{3..1} x{..} [ab]", "spawn {} x{3..1} x{..} [ab]"),
 ])  # fmt: skip
 def test_braces_in_names_hold_python(line, filled):
-    names = {"count": 3, "first": 2, "name": "server", "names": {"x": "y"}, "f": lambda a, b: f"n{a}{b}"}
+    names = {
+        "count": 3,
+        "first": 2,
+        "name": "server",
+        "names": {"x": "y"},
+        "f": lambda a, b: f"n{a}{b}",
+    }
     assert " ".join(fill(split(line), names)) == filled
 
 
@@ -94,7 +100,10 @@ def test_comments(line, words):
 @both
 def test_parameters_make_a_testbed(ready, capsys):
     ready.user_ns.update(clients=3, name="a")
-    assert run(ready, capsys, "spawn client{1..clients}  # as many as papermill says") == "3 nodes: client1, client2, client3\n"
+    assert (
+        run(ready, capsys, "spawn client{1..clients}  # as many as papermill says")
+        == "3 nodes: client1, client2, client3\n"
+    )
     assert run(ready, capsys, "call {name}/adder add x=clients") == "3\n"
     assert run(ready, capsys, "terminate {name} adder") == "adder taken off a\n"
     with pytest.raises(UsageError, match="name 'cleints' is not defined; did you mean 'clients'"):
@@ -129,7 +138,8 @@ def test_a_line_whose_value_is_used_returns_it(ready, capsys):
     capsys.readouterr()
     assert ready.run_cell("work = %rml call a/adder slowly x=3 --background\nv = %rml wait").success
     assert (ready.user_ns["work"].result(), ready.user_ns["v"]) == (-3, -3)
-    assert ready.run_cell("from pprint import pprint\n%rml call a/adder add x=9").result is None  # printed, and shown once
+    # printed, and shown once
+    assert ready.run_cell("from pprint import pprint\n%rml call a/adder add x=9").result is None
     assert capsys.readouterr().out.endswith("9\n") and "Out" not in capsys.readouterr().out
     assert not ready.run_cell("r = %rml call a/adder ad").success
     assert ready.user_ns["r"] == 4
@@ -155,13 +165,17 @@ def test_status_for_programs(ready, capsys):
     shown = json.loads(run(ready, capsys, "status --json"))
     assert shown["nodes"]["b"]["roles"] == {"adder": {"class": "Adder", "status": "ready"}}
     assert (len(shown["engines"]), shown["lost"], shown["seed"]) == (bed.engines, {}, 0)
-    assert {node["engine"] for node in shown["nodes"].values()} == ({"0", "1"} if bed.engines else {"notebook"})
+    assert {node["engine"] for node in shown["nodes"].values()} == (
+        {"0", "1"} if bed.engines else {"notebook"}
+    )
 
 
 def test_an_unknown_metric_is_said(ready, capsys):
     run(ready, capsys, "call a/adder add")
     ready.user_ns["bed"].fleet.collect()
-    assert run(ready, capsys, "metrics grad-nrom").startswith("no metric 'grad-nrom' so far; did you mean 'grad_norm'?\n")
+    assert run(ready, capsys, "metrics grad-nrom").startswith(
+        "no metric 'grad-nrom' so far; did you mean 'grad_norm'?\n"
+    )
     assert not run(ready, capsys, "metrics grad_norm loss rounds").startswith("no metric")
 
 
@@ -180,10 +194,17 @@ arrange c1=(1, 2)
 @both
 def test_a_cell_of_lines(ready, capsys):
     ready.run_cell_magic("rml", "", CELL)
-    assert capsys.readouterr().out == "2 nodes: c1, c2\nadder=Adder ready on 2 nodes: c1, c2\nc1: other → 2 roles\nc1: more → 1 role\n"
+    assert (
+        capsys.readouterr().out
+        == "2 nodes: c1, c2\nadder=Adder ready on 2 nodes: c1, c2\nc1: other → 2 roles\nc1: more →"
+        " 1 role\n"
+    )
     bed = ready.user_ns["bed"]
     assert bed.call("c1/adder", "add") == 6
-    assert bed.spec()["nodes"]["c1"]["relationships"] == {"other": ["c2/adder", "a/adder"], "more": ["a/adder"]}
+    assert bed.spec()["nodes"]["c1"]["relationships"] == {
+        "other": ["c2/adder", "a/adder"],
+        "more": ["a/adder"],
+    }
     with pytest.raises(UsageError, match="%%rml takes nothing on its line"):
         ready.run_cell_magic("rml", "spawn x", "spawn y")
 
@@ -218,7 +239,9 @@ def test_a_cell_with_a_mistake_changes_nothing(ready, capsys):
 @both
 def test_where_it_cannot_be_undone_it_says_where_it_stopped(ready, capsys):
     bed = ready.user_ns["bed"]
-    with pytest.raises(UsageError, match=r"rml: line 3: no node matches 'typo'.* \(lines 1, 2 were done\)"):
+    with pytest.raises(
+        UsageError, match=r"rml: line 3: no node matches 'typo'.* \(lines 1, 2 were done\)"
+    ):
         ready.run_cell_magic("rml", "", "spawn c\nterminate a adder\nremove typo")
     assert set(bed.spec()["nodes"]) == {"a", "b", "c"} and bed.spec()["nodes"]["a"]["roles"] == {}
     with pytest.raises(UsageError, match=r"line 2: .* \(line 1 was done\)"):

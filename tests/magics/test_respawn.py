@@ -6,7 +6,7 @@ import signal
 import pytest
 from IPython.core.error import UsageError
 
-from tests.magics.test_magics import run, shell  # noqa: F401 - a fixture
+from tests.magics.test_magics import run, shell  # noqa: F401
 from tests.waiting import until
 
 ROLE = """

@@ -12,7 +12,7 @@ from roleml_nb.testbed.runs import LiveRun
 from tests.magics.test_magics import run, shell  # noqa: F401
 from tests.waiting import until
 
-ROLE = '''
+ROLE = """
 from roleml_nb import Role, Task, Event
 class Rounds(Role):
     round_completed = Event()
@@ -32,7 +32,7 @@ class Rounds(Role):
     def spin(self, caller):
         while True:
             sum(range(1000))
-'''
+"""
 
 
 @pytest.fixture
@@ -49,19 +49,30 @@ def test_a_call_in_the_background(rounds, capsys):
     assert run(rounds, capsys, "runs") == "no runs\n"
     assert run(rounds, capsys, "call r1/rounds run num_rounds=3") == "rounds=3, accuracy=0.5124\n"
     assert run(rounds, capsys, "runs") == "no runs\n"
-    assert run(rounds, capsys, "call r1/rounds run num_rounds=4 --background") == "run 1: r1/rounds.run, in the background\n"
+    assert (
+        run(rounds, capsys, "call r1/rounds run num_rounds=4 --background")
+        == "run 1: r1/rounds.run, in the background\n"
+    )
     assert bed.runs[1].wait(30)
     rounds.run_cell("pass")
-    assert capsys.readouterr().err == "run 1 has ended: r1/rounds.run, round 4 of 4; its result: %rml wait 1\n"
+    assert (
+        capsys.readouterr().err
+        == "run 1 has ended: r1/rounds.run, round 4 of 4; its result: %rml wait 1\n"
+    )
     assert run(rounds, capsys, "runs") == "run 1: r1/rounds.run, done, round 4 of 4\n"
     assert run(rounds, capsys, "wait") == "rounds=4, accuracy=0.5124\n"
     run(rounds, capsys, "call r*/rounds run num_rounds=2 --background")
-    assert run(rounds, capsys, "wait 2").splitlines() == ["r1: rounds=2, accuracy=0.5124", "r2: rounds=2, accuracy=0.5124"]
+    assert run(rounds, capsys, "wait 2").splitlines() == [
+        "r1: rounds=2, accuracy=0.5124",
+        "r2: rounds=2, accuracy=0.5124",
+    ]
     run(rounds, capsys, "call r2/rounds run num_rounds=2 fail=True --background")
     assert bed.runs[3].wait(30)
     rounds.run_cell("pass")
-    assert capsys.readouterr().err == ("run 3 has failed: r2/rounds.run failed on the notebook: ValueError: no data; "
-                                       "all of it: %rml wait 3\n")
+    assert capsys.readouterr().err == (
+        "run 3 has failed: r2/rounds.run failed on the notebook: ValueError: no data; "
+        "all of it: %rml wait 3\n"
+    )
     with pytest.raises(HandlerError, match="no data"):
         rounds.run_line_magic("rml", "wait 3")
     rounds.run_cell("pass")
@@ -75,13 +86,18 @@ def test_an_interrupt_of_wait_leaves_the_run_and_that_of_call_ends_it(rounds, ca
     run(rounds, capsys, "call r1/rounds spin --background")
     waits = []
     wait = LiveRun.wait
-    monkeypatch.setattr(LiveRun, "wait", lambda self, timeout=None: waits.append(self) or wait(self, timeout))
+    monkeypatch.setattr(
+        LiveRun, "wait", lambda self, timeout=None: waits.append(self) or wait(self, timeout)
+    )
 
     def interrupt():
         until(lambda: len(waits) > 1, "the cell waits", 30)
         _thread.interrupt_main()
 
-    for line, text in (("wait", "run 1 goes on; end it with %rml stop --run\n"), ("call r2/rounds spin", "run stopped: ")):
+    for line, text in (
+        ("wait", "run 1 goes on; end it with %rml stop --run\n"),
+        ("call r2/rounds spin", "run stopped: "),
+    ):
         waits.clear()
         helper = threading.Thread(target=interrupt)
         helper.start()
@@ -100,7 +116,9 @@ def test_a_call_that_takes_long_has_a_bar_that_leaves_nothing_behind(rounds, cap
     monkeypatch.setattr(watching, "BEAT", 0.02)
     published = []
     rounds.kernel = object()
-    monkeypatch.setattr(rounds.display_pub, "publish", lambda data, **how: published.append((data, how)))
+    monkeypatch.setattr(
+        rounds.display_pub, "publish", lambda data, **how: published.append((data, how))
+    )
     seen = []
     refresh = watching._Widget.refresh
 
@@ -111,9 +129,13 @@ def test_a_call_that_takes_long_has_a_bar_that_leaves_nothing_behind(rounds, cap
             rounds.user_ns["bed"].call("r1/rounds", "go-on")
 
     monkeypatch.setattr(watching._Widget, "refresh", look)
-    assert run(rounds, capsys, "call r1/rounds run num_rounds=5 stay_in=2") == "rounds=5, accuracy=0.5124\n"
+    assert (
+        run(rounds, capsys, "call r1/rounds run num_rounds=5 stay_in=2")
+        == "rounds=5, accuracy=0.5124\n"
+    )
     del rounds.kernel
     (first, how), (last, end) = published
-    assert list(first) == ["application/vnd.jupyter.widget-view+json"]  # no text: nothing to compare where no widget shows
+    # no text: nothing to compare where no widget shows
+    assert list(first) == ["application/vnd.jupyter.widget-view+json"]
     assert last == {} and end["update"] and end["transient"] == how["transient"]
     assert any(text.startswith("round 2 of 5, ") and text.endswith("s left") for text in seen)

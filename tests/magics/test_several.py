@@ -3,7 +3,7 @@
 import pytest
 from IPython.core.error import UsageError
 
-from tests.magics.test_magics import run, shell  # noqa: F401 - a fixture
+from tests.magics.test_magics import run, shell  # noqa: F401
 
 ROLE = """
 from roleml_nb import Element, Role, Service
@@ -81,7 +81,13 @@ def test_a_line_with_a_mistake_changes_nothing(ready, capsys):
 
 def test_what_is_named_twice_is_done_once(ready, capsys):
     assert run(ready, capsys, "terminate a box bag box") == "box taken off a\nbag taken off a\n"
-    assert run(ready, capsys, "unrelate a box=b/box bag=b/bag") == "a: box without b/box\na: bag without b/bag\n"
-    assert run(ready, capsys, "unrelate a box=b/box box=b/box") == "a: box without b/box\na: box without b/box\n"
+    assert (
+        run(ready, capsys, "unrelate a box=b/box bag=b/bag")
+        == "a: box without b/box\na: bag without b/bag\n"
+    )
+    assert (
+        run(ready, capsys, "unrelate a box=b/box box=b/box")
+        == "a: box without b/box\na: box without b/box\n"
+    )
     assert run(ready, capsys, "remove b b") == "removed b\n"
     assert set(ready.user_ns["bed"].spec()["nodes"]) == {"a", "c"}

@@ -1,11 +1,13 @@
-"""The magics as IPython runs them: whole cells, completion, errors, and lines that change nothing when they fail."""
+"""The magics as IPython runs them: whole cells, completion, errors, and lines that change nothing
+when they fail.
+"""
 
 import pytest
 from IPython.core.completer import provisionalcompleter
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
-ROLE = '''
+ROLE = """
 from roleml_nb import Role, Service, Element
 class Box(Role):
     value = Element(object)
@@ -16,7 +18,7 @@ class Bare(Role):
     @Service(expand=True)
     def get(self, caller):
         return 0
-'''
+"""
 
 
 @pytest.fixture
@@ -39,15 +41,18 @@ def test_braces_and_dollars_are_not_ipythons(shell, capsys):
     assert capsys.readouterr().out.splitlines()[-1] == "a='1', b='$one'"
 
 
-@pytest.mark.parametrize("line", [
-    "assign one bare=Bare box=Box",  # box needs an element
-    "assign one bare=Bare box=Bxo",
-    "assign one bare=Bare(x=1/0)",
-    "relate one two=two/actor box=two/box",  # two has no box
-    "spawn three 4our",
-    "start --engines 0 --profile other",
-    "start --cluster-id other",
-])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "assign one bare=Bare box=Box",  # box needs an element
+        "assign one bare=Bare box=Bxo",
+        "assign one bare=Bare(x=1/0)",
+        "relate one two=two/actor box=two/box",  # two has no box
+        "spawn three 4our",
+        "start --engines 0 --profile other",
+        "start --cluster-id other",
+    ],
+)
 def test_a_line_that_fails_changes_nothing(shell, line):
     bed = shell.user_ns["bed"]
     before = bed.spec()
@@ -74,40 +79,54 @@ def test_a_cell_with_an_error_fails(shell, capsys):
     result = shell.run_cell("%%role\nclass Broken(Role):\n    1 / 0\n")
     said = capsys.readouterr().out
     assert not result.success and "ZeroDivisionError" in said
-    assert said.endswith("UsageError: role: the cell failed, see above: ZeroDivisionError: division by zero\n")
+    assert said.endswith(
+        "UsageError: role: the cell failed, see above: ZeroDivisionError: division by zero\n"
+    )
 
 
 def test_a_refused_line_is_one_line_in_a_terminal(shell, capsys):
     result = shell.run_cell("%rml strat\nprint('after')")
     assert not result.success and type(result.error_in_exec).__name__ == "UsageError"
-    assert capsys.readouterr().out == "UsageError: rml: no command 'strat'; did you mean 'start' or 'status'?\n"
+    assert (
+        capsys.readouterr().out
+        == "UsageError: rml: no command 'strat'; did you mean 'start' or 'status'?\n"
+    )
 
 
 def test_a_redefined_role_is_said_again(shell, capsys):
     for _ in range(3):
         shell.run_cell_magic("role", "", ROLE)
-        assert capsys.readouterr().out == "role Box: services get; elements value\nrole Bare: services get\n"
+        assert (
+            capsys.readouterr().out
+            == "role Box: services get; elements value\nrole Bare: services get\n"
+        )
 
 
-@pytest.mark.parametrize("typed, expected", [
-    ("%rml sp", {"spawn"}),
-    ("%rml st", {"start", "status", "stop"}),
-    ("%rml assign t", {"two"}),
-    ("%rml assign one box=B", {"box=Bare", "box=Box"}),
-    ("%rml assign one c=FedAvgAg", {"c=FedAvgAggregator"}),
-    ("%rml call one/", {"one/bare"}),
-    ("%rml call one/bare g", {"get"}),
-    ("%rml call one/baer g", set()),
-    ("%rml assign one box=Box --element v", {"value="}),
-    ("%rml migrate one/b", {"one/bare"}),
-    ("%rml migrate one/bare t", {"two"}),
-    ("%rml update B", {"Bare", "Box"}),
-    ("%rml start --e", {"--engines"}),
-])
+@pytest.mark.parametrize(
+    "typed, expected",
+    [
+        ("%rml sp", {"spawn"}),
+        ("%rml st", {"start", "status", "stop"}),
+        ("%rml assign t", {"two"}),
+        ("%rml assign one box=B", {"box=Bare", "box=Box"}),
+        ("%rml assign one c=FedAvgAg", {"c=FedAvgAggregator"}),
+        ("%rml call one/", {"one/bare"}),
+        ("%rml call one/bare g", {"get"}),
+        ("%rml call one/baer g", set()),
+        ("%rml assign one box=Box --element v", {"value="}),
+        ("%rml migrate one/b", {"one/bare"}),
+        ("%rml migrate one/bare t", {"two"}),
+        ("%rml update B", {"Bare", "Box"}),
+        ("%rml start --e", {"--engines"}),
+    ],
+)
 def test_completion(shell, typed, expected):
     shell.run_line_magic("rml", "assign one bare=Bare")
     shell.Completer.use_jedi = False
     with provisionalcompleter():
-        found = {typed[:item.start] + item.text + typed[item.end:] for item in shell.Completer.completions(typed, len(typed))}
-    head = typed[:typed.rindex(" ") + 1]
+        found = {
+            typed[: item.start] + item.text + typed[item.end :]
+            for item in shell.Completer.completions(typed, len(typed))
+        }
+    head = typed[: typed.rindex(" ") + 1]
     assert {head + word for word in expected} <= found

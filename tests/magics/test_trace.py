@@ -5,7 +5,7 @@ import re
 import pytest
 from IPython.core.error import UsageError
 
-from tests.magics.test_magics import run, shell  # noqa: F401 - a fixture
+from tests.magics.test_magics import run, shell  # noqa: F401
 
 CELL = """
 from roleml_nb import Event, Role, Service

@@ -1,4 +1,7 @@
-"""Strangers at the door of a host: real sockets, real nonsense. The host stays up, answers nothing, unpickles nothing."""
+"""Strangers at the door of a host: real sockets, real nonsense.
+
+The host stays up, answers nothing, unpickles nothing.
+"""
 
 import contextlib
 import logging
@@ -37,11 +40,16 @@ def door(request):
     """A host, and how a stranger connects a plain socket to it; another host, which it knows."""
     with tempfile.TemporaryDirectory() as directory:
         tcp = {"ip": "127.0.0.1"} if request.param == "tcp" else {}
-        host, friend = Host("b", None if tcp else directory, **tcp), Host("a", None if tcp else directory, **tcp)
+        host, friend = (
+            Host("b", None if tcp else directory, **tcp),
+            Host("a", None if tcp else directory, **tcp),
+        )
 
         def knock():
             if tcp:
-                name, _, port = host.transport.address.tcp_urls[0].removeprefix("tcp://").rpartition(":")
+                name, _, port = (
+                    host.transport.address.tcp_urls[0].removeprefix("tcp://").rpartition(":")
+                )
                 return socket.create_connection((name, int(port)))
             plain = socket.socket(socket.AF_UNIX)
             plain.connect(host.transport.address.ipc_path)
@@ -59,9 +67,15 @@ def door(request):
 def garbage(number):
     chance = random.Random(number)
     noise = chance.randbytes(chance.randrange(1, 2000))
-    return [noise, GREETING[:chance.randrange(1, 64)], GREETING + noise, GREETING + READY + noise,
-            GREETING + READY + b"\x02" + struct.pack(">Q", 2**62) + noise, GREETING + READY + b"\x00\xff" + noise,
-            b"GET / HTTP/1.1\r\n\r\n"][number % 7]
+    return [
+        noise,
+        GREETING[: chance.randrange(1, 64)],
+        GREETING + noise,
+        GREETING + READY + noise,
+        GREETING + READY + b"\x02" + struct.pack(">Q", 2**62) + noise,
+        GREETING + READY + b"\x00\xff" + noise,
+        b"GET / HTTP/1.1\r\n\r\n",
+    ][number % 7]
 
 
 def test_random_bytes_and_truncated_frames(door):
@@ -102,14 +116,21 @@ def test_a_crowd_that_stays_is_kept_small(door, monkeypatch, caplog):
                 link.send([b"meanwhile"])
                 assert host.received.get(timeout=DEADLINE) == ("a", [b"meanwhile"])
         (entrance,) = host.transport.doors.values()
-        until(lambda: process.num_fds() - files - len(crowd) <= GUESTS + 5, "no more than these are connected")
+        until(
+            lambda: process.num_fds() - files - len(crowd) <= GUESTS + 5,
+            "no more than these are connected",
+        )
         assert entrance.turned_away > 100
         assert process.memory_info().rss < memory + 200e6
         monkeypatch.setattr("roleml_nb.messaging.door.PATIENCE", 0.1)
         until(lambda: not entrance.guests, "those that say nothing must go, too")
         until(lambda: process.num_fds() - files - len(crowd) <= 5, "and have gone")
-    lines = [record.getMessage() for record in caplog.records if "turned away" in record.getMessage()]
-    assert len(lines) == 1 and re.fullmatch(r"b turned away a connection: .* it has not shown who it is.* \(1 in all\)", lines[0])
+    lines = [
+        record.getMessage() for record in caplog.records if "turned away" in record.getMessage()
+    ]
+    assert len(lines) == 1 and re.fullmatch(
+        r"b turned away a connection: .* it has not shown who it is.* \(1 in all\)", lines[0]
+    )
     for each in crowd:
         each.close()
 
@@ -117,8 +138,11 @@ def test_a_crowd_that_stays_is_kept_small(door, monkeypatch, caplog):
 def test_a_friend_gets_in_through_a_crowd(door):
     host, knock, _ = door
     crowd = [knock() for _ in range(2 * GUESTS)]
-    friend = Host("c", None, ip="127.0.0.1") if host.transport.address.tcp_urls else Host(
-        "c", os.path.dirname(host.transport.address.ipc_path))
+    friend = (
+        Host("c", None, ip="127.0.0.1")
+        if host.transport.address.tcp_urls
+        else Host("c", os.path.dirname(host.transport.address.ipc_path))
+    )
     linked(friend, host).send([b"let in"])
     assert host.received.get(timeout=DEADLINE) == ("c", [b"let in"])
     for each in crowd:
@@ -133,20 +157,40 @@ def test_nothing_of_a_stranger_is_unpickled_or_answered(caplog):
         trap = os.path.join(directory, "trap")
         bomb = pickle.dumps(Bomb(trap))
         token = host.transport._tokens["a"]
-        messages = [[bomb], [HELLO, bomb, bomb, b""], [b"roleml_nb 0", b"a", token], [HELLO, b"a", token[:-1], b""],
-                    [HELLO, b"a", token], [b"x" * 30_000_000], [HELLO], [b""], [pickle.dumps((1, 0, 0, 0, [("host",)])), bomb]]
-        with zmq.Context() as context, context.socket(zmq.DEALER) as stranger, caplog.at_level(logging.WARNING):
+        messages = [
+            [bomb],
+            [HELLO, bomb, bomb, b""],
+            [b"roleml_nb 0", b"a", token],
+            [HELLO, b"a", token[:-1], b""],
+            [HELLO, b"a", token],
+            [b"x" * 30_000_000],
+            [HELLO],
+            [b""],
+            [pickle.dumps((1, 0, 0, 0, [("host",)])), bomb],
+        ]
+        with (
+            zmq.Context() as context,
+            context.socket(zmq.DEALER) as stranger,
+            caplog.at_level(logging.WARNING),
+        ):
             stranger.linger = 0
             stranger.connect(f"ipc://{host.transport.address.ipc_path}")
             for message in messages * 10:
                 stranger.send_multipart(message)
             until(lambda: host.transport.refused.total() == len(messages) * 10, "all are refused")
             assert not stranger.poll(20)
-        assert host.transport.refused["wrong version"] == 10 and host.transport.refused["wrong token"] == 10
+        assert (
+            host.transport.refused["wrong version"] == 10
+            and host.transport.refused["wrong token"] == 10
+        )
         assert host.received.empty() and not os.path.exists(trap)
-        lines = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
+        lines = [
+            record.getMessage() for record in caplog.records if "refused" in record.getMessage()
+        ]
         assert len(lines) == 1
-        assert re.fullmatch(r"b refused a message from \S+: not authenticated \(1 refused in all\)", lines[0])
+        assert re.fullmatch(
+            r"b refused a message from \S+: not authenticated \(1 refused in all\)", lines[0]
+        )
         link.send([b"still there"])
         assert host.received.get(timeout=DEADLINE) == ("a", [b"still there"])
         friend.transport.close()
@@ -173,7 +217,14 @@ def test_what_a_link_loses_is_sent_again():
 
     wires, taken = queue.SimpleQueue(), []
     one, other = Session("b", lambda *why: None), Session("a", lambda *why: None)
-    one.attach(Lossy("b", lambda frames: other.receive(frames, lambda item, buffers, receipt: taken.append(item[0]))))
+    one.attach(
+        Lossy(
+            "b",
+            lambda frames: other.receive(
+                frames, lambda item, buffers, receipt: taken.append(item[0])
+            ),
+        )
+    )
     other.attach(Lossy("a", lambda frames: one.receive(frames, lambda *_: None)))
     for number in range(2000):
         one.post((number, 0), [])
@@ -189,7 +240,9 @@ def test_what_a_link_loses_is_sent_again():
 
 
 def test_the_last_of_all_messages_is_sent_again_when_a_link_loses_it():
-    """Nothing comes after it that would show that it is missing; the same goes for what tells of it."""
+    """Nothing comes after it that would show that it is missing; the same goes for what tells of
+    it.
+    """
     from roleml_nb.messaging.session import Session
 
     class Lossy:
@@ -212,8 +265,11 @@ def test_the_last_of_all_messages_is_sent_again_when_a_link_loses_it():
 
     taken, receipts, now = [], [], 0.0
     one, other = Session("b", lambda *why: None), Session("a", lambda *why: None)
-    there = Lossy(lambda frames: other.receive(
-        frames, lambda item, buffers, receipt: (taken.append(item[0]), receipts.append(receipt))))
+    there = Lossy(
+        lambda frames: other.receive(
+            frames, lambda item, buffers, receipt: (taken.append(item[0]), receipts.append(receipt))
+        )
+    )
     back = Lossy(lambda frames: one.receive(frames, lambda *_: None))
     one.attach(there)
     other.attach(back)
@@ -255,7 +311,9 @@ def test_the_last_of_all_messages_is_sent_again_when_a_link_loses_it():
 
 
 def test_a_better_link_takes_over_while_the_other_one_works():
-    """What is still on its way over the former comes after what the new one has sent again: it is dropped."""
+    """What is still on its way over the former comes after what the new one has sent again: it is
+    dropped.
+    """
     from roleml_nb.messaging.session import Session
 
     class Slow:
@@ -271,7 +329,10 @@ def test_a_better_link_takes_over_while_the_other_one_works():
             self.closed = True
 
     broken, taken, former, better = [], [], Slow(), Slow()
-    one, other = Session("b", lambda *why: broken.append(why)), Session("a", lambda *why: broken.append(why))
+    one, other = (
+        Session("b", lambda *why: broken.append(why)),
+        Session("a", lambda *why: broken.append(why)),
+    )
     one.attach(former)
     for number in range(6):
         one.post((number, 0), [])
@@ -298,7 +359,10 @@ def test_a_batch_that_comes_twice_is_taken_once():
         def close(self):
             pass
 
-    one, other = Session("b", lambda *why: broken.append(why)), Session("a", lambda *why: broken.append(why))
+    one, other = (
+        Session("b", lambda *why: broken.append(why)),
+        Session("a", lambda *why: broken.append(why)),
+    )
     one.attach(Wire())
     for number in range(3):
         one.post((number, 0), [])

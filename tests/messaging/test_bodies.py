@@ -1,4 +1,6 @@
-"""Bodies on their way to several receivers, and very large ones; what is taken lets the sender go on."""
+"""Bodies on their way to several receivers, and very large ones; what is taken lets the sender go
+on.
+"""
 
 import gc
 import os
@@ -74,18 +76,40 @@ def test_a_copy_of_models_and_numbers_is_what_would_be_received():
     weights, array = torch.arange(6.0).reshape(2, 3), np.arange(4, dtype="i2")
     twice = "said twice"
     for value in (
-        ({"age": 3}, {"update": OrderedDict(weight=weights, bias=weights[0])}), {"update": {"a": array}, "age": 2**40, "é": "é"},
-        [weights.t(), torch.zeros(0), weights.half(), torch.zeros(2, dtype=torch.bfloat16), True, -1, 256, 1 << 16, 2.5, None],
-        {"text": twice, "again": twice, "deep": [[[[[1]]]]]}, list(range(1000)), {1: array}, OrderedDict(b=(1,), a=())):
+        ({"age": 3}, {"update": OrderedDict(weight=weights, bias=weights[0])}),
+        {"update": {"a": array}, "age": 2**40, "é": "é"},
+        [
+            weights.t(),
+            torch.zeros(0),
+            weights.half(),
+            torch.zeros(2, dtype=torch.bfloat16),
+            True,
+            -1,
+            256,
+            1 << 16,
+            2.5,
+            None,
+        ],
+        {"text": twice, "again": twice, "deep": [[[[[1]]]]]},
+        list(range(1000)),
+        {1: array},
+        OrderedDict(b=(1,), a=()),
+    ):
         for _ in range(2):  # the size is remembered
             copy, size = copy_of(value)
-            assert size == encode(value).nbytes and repr(copy) == repr(value) and type(copy) is type(value)
+            assert (
+                size == encode(value).nbytes
+                and repr(copy) == repr(value)
+                and type(copy) is type(value)
+            )
     copy, _ = copy_of({"one": weights, "other": weights, "array": array})
     copy["one"] += 1
     copy["array"] += 1
     assert copy["other"] is copy["one"] and weights[0, 0] == 0 and array[0] == 0
     with pytest.warns(RuntimeWarning, match="requires a gradient is sent without"):
-        assert not copy_of({"gradient": torch.ones(1, requires_grad=True) * 2})[0]["gradient"].requires_grad
+        assert not copy_of({"gradient": torch.ones(1, requires_grad=True) * 2})[0][
+            "gradient"
+        ].requires_grad
 
 
 def test_a_gradient_does_not_travel_and_that_is_said():
@@ -105,7 +129,10 @@ def test_more_than_two_gibibytes_cross_a_link(tmp_path_factory):
     size = 2**31 + 2**27
     with tempfile.TemporaryDirectory() as directory:
         got = queue.Queue()
-        a, b = Host("a", directory), Host("b", directory, deliver=lambda peer, frames: got.put(frames))
+        a, b = (
+            Host("a", directory),
+            Host("b", directory, deliver=lambda peer, frames: got.put(frames)),
+        )
         try:
             sent = np.zeros(size, "u1")
             sent[-1], sent[2**31] = 7, 9
@@ -125,7 +152,9 @@ def test_a_window_holds_back_until_something_is_taken():
     window = Window(limit=100)
     window.enter(60, 5, "there")
     window.enter(30, 5, "there")
-    with pytest.raises(CallTimeout, match=r"held back for 0\.1 s: 0 MB of tasks and events wait for there"):
+    with pytest.raises(
+        CallTimeout, match=r"held back for 0\.1 s: 0 MB of tasks and events wait for there"
+    ):
         window.enter(20, 0.1, "there")
     receipt = Receipt(window.leave, 60)
     entered = threading.Event()

@@ -1,4 +1,6 @@
-"""The codec: what arrives equals what was sent, is writable, and is shared with nobody; code from cells travels by value."""
+"""The codec: what arrives equals what was sent, is writable, and is shared with nobody; code from
+cells travels by value.
+"""
 
 import dataclasses
 import enum
@@ -16,11 +18,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from roleml_nb.messaging.code import class_reference, dumps_code, is_dynamic, loads_code, resolve_class
+from roleml_nb.messaging.code import (
+    class_reference,
+    dumps_code,
+    is_dynamic,
+    loads_code,
+    resolve_class,
+)
 from roleml_nb.messaging.codec import OUT_OF_BAND, Body, encode
 from roleml_nb.role.errors import RoleMLError
 
-CELL = '''
+CELL = """
 import dataclasses, enum
 class Colour(enum.Enum):
     RED = 1
@@ -39,7 +47,7 @@ class Point:
     colour: Colour = Colour.RED
 def helper():
     return 42
-'''
+"""
 
 
 @pytest.fixture
@@ -77,9 +85,20 @@ pickle.dump([bytes(f) for f in back.frames()], sys.stdout.buffer)
 
 
 def test_code_in_another_process(cell):
-    value = {"child": cell["Child"](), "base": cell["Base"](), "point": cell["Point"](3), "function": cell["helper"]}
+    value = {
+        "child": cell["Child"](),
+        "base": cell["Base"](),
+        "point": cell["Point"](3),
+        "function": cell["helper"],
+    }
     sent = pickle.dumps([encode(value).frames(), encode(value).frames()])
-    done = subprocess.run([sys.executable, "-c", IN_A_NEW_PROCESS], input=sent, stdout=subprocess.PIPE, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_NEW_PROCESS],
+        input=sent,
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=60,
+    )
     got = Body.of_frames(pickle.loads(done.stdout)).decode()
     text = got.pop("text")
     assert 'raise ValueError("here")' in text
@@ -109,16 +128,20 @@ def test_class_reference(cell):
 
 
 def test_class_that_failed_to_load_is_built_the_next_time():
-    sent = pickle.dumps(class_reference(type("Late", (), {"__module__": "__main__", "f": lambda self: 0, "ok": 1})))
-    code = (
-        "import sys, pickle\nfrom roleml_nb.messaging import code\n"
-        "identity, blob = pickle.load(sys.stdin.buffer)\nset_state = code._cloudpickle._class_setstate\n"
-        "def fail(*a): raise ImportError('once')\n"
-        "code._cloudpickle._class_setstate = fail\n"
-        "try: code.resolve_class(identity, blob)\nexcept ImportError: pass\n"
-        "code._cloudpickle._class_setstate = set_state\nprint(code.resolve_class(identity, blob).ok)"
+    sent = pickle.dumps(
+        class_reference(type("Late", (), {"__module__": "__main__", "f": lambda self: 0, "ok": 1}))
     )
-    done = subprocess.run([sys.executable, "-c", code], input=sent, stdout=subprocess.PIPE, check=True, timeout=60)
+    code = (
+        "import sys, pickle\nfrom roleml_nb.messaging import code\nidentity, blob ="
+        " pickle.load(sys.stdin.buffer)\nset_state = code._cloudpickle._class_setstate\ndef"
+        " fail(*a): raise ImportError('once')\ncode._cloudpickle._class_setstate = fail\ntry:"
+        " code.resolve_class(identity, blob)\nexcept ImportError:"
+        " pass\ncode._cloudpickle._class_setstate = set_state\nprint(code.resolve_class(identity,"
+        " blob).ok)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=sent, stdout=subprocess.PIPE, check=True, timeout=60
+    )
     assert done.stdout == b"1\n"
 
 
@@ -131,7 +154,9 @@ def test_code_keeps_its_file_name_whatever_cloudpickle_does(cell, monkeypatch):
 
     monkeypatch.setitem(cloudpickle.Pickler._dispatch_table, types.CodeType, forgetful)
     filename = cell["helper"].__code__.co_filename
-    exec(compile("def outer():\n    inner = lambda: 1 / 0\n    return inner", filename, "exec"), cell)
+    exec(
+        compile("def outer():\n    inner = lambda: 1 / 0\n    return inner", filename, "exec"), cell
+    )
     sent_on = loads_code(dumps_code(loads_code(dumps_code(cell["outer"]))))
     assert sent_on is not cell["outer"]
     assert sent_on.__code__.co_filename == filename
@@ -162,7 +187,16 @@ def test_is_dynamic(cell):
     assert is_dynamic(cell["Base"])
     assert is_dynamic(cell["helper"])
     assert is_dynamic(lambda: 0)
-    for static in (dict, np.ndarray, type(None), type(lambda: 0), Importable, inspect.getsource, 3, cell["Base"]()):
+    for static in (
+        dict,
+        np.ndarray,
+        type(None),
+        type(lambda: 0),
+        Importable,
+        inspect.getsource,
+        3,
+        cell["Base"](),
+    ):
         assert not is_dynamic(static)
 
 
@@ -313,9 +347,19 @@ def test_module_trains_after_the_journey():
 
 
 leaves = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(), st.binary(), st.complex_numbers(allow_nan=False)
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False),
+    st.text(),
+    st.binary(),
+    st.complex_numbers(allow_nan=False),
 )
-arrays = hnp.arrays(st.sampled_from(["f4", "i8", "?", "u1"]), hnp.array_shapes(min_dims=0, min_side=0), elements={"allow_nan": False})
+arrays = hnp.arrays(
+    st.sampled_from(["f4", "i8", "?", "u1"]),
+    hnp.array_shapes(min_dims=0, min_side=0),
+    elements={"allow_nan": False},
+)
 keys = st.one_of(st.text(), st.integers(), st.tuples(st.integers(), st.text()))
 values = st.recursive(
     leaves | arrays | st.frozensets(st.integers()),
@@ -326,7 +370,12 @@ values = st.recursive(
 
 def same(a, b):
     if isinstance(a, np.ndarray):
-        return type(b) is np.ndarray and a.dtype == b.dtype and a.shape == b.shape and bool(np.all(a == b))
+        return (
+            type(b) is np.ndarray
+            and a.dtype == b.dtype
+            and a.shape == b.shape
+            and bool(np.all(a == b))
+        )
     if isinstance(a, (list, tuple)):
         return type(a) is type(b) and len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, dict):

@@ -1,4 +1,6 @@
-"""The direct transport: frames arrive in order and only from admitted hosts; a dead peer is noticed; closing is clean."""
+"""The direct transport: frames arrive in order and only from admitted hosts; a dead peer is
+noticed; closing is clean.
+"""
 
 import dataclasses
 import os
@@ -28,7 +30,8 @@ class Host:
         self.received, self.lost, self.threads = queue.Queue(), queue.Queue(), []
         self.transport = DirectTransport(
             host_id,
-            deliver=deliver or (lambda peer, frames: self.received.put((peer, [bytes(f) for f in frames]))),
+            deliver=deliver
+            or (lambda peer, frames: self.received.put((peer, [bytes(f) for f in frames]))),
             lost=lambda peer, reason: self.lost.put((peer, reason)),
             directory=directory,
             submit=self._run,
@@ -77,7 +80,15 @@ def test_frames_both_ways(host):
 
 def test_what_lies_in_shared_memory_is_opened_and_not_sent(host):
     views = queue.Queue()
-    a, b = host("a"), host("b", deliver=lambda peer, frames: views.put((frames, [Region.of(frame) for frame in frames])))
+    a, b = (
+        host("a"),
+        host(
+            "b",
+            deliver=lambda peer, frames: views.put(
+                (frames, [Region.of(frame) for frame in frames])
+            ),
+        ),
+    )
     link = linked(a, b)
     assert link.shares
     one, other = Region([b"\1" * 2_000_000, b"x"]), Region([b"\2" * 2_000_000])
@@ -85,7 +96,9 @@ def test_what_lies_in_shared_memory_is_opened_and_not_sent(host):
     frames, found = views.get(timeout=DEADLINE)
     assert [bytes(frame[:2]) for frame in frames] == [b"h", b"\1\1", b"x", b"be", b"\2\2"]
     assert [len(frame) for frame in frames] == [1, 2_000_000, 1, 7, 2_000_000]
-    assert [region is not None for region in found] == [False, True, True, False, True] and found[1] is found[2] is not one
+    assert [region is not None for region in found] == [False, True, True, False, True] and found[
+        1
+    ] is found[2] is not one
     found.clear()
     frames[1][:1] = b"z"
     assert bytes(one.map()[0][:1]) == b"\1"
@@ -145,9 +158,13 @@ def test_refused(host, known):
     a, b = host("a"), host("b")
     if known == "another key":
         b.transport.admit("a", KeyPair().public)
-    with pytest.raises(LinkFailed, match=r"no direct link from 'a' to 'b': ipc://.*/b: no welcome within 0\.2 s"):
+    with pytest.raises(
+        LinkFailed, match=r"no direct link from 'a' to 'b': ipc://.*/b: no welcome within 0\.2 s"
+    ):
         a.transport.connect(b.transport.address, timeout=0.2)
-    assert b.transport.refused == {"wrong token" if known == "another key" else "host not admitted": 1}
+    assert b.transport.refused == {
+        "wrong token" if known == "another key" else "host not admitted": 1
+    }
     assert b.received.empty()
 
 
@@ -157,7 +174,13 @@ def test_refused_over_tcp(host, known, caplog):
     a, b = host("a", None, ip="127.0.0.1"), host("b", None, ip="127.0.0.1")
     if known == "another key":
         b.transport.admit("a", KeyPair().public)
-    with pytest.raises(LinkFailed, match=r"no direct link from 'a' to 'b': tcp://127.0.0.1:\d+: the handshake failed \(key refused\)"):
+    with pytest.raises(
+        LinkFailed,
+        match=(
+            r"no direct link from 'a' to 'b': tcp://127.0.0.1:\d+: the handshake failed \(key"
+            r" refused\)"
+        ),
+    ):
         a.transport.connect(b.transport.address, timeout=DEADLINE)
     assert b.transport.refused == {"key not admitted": 1}
     assert "b refused a message from 127.0.0.1: key not admitted (1 refused in all)" in caplog.text
@@ -197,7 +220,12 @@ def test_tokens_are_the_same_on_both_sides_and_no_others():
     a, b, c = KeyPair(), KeyPair(), KeyPair()
     tokens = {a.token(b.public, "a", "b"), b.token(a.public, "a", "b")}
     assert len(tokens) == 1 and len(tokens.pop()) == 32
-    others = {a.token(b.public, "b", "a"), a.token(c.public, "a", "b"), c.token(b.public, "a", "b"), a.token(b.public, "a", "b")}
+    others = {
+        a.token(b.public, "b", "a"),
+        a.token(c.public, "a", "b"),
+        c.token(b.public, "a", "b"),
+        a.token(b.public, "a", "b"),
+    }
     assert len(others) == 4
 
 
@@ -205,7 +233,8 @@ def test_it_listens_on_tcp_when_it_is_told_to(host):
     a, b = host("a"), host("b")
     assert a.transport.address.tcp_urls == ()
     address = a.transport.listen("127.0.0.1")
-    assert address == a.transport.address and address == a.transport.listen("*")  # it goes on as it does
+    # it goes on as it does
+    assert address == a.transport.address and address == a.transport.listen("*")
     assert [url.rpartition(":")[0] for url in address.tcp_urls] == ["tcp://127.0.0.1"]
     a.transport.admit("b", b.transport.address.public_key)
     link = b.transport.connect(type(address)("a", address.public_key, None, address.tcp_urls))
@@ -229,7 +258,9 @@ def test_stranger_is_dropped(host, routing_id):
         stranger.connect(f"ipc://{b.transport.address.ipc_path}")
         stranger.send_multipart([b"data", b"x"])
         if routing_id:
-            stranger.send_multipart([HELLO, b"a", keys.token(b.transport.address.public_key, "a", "b"), b""])
+            stranger.send_multipart(
+                [HELLO, b"a", keys.token(b.transport.address.public_key, "a", "b"), b""]
+            )
         expected, end = 1 + bool(routing_id), time.monotonic() + DEADLINE
         while b.transport.refused["not authenticated"] < expected and time.monotonic() < end:
             stranger.poll(5)
@@ -295,10 +326,14 @@ sys.stdin.read()
 def test_killed_peer_is_noticed(host, directory, way):
     a = host("a")
     command = [sys.executable, "-c", PEER, directory, way, a.transport.address.public_key.decode()]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as peer:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as peer:
         key, *urls = peer.stdout.readline().split()
         path = os.path.join(directory, "b")
-        address = type(a.transport.address)("b", key.encode(), None if way == "tcp" else path, tuple(urls))
+        address = type(a.transport.address)(
+            "b", key.encode(), None if way == "tcp" else path, tuple(urls)
+        )
         link = a.transport.connect(address)
         peer.send_signal(signal.SIGKILL)
         name, reason = a.lost.get(timeout=2)

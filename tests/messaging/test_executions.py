@@ -18,11 +18,15 @@ from tests.waiting import until
 
 
 def execution(number=1):
-    return Execution(("host", number), RoleInstanceID("a", "x"), RoleInstanceID("b", "y"), "work", 0.0, 0, ())
+    return Execution(
+        ("host", number), RoleInstanceID("a", "x"), RoleInstanceID("b", "y"), "work", 0.0, 0, ()
+    )
 
 
 class Handled:
-    """A handler on a thread of its own; `before` and `after` it, and whenever it calls `ours`, our code runs."""
+    """A handler on a thread of its own; `before` and `after` it, and whenever it calls `ours`, our
+    code runs.
+    """
 
     def __init__(self, handler, before=lambda: None, after=lambda: None):
         self.executions, self.execution = Executions(), execution()
@@ -94,7 +98,10 @@ def test_a_handler_that_has_not_begun_does_not_begin():
 
 def test_one_that_has_ended_is_not_interrupted():
     entered, gate, done = threading.Event(), threading.Event(), []
-    handled = Handled(lambda _: "answer", after=lambda: (entered.set(), gate.wait(20), busy(0.05), done.append("after")))
+    handled = Handled(
+        lambda _: "answer",
+        after=lambda: (entered.set(), gate.wait(20), busy(0.05), done.append("after")),
+    )
     assert entered.wait(20) and _interrupt(handled.execution)
     gate.set()
     assert handled.ended() == "answer" and done == ["after"]
@@ -114,7 +121,9 @@ def test_one_that_catches_it_is_interrupted_again():
 
     handled = Handled(stubborn)
     for number in range(3):
-        until(lambda number=number: len(caught) == number and handled.execution.exposed, "it goes on")
+        until(
+            lambda number=number: len(caught) == number and handled.execution.exposed, "it goes on"
+        )
         _interrupt(handled.execution)
     assert handled.ended() == "gave in" and all(isinstance(error, Interrupt) for error in caught)
 
@@ -130,7 +139,9 @@ def test_a_callback_on_another_thread_covers_nothing():
 
 @pytest.mark.parametrize("interrupters", [1, 3])
 def test_our_code_is_never_cut_in_two(interrupters):
-    """Interrupts from all sides, at any moment: what we begin we end, and nothing reaches what comes after the handler."""
+    """Interrupts from all sides, at any moment: what we begin we end, and nothing reaches what
+    comes after the handler.
+    """
     halves = {"first": 0, "second": 0}
 
     def ours():
@@ -163,7 +174,9 @@ def test_our_code_is_never_cut_in_two(interrupters):
 
 
 def test_an_interrupt_that_comes_during_the_last_step_of_a_handler_is_not_raised_after_it():
-    """NumPy lets other threads run while it computes; an operator is no call, at whose end an interrupt would be raised."""
+    """NumPy lets other threads run while it computes; an operator is no call, at whose end an
+    interrupt would be raised.
+    """
     numbers, halves = np.ones((700, 700)), []
 
     def after():
@@ -173,7 +186,10 @@ def test_an_interrupt_that_comes_during_the_last_step_of_a_handler_is_not_raised
 
     for _ in range(30):
         handled = Handled(lambda _: numbers @ numbers, after=after)
-        until(lambda handled=handled: handled.execution.exposed or handled.outcome is not None, "it computes")
+        until(
+            lambda handled=handled: handled.execution.exposed or handled.outcome is not None,
+            "it computes",
+        )
         _interrupt(handled.execution)
         assert handled.ended() is Interrupt or handled.outcome.shape == (700, 700)
     assert halves == ["first", "second"] * 30
@@ -209,7 +225,10 @@ def test_looking_for_locks_keeps_no_frame():
         thread = threading.Thread(target=hold, daemon=True)
         thread.start()
         begun.wait(10)
-        until(lambda: waits_for_a_lock({thread.ident}) == {thread.ident}, "the thread waits for the lock")
+        until(
+            lambda: waits_for_a_lock({thread.ident}) == {thread.ident},
+            "the thread waits for the lock",
+        )
         lock.release()
         thread.join()
         assert marks[0]() is None
@@ -233,7 +252,10 @@ def test_a_lock_of_our_own_rooms_is_no_lock_that_handlers_wait_for():
     thread = threading.Thread(target=window.leave, args=(1,), daemon=True)
     thread.start()
     try:
-        until(lambda: sys._current_frames()[thread.ident].f_code.co_name == "__enter__", "the thread waits in our own code")
+        until(
+            lambda: sys._current_frames()[thread.ident].f_code.co_name == "__enter__",
+            "the thread waits in our own code",
+        )
         assert waits_for_a_lock({thread.ident}) == set()
     finally:
         over.set()

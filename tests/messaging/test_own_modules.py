@@ -13,8 +13,12 @@ def test_a_project_is_the_nearest_folder_with_a_mark(tmp_path, monkeypatch, mark
     (tmp_path / "venv/site-packages").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "notebooks")
     (tmp_path / mark).mkdir()
-    helper, installed = str(tmp_path / "src/helper.py"), str(tmp_path / "venv/site-packages/other.py")
-    assert is_of_project(helper) and not is_own_file(helper)  # what files of a configuration may name stays
+    helper, installed = (
+        str(tmp_path / "src/helper.py"),
+        str(tmp_path / "venv/site-packages/other.py"),
+    )
+    # what files of a configuration may name stays
+    assert is_of_project(helper) and not is_own_file(helper)
     assert not is_of_project(installed) and not is_of_project(str(tmp_path.parent / "other.py"))
     assert not is_of_project(None) and not is_of_project("built-in")
 

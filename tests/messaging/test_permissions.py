@@ -1,4 +1,6 @@
-"""Who may send what inside a testbed: every internal kind of message, and every control, from everybody."""
+"""Who may send what inside a testbed: every internal kind of message, and every control, from
+everybody.
+"""
 
 import re
 
@@ -7,44 +9,105 @@ import pytest
 import zmq
 
 from roleml_nb import CallerError, Role, RoleInstanceID, Service, Task
-from roleml_nb.messaging.permissions import CONTROLS, KINDS, Sender, check_content, control_refusal, refusal
+from roleml_nb.messaging.permissions import (
+    CONTROLS,
+    KINDS,
+    Sender,
+    check_content,
+    control_refusal,
+    refusal,
+)
 from tests.waiting import until
 
 SENDERS = {
-    "a role": ("a/asker", "engine0"), "its node": ("a/actor", "engine0"), "a role of the notebook": ("notebook/asker", "notebook"),
-    "the notebook": ("notebook/actor", "notebook"), "one that says it is the notebook": ("notebook/actor", "engine0"),
+    "a role": ("a/asker", "engine0"),
+    "its node": ("a/actor", "engine0"),
+    "a role of the notebook": ("notebook/asker", "notebook"),
+    "the notebook": ("notebook/actor", "notebook"),
+    "one that says it is the notebook": ("notebook/actor", "engine0"),
 }
-EVERYBODY, NODES, NOTEBOOK = set(SENDERS), {"its node", "the notebook", "one that says it is the notebook"}, {"the notebook"}
+EVERYBODY, NODES, NOTEBOOK = (
+    set(SENDERS),
+    {"its node", "the notebook", "one that says it is the notebook"},
+    {"the notebook"},
+)
 KIND_TABLE = {
-    **dict.fromkeys(("service", "task", "event", "subscribe", "unsubscribe", "discontinue", "reply", "error", "moved"), EVERYBODY),
-    **dict.fromkeys(("resubscribe", "adopt", "adopted", "abandon", "repoint", "keeping-listener", "keeping-listen"), NODES),
-    **{f"checkpoint-{step}": NOTEBOOK for step in ("look", "take", "prepare", "clear", "become", "forget")},
+    **dict.fromkeys(
+        (
+            "service",
+            "task",
+            "event",
+            "subscribe",
+            "unsubscribe",
+            "discontinue",
+            "reply",
+            "error",
+            "moved",
+        ),
+        EVERYBODY,
+    ),
+    **dict.fromkeys(
+        (
+            "resubscribe",
+            "adopt",
+            "adopted",
+            "abandon",
+            "repoint",
+            "keeping-listener",
+            "keeping-listen",
+        ),
+        NODES,
+    ),
+    **{
+        f"checkpoint-{step}": NOTEBOOK
+        for step in ("look", "take", "prepare", "clear", "become", "forget")
+    },
     **{f"keeping-{step}": NOTEBOOK for step in ("take", "leave", "put")},
-    "host": set(), "x": set(), "": set(),
+    "host": set(),
+    "x": set(),
+    "": set(),
 }
 ENGINES = ("engine0", "engine1")
-ANY = {(sender, receiver) for sender in ("notebook", *ENGINES) for receiver in ("notebook", *ENGINES) if sender != receiver}
-DOWN, UP = {("notebook", engine) for engine in ENGINES}, {(engine, "notebook") for engine in ENGINES}
+ANY = {
+    (sender, receiver)
+    for sender in ("notebook", *ENGINES)
+    for receiver in ("notebook", *ENGINES)
+    if sender != receiver
+}
+DOWN, UP = (
+    {("notebook", engine) for engine in ENGINES},
+    {(engine, "notebook") for engine in ENGINES},
+)
 CONTROL_TABLE = {
     **dict.fromkeys(("inquire", "told", "cancel", "bye"), ANY),
     **dict.fromkeys(("lost", "given-up", "circle", "stop", "order"), DOWN),
     **dict.fromkeys(("ordered", "stopping", "stopped", "pulse", "link", "trace", "error"), UP),
-    "x": set(), "": set(),
+    "x": set(),
+    "": set(),
 }
 
 
 @pytest.mark.parametrize("kind", KIND_TABLE)
 def test_who_may_send_each_kind(kind):
-    found = {name: refusal(kind, RoleInstanceID.of(source), peer) for name, (source, peer) in SENDERS.items()}
+    found = {
+        name: refusal(kind, RoleInstanceID.of(source), peer)
+        for name, (source, peer) in SENDERS.items()
+    }
     assert {name for name, reason in found.items() if not reason} == KIND_TABLE[kind]
-    assert all(SENDERS[name][0] in reason and repr(kind) in reason for name, reason in found.items() if reason)
+    assert all(
+        SENDERS[name][0] in reason and repr(kind) in reason
+        for name, reason in found.items()
+        if reason
+    )
 
 
 @pytest.mark.parametrize("channel", CONTROL_TABLE)
 def test_which_host_may_send_each_control_to_which(channel):
     found = {pair: control_refusal(channel, *pair) for pair in ANY}
     assert {pair for pair, reason in found.items() if not reason} == CONTROL_TABLE[channel]
-    assert all(pair[0] in reason and repr(channel) in reason for pair, reason in found.items() if reason)
+    assert all(
+        pair[0] in reason and repr(channel) in reason for pair, reason in found.items() if reason
+    )
 
 
 def kinds_and_controls(host):
@@ -58,9 +121,15 @@ def test_nothing_is_without_a_rule_and_no_rule_without_its_thing(bed):
     steering = {frozenset(kinds) for kinds, _ in found.values() if kinds}
     [kinds] = steering
     handed_over = {"service", "task", "event", "discontinue", "reply", "error", "moved"}
-    assert kinds | handed_over == set(KINDS) == {kind for kind, senders in KIND_TABLE.items() if senders}
+    assert (
+        kinds | handed_over
+        == set(KINDS)
+        == {kind for kind, senders in KIND_TABLE.items() if senders}
+    )
     controls = set().union(*(controls for _, controls in found.values()))
-    assert controls <= set(CONTROLS) == {channel for channel, pairs in CONTROL_TABLE.items() if pairs}
+    assert (
+        controls <= set(CONTROLS) == {channel for channel, pairs in CONTROL_TABLE.items() if pairs}
+    )
     if len(found) > 1:
         assert controls == set(CONTROLS)
 
@@ -72,12 +141,25 @@ class Luggage:
     old = A
 
 
-@pytest.mark.parametrize("kind, content", [
-    ("adopt", Luggage()), ("adopted", (A, [], {}, False)), ("abandon", A), ("resubscribe", (A, B)), ("repoint", (A, B, {}, {})),
-    ("repoint", (B, A, {}, {"a": {"x": [A]}, "b": {"y": [B]}})), ("keeping-listener", (A, "name")), ("keeping-listen", (A, "m", {}, ""))])
+@pytest.mark.parametrize(
+    "kind, content",
+    [
+        ("adopt", Luggage()),
+        ("adopted", (A, [], {}, False)),
+        ("abandon", A),
+        ("resubscribe", (A, B)),
+        ("repoint", (A, B, {}, {})),
+        ("repoint", (B, A, {}, {"a": {"x": [A]}, "b": {"y": [B]}})),
+        ("keeping-listener", (A, "name")),
+        ("keeping-listen", (A, "m", {}, "")),
+    ],
+)
 def test_a_node_speaks_of_its_own_roles_alone(kind, content):
     check_content(kind, RoleInstanceID("a", "actor"), content)
-    with pytest.raises(CallerError, match=rf"'{kind}' is for a node's own roles, and c/actor sent it about one of (a|b)"):
+    with pytest.raises(
+        CallerError,
+        match=rf"'{kind}' is for a node's own roles, and c/actor sent it about one of (a|b)",
+    ):
         check_content(kind, RoleInstanceID("c", "actor"), content)
 
 
@@ -86,7 +168,10 @@ def test_a_node_speaks_of_its_own_roles_alone(kind, content):
 def test_a_move_changes_no_relationship_that_is_none_of_its_business(node, relationship, place):
     content = [A, B, {}, {}]
     content[place] = {node: {relationship: [A]}}
-    with pytest.raises(CallerError, match=f"a move between a and b changes no relationship {relationship} of {node}"):
+    with pytest.raises(
+        CallerError,
+        match=f"a move between a and b changes no relationship {relationship} of {node}",
+    ):
         check_content("repoint", RoleInstanceID("a", "actor"), content)
 
 
@@ -98,7 +183,9 @@ class Meddler(Role):
         from roleml_nb import CallerError, RoleInstanceID
 
         try:
-            return self.base.request(kind, name, RoleInstanceID.of(target), channel, content).result(20)
+            return self.base.request(
+                kind, name, RoleInstanceID.of(target), channel, content
+            ).result(20)
         except CallerError as error:
             return str(error)
 
@@ -116,7 +203,9 @@ class Victim(Role):
 cloudpickle.register_pickle_by_value(__import__(__name__, fromlist=["_"]))
 
 
-@pytest.mark.parametrize("kind", [kind for kind, sender in KINDS.items() if sender in (Sender.NODE, Sender.NOTEBOOK)])
+@pytest.mark.parametrize(
+    "kind", [kind for kind, sender in KINDS.items() if sender in (Sender.NODE, Sender.NOTEBOOK)]
+)
 @pytest.mark.parametrize("where", ["same host", "another host"])
 def test_a_plain_role_is_refused_and_nothing_has_changed(bed, kind, where):
     name = f"meddler-{kind}-{where.replace(' ', '-')}"
@@ -126,8 +215,17 @@ def test_a_plain_role_is_refused_and_nothing_has_changed(bed, kind, where):
     bed.assign(name, "meddler", Meddler)
     bed.assign(f"victim-{name}", "victim", Victim)
     for role in ("meddler", "actor") if KINDS[kind] is Sender.NOTEBOOK else ("meddler",):
-        told = bed.call(f"{name}/meddler", "send", {"kind": kind, "target": f"victim-{name}/actor", "channel": "victim",
-                                                   "content": None, "name": role})
+        told = bed.call(
+            f"{name}/meddler",
+            "send",
+            {
+                "kind": kind,
+                "target": f"victim-{name}/actor",
+                "channel": "victim",
+                "content": None,
+                "name": role,
+            },
+        )
         assert f"only {KINDS[kind].value} may send '{kind}', and {name}/{role} (on " in told
     assert bed.call(f"victim-{name}/victim", "add", {"one": 1, "other": 2}) == 3
     bed.remove([name, f"victim-{name}"])
@@ -138,38 +236,116 @@ def test_a_node_cannot_move_what_is_not_its_own(bed):
     bed.assign("mover", "meddler", Meddler)
     bed.assign("moved-1", "victim", Victim)
     bed.relate("mover", "other", "moved-1/victim")
-    told = bed.call("mover/meddler", "send", {
-        "kind": "repoint", "target": "moved-2/actor", "channel": "repoint", "name": "actor",
-        "content": (RoleInstanceID("moved-1", "victim"), RoleInstanceID("moved-2", "victim"), {}, {})})
-    assert "'repoint' is for a node's own roles, and mover/actor sent it about one of moved-1 or moved-2" in told
+    told = bed.call(
+        "mover/meddler",
+        "send",
+        {
+            "kind": "repoint",
+            "target": "moved-2/actor",
+            "channel": "repoint",
+            "name": "actor",
+            "content": (
+                RoleInstanceID("moved-1", "victim"),
+                RoleInstanceID("moved-2", "victim"),
+                {},
+                {},
+            ),
+        },
+    )
+    assert (
+        "'repoint' is for a node's own roles, and mover/actor sent it about one of moved-1 or"
+        " moved-2" in told
+    )
     assert bed.call("moved-1/victim", "add", {"one": 1, "other": 2}) == 3
 
 
 @pytest.mark.parametrize("bed", [2], indirect=True, ids=["engines"])
-@pytest.mark.parametrize("channel, value", [
-    ("lost", ("notebook", "says a role")), ("lost", ("engine1", "says a role")), ("given-up", True), ("circle", ((), (), ())),
-    ("stop", 1000), ("order", (1, print, ("ordered by a role",))), ("trace", (b"", b"")), ("error", CallerError("x"))])
+@pytest.mark.parametrize(
+    "channel, value",
+    [
+        ("lost", ("notebook", "says a role")),
+        ("lost", ("engine1", "says a role")),
+        ("given-up", True),
+        ("circle", ((), (), ())),
+        ("stop", 1000),
+        ("order", (1, print, ("ordered by a role",))),
+        ("trace", (b"", b"")),
+        ("error", CallerError("x")),
+    ],
+)
 def test_an_engine_does_not_believe_another_one(bed, channel, value):
     if "liar" not in bed.roster.places:
         bed.spawn("liar", on="engine0").assign("meddler", Meddler)
-    stops, errors, before = bed.fleet.run("engine1", stops_of), len(bed.errors), len(refused(bed, channel))
-    bed.call_task("liar/meddler", "control", {"host": "engine1", "channel": channel, "value": value}).result(20)
-    lines = until(lambda: (found := refused(bed, channel))[before:] and found, "the log of engine1 has the refusal")
-    assert f"engine1 takes '{channel}' from {CONTROLS[channel].value} alone, and not from engine0: dropped" in lines[-1]
-    assert bed.fleet.run("engine1", stops_of) == stops and len(bed.errors) == errors and not bed.lost
+    stops, errors, before = (
+        bed.fleet.run("engine1", stops_of),
+        len(bed.errors),
+        len(refused(bed, channel)),
+    )
+    bed.call_task(
+        "liar/meddler", "control", {"host": "engine1", "channel": channel, "value": value}
+    ).result(20)
+    lines = until(
+        lambda: (found := refused(bed, channel))[before:] and found,
+        "the log of engine1 has the refusal",
+    )
+    assert (
+        f"engine1 takes '{channel}' from {CONTROLS[channel].value} alone, and not from engine0:"
+        " dropped" in lines[-1]
+    )
+    assert (
+        bed.fleet.run("engine1", stops_of) == stops and len(bed.errors) == errors and not bed.lost
+    )
 
 
 @pytest.mark.parametrize("bed", [2], indirect=True, ids=["engines"])
 def test_what_no_control_is_costs_nothing_that_came_with_it(bed):
     errors = len(bed.errors)
     bed.spawn("babbler", on="engine0").assign("meddler", Meddler)
-    junk = [None, 3, "text", b"bytes", (), (1,), ("a", "b", "c"), [1], {}, ("engine1", "direct", 1, 2), float("nan")]
+    junk = [
+        None,
+        3,
+        "text",
+        b"bytes",
+        (),
+        (1,),
+        ("a", "b", "c"),
+        [1],
+        {},
+        ("engine1", "direct", 1, 2),
+        float("nan"),
+    ]
     linked = sorted(bed.links())
-    for channel, value in [(channel, value) for channel in ("error", "link", "told", "inquire", "cancel", "pulse", "stopping", "stopped",
-                                                           "ordered", "lost", "nonsense") for value in junk]:
-        bed.call_task("babbler/meddler", "control", {"host": "notebook", "channel": channel, "value": value}).result(20)
-    assert bed.call("babbler/meddler", "send", {"kind": "checkpoint-look", "target": "babbler/actor", "channel": "", "content": None,
-                                               "name": "meddler"}).startswith("only the notebook may send")
+    for channel, value in [
+        (channel, value)
+        for channel in (
+            "error",
+            "link",
+            "told",
+            "inquire",
+            "cancel",
+            "pulse",
+            "stopping",
+            "stopped",
+            "ordered",
+            "lost",
+            "nonsense",
+        )
+        for value in junk
+    ]:
+        bed.call_task(
+            "babbler/meddler", "control", {"host": "notebook", "channel": channel, "value": value}
+        ).result(20)
+    assert bed.call(
+        "babbler/meddler",
+        "send",
+        {
+            "kind": "checkpoint-look",
+            "target": "babbler/actor",
+            "channel": "",
+            "content": None,
+            "name": "meddler",
+        },
+    ).startswith("only the notebook may send")
     assert len(bed.errors) == errors and not bed.lost and sorted(bed.links()) == linked
     assert bed.waiting() == [] and str(bed.stop_run()) == "run stopped: nothing was at work"
     bed.remove("babbler")
@@ -191,5 +367,7 @@ def test_who_was_turned_away_is_in_the_log_of_the_host(own_bed):
         stranger.linger = 0
         stranger.connect(f"ipc://{home.transport.address.ipc_path}")
         stranger.send_multipart([b"hello"])
-        line = r"notebook refused a message from localhost\S*: not authenticated \(1 refused in all\)"
+        line = (
+            r"notebook refused a message from localhost\S*: not authenticated \(1 refused in all\)"
+        )
         until(lambda: re.search(line, str(own_bed.logs("notebook"))), "it is")

@@ -15,7 +15,9 @@ DEADLINE = 30
 
 
 class Letterbox:
-    """A socket of which each byte is taken as one message: `works` says what is to be done for it, at once or after."""
+    """A socket of which each byte is taken as one message: `works` says what is to be done for it,
+    at once or after.
+    """
 
     def __init__(self, more_than=100):
         self.inside, self.outside = socket.socketpair()
@@ -24,7 +26,9 @@ class Letterbox:
         self.ended = threading.Event()
         self.at_once, self.backlog, self.called, self.open = more_than, 0, 0, threading.Event()
         self.open.set()
-        self.receivers = Receivers(self.take, lambda: None, self.submit, lambda: self.backlog + self.called, self.ended.set)
+        self.receivers = Receivers(
+            self.take, lambda: None, self.submit, lambda: self.backlog + self.called, self.ended.set
+        )
         self.receivers.bells.add(self.inside.fileno(), lambda: None)
         self.receivers.start()
 
@@ -43,6 +47,7 @@ class Letterbox:
 
     def submit(self, work):
         """A thread for it, which begins when such are open."""
+
         def begin():
             self.open.wait(DEADLINE)
             self.called -= 1
@@ -102,7 +107,10 @@ def test_a_thread_that_is_called_to_receive_is_no_work_that_waits(letterbox):
     box.open.clear()
     box.outside.send(b"a")
     thread = worked.get(timeout=DEADLINE)
-    until(lambda: box.receivers._ready == 2, "it waits for messages once more, beside the one that has not begun")
+    until(
+        lambda: box.receivers._ready == 2,
+        "it waits for messages once more, beside the one that has not begun",
+    )
     assert thread.is_alive() and box.called == box.receivers._called == 1
     box.open.set()
 
@@ -207,7 +215,12 @@ def test_the_end_wakes_who_waits(letterbox):
 
 def test_many_callers_and_much_work(letterbox):
     """Every letter is answered, whoever takes it."""
-    box, calls, numbers, sending = letterbox(more_than=3), queue.SimpleQueue(), iter(range(10**6)), threading.Lock()
+    box, calls, numbers, sending = (
+        letterbox(more_than=3),
+        queue.SimpleQueue(),
+        iter(range(10**6)),
+        threading.Lock(),
+    )
     box.works[b"r"] = lambda: calls.get().set_result(next(numbers)) and None
     box.works[b"w"] = lambda: lambda: calls.get().set_result(next(numbers))
     answers = queue.Queue()

@@ -1,4 +1,6 @@
-"""Memory that processes share: nobody sees what another one writes, and a file is used anew only when nobody has it any more."""
+"""Memory that processes share: nobody sees what another one writes, and a file is used anew only
+when nobody has it any more.
+"""
 
 import gc
 import os
@@ -37,11 +39,15 @@ def files():
 
 @pytest.fixture
 def other():
-    """A process that opens a region, writes to one of its two mappings, says what it has, and keeps them until it is told to end."""
+    """A process that opens a region, writes to one of its two mappings, says what it has, and keeps
+    them until it is told to end.
+    """
     processes = []
 
     def start(place):
-        process = subprocess.Popen([sys.executable, "-c", OTHER], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        process = subprocess.Popen(
+            [sys.executable, "-c", OTHER], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
         processes.append(process)
         process.stdin.write(pickle.dumps(place))
         process.stdin.flush()
@@ -98,7 +104,11 @@ def test_a_mapping_keeps_what_it_shows_from_being_written_over(files):
 def test_few_files_are_kept(files, monkeypatch):
     held = [Region(buffers(7)) for _ in range(regions.KEPT // SIZE + 5)]
     held.clear()
-    assert sum(size for _, size in regions._kept) <= regions.KEPT < sum(size for _, size in regions._kept) + 2 * SIZE
+    assert (
+        sum(size for _, size in regions._kept)
+        <= regions.KEPT
+        < sum(size for _, size in regions._kept) + 2 * SIZE
+    )
     monkeypatch.setattr(regions, "FILES", 2)
     held = [Region(buffers(7)) for _ in range(2)]
     with pytest.raises(OSError, match="2 regions already"):
@@ -109,7 +119,9 @@ def test_what_is_no_region_is_known(files):
     region = Region([b"token"])
     assert holds(region.place.path, b"token") and not holds(region.place.path, b"other")
     assert not holds("/proc/0/fd/1", b"token") and not holds("nul\0", b"token")
-    assert Region.of(b"x") is Region.of(memoryview(b"x")) is Region.of(memoryview(np.zeros(3))) is None
+    assert (
+        Region.of(b"x") is Region.of(memoryview(b"x")) is Region.of(memoryview(np.zeros(3))) is None
+    )
     with pytest.raises(OSError, match="No such file"):
         Region.at(Place("/proc/0/fd/1", [], 1, b""))
     with pytest.raises(OSError, match="another content"):

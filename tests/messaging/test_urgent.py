@@ -1,4 +1,6 @@
-"""Urgent lines: what is said on them is heard at once, by whom it is meant for, from whom has shown its key."""
+"""Urgent lines: what is said on them is heard at once, by whom it is meant for, from whom has shown
+its key.
+"""
 
 import queue
 import threading
@@ -38,7 +40,9 @@ def pair(request, directory):  # noqa: F811
     gate, answers = threading.Event(), queue.Queue()
     options = {} if request.param == "ipc" else {"ip": "127.0.0.1"}
     where = directory if request.param == "ipc" else None
-    hearer = Hearer("hearer", where, deliver=lambda peer, frames: gate.wait(DEADLINE) and None, **options)
+    hearer = Hearer(
+        "hearer", where, deliver=lambda peer, frames: gate.wait(DEADLINE) and None, **options
+    )
     speaker = Host("speaker", where, answered=lambda *told: answers.put(told), **options)
     speaker.answers = answers
     yield hearer, speaker
@@ -55,8 +59,12 @@ def test_it_is_heard_while_messages_lie_unread(pair):
         link.send([b"unread %d" % number])
     for number in range(20):
         speaker.transport.tell("hearer", b"%d" % number)
-    assert [hearer.heard.get(timeout=DEADLINE) for _ in range(20)] == [b"%d" % number for number in range(20)]
-    assert [speaker.answers.get(timeout=DEADLINE) for _ in range(20)] == [("hearer", b"heard: %d" % n) for n in range(20)]
+    assert [hearer.heard.get(timeout=DEADLINE) for _ in range(20)] == [
+        b"%d" % number for number in range(20)
+    ]
+    assert [speaker.answers.get(timeout=DEADLINE) for _ in range(20)] == [
+        ("hearer", b"heard: %d" % n) for n in range(20)
+    ]
     assert speaker.received.empty()
 
 
@@ -117,7 +125,10 @@ def test_a_fault_does_not_keep_the_next_word_from_being_heard(pair, caplog):
     for word in (b"one", b"two"):
         speaker.transport.tell("hearer", word)
         assert heard.get(timeout=DEADLINE) == word
-    assert "what speaker said on its urgent line could not be done" in caplog.text and "ValueError: cannot be done" in caplog.text
+    assert (
+        "what speaker said on its urgent line could not be done" in caplog.text
+        and "ValueError: cannot be done" in caplog.text
+    )
 
 
 def test_its_thread_ends_with_the_transport(pair):

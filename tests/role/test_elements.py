@@ -29,7 +29,10 @@ def make(element: Element, directory="", **given) -> ElementInstance:
 
 def test_the_constructor_comes_first_then_the_class_then_the_default():
     element = Element(object, default_constructor=lambda: "default")
-    assert make(Element(object, type_check=False), constructor=lambda: "constructor", cls=dict)() == "constructor"
+    assert (
+        make(Element(object, type_check=False), constructor=lambda: "constructor", cls=dict)()
+        == "constructor"
+    )
     assert make(element, cls=dict)() == {}
     assert make(element)() == "default"
     assert make(Element(object, default_impl="impl"))() == "impl"
@@ -46,7 +49,9 @@ def test_given_arguments_replace_the_default_ones_and_are_not_mixed_with_them():
 def test_arguments_to_an_object_that_is_built_are_refused():
     instance = make(Element(dict), constructor=dict)
     instance(a=1)
-    with pytest.raises(ElementError, match="'thing' is built already; arguments are taken by construct"):
+    with pytest.raises(
+        ElementError, match="'thing' is built already; arguments are taken by construct"
+    ):
         instance(a=2)
     assert instance.construct(a=2) == {"a": 2} and instance() == {"a": 2}
 
@@ -71,10 +76,19 @@ def test_when_the_object_is_built():
 
 def test_initializers_and_destructors():
     log = []
-    instance = make(Element(list), constructor=list, initializer=lambda made: made.append(1), destructor=log.append)
+    instance = make(
+        Element(list),
+        constructor=list,
+        initializer=lambda made: made.append(1),
+        destructor=log.append,
+    )
     assert instance() == [1] and instance() == [1]
-    every = make(Element(list), constructor=list, initializer=lambda made: made.append(1),
-                 initialize_strategy=InitializeStrategy.EVERY_CALL)
+    every = make(
+        Element(list),
+        constructor=list,
+        initializer=lambda made: made.append(1),
+        initialize_strategy=InitializeStrategy.EVERY_CALL,
+    )
     assert every() == [1] and every() == [1, 1]
     instance.reset()
     assert log == [[1]] and instance() == [1]
@@ -104,13 +118,21 @@ class Named:
         file.write(b"by itself")
 
 
-@pytest.mark.parametrize("name, mode, value", [("pickle", "binary", {"a": (1, 2)}), ("json", "text", {"a": [1, 2]})])
+@pytest.mark.parametrize(
+    "name, mode, value", [("pickle", "binary", {"a": (1, 2)}), ("json", "text", {"a": [1, 2]})]
+)
 def test_what_is_serialized_at_the_end_is_there_at_the_next_start(tmp_path, name, mode, value):
-    first = make(Element(dict), tmp_path, impl=value, serializer=name, serializer_destination="saved")
+    first = make(
+        Element(dict), tmp_path, impl=value, serializer=name, serializer_destination="saved"
+    )
     assert first.serializable and not first.deserializable
     first.finalize()
-    assert (tmp_path / "saved").read_bytes() == (pickle.dumps(value) if mode == "binary" else json.dumps(value).encode())
-    second = make(Element(dict), tmp_path, deserializer=name, deserializer_source="saved", constructor=dict)
+    assert (tmp_path / "saved").read_bytes() == (
+        pickle.dumps(value) if mode == "binary" else json.dumps(value).encode()
+    )
+    second = make(
+        Element(dict), tmp_path, deserializer=name, deserializer_source="saved", constructor=dict
+    )
     assert second.implemented
     second.prepare()
     assert second() == value
@@ -136,16 +158,31 @@ def test_serializers_by_hand_and_by_name():
     assert file.getvalue() == b"by itself"
 
 
-@pytest.mark.parametrize("act, text", [
-    (lambda: ElementImplementation(serializer="pickel"), "no serializer is named 'pickel'; did you mean 'pickle'"),
-    (lambda: make(Element(list), impl={}), "n/r: element 'thing' must be list, not dict"),
-    (lambda: make(Element(list), cls=dict), "must be list, and dict is no such class"),
-    (lambda: make(Element(dict), cls=type("Sub", (dict,), {}), constructor=dict)(), "must be Sub, not dict"),
-    (lambda: make(Element(list), impl=[]).serialize(), "has no serializer"),
-    (lambda: make(Element(list), constructor=list, serializer="pickle").serialize(), "has no object to serialize"),
-    (lambda: make(Element(list), impl=[], serializer="pickle").serialize(), "has no serializer file; give one"),
-    (lambda: make(Element(list), impl=[]).deserialize(), "has no deserializer"),
-])
+@pytest.mark.parametrize(
+    "act, text",
+    [
+        (
+            lambda: ElementImplementation(serializer="pickel"),
+            "no serializer is named 'pickel'; did you mean 'pickle'",
+        ),
+        (lambda: make(Element(list), impl={}), "n/r: element 'thing' must be list, not dict"),
+        (lambda: make(Element(list), cls=dict), "must be list, and dict is no such class"),
+        (
+            lambda: make(Element(dict), cls=type("Sub", (dict,), {}), constructor=dict)(),
+            "must be Sub, not dict",
+        ),
+        (lambda: make(Element(list), impl=[]).serialize(), "has no serializer"),
+        (
+            lambda: make(Element(list), constructor=list, serializer="pickle").serialize(),
+            "has no object to serialize",
+        ),
+        (
+            lambda: make(Element(list), impl=[], serializer="pickle").serialize(),
+            "has no serializer file; give one",
+        ),
+        (lambda: make(Element(list), impl=[]).deserialize(), "has no deserializer"),
+    ],
+)
 def test_what_cannot_be_is_said(act, text):
     with pytest.raises(ElementError) as refused:
         act()
@@ -170,7 +207,9 @@ def test_state_travels_through_the_serializer_where_there_is_one():
     class Lossy(list):
         pass
 
-    with_serializer = make(Element(list), impl=Lossy([1, 2]), serializer="json", deserializer="json")
+    with_serializer = make(
+        Element(list), impl=Lossy([1, 2]), serializer="json", deserializer="json"
+    )
     assert with_serializer.take_state() == ("file", "[1, 2]")
     plain = make(Element(list), impl=[3])
     assert plain.take_state() == ("object", [3])

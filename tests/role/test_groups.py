@@ -74,10 +74,16 @@ class Boss(Role):
 
     @Task(expand=True)
     def collect(self, caller, channel="work", timeout=None):
-        collector = TaskResultCollector(Relationship("worker").targets, merger=CumulativeAddingValueMerger())
-        self.call_task_group(Relationship("worker"), channel, args={"factor": 10} if channel == "work" else
-                             {"seconds": 3}, on_result=collector.push,
-                             on_call_error=ErrorHandlingStrategy.IGNORE)
+        collector = TaskResultCollector(
+            Relationship("worker").targets, merger=CumulativeAddingValueMerger()
+        )
+        self.call_task_group(
+            Relationship("worker"),
+            channel,
+            args={"factor": 10} if channel == "work" else {"seconds": 3},
+            on_result=collector.push,
+            on_call_error=ErrorHandlingStrategy.IGNORE,
+        )
         return collector.result(timeout), sorted(map(str, collector.failed))
 
     @Task(expand=True)
@@ -98,7 +104,9 @@ class AsyncBoss(Role):
     @Task(expand=True)
     async def collect(self, caller, channel="work", timeout=None):
         """The workers may be asynchronous themselves, on the same loop: it must not be blocked."""
-        collector = TaskResultCollector(Relationship("worker"), merger=CumulativeAddingValueMerger())
+        collector = TaskResultCollector(
+            Relationship("worker"), merger=CumulativeAddingValueMerger()
+        )
         self.call_task_group("worker", channel, on_result=collector.push)
         return await collector.wait(timeout) if timeout else await collector
 
@@ -144,7 +152,11 @@ def company(bed, request):
 def test_groups_by_relationship_and_by_hand(bed, company):
     boss, workers = company
     by_name, by_hand, node, size = bed.call(f"{boss}/boss", "ask")
-    assert by_name == by_hand == {RoleInstanceID(name, "worker"): number for number, name in enumerate(workers, 1)}
+    assert (
+        by_name
+        == by_hand
+        == {RoleInstanceID(name, "worker"): number for number, name in enumerate(workers, 1)}
+    )
     assert (node, size) == (boss, 3)
 
 
@@ -173,7 +185,9 @@ def test_a_worker_that_fails_is_left_out_and_named(bed, company):
 
 def test_the_wait_for_results_has_a_limit(bed, company):
     boss, workers = company
-    with pytest.raises(HandlerError, match=f"MergerTimeoutError: no result yet from {workers[0]}/worker, "):
+    with pytest.raises(
+        HandlerError, match=f"MergerTimeoutError: no result yet from {workers[0]}/worker, "
+    ):
         bed.call(f"{boss}/boss", "collect", {"channel": "hang", "timeout": 0.1})
 
 
@@ -184,7 +198,9 @@ def test_asynchronous_roles_collect_too(bed, company):
         bed.relate(name, "worker", f"{boss}/boss")
     bed.assign(boss, "async-boss", AsyncBoss)
     assert bed.call(f"{boss}/async-boss", "collect") == 3
-    with pytest.raises(HandlerError, match=f"MergerTimeoutError: no result yet from {workers[0]}/worker, "):
+    with pytest.raises(
+        HandlerError, match=f"MergerTimeoutError: no result yet from {workers[0]}/worker, "
+    ):
         bed.call(f"{boss}/async-boss", "collect", {"channel": "hang", "timeout": 0.1})
 
 
@@ -209,7 +225,9 @@ class Chief(Role):
     @Service(expand=True)
     def ask(self, caller):
         results: list = []
-        invocations = self.worker.task_all("work", {"factor": 2}, on_result=lambda *pair: results.append(pair))
+        invocations = self.worker.task_all(
+            "work", {"factor": 2}, on_result=lambda *pair: results.append(pair)
+        )
         return {
             "one": self.worker.service("get"),
             "one task": self.others.task("work", message=Message({"factor": 10})).result(),
@@ -224,8 +242,12 @@ def test_partners_are_the_members_of_a_relationship(bed, company):
     bed.assign(boss, "chief", Chief)
     assert Chief.plugin_attributes == {"Partner": ["worker", "others"]}
     assert bed.call(f"{boss}/chief", "ask") == {
-        "one": 1, "one task": 10, "all": [1, 2, 3], "all tasks": [2, 4, 6],
-        "instances": [RoleInstanceID(name, "worker") for name in workers]}
+        "one": 1,
+        "one task": 10,
+        "all": [1, 2, 3],
+        "all tasks": [2, 4, 6],
+        "instances": [RoleInstanceID(name, "worker") for name in workers],
+    }
 
 
 class Guarded(Role):
@@ -251,12 +273,16 @@ def test_only_members_of_a_relationship_may_call(bed, request):
     bed.spawn(node)
     bed.assign(node, "guarded", Guarded)
     bed.assign(node, "visitor", Visitor)
-    for channel, text in (("below", f"{node}/visitor is not in the relationship 'friend' of {node}/guarded"),
-                          ("above", f"{node}/visitor is no friend")):
+    for channel, text in (
+        ("below", f"{node}/visitor is not in the relationship 'friend' of {node}/guarded"),
+        ("above", f"{node}/visitor is no friend"),
+    ):
         with pytest.raises((HandlerError, CallerError), match=text):
             bed.call(f"{node}/visitor", "visit", {"channel": channel})
     bed.relate(node, "friend", f"{node}/visitor")
-    assert [bed.call(f"{node}/visitor", "visit", {"channel": channel}) for channel in ("above", "below")] == ["hello"] * 2
+    assert [
+        bed.call(f"{node}/visitor", "visit", {"channel": channel}) for channel in ("above", "below")
+    ] == ["hello"] * 2
 
 
 def test_when_an_engine_dies_its_workers_are_left_out(own_bed):

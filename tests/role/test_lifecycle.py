@@ -4,7 +4,14 @@ import threading
 
 import pytest
 
-from roleml_nb.role import Lifecycle, NoSuchRoleError, RoleInstanceID, RoleMoved, Status, StatusError
+from roleml_nb.role import (
+    Lifecycle,
+    NoSuchRoleError,
+    RoleInstanceID,
+    RoleMoved,
+    Status,
+    StatusError,
+)
 from tests.waiting import until
 
 
@@ -31,13 +38,18 @@ def in_thread(work):
 
 def test_a_status_is_found_by_its_text():
     assert Status("ready") is Status.READY and str(Status.PAUSED) == "paused"
-    assert Status.READY in Status.DECLARED_COMPATIBLE and Status.TERMINATED not in Status.DECLARED_COMPATIBLE
+    assert (
+        Status.READY in Status.DECLARED_COMPATIBLE
+        and Status.TERMINATED not in Status.DECLARED_COMPATIBLE
+    )
     with pytest.raises(ValueError, match="no status 'raedy'; did you mean 'ready'"):
         Status("raedy")
 
 
 def test_pause_returns_when_the_last_of_several_handlers_has_ended():
-    """Of handlers that one thread started, too: there are no tickets by thread that could overwrite each other."""
+    """Of handlers that one thread started, too: there are no tickets by thread that could overwrite
+    each other.
+    """
     lifecycle = ready()
     lifecycle.enter()
     lifecycle.enter()
@@ -52,7 +64,10 @@ def test_pause_returns_when_the_last_of_several_handlers_has_ended():
 
 def test_a_pause_that_takes_too_long_leaves_the_role_ready():
     lifecycle = ready()
-    with lifecycle.execution(), pytest.raises(StatusError, match="n/r: 1 handlers still running after 0.01 s"):
+    with (
+        lifecycle.execution(),
+        pytest.raises(StatusError, match="n/r: 1 handlers still running after 0.01 s"),
+    ):
         lifecycle.pause(0.01)
     assert lifecycle.status is Status.READY
 
@@ -69,10 +84,13 @@ def test_handlers_wait_while_the_role_is_paused():
     assert outcome == [None] and lifecycle.running == 1
 
 
-@pytest.mark.parametrize("end, error", [
-    (lambda lifecycle: lifecycle.terminate(), NoSuchRoleError),
-    (lambda lifecycle: lifecycle.offloaded(RoleInstanceID("m", "r")), RoleMoved),
-])
+@pytest.mark.parametrize(
+    "end, error",
+    [
+        (lambda lifecycle: lifecycle.terminate(), NoSuchRoleError),
+        (lambda lifecycle: lifecycle.offloaded(RoleInstanceID("m", "r")), RoleMoved),
+    ],
+)
 def test_who_waits_for_a_role_that_goes_is_told(end, error):
     lifecycle = ready()
     lifecycle.pause()
@@ -100,5 +118,10 @@ def test_every_change_is_told_in_order():
     lifecycle.become(Status.READY)
     lifecycle.pause()
     lifecycle.resume()
-    assert changes == [("declaring", "ready"), ("ready", "pausing"), ("pausing", "paused"),
-                       ("paused", "resuming"), ("resuming", "ready")]
+    assert changes == [
+        ("declaring", "ready"),
+        ("ready", "pausing"),
+        ("pausing", "paused"),
+        ("paused", "resuming"),
+        ("resuming", "ready"),
+    ]

@@ -74,7 +74,9 @@ def test_a_value_merger_serves_where_one_with_keys_is_asked_for():
 
 def test_a_merger_waits_for_its_targets_which_are_told_apart_by_value():
     merger = AsynchronousKeyValueMerger([("a", "trainer"), B], merger=DictKeyValueMerger())
-    with pytest.raises(MergerTimeoutError, match=r"no result yet from \('a', 'trainer'\), b/trainer"):
+    with pytest.raises(
+        MergerTimeoutError, match=r"no result yet from \('a', 'trainer'\), b/trainer"
+    ):
         merger.result(0)
     with ThreadPoolExecutor(2) as pool:
         pool.submit(merger.push, A, 1).result()
@@ -128,7 +130,9 @@ def test_a_filter_may_change_leave_out_or_put_off():
 
 def test_nothing_to_wait_for():
     assert TaskResultCollector([], merger=ListValueMerger()).result(0) == []
-    collector = TaskResultCollector(None, merger=ListValueMerger(), on_error=ErrorHandlingStrategy.RAISE_FIRST)
+    collector = TaskResultCollector(
+        None, merger=ListValueMerger(), on_error=ErrorHandlingStrategy.RAISE_FIRST
+    )
     assert collector.result(0) == []
     collector.push(A, done(error=HandlerError("no data")))
     with pytest.raises(MergingFailedError, match="no data"):
@@ -148,17 +152,23 @@ def test_when_all_failed_there_is_nothing_to_merge():
     collector = TaskResultCollector([A, B], merger=ListValueMerger())
     for target in (A, B):
         collector.push(target, done(error=HandlerError("no data")))
-    with pytest.raises(MergingFailedError, match="all of a/trainer, b/trainer failed; the last with: no data"):
+    with pytest.raises(
+        MergingFailedError, match="all of a/trainer, b/trainer failed; the last with: no data"
+    ):
         collector.result(0)
 
 
 def test_a_collector_fails_at_the_first_failure_or_keeps_it():
     error = HandlerError("no data")
-    collector = TaskResultCollector([A, B], merger=ListValueMerger(), on_error=ErrorHandlingStrategy.RAISE_FIRST)
+    collector = TaskResultCollector(
+        [A, B], merger=ListValueMerger(), on_error=ErrorHandlingStrategy.RAISE_FIRST
+    )
     collector.push(B, done(error=error))
     with pytest.raises(MergingFailedError, match="no data"):
         collector.result(10)
-    collector = TaskResultCollector([A, B], merger=DictKeyValueMerger(), on_error=ErrorHandlingStrategy.KEEP)
+    collector = TaskResultCollector(
+        [A, B], merger=DictKeyValueMerger(), on_error=ErrorHandlingStrategy.KEEP
+    )
     collector.push(A, done(1))
     collector.push(B, done(error=error))
     assert collector.result(0) == {A: 1, B: error}

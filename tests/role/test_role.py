@@ -54,7 +54,10 @@ def test_a_subclass_inherits_and_may_change_a_channels_kind():
 
 
 def test_a_handler_of_the_wrong_shape_is_refused_where_it_is_defined():
-    with pytest.raises(RoleDefinitionError, match=r"service .*ask must take \(self, caller, args, payloads\)"):
+    with pytest.raises(
+        RoleDefinitionError, match=r"service .*ask must take \(self, caller, args, payloads\)"
+    ):
+
         class Wrong(Role):
             @Service
             def ask(self, caller, question): ...
@@ -62,6 +65,7 @@ def test_a_handler_of_the_wrong_shape_is_refused_where_it_is_defined():
 
 def test_two_channels_of_one_name_are_refused():
     with pytest.raises(RoleDefinitionError, match="Twice: 'ask' is declared by ask and answer"):
+
         class Twice(Role):
             @Service(expand=True)
             def ask(self, caller): ...
@@ -70,6 +74,7 @@ def test_two_channels_of_one_name_are_refused():
             def answer(self, caller): ...
 
     with pytest.raises(RoleDefinitionError, match="Loud: 'told' is declared by told and tell"):
+
         class Loud(Role):
             told = Event()
 
@@ -108,11 +113,20 @@ def test_an_unknown_option_is_refused():
         Base(speed=1)
 
 
-@pytest.mark.parametrize("conditions, args, wanted", [
-    ({"x": 1}, {"x": 1}, True), ({"x__gt": 1}, {"x": 1}, False), ({"x__ge": 1}, {"x": 1}, True),
-    ({"x__<": 1}, {"x": 0}, True), ({"x__contains": "a"}, {"x": "cat"}, True), ({"x": 1}, {}, False),
-    ({"x__lt": 1}, {"x": "text"}, False), ({}, {}, True), ({"x": 1, "y": 2}, {"x": 1, "y": 3}, False),
-])
+@pytest.mark.parametrize(
+    "conditions, args, wanted",
+    [
+        ({"x": 1}, {"x": 1}, True),
+        ({"x__gt": 1}, {"x": 1}, False),
+        ({"x__ge": 1}, {"x": 1}, True),
+        ({"x__<": 1}, {"x": 0}, True),
+        ({"x__contains": "a"}, {"x": "cat"}, True),
+        ({"x": 1}, {}, False),
+        ({"x__lt": 1}, {"x": "text"}, False),
+        ({}, {}, True),
+        ({"x": 1, "y": 2}, {"x": 1, "y": 3}, False),
+    ],
+)
 def test_conditions(conditions, args, wanted):
     check_conditions(conditions)
     assert passes(conditions, args) is wanted
@@ -130,9 +144,18 @@ def test_relationships_tell_what_changed_and_follow_links():
     relationships.link_relationship("alias", "real")
     relationships.add_to_relationship("alias", a, b)
     relationships.add_to_relationship("real", a)
-    assert relationships.get_relationship_view("real") == {a, b} == relationships.get_relationship_view("alias")
+    assert (
+        relationships.get_relationship_view("real")
+        == {a, b}
+        == relationships.get_relationship_view("alias")
+    )
     relationships.remove_from_relationship("real", b)
-    assert told == [("real", "add", (a, b)), ("alias", "add", (a, b)), ("real", "remove", (b,)), ("alias", "remove", (b,))]
+    assert told == [
+        ("real", "add", (a, b)),
+        ("alias", "add", (a, b)),
+        ("real", "remove", (b,)),
+        ("alias", "remove", (b,)),
+    ]
     with pytest.raises(ValueError, match="circle"):
         relationships.link_relationship("real", "alias")
 
@@ -140,10 +163,16 @@ def test_relationships_tell_what_changed_and_follow_links():
 def test_a_paused_role_waits_for_its_handlers():
     lifecycle = Lifecycle("n/r")
     lifecycle.become(Status.READY)
-    with lifecycle.execution(), pytest.raises(StatusError, match="1 handlers still running after 0.01 s"):
+    with (
+        lifecycle.execution(),
+        pytest.raises(StatusError, match="1 handlers still running after 0.01 s"),
+    ):
         lifecycle.pause(0.01)
     lifecycle.pause(1)
-    with pytest.raises(StatusError, match="n/r is paused and did not become ready in 0.01 s"), lifecycle.execution(0.01):
+    with (
+        pytest.raises(StatusError, match="n/r is paused and did not become ready in 0.01 s"),
+        lifecycle.execution(0.01),
+    ):
         pass
     lifecycle.resume()
     lifecycle.terminate(1)
@@ -159,11 +188,17 @@ def test_names():
 
 
 def test_what_every_role_has_is_no_name_for_a_channel():
-    with pytest.raises(RoleDefinitionError, match=r"Named.name: every role has a 'name' of its own.*@Service\('name'\)"):
+    with pytest.raises(
+        RoleDefinitionError,
+        match=r"Named.name: every role has a 'name' of its own.*@Service\('name'\)",
+    ):
+
         class Named(Role):
             @Service
             def name(self, caller, args, payloads): ...
+
     with pytest.raises(RoleDefinitionError, match="Elemental.id: every role has a 'id'"):
+
         class Elemental(Role):
             id = Element(int)
 

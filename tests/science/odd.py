@@ -1,4 +1,6 @@
-"""A model with all that a state dict may have, and the same one as a plain vector of what is trained."""
+"""A model with all that a state dict may have, and the same one as a plain vector of what is
+trained.
+"""
 
 import numpy as np
 import torch
@@ -8,11 +10,21 @@ from roleml_nb.workload import ArrayDataset, TorchClassifier
 INPUTS, WIDTH = 3, 4
 SAMPLES = (24, 8, 16)
 FROZEN, BUFFERS = ("frozen.weight", "frozen.bias"), ("norm.running_mean", "norm.running_var")
-TRAINED = ("scale", "norm.weight", "norm.bias", "into.weight", "square.weight", "out.weight", "out.bias")
+TRAINED = (
+    "scale",
+    "norm.weight",
+    "norm.bias",
+    "into.weight",
+    "square.weight",
+    "out.weight",
+    "out.bias",
+)
 
 
 class Odd(torch.nn.Module):
-    """BatchNorm of the inputs, whose statistics are of the data alone; a tied, a frozen and a 0-d weight; counter and mask."""
+    """BatchNorm of the inputs, whose statistics are of the data alone; a tied, a frozen and a 0-d
+    weight; counter and mask.
+    """
 
     def __init__(self):
         super().__init__()
@@ -32,7 +44,11 @@ class Odd(torch.nn.Module):
 
 
 def samples(part):
-    x = np.random.default_rng(part).normal(part, 1 + part, size=(SAMPLES[part], INPUTS)).astype(np.float32)
+    x = (
+        np.random.default_rng(part)
+        .normal(part, 1 + part, size=(SAMPLES[part], INPUTS))
+        .astype(np.float32)
+    )
     return ArrayDataset(x, (x.sum(1) > 3 * part).astype(np.int64), batch_size=100)
 
 
@@ -65,7 +81,9 @@ class Flat:
         own, start = self.inner.get_params(), 0
         for name in TRAINED:
             size = own[name].numel()
-            own[name] = torch.as_tensor(np.asarray(params["w"])[start:start + size]).reshape(own[name].shape)
+            own[name] = torch.as_tensor(np.asarray(params["w"])[start : start + size]).reshape(
+                own[name].shape
+            )
             start += size
         own["again.weight"] = own["square.weight"]
         self.inner.set_params(own)
@@ -92,11 +110,15 @@ START = np.stack([np.zeros(INPUTS), np.ones(INPUTS)])
 
 
 def check(params, weights, running, batches):
-    """The model has these trained weights and statistics; its counter has seen so many batches; what is frozen is as before."""
+    """The model has these trained weights and statistics; its counter has seen so many batches;
+    what is frozen is as before.
+    """
     first = odd().get_params()
     assert list(params) == list(first)
     np.testing.assert_allclose(flat(params), weights, rtol=2e-4, atol=2e-6)
-    np.testing.assert_allclose(np.stack([np.asarray(params[name]) for name in BUFFERS]), running, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        np.stack([np.asarray(params[name]) for name in BUFFERS]), running, rtol=1e-5, atol=1e-6
+    )
     for name in (*FROZEN, "mask"):
         assert torch.equal(torch.as_tensor(params[name]), first[name]), name
     assert torch.equal(params["again.weight"], params["square.weight"])

@@ -1,4 +1,6 @@
-"""Somebody on the network between machines: reads all that passes, and tries to get in with what it finds."""
+"""Somebody on the network between machines: reads all that passes, and tries to get in with what it
+finds.
+"""
 
 from __future__ import annotations
 
@@ -78,18 +80,31 @@ class Dump:
 
     def pickled(self, least: int, most: int) -> set[bytes]:
         """All short byte strings that are in pickles."""
-        return {self.text[at.end() + 1:at.end() + 1 + size] for at in re.finditer(rb"C", self.text)
-                if at.end() < len(self.text) and least <= (size := self.text[at.end()]) <= most}
+        return {
+            self.text[at.end() + 1 : at.end() + 1 + size]
+            for at in re.finditer(rb"C", self.text)
+            if at.end() < len(self.text) and least <= (size := self.text[at.end()]) <= most
+        }
 
     def break_in(self, namespace: str, names: list[str]) -> tuple[int, list[list[str]]]:
-        """Try to be let in by each host as each of those, with all that was found; how often, and where it was answered."""
+        """Try to be let in by each host as each of those, with all that was found; how often, and
+        where it was answered.
+        """
         urls = re.findall(rb"tcp://[\d.]+:\d+", self.text)
         keys = [text for text in self.pickled(40, 40) if KEY.fullmatch(text)]
-        given = {"urls": sorted({url.decode() for url in urls if not url.startswith(b"tcp://127.")}),
-                 "keys": sorted(key.decode() for key in keys), "names": names,
-                 "secrets": ["", *sorted(text.hex() for text in self.pickled(16, 64))]}
-        done = subprocess.run(["ip", "netns", "exec", namespace, sys.executable, "-c", BREAK_IN],
-                              input=json.dumps(given), capture_output=True, text=True, timeout=90)
+        given = {
+            "urls": sorted({url.decode() for url in urls if not url.startswith(b"tcp://127.")}),
+            "keys": sorted(key.decode() for key in keys),
+            "names": names,
+            "secrets": ["", *sorted(text.hex() for text in self.pickled(16, 64))],
+        }
+        done = subprocess.run(
+            ["ip", "netns", "exec", namespace, sys.executable, "-c", BREAK_IN],
+            input=json.dumps(given),
+            capture_output=True,
+            text=True,
+            timeout=90,
+        )
         assert not done.returncode, done.stderr
         return tuple(json.loads(done.stdout))
 
@@ -100,8 +115,8 @@ def _connections(packets: list[bytes]) -> dict[tuple, bytes]:
         if packet[12:14] != b"\x08\x00" or packet[23] != socket.IPPROTO_TCP:
             continue
         length, start = int.from_bytes(packet[16:18], "big"), 14 + 4 * (packet[14] & 15)
-        segment = packet[start:14 + length] if length else packet[start:]
-        sequence, data = int.from_bytes(segment[4:8], "big"), segment[4 * (segment[12] >> 4):]
+        segment = packet[start : 14 + length] if length else packet[start:]
+        sequence, data = int.from_bytes(segment[4:8], "big"), segment[4 * (segment[12] >> 4) :]
         known = pieces[packet[26:30], packet[30:34], segment[:4]]
         if len(data) > len(known.get(sequence, b"")):
             known[sequence] = data
@@ -114,6 +129,6 @@ def _joined(pieces: dict[int, bytes]) -> bytes:
     placed = sorted(((sequence - first + 2**31) % 2**32, data) for sequence, data in pieces.items())
     text, end = bytearray(), placed[0][0]
     for place, data in placed:
-        text += data[max(0, end - place):]
+        text += data[max(0, end - place) :]
         end = max(end, place + len(data))
     return bytes(text)

@@ -27,10 +27,16 @@ LIMIT = 30.0
 
 
 class Line:
-    """A model whose training depends on all that it has done before: it has momentum, and draws its samples."""
+    """A model whose training depends on all that it has done before: it has momentum, and draws its
+    samples.
+    """
 
     def __init__(self, dataset_seed):
-        self.weights, self.speed, self.random = np.zeros(3), np.zeros(3), np.random.default_rng(dataset_seed)
+        self.weights, self.speed, self.random = (
+            np.zeros(3),
+            np.zeros(3),
+            np.random.default_rng(dataset_seed),
+        )
 
     def get_params(self):
         return {"weights": self.weights.copy()}
@@ -48,12 +54,26 @@ class Line:
 
 def federated(bed):
     """Three clients, two of which are drawn for each round; the server has momentum."""
-    from roleml_nb.library import ClientSelector, EpochTrainer, FedAvgAggregator, FedAvgM, FederatedCoordinator
+    from roleml_nb.library import (
+        ClientSelector,
+        EpochTrainer,
+        FedAvgAggregator,
+        FedAvgM,
+        FederatedCoordinator,
+    )
 
     server, clients = bed.spawn("server"), bed.spawn("client{1..3}")
-    clients.assign("trainer", EpochTrainer, elements={
-        "model": impl(Line, Each(range(3))), "dataset": Each([[np.arange(3.0) + part] for part in range(3)])})
-    server.assign("aggregator", FedAvgAggregator, elements={"strategy": impl(FedAvgM, momentum=0.5)})
+    clients.assign(
+        "trainer",
+        EpochTrainer,
+        elements={
+            "model": impl(Line, Each(range(3))),
+            "dataset": Each([[np.arange(3.0) + part] for part in range(3)]),
+        },
+    )
+    server.assign(
+        "aggregator", FedAvgAggregator, elements={"strategy": impl(FedAvgM, momentum=0.5)}
+    )
     server.assign("client_selector", ClientSelector, options={"fraction": 0.6})
     server.assign("coordinator", FederatedCoordinator)
     server.relate("trainer", clients.role("trainer"))
@@ -69,7 +89,9 @@ def parameters(bed):
 
 
 def equal(one, other):
-    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
+    return one.keys() == other.keys() and all(
+        np.array_equal(one[name], other[name]) for name in one
+    )
 
 
 def test_stopping_at_round_5_and_resuming_equals_not_stopping(tmp_path):
@@ -89,7 +111,8 @@ def test_stopping_at_round_5_and_resuming_equals_not_stopping(tmp_path):
         train(bed, 6)
         assert equal(parameters(bed), never_stopped)
         table = bed.trace.metrics.to_pandas()
-        assert table[table["channel"] == "round-completed"]["step"].min() == 6  # emissions are counted on
+        # emissions are counted on
+        assert table[table["channel"] == "round-completed"]["step"].min() == 6
 
 
 def test_engines_resume_and_a_checkpoint_may_go_to_another_number_of_them(tmp_path):
@@ -121,7 +144,11 @@ def test_a_model_of_torch_keeps_its_optimizer(tmp_path):
 
     data = [(np.eye(4, dtype=np.float32), np.arange(4) % 2)]
     with Testbed(engines=0, timeout=LIMIT) as bed:
-        bed.spawn("a").assign("trainer", EpochTrainer, elements={"model": impl(mlp, 4, 2, optimizer=Adam), "dataset": data})
+        bed.spawn("a").assign(
+            "trainer",
+            EpochTrainer,
+            elements={"model": impl(mlp, 4, 2, optimizer=Adam), "dataset": data},
+        )
         bed.call("a/trainer", "train")
         bed.save(tmp_path / "kept")
         bed.call("a/trainer", "train")
@@ -156,7 +183,14 @@ class Counter(Role):
 
     @Service(expand=True)
     def state(self, caller):
-        return self.total, self.heard, self.once, self.start(), self.ctx.seed, self.alias == "made anew"
+        return (
+            self.total,
+            self.heard,
+            self.once,
+            self.start(),
+            self.ctx.seed,
+            self.alias == "made anew",
+        )
 
     @Service(expand=True)
     def listen(self, caller, to):
@@ -230,13 +264,18 @@ def test_state_elements_relationships_and_subscriptions_come_back(two, tmp_path)
     two.call("b/extra", "count", {"by": 7})
     for by in (7, 1):
         two.call("*/counter", "count", {"by": by})
-    until(lambda: states(two)["a"][1:3] == ([7, 8], [7]) and states(two)["b"][1] == [7, 8], "events")
+    until(
+        lambda: states(two)["a"][1:3] == ([7, 8], [7]) and states(two)["b"][1] == [7, 8], "events"
+    )
     two.save(tmp_path / "kept")
     before = states(two)
     with Testbed.from_checkpoint(tmp_path / "kept", timeout=LIMIT) as bed:
         after = states(bed)
         assert after == {node: (*state[:5], True) for node, state in before.items()}
-        assert after["a"] == (8, [7, 8], [7], [1, 7, 1], 5, True) and after["b"][3:5] == ([2, 7, 1], 1)
+        assert after["a"] == (8, [7, 8], [7], [1, 7, 1], 5, True) and after["b"][3:5] == (
+            [2, 7, 1],
+            1,
+        )
         bed.call("b/counter", "count", {"by": 7})
         bed.call("b/extra", "count", {"by": 7})
         bed.call("b/extra", "count", {"by": 1})
@@ -246,7 +285,8 @@ def test_state_elements_relationships_and_subscriptions_come_back(two, tmp_path)
         bed.call("b/counter", "count", {"by": 1})
         until(lambda: states(bed)["b"][1] == [7, 8, 16], "own events")
         assert bed.spec()["nodes"]["b"]["links"] == {"friend": "peer"}
-        assert bed.update(Counter, fresh=True) == []  # the class is known again as the one that is there
+        # the class is known again as the one that is there
+        assert bed.update(Counter, fresh=True) == []
         bed.assign("a", "other", Counter, elements={"start": []})
         assert [given["turn"] for given in bed.spec()["nodes"]["a"]["roles"].values()] == [0, 2]
 
@@ -261,7 +301,10 @@ def test_a_testbed_is_rewound(two, tmp_path):
     two.call("b/counter", "count", {"by": 5})
     two.terminate("b", "counter")
     two.restore(tmp_path / "kept")
-    assert states(two) == {node: (*state[:5], True) for node, state in before.items()} and two.spec() == spec
+    assert (
+        states(two) == {node: (*state[:5], True) for node, state in before.items()}
+        and two.spec() == spec
+    )
     two.call("b/counter", "count", {"by": 1})
     until(lambda: states(two)["a"][1] == [2, 3], "events of b")
 
@@ -272,7 +315,10 @@ def test_events_wait_for_a_role_that_is_paused(two, tmp_path):
         two.call("a/counter", "count", {"by": by})
     two.save(tmp_path / "kept")
     with Testbed.from_checkpoint(tmp_path / "kept", timeout=LIMIT) as bed:
-        assert {node.name: node.roles["counter"][1] for node in bed.status().nodes} == {"a": "ready", "b": "paused"}
+        assert {node.name: node.roles["counter"][1] for node in bed.status().nodes} == {
+            "a": "ready",
+            "b": "paused",
+        }
         bed.call("a/counter", "count", {"by": 4})
         bed.call("b/actor", "change-role-status", {"name": "counter", "status": "ready"})
         until(lambda: states(bed)["b"][1] == [1, 3, 7], "events in their order")
@@ -283,8 +329,14 @@ def test_nothing_is_saved_in_the_middle_of_a_handler(two, tmp_path):
     two.call("a/sleeper", "begin")
     working = two.call_task("a/sleeper", "work")
     until(lambda: any("handler running" in line for line in two.waiting()), "the handler")
-    with pytest.raises(RoleMLError, match=r"after 0.1 s this is still at work: a/sleeper.work \(handler running since .*; wait until "
-                                          r"it has ended, or end it with bed.stop_run\(\) or %rml stop --run"):
+    with pytest.raises(
+        RoleMLError,
+        match=(
+            r"after 0.1 s this is still at work: a/sleeper.work \(handler running since .*; wait"
+            r" until "
+            r"it has ended, or end it with bed.stop_run\(\) or %rml stop --run"
+        ),
+    ):
         two.save(tmp_path / "kept", timeout=0.1)
     assert list(tmp_path.iterdir()) == []
     two.call("a/sleeper", "open")
@@ -306,7 +358,10 @@ def test_main_routines_stop_for_it_and_run_again(two, tmp_path):
 def test_what_cannot_be_kept_is_named_and_everything_goes_on(two, tmp_path):
     two.assign("a", "sleeper", Sleeper)
     two.call("a/sleeper", "begin")
-    with pytest.raises(RoleMLError, match="a/sleeper cannot be kept: its attribute 'gate' cannot be sent .*__getstate__"):
+    with pytest.raises(
+        RoleMLError,
+        match="a/sleeper cannot be kept: its attribute 'gate' cannot be sent .*__getstate__",
+    ):
         two.save(tmp_path / "kept")
     assert list(tmp_path.iterdir()) == []
     assert two.call("*/counter", "count", {"by": 1}) == {"a": 1, "b": 1}
@@ -316,19 +371,34 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(two, tmp_path):
     kept = tmp_path / "kept"
     two.save(kept)
     with Testbed(engines=0, seed=2) as bed:
-        with pytest.raises(RoleMLError, match=r"kept is of a testbed with seed 1, and this one has 2; start one with Testbed\(seed=1\)"):
+        with pytest.raises(
+            RoleMLError,
+            match=(
+                r"kept is of a testbed with seed 1, and this one has 2; start one with"
+                r" Testbed\(seed=1\)"
+            ),
+        ):
             bed.restore(kept)
     with Testbed(engines=0, seed=1) as bed:
         bed.spawn("c")
         bed.assign("c", "sleeper", Sleeper)
-        with pytest.raises(RoleMLError, match="kept has no node 'c', which has roles here; restore into a testbed of its own"):
+        with pytest.raises(
+            RoleMLError,
+            match="kept has no node 'c', which has roles here; restore into a testbed of its own",
+        ):
             bed.restore(kept)
         bed.terminate("c", "sleeper")
         bed.spawn("a", seed=6)
         bed.assign("a", "sleeper", Sleeper)
-        with pytest.raises(RoleMLError, match="cannot restore .*kept: .*node 'a' has seed 6, and the checkpoint's has 5"):
+        with pytest.raises(
+            RoleMLError,
+            match="cannot restore .*kept: .*node 'a' has seed 6, and the checkpoint's has 5",
+        ):
             bed.restore(kept)
-        assert list(bed.spec()["nodes"]["a"]["roles"]) == ["sleeper"] and bed.call("a/sleeper", "begin") is None
+        assert (
+            list(bed.spec()["nodes"]["a"]["roles"]) == ["sleeper"]
+            and bed.call("a/sleeper", "begin") is None
+        )
 
 
 def test_what_is_no_checkpoint_is_refused(two, tmp_path):
@@ -337,7 +407,10 @@ def test_what_is_no_checkpoint_is_refused(two, tmp_path):
     (tmp_path / "text").write_text("text")
     with pytest.raises(RoleMLError, match="text is no checkpoint, or damaged: "):
         two.restore(tmp_path / "text")
-    with pytest.raises(RoleMLError, match="text exists and is no checkpoint; choose another name, such as text.checkpoint"):
+    with pytest.raises(
+        RoleMLError,
+        match="text exists and is no checkpoint; choose another name, such as text.checkpoint",
+    ):
         two.save(tmp_path / "text")
     with zipfile.ZipFile(tmp_path / "zip", "w") as file:
         file.writestr("checkpoint.json", "{}")
@@ -345,10 +418,16 @@ def test_what_is_no_checkpoint_is_refused(two, tmp_path):
         two.restore(tmp_path / "zip")
     with zipfile.ZipFile(tmp_path / "newer", "w") as file:
         file.writestr("checkpoint.json", json.dumps({"roleml_nb_checkpoint": 2}))
-    with pytest.raises(RoleMLError, match="newer is a checkpoint of format 2, and this roleml_nb reads up to 1; install"):
+    with pytest.raises(
+        RoleMLError,
+        match="newer is a checkpoint of format 2, and this roleml_nb reads up to 1; install",
+    ):
         two.restore(tmp_path / "newer")
     two.save(tmp_path / "kept")
-    with zipfile.ZipFile(tmp_path / "kept") as whole, zipfile.ZipFile(tmp_path / "cut", "w") as file:
+    with (
+        zipfile.ZipFile(tmp_path / "kept") as whole,
+        zipfile.ZipFile(tmp_path / "cut", "w") as file,
+    ):
         for name in ("checkpoint.json", "testbed"):
             file.writestr(name, whole.read(name))
     with pytest.raises(RoleMLError, match="cut is damaged: it has no 0"):
@@ -366,15 +445,22 @@ class Broken(Role):
 def test_a_role_that_cannot_come_back_is_told_with_what_to_do(two, tmp_path):
     two.assign("b", "broken", Broken)
     two.save(tmp_path / "kept")
-    with pytest.raises(RoleMLError, match="not all nodes could be made what they are in .*kept, and the testbed is neither what it was "
-                                          "nor that: stop it. .*no way back"):
+    with pytest.raises(
+        RoleMLError,
+        match=(
+            "not all nodes could be made what they are in .*kept, and the testbed is neither what"
+            " it was nor that: stop it. .*no way back"
+        ),
+    ):
         two.restore(tmp_path / "kept")
     with pytest.raises(RoleMLError, match="no way back"):
         Testbed.from_checkpoint(tmp_path / "kept", timeout=LIMIT)
 
 
 class Growing(Role):
-    """Has attributes that can be taken away, as a role has that an earlier version of its class has made."""
+    """Has attributes that can be taken away, as a role has that an earlier version of its class has
+    made.
+    """
 
     def __init__(self, step=2):
         super().__init__()
@@ -451,13 +537,17 @@ def test_attributes_that_a_class_has_got_since_are_as_it_begins_with_them(engine
         bed.call("a/plain", "lose", {"names": ["step", "counts"]})
         bed.call("a/locked", "lose", {"names": ["step"]})
         bed.save(tmp_path / "kept")
-    with Testbed.from_checkpoint(tmp_path / "kept", engines=engines, timeout=LIMIT, preload=()) as bed:
+    with Testbed.from_checkpoint(
+        tmp_path / "kept", engines=engines, timeout=LIMIT, preload=()
+    ) as bed:
         assert bed.call("a/plain", "add") == [6]
         assert bed.call("a/locked", "add") == [-1, 6]
         assert bed.call("a/wrapped", "add") == ["as at first", 4]
 
 
-def test_a_role_whose_new_attributes_cannot_be_made_goes_on_without_and_says_so(two, tmp_path, monkeypatch):
+def test_a_role_whose_new_attributes_cannot_be_made_goes_on_without_and_says_so(
+    two, tmp_path, monkeypatch
+):
     two.assign("a", "choosy", Choosy, options={"step": 3})
     two.call("a/choosy", "add")
     two.call("a/choosy", "lose", {"names": ["counts"]})
@@ -465,5 +555,8 @@ def test_a_role_whose_new_attributes_cannot_be_made_goes_on_without_and_says_so(
     monkeypatch.setattr(Choosy, "strict", True)
     two.restore(tmp_path / "kept")
     assert two.call("a/choosy", "sum") == 3
-    assert ("a/choosy goes on with the attributes that it had: a/choosy: the new Choosy cannot be made with the options that the "
-            "role was given (ValueError: a step of 3 has gone out of use)") in str(two.logs("a", level="warning"))
+    assert (
+        "a/choosy goes on with the attributes that it had: a/choosy: the new Choosy cannot be made"
+        " with the options that the role was given (ValueError: a step of 3 has gone out of use)"
+        in str(two.logs("a", level="warning"))
+    )

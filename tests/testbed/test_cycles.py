@@ -1,4 +1,6 @@
-"""No cycle of ours has raw memory in it: CPython before 3.11.8, 3.12.2 and 3.13 may crash when it collects one."""
+"""No cycle of ours has raw memory in it: CPython before 3.11.8, 3.12.2 and 3.13 may crash when it
+collects one.
+"""
 
 import threading
 
@@ -52,8 +54,13 @@ class Busy(Role):
         gc.collect()
         gc.set_debug(0)
         raw = {"memoryview", "PickleBuffer", "managedbuffer"}
-        found = sorted({f"{type(one).__module__}.{type(one).__name__}" for one in gc.garbage
-                        if type(one).__name__ in raw})
+        found = sorted(
+            {
+                f"{type(one).__module__}.{type(one).__name__}"
+                for one in gc.garbage
+                if type(one).__name__ in raw
+            }
+        )
         everything = len(gc.garbage)
         gc.garbage.clear()
         return found, everything
@@ -81,11 +88,15 @@ def test_traffic_that_is_looked_at_leaves_no_raw_memory_in_cycles(bed):
         looks.join()
         found = [bed.call(f"{node}/busy", "garbage") for node in ("cycle1", "cycle2")]
     assert [raw for raw, _ in found] == [[], []]
-    assert sum(count for _, count in found) > 100  # errors in cycles, as the handlers keep them, are there
+    # errors in cycles, as the handlers keep them, are there
+    assert sum(count for _, count in found) > 100
 
 
-@pytest.mark.parametrize("make", [lambda: ARRAY, lambda: ARRAY.reshape(300, 1000)[:, ::2], lambda: np.float64(2)],
-                         ids=["array", "strided", "scalar"])
+@pytest.mark.parametrize(
+    "make",
+    [lambda: ARRAY, lambda: ARRAY.reshape(300, 1000)[:, ::2], lambda: np.float64(2)],
+    ids=["array", "strided", "scalar"],
+)
 def test_what_is_sent_is_the_array_and_no_view_of_it(make):
     from roleml_nb.messaging.arrays import reduce_array
 

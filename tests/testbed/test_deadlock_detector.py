@@ -16,16 +16,22 @@ class Told:
 
     def __init__(self):
         self.ended, self.said = [], []
-        router = SimpleNamespace(control=lambda host_id, channel, circle: self.said.append((host_id, channel, circle)))
-        self.home = SimpleNamespace(break_circle=lambda *circle: self.ended.append(circle), router=router)
+        router = SimpleNamespace(
+            control=lambda host_id, channel, circle: self.said.append((host_id, channel, circle))
+        )
+        self.home = SimpleNamespace(
+            break_circle=lambda *circle: self.ended.append(circle), router=router
+        )
         self.alive = [ENGINE]
 
 
 def circle(cpu=0.0):
     """Two handlers, one here and one on the engine, that wait for each other's calls."""
     one, other = (NOTEBOOK, 1), (ENGINE, 2)
-    return {NOTEBOOK: [Working(False, one, "b/x", "a/x", "a/x.ping", 3.0, waits=other, cpu=cpu)],
-            ENGINE: [Working(False, other, "a/x", "b/x", "b/x.ping", 2.0, waits=one)]}
+    return {
+        NOTEBOOK: [Working(False, one, "b/x", "a/x", "a/x.ping", 3.0, waits=other, cpu=cpu)],
+        ENGINE: [Working(False, other, "a/x", "b/x", "b/x.ping", 2.0, waits=one)],
+    }
 
 
 @pytest.fixture

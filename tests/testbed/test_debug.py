@@ -1,4 +1,6 @@
-"""bed.replay(): a handler that failed on a node fails again here, on copies of its message and its role."""
+"""bed.replay(): a handler that failed on a node fails again here, on copies of its message and its
+role.
+"""
 
 import traceback
 
@@ -25,7 +27,9 @@ class Store(Role):
         self.asked.emit({"count": self.count})
         doubled = self.call("other", "double", {"n": self.factor}) if self.has("other") else None
         if key not in (table or {}):
-            raise KeyError(f"{key} {self.factor} {doubled} {self.id.actor_name} {self.rng().integers(1000)}")
+            raise KeyError(
+                f"{key} {self.factor} {doubled} {self.id.actor_name} {self.rng().integers(1000)}"
+            )
         return table[key] + float(self.weights().sum())
 
     @Service(expand=True)
@@ -84,7 +88,8 @@ def test_a_failed_service_fails_again_here_with_live_frames(bed):
     assert replay.name == "debug-a/store.look_up(key='x', table={'y': 1.0})"
     with pytest.raises(KeyError) as again:
         replay.run()
-    assert str(again.value) in error.remote_traceback  # state, calls, name and random numbers are the same
+    # state, calls, name and random numbers are the same
+    assert str(again.value) in error.remote_traceback
     frame = innermost(again.value)
     assert frame.f_locals["table"] == {"y": 1.0} and frame.f_locals["doubled"] == 14
     assert frame.f_locals["self"].count == 2 and frame.f_locals["self"].weights().sum() == 3.0
@@ -102,12 +107,16 @@ def test_event_handlers_main_routines_and_coroutines_too(bed):
     bed.relate("others-ear", "store", target)
     failure_of(bed, target, "look-up", {"key": "x"})
     [failure] = until(lambda: [one for one in bed.errors if one.node == "others-ear"], "it is told")
-    with pytest.raises(ValueError, match="others-a: 2"):  # with the state after the failure: it has heard 1 already
+    # with the state after the failure: it has heard 1 already
+    with pytest.raises(ValueError, match="others-a: 2"):
         bed.replay(failure).run()
     with pytest.raises(LookupError, match="z"):
         bed.replay(failure_of(bed, target, "look-up-later", {"key": "z"})).run()
     bed.assign("others-ear", "failing", Failing)
-    [failure] = until(lambda: [one for one in bed.errors if one.channel == "run" and one.node == "others-ear"], "it is told")
+    [failure] = until(
+        lambda: [one for one in bed.errors if one.channel == "run" and one.node == "others-ear"],
+        "it is told",
+    )
     with pytest.raises(ArithmeticError, match="others-ear"):
         bed.replay(failure).run()
 
@@ -115,18 +124,31 @@ def test_event_handlers_main_routines_and_coroutines_too(bed):
 def test_what_cannot_be_played_again_says_why(bed):
     target = stores(bed, "never")
     locked = failure_of(bed, target, "lock")
-    with pytest.raises(TestbedError, match=r"never-a/store cannot be played again: its attribute 'held' cannot be sent .*leave it out in __getstate__"):
+    with pytest.raises(
+        TestbedError,
+        match=(
+            r"never-a/store cannot be played again: its attribute 'held' cannot be sent .*leave it"
+            r" out in __getstate__"
+        ),
+    ):
         bed.replay(locked)
     first = failure_of(bed, "never-b/store", "look-up", {"key": "x"})
     bed.terminate("never-b", "store")
-    with pytest.raises(TestbedError, match="never-b/store.look-up cannot be played again: the role is not there any more"):
+    with pytest.raises(
+        TestbedError,
+        match="never-b/store.look-up cannot be played again: the role is not there any more",
+    ):
         bed.replay(first)
     bed.assign("never-b", "store", Store)
     for number in range(20):
         failure_of(bed, "never-b/store", "look-up", {"key": number})
-    with pytest.raises(TestbedError, match="what failed is not kept any more: a host keeps its last 16 failures"):
+    with pytest.raises(
+        TestbedError, match="what failed is not kept any more: a host keeps its last 16 failures"
+    ):
         bed.replay(first)
-    with pytest.raises(TestbedError, match="this error cannot be played again: only those of handlers can"):
+    with pytest.raises(
+        TestbedError, match="this error cannot be played again: only those of handlers can"
+    ):
         bed.replay(ValueError("mine"))
     with pytest.raises(TestbedError, match="there is no error 1000000; see bed.errors"):
         bed.replay(1_000_000)
@@ -139,7 +161,9 @@ def test_large_messages_are_not_kept(monkeypatch):
         bed.assign("a", "store", Store)
         small = failure_of(bed, "a/store", "look-up", {"key": "x"})
         large = failure_of(bed, "a/store", "look-up", {"key": b"x" * 200_000})
-        with pytest.raises(TestbedError, match="its message is not here: it has 0.2 MB, more than is kept"):
+        with pytest.raises(
+            TestbedError, match="its message is not here: it has 0.2 MB, more than is kept"
+        ):
             bed.replay(large)
         with pytest.raises(KeyError):
             bed.replay(small).run()

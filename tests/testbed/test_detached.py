@@ -13,7 +13,7 @@ from roleml_nb import Element, Event, EventHandler, Role, RoleMLError, Service, 
 from roleml_nb.testbed.processes import Process
 from roleml_nb.testbed.records import Record, clean, left_behind, records
 from roleml_nb.testbed.watchdog import marked
-from tests.magics.test_magics import run, shell  # noqa: F401 - a fixture
+from tests.magics.test_magics import run, shell  # noqa: F401
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -87,8 +87,13 @@ def runtime(tmp_path, monkeypatch):
 
 
 def test_a_killed_kernels_testbed_is_found_again(runtime):
-    done = subprocess.run([sys.executable, "-c", KERNEL], capture_output=True, text=True, timeout=100,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    done = subprocess.run(
+        [sys.executable, "-c", KERNEL],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr
     mark = done.stdout.strip()
     assert len(list(marked(mark))) >= 3 and clean() == []  # what is to stay is left alone
@@ -96,27 +101,44 @@ def test_a_killed_kernels_testbed_is_found_again(runtime):
     bed = Testbed.attach()
     assert (bed.fleet.mark, bed.engines, bed.seed) == (mark, 2, 6)
     assert [(node.name, node.engine, node.roles) for node in bed.status().nodes] == [
-        ("a", "0", {"worker": ("Local", "ready")}), ("b", "0", {"worker": ("Worker", "ready")})] or bed.status().nodes[1].engine == "1"
+        ("a", "0", {"worker": ("Local", "ready")}),
+        ("b", "0", {"worker": ("Worker", "ready")}),
+    ] or bed.status().nodes[1].engine == "1"
     spec = bed.spec()["nodes"]
-    assert spec["a"]["seed"] == 8 and spec["a"]["relationships"] == {"other": ["b/worker"]} and spec["b"]["links"] == {"friend": "other"}
+    assert (
+        spec["a"]["seed"] == 8
+        and spec["a"]["relationships"] == {"other": ["b/worker"]}
+        and spec["b"]["links"] == {"friend": "other"}
+    )
     assert spec["a"]["roles"]["worker"]["options"] == {"step": 2}
-    assert spec["a"]["roles"]["worker"]["elements"] == {"start": {"$call": "builtins.int", "args": ["5"]}}
-    until(lambda: "value" in bed.trace.metrics.names(), "the trace")  # the run has gone on meanwhile
+    assert spec["a"]["roles"]["worker"]["elements"] == {
+        "start": {"$call": "builtins.int", "args": ["5"]}
+    }
+    # the run has gone on meanwhile
+    until(lambda: "value" in bed.trace.metrics.names(), "the trace")
     first = bed.trace.metrics.to_pandas()["step"].min()
     assert first > 1  # what was before is the other kernel's
     assert bed.call("b/worker", "tell", {"value": 4}) == 5
     until(lambda: 4 in bed.call("a/worker", "state")[1], "the event")
-    assert bed.call("a/worker", "state")[2:] == (8, 3) and bed.call("a/worker", "tell", {"value": 1}) == 6
+    assert (
+        bed.call("a/worker", "state")[2:] == (8, 3)
+        and bed.call("a/worker", "tell", {"value": 1}) == 6
+    )
     bed.call("a/worker", "halt")
     bed.spawn("c").assign("worker", Worker, elements={"start": 0})
     bed.relate("c", "other", "a/worker")
 
-    with pytest.raises(RoleMLError, match=f"testbed {mark} is in use by process {os.getpid()}: detach it there with bed.detach"):
+    with pytest.raises(
+        RoleMLError,
+        match=f"testbed {mark} is in use by process {os.getpid()}: detach it there with bed.detach",
+    ):
         Testbed.attach(mark)
     before = bed.spec()
     assert bed.detach() == mark and not bed.running
     with Testbed.attach(mark) as bed:
-        assert bed.spec() == before and all(kind == "direct" for kind, _ in bed.fleet.links.values())
+        assert bed.spec() == before and all(
+            kind == "direct" for kind, _ in bed.fleet.links.values()
+        )
         bed.call("a/worker", "tell", {"value": 9})
         until(lambda: bed.call("c/worker", "state")[1] == [9], "the event")
         assert bed.update(Worker) == []
@@ -125,11 +147,22 @@ def test_a_killed_kernels_testbed_is_found_again(runtime):
 
 
 def test_what_cannot_be_attached_to_or_detached(runtime, bed):
-    with pytest.raises(RoleMLError, match="no testbed is detached on this machine; begin one that stays with %rml start --detach"):
+    with pytest.raises(
+        RoleMLError,
+        match=(
+            "no testbed is detached on this machine; begin one that stays with %rml start --detach"
+        ),
+    ):
         Testbed.attach()
     with pytest.raises(RoleMLError, match="no testbed 'x' is detached on this machine"):
         Testbed.attach("x")
-    with pytest.raises(RoleMLError, match="this testbed ends with its kernel; start one that stays with Testbed\\(detached=True\\)"):
+    with pytest.raises(
+        RoleMLError,
+        match=(
+            "this testbed ends with its kernel; start one that stays with"
+            " Testbed\\(detached=True\\)"
+        ),
+    ):
         bed.detach()
     with pytest.raises(RoleMLError, match="detached=True is for engines that this testbed starts"):
         Testbed(engines=0, detached=True)
@@ -138,17 +171,30 @@ def test_what_cannot_be_attached_to_or_detached(runtime, bed):
 def test_the_magics_say_what_to_type(runtime, shell, capsys):  # noqa: F811
     from IPython.core.error import UsageError
 
-    with pytest.raises(UsageError, match="no testbed is detached on this machine; begin one that stays with %rml start --detach"):
+    with pytest.raises(
+        UsageError,
+        match=(
+            "no testbed is detached on this machine; begin one that stays with %rml start --detach"
+        ),
+    ):
         run(shell, capsys, "attach")
     run(shell, capsys, "start --engines 0")
-    with pytest.raises(UsageError, match="a testbed is running; end it first with %rml stop, or leave it with %rml detach"):
+    with pytest.raises(
+        UsageError,
+        match="a testbed is running; end it first with %rml stop, or leave it with %rml detach",
+    ):
         run(shell, capsys, "attach")
     with pytest.raises(UsageError, match="this testbed ends with its kernel"):
         run(shell, capsys, "detach")
-    with pytest.raises(UsageError, match="a testbed that ends with this kernel is running; end it first with %rml stop"):
+    with pytest.raises(
+        UsageError,
+        match="a testbed that ends with this kernel is running; end it first with %rml stop",
+    ):
         run(shell, capsys, "start --detach")
     Record("m", Process.here(), str(runtime), 1.0, 1, True).write()
-    assert "m" in shell.magics_manager.registry["RoleMagics"].complete(shell, type("Event", (), {"line": "%rml attach "}))
+    assert "m" in shell.magics_manager.registry["RoleMagics"].complete(
+        shell, type("Event", (), {"line": "%rml attach "})
+    )
 
 
 def step_clock(testbed, seconds):
@@ -169,7 +215,11 @@ def test_a_step_of_the_clock_does_not_end_the_kernel_for_detached_engines(runtim
         for _ in range(2):  # it looks whether the kernel has ended before each sign of life
             heard = bed.fleet.heard("engine0")
             until(lambda last=heard: bed.fleet.heard("engine0") > last, "a sign of life")
-        assert bed.call("a/worker", "tell", {"value": 1}) == 2 and not bed.lost and len(list(marked(bed.fleet.mark))) >= 2
+        assert (
+            bed.call("a/worker", "tell", {"value": 1}) == 2
+            and not bed.lost
+            and len(list(marked(bed.fleet.mark))) >= 2
+        )
 
 
 STARTING = """
@@ -181,8 +231,12 @@ Testbed(engines=2, detached=True, preload=())
 @pytest.mark.parametrize("processes", [1, 4, 12])
 @pytest.mark.parametrize("watched", [True, False], ids=["alone", "with its watchdog"])
 def test_a_kernel_killed_while_it_starts_a_detached_testbed(runtime, processes, watched):
-    """At any time before it is ready, nothing of it is to stay; what stays when the watchdog is killed, too, is found."""
-    kernel = subprocess.Popen([sys.executable, "-c", STARTING], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    """At any time before it is ready, nothing of it is to stay; what stays when the watchdog is
+    killed, too, is found.
+    """
+    kernel = subprocess.Popen(
+        [sys.executable, "-c", STARTING], env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
     (record,) = until(records, "the record", 60)
     until(lambda: len(record.processes()) >= processes, "so many processes", 60)
     for child in () if watched else psutil.Process(kernel.pid).children():
@@ -191,9 +245,21 @@ def test_a_kernel_killed_while_it_starts_a_detached_testbed(runtime, processes, 
     kernel.kill()
     kernel.wait()
     if watched:
-        until(lambda: not record.processes() and not records() and not os.path.exists(record.directory), "all is gone", 30)
+        until(
+            lambda: (
+                not record.processes() and not records() and not os.path.exists(record.directory)
+            ),
+            "all is gone",
+            30,
+        )
         return
-    with pytest.raises(RoleMLError, match=f"testbed {record.mark} was not ready when its kernel ended; %rml clean ends what is left"):
+    with pytest.raises(
+        RoleMLError,
+        match=(
+            f"testbed {record.mark} was not ready when its kernel ended; %rml clean ends what is"
+            " left"
+        ),
+    ):
         Testbed.attach()
     assert [found.mark for found in left_behind()] == [record.mark]
     assert len(clean()) >= processes

@@ -1,4 +1,6 @@
-"""Edits that `%autoreload 2` loads in its own way, or not at all: what runs is what one sees, or one line says why not."""
+"""Edits that `%autoreload 2` loads in its own way, or not at all: what runs is what one sees, or
+one line says why not.
+"""
 
 import importlib
 import os
@@ -6,7 +8,13 @@ import os
 import pytest
 
 from roleml_nb.role import TestbedError
-from tests.testbed.test_edited_modules import ROLE, anywhere, joined, project, root  # noqa: F401 - fixtures
+from tests.testbed.test_edited_modules import (
+    ROLE,
+    anywhere,  # noqa: F401
+    joined,  # noqa: F401
+    project,  # noqa: F401
+    root,  # noqa: F401
+)
 
 pytestmark = pytest.mark.parametrize(
     "anywhere", [0, 2], indirect=True, ids=["one process", "engines"]
@@ -33,15 +41,26 @@ class Item:
 def answer(scale=1):
     return f"old {math.floor(scale)}"
 """
-BEHIND = "{helper} has changed since {node}/r took up its code; %rml update, or bed.update(), has all take up the new one\n"
-NOT_LOADED = (
-    "{prefix}helper.py was edited, and this kernel has not loaded it: the notebook and its roles go on with the code from "
-    "before; {obstacle}\n"
+BEHIND = (
+    "{helper} has changed since {node}/r took up its code; %rml update, or bed.update(), has all"
+    " take up the new one\n"
 )
-IN_PLACE = "load it with importlib.reload({helper}); decorators, fields and bases of classes, and statements need that"
+NOT_LOADED = (
+    "{prefix}helper.py was edited, and this kernel has not loaded it: the notebook and its roles go"
+    " on with the code from before; {obstacle}\n"
+)
+IN_PLACE = (
+    "load it with importlib.reload({helper}); decorators, fields and bases of classes, and"
+    " statements need that"
+)
 
 
-def begin(project, helper=HELPER, answer="[{p}helper.answer(), {p}helper.Item().answer()]", **files):  # noqa: F811
+def begin(
+    project,  # noqa: F811
+    helper=HELPER,
+    answer="[{p}helper.answer(), {p}helper.Item().answer()]",
+    **files,  # noqa: F811, RUF100
+):
     """Assign a role that uses a helper, under %autoreload 2; returns what formats the texts."""
     project.write("helper", helper)
     for name, text in files.items():
@@ -86,7 +105,9 @@ def test_what_was_loaded_in_place_is_taken_up(project, old, new, expected):  # n
     ("import functools", "import functools\nfor number in range(3):\n    pass"),
 ])  # fmt: skip
 def test_what_cannot_be_loaded_in_place_is_told_and_a_reload_loads_it(project, old, new):  # noqa: F811
-    """A base, a decorator of a class: IPython 9 leaves them out, and goes on as if it had loaded them."""
+    """A base, a decorator of a class: IPython 9 leaves them out, and goes on as if it had loaded
+    them.
+    """
     texts = begin(project, answer="[{p}helper.Item.__mro__[1].__name__, '__lt__' in vars({p}helper.Item), "
                                   "getattr({p}helper, 'number', None)]")  # fmt: skip
     assert project.ask() == (["object", False, None], 1)
@@ -105,7 +126,7 @@ def test_what_cannot_be_loaded_in_place_is_told_and_a_reload_loads_it(project, o
     assert answer in (["Base", False, None], ["object", True, None], ["object", False, 2])
 
 
-FIELDS = '''
+FIELDS = """
 from dataclasses import dataclass
 
 @dataclass
@@ -117,7 +138,7 @@ class Item:
 
 def answer():
     return 0
-'''
+"""
 
 
 def test_a_field_of_a_data_class_is_no_edit_in_place(project):  # noqa: F811
@@ -153,7 +174,10 @@ def test_an_edit_that_is_undone_and_made_again_is_told_again(project):  # noqa: 
         assert project.cell("None")[1] == BEHIND.format(**texts)
         assert project.cell("None")[1] == ""
         project.write("helper", HELPER)
-        assert project.cell("None")[1] == "" and project.cell("%rml update") == ("no role is behind\n", "")
+        assert project.cell("None")[1] == "" and project.cell("%rml update") == (
+            "no role is behind\n",
+            "",
+        )
 
 
 def test_a_file_of_the_same_size_and_time_is_read_again(project):  # noqa: F811
@@ -166,11 +190,14 @@ def test_a_file_of_the_same_size_and_time_is_read_again(project):  # noqa: F811
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     compiled = os.path.exists(importlib.util.cache_from_source(str(path)))
     told = project.cell("None")[1]
-    assert told.startswith(f"{project.prefix}helper.py was edited, and this kernel has not loaded it")
+    assert told.startswith(
+        f"{project.prefix}helper.py was edited, and this kernel has not loaded it"
+    )
     if compiled:
         assert told.endswith("saved within the same second: save it again\n")
     project.cell(f"importlib.reload({texts['helper']})\nNone")
-    was = "old" if compiled or project.bed.engines else "new"  # in one process, a reload is a change of the code itself
+    # in one process, a reload is a change of the code itself
+    was = "old" if compiled or project.bed.engines else "new"
     assert project.ask()[0] == [f"{was} 1", f"{was} 1"]
     os.utime(path)
     project.cell(f"importlib.reload({texts['helper']})\nNone")
@@ -180,7 +207,11 @@ def test_a_file_of_the_same_size_and_time_is_read_again(project):  # noqa: F811
 
 def test_a_function_moves_to_another_module(project):  # noqa: F811
     """Its users have the one from before, which `%autoreload` leaves without its globals."""
-    begin(project, answer="{p}user.ask()", user="from {p}helper import answer\ndef ask():\n    return answer()\n")
+    begin(
+        project,
+        answer="{p}user.ask()",
+        user="from {p}helper import answer\ndef ask():\n    return answer()\n",
+    )
     project.cell(f"import {project.prefix}user\nfrom {project.prefix}roles import R")
     project.write("roles", ROLE.format(imports="import {p}user", answer="{p}user.ask()"))
     project.cell("importlib.reload(__import__('{p}roles'))\nfrom {p}roles import R\n"
@@ -228,7 +259,10 @@ def test_a_class_that_was_renamed_stands_in_memory_only(project):  # noqa: F811
     failed = str(project.shell.run_cell("%rml update").error_in_exec)
     assert failed == (f"rml: {roles} has no class R any more, which {node}/r is of; known: Renamed; if it was renamed: "
                       "%rml update NewName --was R, or bed.update(NewName, was='R')")  # fmt: skip
-    with pytest.raises(TestbedError, match=rf"role is the R that {roles} does not have any more: it was removed or renamed"):
+    with pytest.raises(
+        TestbedError,
+        match=rf"role is the R that {roles} does not have any more: it was removed or renamed",
+    ):
         project.bed.assign(node, "other", project.shell.user_ns["R"])
     project.cell(f"from {roles} import Renamed")
     assert "is taken up by 1 role" in project.cell("%rml update Renamed --was R")[0]
@@ -257,7 +291,9 @@ def test_a_constant_that_was_imported_by_name(project):  # noqa: F811
 
 
 def test_functions_and_objects_of_a_notebook_use_what_is_new(project):  # noqa: F811
-    """Lambdas, closures, partial functions, methods and objects of the notebook, given as elements."""
+    """Lambdas, closures, partial functions, methods and objects of the notebook, given as
+    elements.
+    """
     project.write("helper", HELPER)
     project.cell("%load_ext autoreload\n%autoreload 2")
     project.cell("""
@@ -287,7 +323,9 @@ def test_functions_and_objects_of_a_notebook_use_what_is_new(project):  # noqa: 
             "i": functools.partial(Net()), "j": lambda scale=answer: scale()}
         """)
     for name in "abcdefghij":
-        project.cell(f"bed.assign('{project.node}', '{name}', Asks, elements={{'compute': given['{name}']}})")
+        project.cell(
+            f"bed.assign('{project.node}', '{name}', Asks, elements={{'compute': given['{name}']}})"
+        )
 
     def answers():
         project.cell(f"value = [bed.call(f'{project.node}/{{name}}', 'ask') for name in given]")
@@ -302,7 +340,9 @@ def test_functions_and_objects_of_a_notebook_use_what_is_new(project):  # noqa: 
 
 
 def test_modules_beside_the_notebooks_folder_are_of_its_project(project, monkeypatch):  # noqa: F811
-    """`notebooks/` and `src/` in one repository; and what a link in the notebook's folder leads to."""
+    """`notebooks/` and `src/` in one repository; and what a link in the notebook's folder leads
+    to.
+    """
     notebooks = project.folder / "notebooks"
     elsewhere = project.folder.parent / f"{project.prefix}elsewhere"
     for folder in (notebooks, elsewhere, project.folder / ".git"):
@@ -314,7 +354,12 @@ def test_modules_beside_the_notebooks_folder_are_of_its_project(project, monkeyp
     monkeypatch.syspath_prepend("shared")
     texts = begin(project, answer="[{p}helper.answer(), __import__('{p}linked').answer()]")
     project.cell(f"import {project.prefix}linked")
-    project.write("roles", ROLE.format(imports="import {p}helper, {p}linked", answer="[{p}helper.answer(), {p}linked.answer()]"))
+    project.write(
+        "roles",
+        ROLE.format(
+            imports="import {p}helper, {p}linked", answer="[{p}helper.answer(), {p}linked.answer()]"
+        ),
+    )
     project.cell("importlib.reload(__import__('{p}roles'))\nfrom {p}roles import R\n"
                  f"bed.assign('{project.node}', 'r', R)")  # fmt: skip
     assert project.ask() == (["old 1", "old"], 1)
@@ -331,12 +376,19 @@ def test_a_module_elsewhere_is_imported_by_engines_which_is_told(project, tmp_pa
     path.write_text('def answer():\n    return "old"\n')
     monkeypatch.syspath_prepend(str(tmp_path))
     project.cell("%load_ext autoreload\n%autoreload 2")
-    project.cell("%%role\n" + ROLE.format(imports="import {p}elsewhere", answer="{p}elsewhere.answer()"))
+    project.cell(
+        "%%role\n" + ROLE.format(imports="import {p}elsewhere", answer="{p}elsewhere.answer()")
+    )
     project.cell(f"bed.assign('{project.node}', 'r', R)")
     assert project.ask() == ("old", 1)
     path.write_text('def answer():\n    return "quite new"\n')
-    told = f"{path} was edited, and is of no module of the notebook's folder or project, so that engines import it themselves, once: "
-    told += "those that have it go on with the code from before, until the testbed is started again\n"
+    told = (
+        f"{path} was edited, and is of no module of the notebook's folder or project, so that"
+        " engines import it themselves, once: "
+    )
+    told += (
+        "those that have it go on with the code from before, until the testbed is started again\n"
+    )
     assert project.cell("None")[1] == (told if project.bed.engines else "")
     assert project.cell("None")[1] == ""
     assert project.ask() == ("old" if project.bed.engines else "quite new", 2)

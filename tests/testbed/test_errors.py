@@ -84,10 +84,20 @@ def test_an_error_of_an_event_handler_is_told_with_where_and_when(bed):
     bed.call("told-voice/voice", "say", {"n": 606})
     until(lambda: len(mine(bed, "told-ear")) == 6, "all errors are told", 30)
     failure = next(item for item in bed.errors if item.node == "told-ear2")
-    assert (failure.role, failure.channel, failure.where["error"]) == ("ear", "on told-voice/voice.said", "ValueError")
-    assert failure.engine == ("the notebook" if not bed.engines else "engine " + bed.roster.places["told-ear2"][-1])
+    assert (failure.role, failure.channel, failure.where["error"]) == (
+        "ear",
+        "on told-voice/voice.said",
+        "ValueError",
+    )
+    assert failure.engine == (
+        "the notebook" if not bed.engines else "engine " + bed.roster.places["told-ear2"][-1]
+    )
     assert failure.time > 0 and failure.run is None
-    assert failure.text == f"told-ear2/ear.on told-voice/voice.said failed on {failure.engine}: ValueError: cannot bear 606"
+    assert (
+        failure.text
+        == f"told-ear2/ear.on told-voice/voice.said failed on {failure.engine}: ValueError: cannot"
+        " bear 606"
+    )
     assert 'raise ValueError(f"cannot bear {n}")' in failure.remote_traceback
     text = str(bed.errors)
     names = ", ".join(f"told-ear{number}" for number in range(1, 5))
@@ -106,7 +116,11 @@ def test_an_error_of_a_runnable_is_told_and_belongs_to_the_run_under_way(bed):
     run = bed.run("during-a/voice", "fail-unless", {"names": ["during-a"]})
     bed.assign("during-b", "failing", Failing)
     [failure] = until(lambda: mine(bed, "during-b"), "it is told", 30)
-    assert failure.run == run.number and failure.channel == "run" and "in the main routine" in failure.text
+    assert (
+        failure.run == run.number
+        and failure.channel == "run"
+        and "in the main routine" in failure.text
+    )
     bed.stop_run()
     assert run.wait(30)
 
@@ -116,11 +130,15 @@ def test_a_task_that_fails_is_told_when_nobody_can_ask_for_its_end(bed):
     bed.assign("unheard-*", "voice", Voice)
     bed.call("unheard-a/voice", "send-off", {"name": "unheard-b"})
     [failure] = until(lambda: mine(bed, "unheard-b"), "it is told", 30)
-    assert failure.text.startswith("unheard-b/voice.fail-unless failed on") and "not me" in failure.text
+    assert (
+        failure.text.startswith("unheard-b/voice.fail-unless failed on")
+        and "not me" in failure.text
+    )
     with pytest.raises(HandlerError):
         bed.call("unheard-a/voice", "fail-unless", {"names": []})
     assert mine(bed, "unheard-a") == []  # somebody has asked
-    assert str(bed.logs("unheard-a", level="error")).count("ValueError: not me") == 2  # one line, and the traceback
+    # one line, and the traceback
+    assert str(bed.logs("unheard-a", level="error")).count("ValueError: not me") == 2
 
 
 def test_nor_does_it_matter_that_it_has_failed_before(bed):
@@ -137,7 +155,13 @@ def test_nor_does_it_matter_that_it_has_failed_before(bed):
 def test_the_first_failures_of_many_are_told_at_once(bed):
     bed.spawn("first-{1..4}")
     bed.assign("first-*", "voice", Voice)
-    with pytest.raises(HandlerError, match=r"ValueError: not me \(.*\d others? (is|are) still at work: end that with bed.stop_run\(\) or "):
+    with pytest.raises(
+        HandlerError,
+        match=(
+            r"ValueError: not me \(.*\d others? (is|are) still at work: end that with"
+            r" bed.stop_run\(\) or "
+        ),
+    ):
         bed.call("first-*/voice", "fail-unless", {"names": ["first-1"]})
     bed.stop_run()
 
@@ -149,9 +173,15 @@ def test_equal_failures_of_many_are_told_once(bed, monkeypatch):
     with pytest.raises(HandlerError) as caught:
         bed.call("alike-*/voice", "fail-unless", {"names": []})
     assert str(caught.value).startswith("alike-1/voice.fail-unless failed on")
-    assert str(caught.value).endswith("ValueError: not me (same on 3 nodes: alike-1, alike-2, alike-3)")
+    assert str(caught.value).endswith(
+        "ValueError: not me (same on 3 nodes: alike-1, alike-2, alike-3)"
+    )
     shown = caught.value._render_traceback_()
-    assert shown[0] == f"HandlerError: {caught.value}" and shown[1].startswith("Traceback") and shown[-1] == "ValueError: not me"
+    assert (
+        shown[0] == f"HandlerError: {caught.value}"
+        and shown[1].startswith("Traceback")
+        and shown[-1] == "ValueError: not me"
+    )
     assert caught.value.__notes__ == [caught.value.remote_traceback.rstrip()]
 
 
@@ -163,7 +193,10 @@ def test_what_is_kept_is_bounded():
     assert len(errors) == MOST and errors.numbered(3) is None and errors.numbered(1) is errors[0]
     assert str(errors).splitlines()[0] == "(3 earlier ones are no longer here)"
     assert str(errors).splitlines()[1] == "[1] number 1, 500 times"
-    assert errors.news() == "1000 new errors: number 1, 500 times; number 0, 500 times; see %rml errors"
+    assert (
+        errors.news()
+        == "1000 new errors: number 1, 500 times; number 0, 500 times; see %rml errors"
+    )
     errors.append(KeyError("other"))
     assert errors.news() == "1 new error: other; see %rml errors"
     errors.clear()

@@ -45,8 +45,15 @@ def make_roles():
         @Task(expand=True)
         def ask_all(self, caller):
             """The answers, or the errors in their place; noted as they arrive."""
-            self.call_group("all", "wait-for-gate", on_error=ErrorHandlingStrategy.KEEP, timeout=60,
-                            on_result=lambda source, result: self.answers.append((source.actor_name, str(result))))
+            self.call_group(
+                "all",
+                "wait-for-gate",
+                on_error=ErrorHandlingStrategy.KEEP,
+                timeout=60,
+                on_result=lambda source, result: self.answers.append(
+                    (source.actor_name, str(result))
+                ),
+            )
             return self.answers
 
         @Service(expand=True)
@@ -65,15 +72,22 @@ def test_a_killed_engine_fails_its_calls_and_the_rest_goes_on(own_bed):
     own_bed.relate("a", "all", ["a/sleeper", "b/sleeper"])
     waiting = own_bed.call_task("b/sleeper", "sleep")
     asked = own_bed.call_task("a/sleeper", "ask-all")
-    until(lambda: any("waits for b/sleeper.wait-for-gate" in line for line in own_bed.waiting()), "the group is called")
+    until(
+        lambda: any("waits for b/sleeper.wait-for-gate" in line for line in own_bed.waiting()),
+        "the group is called",
+    )
     os.kill(pid, signal.SIGKILL)
     with pytest.raises(NodeLost, match="b/sleeper.sleep was not answered: engine1 is lost"):
         waiting.result(10)
     with pytest.raises(NodeLost, match="engine1 is lost"):
         own_bed.call("b/sleeper", "pid")
     assert own_bed.call("a/sleeper", "pid") != pid
-    ((name, error),) = until(lambda: own_bed.call("a/sleeper", "get-answers"), "the group's caller is told, too")
-    assert name == "b" and error.startswith("b/sleeper.wait-for-gate was not answered: engine1 is lost (its process has ended")
+    ((name, error),) = until(
+        lambda: own_bed.call("a/sleeper", "get-answers"), "the group's caller is told, too"
+    )
+    assert name == "b" and error.startswith(
+        "b/sleeper.wait-for-gate was not answered: engine1 is lost (its process has ended"
+    )
     own_bed.call("a/sleeper", "open-gate")
     assert asked.result(30) == [("b", error), ("a", "open")]
     assert list(own_bed.lost) == ["engine1"]
@@ -86,14 +100,20 @@ def test_stop_leaves_no_process_and_no_directory(own_bed):
     directory = own_bed.fleet.engines.directory
     own_bed.stop()
     _, alive = psutil.wait_procs([child for child in children if child.is_running()], timeout=15)
-    mine = [process for process in alive if "ipyparallel" in " ".join(process.cmdline())
-            and process.environ().get("ROLEML_NB_TESTBED") == own_bed.fleet.mark]
+    mine = [
+        process
+        for process in alive
+        if "ipyparallel" in " ".join(process.cmdline())
+        and process.environ().get("ROLEML_NB_TESTBED") == own_bed.fleet.mark
+    ]
     assert mine == []
     assert not os.path.exists(directory)
 
 
 def test_neither_does_one_whose_engine_was_killed():
-    """Not even when its process ends, where ipyparallel ends once more what it thinks has not ended."""
+    """Not even when its process ends, where ipyparallel ends once more what it thinks has not
+    ended.
+    """
     script = textwrap.dedent("""
         import os, signal
         from roleml_nb import Testbed
@@ -104,7 +124,9 @@ def test_neither_does_one_whose_engine_was_killed():
         bed.stop()
         print(bed.fleet.engines.directory)
     """)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0 and done.stderr == ""
     assert not os.path.exists(done.stdout.strip())
 
@@ -123,7 +145,10 @@ def test_a_killed_kernel_leaves_nothing_behind():
         found = []
         for process in psutil.process_iter():
             try:
-                if process.environ().get("ROLEML_NB_TESTBED") == mark and process.status() != psutil.STATUS_ZOMBIE:
+                if (
+                    process.environ().get("ROLEML_NB_TESTBED") == mark
+                    and process.status() != psutil.STATUS_ZOMBIE
+                ):
                     found.append(process)
             except psutil.Error:
                 continue
@@ -171,6 +196,7 @@ def lose_one(bed, kind):
                 lost.append(kind)
             else:
                 send(*args)
+
         return lossy
 
     for session in bed.fleet.home.router.links.values():
@@ -184,7 +210,9 @@ def test_a_running_cluster_is_joined_and_left_alone():
 
     import ipyparallel as ipp
 
-    cluster = ipp.Cluster(n=1, log_level=logging.ERROR, controller_args=["--HeartMonitor.period=250"])
+    cluster = ipp.Cluster(
+        n=1, log_level=logging.ERROR, controller_args=["--HeartMonitor.period=250"]
+    )
     client = cluster.start_and_connect_sync()
     try:
         client.wait_for_engines(1, timeout=60, interactive=False)

@@ -1,4 +1,6 @@
-"""Forks of a node's process: what is done there that needs the node is refused at once, and costs the node nothing."""
+"""Forks of a node's process: what is done there that needs the node is refused at once, and costs
+the node nothing.
+"""
 
 import importlib
 import multiprocessing
@@ -25,7 +27,10 @@ from roleml_nb.role import (
 )
 from tests.waiting import until
 
-REFUSAL = r"calls are made in the process of the node \(\d+\), and this is a fork of it \(\d+\), which has copies of its roles"
+REFUSAL = (
+    r"calls are made in the process of the node \(\d+\), and this is a fork of it \(\d+\), which"
+    r" has copies of its roles"
+)
 FORK = multiprocessing.get_context("fork")
 
 
@@ -152,8 +157,14 @@ class Forking(Role):
     @Service(expand=True)
     def reads(self, caller):
         """What needs nobody else works in a fork as it does here."""
+
         def read():
-            return self.ctx.seed, self.id.actor_name, list(self.ctx.relationships.members("store")), int(self.rng(1).integers(10**9))
+            return (
+                self.ctx.seed,
+                self.id.actor_name,
+                list(self.ctx.relationships.members("store")),
+                int(self.rng(1).integers(10**9)),
+            )
 
         return in_fork(read) == read()
 
@@ -176,17 +187,29 @@ def deploy(bed, name):
 
 def test_data_loader_whose_data_set_calls_a_role(bed):
     forking, store = deploy(bed, "loading")
-    with pytest.raises(HandlerError, match=f"RoleInteractionError: Caught RoleInteractionError in DataLoader worker process 0(.|\n)*{REFUSAL}"):
+    with pytest.raises(
+        HandlerError,
+        match=(
+            "RoleInteractionError: Caught RoleInteractionError in DataLoader worker process"
+            f" 0(.|\n)*{REFUSAL}"
+        ),
+    ):
         bed.call(forking, "load", {"workers": 1}, timeout=60.0)
     assert bed.call(forking, "load", {"workers": 0}) == [1, 2]
     assert bed.call(store, "ask") == 3
 
 
-@pytest.mark.parametrize("what", ["call", "call with timeout", "task", "group", "tasks", "emit", "subscribe", "result", "greet"])
+@pytest.mark.parametrize(
+    "what",
+    ["call", "call with timeout", "task", "group", "tasks", "emit", "subscribe", "result", "greet"],
+)
 def test_what_needs_the_node_is_refused_in_a_fork(bed, what):
     forking, store = deploy(bed, "refused-" + what.replace(" ", "-") + "-")
     text = bed.call(forking, "attempt", {"what": what}, timeout=60.0)
-    assert text.startswith("RoleInteractionError: calls are made in the process of the node (") and "num_workers=0" in text
+    assert (
+        text.startswith("RoleInteractionError: calls are made in the process of the node (")
+        and "num_workers=0" in text
+    )
     assert bed.call(store, "ask") == 2
     metrics = bed.trace.metrics.to_pandas()
     assert what != "emit" or not len(metrics[metrics.node == forking.split("/")[0]])
@@ -236,8 +259,16 @@ def test_a_copy_in_a_process_that_is_no_fork_says_so(bed):
 
 def test_orders_in_a_fork_of_the_notebook_are_refused(bed):
     forking, store = deploy(bed, "ordering")
-    for order in (lambda: bed.spawn("never"), lambda: bed.call(store, "ask"), lambda: bed.call_task(store, "work"),
-                  lambda: bed.assign("ordering1", "other", Store), bed.status, bed.waiting, bed.stop_run, lambda: bed.remove("ordering1")):
+    for order in (
+        lambda: bed.spawn("never"),
+        lambda: bed.call(store, "ask"),
+        lambda: bed.call_task(store, "work"),
+        lambda: bed.assign("ordering1", "other", Store),
+        bed.status,
+        bed.waiting,
+        bed.stop_run,
+        lambda: bed.remove("ordering1"),
+    ):
         found = in_fork(order)
         assert type(found) is TestbedError and "this is a fork of it" in str(found)
     assert in_fork(bed.stop) is None
@@ -257,7 +288,8 @@ def test_a_fork_may_have_a_testbed_of_its_own(bed):
 def test_a_fork_that_ends_by_itself_ends_no_engine(tmp_path):
     """It leaves the testbed's ``with``, and runs what is registered for the end of the process."""
     program = tmp_path / "program.py"
-    program.write_text(dedent("""
+    program.write_text(
+        dedent("""
         import os, sys
         from roleml_nb import Testbed, Role, Service
 
@@ -274,8 +306,11 @@ def test_a_fork_that_ends_by_itself_ends_no_engine(tmp_path):
                 if not child:
                     sys.exit(5)
                 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), bed.call("node/store", "ask", timeout=20.0), bed.lost)
-    """))
-    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, timeout=90)
+    """)
+    )
+    done = subprocess.run(
+        [sys.executable, str(program)], capture_output=True, text=True, timeout=90
+    )
     assert done.stdout == "5 7 {}\n", done.stderr
 
 
@@ -302,14 +337,27 @@ def held_elsewhere(lock):
         thread.join()
 
 
-@pytest.mark.parametrize("owner", [ElementInstance(Element(int), ElementImplementation(impl=3), "a/r"), Contacts(), Relationships()])
+@pytest.mark.parametrize(
+    "owner",
+    [
+        ElementInstance(Element(int), ElementImplementation(impl=3), "a/r"),
+        Contacts(),
+        Relationships(),
+    ],
+)
 def test_locks_that_other_threads_have_are_free_in_a_fork(owner):
     with held_elsewhere(owner._lock):
         assert in_fork(lambda: owner._lock.acquire(timeout=5.0)) is True
 
 
-@pytest.mark.parametrize("where, name", [("roleml_nb.messaging.code", "_load_lock"), ("roleml_nb.workload.parameters", "_seeding"),
-                                         ("roleml_nb.workload.mnist_1d", "_generating")])
+@pytest.mark.parametrize(
+    "where, name",
+    [
+        ("roleml_nb.messaging.code", "_load_lock"),
+        ("roleml_nb.workload.parameters", "_seeding"),
+        ("roleml_nb.workload.mnist_1d", "_generating"),
+    ],
+)
 def test_locks_of_the_process_are_free_in_a_fork(where, name):
     module = importlib.import_module(where)
     with held_elsewhere(getattr(module, name)):

@@ -1,4 +1,6 @@
-"""Engines that have no turn for a while: they go on when it was short, and are lost for good when it was long."""
+"""Engines that have no turn for a while: they go on when it was short, and are lost for good when
+it was long.
+"""
 
 import logging
 import os
@@ -56,9 +58,14 @@ class Writer(Role):
 
 @pytest.fixture
 def joined():
-    """Somebody else's cluster, whose controller gives up an engine that has no turn for a second."""
-    cluster = ipp.Cluster(n=2, log_level=logging.ERROR,
-                          controller_args=["--HeartMonitor.period=100", "--HeartMonitor.max_heartmonitor_misses=10"])
+    """Somebody else's cluster, whose controller gives up an engine that has no turn for a
+    second.
+    """
+    cluster = ipp.Cluster(
+        n=2,
+        log_level=logging.ERROR,
+        controller_args=["--HeartMonitor.period=100", "--HeartMonitor.max_heartmonitor_misses=10"],
+    )
     client = cluster.start_and_connect_sync()
     client.wait_for_engines(2, timeout=60, interactive=False)
     pids = client[:].apply_sync(os.getpid)
@@ -92,22 +99,31 @@ def deployed(bed, path):
 
 
 def test_an_engine_that_has_no_turn_for_less_than_a_minute_goes_on(joined, tmp_path, capsys):
-    """Also when ipyparallel has given it up meanwhile; then its link brings what it is ordered to do."""
+    """Also when ipyparallel has given it up meanwhile; then its link brings what it is ordered to
+    do.
+    """
     with Testbed(cluster=joined, preload=(), timeout=30) as bed:
         pid = deployed(bed, tmp_path / "text")
         asked = bed.call_task("a/writer", "write", {"text": "1"})
         assert asked.result(10) == "1"
-        bed.fleet._serve("engine0")  # ipyparallel's answer to this comes after it has given the engine up
+        # ipyparallel's answer to this comes after it has given the engine up
+        bed.fleet._serve("engine0")
         freeze(pid)
         asked = bed.call_task("a/writer", "write", {"text": "2"})
-        until(lambda: bed.fleet.numbers["engine0"] not in bed.fleet.engines.client.ids, "ipyparallel gives it up")
+        until(
+            lambda: bed.fleet.numbers["engine0"] not in bed.fleet.engines.client.ids,
+            "ipyparallel gives it up",
+        )
         until(lambda: bed.fleet._detector.silence("engine0") > 5, "some time")
         assert not bed.lost and not asked.done()
         os.kill(pid, signal.SIGCONT)
         assert asked.result(10) == "2"
         bed.spawn("c", on=0)
         bed.assign("c", "writer", Writer, options={"path": str(tmp_path / "text")})
-        assert bed.call("c/writer", "pid") == pid and bed.call("c/writer", "write", {"text": "3"}) == "3"
+        assert (
+            bed.call("c/writer", "pid") == pid
+            and bed.call("c/writer", "write", {"text": "3"}) == "3"
+        )
         assert (tmp_path / "text").read_text() == "123" and not bed.lost
         until(lambda: all(": direct" in line for line in bed.links()), "direct links", 60)
     printed = capsys.readouterr()
@@ -126,22 +142,42 @@ def test_a_lost_engine_is_ended_and_does_nothing_more(own, request, short, tmp_p
             asked.result(30)
         assert f"a/writer.write was not answered: engine0 is lost ({reason})" in str(caught.value)
         assert bed.lost == {"engine0": reason}
-        until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE, "its end")
+        until(
+            lambda: (
+                not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+            ),
+            "its end",
+        )
         assert [line for line in bed.links() if "engine0" in line] == [
             f"{ends}: none (engine0 is lost: {reason})"
-            for ends in ("engine0 → engine1", "engine0 → notebook", "engine1 → engine0", "notebook → engine0")]
+            for ends in (
+                "engine0 → engine1",
+                "engine0 → notebook",
+                "engine1 → engine0",
+                "notebook → engine0",
+            )
+        ]
         assert not (tmp_path / "text").exists()
         assert bed.respawn() == ["a"] and bed.call("a/writer", "write", {"text": "1"}) == "1"
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("useless", [True, False], ids=["given up by ipyparallel", "known to it"])
-def test_one_on_another_machine_ends_when_it_learns_that_it_is_lost(useless, short, tmp_path, request):
+def test_one_on_another_machine_ends_when_it_learns_that_it_is_lost(
+    useless, short, tmp_path, request
+):
     """What it sends until then is not taken; one that others can still use ends its part alone."""
     if useless:
         cluster = request.getfixturevalue("joined")
     else:
-        cluster = ipp.Cluster(n=2, log_level=logging.ERROR, controller_args=["--HeartMonitor.period=250", "--HeartMonitor.max_heartmonitor_misses=400"])
+        cluster = ipp.Cluster(
+            n=2,
+            log_level=logging.ERROR,
+            controller_args=[
+                "--HeartMonitor.period=250",
+                "--HeartMonitor.max_heartmonitor_misses=400",
+            ],
+        )
         cluster.start_and_connect_sync()
         request.addfinalizer(cluster.stop_cluster_sync)
     with Testbed(cluster=cluster, preload=(), timeout=30) as bed:
@@ -161,9 +197,20 @@ def test_one_on_another_machine_ends_when_it_learns_that_it_is_lost(useless, sho
             return before == size
 
         if useless:
-            until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE, "its end", 30)
+            until(
+                lambda: (
+                    not psutil.pid_exists(pid)
+                    or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+                ),
+                "its end",
+                30,
+            )
         else:
-            until(lambda: bed.fleet.engines.run(bed.fleet.numbers["engine0"], hosts_there) == [], "the end of its host", 30)
+            until(
+                lambda: bed.fleet.engines.run(bed.fleet.numbers["engine0"], hosts_there) == [],
+                "the end of its host",
+                30,
+            )
             time.sleep(0.2)  # longer than between two of its ticks
             assert still() or (time.sleep(0.2) or still())
         assert bed.call("b/writer", "get-heard") == heard
@@ -199,7 +246,9 @@ with Testbed(engines=1, preload=(), timeout=30) as bed:
 
 
 def test_time_in_which_the_notebook_itself_has_no_turn_does_not_count():
-    kernel = subprocess.Popen([sys.executable, "-c", KERNEL], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    kernel = subprocess.Popen(
+        [sys.executable, "-c", KERNEL], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     try:
         assert kernel.stdout.readline() == "0\n"
         freeze(kernel.pid)

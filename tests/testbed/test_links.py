@@ -93,7 +93,9 @@ class Asker(Role):
     def give(self, caller, size: int):
         import numpy
 
-        return self.call_task("slow", "work", {"seconds": 0.0}, {"data": numpy.full(size, 7, "uint8")}).result(60)
+        return self.call_task(
+            "slow", "work", {"seconds": 0.0}, {"data": numpy.full(size, 7, "uint8")}
+        ).result(60)
 
     @Task(expand=True)
     def flood(self, caller, count: int, size: int):
@@ -102,9 +104,17 @@ class Asker(Role):
 
         most, invocations = 0, []
         for number in range(count):
-            invocations.append(self.call_task("slow", "work", {"seconds": 0.02}, {"data": numpy.full(size, number, "uint8")}))
+            invocations.append(
+                self.call_task(
+                    "slow", "work", {"seconds": 0.02}, {"data": numpy.full(size, number, "uint8")}
+                )
+            )
             host = self.base.host
-            most = max(most, host.router._window.bytes, *(each.window.bytes for each in host.router.links.values()))
+            most = max(
+                most,
+                host.router._window.bytes,
+                *(each.window.bytes for each in host.router.links.values()),
+            )
         assert [invocation.result(30) for invocation in invocations] == list(range(count))
         return most
 
@@ -124,18 +134,26 @@ def counting(bed):
 @pytest.mark.parametrize("size", [0, 100_000])
 def test_a_link_that_breaks_loses_nothing_and_says_so(own_bed, size):
     counting(own_bed)
-    assert set(own_bed.links()) == {f"{a} → {b}: direct" for a in ("engine0", "engine1", "notebook")
-                                    for b in ("engine0", "engine1", "notebook") if a != b}
+    assert set(own_bed.links()) == {
+        f"{a} → {b}: direct"
+        for a in ("engine0", "engine1", "notebook")
+        for b in ("engine0", "engine1", "notebook")
+        if a != b
+    }
     counted = own_bed.call_task("a/counter", "count", {"numbers": 400, "size": size})
     until(lambda: own_bed.call("b/listener", "get-heard"), "a first event")
     own_bed.call("a/counter", "cut", {"peer": "engine1"})
     counted.result(30)
     own_bed.call("a/counter", "count", {"numbers": 100, "size": size})
-    heard = until(lambda: (found := own_bed.call("b/listener", "get-heard")) and len(found) == 500 and found, "all events")
+    heard = until(
+        lambda: (found := own_bed.call("b/listener", "get-heard")) and len(found) == 500 and found,
+        "all events",
+    )
     assert heard == [*range(400), *range(100)]
     assert [line for line in own_bed.links() if "relay" in line] == [
         "engine0 → engine1: relay (cannot send to host 'engine1' at "
-        f"ipc://{own_bed.fleet.engines.directory}/engine1: cut for the test)"]
+        f"ipc://{own_bed.fleet.engines.directory}/engine1: cut for the test)"
+    ]
     assert not own_bed.lost
 
 
@@ -143,7 +161,10 @@ def test_the_notebook_is_reached_when_its_links_are_cut(own_bed):
     counting(own_bed)
     own_bed.call_task("a/counter", "cut", {"peer": "notebook"}).result(20)
     assert own_bed.call("a/counter", "pid") != os.getpid()
-    until(lambda: any(line.startswith("engine0 → notebook: relay") for line in own_bed.links()), "it says so")
+    until(
+        lambda: any(line.startswith("engine0 → notebook: relay") for line in own_bed.links()),
+        "it says so",
+    )
     assert not own_bed.lost
 
 
@@ -153,9 +174,15 @@ def test_a_killed_engine_is_noticed_by_the_other_engine_too(own_bed):
     own_bed.assign("b", "asker", Asker)
     own_bed.relate("b", "slow", "a/slow")
     waiting = own_bed.call_task("b/asker", "ask", {"channel": "sleep", "seconds": 25.0})
-    until(lambda: any(each.name == "a/slow.sleep" for each in engine_state(own_bed, "engine1")), "the call is made")
+    until(
+        lambda: any(each.name == "a/slow.sleep" for each in engine_state(own_bed, "engine1")),
+        "the call is made",
+    )
     os.kill(own_bed.call("a/counter", "pid"), signal.SIGKILL)
-    with pytest.raises(HandlerError, match="b/asker.ask failed .*NodeLost: a/slow.sleep was not answered: engine0 is lost"):
+    with pytest.raises(
+        HandlerError,
+        match="b/asker.ask failed .*NodeLost: a/slow.sleep was not answered: engine0 is lost",
+    ):
         waiting.result(10)
     assert list(own_bed.lost) == ["engine0"]
     assert "engine1 → engine0: none (engine0 is lost: " in "\n".join(own_bed.links())
@@ -180,7 +207,10 @@ def test_a_handler_that_holds_the_interpreter_and_a_large_message_kill_nobody(ow
 
 def test_a_timeout_says_what_the_other_side_does(bed):
     bed.spawn("late").assign("slow", Slow)
-    with pytest.raises(CallTimeout, match=r"late/slow.sleep has not answered for 0\.3 s \(\w+: handler running since 0\.\d s\)"):
+    with pytest.raises(
+        CallTimeout,
+        match=r"late/slow.sleep has not answered for 0\.3 s \(\w+: handler running since 0\.\d s\)",
+    ):
         bed.call("late/slow", "sleep", {"seconds": 1.0}, timeout=0.3)
 
 
@@ -220,7 +250,13 @@ import time; time.sleep(60)
     _, pid = kernel.stdout.readline().split()
     kernel.kill()
     kernel.wait()
-    until(lambda: not psutil.pid_exists(int(pid)) or psutil.Process(int(pid)).status() == psutil.STATUS_ZOMBIE, "it ended")
+    until(
+        lambda: (
+            not psutil.pid_exists(int(pid))
+            or psutil.Process(int(pid)).status() == psutil.STATUS_ZOMBIE
+        ),
+        "it ended",
+    )
 
 
 def test_memory_that_cannot_be_opened_is_sent_as_bytes(own_bed, monkeypatch):

@@ -15,8 +15,12 @@ from tests.waiting import until
 
 def listening(pids):
     """Where processes listen on TCP."""
-    return {connection.laddr[:2] for pid in pids for connection in psutil.Process(pid).net_connections("tcp")
-            if connection.status == psutil.CONN_LISTEN}
+    return {
+        connection.laddr[:2]
+        for pid in pids
+        for connection in psutil.Process(pid).net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
 
 
 def opened(make):
@@ -51,14 +55,21 @@ def hosts(**networks):
     return [Address(name, b"", f"/x/{name}", network=where) for name, where in networks.items()]
 
 
-@pytest.mark.parametrize("networks, reached, wanted", [
-    ("aaa", ["abc", "abc", "abc"], {}),
-    ("aaa", ["a", "b", "c"], dict.fromkeys("abc", "127.0.0.1")),  # as between users of one machine
-    ("aab", ["ab", "ab", "c"], dict.fromkeys("abc", "*")),
-    ("abb", ["a", "bc", "bc"], dict.fromkeys("abc", "*")),
-    ("aaa", ["abc", "ab", "abc"], {"c": "127.0.0.1"}),
-    ("aab", ["abc", "ab", "abc"], {"c": "*"}),
-])
+@pytest.mark.parametrize(
+    "networks, reached, wanted",
+    [
+        ("aaa", ["abc", "abc", "abc"], {}),
+        (
+            "aaa",
+            ["a", "b", "c"],
+            dict.fromkeys("abc", "127.0.0.1"),
+        ),  # as between users of one machine
+        ("aab", ["ab", "ab", "c"], dict.fromkeys("abc", "*")),
+        ("abb", ["a", "bc", "bc"], dict.fromkeys("abc", "*")),
+        ("aaa", ["abc", "ab", "abc"], {"c": "127.0.0.1"}),
+        ("aab", ["abc", "ab", "abc"], {"c": "*"}),
+    ],
+)
 def test_hosts_listen_no_wider_than_others_need_it(networks, reached, wanted):
     everyone = hosts(**dict(zip("abc", networks, strict=True)))
     assert interfaces(everyone, dict(zip("abc", reached, strict=True))) == wanted

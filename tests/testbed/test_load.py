@@ -40,8 +40,15 @@ class Member(Role):
 
     @Service(expand=True)
     def descend_in_groups(self, caller, depth: int):
-        return 0 if depth == 0 else 1 + max(
-            result for _, result in self.call_group("next", "descend-in-groups", {"depth": depth - 1}))
+        return (
+            0
+            if depth == 0
+            else 1
+            + max(
+                result
+                for _, result in self.call_group("next", "descend-in-groups", {"depth": depth - 1})
+            )
+        )
 
     @Service(expand=True)
     def answer(self, caller):
@@ -52,7 +59,9 @@ class Member(Role):
     @Task(expand=True)
     def ask_group(self, caller):
         """The names of those that answered, as they came, and in the order of the group."""
-        results = self.call_group("group", "answer", on_result=lambda source, result: self.heard.append(result))
+        results = self.call_group(
+            "group", "answer", on_result=lambda source, result: self.heard.append(result)
+        )
         return self.heard, [source.actor_name for source, _ in results]
 
     @EventHandler("emitter", "told", expand=True)
@@ -97,8 +106,18 @@ class Emitter(Role):
 
         model = numpy.ones(size, "f4")
         for _ in range(rounds):
-            model = sum(result for _, result in self.call_group(
-                self.ctx.relationships.members("members"), "update", payloads={"model": model})) / 2 - 1
+            model = (
+                sum(
+                    result
+                    for _, result in self.call_group(
+                        self.ctx.relationships.members("members"),
+                        "update",
+                        payloads={"model": model},
+                    )
+                )
+                / 2
+                - 1
+            )
         return float(model.sum())
 
 
@@ -113,9 +132,15 @@ cloudpickle.register_pickle_by_value(__import__(__name__, fromlist=["_"]))
 
 
 def threads_of(bed):
-    return threading.active_count() if not bed.engines else max(
-        process.num_threads() for process in psutil.Process().children(recursive=True)
-        if "ipyparallel.engine" in " ".join(process.cmdline()))
+    return (
+        threading.active_count()
+        if not bed.engines
+        else max(
+            process.num_threads()
+            for process in psutil.Process().children(recursive=True)
+            if "ipyparallel.engine" in " ".join(process.cmdline())
+        )
+    )
 
 
 def test_a_thousand_actors_without_a_thread_each(own_bed):
@@ -158,7 +183,9 @@ def test_a_slow_member_of_a_group_blocks_no_other_result(bed):
     assert not asked.done()
     bed.call("group-slow/member", "open-gate")
     arrived, ordered = asked.result(30)
-    assert sorted(arrived[:3]) == ["group-1", "group-2", "group-3"] and arrived[3:] == ["group-slow"]
+    assert sorted(arrived[:3]) == ["group-1", "group-2", "group-3"] and arrived[3:] == [
+        "group-slow"
+    ]
     assert ordered == names
 
 
@@ -166,15 +193,26 @@ def test_emitting_from_many_threads_while_subscribers_come_and_go(bed):
     bed.spawn("threads-many-by").assign("emitter", Emitter)
     bed.spawn("threads-many-stays", "threads-many-goes").assign("member", Member)
     bed.relate("threads-many-*", "emitter", "threads-many-by/emitter")
-    telling = bed.call_task("threads-many-by/emitter", "tell-from-threads", {"threads": 8, "count": 200})
+    telling = bed.call_task(
+        "threads-many-by/emitter", "tell-from-threads", {"threads": 8, "count": 200}
+    )
     for _ in range(5):
         bed.relate("threads-many-goes", "emitter", "threads-many-by/emitter", remove=True)
         bed.relate("threads-many-goes", "emitter", "threads-many-by/emitter")
     telling.result(30)
-    heard = until(lambda: (found := bed.call("threads-many-stays/member", "get-heard")) and len(found) == 1600 and found, "all")
+    heard = until(
+        lambda: (
+            (found := bed.call("threads-many-stays/member", "get-heard"))
+            and len(found) == 1600
+            and found
+        ),
+        "all",
+    )
     sometimes = bed.call("threads-many-goes/member", "get-heard")
     for first in range(0, 8000, 1000):
-        assert [number for number in heard if first <= number < first + 1000] == list(range(first, first + 200))
+        assert [number for number in heard if first <= number < first + 1000] == list(
+            range(first, first + 200)
+        )
         some = [number for number in sometimes if first <= number < first + 1000]
         assert some == sorted(set(some))
 
@@ -185,10 +223,16 @@ def test_a_slow_subscriber_does_not_stop_the_others(bed):
     bed.relate("listens-*", "emitter", "listens-by/emitter")
     bed.call("listens-by/emitter", "tell", {"count": 300})
     for name in ("listens-1", "listens-2"):
-        until(lambda name=name: bed.call(f"{name}/member", "get-heard") == list(range(300)), "all, in order")
+        until(
+            lambda name=name: bed.call(f"{name}/member", "get-heard") == list(range(300)),
+            "all, in order",
+        )
     assert bed.call("listens-slow/member", "get-heard") == []
     bed.call("listens-slow/member", "open-gate")
-    until(lambda: bed.call("listens-slow/member", "get-heard") == list(range(300)), "the slow one, too, in order")
+    until(
+        lambda: bed.call("listens-slow/member", "get-heard") == list(range(300)),
+        "the slow one, too, in order",
+    )
 
 
 def test_an_emitter_is_held_back_by_bytes_and_goes_on(bed):
@@ -214,13 +258,20 @@ def test_memory_stays_flat(own_bed):
     processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
 
     def resident():
-        return {process.pid: process.memory_info().rss for process in processes if process.is_running()}
+        return {
+            process.pid: process.memory_info().rss for process in processes if process.is_running()
+        }
 
     def rounds(count):
-        assert own_bed.call("server/emitter", "exchange", {"rounds": count, "size": 500_000}) == np.float32(500_000)
+        assert own_bed.call(
+            "server/emitter", "exchange", {"rounds": count, "size": 500_000}
+        ) == np.float32(500_000)
 
     rounds(20)
     before = resident()
     rounds(60)
 
-    until(lambda: all(size <= 1.10 * before[pid] for pid, size in resident().items()), "what was on its way is gone")
+    until(
+        lambda: all(size <= 1.10 * before[pid] for pid, size in resident().items()),
+        "what was on its way is gone",
+    )

@@ -69,11 +69,18 @@ def test_it_is_in_the_log_of_the_node_and_not_in_the_cell(bed, capfd):
     text = str(bed.logs("logs-*"))
     assert capfd.readouterr() == ("a line of the cell\n", "")
     lines = text.split("logs-2/talker: hello from logs-2\n")
-    assert len(lines) == 2 and lines[0].startswith("logs-1/talker: hi from logs-1\nlogs-1/talker info: notebook is at work\n")
+    assert len(lines) == 2 and lines[0].startswith(
+        "logs-1/talker: hi from logs-1\nlogs-1/talker info: notebook is at work\n"
+    )
     assert lines[0].endswith("logs-1/talker: psst\n") and "not shown" not in text
-    for line in ("logs-2/talker: one line\n", "logs-2/talker: 100 %\n", "logs-2/talker stderr: beware\n",
-                 "logs-2/talker error: no x\n    Traceback (most recent call last):\n", "    KeyError: 'x'\n",
-                 "logs-2/talker warning: '%d' with ('no number',), which cannot be formatted"):
+    for line in (
+        "logs-2/talker: one line\n",
+        "logs-2/talker: 100 %\n",
+        "logs-2/talker stderr: beware\n",
+        "logs-2/talker error: no x\n    Traceback (most recent call last):\n",
+        "    KeyError: 'x'\n",
+        "logs-2/talker warning: '%d' with ('no number',), which cannot be formatted",
+    ):
         assert line in text
     warned = bed.logs("logs-1/talker", level="Warning", tail=2)
     assert [line.level for line in warned] == ["error", "warning"] and len(warned) == 2
@@ -106,8 +113,15 @@ def test_nothing_is_lost_at_the_end(engines):
     with Testbed(engines=engines, preload=()) as bed:
         bed.spawn("a")
         bed.assign("a", "leaver", Leaver)
-        until(lambda: any(line.text == "begins" for line in bed.logs("a")), "a line by halves is shown after a while")
-    assert sorted(line.text for line in bed.logs("a") if line.level == "print") == [" and ends", "begins", "is stopped"]
+        until(
+            lambda: any(line.text == "begins" for line in bed.logs("a")),
+            "a line by halves is shown after a while",
+        )
+    assert sorted(line.text for line in bed.logs("a") if line.level == "print") == [
+        " and ends",
+        "begins",
+        "is stopped",
+    ]
 
 
 def test_streams_are_as_before_when_the_last_testbed_has_ended():
@@ -143,7 +157,13 @@ def test_memory_is_bounded_and_what_is_left_out_is_said(monkeypatch):
     logbook.note("a", "r", "info", "x" * (LONGEST + 5))
     rows = logbook.take()
     assert len(rows) == MOST + 1
-    assert rows[-1] == (1.0, "a", "r", "warning", "(8 lines left out: they came faster than they can be shipped)")
+    assert rows[-1] == (
+        1.0,
+        "a",
+        "r",
+        "warning",
+        "(8 lines left out: they came faster than they can be shipped)",
+    )
     logbook.write("a", "r", "print", "x" * (LONGEST + 5) + "\n")
     assert logbook.take()[0][4].endswith("… (5 characters more)") and logbook.take() == []
 
@@ -152,8 +172,15 @@ def test_memory_is_bounded_and_what_is_left_out_is_said(monkeypatch):
     trace.add([], [], [(float(number), "a", "r", "info", str(number)) for number in range(25)])
     view = logs_of_trace.LogView(trace.logs, ["a"])
     assert str(view).splitlines()[0] == "(15 earlier lines of all nodes are no longer here)"
-    assert trace.logs.gone == 15 and len(view) == 10 and repr(trace.logs) == "<Logs: 10 lines; .to_pandas()>"
-    assert [line.text for line in view.new(22)[0]] == ["22", "23", "24"] and view.new(25) == ([], 25)
+    assert (
+        trace.logs.gone == 15
+        and len(view) == 10
+        and repr(trace.logs) == "<Logs: 10 lines; .to_pandas()>"
+    )
+    assert [line.text for line in view.new(22)[0]] == ["22", "23", "24"] and view.new(25) == (
+        [],
+        25,
+    )
 
 
 def test_logging_of_the_process_is_left_alone():
@@ -172,6 +199,12 @@ def test_characters_that_act_on_a_screen_are_shown_as_what_they_are(bed, capsys)
     bed.assign("painter", "painter", Painter)
     with pytest.raises(RoleMLError) as caught:
         bed.call("painter/painter", "paint")
-    assert str(bed.logs("painter")).splitlines()[0] == "painter/painter: red \\x1b[2J\\x00 \\u202etxt \\ud800 tab\there"
-    assert str(caught.value).endswith("ValueError: \\x1b]0;title\\x07 bold") and "\x1b" not in caught.value.remote_traceback
+    assert (
+        str(bed.logs("painter")).splitlines()[0]
+        == "painter/painter: red \\x1b[2J\\x00 \\u202etxt \\ud800 tab\there"
+    )
+    assert (
+        str(caught.value).endswith("ValueError: \\x1b]0;title\\x07 bold")
+        and "\x1b" not in caught.value.remote_traceback
+    )
     assert "\\x1b]0;title" in caught.value.remote_traceback

@@ -20,7 +20,13 @@ from roleml_nb import (
     Task,
     impl,
 )
-from roleml_nb.library import EpochTrainer, FedAvgAggregator, FederatedCoordinator, GossipAggregator, GossipCoordinator
+from roleml_nb.library import (
+    EpochTrainer,
+    FedAvgAggregator,
+    FederatedCoordinator,
+    GossipAggregator,
+    GossipCoordinator,
+)
 from roleml_nb.workload import digits, digits_test, mlp
 from tests.waiting import until
 
@@ -106,9 +112,16 @@ def test_a_role_moves_with_its_state_and_is_found_where_it_is(bed):
     assert bed.call(f"{target}/counter", "get") == (3, 3, "moves-c/counter")
     bed.call(user, "use", {"times": 2})
     assert bed.call(f"{target}/counter", "get") == (5, 5, "moves-c/counter")
-    heard = until(lambda: (found := bed.call(user, "get_heard")) and len(found) == 5 and found, "five events")
-    assert heard == [("moves-a/counter", 1), ("moves-a/counter", 2), ("moves-a/counter", 3),
-                     ("moves-c/counter", 4), ("moves-c/counter", 5)]
+    heard = until(
+        lambda: (found := bed.call(user, "get_heard")) and len(found) == 5 and found, "five events"
+    )
+    assert heard == [
+        ("moves-a/counter", 1),
+        ("moves-a/counter", 2),
+        ("moves-a/counter", 3),
+        ("moves-c/counter", 4),
+        ("moves-c/counter", 5),
+    ]
     nodes = bed.spec()["nodes"]
     assert nodes["moves-a"]["roles"] == {} and list(nodes["moves-c"]["roles"]) == ["counter"]
     assert nodes["moves-b"]["relationships"] == {"counter": ["moves-c/counter"]}
@@ -144,7 +157,8 @@ def test_local_roles_find_each_other_after_one_has_left(bed):
     bed.assign("home", "asker", Asker)
     bed.migrate("home/counter", to="abroad")
     assert bed.call("home/neighbour", "ask") == 1
-    bed.migrate("home/neighbour", to="abroad")  # it mentions 'counter', which lives there under that name
+    # it mentions 'counter', which lives there under that name
+    bed.migrate("home/neighbour", to="abroad")
     assert bed.call("home/asker", "ask") == 2
     bed.migrate("home/asker", to="abroad")
     assert bed.call("abroad/asker", "ask") == 3
@@ -158,7 +172,9 @@ def test_no_call_is_lost_or_made_twice_and_events_stay_in_order(bed):
         place = str(bed.migrate(place, to=target if stop % 2 == 0 else "fire-a"))
     task.result(60)
     assert bed.call(place, "get")[0] == 300
-    heard = until(lambda: (found := bed.call(user, "get_heard")) and len(found) == 150 and found, "150 events")
+    heard = until(
+        lambda: (found := bed.call(user, "get_heard")) and len(found) == 150 and found, "150 events"
+    )
     counts = [count for _, count in heard]
     assert counts == sorted(counts)
 
@@ -178,7 +194,10 @@ def test_a_moving_listener_misses_no_event(bed):
     while not done.is_set():
         place = str(bed.migrate(place, to=target if place == user else "listener-b"))
     thread.join()
-    heard = until(lambda: (found := bed.call(place, "get_heard")) and len(found) == 200 and found, "200 events")
+    heard = until(
+        lambda: (found := bed.call(place, "get_heard")) and len(found) == 200 and found,
+        "200 events",
+    )
     assert [count for _, count in heard] == list(range(1, 201))
 
 
@@ -232,27 +251,39 @@ class Peer(Role):
 def test_what_cannot_move_stays_and_says_why(bed):
     bed.spawn("stay-a", "stay-b")
     bed.assign("stay-a", "locked", Locked)
-    with pytest.raises(CallerError, match="stay-a/locked cannot move: its attribute 'lock' cannot be sent .*__getstate__"):
+    with pytest.raises(
+        CallerError,
+        match="stay-a/locked cannot move: its attribute 'lock' cannot be sent .*__getstate__",
+    ):
         bed.migrate("stay-a/locked", to="stay-b")
     assert bed.call("stay-a/locked", "ping") == "pong"
     bed.assign(["stay-a", "stay-b"], "peer", Peer)
-    with pytest.raises(CallerError, match="node 'stay-b' already has a role 'peer'; move it to 'stay-b/other-name'"):
+    with pytest.raises(
+        CallerError, match="node 'stay-b' already has a role 'peer'; move it to 'stay-b/other-name'"
+    ):
         bed.migrate("stay-a/peer", to="stay-b")
     bed.relate("stay-a", "peer", "stay-b/peer")
     bed.relate("stay-b", "peer", "stay-a/peer")
-    with pytest.raises(CallerError, match="speaks of 'peer', which on node 'stay-b' means other roles than on 'stay-a'"):
+    with pytest.raises(
+        CallerError,
+        match="speaks of 'peer', which on node 'stay-b' means other roles than on 'stay-a'",
+    ):
         bed.migrate("stay-a/peer", to="stay-b/peer2")
     assert bed.call("stay-a/peer", "ask") == "stay-b/peer"
     assert str(bed.migrate("stay-a/peer", to="stay-b/peer2", conflicts="keep")) == "stay-b/peer2"
-    assert bed.call("stay-b/peer2", "ask") == "stay-b/peer2"  # the peer that node stay-b knows has come to it
+    # the peer that node stay-b knows has come to it
+    assert bed.call("stay-b/peer2", "ask") == "stay-b/peer2"
 
 
-@pytest.mark.parametrize("role, to, text", [
-    ("refuse-a/contuer", "refuse-c", "no role 'contuer'; did you mean 'counter'"),
-    ("refuse-a/counter", "refuse-x", "no node matches 'refuse-x'; did you mean"),
-    ("refuse-a/counter", "refuse-*", "names 4 nodes, and a role moves to one"),
-    ("refuse-a/counter", "refuse-a", "refuse-a/counter is there already"),
-])
+@pytest.mark.parametrize(
+    "role, to, text",
+    [
+        ("refuse-a/contuer", "refuse-c", "no role 'contuer'; did you mean 'counter'"),
+        ("refuse-a/counter", "refuse-x", "no node matches 'refuse-x'; did you mean"),
+        ("refuse-a/counter", "refuse-*", "names 4 nodes, and a role moves to one"),
+        ("refuse-a/counter", "refuse-a", "refuse-a/counter is there already"),
+    ],
+)
 def test_a_mistyped_migration_changes_nothing(bed, role, to, text):
     counter, user, _ = scene(bed, "refuse")
     before = bed.spec()
@@ -286,7 +317,9 @@ def test_a_target_that_dies_leaves_the_role_where_it_was(own_bed):
     own_bed.spawn("b", on=1)
     own_bed.assign("a", "counter", Fatal)
     own_bed.call("a/counter", "add")
-    with pytest.raises(HandlerError, match="NodeLost: b/actor.counter was not answered: engine1 is lost"):
+    with pytest.raises(
+        HandlerError, match="NodeLost: b/actor.counter was not answered: engine1 is lost"
+    ):
         own_bed.migrate("a/counter", to="b")
     assert own_bed.call("a/counter", "add") == 2
 
@@ -295,7 +328,9 @@ def test_the_native_role_moves_roles_for_managers_only(bed):
     class Manager(Role):
         @Service(expand=True)
         def move(self, caller, node, name, to):
-            return self.call_task(RoleInstanceID(node, "actor"), "migrate-role", {"name": name, "to": to}).result()
+            return self.call_task(
+                RoleInstanceID(node, "actor"), "migrate-role", {"name": name, "to": to}
+            ).result()
 
     counter, _, target = scene(bed, "native")
     bed.assign("native-d", "manager", Manager)
@@ -310,8 +345,11 @@ def test_the_native_role_moves_roles_for_managers_only(bed):
 def federated(bed, name, moves):
     nodes = bed.spawn(f"{name}{{1..3}}")
     bed.spawn(f"{name}-server", f"{name}-spare")
-    nodes.assign("trainer", EpochTrainer, elements={
-        "model": impl(mlp, 64, 10, hidden=8), "dataset": impl(digits, part=0, parts=30)})
+    nodes.assign(
+        "trainer",
+        EpochTrainer,
+        elements={"model": impl(mlp, 64, 10, hidden=8), "dataset": impl(digits, part=0, parts=30)},
+    )
     bed.assign(f"{name}-server", "aggregator", FedAvgAggregator)
     bed.assign(f"{name}-server", "coordinator", FederatedCoordinator)
     bed.relate(f"{name}-server", "trainer", nodes.role("trainer"))
@@ -324,23 +362,43 @@ def federated(bed, name, moves):
 
 def test_moving_roles_does_not_change_a_running_federated_training(bed):
     still = federated(bed, "still", [])
-    moved = federated(bed, "moved", [("1/trainer", "-spare"), ("-server/aggregator", "2"), ("2/aggregator", "-server"),
-                                     ("-spare/trainer", "1")])
+    moved = federated(
+        bed,
+        "moved",
+        [
+            ("1/trainer", "-spare"),
+            ("-server/aggregator", "2"),
+            ("2/aggregator", "-server"),
+            ("-spare/trainer", "1"),
+        ],
+    )
     assert all(np.array_equal(still[name], moved[name]) for name in still)
 
 
 def test_a_running_gossip_training_goes_on_while_its_roles_move(bed):
     peers = bed.spawn("talk{1..3}")
     bed.spawn("talk-spare")
-    peers.assign("trainer", EpochTrainer, elements={
-        "model": impl(mlp, 64, 10), "dataset": impl(digits, part=0, parts=10), "dataset_test": impl(digits_test)})
+    peers.assign(
+        "trainer",
+        EpochTrainer,
+        elements={
+            "model": impl(mlp, 64, 10),
+            "dataset": impl(digits, part=0, parts=10),
+            "dataset_test": impl(digits_test),
+        },
+    )
     peers.assign("aggregator", GossipAggregator)
     peers.assign("coordinator", GossipCoordinator)
     peers.relate("peer", peers.role("aggregator"))
-    tasks = [bed.call_task(f"talk{number}/coordinator", "run", {"num_rounds": 15, "test_every": 15}) for number in (1, 2, 3)]
+    tasks = [
+        bed.call_task(f"talk{number}/coordinator", "run", {"num_rounds": 15, "test_every": 15})
+        for number in (1, 2, 3)
+    ]
     bed.migrate("talk1/aggregator", to="talk-spare")
     bed.migrate("talk2/trainer", to="talk-spare")
     bed.migrate("talk-spare/aggregator", to="talk1")
     assert all(task.result(60)["accuracy"] > 0.6 for task in tasks)
-    rounds = bed.trace.metrics.to_pandas().query("channel == 'round-completed' and metric == 'round'")
+    rounds = bed.trace.metrics.to_pandas().query(
+        "channel == 'round-completed' and metric == 'round'"
+    )
     assert [len(rounds[rounds.node == f"talk{number}"]) for number in (1, 2, 3)] == [15, 15, 15]

@@ -6,7 +6,24 @@ from roleml_nb import Each, Element, Event, EventHandler, Role, Service, Testbed
 from roleml_nb.role import ArgumentError, RoleDefinitionError, RoleInstanceID, RoleMLError
 
 RULE = "letters, digits, '_', '-' and '.', a letter first"
-BAD = ["", " ", "r/x", "*", "a?", "a[1]", "a,b", "a=b", "a b", "\x1b[31m", "a\0b", "1a", "-a", "a\n", "\ud800", "x" * 200 + "/"]
+BAD = [
+    "",
+    " ",
+    "r/x",
+    "*",
+    "a?",
+    "a[1]",
+    "a,b",
+    "a=b",
+    "a b",
+    "\x1b[31m",
+    "a\0b",
+    "1a",
+    "-a",
+    "a\n",
+    "\ud800",
+    "x" * 200 + "/",
+]
 GOOD = ["trainer", "_x", "peer-2", "a.b", "größe", "A1"]
 
 
@@ -94,9 +111,21 @@ def test_a_role_that_assigns_and_relates_is_told_too(nodes):
     bed.relate("named1", "manager", "named2/manager")
     for channel, args, noun in [
         ("assign-role", {"name": "r/x", "spec": {"class": "tests.testbed.test_names.Box"}}, "role"),
-        ("add-relationship-link", {"from_relationship_name": "*", "to_relationship_name": "x"}, "relationship"),
-        ("add-relationship-link", {"from_relationship_name": "x", "to_relationship_name": ""}, "relationship"),
-        ("update-relationship", {"relationship_name": "a,b", "op": "add", "instances": [("named1", "box")]}, "relationship"),
+        (
+            "add-relationship-link",
+            {"from_relationship_name": "*", "to_relationship_name": "x"},
+            "relationship",
+        ),
+        (
+            "add-relationship-link",
+            {"from_relationship_name": "x", "to_relationship_name": ""},
+            "relationship",
+        ),
+        (
+            "update-relationship",
+            {"relationship_name": "a,b", "op": "add", "instances": [("named1", "box")]},
+            "relationship",
+        ),
     ]:
         with pytest.raises(RoleMLError, match=f"cannot be the name of a {noun}: {RULE}"):
             bed.call("named2/manager", "tell", {"node": "named1", "channel": channel, "args": args})
@@ -104,7 +133,9 @@ def test_a_role_that_assigns_and_relates_is_told_too(nodes):
 
 
 def test_a_handler_of_a_relationship_that_cannot_be():
-    with pytest.raises(RoleDefinitionError, match=r"Listener\.hear: 'a/b' cannot be the name of a relationship"):
+    with pytest.raises(
+        RoleDefinitionError, match=r"Listener\.hear: 'a/b' cannot be the name of a relationship"
+    ):
 
         class Listener(Role):
             @EventHandler("a/b", "boxed")
@@ -145,9 +176,13 @@ def test_names_in_a_file_are_told_with_their_place(tmp_path, where, text):
      "element 'value': make() got an unexpected keyword argument 'siez'; did you mean 'size'?"),
     (Box, {}, {"value": impl(make)}, "element 'value': make() missing a required argument: 'part'"),
 ])  # fmt: skip
-def test_a_mistake_in_an_assignment_leaves_the_role_that_was_there(nodes, role, options, elements, text):
+def test_a_mistake_in_an_assignment_leaves_the_role_that_was_there(
+    nodes, role, options, elements, text
+):
     bed = nodes
-    unchanged(bed, text, lambda: bed.assign("named*", "box", role, options=options, elements=elements))
+    unchanged(
+        bed, text, lambda: bed.assign("named*", "box", role, options=options, elements=elements)
+    )
     assert bed.call("named*/box", "get") == {"named1": (1, 1), "named2": (1, 1)}
 
 
@@ -174,7 +209,9 @@ def test_begun_anew_are_all_or_none(nodes):
 
 def test_places_of_a_pattern_are_those_of_its_nodes(nodes):
     bed = nodes
-    unchanged(bed, "no node matches 'typo'", lambda: bed.arrange({"named1": (1, 2), "typo": (3, 4)}))
+    unchanged(
+        bed, "no node matches 'typo'", lambda: bed.arrange({"named1": (1, 2), "typo": (3, 4)})
+    )
     bed.arrange({"named*": (7, 8)})
     given = bed.spec()["nodes"]
     assert [given[name]["at"] for name in ("named1", "named2")] == [[7, 8], [7, 8]]

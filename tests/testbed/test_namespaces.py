@@ -1,6 +1,8 @@
-"""Hosts on different machines: network namespaces, the controller in one, an engine in each of two others.
+"""Hosts on different machines: network namespaces, the controller in one, an engine in each of two
+others.
 
-Needs root and the right to make namespaces; where a machine does not give it, the tests are skipped and say so.
+Needs root and the right to make namespaces; where a machine does not give it, the tests are skipped
+and say so.
 """
 
 import contextlib
@@ -39,7 +41,9 @@ def forbidden() -> str:
 
 
 reason = forbidden()
-pytestmark = pytest.mark.skipif(bool(reason), reason=f"NETWORK NAMESPACES ARE NOT PERMITTED HERE: {reason}")
+pytestmark = pytest.mark.skipif(
+    bool(reason), reason=f"NETWORK NAMESPACES ARE NOT PERMITTED HERE: {reason}"
+)
 
 
 def clear():
@@ -51,15 +55,25 @@ def clear():
 
 @pytest.fixture
 def network(monkeypatch, tmp_path):
-    """Three machines. This process keeps its temporary files (but `tmp_path`) where the engines do not see them."""
-    with open("/tmp/rml-namespaces.lock", "w") as lock, tempfile.TemporaryDirectory(prefix="rml") as own:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # their names and addresses are the machine's, whoever runs these tests
+    """Three machines.
+
+    This process keeps its temporary files (but `tmp_path`) where the engines do not see them.
+    """
+    with (
+        open("/tmp/rml-namespaces.lock", "w") as lock,
+        tempfile.TemporaryDirectory(prefix="rml") as own,
+    ):
+        # their names and addresses are the machine's, whoever runs these tests
+        fcntl.flock(lock, fcntl.LOCK_EX)
         monkeypatch.setattr(tempfile, "tempdir", own)
         yield from switch()
 
 
 def switch():
-    """The machines, on a switch, until they are not needed any more. There is one such network at a time on a machine."""
+    """The machines, on a switch, until they are not needed any more.
+
+    There is one such network at a time on a machine.
+    """
     with socket.socket(socket.AF_UNIX) as alone:
         until(lambda: taken(alone), "no other process of this machine runs such a test", 600)
         yield from machines()
@@ -83,8 +97,12 @@ def machines():
         ip("netns", "add", name)
         ip("link", "add", f"rmlv{number}", "type", "veth", "peer", "name", "eth0", "netns", name)
         ip("link", "set", f"rmlv{number}", "master", BRIDGE, "up")
-        for words in (["addr", "add", f"{address}/24", "dev", "eth0"], ["link", "set", "eth0", "up"], ["link", "set", "lo", "up"],
-                      ["route", "add", "default", "via", "10.77.0.1"]):
+        for words in (
+            ["addr", "add", f"{address}/24", "dev", "eth0"],
+            ["link", "set", "eth0", "up"],
+            ["link", "set", "lo", "up"],
+            ["route", "add", "default", "via", "10.77.0.1"],
+        ):
             ip("-n", name, *words)
     yield
     clear()
@@ -134,7 +152,9 @@ class Asker(Role):
     def where(self, caller):
         import subprocess
 
-        return subprocess.run(["ip", "-4", "-o", "addr", "show", "eth0"], capture_output=True, text=True).stdout.split()[3]
+        return subprocess.run(
+            ["ip", "-4", "-o", "addr", "show", "eth0"], capture_output=True, text=True
+        ).stdout.split()[3]
 
     @Service(expand=True)
     def ask(self, caller, number: int):
@@ -150,21 +170,54 @@ Asker.__module__ = "__main__"
 
 @contextlib.contextmanager
 def cluster(directory, *options):
-    """A controller with these options in the first namespace, an engine in each of the others; started as a user would by hand."""
+    """A controller with these options in the first namespace, an engine in each of the others;
+    started as a user would by hand.
+    """
+
     def run(namespace, *words):
-        return subprocess.Popen(["ip", "netns", "exec", namespace, *words], env={**os.environ, "IPYTHONDIR": str(directory)},
-                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return subprocess.Popen(
+            ["ip", "netns", "exec", namespace, *words],
+            env={**os.environ, "IPYTHONDIR": str(directory)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
     profile = directory / "profile_default"
-    started = [run("rml0", sys.executable, "-m", "ipyparallel.controller", f"--profile-dir={profile}", "--ip=0.0.0.0", "--location=10.77.0.10",
-                   "--HeartMonitor.period=250", "--HeartMonitor.max_heartmonitor_misses=60", *options)]
+    started = [
+        run(
+            "rml0",
+            sys.executable,
+            "-m",
+            "ipyparallel.controller",
+            f"--profile-dir={profile}",
+            "--ip=0.0.0.0",
+            "--location=10.77.0.10",
+            "--HeartMonitor.period=250",
+            "--HeartMonitor.max_heartmonitor_misses=60",
+            *options,
+        )
+    ]
     try:
-        until(lambda: list(profile.glob("security/ipcontroller-engine.json")), "the controller is up", 30)
+        until(
+            lambda: list(profile.glob("security/ipcontroller-engine.json")),
+            "the controller is up",
+            30,
+        )
         for name in ("rml1", "rml2"):
-            # temporary files of its own, as on another machine: no socket file of the others can be reached
-            started.append(run(name, "unshare", "--mount", "sh", "-c",
-                               f"mount -t tmpfs none /mnt && mount -t tmpfs none {tempfile.gettempdir()} && TMPDIR=/mnt exec "
-                               f"{sys.executable} -m ipyparallel.engine --profile-dir={profile} --timeout=30"))
+            # temporary files of its own, as on another machine: no socket file of the others can be
+            # reached
+            started.append(
+                run(
+                    name,
+                    "unshare",
+                    "--mount",
+                    "sh",
+                    "-c",
+                    f"mount -t tmpfs none /mnt && mount -t tmpfs none {tempfile.gettempdir()} &&"
+                    f" TMPDIR=/mnt exec {sys.executable} -m ipyparallel.engine"
+                    f" --profile-dir={profile} --timeout=30",
+                )
+            )
         client = ipp.Client(str(profile / "security" / "ipcontroller-client.json"), timeout=30)
         client.wait_for_engines(2, timeout=60, interactive=False)
         yield client
@@ -188,14 +241,25 @@ def deployed(client):
 
 def between(bed):
     engines = sorted(bed.fleet.numbers)
-    return [line for line in bed.links() if line.startswith(engines[0]) and f"→ {engines[1]}" in line
-            or line.startswith(engines[1]) and f"→ {engines[0]}" in line]
+    return [
+        line
+        for line in bed.links()
+        if line.startswith(engines[0])
+        and f"→ {engines[1]}" in line
+        or line.startswith(engines[1])
+        and f"→ {engines[0]}" in line
+    ]
 
 
 def test_direct_links_the_relay_when_their_path_breaks_and_direct_ones_again(network, tmp_path):
-    """Nothing is lost, nothing comes twice, nothing out of order, while numbers travel all the time."""
+    """Nothing is lost, nothing comes twice, nothing out of order, while numbers travel all the
+    time.
+    """
     with cluster(tmp_path) as client, deployed(client) as bed:
-        assert {bed.call("a/asker", "where"), bed.call("b/asker", "where")} == {"10.77.0.11/24", "10.77.0.12/24"}
+        assert {bed.call("a/asker", "where"), bed.call("b/asker", "where")} == {
+            "10.77.0.11/24",
+            "10.77.0.12/24",
+        }
         assert bed.call("a/asker", "ask", {"number": 1}) == 1
         until(lambda: all(": direct" in line for line in between(bed)), "direct links", 60)
         telling = bed.call_task("a/asker", "tell")
@@ -205,10 +269,18 @@ def test_direct_links_the_relay_when_their_path_breaks_and_direct_ones_again(net
         assert bed.call("b/asker", "ask", {"number": 3}, timeout=60) == 3
         until(lambda: all(": relay (" in line for line in between(bed)), "both say so", 60)
         unblock("rml1", "rml2")
-        until(lambda: all(": direct (again, after " in line for line in between(bed)), "both say so", 120)
+        until(
+            lambda: all(": direct (again, after " in line for line in between(bed)),
+            "both say so",
+            120,
+        )
         bed.call("a/asker", "stop")
         count = telling.result(60)
-        heard = until(lambda: (found := bed.call("b/asker", "get-heard")) and len(found) >= count and found, "all", 60)
+        heard = until(
+            lambda: (found := bed.call("b/asker", "get-heard")) and len(found) >= count and found,
+            "all",
+            60,
+        )
         assert heard == list(range(count))
         assert bed.call("b/asker", "ask", {"number": 4}) == 4
         assert set(bed.fleet.home.transport._urgent) == set(bed.fleet.numbers)
@@ -224,7 +296,12 @@ def test_the_relay_from_the_start_where_machines_do_not_reach_each_other(network
 
 def urls(bed):
     """Over which address each engine sends to the other one."""
-    return {url for host_id in bed.fleet.numbers for url in bed.fleet.run(host_id, urls_of) if "10.77.0.1" in url or "fd77" in url}
+    return {
+        url
+        for host_id in bed.fleet.numbers
+        for url in bed.fleet.run(host_id, urls_of)
+        if "10.77.0.1" in url or "fd77" in url
+    }
 
 
 def urls_of(testbed):
@@ -243,11 +320,16 @@ def test_direct_links_between_machines_without_a_default_route(network, tmp_path
         assert bed.call("a/asker", "ask", {"number": 1}) == 1
         until(lambda: all(": direct" in line for line in between(bed)), "direct links", 60)
         assert len(between(bed)) == 2
-        assert sorted(url.rpartition(":")[0] for url in urls(bed)) == ["tcp://10.77.0.11", "tcp://10.77.0.12"]
+        assert sorted(url.rpartition(":")[0] for url in urls(bed)) == [
+            "tcp://10.77.0.11",
+            "tcp://10.77.0.12",
+        ]
 
 
 @pytest.mark.parametrize("default", ["with a default route", "without one"])
-def test_direct_links_between_machines_that_reach_each_other_over_ipv6_alone(network, tmp_path, default):
+def test_direct_links_between_machines_that_reach_each_other_over_ipv6_alone(
+    network, tmp_path, default
+):
     for name, address in SIX.items():
         ip("-n", name, "addr", "add", f"{address}/64", "dev", "eth0", "nodad")
         if default == "without one":
@@ -257,12 +339,26 @@ def test_direct_links_between_machines_that_reach_each_other_over_ipv6_alone(net
         assert bed.call("a/asker", "ask", {"number": 1}) == 1
         until(lambda: all(": direct" in line for line in between(bed)), "direct links", 60)
         assert len(between(bed)) == 2
-        assert sorted(url.rpartition(":")[0] for url in urls(bed)) == ["tcp://[fd77::11]", "tcp://[fd77::12]"]
+        assert sorted(url.rpartition(":")[0] for url in urls(bed)) == [
+            "tcp://[fd77::11]",
+            "tcp://[fd77::12]",
+        ]
 
 
 def test_machines_without_ipv6_still_listen(network, tmp_path):
     for name in NAMESPACES:
-        subprocess.run(["ip", "netns", "exec", name, "sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6"], check=True)
+        subprocess.run(
+            [
+                "ip",
+                "netns",
+                "exec",
+                name,
+                "sh",
+                "-c",
+                "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6",
+            ],
+            check=True,
+        )
     with cluster(tmp_path) as client, deployed(client) as bed:
         assert bed.call("a/asker", "ask", {"number": 1}) == 1
         until(lambda: all(": direct" in line for line in between(bed)), "direct links", 60)
@@ -271,7 +367,8 @@ def test_machines_without_ipv6_still_listen(network, tmp_path):
 def test_an_engine_that_ends_on_another_machine_is_lost_within_seconds(network, tmp_path):
     with cluster(tmp_path) as client, deployed(client) as bed:
         waiting = bed.call_task("b/asker", "tell")
-        os.kill(bed.fleet.process(bed.roster.places["b"]).pid, 9)  # numbers of processes are the same in all namespaces of this test
+        # numbers of processes are the same in all namespaces of this test
+        os.kill(bed.fleet.process(bed.roster.places["b"]).pid, 9)
         name = bed.roster.places["b"]
         bed.fleet._processes[name] = bed.fleet.process(name)._replace(machine="another")
         with pytest.raises(NodeLost, match="ipyparallel says that its process has ended"):
@@ -284,7 +381,12 @@ def has_addresses(name, *wanted):
     code = "from roleml_nb.messaging.addresses import local_addresses; print(*local_addresses())"
 
     def found():  # it takes a moment until an interface that is up is at work, too
-        done = subprocess.run(["ip", "netns", "exec", name, sys.executable, "-c", code], check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            ["ip", "netns", "exec", name, sys.executable, "-c", code],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
         return done.stdout.split() == [*wanted]
 
     until(found, f"the addresses {wanted}")
@@ -292,9 +394,14 @@ def has_addresses(name, *wanted):
 
 def test_the_addresses_of_a_machine_by_its_interfaces(network):
     loopback = ["127.0.0.1", "::1"]
-    for words in (["link", "add", "second", "type", "veth", "peer", "name", "third"], ["link", "set", "second", "up"],
-                  ["addr", "add", "10.66.0.1/24", "dev", "second"], ["addr", "add", "10.55.0.1/24", "dev", "third"],
-                  ["addr", "add", "fd66::1/64", "dev", "second", "nodad"], ["addr", "add", "169.254.3.4/16", "dev", "second"]):
+    for words in (
+        ["link", "add", "second", "type", "veth", "peer", "name", "third"],
+        ["link", "set", "second", "up"],
+        ["addr", "add", "10.66.0.1/24", "dev", "second"],
+        ["addr", "add", "10.55.0.1/24", "dev", "third"],
+        ["addr", "add", "fd66::1/64", "dev", "second", "nodad"],
+        ["addr", "add", "169.254.3.4/16", "dev", "second"],
+    ):
         ip("-n", "rml1", *words)
     has_addresses("rml1", "10.77.0.11", *loopback)  # nobody is at the other end of the second one
     ip("-n", "rml1", "link", "set", "third", "netns", "rml2")
@@ -326,7 +433,11 @@ def test_a_stranger_on_the_network_gets_no_answer(network, tmp_path):
                 socket.send_multipart([b"roleml_nb 1", b"notebook", b"x" * 32])
                 print(socket.poll(1500))
         """)
-        answers = subprocess.run(["ip", "netns", "exec", "rml0", sys.executable, "-c", script], capture_output=True, text=True)
+        answers = subprocess.run(
+            ["ip", "netns", "exec", "rml0", sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+        )
         assert answers.stdout.split() == ["0", "0"], answers.stderr
         assert bed.call("a/asker", "ask", {"number": 1}) == 1
 

@@ -232,9 +232,10 @@ def test_a_seed_that_is_not_finite_is_named(trace):
         for seed in range(3)
     ]
     comparison = compare(runs)
-    assert comparison.note == (
-        "bands: 95 % confidence interval of the mean over seeds; accuracy is not finite in some seed 1 from "
-        "round 2 on, and neither is a mean with it"
+    assert (
+        comparison.note
+        == "bands: 95 % confidence interval of the mean over seeds; accuracy is not finite in some"
+        " seed 1 from round 2 on, and neither is a mean with it"
     )
     summary = comparison.summary(target=0.7)
     assert list(summary["not_finite"]) == ["1 of 3", "0 of 3"] and list(summary["reached"]) == [

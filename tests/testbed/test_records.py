@@ -16,7 +16,7 @@ from roleml_nb.testbed import processes
 from roleml_nb.testbed.processes import Process, _look
 from roleml_nb.testbed.records import Record, clean, folder, left_behind, records
 from roleml_nb.testbed.watchdog import MARK, still_alive
-from tests.magics.test_magics import run, shell  # noqa: F401 - a fixture
+from tests.magics.test_magics import run, shell  # noqa: F401
 from tests.waiting import until
 
 
@@ -27,8 +27,11 @@ def start(tmp_path, monkeypatch):
     started = []
 
     def start(mark):
-        process = subprocess.Popen([sys.executable, "-c", "print(flush=True); import time; time.sleep(300)"], stdout=subprocess.PIPE,
-                                   env={**os.environ, MARK: mark})
+        process = subprocess.Popen(
+            [sys.executable, "-c", "print(flush=True); import time; time.sleep(300)"],
+            stdout=subprocess.PIPE,
+            env={**os.environ, MARK: mark},
+        )
         started.append(process)
         process.stdout.readline()
         return process
@@ -50,7 +53,9 @@ def ended():
 
 @pytest.fixture
 def stepped(monkeypatch):
-    """Moves the system clock, as far as psutil reads it: Linux moves the time of the start of the machine with it."""
+    """Moves the system clock, as far as psutil reads it: Linux moves the time of the start of the
+    machine with it.
+    """
     from psutil import _pslinux
 
     before = _pslinux.boot_time
@@ -73,12 +78,21 @@ def test_only_what_an_ended_kernel_left_behind_is_ended(start, ended, tmp_path):
     record(tmp_path, "mine", Process.here())
     record(tmp_path, "left", ended)
     record(tmp_path, "kept", ended, detached=True, way_back={"numbers": {}})
-    assert [(found.mark, [process.pid for process in processes]) for found, processes in left_behind().items()] == [("left", [left.pid])]
-    assert clean() == [f"ended process {left.pid} ({sys.executable} -c print(flush=True); import time; time.sleep(300)"[:len(f"ended process {left.pid} (") + 40]
-                       + ") of testbed left"]
+    assert [
+        (found.mark, [process.pid for process in processes])
+        for found, processes in left_behind().items()
+    ] == [("left", [left.pid])]
+    assert clean() == [
+        f"ended process {left.pid} ({sys.executable} -c print(flush=True); import time; time.sleep(300)"[
+            : len(f"ended process {left.pid} (") + 40
+        ]
+        + ") of testbed left"
+    ]
     until(lambda: left.poll() is not None, "its end")
     assert [mine.poll(), kept.poll(), other.poll()] == [None, None, None]
-    assert [found.mark for found in records()] == ["mine", "kept"] and not (tmp_path / "left").exists()
+    assert [found.mark for found in records()] == ["mine", "kept"] and not (
+        tmp_path / "left"
+    ).exists()
     assert len(clean(detached=True)) == 1 and clean() == []
     until(lambda: kept.poll() is not None, "its end")
     assert mine.poll() is None
@@ -91,7 +105,8 @@ def test_a_step_of_the_clock_ends_no_testbed_whose_kernel_lives(start, stepped, 
     record(tmp_path, "mine", Process(Process.here().machine, kernel.pid, born))
     before = psutil.Process(kernel.pid).create_time()
     stepped(seconds)
-    assert psutil.Process(kernel.pid).create_time() == before + seconds  # what the system says has moved
+    # what the system says has moved
+    assert psutil.Process(kernel.pid).create_time() == before + seconds
     assert not Process.here().ended and not records()[0].owner.ended
     assert left_behind() == {} and clean() == [] and engine.poll() is None
     kernel.kill()
@@ -108,7 +123,9 @@ def fake(proc, pid, name, ticks, state="S"):
 
 
 @pytest.mark.parametrize("name", ["python", "a b", "a) Z (b", "(((", "1 2 3 4 5"])
-def test_a_process_is_known_by_the_ticks_since_the_start_of_the_machine(name, tmp_path, monkeypatch):
+def test_a_process_is_known_by_the_ticks_since_the_start_of_the_machine(
+    name, tmp_path, monkeypatch
+):
     monkeypatch.setattr(processes, "PROC", tmp_path)
     fake(tmp_path, "self", "python", 1)
     mine = Process(Process.here().machine, 17, "4711")
@@ -136,7 +153,8 @@ def test_where_there_is_no_proc_ps_says_when_a_process_began(start, tmp_path, mo
     other = start("other")
     monkeypatch.setattr(processes, "PROC", tmp_path)
     here = Process.here()
-    assert here.born == _look(os.getpid()).born and len(here.born.split()) == 5  # Mon Nov 30 13:28:01 2026
+    # Mon Nov 30 13:28:01 2026
+    assert here.born == _look(os.getpid()).born and len(here.born.split()) == 5
     it = here._replace(pid=other.pid, born=_look(other.pid).born)
     assert not here.ended and not it.ended and it._replace(born="Mon Nov 30 13:28:01 1970").ended
     other.kill()
@@ -144,8 +162,12 @@ def test_where_there_is_no_proc_ps_says_when_a_process_began(start, tmp_path, mo
     assert it.ended
 
 
-def test_records_of_earlier_versions_are_read_and_their_testbeds_cannot_be_attached_to(start, tmp_path):
-    """They name the kernel by machine, boot and a time of the system clock, which proves nothing."""
+def test_records_of_earlier_versions_are_read_and_their_testbeds_cannot_be_attached_to(
+    start, tmp_path
+):
+    """They name the kernel by machine, boot and a time of the system clock, which proves
+    nothing.
+    """
     from roleml_nb.testbed.detached import choose
 
     kernel, engine = start("no testbed"), start("old")
@@ -158,25 +180,38 @@ def test_records_of_earlier_versions_are_read_and_their_testbeds_cannot_be_attac
         made.path.write_text(json.dumps({**content, "owner": [machine, pid, born], **more}))
 
     written(kernel.pid, 12345.25)
-    assert records()[0].owner == Process(Process.here().machine, kernel.pid, "") and not records()[0].owner.ended
+    assert (
+        records()[0].owner == Process(Process.here().machine, kernel.pid, "")
+        and not records()[0].owner.ended
+    )
     with pytest.raises(RoleMLError, match=f"testbed old is in use by process {kernel.pid}"):
         choose("old")
     written(kernel.pid, 12345.25, detached=False)
     assert left_behind() == {} and clean() == []
     written(0, 0.0)  # it was left by `detach`
-    with pytest.raises(RoleMLError, match="testbed old was started by another version of roleml_nb, which this one does not "
-                                          "understand; %rml clean --detached ends it"):
+    with pytest.raises(
+        RoleMLError,
+        match=(
+            "testbed old was started by another version of roleml_nb, which this one does not "
+            "understand; %rml clean --detached ends it"
+        ),
+    ):
         choose("old")
     kernel.kill()
     kernel.wait()
     written(kernel.pid, 12345.25, detached=False)
     assert [found.mark for found in left_behind()] == ["old"]
-    assert [line.split(" (")[0] for line in clean()] == [f"ended process {engine.pid}"] and records() == []
+    assert [line.split(" (")[0] for line in clean()] == [
+        f"ended process {engine.pid}"
+    ] and records() == []
 
 
 def test_the_files_are_the_users_own_and_strange_ones_are_left(start, tmp_path):
     made = record(tmp_path, "mine", Process.here())
-    assert stat.S_IMODE(folder().stat().st_mode) == 0o700 and stat.S_IMODE(made.path.stat().st_mode) == 0o600
+    assert (
+        stat.S_IMODE(folder().stat().st_mode) == 0o700
+        and stat.S_IMODE(made.path.stat().st_mode) == 0o600
+    )
     (folder() / "strange.json").write_text("[]")
     assert [found.mark for found in records()] == ["mine"]
 
@@ -197,7 +232,10 @@ def test_the_magic(start, ended, tmp_path, shell, capsys):  # noqa: F811
 
 
 def test_what_has_ended_is_not_waited_for_though_its_parent_has_not_asked():
-    ended, works = (subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) for code in ("", "input()"))
+    ended, works = (
+        subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
+        for code in ("", "input()")
+    )
     processes = [psutil.Process(each.pid) for each in (ended, works)]
     until(lambda: processes[0].status() == psutil.STATUS_ZOMBIE, "end")
     try:

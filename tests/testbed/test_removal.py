@@ -28,7 +28,9 @@ def test_a_removed_node_is_gone_and_others_forget_it(bed) -> None:
     spec = bed.spec()["nodes"]
     assert "removal-b1" not in spec and "removal-b2" not in spec
     assert spec["removal-a"]["relationships"] == {"counter": ["removal-b3/counter"]}
-    with pytest.raises(TestbedError, match="no node matches 'removal-b1'; did you mean 'removal-b3'"):
+    with pytest.raises(
+        TestbedError, match="no node matches 'removal-b1'; did you mean 'removal-b3'"
+    ):
         bed.call("removal-b1/counter", "add")
     with pytest.raises(RoleMLError, match="no node named 'removal-b2'"):
         bed.fleet.home.actors["notebook"].handshake("removal-b2")

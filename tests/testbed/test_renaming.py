@@ -59,7 +59,11 @@ def test_a_renamed_node_keeps_its_state_and_who_knows_it(bed) -> None:
     bed.rename(b, "rename-c")
     after = bed.spec()["nodes"]
     assert b not in after
-    assert after["rename-c"] == {**before[b], "at": [3, 4], "relationships": {"mate": ["rename-c/counter"]}}
+    assert after["rename-c"] == {
+        **before[b],
+        "at": [3, 4],
+        "relationships": {"mate": ["rename-c/counter"]},
+    }
     assert after[a]["relationships"] == {"counter": ["rename-c/counter"]}
     assert bed.call(f"{a}/asker", "ask") == 12
     assert bed.call("rename-c/asker", "ask") == 13
@@ -69,8 +73,12 @@ def test_a_renamed_node_keeps_its_state_and_who_knows_it(bed) -> None:
 
 def test_what_cannot_be_renamed(bed) -> None:
     bed.spawn("noname-a", "noname-b")
-    for old, new, text in (("noname-a", "noname-b", "there is a node 'noname-b' already"), ("notebook", "x", "the notebook's own node"),
-                           ("noname-a", "x{1..2}", "names several nodes"), ("noname-*", "x", "'noname-\\*' names 2 nodes; name one")):
+    for old, new, text in (
+        ("noname-a", "noname-b", "there is a node 'noname-b' already"),
+        ("notebook", "x", "the notebook's own node"),
+        ("noname-a", "x{1..2}", "names several nodes"),
+        ("noname-*", "x", "'noname-\\*' names 2 nodes; name one"),
+    ):
         with pytest.raises(TestbedError, match=text):
             bed.rename(old, new)
     bed.remove("noname-*")

@@ -52,16 +52,27 @@ cloudpickle.register_pickle_by_value(__import__(__name__, fromlist=["_"]))
 
 
 def deployed(spec):
-    """The nodes of a spec, without what does not come again: engines, and the order of assignments."""
-    return {name: {key: value for key, value in node.items() if key not in ("engine", "roles")}
-                     | {role: {key: value for key, value in given.items() if key != "turn"}
-                        for role, given in node["roles"].items()} for name, node in spec["nodes"].items()}
+    """The nodes of a spec, without what does not come again: engines, and the order of
+    assignments.
+    """
+    return {
+        name: (
+            {key: value for key, value in node.items() if key not in ("engine", "roles")}
+            | {
+                role: {key: value for key, value in given.items() if key != "turn"}
+                for role, given in node["roles"].items()
+            }
+        )
+        for name, node in spec["nodes"].items()
+    }
 
 
 def test_nodes_of_a_killed_engine_are_made_anew_on_another(own_bed):
     own_bed.spawn("teller", "lost-listener", on=0, seed=5)
     own_bed.spawn("listener", on=1)
-    own_bed.assign("teller", "teller", Teller, options={"start": 10}, elements={"step": impl(int, 2)})
+    own_bed.assign(
+        "teller", "teller", Teller, options={"start": 10}, elements={"step": impl(int, 2)}
+    )
     own_bed.assign("*listener", "listener", Listener)
     own_bed.relate("*listener", "teller", "teller/teller")
     assert own_bed.respawn() == []
@@ -76,7 +87,17 @@ def test_nodes_of_a_killed_engine_are_made_anew_on_another(own_bed):
     assert own_bed.respawn() == ["lost-listener", "teller"]
     assert deployed(own_bed.spec()) == deployed(before)
     assert {node["engine"] for node in own_bed.spec()["nodes"].values()} == {"engine1"}
-    assert own_bed.call("listener/listener", "ask") == own_bed.call("lost-listener/listener", "ask") - 2 == 12
-    until(lambda: own_bed.call("listener/listener", "get-heard") == [12, 14, 12, 14], "it hears the new one")
-    until(lambda: own_bed.call("lost-listener/listener", "get-heard") == [12, 14], "so does the one that is new itself")
+    assert (
+        own_bed.call("listener/listener", "ask")
+        == own_bed.call("lost-listener/listener", "ask") - 2
+        == 12
+    )
+    until(
+        lambda: own_bed.call("listener/listener", "get-heard") == [12, 14, 12, 14],
+        "it hears the new one",
+    )
+    until(
+        lambda: own_bed.call("lost-listener/listener", "get-heard") == [12, 14],
+        "so does the one that is new itself",
+    )
     assert not any(node.lost for node in own_bed.status().nodes)

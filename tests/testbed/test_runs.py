@@ -41,7 +41,13 @@ def test_a_run_goes_on_in_the_background_and_counts_its_rounds(bed):
     assert not run.done() and run.state == "running" and run.progress.fraction == 0.4
     assert str(run) == f"run {run.number}: runs-a/rounds.run, running, round 2 of 5"
     assert run in bed.runs.under_way and bed.runs[run.number] is bed.runs.last is run
-    with pytest.raises(CallTimeout, match=r"has not ended after \d+\.\d s and goes on: running, round 2 of 5.*handler running since"):
+    with pytest.raises(
+        CallTimeout,
+        match=(
+            r"has not ended after \d+\.\d s and goes on: running, round 2 of 5.*handler running"
+            r" since"
+        ),
+    ):
         run.result(timeout=0.01)
     bed.call("runs-a/rounds", "go-on")
     assert run.result() == 5
@@ -74,9 +80,21 @@ def test_the_rate_is_that_of_the_last_rounds():
     looked = threading.Event()
     progress = Progress([RoleInstanceID("a", "r")], 10, 0.0, looked.set, lambda: now[0])
     assert progress.rate is None and progress.left is None and looked.is_set()
-    rows = [(2.0 + step / 2, "a", "r", "round-completed", name, 1.0, step) for step in range(1, 6) for name in ("loss", "round")]
-    progress.take([*rows, (3.0, "b", "r", "round-completed", "round", 1.0, 1), (3.0, "a", "r", "other", "round", 1.0, 9)])
+    rows = [
+        (2.0 + step / 2, "a", "r", "round-completed", name, 1.0, step)
+        for step in range(1, 6)
+        for name in ("loss", "round")
+    ]
+    progress.take(
+        [
+            *rows,
+            (3.0, "b", "r", "round-completed", "round", 1.0, 1),
+            (3.0, "a", "r", "other", "round", 1.0, 9),
+        ]
+    )
     assert progress.done == 5 and progress.rate == 2.0 and progress.left == 2.5
     assert str(progress) == "running, round 5 of 10, 2 rounds/s, 2 s left"
-    progress.end("failed", lambda: progress.take([(9.0, "a", "r", "round-completed", "round", 6.0, 6)]))
+    progress.end(
+        "failed", lambda: progress.take([(9.0, "a", "r", "round-completed", "round", 6.0, 6)])
+    )
     assert progress.left == 0 and str(progress) == "failed, round 6 of 10"

@@ -1,4 +1,6 @@
-"""What engines send for the trace: what cannot be read is dropped, and logged once; the rest is there."""
+"""What engines send for the trace: what cannot be read is dropped, and logged once; the rest is
+there.
+"""
 
 import pickle
 
@@ -7,7 +9,19 @@ import pytest
 from roleml_nb import Event, Role, Service, Testbed
 from roleml_nb.testbed.shipments import read_messages, read_metrics_and_logs
 
-MESSAGE = [[1], ["service"], ["a/b"], ["c/d"], ["e"], [10], ["direct"], [1.0], [2.0], ["delivered"], [""]]
+MESSAGE = [
+    [1],
+    ["service"],
+    ["a/b"],
+    ["c/d"],
+    ["e"],
+    [10],
+    ["direct"],
+    [1.0],
+    [2.0],
+    ["delivered"],
+    [""],
+]
 METRIC = (1.0, "a", "b", "round-completed", "loss", 0.5, 1)
 LINE = (1.0, "a", "b", "info", "text")
 NO_MESSAGES, NO_NOTES = pickle.dumps([]), pickle.dumps(([], []))
@@ -22,14 +36,39 @@ def notes(metrics=(), logs=()):
 
 
 JUNK = [
-    (b"junk", b"junk"), (b"", b""), (NO_MESSAGES, b"x"), (b"cnone\nsuch\n.", NO_NOTES), (pickle.dumps(7), pickle.dumps(7)),
-    None, 5, (), ("a", "b"), [NO_MESSAGES], (NO_MESSAGES, NO_NOTES, b""),
-    messages(), messages([1]), messages(*MESSAGE[:-1]), messages(*MESSAGE[:-1], [1]), messages(*MESSAGE[:-1], []),
-    messages(["1"], *MESSAGE[1:]), messages([None], *MESSAGE[1:]), messages([2**70], *MESSAGE[1:]), messages(*[7] * 11),
-    (pickle.dumps([5]), NO_NOTES), (pickle.dumps({"a": 1}), NO_NOTES), (NO_MESSAGES, pickle.dumps(([],))),
-    notes([METRIC[:-1]]), notes([5]), notes([(*METRIC[:-2], "0.5", 1)]), notes([(*METRIC[:-1], 2**70)]),
-    notes([(*METRIC[:3], ["a"], *METRIC[4:])]), notes([METRIC, None]), notes(logs=[LINE[:-1]]), notes(logs=[(*LINE[:-1], 5)]),
-    notes(logs=[(None, *LINE[1:])]), (NO_MESSAGES, pickle.dumps(([], 7))),
+    (b"junk", b"junk"),
+    (b"", b""),
+    (NO_MESSAGES, b"x"),
+    (b"cnone\nsuch\n.", NO_NOTES),
+    (pickle.dumps(7), pickle.dumps(7)),
+    None,
+    5,
+    (),
+    ("a", "b"),
+    [NO_MESSAGES],
+    (NO_MESSAGES, NO_NOTES, b""),
+    messages(),
+    messages([1]),
+    messages(*MESSAGE[:-1]),
+    messages(*MESSAGE[:-1], [1]),
+    messages(*MESSAGE[:-1], []),
+    messages(["1"], *MESSAGE[1:]),
+    messages([None], *MESSAGE[1:]),
+    messages([2**70], *MESSAGE[1:]),
+    messages(*[7] * 11),
+    (pickle.dumps([5]), NO_NOTES),
+    (pickle.dumps({"a": 1}), NO_NOTES),
+    (NO_MESSAGES, pickle.dumps(([],))),
+    notes([METRIC[:-1]]),
+    notes([5]),
+    notes([(*METRIC[:-2], "0.5", 1)]),
+    notes([(*METRIC[:-1], 2**70)]),
+    notes([(*METRIC[:3], ["a"], *METRIC[4:])]),
+    notes([METRIC, None]),
+    notes(logs=[LINE[:-1]]),
+    notes(logs=[(*LINE[:-1], 5)]),
+    notes(logs=[(None, *LINE[1:])]),
+    (NO_MESSAGES, pickle.dumps(([], 7))),
 ]
 """Shipments that are none."""
 
@@ -60,7 +99,12 @@ def dropped(bed):
 
 
 def sizes(trace):
-    return trace.messages.added, len(trace.messages.flows.keys), trace.metrics.count, len(trace.logs.rows)
+    return (
+        trace.messages.added,
+        len(trace.messages.flows.keys),
+        trace.metrics.count,
+        len(trace.logs.rows),
+    )
 
 
 @pytest.fixture(scope="module")

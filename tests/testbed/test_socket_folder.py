@@ -21,7 +21,11 @@ def long_folder(tmp_path, monkeypatch):
 
 def test_a_long_tmpdir_is_left_for_a_shorter_one(long_folder):
     folder = Path(make_socket_folder())
-    assert len(os.fsencode(folder)) < 90 and long_folder not in folder.parents and folder.stat().st_mode & 0o777 == 0o700
+    assert (
+        len(os.fsencode(folder)) < 90
+        and long_folder not in folder.parents
+        and folder.stat().st_mode & 0o777 == 0o700
+    )
     folder.rmdir()
 
 

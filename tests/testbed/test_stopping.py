@@ -62,7 +62,9 @@ class Worker(Role):
 
     @Task(expand=True)
     def insist(self, caller):
-        """Calls without end, and catches whatever it can: next to all of its time is spent in what makes the calls."""
+        """Calls without end, and catches whatever it can: next to all of its time is spent in what
+        makes the calls.
+        """
         while True:
             try:
                 self.call("other", "nothing")
@@ -152,7 +154,12 @@ def timed_stop(bed):
 def test_it_ends_and_all_is_usable_again(bed, channel):
     one, two = pair(bed, channel)
     tasks = [bed.call_task(one, channel) for _ in range(8)]
-    until(lambda: any(f"{one}.{channel}" in line and "handler running" in line for line in bed.waiting()), "it runs")
+    until(
+        lambda: any(
+            f"{one}.{channel}" in line and "handler running" in line for line in bed.waiting()
+        ),
+        "it runs",
+    )
     stopped = timed_stop(bed)
     assert not stopped.killed
     assert bool(stopped.left) == (channel == "sleep")
@@ -170,10 +177,20 @@ def test_an_engine_that_does_not_answer_is_killed(own_bed):
     task = own_bed.call_task(one, "hold-the-interpreter")
     engine = own_bed.roster.places["stuck-a"]
     until(lambda: own_bed.call(two, "get-noted"), "it holds the interpreter within moments")
-    stopped = until(lambda: (found := own_bed.stop_run()).killed and found, "it is stuck, and killed")
+    stopped = until(
+        lambda: (found := own_bed.stop_run()).killed and found, "it is stuck, and killed"
+    )
     assert stopped.killed == (engine,)
-    assert f"killed 1 ({engine}) (its nodes are lost: respawn() makes them anew on other engines)" in str(stopped)
-    with pytest.raises((NodeLost, RunStopped), match=f"{engine} is lost: it did not answer|{engine} is lost .it did not answer|stopped with"):
+    assert (
+        f"killed 1 ({engine}) (its nodes are lost: respawn() makes them anew on other engines)"
+        in str(stopped)
+    )
+    with pytest.raises(
+        (NodeLost, RunStopped),
+        match=(
+            f"{engine} is lost: it did not answer|{engine} is lost .it did not answer|stopped with"
+        ),
+    ):
         task.result(10)
     assert own_bed.call(two, "nothing") == "nothing"
     assert own_bed.respawn() == ["stuck-a"]
@@ -197,7 +214,11 @@ def test_an_engine_with_many_busy_handlers_lives_and_all_of_them_end(own_bed):
     """Its turns of the interpreter are few: its answer comes late, but it says that it is at it."""
     one, two = pair(own_bed, "many")
     with ThreadPoolExecutor(80) as pool:
-        calls = [pool.submit(own_bed.call, role, "spin-at-gate", timeout=60) for role in (one, two) for _ in range(40)]
+        calls = [
+            pool.submit(own_bed.call, role, "spin-at-gate", timeout=60)
+            for role in (one, two)
+            for _ in range(40)
+        ]
         until(lambda: busy_threads(own_bed) == 80, "all have begun")
         for role in (one, two):
             own_bed.call(role, "open-gate")
@@ -206,14 +227,19 @@ def test_an_engine_with_many_busy_handlers_lives_and_all_of_them_end(own_bed):
         for call in calls:
             with pytest.raises(RunStopped, match="stopped with the run|interrupted with the run"):
                 call.result(30)
-    until(lambda: not sum(own_bed.fleet.run_on_all(remote.on_host, spinning).values()), "their threads are free")
+    until(
+        lambda: not sum(own_bed.fleet.run_on_all(remote.on_host, spinning).values()),
+        "their threads are free",
+    )
     assert own_bed.call(one, "nothing") == own_bed.call(two, "nothing") == "nothing"
 
 
 def close_links(host):
     """What links bring is not taken in any more, as if all before it took for ever."""
     host.gate, host.deliveries = threading.Event(), host.transport._deliver
-    host.transport._deliver = lambda peer, frames: host.gate.wait(60) and host.deliveries(peer, frames)
+    host.transport._deliver = lambda peer, frames: (
+        host.gate.wait(60) and host.deliveries(peer, frames)
+    )
 
 
 def open_links(host):
@@ -244,7 +270,9 @@ def test_many_calls_on_their_way_and_many_busy_handlers(own_bed):
     """The thread that receives gets few turns; most of the calls have not begun, and never do."""
     roles = pair(own_bed, "crowd")
     with ThreadPoolExecutor(150) as pool:
-        calls = [pool.submit(own_bed.call, role, "spin", timeout=60) for _ in range(75) for role in roles]
+        calls = [
+            pool.submit(own_bed.call, role, "spin", timeout=60) for _ in range(75) for role in roles
+        ]
         until(lambda: len(own_bed.fleet.home.router.pending()) == 150, "all are made")
         stopped = own_bed.stop_run()
         assert not stopped.killed and not stopped.left and not own_bed.lost
@@ -283,7 +311,9 @@ def test_over_the_relay_engines_hurry_to_hear_of_it():
         until(lambda: bed.fleet.run("engine0", remote.on_host, turn) < 0.001, "it hurries")
         until(lambda: bed.fleet.run("engine0", remote.on_host, turn) == usual, "for a while")
         with ThreadPoolExecutor(40) as pool:
-            calls = [pool.submit(bed.call, role, "spin", timeout=60) for _ in range(20) for role in roles]
+            calls = [
+                pool.submit(bed.call, role, "spin", timeout=60) for _ in range(20) for role in roles
+            ]
             until(lambda: len(bed.fleet.home.router.pending()) == 40, "all are made")
             time.sleep(1.0)  # most of them have begun, and the relay has few turns
             stopped = bed.stop_run()
@@ -298,10 +328,19 @@ def test_what_reaches_an_engine_after_it_has_stopped_never_begins_if_it_was_sent
     """One engine hears of the stop while another does not yet, and goes on to send."""
     one, two = pair(own_bed, "late")
     task = own_bed.call_task(one, "go-on", {"n": 1})
-    until(lambda: any(f"{one}.go-on" in line and "handler running" in line for line in own_bed.waiting()), "it runs")
-    own_bed.fleet.home.router.stops = own_bed.fleet.run(own_bed.roster.places["late-b"], remote.stops, 1)
+    until(
+        lambda: any(
+            f"{one}.go-on" in line and "handler running" in line for line in own_bed.waiting()
+        ),
+        "it runs",
+    )
+    own_bed.fleet.home.router.stops = own_bed.fleet.run(
+        own_bed.roster.places["late-b"], remote.stops, 1
+    )
     own_bed.call(one, "open-gate")
-    with pytest.raises(RunStopped, match=f"{two}.nothing was stopped with the run, before it began"):
+    with pytest.raises(
+        RunStopped, match=f"{two}.nothing was stopped with the run, before it began"
+    ):
         task.result(30)
     assert own_bed.call_task(one, "go-on", {"n": 2}).result(30) == "nothing"  # made after the stop
     until(lambda: own_bed.call(two, "get-ticks"), "and heard")
@@ -316,7 +355,9 @@ def test_a_call_that_has_to_ask_for_channels_first_is_not_made_after_the_stop(be
     calls, ask = bed._calls, bed._calls._ask_for_channels
     try:
         calls._ask_for_channels = lambda *args: (bed.stop_run(), ask(*args))[1]
-        with pytest.raises(RunStopped, match="asks/worker.note was stopped with the run, before it began"):
+        with pytest.raises(
+            RunStopped, match="asks/worker.note was stopped with the run, before it began"
+        ):
             bed.call("asks/worker", "note")
     finally:
         calls._ask_for_channels = ask
@@ -332,7 +373,10 @@ def test_the_routine_of_a_runnable_is_no_run_and_goes_on(bed):
     until(lambda: any("patrol-b/worker.spin" in line for line in bed.waiting()), "it calls")
     stopped = timed_stop(bed)
     assert "patrol-b/worker.spin" in str(stopped) and not stopped.killed
-    turns, ended = until(lambda: (found := bed.call("patrol-a/patrol", "get-turns"))[1] and found, "its call has ended")
+    turns, ended = until(
+        lambda: (found := bed.call("patrol-a/patrol", "get-turns"))[1] and found,
+        "its call has ended",
+    )
     until(lambda: bed.call("patrol-a/patrol", "get-turns")[0] > ended, "and it calls once more")
     bed.call("patrol-a/patrol", "finish")
     timed_stop(bed)
@@ -375,9 +419,15 @@ with Testbed(engines=0) as bed:
 
 
 def test_a_traced_process_does_not_freeze(tmp_path):
-    """With CPython 3.11, an interrupt for a thread that waits for a lock would stop all threads that are traced."""
+    """With CPython 3.11, an interrupt for a thread that waits for a lock would stop all threads
+    that are traced.
+    """
     program = tmp_path / "traced.py"
     program.write_text(TRACED)
-    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, str(program)], capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "run stopped: interrupted 1 (b/waiter.spin); left alone 1 (a/waiter.wait)\n"
+    assert (
+        done.stdout == "run stopped: interrupted 1 (b/waiter.spin); left alone 1 (a/waiter.wait)\n"
+    )

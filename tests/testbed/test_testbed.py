@@ -112,7 +112,9 @@ def test_a_service_answers(bed):
 def test_events_arrive_in_order(bed):
     voice, ear = pair(bed, "events")
     bed.call(voice, "say", {"word": "x", "times": 50})
-    heard = until(lambda: (found := bed.call(ear, "get_heard")) and len(found) == 50 and found, "50 events")
+    heard = until(
+        lambda: (found := bed.call(ear, "get_heard")) and len(found) == 50 and found, "50 events"
+    )
     assert heard == [("events-a/voice", number) for number in range(50)]
 
 
@@ -143,12 +145,16 @@ def test_group_calls_return_in_the_order_of_the_group(bed):
     _, ear = pair(bed, "group")
     nodes = bed.spawn("group-v{1..5}").assign("voice", Voice)
     group = nodes.role("voice")[::-1]
-    assert bed.call(ear, "ask-all", payloads={"group": group, "word": "w"}) == [(item, "w") for item in group]
+    assert bed.call(ear, "ask-all", payloads={"group": group, "word": "w"}) == [
+        (item, "w") for item in group
+    ]
 
 
 def test_a_pattern_calls_many(bed):
     bed.spawn("many-say-{1..3}").assign("voice", Voice)
-    assert bed.call("many-say-*/voice", "say", {"word": "w"}) == {f"many-say-{number}": "w" for number in (1, 2, 3)}
+    assert bed.call("many-say-*/voice", "say", {"word": "w"}) == {
+        f"many-say-{number}": "w" for number in (1, 2, 3)
+    }
 
 
 def test_a_pattern_finds_the_nodes_that_have_the_role(bed):
@@ -161,11 +167,15 @@ def test_a_pattern_finds_the_nodes_that_have_the_role(bed):
 
 def test_a_handlers_error_brings_its_traceback(bed):
     voice, ear = pair(bed, "errors")
-    with pytest.raises(HandlerError, match="errors-a/voice.fail failed on .*: ValueError: broken on purpose") as caught:
+    with pytest.raises(
+        HandlerError, match="errors-a/voice.fail failed on .*: ValueError: broken on purpose"
+    ) as caught:
         bed.call(voice, "fail")
     assert 'raise ValueError("broken on purpose")' in caught.value.remote_traceback
     assert caught.value.where["channel"] == "fail"
-    with pytest.raises(HandlerError, match="errors-b/ear.ask-to-fail failed .*errors-a/voice.fail failed") as nested:
+    with pytest.raises(
+        HandlerError, match="errors-b/ear.ask-to-fail failed .*errors-a/voice.fail failed"
+    ) as nested:
         bed.call(ear, "ask-to-fail")
     assert 'raise ValueError("broken on purpose")' in nested.value.remote_traceback
 
@@ -182,17 +192,32 @@ def test_a_wrong_argument_names_the_right_one(bed):
         bed.call(voice, "say", {"wrod": "x"})
 
 
-@pytest.mark.parametrize("act, text", [
-    (lambda bed: bed.call("typo-a/vioce", "say"), "node 'typo-a' has no role 'vioce'; did you mean 'voice'"),
-    (lambda bed: bed.call("tipo-a/voice", "say"), "no node matches 'tipo-a'; did you mean"),
-    (lambda bed: bed.call("typo-a/voice", "sya"), "has no channel 'sya'; did you mean 'say'"),
-    (lambda bed: bed.assign("typo-a", "x", Needy, elements={"txt": "a"}), "no element 'txt'; did you mean 'text'"),
-    (lambda bed: bed.assign("typo-a", "x", Needy), "typo-a/x: element 'text' of Needy is not implemented"),
-    (lambda bed: bed.assign("typo-a", "x", Needy, elements={"text": Each([1, 2])}), "Each has 2 values for 1 nodes"),
-    (lambda bed: bed.spawn("two words"), "is not a node name"),
-    (lambda bed: bed.spawn("typo-c", on=77), "no engine 77"),
-    (lambda bed: bed.relate("typo-b", "voice", "typo-a/vocie"), "did you mean 'voice'"),
-])
+@pytest.mark.parametrize(
+    "act, text",
+    [
+        (
+            lambda bed: bed.call("typo-a/vioce", "say"),
+            "node 'typo-a' has no role 'vioce'; did you mean 'voice'",
+        ),
+        (lambda bed: bed.call("tipo-a/voice", "say"), "no node matches 'tipo-a'; did you mean"),
+        (lambda bed: bed.call("typo-a/voice", "sya"), "has no channel 'sya'; did you mean 'say'"),
+        (
+            lambda bed: bed.assign("typo-a", "x", Needy, elements={"txt": "a"}),
+            "no element 'txt'; did you mean 'text'",
+        ),
+        (
+            lambda bed: bed.assign("typo-a", "x", Needy),
+            "typo-a/x: element 'text' of Needy is not implemented",
+        ),
+        (
+            lambda bed: bed.assign("typo-a", "x", Needy, elements={"text": Each([1, 2])}),
+            "Each has 2 values for 1 nodes",
+        ),
+        (lambda bed: bed.spawn("two words"), "is not a node name"),
+        (lambda bed: bed.spawn("typo-c", on=77), "no engine 77"),
+        (lambda bed: bed.relate("typo-b", "voice", "typo-a/vocie"), "did you mean 'voice'"),
+    ],
+)
 def test_bad_input_is_refused_in_one_line_and_changes_nothing(bed, act, text):
     pair(bed, "typo")
     before = bed.spec()
@@ -212,7 +237,11 @@ def test_an_element_of_the_wrong_type_is_said_at_assign(bed):
 def test_elements_are_made_on_the_node_with_values_per_node(bed):
     nodes = bed.spawn("each{1..3}")
     nodes.assign("needy", Needy, elements={"text": impl(str, Each(["a", "b", "c"]))})
-    assert bed.call("each*/needy", "read") == {"each1": ("a", False), "each2": ("b", False), "each3": ("c", False)}
+    assert bed.call("each*/needy", "read") == {
+        "each1": ("a", False),
+        "each2": ("b", False),
+        "each3": ("c", False),
+    }
 
 
 def test_a_call_that_takes_too_long_says_what_it_waited_for(bed):
@@ -250,7 +279,9 @@ def test_only_managers_steer_a_node(bed):
 
     bed.spawn("victim", "thief")
     bed.assign("thief", "thief", Thief)
-    with pytest.raises(HandlerError, match="victim/actor.get-roles: thief/thief is not a manager of this node"):
+    with pytest.raises(
+        HandlerError, match="victim/actor.get-roles: thief/thief is not a manager of this node"
+    ):
         bed.call("thief/thief", "steal")
 
 
@@ -258,7 +289,11 @@ def test_nested_waiting_tasks_do_not_starve_the_pool(bed):
     class Chain(Role):
         @Task(expand=True)
         def descend(self, caller, depth):
-            return 0 if depth == 0 else 1 + self.call_task("chain", "descend", {"depth": depth - 1}).result()
+            return (
+                0
+                if depth == 0
+                else 1 + self.call_task("chain", "descend", {"depth": depth - 1}).result()
+            )
 
     bed.spawn("deep").assign("chain", Chain)
     invocations = [bed.call_task("deep/chain", "descend", {"depth": 20}) for _ in range(6)]
@@ -280,7 +315,6 @@ def test_an_interrupt_ends_the_wait_at_once_and_the_testbed_stays_usable(bed):
 def test_pinned_engines_keep_to_a_core_each():
     import os
 
-
     class Where(Role):
         @Service(expand=True)
         def look(self, caller):
@@ -296,5 +330,7 @@ def test_pinned_engines_keep_to_a_core_each():
         found = [bed.call(f"{node}/where", "look") for node in "ab"]
         allowed = sorted(os.sched_getaffinity(0))
         assert found == [{(allowed[number % len(allowed)], os.SCHED_BATCH)} for number in range(2)]
-    with pytest.raises(TestbedError, match="pin=True is for engines that this testbed starts, on Linux"):
+    with pytest.raises(
+        TestbedError, match="pin=True is for engines that this testbed starts, on Linux"
+    ):
         Testbed(engines=0, pin=True)

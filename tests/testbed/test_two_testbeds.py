@@ -51,8 +51,14 @@ def test_they_do_not_disturb_each_other(bed):
         mine, theirs = bed.call("apart-b/worker", "who"), other.call("apart-b/worker", "who")
         assert (mine[0], theirs[0]) == ("first", "the second") and mine[1] != theirs[1]
         for one, name in ((bed, "first"), (other, "the second")):
-            told = until(lambda one=one: [item for item in one.errors if item.node == "apart-a"], "the error is told", 30)
-            assert [item.text.rpartition(": ")[2] for item in told] == [f"{name} has heard {len(name)}"]
+            told = until(
+                lambda one=one: [item for item in one.errors if item.node == "apart-a"],
+                "the error is told",
+                30,
+            )
+            assert [item.text.rpartition(": ")[2] for item in told] == [
+                f"{name} has heard {len(name)}"
+            ]
             assert [line.text for line in one.logs("apart-b")] == [f"I am {name}"]
             metrics = one.trace.metrics.to_pandas().query("node == 'apart-b'")
             assert list(metrics.value) == [len(name)]
@@ -60,7 +66,13 @@ def test_they_do_not_disturb_each_other(bed):
             bed.call("apart-c/worker", "who")
 
         run = bed.run("apart-a/worker", "work-until")
-        until(lambda: any("apart-a/worker.work-until" in line and "running" in line for line in bed.waiting()), "it runs", 30)
+        until(
+            lambda: any(
+                "apart-a/worker.work-until" in line and "running" in line for line in bed.waiting()
+            ),
+            "it runs",
+            30,
+        )
         assert other.waiting() == [] and len(other.runs) == 0
         assert "nothing was at work" in str(other.stop_run()) and not run.done()
 

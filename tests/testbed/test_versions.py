@@ -6,7 +6,7 @@ from roleml_nb import CallerError, HandlerError, RoleMLError, Testbed
 from roleml_nb.role import TestbedError
 from tests.waiting import until
 
-FIRST = '''
+FIRST = """
 from roleml_nb import Element, Event, EventHandler, Role, Service, Task
 
 class Worker(Role):
@@ -50,10 +50,17 @@ class Worker(Role):
     @Service(expand=True)
     def get_heard(self, caller):
         return list(self.heard)
-'''
-SECOND = (FIRST.replace('return "first", self.count', 'return "second", self.count, len(self.box())').replace('"first result"', '"second result"')
-          .replace('self.heard.append("first")', 'self.heard.append("second")').replace('def is_working', 'def extra(self, caller):\n'
-          '        return "extra"\n\n    @Service(expand=True)\n    def is_working'))
+"""
+SECOND = (
+    FIRST.replace('return "first", self.count', 'return "second", self.count, len(self.box())')
+    .replace('"first result"', '"second result"')
+    .replace('self.heard.append("first")', 'self.heard.append("second")')
+    .replace(
+        "def is_working",
+        "def extra(self, caller):\n"
+        '        return "extra"\n\n    @Service(expand=True)\n    def is_working',
+    )
+)
 
 
 def define(source, **names):
@@ -105,7 +112,10 @@ def test_event_handlers_are_the_new_ones_too(bed, first):
     bed.call(a, "emit")
     bed.update(define(SECOND))
     bed.call(a, "emit")
-    until(lambda: bed.call(b, "get-heard") == ["first", "second", "second"], "the one that it missed is missed")
+    until(
+        lambda: bed.call(b, "get-heard") == ["first", "second", "second"],
+        "the one that it missed is missed",
+    )
 
 
 def test_fresh_roles_begin_as_they_were_assigned(bed, first):
@@ -118,10 +128,14 @@ def test_fresh_roles_begin_as_they_were_assigned(bed, first):
 def test_a_new_need_that_nothing_is_given_for_is_refused_and_nothing_changes(bed, first):
     a, _ = nodes(bed, "need", first)
     needy = define(FIRST.replace("done = Event()", "done = Event()\n    data = Element(dict)"))
-    with pytest.raises(HandlerError, match="the new Worker has an element 'data', for which nothing is given"):
+    with pytest.raises(
+        HandlerError, match="the new Worker has an element 'data', for which nothing is given"
+    ):
         bed.update(needy)
     assert bed.call(a, "add") == ("first", 11)
-    optional = define(SECOND.replace("done = Event()", "done = Event()\n    data = Element(dict, optional=True)"))
+    optional = define(
+        SECOND.replace("done = Event()", "done = Event()\n    data = Element(dict, optional=True)")
+    )
     bed.update(optional)
     assert bed.call(a, "add") == ("second", 12, 2)
 
@@ -131,20 +145,30 @@ def test_versions_are_counted_and_follow_the_role(bed, first):
     number = bed.versions.number(first)
     second = define(SECOND)
     bed.assign("count-b", "worker", second)
-    rows = {version: [str(item) for item in items if item.actor_name.startswith("count")]
-            for name, version, items in bed.versions.table() if name == "__main__.Worker"}
+    rows = {
+        version: [str(item) for item in items if item.actor_name.startswith("count")]
+        for name, version, items in bed.versions.table()
+        if name == "__main__.Worker"
+    }
     assert rows[number] == ["count-a/worker"] and rows[number + 1] == ["count-b/worker"]
     bed.spawn("count-c")
     bed.migrate("count-a/worker", to="count-c")
-    assert [str(item) for item in bed.update(second) if item.actor_name.startswith("count")] == ["count-c/worker"]
+    assert [str(item) for item in bed.update(second) if item.actor_name.startswith("count")] == [
+        "count-c/worker"
+    ]
 
 
 def test_a_name_that_nobody_has_defined_is_found_before_anything_runs(bed):
-    """The class is right when the import has been run, though its cell is the same: what it captures counts."""
+    """The class is right when the import has been run, though its cell is the same: what it
+    captures counts.
+    """
     source = FIRST.replace('"first", self.count', '"first", np.float64(self.count)')
     lacking = define(source)
     bed.spawn("lacks")
-    with pytest.raises(TestbedError, match="role Worker: Worker.add uses 'np', which is not defined; run the cell that imports"):
+    with pytest.raises(
+        TestbedError,
+        match="role Worker: Worker.add uses 'np', which is not defined; run the cell that imports",
+    ):
         bed.assign("lacks", "worker", lacking)
     import numpy as np
 
@@ -155,7 +179,9 @@ def test_a_name_that_nobody_has_defined_is_found_before_anything_runs(bed):
         return undefined_name  # noqa: F821
 
     load.__module__ = "__main__"
-    with pytest.raises(RoleMLError, match="element 'box': .*load uses 'undefined_name', which is not defined"):
+    with pytest.raises(
+        RoleMLError, match="element 'box': .*load uses 'undefined_name', which is not defined"
+    ):
         from roleml_nb import impl
 
         bed.assign("lacks", "worker", define(FIRST), elements={"box": impl(load)})
@@ -163,22 +189,36 @@ def test_a_name_that_nobody_has_defined_is_found_before_anything_runs(bed):
 
 def test_a_large_value_that_is_taken_along_is_named(bed):
     source = FIRST.replace('"first", self.count', '"first", len(DATA)')
-    with pytest.warns(UserWarning, match="role Worker takes the global 'DATA' along, 12 MB, to every engine; give it as an element"):
+    with pytest.warns(
+        UserWarning,
+        match=(
+            "role Worker takes the global 'DATA' along, 12 MB, to every engine; give it as an"
+            " element"
+        ),
+    ):
         bed.spawn("large").assign("worker", define(source, DATA=b"x" * 12_000_000))
     assert bed.call("large/worker", "add") == ("first", 12_000_000)
 
 
 def test_updating_what_runs_nowhere_does_nothing(bed):
-    cls = define(FIRST.replace("class Worker", "class Unused").replace("Worker", "Unused") + "\nWorker = Unused")
+    cls = define(
+        FIRST.replace("class Worker", "class Unused").replace("Worker", "Unused")
+        + "\nWorker = Unused"
+    )
     assert bed.update(cls) == []
     with pytest.raises(CallerError, match="the native role is not updated"):
         bed.spawn("natives")
         bed.call("natives/actor", "update-roles", {"names": ["actor"], "cls": cls})
 
 
-GROWN = (FIRST.replace("self.heard = []", "self.heard = []\n        self.prepare(start)")
-         .replace("    def result(self):", "    def prepare(self, start):\n        self.limit = 3 * start\n\n    def result(self):")
-         .replace('return "first", self.count', 'return "grown", self.count, self.limit'))
+GROWN = (
+    FIRST.replace("self.heard = []", "self.heard = []\n        self.prepare(start)")
+    .replace(
+        "    def result(self):",
+        "    def prepare(self, start):\n        self.limit = 3 * start\n\n    def result(self):",
+    )
+    .replace('return "first", self.count', 'return "grown", self.count, self.limit')
+)
 
 
 def test_attributes_that_the_new_init_adds_are_made_with_the_options_of_the_role(bed, first):
@@ -186,19 +226,28 @@ def test_attributes_that_the_new_init_adds_are_made_with_the_options_of_the_role
     bed.assign("grow-b", "worker", first, options={"start": 7})
     bed.call(a, "add")
     bed.update(define(GROWN))
-    assert bed.call(a, "add") == ("grown", 22, 60)  # what it had stays, what is new is that of a role that begins with 20
+    # what it had stays, what is new is that of a role that begins with 20
+    assert bed.call(a, "add") == ("grown", 22, 60)
     assert bed.call(b, "add") == ("grown", 8, 21)
 
 
 def test_an_init_that_cannot_be_called_is_refused_and_nothing_changes(bed, first):
     a, _ = nodes(bed, "init", first)
     needy = define(GROWN.replace("start=10)", "start=10, *, limit)"))
-    with pytest.raises(CallerError, match=r"[\w-]+/worker: the new Worker cannot be made with the options that the role was given "
-                                           r"\(TypeError: .*'limit'\), which its new attributes need; give new options a default, or "
-                                           r"assign the role anew"):
+    with pytest.raises(
+        CallerError,
+        match=(
+            r"[\w-]+/worker: the new Worker cannot be made with the options that the role was"
+            r" given "
+            r"\(TypeError: .*'limit'\), which its new attributes need; give new options a"
+            r" default, or "
+            r"assign the role anew"
+        ),
+    ):
         bed.update(needy)
     assert bed.call(a, "add") == ("first", 11)
-    same = define(SECOND.replace("start=10)", "start=10, *, limit)"))  # sets nothing that is not there
+    # sets nothing that is not there
+    same = define(SECOND.replace("start=10)", "start=10, *, limit)"))
     bed.update(same)
     assert bed.call(a, "add") == ("second", 12, 2)
 
@@ -222,11 +271,15 @@ def test_a_class_that_is_renamed_takes_the_place_of_the_old_one(first, engines):
         exec(SECOND.replace("class Worker", f"class {other}"), namespace)
         renamed = namespace[other]
         assert bed.update(renamed) == []
-        with pytest.raises(TestbedError, match=r"no role is of a class 'Werker'; did you mean 'Worker'\?"):
+        with pytest.raises(
+            TestbedError, match=r"no role is of a class 'Werker'; did you mean 'Worker'\?"
+        ):
             bed.update(renamed, was="Werker")
         assert ("named-a", "worker") in bed.update(renamed, was="Worker")
         assert bed.call(a, "add") == ("second", 6, 1)
         assert bed.spec()["nodes"]["named-a"]["roles"]["worker"]["class"] == f"__main__.{other}"
         assert bed.update(renamed) == []
-        with pytest.raises(TestbedError, match="was='Worker' is for a class that was renamed: give that class"):
+        with pytest.raises(
+            TestbedError, match="was='Worker' is for a class that was renamed: give that class"
+        ):
             bed.update(was="Worker")

@@ -1,4 +1,6 @@
-"""Who waits for whom; circles of waiting calls end with Deadlock on every member, and nothing else does."""
+"""Who waits for whom; circles of waiting calls end with Deadlock on every member, and nothing else
+does.
+"""
 
 import cloudpickle
 import pytest
@@ -24,7 +26,9 @@ class Locked(Role):
 
     @Service(expand=True)
     def work(self, caller, seconds: float):
-        """Takes the lock again, on behalf of a handler of this role that waits, but while a third one has it for a time."""
+        """Takes the lock again, on behalf of a handler of this role that waits, but while a third
+        one has it for a time.
+        """
         with self.lock:
             import time
 
@@ -67,7 +71,10 @@ class Promises(Role):
     def start(self, caller):
         for one, other in (("left", "right"), ("right", "left")):
             self.kept[one] = self.call_task(self.id, "wait", {"key": other})
-        return [type(error).__name__ for error in (self.kept[key].exception(60) for key in ("left", "right"))]
+        return [
+            type(error).__name__
+            for error in (self.kept[key].exception(60) for key in ("left", "right"))
+        ]
 
     @Task(expand=True)
     def wait(self, caller, key: str):
@@ -95,7 +102,10 @@ def test_locks_in_a_circle(bed, size):
     with pytest.raises(Deadlock, match=f"^{expected}: each waits for the next"):
         bed.call(f"{names[0]}/locked", "ping", timeout=25)
     for name in names:
-        until(lambda name=name: set(bed.call(f"{name}/locked", "get-seen")) == {"Deadlock"}, f"{name} saw it")
+        until(
+            lambda name=name: set(bed.call(f"{name}/locked", "get-seen")) == {"Deadlock"},
+            f"{name} saw it",
+        )
 
 
 def test_tasks_that_wait_for_each_other(bed):
@@ -137,20 +147,35 @@ def test_two_chains_that_take_locks_in_opposite_order(own_bed):
     own_bed.relate("x", "other", "y/crossed")
     own_bed.relate("y", "other", "x/crossed")
     crossing = [own_bed.call_task(f"{node}/crossed", "cross") for node in "xy"]
-    until(lambda: sum("crossed.cross" in line and "handler running" in line for line in own_bed.waiting()) == 2, "both have locks")
+    until(
+        lambda: (
+            sum("crossed.cross" in line and "handler running" in line for line in own_bed.waiting())
+            == 2
+        ),
+        "both have locks",
+    )
     for node in "xy":
-        until(lambda node=node: own_bed.call(f"{node}/crossed", "holds"), f"{node} has its own lock")
+        until(
+            lambda node=node: own_bed.call(f"{node}/crossed", "holds"), f"{node} has its own lock"
+        )
     for node in "xy":
         own_bed.call(f"{node}/crossed", "go")
     for invocation in crossing:
-        with pytest.raises(Deadlock, match=r"cross → .*touch → .*cross → .*touch: each waits for the next"):
+        with pytest.raises(
+            Deadlock, match=r"cross → .*touch → .*cross → .*touch: each waits for the next"
+        ):
             invocation.result(25)
 
 
 def test_calls_without_end(bed):
     names = ring(bed, "endless", 2)
-    with pytest.raises(Deadlock, match=r"endless(1/locked.endless → endless2|2/locked.endless → endless1)/locked.endless → .*"
-                                       "1000 deep, without end"):
+    with pytest.raises(
+        Deadlock,
+        match=(
+            r"endless(1/locked.endless → endless2|2/locked.endless → endless1)/locked.endless → .*"
+            "1000 deep, without end"
+        ),
+    ):
         bed.call(f"{names[0]}/locked", "endless", timeout=60)
 
 
@@ -169,8 +194,17 @@ def test_waiting_for_a_lock_that_is_let_go_of_is_no_circle(bed):
 def test_it_shows_who_waits_for_whom(bed):
     one, two = ring(bed, "shown", 2)
     asked = bed.call_task(f"{one}/locked", "patient", {"seconds": 1.5})
-    until(lambda: [line for line in bed.waiting() if f"{two}/locked.ask-back waits for {one}/locked.work" in line
-                   and "(handler running since" in line], "the inner call shows")
-    with pytest.raises(CallTimeout, match=rf"handler running since .* s, waits for {two}/locked.ask-back since"):
+    until(
+        lambda: [
+            line
+            for line in bed.waiting()
+            if f"{two}/locked.ask-back waits for {one}/locked.work" in line
+            and "(handler running since" in line
+        ],
+        "the inner call shows",
+    )
+    with pytest.raises(
+        CallTimeout, match=rf"handler running since .* s, waits for {two}/locked.ask-back since"
+    ):
         asked.result(0.01)
     assert asked.result(20) == "done"

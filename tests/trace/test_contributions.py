@@ -3,7 +3,13 @@
 import pytest
 
 from roleml_nb import Each, Recording, Testbed, impl
-from roleml_nb.library import EpochTrainer, FedAvgAggregator, FederatedCoordinator, GossipAggregator, GossipCoordinator
+from roleml_nb.library import (
+    EpochTrainer,
+    FedAvgAggregator,
+    FederatedCoordinator,
+    GossipAggregator,
+    GossipCoordinator,
+)
 from roleml_nb.workload import digits, mlp
 
 
@@ -11,8 +17,14 @@ from roleml_nb.workload import digits, mlp
 def learning():
     with Testbed(engines=0) as bed:
         nodes = bed.spawn("node{1..3}")
-        nodes.assign("trainer", EpochTrainer, elements={
-            "model": impl(mlp, 64, 10), "dataset": impl(digits, part=Each(range(3)), parts=12)})
+        nodes.assign(
+            "trainer",
+            EpochTrainer,
+            elements={
+                "model": impl(mlp, 64, 10),
+                "dataset": impl(digits, part=Each(range(3)), parts=12),
+            },
+        )
         bed.spawn("server")
         bed.assign("server", "aggregator", FedAvgAggregator)
         bed.assign("server", "coordinator", FederatedCoordinator)
@@ -32,7 +44,11 @@ def test_each_round_says_whose_models_with_what_weight(learning, tmp_path):
     assert rounds.groupby("step").weight.sum().tolist() == pytest.approx([1, 1])
     assert "weight.node1/trainer" not in learning.trace.metrics.names()
     learning.record(tmp_path / "run")
-    assert Recording.open(tmp_path / "run").contributions.to_pandas().equals(learning.trace.contributions.to_pandas())
+    assert (
+        Recording.open(tmp_path / "run")
+        .contributions.to_pandas()
+        .equals(learning.trace.contributions.to_pandas())
+    )
 
 
 def test_a_late_client_is_named(learning):

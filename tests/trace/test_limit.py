@@ -54,9 +54,11 @@ def filled(count, limit, metrics=0):
         ]
         trace.add(
             rows,
-            [(100.0 + number, "a", "x", "said", "loss", 1 / number, number)]
-            if number <= metrics
-            else [],
+            (
+                [(100.0 + number, "a", "x", "said", "loss", 1 / number, number)]
+                if number <= metrics
+                else []
+            ),
         )
     return trace
 
@@ -145,12 +147,15 @@ def test_beyond_the_limit_old_messages_are_totals_and_these_are_exact():
     ):
         last = trace.messages.to_pandas()
     pd.testing.assert_frame_equal(last, whole.messages.to_pandas()[gone:].reset_index(drop=True))
-    assert repr(trace) == (
-        f"<Trace: 3000 messages, 0 metrics, 0 lines of logs; the first {gone:,} of 3,000 messages are totals by "
-        "now: the limit is 0.04 MB, see Trace.limit>"
+    assert (
+        repr(trace)
+        == f"<Trace: 3000 messages, 0 metrics, 0 lines of logs; the first {gone:,} of 3,000"
+        " messages are totals by now: the limit is 0.04 MB, see Trace.limit>"
     )
-    assert repr(trace.messages) == (
-        f"<Messages: {3000 - gone} rows (the first {gone:,} of 3,000 messages are totals by now); "
+    assert (
+        repr(trace.messages)
+        == f"<Messages: {3000 - gone} rows (the first {gone:,} of 3,000 messages are totals by"
+        " now); "
         ".to_pandas(), .plot()>"
     )
     assert trace.messages.last(2) == whole.messages.last(2)
@@ -230,7 +235,10 @@ def test_of_metrics_what_is_rare_stays():
     assert list(curve["round"]) == list(range(1, 101))
     with pytest.raises(
         ValueError,
-        match=r"values of 'loss' that c/r emitted are no longer in the trace; set bed.trace.limit higher",
+        match=(
+            r"values of 'loss' that c/r emitted are no longer in the trace; set bed.trace.limit"
+            r" higher"
+        ),
     ):
         trace.run("r", "c", metric="loss").curve()
     assert len(trace.run("r", "c", metric="loss", start=99.5).curve()) > 100
@@ -251,7 +259,10 @@ def test_of_logs_old_lines_go():
     )
     assert 8 <= len(trace.logs) <= 10 and trace.logs.gone == 20 - len(trace.logs)
     assert trace.logs.since(0)[1] == 20
-    assert trace.logs.said_of_gone() == f"{trace.logs.gone} old ones of 20 lines of logs are no longer here"
+    assert (
+        trace.logs.said_of_gone()
+        == f"{trace.logs.gone} old ones of 20 lines of logs are no longer here"
+    )
 
 
 def test_a_run_knows_its_bytes_or_says_that_nobody_does():
@@ -269,7 +280,9 @@ def test_a_run_knows_its_bytes_or_says_that_nobody_does():
     pd.testing.assert_frame_equal(trace.run("r", **later).curve(), whole.run("r", **later).curve())
     with pytest.raises(
         ValueError,
-        match="are totals by now, so nobody knows which came between its start and its stop; set bed",
+        match=(
+            "are totals by now, so nobody knows which came between its start and its stop; set bed"
+        ),
     ):
         _ = trace.run("r", start=5.0, **how).bytes
     assert trace.run("r", start=5.0, **how).curve()["bytes"].isna().all()

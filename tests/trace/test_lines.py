@@ -7,7 +7,7 @@ import re
 from roleml_nb import Event, EventHandler, Role, Service, Task
 from roleml_nb.role.partners import Partner
 from roleml_nb.trace.lines import Lines
-from tests.magics.test_magics import run, shell  # noqa: F401 - a fixture
+from tests.magics.test_magics import run, shell  # noqa: F401
 from tests.waiting import until
 
 
@@ -36,8 +36,7 @@ class Sender(Role):
         self.call_group("others", "ask", {"way": "group"})
         for _, invocation in self.call_task_group("others", "work", {"way": "task group"}):
             invocation.result()
-        self.others.service(
-            "ask", {"way": "partner"})
+        self.others.service("ask", {"way": "partner"})
         self.said.emit()
 
     @Service(expand=True)
@@ -60,30 +59,49 @@ def test_every_way_of_sending_is_found_in_the_code(bed):
     bed.call("lines-s/sender", "waiting")
 
     def code(kind):
-        return [line.partition(": ")[2] for line in lines_of(bed, "lines-s/sender").query("kind == @kind").line]
+        return [
+            line.partition(": ")[2]
+            for line in lines_of(bed, "lines-s/sender").query("kind == @kind").line
+        ]
 
     until(lambda: code("event"), "the event is in the trace")
-    assert code("service") == ['self.call("others", "ask", {"way": "call"})', 'self.call_group("others", "ask", {"way": "group"})',
-                               "self.others.service(", 'await self.call_async("others", "ask", {"way": "async"})']
-    assert code("task") == ['self.call_task("others", "work", {"way": "task"}).result()',
-                            'for _, invocation in self.call_task_group("others", "work", {"way": "task group"}):']
+    assert code("service") == [
+        'self.call("others", "ask", {"way": "call"})',
+        'self.call_group("others", "ask", {"way": "group"})',
+        "self.others.service(",
+        'await self.call_async("others", "ask", {"way": "async"})',
+    ]
+    assert code("task") == [
+        'self.call_task("others", "work", {"way": "task"}).result()',
+        'for _, invocation in self.call_task_group("others", "work", {"way": "task group"}):',
+    ]
     assert code("event") == ["self.said.emit()"]
     lines, first = inspect.getsourcelines(Sender.all_ways)
-    assert lines_of(bed, "lines-s/sender").query("kind == 'service'").line.iloc[0].startswith(f"{__name__}:{first + 2}: self.call(")
+    assert (
+        lines_of(bed, "lines-s/sender")
+        .query("kind == 'service'")
+        .line.iloc[0]
+        .startswith(f"{__name__}:{first + 2}: self.call(")
+    )
     assert set(lines_of(bed, "lines-l/listener").line) == {""}  # answers
 
 
 def test_a_cell_is_called_by_its_number(shell, capsys):  # noqa: F811
     run(shell, capsys, "start --engines 0")
-    shell.run_cell("from roleml_nb import Role, Service\nclass Caller(Role):\n    @Service(expand=True)\n    def go(self, caller):\n"
-                   "        return self.call('it', 'get')\n\nclass It(Role):\n    @Service(expand=True)\n"
-                   "    def get(self, caller):\n        return 1\n")
+    shell.run_cell(
+        "from roleml_nb import Role, Service\nclass Caller(Role):\n    @Service(expand=True)\n   "
+        " def go(self, caller):\n        return self.call('it', 'get')\n\nclass It(Role):\n   "
+        " @Service(expand=True)\n    def get(self, caller):\n        return 1\n"
+    )
     run(shell, capsys, "spawn a b")
     run(shell, capsys, "assign a caller=Caller")
     run(shell, capsys, "assign b it=It")
     run(shell, capsys, "relate a it=b/it")
     run(shell, capsys, "call a/caller go")
-    shell.run_cell("lines = list(bed.trace.messages.to_pandas().query(\"source == 'a/caller' and kind == 'service'\").line)")
+    shell.run_cell(
+        "lines = list(bed.trace.messages.to_pandas().query(\"source == 'a/caller' and kind =="
+        " 'service'\").line)"
+    )
     [line] = shell.user_ns["lines"]
     assert re.fullmatch(r"Cell In\[\d+\], line 5: return self\.call\('it', 'get'\)", line)
 

@@ -12,9 +12,16 @@ import pytest
 from roleml_nb import Event, Recording, Role, RoleMLError, Service, compare
 from roleml_nb.trace import Trace
 from roleml_nb.trace.recording import write_recording
-from tests.magics.test_magics import run, shell  # noqa: F401 - a fixture
+from tests.magics.test_magics import run, shell  # noqa: F401
 
-ABOUT = {"spec": {"nodes": {}}, "seed": 3, "seeds": {"a": 5}, "roles": [], "packages": {}, "environment": {}}
+ABOUT = {
+    "spec": {"nodes": {}},
+    "seed": 3,
+    "seeds": {"a": 5},
+    "roles": [],
+    "packages": {},
+    "environment": {},
+}
 
 
 class Reporter(Role):
@@ -29,9 +36,16 @@ class Reporter(Role):
 @pytest.fixture
 def trace():
     trace = Trace(100.0, lambda: None)
-    trace.add([(1, "service", "a/x", "b/y", "ask", 10, "direct", 101.0, 101.5, "delivered", "m:3"),
-               (2, "event", "a/x", "b/y", "said", 5, "none", 102.0, 102.0, "lost: gone", "")],
-              [(101.0 + step, "a", "x", "round-completed", "accuracy", 0.1 * step, step) for step in (1, 2, 3)])
+    trace.add(
+        [
+            (1, "service", "a/x", "b/y", "ask", 10, "direct", 101.0, 101.5, "delivered", "m:3"),
+            (2, "event", "a/x", "b/y", "said", 5, "none", 102.0, 102.0, "lost: gone", ""),
+        ],
+        [
+            (101.0 + step, "a", "x", "round-completed", "accuracy", 0.1 * step, step)
+            for step in (1, 2, 3)
+        ],
+    )
     return trace
 
 
@@ -45,18 +59,30 @@ def test_a_run_is_recorded_with_what_it_was_made_with(bed, tmp_path):
     recording = Recording.open(tmp_path / "run.parquet")
 
     whole = bed.trace.messages.to_pandas()
-    pd.testing.assert_frame_equal(recording.messages.to_pandas(), whole[:len(recording.messages)])
+    pd.testing.assert_frame_equal(recording.messages.to_pandas(), whole[: len(recording.messages)])
     pd.testing.assert_frame_equal(recording.metrics.to_pandas(), bed.trace.metrics.to_pandas())
-    live, kept = bed.trace.run("r", "recording-a").curve(), recording.run("r", "recording-a").curve()
+    live, kept = (
+        bed.trace.run("r", "recording-a").curve(),
+        recording.run("r", "recording-a").curve(),
+    )
     pd.testing.assert_frame_equal(live, kept)
     assert list(kept["accuracy"]) == [0.25, 0.5, 0.75]
-    assert recording.metrics.plot("accuracy", nodes="recording-a").data[0].y.tolist() == [0.25, 0.5, 0.75]
+    assert recording.metrics.plot("accuracy", nodes="recording-a").data[0].y.tolist() == [
+        0.25,
+        0.5,
+        0.75,
+    ]
     assert recording.spec == json.loads(json.dumps(bed.spec())) and recording.seed == bed.seed
     assert recording.seeds["recording-a"] == 7 and "recording-b" not in recording.seeds
     [role] = [role for role in recording.roles if role["class"].endswith("Reporter")]
-    assert role["version"] == 1 and role["instances"] == ["recording-a/reporter", "recording-b/reporter"]
+    assert role["version"] == 1 and role["instances"] == [
+        "recording-a/reporter",
+        "recording-b/reporter",
+    ]
     assert role["source"].startswith("class Reporter(Role):\n    round_completed = Event()")
-    assert recording.packages["numpy"] and recording.environment["engines"] == len(bed.fleet.numbers)
+    assert recording.packages["numpy"] and recording.environment["engines"] == len(
+        bed.fleet.numbers
+    )
 
 
 def test_tables_are_plain_parquet(trace, tmp_path):
@@ -84,7 +110,8 @@ def test_a_recording_is_replaced_whole_and_nothing_is_left_beside_it(trace, tmp_
     write_recording(tmp_path / "run", trace, ABOUT)
     assert len(Recording.open(tmp_path / "run").messages) == 2
     with pytest.raises(TypeError):
-        write_recording(tmp_path / "run", trace, {**ABOUT, "seed": object()})  # fails at the very end
+        # fails at the very end
+        write_recording(tmp_path / "run", trace, {**ABOUT, "seed": object()})
     assert len(Recording.open(tmp_path / "run").messages) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
@@ -93,13 +120,20 @@ def test_what_is_no_recording_is_refused(trace, tmp_path):
     with pytest.raises(RoleMLError, match=r"run does not exist; record one with bed.record\("):
         Recording.open(tmp_path / "run")
     (tmp_path / "file").write_text("x")
-    with pytest.raises(RoleMLError, match="file is no recording: it has no recording.json; record one with"):
+    with pytest.raises(
+        RoleMLError, match="file is no recording: it has no recording.json; record one with"
+    ):
         Recording.open(tmp_path / "file")
-    with pytest.raises(RoleMLError, match="file exists and is no recording; choose another name, such as file-recording"):
+    with pytest.raises(
+        RoleMLError,
+        match="file exists and is no recording; choose another name, such as file-recording",
+    ):
         write_recording(tmp_path / "file", trace, ABOUT)
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "recording.json").write_text("[]")
-    with pytest.raises(RoleMLError, match="folder is no recording: its recording.json is of another program"):
+    with pytest.raises(
+        RoleMLError, match="folder is no recording: its recording.json is of another program"
+    ):
         Recording.open(tmp_path / "folder")
     with pytest.raises(RoleMLError, match="cannot write .*run: No such file or directory"):
         write_recording(tmp_path / "missing" / "run", trace, ABOUT)
@@ -110,7 +144,9 @@ def test_a_newer_or_damaged_recording_is_refused(trace, tmp_path):
     about = tmp_path / "run" / "recording.json"
     content = json.loads(about.read_text())
     about.write_text(json.dumps({**content, "roleml_nb_recording": 3}))
-    with pytest.raises(RoleMLError, match="is a recording of format 3, and this roleml_nb reads up to 2; install"):
+    with pytest.raises(
+        RoleMLError, match="is a recording of format 3, and this roleml_nb reads up to 2; install"
+    ):
         Recording.open(tmp_path / "run")
     about.write_text(json.dumps({**content, "rows": {"messages": 9, "metrics": 3}}))
     with pytest.raises(RoleMLError, match="is damaged: messages.parquet has 2 rows instead of 9"):
@@ -153,7 +189,10 @@ def test_a_recording_without_lines_is_read(trace, tmp_path):
 
 
 def test_the_magic_keeps_the_text_of_each_version_of_a_cell(shell, capsys, tmp_path):  # noqa: F811
-    cell = "from roleml_nb import Role, Service\nclass {0}(Role):\n    def value(self):\n        return {1}\n"
+    cell = (
+        "from roleml_nb import Role, Service\nclass {0}(Role):\n    def value(self):\n       "
+        " return {1}\n"
+    )
     run(shell, capsys, "start --engines 0")
     run(shell, capsys, "spawn a")
     shell.run_cell(cell.format("Valued", 1))
@@ -162,7 +201,13 @@ def test_the_magic_keeps_the_text_of_each_version_of_a_cell(shell, capsys, tmp_p
     shell.run_cell(cell.format("Valued", 2))
     run(shell, capsys, "update Valued")
     assert run(shell, capsys, f"record {tmp_path / 'run'}") == f"recorded {tmp_path / 'run'}\n"
-    texts = {(role["class"], role["version"]): role["source"] for role in Recording.open(tmp_path / "run").roles}
-    assert texts["__main__.Valued", 1] == "class Valued(Role):\n    def value(self):\n        return 1\n"
+    texts = {
+        (role["class"], role["version"]): role["source"]
+        for role in Recording.open(tmp_path / "run").roles
+    }
+    assert (
+        texts["__main__.Valued", 1]
+        == "class Valued(Role):\n    def value(self):\n        return 1\n"
+    )
     assert texts["__main__.Valued", 2].endswith("return 2\n")
     assert texts["__main__.Bare", 1] == "class Bare(Valued):\n    extra = 2\n"

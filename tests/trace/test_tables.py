@@ -9,12 +9,20 @@ from roleml_nb.trace import Trace
 @pytest.fixture
 def trace():
     trace = Trace(100.0, lambda: None)
-    notes = [(1, "service", "a/x", "b/y", "ask", 10, "direct", 101.0, 101.5, "delivered", ""),
-             (1, "reply", "b/y", "a/x", "ask", 30, "direct", 101.5, 101.75, "delivered", ""),
-             (2, "service", "a/actor", "b/actor", "steer", 99, "direct", 100.5, 100.6, "delivered", ""),
-             (3, "event", "a/x", "c10/y", "said", 5, "none", 102.0, 102.0, "lost: gone", "")]
-    trace.add(notes, [(101.0, f"n{node}", "r", "done", "loss", float(step * node), step)
-                      for node in range(1, 6) for step in (1, 2)])
+    notes = [
+        (1, "service", "a/x", "b/y", "ask", 10, "direct", 101.0, 101.5, "delivered", ""),
+        (1, "reply", "b/y", "a/x", "ask", 30, "direct", 101.5, 101.75, "delivered", ""),
+        (2, "service", "a/actor", "b/actor", "steer", 99, "direct", 100.5, 100.6, "delivered", ""),
+        (3, "event", "a/x", "c10/y", "said", 5, "none", 102.0, 102.0, "lost: gone", ""),
+    ]
+    trace.add(
+        notes,
+        [
+            (101.0, f"n{node}", "r", "done", "loss", float(step * node), step)
+            for node in range(1, 6)
+            for step in (1, 2)
+        ],
+    )
     return trace
 
 
@@ -36,10 +44,19 @@ def test_the_matrix_counts_what_roles_sent_each_other(trace):
 
 def test_a_heat_map_names_each_of_many_nodes(trace):
     few = trace.messages.plot()
-    trace.add([(4, "event", "a/x", f"d{number}/y", "said", 5, "direct", 103.0, 103.1, "delivered", "") for number in range(28)], [])
+    trace.add(
+        [
+            (4, "event", "a/x", f"d{number}/y", "said", 5, "direct", 103.0, 103.1, "delivered", "")
+            for number in range(28)
+        ],
+        [],
+    )
     many = trace.messages.plot()
     assert (few.layout.xaxis.dtick, few.layout.height) == (None, 520)
-    assert many.layout.xaxis.dtick == many.layout.yaxis.dtick == 1 and many.layout.height == 200 + 15 * 31
+    assert (
+        many.layout.xaxis.dtick == many.layout.yaxis.dtick == 1
+        and many.layout.height == 200 + 15 * 31
+    )
 
 
 def test_many_lines_become_mean_and_range(trace):
@@ -67,7 +84,8 @@ def test_a_plot_of_nothing_is_refused(trace):
 
 
 def test_a_number_is_noted_by_the_clock_that_the_trace_was_begun_with():
-    trace = Trace(100.0, lambda: None, now=lambda: 107.5)  # whatever the system clock says meanwhile
+    # whatever the system clock says meanwhile
+    trace = Trace(100.0, lambda: None, now=lambda: 107.5)
     trace.note("server", "distance", 0.25)
     assert trace.metrics.to_pandas()[["time", "value"]].values.tolist() == [[7.5, 0.25]]
 
@@ -76,9 +94,13 @@ def test_tables_asked_for_nobody_are_empty_and_wrong_arguments_are_named(trace):
     assert len(trace.messages.between_nodes("nobody*")) == 0
     assert len(trace.messages.between_nodes("a")) == 0
     assert len(trace.messages.between_nodes(["a", "b"])) == 2
-    with pytest.raises(RoleMLError, match=r"^Messages.last: count must be a whole number, got 'all'"):
+    with pytest.raises(
+        RoleMLError, match=r"^Messages.last: count must be a whole number, got 'all'"
+    ):
         trace.messages.last("all")
     with pytest.raises(RoleMLError, match=r"^Messages.matrix: nodes must be .*, got 3"):
         trace.messages.matrix(nodes=3)
-    with pytest.raises(RoleMLError, match=r"^note takes a node's name, a metric's name and a number"):
+    with pytest.raises(
+        RoleMLError, match=r"^note takes a node's name, a metric's name and a number"
+    ):
         trace.note("a", "loss", "low")

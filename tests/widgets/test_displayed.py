@@ -70,7 +70,9 @@ def test_a_picture_is_renewed_at_the_end_of_cells_that_changed_it(shell, bed):
     view._ipython_display_()
     (picture, first, _), (widget, live, _) = shell.published
     assert set(first) == {"image/png", "text/plain"} and live == {
-        WIDGET: {"version_major": 2, "version_minor": 1, "model_id": view.model_id}, "text/html": ""}
+        WIDGET: {"version_major": 2, "version_minor": 1, "model_id": view.model_id},
+        "text/html": "",
+    }
     assert picture != widget
     shell.end_cell()
     assert shell.end_cell() == []
@@ -84,17 +86,25 @@ def test_a_stop_publishes_the_last_pictures_and_empties_the_widgets(shell, bed):
     board, bar = bed.board(), bed.run_bar()
     for view in (board, bar, board):
         view._ipython_display_()
-    pictures, widgets = ([display_id for display_id, _, _ in shell.published[place::2]] for place in (0, 1))
+    pictures, widgets = (
+        [display_id for display_id, _, _ in shell.published[place::2]] for place in (0, 1)
+    )
     bed.run("displayed-a/counter", "run", {"num_rounds": 2}).result(30)
     shell.published.clear()
     bed.stop()
     last = {display_id: data for display_id, data, update in shell.published if update}
-    assert set(last) == {*pictures, *widgets} and all(last[one] == {"text/html": ""} for one in widgets)
-    assert last[pictures[1]]["text/plain"] == "<RunBar: displayed-a/counter.run, done, round 2 of 2>"
+    assert set(last) == {*pictures, *widgets} and all(
+        last[one] == {"text/html": ""} for one in widgets
+    )
+    assert (
+        last[pictures[1]]["text/plain"] == "<RunBar: displayed-a/counter.run, done, round 2 of 2>"
+    )
     assert shell.end_cell() == []
 
 
-def test_a_run_that_ends_between_cells_renews_the_picture_and_the_next_cell_does_so_again(shell, bed):
+def test_a_run_that_ends_between_cells_renews_the_picture_and_the_next_cell_does_so_again(
+    shell, bed
+):
     bar = bed.run_bar()
     bar._ipython_display_()
     shell.end_cell()
@@ -102,7 +112,10 @@ def test_a_run_that_ends_between_cells_renews_the_picture_and_the_next_cell_does
     bed.run("displayed-a/counter", "run", {"num_rounds": 2}).result(30)
     until(lambda: any(update for _, _, update in shell.published), "the picture")
     told = [data["text/plain"] for _, data, _ in (*shell.published, *shell.end_cell())]
-    assert told[-1] == told[0] == "<RunBar: displayed-a/counter.run, done, round 2 of 2>" and len(told) >= 2
+    assert (
+        told[-1] == told[0] == "<RunBar: displayed-a/counter.run, done, round 2 of 2>"
+        and len(told) >= 2
+    )
 
 
 def test_what_a_cell_showed_before_it_ran_again_is_renewed_no_more(shell, bed):
@@ -135,7 +148,10 @@ def test_a_terminal_gets_words_and_nothing_anew(shell):
     try:
         with Testbed(engines=0) as bed:
             bed.board()._ipython_display_()
-            assert shell.published == [("", {"text/plain": "<Board: 0 nodes, 0 roles>"}, False)] and not shell.callbacks
+            assert (
+                shell.published == [("", {"text/plain": "<Board: 0 nodes, 0 roles>"}, False)]
+                and not shell.callbacks
+            )
     finally:
         Shell.kernel = 1
 
@@ -149,5 +165,7 @@ def test_the_page_knows_the_mark_of_pictures():
 
 def test_a_frame_is_one_line_whatever_the_page_says():
     framed = frame("<'a' & \"b\">", "it's\n<b>&amp;</b>")
-    assert framed.endswith("srcdoc='it&#39;s&#10;<b>&amp;amp;</b>'></iframe>") and "\n" not in framed
+    assert (
+        framed.endswith("srcdoc='it&#39;s&#10;<b>&amp;amp;</b>'></iframe>") and "\n" not in framed
+    )
     assert 'title="&lt;&#x27;a&#x27; &amp; &quot;b&quot;&gt;"' in framed

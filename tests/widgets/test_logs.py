@@ -46,7 +46,9 @@ def test_the_picture_has_the_last_lines_and_the_page_all_that_are_kept():
         pane = bed.logs(level="warning").pane()
         assert len(shown(pane)) == 200
         both = bed.logs().pane()
-        assert len(shown(both)) == 300 and [number for number, *_ in both._lines] == list(range(100, 400))
+        assert len(shown(both)) == 300 and [number for number, *_ in both._lines] == list(
+            range(100, 400)
+        )
     svg = pane.svg()
     assert "180 earlier lines" in svg and "a/talker warning: said &lt;180 &lt;b&gt;  xxx" in svg
     assert "said &lt;179 " not in svg and "x" * 111 not in svg

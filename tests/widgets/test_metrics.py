@@ -14,7 +14,10 @@ from roleml_nb.widgets.run_bar import RunBar
 
 
 def emitted(node, channel, values, metric="loss"):
-    return [(100.0 + step, node, "trainer", channel, metric, float(value), step) for step, value in enumerate(values, 1)]
+    return [
+        (100.0 + step, node, "trainer", channel, metric, float(value), step)
+        for step, value in enumerate(values, 1)
+    ]
 
 
 @pytest.fixture
@@ -26,7 +29,13 @@ def test_few_points_keep_the_peaks():
     y = np.zeros(100_000)
     y[[1234, 77_777]] = 5.0, -3.0
     x, few = decimated(np.arange(100_000.0), y)
-    assert len(x) <= POINTS + 2 and few.max() == 5.0 and few.min() == -3.0 and x[0] == 0 and x[-1] == 99_999
+    assert (
+        len(x) <= POINTS + 2
+        and few.max() == 5.0
+        and few.min() == -3.0
+        and x[0] == 0
+        and x[-1] == 99_999
+    )
     assert decimated(x, few, 1000)[0] is x
 
 
@@ -36,17 +45,35 @@ def test_a_curve_grows_and_several_become_a_mean_with_a_range(trace):
     trace.add([], emitted("n1", "epoch-completed", [4, 2]))
     assert curves.read() and not curves.read()
     (line,) = curves.curves("loss")
-    assert line.name == "n1/trainer" and line.x.tolist() == [1, 2] and line.y.tolist() == [4, 2] and line.low is None
+    assert (
+        line.name == "n1/trainer"
+        and line.x.tolist() == [1, 2]
+        and line.y.tolist() == [4, 2]
+        and line.low is None
+    )
     trace.add([], emitted("n2", "epoch-completed", [2]))
     curves.read()
     (mean,) = curves.curves("loss")
-    assert mean.name == "epoch: mean of 2" and mean.y.tolist() == [3, 2] and mean.low.tolist() == [2, 2]
-    assert mean.high.tolist() == [4, 2] and [each.name for each in curves.each("loss")] == ["n1/trainer", "n2/trainer"]
+    assert (
+        mean.name == "epoch: mean of 2"
+        and mean.y.tolist() == [3, 2]
+        and mean.low.tolist() == [2, 2]
+    )
+    assert mean.high.tolist() == [4, 2] and [each.name for each in curves.each("loss")] == [
+        "n1/trainer",
+        "n2/trainer",
+    ]
 
 
 def test_what_is_emitted_once_per_round_comes_first(trace):
-    trace.add([], [*emitted("n1", "epoch-completed", [1]), *emitted("s", "round-completed", [9]),
-                   *emitted("s", "round-completed", [1], "round")])
+    trace.add(
+        [],
+        [
+            *emitted("n1", "epoch-completed", [1]),
+            *emitted("s", "round-completed", [9]),
+            *emitted("s", "round-completed", [1], "round"),
+        ],
+    )
     curves = Curves(trace)
     curves.read()
     assert curves.channels("loss") == ["round-completed"]
@@ -55,7 +82,9 @@ def test_what_is_emitted_once_per_round_comes_first(trace):
 
 def test_bytes_are_summed_up_without_what_steers_the_testbed(trace):
     row = (1, "service", "a/x", "b/y", "ask", 1_000_000, "direct", 101.0, 101.5, "delivered", "")
-    trace.add([row, (*row[:7], 103.0, 103.1, "delivered", ""), (1, "service", "a/actor", *row[3:])], [])
+    trace.add(
+        [row, (*row[:7], 103.0, 103.1, "delivered", ""), (1, "service", "a/actor", *row[3:])], []
+    )
     curves = Curves(trace)
     curves.read()
     (sent,) = curves.curves("bytes")
@@ -63,7 +92,9 @@ def test_bytes_are_summed_up_without_what_steers_the_testbed(trace):
 
 
 def test_a_chart_is_the_same_for_the_same_curves(trace):
-    trace.add([], emitted("n1", "epoch-completed", [4, 2]) + emitted("n2", "epoch-completed", [2, 1]))
+    trace.add(
+        [], emitted("n1", "epoch-completed", [4, 2]) + emitted("n2", "epoch-completed", [2, 1])
+    )
     curves = Curves(trace)
     curves.read()
     panels = {"loss": ("round", curves.curves("loss")), "accuracy": ("round", [])}
@@ -103,11 +134,17 @@ def test_the_figure_and_the_bar_follow_a_run(rounds):
     try:
         assert rounds.run("metrics-node/rounds", "run", {"num_rounds": 5}).result(30) == 5
         picture = view.picture()
-        assert [trace.name for trace in view.figure.data] == ["loss: metrics-node/rounds", "rounds: metrics-node/rounds"]
+        assert [trace.name for trace in view.figure.data] == [
+            "loss: metrics-node/rounds",
+            "rounds: metrics-node/rounds",
+        ]
         assert list(view.figure.data[0].y) == [1, 1 / 2, 1 / 3, 1 / 4, 1 / 5]
         assert "metrics-node/rounds" in picture.svg and repr(view) == "<Metrics: loss, rounds>"
         bundle, _ = view._repr_mimebundle_()
-        assert bundle["image/png"] == picture.png(2) and "application/vnd.jupyter.widget-view+json" in bundle
+        assert (
+            bundle["image/png"] == picture.png(2)
+            and "application/vnd.jupyter.widget-view+json" in bundle
+        )
         view.bar.beat()
         assert repr(view.bar) == "<RunBar: metrics-node/rounds.run, done, round 5 of 5>"
         assert "round 5 of 5" in view.bar.svg()
@@ -153,5 +190,7 @@ def test_the_bar_pauses_steps_and_goes_on(rounds):
 def test_arguments_that_are_not_allowed_are_refused(rounds):
     with pytest.raises(ValueError, match="against must be 'round' or 'time', got 'bytes'"):
         Metrics(rounds, against="bytes")
-    with pytest.raises(ValueError, match="show names no panel; known: loss, accuracy, rounds, bytes and any metric"):
+    with pytest.raises(
+        ValueError, match="show names no panel; known: loss, accuracy, rounds, bytes and any metric"
+    ):
         Metrics(rounds, "")

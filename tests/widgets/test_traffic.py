@@ -1,4 +1,6 @@
-"""What the view of traffic tells a page: exact totals, messages as columns, and what it leaves behind."""
+"""What the view of traffic tells a page: exact totals, messages as columns, and what it leaves
+behind.
+"""
 
 import json
 import re
@@ -19,8 +21,14 @@ def message(call, kind, source, target, size, sent, outcome="delivered"):
 
 def pairs(count):
     """Calls of a to b, and their replies."""
-    return [row for call in range(1, count + 1) for row in (
-        message(call, "service", "a/x", "b/y", 10, 100.0 + call), message(call, "reply", "b/y", "a/x", 30, 100.5 + call))]
+    return [
+        row
+        for call in range(1, count + 1)
+        for row in (
+            message(call, "service", "a/x", "b/y", 10, 100.0 + call),
+            message(call, "reply", "b/y", "a/x", 30, 100.5 + call),
+        )
+    ]
 
 
 @pytest.fixture
@@ -69,13 +77,15 @@ def test_a_call_and_its_reply_are_thinned_together():
 
 def test_of_many_messages_some_are_told_and_all_are_counted(view, monkeypatch):
     told = []
-    monkeypatch.setattr(view, "tell", lambda kind, content, buffers=(): told.append((kind, content, buffers)))
+    monkeypatch.setattr(
+        view, "tell", lambda kind, content, buffers=(): told.append((kind, content, buffers))
+    )
     monkeypatch.setattr("roleml_nb.widgets.traffic.PER_SECOND", 100)
     monkeypatch.setattr("roleml_nb.widgets.traffic.KEPT", 100)
     view.beat()
     view.trace.add(pairs(5000), [])
     view.beat()
-    (kind, content, buffers), = told
+    ((kind, content, buffers),) = told
     assert kind == "batch" and content["every"] > 1 and len(buffers[0]) < 200
     assert content["flows"] == [("a/x", "b/y", "ask", "service"), ("b/y", "a/x", "ask", "reply")]
     assert buffers[-1].tolist() == [[5000, 50000, 1250, 0], [5000, 150000, 1250, 0]]
@@ -83,12 +93,20 @@ def test_of_many_messages_some_are_told_and_all_are_counted(view, monkeypatch):
     assert len(told) == 1, "nothing is new, so nothing is told"
     view.ask_catch_up("page")
     kind, content, buffers = told[-1]
-    assert kind == "past" and content["view"] == "page" and buffers[-1].tolist() == told[0][2][-1].tolist()
+    assert (
+        kind == "past"
+        and content["view"] == "page"
+        and buffers[-1].tolist() == told[0][2][-1].tolist()
+    )
 
 
 def test_a_burst_is_told_whole(view, monkeypatch):
     told = []
-    monkeypatch.setattr(view, "tell", lambda kind, content, buffers=(): told.append((content["every"], len(buffers[0]))))
+    monkeypatch.setattr(
+        view,
+        "tell",
+        lambda kind, content, buffers=(): told.append((content["every"], len(buffers[0]))),
+    )
     view.beat()
     view.trace.add(pairs(2000), [])
     view.beat()  # at once, with less time than 4,000 messages have at 5,000 a second
@@ -97,7 +115,9 @@ def test_a_burst_is_told_whole(view, monkeypatch):
 
 def test_pages_are_told_what_a_picture_takes_in(view, monkeypatch):
     told = []
-    monkeypatch.setattr(view, "tell", lambda kind, content, buffers=(): told.append(len(buffers[0])))
+    monkeypatch.setattr(
+        view, "tell", lambda kind, content, buffers=(): told.append(len(buffers[0]))
+    )
     view.trace.add(pairs(20), [])
     view.picture()
     view.beat()
@@ -127,21 +147,29 @@ def test_a_page_of_5000_messages_is_smaller_than_a_megabyte(view, tmp_path):
     text = (tmp_path / "page.html").read_text()
     assert len(text) < 1_000_000
     state = json.loads(re.search(r'id="state">(.*?)</script>', text).group(1))
-    assert state["_past"]["content"]["every"] == 1 and len(state["_past"]["buffers"]) == len(TYPES) + 2
+    assert (
+        state["_past"]["content"]["every"] == 1 and len(state["_past"]["buffers"]) == len(TYPES) + 2
+    )
 
 
 def test_the_script_is_small():
     assert Traffic._esm.startswith("const STYLE") and len(Traffic._esm.encode()) <= 62_000
 
 
-@pytest.mark.parametrize("edges, middle", [
-    ([("s", one) for one in "abcdef"], ["s"]),
-    ([("a", "b"), ("b", "c"), ("c", "d"), ("d", "e"), ("e", "f"), ("f", "s"), ("s", "a")], []),
-    ([("a", "b"), ("a", "c"), ("b", "d"), ("b", "e"), ("c", "f"), ("c", "s")], []),
-])
+@pytest.mark.parametrize(
+    "edges, middle",
+    [
+        ([("s", one) for one in "abcdef"], ["s"]),
+        ([("a", "b"), ("b", "c"), ("c", "d"), ("d", "e"), ("e", "f"), ("f", "s"), ("s", "a")], []),
+        ([("a", "b"), ("a", "c"), ("b", "d"), ("b", "e"), ("c", "f"), ("c", "s")], []),
+    ],
+)
 def test_every_node_has_a_place_of_its_own(edges, middle):
     placed = places(list("abcdefs"), edges)
-    assert set(placed) == set("abcdefs") and len({(round(x, 3), round(y, 3)) for x, y in placed.values()}) == 7
+    assert (
+        set(placed) == set("abcdefs")
+        and len({(round(x, 3), round(y, 3)) for x, y in placed.values()}) == 7
+    )
     assert all(-1e-9 <= x <= 1 + 1e-9 and -1e-9 <= y <= 1 + 1e-9 for x, y in placed.values())
     assert [node for node, at in placed.items() if at == (0.5, 0.5)] == middle
     assert placed == places(list("abcdefs"), edges)
@@ -149,7 +177,10 @@ def test_every_node_has_a_place_of_its_own(edges, middle):
 
 def test_a_ring_is_drawn_as_one():
     placed = places(["a", "b", "c", "d"], [("a", "c"), ("c", "b"), ("b", "d"), ("d", "a")])
-    order = sorted(placed, key=lambda node: np.arctan2(placed[node][0] - 0.5, 0.5 - placed[node][1]) % (2 * np.pi))
+    order = sorted(
+        placed,
+        key=lambda node: np.arctan2(placed[node][0] - 0.5, 0.5 - placed[node][1]) % (2 * np.pi),
+    )
     neighbours = {frozenset(pair) for pair in zip(order, order[1:] + order[:1], strict=True)}
     assert neighbours == {frozenset(pair) for pair in ("ac", "cb", "bd", "da")}
 
@@ -167,9 +198,14 @@ def test_before_any_message_the_picture_has_who_knows_whom(view):
     known = {"a": ["b"], "b": ["a", "b"], "c": ["a"]}
     deployed = Traffic(view.trace, deployed=lambda: known)
     try:
-        assert deployed.picture().svg.count("stroke-dasharray") == 2 and deployed._links == [("a", "b"), ("a", "c")]
+        assert deployed.picture().svg.count("stroke-dasharray") == 2 and deployed._links == [
+            ("a", "b"),
+            ("a", "c"),
+        ]
         view.trace.add(pairs(1), [])
-        assert deployed.picture().svg.count("stroke-dasharray") == 1, "a and b have talked: a line in each direction takes its place"
+        assert deployed.picture().svg.count("stroke-dasharray") == 1, (
+            "a and b have talked: a line in each direction takes its place"
+        )
         del known["c"]
         deployed.picture()
         assert deployed._links == [("a", "b")]
@@ -178,22 +214,35 @@ def test_before_any_message_the_picture_has_who_knows_whom(view):
 
 
 def contribution(node, step, **told):
-    return [(100.0 + step, node, "aggregator", "contributions", f"{name}.{source}", float(value), step)
-            for name, sources in told.items() for source, value in sources.items()]
+    return [
+        (100.0 + step, node, "aggregator", "contributions", f"{name}.{source}", float(value), step)
+        for name, sources in told.items()
+        for source, value in sources.items()
+    ]
 
 
 def test_contributions_are_told_and_drawn(view, monkeypatch):
     told = []
     monkeypatch.setattr(view, "tell", lambda kind, content, buffers=(): told.append(content))
-    view.trace.add([], contribution("server", 1, weight={"a/x": 0.75, "b/x": 0.25}, stale={"b/x": 2}, late={"c/x": 1}))
+    view.trace.add(
+        [],
+        contribution(
+            "server", 1, weight={"a/x": 0.75, "b/x": 0.25}, stale={"b/x": 2}, late={"c/x": 1}
+        ),
+    )
     view.trace.note("all", "consensus_distance", 0.5)
     view.beat()
-    assert told[0]["parts"] == [(1.0, "server/aggregator", 1, "a/x", 0.75, None, "arrived"),
-                                (1.0, "server/aggregator", 1, "b/x", 0.25, 2.0, "stale"),
-                                (1.0, "server/aggregator", 1, "c/x", None, None, "late")]
+    assert told[0]["parts"] == [
+        (1.0, "server/aggregator", 1, "a/x", 0.75, None, "arrived"),
+        (1.0, "server/aggregator", 1, "b/x", 0.25, 2.0, "stale"),
+        (1.0, "server/aggregator", 1, "c/x", None, None, "late"),
+    ]
     assert [value for _, value in told[0]["distances"]] == [0.5]
     assert "contributions to rounds 1 to 1" in view.picture("aggregation").svg
     view.trace.add([], contribution("peer", 1, weight={"a/x": 1.0}, age={"a/x": 3}))
     assert "how often a model" in view.picture("aggregation").svg
     view.beat()
-    assert told[1]["parts"] == [(1.0, "peer/aggregator", 1, "a/x", 1.0, 3.0, "arrived")] and told[1]["distances"] == []
+    assert (
+        told[1]["parts"] == [(1.0, "peer/aggregator", 1, "a/x", 1.0, 3.0, "arrived")]
+        and told[1]["distances"] == []
+    )

@@ -103,7 +103,8 @@ def _deployed(bed) -> dict:
 
 def test_a_role_that_was_ended_comes_back_with_its_state_and_those_who_listen(bed, board) -> None:
     one, other = f"{board.one}/tally", f"{board.other}/tally"
-    bed.call(one, "listen", {"to": other})  # by hand, beside the relationship that leads the other way
+    # by hand, beside the relationship that leads the other way
+    bed.call(one, "listen", {"to": other})
     assert bed.call(one, "add", {"amount": 5}) == 5
     until(lambda: bed.call(other, "read")[2] == [-5], "the event is heard")
     assert board.do("terminate", nodes=[board.one], name="tally")["notes"] == []
@@ -140,10 +141,13 @@ def test_what_is_undone_and_done_again_keeps_its_state_each_time(bed, board) -> 
     assert bed.call(one, "read")[0] == 7 and _deployed(bed) == spec
 
 
-def test_a_role_that_was_replaced_and_a_node_that_was_removed_come_back_with_their_state(bed, board) -> None:
+def test_a_role_that_was_replaced_and_a_node_that_was_removed_come_back_with_their_state(
+    bed, board
+) -> None:
     one, other = f"{board.one}/tally", f"{board.other}/tally"
     bed.call(one, "add", {"amount": 5})
-    until(lambda: bed.call(other, "read")[2] == [-5], "who follows it hears it")  # a role that ends takes along what waits
+    # a role that ends takes along what waits
+    until(lambda: bed.call(other, "read")[2] == [-5], "who follows it hears it")
     board.do("assign", nodes=[board.one], name="tally", cls="Tally")
     assert bed.call(one, "read")[0] == 0
     board.undo()

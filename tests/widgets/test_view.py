@@ -111,9 +111,9 @@ def test_the_kernel_lets_go_of_a_testbed_once_the_views_of_the_next_one_rest(kin
         "a page that is loaded again finds the view"
     )
     start()
-    assert (
-        view.comm is None and "image/png" in _bundle(view) and model not in str(_bundle(view))
-    ), "its picture is there"
+    assert view.comm is None and "image/png" in _bundle(view) and model not in str(_bundle(view)), (
+        "its picture is there"
+    )
     del view
     gc.collect()
     assert ended() is None

@@ -19,7 +19,10 @@ def test_batches_cover_all_samples_in_order():
 
 def test_shuffled_epochs_differ_repeat_with_the_seed_and_leave_the_global_state():
     before = np.random.get_state()[1].copy()
-    one, two = (ArrayDataset(np.arange(50), np.arange(50), batch_size=7, shuffle=True, seed=3) for _ in range(2))
+    one, two = (
+        ArrayDataset(np.arange(50), np.arange(50), batch_size=7, shuffle=True, seed=3)
+        for _ in range(2)
+    )
     first, second = epoch(one), epoch(one)
     assert first.tolist() != second.tolist()
     assert sorted(first) == sorted(second) == list(range(50))
@@ -65,12 +68,24 @@ def test_changing_one_part_does_not_change_another():
     ("make", "text"),
     [
         (lambda: digits(4, 4), r"part must be from 0 to 3 \(there are 4 parts\), got 4"),
-        (lambda: digits(0, 5000), "parts must be from 1 to 14.. for 14.. samples, at least 1 sample each, got 5000"),
+        (
+            lambda: digits(0, 5000),
+            "parts must be from 1 to 14.. for 14.. samples, at least 1 sample each, got 5000",
+        ),
         (lambda: digits(0, 0), "parts must be from 1 to .*got 0"),
-        (lambda: digits(partition="even"), "no partition is named 'even'; known: dirichlet, iid, .*shards"),
-        (lambda: digits(partition="dirichlet", alpha=0), "alpha must be from 0.001 to 1e.06, got 0"),
+        (
+            lambda: digits(partition="even"),
+            "no partition is named 'even'; known: dirichlet, iid, .*shards",
+        ),
+        (
+            lambda: digits(partition="dirichlet", alpha=0),
+            "alpha must be from 0.001 to 1e.06, got 0",
+        ),
         (lambda: digits(batch_size=0), "batch_size must be 1 or more, got 0"),
-        (lambda: ArrayDataset(np.zeros(3), np.zeros(4)), r"equally long arrays, got shapes \(3,\) and \(4,\)"),
+        (
+            lambda: ArrayDataset(np.zeros(3), np.zeros(4)),
+            r"equally long arrays, got shapes \(3,\) and \(4,\)",
+        ),
     ],
 )
 def test_errors_name_the_value_and_what_is_allowed(make, text):

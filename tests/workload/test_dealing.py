@@ -20,21 +20,39 @@ from roleml_nb.workload import (
     wine,
 )
 
-CLASSIFIED = {"digits": (digits, 64, 10), "mnist1d": (mnist1d, 40, 10), "iris": (iris, 4, 3), "wine": (wine, 13, 3),
-              "breast_cancer": (breast_cancer, 30, 2), "synthetic": (synthetic, 60, 10)}
+CLASSIFIED = {
+    "digits": (digits, 64, 10),
+    "mnist1d": (mnist1d, 40, 10),
+    "iris": (iris, 4, 3),
+    "wine": (wine, 13, 3),
+    "breast_cancer": (breast_cancer, 30, 2),
+    "synthetic": (synthetic, 60, 10),
+}
 
 
 def rows(*parts):
-    return sorted(bytes(x) + bytes(y) for part in parts for x, y in zip(part.x, part.y, strict=True))
+    return sorted(
+        bytes(x) + bytes(y) for part in parts for x, y in zip(part.x, part.y, strict=True)
+    )
 
 
-@pytest.mark.parametrize(("name", "partition"), [(name, partition) for name in CLASSIFIED for partition in PARTITIONS
-                         if partition != "natural" and (name, partition) != ("synthetic", "label_skew")])
+@pytest.mark.parametrize(
+    ("name", "partition"),
+    [
+        (name, partition)
+        for name in CLASSIFIED
+        for partition in PARTITIONS
+        if partition != "natural" and (name, partition) != ("synthetic", "label_skew")
+    ],
+)
 def test_the_parts_of_each_are_the_split_together(name, partition):
     make, features, classes = CLASSIFIED[name]
-    more = {"devices": 4} if make is synthetic else {}  # (a class of few samples there cannot be shared evenly)
+    # (a class of few samples there cannot be shared evenly)
+    more = {"devices": 4} if make is synthetic else {}
     for split in ("train", "test"):
-        parts = [make(part, 5, partition=partition, split=split, seed=5, **more) for part in range(5)]
+        parts = [
+            make(part, 5, partition=partition, split=split, seed=5, **more) for part in range(5)
+        ]
         whole = make(0, 1, split=split, partition="iid", **more)
         assert rows(*parts) == rows(whole)
         assert whole.x.shape == (len(whole), features) and whole.x.dtype == np.float32
@@ -49,7 +67,10 @@ def test_each_device_of_synthetic_is_a_part():
 @pytest.mark.parametrize("partition", ["dirichlet", "shards", "label_skew"])
 def test_a_node_is_tested_on_classes_that_it_learns(partition):
     for part in range(8):
-        train, test = (np.bincount(digits(part, 8, partition=partition, seed=1, split=split).y, minlength=10) for split in ("train", "test"))
+        train, test = (
+            np.bincount(digits(part, 8, partition=partition, seed=1, split=split).y, minlength=10)
+            for split in ("train", "test")
+        )
         assert (np.abs(test - train / 4) <= 1.5).all()
 
 
@@ -57,20 +78,31 @@ def test_a_key_is_on_one_node_in_both_splits():
     keys = np.arange(60) % 6
     for part in range(4):
         how = {"keys": keys, "test": 0.3, "partition": "natural"}
-        train, test = (from_arrays(keys, keys % 2, part, 4, split=split, **how) for split in ("train", "test"))
+        train, test = (
+            from_arrays(keys, keys % 2, part, 4, split=split, **how) for split in ("train", "test")
+        )
         assert set(test.x) <= set(train.x)
 
 
 def test_splits_do_not_share_samples():
     for make, _, _ in CLASSIFIED.values():
         whole = {} if make is not synthetic else {"devices": 3}
-        train, test = (make(0, 1, split=split, partition="iid", **whole) for split in ("train", "test"))
+        train, test = (
+            make(0, 1, split=split, partition="iid", **whole) for split in ("train", "test")
+        )
         assert 0.05 < len(test) / (len(train) + len(test)) < 0.25
         assert make in (wine, iris) or not set(rows(train)) & set(rows(test))
 
 
-@pytest.mark.parametrize(("make", "load"), [(iris, "load_iris"), (wine, "load_wine"), (breast_cancer, "load_breast_cancer"),
-                                            (diabetes, "load_diabetes")])
+@pytest.mark.parametrize(
+    ("make", "load"),
+    [
+        (iris, "load_iris"),
+        (wine, "load_wine"),
+        (breast_cancer, "load_breast_cancer"),
+        (diabetes, "load_diabetes"),
+    ],
+)
 def test_tables_are_scikit_learns(make, load):
     from sklearn import datasets
 
@@ -78,17 +110,26 @@ def test_tables_are_scikit_learns(make, load):
     known = getattr(datasets, load)(**{"scaled": False} if make is diabetes else {})
     assert len(train) + len(test) == len(known.target)
     assert np.allclose(train.x.mean(0), 0, atol=1e-4) and np.allclose(train.x.std(0), 1, atol=1e-4)
-    # standardising is affine, so each column keeps its correlation with itself, once rows are in one order
+    # standardising is affine, so each column keeps its correlation with itself, once rows are in
+    # one order
     ours, theirs = np.concatenate([train.x, test.x]), known.data
     for column in range(theirs.shape[1]):
-        assert np.corrcoef(np.sort(ours[:, column]), np.sort(theirs[:, column]))[0, 1] == pytest.approx(1, abs=1e-5)
+        assert np.corrcoef(np.sort(ours[:, column]), np.sort(theirs[:, column]))[
+            0, 1
+        ] == pytest.approx(1, abs=1e-5)
     if make is not diabetes:
         assert sorted(np.concatenate([train.y, test.y])) == sorted(known.target)
 
 
 def test_the_targets_of_diabetes_are_numbers():
     assert diabetes(1, 3, partition="quantity_skew").y.dtype == np.float32
-    with pytest.raises(ValueError, match=r"'shards' goes by classes, but the targets of diabetes are numbers \(float32\): use one"):
+    with pytest.raises(
+        ValueError,
+        match=(
+            r"'shards' goes by classes, but the targets of diabetes are numbers \(float32\):"
+            r" use one"
+        ),
+    ):
         diabetes(0, 3, partition="shards")
 
 
@@ -135,8 +176,12 @@ def test_identical_devices_share_one_linear_model():
     weights, bias = rng.normal(0, 1, (60, 10)), rng.normal(0, 1, 10)
 
     def agree(**how):
-        return np.mean([((one.x @ weights + bias).argmax(1) == one.y).mean() for one in
-                        (synthetic(device, 6, data_seed=4, **how) for device in range(6))])
+        return np.mean(
+            [
+                ((one.x @ weights + bias).argmax(1) == one.y).mean()
+                for one in (synthetic(device, 6, data_seed=4, **how) for device in range(6))
+            ]
+        )
 
     assert agree(identical=True) > 0.999 > 0.5 > agree()
 
@@ -162,7 +207,9 @@ def test_a_small_turn_goes_the_same_way_as_a_quarter():
     x[0, 4, 8] = 1  # a point to the right of the centre goes up
     turned = from_arrays(np.repeat(x, 8, 0), np.arange(8), 1, 8, partition="rotation").x
     assert np.unravel_index(turned[0].argmax(), (9, 9)) in [(1, 7), (1, 6), (2, 7), (2, 6)]
-    with pytest.raises(ValueError, match=r"rotation needs square images, and inputs of shape \(13,\) are none"):
+    with pytest.raises(
+        ValueError, match=r"rotation needs square images, and inputs of shape \(13,\) are none"
+    ):
         wine(0, 2, partition="rotation")
 
 
@@ -173,11 +220,18 @@ def test_arrays_torch_data_sets_and_frames_give_the_same_parts():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(40, 3)).astype(np.float32), np.repeat(["ant", "bee"], 20)
     codes = np.repeat([0, 1], 20)
-    frame = pd.DataFrame(x, columns=list("abc")).assign(kind=y, site=np.tile(["s1", "s2", "s3", "s4"], 10))
+    frame = pd.DataFrame(x, columns=list("abc")).assign(
+        kind=y, site=np.tile(["s1", "s2", "s3", "s4"], 10)
+    )
     for part in range(4):
         how = {"partition": "dirichlet", "alpha": 0.3, "seed": 2, "test": 0.25}
         arrays = from_arrays(x, codes, part, 4, **how)
-        dataset = from_torch(torch.utils.data.TensorDataset(torch.from_numpy(x), torch.from_numpy(codes)), part, 4, **how)
+        dataset = from_torch(
+            torch.utils.data.TensorDataset(torch.from_numpy(x), torch.from_numpy(codes)),
+            part,
+            4,
+            **how,
+        )
         table = from_frame(frame, "kind", part, 4, features=["a", "b", "c"], **how)
         assert (arrays.x == dataset.x).all() and (arrays.x == table.x).all()
         assert (arrays.y == dataset.y).all() and (arrays.y == table.y).all()
@@ -202,27 +256,50 @@ def test_the_picture_shows_the_classes_of_each_node():
     figure = draw_partition(parts, names=[f"client{part}" for part in range(5)])
     assert len(figure.data) == 10 and figure.layout.barmode == "stack"
     for part in range(5):
-        assert [bar.y[part] for bar in figure.data] == np.bincount(parts[part].y, minlength=10).tolist()
+        assert [bar.y[part] for bar in figure.data] == np.bincount(
+            parts[part].y, minlength=10
+        ).tolist()
     by_index = draw_partition([[0, 1], [2]], labels=[7, 7, 9])
     assert [(bar.name, list(bar.y)) for bar in by_index.data] == [("7", [2, 0]), ("9", [0, 1])]
 
 
-@pytest.mark.parametrize(("make", "text"), [
-    (lambda: digits(partition="shard"), "no partition is named 'shard'; did you mean 'shards'"),
-    (lambda: digits(partition="shards", shard_per_part=3), "'shards' has no option 'shard_per_part'; did you mean 'shards_per_part'"),
-    (lambda: digits(alpha=0.3), "partition 'iid' has no option 'alpha'; it takes no options"),
-    (lambda: digits(split="tset"), "no split is named 'tset'; did you mean 'test'"),
-    (lambda: digits(partition="natural"), "digits has no natural key; data sets that have one: synthetic"),
-    (lambda: synthetic(alpha=-1), "alpha must be 0 or more, got -1"),
-    (lambda: synthetic(devices=0), "there must be 1 device or more, got 0"),
-    (lambda: digits(0, 2, partition="noise", scale=-1), "scale must be 0 or more, got -1"),
-    (lambda: from_arrays(np.zeros(3), np.zeros(4)), "inputs, targets and keys must be equally many, got 3, 4"),
-    (lambda: from_arrays(np.zeros(3), np.zeros(3), test=1), "test must be from 0 to less than 1, .* got 1"),
-    (lambda: draw_partition([]), "there are no parts to draw"),
-    (lambda: draw_partition([diabetes()]), "the targets are numbers, not classes"),
-    (lambda: draw_partition([digits()], names=["a", "b"]), "a name per part: 1 parts, but 2 names"),
-    (lambda: draw_partition([[1, 2]]), "a list has no targets y: give a data set, or arrays of indices and labels"),
-])
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: digits(partition="shard"), "no partition is named 'shard'; did you mean 'shards'"),
+        (
+            lambda: digits(partition="shards", shard_per_part=3),
+            "'shards' has no option 'shard_per_part'; did you mean 'shards_per_part'",
+        ),
+        (lambda: digits(alpha=0.3), "partition 'iid' has no option 'alpha'; it takes no options"),
+        (lambda: digits(split="tset"), "no split is named 'tset'; did you mean 'test'"),
+        (
+            lambda: digits(partition="natural"),
+            "digits has no natural key; data sets that have one: synthetic",
+        ),
+        (lambda: synthetic(alpha=-1), "alpha must be 0 or more, got -1"),
+        (lambda: synthetic(devices=0), "there must be 1 device or more, got 0"),
+        (lambda: digits(0, 2, partition="noise", scale=-1), "scale must be 0 or more, got -1"),
+        (
+            lambda: from_arrays(np.zeros(3), np.zeros(4)),
+            "inputs, targets and keys must be equally many, got 3, 4",
+        ),
+        (
+            lambda: from_arrays(np.zeros(3), np.zeros(3), test=1),
+            "test must be from 0 to less than 1, .* got 1",
+        ),
+        (lambda: draw_partition([]), "there are no parts to draw"),
+        (lambda: draw_partition([diabetes()]), "the targets are numbers, not classes"),
+        (
+            lambda: draw_partition([digits()], names=["a", "b"]),
+            "a name per part: 1 parts, but 2 names",
+        ),
+        (
+            lambda: draw_partition([[1, 2]]),
+            "a list has no targets y: give a data set, or arrays of indices and labels",
+        ),
+    ],
+)
 def test_errors_name_the_value_and_what_is_allowed(make, text):
     with pytest.raises(ValueError, match=text):
         make()
@@ -254,10 +331,20 @@ def test_parts_of_a_skewed_data_set_on_nodes(bed):
     from roleml_nb.workload import mlp
 
     nodes = bed.spawn("dealt-{1..3}")
-    nodes.assign("trainer", EpochTrainer, elements={
-        "model": impl(mlp, 64, 10), "dataset": impl(digits, part=Each(range(3)), parts=3, partition="quantity_skew", alpha=2.0)})
+    nodes.assign(
+        "trainer",
+        EpochTrainer,
+        elements={
+            "model": impl(mlp, 64, 10),
+            "dataset": impl(
+                digits, part=Each(range(3)), parts=3, partition="quantity_skew", alpha=2.0
+            ),
+        },
+    )
     sizes = bed.call("dealt-*/trainer", "get-data-size")
-    assert list(sizes.values()) == [len(digits(part, 3, partition="quantity_skew", alpha=2.0)) for part in range(3)]
+    assert list(sizes.values()) == [
+        len(digits(part, 3, partition="quantity_skew", alpha=2.0)) for part in range(3)
+    ]
 
 
 def test_a_zero_with_a_sign_is_a_zero():

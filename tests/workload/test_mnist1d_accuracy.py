@@ -1,5 +1,7 @@
-"""MNIST-1D tells models apart as its published table does: 32 % for a linear one, 68 % for a perceptron, 94 % for a convolutional
-network (Greydanus and Kobak, ICML 2024). Here with a fifth of the steps; benchmarks/mnist1d_accuracy.py makes all of them."""
+"""MNIST-1D tells models apart as its published table does: 32 % for a linear one, 68 % for a
+perceptron, 94 % for a convolutional network (Greydanus and Kobak, ICML 2024). Here with a fifth of
+the steps; benchmarks/mnist1d_accuracy.py makes all of them.
+"""
 
 import pytest
 import torch
@@ -22,7 +24,9 @@ def accuracy(make, epochs, **options):
     return 100 * model.test(mnist1d(split="test"))["accuracy"]
 
 
-@pytest.mark.parametrize(("make", "options", "epochs", "published"), [
-    (logistic_regression, {}, 20, 32), (mlp, {"hidden": (100, 100)}, 40, 68), (cnn1d, {}, 30, 94)])
+@pytest.mark.parametrize(
+    ("make", "options", "epochs", "published"),
+    [(logistic_regression, {}, 20, 32), (mlp, {"hidden": (100, 100)}, 40, 68), (cnn1d, {}, 30, 94)],
+)
 def test_models_are_as_good_as_published(make, options, epochs, published):
     assert accuracy(make, epochs, **options) == pytest.approx(published, abs=6)

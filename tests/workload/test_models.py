@@ -47,7 +47,9 @@ def test_the_seed_decides_the_weights_and_the_global_state_stays():
     before = torch.get_rng_state()
     one, two, other = mlp(seed=1), mlp(seed=1), mlp(seed=2)
     assert torch.equal(torch.get_rng_state(), before)
-    assert same(one.get_params(), two.get_params()) and not same(one.get_params(), other.get_params())
+    assert same(one.get_params(), two.get_params()) and not same(
+        one.get_params(), other.get_params()
+    )
 
 
 def test_params_are_snapshots_both_ways():
@@ -93,7 +95,9 @@ def test_a_trained_model_can_be_pickled():
     model = TorchClassifier(partial(torch.nn.Linear, 64, 10), optimizer=torch.optim.Adam, lr=0.01)
     model.train(digits())
     copy = pickle.loads(pickle.dumps(model))
-    assert model.train(digits()) == copy.train(digits()) and same(model.get_params(), copy.get_params())
+    assert model.train(digits()) == copy.train(digits()) and same(
+        model.get_params(), copy.get_params()
+    )
 
 
 @pytest.mark.parametrize(

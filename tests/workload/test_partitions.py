@@ -3,7 +3,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roleml_nb.workload import by_key, check_partition, dirichlet, iid, label_skew, quantity_skew, shards
+from roleml_nb.workload import (
+    by_key,
+    check_partition,
+    dirichlet,
+    iid,
+    label_skew,
+    quantity_skew,
+    shards,
+)
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -26,9 +34,15 @@ def test_iid_is_disjoint_complete_even_and_deterministic(data, n, seed):
 
 
 @given(
-    st.data(), st.lists(st.integers(0, 4), min_size=1, max_size=120), st.floats(0.001, 1e6), seeds, st.integers(1, 5)
+    st.data(),
+    st.lists(st.integers(0, 4), min_size=1, max_size=120),
+    st.floats(0.001, 1e6),
+    seeds,
+    st.integers(1, 5),
 )
-def test_dirichlet_is_disjoint_complete_never_empty_and_deterministic(data, labels, alpha, seed, min_size):
+def test_dirichlet_is_disjoint_complete_never_empty_and_deterministic(
+    data, labels, alpha, seed, min_size
+):
     min_size = min(min_size, len(labels))
     count = data.draw(st.integers(1, len(labels) // min_size))
     parts = dirichlet(labels, count, alpha, seed, min_size)
@@ -67,8 +81,17 @@ def test_label_skew_gives_each_part_exactly_so_many_classes(data, names, per_cla
     assert max(owners) - min(owners) <= 1
 
 
-@given(st.data(), st.integers(1, 200), st.sampled_from(["power", "dirichlet"]), st.floats(0.001, 1e6), seeds, st.integers(1, 5))
-def test_quantity_skew_is_disjoint_complete_and_never_below_the_least(data, n, law, alpha, seed, min_size):
+@given(
+    st.data(),
+    st.integers(1, 200),
+    st.sampled_from(["power", "dirichlet"]),
+    st.floats(0.001, 1e6),
+    seeds,
+    st.integers(1, 5),
+)
+def test_quantity_skew_is_disjoint_complete_and_never_below_the_least(
+    data, n, law, alpha, seed, min_size
+):
     min_size = min(min_size, n)
     count = data.draw(st.integers(1, n // min_size))
     parts = quantity_skew(n, count, seed, law, alpha, min_size)
@@ -84,19 +107,41 @@ def test_sizes_follow_the_power_law():
 
 @pytest.mark.parametrize("alpha", [0.5, 4.0])
 def test_shares_are_those_of_dirichlet(alpha):
-    """Of a class, K parts have shares p with E p² = (α + 1) / (K (K α + 1)), and classes are independent."""
+    """Of a class, K parts have shares p with E p² = (α + 1) / (K (K α + 1)), and classes are
+    independent.
+    """
     labels, parts = np.repeat(np.arange(300), 200), 5
-    shares = np.array([np.bincount(labels[part], minlength=300) for part in dirichlet(labels, parts, alpha, 3)]) / 200
+    shares = (
+        np.array(
+            [
+                np.bincount(labels[part], minlength=300)
+                for part in dirichlet(labels, parts, alpha, 3)
+            ]
+        )
+        / 200
+    )
     assert (shares**2).mean() == pytest.approx((alpha + 1) / (parts * (parts * alpha + 1)), rel=0.1)
     assert abs(np.corrcoef(shares[0, ::2], shares[0, 1::2])[0, 1]) < 0.3
-    sizes = np.array([[len(part) for part in quantity_skew(10_000, parts, seed, "dirichlet", alpha)] for seed in range(300)]) / 10_000
+    sizes = (
+        np.array(
+            [
+                [len(part) for part in quantity_skew(10_000, parts, seed, "dirichlet", alpha)]
+                for seed in range(300)
+            ]
+        )
+        / 10_000
+    )
     assert (sizes**2).mean() == pytest.approx((alpha + 1) / (parts * (parts * alpha + 1)), rel=0.1)
 
 
 def test_shards_are_dealt_at_random():
-    """Of 200 shards, 20 of each class, a second one is of the class of the first with probability 19/199."""
+    """Of 200 shards, 20 of each class, a second one is of the class of the first with probability
+    19/199.
+    """
     labels = np.repeat(np.arange(10), 60)
-    classes = [len(np.unique(labels[part])) for seed in range(5) for part in shards(labels, 100, seed)]
+    classes = [
+        len(np.unique(labels[part])) for seed in range(5) for part in shards(labels, 100, seed)
+    ]
     assert np.mean(classes) == pytest.approx(1 + 180 / 199, abs=0.06)
 
 
@@ -107,9 +152,14 @@ def test_which_part_has_which_classes_is_random():
 
 
 def test_label_skew_gives_random_pairs_of_classes():
-    """Of 10 classes there are 45 pairs; 100 parts in twenty draws of five disjoint ones have 45 (1 − (8/9)²⁰) = 40.7 of them."""
+    """Of 10 classes there are 45 pairs; 100 parts in twenty draws of five disjoint ones have 45 (1
+    − (8/9)²⁰) = 40.7 of them.
+    """
     labels = np.repeat(np.arange(10), 100)
-    found = [len({tuple(np.unique(labels[part])) for part in label_skew(labels, 100, seed)}) for seed in range(40)]
+    found = [
+        len({tuple(np.unique(labels[part])) for part in label_skew(labels, 100, seed)})
+        for seed in range(40)
+    ]
     assert np.mean(found) == pytest.approx(45 * (1 - (8 / 9) ** 20), abs=1)
 
 
@@ -135,8 +185,11 @@ def test_keys_stay_together(data, keys, seed):
 
 def test_a_lost_and_a_doubled_sample_are_named():
     check_partition([[0, 2], [1]], 3)
-    with pytest.raises(ValueError, match=r"no partition of 4 samples: 1 lost \(e.g. 3\), 2 in more than one place \(e.g. 0\), "
-                                         r"1 not from 0 to 3 \(e.g. 9\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"no partition of 4 samples: 1 lost \(e.g. 3\), 2 in more than one place \(e.g. 0\), "
+        r"1 not from 0 to 3 \(e.g. 9\)",
+    ):
         check_partition([[0, 1, 2], [0, 2, 9]], 4)
     with pytest.raises(ValueError, match=r"1 lost \(e.g. 0\)"):
         check_partition([], 1)
@@ -146,7 +199,12 @@ def test_small_alpha_skews_more_than_large():
     labels = np.repeat(np.arange(10), 100)
 
     def purity(alpha):
-        return np.mean([np.bincount(labels[part]).max() / len(part) for part in dirichlet(labels, 10, alpha, 1)])
+        return np.mean(
+            [
+                np.bincount(labels[part]).max() / len(part)
+                for part in dirichlet(labels, 10, alpha, 1)
+            ]
+        )
 
     assert purity(0.05) > 0.5 > 0.2 > purity(1000)
 
@@ -154,18 +212,41 @@ def test_small_alpha_skews_more_than_large():
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: iid(3, 4), "parts must be from 1 to 3 for 3 samples, at least 1 sample each, got 4"),
-        (lambda: dirichlet([0] * 10, 4, 1.0, 0, 3),
-         "parts must be from 1 to 3 for 10 samples, at least 3 samples each, got 4"),
+        (
+            lambda: iid(3, 4),
+            "parts must be from 1 to 3 for 3 samples, at least 1 sample each, got 4",
+        ),
+        (
+            lambda: dirichlet([0] * 10, 4, 1.0, 0, 3),
+            "parts must be from 1 to 3 for 10 samples, at least 3 samples each, got 4",
+        ),
         (lambda: dirichlet([0] * 10, 4, float("nan")), "alpha must be from .* got nan"),
         (lambda: dirichlet([0] * 10, 4, 1.0, 0, 0), "min_size must be 1 or more, got 0"),
-        (lambda: dirichlet(np.zeros((5, 2)), 4, 1.0), r"labels must have shape \(n,\), got \(5, 2\)"),
-        (lambda: shards([0] * 10, 4, 0, 3), "parts must be from 1 to 3 for 10 samples, at least 3 samples each, got 4"),
+        (
+            lambda: dirichlet(np.zeros((5, 2)), 4, 1.0),
+            r"labels must have shape \(n,\), got \(5, 2\)",
+        ),
+        (
+            lambda: shards([0] * 10, 4, 0, 3),
+            "parts must be from 1 to 3 for 10 samples, at least 3 samples each, got 4",
+        ),
         (lambda: shards([0] * 10, 4, 0, 0), "shards_per_part must be 1 or more, got 0"),
-        (lambda: label_skew([0, 1] * 5, 2, 0, 3), "classes must be from 1 to 2, the number of classes, got 3"),
-        (lambda: label_skew([0, 1, 2] * 5, 2, 0, 1), "2 parts with 1 of 3 classes each leave 1 out: .* of 3 or more"),
-        (lambda: label_skew([0, 1, 1, 1, 1], 3, 0, 1), "class 0 has 1 samples, too few for the 2 parts"),
-        (lambda: quantity_skew(9, 2, law="linear"), "law must be 'power' or 'dirichlet', got 'linear'"),
+        (
+            lambda: label_skew([0, 1] * 5, 2, 0, 3),
+            "classes must be from 1 to 2, the number of classes, got 3",
+        ),
+        (
+            lambda: label_skew([0, 1, 2] * 5, 2, 0, 1),
+            "2 parts with 1 of 3 classes each leave 1 out: .* of 3 or more",
+        ),
+        (
+            lambda: label_skew([0, 1, 1, 1, 1], 3, 0, 1),
+            "class 0 has 1 samples, too few for the 2 parts",
+        ),
+        (
+            lambda: quantity_skew(9, 2, law="linear"),
+            "law must be 'power' or 'dirichlet', got 'linear'",
+        ),
         (lambda: quantity_skew(9, 2, alpha=-1), "alpha must be from 0.001 to 1e.06, got -1"),
         (lambda: by_key(["a", "b"], 3), "parts must be from 1 to 2, the number of keys, got 3"),
     ],

@@ -1,4 +1,6 @@
-"""Training in closed form: to the last bit what automatic differentiation gives, and left to that wherever it is more."""
+"""Training in closed form: to the last bit what automatic differentiation gives, and left to that
+wherever it is more.
+"""
 
 import pytest
 import torch
@@ -13,9 +15,15 @@ def recorded(model):
     return TorchClassifier(lambda: model.module, optimizer=torch.optim.SGD, lr=model.lr)
 
 
-@pytest.mark.parametrize("make", [
-    lambda: mlp(64, 10), lambda: mlp(64, 10, hidden=(30, 20)), lambda: logistic_regression(64, 10),
-    lambda: TorchClassifier(lambda: nn.Linear(64, 10))])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: mlp(64, 10),
+        lambda: mlp(64, 10, hidden=(30, 20)),
+        lambda: logistic_regression(64, 10),
+        lambda: TorchClassifier(lambda: nn.Linear(64, 10)),
+    ],
+)
 def test_it_is_what_automatic_differentiation_gives(make):
     ours, theirs = make(), recorded(make())
     assert descent_of(ours.module, 0.1) is not None
@@ -25,9 +33,15 @@ def test_it_is_what_automatic_differentiation_gives(make):
         assert torch.equal(value, ours.get_params()[name])
 
 
-@pytest.mark.parametrize("build", [
-    lambda: nn.Sequential(nn.Linear(64, 8), nn.Tanh(), nn.Linear(8, 10)), lambda: nn.Sequential(nn.Linear(64, 8), nn.ReLU()),
-    lambda: nn.Linear(64, 10).requires_grad_(False), lambda: nn.Sequential(nn.Linear(64, 2000), nn.ReLU(), nn.Linear(2000, 600))])
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: nn.Sequential(nn.Linear(64, 8), nn.Tanh(), nn.Linear(8, 10)),
+        lambda: nn.Sequential(nn.Linear(64, 8), nn.ReLU()),
+        lambda: nn.Linear(64, 10).requires_grad_(False),
+        lambda: nn.Sequential(nn.Linear(64, 2000), nn.ReLU(), nn.Linear(2000, 600)),
+    ],
+)
 def test_everything_else_is_left_to_torch(build):
     assert descent_of(build(), 0.1) is None
 
@@ -47,6 +61,8 @@ def test_unusual_batches_are_torchs_to_judge():
     ours, theirs = mlp(64, 10), recorded(mlp(64, 10))
     ours.train([(x, y)])
     theirs.train([(x, y)])
-    assert all(torch.equal(value, ours.get_params()[name]) for name, value in theirs.get_params().items())
+    assert all(
+        torch.equal(value, ours.get_params()[name]) for name, value in theirs.get_params().items()
+    )
     with pytest.raises(IndexError, match="Target 10 is out of bounds"):
         mlp(64, 10).train([(x, y * 0 + 10)])

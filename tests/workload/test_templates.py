@@ -11,8 +11,16 @@ from roleml_nb import RoleMLError, Testbed, impl, role
 from roleml_nb.library import EpochTrainer
 from roleml_nb.role import ArgumentError
 from roleml_nb.workload import ArrayDataset, TorchClassifier
-from roleml_nb.workload.steps import default_xy_apply_gradients, default_xy_compute_gradients, default_xy_train
-from roleml_nb.workload.templates import SimpleTorchModel, SimpleTorchXYModel, SimpleTorchXYTestableModel
+from roleml_nb.workload.steps import (
+    default_xy_apply_gradients,
+    default_xy_compute_gradients,
+    default_xy_train,
+)
+from roleml_nb.workload.templates import (
+    SimpleTorchModel,
+    SimpleTorchXYModel,
+    SimpleTorchXYTestableModel,
+)
 
 X = np.random.default_rng(0).normal(size=(30, 6)).astype(np.float32)
 Y = np.arange(30) % 3
@@ -21,7 +29,11 @@ Y = np.arange(30) % 3
 class Linear(SimpleTorchXYModel):
     def build_model(self, lr=0.1, **options):
         module = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Dropout(0.2), nn.Linear(4, 3))
-        return module, torch.optim.SGD(module.parameters(), lr=lr, momentum=0.9), nn.CrossEntropyLoss()
+        return (
+            module,
+            torch.optim.SGD(module.parameters(), lr=lr, momentum=0.9),
+            nn.CrossEntropyLoss(),
+        )
 
 
 def data(size=7):
@@ -92,8 +104,14 @@ def test_the_global_generators_stay_and_decide_the_weights_unless_a_seed_does():
     assert same(one.get_params(), Linear().get_params())
 
 
-@pytest.mark.parametrize("make", [Linear, lambda: TorchClassifier(lambda: nn.Linear(6, 3), optimizer=torch.optim.SGD),
-                                  lambda: TorchClassifier(lambda: nn.Linear(6, 3))])
+@pytest.mark.parametrize(
+    "make",
+    [
+        Linear,
+        lambda: TorchClassifier(lambda: nn.Linear(6, 3), optimizer=torch.optim.SGD),
+        lambda: TorchClassifier(lambda: nn.Linear(6, 3)),
+    ],
+)
 def test_gradients_computed_and_applied_are_a_step_of_training(make):
     torch.manual_seed(0)
     stepped = make()
@@ -104,7 +122,8 @@ def test_gradients_computed_and_applied_are_a_step_of_training(make):
     kept = [gradient.clone() for gradient in gradients]
     stepped.apply_gradients(gradients)
     stepped.compute_gradients((X, Y))
-    assert all(torch.equal(one, two) for one, two in zip(gradients, kept, strict=True))  # they are no live buffers
+    # they are no live buffers
+    assert all(torch.equal(one, two) for one, two in zip(gradients, kept, strict=True))
     torch.manual_seed(7)
     expected = trained.train([(X, Y)])
     assert metrics["loss"] == pytest.approx(expected["loss"])
@@ -125,9 +144,13 @@ def test_gradients_of_one_model_apply_to_another_that_has_computed_none():
 def test_gradients_that_do_not_fit_are_refused_and_change_nothing(model):
     before = model.get_params()
     _, gradients = model.compute_gradients((X, Y))
-    with pytest.raises(ValueError, match=r"one gradient per parameter: \d parameters, but 1 gradients"):
+    with pytest.raises(
+        ValueError, match=r"one gradient per parameter: \d parameters, but 1 gradients"
+    ):
         model.apply_gradients(gradients[:1])
-    with pytest.raises(ValueError, match=r"gradient 1 must have \d entries, as the parameter has, got (24|18)"):
+    with pytest.raises(
+        ValueError, match=r"gradient 1 must have \d entries, as the parameter has, got (24|18)"
+    ):
         model.apply_gradients([gradients[0], gradients[0], *gradients[2:]])
     assert torch.equal(model.get_params()[next(iter(before))], before[next(iter(before))])
 
@@ -143,7 +166,9 @@ def test_a_parameter_without_a_gradient_gets_zeros():
 
     module = Half()
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
-    _, gradients = default_xy_compute_gradients(module, optimizer, nn.CrossEntropyLoss(), X, Y, torch.device("cpu"))
+    _, gradients = default_xy_compute_gradients(
+        module, optimizer, nn.CrossEntropyLoss(), X, Y, torch.device("cpu")
+    )
     assert gradients[2].tolist() == [0] * 4
     before = module.idle.weight.clone()
     default_xy_apply_gradients(module, optimizer, gradients)
@@ -177,14 +202,22 @@ def test_the_cpu_is_taken_where_there_is_no_cuda(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert model.get_device("cuda") == torch.device("cuda")
     for name in ("", "gpu"):
-        with pytest.raises(ArgumentError, match=f"device must be 'cpu', 'cuda', 'cuda:1' or the like, got '{name}'"):
+        with pytest.raises(
+            ArgumentError, match=f"device must be 'cpu', 'cuda', 'cuda:1' or the like, got '{name}'"
+        ):
             Linear(device=name)
 
 
 class Decayed(SimpleTorchXYModel):
     def build_model(self):
-        module = torch.nn.Sequential(torch.nn.Linear(3, 4).requires_grad_(False), torch.nn.Linear(4, 2))
-        return module, torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9, weight_decay=0.5), torch.nn.CrossEntropyLoss()
+        module = torch.nn.Sequential(
+            torch.nn.Linear(3, 4).requires_grad_(False), torch.nn.Linear(4, 2)
+        )
+        return (
+            module,
+            torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9, weight_decay=0.5),
+            torch.nn.CrossEntropyLoss(),
+        )
 
 
 def test_gradients_do_not_move_what_is_frozen():
@@ -194,7 +227,9 @@ def test_gradients_do_not_move_what_is_frozen():
     assert [gradient.numel() for gradient in gradients] == [12, 4, 8, 2] and not gradients[0].any()
     model.apply_gradients(gradients)
     after = model.get_params()
-    assert torch.equal(after["0.weight"], before["0.weight"]) and not torch.equal(after["1.weight"], before["1.weight"])
+    assert torch.equal(after["0.weight"], before["0.weight"]) and not torch.equal(
+        after["1.weight"], before["1.weight"]
+    )
 
 
 class Descent:
@@ -222,10 +257,18 @@ class Own(SimpleTorchXYModel):
 def test_an_optimizer_of_ones_own_needs_no_state(bed):
     assert Own().optimizer_state() is None
     Own().set_optimizer_state(None)
-    with pytest.raises(role.ArgumentError, match=r"Descent, the optimizer of Own, has no 'state' that could be cleared: give"):
+    with pytest.raises(
+        role.ArgumentError,
+        match=r"Descent, the optimizer of Own, has no 'state' that could be cleared: give",
+    ):
         Own().reset_optimizer()
     bed.spawn("own")
-    bed.assign("own", "trainer", EpochTrainer, elements={"model": impl(Own, seed=0), "dataset": impl(ArrayDataset, X, Y)})
+    bed.assign(
+        "own",
+        "trainer",
+        EpochTrainer,
+        elements={"model": impl(Own, seed=0), "dataset": impl(ArrayDataset, X, Y)},
+    )
     before = bed.call("own/trainer", "get-model")
     bed.call("own/trainer", "apply-update", payloads={"update": before})
     assert not same(bed.call("own/trainer", "train", {"num_epochs": 1}), before)

@@ -8,11 +8,18 @@ from roleml_nb.testbed import Testbed, records
 
 from ..tokens import BadLine
 
-OVERVIEW = "%rml attach                                           find what %rml start --detach has started, in a new kernel"
+OVERVIEW = (
+    "%rml attach                                           find what %rml start --detach has"
+    " started, in a new kernel"
+)
 
 
 def add(add: Any) -> None:
-    attach = add("attach", "Find a testbed again that was started with %%rml start --detach. It becomes the variable `bed`.")
+    attach = add(
+        "attach",
+        "Find a testbed again that was started with %%rml start --detach. It becomes the variable"
+        " `bed`.",
+    )
     attach.add_argument("id", nargs="?", help="which one, when there are several")
     add("detach", "Leave such a testbed to itself, for another kernel to attach to. Runs go on.")
 
@@ -22,11 +29,17 @@ def run(magics: Any, given: Any) -> None:
         print(f"detached: %rml attach {magics.running().detach()}")
         return
     if magics.bed is not None and magics.bed.running:
-        raise BadLine("a testbed is running; end it first with %rml stop, or leave it with %rml detach")
+        raise BadLine(
+            "a testbed is running; end it first with %rml stop, or leave it with %rml detach"
+        )
     magics.use(Testbed.attach(given.id))
     print(f"attached: {magics.where()}")
     print(magics.bed.status())
 
 
 def complete(bed: Any, command: str, words: list[str]) -> list[str]:
-    return [record.mark for record in records.records() if record.detached] if command == "attach" else []
+    return (
+        [record.mark for record in records.records() if record.detached]
+        if command == "attach"
+        else []
+    )

@@ -11,7 +11,7 @@ from ..completion import nodes_of
 from ..tokens import pair
 
 OVERVIEW = """\
-%rml board                                            draw all that, and change it by hand: drag roles onto nodes
+%rml board                                            draw all that; drag roles onto nodes
 %rml terminate client* trainer                        take roles off nodes
 %rml unrelate server trainer=client1/trainer          let nodes forget roles of other nodes
 %rml remove client8                                   take nodes away, with their roles
@@ -20,22 +20,32 @@ OVERVIEW = """\
 
 
 def add(add: Any) -> None:
-    add("board", "Draw nodes, roles and relationships; roles are dragged onto nodes, and the board says it all as code.")
+    add(
+        "board",
+        "Draw nodes, roles and relationships; roles are dragged onto nodes, and the board says it"
+        " all as code.",
+    )
     terminate = add("terminate", "Take roles off nodes; their running handlers end first.")
     terminate.add_argument("nodes", help="which nodes: client*")
     terminate.add_argument("roles", nargs="+", metavar="role", help="their names: trainer")
     unrelate = add("unrelate", "Let nodes forget roles of other nodes.")
     unrelate.add_argument("nodes", help="who shall forget: server")
-    unrelate.add_argument("relations", nargs="+", metavar="relationship=node/role", help="trainer=client1/trainer")
+    unrelate.add_argument(
+        "relations", nargs="+", metavar="relationship=node/role", help="trainer=client1/trainer"
+    )
     remove = add("remove", "Take nodes away, with their roles; other nodes forget them.")
     remove.add_argument("nodes", nargs="+", help="which nodes: client8")
-    rename = add("rename", "Give a node another name; relationships speak of its roles by their new address.")
+    rename = add(
+        "rename", "Give a node another name; relationships speak of its roles by their new address."
+    )
     rename.add_argument("node", help="which node: client8")
     rename.add_argument("name", help="its new name: late")
     move = add("move", "Take nodes to another engine, with their roles and their state.")
     move.add_argument("nodes", nargs="+", help="which nodes: client{1..4}")
     move.add_argument("--on", required=True, metavar="ENGINE", help="the number of the engine")
-    arrange = add("arrange", "Put nodes somewhere on the board; without a place, wherever the board likes.")
+    arrange = add(
+        "arrange", "Put nodes somewhere on the board; without a place, wherever the board likes."
+    )
     arrange.add_argument("places", nargs="+", metavar="node=(x, y)", help="server=(200, 40)")
 
 
@@ -95,10 +105,19 @@ def _arrange(magics: Any, bed: Testbed, given: Any) -> None:
         node, _, source = item.partition("=")
         at = evaluate(source, magics.names()) if source else None
         if at is not None and not (isinstance(at, tuple) and len(at) == 2):
-            raise BadLine(f"{item!r}: write node=(x, y), or the node alone for wherever the board likes")
+            raise BadLine(
+                f"{item!r}: write node=(x, y), or the node alone for wherever the board likes"
+            )
         places[node] = at
     bed.arrange(places)
 
 
-_COMMANDS = {"board": _board, "terminate": _terminate, "unrelate": _unrelate, "remove": _remove, "rename": _rename,
-             "move": _move, "arrange": _arrange}
+_COMMANDS = {
+    "board": _board,
+    "terminate": _terminate,
+    "unrelate": _unrelate,
+    "remove": _remove,
+    "rename": _rename,
+    "move": _move,
+    "arrange": _arrange,
+}

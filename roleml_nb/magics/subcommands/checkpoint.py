@@ -14,13 +14,34 @@ OVERVIEW = """\
 
 
 def add(add: Any) -> None:
-    checkpoint = add("checkpoint", "Write the state of all roles into a file. Handlers that are at work end first.")
-    checkpoint.add_argument("file", metavar="FILE", help="run.checkpoint; a checkpoint of that name is replaced")
-    checkpoint.add_argument("--timeout", type=seconds, default=60.0, metavar="SECONDS", help="for handlers to end (60)")
-    restore = add("restore", "Have all nodes be what they were at a checkpoint. Starts a testbed unless one is running.")
-    restore.add_argument("file", metavar="FILE", help="run.checkpoint; it holds code: open none that you do not trust")
-    restore.add_argument("--engines", type=int, default=None, metavar="N",
-                         help="engines to start (default: as many as there were); 0 keeps everything in this process")
+    checkpoint = add(
+        "checkpoint",
+        "Write the state of all roles into a file. Handlers that are at work end first.",
+    )
+    checkpoint.add_argument(
+        "file", metavar="FILE", help="run.checkpoint; a checkpoint of that name is replaced"
+    )
+    checkpoint.add_argument(
+        "--timeout", type=seconds, default=60.0, metavar="SECONDS", help="for handlers to end (60)"
+    )
+    restore = add(
+        "restore",
+        "Have all nodes be what they were at a checkpoint. Starts a testbed unless one is running.",
+    )
+    restore.add_argument(
+        "file",
+        metavar="FILE",
+        help="run.checkpoint; it holds code: open none that you do not trust",
+    )
+    restore.add_argument(
+        "--engines",
+        type=int,
+        default=None,
+        metavar="N",
+        help=(
+            "engines to start (default: as many as there were); 0 keeps everything in this process"
+        ),
+    )
 
 
 def run(magics: Any, given: Any) -> None:
@@ -31,7 +52,9 @@ def run(magics: Any, given: Any) -> None:
         return
     if magics.bed is not None and magics.bed.running:
         if given.engines not in (None, magics.bed.engines):
-            raise BadLine("a testbed with another number of engines is running; end it first with %rml stop")
+            raise BadLine(
+                "a testbed with another number of engines is running; end it first with %rml stop"
+            )
         magics.bed.restore(name)
     else:
         options = {} if given.engines is None else {"engines": given.engines}

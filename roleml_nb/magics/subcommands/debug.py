@@ -1,4 +1,6 @@
-"""``%rml debug``: a handler that failed elsewhere fails again here, where ``%debug`` can look at it."""
+"""``%rml debug``: a handler that failed elsewhere fails again here, where ``%debug`` can look at
+it.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +22,28 @@ if TYPE_CHECKING:
 __all__ = ["OVERVIEW", "add", "complete", "run"]
 
 OVERVIEW = """\
-%rml debug                                            have the handler that failed fail again here; then %debug
+%rml debug                                            let the last failure fail here; then %debug
 """
 
 
 def add(add: Callable[[str, str], ArgumentParser]) -> None:
-    debug = add("debug", "Play a handler that failed again in this process, on copies of its message and of its role as it is "
-                         "now; %debug then looks at its frames. The calls that it makes are made; its events go nowhere.")
-    debug.add_argument("error", nargs="?", type=int, default=None, metavar="N",
-                       help="its number in %%rml errors (default: the error that a cell has just shown, else the last one)")
+    debug = add(
+        "debug",
+        "Play a handler that failed again in this process, on copies of its message and of its role"
+        " as it is now; %debug then looks at its frames. The calls that it makes are made; its"
+        " events go nowhere.",
+    )
+    debug.add_argument(
+        "error",
+        nargs="?",
+        type=int,
+        default=None,
+        metavar="N",
+        help=(
+            "its number in %%rml errors (default: the error that a cell has just shown, else the"
+            " last one)"
+        ),
+    )
 
 
 def run(magics: RoleMagics, given: Any) -> None:
@@ -47,7 +62,13 @@ def run(magics: RoleMagics, given: Any) -> None:
 
 
 def complete(bed: Testbed | None, command: str, words: list[str]) -> list[str]:
-    return [] if bed is None else [str(number) for number in range(1, len(bed.errors) + 1) if bed.errors.numbered(number)]
+    return (
+        []
+        if bed is None
+        else [
+            str(number) for number in range(1, len(bed.errors) + 1) if bed.errors.numbered(number)
+        ]
+    )
 
 
 def _latest(bed: Testbed) -> Exception | Failure:

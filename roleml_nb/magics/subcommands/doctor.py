@@ -5,14 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 OVERVIEW = """\
-%rml doctor                                           versions, engines, links, memory: each problem with its fix
-%rml clean                                            end what kernels that have ended left behind"""
+%rml doctor                                           each problem of the machine, with its fix
+%rml clean                                            end what dead kernels left behind"""
 
 
 def add(add: Any) -> None:
-    add("doctor", "Look at versions, front end, kernel, engines, links, memory and threads; names each problem with its fix.")
-    clean = add("clean", "End engines and controllers whose kernel has ended. Testbeds whose kernel is alive are left alone.")
-    clean.add_argument("--detached", action="store_true", help="also those that were to outlive their kernel")
+    add(
+        "doctor",
+        "Look at versions, front end, kernel, engines, links, memory and threads; names each"
+        " problem with its fix.",
+    )
+    clean = add(
+        "clean",
+        "End engines and controllers whose kernel has ended. Testbeds whose kernel is alive are"
+        " left alone.",
+    )
+    clean.add_argument(
+        "--detached", action="store_true", help="also those that were to outlive their kernel"
+    )
 
 
 def run(magics: Any, given: Any) -> None:

@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 __all__ = ["OVERVIEW", "add", "run"]
 
 OVERVIEW = """\
-%rml errors                                           what failed where nobody waited for it; --clear forgets it
+%rml errors                                           failures that nobody waited for; --clear
 """
 
 
 def add(add: Callable[[str, str], ArgumentParser]) -> None:
-    errors = add("errors", "Print the errors that nobody waited for, equal ones once: of event handlers, Runnables, callbacks.")
+    errors = add(
+        "errors",
+        "Print the errors that nobody waited for, equal ones once: of event handlers, Runnables,"
+        " callbacks.",
+    )
     errors.add_argument("--clear", action="store_true", help="forget them once they are printed")
 
 

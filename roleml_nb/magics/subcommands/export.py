@@ -12,11 +12,18 @@ import roleml_nb.workload as workload
 from ..script import script
 from ..tokens import BadLine, file_name
 
-OVERVIEW = "%rml export script.py                                 this session as a Python program; run.yaml: what is deployed"
+OVERVIEW = (
+    "%rml export script.py                                 this session as a Python program;"
+    " run.yaml: what is deployed"
+)
 
 
 def add(add: Any) -> None:
-    export = add("export", "Write this session as a Python program (script.py), or what is deployed as a spec (run.yaml).")
+    export = add(
+        "export",
+        "Write this session as a Python program (script.py), or what is deployed as a spec"
+        " (run.yaml).",
+    )
     export.add_argument("file", metavar="FILE", help="script.py, run.yaml or run.json")
 
 
@@ -27,13 +34,25 @@ def run(magics: Any, given: Any) -> None:
         print(f"exported {name}: what is deployed")
         return
     if not name.endswith(".py"):
-        raise BadLine(f"cannot export {name!r}: name it script.py for a program, or run.yaml for what is deployed")
+        raise BadLine(
+            f"cannot export {name!r}: name it script.py for a program, or run.yaml for what is"
+            " deployed"
+        )
     homes = {"display": "IPython.display"}
-    homes |= {name: module.__name__ for module in (workload, library, roleml_nb) for name in module.__all__}
+    homes |= {
+        name: module.__name__
+        for module in (workload, library, roleml_nb)
+        for name in module.__all__
+    }
     cells = magics.journal.cells
     try:
-        Path(name).write_text(script(cells, magics.parsers, homes), encoding="utf-8", errors="backslashreplace")
+        Path(name).write_text(
+            script(cells, magics.parsers, homes), encoding="utf-8", errors="backslashreplace"
+        )
     except OSError as error:
         raise BadLine(f"cannot write {name}: {error.strerror}") from None
     failed = sum(not cell.succeeded for cell in cells)
-    print(f"exported {name}: {len(cells) - failed} cells" + (f"; {failed} that failed are left out" if failed else ""))
+    print(
+        f"exported {name}: {len(cells) - failed} cells"
+        + (f"; {failed} that failed are left out" if failed else "")
+    )

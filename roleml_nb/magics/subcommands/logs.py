@@ -23,22 +23,46 @@ if TYPE_CHECKING:
 __all__ = ["OVERVIEW", "add", "complete", "run"]
 
 OVERVIEW = """\
-%rml logs   client3 --tail 20                         what nodes have logged and printed; --follow, or --pane
+%rml logs   client3 --tail 20                         what nodes logged, printed; --follow, --pane
 """
 BEAT = 0.1
 """Seconds between two looks at what is new."""
 
 
 def add(add: Callable[[str, str], ArgumentParser]) -> None:
-    logs = add("logs", "Print what nodes have logged and printed; node by node, or by time with --times.")
-    logs.add_argument("nodes", nargs="*", help="which nodes, or roles: client3, client*/trainer (all)")
-    logs.add_argument("--level", choices=list(LEVELS), default="debug", metavar="LEVEL",
-                      help=f"the least level that is shown: {', '.join(LEVELS)}")
+    logs = add(
+        "logs", "Print what nodes have logged and printed; node by node, or by time with --times."
+    )
+    logs.add_argument(
+        "nodes", nargs="*", help="which nodes, or roles: client3, client*/trainer (all)"
+    )
+    logs.add_argument(
+        "--level",
+        choices=list(LEVELS),
+        default="debug",
+        metavar="LEVEL",
+        help=f"the least level that is shown: {', '.join(LEVELS)}",
+    )
     logs.add_argument("--tail", type=int, default=None, metavar="N", help="only the last N lines")
-    logs.add_argument("--times", action="store_true", help="with the seconds since the start of the testbed")
-    logs.add_argument("--follow", action="store_true", help="go on with what is new, until the cell is interrupted")
-    logs.add_argument("--for", dest="seconds", type=seconds, default=None, metavar="SECONDS", help="follow for so long")
-    logs.add_argument("--pane", action="store_true", help="a pane that follows, while other cells run")
+    logs.add_argument(
+        "--times", action="store_true", help="with the seconds since the start of the testbed"
+    )
+    logs.add_argument(
+        "--follow",
+        action="store_true",
+        help="go on with what is new, until the cell is interrupted",
+    )
+    logs.add_argument(
+        "--for",
+        dest="seconds",
+        type=seconds,
+        default=None,
+        metavar="SECONDS",
+        help="follow for so long",
+    )
+    logs.add_argument(
+        "--pane", action="store_true", help="a pane that follows, while other cells run"
+    )
 
 
 def run(magics: RoleMagics, given: Any) -> None:
@@ -61,7 +85,7 @@ def _follow(bed: Testbed, view: LogView, seconds: float | None) -> None:
     try:
         bed.fleet.collect()
         lines, count = view.new(0)
-        lines = sorted(lines)[-view.tail if view.tail else 0:]
+        lines = sorted(lines)[-view.tail if view.tail else 0 :]
         while True:
             for line in lines:
                 print(view.text_of(line))

@@ -10,14 +10,25 @@ from roleml_nb.testbed import Testbed
 COMMON = ("loss", "accuracy", "rounds", "bytes")
 """Metrics that can be asked for before there is a run."""
 OVERVIEW = """\
-%rml metrics loss accuracy bytes                      draw metrics as they come, with the bar of runs"""
+%rml metrics loss accuracy bytes                      draw metrics as they come, and the run bar"""
 
 
 def add(add: Any) -> None:
-    metrics = add("metrics", "Draw metrics as they come, in panels of one figure, with a bar to pause and stop the run.")
-    metrics.add_argument("show", nargs="*", metavar="metric", help="one panel each; also rounds and bytes")
+    metrics = add(
+        "metrics",
+        "Draw metrics as they come, in panels of one figure, with a bar to pause and stop the run.",
+    )
+    metrics.add_argument(
+        "show", nargs="*", metavar="metric", help="one panel each; also rounds and bytes"
+    )
     metrics.add_argument("--nodes", metavar="PATTERN", help="which nodes: 'server peer*'")
-    metrics.add_argument("--against", choices=("round", "time"), default="round", metavar="AXIS", help="round or time (round)")
+    metrics.add_argument(
+        "--against",
+        choices=("round", "time"),
+        default="round",
+        metavar="AXIS",
+        help="round or time (round)",
+    )
 
 
 def run(magics: Any, given: Any) -> None:

@@ -6,12 +6,21 @@ from typing import Any
 
 from ..tokens import file_name
 
-OVERVIEW = '%rml record run.parquet                               write down what happened, for Recording.open("run.parquet")'
+OVERVIEW = (
+    "%rml record run.parquet                               write down what happened, for"
+    ' Recording.open("run.parquet")'
+)
 
 
 def add(add: Any) -> None:
-    record = add("record", "Write the trace so far into a folder, with the spec, seeds and versions; see Recording.open.")
-    record.add_argument("file", metavar="FILE", help="run.parquet; a recording of that name is replaced")
+    record = add(
+        "record",
+        "Write the trace so far into a folder, with the spec, seeds and versions; see"
+        " Recording.open.",
+    )
+    record.add_argument(
+        "file", metavar="FILE", help="run.parquet; a recording of that name is replaced"
+    )
 
 
 def run(magics: Any, given: Any) -> None:

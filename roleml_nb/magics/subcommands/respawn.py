@@ -14,8 +14,8 @@ OVERVIEW = """\
 def add(add: Any) -> None:
     respawn = add(
         "respawn",
-        "Make nodes of lost engines anew on others, with the roles, elements and relationships that they had. "
-        "Their roles begin anew; %%rml restore goes on from a checkpoint.",
+        "Make nodes of lost engines anew on others, with the roles, elements and relationships that"
+        " they had. Their roles begin anew; %%rml restore goes on from a checkpoint.",
     )
     respawn.add_argument("nodes", nargs="*", default=["*"], help="which of them: client* (all)")
     respawn.add_argument(

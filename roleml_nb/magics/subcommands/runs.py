@@ -19,15 +19,21 @@ if TYPE_CHECKING:
 __all__ = ["OVERVIEW", "add", "complete", "run"]
 
 OVERVIEW = """\
-%rml runs                                             what %rml call … --background has begun, and how far it is
+%rml runs                                             calls in the background, and how far they are
 %rml wait   1                                         wait for a run, and print its result
 """
 
 
 def add(add: Callable[[str, str], ArgumentParser]) -> None:
     add("runs", "Print the runs in the background, and how far they are.")
-    wait = add("wait", "Wait for a run in the background, and print its result. When interrupted, the run goes on.")
-    wait.add_argument("run", nargs="?", type=int, default=None, metavar="N", help="its number (the last one)")
+    wait = add(
+        "wait",
+        "Wait for a run in the background, and print its result. When interrupted, the run"
+        " goes on.",
+    )
+    wait.add_argument(
+        "run", nargs="?", type=int, default=None, metavar="N", help="its number (the last one)"
+    )
     wait.add_argument("--timeout", type=seconds, default=None, metavar="SECONDS")
 
 

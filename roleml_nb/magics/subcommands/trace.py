@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["OVERVIEW", "add", "run"]
 
 OVERVIEW = """\
-%rml trace --limit 500                                how much was noted; keep up to 500 MB of it one by one; --clear forgets it
+%rml trace --limit 500                                what was recorded; keep up to 500 MB; --clear
 """
 
 

@@ -9,7 +9,10 @@ OVERVIEW = """\
 
 
 def add(add: Any) -> None:
-    add("traffic", "Show the messages between nodes as they travel: on the graph, in time, and in total.")
+    add(
+        "traffic",
+        "Show the messages between nodes as they travel: on the graph, in time, and in total.",
+    )
 
 
 def run(magics: Any, given: Any) -> None:

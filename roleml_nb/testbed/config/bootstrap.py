@@ -15,12 +15,27 @@ from .scope import Scope
 
 __all__ = ["KEYS", "plan_actors", "sources"]
 
-COMPONENTS = ("procedure_invoker", "procedure_provider", "messaging_component", "collective_implementor")
+COMPONENTS = (
+    "procedure_invoker",
+    "procedure_provider",
+    "messaging_component",
+    "collective_implementor",
+)
 CONTAINER = ("containerize", "temp_dir", "base_image", "mounts")
 LEVELS = ("DISABLED", "INTERNAL", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOGGING = ("log_file_path", "log_file_level", "log_console_type", "log_console_level", "debug")
 UNUSED = ("address", "contacts", "handshakes", "handwaves", *COMPONENTS, *LOGGING, *CONTAINER)
-KEYS = ("name", "roles", "relationships", "relationship_links", "element_preset", "workdir", "src", "seed", *UNUSED)
+KEYS = (
+    "name",
+    "roles",
+    "relationships",
+    "relationship_links",
+    "element_preset",
+    "workdir",
+    "src",
+    "seed",
+    *UNUSED,
+)
 
 
 def plan_actors(entries: list[Entry], scope: Scope) -> Plan:
@@ -48,25 +63,37 @@ def _plan_actor(plan: Plan, given: dict[str, Entry], actors: list[str], scope: S
     presets = Presets(given.get("element_preset"), scope)
     for role, item in (given["roles"].mapping() if "roles" in given else {}).items():
         node.roles[role] = read_role(role, item, scope, presets)
-    for relationship, members in (given["relationships"].mapping() if "relationships" in given else {}).items():
+    for relationship, members in (
+        given["relationships"].mapping() if "relationships" in given else {}
+    ).items():
         for item in members.texts():
             member = _instance(item, name)
             if member.actor_name in actors:
                 node.relationships.setdefault(relationship, []).append((member, item))
             elif member.actor_name in contacts or relationship == "manager":
-                plan.notes.append(f"{item.where}: {member} is left out: no such actor is loaded here")
+                plan.notes.append(
+                    f"{item.where}: {member} is left out: no such actor is loaded here"
+                )
             else:
-                raise item.fail(f"no actor {member.actor_name!r}; {did_you_mean(member.actor_name, [*actors, *contacts])}")
-    for alias, target in (given["relationship_links"].mapping() if "relationship_links" in given else {}).items():
+                raise item.fail(
+                    f"no actor {member.actor_name!r};"
+                    f" {did_you_mean(member.actor_name, [*actors, *contacts])}"
+                )
+    for alias, target in (
+        given["relationship_links"].mapping() if "relationship_links" in given else {}
+    ).items():
         target.text()
         node.links[alias] = target
     if "workdir" in given:
         node.context["workdir"] = os.path.abspath(given["workdir"].text())
     if "src" in given:
-        node.context["src"] = os.path.join(node.context.get("workdir", os.getcwd()), given["src"].text())
+        node.context["src"] = os.path.join(
+            node.context.get("workdir", os.getcwd()), given["src"].text()
+        )
     if "seed" in given:
         seed = given["seed"].integer()
-        node.context["seed"] = secrets.randbelow(2**31) if seed == -1 else seed  # drawn here, so that a saved run says which
+        # drawn here, so that a saved run says which
+        node.context["seed"] = secrets.randbelow(2**31) if seed == -1 else seed
 
 
 def _instance(entry: Entry, own: str) -> RoleInstanceID:
@@ -74,7 +101,9 @@ def _instance(entry: Entry, own: str) -> RoleInstanceID:
     text = entry.text()
     actor, slash, instance = text.partition("/")
     if "/" in instance or (slash and not instance) or not text:
-        raise entry.fail(f"{text!r} is no role: write actor/role, /role for one of this actor, or actor")
+        raise entry.fail(
+            f"{text!r} is no role: write actor/role, /role for one of this actor, or actor"
+        )
     return RoleInstanceID(actor or own, instance or NATIVE)
 
 
@@ -83,7 +112,9 @@ def _check_rest(given: dict[str, Entry], known: list[str]) -> None:
     for key in ("handshakes", "handwaves"):
         for item in given[key].texts() if key in given else []:
             if item.value not in known:
-                raise item.fail(f"{item.value!r} is not among the contacts; {did_you_mean(item.value, known)}")
+                raise item.fail(
+                    f"{item.value!r} is not among the contacts; {did_you_mean(item.value, known)}"
+                )
     for key in ("log_file_level", "log_console_level"):
         if key in given:
             given[key].choice(LEVELS)
@@ -97,7 +128,9 @@ def _check_rest(given: dict[str, Entry], known: list[str]) -> None:
 
 
 def sources(entry: Entry, scope: Scope) -> list[str]:
-    """The folders of an actor's modules: `src`, else `workdir`; both may be relative to the working directory."""
+    """The folders of an actor's modules: `src`, else `workdir`; both may be relative to the working
+    directory.
+    """
     given = entry.fields(KEYS)
     workdir = os.path.abspath(given["workdir"].text()) if "workdir" in given else os.getcwd()
     source = os.path.join(workdir, given["src"].text()) if "src" in given else workdir

@@ -19,21 +19,42 @@ from .templates import MOST, Templates
 
 __all__ = ["FIXED_KEYS", "KEYS", "Expansion", "plan_run"]
 
-FIXED_KEYS = ("profiles", "roles", "connections", "relationships", "relationship_links", "deployment_order", "fixed", "seed")
-RULES = ("profiles_separate", "profiles_individual", "connection_rules", "relationship_rules", "bandwidth")
+FIXED_KEYS = (
+    "profiles",
+    "roles",
+    "connections",
+    "relationships",
+    "relationship_links",
+    "deployment_order",
+    "fixed",
+    "seed",
+)
+RULES = (
+    "profiles_separate",
+    "profiles_individual",
+    "connection_rules",
+    "relationship_rules",
+    "bandwidth",
+)
 KEYS = (*FIXED_KEYS, *RULES)
 CONDUCTOR = "conductor"
-"""The actor that RoleML's examples run their conductor on. It has no profile; here the notebook takes its place."""
+"""The actor that RoleML's examples run their conductor on.
+
+It has no profile; here the notebook takes its place.
+"""
 
 
 class Expansion:
     """A run with its patterns, rules and value templates written out.
 
-    `run` is the run in RoleML's own form, with ``fixed: true``. What is fixed already is left as it is. `own_roles` are
-    the actors that (may) deploy roles themselves, which the run therefore does not know.
+    `run` is the run in RoleML's own form, with ``fixed: true``. What is fixed already is left as it
+    is. `own_roles` are the actors that (may) deploy roles themselves, which the run therefore does
+    not know.
     """
 
-    def __init__(self, entry: Entry, seed: int | None = None, usual_seed: int = 0, trust: bool = False):
+    def __init__(
+        self, entry: Entry, seed: int | None = None, usual_seed: int = 0, trust: bool = False
+    ):
         self.notes: list[str] = []
         self.own_roles: list[str] = []
         self._trust = trust
@@ -45,9 +66,13 @@ class Expansion:
         if "fixed" in self._given and self._given["fixed"].flag():
             for key in RULES:
                 if key in self._given:
-                    raise self._given[key].fail("is for what is still to be expanded; remove it, or 'fixed: true'")
+                    raise self._given[key].fail(
+                        "is for what is still to be expanded; remove it, or 'fixed: true'"
+                    )
             self.run = entry
-            self.own_roles = [name for name in self._profiles("profiles") if name not in self._map("roles")]
+            self.own_roles = [
+                name for name in self._profiles("profiles") if name not in self._map("roles")
+            ]
             return
         self._entry = entry
         self._batch = self._profiles("profiles")
@@ -59,11 +84,19 @@ class Expansion:
         self._asked: dict[tuple[str, str], Entry] = {}
         self._conductor = [] if CONDUCTOR in self._all else [CONDUCTOR]
         profiles = [item for key in KEYS if key.startswith("profiles") for item in self._list(key)]
-        self.run = Entry({
-            "profiles": entry.with_value(profiles), "roles": self._roles(), "connections": self._connections(),
-            "relationships": self._relationships(), "relationship_links": self._links(),
-            "deployment_order": self._order(), "fixed": Entry(True),
-        }, (), entry.mark)
+        self.run = Entry(
+            {
+                "profiles": entry.with_value(profiles),
+                "roles": self._roles(),
+                "connections": self._connections(),
+                "relationships": self._relationships(),
+                "relationship_links": self._links(),
+                "deployment_order": self._order(),
+                "fixed": Entry(True),
+            },
+            (),
+            entry.mark,
+        )
         if "seed" in self._given or seed is not None:  # RoleML's own files have none
             self.run.value["seed"] = Entry(self.seed)
 
@@ -77,7 +110,9 @@ class Expansion:
         return [name.text() for name in _profile_names(self._list(key))]
 
     def _match(self, entry: Entry, pattern: str, actors: list[str]) -> list[str]:
-        """The actors whose whole name matches; an error for a plain name that is none, a note for an idle pattern."""
+        """The actors whose whole name matches; an error for a plain name that is none, a note for
+        an idle pattern.
+        """
         if pattern in self._conductor:
             return [pattern]
         try:
@@ -93,7 +128,9 @@ class Expansion:
     def _at(self, key: str, per_actor: dict[str, Any]) -> Entry:
         """What each actor gets, at the first entry that gave it something."""
         at = self._given.get(key, self._entry)
-        return at.with_value({actor: self._asked[key, actor].with_value(item) for actor, item in per_actor.items()})
+        return at.with_value(
+            {actor: self._asked[key, actor].with_value(item) for actor, item in per_actor.items()}
+        )
 
     def _count(self, rule: Entry, pairs: int) -> None:
         self._written["pairs"] += pairs
@@ -115,7 +152,9 @@ class Expansion:
             words = rule.text().split()
             if len(words) != 2:
                 raise rule.fail("must be two patterns: FROM TO")
-            targets = {target: rule.with_value(target) for target in self._match(rule, words[1], self._all)}
+            targets = {
+                target: rule.with_value(target) for target in self._match(rule, words[1], self._all)
+            }
             actors = self._match(rule, words[0], self._managed)
             self._count(rule, len(actors) * len(targets))
             for actor in actors:
@@ -124,32 +163,49 @@ class Expansion:
         for actor, item in self._map("connections").items():
             for name in (item.with_value(actor), *item.texts()):
                 if name.value not in (*self._all, *self._conductor):
-                    raise name.fail(f"no actor {name.value!r} in profiles; {did_you_mean(name.value, self._all)}")
+                    raise name.fail(
+                        f"no actor {name.value!r} in profiles;"
+                        f" {did_you_mean(name.value, self._all)}"
+                    )
             self._asked.setdefault(("connections", actor), item)
             found.setdefault(actor, {}).update({name.text(): name for name in item.texts()})
-        return self._at("connections", {actor: list(items.values()) for actor, items in found.items()})
+        return self._at(
+            "connections", {actor: list(items.values()) for actor, items in found.items()}
+        )
 
     def _relationships(self) -> Entry:
         key, found = "relationships", dict[str, dict[str, dict[str, Entry]]]()
         for actor, item in self._map("relationships").items():
             self._asked[key, actor] = item
             for name, members in item.mapping().items():
-                found.setdefault(actor, {}).setdefault(name, {}).update({one.text(): one for one in members.texts()})
+                found.setdefault(actor, {}).setdefault(name, {}).update(
+                    {one.text(): one for one in members.texts()}
+                )
         for pattern, rules in self._map("relationship_rules").items():
             actors = self._match(rules, pattern, self._managed)
             for relationship, rule in rules.mapping().items():
                 for one in rule.texts():
                     who, slash, instance = one.text().rpartition("/")
                     targets = self._match(one, who if slash else instance, self._all)
-                    named = [f"{target}/{instance if slash else relationship}" for target in targets]
+                    named = [
+                        f"{target}/{instance if slash else relationship}" for target in targets
+                    ]
                     self._count(one, len(actors) * len(named))
                     for actor in actors:
                         self._asked.setdefault((key, actor), rules)
                         found.setdefault(actor, {}).setdefault(relationship, {}).update(
-                            {member: one.with_value(member) for member in named})
-        return self._at(key, {
-            actor: {name: self._asked[key, actor].with_value(list(members.values())) for name, members in known.items()}
-            for actor, known in found.items()})
+                            {member: one.with_value(member) for member in named}
+                        )
+        return self._at(
+            key,
+            {
+                actor: {
+                    name: self._asked[key, actor].with_value(list(members.values()))
+                    for name, members in known.items()
+                }
+                for actor, known in found.items()
+            },
+        )
 
     def _links(self) -> Entry:
         found: dict[str, dict[str, Entry]] = {}
@@ -200,7 +256,9 @@ def plan_run(entry: Entry, scope: Scope, seed: int | None = None, usual_seed: in
             plan.node(node, item).roles[name] = read_role(name, role, scope)
     for node, item in per_actor("relationships"):
         for name, members in item.mapping().items():
-            plan.node(node, item).relationships.setdefault(name, []).extend(_members(members, name, actors, plan))
+            plan.node(node, item).relationships.setdefault(name, []).extend(
+                _members(members, name, actors, plan)
+            )
     for node, item in per_actor("relationship_links"):
         for alias, target in item.mapping().items():
             target.text()
@@ -208,15 +266,21 @@ def plan_run(entry: Entry, scope: Scope, seed: int | None = None, usual_seed: in
     order = given["deployment_order"].texts() if "deployment_order" in given else []
     for item in order:
         if item.value not in actors:
-            raise item.fail(f"no actor {item.value!r} in profiles; {did_you_mean(item.value, actors)}")
+            raise item.fail(
+                f"no actor {item.value!r} in profiles; {did_you_mean(item.value, actors)}"
+            )
     plan.first = [*([NOTEBOOK] if NOTEBOOK in plan.nodes else []), *(item.value for item in order)]
-    plan.unused = dict.fromkeys(key for key in entry.mapping() if key.startswith(("connection", "bandwidth")))
+    plan.unused = dict.fromkeys(
+        key for key in entry.mapping() if key.startswith(("connection", "bandwidth"))
+    )
     if any("address" in item.mapping() for item in given["profiles"].sequence()):
         plan.unused["address"] = None
     return plan
 
 
-def _members(entry: Entry, relationship: str, actors: list[str], plan: Plan) -> list[tuple[RoleInstanceID, Entry]]:
+def _members(
+    entry: Entry, relationship: str, actors: list[str], plan: Plan
+) -> list[tuple[RoleInstanceID, Entry]]:
     found = []
     for item in entry.texts():
         try:
@@ -224,7 +288,9 @@ def _members(entry: Entry, relationship: str, actors: list[str], plan: Plan) -> 
         except ValueError as error:
             raise item.fail(error) from None
         if member.actor_name == CONDUCTOR and CONDUCTOR not in actors:
-            plan.notes.append(f"{item.where}: {member} is left out: the notebook takes the conductor's place")
+            plan.notes.append(
+                f"{item.where}: {member} is left out: the notebook takes the conductor's place"
+            )
         else:
             found.append((member, item))
     return found

@@ -11,7 +11,15 @@ from typing import Any
 from roleml_nb.role import did_you_mean
 
 __all__ = [
-    "COMPAT", "UPSTREAM", "Deferred", "Names", "add_sources", "dotted_name", "find", "import_module", "lead_upstream_here",
+    "COMPAT",
+    "UPSTREAM",
+    "Deferred",
+    "Names",
+    "add_sources",
+    "dotted_name",
+    "find",
+    "import_module",
+    "lead_upstream_here",
     "speaks_of_upstream",
 ]
 
@@ -37,10 +45,11 @@ class Deferred:
 
 
 def find(path: str, names: Names | None = None) -> Any:
-    """The object of a dotted name; ``__main__.Trainer`` is looked up in `names`, or else in the main module.
+    """The object of a dotted name; ``__main__.Trainer`` is looked up in `names`, or else in the
+    main module.
 
-    ``roleml.…`` is looked up in `roleml_nb.compat`; a module that imports ``roleml`` gets that, too, unless the package
-    is installed.
+    ``roleml.…`` is looked up in `roleml_nb.compat`; a module that imports ``roleml`` gets that,
+    too, unless the package is installed.
 
     Raises
     ------
@@ -49,14 +58,22 @@ def find(path: str, names: Names | None = None) -> Any:
     """
     head, _, rest = path.partition(".")
     if not rest or not all(part.isidentifier() for part in path.split(".")):
-        raise LookupError(f"{path!r} is not a dotted name such as package.module.Class{_hint(path, names)}")
+        raise LookupError(
+            f"{path!r} is not a dotted name such as package.module.Class{_hint(path, names)}"
+        )
     if head == "__main__":
         known = vars(sys.modules["__main__"]) if names is None else names
         first, _, rest = rest.partition(".")
         if first not in known:
-            ours = [name for name, value in known.items() if getattr(value, "__module__", None) == "__main__"]
-            raise LookupError(f"the notebook defines no {first!r}: run the cell that does, then load again; "
-                              + did_you_mean(first, ours))
+            ours = [
+                name
+                for name, value in known.items()
+                if getattr(value, "__module__", None) == "__main__"
+            ]
+            raise LookupError(
+                f"the notebook defines no {first!r}: run the cell that does, then load again; "
+                + did_you_mean(first, ours)
+            )
         return _walk(known[first], rest, f"__main__.{first}")
     if head != UPSTREAM:
         return _import(path)
@@ -79,13 +96,19 @@ def _import(path: str) -> Any:
                 raise LookupError(str(error)) from None
             continue
         except Exception as error:  # whatever a module raises while it is imported
-            raise LookupError(f"importing {module_name} failed: {type(error).__name__}: {error}") from error
+            raise LookupError(
+                f"importing {module_name} failed: {type(error).__name__}: {error}"
+            ) from error
         return _walk(module, ".".join(parts[count:]), module_name)
-    raise LookupError(f"there is no module {parts[0]!r}; is its folder on sys.path, or named by the key 'src'?")
+    raise LookupError(
+        f"there is no module {parts[0]!r}; is its folder on sys.path, or named by the key 'src'?"
+    )
 
 
 def speaks_of_upstream(value: Any) -> bool:
-    """Whether plain data holds a dotted name under ``roleml.``, which is looked up where it is used."""
+    """Whether plain data holds a dotted name under ``roleml.``, which is looked up where it is
+    used.
+    """
     if isinstance(value, Mapping):
         return any(map(speaks_of_upstream, value.values()))
     if isinstance(value, (list, tuple)):
@@ -99,7 +122,9 @@ def lead_upstream_here() -> None:
 
 
 def import_module(name: str) -> Any:
-    """Import a module; ``roleml`` leads to `roleml_nb.compat` for it, unless the package is installed."""
+    """Import a module; ``roleml`` leads to `roleml_nb.compat` for it, unless the package is
+    installed.
+    """
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -114,13 +139,17 @@ def _walk(found: Any, rest: str, where: str) -> Any:
         try:
             found = getattr(found, name)
         except AttributeError:
-            raise LookupError(f"{where} has no {name!r}; {did_you_mean(name, _public(found))}") from None
+            raise LookupError(
+                f"{where} has no {name!r}; {did_you_mean(name, _public(found))}"
+            ) from None
         where = f"{where}.{name}"
     return found
 
 
 def _public(found: Any) -> list[str]:
-    return [name for name in getattr(found, "__all__", None) or dir(found) if not name.startswith("_")]
+    return [
+        name for name in getattr(found, "__all__", None) or dir(found) if not name.startswith("_")
+    ]
 
 
 def _hint(name: str, names: Names | None) -> str:
@@ -144,7 +173,10 @@ def dotted_name(value: Any) -> str | None:
 
 @contextmanager
 def add_sources(folders: Iterable[str]) -> Iterator[None]:
-    """Have modules found in folders that a configuration names, for good unless the block fails. Engines follow suit."""
+    """Have modules found in folders that a configuration names, for good unless the block fails.
+
+    Engines follow suit.
+    """
     new = [folder for folder in dict.fromkeys(folders) if folder not in sys.path]
     sys.path.extend(new)
     try:

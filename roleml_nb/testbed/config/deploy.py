@@ -30,8 +30,10 @@ def deploy(bed: Testbed, plan: Plan) -> None:
     """
     _spawn(bed, plan)
     roles = {node: dict(given) for node, given in bed.roster.roles.items()}
-    related = {node: {name: list(members) for name, members in known.items()}
-               for node, known in bed.roster.relationships.items()}
+    related = {
+        node: {name: list(members) for name, members in known.items()}
+        for node, known in bed.roster.relationships.items()
+    }
     try:
         _relate(bed, plan)
         _link(bed, plan)
@@ -43,13 +45,19 @@ def deploy(bed: Testbed, plan: Plan) -> None:
 
 
 def _spawn(bed: Testbed, plan: Plan) -> None:
-    """On the engines that the plan names, if the testbed has as many as the plan; spread over all otherwise."""
+    """On the engines that the plan names, if the testbed has as many as the plan; spread over all
+    otherwise.
+    """
     hosts = {*bed.fleet.alive, NOTEBOOK}
-    exact = plan.engines == bed.engines and all(node.place in (None, *hosts) for node in plan.nodes.values())
+    exact = plan.engines == bed.engines and all(
+        node.place in (None, *hosts) for node in plan.nodes.values()
+    )
     groups: dict[tuple, list[str]] = {}
     for name, node in plan.nodes.items():
         if name != NOTEBOOK:
-            groups.setdefault((node.place if exact else None, *node.context.items()), []).append(name)
+            groups.setdefault((node.place if exact else None, *node.context.items()), []).append(
+                name
+            )
     for (place, *context), names in groups.items():
         bed.spawn(*names, on=place, **dict(context))
     if bed.roster.drawn is None:
@@ -70,13 +78,22 @@ def _relate(bed: Testbed, plan: Plan) -> None:
 
 def update_relationship(bed: Testbed, relationship: str, members: Members, operation: str) -> None:
     """Add to, or remove from, a relationship that nodes know: {node: members}."""
-    messages = {RoleInstanceID(node, NATIVE): Message({"relationship_name": relationship, "op": operation},
-                                                      {"instances": [tuple(item) for item in given]})
-                for node, given in members.items()}
+    messages = {
+        RoleInstanceID(node, NATIVE): Message(
+            {"relationship_name": relationship, "op": operation},
+            {"instances": [tuple(item) for item in given]},
+        )
+        for node, given in members.items()
+    }
     results = bed._calls.group("service", list(messages), "update-relationship", messages)
     for target, result in results:
         if not isinstance(result, Exception):
-            bed.roster.related(target.actor_name, relationship, members[target.actor_name], remove=operation == "remove")
+            bed.roster.related(
+                target.actor_name,
+                relationship,
+                members[target.actor_name],
+                remove=operation == "remove",
+            )
     fold(results, f"relate {relationship}")
 
 
@@ -95,10 +112,12 @@ def _link(bed: Testbed, plan: Plan) -> None:
 
 
 def _batches(plan: Plan) -> Iterator[Batch]:
-    """Roles that are assigned at the same time: {node: role} of one name, one class and the same keys.
+    """Roles that are assigned at the same time: {node: role} of one name, one class and the same
+    keys.
 
-    First those that have a turn. Then the nodes in `first`, one by one, each with its roles in their order. Then the
-    others together, all with their first role, then all with their second one.
+    First those that have a turn. Then the nodes in `first`, one by one, each with its roles in
+    their order. Then the others together, all with their first role, then all with their second
+    one.
     """
     steps: dict[tuple[int, int, int], dict[tuple, dict[str, RolePlan]]] = {}
     for node, given in plan.nodes.items():
@@ -119,9 +138,15 @@ def _batches(plan: Plan) -> Iterator[Batch]:
 def _assign(bed: Testbed, name: str, batch: dict[str, RolePlan]) -> None:
     roles = list(batch.values())
     try:
-        bed.assign(list(batch), name, roles[0].cls,
-                   options={key: Each([role.options[key] for role in roles]) for key in roles[0].options},
-                   elements={key: Each([role.elements[key] for role in roles]) for key in roles[0].elements})
+        bed.assign(
+            list(batch),
+            name,
+            roles[0].cls,
+            options={key: Each([role.options[key] for role in roles]) for key in roles[0].options},
+            elements={
+                key: Each([role.elements[key] for role in roles]) for key in roles[0].elements
+            },
+        )
     except RoleMLError as error:
         node = error.where.get("node", "") if isinstance(error, HandlerError) else ""
         _point(error, batch.get(node, roles[0]).entry)
@@ -133,8 +158,13 @@ def _point(error: RoleMLError, entry: Entry) -> None:
     error.args = (f"{entry.where}: {error.args[0]}", *error.args[1:])
 
 
-def take_back(bed: Testbed, roles: dict[str, dict], related: dict[str, dict[str, list[str]]]) -> None:
-    """Bring roles and relationships back to what they were. What fails is noted: the first failure is the one to tell."""
+def take_back(
+    bed: Testbed, roles: dict[str, dict], related: dict[str, dict[str, list[str]]]
+) -> None:
+    """Bring roles and relationships back to what they were.
+
+    What fails is noted: the first failure is the one to tell.
+    """
     for node, given in list(bed.roster.roles.items()):
         for name, role in list(given.items()):
             if roles.get(node, {}).get(name) is not role:
@@ -144,7 +174,9 @@ def take_back(bed: Testbed, roles: dict[str, dict], related: dict[str, dict[str,
             before = related.get(node, {}).get(relationship, [])
             new = [RoleInstanceID.of(member) for member in members if member not in before]
             if new:
-                _attempt(bed, partial(update_relationship, bed, relationship, {node: new}, "remove"))
+                _attempt(
+                    bed, partial(update_relationship, bed, relationship, {node: new}, "remove")
+                )
 
 
 def _attempt(bed: Testbed, action: Callable[[], Any]) -> None:

@@ -1,4 +1,6 @@
-"""A value of a configuration, and where it stands: what every check reads, so that each error can point."""
+"""A value of a configuration, and where it stands: what every check reads, so that each error can
+point.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ class ConfigError(TestbedError):
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """A value with its keys from the top (`path`) and its place in a file (`mark`: "file:line", empty without a file).
+    """A value with its keys from the top (`path`) and its place in a file (`mark`: "file:line",
+    empty without a file).
 
     `value` is a dict of entries, a list of entries, or a scalar.
     """
@@ -35,7 +38,9 @@ class Entry:
         if isinstance(data, Entry):
             return data.moved(path)
         if len(path) > MAX_DEPTH:
-            raise cls(None, path[:5], mark).fail(f"goes on deeper than {MAX_DEPTH} mappings and lists; does it hold itself?")
+            raise cls(None, path[:5], mark).fail(
+                f"goes on deeper than {MAX_DEPTH} mappings and lists; does it hold itself?"
+            )
         if isinstance(data, Mapping):
             data = {key: cls.of(item, (*path, str(key)), mark) for key, item in data.items()}
         elif isinstance(data, (list, tuple)):

@@ -30,23 +30,33 @@ Source = FileName | Mapping[str, Any] | Sequence[Any]
 
 
 def read(
-    source: Source, names: Names | None = None, seed: int | None = None, usual_seed: int = 0, *,
-    trust: bool = False, root: FileName | None = None,
+    source: Source,
+    names: Names | None = None,
+    seed: int | None = None,
+    usual_seed: int = 0,
+    *,
+    trust: bool = False,
+    root: FileName | None = None,
 ) -> Plan:
-    """The plan of a configuration of any kind; ConfigError when it makes no sense. Nothing is started or changed.
+    """The plan of a configuration of any kind; ConfigError when it makes no sense.
+
+    Nothing is started or changed.
 
     Parameters
     ----------
     source
-        A file, or plain data: our own spec, a run of RoleML (``appConfig``, expanded or not), an actor of RoleML
-        (``ActorBootstrapSpec``); or several of the latter two.
+        A file, or plain data: our own spec, a run of RoleML (``appConfig``, expanded or not), an
+        actor of RoleML (``ActorBootstrapSpec``); or several of the latter two.
     names
-        What ``__main__`` means in dotted names; default: the main module, where notebook cells define things.
+        What ``__main__`` means in dotted names; default: the main module, where notebook cells
+        define things.
     seed
-        Of value templates that draw; default: the one that the configuration names, else `usual_seed`.
+        Of value templates that draw; default: the one that the configuration names, else
+        `usual_seed`.
     trust
-        Whether it may name any class or function, and include and open any file. Otherwise it may name what is public in
-        `roleml_nb.library` and `roleml_nb.workload`, and what was defined in the notebook or in modules below its folder.
+        Whether it may name any class or function, and include and open any file. Otherwise it may
+        name what is public in `roleml_nb.library` and `roleml_nb.workload`, and what was defined in
+        the notebook or in modules below its folder.
     root
         The folder that files may include from; default: that of each file given.
     """
@@ -69,17 +79,27 @@ def read(
     if seed is not None:
         plan.seed = seed
     if plan.unused:
-        files = ", ".join(dict.fromkeys(entry.mark.rpartition(":")[0] for entry in entries if entry.mark))
-        plan.notes.append(f"{files}{': ' * bool(files)}not used, since nodes live on ipyparallel engines, where each reaches "
-                          f"each: {', '.join(sorted(plan.unused))}")
+        files = ", ".join(
+            dict.fromkeys(entry.mark.rpartition(":")[0] for entry in entries if entry.mark)
+        )
+        plan.notes.append(
+            f"{files}{': ' * bool(files)}not used, since nodes live on ipyparallel engines, where"
+            f" each reaches each: {', '.join(sorted(plan.unused))}"
+        )
     return plan
 
 
 def _entries(source: Source, trust: bool, root: FileName | None) -> list[Entry]:
-    items = list(source) if isinstance(source, Sequence) and not isinstance(source, str) else [source]
+    items = (
+        list(source) if isinstance(source, Sequence) and not isinstance(source, str) else [source]
+    )
     found: list[Entry] = []
     for item in items:
-        entry = read_file(item, root=root, trust=trust) if isinstance(item, (str, os.PathLike)) else Entry.of(item)
+        entry = (
+            read_file(item, root=root, trust=trust)
+            if isinstance(item, (str, os.PathLike))
+            else Entry.of(item)
+        )
         found += entry.value if isinstance(entry.value, list) else [entry]
     if not found:
         raise ConfigError("nothing to load: name a file, or give a mapping")
@@ -95,30 +115,51 @@ def _kind(entry: Entry) -> Any:
         return bootstrap
     if any(key.startswith("profiles") for key in keys):
         return conductor
-    near = [key for key in keys if did_you_mean(key, ("nodes", "name", "profiles")).startswith("did you mean")]
+    near = [
+        key
+        for key in keys
+        if did_you_mean(key, ("nodes", "name", "profiles")).startswith("did you mean")
+    ]
     found = f"found {', '.join(map(repr, near or keys[:5]))}" if keys else "it is empty"
-    raise entry.fail("neither a spec (with 'nodes'), nor a run of RoleML (with 'profiles'), nor an actor of RoleML "
-                     f"(with 'name'): {found}")
+    raise entry.fail(
+        "neither a spec (with 'nodes'), nor a run of RoleML (with 'profiles'), nor an actor of"
+        f" RoleML (with 'name'): {found}"
+    )
 
 
 def load(
-    make: type[Testbed] | Testbed, source: Source, *, names: Names | None = None, trust: bool = False,
-    root: FileName | None = None, **options: Any,
+    make: type[Testbed] | Testbed,
+    source: Source,
+    *,
+    names: Names | None = None,
+    trust: bool = False,
+    root: FileName | None = None,
+    **options: Any,
 ) -> tuple[Testbed, Plan]:
     """Deploy a configuration, on a testbed that is made for it with `options`, or on one that runs.
 
-    Returns the testbed and the plan that was carried out, with notes about what was not taken as written. When something
-    fails, a testbed made here is stopped again. `names`, `trust` and `root` are those of `read`.
+    Returns the testbed and the plan that was carried out, with notes about what was not taken as
+    written. When something fails, a testbed made here is stopped again. `names`, `trust` and `root`
+    are those of `read`.
     """
-    plan = read(source, names, options.get("seed"), 0 if isinstance(make, type) else make.seed,
-                trust=trust, root=root)
+    plan = read(
+        source,
+        names,
+        options.get("seed"),
+        0 if isinstance(make, type) else make.seed,
+        trust=trust,
+        root=root,
+    )
     if plan.speaks_of_upstream:
         lead_upstream_here()
     if not isinstance(make, type):
         plan.check({node: make.roster.roles.get(node, {}) for node in make.roster.places})
         deploy(make, plan)
         if plan.engines not in (None, make.engines):
-            plan.notes.append(f"this testbed has {make.engines} engines, not {plan.engines}: new nodes are placed as by spawn")
+            plan.notes.append(
+                f"this testbed has {make.engines} engines, not {plan.engines}: new nodes are placed"
+                " as by spawn"
+            )
         return make, plan
     plan.check({})
     joins = {"cluster", "profile", "cluster_id"} & set(options)
@@ -136,10 +177,15 @@ def load(
 
 
 def expand(
-    source: FileName | Mapping[str, Any], to: FileName | None = None, *, seed: int | None = None, trust: bool = False,
+    source: FileName | Mapping[str, Any],
+    to: FileName | None = None,
+    *,
+    seed: int | None = None,
+    trust: bool = False,
     root: FileName | None = None,
 ) -> dict[str, Any]:
-    """A run of RoleML with all patterns, rules and value templates written out (``fixed: true``), also saved in a file.
+    """A run of RoleML with all patterns, rules and value templates written out (``fixed: true``),
+    also saved in a file.
 
     Parameters
     ----------
@@ -168,8 +214,14 @@ def save(bed: Testbed, path: FileName) -> None:
 
 
 def _write(path: FileName, data: Any) -> None:
-    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n" if str(path).endswith(".json") else dump(data)
+    text = (
+        json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+        if str(path).endswith(".json")
+        else dump(data)
+    )
     try:
         Path(path).write_text(text, encoding="utf-8", errors="backslashreplace")  # as JSON does it
     except (OSError, ValueError) as error:  # of the latter kind: a name with a NUL
-        raise TestbedError(f"cannot write {visible(os.fspath(path))}: {getattr(error, 'strerror', None) or error}") from None
+        raise TestbedError(
+            f"cannot write {visible(os.fspath(path))}: {getattr(error, 'strerror', None) or error}"
+        ) from None

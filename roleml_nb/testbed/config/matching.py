@@ -1,7 +1,7 @@
 """Regular expressions of configurations, matched in a time that grows with the text, and no faster.
 
-Python's own matcher goes back and tries again, for ``(a+)+$`` as often as 2 to the number of letters. RE2 does not; in
-return it has neither look-around nor back-references.
+Python's own matcher goes back and tries again, for ``(a+)+$`` as often as 2 to the number of
+letters. RE2 does not; in return it has neither look-around nor back-references.
 """
 
 from __future__ import annotations
@@ -27,19 +27,27 @@ def matching(pattern: str, names: Iterable[str], trust: bool = False) -> list[st
     import re2  # not before there is a pattern
 
     if len(pattern) > LONGEST:
-        raise ValueError(f"{pattern[:50]!r}… has {len(pattern):,} letters, and a pattern at most {LONGEST:,}")
+        raise ValueError(
+            f"{pattern[:50]!r}… has {len(pattern):,} letters, and a pattern at most {LONGEST:,}"
+        )
     options = re2.Options()
     options.log_errors = False  # to the standard error, from C++
     try:
         made = re2.compile(OPEN_BEGINNING.sub(r"{0,\1}", pattern), options=options)
     except re2.error as error:
-        reason = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else str(error)
+        reason = (
+            error.args[0].decode(errors="replace")
+            if isinstance(error.args[0], bytes)
+            else str(error)
+        )
         made = _python(pattern, reason, trust)
     names = list(names)
     odd = next((name for name in (pattern, *names) if not name.isascii()), None)
     if odd is not None and UNICODE.search(pattern) and not isinstance(made, re.Pattern):
-        raise ValueError(f"{pattern!r}: \\w, \\d, \\s, \\b and (?i) know ASCII alone, which {odd!r} is not; write \\p{{L}} "
-                         "for a letter, \\p{N} for a digit")
+        raise ValueError(
+            f"{pattern!r}: \\w, \\d, \\s, \\b and (?i) know ASCII alone, which {odd!r} is not;"
+            " write \\p{L} for a letter, \\p{N} for a digit"
+        )
     return [name for name in names if made.fullmatch(name)]
 
 
@@ -49,7 +57,9 @@ def _python(pattern: str, reason: str, trust: bool) -> re.Pattern[str]:
     except (re.error, RecursionError, OverflowError) as error:
         raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
     if not trust:
-        raise ValueError(f"{pattern!r} is matched without going back ({reason}), so without look-around and "
-                         "back-references; write it otherwise, or, if you trust who wrote it, load it with trust=True, or "
-                         "%rml load --trust")
+        raise ValueError(
+            f"{pattern!r} is matched without going back ({reason}), so without look-around and"
+            " back-references; write it otherwise, or, if you trust who wrote it, load it with"
+            " trust=True, or %rml load --trust"
+        )
     return made

@@ -60,7 +60,9 @@ class NodePlan:
 
 @dataclass
 class Plan:
-    """Nodes by name, in the order in which they are deployed; those in `first` one after the other."""
+    """Nodes by name, in the order in which they are deployed; those in `first` one after the
+    other.
+    """
 
     nodes: dict[str, NodePlan] = field(default_factory=dict)
     first: list[str] = field(default_factory=list)
@@ -88,13 +90,22 @@ class Plan:
     def speaks_of_upstream(self) -> bool:
         """Whether roles or elements are given names under ``roleml.``, which nodes will look up."""
         roles = [role for node in self.nodes.values() for role in node.roles.values()]
-        return any(speaks_of_upstream(role.options) or any(
-            speaks_of_upstream(getattr(given, "constructor_args", None)) for given in role.elements.values()) for role in roles)
+        return any(
+            speaks_of_upstream(role.options)
+            or any(
+                speaks_of_upstream(getattr(given, "constructor_args", None))
+                for given in role.elements.values()
+            )
+            for role in roles
+        )
 
     @property
     def size(self) -> str:
         """How much it is, in words."""
-        counts = ((len(self.nodes), "node"), (sum(len(node.roles) for node in self.nodes.values()), "role"))
+        counts = (
+            (len(self.nodes), "node"),
+            (sum(len(node.roles) for node in self.nodes.values()), "role"),
+        )
         return ", ".join(f"{number} {noun}{'s' * (number != 1)}" for number, noun in counts)
 
     def add(self, other: Plan) -> None:
@@ -123,27 +134,43 @@ class Plan:
                     for key in ("deserializer_source", "serializer_destination"):
                         name = getattr(given, key, None)
                         if name is not None:
-                            scope.file(role.entry, os.path.join(node.context.get("workdir", os.getcwd()), name))
+                            scope.file(
+                                role.entry,
+                                os.path.join(node.context.get("workdir", os.getcwd()), name),
+                            )
 
     def check(self, existing: Mapping[str, Iterable[str]]) -> None:
-        """Whether members and links make sense; `existing` are the roles of nodes that are there already."""
+        """Whether members and links make sense; `existing` are the roles of nodes that are there
+        already.
+        """
         known = {NOTEBOOK, *self.nodes, *existing}
         for node in self.nodes.values():
             for relationship, members in node.relationships.items():
                 for member, entry in members:
                     _check_relationship(relationship, entry)
                     if member.actor_name not in known:
-                        raise entry.fail(f"no node {member.actor_name!r}; {did_you_mean(member.actor_name, known)}")
+                        raise entry.fail(
+                            f"no node {member.actor_name!r};"
+                            f" {did_you_mean(member.actor_name, known)}"
+                        )
                     self._check_role(member, entry, existing)
             self._check_links(node)
 
-    def _check_role(self, member: RoleInstanceID, entry: Entry, existing: Mapping[str, Iterable[str]]) -> None:
+    def _check_role(
+        self, member: RoleInstanceID, entry: Entry, existing: Mapping[str, Iterable[str]]
+    ) -> None:
         plan = self.nodes.get(member.actor_name)
         roles = {*(plan.roles if plan else ()), *existing.get(member.actor_name, ())}
-        same = {member.instance_name, member.instance_name.replace("-", "_"), member.instance_name.replace("_", "-")}
+        same = {
+            member.instance_name,
+            member.instance_name.replace("-", "_"),
+            member.instance_name.replace("_", "-"),
+        }
         if member.instance_name != NATIVE and not same & roles and (plan is None or plan.complete):
-            raise entry.fail(f"node {member.actor_name!r} has no role {member.instance_name!r}; "
-                             + did_you_mean(member.instance_name, roles))
+            raise entry.fail(
+                f"node {member.actor_name!r} has no role {member.instance_name!r}; "
+                + did_you_mean(member.instance_name, roles)
+            )
 
     @staticmethod
     def _check_links(node: NodePlan) -> None:
@@ -151,7 +178,9 @@ class Plan:
             for name in (alias, entry.text()):
                 _check_relationship(name, entry)
             if node.relationships.get(alias):
-                raise entry.fail(f"{alias!r} is a relationship with members and cannot be a link too")
+                raise entry.fail(
+                    f"{alias!r} is a relationship with members and cannot be a link too"
+                )
             seen, name = {alias}, entry.text()
             while name in node.links:
                 if name in seen:

@@ -54,13 +54,19 @@ def read_role(name: str, entry: Entry, scope: Scope, presets: Presets | None = N
     if presets is not None:
         implementations = presets.apply(cls, implementations, entry)
     elements = {key: read_element(item, scope) for key, item in implementations.items()}
-    plan = RolePlan(cls, {key: scope.plain(item) for key, item in options.items()},
-                    {standard_name(key): item for key, item in elements.items()}, entry)
+    plan = RolePlan(
+        cls,
+        {key: scope.plain(item) for key, item in options.items()},
+        {standard_name(key): item for key, item in elements.items()},
+        entry,
+    )
     check_role(name, plan, options, implementations)
     return plan
 
 
-def check_role(name: str, plan: RolePlan, options: Mapping[str, Entry], elements: Mapping[str, Entry]) -> None:
+def check_role(
+    name: str, plan: RolePlan, options: Mapping[str, Entry], elements: Mapping[str, Entry]
+) -> None:
     """Whether a role can be built so; the entries of options and elements are where to point."""
     cls, entry = plan.cls, plan.entry
     try:
@@ -69,7 +75,9 @@ def check_role(name: str, plan: RolePlan, options: Mapping[str, Entry], elements
         raise entry.fail(error) from None
     for element, item in elements.items():
         if standard_name(element) not in cls.elements:
-            raise item.fail(f"{cls.__name__} has no element {element!r}; {did_you_mean(element, cls.elements)}")
+            raise item.fail(
+                f"{cls.__name__} has no element {element!r}; {did_you_mean(element, cls.elements)}"
+            )
     for element, attribute in cls.elements.items():
         declared, given = getattr(cls, attribute), plan.elements.get(element)
         if not declared.optional and not declared.has_default and not _makes_something(given):
@@ -81,7 +89,10 @@ def check_role(name: str, plan: RolePlan, options: Mapping[str, Entry], elements
 def _makes_something(given: Any) -> bool:
     if not isinstance(given, ElementImplementation):
         return given is not None
-    return any(getattr(given, key, None) is not None for key in ("impl", "cls", "constructor", "deserializer_source"))
+    return any(
+        getattr(given, key, None) is not None
+        for key in ("impl", "cls", "constructor", "deserializer_source")
+    )
 
 
 def read_element(entry: Entry, scope: Scope) -> ElementImplementation:
@@ -91,7 +102,10 @@ def read_element(entry: Entry, scope: Scope) -> ElementImplementation:
         if key == "class":
             given["cls"] = definition(item, scope)
             if not isinstance(given["cls"], type):
-                raise item.fail(f"{item.value} is not a class; what else makes the object goes under 'constructor'")
+                raise item.fail(
+                    f"{item.value} is not a class; what else makes the object goes under"
+                    " 'constructor'"
+                )
         elif key == "impl":
             given.update(_implementation(item, scope))
         elif key == "constructor_args":
@@ -100,7 +114,9 @@ def read_element(entry: Entry, scope: Scope) -> ElementImplementation:
             given[key] = _callable(key, item, scope)
         elif key in STRATEGIES:
             strategy = STRATEGIES[key]
-            given[key] = strategy[item.choice([name.lower() for name in strategy.__members__]).upper()]
+            given[key] = strategy[
+                item.choice([name.lower() for name in strategy.__members__]).upper()
+            ]
         else:
             given[key] = item.choice(("binary", "text")) if key in MODES else item.text()
     try:
@@ -112,7 +128,10 @@ def read_element(entry: Entry, scope: Scope) -> ElementImplementation:
 def _implementation(entry: Entry, scope: Scope) -> dict[str, Any]:
     """An object: by dotted name, as ``{type, options}``, or a plain value."""
     if _is_made(entry):
-        return {"constructor": function(entry.value["type"], scope), "constructor_args": _options(entry, scope)}
+        return {
+            "constructor": function(entry.value["type"], scope),
+            "constructor_args": _options(entry, scope),
+        }
     if not isinstance(entry.value, str):
         return {"impl": scope.plain(entry)}
     found = definition(entry, scope)
@@ -122,7 +141,10 @@ def _implementation(entry: Entry, scope: Scope) -> dict[str, Any]:
 
 
 def _callable(key: str, entry: Entry, scope: Scope) -> Any:
-    """A callable: by dotted name, as ``{type, options}``, or by a short name. An instance, where a class makes callables."""
+    """A callable: by dotted name, as ``{type, options}``, or by a short name.
+
+    An instance, where a class makes callables.
+    """
     if _is_made(entry):
         return Deferred(function(entry.value["type"], scope), _options(entry, scope))
     if key in NAMED and isinstance(entry.value, str) and "." not in entry.value:
@@ -138,23 +160,35 @@ def _callable(key: str, entry: Entry, scope: Scope) -> Any:
 
 
 def _is_made(entry: Entry) -> bool:
-    return isinstance(entry.value, dict) and "type" in entry.value and set(entry.value) <= {"type", "options"}
+    return (
+        isinstance(entry.value, dict)
+        and "type" in entry.value
+        and set(entry.value) <= {"type", "options"}
+    )
 
 
 def _options(entry: Entry, scope: Scope) -> dict[str, Any]:
     given = entry.value.get("options")
-    return {} if given is None else {key: scope.plain(item) for key, item in given.mapping().items()}
+    return (
+        {} if given is None else {key: scope.plain(item) for key, item in given.mapping().items()}
+    )
 
 
 class Presets:
-    """Implementations that the key ``element_preset`` gives to all roles of a class, and of classes derived from it."""
+    """Implementations that the key ``element_preset`` gives to all roles of a class, and of classes
+    derived from it.
+    """
 
     def __init__(self, entry: Entry | None, scope: Scope):
         self._of: dict[type[Role], tuple[dict[str, Entry], str]] = {}
         for path, item in (entry.mapping() if entry is not None else {}).items():
             given = item.fields(("elements", "on_conflict"))
             elements = given["elements"].mapping() if "elements" in given else {}
-            choice = given["on_conflict"].choice(("preset", "override", "error")) if "on_conflict" in given else "override"
+            choice = (
+                given["on_conflict"].choice(("preset", "override", "error"))
+                if "on_conflict" in given
+                else "override"
+            )
             self._of[role_class(item.with_value(path), scope)] = (elements, choice)
 
     def apply(self, cls: type[Role], given: dict[str, Entry], entry: Entry) -> dict[str, Entry]:
@@ -165,7 +199,9 @@ class Presets:
             elements, choice = self._of[base]
             both = sorted(set(elements) & set(given))
             if both and choice == "error":
-                raise given[both[0]].fail(f"implemented here and in the element_preset of {base.__name__} "
-                                          f"({elements[both[0]].where}), whose on_conflict is error")
+                raise given[both[0]].fail(
+                    f"implemented here and in the element_preset of {base.__name__} "
+                    f"({elements[both[0]].where}), whose on_conflict is error"
+                )
             return {**given, **elements} if choice == "preset" else {**elements, **given}
         return given

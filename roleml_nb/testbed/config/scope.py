@@ -12,8 +12,10 @@ from .trust import folders, foreign, foreign_text, is_below, judge
 __all__ = ["Scope"]
 
 TRUST = "if you trust who wrote this, load it with trust=True, or %rml load --trust"
-HOW = ("neither public in roleml_nb.library or roleml_nb.workload, nor defined in this notebook or below its folder"
-       f"{{more}}; {TRUST}")
+HOW = (
+    "neither public in roleml_nb.library or roleml_nb.workload, nor defined in this notebook or"
+    f" below its folder{{more}}; {TRUST}"
+)
 OUTSIDE = f"which does not lie below the notebook's folder; {TRUST}"
 
 
@@ -34,13 +36,17 @@ class Scope:
         The configuration as a whole: an error about one name also tells of the others.
     """
 
-    def __init__(self, names: Names | None = None, trust: bool = False, entries: Iterable[Entry] = ()):
+    def __init__(
+        self, names: Names | None = None, trust: bool = False, entries: Iterable[Entry] = ()
+    ):
         self.names, self.trust, self._entries = names, trust, entries
         self._found: dict[str, Any] = {}
         self._texts: dict[str, str | None] = {}
 
     def find(self, entry: Entry) -> Any:
-        """Return the object of a dotted name; ConfigError when there is none, or it may not be named."""
+        """Return the object of a dotted name; ConfigError when there is none, or it may not be
+        named.
+        """
         path = entry.text()
         if path in self._found:
             return self._found[path]
@@ -58,7 +64,9 @@ class Scope:
         return found
 
     def plain(self, entry: Entry) -> Any:
-        """Return plain data for what is called, which may in its turn look up the dotted names in it."""
+        """Return plain data for what is called, which may in its turn look up the dotted names in
+        it.
+        """
         for item in () if self.trust else _texts(entry):
             said = self._foreign_text(item.value)
             if said is not None:
@@ -71,7 +79,9 @@ class Scope:
             raise entry.fail(f"would open {path}, {OUTSIDE}")
 
     def folder(self, entry: Entry, path: str) -> str:
-        """Return a folder that modules are to be looked for in; ConfigError for one that lies elsewhere."""
+        """Return a folder that modules are to be looked for in; ConfigError for one that lies
+        elsewhere.
+        """
         if not self.trust and not is_below(path, folders()):
             raise entry.fail(f"would import from {path}, {OUTSIDE}")
         return path
@@ -87,7 +97,11 @@ class Scope:
             other = self._foreign_text(name)
             if other is not None and name != path and not name.startswith(f"{UPSTREAM}."):
                 others.append(_said(name, other))
-        more = f" (and so is {', '.join(others[:SAID])}{' …' * (len(others) > SAID)})" if others else ""
+        more = (
+            f" (and so is {', '.join(others[:SAID])}{' …' * (len(others) > SAID)})"
+            if others
+            else ""
+        )
         return Untrusted(entry.fail(f"{what} {_said(path, said)}, {HOW.format(more=more)}").args[0])
 
 
@@ -99,7 +113,13 @@ def _texts(entry: Entry) -> Iterator[Entry]:
     """Yield the texts that an entry holds, at any depth."""
     if isinstance(entry.value, str):
         yield entry
-    items = entry.value.values() if isinstance(entry.value, dict) else entry.value if isinstance(entry.value, list) else ()
+    items = (
+        entry.value.values()
+        if isinstance(entry.value, dict)
+        else entry.value
+        if isinstance(entry.value, list)
+        else ()
+    )
     for item in items:
         yield from _texts(item)
 

@@ -24,7 +24,9 @@ MOST = 1_000_000
 
 
 class Templates:
-    """The templates of one rule. Each place has a producer of its own, which goes on by one for each actor.
+    """The templates of one rule.
+
+    Each place has a producer of its own, which goes on by one for each actor.
 
     `written` counts the values that are written out; several may share it.
     """
@@ -44,7 +46,9 @@ class Templates:
             return entry
         if entry.path not in self._producers:
             try:
-                self._producers[entry.path] = producer(entry.value, f"{self._seed} {'.'.join(entry.path)}")
+                self._producers[entry.path] = producer(
+                    entry.value, f"{self._seed} {'.'.join(entry.path)}"
+                )
             except ValueError as error:
                 raise entry.fail(error) from None
         values = self._producers[entry.path]
@@ -53,16 +57,19 @@ class Templates:
         value = next(values)
         self._written["values"] += len(value) if isinstance(value, list) else 1
         if self._written["values"] > MOST:
-            raise entry.fail(f"with {entry.value!r}, more than {MOST:,} values are written out for all actors")
+            raise entry.fail(
+                f"with {entry.value!r}, more than {MOST:,} values are written out for all actors"
+            )
         return Entry.of(value, entry.path, entry.mark)
 
 
 def producer(text: str, seed: str = "") -> Iterator[Any] | None:
     """What a template yields, actor after actor, without end; None for a text that is no template.
 
-    Ends of ranges are included, but for ``^`` with a step, which is a Python range. ``seed`` decides what is drawn.
+    Ends of ranges are included, but for ``^`` with a step, which is a Python range. ``seed``
+    decides what is drawn.
 
-    ==================  =====================  =======================================================
+    ==================  =====================  ====================================================
     ``$c[1-3, 7]``      ``$[1-3, 7]``          the next value, again from the first after the last
     ``$a[1-3, 7]``      ``@[1-3, 7]``          the list of all, each time
     ``$e[1-9, 4-8]``                           as ``$c``, without what the later ranges name
@@ -70,7 +77,7 @@ def producer(text: str, seed: str = "") -> Iterator[Any] | None:
     ``$r[1, 9]``        ``^[1, 9]``            drawn at random
     ``$r[1, 9, 2]``     ``^[1, 9, 2]``         drawn at random, in steps (1 … 9; 1 … 7)
     ``$r[1, 9, 2, 3]``  ``^[1, 9, 2, 3]``      a list of 3 different ones drawn at random, in steps
-    ==================  =====================  =======================================================
+    ==================  =====================  ====================================================
 
     Raises
     ------
@@ -101,9 +108,14 @@ def _ranges(parts: list[str], text: str) -> set[int]:
     for part in parts:
         found = _RANGE.fullmatch(part)
         if found is None:
-            raise ValueError(f"the template {text!r} is not well formed: {part!r} is neither a number nor a range like 1-10")
+            raise ValueError(
+                f"the template {text!r} is not well formed: {part!r} is neither a number nor a"
+                " range like 1-10"
+            )
         if any(len(number or "") > DIGITS for number in found.groups()):
-            raise ValueError(f"the template {text!r} is not well formed: numbers have at most {DIGITS} digits")
+            raise ValueError(
+                f"the template {text!r} is not well formed: numbers have at most {DIGITS} digits"
+            )
         wanted = range(int(found[1]), int(found[2] or found[1]) + 1)
         if len(values) + len(wanted) > MOST:
             raise ValueError(f"the template {text!r} stands for more than {MOST:,} values")
@@ -117,14 +129,18 @@ def _drawn(draw: random.Random, parts: list[str], text: str, inclusive: bool) ->
     except ValueError:
         numbers = []
     if len(numbers) < len(parts) or not 2 <= len(numbers) <= 4 or 0 in numbers[2:]:
-        raise ValueError(f"the template {text!r} is not well formed: write {text.partition('[')[0]}[first, last], "
-                         "[first, last, step] or [first, last, step, count] with whole numbers")
-    first, last, step, count = (*numbers, *(1, -1)[len(numbers) - 2:])
+        raise ValueError(
+            f"the template {text!r} is not well formed: write {text.partition('[')[0]}[first,"
+            " last], [first, last, step] or [first, last, step, count] with whole numbers"
+        )
+    first, last, step, count = (*numbers, *(1, -1)[len(numbers) - 2 :])
     values = range(first, last + 1 if inclusive or len(numbers) == 2 else last, step)
     if count > MOST:
         raise ValueError(f"the template {text!r} stands for more than {MOST:,} values")
     if len(values) < max(1, count):
-        raise ValueError(f"the template {text!r} cannot draw {max(1, count)} of {len(values)} values")
+        raise ValueError(
+            f"the template {text!r} cannot draw {max(1, count)} of {len(values)} values"
+        )
     if count > 0:
         return (draw.sample(values, count) for _ in repeat(None))
     return (draw.choice(values) for _ in repeat(None))

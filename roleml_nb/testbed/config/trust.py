@@ -1,11 +1,13 @@
 """What a configuration may name without being trusted: what we made for it, and what the user did.
 
-A dotted name is text of a file that anybody may have written, and every attribute of a module leads on:
-``roleml_nb.workload.idx.gzip.os.system`` is `os.system`. So the object that is found is judged, by where it was defined;
-and which file a module lies in is looked up before it is imported. These are harmless, ours, or the user's own:
+A dotted name is text of a file that anybody may have written, and every attribute of a module leads
+on: ``roleml_nb.workload.idx.gzip.os.system`` is `os.system`. So the object that is found is judged,
+by where it was defined; and which file a module lies in is looked up before it is imported. These
+are harmless, ours, or the user's own:
 
 - types of plain data, such as `dict`, which are written without a name as well;
-- public names (``__all__``) of `roleml_nb.library` and `roleml_nb.workload`, and RoleML's names for them;
+- public names (``__all__``) of `roleml_nb.library` and `roleml_nb.workload`, and RoleML's names for
+  them;
 - what was defined in the notebook or script (``__main__``);
 - what was defined in modules that lie below its folder, but for installed packages.
 """
@@ -52,7 +54,8 @@ def _is_public(found: Any) -> bool:
 @functools.cache
 def _public() -> list[Any]:
     rooms = [import_module(room) for room in ROOMS]
-    return [find, *(getattr(room, name) for room in rooms for name in room.__all__)]  # what `find` is to find is judged, too
+    # what `find` is to find is judged, too
+    return [find, *(getattr(room, name) for room in rooms for name in room.__all__)]
 
 
 @functools.cache
@@ -71,7 +74,9 @@ def _definition(found: Any) -> tuple[str, str]:
         owner = inspect.getattr_static(found, "__objclass__", None)
         module = (owner if isinstance(owner, type) else type(found)).__module__
     name = getattr(found, "__qualname__", None)
-    return module, f"{module}.{name}" if isinstance(name, str) else f"an object of {type(found).__qualname__} of {module}"
+    return module, f"{module}.{name}" if isinstance(
+        name, str
+    ) else f"an object of {type(found).__qualname__} of {module}"
 
 
 def judge(found: Any, owner: Any) -> str | None:
@@ -81,10 +86,19 @@ def judge(found: Any, owner: Any) -> str | None:
     if isinstance(found, (MethodType, staticmethod, classmethod)):
         return judge(found.__func__, owner)
     module, name = _definition(found)
-    if any(found is kind for kind in PLAIN) or _is_own_module(module) or not (callable(found) or isinstance(found, ModuleType)):
+    if (
+        any(found is kind for kind in PLAIN)
+        or _is_own_module(module)
+        or not (callable(found) or isinstance(found, ModuleType))
+    ):
         return None
     if module.startswith(f"{OURS}."):
-        if _is_public(found) or isinstance(owner, type) and _is_public(owner) and _in_rooms(module, ROOMS):
+        if (
+            _is_public(found)
+            or isinstance(owner, type)
+            and _is_public(owner)
+            and _in_rooms(module, ROOMS)
+        ):
             return None
     return name
 
@@ -97,7 +111,8 @@ def _in_rooms(path: str, rooms: Iterable[str]) -> bool:
 
 
 def foreign(path: str, names: Names | None) -> tuple[str | None, Any]:
-    """Return what a dotted name stands for, if it may not be looked up; and what it would be found in.
+    """Return what a dotted name stands for, if it may not be looked up; and what it would be found
+    in.
 
     None also for a name that leads nowhere.
     """
@@ -128,18 +143,24 @@ def foreign(path: str, names: Names | None) -> tuple[str | None, Any]:
         found = import_module(module)
     except Exception:  # whatever a module raises while it is imported: `find` says so
         return None, None
-    return _walk(found, path[len(module) + 1:])
+    return _walk(found, path[len(module) + 1 :])
 
 
 def _walk(found: Any, rest: str) -> tuple[str | None, Any]:
-    """Go from attribute to attribute, through what is own, or ours, alone: elsewhere that might run anything."""
+    """Go from attribute to attribute, through what is own, or ours, alone: elsewhere that might run
+    anything.
+    """
     owner = None
     while rest:
         name, _, after = rest.partition(".")
         if not _may_pass(found, owner):
             return _say(found, rest), None
         try:
-            member = getattr(found, name) if isinstance(found, ModuleType) else inspect.getattr_static(found, name)
+            member = (
+                getattr(found, name)
+                if isinstance(found, ModuleType)
+                else inspect.getattr_static(found, name)
+            )
         except AttributeError:
             return None, None
         found, owner, rest = member, found, after
@@ -156,7 +177,9 @@ def _say(found: Any, rest: str) -> str:
 
 def _may_pass(found: Any, owner: Any) -> bool:
     if isinstance(found, ModuleType):
-        return _in_rooms(found.__name__, (*ROOMS, COMPAT, find.__module__)) or _is_own_module(found.__name__)
+        return _in_rooms(found.__name__, (*ROOMS, COMPAT, find.__module__)) or _is_own_module(
+            found.__name__
+        )
     if isinstance(found, type):
         return judge(found, owner) is None
     return _is_own_module(type(found).__module__)
@@ -175,7 +198,9 @@ def _locate_ours(path: str) -> str:
 
 
 def _locate(path: str) -> tuple[str, list[Any]]:
-    """Return the longest module that a dotted name begins with, and the files that importing it runs. Imports nothing."""
+    """Return the longest module that a dotted name begins with, and the files that importing it
+    runs. Imports nothing.
+    """
     parts, places, module = path.split("."), None, ""
     files: list[Any] = []
     for count in range(1, len(parts) + 1):
@@ -187,7 +212,10 @@ def _locate(path: str) -> tuple[str, list[Any]]:
             found = _spec(name, places) if count == 1 or places is not None else None
             if found is None:
                 break
-            file, places = found.origin if found.has_location else None, found.submodule_search_locations
+            file, places = (
+                found.origin if found.has_location else None,
+                found.submodule_search_locations,
+            )
         module = name
         if file is not None or places is None:  # a folder without __init__.py runs nothing
             files.append(file)
@@ -216,11 +244,15 @@ def foreign_text(text: str, names: Names | None) -> str | None:
     if text.partition(".")[0] in ("__main__", UPSTREAM, OURS):
         return foreign(text, names)[0]
     module, files = _locate(text)
-    rest = text[len(module) + 1:]
+    rest = text[len(module) + 1 :]
     if not module or not rest:
         return None
     loaded = sys.modules.get(module)
-    if loaded is not None and rest.partition(".")[0] not in vars(loaded) and "__getattr__" not in vars(loaded):
+    if (
+        loaded is not None
+        and rest.partition(".")[0] not in vars(loaded)
+        and "__getattr__" not in vars(loaded)
+    ):
         return None
     if not all(map(is_own_file, files)):
         return text if loaded is not None or _mentions(files[-1], rest.partition(".")[0]) else None
@@ -230,7 +262,9 @@ def foreign_text(text: str, names: Names | None) -> str | None:
 
 
 def _mentions(file: object, name: str) -> bool:
-    """Whether a module may have an attribute, as far as its text says: ``test.csv`` is more likely the name of a file."""
+    """Whether a module may have an attribute, as far as its text says: ``test.csv`` is more likely
+    the name of a file.
+    """
     try:
         source = Path(str(file)).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -248,7 +282,11 @@ def _borrows(file: str, name: str) -> bool:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             bound = [alias.asname or alias.name.partition(".")[0] for alias in node.names]
         elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)):
-            bound = [item.id for item in ast.walk(node) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)]
+            bound = [
+                item.id
+                for item in ast.walk(node)
+                if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)
+            ]
         else:
             continue
         if name in bound or "*" in bound:

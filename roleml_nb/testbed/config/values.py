@@ -1,4 +1,7 @@
-"""Values of a deployment as plain data, and back. What plain data cannot say is said by mappings with a ``$`` key."""
+"""Values of a deployment as plain data, and back.
+
+What plain data cannot say is said by mappings with a ``$`` key.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.role import ConstructStrategy, ElementError, ElementImplementation, InitializeStrategy, RoleInstanceID
+from roleml_nb.role import (
+    ConstructStrategy,
+    ElementError,
+    ElementImplementation,
+    InitializeStrategy,
+    RoleInstanceID,
+)
 from roleml_nb.role.serialization import short_name
 
 from ..deployment import Impl
@@ -21,11 +30,22 @@ __all__ = ["decode", "definition", "encode", "function", "opaque"]
 
 STRATEGIES = {"construct_strategy": ConstructStrategy, "initialize_strategy": InitializeStrategy}
 WANTED: dict[str, Any] = {
-    **dict.fromkeys(("cls", "constructor", "destructor"), callable), "arguments": lambda value: isinstance(value, tuple),
-    **dict.fromkeys(("initializer", "serializer", "deserializer"), lambda value: callable(value) or isinstance(value, str)),
-    "constructor_args": lambda value: isinstance(value, dict) and all(isinstance(key, str) for key in value),
-    **dict.fromkeys(("serializer_destination", "deserializer_source"), lambda value: isinstance(value, str)),
-    **dict.fromkeys(("serializer_mode", "deserializer_mode"), lambda value: value in ("binary", "text"))}
+    **dict.fromkeys(("cls", "constructor", "destructor"), callable),
+    "arguments": lambda value: isinstance(value, tuple),
+    **dict.fromkeys(
+        ("initializer", "serializer", "deserializer"),
+        lambda value: callable(value) or isinstance(value, str),
+    ),
+    "constructor_args": lambda value: (
+        isinstance(value, dict) and all(isinstance(key, str) for key in value)
+    ),
+    **dict.fromkeys(
+        ("serializer_destination", "deserializer_source"), lambda value: isinstance(value, str)
+    ),
+    **dict.fromkeys(
+        ("serializer_mode", "deserializer_mode"), lambda value: value in ("binary", "text")
+    ),
+}
 """What the fields of an element may hold."""
 FIELDS = [field.name for field in fields(ElementImplementation)]
 
@@ -47,8 +67,12 @@ def encode(value: Any) -> Any:
     if type(value) is dict:
         return _encode_dict(value)
     if isinstance(value, Impl):
-        return _encode_call("$call", value.function, args=[encode(item) for item in value.args],
-                            kwargs=_encode_dict(value.kwargs))
+        return _encode_call(
+            "$call",
+            value.function,
+            args=[encode(item) for item in value.args],
+            kwargs=_encode_dict(value.kwargs),
+        )
     if isinstance(value, Deferred):
         return _encode_call("$made-by", value.make, options=_encode_dict(value.options))
     if isinstance(value, ElementImplementation):
@@ -65,7 +89,10 @@ def _encode_dict(value: dict[Any, Any]) -> Any:
 
 def _encode_call(key: str, function: Any, **given: Any) -> dict[str, Any]:
     name = dotted_name(function)
-    return {key: name if name else {"$opaque": _type_name(function)}, **{k: v for k, v in given.items() if v}}
+    return {
+        key: name if name else {"$opaque": _type_name(function)},
+        **{k: v for k, v in given.items() if v},
+    }
 
 
 def _encode_element(value: ElementImplementation) -> dict[str, Any]:
@@ -76,7 +103,9 @@ def _encode_element(value: ElementImplementation) -> dict[str, Any]:
             found[name] = given.name.lower()
         elif short_name(name, given) is not None:
             found[name] = short_name(name, given)
-        elif given is not None and not (name != "impl" and isinstance(given, (tuple, Mapping)) and not given):
+        elif given is not None and not (
+            name != "impl" and isinstance(given, (tuple, Mapping)) and not given
+        ):
             found[name] = encode(given)
     return found
 
@@ -110,16 +139,23 @@ def decode(entry: Entry, scope: Scope) -> Any:
         return {key: decode(item, scope) for key, item in entry.value.items()}
     kind, item = keys[0], entry.value[keys[0]]
     if kind == "$opaque":
-        raise entry.fail(f"this value of type {item.value} was not plain data when the spec was made, so it cannot be rebuilt; "
-                         "give it as impl(function, …), which is made on the node")
+        raise entry.fail(
+            f"this value of type {item.value} was not plain data when the spec was made, so it"
+            " cannot be rebuilt; give it as impl(function, …), which is made on the node"
+        )
     extra = {"$call": ("args", "kwargs"), "$made-by": ("options",)}.get(kind, ())
-    entry.fields(("$call", "$made-by", "$ref", "$role", "$tuple", "$set", "$dict", "$element")
-                 if kind not in _READERS else (kind, *extra))
+    entry.fields(
+        ("$call", "$made-by", "$ref", "$role", "$tuple", "$set", "$dict", "$element")
+        if kind not in _READERS
+        else (kind, *extra)
+    )
     return _READERS[kind](item, entry.value, scope)
 
 
 def definition(entry: Entry, scope: Scope) -> Any:
-    """The object that a dotted name stands for; data of a program may hold the class or function itself."""
+    """The object that a dotted name stands for; data of a program may hold the class or function
+    itself.
+    """
     if callable(entry.value):
         return entry.value
     if isinstance(entry.value, dict) and "$opaque" in entry.value:
@@ -145,7 +181,9 @@ def _made_by(item: Entry, all_: dict[str, Entry], scope: Scope) -> Deferred:
 
 
 def _keywords(entry: Entry | None, scope: Scope) -> dict[str, Any]:
-    return {} if entry is None else {key: decode(item, scope) for key, item in entry.mapping().items()}
+    return (
+        {} if entry is None else {key: decode(item, scope) for key, item in entry.mapping().items()}
+    )
 
 
 def _role(item: Entry, _: Any, scope: Scope) -> RoleInstanceID:
@@ -178,7 +216,11 @@ def _element(item: Entry, _: Any, scope: Scope) -> ElementImplementation:
     given: dict[str, Any] = {}
     for key, value in item.fields(FIELDS).items():
         strategy = STRATEGIES.get(key)
-        given[key] = strategy[value.choice([one.name.lower() for one in strategy]).upper()] if strategy else decode(value, scope)
+        given[key] = (
+            strategy[value.choice([one.name.lower() for one in strategy]).upper()]
+            if strategy
+            else decode(value, scope)
+        )
         wanted = WANTED.get(key)
         if wanted is not None and not wanted(given[key]):
             raise value.fail(f"{_type_name(given[key])} will not do for {key} of an element")

@@ -24,7 +24,9 @@ PLAIN_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
 class Loader(yaml.SafeLoader):
-    """YAML as PyYAML reads it safely; a plain value may also begin with ``@[``, as value templates do."""
+    """YAML as PyYAML reads it safely; a plain value may also begin with ``@[``, as value templates
+    do.
+    """
 
     def check_plain(self) -> bool:
         return bool(super().check_plain()) or self.prefix(2) == "@["
@@ -35,7 +37,8 @@ def read_file(
 ) -> Entry:
     """The content of a file, with its includes; ConfigError when it cannot be read.
 
-    Unless it is trusted, files are included from below `root` alone, by default the file's own folder, wherever links lead.
+    Unless it is trusted, files are included from below `root` alone, by default the file's own
+    folder, wherever links lead.
     """
     name = os.path.normpath(os.fspath(path))
     if root:
@@ -46,20 +49,31 @@ def read_file(
 
 def dump(data: Any) -> str:
     """Plain data as YAML, keys in their order."""
-    return yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
+    return yaml.dump(
+        data, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None
+    )
 
 
 class Dumper(yaml.SafeDumper):
-    """PyYAML's, but for texts with rare line breaks, which it writes unquoted and then reads as spaces."""
+    """PyYAML's, but for texts with rare line breaks, which it writes unquoted and then reads as
+    spaces.
+    """
 
 
-Dumper.add_representer(str, lambda dumper, text: dumper.represent_scalar(
-    "tag:yaml.org,2002:str", text, style='"' if set(text) & set("\x85\u2028\u2029") else None))
+Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style='"' if set(text) & set("\x85\u2028\u2029") else None
+    ),
+)
 
 
 @dataclass
 class _Limits:
-    """What a file and all that it includes may come to. An alias, or a file, counts wherever it stands."""
+    """What a file and all that it includes may come to.
+
+    An alias, or a file, counts wherever it stands.
+    """
 
     root: str | None
     """The folder that files are included from; None for any."""
@@ -78,19 +92,27 @@ class _File:
         try:
             text = _read(self.name)
         except (OSError, ValueError) as error:
-            raise ConfigError(f"{self.name}: cannot be read: {_reason(error)}{_others(self.name)}") from None
+            raise ConfigError(
+                f"{self.name}: cannot be read: {_reason(error)}{_others(self.name)}"
+            ) from None
         try:
             self._loader = Loader(text)
             root = self._loader.get_single_node()
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = f":{mark.line + 1}" if mark else ""
-            raise ConfigError(f"{self.name}{line}: not YAML: {error.problem or error.context}") from None
+            raise ConfigError(
+                f"{self.name}{line}: not YAML: {error.problem or error.context}"
+            ) from None
         except yaml.YAMLError as error:
             raise ConfigError(f"{self.name}: not YAML: {str(error).splitlines()[0]}") from None
         except RecursionError:
             raise ConfigError(f"{self.name}: {TOO_DEEP}") from None
-        return Entry(None, (), self._mark(root)) if root is None else self._entry(root, self._mark(root))
+        return (
+            Entry(None, (), self._mark(root))
+            if root is None
+            else self._entry(root, self._mark(root))
+        )
 
     def _mark(self, node: Any) -> str:
         return f"{self.name}:{node.start_mark.line + 1 if node is not None else 1}"
@@ -109,8 +131,11 @@ class _File:
         """The entry of a node, at the mark of its key, where it has one."""
         self._limits.entries += 1
         if self._limits.entries > MAX_ENTRIES:
-            raise self._fail(mark, f"has more than {MAX_ENTRIES:,} values, aliases and included files counted wherever they "
-                                   "stand")
+            raise self._fail(
+                mark,
+                f"has more than {MAX_ENTRIES:,} values, aliases and included files counted wherever"
+                " they stand",
+            )
         if len(self._keys) > MAX_DEPTH:
             raise ConfigError(f"{mark}: {TOO_DEEP}")
         if node.tag == "!include":
@@ -124,7 +149,11 @@ class _File:
             if node.tag not in PLAIN_TAGS:
                 raise self._fail(mark, f"unknown tag {node.tag!r}; known: !include")
             if isinstance(node, yaml.SequenceNode):
-                return Entry([self._child(at, item, self._mark(item)) for at, item in enumerate(node.value)], (), mark)
+                return Entry(
+                    [self._child(at, item, self._mark(item)) for at, item in enumerate(node.value)],
+                    (),
+                    mark,
+                )
             return Entry(self._mapping(node), (), mark)
         finally:
             self._building.discard(id(node))
@@ -153,7 +182,9 @@ class _File:
                 raise self._fail(mark, "a key must be a plain value")
             key = self._scalar(key_node, mark)
             if key in own:
-                raise self._fail(mark, f"the key {key!r} stands here a second time (first: {own[key].mark})")
+                raise self._fail(
+                    mark, f"the key {key!r} stands here a second time (first: {own[key].mark})"
+                )
             own[key] = self._child(key, value_node, mark)
         return {**merged, **own}  # as in YAML: what is written here wins over what is merged in
 
@@ -167,13 +198,18 @@ class _File:
             raise self._fail(mark, f"!include in a circle: {' → '.join((*chain, name))}")
         root = self._limits.root
         if root is not None and not is_below(name, [root]):
-            raise self._fail(mark, f"!include: {name} does not lie below {root}; give a folder that has both as root=, or, "
-                                   "if you trust who wrote this, load it with trust=True, or %rml load --trust")
+            raise self._fail(
+                mark,
+                f"!include: {name} does not lie below {root}; give a folder that has both as root=,"
+                " or, if you trust who wrote this, load it with trust=True, or %rml load --trust",
+            )
         if not os.path.isfile(name):
             raise self._fail(mark, f"!include: no file {name}{_others(name)}")
         self._limits.files += 1
         if self._limits.files > MAX_FILES:
-            raise self._fail(mark, f"!include: more than {MAX_FILES:,} files, counted wherever they are included")
+            raise self._fail(
+                mark, f"!include: more than {MAX_FILES:,} files, counted wherever they are included"
+            )
         found = _File(name, chain, self._keys, self._limits).read()
         for key in words[1].split(".") if len(words) == 2 else []:
             found = self._step(found, key, mark, " ".join(words))
@@ -183,9 +219,13 @@ class _File:
         value = entry.value
         if isinstance(value, list) and key.isdigit() and int(key) < len(value):
             return value[int(key)]
-        keys = {str(known): item for known, item in value.items()} if isinstance(value, dict) else {}
+        keys = (
+            {str(known): item for known, item in value.items()} if isinstance(value, dict) else {}
+        )
         if key not in keys:
-            raise self._fail(mark, f"!include {words}: no key {key!r} there; {did_you_mean(key, keys)}")
+            raise self._fail(
+                mark, f"!include {words}: no key {key!r} there; {did_you_mean(key, keys)}"
+            )
         return keys[key]
 
 

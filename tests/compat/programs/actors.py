@@ -32,7 +32,8 @@ def wait(actor):
 
 
 conf: rml.ActorBootstrapSpec = {
-    "name": "alone", "address": "127.0.0.1:5000",
+    "name": "alone",
+    "address": "127.0.0.1:5000",
     "roles": {"greeter": {"class": "__main__.Greeter"}, "player": {"class": "__main__.Player"}},
 }
 builder = rml.ActorBuilder()
@@ -46,11 +47,21 @@ thread.join(20)
 print(thread.is_alive(), actor.profile.name)
 
 configurations = [
-    {"name": "a1", "address": "127.0.0.1:5001", "procedure_provider": FlaskProcedureProvider,
-     "contacts": {"a2": "127.0.0.1:5002"}, "roles": {"greeter": {"class": Greeter}}},
-    {"name": "a2", "address": "127.0.0.1:5002", "procedure_invoker": RequestsProcedureInvoker,
-     "contacts": {"a1": "127.0.0.1:5001"}, "relationships": {"greeter": ["a1/greeter"]},
-     "roles": {"player": {"class": "__main__.Player"}}},
+    {
+        "name": "a1",
+        "address": "127.0.0.1:5001",
+        "procedure_provider": FlaskProcedureProvider,
+        "contacts": {"a2": "127.0.0.1:5002"},
+        "roles": {"greeter": {"class": Greeter}},
+    },
+    {
+        "name": "a2",
+        "address": "127.0.0.1:5002",
+        "procedure_invoker": RequestsProcedureInvoker,
+        "contacts": {"a1": "127.0.0.1:5001"},
+        "relationships": {"greeter": ["a1/greeter"]},
+        "roles": {"player": {"class": "__main__.Player"}},
+    },
 ]
 actors, threads = [], []
 for configuration in configurations:

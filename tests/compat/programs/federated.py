@@ -69,9 +69,14 @@ class Collector(Role):  # noqa: F405
         self.call_group(group, "get_data_size", on_result=sizes.push)
         collector = TaskResultCollector(group, merger=self.merger(sizes.merge()))
         self.call_task_group(
-            group, "train", on_result=collector.push,
-            message_map={context.RoleInstanceID(*key): Message(dict(options))  # noqa: F405
-                         for key, options in sources_and_options.items()})
+            group,
+            "train",
+            on_result=collector.push,
+            message_map={
+                context.RoleInstanceID(*key): Message(dict(options))  # noqa: F405
+                for key, options in sources_and_options.items()
+            },
+        )
         return collector.result()
 
 
@@ -94,7 +99,9 @@ class Coordinator(Role):  # noqa: F405
             clients = list(self.ctx.relationships.get_relationship("client"))
             self.call_group(clients, "apply-update", payloads={"update": model})
             options = {client: {"num_epochs": 2} for client in clients}
-            model = self.call_task("aggregator", "aggregate", payloads={"sources_and_options": options}).result()
+            model = self.call_task(
+                "aggregator", "aggregate", payloads={"sources_and_options": options}
+            ).result()
         return model.tolist()
 
 

@@ -1,4 +1,6 @@
-"""Gossip learning as a program for RoleML, its roles in a module of their own path, as a package would have them."""
+"""Gossip learning as a program for RoleML, its roles in a module of their own path, as a package
+would have them.
+"""
 
 import sys
 from threading import Lock
@@ -17,8 +19,11 @@ from roleml.shared.collections.merger import CumulativeAddingValueMerger, ValueM
 
 class Gossiper(rml.Role):
     gossip_accepted = rml.Event()
-    buffer = rml.Element(ValueMerger, default_constructor=CumulativeAddingValueMerger,
-                         default_construct_strategy=ConstructStrategy.ONCE_EAGER)
+    buffer = rml.Element(
+        ValueMerger,
+        default_constructor=CumulativeAddingValueMerger,
+        default_construct_strategy=ConstructStrategy.ONCE_EAGER,
+    )
 
     def __init__(self):
         super().__init__()
@@ -52,16 +57,24 @@ class Node(rml.Role):
         super().__init__()
         self.value = value
 
-    @rml.EventHandler("aggregator", "gossip-accepted", expand=True,
-                      conditions={"hops__<=": rml.attribute("last_hop")})
+    @rml.EventHandler(
+        "aggregator",
+        "gossip-accepted",
+        expand=True,
+        conditions={"hops__<=": rml.attribute("last_hop")},
+    )
     def on_gossip_accepted(self, *_, hops, **__):
         data, count = self.call("aggregator", "get-data")
         if count == 0:
             return
         self.value = (self.value + data) / (count + 1)
-        self.call("aggregator", "propagate-gossip", args={"hops": hops + 1}, payloads={"data": self.value})
+        self.call(
+            "aggregator", "propagate-gossip", args={"hops": hops + 1}, payloads={"data": self.value}
+        )
         if hops == self.last_hop:
-            self.call_task(rml.RoleInstanceID("n1", "report"), "finished", payloads={"by": self.id}).result()
+            self.call_task(
+                rml.RoleInstanceID("n1", "report"), "finished", payloads={"by": self.id}
+            ).result()
 
     @rml.Service
     def get(self, caller, args, payloads):

@@ -6,7 +6,19 @@ import pytest
 from roleml_nb import Testbed, topology
 from tests.science.decentralised import tiny
 
-GRAPHS = ["full", "star", "ring", "line", "grid", "torus", "tree", "random-regular", "erdos-renyi", "small-world", "scale-free"]
+GRAPHS = [
+    "full",
+    "star",
+    "ring",
+    "line",
+    "grid",
+    "torus",
+    "tree",
+    "random-regular",
+    "erdos-renyi",
+    "small-world",
+    "scale-free",
+]
 LIMIT = 60
 
 
@@ -23,11 +35,22 @@ def test_all_end_by_themselves(name, n):
         assert len(bed.call("n*/worker", "run", {"num_rounds": 2}, timeout=LIMIT)) == n
         for kind in tiny.MIXERS:
             tiny.mixers(bed, nodes, f"leader-{kind.replace(' ', '-')}", kind, graph)
-            result = bed.call(f"leader-{kind.replace(' ', '-')}/coordinator", "run", {"num_rounds": 2}, timeout=LIMIT)
+            result = bed.call(
+                f"leader-{kind.replace(' ', '-')}/coordinator",
+                "run",
+                {"num_rounds": 2},
+                timeout=LIMIT,
+            )
             assert (result["rounds"], result["nodes"]) == (2, n)
         tiny.ring(bed, nodes, "leader-ring")
-        assert bed.call("leader-ring/coordinator", "run", {"num_rounds": 2}, timeout=LIMIT)["rounds"] == 2
+        assert (
+            bed.call("leader-ring/coordinator", "run", {"num_rounds": 2}, timeout=LIMIT)["rounds"]
+            == 2
+        )
         tiny.tree(bed, nodes, "leader-tree", graph)
-        assert bed.call("leader-tree/coordinator", "run", {"num_rounds": 2}, timeout=LIMIT)["rounds"] == 2
+        assert (
+            bed.call("leader-tree/coordinator", "run", {"num_rounds": 2}, timeout=LIMIT)["rounds"]
+            == 2
+        )
         assert np.isfinite(tiny.models(bed, nodes)).all()
         assert bed.errors == []

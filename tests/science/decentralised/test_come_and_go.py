@@ -16,7 +16,9 @@ LIMIT = 60
 
 
 class Gate:
-    """Opened from the test; the trainings of nodes in this process wait at it when they have done two epochs."""
+    """Opened from the test; the trainings of nodes in this process wait at it when they have done
+    two epochs.
+    """
 
     reached, opened = threading.Event(), threading.Event()
 
@@ -35,11 +37,17 @@ class Gated(tiny.Numbers):
 @pytest.fixture
 def halfway(lab, request):
     """A run of six rounds that stands in its third, and what lets it go on."""
+
     def begin(name, prepare, target, pattern=None):
         Gate.reached.clear()
         Gate.opened.clear()
         nodes = tiny.trainers(lab, f"{name}{{1..4}}", 4)
-        lab.assign(f"{name}1", "trainer", EpochTrainer, elements={"model": impl(Gated), "dataset": impl(tiny.Points)})
+        lab.assign(
+            f"{name}1",
+            "trainer",
+            EpochTrainer,
+            elements={"model": impl(Gated), "dataset": impl(tiny.Points)},
+        )
         prepare(nodes)
         running = lab.call_task(target, "run", {"num_rounds": 6})
         until(Gate.reached.is_set, "the third round has begun", LIMIT)
@@ -51,14 +59,22 @@ def halfway(lab, request):
 
 def epochs(bed, node):
     metrics = bed.trace.metrics.to_pandas()
-    return int((metrics.node.eq(node) & metrics.channel.eq("epoch-completed") & metrics.metric.eq("loss")).sum())
+    return int(
+        (
+            metrics.node.eq(node)
+            & metrics.channel.eq("epoch-completed")
+            & metrics.metric.eq("loss")
+        ).sum()
+    )
 
 
 @pytest.mark.parametrize("kind", tiny.MIXERS)
 def test_a_late_joiner_takes_part_and_a_leaver_does_not(lab, halfway, kind):
     name = f"late-{kind.replace(' ', '-')}-"
     leader = f"{name}leader"
-    nodes, running = halfway(name, lambda nodes: tiny.mixers(lab, nodes, leader, kind, "full"), f"{leader}/coordinator")
+    nodes, running = halfway(
+        name, lambda nodes: tiny.mixers(lab, nodes, leader, kind, "full"), f"{leader}/coordinator"
+    )
     late = tiny.trainers(lab, f"{name}5", 1)
     cls, options, elements = tiny.MIXERS[kind]
     late.assign("mixer", cls, options=options, elements=elements)
@@ -80,8 +96,14 @@ def test_a_node_whose_role_ends_in_a_round_is_left_out(lab, halfway, kind):
     """When it has sent its model, and before it mixes."""
     name = f"ends-{kind.replace(' ', '-')}-"
     leader = f"{name}leader"
-    nodes, running = halfway(name, lambda nodes: tiny.mixers(lab, nodes, leader, kind, "full"), f"{leader}/coordinator")
-    until(lambda: all(epochs(lab, f"{name}{number}") == 3 for number in (2, 3, 4)), "the others have trained", LIMIT)
+    nodes, running = halfway(
+        name, lambda nodes: tiny.mixers(lab, nodes, leader, kind, "full"), f"{leader}/coordinator"
+    )
+    until(
+        lambda: all(epochs(lab, f"{name}{number}") == 3 for number in (2, 3, 4)),
+        "the others have trained",
+        LIMIT,
+    )
     lab.terminate(f"{name}2", "mixer")
     Gate.opened.set()
     assert running.result(timeout=LIMIT)["nodes"] == 3
@@ -109,7 +131,11 @@ def test_a_late_joiner_of_ad_psgd_is_met_and_one_that_ends_is_passed_over(lab, h
 
 
 def test_choco_keeps_the_mean_when_one_joins_late(lab, halfway):
-    nodes, running = halfway("joined", lambda nodes: tiny.mixers(lab, nodes, "joined-leader", "CHOCO", "ring"), "joined-leader/coordinator")
+    nodes, running = halfway(
+        "joined",
+        lambda nodes: tiny.mixers(lab, nodes, "joined-leader", "CHOCO", "ring"),
+        "joined-leader/coordinator",
+    )
     Gate.opened.set()
     running.result(timeout=LIMIT)
     late = tiny.trainers(lab, "joined5", 1)
@@ -118,14 +144,18 @@ def test_choco_keeps_the_mean_when_one_joins_late(lab, halfway):
     lab.wire("ring", nodes=everybody, role="mixer")
     lab.relate("joined-leader", "mixer", "joined5/mixer")
     before = tiny.models(lab, everybody)
-    lab.call("joined-leader/coordinator", "run", {"num_rounds": 400, "num_epochs": 0}, timeout=LIMIT)
+    lab.call(
+        "joined-leader/coordinator", "run", {"num_rounds": 400, "num_epochs": 0}, timeout=LIMIT
+    )
     after = tiny.models(lab, everybody)
     np.testing.assert_allclose(after.mean(0), before.mean(0), atol=1e-6)
     assert np.abs(after - after.mean(0)).max() < 0.1 * np.abs(before - before.mean(0)).max()
 
 
 def test_a_late_joiner_of_a_ring_gets_the_model_and_a_leaver_keeps_its_own(lab, halfway):
-    nodes, running = halfway("around", lambda nodes: tiny.ring(lab, nodes, "around-leader"), "around-leader/coordinator")
+    nodes, running = halfway(
+        "around", lambda nodes: tiny.ring(lab, nodes, "around-leader"), "around-leader/coordinator"
+    )
     tiny.trainers(lab, "around5", 1).assign("ring", tiny.RingAggregator)
     lab.relate("around-leader", "ring", "around5/ring")
     lab.relate("around-leader", "ring", "around2/ring", remove=True)
@@ -136,7 +166,9 @@ def test_a_late_joiner_of_a_ring_gets_the_model_and_a_leaver_keeps_its_own(lab, 
 
 
 def test_a_late_joiner_of_gossip_is_met_and_a_terminated_node_is_passed_over(lab, halfway):
-    nodes, running = halfway("rumour", lambda nodes: tiny.gossip(lab, nodes, "full"), "rumour1/coordinator")
+    nodes, running = halfway(
+        "rumour", lambda nodes: tiny.gossip(lab, nodes, "full"), "rumour1/coordinator"
+    )
     tiny.trainers(lab, "rumour5", 1).assign("aggregator", tiny.GossipAggregator)
     lab.wire("star", nodes=["rumour1", "rumour2", "rumour5"], role="aggregator")
     lab.terminate("rumour2", "aggregator")
@@ -147,6 +179,7 @@ def test_a_late_joiner_of_gossip_is_met_and_a_terminated_node_is_passed_over(lab
 
 def test_a_leaf_that_leaves_a_tree_is_left_out_and_a_new_one_taken_in(lab, halfway):
     """Both while the third of six rounds is under way."""
+
     def plant(nodes):
         lab.spawn("leaf-inner")
         lab.assign("leaf-inner", "inner", tiny.TreeAggregator)
@@ -154,7 +187,11 @@ def test_a_leaf_that_leaves_a_tree_is_left_out_and_a_new_one_taken_in(lab, halfw
         tiny.federated(lab, "leaf-leader", ["leaf-inner/inner"])
 
     nodes, running = halfway("leaf", plant, "leaf-leader/coordinator")
-    until(lambda: epochs(lab, "leaf2") == epochs(lab, "leaf3") == epochs(lab, "leaf4") == 3, "the others have trained", LIMIT)
+    until(
+        lambda: epochs(lab, "leaf2") == epochs(lab, "leaf3") == epochs(lab, "leaf4") == 3,
+        "the others have trained",
+        LIMIT,
+    )
     lab.terminate("leaf2", "trainer")
     late = tiny.trainers(lab, "leaf5", 1)
     lab.relate("leaf-inner", "trainer", "leaf5/trainer")
@@ -195,11 +232,18 @@ class Held(tiny.Numbers):
 
 @pytest.mark.parametrize("kind", [*tiny.MIXERS, "ring", "tree", "gossip", "AD-PSGD"])
 def test_an_engine_that_dies_stalls_nobody(own_bed, kind, tmp_path):
-    """While the third of many rounds is under way; its nodes are left out, and the others go on to the end."""
+    """While the third of many rounds is under way; its nodes are left out, and the others go on to
+    the end.
+    """
     own_bed.spawn("on0-{1..2}", "leader", on=0)
     own_bed.spawn("on1-{1..2}", on=1)
     nodes = tiny.trainers(own_bed, "{on0-1,on0-2,on1-1,on1-2}", 4)
-    own_bed.assign("on0-1", "trainer", EpochTrainer, elements={"model": impl(Held, tmp_path), "dataset": impl(tiny.Points)})
+    own_bed.assign(
+        "on0-1",
+        "trainer",
+        EpochTrainer,
+        elements={"model": impl(Held, tmp_path), "dataset": impl(tiny.Points)},
+    )
     own_bed.assign("on1-1", "pid", Pid)
     if kind == "ring":
         tiny.ring(own_bed, nodes, "leader")
@@ -215,7 +259,11 @@ def test_an_engine_that_dies_stalls_nobody(own_bed, kind, tmp_path):
         own_bed.call_task("on1-1/worker", "run", {"num_rounds": 10_000})
     else:
         tiny.mixers(own_bed, nodes, "leader", kind, "full")
-    target = {"tree": "root/coordinator", "gossip": "on0-1/coordinator", "AD-PSGD": "on0-1/worker"}.get(kind, "leader/coordinator")
+    target = {
+        "tree": "root/coordinator",
+        "gossip": "on0-1/coordinator",
+        "AD-PSGD": "on0-1/worker",
+    }.get(kind, "leader/coordinator")
     running = own_bed.call_task(target, "run", {"num_rounds": 60})
     until((tmp_path / "reached").exists, "the third round has begun", LIMIT)
     os.kill(own_bed.call("on1-1/pid", "get-pid"), signal.SIGKILL)
@@ -237,8 +285,11 @@ class Counting(Held):
 def test_a_step_of_push_sum_stays_a_step_when_nodes_are_lost_before_they_send(own_bed, tmp_path):
     own_bed.spawn("on0-{1..2}", "leader", on=0)
     own_bed.spawn("on1-{1..2}", on=1)
-    nodes = own_bed.select("on*").assign("trainer", EpochTrainer, elements={
-        "model": impl(Counting, tmp_path), "dataset": impl(tiny.Points)})
+    nodes = own_bed.select("on*").assign(
+        "trainer",
+        EpochTrainer,
+        elements={"model": impl(Counting, tmp_path), "dataset": impl(tiny.Points)},
+    )
     own_bed.assign("on1-1", "pid", Pid)
     tiny.mixers(own_bed, nodes, "leader", "SGP", "full")
     running = own_bed.call_task("leader/coordinator", "run", {"num_rounds": 6})
@@ -253,7 +304,17 @@ def test_a_step_of_push_sum_stays_a_step_when_nodes_are_lost_before_they_send(ow
 def test_a_training_that_fails_ends_the_run_and_the_next_one_works(bed):
     nodes = tiny.trainers(bed, "failing{1..3}", 3)
     tiny.mixers(bed, nodes, "failing-leader", "D-PSGD", "full")
-    with pytest.raises(Exception, match="the model of failing1/trainer, a Numbers, takes no option 'speed'; known: lr"):
-        bed.call("failing-leader/coordinator", "run", {"num_rounds": 2, "options": {"speed": 3}}, timeout=30)
+    with pytest.raises(
+        Exception,
+        match="the model of failing1/trainer, a Numbers, takes no option 'speed'; known: lr",
+    ):
+        bed.call(
+            "failing-leader/coordinator",
+            "run",
+            {"num_rounds": 2, "options": {"speed": 3}},
+            timeout=30,
+        )
     nodes.assign("mixer", DPsgdMixer)
-    assert bed.call("failing-leader/coordinator", "run", {"num_rounds": 2}, timeout=30)["nodes"] == 3
+    assert (
+        bed.call("failing-leader/coordinator", "run", {"num_rounds": 2}, timeout=30)["nodes"] == 3
+    )

@@ -1,4 +1,6 @@
-"""The same weights, to the last bit, on any number of engines and in every run; no global random state is touched."""
+"""The same weights, to the last bit, on any number of engines and in every run; no global random
+state is touched.
+"""
 
 import random
 
@@ -42,11 +44,18 @@ def weights(bed):
 
 
 def perceptrons(bed):
-    nodes = bed.spawn("perceptron{1..3}").assign("trainer", EpochTrainer, elements={
-        "model": impl(mlp, 64, 10), "dataset": impl(digits, Each(range(3)), 3)})
+    nodes = bed.spawn("perceptron{1..3}").assign(
+        "trainer",
+        EpochTrainer,
+        elements={"model": impl(mlp, 64, 10), "dataset": impl(digits, Each(range(3)), 3)},
+    )
     tiny.mixers(bed, nodes, "perceptron-leader", "D-PSGD", "line")
     bed.call("perceptron-leader/coordinator", "run", {"num_rounds": 3}, timeout=60)
-    return [value.numpy().tobytes() for node in nodes for value in bed.call(f"{node}/trainer", "get-model").values()]
+    return [
+        value.numpy().tobytes()
+        for node in nodes
+        for value in bed.call(f"{node}/trainer", "get-model").values()
+    ]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -91,9 +100,15 @@ def test_global_random_state_is_left_alone():
 
     before = state()
     with Testbed(engines=0, timeout=60, preload=()) as bed:
-        nodes = bed.spawn("n{1..4}").assign("trainer", EpochTrainer, elements={
-            "model": impl(mlp, 64, 10, seed=Each(range(4))), "dataset": impl(digits, Each(range(4)), 4),
-            "dataset_test": impl(digits_test)})
+        nodes = bed.spawn("n{1..4}").assign(
+            "trainer",
+            EpochTrainer,
+            elements={
+                "model": impl(mlp, 64, 10, seed=Each(range(4))),
+                "dataset": impl(digits, Each(range(4)), 4),
+                "dataset_test": impl(digits_test),
+            },
+        )
         tiny.mixers(bed, nodes, "leader", "epidemic", "random-regular", sample=1)
         bed.call("leader/coordinator", "run", {"num_rounds": 2, "test_every": 1}, timeout=60)
         tiny.gossip(bed, nodes, "erdos-renyi")

@@ -1,4 +1,6 @@
-"""A model of a few numbers, whose training is a step towards the mean of its data: quick, exact, without torch."""
+"""A model of a few numbers, whose training is a step towards the mean of its data: quick, exact,
+without torch.
+"""
 
 import numpy as np
 
@@ -22,9 +24,13 @@ from roleml_nb.library import (
     TreeAggregator,
 )
 
-MIXERS = {"D-PSGD": (DPsgdMixer, {}, {}), "D-PSGD overlapped": (DPsgdMixer, {"overlap": True}, {}),
-          "SGP": (StochasticGradientPush, {}, {}), "CHOCO": (ChocoMixer, {}, {"compressor": impl(TopK, 0.5)}),
-          "epidemic": (EpidemicMixer, {}, {})}
+MIXERS = {
+    "D-PSGD": (DPsgdMixer, {}, {}),
+    "D-PSGD overlapped": (DPsgdMixer, {"overlap": True}, {}),
+    "SGP": (StochasticGradientPush, {}, {}),
+    "CHOCO": (ChocoMixer, {}, {"compressor": impl(TopK, 0.5)}),
+    "epidemic": (EpidemicMixer, {}, {}),
+}
 
 
 class Numbers:
@@ -39,7 +45,10 @@ class Numbers:
         return {"loss": self.test(data)["loss"]}
 
     def test(self, data):
-        return {"loss": float(np.mean([((self.w - batch) ** 2).mean() for batch in data])), "accuracy": 1.0}
+        return {
+            "loss": float(np.mean([((self.w - batch) ** 2).mean() for batch in data])),
+            "accuracy": 1.0,
+        }
 
     def get_params(self):
         return {"w": self.w.copy()}
@@ -63,9 +72,15 @@ class Points:
 
 def trainers(bed, pattern, count, size=3, **options):
     """Nodes with the same trainer, whose models begin differently."""
-    return bed.spawn(pattern).assign("trainer", EpochTrainer, elements={
-        "model": impl(Numbers, seed=Each(range(count)), size=size), "dataset": impl(Points, Each(range(count)), size),
-        "dataset_test": impl(Points, 0, size)})
+    return bed.spawn(pattern).assign(
+        "trainer",
+        EpochTrainer,
+        elements={
+            "model": impl(Numbers, seed=Each(range(count)), size=size),
+            "dataset": impl(Points, Each(range(count)), size),
+            "dataset_test": impl(Points, 0, size),
+        },
+    )
 
 
 def mixers(bed, nodes, leader, kind, graph, **options):
@@ -88,7 +103,9 @@ def models(bed, nodes):
 
 
 def gossip(bed, nodes, graph, **options):
-    nodes.assign("aggregator", GossipAggregator).assign("coordinator", GossipCoordinator, options=options)
+    nodes.assign("aggregator", GossipAggregator).assign(
+        "coordinator", GossipCoordinator, options=options
+    )
     bed.wire(graph, nodes=nodes, role="aggregator")
 
 
@@ -106,20 +123,31 @@ def ring(bed, nodes, leader):
 
 def federated(bed, leader, clients, size=3):
     bed.spawn(leader)
-    bed.assign(leader, "evaluator", ModelMaintainer, elements={"model": impl(Numbers, size=size), "dataset_test": impl(Points, size=size)})
+    bed.assign(
+        leader,
+        "evaluator",
+        ModelMaintainer,
+        elements={"model": impl(Numbers, size=size), "dataset_test": impl(Points, size=size)},
+    )
     bed.assign(leader, "aggregator", FedAvgAggregator)
     bed.assign(leader, "coordinator", FederatedCoordinator)
     bed.relate(leader, "trainer", clients)
 
 
 def tree(bed, nodes, leader, graph, size=3):
-    """E-tree learning on a spanning tree: a node with others below is a leaf, too, right below itself."""
+    """E-tree learning on a spanning tree: a node with others below is a leaf, too, right below
+    itself.
+    """
     below = graph.spanning_tree().neighbours()
     for node in nodes:
         if below[node]:
             bed.assign(node, "inner", TreeAggregator)
     for node, others in below.items():
         if others:
-            bed.relate(node, "trainer", [f"{node}/trainer", *(f"{o}/{'inner' if below[o] else 'trainer'}" for o in others)])
+            bed.relate(
+                node,
+                "trainer",
+                [f"{node}/trainer", *(f"{o}/{'inner' if below[o] else 'trainer'}" for o in others)],
+            )
     root = nodes.names[0]
     federated(bed, leader, [f"{root}/{'inner' if below[root] else 'trainer'}"], size)

@@ -40,7 +40,9 @@ class LeastSquares:
 
 
 def arrays(part, size=None):
-    """Data of client `part`; clients differ in their inputs, in what is right, and in how much they have."""
+    """Data of client `part`; clients differ in their inputs, in what is right, and in how much they
+    have.
+    """
     random = np.random.default_rng([7, part])
     count = 12 + 8 * part if size is None else size
     x = random.normal(size=(count, DIMENSIONS)) * (1 + 0.5 * part)
@@ -63,16 +65,42 @@ def linear(part, size=None):
 
 def optimum(shares, size=None):
     """Where Σ share · F is least."""
-    return np.linalg.solve(sum(share * hessian(part, size) for part, share in enumerate(shares)),
-                           sum(share * linear(part, size) for part, share in enumerate(shares)))
+    return np.linalg.solve(
+        sum(share * hessian(part, size) for part, share in enumerate(shares)),
+        sum(share * linear(part, size) for part, share in enumerate(shares)),
+    )
 
 
-def federation(bed, name, clients=3, strategy=None, *, lr=0.05, size=None, batch_size=1000, start=0.0, trainer=EpochTrainer):
-    """Clients and a server, called after `name`; returns a function that runs rounds and returns the parameters."""
-    bed.spawn(f"{name}-client{{1..{clients}}}").assign("trainer", trainer, elements={
-        "model": impl(LeastSquares, lr, start), "dataset": impl(data, Each(range(clients)), size, batch_size)})
+def federation(
+    bed,
+    name,
+    clients=3,
+    strategy=None,
+    *,
+    lr=0.05,
+    size=None,
+    batch_size=1000,
+    start=0.0,
+    trainer=EpochTrainer,
+):
+    """Clients and a server, called after `name`; returns a function that runs rounds and returns
+    the parameters.
+    """
+    bed.spawn(f"{name}-client{{1..{clients}}}").assign(
+        "trainer",
+        trainer,
+        elements={
+            "model": impl(LeastSquares, lr, start),
+            "dataset": impl(data, Each(range(clients)), size, batch_size),
+        },
+    )
     bed.spawn(f"{name}-server")
-    bed.assign(f"{name}-server", "aggregator", FedAvgAggregator, elements={} if strategy is None else {"strategy": strategy})
+    bed.assign(
+        f"{name}-server",
+        "aggregator",
+        FedAvgAggregator,
+        elements={} if strategy is None else {"strategy": strategy},
+    )
     bed.assign(f"{name}-server", "coordinator", FederatedCoordinator)
     bed.relate(f"{name}-server", "trainer", f"{name}-client*/trainer")
 

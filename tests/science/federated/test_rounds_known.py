@@ -12,7 +12,9 @@ SHARES = SIZES / SIZES.sum()
 
 
 def gradient(w, shares=SHARES, size=None):
-    return sum(share * (hessian(part, size) @ w - linear(part, size)) for part, share in enumerate(shares))
+    return sum(
+        share * (hessian(part, size) @ w - linear(part, size)) for part, share in enumerate(shares)
+    )
 
 
 def local(w, part, steps, lr, size=None):
@@ -33,15 +35,21 @@ def test_one_step_on_all_data_per_round_is_centralised_gradient_descent(lab):
 @pytest.mark.parametrize("steps", [1, 3])
 def test_the_weighted_mean_in_closed_form(lab, steps):
     found = federation(lab, f"closed{steps}")(1, num_epochs=steps)
-    expected = sum(share * local(np.zeros(4), part, steps, 0.05) for part, share in enumerate(SHARES))
+    expected = sum(
+        share * local(np.zeros(4), part, steps, 0.05) for part, share in enumerate(SHARES)
+    )
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_fedprox_comes_to_rest_where_its_local_objective_is_least(lab):
     """Li et al. 2020, equation 2: the minimum of F(w) + μ/2 ‖w − w₀‖² is (A + μI)⁻¹ (b + μ w₀)."""
     mu, start = 2.0, np.ones(4)
-    found = federation(lab, "prox", clients=1, start=1.0)(1, num_epochs=2000, options={"proximal": mu})
-    np.testing.assert_allclose(found, np.linalg.solve(hessian(0) + mu * np.eye(4), linear(0) + mu * start), atol=1e-10)
+    found = federation(lab, "prox", clients=1, start=1.0)(
+        1, num_epochs=2000, options={"proximal": mu}
+    )
+    np.testing.assert_allclose(
+        found, np.linalg.solve(hessian(0) + mu * np.eye(4), linear(0) + mu * start), atol=1e-10
+    )
 
 
 def test_fedprox_without_a_proximal_term_is_federated_averaging(lab):
@@ -81,8 +89,15 @@ def test_scaffold_with_some_of_the_clients_equals_its_algorithm(lab):
     x, c, own = np.zeros(4), np.zeros(4), [np.zeros(4) for _ in range(3)]
     found = {"w": np.zeros(4)}
     for chosen in ([0, 1], [1, 2], [0, 2], [2], [0, 1]):
-        found = lab.call("some-server/aggregator", "aggregate", {
-            "clients": [f"some-client{part + 1}/trainer" for part in chosen], "update": found, "num_epochs": 3})["update"]
+        found = lab.call(
+            "some-server/aggregator",
+            "aggregate",
+            {
+                "clients": [f"some-client{part + 1}/trainer" for part in chosen],
+                "update": found,
+                "num_epochs": 3,
+            },
+        )["update"]
         steps, changes = [], []
         for part in chosen:
             y = x
@@ -96,8 +111,11 @@ def test_scaffold_with_some_of_the_clients_equals_its_algorithm(lab):
 
 
 def test_fednova_removes_the_bias_of_unequal_local_steps(lab):
-    """As many epochs, but batches of 4: client 2 makes 7 steps where client 0 makes 3. The steps are small, so what is left
-    is the bias alone: federated averaging solves the problem with shares that are weighted by steps."""
+    """As many epochs, but batches of 4: client 2 makes 7 steps where client 0 makes 3.
+
+    The steps are small, so what is left is the bias alone: federated averaging solves the problem
+    with shares that are weighted by steps.
+    """
     arguments = {"batch_size": 4, "lr": 0.002}
     best = optimum(SHARES)
     averaged = federation(lab, "biased", **arguments)(700)
@@ -118,7 +136,9 @@ def test_fednova_equals_its_closed_form(lab):
             w = w - 0.05 * x.T @ (x @ w - y) / len(y)
         ends.append(w), steps.append(len(batches))
     effective = sum(share * count for share, count in zip(SHARES, steps, strict=True))
-    expected = effective * sum(share * end / count for share, end, count in zip(SHARES, ends, steps, strict=True))
+    expected = effective * sum(
+        share * end / count for share, end, count in zip(SHARES, ends, steps, strict=True)
+    )
     np.testing.assert_allclose(found, expected, rtol=1e-10)
 
 
@@ -144,14 +164,27 @@ def momentum(rounds):
     return x
 
 
-@pytest.mark.parametrize("name, strategy, recursion", [
-    ("avgm", impl(FedAvgM, lr=0.5, momentum=0.8), momentum),
-    ("adagrad", impl(FedAdagrad, lr=0.3), adaptive(lambda v, square: v + square, 0.3, beta_1=0.0)),
-    ("adam", impl(FedAdam, lr=0.3), adaptive(lambda v, square: 0.99 * v + 0.01 * square, 0.3)),
-    ("yogi", impl(FedYogi, lr=0.3), adaptive(lambda v, square: v - 0.01 * square * np.sign(v - square), 0.3)),
-])
+@pytest.mark.parametrize(
+    "name, strategy, recursion",
+    [
+        ("avgm", impl(FedAvgM, lr=0.5, momentum=0.8), momentum),
+        (
+            "adagrad",
+            impl(FedAdagrad, lr=0.3),
+            adaptive(lambda v, square: v + square, 0.3, beta_1=0.0),
+        ),
+        ("adam", impl(FedAdam, lr=0.3), adaptive(lambda v, square: 0.99 * v + 0.01 * square, 0.3)),
+        (
+            "yogi",
+            impl(FedYogi, lr=0.3),
+            adaptive(lambda v, square: v - 0.01 * square * np.sign(v - square), 0.3),
+        ),
+    ],
+)
 def test_server_optimizers_equal_the_recursion_of_their_paper(lab, name, strategy, recursion):
-    np.testing.assert_allclose(federation(lab, name, strategy=strategy)(8, num_epochs=2), recursion(8), rtol=1e-9)
+    np.testing.assert_allclose(
+        federation(lab, name, strategy=strategy)(8, num_epochs=2), recursion(8), rtol=1e-9
+    )
 
 
 def test_q_0_is_the_unweighted_mean(lab):
@@ -164,8 +197,14 @@ def test_q_0_is_the_unweighted_mean(lab):
 
 def test_q_evens_out_the_losses(lab):
     """Where it comes to rest, Σ F_k^(q+1) is least (Li et al. 2020, equation 2)."""
+
     def losses(w):
-        return np.array([0.5 * np.mean((x @ w - y) ** 2) for x, y in (next(iter(data(part))) for part in range(3))])
+        return np.array(
+            [
+                0.5 * np.mean((x @ w - y) ** 2)
+                for x, y in (next(iter(data(part))) for part in range(3))
+            ]
+        )
 
     found = federation(lab, "q2-fair", strategy=impl(QFedAvg, q=2.0, lr=0.05))(200)
     even = losses(federation(lab, "q0-fair", strategy=impl(QFedAvg, q=0.0, lr=0.05))(100))
@@ -183,7 +222,10 @@ def test_q_fedavg_equals_its_algorithm(lab):
         inputs, targets = next(iter(data(part)))
         loss = 0.5 * np.mean((inputs @ x - targets) ** 2)
         delta = smoothness * (x - local(x, part, 2, 0.05))
-        top, bottom = top + loss**q * delta, bottom + q * loss ** (q - 1) * delta @ delta + smoothness * loss**q
+        top, bottom = (
+            top + loss**q * delta,
+            bottom + q * loss ** (q - 1) * delta @ delta + smoothness * loss**q,
+        )
     np.testing.assert_allclose(found, x - top / bottom, rtol=1e-9)
 
 
@@ -191,6 +233,14 @@ def test_the_result_is_the_same_to_the_last_bit_on_any_number_of_engines():
     found = []
     for engines in (0, 1, 2):
         with Testbed(engines=engines, timeout=60, preload=()) as bed:
-            found.append([federation(bed, "bits", strategy=impl(Scaffold))(3, num_epochs=2),
-                          federation(bed, "adam", strategy=impl(FedAdam))(3, num_epochs=2)])
-    assert all(np.array_equal(one, other) for other in found[1:] for one, other in zip(found[0], other, strict=True))
+            found.append(
+                [
+                    federation(bed, "bits", strategy=impl(Scaffold))(3, num_epochs=2),
+                    federation(bed, "adam", strategy=impl(FedAdam))(3, num_epochs=2),
+                ]
+            )
+    assert all(
+        np.array_equal(one, other)
+        for other in found[1:]
+        for one, other in zip(found[0], other, strict=True)
+    )

@@ -27,6 +27,7 @@ def write(tmp_path, monkeypatch):
 @pytest.fixture
 def refused(write):
     """The text of the error that files are refused with."""
+
     def refused(**files: str) -> str:
         with pytest.raises(ConfigError) as caught:
             read(write(**files)).check({})

@@ -26,45 +26,75 @@ def modules(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
 
 
-@pytest.mark.parametrize("path, found", [
-    ("tests.testbed.config.examples.Keeper", examples.Keeper),
-    ("tests.testbed.config.examples.Keeper.get", examples.Keeper.get),
-    ("os.path.join", os.path.join),
-    ("roleml.essentials.Role", Role),
-    ("roleml.core.role.base.Role", Role),
-])
+@pytest.mark.parametrize(
+    "path, found",
+    [
+        ("tests.testbed.config.examples.Keeper", examples.Keeper),
+        ("tests.testbed.config.examples.Keeper.get", examples.Keeper.get),
+        ("os.path.join", os.path.join),
+        ("roleml.essentials.Role", Role),
+        ("roleml.core.role.base.Role", Role),
+    ],
+)
 def test_what_is_there_is_found(path, found):
     assert find(path) is found
 
 
-@pytest.mark.parametrize("path, text", [
-    ("Keeper", "'Keeper' is not a dotted name such as package.module.Class; for what a notebook cell defined write __main__.Keeper"),
-    ("a..b", "'a..b' is not a dotted name such as package.module.Class"),
-    ("needs_more.X", "importing needs_more failed: No module named 'nowhere_at_all'"),
-    ("raises.X", "importing raises failed: ZeroDivisionError: division by zero"),
-    ("nowhere.at.all", "there is no module 'nowhere'; is its folder on sys.path, or named by the key 'src'?"),
-    ("tests.testbed.config.examples.Keeper.gte", "tests.testbed.config.examples.Keeper has no 'gte'; did you mean 'get'"),
-    ("__main__.Keper", "the notebook defines no 'Keper': run the cell that does, then load again; there are none"),
-    ("__main__.Keeper.gte", "__main__.Keeper has no 'gte'; did you mean 'get'"),
-    ("roleml.library.roles.conductor.base.Conductor", "roleml_nb has no roleml.library.roles.conductor: the notebook conducts"),
-    ("roleml.essentials.Rolle", "roleml.essentials has no 'Rolle'; did you mean 'Role'"),
-])
+@pytest.mark.parametrize(
+    "path, text",
+    [
+        (
+            "Keeper",
+            (
+                "'Keeper' is not a dotted name such as package.module.Class; for what a notebook"
+                " cell defined write __main__.Keeper"
+            ),
+        ),
+        ("a..b", "'a..b' is not a dotted name such as package.module.Class"),
+        ("needs_more.X", "importing needs_more failed: No module named 'nowhere_at_all'"),
+        ("raises.X", "importing raises failed: ZeroDivisionError: division by zero"),
+        (
+            "nowhere.at.all",
+            "there is no module 'nowhere'; is its folder on sys.path, or named by the key 'src'?",
+        ),
+        (
+            "tests.testbed.config.examples.Keeper.gte",
+            "tests.testbed.config.examples.Keeper has no 'gte'; did you mean 'get'",
+        ),
+        (
+            "__main__.Keper",
+            (
+                "the notebook defines no 'Keper': run the cell that does, then load again; there"
+                " are none"
+            ),
+        ),
+        ("__main__.Keeper.gte", "__main__.Keeper has no 'gte'; did you mean 'get'"),
+        (
+            "roleml.library.roles.conductor.base.Conductor",
+            "roleml_nb has no roleml.library.roles.conductor: the notebook conducts",
+        ),
+        ("roleml.essentials.Rolle", "roleml.essentials has no 'Rolle'; did you mean 'Role'"),
+    ],
+)
 def test_what_is_not_there_is_told_with_what_there_is(modules, path, text):
     with pytest.raises(LookupError) as caught:
         find(path, {"Keeper": examples.Keeper})
     assert str(caught.value.args[0]).startswith(text)
 
 
-@pytest.mark.parametrize("value, name", [
-    (examples.Keeper, "tests.testbed.config.examples.Keeper"),
-    (Outer.Inner, f"{__name__}.Outer.Inner"),
-    (dict, "builtins.dict"),
-    (pickle.dump, "_pickle.dump"),
-    (lambda: 0, None),
-    (functools.partial(print), None),
-    (Outer().method, None),
-    (examples.settings, None),
-])
+@pytest.mark.parametrize(
+    "value, name",
+    [
+        (examples.Keeper, "tests.testbed.config.examples.Keeper"),
+        (Outer.Inner, f"{__name__}.Outer.Inner"),
+        (dict, "builtins.dict"),
+        (pickle.dump, "_pickle.dump"),
+        (lambda: 0, None),
+        (functools.partial(print), None),
+        (Outer().method, None),
+        (examples.settings, None),
+    ],
+)
 def test_names_that_lead_back(value, name):
     assert dotted_name(value) == name
 

@@ -10,9 +10,11 @@ FILES = {
 profiles: !include nodes/small.yaml profiles
 roles: !include roles/federated.yaml
 """,
-    "nodes__small": "profiles:\n" + "".join(
+    "nodes__small": "profiles:\n"
+    + "".join(
         f"  - {{name: {name}, address: '127.0.0.1:{5000 + number}'}}\n"
-        for number, name in enumerate(["server", "client1", "client2", "client3", "client4"])),
+        for number, name in enumerate(["server", "client1", "client2", "client3", "client4"])
+    ),
     "topology__star": """\
 connection_rules:
   - client.* server
@@ -66,10 +68,14 @@ def test_it_trains(write, engines):
         assert bed.engines == engines
         result = bed.call("server/coordinator", "run", {"num_rounds": 8}, timeout=120)
         assert result["accuracy"] > 0.7
-        rounds = bed.trace.metrics.to_pandas().query("channel == 'round-completed' and metric == 'clients'")
+        rounds = bed.trace.metrics.to_pandas().query(
+            "channel == 'round-completed' and metric == 'clients'"
+        )
         assert list(rounds.value) == [2.0] * 8  # half of the clients, as the selector was told
         bed.save_spec("saved.yaml")
         spec = bed.spec()
     with Testbed.from_spec("saved.yaml", engines=0) as again:
         assert again.spec()["nodes"]["client4"]["roles"] == spec["nodes"]["client4"]["roles"]
-        assert again.call("server/coordinator", "run", {"num_rounds": 8}, timeout=120)["accuracy"] == pytest.approx(result["accuracy"], abs=0.02)
+        assert again.call("server/coordinator", "run", {"num_rounds": 8}, timeout=120)[
+            "accuracy"
+        ] == pytest.approx(result["accuracy"], abs=0.02)

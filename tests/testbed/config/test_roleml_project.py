@@ -1,4 +1,6 @@
-"""A project written for RoleML, files and roles, with clients that register at a server: it runs as it is."""
+"""A project written for RoleML, files and roles, with clients that register at a server: it runs as
+it is.
+"""
 
 import os
 import subprocess
@@ -10,7 +12,8 @@ import pytest
 ROOT = Path(__file__).parents[3]
 FILES = {
     "code/federated/__init__.py": "",
-    "code/federated/roles.py": '''\
+    "code/federated/roles.py": (
+        """\
 from collections.abc import Callable
 
 from roleml.core.actor.group.makers import Relationship
@@ -51,8 +54,10 @@ class Coordinator(BaseModelMaintainer):
         for _ in range(num_rounds):
             self.model().set_params(self.call_task("aggregator", "aggregate", payloads={"update": self.model().get_params()}).result())
         return self.model().test(self.dataset_test())
-''',
-    "code/federated/workload.py": '''\
+"""
+    ),
+    "code/federated/workload.py": (
+        '''\
 import numpy as np
 import torch
 from roleml.library.workload.models.templates.torch.classification import SimpleTorchXYModel
@@ -97,20 +102,26 @@ class Perceptron(SimpleTorchXYModel):
         torch.manual_seed(0)
         module = torch.nn.Linear(64, 10)
         return module, Descent(module.parameters(), lr), torch.nn.CrossEntropyLoss()
-''',
-    "config/shared.yaml": """\
+'''
+    ),
+    "config/shared.yaml": (
+        """\
 messaging_component: roleml.extensions.messaging.default.comb.DefaultMessagingComponent
 collective_implementor: roleml.core.actor.group.impl.threaded.ThreadedCollectiveImplementor
 log_file_path: logs/$time
 src: code
-""",
-    "config/model.yaml": """\
+"""
+    ),
+    "config/model.yaml": (
+        """\
 class: federated.workload.Perceptron
 constructor_args:
   lr: 0.1
 construct_strategy: once_eager
-""",
-    "config/server.yaml": """\
+"""
+    ),
+    "config/server.yaml": (
+        """\
 <<: !include shared.yaml
 name: server
 address: 127.0.0.1:5000
@@ -139,9 +150,12 @@ roles:
     options:
       min_clients: 2
       num_rounds: 10
-""",
+"""
+    ),
 }
-FILES |= {f"config/client{number}.yaml": f"""\
+FILES |= {
+    f"config/client{number}.yaml": (
+        f"""\
 <<: !include shared.yaml
 name: client{number}
 address: 127.0.0.1:{5000 + number}
@@ -167,7 +181,10 @@ roles:
   # the initiator comes last
   initiator:
     class: roleml.library.roles.initiator.client.ClientInitiator
-""" for number in (1, 2)}
+"""
+    )
+    for number in (1, 2)
+}
 PROGRAM = """\
 import sys
 import warnings
@@ -191,6 +208,12 @@ def test_it_runs(engines, tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-    done = subprocess.run([sys.executable, "-c", PROGRAM, str(engines)], cwd=tmp_path, capture_output=True, text=True, timeout=300,
-                          env={**os.environ, "PYTHONPATH": paths})
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(engines)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
     assert done.stdout == f"{engines} True []\nTrue []\n", done.stderr[-3000:]

@@ -19,19 +19,47 @@ from roleml_nb.testbed.config.yaml import dump
 from tests.testbed.config.examples import Adder, Caller, Keeper, double, make_store
 from tests.waiting import until
 
-OPTIONS = {"start": 3, "none": None, "flag": True, "real": 0.1, "text": "ü: # x", "list": [1, [2]], "tuple": (1, (2, [3])),
-           "set": {1, 2}, "dict": {"a": {"b": 1}, "$c": 2}, "numbered": {1: "one", (2, 3): "pair"},
-           "role": RoleInstanceID("a", "keeper"), "function": double, "numpy": np.float64(0.5)}
+OPTIONS = {
+    "start": 3,
+    "none": None,
+    "flag": True,
+    "real": 0.1,
+    "text": "ü: # x",
+    "list": [1, [2]],
+    "tuple": (1, (2, [3])),
+    "set": {1, 2},
+    "dict": {"a": {"b": 1}, "$c": 2},
+    "numbered": {1: "one", (2, 3): "pair"},
+    "role": RoleInstanceID("a", "keeper"),
+    "function": double,
+    "numpy": np.float64(0.5),
+}
 
 KEEPER = "tests.testbed.config.examples.Keeper"
 
 
 def furnish(bed: Testbed) -> None:
     bed.spawn("one", "two{1..3}")
-    bed.assign("one", "keeper", Keeper, options=OPTIONS, elements={
-        "store": impl(make_store, deep={"x": (1, 2)}), "function": Adder})
-    bed.assign("two*", "keeper", Keeper, options={"start": Each([10, 11, 12])}, elements={
-        "store": ElementImplementation(constructor=make_store, constructor_args={"y": 1}, construct_strategy=ConstructStrategy.EVERY_CALL)})
+    bed.assign(
+        "one",
+        "keeper",
+        Keeper,
+        options=OPTIONS,
+        elements={"store": impl(make_store, deep={"x": (1, 2)}), "function": Adder},
+    )
+    bed.assign(
+        "two*",
+        "keeper",
+        Keeper,
+        options={"start": Each([10, 11, 12])},
+        elements={
+            "store": ElementImplementation(
+                constructor=make_store,
+                constructor_args={"y": 1},
+                construct_strategy=ConstructStrategy.EVERY_CALL,
+            )
+        },
+    )
     bed.relate("two*", "keeper", "one/keeper")
     bed.assign("two1", "caller", Caller)
     bed.relate("one", "pupils", "two*/keeper")
@@ -52,10 +80,21 @@ def test_the_spec_is_plain_and_rebuilds_the_same(tmp_path):
             assert again.spec() == spec and again.seed == 5
             said = again.call("one/keeper", "get")
             assert said["options"].pop("function")(4) == 8
-            assert said == {"start": 3, "options": {key: value for key, value in OPTIONS.items() if key not in ("start", "function")},
-                            "store": {"made": True, "deep": {"x": (1, 2)}}}
-            assert again.call("two*/keeper", "get")["two3"] == {"start": 12, "options": {}, "store": {"made": True, "y": 1}}
-            assert again.call("one/keeper", "members", {"relationship": "apprentices"}) == [f"two{n}/keeper" for n in (1, 2, 3)]
+            assert said == {
+                "start": 3,
+                "options": {
+                    key: value for key, value in OPTIONS.items() if key not in ("start", "function")
+                },
+                "store": {"made": True, "deep": {"x": (1, 2)}},
+            }
+            assert again.call("two*/keeper", "get")["two3"] == {
+                "start": 12,
+                "options": {},
+                "store": {"made": True, "y": 1},
+            }
+            assert again.call("one/keeper", "members", {"relationship": "apprentices"}) == [
+                f"two{n}/keeper" for n in (1, 2, 3)
+            ]
 
 
 def test_roles_come_back_in_the_order_in_which_they_were_assigned():
@@ -67,7 +106,11 @@ def test_roles_come_back_in_the_order_in_which_they_were_assigned():
         bed.assign("a", "caller", Caller)
         bed.assign("b", "other", Keeper)
         spec = bed.spec()
-    turns = {f"{node}/{role}": said["turn"] for node, given in spec["nodes"].items() for role, said in given["roles"].items()}
+    turns = {
+        f"{node}/{role}": said["turn"]
+        for node, given in spec["nodes"].items()
+        for role, said in given["roles"].items()
+    }
     assert turns == {"b/keeper": 0, "a/other": 1, "a/caller": 2, "b/other": 3}
     with Testbed.from_spec(spec) as again:
         assert until(lambda: again.call("a/caller", "get-heard"), "the call") == 8
@@ -89,10 +132,15 @@ def test_engines_and_places_come_back(tmp_path):
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: (st.lists(inner, max_size=3) | st.lists(inner, max_size=3).map(tuple)
-                   | st.dictionaries(st.text() | st.sampled_from(["$call", "$ref"]), inner, max_size=3)
-                   | st.dictionaries(st.integers(), inner, max_size=3) | st.sets(st.integers(), max_size=3)),
-    max_leaves=8)
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.text() | st.sampled_from(["$call", "$ref"]), inner, max_size=3)
+        | st.dictionaries(st.integers(), inner, max_size=3)
+        | st.sets(st.integers(), max_size=3)
+    ),
+    max_leaves=8,
+)
 
 
 @given(values)
@@ -106,17 +154,53 @@ def test_values_come_back_as_they_were(value):
 def local_function():
     def inner():
         return {}
+
     return inner
 
 
-@pytest.mark.parametrize("elements, options, text", [
-    ({"store": {"a": [np.ones(2)]}}, {}, "nodes.x.roles.keeper.elements.store.a.0: a value of type numpy.ndarray is not plain data"),
-    ({"store": impl(local_function())}, {}, "nodes.x.roles.keeper.elements.store: a value of type function (tests.testbed.config.test_spec.local_function.<locals>.inner) is"),
-    ({"store": impl(make_store, deep=(1, np.ones(1)))}, {}, "nodes.x.roles.keeper.elements.store.kwargs.deep.1: a value of type numpy.ndarray is"),
-    ({}, {"start": lambda: 3}, "nodes.x.roles.keeper.options.start: a value of type function (tests.testbed.config.test_spec.<lambda>) is"),
-    ({}, {"start": Adder(), "other": object()}, "nodes.x.roles.keeper.options.start: a value of type tests.testbed.config.examples.Adder "
-                                                "is not plain data (and 1 more); give it as impl(function, …)"),
-])
+@pytest.mark.parametrize(
+    "elements, options, text",
+    [
+        (
+            {"store": {"a": [np.ones(2)]}},
+            {},
+            (
+                "nodes.x.roles.keeper.elements.store.a.0: a value of type numpy.ndarray is not"
+                " plain data"
+            ),
+        ),
+        (
+            {"store": impl(local_function())},
+            {},
+            (
+                "nodes.x.roles.keeper.elements.store: a value of type function"
+                " (tests.testbed.config.test_spec.local_function.<locals>.inner) is"
+            ),
+        ),
+        (
+            {"store": impl(make_store, deep=(1, np.ones(1)))},
+            {},
+            "nodes.x.roles.keeper.elements.store.kwargs.deep.1: a value of type numpy.ndarray is",
+        ),
+        (
+            {},
+            {"start": lambda: 3},
+            (
+                "nodes.x.roles.keeper.options.start: a value of type function"
+                " (tests.testbed.config.test_spec.<lambda>) is"
+            ),
+        ),
+        (
+            {},
+            {"start": Adder(), "other": object()},
+            (
+                "nodes.x.roles.keeper.options.start: a value of type"
+                " tests.testbed.config.examples.Adder is not plain data (and 1 more); give it as"
+                " impl(function, …)"
+            ),
+        ),
+    ],
+)
 def test_what_is_not_plain_is_refused_by_save_with_its_path(elements, options, text, tmp_path):
     with Testbed(engines=0) as bed:
         bed.spawn("x")
@@ -127,12 +211,17 @@ def test_what_is_not_plain_is_refused_by_save_with_its_path(elements, options, t
             bed.save_spec(tmp_path / "run.yaml")
     assert str(caught.value).startswith(f"cannot save {tmp_path}/run.yaml: {text}")
     assert not (tmp_path / "run.yaml").exists()
-    with pytest.raises(ConfigError, match=r"^nodes\.x\.roles\.keeper\..*was not plain data when the spec was made"):
+    with pytest.raises(
+        ConfigError, match=r"^nodes\.x\.roles\.keeper\..*was not plain data when the spec was made"
+    ):
         read(spec)
 
 
 def test_save_says_when_it_cannot_write(tmp_path):
-    with Testbed(engines=0) as bed, pytest.raises(TestbedError, match="cannot write .*/no/run.yaml: No such file or directory"):
+    with (
+        Testbed(engines=0) as bed,
+        pytest.raises(TestbedError, match="cannot write .*/no/run.yaml: No such file or directory"),
+    ):
         bed.save_spec(tmp_path / "no" / "run.yaml")
 
 
@@ -152,17 +241,31 @@ def test_classes_of_the_notebook_are_looked_up_by_name():
     assert spec["nodes"]["x"]["roles"]["role"]["class"] == "__main__.OfTheNotebook"
     with Testbed.from_spec(spec, names={"OfTheNotebook": OfTheNotebook}) as again:
         assert again.call("x/role", "where") == "x" and again.spec() == spec
-    with pytest.raises(ConfigError, match=r"^nodes\.x\.roles\.role\.class: the notebook defines no 'OfTheNotebook': run the cell "
-                                          r"that does, then load again; did you mean 'OffTheNotebook'\?$"):
+    with pytest.raises(
+        ConfigError,
+        match=(
+            r"^nodes\.x\.roles\.role\.class: the notebook defines no 'OfTheNotebook': run the cell "
+            r"that does, then load again; did you mean 'OffTheNotebook'\?$"
+        ),
+    ):
         Testbed.from_spec(spec, names={"OffTheNotebook": OfTheNotebook})
 
 
 def test_a_load_that_fails_half_way_leaves_no_testbed(monkeypatch):
     stopped = []
-    monkeypatch.setattr(Testbed, "stop", lambda self, stop=Testbed.stop: (stopped.append(self), stop(self)))
-    spec = {"nodes": {"a": {"roles": {"keeper": {"class": "tests.testbed.config.examples.Keeper"}}},
-                      "b": {"roles": {"broken": {"class": "tests.testbed.config.examples.Broken"}}}}}
-    with pytest.raises(Exception, match=r"^nodes\.b\.roles\.broken: b/actor\.assign-role failed on .*broken on purpose"):
+    monkeypatch.setattr(
+        Testbed, "stop", lambda self, stop=Testbed.stop: (stopped.append(self), stop(self))
+    )
+    spec = {
+        "nodes": {
+            "a": {"roles": {"keeper": {"class": "tests.testbed.config.examples.Keeper"}}},
+            "b": {"roles": {"broken": {"class": "tests.testbed.config.examples.Broken"}}},
+        }
+    }
+    with pytest.raises(
+        Exception,
+        match=r"^nodes\.b\.roles\.broken: b/actor\.assign-role failed on .*broken on purpose",
+    ):
         Testbed.from_spec(spec, engines=0)
     assert len(stopped) == 1 and not stopped[0].running
 
@@ -171,8 +274,15 @@ def test_on_a_running_testbed_it_is_taken_back(bed):
     bed.spawn("half1")
     bed.assign("half1", "keeper", Keeper)
     before = bed.spec()["nodes"]["half1"]
-    spec = {"nodes": {"half1": {"roles": {"second": {"class": "tests.testbed.config.examples.Keeper"}}, "relationships": {"x": ["half2/broken"]}},
-                      "half2": {"roles": {"broken": {"class": "tests.testbed.config.examples.Broken"}}}}}
+    spec = {
+        "nodes": {
+            "half1": {
+                "roles": {"second": {"class": "tests.testbed.config.examples.Keeper"}},
+                "relationships": {"x": ["half2/broken"]},
+            },
+            "half2": {"roles": {"broken": {"class": "tests.testbed.config.examples.Broken"}}},
+        }
+    }
     with pytest.raises(Exception, match="broken on purpose"):
         load(bed, spec)
     after = bed.spec()["nodes"]
@@ -184,7 +294,13 @@ def test_a_link_that_a_node_refuses_is_told_with_its_place(bed):
     bed.spawn("linked")
     bed.assign("linked", "keeper", Keeper)
     bed.relate("linked", "taken", "linked/keeper")
-    with pytest.raises(RoleMLError, match=r"^nodes\.linked\.links\.taken: .*relationship 'taken' has members and cannot become a link"):
+    with pytest.raises(
+        RoleMLError,
+        match=(
+            r"^nodes\.linked\.links\.taken: .*relationship 'taken' has members and cannot become a"
+            r" link"
+        ),
+    ):
         load(bed, {"nodes": {"linked": {"links": {"taken": "other"}}}})
     assert bed.spec()["nodes"]["linked"]["links"] == {}
 
@@ -192,7 +308,11 @@ def test_a_link_that_a_node_refuses_is_told_with_its_place(bed):
 def test_a_node_that_is_lost_meanwhile_is_told_with_the_place(own_bed):
     own_bed.spawn("steady", on="notebook")
     own_bed.spawn("doomed", on=1)
-    spec = {"nodes": {"doomed": {"roles": {"killer": {"class": "tests.testbed.config.examples.Killer"}}}}}
+    spec = {
+        "nodes": {
+            "doomed": {"roles": {"killer": {"class": "tests.testbed.config.examples.Killer"}}}
+        }
+    }
     with pytest.raises(NodeLost, match=r"^nodes\.doomed\.roles\.killer: "):
         load(own_bed, spec)
     assert own_bed.running and own_bed.spec()["nodes"]["doomed"]["roles"] == {}
@@ -204,7 +324,10 @@ def test_nodes_have_the_seed_of_the_testbed_or_their_own():
         bed.spawn("b", seed=4, workdir="/tmp")
         bed.assign(["a", "b", "notebook"], "keeper", Keeper)
         assert bed.call("notebook/keeper", "context")[2] == 3
-        assert bed.call("{a,b}/keeper", "context") == {"a": (os.getcwd(), os.getcwd(), 3), "b": ("/tmp", "/tmp", 4)}
+        assert bed.call("{a,b}/keeper", "context") == {
+            "a": (os.getcwd(), os.getcwd(), 3),
+            "b": ("/tmp", "/tmp", 4),
+        }
         spec = bed.spec()
         with pytest.raises(TestbedError, match=r"^a node has no 'sed'; did you mean 'seed'\?"):
             bed.spawn("c", sed=4)
@@ -223,34 +346,94 @@ def test_bad_input_changes_nothing(bed):
 
 
 def test_a_member_without_its_role_is_noted():
-    spec = {"nodes": {"a": {"relationships": {"x": ["b/keper"]}}, "b": {"roles": {"keeper": {"class": KEEPER}}}}}
-    with pytest.warns(UserWarning, match=r"^nodes\.a\.relationships\.x\.0: b/keper is not in this spec; did you mean 'keeper'\?$"):
+    spec = {
+        "nodes": {
+            "a": {"relationships": {"x": ["b/keper"]}},
+            "b": {"roles": {"keeper": {"class": KEEPER}}},
+        }
+    }
+    with pytest.warns(
+        UserWarning,
+        match=(
+            r"^nodes\.a\.relationships\.x\.0: b/keper is not in this spec; did you mean 'keeper'\?$"
+        ),
+    ):
         bed = Testbed.from_spec(spec, engines=0)
     with bed:
         assert bed.spec()["nodes"]["a"]["relationships"] == {"x": ["b/keper"]}
 
 
-
-@pytest.mark.parametrize("text, message", [
-    ("nodes: {a: {role: {}}}\n", "s.yaml:1: nodes.a.role: unknown key; did you mean 'roles'?"),
-    ("roleml_nb: 2\nnodes: {}\n", "s.yaml:1: roleml_nb: a spec of version 2; this roleml_nb reads version 1"),
-    ("roleml_nb: 1\n", "s.yaml:1: needs a key 'nodes'"),
-    ("nodes: {}\nengines: two\n", "s.yaml:2: engines: must be a whole number, not the text 'two'"),
-    ("nodes:\n  a:\n    roles:\n      k: {}\n", "s.yaml:4: nodes.a.roles.k: needs a key 'class'"),
-    ("nodes:\n  a:\n    relationships:\n      k: [b]\n", "s.yaml:4: nodes.a.relationships.k.0: 'b' is not of the form 'node/role'"),
-    (f"nodes:\n  a:\n    roles:\n      k:\n        class: {KEEPER}\n        options: {{start: {{$cal: x}}}}\n",
-     "s.yaml:6: nodes.a.roles.k.options.start.$cal: unknown key; did you mean '$call'"),
-    (f"nodes:\n  a:\n    roles:\n      k:\n        class: {KEEPER}\n        elements:\n          store: {{$call: tests.testbed.config.examples.no}}\n",
-     "s.yaml:7: nodes.a.roles.k.elements.store.$call: tests.testbed.config.examples has no 'no'"),
-    (f"nodes:\n  a:\n    roles:\n      k:\n        class: {KEEPER}\n        elements:\n          store: {{$call: {KEEPER}, arg: []}}\n",
-     "s.yaml:7: nodes.a.roles.k.elements.store.arg: unknown key; did you mean 'args'"),
-    (f"nodes:\n  a:\n    roles:\n      k:\n        class: {KEEPER}\n        elements:\n          sore: 1\n",
-     "s.yaml:7: nodes.a.roles.k.elements.sore: Keeper has no element 'sore'; did you mean 'store'"),
-    (f"nodes:\n  a:\n    roles:\n      k:\n        class: {KEEPER}\n        options: {{start: {{$role: x}}}}\n",
-     "s.yaml:6: nodes.a.roles.k.options.start.$role: 'x' is not of the form 'node/role'"),
-    (f"nodes:\n  a:\n    roles:\n      k:\n        class: {KEEPER}\n        options: {{start: {{$dict: [[1]]}}}}\n",
-     "s.yaml:6: nodes.a.roles.k.options.start.$dict.0: must be a pair: [key, value]"),
-])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("nodes: {a: {role: {}}}\n", "s.yaml:1: nodes.a.role: unknown key; did you mean 'roles'?"),
+        (
+            "roleml_nb: 2\nnodes: {}\n",
+            "s.yaml:1: roleml_nb: a spec of version 2; this roleml_nb reads version 1",
+        ),
+        ("roleml_nb: 1\n", "s.yaml:1: needs a key 'nodes'"),
+        (
+            "nodes: {}\nengines: two\n",
+            "s.yaml:2: engines: must be a whole number, not the text 'two'",
+        ),
+        (
+            "nodes:\n  a:\n    roles:\n      k: {}\n",
+            "s.yaml:4: nodes.a.roles.k: needs a key 'class'",
+        ),
+        (
+            "nodes:\n  a:\n    relationships:\n      k: [b]\n",
+            "s.yaml:4: nodes.a.relationships.k.0: 'b' is not of the form 'node/role'",
+        ),
+        (
+            (
+                f"nodes:\n  a:\n    roles:\n      k:\n        class: {KEEPER}\n        options:"
+                " {start: {$cal: x}}\n"
+            ),
+            "s.yaml:6: nodes.a.roles.k.options.start.$cal: unknown key; did you mean '$call'",
+        ),
+        (
+            (
+                f"nodes:\n  a:\n    roles:\n      k:\n        class: {KEEPER}\n        elements:\n "
+                "         store: {$call: tests.testbed.config.examples.no}\n"
+            ),
+            (
+                "s.yaml:7: nodes.a.roles.k.elements.store.$call: tests.testbed.config.examples has"
+                " no 'no'"
+            ),
+        ),
+        (
+            (
+                f"nodes:\n  a:\n    roles:\n      k:\n        class: {KEEPER}\n        elements:\n "
+                f"         store: {{$call: {KEEPER}, arg: []}}\n"
+            ),
+            "s.yaml:7: nodes.a.roles.k.elements.store.arg: unknown key; did you mean 'args'",
+        ),
+        (
+            (
+                f"nodes:\n  a:\n    roles:\n      k:\n        class: {KEEPER}\n        elements:\n "
+                "         sore: 1\n"
+            ),
+            (
+                "s.yaml:7: nodes.a.roles.k.elements.sore: Keeper has no element 'sore'; did you"
+                " mean 'store'"
+            ),
+        ),
+        (
+            (
+                f"nodes:\n  a:\n    roles:\n      k:\n        class: {KEEPER}\n        options:"
+                " {start: {$role: x}}\n"
+            ),
+            "s.yaml:6: nodes.a.roles.k.options.start.$role: 'x' is not of the form 'node/role'",
+        ),
+        (
+            (
+                f"nodes:\n  a:\n    roles:\n      k:\n        class: {KEEPER}\n        options:"
+                " {start: {$dict: [[1]]}}\n"
+            ),
+            "s.yaml:6: nodes.a.roles.k.options.start.$dict.0: must be a pair: [key, value]",
+        ),
+    ],
+)
 def test_errors_point_at_file_line_and_key(refused, text, message):
     assert refused(s=text).startswith(message)
 
