@@ -9,7 +9,7 @@ NOTEBOOK = notebooks/quickstart.ipynb
 NOTEBOOKS = $(wildcard notebooks/*.ipynb) notebooks/architectures $(wildcard tutorials/*.ipynb)
 
 # What interrupts busy threads is tested first and with nothing beside it.
-INTERRUPTING = tests/testbed/test_stopping.py tests/messaging/test_executions.py
+INTERRUPTING = tests/testbed/cluster/test_stop.py tests/messaging/test_executions.py
 
 # Two at a time, each file by itself: much of the time, tests wait for engines and browsers.
 BESIDE = -n 2 --dist loadfile

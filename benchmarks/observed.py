@@ -25,7 +25,7 @@ import psutil
 from peers import machine
 
 from roleml_nb import Event, EventHandler, Role, Service, Task, Testbed
-from roleml_nb.widgets.view import View
+from roleml_nb.widgets.base.view import View
 
 NODES = 6
 SIZES = (1_000, 2_000, 20_000, 400_000, 1_500_000, 6_000_000)

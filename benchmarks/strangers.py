@@ -28,7 +28,7 @@ from typing import Any
 
 import psutil
 
-from roleml_nb.messaging.transport import DirectTransport
+from roleml_nb.messaging.links.transport import DirectTransport
 
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)
 STAY = 60

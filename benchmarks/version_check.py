@@ -21,7 +21,7 @@ from pathlib import Path
 from peers import machine
 
 from roleml_nb import Testbed
-from roleml_nb.messaging.source_modules import source_modules
+from roleml_nb.messaging.modules.source_modules import source_modules
 
 BAR_MS = 5.0
 ROLE = """

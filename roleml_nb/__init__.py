@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from . import former_names
 from .role import (
     CallerError,
     CallTimeout,
@@ -28,7 +29,9 @@ from .testbed import Each, Testbed, impl
 from .trace import Recording, compare
 
 if TYPE_CHECKING:
-    from .testbed.topology import Topology, topology
+    from roleml_nb.topologies.topology import Topology, topology
+
+former_names.install()
 
 __version__ = "0.1.0"
 
@@ -66,7 +69,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # networkx, which they need, takes a third of a second to import
     if name in ("Topology", "topology"):
-        from .testbed import topology as module
+        from .topologies import topology as module
 
         return getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -73,7 +73,7 @@ def test_constraints_name_no_path_host_or_local_build() -> None:
 # that pyproject.toml allows.
 INTERNALS = {
     "magics/completion.py": {"_option_string_actions"},
-    "messaging/code.py": {
+    "messaging/serialization/code.py": {
         "_BUILTIN_TYPE_NAMES",
         "_DYNAMIC_CLASS_TRACKER_BY_CLASS",
         "_DYNAMIC_CLASS_TRACKER_BY_ID",
@@ -83,7 +83,7 @@ INTERNALS = {
         "_get_or_create_tracker_id",
         "_should_pickle_by_reference",
     },
-    "testbed/cluster.py": {"_config"},
+    "testbed/cluster/engines.py": {"_config"},
     "workload/models.py": {"_foreach_sub_"},
     "workload/perceptrons.py": {"_foreach_sub_", "_log_softmax_backward_data"},
 }

@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 
 from roleml_nb.pictures.figure import PLOTLY
-from roleml_nb.widgets.displayed import IHDR_END, MARK, MAX_PAGE_BYTES, WIDGET
+from roleml_nb.widgets.base.displayed import IHDR_END, MARK, MAX_PAGE_BYTES, WIDGET
 
 ROOT = Path(__file__).parents[1]
 LIMIT = 120

@@ -9,7 +9,7 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
-from roleml_nb.messaging.codec import MESSAGE, encode
+from roleml_nb.messaging.serialization.codec import MESSAGE, encode
 from roleml_nb.role import (
     NATIVE,
     ActorProfile,
@@ -41,9 +41,9 @@ from .emissions import Emissions
 from .errors import describe
 from .host import ActorHost
 from .inline import ELSEWHERE, call_inline
-from .keeping import Keeping
 from .migration import Migration
 from .subscriptions import Subscriptions
+from .undo import Keeping
 
 __all__ = ["Actor"]
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from roleml_nb.messaging.codec import Body, encode
-from roleml_nb.messaging.module_versions import module_versions
+from roleml_nb.messaging.modules.module_versions import module_versions
+from roleml_nb.messaging.serialization.codec import Body, encode
 from roleml_nb.role import NATIVE, CallerError, RoleInstanceID
 
-from .luggage import Events, Luggage, pack, take_events, unpack, waiting_events
+from .snapshot import Events, Luggage, pack, take_events, unpack, waiting_events
 
 if TYPE_CHECKING:
     from .actor import Actor

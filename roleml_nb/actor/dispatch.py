@@ -9,10 +9,10 @@ from concurrent.futures import Future
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from roleml_nb.messaging.codec import Body, encode
 from roleml_nb.messaging.executions import Execution, Interrupt, run
 from roleml_nb.messaging.permissions import check_content
 from roleml_nb.messaging.router import Envelope, Target, never_begun
+from roleml_nb.messaging.serialization.codec import Body, encode
 from roleml_nb.role import (
     NATIVE,
     ChannelNotFoundError,
@@ -29,7 +29,7 @@ from roleml_nb.role.channels import Handler
 from roleml_nb.role.running import running
 
 from .checkpoint import STEPS
-from .keeping import STEPS as KEEPING
+from .undo import STEPS as KEEPING
 
 if TYPE_CHECKING:
     from .actor import Actor

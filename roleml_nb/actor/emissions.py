@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from roleml_nb.messaging.codec import MESSAGE, encode
 from roleml_nb.messaging.router import Target
+from roleml_nb.messaging.serialization.codec import MESSAGE, encode
 from roleml_nb.role import Message, NoSuchEventError, RoleInstanceID, did_you_mean
 from roleml_nb.role.conditions import passes
 

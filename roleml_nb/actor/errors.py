@@ -24,7 +24,8 @@ from roleml_nb.role.visible import visible
 __all__ = ["describe", "own_frames", "remote"]
 
 _PLUMBING = tuple(
-    str(Path(__file__).parent.parent / room) for room in ("actor", "role", "messaging", "testbed")
+    str(Path(__file__).parent.parent / room)
+    for room in ("actor", "host", "messaging", "role", "testbed")
 )
 
 

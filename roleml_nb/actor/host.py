@@ -13,7 +13,7 @@ from roleml_nb.role import Args, Contacts, RoleInstanceID
 from roleml_nb.role.host import Host
 
 if TYPE_CHECKING:
-    from .failures import Failures
+    from .replay import Failures
 
 __all__ = ["ActorHost"]
 

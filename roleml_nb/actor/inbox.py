@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from roleml_nb.messaging.codec import Body
 from roleml_nb.messaging.executions import Execution, Interrupt, run
+from roleml_nb.messaging.serialization.codec import Body
 from roleml_nb.role import Lifecycle, RoleInstanceID, RunStopped
 from roleml_nb.role.channels import Handler
 from roleml_nb.role.conditions import passes

@@ -11,8 +11,8 @@ import inspect
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from roleml_nb.messaging.codec import MESSAGE, copy_of
 from roleml_nb.messaging.executions import Execution, Interrupt, run
+from roleml_nb.messaging.serialization.codec import MESSAGE, copy_of
 from roleml_nb.role import (
     Lifecycle,
     Message,

@@ -13,7 +13,7 @@ from contextlib import suppress
 from threading import Condition
 from typing import TYPE_CHECKING, Any
 
-from roleml_nb.messaging.codec import encode
+from roleml_nb.messaging.serialization.codec import encode
 from roleml_nb.role import (
     NATIVE,
     CallerError,
@@ -24,7 +24,7 @@ from roleml_nb.role import (
     StatusError,
 )
 
-from .luggage import Luggage, drop, pack, take_events, unpack, waiting_events
+from .snapshot import Luggage, drop, pack, take_events, unpack, waiting_events
 
 if TYPE_CHECKING:
     from .actor import Actor

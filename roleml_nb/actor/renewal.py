@@ -14,8 +14,8 @@ import functools
 import types
 from typing import Any
 
-from roleml_nb.messaging.module_versions import module_versions, newest
-from roleml_nb.messaging.source_modules import source_modules
+from roleml_nb.messaging.modules.module_versions import module_versions, newest
+from roleml_nb.messaging.modules.source_modules import source_modules
 
 __all__ = ["Renewal"]
 

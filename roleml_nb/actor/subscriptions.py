@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from roleml_nb.messaging.codec import Body
+from roleml_nb.messaging.serialization.codec import Body
 from roleml_nb.role import CallerError, NodeLost, Role, RoleInstanceID, RoleMLError, attribute
 from roleml_nb.role.channels import Handler, Subscription
 from roleml_nb.role.conditions import check_conditions

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from roleml_nb.messaging.module_versions import newest
+from roleml_nb.messaging.modules.module_versions import newest
 from roleml_nb.role import CallerError, ElementError, ElementInstance, Lifecycle, Role
 from roleml_nb.role.running import running
 

@@ -13,7 +13,8 @@ from typing import Any
 from roleml_nb.actor import Actor
 from roleml_nb.role import NATIVE, RoleMLError
 from roleml_nb.role.identity import parse_instances
-from roleml_nb.testbed import Testbed, config
+from roleml_nb.testbed import Testbed
+from roleml_nb.testbed.operations.load import load
 
 __all__ = ["ActorBuilder", "BuiltActor"]
 
@@ -81,7 +82,7 @@ class BuiltActor:
         RoleMLError if they fail.
         """
         try:
-            config.load(self._bed, self._configuration, trust=True)  # the program's own
+            load(self._bed, self._configuration, trust=True)  # the program's own
             self._stopped.wait()
         except KeyboardInterrupt:
             pass

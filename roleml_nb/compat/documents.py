@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from roleml_nb.testbed.config.yaml import dump, read_file
+from roleml_nb.spec.yaml import dump, read_file
 
 __all__ = ["load_yaml", "save_yaml"]
 

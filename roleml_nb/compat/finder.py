@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from roleml_nb.role import RoleMLError
-from roleml_nb.testbed.startup import on_every_engine
+from roleml_nb.testbed.cluster.startup import on_every_engine
 
 from .table import MODULES, PACKAGES, REPLACED
 

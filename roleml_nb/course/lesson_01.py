@@ -7,7 +7,7 @@ from typing import Any
 
 from roleml_nb.role import Event, Role, RoleMLError, Service
 from roleml_nb.testbed import Each, Testbed
-from roleml_nb.testbed.stillness import still
+from roleml_nb.testbed.cluster.quiesce import quiesced
 
 from .checking import Claim, exercise
 from .claims import is_role, returned
@@ -90,6 +90,6 @@ def listener(answer: Any) -> Iterator[Claim]:
 
 def _highest(bed: Testbed) -> Any:
     """What the watch says when it has handled all events: they arrive when they arrive."""
-    with still(bed.fleet, 8.0):
+    with quiesced(bed.fleet, 8.0):
         pass
     return bed.call("hall/watch", "highest")

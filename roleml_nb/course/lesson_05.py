@@ -65,7 +65,7 @@ def weights(answer: Any) -> Iterator[Claim]:
 def graph(answer: Any) -> Iterator[Claim]:
     import networkx as nx
 
-    from roleml_nb.testbed.topology import topology
+    from roleml_nb.topologies.topology import topology
 
     yield Claim(
         "it is a networkx graph", isinstance(answer, nx.Graph), f"it is {type(answer).__name__}"

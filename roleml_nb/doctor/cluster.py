@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 
-from roleml_nb.testbed import records
-from roleml_nb.testbed.preflight import find_lacks, ipython_folder, why_unwritable
-from roleml_nb.testbed.socket_folder import temporary_folders, why_unfit
+from roleml_nb.host.socket_folder import temporary_folders, why_unfit, why_unwritable
+from roleml_nb.testbed.cluster import runtime_files
+from roleml_nb.testbed.cluster.preflight import find_lacks, ipython_folder
 
 from .machine import MB
 from .report import Report
 
 if TYPE_CHECKING:
+    from roleml_nb.host.host import Host
     from roleml_nb.testbed import Testbed
-    from roleml_nb.testbed.host import Host
 
 __all__ = [
     "Engine",
@@ -47,7 +47,7 @@ class Engine(NamedTuple):
 
 def engine(host: Host) -> Engine:
     """Asked on the engine."""
-    from roleml_nb.testbed.processes import Process
+    from roleml_nb.host.process import Process
 
     torch = sys.modules.get("torch")
     threads = torch.get_num_threads() if torch and hasattr(torch, "get_num_threads") else None
@@ -149,7 +149,7 @@ def examine_requirements(report: Report) -> None:
     check_folders(
         report,
         "records of testbeds",
-        {str(place): why_unwritable(place) for place in records.folders()},
+        {str(place): why_unwritable(place) for place in runtime_files.folders()},
         "HOME, JUPYTER_RUNTIME_DIR or TMPDIR",
     )
     check_folders(
@@ -188,10 +188,10 @@ def check_folders(report: Report, what: str, places: Mapping[str, str], variable
 
 
 def examine_left_behind(report: Report) -> None:
-    left = records.left_behind()
+    left = runtime_files.left_behind()
     kept = [
         record
-        for record in records.records()
+        for record in runtime_files.records()
         if record.detached and record.owner.ended and not record.abandoned and record.processes()
     ]
     report.say(

@@ -1,22 +1,6 @@
 """Ready roles and architectures."""
 
-from ..role.arguments import check_types
-from .ad_psgd import AdPsgdWorker
-from .asynchronous import AsynchronousStrategy, FedAsync, FedBuff
-from .asynchronous_coordinator import AsynchronousCoordinator
-from .choco import ChocoMixer
-from .clustered import ClusteredCoordinator
-from .compressors import Compressor, Quantization, RandomK, TopK
-from .consensus import consensus_distance
-from .d_psgd import DPsgdMixer
-from .decentralised import DecentralisedCoordinator
-from .e_tree import TreeAggregator
-from .epidemic import EpidemicMixer
-from .federated import FedAvgAggregator, FederatedCoordinator
-from .gossip import GossipAggregator, GossipCoordinator
-from .gradients import GradientsTrainer
-from .initiators import ClientInitiator, ServerInitiator
-from .mergers import (
+from roleml_nb.library.aggregation.mergers import (
     DefaultWeightedMerger,
     TorchStateDictAverager,
     TorchStateDictCumulator,
@@ -24,8 +8,50 @@ from .mergers import (
     WeightedTorchStateDictAverager,
     average,
 )
-from .mixers import Mixer
-from .mixing import (
+from roleml_nb.library.decentralised.ad_psgd import AdPsgdWorker
+from roleml_nb.library.decentralised.choco import ChocoMixer
+from roleml_nb.library.decentralised.compressors import Compressor, Quantization, RandomK, TopK
+from roleml_nb.library.decentralised.consensus import consensus_distance
+from roleml_nb.library.decentralised.d_psgd import DPsgdMixer
+from roleml_nb.library.decentralised.decentralised import DecentralisedCoordinator
+from roleml_nb.library.decentralised.e_tree import TreeAggregator
+from roleml_nb.library.decentralised.epidemic import EpidemicMixer
+from roleml_nb.library.decentralised.gossip import GossipAggregator, GossipCoordinator
+from roleml_nb.library.decentralised.mixers import Mixer
+from roleml_nb.library.decentralised.push_sum import StochasticGradientPush
+from roleml_nb.library.decentralised.ring import RingAggregator, RingCoordinator
+from roleml_nb.library.decentralised.token_accounts import (
+    GeneralizedTokenAccount,
+    Proactive,
+    RandomizedTokenAccount,
+    SimpleTokenAccount,
+    TokenAccount,
+)
+from roleml_nb.library.federated.asynchronous import AsynchronousStrategy, FedAsync, FedBuff
+from roleml_nb.library.federated.asynchronous_coordinator import AsynchronousCoordinator
+from roleml_nb.library.federated.clustered import ClusteredCoordinator
+from roleml_nb.library.federated.federated import FedAvgAggregator, FederatedCoordinator
+from roleml_nb.library.federated.initiators import ClientInitiator, ServerInitiator
+from roleml_nb.library.federated.oort import OortSelector
+from roleml_nb.library.federated.selection import (
+    ClientSelector,
+    DataSizeSelector,
+    PowerOfChoiceSelector,
+)
+from roleml_nb.library.federated.server_optimizers import FedAdagrad, FedAdam, FedAvgM, FedYogi
+from roleml_nb.library.federated.strategies import (
+    ClientResult,
+    FedAvg,
+    FedNova,
+    QFedAvg,
+    Scaffold,
+    SteppingStrategy,
+    Strategy,
+)
+from roleml_nb.library.training.gradients import GradientsTrainer
+from roleml_nb.library.training.planner import FixedTrainingPlanner, TrainingPlanner
+from roleml_nb.library.training.trainer import BaseModelMaintainer, EpochTrainer, ModelMaintainer
+from roleml_nb.topologies.mixing_weights import (
     column_stochastic,
     metropolis_hastings,
     mixing_matrix,
@@ -33,21 +59,8 @@ from .mixing import (
     second_eigenvalue,
     uniform,
 )
-from .oort import OortSelector
-from .planner import FixedTrainingPlanner, TrainingPlanner
-from .push_sum import StochasticGradientPush
-from .ring import RingAggregator, RingCoordinator
-from .selection import ClientSelector, DataSizeSelector, PowerOfChoiceSelector
-from .server_optimizers import FedAdagrad, FedAdam, FedAvgM, FedYogi
-from .strategies import ClientResult, FedAvg, FedNova, QFedAvg, Scaffold, SteppingStrategy, Strategy
-from .token_accounts import (
-    GeneralizedTokenAccount,
-    Proactive,
-    RandomizedTokenAccount,
-    SimpleTokenAccount,
-    TokenAccount,
-)
-from .trainer import BaseModelMaintainer, EpochTrainer, ModelMaintainer
+
+from ..role.arguments import check_types
 
 __all__ = [
     "AdPsgdWorker",

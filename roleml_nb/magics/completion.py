@@ -8,7 +8,7 @@ from typing import Any
 from roleml_nb.role import Role, RoleMLError, standard_name
 from roleml_nb.testbed import Testbed
 
-from .tokens import files
+from .parsing import files
 
 __all__ = ["complete", "nodes_of"]
 
@@ -100,6 +100,6 @@ def _arguments(
 
 
 def _graphs() -> list[str]:
-    from roleml_nb.testbed.graphs import GRAPHS  # networkx takes a third of a second to import
+    from roleml_nb.topologies.graphs import GRAPHS  # networkx takes a third of a second to import
 
     return list(GRAPHS)

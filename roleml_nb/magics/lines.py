@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from roleml_nb.role import RoleMLError
 from roleml_nb.testbed import Testbed
-from roleml_nb.testbed.snapshot import Snapshot
+from roleml_nb.testbed.operations.snapshot import Snapshot
 
-from .tokens import BadLine, split
+from .parsing import BadLine, split
 
 __all__ = ["Line", "lines", "run_all"]
 

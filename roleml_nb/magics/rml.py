@@ -21,24 +21,25 @@ from IPython.core.magic import (
 )
 
 from roleml_nb.role import Role, RoleMLError, did_you_mean, standard_name
-from roleml_nb.testbed import Nodes, Testbed, config
-from roleml_nb.testbed.assignment import check_sendable, plan_assignment
+from roleml_nb.testbed import Nodes, Testbed
 from roleml_nb.testbed.expressions import ready_names, role_classes
-from roleml_nb.testbed.versions import class_name
+from roleml_nb.testbed.operations.assignment import check_sendable, plan_assignment
+from roleml_nb.testbed.operations.load import load
+from roleml_nb.testbed.registry.versions import class_name
 
+from .arguments import HelpAsked, overview, parse, parsers
 from .braces import fill
-from .cells import numbered
-from .commands import HelpAsked, overview, parse, parsers
 from .completion import complete
 from .errors import UsageError
-from .journal import Journal
+from .execution_count import numbered
+from .formatting import print_result
+from .history import Journal
 from .lines import lines, run_all
-from .news import tell
-from .notices import Notices
-from .text import print_result
-from .tokens import BadLine, element, evaluate, file_name, graph, pair, split
+from .notifications import tell
+from .page_notifications import Notices
+from .parsing import BadLine, element, evaluate, file_name, graph, pair, split
+from .progress import watch
 from .values import VALUE_MAGIC
-from .watching import watch
 
 __all__ = ["RoleMagics"]
 
@@ -307,11 +308,11 @@ class RoleMagics(Magics):
                     f"a testbed with {_count(self.bed.engines, 'engine')} is running; end it first"
                     " with %rml stop"
                 )
-            _, plan = config.load(self.bed, names, names=self.shell.user_ns, **options)
+            _, plan = load(self.bed, names, names=self.shell.user_ns, **options)
         else:
             if given.engines is not None:
                 options["engines"] = given.engines
-            bed, plan = config.load(Testbed, names, names=self.shell.user_ns, **options)
+            bed, plan = load(Testbed, names, names=self.shell.user_ns, **options)
             self.use(bed)
             print(f"testbed ready: {self.where()}")
         print(f"loaded {', '.join(names)}: {plan.size}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from roleml_nb.testbed.expressions import PER_NODE
 
-from .tokens import file_name
+from .parsing import file_name
 
 __all__ = ["COMMANDS"]
 
@@ -116,7 +116,7 @@ def _wire(given: Any) -> str:
 
 
 def _graphs() -> list[str]:
-    from roleml_nb.testbed.graphs import GRAPHS  # networkx takes a third of a second to import
+    from roleml_nb.topologies.graphs import GRAPHS  # networkx takes a third of a second to import
 
     return list(GRAPHS)
 
@@ -198,11 +198,8 @@ def _load(given: Any) -> str:
     made = _call_of(
         "Testbed.from_spec", files, names="globals()", **_given(engines=given.engines), **seed
     )
-    more = _call_of("config.load", "bed", files, names="globals()", **seed)
-    return (
-        "from roleml_nb.testbed import config\nif bed is not None and bed.running:\n   "
-        f" {more}\nelse:\n    bed = {made}"
-    )
+    more = _call_of("bed.load", files, names="globals()", **seed)
+    return f"if bed is not None and bed.running:\n    {more}\nelse:\n    bed = {made}"
 
 
 def _restore(given: Any) -> str:

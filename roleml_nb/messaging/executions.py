@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from roleml_nb.role import NATIVE, CallCancelled, Deadlock, RoleInstanceID
 from roleml_nb.role.forks import Origin
 
+from .lock_detection import cpu_clock, cpu_time, waits_for_a_lock
 from .pending import Pending
-from .stuck import cpu_clock, cpu_time, waits_for_a_lock
 
 __all__ = ["DEPTH", "Execution", "Executions", "Interrupt", "Working", "run"]
 

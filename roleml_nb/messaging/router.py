@@ -14,6 +14,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
+from roleml_nb.messaging.serialization.codec import OUT_OF_BAND, Body, encode
+from roleml_nb.messaging.serialization.shared_memory import Region
 from roleml_nb.role import (
     NATIVE,
     ActorNotFoundError,
@@ -28,14 +30,12 @@ from roleml_nb.role import (
 )
 from roleml_nb.role.host import Host
 
-from .codec import OUT_OF_BAND, Body, encode
+from .call_sites import Origins
 from .executions import Execution, Executions, Working
-from .origins import Origins
+from .flow_control import Receipt, Window
 from .pending import Pending
 from .permissions import ROLES, control_refusal, refusal
-from .regions import Region
 from .session import Item, Link, Session
-from .window import Receipt, Window
 
 __all__ = ["Envelope", "Link", "Pending", "Router", "Target", "never_begun"]
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from roleml_nb.role import LinkFailed
 from roleml_nb.role.forks import Origin
 
-from .window import Receipt, Window
+from .flow_control import Receipt, Window
 
 __all__ = ["Link", "Session"]
 

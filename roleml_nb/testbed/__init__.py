@@ -1,6 +1,7 @@
 """Engines, hosts, spawn, place, assign, relate, spec."""
 
-from .deployment import Each, impl
+from roleml_nb.spec.per_node import Each, impl
+
 from .nodes import Nodes
 from .testbed import Testbed
 

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from roleml_nb.role import Role, did_you_mean
-
-from .deployment import Each, impl
+from roleml_nb.spec.per_node import Each, impl
 
 __all__ = [
     "BadLine",

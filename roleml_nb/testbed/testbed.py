@@ -11,8 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.actor import Invocation
+from roleml_nb.host.process import machine_name
+from roleml_nb.host.stdio import divide
+from roleml_nb.host.stop import Stopped
 from roleml_nb.role import (
     NATIVE,
+    NOTEBOOK,
     ArgumentTypeError,
     Message,
     Role,
@@ -22,38 +26,35 @@ from roleml_nb.role import (
 )
 from roleml_nb.role.arguments import checked, checked_methods
 from roleml_nb.role.numbers import MAX_THREADS, as_count, check_count, check_number, check_seed
+from roleml_nb.spec import Source, write_spec
+from roleml_nb.spec.patterns import expand, match
+from roleml_nb.spec.spec import check_context, describe
+from roleml_nb.testbed.calls.calls import Calls, is_pattern
+from roleml_nb.testbed.calls.progress import Progress
+from roleml_nb.testbed.calls.replay import Replay, replay
+from roleml_nb.testbed.calls.runs import LiveRun, Runs
+from roleml_nb.testbed.cluster.fleet import Fleet
+from roleml_nb.testbed.cluster.handshake import why
+from roleml_nb.testbed.cluster.preflight import explain
+from roleml_nb.testbed.operations.checkpoint import describe_checkpoint, restore, save
+from roleml_nb.testbed.operations.load import load
+from roleml_nb.testbed.operations.reattach import check_links, choose, recall, remember, write
+from roleml_nb.testbed.operations.roles import Roles
+from roleml_nb.testbed.registry.code_changes import CodeChanges
+from roleml_nb.testbed.registry.provenance import about
+from roleml_nb.testbed.registry.registry import Roster
+from roleml_nb.testbed.registry.status import NodeStatus, TestbedStatus
+from roleml_nb.testbed.registry.versions import Versions
 from roleml_nb.trace import LogView, Trace
+from roleml_nb.trace.errors import Errors, Failure
 from roleml_nb.trace.recording import write_recording
+from roleml_nb.views import open_view
 
-from . import config
-from .calls import Calls, is_pattern
-from .checkpoint import describe_checkpoint, restore, save
-from .code_changes import CodeChanges
-from .config.spec import check_context, describe
-from .debug import Replay, replay
-from .detached import check_links, choose, recall, remember, write
-from .errors import Errors, Failure
-from .fleet import Fleet
-from .host import NOTEBOOK
-from .links import why
 from .nodes import Nodes
-from .output import divide
-from .patterns import expand, match
-from .preflight import explain
-from .processes import machine_name
-from .progress import Progress
-from .provenance import about
-from .roles import Roles
-from .roster import Roster
-from .runs import LiveRun, Runs
-from .status import NodeStatus, TestbedStatus
-from .stopping import Stopped
-from .versions import Versions
 
 if TYPE_CHECKING:
+    from roleml_nb.topologies.topology import Topology
     from roleml_nb.widgets import Board, Metrics, RunBar, Traffic
-
-    from .topology import Topology
 
 __all__ = ["Testbed"]
 
@@ -377,7 +378,7 @@ class Testbed:
 
         Returns their names.
         """
-        from .removal import remove
+        from roleml_nb.testbed.operations.remove import remove
 
         return remove(self, self.select(nodes).names)
 
@@ -389,7 +390,7 @@ class Testbed:
         and elements, and others know them again. Their state is lost: roles begin anew, or go on
         from a checkpoint (`save`, `restore`).
         """
-        from .respawn import respawn
+        from roleml_nb.testbed.operations.respawn import respawn
 
         return respawn(self, self.select(nodes).names, on)
 
@@ -401,7 +402,7 @@ class Testbed:
         Who keeps the old address elsewhere than in a relationship does not find it any more, and
         `Role.rng` draws what the new name draws.
         """
-        from .renaming import rename
+        from roleml_nb.testbed.operations.rename import rename
 
         (old,) = self._one(node)
         rename(self, old, name)
@@ -413,7 +414,7 @@ class Testbed:
         Returns the names of those that were not there yet. Running handlers end first, as in
         `migrate`.
         """
-        from .renaming import move
+        from roleml_nb.testbed.operations.rename import move
 
         return move(self, self.select(nodes).names, on)
 
@@ -533,7 +534,9 @@ class Testbed:
         topology that changes. TestbedError, with the components, when not every node is reached
         from every other one, unless that need not be (`connected` False); nothing is wired then.
         """
-        from .wiring import wire  # networkx takes a third of a second to import
+        from roleml_nb.testbed.operations.wire import (
+            wire,  # networkx takes a third of a second to import
+        )
 
         self._check_running()
         return wire(self, graph, relationship, nodes, role, round, connected, options)
@@ -663,9 +666,7 @@ class Testbed:
         """
 
         def pane(view: LogView) -> Any:
-            from roleml_nb.widgets import LogPane  # not before somebody asks for one
-
-            return LogPane(view, self)
+            return open_view("LogPane", view, self)
 
         names = [
             f"{name}{slash}{role}"
@@ -711,10 +712,8 @@ class Testbed:
 
         `how` is what `roleml_nb.widgets.Board` takes.
         """
-        from roleml_nb.widgets import Board
-
         self._check_running()
-        return Board(self, **how)
+        return open_view("Board", self, **how)
 
     def traffic(self) -> Traffic:
         """Show messages as they travel: a view for the notebook, live until the testbed stops, and
@@ -732,10 +731,8 @@ class Testbed:
         """Show metrics as they come, in panels of one figure, under the bar of runs; `how` is what
         `Metrics` takes.
         """
-        from roleml_nb.widgets import Metrics  # takes a second, for Plotly
-
         self._check_running()
-        view = Metrics(self, show, **how)
+        view = open_view("Metrics", self, show, **how)
         self.when_stopped(view.rest)
         self.runs.when_ended(view.renew_soon)
         return view
@@ -744,10 +741,8 @@ class Testbed:
         """Show how far the last run is, with buttons to pause it, to go round by round, and to stop
         it.
         """
-        from roleml_nb.widgets import RunBar
-
         self._check_running()
-        view = RunBar(self)
+        view = open_view("RunBar", self)
         self.when_stopped(view.rest)
         self.runs.when_ended(view.renew_soon)
         return view
@@ -765,7 +760,7 @@ class Testbed:
         """Write the spec as YAML (JSON for a name that ends so); ConfigError for what is not plain
         data in it.
         """
-        config.save(self, path)
+        write_spec(path, self.spec())
 
     def record(self, path: str | os.PathLike[str]) -> None:
         """Write the trace so far, and what it was made with, into a folder:
@@ -826,7 +821,7 @@ class Testbed:
     @classmethod
     def from_spec(
         cls,
-        source: config.Source,
+        source: Source,
         *,
         names: Mapping[str, Any] | None = None,
         trust: bool = False,
@@ -834,7 +829,7 @@ class Testbed:
         **options: Any,
     ) -> Testbed:
         """Make a testbed from a file, or from plain data: our own spec, or configurations of RoleML
-        (see `config.read`).
+        (see `roleml_nb.spec.read`).
 
         Classes that a notebook defined (``__main__.Trainer``) are looked up in `names`, by default
         in the main module. `options` are those of `Testbed`. What is not taken as written is told
@@ -846,10 +841,30 @@ class Testbed:
         include files from its own folder, or from below `root`. A source that names others, or
         opens other files, is refused, with what it would call, unless you `trust` it.
         """
-        bed, plan = config.load(cls, source, names=names, trust=trust, root=root, **options)
+        bed, plan = load(cls, source, names=names, trust=trust, root=root, **options)
         if plan.notes:
             warnings.warn("\n".join(plan.notes), stacklevel=3)
         return bed
+
+    def load(
+        self,
+        source: Source,
+        *,
+        names: Mapping[str, Any] | None = None,
+        trust: bool = False,
+        root: str | os.PathLike[str] | None = None,
+        seed: int | None = None,
+    ) -> None:
+        """Deploy a configuration on this testbed, beside what is there.
+
+        As `from_spec`, which makes a testbed for it; `seed` is that of value templates that draw,
+        by default the testbed's. When something fails, what was assigned and related is taken back.
+        """
+        self._check_running()
+        options = {} if seed is None else {"seed": seed}
+        _, plan = load(self, source, names=names, trust=trust, root=root, **options)
+        if plan.notes:
+            warnings.warn("\n".join(plan.notes), stacklevel=3)
 
     # the end
 

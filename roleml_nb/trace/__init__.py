@@ -1,11 +1,12 @@
 """The record of what happened: messages, metrics and logs, and runs to compare."""
 
-from .comparison import Comparison, compare
+from roleml_nb.trace.analysis.comparison import Comparison, compare
+from roleml_nb.trace.analysis.runs import Run
+
 from .logs import Logs, LogView
 from .messages import Messages
 from .metrics import Metrics
 from .recording import Recording, RecordingError
-from .run import Run
 from .trace import Trace
 
 __all__ = [

@@ -15,9 +15,9 @@ from typing import Any
 from roleml_nb.role import RoleMLError
 from roleml_nb.role.arguments import checked_methods
 from roleml_nb.role.visible import visible
+from roleml_nb.trace.analysis.runs import Run
 
 from .flows import Flow, Totals
-from .run import Run
 from .trace import Trace
 
 __all__ = ["Recording", "RecordingError", "write_recording"]

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import ArgumentError, RoleMLError
 from roleml_nb.role.arguments import checked
+from roleml_nb.trace.analysis.runs import Run
+from roleml_nb.views import open_view
 
 from .contributions import Contributions, is_contribution
 from .logs import Logs
 from .messages import Messages
 from .metrics import Key, Metrics
 from .readings import as_number
-from .run import Run
 from .tables import Table
 
 if TYPE_CHECKING:
@@ -215,9 +216,7 @@ class Trace:
     def traffic(self, **options: Any) -> Traffic:
         """The messages, drawn and replayed in the notebook: see `roleml_nb.widgets.Traffic`, which
         has the `options`."""
-        from roleml_nb.widgets import Traffic  # ipywidgets takes a while to import
-
-        return Traffic(self, **options)
+        return open_view("Traffic", self, **options)
 
     def __repr__(self) -> str:
         return f"<Trace: {self.summary()}>"

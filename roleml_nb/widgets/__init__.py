@@ -3,12 +3,11 @@
 """
 
 from roleml_nb.pictures import Picture
-
-from .board import Board
-from .logs import LogPane
-from .metrics import Metrics
-from .run_bar import RunBar
-from .traffic import Traffic
-from .view import View
+from roleml_nb.widgets.base.view import View
+from roleml_nb.widgets.board.board import Board
+from roleml_nb.widgets.logs.logs import LogPane
+from roleml_nb.widgets.metrics.metrics import Metrics
+from roleml_nb.widgets.notifications.run_bar import RunBar
+from roleml_nb.widgets.traffic.traffic import Traffic
 
 __all__ = ["Board", "LogPane", "Metrics", "Picture", "RunBar", "Traffic", "View"]

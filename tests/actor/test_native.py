@@ -543,7 +543,7 @@ def test_an_element_that_cannot_be_built_leaves_the_node_as_it_was(bed):
 
 
 def test_the_heart_beats_where_somebody_listens():
-    from roleml_nb.testbed.host import Host
+    from roleml_nb.host.host import Host
 
     class Ear(Role):
         def __init__(self):

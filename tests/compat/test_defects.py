@@ -1,7 +1,7 @@
 """What RoleML 0.3.1 does wrong does not come along: one test for each, which fails on that
 behaviour.
 
-A killed engine is in `tests/testbed/test_faults.py`, and with a collector in
+A killed engine is in `tests/testbed/cluster/test_faults.py`, and with a collector in
 `tests/role/test_groups.py`.
 """
 
@@ -28,7 +28,7 @@ from roleml_nb import (
     Task,
     Testbed,
 )
-from roleml_nb.messaging.codec import encode
+from roleml_nb.messaging.serialization.codec import encode
 from roleml_nb.role import Context, ElementImplementation, Status
 from roleml_nb.role.serialization import find, register_deserializer
 from tests.waiting import until

@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roleml_nb import Recording, RoleMLError, Testbed
-from roleml_nb.testbed.checkpoint import describe_checkpoint
-from roleml_nb.testbed.detached import _written
-from roleml_nb.testbed.processes import Process
-from roleml_nb.testbed.records import Record, records
+from roleml_nb.host.process import Process
+from roleml_nb.testbed.cluster.runtime_files import Record, records
+from roleml_nb.testbed.operations.checkpoint import describe_checkpoint
+from roleml_nb.testbed.operations.reattach import _written
 from roleml_nb.workload.cifar_10 import load_array_from_files, unpickle
 from roleml_nb.workload.idx import read_idx
 from tests.fuzz.effort import effort, within
-from tests.testbed.config.examples import Keeper
+from tests.spec.examples import Keeper
 
 anything = st.recursive(
     st.none()

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from roleml_nb import Event, Recording, Role, Service, Testbed, compare
 from roleml_nb.trace.readings import as_number, readings
-from roleml_nb.widgets.chart import chart
-from roleml_nb.widgets.curves import Curves
+from roleml_nb.widgets.metrics.chart import chart
+from roleml_nb.widgets.metrics.curves import Curves
 from tests.fuzz.effort import effort
 
 ODD = [math.nan, math.inf, -math.inf, 0.0, -0.0, 5e-324, 1e308, -1e308, 10**400, -(10**400), 2**63]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from IPython.core.error import UsageError
 
 from roleml_nb import RoleMLError
-from roleml_nb.magics.commands import parsers
+from roleml_nb.magics.arguments import parsers
 from tests.fuzz.effort import effort, within
 from tests.magics.test_magics import ROLE, shell  # noqa: F401
 

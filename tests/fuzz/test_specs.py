@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roleml_nb.testbed.config import ConfigError, expand, read
+from roleml_nb.spec import ConfigError, expand, read
 from tests.fuzz.effort import effort, within
-from tests.testbed.config.test_mistakes import ACTOR, RUN, SPEC
+from tests.spec.test_mistakes import ACTOR, RUN, SPEC
 
 FILES = {
     "run": json.dumps(RUN, indent=1),

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roleml_nb import Role, Service, Testbed
-from roleml_nb.magics.tokens import split
+from roleml_nb.magics.parsing import split
 from roleml_nb.role import TestbedError
-from roleml_nb.testbed.config import read
+from roleml_nb.spec import read
 from roleml_nb.widgets import Board
 from tests.fuzz.effort import effort, within
 from tests.waiting import until
-from tests.widgets.test_board import NAMES
+from tests.widgets.board.test_board import NAMES
 
 TEXTS = [
     "",

@@ -11,7 +11,7 @@ import nbformat
 import papermill
 import pytest
 
-from roleml_nb.testbed.records import folder, records
+from roleml_nb.testbed.cluster.runtime_files import folder, records
 from tests.habits.runners import write
 
 CELLS = [

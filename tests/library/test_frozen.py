@@ -17,7 +17,7 @@ from roleml_nb.library import (
     FederatedCoordinator,
     PowerOfChoiceSelector,
 )
-from tests.library.test_quorum import Gated
+from tests.library.federated.test_quorum import Gated
 from tests.science.federated.problems import LeastSquares, data
 
 LIMIT = 200.0

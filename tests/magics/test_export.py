@@ -9,8 +9,8 @@ import pytest
 from IPython.core.error import UsageError
 
 from roleml_nb import Recording
-from roleml_nb.magics.journal import Cell
-from roleml_nb.magics.script import script
+from roleml_nb.magics.export import script
+from roleml_nb.magics.history import Cell
 from tests.habits.runners import write
 from tests.magics.test_magics import run, shell  # noqa: F401
 

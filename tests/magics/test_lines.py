@@ -2,8 +2,8 @@
 
 import pytest
 
-from roleml_nb.magics.commands import HelpAsked, parse, parsers
-from roleml_nb.magics.tokens import BadLine, element, evaluate, split
+from roleml_nb.magics.arguments import HelpAsked, parse, parsers
+from roleml_nb.magics.parsing import BadLine, element, evaluate, split
 
 
 def given(line):

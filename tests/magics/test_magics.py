@@ -5,7 +5,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from roleml_nb import HandlerError
-from roleml_nb.magics.tokens import BadLine, evaluate, split
+from roleml_nb.magics.parsing import BadLine, evaluate, split
 
 ROLE = """
 from roleml_nb import Role, Service, Element, Event

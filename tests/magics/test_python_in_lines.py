@@ -6,7 +6,7 @@ import pytest
 from IPython.core.error import UsageError
 
 from roleml_nb.magics.braces import fill
-from roleml_nb.magics.tokens import BadLine, split
+from roleml_nb.magics.parsing import BadLine, split
 from tests.magics.test_magics import run, shell  # noqa: F401
 
 ROLE = """

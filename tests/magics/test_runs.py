@@ -7,8 +7,8 @@ import pytest
 from IPython.core.error import UsageError
 
 from roleml_nb import HandlerError
-from roleml_nb.magics import watching
-from roleml_nb.testbed.runs import LiveRun
+from roleml_nb.magics import progress
+from roleml_nb.testbed.calls.runs import LiveRun
 from tests.magics.test_magics import run, shell  # noqa: F401
 from tests.waiting import until
 
@@ -112,15 +112,15 @@ def test_an_interrupt_of_wait_leaves_the_run_and_that_of_call_ends_it(rounds, ca
 
 
 def test_a_call_that_takes_long_has_a_bar_that_leaves_nothing_behind(rounds, capsys, monkeypatch):
-    monkeypatch.setattr(watching, "PATIENCE", 0.0)
-    monkeypatch.setattr(watching, "BEAT", 0.02)
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    monkeypatch.setattr(progress, "BEAT", 0.02)
     published = []
     rounds.kernel = object()
     monkeypatch.setattr(
         rounds.display_pub, "publish", lambda data, **how: published.append((data, how))
     )
     seen = []
-    refresh = watching._Widget.refresh
+    refresh = progress._Widget.refresh
 
     def look(bar):
         refresh(bar)
@@ -128,7 +128,7 @@ def test_a_call_that_takes_long_has_a_bar_that_leaves_nothing_behind(rounds, cap
         if seen[-1].startswith("round 2 of 5"):
             rounds.user_ns["bed"].call("r1/rounds", "go-on")
 
-    monkeypatch.setattr(watching._Widget, "refresh", look)
+    monkeypatch.setattr(progress._Widget, "refresh", look)
     assert (
         run(rounds, capsys, "call r1/rounds run num_rounds=5 stay_in=2")
         == "rounds=5, accuracy=0.5124\n"

@@ -9,11 +9,11 @@ import weakref
 import numpy as np
 import pytest
 
+from roleml_nb.host.stop import _interrupt
 from roleml_nb.messaging.executions import Execution, Executions, Interrupt, run
-from roleml_nb.messaging.stuck import cpu_clock, cpu_time, waits_for_a_lock
-from roleml_nb.messaging.window import Window
+from roleml_nb.messaging.flow_control import Window
+from roleml_nb.messaging.lock_detection import cpu_clock, cpu_time, waits_for_a_lock
 from roleml_nb.role import RoleInstanceID
-from roleml_nb.testbed.stopping import _interrupt
 from tests.waiting import until
 
 

@@ -356,7 +356,7 @@ def refused(bed, channel):
 
 
 def stops_of(testbed):
-    from roleml_nb.testbed.engine import _hosts
+    from roleml_nb.host.engine import _hosts
 
     return _hosts[testbed].router.stops
 

@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 from roleml_nb.pictures.axes import Axis
 from roleml_nb.pictures.figure import PLOTLY, Figure
 from roleml_nb.pictures.plotted import plain
-from roleml_nb.testbed.topology import topology
+from roleml_nb.topologies.topology import topology
 from roleml_nb.trace import Trace
 from roleml_nb.workload import digits, draw_partition
 

@@ -18,8 +18,8 @@ from roleml_nb.trace.logs import PER_LINE
 from roleml_nb.trace.metrics import PER_NUMBER, PER_SERIES
 from roleml_nb.trace.recording import write_recording
 from roleml_nb.trace.rows import Rows
-from roleml_nb.widgets.curves import Curves
-from roleml_nb.widgets.traffic import Traffic
+from roleml_nb.widgets.metrics.curves import Curves
+from roleml_nb.widgets.traffic.traffic import Traffic
 from tests.trace.test_recording import ABOUT
 from tests.waiting import until
 
@@ -394,7 +394,7 @@ def test_what_was_cleared_counts_no_more_and_what_comes_is_noted(talkers):
 
 
 def test_notes_that_nobody_reads_do_not_pile_up(own_bed, monkeypatch):
-    monkeypatch.setattr("roleml_nb.testbed.fleet.UNREAD", 1000)
+    monkeypatch.setattr("roleml_nb.testbed.cluster.fleet.UNREAD", 1000)
     own_bed.spawn("unread-a", on=0)
     own_bed.spawn("unread-b", on=1)
     own_bed.assign("unread-*", "talker", Talker)

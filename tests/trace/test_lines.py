@@ -36,7 +36,10 @@ class Sender(Role):
         self.call_group("others", "ask", {"way": "group"})
         for _, invocation in self.call_task_group("others", "work", {"way": "task group"}):
             invocation.result()
-        self.others.service("ask", {"way": "partner"})
+        self.others.service(
+            "ask",
+            {"way": "partner"},
+        )
         self.said.emit()
 
     @Service(expand=True)

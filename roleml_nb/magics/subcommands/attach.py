@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from roleml_nb.testbed import Testbed, records
-
-from ..tokens import BadLine
+from roleml_nb.magics.parsing import BadLine
+from roleml_nb.testbed import Testbed
+from roleml_nb.testbed.cluster import runtime_files
 
 OVERVIEW = (
     "%rml attach                                           find what %rml start --detach has"
@@ -39,7 +39,7 @@ def run(magics: Any, given: Any) -> None:
 
 def complete(bed: Any, command: str, words: list[str]) -> list[str]:
     return (
-        [record.mark for record in records.records() if record.detached]
+        [record.mark for record in runtime_files.records() if record.detached]
         if command == "attach"
         else []
     )

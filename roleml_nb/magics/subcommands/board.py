@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from roleml_nb.magics.parsing import pair
 from roleml_nb.testbed import Testbed
 from roleml_nb.testbed.expressions import BadLine, evaluate
 
 from ..completion import nodes_of
-from ..tokens import pair
 
 OVERVIEW = """\
 %rml board                                            draw all that; drag roles onto nodes

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from roleml_nb.magics.parsing import BadLine, file_name, seconds
 from roleml_nb.testbed import Testbed
-
-from ..tokens import BadLine, file_name, seconds
 
 OVERVIEW = """\
 %rml checkpoint run.checkpoint                        keep the state of all roles in a file

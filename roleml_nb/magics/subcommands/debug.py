@@ -8,11 +8,10 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from roleml_nb.magics.parsing import BadLine
 from roleml_nb.role import HandlerError, TestbedError
 from roleml_nb.testbed import Testbed
-from roleml_nb.testbed.errors import Failure
-
-from ..tokens import BadLine
+from roleml_nb.trace.errors import Failure
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser

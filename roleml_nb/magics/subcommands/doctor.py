@@ -31,6 +31,6 @@ def run(magics: Any, given: Any) -> None:
 
         print(examine(magics.bed, magics.shell))
         return
-    from roleml_nb.testbed.records import clean
+    from roleml_nb.testbed.cluster.runtime_files import clean
 
     print("\n".join(clean(detached=given.detached)) or "nothing was left behind")

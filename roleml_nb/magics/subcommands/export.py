@@ -8,9 +8,8 @@ from typing import Any
 import roleml_nb
 import roleml_nb.library as library
 import roleml_nb.workload as workload
-
-from ..script import script
-from ..tokens import BadLine, file_name
+from roleml_nb.magics.export import script
+from roleml_nb.magics.parsing import BadLine, file_name
 
 OVERVIEW = (
     "%rml export script.py                                 this session as a Python program;"

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.display import display
 
+from roleml_nb.magics.parsing import seconds
+from roleml_nb.spec.patterns import match
 from roleml_nb.testbed import Testbed
-from roleml_nb.testbed.patterns import match
 from roleml_nb.trace import LogView
 from roleml_nb.trace.logs import LEVELS
 
 from ..completion import nodes_of
-from ..tokens import seconds
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..tokens import file_name
+from roleml_nb.magics.parsing import file_name
 
 OVERVIEW = (
     "%rml record run.parquet                               write down what happened, for"

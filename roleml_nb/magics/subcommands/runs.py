@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from roleml_nb.magics.formatting import print_result
+from roleml_nb.magics.parsing import seconds
+from roleml_nb.magics.progress import watch
 from roleml_nb.testbed import Testbed
-
-from ..text import print_result
-from ..tokens import seconds
-from ..watching import watch
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser

@@ -1,0 +1,175 @@
+"""The last failures of a host's handlers, kept so that they can be played again elsewhere, with
+what they were given.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from roleml_nb.messaging.serialization.codec import Body, encode
+from roleml_nb.role import (
+    NATIVE,
+    CallCancelled,
+    CallerError,
+    ElementImplementation,
+    Role,
+    RoleInstanceID,
+)
+
+from .snapshot import check_sendable
+
+if TYPE_CHECKING:
+    from .actor import Actor
+
+__all__ = ["Failed", "Failures", "Scene", "pack"]
+
+KEPT = 16
+"""Failures that a host keeps: the last ones."""
+LARGEST = 64 * 1000 * 1000
+"""Bytes of their messages, all together."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A handler that raised an exception, and what it had been given."""
+
+    role: RoleInstanceID
+    attribute: str
+    """The name of the method, or "run" for the main routine of a `Runnable`."""
+    channel: str
+    source: RoleInstanceID | None
+    message: Body | None
+    """Args and payloads; None for a main routine."""
+    missing: str = ""
+    """Why the message is not here."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All that it takes to play a handler again: the role's class, its state and elements as they
+    are now, and its place.
+    """
+
+    failed: Failed
+    message: tuple[Mapping[str, Any], Mapping[str, Any]]
+    cls: type[Role]
+    state: Any
+    elements: dict[str, tuple[ElementImplementation, tuple[str, Any]]]
+    relationships: dict[str, list[RoleInstanceID]]
+    roles: list[str]
+    place: dict[str, Any]
+    """``workdir``, ``src``, ``seed``, ``testbed_seed`` and ``start_time`` of the node."""
+
+
+class Failures:
+    """Numbered from 1; ``engine0:3`` is the third of the host engine0."""
+
+    def __init__(self, host_id: str):
+        self._host_id = host_id
+        self._kept: dict[int, Failed] = {}
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def keep(
+        self,
+        error: BaseException,
+        role: RoleInstanceID,
+        attribute: str,
+        channel: str,
+        source: RoleInstanceID | None = None,
+        args: Mapping[str, Any] | None = None,
+        payloads: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Keep what a handler was given that has just raised `error`, unless the error is another
+        role's.
+        """
+        if (
+            getattr(error, "_is_remote", False)
+            or not isinstance(error, Exception)
+            or hasattr(error, "kept")
+            or isinstance(error, CallCancelled)
+        ):
+            return
+        if role.instance_name == NATIVE:  # it has no state, and what it does is done to its node
+            return
+        message: Body | None = None
+        missing = ""
+        try:
+            if args is not None:
+                body = encode((args, payloads or {})).snapshot()
+                if body.nbytes > LARGEST:
+                    missing = f"it has {body.nbytes / 1e6:.1f} MB, more than is kept"
+                else:
+                    message = body
+        except Exception as fault:  # the handler has put something into it that cannot be sent
+            missing = str(fault)
+        with self._lock:
+            self._count += 1
+            self._kept[self._count] = Failed(role, attribute, channel, source, message, missing)
+            while (
+                len(self._kept) > KEPT
+                or sum(one.message.nbytes for one in self._kept.values() if one.message) > LARGEST
+            ):
+                del self._kept[min(self._kept)]
+            error.kept = f"{self._host_id}:{self._count}"  # type: ignore[attr-defined]
+
+    def find(self, number: int) -> Failed:
+        """CallerError when it is not kept any more."""
+        try:
+            return self._kept[number]
+        except KeyError:
+            raise CallerError(
+                f"what failed is not kept any more: a host keeps its last {KEPT} failures; "
+                "have it fail again"
+            ) from None
+
+
+def scene(actors: Mapping[str, Actor], failed: Failed) -> Scene:
+    """What it takes to play a failure again; CallerError when something of it is gone, or cannot be
+    sent.
+    """
+    what = f"{failed.role}.{failed.channel}"
+    actor = actors.get(failed.role.actor_name)
+    role = actor.roles.get(failed.role.instance_name) if actor is not None else None
+    if actor is None or role is None:
+        raise CallerError(f"{what} cannot be played again: the role is not there any more")
+    if failed.missing:
+        raise CallerError(
+            f"{what} cannot be played again: its message is not here: {failed.missing}"
+        )
+    state = role.__getstate__()
+    elements = {
+        item: (replace(element.given, impl=None), element.take_state())
+        for item, element in role.__dict__["_elements"].items()
+    }
+    check_sendable(failed.role, state, elements, "be played again")
+    known = actor.ctx.relationships
+    message = ({}, {}) if failed.message is None else failed.message.decode()
+    return Scene(
+        replace(failed, message=None),
+        message,
+        type(role),
+        state,
+        elements,
+        {name: list(known.members(name)) for name in known.all_relationships()},
+        list(actor.roles),
+        {
+            "workdir": actor.ctx.workdir,
+            "src": actor.ctx.src,
+            "seed": actor.ctx.seed,
+            "testbed_seed": actor.ctx.testbed_seed,
+            "start_time": actor.ctx.start_time,
+        },
+    )
+
+
+def pack(actors: Mapping[str, Actor], failures: Failures, number: int) -> tuple[list[bytes], str]:
+    """The `Scene` of a failure, as it is sent to the notebook; or nothing, and why."""
+    try:
+        body = encode(scene(actors, failures.find(number)))
+    except CallerError as error:
+        return [], str(error)
+    return [bytes(frame) for frame in body.frames()], ""

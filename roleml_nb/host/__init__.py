@@ -1,0 +1,1 @@
+"""The host: one per process, in the notebook's kernel and in each engine, with what runs there."""

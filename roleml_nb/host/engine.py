@@ -1,0 +1,276 @@
+"""What the notebook has ipyparallel run on an engine.
+
+Every function names the testbed it is for.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from roleml_nb.actor.replay import pack
+from roleml_nb.messaging.executions import Working
+from roleml_nb.messaging.links.addresses import Address, answers
+from roleml_nb.messaging.links.relay import Relayed
+from roleml_nb.role import NOTEBOOK, TestbedError
+
+from . import switch_interval
+from .host import Host
+from .orders import serve_orders
+from .process import Process
+from .socket_folder import make_socket_folder
+from .stop import HURRY, serve_stops, stop_work
+
+__all__ = ["connect", "exchange", "flush", "learn", "remove", "spawn", "start_host", "stop_host"]
+
+M_ARENA_MAX, ARENAS = -8, 2
+"""glibc's number of that option, and for how many threads memory is kept apart: what is freed in
+one is not used in others.
+"""
+_hosts: dict[str, Host] = {}
+"""The hosts of this engine, by testbed: commands of ipyparallel find their host here."""
+
+
+def start_host(
+    testbed: str,
+    host_id: str,
+    label: str,
+    *,
+    directory: str,
+    call_timeout: float,
+    threads: int,
+    workers: int,
+    owned: bool,
+    owner: Process,
+    preload: tuple[str, ...],
+    trace: bool,
+    relay: bool,
+    stays: bool,
+    core: int | None,
+) -> tuple[Address, Process]:
+    """Make this engine's host; returns its address and this process."""
+    if core is not None:
+        _keep_to(core)
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+    with suppress(AttributeError, OSError, TypeError):  # another C library
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
+    own = not os.access(directory, os.W_OK)
+    if own:  # on another machine
+        directory = make_socket_folder()
+
+    def lost(peer: str, reason: str) -> None:
+        if peer == NOTEBOOK and not stays:
+            threading.Thread(
+                target=end_of_owner, args=(testbed, directory if own else None, owned)
+            ).start()
+
+    def given_up(peer: str, useless: bool) -> None:
+        """`useless`: ipyparallel has given this engine up as well, so that nobody can ever use
+        it.
+        """
+
+        def end() -> None:
+            if not (useless or owned):
+                stop_work(host, host.router.stops + 1)
+            end_of_owner(testbed, directory if own else None, useless or owned)
+
+        threading.Thread(target=end).start()
+
+    host = Host(
+        host_id, label, call_timeout=call_timeout, workers=workers, directory=directory, trace=trace
+    )
+    host.lost, host.patient = lost, stays
+    host.ended = lambda peer: peer == NOTEBOOK and owner.ended
+    host.router.controls["lost"] = lambda peer, news: host.host_lost(*news)
+    host.router.controls["given-up"] = given_up
+    serve_stops(host, NOTEBOOK)
+    serve_orders(host, NOTEBOOK)
+    if not relay:
+        host.relay = None
+    _hosts[testbed] = host
+    if hasattr(signal, HURRY) and threading.current_thread() is threading.main_thread():
+        signal.signal(getattr(signal, HURRY), switch_interval.hurry)
+    if owned:
+        _settle()
+    if preload:
+        host.run_in_background(lambda: _preload(preload, threads, owned), "preload")
+    return host.transport.address, Process.here()  # type: ignore[union-attr]
+
+
+def _keep_to(core: int) -> None:
+    """Have all threads run on one of the cores that this process may use, and none cut in on
+    another as soon as it is woken.
+    """
+    allowed = sorted(os.sched_getaffinity(0))
+    for thread in map(int, os.listdir("/proc/self/task")):
+        os.sched_setaffinity(thread, {allowed[core % len(allowed)]})
+        os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
+
+
+def _settle() -> None:
+    """What was imported stays until the engine ends: the garbage collection need not look through
+    it each time, which takes a tenth of a second, and much of the time of a host that sends many
+    messages.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def _preload(modules: tuple[str, ...], threads: int, owned: bool) -> None:
+    """Import what takes seconds while the user still types."""
+    import importlib
+
+    for name in modules:
+        try:
+            module = importlib.import_module(name)
+        except ImportError:
+            continue
+        if name == "torch":
+            module.set_num_threads(threads)
+    if owned:
+        _settle()
+
+
+def end_of_owner(testbed: str, directory: str | None, owned: bool) -> None:
+    """The notebook's kernel is gone: nothing of its testbed stays behind on this engine."""
+    stop_host(testbed)
+    if directory:
+        shutil.rmtree(directory, ignore_errors=True)
+    if owned:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def end_given_up(testbed: str, useless: bool) -> None:
+    """The notebook counts this engine as lost, and takes nothing of what it does any more: end its
+    part in that testbed.
+    """
+    if testbed in _hosts:
+        _hosts[testbed].router.controls["given-up"](NOTEBOOK, useless)
+
+
+def _host(testbed: str) -> Host:
+    try:
+        return _hosts[testbed]
+    except KeyError:
+        raise TestbedError("this engine has no host of that testbed (was it restarted?)") from None
+
+
+def meet(testbed: str, owner: Process, public_key: bytes) -> tuple[Address, Process]:
+    """Another kernel, which has that key, takes the place of the notebook; returns what
+    `start_host` does.
+    """
+    host = _host(testbed)
+    host.router.come_back(NOTEBOOK)
+    host.ended = lambda peer: peer == NOTEBOOK and owner.ended
+    host.shipped = 0
+    host.transport.admit(NOTEBOOK, public_key)  # type: ignore[union-attr]
+    return host.transport.address, Process.here()  # type: ignore[union-attr]
+
+
+def reached(testbed: str, addresses: list[Address]) -> list[str]:
+    """Return the hosts whose ``ipc://`` sockets are on this machine, where this process can reach
+    them.
+    """
+    return [address.host_id for address in addresses if answers(address)]
+
+
+def listen(testbed: str, ip: str) -> Address:
+    """Listen on TCP, too; returns the new address."""
+    return _host(testbed).transport.listen(ip)  # type: ignore[union-attr]
+
+
+def admit(testbed: str, peers: list[Address]) -> None:
+    """Let these hosts in, each by its key."""
+    for peer in peers:
+        _host(testbed).transport.admit(peer.host_id, peer.public_key)  # type: ignore[union-attr]
+
+
+def connect(
+    testbed: str, peers: list[Address], links: tuple[str, ...]
+) -> dict[str, tuple[str, str]]:
+    """Link to peers: {peer: (kind, why no better)}."""
+    admit(testbed, peers)
+    mender = _host(testbed).mender
+    return {peer.host_id: mender.connect(peer, links) for peer in peers}
+
+
+def spawn(testbed: str, names: list[str], context: Mapping[str, Any] | None = None) -> None:
+    _host(testbed).spawn(names, context)
+
+
+def remove(testbed: str, names: list[str]) -> None:
+    _host(testbed).remove(names)
+
+
+def learn(testbed: str, places: dict[str, str]) -> None:
+    _host(testbed).learn(places)
+
+
+def flush(testbed: str) -> int:
+    """Ship all notes so far to the notebook; returns how many shipments that makes in all."""
+    host = _host(testbed)
+    host.flush()
+    return host.shipped
+
+
+def on_host(testbed: str, function: Any, *args: Any) -> Any:
+    """Run ``function(host, *args)``; it must be one of a module."""
+    return function(_host(testbed), *args)
+
+
+def working(testbed: str) -> list[Working]:
+    """Who is at work here, and who waits."""
+    return _host(testbed).router.working()
+
+
+def at_work(testbed: str) -> tuple[list[Working], dict[str, dict[str, str]]]:
+    """Who is at work here, and who waits; and the status of the roles here: {node: {role:
+    status}}.
+    """
+    host = _host(testbed)
+    return host.router.working(), host.statuses()
+
+
+def exchange(testbed: str, incoming: list[Relayed], wait: float) -> list[Relayed]:
+    """One turn of the relay: deliver what comes, hand out what goes."""
+    host = _host(testbed)
+    for origin, _, frames in incoming:
+        host.deliver(origin, frames, "relay")
+    return host.outbox.take(wait)
+
+
+def failure(testbed: str, number: int) -> Any:
+    """A failure that was kept here, for the notebook to play again; or why it cannot."""
+    host = _host(testbed)
+    return pack(host.actors, host.failures, number)
+
+
+def stops(testbed: str, least: int = 0) -> int:
+    """How often the run was stopped, as far as is known here; counts so often, at least, from now
+    on.
+    """
+    router = _host(testbed).router
+    router.stops = max(router.stops, least)
+    return router.stops
+
+
+def stop_host(testbed: str) -> int:
+    """End the host; harmless when it is gone already.
+
+    Returns how many shipments of notes there were in all.
+    """
+    host = _hosts.pop(testbed, None)
+    if host is None:
+        return 0
+    host.stop()
+    return host.shipped

@@ -1,0 +1,464 @@
+"""The host: the one object per process that holds its actors, its links, its threads and its
+notes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import pickle
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from contextvars import Context
+from functools import partial
+from typing import Any
+
+from roleml_nb.actor import Actor, NativeRole
+from roleml_nb.actor.replay import Failures
+from roleml_nb.messaging.executions import Key, Working
+from roleml_nb.messaging.links.control_channel import UrgentLine
+from roleml_nb.messaging.links.relay import Outbox, RelayLink
+from roleml_nb.messaging.links.transport import DirectTransport
+from roleml_nb.messaging.records import Names, columns
+from roleml_nb.messaging.router import Link, Pending, Router
+from roleml_nb.role import (
+    NATIVE,
+    NOTEBOOK,
+    ActorProfile,
+    Contacts,
+    Deadlock,
+    LinkFailed,
+    RoleInstanceID,
+)
+from roleml_nb.role.forks import Origin
+from roleml_nb.role.host import Waitable
+from roleml_nb.trace.readings import readings
+
+from . import switch_interval
+from .link_manager import Mender
+from .log_buffer import Logbook
+from .stdio import divide, leave
+from .workers import SystemClock, Workers, end_fork
+
+__all__ = ["NOTEBOOK", "Host"]
+
+TICK = 0.05
+"""Seconds between two shipments of notes: at most 20 a second."""
+PULSE = 20
+"""Ticks between two signs of life for the notebook."""
+LONG = 1.0
+"""Seconds that a handler is at work from which on the notebook looks for circles."""
+PATIENT = 1_000_000
+"""Notes of each kind that are kept while there is no notebook; the oldest are dropped."""
+
+HEARTBEAT = 20.0
+"""Seconds between two heartbeats of each node's native role, where somebody listens to them."""
+
+
+class Host:
+    """Holds actors.
+
+    `ship(messages, metrics, logs)` and `tell(error)` take what the notebook is to know; messages
+    come in batches of columns.
+    """
+
+    def __init__(
+        self,
+        host_id: str,
+        label: str,
+        *,
+        call_timeout: float,
+        workers: int = 4,
+        directory: str | None = None,
+        trace: bool = True,
+        heartbeat: float = HEARTBEAT,
+    ):
+        self._heartbeat = heartbeat
+        self.host_id, self.label, self.call_timeout = host_id, label, call_timeout
+        self._threads: list[threading.Thread] = []
+        self._workers = Workers(host_id, workers)
+        self._receiving = _Receiving()
+        self.clock = SystemClock(self._workers)
+        self.logbook = Logbook(self.clock.now)
+        self.logger: logging.Logger = self.logbook.logger(host_id)
+        self.directory = Contacts()
+        self._messages: deque[tuple] = deque()
+        self._batches: deque[list[Sequence]] = deque()
+        self._names = Names()
+        self._metrics: deque[tuple] = deque()
+        self._shipping = threading.RLock()
+        self._let_go: Counter[str] = Counter()
+        """Notes that were dropped while there was no notebook."""
+        self.shipped = 0
+        """Shipments of notes to the notebook so far."""
+        self.traced = trace
+        self.patient = False
+        """Whether notes are kept while there is no notebook."""
+        self.router = Router(
+            self,
+            self.directory,
+            self._messages.append if trace else None,
+            lambda session, reason: self.mender.broken(session, reason),
+        )
+        self.clock.executions = self.router.executions
+        self.router.controls["circle"] = lambda peer, told: self.break_circle(*told)
+        self.router.controls["bye"] = lambda peer, _: self.host_lost(peer, "it was stopped")
+        self.actors: dict[str, Actor] = {}
+        self.failures = Failures(host_id)
+        self.outbox = Outbox()
+        self._stopping = threading.Event()
+        self.hears: dict[str, Callable[[UrgentLine, bytes], None]] = {}
+        """What is done, on a thread of its own, with what a peer says on an urgent line."""
+        self.mender = Mender(self, self._stopping)
+        """Makes the links to other hosts, and mends them."""
+        self.ended: Callable[[str], bool] = lambda peer: False
+        """Whether the process of that host has certainly ended; then nothing is mended."""
+        self.lost: Callable[[str, str], None] = lambda peer, reason: None
+        """Called when another host is lost."""
+        self.linked: Callable[[str, str, str], None] = self._tell_link
+        """Called with peer, kind and reason when a link has changed."""
+        self.relay: Callable[[str], Link] | None = lambda peer: RelayLink(
+            self.host_id, peer, self.outbox.put
+        )
+        """Makes a relay link; None where none is wanted."""
+        self.ship: Callable[[list[list[Sequence]], list[tuple], list[tuple]], None] = (
+            self._ship_to_notebook
+        )
+        self.tell: Callable[[Exception], None] = self._tell_notebook
+        self.transport: DirectTransport | None = None
+        if directory is not None:
+            self.transport = DirectTransport(
+                host_id,
+                deliver=self._deliver_direct,
+                lost=self.mender.connection_ended,
+                answered=self._answered,
+                directory=directory,
+                log=self.logger,
+                submit=self._workers.submit,
+                backlog=lambda: self._workers.backlog,
+            )
+            self._workers.receive = self._receive_answer
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_lock = threading.Lock()
+        divide(self)
+        self.run_in_background(self._tick, f"{host_id} clock")
+        self.run_in_background(self._flush_links, f"{host_id} sender")
+
+    # time and threads
+
+    def run_in_background(self, work: Callable[[], Any], name: str = "") -> threading.Thread:
+        def run() -> None:
+            try:
+                work()
+            finally:
+                end_fork(self._workers.origin)
+
+        thread = threading.Thread(target=run, name=name or "background", daemon=True)
+        self._threads = [item for item in self._threads if item.is_alive()]
+        self._threads.append(thread)
+        thread.start()
+        return thread
+
+    def check_cancelled(self) -> None:
+        execution = self.router.executions.current
+        if execution is not None and execution.forbidden is not None:
+            raise execution.forbidden
+
+    def submit(self, work: Callable[[], Any], *, queued: bool = False) -> None:
+        works = self._receiving.works
+        if works is None or queued:
+            self._workers.submit(work, queued)
+        else:
+            works.append(work)
+
+    @property
+    def backlog(self) -> bool:
+        return self._workers.backlog > 0
+
+    def _receive_answer(self, call: Waitable, timeout: float | None) -> bool:
+        """Have the thread that waits for a call to another host receive the answer; False where it
+        must not, or need not.
+        """
+        if (
+            self.transport is None
+            or not isinstance(call, Pending)
+            or call.host_id == self.host_id
+            # where Ctrl-C could cut a message in two
+            or threading.current_thread() is threading.main_thread()
+        ):
+            return False
+        return self.transport.wait(call, timeout)
+
+    def run_coroutine(self, coroutine: Coroutine[Any, Any, Any], context: Context) -> Future:
+        """Run in the event loop that all ``async def`` handlers of this host share; it is started
+        when first needed.
+        """
+        with self._loop_lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self.run_in_background(partial(_run_loop, self._loop), f"{self.host_id} event loop")
+            loop = self._loop
+        future: Future = Future()
+
+        def start() -> None:
+            task = loop.create_task(_guarded(coroutine, self._workers.origin), context=context)
+            task.add_done_callback(lambda task: _settle(task, future))
+
+        loop.call_soon_threadsafe(start)
+        return future
+
+    def _tick(self) -> None:
+        ticks = 0
+        beat = self.clock.now() + self._heartbeat
+        while not self._stopping.wait(TICK):
+            ticks += 1
+            switch_interval.wish(self, switch_interval.turns_for(self.router.executions.busy()))
+            self._workers.relieve()
+            self.flush()
+            if self.clock.now() >= beat:
+                beat += self._heartbeat
+                for actor in list(self.actors.values()):
+                    self.submit(actor.roles[NATIVE].pulse)  # type: ignore[attr-defined]
+            for session in list(self.router.links.values()):
+                session.acknowledge()
+                session.look(self.clock.now())
+            if ticks % PULSE == 0 and self.host_id != NOTEBOOK:
+                if self.patient and self.ended(NOTEBOOK):
+                    self.host_lost(NOTEBOOK, "its process has ended")
+                else:
+                    # let the notebook hear from us
+                    self._attempt_control("pulse", self.long_waits())
+        switch_interval.wish(self, None)
+
+    def _flush_links(self) -> None:
+        while not self._stopping.is_set():
+            self.router.flush()
+
+    def long_waits(self) -> list[Working]:
+        """Who is at work and who waits here, if some handler is at it for long; else nothing."""
+        oldest = min(
+            (each.arrived for each in list(self.router.executions.table.values())),
+            default=self.clock.now(),
+        )
+        return self.router.working() if self.clock.now() - oldest > LONG else []
+
+    def break_circle(
+        self, calls: tuple[Key, ...], names: tuple[str, ...], stuck: tuple[Key, ...]
+    ) -> None:
+        """Handlers wait for each other: end those of their calls that wait here, and let the stuck
+        ones call no more.
+        """
+        error = Deadlock(f"{' → '.join(names)}: each waits for the next, and none can go on")
+        self.router.executions.forbid(stuck, error)
+        self.router.end_calls(
+            (number for host_id, number in calls if host_id == self.host_id), error
+        )
+
+    # actors
+
+    def spawn(self, names: list[str], context: Mapping[str, Any] | None = None) -> None:
+        """Make actors; the notebook's own is their manager.
+
+        `context`: their workdir, src and seed.
+        """
+        for name in names:
+            self.directory.add_contact(ActorProfile(name, self.host_id))
+            actor = Actor(name, self, NativeRole(), **(context or {}))
+            actor.ctx.relationships.add_to_relationship(
+                "manager", RoleInstanceID(NOTEBOOK, "actor")
+            )
+            self.actors[name] = actor
+
+    def learn(self, places: Mapping[str, str]) -> None:
+        """Take note of where other actors live: {actor: host}."""
+        for name, host_id in places.items():
+            self.directory.add_contact(ActorProfile(name, host_id))
+
+    def statuses(self) -> dict[str, dict[str, str]]:
+        """How the roles of the actors here stand: {node: {role: status}}."""
+        return {name: actor.statuses() for name, actor in list(self.actors.items())}
+
+    def remove(self, names: list[str]) -> None:
+        """End those of these actors that live here, and forget where any of them lived."""
+        for name in names:
+            actor = self.actors.pop(name, None)
+            if actor is not None:
+                actor.stop()
+            self.directory.remove_contact(name)
+
+    # links
+
+    def deliver(self, peer: str, frames: list[Any], link: str = "direct") -> None:
+        self.router.deliver(peer, frames, link)
+
+    def _deliver_direct(self, peer: str, frames: list[Any]) -> list[Callable[[], Any]]:
+        """As `deliver`; returns what is to be done for it at once."""
+        works = self._receiving.works = []
+        try:
+            self.router.deliver(peer, frames)
+        except Exception:
+            # one bad message must not cost those that came with it
+            self.logger.exception("a message from %s was not delivered", peer)
+        finally:
+            self._receiving.works = None
+        return works
+
+    def _answered(self, peer: str, data: bytes) -> None:
+        """What a peer answers on its urgent line."""
+        channel, value = pickle.loads(data)
+        self.router.take_control(peer, channel, lambda: value)
+
+    def _tell_link(self, peer: str, kind: str, reason: str) -> None:
+        self.logger.warning("link to %s: %s (%s)", peer, kind, reason)
+        self._attempt_control("link", (peer, kind, reason))
+
+    def _attempt_control(self, channel: str, value: Any) -> None:
+        try:
+            self.router.control(NOTEBOOK, channel, value)
+        except LinkFailed as error:
+            self.logger.info("the notebook was not told of %s: %s", channel, error)
+
+    def host_lost(self, host_id: str, reason: str) -> None:
+        """Another host is gone: whoever waits for it is told."""
+        if host_id not in self.router.lost:
+            self.router.host_lost(host_id, reason)
+            self.lost(host_id, reason)
+
+    # notes for the notebook
+
+    def logger_for(self, node: str, role: str) -> logging.Logger:
+        """What a role logs there is in the log of its node."""
+        return self.logbook.logger(node, role)
+
+    def note_metrics(
+        self, source: RoleInstanceID, channel: str, args: Mapping[str, Any], step: int
+    ) -> None:
+        """Numbers in an event's args are metrics: see `readings`."""
+        now = self.clock.now()
+        self._metrics.extend(
+            [
+                (now, source.actor_name, source.instance_name, channel, name, value, step)
+                for name, value in readings(args)
+            ]
+        )
+
+    def flush(self, everything: bool = False) -> None:
+        """Ship all notes so far; `everything`: lines that are printed by halves, too.
+
+        What another thread is about to ship is shipped when this returns.
+        """
+        with self._shipping:
+            self._flush(everything)
+
+    def _flush(self, everything: bool) -> None:
+        notes = [self._messages.popleft() for _ in range(len(self._messages))]
+        if notes:
+            self._batches.append(columns(notes, self._names))
+        if self.patient and NOTEBOOK in self.router.lost:
+            while sum(len(batch[0]) for batch in self._batches) > PATIENT:
+                self._let_go["messages"] += len(self._batches.popleft()[0])
+            while len(self._metrics) > PATIENT:
+                self._metrics.popleft()
+                self._let_go["metrics"] += 1
+            return
+        messages = [self._batches.popleft() for _ in range(len(self._batches))]
+        metrics = [self._metrics.popleft() for _ in range(len(self._metrics))]
+        if self._let_go:
+            gone, self._let_go = self._let_go, Counter()
+            said = " and ".join(f"{count:,} {what}" for what, count in gone.items())
+            self.logbook.note(
+                self.host_id, "", "warning", f"({said} let go: for too long no notebook was there)"
+            )
+        logs = self.logbook.take(everything)
+        if messages or metrics or logs:
+            with suppress(LinkFailed):  # the notebook is gone, and nobody reads them
+                self.ship(messages, metrics, logs)
+
+    def _ship_to_notebook(
+        self, messages: list[list[Sequence]], metrics: list[tuple], logs: list[tuple]
+    ) -> None:
+        self.router.control(
+            NOTEBOOK, "trace", (pickle.dumps(messages, 5), pickle.dumps((metrics, logs), 5))
+        )
+        self.shipped += 1
+
+    def report(self, error: Exception) -> None:
+        """Tell the notebook of an error that nobody waits for; it is in the log of its node,
+        too.
+        """
+        with suppress(LinkFailed):  # the notebook is gone, and nobody reads it
+            self.tell(error)
+        where = getattr(error, "where", {})
+        text = "\n".join([str(error), *getattr(error, "__notes__", [])])
+        self.logbook.note(where.get("node", self.host_id), where.get("role", ""), "error", text)
+
+    def _tell_notebook(self, error: Exception) -> None:
+        self.router.control(NOTEBOOK, "error", error)
+
+    def stop(self) -> None:
+        """End actors, links and threads. Idempotent."""
+        if self._stopping.is_set():
+            return
+        for actor in list(self.actors.values()):
+            actor.stop()
+        self.flush(everything=True)
+        leave(self)
+        self._stopping.set()
+        self.router.flush_soon()  # so that its thread ends
+        for peer, session in list(self.router.links.items()):
+            if session.closed is None and session.link is not None:
+                with suppress(LinkFailed):  # it may be gone by now
+                    self.router.control(peer, "bye", None)
+            session.close("this host was stopped")
+        if self.transport is not None:
+            self.transport.close()
+        self.logbook.close()
+        self._workers.stop()
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+        current = threading.current_thread()
+        for thread in self._threads:
+            if thread is not current:
+                thread.join(1.0)
+
+
+class _Receiving(threading.local):
+    """What a thread that hands out what a link has received gathers, to be done after that."""
+
+    works: list[Callable[[], Any]] | None = None
+
+
+def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """Until the loop is stopped; handlers that are still in it are cancelled then."""
+    try:
+        loop.run_forever()
+    finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.wait(left))
+        loop.close()
+
+
+async def _guarded(coroutine: Coroutine[Any, Any, Any], origin: Origin) -> Any:
+    """What would end the loop, such as sys.exit(), ends the handler alone."""
+    try:
+        return await coroutine
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise RuntimeError(f"{type(error).__name__}: {error}") from error
+    finally:
+        end_fork(origin)
+
+
+def _settle(task: asyncio.Task, future: Future) -> None:
+    """Give the outcome of `task` to `future`."""
+    if task.cancelled():
+        future.set_exception(RuntimeError("the handler was cancelled"))
+    elif (error := task.exception()) is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(task.result())

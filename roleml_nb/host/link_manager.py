@@ -1,0 +1,205 @@
+"""Which link a host uses to each other one: the best that works, another when it breaks, and the
+best again when it can.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from roleml_nb.messaging.links.addresses import Address
+from roleml_nb.messaging.links.control_channel import UrgentLine
+from roleml_nb.messaging.links.direct import DirectLink
+from roleml_nb.messaging.session import Session
+from roleml_nb.role import LinkFailed
+
+if TYPE_CHECKING:
+    from .host import Host
+
+__all__ = ["Mender"]
+
+PATIENCE = 5
+"""Looks at whether a peer's process has ended before its link is mended: its connections end a
+little earlier.
+"""
+LOOK = 0.01
+CONNECT = 1.0
+"""Seconds for a new direct link to be made."""
+FIRST, LAST = 2.0, 60.0
+"""Seconds between attempts to go back to a direct link; each waits twice as long as the one before.
+"""
+
+
+@dataclass
+class Outage:
+    """A peer that is reached over the relay, though it has a direct way."""
+
+    why: str
+    since: float
+    delay: float
+    due: float
+
+
+class Mender:
+    """One per host.
+
+    `connect` makes the links; what breaks later is told to `broken` and `connection_ended`.
+    """
+
+    def __init__(self, host: Host, stopping: threading.Event):
+        self._host, self._stopping = host, stopping
+        self.ways: dict[str, Address] = {}
+        """Where other hosts listen."""
+        self._urgent: dict[str, UrgentLine] = {}
+        self._outages: dict[str, Outage] = {}
+        self._returns: dict[str, tuple[float, float]] = {}
+        """{peer: the delay of its last outage, and when it ended}."""
+        self._lock = threading.Lock()
+        self._news = threading.Event()
+        self._probing = False
+
+    def connect(self, address: Address, links: tuple[str, ...]) -> tuple[str, str]:
+        """Link to a peer over the best of `links` that works; returns the link's kind, and why it
+        is no better.
+        """
+        host, peer = self._host, address.host_id
+        session, why = host.router.session(peer), "as asked"
+        if "direct" in links and host.transport is not None:
+            host.transport.admit(peer, address.public_key)
+            self.ways[peer] = address
+            try:
+                session.attach(self._direct_link(peer))
+                return session.kind, ""
+            except LinkFailed as error:
+                why = str(error)
+        if "relay" not in links or host.relay is None:
+            raise LinkFailed(why)
+        session.attach(host.relay(peer), why)
+        self._look_out(peer, why)
+        return session.kind, why
+
+    def _direct_link(self, peer: str, timeout: float = 2.0) -> DirectLink:
+        """A new one; and a new urgent line, where there is something that the peer may say on
+        it.
+        """
+        host, address = self._host, self.ways[peer]
+        link = host.transport.connect(address, timeout=timeout)  # type: ignore[union-attr]
+        if peer in host.hears:
+            try:
+                line = host.transport.urgent_line(address, link.url)  # type: ignore[union-attr]
+            except LinkFailed as error:
+                host.logger.info("%s is heard over its link alone: %s", peer, error)
+                return link
+            former = self._urgent.pop(peer, None)
+            if former is not None:
+                former.close()
+            self._urgent[peer] = line
+            host.run_in_background(
+                lambda: line.listen(host.hears[peer]), f"{host.host_id} hears {peer}"
+            )
+        return link
+
+    def connection_ended(self, peer: str, reason: str) -> None:
+        session = self._host.router.links.get(peer)
+        if session is not None and session.link is not None and session.link.kind == "direct":
+            session.detach(session.link, reason)
+
+    def broken(self, session: Session, reason: str) -> None:
+        if not self._stopping.is_set():
+            self._host.run_in_background(
+                lambda: self._mend(session, reason), f"mend {session.peer}"
+            )
+
+    def _mend(self, session: Session, reason: str) -> None:
+        """A link has failed.
+
+        Go on over a new direct one, or the relay, unless the other side has ended.
+        """
+        host, peer = self._host, session.peer
+        for _ in range(PATIENCE):
+            if self._stopping.is_set() or session.closed is not None or session.link is not None:
+                return
+            if host.ended(peer):
+                host.host_lost(peer, "its process has ended")
+                return
+            host.clock.sleep(LOOK)
+        try:
+            session.attach(self._direct_link(peer, CONNECT))
+            host.linked(peer, "direct", f"made anew: {reason}")
+        except (KeyError, LinkFailed) as error:
+            if host.relay is None:
+                host.host_lost(peer, reason)
+                return
+            why = reason if isinstance(error, KeyError) else f"{reason}; {error}"
+            try:
+                session.attach(host.relay(peer), why)
+            except LinkFailed:  # all is being stopped, this session too
+                return
+            host.linked(peer, "relay", why)
+            self._look_out(peer, why)
+
+    # the way back
+
+    def _look_out(self, peer: str, why: str) -> None:
+        """From now on, see from time to time whether the direct way to that peer works again."""
+        if peer not in self.ways:
+            return
+        now = self._host.clock.now()
+        with self._lock:
+            delay, ended = self._returns.get(peer, (0.0, 0.0))
+            # a way that works now and then is not tried as often as one that broke once
+            delay = min(2 * delay, LAST) if now - ended < LAST else FIRST
+            self._outages[peer] = Outage(why, now, delay, now + delay)
+            self._news.set()
+            if self._probing:
+                return
+            self._probing = True
+        self._host.run_in_background(self._probe, f"{self._host.host_id} probes")
+
+    def _probe(self) -> None:
+        while not self._stopping.is_set():
+            with self._lock:
+                self._news.clear()
+                if not self._outages:
+                    self._probing = False
+                    return
+                peer, outage = min(self._outages.items(), key=lambda item: item[1].due)
+            wait = outage.due - self._host.clock.now()
+            if wait <= 0:
+                self._attempt(peer, outage)
+            else:
+                self._news.wait(min(wait, FIRST / 2))
+
+    def _attempt(self, peer: str, outage: Outage) -> None:
+        host = self._host
+        session = host.router.links[peer]
+        if session.closed is not None or session.kind != "relay":
+            # one with no link is being mended
+            done = session.closed is not None or session.kind == "direct"
+        else:
+            done = self._go_back(session, outage)
+        with self._lock:
+            if done:
+                if self._outages.get(peer) is outage:
+                    del self._outages[peer]
+                self._returns[peer] = outage.delay, host.clock.now()
+            else:
+                outage.delay = min(2 * outage.delay, LAST)
+                outage.due = host.clock.now() + outage.delay
+
+    def _go_back(self, session: Session, outage: Outage) -> bool:
+        host = self._host
+        try:
+            link = self._direct_link(session.peer, CONNECT)
+        except LinkFailed as error:
+            host.logger.info("%s is still reached over the relay: %s", session.peer, error)
+            return False
+        session.attach(link)
+        if session.link is not link:
+            return False
+        seconds = host.clock.now() - outage.since
+        host.linked(
+            session.peer, "direct", f"again, after {seconds:.0f} s over the relay: {outage.why}"
+        )
+        return True

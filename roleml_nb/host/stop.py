@@ -1,0 +1,246 @@
+"""End what the handlers of one host do: first a flag, then an interrupt, then they are left alone.
+
+The notebook's half, which asks all hosts, is `roleml_nb.testbed.cluster.stop`.
+
+The notebook says so on the urgent lines that the engines have to it: that takes one turn of the
+interpreter. A link's thread hears of it after all that lies unread, and what ipyparallel brings,
+the relay too, takes an engine's main thread ten turns.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import pickle
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from roleml_nb.messaging.executions import Execution, Interrupt
+from roleml_nb.messaging.links.control_channel import UrgentLine
+from roleml_nb.messaging.lock_detection import cpu_time
+from roleml_nb.role import NATIVE, LinkFailed, RunStopped
+
+from . import switch_interval
+
+if TYPE_CHECKING:
+    from .host import Host
+
+__all__ = ["HURRY", "STEP", "Stopped", "serve_stops", "stop_work"]
+
+HURRY = "SIGURG"
+"""Has an engine's main thread make the turns short that threads take; the system ignores it where
+nobody handles it.
+"""
+STEP = 0.02
+FLAG, INTERRUPT = 0.3, 0.5
+"""Seconds that handlers get to notice the flag; and the interrupt, since the last one ended."""
+AGAIN = 0.2
+"""Seconds until one that goes on is interrupted once more; no sooner, for it may be about to
+answer.
+"""
+LONGEST = 1.6
+"""Seconds that handlers get in all, as long as one after the other ends."""
+
+_raise_in_thread = ctypes.pythonapi.PyThreadState_SetAsyncExc
+_raise_in_thread.argtypes = (ctypes.c_ulong, ctypes.py_object)
+NOBODY = ctypes.c_ulong(-1).value
+"""What no thread has as its number. Since Python 3.12 one that is about to begin has 0."""
+FREEZES_IF_TRACED = sys.version_info < (3, 12)
+"""Whether threads that a debugger or coverage traces stand still until another thread raises its
+interrupt.
+"""
+
+
+class Stopped(NamedTuple):
+    """What became of the handlers of one host, by name; of an engine that did not answer and was
+    killed, nothing is known.
+    """
+
+    ended: tuple[str, ...] = ()
+    """They saw the flag: their calls were ended, and they make no more."""
+    interrupted: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    """They do not return from what they called, such as ``time.sleep``.
+
+    They end when that does; their role is free.
+    """
+    killed: tuple[str, ...] = ()
+    """Engines."""
+
+    def __str__(self) -> str:
+        what = ("ended", "interrupted", "left alone", "killed")
+        parts = [f"{word} {_count(names)}" for word, names in zip(what, self, strict=True) if names]
+        lost = (
+            " (its nodes are lost: respawn() makes them anew on other engines)"
+            if self.killed
+            else ""
+        )
+        return "run stopped: " + ("; ".join(parts) or "nothing was at work") + lost
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _count(names: tuple[str, ...]) -> str:
+    shown = ", ".join(sorted(set(names))[:4])
+    return f"{len(names)} ({shown}{', …' if len(set(names)) > 4 else ''})"
+
+
+def stop_work(host: Host, stops: int, progress: Callable[[], object] = lambda: None) -> Stopped:
+    """Stop all handlers of this host that began before the run was stopped so often, but those of
+    native roles.
+
+    Takes a second, or longer as long as one after the other ends. `progress` is called meanwhile.
+    """
+    host.router.stops = max(stops, host.router.stops)
+    switch_interval.wish(host.router, switch_interval.SHORT)
+    try:
+        return _stop_work(host, progress)
+    finally:
+        switch_interval.wish(host.router, None)
+
+
+def _stop_work(host: Host, progress: Callable[[], object]) -> Stopped:
+    seen: dict[int, Execution] = {}
+    used: dict[int, float] = {}
+    interrupted: dict[int, float] = {}
+    began = host.clock.now()
+    ended, fewest, quiet = began, -1, 0
+    while True:
+        at_work, now = _at_work(host), host.clock.now()
+        if fewest < 0 or len(at_work) < fewest:
+            ended, fewest = now, len(at_work)
+        quiet = 0 if at_work else quiet + 1
+        # one that is received at this moment was sent before, and may not have seen the number
+        if quiet == 2 or now > min(began + LONGEST, max(began + FLAG, ended) + INTERRUPT):
+            break
+        seen.update((id(execution), execution) for execution in at_work)
+        _flag(host, at_work)
+        if now - began <= FLAG:
+            used = {id(execution): cpu_time(execution.clock) for execution in at_work}
+        else:
+            late = [
+                execution
+                for execution in at_work
+                if now - interrupted.get(id(execution), began) > AGAIN
+                and not (_is_traced() and cpu_time(execution.clock) == used.get(id(execution)))
+            ]
+            interrupted.update((id(execution), now) for execution in late if _interrupt(execution))
+            # each ends in the first turn that it gets, and needs all of it
+            switch_interval.wish(host.router, None)
+        progress()
+        host.clock.sleep(STEP)
+    left = {id(execution): execution for execution in at_work}
+    for execution in at_work:
+        _leave_alone(host, execution)
+    names = {key: execution.name for key, execution in seen.items() if key not in left}
+    return Stopped(
+        tuple(name for key, name in names.items() if key not in interrupted),
+        tuple(name for key, name in names.items() if key in interrupted),
+        tuple(execution.name for execution in left.values()),
+    )
+
+
+def _is_traced() -> bool:
+    """Return whether an interrupt for a thread that waits could freeze the process: see
+    `FREEZES_IF_TRACED`.
+
+    CPython 3.11 looks for interrupts of any thread where a traced function begins, and does not
+    begin it while there is one. So a thread that has used no processor time since the stop is not
+    interrupted there: it would hear of it after its wait.
+    """
+    return FREEZES_IF_TRACED and (sys.gettrace() or threading.gettrace()) is not None
+
+
+def _at_work(host: Host) -> list[Execution]:
+    """Who began before the stop, or was called before and waits for a thread."""
+    for actor in list(host.actors.values()):
+        actor.subscriptions.forget_events()
+    mine = host.router.executions.current
+    return [
+        execution
+        for execution in list(host.router.executions.table.values())
+        if execution.stops < host.router.stops
+        and execution.target.instance_name != NATIVE
+        and execution is not mine
+    ]
+
+
+def _flag(host: Host, executions: Iterable[Execution]) -> None:
+    """They make no more calls, and wait for none."""
+    for execution in executions:
+        if execution.forbidden is None:
+            execution.forbidden = RunStopped(f"{execution.name} was stopped with the run")
+    flagged = set(map(id, executions))
+    for call in host.router.pending():
+        if call.by is not None and id(call.by) in flagged:
+            call.set_exception(call.by.forbidden)  # type: ignore[arg-type]
+
+
+def _interrupt(execution: Execution) -> bool:
+    """Its thread raises it as soon as the handler's own code runs; False if it has no thread.
+
+    Whether that code runs now is looked up in the call itself, so that no turn of the interpreter
+    ends between.
+    """
+    execution.interrupted = True
+    if not _raise_in_thread(execution.thread if execution.exposed else NOBODY, Interrupt):
+        execution.due = True
+    return execution.thread != 0
+
+
+def _leave_alone(host: Host, execution: Execution) -> None:
+    host.router.abandon(execution)
+    lifecycle = host.actors[execution.target.actor_name].find_lifecycle(
+        execution.target.instance_name
+    )
+    if lifecycle is not None and execution.started and not execution.held:
+        lifecycle.leave()
+
+
+def serve_stops(host: Host, notebook: str) -> None:
+    """Have an engine's host do what `RunStopper` asks for, from whichever side it hears of that
+    first.
+    """
+    lock, begun = threading.Lock(), 0
+
+    def stop(stops: int, tell: Callable[[str, object], None]) -> None:
+        nonlocal begun
+        host.router.stops = max(stops, host.router.stops)
+        with lock:
+            if stops <= begun:
+                return
+            begun = stops
+        switch_interval.wish(host.router, switch_interval.SHORT)
+        tell("stopping", None)
+        tell("stopped", (stops, stop_work(host, stops, lambda: tell("stopping", None))))
+
+    def hear(line: UrgentLine, data: bytes) -> None:
+        def tell(channel: str, value: object) -> None:
+            try:
+                line.answer(pickle.dumps((channel, value), 5))
+            except LinkFailed as error:
+                host.logger.info("%s; it is told over its link", error)
+                tell_over_link(channel, value)
+
+        word = pickle.loads(data)
+        if isinstance(word, int):
+            stop(word, tell)
+        else:
+            host.router.take_control(notebook, word[0], lambda: word[1])
+
+    def receive(peer: str, stops: int) -> None:
+        # at once, on the thread that has received it
+        host.router.stops = max(stops, host.router.stops)
+        if stops > begun:
+            host.run_in_background(lambda: stop(stops, tell_over_link), "stop")
+
+    def tell_over_link(channel: str, value: object) -> None:
+        try:
+            host.router.control(notebook, channel, value)
+        except LinkFailed as error:
+            host.logger.info("the notebook was not told of %s: %s", channel, error)
+
+    host.hears[notebook] = hear
+    host.router.controls["stop"] = receive

@@ -1,0 +1,258 @@
+"""The worker pool of a host."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from roleml_nb.messaging.executions import Executions
+from roleml_nb.messaging.lock_detection import cpu_clock, cpu_time
+from roleml_nb.role.forks import Origin
+from roleml_nb.role.host import Waitable
+
+__all__ = ["SystemClock", "Workers", "end_fork"]
+
+STALL = 0.05
+"""Seconds without progress after which a queued task gets a worker beyond the regular ones, if
+`QUIET` is over, too.
+"""
+QUIET = 0.15
+"""Seconds during which tasks use next to no processor time, so that they may wait for each other.
+"""
+PATIENCE = 5.0
+"""Seconds without progress after which a queued task gets one even though others work."""
+WORKING = 0.02
+"""Of a processor: what tasks use at least if they do work, on a busy machine, too."""
+
+KEPT = 64
+"""Idle threads that are kept for later."""
+
+logger = logging.getLogger(__name__)
+Work = Callable[[], Any]
+
+
+class Workers:
+    """Threads for handlers.
+
+    Immediate work always finds a thread: as long as there is some, one more thread is on its way.
+    So the threads that are awake do most of what comes at once and is short, and what blocks holds
+    up nothing. Queued work (tasks: long, busy) runs on at most `regular` threads at a time, so that
+    a hundred trainers do not fight for two cores; a worker that waits for another role's answer
+    does not count, and when nothing ends for a while one more is let in, so that no chain of waits
+    can starve the pool.
+    """
+
+    def __init__(self, name: str, regular: int):
+        self._name, self._regular = name, regular
+        self._immediate: deque[Work] = deque()
+        self._coming = False
+        """Whether a thread is on its way to the immediate work."""
+        self._queue: deque[Work] = deque()
+        self._idle: list[_Worker] = []
+        self._all: set[_Worker] = set()
+        self._busy = 0
+        self._progress = self._worked = time.monotonic()
+        self._looked = self._used = 0.0
+        """When work was last seen to wait, and the processor time that tasks had used by then."""
+        self._lock = threading.Lock()
+        self._stopped = False
+        self.origin = Origin()
+        self._local = threading.local()
+        self.receive: Callable[[Waitable, float | None], bool] = lambda future, timeout: False
+        """Whether the thread that waits for something has received it itself, or waited in vain for
+        so long.
+        """
+
+    def submit(self, work: Work, queued: bool = False) -> None:
+        with self._lock:
+            if self._stopped:
+                return
+            if queued:
+                self._queue.append(work)
+                self._start_queued()
+            else:
+                self._immediate.append(work)
+                self._call_one()
+
+    @property
+    def backlog(self) -> int:
+        """How much immediate work waits for a thread."""
+        return len(self._immediate)
+
+    def _call_one(self) -> None:
+        if self._immediate and not self._coming:
+            self._coming = True
+            self._start(self._come, False)
+
+    def _come(self) -> None:
+        with self._lock:
+            self._coming = False
+            work = self._next()
+        if work is not None:  # else others, who were awake, have done it all
+            work()
+
+    def _next(self) -> Work | None:
+        work = self._immediate.popleft() if self._immediate else None
+        self._call_one()
+        return work
+
+    def _start_queued(self) -> None:
+        while self._queue and self._busy < self._regular:
+            self._busy += 1
+            self._start(self._queue.popleft(), True)
+
+    def _start(self, work: Work, queued: bool) -> None:
+        if self._idle:
+            worker = self._idle.pop()
+        else:
+            worker = _Worker(self, f"{self._name}-{len(self._all)}")
+            self._all.add(worker)
+            worker.start()
+        worker.give(work, queued)
+
+    def begin(self, queued: bool) -> None:
+        self._local.queued = queued
+
+    def finished(self, worker: _Worker, queued: bool) -> tuple[Work | None, bool]:
+        """A worker has done its work: what it goes on with, so that no other need be woken, and
+        whether that was queued.
+        """
+        with self._lock:
+            if queued:  # services that end say nothing of the tasks
+                self._progress = time.monotonic()
+                self._busy -= 1
+            work = self._next()
+            if work is not None:
+                self._start_queued()
+                return work, False
+            if self._queue and self._busy < self._regular:
+                self._busy += 1
+                return self._queue.popleft(), True
+            if self._stopped or len(self._idle) >= KEPT:
+                self._all.discard(worker)
+                worker.give(None, False)
+            else:
+                self._idle.append(worker)
+            return None, False
+
+    def waiting(self, future: Waitable, timeout: float | None) -> Any:
+        """The future's result; while it waits, this worker leaves its place to queued work."""
+        queued = getattr(self._local, "queued", False)
+        if not queued or future.done():
+            return self._result(future, timeout)
+        with self._lock:
+            self._busy -= 1
+            self._start_queued()
+        try:
+            return self._result(future, timeout)
+        finally:
+            with self._lock:
+                self._busy += 1
+
+    def _result(self, future: Waitable, timeout: float | None) -> Any:
+        if not future.done() and self.receive(future, timeout):
+            timeout = 0
+        return future.result(timeout)
+
+    def relieve(self) -> None:
+        """Called regularly: let one more in when queued work has seen no progress."""
+        with self._lock:
+            if not self._queue:
+                self._looked = 0.0
+                return
+            now = time.monotonic()
+            used = sum(cpu_time(worker.clock) for worker in self._all if worker.queued)
+            if not self._looked:  # the queue was empty
+                self._progress = now
+            if not self._looked or not 0 <= used - self._used < (now - self._looked) * WORKING:
+                self._worked = now
+            self._looked, self._used = now, used
+            waited = now - self._progress
+            if (waited > STALL and now - self._worked > QUIET) or waited > PATIENCE:
+                self._progress = now
+                self._busy += 1
+                self._start(self._queue.popleft(), True)
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopped = True
+            self._queue.clear()
+            idle, self._idle = self._idle, []
+        for worker in idle:
+            worker.give(None, False)
+
+
+class _Worker(threading.Thread):
+    def __init__(self, pool: Workers, name: str):
+        super().__init__(name=name, daemon=True)
+        self._pool = pool
+        self._work: tuple[Work | None, bool] = (None, False)
+        self.queued = False
+        """Whether it is at a task now."""
+        self.clock: int | None = None
+        """Of the processor time that it uses, once it runs."""
+        self._given = threading.Lock()
+        self._given.acquire()
+
+    def give(self, work: Work | None, queued: bool) -> None:
+        """Once each time that it is idle."""
+        self._work = (work, queued)
+        self._given.release()
+
+    def run(self) -> None:
+        self.clock = cpu_clock()
+        while True:
+            self._given.acquire()
+            work, queued = self._work
+            self._work = (None, False)
+            if work is None:
+                return
+            while work is not None:
+                self.queued = queued
+                self._pool.begin(queued)
+                try:
+                    work()
+                except BaseException:  # nothing that a handler raises may cost the pool its worker
+                    if not self._pool.origin.elsewhere:
+                        logger.exception("a handler's wrapper failed")
+                end_fork(self._pool.origin)
+                work, queued = self._pool.finished(self, queued)
+
+
+def end_fork(origin: Origin) -> None:
+    """End this process if a handler has forked it off, and has come back in both: the other one
+    answers for it.
+    """
+    if origin.elsewhere:
+        logging.shutdown()
+        os._exit(0)
+
+
+class SystemClock:
+    """The real time."""
+
+    def __init__(self, workers: Workers):
+        self._workers = workers
+        self.executions = Executions()
+        """The handlers that wait: they are not interrupted meanwhile, for what they wait for is
+        ended with the run.
+        """
+        self._offset = time.time() - time.perf_counter()
+
+    def now(self) -> float:
+        return time.perf_counter() + self._offset
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def wait(self, future: Waitable, timeout: float | None) -> Any:
+        covered = self.executions.cover()
+        try:
+            return self._workers.waiting(future, timeout)
+        finally:
+            self.executions.expose(covered)

@@ -1,0 +1,1 @@
+"""Aggregation: one model out of many, and arithmetic of state dicts."""

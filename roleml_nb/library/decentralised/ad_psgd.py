@@ -1,0 +1,172 @@
+"""AD-PSGD: asynchronous decentralised SGD.
+
+Lian, Zhang, Zhang and Liu, "Asynchronous Decentralized Parallel Stochastic Gradient Descent", ICML
+2018, algorithm 1: every worker trains at its own pace, and averages its model with that of one
+random neighbour at a time, x_i, x_j ← (x_i + x_j) / 2. Workers are split in two: active ones ask,
+passive ones answer, and neighbours are always one of each (the graph is bipartite), so nobody waits
+in a circle. The paper adds a step, computed before the average, after it; here the step is made
+first and averaged along, which moves the mean of all models by the same. Who meets whom depends on
+the speed of nodes and links: a run cannot be reproduced.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from roleml_nb.library.aggregation.contributions import tell
+from roleml_nb.library.aggregation.mergers import average
+from roleml_nb.library.attempts import result_of
+from roleml_nb.library.channel_numbers import count_of
+from roleml_nb.library.channel_types import Options, Params
+from roleml_nb.library.locking import GuardedRole
+from roleml_nb.library.ordering import generator_of, in_order
+from roleml_nb.role import (
+    CallTimeout,
+    ErrorHandlingStrategy,
+    Event,
+    Message,
+    RoleInstanceID,
+    Service,
+    Task,
+)
+from roleml_nb.role.entry_names import difference_of_names
+from roleml_nb.role.numbers import check_seed
+
+from .mixers import GONE
+
+__all__ = ["AdPsgdWorker"]
+
+
+class AdPsgdWorker(GuardedRole):
+    """One node of AD-PSGD.
+
+    It is active when its relationship ``peer`` names passive workers, and passive without.
+
+    Needs a ``trainer``, a relationship or a role on the same node. Training and averaging take
+    turns on a node, so an average is of two whole models and none of their training gets lost: both
+    have the mean afterwards, and the mean of all models stays as it was. Nobody waits for the
+    slowest, so a run cannot be reproduced. After an average, both say so in ``contributions``,
+    where the "weight" of each is 1/2; a peer that did not answer "failed". The trace has a table of
+    them.
+
+    Parameters
+    ----------
+    seed : int, optional
+        With the node's name, decides which peers are chosen. By default it comes from the testbed's
+        seed.
+    """
+
+    round_completed = Event()
+    contributions = Event()
+
+    def __init__(self, seed: int | None = None):
+        super().__init__()
+        self.seed = None if seed is None else check_seed(seed)
+        self._rng: np.random.Generator | None = None
+
+    @Task(expand=True)
+    def run(
+        self,
+        caller: RoleInstanceID,
+        num_rounds: int,
+        num_epochs: int = 1,
+        test_every: int = 0,
+        options: Options | None = None,
+    ) -> dict[str, Any]:
+        """Do `num_rounds` rounds: `num_epochs` local epochs (0: none), then, on active workers, one
+        average.
+
+        Passive workers go on to answer when they are done. After each round, ``round-completed``
+        carries "round" (from 1), and, every `test_every` rounds (0: never), the trainer's test
+        metrics. `options` go to the trainer's ``train``.
+
+        Returns
+        -------
+        dict
+            "rounds", "accuracy" of the last test (None if there was none), and "reproducible":
+            False.
+        """
+        num_rounds = count_of("num_rounds", num_rounds, 1)
+        num_epochs = count_of("num_epochs", num_epochs)
+        test_every = count_of("test_every", test_every)
+        training = {**(options or {}), "num_epochs": num_epochs}
+        tested: dict[str, Any] = {}
+        for number in range(1, num_rounds + 1):
+            if num_epochs:
+                with self.lock:
+                    result_of(self.call_task("trainer", "train", args=training))
+            if peers := self._peers():
+                self._average_with(peers[self._random().integers(len(peers))])
+            metrics: dict[str, Any] = {}
+            if test_every and number % test_every == 0:
+                metrics = tested = result_of(self.call_task("trainer", "test"))
+            self.round_completed.emit(args={**metrics, "round": number})
+        return {"rounds": num_rounds, "accuracy": tested.get("accuracy"), "reproducible": False}
+
+    @Service(expand=True)
+    def average(self, caller: RoleInstanceID, update: Params) -> Any:
+        """The mean of `update` and this node's model, which this node takes over.
+
+        Active workers refuse.
+        """
+        self.require(
+            not self._peers(),
+            f"{self.id} has peers, so it is active and cannot be averaged with: relate "
+            "active workers to passive ones only, which have no peers",
+        )
+        with self.lock:
+            own = self.call("trainer", "get-model")
+            problem = difference_of_names(update, own)
+            self.require(
+                problem is None, f"update has not the entries of the model of {self.id}: {problem}"
+            )
+            mean = average([update, own])
+            self.base.host.check_cancelled()  # who waits no longer does not take the mean either
+            self._take(mean)
+        tell(self.contributions, [(self.id, 0.5), (caller, 0.5)])
+        return mean
+
+    def _average_with(self, peer: RoleInstanceID) -> None:
+        # active workers hold their own lock while they wait for a passive one's, never the reverse
+        with self.lock:
+            update = self.call("trainer", "get-model")
+            try:
+                mean = self._ask(peer, update)
+            except (*GONE, CallTimeout) as error:
+                self.logger.warning("%s did not average: %s", peer, error)
+                tell(self.contributions, [], failed=[peer])
+                return
+            self._take(mean)
+        tell(self.contributions, [(self.id, 0.5), (peer, 0.5)])
+
+    def _ask(self, peer: RoleInstanceID, update: Any) -> Any:
+        """The mean with a peer's model; it is not taken by the peer either if it does not come in
+        time.
+        """
+        ((_, call),) = self.base.call_task_group(
+            self.name,
+            [peer],
+            "average",
+            message=Message({}, {"update": update}),
+            kind="service",
+            on_call_error=ErrorHandlingStrategy.KEEP,
+        )
+        return result_of(call)
+
+    def _take(self, update: Any) -> Any:
+        self.call("trainer", "apply-update", payloads={"update": update})
+        return update
+
+    def _peers(self) -> list[RoleInstanceID]:
+        return in_order(self.ctx.relationships.get_relationship_view("peer"))
+
+    def _random(self) -> np.random.Generator:
+        if self._rng is None:
+            self._rng = (
+                self.rng("peers")
+                if self.seed is None
+                else generator_of(self.seed, self.id.actor_name)
+            )
+        return self._rng

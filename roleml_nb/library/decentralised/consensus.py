@@ -1,0 +1,27 @@
+"""Consensus: how far the models of many nodes are from one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from roleml_nb.library.aggregation.mergers import average
+from roleml_nb.library.aggregation.vectors import to_vector
+
+__all__ = ["consensus_distance"]
+
+
+def consensus_distance(updates: Iterable[Mapping[str, Any]]) -> float:
+    """Root mean square distance of state dicts from their mean, over all weights that are trained,
+    taken as one vector.
+
+    Zero when all are equal. Statistics such as BatchNorm's and frozen weights do not count, and
+    tied weights count once. Kong, Lin, Koloskova, Jaggi and Stich, "Consensus Control for
+    Decentralized Deep Learning", ICML 2021, where it is called Ξ.
+    """
+    models = list(updates)
+    vectors = np.stack([to_vector(model) for model in models])
+    centre = to_vector(average([{"all": vector} for vector in vectors]))
+    return float(np.sqrt(((vectors - centre) ** 2).sum(1).mean()))

@@ -1,0 +1,215 @@
+"""E-tree learning.
+
+Yang, Lu, Cao, Huang and Zhang, "E-Tree Learning: A Novel Decentralized Model Learning Framework for
+Edge AI", IEEE Internet of Things Journal 8(14), 2021: devices are the leaves of a tree, and models
+are aggregated level by level on the way to its root, w = Σ n_i w_i / Σ n_i over the nodes i right
+below, with n_i the size of the data below i. Each level may aggregate several times before it
+passes the result on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from roleml_nb.library.channel_numbers import count_of
+from roleml_nb.library.channel_types import Params
+from roleml_nb.library.federated.federated import FedAvgAggregator
+from roleml_nb.library.federated.rounds import Outcome, Quorum
+from roleml_nb.library.ordering import in_order
+from roleml_nb.role import ArgumentError, ErrorHandlingStrategy, RoleInstanceID, Service, Task
+from roleml_nb.role.numbers import as_count
+
+from .mixers import GONE
+
+__all__ = ["TreeAggregator"]
+
+
+class TreeAggregator(FedAvgAggregator):
+    """An inner node of the tree.
+
+    To the level above it is a trainer, with all that is below it as its data.
+
+    Needs the relationship ``trainer``: those right below, which are trainers (the leaves) or other
+    tree aggregators. It has the channels of `EpochTrainer`, so the root of the tree is a
+    `FedAvgAggregator` with a `FederatedCoordinator`, and a tree may have any number of levels.
+
+    When every level aggregates once per round, the result is that of federated averaging over all
+    leaves: a mean of means, weighted by the data below, is the mean.
+
+    Nodes below may come and go: who is in the relationship when a training begins takes part in it,
+    and one that is lost is left out; a round in which that happens is done again.
+
+    Above it, strategies can be used that need models and losses (`FedAvg`, `QFedAvg`, server
+    optimizers), and selectors that ask for losses (`PowerOfChoiceSelector`); those that need to
+    know of the steps of each leaf are refused before any training (`Scaffold`, `FedNova`).
+
+    Parameters
+    ----------
+    frequency : int
+        How many times this node has those below train and aggregates, per training that is asked of
+        it; 1 or more.
+    """
+
+    def __init__(self, frequency: int = 1):
+        super().__init__()
+        frequency = as_count("frequency", frequency)
+        if frequency < 1:
+            raise ArgumentError(f"frequency must be 1 or more, got {frequency!r}")
+        self.frequency = frequency
+        self._update: Any = None
+        self._have_it: set[RoleInstanceID] = set()
+        self._gone: set[RoleInstanceID] = set()
+
+    @Service(expand=True)
+    def apply_update(self, caller: RoleInstanceID, update: Params) -> int:
+        """Send a model down to all leaves below; returns, when they have it, how many training
+        samples they have.
+        """
+        self._gone = set()
+        self._have_it = set()
+        below = self._below()
+        self._take_back(below)
+        self._send(below, update)
+        self._update = update
+        return sum(self._sizes(in_order(self._have_it)))
+
+    @Service(expand=True)
+    def take_back(self, caller: RoleInstanceID) -> None:
+        """Have all below take back what they have done since they were sent a model."""
+        self._trainings.untaken.update(self._below())
+        self._take_back(self._below())
+
+    @Service(expand=True)
+    def get_model(self, caller: RoleInstanceID) -> Any:
+        """The model of the first leaf below."""
+        return self.call(self._below()[0], "get-model")
+
+    @Service(expand=True)
+    def get_data_size(self, caller: RoleInstanceID) -> int:
+        """Number of training samples of all leaves below."""
+        self._data_sizes.clear()
+        return sum(self._sizes(self._below()))
+
+    @Task(expand=True)
+    def evaluate(self, caller: RoleInstanceID, update: Params | None = None) -> dict[str, Any]:
+        """The metrics of the leaves' models, or of `update`, on all training data below: means,
+        weighted by data size.
+        """
+        below = self._below()
+        answers = self.call_task_group(
+            below, "evaluate", payloads={"update": update}, on_call_error=ErrorHandlingStrategy.KEEP
+        )
+        metrics, sizes = [], []
+        for member, invocation in answers:
+            try:
+                metrics.append(invocation.result())
+                sizes += self._sizes([member])
+            except GONE as error:
+                self.logger.warning("%s is left out: %s", member, error)
+                self._gone.add(member)
+        self.require(metrics, f"all below {self.id} are gone")
+        whole = sum(self._weighty(sizes))
+        return {
+            name: sum(size * one[name] for size, one in zip(sizes, metrics, strict=True)) / whole
+            for name in metrics[0]
+            if all(name in one for one in metrics)
+        }
+
+    @Task(expand=True)
+    def train(self, caller: RoleInstanceID, num_epochs: int = 1, **options: Any) -> Any:
+        """Have those below train for `num_epochs` epochs, and return the mean, `frequency` times
+        over.
+        """
+        return self._train(num_epochs, options)["update"]
+
+    @Task(expand=True)
+    def train2(
+        self, caller: RoleInstanceID, num_epochs: int = 1, test_first: bool = False, **options: Any
+    ) -> dict[str, Any]:
+        """As `train`, but returns "update", "data_size" (of all leaves below) and "metrics"
+        (empty).
+
+        With `test_first`, also "initial_loss", that of the model on all data below, before the
+        training.
+        """
+        asked = sorted({"control", "stepwise"} & options.keys())
+        self.require(
+            not asked,
+            f"{self.id} is an inner node and has models to return only, not what {', '.join(asked)}"
+            " ask for: above it, the strategy must be FedAvg, QFedAvg or a server optimizer",
+        )
+        num_epochs = count_of("num_epochs", num_epochs, 1)
+        told = {"initial_loss": self.evaluate(self.id, self._update)["loss"]} if test_first else {}
+        done = self._train(num_epochs, options)
+        return {**told, "update": done["update"], "data_size": done["data_size"], "metrics": {}}
+
+    def _train(self, num_epochs: int, options: dict[str, Any]) -> dict[str, Any]:
+        num_epochs = count_of("num_epochs", num_epochs, 1)
+        below = self._below()
+        if self._update is None:
+            self._update = self.call(below[0], "get-model")
+        elif new := [member for member in below if member not in self._have_it]:
+            self._send(new, self._update)
+        done = self._round(below, self._update, num_epochs, options)
+        for _ in range(1, self.frequency):
+            self._send(below, done["update"])
+            done = self._round(below, done["update"], num_epochs, options)
+        return done
+
+    def _send(self, group: list[RoleInstanceID], update: Any) -> None:
+        """As in the base class, but who is gone is left out from then on."""
+        answers = self.call_group(
+            group, "apply-update", payloads={"update": update}, on_error=ErrorHandlingStrategy.KEEP
+        )
+        for member, answer in answers:
+            if isinstance(answer, GONE):
+                self.logger.warning("%s is left out: %s", member, answer)
+                self._gone.add(member)
+            elif isinstance(answer, Exception):
+                raise answer
+            else:
+                self._have_it.add(member)
+                self._learn_sizes({member: answer})
+
+    def _round(
+        self,
+        group: list[RoleInstanceID],
+        update: Any,
+        num_epochs: int,
+        options: dict[str, Any] | None,
+        quorum: Quorum | None = None,
+        attempt: str = "",
+    ) -> dict[str, Any]:
+        """As in the base class; again from `update` when someone was lost meanwhile."""
+        while True:
+            before = len(self._gone)
+            left = [member for member in group if member not in self._gone]
+            self.require(left, f"all below {self.id} are gone")
+            try:
+                return super()._round(left, update, num_epochs, options, quorum, attempt)
+            except GONE:
+                self._take_back(left)
+                self._send(left, update)
+                if len(self._gone) == before:
+                    raise
+
+    def _failed(self, outcome: Outcome) -> Iterable[RoleInstanceID]:
+        return in_order({*outcome.failed, *self._gone})
+
+    def _below(self) -> list[RoleInstanceID]:
+        known = self.ctx.relationships.get_relationship_view("trainer")
+        below = in_order(set(known) - self._gone)
+        node = self.id.actor_name
+        self.require(
+            below or not known,
+            f"all nodes of relationship 'trainer' of {node} are lost:"
+            f" {', '.join(map(str, in_order(known)))}; make them anew with bed.respawn(), or relate"
+            " others",
+        )
+        self.require(
+            below,
+            f"relationship 'trainer' of {node} is empty: relate those below first, "
+            f"e.g. %rml relate {node} trainer=leaf*/trainer",
+        )
+        return below

@@ -1,0 +1,293 @@
+"""Gossip learning.
+
+Ormándi, Hegedűs and Jelasity, "Gossip Learning with Linear Models on Fully Distributed Data",
+Concurrency and Computation: Practice and Experience 25(4), 2013: models walk through the network,
+and learn at every node. Merging weighted by age: Hegedűs, Danner and Jelasity, "Gossip Learning as
+a Decentralized Alternative to Federated Learning", DAIS 2019. Who meets whom, and when, depends on
+the speed of nodes and links: a run cannot be reproduced.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from roleml_nb.library.aggregation.contributions import tell
+from roleml_nb.library.aggregation.mergers import average
+from roleml_nb.library.aggregation.same_entries import check_entries
+from roleml_nb.library.attempts import result_of
+from roleml_nb.library.channel_numbers import count_of
+from roleml_nb.library.channel_types import Options, Params
+from roleml_nb.library.locking import GuardedRole
+from roleml_nb.library.ordering import generator_of, in_order
+from roleml_nb.library.pausing import Pausable
+from roleml_nb.role import ArgumentError, CallTimeout, Element, Event, RoleInstanceID, Service, Task
+from roleml_nb.role.numbers import check_seed
+
+from .mixers import GONE
+from .token_accounts import Proactive, TokenAccount
+
+__all__ = ["GossipAggregator", "GossipCoordinator"]
+
+MODES = ("push", "pull", "push-pull")
+ORDERS = ("train-merge", "merge-train")
+
+
+class GossipAggregator(GuardedRole):
+    """Keeps the models that come in, and merges them on request (Ormándi et al. 2013, Hegedűs et
+    al. 2019).
+
+    A model's age is the number of trainings that it has seen. When models were merged,
+    ``contributions`` carries whose they were, with the "age" and the "weight" (they sum to 1) of
+    each; the trace has a table of them.
+    """
+
+    contributions = Event()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._inbox: list[tuple[Any, int, str]] = []
+        self._shown: tuple[Any, int] | None = None
+
+    @Service(expand=True)
+    def accept_gossip(
+        self, caller: RoleInstanceID, update: Params, age: int = 1, source: str = ""
+    ) -> bool:
+        """Keep a model (a state dict) of the given age (0 or more) until the next merge; `source`:
+        whose, if not the caller's.
+        """
+        age = count_of("age", age)
+        with self.lock:
+            self._inbox.append((update, age, source or str(caller)))
+        return True
+
+    @Service(expand=True)
+    def exchange(
+        self, caller: RoleInstanceID, update: Params | None = None, age: int = 1
+    ) -> dict[str, Any] | None:
+        """Give the model that was shown last ("update" and its "age"; None before), and keep the
+        caller's, if any.
+        """
+        age = count_of("age", age)
+        if update is not None:
+            self.accept_gossip(caller, update, age)
+        with self.lock:
+            return (
+                None if self._shown is None else {"update": self._shown[0], "age": self._shown[1]}
+            )
+
+    @Service(expand=True)
+    def show(self, caller: RoleInstanceID, update: Params, age: int) -> None:
+        """Have `exchange` give this model from now on."""
+        age = count_of("age", age)
+        with self.lock:
+            self._shown = update, age
+
+    @Service(expand=True)
+    def count(self, caller: RoleInstanceID) -> int:
+        """How many models wait to be merged."""
+        with self.lock:
+            return len(self._inbox)
+
+    @Service(expand=True)
+    def merge(self, caller: RoleInstanceID, update: Params, age: int) -> dict[str, Any]:
+        """Merge one's own model with all that came in since the last merge.
+
+        Returns
+        -------
+        dict
+            "update" (the mean, weighted by age), "age" (the highest), "merged" (how many had come
+            in) and "useful" (how many of these were older, that is, had seen more, than one's own).
+        """
+        age = count_of("age", age)
+        with self.lock:
+            received, self._inbox = self._inbox, []
+        for one, _, source in received:
+            check_entries(source, one, update, f"the caller's, {caller}")
+        if not received:
+            return {"update": update, "age": age, "merged": 0, "useful": 0}
+        updates = [update, *(one for one, _, _ in received)]
+        ages = [age, *(its for _, its, _ in received)]
+        merged = average(updates, ages if any(ages) else None)
+        sources = [str(caller), *(source for _, _, source in received)]
+        shares = ages if any(ages) else [1] * len(ages)
+        tell(
+            self.contributions,
+            zip(sources, (share / sum(shares) for share in shares), strict=True),
+            ages=dict(zip(sources, ages, strict=True)),
+        )
+        return {
+            "update": merged,
+            "age": max(ages),
+            "merged": len(received),
+            "useful": sum(its > age for _, its, _ in received),
+        }
+
+
+class GossipCoordinator(Pausable):
+    """Runs one node of gossip learning (Ormándi et al. 2013): train, merge, and exchange models
+    with random peers.
+
+    Needs a ``trainer`` and an ``aggregator`` (relationships, or roles on the same node), and the
+    relationship ``peer``: aggregators of other nodes. A peer that does not answer is skipped with a
+    warning: gossip bears loss. Element: `account`, a `TokenAccount`, which says how many peers a
+    node sends to in a round; one, unless given. Nobody waits for anybody, so a run cannot be
+    reproduced.
+
+    Parameters
+    ----------
+    seed : int, optional
+        With the node's name, decides which peers are chosen. By default it comes from the testbed's
+        seed.
+    mode : str
+        "push": send the model. "pull": ask for the peer's. "push-pull": both at once. (Demers et
+        al., "Epidemic Algorithms for Replicated Database Maintenance", PODC 1987.)
+    order : str
+        "train-merge": a model is trained, then merged with what came in, as in Hegedűs et al. 2019.
+        "merge-train": it is merged first, and what is sent was trained last, as MU in Ormándi et
+        al. 2013.
+    """
+
+    account: Any = Element(TokenAccount, default_constructor=Proactive)
+    round_completed = Event()
+
+    def __init__(self, seed: int | None = None, mode: str = "push", order: str = "train-merge"):
+        super().__init__()
+        for option, value, allowed in (("mode", mode, MODES), ("order", order, ORDERS)):
+            if value not in allowed:
+                raise ArgumentError(
+                    f"{option} must be {' or '.join(map(repr, allowed))}, got {value!r}"
+                )
+        self.seed, self.mode, self.order = None if seed is None else check_seed(seed), mode, order
+        self.age = 0
+        self.exchanged = 0
+        """How many exchanges this node has begun so far."""
+        self._rng: np.random.Generator | None = None
+
+    @Task(expand=True)
+    def run(
+        self,
+        caller: RoleInstanceID,
+        num_rounds: int,
+        num_epochs: int = 1,
+        test_every: int = 0,
+        options: Options | None = None,
+    ) -> dict[str, Any]:
+        """Do `num_rounds` rounds of `num_epochs` local epochs (0: merge only).
+
+        After each round, ``round-completed`` carries "round" (from 1), "age", "merged" (models that
+        had come in), "sent" (exchanges that this node began), and, every `test_every` rounds (0:
+        never), the trainer's test metrics. `options` go to the trainer's ``train``.
+
+        Returns
+        -------
+        dict
+            "rounds", "accuracy" of the last test (None if there was none), and "reproducible":
+            False.
+        """
+        num_rounds = count_of("num_rounds", num_rounds, 1)
+        num_epochs = count_of("num_epochs", num_epochs)
+        test_every = count_of("test_every", test_every)
+        node = self.id.actor_name
+        self.require(
+            self._peers() or self._only_node(),
+            f"relationship 'peer' of {node} names no other node: relate "
+            f"the peers first, e.g. %rml relate {node} peer=node*/aggregator",
+        )
+        training = {**(options or {}), "num_epochs": num_epochs}
+        tested: dict[str, Any] = {}
+        for number in range(1, num_rounds + 1):
+            self.before_round()
+            merged = (
+                self._merge_and_train(training)
+                if self.order == "merge-train"
+                else self._train_and_merge(training)
+            )
+            sent = self._gossip(merged)
+            metrics: dict[str, Any] = {}
+            if test_every and number % test_every == 0:
+                metrics = tested = result_of(self.call_task("trainer", "test"))
+            self.round_completed.emit(
+                args={
+                    **metrics,
+                    "round": number,
+                    "age": self.age,
+                    "merged": merged["merged"],
+                    "sent": sent,
+                }
+            )
+        return {"rounds": num_rounds, "accuracy": tested.get("accuracy"), "reproducible": False}
+
+    def _train_and_merge(self, training: dict[str, Any]) -> dict[str, Any]:
+        return self._merge(self._train(training))
+
+    def _merge_and_train(self, training: dict[str, Any]) -> dict[str, Any]:
+        merged = self._merge(self.call("trainer", "get-model"))
+        return {**merged, "update": self._train(training)}
+
+    def _train(self, training: dict[str, Any]) -> Any:
+        if not training["num_epochs"]:
+            return self.call("trainer", "get-model")
+        update = result_of(self.call_task("trainer", "train", args=training))
+        self.age += 1
+        return update
+
+    def _merge(self, update: Any) -> dict[str, Any]:
+        """Merge what has come in into the model, which then is as old as the oldest."""
+        merged = self.call(
+            "aggregator", "merge", args={"age": self.age}, payloads={"update": update}
+        )
+        if merged["merged"]:
+            self.call("trainer", "apply-update", payloads={"update": merged["update"]})
+        self.age = merged["age"]
+        return merged
+
+    def _peers(self) -> list[RoleInstanceID]:
+        known = self.ctx.relationships.get_relationship_view("peer")
+        return in_order(peer for peer in known if peer.actor_name != self.id.actor_name)
+
+    def _only_node(self) -> bool:
+        managers = {
+            manager.actor_name
+            for manager in self.ctx.relationships.get_relationship_view("manager")
+        }
+        return not {*self.ctx.contacts.all_actor_names()} - managers - {self.id.actor_name}
+
+    def _gossip(self, merged: dict[str, Any]) -> int:
+        """Exchange models with as many peers as the account says; how many."""
+        update, peers = merged["update"], self._peers()
+        if self.mode != "push":
+            self.call("aggregator", "show", args={"age": self.age}, payloads={"update": update})
+        if self._rng is None:
+            self._rng = (
+                self.rng("peers")
+                if self.seed is None
+                else generator_of(self.seed, self.id.actor_name)
+            )
+        count, account = 0, self.account()
+        for number in range(merged["merged"]):
+            count += account.react(number < merged["useful"], self._rng)
+        count += account.tick(self._rng)
+        for _ in range(count if peers else 0):
+            self._exchange(peers[self._rng.integers(len(peers))], update)
+        self.exchanged += count if peers else 0
+        return count if peers else 0
+
+    def _exchange(self, peer: RoleInstanceID, update: Any) -> None:
+        mine: dict[str, Any] = {} if self.mode == "pull" else {"update": update}
+        args = {"age": self.age} if mine else {}
+        try:
+            theirs = self.call(
+                peer, "accept-gossip" if self.mode == "push" else "exchange", args, mine
+            )
+        except (*GONE, CallTimeout) as error:
+            self.logger.warning("%s did not take the model: %s", peer, error)
+            return
+        if self.mode != "push" and theirs is not None:
+            self.call(
+                "aggregator",
+                "accept-gossip",
+                args={"age": theirs["age"], "source": str(peer)},
+                payloads={"update": theirs["update"]},
+            )

@@ -1,0 +1,95 @@
+"""Stochastic gradient push: decentralised learning on directed graphs.
+
+Assran, Loizou, Ballas and Rabbat, "Stochastic Gradient Push for Distributed Deep Learning", ICML
+2019, algorithm 1, on the push-sum protocol of Kempe, Dobra and Gehrke, "Gossip-Based Computation of
+Aggregate Information", FOCS 2003.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from roleml_nb.library.aggregation.mergers import average
+from roleml_nb.library.aggregation.vectors import from_vector, to_vector
+from roleml_nb.role import RoleInstanceID
+from roleml_nb.role.parameters import AVERAGED, COPIED, entries, like
+
+from .mixers import Mixer, Received
+
+__all__ = ["StochasticGradientPush"]
+
+
+class StochasticGradientPush(Mixer):
+    """One node of stochastic gradient push (Assran et al. 2019, algorithm 1).
+
+    Edges may lead one way.
+
+    A node splits its biased parameters x and its weight w in equal shares between those that it
+    sends to and itself: x_i ← Σ_j p_ij x_j and w_i ← Σ_j p_ij w_j, with p_ij = 1 / (1 + the
+    out-degree of j). The trainer's model is z_i = x_i / w_i, in which the bias is gone: without
+    training, it goes to the exact mean of all. Training changes x by what it changes z by. No node
+    needs to know who sends to it. Of what is not trained, such as BatchNorm's statistics, x is w
+    times what it is after the training.
+
+    A node that is lost takes along what it was sent, so that the others' weights would sum to less
+    than their number, and every later step be too long by that. So they begin anew: w_i ← 1, x_i ←
+    z_i.
+    """
+
+    directed = True
+    keeps_before = True
+    parts = ("update", "weight")
+    goes_on = ("weight",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = 1.0
+        """w_i; all of them always sum to the number of nodes."""
+        self._biased = np.zeros(0)
+
+    def begin_anew(self) -> None:
+        self.weight = 1.0
+
+    def trained(self, before: Any, after: Any, round: int) -> None:
+        self.own = after
+        model, trained = to_vector(before), to_vector(after)
+        biased = self.weight * model + (trained - model)
+        self._biased = np.concatenate([biased, self.weight * to_vector(after, AVERAGED)])
+
+    def sent(
+        self, receivers: list[RoleInstanceID]
+    ) -> Iterable[tuple[list[RoleInstanceID], dict[str, Any]]]:
+        yield receivers, {"update": self._model(self._biased), "weight": self.weight}
+
+    def combine(self, received: Received) -> Any:
+        share = 1 / (1 + self.degree)
+        biased, weight = share * self._biased, share * self.weight
+        for message in received.values():
+            share = 1 / (1 + message["degree"])
+            update = message["update"]
+            biased = biased + share * np.concatenate(
+                [to_vector(update), to_vector(update, AVERAGED)]
+            )
+            weight = weight + share * message["weight"]
+        self.weight = weight
+        updates = [self.own, *(message["update"] for message in received.values())]
+        copied = average(
+            [{name: update[name] for name in entries(COPIED, self.own)} for update in updates]
+        )
+        return like({**self._model(biased / weight), **copied}, self.own)
+
+    def _model(self, vector: np.ndarray) -> dict[str, Any]:
+        """The node's model with these weights and, after them, these statistics."""
+        size = len(vector) - len(to_vector(self.own, AVERAGED))
+        return from_vector(vector[size:], from_vector(vector[:size], self.own), AVERAGED)
+
+    def weights(self, received: Received) -> list[float]:
+        """p_ij w_j / w_i, with the new w_i: the shares of the models z_j in z_i, which sum to 1."""
+        parts = [
+            self.weight / (1 + self.degree),
+            *(message["weight"] / (1 + message["degree"]) for message in received.values()),
+        ]
+        return [part / sum(parts) for part in parts]

@@ -1,0 +1,172 @@
+"""Asynchronous federated learning: the server does not wait for rounds, and discounts results that
+are stale.
+
+Which results are stale depends on who is first, so runs are not deterministic.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from roleml_nb.library.aggregation.arithmetic import Step, difference, moved, weighted_sum
+from roleml_nb.library.aggregation.mergers import average
+from roleml_nb.role import ArgumentError
+from roleml_nb.role.numbers import as_number, check_count
+from roleml_nb.role.parameters import LEFT, STEPPED, entries, like
+
+from .strategies import in_range
+
+__all__ = ["AsynchronousStrategy", "FedAsync", "FedBuff"]
+
+
+class AsynchronousStrategy(ABC):
+    """What a server does with one result; the element `strategy` of `AsynchronousCoordinator`."""
+
+    def begin(self) -> None:  # noqa: B027  (need not be overridden)
+        """A run begins: forget what is left of an earlier one, which has ended or failed."""
+
+    @abstractmethod
+    def weight(self, staleness: int) -> float:
+        """The weight of a result that began `staleness` (0 or more) versions of the server's model
+        ago.
+        """
+
+    def share(self, staleness: int) -> float:
+        """By how much such a result counts in the model, which ``contributions`` tells: by default,
+        its `weight`.
+        """
+        return self.weight(staleness)
+
+    @abstractmethod
+    def receive(
+        self,
+        update: Mapping[str, Any],
+        result: Mapping[str, Any],
+        base: Mapping[str, Any],
+        staleness: int,
+    ) -> dict[str, Any] | None:
+        """The next version of the server's model `update`, or None when it stays as it is for now.
+
+        Parameters
+        ----------
+        result : dict
+            What a client's ``train2`` returned.
+        base : state dict
+            The version that it began with, `staleness` versions ago.
+        """
+
+
+class FedAsync(AsynchronousStrategy):
+    """Mixes each result into the model at once: x ← (1 − α s) x + α s x_new, with s of its
+    staleness t − τ.
+
+    Xie, Koyejo and Gupta, "Asynchronous Federated Optimization", 2019, algorithm 1 and section 5.2.
+    The local objective there has a proximal term: run with ``options={"proximal": ρ}``.
+
+    Parameters
+    ----------
+    mixing : float
+        α, more than 0, less than or equal to 1.
+    staleness : {"polynomial", "constant", "hinge"}
+        s = (t − τ + 1)^−a; 1; or 1 up to t − τ = b and 1 / (a (t − τ − b) + 1) beyond.
+    a, b : float
+        Of the staleness function.
+    """
+
+    def __init__(
+        self, mixing: float = 0.6, staleness: str = "polynomial", a: float = 0.5, b: float = 4
+    ):
+        mixing = as_number("mixing", mixing)
+        if not 0 < mixing <= 1:
+            raise ArgumentError(f"mixing must be more than 0 and at most 1, got {mixing!r}")
+        if staleness not in ("polynomial", "constant", "hinge"):
+            raise ArgumentError(
+                f"staleness must be 'polynomial', 'constant' or 'hinge', got {staleness!r}"
+            )
+        self.mixing, self.staleness = mixing, staleness
+        self.a, self.b = in_range("a", a, 0, above=True), in_range("b", b, 0)
+
+    def weight(self, staleness: int) -> float:
+        staleness = check_count("staleness", staleness)
+        if self.staleness == "polynomial":
+            return (staleness + 1) ** -self.a
+        if self.staleness == "constant" or staleness <= self.b:
+            return 1.0
+        return 1 / (self.a * (staleness - self.b) + 1)
+
+    def share(self, staleness: int) -> float:
+        """α s."""
+        return self.mixing * self.weight(staleness)
+
+    def receive(
+        self,
+        update: Mapping[str, Any],
+        result: Mapping[str, Any],
+        base: Mapping[str, Any],
+        staleness: int,
+    ) -> dict[str, Any]:
+        share = self.share(staleness)
+        return average([update, result["update"]], [1 - share, share])
+
+
+class FedBuff(AsynchronousStrategy):
+    """Buffers the steps of K clients before the server makes one: x ← x + η_g / K Σ s(τᵢ) Δᵢ, with
+    s(τ) = 1 / √(1 + τ).
+
+    Nguyen, Malik, Zhan, Yousefpour, Rabbat, Malek and Huba, "Federated Learning with Buffered
+    Asynchronous Aggregation", AISTATS 2022, algorithm 1; Δᵢ = yᵢ − x as it was when the client
+    began. Entries that are not trained, such as BatchNorm's statistics, are averaged: (1 − Σ s / K)
+    x + Σ s(τᵢ) / K yᵢ.
+
+    Parameters
+    ----------
+    size : int
+        K, 1 or more.
+    lr : float
+        η_g, the server's learning rate, more than 0.
+    """
+
+    def __init__(self, size: int = 10, lr: float = 1.0):
+        self.size, self.lr = check_count("size", size, 1), in_range("lr", lr, 0, above=True)
+        self.begin()
+
+    def begin(self) -> None:
+        """Empty the buffer."""
+        self._steps: list[Step] = []
+        self._weights: list[float] = []
+        self._updates: list[Mapping[str, Any]] = []
+        self._untrained: set[str] = set()
+
+    def weight(self, staleness: int) -> float:
+        return 1 / (1 + check_count("staleness", staleness)) ** 0.5
+
+    def share(self, staleness: int) -> float:
+        """η_g s(τ) / K."""
+        return self.lr * self.weight(staleness) / self.size
+
+    def receive(
+        self,
+        update: Mapping[str, Any],
+        result: Mapping[str, Any],
+        base: Mapping[str, Any],
+        staleness: int,
+    ) -> dict[str, Any] | None:
+        weight = self.weight(staleness) / self.size
+        names = entries((STEPPED, LEFT), result["update"])
+        self._steps.append(difference(result["update"], base, names))
+        self._untrained.update(result.get("buffers", ()))
+        self._weights.append(weight)
+        self._updates.append(result["update"])
+        if len(self._steps) < self.size:
+            return None
+        trained = [name for name in entries(STEPPED, *self._updates) if name not in self._untrained]
+        weights = [max(0.0, 1 - sum(self._weights)), *self._weights]
+        averaged = like(average([update, *self._updates], weights), *self._updates)
+        step = weighted_sum(
+            [{name: step[name] for name in trained} for step in self._steps], self._weights
+        )
+        moves = {name: self.lr * entry for name, entry in step.items()}
+        self.begin()
+        return like({**averaged, **moved({name: update[name] for name in moves}, moves)}, averaged)

@@ -1,0 +1,257 @@
+"""The server of asynchronous federated learning."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from roleml_nb.library.aggregation.contributions import tell
+from roleml_nb.library.aggregation.same_entries import Unlike, check_entries
+from roleml_nb.library.arrivals import reach
+from roleml_nb.library.channel_numbers import count_of
+from roleml_nb.library.channel_types import Options
+from roleml_nb.library.training.finite import Diverged, check_finite
+from roleml_nb.role import (
+    ArgumentError,
+    CallTimeout,
+    Element,
+    Event,
+    Message,
+    RoleInstanceID,
+    RoleInteractionError,
+    RoleMLError,
+    Task,
+)
+from roleml_nb.role.numbers import as_count
+
+from .asynchronous import AsynchronousStrategy, FedBuff
+from .coordinator import Coordinator
+from .rounds import Quorum
+from .trainings import Ended, Training, Trainings, Work
+
+__all__ = ["AsynchronousCoordinator"]
+
+
+class AsynchronousCoordinator(Coordinator):
+    """Keeps clients at work all the time, and takes each result in as it comes: FedAsync, FedBuff.
+
+    Needs the relationship ``trainer`` (the clients); takes an ``evaluator``, as
+    `FederatedCoordinator` does. What is done with a result is the element `strategy`, an
+    `AsynchronousStrategy`; `FedBuff` when not given. Who is asked next is drawn among the clients
+    that are idle. A client that fails is left out from then on.
+
+    Results depend on who is first, so runs are not deterministic. Each time that the model is
+    renewed, ``contributions`` carries the "weight" of each result in it (what is missing to 1 is
+    that of the model before), how "stale" it was, in versions, and who "failed"; in the last one of
+    a run, also who was at work in vain ("dropped"). The trace has a table of them.
+
+    Parameters
+    ----------
+    concurrency : int, optional
+        How many clients train at the same time, 1 or more; all of them when not given.
+    """
+
+    strategy: Any = Element(AsynchronousStrategy, default_constructor=FedBuff)
+    contributions = Event()
+
+    def __init__(self, concurrency: int | None = None) -> None:
+        super().__init__()
+        concurrency = None if concurrency is None else as_count("concurrency", concurrency)
+        if concurrency is not None and concurrency < 1:
+            raise ArgumentError(f"concurrency must be 1 or more, got {concurrency!r}")
+        self.concurrency = concurrency
+        self._trainings = Trainings()
+        self._quorum = Quorum(min_results=1)  # whoever does not answer is not waited for
+
+    @Task(expand=True)
+    def run(
+        self,
+        caller: RoleInstanceID,
+        num_rounds: int,
+        num_epochs: int = 1,
+        options: Options | None = None,
+        distribute: bool = False,
+        fresh: bool = False,
+    ) -> dict[str, Any]:
+        """Go on until the server's model has been renewed `num_rounds` times; `options` go to the
+        clients' training.
+
+        After each renewal, ``round-completed`` carries "round" (from 1, the version of the model),
+        "arrived" (results since the one before), "staleness" (their mean) and "max_staleness",
+        "failed" (clients left out so far) and, with an evaluator, its metrics. What is under way
+        when the run ends is dropped; with `distribute`, it is waited for, and then all clients get
+        the last model.
+
+        Returns
+        -------
+        dict
+            "rounds", "results" (how many were taken in), and "accuracy" and "loss" of the last
+            test; "went_on_after" as of `FederatedCoordinator`, which has `fresh`, too.
+        """
+        num_rounds = count_of("num_rounds", num_rounds, 1)
+        num_epochs = count_of("num_epochs", num_epochs, 1)
+        clients = self._clients()
+        self._update, before = self._initial(clients, fresh)
+        if fresh and self.strategy.constructible:
+            self.strategy.reset()
+        self.strategy().begin()
+        with _Server(
+            self, self._trainings, clients, {**(options or {}), "num_epochs": num_epochs}
+        ) as server:
+            metrics = self._renew(server, num_rounds)
+            if distribute:
+                server.wait()
+                able = [client for client in clients if client not in server.failed]
+                reach(self, able, "apply-update", [self._update])
+        return {
+            "rounds": num_rounds,
+            "results": server.taken,
+            "accuracy": metrics.get("accuracy"),
+            "loss": metrics.get("loss"),
+            **before,
+        }
+
+    def _renew(self, server: _Server, num_rounds: int) -> dict[str, Any]:
+        """Take results in until the model has been renewed so often; the last metrics."""
+        metrics: dict[str, Any] = {}
+        for number in range(1, num_rounds + 1):
+            self.before_round()
+            taken: list[tuple[RoleInstanceID, int]] = []
+            failed, renewed = set(server.failed), None
+            while renewed is None:
+                client, result, base, age = server.next_result(self._update, number - 1)
+                taken.append((client, age))
+                renewed = self.strategy().receive(self._update, result, base, age)
+            self._rounds_seen += 1
+            self._update, ages = renewed, [age for _, age in taken]
+            tell(
+                self.contributions,
+                [(client, self.strategy().share(age)) for client, age in taken],
+                stale=taken,
+                failed=[client for client in server.failed if client not in failed],
+                dropped=server.at_work() if number == num_rounds else [],
+            )
+            metrics = self._evaluate()
+            self.round_completed.emit(
+                args={
+                    **metrics,
+                    "round": number,
+                    "arrived": len(ages),
+                    "staleness": sum(ages) / len(ages),
+                    "max_staleness": max(ages),
+                    "failed": len(server.failed),
+                }
+            )
+        return metrics
+
+
+class _Server:
+    """The clients of one run: who is idle, who is at work since which version, and who has
+    failed.
+    """
+
+    def __init__(
+        self,
+        role: AsynchronousCoordinator,
+        trainings: Trainings,
+        clients: list[RoleInstanceID],
+        args: dict[str, Any],
+    ):
+        self._role, self._trainings, self._clients, self._message = (
+            role,
+            trainings,
+            clients,
+            Message(args),
+        )
+        self._random = role.rng("clients")
+        self._attempt = uuid4().hex
+        self._waiting: list[Ended] = []
+        self.failed: dict[RoleInstanceID, Exception] = {}
+        self.taken = 0
+
+    def __enter__(self) -> _Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """What is under way is for nothing.
+
+        Who is at it is asked again when it has ended, and takes it back first.
+        """
+        self._trainings.cancel(self._mine)
+
+    def at_work(self) -> list[RoleInstanceID]:
+        """Clients whose results were not taken in yet."""
+        return [*self._working(), *(one.client for one in self._waiting)]
+
+    def next_result(self, update: Any, version: int) -> tuple[RoleInstanceID, Any, Any, int]:
+        """Whose result comes next, the result, the model that it began with, and how many versions
+        ago that was.
+        """
+        self._employ(update, version)
+        while not self._waiting:
+            self._collect()
+            self._employ(update, version)
+        client, training, result, *_ = self._waiting.pop(0)
+        self._trainings.untaken.discard(client)
+        self.taken += 1
+        return client, result, training.update, version - training.number
+
+    def wait(self) -> None:
+        """Return when no client is at work any more."""
+        while self._trainings.under_way:
+            self._collect()
+
+    def _mine(self, training: Training) -> bool:
+        return training.work.attempt == self._attempt
+
+    def _working(self) -> list[RoleInstanceID]:
+        return [
+            client for client, training in self._trainings.under_way.items() if self._mine(training)
+        ]
+
+    def _employ(self, update: Any, version: int) -> None:
+        """Send the model to idle clients and have them train, up to the concurrency."""
+        under_way = self._trainings.under_way
+        limit = self._role.concurrency or len(self._clients)
+        idle = [one for one in self._clients if one not in under_way and one not in self.failed]
+        wanted = min(limit - len(under_way) - len(self._waiting), len(idle))
+        if wanted > 0:
+            chosen = [
+                idle[index]
+                for index in sorted(self._random.choice(len(idle), wanted, replace=False))
+            ]
+            work = Work(version, [update], "train2", self._message, self._attempt)
+            self._trainings.begin(self._role, work, dict.fromkeys(chosen, 0))
+        if not under_way and not self._waiting:
+            first = next(iter(self.failed.values()))
+            raise RoleInteractionError(
+                f"no client is left: {', '.join(map(str, self.failed))} failed; the first error: "
+                f"{first}"
+            ) from first
+
+    def _collect(self) -> None:
+        """Take in what comes next; what an earlier run had begun is dropped."""
+        limit = self._role.base.host.call_timeout
+        came, ended = self._trainings.take(self._role, limit, self._mine)
+        if not came:
+            raise CallTimeout(
+                f"none of {', '.join(map(str, self._trainings.under_way))} has returned a result"
+                f" for {limit:.1f} s"
+            )
+        for each in ended:
+            if not self._mine(each.training):
+                continue
+            error: RoleMLError | None = each.error
+            if error is None:
+                try:
+                    check_entries(
+                        each.client, each.result["update"], each.training.update, "the server"
+                    )
+                    check_finite(each.client, each.result["update"], each.training.update)
+                except (Diverged, Unlike) as problem:
+                    error = problem
+            if error is None:
+                self._waiting.append(each)
+            else:
+                self._role.logger.warning("%s is left out: %s", each.client, error)
+                self.failed[each.client] = error

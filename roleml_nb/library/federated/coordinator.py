@@ -1,0 +1,95 @@
+"""What the servers of federated learning have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from roleml_nb.library.arrivals import first_answer
+from roleml_nb.library.attempts import result_of
+from roleml_nb.library.ordering import in_order
+from roleml_nb.library.pausing import Pausable
+from roleml_nb.role import Event, NodeLost, RoleInstanceID, Service
+
+from .rounds import Quorum
+
+__all__ = ["Coordinator"]
+
+
+class Coordinator(Pausable):
+    """Knows the clients, the relationship ``trainer``, and keeps the global model; tests it with an
+    ``evaluator``.
+    """
+
+    round_completed = Event()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._update: Any = None
+        self._quorum = Quorum()
+        self._rounds_seen = 0
+        """Rounds that have made the model what it is."""
+
+    @Service(expand=True)
+    def get_model(self, caller: RoleInstanceID) -> Any:
+        """Parameters of the global model after the last round."""
+        self.require(
+            self._update is not None, f"{self.id} has no model yet: call its task 'run' first"
+        )
+        return self._update
+
+    def _clients(self) -> list[RoleInstanceID]:
+        clients = in_order(self.ctx.relationships.get_relationship_view("trainer"))
+        node = self.id.actor_name
+        self.require(
+            clients,
+            f"relationship 'trainer' of {node} is empty: relate the clients first, "
+            f"e.g. %rml relate {node} trainer=client*/trainer",
+        )
+        return clients
+
+    def _initial(
+        self, clients: list[RoleInstanceID], fresh: bool = False
+    ) -> tuple[Any, dict[str, int]]:
+        """The model to begin with, and "went_on_after", if it is that of earlier rounds."""
+        given = self.call("evaluator", "get-model") if self.has("evaluator") and not fresh else None
+        known = None if fresh or not self._rounds_seen else self._update
+        if known is not None and (given is None or _same(given, known)):
+            self.logger.info(
+                "goes on from the model that has seen %d rounds here, whatever its clients begin"
+                " with; to begin anew: run(fresh=True)",
+                self._rounds_seen,
+            )
+            return known, {"went_on_after": self._rounds_seen}
+        self._rounds_seen = 0
+        return (self._first(clients) if given is None else given), {}
+
+    def _first(self, clients: list[RoleInstanceID]) -> Any:
+        if self._quorum.tolerant:
+            return first_answer(self, clients, "get-model", self._quorum.deadline)
+        for client in clients[:-1]:
+            try:
+                return self.call(client, "get-model")
+            except NodeLost as error:
+                self.logger.warning("the first model is not that of %s: %s", client, error)
+        return self.call(clients[-1], "get-model")
+
+    def _evaluate(self) -> dict[str, Any]:
+        if not self.has("evaluator"):
+            return {}
+        self.call("evaluator", "apply-update", payloads={"update": self._update})
+        return result_of(self.call_task("evaluator", "test"))
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return one.keys() == other.keys() and all(
+        np.array_equal(_array(one[name]), _array(other[name])) for name in one
+    )
+
+
+def _array(entry: Any) -> np.ndarray:
+    return (
+        np.asarray(entry.detach().cpu().double()) if hasattr(entry, "detach") else np.asarray(entry)
+    )

@@ -1,0 +1,266 @@
+"""Client selection: who takes part in a round."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+
+from roleml_nb.library.arrivals import gather
+from roleml_nb.library.channel_numbers import count_of
+from roleml_nb.library.channel_types import Roles
+from roleml_nb.library.ordering import in_order
+from roleml_nb.role import (
+    ArgumentError,
+    Message,
+    Role,
+    RoleInstanceID,
+    RoleInteractionError,
+    Service,
+)
+from roleml_nb.role.numbers import as_count, as_number, check_seed
+
+__all__ = ["ClientSelector", "DataSizeSelector", "PowerOfChoiceSelector"]
+
+
+class ClientSelector(Role):
+    """Chooses the clients of a round at random (McMahan et al. 2017, the fraction C); all of them
+    unless told otherwise.
+
+    Parameters
+    ----------
+    fraction : float
+        Share of the clients, more than 0, at most 1; at least one client is chosen.
+    seed : int, optional
+        The choice depends on the seed, the round and the candidates, and on nothing else. When not
+        given, the seed is this role's branch of the testbed's seed tree.
+    """
+
+    def __init__(self, fraction: float = 1.0, seed: int | None = None):
+        super().__init__()
+        fraction = as_number("fraction", fraction)
+        if not 0 < fraction <= 1:
+            raise ArgumentError(f"fraction must be more than 0 and at most 1, got {fraction!r}")
+        self.fraction = fraction
+        self.seed = None if seed is None else check_seed(seed)
+        self._inclusion: dict[RoleInstanceID, dict[RoleInstanceID, float]] = {}
+
+    @Service(expand=True)
+    def select_clients(
+        self, caller: RoleInstanceID, candidates: Roles, round: int
+    ) -> list[RoleInstanceID]:
+        """Some of `candidates`, in natural order.
+
+        `caller` is the coordinator, asked for what is needed to choose.
+        """
+        round = count_of("round", round)
+        clients = in_order(candidates)
+        self.require(clients, "there are no candidates to select from")
+        count = max(1, int(self.fraction * len(clients) + 0.5))
+        random = self.rng(round) if self.seed is None else np.random.default_rng([self.seed, round])
+        self._inclusion.pop(caller, None)
+        chosen = in_order(self.choose(clients, count, round, random, caller))
+        self._inclusion[caller] = self.inclusion(chosen, caller)
+        return chosen
+
+    @Service(expand=True)
+    def get_inclusion(self, caller: RoleInstanceID) -> dict[RoleInstanceID, float]:
+        """With what probability each client of the caller's last selection was chosen, up to a
+        factor; empty when equal.
+
+        A strategy that weights results by data size divides by it, so that data which made a client
+        more likely to be chosen do not count twice (Horvitz and Thompson, JASA 1952).
+        """
+        return self._inclusion.get(caller, {})
+
+    def choose(
+        self,
+        clients: list[RoleInstanceID],
+        count: int,
+        number: int,
+        random: np.random.Generator,
+        coordinator: RoleInstanceID,
+    ) -> list[RoleInstanceID]:
+        """`count` of the clients, for round `number`; the hook for other ways to choose."""
+        return [clients[index] for index in random.choice(len(clients), count, replace=False)]
+
+    def inclusion(
+        self, chosen: list[RoleInstanceID], coordinator: RoleInstanceID
+    ) -> dict[RoleInstanceID, float]:
+        """What `get_inclusion` tells of those chosen last; the hook for selectors that do not
+        choose all alike.
+        """
+        return {}
+
+
+class SizedSelector(ClientSelector):
+    """One that asks the candidates for their data sizes, in each round."""
+
+    def __init__(self, fraction: float = 1.0, seed: int | None = None):
+        super().__init__(fraction, seed)
+        self._probabilities: dict[RoleInstanceID, float] = {}
+
+    @abstractmethod
+    def choose(
+        self,
+        clients: list[RoleInstanceID],
+        count: int,
+        number: int,
+        random: np.random.Generator,
+        coordinator: RoleInstanceID,
+    ) -> list[RoleInstanceID]: ...
+
+    def ask(
+        self,
+        clients: list[RoleInstanceID],
+        kind: str,
+        channel: str,
+        message: Message,
+        coordinator: RoleInstanceID,
+    ) -> tuple[dict[RoleInstanceID, Any], dict[RoleInstanceID, Exception]]:
+        """What clients answer, and the errors.
+
+        Who does not answer in the time that a round's quorum leaves is left out.
+        """
+        try:
+            quorum = self.call(coordinator, "get-quorum")
+        except RoleInteractionError:  # of another kind, whose rounds wait for all
+            quorum = {}
+        return gather(
+            self,
+            clients,
+            kind,
+            channel,
+            message,
+            deadline=quorum.get("deadline"),
+            enough=quorum.get("enough"),
+        )
+
+    def data_sizes(
+        self, clients: list[RoleInstanceID], coordinator: RoleInstanceID
+    ) -> tuple[list[RoleInstanceID], np.ndarray]:
+        """The clients that have data, and how much. Who does not answer is left out."""
+        known, _ = self.ask(clients, "service", "get-data-size", Message(), coordinator)
+        able = [client for client in clients if known.get(client)]
+        self.require(able, "none of the candidates has any data")
+        return able, np.array([known[client] for client in able], float)
+
+    def inclusion(
+        self, chosen: list[RoleInstanceID], coordinator: RoleInstanceID
+    ) -> dict[RoleInstanceID, float]:
+        return {client: self._probabilities[client] for client in chosen}
+
+
+class DataSizeSelector(SizedSelector):
+    """Chooses clients with probabilities in proportion to how much data they have.
+
+    Options as for `ClientSelector`.
+
+    Of n clients, k are chosen such that client i is among them with the probability π_i = k n_i / Σ
+    n, or always where that is 1 or more; the rest is shared out among the others alike (systematic
+    sampling in random order: Hartley and Rao, "Sampling with Unequal Probabilities and without
+    Replacement", 1962). Strategies that weight by data size divide it by π_i: models count equally
+    but for those that are always there, and the mean of a round is, on average, that of all clients
+    weighted by data size (so does scheme I of Li, Huang, Yang, Wang and Zhang, "On the Convergence
+    of FedAvg on Non-IID Data", ICLR 2020).
+    """
+
+    def choose(
+        self,
+        clients: list[RoleInstanceID],
+        count: int,
+        number: int,
+        random: np.random.Generator,
+        coordinator: RoleInstanceID,
+    ) -> list[RoleInstanceID]:
+        able, sizes = self.data_sizes(clients, coordinator)
+        probabilities = inclusion_probabilities(sizes, min(count, len(able)))
+        self._probabilities = dict(zip(able, probabilities.tolist(), strict=True))
+        return [able[index] for index in draw_systematically(probabilities, random)]
+
+
+class PowerOfChoiceSelector(SizedSelector):
+    """Power-of-choice: of d clients drawn by data size, those on whose data the model has the
+    highest loss.
+
+    Cho, Wang and Joshi, "Towards Understanding Biased Client Selection in Federated Learning",
+    AISTATS 2022, the strategy π_pow-d of section 3. As there, the models of those chosen count
+    equally, with strategies that weight by data size, too.
+
+    Parameters
+    ----------
+    fraction, seed
+        As for `ClientSelector`.
+    candidates : int, optional
+        d, how many are drawn, and get the model to tell their loss; at least as many as are chosen,
+        at most all. Twice as many as are chosen when not given.
+    """
+
+    def __init__(
+        self, fraction: float = 0.5, candidates: int | None = None, seed: int | None = None
+    ):
+        super().__init__(fraction, seed)
+        candidates = None if candidates is None else as_count("candidates", candidates)
+        if candidates is not None and candidates < 1:
+            raise ArgumentError(f"candidates must be 1 or more, got {candidates!r}")
+        self.candidates = candidates
+
+    def choose(
+        self,
+        clients: list[RoleInstanceID],
+        count: int,
+        number: int,
+        random: np.random.Generator,
+        coordinator: RoleInstanceID,
+    ) -> list[RoleInstanceID]:
+        wanted = 2 * count if self.candidates is None else max(self.candidates, count)
+        able, sizes = self.data_sizes(clients, coordinator)
+        places = random.choice(
+            len(able), min(wanted, len(able)), replace=False, p=sizes / sizes.sum()
+        )
+        self._probabilities = dict(zip(able, (sizes / sizes.sum()).tolist(), strict=True))
+        drawn = in_order(able[place] for place in places)
+        losses = self._losses(drawn, coordinator)
+        return sorted(losses, key=lambda client: -losses[client])[:count]
+
+    def _losses(
+        self, clients: list[RoleInstanceID], coordinator: RoleInstanceID
+    ) -> dict[RoleInstanceID, float]:
+        message = Message({}, {"update": self.call(coordinator, "get-model")})
+        told, errors = self.ask(clients, "task", "evaluate", message, coordinator)
+        for client, error in errors.items():
+            self.logger.warning("%s told no loss, and is not chosen: %s", client, error)
+        losses = {client: metrics["loss"] for client, metrics in told.items()}
+        for client in [client for client, loss in losses.items() if not math.isfinite(loss)]:
+            self.logger.warning(
+                "%s told a loss of %s, and is not chosen", client, losses.pop(client)
+            )
+        self.require(losses, "none of the candidates told a loss that is a finite number")
+        return losses
+
+
+def inclusion_probabilities(sizes: np.ndarray, count: int) -> np.ndarray:
+    """π_i, shape (n,), in proportion to the sizes, but 1 at most, and `count` (n at most) in
+    sum.
+    """
+    certain = np.zeros(len(sizes), bool)
+    while not certain.all():
+        rest = sizes * ~certain
+        found = (count - certain.sum()) * rest / rest.sum()
+        if not (found >= 1).any():
+            return np.where(certain, 1.0, found)
+        certain |= found >= 1
+    return np.ones(len(sizes))
+
+
+def draw_systematically(probabilities: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Places, as many as the (whole) sum of the probabilities: i is among them with probability
+    i.
+    """
+    order = random.permutation(len(probabilities))
+    ends = np.cumsum(probabilities[order])
+    count = round(float(ends[-1]))
+    ends[-1] = count
+    return order[np.searchsorted(ends, random.random() + np.arange(count), side="right")]

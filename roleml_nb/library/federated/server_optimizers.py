@@ -1,0 +1,124 @@
+"""Server optimizers: the clients' mean step is taken for a gradient, and given to an optimizer on
+the server.
+
+Reddi, Charles, Zaheer, Garrett, Rush, Konečný, Kumar and McMahan, "Adaptive Federated
+Optimization", ICLR 2021, algorithm 2 (FedAdagrad, FedYogi, FedAdam), with Δ the mean of Δᵢ = yᵢ − x
+weighted by data size; FedAvgM is of Hsu, Qi and Brown, "Measuring the Effects of Non-Identical Data
+Distribution for Federated Visual Classification", 2019.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+
+from roleml_nb.library.aggregation.arithmetic import Step, weighted_sum
+
+from .strategies import ClientResult, SteppingStrategy, in_range, shares
+
+__all__ = ["FedAdagrad", "FedAdam", "FedAvgM", "FedYogi"]
+
+
+class FedAvgM(SteppingStrategy):
+    """Momentum on the server: m ← β m + Δ, x ← x + η m.
+
+    With β = 0 and η = 1 it is federated averaging.
+
+    Parameters
+    ----------
+    lr : float
+        η, more than 0.
+    momentum : float
+        β, from 0 to less than 1.
+    """
+
+    def __init__(self, lr: float = 1.0, momentum: float = 0.9):
+        self.lr, self.momentum = (
+            in_range("lr", lr, 0, above=True),
+            in_range("momentum", momentum, 0, 1),
+        )
+        self._first: Step = {}
+
+    def step(self, deltas: Sequence[Step], results: Sequence[ClientResult]) -> Step:
+        mean = weighted_sum(deltas, shares(results))
+        self._first = {
+            name: self.momentum * self._first.get(name, 0.0) + delta for name, delta in mean.items()
+        }
+        return {name: self.lr * first for name, first in self._first.items()}
+
+
+class AdaptiveOptimizer(SteppingStrategy):
+    """m ← β₁ m + (1 − β₁) Δ, v ← `second`(v, Δ²), x ← x + η m / (√v + τ), entry by entry; v begins
+    at τ².
+    """
+
+    def __init__(self, lr: float, beta_1: float, tau: float):
+        self.lr, self.beta_1 = in_range("lr", lr, 0, above=True), in_range("beta_1", beta_1, 0, 1)
+        self.tau = in_range("tau", tau, 0, above=True)
+        self._first: Step = {}
+        self._second: Step = {}
+
+    def step(self, deltas: Sequence[Step], results: Sequence[ClientResult]) -> Step:
+        for name, delta in weighted_sum(deltas, shares(results)).items():
+            self._first[name] = self.beta_1 * self._first.get(name, 0.0) + (1 - self.beta_1) * delta
+            self._second[name] = self.second(
+                self._second.get(name, np.full_like(delta, self.tau**2)), delta**2
+            )
+        return {
+            name: self.lr * first / (np.sqrt(self._second[name]) + self.tau)
+            for name, first in self._first.items()
+        }
+
+    @abstractmethod
+    def second(self, v: np.ndarray, square: np.ndarray) -> np.ndarray:
+        """The next v."""
+
+
+class FedAdagrad(AdaptiveOptimizer):
+    """v ← v + Δ².
+
+    Parameters
+    ----------
+    lr : float
+        η, more than 0.
+    beta_1 : float
+        Decay of the mean of Δ, from 0 to less than 1.
+    tau : float
+        τ, the degree of adaptivity, more than 0: the smaller, the more adaptive.
+    """
+
+    def __init__(self, lr: float = 0.1, beta_1: float = 0.0, tau: float = 1e-3):
+        super().__init__(lr, beta_1, tau)
+
+    def second(self, v: np.ndarray, square: np.ndarray) -> np.ndarray:
+        return v + square
+
+
+class FedAdam(AdaptiveOptimizer):
+    """v ← β₂ v + (1 − β₂) Δ².
+
+    Parameters
+    ----------
+    lr, beta_1, tau : float
+        As for `FedAdagrad`.
+    beta_2 : float
+        Decay of the mean of Δ², from 0 to less than 1.
+    """
+
+    def __init__(
+        self, lr: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.99, tau: float = 1e-3
+    ):
+        super().__init__(lr, beta_1, tau)
+        self.beta_2 = in_range("beta_2", beta_2, 0, 1)
+
+    def second(self, v: np.ndarray, square: np.ndarray) -> np.ndarray:
+        return self.beta_2 * v + (1 - self.beta_2) * square
+
+
+class FedYogi(FedAdam):
+    """v ← v − (1 − β₂) Δ² sign(v − Δ²). The parameters are those of `FedAdam`."""
+
+    def second(self, v: np.ndarray, square: np.ndarray) -> np.ndarray:
+        return v - (1 - self.beta_2) * square * np.sign(v - square)

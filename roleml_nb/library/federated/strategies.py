@@ -1,0 +1,304 @@
+"""Strategies: how a server makes the next model out of those that its clients return."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from roleml_nb.library.aggregation.arithmetic import Step, difference, moved, weighted_sum
+from roleml_nb.library.aggregation.mergers import RunningAverage, average
+from roleml_nb.library.aggregation.same_entries import check_entries
+from roleml_nb.role import ArgumentError, RoleInstanceID
+from roleml_nb.role.numbers import as_number, check_count, short
+from roleml_nb.role.parameters import STEPPED, entries, like
+
+__all__ = [
+    "ClientResult",
+    "FedAvg",
+    "FedNova",
+    "QFedAvg",
+    "Scaffold",
+    "SteppingStrategy",
+    "Strategy",
+    "shares",
+]
+
+
+@dataclass(frozen=True)
+class ClientResult:
+    """What a client returned: the result of ``train2``, or of ``train`` and ``get-data-size``.
+
+    `staleness` is how many rounds old it is. A stale `update` has been moved along with the
+    server's model since.
+    """
+
+    client: RoleInstanceID
+    update: Mapping[str, Any]
+    data_size: int
+    staleness: int = 0
+    seconds: float = 0.0
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    buffers: Sequence[str] = ()
+    steps: int = 0
+    normaliser: float = 0.0
+    rated: bool = False
+    control: Mapping[str, np.ndarray] = field(default_factory=dict)
+    initial_loss: float = 0.0
+    inclusion: float = 1.0
+
+    @property
+    def weight(self) -> float:
+        """Data size, discounted by staleness as in FedBuff (Nguyen et al. 2022): data_size / √(1 +
+        staleness).
+
+        It is divided by `inclusion`, in proportion to which the client was likely to be selected.
+        """
+        return self.data_size / self.inclusion / (1 + self.staleness) ** 0.5
+
+
+class Strategy(ABC):
+    """How the models of a round are put together; the element `strategy` of `FedAvgAggregator`.
+
+    A strategy may have a state that goes on from round to round, so each aggregator has one of its
+    own.
+    """
+
+    channel = "train2"
+    """The task of the clients that is called."""
+
+    def arguments(self) -> dict[str, Any]:
+        """Further arguments of that task."""
+        return {}
+
+    def running(self, weights: Sequence[float]) -> RunningAverage | None:
+        """What takes the clients' models one by one, in their order, instead of `aggregate`, and
+        keeps none.
+
+        `weights` are those of their `ClientResult`. Asked for where `channel` is "train"; None when
+        all models are needed at once.
+        """
+        return None
+
+    def weights(self, results: Sequence[ClientResult]) -> list[float]:
+        """By how much each of the results counted in what `aggregate` made of them last; by
+        default, their `shares`.
+        """
+        return shares(results)
+
+    @abstractmethod
+    def aggregate(
+        self, update: Mapping[str, Any], results: Sequence[ClientResult]
+    ) -> dict[str, Any]:
+        """The next model.
+
+        Parameters
+        ----------
+        update : state dict
+            The model that the round began with.
+        results : sequence of ClientResult
+            One or more, in the natural order of the clients.
+        """
+
+
+class FedAvg(Strategy):
+    """The mean of the clients' models, weighted by data size (McMahan et al. 2017, algorithm 1).
+
+    Parameters
+    ----------
+    metrics : bool
+        Whether to ask the clients for their training metrics as well, which `OortSelector` needs.
+    """
+
+    def __init__(self, metrics: bool = False):
+        self.channel = "train2" if metrics else "train"
+
+    def running(self, weights: Sequence[float]) -> RunningAverage | None:
+        return RunningAverage(weights) if type(self).aggregate is FedAvg.aggregate else None
+
+    def aggregate(
+        self, update: Mapping[str, Any], results: Sequence[ClientResult]
+    ) -> dict[str, Any]:
+        return average([result.update for result in results], [result.weight for result in results])
+
+
+class SteppingStrategy(Strategy):
+    """x ← x + step, where x are the trained parameters; other entries become what they do in
+    `average`.
+
+    What any client trains is stepped; see `roleml_nb.role.parameters.kinds`.
+    """
+
+    def aggregate(
+        self, update: Mapping[str, Any], results: Sequence[ClientResult]
+    ) -> dict[str, Any]:
+        updates = [result.update for result in results]
+        for result in results:
+            check_entries(result.client, result.update, update, "the server")
+        untrained = {name for result in results for name in result.buffers}
+        names = [name for name in entries(STEPPED, *updates) if name not in untrained]
+        deltas = [difference(result.update, update, names) for result in results]
+        step = self.step(deltas, results)
+        averaged = average(updates, [result.weight for result in results])
+        return like({**averaged, **moved({name: update[name] for name in step}, step)}, *updates)
+
+    @abstractmethod
+    def step(self, deltas: Sequence[Step], results: Sequence[ClientResult]) -> Step:
+        """The step of the server, given the clients' ones, Δᵢ = yᵢ − x."""
+
+
+class FedNova(SteppingStrategy):
+    """Normalised averaging, for clients that make unequal numbers of local steps.
+
+    Wang, Liu, Liang, Joshi and Poor, "Tackling the Objective Inconsistency Problem in Heterogeneous
+    Federated Optimization", NeurIPS 2020, equations 6 to 8: x ← x + (Σ pᵢ ‖aᵢ‖) Σ pᵢ Δᵢ / ‖aᵢ‖,
+    with pᵢ the share of the data, and ‖aᵢ‖ the number of local steps τᵢ for plain SGD, (τᵢ − ρ (1 −
+    ρ^τᵢ) / (1 − ρ)) / (1 − ρ) with momentum ρ, and (1 − (1 − α)^τᵢ) / α, α = ημ, with FedProx's μ.
+    Clients compute it step by step, so that both together, and learning rates that differ, are
+    right as well.
+
+    Momentum has to begin each round at rest, as it does in the authors' program: assign the
+    clients' trainers with ``options={"optimizer": "fresh"}``. Trainers refuse, before they train,
+    what the formula is not right for: another momentum than their optimizer's, one that is kept
+    from round to round, Nesterov's, and other optimizers than SGD.
+
+    Parameters
+    ----------
+    momentum : float
+        ρ of the clients' optimizer, from 0 to less than 1.
+    """
+
+    def __init__(self, momentum: float = 0.0):
+        self.momentum = in_range("momentum", momentum, 0, 1)
+
+    def arguments(self) -> dict[str, Any]:
+        return {"stepwise": True, "normalise": self.momentum}
+
+    def step(self, deltas: Sequence[Step], results: Sequence[ClientResult]) -> Step:
+        return weighted_sum(deltas, self.weights(results))
+
+    def weights(self, results: Sequence[ClientResult]) -> list[float]:
+        """Σ pⱼ ‖aⱼ‖ · pᵢ / ‖aᵢ‖."""
+        known = [result.client for result in results if result.rated]
+        unknown = [result.client for result in results if not result.rated]
+        if known and unknown:
+            raise ArgumentError(
+                f"FedNova knows the learning rate of {known[0]}, and not that of {unknown[0]}: give"
+                " the models of all clients an attribute 'lr', or of none"
+            )
+        norms = [result.normaliser or self._from_rest(result.steps) for result in results]
+        effective = sum(share * norm for share, norm in zip(shares(results), norms, strict=True))
+        return [
+            effective * share / norm for share, norm in zip(shares(results), norms, strict=True)
+        ]
+
+    def _from_rest(self, steps: int) -> float:
+        rho = self.momentum
+        return (steps - rho * (1 - rho**steps) / (1 - rho)) / (1 - rho)
+
+
+class QFedAvg(SteppingStrategy):
+    """q-FedAvg: clients with a higher loss count more, so that the model serves all of them more
+    evenly.
+
+    Li, Sanjabi, Beirami and Smith, "Fair Resource Allocation in Federated Learning", ICLR 2020,
+    algorithm 2: with L = 1 / `lr` and F_k the loss of the server's model on the data of client k, x
+    ← x − Σ F_k^q L (x − y_k) / Σ h_k, where h_k = q F_k^(q−1) ‖L (x − y_k)‖² + L F_k^q. With q = 0
+    it is the unweighted mean.
+
+    Parameters
+    ----------
+    q : float
+        0 or more: the more, the fairer.
+    lr : float
+        The clients' learning rate.
+    """
+
+    def __init__(self, q: float = 1.0, lr: float = 0.1):
+        self.q, self.lr = in_range("q", q, 0), in_range("lr", lr, 0, above=True)
+        self._weights: list[float] = []
+
+    def arguments(self) -> dict[str, Any]:
+        return {"test_first": True}
+
+    def step(self, deltas: Sequence[Step], results: Sequence[ClientResult]) -> Step:
+        q, smoothness = self.q, 1 / self.lr
+        losses = [max(result.initial_loss, 1e-10) for result in results]
+        norms = [
+            smoothness**2 * sum(float((entry**2).sum()) for entry in delta.values())
+            for delta in deltas
+        ]
+        total = sum(
+            q * loss ** (q - 1) * norm + smoothness * loss**q
+            for loss, norm in zip(losses, norms, strict=True)
+        )
+        self._weights = [smoothness * loss**q / total for loss in losses]
+        return weighted_sum(deltas, self._weights)
+
+    def weights(self, results: Sequence[ClientResult]) -> list[float]:
+        """L F_k^q / Σ h."""
+        return self._weights
+
+
+class Scaffold(SteppingStrategy):
+    """SCAFFOLD: clients' drift is corrected by control variates, estimates of the gradients here
+    and of all clients.
+
+    Karimireddy et al., ICML 2020, algorithm 1: x ← x + η_g / |S| Σ (yᵢ − x), c ← c + 1 / N Σ (cᵢ⁺ −
+    cᵢ), unweighted as there; what the clients do is in `LocalSteps`.
+
+    Parameters
+    ----------
+    lr : float
+        η_g, the server's learning rate, more than 0.
+    population : int, optional
+        N, the number of all clients. When not given, c is the mean over those that have taken part
+        so far.
+    """
+
+    def __init__(self, lr: float = 1.0, population: int | None = None):
+        self.lr = in_range("lr", lr, 0, above=True)
+        self.population = None if population is None else check_count("population", population, 1)
+        self.control: Step = {}
+        self._seen: set[RoleInstanceID] = set()
+
+    def arguments(self) -> dict[str, Any]:
+        return {"control": self.control}
+
+    def step(self, deltas: Sequence[Step], results: Sequence[ClientResult]) -> Step:
+        before = self.population or len(self._seen)
+        self._seen.update(result.client for result in results)
+        population = self.population or len(self._seen)
+        changes = weighted_sum(
+            [result.control for result in results], [1 / population] * len(results)
+        )
+        self.control = {
+            name: self.control.get(name, 0.0) * (before / population) + change
+            for name, change in changes.items()
+        }
+        return weighted_sum(deltas, self.weights(results))
+
+    def weights(self, results: Sequence[ClientResult]) -> list[float]:
+        """η_g / |S|."""
+        return [self.lr / len(results)] * len(results)
+
+
+def shares(results: Sequence[ClientResult]) -> list[float]:
+    """pᵢ: the weights, so that they sum to 1."""
+    total = sum(result.weight for result in results)
+    return [result.weight / total for result in results]
+
+
+def in_range(
+    name: str, value: float, low: float, high: float = float("inf"), above: bool = False
+) -> float:
+    """`value` as a float, if it is from `low` (more, with `above`) to less than `high`."""
+    given, value = value, as_number(name, value)
+    if not (value > low if above else value >= low) or not value < high:
+        least = f"more than {low}" if above else f"{low} or more"
+        most = "" if high == float("inf") else f" and less than {high}"
+        raise ArgumentError(f"{name} must be {least}{most}, got {short(given)}")
+    return value

@@ -1,0 +1,1 @@
+"""Training on one node: models, optimizers, and the data they see."""

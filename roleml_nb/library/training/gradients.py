@@ -1,0 +1,71 @@
+"""A role that computes gradients and applies them, for training with a step per message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from roleml_nb.library.channel_numbers import told_as
+from roleml_nb.role import (
+    Element,
+    Event,
+    GradientsOperableModel,
+    IterableDataset,
+    RoleInstanceID,
+    Service,
+    Task,
+)
+from roleml_nb.role.torch_generator import own_torch_generator
+
+from .trainer import ModelMaintainer
+
+__all__ = ["GradientsTrainer"]
+
+
+class GradientsTrainer(ModelMaintainer):
+    """Computes gradients of one batch at a time, and applies gradients that others computed.
+
+    Elements: those of `ModelMaintainer`, where `model` is a `GradientsOperableModel`; `dataset`,
+    gone through batch by batch, over and over. Calls that need the model wait for one another.
+    """
+
+    model: Any = Element(GradientsOperableModel)
+    dataset: Any = Element(IterableDataset)
+    gradient_computed = Event()
+    gradient_applied = Event()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dataset_iterator: Iterator[Any] | None = None
+
+    @Task(expand=True)
+    def compute_gradients(self, caller: RoleInstanceID) -> Any:
+        """The gradients of the next batch; its metrics are emitted as ``gradient-computed``."""
+        with self.lock:
+            with own_torch_generator():
+                metrics, gradients = self.model().compute_gradients(self._next_batch())
+        self.gradient_computed.emit(args=metrics)
+        return gradients
+
+    @Service(expand=True)
+    def apply_gradients(self, caller: RoleInstanceID, update: Any) -> None:
+        """Make one step with `update`, what `compute_gradients` returned here or elsewhere; emits
+        ``gradient-applied``.
+        """
+        with self.lock:
+            with told_as("update"):
+                self.model().apply_gradients(update)
+        self.gradient_applied.emit()
+
+    def _next_batch(self) -> Any:
+        for _ in range(2):
+            if self.dataset_iterator is None:
+                self.dataset_iterator = iter(self.dataset())
+            for batch in self.dataset_iterator:
+                return batch
+            self.dataset_iterator = None
+        self.require(False, f"the data set of {self.id} is empty: there are no batches in it")
+
+    def __getstate__(self) -> dict[str, Any]:
+        # an epoch that was begun is begun anew elsewhere
+        return {**super().__getstate__(), "dataset_iterator": None}

@@ -1,0 +1,103 @@
+"""Waiting for a run in a cell, with a bar that knows its rounds."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from roleml_nb.testbed.calls.runs import LiveRun
+
+__all__ = ["watch"]
+
+PATIENCE = 0.5
+"""Seconds that a run takes before there is a bar."""
+BEAT = 0.2
+"""Seconds between two looks at how far it is."""
+
+
+def watch(shell: Any, run: LiveRun, timeout: float | None) -> Any:
+    """The result of the run, or what it raised; CallTimeout after `timeout` seconds.
+
+    In a notebook a bar shows meanwhile how far it is, in a terminal a line; both are gone at the
+    end.
+    """
+    bar = None
+    began = time.monotonic()
+    until = began + (run.limit if timeout is None else timeout)
+    try:
+        while (
+            not run.wait(max(0.0, min(BEAT, until - time.monotonic()))) and time.monotonic() < until
+        ):
+            if (
+                bar is None
+                and time.monotonic() - began > PATIENCE
+                and (run.progress.total or run.progress.done)
+            ):
+                bar = _bar(shell, run)
+            if bar is not None:
+                bar.refresh()
+    finally:
+        if bar is not None:
+            bar.end()
+    return run.result(timeout=0.0)
+
+
+def _bar(shell: Any, run: LiveRun) -> _Bar:
+    if hasattr(shell, "kernel"):
+        return _Widget(shell.display_pub.publish, run)
+    return _Line(run) if sys.stderr.isatty() else _Bar()
+
+
+class _Bar:
+    """Where nobody looks, there is nothing to see."""
+
+    def refresh(self) -> None: ...
+
+    def end(self) -> None: ...
+
+
+class _Line(_Bar):
+    """A line in a terminal, which is written over."""
+
+    def __init__(self, run: LiveRun):
+        self._run = run
+
+    def refresh(self) -> None:
+        print(
+            f"\r\x1b[K{self._run.name}: {self._run.progress}", end="", file=sys.stderr, flush=True
+        )
+
+    def end(self) -> None:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+class _Widget(_Bar):
+    """A widget in a notebook.
+
+    What goes wrong with it must cost nobody the run: then there is none.
+    """
+
+    def __init__(self, publish: Any, run: LiveRun):
+        self._publish, self._widget = publish, None
+        try:
+            from roleml_nb.widgets.notifications.progress import ProgressBar
+
+            self._widget = ProgressBar(run.progress, run.name)
+            self._widget.show(publish)
+        except Exception:  # a front end that has no comms, or is gone
+            self._widget = None
+
+    def refresh(self) -> None:
+        try:
+            if self._widget is not None:
+                self._widget.refresh()
+        except Exception:  # as above
+            self._widget = None
+
+    def end(self) -> None:
+        try:
+            if self._widget is not None:
+                self._widget.vanish(self._publish)
+        except Exception:  # as above
+            self._widget = None

@@ -1,0 +1,1 @@
+"""Links: how bytes get from one host to another, and who may connect."""

@@ -1,0 +1,503 @@
+"""One host's end of all its direct links: by `ipc://` on one machine, by TCP with CurveZMQ between
+machines.
+
+Links are one-way. A host receives on its ROUTER sockets and sends on one DEALER per peer. A DEALER
+is used under its link's lock by whoever sends; all other sockets by whichever of the `Receivers`
+has its turn. Nothing is handed on, let alone unpickled, that did not come from a peer which has
+shown who it is: over TCP by its key, over `ipc://` by a token.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from roleml_nb.messaging.serialization.shared_memory import holds, sample
+from roleml_nb.role.errors import LinkFailed
+
+from .addresses import Address, local_addresses, network, socket_path
+from .admission import Door
+from .authenticator import KeyAuthenticator
+from .control_channel import URGENT, UrgentLine
+from .direct import (
+    FAILURES,
+    SHARED,
+    WELCOME,
+    YES,
+    DirectLink,
+    close_watched,
+    read_event,
+    wait_for_welcome,
+    with_shared,
+)
+from .keys import KeyPair
+from .receiver_pool import Call, Receivers
+from .refusals import Refusals, stranger
+
+__all__ = ["DirectTransport"]
+
+HELLO = b"roleml_nb 4"
+"""What a host says first: the protocol and its version."""
+HANDSHAKE_MS = 5000
+"""A connection that has not shaken hands by then is closed."""
+HEARTBEATS_MS = {"tcp": (1000, 5000), "ipc": (5000, 55_000)}
+"""How often the other end is asked for a sign of life, which it gives without the interpreter; and
+after how long a connection without one ends: one to a machine that has vanished, and one to a
+process that gets no turn.
+"""
+LOOK_SECONDS = 0.5
+"""How often those are looked at that have not shown who they are."""
+BURST = 100
+"""Messages that are taken before all sockets are looked at again."""
+
+logger = logging.getLogger(__name__)
+
+
+class DirectTransport:
+    """One host's end of all its direct links.
+
+    Parameters
+    ----------
+    deliver
+        Called as ``deliver(peer, frames)`` on the thread that receives; must not block.
+        ``frames[0]`` is bytes, the others are writable memoryviews that belong to the receiver. It
+        may return functions to be called for it, which may take their time: the first by this same
+        thread, while another one receives.
+    lost
+        Called once as ``lost(peer, reason)`` on the thread that receives when the connection of a
+        link ends, not after `close`.
+    answered
+        Called as ``answered(peer, data)`` on the thread that receives, with what a peer answers on
+        its urgent line.
+    directory
+        A directory of mode 0700 for the socket file, which is named `host_id`; None for no
+        ``ipc://``.
+    submit
+        Called as ``submit(function)``; has it called by a thread that is idle, or a new one. One of
+        them receives at a time.
+    backlog
+        How many functions that were submitted wait for a thread.
+    ip
+        The interface to listen on over TCP, too, from the start; None for none, see `listen`.
+    log
+        Where it is said who was turned away, and what went wrong.
+    """
+
+    def __init__(
+        self,
+        host_id: str,
+        *,
+        deliver: Callable[[str, list[Any]], list[Callable[[], Any]] | None],
+        lost: Callable[[str, str], None],
+        answered: Callable[[str, bytes], None] = lambda peer, data: None,
+        directory: str | None,
+        submit: Callable[[Callable[[], None]], Any],
+        backlog: Callable[[], int] = lambda: 0,
+        ip: str | None = None,
+        log: logging.Logger = logger,
+    ) -> None:
+        if directory is None and ip is None:
+            raise LinkFailed(
+                f"host {host_id!r} has no way to listen: give a directory for ipc sockets, or an ip"
+            )
+        ipc_path = None if directory is None else socket_path(directory, host_id)
+        self.host_id, self._log = host_id, log
+        self._refusals = Refusals(host_id, log)
+        self.refused = self._refusals.counts
+        self._deliver, self._lost, self._answered = deliver, lost, answered
+        self._admitted: dict[str, bytes] = {}
+        """{host: its public key}."""
+        self._tokens: dict[str, bytes] = {}
+        """{host: what it shows on our ``ipc://`` socket}."""
+        self._peers: dict[bytes, str] = {}
+        """Whose links our sockets have taken in: {id of the connection: host}."""
+        self._urgent: dict[str, tuple[zmq.Socket, bytes]] = {}
+        """Who has an urgent line to us: {host: our socket, id of the connection}."""
+        self._urgent_peers: dict[bytes, str] = {}
+        self._links: list[DirectLink] = []
+        self._lock = threading.Lock()
+        self._closing = False
+        self._ended = threading.Event()
+        self._taking = 0
+        """The thread that takes what has come."""
+        self._keys = KeyPair()
+        self._context = zmq.Context()
+        self._context.setsockopt(zmq.LINGER, 0)
+        self.doors: dict[zmq.Socket, Door] = {}
+        """Of each listening socket."""
+        self._tcp: zmq.Socket | None = None
+        self._authenticator: KeyAuthenticator | None = None
+        self.address = Address(host_id, self._keys.public, ipc_path, network=network())
+        self._receivers = Receivers(self._take, self._patience, submit, backlog, self._clean_up)
+        try:
+            if ipc_path is not None:
+                self._open(self._router(), f"ipc://{ipc_path}")
+            if ip is not None:
+                self.listen(ip)
+            self._receivers.start()
+        except BaseException:
+            self._context.destroy(0)
+            raise
+
+    def listen(self, ip: str = "*") -> Address:
+        """Listen on TCP, too, with CurveZMQ: on that interface, or on all.
+
+        Returns the address, which then says so.
+
+        One that listens already goes on as it does.
+        """
+        with self._receivers.turn() as closed:
+            if closed:
+                raise LinkFailed("this transport is closed")
+            if self._tcp is None:
+                self.address = replace(self.address, tcp_urls=self._listen(ip))
+        return self.address
+
+    def admit(self, host_id: str, public_key: bytes) -> None:
+        """Let the host with that key talk to us, under that name alone; one of the same name with
+        another key no longer.
+        """
+        self._tokens[host_id] = self._keys.token(public_key, host_id, self.host_id)
+        self._admitted[host_id] = bytes(public_key)
+
+    def connect(self, address: Address, *, timeout: float = 2.0) -> DirectLink:
+        """Open a link to the host at `address`, which must have admitted us.
+
+        Raises
+        ------
+        LinkFailed
+            Nobody there welcomed us within `timeout` seconds; the message has every address tried,
+            and why it failed.
+        """
+        urls = list(address.tcp_urls)
+        if address.ipc_path is not None and os.path.exists(address.ipc_path):
+            urls.insert(0, f"ipc://{address.ipc_path}")
+        deadline = time.monotonic() + timeout
+        failures = (
+            []
+            if urls
+            else [
+                f"no socket {address.ipc_path} on this machine, and the host does not listen on TCP"
+            ]
+        )
+        for number, url in enumerate(urls):
+            # the best comes first; of the others, most are refused at once where they do not lead
+            # there
+            share = max(0.0, deadline - time.monotonic()) / (1 if number == len(urls) - 1 else 2)
+            try:
+                return self._connect(address, url, share)
+            except (LinkFailed, zmq.ZMQError) as error:
+                failures.append(f"{url}: {error}")
+        raise LinkFailed(
+            f"no direct link from {self.host_id!r} to {address.host_id!r}: " + "; ".join(failures)
+        )
+
+    def urgent_line(self, address: Address, url: str, *, timeout: float = 1.0) -> UrgentLine:
+        """Open a line on which the host at `address` can `tell` us what is to be heard at once.
+
+        `url` is where a link to it was made. The caller has a thread `listen` to what is returned.
+        LinkFailed as from `connect`.
+        """
+        dealer, monitor = self._dealer(address, url)
+        try:
+            self._greet_host(dealer, monitor, self._token(address, url), URGENT, timeout)
+            dealer.disable_monitor()
+        except BaseException:
+            close_watched(dealer)
+            raise
+        finally:
+            monitor.close(0)
+        return UrgentLine(address.host_id, dealer)
+
+    def tell(self, peer: str, data: bytes) -> None:
+        """Have a peer hear this at once, if its urgent line to us still works.
+
+        Raises LinkFailed if there was none.
+        """
+        with self._receivers.turn() as closed:
+            if closed or peer not in self._urgent:
+                raise LinkFailed(f"{peer} has no urgent line to {self.host_id!r}")
+            router, connection = self._urgent[peer]
+            try:
+                router.send_multipart([connection, data], zmq.NOBLOCK)
+            except zmq.ZMQError as error:
+                raise LinkFailed(f"cannot tell {peer}: {error}") from error
+
+    def close(self) -> None:
+        """End the thread, all links and sockets, and remove the socket file.
+
+        Does nothing the second time.
+        """
+        with self._lock:
+            if self._closing:
+                return
+            self._closing = True
+        self._receivers.stop()
+        if threading.get_ident() != self._taking and not self._ended.wait(1.0):
+            self._log.warning(
+                "the threads of direct transport %s did not end in time: deliver() is blocked",
+                self.host_id,
+            )
+
+    def wait(self, call: Call, timeout: float | None) -> bool:
+        """Receive on this thread until the call has ended, or `timeout` seconds are over; False at
+        once if another one does.
+        """
+        return self._receivers.wait(call, timeout)
+
+    def _listen(self, ip: str) -> tuple[str, ...]:
+        self._authenticator = KeyAuthenticator(
+            self._context,
+            lambda key: key in self._admitted.values(),
+            partial(self._refusals.add, "key not admitted"),
+        )
+        self._receivers.bells.add(self._authenticator.bell, self._authenticator.answer)
+        router = self._tcp = self._router()
+        self._authenticator.secure(router)
+        self._keys.secure(router)
+        router.ipv6 = ip == "*" or ":" in ip
+        self._open(router, f"tcp://[{ip}]:*" if ":" in ip else f"tcp://{ip}:*")
+        port = router.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0").rpartition(":")[2]
+        addresses = local_addresses() if ip == "*" else [ip]
+        return tuple(f"tcp://[{a}]:{port}" if ":" in a else f"tcp://{a}:{port}" for a in addresses)
+
+    def _open(self, router: zmq.Socket, url: str) -> None:
+        router.bind(url)
+        door = self.doors[router]
+        self._receivers.bells.add(router.FD, _no_more)
+        self._receivers.bells.add(door.monitor.FD, door.look)
+
+    def _router(self) -> zmq.Socket:
+        router = self._context.socket(zmq.ROUTER)
+        router.rcvhwm = router.sndhwm = 0
+        router.handshake_ivl = HANDSHAKE_MS
+        door = Door(self._context, router, self.host_id, self._log)
+        self.doors = {**self.doors, router: door}  # another thread may look at the former
+        return router
+
+    def _connect(self, address: Address, url: str, timeout: float) -> DirectLink:
+        dealer, monitor = self._dealer(address, url)
+        try:
+            token = self._token(address, url)
+            shared = sample(token) if token else None
+            can_open = self._greet_host(
+                dealer, monitor, token, shared.place.path.encode() if shared else b"", timeout
+            )
+            link = DirectLink(address.host_id, url, dealer, monitor, can_open)
+            with self._lock:
+                if self._closing:
+                    raise LinkFailed("this transport is closed")
+                self._links.append(link)
+            self._receivers.watch(monitor.FD, partial(self._read_monitor, link))
+            return link
+        except BaseException:
+            close_watched(dealer)
+            monitor.close(0)
+            raise
+
+    def _dealer(self, address: Address, url: str) -> tuple[zmq.Socket, zmq.Socket]:
+        """A socket that connects to a host, and its monitor."""
+        with self._lock:
+            if self._closing:
+                raise LinkFailed("this transport is closed")
+            dealer, monitor = self._context.socket(zmq.DEALER), self._context.socket(zmq.PAIR)
+        try:
+            dealer.rcvhwm = dealer.sndhwm = 0
+            dealer.reconnect_ivl = -1  # a lost connection is reported, not mended behind our back
+            if url.startswith("tcp:"):
+                dealer.ipv6 = "[" in url
+                dealer.curve_serverkey = address.public_key
+                self._keys.secure(dealer)
+            dealer.heartbeat_ivl, dealer.heartbeat_timeout = HEARTBEATS_MS[url.partition(":")[0]]
+            dealer.monitor(
+                f"inproc://monitor-{id(dealer)}", sum(FAILURES) | zmq.EVENT_MONITOR_STOPPED
+            )
+            monitor.connect(f"inproc://monitor-{id(dealer)}")
+            dealer.connect(url)
+        except BaseException:
+            close_watched(dealer)
+            monitor.close(0)
+            raise
+        return dealer, monitor
+
+    def _token(self, address: Address, url: str) -> bytes:
+        """What we show there; over TCP, CurveZMQ has shown our key."""
+        return (
+            self._keys.token(address.public_key, self.host_id, address.host_id)
+            if url.startswith("ipc:")
+            else b""
+        )
+
+    def _greet_host(
+        self, dealer: zmq.Socket, monitor: zmq.Socket, token: bytes, what: bytes, timeout: float
+    ) -> bool:
+        """Say who we are, and wait to be welcome; whether the other side can open what we share."""
+        # refused already: the monitor says why, and a blocking send would never return
+        with suppress(zmq.Again):
+            dealer.send_multipart([HELLO, self.host_id.encode(), token, what], zmq.NOBLOCK)
+        return wait_for_welcome(dealer, monitor, timeout)
+
+    def _patience(self) -> float | None:
+        """How long strangers may be left to themselves."""
+        return LOOK_SECONDS if any(door.guests for door in self.doors.values()) else None
+
+    def _take(self) -> tuple[list[Callable[[], Any]], bool]:
+        """Take what has come; returns what is to be done for it, and whether there may be more."""
+        self._taking = threading.get_ident()
+        works: list[Callable[[], Any]] = []
+        more = False
+        for router, door in self.doors.items():
+            for _ in range(BURST):
+                try:
+                    sender = router.recv(zmq.NOBLOCK)
+                except zmq.Again:
+                    break
+                works += self._receive(router, sender)
+            else:
+                more = True
+            if door.guests:
+                door.look()
+        self._taking = 0
+        return works, more
+
+    def _read_monitor(self, link: DirectLink) -> None:
+        """The first event is the last: the connection has ended."""
+        if link not in self._links:
+            return  # another thread has read it
+        try:
+            event = read_event(link._monitor, zmq.NOBLOCK)
+        except zmq.Again:
+            return
+        reason = f"the connection to {link.url} ended: {FAILURES.get(event, 'unknown reason')}"
+        if event != zmq.EVENT_MONITOR_STOPPED and link.end(reason):
+            self._call(self._lost, link.peer, reason)
+        self._receivers.bells.remove(link._monitor.FD)
+        self._links.remove(link)
+        link._monitor.close(0)
+
+    def _receive(self, router: zmq.Socket, sender: bytes) -> list[Callable[[], Any]]:
+        peer = self._peers.get(sender)
+        if peer is None:
+            parts = _parts(router)
+            if sender in self._urgent_peers:
+                self._call(self._answered, self._urgent_peers[sender], bytes(parts[0].buffer))
+            else:
+                self._greet(router, sender, parts)
+            return []
+        head = router.recv()
+        frames = (
+            [head, *(part.buffer for part in _parts(router))]
+            if router.getsockopt(zmq.RCVMORE)
+            else [head]
+        )
+        regions = None
+        if head.startswith(SHARED):
+            try:
+                frames, regions = with_shared(frames)
+            # the other side notices that these are missing, and sends them as bytes
+            except OSError as error:
+                self._log.warning(
+                    "%s cannot open the memory that %s shares: %s", self.host_id, peer, error
+                )
+                return []
+        works = self._call(self._deliver, peer, frames) or []
+        del regions  # until then, whoever takes the frames can map them once more
+        return works
+
+    def _greet(self, router: zmq.Socket, sender: bytes, parts: list[zmq.Frame]) -> None:
+        """A stranger: it is a host that can prove it, or nobody.
+
+        Nothing of what nobody sends is looked at further.
+        """
+        self.doors[router].look()  # it came before it spoke
+        said = [bytes(part.buffer[:256]) for part in parts[:4]]
+        reason = self._doubt(router, sender, parts, said)
+        if reason:
+            self._refusals.add(reason, stranger(parts[0]))
+            return
+        host_id = said[1].decode()
+        self.doors[router].welcome(parts[0].get(zmq.SRCFD))
+        if said[3] == URGENT:
+            self._urgent[host_id], self._urgent_peers[sender] = (router, sender), host_id
+            can_open = False
+        else:
+            self._peers[sender] = host_id
+            can_open = (
+                router is not self._tcp
+                and bool(said[3])
+                and holds(said[3].decode(errors="replace"), said[2])
+            )
+        router.send_multipart([sender, WELCOME, YES if can_open else b""], zmq.NOBLOCK)
+
+    def _doubt(
+        self, router: zmq.Socket, sender: bytes, parts: list[zmq.Frame], said: list[bytes]
+    ) -> str:
+        """Return why what was said is no greeting by the host that it names; empty if it is."""
+        # ids given by our own socket start with a zero byte; one chosen by the other side could be
+        # a dead peer's
+        if sender[:1] != b"\0" or said[0].split(b" ")[0] != HELLO.split(b" ")[0]:
+            return "not authenticated"
+        if said[0] != HELLO:
+            return "wrong version"
+        if len(parts) != 4:
+            return "not authenticated"
+        host_id = said[1].decode(errors="replace")
+        if host_id not in self._admitted:
+            return "host not admitted"
+        if router is self._tcp:
+            return (
+                "" if parts[0].get("User-Id") == self._admitted[host_id].decode() else "wrong key"
+            )
+        return "" if hmac.compare_digest(self._tokens[host_id], said[2]) else "wrong token"
+
+    def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except Exception:
+            # a fault of one message must not cut off all the others
+            self._log.exception(
+                "direct transport %s: %s failed",
+                self.host_id,
+                getattr(function, "__name__", function),
+            )
+            return None
+
+    def _clean_up(self) -> None:
+        with self._lock:
+            self._closing = True
+        for link in list(self._links):
+            link.close()
+            link._monitor.close(0)
+        for door in self.doors.values():
+            door.close()
+        if self._authenticator is not None:
+            self._authenticator.close()
+        self._context.term()
+        if self.address.ipc_path is not None:
+            Path(self.address.ipc_path).unlink(missing_ok=True)
+        self._ended.set()
+
+
+def _parts(router: zmq.Socket) -> list[zmq.Frame]:
+    """What is left of a message, without a copy."""
+    part = router.recv(copy=False)
+    parts = [part]
+    while part.more:
+        part = router.recv(copy=False)
+        parts.append(part)
+    return parts
+
+
+def _no_more() -> None:
+    """What a ROUTER has received is taken after all other bells were answered."""

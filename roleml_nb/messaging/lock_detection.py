@@ -1,0 +1,118 @@
+"""Which threads wait for a lock, as far as their frames tell, and the processor time that a thread
+has used.
+"""
+
+from __future__ import annotations
+
+import dis
+import sys
+import threading
+import time
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+from types import CodeType
+from typing import NamedTuple
+
+__all__ = ["cpu_clock", "cpu_time", "waits_for_a_lock"]
+
+_ENTERS = ("BEFORE_WITH", "LOAD_SPECIAL")
+_OURS = tuple(
+    str(Path(__file__).parents[1] / room)
+    for room in ("actor", "host", "messaging", "testbed", "trace")
+)
+_LOOK_BACK = 8
+"""Instructions between the look-up of a method and its call, at most, for a call without long
+arguments.
+"""
+
+
+def waits_for_a_lock(threads: Collection[int]) -> set[int]:
+    """Those of the threads that are in ``with lock:`` or ``lock.acquire()`` in their innermost
+    frame.
+
+    Locks of our own rooms do not count: nobody holds one while it waits for a handler. Frames are
+    let go of at once: one that is kept, by a cycle above all, keeps the messages that its thread
+    was at work on.
+    """
+    places = _places(threads) if threads else {}
+    return {thread for thread, place in places.items() if _acquires(place)}
+
+
+class _Place(NamedTuple):
+    code: CodeType
+    instruction: int
+    owner: str
+    """The file of the code that uses the lock, which may be one of Python's that are written in
+    Python.
+    """
+
+
+def _places(threads: Collection[int]) -> dict[int, _Place]:
+    """Where each thread is. No frame survives the call, nor does a cycle of this one."""
+    frames = sys._current_frames()  # has the frame of this function, too
+    try:
+        places = {}
+        for thread in threads:
+            frame = frames.pop(thread, None)
+            if frame is None:
+                continue
+            code, instruction = frame.f_code, frame.f_lasti
+            while frame.f_code.co_filename == threading.__file__ and frame.f_back is not None:
+                frame = frame.f_back
+            places[thread] = _Place(code, instruction, frame.f_code.co_filename)
+        return places
+    finally:
+        frame = None
+        frames.clear()
+
+
+def _acquires(place: _Place) -> bool:
+    code = place.code
+    if place.owner.startswith(_OURS):
+        return False
+    if code.co_filename == threading.__file__:  # semaphores and conditions are written in Python
+        return code.co_name in ("acquire", "__enter__")
+    before = [step for step in dis.get_instructions(code) if step.offset <= place.instruction][
+        -_LOOK_BACK:
+    ]
+    if not before:
+        return False
+    if before[-1].opname in _ENTERS:
+        return True
+    return "CALL" in before[-1].opname and any(
+        step.argval in ("acquire", "__enter__") for step in before
+    )
+
+
+class _Own(threading.local):
+    """Each thread asks for its own clock: asking for that of a thread that may have ended is
+    undefined.
+    """
+
+    def __init__(self) -> None:
+        self.clock: int | None = None
+        with suppress(AttributeError, OSError):  # not on macOS
+            self.clock = time.pthread_getcpuclockid(threading.get_ident())
+
+
+_own = _Own()
+
+
+def cpu_clock() -> int | None:
+    """The clock of the processor time that the current thread uses, for `cpu_time`; None where
+    there is none.
+    """
+    return _own.clock
+
+
+def cpu_time(clock: int | None) -> float:
+    """Seconds of processor time on a thread's clock; 0 when the thread has ended, or the system has
+    no such clocks.
+    """
+    if clock is None:
+        return 0.0
+    try:
+        return time.clock_gettime(clock)
+    except OSError:
+        return 0.0

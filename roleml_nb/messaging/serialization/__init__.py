@@ -1,0 +1,1 @@
+"""Serialization: from values to frames and back."""

@@ -1,0 +1,334 @@
+"""From values to frames and back.
+
+What is received is the receiver's own: writable, and shared with nobody.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import threading
+import types
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from roleml_nb.role.errors import ModuleError, RoleMLError, SerializationError
+from roleml_nb.role.parameters import Parameters
+
+from .arrays import rebuild_array, rebuild_tensor, reduce_array, tensor_reducers
+from .code import (
+    REDUCERS,
+    builtin_reference,
+    class_reference,
+    collect_own_modules,
+    dumps_code,
+    is_dynamic,
+    loads_code,
+    reduce_module,
+    reduce_own,
+    resolve_class,
+)
+from .copies import Copying, Unusual
+from .shared_memory import WORTH_SENDING, WORTH_SHARING, Region
+from .unsendable import MESSAGE, explain
+
+__all__ = ["MESSAGE", "Body", "copy_of", "encode", "own_modules_of"]
+
+OUT_OF_BAND = 16 * 1024
+"""Buffers of at least so many bytes travel as frames of their own."""
+
+_reducers: dict[type, Any] = {**REDUCERS, np.ndarray: reduce_array, types.ModuleType: reduce_module}
+# pickle's own way looks the method up on the object, and needs no code sent
+del _reducers[types.MethodType]
+_torch_known = False
+_COMMON = {rebuild_array, rebuild_tensor, OrderedDict, Parameters}
+"""What is in every model, and sent by its name: not looked at further."""
+
+
+class Body:
+    """An encoded value: a pickle, and the large buffers beside it (which are the sender's until
+    `snapshot`).
+    """
+
+    __slots__ = ("buffers", "fan", "owned", "pickled", "receipt", "region")
+
+    def __init__(
+        self,
+        pickled: Any,
+        buffers: list[Any] | None = None,
+        owned: bool = False,
+        receipt: Any = None,
+    ):
+        self.pickled = pickled
+        self.buffers: list[Any] = buffers or []
+        self.owned = owned
+        """Whether the buffers are writable and nobody else's, so that the last receiver may have
+        them without a copy.
+        """
+        self.receipt = receipt
+        """Dropped when the value is taken: then the sender may send more."""
+        self.fan: Fan | None = None
+        self.region: Region | None = None
+        """Where the bytes of the buffers lie, if they can be shared."""
+
+    @property
+    def nbytes(self) -> int:
+        return len(self.pickled) + sum(memoryview(buffer).nbytes for buffer in self.buffers)
+
+    def frames(self) -> list[Any]:
+        """The pickle, then each buffer."""
+        return [self.pickled, *self.buffers]
+
+    @classmethod
+    def of_frames(cls, frames: Sequence[Any], *, owned: bool = False) -> Body:
+        """The body that was sent as these frames; `owned` if they came from a socket and nobody
+        else has them.
+        """
+        return cls(frames[0], list(frames[1:]), owned)
+
+    def snapshot(self, receivers: int = 1, shared: bool = False) -> Body:
+        """One that does not change when the sender goes on writing to its arrays: a copy, unless it
+        is owned already.
+
+        With several `receivers` in this process, or some in another one with which memory is
+        `shared`, the copy is the one that these will share.
+        """
+        if self.owned or not self.buffers:
+            return self
+        region = (
+            _region(self.buffers, WORTH_SHARING if receivers > 1 else WORTH_SENDING)
+            if receivers > 1 or shared
+            else None
+        )
+        body = Body(
+            self.pickled,
+            [_copy(buffer) for buffer in self.buffers] if region is None else region.map(),
+            True,
+        )
+        body.region = region
+        return body
+
+    def here(self, receipt: Any, kept: bool) -> Body:
+        """The same for receivers in this process; `kept` if it is on its way to others, too."""
+        body = Body(self.pickled, self.buffers, self.owned and not kept, receipt)
+        body.region = self.region
+        return body
+
+    def shares(self, receivers: int) -> list[Body]:
+        """One body for each of several receivers.
+
+        Large buffers are not copied until a receiver writes to them.
+        """
+        fan = Fan(self.buffers, self.owned, receivers, self.region) if self.buffers else None
+        if receivers == 1:
+            self.fan = fan
+            return [self]
+        bodies = []
+        for _ in range(receivers):
+            body = Body(self.pickled, self.buffers, False, self.receipt)
+            body.fan = fan
+            bodies.append(body)
+        return bodies
+
+    def decode(self, *, own: bool = False) -> Any:
+        """The value, with arrays that are writable and alias nothing of the sender's or of another
+        receiver's.
+
+        With ``own=True`` the last receiver of an owned body takes its buffers; the body cannot be
+        decoded after that. SerializationError when this process cannot build it.
+        """
+        if self.buffers is None:
+            raise RoleMLError(
+                "this message body was already taken by its last receiver (decode(own=True));"
+                " encode anew"
+            )
+        self.receipt = None
+        if not self.buffers:
+            return _loads(self.pickled)
+        if self.fan is not None:
+            buffers = self.fan.take()
+            self.fan = self.buffers = None  # type: ignore[assignment]
+        elif own and self.owned:
+            buffers, self.buffers = self.buffers, None  # type: ignore[assignment]
+        else:
+            buffers = [_copy(buffer) for buffer in self.buffers]
+        return _loads(self.pickled, buffers)
+
+
+class Fan:
+    """The buffers of one message on their way to several receivers of one process."""
+
+    def __init__(
+        self, buffers: list[Any], owned: bool, receivers: int, region: Region | None = None
+    ):
+        self._buffers, self._owned, self._left, self._region = buffers, owned, receivers, region
+        self._lock = threading.Lock()
+
+    def take(self) -> list[Any]:
+        """Buffers for one more receiver: writable, and its own."""
+        with self._lock:
+            self._left -= 1
+            if self._left == 0 and self._owned and self._buffers:
+                return self._buffers
+            if self._region is None and self._left:
+                self._region = _region(self._buffers)
+            if self._region is not None:
+                self._buffers = []  # what is shared already need not be there twice
+                return self._region.map()
+            return [_copy(buffer) for buffer in self._buffers]
+
+
+def _loads(pickled: Any, buffers: list[Any] | None = None) -> Any:
+    try:
+        return pickle.loads(pickled, buffers=buffers)
+    except (MemoryError, ModuleError):
+        raise
+    except Exception as error:  # whatever the building of somebody's objects raises
+        raise SerializationError(
+            f"what was sent cannot be read here: {type(error).__name__}: {error}; its classes must"
+            " be there where it arrives, in modules that can be imported, or be defined in the"
+            " notebook"
+        ) from error
+
+
+def _region(buffers: list[Any], worth: int = WORTH_SHARING) -> Region | None:
+    """A region of these, where there are so many bytes, and the system has such."""
+    if sum(memoryview(buffer).nbytes for buffer in buffers) < worth:
+        return None
+    try:
+        return Region(buffers)
+    except (OSError, AttributeError):
+        return None
+
+
+def _copy(buffer: Any) -> Any:
+    """A copy of the bytes. NumPy makes it without holding the interpreter's lock."""
+    flat = np.frombuffer(buffer, np.uint8)
+    return memoryview(flat.copy()) if flat.nbytes else bytearray()  # type: ignore[arg-type]
+
+
+def encode(value: Any, name: str = "it") -> Body:
+    """Encode `value`: arrays and tensors by their buffers, what was defined in a notebook by value,
+    the rest as pickle does.
+
+    Raises
+    ------
+    SerializationError
+        Something in `value`, which is called `name`, cannot be sent; the text says which entry, and
+        why.
+    """
+    if _is_plain(value):
+        return Body(pickle.dumps(value, 5))
+    try:
+        return _encode(value)
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever the pickling of somebody's objects raises
+        raise SerializationError(explain(value, name, error, _encode)) from error
+
+
+def _encode(value: Any) -> Body:
+    if not _torch_known:
+        _look_for_torch()
+    file = io.BytesIO()
+    buffers: list[memoryview] = []
+
+    def in_band(buffer: pickle.PickleBuffer) -> bool:
+        raw = buffer.raw()
+        if raw.nbytes < OUT_OF_BAND:
+            return True
+        buffers.append(raw)
+        return False
+
+    _Pickler(file, 5, buffer_callback=in_band).dump(value)
+    return Body(file.getvalue(), buffers)
+
+
+def own_modules_of(value: Any) -> frozenset[str]:
+    """The names of the user's own modules that `value` uses: its classes and functions, and those
+    of what is in it.
+    """
+    with collect_own_modules() as names:
+        _encode(value)
+    return frozenset(names)
+
+
+def copy_of(value: Any, name: str = "it") -> tuple[Any, int]:
+    """What a receiver would get if `value` were sent to it, and how many bytes that would be."""
+    if _is_plain(value):
+        copy = (dict(value[0]), dict(value[1])) if type(value) is tuple else value
+        return copy, len(pickle.dumps(value, 5))
+    copying = Copying()
+    try:
+        copy = copying.copy(value)
+    except Unusual:
+        body = encode(value, name)
+        size = body.nbytes
+        return body.snapshot().decode(own=True), size
+    layout = tuple(copying.layout)
+    beside = _beside.get(layout)
+    if beside is None:
+        if len(_beside) >= LAYOUTS:
+            _beside.clear()
+        beside = _beside[layout] = encode(value).nbytes - copying.nbytes
+    return copy, copying.nbytes + beside
+
+
+_beside: dict[tuple[Any, ...], int] = {}
+"""Bytes that values take beside those of their arrays, by layout."""
+LAYOUTS = 1024
+"""How many are remembered."""
+
+
+_PLAIN = {type(None), bool, int, float, str}
+_TEXTS = {str}
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether plain pickle does it: a number or a text, or a message of these.
+
+    Looks no deeper, so that it costs little.
+    """
+    kind = type(value)
+    if kind is tuple and len(value) == 2:
+        return all(
+            type(part) is dict
+            and _PLAIN.issuperset(map(type, part.values()))
+            and _TEXTS.issuperset(map(type, part))
+            for part in value[::-1]
+        )  # the large part is more likely to be something else
+    return kind in _PLAIN
+
+
+def _look_for_torch() -> None:
+    global _torch_known
+    found = tensor_reducers()
+    if found:
+        _reducers.update(found)
+        _torch_known = True
+
+
+class _Pickler(pickle.Pickler):
+    def reducer_override(self, obj: Any) -> Any:
+        kind = type(obj)
+        reducer = _reducers.get(kind)
+        if reducer is not None:
+            return reducer(obj)
+        if kind in (types.FunctionType, type) and obj in _COMMON:
+            return NotImplemented
+        if kind is types.FunctionType:
+            own = reduce_own(obj)
+            if own is not None:
+                return own
+            return (loads_code, (dumps_code(obj),)) if is_dynamic(obj) else NotImplemented
+        if issubclass(kind, type):
+            own = reduce_own(obj)
+            if own is not None:
+                return own
+            if is_dynamic(obj):
+                return resolve_class, class_reference(obj)
+            return builtin_reference(obj) or NotImplemented
+        return NotImplemented

@@ -1,0 +1,198 @@
+"""A plan: what shall be deployed, checked as far as can be before anything is done."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from roleml_nb.role import (
+    NATIVE,
+    NOTEBOOK,
+    ArgumentError,
+    Role,
+    RoleInstanceID,
+    TestbedError,
+    check_name,
+    did_you_mean,
+)
+
+from .board_layout import Drawn
+from .definitions import speaks_of_upstream
+from .entry import Entry
+from .patterns import expand
+from .scope import Scope
+
+__all__ = ["NodePlan", "Plan", "RolePlan"]
+
+Member = tuple[RoleInstanceID, Entry]
+
+
+@dataclass
+class RolePlan:
+    """A role to be assigned; `entry` is what asks for it. Those of a lower `turn` come first."""
+
+    cls: type[Role]
+    options: dict[str, Any]
+    elements: dict[str, Any]
+    entry: Entry
+    turn: int | None = None
+
+
+@dataclass
+class NodePlan:
+    """A node, and what it shall hold and know."""
+
+    entry: Entry
+    place: str | None = None
+    """The host that it was on, if the configuration says."""
+    at: tuple[int, int] | None = None
+    """Where it was put on the board."""
+    roles: dict[str, RolePlan] = field(default_factory=dict)
+    relationships: dict[str, list[Member]] = field(default_factory=dict)
+    links: dict[str, Entry] = field(default_factory=dict)
+    context: dict[str, Any] = field(default_factory=dict)
+    """Its workdir, src and seed, as far as given."""
+    complete: bool = True
+    """Whether its roles are all here; if not, relationships may speak of others."""
+
+
+@dataclass
+class Plan:
+    """Nodes by name, in the order in which they are deployed; those in `first` one after the
+    other.
+    """
+
+    nodes: dict[str, NodePlan] = field(default_factory=dict)
+    first: list[str] = field(default_factory=list)
+    engines: int | None = None
+    seed: int | None = None
+    drawn: Drawn | None = None
+    notes: list[str] = field(default_factory=list)
+    """What a reader should know of what was not taken as written."""
+    unused: dict[str, None] = field(default_factory=dict)
+    """Keys that have no effect here."""
+
+    def node(self, name: str, entry: Entry, **given: Any) -> NodePlan:
+        """The node of that name, made when it is not there yet."""
+        if name not in self.nodes:
+            try:
+                alone = expand(name) == [name]
+            except TestbedError as error:
+                raise entry.fail(error) from None
+            if not alone:
+                raise entry.fail(f"{name!r} names several nodes; name each")
+            self.nodes[name] = NodePlan(entry, **given)
+        return self.nodes[name]
+
+    @property
+    def speaks_of_upstream(self) -> bool:
+        """Whether roles or elements are given names under ``roleml.``, which nodes will look up."""
+        roles = [role for node in self.nodes.values() for role in node.roles.values()]
+        return any(
+            speaks_of_upstream(role.options)
+            or any(
+                speaks_of_upstream(getattr(given, "constructor_args", None))
+                for given in role.elements.values()
+            )
+            for role in roles
+        )
+
+    @property
+    def size(self) -> str:
+        """How much it is, in words."""
+        counts = (
+            (len(self.nodes), "node"),
+            (sum(len(node.roles) for node in self.nodes.values()), "role"),
+        )
+        return ", ".join(f"{number} {noun}{'s' * (number != 1)}" for number, noun in counts)
+
+    def add(self, other: Plan) -> None:
+        """Take in what another configuration of the same testbed says."""
+        for name, theirs in other.nodes.items():
+            ours = self.nodes.setdefault(name, NodePlan(theirs.entry, theirs.place))
+            ours.at = theirs.at or ours.at
+            ours.context.update(theirs.context)
+            ours.complete = ours.complete and theirs.complete
+            ours.roles.update(theirs.roles)
+            ours.links.update(theirs.links)
+            for relationship, members in theirs.relationships.items():
+                ours.relationships.setdefault(relationship, []).extend(members)
+        self.first += [name for name in other.first if name not in self.first]
+        self.engines = self.engines if other.engines is None else other.engines
+        self.seed = other.seed if self.seed is None else self.seed
+        self.drawn = self.drawn or other.drawn
+        self.notes += [note for note in other.notes if note not in self.notes]
+        self.unused.update(other.unused)
+
+    def check_files(self, scope: Scope) -> None:
+        """Whether elements are read from, and written to, files where that may be."""
+        for node in self.nodes.values():
+            for role in node.roles.values():
+                for given in role.elements.values():
+                    for key in ("deserializer_source", "serializer_destination"):
+                        name = getattr(given, key, None)
+                        if name is not None:
+                            scope.file(
+                                role.entry,
+                                os.path.join(node.context.get("workdir", os.getcwd()), name),
+                            )
+
+    def check(self, existing: Mapping[str, Iterable[str]]) -> None:
+        """Whether members and links make sense; `existing` are the roles of nodes that are there
+        already.
+        """
+        known = {NOTEBOOK, *self.nodes, *existing}
+        for node in self.nodes.values():
+            for relationship, members in node.relationships.items():
+                for member, entry in members:
+                    _check_relationship(relationship, entry)
+                    if member.actor_name not in known:
+                        raise entry.fail(
+                            f"no node {member.actor_name!r};"
+                            f" {did_you_mean(member.actor_name, known)}"
+                        )
+                    self._check_role(member, entry, existing)
+            self._check_links(node)
+
+    def _check_role(
+        self, member: RoleInstanceID, entry: Entry, existing: Mapping[str, Iterable[str]]
+    ) -> None:
+        plan = self.nodes.get(member.actor_name)
+        roles = {*(plan.roles if plan else ()), *existing.get(member.actor_name, ())}
+        same = {
+            member.instance_name,
+            member.instance_name.replace("-", "_"),
+            member.instance_name.replace("_", "-"),
+        }
+        if member.instance_name != NATIVE and not same & roles and (plan is None or plan.complete):
+            raise entry.fail(
+                f"node {member.actor_name!r} has no role {member.instance_name!r}; "
+                + did_you_mean(member.instance_name, roles)
+            )
+
+    @staticmethod
+    def _check_links(node: NodePlan) -> None:
+        for alias, entry in node.links.items():
+            for name in (alias, entry.text()):
+                _check_relationship(name, entry)
+            if node.relationships.get(alias):
+                raise entry.fail(
+                    f"{alias!r} is a relationship with members and cannot be a link too"
+                )
+            seen, name = {alias}, entry.text()
+            while name in node.links:
+                if name in seen:
+                    raise entry.fail(f"the link {alias!r} → {entry.value!r} is a circle")
+                seen.add(name)
+                name = node.links[name].text()
+            if name in seen:
+                raise entry.fail(f"the link {alias!r} → {entry.value!r} is a circle")
+
+
+def _check_relationship(name: str, entry: Entry) -> None:
+    try:
+        check_name("relationship", name)
+    except ArgumentError as error:
+        raise entry.fail(error) from None

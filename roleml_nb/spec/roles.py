@@ -1,0 +1,207 @@
+"""Roles as RoleML's files write them: a class, its options, and what implements its elements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from roleml_nb.role import (
+    ArgumentError,
+    ConstructStrategy,
+    ElementError,
+    ElementImplementation,
+    InitializeStrategy,
+    Role,
+    did_you_mean,
+    standard_name,
+)
+
+from .definitions import Deferred, dotted_name, find
+from .entry import Entry
+from .plan import RolePlan
+from .role_checks import check_role_name, wrong_option
+from .scope import Scope
+from .values import definition, function
+
+__all__ = ["Presets", "check_role", "read_role", "role_class"]
+
+CALLABLES = ("constructor", "initializer", "serializer", "deserializer", "destructor")
+NAMED = ("initializer", "serializer", "deserializer")
+"""Of these, some have short names, such as pickle."""
+STRATEGIES = {"construct_strategy": ConstructStrategy, "initialize_strategy": InitializeStrategy}
+MODES = ("serializer_mode", "deserializer_mode")
+FILES = ("serializer_destination", "deserializer_source")
+ELEMENT_KEYS = ("class", "impl", "constructor_args", *CALLABLES, *STRATEGIES, *MODES, *FILES)
+
+
+def role_class(entry: Entry, scope: Scope) -> type[Role]:
+    """The role class of a dotted name."""
+    found = definition(entry, scope)
+    if not (isinstance(found, type) and issubclass(found, Role)):
+        raise entry.fail(f"{entry.value} is not a role class, a subclass of roleml_nb.Role")
+    return found
+
+
+def read_role(name: str, entry: Entry, scope: Scope, presets: Presets | None = None) -> RolePlan:
+    """What a role specification says: ``{class, options, impl}``, or the class alone."""
+    if isinstance(entry.value, (str, type)):
+        cls, options, implementations = role_class(entry, scope), {}, {}
+    else:
+        given = entry.fields(("class", "options", "impl"), required=("class",))
+        cls = role_class(given["class"], scope)
+        options = given["options"].mapping() if "options" in given else {}
+        implementations = given["impl"].mapping() if "impl" in given else {}
+    if presets is not None:
+        implementations = presets.apply(cls, implementations, entry)
+    elements = {key: read_element(item, scope) for key, item in implementations.items()}
+    plan = RolePlan(
+        cls,
+        {key: scope.plain(item) for key, item in options.items()},
+        {standard_name(key): item for key, item in elements.items()},
+        entry,
+    )
+    check_role(name, plan, options, implementations)
+    return plan
+
+
+def check_role(
+    name: str, plan: RolePlan, options: Mapping[str, Entry], elements: Mapping[str, Entry]
+) -> None:
+    """Whether a role can be built so; the entries of options and elements are where to point."""
+    cls, entry = plan.cls, plan.entry
+    try:
+        check_role_name(name)
+    except ArgumentError as error:
+        raise entry.fail(error) from None
+    for element, item in elements.items():
+        if standard_name(element) not in cls.elements:
+            raise item.fail(
+                f"{cls.__name__} has no element {element!r}; {did_you_mean(element, cls.elements)}"
+            )
+    for element, attribute in cls.elements.items():
+        declared, given = getattr(cls, attribute), plan.elements.get(element)
+        if not declared.optional and not declared.has_default and not _makes_something(given):
+            raise entry.fail(f"element {element!r} of {cls.__name__} is not implemented")
+    if wrong := wrong_option(cls, options):
+        raise options.get(wrong[0], entry).fail(wrong[1])
+
+
+def _makes_something(given: Any) -> bool:
+    if not isinstance(given, ElementImplementation):
+        return given is not None
+    return any(
+        getattr(given, key, None) is not None
+        for key in ("impl", "cls", "constructor", "deserializer_source")
+    )
+
+
+def read_element(entry: Entry, scope: Scope) -> ElementImplementation:
+    """What an element specification says. Nothing is built: that is done on the node."""
+    given: dict[str, Any] = {}
+    for key, item in entry.fields(ELEMENT_KEYS).items():
+        if key == "class":
+            given["cls"] = definition(item, scope)
+            if not isinstance(given["cls"], type):
+                raise item.fail(
+                    f"{item.value} is not a class; what else makes the object goes under"
+                    " 'constructor'"
+                )
+        elif key == "impl":
+            given.update(_implementation(item, scope))
+        elif key == "constructor_args":
+            given[key] = {name: scope.plain(value) for name, value in item.mapping().items()}
+        elif key in CALLABLES:
+            given[key] = _callable(key, item, scope)
+        elif key in STRATEGIES:
+            strategy = STRATEGIES[key]
+            given[key] = strategy[
+                item.choice([name.lower() for name in strategy.__members__]).upper()
+            ]
+        else:
+            given[key] = item.choice(("binary", "text")) if key in MODES else item.text()
+    try:
+        return ElementImplementation(**given)
+    except ElementError as error:  # a short name that is not registered
+        raise entry.fail(error) from None
+
+
+def _implementation(entry: Entry, scope: Scope) -> dict[str, Any]:
+    """An object: by dotted name, as ``{type, options}``, or a plain value."""
+    if _is_made(entry):
+        return {
+            "constructor": function(entry.value["type"], scope),
+            "constructor_args": _options(entry, scope),
+        }
+    if not isinstance(entry.value, str):
+        return {"impl": scope.plain(entry)}
+    found = definition(entry, scope)
+    if dotted_name(found) or entry.value.startswith("__main__."):
+        return {"impl": found}
+    return {"constructor": find, "arguments": (entry.value,)}
+
+
+def _callable(key: str, entry: Entry, scope: Scope) -> Any:
+    """A callable: by dotted name, as ``{type, options}``, or by a short name.
+
+    An instance, where a class makes callables.
+    """
+    if _is_made(entry):
+        return Deferred(function(entry.value["type"], scope), _options(entry, scope))
+    if key in NAMED and isinstance(entry.value, str) and "." not in entry.value:
+        return entry.value
+    found = function(entry, scope)
+    if not isinstance(found, type):
+        return found
+    if any("__call__" in vars(base) for base in found.__mro__):
+        return Deferred(found, {})
+    if key == "constructor":
+        return found
+    raise entry.fail(f"the instances of {entry.value} cannot be called, and a {key} must be")
+
+
+def _is_made(entry: Entry) -> bool:
+    return (
+        isinstance(entry.value, dict)
+        and "type" in entry.value
+        and set(entry.value) <= {"type", "options"}
+    )
+
+
+def _options(entry: Entry, scope: Scope) -> dict[str, Any]:
+    given = entry.value.get("options")
+    return (
+        {} if given is None else {key: scope.plain(item) for key, item in given.mapping().items()}
+    )
+
+
+class Presets:
+    """Implementations that the key ``element_preset`` gives to all roles of a class, and of classes
+    derived from it.
+    """
+
+    def __init__(self, entry: Entry | None, scope: Scope):
+        self._of: dict[type[Role], tuple[dict[str, Entry], str]] = {}
+        for path, item in (entry.mapping() if entry is not None else {}).items():
+            given = item.fields(("elements", "on_conflict"))
+            elements = given["elements"].mapping() if "elements" in given else {}
+            choice = (
+                given["on_conflict"].choice(("preset", "override", "error"))
+                if "on_conflict" in given
+                else "override"
+            )
+            self._of[role_class(item.with_value(path), scope)] = (elements, choice)
+
+    def apply(self, cls: type[Role], given: dict[str, Entry], entry: Entry) -> dict[str, Entry]:
+        """The implementations of a role, with those of the nearest class that has a preset."""
+        for base in cls.__mro__:
+            if base not in self._of:
+                continue
+            elements, choice = self._of[base]
+            both = sorted(set(elements) & set(given))
+            if both and choice == "error":
+                raise given[both[0]].fail(
+                    f"implemented here and in the element_preset of {base.__name__} "
+                    f"({elements[both[0]].where}), whose on_conflict is error"
+                )
+            return {**given, **elements} if choice == "preset" else {**elements, **given}
+        return given

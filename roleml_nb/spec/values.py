@@ -1,0 +1,242 @@
+"""Values of a deployment as plain data, and back.
+
+What plain data cannot say is said by mappings with a ``$`` key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from roleml_nb.role import (
+    ConstructStrategy,
+    ElementError,
+    ElementImplementation,
+    InitializeStrategy,
+    RoleInstanceID,
+)
+from roleml_nb.role.serialization import short_name
+
+from .definitions import Deferred, dotted_name
+from .entry import Entry
+from .per_node import Impl
+from .scope import Scope
+
+__all__ = ["decode", "definition", "encode", "function", "opaque"]
+
+STRATEGIES = {"construct_strategy": ConstructStrategy, "initialize_strategy": InitializeStrategy}
+WANTED: dict[str, Any] = {
+    **dict.fromkeys(("cls", "constructor", "destructor"), callable),
+    "arguments": lambda value: isinstance(value, tuple),
+    **dict.fromkeys(
+        ("initializer", "serializer", "deserializer"),
+        lambda value: callable(value) or isinstance(value, str),
+    ),
+    "constructor_args": lambda value: (
+        isinstance(value, dict) and all(isinstance(key, str) for key in value)
+    ),
+    **dict.fromkeys(
+        ("serializer_destination", "deserializer_source"), lambda value: isinstance(value, str)
+    ),
+    **dict.fromkeys(
+        ("serializer_mode", "deserializer_mode"), lambda value: value in ("binary", "text")
+    ),
+}
+"""What the fields of an element may hold."""
+FIELDS = [field.name for field in fields(ElementImplementation)]
+
+
+def encode(value: Any) -> Any:
+    """Plain data that says what a value is; for what cannot be said, ``{"$opaque": its type}``."""
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    if isinstance(value, np.generic):
+        return encode(value.item())
+    if isinstance(value, RoleInstanceID):
+        return {"$role": str(value)}
+    if type(value) is list:
+        return [encode(item) for item in value]
+    if type(value) is tuple:
+        return {"$tuple": [encode(item) for item in value]}
+    if type(value) in (set, frozenset):
+        return {"$set": [encode(item) for item in sorted(value, key=repr)]}
+    if type(value) is dict:
+        return _encode_dict(value)
+    if isinstance(value, Impl):
+        return _encode_call(
+            "$call",
+            value.function,
+            args=[encode(item) for item in value.args],
+            kwargs=_encode_dict(value.kwargs),
+        )
+    if isinstance(value, Deferred):
+        return _encode_call("$made-by", value.make, options=_encode_dict(value.options))
+    if isinstance(value, ElementImplementation):
+        return {"$element": _encode_element(value)}
+    name = dotted_name(value) if callable(value) else None
+    return {"$ref": name} if name else {"$opaque": _type_name(value)}
+
+
+def _encode_dict(value: dict[Any, Any]) -> Any:
+    if all(type(key) is str and not key.startswith("$") for key in value):
+        return {key: encode(item) for key, item in value.items()}
+    return {"$dict": [[encode(key), encode(item)] for key, item in value.items()]}
+
+
+def _encode_call(key: str, function: Any, **given: Any) -> dict[str, Any]:
+    name = dotted_name(function)
+    return {
+        key: name if name else {"$opaque": _type_name(function)},
+        **{k: v for k, v in given.items() if v},
+    }
+
+
+def _encode_element(value: ElementImplementation) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in FIELDS:
+        given = getattr(value, name)
+        if isinstance(given, Enum):
+            found[name] = given.name.lower()
+        elif short_name(name, given) is not None:
+            found[name] = short_name(name, given)
+        elif given is not None and not (
+            name != "impl" and isinstance(given, (tuple, Mapping)) and not given
+        ):
+            found[name] = encode(given)
+    return found
+
+
+def _type_name(value: Any) -> str:
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{type(value).__name__} ({value.__module__}.{value.__qualname__})"
+    return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+
+
+def opaque(spec: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """(path, type) of all that `encode` could not say."""
+    if isinstance(spec, Mapping):
+        if "$opaque" in spec:
+            yield ".".join(path), str(spec["$opaque"])
+        for key, item in spec.items():
+            yield from opaque(item, path if str(key).startswith("$") else (*path, str(key)))
+    elif isinstance(spec, list):
+        for index, item in enumerate(spec):
+            yield from opaque(item, (*path, str(index)))
+
+
+def decode(entry: Entry, scope: Scope) -> Any:
+    """What `encode` made plain. ConfigError for what cannot be."""
+    if isinstance(entry.value, list):
+        return [decode(item, scope) for item in entry.value]
+    if not isinstance(entry.value, dict):
+        return scope.plain(entry)
+    keys = [key for key in entry.value if str(key).startswith("$")]
+    if not keys:
+        return {key: decode(item, scope) for key, item in entry.value.items()}
+    kind, item = keys[0], entry.value[keys[0]]
+    if kind == "$opaque":
+        raise entry.fail(
+            f"this value of type {item.value} was not plain data when the spec was made, so it"
+            " cannot be rebuilt; give it as impl(function, …), which is made on the node"
+        )
+    extra = {"$call": ("args", "kwargs"), "$made-by": ("options",)}.get(kind, ())
+    entry.fields(
+        ("$call", "$made-by", "$ref", "$role", "$tuple", "$set", "$dict", "$element")
+        if kind not in _READERS
+        else (kind, *extra)
+    )
+    return _READERS[kind](item, entry.value, scope)
+
+
+def definition(entry: Entry, scope: Scope) -> Any:
+    """The object that a dotted name stands for; data of a program may hold the class or function
+    itself.
+    """
+    if callable(entry.value):
+        return entry.value
+    if isinstance(entry.value, dict) and "$opaque" in entry.value:
+        return decode(entry, scope)  # which says why not
+    return scope.find(entry)
+
+
+def function(entry: Entry, scope: Scope) -> Any:
+    """As `definition`, for what can be called."""
+    found = definition(entry, scope)
+    if not callable(found):
+        raise entry.fail(f"{entry.value} cannot be called: it is {_type_name(found)}")
+    return found
+
+
+def _call(item: Entry, all_: dict[str, Entry], scope: Scope) -> Impl:
+    args = tuple(decode(one, scope) for one in all_["args"].sequence()) if "args" in all_ else ()
+    return Impl(function(item, scope), args, _keywords(all_.get("kwargs"), scope))
+
+
+def _made_by(item: Entry, all_: dict[str, Entry], scope: Scope) -> Deferred:
+    return Deferred(function(item, scope), _keywords(all_.get("options"), scope))
+
+
+def _keywords(entry: Entry | None, scope: Scope) -> dict[str, Any]:
+    return (
+        {} if entry is None else {key: decode(item, scope) for key, item in entry.mapping().items()}
+    )
+
+
+def _role(item: Entry, _: Any, scope: Scope) -> RoleInstanceID:
+    try:
+        return RoleInstanceID.of(item.text())
+    except ValueError as error:
+        raise item.fail(error) from None
+
+
+def _dict(item: Entry, _: Any, scope: Scope) -> dict[Any, Any]:
+    found = {}
+    for pair in item.sequence():
+        if len(pair.sequence()) != 2:
+            raise pair.fail("must be a pair: [key, value]")
+        key, value = pair.sequence()
+        found[_hashable(key, scope)] = decode(value, scope)
+    return found
+
+
+def _hashable(entry: Entry, scope: Scope) -> Any:
+    value = decode(entry, scope)
+    try:
+        hash(value)
+    except TypeError:
+        raise entry.fail("a list or a mapping cannot be a key, or in a set; a $tuple can") from None
+    return value
+
+
+def _element(item: Entry, _: Any, scope: Scope) -> ElementImplementation:
+    given: dict[str, Any] = {}
+    for key, value in item.fields(FIELDS).items():
+        strategy = STRATEGIES.get(key)
+        given[key] = (
+            strategy[value.choice([one.name.lower() for one in strategy]).upper()]
+            if strategy
+            else decode(value, scope)
+        )
+        wanted = WANTED.get(key)
+        if wanted is not None and not wanted(given[key]):
+            raise value.fail(f"{_type_name(given[key])} will not do for {key} of an element")
+    try:
+        return ElementImplementation(**given)
+    except ElementError as error:  # a short name that is not registered
+        raise item.fail(error) from None
+
+
+_READERS: dict[str, Any] = {
+    "$call": _call,
+    "$made-by": _made_by,
+    "$ref": lambda item, _, scope: definition(item, scope),
+    "$role": _role,
+    "$tuple": lambda item, _, scope: tuple(decode(one, scope) for one in item.sequence()),
+    "$set": lambda item, _, scope: {_hashable(one, scope) for one in item.sequence()},
+    "$dict": _dict,
+    "$element": _element,
+}

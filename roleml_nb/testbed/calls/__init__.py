@@ -1,0 +1,1 @@
+"""Calls from the notebook, and the runs that they begin."""

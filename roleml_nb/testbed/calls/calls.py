@@ -1,0 +1,187 @@
+"""Calls from the notebook: to one role, or to all that a pattern names."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from roleml_nb.actor import Actor, Invocation
+from roleml_nb.messaging.router import never_begun
+from roleml_nb.role import (
+    NATIVE,
+    ErrorHandlingStrategy,
+    Message,
+    RoleInstanceID,
+    TestbedError,
+    did_you_mean,
+    standard_name,
+)
+from roleml_nb.testbed.registry.registry import Roster
+
+from .failures import fold
+
+__all__ = ["Calls"]
+
+TOGETHER = 0.2
+"""Seconds that equal failures of other nodes get to come in, and be told with the first one."""
+
+
+def is_pattern(target: str | RoleInstanceID) -> bool:
+    """Whether it may name several roles, and a call to it returns {node: result}."""
+    return any(sign in str(target) for sign in "*?[{")
+
+
+class Calls:
+    """Makes calls in the name of the notebook's actor, to the roles of the roster."""
+
+    def __init__(self, actor: Actor, roster: Roster):
+        self._actor, self._roster = actor, roster
+
+    def call(
+        self,
+        target: str | RoleInstanceID,
+        channel: str,
+        args: Mapping[str, Any] | None,
+        payloads: Mapping[str, Any] | None,
+        timeout: float | None,
+    ) -> Any:
+        """See `Testbed.call`."""
+        invocations = self.begin(target, channel, args, payloads)
+        try:
+            return self.gather(target, channel, invocations, timeout)
+        finally:
+            for invocation in invocations:
+                invocation.forget()
+
+    def gather(
+        self,
+        target: str | RoleInstanceID,
+        channel: str,
+        invocations: list[Invocation],
+        timeout: float | None = None,
+    ) -> Any:
+        """The result, or for a pattern {node: result}.
+
+        The first failures are told at once, folded, not after the last answer.
+        """
+        if not is_pattern(target):
+            return invocations[0].result(timeout)
+        clock = self._actor.host.clock
+        deadline = clock.now() + (self._actor.host.call_timeout if timeout is None else timeout)
+        arrived: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for index, invocation in enumerate(invocations):
+            invocation.when_done(partial(arrived.put, index))
+        results: dict[int, Any] = {}
+        failed = False
+        while len(results) < len(invocations):
+            try:
+                index = arrived.get(timeout=max(0.0, deadline - clock.now()))
+            except queue.Empty:
+                break
+            try:
+                results[index] = invocations[index].result(0)
+            except Exception as error:  # told below, with its like
+                results[index] = error
+                if not failed:
+                    failed, deadline = True, min(deadline, clock.now() + TOGETHER)
+        left = [one for index, one in enumerate(invocations) if index not in results]
+        if left and not failed:
+            left[0].result(0)  # says what it does all the time
+        answers = [(invocations[index].target, results[index]) for index in sorted(results)]
+        fold(answers, f"call {target} {channel}", others=len(left))
+        return {instance.actor_name: result for instance, result in answers}
+
+    def call_task(
+        self,
+        target: str | RoleInstanceID,
+        channel: str,
+        args: Mapping[str, Any] | None,
+        payloads: Mapping[str, Any] | None,
+    ) -> Invocation:
+        """See `Testbed.call_task`."""
+        invocations = self.begin(target, channel, args, payloads)
+        if len(invocations) != 1:
+            raise TestbedError(f"{target!r} names {len(invocations)} roles; call_task takes one")
+        return invocations[0]
+
+    def group(
+        self,
+        kind: str,
+        group: list[RoleInstanceID],
+        channel: str,
+        messages: Mapping[RoleInstanceID, Message],
+    ) -> list[tuple[RoleInstanceID, Any]]:
+        """Call many; an error takes the place of its result."""
+        return self._actor.call_group(
+            NATIVE,
+            group,
+            channel,
+            message=Message(),
+            message_map=messages,
+            on_error=ErrorHandlingStrategy.KEEP,
+            kind=kind,
+        )
+
+    def roles_of(self, node: str) -> list[str]:
+        """The names of the roles that are on a node now."""
+        return list(self._actor.call(NATIVE, RoleInstanceID(node, NATIVE), "get-roles", Message()))
+
+    def begin(
+        self,
+        target: str | RoleInstanceID,
+        channel: str,
+        args: Mapping[str, Any] | None,
+        payloads: Mapping[str, Any] | None,
+    ) -> list[Invocation]:
+        """Call all that `target` names, and go on."""
+        pattern = str(RoleInstanceID(*target)) if isinstance(target, tuple) else target
+        if "/" not in pattern:
+            raise TestbedError(
+                f"{pattern!r} names no role; write node/role, as in 'server/coordinator'"
+            )
+        group, stops = self._roster.instances(pattern), self._actor.host.router.stops
+        channel = standard_name(channel)
+        kinds: dict[str, list[RoleInstanceID]] = {}
+        for instance in group:
+            kinds.setdefault(self._kind(instance, channel), []).append(instance)
+        if stops != self._actor.host.router.stops:  # while the roles were asked for their channels
+            raise never_begun(group[0], channel)
+        message = Message(dict(args or {}), dict(payloads or {}))
+        made: dict[RoleInstanceID, Invocation] = {}
+        for kind, members in kinds.items():
+            calls = self._actor._group(kind, NATIVE, members, channel, [message] * len(members))
+            made.update(zip(members, calls, strict=True))
+        return [made[instance] for instance in group]
+
+    def _kind(self, instance: RoleInstanceID, channel: str) -> str:
+        known = self._roster.roles.get(instance.actor_name, {}).get(instance.instance_name, {})
+        # the role may have another class since it was asked
+        for channels in (known.get("channels", ([], [])), None):
+            services, tasks = channels or self._ask_for_channels(instance, known)
+            if channel in tasks:
+                return "task"
+            if channel in services:
+                return "service"
+        raise TestbedError(
+            f"{instance} has no channel '{channel}'; {did_you_mean(channel, [*services, *tasks])}"
+        )
+
+    def channels(self, target: str | RoleInstanceID) -> list[str]:
+        """See `Testbed.channels`."""
+        instance = self._roster.instances(target)[0]
+        services, tasks = self._ask_for_channels(instance, {})
+        return sorted([*services, *tasks])
+
+    def _ask_for_channels(
+        self, instance: RoleInstanceID, known: dict[str, Any]
+    ) -> tuple[list[str], list[str]]:
+        channels = self._actor.call(
+            NATIVE,
+            RoleInstanceID(instance.actor_name, NATIVE),
+            "get-channels",
+            Message({"name": instance.instance_name}),
+        )
+        known["channels"] = channels
+        return channels

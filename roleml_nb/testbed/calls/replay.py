@@ -1,0 +1,182 @@
+"""A handler that failed elsewhere, played again in the notebook's process, on copies of its message
+and its role.
+"""
+
+from __future__ import annotations
+
+import inspect
+from contextvars import copy_context
+from typing import Any
+
+from roleml_nb.actor import Actor
+from roleml_nb.actor.calls import Invocation
+from roleml_nb.actor.errors import own_frames
+from roleml_nb.actor.replay import Scene, pack
+from roleml_nb.host import engine as remote
+from roleml_nb.host.host import Host
+from roleml_nb.messaging.serialization.codec import Body
+from roleml_nb.role import (
+    NATIVE,
+    NOTEBOOK,
+    ActorProfile,
+    Context,
+    ElementInstance,
+    Message,
+    Role,
+    RoleInstanceID,
+    TestbedError,
+)
+from roleml_nb.role.channels import Handler
+from roleml_nb.role.running import running
+from roleml_nb.testbed.cluster.fleet import Fleet
+
+__all__ = ["Replay", "replay"]
+
+
+class _Stage:
+    """The notebook's host, without a log: what a role that is played again prints is the cell's."""
+
+    logbook = None
+
+    def __init__(self, host: Host):
+        self._host = host
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._host, name)
+
+
+class _Understudy(Actor):
+    """Stands in for a node: the role knows what it knew there, and calls others in the notebook's
+    name. Its events go nowhere.
+    """
+
+    def __init__(self, host: Host, given: Scene):
+        self.name = given.failed.role.actor_name
+        self.host = _Stage(host)
+        self.profile = ActorProfile(self.name, host.host_id)
+        self.ctx = Context.build(
+            self.profile,
+            initial_relationships=given.relationships,
+            initial_contacts=host.directory,
+            **given.place,
+        )
+        self.roles = dict.fromkeys(given.roles)  # type: ignore[assignment]
+        self.moved, self._lifecycles = {}, {}
+        self._caller = host.actors[NOTEBOOK]
+
+    def request(
+        self, kind: str, instance_name: str, target: RoleInstanceID, channel: str, content: Any
+    ) -> Invocation:
+        return self._caller.request(kind, NATIVE, target, channel, content)
+
+    def _group(
+        self,
+        kind: str,
+        instance_name: str,
+        group: list[RoleInstanceID],
+        channel: str,
+        chosen: list[Message],
+    ) -> list[Invocation]:
+        return self._caller._group(kind, NATIVE, group, channel, chosen)
+
+    def call(
+        self,
+        instance_name: str,
+        target: str | RoleInstanceID,
+        channel: str,
+        message: Message,
+        *,
+        timeout: float | None = None,
+    ) -> Any:
+        return self._caller.call(NATIVE, self.resolve(target), channel, message, timeout=timeout)
+
+    def emit(self, instance_name: str, channel: str, message: Message) -> None: ...
+
+    def subscribe(self, *_: Any, **__: Any) -> None: ...
+
+    def unsubscribe(self, *_: Any, **__: Any) -> None: ...
+
+
+class Replay:
+    """A failed handler with all that it needs; `run` raises the exception here, with frames that a
+    debugger can look at.
+
+    `role` is a copy, with the state that it had when this was made; the calls that the handler
+    makes are made.
+    """
+
+    def __init__(self, host: Host, given: Scene):
+        self._host, self._failed, self._message = host, given.failed, given.message
+        self.role: Role = given.cls.__new__(given.cls)
+        if hasattr(self.role, "__setstate__"):
+            self.role.__setstate__(given.state)
+        else:
+            self.role.__dict__.update(given.state or {})
+        where, understudy = str(given.failed.role), _Understudy(host, given)
+        self.role.attach(given.failed.role.instance_name, understudy)
+        elements = self.role.__dict__["_elements"] = {}
+        for name, (implementation, state) in given.elements.items():
+            declared = getattr(given.cls, given.cls.elements[name])
+            elements[name] = ElementInstance(
+                declared, implementation, where, understudy.ctx.workdir
+            )
+            elements[name].give_state(state)
+
+    @property
+    def name(self) -> str:
+        """The call, as Python would write it: ``client3/trainer.train(n=7)``."""
+        args, payloads = self._message
+        given = [
+            f"{key}={value!r}" if len(repr(value)) <= 40 else f"{key}=…"
+            for key, value in {**args, **payloads}.items()
+        ]
+        return f"{self._failed.role}.{self._failed.attribute}({', '.join(given)})"
+
+    def run(self) -> Any:
+        """Call the handler, on this thread; returns what it returns."""
+        __tracebackhide__ = True
+        method: Any = getattr(self.role, self._failed.attribute, None)
+        if method is None:
+            raise TestbedError(
+                f"{self.name} cannot be played again: the role has no method"
+                f" {self._failed.attribute!r} any more"
+            )
+        try:
+            with running(self.role):
+                if self._failed.source is None:
+                    return method()
+                handler = getattr(method, "handler", None) or Handler(
+                    self._failed.channel, "event handler", expand=False
+                )
+                answer = handler.invoke(method, self._failed.source, *self._message)
+                if inspect.iscoroutine(answer):
+                    return self._host.run_coroutine(answer, copy_context()).result(
+                        self._host.call_timeout
+                    )
+                return answer
+        except Exception as error:
+            # The handler's own frames, without plumbing.
+            raise error.with_traceback(own_frames(error.__traceback__))  # noqa: B904
+
+
+def replay(fleet: Fleet, where: dict[str, str]) -> Replay:
+    """The failure that an error tells of; TestbedError, saying why, when it cannot be played
+    again.
+    """
+    host_id, _, number = where.get("kept", "").partition(":")
+    if not number:
+        raise TestbedError(
+            "this error cannot be played again: only those of handlers can, and of main routines"
+        )
+    if host_id in fleet.lost:
+        raise TestbedError(
+            f"this error cannot be played again: {host_id} is lost: {fleet.lost[host_id]}"
+        )
+    frames, refusal = (
+        pack(fleet.home.actors, fleet.home.failures, int(number))
+        if host_id == NOTEBOOK
+        else fleet.run(host_id, remote.failure, int(number))
+    )
+    if refusal:
+        raise TestbedError(refusal)
+    return Replay(fleet.home, Body.of_frames(frames).decode())

@@ -1,0 +1,1 @@
+"""Engines and their hosts, from the notebook's side: start, link, watch and stop them."""

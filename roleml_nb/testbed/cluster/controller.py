@@ -1,0 +1,140 @@
+"""The controller of a cluster on this machine: which of its processes has ended, and what that
+breaks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import psutil
+
+from roleml_nb.host.process import Process, process_of
+
+from .watchdog import marked
+
+__all__ = ["Controller"]
+
+HUB, ORDERS = "hub", "mux"
+PARTS = {
+    HUB: (
+        "hub",
+        "nobody can attach to this testbed, and signals to engines elsewhere do not arrive",
+    ),
+    ORDERS: ("scheduler of orders", "orders go over direct links, and the relay does not work"),
+    "hb_ping": (
+        "heart monitor",
+        "ipyparallel does not notice engines that fall silent; this testbed does",
+    ),
+    "control": ("scheduler of control messages", "nothing of this testbed needs it"),
+    "task": ("scheduler of tasks", "nothing of this testbed needs it"),
+    "iopub": ("scheduler of output", "what engines themselves print is not shown"),
+    "broadcast": ("scheduler of broadcasts", "nothing of this testbed needs it"),
+}
+"""What ipyparallel's connection files call a process's ports: what it is, and what is without it.
+"""
+
+
+class Part(NamedTuple):
+    """One of the controller's processes."""
+
+    name: str
+    process: Process
+
+    def __str__(self) -> str:
+        return f"the controller's {PARTS[self.name][0]} (process {self.process.pid})"
+
+
+class Controller:
+    """All processes of a controller on this machine, once they are found.
+
+    Parameters
+    ----------
+    advice
+        What to do when one ends without which the testbed cannot go on.
+    """
+
+    def __init__(self, advice: str):
+        self.advice = advice
+        self.parts: list[Part] = []
+        self._told: set[Part] = set()
+
+    def find_own(self, directory: str, mark: str) -> None:
+        """Find the processes of an own cluster, by the ports that they listen on.
+
+        Parameters
+        ----------
+        directory
+            Of the cluster, where ipyparallel has written which ports there are.
+        mark
+            What the cluster's processes carry in their environment.
+        """
+        names = {}
+        for who in ("client", "engine"):
+            file = Path(directory) / "profile" / "security" / f"ipcontroller-{who}.json"
+            written = json.loads(file.read_text(encoding="utf-8"))
+            for name in PARTS:
+                ports = written.get(name, ())
+                names.update(dict.fromkeys(ports if isinstance(ports, list) else [ports], name))
+        found = {}
+        for process in marked(mark):
+            try:
+                part = next((names[port] for port in _ports(process) if port in names), None)
+                if part is not None:
+                    found[process.pid] = Part(part, process_of(process.pid))
+                    found.setdefault(process.ppid(), Part(HUB, process_of(process.ppid())))
+            except psutil.Error:
+                continue
+        self.parts = list(found.values())
+
+    def find_joined(self, addresses: Mapping[str, Any]) -> None:
+        """Find the processes of a cluster that was joined; none if it is another machine's, or
+        somebody else's.
+
+        Parameters
+        ----------
+        addresses
+            Where ipyparallel's client has connected to, by what is there: ``{"mux":
+            "tcp://127.0.0.1:5001", …}``.
+        """
+        here = {each.address for several in psutil.net_if_addrs().values() for each in several}
+        names = {}
+        for key, name in {"registration": HUB, **{name: name for name in PARTS}}.items():
+            address = urlsplit(str(addresses.get(key, "")))
+            if address.hostname in here and address.port is not None:
+                names[address.port] = name
+        try:
+            listening = psutil.net_connections("tcp") if names else []
+        except psutil.AccessDenied:  # on macOS
+            return
+        self.parts = [
+            Part(names[each.laddr.port], process_of(each.pid))
+            for each in listening
+            if each.status == psutil.CONN_LISTEN and each.pid and each.laddr.port in names
+        ]
+
+    def ended(self, name: str) -> Part | None:
+        """Return the process of that name if it has ended."""
+        return next((part for part in self.parts if part.name == name and part.process.ended), None)
+
+    def news(self) -> list[str]:
+        """Say of each process that has ended since the last time what is without it."""
+        ended = [part for part in self.parts if part not in self._told and part.process.ended]
+        self._told.update(ended)
+        return [
+            f"{part} has ended: {PARTS[part.name][1]}"
+            + (f"; {self.advice}" if part.name in (HUB, ORDERS) else "")
+            for part in ended
+        ]
+
+
+def _ports(process: psutil.Process) -> Iterator[int]:
+    """Yield the TCP ports that a process listens on."""
+    return (
+        each.laddr.port
+        for each in process.net_connections("tcp")
+        if each.status == psutil.CONN_LISTEN
+    )

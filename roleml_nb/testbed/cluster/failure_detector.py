@@ -1,0 +1,130 @@
+"""The failure detector: which engines are lost. One limit, whoever has started the cluster.
+
+ipyparallel's own verdict, which comes after 30 s on a cluster of somebody else's, is believed only
+about a process that it saw end: it gives up an engine for good that had no turn for a while, and
+goes on when it has one.
+"""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from typing import TYPE_CHECKING
+
+from roleml_nb.host.process import Process
+from roleml_nb.role import LinkFailed
+
+if TYPE_CHECKING:
+    from .fleet import Fleet
+
+__all__ = ["RESPAWN", "UNREACHED_S", "FailureDetector"]
+
+RESPAWN = "%rml respawn, or bed.respawn(), makes its nodes anew"
+"""What to do about a lost engine."""
+
+UNREACHED_S = 60.0
+"""An engine is lost that neither its direct link nor ipyparallel has reached for so long."""
+LONGEST_LOOK_S = 1.0
+"""What counts of the time between two looks: more than that is time in which this process itself
+had no turn.
+"""
+SUDDEN_S = 10.0
+"""An engine that ipyparallel gives up so soon after a sign of life has ended: it waits far longer
+for one that is silent.
+"""
+CONFIRM_S = 2.0
+"""Seconds without another sign of life until that is believed."""
+REMIND_S = 2.0
+"""Seconds between two times that a lost engine is told of it, as long as it sends."""
+
+
+class FailureDetector:
+    """The notebook's.
+
+    Signs of life are its pulse, a turn of the relay, and a direct link, whose ends ZeroMQ has
+    answer each other, whoever holds the interpreter.
+    """
+
+    def __init__(self, fleet: Fleet):
+        self._fleet = fleet
+        self._looked = fleet.home.clock.now()
+        self._silence: dict[str, float] = {}
+        self._given_up: dict[str, float] = {}
+        """Engines that ipyparallel has given up, and how long they had been silent then."""
+        self._reminded: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def sign(self, host_id: str) -> None:
+        """An engine has given a sign of life."""
+        self._silence[host_id] = 0.0
+
+    def silence(self, host_id: str) -> float:
+        """Seconds since the last sign of life, counted while this process looked."""
+        return self._silence.get(host_id, 0.0)
+
+    def look(self, now: float, reachable: set[int]) -> None:
+        """Find which engines are lost; `reachable` are those that ipyparallel knows."""
+        fleet, elapsed = self._fleet, min(now - self._looked, LONGEST_LOOK_S)
+        self._looked = now
+        for host_id in fleet.alive:
+            self._silence[host_id] = silence = self.silence(host_id) + elapsed
+            known = fleet.numbers[host_id] in reachable
+            if not known:
+                self._given_up.setdefault(host_id, silence)
+            if fleet.stopping:
+                return
+            if (silence > CONFIRM_S or not known) and fleet.home.ended(host_id):
+                fleet.home.host_lost(host_id, "its process has ended")
+            elif not known and self._has_ended_elsewhere(host_id):
+                fleet.home.host_lost(host_id, "ipyparallel says that its process has ended")
+            elif silence > UNREACHED_S and not self._is_linked(host_id):
+                self._give_up(host_id, known)
+
+    def _is_linked(self, host_id: str) -> bool:
+        return self._fleet.home.router.session(host_id).kind == "direct"
+
+    def _has_ended_elsewhere(self, host_id: str) -> bool:
+        """Whether it has ended on a machine that this one does not see."""
+        before, silence = self._given_up[host_id], self.silence(host_id)
+        return (
+            self._fleet.process(host_id).machine != Process.here().machine
+            and not self._is_linked(host_id)
+            and before < SUDDEN_S
+            and silence > before + CONFIRM_S
+        )
+
+    def _give_up(self, host_id: str, known: bool) -> None:
+        """Count it as lost, and see that it does not go on."""
+        fleet = self._fleet
+        fleet.home.host_lost(
+            host_id, f"neither a direct link nor ipyparallel has reached it for {UNREACHED_S:.0f} s"
+        )
+        owned = fleet.engines is not None and fleet.engines.owned
+        try:
+            if owned or not known and fleet.process(host_id).machine == Process.here().machine:
+                fleet.signal(host_id, "SIGKILL")
+            elif known:
+                fleet.order_end(host_id)
+        # ipyparallel and each system say differently that nobody is there; it is told when it sends
+        except Exception as error:
+            fleet.home.logger.info("%s was not ended: %s", host_id, error)
+
+    def remind(self, host_id: str) -> None:
+        """A lost engine goes on sending, which nobody takes: tell it that it is lost."""
+        now = self._fleet.home.clock.now()
+        with self._lock:
+            if (
+                host_id not in self._fleet.lost
+                or now - self._reminded.get(host_id, -REMIND_S) < REMIND_S
+            ):
+                return
+            self._reminded[host_id] = now
+        self._fleet.home.run_in_background(lambda: self._tell(host_id), f"tells {host_id}")
+
+    def _tell(self, host_id: str) -> None:
+        try:
+            self._fleet.home.transport.tell(  # type: ignore[union-attr]
+                host_id, pickle.dumps(("given-up", host_id in self._given_up), 5)
+            )
+        except LinkFailed as error:
+            self._fleet.home.logger.info("%s does not know that it is lost: %s", host_id, error)

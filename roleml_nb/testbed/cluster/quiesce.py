@@ -1,0 +1,83 @@
+"""Quiescence: no handler at work, no message on its way, every role paused.
+
+What each host does is in `roleml_nb.host.quiesce`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from roleml_nb.host.quiesce import Roles, at_work, pause_ready_roles, resume, stop_routines
+from roleml_nb.role import TestbedError
+
+if TYPE_CHECKING:
+    from .fleet import Fleet
+
+__all__ = ["Quiesced", "quiesced"]
+
+LOOK = 0.02
+"""Seconds between two looks at whether all is at rest."""
+SETTLE = 3.0
+"""Seconds that what is on its way gets to come, once all roles are paused."""
+SHOWN = 4
+
+
+class Quiesced(NamedTuple):
+    """What goes on when the testbed does."""
+
+    ready: Roles
+    """Roles that were ready, and were paused for this; others were paused before."""
+    running: Roles
+    """`Runnable`s whose main routine ran, and was asked to end."""
+
+
+@contextmanager
+def quiesced(fleet: Fleet, timeout: float) -> Iterator[Quiesced]:
+    """Wait up to `timeout` seconds until nothing is at work, pause all roles, and have them go on
+    afterwards.
+
+    Main routines of `Runnable`s are asked to stop, and are run again. TestbedError, with what is at
+    work, when it is not still by then; everything goes on.
+    """
+    deadline = fleet.home.clock.now() + timeout
+    running = _of_all(fleet.on_hosts(stop_routines))
+    ready: Roles = {}
+    try:
+        while True:
+            _wait(fleet, deadline, timeout)
+            ready = _of_all(fleet.on_hosts(pause_ready_roles))
+            if not _at_work(fleet, min(deadline, fleet.home.clock.now() + SETTLE)):
+                break
+            fleet.on_hosts(resume, ready, {})
+            ready = {}
+        yield Quiesced(ready, running)
+    finally:
+        fleet.on_hosts(resume, ready, running)
+
+
+def _wait(fleet: Fleet, deadline: float, timeout: float) -> None:
+    at_work = _at_work(fleet, deadline)
+    if at_work:
+        names = ", ".join(at_work[:SHOWN]) + (
+            f" and {len(at_work) - SHOWN} more" if len(at_work) > SHOWN else ""
+        )
+        raise TestbedError(
+            f"after {timeout:g} s this is still at work: {names}; wait until it has ended, or end"
+            " it with bed.stop_run() or %rml stop --run"
+        )
+
+
+def _at_work(fleet: Fleet, deadline: float) -> list[str]:
+    """What is at work, anywhere; empty as soon as nothing is, else what there was last."""
+    clock = fleet.home.clock
+    while True:
+        found = [name for names in fleet.on_hosts(at_work).values() for name in names]
+        if not found or clock.now() >= deadline:
+            return found
+        clock.sleep(LOOK)
+
+
+def _of_all(answers: dict[str, Roles]) -> Roles:
+    return {node: roles for found in answers.values() for node, roles in found.items()}

@@ -1,0 +1,122 @@
+"""End what handlers do on all hosts, without ending the testbed.
+
+What each host does is in `roleml_nb.host.stop`.
+"""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from typing import TYPE_CHECKING
+
+from roleml_nb.host.stop import HURRY, STEP, Stopped, stop_work
+from roleml_nb.role import LinkFailed
+
+if TYPE_CHECKING:
+    from .fleet import Fleet
+
+__all__ = ["RunStopper"]
+
+ANSWER = 1.5
+"""Seconds that an engine gets to say that its handlers are stopped, or are being stopped."""
+TURN = 0.05
+"""Seconds more for each handler that is at work there: the thread that is to learn of the stop must
+wait for its turn.
+"""
+LATEST = 6.0
+"""Seconds that an engine gets in all; one that lives is left to end its handlers by itself then."""
+
+
+class RunStopper:
+    """The notebook's side: has all hosts stop their work, and kills engines that do not even
+    answer.
+    """
+
+    def __init__(self, fleet: Fleet):
+        self._fleet = fleet
+        self._one_at_a_time = threading.Lock()
+        self._news = threading.Condition()
+        self._signs: dict[str, float] = {}
+        self._answers: dict[str, Stopped] = {}
+        fleet.home.router.controls["stopping"] = lambda peer, _: self._alive(peer)
+        fleet.home.router.controls["stopped"] = lambda peer, told: self._told(peer, *told)
+
+    def stop(self) -> Stopped:
+        """See `Testbed.stop_run`."""
+        with self._one_at_a_time:
+            home, hosts = self._fleet.home, self._fleet.alive
+            stops, began = home.router.stops + 1, home.clock.now()
+            self._signs, self._answers = dict.fromkeys(hosts, began), {}
+            home.router.stops = stops
+            # Ctrl-C must not cut a message in two
+            home.run_in_background(lambda: self._ask(hosts, stops), "asks to stop")
+            found = [stop_work(home, stops), *self._await(hosts, began)]
+            return Stopped(*(sum(parts, ()) for parts in zip(*found, strict=True)))
+
+    def _ask(self, hosts: list[str], stops: int) -> None:
+        """On their urgent lines, and over their links.
+
+        An engine reached over the relay has no such line, but can hurry.
+        """
+        home = self._fleet.home
+        for host_id in hosts:
+            try:
+                home.transport.tell(host_id, pickle.dumps(stops, 5))  # type: ignore[union-attr]
+            except LinkFailed as error:
+                home.logger.info("%s is asked to stop over its link alone: %s", host_id, error)
+                self._hurry(host_id)
+        for host_id in hosts:
+            try:
+                home.router.control(host_id, "stop", stops)
+            except LinkFailed as error:
+                home.logger.info("%s is not asked to stop over its link: %s", host_id, error)
+
+    def _hurry(self, host_id: str) -> None:
+        try:
+            self._fleet.signal(host_id, HURRY)
+        # it has ended, or there is no such signal: each system, and ipyparallel, says so
+        # differently
+        except Exception as error:
+            self._fleet.home.logger.info("%s was not told to hurry: %s", host_id, error)
+
+    def _await(self, hosts: list[str], began: float) -> list[Stopped]:
+        """What the engines answer.
+
+        One that gives no sign of life is killed; one that does is given more time.
+
+        Silence is counted in looks, for where this process itself gets no turn, it has not heard
+        what was said.
+        """
+        fleet, clock = self._fleet, self._fleet.home.clock
+        patience = {host_id: ANSWER + TURN * fleet.handlers(host_id) for host_id in hosts}
+        silent, seen, looked = dict.fromkeys(hosts, 0), dict.fromkeys(hosts, 0.0), True
+        with self._news:
+            while waiting := [
+                host_id
+                for host_id in hosts
+                if host_id not in self._answers and host_id not in fleet.lost
+            ]:
+                if clock.now() > began + LATEST:
+                    self._answers.update(
+                        {host_id: Stopped(left=(f"handlers on {host_id}",)) for host_id in waiting}
+                    )
+                    break
+                for host_id in waiting if looked else ():
+                    sign = max(self._signs[host_id], fleet.heard(host_id))
+                    silent[host_id] = silent[host_id] + 1 if sign == seen[host_id] else 0
+                    seen[host_id] = sign
+                    if silent[host_id] * STEP > patience[host_id]:
+                        fleet.kill(host_id)
+                        self._answers[host_id] = Stopped(killed=(host_id,))
+                looked = not self._news.wait(STEP)  # that one is lost, or silent, is no news
+        return [self._answers.get(host_id, Stopped()) for host_id in hosts]
+
+    def _alive(self, host_id: str) -> None:
+        with self._news:
+            self._signs[host_id] = self._fleet.home.clock.now()
+
+    def _told(self, host_id: str, stops: int, stopped: Stopped) -> None:
+        with self._news:
+            if stops == self._fleet.home.router.stops:
+                self._answers[host_id] = stopped
+                self._news.notify_all()

@@ -1,0 +1,1 @@
+"""Operations on a deployment: one file per verb."""

@@ -1,0 +1,1 @@
+"""Operations as values that can be done, undone and written as code."""

@@ -1,0 +1,66 @@
+"""Load a configuration: read it, check it against the testbed, and deploy it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from roleml_nb.spec import Source, read
+from roleml_nb.spec.definitions import Names, lead_upstream_here
+from roleml_nb.spec.loading import FileName
+from roleml_nb.spec.plan import Plan
+
+from .deploy import deploy
+
+if TYPE_CHECKING:
+    from roleml_nb.testbed.testbed import Testbed
+
+__all__ = ["load"]
+
+
+def load(
+    make: type[Testbed] | Testbed,
+    source: Source,
+    *,
+    names: Names | None = None,
+    trust: bool = False,
+    root: FileName | None = None,
+    **options: Any,
+) -> tuple[Testbed, Plan]:
+    """Deploy a configuration on a testbed that is made for it with `options`, or on one that runs.
+
+    Returns the testbed and the plan that was carried out, with notes about what was not taken as
+    written. When something fails, a testbed made here is stopped again. `names`, `trust` and `root`
+    are those of `read`.
+    """
+    plan = read(
+        source,
+        names,
+        options.get("seed"),
+        0 if isinstance(make, type) else make.seed,
+        trust=trust,
+        root=root,
+    )
+    if plan.speaks_of_upstream:
+        lead_upstream_here()
+    if not isinstance(make, type):
+        plan.check({node: make.roster.roles.get(node, {}) for node in make.roster.places})
+        deploy(make, plan)
+        if plan.engines not in (None, make.engines):
+            plan.notes.append(
+                f"this testbed has {make.engines} engines, not {plan.engines}: new nodes are placed"
+                " as by spawn"
+            )
+        return make, plan
+    plan.check({})
+    joins = {"cluster", "profile", "cluster_id"} & set(options)
+    if plan.engines is not None and not joins:
+        options.setdefault("engines", plan.engines)
+    if plan.seed is not None:
+        options.setdefault("seed", plan.seed)
+    bed = make(**options)
+    try:
+        deploy(bed, plan)
+    except BaseException:
+        bed.stop()
+        raise
+    return bed, plan

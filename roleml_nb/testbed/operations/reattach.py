@@ -1,0 +1,212 @@
+"""Testbeds that outlive their kernel: what is written down for the next one, and how it finds back.
+
+Nodes, roles, relationships and links are asked for where they are, on the engines. What only the
+kernel knew, such as how elements were given, is plain data in a file beside the sockets, written a
+moment after each change.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from roleml_nb.role import NATIVE, NOTEBOOK, RoleInstanceID, RoleMLError, TestbedError
+from roleml_nb.spec.board_layout import Drawn
+from roleml_nb.spec.spec import named
+from roleml_nb.testbed.cluster.runtime_files import FORM, Record, records
+from roleml_nb.testbed.cluster.startup import share_paths
+
+if TYPE_CHECKING:
+    from roleml_nb.testbed.cluster.fleet import Fleet
+    from roleml_nb.testbed.registry.registry import Roster
+    from roleml_nb.testbed.testbed import Testbed
+
+__all__ = ["check_links", "choose", "recall", "remember"]
+
+FILE = "roster.json"
+LOOK = 0.1
+"""Seconds between two looks at whether the roster has changed."""
+STEP = 60.0
+PLAIN = ("places", "roles", "relationships", "links", "contexts", "positions")
+
+
+def choose(mark: str | None) -> Record:
+    """The detached testbed of that name, or the only one there is; TestbedError when there is none,
+    several, or it is in use.
+    """
+    found = [record for record in records() if record.detached and record.processes()]
+    if mark is not None:
+        found = [record for record in found if record.mark == mark]
+    if not found:
+        name = "" if mark is None else f"{mark!r} "
+        raise TestbedError(
+            f"no testbed {name}is detached on this machine; begin one that stays with %rml start"
+            " --detach, or Testbed(detached=True)"
+        )
+    begun = [record.mark for record in found if record.abandoned]
+    if len(begun) == len(found):
+        raise TestbedError(
+            f"testbed {begun[0]} was not ready when its kernel ended; %rml clean ends what is left"
+            " of it"
+        )
+    found = [record for record in found if not record.abandoned]
+    free = [record for record in found if record.owner.ended]
+    if not free:
+        raise TestbedError(
+            f"testbed {found[0].mark} is in use by process {found[0].owner.pid}: detach it there"
+            " with bed.detach(), or end that kernel"
+        )
+    if len(free) > 1:
+        raise TestbedError(
+            f"{len(free)} testbeds are detached; name one:"
+            f" {', '.join(record.mark for record in free)}"
+        )
+    if free[0].form != FORM:
+        raise TestbedError(
+            f"testbed {free[0].mark} was started by another version of roleml_nb, which this one"
+            " does not understand; %rml clean --detached ends it"
+        )
+    return free[0]
+
+
+def check_links(fleet: Fleet) -> None:
+    """The relay ends with the kernel: a testbed that needs it between engines cannot outlive it."""
+    for (sender, receiver), (kind, why) in fleet.links.items():
+        if kind == "relay" and NOTEBOOK not in (sender, receiver):
+            raise TestbedError(
+                f"this testbed cannot be detached: {sender} → {receiver} goes through this kernel"
+                f" ({why})"
+            )
+
+
+# writing
+
+
+def remember(fleet: Fleet, roster: Roster) -> None:
+    """Write the roster whenever it has changed, until the fleet stops.
+
+    Runs on a thread of its own.
+    """
+    written = None
+    while not fleet.stopping:
+        if roster.revision != written:
+            written = roster.revision
+            write(fleet, roster)
+        fleet.home.clock.sleep(LOOK)
+
+
+def write(fleet: Fleet, roster: Roster) -> None:
+    roles = {
+        node: {
+            name: {key: item for key, item in known.items() if key != "channels"}
+            for name, known in names.items()
+        }
+        for node, names in list(roster.roles.items())
+    }
+    content = {
+        **{name: getattr(roster, name) for name in PLAIN},
+        "roles": roles,
+        "drawn": roster.drawn and roster.drawn.plain(roster.places),
+    }
+    target = Path(fleet.engines.directory) / FILE  # type: ignore[union-attr]
+    beside = target.with_suffix(".new")
+    try:
+        beside.write_text(json.dumps(content), encoding="utf-8")
+        beside.replace(target)
+    # it changed under our hands, and will be written again; or the disk is full
+    except (OSError, RuntimeError) as error:
+        fleet.home.logger.warning("the roster was not written: %s", error)
+        roster.revision += 1
+
+
+# finding back
+
+
+def recall(bed: Testbed) -> None:
+    """Have the notebook know what is there: from the nodes, and from what was written."""
+    roster, fleet = bed.roster, bed.fleet
+    written = _written(Path(fleet.engines.directory) / FILE)  # type: ignore[union-attr]
+    share_paths(fleet)
+    for host_id, names in fleet.on_hosts(_nodes).items():
+        roster.places.update(dict.fromkeys(names, host_id))
+    fleet.learn(roster.places)
+    for node in roster.places:
+        roster.contexts.update(
+            {node: written["contexts"][node]} if node in written["contexts"] else {}
+        )
+        roster.positions.update(
+            {node: tuple(written["positions"][node])} if node in written["positions"] else {}
+        )
+        if node != NOTEBOOK:
+            _recall_node(bed, node, written["roles"].get(node, {}))
+    roster.drawn = written["drawn"]
+    turns = [known["turn"] for names in roster.roles.values() for known in names.values()]
+    roster.turns = count(max(turns, default=-1) + 1)
+    roster.revision += 1
+
+
+def _written(file: Path) -> dict[str, Any]:
+    """What was written, as far as it is what `write` writes."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):  # the kernel ended at once
+        content = None
+    found = {name: content.get(name) if isinstance(content, dict) else None for name in PLAIN}
+    kept: dict[str, Any] = {
+        name: known if isinstance(known, dict) else {} for name, known in found.items()
+    }
+    kept["contexts"] = {
+        node: given for node, given in kept["contexts"].items() if isinstance(given, dict)
+    }
+    kept["positions"] = {
+        node: at
+        for node, at in kept["positions"].items()
+        if isinstance(at, list) and [type(number) for number in at] == [int, int]
+    }
+    kept["roles"] = {
+        node: {name: role for name, role in roles.items() if _is_role(role)}
+        for node, roles in kept["roles"].items()
+        if isinstance(roles, dict)
+    }
+    try:
+        kept["drawn"] = Drawn.of(content["drawn"]) if content["drawn"] else None
+    except (TestbedError, TypeError, ValueError, KeyError, AttributeError):
+        kept["drawn"] = None
+    return kept
+
+
+def _is_role(role: Any) -> bool:
+    return (
+        isinstance(role, dict)
+        and role.keys() >= {"class", "options", "elements", "turn"}
+        and type(role["turn"]) is int
+        and isinstance(role["options"], dict)
+        and isinstance(role["elements"], dict)
+    )
+
+
+def _recall_node(bed: Testbed, node: str, written: dict[str, Any]) -> None:
+    actor = bed.fleet.home.actors[NOTEBOOK]
+    try:
+        classes, relationships, links, contents = actor.request(
+            "checkpoint-look", NATIVE, RoleInstanceID(node, NATIVE), "look", None
+        ).result(STEP)
+    except RoleMLError as error:  # it shows as lost, or its engine as busy; others are there
+        actor.logger.warning("%s does not say what is there: %s", node, error)
+        return
+    for name, cls in classes.items():
+        unknown = {"class": named(cls), "options": {}, "elements": {}, "turn": 0}
+        bed.roster.assigned(node, name, written.get(name, unknown))
+        bed.versions.updated(RoleInstanceID(node, name), cls)
+        if contents[name]:  # which may be older than what this kernel has
+            bed.versions.contents[RoleInstanceID(node, name)] = contents[name]
+    for relationship, members in relationships.items():
+        bed.roster.related(node, relationship, [RoleInstanceID(*item) for item in members])
+    for alias, target in links.items():
+        bed.roster.linked(node, alias, target)
+
+
+def _nodes(host: Any) -> list[str]:
+    return [name for name in host.actors if host.host_id != NOTEBOOK]

@@ -1,0 +1,93 @@
+"""Roles that are ended, and can be put back with their state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from roleml_nb.actor import Invocation
+from roleml_nb.role import NATIVE, NOTEBOOK, Role, RoleInstanceID, RoleMLError
+
+if TYPE_CHECKING:
+    from roleml_nb.testbed.testbed import Testbed
+
+__all__ = ["Kept", "keeping", "put_back"]
+
+STEP = 60.0
+"""Seconds that a node gets to hand out a role's state, or to take it."""
+
+
+@dataclass
+class Kept:
+    """A role that is ended: what the notebook knew of it, and its state, or else why there is
+    none.
+    """
+
+    instance: RoleInstanceID
+    known: dict[str, Any] | None
+    """Its entry in the roster; None where another role has assigned it."""
+    version: list[Any]
+    """Its class, options, elements and their content, as `Versions` has them."""
+    state: list[bytes] | None = None
+    why: str = ""
+    paused: bool = False
+
+    @property
+    def cls(self) -> type[Role] | None:
+        return self.version[1]
+
+    @property
+    def given(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """Options and elements; None where another kernel has assigned it."""
+        return self.version[2]
+
+
+@contextmanager
+def keeping(bed: Testbed, instances: Iterable[RoleInstanceID]) -> Iterator[list[Kept]]:
+    """Pause roles and take their state, for them to be ended within; those that are not then go on.
+
+    StatusError when handlers do not end; all go on then.
+    """
+    kept, asked = [_known(bed, instance) for instance in instances], list[tuple[Kept, Invocation]]()
+    try:
+        for one in kept:
+            place = bed.roster.places[one.instance.actor_name]
+            if place in bed.lost:
+                one.why = f"it is lost with {place}"
+            else:
+                asked.append((one, _ask(bed, "take", one.instance, None)))
+        for one, answer in asked:
+            one.state, one.why, one.paused = answer.result(STEP)
+        yield kept
+    finally:
+        for one, answer in asked:
+            with suppress(RoleMLError):  # that one went on by itself, or is gone
+                answer.result(STEP)
+                if one.instance.instance_name in bed.roster.roles.get(one.instance.actor_name, {}):
+                    _ask(bed, "leave", one.instance, one.paused).result(STEP)
+
+
+def _known(bed: Testbed, instance: RoleInstanceID) -> Kept:
+    known = bed.roster.roles.get(instance.actor_name, {}).get(instance.instance_name)
+    return Kept(instance, known, bed.versions.entries(instance))
+
+
+def _ask(bed: Testbed, step: str, instance: RoleInstanceID, content: Any) -> Invocation:
+    node, name = instance
+    return bed.fleet.home.actors[NOTEBOOK].request(
+        f"keeping-{step}", NATIVE, RoleInstanceID(node, NATIVE), name, content
+    )
+
+
+def put_back(bed: Testbed, kept: Kept) -> None:
+    """Have a role that was ended back on its node, with its state; TestbedError when there is
+    another one of its name.
+    """
+    node, name = kept.instance
+    bed.select(node)
+    _ask(bed, "put", kept.instance, kept.state).result(STEP)
+    if kept.known is not None:
+        bed.roster.assigned(node, name, kept.known)
+    bed.versions.put_back(kept.instance, kept.version)

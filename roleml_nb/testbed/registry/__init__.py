@@ -1,0 +1,1 @@
+"""The notebook's knowledge of a deployment: nodes, roles, relationships, and versions of code."""

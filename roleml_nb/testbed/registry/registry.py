@@ -1,0 +1,181 @@
+"""The roster: what is deployed where, as the notebook knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import count
+from typing import Any
+
+from roleml_nb.role import NATIVE, NOTEBOOK, RoleInstanceID, TestbedError, did_you_mean, natural_key
+from roleml_nb.spec.board_layout import Drawn
+from roleml_nb.spec.patterns import match
+
+__all__ = ["Roster"]
+
+
+class Roster:
+    """Places of nodes, their roles and their relationships.
+
+    Plain data; the testbed writes it after each success.
+    """
+
+    def __init__(self, look: Callable[[str], Iterable[str]] = lambda node: ()) -> None:
+        self.look = look
+        """The roles of a node, asked for where one is not known here: others than the notebook
+        assign roles too.
+        """
+        self.turns = count()
+        """Numbers of assignments, one after the other."""
+        self.places: dict[str, str] = {NOTEBOOK: NOTEBOOK}
+        """{node: host}."""
+        self.roles: dict[str, dict[str, dict[str, Any]]] = {}
+        """{node: {role: class, options, elements, turn, and its channels once asked for}}."""
+        self.relationships: dict[str, dict[str, list[str]]] = {}
+        """{node: {relationship: members}}."""
+        self.links: dict[str, dict[str, str]] = {}
+        """{node: {alias: relationship}}."""
+        self.contexts: dict[str, dict[str, Any]] = {}
+        """{node: what it was given of workdir, src and seed}."""
+        self.positions: dict[str, tuple[int, int]] = {}
+        """{node: where it was put on the board}."""
+        self.drawn: Drawn | None = None
+        """How boards have drawn it; None before there was one."""
+        self.revision = 0
+        """Counts the changes; whoever draws the roster looks at it."""
+
+    def instances(self, patterns: Any, default: str = "") -> list[RoleInstanceID]:
+        """Role instances of a pattern, or of several; one without ``/`` means the role `default`.
+
+        A pattern finds the nodes that have the role. TestbedError when there is none, or a node is
+        not there.
+        """
+        if isinstance(patterns, (str, RoleInstanceID)):
+            patterns = [patterns]
+        found: dict[RoleInstanceID, None] = {}
+        for item in patterns:
+            pattern = str(RoleInstanceID(*item)) if isinstance(item, tuple) else str(item)
+            node_pattern, _, name = pattern.partition("/")
+            nodes = match(node_pattern, self.places)
+            having = [node for node in nodes if len(nodes) == 1 or self._has(node, name or default)]
+            found.update(
+                dict.fromkeys(self._instance(node, name or default) for node in having or nodes[:1])
+            )
+        return list(found)
+
+    def _has(self, node: str, name: str) -> bool:
+        try:
+            return bool(self._instance(node, name))
+        except TestbedError:
+            return False
+
+    def _instance(self, node: str, name: str) -> RoleInstanceID:
+        for spelling in (name, name.replace("-", "_"), name.replace("_", "-")):
+            if spelling in self.roles.get(node, {}) or spelling == NATIVE:
+                return RoleInstanceID(node, spelling)
+        known = list(self.look(node))
+        if name in known:
+            return RoleInstanceID(node, name)
+        raise TestbedError(f"node '{node}' has no role '{name}'; {did_you_mean(name, known)}")
+
+    def spawned(self, places: dict[str, str], context: dict[str, Any]) -> None:
+        self.places.update(places)
+        if context:
+            self.contexts.update({node: dict(context) for node in places})
+        self.revision += 1
+
+    def removed(self, node: str) -> None:
+        for table in (
+            self.places,
+            self.roles,
+            self.relationships,
+            self.links,
+            self.contexts,
+            self.positions,
+        ):
+            table.pop(node, None)
+        self.revision += 1
+
+    def arranged(self, positions: Mapping[str, tuple[int, int] | None]) -> None:
+        """Where nodes are put on the board; None for nowhere in particular."""
+        for node, position in positions.items():
+            if position is None:
+                self.positions.pop(node, None)
+            else:
+                self.positions[node] = position
+        self.revision += 1
+
+    def assigned(self, node: str, name: str, given: dict[str, Any]) -> None:
+        self.roles.setdefault(node, {})[name] = given
+        self.revision += 1
+
+    def updated(self, node: str, name: str, cls: str) -> None:
+        """The role has another version of its class, which may have other channels and another
+        name.
+        """
+        self.roles[node][name].pop("channels", None)
+        self.roles[node][name]["class"] = cls
+        self.revision += 1
+
+    def terminated(self, node: str, name: str) -> None:
+        self.roles.get(node, {}).pop(name, None)
+        self.revision += 1
+
+    def linked(self, node: str, alias: str, relationship: str) -> None:
+        self.links.setdefault(node, {})[alias] = relationship
+        self.revision += 1
+
+    def related(
+        self, node: str, relationship: str, members: list[RoleInstanceID], *, remove: bool = False
+    ) -> None:
+        known = self.relationships.setdefault(node, {}).setdefault(relationship, [])
+        named = [str(item) for item in members]
+        known[:] = (
+            [item for item in known if item not in named]
+            if remove
+            else [*known, *(item for item in named if item not in known)]
+        )
+        self.revision += 1
+
+    def moved(
+        self,
+        old: RoleInstanceID,
+        new: RoleInstanceID,
+        added: dict[str, dict[str, list]],
+        removed: dict[str, dict[str, list]],
+    ) -> None:
+        """A role has another address, and relationships came or went on its account."""
+        given = self.roles.get(old.actor_name, {}).pop(old.instance_name, None)
+        if given is not None:
+            self.roles.setdefault(new.actor_name, {})[new.instance_name] = given
+        for relationships in self.relationships.values():
+            for known in relationships.values():
+                known[:] = [str(new) if item == str(old) else item for item in known]
+        for change, remove in ((added, False), (removed, True)):
+            for node, names in change.items():
+                for relationship, members in names.items():
+                    self.related(
+                        node,
+                        relationship,
+                        [RoleInstanceID(*item) for item in members],
+                        remove=remove,
+                    )
+        self.revision += 1
+
+    def nodes(self) -> list[str]:
+        """All nodes in natural order; the notebook's own only when it has roles."""
+        return sorted(
+            (name for name in self.places if name != NOTEBOOK or self.roles.get(NOTEBOOK)),
+            key=natural_key,
+        )
+
+    def known(self) -> dict[str, list[str]]:
+        """{node: the nodes whose roles it knows}, as `nodes`."""
+        relationships = self.relationships
+        return {
+            node: [
+                member.partition("/")[0]
+                for members in list(relationships.get(node, {}).values())
+                for member in members
+            ]
+            for node in self.nodes()
+        }

@@ -1,0 +1,77 @@
+"""Engines get the texts of the user's own modules, so that what is sent to them by name and key is
+there.
+"""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from roleml_nb.messaging.modules.module_versions import module_versions
+from roleml_nb.messaging.modules.source_modules import Closure, ModuleText, source_modules
+
+if TYPE_CHECKING:
+    from roleml_nb.testbed.cluster.fleet import Fleet
+
+__all__ = ["Shared", "known_versions", "own_versions", "share", "share_modules"]
+
+
+@dataclass
+class Shared:
+    """Versions of own modules, as data."""
+
+    texts: dict[tuple[str, str], ModuleText] = field(default_factory=dict)
+    """{(module, digest): text}."""
+    closures: dict[tuple[str, str], Closure] = field(default_factory=dict)
+    """{(module, key): what it imports}."""
+    latest: dict[str, str] = field(default_factory=dict)
+    """{module: the key that its name means now}."""
+
+
+_known: weakref.WeakKeyDictionary[Fleet, tuple[int, Shared]] = weakref.WeakKeyDictionary()
+"""What the engines of a fleet have, and as of which look."""
+
+
+def own_versions() -> Shared:
+    """Return the own modules of this process, as they are loaded."""
+    texts, closures = source_modules.versions_to_send()
+    return Shared(texts, closures, dict(closures.keys()))
+
+
+def share_modules(fleet: Fleet) -> None:
+    """Give the fleet's engines the versions that they do not have yet."""
+    if fleet.engines is None:
+        return
+    revision, known = _known.get(fleet, (-1, Shared()))
+    if revision == source_modules.revision:
+        return
+    now = own_versions()
+    new = Shared(
+        {which: text for which, text in now.texts.items() if which not in known.texts},
+        {which: closure for which, closure in now.closures.items() if which not in known.closures},
+        {name: key for name, key in now.latest.items() if known.latest.get(name) != key},
+    )
+    if new.latest:
+        share(fleet, new)
+    _known[fleet] = (
+        source_modules.revision,
+        Shared({**known.texts, **now.texts}, {**known.closures, **now.closures}, now.latest),
+    )
+
+
+def known_versions(fleet: Fleet) -> Shared:
+    """Return all versions that the fleet's engines were given, and name none of them the latest."""
+    known = _known.get(fleet, (-1, Shared()))[1]
+    return Shared(known.texts, known.closures)
+
+
+def share(fleet: Fleet, versions: Shared) -> None:
+    """Give the fleet's engines these versions."""
+    # what was edited back is not new, but the latest
+    if fleet.engines is not None and (versions.closures or versions.latest):
+        fleet.run_on_all(_add, versions.texts, versions.closures, versions.latest)
+
+
+def _add(testbed: str, texts: dict, closures: dict, latest: dict[str, str]) -> None:
+    module_versions.add(texts, closures, latest)

@@ -1,0 +1,1 @@
+"""Topologies: graphs over nodes, their mixing weights, and reports on them; no engine is needed."""

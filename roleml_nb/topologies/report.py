@@ -1,0 +1,160 @@
+"""What can be said of a topology: in numbers, as text, and as a picture."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import networkx as nx
+import numpy as np
+
+from .mixing_weights import second_eigenvalue
+
+__all__ = ["TopologyReport"]
+
+LARGE = 200
+"""Graphs of more nodes are laid out by a faster method."""
+
+
+class TopologyReport:
+    """Numbers of a topology; ``str()`` is a table.
+
+    Attributes
+    ----------
+    nodes, edges : int
+    degree : tuple of (int, float, int)
+        Smallest, mean and largest number of nodes that a node sends to.
+    diameter : int or None
+        Longest of the shortest ways; None when not every node is reached from every other.
+    rate : float
+        Predicted consensus rate: what the distance from the mean is multiplied by in a round of
+        mixing, the second largest modulus of the eigenvalues of W (Xiao and Boyd 2004).
+    spectral_gap : float
+        1 - `rate`.
+    rounds_per_tenth : float
+        Rounds of mixing until a tenth of the distance is left; infinite when the graph is not
+        connected.
+    """
+
+    def __init__(self, name: str, graph: nx.Graph, mixing: np.ndarray, rounds: int):
+        self.name, self._graph = name, graph
+        self.nodes, self.edges = graph.number_of_nodes(), graph.number_of_edges()
+        degrees = [
+            degree for _, degree in (graph.out_degree if graph.is_directed() else graph.degree)
+        ]
+        self.degree = min(degrees), sum(degrees) / len(degrees), max(degrees)
+        connected = (
+            nx.is_strongly_connected(graph) if graph.is_directed() else nx.is_connected(graph)
+        )
+        self.diameter: int | None = nx.diameter(graph) if connected else None
+        self.rate = min(1.0, _zero(second_eigenvalue(mixing))) ** (1 / rounds)
+        self.spectral_gap = _zero(1 - self.rate)
+        self.rounds_per_tenth = (
+            math.inf
+            if not self.spectral_gap
+            else 1.0
+            if self.rate == 0
+            else math.log(0.1, self.rate)
+        )
+
+    def __str__(self) -> str:
+        low, mean, high = self.degree
+        return "\n".join(
+            [
+                f"{self.name}: {self.nodes} nodes, {self.edges} edges",
+                (
+                    f"degree          {low}"
+                    if low == high
+                    else f"degree          {low} to {high}, mean {mean:.2f}"
+                ),
+                (
+                    "diameter       "
+                    f" {'none: not connected' if self.diameter is None else self.diameter}"
+                ),
+                f"spectral gap    {self.spectral_gap:.4f}",
+                (
+                    f"consensus rate  {self.rate:.4f} per round, a tenth is left after"
+                    f" {self.rounds_per_tenth:.1f} rounds"
+                ),
+            ]
+        )
+
+    __repr__ = __str__
+
+    def draw(self) -> Any:
+        """The graph as a plotly figure; nodes have their names and degrees, arrows show edges that
+        lead one way.
+        """
+        from roleml_nb.pictures.figure import Figure
+
+        places = _layout(self._graph)
+        figure = Figure(
+            layout={
+                "title": self.name,
+                "template": "plotly_white",
+                "height": 420,
+                "showlegend": False,
+                "margin": {"l": 20, "r": 20, "t": 60, "b": 20},
+                "xaxis": {"visible": False},
+                "yaxis": {"visible": False, "scaleanchor": "x"},
+            }
+        )
+        ends = [(places[a], places[b]) for a, b in self._graph.edges]
+        figure.add_scatter(
+            x=[x for one, other in ends for x in (one[0], other[0], None)],
+            y=[y for one, other in ends for y in (one[1], other[1], None)],
+            mode="lines",
+            line={"color": "#999999", "width": 1},
+            hoverinfo="skip",
+        )
+        if self._graph.is_directed():
+            for (x0, y0), (x1, y1) in ends:
+                figure.add_annotation(
+                    x=0.3 * x0 + 0.7 * x1,
+                    y=0.3 * y0 + 0.7 * y1,
+                    ax=x0,
+                    ay=y0,
+                    xref="x",
+                    yref="y",
+                    axref="x",
+                    ayref="y",
+                    text="",
+                    showarrow=True,
+                    arrowhead=2,
+                    arrowcolor="#999999",
+                )
+        few = self.nodes <= 30
+        figure.add_scatter(
+            x=[places[node][0] for node in self._graph],
+            y=[places[node][1] for node in self._graph],
+            mode="markers+text" if few else "markers",
+            text=list(self._graph),
+            textposition=[_outwards(*places[node]) for node in self._graph],
+            marker={"size": 12 if few else 6, "color": "#0072B2"},
+            hovertext=[f"{node}: degree {self._graph.degree[node]}" for node in self._graph],
+            hoverinfo="text",
+        )
+        return figure
+
+
+def _layout(graph: nx.Graph) -> dict[str, tuple[float, float]]:
+    plain = graph.to_undirected()
+    places = (
+        nx.kamada_kawai_layout(plain)
+        if len(plain) <= LARGE and nx.is_connected(plain)
+        else nx.spring_layout(plain, seed=0)
+    )
+    return {node: (float(x), float(y)) for node, (x, y) in places.items()}
+
+
+def _outwards(x: float, y: float) -> str:
+    """Where a node's name is off the middle of the picture, in which most edges are."""
+    return (
+        f"{'top' if y >= 0 else 'bottom'}"
+        f" {'left' if x < -0.3 else 'right' if x > 0.3 else 'center'}"
+    )
+
+
+def _zero(value: float) -> float:
+    """0 for what is but a rounding error away from it."""
+    return 0.0 if abs(value) < 1e-9 else value

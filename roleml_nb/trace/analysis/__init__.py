@@ -1,0 +1,1 @@
+"""Analysis of traces: runs, and comparisons of them."""

@@ -1,0 +1,323 @@
+"""Runs side by side, over seeds: a table, a summary, a picture."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from roleml_nb.role import ArgumentError
+from roleml_nb.role.arguments import checked
+from roleml_nb.role.numbers import as_number, short
+
+from .runs import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+__all__ = ["Comparison", "compare"]
+
+AXES = ("round", "bytes", "time")
+NAMED = 3
+"""Runs that a note names."""
+
+
+@partial(checked, but=("runs",))
+def compare(runs: Iterable[Run], *, confidence: float = 0.95) -> Comparison:
+    """Compare runs: those of one name are repetitions, over seeds.
+
+    Parameters
+    ----------
+    runs : iterable of Run
+        See `Trace.run`; of one testbed or of several. All of one metric.
+    confidence : float
+        Of the bands, more than 0 and less than 1: Student's t interval of the mean over seeds.
+
+    Raises
+    ------
+    ValueError
+        When there are no runs, two have the same name and seed, metrics differ, `confidence` is out
+        of range, or a run has no round; and as in `Run.curve`.
+    """
+    given = list(runs)
+    for run in given:
+        if not isinstance(run, Run):
+            raise ArgumentError(
+                "compare takes runs, such as bed.trace.run('fedavg', nodes='server client*'), not"
+                f" {run!r}"
+            )
+    if not given:
+        raise ArgumentError(
+            "there are no runs to compare: give some, such as bed.trace.run('fedavg', nodes='server"
+            " client*')"
+        )
+    confidence = as_number("confidence", confidence)
+    if not 0 < confidence < 1:
+        raise ArgumentError(f"confidence must be more than 0 and less than 1, got {confidence!r}")
+    metrics = {run.metric for run in given}
+    if len(metrics) > 1:
+        raise ArgumentError(
+            f"runs of one metric can be compared, and these have {', '.join(sorted(metrics))}"
+        )
+    seen = set()
+    for run in given:
+        if (run.name, run.seed) in seen:
+            raise ArgumentError(
+                f"there are two runs {run.name!r} with seed {run.seed}: give repetitions seeds of"
+                " their own, seed=…"
+            )
+        seen.add((run.name, run.seed))
+    return Comparison(given, confidence)
+
+
+class Comparison:
+    """What `compare` returns. The traces are read once, when it is made."""
+
+    def __init__(self, runs: list[Run], confidence: float):
+        self.metric = runs[0].metric
+        self.confidence = confidence
+        self.names = list(dict.fromkeys(run.name for run in runs))
+        """Of the runs, in the order given."""
+        self._curves = {(run.name, run.seed): run.curve() for run in runs}
+        for (name, seed), curve in self._curves.items():
+            if curve.empty:
+                raise ArgumentError(
+                    f"run {name!r}, seed {seed}, has completed no round within its max_bytes; give"
+                    " it more, or none"
+                )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The tidy table: one row per run, seed and round.
+
+        Columns: run, seed, and those of `Run.curve`.
+        """
+        import pandas as pd
+
+        frames = []
+        for (name, seed), curve in self._curves.items():
+            frames.append(curve.assign(run=name, seed=seed)[["run", "seed", *curve.columns]])
+        return pd.concat(frames, ignore_index=True)
+
+    def summary(self, target: float | None = None) -> pd.DataFrame:
+        """How each run ended: one row per name, means over its seeds.
+
+        Columns: seeds, rounds, time, bytes; the metric in the last round, with low and high, the
+        ends of its confidence interval (NaN with one seed, or equal ones); worst, p10 and deviation
+        over nodes; consensus_distance. Where the metric of a seed is not finite in the last round,
+        neither is the mean, and there is a column not_finite: of how many seeds, such as "1 of 3".
+        With a `target` also reached (how many seeds ever had it, such as "2 of 3"), and
+        round_to_target, bytes_to_target, time_to_target: means over all seeds, NaN unless all
+        reached it, since a mean over those that did would flatter the run; `to_target` has each.
+        """
+        import pandas as pd
+
+        rows = []
+        for name in self.names:
+            curves = self._of(name)
+            last = pd.DataFrame([curve.iloc[-1] for curve in curves])
+            odd = int((~np.isfinite(last[self.metric].astype(float))).sum())
+            mean, low, high = self._interval(name, last[[self.metric]].to_numpy().T)
+            row: dict[str, Any] = {
+                "run": name,
+                "seeds": len(curves),
+                "rounds": last["round"].mean(),
+                "time": last["time"].mean(),
+                "bytes": last["bytes"].mean(),
+                self.metric: mean[0],
+                "low": low[0],
+                "high": high[0],
+                **{
+                    column: last[column].mean(skipna=odd == 0)
+                    for column in ("worst", "p10", "deviation")
+                },
+                "consensus_distance": last["consensus_distance"].mean(),
+            }
+            if self._odd:
+                row["not_finite"] = f"{odd} of {len(curves)}"
+            if target is not None:
+                took = self.to_target(target).query("run == @name")
+                row["reached"] = f"{took['round'].notna().sum()} of {len(took)}"
+                row |= {f"{axis}_to_target": took[axis].mean(skipna=False) for axis in AXES}
+            rows.append(row)
+        return pd.DataFrame(rows).set_index("run")
+
+    def to_target(self, target: float) -> pd.DataFrame:
+        """What each run took until the metric was `target` or more for the first time; one row per
+        run and seed.
+
+        Columns: run, seed, round, bytes, time; NaN where it never was.
+        """
+        import pandas as pd
+
+        if not isinstance(target, numbers.Real) or target != target:
+            raise ArgumentError(f"target must be a number, got {short(target)}")
+        target = as_number("target", target)
+        firsts = {
+            key: curve[curve[self.metric] >= target].head(1) for key, curve in self._curves.items()
+        }
+        return pd.DataFrame(
+            [
+                {
+                    "run": name,
+                    "seed": seed,
+                    **{axis: first[axis].iloc[0] if len(first) else np.nan for axis in AXES},
+                }
+                for (name, seed), first in firsts.items()
+            ]
+        )
+
+    @property
+    def note(self) -> str:
+        """On the bands: what they are, which runs have none, because one seed, or equal ones, say
+        nothing of the spread; and where numbers are not finite, or not known any more.
+        """
+        single = [name for name in self.names if len(self._of(name)) < 2]
+        equal = {name: groups for name in self.names if (groups := self.equal(name))}
+        said = [
+            f"seeds {', '.join(map(str, seeds))} of {name} are equal in every round"
+            for name, groups in equal.items()
+            for seeds in groups
+        ]
+        if said:
+            said.append(
+                "repetitions differ where models and data have the seed of their testbed, or one"
+                " that is given"
+            )
+        without = [name for name in self.names if name not in single and self._all_equal(name)]
+        if len(single) == len(self.names):
+            band = (
+                "no confidence bands: one seed each, so nothing is known of the spread over seeds"
+            )
+        elif len(single) + len(without) == len(self.names):
+            band = "no confidence bands: nothing is known of the spread over seeds"
+        else:
+            band = f"bands: {100 * self.confidence:g} % confidence interval of the mean over seeds"
+            band += f"; none for {', '.join(single)}: one seed" if single else ""
+        return "; ".join([band, *said, *self._said_of_numbers()])
+
+    def _said_of_numbers(self) -> list[str]:
+        """Say which runs have numbers that are not finite, or are not known any more."""
+        said = []
+        odd = [
+            f"{name} seed {seed} from round {first:g} on"
+            for (name, seed), first in self._odd.items()
+        ]
+        if odd:
+            said.append(
+                f"{self.metric} is not finite in"
+                f" {', '.join(odd[:NAMED])}{', …' if len(odd) > NAMED else ''}, and neither is a"
+                " mean with it"
+            )
+        unknown = [
+            f"{name} seed {seed}"
+            for (name, seed), curve in self._curves.items()
+            if curve["bytes"].isna().any() and curve["bytes"].notna().any()
+        ]
+        if unknown:
+            said.append(
+                "early bytes of"
+                f" {', '.join(unknown[:NAMED])}{', …' if len(unknown) > NAMED else ''} are not"
+                " known: the messages are totals by now"
+            )
+        return said
+
+    def equal(self, name: str) -> list[list[Any]]:
+        """Groups of seeds of a run that brought the same numbers in every round, each of two seeds
+        or more.
+        """
+        groups: dict[bytes, list[Any]] = {}
+        for (run, seed), curve in self._curves.items():
+            if run == name:
+                brought = curve[[self.metric, "worst", "p10", "deviation", "consensus_distance"]]
+                groups.setdefault(brought.to_numpy(float).tobytes(), []).append(seed)
+        return [seeds for seeds in groups.values() if len(seeds) > 1]
+
+    def _all_equal(self, name: str) -> bool:
+        return any(len(seeds) == len(self._of(name)) for seeds in self.equal(name))
+
+    @property
+    def _odd(self) -> dict[tuple[str, int], float]:
+        """From which round on the metric of a run was not finite for the first time, for runs where
+        it was.
+        """
+        found = {}
+        for key, curve in self._curves.items():
+            odd = curve[~np.isfinite(curve[self.metric].astype(float))]
+            if len(odd):
+                found[key] = float(odd["round"].iloc[0])
+        return found
+
+    def band(self, name: str, axis: str = "round") -> pd.DataFrame:
+        """Mean and confidence interval of the metric over the seeds of a run, against "round",
+        "bytes" or "time".
+
+        Columns: the axis, mean, low, high (NaN with one seed, or equal ones). Where only some seeds
+        have a value there is no row; between its rounds, a run counts with what it had last. Where
+        a seed's metric is NaN, so is the mean.
+        """
+        import pandas as pd
+
+        if axis not in AXES:
+            raise ArgumentError(f"axis must be one of {', '.join(AXES)}, got {axis!r}")
+        curves = [curve.dropna(subset=[axis]) for curve in self._of(name)]
+        if any(curve.empty for curve in curves):
+            return pd.DataFrame(columns=[axis, "mean", "low", "high"])
+        points = [curve[axis].to_numpy(float) for curve in curves]
+        grid = np.unique(np.concatenate(points))
+        grid = grid[
+            (grid >= max(one[0] for one in points)) & (grid <= min(one[-1] for one in points))
+        ]
+        values = np.column_stack(
+            [
+                curve[self.metric].to_numpy()[np.searchsorted(at, grid, side="right") - 1]
+                for curve, at in zip(curves, points, strict=True)
+            ]
+        )
+        mean, low, high = self._interval(name, values)
+        return pd.DataFrame({axis: grid, "mean": mean, "low": low, "high": high})
+
+    def plot(self, target: float | None = None, title: str | None = None) -> go.Figure:
+        """One figure: the metric against rounds, bytes and time; its spread over nodes, and the
+        consensus distance.
+
+        `target` is drawn as a line, with the bytes that each run took to it.
+        """
+        from .comparison_picture import draw
+
+        return draw(self, target, title)
+
+    def _interval(self, name: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        if self._all_equal(name):
+            values = values[:, :1]
+        return mean_and_interval(values, self.confidence)
+
+    def _of(self, name: str) -> list[pd.DataFrame]:
+        return [curve for (run, _), curve in self._curves.items() if run == name]
+
+    def __repr__(self) -> str:
+        return (
+            f"<Comparison of {', '.join(self.names)} by {self.metric}; .summary(target=…), .plot(),"
+            f" .to_pandas(); {self.note}>"
+        )
+
+
+def mean_and_interval(
+    values: np.ndarray, confidence: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and Student's t interval of each row; values of shape (points, seeds).
+
+    With one seed the interval is NaN.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):  # of infinite and of huge values
+        mean, seeds = values.mean(1), values.shape[1]
+        if seeds < 2:
+            return mean, np.full(len(mean), np.nan), np.full(len(mean), np.nan)
+        # Student's quantile, as scipy.stats.t has it, which takes a second longer to import
+        from scipy.special import stdtrit
+
+        half = stdtrit(seeds - 1, (1 + confidence) / 2) * values.std(1, ddof=1) / np.sqrt(seeds)
+        return mean, mean - half, mean + half

@@ -1,0 +1,1 @@
+"""The base of all views: the widget, its bundle of scripts, its page, and its picture."""

@@ -1,0 +1,1 @@
+"""The board: a testbed drawn, and changed by hand."""

@@ -1,0 +1,1 @@
+"""Metrics: curves that grow while cells run."""

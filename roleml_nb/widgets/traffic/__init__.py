@@ -1,0 +1,1 @@
+"""Traffic: messages as they travel."""
