@@ -18,8 +18,8 @@ from roleml_nb.role import (
     RunStopped,
     StatusError,
 )
+from roleml_nb.role.checks.visible import visible
 from roleml_nb.role.errors import ModuleError
-from roleml_nb.role.visible import visible
 
 __all__ = ["describe", "own_frames", "remote"]
 

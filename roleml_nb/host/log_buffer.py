@@ -8,8 +8,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, cast
 
+from roleml_nb.role.checks.names import valid_text
 from roleml_nb.role.forks import Origin, at_fork
-from roleml_nb.role.names import valid_text
 from roleml_nb.trace.logs import level_name
 
 from .fork_lines import ForkLines

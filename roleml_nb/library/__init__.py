@@ -12,8 +12,8 @@ from roleml_nb.library.decentralised.ad_psgd import AdPsgdWorker
 from roleml_nb.library.decentralised.choco import ChocoMixer
 from roleml_nb.library.decentralised.compressors import Compressor, Quantization, RandomK, TopK
 from roleml_nb.library.decentralised.consensus import consensus_distance
+from roleml_nb.library.decentralised.coordinator import DecentralisedCoordinator
 from roleml_nb.library.decentralised.d_psgd import DPsgdMixer
-from roleml_nb.library.decentralised.decentralised import DecentralisedCoordinator
 from roleml_nb.library.decentralised.e_tree import TreeAggregator
 from roleml_nb.library.decentralised.epidemic import EpidemicMixer
 from roleml_nb.library.decentralised.gossip import GossipAggregator, GossipCoordinator
@@ -27,10 +27,11 @@ from roleml_nb.library.decentralised.token_accounts import (
     SimpleTokenAccount,
     TokenAccount,
 )
+from roleml_nb.library.federated.aggregator import FedAvgAggregator
 from roleml_nb.library.federated.asynchronous import AsynchronousStrategy, FedAsync, FedBuff
 from roleml_nb.library.federated.asynchronous_coordinator import AsynchronousCoordinator
 from roleml_nb.library.federated.clustered import ClusteredCoordinator
-from roleml_nb.library.federated.federated import FedAvgAggregator, FederatedCoordinator
+from roleml_nb.library.federated.federated_coordinator import FederatedCoordinator
 from roleml_nb.library.federated.initiators import ClientInitiator, ServerInitiator
 from roleml_nb.library.federated.oort import OortSelector
 from roleml_nb.library.federated.selection import (
@@ -51,6 +52,7 @@ from roleml_nb.library.federated.strategies import (
 from roleml_nb.library.training.gradients import GradientsTrainer
 from roleml_nb.library.training.planner import FixedTrainingPlanner, TrainingPlanner
 from roleml_nb.library.training.trainer import BaseModelMaintainer, EpochTrainer, ModelMaintainer
+from roleml_nb.role.checks.arguments import check_types
 from roleml_nb.topologies.mixing_weights import (
     column_stochastic,
     metropolis_hastings,
@@ -59,8 +61,6 @@ from roleml_nb.topologies.mixing_weights import (
     second_eigenvalue,
     uniform,
 )
-
-from ..role.arguments import check_types
 
 __all__ = [
     "AdPsgdWorker",

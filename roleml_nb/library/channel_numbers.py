@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from roleml_nb.role import ArgumentError, CallerError
-from roleml_nb.role.numbers import MOST, check_count, check_number
+from roleml_nb.role.checks.numbers import MOST, check_count, check_number
 
 __all__ = ["count_of", "number_of", "told_as"]
 

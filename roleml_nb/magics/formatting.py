@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from roleml_nb.role.visible import visible
+from roleml_nb.role.checks.visible import visible
 
 __all__ = ["print_result", "short"]
 

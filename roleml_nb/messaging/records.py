@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from roleml_nb.role.names import valid_text
+from roleml_nb.role.checks.names import valid_text
 
 __all__ = ["Names", "columns"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import html
 from typing import Any
 
-from roleml_nb.role.visible import visible
+from roleml_nb.role.checks.visible import visible
 
 __all__ = ["COLOURS", "FAINT", "INK", "LINE", "RAISED", "document", "element", "text"]
 

@@ -3,6 +3,15 @@
 Pure Python.
 """
 
+from roleml_nb.role.checks.names import (
+    check_file_name,
+    check_name,
+    did_you_mean,
+    natural_key,
+    standard_name,
+)
+from roleml_nb.role.randomness.seeds import generator, node_seed, testbed_seed
+
 from .access import require_relationship
 from .base import Role
 from .channels import Event, EventHandler, Service, Task, attribute
@@ -78,10 +87,8 @@ from .message import (
     scatter_args_and_payloads,
     scatter_payloads,
 )
-from .names import check_file_name, check_name, did_you_mean, natural_key, standard_name
 from .partners import Partner
 from .relationships import Relationships
-from .seeds import generator, node_seed, testbed_seed
 from .serialization import register_deserializer, register_initializer, register_serializer
 from .workload import (
     Dataset,

@@ -7,6 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from roleml_nb.role.checks.names import standard_name
+from roleml_nb.role.checks.reserved_names import check_class, check_instance
+from roleml_nb.role.randomness.seeds import generator
+
 from .channels import Event, Handler, Subscription
 from .elements import Element
 from .errors import ArgumentTypeError, CallerError, RoleDefinitionError, StatusError
@@ -20,9 +24,6 @@ from .message import (
     Payloads,
     TaskInvocation,
 )
-from .names import standard_name
-from .reserved_names import check_class, check_instance
-from .seeds import generator
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .arguments import checked, checked_methods, wrong_argument
+from roleml_nb.role.checks.arguments import checked, checked_methods, wrong_argument
+from roleml_nb.role.checks.names import check_name, did_you_mean, standard_name
+
 from .errors import ArgumentError, CallerError, RoleDefinitionError
 from .identity import RoleInstanceID
 from .message import Args, EventSubscriptionMode, Message, Payloads
-from .names import check_name, did_you_mean, standard_name
 
 __all__ = ["Event", "EventHandler", "Handler", "Service", "Subscription", "Task", "attribute"]
 

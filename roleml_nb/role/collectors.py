@@ -9,11 +9,12 @@ from contextlib import suppress
 from threading import RLock
 from typing import Any
 
+from roleml_nb.role.checks.names import natural_key
+
 from .errors import RoleInteractionError, RoleMLError, TaskResultTimeoutError
 from .identity import RoleInstanceID
 from .merging import KeyValueMerger, ValueMerger, make_kv_merger
 from .message import ErrorHandlingStrategy, TaskInvocation
-from .names import natural_key
 from .running import wait, wait_async
 
 __all__ = [

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .names import did_you_mean
+from roleml_nb.role.checks.names import did_you_mean
 
 __all__ = ["check_conditions", "passes"]
 

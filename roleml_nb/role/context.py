@@ -11,10 +11,11 @@ from string import Template
 from threading import RLock
 from typing import NamedTuple
 
+from roleml_nb.role.checks.names import did_you_mean
+
 from .errors import ActorNotFoundError, RoleMLError
 from .forks import at_fork
 from .identity import ActorProfile, RoleInstanceID
-from .names import did_you_mean
 from .relationships import Relationships
 from .running import running_role
 

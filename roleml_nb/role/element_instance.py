@@ -9,11 +9,12 @@ from io import BytesIO, StringIO
 from threading import RLock
 from typing import Any, Generic, TypeVar
 
+from roleml_nb.role.randomness.torch_generator import own_torch_generator
+
 from .elements import ConstructStrategy, Element, ElementImplementation, InitializeStrategy, label
 from .errors import ElementError
 from .forks import at_fork
 from .serialization import usual_mode
-from .torch_generator import own_torch_generator
 
 __all__ = ["ElementInstance"]
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Generic, Literal, TypeVar
 
+from roleml_nb.role.checks.names import standard_name
+
 from .errors import ElementError
-from .names import standard_name
 from .serialization import find
 
 __all__ = ["ConstructStrategy", "Element", "ElementImplementation", "Factory", "InitializeStrategy"]

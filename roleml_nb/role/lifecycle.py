@@ -8,9 +8,10 @@ from threading import Condition
 from types import TracebackType
 from typing import Any
 
+from roleml_nb.role.checks.names import did_you_mean
+
 from .errors import NoSuchRoleError, RoleMoved, StatusError
 from .identity import RoleInstanceID
-from .names import did_you_mean
 
 __all__ = ["Execution", "Lifecycle", "Status"]
 

@@ -12,8 +12,9 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
+from roleml_nb.role.checks.names import did_you_mean
+
 from .errors import ElementError
-from .names import did_you_mean
 
 __all__ = [
     "find",

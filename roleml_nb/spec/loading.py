@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from roleml_nb.role import TestbedError, did_you_mean
-from roleml_nb.role.visible import visible
+from roleml_nb.role.checks.visible import visible
 
 from . import bootstrap, conductor, spec
 from .definitions import Names, add_sources

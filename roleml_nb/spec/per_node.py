@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from roleml_nb.role import ConstructStrategy, ElementImplementation
-from roleml_nb.role.arguments import checked, checked_methods
+from roleml_nb.role.checks.arguments import checked, checked_methods
 
 __all__ = ["Each", "Impl", "impl", "implementation", "resolve"]
 

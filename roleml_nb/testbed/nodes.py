@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import Role, RoleInstanceID
-from roleml_nb.role.arguments import checked_methods
+from roleml_nb.role.checks.arguments import checked_methods
 
 if TYPE_CHECKING:
     from .testbed import Testbed

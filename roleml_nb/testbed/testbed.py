@@ -24,8 +24,14 @@ from roleml_nb.role import (
     TestbedError,
     standard_name,
 )
-from roleml_nb.role.arguments import checked, checked_methods
-from roleml_nb.role.numbers import MAX_THREADS, as_count, check_count, check_number, check_seed
+from roleml_nb.role.checks.arguments import checked, checked_methods
+from roleml_nb.role.checks.numbers import (
+    MAX_THREADS,
+    as_count,
+    check_count,
+    check_number,
+    check_seed,
+)
 from roleml_nb.spec import Source, write_spec
 from roleml_nb.spec.patterns import expand, match
 from roleml_nb.spec.spec import check_context, describe

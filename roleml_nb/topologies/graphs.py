@@ -9,7 +9,7 @@ from typing import Any
 import networkx as nx
 
 from roleml_nb.role import TestbedError, did_you_mean, standard_name
-from roleml_nb.role.numbers import check_count, check_number, check_seed
+from roleml_nb.role.checks.numbers import check_count, check_number, check_seed
 
 __all__ = ["GRAPHS", "draw_graph"]
 

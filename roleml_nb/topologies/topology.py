@@ -10,8 +10,8 @@ import networkx as nx
 import numpy as np
 
 from roleml_nb.role import TestbedError, did_you_mean, natural_key
-from roleml_nb.role.arguments import checked, checked_methods
-from roleml_nb.role.numbers import check_count, check_seed
+from roleml_nb.role.checks.arguments import checked, checked_methods
+from roleml_nb.role.checks.numbers import check_count, check_seed
 
 from .graphs import draw_graph
 from .mixing_weights import column_stochastic, metropolis_hastings, mixing_matrix

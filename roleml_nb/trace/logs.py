@@ -11,9 +11,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from roleml_nb.role import ArgumentError, RoleMLError, did_you_mean, natural_key
-from roleml_nb.role.arguments import checked_methods
-from roleml_nb.role.numbers import check_count
-from roleml_nb.role.visible import visible
+from roleml_nb.role.checks.arguments import checked_methods
+from roleml_nb.role.checks.numbers import check_count
+from roleml_nb.role.checks.visible import visible
 
 from .tables import Table
 

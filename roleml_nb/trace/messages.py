@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from roleml_nb.role import NATIVE, ArgumentError, natural_key
-from roleml_nb.role.arguments import checked
+from roleml_nb.role.checks.arguments import checked
 
 from .flows import MESSAGE, Flow, Flows, Totals
 from .lines import Lines

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from roleml_nb.role import ArgumentError, did_you_mean, natural_key
-from roleml_nb.role.arguments import checked
+from roleml_nb.role.checks.arguments import checked
 
 from .tables import COLOURS, Table
 

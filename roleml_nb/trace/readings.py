@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from roleml_nb.role.names import valid_text
+from roleml_nb.role.checks.names import valid_text
 
 __all__ = ["as_number", "readings"]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from roleml_nb.role import RoleMLError
-from roleml_nb.role.arguments import checked_methods
-from roleml_nb.role.visible import visible
+from roleml_nb.role.checks.arguments import checked_methods
+from roleml_nb.role.checks.visible import visible
 from roleml_nb.trace.analysis.runs import Run
 
 from .flows import Flow, Totals

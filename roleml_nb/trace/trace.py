@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import ArgumentError, RoleMLError
-from roleml_nb.role.arguments import checked
+from roleml_nb.role.checks.arguments import checked
 from roleml_nb.trace.analysis.runs import Run
 from roleml_nb.views import open_view
 

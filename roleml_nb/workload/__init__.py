@@ -3,7 +3,8 @@
 Importing this room imports NumPy only; torch comes with the first model.
 """
 
-from ..role.arguments import check_types
+from roleml_nb.role.checks.arguments import check_types
+
 from .adapters import from_arrays, from_frame, from_torch
 from .cifar_10 import (
     CiFar10Dataset,

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from roleml_nb.role import ArgumentError, Dataset, node_seed
-from roleml_nb.role.numbers import as_count, check_seed
+from roleml_nb.role.checks.numbers import as_count, check_seed
 from roleml_nb.role.workload import DataPoint
 
 __all__ = ["ArrayDataset", "SimpleDataset", "X", "XYDataset", "Y"]

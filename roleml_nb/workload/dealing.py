@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from roleml_nb.role import ArgumentError, did_you_mean, testbed_seed
-from roleml_nb.role.numbers import as_count, as_number, check_count, check_seed
+from roleml_nb.role.checks.numbers import as_count, as_number, check_count, check_seed
 
 from .datasets import ArrayDataset
 from .partitions import by_key, dirichlet, iid, label_skew, quantity_skew, shards

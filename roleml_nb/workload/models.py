@@ -9,8 +9,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import ArgumentError, node_seed
-from roleml_nb.role.numbers import as_count, as_number, check_count, check_size
-from roleml_nb.role.torch_generator import own_torch_generator, takes_turns
+from roleml_nb.role.checks.numbers import as_count, as_number, check_count, check_size
+from roleml_nb.role.randomness.torch_generator import own_torch_generator, takes_turns
 
 from .parameters import StateDict, seeded
 from .perceptrons import descent_of
@@ -43,7 +43,7 @@ class TorchClassifier(StateDict):
 
     Notes ----- Not thread-safe; a role guards its model. Random layers such as dropout draw from
     torch's global generator, which is the role's own while it trains: see
-    `roleml_nb.role.torch_generator`.
+    `roleml_nb.role.randomness.torch_generator`.
     """
 
     def __init__(

@@ -10,8 +10,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import ArgumentError, ArgumentTypeError
-from roleml_nb.role.entry_names import difference_of_names
-from roleml_nb.role.numbers import short
+from roleml_nb.role.checks.entry_names import difference_of_names
+from roleml_nb.role.checks.numbers import short
 
 from ..role.forks import at_fork
 from ..role.parameters import described

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from roleml_nb.role import ArgumentError
-from roleml_nb.role.numbers import as_count, as_number, check_count, check_seed
+from roleml_nb.role.checks.numbers import as_count, as_number, check_count, check_seed
 
 __all__ = ["by_key", "dirichlet", "iid", "label_skew", "quantity_skew", "shards"]
 

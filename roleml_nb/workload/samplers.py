@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from itertools import cycle
 from typing import Generic
 
-from roleml_nb.role.numbers import as_count
-from roleml_nb.role.seeds import node_seed
+from roleml_nb.role.checks.numbers import as_count
+from roleml_nb.role.randomness.seeds import node_seed
 from roleml_nb.role.workload import DatasetType
 
 __all__ = [

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from roleml_nb.role import ArgumentError
-from roleml_nb.role.numbers import as_number, check_number
+from roleml_nb.role.checks.numbers import as_number, check_number
 
 __all__ = ["noise", "rotation"]
 

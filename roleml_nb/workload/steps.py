@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from roleml_nb.role import ArgumentError, ArgumentTypeError
-from roleml_nb.role.numbers import short
-from roleml_nb.role.torch_generator import each_in_turn, own_torch_generator
+from roleml_nb.role.checks.numbers import short
+from roleml_nb.role.randomness.torch_generator import each_in_turn, own_torch_generator
 
 if TYPE_CHECKING:
     import torch

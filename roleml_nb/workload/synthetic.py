@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from roleml_nb.role import ArgumentError
-from roleml_nb.role.numbers import as_count, as_number, check_seed, short
+from roleml_nb.role.checks.numbers import as_count, as_number, check_seed, short
 
 from .datasets import ArrayDataset
 from .dealing import Samples, Splits, dealt

@@ -10,9 +10,9 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import ArgumentError, node_seed
-from roleml_nb.role.numbers import MAX_THREADS, check_count, short
+from roleml_nb.role.checks.numbers import MAX_THREADS, check_count, short
+from roleml_nb.role.randomness.torch_generator import takes_turns
 from roleml_nb.role.running import running_role
-from roleml_nb.role.torch_generator import takes_turns
 
 from .parameters import StateDict, seeded
 from .steps import (
@@ -56,7 +56,7 @@ class SimpleTorchModel(StateDict, ABC):
 
     Notes ----- Not thread-safe; a role guards its model. Random layers such as dropout draw from
     torch's global generator, which is the role's own while it trains: see
-    `roleml_nb.role.torch_generator`.
+    `roleml_nb.role.randomness.torch_generator`.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from roleml_nb.role import ArgumentError
-from roleml_nb.role.numbers import check_count, check_size
+from roleml_nb.role.checks.numbers import check_count, check_size
 
 from .templates import SimpleTorchXYModel
 

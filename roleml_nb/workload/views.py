@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Generic
 
 from roleml_nb.role import ArgumentError, ArgumentTypeError, Dataset
-from roleml_nb.role.numbers import as_count
+from roleml_nb.role.checks.numbers import as_count
 from roleml_nb.role.workload import DataCombiner, DataModifier, DataPoint, DatasetConverter
 
 from .loading import load

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roleml_nb import CallerError, RoleMLError
-from roleml_nb.role.numbers import short
+from roleml_nb.role.checks.numbers import short
 from tests.fuzz.effort import effort, within
 from tests.fuzz.library_roles import TRAINER, arguments, bed_of_roles, roles
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import roleml_nb.role
 from roleml_nb import CallerError, HandlerError, RoleInstanceID, RoleMLError, Testbed, impl
 from roleml_nb.library import EpochTrainer, FedAvgAggregator, FederatedCoordinator
-from roleml_nb.role.numbers import short
+from roleml_nb.role.checks.numbers import short
 from roleml_nb.workload import digits, mlp
 from tests.fuzz.effort import effort, within
 from tests.fuzz.library_roles import UPDATE, arguments, bed_of_roles, roles

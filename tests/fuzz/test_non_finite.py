@@ -30,7 +30,7 @@ from hypothesis import strategies as st
 from roleml_nb import RoleMLError
 from roleml_nb.library import average
 from roleml_nb.role import Role
-from roleml_nb.role.numbers import short
+from roleml_nb.role.checks.numbers import short
 from roleml_nb.trace import Trace
 from roleml_nb.workload import digits, mlp
 from tests.fuzz.effort import FUZZ, effort, within

@@ -14,7 +14,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from roleml_nb import Each, Role, Service, Testbed, impl
 from roleml_nb.library import EpochTrainer, FedAvgAggregator, FederatedCoordinator
-from roleml_nb.role import generator, torch_generator
+from roleml_nb.role import generator
+from roleml_nb.role.randomness import torch_generator
 from roleml_nb.workload import ArrayDataset, SimpleTorchXYModel, TorchClassifier, digits, mlp
 
 

@@ -293,7 +293,7 @@ def test_who_has_something_frozen_counts_as_one_that_did_not_move_it(strategy):
 
 def test_a_stale_result_brings_its_step_along_and_not_its_statistics():
     """A variance that fell since the result began must not become less than nothing."""
-    from roleml_nb.library.federated.federated import _rebased
+    from roleml_nb.library.federated.aggregator import _rebased
 
     base, update, onto = (odd().get_params() for _ in range(3))
     (

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from roleml_nb import Testbed
 from roleml_nb.role import TestbedError
-from roleml_nb.role.names import did_you_mean, natural_key
+from roleml_nb.role.checks.names import did_you_mean, natural_key
 from roleml_nb.spec import ConfigError, read, templates
 from roleml_nb.spec import yaml as config_yaml
 from roleml_nb.spec.conductor import Expansion

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from roleml_nb.role import ArgumentError, CumulativeValueMerger, KeyValueMerger, ValueMerger
-from roleml_nb.role.entry_names import difference_of_names
-from roleml_nb.role.numbers import as_number
+from roleml_nb.role.checks.entry_names import difference_of_names
+from roleml_nb.role.checks.numbers import as_number
 from roleml_nb.role.parameters import Parameters, labels, like
 
 __all__ = [

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from roleml_nb.role import RoleInteractionError
-from roleml_nb.role.entry_names import difference_of_names
+from roleml_nb.role.checks.entry_names import difference_of_names
 
 __all__ = ["Unlike", "check_entries"]
 

@@ -1,5 +1,5 @@
 """Decentralised learning: gossip, rings, trees, and methods that mix neighbours' models."""
 
-from .decentralised import DecentralisedCoordinator
+from .coordinator import DecentralisedCoordinator
 
 __all__ = ["DecentralisedCoordinator"]

@@ -31,8 +31,8 @@ from roleml_nb.role import (
     Service,
     Task,
 )
-from roleml_nb.role.entry_names import difference_of_names
-from roleml_nb.role.numbers import check_seed
+from roleml_nb.role.checks.entry_names import difference_of_names
+from roleml_nb.role.checks.numbers import check_seed
 
 from .mixers import GONE
 

@@ -14,7 +14,7 @@ import numpy as np
 from roleml_nb.library.aggregation.mergers import average
 from roleml_nb.library.aggregation.vectors import from_vector, to_vector
 from roleml_nb.role import ArgumentError, Element, RoleInstanceID
-from roleml_nb.role.numbers import as_number
+from roleml_nb.role.checks.numbers import as_number
 from roleml_nb.role.parameters import AVERAGED, COPIED, entries, like
 
 from .compressors import Compressor, TopK

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from roleml_nb.role import ArgumentError
-from roleml_nb.role.numbers import as_count, as_number
+from roleml_nb.role.checks.numbers import as_count, as_number
 
 __all__ = ["Compressor", "Quantization", "RandomK", "TopK"]
 

@@ -14,11 +14,11 @@ from typing import Any
 
 from roleml_nb.library.channel_numbers import count_of
 from roleml_nb.library.channel_types import Params
-from roleml_nb.library.federated.federated import FedAvgAggregator
+from roleml_nb.library.federated.aggregator import FedAvgAggregator
 from roleml_nb.library.federated.rounds import Outcome, Quorum
 from roleml_nb.library.ordering import in_order
 from roleml_nb.role import ArgumentError, ErrorHandlingStrategy, RoleInstanceID, Service, Task
-from roleml_nb.role.numbers import as_count
+from roleml_nb.role.checks.numbers import as_count
 
 from .mixers import GONE
 

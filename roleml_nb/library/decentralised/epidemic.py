@@ -10,7 +10,7 @@ from typing import Any
 
 from roleml_nb.library.aggregation.mergers import average
 from roleml_nb.role import ArgumentError, RoleInstanceID
-from roleml_nb.role.numbers import as_count
+from roleml_nb.role.checks.numbers import as_count
 
 from .mixers import Mixer, Received
 

@@ -23,7 +23,7 @@ from roleml_nb.library.locking import GuardedRole
 from roleml_nb.library.ordering import generator_of, in_order
 from roleml_nb.library.pausing import Pausable
 from roleml_nb.role import ArgumentError, CallTimeout, Element, Event, RoleInstanceID, Service, Task
-from roleml_nb.role.numbers import check_seed
+from roleml_nb.role.checks.numbers import check_seed
 
 from .mixers import GONE
 from .token_accounts import Proactive, TokenAccount

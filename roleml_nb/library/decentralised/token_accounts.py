@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from roleml_nb.role import ArgumentError
-from roleml_nb.role.numbers import as_count
+from roleml_nb.role.checks.numbers import as_count
 
 __all__ = [
     "GeneralizedTokenAccount",

@@ -1,5 +1,6 @@
 """Federated learning: coordinators, selection of clients, and strategies of the server."""
 
-from .federated import FedAvgAggregator, FederatedCoordinator
+from .aggregator import FedAvgAggregator
+from .federated_coordinator import FederatedCoordinator
 
 __all__ = ["FedAvgAggregator", "FederatedCoordinator"]

@@ -13,7 +13,7 @@ from typing import Any
 from roleml_nb.library.aggregation.arithmetic import Step, difference, moved, weighted_sum
 from roleml_nb.library.aggregation.mergers import average
 from roleml_nb.role import ArgumentError
-from roleml_nb.role.numbers import as_number, check_count
+from roleml_nb.role.checks.numbers import as_number, check_count
 from roleml_nb.role.parameters import LEFT, STEPPED, entries, like
 
 from .strategies import in_range

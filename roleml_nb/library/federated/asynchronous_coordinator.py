@@ -22,7 +22,7 @@ from roleml_nb.role import (
     RoleMLError,
     Task,
 )
-from roleml_nb.role.numbers import as_count
+from roleml_nb.role.checks.numbers import as_count
 
 from .asynchronous import AsynchronousStrategy, FedBuff
 from .coordinator import Coordinator

@@ -31,7 +31,7 @@ from roleml_nb.role import (
 )
 from roleml_nb.role.host import Host
 
-from .federated import FederatedCoordinator
+from .federated_coordinator import FederatedCoordinator
 from .rounds import Quorum
 
 __all__ = ["ClusteredCoordinator"]

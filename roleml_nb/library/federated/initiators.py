@@ -7,7 +7,7 @@ from typing import Any
 
 from roleml_nb.library.locking import GuardedRole
 from roleml_nb.role import Role, RoleInstanceID, Runnable, Service
-from roleml_nb.role.numbers import check_count, check_number
+from roleml_nb.role.checks.numbers import check_count, check_number
 from roleml_nb.role.running import wait
 
 __all__ = ["ClientInitiator", "ServerInitiator"]

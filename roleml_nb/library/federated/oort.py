@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from roleml_nb.role import ArgumentError, RoleInstanceID
-from roleml_nb.role.numbers import as_count, as_number, check_count, check_number
+from roleml_nb.role.checks.numbers import as_count, as_number, check_count, check_number
 
 from .selection import ClientSelector
 

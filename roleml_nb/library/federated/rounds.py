@@ -16,11 +16,11 @@ from roleml_nb.role import (
     RoleInstanceID,
     RoleInteractionError,
 )
-from roleml_nb.role.numbers import as_count, as_number, short
+from roleml_nb.role.checks.numbers import as_count, as_number, short
 
 from .trainings import Ended, Training, Trainings, Work
 
-__all__ = ["Outcome", "Quorum", "do_round"]
+__all__ = ["ALL", "Outcome", "Quorum", "do_round"]
 
 TOO_LONG = "deadline must be less than 1e8 seconds, which is three years, or None for no deadline"
 
@@ -105,6 +105,10 @@ class Quorum(NamedTuple):
         if self.late not in ("drop", "stale"):
             return f"late must be 'drop' or 'stale', got {self.late!r}"
         return None
+
+
+ALL = Quorum()
+"""Wait for everyone."""
 
 
 @dataclass

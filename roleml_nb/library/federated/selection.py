@@ -20,7 +20,7 @@ from roleml_nb.role import (
     RoleInteractionError,
     Service,
 )
-from roleml_nb.role.numbers import as_count, as_number, check_seed
+from roleml_nb.role.checks.numbers import as_count, as_number, check_seed
 
 __all__ = ["ClientSelector", "DataSizeSelector", "PowerOfChoiceSelector"]
 

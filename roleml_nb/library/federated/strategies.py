@@ -13,7 +13,7 @@ from roleml_nb.library.aggregation.arithmetic import Step, difference, moved, we
 from roleml_nb.library.aggregation.mergers import RunningAverage, average
 from roleml_nb.library.aggregation.same_entries import check_entries
 from roleml_nb.role import ArgumentError, RoleInstanceID
-from roleml_nb.role.numbers import as_number, check_count, short
+from roleml_nb.role.checks.numbers import as_number, check_count, short
 from roleml_nb.role.parameters import STEPPED, entries, like
 
 __all__ = [

@@ -15,7 +15,7 @@ from roleml_nb.role import (
     Service,
     Task,
 )
-from roleml_nb.role.torch_generator import own_torch_generator
+from roleml_nb.role.randomness.torch_generator import own_torch_generator
 
 from .trainer import ModelMaintainer
 

@@ -25,7 +25,7 @@ from roleml_nb.library.aggregation.arithmetic import Step, moved, wide
 from roleml_nb.library.aggregation.entries import buffers_of
 from roleml_nb.role import ArgumentError
 from roleml_nb.role.parameters import STEPPED, described, entries
-from roleml_nb.role.torch_generator import each_in_turn
+from roleml_nb.role.randomness.torch_generator import each_in_turn
 
 __all__ = ["LocalSteps"]
 

@@ -22,9 +22,9 @@ from roleml_nb.role import (
     Task,
     TrainableModel,
 )
-from roleml_nb.role.numbers import short
+from roleml_nb.role.checks.numbers import short
 from roleml_nb.role.parameters import described, like
-from roleml_nb.role.torch_generator import own_torch_generator
+from roleml_nb.role.randomness.torch_generator import own_torch_generator
 
 from .data_sizes import data_size, is_empty
 from .finite import check_finite

@@ -28,7 +28,7 @@ from roleml_nb.role import (
     TestbedError,
     natural_key,
 )
-from roleml_nb.role.visible import visible
+from roleml_nb.role.checks.visible import visible
 from roleml_nb.spec.board_layout import Drawn
 from roleml_nb.testbed.cluster.quiesce import Quiesced, quiesced
 from roleml_nb.testbed.cluster.startup import share_paths

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from roleml_nb.role import ArgumentError
-from roleml_nb.role.arguments import checked
-from roleml_nb.role.numbers import as_number, short
+from roleml_nb.role.checks.arguments import checked
+from roleml_nb.role.checks.numbers import as_number, short
 
 from .runs import Run
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from roleml_nb.role import ArgumentError, did_you_mean
-from roleml_nb.role.numbers import as_count, short
+from roleml_nb.role.checks.numbers import as_count, short
 from roleml_nb.trace.flows import Flow
 from roleml_nb.trace.messages import Past, steers
 

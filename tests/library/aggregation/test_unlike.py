@@ -24,7 +24,7 @@ from roleml_nb.library import (
     RingAggregator,
     RingCoordinator,
 )
-from roleml_nb.role.entry_names import difference_of_names
+from roleml_nb.role.checks.entry_names import difference_of_names
 from roleml_nb.workload import ArrayDataset, SimpleTorchXYModel, digits, mlp
 from tests.waiting import until
 

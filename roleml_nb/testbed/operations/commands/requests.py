@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from roleml_nb.role import TestbedError, did_you_mean
-from roleml_nb.role.visible import visible
+from roleml_nb.role.checks.visible import visible
 
 __all__ = ["check_arguments"]
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from .errors import ArgumentError
+from roleml_nb.role.errors import ArgumentError
 
 __all__ = [
     "check_file_name",

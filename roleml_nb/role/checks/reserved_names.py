@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from types import CodeType, FunctionType
 from typing import Any
 
-from .errors import RoleDefinitionError
+from roleml_nb.role.errors import RoleDefinitionError
 
 __all__ = ["check_class", "check_instance"]
 

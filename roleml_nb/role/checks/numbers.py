@@ -6,7 +6,7 @@ import math
 from operator import index
 from typing import Any
 
-from .errors import ArgumentError, ArgumentTypeError
+from roleml_nb.role.errors import ArgumentError, ArgumentTypeError
 
 __all__ = [
     "MAX_THREADS",

@@ -24,7 +24,8 @@ from functools import cache, wraps
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from .errors import ArgumentError, ArgumentTypeError, InternalError, RoleMLError
+from roleml_nb.role.errors import ArgumentError, ArgumentTypeError, InternalError, RoleMLError
+
 from .names import did_you_mean
 from .numbers import short
 
@@ -32,7 +33,7 @@ __all__ = ["Form", "check_types", "checked", "checked_methods", "wrong_argument"
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
-PACKAGE = str(Path(__file__).resolve().parents[1]) + os.sep
+PACKAGE = str(Path(__file__).resolve().parents[2]) + os.sep
 STANDARD = ("<frozen ", *{sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib")})
 INSTALLED = re.compile(r"[\\/](?:site|dist)-packages[\\/](\w+)")
 USED = (

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from threading import RLock, get_ident
 from typing import Any, TypeVar
 
-from .running import running_role
+from roleml_nb.role.running import running_role
 
 __all__ = ["STATE", "each_in_turn", "own_torch_generator", "takes_turns"]
 

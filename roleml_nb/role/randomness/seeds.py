@@ -7,8 +7,8 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from .numbers import check_seed
-from .running import running_role
+from roleml_nb.role.checks.numbers import check_seed
+from roleml_nb.role.running import running_role
 
 if TYPE_CHECKING:
     import numpy as np

@@ -20,7 +20,7 @@ from roleml_nb import RoleMLError, Testbed
 from roleml_nb.library import FedAvg
 from roleml_nb.messaging.serialization.code import is_dynamic
 from roleml_nb.role import ArgumentTypeError, InternalError, RoleInstanceID
-from roleml_nb.role.arguments import PACKAGE, USED, checked
+from roleml_nb.role.checks.arguments import PACKAGE, USED, checked
 from roleml_nb.workload import dirichlet, mlp
 
 

@@ -1,0 +1,1 @@
+"""Checks of names, numbers and arguments, and the texts of their errors."""
