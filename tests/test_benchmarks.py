@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+ROOT = Path(__file__).parents[1]
+BENCHMARKS = ROOT / "benchmarks"
 
 
 @pytest.mark.parametrize(
@@ -66,6 +67,11 @@ def test_a_benchmark_prints_its_table(program, options, rows):
         ("strangers.py", ["--connections", "400"], "| tcp | 200 |"),
         ("chaos.py", ["--architectures", "FedAvg", "--chaos", "none", "stop"], "0 faults"),
         ("observed.py", ["--minutes", "0.1"], "| 2 engines, relay | 0.03 |"),
+        (
+            "compare.py",
+            [str(ROOT), str(ROOT), "--pairs", "6", "--engines", "0", "--rows", "spec"],
+            "median of all rows: ",
+        ),
         ("mnist1d_accuracy.py", ["--steps", "40"], "CNN, 25 channels"),
     ],
 )

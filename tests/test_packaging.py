@@ -1,9 +1,13 @@
 """pyproject.toml, environment.yml and constraints.txt tell one story."""
 
 import ast
+import shutil
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import yaml
@@ -121,3 +125,82 @@ def test_internals_of_dependencies_are_known() -> None:
             if private:
                 found.setdefault(path, set()).update(private)
     assert found == INTERNALS
+
+
+USER_PROGRAM = """\
+from roleml_nb import Each, Role, Service, Testbed, impl
+from roleml_nb.library import EpochTrainer
+from roleml_nb.workload import digits, mlp
+
+
+class Counter(Role):
+    @Service(expand=True)
+    def add(self, caller: object, number: int) -> int:
+        return number + 1
+
+
+with Testbed(engines=0) as bed:
+    clients = bed.spawn("client{1..4}")
+    clients.assign("counter", Counter)
+    clients.assign(
+        "trainer",
+        EpochTrainer,
+        elements={"model": impl(mlp, 64, 10), "dataset": impl(digits, part=Each([0, 1, 2, 3]))},
+    )
+    reveal_type(bed)
+    reveal_type(clients)
+    bed.spawn(3)
+"""
+
+
+def test_a_program_is_checked_against_the_types_of_the_wheel(tmp_path: Path) -> None:
+    """As a user's editor does: the package is installed from a wheel, and says that it is typed."""
+    source = tmp_path / "source"
+    copied = ("roleml_nb", "pyproject.toml", "README.md", "LICENSE")
+    source.mkdir()
+    for name in copied:
+        place = ROOT / name
+        if place.is_dir():
+            shutil.copytree(place, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(place, source)
+    run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", tmp_path, source)
+    (wheel,) = tmp_path.glob("*.whl")
+    run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv")
+    (site,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
+    with ZipFile(wheel) as opened:
+        opened.extractall(site)
+    program = tmp_path / "program.py"
+    program.write_text(USER_PROGRAM)
+    checked = run(
+        *(sys.executable, "-m", "mypy", "--no-incremental", "--ignore-missing-imports"),
+        *("--python-executable", tmp_path / "venv" / "bin" / "python", program),
+        cwd=tmp_path,
+        check=False,
+    )
+    assert 'Revealed type is "roleml_nb.testbed.testbed.Testbed"' in checked
+    assert 'Revealed type is "roleml_nb.testbed.nodes.Nodes"' in checked
+    assert 'Argument 1 to "spawn" of "Testbed" has incompatible type "int"' in checked
+    assert "Found 1 error" in checked
+    assert {"roleml_nb/py.typed", "roleml_nb/sanitize.cfg"} <= set(ZipFile(wheel).namelist())
+
+
+def run(*command: object, cwd: Path | None = None, check: bool = True) -> str:
+    done = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, timeout=250, cwd=cwd
+    )
+    assert done.returncode == 0 or not check, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_what_runs_before_a_commit_is_what_make_check_runs() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    check = (ROOT / "Makefile").read_text().partition("\ncheck:")[2].partition("\n\n")[0]
+    for hook in hooks:
+        command = hook["entry"].removeprefix(".venv/bin/").removesuffix(" --fix")
+        assert f"$(BIN)/{command}" in check, hook
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github").rglob("*.yml")), ids=lambda p: p.name)
+def test_templates_are_yaml(path: Path) -> None:
+    assert yaml.safe_load(path.read_text())
