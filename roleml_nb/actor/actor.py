@@ -382,7 +382,7 @@ class Actor:
         timeout: float | None = None,
     ) -> Any:
         executions = self.host.router.executions
-        covered = executions.cover()
+        shielded = executions.shield()
         try:
             instance = self.resolve(target)
             if timeout is None:
@@ -395,7 +395,7 @@ class Actor:
             finally:
                 invocation.forget()
         finally:
-            executions.expose(covered)
+            executions.unshield(shielded)
 
     async def call_async(
         self,
@@ -516,11 +516,11 @@ class Actor:
 
     def emit(self, instance_name: str, channel: str, message: Message) -> None:
         executions = self.host.router.executions
-        covered = executions.cover()
+        shielded = executions.shield()
         try:
             self.emissions.emit(instance_name, channel, message)
         finally:
-            executions.expose(covered)
+            executions.unshield(shielded)
 
     def subscribe(
         self,
@@ -533,13 +533,13 @@ class Actor:
         mode: str,
     ) -> None:
         taken = Handler(channel, "event handler", expand=False)
-        with self.host.router.executions.covered():
+        with self.host.router.executions.shielded():
             self.subscriptions.subscribe(
                 instance_name, self.resolve(target), channel, taken, handler, conditions, mode
             )
 
     def unsubscribe(self, instance_name: str, target: RoleInstanceID, channel: str) -> None:
-        with self.host.router.executions.covered():
+        with self.host.router.executions.shielded():
             self.subscriptions.unsubscribe(instance_name, self.resolve(target), channel)
 
     @contextmanager

@@ -88,7 +88,7 @@ class Dispatch:
                 self._fail(envelope, target, execution.forbidden)
             elif (
                 execution is not None
-                and execution.stops < host.router.stops
+                and execution.run_generation < host.router.run_generation
                 and target.instance_name != NATIVE
             ):
                 self._fail(envelope, target, never_begun(target.instance, envelope.channel))

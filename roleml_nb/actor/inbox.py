@@ -131,7 +131,7 @@ class Inbox:
     def _drain(self) -> None:
         actor, name = self._actor, self.instance_name
         while True:
-            stops = actor.host.router.stops
+            run_generation = actor.host.router.run_generation
             lifecycle = actor.find_lifecycle(name)
             entered = lifecycle is not None and lifecycle.try_enter()
             # taken from the queue by a running handler only: a paused role has all its events there
@@ -146,13 +146,13 @@ class Inbox:
                 elif lifecycle.ready:  # since when we looked
                     self.wake()
                 return
-            going_on = self._handle(*item, lifecycle, stops)
+            going_on = self._handle(*item, lifecycle, run_generation)
             if going_on is not None:
                 going_on.add_done_callback(lambda _: actor.host.submit(self._drain))
                 return
 
     def _handle(
-        self, listener: Listener, body: Body, lifecycle: Lifecycle, stops: int
+        self, listener: Listener, body: Body, lifecycle: Lifecycle, run_generation: int
     ) -> Future | None:
         """Run the handler, unless the run is stopped by now; the future of one that goes on in the
         event loop.
@@ -161,18 +161,18 @@ class Inbox:
         message: tuple[Any, Any] = {}, {}
         router = actor.host.router
         execution = router.begin_event(
-            source, actor.instance(self.instance_name), self.channel, stops
+            source, actor.instance(self.instance_name), self.channel, run_generation
         )
         try:
             with running(actor.roles[self.instance_name]):
                 message = body.decode()
-                if stops == router.stops and self._wanted(listener, message[0]):
+                if run_generation == router.run_generation and self._wanted(listener, message[0]):
                     answer = run(
                         execution, listener.handler.invoke, listener.method, source, *message
                     )
                     if inspect.iscoroutine(answer):
                         future = actor.host.run_coroutine(answer, copy_context())
-                        router.executions.leave_inline(execution)
+                        router.executions.suspend_inline(execution)
                         future.add_done_callback(
                             partial(self._ended, listener, lifecycle, execution, message)
                         )

@@ -27,7 +27,7 @@ from .host import Host
 from .orders import serve_orders
 from .process import Process
 from .socket_folder import make_socket_folder
-from .stop import HURRY, serve_stops, stop_work
+from .stop import BOOST_SIGNAL, serve_stops, stop_work
 
 __all__ = ["connect", "exchange", "flush", "learn", "remove", "spawn", "start_host", "stop_host"]
 
@@ -81,7 +81,7 @@ def start_host(
 
         def end() -> None:
             if not (useless or owned):
-                stop_work(host, host.router.stops + 1)
+                stop_work(host, host.router.run_generation + 1)
             end_of_owner(testbed, directory if own else None, useless or owned)
 
         threading.Thread(target=end).start()
@@ -98,8 +98,8 @@ def start_host(
     if not relay:
         host.relay = None
     _hosts[testbed] = host
-    if hasattr(signal, HURRY) and threading.current_thread() is threading.main_thread():
-        signal.signal(getattr(signal, HURRY), switch_interval.hurry)
+    if hasattr(signal, BOOST_SIGNAL) and threading.current_thread() is threading.main_thread():
+        signal.signal(getattr(signal, BOOST_SIGNAL), switch_interval.boost)
     if owned:
         _settle()
     if preload:
@@ -200,8 +200,8 @@ def connect(
 ) -> dict[str, tuple[str, str]]:
     """Link to peers: {peer: (kind, why no better)}."""
     admit(testbed, peers)
-    mender = _host(testbed).mender
-    return {peer.host_id: mender.connect(peer, links) for peer in peers}
+    manager = _host(testbed).link_manager
+    return {peer.host_id: manager.connect(peer, links) for peer in peers}
 
 
 def spawn(testbed: str, names: list[str], context: Mapping[str, Any] | None = None) -> None:
@@ -255,13 +255,13 @@ def failure(testbed: str, number: int) -> Any:
     return pack(host.actors, host.failures, number)
 
 
-def stops(testbed: str, least: int = 0) -> int:
+def run_generation(testbed: str, least: int = 0) -> int:
     """How often the run was stopped, as far as is known here; counts so often, at least, from now
     on.
     """
     router = _host(testbed).router
-    router.stops = max(router.stops, least)
-    return router.stops
+    router.run_generation = max(router.run_generation, least)
+    return router.run_generation
 
 
 def stop_host(testbed: str) -> int:

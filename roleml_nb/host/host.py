@@ -38,7 +38,7 @@ from roleml_nb.role.host import Waitable
 from roleml_nb.trace.readings import readings
 
 from . import switch_interval
-from .link_manager import Mender
+from .link_manager import LinkManager
 from .log_buffer import Logbook
 from .stdio import divide, leave
 from .workers import SystemClock, Workers, end_fork
@@ -101,7 +101,7 @@ class Host:
             self,
             self.directory,
             self._messages.append if trace else None,
-            lambda session, reason: self.mender.broken(session, reason),
+            lambda session, reason: self.link_manager.link_failed(session, reason),
         )
         self.clock.executions = self.router.executions
         self.router.controls["circle"] = lambda peer, told: self.break_circle(*told)
@@ -112,7 +112,7 @@ class Host:
         self._stopping = threading.Event()
         self.hears: dict[str, Callable[[UrgentLine, bytes], None]] = {}
         """What is done, on a thread of its own, with what a peer says on an urgent line."""
-        self.mender = Mender(self, self._stopping)
+        self.link_manager = LinkManager(self, self._stopping)
         """Makes the links to other hosts, and mends them."""
         self.ended: Callable[[str], bool] = lambda peer: False
         """Whether the process of that host has certainly ended; then nothing is mended."""
@@ -133,7 +133,7 @@ class Host:
             self.transport = DirectTransport(
                 host_id,
                 deliver=self._deliver_direct,
-                lost=self.mender.connection_ended,
+                lost=self.link_manager.connection_ended,
                 answered=self._answered,
                 directory=directory,
                 log=self.logger,
@@ -215,7 +215,9 @@ class Host:
         beat = self.clock.now() + self._heartbeat
         while not self._stopping.wait(TICK):
             ticks += 1
-            switch_interval.wish(self, switch_interval.turns_for(self.router.executions.busy()))
+            switch_interval.request(
+                self, switch_interval.interval_for(self.router.executions.busy())
+            )
             self._workers.relieve()
             self.flush()
             if self.clock.now() >= beat:
@@ -231,7 +233,7 @@ class Host:
                 else:
                     # let the notebook hear from us
                     self._attempt_control("pulse", self.long_waits())
-        switch_interval.wish(self, None)
+        switch_interval.request(self, None)
 
     def _flush_links(self) -> None:
         while not self._stopping.is_set():

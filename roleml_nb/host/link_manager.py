@@ -17,16 +17,16 @@ from roleml_nb.role import LinkFailed
 if TYPE_CHECKING:
     from .host import Host
 
-__all__ = ["Mender"]
+__all__ = ["LinkManager"]
 
-PATIENCE = 5
+EXIT_CHECKS = 5
 """Looks at whether a peer's process has ended before its link is mended: its connections end a
 little earlier.
 """
-LOOK = 0.01
-CONNECT = 1.0
+EXIT_CHECK_INTERVAL_S = 0.01
+CONNECT_TIMEOUT_S = 1.0
 """Seconds for a new direct link to be made."""
-FIRST, LAST = 2.0, 60.0
+FIRST_FAILBACK_S, MAX_FAILBACK_S = 2.0, 60.0
 """Seconds between attempts to go back to a direct link; each waits twice as long as the one before.
 """
 
@@ -41,22 +41,22 @@ class Outage:
     due: float
 
 
-class Mender:
+class LinkManager:
     """One per host.
 
-    `connect` makes the links; what breaks later is told to `broken` and `connection_ended`.
+    `connect` makes the links; what breaks later is told to `link_failed` and `connection_ended`.
     """
 
     def __init__(self, host: Host, stopping: threading.Event):
         self._host, self._stopping = host, stopping
-        self.ways: dict[str, Address] = {}
+        self.routes: dict[str, Address] = {}
         """Where other hosts listen."""
-        self._urgent: dict[str, UrgentLine] = {}
+        self._control_channels: dict[str, UrgentLine] = {}
         self._outages: dict[str, Outage] = {}
-        self._returns: dict[str, tuple[float, float]] = {}
+        self._failbacks: dict[str, tuple[float, float]] = {}
         """{peer: the delay of its last outage, and when it ended}."""
         self._lock = threading.Lock()
-        self._news = threading.Event()
+        self._outage_added = threading.Event()
         self._probing = False
 
     def connect(self, address: Address, links: tuple[str, ...]) -> tuple[str, str]:
@@ -67,7 +67,7 @@ class Mender:
         session, why = host.router.session(peer), "as asked"
         if "direct" in links and host.transport is not None:
             host.transport.admit(peer, address.public_key)
-            self.ways[peer] = address
+            self.routes[peer] = address
             try:
                 session.attach(self._direct_link(peer))
                 return session.kind, ""
@@ -76,14 +76,14 @@ class Mender:
         if "relay" not in links or host.relay is None:
             raise LinkFailed(why)
         session.attach(host.relay(peer), why)
-        self._look_out(peer, why)
+        self._schedule_failback(peer, why)
         return session.kind, why
 
     def _direct_link(self, peer: str, timeout: float = 2.0) -> DirectLink:
         """A new one; and a new urgent line, where there is something that the peer may say on
         it.
         """
-        host, address = self._host, self.ways[peer]
+        host, address = self._host, self.routes[peer]
         link = host.transport.connect(address, timeout=timeout)  # type: ignore[union-attr]
         if peer in host.hears:
             try:
@@ -91,10 +91,10 @@ class Mender:
             except LinkFailed as error:
                 host.logger.info("%s is heard over its link alone: %s", peer, error)
                 return link
-            former = self._urgent.pop(peer, None)
+            former = self._control_channels.pop(peer, None)
             if former is not None:
                 former.close()
-            self._urgent[peer] = line
+            self._control_channels[peer] = line
             host.run_in_background(
                 lambda: line.listen(host.hears[peer]), f"{host.host_id} hears {peer}"
             )
@@ -105,27 +105,27 @@ class Mender:
         if session is not None and session.link is not None and session.link.kind == "direct":
             session.detach(session.link, reason)
 
-    def broken(self, session: Session, reason: str) -> None:
+    def link_failed(self, session: Session, reason: str) -> None:
         if not self._stopping.is_set():
             self._host.run_in_background(
-                lambda: self._mend(session, reason), f"mend {session.peer}"
+                lambda: self._fail_over(session, reason), f"mend {session.peer}"
             )
 
-    def _mend(self, session: Session, reason: str) -> None:
+    def _fail_over(self, session: Session, reason: str) -> None:
         """A link has failed.
 
         Go on over a new direct one, or the relay, unless the other side has ended.
         """
         host, peer = self._host, session.peer
-        for _ in range(PATIENCE):
+        for _ in range(EXIT_CHECKS):
             if self._stopping.is_set() or session.closed is not None or session.link is not None:
                 return
             if host.ended(peer):
                 host.host_lost(peer, "its process has ended")
                 return
-            host.clock.sleep(LOOK)
+            host.clock.sleep(EXIT_CHECK_INTERVAL_S)
         try:
-            session.attach(self._direct_link(peer, CONNECT))
+            session.attach(self._direct_link(peer, CONNECT_TIMEOUT_S))
             host.linked(peer, "direct", f"made anew: {reason}")
         except (KeyError, LinkFailed) as error:
             if host.relay is None:
@@ -137,21 +137,23 @@ class Mender:
             except LinkFailed:  # all is being stopped, this session too
                 return
             host.linked(peer, "relay", why)
-            self._look_out(peer, why)
+            self._schedule_failback(peer, why)
 
     # the way back
 
-    def _look_out(self, peer: str, why: str) -> None:
+    def _schedule_failback(self, peer: str, why: str) -> None:
         """From now on, see from time to time whether the direct way to that peer works again."""
-        if peer not in self.ways:
+        if peer not in self.routes:
             return
         now = self._host.clock.now()
         with self._lock:
-            delay, ended = self._returns.get(peer, (0.0, 0.0))
+            delay, ended = self._failbacks.get(peer, (0.0, 0.0))
             # a way that works now and then is not tried as often as one that broke once
-            delay = min(2 * delay, LAST) if now - ended < LAST else FIRST
+            delay = (
+                min(2 * delay, MAX_FAILBACK_S) if now - ended < MAX_FAILBACK_S else FIRST_FAILBACK_S
+            )
             self._outages[peer] = Outage(why, now, delay, now + delay)
-            self._news.set()
+            self._outage_added.set()
             if self._probing:
                 return
             self._probing = True
@@ -160,7 +162,7 @@ class Mender:
     def _probe(self) -> None:
         while not self._stopping.is_set():
             with self._lock:
-                self._news.clear()
+                self._outage_added.clear()
                 if not self._outages:
                     self._probing = False
                     return
@@ -169,7 +171,7 @@ class Mender:
             if wait <= 0:
                 self._attempt(peer, outage)
             else:
-                self._news.wait(min(wait, FIRST / 2))
+                self._outage_added.wait(min(wait, FIRST_FAILBACK_S / 2))
 
     def _attempt(self, peer: str, outage: Outage) -> None:
         host = self._host
@@ -178,20 +180,20 @@ class Mender:
             # one with no link is being mended
             done = session.closed is not None or session.kind == "direct"
         else:
-            done = self._go_back(session, outage)
+            done = self._fail_back(session, outage)
         with self._lock:
             if done:
                 if self._outages.get(peer) is outage:
                     del self._outages[peer]
-                self._returns[peer] = outage.delay, host.clock.now()
+                self._failbacks[peer] = outage.delay, host.clock.now()
             else:
-                outage.delay = min(2 * outage.delay, LAST)
+                outage.delay = min(2 * outage.delay, MAX_FAILBACK_S)
                 outage.due = host.clock.now() + outage.delay
 
-    def _go_back(self, session: Session, outage: Outage) -> bool:
+    def _fail_back(self, session: Session, outage: Outage) -> bool:
         host = self._host
         try:
-            link = self._direct_link(session.peer, CONNECT)
+            link = self._direct_link(session.peer, CONNECT_TIMEOUT_S)
         except LinkFailed as error:
             host.logger.info("%s is still reached over the relay: %s", session.peer, error)
             return False

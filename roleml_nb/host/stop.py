@@ -26,25 +26,25 @@ from . import switch_interval
 if TYPE_CHECKING:
     from .host import Host
 
-__all__ = ["HURRY", "STEP", "Stopped", "serve_stops", "stop_work"]
+__all__ = ["BOOST_SIGNAL", "POLL_INTERVAL_S", "Stopped", "serve_stops", "stop_work"]
 
-HURRY = "SIGURG"
+BOOST_SIGNAL = "SIGURG"
 """Has an engine's main thread make the turns short that threads take; the system ignores it where
 nobody handles it.
 """
-STEP = 0.02
-FLAG, INTERRUPT = 0.3, 0.5
+POLL_INTERVAL_S = 0.02
+FLAG_TIMEOUT_S, INTERRUPT_TIMEOUT_S = 0.3, 0.5
 """Seconds that handlers get to notice the flag; and the interrupt, since the last one ended."""
-AGAIN = 0.2
+REPEAT_INTERRUPT_S = 0.2
 """Seconds until one that goes on is interrupted once more; no sooner, for it may be about to
 answer.
 """
-LONGEST = 1.6
+MAX_STOP_S = 1.6
 """Seconds that handlers get in all, as long as one after the other ends."""
 
 _raise_in_thread = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _raise_in_thread.argtypes = (ctypes.c_ulong, ctypes.py_object)
-NOBODY = ctypes.c_ulong(-1).value
+NO_THREAD = ctypes.c_ulong(-1).value
 """What no thread has as its number. Since Python 3.12 one that is about to begin has 0."""
 FREEZES_IF_TRACED = sys.version_info < (3, 12)
 """Whether threads that a debugger or coverage traces stand still until another thread raises its
@@ -87,18 +87,20 @@ def _count(names: tuple[str, ...]) -> str:
     return f"{len(names)} ({shown}{', …' if len(set(names)) > 4 else ''})"
 
 
-def stop_work(host: Host, stops: int, progress: Callable[[], object] = lambda: None) -> Stopped:
+def stop_work(
+    host: Host, run_generation: int, progress: Callable[[], object] = lambda: None
+) -> Stopped:
     """Stop all handlers of this host that began before the run was stopped so often, but those of
     native roles.
 
     Takes a second, or longer as long as one after the other ends. `progress` is called meanwhile.
     """
-    host.router.stops = max(stops, host.router.stops)
-    switch_interval.wish(host.router, switch_interval.SHORT)
+    host.router.run_generation = max(run_generation, host.router.run_generation)
+    switch_interval.request(host.router, switch_interval.MIN_INTERVAL_S)
     try:
         return _stop_work(host, progress)
     finally:
-        switch_interval.wish(host.router, None)
+        switch_interval.request(host.router, None)
 
 
 def _stop_work(host: Host, progress: Callable[[], object]) -> Stopped:
@@ -113,24 +115,26 @@ def _stop_work(host: Host, progress: Callable[[], object]) -> Stopped:
             ended, fewest = now, len(at_work)
         quiet = 0 if at_work else quiet + 1
         # one that is received at this moment was sent before, and may not have seen the number
-        if quiet == 2 or now > min(began + LONGEST, max(began + FLAG, ended) + INTERRUPT):
+        if quiet == 2 or now > min(
+            began + MAX_STOP_S, max(began + FLAG_TIMEOUT_S, ended) + INTERRUPT_TIMEOUT_S
+        ):
             break
         seen.update((id(execution), execution) for execution in at_work)
         _flag(host, at_work)
-        if now - began <= FLAG:
+        if now - began <= FLAG_TIMEOUT_S:
             used = {id(execution): cpu_time(execution.clock) for execution in at_work}
         else:
             late = [
                 execution
                 for execution in at_work
-                if now - interrupted.get(id(execution), began) > AGAIN
+                if now - interrupted.get(id(execution), began) > REPEAT_INTERRUPT_S
                 and not (_is_traced() and cpu_time(execution.clock) == used.get(id(execution)))
             ]
             interrupted.update((id(execution), now) for execution in late if _interrupt(execution))
             # each ends in the first turn that it gets, and needs all of it
-            switch_interval.wish(host.router, None)
+            switch_interval.request(host.router, None)
         progress()
-        host.clock.sleep(STEP)
+        host.clock.sleep(POLL_INTERVAL_S)
     left = {id(execution): execution for execution in at_work}
     for execution in at_work:
         _leave_alone(host, execution)
@@ -161,7 +165,7 @@ def _at_work(host: Host) -> list[Execution]:
     return [
         execution
         for execution in list(host.router.executions.table.values())
-        if execution.stops < host.router.stops
+        if execution.run_generation < host.router.run_generation
         and execution.target.instance_name != NATIVE
         and execution is not mine
     ]
@@ -185,8 +189,8 @@ def _interrupt(execution: Execution) -> bool:
     ends between.
     """
     execution.interrupted = True
-    if not _raise_in_thread(execution.thread if execution.exposed else NOBODY, Interrupt):
-        execution.due = True
+    if not _raise_in_thread(execution.thread if execution.interruptible else NO_THREAD, Interrupt):
+        execution.interrupt_pending = True
     return execution.thread != 0
 
 
@@ -205,16 +209,19 @@ def serve_stops(host: Host, notebook: str) -> None:
     """
     lock, begun = threading.Lock(), 0
 
-    def stop(stops: int, tell: Callable[[str, object], None]) -> None:
+    def stop(run_generation: int, tell: Callable[[str, object], None]) -> None:
         nonlocal begun
-        host.router.stops = max(stops, host.router.stops)
+        host.router.run_generation = max(run_generation, host.router.run_generation)
         with lock:
-            if stops <= begun:
+            if run_generation <= begun:
                 return
-            begun = stops
-        switch_interval.wish(host.router, switch_interval.SHORT)
+            begun = run_generation
+        switch_interval.request(host.router, switch_interval.MIN_INTERVAL_S)
         tell("stopping", None)
-        tell("stopped", (stops, stop_work(host, stops, lambda: tell("stopping", None))))
+        tell(
+            "stopped",
+            (run_generation, stop_work(host, run_generation, lambda: tell("stopping", None))),
+        )
 
     def hear(line: UrgentLine, data: bytes) -> None:
         def tell(channel: str, value: object) -> None:
@@ -230,11 +237,11 @@ def serve_stops(host: Host, notebook: str) -> None:
         else:
             host.router.take_control(notebook, word[0], lambda: word[1])
 
-    def receive(peer: str, stops: int) -> None:
+    def receive(peer: str, run_generation: int) -> None:
         # at once, on the thread that has received it
-        host.router.stops = max(stops, host.router.stops)
-        if stops > begun:
-            host.run_in_background(lambda: stop(stops, tell_over_link), "stop")
+        host.router.run_generation = max(run_generation, host.router.run_generation)
+        if run_generation > begun:
+            host.run_in_background(lambda: stop(run_generation, tell_over_link), "stop")
 
     def tell_over_link(channel: str, value: object) -> None:
         try:

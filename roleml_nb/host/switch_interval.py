@@ -12,53 +12,55 @@ import threading
 import time
 from collections.abc import Hashable
 
-__all__ = ["SHORT", "hurry", "turns_for", "wish"]
+__all__ = ["MIN_INTERVAL_S", "boost", "interval_for", "request"]
 
-SHORT = 0.0005
+MIN_INTERVAL_S = 0.0005
 """Seconds; below, threads do little else but take turns."""
-SHORTEST = 0.0001
-"""Seconds, in a hurry."""
-ROUND = 0.1
+BOOST_INTERVAL_S = 0.0001
+"""Seconds, in a boost."""
+ROUND_S = 0.1
 """Seconds that it takes until each of many busy threads had its turn."""
 
-HURRY = 2.0
-"""Seconds that a hurry lasts."""
+BOOST_S = 2.0
+"""Seconds that a boost lasts."""
 
-_wishes: dict[Hashable, float] = {}
+_requests: dict[Hashable, float] = {}
 _usual = sys.getswitchinterval()
-_hurried = 0.0
-"""When a hurry began that lasts, or zero."""
+_boosted = 0.0
+"""When a boost began that lasts, or zero."""
 _lock = threading.Lock()
 
 
-def turns_for(busy: int) -> float:
+def interval_for(busy: int) -> float:
     """Seconds that a turn lasts at most where so many threads are busy."""
-    return max(SHORT, ROUND / max(1, busy))
+    return max(MIN_INTERVAL_S, ROUND_S / max(1, busy))
 
 
-def wish(who: Hashable, seconds: float | None) -> None:
-    """Have turns last so long at most, until the same one wishes otherwise (None: no wish).
+def request(who: Hashable, seconds: float | None) -> None:
+    """Have turns last so long at most, until the same one wishes otherwise (None: no request).
 
-    The shortest wish counts.
+    The shortest request counts.
     """
-    global _usual, _hurried
+    global _usual, _boosted
     with _lock:
-        if not _wishes and not _hurried:
+        if not _requests and not _boosted:
             _usual = sys.getswitchinterval()
         if seconds is not None and seconds < _usual:
-            _wishes[who] = seconds
-        elif _wishes.pop(who, None) is None and not _hurried:
+            _requests[who] = seconds
+        elif _requests.pop(who, None) is None and not _boosted:
             return
-        if time.monotonic() - _hurried > HURRY:
-            _hurried = 0.0
-        sys.setswitchinterval(SHORTEST if _hurried else min(_wishes.values(), default=_usual))
+        if time.monotonic() - _boosted > BOOST_S:
+            _boosted = 0.0
+        sys.setswitchinterval(
+            BOOST_INTERVAL_S if _boosted else min(_requests.values(), default=_usual)
+        )
 
 
-def hurry(*_: object) -> None:
-    """Have turns be as short as can be until the next `wish` after two seconds.
+def boost(*_: object) -> None:
+    """Have turns be as short as can be until the next `request` after two seconds.
 
     A handler of signals: it waits for no lock.
     """
-    global _hurried
-    _hurried = time.monotonic()
-    sys.setswitchinterval(SHORTEST)
+    global _boosted
+    _boosted = time.monotonic()
+    sys.setswitchinterval(BOOST_INTERVAL_S)

@@ -251,8 +251,8 @@ class SystemClock:
         time.sleep(seconds)
 
     def wait(self, future: Waitable, timeout: float | None) -> Any:
-        covered = self.executions.cover()
+        shielded = self.executions.shield()
         try:
             return self._workers.waiting(future, timeout)
         finally:
-            self.executions.expose(covered)
+            self.executions.unshield(shielded)

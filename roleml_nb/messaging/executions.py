@@ -16,13 +16,13 @@ from roleml_nb.role.forks import Origin
 from .lock_detection import cpu_clock, cpu_time, waits_for_a_lock
 from .pending import Pending
 
-__all__ = ["DEPTH", "Execution", "Executions", "Interrupt", "Working", "run"]
+__all__ = ["MAX_DEPTH", "Execution", "Executions", "Interrupt", "Working", "run"]
 
-DEPTH = 1000
+MAX_DEPTH = 1000
 """Calls within calls that are taken to be endless; each costs a waiting thread, or a part of one's
 stack.
 """
-TRAIL = 12
+MAX_TRAIL = 12
 
 Key = tuple[str, int]
 """The host that a call came from, and its number there.
@@ -47,8 +47,8 @@ class Execution:
         "channel",
         "clock",
         "depth",
-        "due",
-        "exposed",
+        "interrupt_pending",
+        "interruptible",
         "forbidden",
         "held",
         "inline",
@@ -56,7 +56,7 @@ class Execution:
         "key",
         "source",
         "started",
-        "stops",
+        "run_generation",
         "target",
         "thread",
         "trail",
@@ -73,7 +73,7 @@ class Execution:
         arrived: float,
         depth: int,
         trail: tuple[str, ...],
-        stops: int = 0,
+        run_generation: int = 0,
     ):
         self.key, self.source, self.target, self.channel, self.arrived = (
             key,
@@ -83,7 +83,7 @@ class Execution:
             arrived,
         )
         self.depth, self.trail = depth, trail
-        self.stops = stops
+        self.run_generation = run_generation
         """How often the run had been stopped when the call was made."""
         self.started = 0.0
         self.thread = 0
@@ -103,13 +103,13 @@ class Execution:
         """
         self.forbidden: Exception | None = None
         """What its next call raises, if it must make no more."""
-        self.exposed = False
+        self.interruptible = False
         """Whether its own code runs now, rather than ours, so that an interrupt may be raised on
         its thread at any place.
         """
         self.interrupted = False
         """Whether an interrupt was, or is about to be, raised."""
-        self.due = False
+        self.interrupt_pending = False
         """Whether it is to be raised as soon as the handler's own code goes on."""
 
     @property
@@ -162,18 +162,18 @@ def run(execution: Execution | None, handler: Callable[..., Any], *arguments: An
     """
     if execution is None:
         return handler(*arguments)
-    if execution.due:
+    if execution.interrupt_pending:
         raise Interrupt
-    execution.exposed = True
+    execution.interruptible = True
     try:
         return handler(*arguments)
     finally:
-        execution.exposed = False
+        execution.interruptible = False
         if execution.interrupted:
-            _breathe()
+            _let_interrupt_in()
 
 
-def _breathe() -> None:
+def _let_interrupt_in() -> None:
     """An interrupt that is on its way to this thread is raised where a function begins: here,
     rather than somewhere later.
     """
@@ -235,35 +235,39 @@ class Executions:
             each.thread != 0 and each.waits_for is None for each in list(self.table.values())
         )
 
-    def cover(self) -> Execution | None:
+    def shield(self) -> Execution | None:
         """A handler's own code has called ours: no interrupt must reach this thread until what this
-        returns goes to `expose`.
+        returns goes to `unshield`.
 
         RoleInteractionError in a fork of the process.
         """
         self.origin.check()
         execution = self._current.get()
-        if execution is None or not execution.exposed or execution.thread != threading.get_ident():
+        if (
+            execution is None
+            or not execution.interruptible
+            or execution.thread != threading.get_ident()
+        ):
             # a coroutine, or a callback, runs on another thread than the handler that made it
             return None
-        execution.exposed = False
+        execution.interruptible = False
         return execution
 
     @contextmanager
-    def covered(self) -> Iterator[None]:
-        """As `cover` and `expose`, where a microsecond does not matter."""
-        covered = self.cover()
+    def shielded(self) -> Iterator[None]:
+        """As `shield` and `unshield`, where a microsecond does not matter."""
+        shielded = self.shield()
         try:
             yield
         finally:
-            self.expose(covered)
+            self.unshield(shielded)
 
-    def expose(self, execution: Execution | None) -> None:
+    def unshield(self, execution: Execution | None) -> None:
         """Its own code goes on."""
         if execution is not None:
-            execution.exposed = True
-            if execution.due:
-                execution.due = False
+            execution.interruptible = True
+            if execution.interrupt_pending:
+                execution.interrupt_pending = False
                 raise Interrupt
 
     def end(self, token: Token) -> None:
@@ -291,7 +295,7 @@ class Executions:
         if execution.within is not None:
             execution.within.waits_for = None
 
-    def leave_inline(self, execution: Execution) -> None:
+    def suspend_inline(self, execution: Execution) -> None:
         """The thread does something else, while the handler goes on in the event loop; `ended` must
         follow.
         """
@@ -385,11 +389,11 @@ class Executions:
         if current.forbidden is not None:
             # raised by others, too, whose frames it must not keep
             raise current.forbidden.with_traceback(None)
-        trail = (*current.trail, current.name)[-TRAIL:]
-        if current.depth >= DEPTH:
+        trail = (*current.trail, current.name)[-MAX_TRAIL:]
+        if current.depth >= MAX_DEPTH:
             raise Deadlock(
                 f"{' → '.join(_cycle([*trail, f'{target}.{channel}']))}: calls within calls,"
-                f" {DEPTH} deep, without end; one of them must answer without calling the next"
+                f" {MAX_DEPTH} deep, without end; one of them must answer without calling the next"
             )
         return current.depth + 1, trail
 

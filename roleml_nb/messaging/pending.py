@@ -39,7 +39,7 @@ class Pending:
         "number",
         "sent",
         "source",
-        "stops",
+        "run_generation",
         "target",
     )
 
@@ -54,13 +54,13 @@ class Pending:
         number: int = 0,
         table: dict[int, Pending] | None = None,
         by: Execution | None = None,
-        stops: int = 0,
+        run_generation: int = 0,
     ):
         self.kind, self.source, self.target, self.channel = kind, source, target, channel
         self.host_id, self.sent, self.number = host_id, sent, number
         self.by = by
         """The handler that made the call, if it was one."""
-        self.stops = stops
+        self.run_generation = run_generation
         """How often the run had been stopped when it was made."""
         self.ended = False
         self._value: Any = None

@@ -82,7 +82,7 @@ class Envelope(NamedTuple):
     """How deep the call is nested in others, and the last of these."""
     origin: str = ""
     """Where in the code it was sent, if that is traced; see `Origins.here`."""
-    stops: int = 0
+    run_generation: int = 0
     """How often the run had been stopped when it was sent, or when the handler began that sent it.
     """
 
@@ -116,7 +116,7 @@ class Router:
         """Called, and must not block, when a host sends that was lost."""
         self.controls: dict[str, Callable[[str, Any], None]] = {}
         self.executions = Executions()
-        self.stops = 0
+        self.run_generation = 0
         """How often the run was stopped.
 
         What was sent before the last time does not begin any more.
@@ -166,12 +166,12 @@ class Router:
 
         What cannot be sent is answered with NodeLost.
         """
-        covered = self.executions.cover()
+        shielded = self.executions.shield()
         try:
             origin = "" if self._note is None else self._origins.here()
             return self._request(kind, source, targets, channel, body, origin)
         finally:
-            self.executions.expose(covered)
+            self.executions.unshield(shielded)
 
     def _request(
         self,
@@ -184,7 +184,7 @@ class Router:
     ) -> list[Pending]:
         now = self.host.clock.now()
         by = self.executions.current
-        stops = self._stops(by)
+        run_generation = self._generation_of(by)
         calls: list[Pending] = []
         numbered: list[Target] = []
         places = [
@@ -195,7 +195,16 @@ class Router:
             number = next(self._numbers)
             calls.append(
                 Pending(
-                    kind, source, target, channel, address, now, number, self._pending, by, stops
+                    kind,
+                    source,
+                    target,
+                    channel,
+                    address,
+                    now,
+                    number,
+                    self._pending,
+                    by,
+                    run_generation,
                 )
             )
             numbered.append(Target(target.actor_name, target.instance_name, number))
@@ -216,7 +225,7 @@ class Router:
                 trail,
                 kind not in COUNTED,
                 origin,
-                stops,
+                run_generation,
             )
         except BaseException:
             for call in calls:
@@ -253,7 +262,7 @@ class Router:
             self.host.clock.now(),
             at_once=at_once and kind not in COUNTED,
             origin=origin,
-            stops=self._stops(self.executions.current),
+            run_generation=self._generation_of(self.executions.current),
         )
 
     def answer(
@@ -295,16 +304,26 @@ class Router:
         trail: tuple[str, ...] = (),
         at_once: bool = True,
         origin: str = "",
-        stops: int = 0,
+        run_generation: int = 0,
     ) -> list[tuple[Target, str]]:
         # an interrupt would leave what all threads send half done
-        covered = self.executions.cover()
+        shielded = self.executions.shield()
         try:
             return self._send_all(
-                kind, source, targets, channel, body, now, depth, trail, at_once, origin, stops
+                kind,
+                source,
+                targets,
+                channel,
+                body,
+                now,
+                depth,
+                trail,
+                at_once,
+                origin,
+                run_generation,
             )
         finally:
-            self.executions.expose(covered)
+            self.executions.unshield(shielded)
 
     def _send_all(
         self,
@@ -318,7 +337,7 @@ class Router:
         trail: tuple[str, ...],
         at_once: bool,
         origin: str,
-        stops: int,
+        run_generation: int,
     ) -> list[tuple[Target, str]]:
         by_host: dict[str, list[Target]] = {}
         lost: list[tuple[Target, str]] = []
@@ -352,7 +371,7 @@ class Router:
                     depth,
                     trail,
                     origin,
-                    stops,
+                    run_generation,
                     body,
                     wait,
                     at_once,
@@ -360,7 +379,9 @@ class Router:
             except LinkFailed as error:
                 lost.extend((target, str(error)) for target in group)
         if own is not None:  # after the others, who are at work meanwhile
-            envelope = Envelope(kind, source, tuple(own), channel, now, depth, trail, origin, stops)
+            envelope = Envelope(
+                kind, source, tuple(own), channel, now, depth, trail, origin, run_generation
+            )
             self._send_here(envelope, body, wait, kept=bool(by_host))
         for target, reason in lost:
             if self._note is not None:
@@ -402,7 +423,7 @@ class Router:
         depth: int,
         trail: tuple[str, ...],
         origin: str,
-        stops: int,
+        run_generation: int,
         body: Body,
         wait: float,
         at_once: bool = True,
@@ -419,7 +440,7 @@ class Router:
             depth,
             trail,
             origin,
-            stops,
+            run_generation,
             pickled,
             len(buffers),
         )
@@ -444,11 +465,15 @@ class Router:
         for session in list(self.links.values()):
             session.flush()
 
-    def _stops(self, by: Execution | None) -> int:
+    def _generation_of(self, by: Execution | None) -> int:
         """Of what that handler sends now; what is no handler, and the orders to nodes, go on after
         a stop.
         """
-        return self.stops if by is None or by.target.instance_name == NATIVE else by.stops
+        return (
+            self.run_generation
+            if by is None or by.target.instance_name == NATIVE
+            else by.run_generation
+        )
 
     def control(self, host_id: str, channel: str, value: Any) -> None:
         """Send a message from host to host; LinkFailed when there is no link."""
@@ -506,7 +531,7 @@ class Router:
             now,
             depth,
             trail,
-            self._stops(self.executions.current),
+            self._generation_of(self.executions.current),
         )
         execution.called = True
         self.executions.begin_inline(execution)
@@ -528,7 +553,7 @@ class Router:
         return execution
 
     def begin_event(
-        self, source: RoleInstanceID, target: RoleInstanceID, channel: str, stops: int
+        self, source: RoleInstanceID, target: RoleInstanceID, channel: str, run_generation: int
     ) -> Execution:
         """The current thread begins with the handler of an event; `executions.end_inline` must
         follow.
@@ -541,7 +566,7 @@ class Router:
             self.host.clock.now(),
             0,
             (),
-            stops,
+            run_generation,
         )
         self.executions.begin_inline(execution)
         return execution
@@ -600,7 +625,9 @@ class Router:
     def _take(
         self, peer: str, link: str, item: Item, buffers: list[Any], receipt: Receipt | None
     ) -> None:
-        kind, source, targets, channel, sent, depth, trail, origin, stops, pickled, _ = item
+        kind, source, targets, channel, sent, depth, trail, origin, run_generation, pickled, _ = (
+            item
+        )
         if pickled is None:
             pickled, buffers = buffers[0], buffers[1:]
         body = Body(pickled, buffers, True, receipt if kind in COUNTED else None)
@@ -617,7 +644,7 @@ class Router:
             depth,
             trail,
             sys.intern(origin),
-            stops,
+            run_generation,
         )
         try:
             self._authenticate(peer, envelope)
@@ -684,7 +711,7 @@ class Router:
             self._refuse(envelope, target, CallerError(reason))
             return f"lost: {reason}"
         if (
-            envelope.stops < self.stops
+            envelope.run_generation < self.run_generation
             and envelope.kind in HANDLED
             and target.instance_name != NATIVE
         ):
@@ -699,7 +726,7 @@ class Router:
                 now,
                 envelope.depth,
                 envelope.trail,
-                envelope.stops,
+                envelope.run_generation,
             )
         receiver(envelope, target, body)
         return "delivered"
@@ -718,7 +745,7 @@ class Router:
             call.channel,
             Body(pickled, body.buffers, body.owned),
             self.host.clock.now(),
-            stops=call.stops,
+            run_generation=call.run_generation,
         )
 
     def _refuse(self, envelope: Envelope, target: Target, error: Exception) -> None:

@@ -49,11 +49,11 @@ class Handled:
             self.stray = error
 
     def ours(self, what):
-        covered = self.executions.cover()
+        shielded = self.executions.shield()
         try:
             return what()
         finally:
-            self.executions.expose(covered)
+            self.executions.unshield(shielded)
 
     def ended(self):
         self.thread.join(20)
@@ -69,7 +69,7 @@ def busy(seconds=20.0):
 
 def test_its_own_code_is_interrupted_at_once():
     handled = Handled(lambda _: busy())
-    until(lambda: handled.execution.exposed, "it is at work")
+    until(lambda: handled.execution.interruptible, "it is at work")
     assert _interrupt(handled.execution)
     assert handled.ended() is Interrupt
 
@@ -122,7 +122,8 @@ def test_one_that_catches_it_is_interrupted_again():
     handled = Handled(stubborn)
     for number in range(3):
         until(
-            lambda number=number: len(caught) == number and handled.execution.exposed, "it goes on"
+            lambda number=number: len(caught) == number and handled.execution.interruptible,
+            "it goes on",
         )
         _interrupt(handled.execution)
     assert handled.ended() == "gave in" and all(isinstance(error, Interrupt) for error in caught)
@@ -130,9 +131,9 @@ def test_one_that_catches_it_is_interrupted_again():
 
 def test_a_callback_on_another_thread_covers_nothing():
     handled = Handled(lambda _: busy())
-    until(lambda: handled.execution.exposed, "it is at work")
+    until(lambda: handled.execution.interruptible, "it is at work")
     handled.executions._current.set(handled.execution)  # as in a context that was copied
-    assert handled.executions.cover() is None and handled.execution.exposed
+    assert handled.executions.shield() is None and handled.execution.interruptible
     _interrupt(handled.execution)
     assert handled.ended() is Interrupt
 
@@ -187,7 +188,7 @@ def test_an_interrupt_that_comes_during_the_last_step_of_a_handler_is_not_raised
     for _ in range(30):
         handled = Handled(lambda _: numbers @ numbers, after=after)
         until(
-            lambda handled=handled: handled.execution.exposed or handled.outcome is not None,
+            lambda handled=handled: handled.execution.interruptible or handled.outcome is not None,
             "it computes",
         )
         _interrupt(handled.execution)

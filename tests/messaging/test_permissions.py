@@ -276,8 +276,8 @@ def test_a_node_cannot_move_what_is_not_its_own(bed):
 def test_an_engine_does_not_believe_another_one(bed, channel, value):
     if "liar" not in bed.roster.places:
         bed.spawn("liar", on="engine0").assign("meddler", Meddler)
-    stops, errors, before = (
-        bed.fleet.run("engine1", stops_of),
+    generation, errors, before = (
+        bed.fleet.run("engine1", generation_of),
         len(bed.errors),
         len(refused(bed, channel)),
     )
@@ -293,7 +293,9 @@ def test_an_engine_does_not_believe_another_one(bed, channel, value):
         " dropped" in lines[-1]
     )
     assert (
-        bed.fleet.run("engine1", stops_of) == stops and len(bed.errors) == errors and not bed.lost
+        bed.fleet.run("engine1", generation_of) == generation
+        and len(bed.errors) == errors
+        and not bed.lost
     )
 
 
@@ -355,10 +357,10 @@ def refused(bed, channel):
     return [line for line in str(bed.logs("engine1")).splitlines() if f"takes '{channel}'" in line]
 
 
-def stops_of(testbed):
+def generation_of(testbed):
     from roleml_nb.host.engine import _hosts
 
-    return _hosts[testbed].router.stops
+    return _hosts[testbed].router.run_generation
 
 
 def test_who_was_turned_away_is_in_the_log_of_the_host(own_bed):

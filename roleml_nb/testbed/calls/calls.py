@@ -141,12 +141,13 @@ class Calls:
             raise TestbedError(
                 f"{pattern!r} names no role; write node/role, as in 'server/coordinator'"
             )
-        group, stops = self._roster.instances(pattern), self._actor.host.router.stops
+        group, generation = self._roster.instances(pattern), self._actor.host.router.run_generation
         channel = standard_name(channel)
         kinds: dict[str, list[RoleInstanceID]] = {}
         for instance in group:
             kinds.setdefault(self._kind(instance, channel), []).append(instance)
-        if stops != self._actor.host.router.stops:  # while the roles were asked for their channels
+        # while the roles were asked for their channels
+        if generation != self._actor.host.router.run_generation:
             raise never_begun(group[0], channel)
         message = Message(dict(args or {}), dict(payloads or {}))
         made: dict[RoleInstanceID, Invocation] = {}

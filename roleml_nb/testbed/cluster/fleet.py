@@ -180,9 +180,9 @@ class Fleet:
             links,
             Process.here(),
         )
-        stops = max(self.run_on_all(remote.stops).values(), default=0)
-        self.run_on_all(remote.stops, stops)
-        self.home.router.stops = stops
+        generation = max(self.run_on_all(remote.run_generation).values(), default=0)
+        self.run_on_all(remote.run_generation, generation)
+        self.home.router.run_generation = generation
         startup.joined(self)
         record.owner = Process.here()
         record.write()

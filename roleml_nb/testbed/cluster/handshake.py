@@ -51,7 +51,7 @@ def link_all(
     }
     made: Made = {}
     for peer in peers_of(NOTEBOOK):
-        made[NOTEBOOK, peer.host_id] = home.mender.connect(peer, links)
+        made[NOTEBOOK, peer.host_id] = home.link_manager.connect(peer, links)
     for number, answer in asked.items():
         own = addresses[number].host_id
         made.update({(own, peer): kind for peer, kind in answer.get(60.0).items()})
@@ -134,7 +134,7 @@ def link_again(
         for host_id, number in numbers.items()
     }
     for host_id, address in addresses.items():
-        made[NOTEBOOK, host_id] = home.mender.connect(address, links)
+        made[NOTEBOOK, host_id] = home.link_manager.connect(address, links)
     for host_id, answer in there.items():
         made[host_id, NOTEBOOK] = answer.get(60.0)[NOTEBOOK]
     return made, processes

@@ -9,7 +9,7 @@ import pickle
 import threading
 from typing import TYPE_CHECKING
 
-from roleml_nb.host.stop import HURRY, STEP, Stopped, stop_work
+from roleml_nb.host.stop import BOOST_SIGNAL, POLL_INTERVAL_S, Stopped, stop_work
 from roleml_nb.role import LinkFailed
 
 if TYPE_CHECKING:
@@ -45,15 +45,15 @@ class RunStopper:
         """See `Testbed.stop_run`."""
         with self._one_at_a_time:
             home, hosts = self._fleet.home, self._fleet.alive
-            stops, began = home.router.stops + 1, home.clock.now()
+            generation, began = home.router.run_generation + 1, home.clock.now()
             self._signs, self._answers = dict.fromkeys(hosts, began), {}
-            home.router.stops = stops
+            home.router.run_generation = generation
             # Ctrl-C must not cut a message in two
-            home.run_in_background(lambda: self._ask(hosts, stops), "asks to stop")
-            found = [stop_work(home, stops), *self._await(hosts, began)]
+            home.run_in_background(lambda: self._ask(hosts, generation), "asks to stop")
+            found = [stop_work(home, generation), *self._await(hosts, began)]
             return Stopped(*(sum(parts, ()) for parts in zip(*found, strict=True)))
 
-    def _ask(self, hosts: list[str], stops: int) -> None:
+    def _ask(self, hosts: list[str], generation: int) -> None:
         """On their urgent lines, and over their links.
 
         An engine reached over the relay has no such line, but can hurry.
@@ -61,23 +61,25 @@ class RunStopper:
         home = self._fleet.home
         for host_id in hosts:
             try:
-                home.transport.tell(host_id, pickle.dumps(stops, 5))  # type: ignore[union-attr]
+                home.transport.tell(host_id, pickle.dumps(generation, 5))  # type: ignore[union-attr]
             except LinkFailed as error:
                 home.logger.info("%s is asked to stop over its link alone: %s", host_id, error)
-                self._hurry(host_id)
+                self._boost(host_id)
         for host_id in hosts:
             try:
-                home.router.control(host_id, "stop", stops)
+                home.router.control(host_id, "stop", generation)
             except LinkFailed as error:
                 home.logger.info("%s is not asked to stop over its link: %s", host_id, error)
 
-    def _hurry(self, host_id: str) -> None:
+    def _boost(self, host_id: str) -> None:
         try:
-            self._fleet.signal(host_id, HURRY)
+            self._fleet.signal(host_id, BOOST_SIGNAL)
         # it has ended, or there is no such signal: each system, and ipyparallel, says so
         # differently
         except Exception as error:
-            self._fleet.home.logger.info("%s was not told to hurry: %s", host_id, error)
+            self._fleet.home.logger.info(
+                "%s was not told to boost its switch interval: %s", host_id, error
+            )
 
     def _await(self, hosts: list[str], began: float) -> list[Stopped]:
         """What the engines answer.
@@ -105,18 +107,20 @@ class RunStopper:
                     sign = max(self._signs[host_id], fleet.heard(host_id))
                     silent[host_id] = silent[host_id] + 1 if sign == seen[host_id] else 0
                     seen[host_id] = sign
-                    if silent[host_id] * STEP > patience[host_id]:
+                    if silent[host_id] * POLL_INTERVAL_S > patience[host_id]:
                         fleet.kill(host_id)
                         self._answers[host_id] = Stopped(killed=(host_id,))
-                looked = not self._news.wait(STEP)  # that one is lost, or silent, is no news
+                looked = not self._news.wait(
+                    POLL_INTERVAL_S
+                )  # that one is lost, or silent, is no news
         return [self._answers.get(host_id, Stopped()) for host_id in hosts]
 
     def _alive(self, host_id: str) -> None:
         with self._news:
             self._signs[host_id] = self._fleet.home.clock.now()
 
-    def _told(self, host_id: str, stops: int, stopped: Stopped) -> None:
+    def _told(self, host_id: str, generation: int, stopped: Stopped) -> None:
         with self._news:
-            if stops == self._fleet.home.router.stops:
+            if generation == self._fleet.home.router.run_generation:
                 self._answers[host_id] = stopped
                 self._news.notify_all()

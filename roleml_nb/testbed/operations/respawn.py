@@ -31,7 +31,7 @@ def respawn(bed: Testbed, names: list[str], on: int | str | None) -> list[str]:
         raise TestbedError("all engines are lost: stop this testbed, and make a new one")
     bed.fleet.choose(on)
     # an engine that takes no orders shows before anything is taken away
-    bed.fleet.run_on_all(remote.stops)
+    bed.fleet.run_on_all(remote.run_generation)
     roles = sorted(
         (assigned.get("turn", 0), RoleInstanceID(name, role))
         for name in gone

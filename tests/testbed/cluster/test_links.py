@@ -27,7 +27,7 @@ class Counter(Role):
     def cut(self, caller, peer: str):
         """Break the direct link from here to another host, for good."""
         host = self.base.host
-        host.mender.ways.pop(peer)
+        host.link_manager.routes.pop(peer)
         host.router.links[peer].link.end("cut for the test")
 
     @Service(expand=True)

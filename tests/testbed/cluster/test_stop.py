@@ -334,8 +334,8 @@ def test_what_reaches_an_engine_after_it_has_stopped_never_begins_if_it_was_sent
         ),
         "it runs",
     )
-    own_bed.fleet.home.router.stops = own_bed.fleet.run(
-        own_bed.roster.places["late-b"], remote.stops, 1
+    own_bed.fleet.home.router.run_generation = own_bed.fleet.run(
+        own_bed.roster.places["late-b"], remote.run_generation, 1
     )
     own_bed.call(one, "open-gate")
     with pytest.raises(
