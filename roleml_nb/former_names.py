@@ -107,7 +107,9 @@ MODULES = {
     "widgets.view": "widgets.base.view",
 }
 """{former: present}, both below the package."""
-CLASSES: dict[str, dict[str, str]] = {}
+CLASSES: dict[str, dict[str, str]] = {
+    "actor.luggage": {"Luggage": "RoleSnapshot"},
+}
 """{former module: {former name: present name}}."""
 
 

@@ -43,11 +43,11 @@ from .host import ActorHost
 from .inline import ELSEWHERE, call_inline
 from .migration import Migration
 from .subscriptions import Subscriptions
-from .undo import Keeping
+from .undo import TerminationUndo
 
 __all__ = ["Actor"]
 
-STOP_TIMEOUT = 60.0
+STOP_TIMEOUT_S = 60.0
 """Seconds that running handlers, and the main routine of a `Runnable`, get to end when their role
 is stopped.
 """
@@ -86,14 +86,14 @@ class Actor:
         self._lifecycles: dict[str, Lifecycle] = {}
         self._running: dict[str, Future] = {}
         self._leaving = False
-        self._steered: set[str] = set()
-        self._steering_lock = Lock()
+        self._exclusive_roles: set[str] = set()
+        self._exclusive_lock = Lock()
         self.emissions, self.subscriptions, self.migration = (
             Emissions(self),
             Subscriptions(self),
             Migration(self),
         )
-        self.checkpoint, self.keeping = Checkpoint(self), Keeping(self)
+        self.checkpoint, self.undo = Checkpoint(self), TerminationUndo(self)
         self.ctx.relationships.add_to_relationship("/", RoleInstanceID(name, NATIVE))
         self.add_role(NATIVE, native_role)
         self.start_role(NATIVE)
@@ -250,7 +250,7 @@ class Actor:
                     " after stop()"
                 ) from None
 
-    def stop_role(self, instance_name: str, timeout: float | None = STOP_TIMEOUT) -> None:
+    def stop_role(self, instance_name: str, timeout: float | None = STOP_TIMEOUT_S) -> None:
         """Wait for running handlers, end subscriptions both ways, serialize and destroy the
         elements, stop a `Runnable`.
 
@@ -263,7 +263,7 @@ class Actor:
     def discard_role(self, instance_name: str) -> None:
         """Take out a role whose start failed."""
         if instance_name in self.roles:
-            self._finalize(instance_name, STOP_TIMEOUT)
+            self._finalize(instance_name, STOP_TIMEOUT_S)
 
     def _finalize(self, instance_name: str, timeout: float | None) -> None:
         role, lifecycle = self.roles[instance_name], self._lifecycles[instance_name]
@@ -279,9 +279,9 @@ class Actor:
         for name, element in role.__dict__["_elements"].items():
             self._attempt(element.finalize, instance_name, f"element {name}")
         lifecycle.become(Status.TERMINATED)
-        self.forget_role(instance_name)
+        self.delete_role(instance_name)
 
-    def forget_role(self, instance_name: str) -> None:
+    def delete_role(self, instance_name: str) -> None:
         self._running.pop(instance_name, None)
         del self.roles[instance_name], self._lifecycles[instance_name]
 
@@ -393,7 +393,7 @@ class Actor:
             try:
                 return invocation.result(timeout)
             finally:
-                invocation.forget()
+                invocation.stop_waiting()
         finally:
             executions.unshield(shielded)
 
@@ -412,7 +412,7 @@ class Actor:
         try:
             return await invocation.wait(timeout)
         finally:
-            invocation.forget()
+            invocation.stop_waiting()
 
     def call_task(
         self, instance_name: str, target: str | RoleInstanceID, channel: str, message: Message
@@ -482,7 +482,7 @@ class Actor:
             )
         finally:
             for invocation in invocations:
-                invocation.forget()
+                invocation.stop_waiting()
 
     def call_task_group(
         self,
@@ -543,24 +543,24 @@ class Actor:
             self.subscriptions.unsubscribe(instance_name, self.resolve(target), channel)
 
     @contextmanager
-    def steering(self, instance_name: str) -> Iterator[None]:
+    def exclusive(self, instance_name: str) -> Iterator[None]:
         """Held while a role is assigned, updated, ended, moved, or has its status changed: one at a
         time.
 
         StatusError when another one is at it.
         """
-        with self._steering_lock:
-            if instance_name in self._steered:
+        with self._exclusive_lock:
+            if instance_name in self._exclusive_roles:
                 raise StatusError(
                     f"{self.name}/{instance_name} is being changed by another order; try again when"
                     " that has ended"
                 )
-            self._steered.add(instance_name)
+            self._exclusive_roles.add(instance_name)
         try:
             yield
         finally:
-            with self._steering_lock:
-                self._steered.discard(instance_name)
+            with self._exclusive_lock:
+                self._exclusive_roles.discard(instance_name)
 
     def describe(self, error: BaseException, role: RoleInstanceID, channel: str) -> Exception:
         return describe(error, role, channel, self.host.label)

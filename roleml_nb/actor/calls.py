@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Invocation", "collect", "messages_for"]
 
-FIRST_PAUSE = 0.05
+FIRST_RETRY_S = 0.05
 """Seconds before a failed call is made again; twice as long each further time."""
 
 
@@ -168,7 +168,7 @@ class Invocation:
         """
         self._host.router.cancel(self._pending)
 
-    def forget(self) -> None:
+    def stop_waiting(self) -> None:
         """Wait no longer; a late answer is dropped."""
         self._pending.cancel()
 
@@ -253,7 +253,7 @@ def collect(
                     error, (CallerError, ChannelNotFoundError)
                 ):
                     raise
-                heapq.heappush(again, (host.clock.now() + FIRST_PAUSE * 2 ** tries[index], index))
+                heapq.heappush(again, (host.clock.now() + FIRST_RETRY_S * 2 ** tries[index], index))
                 tries[index] += 1
                 continue
             if on_error is ErrorHandlingStrategy.KEEP:

@@ -10,19 +10,19 @@ from roleml_nb.messaging.modules.module_versions import module_versions
 from roleml_nb.messaging.serialization.codec import Body, encode
 from roleml_nb.role import NATIVE, CallerError, RoleInstanceID
 
-from .snapshot import Events, Luggage, pack, take_events, unpack, waiting_events
+from .snapshot import Events, RoleSnapshot, capture, restore, restore_events, waiting_events
 
 if TYPE_CHECKING:
     from .actor import Actor
 
 __all__ = ["STEPS", "Checkpoint", "Frames"]
 
-STEPS = ("look", "take", "prepare", "clear", "become", "forget")
+STEPS = ("describe", "capture", "prepare", "clear", "restore", "discard")
 """What a node can be asked for."""
 
 Frames = list[bytes]
 """A body, as what it is sent as."""
-GIVEN = ("/", "manager")
+PREDEFINED = ("/", "manager")
 """Relationships that every node has by itself."""
 
 
@@ -30,10 +30,16 @@ GIVEN = ("/", "manager")
 class Kept:
     """One role of a node."""
 
-    luggage: Luggage
+    snapshot: RoleSnapshot
     events: Events
     heard: set[tuple[RoleInstanceID, str, str]]
     """Events that were listened to once, and have come: emitter, channel, method's name."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore an object; files of earlier versions call the snapshot ``luggage``."""
+        if "luggage" in state:
+            state["snapshot"] = state.pop("luggage")
+        self.__dict__.update(state)
 
 
 @dataclass
@@ -55,9 +61,9 @@ class Checkpoint:
 
     def __init__(self, actor: Actor):
         self._actor = actor
-        self._next: NodeState | None = None
+        self._prepared: NodeState | None = None
 
-    def look(
+    def describe(
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> tuple[
         dict[str, type], dict[str, list[RoleInstanceID]], dict[str, str], dict[str, dict[str, str]]
@@ -73,24 +79,26 @@ class Checkpoint:
             {
                 name: relationships.members(name)
                 for name in relationships.all_relationships()
-                if name not in (*GIVEN, *links)
+                if name not in (*PREDEFINED, *links)
             },
             links,
             {name: module_versions.digests(cls) for name, cls in classes.items()},
         )
 
-    def take(
+    def capture(
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> tuple[int, Frames]:
         """This node's seed, and all of it; CallerError for a role that cannot be kept."""
         actor = self._actor
         relationships, links = actor.ctx.relationships, actor.ctx.relationships.all_links()
-        names = [name for name in relationships.all_relationships() if name not in (*GIVEN, *links)]
+        names = [
+            name for name in relationships.all_relationships() if name not in (*PREDEFINED, *links)
+        ]
         state = NodeState(
             actor.ctx.seed,
             {
                 name: Kept(
-                    pack(actor, name, "keep", "be kept"),
+                    capture(actor, name, "keep", "be kept"),
                     waiting_events(actor, name),
                     actor.subscriptions.heard(name),
                 )
@@ -109,7 +117,7 @@ class Checkpoint:
         """Look at what this node is to become, and change nothing yet; CallerError when it cannot.
 
         `content` is the node's state, and for each role the options that it was given, with which
-        `unpack` makes the attributes that its class has got since.
+        `restore` makes the attributes that its class has got since.
         """
         actor = self._actor
         frames, options = content
@@ -127,8 +135,8 @@ class Checkpoint:
                 " checkpoint's has not"
             )
         for name, kept in state.roles.items():
-            kept.luggage.options = options.get(name)
-        self._next = state
+            kept.snapshot.options = options.get(name)
+        self._prepared = state
 
     def clear(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
         """End all roles here."""
@@ -137,18 +145,18 @@ class Checkpoint:
             actor.stop_role(name)
         actor.moved.clear()
         relationships = actor.ctx.relationships
-        for name in [name for name in relationships.all_relationships() if name not in GIVEN]:
+        for name in [name for name in relationships.all_relationships() if name not in PREDEFINED]:
             if members := relationships.members(name):
                 relationships.remove_from_relationship(name, *members)
 
-    def become(
+    def restore(
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> None:
         """Be what was prepared; all roles are paused. To be called when all nodes are clear."""
-        actor, state = self._actor, self._next
+        actor, state = self._actor, self._prepared
         if state is None:
             raise CallerError(f"node '{actor.name}' has not been prepared")
-        self._next = None
+        self._prepared = None
         relationships: Mapping[str, Any] = state.relationships
         for name, members in relationships.items():
             if members:
@@ -157,14 +165,14 @@ class Checkpoint:
             if alias not in actor.ctx.relationships.all_links():
                 actor.ctx.relationships.link_relationship(alias, target)
         for name, kept in state.roles.items():
-            actor.emissions.forget(name)  # listeners that were there before it
-            unpack(actor, name, kept.luggage)
-            take_events(actor, name, kept.events)
+            actor.emissions.drop_role(name)  # listeners that were there before it
+            restore(actor, name, kept.snapshot)
+            restore_events(actor, name, kept.events)
             actor.subscriptions.adopt_heard(name, kept.heard)
         actor.moved.update(state.moved)
 
-    def forget(
+    def discard(
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> None:
         """Leave it: this node stays what it is."""
-        self._next = None
+        self._prepared = None

@@ -28,19 +28,19 @@ from roleml_nb.role import (
 from roleml_nb.role.channels import Handler
 from roleml_nb.role.running import running
 
-from .checkpoint import STEPS
-from .undo import STEPS as KEEPING
+from .checkpoint import STEPS as CHECKPOINT_STEPS
+from .undo import STEPS as UNDO_STEPS
 
 if TYPE_CHECKING:
     from .actor import Actor
 
 __all__ = ["Dispatch"]
 
-BUILDS = "assign-role"
+SLOW_REQUEST = "assign-role"
 """The order to a node that may take long, since it builds elements; the others need not wait for
 those that train.
 """
-LATER = object()
+ANSWERS_LATER = object()
 """The answer of a handler that goes on in the event loop."""
 
 
@@ -49,7 +49,7 @@ class Dispatch:
 
     def __init__(self, actor: Actor):
         self.actor = actor
-        self._steering: dict[str, Callable[[RoleInstanceID, str, str, Any], Any]] = {
+        self._node_requests: dict[str, Callable[[RoleInstanceID, str, str, Any], Any]] = {
             "subscribe": actor.emissions.subscribe,
             "unsubscribe": actor.emissions.unsubscribe,
             "resubscribe": actor.emissions.resubscribe,
@@ -57,8 +57,8 @@ class Dispatch:
             "adopted": actor.migration.adopted,
             "abandon": actor.migration.abandon,
             "repoint": actor.migration.repoint,
-            **{f"checkpoint-{step}": getattr(actor.checkpoint, step) for step in STEPS},
-            **{f"keeping-{step}": getattr(actor.keeping, step) for step in KEEPING},
+            **{f"checkpoint-{step}": getattr(actor.checkpoint, step) for step in CHECKPOINT_STEPS},
+            **{f"undo-{step}": getattr(actor.undo, step) for step in UNDO_STEPS},
         }
 
     def __call__(self, envelope: Envelope, target: Target, body: Body) -> None:
@@ -73,7 +73,7 @@ class Dispatch:
             )
         else:
             queued = envelope.kind == "task" and (
-                target.instance_name != NATIVE or envelope.channel == BUILDS
+                target.instance_name != NATIVE or envelope.channel == SLOW_REQUEST
             )
             self.actor.host.submit(lambda: self._serve(envelope, target, body), queued=queued)
 
@@ -110,7 +110,7 @@ class Dispatch:
             else:
                 content = body.decode()
                 check_content(envelope.kind, envelope.source, content)
-                answer = self._steering[envelope.kind](
+                answer = self._node_requests[envelope.kind](
                     envelope.source, target.instance_name, envelope.channel, content
                 )
         except RoleMoved as moved:
@@ -121,7 +121,7 @@ class Dispatch:
         except BaseException as error:
             self._fail(envelope, target, error)
         else:
-            if answer is not LATER:
+            if answer is not ANSWERS_LATER:
                 self._reply(envelope, target, answer)
 
     def _call(self, envelope: Envelope, target: Target, body: Body) -> Any:
@@ -139,7 +139,7 @@ class Dispatch:
         except BaseException:
             self._leave(lifecycle)
             raise
-        if answer is not LATER:
+        if answer is not ANSWERS_LATER:
             self._leave(lifecycle)
         return answer
 
@@ -206,7 +206,7 @@ class Dispatch:
                 self._fail(envelope, target, error)
 
         future.add_done_callback(lambda future: self.actor.host.submit(lambda: ended(future)))
-        return LATER
+        return ANSWERS_LATER
 
     def _keep(
         self,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Emissions", "Subscriber"]
 
-Ear = tuple[RoleInstanceID, str]
+ListenerKey = tuple[RoleInstanceID, str]
 """A role that listens, and the name of its listener: it may have several."""
 
 
@@ -38,7 +38,7 @@ class Emissions:
 
     def __init__(self, actor: Actor):
         self._actor = actor
-        self._subscribers: dict[tuple[str, str], dict[Ear, Subscriber]] = {}
+        self._subscribers: dict[tuple[str, str], dict[ListenerKey, Subscriber]] = {}
         self._emitted: dict[tuple[str, str], int] = {}
         self._order: dict[tuple[str, str], threading.RLock] = {}
         self._lock = threading.RLock()
@@ -183,7 +183,7 @@ class Emissions:
 
     # moving
 
-    def of_role(self, instance_name: str) -> dict[str, tuple[int, dict[Ear, Subscriber]]]:
+    def of_role(self, instance_name: str) -> dict[str, tuple[int, dict[ListenerKey, Subscriber]]]:
         """What travels with a role: {channel: (events so far, subscribers)}."""
         with self._lock:
             channels = {
@@ -201,14 +201,14 @@ class Emissions:
             }
 
     def adopt(
-        self, instance_name: str, given: dict[str, tuple[int, dict[Ear, Subscriber]]]
+        self, instance_name: str, given: dict[str, tuple[int, dict[ListenerKey, Subscriber]]]
     ) -> None:
         with self._lock:
             for channel, (emitted, subscribers) in given.items():
                 self._emitted[instance_name, channel] = emitted
                 self._subscribers[instance_name, channel] = dict(subscribers)
 
-    def forget(self, instance_name: str) -> None:
+    def drop_role(self, instance_name: str) -> None:
         """The role has taken its subscribers to another node."""
         with self._lock:
             for table in (self._subscribers, self._emitted, self._order):
@@ -216,6 +216,6 @@ class Emissions:
                     del table[key]
 
 
-def _roles(subscribers: Iterable[Ear]) -> list[RoleInstanceID]:
+def _roles(subscribers: Iterable[ListenerKey]) -> list[RoleInstanceID]:
     """Each once."""
     return list(dict.fromkeys(role for role, _ in subscribers))

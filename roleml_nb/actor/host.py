@@ -13,7 +13,7 @@ from roleml_nb.role import Args, Contacts, RoleInstanceID
 from roleml_nb.role.host import Host
 
 if TYPE_CHECKING:
-    from .replay import Failures
+    from .replay import FailureStore
 
 __all__ = ["ActorHost"]
 
@@ -24,7 +24,7 @@ class ActorHost(Host, Protocol):
     router: Router
     directory: Contacts
     label: str
-    failures: Failures
+    failures: FailureStore
 
     @property
     def backlog(self) -> bool:

@@ -34,7 +34,7 @@ __all__ = ["ELSEWHERE", "call_inline"]
 
 ELSEWHERE = object()
 """The call was not made: it must go through the worker pool, or to another host."""
-NESTED = 20
+MAX_INLINE_DEPTH = 20
 """Calls within calls on one stack; beyond, the pool's threads share the depth."""
 
 
@@ -58,7 +58,7 @@ def call_inline(
     if role is None or lifecycle is None or channel not in role.services:
         return ELSEWHERE
     within = host.router.executions.current
-    if within is not None and (within.inline >= NESTED or within.runs(target)):
+    if within is not None and (within.inline >= MAX_INLINE_DEPTH or within.runs(target)):
         return ELSEWHERE
     depth, trail = host.router.executions.nested(target, channel)
     (args, payloads), size = copy_of(tuple(message), MESSAGE)

@@ -24,7 +24,7 @@ from roleml_nb.role import (
     StatusError,
 )
 
-from .snapshot import Luggage, drop, pack, take_events, unpack, waiting_events
+from .snapshot import RoleSnapshot, capture, discard, restore, restore_events, waiting_events
 
 if TYPE_CHECKING:
     from .actor import Actor
@@ -34,7 +34,7 @@ __all__ = ["Migration"]
 Names = dict[str, dict[str, list[RoleInstanceID]]]
 """{node: {relationship: members}}."""
 
-STEP_TIMEOUT = 60.0
+STEP_TIMEOUT_S = 60.0
 """Seconds that other nodes get for each step."""
 
 
@@ -74,9 +74,9 @@ class Migration:
             if not paused:
                 self._resume(name)
             raise
-        self._leave(name, to)
+        self._finish_departure(name, to)
         self._settle(name)
-        self._note(old, to, added, {})
+        self._repoint(old, to, added, {})
         return to
 
     def wait_until_settled(self, name: str) -> None:
@@ -84,7 +84,7 @@ class Migration:
         fall in between.
         """
         with self._settled:
-            self._settled.wait_for(lambda: name not in self._leaving, STEP_TIMEOUT)
+            self._settled.wait_for(lambda: name not in self._leaving, STEP_TIMEOUT_S)
 
     def _settle(self, name: str) -> None:
         with self._settled:
@@ -96,31 +96,31 @@ class Migration:
     ) -> Names:
         actor, old = self._actor, self._actor.instance(name)
         away = RoleInstanceID(to.actor_name, NATIVE)
-        luggage = pack(actor, name, conflicts)
+        snapshot = capture(actor, name, conflicts)
         waiting: dict[tuple[RoleInstanceID, str], int] = {}
         steps.undo_by(
-            lambda: self._take_back(
-                name, waiting, steps.ask("abandon", away, to.instance_name, old)
+            lambda: self._requeue(
+                name, waiting, steps.request("abandon", away, to.instance_name, old)
             )
         )
-        names = steps.ask("adopt", away, to.instance_name, luggage)
+        names = steps.request("adopt", away, to.instance_name, snapshot)
         added: Names = {
             to.actor_name: {
-                relationship: luggage.relationships[relationship] for relationship in names
+                relationship: snapshot.relationships[relationship] for relationship in names
             }
         }
         for (_, emitter, channel), inbox in actor.subscriptions.of_role(name).items():
             with suppress(NodeLost):  # an emitter that is gone sends nothing, here or there
-                steps.ask("resubscribe", emitter, channel, (old, to))
+                steps.request("resubscribe", emitter, channel, (old, to))
             # all that came here before: links keep the order
             waiting[emitter, channel] = len(inbox)
         if not actor.ctx.relationships.members(name):
             added[actor.name] = {name: [to]}
-        steps.undo_by(lambda: steps.tell((to, old, {}, added)))
-        steps.tell((old, to, added, {}))
+        steps.undo_by(lambda: steps.announce((to, old, {}, added)))
+        steps.announce((old, to, added, {}))
         with self._settled:
             self._leaving.add(name)
-        steps.ask(
+        steps.request(
             "adopted",
             away,
             to.instance_name,
@@ -128,7 +128,7 @@ class Migration:
         )
         return added
 
-    def _take_back(
+    def _requeue(
         self,
         name: str,
         waiting: dict[tuple[RoleInstanceID, str], int],
@@ -148,15 +148,15 @@ class Migration:
             self._actor.lifecycle(name).resume()
         self._actor.run_role(name)
 
-    def _leave(self, name: str, to: RoleInstanceID) -> None:
+    def _finish_departure(self, name: str, to: RoleInstanceID) -> None:
         actor = self._actor
         for element in actor.roles[name].__dict__["_elements"].values():
             element.forget()
-        actor.subscriptions.forget(name)
-        actor.emissions.forget(name)
+        actor.subscriptions.drop_role(name)
+        actor.emissions.drop_role(name)
         actor.moved[name] = to
         lifecycle = actor.lifecycle(name)
-        actor.forget_role(name)
+        actor.delete_role(name)
         self._arrivals.pop(actor.instance(name), None)
         lifecycle.offloaded(to)
 
@@ -168,22 +168,22 @@ class Migration:
         """Build the role here, paused; returns the relationships that it needs and that mean
         nothing here yet.
         """
-        luggage: Luggage = content
+        snapshot: RoleSnapshot = content
         actor, name = self._actor, channel
         if name in actor.roles:
             raise CallerError(
                 f"node '{actor.name}' already has a role '{name}'; move it to"
                 f" '{actor.name}/other-name'"
             )
-        new = self._new_relationships(luggage)
-        unpack(actor, name, luggage)
-        self._arrivals[actor.instance(name)] = luggage.old
+        new = self._new_relationships(snapshot)
+        restore(actor, name, snapshot)
+        self._arrivals[actor.instance(name)] = snapshot.old
         return new
 
-    def _new_relationships(self, luggage: Luggage) -> list[str]:
+    def _new_relationships(self, snapshot: RoleSnapshot) -> list[str]:
         """The names that mean nothing here yet; CallerError for those that mean something else."""
         actor, new, other = self._actor, [], []
-        for relationship, members in luggage.relationships.items():
+        for relationship, members in snapshot.relationships.items():
             here = actor.ctx.relationships.members(relationship) or (
                 [actor.instance(relationship)] if relationship in actor.roles else []
             )
@@ -191,11 +191,11 @@ class Migration:
                 new.append(relationship)
             elif set(here) != set(members):
                 other.append(relationship)
-        if other and luggage.conflicts == "refuse":
+        if other and snapshot.conflicts == "refuse":
             names = ", ".join(f"'{item}'" for item in sorted(other))
             raise CallerError(
-                f"{luggage.old} speaks of {names}, which on node '{actor.name}' means other roles"
-                f" than on '{luggage.old.actor_name}'; move it elsewhere, or say conflicts='keep'"
+                f"{snapshot.old} speaks of {names}, which on node '{actor.name}' means other roles"
+                f" than on '{snapshot.old.actor_name}'; move it elsewhere, or say conflicts='keep'"
                 f" to have it use those of '{actor.name}'"
             )
         return new
@@ -207,7 +207,7 @@ class Migration:
         old, events, emissions, paused = content
         if self._arrivals.get(self._actor.instance(channel)) != old:
             raise StatusError(f"node '{self._actor.name}' does not expect {old}")
-        take_events(self._actor, channel, events)
+        restore_events(self._actor, channel, events)
         self._actor.emissions.adopt(channel, emissions)
         if not paused:
             self._resume(channel)
@@ -223,11 +223,11 @@ class Migration:
             for _, emitter, event in self._actor.subscriptions.of_role(channel):
                 with suppress(NodeLost):
                     self._actor.request("resubscribe", NATIVE, emitter, event, (new, old)).result(
-                        STEP_TIMEOUT
+                        STEP_TIMEOUT_S
                     )
             return waiting_events(self._actor, channel)
         finally:
-            drop(self._actor, channel)
+            discard(self._actor, channel)
 
     # for everybody
 
@@ -235,9 +235,11 @@ class Migration:
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> None:
         """A role of some node has another address now."""
-        self._note(*content)
+        self._repoint(*content)
 
-    def _note(self, old: RoleInstanceID, new: RoleInstanceID, added: Names, removed: Names) -> None:
+    def _repoint(
+        self, old: RoleInstanceID, new: RoleInstanceID, added: Names, removed: Names
+    ) -> None:
         actor = self._actor
         old, new = RoleInstanceID(*old), RoleInstanceID(*new)
         actor.subscriptions.repoint(old, new)
@@ -257,13 +259,13 @@ class _Steps:
         self._actor = actor
         self._undo: list[Callable[[], Any]] = []
 
-    def ask(self, kind: str, target: RoleInstanceID, channel: str, content: Any) -> Any:
-        return self._actor.request(kind, NATIVE, target, channel, content).result(STEP_TIMEOUT)
+    def request(self, kind: str, target: RoleInstanceID, channel: str, content: Any) -> Any:
+        return self._actor.request(kind, NATIVE, target, channel, content).result(STEP_TIMEOUT_S)
 
     def undo_by(self, action: Callable[[], Any]) -> None:
         self._undo.append(action)
 
-    def tell(self, news: tuple) -> None:
+    def announce(self, news: tuple) -> None:
         """Have every other node take note of an address."""
         names = [
             name for name in self._actor.ctx.contacts.all_actor_names() if name != self._actor.name
@@ -277,7 +279,7 @@ class _Steps:
             encode(news),
         )
         clock = self._actor.host.clock
-        deadline = clock.now() + STEP_TIMEOUT
+        deadline = clock.now() + STEP_TIMEOUT_S
         for name, call in zip(names, calls, strict=True):
             try:
                 clock.wait(call, max(0.0, deadline - clock.now()))

@@ -206,7 +206,7 @@ class NativeRole(Role):
         self.require((spec is None) != (cls is None), "give either spec= or cls=")
         made, options, elements = (cls, options, elements) if spec is None else read_spec(spec)
         role = made(**(options or {}))  # type: ignore[misc]
-        with self.base.steering(name):
+        with self.base.exclusive(name):
             if name in self.base.roles:
                 self.base.stop_role(name)
             self.base.add_role(name, role)
@@ -240,7 +240,7 @@ class NativeRole(Role):
             self.require(name != NATIVE, "the native role is not updated")
             self.base.lifecycle(name)
         for name in names:
-            with self.base.steering(name):
+            with self.base.exclusive(name):
                 (check_update if only_check else update_role)(
                     self.base, name, cls, (options or {}).get(name)
                 )
@@ -256,7 +256,7 @@ class NativeRole(Role):
                 + did_you_mean(name, roles)
             )
         self._not_itself(caller, name)
-        with self.base.steering(name):
+        with self.base.exclusive(name):
             self.base.stop_role(name)
         self.role_removed.emit({"name": name})
 
@@ -280,7 +280,7 @@ class NativeRole(Role):
         )
         if wanted is Status.PAUSED:
             self._not_itself(caller, name)
-        with self.base.steering(name):
+        with self.base.exclusive(name):
             before = lifecycle.status
             if wanted is Status.PAUSED:
                 lifecycle.pause(self.base.host.call_timeout)
@@ -321,7 +321,7 @@ class NativeRole(Role):
         self._not_itself(caller, name)
         node, _, other = to.partition("/")
         try:
-            with self.base.steering(name):
+            with self.base.exclusive(name):
                 return self.base.migration.move(
                     name, RoleInstanceID(node, other or name), conflicts, timeout
                 )

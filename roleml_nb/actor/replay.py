@@ -24,16 +24,16 @@ from .snapshot import check_sendable
 if TYPE_CHECKING:
     from .actor import Actor
 
-__all__ = ["Failed", "Failures", "Scene", "pack"]
+__all__ = ["Failure", "FailureStore", "ReplayState", "encode_replay"]
 
-KEPT = 16
+MAX_FAILURES = 16
 """Failures that a host keeps: the last ones."""
-LARGEST = 64 * 1000 * 1000
+MAX_MESSAGE_BYTES = 64 * 1000 * 1000
 """Bytes of their messages, all together."""
 
 
 @dataclass(frozen=True)
-class Failed:
+class Failure:
     """A handler that raised an exception, and what it had been given."""
 
     role: RoleInstanceID
@@ -48,12 +48,12 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class Scene:
+class ReplayState:
     """All that it takes to play a handler again: the role's class, its state and elements as they
     are now, and its place.
     """
 
-    failed: Failed
+    failure: Failure
     message: tuple[Mapping[str, Any], Mapping[str, Any]]
     cls: type[Role]
     state: Any
@@ -64,12 +64,12 @@ class Scene:
     """``workdir``, ``src``, ``seed``, ``testbed_seed`` and ``start_time`` of the node."""
 
 
-class Failures:
+class FailureStore:
     """Numbered from 1; ``engine0:3`` is the third of the host engine0."""
 
     def __init__(self, host_id: str):
         self._host_id = host_id
-        self._kept: dict[int, Failed] = {}
+        self._kept: dict[int, Failure] = {}
         self._count = 0
         self._lock = threading.Lock()
 
@@ -100,7 +100,7 @@ class Failures:
         try:
             if args is not None:
                 body = encode((args, payloads or {})).snapshot()
-                if body.nbytes > LARGEST:
+                if body.nbytes > MAX_MESSAGE_BYTES:
                     missing = f"it has {body.nbytes / 1e6:.1f} MB, more than is kept"
                 else:
                     message = body
@@ -108,48 +108,49 @@ class Failures:
             missing = str(fault)
         with self._lock:
             self._count += 1
-            self._kept[self._count] = Failed(role, attribute, channel, source, message, missing)
+            self._kept[self._count] = Failure(role, attribute, channel, source, message, missing)
             while (
-                len(self._kept) > KEPT
-                or sum(one.message.nbytes for one in self._kept.values() if one.message) > LARGEST
+                len(self._kept) > MAX_FAILURES
+                or sum(one.message.nbytes for one in self._kept.values() if one.message)
+                > MAX_MESSAGE_BYTES
             ):
                 del self._kept[min(self._kept)]
             error.kept = f"{self._host_id}:{self._count}"  # type: ignore[attr-defined]
 
-    def find(self, number: int) -> Failed:
+    def find(self, number: int) -> Failure:
         """CallerError when it is not kept any more."""
         try:
             return self._kept[number]
         except KeyError:
             raise CallerError(
-                f"what failed is not kept any more: a host keeps its last {KEPT} failures; "
+                f"what failed is not kept any more: a host keeps its last {MAX_FAILURES} failures; "
                 "have it fail again"
             ) from None
 
 
-def scene(actors: Mapping[str, Actor], failed: Failed) -> Scene:
+def capture_replay(actors: Mapping[str, Actor], failure: Failure) -> ReplayState:
     """What it takes to play a failure again; CallerError when something of it is gone, or cannot be
     sent.
     """
-    what = f"{failed.role}.{failed.channel}"
-    actor = actors.get(failed.role.actor_name)
-    role = actor.roles.get(failed.role.instance_name) if actor is not None else None
+    what = f"{failure.role}.{failure.channel}"
+    actor = actors.get(failure.role.actor_name)
+    role = actor.roles.get(failure.role.instance_name) if actor is not None else None
     if actor is None or role is None:
         raise CallerError(f"{what} cannot be played again: the role is not there any more")
-    if failed.missing:
+    if failure.missing:
         raise CallerError(
-            f"{what} cannot be played again: its message is not here: {failed.missing}"
+            f"{what} cannot be played again: its message is not here: {failure.missing}"
         )
     state = role.__getstate__()
     elements = {
         item: (replace(element.given, impl=None), element.take_state())
         for item, element in role.__dict__["_elements"].items()
     }
-    check_sendable(failed.role, state, elements, "be played again")
+    check_sendable(failure.role, state, elements, "be played again")
     known = actor.ctx.relationships
-    message = ({}, {}) if failed.message is None else failed.message.decode()
-    return Scene(
-        replace(failed, message=None),
+    message = ({}, {}) if failure.message is None else failure.message.decode()
+    return ReplayState(
+        replace(failure, message=None),
         message,
         type(role),
         state,
@@ -166,10 +167,12 @@ def scene(actors: Mapping[str, Actor], failed: Failed) -> Scene:
     )
 
 
-def pack(actors: Mapping[str, Actor], failures: Failures, number: int) -> tuple[list[bytes], str]:
-    """The `Scene` of a failure, as it is sent to the notebook; or nothing, and why."""
+def encode_replay(
+    actors: Mapping[str, Actor], failures: FailureStore, number: int
+) -> tuple[list[bytes], str]:
+    """The `ReplayState` of a failure, as it is sent to the notebook; or nothing, and why."""
     try:
-        body = encode(scene(actors, failures.find(number)))
+        body = encode(capture_replay(actors, failures.find(number)))
     except CallerError as error:
         return [], str(error)
     return [bytes(frame) for frame in body.frames()], ""

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Events",
-    "Luggage",
+    "RoleSnapshot",
     "check_sendable",
-    "drop",
-    "pack",
-    "take_events",
-    "unpack",
+    "discard",
+    "capture",
+    "restore_events",
+    "restore",
     "waiting_events",
 ]
 
@@ -41,7 +41,7 @@ Events = list[tuple[RoleInstanceID, str, Contents]]
 
 
 @dataclass
-class Luggage:
+class RoleSnapshot:
     """A role, with all that belongs to it."""
 
     old: RoleInstanceID
@@ -61,8 +61,8 @@ class Luggage:
     """
 
 
-def pack(actor: Actor, name: str, conflicts: str = "refuse", verb: str = "move") -> Luggage:
-    """The luggage of a role that is paused; CallerError, with what cannot be sent, when it cannot
+def capture(actor: Actor, name: str, conflicts: str = "refuse", verb: str = "move") -> RoleSnapshot:
+    """The snapshot of a role that is paused; CallerError, with what cannot be sent, when it cannot
     `verb`.
     """
     role = actor.roles[name]
@@ -80,8 +80,8 @@ def pack(actor: Actor, name: str, conflicts: str = "refuse", verb: str = "move")
             for relationship in actor.ctx.relationships.all_relationships()
         },
     }
-    mentioned = _mentioned(type(role), state)
-    return Luggage(
+    mentioned = _names_mentioned(type(role), state)
+    return RoleSnapshot(
         actor.instance(name),
         type(role),
         state,
@@ -118,37 +118,46 @@ def waiting_events(actor: Actor, name: str) -> Events:
     ]
 
 
-def unpack(actor: Actor, name: str, luggage: Luggage) -> None:
+def restore(actor: Actor, name: str, snapshot: RoleSnapshot) -> None:
     """Build the role on `actor`, paused, under that name. When it fails, nothing of it stays."""
-    role = luggage.cls.__new__(luggage.cls)
+    role = snapshot.cls.__new__(snapshot.cls)
     if hasattr(role, "__setstate__"):
-        role.__setstate__(luggage.state)
+        role.__setstate__(snapshot.state)
     else:
-        role.__dict__.update(luggage.state or {})
+        role.__dict__.update(snapshot.state or {})
     try:
         role.__dict__.update(
-            new_attributes(str(luggage.old), luggage.cls, role.__dict__, luggage.options)
+            new_attributes(str(snapshot.old), snapshot.cls, role.__dict__, snapshot.options)
         )
     # it may do without: which attributes it lacks is a guess from the code
     except CallerError as error:
-        actor.logger.warning("%s goes on with the attributes that it had: %s", luggage.old, error)
+        actor.logger.warning("%s goes on with the attributes that it had: %s", snapshot.old, error)
     actor.add_role(name, role)
     try:
-        for item, (given, state) in luggage.elements.items():
+        for item, (given, state) in snapshot.elements.items():
             actor.implement_element(name, item, given)
             element: ElementInstance = role.__dict__["_elements"][item]
             element.give_state(state)
-        for emitter, event, item, handler, method, conditions, mode, automatic in luggage.listeners:
+        for (
+            emitter,
+            event,
+            item,
+            handler,
+            method,
+            conditions,
+            mode,
+            automatic,
+        ) in snapshot.listeners:
             listener = Listener(item, handler, getattr(role, method), conditions, mode, automatic)
             actor.subscriptions.adopt((name, emitter, event), listener)
-        actor.emissions.adopt(name, luggage.emissions)
+        actor.emissions.adopt(name, snapshot.emissions)
         actor.lifecycle(name).become(Status.PAUSED)
     except BaseException:
-        drop(actor, name)
+        discard(actor, name)
         raise
 
 
-def take_events(actor: Actor, name: str, events: Events) -> None:
+def restore_events(actor: Actor, name: str, events: Events) -> None:
     """Put events that `waiting_events` gave before those that have come since."""
     inboxes = actor.subscriptions.of_role(name)
     for emitter, event, contents in events:
@@ -157,14 +166,14 @@ def take_events(actor: Actor, name: str, events: Events) -> None:
             inbox.insert(0, contents)
 
 
-def drop(actor: Actor, name: str) -> None:
+def discard(actor: Actor, name: str) -> None:
     """Take a role out without a trace; what it holds lives on elsewhere."""
-    actor.subscriptions.forget(name)
-    actor.emissions.forget(name)
-    actor.forget_role(name)
+    actor.subscriptions.drop_role(name)
+    actor.emissions.drop_role(name)
+    actor.delete_role(name)
 
 
-def _mentioned(cls: type[Role], state: Any) -> set[str]:
+def _names_mentioned(cls: type[Role], state: Any) -> set[str]:
     """The texts in a role's code and state, among which are the relationships that it uses."""
     found = {getattr(cls, name).handler.relationship for name in cls.subscriptions}
     codes = [

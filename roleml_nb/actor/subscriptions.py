@@ -47,7 +47,7 @@ class Subscriptions:
         for inbox in self.of_role(instance_name).values():
             inbox.wake()
 
-    def forget_events(self) -> None:
+    def clear_events(self) -> None:
         """Drop the events that wait for their turn."""
         with self._lock:
             for inbox in self._inboxes.values():
@@ -185,14 +185,14 @@ class Subscriptions:
 
     def remove_role(self, instance_name: str, *, wait: bool = True) -> None:
         """End what a role subscribed to."""
-        self._forget_fired(instance_name)
+        self._clear_fired(instance_name)
         for _, target, channel in self.of_role(instance_name):
             try:
                 self.unsubscribe(instance_name, target, channel, wait=wait)
             except RoleMLError as error:  # an emitter that is gone keeps nobody from leaving
                 self._actor.logger.info("unsubscribe from %s.%s: %s", target, channel, error)
 
-    def _forget_fired(self, instance_name: str) -> None:
+    def _clear_fired(self, instance_name: str) -> None:
         with self._lock:
             self._fired = {item for item in self._fired if item[0] != instance_name}
 
@@ -333,12 +333,12 @@ class Subscriptions:
             inbox = self._inboxes.setdefault(key, Inbox(self._actor, *key, self._heard_once))
             inbox.listeners = self._in_order(key[0], {**inbox.listeners, listener.name: listener})
 
-    def forget(self, instance_name: str) -> None:
+    def drop_role(self, instance_name: str) -> None:
         """The role has taken its listeners to another node, or has given up coming here."""
         with self._lock:
             for key in self.of_role(instance_name):
                 del self._inboxes[key]
-        self._forget_fired(instance_name)
+        self._clear_fired(instance_name)
 
     def repoint(self, old: RoleInstanceID, new: RoleInstanceID) -> None:
         """An emitter has moved."""

@@ -11,39 +11,47 @@ from roleml_nb.messaging.serialization.codec import Body, encode
 from roleml_nb.role import NATIVE, CallerError, RoleInstanceID, RoleMLError, Status
 from roleml_nb.role.channels import Handler
 
-from .snapshot import Events, Luggage, drop, pack, take_events, unpack, waiting_events
+from .snapshot import (
+    Events,
+    RoleSnapshot,
+    capture,
+    discard,
+    restore,
+    restore_events,
+    waiting_events,
+)
 
 if TYPE_CHECKING:
     from .actor import Actor
 
-__all__ = ["STEPS", "Keeping"]
+__all__ = ["STEPS", "TerminationUndo"]
 
-STEPS = ("take", "leave", "put", "listener", "listen")
+STEPS = ("capture", "release", "restore", "listener", "listen")
 """What a node can be asked for."""
-PATIENCE = 10.0
+STEP_TIMEOUT_S = 10.0
 """Seconds that running handlers and the main routine get to end."""
 
 
 @dataclass
-class Keepsake:
+class TerminatedRole:
     """A role with all that belongs to it, and what its end takes from others."""
 
-    luggage: Luggage
+    snapshot: RoleSnapshot
     events: Events
     heard: set[tuple[RoleInstanceID, str, str]]
     """Events that were listened to once, and have come: emitter, channel, method's name."""
-    audience: list[tuple[RoleInstanceID, str, str, dict[str, Any], str]]
+    subscribers: list[tuple[RoleInstanceID, str, str, dict[str, Any], str]]
     """Who subscribed to it by hand: subscriber, channel, method's name, conditions, mode."""
     paused: bool
 
 
-class Keeping:
+class TerminationUndo:
     """One actor's part in it."""
 
     def __init__(self, actor: Actor):
         self._actor = actor
 
-    def take(
+    def capture(
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> tuple[list[bytes] | None, str, bool]:
         """Pause the role `channel`, for it to be ended now: its state, or else why there is none;
@@ -51,39 +59,39 @@ class Keeping:
         """
         actor, name = self._actor, channel
         lifecycle = actor.lifecycle(name)
-        with actor.steering(name):
+        with actor.exclusive(name):
             paused = lifecycle.status is Status.PAUSED
             if lifecycle.status not in Status.READY | Status.PAUSED:
                 return None, f"it was {lifecycle.status}", False
             try:
-                actor.halt_role(name, PATIENCE)
-                lifecycle.pause(PATIENCE)
-                lifecycle.wait_for_callbacks(PATIENCE)
+                actor.halt_role(name, STEP_TIMEOUT_S)
+                lifecycle.pause(STEP_TIMEOUT_S)
+                lifecycle.wait_for_callbacks(STEP_TIMEOUT_S)
             # it is ended all the same, as a main routine that does not stop is
             except TimeoutError as error:
-                self._go_on(name, paused)
+                self._resume(name, paused)
                 return None, str(error), paused
             except RoleMLError:
-                self._go_on(name, paused)
+                self._resume(name, paused)
                 raise
             try:
-                keepsake = Keepsake(
-                    pack(actor, name, "keep", "be kept"),
+                terminated = TerminatedRole(
+                    capture(actor, name, "keep", "be kept"),
                     waiting_events(actor, name),
                     actor.subscriptions.heard(name),
-                    self._audience(name),
+                    self._subscribers(name),
                     paused,
                 )
-                return [bytes(frame) for frame in encode(keepsake).frames()], "", paused
+                return [bytes(frame) for frame in encode(terminated).frames()], "", paused
             except CallerError as error:
                 return None, str(error), paused
 
-    def _audience(self, name: str) -> list[tuple[RoleInstanceID, str, str, dict[str, Any], str]]:
+    def _subscribers(self, name: str) -> list[tuple[RoleInstanceID, str, str, dict[str, Any], str]]:
         found = []
         for event, (_, subscribers) in self._actor.emissions.of_role(name).items():
             for (subscriber, listener), wish in subscribers.items():
                 if not wish.automatic:
-                    method = self._ask(
+                    method = self._request(
                         "listener", subscriber, event, (self._actor.instance(name), listener)
                     )
                     found += (
@@ -91,47 +99,53 @@ class Keeping:
                     )
         return found
 
-    def _ask(self, step: str, target: RoleInstanceID, channel: str, content: Any) -> Any:
+    def _request(self, step: str, target: RoleInstanceID, channel: str, content: Any) -> Any:
         """Ask another node; one that is gone, or has changed, keeps nobody from anything."""
         try:
-            return self._actor.request(f"keeping-{step}", NATIVE, target, channel, content).result(
-                PATIENCE
+            return self._actor.request(f"undo-{step}", NATIVE, target, channel, content).result(
+                STEP_TIMEOUT_S
             )
         except RoleMLError as error:
             self._actor.logger.warning("%s of %s: %s", step, target, error)
             return None
 
-    def leave(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
+    def release(
+        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
+    ) -> None:
         """The role was not ended: let it go on, unless it was `paused` before."""
         if channel in self._actor.roles and self._actor.lifecycle(channel).status is Status.PAUSED:
-            self._go_on(channel, content)
+            self._resume(channel, content)
 
-    def _go_on(self, name: str, paused: bool) -> None:
+    def _resume(self, name: str, paused: bool) -> None:
         if not paused and self._actor.lifecycle(name).status is Status.PAUSED:
             self._actor.lifecycle(name).resume()
         if self._actor.started(name):
             self._actor.run_again(name)
 
-    def put(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
+    def restore(
+        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
+    ) -> None:
         """Have the role back, with its state, its subscriptions and its subscribers.
 
         CallerError when one is there.
         """
         actor, name = self._actor, channel
-        keepsake: Keepsake = Body.of_frames(content).decode()
-        with actor.steering(name):
-            unpack(
+        terminated: TerminatedRole = Body.of_frames(content).decode()
+        with actor.exclusive(name):
+            restore(
                 actor,
                 name,
-                replace(keepsake.luggage, listeners=[], emissions=self._emissions(name, keepsake)),
+                replace(
+                    terminated.snapshot, listeners=[], emissions=self._emissions(name, terminated)
+                ),
             )
             try:
-                actor.subscriptions.adopt_heard(name, keepsake.heard)
+                actor.subscriptions.adopt_heard(name, terminated.heard)
                 actor.emissions.add_role(name)
                 actor.subscriptions.add_role(name)
             except BaseException:
                 actor.subscriptions.remove_role(name)
-                drop(actor, name)
+                discard(actor, name)
                 raise
             for (
                 emitter,
@@ -142,22 +156,22 @@ class Keeping:
                 conditions,
                 mode,
                 automatic,
-            ) in keepsake.luggage.listeners:
+            ) in terminated.snapshot.listeners:
                 if not automatic:
                     self._subscribe(name, emitter, event, handler, method, conditions, mode)
-            take_events(actor, name, keepsake.events)
-            for subscriber, event, *wish in keepsake.audience:
-                self._ask("listen", subscriber, event, (actor.instance(name), *wish))
-            if not keepsake.paused:
+            restore_events(actor, name, terminated.events)
+            for subscriber, event, *wish in terminated.subscribers:
+                self._request("listen", subscriber, event, (actor.instance(name), *wish))
+            if not terminated.paused:
                 actor.lifecycle(name).resume()
                 actor.run_role(name)
         native: Any = actor.roles[NATIVE]
-        native.role_assigned.emit({"name": name, "cls": keepsake.luggage.cls.__name__})
+        native.role_assigned.emit({"name": name, "cls": terminated.snapshot.cls.__name__})
 
-    def _emissions(self, name: str, keepsake: Keepsake) -> dict[str, Any]:
+    def _emissions(self, name: str, terminated: TerminatedRole) -> dict[str, Any]:
         """How many events it has emitted, and who has stayed for whoever takes its place."""
         here = self._actor.emissions.of_role(name)
-        kept = {event: emitted for event, (emitted, _) in keepsake.luggage.emissions.items()}
+        kept = {event: emitted for event, (emitted, _) in terminated.snapshot.emissions.items()}
         return {
             event: (kept.get(event, 0), here.get(event, (0, {}))[1]) for event in {*kept, *here}
         }

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from roleml_nb.actor.replay import pack
+from roleml_nb.actor.replay import encode_replay
 from roleml_nb.messaging.executions import Working
 from roleml_nb.messaging.links.addresses import Address, answers
 from roleml_nb.messaging.links.relay import Relayed
@@ -252,7 +252,7 @@ def exchange(testbed: str, incoming: list[Relayed], wait: float) -> list[Relayed
 def failure(testbed: str, number: int) -> Any:
     """A failure that was kept here, for the notebook to play again; or why it cannot."""
     host = _host(testbed)
-    return pack(host.actors, host.failures, number)
+    return encode_replay(host.actors, host.failures, number)
 
 
 def run_generation(testbed: str, least: int = 0) -> int:

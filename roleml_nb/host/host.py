@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from roleml_nb.actor import Actor, NativeRole
-from roleml_nb.actor.replay import Failures
+from roleml_nb.actor.replay import FailureStore
 from roleml_nb.messaging.executions import Key, Working
 from roleml_nb.messaging.links.control_channel import UrgentLine
 from roleml_nb.messaging.links.relay import Outbox, RelayLink
@@ -107,7 +107,7 @@ class Host:
         self.router.controls["circle"] = lambda peer, told: self.break_circle(*told)
         self.router.controls["bye"] = lambda peer, _: self.host_lost(peer, "it was stopped")
         self.actors: dict[str, Actor] = {}
-        self.failures = Failures(host_id)
+        self.failures = FailureStore(host_id)
         self.outbox = Outbox()
         self._stopping = threading.Event()
         self.hears: dict[str, Callable[[UrgentLine, bytes], None]] = {}

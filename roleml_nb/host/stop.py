@@ -160,7 +160,7 @@ def _is_traced() -> bool:
 def _at_work(host: Host) -> list[Execution]:
     """Who began before the stop, or was called before and waits for a thread."""
     for actor in list(host.actors.values()):
-        actor.subscriptions.forget_events()
+        actor.subscriptions.clear_events()
     mine = host.router.executions.current
     return [
         execution

@@ -45,17 +45,17 @@ KINDS = {
     "adopted": Sender.NODE,
     "abandon": Sender.NODE,
     "repoint": Sender.NODE,
-    "checkpoint-look": Sender.NOTEBOOK,
-    "checkpoint-take": Sender.NOTEBOOK,
+    "checkpoint-describe": Sender.NOTEBOOK,
+    "checkpoint-capture": Sender.NOTEBOOK,
     "checkpoint-prepare": Sender.NOTEBOOK,
     "checkpoint-clear": Sender.NOTEBOOK,
-    "checkpoint-become": Sender.NOTEBOOK,
-    "checkpoint-forget": Sender.NOTEBOOK,
-    "keeping-take": Sender.NOTEBOOK,
-    "keeping-leave": Sender.NOTEBOOK,
-    "keeping-put": Sender.NOTEBOOK,
-    "keeping-listener": Sender.NODE,
-    "keeping-listen": Sender.NODE,
+    "checkpoint-restore": Sender.NOTEBOOK,
+    "checkpoint-discard": Sender.NOTEBOOK,
+    "undo-capture": Sender.NOTEBOOK,
+    "undo-release": Sender.NOTEBOOK,
+    "undo-restore": Sender.NOTEBOOK,
+    "undo-listener": Sender.NODE,
+    "undo-listen": Sender.NODE,
 }
 """Of messages between roles.
 
@@ -88,15 +88,15 @@ ROLES = frozenset(kind for kind, sender in KINDS.items() if sender is Sender.ROL
 
 OWN: dict[str, Callable[[Any], tuple[RoleInstanceID, ...]]] = {
     "resubscribe": lambda content: (content[0],),
-    "adopt": lambda luggage: (luggage.old,),
+    "adopt": lambda snapshot: (snapshot.old,),
     "adopted": lambda content: (content[0],),
     "abandon": lambda old: (old,),
     "repoint": lambda content: (content[0], content[1]),
-    "keeping-listener": lambda content: (content[0],),
-    "keeping-listen": lambda content: (content[0],),
+    "undo-listener": lambda content: (content[0],),
+    "undo-listen": lambda content: (content[0],),
 }
 """The roles that it is about, one of which must be of the sender's node."""
-GIVEN = ("/", "manager")
+PREDEFINED = ("/", "manager")
 """Relationships that no other node changes by the way."""
 
 
@@ -137,7 +137,7 @@ def check_content(kind: str, source: RoleInstanceID, content: Any) -> None:
     if kind == "repoint":
         for changes in content[2:]:
             for node, names in changes.items():
-                if node not in nodes or set(GIVEN) & set(names):
+                if node not in nodes or set(PREDEFINED) & set(names):
                     raise CallerError(
                         f"a move between {nodes[0]} and {nodes[1]} changes no relationship "
                         f"{', '.join(names)} of {node}"

@@ -68,8 +68,8 @@ class Envelope(NamedTuple):
     """The header of a message.
 
     `kind`: service, task or event; subscribe, unsubscribe, discontinue; adopt, adopted, abandon,
-    repoint and resubscribe when a role moves; checkpoint-take and its like; reply, error or moved,
-    which answer a call; host.
+    repoint and resubscribe when a role moves; checkpoint-… and undo-…; reply, error or moved, which
+    answer a call; host.
     """
 
     kind: str

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-__all__ = ["Messages", "News", "Past", "steers"]
+__all__ = ["Messages", "News", "Past", "is_control"]
 
 NAMED = 60
 """In a heat map of up to so many nodes each has its name."""
@@ -245,8 +245,8 @@ class Messages(Table):
         """The messages between roles of the nodes that match; without those that steer the testbed
         itself."""
         frame = self.singles()
-        steering = frame["source"].str.endswith("/actor") | frame["target"].str.endswith("/actor")
-        frame = frame[~steering]
+        controls = frame["source"].str.endswith("/actor") | frame["target"].str.endswith("/actor")
+        frame = frame[~controls]
         if nodes is not None:
             patterns = _patterns(nodes)
             for side in ("source_node", "target_node"):
@@ -330,7 +330,7 @@ class Messages(Table):
         for source, target in zip(frame["source"], frame["target"], strict=True):
             ends = source.partition("/")[0], target.partition("/")[0]
             here = all(any(fnmatchcase(name, item) for item in patterns) for name in ends)
-            between.append(here and not steers(source, target))
+            between.append(here and not is_control(source, target))
         frame = frame[np.array(between, bool)]
         names = {
             side: [name.partition("/")[0] for name in frame[side]] for side in ("source", "target")
@@ -392,7 +392,7 @@ class Messages(Table):
         return f"the first {self.gone:,} of {self.count:,} messages are totals by now"
 
 
-def steers(source: str, target: str) -> bool:
+def is_control(source: str, target: str) -> bool:
     """Return whether a message is one that steers the testbed itself."""
     return source.endswith(f"/{NATIVE}") or target.endswith(f"/{NATIVE}")
 

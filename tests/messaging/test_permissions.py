@@ -53,16 +53,16 @@ KIND_TABLE = {
             "adopted",
             "abandon",
             "repoint",
-            "keeping-listener",
-            "keeping-listen",
+            "undo-listener",
+            "undo-listen",
         ),
         NODES,
     ),
     **{
         f"checkpoint-{step}": NOTEBOOK
-        for step in ("look", "take", "prepare", "clear", "become", "forget")
+        for step in ("describe", "capture", "prepare", "clear", "restore", "discard")
     },
-    **{f"keeping-{step}": NOTEBOOK for step in ("take", "leave", "put")},
+    **{f"undo-{step}": NOTEBOOK for step in ("capture", "release", "restore")},
     "host": set(),
     "x": set(),
     "": set(),
@@ -111,15 +111,15 @@ def test_which_host_may_send_each_control_to_which(channel):
 
 
 def kinds_and_controls(host):
-    steering = [set(receiver._steering) for receiver in host.router._receivers.values()]
-    return set().union(*steering), set(host.router.controls)
+    requests = [set(receiver._node_requests) for receiver in host.router._receivers.values()]
+    return set().union(*requests), set(host.router.controls)
 
 
 def test_nothing_is_without_a_rule_and_no_rule_without_its_thing(bed):
     bed.spawn("permissions")
     found = bed.fleet.on_hosts(kinds_and_controls)
-    steering = {frozenset(kinds) for kinds, _ in found.values() if kinds}
-    [kinds] = steering
+    requests = {frozenset(kinds) for kinds, _ in found.values() if kinds}
+    [kinds] = requests
     handed_over = {"service", "task", "event", "discontinue", "reply", "error", "moved"}
     assert (
         kinds | handed_over
@@ -137,21 +137,21 @@ def test_nothing_is_without_a_rule_and_no_rule_without_its_thing(bed):
 A, B, C = RoleInstanceID("a", "x"), RoleInstanceID("b", "x"), RoleInstanceID("c", "x")
 
 
-class Luggage:
+class Snapshot:
     old = A
 
 
 @pytest.mark.parametrize(
     "kind, content",
     [
-        ("adopt", Luggage()),
+        ("adopt", Snapshot()),
         ("adopted", (A, [], {}, False)),
         ("abandon", A),
         ("resubscribe", (A, B)),
         ("repoint", (A, B, {}, {})),
         ("repoint", (B, A, {}, {"a": {"x": [A]}, "b": {"y": [B]}})),
-        ("keeping-listener", (A, "name")),
-        ("keeping-listen", (A, "m", {}, "")),
+        ("undo-listener", (A, "name")),
+        ("undo-listen", (A, "m", {}, "")),
     ],
 )
 def test_a_node_speaks_of_its_own_roles_alone(kind, content):
@@ -341,7 +341,7 @@ def test_what_no_control_is_costs_nothing_that_came_with_it(bed):
         "babbler/meddler",
         "send",
         {
-            "kind": "checkpoint-look",
+            "kind": "checkpoint-describe",
             "target": "babbler/actor",
             "channel": "",
             "content": None,

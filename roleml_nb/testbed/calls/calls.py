@@ -53,7 +53,7 @@ class Calls:
             return self.gather(target, channel, invocations, timeout)
         finally:
             for invocation in invocations:
-                invocation.forget()
+                invocation.stop_waiting()
 
     def gather(
         self,

@@ -11,7 +11,7 @@ from typing import Any
 from roleml_nb.actor import Actor
 from roleml_nb.actor.calls import Invocation
 from roleml_nb.actor.errors import own_frames
-from roleml_nb.actor.replay import Scene, pack
+from roleml_nb.actor.replay import ReplayState, encode_replay
 from roleml_nb.host import engine as remote
 from roleml_nb.host.host import Host
 from roleml_nb.messaging.serialization.codec import Body
@@ -50,8 +50,8 @@ class _Understudy(Actor):
     name. Its events go nowhere.
     """
 
-    def __init__(self, host: Host, given: Scene):
-        self.name = given.failed.role.actor_name
+    def __init__(self, host: Host, given: ReplayState):
+        self.name = given.failure.role.actor_name
         self.host = _Stage(host)
         self.profile = ActorProfile(self.name, host.host_id)
         self.ctx = Context.build(
@@ -105,15 +105,15 @@ class Replay:
     makes are made.
     """
 
-    def __init__(self, host: Host, given: Scene):
-        self._host, self._failed, self._message = host, given.failed, given.message
+    def __init__(self, host: Host, given: ReplayState):
+        self._host, self._failed, self._message = host, given.failure, given.message
         self.role: Role = given.cls.__new__(given.cls)
         if hasattr(self.role, "__setstate__"):
             self.role.__setstate__(given.state)
         else:
             self.role.__dict__.update(given.state or {})
-        where, understudy = str(given.failed.role), _Understudy(host, given)
-        self.role.attach(given.failed.role.instance_name, understudy)
+        where, understudy = str(given.failure.role), _Understudy(host, given)
+        self.role.attach(given.failure.role.instance_name, understudy)
         elements = self.role.__dict__["_elements"] = {}
         for name, (implementation, state) in given.elements.items():
             declared = getattr(given.cls, given.cls.elements[name])
@@ -173,7 +173,7 @@ def replay(fleet: Fleet, where: dict[str, str]) -> Replay:
             f"this error cannot be played again: {host_id} is lost: {fleet.lost[host_id]}"
         )
     frames, refusal = (
-        pack(fleet.home.actors, fleet.home.failures, int(number))
+        encode_replay(fleet.home.actors, fleet.home.failures, int(number))
         if host_id == NOTEBOOK
         else fleet.run(host_id, remote.failure, int(number))
     )

@@ -121,7 +121,7 @@ class LiveRun:
     def forget(self) -> None:
         """Wait no longer: late answers are dropped, and the run counts as stopped."""
         for invocation in list(self._invocations):
-            invocation.forget()
+            invocation.stop_waiting()
 
     def __str__(self) -> str:
         return f"run {self.number}: {self.name}, {self.state}, {self.progress.rounds}"

@@ -85,7 +85,7 @@ def save(bed: Testbed, path: str | os.PathLike[str], timeout: float) -> None:
         with quiesced(bed.fleet, timeout) as resting, zipfile.ZipFile(beside, "w") as file:
             _write(file, REST, _frames(_rest(bed, resting)))
             seeds = []
-            for number, (seed, frames) in enumerate(_step(bed, "take", nodes)):
+            for number, (seed, frames) in enumerate(_step(bed, "capture", nodes)):
                 _write(file, str(number), frames)
                 seeds.append(seed)
             about = {
@@ -296,7 +296,7 @@ def restore(bed: Testbed, path: str | os.PathLike[str], timeout: float) -> None:
                 )
                 deque(_step(bed, "prepare", nodes, states), 0)
             except Exception as error:
-                deque(_step(bed, "forget", nodes), 0)
+                deque(_step(bed, "discard", nodes), 0)
                 if isinstance(error, CallerError | HandlerError | InternalError):
                     raise CheckpointError(f"cannot restore {os.fspath(path)}: {error}") from None
                 raise
@@ -315,7 +315,7 @@ def _options(rest: Mapping[str, Any], node: str) -> dict[str, Any]:
 
 
 def _become(bed: Testbed, nodes: list[str], path: str) -> None:
-    for step in ("clear", "become"):
+    for step in ("clear", "restore"):
         try:
             deque(_step(bed, step, nodes), 0)
         except RoleMLError as error:

@@ -191,7 +191,7 @@ def _recall_node(bed: Testbed, node: str, written: dict[str, Any]) -> None:
     actor = bed.fleet.home.actors[NOTEBOOK]
     try:
         classes, relationships, links, contents = actor.request(
-            "checkpoint-look", NATIVE, RoleInstanceID(node, NATIVE), "look", None
+            "checkpoint-describe", NATIVE, RoleInstanceID(node, NATIVE), "describe", None
         ).result(STEP)
     except RoleMLError as error:  # it shows as lost, or its engine as busy; others are there
         actor.logger.warning("%s does not say what is there: %s", node, error)

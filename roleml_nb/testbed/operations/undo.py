@@ -57,7 +57,7 @@ def keeping(bed: Testbed, instances: Iterable[RoleInstanceID]) -> Iterator[list[
             if place in bed.lost:
                 one.why = f"it is lost with {place}"
             else:
-                asked.append((one, _ask(bed, "take", one.instance, None)))
+                asked.append((one, _ask(bed, "capture", one.instance, None)))
         for one, answer in asked:
             one.state, one.why, one.paused = answer.result(STEP)
         yield kept
@@ -66,7 +66,7 @@ def keeping(bed: Testbed, instances: Iterable[RoleInstanceID]) -> Iterator[list[
             with suppress(RoleMLError):  # that one went on by itself, or is gone
                 answer.result(STEP)
                 if one.instance.instance_name in bed.roster.roles.get(one.instance.actor_name, {}):
-                    _ask(bed, "leave", one.instance, one.paused).result(STEP)
+                    _ask(bed, "release", one.instance, one.paused).result(STEP)
 
 
 def _known(bed: Testbed, instance: RoleInstanceID) -> Kept:
@@ -77,7 +77,7 @@ def _known(bed: Testbed, instance: RoleInstanceID) -> Kept:
 def _ask(bed: Testbed, step: str, instance: RoleInstanceID, content: Any) -> Invocation:
     node, name = instance
     return bed.fleet.home.actors[NOTEBOOK].request(
-        f"keeping-{step}", NATIVE, RoleInstanceID(node, NATIVE), name, content
+        f"undo-{step}", NATIVE, RoleInstanceID(node, NATIVE), name, content
     )
 
 
@@ -87,7 +87,7 @@ def put_back(bed: Testbed, kept: Kept) -> None:
     """
     node, name = kept.instance
     bed.select(node)
-    _ask(bed, "put", kept.instance, kept.state).result(STEP)
+    _ask(bed, "restore", kept.instance, kept.state).result(STEP)
     if kept.known is not None:
         bed.roster.assigned(node, name, kept.known)
     bed.versions.put_back(kept.instance, kept.version)

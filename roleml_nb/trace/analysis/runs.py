@@ -14,7 +14,7 @@ import numpy as np
 from roleml_nb.role import ArgumentError, did_you_mean
 from roleml_nb.role.checks.numbers import as_count, short
 from roleml_nb.trace.flows import Flow
-from roleml_nb.trace.messages import Past, steers
+from roleml_nb.trace.messages import Past, is_control
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,7 +142,9 @@ class Run:
 
     def _crosses(self, flow: Flow) -> bool:
         ends = flow.source.partition("/")[0], flow.target.partition("/")[0]
-        return ends[0] != ends[1] and not steers(flow.source, flow.target) and self._ours(ends[0])
+        return (
+            ends[0] != ends[1] and not is_control(flow.source, flow.target) and self._ours(ends[0])
+        )
 
     def _ours(self, node: str) -> bool:
         return any(fnmatchcase(node, pattern) for pattern in self.nodes)

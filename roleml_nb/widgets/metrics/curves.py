@@ -10,7 +10,7 @@ import numpy as np
 
 from roleml_nb.role import natural_key
 from roleml_nb.trace import Trace
-from roleml_nb.trace.messages import steers
+from roleml_nb.trace.messages import is_control
 from roleml_nb.trace.metrics import Key, Series
 
 __all__ = ["BYTES", "ROUNDS", "Curve", "Curves", "decimated"]
@@ -200,7 +200,7 @@ class Sent:
     def _chosen(self) -> np.ndarray:
         flows = list(self._trace.messages.flows.keys)[len(self._kept) :]
         more = [
-            not steers(source, target) and self._keep(source.partition("/")[0])
+            not is_control(source, target) and self._keep(source.partition("/")[0])
             for source, target, _, _ in flows
         ]
         self._kept = np.concatenate([self._kept, np.array(more, bool)])
@@ -211,7 +211,7 @@ class Sent:
         counted yet."""
         messages = self._trace.messages
         last = messages.past(
-            lambda flow: not steers(*flow[:2]) and self._keep(flow.source.partition("/")[0])
+            lambda flow: not is_control(*flow[:2]) and self._keep(flow.source.partition("/")[0])
         ).last
         with self._trace.reading():
             if messages.added != self._row:  # next time

@@ -12,7 +12,7 @@ from roleml_nb.pictures.svg import COLOURS, FAINT, INK, LINE, RAISED, document, 
 from roleml_nb.role import did_you_mean, natural_key
 from roleml_nb.trace import Trace
 from roleml_nb.trace.flows import Flows
-from roleml_nb.trace.messages import steers
+from roleml_nb.trace.messages import is_control
 
 from .aggregation_picture import aggregation
 from .columns import Columns
@@ -52,7 +52,7 @@ def _shown(flows: Flows) -> list[tuple[int, str, str, str, str]]:
     return [
         (number, *key)
         for key, number in list(flows.keys.items())
-        if number < len(counted) and counted[number] and not steers(*key[:2])
+        if number < len(counted) and counted[number] and not is_control(*key[:2])
     ]
 
 

@@ -19,7 +19,7 @@ from roleml_nb.pictures import Picture
 from roleml_nb.role import RoleMLError, natural_key
 from roleml_nb.trace import Trace
 from roleml_nb.trace.contributions import contributions
-from roleml_nb.trace.messages import steers
+from roleml_nb.trace.messages import is_control
 from roleml_nb.trace.metrics import Key
 from roleml_nb.widgets.base.displayed import position
 from roleml_nb.widgets.base.view import View
@@ -170,7 +170,7 @@ class Traffic(View):
             for (source, target, _, _), messages in zip(
                 list(self._flows.keys), self._flows.totals[0], strict=False
             )
-            if messages and not steers(source, target)
+            if messages and not is_control(source, target)
         }
         links = {
             (node, other) for node, others in known.items() for other in others if node != other

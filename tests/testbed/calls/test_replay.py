@@ -155,7 +155,7 @@ def test_what_cannot_be_played_again_says_why(bed):
 
 
 def test_large_messages_are_not_kept(monkeypatch):
-    monkeypatch.setattr("roleml_nb.actor.replay.LARGEST", 100_000)
+    monkeypatch.setattr("roleml_nb.actor.replay.MAX_MESSAGE_BYTES", 100_000)
     with Testbed(engines=0) as bed:
         bed.spawn("a")
         bed.assign("a", "store", Store)
