@@ -158,11 +158,11 @@ def row(
         most, opened = max(most, process.memory_info().rss), max(opened, process.num_fds())
         time.sleep(0.02)
     seconds, cpu = time.monotonic() - began, sum(process.cpu_times()[:2]) - cpu
-    while any(door.guests for door in host.doors.values()):
+    while any(door.unauthenticated for door in host.admissions.values()):
         time.sleep(0.1)
     after = ask()
     memory = [f"{size / 1e6:.0f}" for size in (before, most, process.memory_info().rss)]
-    away = sum(door.turned_away for door in host.doors.values())
+    away = sum(door.rejected for door in host.admissions.values())
     minutes = max(1.0, (time.monotonic() - began) / 60)
     print(
         f"| {way} | {made.value:,} | {made.value / seconds:,.0f} /s | {' → '.join(memory)} MB |"

@@ -91,8 +91,8 @@ def start_host(
     )
     host.lost, host.patient = lost, stays
     host.ended = lambda peer: peer == NOTEBOOK and owner.ended
-    host.router.controls["lost"] = lambda peer, news: host.host_lost(*news)
-    host.router.controls["given-up"] = given_up
+    host.router.host_handlers["lost"] = lambda peer, news: host.host_lost(*news)
+    host.router.host_handlers["given-up"] = given_up
     serve_stops(host, NOTEBOOK)
     serve_orders(host, NOTEBOOK)
     if not relay:
@@ -155,7 +155,7 @@ def end_given_up(testbed: str, useless: bool) -> None:
     part in that testbed.
     """
     if testbed in _hosts:
-        _hosts[testbed].router.controls["given-up"](NOTEBOOK, useless)
+        _hosts[testbed].router.host_handlers["given-up"](NOTEBOOK, useless)
 
 
 def _host(testbed: str) -> Host:
@@ -170,7 +170,7 @@ def meet(testbed: str, owner: Process, public_key: bytes) -> tuple[Address, Proc
     `start_host` does.
     """
     host = _host(testbed)
-    host.router.come_back(NOTEBOOK)
+    host.router.restart_host(NOTEBOOK)
     host.ended = lambda peer: peer == NOTEBOOK and owner.ended
     host.shipped = 0
     host.transport.admit(NOTEBOOK, public_key)  # type: ignore[union-attr]

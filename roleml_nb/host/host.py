@@ -19,10 +19,10 @@ from typing import Any
 from roleml_nb.actor import Actor, NativeRole
 from roleml_nb.actor.replay import FailureStore
 from roleml_nb.messaging.executions import Key, Working
-from roleml_nb.messaging.links.control_channel import UrgentLine
+from roleml_nb.messaging.links.control_channel import ControlChannel
 from roleml_nb.messaging.links.relay import Outbox, RelayLink
 from roleml_nb.messaging.links.transport import DirectTransport
-from roleml_nb.messaging.records import Names, columns
+from roleml_nb.messaging.records import InternedNames, columns
 from roleml_nb.messaging.router import Link, Pending, Router
 from roleml_nb.role import (
     NATIVE,
@@ -87,7 +87,7 @@ class Host:
         self.directory = Contacts()
         self._messages: deque[tuple] = deque()
         self._batches: deque[list[Sequence]] = deque()
-        self._names = Names()
+        self._names = InternedNames()
         self._metrics: deque[tuple] = deque()
         self._shipping = threading.RLock()
         self._let_go: Counter[str] = Counter()
@@ -104,14 +104,14 @@ class Host:
             lambda session, reason: self.link_manager.link_failed(session, reason),
         )
         self.clock.executions = self.router.executions
-        self.router.controls["circle"] = lambda peer, told: self.break_circle(*told)
-        self.router.controls["bye"] = lambda peer, _: self.host_lost(peer, "it was stopped")
+        self.router.host_handlers["circle"] = lambda peer, told: self.break_circle(*told)
+        self.router.host_handlers["bye"] = lambda peer, _: self.host_lost(peer, "it was stopped")
         self.actors: dict[str, Actor] = {}
         self.failures = FailureStore(host_id)
         self.outbox = Outbox()
         self._stopping = threading.Event()
-        self.hears: dict[str, Callable[[UrgentLine, bytes], None]] = {}
-        """What is done, on a thread of its own, with what a peer says on an urgent line."""
+        self.control_handlers: dict[str, Callable[[ControlChannel, bytes], None]] = {}
+        """Called, on a thread of its own, with each message of a peer on its control channel."""
         self.link_manager = LinkManager(self, self._stopping)
         """Makes the links to other hosts, and mends them."""
         self.ended: Callable[[str], bool] = lambda peer: False
@@ -134,7 +134,7 @@ class Host:
                 host_id,
                 deliver=self._deliver_direct,
                 lost=self.link_manager.connection_ended,
-                answered=self._answered,
+                on_control_reply=self._on_control_reply,
                 directory=directory,
                 log=self.logger,
                 submit=self._workers.submit,
@@ -232,7 +232,7 @@ class Host:
                     self.host_lost(NOTEBOOK, "its process has ended")
                 else:
                     # let the notebook hear from us
-                    self._attempt_control("pulse", self.long_waits())
+                    self._inform_notebook("pulse", self.long_waits())
         switch_interval.request(self, None)
 
     def _flush_links(self) -> None:
@@ -308,18 +308,18 @@ class Host:
             self._receiving.works = None
         return works
 
-    def _answered(self, peer: str, data: bytes) -> None:
-        """What a peer answers on its urgent line."""
+    def _on_control_reply(self, peer: str, data: bytes) -> None:
+        """What a peer answers on its control channel."""
         channel, value = pickle.loads(data)
-        self.router.take_control(peer, channel, lambda: value)
+        self.router.handle_host_message(peer, channel, lambda: value)
 
     def _tell_link(self, peer: str, kind: str, reason: str) -> None:
         self.logger.warning("link to %s: %s (%s)", peer, kind, reason)
-        self._attempt_control("link", (peer, kind, reason))
+        self._inform_notebook("link", (peer, kind, reason))
 
-    def _attempt_control(self, channel: str, value: Any) -> None:
+    def _inform_notebook(self, channel: str, value: Any) -> None:
         try:
-            self.router.control(NOTEBOOK, channel, value)
+            self.router.send_to_host(NOTEBOOK, channel, value)
         except LinkFailed as error:
             self.logger.info("the notebook was not told of %s: %s", channel, error)
 
@@ -382,7 +382,7 @@ class Host:
     def _ship_to_notebook(
         self, messages: list[list[Sequence]], metrics: list[tuple], logs: list[tuple]
     ) -> None:
-        self.router.control(
+        self.router.send_to_host(
             NOTEBOOK, "trace", (pickle.dumps(messages, 5), pickle.dumps((metrics, logs), 5))
         )
         self.shipped += 1
@@ -398,7 +398,7 @@ class Host:
         self.logbook.note(where.get("node", self.host_id), where.get("role", ""), "error", text)
 
     def _tell_notebook(self, error: Exception) -> None:
-        self.router.control(NOTEBOOK, "error", error)
+        self.router.send_to_host(NOTEBOOK, "error", error)
 
     def stop(self) -> None:
         """End actors, links and threads. Idempotent."""
@@ -413,7 +413,7 @@ class Host:
         for peer, session in list(self.router.links.items()):
             if session.closed is None and session.link is not None:
                 with suppress(LinkFailed):  # it may be gone by now
-                    self.router.control(peer, "bye", None)
+                    self.router.send_to_host(peer, "bye", None)
             session.close("this host was stopped")
         if self.transport is not None:
             self.transport.close()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from roleml_nb.messaging.links.addresses import Address
-from roleml_nb.messaging.links.control_channel import UrgentLine
+from roleml_nb.messaging.links.control_channel import ControlChannel
 from roleml_nb.messaging.links.direct import DirectLink
 from roleml_nb.messaging.session import Session
 from roleml_nb.role import LinkFailed
@@ -51,7 +51,7 @@ class LinkManager:
         self._host, self._stopping = host, stopping
         self.routes: dict[str, Address] = {}
         """Where other hosts listen."""
-        self._control_channels: dict[str, UrgentLine] = {}
+        self._control_channels: dict[str, ControlChannel] = {}
         self._outages: dict[str, Outage] = {}
         self._failbacks: dict[str, tuple[float, float]] = {}
         """{peer: the delay of its last outage, and when it ended}."""
@@ -80,14 +80,12 @@ class LinkManager:
         return session.kind, why
 
     def _direct_link(self, peer: str, timeout: float = 2.0) -> DirectLink:
-        """A new one; and a new urgent line, where there is something that the peer may say on
-        it.
-        """
+        """Make a direct link, and a control channel to peers that send on one."""
         host, address = self._host, self.routes[peer]
         link = host.transport.connect(address, timeout=timeout)  # type: ignore[union-attr]
-        if peer in host.hears:
+        if peer in host.control_handlers:
             try:
-                line = host.transport.urgent_line(address, link.url)  # type: ignore[union-attr]
+                line = host.transport.open_control_channel(address, link.url)  # type: ignore[union-attr]
             except LinkFailed as error:
                 host.logger.info("%s is heard over its link alone: %s", peer, error)
                 return link
@@ -96,7 +94,7 @@ class LinkManager:
                 former.close()
             self._control_channels[peer] = line
             host.run_in_background(
-                lambda: line.listen(host.hears[peer]), f"{host.host_id} hears {peer}"
+                lambda: line.listen(host.control_handlers[peer]), f"{host.host_id} hears {peer}"
             )
         return link
 

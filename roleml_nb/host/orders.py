@@ -28,10 +28,10 @@ def serve_orders(host: Host, notebook: str) -> None:
         except Exception as error:  # its class may not be known over there
             answer = number, False, TestbedError(f"{type(error).__name__}: {error}")
         with suppress(LinkFailed):  # the host was stopped: its end is the answer
-            host.router.control(notebook, "ordered", answer)
+            host.router.send_to_host(notebook, "ordered", answer)
 
     def take(peer: str, order: tuple[int, Callable[..., Any], tuple]) -> None:
         if peer == notebook:
             host.run_in_background(lambda: run(*order), "order")
 
-    host.router.controls["order"] = take
+    host.router.host_handlers["order"] = take

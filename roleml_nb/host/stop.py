@@ -2,8 +2,8 @@
 
 The notebook's half, which asks all hosts, is `roleml_nb.testbed.cluster.stop`.
 
-The notebook says so on the urgent lines that the engines have to it: that takes one turn of the
-interpreter. A link's thread hears of it after all that lies unread, and what ipyparallel brings,
+The notebook says so on the control channels that the engines have to it: that takes one turn of the
+interpreter. A link's thread reads it after all that lies unread, and what ipyparallel brings,
 the relay too, takes an engine's main thread ten turns.
 """
 
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from roleml_nb.messaging.executions import Execution, Interrupt
-from roleml_nb.messaging.links.control_channel import UrgentLine
+from roleml_nb.messaging.links.control_channel import ControlChannel
 from roleml_nb.messaging.lock_detection import cpu_time
 from roleml_nb.role import NATIVE, LinkFailed, RunStopped
 
@@ -204,9 +204,7 @@ def _leave_alone(host: Host, execution: Execution) -> None:
 
 
 def serve_stops(host: Host, notebook: str) -> None:
-    """Have an engine's host do what `RunStopper` asks for, from whichever side it hears of that
-    first.
-    """
+    """Have an engine's host stop its work when `RunStopper` asks for it, on whichever way first."""
     lock, begun = threading.Lock(), 0
 
     def stop(run_generation: int, tell: Callable[[str, object], None]) -> None:
@@ -223,10 +221,10 @@ def serve_stops(host: Host, notebook: str) -> None:
             (run_generation, stop_work(host, run_generation, lambda: tell("stopping", None))),
         )
 
-    def hear(line: UrgentLine, data: bytes) -> None:
+    def hear(line: ControlChannel, data: bytes) -> None:
         def tell(channel: str, value: object) -> None:
             try:
-                line.answer(pickle.dumps((channel, value), 5))
+                line.reply(pickle.dumps((channel, value), 5))
             except LinkFailed as error:
                 host.logger.info("%s; it is told over its link", error)
                 tell_over_link(channel, value)
@@ -235,7 +233,7 @@ def serve_stops(host: Host, notebook: str) -> None:
         if isinstance(word, int):
             stop(word, tell)
         else:
-            host.router.take_control(notebook, word[0], lambda: word[1])
+            host.router.handle_host_message(notebook, word[0], lambda: word[1])
 
     def receive(peer: str, run_generation: int) -> None:
         # at once, on the thread that has received it
@@ -245,9 +243,9 @@ def serve_stops(host: Host, notebook: str) -> None:
 
     def tell_over_link(channel: str, value: object) -> None:
         try:
-            host.router.control(notebook, channel, value)
+            host.router.send_to_host(notebook, channel, value)
         except LinkFailed as error:
             host.logger.info("the notebook was not told of %s: %s", channel, error)
 
-    host.hears[notebook] = hear
-    host.router.controls["stop"] = receive
+    host.control_handlers[notebook] = hear
+    host.router.host_handlers["stop"] = receive

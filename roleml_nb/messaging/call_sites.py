@@ -1,4 +1,4 @@
-"""Origins: where in the code messages are sent."""
+"""Call sites: the places in the code from which messages are sent."""
 
 from __future__ import annotations
 
@@ -6,35 +6,35 @@ import sys
 from pathlib import Path
 from types import CodeType
 
-__all__ = ["Origins"]
+__all__ = ["CallSites"]
 
 PACKAGE = Path(__file__).resolve().parents[1]
 ROOMS = tuple(f"{PACKAGE / room}/" for room in ("actor", "host", "messaging", "role", "testbed"))
-"""The code that carries messages; where they come from lies outside of it."""
-STEPS = 5
-"""Frames between whoever calls another role, or emits, and `Origins.here`.
+"""The code that carries messages; call sites lie outside of it."""
+SENDER_FRAMES = 5
+"""Frames between the code that calls another role, or emits, and `CallSites.current`.
 
-Exact where `Role` is called directly; else it is looked further up.
+Exact where `Role` is called directly; else frames further up are searched, too.
 """
-KNOWN = 10_000
-"""Places that are remembered at once; each keeps its code alive."""
+MAX_CALL_SITES = 10_000
+"""Call sites that are remembered at once; each keeps its code alive."""
 
 
-class Origins:
-    """Finds them with 0.2 µs of the sender's time. Thread-safe."""
+class CallSites:
+    """Finds call sites with 0.2 µs of the sender's time. Thread-safe."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[int, int], tuple[str, CodeType]] = {}
 
-    def here(self) -> str:
-        """``module:line`` of the nearest code that does not carry messages; ``file:line`` in a
-        notebook's cell or a script.
+    def current(self) -> str:
+        """Return ``module:line`` of the nearest code that does not carry messages; ``file:line`` in
+        a notebook's cell or a script.
 
-        Empty when there is none, as for what a node sends by itself. Equal ones are the same
-        object.
+        Empty when there is none, as for messages that a node sends by itself. Equal call sites are
+        the same object.
         """
         try:
-            frame = sys._getframe(STEPS)
+            frame = sys._getframe(SENDER_FRAMES)
         except ValueError:
             return ""
         while frame is not None:
@@ -54,8 +54,8 @@ class Origins:
         return ""
 
     def _remember(self, code: CodeType, place: int, where: str, line: int) -> str:
-        if len(self._known) >= KNOWN:
+        if len(self._known) >= MAX_CALL_SITES:
             self._known.clear()
-        origin = "" if where == "threading" else sys.intern(f"{where}:{line}")
-        self._known[id(code), place] = origin, code
-        return origin
+        call_site = "" if where == "threading" else sys.intern(f"{where}:{line}")
+        self._known[id(code), place] = call_site, code
+        return call_site

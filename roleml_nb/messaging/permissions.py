@@ -14,7 +14,7 @@ from typing import Any
 
 from roleml_nb.role import NATIVE, NOTEBOOK, CallerError, RoleInstanceID
 
-__all__ = ["CONTROLS", "KINDS", "ROLES", "Sender", "check_content", "control_refusal", "refusal"]
+__all__ = ["HOST_MESSAGES", "KINDS", "ROLES", "Sender", "check_content", "host_refusal", "refusal"]
 
 
 class Sender(Enum):
@@ -62,9 +62,9 @@ KINDS = {
 A role's services, tasks and events have their own rules: see `require_relationship`.
 """
 
-CONTROLS = {
+HOST_MESSAGES = {
     "inquire": Sender.HOST,
-    "told": Sender.HOST,
+    "inquiry-answer": Sender.HOST,
     "cancel": Sender.HOST,
     "bye": Sender.HOST,
     "lost": Sender.NOTEBOOK,
@@ -144,9 +144,9 @@ def check_content(kind: str, source: RoleInstanceID, content: Any) -> None:
                     )
 
 
-def control_refusal(channel: str, peer: str, here: str) -> str:
+def host_refusal(channel: str, peer: str, here: str) -> str:
     """Return why the host `peer` may not send that control to the host `here`; empty if it may."""
-    allowed = CONTROLS.get(channel)
+    allowed = HOST_MESSAGES.get(channel)
     match allowed:
         case None:
             return f"{peer} sent the unknown control {channel!r}"

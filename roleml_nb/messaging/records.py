@@ -1,5 +1,6 @@
-"""What hosts note of messages: little at once, as it happens for each of them; the rest when many
-are read together.
+"""Trace records of messages.
+
+A host records little of each message while it travels; the rest is done for many at once.
 """
 
 from __future__ import annotations
@@ -8,34 +9,36 @@ from collections.abc import Iterable, Sequence
 
 from roleml_nb.role.checks.names import valid_text
 
-__all__ = ["Names", "columns"]
+__all__ = ["InternedNames", "columns"]
 
-KNOWN = 50_000
+MAX_NAMES = 50_000
 """Names that are remembered at once."""
 
 
-class Names(dict):
-    """Names of roles, ``node/role``, by their parts, and texts by themselves: always the same
-    object, so that many are small.
+class InternedNames(dict):
+    """Names of roles, ``node/role``, by their parts, and texts by themselves.
 
-    What no file takes is replaced (see `valid_text`). Of more than `KNOWN` all are forgotten.
+    Equal names are the same object, so that many of them take little memory. Characters that no
+    file takes are replaced (see `valid_text`). With more than `MAX_NAMES` all are discarded.
     """
 
     def __missing__(self, key: str | tuple[str, ...]) -> str:
-        if len(self) >= KNOWN:
+        if len(self) >= MAX_NAMES:
             self.clear()
         name = self[key] = valid_text(key if isinstance(key, str) else "/".join(key))
         return name
 
 
-def columns(notes: Iterable[tuple], names: Names) -> list[Sequence]:
-    """Columns of a trace: call, kind, source, target, channel, bytes, link, sent, received,
-    outcome, origin.
+def columns(records: Iterable[tuple], names: InternedNames) -> list[Sequence]:
+    """Return the columns of a trace: call, kind, source, target, channel, bytes, link, sent,
+    received, outcome, origin.
 
-    `notes` are as the router makes them: (target with the call's number, kind, source, channel,
-    bytes, link, sent, received, outcome, origin).
+    `records` are the router's: (target with the call's number, kind, source, channel, bytes, link,
+    sent, received, outcome, call site).
     """
-    targets, kinds, sources, channels, *sizes_to_times, outcomes, origins = zip(*notes, strict=True)
+    targets, kinds, sources, channels, *sizes_to_times, outcomes, call_sites = zip(
+        *records, strict=True
+    )
     return [
         [target[2] for target in targets],
         [names[kind] for kind in kinds],
@@ -44,5 +47,5 @@ def columns(notes: Iterable[tuple], names: Names) -> list[Sequence]:
         [names[channel] for channel in channels],
         *sizes_to_times,
         [names[outcome] for outcome in outcomes],
-        [names[origin] for origin in origins],
+        [names[call_site] for call_site in call_sites],
     ]

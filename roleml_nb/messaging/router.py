@@ -30,26 +30,26 @@ from roleml_nb.role import (
 )
 from roleml_nb.role.host import Host
 
-from .call_sites import Origins
+from .call_sites import CallSites
 from .executions import Execution, Executions, Working
 from .flow_control import Receipt, Window
 from .pending import Pending
-from .permissions import ROLES, control_refusal, refusal
+from .permissions import ROLES, host_refusal, refusal
 from .session import Item, Link, Session
 
 __all__ = ["Envelope", "Link", "Pending", "Router", "Target", "never_begun"]
 
-COUNTED = ("task", "event")
+FLOW_CONTROLLED = ("task", "event")
 """What nobody waits for, and what therefore can fill memory: held back by windows.
 
 All else is never held back.
 """
 ANSWERS = ("reply", "error", "moved")
-HANDLED = ("service", "task", "event")
+FENCED = ("service", "task", "event")
 """What has a handler begin, and is refused after the run was stopped."""
-OVERHEAD = 256
+MESSAGE_OVERHEAD_BYTES = 256
 """Bytes that a message takes beside its body."""
-INQUIRY = 0.5
+INQUIRY_TIMEOUT_S = 0.5
 
 
 class Target(NamedTuple):
@@ -80,15 +80,15 @@ class Envelope(NamedTuple):
     depth: int = 0
     trail: tuple[str, ...] = ()
     """How deep the call is nested in others, and the last of these."""
-    origin: str = ""
-    """Where in the code it was sent, if that is traced; see `Origins.here`."""
+    call_site: str = ""
+    """Where in the code it was sent, if that is traced; see `CallSites.current`."""
     run_generation: int = 0
     """How often the run had been stopped when it was sent, or when the handler began that sent it.
     """
 
 
 Receiver = Callable[[Envelope, Target, Body], None]
-Note = Callable[[tuple], None]
+Recorder = Callable[[tuple], None]
 
 
 class Router:
@@ -96,7 +96,7 @@ class Router:
 
     `send` is safe from any thread; receivers are called on the link's thread and must not block.
 
-    `note` takes a tuple per message, as `notes.rows` reads it.
+    `record` takes a tuple per message, as `records.rows` reads it.
     `broken(session, reason)` is called when the link of a session fails.
     """
 
@@ -104,7 +104,7 @@ class Router:
         self,
         host: Host,
         directory: Contacts,
-        note: Note | None,
+        record: Recorder | None,
         broken: Callable[[Session, str], None] = lambda session, reason: None,
     ):
         self.host = host
@@ -114,15 +114,15 @@ class Router:
         self.lost: dict[str, str] = {}
         self.from_lost: Callable[[str], None] = lambda peer: None
         """Called, and must not block, when a host sends that was lost."""
-        self.controls: dict[str, Callable[[str, Any], None]] = {}
+        self.host_handlers: dict[str, Callable[[str, Any], None]] = {}
         self.executions = Executions()
         self.run_generation = 0
         """How often the run was stopped.
 
         What was sent before the last time does not begin any more.
         """
-        self._note = note
-        self._origins = Origins()
+        self._record = record
+        self._call_sites = CallSites()
         self._broken = broken
         self._receivers: dict[str, Receiver] = {}
         self._pending: dict[int, Pending] = {}
@@ -132,12 +132,12 @@ class Router:
         self._window = Window()
         self._delivering = threading.local()
         self._flushing = False
-        self._to_flush: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self.controls["inquire"] = lambda peer, asked: self.control(
-            peer, "told", (asked[0], self._state(peer, asked[1]))
+        self._flush_requests: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self.host_handlers["inquire"] = lambda peer, asked: self.send_to_host(
+            peer, "inquiry-answer", (asked[0], self._state(peer, asked[1]))
         )
-        self.controls["told"] = self._told
-        self.controls["cancel"] = self._cancelled
+        self.host_handlers["inquiry-answer"] = self._on_inquiry_answer
+        self.host_handlers["cancel"] = self._on_cancel
 
     def register(self, actor_name: str, receiver: Receiver) -> None:
         self._receivers[actor_name] = receiver
@@ -168,8 +168,8 @@ class Router:
         """
         shielded = self.executions.shield()
         try:
-            origin = "" if self._note is None else self._origins.here()
-            return self._request(kind, source, targets, channel, body, origin)
+            call_site = "" if self._record is None else self._call_sites.current()
+            return self._request(kind, source, targets, channel, body, call_site)
         finally:
             self.executions.unshield(shielded)
 
@@ -180,7 +180,7 @@ class Router:
         targets: Iterable[RoleInstanceID],
         channel: str,
         body: Body,
-        origin: str,
+        call_site: str,
     ) -> list[Pending]:
         now = self.host.clock.now()
         by = self.executions.current
@@ -223,8 +223,8 @@ class Router:
                 now,
                 depth,
                 trail,
-                kind not in COUNTED,
-                origin,
+                kind not in FLOW_CONTROLLED,
+                call_site,
                 run_generation,
             )
         except BaseException:
@@ -252,7 +252,9 @@ class Router:
         if kind in ANSWERS:
             for target in targets:
                 self.executions.table.pop((target.actor_name, target.call), None)
-        origin = self._origins.here() if kind == "event" and self._note is not None else ""
+        call_site = (
+            self._call_sites.current() if kind == "event" and self._record is not None else ""
+        )
         return self._send(
             kind,
             source,
@@ -260,8 +262,8 @@ class Router:
             channel,
             body,
             self.host.clock.now(),
-            at_once=at_once and kind not in COUNTED,
-            origin=origin,
+            at_once=at_once and kind not in FLOW_CONTROLLED,
+            call_site=call_site,
             run_generation=self._generation_of(self.executions.current),
         )
 
@@ -283,8 +285,10 @@ class Router:
             return
         self.executions.table.pop((target.actor_name, target.call), None)
         outcome, now = self._end_call(kind, source, target, body), self.host.clock.now()
-        if self._note is not None:
-            self._note((target, kind, source, channel, body.nbytes, "local", now, now, outcome, ""))
+        if self._record is not None:
+            self._record(
+                (target, kind, source, channel, body.nbytes, "local", now, now, outcome, "")
+            )
 
     def _end_call(self, kind: str, source: RoleInstanceID, target: Target, body: Body) -> str:
         call = self._pending.get(target.call)
@@ -303,7 +307,7 @@ class Router:
         depth: int = 0,
         trail: tuple[str, ...] = (),
         at_once: bool = True,
-        origin: str = "",
+        call_site: str = "",
         run_generation: int = 0,
     ) -> list[tuple[Target, str]]:
         # an interrupt would leave what all threads send half done
@@ -319,7 +323,7 @@ class Router:
                 depth,
                 trail,
                 at_once,
-                origin,
+                call_site,
                 run_generation,
             )
         finally:
@@ -336,7 +340,7 @@ class Router:
         depth: int,
         trail: tuple[str, ...],
         at_once: bool,
-        origin: str,
+        call_site: str,
         run_generation: int,
     ) -> list[tuple[Target, str]]:
         by_host: dict[str, list[Target]] = {}
@@ -355,7 +359,7 @@ class Router:
         body = body.snapshot(here, shared)
         wait = (
             self.host.call_timeout
-            if kind in COUNTED and not getattr(self._delivering, "on", False)
+            if kind in FLOW_CONTROLLED and not getattr(self._delivering, "on", False)
             else 0.0
         )
         own = by_host.pop(self.host.host_id, None)
@@ -370,7 +374,7 @@ class Router:
                     now,
                     depth,
                     trail,
-                    origin,
+                    call_site,
                     run_generation,
                     body,
                     wait,
@@ -380,12 +384,12 @@ class Router:
                 lost.extend((target, str(error)) for target in group)
         if own is not None:  # after the others, who are at work meanwhile
             envelope = Envelope(
-                kind, source, tuple(own), channel, now, depth, trail, origin, run_generation
+                kind, source, tuple(own), channel, now, depth, trail, call_site, run_generation
             )
             self._send_here(envelope, body, wait, kept=bool(by_host))
         for target, reason in lost:
-            if self._note is not None:
-                self._note(
+            if self._record is not None:
+                self._record(
                     (
                         target,
                         kind,
@@ -396,7 +400,7 @@ class Router:
                         now,
                         now,
                         f"lost: {reason}",
-                        origin,
+                        call_site,
                     )
                 )
             self._fail(target.call, kind, reason)
@@ -404,8 +408,8 @@ class Router:
 
     def _send_here(self, envelope: Envelope, body: Body, wait: float, kept: bool) -> None:
         receipt = None
-        if envelope.kind in COUNTED:
-            size = body.nbytes + OVERHEAD
+        if envelope.kind in FLOW_CONTROLLED:
+            size = body.nbytes + MESSAGE_OVERHEAD_BYTES
             self._window.enter(size, wait, self.host.host_id)
             receipt = Receipt(self._window.leave, size)
         body = body.here(receipt, kept)
@@ -422,7 +426,7 @@ class Router:
         now: float,
         depth: int,
         trail: tuple[str, ...],
-        origin: str,
+        call_site: str,
         run_generation: int,
         body: Body,
         wait: float,
@@ -439,12 +443,18 @@ class Router:
             now,
             depth,
             trail,
-            origin,
+            call_site,
             run_generation,
             pickled,
             len(buffers),
         )
-        session.post(item, buffers, body.nbytes + OVERHEAD if kind in COUNTED else 0, wait, at_once)
+        session.post(
+            item,
+            buffers,
+            body.nbytes + MESSAGE_OVERHEAD_BYTES if kind in FLOW_CONTROLLED else 0,
+            wait,
+            at_once,
+        )
         if not at_once:
             self.flush_soon()
 
@@ -454,13 +464,13 @@ class Router:
         """
         if not self._flushing:
             self._flushing = True
-            self._to_flush.put(None)
+            self._flush_requests.put(None)
 
     def flush(self) -> None:
         """Wait until something is to be sent, and send all that has gathered; the host does this on
         a thread of its own.
         """
-        self._to_flush.get()
+        self._flush_requests.get()
         self._flushing = False
         for session in list(self.links.values()):
             session.flush()
@@ -475,7 +485,7 @@ class Router:
             else by.run_generation
         )
 
-    def control(self, host_id: str, channel: str, value: Any) -> None:
+    def send_to_host(self, host_id: str, channel: str, value: Any) -> None:
         """Send a message from host to host; LinkFailed when there is no link."""
         source = RoleInstanceID(self.host.host_id, "")
         self._send_there(
@@ -535,8 +545,8 @@ class Router:
         )
         execution.called = True
         self.executions.begin_inline(execution)
-        if self._note is not None:
-            self._note(
+        if self._record is not None:
+            self._record(
                 (
                     Target(*target, execution.number),
                     "service",
@@ -547,7 +557,7 @@ class Router:
                     now,
                     now,
                     "delivered",
-                    self._origins.here(),
+                    self._call_sites.current(),
                 )
             )
         return execution
@@ -588,9 +598,9 @@ class Router:
     def end_inline(self, execution: Execution, kind: str = "", size: int = 0) -> None:
         """It is answered (kind: reply or error), or not."""
         self.executions.end_inline(execution)
-        if kind and self._note is not None:
+        if kind and self._record is not None:
             now, answer = self.host.clock.now(), Target(*execution.source, execution.number)
-            self._note(
+            self._record(
                 (
                     answer,
                     kind,
@@ -617,23 +627,33 @@ class Router:
         self._delivering.on = True  # this thread must not be held back until it is done
         try:
             (self.links.get(peer) or self.session(peer)).receive(
-                frames, partial(self._take, peer, link)
+                frames, partial(self._receive_item, peer, link)
             )
         finally:
             self._delivering.on = False
 
-    def _take(
+    def _receive_item(
         self, peer: str, link: str, item: Item, buffers: list[Any], receipt: Receipt | None
     ) -> None:
-        kind, source, targets, channel, sent, depth, trail, origin, run_generation, pickled, _ = (
-            item
-        )
+        (
+            kind,
+            source,
+            targets,
+            channel,
+            sent,
+            depth,
+            trail,
+            call_site,
+            run_generation,
+            pickled,
+            _,
+        ) = item
         if pickled is None:
             pickled, buffers = buffers[0], buffers[1:]
-        body = Body(pickled, buffers, True, receipt if kind in COUNTED else None)
+        body = Body(pickled, buffers, True, receipt if kind in FLOW_CONTROLLED else None)
         body.region = Region.of(buffers[0]) if buffers else None
         if kind == "host":
-            self.take_control(peer, channel, lambda: body.decode(own=True))
+            self.handle_host_message(peer, channel, lambda: body.decode(own=True))
             return
         envelope = Envelope(
             kind,
@@ -643,7 +663,7 @@ class Router:
             sent,
             depth,
             trail,
-            sys.intern(origin),
+            sys.intern(call_site),
             run_generation,
         )
         try:
@@ -652,16 +672,16 @@ class Router:
         except RoleMLError as error:  # one bad message must not cut off those that came with it
             self.host.logger.warning("%s", error)
 
-    def take_control(self, peer: str, channel: str, decode: Callable[[], Any]) -> None:
+    def handle_host_message(self, peer: str, channel: str, decode: Callable[[], Any]) -> None:
         """Take what another host says to this one, unless it may not; then it is not even
         decoded.
         """
-        reason = control_refusal(channel, peer, self.host.host_id)
+        reason = host_refusal(channel, peer, self.host.host_id)
         if reason:
             self.host.logger.warning("%s: dropped", reason)
-        elif channel in self.controls:
+        elif channel in self.host_handlers:
             try:
-                self.controls[channel](peer, decode())
+                self.host_handlers[channel](peer, decode())
             except Exception:  # one bad message must not cut off those that came with it
                 self.host.logger.exception("%r from %s could not be done", channel, peer)
 
@@ -677,12 +697,12 @@ class Router:
             )
 
     def _distribute(self, envelope: Envelope, body: Body, peer: str, link: str, now: float) -> None:
-        kind, source, targets, channel, sent, _, _, origin, _ = envelope
-        nbytes, note = body.nbytes, self._note
+        kind, source, targets, channel, sent, _, _, call_site, _ = envelope
+        nbytes, record = body.nbytes, self._record
         for target, part in zip(targets, body.shares(len(targets)), strict=True):
             outcome = self._receive(envelope, target, part, peer, now)
-            if note is not None:
-                note((target, kind, source, channel, nbytes, link, sent, now, outcome, origin))
+            if record is not None:
+                record((target, kind, source, channel, nbytes, link, sent, now, outcome, call_site))
 
     def _receive(
         self, envelope: Envelope, target: Target, body: Body, peer: str, now: float
@@ -712,7 +732,7 @@ class Router:
             return f"lost: {reason}"
         if (
             envelope.run_generation < self.run_generation
-            and envelope.kind in HANDLED
+            and envelope.kind in FENCED
             and target.instance_name != NATIVE
         ):
             self._refuse(envelope, target, never_begun(target.instance, envelope.channel))
@@ -772,8 +792,8 @@ class Router:
             self._inquiries,
         )
         try:
-            self.control(call.host_id, "inquire", (answer.number, call.number))
-            return answer.result(INQUIRY)
+            self.send_to_host(call.host_id, "inquire", (answer.number, call.number))
+            return answer.result(INQUIRY_TIMEOUT_S)
         except LinkFailed as error:
             return str(error)
         except TimeoutError:
@@ -783,7 +803,7 @@ class Router:
         finally:
             answer.cancel()
 
-    def _told(self, peer: str, answer: tuple[int, str]) -> None:
+    def _on_inquiry_answer(self, peer: str, answer: tuple[int, str]) -> None:
         inquiry = self._inquiries.get(answer[0])
         if inquiry is not None and inquiry.host_id == peer:
             inquiry.set_result(answer[1])
@@ -814,12 +834,12 @@ class Router:
         if call.ended:
             return
         if call.host_id == self.host.host_id:
-            self._cancelled(self.host.host_id, call.number)
+            self._on_cancel(self.host.host_id, call.number)
             return
         with suppress(LinkFailed):  # who is lost, or not linked, does not go on with it
-            self.control(call.host_id, "cancel", call.number)
+            self.send_to_host(call.host_id, "cancel", call.number)
 
-    def _cancelled(self, peer: str, number: int) -> None:
+    def _on_cancel(self, peer: str, number: int) -> None:
         """A host has cancelled a call of its own: what waits here on its behalf ends, and is
         cancelled in turn.
         """
@@ -848,7 +868,7 @@ class Router:
                     )
                 )
 
-    def come_back(self, host_id: str) -> None:
+    def restart_host(self, host_id: str) -> None:
         """A host of that name is there again, with nothing of what it knew: begin anew with it."""
         self.host_lost(host_id, "it has begun anew")
         with self._lock:

@@ -112,7 +112,7 @@ class Forking(Role):
         return f"{type(found).__name__}: {found}"
 
     @Service(expand=True)
-    def come_back(self, caller):
+    def restart_host(self, caller):
         """In the fork, too."""
         self.child = os.fork()
         return os.getpid()
@@ -220,7 +220,7 @@ def test_reading_works_in_a_fork(bed):
     assert bed.call(forking, "reads")
 
 
-@pytest.mark.parametrize("channel", ["come_back", "come_back_async", "fail_in_fork"])
+@pytest.mark.parametrize("channel", ["restart_host", "come_back_async", "fail_in_fork"])
 def test_a_handler_that_comes_back_in_a_fork_answers_once(bed, channel):
     forking, _ = deploy(bed, "twice-" + channel.replace("_", "-") + "-")
     here = bed.call(forking, "pid")

@@ -10,11 +10,11 @@ import zmq
 
 from roleml_nb import CallerError, Role, RoleInstanceID, Service, Task
 from roleml_nb.messaging.permissions import (
-    CONTROLS,
+    HOST_MESSAGES,
     KINDS,
     Sender,
     check_content,
-    control_refusal,
+    host_refusal,
     refusal,
 )
 from tests.waiting import until
@@ -78,8 +78,8 @@ DOWN, UP = (
     {("notebook", engine) for engine in ENGINES},
     {(engine, "notebook") for engine in ENGINES},
 )
-CONTROL_TABLE = {
-    **dict.fromkeys(("inquire", "told", "cancel", "bye"), ANY),
+HOST_TABLE = {
+    **dict.fromkeys(("inquire", "inquiry-answer", "cancel", "bye"), ANY),
     **dict.fromkeys(("lost", "given-up", "circle", "stop", "order"), DOWN),
     **dict.fromkeys(("ordered", "stopping", "stopped", "pulse", "link", "trace", "error"), UP),
     "x": set(),
@@ -101,10 +101,10 @@ def test_who_may_send_each_kind(kind):
     )
 
 
-@pytest.mark.parametrize("channel", CONTROL_TABLE)
+@pytest.mark.parametrize("channel", HOST_TABLE)
 def test_which_host_may_send_each_control_to_which(channel):
-    found = {pair: control_refusal(channel, *pair) for pair in ANY}
-    assert {pair for pair, reason in found.items() if not reason} == CONTROL_TABLE[channel]
+    found = {pair: host_refusal(channel, *pair) for pair in ANY}
+    assert {pair for pair, reason in found.items() if not reason} == HOST_TABLE[channel]
     assert all(
         pair[0] in reason and repr(channel) in reason for pair, reason in found.items() if reason
     )
@@ -112,7 +112,7 @@ def test_which_host_may_send_each_control_to_which(channel):
 
 def kinds_and_controls(host):
     requests = [set(receiver._node_requests) for receiver in host.router._receivers.values()]
-    return set().union(*requests), set(host.router.controls)
+    return set().union(*requests), set(host.router.host_handlers)
 
 
 def test_nothing_is_without_a_rule_and_no_rule_without_its_thing(bed):
@@ -128,10 +128,12 @@ def test_nothing_is_without_a_rule_and_no_rule_without_its_thing(bed):
     )
     controls = set().union(*(controls for _, controls in found.values()))
     assert (
-        controls <= set(CONTROLS) == {channel for channel, pairs in CONTROL_TABLE.items() if pairs}
+        controls
+        <= set(HOST_MESSAGES)
+        == {channel for channel, pairs in HOST_TABLE.items() if pairs}
     )
     if len(found) > 1:
-        assert controls == set(CONTROLS)
+        assert controls == set(HOST_MESSAGES)
 
 
 A, B, C = RoleInstanceID("a", "x"), RoleInstanceID("b", "x"), RoleInstanceID("c", "x")
@@ -191,7 +193,7 @@ class Meddler(Role):
 
     @Task(expand=True)
     def control(self, caller, host: str, channel: str, value):
-        self.base.host.router.control(host, channel, value)
+        self.base.host.router.send_to_host(host, channel, value)
 
 
 class Victim(Role):
@@ -289,7 +291,7 @@ def test_an_engine_does_not_believe_another_one(bed, channel, value):
         "the log of engine1 has the refusal",
     )
     assert (
-        f"engine1 takes '{channel}' from {CONTROLS[channel].value} alone, and not from engine0:"
+        f"engine1 takes '{channel}' from {HOST_MESSAGES[channel].value} alone, and not from engine0:"
         " dropped" in lines[-1]
     )
     assert (
@@ -322,7 +324,7 @@ def test_what_no_control_is_costs_nothing_that_came_with_it(bed):
         for channel in (
             "error",
             "link",
-            "told",
+            "inquiry-answer",
             "inquire",
             "cancel",
             "pulse",

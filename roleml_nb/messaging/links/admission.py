@@ -1,6 +1,6 @@
-"""The door: one listening socket, and who has come in without having shown who it is.
+"""Admission control of one listening socket: connections that have not authenticated themselves.
 
-So many, and for so long, at most.
+Both their number and their time are limited.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ import zmq
 
 from .direct import close_watched
 
-__all__ = ["Door"]
+__all__ = ["AdmissionControl"]
 
-GUESTS = 256
+MAX_UNAUTHENTICATED = 256
 """Connections at a time that have not shown a token; when more come, the one that has been here
 longest must go.
 """
-PATIENCE = 5.0
+AUTHENTICATION_TIMEOUT_S = 5.0
 """Seconds that each of them gets."""
-UNREAD = 10_000
+MAX_UNREAD_EVENTS = 10_000
 """Arrivals that are not looked at yet, as while a handler holds the interpreter; no more are let in
 beyond that.
 """
-SILENT = 60.0
+LOG_INTERVAL_S = 60.0
 """Seconds between two log lines about those turned away."""
 EVENTS = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED
 
 
-class Door:
+class AdmissionControl:
     """Watches who connects to a ROUTER that is about to be bound.
 
     All calls but the constructor's come from one thread.
@@ -43,22 +43,22 @@ class Door:
 
     def __init__(self, context: zmq.Context, router: zmq.Socket, host_id: str, log: logging.Logger):
         self.host_id, self._log = host_id, log
-        self.turned_away = 0
+        self.rejected = 0
         """Connections closed so far because there were too many, or because they said nothing."""
-        self._guests: dict[int, float] = {}
-        self._said = 0.0
+        self._unauthenticated: dict[int, float] = {}
+        self._next_log = 0.0
         self._router = router
         self.monitor = context.socket(zmq.PAIR)
-        self.monitor.rcvhwm = UNREAD
+        self.monitor.rcvhwm = MAX_UNREAD_EVENTS
         router.monitor(f"inproc://door-{id(router)}", EVENTS)
         self.monitor.connect(f"inproc://door-{id(router)}")
 
     @property
-    def guests(self) -> int:
+    def unauthenticated(self) -> int:
         """Connections that have not shown a token."""
-        return len(self._guests)
+        return len(self._unauthenticated)
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Take note of who came and who went, and turn away whom there is no place or no more
         patience for.
         """
@@ -66,52 +66,56 @@ class Door:
         with suppress(zmq.Again):
             while True:
                 event, number = struct.unpack("=Hi", self.monitor.recv_multipart(zmq.NOBLOCK)[0])
-                self._guests.pop(number, None)  # what had this number before has gone
+                self._unauthenticated.pop(number, None)  # what had this number before has gone
                 if event != zmq.EVENT_ACCEPTED:
                     continue
-                self._guests[number] = now
-                if len(self._guests) > GUESTS:  # a friend speaks as soon as it comes
-                    self._turn_away(
-                        next(iter(self._guests)),
-                        f"{GUESTS} others have come, and it has not shown who it is",
+                self._unauthenticated[number] = now
+                if (
+                    len(self._unauthenticated) > MAX_UNAUTHENTICATED
+                ):  # a friend speaks as soon as it comes
+                    self._reject(
+                        next(iter(self._unauthenticated)),
+                        f"{MAX_UNAUTHENTICATED} others have come, and it has not shown who it is",
                     )
-        for number, since in list(self._guests.items()):  # the oldest first
-            if now - since < PATIENCE:
+        for number, since in list(self._unauthenticated.items()):  # the oldest first
+            if now - since < AUTHENTICATION_TIMEOUT_S:
                 break
-            self._turn_away(number, f"it has not shown who it is within {PATIENCE:.0f} s")
+            self._reject(
+                number, f"it has not shown who it is within {AUTHENTICATION_TIMEOUT_S:.0f} s"
+            )
 
-    def welcome(self, number: int) -> None:
+    def accept(self, number: int) -> None:
         """The connection with this file descriptor is a friend's."""
-        self._guests.pop(number, None)
+        self._unauthenticated.pop(number, None)
 
     def close(self) -> None:
         """Close it, with the ROUTER."""
         close_watched(self._router)
         self.monitor.close(0)
 
-    def _turn_away(self, number: int, reason: str) -> None:
+    def _reject(self, number: int, reason: str) -> None:
         """End a connection from below; ZeroMQ finds it closed."""
-        self._guests.pop(number)
-        with suppress(OSError), socket.socket(fileno=os.dup(number)) as guest:
-            if not self._is_ours(guest):
+        self._unauthenticated.pop(number)
+        with suppress(OSError), socket.socket(fileno=os.dup(number)) as connection:
+            if not self._is_ours(connection):
                 return  # it has gone, and its number is something else's
-            guest.shutdown(socket.SHUT_RDWR)
-        self.turned_away += 1
+            connection.shutdown(socket.SHUT_RDWR)
+        self.rejected += 1
         now = time.monotonic()
-        if now >= self._said:
-            self._said = now + SILENT
+        if now >= self._next_log:
+            self._next_log = now + LOG_INTERVAL_S
             self._log.warning(
                 "%s turned away a connection: %s (%d in all)",
                 self.host_id,
                 reason,
-                self.turned_away,
+                self.rejected,
             )
 
-    def _is_ours(self, guest: socket.socket) -> bool:
+    def _is_ours(self, connection: socket.socket) -> bool:
         here, url = (
-            guest.getsockname(),
+            connection.getsockname(),
             self._router.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0"),
         )
-        if guest.family == getattr(socket, "AF_UNIX", None):
+        if connection.family == getattr(socket, "AF_UNIX", None):
             return url == f"ipc://{here}"
         return url.endswith(f":{here[1]}")

@@ -1,4 +1,4 @@
-"""An urgent line: what is said on it is heard at once, however many messages lie unread.
+"""The control channel: a second connection, read at once however many messages lie unread.
 
 It has a thread of its own.
 """
@@ -12,18 +12,18 @@ import zmq
 
 from roleml_nb.role.errors import LinkFailed
 
-__all__ = ["URGENT", "UrgentLine"]
+__all__ = ["CONTROL", "ControlChannel"]
 
-URGENT = b"U"
-"""What the greeting of such a connection ends with."""
-LOOK_MS = 2000
-"""How often its thread looks at whether it is of use yet."""
+CONTROL = b"U"
+"""Ends the greeting of a connection that is to be a control channel."""
+POLL_INTERVAL_MS = 2000
+"""How often its thread checks whether it was closed."""
 
 logger = logging.getLogger(__name__)
 
 
-class UrgentLine:
-    """The end that listens for what one peer says with `DirectTransport.tell`, and can answer.
+class ControlChannel:
+    """The receiving end of what one peer sends with `DirectTransport.send_control`; it can reply.
 
     A thread that receives a message gives up the interpreter for each of its parts, and where a
     hundred handlers compute, it gets its next turn after a tenth of a second. Here one turn
@@ -33,13 +33,11 @@ class UrgentLine:
     def __init__(self, peer: str, socket: zmq.Socket):
         self.peer = peer
         self._socket = socket
-        self._socket.rcvtimeo = LOOK_MS
+        self._socket.rcvtimeo = POLL_INTERVAL_MS
         self._closed = False
 
-    def listen(self, heard: Callable[[UrgentLine, bytes], None]) -> None:
-        """Call ``heard(line, data)`` for all that is said, on this thread, until `close` or the end
-        of the transport.
-        """
+    def listen(self, handler: Callable[[ControlChannel, bytes], None]) -> None:
+        """Call ``handler(channel, data)`` for each message, on this thread, until `close`."""
         try:
             while not self._closed:
                 try:
@@ -47,16 +45,18 @@ class UrgentLine:
                 except zmq.Again:
                     continue
                 try:
-                    heard(self, data)
-                except Exception:  # the next word is to be heard all the same
-                    logger.exception("what %s said on its urgent line could not be done", self.peer)
+                    handler(self, data)
+                except Exception:  # the next message must be handled all the same
+                    logger.exception(
+                        "a message of %s on its control channel could not be handled", self.peer
+                    )
         except zmq.ContextTerminated:
             return
         finally:
             self._socket.close(0)
 
-    def answer(self, data: bytes) -> None:
-        """Say something to the peer; only from the thread that listens.
+    def reply(self, data: bytes) -> None:
+        """Send something to the peer; only from the thread that listens.
 
         LinkFailed when the connection has ended.
         """
@@ -66,5 +66,5 @@ class UrgentLine:
             raise LinkFailed(f"cannot answer {self.peer}: {error}") from error
 
     def close(self) -> None:
-        """It is of no more use: its thread ends within two seconds."""
+        """End the listening thread, within two seconds."""
         self._closed = True

@@ -1,6 +1,6 @@
-"""The threads that receive.
+"""Leader/Followers pool: the thread that receives a message also runs its handler.
 
-Each message wakes one of them, which does itself what is to be done for it.
+So no second thread is woken for a message.
 """
 
 from __future__ import annotations
@@ -15,30 +15,28 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-__all__ = ["Bells", "Receivers"]
+__all__ = ["Poller", "ReceiverPool"]
 
-READY = 2
-"""Threads that wait to receive: one to be woken, and one to receive while that one is busy."""
+READY_THREADS = 2
+"""Threads that wait to receive: one to be woken, one to receive while that one is busy."""
 
 Work = Callable[[], Any]
 logger = logging.getLogger(__name__)
 
 
 class Call(Protocol):
-    """What a thread waits for."""
+    """A call that a thread waits for."""
 
     ended: bool
 
     def add_done_callback(self, function: Callable[[Any], Any]) -> None: ...
 
 
-class Bells:
-    """File descriptors to be watched by any number of threads: a bell that rings wakes the thread
-    that came last.
-    """
+class Poller:
+    """Watches file descriptors for many threads: an event wakes the thread that came last."""
 
     def __init__(self) -> None:
-        self._answers: dict[int, Callable[[], Any]] = {}
+        self._handlers: dict[int, Callable[[], Any]] = {}
         self._epoll = select.epoll() if hasattr(select, "epoll") else None
         # poll() allows for one thread alone
         self._selector = (
@@ -47,239 +45,244 @@ class Bells:
             else None
         )
 
-    def add(self, number: int, answer: Callable[[], Any], *, until_answered: bool = False) -> None:
-        """Watch it.
+    def add(
+        self, number: int, handler: Callable[[], Any], *, level_triggered: bool = False
+    ) -> None:
+        """Watch a file descriptor, and have `handler` called when it becomes readable.
 
-        It rings once for what has come, or, `until_answered`, as long as that is there.
+        The handler is called once per arrival, or, `level_triggered`, as long as there is something
+        to read.
         """
-        self._answers[number] = answer
+        self._handlers[number] = handler
         if self._epoll is not None:
             self._epoll.register(
-                number, select.EPOLLIN if until_answered else select.EPOLLIN | select.EPOLLET
+                number, select.EPOLLIN if level_triggered else select.EPOLLIN | select.EPOLLET
             )
         else:
             self._selector.register(number, selectors.EVENT_READ)  # type: ignore[union-attr]
 
     def remove(self, number: int) -> None:
+        """Watch a file descriptor no longer."""
         (self._epoll or self._selector).unregister(number)  # type: ignore[union-attr]
-        del self._answers[number]
+        del self._handlers[number]
 
     def wait(self, timeout: float | None) -> list[Callable[[], Any]]:
-        """What answers the bells that ring; waits for a first one."""
+        """Wait for a first event, and return the handlers of all that are ready."""
         if self._epoll is not None:
-            rung = [number for number, _ in self._epoll.poll(timeout)]
+            ready = [number for number, _ in self._epoll.poll(timeout)]
         else:
-            rung = [key.fd for key, _ in self._selector.select(timeout)]  # type: ignore[union-attr]
-        return [self._answers[number] for number in rung if number in self._answers]
+            ready = [key.fd for key, _ in self._selector.select(timeout)]  # type: ignore[union-attr]
+        return [self._handlers[number] for number in ready if number in self._handlers]
 
     def close(self) -> None:
         (self._epoll or self._selector).close()  # type: ignore[union-attr]
 
 
-class Receivers:
-    """Takes turns at some sockets.
+class ReceiverPool:
+    """Threads that receive from some sockets, one at a time.
 
     A thread that waits for an answer receives it itself, if no other one does so already.
 
     Waking another thread costs about as much as a message, so none is woken where one is awake
-    already: of two threads that wait, the last to come is woken; it receives, does what is to be
-    done, and waits again, while the other is there for whatever comes meanwhile.
+    already: of two threads that wait, the last to come is woken. It receives, runs the handler, and
+    waits again, while the other one receives what comes meanwhile.
 
     Parameters
     ----------
-    take
-        Called by one thread at a time: takes what has come, and returns what is to be done for it,
-        and whether there is more to take.
-    patience
-        Called before a thread waits; how many seconds it waits at most (None: without end) before
-        `take` is called.
+    read
+        Called by one thread at a time: reads messages, and returns the work to be done for them,
+        and whether there is more to read.
+    poll_timeout
+        Called before a thread waits: returns the seconds after which `read` is called at the
+        latest (None: when something has come).
     submit
         Has a function called by a thread that is idle, or a new one.
     backlog
-        How much of what was submitted waits for a thread: one that comes from its work turns to
-        that, rather than to messages.
-    ended
-        Called once when `stop` was called, or `take` has failed, and no thread is at the sockets
+        Returns how many submitted functions wait for a thread: a thread that comes from its work
+        turns to these, rather than to messages.
+    on_end
+        Called once when `stop` was called, or `read` has failed, and no thread is at the sockets
         any more.
     """
 
     def __init__(
         self,
-        take: Callable[[], tuple[list[Work], bool]],
-        patience: Callable[[], float | None],
+        read: Callable[[], tuple[list[Work], bool]],
+        poll_timeout: Callable[[], float | None],
         submit: Callable[[Work], Any],
         backlog: Callable[[], int],
-        ended: Callable[[], None],
+        on_end: Callable[[], None],
     ):
-        self.bells = Bells()
+        self.poller = Poller()
         self.stopped = False
-        self._take, self._patience, self._submit, self._backlog, self._ended = (
-            take,
-            patience,
-            submit,
-            backlog,
-            ended,
-        )
-        self._turn, self._seats = threading.RLock(), threading.Lock()
+        self._read, self._poll_timeout = read, poll_timeout
+        self._submit, self._backlog, self._on_end = submit, backlog, on_end
+        self._socket_lock = threading.RLock()
+        self._state_lock = threading.Lock()
         self._ready = 0
-        """Threads that receive, or are about to, but for the caller."""
-        self._called = 0
-        """Those of them that were submitted and have not begun."""
-        self._caller = 0
-        """The thread that receives while it waits for an answer, if there is one."""
-        self._kicking, self._kicked = socket.socketpair()
-        for end in (self._kicking, self._kicked):
+        """Threads that receive, or are about to, without the waiting caller."""
+        self._scheduled = 0
+        """The ready threads that were submitted and have not begun."""
+        self._waiting_caller = 0
+        """The thread that receives while it waits for an answer; 0 if there is none."""
+        self._wake_sender, self._wake_receiver = socket.socketpair()
+        for end in (self._wake_sender, self._wake_receiver):
             end.setblocking(False)
-        self.bells.add(self._kicked.fileno(), self._read_kicks, until_answered=True)
+        self.poller.add(self._wake_receiver.fileno(), self._read_wakes, level_triggered=True)
 
     def start(self) -> None:
+        """Have a first thread receive."""
         self._ready += 1
-        self._called += 1
+        self._scheduled += 1
         self._submit(self._run)
 
     def stop(self) -> None:
-        """Have all threads leave the sockets."""
-        with self._seats:
+        """Have all threads end their use of the sockets."""
+        with self._state_lock:
             self.stopped = True
-        self._kick()
+        self._wake()
 
     @contextmanager
-    def turn(self) -> Iterator[bool]:
-        """Use the sockets meanwhile, from any thread; gives whether all have left them, so that
-        they must not be used.
+    def exclusive(self) -> Iterator[bool]:
+        """Hold the sockets alone, from any thread.
+
+        Yields True when the pool has stopped: the sockets must not be used then.
         """
-        with self._turn:
+        with self._socket_lock:
             yield self.stopped
             if not self.stopped:
-                self._kick()  # what has come meanwhile may ring no more
+                self._wake()  # the poller may not report again what has come meanwhile
 
-    def watch(self, number: int, answer: Callable[[], Any]) -> None:
-        """Have `answer` called whenever that file descriptor rings, and once now; from any
+    def watch(self, number: int, handler: Callable[[], Any]) -> None:
+        """Have `handler` called whenever a file descriptor is ready, and once now; from any
         thread.
         """
-        # those that wait already may not look at it, where there is but select()
-        with self.turn() as stopped:
+        # threads that wait already may not watch it, where there is only select()
+        with self.exclusive() as stopped:
             if not stopped:
-                self.bells.add(number, answer)
-                answer()
+                self.poller.add(number, handler)
+                handler()
 
     def wait(self, call: Call, timeout: float | None) -> bool:
-        """Receive on this thread until the call has ended or `timeout` seconds are over; False at
-        once if another one does.
+        """Receive on this thread until the call has ended or `timeout` seconds are over.
+
+        Returns False at once if another caller does so already, or the pool has stopped.
         """
         me = threading.get_ident()
-        with self._seats:
-            if self._caller or self.stopped or not self._ready:
+        with self._state_lock:
+            if self._waiting_caller or self.stopped or not self._ready:
                 return False
-            self._caller = me
+            self._waiting_caller = me
         deadline = None if timeout is None else time.monotonic() + timeout
         more = False
         try:
-            call.add_done_callback(lambda _: self._kick() if threading.get_ident() != me else None)
+            call.add_done_callback(lambda _: self._wake() if threading.get_ident() != me else None)
             while not (call.ended or self.stopped):
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     break
-                works, more = self._look(0 if more else left)
+                works, more = self._poll(0 if more else left)
                 for work in works:
                     self._submit(work)
         finally:
-            self._leave(call=True, more=more or self._patience() is not None)
+            self._retire(call=True, more=more or self._poll_timeout() is not None)
         return not self.stopped
 
     def _run(self) -> None:
-        """Be one of those that receive, as long as there is need of one more."""
-        with self._seats:
-            self._called -= 1
-        work = self._receive(more=True)  # what has come before rings no more
+        """Receive on this thread as long as one more receiver is needed."""
+        with self._state_lock:
+            self._scheduled -= 1
+        work = self._receive(more=True)  # the poller may not report what has come before
         while work is not None:
             work()
-            with self._seats:
+            with self._state_lock:
                 if (
                     self.stopped
-                    or self._caller
-                    or self._ready >= READY
+                    or self._waiting_caller
+                    or self._ready >= READY_THREADS
                     or self._ready
-                    and self._backlog() > self._called
+                    and self._backlog() > self._scheduled
                 ):
                     return
                 self._ready += 1
             work = self._receive()
 
     def _receive(self, more: bool = False) -> Work | None:
-        """What this thread is to do; None when it is not needed here any more."""
+        """Return the next work of this thread; None when it is needed here no longer."""
         works: list[Work] = []
         try:
             while (
                 not works
                 and not self.stopped
-                and (more or not self._caller or self._patience() is not None)
+                and (more or not self._waiting_caller or self._poll_timeout() is not None)
             ):
-                works, more = self._look(0 if more else None)
+                works, more = self._poll(0 if more else None)
         finally:
-            self._leave(more=more or self._patience() is not None)
+            self._retire(more=more or self._poll_timeout() is not None)
         for work in works[1:]:
             self._submit(work)
         return works[0] if works else None
 
-    def _look(self, timeout: float | None) -> tuple[list[Work], bool]:
-        """Wait for something to come, and take it."""
+    def _poll(self, timeout: float | None) -> tuple[list[Work], bool]:
+        """Wait for messages and read them; return their work, and whether there is more."""
         if timeout != 0:
-            patience = self._patience()
-            if patience is not None:
-                timeout = patience if timeout is None else min(timeout, patience)
+            poll_timeout = self._poll_timeout()
+            if poll_timeout is not None:
+                timeout = poll_timeout if timeout is None else min(timeout, poll_timeout)
         try:
-            answers = self.bells.wait(timeout)
-            with self._turn:
+            handlers = self.poller.wait(timeout)
+            with self._socket_lock:
                 if self.stopped:
                     return [], False
-                for answer in answers:
-                    answer()
-                return self._take()
+                for handler in handlers:
+                    handler()
+                return self._read()
         except Exception:
             logger.exception("receiving failed")
             self.stop()
             return [], False
 
-    def _leave(self, *, call: bool = False, more: bool = False) -> None:
-        """This thread receives no longer; another one does."""
-        with self._seats:
+    def _retire(self, *, call: bool = False, more: bool = False) -> None:
+        """Receive no longer on this thread, and schedule a successor where one is needed."""
+        with self._state_lock:
             if call:
-                self._caller = 0
+                self._waiting_caller = 0
             else:
                 self._ready -= 1
-            last = self.stopped and not self._ready and not self._caller
-            successor = not self.stopped and (more or not self._ready and not self._caller)
+            last = self.stopped and not self._ready and not self._waiting_caller
+            successor = not self.stopped and (more or not self._ready and not self._waiting_caller)
             self._ready += successor
-            self._called += successor
+            self._scheduled += successor
         if last:
             self._close()
         elif successor:
             self._submit(self._run)
 
-    def _kick(self) -> None:
-        """Wake whoever is there."""
+    def _wake(self) -> None:
+        """Wake a thread that waits at the poller."""
         try:
-            self._kicking.send(b"k")
+            self._wake_sender.send(b"k")
         except (BlockingIOError, OSError):
-            return  # enough of them are there, or nobody is any more
+            return  # enough bytes are there, or no thread is any more
 
-    def _read_kicks(self) -> None:
-        """They are for the caller, if there is one; nobody takes them away once all are to
-        leave.
+    def _read_wakes(self) -> None:
+        """Read the bytes that `_wake` has sent.
+
+        They are for the waiting caller, if there is one; once the pool is stopped they stay, so
+        that every thread sees them.
         """
-        with self._seats:
-            if self.stopped or self._caller not in (0, threading.get_ident()):
+        with self._state_lock:
+            if self.stopped or self._waiting_caller not in (0, threading.get_ident()):
                 return
             try:
-                while self._kicked.recv(4096):
+                while self._wake_receiver.recv(4096):
                     pass
             except BlockingIOError:
                 return
 
     def _close(self) -> None:
-        with self._turn:
-            self.bells.close()
-            self._kicking.close()
-            self._kicked.close()
-            self._ended()
+        with self._socket_lock:
+            self.poller.close()
+            self._wake_sender.close()
+            self._wake_receiver.close()
+            self._on_end()

@@ -10,9 +10,9 @@ import zmq
 
 __all__ = ["Refusals", "stranger"]
 
-SILENT = 60.0
+LOG_INTERVAL_S = 60.0
 """Seconds between two log lines about the same stranger."""
-STRANGERS = 256
+MAX_SENDERS = 256
 """Strangers that are told apart."""
 
 
@@ -28,11 +28,11 @@ class Refusals:
     def add(self, reason: str, who: str) -> None:
         """Take note of one more."""
         self.counts[reason] += 1
-        if who not in self._logged and len(self._logged) >= STRANGERS:
+        if who not in self._logged and len(self._logged) >= MAX_SENDERS:
             who = "others"
         now = time.monotonic()
         if now >= self._logged.get(who, 0.0):
-            self._logged[who] = now + SILENT
+            self._logged[who] = now + LOG_INTERVAL_S
             self._log.warning(
                 "%s refused a message from %s: %s (%d refused in all)",
                 self.host_id,

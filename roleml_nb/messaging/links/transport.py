@@ -2,9 +2,9 @@
 machines.
 
 Links are one-way. A host receives on its ROUTER sockets and sends on one DEALER per peer. A DEALER
-is used under its link's lock by whoever sends; all other sockets by whichever of the `Receivers`
-has its turn. Nothing is handed on, let alone unpickled, that did not come from a peer which has
-shown who it is: over TCP by its key, over `ipc://` by a token.
+is used by any sender under its link's lock; all other sockets are used by one thread of the
+`ReceiverPool` at a time. Nothing is handed on, let alone unpickled, that does not come from an
+authenticated peer: over TCP it shows its key, over `ipc://` a token.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from roleml_nb.messaging.serialization.shared_memory import holds, sample
 from roleml_nb.role.errors import LinkFailed
 
 from .addresses import Address, local_addresses, network, socket_path
-from .admission import Door
+from .admission import AdmissionControl
 from .authenticator import KeyAuthenticator
-from .control_channel import URGENT, UrgentLine
+from .control_channel import CONTROL, ControlChannel
 from .direct import (
     FAILURES,
     SHARED,
@@ -42,12 +42,12 @@ from .direct import (
     with_shared,
 )
 from .keys import KeyPair
-from .receiver_pool import Call, Receivers
+from .receiver_pool import Call, ReceiverPool
 from .refusals import Refusals, stranger
 
 __all__ = ["DirectTransport"]
 
-HELLO = b"roleml_nb 4"
+HELLO = b"roleml_nb 5"
 """What a host says first: the protocol and its version."""
 HANDSHAKE_MS = 5000
 """A connection that has not shaken hands by then is closed."""
@@ -56,9 +56,9 @@ HEARTBEATS_MS = {"tcp": (1000, 5000), "ipc": (5000, 55_000)}
 after how long a connection without one ends: one to a machine that has vanished, and one to a
 process that gets no turn.
 """
-LOOK_SECONDS = 0.5
+ADMISSION_POLL_S = 0.5
 """How often those are looked at that have not shown who they are."""
-BURST = 100
+MAX_MESSAGES_PER_READ = 100
 """Messages that are taken before all sockets are looked at again."""
 
 logger = logging.getLogger(__name__)
@@ -77,9 +77,9 @@ class DirectTransport:
     lost
         Called once as ``lost(peer, reason)`` on the thread that receives when the connection of a
         link ends, not after `close`.
-    answered
-        Called as ``answered(peer, data)`` on the thread that receives, with what a peer answers on
-        its urgent line.
+    on_control_reply
+        Called as ``on_control_reply(peer, data)`` on the thread that receives, with a peer's reply
+        on its control channel.
     directory
         A directory of mode 0700 for the socket file, which is named `host_id`; None for no
         ``ipc://``.
@@ -100,7 +100,7 @@ class DirectTransport:
         *,
         deliver: Callable[[str, list[Any]], list[Callable[[], Any]] | None],
         lost: Callable[[str, str], None],
-        answered: Callable[[str, bytes], None] = lambda peer, data: None,
+        on_control_reply: Callable[[str, bytes], None] = lambda peer, data: None,
         directory: str | None,
         submit: Callable[[Callable[[], None]], Any],
         backlog: Callable[[], int] = lambda: 0,
@@ -115,31 +115,33 @@ class DirectTransport:
         self.host_id, self._log = host_id, log
         self._refusals = Refusals(host_id, log)
         self.refused = self._refusals.counts
-        self._deliver, self._lost, self._answered = deliver, lost, answered
+        self._deliver, self._lost, self._on_control_reply = deliver, lost, on_control_reply
         self._admitted: dict[str, bytes] = {}
         """{host: its public key}."""
         self._tokens: dict[str, bytes] = {}
         """{host: what it shows on our ``ipc://`` socket}."""
         self._peers: dict[bytes, str] = {}
         """Whose links our sockets have taken in: {id of the connection: host}."""
-        self._urgent: dict[str, tuple[zmq.Socket, bytes]] = {}
-        """Who has an urgent line to us: {host: our socket, id of the connection}."""
-        self._urgent_peers: dict[bytes, str] = {}
+        self._control_connections: dict[str, tuple[zmq.Socket, bytes]] = {}
+        """Control channels of peers to us: {host: our socket, id of the connection}."""
+        self._control_peers: dict[bytes, str] = {}
         self._links: list[DirectLink] = []
         self._lock = threading.Lock()
         self._closing = False
         self._ended = threading.Event()
-        self._taking = 0
+        self._reading = 0
         """The thread that takes what has come."""
         self._keys = KeyPair()
         self._context = zmq.Context()
         self._context.setsockopt(zmq.LINGER, 0)
-        self.doors: dict[zmq.Socket, Door] = {}
+        self.admissions: dict[zmq.Socket, AdmissionControl] = {}
         """Of each listening socket."""
         self._tcp: zmq.Socket | None = None
         self._authenticator: KeyAuthenticator | None = None
         self.address = Address(host_id, self._keys.public, ipc_path, network=network())
-        self._receivers = Receivers(self._take, self._patience, submit, backlog, self._clean_up)
+        self._receivers = ReceiverPool(
+            self._read, self._poll_timeout, submit, backlog, self._clean_up
+        )
         try:
             if ipc_path is not None:
                 self._open(self._router(), f"ipc://{ipc_path}")
@@ -157,7 +159,7 @@ class DirectTransport:
 
         One that listens already goes on as it does.
         """
-        with self._receivers.turn() as closed:
+        with self._receivers.exclusive() as closed:
             if closed:
                 raise LinkFailed("this transport is closed")
             if self._tcp is None:
@@ -203,7 +205,9 @@ class DirectTransport:
             f"no direct link from {self.host_id!r} to {address.host_id!r}: " + "; ".join(failures)
         )
 
-    def urgent_line(self, address: Address, url: str, *, timeout: float = 1.0) -> UrgentLine:
+    def open_control_channel(
+        self, address: Address, url: str, *, timeout: float = 1.0
+    ) -> ControlChannel:
         """Open a line on which the host at `address` can `tell` us what is to be heard at once.
 
         `url` is where a link to it was made. The caller has a thread `listen` to what is returned.
@@ -211,24 +215,24 @@ class DirectTransport:
         """
         dealer, monitor = self._dealer(address, url)
         try:
-            self._greet_host(dealer, monitor, self._token(address, url), URGENT, timeout)
+            self._greet_host(dealer, monitor, self._token(address, url), CONTROL, timeout)
             dealer.disable_monitor()
         except BaseException:
             close_watched(dealer)
             raise
         finally:
             monitor.close(0)
-        return UrgentLine(address.host_id, dealer)
+        return ControlChannel(address.host_id, dealer)
 
-    def tell(self, peer: str, data: bytes) -> None:
-        """Have a peer hear this at once, if its urgent line to us still works.
+    def send_control(self, peer: str, data: bytes) -> None:
+        """Have a peer hear this at once, if its control channel to us still works.
 
         Raises LinkFailed if there was none.
         """
-        with self._receivers.turn() as closed:
-            if closed or peer not in self._urgent:
-                raise LinkFailed(f"{peer} has no urgent line to {self.host_id!r}")
-            router, connection = self._urgent[peer]
+        with self._receivers.exclusive() as closed:
+            if closed or peer not in self._control_connections:
+                raise LinkFailed(f"{peer} has no control channel to {self.host_id!r}")
+            router, connection = self._control_connections[peer]
             try:
                 router.send_multipart([connection, data], zmq.NOBLOCK)
             except zmq.ZMQError as error:
@@ -244,7 +248,7 @@ class DirectTransport:
                 return
             self._closing = True
         self._receivers.stop()
-        if threading.get_ident() != self._taking and not self._ended.wait(1.0):
+        if threading.get_ident() != self._reading and not self._ended.wait(1.0):
             self._log.warning(
                 "the threads of direct transport %s did not end in time: deliver() is blocked",
                 self.host_id,
@@ -262,7 +266,7 @@ class DirectTransport:
             lambda key: key in self._admitted.values(),
             partial(self._refusals.add, "key not admitted"),
         )
-        self._receivers.bells.add(self._authenticator.bell, self._authenticator.answer)
+        self._receivers.poller.add(self._authenticator.bell, self._authenticator.answer)
         router = self._tcp = self._router()
         self._authenticator.secure(router)
         self._keys.secure(router)
@@ -274,16 +278,17 @@ class DirectTransport:
 
     def _open(self, router: zmq.Socket, url: str) -> None:
         router.bind(url)
-        door = self.doors[router]
-        self._receivers.bells.add(router.FD, _no_more)
-        self._receivers.bells.add(door.monitor.FD, door.look)
+        admission = self.admissions[router]
+        self._receivers.poller.add(router.FD, _read_later)
+        self._receivers.poller.add(admission.monitor.FD, admission.poll)
 
     def _router(self) -> zmq.Socket:
         router = self._context.socket(zmq.ROUTER)
         router.rcvhwm = router.sndhwm = 0
         router.handshake_ivl = HANDSHAKE_MS
-        door = Door(self._context, router, self.host_id, self._log)
-        self.doors = {**self.doors, router: door}  # another thread may look at the former
+        admission = AdmissionControl(self._context, router, self.host_id, self._log)
+        # replaced, not changed: another thread may be going through it
+        self.admissions = {**self.admissions, router: admission}
         return router
 
     def _connect(self, address: Address, url: str, timeout: float) -> DirectLink:
@@ -348,17 +353,21 @@ class DirectTransport:
             dealer.send_multipart([HELLO, self.host_id.encode(), token, what], zmq.NOBLOCK)
         return wait_for_welcome(dealer, monitor, timeout)
 
-    def _patience(self) -> float | None:
+    def _poll_timeout(self) -> float | None:
         """How long strangers may be left to themselves."""
-        return LOOK_SECONDS if any(door.guests for door in self.doors.values()) else None
+        return (
+            ADMISSION_POLL_S
+            if any(admission.unauthenticated for admission in self.admissions.values())
+            else None
+        )
 
-    def _take(self) -> tuple[list[Callable[[], Any]], bool]:
+    def _read(self) -> tuple[list[Callable[[], Any]], bool]:
         """Take what has come; returns what is to be done for it, and whether there may be more."""
-        self._taking = threading.get_ident()
+        self._reading = threading.get_ident()
         works: list[Callable[[], Any]] = []
         more = False
-        for router, door in self.doors.items():
-            for _ in range(BURST):
+        for router, admission in self.admissions.items():
+            for _ in range(MAX_MESSAGES_PER_READ):
                 try:
                     sender = router.recv(zmq.NOBLOCK)
                 except zmq.Again:
@@ -366,9 +375,9 @@ class DirectTransport:
                 works += self._receive(router, sender)
             else:
                 more = True
-            if door.guests:
-                door.look()
-        self._taking = 0
+            if admission.unauthenticated:
+                admission.poll()
+        self._reading = 0
         return works, more
 
     def _read_monitor(self, link: DirectLink) -> None:
@@ -382,7 +391,7 @@ class DirectTransport:
         reason = f"the connection to {link.url} ended: {FAILURES.get(event, 'unknown reason')}"
         if event != zmq.EVENT_MONITOR_STOPPED and link.end(reason):
             self._call(self._lost, link.peer, reason)
-        self._receivers.bells.remove(link._monitor.FD)
+        self._receivers.poller.remove(link._monitor.FD)
         self._links.remove(link)
         link._monitor.close(0)
 
@@ -390,8 +399,10 @@ class DirectTransport:
         peer = self._peers.get(sender)
         if peer is None:
             parts = _parts(router)
-            if sender in self._urgent_peers:
-                self._call(self._answered, self._urgent_peers[sender], bytes(parts[0].buffer))
+            if sender in self._control_peers:
+                self._call(
+                    self._on_control_reply, self._control_peers[sender], bytes(parts[0].buffer)
+                )
             else:
                 self._greet(router, sender, parts)
             return []
@@ -420,16 +431,17 @@ class DirectTransport:
 
         Nothing of what nobody sends is looked at further.
         """
-        self.doors[router].look()  # it came before it spoke
+        self.admissions[router].poll()  # it came before it spoke
         said = [bytes(part.buffer[:256]) for part in parts[:4]]
-        reason = self._doubt(router, sender, parts, said)
+        reason = self._refusal(router, sender, parts, said)
         if reason:
             self._refusals.add(reason, stranger(parts[0]))
             return
         host_id = said[1].decode()
-        self.doors[router].welcome(parts[0].get(zmq.SRCFD))
-        if said[3] == URGENT:
-            self._urgent[host_id], self._urgent_peers[sender] = (router, sender), host_id
+        self.admissions[router].accept(parts[0].get(zmq.SRCFD))
+        if said[3] == CONTROL:
+            self._control_connections[host_id] = router, sender
+            self._control_peers[sender] = host_id
             can_open = False
         else:
             self._peers[sender] = host_id
@@ -440,7 +452,7 @@ class DirectTransport:
             )
         router.send_multipart([sender, WELCOME, YES if can_open else b""], zmq.NOBLOCK)
 
-    def _doubt(
+    def _refusal(
         self, router: zmq.Socket, sender: bytes, parts: list[zmq.Frame], said: list[bytes]
     ) -> str:
         """Return why what was said is no greeting by the host that it names; empty if it is."""
@@ -479,8 +491,8 @@ class DirectTransport:
         for link in list(self._links):
             link.close()
             link._monitor.close(0)
-        for door in self.doors.values():
-            door.close()
+        for admission in self.admissions.values():
+            admission.close()
         if self._authenticator is not None:
             self._authenticator.close()
         self._context.term()
@@ -499,5 +511,5 @@ def _parts(router: zmq.Socket) -> list[zmq.Frame]:
     return parts
 
 
-def _no_more() -> None:
-    """What a ROUTER has received is taken after all other bells were answered."""
+def _read_later() -> None:
+    """Do nothing: a ROUTER is read after all other handlers were called."""

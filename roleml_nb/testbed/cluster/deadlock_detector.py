@@ -78,7 +78,7 @@ class DeadlockDetector:
         home = self._fleet.home
         home.break_circle(calls, names, stuck)
         for host_id in self._fleet.alive:
-            home.router.control(host_id, "circle", (calls, names, stuck))
+            home.router.send_to_host(host_id, "circle", (calls, names, stuck))
 
 
 def _count(known: _Sighting | None, cpu: float, heard: Mapping[str, float]) -> _Sighting:

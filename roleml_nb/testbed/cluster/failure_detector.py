@@ -123,7 +123,7 @@ class FailureDetector:
 
     def _tell(self, host_id: str) -> None:
         try:
-            self._fleet.home.transport.tell(  # type: ignore[union-attr]
+            self._fleet.home.transport.send_control(  # type: ignore[union-attr]
                 host_id, pickle.dumps(("given-up", host_id in self._given_up), 5)
             )
         except LinkFailed as error:

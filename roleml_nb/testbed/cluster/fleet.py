@@ -131,10 +131,10 @@ class Fleet:
             self._orders = Orders(self.home)
             self._detector = FailureDetector(self)
             self.home.router.from_lost = self._detector.remind
-            self.home.router.controls["trace"] = self._take_notes
-            self.home.router.controls["error"] = self._take_error
-            self.home.router.controls["pulse"] = self._take_pulse
-            self.home.router.controls["link"] = lambda peer, news: self._linked(peer, *news)
+            self.home.router.host_handlers["trace"] = self._take_notes
+            self.home.router.host_handlers["error"] = self._take_error
+            self.home.router.host_handlers["pulse"] = self._take_pulse
+            self.home.router.host_handlers["link"] = lambda peer, news: self._linked(peer, *news)
             self.home.spawn([NOTEBOOK], {"seed": seed, "testbed_seed": seed})
             if self.engines is not None:
                 self._serve_relay("relay" in links)
@@ -340,7 +340,7 @@ class Fleet:
             self.links[ends] = "none", f"{host_id} is lost: {reason}"
         for other in self.alive:
             try:
-                self.home.router.control(other, "lost", (host_id, reason))
+                self.home.router.send_to_host(other, "lost", (host_id, reason))
             except LinkFailed as error:
                 self.home.logger.info("%s was not told: %s", other, error)
 

@@ -43,7 +43,7 @@ def link_all(
         engines.send(number, remote.admit, testbed, peers_of(address.host_id))
         for number, address in addresses.items()
     ]
-    for answer in opened:  # all doors open before anyone knocks
+    for answer in opened:  # all admissions open before anyone knocks
         answer.get(60.0)
     asked = {
         number: engines.send(number, remote.connect, testbed, peers_of(address.host_id), links)

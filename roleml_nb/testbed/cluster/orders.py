@@ -39,7 +39,7 @@ class Orders:
         self._home = home
         self._numbers = itertools.count(1)
         self._open: dict[tuple[str, int], Order] = {}
-        home.router.controls["ordered"] = self._take
+        home.router.host_handlers["ordered"] = self._take
 
     def send(self, host_id: str, function: Callable[..., Any], *args: Any) -> Order:
         """Have an engine run ``function(*args)``; LinkFailed when there is no direct link to it."""
@@ -48,7 +48,7 @@ class Orders:
         number, order = next(self._numbers), Order()
         self._open[host_id, number] = order
         try:
-            self._home.router.control(host_id, "order", (number, function, args))
+            self._home.router.send_to_host(host_id, "order", (number, function, args))
         except BaseException:
             del self._open[host_id, number]
             raise

@@ -38,8 +38,8 @@ class RunStopper:
         self._news = threading.Condition()
         self._signs: dict[str, float] = {}
         self._answers: dict[str, Stopped] = {}
-        fleet.home.router.controls["stopping"] = lambda peer, _: self._alive(peer)
-        fleet.home.router.controls["stopped"] = lambda peer, told: self._told(peer, *told)
+        fleet.home.router.host_handlers["stopping"] = lambda peer, _: self._alive(peer)
+        fleet.home.router.host_handlers["stopped"] = lambda peer, told: self._told(peer, *told)
 
     def stop(self) -> Stopped:
         """See `Testbed.stop_run`."""
@@ -54,20 +54,20 @@ class RunStopper:
             return Stopped(*(sum(parts, ()) for parts in zip(*found, strict=True)))
 
     def _ask(self, hosts: list[str], generation: int) -> None:
-        """On their urgent lines, and over their links.
+        """On their control channels, and over their links.
 
         An engine reached over the relay has no such line, but can hurry.
         """
         home = self._fleet.home
         for host_id in hosts:
             try:
-                home.transport.tell(host_id, pickle.dumps(generation, 5))  # type: ignore[union-attr]
+                home.transport.send_control(host_id, pickle.dumps(generation, 5))  # type: ignore[union-attr]
             except LinkFailed as error:
                 home.logger.info("%s is asked to stop over its link alone: %s", host_id, error)
                 self._boost(host_id)
         for host_id in hosts:
             try:
-                home.router.control(host_id, "stop", generation)
+                home.router.send_to_host(host_id, "stop", generation)
             except LinkFailed as error:
                 home.logger.info("%s is not asked to stop over its link: %s", host_id, error)
 

@@ -18,7 +18,7 @@ import psutil
 import pytest
 import zmq
 
-from roleml_nb.messaging.links.admission import GUESTS
+from roleml_nb.messaging.links.admission import MAX_UNAUTHENTICATED
 from roleml_nb.messaging.links.transport import HELLO
 from tests.messaging.links.test_direct import DEADLINE, Host, linked
 from tests.waiting import until
@@ -86,7 +86,10 @@ def test_random_bytes_and_truncated_frames(door):
                 stranger.sendall(garbage(number))
             except OSError:  # the door was shut already
                 pass
-    until(lambda: not any(door.guests for door in host.transport.doors.values()), "none is left")
+    until(
+        lambda: not any(door.unauthenticated for door in host.transport.admissions.values()),
+        "none is left",
+    )
     assert psutil.Process().memory_info().rss < 4e9
 
 
@@ -115,15 +118,15 @@ def test_a_crowd_that_stays_is_kept_small(door, monkeypatch, caplog):
             if number % 250 == 0:
                 link.send([b"meanwhile"])
                 assert host.received.get(timeout=DEADLINE) == ("a", [b"meanwhile"])
-        (entrance,) = host.transport.doors.values()
+        (entrance,) = host.transport.admissions.values()
         until(
-            lambda: process.num_fds() - files - len(crowd) <= GUESTS + 5,
+            lambda: process.num_fds() - files - len(crowd) <= MAX_UNAUTHENTICATED + 5,
             "no more than these are connected",
         )
-        assert entrance.turned_away > 100
+        assert entrance.rejected > 100
         assert process.memory_info().rss < memory + 200e6
-        monkeypatch.setattr("roleml_nb.messaging.links.admission.PATIENCE", 0.1)
-        until(lambda: not entrance.guests, "those that say nothing must go, too")
+        monkeypatch.setattr("roleml_nb.messaging.links.admission.AUTHENTICATION_TIMEOUT_S", 0.1)
+        until(lambda: not entrance.unauthenticated, "those that say nothing must go, too")
         until(lambda: process.num_fds() - files - len(crowd) <= 5, "and have gone")
     lines = [
         record.getMessage() for record in caplog.records if "turned away" in record.getMessage()
@@ -137,7 +140,7 @@ def test_a_crowd_that_stays_is_kept_small(door, monkeypatch, caplog):
 
 def test_a_friend_gets_in_through_a_crowd(door):
     host, knock, _ = door
-    crowd = [knock() for _ in range(2 * GUESTS)]
+    crowd = [knock() for _ in range(2 * MAX_UNAUTHENTICATED)]
     friend = (
         Host("c", None, ip="127.0.0.1")
         if host.transport.address.tcp_urls

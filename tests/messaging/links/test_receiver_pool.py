@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from roleml_nb.messaging.links.receiver_pool import Receivers
+from roleml_nb.messaging.links.receiver_pool import ReceiverPool
 from roleml_nb.messaging.pending import Pending
 from roleml_nb.role import RoleInstanceID
 from tests.waiting import until
@@ -26,10 +26,10 @@ class Letterbox:
         self.ended = threading.Event()
         self.at_once, self.backlog, self.called, self.open = more_than, 0, 0, threading.Event()
         self.open.set()
-        self.receivers = Receivers(
+        self.receivers = ReceiverPool(
             self.take, lambda: None, self.submit, lambda: self.backlog + self.called, self.ended.set
         )
-        self.receivers.bells.add(self.inside.fileno(), lambda: None)
+        self.receivers.poller.add(self.inside.fileno(), lambda: None)
         self.receivers.start()
 
     def take(self):
@@ -111,7 +111,7 @@ def test_a_thread_that_is_called_to_receive_is_no_work_that_waits(letterbox):
         lambda: box.receivers._ready == 2,
         "it waits for messages once more, beside the one that has not begun",
     )
-    assert thread.is_alive() and box.called == box.receivers._called == 1
+    assert thread.is_alive() and box.called == box.receivers._scheduled == 1
     box.open.set()
 
 
@@ -174,7 +174,7 @@ def test_a_second_one_that_waits_does_not_receive(letterbox):
     box.works[b"r"] = lambda: (call.set_result("first"), other.set_result("second")) and None
     first = threading.Thread(target=box.receivers.wait, args=(call, DEADLINE))
     first.start()
-    until(lambda: box.receivers._caller, "the first one receives")
+    until(lambda: box.receivers._waiting_caller, "the first one receives")
     assert not box.receivers.wait(other, DEADLINE)
     box.outside.send(b"r")
     assert other.result(DEADLINE) == "second"
@@ -206,7 +206,7 @@ def test_who_waits_in_vain_goes_on(letterbox):
 def test_the_end_wakes_who_waits(letterbox):
     box, call, left = letterbox(), a_call(), queue.Queue()
     threading.Thread(target=lambda: left.put(box.receivers.wait(call, None))).start()
-    until(lambda: box.receivers._caller, "it receives")
+    until(lambda: box.receivers._waiting_caller, "it receives")
     box.receivers.stop()
     assert left.get(timeout=DEADLINE) is False
     assert box.ended.wait(DEADLINE)

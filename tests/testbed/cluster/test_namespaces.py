@@ -283,7 +283,7 @@ def test_direct_links_the_relay_when_their_path_breaks_and_direct_ones_again(net
         )
         assert heard == list(range(count))
         assert bed.call("b/asker", "ask", {"number": 4}) == 4
-        assert set(bed.fleet.home.transport._urgent) == set(bed.fleet.numbers)
+        assert set(bed.fleet.home.transport._control_connections) == set(bed.fleet.numbers)
         assert str(bed.stop_run()) == "run stopped: nothing was at work" and not bed.lost
 
 

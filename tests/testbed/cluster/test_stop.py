@@ -282,12 +282,15 @@ def test_many_calls_on_their_way_and_many_busy_handlers(own_bed):
     assert [own_bed.call(role, "nothing") for role in roles] == ["nothing"] * 2
 
 
-def test_a_new_link_to_the_notebook_brings_a_new_urgent_line(own_bed):
+def test_a_new_link_to_the_notebook_brings_a_new_control_channel(own_bed):
     one, _ = pair(own_bed, "anew")
     engine = own_bed.roster.places["anew-a"]
-    before = own_bed.fleet.home.transport._urgent[engine]
+    before = own_bed.fleet.home.transport._control_connections[engine]
     own_bed.fleet.run(engine, remote.on_host, cut_link_to_the_notebook)
-    until(lambda: own_bed.fleet.home.transport._urgent[engine] != before, "it is made anew")
+    until(
+        lambda: own_bed.fleet.home.transport._control_connections[engine] != before,
+        "it is made anew",
+    )
     own_bed.fleet.run_on_all(remote.on_host, close_links)
     assert str(own_bed.stop_run()) == "run stopped: nothing was at work" and not own_bed.lost
     own_bed.fleet.run_on_all(remote.on_host, open_links)

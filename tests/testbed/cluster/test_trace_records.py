@@ -81,7 +81,7 @@ class Careless(Role):
         host = self.base.host
         if host.host_id != "notebook":
             for one in junk:
-                host.router.control("notebook", "trace", one)
+                host.router.send_to_host("notebook", "trace", one)
                 host.shipped += 1
         self.said.emit({"loss": loss})
 
@@ -89,7 +89,7 @@ class Careless(Role):
 def hand_over(bed, junk):
     """As if an engine had sent it."""
     for one in junk:
-        bed.fleet.home.router.controls["trace"]("engine7", one)
+        bed.fleet.home.router.host_handlers["trace"]("engine7", one)
 
 
 def dropped(bed):
