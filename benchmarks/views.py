@@ -37,7 +37,7 @@ nodes = [f"node{number}" for number in range(NODES)]
 bed.spawn(*nodes)
 bed.assign("node0", "endless", Endless)
 bed.wire("random-regular", nodes="node*", role="actor", degree=4)
-known = list(bed.roster.known().items())
+known = list(bed.registry.known().items())
 rate, added, over = 0, 0, threading.Event()
 
 def feed():

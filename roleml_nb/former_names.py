@@ -109,6 +109,7 @@ MODULES = {
 """{former: present}, both below the package."""
 CLASSES: dict[str, dict[str, str]] = {
     "actor.luggage": {"Luggage": "RoleSnapshot"},
+    "testbed.drawn": {"Drawn": "BoardLayout"},
 }
 """{former module: {former name: present name}}."""
 

@@ -102,7 +102,7 @@ class BuiltActor:
             for name in [name for name in self._actor.roles if name != NATIVE]:
                 self._actor.stop_role(name)
         finally:
-            self._bed.roster.roles.pop(self._name, None)
+            self._bed.registry.roles.pop(self._name, None)
             _process.leave(self._name)
 
     def __getattr__(self, name: str) -> Any:

@@ -64,11 +64,11 @@ def examine_testbed(report: Report, bed: Testbed | None) -> None:
     if bed is None or not bed.running:
         report.say("testbed", "none is running")
         return
+    roles = sum(map(len, bed.registry.roles.values()))
     report.say(
         "testbed",
         f"{bed.engines} engines" if bed.fleet.engines else "in this process",
-        f"{len(bed.roster.nodes())} nodes, {sum(map(len, bed.roster.roles.values()))} roles, seed"
-        f" {bed.seed}",
+        f"{len(bed.registry.nodes())} nodes, {roles} roles, seed {bed.seed}",
     )
     if bed.fleet.engines is not None:
         engines = {

@@ -83,11 +83,11 @@ def _arguments(
 ) -> list[str]:
     """What the handler of a channel takes, as far as its class is one that the notebook knows."""
     try:
-        node, name = bed.roster.instances(target)[0]
+        node, name = bed.registry.instances(target)[0]
     except RoleMLError:
         return []
     cls = classes.get(
-        str(bed.roster.roles.get(node, {}).get(name, {}).get("class", "")).rpartition(".")[2]
+        str(bed.registry.roles.get(node, {}).get(name, {}).get("class", "")).rpartition(".")[2]
     )
     if cls is None:
         return []

@@ -392,7 +392,7 @@ class RoleMagics(Magics):
         nodes = bed.select(given.nodes)
         relations = [pair(item, "relationship=node/role") for item in given.relations]
         found = [
-            (name, bed.roster.instances(pattern.split(","), name)) for name, pattern in relations
+            (name, bed.registry.instances(pattern.split(","), name)) for name, pattern in relations
         ]
         for name, members in found:
             nodes.relate(name, members)

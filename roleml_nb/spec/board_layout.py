@@ -1,6 +1,4 @@
-"""How boards draw a testbed, as far as that is not to be seen from what is deployed: with it,
-another board looks the same.
-"""
+"""The layout state of boards, beyond what is deployed: with it, another board looks the same."""
 
 from __future__ import annotations
 
@@ -10,54 +8,70 @@ from typing import Any
 
 from roleml_nb.role import TestbedError
 
-__all__ = ["BY", "Drawn"]
+__all__ = ["GROUPINGS", "BoardLayout"]
 
-BY = ("engine", "relationship")
+GROUPINGS = ("engine", "relationship")
+FORMER_FIELDS = {"by": "group_by", "loose": "unanchored"}
+"""{name of a field in checkpoints of before: its name now}."""
 
 
 @dataclass(frozen=True)
-class Drawn:
+class BoardLayout:
     """What boards remember of a testbed; never changed, but replaced by another one."""
 
-    by: str
-    """What nodes are drawn by: "engine" or "relationship"."""
+    group_by: str
+    """What nodes are grouped by: "engine" or "relationship"."""
     roles: tuple[str, ...] = ()
     """Names of roles, in the order of their colours."""
     places: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """{node: its upper left corner}, by relationship; also of nodes that are gone, and may come
     back.
     """
-    loose: frozenset[str] = frozenset()
+    unanchored: frozenset[str] = frozenset()
     """Nodes that were placed when they knew nobody: they move once to whom they know."""
 
     def __post_init__(self) -> None:
-        if self.by not in BY:
-            raise TestbedError(f"by must be {' or '.join(map(repr, BY))}, not {self.by!r}")
+        if self.group_by not in GROUPINGS:
+            known = " or ".join(map(repr, GROUPINGS))
+            raise TestbedError(f"by must be {known}, not {self.group_by!r}")
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Take the fields of a checkpoint, by their names of now or of before."""
+        for name, value in state.items():
+            self.__dict__[FORMER_FIELDS.get(name, name)] = value
 
     @classmethod
-    def of(cls, plain: Mapping[str, Any]) -> Drawn:
-        """What `plain` gave."""
-        return cls(
-            plain["by"],
-            tuple(plain["roles"]),
-            {node: (x, y) for node, (x, y) in plain["places"].items()},
-            frozenset(plain["loose"]),
-        )
+    def from_dict(cls, given: Mapping[str, Any]) -> BoardLayout:
+        """Read plain data that `to_dict` has returned."""
+        places = {}
+        for node, (x, y) in given["places"].items():
+            places[node] = (x, y)
+        return cls(given["by"], tuple(given["roles"]), places, frozenset(given["loose"]))
 
-    def plain(self, nodes: Iterable[str]) -> dict[str, Any]:
-        """As plain data, of these nodes, in their order."""
-        there = [node for node in nodes if node in self.places]
+    def to_dict(self, nodes: Iterable[str]) -> dict[str, Any]:
+        """Return plain data of these nodes, in their order; specs hold these keys."""
+        places: dict[str, list[int]] = {}
+        unanchored: list[str] = []
+        for node in nodes:
+            if node in self.places:
+                places[node] = list(self.places[node])
+                if node in self.unanchored:
+                    unanchored.append(node)
         return {
-            "by": self.by,
+            "by": self.group_by,
             "roles": list(self.roles),
-            "places": {node: list(self.places[node]) for node in there},
-            "loose": [node for node in there if node in self.loose],
+            "places": places,
+            "loose": unanchored,
         }
 
-    def renamed(self, old: str, new: str) -> Drawn:
-        """The node is called otherwise, and stands where it stood."""
+    def renamed(self, old: str, new: str) -> BoardLayout:
+        """Return the layout with a node called otherwise, which stands where it stood."""
         if old not in self.places:
             return self
-        places = {node: at for node, at in self.places.items() if node not in (old, new)}
-        loose = self.loose - {old, new} | ({new} if old in self.loose else set())
-        return replace(self, places={**places, new: self.places[old]}, loose=loose)
+        places = dict(self.places)
+        places.pop(new, None)
+        places[new] = places.pop(old)
+        unanchored = self.unanchored - {old, new}
+        if old in self.unanchored:
+            unanchored |= {new}
+        return replace(self, places=places, unanchored=unanchored)

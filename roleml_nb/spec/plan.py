@@ -18,7 +18,7 @@ from roleml_nb.role import (
     did_you_mean,
 )
 
-from .board_layout import Drawn
+from .board_layout import BoardLayout
 from .definitions import speaks_of_upstream
 from .entry import Entry
 from .patterns import expand
@@ -68,7 +68,7 @@ class Plan:
     first: list[str] = field(default_factory=list)
     engines: int | None = None
     seed: int | None = None
-    drawn: Drawn | None = None
+    board_layout: BoardLayout | None = None
     notes: list[str] = field(default_factory=list)
     """What a reader should know of what was not taken as written."""
     unused: dict[str, None] = field(default_factory=dict)
@@ -122,7 +122,7 @@ class Plan:
         self.first += [name for name in other.first if name not in self.first]
         self.engines = self.engines if other.engines is None else other.engines
         self.seed = other.seed if self.seed is None else self.seed
-        self.drawn = self.drawn or other.drawn
+        self.board_layout = self.board_layout or other.board_layout
         self.notes += [note for note in other.notes if note not in self.notes]
         self.unused.update(other.unused)
 

@@ -16,7 +16,7 @@ from roleml_nb.role import (
     standard_name,
 )
 
-from .board_layout import BY, Drawn
+from .board_layout import GROUPINGS, BoardLayout
 from .entry import ConfigError, Entry
 from .plan import NodePlan, Plan, RolePlan
 from .roles import check_role, role_class
@@ -24,7 +24,7 @@ from .scope import Scope
 from .values import decode, encode, opaque
 
 if TYPE_CHECKING:
-    from roleml_nb.testbed.registry.registry import Roster
+    from roleml_nb.testbed.registry.registry import Registry
 
 __all__ = [
     "KEYS",
@@ -45,33 +45,33 @@ CONTEXT_KEYS = ("workdir", "src", "seed")
 NODE_KEYS = ("engine", "at", "roles", "relationships", "links", *CONTEXT_KEYS)
 
 
-def describe(roster: Roster, engines: int, seed: int) -> dict[str, Any]:
+def describe(registry: Registry, engines: int, seed: int) -> dict[str, Any]:
     """The deployment as plain data; what is not plain appears as ``{"$opaque": its type}``."""
     nodes: dict[str, Any] = {}
-    turns = sorted({role["turn"] for given in roster.roles.values() for role in given.values()})
+    turns = sorted({role["turn"] for given in registry.roles.values() for role in given.values()})
     rank = {turn: number for number, turn in enumerate(turns)}
-    for name in sorted(roster.places, key=natural_key):
+    for name in sorted(registry.places, key=natural_key):
         roles = {
             role: {key: rank[given[key]] if key == "turn" else given[key] for key in ROLE_KEYS}
-            for role, given in roster.roles.get(name, {}).items()
+            for role, given in registry.roles.get(name, {}).items()
         }
         related = {
             key: list(members)
-            for key, members in roster.relationships.get(name, {}).items()
+            for key, members in registry.relationships.get(name, {}).items()
             if members
         }
-        links = dict(roster.links.get(name, {}))
+        links = dict(registry.links.get(name, {}))
         if name != NOTEBOOK or roles or related or links:
-            at = {"at": list(roster.positions[name])} if name in roster.positions else {}
+            at = {"at": list(registry.positions[name])} if name in registry.positions else {}
             nodes[name] = {
-                "engine": roster.places[name],
+                "engine": registry.places[name],
                 **at,
-                **roster.contexts.get(name, {}),
+                **registry.contexts.get(name, {}),
                 "roles": roles,
                 "relationships": related,
                 "links": links,
             }
-    board = {"board": roster.drawn.plain(nodes)} if roster.drawn else {}
+    board = {"board": registry.board_layout.to_dict(nodes)} if registry.board_layout else {}
     return {"roleml_nb": VERSION, "engines": engines, "seed": seed, **board, "nodes": nodes}
 
 
@@ -132,8 +132,8 @@ def plan_spec(entry: Entry, scope: Scope) -> Plan:
     plan = Plan(
         engines=given["engines"].integer() if "engines" in given else None,
         seed=given["seed"].integer() if "seed" in given else None,
-        drawn=(
-            _drawn(given["board"].fields(BOARD_KEYS, required=("by",)))
+        board_layout=(
+            _read_board_layout(given["board"].fields(BOARD_KEYS, required=("by",)))
             if "board" in given
             else None
         ),
@@ -159,19 +159,19 @@ def plan_spec(entry: Entry, scope: Scope) -> Plan:
     return plan
 
 
-def _drawn(given: Mapping[str, Entry]) -> Drawn:
-    """How boards drew it."""
+def _read_board_layout(given: Mapping[str, Entry]) -> BoardLayout:
+    """Read the layout of boards."""
     places = given["places"].mapping() if "places" in given else {}
-    roles, loose = (
-        [item.text() for item in given[key].texts()] if key in given else []
-        for key in ("roles", "loose")
-    )
-    return Drawn(
-        given["by"].choice(BY),
-        tuple(roles),
+    return BoardLayout(
+        given["by"].choice(GROUPINGS),
+        tuple(_texts(given, "roles")),
         {node: _position(at) for node, at in places.items()},
-        frozenset(loose),
+        frozenset(_texts(given, "loose")),
     )
+
+
+def _texts(given: Mapping[str, Entry], key: str) -> list[str]:
+    return [item.text() for item in given[key].texts()] if key in given else []
 
 
 def _position(entry: Entry) -> tuple[int, int]:

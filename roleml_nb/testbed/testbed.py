@@ -48,7 +48,7 @@ from roleml_nb.testbed.operations.reattach import check_links, choose, recall, r
 from roleml_nb.testbed.operations.roles import Roles
 from roleml_nb.testbed.registry.code_changes import CodeChanges
 from roleml_nb.testbed.registry.provenance import about
-from roleml_nb.testbed.registry.registry import Roster
+from roleml_nb.testbed.registry.registry import Registry
 from roleml_nb.testbed.registry.status import NodeStatus, TestbedStatus
 from roleml_nb.testbed.registry.versions import Versions
 from roleml_nb.trace import LogView, Trace
@@ -206,23 +206,23 @@ class Testbed:
         """Called once when the testbed stops, before anything ends: of views and others that look
         on.
         """
-        self.roster = Roster()
+        self.registry = Registry()
         """What is deployed where."""
         self.fleet = fleet
         """The hosts that the nodes live on."""
         self.trace: Trace = self.fleet.trace
-        self._calls = Calls(self.fleet.home.actors[NOTEBOOK], self.roster)
+        self._calls = Calls(self.fleet.home.actors[NOTEBOOK], self.registry)
         self.versions = Versions()
         """Which version of its class each role has."""
         self.fleet.home.actors[NOTEBOOK].migration.listeners += [
-            self.roster.moved,
+            self.registry.moved,
             self.versions.moved,
         ]
-        self.roster.look = self._calls.roles_of
+        self.registry.query_roles = self._calls.roles_of
         self.code_changes = CodeChanges(self.fleet, self.versions)
         """Edits of the user's own modules, and what has been told of them."""
         self._roles = Roles(
-            self.fleet, self._calls, self.roster, self.versions, self.code_changes, self.select
+            self.fleet, self._calls, self.registry, self.versions, self.code_changes, self.select
         )
         self.runs = Runs()
         """What `run` has begun."""
@@ -270,7 +270,7 @@ class Testbed:
             self.stop()
             raise TestbedError(f"the testbed cannot be detached: {explain(error)}") from error
         self.fleet.engines.stay()  # type: ignore[union-attr]
-        self.fleet.home.run_in_background(partial(remember, self.fleet, self.roster), "roster")
+        self.fleet.home.run_in_background(partial(remember, self.fleet, self.registry), "registry")
 
     def detach(self) -> str:
         """Leave the engines to themselves; returns the name to `attach` by.
@@ -286,7 +286,7 @@ class Testbed:
                 "this testbed ends with its kernel; start one that stays with"
                 " Testbed(detached=True) or %rml start --detach"
             )
-        write(self.fleet, self.roster)
+        write(self.fleet, self.registry)
         self._stopping = True
         self._tell_that_it_stops()
         self.fleet.leave()
@@ -359,11 +359,11 @@ class Testbed:
         hosts = self.fleet.choose(on)
         if not patterns:
             raise TestbedError("name the nodes to spawn: spawn('server', 'client{1..8}')")
-        new = [name for name in dict.fromkeys(names) if name not in self.roster.places]
+        new = [name for name in dict.fromkeys(names) if name not in self.registry.places]
         places = {name: hosts[index % len(hosts)] for index, name in enumerate(new)}
         if places:
             self.fleet.spawn(places, {"seed": self.seed, **check_context(context)})
-            self.roster.spawned(places, context)
+            self.registry.spawned(places, context)
         return Nodes(self, dict.fromkeys(names))
 
     def select(self, pattern: Pattern | Nodes) -> Nodes:
@@ -375,7 +375,8 @@ class Testbed:
         return Nodes(
             self,
             match(
-                asked, self.roster.places if NOTEBOOK in " ".join(asked) else self.roster.nodes()
+                asked,
+                self.registry.places if NOTEBOOK in " ".join(asked) else self.registry.nodes(),
             ),
         )
 
@@ -436,7 +437,9 @@ class Testbed:
         wherever it likes.
         """
         places = {key: None if at is None else _position(key, at) for key, at in positions.items()}
-        self.roster.arranged({node: at for key, at in places.items() for node in self.select(key)})
+        self.registry.arranged(
+            {node: at for key, at in places.items() for node in self.select(key)}
+        )
 
     def _check_running(self) -> None:
         if self._stopping:
@@ -695,11 +698,11 @@ class Testbed:
     def status(self) -> TestbedStatus:
         """How nodes and roles stand now."""
         self._check_running()
-        group = [RoleInstanceID(name, NATIVE) for name in self.roster.nodes()]
+        group = [RoleInstanceID(name, NATIVE) for name in self.registry.nodes()]
         answers = self._calls.group("service", group, "get-roles", dict.fromkeys(group, Message()))
         nodes = []
         for target, roles in answers:
-            place = self.roster.places[target.actor_name]
+            place = self.registry.places[target.actor_name]
             number = self.fleet.numbers.get(place)
             lost = isinstance(roles, Exception)
             shown = (
@@ -726,7 +729,7 @@ class Testbed:
         replayed from then on.
         """
         self._check_running()
-        view = self.trace.traffic(deployed=self.roster.known, live=True)
+        view = self.trace.traffic(deployed=self.registry.known, live=True)
         self.when_stopped(view.rest)
         self.runs.when_ended(view.renew_soon)
         return view
@@ -760,7 +763,7 @@ class Testbed:
 
         What is not plain data appears as ``{"$opaque": its type}``.
         """
-        return describe(self.roster, len(self.fleet.numbers), self.seed)
+        return describe(self.registry, len(self.fleet.numbers), self.seed)
 
     def save_spec(self, path: str | os.PathLike[str]) -> None:
         """Write the spec as YAML (JSON for a name that ends so); ConfigError for what is not plain
@@ -919,7 +922,7 @@ class Testbed:
         if self._stopping:
             return "<Testbed: stopped>"
         where = f"{self.engines} engines" if self.fleet.engines else "in this process"
-        return f"<Testbed: {where}, {len(self.roster.places) - 1} nodes>"
+        return f"<Testbed: {where}, {len(self.registry.places) - 1} nodes>"
 
 
 def _position(node: str, at: Any) -> tuple[int, int]:

@@ -316,8 +316,8 @@ def test_rosters_of_detached_testbeds(tmp_path, draw):
         draw.draw(anything),
         draw.draw(st.booleans()),
     )
-    (tmp_path / "roster.json").write_text(json.dumps(said))
-    kept = _written(tmp_path / "roster.json")
+    (tmp_path / "registry.json").write_text(json.dumps(said))
+    kept = _written(tmp_path / "registry.json")
     assert all(
         isinstance(one["turn"], int) for roles in kept["roles"].values() for one in roles.values()
     )

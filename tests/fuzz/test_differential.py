@@ -217,7 +217,7 @@ class Run:
         return found, errors
 
     def roles(self) -> list[str]:
-        known = self.bed.roster.roles
+        known = self.bed.registry.roles
         return [
             f"{node}/{role}"
             for node in known

@@ -170,14 +170,14 @@ def board():
 
 
 def furnish(bed):
-    extra = [node for node in bed.roster.nodes() if node not in ("a", "b1", "b2")]
+    extra = [node for node in bed.registry.nodes() if node not in ("a", "b1", "b2")]
     if extra:
         bed.remove(extra)
     bed.spawn("a", "b{1..2}")
     for node in ("a", "b1"):
-        for role in [name for name in bed.roster.roles.get(node, {}) if name != "counter"]:
+        for role in [name for name in bed.registry.roles.get(node, {}) if name != "counter"]:
             bed.terminate(node, role)
-        if "counter" not in bed.roster.roles.get(node, {}):
+        if "counter" not in bed.registry.roles.get(node, {}):
             bed.assign(node, "counter", NAMES["Counter"], elements={"step": 1})
 
 

@@ -276,7 +276,7 @@ def test_a_node_cannot_move_what_is_not_its_own(bed):
     ],
 )
 def test_an_engine_does_not_believe_another_one(bed, channel, value):
-    if "liar" not in bed.roster.places:
+    if "liar" not in bed.registry.places:
         bed.spawn("liar", on="engine0").assign("meddler", Meddler)
     generation, errors, before = (
         bed.fleet.run("engine1", generation_of),

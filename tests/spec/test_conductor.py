@@ -182,12 +182,12 @@ def test_the_deployment_has_roles_relationships_and_links(run, bed):
         "client2/keeper",
     ]
     assert bed.call("client1/keeper", "members", {"relationship": "leader"}) == ["server/keeper"]
-    assert bed.roster.relationships["gate"]["everyone"] == [
+    assert bed.registry.relationships["gate"]["everyone"] == [
         "client1/keeper",
         "client2/keeper",
         "client10/keeper",
     ]
-    assert bed.roster.relationships["notebook"]["boss"] == ["server/keeper"]
+    assert bed.registry.relationships["notebook"]["boss"] == ["server/keeper"]
     for node in ("server", "client1", "client2", "client10"):
         bed.terminate(node, "keeper")
 

@@ -127,8 +127,8 @@ def test_engines_and_places_come_back(tmp_path):
         with Testbed.from_spec(spec, preload=()) as again:
             assert again.spec() == spec and again.engines == 2
     with Testbed.from_spec(spec, engines=0) as alone:
-        assert set(alone.roster.places) == {"notebook", "a", "b", "c", "d", "here"}
-        assert set(alone.roster.places.values()) == {"notebook"}
+        assert set(alone.registry.places) == {"notebook", "a", "b", "c", "d", "here"}
+        assert set(alone.registry.places.values()) == {"notebook"}
 
 
 values = st.recursive(

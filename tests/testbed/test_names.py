@@ -215,7 +215,7 @@ def test_places_of_a_pattern_are_those_of_its_nodes(nodes):
     bed.arrange({"named*": (7, 8)})
     given = bed.spec()["nodes"]
     assert [given[name]["at"] for name in ("named1", "named2")] == [[7, 8], [7, 8]]
-    assert set(bed.roster.positions) <= set(bed.roster.places)
+    assert set(bed.registry.positions) <= set(bed.registry.places)
     bed.arrange({"named*": None})
     assert "at" not in bed.spec()["nodes"]["named1"]
 

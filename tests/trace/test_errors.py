@@ -90,7 +90,7 @@ def test_an_error_of_an_event_handler_is_told_with_where_and_when(bed):
         "ValueError",
     )
     assert failure.engine == (
-        "the notebook" if not bed.engines else "engine " + bed.roster.places["told-ear2"][-1]
+        "the notebook" if not bed.engines else "engine " + bed.registry.places["told-ear2"][-1]
     )
     assert failure.time > 0 and failure.run is None
     assert (

@@ -70,7 +70,7 @@ def _terminate(magics: Any, bed: Testbed, given: Any) -> None:
     selected = bed.select(given.nodes)
     roles = list(dict.fromkeys(given.roles))
     for role in roles:
-        bed.roster.instances([f"{node}/{role}" for node in selected])
+        bed.registry.instances([f"{node}/{role}" for node in selected])
     for role in roles:
         nodes = bed.terminate(selected, role)
         print(f"{role} taken off {', '.join(nodes)}")
@@ -79,7 +79,7 @@ def _terminate(magics: Any, bed: Testbed, given: Any) -> None:
 def _unrelate(magics: Any, bed: Testbed, given: Any) -> None:
     nodes = bed.select(given.nodes)
     relations = [pair(item, "relationship=node/role") for item in given.relations]
-    found = [bed.roster.instances(pattern.split(","), name) for name, pattern in relations]
+    found = [bed.registry.instances(pattern.split(","), name) for name, pattern in relations]
     for (name, pattern), members in zip(relations, found, strict=True):
         bed.relate(nodes, name, members, remove=True)
         print(f"{', '.join(nodes)}: {name} without {pattern}")

@@ -68,7 +68,7 @@ def add(add: Callable[[str, str], ArgumentParser]) -> None:
 def run(magics: RoleMagics, given: Any) -> None:
     bed = magics.running()
     for pattern in given.nodes:
-        match(pattern.partition("/")[0], [*bed.roster.places, *bed.fleet.numbers])
+        match(pattern.partition("/")[0], [*bed.registry.places, *bed.fleet.numbers])
     view = bed.logs(*given.nodes, level=given.level, tail=given.tail, times=given.times)
     if given.pane:
         display(view.pane())

@@ -32,4 +32,4 @@ def run(magics: Any, given: Any) -> None:
 def complete(bed: Testbed | None, command: str, words: list[str]) -> list[str]:
     if bed is None:
         return []
-    return [node for node, place in bed.roster.places.items() if place in bed.lost]
+    return [node for node, place in bed.registry.places.items() if place in bed.lost]

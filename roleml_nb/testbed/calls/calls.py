@@ -18,7 +18,7 @@ from roleml_nb.role import (
     did_you_mean,
     standard_name,
 )
-from roleml_nb.testbed.registry.registry import Roster
+from roleml_nb.testbed.registry.registry import Registry
 
 from .failures import fold
 
@@ -34,10 +34,10 @@ def is_pattern(target: str | RoleInstanceID) -> bool:
 
 
 class Calls:
-    """Makes calls in the name of the notebook's actor, to the roles of the roster."""
+    """Makes calls in the name of the notebook's actor, to the roles of the registry."""
 
-    def __init__(self, actor: Actor, roster: Roster):
-        self._actor, self._roster = actor, roster
+    def __init__(self, actor: Actor, registry: Registry):
+        self._actor, self._registry = actor, registry
 
     def call(
         self,
@@ -141,7 +141,10 @@ class Calls:
             raise TestbedError(
                 f"{pattern!r} names no role; write node/role, as in 'server/coordinator'"
             )
-        group, generation = self._roster.instances(pattern), self._actor.host.router.run_generation
+        group, generation = (
+            self._registry.instances(pattern),
+            self._actor.host.router.run_generation,
+        )
         channel = standard_name(channel)
         kinds: dict[str, list[RoleInstanceID]] = {}
         for instance in group:
@@ -157,7 +160,7 @@ class Calls:
         return [made[instance] for instance in group]
 
     def _kind(self, instance: RoleInstanceID, channel: str) -> str:
-        known = self._roster.roles.get(instance.actor_name, {}).get(instance.instance_name, {})
+        known = self._registry.roles.get(instance.actor_name, {}).get(instance.instance_name, {})
         # the role may have another class since it was asked
         for channels in (known.get("channels", ([], [])), None):
             services, tasks = channels or self._ask_for_channels(instance, known)
@@ -171,7 +174,7 @@ class Calls:
 
     def channels(self, target: str | RoleInstanceID) -> list[str]:
         """See `Testbed.channels`."""
-        instance = self._roster.instances(target)[0]
+        instance = self._registry.instances(target)[0]
         services, tasks = self._ask_for_channels(instance, {})
         return sorted([*services, *tasks])
 

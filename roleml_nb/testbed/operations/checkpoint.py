@@ -29,7 +29,7 @@ from roleml_nb.role import (
     natural_key,
 )
 from roleml_nb.role.checks.visible import visible
-from roleml_nb.spec.board_layout import Drawn
+from roleml_nb.spec.board_layout import BoardLayout
 from roleml_nb.testbed.cluster.quiesce import Quiesced, quiesced
 from roleml_nb.testbed.cluster.startup import share_paths
 from roleml_nb.testbed.registry.shared_modules import Shared, known_versions, share
@@ -71,15 +71,15 @@ class CheckpointError(TestbedError):
 
 def save(bed: Testbed, path: str | os.PathLike[str], timeout: float) -> None:
     """See `Testbed.save`."""
-    target, roster = Path(path), bed.roster
+    target, registry = Path(path), bed.registry
     _check_free(target)
-    gone = [node for node, place in roster.places.items() if place in bed.lost]
+    gone = [node for node, place in registry.places.items() if place in bed.lost]
     if gone:
         raise CheckpointError(
-            f"cannot save: node '{gone[0]}' is lost with {roster.places[gone[0]]} "
-            f"({bed.lost[roster.places[gone[0]]]}); its state is gone"
+            f"cannot save: node '{gone[0]}' is lost with {registry.places[gone[0]]} "
+            f"({bed.lost[registry.places[gone[0]]]}); its state is gone"
         )
-    nodes = sorted(roster.places, key=natural_key)
+    nodes = sorted(registry.places, key=natural_key)
     beside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
     try:
         with quiesced(bed.fleet, timeout) as resting, zipfile.ZipFile(beside, "w") as file:
@@ -121,7 +121,7 @@ def _rest(bed: Testbed, resting: Quiesced) -> dict[str, Any]:
     """What the notebook knows: plain data, and the classes, options and elements that were
     given.
     """
-    roster, versions = bed.roster, bed.versions
+    registry, versions = bed.registry, bed.versions
     given = {
         tuple(instance): (cls, *versions.given.get(instance, (None, None)))
         for instance, cls in versions.classes.items()
@@ -131,16 +131,16 @@ def _rest(bed: Testbed, resting: Quiesced) -> dict[str, Any]:
             name: {key: item for key, item in known.items() if key != "channels"}
             for name, known in names.items()
         }
-        for node, names in roster.roles.items()
+        for node, names in registry.roles.items()
     }
     return {
-        "places": roster.places,
+        "places": registry.places,
         "roles": roles,
-        "relationships": roster.relationships,
-        "links": roster.links,
-        "positions": roster.positions,
-        "drawn": roster.drawn,
-        "contexts": roster.contexts,
+        "relationships": registry.relationships,
+        "links": registry.links,
+        "positions": registry.positions,
+        "drawn": registry.board_layout,
+        "contexts": registry.contexts,
         "given": given,
         "contents": {tuple(instance): content for instance, content in versions.contents.items()},
         "modules": known_versions(bed.fleet),
@@ -273,7 +273,7 @@ def _decode_rest(file: zipfile.ZipFile, path: str) -> dict[str, Any]:
         ),
         None,
     )
-    if odd is not None or not isinstance(rest.get("drawn"), Drawn | None):
+    if odd is not None or not isinstance(rest.get("drawn"), BoardLayout | None):
         raise CheckpointError(f"{path} is damaged: {odd or 'drawn'!r} in {REST} is not what it was")
     return rest
 
@@ -350,8 +350,8 @@ def _check(bed: Testbed, about: Mapping[str, Any], path: str) -> None:
         )
     other = [
         node
-        for node in bed.roster.nodes()
-        if node not in about["nodes"] and bed.roster.roles.get(node)
+        for node in bed.registry.nodes()
+        if node not in about["nodes"] and bed.registry.roles.get(node)
     ]
     if other:
         raise CheckpointError(
@@ -365,26 +365,27 @@ def _spawn(bed: Testbed, about: Mapping[str, Any], rest: Mapping[str, Any]) -> N
     hosts = bed.fleet.choose(None)
     kept = [*hosts, NOTEBOOK] if about["engines"] else hosts
     for number, (node, seed) in enumerate(zip(about["nodes"], about["seeds"], strict=True)):
-        if node not in bed.roster.places:
+        if node not in bed.registry.places:
             context, place = rest["contexts"].get(node, {}), rest["places"][node]
             places = {node: place if place in kept else hosts[number % len(hosts)]}
             bed.fleet.spawn(places, {**context, "seed": seed})
-            bed.roster.spawned(places, context)
+            bed.registry.spawned(places, context)
 
 
 def _note(bed: Testbed, rest: Mapping[str, Any]) -> None:
     """Have the notebook know what is there now."""
-    roster, versions = bed.roster, bed.versions
+    registry, versions = bed.registry, bed.versions
     for name in ("roles", "relationships", "links", "positions"):
-        known = getattr(roster, name)
+        known = getattr(registry, name)
         known.clear()
         known.update(rest[name])
-    roster.drawn = rest["drawn"]
-    roster.revision += 1
-    roster.turns = count(
+    registry.board_layout = rest["drawn"]
+    registry.revision += 1
+    registry.assignment_counter = count(
         1
         + max(
-            (role["turn"] for names in roster.roles.values() for role in names.values()), default=-1
+            (role["turn"] for names in registry.roles.values() for role in names.values()),
+            default=-1,
         )
     )
     for table in versions.tables:

@@ -27,10 +27,10 @@ def deploy(bed: Testbed, plan: Plan) -> None:
     When something fails, what was assigned and related here is taken back; the nodes stay.
     """
     _spawn(bed, plan)
-    roles = {node: dict(given) for node, given in bed.roster.roles.items()}
+    roles = {node: dict(given) for node, given in bed.registry.roles.items()}
     related = {
         node: {name: list(members) for name, members in known.items()}
-        for node, known in bed.roster.relationships.items()
+        for node, known in bed.registry.relationships.items()
     }
     try:
         _relate(bed, plan)
@@ -58,9 +58,11 @@ def _spawn(bed: Testbed, plan: Plan) -> None:
             )
     for (place, *context), names in groups.items():
         bed.spawn(*names, on=place, **dict(context))
-    if bed.roster.drawn is None:
-        bed.roster.drawn = plan.drawn
-    bed.roster.arranged({name: node.at for name, node in plan.nodes.items() if node.at is not None})
+    if bed.registry.board_layout is None:
+        bed.registry.board_layout = plan.board_layout
+    bed.registry.arranged(
+        {name: node.at for name, node in plan.nodes.items() if node.at is not None}
+    )
 
 
 def _relate(bed: Testbed, plan: Plan) -> None:
@@ -86,7 +88,7 @@ def update_relationship(bed: Testbed, relationship: str, members: Members, opera
     results = bed._calls.group("service", list(messages), "update-relationship", messages)
     for target, result in results:
         if not isinstance(result, Exception):
-            bed.roster.related(
+            bed.registry.related(
                 target.actor_name,
                 relationship,
                 members[target.actor_name],
@@ -99,7 +101,7 @@ def _link(bed: Testbed, plan: Plan) -> None:
     links: dict[tuple[str, str], dict[str, Entry]] = {}
     for node, given in plan.nodes.items():
         for alias, target in given.links.items():
-            if bed.roster.links.get(node, {}).get(alias) != target.value:
+            if bed.registry.links.get(node, {}).get(alias) != target.value:
                 links.setdefault((alias, target.value), {})[node] = target
     for (alias, relationship), nodes in links.items():
         try:
@@ -163,11 +165,11 @@ def take_back(
 
     What fails is noted: the first failure is the one to tell.
     """
-    for node, given in list(bed.roster.roles.items()):
+    for node, given in list(bed.registry.roles.items()):
         for name, role in list(given.items()):
             if roles.get(node, {}).get(name) is not role:
                 _attempt(bed, partial(bed.terminate, node, name))
-    for node, known in list(bed.roster.relationships.items()):
+    for node, known in list(bed.registry.relationships.items()):
         for relationship, members in list(known.items()):
             before = related.get(node, {}).get(relationship, [])
             new = [RoleInstanceID.of(member) for member in members if member not in before]

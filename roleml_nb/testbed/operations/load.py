@@ -43,7 +43,7 @@ def load(
     if plan.speaks_of_upstream:
         lead_upstream_here()
     if not isinstance(make, type):
-        plan.check({node: make.roster.roles.get(node, {}) for node in make.roster.places})
+        plan.check({node: make.registry.roles.get(node, {}) for node in make.registry.places})
         deploy(make, plan)
         if plan.engines not in (None, make.engines):
             plan.notes.append(

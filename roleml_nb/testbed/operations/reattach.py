@@ -13,21 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import NATIVE, NOTEBOOK, RoleInstanceID, RoleMLError, TestbedError
-from roleml_nb.spec.board_layout import Drawn
+from roleml_nb.spec.board_layout import BoardLayout
 from roleml_nb.spec.spec import named
 from roleml_nb.testbed.cluster.runtime_files import FORM, Record, records
 from roleml_nb.testbed.cluster.startup import share_paths
 
 if TYPE_CHECKING:
     from roleml_nb.testbed.cluster.fleet import Fleet
-    from roleml_nb.testbed.registry.registry import Roster
+    from roleml_nb.testbed.registry.registry import Registry
     from roleml_nb.testbed.testbed import Testbed
 
 __all__ = ["check_links", "choose", "recall", "remember"]
 
-FILE = "roster.json"
+FILE = "registry.json"
 LOOK = 0.1
-"""Seconds between two looks at whether the roster has changed."""
+"""Seconds between two looks at whether the registry has changed."""
 STEP = 60.0
 PLAIN = ("places", "roles", "relationships", "links", "contexts", "positions")
 
@@ -84,31 +84,31 @@ def check_links(fleet: Fleet) -> None:
 # writing
 
 
-def remember(fleet: Fleet, roster: Roster) -> None:
-    """Write the roster whenever it has changed, until the fleet stops.
+def remember(fleet: Fleet, registry: Registry) -> None:
+    """Write the registry whenever it has changed, until the fleet stops.
 
     Runs on a thread of its own.
     """
     written = None
     while not fleet.stopping:
-        if roster.revision != written:
-            written = roster.revision
-            write(fleet, roster)
+        if registry.revision != written:
+            written = registry.revision
+            write(fleet, registry)
         fleet.home.clock.sleep(LOOK)
 
 
-def write(fleet: Fleet, roster: Roster) -> None:
+def write(fleet: Fleet, registry: Registry) -> None:
     roles = {
         node: {
             name: {key: item for key, item in known.items() if key != "channels"}
             for name, known in names.items()
         }
-        for node, names in list(roster.roles.items())
+        for node, names in list(registry.roles.items())
     }
     content = {
-        **{name: getattr(roster, name) for name in PLAIN},
+        **{name: getattr(registry, name) for name in PLAIN},
         "roles": roles,
-        "drawn": roster.drawn and roster.drawn.plain(roster.places),
+        "drawn": registry.board_layout and registry.board_layout.to_dict(registry.places),
     }
     target = Path(fleet.engines.directory) / FILE  # type: ignore[union-attr]
     beside = target.with_suffix(".new")
@@ -117,8 +117,8 @@ def write(fleet: Fleet, roster: Roster) -> None:
         beside.replace(target)
     # it changed under our hands, and will be written again; or the disk is full
     except (OSError, RuntimeError) as error:
-        fleet.home.logger.warning("the roster was not written: %s", error)
-        roster.revision += 1
+        fleet.home.logger.warning("the registry was not written: %s", error)
+        registry.revision += 1
 
 
 # finding back
@@ -126,25 +126,25 @@ def write(fleet: Fleet, roster: Roster) -> None:
 
 def recall(bed: Testbed) -> None:
     """Have the notebook know what is there: from the nodes, and from what was written."""
-    roster, fleet = bed.roster, bed.fleet
+    registry, fleet = bed.registry, bed.fleet
     written = _written(Path(fleet.engines.directory) / FILE)  # type: ignore[union-attr]
     share_paths(fleet)
     for host_id, names in fleet.on_hosts(_nodes).items():
-        roster.places.update(dict.fromkeys(names, host_id))
-    fleet.learn(roster.places)
-    for node in roster.places:
-        roster.contexts.update(
+        registry.places.update(dict.fromkeys(names, host_id))
+    fleet.learn(registry.places)
+    for node in registry.places:
+        registry.contexts.update(
             {node: written["contexts"][node]} if node in written["contexts"] else {}
         )
-        roster.positions.update(
+        registry.positions.update(
             {node: tuple(written["positions"][node])} if node in written["positions"] else {}
         )
         if node != NOTEBOOK:
             _recall_node(bed, node, written["roles"].get(node, {}))
-    roster.drawn = written["drawn"]
-    turns = [known["turn"] for names in roster.roles.values() for known in names.values()]
-    roster.turns = count(max(turns, default=-1) + 1)
-    roster.revision += 1
+    registry.board_layout = written["drawn"]
+    turns = [known["turn"] for names in registry.roles.values() for known in names.values()]
+    registry.assignment_counter = count(max(turns, default=-1) + 1)
+    registry.revision += 1
 
 
 def _written(file: Path) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def _written(file: Path) -> dict[str, Any]:
         if isinstance(roles, dict)
     }
     try:
-        kept["drawn"] = Drawn.of(content["drawn"]) if content["drawn"] else None
+        kept["drawn"] = BoardLayout.from_dict(content["drawn"]) if content["drawn"] else None
     except (TestbedError, TypeError, ValueError, KeyError, AttributeError):
         kept["drawn"] = None
     return kept
@@ -198,14 +198,14 @@ def _recall_node(bed: Testbed, node: str, written: dict[str, Any]) -> None:
         return
     for name, cls in classes.items():
         unknown = {"class": named(cls), "options": {}, "elements": {}, "turn": 0}
-        bed.roster.assigned(node, name, written.get(name, unknown))
+        bed.registry.assigned(node, name, written.get(name, unknown))
         bed.versions.updated(RoleInstanceID(node, name), cls)
         if contents[name]:  # which may be older than what this kernel has
             bed.versions.contents[RoleInstanceID(node, name)] = contents[name]
     for relationship, members in relationships.items():
-        bed.roster.related(node, relationship, [RoleInstanceID(*item) for item in members])
+        bed.registry.related(node, relationship, [RoleInstanceID(*item) for item in members])
     for alias, target in links.items():
-        bed.roster.linked(node, alias, target)
+        bed.registry.linked(node, alias, target)
 
 
 def _nodes(host: Any) -> list[str]:

@@ -23,7 +23,7 @@ def remove(bed: Testbed, nodes: list[str]) -> list[str]:
     if NOTEBOOK in nodes:
         raise TestbedError("the notebook's own node cannot be removed")
     gone = set(nodes)
-    there = [node for node in nodes if bed.roster.places[node] not in bed.lost]
+    there = [node for node in nodes if bed.registry.places[node] not in bed.lost]
     _forget(bed, gone)
     for node in there:
         for name in bed._calls.roles_of(node):
@@ -34,20 +34,20 @@ def remove(bed: Testbed, nodes: list[str]) -> list[str]:
                 ),
                 f"remove {node}",
             )
-            bed.roster.terminated(node, name)
+            bed.registry.terminated(node, name)
             bed.versions.terminated(RoleInstanceID(node, name))
     bed.fleet.remove(nodes)
     for node in nodes:
-        for name in bed.roster.roles.get(node, {}):
+        for name in bed.registry.roles.get(node, {}):
             bed.versions.terminated(RoleInstanceID(node, name))
-        bed.roster.removed(node)
+        bed.registry.removed(node)
     return nodes
 
 
 def _forget(bed: Testbed, gone: set[str]) -> None:
     """Take the roles of these nodes out of the relationships of others."""
     lost: dict[str, dict[str, list[RoleInstanceID]]] = {}
-    for node, relationships in bed.roster.relationships.items():
+    for node, relationships in bed.registry.relationships.items():
         if node in gone:
             continue
         for relationship, members in relationships.items():
@@ -58,7 +58,7 @@ def _forget(bed: Testbed, gone: set[str]) -> None:
         there = {
             node: some
             for node, some in theirs_by_node.items()
-            if bed.roster.places[node] not in bed.lost
+            if bed.registry.places[node] not in bed.lost
         }
         if there:
             update_relationship(bed, relationship, there, "remove")

@@ -25,7 +25,7 @@ def move(bed: Testbed, nodes: list[str], on: int | str) -> list[str]:
     (host,) = bed.fleet.choose(on)
     for node in nodes:
         _check(bed, node)
-    moved = [node for node in nodes if bed.roster.places[node] != host]
+    moved = [node for node in nodes if bed.registry.places[node] != host]
     for node in moved:
         between = f"{node}.moves"
         rename(bed, node, between, host)
@@ -38,17 +38,17 @@ def rename(bed: Testbed, old: str, new: str, on: str | None = None) -> None:
     _check(bed, old)
     if expand(new) != [new]:
         raise TestbedError(f"{new!r} names several nodes, and a node has one name")
-    if new in bed.roster.places:
+    if new in bed.registry.places:
         raise TestbedError(f"there is a node {new!r} already")
-    roster = bed.roster
+    registry = bed.registry
     before = _known(bed)
-    bed.spawn(new, on=on or roster.places[old], **roster.contexts.get(old, {}))
+    bed.spawn(new, on=on or registry.places[old], **registry.contexts.get(old, {}))
     moved: list[str] = []
     try:
         for relationship, members in before.get(old, {}).items():
             if members:
                 bed.relate(new, relationship, members)
-        for alias, relationship in roster.links.get(old, {}).items():
+        for alias, relationship in registry.links.get(old, {}).items():
             bed.link_relationship(new, alias, relationship)
         for role in bed._calls.roles_of(old):
             bed.migrate(f"{old}/{role}", new, conflicts="keep")
@@ -62,17 +62,17 @@ def rename(bed: Testbed, old: str, new: str, on: str | None = None) -> None:
     _forget_others(
         bed, {new if node == old else node: known for node, known in before.items()}, old, new
     )
-    if old in roster.positions:
-        bed.arrange({new: roster.positions[old]})
-    if roster.drawn is not None:
-        roster.drawn = roster.drawn.renamed(old, new)
+    if old in registry.positions:
+        bed.arrange({new: registry.positions[old]})
+    if registry.board_layout is not None:
+        registry.board_layout = registry.board_layout.renamed(old, new)
     bed.remove(old)
 
 
 def _check(bed: Testbed, node: str) -> None:
     if node == NOTEBOOK:
         raise TestbedError("the notebook's own node keeps its name, and stays where it is")
-    place = bed.roster.places[node]
+    place = bed.registry.places[node]
     if place in bed.lost:
         raise TestbedError(
             f"{node!r} is lost with {place}, and cannot be taken elsewhere; remove it, and spawn"
@@ -83,7 +83,7 @@ def _check(bed: Testbed, node: str) -> None:
 def _known(bed: Testbed) -> Known:
     return {
         node: {name: list(members) for name, members in relationships.items()}
-        for node, relationships in bed.roster.relationships.items()
+        for node, relationships in bed.registry.relationships.items()
     }
 
 

@@ -23,8 +23,8 @@ def respawn(bed: Testbed, names: list[str], on: int | str | None) -> list[str]:
 
     When it fails, the nodes are lost as before, and can be made anew by another call.
     """
-    roster, versions = bed.roster, bed.versions
-    gone = [name for name in names if roster.places[name] in bed.lost]
+    registry, versions = bed.registry, bed.versions
+    gone = [name for name in names if registry.places[name] in bed.lost]
     if not gone:
         return []
     if not bed.fleet.alive:
@@ -35,7 +35,7 @@ def respawn(bed: Testbed, names: list[str], on: int | str | None) -> list[str]:
     roles = sorted(
         (assigned.get("turn", 0), RoleInstanceID(name, role))
         for name in gone
-        for role, assigned in roster.roles.get(name, {}).items()
+        for role, assigned in registry.roles.get(name, {}).items()
     )
     before = _Before(bed, gone)
     given = []
@@ -67,18 +67,20 @@ class _Before:
     """
 
     def __init__(self, bed: Testbed, gone: list[str]):
-        roster, versions = bed.roster, bed.versions
+        registry, versions = bed.registry, bed.versions
         self._bed, self._gone = bed, gone
-        self.places = {name: roster.places[name] for name in gone}
+        self.places = {name: registry.places[name] for name in gone}
         self.contexts = {
-            name: dict(roster.contexts[name]) for name in gone if name in roster.contexts
+            name: dict(registry.contexts[name]) for name in gone if name in registry.contexts
         }
-        self.positions = {name: roster.positions[name] for name in gone if name in roster.positions}
-        self.links = {name: dict(roster.links[name]) for name in gone if name in roster.links}
-        self.roles = {name: dict(roster.roles[name]) for name in gone if name in roster.roles}
+        self.positions = {
+            name: registry.positions[name] for name in gone if name in registry.positions
+        }
+        self.links = {name: dict(registry.links[name]) for name in gone if name in registry.links}
+        self.roles = {name: dict(registry.roles[name]) for name in gone if name in registry.roles}
         self.relationships = {
             name: {relationship: list(members) for relationship, members in each.items()}
-            for name, each in roster.relationships.items()
+            for name, each in registry.relationships.items()
         }
         self._versions: list[tuple[dict[RoleInstanceID, Any], dict[RoleInstanceID, Any]]] = [
             (
@@ -94,27 +96,29 @@ class _Before:
 
     def put_back(self) -> None:
         """Have the notebook know all this again; others too, as far as they answer."""
-        bed, roster = self._bed, self._bed.roster
-        made = [name for name in self._gone if roster.places.get(name, NOTEBOOK) in bed.fleet.alive]
+        bed, registry = self._bed, self._bed.registry
+        made = [
+            name for name in self._gone if registry.places.get(name, NOTEBOOK) in bed.fleet.alive
+        ]
         for attempt in (lambda: bed.fleet.remove(made), lambda: bed.fleet.learn(self.places)):
             try:
                 attempt()
             except Exception as error:  # whatever it was that has failed before may fail again
                 bed.fleet.home.logger.info("after a failed respawn: %s", error)
         for name in self._gone:
-            roster.removed(name)
+            registry.removed(name)
         for name in ("places", "contexts", "positions", "links", "roles", "relationships"):
-            getattr(roster, name).update(getattr(self, name))
+            getattr(registry, name).update(getattr(self, name))
         for table, known in self._versions:
             table.update(known)
-        roster.revision += 1
+        registry.revision += 1
 
 
 def _relate(bed: Testbed, known: dict[str, dict[str, list[str]]], gone: set[str]) -> None:
     """Have these nodes know whom they knew, and be known to those who knew them."""
     wanted: dict[str, dict[str, list[RoleInstanceID]]] = {}
     for name, relationships in known.items():
-        if bed.roster.places.get(name, NOTEBOOK) in bed.lost:
+        if bed.registry.places.get(name, NOTEBOOK) in bed.lost:
             continue
         for relationship, members in relationships.items():
             theirs = [

@@ -37,7 +37,7 @@ from roleml_nb.testbed.registry.code_changes import (
     newest_class,
     newest_values,
 )
-from roleml_nb.testbed.registry.registry import Roster
+from roleml_nb.testbed.registry.registry import Registry
 from roleml_nb.testbed.registry.versions import Versions, check_code, digests_of
 
 from .assignment import check_role_name, check_sendable, plan_assignment
@@ -46,7 +46,7 @@ __all__ = ["Roles"]
 
 
 class Roles:
-    """What `Testbed` promises of roles and relationships; roster and versions are written after
+    """What `Testbed` promises of roles and relationships; registry and versions are written after
     each success.
 
     `select` gives the nodes of a pattern.
@@ -56,12 +56,12 @@ class Roles:
         self,
         fleet: Fleet,
         calls: Calls,
-        roster: Roster,
+        registry: Registry,
         versions: Versions,
         changes: CodeChanges,
         select: Callable[[Any], Nodes],
     ):
-        self._fleet, self._calls, self._roster, self._select = fleet, calls, roster, select
+        self._fleet, self._calls, self._registry, self._select = fleet, calls, registry, select
         self._versions, self._changes = versions, changes
 
     def _ask(
@@ -107,10 +107,10 @@ class Roles:
             for node, given_here in plans.items():
                 check_sendable(f"assign {name}={role.__name__} on {node}", *given_here)
             raise
-        turn = next(self._roster.turns)
+        turn = next(self._registry.assignment_counter)
         for (node, _), result in results:
             if not isinstance(result, Exception):
-                self._roster.assigned(
+                self._registry.assigned(
                     node,
                     name,
                     {
@@ -121,7 +121,7 @@ class Roles:
                     },
                 )
                 self._versions.assigned(RoleInstanceID(node, name), role, *plans[node])
-            elif name in self._roster.roles.get(node, {}) and not self._is_there(node, name):
+            elif name in self._registry.roles.get(node, {}) and not self._is_there(node, name):
                 self._gone(node, name)  # it was to be replaced, and has ended
         fold(results, f"assign {name}={role.__name__}")
         return nodes
@@ -137,7 +137,7 @@ class Roles:
         they will need of it.
         """
         modules = digests_of(role, options, elements)
-        here = any(self._roster.places.get(node) == NOTEBOOK for node in nodes)
+        here = any(self._registry.places.get(node) == NOTEBOOK for node in nodes)
         check_not_stale(role, (*options.values(), *elements.values()), modules, here)
         unknown = source_modules.unknown(modules)
         if unknown and not here:
@@ -155,7 +155,7 @@ class Roles:
             return True
 
     def _gone(self, node: str, name: str) -> None:
-        self._roster.terminated(node, name)
+        self._registry.terminated(node, name)
         self._versions.terminated(RoleInstanceID(node, name))
 
     def update(
@@ -215,7 +215,7 @@ class Roles:
         for node, name in outdated:
             if node not in failed:
                 self._versions.updated(RoleInstanceID(node, name), cls)
-                self._roster.updated(node, name, named(cls))
+                self._registry.updated(node, name, named(cls))
         fold(results, f"update {cls.__name__}")
 
     def _ask_to_take_up(
@@ -241,7 +241,7 @@ class Roles:
 
     def terminate(self, nodes: Nodes, name: str) -> Nodes:
         """See `Testbed.terminate`."""
-        self._roster.instances([f"{node}/{name}" for node in nodes])
+        self._registry.instances([f"{node}/{name}" for node in nodes])
         results = self._ask("task", nodes, "terminate-role", Message({"name": name}))
         for (node, _), result in results:
             if not isinstance(result, Exception):
@@ -253,7 +253,7 @@ class Roles:
         """See `Testbed.relate`."""
         if not remove:
             check_name("relationship", relationship)
-        members = self._roster.instances(instances, relationship)
+        members = self._registry.instances(instances, relationship)
         message = Message(
             {"relationship_name": relationship, "op": "remove" if remove else "add"},
             {"instances": [tuple(item) for item in members]},
@@ -261,7 +261,7 @@ class Roles:
         results = self._ask("service", nodes, "update-relationship", message)
         for (node, _), result in results:
             if not isinstance(result, Exception):
-                self._roster.related(node, relationship, members, remove=remove)
+                self._registry.related(node, relationship, members, remove=remove)
         fold(results, f"relate {relationship}")
         return nodes
 
@@ -273,7 +273,7 @@ class Roles:
         results = self._ask("service", nodes, "add-relationship-link", message)
         for (node, _), result in results:
             if not isinstance(result, Exception):
-                self._roster.linked(node, alias, relationship)
+                self._registry.linked(node, alias, relationship)
         fold(results, f"link {alias}")
         return nodes
 
@@ -281,7 +281,7 @@ class Roles:
         self, role: str | RoleInstanceID, to: str, conflicts: str, timeout: float
     ) -> RoleInstanceID:
         """See `Testbed.migrate`."""
-        instances = self._roster.instances(role)
+        instances = self._registry.instances(role)
         if len(instances) != 1:
             raise TestbedError(f"{role!r} names {len(instances)} roles; migrate takes one")
         (instance,) = instances

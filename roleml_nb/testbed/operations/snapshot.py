@@ -21,40 +21,40 @@ class Snapshot:
 
     def __init__(self, bed: Testbed):
         self._bed = bed
-        self._nodes = set(bed.roster.places)
+        self._nodes = set(bed.registry.places)
         self._roles: dict[str, dict[str, Any]] = {
-            node: dict(given) for node, given in bed.roster.roles.items()
+            node: dict(given) for node, given in bed.registry.roles.items()
         }
         self._related: Known = {
             node: {name: list(members) for name, members in known.items()}
-            for node, known in bed.roster.relationships.items()
+            for node, known in bed.registry.relationships.items()
         }
-        self._positions = dict(bed.roster.positions)
+        self._positions = dict(bed.registry.positions)
 
     def restore(self) -> bool:
         """Take back what came since; False, and nothing is done, where a role was replaced or
         ended.
         """
-        roster = self._bed.roster
+        registry = self._bed.registry
         for node, roles in self._roles.items():
             for name, role in roles.items():
-                if roster.roles.get(node, {}).get(name) is not role:
+                if registry.roles.get(node, {}).get(name) is not role:
                     return False
         take_back(self._bed, self._roles, self._related)
         self._relate_again()
-        new = [node for node in roster.places if node not in self._nodes]
+        new = [node for node in registry.places if node not in self._nodes]
         if new:
             self._bed.remove(new)
-        roster.positions.clear()
-        roster.arranged(self._positions)
+        registry.positions.clear()
+        registry.arranged(self._positions)
         return True
 
     def _relate_again(self) -> None:
         """Put members back that a relationship has lost, each in its place."""
-        roster = self._bed.roster
+        registry = self._bed.registry
         for node, known in self._related.items():
             for relationship, members in known.items():
-                now = list(roster.relationships.get(node, {}).get(relationship, []))
+                now = list(registry.relationships.get(node, {}).get(relationship, []))
                 if now != members:
                     for operation, some in (("remove", now), ("add", members)):
                         if some:

@@ -27,7 +27,7 @@ class Kept:
 
     instance: RoleInstanceID
     known: dict[str, Any] | None
-    """Its entry in the roster; None where another role has assigned it."""
+    """Its entry in the registry; None where another role has assigned it."""
     version: list[Any]
     """Its class, options, elements and their content, as `Versions` has them."""
     state: list[bytes] | None = None
@@ -53,7 +53,7 @@ def keeping(bed: Testbed, instances: Iterable[RoleInstanceID]) -> Iterator[list[
     kept, asked = [_known(bed, instance) for instance in instances], list[tuple[Kept, Invocation]]()
     try:
         for one in kept:
-            place = bed.roster.places[one.instance.actor_name]
+            place = bed.registry.places[one.instance.actor_name]
             if place in bed.lost:
                 one.why = f"it is lost with {place}"
             else:
@@ -65,12 +65,14 @@ def keeping(bed: Testbed, instances: Iterable[RoleInstanceID]) -> Iterator[list[
         for one, answer in asked:
             with suppress(RoleMLError):  # that one went on by itself, or is gone
                 answer.result(STEP)
-                if one.instance.instance_name in bed.roster.roles.get(one.instance.actor_name, {}):
+                if one.instance.instance_name in bed.registry.roles.get(
+                    one.instance.actor_name, {}
+                ):
                     _ask(bed, "release", one.instance, one.paused).result(STEP)
 
 
 def _known(bed: Testbed, instance: RoleInstanceID) -> Kept:
-    known = bed.roster.roles.get(instance.actor_name, {}).get(instance.instance_name)
+    known = bed.registry.roles.get(instance.actor_name, {}).get(instance.instance_name)
     return Kept(instance, known, bed.versions.entries(instance))
 
 
@@ -89,5 +91,5 @@ def put_back(bed: Testbed, kept: Kept) -> None:
     bed.select(node)
     _ask(bed, "restore", kept.instance, kept.state).result(STEP)
     if kept.known is not None:
-        bed.roster.assigned(node, name, kept.known)
+        bed.registry.assigned(node, name, kept.known)
     bed.versions.put_back(kept.instance, kept.version)

@@ -30,8 +30,8 @@ def wire(
     if nodes is None:
         nodes = [
             name
-            for name in sorted(bed.roster.places, key=natural_key)
-            if name != NOTEBOOK and role in bed.roster.roles.get(name, {})
+            for name in sorted(bed.registry.places, key=natural_key)
+            if name != NOTEBOOK and role in bed.registry.roles.get(name, {})
         ]
         if not nodes:
             raise TestbedError(
@@ -39,7 +39,7 @@ def wire(
             )
     names = bed.select(nodes).names
     instances = dict(
-        zip(names, bed.roster.instances([f"{name}/{role}" for name in names]), strict=True)
+        zip(names, bed.registry.instances([f"{name}/{role}" for name in names]), strict=True)
     )
     made = topology(source, names, **{"seed": bed.seed, **options})
     if made.changes and round is None:
@@ -54,7 +54,7 @@ def wire(
         node: [instances[other] for other in others]
         for node, others in made.neighbours(round or 0).items()
     }
-    known = {node: bed.roster.relationships.get(node, {}).get(relationship, []) for node in names}
+    known = {node: bed.registry.relationships.get(node, {}).get(relationship, []) for node in names}
     gone = {
         node: [
             RoleInstanceID.of(member)

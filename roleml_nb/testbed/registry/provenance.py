@@ -16,7 +16,7 @@ __all__ = ["about", "packages"]
 
 def about(bed: Testbed) -> dict[str, Any]:
     """The attributes of `Recording`, of a testbed as it stands."""
-    contexts = bed.roster.contexts
+    contexts = bed.registry.contexts
     return {
         "spec": bed.spec(),
         "seed": bed.seed,

@@ -1,4 +1,4 @@
-"""The roster: what is deployed where, as the notebook knows it."""
+"""The registry: what is deployed where, as the notebook knows it."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from itertools import count
 from typing import Any
 
 from roleml_nb.role import NATIVE, NOTEBOOK, RoleInstanceID, TestbedError, did_you_mean, natural_key
-from roleml_nb.spec.board_layout import Drawn
+from roleml_nb.spec.board_layout import BoardLayout
 from roleml_nb.spec.patterns import match
 
-__all__ = ["Roster"]
+__all__ = ["Registry"]
 
 
-class Roster:
+class Registry:
     """Places of nodes, their roles and their relationships.
 
     Plain data; the testbed writes it after each success.
     """
 
-    def __init__(self, look: Callable[[str], Iterable[str]] = lambda node: ()) -> None:
-        self.look = look
+    def __init__(self, query_roles: Callable[[str], Iterable[str]] = lambda node: ()) -> None:
+        self.query_roles = query_roles
         """The roles of a node, asked for where one is not known here: others than the notebook
         assign roles too.
         """
-        self.turns = count()
+        self.assignment_counter = count()
         """Numbers of assignments, one after the other."""
         self.places: dict[str, str] = {NOTEBOOK: NOTEBOOK}
         """{node: host}."""
@@ -38,10 +38,10 @@ class Roster:
         """{node: what it was given of workdir, src and seed}."""
         self.positions: dict[str, tuple[int, int]] = {}
         """{node: where it was put on the board}."""
-        self.drawn: Drawn | None = None
+        self.board_layout: BoardLayout | None = None
         """How boards have drawn it; None before there was one."""
         self.revision = 0
-        """Counts the changes; whoever draws the roster looks at it."""
+        """Counts the changes; whoever draws the registry looks at it."""
 
     def instances(self, patterns: Any, default: str = "") -> list[RoleInstanceID]:
         """Role instances of a pattern, or of several; one without ``/`` means the role `default`.
@@ -72,7 +72,7 @@ class Roster:
         for spelling in (name, name.replace("-", "_"), name.replace("_", "-")):
             if spelling in self.roles.get(node, {}) or spelling == NATIVE:
                 return RoleInstanceID(node, spelling)
-        known = list(self.look(node))
+        known = list(self.query_roles(node))
         if name in known:
             return RoleInstanceID(node, name)
         raise TestbedError(f"node '{node}' has no role '{name}'; {did_you_mean(name, known)}")

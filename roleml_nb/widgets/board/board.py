@@ -70,7 +70,9 @@ class Board(View):
         self._bed = bed
         self._names = vars(sys.modules["__main__"]) if names is None else names
         usual = "engine" if len(bed.fleet.numbers) > 1 else "relationship"
-        self._drawing = Drawing(bed, by or (bed.roster.drawn.by if bed.roster.drawn else usual))
+        self._drawing = Drawing(
+            bed, by or (bed.registry.board_layout.group_by if bed.registry.board_layout else usual)
+        )
         self._forms = Forms(bed)
         self._done: list[tuple[Gesture, Gesture]] = []
         self._undone: list[tuple[Gesture, Gesture]] = []
@@ -97,8 +99,8 @@ class Board(View):
         return self._bed.trace
 
     def describe(self) -> str:
-        roles = sum(len(given) for given in self._bed.roster.roles.values())
-        nodes = len(self._bed.roster.nodes())
+        roles = sum(len(given) for given in self._bed.registry.roles.values())
+        nodes = len(self._bed.registry.nodes())
         return f"<Board: {nodes} node{'s' * (nodes != 1)}, {roles} role{'s' * (roles != 1)}>"
 
     def beat(self) -> None:
@@ -252,7 +254,7 @@ class Board(View):
 
     def ask_tidy(self) -> None:
         """Place all nodes anew."""
-        moved: dict[str, Any] = {node: None for node in self._bed.roster.positions}
+        moved: dict[str, Any] = {node: None for node in self._bed.registry.positions}
         self._drawing.forget()
         if moved:
             self.do("arrange", positions=moved)

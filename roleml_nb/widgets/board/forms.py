@@ -118,7 +118,7 @@ class Forms:
                 value=self._pattern(nodes),
                 required=True,
                 hint="names or patterns",
-                choices=self._bed.roster.nodes(),
+                choices=self._bed.registry.nodes(),
             ),
             field(
                 "name", "called", value=entry["name"], required=True, hint="the name of the role"
@@ -168,11 +168,11 @@ class Forms:
 
     def _relate(self, nodes: Sequence[str], role: str = "", instances: Sequence[str] = ()) -> Form:
         """Nodes shall know roles: named by what the role there asks for, best first."""
-        roster = self._bed.roster
+        registry = self._bed.registry
         target = instances[0].partition("/")[2] if instances else ""
         cls = self._bed.versions.classes.get(RoleInstanceID(nodes[0], role))
         asked = sorted(asks(cls)) if cls else []
-        used = [name for known in roster.relationships.values() for name in known]
+        used = [name for known in registry.relationships.values() for name in known]
         return {
             "title": f"{', '.join(nodes)} shall know",
             "action": "Relate",
@@ -187,7 +187,7 @@ class Forms:
                     "on nodes",
                     value=self._pattern(nodes),
                     required=True,
-                    choices=roster.nodes(),
+                    choices=registry.nodes(),
                 ),
                 field(
                     "instances",
@@ -197,8 +197,8 @@ class Forms:
                     hint="node/role; client*/trainer",
                     choices=[
                         f"{node}/{name}"
-                        for node in roster.nodes()
-                        for name in roster.roles.get(node, {})
+                        for node in registry.nodes()
+                        for name in registry.roles.get(node, {})
                     ],
                 ),
                 field(
@@ -217,7 +217,7 @@ class Forms:
             "title": f"Move {role}",
             "about": "Its state goes along, and others go on calling it.",
             "action": "Move",
-            "fields": [field("to", "to node", required=True, choices=self._bed.roster.nodes())],
+            "fields": [field("to", "to node", required=True, choices=self._bed.registry.nodes())],
         }
 
     def _rename(self, node: str) -> Form:
@@ -247,7 +247,7 @@ class Forms:
 
     def _pattern(self, nodes: Sequence[str]) -> str:
         """Few words for many nodes, which mean them in the same order."""
-        if len(nodes) > 1 and list(nodes) == self._bed.roster.nodes():
+        if len(nodes) > 1 and list(nodes) == self._bed.registry.nodes():
             return "*"
         said = pattern(nodes) if nodes else ""
         return said if ".." in said else " ".join(nodes)

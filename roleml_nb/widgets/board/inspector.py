@@ -56,10 +56,10 @@ def inspect(
 ) -> dict[str, Any]:
     """All that is known of a role ("node/role"), or of a node."""
     node, _, name = address.partition("/")
-    roster = bed.roster
-    if node not in roster.places:
+    registry = bed.registry
+    if node not in registry.places:
         raise TestbedError(f"there is no node {node!r} any more")
-    if name and name not in roster.roles.get(node, {}):
+    if name and name not in registry.roles.get(node, {}):
         raise TestbedError(f"there is no role {address} any more")
     errors = [
         failure(one) for one in bed.errors if one.node == node and (not name or one.role == name)
@@ -71,17 +71,17 @@ def inspect(
                 members if len(members) <= FEW else [*members[: FEW - 1], f"… ({len(members)})"]
             ),
         )
-        for relationship, members in roster.relationships.get(node, {}).items()
+        for relationship, members in registry.relationships.get(node, {}).items()
         if members
     ]
     log = "\n".join(f"{line.level}: {line.text}".rstrip() for line in bed.logs(address, tail=LINES))
     ends = (f"{node} knows", knows), ("Log", [{"log": log}] if log else [])
     if not name:
-        place = roster.places[node]
+        place = registry.places[node]
         facts = [
             ["lives on", place],
             *([["lost", bed.lost[place]]] if place in bed.lost else []),
-            *([key, str(value)] for key, value in roster.contexts.get(node, {}).items()),
+            *([key, str(value)] for key, value in registry.contexts.get(node, {}).items()),
         ]
         return _page(
             address,
@@ -93,7 +93,7 @@ def inspect(
     running, queued = live.get("work", {}).get(address, (0, 0))
     knowers = [
         _text(f"{other} as {relationship}")
-        for other, known in sorted(roster.relationships.items())
+        for other, known in sorted(registry.relationships.items())
         for relationship, members in known.items()
         if address in members
     ]
@@ -151,7 +151,8 @@ def _facts(bed: Testbed, names: Mapping[str, Any], instance: RoleInstanceID) -> 
     if cls is None:  # others than this notebook assigned it
         return [
             _fact(
-                "class", str(bed.roster.roles[instance.actor_name][instance.instance_name]["class"])
+                "class",
+                str(bed.registry.roles[instance.actor_name][instance.instance_name]["class"]),
             )
         ]
     options, elements = bed.versions.given.get(instance, ({}, {}))

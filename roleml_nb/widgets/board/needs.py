@@ -114,9 +114,9 @@ def needs(bed: Testbed) -> list[dict[str, Any]]:
     A proposal is the gesture that gives the node the relationship: all roles of that name on other
     nodes.
     """
-    roster = bed.roster
+    registry = bed.registry
     by_name: dict[str, list[str]] = {}
-    for node, roles in roster.roles.items():
+    for node, roles in registry.roles.items():
         for name in roles:
             by_name.setdefault(name.replace("_", "-"), []).append(f"{node}/{name}")
     found = []
@@ -124,7 +124,7 @@ def needs(bed: Testbed) -> list[dict[str, Any]]:
         bed.versions.classes.items(), key=lambda item: natural_key(str(item[0]))
     ):
         node = instance.actor_name
-        if node not in roster.places or roster.places[node] in bed.lost:
+        if node not in registry.places or registry.places[node] in bed.lost:
             continue
         known = _known_at(bed, node)
         for relationship, channels in asks(cls).items():
@@ -175,11 +175,13 @@ def needs(bed: Testbed) -> list[dict[str, Any]]:
 
 def _known_at(bed: Testbed, node: str) -> dict[str, list[str]]:
     """What names mean on a node, relationships before its own roles."""
-    known = {name.replace("_", "-"): [f"{node}/{name}"] for name in bed.roster.roles.get(node, {})}
-    for name, members in bed.roster.relationships.get(node, {}).items():
+    known = {
+        name.replace("_", "-"): [f"{node}/{name}"] for name in bed.registry.roles.get(node, {})
+    }
+    for name, members in bed.registry.relationships.get(node, {}).items():
         if members:
             known[name.replace("_", "-")] = members
-    for alias, target in bed.roster.links.get(node, {}).items():
+    for alias, target in bed.registry.links.get(node, {}).items():
         if target.replace("_", "-") in known:
             known[alias.replace("_", "-")] = known[target.replace("_", "-")]
     return known

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from roleml_nb.role import RoleInstanceID
-from roleml_nb.spec.board_layout import Drawn
+from roleml_nb.spec.board_layout import BoardLayout
 from roleml_nb.testbed import Testbed
 
 from .layout import MANY, Card, Position, by_engine, by_relationship, card_size
@@ -26,7 +26,7 @@ class Drawing:
 
     def __init__(self, bed: Testbed, by: str):
         self._bed = bed
-        self._remember(by=by)
+        self._remember(group_by=by)
         self._by = by
         self._state: dict[str, Any] = {}
         self._drawn: tuple[Any, ...] | None = None
@@ -38,21 +38,21 @@ class Drawing:
 
     @by.setter
     def by(self, by: str) -> None:
-        self._remember(by=by)
+        self._remember(group_by=by)
         self._by = by
 
     def forget(self) -> None:
         """Place all nodes anew."""
-        self._remember(places={}, loose=frozenset())
+        self._remember(places={}, unanchored=frozenset())
         self._drawn = None
 
     def _remember(self, **changes: Any) -> None:
         """For the next drawing, on whichever board."""
-        roster = self._bed.roster
-        known = roster.drawn or Drawn(changes.get("by") or self._by)
-        drawn = replace(known, **changes)
-        if drawn != roster.drawn:
-            roster.drawn = drawn
+        registry = self._bed.registry
+        known = registry.board_layout or BoardLayout(changes.get("group_by") or self._by)
+        layout = replace(known, **changes)
+        if layout != registry.board_layout:
+            registry.board_layout = layout
 
     @property
     def outdated(self) -> bool:
@@ -62,8 +62,8 @@ class Drawing:
     def _now(self) -> tuple[Any, ...]:
         return (
             self._by,
-            self._bed.roster.drawn,
-            self._bed.roster.revision,
+            self._bed.registry.board_layout,
+            self._bed.registry.revision,
             len(self._bed.lost),
             self._bed.running,
         )
@@ -73,24 +73,24 @@ class Drawing:
         if self.outdated:
             by, _, *rest = self._now()
             self._state = self._draw()
-            self._drawn = (by, self._bed.roster.drawn, *rest)
+            self._drawn = (by, self._bed.registry.board_layout, *rest)
         return self._state
 
     def _draw(self) -> dict[str, Any]:
-        bed, roster = self._bed, self._bed.roster
-        names = roster.nodes()
+        bed, registry = self._bed, self._bed.registry
+        names = registry.nodes()
         many = len(names) >= MANY
         colours = self._colours(names)
         cards = [
-            Card(name, roster.places[name], card_size(len(roster.roles.get(name, {})), many))
+            Card(name, registry.places[name], card_size(len(registry.roles.get(name, {})), many))
             for name in names
         ]
-        hosts = [*bed.fleet.numbers] or [roster.places["notebook"]]
+        hosts = [*bed.fleet.numbers] or [registry.places["notebook"]]
         hosts += [host for host in dict.fromkeys(card.host for card in cards) if host not in hosts]
         edges = [
             (node, relationship, member)
             for node in names
-            for relationship, members in roster.relationships.get(node, {}).items()
+            for relationship, members in registry.relationships.get(node, {}).items()
             for member in members
         ]
         groups: list[dict[str, Any]] = []
@@ -153,45 +153,48 @@ class Drawing:
         """By relationship: where nodes were put by hand, else where they were, else somewhere
         good.
         """
-        drawn = self._bed.roster.drawn or Drawn(self._by)
+        layout = self._bed.registry.board_layout or BoardLayout(self._by)
         knows = {node for edge in edges for node in edge if edge[0] != edge[1]}
         there = {card.node for card in cards}
         kept = {
             node: at
-            for node, at in drawn.places.items()
-            if node in there and not (node in drawn.loose and node in knows)
+            for node, at in layout.places.items()
+            if node in there and not (node in layout.unanchored and node in knows)
         }
-        if set(kept) <= drawn.loose:
+        if set(kept) <= layout.unanchored:
             kept = {}  # nothing but rows so far: begin anew
-        by_hand = {node: at for node, at in self._bed.roster.positions.items() if node in there}
+        by_hand = {node: at for node, at in self._bed.registry.positions.items() if node in there}
         positions = by_relationship(cards, edges, {**kept, **by_hand}) if cards else {}
         placed = {
             node: (round(at[0]), round(at[1]))
             for node, at in positions.items()
             if node not in by_hand
         }
-        loose = {
+        unanchored = {
             node
             for node in placed
-            if node not in knows and (node not in kept or node in drawn.loose)
+            if node not in knows and (node not in kept or node in layout.unanchored)
         }
-        self._remember(places={**drawn.places, **placed}, loose=drawn.loose - placed.keys() | loose)
+        self._remember(
+            places={**layout.places, **placed},
+            unanchored=layout.unanchored - placed.keys() | unanchored,
+        )
         return positions
 
     def _colours(self, nodes: list[str]) -> dict[str, int]:
         """{role: number of its colour}, in the order in which roles came."""
-        roles = self._bed.roster.roles
-        drawn = self._bed.roster.drawn or Drawn(self._by)
+        roles = self._bed.registry.roles
+        layout = self._bed.registry.board_layout or BoardLayout(self._by)
         here = [
             (given["turn"], name) for node in nodes for name, given in roles.get(node, {}).items()
         ]
-        names = tuple(dict.fromkeys([*drawn.roles, *(name for _, name in sorted(here))]))
+        names = tuple(dict.fromkeys([*layout.roles, *(name for _, name in sorted(here))]))
         self._remember(roles=names)
         return {name: number for number, name in enumerate(names)}
 
     def _roles(self, node: str) -> list[dict[str, Any]]:
         found = []
-        for name, given in self._bed.roster.roles.get(node, {}).items():
+        for name, given in self._bed.registry.roles.get(node, {}).items():
             cls, version = self._bed.versions.running.get(
                 RoleInstanceID(node, name), (str(given["class"]), 0)
             )

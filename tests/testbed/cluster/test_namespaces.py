@@ -368,8 +368,8 @@ def test_an_engine_that_ends_on_another_machine_is_lost_within_seconds(network, 
     with cluster(tmp_path) as client, deployed(client) as bed:
         waiting = bed.call_task("b/asker", "tell")
         # numbers of processes are the same in all namespaces of this test
-        os.kill(bed.fleet.process(bed.roster.places["b"]).pid, 9)
-        name = bed.roster.places["b"]
+        os.kill(bed.fleet.process(bed.registry.places["b"]).pid, 9)
+        name = bed.registry.places["b"]
         bed.fleet._processes[name] = bed.fleet.process(name)._replace(machine="another")
         with pytest.raises(NodeLost, match="ipyparallel says that its process has ended"):
             waiting.result(20)

@@ -174,7 +174,7 @@ def test_a_home_that_is_read_only(home):
         bed.spawn("node")
         mark = bed.detach()
         bed = Testbed.attach(mark)
-        print(bed.nodes() if hasattr(bed, "nodes") else bed.roster.nodes())
+        print(bed.nodes() if hasattr(bed, "nodes") else bed.registry.nodes())
         bed.stop()
         print(examine())
     """,

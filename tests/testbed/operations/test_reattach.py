@@ -36,7 +36,7 @@ bed.link_relationship("b", "friend", "other")
 bed.call("a/worker", "tell", {"value": 1})
 bed.call_task("a/worker", "go_on", {"times": 100_000})
 print(bed.fleet.mark, flush=True)
-while not os.path.exists(os.path.join(bed.fleet.engines.directory, "roster.json")):
+while not os.path.exists(os.path.join(bed.fleet.engines.directory, "registry.json")):
     time.sleep(0.05)
 time.sleep(0.5)
 os.kill(os.getpid(), signal.SIGKILL)

@@ -22,9 +22,9 @@ def test_a_removed_node_is_gone_and_others_forget_it(bed) -> None:
     bed.spawn("removal-a", "removal-b{1..3}")
     bed.assign("removal-b*", "counter", Counter)
     bed.relate("removal-a", "counter", "removal-b*")
-    before = bed.roster.revision
+    before = bed.registry.revision
     assert bed.remove("removal-b{1,2}") == ["removal-b1", "removal-b2"]
-    assert bed.roster.revision > before
+    assert bed.registry.revision > before
     spec = bed.spec()["nodes"]
     assert "removal-b1" not in spec and "removal-b2" not in spec
     assert spec["removal-a"]["relationships"] == {"counter": ["removal-b3/counter"]}

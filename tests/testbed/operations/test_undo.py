@@ -167,7 +167,7 @@ def test_where_no_state_can_be_kept_it_says_so(bed, board) -> None:
     assert note.startswith(f"its state is not kept: undone, {board.one}/stuck begins anew (")
     assert "its attribute 'lock' cannot be sent" in note and board._history["note"] == note
     board.undo()
-    assert bed.roster.roles[board.one]["stuck"]["class"] and board._history["note"] == ""
+    assert bed.registry.roles[board.one]["stuck"]["class"] and board._history["note"] == ""
 
 
 def test_a_role_at_work_that_does_not_end_stays(board, bed, monkeypatch) -> None:

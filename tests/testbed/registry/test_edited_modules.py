@@ -194,7 +194,7 @@ class Project:
         return self.shell.user_ns["value"]
 
     def close(self):
-        if self.bed.running and self.node in self.bed.roster.places:
+        if self.bed.running and self.node in self.bed.registry.places:
             self.bed.remove(self.node)
         self.bed.code_changes.tell = self.tell
         self.magics.bed = None
@@ -472,7 +472,7 @@ def test_a_module_that_was_edited_before_anybody_looked_is_refused(project):
             ),
         ):
             bed.assign(node, "r", module.R)
-        assert node not in bed.roster.roles
+        assert node not in bed.registry.roles
     else:
         bed.assign(node, "r", module.R)
         assert bed.call(f"{node}/r", "ask") == ("old", 1)
@@ -570,12 +570,12 @@ def test_a_role_that_is_made_anew_or_put_back(own_bed, root, capsys, monkeypatch
     project.write("roles", text('"quite new"'))
     reload(project, "roles")
     project.cell("1")
-    with keeping(bed, [bed.roster.instances(f"{node}/r")[0]]) as kept:
+    with keeping(bed, [bed.registry.instances(f"{node}/r")[0]]) as kept:
         bed.terminate(node, "r")
     assert bed.versions.behind() == {}
     put_back(bed, kept[0])
     assert project.ask() == ("old", 2) and list(bed.versions.behind()) == [(node, "r")]
-    os.kill(bed.fleet.on_hosts(pid)[bed.roster.places[node]], signal.SIGKILL)
+    os.kill(bed.fleet.on_hosts(pid)[bed.registry.places[node]], signal.SIGKILL)
     until(lambda: bed.lost, "the engine is lost", 30)
     assert bed.respawn() == [node]
     assert project.ask() == ("quite new", 1) and bed.versions.behind() == {}

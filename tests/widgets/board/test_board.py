@@ -60,7 +60,7 @@ def board() -> Iterator[Board]:
 
 def test_all_nodes_are_those_on_the_board_and_each_gets_its_own(board) -> None:
     board._names.pop("Each")  # a notebook of magics has not imported it
-    nodes = board._bed.roster.nodes()
+    nodes = board._bed.registry.nodes()
     fields = board.ask_form("assign", {"cls": "Counter", "nodes": nodes})["fields"]
     assert next(field["value"] for field in fields if field["key"] == "nodes") == "*"
     said = board.do(

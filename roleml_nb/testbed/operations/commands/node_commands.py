@@ -26,7 +26,7 @@ class Spawn(Gesture):
     on: str | None = None
 
     def do(self, bed: Testbed, names: Names) -> Gesture:
-        there = set(bed.roster.places)
+        there = set(bed.registry.places)
         made = bed.spawn(*self.nodes.split(), on=_engine(self.on))
         new = tuple(node for node in made if node not in there)
         if not new:
@@ -51,26 +51,30 @@ class Remove(Gesture):
     nodes: tuple[str, ...]
 
     def do(self, bed: Testbed, names: Names) -> Gesture:
-        roster, nodes = bed.roster, set(self.nodes)
+        registry, nodes = bed.registry, set(self.nodes)
         back: list[Gesture] = []
         for node in self.nodes:
-            place = roster.places.get(node)
+            place = registry.places.get(node)
             back.append(
                 Respawn(
                     node,
                     None if place in bed.lost else place,
-                    roster.contexts.get(node, {}),
-                    dict(roster.links.get(node, {})),
+                    registry.contexts.get(node, {}),
+                    dict(registry.links.get(node, {})),
                 )
             )
         back += [
             Arrange(
-                {node: roster.positions[node] for node in self.nodes if node in roster.positions}
+                {
+                    node: registry.positions[node]
+                    for node in self.nodes
+                    if node in registry.positions
+                }
             )
         ]
         related = [
             Relate((node,), relationship, some)
-            for node, relationships in roster.relationships.items()
+            for node, relationships in registry.relationships.items()
             for relationship, members in relationships.items()
             if (
                 some := tuple(
@@ -79,7 +83,9 @@ class Remove(Gesture):
             )
         ]
         there = [
-            RoleInstanceID(node, name) for node in self.nodes for name in roster.roles.get(node, {})
+            RoleInstanceID(node, name)
+            for node in self.nodes
+            for name in registry.roles.get(node, {})
         ]
         with keeping(bed, there) as kept:
             bed.remove(list(self.nodes))
@@ -102,7 +108,7 @@ class Respawn(Gesture):
     links: dict[str, str]
 
     def do(self, bed: Testbed, names: Names) -> Gesture:
-        if self.node in bed.roster.places:
+        if self.node in bed.registry.places:
             raise TestbedError(f"{self.node} is there already")
         bed.spawn(self.node, on=self.on, **self.context)
         for alias, relationship in self.links.items():
@@ -136,7 +142,7 @@ class Move(Gesture):
     on: str
 
     def do(self, bed: Testbed, names: Names) -> Gesture:
-        before = {node: bed.roster.places[node] for node in self.nodes}
+        before = {node: bed.registry.places[node] for node in self.nodes}
         moved = bed.move(list(self.nodes), self.on)
         back: dict[str, list[str]] = {}
         for node in moved:
@@ -157,7 +163,7 @@ class Arrange(Gesture):
     positions: dict[str, tuple[int, int] | None]
 
     def do(self, bed: Testbed, names: Names) -> Gesture:
-        before = {node: bed.roster.positions.get(node) for node in self.positions}
+        before = {node: bed.registry.positions.get(node) for node in self.positions}
         bed.arrange(self.positions)
         return Arrange(before)
 

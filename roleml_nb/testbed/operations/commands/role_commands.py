@@ -49,7 +49,7 @@ class Assign(Gesture):
         there = [
             RoleInstanceID(node, self.name)
             for node in nodes
-            if self.name in bed.roster.roles.get(node, {})
+            if self.name in bed.registry.roles.get(node, {})
         ]
         with keeping(bed, there) as replaced:
             bed.assign(nodes, self.name, classes[self.cls], options=options, elements=elements)
@@ -125,7 +125,7 @@ class Terminate(Gesture):
 
     def do(self, bed: Testbed, names: Names) -> Gesture:
         with keeping(
-            bed, bed.roster.instances([f"{node}/{self.name}" for node in self.nodes])
+            bed, bed.registry.instances([f"{node}/{self.name}" for node in self.nodes])
         ) as kept:
             bed.terminate(list(self.nodes), self.name)
         return Several(tuple(put_back_all(bed, names, kept)))
@@ -152,10 +152,10 @@ class Relate(Gesture):
                 f"{self.relationship!r} cannot be the name of a relationship: letters, digits, '_'"
                 " and '-'"
             )
-        members = {str(item) for item in bed.roster.instances(self.instances, self.relationship)}
+        members = {str(item) for item in bed.registry.instances(self.instances, self.relationship)}
         changes: dict[tuple[str, ...], list[str]] = {}
         for node in self.nodes:
-            known = bed.roster.relationships.get(node, {}).get(self.relationship, [])
+            known = bed.registry.relationships.get(node, {}).get(self.relationship, [])
             some = tuple(sorted(item for item in members if (item in known) is self.remove))
             if some:
                 changes.setdefault(some, []).append(node)
@@ -264,12 +264,12 @@ def _migrate(
     """
     before = {
         node: {name: list(members) for name, members in relationships.items()}
-        for node, relationships in bed.roster.relationships.items()
+        for node, relationships in bed.registry.relationships.items()
     }
-    old = ", ".join(map(str, bed.roster.instances(role)))
+    old = ", ".join(map(str, bed.registry.instances(role)))
     new = str(bed.migrate(role, to, conflicts=conflicts))
     added = []
-    for node, relationships in bed.roster.relationships.items():
+    for node, relationships in bed.registry.relationships.items():
         for relationship, members in relationships.items():
             known = [
                 new if item == old else item for item in before.get(node, {}).get(relationship, [])
