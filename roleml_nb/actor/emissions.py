@@ -73,7 +73,7 @@ class Emissions:
         """Count the emission; who is to get it, each once."""
         with self._lock:
             step = self._emitted[key] = self._emitted.get(key, 0) + 1
-            self._actor.host.note_metrics(source, key[1], message.args, step)
+            self._actor.host.record_metrics(source, key[1], message.args, step)
             subscribers = self._subscribers.get(key, {})
             wanted = [
                 item

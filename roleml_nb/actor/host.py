@@ -35,7 +35,9 @@ class ActorHost(Host, Protocol):
         """What a role logs there is in the log of its node."""
         ...
 
-    def note_metrics(self, source: RoleInstanceID, channel: str, args: Args, step: int) -> None: ...
+    def record_metrics(
+        self, source: RoleInstanceID, channel: str, args: Args, step: int
+    ) -> None: ...
 
     def run_coroutine(self, coroutine: Coroutine[Any, Any, Any], context: Context) -> Future:
         """Run on the host's event loop, which all ``async def`` handlers share; the future has the

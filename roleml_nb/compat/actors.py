@@ -43,7 +43,7 @@ class _Process:
             if self._bed is None:
                 self._bed = Testbed(engines=0)
                 # a program that is no notebook: its roles print where it does
-                self._bed.fleet.home.logbook.echo = True
+                self._bed.fleet.home.log_buffer.echo = True
             self._bed.spawn(name)
             self._actors.add(name)
             return self._bed

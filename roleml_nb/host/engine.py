@@ -29,9 +29,18 @@ from .process import Process
 from .socket_folder import make_socket_folder
 from .stop import BOOST_SIGNAL, serve_stops, stop_work
 
-__all__ = ["connect", "exchange", "flush", "learn", "remove", "spawn", "start_host", "stop_host"]
+__all__ = [
+    "connect",
+    "exchange",
+    "flush",
+    "update_directory",
+    "remove",
+    "spawn",
+    "start_host",
+    "stop_host",
+]
 
-M_ARENA_MAX, ARENAS = -8, 2
+M_ARENA_MAX, MAX_ARENAS = -8, 2
 """glibc's number of that option, and for how many threads memory is kept apart: what is freed in
 one is not used in others.
 """
@@ -58,12 +67,12 @@ def start_host(
 ) -> tuple[Address, Process]:
     """Make this engine's host; returns its address and this process."""
     if core is not None:
-        _keep_to(core)
+        _pin_to_core(core)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
     with suppress(AttributeError, OSError, TypeError):  # another C library
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, MAX_ARENAS)
     own = not os.access(directory, os.W_OK)
     if own:  # on another machine
         directory = make_socket_folder()
@@ -89,8 +98,8 @@ def start_host(
     host = Host(
         host_id, label, call_timeout=call_timeout, workers=workers, directory=directory, trace=trace
     )
-    host.lost, host.patient = lost, stays
-    host.ended = lambda peer: peer == NOTEBOOK and owner.ended
+    host.on_host_lost, host.buffer_while_detached = lost, stays
+    host.process_ended = lambda peer: peer == NOTEBOOK and owner.ended
     host.router.host_handlers["lost"] = lambda peer, news: host.host_lost(*news)
     host.router.host_handlers["given-up"] = given_up
     serve_stops(host, NOTEBOOK)
@@ -101,13 +110,13 @@ def start_host(
     if hasattr(signal, BOOST_SIGNAL) and threading.current_thread() is threading.main_thread():
         signal.signal(getattr(signal, BOOST_SIGNAL), switch_interval.boost)
     if owned:
-        _settle()
+        _freeze_garbage()
     if preload:
         host.run_in_background(lambda: _preload(preload, threads, owned), "preload")
     return host.transport.address, Process.here()  # type: ignore[union-attr]
 
 
-def _keep_to(core: int) -> None:
+def _pin_to_core(core: int) -> None:
     """Have all threads run on one of the cores that this process may use, and none cut in on
     another as soon as it is woken.
     """
@@ -117,7 +126,7 @@ def _keep_to(core: int) -> None:
         os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
 
 
-def _settle() -> None:
+def _freeze_garbage() -> None:
     """What was imported stays until the engine ends: the garbage collection need not look through
     it each time, which takes a tenth of a second, and much of the time of a host that sends many
     messages.
@@ -138,7 +147,7 @@ def _preload(modules: tuple[str, ...], threads: int, owned: bool) -> None:
         if name == "torch":
             module.set_num_threads(threads)
     if owned:
-        _settle()
+        _freeze_garbage()
 
 
 def end_of_owner(testbed: str, directory: str | None, owned: bool) -> None:
@@ -165,14 +174,14 @@ def _host(testbed: str) -> Host:
         raise TestbedError("this engine has no host of that testbed (was it restarted?)") from None
 
 
-def meet(testbed: str, owner: Process, public_key: bytes) -> tuple[Address, Process]:
+def accept_notebook(testbed: str, owner: Process, public_key: bytes) -> tuple[Address, Process]:
     """Another kernel, which has that key, takes the place of the notebook; returns what
     `start_host` does.
     """
     host = _host(testbed)
     host.router.restart_host(NOTEBOOK)
-    host.ended = lambda peer: peer == NOTEBOOK and owner.ended
-    host.shipped = 0
+    host.process_ended = lambda peer: peer == NOTEBOOK and owner.ended
+    host.shipments = 0
     host.transport.admit(NOTEBOOK, public_key)  # type: ignore[union-attr]
     return host.transport.address, Process.here()  # type: ignore[union-attr]
 
@@ -212,15 +221,15 @@ def remove(testbed: str, names: list[str]) -> None:
     _host(testbed).remove(names)
 
 
-def learn(testbed: str, places: dict[str, str]) -> None:
-    _host(testbed).learn(places)
+def update_directory(testbed: str, places: dict[str, str]) -> None:
+    _host(testbed).update_directory(places)
 
 
 def flush(testbed: str) -> int:
     """Ship all notes so far to the notebook; returns how many shipments that makes in all."""
     host = _host(testbed)
     host.flush()
-    return host.shipped
+    return host.shipments
 
 
 def on_host(testbed: str, function: Any, *args: Any) -> Any:
@@ -246,7 +255,7 @@ def exchange(testbed: str, incoming: list[Relayed], wait: float) -> list[Relayed
     host = _host(testbed)
     for origin, _, frames in incoming:
         host.deliver(origin, frames, "relay")
-    return host.outbox.take(wait)
+    return host.outbox.drain(wait)
 
 
 def failure(testbed: str, number: int) -> Any:
@@ -273,4 +282,4 @@ def stop_host(testbed: str) -> int:
     if host is None:
         return 0
     host.stop()
-    return host.shipped
+    return host.shipments

@@ -10,7 +10,7 @@ from typing import Any
 
 __all__ = ["ForkLines"]
 
-LONGEST = 800
+MAX_LINE_CHARACTERS = 800
 """Characters of a line that are written at once: with its other fields less than the 4096 bytes
 that a pipe takes undivided.
 """
@@ -33,12 +33,14 @@ class ForkLines:
         nobody has read for long.
         """
         *fields, text = row
-        for start in range(0, max(len(text), 1), LONGEST):
-            line = json.dumps([*fields, text[start : start + LONGEST]], ensure_ascii=False)
+        for start in range(0, max(len(text), 1), MAX_LINE_CHARACTERS):
+            line = json.dumps(
+                [*fields, text[start : start + MAX_LINE_CHARACTERS]], ensure_ascii=False
+            )
             with suppress(OSError):
                 os.write(self._writer, line.encode("utf-8", "backslashreplace") + b"\n")
 
-    def take(self) -> list[tuple[Any, ...]]:
+    def drain(self) -> list[tuple[Any, ...]]:
         """Return the rows that have come."""
         with suppress(OSError):  # there is nothing, or it was closed
             while part := os.read(self._reader, 1 << 16):

@@ -39,30 +39,30 @@ from roleml_nb.trace.readings import readings
 
 from . import switch_interval
 from .link_manager import LinkManager
-from .log_buffer import Logbook
-from .stdio import divide, leave
+from .log_buffer import LogBuffer
+from .stdio import split_output, unsplit_output
 from .workers import SystemClock, Workers, end_fork
 
 __all__ = ["NOTEBOOK", "Host"]
 
-TICK = 0.05
+TICK_S = 0.05
 """Seconds between two shipments of notes: at most 20 a second."""
-PULSE = 20
+TICKS_PER_PULSE = 20
 """Ticks between two signs of life for the notebook."""
-LONG = 1.0
+LONG_HANDLER_S = 1.0
 """Seconds that a handler is at work from which on the notebook looks for circles."""
-PATIENT = 1_000_000
+MAX_BUFFERED_RECORDS = 1_000_000
 """Notes of each kind that are kept while there is no notebook; the oldest are dropped."""
 
-HEARTBEAT = 20.0
+HEARTBEAT_INTERVAL_S = 20.0
 """Seconds between two heartbeats of each node's native role, where somebody listens to them."""
 
 
 class Host:
-    """Holds actors.
+    """Holds the actors of one process, and all that they share.
 
-    `ship(messages, metrics, logs)` and `tell(error)` take what the notebook is to know; messages
-    come in batches of columns.
+    `send_trace(messages, metrics, logs)` and `report_error(error)` hand records and errors to the
+    notebook; messages come in batches of columns.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Host:
         workers: int = 4,
         directory: str | None = None,
         trace: bool = True,
-        heartbeat: float = HEARTBEAT,
+        heartbeat: float = HEARTBEAT_INTERVAL_S,
     ):
         self._heartbeat = heartbeat
         self.host_id, self.label, self.call_timeout = host_id, label, call_timeout
@@ -82,20 +82,20 @@ class Host:
         self._workers = Workers(host_id, workers)
         self._receiving = _Receiving()
         self.clock = SystemClock(self._workers)
-        self.logbook = Logbook(self.clock.now)
-        self.logger: logging.Logger = self.logbook.logger(host_id)
+        self.log_buffer = LogBuffer(self.clock.now)
+        self.logger: logging.Logger = self.log_buffer.logger(host_id)
         self.directory = Contacts()
         self._messages: deque[tuple] = deque()
         self._batches: deque[list[Sequence]] = deque()
         self._names = InternedNames()
         self._metrics: deque[tuple] = deque()
         self._shipping = threading.RLock()
-        self._let_go: Counter[str] = Counter()
+        self._dropped: Counter[str] = Counter()
         """Notes that were dropped while there was no notebook."""
-        self.shipped = 0
+        self.shipments = 0
         """Shipments of notes to the notebook so far."""
         self.traced = trace
-        self.patient = False
+        self.buffer_while_detached = False
         """Whether notes are kept while there is no notebook."""
         self.router = Router(
             self,
@@ -104,7 +104,7 @@ class Host:
             lambda session, reason: self.link_manager.link_failed(session, reason),
         )
         self.clock.executions = self.router.executions
-        self.router.host_handlers["circle"] = lambda peer, told: self.break_circle(*told)
+        self.router.host_handlers["deadlock"] = lambda peer, told: self.break_deadlock(*told)
         self.router.host_handlers["bye"] = lambda peer, _: self.host_lost(peer, "it was stopped")
         self.actors: dict[str, Actor] = {}
         self.failures = FailureStore(host_id)
@@ -114,20 +114,20 @@ class Host:
         """Called, on a thread of its own, with each message of a peer on its control channel."""
         self.link_manager = LinkManager(self, self._stopping)
         """Makes the links to other hosts, and mends them."""
-        self.ended: Callable[[str], bool] = lambda peer: False
+        self.process_ended: Callable[[str], bool] = lambda peer: False
         """Whether the process of that host has certainly ended; then nothing is mended."""
-        self.lost: Callable[[str, str], None] = lambda peer, reason: None
+        self.on_host_lost: Callable[[str, str], None] = lambda peer, reason: None
         """Called when another host is lost."""
-        self.linked: Callable[[str, str, str], None] = self._tell_link
+        self.on_link_changed: Callable[[str, str, str], None] = self._report_link
         """Called with peer, kind and reason when a link has changed."""
         self.relay: Callable[[str], Link] | None = lambda peer: RelayLink(
             self.host_id, peer, self.outbox.put
         )
         """Makes a relay link; None where none is wanted."""
-        self.ship: Callable[[list[list[Sequence]], list[tuple], list[tuple]], None] = (
-            self._ship_to_notebook
+        self.send_trace: Callable[[list[list[Sequence]], list[tuple], list[tuple]], None] = (
+            self._send_trace_to_notebook
         )
-        self.tell: Callable[[Exception], None] = self._tell_notebook
+        self.report_error: Callable[[Exception], None] = self._report_to_notebook
         self.transport: DirectTransport | None = None
         if directory is not None:
             self.transport = DirectTransport(
@@ -143,7 +143,7 @@ class Host:
             self._workers.receive = self._receive_answer
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_lock = threading.Lock()
-        divide(self)
+        split_output(self)
         self.run_in_background(self._tick, f"{host_id} clock")
         self.run_in_background(self._flush_links, f"{host_id} sender")
 
@@ -213,12 +213,12 @@ class Host:
     def _tick(self) -> None:
         ticks = 0
         beat = self.clock.now() + self._heartbeat
-        while not self._stopping.wait(TICK):
+        while not self._stopping.wait(TICK_S):
             ticks += 1
             switch_interval.request(
                 self, switch_interval.interval_for(self.router.executions.busy())
             )
-            self._workers.relieve()
+            self._workers.admit_when_stalled()
             self.flush()
             if self.clock.now() >= beat:
                 beat += self._heartbeat
@@ -226,9 +226,9 @@ class Host:
                     self.submit(actor.roles[NATIVE].pulse)  # type: ignore[attr-defined]
             for session in list(self.router.links.values()):
                 session.acknowledge()
-                session.look(self.clock.now())
-            if ticks % PULSE == 0 and self.host_id != NOTEBOOK:
-                if self.patient and self.ended(NOTEBOOK):
+                session.probe(self.clock.now())
+            if ticks % TICKS_PER_PULSE == 0 and self.host_id != NOTEBOOK:
+                if self.buffer_while_detached and self.process_ended(NOTEBOOK):
                     self.host_lost(NOTEBOOK, "its process has ended")
                 else:
                     # let the notebook hear from us
@@ -245,9 +245,9 @@ class Host:
             (each.arrived for each in list(self.router.executions.table.values())),
             default=self.clock.now(),
         )
-        return self.router.working() if self.clock.now() - oldest > LONG else []
+        return self.router.working() if self.clock.now() - oldest > LONG_HANDLER_S else []
 
-    def break_circle(
+    def break_deadlock(
         self, calls: tuple[Key, ...], names: tuple[str, ...], stuck: tuple[Key, ...]
     ) -> None:
         """Handlers wait for each other: end those of their calls that wait here, and let the stuck
@@ -274,7 +274,7 @@ class Host:
             )
             self.actors[name] = actor
 
-    def learn(self, places: Mapping[str, str]) -> None:
+    def update_directory(self, places: Mapping[str, str]) -> None:
         """Take note of where other actors live: {actor: host}."""
         for name, host_id in places.items():
             self.directory.add_contact(ActorProfile(name, host_id))
@@ -313,7 +313,7 @@ class Host:
         channel, value = pickle.loads(data)
         self.router.handle_host_message(peer, channel, lambda: value)
 
-    def _tell_link(self, peer: str, kind: str, reason: str) -> None:
+    def _report_link(self, peer: str, kind: str, reason: str) -> None:
         self.logger.warning("link to %s: %s (%s)", peer, kind, reason)
         self._inform_notebook("link", (peer, kind, reason))
 
@@ -327,15 +327,15 @@ class Host:
         """Another host is gone: whoever waits for it is told."""
         if host_id not in self.router.lost:
             self.router.host_lost(host_id, reason)
-            self.lost(host_id, reason)
+            self.on_host_lost(host_id, reason)
 
     # notes for the notebook
 
     def logger_for(self, node: str, role: str) -> logging.Logger:
         """What a role logs there is in the log of its node."""
-        return self.logbook.logger(node, role)
+        return self.log_buffer.logger(node, role)
 
-    def note_metrics(
+    def record_metrics(
         self, source: RoleInstanceID, channel: str, args: Mapping[str, Any], step: int
     ) -> None:
         """Numbers in an event's args are metrics: see `readings`."""
@@ -350,7 +350,7 @@ class Host:
     def flush(self, everything: bool = False) -> None:
         """Ship all notes so far; `everything`: lines that are printed by halves, too.
 
-        What another thread is about to ship is shipped when this returns.
+        What another thread is about to send_trace is shipments when this returns.
         """
         with self._shipping:
             self._flush(everything)
@@ -359,45 +359,47 @@ class Host:
         notes = [self._messages.popleft() for _ in range(len(self._messages))]
         if notes:
             self._batches.append(columns(notes, self._names))
-        if self.patient and NOTEBOOK in self.router.lost:
-            while sum(len(batch[0]) for batch in self._batches) > PATIENT:
-                self._let_go["messages"] += len(self._batches.popleft()[0])
-            while len(self._metrics) > PATIENT:
+        if self.buffer_while_detached and NOTEBOOK in self.router.lost:
+            while sum(len(batch[0]) for batch in self._batches) > MAX_BUFFERED_RECORDS:
+                self._dropped["messages"] += len(self._batches.popleft()[0])
+            while len(self._metrics) > MAX_BUFFERED_RECORDS:
                 self._metrics.popleft()
-                self._let_go["metrics"] += 1
+                self._dropped["metrics"] += 1
             return
         messages = [self._batches.popleft() for _ in range(len(self._batches))]
         metrics = [self._metrics.popleft() for _ in range(len(self._metrics))]
-        if self._let_go:
-            gone, self._let_go = self._let_go, Counter()
+        if self._dropped:
+            gone, self._dropped = self._dropped, Counter()
             said = " and ".join(f"{count:,} {what}" for what, count in gone.items())
-            self.logbook.note(
+            self.log_buffer.add_line(
                 self.host_id, "", "warning", f"({said} let go: for too long no notebook was there)"
             )
-        logs = self.logbook.take(everything)
+        logs = self.log_buffer.drain(everything)
         if messages or metrics or logs:
             with suppress(LinkFailed):  # the notebook is gone, and nobody reads them
-                self.ship(messages, metrics, logs)
+                self.send_trace(messages, metrics, logs)
 
-    def _ship_to_notebook(
+    def _send_trace_to_notebook(
         self, messages: list[list[Sequence]], metrics: list[tuple], logs: list[tuple]
     ) -> None:
         self.router.send_to_host(
             NOTEBOOK, "trace", (pickle.dumps(messages, 5), pickle.dumps((metrics, logs), 5))
         )
-        self.shipped += 1
+        self.shipments += 1
 
     def report(self, error: Exception) -> None:
         """Tell the notebook of an error that nobody waits for; it is in the log of its node,
         too.
         """
         with suppress(LinkFailed):  # the notebook is gone, and nobody reads it
-            self.tell(error)
+            self.report_error(error)
         where = getattr(error, "where", {})
         text = "\n".join([str(error), *getattr(error, "__notes__", [])])
-        self.logbook.note(where.get("node", self.host_id), where.get("role", ""), "error", text)
+        self.log_buffer.add_line(
+            where.get("node", self.host_id), where.get("role", ""), "error", text
+        )
 
-    def _tell_notebook(self, error: Exception) -> None:
+    def _report_to_notebook(self, error: Exception) -> None:
         self.router.send_to_host(NOTEBOOK, "error", error)
 
     def stop(self) -> None:
@@ -407,7 +409,7 @@ class Host:
         for actor in list(self.actors.values()):
             actor.stop()
         self.flush(everything=True)
-        leave(self)
+        unsplit_output(self)
         self._stopping.set()
         self.router.flush_soon()  # so that its thread ends
         for peer, session in list(self.router.links.items()):
@@ -417,7 +419,7 @@ class Host:
             session.close("this host was stopped")
         if self.transport is not None:
             self.transport.close()
-        self.logbook.close()
+        self.log_buffer.close()
         self._workers.stop()
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)

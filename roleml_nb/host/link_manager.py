@@ -118,13 +118,13 @@ class LinkManager:
         for _ in range(EXIT_CHECKS):
             if self._stopping.is_set() or session.closed is not None or session.link is not None:
                 return
-            if host.ended(peer):
+            if host.process_ended(peer):
                 host.host_lost(peer, "its process has ended")
                 return
             host.clock.sleep(EXIT_CHECK_INTERVAL_S)
         try:
             session.attach(self._direct_link(peer, CONNECT_TIMEOUT_S))
-            host.linked(peer, "direct", f"made anew: {reason}")
+            host.on_link_changed(peer, "direct", f"made anew: {reason}")
         except (KeyError, LinkFailed) as error:
             if host.relay is None:
                 host.host_lost(peer, reason)
@@ -134,7 +134,7 @@ class LinkManager:
                 session.attach(host.relay(peer), why)
             except LinkFailed:  # all is being stopped, this session too
                 return
-            host.linked(peer, "relay", why)
+            host.on_link_changed(peer, "relay", why)
             self._schedule_failback(peer, why)
 
     # the way back
@@ -199,7 +199,7 @@ class LinkManager:
         if session.link is not link:
             return False
         seconds = host.clock.now() - outage.since
-        host.linked(
+        host.on_link_changed(
             session.peer, "direct", f"again, after {seconds:.0f} s over the relay: {outage.why}"
         )
         return True

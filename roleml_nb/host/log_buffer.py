@@ -14,15 +14,15 @@ from roleml_nb.trace.logs import level_name
 
 from .fork_lines import ForkLines
 
-__all__ = ["Logbook", "RoleLogger"]
+__all__ = ["LogBuffer", "RoleLogger"]
 
-MOST = 5000
+MAX_LINES = 5000
 """Lines that are taken between two shipments, which are a twentieth of a second apart; the others
 are counted.
 """
-LONGEST = 10_000
+MAX_LINE_CHARACTERS = 10_000
 """Characters of a line; the others are counted."""
-PATIENCE = 0.5
+MAX_UNENDED_S = 0.5
 """Seconds after which what was printed counts as a line, though it has no end."""
 
 Row = tuple[float, str, str, str, str]
@@ -31,7 +31,7 @@ Writer = tuple[int, str, str, str]
 """Thread, node, role, level."""
 
 
-class Logbook:
+class LogBuffer:
     """Takes lines from any thread, and from forks of this process, without ever waiting for
     anything.
     """
@@ -43,56 +43,61 @@ class Logbook:
         """
         self._now = now
         self._rows: deque[Row] = deque()
-        self._left_out: Counter[tuple[str, str]] = Counter()
-        self._begun: dict[Writer, tuple[str, float]] = {}
+        self._omitted: Counter[tuple[str, str]] = Counter()
+        self._unended: dict[Writer, tuple[str, float]] = {}
         """Lines without an end yet, and when they were begun."""
         self._lock = threading.RLock()
         self._origin, self._of_forks = Origin(), ForkLines()
         at_fork(self)
 
     def forked(self) -> None:
-        self._lock, self._begun = threading.RLock(), {}
+        self._lock, self._unended = threading.RLock(), {}
 
-    def note(self, node: str, role: str, level: str, text: str) -> None:
+    def add_line(self, node: str, role: str, level: str, text: str) -> None:
         """A line, which may continue on others."""
         if self._origin.elsewhere:
             self._of_forks.put((self._now(), node, role, level, text))
             return
-        if len(self._rows) >= MOST:
+        if len(self._rows) >= MAX_LINES:
             with self._lock:
-                self._left_out[node, role] += 1
+                self._omitted[node, role] += 1
             return
-        if len(text) > LONGEST:
-            text = f"{text[:LONGEST]}… ({len(text) - LONGEST} characters more)"
+        if len(text) > MAX_LINE_CHARACTERS:
+            text = (
+                f"{text[:MAX_LINE_CHARACTERS]}… ({len(text) - MAX_LINE_CHARACTERS} characters more)"
+            )
         self._rows.append((self._now(), node, role, level, valid_text(text)))
 
     def write(self, node: str, role: str, level: str, text: str) -> None:
         """Some characters of a stream; they are lines once the end of the line has come."""
         writer = (threading.get_ident(), node, role, level)
         with self._lock:
-            before, begun = self._begun.pop(writer, ("", self._now()))
+            before, begun = self._unended.pop(writer, ("", self._now()))
             *lines, rest = (before + text).split("\n")
             for line in lines:
-                self.note(node, role, level, _overwritten(line))
+                self.add_line(node, role, level, _overwritten(line))
             if rest:
-                self._begun[writer] = (rest[-LONGEST:], self._now() if lines else begun)
+                self._unended[writer] = (
+                    rest[-MAX_LINE_CHARACTERS:],
+                    self._now() if lines else begun,
+                )
 
-    def take(self, everything: bool = False) -> list[Row]:
+    def drain(self, everything: bool = False) -> list[Row]:
         """The lines so far, which are then somebody else's; `everything`: those without an end,
         too.
         """
-        if self._begun:
+        if self._unended:
             with self._lock:
                 now = self._now()
-                for writer, (text, begun) in list(self._begun.items()):
-                    if everything or now - begun > PATIENCE:
-                        del self._begun[writer]
-                        self.note(*writer[1:], _overwritten(text))
+                for writer, (text, begun) in list(self._unended.items()):
+                    if everything or now - begun > MAX_UNENDED_S:
+                        del self._unended[writer]
+                        self.add_line(*writer[1:], _overwritten(text))
         rows = [self._rows.popleft() for _ in range(len(self._rows))]
-        rows += cast("list[Row]", self._of_forks.take())
-        if self._left_out:
+        rows += cast("list[Row]", self._of_forks.drain())
+        if self._omitted:
             with self._lock:
-                left_out, self._left_out = self._left_out, Counter()
+                omitted, self._omitted = self._omitted, Counter()
             rows += [
                 (
                     self._now(),
@@ -101,7 +106,7 @@ class Logbook:
                     "warning",
                     f"({count} lines left out: they came faster than they can be shipped)",
                 )
-                for (node, role), count in left_out.items()
+                for (node, role), count in omitted.items()
             ]
         return rows
 
@@ -113,7 +118,7 @@ class Logbook:
         """A logger whose records are lines of that role."""
         return RoleLogger(
             ".".join(filter(None, ("roleml_nb", "role" if role else "node", node, role))),
-            lambda level, text: self.note(node, role, level, text),
+            lambda level, text: self.add_line(node, role, level, text),
             lambda: self.echo,
         )
 
@@ -141,10 +146,10 @@ class RoleLogger(logging.Logger):
     records, too.
     """
 
-    def __init__(self, name: str, note: Callable[[str, str], None], echo: Callable[[], bool]):
+    def __init__(self, name: str, add_line: Callable[[str, str], None], echo: Callable[[], bool]):
         super().__init__(name, logging.INFO)
         self.propagate = False
-        self._note, self._echo = note, echo
+        self._add_line, self._echo = add_line, echo
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802
         return not self.disabled and level >= self.level and level > self.manager.disable
@@ -155,7 +160,7 @@ class RoleLogger(logging.Logger):
         # arguments that do not fit: the handler goes on, and its author sees it
         except Exception as error:
             text = _unformatted(record, error)
-        self._note(level_name(record.levelno), text)
+        self._add_line(level_name(record.levelno), text)
         if self.hasHandlers():
             super().callHandlers(record)
         if self._echo():

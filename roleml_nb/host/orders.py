@@ -30,8 +30,8 @@ def serve_orders(host: Host, notebook: str) -> None:
         with suppress(LinkFailed):  # the host was stopped: its end is the answer
             host.router.send_to_host(notebook, "ordered", answer)
 
-    def take(peer: str, order: tuple[int, Callable[..., Any], tuple]) -> None:
+    def receive(peer: str, order: tuple[int, Callable[..., Any], tuple]) -> None:
         if peer == notebook:
             host.run_in_background(lambda: run(*order), "order")
 
-    host.router.host_handlers["order"] = take
+    host.router.host_handlers["order"] = receive

@@ -16,7 +16,7 @@ from typing import NamedTuple
 __all__ = ["Process", "machine_name", "process_from", "process_of"]
 
 PROC = Path("/proc")
-ZOMBIE = "Z"
+ZOMBIE_STATE = "Z"
 PS_TIMEOUT_S = 10.0
 
 
@@ -46,7 +46,7 @@ class Process(NamedTuple):
         if not self.pid:
             return True
         try:
-            state = _look(self.pid)
+            state = _read_state(self.pid)
         except OSError:
             return False
         return state is None or state.zombie or bool(self.born and state.born != self.born)
@@ -55,7 +55,7 @@ class Process(NamedTuple):
 def process_of(pid: int) -> Process:
     """Return the process of this machine that has that number now."""
     try:
-        state = _look(pid)
+        state = _read_state(pid)
     except OSError:
         state = None
     return Process(_machine(), pid, state.born if state else "")
@@ -89,11 +89,11 @@ class _State(NamedTuple):
     zombie: bool
 
 
-def _look(pid: int, proc: Path | None = None) -> _State | None:
+def _read_state(pid: int, proc: Path | None = None) -> _State | None:
     """Return how a process stands; None if there is none. OSError where that cannot be seen."""
     proc = proc or PROC
     if not (proc / "self" / "stat").exists():
-        return _look_with_ps(pid)
+        return _read_state_with_ps(pid)
     try:
         text = (proc / str(pid) / "stat").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
@@ -101,11 +101,11 @@ def _look(pid: int, proc: Path | None = None) -> _State | None:
     # its name comes before, which may hold anything; then, as the 22nd field, ticks since the
     # machine was started
     state, *rest = text.rpartition(")")[2].split()
-    return _State(rest[18], state == ZOMBIE)
+    return _State(rest[18], state == ZOMBIE_STATE)
 
 
-def _look_with_ps(pid: int) -> _State | None:
-    """As `_look`, where there is no /proc, as on macOS.
+def _read_state_with_ps(pid: int) -> _State | None:
+    """As `_read_state`, where there is no /proc, as on macOS.
 
     That kernel writes down the time at which a process begins, and corrects it no more. psutil
     does.
@@ -121,7 +121,7 @@ def _look_with_ps(pid: int) -> _State | None:
     except subprocess.SubprocessError as error:
         raise OSError(f"ps does not answer: {error}") from error
     state, _, born = done.stdout.strip().partition(" ")
-    return _State(born.strip(), state.startswith(ZOMBIE)) if state else None
+    return _State(born.strip(), state.startswith(ZOMBIE_STATE)) if state else None
 
 
 @cache

@@ -12,12 +12,12 @@ from roleml_nb.role import TestbedError
 
 __all__ = ["make_socket_folder", "temporary_folders", "why_unfit", "why_unwritable"]
 
-LONGEST = 75
+MAX_PATH_BYTES = 75
 """Bytes of the path that it is made in: the system allows 107 for that of a socket, 103 on macOS.
 """
 MIN_FREE_BYTES = 1_000_000
 """Of a disk that engines write their connection files and logs to."""
-SHORT = ("/tmp", "/var/tmp", "/dev/shm")
+SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 
 
 def make_socket_folder() -> str:
@@ -40,8 +40,8 @@ def make_socket_folder() -> str:
         unfit.append(f"{base} ({why})")
     raise TestbedError(
         f"no folder for the sockets and logs of engines: {', '.join(unfit)}; set TMPDIR to a"
-        f" writable one with a path of at most {LONGEST} bytes, or use Testbed(engines=0), which"
-        " needs none"
+        f" writable one with a path of at most {MAX_PATH_BYTES} bytes, or use Testbed(engines=0),"
+        " which needs none"
     )
 
 
@@ -51,13 +51,13 @@ def temporary_folders() -> list[str]:
         given = [tempfile.gettempdir()]
     except OSError:  # Python has tried TMPDIR and these
         given = [os.path.abspath(os.environ["TMPDIR"])] if os.environ.get("TMPDIR") else []
-    return list(dict.fromkeys([*given, *SHORT]))
+    return list(dict.fromkeys([*given, *SHORT_FOLDERS]))
 
 
 def why_unfit(base: str) -> str:
     """Return why sockets cannot lie in a folder; empty if they can."""
-    if len(os.fsencode(base)) > LONGEST:
-        return f"its path is longer than {LONGEST} bytes"
+    if len(os.fsencode(base)) > MAX_PATH_BYTES:
+        return f"its path is longer than {MAX_PATH_BYTES} bytes"
     return why_unwritable(base)
 
 

@@ -15,7 +15,7 @@ from roleml_nb.role.running import running_role
 if TYPE_CHECKING:
     from .host import Host
 
-__all__ = ["Output", "divide", "leave"]
+__all__ = ["Output", "split_output", "unsplit_output"]
 
 _LEVELS = {"stdout": "print", "stderr": "stderr"}
 _hosts: WeakSet[Host] = WeakSet()
@@ -33,15 +33,15 @@ class Output:
 
     def write(self, text: str) -> int:
         role = running_role()
-        logbook = (
+        log_buffer = (
             None
             if role is None or role._base is None
-            else getattr(role._base.host, "logbook", None)
+            else getattr(role._base.host, "log_buffer", None)
         )
-        if role is None or logbook is None:
+        if role is None or log_buffer is None:
             return int(self.stream.write(text) or 0)
-        logbook.write(role.id.actor_name, role.id.instance_name, self._level, text)
-        return int(self.stream.write(text) or 0) if logbook.echo else len(text)
+        log_buffer.write(role.id.actor_name, role.id.instance_name, self._level, text)
+        return int(self.stream.write(text) or 0) if log_buffer.echo else len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
         for line in lines:
@@ -51,8 +51,8 @@ class Output:
         return getattr(self.stream, name)
 
 
-def divide(host: Host) -> None:
-    """From now on, and until `leave`, what roles of this host print goes to their logs.
+def split_output(host: Host) -> None:
+    """From now on, and until `unsplit_output`, what roles of this host print goes to their logs.
 
     To be called again by whoever is about to have roles do something: others replace the streams,
     too, as a cell does whose output is captured, and put them back when they are done.
@@ -65,7 +65,7 @@ def divide(host: Host) -> None:
                 setattr(sys, name, Output(stream, level))
 
 
-def leave(host: Host) -> None:
+def unsplit_output(host: Host) -> None:
     """The host has ended; with the last one, the streams are as before."""
     with _lock:
         _hosts.discard(host)

@@ -17,19 +17,19 @@ from roleml_nb.role.host import Waitable
 
 __all__ = ["SystemClock", "Workers", "end_fork"]
 
-STALL = 0.05
+STALLED_S = 0.05
 """Seconds without progress after which a queued task gets a worker beyond the regular ones, if
-`QUIET` is over, too.
+`QUIET_S` is over, too.
 """
-QUIET = 0.15
+QUIET_S = 0.15
 """Seconds during which tasks use next to no processor time, so that they may wait for each other.
 """
-PATIENCE = 5.0
+STARVED_S = 5.0
 """Seconds without progress after which a queued task gets one even though others work."""
-WORKING = 0.02
+MIN_CPU_SHARE = 0.02
 """Of a processor: what tasks use at least if they do work, on a busy machine, too."""
 
-KEPT = 64
+MAX_IDLE_THREADS = 64
 """Idle threads that are kept for later."""
 
 logger = logging.getLogger(__name__)
@@ -50,14 +50,14 @@ class Workers:
     def __init__(self, name: str, regular: int):
         self._name, self._regular = name, regular
         self._immediate: deque[Work] = deque()
-        self._coming = False
+        self._thread_scheduled = False
         """Whether a thread is on its way to the immediate work."""
         self._queue: deque[Work] = deque()
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
         self._busy = 0
-        self._progress = self._worked = time.monotonic()
-        self._looked = self._used = 0.0
+        self._progress_at = self._busy_at = time.monotonic()
+        self._measured_at = self._measured_cpu = 0.0
         """When work was last seen to wait, and the processor time that tasks had used by then."""
         self._lock = threading.Lock()
         self._stopped = False
@@ -77,28 +77,28 @@ class Workers:
                 self._start_queued()
             else:
                 self._immediate.append(work)
-                self._call_one()
+                self._schedule_thread()
 
     @property
     def backlog(self) -> int:
         """How much immediate work waits for a thread."""
         return len(self._immediate)
 
-    def _call_one(self) -> None:
-        if self._immediate and not self._coming:
-            self._coming = True
-            self._start(self._come, False)
+    def _schedule_thread(self) -> None:
+        if self._immediate and not self._thread_scheduled:
+            self._thread_scheduled = True
+            self._start(self._begin_immediate, False)
 
-    def _come(self) -> None:
+    def _begin_immediate(self) -> None:
         with self._lock:
-            self._coming = False
+            self._thread_scheduled = False
             work = self._next()
         if work is not None:  # else others, who were awake, have done it all
             work()
 
     def _next(self) -> Work | None:
         work = self._immediate.popleft() if self._immediate else None
-        self._call_one()
+        self._schedule_thread()
         return work
 
     def _start_queued(self) -> None:
@@ -113,18 +113,18 @@ class Workers:
             worker = _Worker(self, f"{self._name}-{len(self._all)}")
             self._all.add(worker)
             worker.start()
-        worker.give(work, queued)
+        worker.assign(work, queued)
 
     def begin(self, queued: bool) -> None:
         self._local.queued = queued
 
-    def finished(self, worker: _Worker, queued: bool) -> tuple[Work | None, bool]:
+    def next_work(self, worker: _Worker, queued: bool) -> tuple[Work | None, bool]:
         """A worker has done its work: what it goes on with, so that no other need be woken, and
         whether that was queued.
         """
         with self._lock:
             if queued:  # services that end say nothing of the tasks
-                self._progress = time.monotonic()
+                self._progress_at = time.monotonic()
                 self._busy -= 1
             work = self._next()
             if work is not None:
@@ -133,14 +133,14 @@ class Workers:
             if self._queue and self._busy < self._regular:
                 self._busy += 1
                 return self._queue.popleft(), True
-            if self._stopped or len(self._idle) >= KEPT:
+            if self._stopped or len(self._idle) >= MAX_IDLE_THREADS:
                 self._all.discard(worker)
-                worker.give(None, False)
+                worker.assign(None, False)
             else:
                 self._idle.append(worker)
             return None, False
 
-    def waiting(self, future: Waitable, timeout: float | None) -> Any:
+    def wait_for(self, future: Waitable, timeout: float | None) -> Any:
         """The future's result; while it waits, this worker leaves its place to queued work."""
         queued = getattr(self._local, "queued", False)
         if not queued or future.done():
@@ -159,22 +159,25 @@ class Workers:
             timeout = 0
         return future.result(timeout)
 
-    def relieve(self) -> None:
+    def admit_when_stalled(self) -> None:
         """Called regularly: let one more in when queued work has seen no progress."""
         with self._lock:
             if not self._queue:
-                self._looked = 0.0
+                self._measured_at = 0.0
                 return
             now = time.monotonic()
             used = sum(cpu_time(worker.clock) for worker in self._all if worker.queued)
-            if not self._looked:  # the queue was empty
-                self._progress = now
-            if not self._looked or not 0 <= used - self._used < (now - self._looked) * WORKING:
-                self._worked = now
-            self._looked, self._used = now, used
-            waited = now - self._progress
-            if (waited > STALL and now - self._worked > QUIET) or waited > PATIENCE:
-                self._progress = now
+            if not self._measured_at:  # the queue was empty
+                self._progress_at = now
+            if (
+                not self._measured_at
+                or not 0 <= used - self._measured_cpu < (now - self._measured_at) * MIN_CPU_SHARE
+            ):
+                self._busy_at = now
+            self._measured_at, self._measured_cpu = now, used
+            waited = now - self._progress_at
+            if (waited > STALLED_S and now - self._busy_at > QUIET_S) or waited > STARVED_S:
+                self._progress_at = now
                 self._busy += 1
                 self._start(self._queue.popleft(), True)
 
@@ -184,7 +187,7 @@ class Workers:
             self._queue.clear()
             idle, self._idle = self._idle, []
         for worker in idle:
-            worker.give(None, False)
+            worker.assign(None, False)
 
 
 class _Worker(threading.Thread):
@@ -196,18 +199,18 @@ class _Worker(threading.Thread):
         """Whether it is at a task now."""
         self.clock: int | None = None
         """Of the processor time that it uses, once it runs."""
-        self._given = threading.Lock()
-        self._given.acquire()
+        self._assigned = threading.Lock()
+        self._assigned.acquire()
 
-    def give(self, work: Work | None, queued: bool) -> None:
+    def assign(self, work: Work | None, queued: bool) -> None:
         """Once each time that it is idle."""
         self._work = (work, queued)
-        self._given.release()
+        self._assigned.release()
 
     def run(self) -> None:
         self.clock = cpu_clock()
         while True:
-            self._given.acquire()
+            self._assigned.acquire()
             work, queued = self._work
             self._work = (None, False)
             if work is None:
@@ -221,7 +224,7 @@ class _Worker(threading.Thread):
                     if not self._pool.origin.elsewhere:
                         logger.exception("a handler's wrapper failed")
                 end_fork(self._pool.origin)
-                work, queued = self._pool.finished(self, queued)
+                work, queued = self._pool.next_work(self, queued)
 
 
 def end_fork(origin: Origin) -> None:
@@ -253,6 +256,6 @@ class SystemClock:
     def wait(self, future: Waitable, timeout: float | None) -> Any:
         shielded = self.executions.shield()
         try:
-            return self._workers.waiting(future, timeout)
+            return self._workers.wait_for(future, timeout)
         finally:
             self.executions.unshield(shielded)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from roleml_nb.role import NATIVE, CallCancelled, Deadlock, RoleInstanceID
 from roleml_nb.role.forks import Origin
 
-from .lock_detection import cpu_clock, cpu_time, waits_for_a_lock
+from .lock_detection import cpu_clock, cpu_time, threads_waiting_for_locks
 from .pending import Pending
 
 __all__ = ["MAX_DEPTH", "Execution", "Executions", "Interrupt", "Working", "run"]
@@ -333,7 +333,7 @@ class Executions:
     def working(self, here: str, now: float, calls: list[Pending]) -> list[Working]:
         """All of them, and the calls that wait here."""
         table = list(self.table.values())
-        locked = waits_for_a_lock({each.thread for each in table if each.may_be_stuck})
+        locked = threads_waiting_for_locks({each.thread for each in table if each.may_be_stuck})
         found = []
         for each in table:
             call = each.waits_for

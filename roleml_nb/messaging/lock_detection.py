@@ -14,20 +14,20 @@ from pathlib import Path
 from types import CodeType
 from typing import NamedTuple
 
-__all__ = ["cpu_clock", "cpu_time", "waits_for_a_lock"]
+__all__ = ["cpu_clock", "cpu_time", "threads_waiting_for_locks"]
 
-_ENTERS = ("BEFORE_WITH", "LOAD_SPECIAL")
-_OURS = tuple(
+_ENTERING_OPCODES = ("BEFORE_WITH", "LOAD_SPECIAL")
+_OWN_ROOMS = tuple(
     str(Path(__file__).parents[1] / room)
     for room in ("actor", "host", "messaging", "testbed", "trace")
 )
-_LOOK_BACK = 8
+_MAX_INSTRUCTIONS_BACK = 8
 """Instructions between the look-up of a method and its call, at most, for a call without long
 arguments.
 """
 
 
-def waits_for_a_lock(threads: Collection[int]) -> set[int]:
+def threads_waiting_for_locks(threads: Collection[int]) -> set[int]:
     """Those of the threads that are in ``with lock:`` or ``lock.acquire()`` in their innermost
     frame.
 
@@ -35,11 +35,11 @@ def waits_for_a_lock(threads: Collection[int]) -> set[int]:
     let go of at once: one that is kept, by a cycle above all, keeps the messages that its thread
     was at work on.
     """
-    places = _places(threads) if threads else {}
-    return {thread for thread, place in places.items() if _acquires(place)}
+    locations = _locations(threads) if threads else {}
+    return {thread for thread, location in locations.items() if _is_acquiring(location)}
 
 
-class _Place(NamedTuple):
+class _Location(NamedTuple):
     code: CodeType
     instruction: int
     owner: str
@@ -48,11 +48,11 @@ class _Place(NamedTuple):
     """
 
 
-def _places(threads: Collection[int]) -> dict[int, _Place]:
+def _locations(threads: Collection[int]) -> dict[int, _Location]:
     """Where each thread is. No frame survives the call, nor does a cycle of this one."""
     frames = sys._current_frames()  # has the frame of this function, too
     try:
-        places = {}
+        locations = {}
         for thread in threads:
             frame = frames.pop(thread, None)
             if frame is None:
@@ -60,32 +60,32 @@ def _places(threads: Collection[int]) -> dict[int, _Place]:
             code, instruction = frame.f_code, frame.f_lasti
             while frame.f_code.co_filename == threading.__file__ and frame.f_back is not None:
                 frame = frame.f_back
-            places[thread] = _Place(code, instruction, frame.f_code.co_filename)
-        return places
+            locations[thread] = _Location(code, instruction, frame.f_code.co_filename)
+        return locations
     finally:
         frame = None
         frames.clear()
 
 
-def _acquires(place: _Place) -> bool:
-    code = place.code
-    if place.owner.startswith(_OURS):
+def _is_acquiring(location: _Location) -> bool:
+    code = location.code
+    if location.owner.startswith(_OWN_ROOMS):
         return False
     if code.co_filename == threading.__file__:  # semaphores and conditions are written in Python
         return code.co_name in ("acquire", "__enter__")
-    before = [step for step in dis.get_instructions(code) if step.offset <= place.instruction][
-        -_LOOK_BACK:
+    before = [step for step in dis.get_instructions(code) if step.offset <= location.instruction][
+        -_MAX_INSTRUCTIONS_BACK:
     ]
     if not before:
         return False
-    if before[-1].opname in _ENTERS:
+    if before[-1].opname in _ENTERING_OPCODES:
         return True
     return "CALL" in before[-1].opname and any(
         step.argval in ("acquire", "__enter__") for step in before
     )
 
 
-class _Own(threading.local):
+class _ThreadClock(threading.local):
     """Each thread asks for its own clock: asking for that of a thread that may have ended is
     undefined.
     """
@@ -96,14 +96,14 @@ class _Own(threading.local):
             self.clock = time.pthread_getcpuclockid(threading.get_ident())
 
 
-_own = _Own()
+_thread_clock = _ThreadClock()
 
 
 def cpu_clock() -> int | None:
     """The clock of the processor time that the current thread uses, for `cpu_time`; None where
     there is none.
     """
-    return _own.clock
+    return _thread_clock.clock
 
 
 def cpu_time(clock: int | None) -> float:

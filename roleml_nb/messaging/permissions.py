@@ -69,7 +69,7 @@ HOST_MESSAGES = {
     "bye": Sender.HOST,
     "lost": Sender.NOTEBOOK,
     "given-up": Sender.NOTEBOOK,
-    "circle": Sender.NOTEBOOK,
+    "deadlock": Sender.NOTEBOOK,
     "stop": Sender.NOTEBOOK,
     "order": Sender.NOTEBOOK,
     "ordered": Sender.ENGINE,

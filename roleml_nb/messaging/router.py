@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
-from roleml_nb.messaging.serialization.codec import OUT_OF_BAND, Body, encode
+from roleml_nb.messaging.serialization.codec import OUT_OF_BAND_BYTES, Body, encode
 from roleml_nb.messaging.serialization.shared_memory import Region
 from roleml_nb.role import (
     NATIVE,
@@ -32,7 +32,7 @@ from roleml_nb.role.host import Host
 
 from .call_sites import CallSites
 from .executions import Execution, Executions, Working
-from .flow_control import Receipt, Window
+from .flow_control import Credit, Window
 from .pending import Pending
 from .permissions import ROLES, host_refusal, refusal
 from .session import Item, Link, Session
@@ -407,13 +407,13 @@ class Router:
         return lost
 
     def _send_here(self, envelope: Envelope, body: Body, wait: float, kept: bool) -> None:
-        receipt = None
+        credit = None
         if envelope.kind in FLOW_CONTROLLED:
             size = body.nbytes + MESSAGE_OVERHEAD_BYTES
-            self._window.enter(size, wait, self.host.host_id)
-            receipt = Receipt(self._window.leave, size)
-        body = body.here(receipt, kept)
-        del receipt  # the bodies alone hold it
+            self._window.acquire(size, wait, self.host.host_id)
+            credit = Credit(self._window.release, size)
+        body = body.here(credit, kept)
+        del credit  # the bodies alone hold it
         self._distribute(envelope, body, self.host.host_id, "local", envelope.sent)
 
     def _send_there(
@@ -433,7 +433,7 @@ class Router:
         at_once: bool = True,
     ) -> None:
         pickled, buffers = body.pickled, body.buffers
-        if len(pickled) >= OUT_OF_BAND:
+        if len(pickled) >= OUT_OF_BAND_BYTES:
             pickled, buffers = None, [pickled, *buffers]
         item = (
             kind,
@@ -633,7 +633,7 @@ class Router:
             self._delivering.on = False
 
     def _receive_item(
-        self, peer: str, link: str, item: Item, buffers: list[Any], receipt: Receipt | None
+        self, peer: str, link: str, item: Item, buffers: list[Any], credit: Credit | None
     ) -> None:
         (
             kind,
@@ -650,7 +650,7 @@ class Router:
         ) = item
         if pickled is None:
             pickled, buffers = buffers[0], buffers[1:]
-        body = Body(pickled, buffers, True, receipt if kind in FLOW_CONTROLLED else None)
+        body = Body(pickled, buffers, True, credit if kind in FLOW_CONTROLLED else None)
         body.region = Region.of(buffers[0]) if buffers else None
         if kind == "host":
             self.handle_host_message(peer, channel, lambda: body.decode(own=True))

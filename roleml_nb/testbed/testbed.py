@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from roleml_nb.actor import Invocation
 from roleml_nb.host.process import machine_name
-from roleml_nb.host.stdio import divide
+from roleml_nb.host.stdio import split_output
 from roleml_nb.host.stop import Stopped
 from roleml_nb.role import (
     NATIVE,
@@ -448,7 +448,7 @@ class Testbed:
             )
         if self.fleet.origin.elsewhere:
             raise TestbedError(self.fleet.origin.refusal())
-        divide(self.fleet.home)
+        split_output(self.fleet.home)
 
     # roles and relationships
 

@@ -555,7 +555,7 @@ def test_the_heart_beats_where_somebody_listens():
             self.beats.append(str(source))
 
     host = Host("here", "here", call_timeout=5.0, heartbeat=0.05)
-    host.ship, host.tell = lambda *_: None, lambda error: None
+    host.send_trace, host.report_error = lambda *_: None, lambda error: None
     try:
         host.spawn(["node", "idle"])
         ear = Ear()

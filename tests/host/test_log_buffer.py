@@ -9,7 +9,7 @@ import cloudpickle
 import pytest
 
 from roleml_nb import Role, RoleMLError, Service, Testbed
-from roleml_nb.host.log_buffer import LONGEST, MOST, Logbook
+from roleml_nb.host.log_buffer import MAX_LINE_CHARACTERS, MAX_LINES, LogBuffer
 from roleml_nb.role import Runnable
 from roleml_nb.trace import Trace
 from roleml_nb.trace import logs as logs_of_trace
@@ -151,12 +151,12 @@ def test_two_testbeds_have_logs_of_their_own():
 
 
 def test_memory_is_bounded_and_what_is_left_out_is_said(monkeypatch):
-    logbook = Logbook(lambda: 1.0)
-    for number in range(MOST + 7):
-        logbook.note("a", "r", "info", str(number))
-    logbook.note("a", "r", "info", "x" * (LONGEST + 5))
-    rows = logbook.take()
-    assert len(rows) == MOST + 1
+    log_buffer = LogBuffer(lambda: 1.0)
+    for number in range(MAX_LINES + 7):
+        log_buffer.add_line("a", "r", "info", str(number))
+    log_buffer.add_line("a", "r", "info", "x" * (MAX_LINE_CHARACTERS + 5))
+    rows = log_buffer.drain()
+    assert len(rows) == MAX_LINES + 1
     assert rows[-1] == (
         1.0,
         "a",
@@ -164,8 +164,8 @@ def test_memory_is_bounded_and_what_is_left_out_is_said(monkeypatch):
         "warning",
         "(8 lines left out: they came faster than they can be shipped)",
     )
-    logbook.write("a", "r", "print", "x" * (LONGEST + 5) + "\n")
-    assert logbook.take()[0][4].endswith("… (5 characters more)") and logbook.take() == []
+    log_buffer.write("a", "r", "print", "x" * (MAX_LINE_CHARACTERS + 5) + "\n")
+    assert log_buffer.drain()[0][4].endswith("… (5 characters more)") and log_buffer.drain() == []
 
     monkeypatch.setattr(logs_of_trace, "LINES", 10)
     trace = Trace(0.0, lambda: None)

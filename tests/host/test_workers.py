@@ -35,7 +35,7 @@ def test_a_blocked_task_lets_the_next_one_in():
 
 
 def test_a_task_that_works_lets_the_next_one_in_later(monkeypatch):
-    monkeypatch.setattr(workers, "PATIENCE", 0.2)
+    monkeypatch.setattr(workers, "STARVED_S", 0.2)
     pool, ended = Workers("pool", 1), threading.Event()
 
     def work() -> None:

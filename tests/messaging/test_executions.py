@@ -12,7 +12,7 @@ import pytest
 from roleml_nb.host.stop import _interrupt
 from roleml_nb.messaging.executions import Execution, Executions, Interrupt, run
 from roleml_nb.messaging.flow_control import Window
-from roleml_nb.messaging.lock_detection import cpu_clock, cpu_time, waits_for_a_lock
+from roleml_nb.messaging.lock_detection import cpu_clock, cpu_time, threads_waiting_for_locks
 from roleml_nb.role import RoleInstanceID
 from tests.waiting import until
 
@@ -227,13 +227,13 @@ def test_looking_for_locks_keeps_no_frame():
         thread.start()
         begun.wait(10)
         until(
-            lambda: waits_for_a_lock({thread.ident}) == {thread.ident},
+            lambda: threads_waiting_for_locks({thread.ident}) == {thread.ident},
             "the thread waits for the lock",
         )
         lock.release()
         thread.join()
         assert marks[0]() is None
-        assert waits_for_a_lock({thread.ident}) == set()
+        assert threads_waiting_for_locks({thread.ident}) == set()
     finally:
         gc.enable()
 
@@ -250,14 +250,14 @@ def test_a_lock_of_our_own_rooms_is_no_lock_that_handlers_wait_for():
 
     threading.Thread(target=hold, daemon=True).start()
     held.wait(20)
-    thread = threading.Thread(target=window.leave, args=(1,), daemon=True)
+    thread = threading.Thread(target=window.release, args=(1,), daemon=True)
     thread.start()
     try:
         until(
             lambda: sys._current_frames()[thread.ident].f_code.co_name == "__enter__",
             "the thread waits in our own code",
         )
-        assert waits_for_a_lock({thread.ident}) == set()
+        assert threads_waiting_for_locks({thread.ident}) == set()
     finally:
         over.set()
         thread.join()

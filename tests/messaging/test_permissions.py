@@ -80,7 +80,7 @@ DOWN, UP = (
 )
 HOST_TABLE = {
     **dict.fromkeys(("inquire", "inquiry-answer", "cancel", "bye"), ANY),
-    **dict.fromkeys(("lost", "given-up", "circle", "stop", "order"), DOWN),
+    **dict.fromkeys(("lost", "given-up", "deadlock", "stop", "order"), DOWN),
     **dict.fromkeys(("ordered", "stopping", "stopped", "pulse", "link", "trace", "error"), UP),
     "x": set(),
     "": set(),
@@ -268,7 +268,7 @@ def test_a_node_cannot_move_what_is_not_its_own(bed):
         ("lost", ("notebook", "says a role")),
         ("lost", ("engine1", "says a role")),
         ("given-up", True),
-        ("circle", ((), (), ())),
+        ("deadlock", ((), (), ())),
         ("stop", 1000),
         ("order", (1, print, ("ordered by a role",))),
         ("trace", (b"", b"")),

@@ -20,11 +20,9 @@ __all__ = ["Outbox", "Relay", "RelayLink"]
 Relayed = tuple[str, str, list[bytes]]
 """Sender's host, receiver's host, frames."""
 
-PATIENCE = 0.002
-"""Seconds that one turn waits for something to carry; up to `IDLE` times as long when there was
-nothing for long.
-"""
-IDLE = 20
+POLL_S = 0.002
+"""Seconds that one exchange waits for messages; up to `MAX_IDLE_FACTOR` times that while idle."""
+MAX_IDLE_FACTOR = 20
 
 
 class RelayLink:
@@ -57,7 +55,7 @@ class Outbox:
         self._items.append(item)
         self._filled.set()
 
-    def take(self, wait: float) -> list[Relayed]:
+    def drain(self, wait: float) -> list[Relayed]:
         """All items; waits up to `wait` seconds for a first one."""
         self._filled.wait(wait)
         self._filled.clear()
@@ -124,8 +122,8 @@ class Relay:
         idle = 0
         queue = self._queues[peer]
         while peer in self._serving and not self._stopping.is_set():
-            wait = PATIENCE * min(1 + idle // 10, IDLE)
-            going = queue.take(wait)
+            wait = POLL_S * min(1 + idle // 10, MAX_IDLE_FACTOR)
+            going = queue.drain(wait)
             try:
                 fetched = self._exchange(peer, going, wait)
             # ipyparallel raises many kinds when an engine is gone: all mean the same here

@@ -23,7 +23,7 @@ from typing import Any
 
 import zmq
 
-from roleml_nb.messaging.serialization.shared_memory import holds, sample
+from roleml_nb.messaging.serialization.shared_memory import can_open_sample, sample
 from roleml_nb.role.errors import LinkFailed
 
 from .addresses import Address, local_addresses, network, socket_path
@@ -448,7 +448,7 @@ class DirectTransport:
             can_open = (
                 router is not self._tcp
                 and bool(said[3])
-                and holds(said[3].decode(errors="replace"), said[2])
+                and can_open_sample(said[3].decode(errors="replace"), said[2])
             )
         router.send_multipart([sender, WELCOME, YES if can_open else b""], zmq.NOBLOCK)
 

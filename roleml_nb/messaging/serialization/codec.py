@@ -32,12 +32,12 @@ from .code import (
     resolve_class,
 )
 from .copies import Copying, Unusual
-from .shared_memory import WORTH_SENDING, WORTH_SHARING, Region
+from .shared_memory import MIN_SHARED_BYTES, MIN_SHARED_BYTES_ACROSS, Region
 from .unsendable import MESSAGE, explain
 
 __all__ = ["MESSAGE", "Body", "copy_of", "encode", "own_modules_of"]
 
-OUT_OF_BAND = 16 * 1024
+OUT_OF_BAND_BYTES = 16 * 1024
 """Buffers of at least so many bytes travel as frames of their own."""
 
 _reducers: dict[type, Any] = {**REDUCERS, np.ndarray: reduce_array, types.ModuleType: reduce_module}
@@ -53,14 +53,14 @@ class Body:
     `snapshot`).
     """
 
-    __slots__ = ("buffers", "fan", "owned", "pickled", "receipt", "region")
+    __slots__ = ("buffers", "fan_out", "owned", "pickled", "credit", "region")
 
     def __init__(
         self,
         pickled: Any,
         buffers: list[Any] | None = None,
         owned: bool = False,
-        receipt: Any = None,
+        credit: Any = None,
     ):
         self.pickled = pickled
         self.buffers: list[Any] = buffers or []
@@ -68,9 +68,9 @@ class Body:
         """Whether the buffers are writable and nobody else's, so that the last receiver may have
         them without a copy.
         """
-        self.receipt = receipt
+        self.credit = credit
         """Dropped when the value is taken: then the sender may send more."""
-        self.fan: Fan | None = None
+        self.fan_out: FanOut | None = None
         self.region: Region | None = None
         """Where the bytes of the buffers lie, if they can be shared."""
 
@@ -99,7 +99,7 @@ class Body:
         if self.owned or not self.buffers:
             return self
         region = (
-            _region(self.buffers, WORTH_SHARING if receivers > 1 else WORTH_SENDING)
+            _region(self.buffers, MIN_SHARED_BYTES if receivers > 1 else MIN_SHARED_BYTES_ACROSS)
             if receivers > 1 or shared
             else None
         )
@@ -111,9 +111,9 @@ class Body:
         body.region = region
         return body
 
-    def here(self, receipt: Any, kept: bool) -> Body:
+    def here(self, credit: Any, kept: bool) -> Body:
         """The same for receivers in this process; `kept` if it is on its way to others, too."""
-        body = Body(self.pickled, self.buffers, self.owned and not kept, receipt)
+        body = Body(self.pickled, self.buffers, self.owned and not kept, credit)
         body.region = self.region
         return body
 
@@ -122,14 +122,14 @@ class Body:
 
         Large buffers are not copied until a receiver writes to them.
         """
-        fan = Fan(self.buffers, self.owned, receivers, self.region) if self.buffers else None
+        fan_out = FanOut(self.buffers, self.owned, receivers, self.region) if self.buffers else None
         if receivers == 1:
-            self.fan = fan
+            self.fan_out = fan_out
             return [self]
         bodies = []
         for _ in range(receivers):
-            body = Body(self.pickled, self.buffers, False, self.receipt)
-            body.fan = fan
+            body = Body(self.pickled, self.buffers, False, self.credit)
+            body.fan_out = fan_out
             bodies.append(body)
         return bodies
 
@@ -145,12 +145,12 @@ class Body:
                 "this message body was already taken by its last receiver (decode(own=True));"
                 " encode anew"
             )
-        self.receipt = None
+        self.credit = None
         if not self.buffers:
             return _loads(self.pickled)
-        if self.fan is not None:
-            buffers = self.fan.take()
-            self.fan = self.buffers = None  # type: ignore[assignment]
+        if self.fan_out is not None:
+            buffers = self.fan_out.buffers_for_next()
+            self.fan_out = self.buffers = None  # type: ignore[assignment]
         elif own and self.owned:
             buffers, self.buffers = self.buffers, None  # type: ignore[assignment]
         else:
@@ -158,7 +158,7 @@ class Body:
         return _loads(self.pickled, buffers)
 
 
-class Fan:
+class FanOut:
     """The buffers of one message on their way to several receivers of one process."""
 
     def __init__(
@@ -167,7 +167,7 @@ class Fan:
         self._buffers, self._owned, self._left, self._region = buffers, owned, receivers, region
         self._lock = threading.Lock()
 
-    def take(self) -> list[Any]:
+    def buffers_for_next(self) -> list[Any]:
         """Buffers for one more receiver: writable, and its own."""
         with self._lock:
             self._left -= 1
@@ -194,7 +194,7 @@ def _loads(pickled: Any, buffers: list[Any] | None = None) -> Any:
         ) from error
 
 
-def _region(buffers: list[Any], worth: int = WORTH_SHARING) -> Region | None:
+def _region(buffers: list[Any], worth: int = MIN_SHARED_BYTES) -> Region | None:
     """A region of these, where there are so many bytes, and the system has such."""
     if sum(memoryview(buffer).nbytes for buffer in buffers) < worth:
         return None
@@ -232,13 +232,13 @@ def encode(value: Any, name: str = "it") -> Body:
 
 def _encode(value: Any) -> Body:
     if not _torch_known:
-        _look_for_torch()
+        _register_torch()
     file = io.BytesIO()
     buffers: list[memoryview] = []
 
     def in_band(buffer: pickle.PickleBuffer) -> bool:
         raw = buffer.raw()
-        if raw.nbytes < OUT_OF_BAND:
+        if raw.nbytes < OUT_OF_BAND_BYTES:
             return True
         buffers.append(raw)
         return False
@@ -271,7 +271,7 @@ def copy_of(value: Any, name: str = "it") -> tuple[Any, int]:
     layout = tuple(copying.layout)
     beside = _beside.get(layout)
     if beside is None:
-        if len(_beside) >= LAYOUTS:
+        if len(_beside) >= MAX_LAYOUTS:
             _beside.clear()
         beside = _beside[layout] = encode(value).nbytes - copying.nbytes
     return copy, copying.nbytes + beside
@@ -279,7 +279,7 @@ def copy_of(value: Any, name: str = "it") -> tuple[Any, int]:
 
 _beside: dict[tuple[Any, ...], int] = {}
 """Bytes that values take beside those of their arrays, by layout."""
-LAYOUTS = 1024
+MAX_LAYOUTS = 1024
 """How many are remembered."""
 
 
@@ -303,7 +303,7 @@ def _is_plain(value: Any) -> bool:
     return kind in _PLAIN
 
 
-def _look_for_torch() -> None:
+def _register_torch() -> None:
     global _torch_known
     found = tensor_reducers()
     if found:

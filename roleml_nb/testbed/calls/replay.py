@@ -36,7 +36,7 @@ __all__ = ["Replay", "replay"]
 class _Stage:
     """The notebook's host, without a log: what a role that is played again prints is the cell's."""
 
-    logbook = None
+    log_buffer = None
 
     def __init__(self, host: Host):
         self._host = host

@@ -76,9 +76,9 @@ class DeadlockDetector:
 
     def _end(self, calls: tuple[Key, ...], names: tuple[str, ...], stuck: tuple[Key, ...]) -> None:
         home = self._fleet.home
-        home.break_circle(calls, names, stuck)
+        home.break_deadlock(calls, names, stuck)
         for host_id in self._fleet.alive:
-            home.router.send_to_host(host_id, "circle", (calls, names, stuck))
+            home.router.send_to_host(host_id, "deadlock", (calls, names, stuck))
 
 
 def _count(known: _Sighting | None, cpu: float, heard: Mapping[str, float]) -> _Sighting:

@@ -73,7 +73,7 @@ class FailureDetector:
                 self._given_up.setdefault(host_id, silence)
             if fleet.stopping:
                 return
-            if (silence > CONFIRM_S or not known) and fleet.home.ended(host_id):
+            if (silence > CONFIRM_S or not known) and fleet.home.process_ended(host_id):
                 fleet.home.host_lost(host_id, "its process has ended")
             elif not known and self._has_ended_elsewhere(host_id):
                 fleet.home.host_lost(host_id, "ipyparallel says that its process has ended")

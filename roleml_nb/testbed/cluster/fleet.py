@@ -122,11 +122,11 @@ class Fleet:
                 trace=trace,
             )
             self.errors = Errors(self.home.clock.now)
-            self.home.tell = self.errors.append
+            self.home.report_error = self.errors.append
             self.trace = Trace(
                 self.home.clock.now(), self.collect, self.take_in, self.home.clock.now
             )
-            self.home.ship = self._add
+            self.home.send_trace = self._add
             self._stops = RunStopper(self)
             self._orders = Orders(self.home)
             self._detector = FailureDetector(self)
@@ -161,9 +161,11 @@ class Fleet:
             NOTEBOOK, self._exchange, home.deliver, self._unreached, home.run_in_background
         )
         home.relay = self._relay.link if wanted else None
-        home.ended = lambda host_id: host_id in self._processes and self._processes[host_id].ended
-        home.lost = self._host_lost
-        home.linked = lambda peer, kind, reason: self._linked(NOTEBOOK, peer, kind, reason)
+        home.process_ended = lambda host_id: (
+            host_id in self._processes and self._processes[host_id].ended
+        )
+        home.on_host_lost = self._host_lost
+        home.on_link_changed = lambda peer, kind, reason: self._linked(NOTEBOOK, peer, kind, reason)
 
     def _find_hosts(self, engines: Engines, record: Record, links: tuple[str, ...]) -> None:
         # answers to calls of the process before, on this same machine, are none to ours
@@ -408,8 +410,8 @@ class Fleet:
 
     def learn(self, places: Mapping[str, str]) -> None:
         """Let every host know where actors live: {actor: host}."""
-        self.home.learn(places)
-        self.run_on_all(remote.learn, dict(places))
+        self.home.update_directory(places)
+        self.run_on_all(remote.update_directory, dict(places))
 
     def _exchange(self, host_id: str, incoming: list[Relayed], wait: float) -> list[Relayed]:
         fetched = self.engines.run(  # type: ignore[union-attr]

@@ -122,7 +122,7 @@ def link_again(
     made, processes = Made(), {}
     here = home.transport.address  # type: ignore[union-attr]
     asked = {
-        host_id: engines.send(number, remote.meet, testbed, owner, here.public_key)
+        host_id: engines.send(number, remote.accept_notebook, testbed, owner, here.public_key)
         for host_id, number in numbers.items()
     }
     addresses = {}

@@ -224,7 +224,7 @@ def test_what_a_link_loses_is_sent_again():
         Lossy(
             "b",
             lambda frames: other.receive(
-                frames, lambda item, buffers, receipt: taken.append(item[0])
+                frames, lambda item, buffers, credit: taken.append(item[0])
             ),
         )
     )
@@ -239,7 +239,7 @@ def test_what_a_link_loses_is_sent_again():
     while not wires.empty():
         deliver, frames = wires.get()
         deliver(frames)
-    assert len(one._kept) <= 100
+    assert len(one._unacknowledged) <= 100
 
 
 def test_the_last_of_all_messages_is_sent_again_when_a_link_loses_it():
@@ -270,7 +270,7 @@ def test_the_last_of_all_messages_is_sent_again_when_a_link_loses_it():
     one, other = Session("b", lambda *why: None), Session("a", lambda *why: None)
     there = Lossy(
         lambda frames: other.receive(
-            frames, lambda item, buffers, receipt: (taken.append(item[0]), receipts.append(receipt))
+            frames, lambda item, buffers, credit: (taken.append(item[0]), receipts.append(credit))
         )
     )
     back = Lossy(lambda frames: one.receive(frames, lambda *_: None))
@@ -344,7 +344,7 @@ def test_a_better_link_takes_over_while_the_other_one_works():
         one.post((number, 0), [])
     assert former.closed and one.link is better and len(former.frames) == 6
     for frames in [*former.frames[:2], *better.frames[:5], *former.frames[2:], *better.frames[5:]]:
-        other.receive(frames, lambda item, buffers, receipt: taken.append(item[0]))
+        other.receive(frames, lambda item, buffers, credit: taken.append(item[0]))
     assert taken == list(range(9)) and not broken
 
 
@@ -370,5 +370,5 @@ def test_a_batch_that_comes_twice_is_taken_once():
     for number in range(3):
         one.post((number, 0), [])
     for frames in [sent[0], sent[1], sent[0], sent[1], sent[2], sent[2]]:
-        other.receive(frames, lambda item, buffers, receipt: taken.append(item[0]))
+        other.receive(frames, lambda item, buffers, credit: taken.append(item[0]))
     assert taken == [0, 1, 2] and not broken

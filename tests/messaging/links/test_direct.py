@@ -110,7 +110,9 @@ def test_what_lies_in_shared_memory_is_opened_and_not_sent(host):
 
 
 def test_who_cannot_open_it_is_sent_bytes(host, monkeypatch):
-    monkeypatch.setattr("roleml_nb.messaging.links.transport.holds", lambda path, content: False)
+    monkeypatch.setattr(
+        "roleml_nb.messaging.links.transport.can_open_sample", lambda path, content: False
+    )
     a, b = host("a"), host("b")
     link = linked(a, b)
     assert not link.shares

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import torch
 
-from roleml_nb.messaging.flow_control import Receipt, Window
+from roleml_nb.messaging.flow_control import Credit, Window
 from roleml_nb.messaging.serialization.codec import Body, copy_of, encode
 from roleml_nb.messaging.serialization.shared_memory import Region
 from roleml_nb.role import CallTimeout
@@ -150,21 +150,21 @@ def test_more_than_two_gibibytes_cross_a_link(tmp_path_factory):
 
 def test_a_window_holds_back_until_something_is_taken():
     window = Window(limit=100)
-    window.enter(60, 5, "there")
-    window.enter(30, 5, "there")
+    window.acquire(60, 5, "there")
+    window.acquire(30, 5, "there")
     with pytest.raises(
         CallTimeout, match=r"held back for 0\.1 s: 0 MB of tasks and events wait for there"
     ):
-        window.enter(20, 0.1, "there")
-    receipt = Receipt(window.leave, 60)
+        window.acquire(20, 0.1, "there")
+    credit = Credit(window.release, 60)
     entered = threading.Event()
-    thread = threading.Thread(target=lambda: (window.enter(50, 20, "there"), entered.set()))
+    thread = threading.Thread(target=lambda: (window.acquire(50, 20, "there"), entered.set()))
     thread.start()
     assert not entered.wait(0.05)
-    del receipt
+    del credit
     assert entered.wait(10)
     thread.join()
     assert window.bytes == 80
-    window.enter(1000, 0, "there")  # answers and the like are never held back
+    window.acquire(1000, 0, "there")  # answers and the like are never held back
     window.clear()
-    window.enter(1000, 5, "there")  # one that is larger than the window passes alone
+    window.acquire(1000, 5, "there")  # one that is larger than the window passes alone

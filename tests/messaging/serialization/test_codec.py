@@ -25,7 +25,7 @@ from roleml_nb.messaging.serialization.code import (
     loads_code,
     resolve_class,
 )
-from roleml_nb.messaging.serialization.codec import OUT_OF_BAND, Body, encode
+from roleml_nb.messaging.serialization.codec import OUT_OF_BAND_BYTES, Body, encode
 from roleml_nb.role.errors import RoleMLError
 
 CELL = """
@@ -222,7 +222,7 @@ def test_local_dataclass():
     assert got.values.tolist() == [0, 1, 2]
 
 
-LARGE = np.arange(OUT_OF_BAND, dtype=np.float32)
+LARGE = np.arange(OUT_OF_BAND_BYTES, dtype=np.float32)
 READONLY, SMALL_READONLY = LARGE.copy(), np.arange(3)
 READONLY.setflags(write=False)
 SMALL_READONLY.setflags(write=False)

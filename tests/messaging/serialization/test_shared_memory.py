@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from roleml_nb.messaging.serialization import shared_memory
-from roleml_nb.messaging.serialization.shared_memory import Place, Region, holds
+from roleml_nb.messaging.serialization.shared_memory import Place, Region, can_open_sample
 
 SIZE = 1_000_000
 OTHER = """
 import pickle, sys
-from roleml_nb.messaging.serialization.shared_memory import Region, holds
+from roleml_nb.messaging.serialization.shared_memory import Region, can_open_sample
 place = pickle.load(sys.stdin.buffer)
 region = Region.at(place)
 (first, _), (second, _) = region.map(), region.map()
@@ -33,8 +33,8 @@ sys.stdin.buffer.readline()
 def files():
     """No file that an earlier test has left."""
     gc.collect()
-    while shared_memory._kept:
-        os.close(shared_memory._kept.popleft()[0])
+    while shared_memory._pool:
+        os.close(shared_memory._pool.popleft()[0])
 
 
 @pytest.fixture
@@ -102,14 +102,14 @@ def test_a_mapping_keeps_what_it_shows_from_being_written_over(files):
 
 
 def test_few_files_are_kept(files, monkeypatch):
-    held = [Region(buffers(7)) for _ in range(shared_memory.KEPT // SIZE + 5)]
+    held = [Region(buffers(7)) for _ in range(shared_memory.MAX_POOL_BYTES // SIZE + 5)]
     held.clear()
     assert (
-        sum(size for _, size in shared_memory._kept)
-        <= shared_memory.KEPT
-        < sum(size for _, size in shared_memory._kept) + 2 * SIZE
+        sum(size for _, size in shared_memory._pool)
+        <= shared_memory.MAX_POOL_BYTES
+        < sum(size for _, size in shared_memory._pool) + 2 * SIZE
     )
-    monkeypatch.setattr(shared_memory, "FILES", 2)
+    monkeypatch.setattr(shared_memory, "MAX_REGIONS", 2)
     held = [Region(buffers(7)) for _ in range(2)]
     with pytest.raises(OSError, match="2 regions already"):
         Region(buffers(7))
@@ -117,8 +117,10 @@ def test_few_files_are_kept(files, monkeypatch):
 
 def test_what_is_no_region_is_known(files):
     region = Region([b"token"])
-    assert holds(region.place.path, b"token") and not holds(region.place.path, b"other")
-    assert not holds("/proc/0/fd/1", b"token") and not holds("nul\0", b"token")
+    assert can_open_sample(region.place.path, b"token") and not can_open_sample(
+        region.place.path, b"other"
+    )
+    assert not can_open_sample("/proc/0/fd/1", b"token") and not can_open_sample("nul\0", b"token")
     assert (
         Region.of(b"x") is Region.of(memoryview(b"x")) is Region.of(memoryview(np.zeros(3))) is None
     )

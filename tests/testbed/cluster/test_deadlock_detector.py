@@ -20,7 +20,7 @@ class Told:
             control=lambda host_id, channel, circle: self.said.append((host_id, channel, circle))
         )
         self.home = SimpleNamespace(
-            break_circle=lambda *circle: self.ended.append(circle), router=router
+            break_deadlock=lambda *circle: self.ended.append(circle), router=router
         )
         self.alive = [ENGINE]
 
@@ -46,7 +46,7 @@ def test_a_circle_that_stands_is_ended_at_the_third_look(told):
         assert told.ended == []
     detector.look(3.0, circle(), {ENGINE: 3.0})
     assert [names for _, names, _ in told.ended] == [("a/x.ping", "b/x.ping", "a/x.ping")]
-    assert told.said == [(ENGINE, "circle", told.ended[0])]
+    assert told.said == [(ENGINE, "deadlock", told.ended[0])]
 
 
 def test_a_host_that_has_told_nothing_new_confirms_nothing(told):

@@ -13,7 +13,7 @@ import pytest
 
 from roleml_nb import RoleMLError
 from roleml_nb.host import process
-from roleml_nb.host.process import Process, _look
+from roleml_nb.host.process import Process, _read_state
 from roleml_nb.testbed.cluster.runtime_files import (
     Record,
     clean,
@@ -106,7 +106,7 @@ def test_only_what_an_ended_kernel_left_behind_is_ended(start, ended, tmp_path):
 @pytest.mark.parametrize("seconds", [-3600.0, -1.0, 1.0, 5.0, 86400.0])
 def test_a_step_of_the_clock_ends_no_testbed_whose_kernel_lives(start, stepped, seconds, tmp_path):
     kernel, engine = start("no testbed"), start("mine")
-    born = _look(kernel.pid).born
+    born = _read_state(kernel.pid).born
     record(tmp_path, "mine", Process(Process.here().machine, kernel.pid, born))
     before = psutil.Process(kernel.pid).create_time()
     stepped(seconds)
@@ -147,7 +147,7 @@ def test_a_process_is_known_by_the_ticks_since_the_start_of_the_machine(
 def test_this_process_and_one_that_is_a_zombie(start):
     assert not Process.here().ended and int(Process.here().born) > 0
     other = start("other")
-    it = Process(Process.here().machine, other.pid, _look(other.pid).born)
+    it = Process(Process.here().machine, other.pid, _read_state(other.pid).born)
     assert not it.ended
     other.kill()
     until(lambda: psutil.Process(other.pid).status() == psutil.STATUS_ZOMBIE, "its end")
@@ -159,8 +159,8 @@ def test_where_there_is_no_proc_ps_says_when_a_process_began(start, tmp_path, mo
     monkeypatch.setattr(process, "PROC", tmp_path)
     here = Process.here()
     # Mon Nov 30 13:28:01 2026
-    assert here.born == _look(os.getpid()).born and len(here.born.split()) == 5
-    it = here._replace(pid=other.pid, born=_look(other.pid).born)
+    assert here.born == _read_state(os.getpid()).born and len(here.born.split()) == 5
+    it = here._replace(pid=other.pid, born=_read_state(other.pid).born)
     assert not here.ended and not it.ended and it._replace(born="Mon Nov 30 13:28:01 1970").ended
     other.kill()
     other.wait()

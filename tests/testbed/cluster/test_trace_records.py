@@ -82,7 +82,7 @@ class Careless(Role):
         if host.host_id != "notebook":
             for one in junk:
                 host.router.send_to_host("notebook", "trace", one)
-                host.shipped += 1
+                host.shipments += 1
         self.said.emit({"loss": loss})
 
 
