@@ -281,7 +281,7 @@ def test_the_last_of_all_messages_is_sent_again_when_a_link_loses_it():
         nonlocal now
         for _ in range(int(seconds / 0.25)):
             now += 0.25
-            one.look(now)
+            one.probe(now)
             there.carry()
             back.carry()
             other.acknowledge()

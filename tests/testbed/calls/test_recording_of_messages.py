@@ -356,10 +356,8 @@ def test_what_is_let_go_while_no_notebook_is_there_is_said(monkeypatch):
     host = Host("engine0", "engine 0", call_timeout=5.0)
     shipped = []
     try:
-        host.buffer_while_detached, host.ship = (
-            True,
-            lambda messages, metrics, logs: shipped.append((messages, metrics, logs)),
-        )
+        host.buffer_while_detached = True
+        host.send_trace = lambda messages, metrics, logs: shipped.append((messages, metrics, logs))
         host.router.lost["notebook"] = "it has ended"
         for step in range(25):
             host.record_metrics(("a", "b"), "said", {}, step)

@@ -17,7 +17,9 @@ class Told:
     def __init__(self):
         self.ended, self.said = [], []
         router = SimpleNamespace(
-            control=lambda host_id, channel, circle: self.said.append((host_id, channel, circle))
+            send_to_host=lambda host_id, channel, circle: self.said.append(
+                (host_id, channel, circle)
+            )
         )
         self.home = SimpleNamespace(
             break_deadlock=lambda *circle: self.ended.append(circle), router=router
