@@ -110,7 +110,7 @@ class Errors(Sequence[Failure]):
         """The first of the equal errors that have this number in the text, counted from 1; None
         when there are none.
         """
-        kinds = fold(list(self))
+        kinds = group_equal(list(self))
         return kinds[number - 1][0] if 1 <= number <= len(kinds) else None
 
     def untold(self) -> list[Failure]:
@@ -154,7 +154,7 @@ class Errors(Sequence[Failure]):
     def __str__(self) -> str:
         gone = self._count - len(self)
         lines = [f"({gone} earlier ones are no longer here)"] if gone and len(self) == MOST else []
-        for number, kind in enumerate(fold(list(self)), 1):
+        for number, kind in enumerate(group_equal(list(self)), 1):
             lines.append(f"[{number}] {head(kind)}")
             lines += [f"    {line}" for line in kind[0].remote_traceback.rstrip().splitlines()]
         return "\n".join(lines) or "no errors"
@@ -166,7 +166,7 @@ class Errors(Sequence[Failure]):
         parts = [
             f"<details><summary><b>[{number}]</b> {html.escape(head(kind))}</summary>"
             f"<pre>{html.escape(kind[0].remote_traceback.rstrip() or kind[0].text)}</pre></details>"
-            for number, kind in enumerate(fold(list(self)), 1)
+            for number, kind in enumerate(group_equal(list(self)), 1)
         ]
         return "".join(parts) or "no errors"
 
@@ -198,7 +198,7 @@ class Errors(Sequence[Failure]):
         )
 
 
-def fold(failures: Sequence[Failure]) -> list[list[Failure]]:
+def group_equal(failures: Sequence[Failure]) -> list[list[Failure]]:
     """Equal ones together, by node; in the order in which the first of each came."""
     kinds: dict[tuple[str, ...], list[Failure]] = {}
     for failure in failures:
@@ -210,7 +210,7 @@ def fold(failures: Sequence[Failure]) -> list[list[Failure]]:
 
 def summary(failures: Sequence[Failure]) -> str:
     """One line about new failures, equal ones together."""
-    kinds = fold(failures)
+    kinds = group_equal(failures)
     heads = [head(kind) for kind in kinds[:KINDS]] + (["…"] if len(kinds) > KINDS else [])
     return (
         f"{len(failures)} new error{'s' * (len(failures) != 1)}: {'; '.join(heads)}; see %rml"

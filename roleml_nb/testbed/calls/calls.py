@@ -20,7 +20,7 @@ from roleml_nb.role import (
 )
 from roleml_nb.testbed.registry.registry import Registry
 
-from .failures import fold
+from .failures import raise_combined
 
 __all__ = ["Calls"]
 
@@ -90,7 +90,7 @@ class Calls:
         if left and not failed:
             left[0].result(0)  # says what it does all the time
         answers = [(invocations[index].target, results[index]) for index in sorted(results)]
-        fold(answers, f"call {target} {channel}", others=len(left))
+        raise_combined(answers, f"call {target} {channel}", others=len(left))
         return {instance.actor_name: result for instance, result in answers}
 
     def call_task(

@@ -6,10 +6,10 @@ from typing import Any
 
 from roleml_nb.role import HandlerError, RoleInstanceID, RoleMLError, TestbedError
 
-__all__ = ["fold"]
+__all__ = ["raise_combined"]
 
 
-def fold(results: list[tuple[RoleInstanceID, Any]], what: str, others: int = 0) -> None:
+def raise_combined(results: list[tuple[RoleInstanceID, Any]], what: str, others: int = 0) -> None:
     """Raise the first failure among `results`, saying on which nodes the same happened, and how
     many are still at work.
     """

@@ -33,7 +33,7 @@ from roleml_nb.testbed.cluster.fleet import Fleet
 __all__ = ["Replay", "replay"]
 
 
-class _Stage:
+class _ReplayHost:
     """The notebook's host, without a log: what a role that is played again prints is the cell's."""
 
     log_buffer = None
@@ -45,14 +45,14 @@ class _Stage:
         return getattr(self._host, name)
 
 
-class _Understudy(Actor):
+class _ReplayActor(Actor):
     """Stands in for a node: the role knows what it knew there, and calls others in the notebook's
     name. Its events go nowhere.
     """
 
     def __init__(self, host: Host, given: ReplayState):
         self.name = given.failure.role.actor_name
-        self.host = _Stage(host)
+        self.host = _ReplayHost(host)
         self.profile = ActorProfile(self.name, host.host_id)
         self.ctx = Context.build(
             self.profile,
@@ -112,14 +112,12 @@ class Replay:
             self.role.__setstate__(given.state)
         else:
             self.role.__dict__.update(given.state or {})
-        where, understudy = str(given.failure.role), _Understudy(host, given)
-        self.role.attach(given.failure.role.instance_name, understudy)
+        where, actor = str(given.failure.role), _ReplayActor(host, given)
+        self.role.attach(given.failure.role.instance_name, actor)
         elements = self.role.__dict__["_elements"] = {}
         for name, (implementation, state) in given.elements.items():
             declared = getattr(given.cls, given.cls.elements[name])
-            elements[name] = ElementInstance(
-                declared, implementation, where, understudy.ctx.workdir
-            )
+            elements[name] = ElementInstance(declared, implementation, where, actor.ctx.workdir)
             elements[name].give_state(state)
 
     @property

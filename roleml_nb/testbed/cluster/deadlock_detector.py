@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from roleml_nb.messaging.executions import Key, Working
 from roleml_nb.role import NOTEBOOK
 
-from .deadlocks import Circle, circles
+from .deadlocks import WaitCycle, find_deadlocks
 
 if TYPE_CHECKING:
     from .fleet import Fleet
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["DeadlockDetector"]
 
 CONFIRMING_LOOKS = 3
-"""Looks at which a circle must stand unchanged.
+"""Looks at which a cycle must stand unchanged.
 
 One that stands at two may be two looks at a process in which nobody had a turn in between, as
 during a long garbage collection, or one that was frozen.
@@ -35,25 +35,25 @@ class _Sighting(NamedTuple):
 
 
 class DeadlockDetector:
-    """Looks at who waits for whom, as the hosts tell it, and ends the calls of a circle that
+    """Looks at who waits for whom, as the hosts tell it, and ends the calls of a cycle that
     stands.
     """
 
     def __init__(self, fleet: Fleet):
         self._fleet = fleet
-        self._seen: dict[Circle, _Sighting] = {}
+        self._seen: dict[WaitCycle, _Sighting] = {}
 
-    def look(
+    def check(
         self, now: float, rows: Mapping[str, list[Working]], heard: Mapping[str, float]
     ) -> None:
-        """End the calls of circles that have stood like this for `CONFIRMING_LOOKS`.
+        """End the calls of cycles that have stood like this for `CONFIRMING_LOOKS`.
 
         Parameters
         ----------
         rows
             {host: who is at work and who waits there}, as each has told last.
         heard
-            When that was. A look counts only if every host of the circle has told anew since the
+            When that was. A look counts only if every host of the cycle has told anew since the
             last one.
         """
         home = {
@@ -62,17 +62,17 @@ class DeadlockDetector:
             for key in (row.key for row in told if not row.call)
         }
         before, self._seen = self._seen, {}
-        for circle in circles(row for told in rows.values() for row in told):
-            name = circle._replace(cpu=0.0)
+        for cycle in find_deadlocks(row for told in rows.values() for row in told):
+            name = cycle._replace(cpu=0.0)
             times = {
                 host: now if host == NOTEBOOK else heard.get(host, 0.0)
-                for host in (home[key] for key in circle.calls)
+                for host in (home[key] for key in cycle.calls)
             }
-            sighting = _count(before.get(name), circle.cpu, times)
+            sighting = _count(before.get(name), cycle.cpu, times)
             if sighting.looks < CONFIRMING_LOOKS:
                 self._seen[name] = sighting
             else:
-                self._end(circle.calls, circle.names, circle.stuck)
+                self._end(cycle.calls, cycle.names, cycle.stuck)
 
     def _end(self, calls: tuple[Key, ...], names: tuple[str, ...], stuck: tuple[Key, ...]) -> None:
         home = self._fleet.home

@@ -1,4 +1,4 @@
-"""Who waits for whom, over all hosts, and the circles in it."""
+"""Who waits for whom, over all hosts, and the cycles in it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from roleml_nb.messaging.executions import Key, Working
 
-__all__ = ["Circle", "circles", "describe"]
+__all__ = ["WaitCycle", "find_deadlocks", "describe"]
 
 
 def describe(rows: Iterable[Working]) -> list[str]:
@@ -22,7 +22,7 @@ def describe(rows: Iterable[Working]) -> list[str]:
     return lines
 
 
-class Circle(NamedTuple):
+class WaitCycle(NamedTuple):
     """Handlers that wait for each other: the calls that they work for, and their names, the first
     once more at the end.
     """
@@ -34,13 +34,13 @@ class Circle(NamedTuple):
     cpu: float
 
 
-def circles(rows: Iterable[Working]) -> list[Circle]:
-    """The circles among what all hosts have told.
+def find_deadlocks(rows: Iterable[Working]) -> list[WaitCycle]:
+    """The cycles among what all hosts have told.
 
     A handler that waits for a call can go on when that can. One that is stuck can go on when
     another handler of its role can, which may let go of the lock or resume the role; and it may,
     too, when no other handler of its role is at work, since then nobody knows what it waits for.
-    The handlers that cannot go on wait in circles.
+    The handlers that cannot go on wait in cycles.
     """
     at_work = {row.key: row for row in rows if not row.call}
     by_role: dict[str, list[Working]] = {}
@@ -75,12 +75,12 @@ def circles(rows: Iterable[Working]) -> list[Circle]:
                 (other for other in waits_for(row) if other is not None),
                 key=lambda each: (each.stuck, -each.seconds),
             )
-        circle = path[path.index(row) :]
-        found[frozenset(each.key for each in circle)] = _circle(circle)
+        cycle = path[path.index(row) :]
+        found[frozenset(each.key for each in cycle)] = _wait_cycle(cycle)
     return list(found.values())
 
 
-def _circle(members: list[Working]) -> Circle:
+def _wait_cycle(members: list[Working]) -> WaitCycle:
     """Told from the handler that has been at work longest, of those that another one of their role
     is stuck because of.
     """
@@ -90,7 +90,7 @@ def _circle(members: list[Working]) -> Circle:
     first = max(starts, key=lambda index: members[index].seconds)
     members = [*members[first:], *members[:first]]
     names = [row.name for row in members] + ([] if members[-1].stuck else [members[0].name])
-    return Circle(
+    return WaitCycle(
         tuple(row.key for row in members),
         tuple(names),
         tuple(row.key for row in members if row.stuck),

@@ -269,7 +269,7 @@ class Fleet:
             if clock.now() - looked > SILENCE / 2:
                 looked = clock.now()
                 waits = {host_id: self._waits.get(host_id, []) for host_id in self.alive}
-                deadlocks.look(looked, {**waits, NOTEBOOK: self.home.long_waits()}, self._heard)
+                deadlocks.check(looked, {**waits, NOTEBOOK: self.home.long_waits()}, self._heard)
 
     def _look_at_engines(self, now: float) -> None:
         reachable = self.engines.reached() if self.engines else set()

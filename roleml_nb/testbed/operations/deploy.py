@@ -10,7 +10,7 @@ from roleml_nb.role import NATIVE, NOTEBOOK, HandlerError, Message, RoleInstance
 from roleml_nb.spec.entry import Entry
 from roleml_nb.spec.per_node import Each
 from roleml_nb.spec.plan import Plan, RolePlan
-from roleml_nb.testbed.calls.failures import fold
+from roleml_nb.testbed.calls.failures import raise_combined
 
 if TYPE_CHECKING:
     from roleml_nb.testbed.testbed import Testbed
@@ -94,7 +94,7 @@ def update_relationship(bed: Testbed, relationship: str, members: Members, opera
                 members[target.actor_name],
                 remove=operation == "remove",
             )
-    fold(results, f"relate {relationship}")
+    raise_combined(results, f"relate {relationship}")
 
 
 def _link(bed: Testbed, plan: Plan) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from roleml_nb.role import NATIVE, NOTEBOOK, Message, RoleInstanceID, TestbedError
-from roleml_nb.testbed.calls.failures import fold
+from roleml_nb.testbed.calls.failures import raise_combined
 
 from .deploy import update_relationship
 
@@ -28,7 +28,7 @@ def remove(bed: Testbed, nodes: list[str]) -> list[str]:
     for node in there:
         for name in bed._calls.roles_of(node):
             target = RoleInstanceID(node, NATIVE)
-            fold(
+            raise_combined(
                 bed._calls.group(
                     "task", [target], "terminate-role", {target: Message({"name": name})}
                 ),

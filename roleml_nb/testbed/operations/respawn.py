@@ -56,7 +56,7 @@ def respawn(bed: Testbed, names: list[str], on: int | str | None) -> list[str]:
                 instance.actor_name, instance.instance_name, cls, options=options, elements=elements
             )
     except BaseException:
-        before.put_back()
+        before.restore()
         raise
     return gone
 
@@ -94,7 +94,7 @@ class _Before:
             for table in versions.tables
         ]
 
-    def put_back(self) -> None:
+    def restore(self) -> None:
         """Have the notebook know all this again; others too, as far as they answer."""
         bed, registry = self._bed, self._bed.registry
         made = [

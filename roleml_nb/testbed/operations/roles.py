@@ -25,7 +25,7 @@ from roleml_nb.spec.per_node import implementation
 from roleml_nb.spec.spec import named
 from roleml_nb.spec.values import encode
 from roleml_nb.testbed.calls.calls import Calls
-from roleml_nb.testbed.calls.failures import fold
+from roleml_nb.testbed.calls.failures import raise_combined
 from roleml_nb.testbed.cluster.fleet import Fleet
 from roleml_nb.testbed.cluster.startup import share_paths
 from roleml_nb.testbed.nodes import Nodes
@@ -123,7 +123,7 @@ class Roles:
                 self._versions.assigned(RoleInstanceID(node, name), role, *plans[node])
             elif name in self._registry.roles.get(node, {}) and not self._is_there(node, name):
                 self._gone(node, name)  # it was to be replaced, and has ended
-        fold(results, f"assign {name}={role.__name__}")
+        raise_combined(results, f"assign {name}={role.__name__}")
         return nodes
 
     def _check_known(
@@ -185,7 +185,7 @@ class Roles:
             return list(outdated)
         if len(outdated) > 1:
             for cls, instances in by_class.items():
-                fold(
+                raise_combined(
                     self._ask_to_take_up(cls, instances, only_check=True), f"update {cls.__name__}"
                 )
         for cls, instances in by_class.items():
@@ -216,7 +216,7 @@ class Roles:
             if node not in failed:
                 self._versions.updated(RoleInstanceID(node, name), cls)
                 self._registry.updated(node, name, named(cls))
-        fold(results, f"update {cls.__name__}")
+        raise_combined(results, f"update {cls.__name__}")
 
     def _ask_to_take_up(
         self, cls: type[Role], outdated: list[RoleInstanceID], *, only_check: bool = False
@@ -246,7 +246,7 @@ class Roles:
         for (node, _), result in results:
             if not isinstance(result, Exception):
                 self._gone(node, name)
-        fold(results, f"terminate {name}")
+        raise_combined(results, f"terminate {name}")
         return nodes
 
     def relate(self, nodes: Nodes, relationship: str, instances: Any, remove: bool) -> Nodes:
@@ -262,7 +262,7 @@ class Roles:
         for (node, _), result in results:
             if not isinstance(result, Exception):
                 self._registry.related(node, relationship, members, remove=remove)
-        fold(results, f"relate {relationship}")
+        raise_combined(results, f"relate {relationship}")
         return nodes
 
     def link(self, nodes: Nodes, alias: str, relationship: str) -> Nodes:
@@ -274,7 +274,7 @@ class Roles:
         for (node, _), result in results:
             if not isinstance(result, Exception):
                 self._registry.linked(node, alias, relationship)
-        fold(results, f"link {alias}")
+        raise_combined(results, f"link {alias}")
         return nodes
 
     def migrate(
@@ -304,5 +304,5 @@ class Roles:
                 }
             ),
         )
-        fold(results, f"migrate {instance}")
+        raise_combined(results, f"migrate {instance}")
         return RoleInstanceID(*results[0][1])

@@ -13,14 +13,14 @@ from roleml_nb.role import NATIVE, NOTEBOOK, Role, RoleInstanceID, RoleMLError
 if TYPE_CHECKING:
     from roleml_nb.testbed.testbed import Testbed
 
-__all__ = ["Kept", "keeping", "put_back"]
+__all__ = ["TerminatedRole", "capture", "restore"]
 
-STEP = 60.0
+STEP_TIMEOUT_S = 60.0
 """Seconds that a node gets to hand out a role's state, or to take it."""
 
 
 @dataclass
-class Kept:
+class TerminatedRole:
     """A role that is ended: what the notebook knew of it, and its state, or else why there is
     none.
     """
@@ -45,12 +45,15 @@ class Kept:
 
 
 @contextmanager
-def keeping(bed: Testbed, instances: Iterable[RoleInstanceID]) -> Iterator[list[Kept]]:
+def capture(bed: Testbed, instances: Iterable[RoleInstanceID]) -> Iterator[list[TerminatedRole]]:
     """Pause roles and take their state, for them to be ended within; those that are not then go on.
 
     StatusError when handlers do not end; all go on then.
     """
-    kept, asked = [_known(bed, instance) for instance in instances], list[tuple[Kept, Invocation]]()
+    kept, asked = (
+        [_known(bed, instance) for instance in instances],
+        list[tuple[TerminatedRole, Invocation]](),
+    )
     try:
         for one in kept:
             place = bed.registry.places[one.instance.actor_name]
@@ -59,21 +62,21 @@ def keeping(bed: Testbed, instances: Iterable[RoleInstanceID]) -> Iterator[list[
             else:
                 asked.append((one, _ask(bed, "capture", one.instance, None)))
         for one, answer in asked:
-            one.state, one.why, one.paused = answer.result(STEP)
+            one.state, one.why, one.paused = answer.result(STEP_TIMEOUT_S)
         yield kept
     finally:
         for one, answer in asked:
             with suppress(RoleMLError):  # that one went on by itself, or is gone
-                answer.result(STEP)
+                answer.result(STEP_TIMEOUT_S)
                 if one.instance.instance_name in bed.registry.roles.get(
                     one.instance.actor_name, {}
                 ):
-                    _ask(bed, "release", one.instance, one.paused).result(STEP)
+                    _ask(bed, "release", one.instance, one.paused).result(STEP_TIMEOUT_S)
 
 
-def _known(bed: Testbed, instance: RoleInstanceID) -> Kept:
+def _known(bed: Testbed, instance: RoleInstanceID) -> TerminatedRole:
     known = bed.registry.roles.get(instance.actor_name, {}).get(instance.instance_name)
-    return Kept(instance, known, bed.versions.entries(instance))
+    return TerminatedRole(instance, known, bed.versions.entries(instance))
 
 
 def _ask(bed: Testbed, step: str, instance: RoleInstanceID, content: Any) -> Invocation:
@@ -83,13 +86,13 @@ def _ask(bed: Testbed, step: str, instance: RoleInstanceID, content: Any) -> Inv
     )
 
 
-def put_back(bed: Testbed, kept: Kept) -> None:
+def restore(bed: Testbed, kept: TerminatedRole) -> None:
     """Have a role that was ended back on its node, with its state; TestbedError when there is
     another one of its name.
     """
     node, name = kept.instance
     bed.select(node)
-    _ask(bed, "restore", kept.instance, kept.state).result(STEP)
+    _ask(bed, "restore", kept.instance, kept.state).result(STEP_TIMEOUT_S)
     if kept.known is not None:
         bed.registry.assigned(node, name, kept.known)
-    bed.versions.put_back(kept.instance, kept.version)
+    bed.versions.restore_entries(kept.instance, kept.version)

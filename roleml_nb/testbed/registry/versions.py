@@ -91,10 +91,10 @@ class Versions:
         self.revision += 1
 
     def entries(self, instance: RoleInstanceID) -> list[Any]:
-        """What is known of an instance, for `put_back`."""
+        """What is known of an instance, for `restore_entries`."""
         return [table.get(instance) for table in self.tables]
 
-    def put_back(self, instance: RoleInstanceID, entries: list[Any]) -> None:
+    def restore_entries(self, instance: RoleInstanceID, entries: list[Any]) -> None:
         """Know again what `entries` gave, of a role that is back as it was."""
         for table, entry in zip(self.tables, entries, strict=True):
             if entry is not None:

@@ -13,8 +13,8 @@ from traitlets import Dict, List
 from roleml_nb.role import TestbedError, did_you_mean
 from roleml_nb.testbed import Testbed
 from roleml_nb.testbed.expressions import BadLine, evaluate, parse, ready_names
-from roleml_nb.testbed.operations.commands.command import Gesture
-from roleml_nb.testbed.operations.commands.commands import gesture as gesture_of
+from roleml_nb.testbed.operations.commands.command import Command
+from roleml_nb.testbed.operations.commands.commands import parse_command
 from roleml_nb.testbed.operations.commands.requests import check_arguments
 from roleml_nb.testbed.operations.commands.role_commands import Call
 from roleml_nb.widgets.base.view import View
@@ -74,8 +74,8 @@ class Board(View):
             bed, by or (bed.registry.board_layout.group_by if bed.registry.board_layout else usual)
         )
         self._forms = Forms(bed)
-        self._done: list[tuple[Gesture, Gesture]] = []
-        self._undone: list[tuple[Gesture, Gesture]] = []
+        self._done: list[tuple[Command, Command]] = []
+        self._undone: list[tuple[Command, Command]] = []
         """What was done and undone: how it said itself, and what takes it back, or does it again.
         """
         self._refreshing = threading.Lock()
@@ -126,7 +126,7 @@ class Board(View):
 
     def ask_do(self, gesture: str, given: dict[str, Any]) -> dict[str, Any]:
         """Carry out a gesture; returns how it says itself."""
-        return self._do(gesture_of(gesture, given, self._bed))
+        return self._do(parse_command(gesture, given, self._bed))
 
     def ask_form(self, kind: str, given: dict[str, Any]) -> dict[str, Any]:
         """What the form of a gesture asks for, or that of a call."""
@@ -135,7 +135,7 @@ class Board(View):
     def ask_say(self, kind: str, given: dict[str, Any], values: dict[str, str]) -> dict[str, Any]:
         """How what was filled in would say itself."""
         made = self._filled(kind, given, values)
-        return {"lines": made.lines(), "python": made.python()}
+        return {"lines": made.to_magic(), "python": made.to_python()}
 
     def ask_submit(
         self, kind: str, given: dict[str, Any], values: dict[str, str]
@@ -145,28 +145,28 @@ class Board(View):
         made = self._filled(kind, given, values)
         return self._call(made) if isinstance(made, Call) else self._do(made)
 
-    def _filled(self, kind: str, given: dict[str, Any], values: dict[str, str]) -> Gesture:
+    def _filled(self, kind: str, given: dict[str, Any], values: dict[str, str]) -> Command:
         filled = self._forms.filled(kind, given, values)
         return (
             _call(**check_arguments(_call, filled))
             if kind == "call"
-            else gesture_of(kind, filled, self._bed)
+            else parse_command(kind, filled, self._bed)
         )
 
     def do(self, kind: str, **given: Any) -> dict[str, Any]:
         """As a hand does: ``board.do("terminate", nodes="client*", name="trainer")``; returns it as
         lines and as Python, and what should be known of undoing it.
         """
-        return self._do(gesture_of(kind, given, self._bed))
+        return self._do(parse_command(kind, given, self._bed))
 
-    def _do(self, made: Gesture) -> dict[str, Any]:
+    def _do(self, made: Command) -> dict[str, Any]:
         back = self._carry_out(made)
         self._done.append((made, back))
         self._undone.clear()
         self._tell_history()
-        return {"lines": made.lines(), "python": made.python(), "notes": back.notes()}
+        return {"lines": made.to_magic(), "python": made.to_python(), "notes": back.notes()}
 
-    def _carry_out(self, made: Gesture) -> Gesture:
+    def _carry_out(self, made: Command) -> Command:
         try:
             return made.do(self._bed, self._names)
         finally:
@@ -187,7 +187,7 @@ class Board(View):
         return self._step(self._undone, self._done, "there is nothing to do again")
 
     def _step(
-        self, out: list[tuple[Gesture, Gesture]], to: list[tuple[Gesture, Gesture]], none: str
+        self, out: list[tuple[Command, Command]], to: list[tuple[Command, Command]], none: str
     ) -> list[str]:
         """One step back, or on. What cannot be done any more is not tried again."""
         if not out:
@@ -197,7 +197,7 @@ class Board(View):
             to.append((made, self._carry_out(back)))
         finally:
             self._tell_history()
-        return made.lines()
+        return made.to_magic()
 
     def call(self, address: str, channel: str, arguments: str = "") -> dict[str, Any]:
         """Call a service or a task with ``name=value, …``, and go on; the page is told "called"
@@ -219,7 +219,7 @@ class Board(View):
         self._done.append((made, made))
         self._undone.clear()
         self._tell_history()
-        (line,) = made.lines()
+        (line,) = made.to_magic()
 
         def wait() -> None:
             try:
@@ -231,7 +231,7 @@ class Board(View):
             )
 
         self._bed.fleet.home.run_in_background(wait, "board call")
-        return {"lines": [line], "python": made.python(), "notes": []}
+        return {"lines": [line], "python": made.to_python(), "notes": []}
 
     def ask_inspect(self, address: str) -> dict[str, Any]:
         """All that is known of a role ("node/role"), or of a node."""
@@ -262,14 +262,16 @@ class Board(View):
 
     def _tell_history(self) -> None:
         self._history = {
-            "done": [{"lines": made.lines(), "python": made.python()} for made, _ in self._done],
+            "done": [
+                {"lines": made.to_magic(), "python": made.to_python()} for made, _ in self._done
+            ],
             "undone": len(self._undone),
             "note": "\n".join(self._done[-1][1].notes()) if self._done else "",
         }
 
     def code(self) -> str:
         """All that was done here by hand, and not undone, as `%rml` lines."""
-        return "\n".join(line for made, _ in self._done for line in made.lines())
+        return "\n".join(line for made, _ in self._done for line in made.to_magic())
 
 
 def _short(text: str) -> str:

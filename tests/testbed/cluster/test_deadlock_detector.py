@@ -44,9 +44,9 @@ def told():
 def test_a_circle_that_stands_is_ended_at_the_third_look(told):
     detector = DeadlockDetector(told)
     for now in (1.0, 2.0):
-        detector.look(now, circle(), {ENGINE: now})
+        detector.check(now, circle(), {ENGINE: now})
         assert told.ended == []
-    detector.look(3.0, circle(), {ENGINE: 3.0})
+    detector.check(3.0, circle(), {ENGINE: 3.0})
     assert [names for _, names, _ in told.ended] == [("a/x.ping", "b/x.ping", "a/x.ping")]
     assert told.said == [(ENGINE, "deadlock", told.ended[0])]
 
@@ -54,10 +54,10 @@ def test_a_circle_that_stands_is_ended_at_the_third_look(told):
 def test_a_host_that_has_told_nothing_new_confirms_nothing(told):
     detector = DeadlockDetector(told)
     for now in range(1, 20):  # the engine is frozen: what it told last is looked at again and again
-        detector.look(float(now), circle(), {ENGINE: 1.0})
+        detector.check(float(now), circle(), {ENGINE: 1.0})
     assert told.ended == []
     for now in (20.0, 21.0):
-        detector.look(now, circle(), {ENGINE: now})
+        detector.check(now, circle(), {ENGINE: now})
     assert len(told.ended) == 1
 
 
@@ -65,6 +65,6 @@ def test_a_host_that_has_told_nothing_new_confirms_nothing(told):
 def test_a_circle_that_was_interrupted_begins_anew(told, between):
     detector = DeadlockDetector(told)
     for now, rows in enumerate([circle(), circle(), between, circle(cpu=1.0), circle(cpu=1.0)], 1):
-        detector.look(float(now), rows, {ENGINE: float(now)})
+        detector.check(float(now), rows, {ENGINE: float(now)})
         assert told.ended == [] or now == 5 and between
     assert len(told.ended) == bool(between)

@@ -175,7 +175,7 @@ def test_it_ends_and_all_is_usable_again(bed, channel):
 def test_an_engine_that_does_not_answer_is_killed(own_bed):
     one, two = pair(own_bed, "stuck")
     task = own_bed.call_task(one, "hold-the-interpreter")
-    engine = own_bed.roster.places["stuck-a"]
+    engine = own_bed.registry.places["stuck-a"]
     until(lambda: own_bed.call(two, "get-noted"), "it holds the interpreter within moments")
     stopped = until(
         lambda: (found := own_bed.stop_run()).killed and found, "it is stuck, and killed"
@@ -284,7 +284,7 @@ def test_many_calls_on_their_way_and_many_busy_handlers(own_bed):
 
 def test_a_new_link_to_the_notebook_brings_a_new_control_channel(own_bed):
     one, _ = pair(own_bed, "anew")
-    engine = own_bed.roster.places["anew-a"]
+    engine = own_bed.registry.places["anew-a"]
     before = own_bed.fleet.home.transport._control_connections[engine]
     own_bed.fleet.run(engine, remote.on_host, cut_link_to_the_notebook)
     until(
@@ -338,7 +338,7 @@ def test_what_reaches_an_engine_after_it_has_stopped_never_begins_if_it_was_sent
         "it runs",
     )
     own_bed.fleet.home.router.run_generation = own_bed.fleet.run(
-        own_bed.roster.places["late-b"], remote.run_generation, 1
+        own_bed.registry.places["late-b"], remote.run_generation, 1
     )
     own_bed.call(one, "open-gate")
     with pytest.raises(

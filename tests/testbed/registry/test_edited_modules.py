@@ -561,7 +561,7 @@ def test_a_role_that_is_made_anew_or_put_back(own_bed, root, capsys, monkeypatch
     project = Project(bed, root, capsys)
     monkeypatch.chdir(project.folder)
     monkeypatch.syspath_prepend(str(project.folder))
-    from roleml_nb.testbed.operations.undo import keeping, put_back
+    from roleml_nb.testbed.operations.undo import capture, restore
 
     node = project.node
     project.write("roles", text('"old"'))
@@ -570,10 +570,10 @@ def test_a_role_that_is_made_anew_or_put_back(own_bed, root, capsys, monkeypatch
     project.write("roles", text('"quite new"'))
     reload(project, "roles")
     project.cell("1")
-    with keeping(bed, [bed.registry.instances(f"{node}/r")[0]]) as kept:
+    with capture(bed, [bed.registry.instances(f"{node}/r")[0]]) as kept:
         bed.terminate(node, "r")
     assert bed.versions.behind() == {}
-    put_back(bed, kept[0])
+    restore(bed, kept[0])
     assert project.ask() == ("old", 2) and list(bed.versions.behind()) == [(node, "r")]
     os.kill(bed.fleet.on_hosts(pid)[bed.registry.places[node]], signal.SIGKILL)
     until(lambda: bed.lost, "the engine is lost", 30)

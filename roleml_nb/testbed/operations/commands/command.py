@@ -1,60 +1,65 @@
-"""A gesture: one change of a deployment, that can be done, undone and said as code."""
+"""Changes of a deployment as values: the Command pattern.
+
+A command is plain data. `do` carries it out and returns the command that undoes it; `to_magic` and
+`to_python` write it as code.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from roleml_nb.testbed.testbed import Testbed
 
-__all__ = ["Gesture", "Names", "Several"]
+__all__ = ["Command", "Names", "CompositeCommand"]
 
 Names = Mapping[str, Any]
 """The notebook's namespace, which expressions speak of."""
 
 
-class Gesture:
+class Command:
     """One change of a deployment; plain data."""
 
-    def do(self, bed: Testbed, names: Names) -> Gesture:
-        """Do it; returns what undoes it.
+    def do(self, bed: Testbed, names: Names) -> Command:
+        """Carry out the command, and return the one that undoes it.
 
         RoleMLError when it cannot be done, and then nothing has changed.
         """
         raise TypeError(f"{type(self).__name__} does nothing")
 
     def notes(self) -> list[str]:
-        """What whoever does it should know before."""
+        """Return warnings for whoever is about to carry it out."""
         return []
 
-    def lines(self) -> list[str]:
-        """It as `%rml` lines."""
+    def to_magic(self) -> list[str]:
+        """Return the equivalent `%rml` lines."""
         return []
 
-    def python(self) -> list[str]:
-        """It as Python."""
+    def to_python(self) -> list[str]:
+        """Return the equivalent lines of Python."""
         return []
 
 
 @dataclass(frozen=True)
-class Several(Gesture):
-    """One after the other."""
+class CompositeCommand(Command):
+    """Commands that are carried out one after the other."""
 
-    parts: tuple[Gesture, ...]
+    parts: tuple[Command, ...]
 
-    def do(self, bed: Testbed, names: Names) -> Gesture:
-        done: list[Gesture] = []
+    def do(self, bed: Testbed, names: Names) -> Command:
+        done: list[Command] = []
         for part in self.parts:
             done.insert(0, part.do(bed, names))
-        return Several(tuple(done))
+        return CompositeCommand(tuple(done))
 
     def notes(self) -> list[str]:
-        return [note for part in self.parts for note in part.notes()]
+        return list(chain.from_iterable(part.notes() for part in self.parts))
 
-    def lines(self) -> list[str]:
-        return [line for part in self.parts for line in part.lines()]
+    def to_magic(self) -> list[str]:
+        return list(chain.from_iterable(part.to_magic() for part in self.parts))
 
-    def python(self) -> list[str]:
-        return [line for part in self.parts for line in part.python()]
+    def to_python(self) -> list[str]:
+        return list(chain.from_iterable(part.to_python() for part in self.parts))

@@ -1,4 +1,4 @@
-"""What a hand does on the board: all kinds of gestures."""
+"""The commands that a page asks for, by the names of its gestures."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 from roleml_nb.role import TestbedError, did_you_mean
 from roleml_nb.testbed.operations.commands.requests import check_arguments
 
-from .command import Gesture
+from .command import Command
 from .node_commands import Arrange, Move, Remove, Rename, Spawn
 from .role_commands import Assign, Migrate, Relate, Terminate
 
 if TYPE_CHECKING:
     from roleml_nb.testbed.testbed import Testbed
 
-__all__ = ["gesture"]
+__all__ = ["parse_command"]
 
 
-KINDS: dict[str, type[Gesture]] = {
+COMMANDS: dict[str, type[Command]] = {
     "arrange": Arrange,
     "assign": Assign,
     "migrate": Migrate,
@@ -31,39 +31,43 @@ KINDS: dict[str, type[Gesture]] = {
 }
 
 
-def gesture(kind: str, given: Mapping[str, Any], bed: Testbed) -> Gesture:
-    """The gesture that a page tells of; patterns of nodes in it become names."""
-    if kind not in KINDS:
-        raise TestbedError(f"no gesture {kind!r}; {did_you_mean(kind, KINDS)}")
-    said = dict(given)
+def parse_command(kind: str, given: Mapping[str, Any], bed: Testbed) -> Command:
+    """Return the command for a gesture of the page; patterns of nodes in it become names."""
+    if kind not in COMMANDS:
+        raise TestbedError(f"no gesture {kind!r}; {did_you_mean(kind, COMMANDS)}")
+    request = dict(given)
     for key in ("nodes", "instances"):
-        if (
-            kind != "spawn"
-            and key in said
-            and not (
-                isinstance(said[key], (str, list, tuple))
-                and all(
-                    isinstance(item, (str, list, tuple))
-                    and all(isinstance(part, str) for part in item)
-                    for item in said[key]
-                )
-            )
-        ):
+        if kind != "spawn" and key in request and not _are_patterns(request[key]):
             raise TestbedError(
-                f"{kind}: {key} must be names or patterns, not {ascii(said[key])[:60]}"
+                f"{kind}: {key} must be names or patterns, not {ascii(request[key])[:60]}"
             )
-    if kind != "spawn" and "nodes" in said:
-        said["nodes"] = tuple(bed.select(_patterns(said["nodes"])))
-    if "instances" in said:
-        said["instances"] = tuple(
-            item if isinstance(item, str) else "/".join(item)
-            for item in _patterns(said["instances"])
-        )
-    return KINDS[kind](**check_arguments(KINDS[kind], said))
+    if kind != "spawn" and "nodes" in request:
+        request["nodes"] = tuple(bed.select(_patterns(request["nodes"])))
+    if "instances" in request:
+        request["instances"] = tuple(map(_address, _patterns(request["instances"])))
+    return COMMANDS[kind](**check_arguments(COMMANDS[kind], request))
 
 
-def _patterns(said: str | Sequence[str]) -> list[str]:
-    words = said.replace(", ", " ").split() if isinstance(said, str) else list(said)
+def _are_patterns(value: Any) -> bool:
+    """True for a text, or for a sequence of texts and of sequences of texts."""
+    if isinstance(value, str):
+        return True
+    if not isinstance(value, (list, tuple)):
+        return False
+    for item in value:
+        if not isinstance(item, (str, list, tuple)):
+            return False
+        if not all(isinstance(part, str) for part in item):
+            return False
+    return True
+
+
+def _address(item: str | Sequence[str]) -> str:
+    return item if isinstance(item, str) else "/".join(item)
+
+
+def _patterns(given: str | Sequence[str]) -> list[str]:
+    words = given.replace(", ", " ").split() if isinstance(given, str) else list(given)
     if not words:
         raise TestbedError("say which nodes: client*, or drag onto one")
     return words

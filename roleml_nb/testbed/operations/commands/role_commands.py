@@ -1,4 +1,4 @@
-"""Gestures that change roles, and what nodes know of roles."""
+"""Commands that change roles, and what nodes know of roles."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 from roleml_nb.role import RoleInstanceID, TestbedError, did_you_mean
 from roleml_nb.testbed.expressions import BadLine, element, evaluate, ready_names, role_classes
-from roleml_nb.testbed.operations.undo import Kept, keeping, put_back
+from roleml_nb.testbed.operations.undo import TerminatedRole, capture, restore
 
 from .codegen import argument, pattern, source, value
-from .command import Gesture, Names, Several
+from .command import Command, CompositeCommand, Names
 
 if TYPE_CHECKING:
     from roleml_nb.testbed.testbed import Testbed
 
-__all__ = ["Assign", "Call", "Migrate", "PutBack", "Relate", "Terminate", "put_back_all"]
+__all__ = ["Assign", "Call", "Migrate", "RestoreRole", "Relate", "Terminate", "restore_commands"]
 
 
 @dataclass(frozen=True)
-class Assign(Gesture):
+class Assign(Command):
     """Put a role on nodes; options and elements are expressions of the notebook, as in ``%rml
     assign``.
     """
@@ -31,7 +31,7 @@ class Assign(Gesture):
     options: dict[str, str] = field(default_factory=dict)
     elements: dict[str, str] = field(default_factory=dict)
 
-    def do(self, bed: Testbed, names: Names) -> Gesture:
+    def do(self, bed: Testbed, names: Names) -> Command:
         nodes, classes = list(self.nodes), role_classes(names)
         if self.cls not in classes:
             raise TestbedError(f"no role class {self.cls!r}; {did_you_mean(self.cls, classes)}")
@@ -51,11 +51,13 @@ class Assign(Gesture):
             for node in nodes
             if self.name in bed.registry.roles.get(node, {})
         ]
-        with keeping(bed, there) as replaced:
+        with capture(bed, there) as replaced:
             bed.assign(nodes, self.name, classes[self.cls], options=options, elements=elements)
-        return Several((Terminate(tuple(nodes), self.name), *put_back_all(bed, names, replaced)))
+        return CompositeCommand(
+            (Terminate(tuple(nodes), self.name), *restore_commands(bed, names, replaced))
+        )
 
-    def lines(self) -> list[str]:
+    def to_magic(self) -> list[str]:
         options = ", ".join(f"{key}={text.strip()}" for key, text in self.options.items())
         elements = "".join(
             f" --element {key.replace('-', '_')}={argument(text)}"
@@ -66,7 +68,7 @@ class Assign(Gesture):
             f" {self.name}={self.cls}{f'({options})' if options else ''}{elements}"
         ]
 
-    def python(self) -> list[str]:
+    def to_python(self) -> list[str]:
         parts = [repr(pattern(self.nodes)), repr(self.name), self.cls]
         if self.options:
             parts.append(f"options={{{_items(self.options, self.nodes)}}}")
@@ -76,45 +78,45 @@ class Assign(Gesture):
 
 
 @dataclass(frozen=True)
-class PutBack(Gesture):
+class RestoreRole(Command):
     """Put a role that was ended there again: with its state, or, where there is none, as it was
     given.
     """
 
-    kept: Kept
-    said: Assign
+    terminated: TerminatedRole
+    request: Assign
 
-    def do(self, bed: Testbed, names: Names) -> Gesture:
-        node, name = self.kept.instance
-        if self.kept.state is not None:
-            put_back(bed, self.kept)
-        elif self.kept.cls is not None and self.kept.given is not None:
-            options, elements = self.kept.given
-            bed.assign(node, name, self.kept.cls, options=options, elements=elements)
+    def do(self, bed: Testbed, names: Names) -> Command:
+        node, name = self.terminated.instance
+        if self.terminated.state is not None:
+            restore(bed, self.terminated)
+        elif self.terminated.cls is not None and self.terminated.given is not None:
+            options, elements = self.terminated.given
+            bed.assign(node, name, self.terminated.cls, options=options, elements=elements)
         else:
             raise TestbedError(
-                f"{self.kept.instance} cannot be put back: another kernel has assigned it, and"
-                f" {self.kept.why}"
+                f"{self.terminated.instance} cannot be put back: another kernel has assigned it,"
+                f" and {self.terminated.why}"
             )
         return Terminate((node,), name)
 
     def notes(self) -> list[str]:
-        why = self.kept.why
+        why = self.terminated.why
         return (
-            [f"its state is not kept: undone, {self.kept.instance} begins anew ({why})"]
+            [f"its state is not kept: undone, {self.terminated.instance} begins anew ({why})"]
             if why
             else []
         )
 
-    def lines(self) -> list[str]:
-        return self.said.lines()
+    def to_magic(self) -> list[str]:
+        return self.request.to_magic()
 
-    def python(self) -> list[str]:
-        return self.said.python()
+    def to_python(self) -> list[str]:
+        return self.request.to_python()
 
 
 @dataclass(frozen=True)
-class Terminate(Gesture):
+class Terminate(Command):
     """Take a role off nodes.
 
     Undone, it is there again with its state, as far as that can be sent.
@@ -123,22 +125,22 @@ class Terminate(Gesture):
     nodes: tuple[str, ...]
     name: str
 
-    def do(self, bed: Testbed, names: Names) -> Gesture:
-        with keeping(
+    def do(self, bed: Testbed, names: Names) -> Command:
+        with capture(
             bed, bed.registry.instances([f"{node}/{self.name}" for node in self.nodes])
         ) as kept:
             bed.terminate(list(self.nodes), self.name)
-        return Several(tuple(put_back_all(bed, names, kept)))
+        return CompositeCommand(tuple(restore_commands(bed, names, kept)))
 
-    def lines(self) -> list[str]:
+    def to_magic(self) -> list[str]:
         return [f"%rml terminate {pattern(self.nodes)} {self.name}"]
 
-    def python(self) -> list[str]:
+    def to_python(self) -> list[str]:
         return [f"bed.terminate({pattern(self.nodes)!r}, {self.name!r})"]
 
 
 @dataclass(frozen=True)
-class Relate(Gesture):
+class Relate(Command):
     """Let nodes know roles of other nodes, or forget them."""
 
     nodes: tuple[str, ...]
@@ -146,7 +148,7 @@ class Relate(Gesture):
     instances: tuple[str, ...]
     remove: bool = False
 
-    def do(self, bed: Testbed, names: Names) -> Gesture:
+    def do(self, bed: Testbed, names: Names) -> Command:
         if not self.relationship.replace("-", "_").isidentifier():
             raise TestbedError(
                 f"{self.relationship!r} cannot be the name of a relationship: letters, digits, '_'"
@@ -160,20 +162,20 @@ class Relate(Gesture):
             if some:
                 changes.setdefault(some, []).append(node)
         bed.relate(list(self.nodes), self.relationship, list(self.instances), remove=self.remove)
-        return Several(
+        return CompositeCommand(
             tuple(
                 Relate(tuple(nodes), self.relationship, some, not self.remove)
                 for some, nodes in changes.items()
             )
         )
 
-    def lines(self) -> list[str]:
+    def to_magic(self) -> list[str]:
         return [
             f"%rml {'unrelate' if self.remove else 'relate'} {pattern(self.nodes)} "
             f"{self.relationship}={','.join(_instances(self.instances))}"
         ]
 
-    def python(self) -> list[str]:
+    def to_python(self) -> list[str]:
         members = _instances(self.instances)
         said = repr(members[0] if len(members) == 1 else members)
         return [
@@ -183,16 +185,16 @@ class Relate(Gesture):
 
 
 @dataclass(frozen=True)
-class Migrate(Gesture):
+class Migrate(Command):
     """Move a role to another node, with its state."""
 
     role: str
     to: str
     conflicts: str = "refuse"
 
-    def do(self, bed: Testbed, names: Names) -> Gesture:
+    def do(self, bed: Testbed, names: Names) -> Command:
         old, new, added = _migrate(bed, self.role, self.to, self.conflicts)
-        return Return(
+        return UndoMigrate(
             new,
             old,
             tuple(
@@ -201,16 +203,16 @@ class Migrate(Gesture):
             ),
         )
 
-    def lines(self) -> list[str]:
+    def to_magic(self) -> list[str]:
         return [f"%rml migrate {self.role} {self.to}{' --keep' * (self.conflicts == 'keep')}"]
 
-    def python(self) -> list[str]:
+    def to_python(self) -> list[str]:
         more = ', conflicts="keep"' * (self.conflicts == "keep")
         return [f"bed.migrate({self.role!r}, {self.to!r}{more})"]
 
 
 @dataclass(frozen=True)
-class Call(Gesture):
+class Call(Command):
     """A call that was made; its arguments are expressions.
 
     Undoing takes its line out of the code, and nothing else.
@@ -220,17 +222,17 @@ class Call(Gesture):
     channel: str
     arguments: dict[str, str]
 
-    def do(self, bed: Testbed, names: Names) -> Gesture:
+    def do(self, bed: Testbed, names: Names) -> Command:
         return self
 
     def notes(self) -> list[str]:
         return ["a call cannot be undone: its line goes from the code, and what it did stays"]
 
-    def lines(self) -> list[str]:
+    def to_magic(self) -> list[str]:
         given = [f"{key}={argument(text)}" for key, text in self.arguments.items()]
         return [" ".join(["%rml call", self.address, self.channel, *given])]
 
-    def python(self) -> list[str]:
+    def to_python(self) -> list[str]:
         given = (
             f", {{{', '.join(f'{key!r}: {text}' for key, text in self.arguments.items())}}}"
             if self.arguments
@@ -240,7 +242,7 @@ class Call(Gesture):
 
 
 @dataclass(frozen=True)
-class Return(Gesture):
+class UndoMigrate(Command):
     """Move a role back, and have nodes forget what they came to know when it went, and when it
     comes back.
     """
@@ -249,7 +251,7 @@ class Return(Gesture):
     to: str
     known: tuple[tuple[str, str, str], ...]
 
-    def do(self, bed: Testbed, names: Names) -> Gesture:
+    def do(self, bed: Testbed, names: Names) -> Command:
         *_, added = _migrate(bed, self.role, self.to, "keep")
         for node, relationship, member in dict.fromkeys((*self.known, *added)):
             bed.relate(node, relationship, member, remove=True)
@@ -278,7 +280,9 @@ def _migrate(
     return old, new, added
 
 
-def put_back_all(bed: Testbed, names: Names, kept: Sequence[Kept]) -> list[PutBack]:
+def restore_commands(
+    bed: Testbed, names: Names, kept: Sequence[TerminatedRole]
+) -> list[RestoreRole]:
     """What puts roles that were ended there again; it says itself as what assigned them."""
     found = []
     for one in kept:
@@ -288,7 +292,7 @@ def put_back_all(bed: Testbed, names: Names, kept: Sequence[Kept]) -> list[PutBa
             source(one.cls, names) or str((one.known or {}).get("class", "...")).rpartition(".")[2]
         )
         found.append(
-            PutBack(
+            RestoreRole(
                 one,
                 Assign(
                     (node,),
