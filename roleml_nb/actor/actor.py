@@ -81,7 +81,7 @@ class Actor:
         )
         self.roles: dict[str, Role] = {}
         self.moved: dict[str, RoleInstanceID] = {}
-        """Where roles are that were here once: who calls them here is sent after them."""
+        """New addresses of roles that have moved away: callers are redirected there."""
         self.logger = host.logger_for(name, "")
         self._lifecycles: dict[str, Lifecycle] = {}
         self._running: dict[str, Future] = {}
@@ -105,7 +105,9 @@ class Actor:
         return RoleInstanceID(self.name, instance_name)
 
     def lifecycle(self, instance_name: str) -> Lifecycle:
-        """NoSuchRoleError, with the nearest names, when there is no such role here; RoleMoved when
+        """Return the lifecycle of a role here.
+
+        Raises NoSuchRoleError, with the nearest names, when there is no such role; RoleMoved when
         there was.
         """
         try:
@@ -128,7 +130,7 @@ class Actor:
         return lifecycle is not None and lifecycle.started
 
     def add_role(self, instance_name: str, role: Role) -> None:
-        """Take a role in; it is DECLARED until `start_role`."""
+        """Add a role, which is DECLARED until `start_role`."""
         if instance_name in self.roles:
             raise CallerError(f"node '{self.name}' already has a role '{instance_name}'")
         lifecycle = Lifecycle(
@@ -147,7 +149,7 @@ class Actor:
         lifecycle.become(Status.DECLARED)
 
     def statuses(self) -> dict[str, str]:
-        """How the roles stand, but for the native one."""
+        """Return the statuses of the roles, but for the native one."""
         return {
             name: str(lifecycle.status)
             for name, lifecycle in list(self._lifecycles.items())
@@ -202,7 +204,7 @@ class Actor:
             )
 
     def routines(self) -> list[str]:
-        """The roles whose main routine is running."""
+        """Return the roles whose main routine is running."""
         return [name for name, ended in list(self._running.items()) if not ended.done()]
 
     def run_again(self, instance_name: str) -> None:
@@ -261,7 +263,7 @@ class Actor:
         self._finalize(instance_name, timeout)
 
     def discard_role(self, instance_name: str) -> None:
-        """Take out a role whose start failed."""
+        """Remove a role whose start failed."""
         if instance_name in self.roles:
             self._finalize(instance_name, STOP_TIMEOUT_S)
 
@@ -313,7 +315,7 @@ class Actor:
         return bool(self.ctx.relationships.members(name)) or name in self.roles
 
     def resolve(self, target: str | RoleInstanceID | tuple[str, str]) -> RoleInstanceID:
-        """A relationship's first member, else the local role of that name; an instance is
+        """Return a relationship's first member, else the local role of that name; an instance is
         itself.
         """
         if not isinstance(target, str):
@@ -354,7 +356,7 @@ class Actor:
         )
 
     def members(self, group: Any) -> list[RoleInstanceID]:
-        """The targets of a group call: of a relationship's name, an `ActorGroup`, or role
+        """Return the targets of a group call: of a relationship's name, an `ActorGroup`, or role
         instances.
         """
         if isinstance(group, str):
@@ -427,7 +429,7 @@ class Actor:
         channel: str,
         chosen: list[Message],
     ) -> list[Invocation]:
-        """One message per distinct content: a broadcast is encoded once and crosses each link
+        """Send one message per distinct content: a broadcast is encoded once and crosses each link
         once.
         """
         by_message: dict[int, list[int]] = {}
@@ -544,8 +546,9 @@ class Actor:
 
     @contextmanager
     def exclusive(self, instance_name: str) -> Iterator[None]:
-        """Held while a role is assigned, updated, ended, moved, or has its status changed: one at a
-        time.
+        """Hold a role while it is assigned, updated, ended, moved, or has its status changed.
+
+        One request at a time: StatusError when another one is at it.
 
         StatusError when another one is at it.
         """
@@ -566,7 +569,7 @@ class Actor:
         return describe(error, role, channel, self.host.label)
 
     def log_failure(self, error: Exception) -> None:
-        """Have what failed in a handler of ours in the log of this node, whoever waits for it."""
+        """Log the failure of a handler of this node, whether its caller waits for it or not."""
         if isinstance(error, HandlerError) and "via" not in error.where:
             role = self.roles.get(error.where["role"])
             (self if role is None else role).logger.error(

@@ -44,10 +44,12 @@ class Invocation:
         self._decoded: Any = None
         self._decoding = Lock()
         self._asked = False
-        """Whether somebody has ever wanted to know how it ends."""
+        """True when somebody has asked how it ends."""
 
     def __del__(self) -> None:
-        """A task whose end nobody can ask for any more: should it fail, the notebook is told."""
+        """Have the failure of a task reported to the notebook when nobody can ask for its end any
+        more.
+        """
         if self._pending.kind == "task" and not self._asked:
             self._pending.add_done_callback(partial(_unheard, self._host))
 
@@ -74,7 +76,7 @@ class Invocation:
         return self._outcome()
 
     async def wait(self, timeout: float | None = None) -> Any:
-        """As `result`, without holding the thread."""
+        """Wait for the result as `result` does, without holding the thread."""
         limit = self._host.call_timeout if timeout is None else timeout
         self._asked = True
         if self._decoded is None:
@@ -100,7 +102,7 @@ class Invocation:
         return value
 
     def _wait(self, limit: float) -> Any:
-        """Wait, and let it be known who waits for whom."""
+        """Wait for the answer, and show in the executions that this handler waits for it."""
         current = self._host.router.executions.current
         if current is None:
             return self._host.clock.wait(self._pending, limit)
@@ -111,7 +113,9 @@ class Invocation:
             current.waits_for = before
 
     def late(self) -> CallTimeout:
-        """What there is to say when it is not answered in time: what the other side does."""
+        """Return the error of a call that is not answered in time, with the state that the other
+        side reports.
+        """
         call = self._pending
         return CallTimeout(
             f"{call.target}.{call.channel} has not answered for"
@@ -120,11 +124,11 @@ class Invocation:
         )
 
     def not_made(self) -> bool:
-        """Whether the call has failed before it was sent, as to a lost node."""
+        """Return True when the call has failed before it was sent, as to a lost node."""
         return self._pending.done() and self._pending.exception() is not None
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """What `result` would raise, or None."""
+        """Return the error that `result` would raise, or None."""
         try:
             self.result(timeout)
         except CallTimeout:
@@ -174,7 +178,7 @@ class Invocation:
 
 
 def _unheard(host: ActorHost, pending: Pending) -> None:
-    """On a link's thread, which must not wait."""
+    """Report a failed task that nobody asks for. Called on a link's thread, which must not wait."""
     if pending.exception() is None and pending.result(0)[0] == "error":
         host.submit(lambda: host.report(pending.result(0)[1].decode()))
 
@@ -190,7 +194,9 @@ def messages_for(
     message_map: Mapping[RoleInstanceID, Message] | None,
     messages: Iterable[Message] | None,
 ) -> list[Message]:
-    """The message of each target: from the map, else the next of `messages`, else `message`."""
+    """Return the message of each target: from the map, else the next of `messages`,
+    else `message`.
+    """
     stream = None if messages is None else iter(messages)
     chosen = []
     for target in group:

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["STEPS", "Checkpoint", "Frames"]
 
 STEPS = ("describe", "capture", "prepare", "clear", "restore", "discard")
-"""What a node can be asked for."""
+"""Steps that a node can be asked for."""
 
 Frames = list[bytes]
-"""A body, as what it is sent as."""
+"""The frames of an encoded body."""
 PREDEFINED = ("/", "manager")
 """Relationships that every node has by itself."""
 
@@ -68,8 +68,8 @@ class Checkpoint:
     ) -> tuple[
         dict[str, type], dict[str, list[RoleInstanceID]], dict[str, str], dict[str, dict[str, str]]
     ]:
-        """What is here: the classes of the roles, relationships, links, and digests of the own
-        modules of the classes.
+        """Return the classes of the roles, relationships, links, and digests of the classes' own
+        modules.
         """
         relationships = self._actor.ctx.relationships
         links = relationships.all_links()
@@ -88,7 +88,7 @@ class Checkpoint:
     def capture(
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> tuple[int, Frames]:
-        """This node's seed, and all of it; CallerError for a role that cannot be kept."""
+        """Return this node's seed, and its state; CallerError for a role that cannot be kept."""
         actor = self._actor
         relationships, links = actor.ctx.relationships, actor.ctx.relationships.all_links()
         names = [
@@ -114,7 +114,7 @@ class Checkpoint:
     def prepare(
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> None:
-        """Look at what this node is to become, and change nothing yet; CallerError when it cannot.
+        """Prepare a state, and change nothing yet; CallerError when this node cannot restore it.
 
         `content` is the node's state, and for each role the options that it was given, with which
         `restore` makes the attributes that its class has got since.
@@ -152,7 +152,7 @@ class Checkpoint:
     def restore(
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> None:
-        """Be what was prepared; all roles are paused. To be called when all nodes are clear."""
+        """Restore the prepared state, all roles paused. Called when all nodes are clear."""
         actor, state = self._actor, self._prepared
         if state is None:
             raise CallerError(f"node '{actor.name}' has not been prepared")
@@ -174,5 +174,5 @@ class Checkpoint:
     def discard(
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> None:
-        """Leave it: this node stays what it is."""
+        """Discard the prepared state."""
         self._prepared = None

@@ -37,15 +37,15 @@ if TYPE_CHECKING:
 __all__ = ["Dispatch"]
 
 SLOW_REQUEST = "assign-role"
-"""The order to a node that may take long, since it builds elements; the others need not wait for
-those that train.
+"""The request to a node that may take long, since it builds elements; others need not wait for
+trainers.
 """
 ANSWERS_LATER = object()
 """The answer of a handler that goes on in the event loop."""
 
 
 class Dispatch:
-    """Takes the messages for one actor."""
+    """Receives the messages for one actor."""
 
     def __init__(self, actor: Actor):
         self.actor = actor
@@ -62,7 +62,7 @@ class Dispatch:
         }
 
     def __call__(self, envelope: Envelope, target: Target, body: Body) -> None:
-        """Called on the link's thread: hand over to the worker pool."""
+        """Hand a message over to the worker pool. Called on the link's thread."""
         if envelope.kind == "event":
             self.actor.subscriptions.receive(
                 envelope.source, target.instance_name, envelope.channel, body

@@ -1,4 +1,4 @@
-"""What the roles of one actor emit, and who listens to it."""
+"""Events that the roles of one actor emit, and their subscribers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ListenerKey = tuple[RoleInstanceID, str]
 
 @dataclass
 class Subscriber:
-    """What a listener wants.
+    """The conditions and mode of a listener.
 
     `automatic`: it follows a relationship, so it is there for the role's successor too.
     """
@@ -44,7 +44,9 @@ class Emissions:
         self._lock = threading.RLock()
 
     def emit(self, instance_name: str, channel: str, message: Message) -> None:
-        """Waits while the role is paused; StatusError when it was not started, or ends."""
+        """Emit an event; wait while the role is paused, StatusError when it was not started, or
+        ends.
+        """
         host = self._actor.host
         self._actor.lifecycle(instance_name).wait_to_emit(channel, host.call_timeout)
         key = (instance_name, channel)
@@ -70,7 +72,7 @@ class Emissions:
     def _wanted(
         self, key: tuple[str, str], source: RoleInstanceID, message: Message
     ) -> list[RoleInstanceID]:
-        """Count the emission; who is to get it, each once."""
+        """Count the emission, and return the distinct roles that get it."""
         with self._lock:
             step = self._emitted[key] = self._emitted.get(key, 0) + 1
             self._actor.host.record_metrics(source, key[1], message.args, step)
@@ -88,7 +90,7 @@ class Emissions:
     def _drop(
         self, key: tuple[str, str], subscriber: RoleInstanceID, name: str | None = None
     ) -> None:
-        """It is sent no more; or one of its listeners wants no more."""
+        """Remove a subscriber, or one of its listeners."""
         with self._lock:
             subscribers = self._subscribers.get(key, {})
             for ear in [
@@ -100,8 +102,8 @@ class Emissions:
         return bool(self._subscribers.get((instance_name, channel)))
 
     def add_role(self, instance_name: str) -> None:
-        """A role starts: tell the notebook of subscribers that were there before it, to events it
-        does not have.
+        """Report subscribers that were there before a role that starts, to events that it does not
+        have.
         """
         role = self._actor.roles[instance_name]
         with self._lock:
@@ -120,7 +122,7 @@ class Emissions:
             )
 
     def remove_role(self, instance_name: str) -> None:
-        """A role ends: tell its subscribers.
+        """Tell subscribers that a role ends.
 
         Those that follow a relationship stay, for a role that takes its place.
         """
@@ -144,7 +146,7 @@ class Emissions:
     def subscribe(
         self, subscriber: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> None:
-        """Another role subscribes to one of ours, which may be assigned later."""
+        """Subscribe another role to one of ours, which may be assigned later."""
         name, *wish = content
         self._follow(instance_name)
         role = self._actor.roles.get(instance_name)
@@ -173,7 +175,7 @@ class Emissions:
     def resubscribe(
         self, subscriber: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> None:
-        """A listener has another address: from here on, its events go there."""
+        """Send a listener's events to its new address from here on."""
         old, new = content
         self._follow(instance_name)
         with self._lock:
@@ -184,7 +186,7 @@ class Emissions:
     # moving
 
     def of_role(self, instance_name: str) -> dict[str, tuple[int, dict[ListenerKey, Subscriber]]]:
-        """What travels with a role: {channel: (events so far, subscribers)}."""
+        """Return the emissions that travel with a role: {channel: (events so far, subscribers)}."""
         with self._lock:
             channels = {
                 name
@@ -209,7 +211,7 @@ class Emissions:
                 self._subscribers[instance_name, channel] = dict(subscribers)
 
     def drop_role(self, instance_name: str) -> None:
-        """The role has taken its subscribers to another node."""
+        """Remove a role that has taken its subscribers to another node."""
         with self._lock:
             for table in (self._subscribers, self._emitted, self._order):
                 for key in [key for key in table if key[0] == instance_name]:
@@ -217,5 +219,5 @@ class Emissions:
 
 
 def _roles(subscribers: Iterable[ListenerKey]) -> list[RoleInstanceID]:
-    """Each once."""
+    """Return the distinct roles, in order."""
     return list(dict.fromkeys(role for role, _ in subscribers))

@@ -33,7 +33,7 @@ _CALLERS_FAULT = (CallerError, ChannelNotFoundError, NoSuchRoleError, StatusErro
 
 
 def describe(error: BaseException, role: RoleInstanceID, channel: str, engine: str) -> Exception:
-    """The error to send to the caller of ``role.channel``.
+    """Return the error to send to the caller of ``role.channel``.
 
     What the caller did wrong is sent as it is; everything else becomes a HandlerError that says
     where it happened. An error that the handler itself got from another role keeps that role's
@@ -84,8 +84,8 @@ def _text(error: BaseException) -> str:
 
 
 def _again(error: Exception, text: str) -> Exception:
-    """An error of the same class with another text; of the nearest of ours where the class asks for
-    more than a text.
+    """Return an error of the same class with another text; of the nearest of ours where the class
+    needs more than a text.
     """
     try:
         return type(error)(text)

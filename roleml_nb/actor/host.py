@@ -1,4 +1,4 @@
-"""What an actor asks of its host, beside time and threads."""
+"""The services of its host that an actor uses, besides time and threads."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ActorHost(Host, Protocol):
         ...
 
     def logger_for(self, node: str, role: str) -> Logger:
-        """What a role logs there is in the log of its node."""
+        """Return a logger whose lines are in the log of a role's node."""
         ...
 
     def record_metrics(

@@ -1,4 +1,4 @@
-"""Where the events of one other role wait for their turn at one of ours."""
+"""Inboxes: the waiting events of one other role, for one of ours."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Contents = list[tuple[str, list[bytes]]]
 
 @dataclass(eq=False)
 class Listener:
-    """A handler, and which events it wants."""
+    """A handler, with the conditions of the events that it wants."""
 
     name: str
     """The attribute, for one that the class declares; of one subscribed by hand, a name that no
@@ -42,7 +42,7 @@ class Listener:
     mode: str
     automatic: bool
     fired: bool = False
-    """Whether it has heard the one event that it wanted."""
+    """True when it has received the one event that it wanted."""
 
 
 class Inbox:
@@ -71,7 +71,7 @@ class Inbox:
 
     @property
     def busy(self) -> bool:
-        """Whether a handler is at work, or will be as soon as the role is ready."""
+        """True when a handler is at work, or will be as soon as the role is ready."""
         return (
             self._running or bool(self._waiting) and self._actor.lifecycle(self.instance_name).ready
         )
@@ -91,7 +91,7 @@ class Inbox:
         self._actor.host.submit(self._drain)
 
     def wake(self) -> None:
-        """The role is ready: hand over what has waited for that."""
+        """Handle events that have waited for the role to become ready."""
         with self._lock:
             if self._running or not self._waiting:
                 return
@@ -106,7 +106,7 @@ class Inbox:
     # moving
 
     def contents(self) -> Contents:
-        """What waits, as plain data."""
+        """Return the waiting events as plain data."""
         with self._lock:
             waiting = list(self._waiting)
         return [
@@ -188,7 +188,9 @@ class Inbox:
         return None
 
     def _wanted(self, listener: Listener, args: Any) -> bool:
-        """The emitter sends what one of the listeners wants; whether it is this one."""
+        """Return True when this listener wants the event, which at least one listener of the role
+        does.
+        """
         if listener.fired or listener.conditions and not passes(listener.conditions, args):
             return False
         if listener.mode == "once":

@@ -47,8 +47,8 @@ class Migration:
         self._leaving: set[str] = set()
         self._settled = Condition()
         self.listeners: list[Callable[[RoleInstanceID, RoleInstanceID, Names, Names], None]] = []
-        """Called with the old address, the new one, and what was added to and removed from
-        relationships on its account.
+        """Called with the old address, the new one, and the relationships added to and removed from
+        on its account.
         """
 
     # leaving
@@ -56,7 +56,9 @@ class Migration:
     def move(
         self, name: str, to: RoleInstanceID, conflicts: str, timeout: float | None
     ) -> RoleInstanceID:
-        """Move a role of ours; returns when it is at work at `to`. See `Testbed.migrate`."""
+        """Move a role of ours; return its address when it is at work there. See
+        `Testbed.migrate`.
+        """
         actor, old = self._actor, self._actor.instance(name)
         lifecycle = actor.lifecycle(name)
         if to == old:
@@ -80,9 +82,7 @@ class Migration:
         return to
 
     def wait_until_settled(self, name: str) -> None:
-        """Return when the role is not just about to be elsewhere: who subscribes to it must not
-        fall in between.
-        """
+        """Wait until a role is not about to move: a subscription must not fall in between."""
         with self._settled:
             self._settled.wait_for(lambda: name not in self._leaving, STEP_TIMEOUT_S)
 
@@ -134,7 +134,7 @@ class Migration:
         waiting: dict[tuple[RoleInstanceID, str], int],
         events: Iterable[tuple[RoleInstanceID, str, list]],
     ) -> None:
-        """Events that went to the new node in vain come between those that came here before and
+        """Put events that went to the new node in vain between those that came here before and
         after.
         """
         for emitter, channel, contents in events:
@@ -143,7 +143,7 @@ class Migration:
                 inbox.insert(waiting.get((emitter, channel), len(inbox)), contents)
 
     def _resume(self, name: str) -> None:
-        """Go on as before; also where it was not yet paused."""
+        """Resume a role, also one that was not yet paused."""
         if not self._actor.lifecycle(name).ready:
             self._actor.lifecycle(name).resume()
         self._actor.run_role(name)
@@ -181,7 +181,9 @@ class Migration:
         return new
 
     def _new_relationships(self, snapshot: RoleSnapshot) -> list[str]:
-        """The names that mean nothing here yet; CallerError for those that mean something else."""
+        """Return the relationships that have no members here yet; CallerError for those with other
+        members.
+        """
         actor, new, other = self._actor, [], []
         for relationship, members in snapshot.relationships.items():
             here = actor.ctx.relationships.members(relationship) or (
@@ -203,7 +205,7 @@ class Migration:
     def adopted(
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> None:
-        """Everybody knows the new address: let the role go on."""
+        """Resume the role: every node knows its new address."""
         old, events, emissions, paused = content
         if self._arrivals.get(self._actor.instance(channel)) != old:
             raise StatusError(f"node '{self._actor.name}' does not expect {old}")
@@ -215,7 +217,7 @@ class Migration:
     def abandon(
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> list:
-        """The role goes on where it was; returns the events that came here for it."""
+        """Discard the role, which goes on where it was; return the events that came here for it."""
         old, new = content, self._actor.instance(channel)
         if self._arrivals.get(new) != old:
             return []
@@ -234,7 +236,7 @@ class Migration:
     def repoint(
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> None:
-        """A role of some node has another address now."""
+        """Replace the address of a role by its new one."""
         self._repoint(*content)
 
     def _repoint(
@@ -266,7 +268,7 @@ class _Steps:
         self._undo.append(action)
 
     def announce(self, news: tuple) -> None:
-        """Have every other node take note of an address."""
+        """Announce a new address to every other node."""
         names = [
             name for name in self._actor.ctx.contacts.all_actor_names() if name != self._actor.name
         ]

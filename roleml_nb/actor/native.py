@@ -34,7 +34,7 @@ def _for_managers(handler: Callable) -> Callable:
 
 
 def _check_name(noun: str, name: object) -> None:
-    """CallerError unless `name` can be the name of a role or a relationship."""
+    """Raise CallerError unless `name` can be the name of a role or a relationship."""
     try:
         check_name(noun, name)
     except ArgumentError as error:
@@ -69,7 +69,7 @@ class NativeRole(Role):
             )
 
     def pulse(self) -> None:
-        """Called by the host at its heartbeat: costs nothing where nobody listens."""
+        """Emit a heartbeat where somebody listens. Called by the host."""
         if self.base.started(NATIVE) and self.base.emissions.has_subscribers(NATIVE, "heartbeat"):
             self.heartbeat.emit()
 
@@ -109,7 +109,9 @@ class NativeRole(Role):
 
     @Service(expand=True)
     def greet(self, caller: RoleInstanceID, greeting: str) -> None:
-        """Another actor's native role greets (handshake) or takes leave (handwave)."""
+        """Answer another actor's native role, which greets (handshake) or takes leave
+        (handwave).
+        """
         self.require(caller.instance_name == NATIVE, f"only actors greet, and {caller} is a role")
         if greeting == "handshake":
             self.contact_updated.emit({"name": caller.actor_name})
@@ -165,7 +167,7 @@ class NativeRole(Role):
     @Service(expand=True)
     @_for_managers
     def get_roles(self, caller: RoleInstanceID) -> dict[str, tuple[str, Status]]:
-        """The node's roles but this one: {name: (class name, status)}."""
+        """Return the node's roles but this one: {name: (class name, status)}."""
         return {
             name: (type(role).__name__, self.base.lifecycle(name).status)
             for name, role in list(self.base.roles.items())
@@ -175,7 +177,7 @@ class NativeRole(Role):
     @Service(expand=True)
     @_for_managers
     def get_channels(self, caller: RoleInstanceID, name: str) -> tuple[list[str], list[str]]:
-        """The services and the tasks of a role."""
+        """Return the services and the tasks of a role."""
         self.base.lifecycle(name)
         role = self.base.roles[name]
         return list(role.services), list(role.tasks)

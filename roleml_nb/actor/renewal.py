@@ -63,7 +63,9 @@ class Renewal:
         return self._made.get(id(value), value)
 
     def _anew(self, value: Any) -> Any:
-        """What cannot be changed in place, made again where something in it is new."""
+        """Return a new object in place of one that cannot be changed, where something
+        in it is new.
+        """
         if isinstance(value, tuple):
             items = tuple(map(self, value))
             return value if all(map(_same, items, value)) else items

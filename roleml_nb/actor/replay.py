@@ -34,7 +34,7 @@ MAX_MESSAGE_BYTES = 64 * 1000 * 1000
 
 @dataclass(frozen=True)
 class Failure:
-    """A handler that raised an exception, and what it had been given."""
+    """A handler that raised an exception, with its message."""
 
     role: RoleInstanceID
     attribute: str
@@ -49,8 +49,8 @@ class Failure:
 
 @dataclass(frozen=True)
 class ReplayState:
-    """All that it takes to play a handler again: the role's class, its state and elements as they
-    are now, and its place.
+    """All that replays a handler: the role's class, its state and elements as they are now, and its
+    place.
     """
 
     failure: Failure
@@ -83,7 +83,7 @@ class FailureStore:
         args: Mapping[str, Any] | None = None,
         payloads: Mapping[str, Any] | None = None,
     ) -> None:
-        """Keep what a handler was given that has just raised `error`, unless the error is another
+        """Keep the message of a handler that has just raised `error`, unless the error is another
         role's.
         """
         if (
@@ -118,7 +118,7 @@ class FailureStore:
             error.kept = f"{self._host_id}:{self._count}"  # type: ignore[attr-defined]
 
     def find(self, number: int) -> Failure:
-        """CallerError when it is not kept any more."""
+        """Return a failure; CallerError when it is not kept any more."""
         try:
             return self._kept[number]
         except KeyError:
@@ -129,9 +129,7 @@ class FailureStore:
 
 
 def capture_replay(actors: Mapping[str, Actor], failure: Failure) -> ReplayState:
-    """What it takes to play a failure again; CallerError when something of it is gone, or cannot be
-    sent.
-    """
+    """Capture all that replays a failure; CallerError when a part is gone, or cannot be sent."""
     what = f"{failure.role}.{failure.channel}"
     actor = actors.get(failure.role.actor_name)
     role = actor.roles.get(failure.role.instance_name) if actor is not None else None
@@ -170,7 +168,7 @@ def capture_replay(actors: Mapping[str, Actor], failure: Failure) -> ReplayState
 def encode_replay(
     actors: Mapping[str, Actor], failures: FailureStore, number: int
 ) -> tuple[list[bytes], str]:
-    """The `ReplayState` of a failure, as it is sent to the notebook; or nothing, and why."""
+    """Encode the `ReplayState` of a failure for the notebook; or return nothing, and the reason."""
     try:
         body = encode(capture_replay(actors, failures.find(number)))
     except CallerError as error:

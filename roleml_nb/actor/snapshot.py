@@ -1,4 +1,6 @@
-"""What a role takes along: to another node, or into a checkpoint."""
+"""Snapshots of roles: their state, to move them, to keep them in a checkpoint, or to undo their
+end.
+"""
 
 from __future__ import annotations
 
@@ -54,16 +56,18 @@ class RoleSnapshot:
     """
     emissions: dict[str, Any]
     relationships: dict[str, list[RoleInstanceID]]
-    """What the names that the role mentions mean on its old node."""
+    """Members of the relationships that the role mentions, on its old node."""
     conflicts: str
     options: Mapping[str, Any] | None = None
-    """Those that the role was given, where its class may have got attributes since it was packed.
+    """Options that the role was given, where its class may have new attributes since
+    the capture.
     """
 
 
 def capture(actor: Actor, name: str, conflicts: str = "refuse", verb: str = "move") -> RoleSnapshot:
-    """The snapshot of a role that is paused; CallerError, with what cannot be sent, when it cannot
-    `verb`.
+    """Capture a role that is paused.
+
+    Raises CallerError, with what cannot be sent, when the role cannot `verb`.
     """
     role = actor.roles[name]
     state = role.__getstate__()
@@ -111,7 +115,7 @@ def capture(actor: Actor, name: str, conflicts: str = "refuse", verb: str = "mov
 
 
 def waiting_events(actor: Actor, name: str) -> Events:
-    """The events that wait for a role that is paused."""
+    """Return the events that wait for a role that is paused."""
     return [
         (emitter, channel, inbox.contents())
         for (_, emitter, channel), inbox in actor.subscriptions.of_role(name).items()
@@ -119,7 +123,7 @@ def waiting_events(actor: Actor, name: str) -> Events:
 
 
 def restore(actor: Actor, name: str, snapshot: RoleSnapshot) -> None:
-    """Build the role on `actor`, paused, under that name. When it fails, nothing of it stays."""
+    """Restore the role on `actor`, paused, under that name. When it fails, nothing of it stays."""
     role = snapshot.cls.__new__(snapshot.cls)
     if hasattr(role, "__setstate__"):
         role.__setstate__(snapshot.state)
@@ -158,7 +162,7 @@ def restore(actor: Actor, name: str, snapshot: RoleSnapshot) -> None:
 
 
 def restore_events(actor: Actor, name: str, events: Events) -> None:
-    """Put events that `waiting_events` gave before those that have come since."""
+    """Put events of `waiting_events` before those that have come since."""
     inboxes = actor.subscriptions.of_role(name)
     for emitter, event, contents in events:
         inbox = inboxes.get((name, emitter, event))
@@ -167,14 +171,16 @@ def restore_events(actor: Actor, name: str, events: Events) -> None:
 
 
 def discard(actor: Actor, name: str) -> None:
-    """Take a role out without a trace; what it holds lives on elsewhere."""
+    """Discard a role without ending it: what it holds lives on elsewhere."""
     actor.subscriptions.drop_role(name)
     actor.emissions.drop_role(name)
     actor.delete_role(name)
 
 
 def _names_mentioned(cls: type[Role], state: Any) -> set[str]:
-    """The texts in a role's code and state, among which are the relationships that it uses."""
+    """Return the texts in a role's code and state, among which are the relationships
+    that it uses.
+    """
     found = {getattr(cls, name).handler.relationship for name in cls.subscriptions}
     codes = [
         code
@@ -194,7 +200,7 @@ def _names_mentioned(cls: type[Role], state: Any) -> set[str]:
 
 
 def check_sendable(role: RoleInstanceID, state: Any, elements: dict[str, Any], verb: str) -> None:
-    """CallerError that names what cannot travel."""
+    """Raise CallerError, with its name, for a part that cannot be sent."""
     parts = (
         {f"attribute {name!r}": value for name, value in state.items()}
         if isinstance(state, dict)

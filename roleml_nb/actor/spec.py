@@ -25,7 +25,7 @@ _CALLABLES = ("cls", "constructor", "initializer", "serializer", "deserializer",
 def read_spec(
     spec: Mapping[str, Any],
 ) -> tuple[type[Role], Mapping[str, Any], dict[str, ElementImplementation]]:
-    """Class, options and elements; dotted names are imported here.
+    """Return class, options and elements of a spec; dotted names are imported here.
 
     CallerError says what is wrong.
     """

@@ -1,4 +1,4 @@
-"""What the roles of one actor listen to."""
+"""Events that the roles of one actor listen to."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ Key = tuple[str, RoleInstanceID, str]
 
 
 class Subscriptions:
-    """Knows who listens to what, and keeps it so as roles and relationships change."""
+    """The subscriptions of one actor, kept up as roles and relationships change."""
 
     def __init__(self, actor: Actor):
         self._actor = actor
         self._inboxes: dict[Key, Inbox] = {}
         self._fired: set[tuple[str, RoleInstanceID, str, str]] = set()
-        """What has been heard once, by the listener of that name."""
+        """Events that were wanted once and received, with the listener's name."""
         self._lock = threading.RLock()
         actor.ctx.relationships.listeners.append(self._relationship_changed)
 
     # events
 
     def receive(self, source: RoleInstanceID, instance_name: str, channel: str, body: Body) -> None:
-        """Called on the link's thread."""
+        """Put an event into its inbox. Called on the link's thread."""
         inbox = self._inboxes.get((instance_name, source, channel))
         if inbox is not None:
             inbox.put(body)
 
     def wake(self, instance_name: str) -> None:
-        """The role is ready: hand over what has waited for that."""
+        """Handle events that have waited for the role to become ready."""
         for inbox in self.of_role(instance_name).values():
             inbox.wake()
 
@@ -54,7 +54,7 @@ class Subscriptions:
                 inbox.clear()
 
     def discontinued(self, source: RoleInstanceID, instance_name: str, channel: str) -> None:
-        """The emitter has ended.
+        """End subscriptions to an emitter that has ended.
 
         Subscriptions that follow a relationship wait for its successor.
         """
@@ -97,7 +97,7 @@ class Subscriptions:
         *,
         automatic: bool = False,
     ) -> None:
-        """Subscribe one of our roles; returns when the emitter has taken note.
+        """Subscribe one of our roles; return when the emitter has registered it.
 
         ValueError for a condition or mode that does not exist. What has several handlers is handled
         by each, in the order of their definition.
@@ -173,7 +173,7 @@ class Subscriptions:
                 self._actor.logger.info("unsubscribe from %s.%s: %s", target, channel, error)
 
     def _drop(self, key: Key, listener: Listener) -> None:
-        """It listens no more; what has come for it before is handled all the same."""
+        """Remove a listener; events that came for it before are still handled."""
         inbox = self._inboxes.get(key)
         if inbox is None or inbox.listeners.get(listener.name) is not listener:
             return
@@ -199,8 +199,8 @@ class Subscriptions:
     # subscriptions that follow relationships
 
     def add_role(self, instance_name: str) -> None:
-        """A role starts: subscribe it as its event handlers say, and others here that listen to a
-        role of its name.
+        """Subscribe a role that starts as its event handlers say, and others here that listen to
+        its name.
         """
         for item, name in self._declared(instance_name):
             self._subscribe_to(
@@ -213,8 +213,8 @@ class Subscriptions:
                     self._subscribe_to(other, item, name, new, starting=True)
 
     def update_role(self, instance_name: str) -> None:
-        """A role has a new class: bind its listeners to the new handlers, end those it has no more,
-        begin new ones.
+        """Bind a role's listeners to the handlers of its new class; end those that are gone, begin
+        new ones.
         """
         role = self._actor.roles[instance_name]
         declared = {name: item for item, name in self._declared(instance_name)}
@@ -231,14 +231,14 @@ class Subscriptions:
         self.add_role(instance_name)
 
     def _members(self, relationship: str) -> tuple[RoleInstanceID, ...]:
-        """The members, or else the role of that name on this node."""
+        """Return the members, or else the role of that name on this node."""
         members = tuple(self._actor.ctx.relationships.members(relationship))
         if not members and relationship in self._actor.roles:
             return (self._actor.instance(relationship),)
         return members
 
     def _declared(self, instance_name: str) -> list[tuple[Subscription, str]]:
-        """Its event handlers and their names, in the order of their definition."""
+        """Return the event handlers of a role and their names, in the order of their definition."""
         cls = type(self._actor.roles[instance_name])
         return [(getattr(cls, name).handler, name) for name in _defined(cls)]
 
@@ -255,7 +255,7 @@ class Subscriptions:
         *,
         starting: bool = False,
     ) -> None:
-        """Subscribe to all of them; the first failure is raised in the end.
+        """Subscribe to all targets; raise the first failure in the end.
 
         A lost emitter keeps no role from starting.
         """
@@ -305,12 +305,14 @@ class Subscriptions:
     # moving
 
     def of_role(self, instance_name: str) -> dict[Key, Inbox]:
-        """The inboxes of one role."""
+        """Return the inboxes of one role."""
         with self._lock:
             return {key: inbox for key, inbox in self._inboxes.items() if key[0] == instance_name}
 
     def heard(self, instance_name: str) -> set[tuple[RoleInstanceID, str, str]]:
-        """What one role has listened to once, and heard: emitter, channel, listener's name."""
+        """Return the events that a role wanted once, and received: emitter, channel, listener's
+        name.
+        """
         with self._lock:
             return {item[1:] for item in self._fired if item[0] == instance_name}
 
@@ -319,7 +321,7 @@ class Subscriptions:
             self._fired |= {(instance_name, *item) for item in heard}
 
     def at_work(self) -> list[str]:
-        """The roles that have events to handle, and can."""
+        """Return the roles that have events to handle, and can."""
         with self._lock:
             return [
                 f"{self._actor.instance(name)} (event {source}.{channel})"
@@ -328,20 +330,24 @@ class Subscriptions:
             ]
 
     def adopt(self, key: Key, listener: Listener) -> None:
-        """Let it hear what comes from here on; the emitter knows of it, or will."""
+        """Add a listener for the events that come from here on; the emitter knows of
+        it, or will.
+        """
         with self._lock:
             inbox = self._inboxes.setdefault(key, Inbox(self._actor, *key, self._heard_once))
             inbox.listeners = self._in_order(key[0], {**inbox.listeners, listener.name: listener})
 
     def drop_role(self, instance_name: str) -> None:
-        """The role has taken its listeners to another node, or has given up coming here."""
+        """Remove a role that has taken its listeners to another node, or has given up
+        coming here.
+        """
         with self._lock:
             for key in self.of_role(instance_name):
                 del self._inboxes[key]
         self._clear_fired(instance_name)
 
     def repoint(self, old: RoleInstanceID, new: RoleInstanceID) -> None:
-        """An emitter has moved."""
+        """Replace an emitter's address by its new one."""
         with self._lock:
             for key in [key for key in self._inboxes if key[1] == old]:
                 inbox = self._inboxes[key[0], new, key[2]] = self._inboxes.pop(key)
@@ -349,14 +355,14 @@ class Subscriptions:
 
 
 def _wish(handler: Handler) -> tuple[Any, ...]:
-    """What an event handler wants to hear."""
+    """Return the parts of an event handler by which its subscription is told from others."""
     return tuple(
         getattr(handler, name, None) for name in ("relationship", "channel", "conditions", "mode")
     )
 
 
 def _defined(cls: type[Role]) -> list[str]:
-    """The event handlers of a class, those of its bases first.
+    """Return the event handlers of a class, those of its bases first.
 
     A class that was sent has its attributes in no order of use.
     """

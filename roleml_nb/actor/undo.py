@@ -1,6 +1,4 @@
-"""Roles that are ended and may come back: who ends them keeps their state, and has them put back
-with it.
-"""
+"""Undo of a role's termination: its state is captured before it ends, and restored with it."""
 
 from __future__ import annotations
 
@@ -27,26 +25,26 @@ if TYPE_CHECKING:
 __all__ = ["STEPS", "TerminationUndo"]
 
 STEPS = ("capture", "release", "restore", "listener", "listen")
-"""What a node can be asked for."""
+"""Steps that a node can be asked for."""
 STEP_TIMEOUT_S = 10.0
 """Seconds that running handlers and the main routine get to end."""
 
 
 @dataclass
 class TerminatedRole:
-    """A role with all that belongs to it, and what its end takes from others."""
+    """A role that was ended, with its state and all that its end takes from others."""
 
     snapshot: RoleSnapshot
     events: Events
     heard: set[tuple[RoleInstanceID, str, str]]
     """Events that were listened to once, and have come: emitter, channel, method's name."""
     subscribers: list[tuple[RoleInstanceID, str, str, dict[str, Any], str]]
-    """Who subscribed to it by hand: subscriber, channel, method's name, conditions, mode."""
+    """Subscribers by hand: subscriber, channel, method's name, conditions, mode."""
     paused: bool
 
 
 class TerminationUndo:
-    """One actor's part in it."""
+    """One actor's part in undoing terminations."""
 
     def __init__(self, actor: Actor):
         self._actor = actor
@@ -54,8 +52,10 @@ class TerminationUndo:
     def capture(
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> tuple[list[bytes] | None, str, bool]:
-        """Pause the role `channel`, for it to be ended now: its state, or else why there is none;
-        and whether it was paused before. StatusError when its handlers do not end; it then goes on.
+        """Pause the role `channel`, for it to be ended now, and capture it.
+
+        Returns its state, or None and the reason; and whether it was paused before. StatusError
+        when its handlers do not end; it then goes on.
         """
         actor, name = self._actor, channel
         lifecycle = actor.lifecycle(name)
@@ -100,7 +100,7 @@ class TerminationUndo:
         return found
 
     def _request(self, step: str, target: RoleInstanceID, channel: str, content: Any) -> Any:
-        """Ask another node; one that is gone, or has changed, keeps nobody from anything."""
+        """Request a step of another node; log and return None if it is gone or refuses."""
         try:
             return self._actor.request(f"undo-{step}", NATIVE, target, channel, content).result(
                 STEP_TIMEOUT_S
@@ -112,7 +112,7 @@ class TerminationUndo:
     def release(
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> None:
-        """The role was not ended: let it go on, unless it was `paused` before."""
+        """Resume a role that was not ended, unless it was `paused` before."""
         if channel in self._actor.roles and self._actor.lifecycle(channel).status is Status.PAUSED:
             self._resume(channel, content)
 
@@ -125,7 +125,7 @@ class TerminationUndo:
     def restore(
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> None:
-        """Have the role back, with its state, its subscriptions and its subscribers.
+        """Restore the role, with its state, its subscriptions and its subscribers.
 
         CallerError when one is there.
         """
@@ -169,7 +169,9 @@ class TerminationUndo:
         native.role_assigned.emit({"name": name, "cls": terminated.snapshot.cls.__name__})
 
     def _emissions(self, name: str, terminated: TerminatedRole) -> dict[str, Any]:
-        """How many events it has emitted, and who has stayed for whoever takes its place."""
+        """Return the counts of emitted events, with the subscribers that have stayed for a
+        successor.
+        """
         here = self._actor.emissions.of_role(name)
         kept = {event: emitted for event, (emitted, _) in terminated.snapshot.emissions.items()}
         return {
@@ -203,7 +205,7 @@ class TerminationUndo:
     def listener(
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> str | None:
-        """The name of the method by which our role listens to an emitter."""
+        """Return the name of the method by which our role listens to an emitter."""
         emitter, name = content
         inbox = self._actor.subscriptions.of_role(instance_name).get(
             (instance_name, RoleInstanceID(*emitter), channel)
@@ -214,7 +216,7 @@ class TerminationUndo:
     def listen(
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> None:
-        """An emitter is back: have our role listen to it as before."""
+        """Have our role listen as before to an emitter that is back."""
         emitter, method, conditions, mode = content
         self._subscribe(
             instance_name,

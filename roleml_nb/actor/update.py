@@ -69,9 +69,7 @@ def update_role(
 def _decide(
     actor: Actor, name: str, cls: type[Role], options: Mapping[str, Any] | None
 ) -> tuple[dict[str, ElementInstance], dict[str, Any]]:
-    """The elements of a role in its new version, and the attributes that are new; nothing is
-    changed.
-    """
+    """Return the elements of a role in its new version, and its new attributes; change nothing."""
     lifecycle, old = actor.lifecycle(name), actor.roles[name]
     elements = _elements(actor, lifecycle, old, cls)
     added = new_attributes(lifecycle.where, cls, old.__dict__, options)
@@ -127,7 +125,9 @@ def new_attributes(
 
 
 def _set_by_init(cls: type[Role]) -> Iterator[str]:
-    """The attributes that ``__init__``, and the methods of the class that it names, may set."""
+    """Yield the attributes that ``__init__``, and the methods of the class that it
+    names, may set.
+    """
     bases = [base for base in cls.__mro__ if issubclass(base, Role) and base is not Role]
     left, seen = ["__init__"], {"__init__"}
     while left:

@@ -1,4 +1,4 @@
-"""What the notebook has ipyparallel run on an engine.
+"""The functions that the notebook runs on an engine, through ipyparallel.
 
 Every function names the testbed it is for.
 """
@@ -41,8 +41,8 @@ __all__ = [
 ]
 
 M_ARENA_MAX, MAX_ARENAS = -8, 2
-"""glibc's number of that option, and for how many threads memory is kept apart: what is freed in
-one is not used in others.
+"""Option number of glibc's ``mallopt``, and the number of arenas: memory freed in one arena is not
+used in others.
 """
 _hosts: dict[str, Host] = {}
 """The hosts of this engine, by testbed: commands of ipyparallel find their host here."""
@@ -65,7 +65,7 @@ def start_host(
     stays: bool,
     core: int | None,
 ) -> tuple[Address, Process]:
-    """Make this engine's host; returns its address and this process."""
+    """Make this engine's host; return its address and this process."""
     if core is not None:
         _pin_to_core(core)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
@@ -84,8 +84,8 @@ def start_host(
             ).start()
 
     def given_up(peer: str, useless: bool) -> None:
-        """`useless`: ipyparallel has given this engine up as well, so that nobody can ever use
-        it.
+        """End this host's work; if `useless`, ipyparallel cannot reach the engine either, and it
+        ends, too.
         """
 
         def end() -> None:
@@ -117,9 +117,7 @@ def start_host(
 
 
 def _pin_to_core(core: int) -> None:
-    """Have all threads run on one of the cores that this process may use, and none cut in on
-    another as soon as it is woken.
-    """
+    """Run all threads on one of this process's cores; a thread that wakes preempts no other."""
     allowed = sorted(os.sched_getaffinity(0))
     for thread in map(int, os.listdir("/proc/self/task")):
         os.sched_setaffinity(thread, {allowed[core % len(allowed)]})
@@ -127,9 +125,10 @@ def _pin_to_core(core: int) -> None:
 
 
 def _freeze_garbage() -> None:
-    """What was imported stays until the engine ends: the garbage collection need not look through
-    it each time, which takes a tenth of a second, and much of the time of a host that sends many
-    messages.
+    """Exclude imported objects from garbage collection until the engine ends.
+
+    Collections would go through them each time, which takes a tenth of a second, and much of the
+    time of a host that sends many messages.
     """
     gc.collect()
     gc.freeze()
@@ -151,7 +150,7 @@ def _preload(modules: tuple[str, ...], threads: int, owned: bool) -> None:
 
 
 def end_of_owner(testbed: str, directory: str | None, owned: bool) -> None:
-    """The notebook's kernel is gone: nothing of its testbed stays behind on this engine."""
+    """Leave nothing of a testbed on this engine: its notebook's kernel has ended."""
     stop_host(testbed)
     if directory:
         shutil.rmtree(directory, ignore_errors=True)
@@ -160,9 +159,7 @@ def end_of_owner(testbed: str, directory: str | None, owned: bool) -> None:
 
 
 def end_given_up(testbed: str, useless: bool) -> None:
-    """The notebook counts this engine as lost, and takes nothing of what it does any more: end its
-    part in that testbed.
-    """
+    """End this engine's part in a testbed whose notebook counts it as lost."""
     if testbed in _hosts:
         _hosts[testbed].router.host_handlers["given-up"](NOTEBOOK, useless)
 
@@ -175,8 +172,8 @@ def _host(testbed: str) -> Host:
 
 
 def accept_notebook(testbed: str, owner: Process, public_key: bytes) -> tuple[Address, Process]:
-    """Another kernel, which has that key, takes the place of the notebook; returns what
-    `start_host` does.
+    """Have another kernel, which has that key, take the place of the notebook; return the same as
+    `start_host`.
     """
     host = _host(testbed)
     host.router.restart_host(NOTEBOOK)
@@ -194,7 +191,7 @@ def reached(testbed: str, addresses: list[Address]) -> list[str]:
 
 
 def listen(testbed: str, ip: str) -> Address:
-    """Listen on TCP, too; returns the new address."""
+    """Listen on TCP, too; return the new address."""
     return _host(testbed).transport.listen(ip)  # type: ignore[union-attr]
 
 
@@ -207,7 +204,7 @@ def admit(testbed: str, peers: list[Address]) -> None:
 def connect(
     testbed: str, peers: list[Address], links: tuple[str, ...]
 ) -> dict[str, tuple[str, str]]:
-    """Link to peers: {peer: (kind, why no better)}."""
+    """Link to peers; return {peer: (link's kind, why it is no better)}."""
     admit(testbed, peers)
     manager = _host(testbed).link_manager
     return {peer.host_id: manager.connect(peer, links) for peer in peers}
@@ -226,7 +223,7 @@ def update_directory(testbed: str, places: dict[str, str]) -> None:
 
 
 def flush(testbed: str) -> int:
-    """Ship all notes so far to the notebook; returns how many shipments that makes in all."""
+    """Send all records so far to the notebook; return the number of shipments in all."""
     host = _host(testbed)
     host.flush()
     return host.shipments
@@ -238,20 +235,20 @@ def on_host(testbed: str, function: Any, *args: Any) -> Any:
 
 
 def working(testbed: str) -> list[Working]:
-    """Who is at work here, and who waits."""
+    """Return the handlers at work here, and the calls that wait."""
     return _host(testbed).router.working()
 
 
 def at_work(testbed: str) -> tuple[list[Working], dict[str, dict[str, str]]]:
-    """Who is at work here, and who waits; and the status of the roles here: {node: {role:
-    status}}.
+    """Return the handlers at work here, the calls that wait, and the statuses of roles: {node:
+    {role: status}}.
     """
     host = _host(testbed)
     return host.router.working(), host.statuses()
 
 
 def exchange(testbed: str, incoming: list[Relayed], wait: float) -> list[Relayed]:
-    """One turn of the relay: deliver what comes, hand out what goes."""
+    """Deliver relayed messages, and return those that this engine sends over the relay."""
     host = _host(testbed)
     for origin, _, frames in incoming:
         host.deliver(origin, frames, "relay")
@@ -259,22 +256,22 @@ def exchange(testbed: str, incoming: list[Relayed], wait: float) -> list[Relayed
 
 
 def failure(testbed: str, number: int) -> Any:
-    """A failure that was kept here, for the notebook to play again; or why it cannot."""
+    """Return a failure kept here, encoded for replay in the notebook; or the reason why it cannot
+    be.
+    """
     host = _host(testbed)
     return encode_replay(host.actors, host.failures, number)
 
 
 def run_generation(testbed: str, least: int = 0) -> int:
-    """How often the run was stopped, as far as is known here; counts so often, at least, from now
-    on.
-    """
+    """Raise this host's run generation to `least`, and return it."""
     router = _host(testbed).router
     router.run_generation = max(router.run_generation, least)
     return router.run_generation
 
 
 def stop_host(testbed: str) -> int:
-    """End the host; harmless when it is gone already.
+    """End the host; return the number of shipments of records in all. Idempotent.
 
     Returns how many shipments of notes there were in all.
     """

@@ -1,4 +1,4 @@
-"""What forks of a node's process log and print, on its way to the log of the node."""
+"""Lines that forks of a node's process log and print, on their way to the log of the node."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The host: the one object per process that holds its actors, its links, its threads and its
-notes.
-"""
+"""The host: the one object per process that holds its actors, links, threads and records."""
 
 from __future__ import annotations
 
@@ -46,13 +44,14 @@ from .workers import SystemClock, Workers, end_fork
 __all__ = ["NOTEBOOK", "Host"]
 
 TICK_S = 0.05
-"""Seconds between two shipments of notes: at most 20 a second."""
+"""Seconds between two shipments of records: at most 20 a second."""
 TICKS_PER_PULSE = 20
 """Ticks between two signs of life for the notebook."""
 LONG_HANDLER_S = 1.0
-"""Seconds that a handler is at work from which on the notebook looks for circles."""
+"""Seconds at work from which on a handler is reported to the notebook, which looks for deadlocks.
+"""
 MAX_BUFFERED_RECORDS = 1_000_000
-"""Notes of each kind that are kept while there is no notebook; the oldest are dropped."""
+"""Records of each kind that are kept while there is no notebook; the oldest are dropped."""
 
 HEARTBEAT_INTERVAL_S = 20.0
 """Seconds between two heartbeats of each node's native role, where somebody listens to them."""
@@ -91,12 +90,12 @@ class Host:
         self._metrics: deque[tuple] = deque()
         self._shipping = threading.RLock()
         self._dropped: Counter[str] = Counter()
-        """Notes that were dropped while there was no notebook."""
+        """Records that were dropped while there was no notebook."""
         self.shipments = 0
-        """Shipments of notes to the notebook so far."""
+        """Shipments of records to the notebook so far."""
         self.traced = trace
         self.buffer_while_detached = False
-        """Whether notes are kept while there is no notebook."""
+        """True when records are kept while there is no notebook."""
         self.router = Router(
             self,
             self.directory,
@@ -113,9 +112,10 @@ class Host:
         self.control_handlers: dict[str, Callable[[ControlChannel, bytes], None]] = {}
         """Called, on a thread of its own, with each message of a peer on its control channel."""
         self.link_manager = LinkManager(self, self._stopping)
-        """Makes the links to other hosts, and mends them."""
+        """Makes the links to other hosts, fails over and back."""
         self.process_ended: Callable[[str], bool] = lambda peer: False
-        """Whether the process of that host has certainly ended; then nothing is mended."""
+        """Returns True when a host's process has certainly ended; its link is not made again then.
+        """
         self.on_host_lost: Callable[[str, str], None] = lambda peer, reason: None
         """Called when another host is lost."""
         self.on_link_changed: Callable[[str, str, str], None] = self._report_link
@@ -193,8 +193,9 @@ class Host:
         return self.transport.wait(call, timeout)
 
     def run_coroutine(self, coroutine: Coroutine[Any, Any, Any], context: Context) -> Future:
-        """Run in the event loop that all ``async def`` handlers of this host share; it is started
-        when first needed.
+        """Run a coroutine in the event loop that all ``async def`` handlers of this host share.
+
+        The loop is started when first needed.
         """
         with self._loop_lock:
             if self._loop is None:
@@ -240,7 +241,9 @@ class Host:
             self.router.flush()
 
     def long_waits(self) -> list[Working]:
-        """Who is at work and who waits here, if some handler is at it for long; else nothing."""
+        """Return the handlers at work and the calls that wait here, if one has been at work for
+        long; else none.
+        """
         oldest = min(
             (each.arrived for each in list(self.router.executions.table.values())),
             default=self.clock.now(),
@@ -250,8 +253,8 @@ class Host:
     def break_deadlock(
         self, calls: tuple[Key, ...], names: tuple[str, ...], stuck: tuple[Key, ...]
     ) -> None:
-        """Handlers wait for each other: end those of their calls that wait here, and let the stuck
-        ones call no more.
+        """Break a deadlock: end its calls that wait here, and forbid the stuck handlers to call
+        again.
         """
         error = Deadlock(f"{' → '.join(names)}: each waits for the next, and none can go on")
         self.router.executions.forbid(stuck, error)
@@ -262,7 +265,7 @@ class Host:
     # actors
 
     def spawn(self, names: list[str], context: Mapping[str, Any] | None = None) -> None:
-        """Make actors; the notebook's own is their manager.
+        """Make actors, whose manager is the notebook's own actor.
 
         `context`: their workdir, src and seed.
         """
@@ -275,16 +278,16 @@ class Host:
             self.actors[name] = actor
 
     def update_directory(self, places: Mapping[str, str]) -> None:
-        """Take note of where other actors live: {actor: host}."""
+        """Update the directory: {actor: host}."""
         for name, host_id in places.items():
             self.directory.add_contact(ActorProfile(name, host_id))
 
     def statuses(self) -> dict[str, dict[str, str]]:
-        """How the roles of the actors here stand: {node: {role: status}}."""
+        """Return the statuses of the roles here: {node: {role: status}}."""
         return {name: actor.statuses() for name, actor in list(self.actors.items())}
 
     def remove(self, names: list[str]) -> None:
-        """End those of these actors that live here, and forget where any of them lived."""
+        """End the named actors that live here, and remove all of them from the directory."""
         for name in names:
             actor = self.actors.pop(name, None)
             if actor is not None:
@@ -297,7 +300,7 @@ class Host:
         self.router.deliver(peer, frames, link)
 
     def _deliver_direct(self, peer: str, frames: list[Any]) -> list[Callable[[], Any]]:
-        """As `deliver`; returns what is to be done for it at once."""
+        """Deliver frames of a direct link; return the work that the receiving thread does next."""
         works = self._receiving.works = []
         try:
             self.router.deliver(peer, frames)
@@ -309,7 +312,7 @@ class Host:
         return works
 
     def _on_control_reply(self, peer: str, data: bytes) -> None:
-        """What a peer answers on its control channel."""
+        """Handle a peer's reply on its control channel."""
         channel, value = pickle.loads(data)
         self.router.handle_host_message(peer, channel, lambda: value)
 
@@ -324,7 +327,7 @@ class Host:
             self.logger.info("the notebook was not told of %s: %s", channel, error)
 
     def host_lost(self, host_id: str, reason: str) -> None:
-        """Another host is gone: whoever waits for it is told."""
+        """Fail all calls that wait for a host that is gone."""
         if host_id not in self.router.lost:
             self.router.host_lost(host_id, reason)
             self.on_host_lost(host_id, reason)
@@ -332,13 +335,13 @@ class Host:
     # notes for the notebook
 
     def logger_for(self, node: str, role: str) -> logging.Logger:
-        """What a role logs there is in the log of its node."""
+        """Return a logger whose lines are in the log of a role's node."""
         return self.log_buffer.logger(node, role)
 
     def record_metrics(
         self, source: RoleInstanceID, channel: str, args: Mapping[str, Any], step: int
     ) -> None:
-        """Numbers in an event's args are metrics: see `readings`."""
+        """Record the numbers in an event's args as metrics: see `readings`."""
         now = self.clock.now()
         self._metrics.extend(
             [
@@ -348,9 +351,9 @@ class Host:
         )
 
     def flush(self, everything: bool = False) -> None:
-        """Ship all notes so far; `everything`: lines that are printed by halves, too.
+        """Send all records so far to the notebook; `everything`: printed lines without an end, too.
 
-        What another thread is about to send_trace is shipments when this returns.
+        Records that another thread is about to send are sent when this returns.
         """
         with self._shipping:
             self._flush(everything)
@@ -388,8 +391,8 @@ class Host:
         self.shipments += 1
 
     def report(self, error: Exception) -> None:
-        """Tell the notebook of an error that nobody waits for; it is in the log of its node,
-        too.
+        """Report an error that nobody waits for to the notebook, and write it to the log of its
+        node.
         """
         with suppress(LinkFailed):  # the notebook is gone, and nobody reads it
             self.report_error(error)
@@ -430,13 +433,13 @@ class Host:
 
 
 class _Receiving(threading.local):
-    """What a thread that hands out what a link has received gathers, to be done after that."""
+    """The work that a thread gathers while it delivers what a link has received."""
 
     works: list[Callable[[], Any]] | None = None
 
 
 def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
-    """Until the loop is stopped; handlers that are still in it are cancelled then."""
+    """Run the loop until it is stopped, then cancel handlers that are still in it."""
     try:
         loop.run_forever()
     finally:
@@ -449,7 +452,9 @@ def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
 
 
 async def _guarded(coroutine: Coroutine[Any, Any, Any], origin: Origin) -> Any:
-    """What would end the loop, such as sys.exit(), ends the handler alone."""
+    """Await a handler; exceptions that would end the loop, such as SystemExit, end the handler
+    alone.
+    """
     try:
         return await coroutine
     except (SystemExit, KeyboardInterrupt) as error:

@@ -1,5 +1,5 @@
-"""Which link a host uses to each other one: the best that works, another when it breaks, and the
-best again when it can.
+"""Link selection per peer: use the best working link, fail over to the relay, fail back when the
+direct link works again.
 """
 
 from __future__ import annotations
@@ -20,20 +20,19 @@ if TYPE_CHECKING:
 __all__ = ["LinkManager"]
 
 EXIT_CHECKS = 5
-"""Looks at whether a peer's process has ended before its link is mended: its connections end a
+"""Checks whether a peer's process has ended, before its link is made again: its connections end a
 little earlier.
 """
 EXIT_CHECK_INTERVAL_S = 0.01
 CONNECT_TIMEOUT_S = 1.0
 """Seconds for a new direct link to be made."""
 FIRST_FAILBACK_S, MAX_FAILBACK_S = 2.0, 60.0
-"""Seconds between attempts to go back to a direct link; each waits twice as long as the one before.
-"""
+"""Seconds between attempts to fail back; each waits twice as long as the one before."""
 
 
 @dataclass
 class Outage:
-    """A peer that is reached over the relay, though it has a direct way."""
+    """A peer with a direct route that is reached over the relay."""
 
     why: str
     since: float
@@ -42,15 +41,15 @@ class Outage:
 
 
 class LinkManager:
-    """One per host.
+    """Chooses the link to each other host.
 
-    `connect` makes the links; what breaks later is told to `link_failed` and `connection_ended`.
+    `connect` makes links; `link_failed` and `connection_ended` are told which ones break later.
     """
 
     def __init__(self, host: Host, stopping: threading.Event):
         self._host, self._stopping = host, stopping
         self.routes: dict[str, Address] = {}
-        """Where other hosts listen."""
+        """The addresses at which other hosts listen."""
         self._control_channels: dict[str, ControlChannel] = {}
         self._outages: dict[str, Outage] = {}
         self._failbacks: dict[str, tuple[float, float]] = {}
@@ -60,8 +59,8 @@ class LinkManager:
         self._probing = False
 
     def connect(self, address: Address, links: tuple[str, ...]) -> tuple[str, str]:
-        """Link to a peer over the best of `links` that works; returns the link's kind, and why it
-        is no better.
+        """Link to a peer over the best of `links` that works; return the link's kind, and why it is
+        no better.
         """
         host, peer = self._host, address.host_id
         session, why = host.router.session(peer), "as asked"
@@ -82,19 +81,20 @@ class LinkManager:
     def _direct_link(self, peer: str, timeout: float = 2.0) -> DirectLink:
         """Make a direct link, and a control channel to peers that send on one."""
         host, address = self._host, self.routes[peer]
-        link = host.transport.connect(address, timeout=timeout)  # type: ignore[union-attr]
+        assert host.transport is not None
+        link = host.transport.connect(address, timeout=timeout)
         if peer in host.control_handlers:
             try:
-                line = host.transport.open_control_channel(address, link.url)  # type: ignore[union-attr]
+                channel = host.transport.open_control_channel(address, link.url)
             except LinkFailed as error:
                 host.logger.info("%s is heard over its link alone: %s", peer, error)
                 return link
             former = self._control_channels.pop(peer, None)
             if former is not None:
                 former.close()
-            self._control_channels[peer] = line
+            self._control_channels[peer] = channel
             host.run_in_background(
-                lambda: line.listen(host.control_handlers[peer]), f"{host.host_id} hears {peer}"
+                lambda: channel.listen(host.control_handlers[peer]), f"{host.host_id} hears {peer}"
             )
         return link
 
@@ -110,9 +110,8 @@ class LinkManager:
             )
 
     def _fail_over(self, session: Session, reason: str) -> None:
-        """A link has failed.
-
-        Go on over a new direct one, or the relay, unless the other side has ended.
+        """Fail over after a link has failed: to a new direct one, else to the relay, unless the
+        peer has ended.
         """
         host, peer = self._host, session.peer
         for _ in range(EXIT_CHECKS):
@@ -140,7 +139,7 @@ class LinkManager:
     # the way back
 
     def _schedule_failback(self, peer: str, why: str) -> None:
-        """From now on, see from time to time whether the direct way to that peer works again."""
+        """Schedule attempts to return from the relay to a direct link."""
         if peer not in self.routes:
             return
         now = self._host.clock.now()

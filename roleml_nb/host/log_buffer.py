@@ -1,4 +1,4 @@
-"""What the roles of one host log and print, until it is shipped to the notebook."""
+"""Lines that the roles of one host log and print, until they are shipped to the notebook."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ from .fork_lines import ForkLines
 __all__ = ["LogBuffer", "RoleLogger"]
 
 MAX_LINES = 5000
-"""Lines that are taken between two shipments, which are a twentieth of a second apart; the others
-are counted.
+"""Lines between two shipments, which are a twentieth of a second apart; further ones are counted.
 """
 MAX_LINE_CHARACTERS = 10_000
-"""Characters of a line; the others are counted."""
+"""Characters of a line; further ones are counted."""
 MAX_UNENDED_S = 0.5
-"""Seconds after which what was printed counts as a line, though it has no end."""
+"""Seconds after which printed text becomes a line, though it has no end."""
 
 Row = tuple[float, str, str, str, str]
 """Time, node, role, level, text: see `roleml_nb.trace.logs.LogLine`."""
@@ -32,20 +31,18 @@ Writer = tuple[int, str, str, str]
 
 
 class LogBuffer:
-    """Takes lines from any thread, and from forks of this process, without ever waiting for
-    anything.
-    """
+    """Takes lines from any thread, and from forks of this process, without waiting for anything."""
 
     def __init__(self, now: Callable[[], float]):
         self.echo = False
-        """Whether lines go to the streams and loggers of the process, too: where there are no cells
-        that they could disturb.
+        """True when lines go to the streams and loggers of the process, too: where they disturb no
+        cells.
         """
         self._now = now
         self._rows: deque[Row] = deque()
         self._omitted: Counter[tuple[str, str]] = Counter()
         self._unended: dict[Writer, tuple[str, float]] = {}
-        """Lines without an end yet, and when they were begun."""
+        """Lines without an end, and when they began."""
         self._lock = threading.RLock()
         self._origin, self._of_forks = Origin(), ForkLines()
         at_fork(self)
@@ -54,7 +51,7 @@ class LogBuffer:
         self._lock, self._unended = threading.RLock(), {}
 
     def add_line(self, node: str, role: str, level: str, text: str) -> None:
-        """A line, which may continue on others."""
+        """Add a line, whose text may hold several."""
         if self._origin.elsewhere:
             self._of_forks.put((self._now(), node, role, level, text))
             return
@@ -69,7 +66,7 @@ class LogBuffer:
         self._rows.append((self._now(), node, role, level, valid_text(text)))
 
     def write(self, node: str, role: str, level: str, text: str) -> None:
-        """Some characters of a stream; they are lines once the end of the line has come."""
+        """Add characters of a stream; they become lines at each line's end."""
         writer = (threading.get_ident(), node, role, level)
         with self._lock:
             before, begun = self._unended.pop(writer, ("", self._now()))
@@ -83,9 +80,7 @@ class LogBuffer:
                 )
 
     def drain(self, everything: bool = False) -> list[Row]:
-        """The lines so far, which are then somebody else's; `everything`: those without an end,
-        too.
-        """
+        """Return the lines so far and remove them; `everything`: those without an end, too."""
         if self._unended:
             with self._lock:
                 now = self._now()
@@ -115,7 +110,7 @@ class LogBuffer:
         self._of_forks.close()
 
     def logger(self, node: str, role: str = "") -> RoleLogger:
-        """A logger whose records are lines of that role."""
+        """Return a logger whose records are lines of a role."""
         return RoleLogger(
             ".".join(filter(None, ("roleml_nb", "role" if role else "node", node, role))),
             lambda level, text: self.add_line(node, role, level, text),
@@ -134,13 +129,13 @@ def _unformatted(record: logging.LogRecord, error: Exception) -> str:
 
 
 def _overwritten(line: str) -> str:
-    """What is left to see of a line that returns to its beginning, as progress bars do."""
+    """Return the visible rest of a line that returns to its beginning, as progress bars do."""
     return line.rstrip("\r").rpartition("\r")[2]
 
 
 class RoleLogger(logging.Logger):
-    """The logger of one role on one node of one testbed; `logging` knows nothing of it, so no other
-    testbed does.
+    """The logger of one role on one node of one testbed; `logging`, and so other testbeds, do not
+    know it.
 
     From level INFO on unless ``setLevel`` says otherwise. Handlers that are added to it get its
     records, too.

@@ -18,7 +18,7 @@ __all__ = ["serve_orders"]
 
 
 def serve_orders(host: Host, notebook: str) -> None:
-    """The engine's side: run what the notebook orders, each on a thread of its own."""
+    """Run the orders of the notebook, each on a thread of its own."""
 
     def run(number: int, function: Callable[..., Any], args: tuple) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Which process is meant, and whether it has ended; as far as this machine can tell.
+"""Identity of a process, and whether it has ended, as far as this machine can tell.
 
 Nothing here is read from the system clock, which a time server or a resumed laptop may move at any
 moment.
@@ -40,7 +40,9 @@ class Process(NamedTuple):
 
     @property
     def ended(self) -> bool:
-        """Whether it certainly has; False also for one that this machine cannot see."""
+        """True when the process has certainly ended; False also for one that this machine cannot
+        see.
+        """
         if self.machine != _machine():
             return False
         if not self.pid:
@@ -62,7 +64,7 @@ def process_of(pid: int) -> Process:
 
 
 def machine_name(host: object = None) -> str:
-    """Return what this machine is called."""
+    """Return the name of this machine."""
     return platform.node()
 
 
@@ -90,7 +92,7 @@ class _State(NamedTuple):
 
 
 def _read_state(pid: int, proc: Path | None = None) -> _State | None:
-    """Return how a process stands; None if there is none. OSError where that cannot be seen."""
+    """Return the state of a process; None if there is none. OSError where it cannot be read."""
     proc = proc or PROC
     if not (proc / "self" / "stat").exists():
         return _read_state_with_ps(pid)
@@ -105,7 +107,7 @@ def _read_state(pid: int, proc: Path | None = None) -> _State | None:
 
 
 def _read_state_with_ps(pid: int) -> _State | None:
-    """As `_read_state`, where there is no /proc, as on macOS.
+    """Return the state of a process as `_read_state` does, where there is no /proc, as on macOS.
 
     That kernel writes down the time at which a process begins, and corrects it no more. psutil
     does.

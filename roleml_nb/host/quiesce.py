@@ -19,7 +19,7 @@ Roles = dict[str, list[str]]
 
 
 def at_work(host: Host) -> list[str]:
-    """Handlers, main routines and messages that have not ended, by name."""
+    """Return handlers, main routines and messages that have not ended, by name."""
     now = host.clock.now()
     found = [
         f"{each.name} ({each.state(now)})"
@@ -56,7 +56,7 @@ def stop_routines(host: Host) -> Roles:
 
 
 def pause_ready_roles(host: Host) -> Roles:
-    """Pause what is ready; what is at work again stays as it is."""
+    """Pause ready roles; a role that is at work again is left out."""
     found: Roles = {}
     for actor in list(host.actors.values()):
         for name in [

@@ -13,10 +13,9 @@ from roleml_nb.role import TestbedError
 __all__ = ["make_socket_folder", "temporary_folders", "why_unfit", "why_unwritable"]
 
 MAX_PATH_BYTES = 75
-"""Bytes of the path that it is made in: the system allows 107 for that of a socket, 103 on macOS.
-"""
+"""Bytes of the parent folder's path: the system allows 107 for a socket's path, 103 on macOS."""
 MIN_FREE_BYTES = 1_000_000
-"""Of a disk that engines write their connection files and logs to."""
+"""Free space of a disk that engines write their connection files and logs to."""
 SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 
 

@@ -1,6 +1,4 @@
-"""Standard output and error of a process in which roles are at work: what a role prints goes to its
-log.
-"""
+"""Standard output and error of a process with roles: what a role prints goes to its log."""
 
 from __future__ import annotations
 
@@ -24,8 +22,8 @@ _lock = threading.Lock()
 
 
 class Output:
-    """A stream that gives what roles write to the logs of their nodes, and all else to the stream
-    that was there before.
+    """A stream that writes text of roles to the logs of their nodes, and all else to the former
+    stream.
     """
 
     def __init__(self, stream: Any, level: str):
@@ -52,7 +50,7 @@ class Output:
 
 
 def split_output(host: Host) -> None:
-    """From now on, and until `unsplit_output`, what roles of this host print goes to their logs.
+    """Send what roles of this host print to their logs, until `unsplit_output`.
 
     To be called again by whoever is about to have roles do something: others replace the streams,
     too, as a cell does whose output is captured, and put them back when they are done.
@@ -66,7 +64,7 @@ def split_output(host: Host) -> None:
 
 
 def unsplit_output(host: Host) -> None:
-    """The host has ended; with the last one, the streams are as before."""
+    """Redirect the output of a host no longer; with the last host, the streams are as before."""
     with _lock:
         _hosts.discard(host)
         for name in _LEVELS:

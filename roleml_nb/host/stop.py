@@ -1,10 +1,11 @@
-"""End what the handlers of one host do: first a flag, then an interrupt, then they are left alone.
+"""Stop, the host's half: end the handlers of one host.
 
-The notebook's half, which asks all hosts, is `roleml_nb.testbed.cluster.stop`.
+First their next call raises, then they are interrupted, then they are left alone. The notebook's
+half, which asks all hosts, is `roleml_nb.testbed.cluster.stop`.
 
-The notebook says so on the control channels that the engines have to it: that takes one turn of the
-interpreter. A link's thread reads it after all that lies unread, and what ipyparallel brings,
-the relay too, takes an engine's main thread ten turns.
+The notebook asks on the control channels that the engines have to it: that takes one turn of the
+interpreter. A link's thread reads the request after all that lies unread, and what ipyparallel
+brings, the relay too, takes an engine's main thread ten turns.
 """
 
 from __future__ import annotations
@@ -29,15 +30,17 @@ if TYPE_CHECKING:
 __all__ = ["BOOST_SIGNAL", "POLL_INTERVAL_S", "Stopped", "serve_stops", "stop_work"]
 
 BOOST_SIGNAL = "SIGURG"
-"""Has an engine's main thread make the turns short that threads take; the system ignores it where
+"""Signal that has an engine's main thread boost the switch interval; the system ignores it where
 nobody handles it.
 """
 POLL_INTERVAL_S = 0.02
 FLAG_TIMEOUT_S, INTERRUPT_TIMEOUT_S = 0.3, 0.5
-"""Seconds that handlers get to notice the flag; and the interrupt, since the last one ended."""
+"""Seconds that handlers get to raise at their next call; and after an interrupt, since the last one
+ended.
+"""
 REPEAT_INTERRUPT_S = 0.2
-"""Seconds until one that goes on is interrupted once more; no sooner, for it may be about to
-answer.
+"""Seconds until a handler that goes on is interrupted once more; no sooner, since it may be about
+to answer.
 """
 MAX_STOP_S = 1.6
 """Seconds that handlers get in all, as long as one after the other ends."""
@@ -45,20 +48,20 @@ MAX_STOP_S = 1.6
 _raise_in_thread = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _raise_in_thread.argtypes = (ctypes.c_ulong, ctypes.py_object)
 NO_THREAD = ctypes.c_ulong(-1).value
-"""What no thread has as its number. Since Python 3.12 one that is about to begin has 0."""
+"""A number that no thread has. Since Python 3.12 a thread that is about to begin has 0."""
 FREEZES_IF_TRACED = sys.version_info < (3, 12)
-"""Whether threads that a debugger or coverage traces stand still until another thread raises its
+"""True when threads that a debugger or coverage traces stand still until another thread raises its
 interrupt.
 """
 
 
 class Stopped(NamedTuple):
-    """What became of the handlers of one host, by name; of an engine that did not answer and was
-    killed, nothing is known.
+    """Outcomes of the handlers of one host, by name; of an engine that was killed, nothing is
+    known.
     """
 
     ended: tuple[str, ...] = ()
-    """They saw the flag: their calls were ended, and they make no more."""
+    """Handlers whose calls were ended, and which have ended."""
     interrupted: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     """They do not return from what they called, such as ``time.sleep``.
@@ -90,10 +93,10 @@ def _count(names: tuple[str, ...]) -> str:
 def stop_work(
     host: Host, run_generation: int, progress: Callable[[], object] = lambda: None
 ) -> Stopped:
-    """Stop all handlers of this host that began before the run was stopped so often, but those of
-    native roles.
+    """Stop all handlers that belong to an earlier run generation, but those of native roles.
 
-    Takes a second, or longer as long as one after the other ends. `progress` is called meanwhile.
+    Takes a second, and longer as long as one handler after the other ends. `progress` is called
+    meanwhile.
     """
     host.router.run_generation = max(run_generation, host.router.run_generation)
     switch_interval.request(host.router, switch_interval.MIN_INTERVAL_S)
@@ -158,7 +161,9 @@ def _is_traced() -> bool:
 
 
 def _at_work(host: Host) -> list[Execution]:
-    """Who began before the stop, or was called before and waits for a thread."""
+    """Return the handlers that began before the stop, or were called before it and wait for a
+    thread.
+    """
     for actor in list(host.actors.values()):
         actor.subscriptions.clear_events()
     mine = host.router.executions.current
@@ -172,7 +177,7 @@ def _at_work(host: Host) -> list[Execution]:
 
 
 def _flag(host: Host, executions: Iterable[Execution]) -> None:
-    """They make no more calls, and wait for none."""
+    """Forbid handlers to make calls, and end those that they wait for."""
     for execution in executions:
         if execution.forbidden is None:
             execution.forbidden = RunStopped(f"{execution.name} was stopped with the run")
@@ -183,7 +188,7 @@ def _flag(host: Host, executions: Iterable[Execution]) -> None:
 
 
 def _interrupt(execution: Execution) -> bool:
-    """Its thread raises it as soon as the handler's own code runs; False if it has no thread.
+    """Interrupt a handler as soon as its own code runs; return False if it has no thread.
 
     Whether that code runs now is looked up in the call itself, so that no turn of the interpreter
     ends between.

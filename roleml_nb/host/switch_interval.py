@@ -1,8 +1,7 @@
-"""How long a thread keeps the interpreter while others wait for it: less long where many are at
-work.
+"""Shorten the interpreter's switch interval while many handlers are busy.
 
 With Python's 5 ms and a hundred busy handlers, the thread that receives messages waits for its turn
-for seconds. Shorter turns cost: at 75 busy threads and 1.3 ms, about a fifth of what they get done.
+for seconds. Shorter intervals cost: at 75 busy threads and 1.3 ms, about a fifth of their work.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ from collections.abc import Hashable
 __all__ = ["MIN_INTERVAL_S", "boost", "interval_for", "request"]
 
 MIN_INTERVAL_S = 0.0005
-"""Seconds; below, threads do little else but take turns."""
+"""Shortest interval that a request gets: below, threads do little but switch."""
 BOOST_INTERVAL_S = 0.0001
-"""Seconds, in a boost."""
+"""Interval during a boost."""
 ROUND_S = 0.1
-"""Seconds that it takes until each of many busy threads had its turn."""
+"""Seconds in which each of many busy threads gets a turn."""
 
 BOOST_S = 2.0
 """Seconds that a boost lasts."""
@@ -27,17 +26,17 @@ BOOST_S = 2.0
 _requests: dict[Hashable, float] = {}
 _usual = sys.getswitchinterval()
 _boosted = 0.0
-"""When a boost began that lasts, or zero."""
+"""Time at which a boost began that lasts, or zero."""
 _lock = threading.Lock()
 
 
 def interval_for(busy: int) -> float:
-    """Seconds that a turn lasts at most where so many threads are busy."""
+    """Return the switch interval for so many busy threads, in seconds."""
     return max(MIN_INTERVAL_S, ROUND_S / max(1, busy))
 
 
 def request(who: Hashable, seconds: float | None) -> None:
-    """Have turns last so long at most, until the same one wishes otherwise (None: no request).
+    """Request an interval of at most `seconds`, until the next request of `who` (None: no request).
 
     The shortest request counts.
     """
@@ -57,7 +56,7 @@ def request(who: Hashable, seconds: float | None) -> None:
 
 
 def boost(*_: object) -> None:
-    """Have turns be as short as can be until the next `request` after two seconds.
+    """Use the shortest interval until the next `request` after two seconds.
 
     A handler of signals: it waits for no lock.
     """

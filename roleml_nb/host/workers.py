@@ -18,16 +18,15 @@ from roleml_nb.role.host import Waitable
 __all__ = ["SystemClock", "Workers", "end_fork"]
 
 STALLED_S = 0.05
-"""Seconds without progress after which a queued task gets a worker beyond the regular ones, if
-`QUIET_S` is over, too.
+"""Seconds without progress after which a queued task gets an extra worker, if `QUIET_S` is over,
+too.
 """
 QUIET_S = 0.15
-"""Seconds during which tasks use next to no processor time, so that they may wait for each other.
-"""
+"""Seconds without processor time after which tasks are taken to wait for each other."""
 STARVED_S = 5.0
-"""Seconds without progress after which a queued task gets one even though others work."""
+"""Seconds without progress after which a queued task gets an extra worker though others work."""
 MIN_CPU_SHARE = 0.02
-"""Of a processor: what tasks use at least if they do work, on a busy machine, too."""
+"""Share of a processor that tasks use at least while they work, on a busy machine, too."""
 
 MAX_IDLE_THREADS = 64
 """Idle threads that are kept for later."""
@@ -51,21 +50,23 @@ class Workers:
         self._name, self._regular = name, regular
         self._immediate: deque[Work] = deque()
         self._thread_scheduled = False
-        """Whether a thread is on its way to the immediate work."""
+        """True while a thread is on its way to the immediate work."""
         self._queue: deque[Work] = deque()
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
         self._busy = 0
         self._progress_at = self._busy_at = time.monotonic()
         self._measured_at = self._measured_cpu = 0.0
-        """When work was last seen to wait, and the processor time that tasks had used by then."""
+        """Time at which work was last seen to wait, and the processor time that tasks had used by
+        then.
+        """
         self._lock = threading.Lock()
         self._stopped = False
         self.origin = Origin()
         self._local = threading.local()
         self.receive: Callable[[Waitable, float | None], bool] = lambda future, timeout: False
-        """Whether the thread that waits for something has received it itself, or waited in vain for
-        so long.
+        """Called as ``receive(future, timeout)``: returns True when the waiting thread has received
+        the answer itself, or waited in vain for so long.
         """
 
     def submit(self, work: Work, queued: bool = False) -> None:
@@ -81,7 +82,7 @@ class Workers:
 
     @property
     def backlog(self) -> int:
-        """How much immediate work waits for a thread."""
+        """Number of immediate works that wait for a thread."""
         return len(self._immediate)
 
     def _schedule_thread(self) -> None:
@@ -119,9 +120,7 @@ class Workers:
         self._local.queued = queued
 
     def next_work(self, worker: _Worker, queued: bool) -> tuple[Work | None, bool]:
-        """A worker has done its work: what it goes on with, so that no other need be woken, and
-        whether that was queued.
-        """
+        """Return a worker's next work, so that no other one is woken, and whether it was queued."""
         with self._lock:
             if queued:  # services that end say nothing of the tasks
                 self._progress_at = time.monotonic()
@@ -141,7 +140,7 @@ class Workers:
             return None, False
 
     def wait_for(self, future: Waitable, timeout: float | None) -> Any:
-        """The future's result; while it waits, this worker leaves its place to queued work."""
+        """Return the future's result; a worker that waits leaves its place to queued work."""
         queued = getattr(self._local, "queued", False)
         if not queued or future.done():
             return self._result(future, timeout)
@@ -160,7 +159,7 @@ class Workers:
         return future.result(timeout)
 
     def admit_when_stalled(self) -> None:
-        """Called regularly: let one more in when queued work has seen no progress."""
+        """Admit one more worker when queued work makes no progress. Called regularly."""
         with self._lock:
             if not self._queue:
                 self._measured_at = 0.0
@@ -196,14 +195,14 @@ class _Worker(threading.Thread):
         self._pool = pool
         self._work: tuple[Work | None, bool] = (None, False)
         self.queued = False
-        """Whether it is at a task now."""
+        """True while it works on a task."""
         self.clock: int | None = None
-        """Of the processor time that it uses, once it runs."""
+        """Clock of the processor time that it uses, once it runs."""
         self._assigned = threading.Lock()
         self._assigned.acquire()
 
     def assign(self, work: Work | None, queued: bool) -> None:
-        """Once each time that it is idle."""
+        """Give work to a worker, once each time that it is idle."""
         self._work = (work, queued)
         self._assigned.release()
 

@@ -1,5 +1,7 @@
-"""Who is at work on a host: the handlers that run here for calls, and what each of them waits
-for.
+"""Executions: the handlers at work on a host, and the calls that they wait for.
+
+An interrupt ends a handler only while user code runs on its thread: a handler is interruptible
+between `run` and its return, except where it calls runtime code, which shields itself.
 """
 
 from __future__ import annotations
@@ -19,22 +21,20 @@ from .pending import Pending
 __all__ = ["MAX_DEPTH", "Execution", "Executions", "Interrupt", "Working", "run"]
 
 MAX_DEPTH = 1000
-"""Calls within calls that are taken to be endless; each costs a waiting thread, or a part of one's
-stack.
+"""Depth from which on calls within calls count as endless; each costs a waiting thread, or a part
+of one's stack.
 """
 MAX_TRAIL = 12
 
 Key = tuple[str, int]
-"""The host that a call came from, and its number there.
+"""The host that a call came from, and the call's number there.
 
 In `Executions.table` the actor stands for its host.
 """
 
 
 class Interrupt(BaseException):
-    """Raised in a handler's thread to end it; no ``except Exception`` of the handler holds it
-    up.
-    """
+    """Raised in a handler's thread to end it; passes each ``except Exception`` of the handler."""
 
 
 class Execution:
@@ -84,33 +84,36 @@ class Execution:
         )
         self.depth, self.trail = depth, trail
         self.run_generation = run_generation
-        """How often the run had been stopped when the call was made."""
+        """The run generation in which the call was made: an earlier one than the router's is fenced
+        off.
+        """
         self.started = 0.0
         self.thread = 0
         self.clock: int | None = None
-        """Of the processor time that its thread uses."""
+        """Clock of the processor time that its thread uses."""
         self.held = False
-        """Whether it waits for its role, which is paused, to become ready."""
+        """True while it waits for its paused role to become ready."""
         self.waits_for: Pending | Execution | None = None
         self.within: Execution | None = None
-        """The one that made this call, and whose thread it runs on."""
+        """The execution that made this call, and whose thread it runs on."""
         self.called = False
-        """Whether whoever called it waits on this very thread."""
+        """True when its caller waits on this very thread."""
         self.inline = 0
-        """How many calls are nested on this stack."""
+        """Number of calls nested on this stack."""
         self.abandoned = False
-        """Whether it was answered for, and its role freed, while its thread is not to be stopped.
+        """True when it was answered by the runtime, and its role freed, while its thread cannot be
+        stopped.
         """
         self.forbidden: Exception | None = None
-        """What its next call raises, if it must make no more."""
+        """The error that its next call raises, if it must make no more."""
         self.interruptible = False
-        """Whether its own code runs now, rather than ours, so that an interrupt may be raised on
-        its thread at any place.
+        """True while user code runs on the handler's thread; only then may `Interrupt` be raised
+        there.
         """
         self.interrupted = False
-        """Whether an interrupt was, or is about to be, raised."""
+        """True when an interrupt was, or is about to be, raised."""
         self.interrupt_pending = False
-        """Whether it is to be raised as soon as the handler's own code goes on."""
+        """True when the interrupt is to be raised as soon as user code goes on."""
 
     @property
     def name(self) -> str:
@@ -125,7 +128,7 @@ class Execution:
         return self.arrived
 
     def runs(self, target: RoleInstanceID) -> bool:
-        """Whether that role is at work on this stack."""
+        """Return True when that role is at work on this stack."""
         execution: Execution | None = self
         while execution is not None:
             if execution.target == target:
@@ -135,13 +138,13 @@ class Execution:
 
     @property
     def may_be_stuck(self) -> bool:
-        """Whether its thread may wait for a lock: it has begun, and waits for nothing that is
+        """True when its thread may wait for a lock: it has begun, and waits for nothing that is
         known.
         """
         return bool(self.started and self.thread) and self.waits_for is None and not self.held
 
     def state(self, now: float) -> str:
-        """What it does, for a message: "handler running since 11.8 s"."""
+        """Describe the state for a message: "handler running since 11.8 s"."""
         if not self.started:
             return f"queued since {now - self.arrived:.1f} s, no handler has begun"
         if self.held:
@@ -156,7 +159,7 @@ class Execution:
 
 
 def run(execution: Execution | None, handler: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a handler: from now on until it returns, its own code runs.
+    """Call a handler, which is interruptible until it returns.
 
     Nothing before and after is interrupted.
     """
@@ -174,18 +177,18 @@ def run(execution: Execution | None, handler: Callable[..., Any], *arguments: An
 
 
 def _let_interrupt_in() -> None:
-    """An interrupt that is on its way to this thread is raised where a function begins: here,
-    rather than somewhere later.
+    """Give an interrupt that is on its way to this thread a function call to be raised at: here,
+    not later.
     """
 
 
 class Working(NamedTuple):
-    """An execution or a waiting call as it is told to others; keys join what is told by several
-    hosts.
+    """An execution or a waiting call, as hosts report it; keys join the reports of
+    several hosts.
     """
 
     call: bool
-    """Whether this is a call that waits, rather than a handler at work."""
+    """True for a call that waits, False for a handler at work."""
     key: Key
     source: str
     role: str
@@ -193,7 +196,7 @@ class Working(NamedTuple):
     seconds: float
     state: str = ""
     stuck: bool = False
-    """Whether the handler waits for its role to be ready, or for a lock."""
+    """True when the handler waits for its role to be ready, or for a lock."""
     cpu: float = 0.0
     """Seconds of processor time that the handler's thread has used."""
     waits: Key | None = None
@@ -203,7 +206,7 @@ class Working(NamedTuple):
 
 
 class Executions:
-    """The executions of one host, and which one the current thread works for."""
+    """The executions of one host, and that of the current thread."""
 
     def __init__(self) -> None:
         self.origin = Origin()
@@ -213,11 +216,11 @@ class Executions:
 
     @property
     def current(self) -> Execution | None:
-        """The one that the current thread, or asyncio task, works for."""
+        """The execution that the current thread, or asyncio task, works for."""
         return self._current.get()
 
     def begin(self, key: Key, now: float) -> Token:
-        """The current thread begins with a call that has arrived; hand the result to `end` on the
+        """Begin a received call on the current thread; pass the result to `end` on the
         same thread.
         """
         execution = self.table.get(key)
@@ -230,14 +233,13 @@ class Executions:
         return self._current.set(execution)
 
     def busy(self) -> int:
-        """How many handlers are at work and wait for no call."""
+        """Return the number of handlers that are at work and wait for no call."""
         return sum(
             each.thread != 0 and each.waits_for is None for each in list(self.table.values())
         )
 
     def shield(self) -> Execution | None:
-        """A handler's own code has called ours: no interrupt must reach this thread until what this
-        returns goes to `unshield`.
+        """Shield runtime code on this thread from interrupts. Pass the result to `unshield`.
 
         RoleInteractionError in a fork of the process.
         """
@@ -255,7 +257,7 @@ class Executions:
 
     @contextmanager
     def shielded(self) -> Iterator[None]:
-        """As `shield` and `unshield`, where a microsecond does not matter."""
+        """Shield a block as `shield` and `unshield` do, where a microsecond does not matter."""
         shielded = self.shield()
         try:
             yield
@@ -263,7 +265,7 @@ class Executions:
             self.unshield(shielded)
 
     def unshield(self, execution: Execution | None) -> None:
-        """Its own code goes on."""
+        """Unshield this thread, and raise an interrupt that is pending: user code goes on."""
         if execution is not None:
             execution.interruptible = True
             if execution.interrupt_pending:
@@ -271,14 +273,14 @@ class Executions:
                 raise Interrupt
 
     def end(self, token: Token) -> None:
-        """The thread does something else from now on."""
+        """End the work of the current thread for its execution."""
         execution = self._current.get()
         if execution is not None:
             execution.thread = 0
         self._current.reset(token)
 
     def begin_inline(self, execution: Execution) -> None:
-        """The current thread begins with a call that it makes itself."""
+        """Begin a call on the thread that makes it."""
         within = self._current.get()
         if within is not None:
             execution.within = within
@@ -296,8 +298,8 @@ class Executions:
             execution.within.waits_for = None
 
     def suspend_inline(self, execution: Execution) -> None:
-        """The thread does something else, while the handler goes on in the event loop; `ended` must
-        follow.
+        """End this thread's work for a handler that goes on in the event loop; `ended`
+        must follow.
         """
         execution.thread = 0
         self._current.set(execution.within)
@@ -306,16 +308,17 @@ class Executions:
         self.table.pop((execution.target.actor_name, execution.number), None)
 
     def forbid(self, keys: Collection[Key], error: Exception) -> None:
-        """Have the next call that these executions make raise `error`: nobody waits for their
-        answers any more.
+        """Have the next call of these executions raise `error`: nobody waits for their answers any
+        more.
         """
         for execution in list(self.table.values()):
             if execution.key in keys:
                 execution.forbidden = error
 
     def cancel(self, key: Key) -> list[tuple[Execution, Exception]]:
-        """Forbid the execution of a call, and those on its stack, to make more calls; each with
-        what these calls raise.
+        """Forbid the execution of a call, and those on its stack, to make more calls.
+
+        Returns each with the error that its calls raise.
         """
         executions = list(self.table.values())
         found = [
@@ -331,7 +334,7 @@ class Executions:
         return [(each, each.forbidden) for each in found if each.forbidden is not None]
 
     def working(self, here: str, now: float, calls: list[Pending]) -> list[Working]:
-        """All of them, and the calls that wait here."""
+        """Return all executions, and the calls that wait here."""
         table = list(self.table.values())
         locked = threads_waiting_for_locks({each.thread for each in table if each.may_be_stuck})
         found = []
@@ -380,8 +383,9 @@ class Executions:
         return found
 
     def nested(self, target: RoleInstanceID, channel: str) -> tuple[int, tuple[str, ...]]:
-        """How deep a call made now is nested, and the last calls that lead to it; Deadlock when
-        that is without end.
+        """Return how deep a call made now is nested, and the last calls that lead to it.
+
+        Raises Deadlock when the nesting is endless.
         """
         current = self.current
         if current is None:
@@ -399,7 +403,7 @@ class Executions:
 
 
 def _cycle(names: list[str]) -> list[str]:
-    """The last names from the previous occurrence of the last one on."""
+    """Return the last names, from the previous occurrence of the last one on."""
     last = len(names) - 1
     for index in range(last - 1, -1, -1):
         if names[index] == names[last]:

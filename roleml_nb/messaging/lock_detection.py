@@ -1,6 +1,4 @@
-"""Which threads wait for a lock, as far as their frames tell, and the processor time that a thread
-has used.
-"""
+"""Threads that wait for a lock, as far as their frames tell, and the processor time of threads."""
 
 from __future__ import annotations
 
@@ -22,14 +20,11 @@ _OWN_ROOMS = tuple(
     for room in ("actor", "host", "messaging", "testbed", "trace")
 )
 _MAX_INSTRUCTIONS_BACK = 8
-"""Instructions between the look-up of a method and its call, at most, for a call without long
-arguments.
-"""
+"""Instructions between the look-up of a method and its call, for a call without long arguments."""
 
 
 def threads_waiting_for_locks(threads: Collection[int]) -> set[int]:
-    """Those of the threads that are in ``with lock:`` or ``lock.acquire()`` in their innermost
-    frame.
+    """Return the threads that are in ``with lock:`` or ``lock.acquire()`` in their innermost frame.
 
     Locks of our own rooms do not count: nobody holds one while it waits for a handler. Frames are
     let go of at once: one that is kept, by a cycle above all, keeps the messages that its thread
@@ -49,7 +44,9 @@ class _Location(NamedTuple):
 
 
 def _locations(threads: Collection[int]) -> dict[int, _Location]:
-    """Where each thread is. No frame survives the call, nor does a cycle of this one."""
+    """Return the location of each thread. No frame survives the call, nor does a cycle
+    of this one.
+    """
     frames = sys._current_frames()  # has the frame of this function, too
     try:
         locations = {}
@@ -86,7 +83,7 @@ def _is_acquiring(location: _Location) -> bool:
 
 
 class _ThreadClock(threading.local):
-    """Each thread asks for its own clock: asking for that of a thread that may have ended is
+    """The clock of the current thread: asking for that of a thread that may have ended is
     undefined.
     """
 
@@ -100,15 +97,15 @@ _thread_clock = _ThreadClock()
 
 
 def cpu_clock() -> int | None:
-    """The clock of the processor time that the current thread uses, for `cpu_time`; None where
-    there is none.
+    """Return the clock of the current thread's processor time, for `cpu_time`; None where there is
+    none.
     """
     return _thread_clock.clock
 
 
 def cpu_time(clock: int | None) -> float:
-    """Seconds of processor time on a thread's clock; 0 when the thread has ended, or the system has
-    no such clocks.
+    """Return the processor time on a thread's clock, in seconds; 0 when the thread has ended, or
+    the system has no such clocks.
     """
     if clock is None:
         return 0.0

@@ -59,9 +59,9 @@ class Pending:
         self.kind, self.source, self.target, self.channel = kind, source, target, channel
         self.host_id, self.sent, self.number = host_id, sent, number
         self.by = by
-        """The handler that made the call, if it was one."""
+        """The handler that made the call, or None."""
         self.run_generation = run_generation
-        """How often the run had been stopped when it was made."""
+        """The run generation in which it was made."""
         self.ended = False
         self._value: Any = None
         self._error: BaseException | None = None
@@ -77,7 +77,9 @@ class Pending:
         return self.ended
 
     def result(self, timeout: float | None = None) -> Any:
-        """What it ended with; TimeoutError when it has not within `timeout` seconds."""
+        """Wait for the result and return it, or raise its error; TimeoutError after `timeout`
+        seconds.
+        """
         if not self.ended:
             if not self._latch.acquire(timeout=-1 if timeout is None else max(0.0, timeout)):
                 raise TimeoutError
@@ -88,7 +90,7 @@ class Pending:
         return self._value
 
     def exception(self) -> BaseException | None:
-        """What kept it from being answered, so far."""
+        """Return the error that the call has ended with, if it has."""
         return self._error
 
     def set_result(self, value: Any) -> bool:
@@ -99,12 +101,12 @@ class Pending:
         return self._end(None, error)
 
     def cancel(self) -> bool:
-        """Nobody waits any more."""
+        """End with CancelledError; return False when it had ended already."""
         return self._end(None, CancelledError())
 
     def add_done_callback(self, function: Callable[[Pending], Any]) -> None:
         """Have ``function(self)`` called when the call ends, on the thread that ends it; at once if
-        it has.
+        it has ended.
         """
         self._callbacks.append(function)
         if self.ended:

@@ -1,6 +1,4 @@
-"""The router: carries messages between role instances over the best link there is, and keeps the
-pending calls.
-"""
+"""The router carries messages between role instances, and keeps the calls that wait for answers."""
 
 from __future__ import annotations
 
@@ -40,20 +38,20 @@ from .session import Item, Link, Session
 __all__ = ["Envelope", "Link", "Pending", "Router", "Target", "never_begun"]
 
 FLOW_CONTROLLED = ("task", "event")
-"""What nobody waits for, and what therefore can fill memory: held back by windows.
+"""Kinds that nobody waits for, and that could fill memory: windows hold back their senders.
 
-All else is never held back.
+Others are never held back.
 """
 ANSWERS = ("reply", "error", "moved")
 FENCED = ("service", "task", "event")
-"""What has a handler begin, and is refused after the run was stopped."""
+"""Kinds that begin a handler: refused when they come from an earlier run generation."""
 MESSAGE_OVERHEAD_BYTES = 256
-"""Bytes that a message takes beside its body."""
+"""Bytes that a message takes besides its body."""
 INQUIRY_TIMEOUT_S = 0.5
 
 
 class Target(NamedTuple):
-    """Whom a message is for, and the number of the call that it makes or answers (0: none)."""
+    """The receiver of a message, and the number of the call that it makes or answers (0: none)."""
 
     actor_name: str
     instance_name: str
@@ -79,12 +77,11 @@ class Envelope(NamedTuple):
     sent: float
     depth: int = 0
     trail: tuple[str, ...] = ()
-    """How deep the call is nested in others, and the last of these."""
+    """Depth of the call's nesting in others, and the last of these."""
     call_site: str = ""
-    """Where in the code it was sent, if that is traced; see `CallSites.current`."""
+    """The line of code that sent it, if that is traced; see `CallSites.current`."""
     run_generation: int = 0
-    """How often the run had been stopped when it was sent, or when the handler began that sent it.
-    """
+    """The run generation when it was sent, or in which the handler began that sent it."""
 
 
 Receiver = Callable[[Envelope, Target, Body], None]
@@ -92,12 +89,12 @@ Recorder = Callable[[tuple], None]
 
 
 class Router:
-    """One per host.
+    """Carries the messages of one host.
 
     `send` is safe from any thread; receivers are called on the link's thread and must not block.
 
-    `record` takes a tuple per message, as `records.rows` reads it.
-    `broken(session, reason)` is called when the link of a session fails.
+    `record` is called with a tuple per message, as `records.columns` reads it. `broken(session,
+    reason)` is called when the link of a session fails.
     """
 
     def __init__(
@@ -117,9 +114,9 @@ class Router:
         self.host_handlers: dict[str, Callable[[str, Any], None]] = {}
         self.executions = Executions()
         self.run_generation = 0
-        """How often the run was stopped.
+        """Number of stops of the run so far.
 
-        What was sent before the last time does not begin any more.
+        Messages of earlier generations begin no handlers.
         """
         self._record = record
         self._call_sites = CallSites()
@@ -146,7 +143,7 @@ class Router:
         self._receivers.pop(actor_name, None)
 
     def session(self, host_id: str) -> Session:
-        """The session with that host, made when first asked for."""
+        """Return the session with that host, made when first asked for."""
         with self._lock:
             if host_id not in self.links:
                 self.links[host_id] = Session(host_id, self._broken)
@@ -277,9 +274,7 @@ class Router:
         *,
         at_once: bool = True,
     ) -> None:
-        """As `send`, to whoever called; at less cost where that lives here and nothing is to be
-        copied.
-        """
+        """Answer a call, at less cost where the caller lives here and nothing is to be copied."""
         if body.buffers or kind == "moved" or target.actor_name not in self._receivers:
             self.send(kind, source, [target], channel, body, at_once=at_once)
             return
@@ -459,25 +454,23 @@ class Router:
             self.flush_soon()
 
     def flush_soon(self) -> None:
-        """What nobody waits for on this very thread travels together with what follows within
-        moments.
-        """
+        """Have queued messages sent soon, together with those that follow within moments."""
         if not self._flushing:
             self._flushing = True
             self._flush_requests.put(None)
 
     def flush(self) -> None:
-        """Wait until something is to be sent, and send all that has gathered; the host does this on
-        a thread of its own.
-        """
+        """Wait for queued messages, and send them; a thread of the host does nothing else."""
         self._flush_requests.get()
         self._flushing = False
         for session in list(self.links.values()):
             session.flush()
 
     def _generation_of(self, by: Execution | None) -> int:
-        """Of what that handler sends now; what is no handler, and the orders to nodes, go on after
-        a stop.
+        """Return the run generation of messages that a handler sends now.
+
+        Messages of code that is no handler, and orders to nodes, belong to the current one: they go
+        on after a stop.
         """
         return (
             self.run_generation
@@ -519,7 +512,7 @@ class Router:
     # calls made on the caller's own thread
 
     def receiver(self, actor_name: str) -> Any:
-        """What takes the messages of an actor of this host; None for any other."""
+        """Return the receiver of messages for an actor of this host; None for any other."""
         return self._receivers.get(actor_name)
 
     def begin_inline(
@@ -531,7 +524,7 @@ class Router:
         depth: int,
         trail: tuple[str, ...],
     ) -> Execution:
-        """The current thread itself begins with a call that it makes."""
+        """Begin a call on the thread that makes it."""
         now, here = self.host.clock.now(), self.host.host_id
         execution = Execution(
             (here, next(self._numbers)),
@@ -565,9 +558,7 @@ class Router:
     def begin_event(
         self, source: RoleInstanceID, target: RoleInstanceID, channel: str, run_generation: int
     ) -> Execution:
-        """The current thread begins with the handler of an event; `executions.end_inline` must
-        follow.
-        """
+        """Begin an event's handler on the current thread; `executions.end_inline` must follow."""
         execution = Execution(
             (self.host.host_id, next(self._numbers)),
             source,
@@ -582,7 +573,9 @@ class Router:
         return execution
 
     def abandon(self, execution: Execution) -> None:
-        """Nobody waits any more for what this handler does, nor for the handler."""
+        """Answer for a handler that does not end: nobody waits any more for it, or for
+        its result.
+        """
         execution.abandoned = True
         error = execution.forbidden or RunStopped(f"{execution.name} was left alone")
         for actor_name in (execution.source.actor_name, execution.target.actor_name):
@@ -596,7 +589,7 @@ class Router:
         )
 
     def end_inline(self, execution: Execution, kind: str = "", size: int = 0) -> None:
-        """It is answered (kind: reply or error), or not."""
+        """End a call of this thread, answered (kind: reply or error) or not."""
         self.executions.end_inline(execution)
         if kind and self._record is not None:
             now, answer = self.host.clock.now(), Target(*execution.source, execution.number)
@@ -618,8 +611,8 @@ class Router:
     # receiving
 
     def deliver(self, peer: str, frames: list[Any], link: str = "direct") -> None:
-        """Take what a link received from the host that the link has authenticated; nothing of one
-        that is lost.
+        """Deliver frames from the host that the link has authenticated; drop those of a
+        lost host.
         """
         if peer in self.lost:
             self.from_lost(peer)
@@ -673,7 +666,7 @@ class Router:
             self.host.logger.warning("%s", error)
 
     def handle_host_message(self, peer: str, channel: str, decode: Callable[[], Any]) -> None:
-        """Take what another host says to this one, unless it may not; then it is not even
+        """Handle a message from another host, unless that may not send it; then it is not even
         decoded.
         """
         reason = host_refusal(channel, peer, self.host.host_id)
@@ -686,8 +679,9 @@ class Router:
                 self.host.logger.exception("%r from %s could not be done", channel, peer)
 
     def _authenticate(self, peer: str, envelope: Envelope) -> None:
-        """The sender must live on the host that the message came from: a name in a message proves
-        nothing.
+        """Refuse a message whose sender does not live on the host that it came from.
+
+        A name in a message proves nothing.
         """
         home = self.directory.get_actor_profile(envelope.source.actor_name).address
         if home != peer:
@@ -752,7 +746,7 @@ class Router:
         return "delivered"
 
     def _follow(self, call: Pending, body: Body) -> None:
-        """The role is elsewhere now, and was not called where it was: call it there."""
+        """Call a role at its new address: it was not called where it was."""
         if call.ended:
             return
         to, pickled = pickle.loads(body.pickled)
@@ -776,8 +770,8 @@ class Router:
     # looking
 
     def inquire(self, call: Pending) -> str:
-        """What the other side does about a call; asks it, and waits up to half a second for what it
-        says.
+        """Ask the other side about the state of a call, and wait up to half a second for its
+        answer.
         """
         if call.host_id == self.host.host_id:
             return self._state(self.host.host_id, call.number)
@@ -815,7 +809,7 @@ class Router:
         return "no such call is at work there; it was never received, or its answer is on the way"
 
     def working(self) -> list[Working]:
-        """The handlers at work here, and the calls that wait here."""
+        """Return the handlers at work here, and the calls that wait here."""
         return self.executions.working(self.host.host_id, self.host.clock.now(), self.pending())
 
     def end_calls(self, numbers: Iterable[int], error: Exception) -> None:
@@ -828,8 +822,9 @@ class Router:
     # cancelling
 
     def cancel(self, call: Pending) -> None:
-        """Have the other side not begin with a call, or make no more calls for it, in whose place
-        it ends with CallCancelled.
+        """Cancel a call: the other side does not begin it, or makes no more calls for it.
+
+        Calls that it makes then raise CallCancelled.
         """
         if call.ended:
             return
@@ -840,8 +835,8 @@ class Router:
             self.send_to_host(call.host_id, "cancel", call.number)
 
     def _on_cancel(self, peer: str, number: int) -> None:
-        """A host has cancelled a call of its own: what waits here on its behalf ends, and is
-        cancelled in turn.
+        """Cancel the executions of a call that another host has cancelled, and the calls that they
+        wait for.
         """
         for execution, error in self.executions.cancel((peer, number)):
             for call in self.pending():
@@ -852,7 +847,7 @@ class Router:
     # faults
 
     def host_lost(self, host_id: str, reason: str) -> None:
-        """Every call that waits for that host fails with NodeLost; later messages to it do so at
+        """Fail every call that waits for a lost host with NodeLost; later messages to it fail at
         once.
         """
         self.lost[host_id] = reason
@@ -869,23 +864,23 @@ class Router:
                 )
 
     def restart_host(self, host_id: str) -> None:
-        """A host of that name is there again, with nothing of what it knew: begin anew with it."""
+        """Begin anew with a host of that name, which knows nothing of its former state."""
         self.host_lost(host_id, "it has begun anew")
         with self._lock:
             self.links.pop(host_id, None)
             self.lost.pop(host_id, None)
 
     def count_from(self, number: int) -> None:
-        """Number calls from there on: for a host that takes the place of an earlier one, whose
-        calls may not have ended.
+        """Number calls from `number` on: this host takes the place of one whose calls may not have
+        ended.
         """
         self._numbers = itertools.count(number)
 
     def pending(self) -> list[Pending]:
-        """The calls that wait, oldest first."""
+        """Return the calls that wait, oldest first."""
         return sorted(list(self._pending.values()), key=lambda call: call.sent)
 
 
 def never_begun(target: RoleInstanceID, channel: str) -> RunStopped:
-    """What a call ends with that was made before the run was stopped, and had not begun by then."""
+    """Return the error of a call that the end of its run generation kept from beginning."""
     return RunStopped(f"{target}.{channel} was stopped with the run, before it began")

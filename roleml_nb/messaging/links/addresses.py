@@ -39,7 +39,9 @@ class Address:
 
 
 def socket_path(directory: str, host_id: str) -> str:
-    """The socket file of a host in a directory of mode 0700; LinkFailed when that cannot be."""
+    """Return the path of a host's socket file in a directory of mode 0700; LinkFailed when it
+    cannot be used.
+    """
     path = os.path.join(os.path.abspath(directory), host_id)
     if os.path.basename(path) != host_id or host_id in ("", ".", ".."):
         raise LinkFailed(
@@ -56,8 +58,8 @@ def socket_path(directory: str, host_id: str) -> str:
 
 
 def answers(address: Address) -> bool:
-    """Whether somebody listens at that socket file on this machine; a file that machines share does
-    not say so.
+    """Return True when somebody listens at that socket file on this machine; a file that machines
+    share does not tell.
     """
     if address.ipc_path is None:
         return False

@@ -19,26 +19,26 @@ from .direct import close_watched
 __all__ = ["AdmissionControl"]
 
 MAX_UNAUTHENTICATED = 256
-"""Connections at a time that have not shown a token; when more come, the one that has been here
-longest must go.
+"""Connections at a time that have not authenticated themselves; a further one displaces
+the oldest.
 """
 AUTHENTICATION_TIMEOUT_S = 5.0
-"""Seconds that each of them gets."""
+"""Seconds that a connection gets to authenticate itself."""
 MAX_UNREAD_EVENTS = 10_000
-"""Arrivals that are not looked at yet, as while a handler holds the interpreter; no more are let in
-beyond that.
+"""Unread arrivals of connections, as while a handler holds the interpreter; no further ones are let
+in.
 """
 LOG_INTERVAL_S = 60.0
-"""Seconds between two log lines about those turned away."""
+"""Seconds between two log lines about rejected connections."""
 EVENTS = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED
 
 
 class AdmissionControl:
-    """Watches who connects to a ROUTER that is about to be bound.
+    """Watches connections to a ROUTER that is about to be bound.
 
-    All calls but the constructor's come from one thread.
+    A listening ZeroMQ socket accepts every connection, and keeps silent ones for ever.
 
-    A listening ZeroMQ socket accepts whoever connects, and keeps those that say nothing for ever.
+    All methods but the constructor are called from one thread.
     """
 
     def __init__(self, context: zmq.Context, router: zmq.Socket, host_id: str, log: logging.Logger):
@@ -55,12 +55,12 @@ class AdmissionControl:
 
     @property
     def unauthenticated(self) -> int:
-        """Connections that have not shown a token."""
+        """Number of connections that have not authenticated themselves."""
         return len(self._unauthenticated)
 
     def poll(self) -> None:
-        """Take note of who came and who went, and turn away whom there is no place or no more
-        patience for.
+        """Register connections that came or went, and reject those for which there is no room or
+        time left.
         """
         now = time.monotonic()
         with suppress(zmq.Again):
@@ -85,16 +85,16 @@ class AdmissionControl:
             )
 
     def accept(self, number: int) -> None:
-        """The connection with this file descriptor is a friend's."""
+        """Accept the connection with this file descriptor: it has authenticated itself."""
         self._unauthenticated.pop(number, None)
 
     def close(self) -> None:
-        """Close it, with the ROUTER."""
+        """Close the socket and its monitor."""
         close_watched(self._router)
         self.monitor.close(0)
 
     def _reject(self, number: int, reason: str) -> None:
-        """End a connection from below; ZeroMQ finds it closed."""
+        """Close a connection at the level of its file descriptor, and log the reason."""
         self._unauthenticated.pop(number)
         with suppress(OSError), socket.socket(fileno=os.dup(number)) as connection:
             if not self._is_ours(connection):

@@ -66,7 +66,7 @@ class KeyAuthenticator:
                     self._zap.handle_zap_message(question).send(None)
 
     def callback(self, domain: str, key: bytes) -> bool:
-        """Called by pyzmq's `Authenticator` for each key."""
+        """Answer pyzmq's `Authenticator`, which calls this for each key."""
         admitted = self._admits(key)
         if not admitted:
             self._refused(self._asked_by)

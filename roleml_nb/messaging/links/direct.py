@@ -32,7 +32,7 @@ __all__ = [
 
 WELCOME, YES = b"W", b"Y"
 SHARED = b"M"
-"""What the first frame begins with if it says where others lie."""
+"""Begins a first frame that says where other frames lie."""
 LINGER_MS = 300
 FAILURES: dict[int, str] = {
     zmq.EVENT_CLOSED: "connection refused",
@@ -60,7 +60,7 @@ class DirectLink:
         self._closed: str | None = None
 
     def send(self, frames: Sequence[Any]) -> None:
-        """Queue the frames for sending.
+        """Send frames: hand them to the socket's queue.
 
         Large ones are not copied: nobody may write to them any more.
 
@@ -91,7 +91,7 @@ class DirectLink:
         self.end("the link was closed", LINGER_MS)
 
     def end(self, reason: str, linger: int = 0) -> bool:
-        """Close it for that reason; False if it was closed already."""
+        """Close the link for a reason; return False if it was closed already."""
         with self._lock:
             if self._closed is not None:
                 return False
@@ -101,9 +101,7 @@ class DirectLink:
 
 
 def _without_shared(frames: Sequence[Any]) -> Sequence[Any]:
-    """Those that lie in memory which the other side can open are left empty; the first frame then
-    says where they are.
-    """
+    """Empty the frames that lie in shared memory, and have the first frame say where they are."""
     shared: dict[Region, list[int]] = {}
     for index, frame in enumerate(frames):
         region = Region.of(frame)
@@ -121,7 +119,7 @@ def _without_shared(frames: Sequence[Any]) -> Sequence[Any]:
 
 
 def with_shared(frames: list[Any]) -> tuple[list[Any], list[Region]]:
-    """The frames as they were, and the regions that some of them are mapped from.
+    """Return the frames as they were sent, and the regions that some are mapped from.
 
     Raises OSError if one cannot be opened.
     """
@@ -136,7 +134,7 @@ def with_shared(frames: list[Any]) -> tuple[list[Any], list[Region]]:
 
 
 def wait_for_welcome(dealer: zmq.Socket, monitor: zmq.Socket, timeout: float) -> bool:
-    """Whether the other side can open what we share.
+    """Wait for the welcome; return True when the other side can open memory that we share.
 
     Raises LinkFailed if it does not welcome us.
     """

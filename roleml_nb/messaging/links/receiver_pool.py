@@ -71,7 +71,8 @@ class Poller:
         if self._epoll is not None:
             ready = [number for number, _ in self._epoll.poll(timeout)]
         else:
-            ready = [key.fd for key, _ in self._selector.select(timeout)]  # type: ignore[union-attr]
+            events = self._selector.select(timeout)  # type: ignore[union-attr]
+            ready = [key.fd for key, _ in events]
         return [self._handlers[number] for number in ready if number in self._handlers]
 
     def close(self) -> None:

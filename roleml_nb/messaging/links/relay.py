@@ -45,7 +45,7 @@ class RelayLink:
 
 
 class Outbox:
-    """What waits on an engine for the notebook to fetch it."""
+    """Frames that wait on an engine for the notebook to fetch them."""
 
     def __init__(self) -> None:
         self._items: deque[Relayed] = deque()
@@ -56,7 +56,7 @@ class Outbox:
         self._filled.set()
 
     def drain(self, wait: float) -> list[Relayed]:
-        """All items; waits up to `wait` seconds for a first one."""
+        """Return all items and remove them; wait up to `wait` seconds for a first one."""
         self._filled.wait(wait)
         self._filled.clear()
         items = []
@@ -92,8 +92,9 @@ class Relay:
         self._stopping = threading.Event()
 
     def link(self, peer: str) -> RelayLink:
-        """A link from the notebook to an engine, served from now on; `LinkFailed` when the relay
-        has been stopped.
+        """Make a link from the notebook to an engine, and serve it.
+
+        Raises LinkFailed when the relay has been stopped.
         """
         self.serve(peer)
         queue = self._queues.get(peer)
@@ -102,7 +103,7 @@ class Relay:
         return RelayLink(self.home, peer, queue.put)
 
     def serve(self, peer: str) -> None:
-        """Fetch from that engine, and forward to it, from now on."""
+        """Exchange frames with that engine from now on."""
         with self._lock:
             if peer in self._serving or self._stopping.is_set():
                 return
@@ -114,7 +115,7 @@ class Relay:
         return peer in self._serving
 
     def release(self, peer: str) -> None:
-        """Nobody needs the relay to that engine any more."""
+        """Serve that engine no longer."""
         with self._lock:
             self._serving.discard(peer)
 

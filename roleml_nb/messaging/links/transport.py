@@ -48,18 +48,17 @@ from .refusals import Refusals, stranger
 __all__ = ["DirectTransport"]
 
 HELLO = b"roleml_nb 5"
-"""What a host says first: the protocol and its version."""
+"""The first words of a host: the protocol and its version."""
 HANDSHAKE_MS = 5000
 """A connection that has not shaken hands by then is closed."""
 HEARTBEATS_MS = {"tcp": (1000, 5000), "ipc": (5000, 55_000)}
-"""How often the other end is asked for a sign of life, which it gives without the interpreter; and
-after how long a connection without one ends: one to a machine that has vanished, and one to a
-process that gets no turn.
+"""Milliseconds between two heartbeats, which ZeroMQ answers without the interpreter; and until a
+silent connection ends: one to a machine that has vanished, and one to a process that gets no turn.
 """
 ADMISSION_POLL_S = 0.5
-"""How often those are looked at that have not shown who they are."""
+"""Seconds between two checks of connections that are not authenticated."""
 MAX_MESSAGES_PER_READ = 100
-"""Messages that are taken before all sockets are looked at again."""
+"""Messages that are read from one socket before the others are checked again."""
 
 logger = logging.getLogger(__name__)
 
@@ -119,9 +118,9 @@ class DirectTransport:
         self._admitted: dict[str, bytes] = {}
         """{host: its public key}."""
         self._tokens: dict[str, bytes] = {}
-        """{host: what it shows on our ``ipc://`` socket}."""
+        """{host: the token that it shows on our ``ipc://`` socket}."""
         self._peers: dict[bytes, str] = {}
-        """Whose links our sockets have taken in: {id of the connection: host}."""
+        """Authenticated links of peers to us: {id of the connection: host}."""
         self._control_connections: dict[str, tuple[zmq.Socket, bytes]] = {}
         """Control channels of peers to us: {host: our socket, id of the connection}."""
         self._control_peers: dict[bytes, str] = {}
@@ -130,12 +129,12 @@ class DirectTransport:
         self._closing = False
         self._ended = threading.Event()
         self._reading = 0
-        """The thread that takes what has come."""
+        """The thread that reads messages; 0 while none does."""
         self._keys = KeyPair()
         self._context = zmq.Context()
         self._context.setsockopt(zmq.LINGER, 0)
         self.admissions: dict[zmq.Socket, AdmissionControl] = {}
-        """Of each listening socket."""
+        """The admission control of each listening socket."""
         self._tcp: zmq.Socket | None = None
         self._authenticator: KeyAuthenticator | None = None
         self.address = Address(host_id, self._keys.public, ipc_path, network=network())
@@ -225,7 +224,7 @@ class DirectTransport:
         return ControlChannel(address.host_id, dealer)
 
     def send_control(self, peer: str, data: bytes) -> None:
-        """Have a peer hear this at once, if its control channel to us still works.
+        """Send a message to a peer on its control channel to us.
 
         Raises LinkFailed if there was none.
         """
@@ -312,7 +311,7 @@ class DirectTransport:
             raise
 
     def _dealer(self, address: Address, url: str) -> tuple[zmq.Socket, zmq.Socket]:
-        """A socket that connects to a host, and its monitor."""
+        """Return a socket that connects to a host, and its monitor."""
         with self._lock:
             if self._closing:
                 raise LinkFailed("this transport is closed")
@@ -337,7 +336,9 @@ class DirectTransport:
         return dealer, monitor
 
     def _token(self, address: Address, url: str) -> bytes:
-        """What we show there; over TCP, CurveZMQ has shown our key."""
+        """Return the token that authenticates us there; empty over TCP, where CurveZMQ has shown
+        our key.
+        """
         return (
             self._keys.token(address.public_key, self.host_id, address.host_id)
             if url.startswith("ipc:")
@@ -347,14 +348,18 @@ class DirectTransport:
     def _greet_host(
         self, dealer: zmq.Socket, monitor: zmq.Socket, token: bytes, what: bytes, timeout: float
     ) -> bool:
-        """Say who we are, and wait to be welcome; whether the other side can open what we share."""
+        """Greet a host and wait for its welcome; return True when it can open memory
+        that we share.
+        """
         # refused already: the monitor says why, and a blocking send would never return
         with suppress(zmq.Again):
             dealer.send_multipart([HELLO, self.host_id.encode(), token, what], zmq.NOBLOCK)
         return wait_for_welcome(dealer, monitor, timeout)
 
     def _poll_timeout(self) -> float | None:
-        """How long strangers may be left to themselves."""
+        """Return the seconds until admission must be checked; None when all connections are
+        authenticated.
+        """
         return (
             ADMISSION_POLL_S
             if any(admission.unauthenticated for admission in self.admissions.values())
@@ -362,7 +367,7 @@ class DirectTransport:
         )
 
     def _read(self) -> tuple[list[Callable[[], Any]], bool]:
-        """Take what has come; returns what is to be done for it, and whether there may be more."""
+        """Read messages; return the work to be done for them, and whether there may be more."""
         self._reading = threading.get_ident()
         works: list[Callable[[], Any]] = []
         more = False
@@ -381,7 +386,9 @@ class DirectTransport:
         return works, more
 
     def _read_monitor(self, link: DirectLink) -> None:
-        """The first event is the last: the connection has ended."""
+        """End a link when its monitor reports an event: each one means that the connection has
+        ended.
+        """
         if link not in self._links:
             return  # another thread has read it
         try:
@@ -427,9 +434,9 @@ class DirectTransport:
         return works
 
     def _greet(self, router: zmq.Socket, sender: bytes, parts: list[zmq.Frame]) -> None:
-        """A stranger: it is a host that can prove it, or nobody.
+        """Handle the first message of a connection: authenticate it, or refuse it.
 
-        Nothing of what nobody sends is looked at further.
+        Nothing of what a refused connection sends is read further.
         """
         self.admissions[router].poll()  # it came before it spoke
         said = [bytes(part.buffer[:256]) for part in parts[:4]]
@@ -455,7 +462,9 @@ class DirectTransport:
     def _refusal(
         self, router: zmq.Socket, sender: bytes, parts: list[zmq.Frame], said: list[bytes]
     ) -> str:
-        """Return why what was said is no greeting by the host that it names; empty if it is."""
+        """Return the reason to refuse a greeting; empty when it is that of the host
+        that it names.
+        """
         # ids given by our own socket start with a zero byte; one chosen by the other side could be
         # a dead peer's
         if sender[:1] != b"\0" or said[0].split(b" ")[0] != HELLO.split(b" ")[0]:
@@ -502,7 +511,7 @@ class DirectTransport:
 
 
 def _parts(router: zmq.Socket) -> list[zmq.Frame]:
-    """What is left of a message, without a copy."""
+    """Return the remaining frames of a message, without a copy."""
     part = router.recv(copy=False)
     parts = [part]
     while part.more:

@@ -42,7 +42,7 @@ def is_loaded(
     reloaded: bool,
     known: Marks | None = None,
 ) -> bool:
-    """True if `module` is, in memory, what `text` says.
+    """Return True if `module` in memory is the one that `text` defines.
 
     Parameters
     ----------
@@ -82,8 +82,8 @@ def is_loaded(
 
 
 def is_patchable(text: str, before: str, filename: str) -> bool:
-    """True if an edit can be loaded in place, as `%autoreload` does, without an execution of the
-    module.
+    """Return True if an edit can be loaded in place, as `%autoreload` does, without executing the
+    module anew.
     """
     new, old = outline(text, filename), outline(before, filename)
     return new is not None and old is not None and _is_patchable(new, old)
@@ -119,8 +119,8 @@ def _was_patched(
     outlines: tuple[Outline, Outline],
     known: Marks,
 ) -> bool:
-    """Whether the edit was made in the module that is there; `does` and `outlines`: of the text
-    now, and before.
+    """Return True when the edit was made in the module in memory; `does` and `outlines` are of the
+    text.
     """
     (new_functions, old_functions), (new, old) = does, outlines
     added = (new_functions.keys() | new.fixed.keys()) - old_functions.keys() - old.fixed.keys()
@@ -154,8 +154,8 @@ def _was_patched(
 def _is_still(
     module: types.ModuleType, path: Path, before: list[Any], now: list[Any] | None
 ) -> bool:
-    """Whether a constant has the value that a text gave to it before, and not the one that it gives
-    now.
+    """Return True when a constant has the value of a former text, and not that of the
+    present one.
     """
     if now is None or len(before) != 1 or len(now) != 1 or isinstance(now[0], Import | Expression):
         return False
@@ -173,7 +173,7 @@ def _is_touched(module: types.ModuleType, path: Path, known: Marks) -> bool:
 
 
 def _has(module: types.ModuleType, path: Path, values: list[Any], known: Marks) -> bool:
-    """Whether a name means one of the values that a text gives to it."""
+    """Return True when a name means one of the values that a text gives to it."""
     found = _member(module, path)
     if found is MISSING:
         return False
@@ -237,7 +237,7 @@ def _source(value: Import, module: types.ModuleType) -> types.ModuleType | None:
 
 
 def _resolved(value: Import, module: types.ModuleType) -> Any:
-    """What an import gives now; None if nothing."""
+    """Return the object that an import gives now; None if it gives none."""
     source = _source(value, module)
     if source is None or value.member is None:
         return source
@@ -290,8 +290,8 @@ def _plain(value: Any) -> Any:
 
 
 def _belongs(code: types.CodeType, path: Path, module: types.ModuleType) -> bool:
-    """Whether it is the function of that name in the module's file, and not one that a decorator
-    put there.
+    """Return True for the function of that name in the module's file, False for one that a
+    decorator has made.
     """
     return code.co_name == path[-1] and code.co_filename == module.__file__
 

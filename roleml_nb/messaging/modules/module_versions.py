@@ -132,7 +132,7 @@ class ModuleVersions(importlib.abc.MetaPathFinder):
             return module
 
     def _place(self, error: Exception) -> str:
-        """In words, the line of an own module at which it cannot be loaded."""
+        """Describe the line of an own module at which it cannot be loaded."""
         files = {text.filename for text in self._texts.values()}
         lines = [
             (frame.f_code.co_filename, line)
@@ -144,7 +144,7 @@ class ModuleVersions(importlib.abc.MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Part of the import system."""
+        """Create a module, as the import system asks."""
         key = self._wanted.get(fullname)
         closure = self._closures.get((fullname, key or ""))
         if key is None or closure is None:
@@ -160,7 +160,9 @@ class ModuleVersions(importlib.abc.MetaPathFinder):
         return spec
 
     def version_of(self, obj: Any) -> Version | None:
-        """The version that a function or class was defined in; None if it is of no version."""
+        """Return the version that a function or class was defined in; None if it is of
+        no version.
+        """
         name = str(obj.__module__)
         for key, module in list(self.loaded.get(name, {}).items()):
             if find_member(module, obj.__qualname__) is obj:
@@ -228,8 +230,8 @@ def member_now(obj: Any) -> Any:
 
 
 def is_stale(obj: Any) -> bool:
-    """True for a function or class of an own module from before a reload that has given it other
-    code.
+    """Return True for a function or class of an own module from before a reload that has given it
+    other code.
     """
     if not isinstance(obj, type | types.FunctionType):
         return False

@@ -54,7 +54,7 @@ def project_of(folder: str) -> str | None:
 
 
 def is_below(path: str | os.PathLike[str], roots: Iterable[str]) -> bool:
-    """Whether a file lies below one of some folders, wherever links on its way lead."""
+    """Return True when a file lies below one of some folders, with all links resolved."""
     return _is_in(os.path.realpath(path), roots)
 
 
@@ -65,7 +65,7 @@ def _is_in(path: str, roots: Iterable[str]) -> bool:
 
 
 def is_own_file(file: object) -> bool:
-    """Whether a module's file lies in the notebook's folders, and is not of an installed
+    """Return True when a module's file lies in the notebook's folders, and is not of an installed
     package.
     """
     return isinstance(file, str) and not is_installed(file) and is_below(file, folders())
@@ -83,7 +83,7 @@ def is_of_project(file: object) -> bool:
 
 
 def is_installed(file: str) -> bool:
-    """Whether a module's file is of an installed package, or the module is built in."""
+    """Return True when a module's file is of an installed package, or the module is built in."""
     if not os.path.isabs(file) or is_below(file, _installed()):
         return True
     return bool({"site-packages", "dist-packages"} & set(Path(os.path.realpath(file)).parts))

@@ -166,7 +166,9 @@ class SourceModules:
         return bool(self._tracked)
 
     def is_own(self, name: str) -> bool:
-        """True if that module is the user's own, and was read from a file of Python source."""
+        """Return True if that module is the user's own, and was read from a file of
+        Python source.
+        """
         if name in self._tracked:
             return True
         module = sys.modules.get(name)
@@ -392,7 +394,7 @@ class SourceModules:
     # who imports whom
 
     def _reached(self, name: str) -> list[str]:
-        """An own module and all that it imports, in order."""
+        """Return an own module and all that it imports, in order."""
         known = self._reach.get(name)
         if known is not None:
             return known
@@ -409,7 +411,7 @@ class SourceModules:
         return self._reach[name]
 
     def _is_tracked(self, name: str) -> bool:
-        """Whether it is an own module, imported or not."""
+        """Return True for an own module, imported or not."""
         if name in self._tracked:
             return True
         if name in sys.modules:
@@ -460,7 +462,7 @@ def _stamp(filename: str) -> Stamp | None:
 
 
 def _read(tracked: _Tracked) -> ModuleText | None:
-    """The text of the file now; None if it cannot be read."""
+    """Return the text of the file now; None if it cannot be read."""
     name, filename, package = tracked.name, tracked.filename, tracked.package
     try:
         with open(filename, "rb") as file:
@@ -507,7 +509,7 @@ def _is_compiled_before(tracked: _Tracked) -> bool:
 
 
 def _imports(tree: ast.AST, name: str, package: bool) -> Iterable[str]:
-    """The names of all modules that an import of the text may mean."""
+    """Return the names of all modules that an import of the text may mean."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:

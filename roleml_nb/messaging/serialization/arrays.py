@@ -39,7 +39,7 @@ def reduce_array(array: np.ndarray) -> Any:
 
 
 def rebuild_array(dtype: Any, shape: tuple[int, ...], buffer: Any) -> np.ndarray:
-    """The array that was reduced, over the memory of `buffer` where that can be written to."""
+    """Rebuild a reduced array, over the memory of `buffer` where that is writable."""
     # through the constructor, since np.frombuffer refuses empty buffers
     return np.ndarray(shape, dtype, _writable(buffer))
 
@@ -96,7 +96,7 @@ def _numpy_has(torch: Any) -> dict[Any, str]:
 
 
 def is_plain_tensor(tensor: Any) -> bool:
-    """Whether NumPy has an array over the same memory, all of it."""
+    """Return True when NumPy can have an array over the same memory, all of it."""
     try:
         return (
             tensor.is_cpu
@@ -108,7 +108,7 @@ def is_plain_tensor(tensor: Any) -> bool:
 
 
 def _array_of(tensor: Any) -> Any:
-    """A NumPy array over the same memory.
+    """Return a NumPy array over the same memory.
 
     Every step that torch does lets another thread in, so there are as few as possible.
     """
@@ -118,7 +118,7 @@ def _array_of(tensor: Any) -> Any:
 def rebuild_tensor(
     dtype_name: str, shape: tuple[int, ...], buffer: Any, parameter: bool | None
 ) -> Any:
-    """The tensor that was reduced, over the memory of `buffer` where that can be written to."""
+    """Rebuild a reduced tensor, over the memory of `buffer` where that is writable."""
     import torch
 
     if parameter is None and dtype_name in SHARED and 0 not in shape:
@@ -132,7 +132,7 @@ def rebuild_tensor(
 
 
 def tensor_reducers() -> dict[type, Any]:
-    """The reducers of torch's types, once torch was imported by somebody."""
+    """Return the reducers of torch's types, once somebody has imported torch."""
     torch: Any = sys.modules.get("torch")
     # torch.nn is missing while another thread is still importing torch
     nn = getattr(torch, "nn", None)
@@ -142,8 +142,9 @@ def tensor_reducers() -> dict[type, Any]:
 
 
 def _writable(buffer: Any) -> Any:
-    """`buffer`, or what lies under it, or a copy: pickle marks as read-only what was read-only at
-    the sender.
+    """Return writable memory of `buffer`: itself, the memory below it, or a copy.
+
+    Pickle marks as read-only what was read-only at the sender.
     """
     if isinstance(buffer, bytearray):
         return buffer

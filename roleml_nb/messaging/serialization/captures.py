@@ -17,8 +17,8 @@ LARGE = 10 * 1000 * 1000
 
 
 def missing_names(obj: Any) -> dict[str, str]:
-    """Global names that the code of `obj`, a function or class of a notebook, uses and nobody has
-    defined: {name: where}.
+    """Return the global names that code of `obj`, a function or class of a notebook, uses and
+    nobody has defined.
     """
     missing: dict[str, str] = {}
     for function in _functions(obj):
@@ -30,7 +30,9 @@ def missing_names(obj: Any) -> dict[str, str]:
 
 
 def large_captures(obj: Any) -> dict[str, int]:
-    """The global values of more than `LARGE` bytes that are sent with `obj`: {name: bytes}."""
+    """Return the global values of more than `LARGE` bytes that are sent with `obj`:
+    {name: bytes}.
+    """
     if not is_dynamic(obj) or len(dumps_code(obj)) < LARGE:
         return {}
     found = {}
@@ -71,7 +73,7 @@ def captured(obj: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _functions(obj: Any) -> Iterator[types.FunctionType]:
-    """The function, or those of the class and its bases, as far as they are sent by value."""
+    """Yield the function, or those of the class and its bases, as far as they are sent by value."""
     if isinstance(obj, types.FunctionType):
         if is_dynamic(obj):
             yield obj

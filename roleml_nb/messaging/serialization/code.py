@@ -71,7 +71,7 @@ _unfinished: set[str] = set()
 
 
 def forked() -> None:
-    """Called in forks, where nobody would release it."""
+    """Release the lock in forks, where nobody else would."""
     global _load_lock
     _load_lock = threading.RLock()
 
@@ -80,8 +80,8 @@ at_fork(sys.modules[__name__])
 
 
 def is_dynamic(obj: Any) -> bool:
-    """Whether `obj` is a function or class that pickle cannot send by reference, such as one of a
-    notebook cell.
+    """Return True for a function or class that pickle cannot send by reference, such as one of a
+    notebook.
     """
     if isinstance(obj, type):
         if obj in _BUILTIN_TYPES or obj in _SINGLETON_TYPES:
@@ -184,8 +184,8 @@ def loads_code(blob: bytes) -> Any:
 
 
 def class_reference(cls: type) -> tuple[str, bytes]:
-    """The identity of a dynamic class, the same in all processes, and what builds it where it is
-    not known.
+    """Return the identity of a dynamic class, the same in all processes, and the blob that builds
+    it elsewhere.
     """
     identity = _identity(cls)
     known = _blobs.get(cls)
@@ -196,7 +196,7 @@ def class_reference(cls: type) -> tuple[str, bytes]:
 
 
 def _identity(cls: type) -> str:
-    """The identity of a class, with the keys of the own modules that it uses."""
+    """Return the identity of a class, with the keys of the own modules that it uses."""
     identity: str = _cloudpickle._get_or_create_tracker_id(cls)
     # the notebook alone knows what is of which version
     if OF_MODULES in identity or module_versions.latest:
@@ -219,7 +219,9 @@ def _identity(cls: type) -> str:
 
 
 def resolve_class(identity: str, blob: bytes) -> type:
-    """The class of that identity; built from `blob` only if this process does not have it."""
+    """Return the class of that identity; build it from `blob` only if this process does not have
+    it.
+    """
     known = _known_class(identity)
     if known is not None:
         return known

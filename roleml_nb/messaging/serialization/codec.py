@@ -65,33 +65,33 @@ class Body:
         self.pickled = pickled
         self.buffers: list[Any] = buffers or []
         self.owned = owned
-        """Whether the buffers are writable and nobody else's, so that the last receiver may have
-        them without a copy.
+        """True when the buffers are writable and nobody else's: the last receiver may have them
+        without a copy.
         """
         self.credit = credit
-        """Dropped when the value is taken: then the sender may send more."""
+        """Dropped when a handler takes the value: then the sender may send more."""
         self.fan_out: FanOut | None = None
         self.region: Region | None = None
-        """Where the bytes of the buffers lie, if they can be shared."""
+        """The shared memory of the buffers, if there is any."""
 
     @property
     def nbytes(self) -> int:
         return len(self.pickled) + sum(memoryview(buffer).nbytes for buffer in self.buffers)
 
     def frames(self) -> list[Any]:
-        """The pickle, then each buffer."""
+        """Return the pickle, then each buffer."""
         return [self.pickled, *self.buffers]
 
     @classmethod
     def of_frames(cls, frames: Sequence[Any], *, owned: bool = False) -> Body:
-        """The body that was sent as these frames; `owned` if they came from a socket and nobody
-        else has them.
+        """Return the body that was sent as these frames; `owned` if they came from a socket and
+        nobody else has them.
         """
         return cls(frames[0], list(frames[1:]), owned)
 
     def snapshot(self, receivers: int = 1, shared: bool = False) -> Body:
-        """One that does not change when the sender goes on writing to its arrays: a copy, unless it
-        is owned already.
+        """Return a body that does not change when the sender writes to its arrays: a copy, unless
+        it is owned already.
 
         With several `receivers` in this process, or some in another one with which memory is
         `shared`, the copy is the one that these will share.
@@ -112,13 +112,15 @@ class Body:
         return body
 
     def here(self, credit: Any, kept: bool) -> Body:
-        """The same for receivers in this process; `kept` if it is on its way to others, too."""
+        """Return the body for receivers in this process; `kept` if it is on its way to
+        others, too.
+        """
         body = Body(self.pickled, self.buffers, self.owned and not kept, credit)
         body.region = self.region
         return body
 
     def shares(self, receivers: int) -> list[Body]:
-        """One body for each of several receivers.
+        """Return one body for each of several receivers.
 
         Large buffers are not copied until a receiver writes to them.
         """
@@ -134,8 +136,8 @@ class Body:
         return bodies
 
     def decode(self, *, own: bool = False) -> Any:
-        """The value, with arrays that are writable and alias nothing of the sender's or of another
-        receiver's.
+        """Decode the value, with arrays that are writable and alias nothing of the sender's or
+        another receiver's.
 
         With ``own=True`` the last receiver of an owned body takes its buffers; the body cannot be
         decoded after that. SerializationError when this process cannot build it.
@@ -168,7 +170,7 @@ class FanOut:
         self._lock = threading.Lock()
 
     def buffers_for_next(self) -> list[Any]:
-        """Buffers for one more receiver: writable, and its own."""
+        """Return the buffers for one more receiver: writable, and its own."""
         with self._lock:
             self._left -= 1
             if self._left == 0 and self._owned and self._buffers:
@@ -195,7 +197,9 @@ def _loads(pickled: Any, buffers: list[Any] | None = None) -> Any:
 
 
 def _region(buffers: list[Any], worth: int = MIN_SHARED_BYTES) -> Region | None:
-    """A region of these, where there are so many bytes, and the system has such."""
+    """Return a region of these buffers, where they are large enough and the system has
+    such memory.
+    """
     if sum(memoryview(buffer).nbytes for buffer in buffers) < worth:
         return None
     try:
@@ -205,7 +209,7 @@ def _region(buffers: list[Any], worth: int = MIN_SHARED_BYTES) -> Region | None:
 
 
 def _copy(buffer: Any) -> Any:
-    """A copy of the bytes. NumPy makes it without holding the interpreter's lock."""
+    """Copy the bytes. NumPy does so without holding the interpreter's lock."""
     flat = np.frombuffer(buffer, np.uint8)
     return memoryview(flat.copy()) if flat.nbytes else bytearray()  # type: ignore[arg-type]
 
@@ -248,8 +252,8 @@ def _encode(value: Any) -> Body:
 
 
 def own_modules_of(value: Any) -> frozenset[str]:
-    """The names of the user's own modules that `value` uses: its classes and functions, and those
-    of what is in it.
+    """Return the names of the user's own modules that `value` uses: its classes and functions, and
+    those of its content.
     """
     with collect_own_modules() as names:
         _encode(value)
@@ -257,7 +261,7 @@ def own_modules_of(value: Any) -> frozenset[str]:
 
 
 def copy_of(value: Any, name: str = "it") -> tuple[Any, int]:
-    """What a receiver would get if `value` were sent to it, and how many bytes that would be."""
+    """Return the value that a receiver would get of `value`, and the bytes that would be sent."""
     if _is_plain(value):
         copy = (dict(value[0]), dict(value[1])) if type(value) is tuple else value
         return copy, len(pickle.dumps(value, 5))
@@ -278,9 +282,9 @@ def copy_of(value: Any, name: str = "it") -> tuple[Any, int]:
 
 
 _beside: dict[tuple[Any, ...], int] = {}
-"""Bytes that values take beside those of their arrays, by layout."""
+"""Bytes that values take besides those of their arrays, by layout."""
 MAX_LAYOUTS = 1024
-"""How many are remembered."""
+"""Layouts that are remembered at once."""
 
 
 _PLAIN = {type(None), bool, int, float, str}
@@ -288,7 +292,7 @@ _TEXTS = {str}
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether plain pickle does it: a number or a text, or a message of these.
+    """Return True when plain pickle suffices: for a number or a text, or a message of these.
 
     Looks no deeper, so that it costs little.
     """

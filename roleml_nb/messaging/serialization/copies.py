@@ -106,7 +106,7 @@ class Copying:
 
 
 def _length(number: int) -> int:
-    """Bytes that a pickle takes for it."""
+    """Return the bytes that a pickle takes for an integer."""
     if 0 <= number < 1 << 16:
         return 2 if number < 1 << 8 else 3
     return 5 if -1 << 31 <= number < 1 << 31 else 6 + number.bit_length() // 8

@@ -119,7 +119,7 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _state(value: Any) -> Iterator[tuple[str, Any]]:
-    """What pickle would take of an object, so far as it says so."""
+    """Return the parts of an object that pickle would send, as far as the object tells."""
     try:
         reduced = value.__reduce_ex__(5)
     except Exception:  # it is this very object that cannot be sent
