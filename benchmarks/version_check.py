@@ -43,7 +43,7 @@ def write(folder: Path, number: int, modules: int, value: str) -> None:
 
 def milliseconds(bed: Testbed) -> float:
     began = time.perf_counter()
-    bed.code_changes.untold()
+    bed.code_changes.unreported()
     return (time.perf_counter() - began) * 1000
 
 

@@ -191,17 +191,17 @@ def examine_left_behind(report: Report) -> None:
     left = runtime_files.left_behind()
     kept = [
         record
-        for record in runtime_files.records()
+        for record in runtime_files.read_all()
         if record.detached and record.owner.ended and not record.abandoned and record.processes()
     ]
     report.say(
         "left behind",
         *(
-            f"testbed {record.mark}: {len(processes)} processes"
+            f"testbed {record.testbed_id}: {len(processes)} processes"
             for record, processes in left.items()
         ),
         *(
-            f"testbed {record.mark}: detached, {record.engines} engines, for %rml attach"
+            f"testbed {record.testbed_id}: detached, {record.engines} engines, for %rml attach"
             for record in kept
         ),
     )

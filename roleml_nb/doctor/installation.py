@@ -14,7 +14,7 @@ from .report import Report
 
 __all__ = ["check_versions", "examine_installation"]
 
-SHOWN = (
+PACKAGES = (
     "ipykernel",
     "ipyparallel",
     "ipython",
@@ -42,7 +42,7 @@ def examine_installation(report: Report) -> None:
     report.say(
         "versions",
         f"python {platform.python_version()}, roleml_nb {__version__}",
-        ", ".join(f"{name} {installed.get(name, 'missing')}" for name in SHOWN),
+        ", ".join(f"{name} {installed.get(name, 'missing')}" for name in PACKAGES),
     )
     try:
         wanted = metadata.requires("roleml-nb") or []

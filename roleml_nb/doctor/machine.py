@@ -14,7 +14,7 @@ from .report import Report
 __all__ = ["GB", "MB", "check_memory", "examine_machine", "front_end"]
 
 MB, GB = 1e6, 1e9
-SCARCE = 0.1
+MIN_FREE_SHARE = 0.1
 """Share of the memory that should be free."""
 
 
@@ -52,7 +52,7 @@ def front_end(environment: Mapping[str, str], modules: Mapping[str, Any], shell:
 
 
 def check_memory(report: Report, free: float, total: float) -> None:
-    if free < SCARCE * total:
+    if free < MIN_FREE_SHARE * total:
         report.blame(
             f"{free / GB:.1f} of {total / GB:.1f} GB are free",
             "end other kernels, use fewer engines or smaller models; what runs now may be killed by"

@@ -35,7 +35,7 @@ class News(NamedTuple):
 
 
 def untold(bed: Testbed) -> News:
-    return News(bed.errors.untold(), [run for run in bed.runs if run.done() and not run.told])
+    return News(bed.errors.untold(), [run for run in bed.runs if run.done() and not run.reported])
 
 
 def _ended(run: LiveRun) -> str:
@@ -55,6 +55,6 @@ def tell(bed: Testbed) -> None:
     for failure in news.failures:
         failure.told = True
     for run in news.runs:
-        run.told = True
+        run.reported = True
     for line in news.lines():
         print(line, file=sys.stderr)

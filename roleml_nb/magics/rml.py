@@ -240,7 +240,7 @@ class RoleMagics(Magics):
         """
         self.bed, self._joins = bed, joins or {}
         self.shell.user_ns["bed"] = bed
-        bed.code_changes.tell = lambda line: print(line, file=sys.stderr)
+        bed.code_changes.report = lambda line: print(line, file=sys.stderr)
         self._notices.watch(bed)
 
     def where(self) -> str:
@@ -427,7 +427,7 @@ class RoleMagics(Magics):
         if given.background:
             print(f"run {run.number}: {run.name}, in the background")
             return run
-        run.told = True
+        run.reported = True
         try:
             result = watch(self.shell, run, given.timeout)
         except KeyboardInterrupt:
@@ -472,7 +472,7 @@ class RoleMagics(Magics):
 
     def _roles(self, given: Any) -> None:
         bed = self.running()
-        bed.code_changes.look()
+        bed.code_changes.refresh()
         table, behind = bed.versions.table(), bed.versions.behind()
         for name, version, instances in table:
             print(
@@ -521,7 +521,7 @@ class RoleMagics(Magics):
         for bed in beds.values():
             tell(bed)
             if bed.running:
-                bed.code_changes.tell_untold()
+                bed.code_changes.report_changes()
             self._notices.watch(bed)  # also one that was made in Python
 
     def complete(self, shell: Any, event: Any) -> list[str]:

@@ -14,7 +14,7 @@ from .matching import matching
 from .plan import Plan
 from .roles import read_role
 from .scope import Scope
-from .templates import MOST, Templates
+from .templates import MAX_VALUES, Templates
 
 __all__ = ["FIXED_KEYS", "KEYS", "Expansion", "plan_run"]
 
@@ -94,7 +94,7 @@ class Expansion:
                 "fixed": Entry(True),
             },
             (),
-            entry.mark,
+            entry.location,
         )
         if "seed" in self._given or seed is not None:  # RoleML's own files have none
             self.run.value["seed"] = Entry(self.seed)
@@ -133,8 +133,10 @@ class Expansion:
 
     def _count(self, rule: Entry, pairs: int) -> None:
         self._written["pairs"] += pairs
-        if self._written["pairs"] > MOST:
-            raise rule.fail(f"with {rule.value!r}, rules relate more than {MOST:,} pairs of actors")
+        if self._written["pairs"] > MAX_VALUES:
+            raise rule.fail(
+                f"with {rule.value!r}, rules relate more than {MAX_VALUES:,} pairs of actors"
+            )
 
     def _roles(self) -> Entry:
         found: dict[str, dict[str, Entry]] = {}

@@ -22,7 +22,7 @@ class ConfigError(TestbedError):
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """A value with its keys from the top (`path`) and its place in a file (`mark`: "file:line",
+    """A value with its keys from the top (`path`) and its place in a file (`location`: "file:line",
     empty without a file).
 
     `value` is a dict of entries, a list of entries, or a scalar.
@@ -30,22 +30,22 @@ class Entry:
 
     value: Any
     path: tuple[str, ...] = ()
-    mark: str = ""
+    location: str = ""
 
     @classmethod
-    def of(cls, data: Any, path: tuple[str, ...] = (), mark: str = "") -> Entry:
-        """The entries of plain data, all at one mark."""
+    def of(cls, data: Any, path: tuple[str, ...] = (), location: str = "") -> Entry:
+        """The entries of plain data, all at one location."""
         if isinstance(data, Entry):
             return data.moved(path)
         if len(path) > MAX_DEPTH:
-            raise cls(None, path[:5], mark).fail(
+            raise cls(None, path[:5], location).fail(
                 f"goes on deeper than {MAX_DEPTH} mappings and lists; does it hold itself?"
             )
         if isinstance(data, Mapping):
-            data = {key: cls.of(item, (*path, str(key)), mark) for key, item in data.items()}
+            data = {key: cls.of(item, (*path, str(key)), location) for key, item in data.items()}
         elif isinstance(data, (list, tuple)):
-            data = [cls.of(item, (*path, str(index)), mark) for index, item in enumerate(data)]
-        return cls(data, path, mark)
+            data = [cls.of(item, (*path, str(index)), location) for index, item in enumerate(data)]
+        return cls(data, path, location)
 
     def moved(self, path: tuple[str, ...]) -> Entry:
         """The same under another path; marks stay."""
@@ -54,7 +54,7 @@ class Entry:
             value = {key: item.moved((*path, str(key))) for key, item in value.items()}
         elif isinstance(value, list):
             value = [item.moved((*path, str(index))) for index, item in enumerate(value)]
-        return Entry(value, path, self.mark)
+        return Entry(value, path, self.location)
 
     def with_value(self, value: Any) -> Entry:
         """Another value that stands where this one stood."""
@@ -71,7 +71,7 @@ class Entry:
     @property
     def where(self) -> str:
         """``file:line: key.key``, as far as there are such."""
-        return ": ".join(part for part in (self.mark, ".".join(self.path)) if part)
+        return ": ".join(part for part in (self.location, ".".join(self.path)) if part)
 
     def fail(self, message: object) -> ConfigError:
         """The error to raise about this entry."""

@@ -76,7 +76,7 @@ def read(
         plan.seed = seed
     if plan.unused:
         files = ", ".join(
-            dict.fromkeys(entry.mark.rpartition(":")[0] for entry in entries if entry.mark)
+            dict.fromkeys(entry.location.rpartition(":")[0] for entry in entries if entry.location)
         )
         plan.notes.append(
             f"{files}{': ' * bool(files)}not used, since nodes live on ipyparallel engines, where"

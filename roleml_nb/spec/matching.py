@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 __all__ = ["matching"]
 
-LONGEST = 1000
+MAX_PATTERN_LENGTH = 1000
 UNICODE = re.compile(r"\\[wdsbWDSB]|\(\?[a-z]*i")
 OPEN_BEGINNING = re.compile(r"\{,(\d+)\}")
 
@@ -26,9 +26,10 @@ def matching(pattern: str, names: Iterable[str], trust: bool = False) -> list[st
     """
     import re2  # not before there is a pattern
 
-    if len(pattern) > LONGEST:
+    if len(pattern) > MAX_PATTERN_LENGTH:
         raise ValueError(
-            f"{pattern[:50]!r}… has {len(pattern):,} letters, and a pattern at most {LONGEST:,}"
+            f"{pattern[:50]!r}… has {len(pattern):,} letters, and a pattern at most"
+            f" {MAX_PATTERN_LENGTH:,}"
         )
     options = re2.Options()
     options.log_errors = False  # to the standard error, from C++

@@ -12,7 +12,7 @@ __all__ = ["expand", "match"]
 
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}|\{([^{}]*,[^{}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][\w.-]*")
-MOST_NAMES, MOST_LETTERS, DIGITS = 100_000, 10_000, 18
+MAX_NAMES, MAX_LETTERS, MAX_DIGITS = 100_000, 10_000, 18
 """Of the names that one pattern makes, of what it is written with, and of a number in it."""
 
 
@@ -22,10 +22,9 @@ def expand(pattern: str) -> list[str]:
     >>> expand("client{1..3}")
     ['client1', 'client2', 'client3']
     """
-    if len(pattern) > MOST_LETTERS:
+    if len(pattern) > MAX_LETTERS:
         raise TestbedError(
-            f"{pattern[:50]!r}… has {len(pattern):,} letters, and a pattern at most"
-            f" {MOST_LETTERS:,}"
+            f"{pattern[:50]!r}… has {len(pattern):,} letters, and a pattern at most {MAX_LETTERS:,}"
         )
     names, begun, count = [], [pattern], 1
     while begun:
@@ -41,9 +40,9 @@ def expand(pattern: str) -> list[str]:
             continue
         items = _items(found, pattern)
         count += len(items)
-        if count > MOST_NAMES:
+        if count > MAX_NAMES:
             raise TestbedError(
-                f"{pattern!r} makes more than {MOST_NAMES:,} names, and a pattern makes at most so"
+                f"{pattern!r} makes more than {MAX_NAMES:,} names, and a pattern makes at most so"
                 " many"
             )
         begun += [f"{name[: found.start()]}{item}{name[found.end() :]}" for item in reversed(items)]
@@ -54,8 +53,8 @@ def _items(found: re.Match[str], pattern: str) -> Sequence[int | str]:
     """What the first braces of a pattern stand for."""
     if found[1] is None:
         return [item.strip() for item in found[3].split(",")]
-    if max(len(found[1]), len(found[2])) > DIGITS:
-        raise TestbedError(f"{pattern!r}: a number of a range has at most {DIGITS} digits")
+    if max(len(found[1]), len(found[2])) > MAX_DIGITS:
+        raise TestbedError(f"{pattern!r}: a number of a range has at most {MAX_DIGITS} digits")
     first, last = int(found[1]), int(found[2])
     if last < first:
         raise TestbedError(f"{pattern!r}: the range ends before it begins")

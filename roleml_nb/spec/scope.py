@@ -12,7 +12,7 @@ from .trust import folders, foreign, foreign_text, is_below, judge
 __all__ = ["Scope"]
 
 TRUST = "if you trust who wrote this, load it with trust=True, or %rml load --trust"
-HOW = (
+HINTS = (
     "neither public in roleml_nb.library or roleml_nb.workload, nor defined in this notebook or"
     f" below its folder{{more}}; {TRUST}"
 )
@@ -98,14 +98,16 @@ class Scope:
             if other is not None and name != path and not name.startswith(f"{UPSTREAM}."):
                 others.append(_said(name, other))
         more = (
-            f" (and so is {', '.join(others[:SAID])}{' …' * (len(others) > SAID)})"
+            f" (and so is {', '.join(others[:MAX_REFUSALS])}{' …' * (len(others) > MAX_REFUSALS)})"
             if others
             else ""
         )
-        return Untrusted(entry.fail(f"{what} {_said(path, said)}, {HOW.format(more=more)}").args[0])
+        return Untrusted(
+            entry.fail(f"{what} {_said(path, said)}, {HINTS.format(more=more)}").args[0]
+        )
 
 
-SAID = 10
+MAX_REFUSALS = 10
 """Names that one error tells."""
 
 

@@ -16,10 +16,10 @@ __all__ = ["Templates", "producer"]
 _FORM = re.compile(r"(\$[caer]|[$@~^])\[(.*)\]", re.DOTALL)
 _RANGE = re.compile(r"(-?\d+)(?:\s*-\s*(-?\d+))?")
 _NUMBERS = re.compile(r"[-\d,\s]+")
-DIGITS = 18
+MAX_DIGITS = 18
 
 
-MOST = 1_000_000
+MAX_VALUES = 1_000_000
 """Values that one template stands for, and that all templates of a run write out."""
 
 
@@ -56,11 +56,12 @@ class Templates:
             return entry
         value = next(values)
         self._written["values"] += len(value) if isinstance(value, list) else 1
-        if self._written["values"] > MOST:
+        if self._written["values"] > MAX_VALUES:
             raise entry.fail(
-                f"with {entry.value!r}, more than {MOST:,} values are written out for all actors"
+                f"with {entry.value!r}, more than {MAX_VALUES:,} values are written out for all"
+                " actors"
             )
-        return Entry.of(value, entry.path, entry.mark)
+        return Entry.of(value, entry.path, entry.location)
 
 
 def producer(text: str, seed: str = "") -> Iterator[Any] | None:
@@ -112,20 +113,21 @@ def _ranges(parts: list[str], text: str) -> set[int]:
                 f"the template {text!r} is not well formed: {part!r} is neither a number nor a"
                 " range like 1-10"
             )
-        if any(len(number or "") > DIGITS for number in found.groups()):
+        if any(len(number or "") > MAX_DIGITS for number in found.groups()):
             raise ValueError(
-                f"the template {text!r} is not well formed: numbers have at most {DIGITS} digits"
+                f"the template {text!r} is not well formed: numbers have at most {MAX_DIGITS}"
+                " digits"
             )
         wanted = range(int(found[1]), int(found[2] or found[1]) + 1)
-        if len(values) + len(wanted) > MOST:
-            raise ValueError(f"the template {text!r} stands for more than {MOST:,} values")
+        if len(values) + len(wanted) > MAX_VALUES:
+            raise ValueError(f"the template {text!r} stands for more than {MAX_VALUES:,} values")
         values.update(wanted)
     return values
 
 
 def _drawn(draw: random.Random, parts: list[str], text: str, inclusive: bool) -> Iterator[Any]:
     try:
-        numbers = [int(part) for part in parts if len(part) <= DIGITS]
+        numbers = [int(part) for part in parts if len(part) <= MAX_DIGITS]
     except ValueError:
         numbers = []
     if len(numbers) < len(parts) or not 2 <= len(numbers) <= 4 or 0 in numbers[2:]:
@@ -135,8 +137,8 @@ def _drawn(draw: random.Random, parts: list[str], text: str, inclusive: bool) ->
         )
     first, last, step, count = (*numbers, *(1, -1)[len(numbers) - 2 :])
     values = range(first, last + 1 if inclusive or len(numbers) == 2 else last, step)
-    if count > MOST:
-        raise ValueError(f"the template {text!r} stands for more than {MOST:,} values")
+    if count > MAX_VALUES:
+        raise ValueError(f"the template {text!r} stands for more than {MAX_VALUES:,} values")
     if len(values) < max(1, count):
         raise ValueError(
             f"the template {text!r} cannot draw {max(1, count)} of {len(values)} values"

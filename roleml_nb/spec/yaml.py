@@ -99,8 +99,8 @@ class _File:
             self._loader = Loader(text)
             root = self._loader.get_single_node()
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line = f":{mark.line + 1}" if mark else ""
+            location = error.problem_mark or error.context_mark
+            line = f":{location.line + 1}" if location else ""
             raise ConfigError(
                 f"{self.name}{line}: not YAML: {error.problem or error.context}"
             ) from None
@@ -109,113 +109,120 @@ class _File:
         except RecursionError:
             raise ConfigError(f"{self.name}: {TOO_DEEP}") from None
         return (
-            Entry(None, (), self._mark(root))
+            Entry(None, (), self._location(root))
             if root is None
-            else self._entry(root, self._mark(root))
+            else self._entry(root, self._location(root))
         )
 
-    def _mark(self, node: Any) -> str:
+    def _location(self, node: Any) -> str:
         return f"{self.name}:{node.start_mark.line + 1 if node is not None else 1}"
 
-    def _fail(self, mark: str, message: str) -> ConfigError:
-        return Entry(None, self._keys, mark).fail(message)
+    def _fail(self, location: str, message: str) -> ConfigError:
+        return Entry(None, self._keys, location).fail(message)
 
-    def _child(self, key: object, node: Any, mark: str) -> Entry:
+    def _child(self, key: object, node: Any, location: str) -> Entry:
         above, self._keys = self._keys, (*self._keys, str(key))
         try:
-            return self._entry(node, mark)
+            return self._entry(node, location)
         finally:
             self._keys = above
 
-    def _entry(self, node: Any, mark: str) -> Entry:
-        """The entry of a node, at the mark of its key, where it has one."""
+    def _entry(self, node: Any, location: str) -> Entry:
+        """The entry of a node, at the location of its key, where it has one."""
         self._limits.entries += 1
         if self._limits.entries > MAX_ENTRIES:
             raise self._fail(
-                mark,
+                location,
                 f"has more than {MAX_ENTRIES:,} values, aliases and included files counted wherever"
                 " they stand",
             )
         if len(self._keys) > MAX_DEPTH:
-            raise ConfigError(f"{mark}: {TOO_DEEP}")
+            raise ConfigError(f"{location}: {TOO_DEEP}")
         if node.tag == "!include":
-            return Entry(self._include(node, mark).value, (), mark)
+            return Entry(self._include(node, location).value, (), location)
         if id(node) in self._building:
-            raise self._fail(mark, "an alias that contains itself")
+            raise self._fail(location, "an alias that contains itself")
         self._building.add(id(node))
         try:
             if isinstance(node, yaml.ScalarNode):
-                return Entry(self._scalar(node, mark), (), mark)
+                return Entry(self._scalar(node, location), (), location)
             if node.tag not in PLAIN_TAGS:
-                raise self._fail(mark, f"unknown tag {node.tag!r}; known: !include")
+                raise self._fail(location, f"unknown tag {node.tag!r}; known: !include")
             if isinstance(node, yaml.SequenceNode):
                 return Entry(
-                    [self._child(at, item, self._mark(item)) for at, item in enumerate(node.value)],
+                    [
+                        self._child(at, item, self._location(item))
+                        for at, item in enumerate(node.value)
+                    ],
                     (),
-                    mark,
+                    location,
                 )
-            return Entry(self._mapping(node), (), mark)
+            return Entry(self._mapping(node), (), location)
         finally:
             self._building.discard(id(node))
 
-    def _scalar(self, node: Any, mark: str) -> Any:
+    def _scalar(self, node: Any, location: str) -> Any:
         try:
             return self._loader.construct_object(node)
         except (yaml.YAMLError, ValueError) as error:
             reason = getattr(error, "problem", None) or error
-            raise self._fail(mark, f"cannot read {node.value!r}: {reason}") from None
+            raise self._fail(location, f"cannot read {node.value!r}: {reason}") from None
 
     def _mapping(self, node: Any) -> dict[Any, Entry]:
         merged: dict[Any, Entry] = {}
         own: dict[Any, Entry] = {}
         for key_node, value_node in node.value:
-            mark = self._mark(key_node)
+            location = self._location(key_node)
             if key_node.tag == MERGE:
                 several = isinstance(value_node, yaml.SequenceNode)
                 for item in value_node.value if several else [value_node]:
-                    found = self._child("<<", item, mark)
+                    found = self._child("<<", item, location)
                     if not isinstance(found.value, dict):
-                        raise self._fail(mark, "<<: only a mapping can be merged into a mapping")
+                        raise self._fail(
+                            location, "<<: only a mapping can be merged into a mapping"
+                        )
                     merged = {**found.value, **merged}
                 continue
             if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == "!include":
-                raise self._fail(mark, "a key must be a plain value")
-            key = self._scalar(key_node, mark)
+                raise self._fail(location, "a key must be a plain value")
+            key = self._scalar(key_node, location)
             if key in own:
                 raise self._fail(
-                    mark, f"the key {key!r} stands here a second time (first: {own[key].mark})"
+                    location,
+                    f"the key {key!r} stands here a second time (first: {own[key].location})",
                 )
-            own[key] = self._child(key, value_node, mark)
+            own[key] = self._child(key, value_node, location)
         return {**merged, **own}  # as in YAML: what is written here wins over what is merged in
 
-    def _include(self, node: Any, mark: str) -> Entry:
+    def _include(self, node: Any, location: str) -> Entry:
         words = str(node.value).split() if isinstance(node, yaml.ScalarNode) else []
         if not 1 <= len(words) <= 2:
-            raise self._fail(mark, "write !include FILE or !include FILE key.key")
+            raise self._fail(location, "write !include FILE or !include FILE key.key")
         name = os.path.normpath(os.path.join(os.path.dirname(self.name), words[0]))
         chain = (*self.above, self.name)
         if os.path.realpath(name) in map(os.path.realpath, chain):
-            raise self._fail(mark, f"!include in a circle: {' → '.join((*chain, name))}")
+            raise self._fail(location, f"!include in a circle: {' → '.join((*chain, name))}")
         root = self._limits.root
         if root is not None and not is_below(name, [root]):
             raise self._fail(
-                mark,
+                location,
                 f"!include: {name} does not lie below {root}; give a folder that has both as root=,"
                 " or, if you trust who wrote this, load it with trust=True, or %rml load --trust",
             )
         if not os.path.isfile(name):
-            raise self._fail(mark, f"!include: no file {name}{_others(name)}")
+            raise self._fail(location, f"!include: no file {name}{_others(name)}")
         self._limits.files += 1
         if self._limits.files > MAX_FILES:
             raise self._fail(
-                mark, f"!include: more than {MAX_FILES:,} files, counted wherever they are included"
+                location,
+                f"!include: more than {MAX_FILES:,} files, counted wherever they are included",
             )
         found = _File(name, chain, self._keys, self._limits).read()
         for key in words[1].split(".") if len(words) == 2 else []:
-            found = self._step(found, key, mark, " ".join(words))
+            found = self._step(found, key, location, " ".join(words))
         return found
 
-    def _step(self, entry: Entry, key: str, mark: str, words: str) -> Entry:
+    def _step(self, entry: Entry, key: str, location: str, words: str) -> Entry:
         value = entry.value
         if isinstance(value, list) and key.isdigit() and int(key) < len(value):
             return value[int(key)]
@@ -224,7 +231,7 @@ class _File:
         )
         if key not in keys:
             raise self._fail(
-                mark, f"!include {words}: no key {key!r} there; {did_you_mean(key, keys)}"
+                location, f"!include {words}: no key {key!r} there; {did_you_mean(key, keys)}"
             )
         return keys[key]
 

@@ -42,9 +42,9 @@ from roleml_nb.testbed.calls.runs import LiveRun, Runs
 from roleml_nb.testbed.cluster.fleet import Fleet
 from roleml_nb.testbed.cluster.handshake import why
 from roleml_nb.testbed.cluster.preflight import explain
+from roleml_nb.testbed.operations import reattach
 from roleml_nb.testbed.operations.checkpoint import describe_checkpoint, restore, save
 from roleml_nb.testbed.operations.load import load
-from roleml_nb.testbed.operations.reattach import check_links, choose, recall, remember, write
 from roleml_nb.testbed.operations.roles import Roles
 from roleml_nb.testbed.registry.code_changes import CodeChanges
 from roleml_nb.testbed.registry.provenance import about
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 __all__ = ["Testbed"]
 
 PRELOAD = ("torch",)
-MOST_ENGINES = 1000
+MAX_ENGINES = 1000
 """Processes that one testbed starts on this machine."""
 Pattern = str | Iterable[str]
 
@@ -144,8 +144,8 @@ class Testbed:
         start_timeout = check_number("start_timeout", start_timeout, 0, 1e8)
         workers = None if workers is None else check_count("workers", workers, 1, 10_000)
         threads = None if threads is None else check_count("threads", threads, 1, MAX_THREADS)
-        if engines is not None and not 0 <= engines <= MOST_ENGINES:
-            raise TestbedError(f"engines must be from 0 to {MOST_ENGINES:,}, not {engines}")
+        if engines is not None and not 0 <= engines <= MAX_ENGINES:
+            raise TestbedError(f"engines must be from 0 to {MAX_ENGINES:,}, not {engines}")
         unknown = set(links) - {"direct", "relay"}
         if unknown:
             raise TestbedError(f"no such link: {', '.join(sorted(unknown))}; known: direct, relay")
@@ -197,7 +197,7 @@ class Testbed:
             ),
         )
         if detached:
-            self._stay({"options": options, "numbers": self.fleet.numbers})
+            self._persist({"options": options, "numbers": self.fleet.numbers})
 
     def _begin(self, seed: int, fleet: Fleet) -> None:
         self._stopping = False
@@ -231,46 +231,61 @@ class Testbed:
     # staying when the kernel ends
 
     @classmethod
-    def attach(cls, mark: str | None = None) -> Testbed:
-        """The detached testbed of that name, or the only one there is, from a new process.
+    def attach(cls, testbed_id: str | None = None, *, mark: str | None = None) -> Testbed:
+        """Attach to the detached testbed of that name, or the only one, from a new process.
 
         It has its nodes, roles, relationships and places, and the trace of what happened since the
         other process has left. Options and elements that roles were given are known as the spec has
         them. TestbedError when there is none.
         """
-        record = choose(mark)
+        if mark is not None:
+            warnings.warn(
+                "roleml_nb: the option mark=… of Testbed.attach is testbed_id=… now",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+        runtime_file = reattach.select_detached(testbed_id or mark)
         options = {
-            **record.way_back["options"],
-            "links": tuple(record.way_back["options"]["links"]),
+            **runtime_file.attach_info["options"],
+            "links": tuple(runtime_file.attach_info["options"]["links"]),
         }
         bed = cls.__new__(cls)
         bed._begin(
-            options["seed"], Fleet(record.mark, record.engines, {}, record=record, **options)
+            options["seed"],
+            Fleet(
+                runtime_file.testbed_id,
+                runtime_file.engines,
+                {},
+                runtime_file=runtime_file,
+                **options,
+            ),
         )
         try:
-            recall(bed)
-            bed._stay(record.way_back)
+            reattach.restore(bed)
+            bed._persist(runtime_file.attach_info)
         except BaseException:
             bed.detach()
             raise
         return bed
 
-    def _stay(self, way_back: dict[str, Any]) -> None:
+    def _persist(self, attach_info: dict[str, Any]) -> None:
         """Write down what another process needs to attach."""
         try:
-            check_links(self.fleet)
+            reattach.check_links(self.fleet)
         except TestbedError:
             self.stop()
             raise
-        record = self.fleet.engines.record  # type: ignore[union-attr]
-        record.way_back = way_back  # type: ignore[union-attr]
+        runtime_file = self.fleet.engines.runtime_file  # type: ignore[union-attr]
+        runtime_file.attach_info = attach_info  # type: ignore[union-attr]
         try:
-            record.write()  # type: ignore[union-attr]
+            runtime_file.write()  # type: ignore[union-attr]
         except OSError as error:
             self.stop()
             raise TestbedError(f"the testbed cannot be detached: {explain(error)}") from error
-        self.fleet.engines.stay()  # type: ignore[union-attr]
-        self.fleet.home.run_in_background(partial(remember, self.fleet, self.registry), "registry")
+        self.fleet.engines.outlive_kernel()  # type: ignore[union-attr]
+        self.fleet.home.run_in_background(
+            partial(reattach.persist, self.fleet, self.registry), "registry"
+        )
 
     def detach(self) -> str:
         """Leave the engines to themselves; returns the name to `attach` by.
@@ -286,11 +301,11 @@ class Testbed:
                 "this testbed ends with its kernel; start one that stays with"
                 " Testbed(detached=True) or %rml start --detach"
             )
-        write(self.fleet, self.registry)
+        reattach.write_registry(self.fleet, self.registry)
         self._stopping = True
         self._tell_that_it_stops()
-        self.fleet.leave()
-        return self.fleet.mark
+        self.fleet.detach()
+        return self.fleet.testbed_id
 
     # engines
 
@@ -356,7 +371,7 @@ class Testbed:
         """
         self._check_running()
         names = [name for pattern in patterns for name in expand(pattern)]
-        hosts = self.fleet.choose(on)
+        hosts = self.fleet.hosts_for(on)
         if not patterns:
             raise TestbedError("name the nodes to spawn: spawn('server', 'client{1..8}')")
         new = [name for name in dict.fromkeys(names) if name not in self.registry.places]
@@ -469,7 +484,7 @@ class Testbed:
         assigned = self._roles.assign(
             self.select(nodes), name, role, dict(options or {}), dict(elements or {})
         )
-        self.code_changes.tell_untold()
+        self.code_changes.report_changes()
         return assigned
 
     def update(
@@ -601,7 +616,7 @@ class Testbed:
         CallTimeout. An interrupt ends the wait at once, and the testbed stays usable.
         """
         self._check_running()
-        self.code_changes.tell_untold()
+        self.code_changes.report_changes()
         return self._calls.call(target, channel, {**(args or {}), **arguments}, payloads, timeout)
 
     def channels(self, target: str | RoleInstanceID) -> list[str]:
@@ -622,7 +637,7 @@ class Testbed:
         Keywords are added to `args`, as in `call`.
         """
         self._check_running()
-        self.code_changes.tell_untold()
+        self.code_changes.report_changes()
         return self._calls.call_task(target, channel, {**(args or {}), **arguments}, payloads)
 
     def run(
@@ -639,7 +654,7 @@ class Testbed:
         ``num_rounds``.
         """
         self._check_running()
-        self.code_changes.tell_untold()
+        self.code_changes.report_changes()
         home, began = self.fleet.home, self.fleet.home.clock.now()
         args = {**(args or {}), **arguments}
         total = args.get("num_rounds")
@@ -648,10 +663,10 @@ class Testbed:
             [one.target for one in invocations],
             total if isinstance(total, int) else None,
             began,
-            self.fleet.look,
+            self.fleet.drain_metrics,
             home.clock.now,
         )
-        self.trace.watch(progress.take)
+        self.trace.watch(progress.add_metrics)
         run = LiveRun(
             self.runs.next_number(),
             f"{target}.{standard_name(channel)}",
@@ -660,7 +675,7 @@ class Testbed:
             partial(self._calls.gather, target, channel),
             progress,
             home,
-            self.fleet.collect,
+            self.fleet.flush_hosts,
         )
         self.runs.add(run)
         return run

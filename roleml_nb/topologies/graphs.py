@@ -120,7 +120,7 @@ GRAPHS: dict[str, Callable[..., nx.Graph]] = {
 """{name: how it is made}."""
 
 
-MOST_EDGES = 20_000_000
+MAX_EDGES = 20_000_000
 
 CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "degree": lambda name, value: None if value is None else check_count(name, value, 0, 1_000_000),
@@ -149,9 +149,9 @@ def draw_graph(name: str, n: int, seed: int, options: dict[str, Any]) -> nx.Grap
             raise TestbedError(
                 f"a {key} graph has no option {option!r}; {did_you_mean(option, taken)}"
             )
-    if key == "full" and n * (n - 1) // 2 > MOST_EDGES:
+    if key == "full" and n * (n - 1) // 2 > MAX_EDGES:
         raise TestbedError(
-            f"a full graph of {n} nodes would have {n * (n - 1) // 2} edges, and {MOST_EDGES} is"
+            f"a full graph of {n} nodes would have {n * (n - 1) // 2} edges, and {MAX_EDGES} is"
             " the most"
         )
     given = {"seed": seed, **options} if "seed" in taken else options

@@ -12,7 +12,7 @@ from .mixing_weights import second_eigenvalue
 
 __all__ = ["TopologyReport"]
 
-LARGE = 200
+MAX_KAMADA_KAWAI_NODES = 200
 """Graphs of more nodes are laid out by a faster method."""
 
 
@@ -141,7 +141,7 @@ def _layout(graph: nx.Graph) -> dict[str, tuple[float, float]]:
     plain = graph.to_undirected()
     places = (
         nx.kamada_kawai_layout(plain)
-        if len(plain) <= LARGE and nx.is_connected(plain)
+        if len(plain) <= MAX_KAMADA_KAWAI_NODES and nx.is_connected(plain)
         else nx.spring_layout(plain, seed=0)
     )
     return {node: (float(x), float(y)) for node, (x, y) in places.items()}

@@ -127,7 +127,7 @@ class Topology:
         return Topology(f"tree in {self.name}", self.nodes, tree)
 
 
-MOST_NODES = 100_000
+MAX_NODES = 100_000
 
 
 @partial(checked, but=("source",))
@@ -163,9 +163,7 @@ def topology(
     names = (
         list(nodes)
         if isinstance(nodes, Iterable) and not hasattr(nodes, "__index__")
-        else [
-            f"node{number}" for number in range(1, check_count("nodes", nodes, 0, MOST_NODES) + 1)
-        ]
+        else [f"node{number}" for number in range(1, check_count("nodes", nodes, 0, MAX_NODES) + 1)]
     )
     if not names:
         raise TestbedError("a topology needs at least one node")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from roleml_nb import Recording, RoleMLError, Testbed
 from roleml_nb.host.process import Process
-from roleml_nb.testbed.cluster.runtime_files import Record, records
+from roleml_nb.testbed.cluster.runtime_files import RuntimeFile, read_all
 from roleml_nb.testbed.operations.checkpoint import describe_checkpoint
 from roleml_nb.testbed.operations.reattach import _written
 from roleml_nb.workload.cifar_10 import load_array_from_files, unpickle
@@ -278,7 +278,7 @@ def test_a_checkpoint_whose_parts_are_something_else(files, name):
 @given(draw=st.data())
 def test_records_of_testbeds(tmp_path, monkeypatch, draw):
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
-    record = Record("m", Process.here(), str(tmp_path / "rml-m"), 1.0, 2)
+    record = RuntimeFile("m", Process.here(), str(tmp_path / "rml-m"), 1.0, 2)
     record.write()
     content = json.loads(record.path.read_text())
     said = replaced(
@@ -288,14 +288,14 @@ def test_records_of_testbeds(tmp_path, monkeypatch, draw):
         draw.draw(st.booleans()),
     )
     record.path.write_text(json.dumps(said))
-    for found in records():
+    for found in read_all():
         assert (
             found.path == record.path
             and found.directory not in ("/", str(tmp_path))
             and isinstance(found.owner.ended, bool)
         )
     record.path.write_bytes(damage(json.dumps(content).encode(), *draw.draw(harm)))
-    records()
+    read_all()
 
 
 @effort(80)

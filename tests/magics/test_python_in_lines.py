@@ -172,7 +172,7 @@ def test_status_for_programs(ready, capsys):
 
 def test_an_unknown_metric_is_said(ready, capsys):
     run(ready, capsys, "call a/adder add")
-    ready.user_ns["bed"].fleet.collect()
+    ready.user_ns["bed"].fleet.flush_hosts()
     assert run(ready, capsys, "metrics grad-nrom").startswith(
         "no metric 'grad-nrom' so far; did you mean 'grad_norm'?\n"
     )

@@ -167,7 +167,7 @@ def test_the_first_failures_of_many_are_told_at_once(bed):
 
 
 def test_equal_failures_of_many_are_told_once(bed, monkeypatch):
-    monkeypatch.setattr("roleml_nb.testbed.calls.calls.TOGETHER", 30.0)
+    monkeypatch.setattr("roleml_nb.testbed.calls.calls.COMBINE_WINDOW_S", 30.0)
     bed.spawn("alike-{1..3}")
     bed.assign("alike-*", "voice", Voice)
     with pytest.raises(HandlerError) as caught:

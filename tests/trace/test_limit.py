@@ -394,7 +394,7 @@ def test_what_was_cleared_counts_no_more_and_what_comes_is_noted(talkers):
 
 
 def test_notes_that_nobody_reads_do_not_pile_up(own_bed, monkeypatch):
-    monkeypatch.setattr("roleml_nb.testbed.cluster.fleet.UNREAD", 1000)
+    monkeypatch.setattr("roleml_nb.testbed.cluster.fleet.MAX_UNREAD_BYTES", 1000)
     own_bed.spawn("unread-a", on=0)
     own_bed.spawn("unread-b", on=1)
     own_bed.assign("unread-*", "talker", Talker)

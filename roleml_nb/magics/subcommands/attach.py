@@ -39,7 +39,7 @@ def run(magics: Any, given: Any) -> None:
 
 def complete(bed: Any, command: str, words: list[str]) -> list[str]:
     return (
-        [record.mark for record in runtime_files.records() if record.detached]
+        [record.testbed_id for record in runtime_files.read_all() if record.detached]
         if command == "attach"
         else []
     )

@@ -30,7 +30,7 @@ def add(add: Callable[[str, str], ArgumentParser]) -> None:
 
 def run(magics: RoleMagics, given: Any) -> None:
     bed = magics.running()
-    bed.fleet.collect()
+    bed.fleet.flush_hosts()
     bed.errors.news()
     print(in_cells(str(bed.errors)))
     if given.clear:

@@ -83,7 +83,7 @@ def _follow(bed: Testbed, view: LogView, seconds: float | None) -> None:
     clock = bed.fleet.home.clock
     until = None if seconds is None else clock.now() + seconds
     try:
-        bed.fleet.collect()
+        bed.fleet.flush_hosts()
         lines, count = view.new(0)
         lines = sorted(lines)[-view.tail if view.tail else 0 :]
         while True:
@@ -92,7 +92,7 @@ def _follow(bed: Testbed, view: LogView, seconds: float | None) -> None:
             if until is not None and clock.now() >= until:
                 return
             clock.sleep(BEAT)
-            bed.fleet.look()
+            bed.fleet.drain_metrics()
             lines, count = view.new(count)
     except KeyboardInterrupt:
         return

@@ -42,7 +42,7 @@ def run(magics: RoleMagics, given: Any) -> Any:
         print(runs)
         return runs
     found = runs.last if given.run is None else runs[given.run]
-    found.told = True
+    found.reported = True
     try:
         result = watch(magics.shell, found, given.timeout)
     except KeyboardInterrupt:

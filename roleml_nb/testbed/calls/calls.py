@@ -24,7 +24,7 @@ from .failures import raise_combined
 
 __all__ = ["Calls"]
 
-TOGETHER = 0.2
+COMBINE_WINDOW_S = 0.2
 """Seconds that equal failures of other nodes get to come in, and be told with the first one."""
 
 
@@ -85,7 +85,7 @@ class Calls:
             except Exception as error:  # told below, with its like
                 results[index] = error
                 if not failed:
-                    failed, deadline = True, min(deadline, clock.now() + TOGETHER)
+                    failed, deadline = True, min(deadline, clock.now() + COMBINE_WINDOW_S)
         left = [one for index, one in enumerate(invocations) if index not in results]
         if left and not failed:
             left[0].result(0)  # says what it does all the time

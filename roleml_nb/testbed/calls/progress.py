@@ -8,11 +8,11 @@ from typing import Any
 
 from roleml_nb.role import RoleInstanceID
 
-__all__ = ["ROUNDS", "Progress"]
+__all__ = ["ROUND_EVENT", "Progress"]
 
-ROUNDS = "round-completed"
+ROUND_EVENT = "round-completed"
 """The event that coordinators emit after each round."""
-RECENT = 20
+RECENT_ROUNDS = 20
 """Rounds that the rate is taken from."""
 
 
@@ -29,7 +29,7 @@ class Progress:
         Rounds that each was asked for; None when that is not known.
     began
         Seconds since the epoch: what was emitted before is not counted.
-    look
+    drain
         Called before something is read: it has the trace pass on what has arrived.
     now
         The clock.
@@ -40,7 +40,7 @@ class Progress:
         roles: Iterable[RoleInstanceID],
         total: int | None,
         began: float,
-        look: Callable[[], None],
+        drain: Callable[[], None],
         now: Callable[[], float],
     ):
         self.roles = [RoleInstanceID(*role) for role in roles]
@@ -50,50 +50,52 @@ class Progress:
         """Seconds since the epoch, once it has ended."""
         self.state = "running"
         """running, done, failed or stopped."""
-        self._look, self._now = look, now
+        self._drain, self._now = drain, now
         self._steps: dict[tuple[str, str], set[int]] = {
             (role.actor_name, role.instance_name): set() for role in self.roles
         }
-        self._times: deque[float] = deque(maxlen=RECENT * max(1, len(self.roles)))
+        self._times: deque[float] = deque(maxlen=RECENT_ROUNDS * max(1, len(self.roles)))
 
-    def take(self, metrics: Iterable[tuple[Any, ...]]) -> None:
+    def add_metrics(self, metrics: Iterable[tuple[Any, ...]]) -> None:
         """Rows of the table of metrics: several may belong to one event, and have the same step
         then.
         """
         for sent, node, role, channel, _, _, step in metrics:
-            if channel == ROUNDS and sent >= self.began:
+            if channel == ROUND_EVENT and sent >= self.began:
                 steps = self._steps.get((node, role))
                 if steps is not None and step not in steps:
                     steps.add(step)
                     self._times.append(sent)
 
-    def end(self, state: str, last_look: Callable[[], None]) -> None:
-        """It has ended; `last_look` is called once, before something is read next: it has the trace
-        pass on the rest.
+    def end(self, state: str, last_drain: Callable[[], None]) -> None:
+        """End the count in a state.
+
+        `last_drain` is called once, before something is read next: it has the trace pass on the
+        rest.
         """
 
-        def look() -> None:
-            self._look = lambda: None
-            last_look()
+        def drain() -> None:
+            self._drain = lambda: None
+            last_drain()
 
-        self.state, self.ended, self._look = state, self._now(), look
+        self.state, self.ended, self._drain = state, self._now(), drain
 
     @property
     def by_role(self) -> dict[str, int]:
         """Rounds that each role has completed: {"node/role": rounds}."""
-        self._look()
+        self._drain()
         return {"/".join(key): len(steps) for key, steps in self._steps.items()}
 
     @property
     def done(self) -> int:
         """Rounds completed."""
-        self._look()
+        self._drain()
         return sum(map(len, self._steps.values())) // max(1, len(self._steps))
 
     @property
     def fraction(self) -> float | None:
         """From 0 to 1; None when nobody knows how much there is to do."""
-        self._look()
+        self._drain()
         if not self.total:
             return None
         return min(1.0, sum(map(len, self._steps.values())) / (self.total * len(self._steps)))
@@ -101,7 +103,7 @@ class Progress:
     @property
     def rate(self) -> float | None:
         """Rounds per second lately; None before the first one."""
-        self._look()
+        self._drain()
         times = sorted(self._times)
         if not times:
             return None

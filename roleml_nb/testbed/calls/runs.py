@@ -15,7 +15,7 @@ from .progress import Progress
 
 __all__ = ["LiveRun", "Runs"]
 
-KEPT = 20
+MAX_RUNS = 20
 """Runs that are kept once they have ended; older ones are forgotten, with their results."""
 
 
@@ -35,18 +35,18 @@ class LiveRun:
         gather: Callable[[list[Invocation]], Any],
         progress: Progress,
         host: Host,
-        last_look: Callable[[], None],
+        last_drain: Callable[[], None],
     ):
         self.number, self.name, self.progress = number, name, progress
         self.many = many
         """Whether its result is {node: result}."""
         self.error: Exception | None = None
         """What it failed with."""
-        self.told = False
+        self.reported = False
         """Whether somebody has seen how it ended."""
         self._value: Any = None
         self._host, self._gather, self._invocations = host, gather, invocations
-        self._ended, self._last_look = threading.Event(), last_look
+        self._ended, self._last_drain = threading.Event(), last_drain
         self._left = len(invocations)
         self._lock = threading.Lock()
         self._when_ended: list[Callable[[], None]] = []
@@ -69,7 +69,7 @@ class LiveRun:
             self.error = error
             state = "stopped" if isinstance(error, RunStopped) else "failed"
         self._invocations = []
-        self.progress.end(state, self._last_look)
+        self.progress.end(state, self._last_drain)
         with self._lock:
             self._ended.set()
         for callback in self._when_ended:
@@ -113,7 +113,7 @@ class LiveRun:
                 f"run {self.number} ({self.name}) has not ended after {self.progress.seconds:.1f} s"
                 f" and goes on: {self.progress}; {late}"
             )
-        self.told = True
+        self.reported = True
         if self.error is not None:
             raise self.error
         return self._value
@@ -148,10 +148,10 @@ class Runs:
 
     def add(self, run: LiveRun) -> None:
         ended = [number for number, other in self._runs.items() if other.done()]
-        for number in ended[: max(0, len(ended) - KEPT + 1)]:
+        for number in ended[: max(0, len(ended) - MAX_RUNS + 1)]:
             del self._runs[number]
         self._runs[run.number] = self.latest = run
-        run.when_ended(self._tell_ended)
+        run.when_ended(self._report_end)
 
     def when_ended(self, watcher: Callable[[], None]) -> None:
         """Call a method whenever a run has ended, for as long as its object lives; it must not
@@ -160,7 +160,7 @@ class Runs:
         self._watchers = [one for one in self._watchers if one() is not None]
         self._watchers.append(weakref.WeakMethod(watcher))
 
-    def _tell_ended(self) -> None:
+    def _report_end(self) -> None:
         for watcher in self._watchers:
             if (method := watcher()) is not None:
                 method()

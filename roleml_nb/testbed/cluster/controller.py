@@ -14,7 +14,7 @@ import psutil
 
 from roleml_nb.host.process import Process, process_of
 
-from .watchdog import marked
+from .watchdog import processes_of
 
 __all__ = ["Controller"]
 
@@ -60,16 +60,16 @@ class Controller:
     def __init__(self, advice: str):
         self.advice = advice
         self.parts: list[Part] = []
-        self._told: set[Part] = set()
+        self._reported: set[Part] = set()
 
-    def find_own(self, directory: str, mark: str) -> None:
+    def find_own(self, directory: str, testbed_id: str) -> None:
         """Find the processes of an own cluster, by the ports that they listen on.
 
         Parameters
         ----------
         directory
             Of the cluster, where ipyparallel has written which ports there are.
-        mark
+        testbed_id
             What the cluster's processes carry in their environment.
         """
         names = {}
@@ -80,7 +80,7 @@ class Controller:
                 ports = written.get(name, ())
                 names.update(dict.fromkeys(ports if isinstance(ports, list) else [ports], name))
         found = {}
-        for process in marked(mark):
+        for process in processes_of(testbed_id):
             try:
                 part = next((names[port] for port in _ports(process) if port in names), None)
                 if part is not None:
@@ -120,10 +120,10 @@ class Controller:
         """Return the process of that name if it has ended."""
         return next((part for part in self.parts if part.name == name and part.process.ended), None)
 
-    def news(self) -> list[str]:
+    def new_failures(self) -> list[str]:
         """Say of each process that has ended since the last time what is without it."""
-        ended = [part for part in self.parts if part not in self._told and part.process.ended]
-        self._told.update(ended)
+        ended = [part for part in self.parts if part not in self._reported and part.process.ended]
+        self._reported.update(ended)
         return [
             f"{part} has ended: {PARTS[part.name][1]}"
             + (f"; {self.advice}" if part.name in (HUB, ORDERS) else "")

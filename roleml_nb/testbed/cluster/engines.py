@@ -22,28 +22,28 @@ from roleml_nb.role.forks import Origin, at_fork
 
 from .controller import ORDERS, Controller
 from .preflight import check_machine, ipython_folder, raise_file_limit
-from .runtime_files import Record, begin
-from .watchdog import MARK, Watchdog
+from .runtime_files import RuntimeFile, create
+from .watchdog import ENV_VAR, Watchdog
 
 __all__ = ["Engines"]
 
-START_TIMEOUT = 60.0
-HEARTBEAT = 250
+START_TIMEOUT_S = 60.0
+HEARTBEAT_MS = 250
 """Milliseconds.
 
 The hub registers an engine only after a heartbeat: ready in about 2 s instead of 6.6 s at 3000.
 """
-MISSES = 480
+MAX_MISSED_HEARTBEATS = 480
 """Two minutes: that an engine is lost is said by the failure detector, after one."""
-LONGEST_WORD_S = 5.0
+ANSWER_TIMEOUT_S = 5.0
 """For engines to say where they are."""
-LOOK_S = 0.25
+POLL_INTERVAL_S = 0.25
 """Between two looks at whether what waits for an engine's answer waits in vain."""
 
 logger = logging.getLogger(__name__)
 
 
-def _say(*words: object, **_: object) -> None:
+def _print_or_log(*words: object, **_: object) -> None:
     """Stands for `print` in ipyparallel's client, whose thread would print into whichever cell
     runs: late results, with all that is in them.
     """
@@ -64,19 +64,19 @@ def _await_engines(client: Any, count: int, timeout: float) -> None:
         if time.monotonic() >= deadline:
             raise TestbedError(
                 f"{len(client.ids)} of {count} engines have come to the cluster within"
-                f" {timeout:.0f} s{_who(client)}; give the others more time with"
+                f" {timeout:.0f} s{_describe_engines(client)}; give the others more time with"
                 " Testbed(start_timeout=…), or look into their logs"
             )
-        time.sleep(LOOK_S)
+        time.sleep(POLL_INTERVAL_S)
 
 
-def _who(client: Any) -> str:
+def _describe_engines(client: Any) -> str:
     """In words, which engines are where."""
     if not client.ids:
         return ""
     answer = client[:].apply_async(platform.node)
     try:
-        names = dict(zip(list(client.ids), answer.get(LONGEST_WORD_S), strict=False))
+        names = dict(zip(list(client.ids), answer.get(ANSWER_TIMEOUT_S), strict=False))
     except Exception:  # one that is busy says nothing
         return f": {', '.join(map(str, client.ids))}"
     return ": " + ", ".join(f"{number} (on {name})" for number, name in names.items())
@@ -94,10 +94,10 @@ class Answer:
         while True:
             left = deadline - time.monotonic()
             try:
-                return self._result.get(max(0.0, min(LOOK_S, left)))
+                return self._result.get(max(0.0, min(POLL_INTERVAL_S, left)))
             except (TimeoutError, ipp.error.TimeoutError):
                 self._engines.check()
-                if left <= LOOK_S:
+                if left <= POLL_INTERVAL_S:
                     raise
 
 
@@ -107,44 +107,44 @@ class Engines:
     def __init__(
         self,
         count: int,
-        mark: str,
+        testbed_id: str,
         *,
         cluster: Any = None,
         profile: str | None = None,
         cluster_id: str | None = None,
         detached: bool = False,
-        record: Record | None = None,
-        timeout: float = START_TIMEOUT,
+        runtime_file: RuntimeFile | None = None,
+        timeout: float = START_TIMEOUT_S,
     ):
-        client_module.print = _say
+        client_module.print = _print_or_log
         self.owned = cluster is None and profile is None and cluster_id is None
-        self.detached = detached or record is not None
+        self.detached = detached or runtime_file is not None
         """Whether they outlive this process, unless they are stopped."""
         self._given = cluster is not None and not hasattr(cluster, "connect_client_sync")
         """Whether the client is the caller's own, who closes it."""
-        if self.owned and record is None:
+        if self.owned and runtime_file is None:
             check_machine(count)
             raise_file_limit(count)
-        self.directory = make_socket_folder() if record is None else record.directory
+        self.directory = make_socket_folder() if runtime_file is None else runtime_file.directory
         self.cluster: Any = None
         self.watchdog: Watchdog | None = None
         self._origin = Origin()
         at_fork(self)
-        self.record = record
+        self.runtime_file = runtime_file
         self.controller = Controller(
             "save what you need (bed.save), stop this testbed and make a new one"
             + ("" if self.owned else ", with a cluster that was started anew")
         )
-        self._mark = mark
+        self._testbed_id = testbed_id
         try:
-            if record is not None:
-                self.client = self._find(record)
+            if runtime_file is not None:
+                self.client = self._find(runtime_file)
             elif self.owned:
-                self.client = self._start(count, mark, timeout)
+                self.client = self._start(count, testbed_id, timeout)
             else:
                 self.client = self._join(count, timeout, cluster, profile, cluster_id)
         except BaseException:
-            if record is None:  # else it goes on without us
+            if runtime_file is None:  # else it goes on without us
                 self.stop()
             raise
         self.ids: list[int] = list(self.client.ids)[: count or None]
@@ -154,13 +154,15 @@ class Engines:
             # the engines are not the fork's to end with itself
             self.cluster.shutdown_atexit = False
 
-    def _start(self, count: int, mark: str, timeout: float) -> Any:
+    def _start(self, count: int, testbed_id: str, timeout: float) -> Any:
         profile_dir = os.path.join(self.directory, "profile")
         os.mkdir(profile_dir)
-        self.record = begin(mark, Process.here(), self.directory, count, detached=self.detached)
+        self.runtime_file = create(
+            testbed_id, Process.here(), self.directory, count, detached=self.detached
+        )
         # until `stay`, if it is detached
-        self.watchdog = Watchdog(mark, [self.directory, str(self.record.path)])
-        own = {MARK: mark}  # inherited by everything that the launcher starts
+        self.watchdog = Watchdog(testbed_id, [self.directory, str(self.runtime_file.path)])
+        own = {ENV_VAR: testbed_id}  # inherited by everything that the launcher starts
         if why_unwritable(ipython_folder()):  # IPython would warn, and leave a folder behind
             own["IPYTHONDIR"] = os.path.join(self.directory, "ipython")
         before = {name: os.environ.get(name) for name in own}
@@ -174,8 +176,8 @@ class Engines:
                 shutdown_atexit=not self.detached,
                 delay=0.0,  # engines are started as soon as the controller has written where it is
                 controller_args=[
-                    f"--HeartMonitor.period={HEARTBEAT}",
-                    f"--HeartMonitor.max_heartmonitor_misses={MISSES}",
+                    f"--HeartMonitor.period={HEARTBEAT_MS}",
+                    f"--HeartMonitor.max_heartmonitor_misses={MAX_MISSED_HEARTBEATS}",
                 ],
                 # they end with their kernel, and need no heart monitor for that
                 config=Config(
@@ -198,16 +200,19 @@ class Engines:
             ) from None
         return client
 
-    def _find(self, record: Record) -> Any:
+    def _find(self, runtime_file: RuntimeFile) -> Any:
         try:
             return ipp.Client(
-                os.path.join(record.directory, "profile", "security", "ipcontroller-client.json"),
-                ipython_dir=os.path.join(record.directory, "ipython"),
+                os.path.join(
+                    runtime_file.directory, "profile", "security", "ipcontroller-client.json"
+                ),
+                ipython_dir=os.path.join(runtime_file.directory, "ipython"),
                 timeout=10,
             )
         except (OSError, TimeoutError, ipp.error.TimeoutError) as error:
             raise TestbedError(
-                f"testbed {record.mark} does not answer: {error}; %rml clean --detached ends it"
+                f"testbed {runtime_file.testbed_id} does not answer: {error}; %rml clean --detached"
+                " ends it"
             ) from None
 
     def _join(
@@ -267,7 +272,7 @@ class Engines:
     def find_controller(self) -> None:
         """Learn which processes the controller has, if they are on this machine."""
         if self.owned:
-            self.controller.find_own(self.directory, self._mark)
+            self.controller.find_own(self.directory, self._testbed_id)
         else:
             self.controller.find_joined(self.client._config)
 
@@ -284,7 +289,7 @@ class Engines:
         """The engines that ipyparallel carries orders to."""
         return set() if self.controller.ended(ORDERS) else set(self.client.ids)
 
-    def stay(self) -> None:
+    def outlive_kernel(self) -> None:
         """From now on they outlive this process."""
         if self.watchdog is not None:
             self.watchdog.dismiss()
@@ -298,12 +303,12 @@ class Engines:
         if self.cluster.controller is not None:
             self.cluster.controller.signal(signal.SIGTERM)
 
-    def leave(self) -> None:
+    def detach(self) -> None:
         """Let them go on without this process, for another one to find."""
         self.client.close()
-        if self.record is not None:
-            self.record.owner = Process.nobody()
-            self.record.write()
+        if self.runtime_file is not None:
+            self.runtime_file.owner = Process.nobody()
+            self.runtime_file.write()
 
     def stop(self) -> None:
         """End what is ours. Idempotent."""
@@ -323,8 +328,8 @@ class Engines:
         if self.watchdog is not None:
             self.watchdog.release()
             self.watchdog = None
-        if self.record is not None:
+        if self.runtime_file is not None:
             if self.detached:
-                self.record.end()
-            self.record.forget()
+                self.runtime_file.end_processes()
+            self.runtime_file.delete()
         shutil.rmtree(self.directory, ignore_errors=True)

@@ -24,7 +24,7 @@ RESPAWN = "%rml respawn, or bed.respawn(), makes its nodes anew"
 
 UNREACHED_S = 60.0
 """An engine is lost that neither its direct link nor ipyparallel has reached for so long."""
-LONGEST_LOOK_S = 1.0
+MAX_INTERVAL_S = 1.0
 """What counts of the time between two looks: more than that is time in which this process itself
 had no turn.
 """
@@ -47,14 +47,14 @@ class FailureDetector:
 
     def __init__(self, fleet: Fleet):
         self._fleet = fleet
-        self._looked = fleet.home.clock.now()
+        self._checked = fleet.home.clock.now()
         self._silence: dict[str, float] = {}
         self._given_up: dict[str, float] = {}
         """Engines that ipyparallel has given up, and how long they had been silent then."""
         self._reminded: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def sign(self, host_id: str) -> None:
+    def reset_silence(self, host_id: str) -> None:
         """An engine has given a sign of life."""
         self._silence[host_id] = 0.0
 
@@ -62,10 +62,10 @@ class FailureDetector:
         """Seconds since the last sign of life, counted while this process looked."""
         return self._silence.get(host_id, 0.0)
 
-    def look(self, now: float, reachable: set[int]) -> None:
+    def check(self, now: float, reachable: set[int]) -> None:
         """Find which engines are lost; `reachable` are those that ipyparallel knows."""
-        fleet, elapsed = self._fleet, min(now - self._looked, LONGEST_LOOK_S)
-        self._looked = now
+        fleet, elapsed = self._fleet, min(now - self._checked, MAX_INTERVAL_S)
+        self._checked = now
         for host_id in fleet.alive:
             self._silence[host_id] = silence = self.silence(host_id) + elapsed
             known = fleet.numbers[host_id] in reachable
@@ -119,9 +119,9 @@ class FailureDetector:
             ):
                 return
             self._reminded[host_id] = now
-        self._fleet.home.run_in_background(lambda: self._tell(host_id), f"tells {host_id}")
+        self._fleet.home.run_in_background(lambda: self._send_reminder(host_id), f"tells {host_id}")
 
-    def _tell(self, host_id: str) -> None:
+    def _send_reminder(self, host_id: str) -> None:
         try:
             self._fleet.home.transport.send_control(  # type: ignore[union-attr]
                 host_id, pickle.dumps(("given-up", host_id in self._given_up), 5)

@@ -30,22 +30,22 @@ from .deadlock_detector import DeadlockDetector
 from .deadlocks import describe
 from .engines import Engines
 from .failure_detector import UNREACHED_S, FailureDetector
-from .handshake import Made, link_again, link_all
+from .handshake import Made, link_all, relink_notebook
 from .preflight import explain, is_raw
-from .runtime_files import Record
+from .runtime_files import RuntimeFile
 from .trace_records import read_messages, read_metrics_and_logs
 
 __all__ = ["Fleet"]
 
-WORKERS = 4
+MAX_WORKERS = 4
 """Tasks at the same time on a host that has so many cores."""
-LOOK = 0.25
+POLL_INTERVAL_S = 0.25
 """Seconds between two looks at whether all engines are there."""
-UNREAD = 4_000_000
+MAX_UNREAD_BYTES = 4_000_000
 """Bytes of notes that may wait for somebody who looks; beyond that they go into the trace, which
 has a limit.
 """
-SILENCE = 2.0
+SILENCE_LIMIT_S = 2.0
 """Seconds without a sign of life over a direct link after which an engine is asked through
 ipyparallel, too.
 """
@@ -56,21 +56,21 @@ class Fleet:
 
     Parameters
     ----------
-    mark
-        Name of the testbed, unique: what is started for it carries this mark.
+    testbed_id
+        Name of the testbed, unique: what is started for it carries this testbed_id.
     joins
         What to join instead of starting engines: `cluster`, `profile` or `cluster_id`; empty for
         engines of our own.
     detached
         Whether our own engines outlive this process.
-    record
+    runtime_file
         Of a detached fleet that another process has left: its hosts are linked with this one, and
         none is started.
     """
 
     def __init__(
         self,
-        mark: str,
+        testbed_id: str,
         engines: int,
         joins: Mapping[str, Any],
         *,
@@ -83,10 +83,10 @@ class Fleet:
         trace: bool,
         pin: bool = False,
         detached: bool = False,
-        record: Record | None = None,
+        runtime_file: RuntimeFile | None = None,
         start_timeout: float = 60.0,
     ):
-        self.mark, self.pinned, self.seed = mark, pin, seed
+        self.testbed_id, self.pinned, self.seed = testbed_id, pin, seed
         self.origin = Origin()
         self.numbers: dict[str, int] = {}
         """Engines that were started or joined: {host: ipyparallel's number}."""
@@ -95,7 +95,7 @@ class Fleet:
         self.stopping = False
         self._shipments: dict[str, int] = {}
         self._messages: list[tuple[str, bytes]] = []
-        self._notes: list[tuple[str, bytes]] = []
+        self._metrics_and_logs: list[tuple[str, bytes]] = []
         """Unread, with the hosts that they are from."""
         self._unreadable: set[str] = set()
         """Hosts that have sent notes which are none."""
@@ -103,7 +103,7 @@ class Fleet:
         """Bytes of notes that have arrived and were not added to the trace yet."""
         self._arrived = threading.Condition()
         self._processes: dict[str, Process] = {}
-        self._heard: dict[str, float] = {}
+        self._last_pulses: dict[str, float] = {}
         self._waits: dict[str, list[Working]] = {}
         self._relay: Relay | None = None
         self._home: Host | None = None
@@ -111,46 +111,53 @@ class Fleet:
         try:
             if engines or joins:
                 self.engines = Engines(
-                    engines, mark, **joins, detached=detached, record=record, timeout=start_timeout
+                    engines,
+                    testbed_id,
+                    **joins,
+                    detached=detached,
+                    runtime_file=runtime_file,
+                    timeout=start_timeout,
                 )
             self.home = self._home = Host(
                 NOTEBOOK,
                 "the notebook",
                 call_timeout=timeout,
-                workers=workers or WORKERS,
+                workers=workers or MAX_WORKERS,
                 directory=self.engines.directory if self.engines else None,
                 trace=trace,
             )
             self.errors = Errors(self.home.clock.now)
             self.home.report_error = self.errors.append
             self.trace = Trace(
-                self.home.clock.now(), self.collect, self.take_in, self.home.clock.now
+                self.home.clock.now(), self.flush_hosts, self.refresh, self.home.clock.now
             )
             self.home.send_trace = self._add
-            self._stops = RunStopper(self)
+            self._run_stopper = RunStopper(self)
             self._orders = Orders(self.home)
             self._detector = FailureDetector(self)
             self.home.router.from_lost = self._detector.remind
-            self.home.router.host_handlers["trace"] = self._take_notes
-            self.home.router.host_handlers["error"] = self._take_error
-            self.home.router.host_handlers["pulse"] = self._take_pulse
-            self.home.router.host_handlers["link"] = lambda peer, news: self._linked(peer, *news)
+            self.home.router.host_handlers["trace"] = self._on_trace_records
+            self.home.router.host_handlers["error"] = self._on_error
+            self.home.router.host_handlers["pulse"] = self._on_pulse
+            self.home.router.host_handlers["link"] = lambda peer, news: self._on_link_changed(
+                peer, *news
+            )
             self.home.spawn([NOTEBOOK], {"seed": seed, "testbed_seed": seed})
             if self.engines is not None:
                 self._serve_relay("relay" in links)
-                if record is None:
+                if runtime_file is None:
                     self._start_hosts(
                         self.engines, timeout, workers, threads, links, preload, pin=pin
                     )
                 else:
-                    self._find_hosts(self.engines, record, links)
-                self.learn({NOTEBOOK: NOTEBOOK})
+                    self._find_hosts(self.engines, runtime_file, links)
+                self.update_directory({NOTEBOOK: NOTEBOOK})
             self.home.run_in_background(self._watch, "watch")
         except BaseException as error:
-            if record is None:
+            if runtime_file is None:
                 self.stop()
             else:
-                self.leave()
+                self.detach()
             if is_raw(error):
                 raise TestbedError(f"the testbed did not start: {explain(error)}") from error
             raise
@@ -158,24 +165,28 @@ class Fleet:
     def _serve_relay(self, wanted: bool) -> None:
         home = self.home
         self._relay = Relay(
-            NOTEBOOK, self._exchange, home.deliver, self._unreached, home.run_in_background
+            NOTEBOOK, self._exchange, home.deliver, self._on_unreached, home.run_in_background
         )
         home.relay = self._relay.link if wanted else None
         home.process_ended = lambda host_id: (
             host_id in self._processes and self._processes[host_id].ended
         )
-        home.on_host_lost = self._host_lost
-        home.on_link_changed = lambda peer, kind, reason: self._linked(NOTEBOOK, peer, kind, reason)
+        home.on_host_lost = self._on_host_lost
+        home.on_link_changed = lambda peer, kind, reason: self._on_link_changed(
+            NOTEBOOK, peer, kind, reason
+        )
 
-    def _find_hosts(self, engines: Engines, record: Record, links: tuple[str, ...]) -> None:
+    def _find_hosts(
+        self, engines: Engines, runtime_file: RuntimeFile, links: tuple[str, ...]
+    ) -> None:
         # answers to calls of the process before, on this same machine, are none to ours
         self.home.router.count_from(time.monotonic_ns() // 1000)
-        self.numbers.update(record.way_back["numbers"])
+        self.numbers.update(runtime_file.attach_info["numbers"])
         there = set(engines.client.ids)
         for host_id in [host_id for host_id, number in self.numbers.items() if number not in there]:
             self.lost[host_id] = "it ended while no notebook was there"
-        self.links, self._processes = link_again(
-            self.mark,
+        self.links, self._processes = relink_notebook(
+            self.testbed_id,
             self.home,
             engines,
             {name: self.numbers[name] for name in self.alive},
@@ -186,8 +197,8 @@ class Fleet:
         self.run_on_all(remote.run_generation, generation)
         self.home.router.run_generation = generation
         startup.joined(self)
-        record.owner = Process.here()
-        record.write()
+        runtime_file.owner = Process.here()
+        runtime_file.write()
 
     def _start_hosts(
         self,
@@ -201,12 +212,12 @@ class Fleet:
         pin: bool,
     ) -> None:
         cores = 1 if pin else max(1, (os.cpu_count() or 1) // len(engines.ids))
-        each, at_once = threads or cores, workers or min(WORKERS, cores)
+        each, at_once = threads or cores, workers or min(MAX_WORKERS, cores)
         started = {
             number: engines.send(
                 number,
                 remote.start_host,
-                self.mark,
+                self.testbed_id,
                 f"engine{number}",
                 f"engine {number}",
                 directory=engines.directory,
@@ -228,7 +239,7 @@ class Fleet:
             addresses[number], self._processes[f"engine{number}"] = answer.get(60.0)
             self.numbers[f"engine{number}"] = number
         startup.joined(self)
-        self.links = link_all(self.mark, self.home, engines, addresses, links)
+        self.links = link_all(self.testbed_id, self.home, engines, addresses, links)
         for ends, (kind, _) in self.links.items():
             if kind == "relay":
                 self._serve(*ends)
@@ -240,7 +251,7 @@ class Fleet:
         """The engines' hosts that were not lost."""
         return [host_id for host_id in self.numbers if host_id not in self.lost]
 
-    def choose(self, on: int | str | None) -> list[str]:
+    def hosts_for(self, on: int | str | None) -> list[str]:
         """The hosts that new nodes go to: all engines, or the one named; TestbedError when it is
         not there.
         """
@@ -255,25 +266,27 @@ class Fleet:
     def _watch(self) -> None:
         """Notice engines that end or fall silent, and calls that wait for each other."""
         clock = self.home.clock
-        self._heard = dict.fromkeys(self.numbers, clock.now())
-        looked, deadlocks = clock.now(), DeadlockDetector(self)
+        self._last_pulses = dict.fromkeys(self.numbers, clock.now())
+        checked, deadlocks = clock.now(), DeadlockDetector(self)
         if self.engines is not None:
             self.engines.find_controller()
         while not self.stopping:
-            clock.sleep(LOOK)
-            for text in self.engines.controller.news() if self.engines is not None else ():
+            clock.sleep(POLL_INTERVAL_S)
+            for text in self.engines.controller.new_failures() if self.engines is not None else ():
                 self.errors.append(TestbedError(text))
-            self._look_at_engines(clock.now())
-            if self._unread > UNREAD:
+            self._check_engines(clock.now())
+            if self._unread > MAX_UNREAD_BYTES:
                 self.drain()
-            if clock.now() - looked > SILENCE / 2:
-                looked = clock.now()
+            if clock.now() - checked > SILENCE_LIMIT_S / 2:
+                checked = clock.now()
                 waits = {host_id: self._waits.get(host_id, []) for host_id in self.alive}
-                deadlocks.check(looked, {**waits, NOTEBOOK: self.home.long_waits()}, self._heard)
+                deadlocks.check(
+                    checked, {**waits, NOTEBOOK: self.home.long_waits()}, self._last_pulses
+                )
 
-    def _look_at_engines(self, now: float) -> None:
+    def _check_engines(self, now: float) -> None:
         reachable = self.engines.reached() if self.engines else set()
-        self._detector.look(now, reachable)
+        self._detector.check(now, reachable)
         for host_id in self.alive:
             if self.numbers[host_id] not in reachable:
                 continue
@@ -281,7 +294,7 @@ class Fleet:
             relayed = any(
                 host_id in ends and kind == "relay" for ends, (kind, _) in list(self.links.items())
             )
-            if relayed or self._detector.silence(host_id) > SILENCE:
+            if relayed or self._detector.silence(host_id) > SILENCE_LIMIT_S:
                 self._serve(host_id)
             else:
                 self._relay.release(host_id)  # type: ignore[union-attr]
@@ -297,7 +310,7 @@ class Fleet:
             (host_id, self.send(host_id, remote.at_work)) for host_id in self.alive
         ]:
             try:
-                there = answer.get(SILENCE)
+                there = answer.get(SILENCE_LIMIT_S)
             # an engine that is too busy to say shows by what waits for it elsewhere
             except Exception as error:
                 self.home.logger.info("%s does not say who waits there: %s", host_id, error)
@@ -306,13 +319,13 @@ class Fleet:
                 roles.update(there[1])
         return rows, roles
 
-    def _take_pulse(self, host_id: str, rows: list[Working]) -> None:
+    def _on_pulse(self, host_id: str, rows: list[Working]) -> None:
         if not isinstance(rows, list) or not all(isinstance(row, Working) for row in rows):
             raise TypeError(f"{host_id} sent a pulse that is none: {rows!r:.80}")
-        self._heard[host_id], self._waits[host_id] = self.home.clock.now(), rows
-        self._detector.sign(host_id)
+        self._last_pulses[host_id], self._waits[host_id] = self.home.clock.now(), rows
+        self._detector.reset_silence(host_id)
 
-    def _linked(self, host_id: str, peer: str, kind: str, reason: str) -> None:
+    def _on_link_changed(self, host_id: str, peer: str, kind: str, reason: str) -> None:
         """A link has changed."""
         if kind not in ("direct", "relay") or peer not in (NOTEBOOK, *self.numbers):
             raise ValueError(f"{host_id} has no link {kind!r} to {peer!r}")
@@ -328,11 +341,11 @@ class Fleet:
             if host_id != NOTEBOOK and self._relay is not None:
                 self._relay.serve(host_id)
 
-    def _unreached(self, host_id: str, reason: str) -> None:
+    def _on_unreached(self, host_id: str, reason: str) -> None:
         """The relay does not reach an engine; it is served again as long as that may help."""
         self.home.logger.info("%s: %s", host_id, reason)
 
-    def _host_lost(self, host_id: str, reason: str) -> None:
+    def _on_host_lost(self, host_id: str, reason: str) -> None:
         self._orders.fail(host_id, reason, stopped=self.stopping)
         if self.stopping or host_id in self.lost:
             return
@@ -356,10 +369,10 @@ class Fleet:
             raise TestbedError("this testbed has no engines")
         if self.numbers[host_id] not in self.engines.reached():
             try:
-                return self._orders.send(host_id, function, self.mark, *args)
+                return self._orders.send(host_id, function, self.testbed_id, *args)
             except LinkFailed as error:
                 raise TestbedError(f"{host_id} cannot be told anything: {error}") from None
-        return self.engines.send(self.numbers[host_id], function, self.mark, *args)
+        return self.engines.send(self.numbers[host_id], function, self.testbed_id, *args)
 
     def run(self, host_id: str, function: Any, *args: Any, timeout: float = 60.0) -> Any:
         return self.send(host_id, function, *args).get(timeout)
@@ -400,7 +413,7 @@ class Fleet:
             self.send(host_id, remote.spawn, group, context) for host_id, group in by_host.items()
         ]:
             answer.get(60.0)
-        self.learn(names)
+        self.update_directory(names)
 
     def remove(self, names: Iterable[str]) -> None:
         """Take actors away from where they live, and every host forgets them."""
@@ -408,32 +421,37 @@ class Fleet:
         self.home.remove(gone)
         self.run_on_all(remote.remove, gone)
 
-    def learn(self, places: Mapping[str, str]) -> None:
+    def update_directory(self, places: Mapping[str, str]) -> None:
         """Let every host know where actors live: {actor: host}."""
         self.home.update_directory(places)
         self.run_on_all(remote.update_directory, dict(places))
 
     def _exchange(self, host_id: str, incoming: list[Relayed], wait: float) -> list[Relayed]:
         fetched = self.engines.run(  # type: ignore[union-attr]
-            self.numbers[host_id], remote.exchange, self.mark, incoming, wait, timeout=UNREACHED_S
+            self.numbers[host_id],
+            remote.exchange,
+            self.testbed_id,
+            incoming,
+            wait,
+            timeout=UNREACHED_S,
         )
-        self._detector.sign(host_id)
+        self._detector.reset_silence(host_id)
         return fetched
 
     # the end of what they do
 
     def stop_run(self) -> Stopped:
         """End what handlers do, on all hosts. An engine that does not answer is killed."""
-        return self._stops.stop()
+        return self._run_stopper.stop()
 
-    def heard(self, host_id: str) -> float:
+    def last_pulse(self, host_id: str) -> float:
         """When it gave its last regular sign of life."""
-        return self._heard.get(host_id, 0.0)
+        return self._last_pulses.get(host_id, 0.0)
 
     def handlers(self, host_id: str) -> int:
         """How many handlers are at work there, as far as the notebook knows."""
-        told = sum(not row.call for row in self._waits.get(host_id, ()))
-        return max(told, sum(call.host_id == host_id for call in self.home.router.pending()))
+        busy = sum(not row.call for row in self._waits.get(host_id, ()))
+        return max(busy, sum(call.host_id == host_id for call in self.home.router.pending()))
 
     def process(self, host_id: str) -> Process:
         """The process of an engine."""
@@ -444,7 +462,7 @@ class Fleet:
         there for others.
         """
         assert self.engines is not None
-        self.engines.send(self.numbers[host_id], remote.end_given_up, self.mark, False)
+        self.engines.send(self.numbers[host_id], remote.end_given_up, self.testbed_id, False)
 
     def kill(self, host_id: str) -> None:
         """End an engine that does not answer."""
@@ -465,12 +483,12 @@ class Fleet:
 
     # their notes
 
-    def _take_error(self, host_id: str, error: Exception) -> None:
+    def _on_error(self, host_id: str, error: Exception) -> None:
         if not isinstance(error, Exception):
             raise TypeError(f"{host_id} reported {error!r}, which is no exception")
         self.errors.append(error)
 
-    def _take_notes(self, host_id: str, pickled: tuple[bytes, bytes]) -> None:
+    def _on_trace_records(self, host_id: str, pickled: tuple[bytes, bytes]) -> None:
         """Keep them as they come: they are unpickled when somebody looks, not while messages
         fly.
         """
@@ -478,7 +496,7 @@ class Fleet:
             match pickled:
                 case bytes() as messages, bytes() as notes:
                     self._messages.append((host_id, messages))
-                    self._notes.append((host_id, notes))
+                    self._metrics_and_logs.append((host_id, notes))
                     self._unread += len(messages) + len(notes)
                 case _:  # counted as a shipment all the same, so that nobody waits for it
                     self._drop(
@@ -504,12 +522,12 @@ class Fleet:
     ) -> None:
         self.trace.add_columns(messages, metrics, logs)
 
-    def look(self) -> None:
+    def drain_metrics(self) -> None:
         """Add to the trace what metrics and logs have arrived; costs little, and waits for
         nobody.
         """
         with self._arrived:
-            arrived, self._notes = self._notes, []
+            arrived, self._metrics_and_logs = self._metrics_and_logs, []
         for metrics, logs in self._readable(arrived, read_metrics_and_logs):
             self.trace.add([], metrics, logs)
 
@@ -535,7 +553,7 @@ class Fleet:
                 error,
             )
 
-    def collect(self) -> None:
+    def flush_hosts(self) -> None:
         """Have every host ship its notes."""
         if not self.stopping:
             self.home.flush()
@@ -543,7 +561,7 @@ class Fleet:
             self._await_shipments(shipped, 10.0)
         self.drain()
 
-    def take_in(self) -> None:
+    def refresh(self) -> None:
         """Add to the trace what the notebook's own host has noted, and all that has arrived."""
         if not self.stopping:
             self.home.flush()
@@ -555,11 +573,11 @@ class Fleet:
             arrived, self._messages, self._unread = self._messages, [], 0
         for messages in self._readable(arrived, read_messages):
             self._add(messages, [])
-        self.look()
+        self.drain_metrics()
 
     # the end
 
-    def leave(self) -> None:
+    def detach(self) -> None:
         """End this side alone: the engines go on without it."""
         self.stopping = True
         if self._relay is not None:
@@ -567,7 +585,7 @@ class Fleet:
         if self._home is not None:
             self._home.stop()
         if self.engines is not None:
-            self.engines.leave()
+            self.engines.detach()
 
     def stop(self) -> None:
         """End links, hosts and engines; an embedded cluster ends with them. Idempotent."""
@@ -575,7 +593,7 @@ class Fleet:
             return
         if self._home is not None and hasattr(self, "trace"):
             try:
-                self.collect()
+                self.flush_hosts()
             except Exception as error:  # stopping must go on; what is not collected is said
                 self._home.logger.info("last notes not collected: %s", error)
         self.stopping = True

@@ -12,7 +12,7 @@ from roleml_nb.role import NOTEBOOK
 
 from .engines import Engines
 
-__all__ = ["Made", "interfaces", "link_again", "link_all", "why"]
+__all__ = ["Made", "interfaces", "relink_notebook", "link_all", "why"]
 
 Made = dict[tuple[str, str], tuple[str, str]]
 """{(from, to): (kind of link, why it is no better)}."""
@@ -108,7 +108,7 @@ def interfaces(
     return wanted
 
 
-def link_again(
+def relink_notebook(
     testbed: str,
     home: Host,
     engines: Engines,

@@ -38,19 +38,19 @@ class Orders:
     def __init__(self, home: Host):
         self._home = home
         self._numbers = itertools.count(1)
-        self._open: dict[tuple[str, int], Order] = {}
-        home.router.host_handlers["ordered"] = self._take
+        self._pending: dict[tuple[str, int], Order] = {}
+        home.router.host_handlers["ordered"] = self._on_reply
 
     def send(self, host_id: str, function: Callable[..., Any], *args: Any) -> Order:
         """Have an engine run ``function(*args)``; LinkFailed when there is no direct link to it."""
         if self._home.router.session(host_id).kind != "direct":
             raise LinkFailed("ipyparallel has given it up, and there is no direct link to it")
         number, order = next(self._numbers), Order()
-        self._open[host_id, number] = order
+        self._pending[host_id, number] = order
         try:
             self._home.router.send_to_host(host_id, "order", (number, function, args))
         except BaseException:
-            del self._open[host_id, number]
+            del self._pending[host_id, number]
             raise
         return order
 
@@ -58,15 +58,15 @@ class Orders:
         """End all that wait for an engine; with None when it was `stopped`, which is the last that
         it was told.
         """
-        for key in [key for key in list(self._open) if key[0] == host_id]:
-            future = self._open.pop(key).future
+        for key in [key for key in list(self._pending) if key[0] == host_id]:
+            future = self._pending.pop(key).future
             if stopped:
                 future.set_result(None)
             else:
                 future.set_exception(TestbedError(f"{host_id} is lost: {reason}"))
 
-    def _take(self, host_id: str, answer: tuple[int, bool, Any]) -> None:
+    def _on_reply(self, host_id: str, answer: tuple[int, bool, Any]) -> None:
         number, succeeded, value = answer
-        order = self._open.pop((host_id, number), None)
+        order = self._pending.pop((host_id, number), None)
         if order is not None:
             (order.future.set_result if succeeded else order.future.set_exception)(value)

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Quiesced", "quiesced"]
 
-LOOK = 0.02
+POLL_INTERVAL_S = 0.02
 """Seconds between two looks at whether all is at rest."""
-SETTLE = 3.0
+SETTLE_TIMEOUT_S = 3.0
 """Seconds that what is on its way gets to come, once all roles are paused."""
-SHOWN = 4
+MAX_NAMES = 4
 
 
 class Quiesced(NamedTuple):
@@ -48,7 +48,7 @@ def quiesced(fleet: Fleet, timeout: float) -> Iterator[Quiesced]:
         while True:
             _wait(fleet, deadline, timeout)
             ready = _of_all(fleet.on_hosts(pause_ready_roles))
-            if not _at_work(fleet, min(deadline, fleet.home.clock.now() + SETTLE)):
+            if not _at_work(fleet, min(deadline, fleet.home.clock.now() + SETTLE_TIMEOUT_S)):
                 break
             fleet.on_hosts(resume, ready, {})
             ready = {}
@@ -60,8 +60,8 @@ def quiesced(fleet: Fleet, timeout: float) -> Iterator[Quiesced]:
 def _wait(fleet: Fleet, deadline: float, timeout: float) -> None:
     at_work = _at_work(fleet, deadline)
     if at_work:
-        names = ", ".join(at_work[:SHOWN]) + (
-            f" and {len(at_work) - SHOWN} more" if len(at_work) > SHOWN else ""
+        names = ", ".join(at_work[:MAX_NAMES]) + (
+            f" and {len(at_work) - MAX_NAMES} more" if len(at_work) > MAX_NAMES else ""
         )
         raise TestbedError(
             f"after {timeout:g} s this is still at work: {names}; wait until it has ended, or end"
@@ -76,7 +76,7 @@ def _at_work(fleet: Fleet, deadline: float) -> list[str]:
         found = [name for names in fleet.on_hosts(at_work).values() for name in names]
         if not found or clock.now() >= deadline:
             return found
-        clock.sleep(LOOK)
+        clock.sleep(POLL_INTERVAL_S)
 
 
 def _of_all(answers: dict[str, Roles]) -> Roles:

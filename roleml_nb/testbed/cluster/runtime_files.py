@@ -1,5 +1,5 @@
-"""Which clusters were started on this machine, by whom: a file each, so that what a kernel leaves
-behind can be found.
+"""Runtime files: one for each cluster that was started on this machine, so that what a kernel
+leaves behind can be found.
 
 The files lie in a folder of mode 0700 in Jupyter's runtime folder (JUPYTER_RUNTIME_DIR), or, where
 that cannot be written to, in one in the folder for temporary files, which nobody but this user may
@@ -18,6 +18,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -28,26 +29,29 @@ from roleml_nb.host.process import Process, process_from
 from roleml_nb.host.socket_folder import temporary_folders
 from roleml_nb.role import TestbedError
 
-from .watchdog import is_alive, marked, still_alive
+from .watchdog import is_alive, processes_of, still_alive
 
-__all__ = ["Record", "begin", "clean", "folder", "folders", "left_behind", "records"]
+__all__ = ["RuntimeFile", "create", "clean", "folder", "folders", "left_behind", "read_all"]
 
 logger = logging.getLogger(__name__)
 
-FORM = 2
-"""How a record is written; 1 named the owner by a time of the system clock, and had no such number.
+FORMAT = 3
+"""Version of the file: 1 named the owner by a time of the system clock, and 2 the testbed's data by
+`FORMER_KEYS`.
 """
-SWEEPS = 5
-"""How often it is looked for what a process has started while it was ended."""
-PATIENCE = 2.0
+FORMER_KEYS = {"way_back": "attach_info", "form": "format"}
+"""{key in files of format 2: key now}."""
+MAX_SWEEPS = 5
+"""How often processes are looked for that others have started while they were ended."""
+END_TIMEOUT_S = 2.0
 """Seconds that processes get to end when they are asked to."""
 
 
 @dataclass(eq=False)
-class Record:
-    """A cluster that a testbed has started."""
+class RuntimeFile:
+    """A cluster that a testbed has started, as the file about it says."""
 
-    mark: str
+    testbed_id: str
     """The testbed's name. All that was started for it carries it in its environment."""
     owner: Process
     """The kernel."""
@@ -58,20 +62,20 @@ class Record:
     engines: int
     detached: bool = False
     """Whether it is to outlive its owner."""
-    way_back: dict[str, Any] = field(default_factory=dict)
+    attach_info: dict[str, Any] = field(default_factory=dict)
     """What another kernel needs to attach to it."""
 
     folder: str = field(default_factory=lambda: str(folder()))
     """Where this is written."""
-    form: int = FORM
-    """See `FORM`."""
+    format: int = FORMAT
+    """See `FORMAT`."""
 
     @property
     def path(self) -> Path:
-        return Path(self.folder) / f"{self.mark}.json"
+        return Path(self.folder) / f"{self.testbed_id}.json"
 
     def write(self) -> None:
-        """All of it or nothing; readable by this user alone."""
+        """Write all of the file or nothing; it is readable by this user alone."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         beside = self.path.with_suffix(".new")
         try:
@@ -85,35 +89,34 @@ class Record:
                 beside.unlink()
             raise
 
-    def forget(self) -> None:
+    def delete(self) -> None:
         try:
             self.path.unlink(missing_ok=True)
         # the folder cannot be written to any more; nothing that runs is left there
         except OSError as error:
-            logger.info("the record %s stays: %s", self.path, error)
+            logger.info("the runtime file %s stays: %s", self.path, error)
 
     @property
     def abandoned(self) -> bool:
         """Whether the owner has ended, without a word that it should go on, or before it could."""
-        return self.owner.ended and (not self.detached or not self.way_back)
+        return self.owner.ended and (not self.detached or not self.attach_info)
 
-    def end(self) -> list[str]:
-        """End what still runs of it, and what that has started meanwhile; says what it ended."""
-        told = []
-        for _ in range(SWEEPS):
+    def end_processes(self) -> list[str]:
+        """End all processes, and those that they start meanwhile; return a line for each."""
+        ended = []
+        for _ in range(MAX_SWEEPS):
             processes = self.processes()
             if not processes:
                 break
-            told += [
-                f"ended process {process.pid} ({_what(process)}) of testbed {self.mark}"
-                for process in processes
-            ]
+            for process in processes:
+                what = _describe(process)
+                ended.append(f"ended process {process.pid} ({what}) of testbed {self.testbed_id}")
             _end(processes)
-        return list(dict.fromkeys(told))
+        return list(dict.fromkeys(ended))
 
     def processes(self) -> list[psutil.Process]:
-        """What still runs of it on this machine."""
-        return [process for process in marked(self.mark) if is_alive(process)]
+        """Return the processes that still run on this machine."""
+        return list(filter(is_alive, processes_of(self.testbed_id)))
 
 
 def folder() -> Path:
@@ -121,22 +124,27 @@ def folder() -> Path:
 
 
 def folders() -> list[Path]:
-    """Return the folders that records may lie in, the preferred one first."""
+    """Return the folders that files may lie in, the preferred one first."""
     return [folder(), *(Path(base) / f"roleml_nb-{os.getuid()}" for base in temporary_folders())]
 
 
-def begin(mark: str, owner: Process, directory: str, engines: int, *, detached: bool) -> Record:
-    """Write the record of a new cluster, in the first folder that takes it; TestbedError when none
-    does.
+def create(
+    testbed_id: str, owner: Process, directory: str, engines: int, *, detached: bool
+) -> RuntimeFile:
+    """Write the runtime file of a new cluster, in the first folder that takes it.
+
+    TestbedError when none does.
     """
     refused = []
     for place in folders():
-        record = Record(mark, owner, directory, time.time(), engines, detached, folder=str(place))
+        runtime_file = RuntimeFile(
+            testbed_id, owner, directory, time.time(), engines, detached, folder=str(place)
+        )
         try:
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
             if _is_ours(place):
-                record.write()
-                return record
+                runtime_file.write()
+                return runtime_file
             refused.append(f"{place} (belongs to another user, or others can write to it)")
         except OSError as error:
             refused.append(f"{place} ({error.strerror})")
@@ -148,7 +156,7 @@ def begin(mark: str, owner: Process, directory: str, engines: int, *, detached: 
 
 
 def _is_ours(place: Path) -> bool:
-    """Whether others could not have put records there: in Jupyter's own folder, or in one that is
+    """Whether others could not have put files there: in Jupyter's own folder, or in one that is
     this user's alone.
     """
     if place == folder():
@@ -164,86 +172,98 @@ def _is_ours(place: Path) -> bool:
     )
 
 
-def records() -> list[Record]:
-    """All of them, the oldest first. What cannot be read is not ours."""
+def read_all() -> list[RuntimeFile]:
+    """Read all runtime files, the oldest first; what cannot be read is not ours."""
     found = []
-    for path in (path for place in folders() if _is_ours(place) for path in place.glob("*.json")):
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            place = {"folder": str(path.parent), "mark": path.stem}
-            record = Record(
-                **{"form": 1, **content, "owner": process_from(content["owner"]), **place}
-            )
-        except (OSError, ValueError, TypeError, KeyError, RecursionError):
-            continue
-        if _is_sound(record):
-            found.append(record)
-    return sorted(found, key=lambda record: record.started)
+    for place in filter(_is_ours, folders()):
+        for path in place.glob("*.json"):
+            runtime_file = _read(path)
+            if runtime_file is not None and _is_sound(runtime_file):
+                found.append(runtime_file)
+    return sorted(found, key=attrgetter("started"))
 
 
-def _is_sound(record: Record) -> bool:
-    """Whether what was read is of the right types, and names a folder that may be removed."""
+def _read(path: Path) -> RuntimeFile | None:
+    """Read one file, of this format or an earlier one; None when it is no such file."""
+    try:
+        given: dict[str, Any] = {"format": 1}
+        for key, value in json.loads(path.read_text(encoding="utf-8")).items():
+            given[FORMER_KEYS.get(key, key)] = value
+        given.pop("mark", None)
+        given["owner"] = process_from(given["owner"])
+        given["folder"] = str(path.parent)
+        given["testbed_id"] = path.stem
+        return RuntimeFile(**given)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+
+
+def _is_sound(runtime_file: RuntimeFile) -> bool:
+    """True if all fields are of the right types, and the folder is one that may be removed."""
     kinds: dict[str, Any] = {
         "started": (int, float),
         "engines": int,
         "detached": bool,
-        "way_back": dict,
-        "form": int,
+        "attach_info": dict,
+        "format": int,
         "directory": str,
     }
-    if not all(isinstance(getattr(record, name), kind) for name, kind in kinds.items()):
+    for name, kind in kinds.items():
+        if not isinstance(getattr(runtime_file, name), kind):
+            return False
+    if not os.path.isabs(runtime_file.directory):
         return False
-    directory = os.path.realpath(record.directory)
-    held = [
-        os.path.realpath(path)
-        for path in (os.path.expanduser("~"), *temporary_folders(), os.getcwd(), sys.prefix)
-    ]
-    return os.path.isabs(record.directory) and not any(
-        f"{path}/".startswith(f"{directory.rstrip('/')}/") for path in held
-    )
+    directory = os.path.realpath(runtime_file.directory).rstrip("/")
+    for path in (os.path.expanduser("~"), *temporary_folders(), os.getcwd(), sys.prefix):
+        if f"{os.path.realpath(path)}/".startswith(f"{directory}/"):
+            return False
+    return True
 
 
-def left_behind() -> dict[Record, list[psutil.Process]]:
-    """Clusters whose kernel has ended, with what still runs of them."""
-    return {
-        record: processes
-        for record in records()
-        if record.abandoned and (processes := record.processes())
-    }
+def left_behind() -> dict[RuntimeFile, list[psutil.Process]]:
+    """Return the clusters whose kernel has ended, with their processes that still run."""
+    found = {}
+    for runtime_file in read_all():
+        if runtime_file.abandoned:
+            processes = runtime_file.processes()
+            if processes:
+                found[runtime_file] = processes
+    return found
 
 
 def clean(*, detached: bool = False) -> list[str]:
-    """End what kernels that have ended have left behind, and with `detached` also what was to
-    outlive them; says what it ended.
+    """End clusters whose kernel has ended; return a line for each process.
 
-    Testbeds whose kernel is alive are left alone.
+    With `detached`, also those that were to outlive their kernel. Testbeds whose kernel is alive
+    are left alone.
     """
-    told = []
-    for record in records():
-        if not record.owner.ended or not record.abandoned and not detached:
+    ended = []
+    for runtime_file in read_all():
+        if not runtime_file.owner.ended or not runtime_file.abandoned and not detached:
             continue
-        told += record.end()
-        shutil.rmtree(record.directory, ignore_errors=True)
-        record.forget()
-    return told
+        ended += runtime_file.end_processes()
+        shutil.rmtree(runtime_file.directory, ignore_errors=True)
+        runtime_file.delete()
+    return ended
 
 
-def _what(process: psutil.Process) -> str:
+def _describe(process: psutil.Process) -> str:
     try:
         line = " ".join(process.cmdline())
     except psutil.Error:
         return "gone meanwhile"
-    return next(
-        (word for word in ("engine", "controller") if f"ipyparallel.{word}" in line), line[:40]
-    )
+    for word in ("engine", "controller"):
+        if f"ipyparallel.{word}" in line:
+            return word
+    return line[:40]
 
 
 def _end(processes: list[psutil.Process]) -> None:
-    """psutil makes sure that a number that was given to another process since is left alone."""
+    """End processes; psutil leaves alone those whose number another process has by now."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         for process in processes:
             try:
                 process.send_signal(sign)
             except psutil.Error:
                 continue
-        processes = still_alive(processes, PATIENCE)
+        processes = still_alive(processes, END_TIMEOUT_S)

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["RunStopper"]
 
-ANSWER = 1.5
+ANSWER_TIMEOUT_S = 1.5
 """Seconds that an engine gets to say that its handlers are stopped, or are being stopped."""
-TURN = 0.05
+TIMEOUT_PER_HANDLER_S = 0.05
 """Seconds more for each handler that is at work there: the thread that is to learn of the stop must
 wait for its turn.
 """
-LATEST = 6.0
+STOP_TIMEOUT_S = 6.0
 """Seconds that an engine gets in all; one that lives is left to end its handlers by itself then."""
 
 
@@ -35,18 +35,20 @@ class RunStopper:
     def __init__(self, fleet: Fleet):
         self._fleet = fleet
         self._one_at_a_time = threading.Lock()
-        self._news = threading.Condition()
-        self._signs: dict[str, float] = {}
+        self._changed = threading.Condition()
+        self._last_signs: dict[str, float] = {}
         self._answers: dict[str, Stopped] = {}
-        fleet.home.router.host_handlers["stopping"] = lambda peer, _: self._alive(peer)
-        fleet.home.router.host_handlers["stopped"] = lambda peer, told: self._told(peer, *told)
+        fleet.home.router.host_handlers["stopping"] = lambda peer, _: self._on_stopping(peer)
+        fleet.home.router.host_handlers["stopped"] = lambda peer, told: self._on_stopped(
+            peer, *told
+        )
 
     def stop(self) -> Stopped:
         """See `Testbed.stop_run`."""
         with self._one_at_a_time:
             home, hosts = self._fleet.home, self._fleet.alive
             generation, began = home.router.run_generation + 1, home.clock.now()
-            self._signs, self._answers = dict.fromkeys(hosts, began), {}
+            self._last_signs, self._answers = dict.fromkeys(hosts, began), {}
             home.router.run_generation = generation
             # Ctrl-C must not cut a message in two
             home.run_in_background(lambda: self._ask(hosts, generation), "asks to stop")
@@ -90,37 +92,40 @@ class RunStopper:
         what was said.
         """
         fleet, clock = self._fleet, self._fleet.home.clock
-        patience = {host_id: ANSWER + TURN * fleet.handlers(host_id) for host_id in hosts}
-        silent, seen, looked = dict.fromkeys(hosts, 0), dict.fromkeys(hosts, 0.0), True
-        with self._news:
+        timeouts = {
+            host_id: ANSWER_TIMEOUT_S + TIMEOUT_PER_HANDLER_S * fleet.handlers(host_id)
+            for host_id in hosts
+        }
+        silent, seen, timed_out = dict.fromkeys(hosts, 0), dict.fromkeys(hosts, 0.0), True
+        with self._changed:
             while waiting := [
                 host_id
                 for host_id in hosts
                 if host_id not in self._answers and host_id not in fleet.lost
             ]:
-                if clock.now() > began + LATEST:
+                if clock.now() > began + STOP_TIMEOUT_S:
                     self._answers.update(
                         {host_id: Stopped(left=(f"handlers on {host_id}",)) for host_id in waiting}
                     )
                     break
-                for host_id in waiting if looked else ():
-                    sign = max(self._signs[host_id], fleet.heard(host_id))
+                for host_id in waiting if timed_out else ():
+                    sign = max(self._last_signs[host_id], fleet.last_pulse(host_id))
                     silent[host_id] = silent[host_id] + 1 if sign == seen[host_id] else 0
                     seen[host_id] = sign
-                    if silent[host_id] * POLL_INTERVAL_S > patience[host_id]:
+                    if silent[host_id] * POLL_INTERVAL_S > timeouts[host_id]:
                         fleet.kill(host_id)
                         self._answers[host_id] = Stopped(killed=(host_id,))
-                looked = not self._news.wait(
+                timed_out = not self._changed.wait(
                     POLL_INTERVAL_S
                 )  # that one is lost, or silent, is no news
         return [self._answers.get(host_id, Stopped()) for host_id in hosts]
 
-    def _alive(self, host_id: str) -> None:
-        with self._news:
-            self._signs[host_id] = self._fleet.home.clock.now()
+    def _on_stopping(self, host_id: str) -> None:
+        with self._changed:
+            self._last_signs[host_id] = self._fleet.home.clock.now()
 
-    def _told(self, host_id: str, generation: int, stopped: Stopped) -> None:
-        with self._news:
+    def _on_stopped(self, host_id: str, generation: int, stopped: Stopped) -> None:
+        with self._changed:
             if generation == self._fleet.home.router.run_generation:
                 self._answers[host_id] = stopped
-                self._news.notify_all()
+                self._changed.notify_all()

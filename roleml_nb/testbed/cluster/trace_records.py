@@ -22,7 +22,7 @@ COLUMNS: tuple[tuple[type, ...], ...] = (
 """Types of the columns of the table of messages."""
 METRIC: tuple[tuple[type, ...], ...] = (NUMBER, *[TEXT] * 4, NUMBER, (int,))
 LINE: tuple[tuple[type, ...], ...] = (NUMBER, *[TEXT] * 4)
-LARGEST = 2**63
+MAX_INTEGER = 2**63
 
 
 def read_messages(pickled: bytes) -> list[Sequence[Sequence]]:
@@ -59,6 +59,6 @@ def _check(columns: Iterable[Sequence], kinds: tuple[tuple[type, ...], ...]) -> 
             if not issubclass(kind, allowed):
                 raise TypeError(f"a column has a {kind.__name__}")
         if int in found and not all(
-            -LARGEST <= number < LARGEST for number in column if type(number) is int
+            -MAX_INTEGER <= number < MAX_INTEGER for number in column if type(number) is int
         ):
             raise TypeError("a column has an integer of more than 64 bits")

@@ -1,9 +1,9 @@
 """A small process beside an owned cluster: when the kernel dies, however it dies, the cluster ends
 with it.
 
-Run as ``python -P watchdog.py MARK PATH...``, for it needs nothing of the package, with a pipe as
-standard input, whose other end the kernel holds: end of file means that the kernel is gone. MARK is
-the value of the environment variable that the controller, the engines and all that they started
+Run as ``python -P watchdog.py ID PATH...``, for it needs nothing of the package, with a pipe as
+standard input, whose other end the kernel holds: end of file means that the kernel is gone. ID is
+the testbed's, the value of `ENV_VAR`, which the controller, the engines and all that they started
 have inherited. Each PATH is a folder or a file to remove.
 """
 
@@ -19,18 +19,18 @@ from collections.abc import Iterator
 
 import psutil
 
-__all__ = ["MARK", "Watchdog", "is_alive", "marked", "still_alive"]
+__all__ = ["ENV_VAR", "Watchdog", "is_alive", "processes_of", "still_alive"]
 
-MARK = "ROLEML_NB_TESTBED"
+ENV_VAR = "ROLEML_NB_TESTBED"
 NANNY = "ipyparallel.engine.nanny"
 
 
 class Watchdog:
     """The kernel's handle on the watchdog process."""
 
-    def __init__(self, mark: str, directories: list[str]):
+    def __init__(self, testbed_id: str, directories: list[str]):
         self._process = subprocess.Popen(
-            [sys.executable, "-P", __file__, mark, *directories],
+            [sys.executable, "-P", __file__, testbed_id, *directories],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -58,11 +58,11 @@ class Watchdog:
             self._process.stdin.close()
 
 
-def marked(mark: str) -> Iterator[psutil.Process]:
-    """The processes that carry the mark, except this one."""
+def processes_of(testbed_id: str) -> Iterator[psutil.Process]:
+    """The processes that carry the testbed_id, except this one."""
     for process in psutil.process_iter():
         try:
-            if process.pid != os.getpid() and process.environ().get(MARK) == mark:
+            if process.pid != os.getpid() and process.environ().get(ENV_VAR) == testbed_id:
                 yield process
         except psutil.Error:
             continue
@@ -100,9 +100,9 @@ def _is_nanny(process: psutil.Process) -> bool:
     return NANNY in process.cmdline()
 
 
-def _sweep(mark: str) -> None:
+def _sweep(testbed_id: str) -> None:
     for sign, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 1.0)):
-        left = list(marked(mark))
+        left = list(processes_of(testbed_id))
         for process in left:
             try:
                 process.send_signal(signal.SIGKILL if _is_nanny(process) else sign)
@@ -113,13 +113,13 @@ def _sweep(mark: str) -> None:
             return
 
 
-def main(mark: str, directories: list[str]) -> None:
+def main(testbed_id: str, directories: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the kernel
     while sys.stdin.buffer.read(1):
         pass
-    _sweep(mark)
+    _sweep(testbed_id)
     time.sleep(0.05)
-    _sweep(mark)
+    _sweep(testbed_id)
     for directory in directories:
         shutil.rmtree(directory, ignore_errors=True)
         if os.path.isfile(directory):

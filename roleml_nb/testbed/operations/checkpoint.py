@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["CheckpointError", "describe_checkpoint", "restore", "save"]
 
 FORMAT = 1
-MARK = "roleml_nb_checkpoint"
-ABOUT, REST = "checkpoint.json", "testbed"
+MAGIC_KEY = "roleml_nb_checkpoint"
+HEADER_FILE, TESTBED_FILE = "checkpoint.json", "testbed"
 MAPPINGS = (
     "places",
     "roles",
@@ -54,11 +54,11 @@ MAPPINGS = (
     "running",
 )
 """What is in the testbed's part, beside how it was drawn."""
-MOST_BYTES = 64_000_000
+MAX_BYTES = 64_000_000
 """Of checkpoint.json."""
-AT_ONCE = 16
+MAX_CONCURRENT = 16
 """Nodes that are asked at the same time: their states are in memory together."""
-STEP = 300.0
+STEP_TIMEOUT_S = 300.0
 """Seconds that a node gets to hand out its state, or to take it."""
 
 
@@ -83,19 +83,19 @@ def save(bed: Testbed, path: str | os.PathLike[str], timeout: float) -> None:
     beside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
     try:
         with quiesced(bed.fleet, timeout) as resting, zipfile.ZipFile(beside, "w") as file:
-            _write(file, REST, _frames(_rest(bed, resting)))
+            _write(file, TESTBED_FILE, _frames(_rest(bed, resting)))
             seeds = []
             for number, (seed, frames) in enumerate(_step(bed, "capture", nodes)):
                 _write(file, str(number), frames)
                 seeds.append(seed)
             about = {
-                MARK: FORMAT,
+                MAGIC_KEY: FORMAT,
                 "seed": bed.seed,
                 "engines": len(bed.fleet.numbers),
                 "nodes": nodes,
                 "seeds": seeds,
             }
-            file.writestr(ABOUT, json.dumps(about, indent=1))
+            file.writestr(HEADER_FILE, json.dumps(about, indent=1))
         beside.replace(target)
     except (OSError, ValueError) as error:  # of the latter kind: a name with a NUL
         raise CheckpointError(
@@ -166,10 +166,10 @@ def _step(
         asked.append(
             actor.request(f"checkpoint-{step}", NATIVE, RoleInstanceID(node, NATIVE), step, content)
         )
-        if len(asked) >= AT_ONCE:
-            yield asked.popleft().result(STEP)
+        if len(asked) >= MAX_CONCURRENT:
+            yield asked.popleft().result(STEP_TIMEOUT_S)
     while asked:
-        yield asked.popleft().result(STEP)
+        yield asked.popleft().result(STEP_TIMEOUT_S)
 
 
 # reading
@@ -196,10 +196,10 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[zipfile.ZipFile, dic
         raise CheckpointError(f"{os.fspath(path)} is no checkpoint, or damaged: {error}") from None
     with file:
         try:
-            if file.getinfo(ABOUT).file_size > MOST_BYTES:
+            if file.getinfo(HEADER_FILE).file_size > MAX_BYTES:
                 raise ValueError("too long")
-            about = json.loads(file.read(ABOUT))
-            version = about[MARK]
+            about = json.loads(file.read(HEADER_FILE))
+            version = about[MAGIC_KEY]
         except Exception:  # likewise
             raise CheckpointError(
                 f"{os.fspath(path)} is no checkpoint of roleml_nb, or damaged"
@@ -239,7 +239,7 @@ def _check_about(about: Mapping[str, Any], path: str) -> None:
     for key, fit in fits.items():
         if not fit:
             raise CheckpointError(
-                f"{path} is damaged: {key!r} in {ABOUT} cannot be {about.get(key)!r:.60}"
+                f"{path} is damaged: {key!r} in {HEADER_FILE} cannot be {about.get(key)!r:.60}"
             )
 
 
@@ -247,7 +247,7 @@ def _check_content(file: zipfile.ZipFile, about: Mapping[str, Any], path: str) -
     """Whether all of it is there, and as it was written: before any of it is unpickled, or changes
     anything.
     """
-    missing = {REST, *map(str, range(len(about["nodes"])))} - set(file.namelist())
+    missing = {TESTBED_FILE, *map(str, range(len(about["nodes"])))} - set(file.namelist())
     if missing:
         raise CheckpointError(f"{path} is damaged: it has no {min(missing)}")
     try:
@@ -260,7 +260,7 @@ def _check_content(file: zipfile.ZipFile, about: Mapping[str, Any], path: str) -
 
 def _decode_rest(file: zipfile.ZipFile, path: str) -> dict[str, Any]:
     try:
-        rest = Body.of_frames(_read(file, REST)).decode()
+        rest = Body.of_frames(_read(file, TESTBED_FILE)).decode()
     except CheckpointError:
         raise
     except Exception as error:  # whatever unpickling raises, such as an import that fails here
@@ -274,7 +274,9 @@ def _decode_rest(file: zipfile.ZipFile, path: str) -> dict[str, Any]:
         None,
     )
     if odd is not None or not isinstance(rest.get("drawn"), BoardLayout | None):
-        raise CheckpointError(f"{path} is damaged: {odd or 'drawn'!r} in {REST} is not what it was")
+        raise CheckpointError(
+            f"{path} is damaged: {odd or 'drawn'!r} in {TESTBED_FILE} is not what it was"
+        )
     return rest
 
 
@@ -303,7 +305,7 @@ def restore(bed: Testbed, path: str | os.PathLike[str], timeout: float) -> None:
             _become(bed, nodes, os.fspath(path))
             for roles in (*resting.ready.values(), *resting.running.values()):
                 roles.clear()  # of these, nothing goes on
-        _note(bed, rest)
+        _update_registry(bed, rest)
         bed.fleet.on_hosts(resume, rest["ready"], rest["running"])
 
 
@@ -362,7 +364,7 @@ def _check(bed: Testbed, about: Mapping[str, Any], path: str) -> None:
 
 def _spawn(bed: Testbed, about: Mapping[str, Any], rest: Mapping[str, Any]) -> None:
     """The nodes that are not there yet, where they were if that engine is there."""
-    hosts = bed.fleet.choose(None)
+    hosts = bed.fleet.hosts_for(None)
     kept = [*hosts, NOTEBOOK] if about["engines"] else hosts
     for number, (node, seed) in enumerate(zip(about["nodes"], about["seeds"], strict=True)):
         if node not in bed.registry.places:
@@ -372,7 +374,7 @@ def _spawn(bed: Testbed, about: Mapping[str, Any], rest: Mapping[str, Any]) -> N
             bed.registry.spawned(places, context)
 
 
-def _note(bed: Testbed, rest: Mapping[str, Any]) -> None:
+def _update_registry(bed: Testbed, rest: Mapping[str, Any]) -> None:
     """Have the notebook know what is there now."""
     registry, versions = bed.registry, bed.versions
     for name in ("roles", "relationships", "links", "positions"):

@@ -15,7 +15,7 @@ from roleml_nb.testbed.calls.failures import raise_combined
 if TYPE_CHECKING:
     from roleml_nb.testbed.testbed import Testbed
 
-__all__ = ["deploy", "take_back", "update_relationship"]
+__all__ = ["deploy", "undo_deployment", "update_relationship"]
 
 Members = dict[str, list[RoleInstanceID]]
 Batch = tuple[str, dict[str, RolePlan]]
@@ -38,7 +38,7 @@ def deploy(bed: Testbed, plan: Plan) -> None:
         for name, batch in _batches(plan):
             _assign(bed, name, batch)
     except BaseException:
-        take_back(bed, roles, related)
+        undo_deployment(bed, roles, related)
         raise
 
 
@@ -158,7 +158,7 @@ def _point(error: RoleMLError, entry: Entry) -> None:
     error.args = (f"{entry.where}: {error.args[0]}", *error.args[1:])
 
 
-def take_back(
+def undo_deployment(
     bed: Testbed, roles: dict[str, dict], related: dict[str, dict[str, list[str]]]
 ) -> None:
     """Bring roles and relationships back to what they were.

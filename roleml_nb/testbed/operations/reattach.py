@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from roleml_nb.role import NATIVE, NOTEBOOK, RoleInstanceID, RoleMLError, TestbedError
 from roleml_nb.spec.board_layout import BoardLayout
 from roleml_nb.spec.spec import named
-from roleml_nb.testbed.cluster.runtime_files import FORM, Record, records
+from roleml_nb.testbed.cluster.runtime_files import FORMAT, RuntimeFile, read_all
 from roleml_nb.testbed.cluster.startup import share_paths
 
 if TYPE_CHECKING:
@@ -23,50 +23,54 @@ if TYPE_CHECKING:
     from roleml_nb.testbed.registry.registry import Registry
     from roleml_nb.testbed.testbed import Testbed
 
-__all__ = ["check_links", "choose", "recall", "remember"]
+__all__ = ["check_links", "select_detached", "restore", "persist"]
 
 FILE = "registry.json"
-LOOK = 0.1
+POLL_INTERVAL_S = 0.1
 """Seconds between two looks at whether the registry has changed."""
-STEP = 60.0
-PLAIN = ("places", "roles", "relationships", "links", "contexts", "positions")
+STEP_TIMEOUT_S = 60.0
+TABLES = ("places", "roles", "relationships", "links", "contexts", "positions")
 
 
-def choose(mark: str | None) -> Record:
+def select_detached(testbed_id: str | None) -> RuntimeFile:
     """The detached testbed of that name, or the only one there is; TestbedError when there is none,
     several, or it is in use.
     """
-    found = [record for record in records() if record.detached and record.processes()]
-    if mark is not None:
-        found = [record for record in found if record.mark == mark]
+    found = [
+        runtime_file
+        for runtime_file in read_all()
+        if runtime_file.detached and runtime_file.processes()
+    ]
+    if testbed_id is not None:
+        found = [runtime_file for runtime_file in found if runtime_file.testbed_id == testbed_id]
     if not found:
-        name = "" if mark is None else f"{mark!r} "
+        name = "" if testbed_id is None else f"{testbed_id!r} "
         raise TestbedError(
             f"no testbed {name}is detached on this machine; begin one that stays with %rml start"
             " --detach, or Testbed(detached=True)"
         )
-    begun = [record.mark for record in found if record.abandoned]
+    begun = [runtime_file.testbed_id for runtime_file in found if runtime_file.abandoned]
     if len(begun) == len(found):
         raise TestbedError(
             f"testbed {begun[0]} was not ready when its kernel ended; %rml clean ends what is left"
             " of it"
         )
-    found = [record for record in found if not record.abandoned]
-    free = [record for record in found if record.owner.ended]
+    found = [runtime_file for runtime_file in found if not runtime_file.abandoned]
+    free = [runtime_file for runtime_file in found if runtime_file.owner.ended]
     if not free:
         raise TestbedError(
-            f"testbed {found[0].mark} is in use by process {found[0].owner.pid}: detach it there"
-            " with bed.detach(), or end that kernel"
+            f"testbed {found[0].testbed_id} is in use by process {found[0].owner.pid}: detach it"
+            " there with bed.detach(), or end that kernel"
         )
     if len(free) > 1:
         raise TestbedError(
             f"{len(free)} testbeds are detached; name one:"
-            f" {', '.join(record.mark for record in free)}"
+            f" {', '.join(runtime_file.testbed_id for runtime_file in free)}"
         )
-    if free[0].form != FORM:
+    if free[0].format != FORMAT:
         raise TestbedError(
-            f"testbed {free[0].mark} was started by another version of roleml_nb, which this one"
-            " does not understand; %rml clean --detached ends it"
+            f"testbed {free[0].testbed_id} was started by another version of roleml_nb, which this"
+            " one does not understand; %rml clean --detached ends it"
         )
     return free[0]
 
@@ -84,7 +88,7 @@ def check_links(fleet: Fleet) -> None:
 # writing
 
 
-def remember(fleet: Fleet, registry: Registry) -> None:
+def persist(fleet: Fleet, registry: Registry) -> None:
     """Write the registry whenever it has changed, until the fleet stops.
 
     Runs on a thread of its own.
@@ -93,11 +97,11 @@ def remember(fleet: Fleet, registry: Registry) -> None:
     while not fleet.stopping:
         if registry.revision != written:
             written = registry.revision
-            write(fleet, registry)
-        fleet.home.clock.sleep(LOOK)
+            write_registry(fleet, registry)
+        fleet.home.clock.sleep(POLL_INTERVAL_S)
 
 
-def write(fleet: Fleet, registry: Registry) -> None:
+def write_registry(fleet: Fleet, registry: Registry) -> None:
     roles = {
         node: {
             name: {key: item for key, item in known.items() if key != "channels"}
@@ -106,7 +110,7 @@ def write(fleet: Fleet, registry: Registry) -> None:
         for node, names in list(registry.roles.items())
     }
     content = {
-        **{name: getattr(registry, name) for name in PLAIN},
+        **{name: getattr(registry, name) for name in TABLES},
         "roles": roles,
         "drawn": registry.board_layout and registry.board_layout.to_dict(registry.places),
     }
@@ -124,14 +128,14 @@ def write(fleet: Fleet, registry: Registry) -> None:
 # finding back
 
 
-def recall(bed: Testbed) -> None:
+def restore(bed: Testbed) -> None:
     """Have the notebook know what is there: from the nodes, and from what was written."""
     registry, fleet = bed.registry, bed.fleet
     written = _written(Path(fleet.engines.directory) / FILE)  # type: ignore[union-attr]
     share_paths(fleet)
     for host_id, names in fleet.on_hosts(_nodes).items():
         registry.places.update(dict.fromkeys(names, host_id))
-    fleet.learn(registry.places)
+    fleet.update_directory(registry.places)
     for node in registry.places:
         registry.contexts.update(
             {node: written["contexts"][node]} if node in written["contexts"] else {}
@@ -140,7 +144,7 @@ def recall(bed: Testbed) -> None:
             {node: tuple(written["positions"][node])} if node in written["positions"] else {}
         )
         if node != NOTEBOOK:
-            _recall_node(bed, node, written["roles"].get(node, {}))
+            _restore_node(bed, node, written["roles"].get(node, {}))
     registry.board_layout = written["drawn"]
     turns = [known["turn"] for names in registry.roles.values() for known in names.values()]
     registry.assignment_counter = count(max(turns, default=-1) + 1)
@@ -153,7 +157,7 @@ def _written(file: Path) -> dict[str, Any]:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):  # the kernel ended at once
         content = None
-    found = {name: content.get(name) if isinstance(content, dict) else None for name in PLAIN}
+    found = {name: content.get(name) if isinstance(content, dict) else None for name in TABLES}
     kept: dict[str, Any] = {
         name: known if isinstance(known, dict) else {} for name, known in found.items()
     }
@@ -187,12 +191,12 @@ def _is_role(role: Any) -> bool:
     )
 
 
-def _recall_node(bed: Testbed, node: str, written: dict[str, Any]) -> None:
+def _restore_node(bed: Testbed, node: str, written: dict[str, Any]) -> None:
     actor = bed.fleet.home.actors[NOTEBOOK]
     try:
         classes, relationships, links, contents = actor.request(
             "checkpoint-describe", NATIVE, RoleInstanceID(node, NATIVE), "describe", None
-        ).result(STEP)
+        ).result(STEP_TIMEOUT_S)
     except RoleMLError as error:  # it shows as lost, or its engine as busy; others are there
         actor.logger.warning("%s does not say what is there: %s", node, error)
         return

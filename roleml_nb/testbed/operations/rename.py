@@ -22,7 +22,7 @@ def move(bed: Testbed, nodes: list[str], on: int | str) -> list[str]:
 
     Each goes under another name to the engine, and takes its own there again.
     """
-    (host,) = bed.fleet.choose(on)
+    (host,) = bed.fleet.hosts_for(on)
     for node in nodes:
         _check(bed, node)
     moved = [node for node in nodes if bed.registry.places[node] != host]

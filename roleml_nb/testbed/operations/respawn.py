@@ -29,7 +29,7 @@ def respawn(bed: Testbed, names: list[str], on: int | str | None) -> list[str]:
         return []
     if not bed.fleet.alive:
         raise TestbedError("all engines are lost: stop this testbed, and make a new one")
-    bed.fleet.choose(on)
+    bed.fleet.hosts_for(on)
     # an engine that takes no orders shows before anything is taken away
     bed.fleet.run_on_all(remote.run_generation)
     roles = sorted(
@@ -100,7 +100,10 @@ class _Before:
         made = [
             name for name in self._gone if registry.places.get(name, NOTEBOOK) in bed.fleet.alive
         ]
-        for attempt in (lambda: bed.fleet.remove(made), lambda: bed.fleet.learn(self.places)):
+        for attempt in (
+            lambda: bed.fleet.remove(made),
+            lambda: bed.fleet.update_directory(self.places),
+        ):
             try:
                 attempt()
             except Exception as error:  # whatever it was that has failed before may fail again

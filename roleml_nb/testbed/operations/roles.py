@@ -80,7 +80,7 @@ class Roles:
         elements: Mapping[str, Any],
     ) -> Nodes:
         """See `Testbed.assign`."""
-        self._changes.look()
+        self._changes.refresh()
         role = current(role, "role")
         options = current_values(options, "option")
         given = current_values(
@@ -146,7 +146,7 @@ class Roles:
                 " so that engines cannot have the same: load it with"
                 f" importlib.reload({unknown[0]}), as %autoreload 2 does from the next edit on"
             )
-        self._changes.look()  # what is imported within functions is found by then
+        self._changes.refresh()  # what is imported within functions is found by then
 
     def _is_there(self, node: str, name: str) -> bool:
         try:
@@ -162,7 +162,7 @@ class Roles:
         self, role: type[Role] | Sequence[type[Role]] | None, fresh: bool, was: str | None
     ) -> list[RoleInstanceID]:
         """See `Testbed.update`."""
-        self._changes.look()
+        self._changes.refresh()
         outdated: dict[RoleInstanceID, type[Role]] = {}
         if role is None:
             for instance in self._versions.behind():
@@ -190,7 +190,7 @@ class Roles:
                 )
         for cls, instances in by_class.items():
             self._take_up(cls, instances)
-        self._changes.tell_what_stays(outdated)
+        self._changes.report_kept_elements(outdated)
         return list(outdated)
 
     def _begin_anew(self, outdated: dict[RoleInstanceID, type[Role]]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import RoleInstanceID
 
-from .deploy import take_back, update_relationship
+from .deploy import undo_deployment, update_relationship
 
 if TYPE_CHECKING:
     from roleml_nb.testbed.testbed import Testbed
@@ -40,7 +40,7 @@ class Snapshot:
             for name, role in roles.items():
                 if registry.roles.get(node, {}).get(name) is not role:
                     return False
-        take_back(self._bed, self._roles, self._related)
+        undo_deployment(self._bed, self._roles, self._related)
         self._relate_again()
         new = [node for node in registry.places if node not in self._nodes]
         if new:

@@ -45,7 +45,7 @@ TABLES = ("services", "tasks", "events", "subscriptions", "elements", "plugin_at
 """What `Role` keeps of the channels and elements of a class."""
 _declared: WeakKeyDictionary[type, str] = WeakKeyDictionary()
 """Classes whose tables are right, and as of which key of their modules."""
-SHOWN = 3
+MAX_NAMES = 3
 """Roles that a line names; of more it says how many there are."""
 
 
@@ -55,21 +55,21 @@ class CodeChanges:
     def __init__(self, fleet: Fleet, versions: Versions) -> None:
         self._fleet, self._versions = fleet, versions
         self._seen = (-1, -1)
-        self._told: set[Any] = set()
+        self._reported: set[Any] = set()
         self._edited_before = source_modules.look_elsewhere()
-        self.tell: Callable[[str], None] = _warn
+        self.report: Callable[[str], None] = _warn
         """How a line is told: as a warning, or as a notebook's magics tell things."""
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Look at the modules, and have engines know what they are now."""
         source_modules.look()
         share_modules(self._fleet)
 
-    def untold(self) -> list[str]:
+    def unreported(self) -> list[str]:
         """Look, and return a line for each change that has not been told: files that are not
         loaded, roles that are behind.
         """
-        self.look()
+        self.refresh()
         seen = source_modules.seen, self._versions.revision
         if self._seen == seen:
             return []
@@ -103,7 +103,7 @@ class CodeChanges:
                     f" {'its' if len(instances) == 1 else 'their'} code; %rml update, or"
                     " bed.update(), has all take up the new one"
                 )
-        self._told = now  # an edit that is undone, and made again, is told again
+        self._reported = now  # an edit that is undone, and made again, is told again
         return lines
 
     def not_loaded(self) -> list[str]:
@@ -118,27 +118,27 @@ class CodeChanges:
     def _used(self) -> set[str]:
         return {name for content in list(self._versions.contents.values()) for name in content}
 
-    def tell_untold(self) -> None:
-        """Tell what `untold` returns, if another look is due."""
+    def report_changes(self) -> None:
+        """Tell what `unreported` returns, if another look is due."""
         if source_modules.due:
-            for line in self.untold():
-                self.tell(line)
+            for line in self.unreported():
+                self.report(line)
 
-    def tell_what_stays(self, updated: Iterable[RoleInstanceID]) -> None:
+    def report_kept_elements(self, updated: Iterable[RoleInstanceID]) -> None:
         """Tell of elements that roles keep, though the function that has built them was edited."""
         kept: dict[str, list[RoleInstanceID]] = {}
         for instance in updated:
             for element in self._versions.built_before(instance):
                 kept.setdefault(element, []).append(instance)
         for element, instances in kept.items():
-            self.tell(
+            self.report(
                 f"element {element!r} of {_roles(instances)} stays what the function built before"
                 " it was edited; assign the role once more to have it built anew"
             )
 
     def _is_new(self, what: Any, now: set[Any]) -> bool:
         now.add(what)
-        return what not in self._told
+        return what not in self._reported
 
 
 def _not_loaded(name: str, filename: str) -> str:
@@ -163,7 +163,7 @@ def _roles(instances: list[RoleInstanceID]) -> str:
     names = sorted(map(str, instances), key=natural_key)
     return (
         ", ".join(names)
-        if len(names) <= SHOWN
+        if len(names) <= MAX_NAMES
         else f"{len(names)} roles ({names[0]} … {names[-1]})"
     )
 

@@ -60,7 +60,7 @@ class LogPane(View):
 
     def beat(self) -> None:
         """Show what has arrived by now."""
-        self._bed.fleet.look()
+        self._bed.fleet.drain_metrics()
         with self._reading:
             lines, self._read = self._view.new(self._read)
             for line in lines:
@@ -104,7 +104,7 @@ class LogPane(View):
     def _collect(self) -> None:
         """Show all that has been written by now."""
         with suppress(RoleMLError):  # an engine that does not answer has sent what it could
-            self._bed.fleet.collect()
+            self._bed.fleet.flush_hosts()
         self.beat()
 
 

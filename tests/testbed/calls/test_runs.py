@@ -85,7 +85,7 @@ def test_the_rate_is_that_of_the_last_rounds():
         for step in range(1, 6)
         for name in ("loss", "round")
     ]
-    progress.take(
+    progress.add_metrics(
         [
             *rows,
             (3.0, "b", "r", "round-completed", "round", 1.0, 1),
@@ -95,6 +95,7 @@ def test_the_rate_is_that_of_the_last_rounds():
     assert progress.done == 5 and progress.rate == 2.0 and progress.left == 2.5
     assert str(progress) == "running, round 5 of 10, 2 rounds/s, 2 s left"
     progress.end(
-        "failed", lambda: progress.take([(9.0, "a", "r", "round-completed", "round", 6.0, 6)])
+        "failed",
+        lambda: progress.add_metrics([(9.0, "a", "r", "round-completed", "round", 6.0, 6)]),
     )
     assert progress.left == 0 and str(progress) == "failed, round 6 of 10"

@@ -11,7 +11,7 @@ import pytest
 
 from roleml_nb import Role, RoleMLError, Service, Testbed
 from roleml_nb.testbed.cluster.controller import PARTS
-from roleml_nb.testbed.cluster.watchdog import marked
+from roleml_nb.testbed.cluster.watchdog import processes_of
 from tests.waiting import until
 
 
@@ -75,7 +75,7 @@ def test_each_of_the_controllers_processes_is_killed(watched, name):
         and len(watched.errors) == 1
     )
     watched.stop()
-    until(lambda: not list(marked(watched.fleet.mark)), "no process is left", 5)
+    until(lambda: not list(processes_of(watched.fleet.testbed_id)), "no process is left", 5)
 
 
 def test_nodes_are_made_anew_without_the_scheduler_of_orders(watched):

@@ -104,7 +104,7 @@ def test_stop_leaves_no_process_and_no_directory(own_bed):
         process
         for process in alive
         if "ipyparallel" in " ".join(process.cmdline())
-        and process.environ().get("ROLEML_NB_TESTBED") == own_bed.fleet.mark
+        and process.environ().get("ROLEML_NB_TESTBED") == own_bed.fleet.testbed_id
     ]
     assert mine == []
     assert not os.path.exists(directory)
@@ -135,7 +135,7 @@ def test_a_killed_kernel_leaves_nothing_behind():
     script = textwrap.dedent("""
         from roleml_nb import Testbed
         bed = Testbed(engines=2, preload=())
-        print(bed.fleet.mark, bed.fleet.engines.directory, flush=True)
+        print(bed.fleet.testbed_id, bed.fleet.engines.directory, flush=True)
         import time; time.sleep(60)
     """)
     kernel = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)

@@ -243,7 +243,7 @@ from tests.testbed.cluster.test_links import Counter
 bed = Testbed(engines=1, preload=())
 bed.spawn("a"); bed.assign("a", "counter", Counter)
 bed.call_task("a/counter", "cut", {"peer": "notebook"}).result(20)
-print(bed.fleet.mark, bed.call("a/counter", "pid"), flush=True)
+print(bed.fleet.testbed_id, bed.call("a/counter", "pid"), flush=True)
 import time; time.sleep(60)
 """
     kernel = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)

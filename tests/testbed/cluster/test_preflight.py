@@ -170,7 +170,7 @@ def test_a_home_that_is_read_only(home):
         use(0)
         use(1)
         bed = Testbed(engines=1, preload=(), detached=True)
-        print(bed.fleet.engines.record.path)
+        print(bed.fleet.engines.runtime_file.path)
         bed.spawn("node")
         mark = bed.detach()
         bed = Testbed.attach(mark)
@@ -302,16 +302,16 @@ def folders(tmp_path, monkeypatch):
 
 
 def test_records_of_others_are_not_read(folders):
-    record = runtime_files.begin(
+    record = runtime_files.create(
         "mark", Process.here(), str(folders.parent / "made"), 2, detached=False
     )
     assert record.path == folders / "mark.json" and [
-        each.mark for each in runtime_files.records()
+        each.testbed_id for each in runtime_files.read_all()
     ] == ["mark"]
     folders.chmod(0o777)
-    assert runtime_files.records() == []
+    assert runtime_files.read_all() == []
     with pytest.raises(TestbedError) as refused:
-        runtime_files.begin("other", Process.here(), "/made", 2, detached=False)
+        runtime_files.create("other", Process.here(), "/made", 2, detached=False)
     assert (
         str(refused.value)
         == "engines cannot start here: no folder for the file by which %rml clean and %rml attach"
@@ -320,7 +320,7 @@ def test_records_of_others_are_not_read(folders):
         " writable folder with free space, or use Testbed(engines=0), which needs none"
     )
     folders.chmod(0o700)
-    record.forget()
+    record.delete()
     assert not list(folders.iterdir())
 
 
@@ -328,7 +328,7 @@ def test_a_link_in_the_place_of_the_folder_is_not_followed(folders, tmp_path):
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     folders.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(TestbedError, match="belongs to another user, or others can write to it"):
-        runtime_files.begin("mark", Process.here(), "/made", 2, detached=False)
+        runtime_files.create("mark", Process.here(), "/made", 2, detached=False)
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,13 @@ from roleml_nb import RoleMLError
 from roleml_nb.host import process
 from roleml_nb.host.process import Process, _read_state
 from roleml_nb.testbed.cluster.runtime_files import (
-    Record,
+    RuntimeFile,
     clean,
     folder,
     left_behind,
-    records,
+    read_all,
 )
-from roleml_nb.testbed.cluster.watchdog import MARK, still_alive
+from roleml_nb.testbed.cluster.watchdog import ENV_VAR, still_alive
 from tests.magics.test_magics import run, shell  # noqa: F401
 from tests.waiting import until
 
@@ -36,7 +36,7 @@ def start(tmp_path, monkeypatch):
         process = subprocess.Popen(
             [sys.executable, "-c", "print(flush=True); import time; time.sleep(300)"],
             stdout=subprocess.PIPE,
-            env={**os.environ, MARK: mark},
+            env={**os.environ, ENV_VAR: mark},
         )
         started.append(process)
         process.stdout.readline()
@@ -73,7 +73,7 @@ def stepped(monkeypatch):
 
 
 def record(tmp_path, mark, owner, **more):
-    made = Record(mark, owner, str(tmp_path / mark), time.time(), 2, **more)
+    made = RuntimeFile(mark, owner, str(tmp_path / mark), time.time(), 2, **more)
     os.mkdir(made.directory)
     made.write()
     return made
@@ -83,9 +83,10 @@ def test_only_what_an_ended_kernel_left_behind_is_ended(start, ended, tmp_path):
     mine, left, kept, other = start("mine"), start("left"), start("kept"), start("stranger")
     record(tmp_path, "mine", Process.here())
     record(tmp_path, "left", ended)
-    record(tmp_path, "kept", ended, detached=True, way_back={"numbers": {}})
+    record(tmp_path, "kept", ended, detached=True, attach_info={"numbers": {}})
     assert [
-        (found.mark, [each.pid for each in processes]) for found, processes in left_behind().items()
+        (found.testbed_id, [each.pid for each in processes])
+        for found, processes in left_behind().items()
     ] == [("left", [left.pid])]
     assert clean() == [
         f"ended process {left.pid} ({sys.executable} -c print(flush=True); import time; time.sleep(300)"[
@@ -95,12 +96,23 @@ def test_only_what_an_ended_kernel_left_behind_is_ended(start, ended, tmp_path):
     ]
     until(lambda: left.poll() is not None, "its end")
     assert [mine.poll(), kept.poll(), other.poll()] == [None, None, None]
-    assert [found.mark for found in records()] == ["mine", "kept"] and not (
+    assert [found.testbed_id for found in read_all()] == ["mine", "kept"] and not (
         tmp_path / "left"
     ).exists()
     assert len(clean(detached=True)) == 1 and clean() == []
     until(lambda: kept.poll() is not None, "its end")
     assert mine.poll() is None
+
+
+def test_a_file_of_the_format_before_is_read(ended, tmp_path):
+    made = record(tmp_path, "old", ended, detached=True, attach_info={"numbers": {}})
+    content = json.loads(made.path.read_text())
+    del content["testbed_id"]
+    content |= {"mark": "old", "form": 2, "way_back": content.pop("attach_info")}
+    del content["format"]
+    made.path.write_text(json.dumps(content))
+    (found,) = read_all()
+    assert (found.testbed_id, found.format, found.attach_info) == ("old", 2, {"numbers": {}})
 
 
 @pytest.mark.parametrize("seconds", [-3600.0, -1.0, 1.0, 5.0, 86400.0])
@@ -112,11 +124,11 @@ def test_a_step_of_the_clock_ends_no_testbed_whose_kernel_lives(start, stepped, 
     stepped(seconds)
     # what the system says has moved
     assert psutil.Process(kernel.pid).create_time() == before + seconds
-    assert not Process.here().ended and not records()[0].owner.ended
+    assert not Process.here().ended and not read_all()[0].owner.ended
     assert left_behind() == {} and clean() == [] and engine.poll() is None
     kernel.kill()
     kernel.wait()
-    assert records()[0].owner.ended
+    assert read_all()[0].owner.ended
     assert [line.split(" (")[0] for line in clean()] == [f"ended process {engine.pid}"]
 
 
@@ -173,12 +185,12 @@ def test_records_of_earlier_versions_are_read_and_their_testbeds_cannot_be_attac
     """They name the kernel by machine, boot and a time of the system clock, which proves
     nothing.
     """
-    from roleml_nb.testbed.operations.reattach import choose
+    from roleml_nb.testbed.operations.reattach import select_detached
 
     kernel, engine = start("no testbed"), start("old")
-    made = record(tmp_path, "old", Process.here(), detached=True, way_back={"numbers": {}})
+    made = record(tmp_path, "old", Process.here(), detached=True, attach_info={"numbers": {}})
     content = json.loads(made.path.read_text())
-    del content["form"]
+    del content["format"]
 
     def written(pid, born, **more):
         machine = f"{platform.node()}/{Process.here().machine}"
@@ -186,11 +198,11 @@ def test_records_of_earlier_versions_are_read_and_their_testbeds_cannot_be_attac
 
     written(kernel.pid, 12345.25)
     assert (
-        records()[0].owner == Process(Process.here().machine, kernel.pid, "")
-        and not records()[0].owner.ended
+        read_all()[0].owner == Process(Process.here().machine, kernel.pid, "")
+        and not read_all()[0].owner.ended
     )
     with pytest.raises(RoleMLError, match=f"testbed old is in use by process {kernel.pid}"):
-        choose("old")
+        select_detached("old")
     written(kernel.pid, 12345.25, detached=False)
     assert left_behind() == {} and clean() == []
     written(0, 0.0)  # it was left by `detach`
@@ -201,14 +213,14 @@ def test_records_of_earlier_versions_are_read_and_their_testbeds_cannot_be_attac
             "understand; %rml clean --detached ends it"
         ),
     ):
-        choose("old")
+        select_detached("old")
     kernel.kill()
     kernel.wait()
     written(kernel.pid, 12345.25, detached=False)
-    assert [found.mark for found in left_behind()] == ["old"]
+    assert [found.testbed_id for found in left_behind()] == ["old"]
     assert [line.split(" (")[0] for line in clean()] == [
         f"ended process {engine.pid}"
-    ] and records() == []
+    ] and read_all() == []
 
 
 def test_the_files_are_the_users_own_and_strange_ones_are_left(start, tmp_path):
@@ -218,15 +230,15 @@ def test_the_files_are_the_users_own_and_strange_ones_are_left(start, tmp_path):
         and stat.S_IMODE(made.path.stat().st_mode) == 0o600
     )
     (folder() / "strange.json").write_text("[]")
-    assert [found.mark for found in records()] == ["mine"]
+    assert [found.testbed_id for found in read_all()] == ["mine"]
 
 
 def test_a_testbed_is_recorded_while_it_runs(bed):
     if not bed.engines:
-        assert bed.fleet.mark not in [found.mark for found in records()]
+        assert bed.fleet.testbed_id not in [found.testbed_id for found in read_all()]
         return
-    written = bed.fleet.engines.record.path
-    assert written.name == f"{bed.fleet.mark}.json" and written.is_file()
+    written = bed.fleet.engines.runtime_file.path
+    assert written.name == f"{bed.fleet.testbed_id}.json" and written.is_file()
 
 
 def test_the_magic(start, ended, tmp_path, shell, capsys):  # noqa: F811

@@ -11,8 +11,8 @@ import pytest
 
 from roleml_nb import Element, Event, EventHandler, Role, RoleMLError, Service, Task, Testbed
 from roleml_nb.host.process import Process
-from roleml_nb.testbed.cluster.runtime_files import Record, clean, left_behind, records
-from roleml_nb.testbed.cluster.watchdog import marked
+from roleml_nb.testbed.cluster.runtime_files import RuntimeFile, clean, left_behind, read_all
+from roleml_nb.testbed.cluster.watchdog import processes_of
 from tests.magics.test_magics import run, shell  # noqa: F401
 from tests.waiting import until
 
@@ -35,7 +35,7 @@ bed.relate("a", "other", "b/worker")
 bed.link_relationship("b", "friend", "other")
 bed.call("a/worker", "tell", {"value": 1})
 bed.call_task("a/worker", "go_on", {"times": 100_000})
-print(bed.fleet.mark, flush=True)
+print(bed.fleet.testbed_id, flush=True)
 while not os.path.exists(os.path.join(bed.fleet.engines.directory, "registry.json")):
     time.sleep(0.05)
 time.sleep(0.5)
@@ -96,10 +96,11 @@ def test_a_killed_kernels_testbed_is_found_again(runtime):
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     mark = done.stdout.strip()
-    assert len(list(marked(mark))) >= 3 and clean() == []  # what is to stay is left alone
+    assert len(list(processes_of(mark))) >= 3 and clean() == []  # what is to stay is left alone
 
-    bed = Testbed.attach()
-    assert (bed.fleet.mark, bed.engines, bed.seed) == (mark, 2, 6)
+    with pytest.warns(DeprecationWarning, match="roleml_nb: .*testbed_id=… now"):
+        bed = Testbed.attach(mark=mark)
+    assert (bed.fleet.testbed_id, bed.engines, bed.seed) == (mark, 2, 6)
     assert [(node.name, node.engine, node.roles) for node in bed.status().nodes] == [
         ("a", "0", {"worker": ("Local", "ready")}),
         ("b", "0", {"worker": ("Worker", "ready")}),
@@ -142,8 +143,8 @@ def test_a_killed_kernels_testbed_is_found_again(runtime):
         bed.call("a/worker", "tell", {"value": 9})
         until(lambda: bed.call("c/worker", "state")[1] == [9], "the event")
         assert bed.update(Worker) == []
-    until(lambda: not list(marked(mark)), "the end of its engines")
-    assert records() == []
+    until(lambda: not list(processes_of(mark)), "the end of its engines")
+    assert read_all() == []
 
 
 def test_what_cannot_be_attached_to_or_detached(runtime, bed):
@@ -191,7 +192,7 @@ def test_the_magics_say_what_to_type(runtime, shell, capsys):  # noqa: F811
         match="a testbed that ends with this kernel is running; end it first with %rml stop",
     ):
         run(shell, capsys, "start --detach")
-    Record("m", Process.here(), str(runtime), 1.0, 1, True).write()
+    RuntimeFile("m", Process.here(), str(runtime), 1.0, 1, True).write()
     assert "m" in shell.magics_manager.registry["RoleMagics"].complete(
         shell, type("Event", (), {"line": "%rml attach "})
     )
@@ -213,12 +214,12 @@ def test_a_step_of_the_clock_does_not_end_the_kernel_for_detached_engines(runtim
         bed.spawn("a").assign("worker", Worker, elements={"start": 1})
         bed.fleet.run("engine0", step_clock, 3600.0)
         for _ in range(2):  # it looks whether the kernel has ended before each sign of life
-            heard = bed.fleet.heard("engine0")
-            until(lambda last=heard: bed.fleet.heard("engine0") > last, "a sign of life")
+            heard = bed.fleet.last_pulse("engine0")
+            until(lambda last=heard: bed.fleet.last_pulse("engine0") > last, "a sign of life")
         assert (
             bed.call("a/worker", "tell", {"value": 1}) == 2
             and not bed.lost
-            and len(list(marked(bed.fleet.mark))) >= 2
+            and len(list(processes_of(bed.fleet.testbed_id))) >= 2
         )
 
 
@@ -237,7 +238,7 @@ def test_a_kernel_killed_while_it_starts_a_detached_testbed(runtime, processes, 
     kernel = subprocess.Popen(
         [sys.executable, "-c", STARTING], env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
-    (record,) = until(records, "the record", 60)
+    (record,) = until(read_all, "the record", 60)
     until(lambda: len(record.processes()) >= processes, "so many processes", 60)
     for child in () if watched else psutil.Process(kernel.pid).children():
         if "watchdog.py" in " ".join(child.cmdline()):
@@ -247,7 +248,7 @@ def test_a_kernel_killed_while_it_starts_a_detached_testbed(runtime, processes, 
     if watched:
         until(
             lambda: (
-                not record.processes() and not records() and not os.path.exists(record.directory)
+                not record.processes() and not read_all() and not os.path.exists(record.directory)
             ),
             "all is gone",
             30,
@@ -256,12 +257,12 @@ def test_a_kernel_killed_while_it_starts_a_detached_testbed(runtime, processes, 
     with pytest.raises(
         RoleMLError,
         match=(
-            f"testbed {record.mark} was not ready when its kernel ended; %rml clean ends what is"
+            f"testbed {record.testbed_id} was not ready when its kernel ended; %rml clean ends what is"
             " left"
         ),
     ):
         Testbed.attach()
-    assert [found.mark for found in left_behind()] == [record.mark]
+    assert [found.testbed_id for found in left_behind()] == [record.testbed_id]
     assert len(clean()) >= processes
     until(lambda: not record.processes(), "all is gone", 30)
-    assert records() == [] and not os.path.exists(record.directory)
+    assert read_all() == [] and not os.path.exists(record.directory)

@@ -167,7 +167,7 @@ class Project:
         self.shell.user_ns["__name__"] = "__main__"
         self.shell.run_line_magic("load_ext", "roleml_nb")
         self.magics = self.shell.magics_manager.registry["RoleMagics"]
-        self.tell = bed.code_changes.tell
+        self.tell = bed.code_changes.report
         self.magics.use(bed)
         bed.spawn(self.node)
 
@@ -196,7 +196,7 @@ class Project:
     def close(self):
         if self.bed.running and self.node in self.bed.registry.places:
             self.bed.remove(self.node)
-        self.bed.code_changes.tell = self.tell
+        self.bed.code_changes.report = self.tell
         self.magics.bed = None
         self.shell.user_ns.pop("bed", None)
         self.shell.run_line_magic("unload_ext", "roleml_nb")

@@ -16,7 +16,7 @@ from roleml_nb.role.checks.visible import visible
 
 __all__ = ["check_arguments"]
 
-NUMBER = 1e9
+MAX_NUMBER = 1e9
 """What pixels and counts stay below."""
 
 
@@ -64,7 +64,7 @@ def _fits(hint: Any, value: Any) -> bool:
         return (
             isinstance(value, (int, float))
             and not isinstance(value, bool)
-            and abs(value) < NUMBER
+            and abs(value) < MAX_NUMBER
             and math.isfinite(value)
         )
     if kind is str:
