@@ -94,7 +94,7 @@ def test_ranges_that_are_drawn_from_may_be_long():
 
 
 def test_what_templates_and_rules_come_to_in_all(monkeypatch):
-    monkeypatch.setattr(templates, "MOST", 50_000)  # a million take a while
+    monkeypatch.setattr(templates, "MAX_VALUES", 50_000)  # a million take a while
     profiles = [{"name": f"a{number}"} for number in range(1100)]
     with (
         within(60, "templates"),

@@ -138,7 +138,7 @@ def test_a_respawn_that_fails_forgets_nothing(own_bed, monkeypatch):
     os.kill(own_bed.call("a/counter", "pid"), signal.SIGKILL)
     until(lambda: own_bed.lost, "it is lost")
     before = own_bed.spec()
-    send, failing = own_bed.fleet.send, ["spawn", "learn"]
+    send, failing = own_bed.fleet.send, ["spawn", "update_directory"]
 
     def broken(host_id, function, *args):
         if failing and function.__name__ == failing[0]:

@@ -105,14 +105,16 @@ def test_only_what_an_ended_kernel_left_behind_is_ended(start, ended, tmp_path):
 
 
 def test_a_file_of_the_format_before_is_read(ended, tmp_path):
-    made = record(tmp_path, "old", ended, detached=True, attach_info={"numbers": {}})
+    made = record(tmp_path, "former", ended, detached=True, attach_info={"numbers": {}})
     content = json.loads(made.path.read_text())
     del content["testbed_id"]
-    content |= {"mark": "old", "form": 2, "way_back": content.pop("attach_info")}
+    content |= {"mark": "former", "form": 2, "way_back": content.pop("attach_info")}
     del content["format"]
     made.path.write_text(json.dumps(content))
-    (found,) = read_all()
-    assert (found.testbed_id, found.format, found.attach_info) == ("old", 2, {"numbers": {}})
+    (found,) = (each for each in read_all() if each.testbed_id == "former")
+    assert (found.format, found.attach_info) == (2, {"numbers": {}})
+    found.delete()
+    assert not made.path.exists()
 
 
 @pytest.mark.parametrize("seconds", [-3600.0, -1.0, 1.0, 5.0, 86400.0])
