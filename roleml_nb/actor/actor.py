@@ -138,23 +138,21 @@ class Actor:
         )
         role.attach(instance_name, self)
         role.logger = self.host.logger_for(self.name, instance_name)
-        role.__dict__["_elements"] = {
-            name: ElementInstance(
-                getattr(type(role), attribute), None, lifecycle.where, self.ctx.workdir
-            )
-            for name, attribute in role.elements.items()
-        }
+        elements = role.__dict__["_elements"] = {}
+        for name, attribute in role.elements.items():
+            declared = getattr(type(role), attribute)
+            elements[name] = ElementInstance(declared, None, lifecycle.where, self.ctx.workdir)
         self.moved.pop(instance_name, None)
         self.roles[instance_name], self._lifecycles[instance_name] = role, lifecycle
         lifecycle.become(Status.DECLARED)
 
     def statuses(self) -> dict[str, str]:
         """Return the statuses of the roles, but for the native one."""
-        return {
-            name: str(lifecycle.status)
-            for name, lifecycle in list(self._lifecycles.items())
-            if name != NATIVE
-        }
+        found = {}
+        for name, lifecycle in list(self._lifecycles.items()):
+            if name != NATIVE:
+                found[name] = str(lifecycle.status)
+        return found
 
     def implement_element(
         self, instance_name: str, element_name: str, impl: ElementImplementation
@@ -303,10 +301,10 @@ class Actor:
         to end, too.
         """
         self._leaving = True
-        for instance_name in [name for name in self.roles if name != NATIVE]:
-            self._attempt(
-                partial(self.stop_role, instance_name, timeout=2.0), instance_name, "stop"
-            )
+        for instance_name in list(self.roles):
+            if instance_name != NATIVE:
+                stop = partial(self.stop_role, instance_name, timeout=2.0)
+                self._attempt(stop, instance_name, "stop")
         self.host.router.unregister(self.name)
 
     # calling
@@ -361,10 +359,11 @@ class Actor:
         """
         if isinstance(group, str):
             return self.ctx.relationships.members(group) or [self.resolve(group)]
-        return [
-            RoleInstanceID.of(item) if isinstance(item, str) else RoleInstanceID(*item)
-            for item in group
-        ]
+        found = []
+        for item in group:
+            instance = RoleInstanceID.of(item) if isinstance(item, str) else RoleInstanceID(*item)
+            found.append(instance)
+        return found
 
     def request(
         self, kind: str, instance_name: str, target: RoleInstanceID, channel: str, content: Any

@@ -238,10 +238,9 @@ def collect(
             _, index = heapq.heappop(again)
             invocations[index] = call_again(index)
             invocations[index].when_done(partial(arrived.put, index))
+        wake_at = min(deadline, again[0][0]) if again else deadline
         try:
-            index = arrived.get(
-                timeout=max(0.0, min([deadline, *(due for due, _ in again[:1])]) - now)
-            )
+            index = arrived.get(timeout=max(0.0, wake_at - now))
         except queue.Empty:
             if host.clock.now() < deadline:
                 continue

@@ -73,43 +73,40 @@ class Checkpoint:
         """
         relationships = self._actor.ctx.relationships
         links = relationships.all_links()
-        classes = {name: type(role) for name, role in self._actor.roles.items() if name != NATIVE}
-        return (
-            classes,
-            {
-                name: relationships.members(name)
-                for name in relationships.all_relationships()
-                if name not in (*PREDEFINED, *links)
-            },
-            links,
-            {name: module_versions.digests(cls) for name, cls in classes.items()},
-        )
+        classes = {}
+        digests = {}
+        for name, role in self._actor.roles.items():
+            if name != NATIVE:
+                classes[name] = type(role)
+                digests[name] = module_versions.digests(type(role))
+        return classes, self._relationships(), links, digests
+
+    def _relationships(self) -> dict[str, list[RoleInstanceID]]:
+        """Return the members of relationships that are neither predefined nor links."""
+        relationships = self._actor.ctx.relationships
+        links = relationships.all_links()
+        found = {}
+        for name in relationships.all_relationships():
+            if name not in PREDEFINED and name not in links:
+                found[name] = relationships.members(name)
+        return found
 
     def capture(
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> tuple[int, Frames]:
         """Return this node's seed, and its state; CallerError for a role that cannot be kept."""
         actor = self._actor
-        relationships, links = actor.ctx.relationships, actor.ctx.relationships.all_links()
-        names = [
-            name for name in relationships.all_relationships() if name not in (*PREDEFINED, *links)
-        ]
-        state = NodeState(
-            actor.ctx.seed,
-            {
-                name: Kept(
+        roles = {}
+        for name in actor.roles:
+            if name != NATIVE:
+                roles[name] = Kept(
                     capture(actor, name, "keep", "be kept"),
                     waiting_events(actor, name),
                     actor.subscriptions.heard(name),
                 )
-                for name in actor.roles
-                if name != NATIVE
-            },
-            {name: relationships.members(name) for name in names},
-            links,
-            dict(actor.moved),
-        )
-        return actor.ctx.seed, [bytes(frame) for frame in encode(state).frames()]
+        links = actor.ctx.relationships.all_links()
+        state = NodeState(actor.ctx.seed, roles, self._relationships(), links, dict(actor.moved))
+        return actor.ctx.seed, list(map(bytes, encode(state).frames()))
 
     def prepare(
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
@@ -141,12 +138,14 @@ class Checkpoint:
     def clear(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
         """End all roles here."""
         actor = self._actor
-        for name in [name for name in actor.roles if name != NATIVE]:
-            actor.stop_role(name)
+        for name in list(actor.roles):
+            if name != NATIVE:
+                actor.stop_role(name)
         actor.moved.clear()
         relationships = actor.ctx.relationships
-        for name in [name for name in relationships.all_relationships() if name not in PREDEFINED]:
-            if members := relationships.members(name):
+        for name in list(relationships.all_relationships()):
+            members = relationships.members(name)
+            if members and name not in PREDEFINED:
                 relationships.remove_from_relationship(name, *members)
 
     def restore(

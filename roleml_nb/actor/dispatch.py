@@ -57,9 +57,11 @@ class Dispatch:
             "adopted": actor.migration.adopted,
             "abandon": actor.migration.abandon,
             "repoint": actor.migration.repoint,
-            **{f"checkpoint-{step}": getattr(actor.checkpoint, step) for step in CHECKPOINT_STEPS},
-            **{f"undo-{step}": getattr(actor.undo, step) for step in UNDO_STEPS},
         }
+        for step in CHECKPOINT_STEPS:
+            self._node_requests[f"checkpoint-{step}"] = getattr(actor.checkpoint, step)
+        for step in UNDO_STEPS:
+            self._node_requests[f"undo-{step}"] = getattr(actor.undo, step)
 
     def __call__(self, envelope: Envelope, target: Target, body: Body) -> None:
         """Hand a message over to the worker pool. Called on the link's thread."""

@@ -93,10 +93,9 @@ class Emissions:
         """Remove a subscriber, or one of its listeners."""
         with self._lock:
             subscribers = self._subscribers.get(key, {})
-            for ear in [
-                ear for ear in subscribers if ear[0] == subscriber and name in (None, ear[1])
-            ]:
-                del subscribers[ear]
+            for listener in list(subscribers):
+                if listener[0] == subscriber and name in (None, listener[1]):
+                    del subscribers[listener]
 
     def has_subscribers(self, instance_name: str, channel: str) -> bool:
         return bool(self._subscribers.get((instance_name, channel)))
@@ -107,11 +106,10 @@ class Emissions:
         """
         role = self._actor.roles[instance_name]
         with self._lock:
-            wrong = [
-                (channel, subscribers)
-                for (name, channel), subscribers in self._subscribers.items()
-                if name == instance_name and subscribers and channel not in role.events
-            ]
+            wrong = []
+            for (name, channel), subscribers in self._subscribers.items():
+                if name == instance_name and subscribers and channel not in role.events:
+                    wrong.append((channel, subscribers))
         for channel, subscribers in wrong:
             self._actor.host.report(
                 NoSuchEventError(
@@ -138,8 +136,9 @@ class Emissions:
                     channel,
                     encode(None),
                 )
-                for item in [item for item, given in subscribers.items() if not given.automatic]:
-                    del subscribers[item]
+                for listener, wanted in list(subscribers.items()):
+                    if not wanted.automatic:
+                        del subscribers[listener]
 
     # messages from subscribers
 
@@ -147,7 +146,7 @@ class Emissions:
         self, subscriber: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> None:
         """Subscribe another role to one of ours, which may be assigned later."""
-        name, *wish = content
+        name, *wanted = content
         self._follow(instance_name)
         role = self._actor.roles.get(instance_name)
         if role is not None and channel not in role.events:
@@ -157,7 +156,7 @@ class Emissions:
             )
         with self._lock:
             self._subscribers.setdefault((instance_name, channel), {})[subscriber, name] = (
-                Subscriber(*wish)
+                Subscriber(*wanted)
             )
 
     def _follow(self, instance_name: str) -> None:
@@ -180,27 +179,22 @@ class Emissions:
         self._follow(instance_name)
         with self._lock:
             subscribers = self._subscribers.get((instance_name, channel), {})
-            for ear in [ear for ear in subscribers if ear[0] == old]:
-                subscribers[RoleInstanceID(*new), ear[1]] = subscribers.pop(ear)
+            for listener in list(subscribers):
+                if listener[0] == old:
+                    subscribers[RoleInstanceID(*new), listener[1]] = subscribers.pop(listener)
 
     # moving
 
     def of_role(self, instance_name: str) -> dict[str, tuple[int, dict[ListenerKey, Subscriber]]]:
         """Return the emissions that travel with a role: {channel: (events so far, subscribers)}."""
         with self._lock:
-            channels = {
-                name
-                for key in (self._subscribers, self._emitted)
-                for one, name in key
-                if one == instance_name
-            }
-            return {
-                channel: (
-                    self._emitted.get((instance_name, channel), 0),
-                    dict(self._subscribers.get((instance_name, channel), {})),
-                )
-                for channel in channels
-            }
+            found = {}
+            for key in {*self._subscribers, *self._emitted}:
+                name, channel = key
+                if name == instance_name:
+                    subscribers = dict(self._subscribers.get(key, {}))
+                    found[channel] = self._emitted.get(key, 0), subscribers
+            return found
 
     def adopt(
         self, instance_name: str, given: dict[str, tuple[int, dict[ListenerKey, Subscriber]]]
@@ -214,8 +208,9 @@ class Emissions:
         """Remove a role that has taken its subscribers to another node."""
         with self._lock:
             for table in (self._subscribers, self._emitted, self._order):
-                for key in [key for key in table if key[0] == instance_name]:
-                    del table[key]
+                for key in list(table):
+                    if key[0] == instance_name:
+                        del table[key]
 
 
 def _roles(subscribers: Iterable[ListenerKey]) -> list[RoleInstanceID]:

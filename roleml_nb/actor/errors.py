@@ -66,13 +66,12 @@ def _traceback(error: BaseException) -> traceback.TracebackException:
     we raise on purpose.
     """
     shown = traceback.TracebackException(type(error), error, own_frames(error.__traceback__))
-    own = [
-        number
-        for number, frame in enumerate(shown.stack, 1)
-        if not frame.filename.startswith(_PLUMBING)
-    ]
-    if isinstance(error, RoleMLError) and own:
-        del shown.stack[own[-1] :]
+    last_own = 0
+    for number, frame in enumerate(shown.stack, 1):
+        if not frame.filename.startswith(_PLUMBING):
+            last_own = number
+    if isinstance(error, RoleMLError) and last_own:
+        del shown.stack[last_own:]
     return shown
 
 

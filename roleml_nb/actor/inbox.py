@@ -109,19 +109,16 @@ class Inbox:
         """Return the waiting events as plain data."""
         with self._lock:
             waiting = list(self._waiting)
-        return [
-            (listener.name, [bytes(frame) for frame in body.frames()]) for listener, body in waiting
-        ]
+        return [(listener.name, list(map(bytes, body.frames()))) for listener, body in waiting]
 
     def insert(self, place: int, contents: Contents) -> None:
         """Put the contents of another inbox in, before what waits at that place; what nobody
         listens to is left out.
         """
-        known = [
-            (self.listeners[name], Body.of_frames(frames))
-            for name, frames in contents
-            if name in self.listeners
-        ]
+        known = []
+        for name, frames in contents:
+            if name in self.listeners:
+                known.append((self.listeners[name], Body.of_frames(frames)))
         with self._lock:
             waiting = list(self._waiting)
             self._waiting = deque([*waiting[:place], *known, *waiting[place:]])

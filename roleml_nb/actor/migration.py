@@ -103,12 +103,9 @@ class Migration:
                 name, waiting, steps.request("abandon", away, to.instance_name, old)
             )
         )
-        names = steps.request("adopt", away, to.instance_name, snapshot)
-        added: Names = {
-            to.actor_name: {
-                relationship: snapshot.relationships[relationship] for relationship in names
-            }
-        }
+        added: Names = {to.actor_name: {}}
+        for relationship in steps.request("adopt", away, to.instance_name, snapshot):
+            added[to.actor_name][relationship] = snapshot.relationships[relationship]
         for (_, emitter, channel), inbox in actor.subscriptions.of_role(name).items():
             with suppress(NodeLost):  # an emitter that is gone sends nothing, here or there
                 steps.request("resubscribe", emitter, channel, (old, to))

@@ -168,11 +168,11 @@ class NativeRole(Role):
     @_for_managers
     def get_roles(self, caller: RoleInstanceID) -> dict[str, tuple[str, Status]]:
         """Return the node's roles but this one: {name: (class name, status)}."""
-        return {
-            name: (type(role).__name__, self.base.lifecycle(name).status)
-            for name, role in list(self.base.roles.items())
-            if name != NATIVE
-        }
+        found = {}
+        for name, role in list(self.base.roles.items()):
+            if name != NATIVE:
+                found[name] = type(role).__name__, self.base.lifecycle(name).status
+        return found
 
     @Service(expand=True)
     @_for_managers

@@ -19,7 +19,7 @@ from roleml_nb.role import (
     RoleInstanceID,
 )
 
-from .snapshot import check_sendable
+from .snapshot import capture_elements, check_sendable
 
 if TYPE_CHECKING:
     from .actor import Actor
@@ -140,10 +140,7 @@ def capture_replay(actors: Mapping[str, Actor], failure: Failure) -> ReplayState
             f"{what} cannot be played again: its message is not here: {failure.missing}"
         )
     state = role.__getstate__()
-    elements = {
-        item: (replace(element.given, impl=None), element.take_state())
-        for item, element in role.__dict__["_elements"].items()
-    }
+    elements = capture_elements(role)
     check_sendable(failure.role, state, elements, "be played again")
     known = actor.ctx.relationships
     message = ({}, {}) if failure.message is None else failure.message.decode()
@@ -173,4 +170,4 @@ def encode_replay(
         body = encode(capture_replay(actors, failures.find(number)))
     except CallerError as error:
         return [], str(error)
-    return [bytes(frame) for frame in body.frames()], ""
+    return list(map(bytes, body.frames())), ""

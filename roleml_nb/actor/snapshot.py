@@ -33,6 +33,7 @@ __all__ = [
     "check_sendable",
     "discard",
     "capture",
+    "capture_elements",
     "restore_events",
     "restore",
     "waiting_events",
@@ -71,55 +72,73 @@ def capture(actor: Actor, name: str, conflicts: str = "refuse", verb: str = "mov
     """
     role = actor.roles[name]
     state = role.__getstate__()
-    elements = {
-        item: (replace(element.given, impl=None), element.take_state())
-        for item, element in role.__dict__["_elements"].items()
-    }
+    elements = capture_elements(role)
     check_sendable(actor.instance(name), state, elements, verb)
-    local = {other: [actor.instance(other)] for other in actor.roles if other not in (NATIVE, name)}
-    known = {
-        **local,
-        **{
-            relationship: actor.ctx.relationships.members(relationship)
-            for relationship in actor.ctx.relationships.all_relationships()
-        },
-    }
-    mentioned = _names_mentioned(type(role), state)
     return RoleSnapshot(
         actor.instance(name),
         type(role),
         state,
         elements,
-        [
-            (
-                emitter,
-                channel,
-                listener.name,
-                listener.handler,
-                listener.method.__name__,
-                listener.conditions,
-                listener.mode,
-                listener.automatic,
-            )
-            for (_, emitter, channel), inbox in actor.subscriptions.of_role(name).items()
-            for listener in inbox.listeners.values()
-        ],
+        _listeners(actor, name),
         actor.emissions.of_role(name),
-        {
-            relationship: members
-            for relationship, members in known.items()
-            if members and relationship in mentioned and relationship not in ("/", "manager")
-        },
+        _relationships_used(actor, name, _names_mentioned(type(role), state)),
         conflicts,
     )
 
 
+def capture_elements(role: Role) -> dict[str, tuple[ElementImplementation, tuple[str, Any]]]:
+    """Return the implementation and the state of each element, by name."""
+    found = {}
+    for name, element in role.__dict__["_elements"].items():
+        found[name] = replace(element.given, impl=None), element.take_state()
+    return found
+
+
+def _listeners(
+    actor: Actor, name: str
+) -> list[tuple[RoleInstanceID, str, str, Handler, str, dict[str, Any], str, bool]]:
+    found = []
+    for (_, emitter, channel), inbox in actor.subscriptions.of_role(name).items():
+        for listener in inbox.listeners.values():
+            found.append(
+                (
+                    emitter,
+                    channel,
+                    listener.name,
+                    listener.handler,
+                    listener.method.__name__,
+                    listener.conditions,
+                    listener.mode,
+                    listener.automatic,
+                )
+            )
+    return found
+
+
+def _relationships_used(
+    actor: Actor, name: str, mentioned: set[str]
+) -> dict[str, list[RoleInstanceID]]:
+    """Return the members of those names, which are relationships or other roles of the node."""
+    relationships = actor.ctx.relationships
+    known = {}
+    for other in actor.roles:
+        if other not in (NATIVE, name):
+            known[other] = [actor.instance(other)]
+    for relationship in relationships.all_relationships():
+        known[relationship] = relationships.members(relationship)
+    found = {}
+    for used, members in known.items():
+        if members and used in mentioned and used not in ("/", "manager"):
+            found[used] = members
+    return found
+
+
 def waiting_events(actor: Actor, name: str) -> Events:
     """Return the events that wait for a role that is paused."""
-    return [
-        (emitter, channel, inbox.contents())
-        for (_, emitter, channel), inbox in actor.subscriptions.of_role(name).items()
-    ]
+    found = []
+    for (_, emitter, channel), inbox in actor.subscriptions.of_role(name).items():
+        found.append((emitter, channel, inbox.contents()))
+    return found
 
 
 def restore(actor: Actor, name: str, snapshot: RoleSnapshot) -> None:
@@ -182,31 +201,36 @@ def _names_mentioned(cls: type[Role], state: Any) -> set[str]:
     that it uses.
     """
     found = {getattr(cls, name).handler.relationship for name in cls.subscriptions}
-    codes = [
-        code
-        for base in cls.__mro__[:-1]
-        if base is not Role
-        for value in vars(base).values()
-        if isinstance(code := getattr(value, "__code__", None), CodeType)
-    ]
+    codes = []
+    for base in cls.__mro__[:-1]:
+        if base is Role:
+            continue
+        for value in vars(base).values():
+            code = getattr(value, "__code__", None)
+            if isinstance(code, CodeType):
+                codes.append(code)
     while codes:
         for constant in codes.pop().co_consts:
             if isinstance(constant, str):
                 found.add(constant)
             elif isinstance(constant, CodeType):
                 codes.append(constant)
-    values = state.values() if isinstance(state, dict) else ()
-    return found | {value for value in values if isinstance(value, str)}
+    for value in state.values() if isinstance(state, dict) else ():
+        if isinstance(value, str):
+            found.add(value)
+    return found
 
 
 def check_sendable(role: RoleInstanceID, state: Any, elements: dict[str, Any], verb: str) -> None:
     """Raise CallerError, with its name, for a part that cannot be sent."""
-    parts = (
-        {f"attribute {name!r}": value for name, value in state.items()}
-        if isinstance(state, dict)
-        else {"state": state}
-    )
-    parts.update({f"element {name!r}": value for name, value in elements.items()})
+    parts: dict[str, Any] = {}
+    if isinstance(state, dict):
+        for name, value in state.items():
+            parts[f"attribute {name!r}"] = value
+    else:
+        parts["state"] = state
+    for name, value in elements.items():
+        parts[f"element {name!r}"] = value
     for what, value in parts.items():
         try:
             encode(value)

@@ -37,9 +37,9 @@ def read_spec(
         raise CallerError(
             f"'class' must be a Role class or the dotted name of one, not {spec.get('class')!r}"
         )
-    elements = {
-        name: _implementation(name, given) for name, given in (spec.get("impl") or {}).items()
-    }
+    elements = {}
+    for name, given in (spec.get("impl") or {}).items():
+        elements[name] = _implementation(name, given)
     return cls, spec.get("options") or {}, elements
 
 
@@ -55,7 +55,9 @@ def _implementation(name: str, given: Any) -> ElementImplementation:
             raise CallerError(
                 f"element {name!r} has no property {key!r}; {did_you_mean(key, _KEYS)}"
             )
-    values = {"cls" if key == "class" else key: value for key, value in given.items()}
+    values = {}
+    for key, value in given.items():
+        values["cls" if key == "class" else key] = value
     for key in _CALLABLES:
         if isinstance(values.get(key), str) and "." in values[key]:
             values[key] = _load(values[key])

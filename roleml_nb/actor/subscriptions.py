@@ -61,13 +61,11 @@ class Subscriptions:
         key = (instance_name, source, channel)
         with self._lock:
             inbox = self._inboxes.get(key)
-            ended = (
-                []
-                if inbox is None
-                else [listener for listener in inbox.listeners.values() if not listener.automatic]
-            )
-            for listener in ended:
-                self._drop(key, listener)
+            ended = False
+            for listener in () if inbox is None else inbox.listeners.values():
+                if not listener.automatic:
+                    self._drop(key, listener)
+                    ended = True
         if ended:
             self._actor.logger.info(
                 "%s/%s: %s has ended, and with it '%s'",
@@ -106,10 +104,9 @@ class Subscriptions:
         if mode not in ("once", "forever"):
             raise ValueError(f"mode must be 'once' or 'forever', not {mode!r}")
         role = self._actor.roles[instance_name]
-        wanted = {
-            k: getattr(role, v.name) if isinstance(v, attribute) else v
-            for k, v in conditions.items()
-        }
+        wanted = {}
+        for name, value in conditions.items():
+            wanted[name] = getattr(role, value.name) if isinstance(value, attribute) else value
         key = (instance_name, target, channel)
         name = getattr(method, "__name__", type(method).__name__)
         with self._lock:
@@ -150,17 +147,11 @@ class Subscriptions:
         key = (instance_name, target, channel)
         with self._lock:
             inbox = self._inboxes.get(key)
-            ended = (
-                []
-                if inbox is None
-                else [
-                    listener
-                    for listener in inbox.listeners.values()
-                    if name in (None, listener.name)
-                ]
-            )
-            for listener in ended:
-                self._drop(key, listener)
+            ended = False
+            for listener in () if inbox is None else inbox.listeners.values():
+                if name in (None, listener.name):
+                    self._drop(key, listener)
+                    ended = True
         if not ended:
             raise CallerError(
                 f"{self._actor.name}/{instance_name} is not subscribed to {target}.{channel}"
@@ -177,9 +168,9 @@ class Subscriptions:
         inbox = self._inboxes.get(key)
         if inbox is None or inbox.listeners.get(listener.name) is not listener:
             return
-        inbox.listeners = {
-            name: other for name, other in inbox.listeners.items() if other is not listener
-        }
+        remaining = dict(inbox.listeners)  # replaced, not changed: others may go through it
+        del remaining[listener.name]
+        inbox.listeners = remaining
         if not inbox.listeners:
             del self._inboxes[key]
 
@@ -289,7 +280,7 @@ class Subscriptions:
     def _relationship_changed(
         self, relationship: str, operation: str, instances: tuple[RoleInstanceID, ...]
     ) -> None:
-        for instance_name in [name for name in self._actor.roles if self._actor.started(name)]:
+        for instance_name in list(filter(self._actor.started, list(self._actor.roles))):
             for item, name in self._declared(instance_name):
                 if item.relationship != relationship:
                     continue
@@ -323,11 +314,11 @@ class Subscriptions:
     def at_work(self) -> list[str]:
         """Return the roles that have events to handle, and can."""
         with self._lock:
-            return [
-                f"{self._actor.instance(name)} (event {source}.{channel})"
-                for (name, source, channel), inbox in self._inboxes.items()
-                if inbox.busy
-            ]
+            found = []
+            for (name, source, channel), inbox in self._inboxes.items():
+                if inbox.busy:
+                    found.append(f"{self._actor.instance(name)} (event {source}.{channel})")
+            return found
 
     def adopt(self, key: Key, listener: Listener) -> None:
         """Add a listener for the events that come from here on; the emitter knows of
@@ -349,15 +340,19 @@ class Subscriptions:
     def repoint(self, old: RoleInstanceID, new: RoleInstanceID) -> None:
         """Replace an emitter's address by its new one."""
         with self._lock:
-            for key in [key for key in self._inboxes if key[1] == old]:
-                inbox = self._inboxes[key[0], new, key[2]] = self._inboxes.pop(key)
-                inbox.source = new
+            for key in list(self._inboxes):
+                if key[1] == old:
+                    inbox = self._inboxes[key[0], new, key[2]] = self._inboxes.pop(key)
+                    inbox.source = new
 
 
 def _wish(handler: Handler) -> tuple[Any, ...]:
     """Return the parts of an event handler by which its subscription is told from others."""
-    return tuple(
-        getattr(handler, name, None) for name in ("relationship", "channel", "conditions", "mode")
+    return (
+        getattr(handler, "relationship", None),
+        handler.channel,
+        getattr(handler, "conditions", None),
+        getattr(handler, "mode", None),
     )
 
 
@@ -371,9 +366,7 @@ def _defined(cls: type[Role]) -> list[str]:
         code = getattr(inspect.unwrap(getattr(cls, name)), "__code__", None)
         return (0 if code is None else code.co_firstlineno), name
 
-    names = (
-        name
-        for base in reversed(cls.__mro__)
-        for name in sorted(cls.subscriptions & vars(base).keys(), key=line)
-    )
+    names: list[str] = []
+    for base in reversed(cls.__mro__):
+        names += sorted(cls.subscriptions & vars(base).keys(), key=line)
     return list(dict.fromkeys(names))

@@ -82,21 +82,21 @@ class TerminationUndo:
                     self._subscribers(name),
                     paused,
                 )
-                return [bytes(frame) for frame in encode(terminated).frames()], "", paused
+                return list(map(bytes, encode(terminated).frames())), "", paused
             except CallerError as error:
                 return None, str(error), paused
 
     def _subscribers(self, name: str) -> list[tuple[RoleInstanceID, str, str, dict[str, Any], str]]:
         found = []
         for event, (_, subscribers) in self._actor.emissions.of_role(name).items():
-            for (subscriber, listener), wish in subscribers.items():
-                if not wish.automatic:
-                    method = self._request(
-                        "listener", subscriber, event, (self._actor.instance(name), listener)
-                    )
-                    found += (
-                        [(subscriber, event, method, wish.conditions, wish.mode)] if method else []
-                    )
+            for (subscriber, listener), wanted in subscribers.items():
+                if wanted.automatic:
+                    continue
+                method = self._request(
+                    "listener", subscriber, event, (self._actor.instance(name), listener)
+                )
+                if method:
+                    found.append((subscriber, event, method, wanted.conditions, wanted.mode))
         return found
 
     def _request(self, step: str, target: RoleInstanceID, channel: str, content: Any) -> Any:
@@ -160,8 +160,8 @@ class TerminationUndo:
                 if not automatic:
                     self._subscribe(name, emitter, event, handler, method, conditions, mode)
             restore_events(actor, name, terminated.events)
-            for subscriber, event, *wish in terminated.subscribers:
-                self._request("listen", subscriber, event, (actor.instance(name), *wish))
+            for subscriber, event, *wanted in terminated.subscribers:
+                self._request("listen", subscriber, event, (actor.instance(name), *wanted))
             if not terminated.paused:
                 actor.lifecycle(name).resume()
                 actor.run_role(name)
@@ -173,10 +173,13 @@ class TerminationUndo:
         successor.
         """
         here = self._actor.emissions.of_role(name)
-        kept = {event: emitted for event, (emitted, _) in terminated.snapshot.emissions.items()}
-        return {
-            event: (kept.get(event, 0), here.get(event, (0, {}))[1]) for event in {*kept, *here}
-        }
+        before = terminated.snapshot.emissions
+        found = {}
+        for event in {*before, *here}:
+            emitted, _ = before.get(event, (0, {}))
+            _, subscribers = here.get(event, (0, {}))
+            found[event] = emitted, subscribers
+        return found
 
     def _subscribe(
         self,

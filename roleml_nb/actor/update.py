@@ -136,13 +136,10 @@ def _set_by_init(cls: type[Role]) -> Iterator[str]:
             code = getattr(inspect.unwrap(vars(base).get(name, name)), "__code__", None)
             if not isinstance(code, types.CodeType):
                 continue
-            yield from (
-                item.argval for item in dis.get_instructions(code) if item.opname == "STORE_ATTR"
-            )
-            new = [
-                other
-                for other in code.co_names
-                if other not in seen and any(other in vars(base) for base in bases)
-            ]
-            seen.update(new)
-            left += new
+            for item in dis.get_instructions(code):
+                if item.opname == "STORE_ATTR":
+                    yield item.argval
+            for other in code.co_names:
+                if other not in seen and any(other in vars(base) for base in bases):
+                    seen.add(other)
+                    left.append(other)

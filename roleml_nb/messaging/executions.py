@@ -75,14 +75,13 @@ class Execution:
         trail: tuple[str, ...],
         run_generation: int = 0,
     ):
-        self.key, self.source, self.target, self.channel, self.arrived = (
-            key,
-            source,
-            target,
-            channel,
-            arrived,
-        )
-        self.depth, self.trail = depth, trail
+        self.key = key
+        self.source = source
+        self.target = target
+        self.channel = channel
+        self.arrived = arrived
+        self.depth = depth
+        self.trail = trail
         self.run_generation = run_generation
         """The run generation in which the call was made: an earlier one than the router's is fenced
         off.
@@ -225,11 +224,9 @@ class Executions:
         """
         execution = self.table.get(key)
         if execution is not None:
-            execution.started, execution.thread, execution.clock = (
-                now,
-                threading.get_ident(),
-                cpu_clock(),
-            )
+            execution.started = now
+            execution.thread = threading.get_ident()
+            execution.clock = cpu_clock()
         return self._current.set(execution)
 
     def busy(self) -> int:
@@ -321,11 +318,12 @@ class Executions:
         Returns each with the error that its calls raise.
         """
         executions = list(self.table.values())
-        found = [
-            each for each in executions if each.key == key and each.target.instance_name != NATIVE
-        ]
-        for inner in found:  # grows while it is gone through
-            found += [each for each in executions if each.within is inner]
+        found = []
+        for each in executions:
+            if each.key == key and each.target.instance_name != NATIVE:
+                found.append(each)
+        for outer in found:  # grows while it is gone through
+            found += [each for each in executions if each.within is outer]
         for each in found:
             if each.forbidden is None:
                 each.forbidden = CallCancelled(
@@ -355,31 +353,33 @@ class Executions:
                     (here, call.number) if call else None,
                 )
             )
-        found += [
-            Working(
-                True,
-                each.key,
-                each.within.name if each.within else str(each.source),
-                str(each.target),
-                each.name,
-                now - each.arrived,
-                by=each.within.key if each.within else None,
+        for each in table:
+            if each.called:
+                caller = each.within
+                found.append(
+                    Working(
+                        True,
+                        each.key,
+                        caller.name if caller else str(each.source),
+                        str(each.target),
+                        each.name,
+                        now - each.arrived,
+                        by=caller.key if caller else None,
+                    )
+                )
+        for waiting in calls:
+            caller = waiting.by
+            found.append(
+                Working(
+                    True,
+                    (here, waiting.number),
+                    caller.name if caller else str(waiting.source),
+                    str(waiting.target),
+                    f"{waiting.target}.{waiting.channel}",
+                    now - waiting.sent,
+                    by=caller.key if caller else None,
+                )
             )
-            for each in table
-            if each.called
-        ]
-        found += [
-            Working(
-                True,
-                (here, call.number),
-                call.by.name if call.by else str(call.source),
-                str(call.target),
-                f"{call.target}.{call.channel}",
-                now - call.sent,
-                by=call.by.key if call.by else None,
-            )
-            for call in calls
-        ]
         return found
 
     def nested(self, target: RoleInstanceID, channel: str) -> tuple[int, tuple[str, ...]]:

@@ -29,7 +29,7 @@ def test_a_blocked_task_lets_the_next_one_in():
     pool, free, ended = Workers("pool", 1), threading.Event(), threading.Event()
     pool.submit(lambda: free.wait(60), queued=True)
     pool.submit(ended.set, queued=True)
-    until(lambda: pool.relieve() or ended.is_set(), "the next one was let in", 60)
+    until(lambda: pool.admit_when_stalled() or ended.is_set(), "the next one was let in", 60)
     free.set()
     pool.stop()
 
@@ -45,7 +45,7 @@ def test_a_task_that_works_lets_the_next_one_in_later(monkeypatch):
 
     pool.submit(work, queued=True)
     pool.submit(ended.set, queued=True)
-    until(lambda: pool.relieve() or ended.is_set(), "the next one was let in", 60)
+    until(lambda: pool.admit_when_stalled() or ended.is_set(), "the next one was let in", 60)
     pool.stop()
 
 
@@ -56,7 +56,7 @@ def test_services_that_end_all_the_time_do_not_keep_a_blocked_task_from_being_re
 
     def look() -> bool:
         pool.submit(lambda: served.append(1))
-        pool.relieve()
+        pool.admit_when_stalled()
         return ended.is_set()
 
     until(look, "the next one was let in", 60)
