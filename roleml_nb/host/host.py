@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import pickle
 import threading
@@ -11,7 +10,6 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import Context
-from functools import partial
 from typing import Any
 
 from roleml_nb.actor import Actor, NativeRole
@@ -31,11 +29,11 @@ from roleml_nb.role import (
     LinkFailed,
     RoleInstanceID,
 )
-from roleml_nb.role.forks import Origin
 from roleml_nb.role.host import Waitable
 from roleml_nb.trace.readings import readings
 
 from . import switch_interval
+from .event_loop import EventLoop
 from .link_manager import LinkManager
 from .log_buffer import LogBuffer
 from .stdio import split_output, unsplit_output
@@ -141,8 +139,9 @@ class Host:
                 backlog=lambda: self._workers.backlog,
             )
             self._workers.receive = self._receive_answer
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._loop_lock = threading.Lock()
+        self._event_loop = EventLoop(
+            f"{host_id} event loop", self._workers.origin, self.run_in_background
+        )
         split_output(self)
         self.run_in_background(self._tick, f"{host_id} clock")
         self.run_in_background(self._flush_links, f"{host_id} sender")
@@ -193,23 +192,8 @@ class Host:
         return self.transport.wait(call, timeout)
 
     def run_coroutine(self, coroutine: Coroutine[Any, Any, Any], context: Context) -> Future:
-        """Run a coroutine in the event loop that all ``async def`` handlers of this host share.
-
-        The loop is started when first needed.
-        """
-        with self._loop_lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self.run_in_background(partial(_run_loop, self._loop), f"{self.host_id} event loop")
-            loop = self._loop
-        future: Future = Future()
-
-        def start() -> None:
-            task = loop.create_task(_guarded(coroutine, self._workers.origin), context=context)
-            task.add_done_callback(lambda task: _settle(task, future))
-
-        loop.call_soon_threadsafe(start)
-        return future
+        """Run a coroutine in the event loop that all ``async def`` handlers of this host share."""
+        return self._event_loop.run(coroutine, context)
 
     def _tick(self) -> None:
         ticks = 0
@@ -424,8 +408,7 @@ class Host:
             self.transport.close()
         self.log_buffer.close()
         self._workers.stop()
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
+        self._event_loop.stop()
         current = threading.current_thread()
         for thread in self._threads:
             if thread is not current:
@@ -436,38 +419,3 @@ class _Receiving(threading.local):
     """The work that a thread gathers while it delivers what a link has received."""
 
     works: list[Callable[[], Any]] | None = None
-
-
-def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
-    """Run the loop until it is stopped, then cancel handlers that are still in it."""
-    try:
-        loop.run_forever()
-    finally:
-        left = asyncio.all_tasks(loop)
-        for task in left:
-            task.cancel()
-        if left:
-            loop.run_until_complete(asyncio.wait(left))
-        loop.close()
-
-
-async def _guarded(coroutine: Coroutine[Any, Any, Any], origin: Origin) -> Any:
-    """Await a handler; exceptions that would end the loop, such as SystemExit, end the handler
-    alone.
-    """
-    try:
-        return await coroutine
-    except (SystemExit, KeyboardInterrupt) as error:
-        raise RuntimeError(f"{type(error).__name__}: {error}") from error
-    finally:
-        end_fork(origin)
-
-
-def _settle(task: asyncio.Task, future: Future) -> None:
-    """Give the outcome of `task` to `future`."""
-    if task.cancelled():
-        future.set_exception(RuntimeError("the handler was cancelled"))
-    elif (error := task.exception()) is not None:
-        future.set_exception(error)
-    else:
-        future.set_result(task.result())

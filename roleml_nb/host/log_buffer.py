@@ -93,16 +93,9 @@ class LogBuffer:
         if self._omitted:
             with self._lock:
                 omitted, self._omitted = self._omitted, Counter()
-            rows += [
-                (
-                    self._now(),
-                    node,
-                    role,
-                    "warning",
-                    f"({count} lines left out: they came faster than they can be shipped)",
-                )
-                for (node, role), count in omitted.items()
-            ]
+            for (node, role), count in omitted.items():
+                text = f"({count} lines left out: they came faster than they can be shipped)"
+                rows.append((self._now(), node, role, "warning", text))
         return rows
 
     def close(self) -> None:

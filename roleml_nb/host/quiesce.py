@@ -21,25 +21,23 @@ Roles = dict[str, list[str]]
 def at_work(host: Host) -> list[str]:
     """Return handlers, main routines and messages that have not ended, by name."""
     now = host.clock.now()
-    found = [
-        f"{each.name} ({each.state(now)})"
-        for each in list(host.router.executions.table.values())
-        if each.target.instance_name != NATIVE
-    ]
+    found = []
+    for execution in list(host.router.executions.table.values()):
+        if execution.target.instance_name != NATIVE:
+            found.append(f"{execution.name} ({execution.state(now)})")
     for actor in list(host.actors.values()):
-        for name in [name for name in actor.roles if name != NATIVE]:
+        for name in list(actor.roles):
             lifecycle = actor.find_lifecycle(name)
-            if lifecycle is not None and (
-                lifecycle.busy or lifecycle.status not in Status.READY | Status.PAUSED
-            ):
+            if name == NATIVE or lifecycle is None:
+                continue
+            if lifecycle.busy or lifecycle.status not in Status.READY | Status.PAUSED:
                 found.append(lifecycle.where)
-        found += [f"the main routine of {actor.instance(name)}" for name in actor.routines()]
+        for name in actor.routines():
+            found.append(f"the main routine of {actor.instance(name)}")
         found += actor.subscriptions.at_work()
-    found += [
-        f"messages to {peer}"
-        for peer, session in list(host.router.links.items())
-        if not session.drained
-    ]
+    for peer, session in list(host.router.links.items()):
+        if not session.drained:
+            found.append(f"messages to {peer}")
     return list(dict.fromkeys(found))
 
 
@@ -59,9 +57,8 @@ def pause_ready_roles(host: Host) -> Roles:
     """Pause ready roles; a role that is at work again is left out."""
     found: Roles = {}
     for actor in list(host.actors.values()):
-        for name in [
-            name for name in actor.roles if name != NATIVE and actor.lifecycle(name).ready
-        ]:
+        ready = [name for name in actor.roles if name != NATIVE and actor.lifecycle(name).ready]
+        for name in ready:
             try:
                 actor.lifecycle(name).pause(0.0)
             except StatusError:

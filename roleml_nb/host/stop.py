@@ -127,13 +127,14 @@ def _stop_work(host: Host, progress: Callable[[], object]) -> Stopped:
         if now - began <= FLAG_TIMEOUT_S:
             used = {id(execution): cpu_time(execution.clock) for execution in at_work}
         else:
-            late = [
-                execution
-                for execution in at_work
-                if now - interrupted.get(id(execution), began) > REPEAT_INTERRUPT_S
-                and not (_is_traced() and cpu_time(execution.clock) == used.get(id(execution)))
-            ]
-            interrupted.update((id(execution), now) for execution in late if _interrupt(execution))
+            for execution in at_work:
+                key = id(execution)
+                if now - interrupted.get(key, began) <= REPEAT_INTERRUPT_S:
+                    continue
+                if _is_traced() and cpu_time(execution.clock) == used.get(key):
+                    continue
+                if _interrupt(execution):
+                    interrupted[key] = now
             # each ends in the first turn that it gets, and needs all of it
             switch_interval.request(host.router, None)
         progress()

@@ -88,15 +88,16 @@ def local_addresses() -> list[str]:
     Link-local IPv6 addresses are left out: they mean nothing without the name of the other
     machine's interface.
     """
-    up = {name for name, state in psutil.net_if_stats().items() if state.isup}
-    found = [
-        ipaddress.ip_address(address.address.partition("%")[0])
-        for name, addresses in psutil.net_if_addrs().items()
-        if name in up
-        for address in addresses
-        if address.family in (socket.AF_INET, socket.AF_INET6)
-    ]
-    usable = [ip for ip in found if not (ip.version == 6 and ip.is_link_local)]
+    states = psutil.net_if_stats()
+    usable = []
+    for name, addresses in psutil.net_if_addrs().items():
+        if name not in states or not states[name].isup:
+            continue
+        for address in addresses:
+            if address.family in (socket.AF_INET, socket.AF_INET6):
+                ip = ipaddress.ip_address(address.address.partition("%")[0])
+                if not (ip.version == 6 and ip.is_link_local):
+                    usable.append(ip)
     facing = {_source(family, beyond) for family, beyond in BEYOND.items()}
     usable.sort(
         key=lambda ip: (ip.is_loopback, str(ip) not in facing, ip.is_link_local, ip.version)

@@ -227,7 +227,9 @@ class SourceModules:
 
     def digests(self, names: Iterable[str]) -> dict[str, str]:
         """Return the digests of these own modules and of all that they import."""
-        members = {member for name in names for member in self.closure(name)}
+        members: set[str] = set()
+        for name in names:
+            members.update(self.closure(name))
         return {member: self.digest(member) for member in sorted(members)}
 
     @property
@@ -291,16 +293,15 @@ class SourceModules:
             # imports may lead to others
             while left := self._tracked.keys() - {name for name, _ in closures}:
                 closures.update(((name, self.key(name)), self.closure(name)) for name in left)
-            texts = {
-                (name, one.loaded.digest): one.loaded
-                for name, one in self._tracked.items()
-                if one.loaded is not None
-            }
-        return texts, {
-            version: closure
-            for version, closure in closures.items()
-            if all((name, digest) in texts for name, (digest, _) in closure.items())
-        }
+            texts = {}
+            for name, one in self._tracked.items():
+                if one.loaded is not None:
+                    texts[name, one.loaded.digest] = one.loaded
+        complete = {}
+        for version, closure in closures.items():
+            if all((name, digest) in texts for name, (digest, _) in closure.items()):
+                complete[version] = closure
+        return texts, complete
 
     # what is there
 
