@@ -44,7 +44,7 @@ def works(answer: Any) -> Iterator[Claim]:
             }
             yield Claim(
                 f"{where}: the trainers are the library's",
-                trainers == {"roleml_nb.library.training.trainer.EpochTrainer"},
+                trainers == {"roleml_nb.library.EpochTrainer"},
                 f"they are {', '.join(sorted(map(str, trainers)))}: what is new goes into roles"
                 " beside them",
             )

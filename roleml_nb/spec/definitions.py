@@ -20,10 +20,11 @@ __all__ = [
     "find",
     "import_module",
     "lead_upstream_here",
+    "public_name",
     "speaks_of_upstream",
 ]
 
-UPSTREAM, COMPAT = "roleml", "roleml_nb.compat"
+OURS, UPSTREAM, COMPAT = "roleml_nb", "roleml", "roleml_nb.compat"
 Names = Mapping[str, Any]
 """What ``__main__`` means: the names that notebook cells defined."""
 
@@ -157,12 +158,30 @@ def _hint(name: str, names: Names | None) -> str:
     return f"; for what a notebook cell defined write __main__.{name}" if name in known else ""
 
 
+def public_name(value: Any) -> str:
+    """Return the shortest name of a class or function: ``roleml_nb.library.EpochTrainer``.
+
+    That is below the outermost package of ours whose ``__all__`` has it, or else below the module
+    that defines it, as for all that is not ours.
+    """
+    module, name = value.__module__, value.__qualname__
+    parts = module.split(".")
+    outermost, _, inner = name.partition(".")
+    for count in range(2, len(parts)) if parts[0] == OURS else ():
+        package = sys.modules.get(".".join(parts[:count]))
+        if outermost in getattr(package, "__all__", ()):
+            found = getattr(package, outermost, None)
+            if found is value or inner and getattr(found, "__module__", None) == module:
+                return f"{'.'.join(parts[:count])}.{name}"
+    return f"{module}.{name}"
+
+
 def dotted_name(value: Any) -> str | None:
-    """The name under which `find` finds a class or function again; None when there is none."""
+    """Return the shortest name under which `find` finds a class or function again, if any."""
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(name, str) or "<" in name:
         return None
-    path = f"{module}.{name}"
+    path = public_name(value)
     if module == "__main__":
         return path
     try:

@@ -72,7 +72,7 @@ Pattern = str | Iterable[str]
 
 @checked_methods
 class Testbed:
-    """Engines with actors on them, steered from a notebook.
+    """Engines with actors on them, driven from a notebook.
 
     Parameters
     ----------
@@ -117,6 +117,20 @@ class Testbed:
 
     Use as a context manager, or call `stop`. All errors are `RoleMLError`; bad input changes
     nothing.
+
+    Examples
+    --------
+    >>> from roleml_nb import Role, Service, Testbed
+    >>> class Greeter(Role):
+    ...     @Service(expand=True)
+    ...     def greet(self, caller, name):
+    ...         return f"{self.ctx.profile.name} greets {name}"
+    >>> with Testbed(engines=0) as bed:
+    ...     nodes = bed.spawn("client{1..2}").assign("greeter", Greeter)
+    ...     bed.call("client1/greeter", "greet", name="Ada")
+    ...     bed.call("client*/greeter", "greet", name="Ada")
+    'client1 greets Ada'
+    {'client1': 'client1 greets Ada', 'client2': 'client2 greets Ada'}
     """
 
     __test__ = False

@@ -161,6 +161,7 @@ def test_cells_become_python(shell):  # noqa: F811
             "load r.yaml --engines 1",
             "    bed = Testbed.from_spec(['r.yaml'], names=globals(), engines=1)",
         ),
+        ("load r.yaml", "    bed.load(['r.yaml'], names=globals())"),
         ("checkpoint c", "bed.save('c', timeout=60.0)"),
         ("record r", "bed.record('r')"),
         ("spawn a --on 0", "bed.spawn('a', on='0')"),

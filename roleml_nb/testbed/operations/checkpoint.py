@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import sys
 import uuid
 import zipfile
 from collections import deque
@@ -90,6 +91,7 @@ def save(bed: Testbed, path: str | os.PathLike[str], timeout: float) -> None:
                 seeds.append(seed)
             about = {
                 MAGIC_KEY: FORMAT,
+                "version": _own_version(),
                 "seed": bed.seed,
                 "engines": len(bed.fleet.numbers),
                 "nodes": nodes,
@@ -258,13 +260,25 @@ def _check_content(file: zipfile.ZipFile, about: Mapping[str, Any], path: str) -
         raise CheckpointError(f"{path} is damaged: {damaged} is not what was written")
 
 
-def _decode_rest(file: zipfile.ZipFile, path: str) -> dict[str, Any]:
+def _own_version() -> str:
+    """Return the version of the package, which imports this module and is not imported here."""
+    return str(sys.modules["roleml_nb"].__version__)
+
+
+def _decode_rest(file: zipfile.ZipFile, about: Mapping[str, Any], path: str) -> dict[str, Any]:
     try:
         rest = Body.of_frames(_read(file, TESTBED_FILE)).decode()
     except CheckpointError:
         raise
     except Exception as error:  # whatever unpickling raises, such as an import that fails here
-        raise CheckpointError(f"cannot restore {path}: {type(error).__name__}: {error}") from None
+        advice = ""
+        if "'roleml_nb." in str(error):
+            version = about.get("version")
+            which = version if isinstance(version, str) else "before 0.1.0"
+            advice = f"; roleml_nb {visible(which)[:40]} has written it, and reads it"
+        raise CheckpointError(
+            f"cannot restore {path}: {type(error).__name__}: {error}{advice}"
+        ) from None
     odd = next(
         (
             key
@@ -285,7 +299,7 @@ def restore(bed: Testbed, path: str | os.PathLike[str], timeout: float) -> None:
     with _opened(path) as (file, about):
         _check(bed, about, os.fspath(path))
         _check_content(file, about, os.fspath(path))
-        rest = _decode_rest(file, os.fspath(path))
+        rest = _decode_rest(file, about, os.fspath(path))
         _spawn(bed, about, rest)
         share_paths(bed.fleet)
         share(bed.fleet, rest.get("modules", Shared()))

@@ -25,6 +25,7 @@ from roleml_nb.messaging.serialization.code import dumps_code
 from roleml_nb.messaging.serialization.codec import own_modules_of
 from roleml_nb.messaging.serialization.unsendable import explain
 from roleml_nb.role import Role, RoleInstanceID, SerializationError, TestbedError, natural_key
+from roleml_nb.spec.definitions import public_name
 from roleml_nb.spec.per_node import Impl
 
 from .source import source
@@ -168,7 +169,8 @@ class Versions:
 
 
 def class_name(cls: type[Role]) -> str:
-    return f"{cls.__module__}.{cls.__qualname__}"
+    """Return the name that versions of a class are counted under."""
+    return public_name(cls)
 
 
 def digests_of(cls: type, *given: dict[str, Any]) -> dict[str, str]:

@@ -2,11 +2,14 @@
 
 import functools
 import json
+import sys
+import types
 import zipfile
 
 import numpy as np
 import pytest
 
+import roleml_nb
 from roleml_nb import (
     Each,
     Element,
@@ -21,6 +24,7 @@ from roleml_nb import (
     Testbed,
     impl,
 )
+from roleml_nb.spec.board_layout import BoardLayout
 from tests.waiting import until
 
 LIMIT = 30.0
@@ -560,3 +564,22 @@ def test_a_role_whose_new_attributes_cannot_be_made_goes_on_without_and_says_so(
         " with the options that the role was given (ValueError: a step of 3 has gone out of use)"
         in str(two.logs("a", level="warning"))
     )
+
+
+def test_a_checkpoint_of_code_that_is_not_here_says_which_version_reads_it(tmp_path, monkeypatch):
+    path = tmp_path / "run.checkpoint"
+    later = types.ModuleType("roleml_nb.later")
+    later.BoardLayout = BoardLayout
+    with Testbed(engines=0) as bed:
+        bed.registry.board_layout = BoardLayout("engine")
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, "roleml_nb.later", later)
+            patch.setattr(BoardLayout, "__module__", "roleml_nb.later")
+            bed.save(path)
+        with zipfile.ZipFile(path) as file:
+            assert json.loads(file.read("checkpoint.json"))["version"] == roleml_nb.__version__
+        with pytest.raises(
+            RoleMLError,
+            match=r"No module named 'roleml_nb\.later'.*; roleml_nb 0\.1\.0 has written it, and reads",
+        ):
+            bed.restore(path)
