@@ -1,4 +1,9 @@
-// What can be done: by dragging, by menus, by keys. Each ends in a gesture that the kernel carries out.
+// What can be done: by dragging, by menus, by keys. Each ends in a gesture that the kernel carries
+// out.
+
+import { hueOf, layEdges, makeChip } from "./cards.js";
+import { drawStatus, inspect, showNote } from "./inspector.js";
+import { openForm, openMenu, showFault } from "./popups.js";
 
 async function perform(board, kind, content) {
   const said = await board.ask(kind, content);
@@ -7,13 +12,13 @@ async function perform(board, kind, content) {
   board.announce(`done: ${[...said.lines, ...said.notes].join("; ")}`);
 }
 
-function tryTo(board, gesture, given) {
+export function tryTo(board, gesture, given) {
   return perform(board, "do", { gesture, given }).catch((error) => showFault(board, error.message));
 }
 
 // selecting
 
-function select(board, names) {
+export function select(board, names) {
   board.selected = new Set(names);
   for (const [name, { element }] of board.cards) {
     element.classList.toggle("selected", board.selected.has(name));
@@ -22,7 +27,7 @@ function select(board, names) {
   drawStatus(board);
 }
 
-function toggle(board, name) {
+export function toggle(board, name) {
   const names = new Set(board.selected);
   if (!names.delete(name)) names.add(name);
   select(board, names);
@@ -30,41 +35,56 @@ function toggle(board, name) {
 }
 
 // Those that a drop on a node means: the whole selection if it is in it.
-function meant(board, name) {
+export function meant(board, name) {
   return board.selected.size > 1 && board.selected.has(name)
-    ? board.state.nodes.map((node) => node.name).filter((each) => board.selected.has(each)) : [name];
+    ? board.state.nodes.map((node) => node.name).filter((each) => board.selected.has(each))
+    : [name];
 }
 
 // dragging
 
-function carryEntry(board, entry) {
+export function carryEntry(board, entry) {
   return {
-    text: entry.cls, hue: hueOf(board, entry.name),
+    text: entry.cls,
+    hue: hueOf(board, entry.name),
     over: (hit) => hit.card ?? hit.stage,
     drop: (hit, at) => {
       if (hit.card) assignForm(board, entry, meant(board, hit.card.dataset.node), at);
       else if (hit.stage) board.announce("dropped on no node");
-    },
+    }
   };
 }
 
-function carryRole(board, node, event) {
+export function carryRole(board, node, event) {
   const chip = event.target.closest(".chip");
   const role = chip.dataset.role;
   return {
-    text: `${node}/${role}`, hue: hueOf(board, role),
-    over: (hit) => hit.bin ?? (hit.chip && hit.chip !== chip ? hit.chip : hit.card?.dataset.node !== node ? hit.card : null),
+    text: `${node}/${role}`,
+    hue: hueOf(board, role),
+    over: (hit) =>
+      hit.bin ??
+      (hit.chip && hit.chip !== chip
+        ? hit.chip
+        : hit.card?.dataset.node !== node
+          ? hit.card
+          : null),
     drop: (hit, at) => {
       if (hit.bin) tryTo(board, "terminate", { nodes: [node], name: role });
       else if (hit.chip && hit.chip !== chip) {
         const other = hit.chip.closest(".card").dataset.node;
-        gestureForm(board, "relate", { nodes: [node], role, instances: [`${other}/${hit.chip.dataset.role}`] }, at);
-      } else if (hit.card && hit.card.dataset.node !== node) migrate(board, `${node}/${role}`, hit.card.dataset.node, at);
-    },
+        gestureForm(
+          board,
+          "relate",
+          { nodes: [node], role, instances: [`${other}/${hit.chip.dataset.role}`] },
+          at
+        );
+      } else if (hit.card && hit.card.dataset.node !== node)
+        migrate(board, `${node}/${role}`, hit.card.dataset.node, at);
+    }
   };
 }
 
-function carryNode(board, name) {
+export function carryNode(board, name) {
   const { node, element } = board.cards.get(name);
   const [x, y] = [node.x, node.y];
   const free = board.state.by === "relationship";
@@ -76,110 +96,205 @@ function carryNode(board, name) {
   return {
     text: name,
     over: (hit) => hit.bin ?? (!free && hit.frame?.dataset.host !== node.host ? hit.frame : null),
-    move: (dx, dy) => { element.classList.add("moving"); put(Math.round(x + dx), Math.round(y + dy)); },
+    move: (dx, dy) => {
+      element.classList.add("moving");
+      put(Math.round(x + dx), Math.round(y + dy));
+    },
     end: () => element.classList.remove("moving"),
     cancel: () => put(x, y),
     drop: (hit) => {
-      if (hit.bin) { put(x, y); tryTo(board, "remove", { nodes: meant(board, name) }); return; }
-      if (free) { tryTo(board, "arrange", { positions: { [name]: [node.x, node.y] } }); return; }
+      if (hit.bin) {
+        put(x, y);
+        tryTo(board, "remove", { nodes: meant(board, name) });
+        return;
+      }
+      if (free) {
+        tryTo(board, "arrange", { positions: { [name]: [node.x, node.y] } });
+        return;
+      }
       put(x, y);
-      if (hit.frame && hit.frame.dataset.host !== node.host) tryTo(board, "move", { nodes: meant(board, name), on: hit.frame.dataset.host });
-    },
+      if (hit.frame && hit.frame.dataset.host !== node.host)
+        tryTo(board, "move", { nodes: meant(board, name), on: hit.frame.dataset.host });
+    }
   };
 }
 
 // forms: the kernel knows what they ask for, and what was filled in
 
-async function gestureForm(board, kind, given, at, whileDone = (values, doing) => doing) {
+export async function gestureForm(board, kind, given, at, whileDone = (_, doing) => doing) {
   try {
     const form = await board.ask("form", { kind, given });
-    openForm(board, at, { ...form,
+    openForm(board, at, {
+      ...form,
       say: async (values) => (await board.ask("say", { kind, given, values })).lines.join("\n"),
-      submit: (values) => whileDone(values, perform(board, "submit", { kind, given, values })) });
-  } catch (error) { showFault(board, error.message); }
+      submit: (values) => whileDone(values, perform(board, "submit", { kind, given, values }))
+    });
+  } catch (error) {
+    showFault(board, error.message);
+  }
 }
 
-function assignForm(board, entry, nodes, at) {
+export function assignForm(board, entry, nodes, at) {
   gestureForm(board, "assign", { cls: entry.cls, nodes }, at, (values, doing) => {
     const ghosts = ghostChips(board, values.name, nodes);
-    return doing.finally(() => ghosts.forEach((ghost) => ghost.remove()));
+    return doing.finally(() => {
+      for (const ghost of ghosts) ghost.remove();
+    });
   });
 }
 
 // What is on its way to being ready, in its place.
 function ghostChips(board, role, nodes) {
-  return nodes.filter((name) => board.cards.has(name)).map((name) => {
-    const ghost = makeChip(board, { name: role }, "declaring");
-    ghost.classList.add("pending");
-    board.cards.get(name).element.querySelector(".chips").append(ghost);
-    return ghost;
-  });
+  return nodes
+    .filter((name) => board.cards.has(name))
+    .map((name) => {
+      const ghost = makeChip(board, { name: role }, "declaring");
+      ghost.classList.add("pending");
+      board.cards.get(name).element.querySelector(".chips").append(ghost);
+      return ghost;
+    });
 }
 
 async function migrate(board, role, to, at) {
-  try { await perform(board, "do", { gesture: "migrate", given: { role, to } }); } catch (error) {
-    if (!error.message.includes("conflicts='keep'")) { showFault(board, error.message); return; }
+  try {
+    await perform(board, "do", { gesture: "migrate", given: { role, to } });
+  } catch (error) {
+    if (!error.message.includes("conflicts='keep'")) {
+      showFault(board, error.message);
+      return;
+    }
     openMenu(board, at, error.message, [
-      { text: `Move it, and use the relationships of ${to}`, act: () => tryTo(board, "migrate", { role, to, conflicts: "keep" }) },
-      { text: "Leave it where it is", act: () => {} }]);
+      {
+        text: `Move it, and use the relationships of ${to}`,
+        act: () => tryTo(board, "migrate", { role, to, conflicts: "keep" })
+      },
+      { text: "Leave it where it is", act: () => {} }
+    ]);
   }
 }
 
 async function pickChannel(board, address, at) {
   try {
-    openMenu(board, at, `Call ${address}`, (await board.ask("channels", { address })).map((channel) => (
-      { text: channel, act: () => gestureForm(board, "call", { address, channel }, at) })));
-  } catch (error) { showFault(board, error.message); }
+    openMenu(
+      board,
+      at,
+      `Call ${address}`,
+      (await board.ask("channels", { address })).map((channel) => ({
+        text: channel,
+        act: () => gestureForm(board, "call", { address, channel }, at)
+      }))
+    );
+  } catch (error) {
+    showFault(board, error.message);
+  }
 }
 
 function pickRole(board, nodes, at) {
   const where = nodes.length === 1 ? nodes[0] : `${nodes.length} nodes`;
-  openMenu(board, at, `Put on ${where}`, board.palette.map((entry) => ({
-    text: entry.cls, hint: entry.library ? "library" : entry.version > 1 ? `notebook, v${entry.version}` : "notebook",
-    act: () => assignForm(board, entry, nodes, at) })));
+  openMenu(
+    board,
+    at,
+    `Put on ${where}`,
+    board.palette.map((entry) => ({
+      text: entry.cls,
+      hint: entry.library
+        ? "library"
+        : entry.version > 1
+          ? `notebook, v${entry.version}`
+          : "notebook",
+      act: () => assignForm(board, entry, nodes, at)
+    }))
+  );
 }
 
 // menus
 
-function nodeMenu(board, name, at) {
+export function nodeMenu(board, name, at) {
   const { node } = board.cards.get(name);
   const nodes = meant(board, name);
   const what = nodes.length > 1 ? `${nodes.length} nodes` : name;
   openMenu(board, at, nodes.length > 1 ? `${nodes.length} selected nodes` : `Node ${name}`, [
-    ...(nodes.length > 1 ? [] : node.roles.map((role) => (
-      { text: role.name, hint: `${role.cls} ›`, act: () => roleMenu(board, `${name}/${role.name}`, at) }))),
-    node.roles.length && nodes.length === 1 ? null : { text: board.selected.has(name) ? "Take out of the selection" : "Select", hint: "Space", act: () => toggle(board, name) },
+    ...(nodes.length > 1
+      ? []
+      : node.roles.map((role) => ({
+          text: role.name,
+          hint: `${role.cls} ›`,
+          act: () => roleMenu(board, `${name}/${role.name}`, at)
+        }))),
+    node.roles.length && nodes.length === 1
+      ? null
+      : {
+          text: board.selected.has(name) ? "Take out of the selection" : "Select",
+          hint: "Space",
+          act: () => toggle(board, name)
+        },
     { text: "Put a role here …", act: () => pickRole(board, nodes, at) },
-    { text: "Let it know roles …", act: () => gestureForm(board, "relate", { nodes, role: node.roles[0]?.name ?? "" }, at) },
-    ...(nodes.length > 1 ? [] : [{ text: "Rename …", act: () => gestureForm(board, "rename", { node: name }, at) }]),
-    ...board.state.hosts.filter((host) => !host.lost && host.id !== node.host && board.state.hosts.length > 1).slice(0, 8).map((host) => (
-      { text: `Move to ${host.label}`, act: () => tryTo(board, "move", { nodes, on: host.id }) })),
-    { text: `Remove ${what}`, hint: "Delete", danger: true, act: () => tryTo(board, "remove", { nodes }) },
+    {
+      text: "Let it know roles …",
+      act: () => gestureForm(board, "relate", { nodes, role: node.roles[0]?.name ?? "" }, at)
+    },
+    ...(nodes.length > 1
+      ? []
+      : [{ text: "Rename …", act: () => gestureForm(board, "rename", { node: name }, at) }]),
+    ...board.state.hosts
+      .filter((host) => !host.lost && host.id !== node.host && board.state.hosts.length > 1)
+      .slice(0, 8)
+      .map((host) => ({
+        text: `Move to ${host.label}`,
+        act: () => tryTo(board, "move", { nodes, on: host.id })
+      })),
+    {
+      text: `Remove ${what}`,
+      hint: "Delete",
+      danger: true,
+      act: () => tryTo(board, "remove", { nodes })
+    }
   ]);
 }
 
-function roleMenu(board, address, at) {
+export function roleMenu(board, address, at) {
   const [node, role] = address.split("/");
   openMenu(board, at, address, [
     { text: "Show", act: () => inspect(board, address) },
-    { text: "Move to another node …", act: () => gestureForm(board, "migrate", { role: address }, at) },
-    { text: "Let it know roles …", act: () => gestureForm(board, "relate", { nodes: [node], role }, at) },
+    {
+      text: "Move to another node …",
+      act: () => gestureForm(board, "migrate", { role: address }, at)
+    },
+    {
+      text: "Let it know roles …",
+      act: () => gestureForm(board, "relate", { nodes: [node], role }, at)
+    },
     { text: "Call …", act: () => pickChannel(board, address, at) },
-    { text: "Terminate", danger: true, act: () => tryTo(board, "terminate", { nodes: [node], name: role }) },
+    {
+      text: "Terminate",
+      danger: true,
+      act: () => tryTo(board, "terminate", { nodes: [node], name: role })
+    }
   ]);
 }
 
-function edgeMenu(board, pair, at) {
-  openMenu(board, at, `${pair.source} ${pair.both ? "↔" : "→"} ${pair.target}`, pair.known.map(([node, relationship, member]) => ({
-    text: `${node} forgets ${member}`, hint: relationship, danger: true,
-    act: () => tryTo(board, "relate", { nodes: [node], relationship, instances: [member], remove: true }) })));
+export function edgeMenu(board, pair, at) {
+  openMenu(
+    board,
+    at,
+    `${pair.source} ${pair.both ? "↔" : "→"} ${pair.target}`,
+    pair.known.map(([node, relationship, member]) => ({
+      text: `${node} forgets ${member}`,
+      hint: relationship,
+      danger: true,
+      act: () =>
+        tryTo(board, "relate", { nodes: [node], relationship, instances: [member], remove: true })
+    }))
+  );
 }
 
-async function undo(board, kind) {
+export async function undo(board, kind) {
   const note = kind === "undo" ? board.history.note : "";
   try {
     const lines = await board.ask(kind);
     board.fault.hidden = true;
     board.announce([`${kind}: ${lines.join("; ")}`, note].filter(Boolean).join("; "));
-  } catch (error) { showFault(board, error.message); }
+  } catch (error) {
+    showFault(board, error.message);
+  }
 }

@@ -1,19 +1,40 @@
-// Drawing: cards of nodes with a chip per role, frames of engines, and lines between those who know each other.
+// Drawing: cards of nodes with a chip per role, frames of engines, and lines between those who know
+// each other.
+
+import { clamp, tag } from "../base/common.js";
+import { carryNode, carryRole, edgeMenu, nodeMenu, roleMenu, select, toggle } from "./actions.js";
+import { draggable } from "./drag.js";
+import { inspect } from "./inspector.js";
 
 const LABELS = 28; // lines up to which each says what relationship it is
 
 const FAR = 0.45; // how small names are not read any more: nodes are dots then
 const HUES = 6; // colours of roles; those that are on no node are grey
 
-function hueOf(board, role) { return `var(--hue-${role in board.state.hues ? board.state.hues[role] % HUES : "none"})`; }
+export function hueOf(board, role) {
+  return `var(--hue-${role in board.state.hues ? board.state.hues[role] % HUES : "none"})`;
+}
 
-function drawCards(board) {
+export function drawCards(board) {
   const { state, plane, cards } = board;
   const there = new Set(state.nodes.map((node) => node.name));
   const focused = board.shadow.activeElement;
-  for (const [name, card] of cards) if (!there.has(name)) { card.element.remove(); cards.delete(name); board.selected.delete(name); }
+  for (const [name, card] of cards)
+    if (!there.has(name)) {
+      card.element.remove();
+      cards.delete(name);
+      board.selected.delete(name);
+    }
   for (const node of state.nodes) {
-    const said = JSON.stringify([node.roles, node.lost, state.many, state.by, state.hosts.length, node.host, node.roles.map((role) => state.hues[role.name])]);
+    const said = JSON.stringify([
+      node.roles,
+      node.lost,
+      state.many,
+      state.by,
+      state.hosts.length,
+      node.host,
+      node.roles.map((role) => state.hues[role.name])
+    ]);
     let card = cards.get(node.name);
     if (!card) {
       card = { element: makeCard(board, node.name), said: "" };
@@ -21,8 +42,16 @@ function drawCards(board) {
       plane.append(card.element);
     }
     card.node = node;
-    Object.assign(card.element.style, { left: `${node.x}px`, top: `${node.y}px`, width: `${node.w}px`, height: `${node.h}px` });
-    if (card.said !== said) { card.said = said; fillCard(board, card); }
+    Object.assign(card.element.style, {
+      left: `${node.x}px`,
+      top: `${node.y}px`,
+      width: `${node.w}px`,
+      height: `${node.h}px`
+    });
+    if (card.said !== said) {
+      card.said = said;
+      fillCard(board, card);
+    }
   }
   if (![...cards.values()].some(({ element }) => element.tabIndex === 0)) {
     const first = cards.get(state.nodes[0]?.name);
@@ -32,19 +61,31 @@ function drawCards(board) {
 }
 
 function makeCard(board, name) {
-  const element = tag("div", { class: "card", role: "button", tabindex: -1, "data-node": name, "aria-roledescription": "node" });
+  const element = tag("div", {
+    class: "card",
+    role: "button",
+    tabindex: -1,
+    "data-node": name,
+    "aria-roledescription": "node"
+  });
   element.addEventListener("click", (event) => {
     const chip = event.target.closest(".chip");
     if (event.shiftKey || event.ctrlKey || event.metaKey) toggle(board, name);
     else if (chip) inspect(board, `${name}/${chip.dataset.role}`);
-    else { select(board, [name]); inspect(board, name); }
+    else {
+      select(board, [name]);
+      inspect(board, name);
+    }
     element.focus({ preventScroll: true });
   });
   element.addEventListener("contextmenu", (event) => {
     event.preventDefault();
     event.stopPropagation();
     const chip = event.target.closest(".chip");
-    (chip ? roleMenu : nodeMenu)(board, chip ? `${name}/${chip.dataset.role}` : name, { x: event.clientX, y: event.clientY });
+    (chip ? roleMenu : nodeMenu)(board, chip ? `${name}/${chip.dataset.role}` : name, {
+      x: event.clientX,
+      y: event.clientY
+    });
   });
   element.addEventListener("pointerenter", () => follow(board, name));
   element.addEventListener("pointerleave", () => follow(board, null));
@@ -52,16 +93,31 @@ function makeCard(board, name) {
     for (const { element: other } of board.cards.values()) other.tabIndex = -1;
     element.tabIndex = 0;
   });
-  draggable(board, element, (event) => (event.target.closest(".chip") ? carryRole : carryNode)(board, name, event));
+  draggable(board, element, (event) =>
+    (event.target.closest(".chip") ? carryRole : carryNode)(board, name, event)
+  );
   return element;
 }
 
-function makeChip(board, { name, cls = "", version = 0 }, status) {
+export function makeChip(board, { name, cls = "", version = 0 }, status) {
   const said = version > 1 ? `v${version}` : "";
-  const chip = tag("div", {
-    class: board.state.many ? "chip dot" : "chip", "data-role": name, "data-status": status, title: `${name}: ${cls} ${said}`,
-  }, ...(board.state.many ? [name.slice(0, 1)] : [tag("span", { class: "name" }, name), tag("span", { class: "version" }, said),
-    tag("span", { class: "doing" }, status === "ready" ? "" : `${status} …`), tag("span", { class: "mark", "aria-hidden": "true" })]));
+  const chip = tag(
+    "div",
+    {
+      class: board.state.many ? "chip dot" : "chip",
+      "data-role": name,
+      "data-status": status,
+      title: `${name}: ${cls} ${said}`
+    },
+    ...(board.state.many
+      ? [name.slice(0, 1)]
+      : [
+          tag("span", { class: "name" }, name),
+          tag("span", { class: "version" }, said),
+          tag("span", { class: "doing" }, status === "ready" ? "" : `${status} …`),
+          tag("span", { class: "mark", "aria-hidden": "true" })
+        ])
+  );
   chip.style.setProperty("--hue", hueOf(board, name));
   return chip;
 }
@@ -71,49 +127,105 @@ function fillCard(board, { element, node }) {
   element.classList.toggle("small", many);
   element.classList.toggle("lost", Boolean(node.lost));
   const chips = node.roles.map((role) => makeChip(board, role, "ready"));
-  const place = board.state.by === "engine" ? "" : board.state.hosts.find((host) => host.id === node.host)?.label ?? "";
+  const place =
+    board.state.by === "engine"
+      ? ""
+      : (board.state.hosts.find((host) => host.id === node.host)?.label ?? "");
   element.replaceChildren(
-    tag("div", { class: "head" }, tag("span", { class: "name", title: node.name }, node.name),
-      many ? null : tag("span", { class: "place" }, node.lost ? "lost" : board.state.hosts.length > 1 ? place : "")),
-    tag("div", { class: "chips" }, ...chips));
+    tag(
+      "div",
+      { class: "head" },
+      tag("span", { class: "name", title: node.name }, node.name),
+      many
+        ? null
+        : tag(
+            "span",
+            { class: "place" },
+            node.lost ? "lost" : board.state.hosts.length > 1 ? place : ""
+          )
+    ),
+    tag("div", { class: "chips" }, ...chips)
+  );
   if (!many && !chips.length) element.append(tag("div", { class: "empty" }, "drop a role here"));
   element.title = node.lost ? `${node.name} is lost: ${node.lost}` : "";
   const roles = node.roles.map((role) => role.name).join(", ");
-  element.setAttribute("aria-label", [`node ${node.name}`, node.lost && `lost: ${node.lost}`, roles ? `roles ${roles}` : "no roles"].filter(Boolean).join(", "));
+  element.setAttribute(
+    "aria-label",
+    [`node ${node.name}`, node.lost && `lost: ${node.lost}`, roles ? `roles ${roles}` : "no roles"]
+      .filter(Boolean)
+      .join(", ")
+  );
 }
 
-function drawFrames(board) {
-  board.plane.querySelectorAll(".frame").forEach((frame) => frame.remove());
-  board.plane.prepend(...board.state.groups.map((group) => {
-    const host = board.state.hosts.find(({ id }) => id === group.host);
-    const frame = tag("div", { class: host.lost ? "frame lost" : "frame", "data-host": group.host, title: host.lost },
-      tag("span", {}, host.label, host.lost ? ` is lost: ${host.lost}` : ""));
-    Object.assign(frame.style, { left: `${group.x}px`, top: `${group.y}px`, width: `${group.w}px`, height: `${group.h}px` });
-    return frame;
-  }));
+export function drawFrames(board) {
+  for (const frame of board.plane.querySelectorAll(".frame")) frame.remove();
+  board.plane.prepend(
+    ...board.state.groups.map((group) => {
+      const host = board.state.hosts.find(({ id }) => id === group.host);
+      const frame = tag(
+        "div",
+        { class: host.lost ? "frame lost" : "frame", "data-host": group.host, title: host.lost },
+        tag("span", {}, host.label, host.lost ? ` is lost: ${host.lost}` : "")
+      );
+      Object.assign(frame.style, {
+        left: `${group.x}px`,
+        top: `${group.y}px`,
+        width: `${group.w}px`,
+        height: `${group.h}px`
+      });
+      return frame;
+    })
+  );
 }
 
 // Lines: one between two nodes, whatever they know of each other, with a head where it is known.
-function drawEdges(board) {
+export function drawEdges(board) {
   board.pairs = board.state.pairs;
   const labelled = board.pairs.length <= LABELS;
-  board.edges.replaceChildren(ARROW.cloneNode(true), ...board.pairs.map((pair) => {
-    const names = [...new Set(pair.known.map(([, relationship]) => relationship))].join(", ");
-    pair.path = tag("svg:path", { class: "edge", "marker-end": "url(#head)", "marker-start": pair.both ? "url(#head)" : null });
-    pair.reach = tag("svg:path", { class: "reach", onclick: (event) => edgeMenu(board, pair, { x: event.clientX, y: event.clientY }) },
-      tag("svg:title", {}, `${pair.source} ${pair.both ? "↔" : "→"} ${pair.target}: ${names}`));
-    pair.label = labelled ? tag("svg:text", { class: "label" }, names) : null;
-    pair.group = tag("svg:g", {}, pair.path, pair.reach, pair.label);
-    return pair.group;
-  }));
+  board.edges.replaceChildren(
+    ARROW.cloneNode(true),
+    ...board.pairs.map((pair) => {
+      const names = [...new Set(pair.known.map(([, relationship]) => relationship))].join(", ");
+      pair.path = tag("svg:path", {
+        class: "edge",
+        "marker-end": "url(#head)",
+        "marker-start": pair.both ? "url(#head)" : null
+      });
+      pair.reach = tag(
+        "svg:path",
+        {
+          class: "reach",
+          onclick: (event) => edgeMenu(board, pair, { x: event.clientX, y: event.clientY })
+        },
+        tag("svg:title", {}, `${pair.source} ${pair.both ? "↔" : "→"} ${pair.target}: ${names}`)
+      );
+      pair.label = labelled ? tag("svg:text", { class: "label" }, names) : null;
+      pair.group = tag("svg:g", {}, pair.path, pair.reach, pair.label);
+      return pair.group;
+    })
+  );
   layEdges(board);
 }
 
-const ARROW = tag("svg:defs", {}, tag("svg:marker", {
-  id: "head", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto-start-reverse",
-}, tag("svg:path", { d: "M0 0L8 4L0 8z", class: "head" })));
+const ARROW = tag(
+  "svg:defs",
+  {},
+  tag(
+    "svg:marker",
+    {
+      id: "head",
+      viewBox: "0 0 8 8",
+      refX: 7,
+      refY: 4,
+      markerWidth: 7,
+      markerHeight: 7,
+      orient: "auto-start-reverse"
+    },
+    tag("svg:path", { d: "M0 0L8 4L0 8z", class: "head" })
+  )
+);
 
-function layEdges(board, only = null) {
+export function layEdges(board, only = null) {
   const far = board.plane.classList.contains("far");
   for (const pair of board.pairs ?? []) {
     if (only && pair.source !== only && pair.target !== only) continue;
@@ -122,10 +234,16 @@ function layEdges(board, only = null) {
     const [x1, y1] = [a.x + a.w / 2, a.y + a.h / 2];
     const [x2, y2] = [b.x + b.w / 2, b.y + b.h / 2];
     const [cx, cy] = [(x1 + x2) / 2 - (y2 - y1) * bend, (y1 + y2) / 2 + (x2 - x1) * bend];
-    const seen = ({ x, y, w, h }) => (far ? { x: x + w / 2 - 14, y: y + h / 2 - 14, w: 28, h: 28 } : { x, y, w, h });
+    const seen = ({ x, y, w, h }) =>
+      far ? { x: x + w / 2 - 14, y: y + h / 2 - 14, w: 28, h: 28 } : { x, y, w, h };
     const [sx, sy] = border(seen(a), cx, cy);
     const [ex, ey] = border(seen(b), cx, cy);
-    const d = `M${sx.toFixed(1)} ${sy.toFixed(1)}Q${cx.toFixed(1)} ${cy.toFixed(1)} ${ex.toFixed(1)} ${ey.toFixed(1)}`;
+    const [start, control, end] = [
+      [sx, sy],
+      [cx, cy],
+      [ex, ey]
+    ].map((point) => point.map((number) => number.toFixed(1)).join(" "));
+    const d = `M${start}Q${control} ${end}`;
     pair.path.setAttribute("d", d);
     pair.reach.setAttribute("d", d);
     if (pair.label) {
@@ -139,19 +257,26 @@ function layEdges(board, only = null) {
 function border({ x, y, w, h }, px, py) {
   const [mx, my] = [x + w / 2, y + h / 2];
   const [dx, dy] = [px - mx, py - my];
-  const share = Math.min(dx ? (w / 2 + 2) / Math.abs(dx) : Infinity, dy ? (h / 2 + 2) / Math.abs(dy) : Infinity);
+  const share = Math.min(
+    dx ? (w / 2 + 2) / Math.abs(dx) : Infinity,
+    dy ? (h / 2 + 2) / Math.abs(dy) : Infinity
+  );
   return Number.isFinite(share) ? [mx + dx * share, my + dy * share] : [mx, my];
 }
 
 // Light up who a node knows, and who knows it; the others fade.
 function follow(board, name) {
   if (board.root.classList.contains("dragging")) return;
-  board.root.classList.toggle("following", Boolean(name) && board.pairs.some((pair) => pair.source === name || pair.target === name));
-  for (const pair of board.pairs ?? []) pair.group.classList.toggle("near", pair.source === name || pair.target === name);
+  board.root.classList.toggle(
+    "following",
+    Boolean(name) && board.pairs.some((pair) => pair.source === name || pair.target === name)
+  );
+  for (const pair of board.pairs ?? [])
+    pair.group.classList.toggle("near", pair.source === name || pair.target === name);
 }
 
 // How large the drawing is, and how large it is shown.
-function zoom(board, scale) {
+export function zoom(board, scale) {
   const boxes = [...board.state.nodes, ...board.state.groups];
   const left = Math.min(0, ...boxes.map((box) => box.x)) - 20;
   const top = Math.min(0, ...boxes.map((box) => box.y)) - 20;
@@ -164,8 +289,12 @@ function zoom(board, scale) {
   const [w, h] = [wide * board.scale, tall * board.scale];
   const [gapX, gapY] = [Math.max(0, (clientWidth - w) / 2), Math.max(0, (clientHeight - h) / 2)];
   board.origin = { x: gapX - left * board.scale, y: gapY - top * board.scale };
-  board.plane.style.transform = `translate(${board.origin.x}px, ${board.origin.y}px) scale(${board.scale})`;
-  Object.assign(board.sheet.style, { width: `${Math.max(clientWidth, w)}px`, height: `${Math.max(clientHeight, h)}px` });
+  const { x, y } = board.origin;
+  board.plane.style.transform = `translate(${x}px, ${y}px) scale(${board.scale})`;
+  Object.assign(board.sheet.style, {
+    width: `${Math.max(clientWidth, w)}px`,
+    height: `${Math.max(clientHeight, h)}px`
+  });
   const far = board.state.many && board.scale < FAR;
   if (far !== board.plane.classList.contains("far")) {
     board.plane.classList.toggle("far", far);

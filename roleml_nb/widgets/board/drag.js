@@ -1,10 +1,33 @@
-// Dragging with a pointer: what is dragged follows it, what it may be dropped on lights up, Escape drops it nowhere.
+// Dragging with a pointer: what is dragged follows it, what it may be dropped on lights up, Escape
+// drops it nowhere.
+
+import { tag } from "../base/common.js";
 
 const SLACK = 4; // pixels that a press may wander and still be a click
 
-// Make presses on `handle` drags. `begin(event)` returns {text, hue, over(hit), drop(hit, at), move(dx, dy), end()} or null.
-// `hit` is what lies under the pointer: {chip, card, bin, group, stage}.
-function draggable(board, handle, begin) {
+/**
+ * What lies under the pointer, as far as it is there.
+ * @typedef {{chip?: Element, card?: Element, bin?: Element, group?: Element, stage?: Element}} Hit
+ */
+
+/**
+ * What is carried while the pointer is down.
+ * @typedef {object} Carried
+ * @property {string} [text] shown beside the pointer
+ * @property {string} [hue] its colour
+ * @property {(hit: Hit) => void} [over] the pointer has moved onto something else
+ * @property {(hit: Hit, at: {x: number, y: number}) => void} drop it is let go there
+ * @property {(dx: number, dy: number) => void} [move] the pointer has moved so far since the press
+ * @property {() => void} [end] in any case, after all
+ */
+
+/**
+ * Make presses on `handle` drags.
+ * @param {object} board
+ * @param {Element} handle
+ * @param {(press: PointerEvent) => Carried | null} begin
+ */
+export function draggable(board, handle, begin) {
   handle.addEventListener("pointerdown", (press) => {
     if (press.button !== 0 || press.defaultPrevented) return;
     const carried = begin(press);
@@ -31,7 +54,11 @@ function draggable(board, handle, begin) {
       const far = Math.hypot(event.clientX - press.clientX, event.clientY - press.clientY);
       if (!ghost && far < SLACK) return;
       if (!ghost) {
-        try { handle.setPointerCapture(press.pointerId); } catch { /* the element is gone, or the pointer is */ }
+        try {
+          handle.setPointerCapture(press.pointerId);
+        } catch {
+          /* the element is gone, or the pointer is */
+        }
         board.root.classList.add("dragging");
         ghost = tag("div", { class: "ghost", popover: "manual" }, carried.text);
         if (carried.hue) ghost.style.setProperty("--hue", carried.hue);
@@ -41,24 +68,52 @@ function draggable(board, handle, begin) {
       }
       ghost.style.left = `${event.clientX + 10}px`;
       ghost.style.top = `${event.clientY + 8}px`;
-      carried.move?.((event.clientX - press.clientX) / board.scale, (event.clientY - press.clientY) / board.scale);
+      carried.move?.(
+        (event.clientX - press.clientX) / board.scale,
+        (event.clientY - press.clientY) / board.scale
+      );
       light(carried.over(hitAt(board, event)) ?? null);
     };
     document.addEventListener("pointermove", move, options);
-    document.addEventListener("pointerup", (event) => {
-      const moved = Boolean(ghost);
-      const hit = hitAt(board, event);
-      finish();
-      if (moved) {
-        handle.addEventListener("click", (click) => { click.stopPropagation(); click.preventDefault(); },
-          { capture: true, once: true });
-        carried.drop(hit, { x: event.clientX, y: event.clientY });
-      }
-    }, options);
-    document.addEventListener("pointercancel", () => { carried.cancel?.(); finish(); }, options);
-    document.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") { event.stopPropagation(); carried.cancel?.(); finish(); }
-    }, { ...options, capture: true });
+    document.addEventListener(
+      "pointerup",
+      (event) => {
+        const moved = Boolean(ghost);
+        const hit = hitAt(board, event);
+        finish();
+        if (moved) {
+          handle.addEventListener(
+            "click",
+            (click) => {
+              click.stopPropagation();
+              click.preventDefault();
+            },
+            { capture: true, once: true }
+          );
+          carried.drop(hit, { x: event.clientX, y: event.clientY });
+        }
+      },
+      options
+    );
+    document.addEventListener(
+      "pointercancel",
+      () => {
+        carried.cancel?.();
+        finish();
+      },
+      options
+    );
+    document.addEventListener(
+      "keydown",
+      (event) => {
+        if (event.key === "Escape") {
+          event.stopPropagation();
+          carried.cancel?.();
+          finish();
+        }
+      },
+      { ...options, capture: true }
+    );
     board.signal.addEventListener("abort", finish, options);
   });
 }
@@ -67,7 +122,8 @@ function hitAt(board, event) {
   const hit = {};
   for (const element of board.shadow.elementsFromPoint(event.clientX, event.clientY)) {
     if (!board.root.contains(element) || element.closest(".popup, .ghost")) continue;
-    for (const kind of ["chip", "card", "bin", "frame", "stage"]) hit[kind] ??= element.closest(`.${kind}`);
+    for (const kind of ["chip", "card", "bin", "frame", "stage"])
+      hit[kind] ??= element.closest(`.${kind}`);
   }
   return hit;
 }

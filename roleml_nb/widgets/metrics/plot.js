@@ -1,18 +1,27 @@
 // A Plotly figure. The kernel has Plotly, and is asked for it once for all figures of a page.
 
+import { openView, tag } from "../base/common.js";
+
 const PLOTLY = Symbol.for("roleml_nb.plotly");
 
 async function load(view) {
-  const closed = new Promise((_, reject) => { view.signal.addEventListener("abort", () => reject(new Error("the view was closed"))); });
+  const closed = new Promise((_, reject) => {
+    view.signal.addEventListener("abort", () => reject(new Error("the view was closed")));
+  });
   const source = await Promise.race([view.ask("plotly"), closed]);
-  const url = URL.createObjectURL(new Blob([`const module = undefined;\n${source}\nexport default window.Plotly;`], { type: "text/javascript" }));
+  const url = URL.createObjectURL(
+    new Blob([`const module = undefined;\n${source}\nexport default window.Plotly;`], {
+      type: "text/javascript"
+    })
+  );
   return (await import(url)).default;
 }
 
 // Plotly itself; when the view that asked for it got no answer, the next one asks.
 async function plotly(view) {
   while (!view.signal.aborted) {
-    const asked = window[PLOTLY] ??= load(view);
+    window[PLOTLY] ??= load(view);
+    const asked = window[PLOTLY];
     try {
       return await asked;
     } catch {
@@ -36,8 +45,11 @@ export default () => ({
       });
       const observer = new ResizeObserver(() => chart.offsetWidth && Plotly.Plots.resize(chart));
       observer.observe(el);
-      view.signal.addEventListener("abort", () => { observer.disconnect(); Plotly.purge(chart); });
+      view.signal.addEventListener("abort", () => {
+        observer.disconnect();
+        Plotly.purge(chart);
+      });
     });
     return view.close;
-  },
+  }
 });

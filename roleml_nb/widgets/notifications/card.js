@@ -1,4 +1,7 @@
-// A card in the corner of the page. It needs no view: whatever notebook's kernel made the model, the page draws the card.
+// A card in the corner of the page. It needs no view: whatever notebook's kernel made the model,
+// the page draws the card.
+
+import { followTheme, tag } from "../base/common.js";
 
 const CORNER = "roleml-notices";
 
@@ -7,8 +10,14 @@ function corner() {
   if (there) return there;
   const made = tag("div", { id: CORNER });
   Object.assign(made.style, {
-    position: "fixed", right: "16px", bottom: "32px", zIndex: "10000", display: "flex", flexDirection: "column", gap: "8px",
-    maxWidth: "min(560px, calc(100vw - 32px))",
+    position: "fixed",
+    right: "16px",
+    bottom: "32px",
+    zIndex: "10000",
+    display: "flex",
+    flexDirection: "column",
+    gap: "8px",
+    maxWidth: "min(560px, calc(100vw - 32px))"
   });
   document.body.append(made);
   return made;
@@ -20,9 +29,22 @@ export default () => ({
     const el = tag("div", { class: "roleml-notice" });
     const shadow = el.attachShadow({ mode: "open" });
     const text = tag("div", { class: "text" });
-    const close = tag("button", { class: "close", title: "close; the next cell tells it, too", "aria-label": "close", onclick: () => show([]) }, "×");
-    const card = tag("div", { class: "notice", role: "alert", hidden: true },
-      tag("div", { class: "head" }, tag("b", {}, model.get("_name") || "notebook"), close), text);
+    const close = tag(
+      "button",
+      {
+        class: "close",
+        title: "close; the next cell tells it, too",
+        "aria-label": "close",
+        onclick: () => show([])
+      },
+      "×"
+    );
+    const card = tag(
+      "div",
+      { class: "notice", role: "alert", hidden: true },
+      tag("div", { class: "head" }, tag("b", {}, model.get("_name") || "notebook"), close),
+      text
+    );
     shadow.append(tag("style", {}, STYLE), card);
     followTheme(el, ending.signal);
     corner().append(el);
@@ -42,5 +64,5 @@ export default () => ({
       ending.abort();
       el.remove();
     };
-  },
+  }
 });

@@ -1,10 +1,14 @@
 // The bar of runs: name, rounds, rate, time left; buttons to pause, step and stop.
 
+import { openView, tag } from "../base/common.js";
+
 const NOTHING = "no run yet: begin one with bed.run(…) or %rml call";
 
 function spoken(seconds) {
   if (seconds < 90) return `${seconds} s`;
-  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toPrecision(2)} h`;
+  return seconds < 5400
+    ? `${Math.round(seconds / 60)} min`
+    : `${(seconds / 3600).toPrecision(2)} h`;
 }
 
 export default () => ({
@@ -13,28 +17,70 @@ export default () => ({
     const name = tag("b", { class: "name" });
     const text = tag("span", { class: "text" });
     const fill = tag("div", { class: "fill" });
-    const track = tag("div", { class: "track", role: "progressbar", "aria-label": "rounds", "aria-valuemin": 0, "aria-valuemax": 100 }, fill);
+    const track = tag(
+      "div",
+      {
+        class: "track",
+        role: "progressbar",
+        "aria-label": "rounds",
+        "aria-valuemin": 0,
+        "aria-valuemax": 100
+      },
+      fill
+    );
     const said = tag("span", { class: "told" });
     const order = async (kind) => {
       said.textContent = `${kind} …`;
-      try { await view.ask(kind); said.textContent = ""; view.announce(kind); } catch (error) { said.textContent = error.message; }
+      try {
+        await view.ask(kind);
+        said.textContent = "";
+        view.announce(kind);
+      } catch (error) {
+        said.textContent = error.message;
+      }
     };
     const pause = tag("button", { class: "pause", onclick: () => order(pause.dataset.kind) });
-    const step = tag("button", { class: "step", title: "do one round, then be paused", onclick: () => order("step") }, "one round");
-    const stop = tag("button", { class: "stop", title: "end what handlers do; nodes and roles stay", onclick: () => order("stop") }, "stop");
-    view.root.append(tag("div", { class: "line" }, name, text, said, tag("div", { class: "buttons" }, pause, step, stop)), track);
+    const step = tag(
+      "button",
+      { class: "step", title: "do one round, then be paused", onclick: () => order("step") },
+      "one round"
+    );
+    const stop = tag(
+      "button",
+      {
+        class: "stop",
+        title: "end what handlers do; nodes and roles stay",
+        onclick: () => order("stop")
+      },
+      "stop"
+    );
+    view.root.append(
+      tag(
+        "div",
+        { class: "line" },
+        name,
+        text,
+        said,
+        tag("div", { class: "buttons" }, pause, step, stop)
+      ),
+      track
+    );
     view.follow("_run", (run) => {
       const running = run.state === "running";
       view.root.dataset.state = run.state ?? "none";
       name.textContent = run.name ?? NOTHING;
       const parts = [run.paused ? "paused" : run.state, run.rounds];
-      if (running && !run.paused) parts.push(run.rate !== null && `${run.rate} rounds/s`, run.left !== null && `${spoken(run.left)} left`);
+      if (running && !run.paused)
+        parts.push(
+          run.rate !== null && `${run.rate} rounds/s`,
+          run.left !== null && `${spoken(run.left)} left`
+        );
       else if (run.state) parts.push(spoken(run.seconds));
       text.textContent = run.name ? parts.filter(Boolean).join(" · ") : "";
-      const share = run.state === "done" ? 1 : run.fraction ?? 0;
+      const share = run.state === "done" ? 1 : (run.fraction ?? 0);
       fill.style.width = `${100 * share}%`;
       track.setAttribute("aria-valuenow", String(Math.round(100 * share)));
-      fill.className = `fill ${run.paused ? "paused" : run.state ?? ""}`;
+      fill.className = `fill ${run.paused ? "paused" : (run.state ?? "")}`;
       pause.dataset.kind = run.paused ? "resume" : "pause";
       pause.textContent = run.paused ? "go on" : "pause";
       pause.title = run.paused ? "go on with the run" : "pause before the next round";
@@ -42,5 +88,5 @@ export default () => ({
       stop.disabled = view.offline || !running;
     });
     return view.close;
-  },
+  }
 });

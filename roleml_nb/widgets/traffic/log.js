@@ -1,29 +1,62 @@
-// The messages that a page knows: a ring of the last ones, the flows that they belong to, and what handlers were at work.
+// The messages that a page knows: a ring of the last ones, the flows that they belong to, and what
+// handlers were at work.
 
-const RING = 60000; // messages
-const WORKS = 20000; // executions of handlers
-const KINDS = ["service", "task", "reply", "event", "other"];
+export const RING = 60000; // messages
+export const WORKS = 20000; // executions of handlers
+export const KINDS = ["service", "task", "reply", "event", "other"];
 const ANSWERS = new Set(["reply", "error", "moved"]);
 
-const COLUMNS = Object.entries({ flow: Uint32Array, call: Uint32Array, note: Uint16Array, sent: Float64Array, latency: Float32Array, bytes: Float64Array });
+const COLUMNS = Object.entries({
+  flow: Uint32Array,
+  call: Uint32Array,
+  note: Uint16Array,
+  sent: Float64Array,
+  latency: Float32Array,
+  bytes: Float64Array
+});
 
-function ring(size) { return Object.fromEntries(COLUMNS.map(([name, Type]) => [name, new Type(size)])); }
+function ring(size) {
+  return Object.fromEntries(COLUMNS.map(([name, Type]) => [name, new Type(size)]));
+}
 
 // A column of numbers out of a message of the kernel.
 function column(Type, view) {
   return new Type(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 }
 
-class Log {
-  constructor() { this.clear(); }
-
-  clear() {
-    Object.assign(this, { ring: ring(RING), head: 0, flows: [], notes: [], nodes: [], numbers: new Map(), version: 0, every: 1,
-      begins: [Infinity, Infinity], end: 0, now: 0, works: { flow: new Uint32Array(WORKS), begin: new Float64Array(WORKS),
-        end: new Float64Array(WORKS), row: new Float64Array(WORKS) }, worked: 0, open: new Map(), early: new Map() });
+export class Log {
+  constructor() {
+    this.clear();
   }
 
-  get first() { return Math.max(0, this.head - RING); }
+  clear() {
+    Object.assign(this, {
+      ring: ring(RING),
+      head: 0,
+      flows: [],
+      notes: [],
+      nodes: [],
+      numbers: new Map(),
+      version: 0,
+      every: 1,
+      begins: [Infinity, Infinity],
+      end: 0,
+      now: 0,
+      works: {
+        flow: new Uint32Array(WORKS),
+        begin: new Float64Array(WORKS),
+        end: new Float64Array(WORKS),
+        row: new Float64Array(WORKS)
+      },
+      worked: 0,
+      open: new Map(),
+      early: new Map()
+    });
+  }
+
+  get first() {
+    return Math.max(0, this.head - RING);
+  }
 
   // Take in a batch: {flows, notes, every, gone, now} and buffers of columns.
   take({ flows, notes, every, gone, now }, buffers) {
@@ -34,7 +67,9 @@ class Log {
     const [flow, call, , sent, latency] = columns;
     for (let row = 0; row < flow.length; row += 1) {
       const slot = this.head % RING;
-      COLUMNS.forEach(([name], place) => { this.ring[name][slot] = columns[place][row]; });
+      COLUMNS.forEach(([name], place) => {
+        this.ring[name][slot] = columns[place][row];
+      });
       const of = this.flows[flow[row]];
       if (sent[row] < this.begins[1]) this.begins[1] = sent[row];
       if (!of.steering && sent[row] < this.begins[0]) this.begins[0] = sent[row];
@@ -43,7 +78,8 @@ class Log {
     }
     if (flow.length) {
       this.end = Math.max(this.end, sent[flow.length - 1] + latency[flow.length - 1]);
-      if (this.head > RING) this.begins = this.begins.map((time) => Math.max(time, this.ring.sent[this.head % RING]));
+      if (this.head > RING)
+        this.begins = this.begins.map((time) => Math.max(time, this.ring.sent[this.head % RING]));
     }
     this.count(column(Uint32Array, buffers[6]), column(Float64Array, buffers[7]));
   }
@@ -51,8 +87,22 @@ class Log {
   addFlow(source, target, channel, kind) {
     const [from, to] = [source, target].map((name) => this.node(name.split("/")[0]));
     const steering = source.endsWith("/actor") || target.endsWith("/actor");
-    this.flows.push({ source, target, channel, kind, from, to, steering, colour: Math.max(0, KINDS.indexOf(KINDS.includes(kind) ? kind : "other")),
-      answer: ANSWERS.has(kind), messages: 0, bytes: 0, seconds: 0, travelled: 0, lost: 0 });
+    this.flows.push({
+      source,
+      target,
+      channel,
+      kind,
+      from,
+      to,
+      steering,
+      colour: Math.max(0, KINDS.indexOf(KINDS.includes(kind) ? kind : "other")),
+      answer: ANSWERS.has(kind),
+      messages: 0,
+      bytes: 0,
+      seconds: 0,
+      travelled: 0,
+      lost: 0
+    });
     this.version += 1;
   }
 
@@ -68,11 +118,18 @@ class Log {
   count(numbers, totals) {
     numbers.forEach((number, row) => {
       const [messages, size, seconds, lost] = totals.subarray(4 * row, 4 * row + 4);
-      Object.assign(this.flows[number], { messages, bytes: size, seconds, lost, travelled: seconds ? messages : 0 });
+      Object.assign(this.flows[number], {
+        messages,
+        bytes: size,
+        seconds,
+        lost,
+        travelled: seconds ? messages : 0
+      });
     });
   }
 
-  // A handler is at work from when its call has arrived until its answer is sent; of two hosts, the answer may be told first.
+  // A handler is at work from when its call has arrived until its answer is sent; of two hosts, the
+  // answer may be told first.
   work(flow, number, call, sent, latency) {
     if (!call) return;
     if (flow.answer) {
@@ -93,13 +150,15 @@ class Log {
     if (!this.early.delete(key)) keep(this.open, key, slot);
   }
 
-  // The first row that was sent at `time` or later, as far as they are in order; callers allow for a little disorder.
+  // The first row that was sent at `time` or later, as far as they are in order; callers allow for
+  // a little disorder.
   find(time) {
     let low = this.first;
     let high = this.head;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.ring.sent[middle % RING] < time) low = middle + 1; else high = middle;
+      if (this.ring.sent[middle % RING] < time) low = middle + 1;
+      else high = middle;
     }
     return low;
   }
@@ -125,11 +184,26 @@ class Log {
     const { flow, call, note, sent, latency, bytes: size } = this.ring;
     const { source, target, channel, kind, answer } = this.flows[flow[slot]];
     const [link, outcome, line] = this.notes[note[slot]] ?? ["", "", ""];
-    return { source, target, channel, kind, answer, call: call[slot], bytes: size[slot], link, outcome, line, sent: sent[slot], latency: latency[slot] };
+    return {
+      source,
+      target,
+      channel,
+      kind,
+      answer,
+      call: call[slot],
+      bytes: size[slot],
+      link,
+      outcome,
+      line,
+      sent: sent[slot],
+      latency: latency[slot]
+    };
   }
 }
 
-const LATENCY = "from when a message was sent until it was received, on average, by the clocks of both; – within one process, where it is handed over at once";
+export const LATENCY =
+  "from when a message was sent until it was received, on average, by the clocks of both;" +
+  " – within one process, where it is handed over at once";
 
 // Put into a map that forgets its oldest.
 function keep(map, key, value) {
@@ -138,20 +212,41 @@ function keep(map, key, value) {
 }
 
 // The mean of what has crossed from one process to another.
-function latency({ seconds, travelled }) { return travelled ? duration(seconds / travelled) : "–"; }
+export function latency({ seconds, travelled }) {
+  return travelled ? duration(seconds / travelled) : "–";
+}
 
-function onTheWay(seconds) { return seconds ? `${duration(seconds)} on the way` : "within one process"; }
+export function onTheWay(seconds) {
+  return seconds ? `${duration(seconds)} on the way` : "within one process";
+}
 
 // 1,234.
-function grouped(number) { return number.toLocaleString("en"); }
+export function grouped(number) {
+  return number.toLocaleString("en");
+}
 
-const naturally = new Intl.Collator("en", { numeric: true }).compare;
+export const naturally = new Intl.Collator("en", { numeric: true }).compare;
 
-function duration(seconds) {
+export function duration(seconds) {
   if (!Number.isFinite(seconds)) return "–";
   const size = Math.abs(seconds);
   if (size < 1e-6) return "< 1 µs";
   if (size < 1e-3) return `${(seconds * 1e6).toFixed(0)} µs`;
   if (size < 1) return `${(seconds * 1e3).toPrecision(3)} ms`;
   return `${size < 100 ? seconds.toPrecision(3) : seconds.toFixed(0)} s`;
+}
+
+// Add a flow, or several, to the one of that key.
+export function add(sums, key, flow, made, flows = [flow]) {
+  if (!sums.has(key))
+    sums.set(key, { ...made, messages: 0, bytes: 0, seconds: 0, travelled: 0, lost: 0 });
+  const sum = sums.get(key);
+  for (const one of flows) {
+    sum.messages += one.messages;
+    sum.bytes += one.bytes;
+    sum.seconds += one.seconds;
+    sum.travelled += one.travelled;
+    sum.lost += one.lost;
+  }
+  return sum;
 }

@@ -1,6 +1,10 @@
-// What the tabs draw on: a canvas as wide as the view, its colours, a tip by the pointer, and one filter for all.
+// What the tabs draw on: a canvas as wide as the view, its colours, a tip by the pointer, and one
+// filter for all.
 
-class Stage {
+import { clamp, tag } from "../base/common.js";
+import { KINDS } from "./log.js";
+
+export class Stage {
   constructor(view, high) {
     this.view = view;
     this.canvas = tag("canvas", { class: "stage", role: "img" });
@@ -13,10 +17,17 @@ class Stage {
     const observer = new ResizeObserver(() => this.fit());
     observer.observe(this.box);
     view.signal.addEventListener("abort", () => observer.disconnect());
-    const where = (event) => { this.pointer = [event.offsetX, event.offsetY]; this.dirty = true; };
+    const where = (event) => {
+      this.pointer = [event.offsetX, event.offsetY];
+      this.dirty = true;
+    };
     this.canvas.addEventListener("pointermove", where);
     this.canvas.addEventListener("pointerdown", where);
-    this.canvas.addEventListener("pointerleave", () => { this.pointer = null; this.tip.hidden = true; this.dirty = true; });
+    this.canvas.addEventListener("pointerleave", () => {
+      this.pointer = null;
+      this.tip.hidden = true;
+      this.dirty = true;
+    });
   }
 
   resize(high) {
@@ -44,30 +55,38 @@ class Stage {
 
   // Lines of text by the pointer; none to hide it.
   say(lines) {
-    this.tip.hidden = !lines || !this.pointer;
-    if (this.tip.hidden) return;
+    const { tip, wide, high, pointer } = this;
+    tip.hidden = !lines || !pointer;
+    if (tip.hidden) return;
     const text = lines.join("\n");
-    if (this.tip.textContent !== text) this.tip.textContent = text;
-    const [x, y] = this.pointer;
-    this.tip.style.left = `${clamp(x + 14, 0, Math.max(0, this.wide - this.tip.offsetWidth - 4))}px`;
-    this.tip.style.top = `${clamp(y + 14, 0, Math.max(0, this.high - this.tip.offsetHeight - 4))}px`;
+    if (tip.textContent !== text) tip.textContent = text;
+    const [x, y] = pointer;
+    const right = Math.max(0, wide - tip.offsetWidth - 4);
+    const end = Math.max(0, high - tip.offsetHeight - 4);
+    tip.style.left = `${clamp(x + 14, 0, right)}px`;
+    tip.style.top = `${clamp(y + 14, 0, end)}px`;
   }
 }
 
 // Text on a canvas; its y is that of the base line unless `pen` says otherwise.
-function write(pen, text, x, y, { fill, align = "left", size = 12, bold = "", wide } = {}) {
+export function write(pen, text, x, y, { fill, align = "left", size = 12, bold = "", wide } = {}) {
   pen.font = `${bold} ${size}px system-ui, 'DejaVu Sans', sans-serif`;
   pen.textAlign = align;
   pen.fillStyle = fill;
   pen.fillText(text, x, y, wide);
 }
 
-function button(text, title, onclick, more) { return tag("button", { title, "aria-label": title, onclick, ...more }, text); }
+export function button(text, title, onclick, more) {
+  return tag("button", { title, "aria-label": title, onclick, ...more }, text);
+}
 
-function box(pen, fill, ...place) { pen.fillStyle = fill; pen.fillRect(...place); }
+export function box(pen, fill, ...place) {
+  pen.fillStyle = fill;
+  pen.fillRect(...place);
+}
 
 // An outline, or a line when there are but two points: [x, y], …
-function outline(pen, colour, wide, ...points) {
+export function outline(pen, colour, wide, ...points) {
   pen.strokeStyle = colour;
   pen.lineWidth = wide;
   pen.beginPath();
@@ -75,8 +94,9 @@ function outline(pen, colour, wide, ...points) {
   pen.stroke();
 }
 
-// The colours of the theme, as a canvas takes them: read anew twice a second, since the theme may change.
-class Palette {
+// The colours of the theme, as a canvas takes them: read anew twice a second, since the theme may
+// change.
+export class Palette {
   constructor(root) {
     this.probe = tag("i", { hidden: true });
     root.append(this.probe);
@@ -85,7 +105,19 @@ class Palette {
   }
 
   read() {
-    const names = ["ground", "raised", "line", "ink", "faint", "accent", "wrong", "service", "task", "reply", "event"];
+    const names = [
+      "ground",
+      "raised",
+      "line",
+      "ink",
+      "faint",
+      "accent",
+      "wrong",
+      "service",
+      "task",
+      "reply",
+      "event"
+    ];
     const before = this.ink;
     for (const name of names) {
       this.probe.style.color = `var(--${name})`;
@@ -95,16 +127,34 @@ class Palette {
     if (this.ink !== before) this.changed?.();
   }
 
-  kind(number) { return this[KINDS[number]]; }
+  kind(number) {
+    return this[KINDS[number]];
+  }
 
-  close() { clearInterval(this.timer); }
+  close() {
+    clearInterval(this.timer);
+  }
 }
 
 // Which flows are shown.
-class Filter {
-  constructor(log) { Object.assign(this, { log, node: "", role: "", channel: "", hidden: new Set(), steering: false, version: -1, shown: [] }); }
+export class Filter {
+  constructor(log) {
+    Object.assign(this, {
+      log,
+      node: "",
+      role: "",
+      channel: "",
+      hidden: new Set(),
+      steering: false,
+      version: -1,
+      shown: []
+    });
+  }
 
-  change(values) { Object.assign(this, values); this.version = -1; }
+  change(values) {
+    Object.assign(this, values);
+    this.version = -1;
+  }
 
   // One truth value per flow.
   get flows() {
@@ -124,7 +174,7 @@ class Filter {
   }
 }
 
-function bytes(count) {
+export function bytes(count) {
   const units = ["B", "kB", "MB", "GB", "TB"];
   let place = 0;
   for (; count >= 1000 && place < units.length - 1; place += 1) count /= 1000;
