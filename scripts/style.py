@@ -59,7 +59,7 @@ VERBS = frozenset(
     replay reply report represent request require rescale reserve reset resize resolve respawn
     respond restart restore restrict resume retain retire retrieve retry return reuse reveal
     reverse revert revive roll rotate round route run sample save say scan schedule score seal
-    search select send separate serialize serve set settle share shield shift shorten show
+    search see select send separate serialize serve set settle share shield shift shorten show
     shuffle shut signal simulate skip sleep slice slow solve sort spawn spell split spread stack
     stamp stand start steer step stop store stream strip submit subscribe subtract sum supply
     suppress suspend swap switch synchronize take tell terminate test throttle throw tick time

@@ -46,7 +46,7 @@ class Engine(NamedTuple):
 
 
 def engine(host: Host) -> Engine:
-    """Asked on the engine."""
+    """Describe this engine; runs there."""
     from roleml_nb.host.process import Process
 
     torch = sys.modules.get("torch")
@@ -95,7 +95,7 @@ def examine_testbed(report: Report, bed: Testbed | None) -> None:
 
 
 def check_threads(report: Report, engines: Sequence[Engine]) -> None:
-    """Whether torch's threads have a core each."""
+    """Report a machine whose cores are fewer than torch's threads."""
     for machine in dict.fromkeys(each.machine for each in engines):
         here = [each for each in engines if each.machine == machine]
         threads, cores = sum(each.threads or 1 for each in here), here[0].cores
@@ -123,7 +123,7 @@ def check_lost(report: Report, lost: Mapping[str, str]) -> None:
 
 
 def check_links(report: Report, links: Mapping[tuple[str, str], tuple[str, str]]) -> None:
-    """Which kinds of links there are; those over the relay are slow."""
+    """Report the kinds of links; those over the relay are slow."""
     kinds = [kind for kind, _ in links.values()]
     report.say(
         "links", ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)) or "none"
@@ -141,9 +141,7 @@ def check_links(report: Report, links: Mapping[tuple[str, str], tuple[str, str]]
 
 
 def examine_requirements(report: Report) -> None:
-    """Whether engines can start here, and in which folders they keep their files where the usual
-    ones do not do.
-    """
+    """Report why engines cannot start here, and folders that stand in for the usual ones."""
     for lack in find_lacks(USUAL_ENGINES):
         report.blame(f"engines cannot start: {lack.what}", f"{lack.fix}; or %rml start --engines 0")
     check_folders(

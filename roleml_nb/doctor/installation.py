@@ -80,7 +80,7 @@ def _extension_folders() -> list[Path]:
 
 
 def check_extensions(report: Report, folders: Iterable[Path]) -> None:
-    """Whether JupyterLab finds what draws the live views."""
+    """Report extensions of live views that JupyterLab does not find."""
     folders = list(folders)
     for name, package in EXTENSIONS.items():
         if not any((folder / name / "package.json").is_file() for folder in folders):

@@ -37,7 +37,7 @@ def examine_machine(report: Report, shell: Any) -> None:
 
 
 def front_end(environment: Mapping[str, str], modules: Mapping[str, Any], shell: Any) -> str:
-    """Who shows the outputs, as far as a kernel can know."""
+    """Return the front end that shows the outputs, as far as a kernel can know."""
     if shell is None:
         return "none: this is no notebook"
     if getattr(shell, "kernel", None) is None:

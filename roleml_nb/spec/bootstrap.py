@@ -39,7 +39,7 @@ KEYS = (
 
 
 def plan_actors(entries: list[Entry], scope: Scope) -> Plan:
-    """The plan of one or several actors, which are deployed one after the other."""
+    """Return the plan of one or several actors, which are deployed one after the other."""
     plan = Plan()
     given = [entry.fields(KEYS, required=("name",)) for entry in entries]
     actors: list[str] = []
@@ -97,7 +97,9 @@ def _plan_actor(plan: Plan, given: dict[str, Entry], actors: list[str], scope: S
 
 
 def _instance(entry: Entry, own: str) -> RoleInstanceID:
-    """``actor/instance``, ``/instance`` of this actor, or ``actor``: that actor's native role."""
+    """Return ``actor/instance``, ``/instance`` of this actor, or ``actor``: that actor's native
+    role.
+    """
     text = entry.text()
     actor, slash, instance = text.partition("/")
     if "/" in instance or (slash and not instance) or not text:
@@ -108,7 +110,7 @@ def _instance(entry: Entry, own: str) -> RoleInstanceID:
 
 
 def _check_rest(given: dict[str, Entry], known: list[str]) -> None:
-    """Keys without an effect here: a mistake in them is still a mistake."""
+    """Check the keys that have no effect here: a mistake in them is still a mistake."""
     for key in ("handshakes", "handwaves"):
         for item in given[key].texts() if key in given else []:
             if item.value not in known:
@@ -128,8 +130,8 @@ def _check_rest(given: dict[str, Entry], known: list[str]) -> None:
 
 
 def sources(entry: Entry, scope: Scope) -> list[str]:
-    """The folders of an actor's modules: `src`, else `workdir`; both may be relative to the working
-    directory.
+    """Return the folders of an actor's modules: `src`, else `workdir`; both may be relative to the
+    working directory.
     """
     given = entry.fields(KEYS)
     workdir = os.path.abspath(given["workdir"].text()) if "workdir" in given else os.getcwd()

@@ -109,8 +109,8 @@ class Expansion:
         return [name.text() for name in _profile_names(self._list(key))]
 
     def _match(self, entry: Entry, pattern: str, actors: list[str]) -> list[str]:
-        """The actors whose whole name matches; an error for a plain name that is none, a note for
-        an idle pattern.
+        """Return the actors whose whole name matches; an error for a plain name that is none, a
+        note for an idle pattern.
         """
         if pattern in self._conductor:
             return [pattern]
@@ -125,7 +125,7 @@ class Expansion:
         return found
 
     def _at(self, key: str, per_actor: dict[str, Any]) -> Entry:
-        """What each actor gets, at the first entry that gave it something."""
+        """Return the values of each actor, at the first entry that gave it something."""
         at = self._given.get(key, self._entry)
         return at.with_value(
             {actor: self._asked[key, actor].with_value(item) for actor, item in per_actor.items()}
@@ -235,7 +235,7 @@ def _profile_names(profiles: Iterable[Entry]) -> list[Entry]:
 
 
 def plan_run(entry: Entry, scope: Scope, seed: int | None = None, usual_seed: int = 0) -> Plan:
-    """The plan of a run, expanded or not."""
+    """Return the plan of a run, expanded or not."""
     expansion = Expansion(entry, seed, usual_seed, scope.trust)
     plan = Plan(seed=expansion.seed, notes=expansion.notes)
     given = expansion.run.fields(FIXED_KEYS, required=("profiles",))
@@ -244,7 +244,7 @@ def plan_run(entry: Entry, scope: Scope, seed: int | None = None, usual_seed: in
     actors = list(plan.nodes)
 
     def per_actor(key: str) -> list[tuple[str, Entry]]:
-        """(node, entry) of each actor under a key."""
+        """Return (node, entry) of each actor under a key."""
         found = []
         for actor, item in (given[key].mapping() if key in given else {}).items():
             if actor not in actors and actor != CONDUCTOR:

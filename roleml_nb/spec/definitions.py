@@ -46,8 +46,8 @@ class Deferred:
 
 
 def find(path: str, names: Names | None = None) -> Any:
-    """The object of a dotted name; ``__main__.Trainer`` is looked up in `names`, or else in the
-    main module.
+    """Return the object of a dotted name; ``__main__.Trainer`` is looked up in `names`, or else in
+    the main module.
 
     ``roleml.…`` is looked up in `roleml_nb.compat`; a module that imports ``roleml`` gets that,
     too, unless the package is installed.
@@ -107,8 +107,8 @@ def _import(path: str) -> Any:
 
 
 def speaks_of_upstream(value: Any) -> bool:
-    """Whether plain data holds a dotted name under ``roleml.``, which is looked up where it is
-    used.
+    """Return True if plain data holds a dotted name under ``roleml.``, which is looked up where it
+    is used.
     """
     if isinstance(value, Mapping):
         return any(map(speaks_of_upstream, value.values()))

@@ -34,7 +34,7 @@ class Entry:
 
     @classmethod
     def of(cls, data: Any, path: tuple[str, ...] = (), location: str = "") -> Entry:
-        """The entries of plain data, all at one location."""
+        """Return the entries of plain data, all at one location."""
         if isinstance(data, Entry):
             return data.moved(path)
         if len(path) > MAX_DEPTH:
@@ -48,7 +48,7 @@ class Entry:
         return cls(data, path, location)
 
     def moved(self, path: tuple[str, ...]) -> Entry:
-        """The same under another path; marks stay."""
+        """Return the same under another path; marks stay."""
         value = self.value
         if isinstance(value, dict):
             value = {key: item.moved((*path, str(key))) for key, item in value.items()}
@@ -57,11 +57,11 @@ class Entry:
         return Entry(value, path, self.location)
 
     def with_value(self, value: Any) -> Entry:
-        """Another value that stands where this one stood."""
+        """Return an entry with another value, in the place of this one."""
         return replace(self, value=value)
 
     def plain(self) -> Any:
-        """The value without marks."""
+        """Return the value without marks."""
         if isinstance(self.value, dict):
             return {key: item.plain() for key, item in self.value.items()}
         if isinstance(self.value, list):
@@ -74,13 +74,13 @@ class Entry:
         return ": ".join(part for part in (self.location, ".".join(self.path)) if part)
 
     def fail(self, message: object) -> ConfigError:
-        """The error to raise about this entry."""
+        """Return the error to raise about this entry."""
         return ConfigError(f"{self.where}: {message}" if self.where else str(message))
 
     # what the value must be
 
     def mapping(self) -> dict[str, Entry]:
-        """Entries by key; nothing at all is an empty mapping."""
+        """Return the entries by key; nothing at all is an empty mapping."""
         if self.value is None:
             return {}
         if not isinstance(self.value, dict):
@@ -91,7 +91,7 @@ class Entry:
         return self.value
 
     def fields(self, known: Iterable[str], required: Iterable[str] = ()) -> dict[str, Entry]:
-        """A mapping with none but known keys, and all required ones."""
+        """Return a mapping with none but known keys, and all required ones."""
         found, known = self.mapping(), list(known)
         for key, item in found.items():
             if key not in known:
@@ -102,7 +102,7 @@ class Entry:
         return found
 
     def sequence(self) -> list[Entry]:
-        """A list of entries; nothing at all is an empty list."""
+        """Return a list of entries; nothing at all is an empty list."""
         if self.value is None:
             return []
         if not isinstance(self.value, list):
@@ -110,7 +110,7 @@ class Entry:
         return self.value
 
     def texts(self) -> list[Entry]:
-        """One text or a list of texts."""
+        """Return one text or a list of texts."""
         items = [self] if isinstance(self.value, str) else self.sequence()
         for item in items:
             item.text()
@@ -132,7 +132,7 @@ class Entry:
         return self.value
 
     def choice(self, known: Iterable[str]) -> str:
-        """One of some words, in small or capital letters; returned as known."""
+        """Return one of some words, in small or capital letters; returned as known."""
         by_lower = {word.lower(): word for word in known}
         word = str(self.value)
         if word.lower() not in by_lower:

@@ -34,7 +34,7 @@ def read(
     trust: bool = False,
     root: FileName | None = None,
 ) -> Plan:
-    """The plan of a configuration of any kind; ConfigError when it makes no sense.
+    """Return the plan of a configuration of any kind; ConfigError when it makes no sense.
 
     Nothing is started or changed.
 
@@ -103,7 +103,7 @@ def _entries(source: Source, trust: bool, root: FileName | None) -> list[Entry]:
 
 
 def _kind(entry: Entry) -> Any:
-    """The module that reads it."""
+    """Return the module that reads it."""
     keys = list(entry.mapping())
     if "nodes" in keys or "roleml_nb" in keys:
         return spec
@@ -131,8 +131,8 @@ def expand(
     trust: bool = False,
     root: FileName | None = None,
 ) -> dict[str, Any]:
-    """A run of RoleML with all patterns, rules and value templates written out (``fixed: true``),
-    also saved in a file.
+    """Return a run of RoleML with all patterns, rules and value templates written out (``fixed:
+    true``), also saved in a file.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ MAX_NAMES, MAX_LETTERS, MAX_DIGITS = 100_000, 10_000, 18
 
 
 def expand(pattern: str) -> list[str]:
-    """The names that a pattern makes: ``client{1..3}``, ``{alice,bob}``.
+    """Return the names that a pattern makes: ``client{1..3}``, ``{alice,bob}``.
 
     >>> expand("client{1..3}")
     ['client1', 'client2', 'client3']
@@ -50,7 +50,7 @@ def expand(pattern: str) -> list[str]:
 
 
 def _items(found: re.Match[str], pattern: str) -> Sequence[int | str]:
-    """What the first braces of a pattern stand for."""
+    """Return the alternatives of a pattern's first braces."""
     if found[1] is None:
         return [item.strip() for item in found[3].split(",")]
     if max(len(found[1]), len(found[2])) > MAX_DIGITS:
@@ -62,7 +62,7 @@ def _items(found: re.Match[str], pattern: str) -> Sequence[int | str]:
 
 
 def match(pattern: str | Iterable[str], known: Iterable[str]) -> list[str]:
-    """The known names that a pattern, or any of several, finds; in natural order.
+    """Return the known names that a pattern, or any of several, finds; in natural order.
 
     TestbedError for none.
     """

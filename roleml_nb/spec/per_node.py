@@ -53,7 +53,9 @@ def impl(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Impl:
 
 
 def resolve(value: Any, index: int, size: int) -> Any:
-    """The value for the node at `index` of `size`; ValueError when an `Each` has another length."""
+    """Return the value for the node at `index` of `size`; ValueError when an `Each` has another
+    length.
+    """
     if isinstance(value, Each):
         if len(value.values) != size:
             raise ValueError(f"Each has {len(value.values)} values for {size} nodes")
@@ -68,7 +70,7 @@ def resolve(value: Any, index: int, size: int) -> Any:
 
 
 def implementation(value: Any) -> ElementImplementation:
-    """What travels to the node for a resolved element value."""
+    """Return the implementation that travels to the node for a resolved element value."""
     if isinstance(value, ElementImplementation):
         return value
     if isinstance(value, Impl):

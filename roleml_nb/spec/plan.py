@@ -75,7 +75,7 @@ class Plan:
     """Keys that have no effect here."""
 
     def node(self, name: str, entry: Entry, **given: Any) -> NodePlan:
-        """The node of that name, made when it is not there yet."""
+        """Return the node of that name, made when it is not there yet."""
         if name not in self.nodes:
             try:
                 alone = expand(name) == [name]
@@ -127,7 +127,7 @@ class Plan:
         self.unused.update(other.unused)
 
     def check_files(self, scope: Scope) -> None:
-        """Whether elements are read from, and written to, files where that may be."""
+        """Check that elements are read from, and written to, files where that may be."""
         for node in self.nodes.values():
             for role in node.roles.values():
                 for given in role.elements.values():
@@ -140,9 +140,7 @@ class Plan:
                             )
 
     def check(self, existing: Mapping[str, Iterable[str]]) -> None:
-        """Whether members and links make sense; `existing` are the roles of nodes that are there
-        already.
-        """
+        """Check members and links; `existing` are the roles of nodes that are there already."""
         known = {NOTEBOOK, *self.nodes, *existing}
         for node in self.nodes.values():
             for relationship, members in node.relationships.items():

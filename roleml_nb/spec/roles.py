@@ -35,7 +35,7 @@ ELEMENT_KEYS = ("class", "impl", "constructor_args", *CALLABLES, *STRATEGIES, *M
 
 
 def role_class(entry: Entry, scope: Scope) -> type[Role]:
-    """The role class of a dotted name."""
+    """Return the role class of a dotted name."""
     found = definition(entry, scope)
     if not (isinstance(found, type) and issubclass(found, Role)):
         raise entry.fail(f"{entry.value} is not a role class, a subclass of roleml_nb.Role")
@@ -43,7 +43,7 @@ def role_class(entry: Entry, scope: Scope) -> type[Role]:
 
 
 def read_role(name: str, entry: Entry, scope: Scope, presets: Presets | None = None) -> RolePlan:
-    """What a role specification says: ``{class, options, impl}``, or the class alone."""
+    """Read a role specification: ``{class, options, impl}``, or the class alone."""
     if isinstance(entry.value, (str, type)):
         cls, options, implementations = role_class(entry, scope), {}, {}
     else:
@@ -67,7 +67,7 @@ def read_role(name: str, entry: Entry, scope: Scope, presets: Presets | None = N
 def check_role(
     name: str, plan: RolePlan, options: Mapping[str, Entry], elements: Mapping[str, Entry]
 ) -> None:
-    """Whether a role can be built so; the entries of options and elements are where to point."""
+    """Check that a role can be built so; errors point at the entries of options and elements."""
     cls, entry = plan.cls, plan.entry
     try:
         check_role_name(name)
@@ -96,7 +96,7 @@ def _makes_something(given: Any) -> bool:
 
 
 def read_element(entry: Entry, scope: Scope) -> ElementImplementation:
-    """What an element specification says. Nothing is built: that is done on the node."""
+    """Read an element specification. Nothing is built: that is done on the node."""
     given: dict[str, Any] = {}
     for key, item in entry.fields(ELEMENT_KEYS).items():
         if key == "class":
@@ -126,7 +126,7 @@ def read_element(entry: Entry, scope: Scope) -> ElementImplementation:
 
 
 def _implementation(entry: Entry, scope: Scope) -> dict[str, Any]:
-    """An object: by dotted name, as ``{type, options}``, or a plain value."""
+    """Return an object: by dotted name, as ``{type, options}``, or a plain value."""
     if _is_made(entry):
         return {
             "constructor": function(entry.value["type"], scope),
@@ -141,7 +141,7 @@ def _implementation(entry: Entry, scope: Scope) -> dict[str, Any]:
 
 
 def _callable(key: str, entry: Entry, scope: Scope) -> Any:
-    """A callable: by dotted name, as ``{type, options}``, or by a short name.
+    """Return a callable: by dotted name, as ``{type, options}``, or by a short name.
 
     An instance, where a class makes callables.
     """
@@ -192,7 +192,7 @@ class Presets:
             self._of[role_class(item.with_value(path), scope)] = (elements, choice)
 
     def apply(self, cls: type[Role], given: dict[str, Entry], entry: Entry) -> dict[str, Entry]:
-        """The implementations of a role, with those of the nearest class that has a preset."""
+        """Return a role's implementations, with those of the nearest class that has a preset."""
         for base in cls.__mro__:
             if base not in self._of:
                 continue

@@ -46,7 +46,7 @@ NODE_KEYS = ("engine", "at", "roles", "relationships", "links", *CONTEXT_KEYS)
 
 
 def describe(registry: Registry, engines: int, seed: int) -> dict[str, Any]:
-    """The deployment as plain data; what is not plain appears as ``{"$opaque": its type}``."""
+    """Return the deployment as plain data; other values appear as ``{"$opaque": type}``."""
     nodes: dict[str, Any] = {}
     turns = sorted({role["turn"] for given in registry.roles.values() for role in given.values()})
     rank = {turn: number for number, turn in enumerate(turns)}
@@ -76,7 +76,7 @@ def describe(registry: Registry, engines: int, seed: int) -> dict[str, Any]:
 
 
 def check_context(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The context of a node; TestbedError for what is not one."""
+    """Return the context of a node; TestbedError for what is not one."""
     for key, value in given.items():
         if key not in CONTEXT_KEYS:
             raise TestbedError(f"a node has no {key!r}; {did_you_mean(key, ('on', *CONTEXT_KEYS))}")
@@ -89,13 +89,13 @@ def check_context(given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def named(cls: type[Role]) -> Any:
-    """What the spec says of a role's class: its dotted name."""
+    """Return the dotted name of a role's class, as the spec has it."""
     said = encode(cls)
     return said.get("$ref", said)
 
 
 def without_empty(value: Any) -> Any:
-    """A spec without the mappings that say nothing."""
+    """Return a spec without the mappings that say nothing."""
     nodes = {
         name: {key: item for key, item in node.items() if item != {}}
         for name, node in value["nodes"].items()
@@ -110,7 +110,7 @@ def without_empty(value: Any) -> Any:
 
 
 def check_plain(spec: Mapping[str, Any]) -> None:
-    """ConfigError when a spec holds what is not plain data, with its path."""
+    """Check that a spec holds plain data alone; ConfigError names the path of what is not."""
     found = list(opaque(spec))
     if found:
         path, kind = found[0]
@@ -122,7 +122,7 @@ def check_plain(spec: Mapping[str, Any]) -> None:
 
 
 def plan_spec(entry: Entry, scope: Scope) -> Plan:
-    """The plan of a spec."""
+    """Return the plan of a spec."""
     given = entry.fields(KEYS, required=("nodes",))
     if "roleml_nb" in given and given["roleml_nb"].value != VERSION:
         raise given["roleml_nb"].fail(
@@ -197,7 +197,7 @@ def _role(name: str, entry: Entry, scope: Scope) -> RolePlan:
 
 
 def _relationships(plan: Plan, node: NodePlan, entry: Entry) -> None:
-    """Members by name.
+    """Plan the members of relationships, by name.
 
     A role that the spec does not have may be there one day, since roles, too, can assign roles.
     """

@@ -37,7 +37,7 @@ class Templates:
         self._producers: dict[tuple[str, ...], Iterator[Any] | None] = {}
 
     def fill(self, entry: Entry) -> Entry:
-        """The entry for the next actor."""
+        """Return the entry for the next actor."""
         if isinstance(entry.value, dict):
             return entry.with_value({key: self.fill(item) for key, item in entry.value.items()})
         if isinstance(entry.value, list):
@@ -65,7 +65,8 @@ class Templates:
 
 
 def producer(text: str, seed: str = "") -> Iterator[Any] | None:
-    """What a template yields, actor after actor, without end; None for a text that is no template.
+    """Return an endless iterator over a template's values, actor after actor; None for a text that
+    is no template.
 
     Ends of ranges are included, but for ``^`` with a step, which is a Python range. ``seed``
     decides what is drawn.

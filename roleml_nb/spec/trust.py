@@ -47,7 +47,7 @@ def _is_own_module(name: object) -> bool:
 
 
 def _is_public(found: Any) -> bool:
-    """Whether it is among the public names of library and workload, or RoleML has it there."""
+    """Return True for public names of library and workload, and for those that RoleML has there."""
     return any(found is item for item in (*_public(), *_public_of_roleml()))
 
 
@@ -238,7 +238,9 @@ def _spec(name: str, places: Any) -> Any:
 
 
 def foreign_text(text: str, names: Names | None) -> str | None:
-    """As `foreign`, of a text that may be no name at all, so nothing is imported on its account."""
+    """Judge as `foreign` does a text that may be no name at all, so nothing is imported on its
+    account.
+    """
     if "." not in text or not all(part.isidentifier() for part in text.split(".")):
         return None
     if text.partition(".")[0] in ("__main__", UPSTREAM, OURS):
@@ -262,8 +264,8 @@ def foreign_text(text: str, names: Names | None) -> str | None:
 
 
 def _mentions(file: object, name: str) -> bool:
-    """Whether a module may have an attribute, as far as its text says: ``test.csv`` is more likely
-    the name of a file.
+    """Return True if a module may have an attribute, as far as its text says: ``test.csv`` is more
+    likely the name of a file.
     """
     try:
         source = Path(str(file)).read_text(encoding="utf-8")
@@ -273,7 +275,7 @@ def _mentions(file: object, name: str) -> bool:
 
 
 def _borrows(file: str, name: str) -> bool:
-    """Whether a module may have a name from elsewhere, as far as its text says."""
+    """Return True if a module may have a name from elsewhere, as far as its text says."""
     try:
         tree = ast.parse(Path(file).read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError):

@@ -51,7 +51,9 @@ FIELDS = [field.name for field in fields(ElementImplementation)]
 
 
 def encode(value: Any) -> Any:
-    """Plain data that says what a value is; for what cannot be said, ``{"$opaque": its type}``."""
+    """Return plain data that says what a value is; for what cannot be said, ``{"$opaque": its
+    type}``.
+    """
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, np.generic):
@@ -117,7 +119,7 @@ def _type_name(value: Any) -> str:
 
 
 def opaque(spec: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
-    """(path, type) of all that `encode` could not say."""
+    """Return (path, type) of all that `encode` could not say."""
     if isinstance(spec, Mapping):
         if "$opaque" in spec:
             yield ".".join(path), str(spec["$opaque"])
@@ -129,7 +131,7 @@ def opaque(spec: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
 
 
 def decode(entry: Entry, scope: Scope) -> Any:
-    """What `encode` made plain. ConfigError for what cannot be."""
+    """Decode plain data that `encode` has made; ConfigError for what cannot be."""
     if isinstance(entry.value, list):
         return [decode(item, scope) for item in entry.value]
     if not isinstance(entry.value, dict):
@@ -153,8 +155,8 @@ def decode(entry: Entry, scope: Scope) -> Any:
 
 
 def definition(entry: Entry, scope: Scope) -> Any:
-    """The object that a dotted name stands for; data of a program may hold the class or function
-    itself.
+    """Return the object that a dotted name stands for; data of a program may hold the class or
+    function itself.
     """
     if callable(entry.value):
         return entry.value
@@ -164,7 +166,7 @@ def definition(entry: Entry, scope: Scope) -> Any:
 
 
 def function(entry: Entry, scope: Scope) -> Any:
-    """As `definition`, for what can be called."""
+    """Return as `definition` does an object that can be called."""
     found = definition(entry, scope)
     if not callable(found):
         raise entry.fail(f"{entry.value} cannot be called: it is {_type_name(found)}")

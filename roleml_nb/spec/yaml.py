@@ -35,7 +35,7 @@ class Loader(yaml.SafeLoader):
 def read_file(
     path: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None, trust: bool = False
 ) -> Entry:
-    """The content of a file, with its includes; ConfigError when it cannot be read.
+    """Return the content of a file, with its includes; ConfigError when it cannot be read.
 
     Unless it is trusted, files are included from below `root` alone, by default the file's own
     folder, wherever links lead.
@@ -48,7 +48,7 @@ def read_file(
 
 
 def dump(data: Any) -> str:
-    """Plain data as YAML, keys in their order."""
+    """Return plain data as YAML, keys in their order."""
     return yaml.dump(
         data, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None
     )
@@ -128,7 +128,7 @@ class _File:
             self._keys = above
 
     def _entry(self, node: Any, location: str) -> Entry:
-        """The entry of a node, at the location of its key, where it has one."""
+        """Return the entry of a node, at the location of its key, where it has one."""
         self._limits.entries += 1
         if self._limits.entries > MAX_ENTRIES:
             raise self._fail(
@@ -252,7 +252,7 @@ def _reason(error: Exception) -> str:
 
 
 def _others(name: str) -> str:
-    """What lies beside a file that is not there."""
+    """Return a hint at the files beside one that is missing."""
     folder = Path(name).parent
     if os.path.exists(name) or not folder.is_dir():
         return ""

@@ -30,8 +30,8 @@ class BadLine(ValueError):
 
 
 def evaluate(source: str, names: Mapping[str, Any], nodes: list[str] | None = None) -> Any:
-    """The value of a Python expression; an `Each` where it mentions i, n or node (for a selection
-    of nodes).
+    """Return the value of a Python expression; an `Each` where it mentions i, n or node (for a
+    selection of nodes).
     """
     tree = parse(source)
     if nodes is not None and used(tree) & PER_NODE:
@@ -45,7 +45,7 @@ def evaluate(source: str, names: Mapping[str, Any], nodes: list[str] | None = No
 
 
 def element(source: str, names: Mapping[str, Any], nodes: list[str]) -> Any:
-    """As `evaluate`, but a call is not made here: it becomes `impl`, made on the node."""
+    """Evaluate as `evaluate` does, but turn a call into `impl`, which is made on the node."""
     body = parse(source).body
     if not is_made_there(body):
         return evaluate(source, names, nodes)
@@ -68,15 +68,15 @@ def element(source: str, names: Mapping[str, Any], nodes: list[str]) -> Any:
 
 
 def is_made_there(body: ast.expr) -> TypeGuard[ast.Call]:
-    """Whether an element's expression is a call that is left to the node: any but one of `Each`."""
+    """Return True for a call that is left to the node: any but one of `Each`."""
     return isinstance(body, ast.Call) and not (
         isinstance(body.func, ast.Name) and body.func.id == Each.__name__
     )
 
 
 def ready_names(names: Mapping[str, Any]) -> dict[str, Any]:
-    """What expressions may use: `Each`, the names of library and workload, and those given, which
-    come first.
+    """Return the names for expressions: `Each`, those of library and workload, and those given,
+    which come first.
     """
     from roleml_nb import library, workload
 
@@ -88,7 +88,7 @@ def ready_names(names: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def role_classes(names: Mapping[str, Any]) -> dict[str, type[Role]]:
-    """The role classes of the library, and of the notebook's `names`, which come first."""
+    """Return the role classes of the library, and of the notebook's `names`, which come first."""
     return {
         key: value
         for key, value in ready_names(names).items()
@@ -100,7 +100,7 @@ def role_classes(names: Mapping[str, Any]) -> dict[str, type[Role]]:
 
 
 def parse(source: str) -> ast.Expression:
-    """The expression; BadLine when it is none."""
+    """Return the expression; BadLine when it is none."""
     try:
         return ast.parse(source.strip(), mode="eval")
     except SyntaxError as error:
@@ -108,7 +108,7 @@ def parse(source: str) -> ast.Expression:
 
 
 def used(tree: ast.AST) -> set[str]:
-    """The names that code mentions."""
+    """Return the names that code mentions."""
     return {item.id for item in ast.walk(tree) if isinstance(item, ast.Name)}
 
 

@@ -38,7 +38,7 @@ class Nodes:
         return f"<{len(self.names)} node{'s' * (len(self.names) != 1)}: {', '.join(shown)}>"
 
     def role(self, name: str) -> list[RoleInstanceID]:
-        """The addresses of the roles of that name on these nodes."""
+        """Return the addresses of the roles of that name on these nodes."""
         return [RoleInstanceID(node, name) for node in self.names]
 
     def assign(

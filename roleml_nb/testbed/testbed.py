@@ -352,7 +352,7 @@ class Testbed:
         return not self._stopping
 
     def links(self) -> list[str]:
-        """Which link each pair of hosts uses, and why it is no better one."""
+        """Return a line for each pair of hosts: its link, and why that is no better one."""
         return why(self.fleet.links)
 
     def stop_run(self) -> Stopped:
@@ -368,8 +368,8 @@ class Testbed:
         return self.fleet.stop_run()
 
     def waiting(self) -> list[str]:
-        """Which calls wait, for how long, and what the other side does about them; the oldest
-        first.
+        """Return a line for each call that waits, with its time and the state of the other side;
+        the oldest first.
         """
         self._check_running()
         return self.fleet.waiting()
@@ -396,8 +396,8 @@ class Testbed:
         return Nodes(self, dict.fromkeys(names))
 
     def select(self, pattern: Pattern | Nodes) -> Nodes:
-        """The nodes that a pattern finds: ``select("client*")``; the notebook's own only when it
-        has roles, or by its name.
+        """Return the nodes that a pattern finds: ``select("client*")``; the notebook's own only
+        when it has roles, or by its name.
         """
         self._check_running()
         asked = [pattern] if isinstance(pattern, str) else list(pattern)
@@ -634,7 +634,9 @@ class Testbed:
         return self._calls.call(target, channel, {**(args or {}), **arguments}, payloads, timeout)
 
     def channels(self, target: str | RoleInstanceID) -> list[str]:
-        """The services and tasks of the first role that `target` names, as they can be called."""
+        """Return the services and tasks of the first role that `target` names, as they can be
+        called.
+        """
         self._check_running()
         return self._calls.channels(target)
 
@@ -699,7 +701,7 @@ class Testbed:
     def logs(
         self, *nodes: str, level: str = "debug", tail: int | None = None, times: bool = False
     ) -> LogView:
-        """What nodes have logged and printed: ``bed.logs("client3", level="warning")``; see
+        """Return the log lines and prints of nodes: ``bed.logs("client3", level="warning")``; see
         `LogView`.
         """
 
@@ -725,7 +727,7 @@ class Testbed:
         return replay(self.fleet, getattr(found, "where", {}))
 
     def status(self) -> TestbedStatus:
-        """How nodes and roles stand now."""
+        """Return the status of nodes and roles now."""
         self._check_running()
         group = [RoleInstanceID(name, NATIVE) for name in self.registry.nodes()]
         answers = self._calls.group("service", group, "get-roles", dict.fromkeys(group, Message()))
@@ -745,8 +747,8 @@ class Testbed:
         return TestbedStatus(list(self.fleet.numbers), dict(self.lost), nodes, self.seed)
 
     def board(self, **how: Any) -> Board:
-        """The testbed as a board: drag roles from the palette onto nodes, from node to node, and
-        from role to role.
+        """Return the testbed as a board: drag roles from the palette onto nodes, from node to node,
+        and from role to role.
 
         `how` is what `roleml_nb.widgets.Board` takes.
         """
@@ -788,7 +790,7 @@ class Testbed:
     # as plain data
 
     def spec(self) -> dict[str, Any]:
-        """The whole deployment as plain data.
+        """Return the whole deployment as plain data.
 
         What is not plain data appears as ``{"$opaque": its type}``.
         """
@@ -835,8 +837,8 @@ class Testbed:
 
     @classmethod
     def from_checkpoint(cls, path: str | os.PathLike[str], **options: Any) -> Testbed:
-        """A testbed with as many engines and the seed of a checkpoint, and all that was in it (see
-        `restore`).
+        """Return a testbed with as many engines and the seed of a checkpoint, and all that was in
+        it (see `restore`).
 
         `options` are those of `Testbed`.
         """
@@ -929,9 +931,7 @@ class Testbed:
         self.at_stop.append(at_stop)
 
     def _tell_that_it_stops(self) -> None:
-        """Views look at it for the last time; what goes wrong with one of them keeps nothing from
-        ending.
-        """
+        """Notify views for the last time; an error of one of them keeps nothing from ending."""
         while self.at_stop:
             at_stop = self.at_stop.pop()
             try:

@@ -39,7 +39,7 @@ def _torus(n: int) -> nx.Graph:
 
 
 def _sides(n: int) -> tuple[int, int]:
-    """The sides of the rectangle of n places that is nearest to a square."""
+    """Return the sides of the rectangle of n places that is nearest to a square."""
     short = next(side for side in range(math.isqrt(n), 0, -1) if n % side == 0)
     return short, n // short
 
@@ -85,8 +85,8 @@ def _directed_ring(n: int) -> nx.DiGraph:
 
 
 def _exponential(n: int) -> nx.DiGraph:
-    """i sends to i + 1, i + 2, i + 4, …: the graph of stochastic gradient push (Assran et al.
-    2019).
+    """Make the graph of stochastic gradient push, in which i sends to i + 1, i + 2, i + 4, …
+    (Assran et al. 2019).
     """
     graph = nx.empty_graph(n, nx.DiGraph)
     graph.add_edges_from((i, (i + 2**k) % n) for i in range(n) for k in range((n - 1).bit_length()))
@@ -94,7 +94,7 @@ def _exponential(n: int) -> nx.DiGraph:
 
 
 def _connected(draw: Callable[[int], nx.Graph], seed: int) -> nx.Graph:
-    """The first connected graph of those that `draw` makes from `seed`, `seed` + 1, …"""
+    """Return the first connected graph of those that `draw` makes from `seed`, `seed` + 1, …"""
     for number in range(100):
         graph = draw(seed + number)
         if nx.is_connected(graph):
@@ -136,8 +136,8 @@ def unchecked(name: str, value: Any) -> Any:
 
 
 def draw_graph(name: str, n: int, seed: int, options: dict[str, Any]) -> nx.Graph:
-    """The graph of that name over 0 … n - 1; TestbedError for a name or an option that does not
-    exist.
+    """Return the graph of that name over 0 … n - 1; TestbedError for a name or an option that does
+    not exist.
     """
     key = standard_name(name.lower())
     if key not in GRAPHS:

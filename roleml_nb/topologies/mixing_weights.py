@@ -29,8 +29,8 @@ Weights = dict[str, dict[str, float]]
 
 
 def metropolis_hastings(graph: Graph) -> Weights:
-    """w_ij = 1 / (1 + max(d_i, d_j)) with d the degrees, and the rest for oneself (Xiao and Boyd
-    2004, section 4.2).
+    """Return w_ij = 1 / (1 + max(d_i, d_j)) with d the degrees, and the rest for oneself (Xiao and
+    Boyd 2004, section 4.2).
 
     Doubly stochastic, and needs no more than the neighbours' degrees. ValueError when an edge has
     no edge back.
@@ -46,7 +46,7 @@ def metropolis_hastings(graph: Graph) -> Weights:
 
 
 def uniform(graph: Graph) -> Weights:
-    """w_ij = 1 / (1 + the largest degree), and the rest for oneself; doubly stochastic.
+    """Return w_ij = 1 / (1 + the largest degree), and the rest for oneself; doubly stochastic.
 
     ValueError when an edge has no edge back.
     """
@@ -56,7 +56,7 @@ def uniform(graph: Graph) -> Weights:
 
 
 def row_stochastic(graph: Graph) -> Weights:
-    """Each node takes the plain mean of what comes in and of its own."""
+    """Return weights by which each node takes the plain mean of what comes in and of its own."""
     senders: dict[str, list[str]] = {node: [node] for node in graph}
     for sender, others in graph.items():
         for receiver in others:
@@ -65,8 +65,8 @@ def row_stochastic(graph: Graph) -> Weights:
 
 
 def column_stochastic(graph: Graph) -> Weights:
-    """Each node splits its own in equal shares between those that it sends to and itself: the
-    weights of push-sum.
+    """Return the weights of push-sum: each node splits its own in equal shares between its
+    receivers and itself.
     """
     weights: Weights = {node: {} for node in graph}
     for sender, others in graph.items():
@@ -76,7 +76,7 @@ def column_stochastic(graph: Graph) -> Weights:
 
 
 def mixing_matrix(weights: Weights) -> np.ndarray:
-    """The matrix W, float64 of shape (n, n), rows and columns in the order of `weights`."""
+    """Return the matrix W, float64 of shape (n, n), rows and columns in the order of `weights`."""
     place = {node: index for index, node in enumerate(weights)}
     matrix = np.zeros((len(place), len(place)))
     for receiver, row in weights.items():
@@ -86,7 +86,7 @@ def mixing_matrix(weights: Weights) -> np.ndarray:
 
 
 def second_eigenvalue(matrix: np.ndarray) -> float:
-    """The second largest modulus of the eigenvalues, 0 for a single node; 1 minus it is the
+    """Return the second largest modulus of the eigenvalues, 0 for a single node; 1 minus it is the
     spectral gap.
     """
     moduli = np.sort(np.abs(np.linalg.eigvals(matrix)))

@@ -82,8 +82,8 @@ class TopologyReport:
     __repr__ = __str__
 
     def draw(self) -> Any:
-        """The graph as a plotly figure; nodes have their names and degrees, arrows show edges that
-        lead one way.
+        """Return the graph as a plotly figure; nodes have their names and degrees, arrows show
+        edges that lead one way.
         """
         from roleml_nb.pictures.figure import Figure
 
@@ -148,7 +148,9 @@ def _layout(graph: nx.Graph) -> dict[str, tuple[float, float]]:
 
 
 def _outwards(x: float, y: float) -> str:
-    """Where a node's name is off the middle of the picture, in which most edges are."""
+    """Return the position of a node's name, away from the middle of the picture, where most edges
+    are.
+    """
     return (
         f"{'top' if y >= 0 else 'bottom'}"
         f" {'left' if x < -0.3 else 'right' if x > 0.3 else 'center'}"
@@ -156,5 +158,5 @@ def _outwards(x: float, y: float) -> str:
 
 
 def _zero(value: float) -> float:
-    """0 for what is but a rounding error away from it."""
+    """Return 0 for a number that is a rounding error away from it."""
     return 0.0 if abs(value) < 1e-9 else value

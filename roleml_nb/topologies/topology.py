@@ -44,20 +44,20 @@ class Topology:
         return f"<Topology: {self.name}, {len(self.nodes)} nodes, {many}>"
 
     def graph(self, round: int = 0) -> nx.Graph:
-        """The graph of a round, over the names of the nodes; a `networkx.DiGraph` when its edges
-        lead one way.
+        """Return the graph of a round, over the names of the nodes; a `networkx.DiGraph` when its
+        edges lead one way.
         """
         round = check_count("round", round)
         graph = self._source if isinstance(self._source, nx.Graph) else self._source(round)
         return _over(self.nodes, graph)
 
     def neighbours(self, round: int = 0) -> dict[str, list[str]]:
-        """Whom each node sends to in a round: {node: nodes}."""
+        """Return the receivers of each node in a round: {node: nodes}."""
         graph = self.graph(round)
         return {node: sorted(graph[node], key=natural_key) for node in self.nodes}
 
     def check(self, round: int = 0) -> Topology:
-        """TestbedError, with the components, unless each node is reached from each other one."""
+        """Check that each node is reached from all others; TestbedError names the components."""
         components = _components(self.graph(round))
         if len(components) > 1:
             said = " and ".join(_some(part, "{{{}}}", 6) for part in components[:3])
@@ -70,7 +70,7 @@ class Topology:
         return self
 
     def weights(self, round: int = 0) -> np.ndarray:
-        """The matrix W of mixing, (n, n) in the order of `nodes`.
+        """Return the matrix W of mixing, (n, n) in the order of `nodes`.
 
         Metropolis–Hastings weights (doubly stochastic), or, where edges lead one way, those of
         push-sum (the columns sum to 1).
@@ -81,8 +81,8 @@ class Topology:
         )
 
     def report(self, rounds: int = 1) -> TopologyReport:
-        """Degree, diameter, spectral gap and predicted consensus rate; printed as text, drawn by
-        its ``draw()``.
+        """Return degree, diameter, spectral gap and predicted consensus rate; printed as text,
+        drawn by its ``draw()``.
 
         For a topology that changes, degree and diameter are those of the union of `rounds` graphs,
         and the rate is that of mixing through all of them, one after the other.
@@ -98,8 +98,8 @@ class Topology:
     # graphs made from it
 
     def bipartite(self) -> Topology:
-        """A bipartite part of it that is still connected: edges from one half, the active one, to
-        the other.
+        """Return a bipartite part of it that is still connected: edges from one half, the active
+        one, to the other.
 
         AD-PSGD needs it. The halves are the nodes at even and at odd distance from the first node.
         """
@@ -115,8 +115,8 @@ class Topology:
         return Topology(f"bipartite {self.name}", self.nodes, halves)
 
     def spanning_tree(self, root: str | None = None) -> Topology:
-        """The tree of shortest ways from `root` (default: the first node): edges from each node to
-        those right below.
+        """Return the tree of shortest ways from `root` (default: the first node): edges from each
+        node to those right below.
         """
         if root is not None and root not in self.nodes:
             raise TestbedError(f"no node {root!r} in {self.name}; {did_you_mean(root, self.nodes)}")
@@ -194,7 +194,7 @@ def topology(
 
 
 def _over(names: list[str], graph: Any) -> nx.Graph:
-    """The graph with our names, without loops and parallel edges."""
+    """Return the graph with our names, without loops and parallel edges."""
     if not isinstance(graph, nx.Graph):
         raise TestbedError(f"a round's graph is a name or a networkx graph, not {graph!r}")
     if set(graph) == set(names):

@@ -29,7 +29,7 @@ COMBINE_WINDOW_S = 0.2
 
 
 def is_pattern(target: str | RoleInstanceID) -> bool:
-    """Whether it may name several roles, and a call to it returns {node: result}."""
+    """Return True if it may name several roles, and a call to it returns {node: result}."""
     return any(sign in str(target) for sign in "*?[{")
 
 
@@ -62,7 +62,7 @@ class Calls:
         invocations: list[Invocation],
         timeout: float | None = None,
     ) -> Any:
-        """The result, or for a pattern {node: result}.
+        """Return the result, or for a pattern {node: result}.
 
         The first failures are told at once, folded, not after the last answer.
         """
@@ -125,7 +125,7 @@ class Calls:
         )
 
     def roles_of(self, node: str) -> list[str]:
-        """The names of the roles that are on a node now."""
+        """Return the names of the roles that are on a node now."""
         return list(self._actor.call(NATIVE, RoleInstanceID(node, NATIVE), "get-roles", Message()))
 
     def begin(

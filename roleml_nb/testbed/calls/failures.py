@@ -53,7 +53,7 @@ def _again(error: RoleMLError, text: str) -> RoleMLError:
 
 
 def _kind(error: Exception) -> tuple[str, ...]:
-    """What it is, and where in the code it happened."""
+    """Return the class of an error, and the places in the code where it was raised."""
     if isinstance(error, HandlerError):
         places = [
             line for line in error.remote_traceback.splitlines() if line.startswith("  File ")

@@ -57,9 +57,7 @@ class Progress:
         self._times: deque[float] = deque(maxlen=RECENT_ROUNDS * max(1, len(self.roles)))
 
     def add_metrics(self, metrics: Iterable[tuple[Any, ...]]) -> None:
-        """Rows of the table of metrics: several may belong to one event, and have the same step
-        then.
-        """
+        """Count rows of the table of metrics; those of one event have the same step."""
         for sent, node, role, channel, _, _, step in metrics:
             if channel == ROUND_EVENT and sent >= self.began:
                 steps = self._steps.get((node, role))

@@ -158,7 +158,7 @@ class Replay:
 
 
 def replay(fleet: Fleet, where: dict[str, str]) -> Replay:
-    """The failure that an error tells of; TestbedError, saying why, when it cannot be played
+    """Return the failure that an error tells of; TestbedError, saying why, when it cannot be played
     again.
     """
     host_id, _, number = where.get("kept", "").partition(":")

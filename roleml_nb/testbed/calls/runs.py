@@ -54,7 +54,7 @@ class LiveRun:
             invocation.when_done(self._one_is_done)
 
     def _one_is_done(self) -> None:
-        """On a link's thread, which must not wait."""
+        """Count one more call that is done; runs on a link's thread, which must not wait."""
         with self._lock:
             self._left -= 1
             left = self._left
@@ -84,7 +84,7 @@ class LiveRun:
         callback()
 
     def done(self) -> bool:
-        """Whether it has ended, in whichever way."""
+        """Return True if it has ended, in whichever way."""
         return self._ended.is_set()
 
     @property

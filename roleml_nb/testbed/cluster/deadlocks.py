@@ -11,7 +11,7 @@ __all__ = ["WaitCycle", "find_deadlocks", "describe"]
 
 
 def describe(rows: Iterable[Working]) -> list[str]:
-    """One line per call that waits, the oldest first."""
+    """Return one line per call that waits, the oldest first."""
     rows = list(rows)
     at_work = {row.key: row for row in rows if not row.call}
     lines = []
@@ -35,7 +35,7 @@ class WaitCycle(NamedTuple):
 
 
 def find_deadlocks(rows: Iterable[Working]) -> list[WaitCycle]:
-    """The cycles among what all hosts have told.
+    """Return the cycles among what all hosts have told.
 
     A handler that waits for a call can go on when that can. One that is stuck can go on when
     another handler of its role can, which may let go of the lock or resume the role; and it may,
@@ -48,7 +48,7 @@ def find_deadlocks(rows: Iterable[Working]) -> list[WaitCycle]:
         by_role.setdefault(row.role, []).append(row)
 
     def waits_for(row: Working) -> list[Working | None]:
-        """Whatever lets it go on; None stands for what is not known."""
+        """Return the rows that could let it go on; None stands for an unknown one."""
         if row.waits is not None:
             return [at_work.get(row.waits)]
         if row.stuck:

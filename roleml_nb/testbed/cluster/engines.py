@@ -44,8 +44,8 @@ logger = logging.getLogger(__name__)
 
 
 def _print_or_log(*words: object, **_: object) -> None:
-    """Stands for `print` in ipyparallel's client, whose thread would print into whichever cell
-    runs: late results, with all that is in them.
+    """Print on the main thread, else log: ipyparallel's client prints late results from its own
+    thread, into whichever cell runs.
     """
     if threading.current_thread() is threading.main_thread():
         print(*words)
@@ -71,7 +71,7 @@ def _await_engines(client: Any, count: int, timeout: float) -> None:
 
 
 def _describe_engines(client: Any) -> str:
-    """In words, which engines are where."""
+    """Return in words, which engines are where."""
     if not client.ids:
         return ""
     answer = client[:].apply_async(platform.node)
@@ -286,11 +286,11 @@ class Engines:
             )
 
     def reached(self) -> set[int]:
-        """The engines that ipyparallel carries orders to."""
+        """Return the engines that ipyparallel carries orders to."""
         return set() if self.controller.ended(ORDERS) else set(self.client.ids)
 
     def outlive_kernel(self) -> None:
-        """From now on they outlive this process."""
+        """Let the engines outlive this process from now on."""
         if self.watchdog is not None:
             self.watchdog.dismiss()
             self.watchdog = None

@@ -55,11 +55,11 @@ class FailureDetector:
         self._lock = threading.Lock()
 
     def reset_silence(self, host_id: str) -> None:
-        """An engine has given a sign of life."""
+        """Reset the silence of an engine that has given a sign of life."""
         self._silence[host_id] = 0.0
 
     def silence(self, host_id: str) -> float:
-        """Seconds since the last sign of life, counted while this process looked."""
+        """Return seconds since the last sign of life, counted while this process looked."""
         return self._silence.get(host_id, 0.0)
 
     def check(self, now: float, reachable: set[int]) -> None:
@@ -84,7 +84,7 @@ class FailureDetector:
         return self._fleet.home.router.session(host_id).kind == "direct"
 
     def _has_ended_elsewhere(self, host_id: str) -> bool:
-        """Whether it has ended on a machine that this one does not see."""
+        """Return True if it has ended on a machine that this one does not see."""
         before, silence = self._given_up[host_id], self.silence(host_id)
         return (
             self._fleet.process(host_id).machine != Process.here().machine
@@ -110,7 +110,7 @@ class FailureDetector:
             fleet.home.logger.info("%s was not ended: %s", host_id, error)
 
     def remind(self, host_id: str) -> None:
-        """A lost engine goes on sending, which nobody takes: tell it that it is lost."""
+        """Remind a lost engine that it is lost, as long as it goes on sending."""
         now = self._fleet.home.clock.now()
         with self._lock:
             if (

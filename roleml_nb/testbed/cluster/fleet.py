@@ -252,8 +252,8 @@ class Fleet:
         return [host_id for host_id in self.numbers if host_id not in self.lost]
 
     def hosts_for(self, on: int | str | None) -> list[str]:
-        """The hosts that new nodes go to: all engines, or the one named; TestbedError when it is
-        not there.
+        """Return the hosts that new nodes go to: all engines, or the one named; TestbedError when
+        it is not there.
         """
         alive = self.alive or [NOTEBOOK]
         if on is None:
@@ -300,11 +300,13 @@ class Fleet:
                 self._relay.release(host_id)  # type: ignore[union-attr]
 
     def waiting(self) -> list[str]:
-        """Who waits for whom."""
+        """Return a line for each call that waits."""
         return describe(self.at_work()[0])
 
     def at_work(self) -> tuple[list[Working], dict[str, dict[str, str]]]:
-        """Who is at work, and who waits; and the status of all roles: {node: {role: status}}."""
+        """Return the handlers at work, the calls that wait, and the status of all roles: {node:
+        {role: status}}.
+        """
         rows, roles = self.home.router.working(), self.home.statuses()
         for host_id, answer in [
             (host_id, self.send(host_id, remote.at_work)) for host_id in self.alive
@@ -326,7 +328,7 @@ class Fleet:
         self._detector.reset_silence(host_id)
 
     def _on_link_changed(self, host_id: str, peer: str, kind: str, reason: str) -> None:
-        """A link has changed."""
+        """Record that a link has changed."""
         if kind not in ("direct", "relay") or peer not in (NOTEBOOK, *self.numbers):
             raise ValueError(f"{host_id} has no link {kind!r} to {peer!r}")
         if host_id in self.lost or peer in self.lost:
@@ -342,7 +344,7 @@ class Fleet:
                 self._relay.serve(host_id)
 
     def _on_unreached(self, host_id: str, reason: str) -> None:
-        """The relay does not reach an engine; it is served again as long as that may help."""
+        """Log that the relay does not reach an engine; it is served again while that may help."""
         self.home.logger.info("%s: %s", host_id, reason)
 
     def _on_host_lost(self, host_id: str, reason: str) -> None:
@@ -445,16 +447,16 @@ class Fleet:
         return self._run_stopper.stop()
 
     def last_pulse(self, host_id: str) -> float:
-        """When it gave its last regular sign of life."""
+        """Return the time of an engine's last pulse."""
         return self._last_pulses.get(host_id, 0.0)
 
     def handlers(self, host_id: str) -> int:
-        """How many handlers are at work there, as far as the notebook knows."""
+        """Return the number of handlers at work on an engine, as far as the notebook knows."""
         busy = sum(not row.call for row in self._waits.get(host_id, ()))
         return max(busy, sum(call.host_id == host_id for call in self.home.router.pending()))
 
     def process(self, host_id: str) -> Process:
-        """The process of an engine."""
+        """Return the process of an engine."""
         return self._processes[host_id]
 
     def order_end(self, host_id: str) -> None:
@@ -507,7 +509,9 @@ class Fleet:
             self._arrived.notify_all()
 
     def _await_shipments(self, shipped: Mapping[str, int], limit: float) -> None:
-        """Notes travel on another road than the answer that says how many shipments there were."""
+        """Await shipments of trace records, which take another way than the answer that counts
+        them.
+        """
         with self._arrived:
             self._arrived.wait_for(
                 lambda: all(

@@ -141,7 +141,7 @@ def relink_notebook(
 
 
 def why(made: Made) -> list[str]:
-    """One line per pair."""
+    """Return one line per pair."""
     return [
         f"{sender} → {receiver}: {kind}" + (f" ({reason})" if reason else "")
         for (sender, receiver), (kind, reason) in sorted(made.items())

@@ -180,5 +180,5 @@ def explain(error: BaseException) -> str:
 
 
 def is_raw(error: BaseException) -> bool:
-    """True for an error that does not say what to do."""
+    """Return True for an error that does not say how to mend it."""
     return isinstance(error, Exception) and not isinstance(error, RoleMLError)

@@ -70,7 +70,9 @@ def _wait(fleet: Fleet, deadline: float, timeout: float) -> None:
 
 
 def _at_work(fleet: Fleet, deadline: float) -> list[str]:
-    """What is at work, anywhere; empty as soon as nothing is, else what there was last."""
+    """Return the names of what is at work anywhere; empty as soon as nothing is, else those seen
+    last.
+    """
     clock = fleet.home.clock
     while True:
         found = [name for names in fleet.on_hosts(at_work).values() for name in names]

@@ -156,8 +156,8 @@ def create(
 
 
 def _is_ours(place: Path) -> bool:
-    """Whether others could not have put files there: in Jupyter's own folder, or in one that is
-    this user's alone.
+    """Return True if others could not have put files there: in Jupyter's own folder, or in one that
+    is this user's alone.
     """
     if place == folder():
         return place.is_dir()
@@ -199,7 +199,7 @@ def _read(path: Path) -> RuntimeFile | None:
 
 
 def _is_sound(runtime_file: RuntimeFile) -> bool:
-    """True if all fields are of the right types, and the folder is one that may be removed."""
+    """Return True if all fields have the right types, and the folder may be removed."""
     kinds: dict[str, Any] = {
         "started": (int, float),
         "engines": int,

@@ -32,14 +32,14 @@ def on_every_engine(function: Function) -> None:
 
 
 def joined(fleet: Fleet) -> None:
-    """The fleet's engines have just started."""
+    """Prepare the engines of a fleet that have just started."""
     _fleets[fleet] = []
     if _functions:
         fleet.run_on_all(run, tuple(_functions))
 
 
 def run(testbed: str, functions: tuple[Function, ...]) -> None:
-    """On an engine: run what is to be run there."""
+    """Run the functions on an engine."""
     for function in functions:
         function()
 

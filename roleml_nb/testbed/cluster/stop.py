@@ -56,7 +56,7 @@ class RunStopper:
             return Stopped(*(sum(parts, ()) for parts in zip(*found, strict=True)))
 
     def _ask(self, hosts: list[str], generation: int) -> None:
-        """On their control channels, and over their links.
+        """Ask hosts to stop, on their control channels and over their links.
 
         An engine reached over the relay has no such line, but can hurry.
         """
@@ -84,7 +84,7 @@ class RunStopper:
             )
 
     def _await(self, hosts: list[str], began: float) -> list[Stopped]:
-        """What the engines answer.
+        """Return the answers of the engines.
 
         One that gives no sign of life is killed; one that does is given more time.
 

@@ -42,7 +42,9 @@ class Watchdog:
         return self._process.pid
 
     def release(self) -> None:
-        """The cluster has ended in good order: sweep what is left of it, and end."""
+        """Release the watchdog of a cluster that has ended in good order: it sweeps the rest, and
+        ends.
+        """
         if self._process.stdin is not None and not self._process.stdin.closed:
             self._process.stdin.close()
         try:
@@ -51,7 +53,7 @@ class Watchdog:
             self._process.kill()
 
     def dismiss(self) -> None:
-        """The cluster is to outlive the kernel."""
+        """Dismiss the watchdog, so that the cluster outlives the kernel."""
         self._process.kill()
         self._process.wait()
         if self._process.stdin is not None:
@@ -59,7 +61,7 @@ class Watchdog:
 
 
 def processes_of(testbed_id: str) -> Iterator[psutil.Process]:
-    """The processes that carry the testbed_id, except this one."""
+    """Return the processes that carry the testbed_id, except this one."""
     for process in psutil.process_iter():
         try:
             if process.pid != os.getpid() and process.environ().get(ENV_VAR) == testbed_id:
@@ -69,7 +71,7 @@ def processes_of(testbed_id: str) -> Iterator[psutil.Process]:
 
 
 def still_alive(processes: list[psutil.Process], timeout: float) -> list[psutil.Process]:
-    """Those of them that have not ended after `timeout` seconds, or before.
+    """Return those of them that have not ended after `timeout` seconds, or before.
 
     One that has ended but that its parent has not asked for yet, which some containers' first
     process never does, is no longer alive; `psutil.wait_procs` would wait for it.
@@ -83,7 +85,9 @@ def still_alive(processes: list[psutil.Process], timeout: float) -> list[psutil.
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether it runs; one that has ended may still be there, until its parent asks for it."""
+    """Return True for a process that runs; one that has ended may be there until its parent asks
+    for it.
+    """
     try:
         return process.is_running() and process.status() not in (
             psutil.STATUS_ZOMBIE,
@@ -94,8 +98,8 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def _is_nanny(process: psutil.Process) -> bool:
-    """ipyparallel's, which looks after an engine, and takes more than a second to find that it has
-    ended.
+    """Return True for ipyparallel's nanny, which looks after an engine, and takes more than a
+    second to find that it has ended.
     """
     return NANNY in process.cmdline()
 

@@ -77,7 +77,7 @@ def _check_elements(node: str, name: str, role: type[Role], given: Mapping[str, 
 
 
 def _check_call(element: str, made: Impl) -> None:
-    """TestbedError unless a function takes the arguments that it will be called with."""
+    """Check that a function takes the arguments of its call; TestbedError if not."""
     try:
         signature = inspect.signature(made.function)
     except (TypeError, ValueError):  # one that is not written in Python
@@ -93,7 +93,7 @@ def _check_call(element: str, made: Impl) -> None:
 
 
 def check_sendable(what: str, options: Mapping[str, Any], elements: Mapping[str, Any]) -> None:
-    """TestbedError that names the option or element that cannot be sent."""
+    """Check that all values can be sent; TestbedError names the option or element that cannot."""
     for kind, values in (("option", options), ("element", elements)):
         for key, value in values.items():
             sent = implementation(value) if kind == "element" else value

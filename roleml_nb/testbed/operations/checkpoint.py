@@ -120,7 +120,7 @@ def _check_free(target: Path) -> None:
 
 
 def _rest(bed: Testbed, resting: Quiesced) -> dict[str, Any]:
-    """What the notebook knows: plain data, and the classes, options and elements that were
+    """Return the notebook's knowledge: plain data, and the classes, options and elements that were
     given.
     """
     registry, versions = bed.registry, bed.versions
@@ -178,7 +178,7 @@ def _step(
 
 
 def describe_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What a checkpoint is of, as plain data: seed, engines, nodes.
+    """Return the seed, the engines and the nodes of a checkpoint, as plain data.
 
     CheckpointError when it is none.
     """
@@ -246,7 +246,7 @@ def _check_about(about: Mapping[str, Any], path: str) -> None:
 
 
 def _check_content(file: zipfile.ZipFile, about: Mapping[str, Any], path: str) -> None:
-    """Whether all of it is there, and as it was written: before any of it is unpickled, or changes
+    """Check that a file is complete and undamaged, before any of it is unpickled or changes
     anything.
     """
     missing = {TESTBED_FILE, *map(str, range(len(about["nodes"])))} - set(file.namelist())
@@ -377,7 +377,7 @@ def _check(bed: Testbed, about: Mapping[str, Any], path: str) -> None:
 
 
 def _spawn(bed: Testbed, about: Mapping[str, Any], rest: Mapping[str, Any]) -> None:
-    """The nodes that are not there yet, where they were if that engine is there."""
+    """Spawn the nodes that are missing, on their former engines if these are there."""
     hosts = bed.fleet.hosts_for(None)
     kept = [*hosts, NOTEBOOK] if about["engines"] else hosts
     for number, (node, seed) in enumerate(zip(about["nodes"], about["seeds"], strict=True)):

@@ -43,9 +43,7 @@ def deploy(bed: Testbed, plan: Plan) -> None:
 
 
 def _spawn(bed: Testbed, plan: Plan) -> None:
-    """On the engines that the plan names, if the testbed has as many as the plan; spread over all
-    otherwise.
-    """
+    """Spawn the plan's nodes on its engines, if the testbed has as many, else spread over all."""
     hosts = {*bed.fleet.alive, NOTEBOOK}
     exact = plan.engines == bed.engines and all(
         node.place in (None, *hosts) for node in plan.nodes.values()
@@ -66,7 +64,9 @@ def _spawn(bed: Testbed, plan: Plan) -> None:
 
 
 def _relate(bed: Testbed, plan: Plan) -> None:
-    """Before there are roles: a role that runs by itself may need its relationships at once."""
+    """Relate nodes before there are roles: a role that runs by itself may need its relationships at
+    once.
+    """
     wanted: dict[str, Members] = {}
     for node, given in plan.nodes.items():
         for relationship, members in given.relationships.items():
@@ -112,8 +112,8 @@ def _link(bed: Testbed, plan: Plan) -> None:
 
 
 def _batches(plan: Plan) -> Iterator[Batch]:
-    """Roles that are assigned at the same time: {node: role} of one name, one class and the same
-    keys.
+    """Yield the roles that are assigned at the same time: {node: role} of one name, one class and
+    the same keys.
 
     First those that have a turn. Then the nodes in `first`, one by one, each with its roles in
     their order. Then the others together, all with their first role, then all with their second

@@ -33,8 +33,8 @@ TABLES = ("places", "roles", "relationships", "links", "contexts", "positions")
 
 
 def select_detached(testbed_id: str | None) -> RuntimeFile:
-    """The detached testbed of that name, or the only one there is; TestbedError when there is none,
-    several, or it is in use.
+    """Return the detached testbed of that name, or the only one there is; TestbedError when there
+    is none, several, or it is in use.
     """
     found = [
         runtime_file
@@ -76,7 +76,7 @@ def select_detached(testbed_id: str | None) -> RuntimeFile:
 
 
 def check_links(fleet: Fleet) -> None:
-    """The relay ends with the kernel: a testbed that needs it between engines cannot outlive it."""
+    """Check that no link between engines needs the relay, which ends with the kernel."""
     for (sender, receiver), (kind, why) in fleet.links.items():
         if kind == "relay" and NOTEBOOK not in (sender, receiver):
             raise TestbedError(
@@ -152,7 +152,7 @@ def restore(bed: Testbed) -> None:
 
 
 def _written(file: Path) -> dict[str, Any]:
-    """What was written, as far as it is what `write` writes."""
+    """Return the valid part of a file that `write_registry` has written."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):  # the kernel ended at once

@@ -133,8 +133,8 @@ class Roles:
         options: dict[str, Any],
         elements: dict[str, Any],
     ) -> None:
-        """TestbedError if nodes cannot have the code that own modules have; else engines know what
-        they will need of it.
+        """Check that nodes can have the code of own modules, and share it with the engines;
+        TestbedError if not.
         """
         modules = digests_of(role, options, elements)
         here = any(self._registry.places.get(node) == NOTEBOOK for node in nodes)

@@ -191,7 +191,7 @@ def current(obj: Any, what: str) -> Any:
 
 
 def current_values(values: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """As `current`, of the functions and classes among options or elements."""
+    """Return options or elements with their functions and classes as `current` returns them."""
     return {
         key: _each(value, partial(current, what=f"{kind} {key!r}")) for key, value in values.items()
     }
@@ -224,7 +224,8 @@ def _each(value: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def check_not_stale(cls: type, values: Iterable[Any], modules: Iterable[str], here: bool) -> None:
-    """TestbedError if code uses a function or class from before its module was reloaded.
+    """Check that code uses no function or class from before its module was reloaded; TestbedError
+    if so.
 
     A cell may do so that has imported it by name, and, for nodes of this process (`here`), any of
     the own `modules`.
@@ -270,7 +271,7 @@ def check_not_stale(cls: type, values: Iterable[Any], modules: Iterable[str], he
 
 
 def _given_by(value: Any) -> list[Any]:
-    """The functions and classes that are given by a value."""
+    """Return the functions and classes that are given by a value."""
     found: list[Any] = []
 
     def note(item: Any) -> Any:
@@ -304,8 +305,8 @@ def newest_class(cls: type, instance: RoleInstanceID) -> type:
 
 
 def _is_gone(obj: Any) -> bool:
-    """Whether it stands in memory only, as `%autoreload` leaves classes there that a module has no
-    more.
+    """Return True if it stands in memory only, as `%autoreload` leaves classes there that a module
+    has no more.
     """
     outline = source_modules.outline(obj.__module__) if isinstance(obj, type) else None
     if outline is None or outline.fixed.keys() & {tuple(obj.__qualname__.split("."))}:

@@ -15,7 +15,7 @@ __all__ = ["about", "packages"]
 
 
 def about(bed: Testbed) -> dict[str, Any]:
-    """The attributes of `Recording`, of a testbed as it stands."""
+    """Return the attributes of `Recording`, of a testbed as it stands."""
     contexts = bed.registry.contexts
     return {
         "spec": bed.spec(),
@@ -50,7 +50,7 @@ def _instances(bed: Testbed, name: str, version: int) -> list[str]:
 
 
 def packages() -> dict[str, str]:
-    """{name: version} of what is installed here, by name."""
+    """Return {name: version} of what is installed here, by name."""
     found = {
         item.metadata["Name"]: item.version
         for item in metadata.distributions()

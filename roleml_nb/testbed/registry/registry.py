@@ -44,7 +44,7 @@ class Registry:
         """Counts the changes; whoever draws the registry looks at it."""
 
     def instances(self, patterns: Any, default: str = "") -> list[RoleInstanceID]:
-        """Role instances of a pattern, or of several; one without ``/`` means the role `default`.
+        """Return the role instances of patterns; one without ``/`` means the role `default`.
 
         A pattern finds the nodes that have the role. TestbedError when there is none, or a node is
         not there.
@@ -96,7 +96,7 @@ class Registry:
         self.revision += 1
 
     def arranged(self, positions: Mapping[str, tuple[int, int] | None]) -> None:
-        """Where nodes are put on the board; None for nowhere in particular."""
+        """Record the places of nodes on the board; None takes a place away."""
         for node, position in positions.items():
             if position is None:
                 self.positions.pop(node, None)
@@ -109,9 +109,7 @@ class Registry:
         self.revision += 1
 
     def updated(self, node: str, name: str, cls: str) -> None:
-        """The role has another version of its class, which may have other channels and another
-        name.
-        """
+        """Record another version of a role's class, perhaps with other channels and name."""
         self.roles[node][name].pop("channels", None)
         self.roles[node][name]["class"] = cls
         self.revision += 1
@@ -143,7 +141,7 @@ class Registry:
         added: dict[str, dict[str, list]],
         removed: dict[str, dict[str, list]],
     ) -> None:
-        """A role has another address, and relationships came or went on its account."""
+        """Record a role's new address, and the relationships that came or went on its account."""
         given = self.roles.get(old.actor_name, {}).pop(old.instance_name, None)
         if given is not None:
             self.roles.setdefault(new.actor_name, {})[new.instance_name] = given
@@ -162,14 +160,14 @@ class Registry:
         self.revision += 1
 
     def nodes(self) -> list[str]:
-        """All nodes in natural order; the notebook's own only when it has roles."""
+        """Return all nodes in natural order; the notebook's own only when it has roles."""
         return sorted(
             (name for name in self.places if name != NOTEBOOK or self.roles.get(NOTEBOOK)),
             key=natural_key,
         )
 
     def known(self) -> dict[str, list[str]]:
-        """{node: the nodes whose roles it knows}, as `nodes`."""
+        """Return {node: the nodes whose roles it knows}, as `nodes`."""
         relationships = self.relationships
         return {
             node: [

@@ -14,8 +14,8 @@ __all__ = ["source"]
 
 
 def source(obj: Any) -> str:
-    """The text that defines a class or a function, with its decorators; "" where it is not to be
-    found.
+    """Return the text that defines a class or a function, with its decorators; "" where it is not
+    to be found.
     """
     if isinstance(obj, type) and obj.__module__ == "__main__":
         return _of_cell(obj) or _of_file(obj)
@@ -53,7 +53,7 @@ def _of_cell(cls: type) -> str:
 
 
 def _definition(text: str, qualname: str, line: int) -> str:
-    """The last definition of that name in a text, or the one around `line` (from 1)."""
+    """Return the last definition of that name in a text, or the one around `line` (from 1)."""
     try:
         found: ast.AST = ast.parse(text)
     except SyntaxError:

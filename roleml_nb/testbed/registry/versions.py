@@ -65,7 +65,7 @@ class Versions:
         return self.running, self.classes, self.given, self.contents, self.built_by
 
     def number(self, cls: type[Role]) -> int:
-        """The version of a class; a new one for content that was not seen before."""
+        """Return the version of a class; a new one for content that was not seen before."""
         name, content = class_name(cls), _hash(digests_of(cls))
         own = source_modules.is_own(cls.__module__) and "<locals>" not in cls.__qualname__
         numbers = self._numbers.setdefault(name, {}) if own else self._made.setdefault(cls, {})
@@ -92,7 +92,7 @@ class Versions:
         self.revision += 1
 
     def entries(self, instance: RoleInstanceID) -> list[Any]:
-        """What is known of an instance, for `restore_entries`."""
+        """Return the entries of an instance in all tables, for `restore_entries`."""
         return [table.get(instance) for table in self.tables]
 
     def restore_entries(self, instance: RoleInstanceID, entries: list[Any]) -> None:
@@ -103,8 +103,8 @@ class Versions:
         self.revision += 1
 
     def built_before(self, instance: RoleInstanceID) -> list[str]:
-        """The elements that a function has built which does something else now; each is returned
-        once.
+        """Return the elements that a function has built which does something else now; each is
+        returned once.
         """
         known = self.built_by.get(instance, {})
         now = _builders(self.given.get(instance, ({}, {}))[1])
@@ -121,8 +121,8 @@ class Versions:
                 table[new] = table.pop(old)
 
     def outdated(self, cls: type[Role], name: str | None = None) -> list[RoleInstanceID]:
-        """The instances that have another version of the class, or are behind; `name`: of a class
-        that it takes the place of.
+        """Return the instances that have another version of the class, or are behind; `name`: of a
+        class that it takes the place of.
         """
         number, behind = self.number(cls), self.behind()
         if name is not None:
@@ -135,7 +135,7 @@ class Versions:
         ]
 
     def of_class(self, name: str) -> list[RoleInstanceID]:
-        """The instances of a class of that name, with its module or without."""
+        """Return the instances of a class of that name, with its module or without."""
         return [
             instance
             for instance, (known, _) in self.running.items()
@@ -143,8 +143,8 @@ class Versions:
         ]
 
     def behind(self) -> dict[RoleInstanceID, list[str]]:
-        """The instances whose own modules have changed since they took up their code, and these
-        modules.
+        """Return the instances whose own modules have changed since they took up their code, and
+        these modules.
         """
         changed: dict[RoleInstanceID, list[str]] = {}
         for instance, content in list(self.contents.items()):
@@ -158,7 +158,7 @@ class Versions:
         return changed
 
     def table(self) -> list[tuple[str, int, list[RoleInstanceID]]]:
-        """Class, version and instances, in natural order."""
+        """Return class, version and instances, in natural order."""
         rows: dict[tuple[str, int], list[RoleInstanceID]] = {}
         for instance, row in self.running.items():
             rows.setdefault(row, []).append(instance)
@@ -174,8 +174,8 @@ def class_name(cls: type[Role]) -> str:
 
 
 def digests_of(cls: type, *given: dict[str, Any]) -> dict[str, str]:
-    """The own modules that a class uses, and what its role was given, and digests of their texts as
-    they are loaded.
+    """Return the own modules that a class uses, and what its role was given, and digests of their
+    texts as they are loaded.
     """
     names = set(_own_modules(cls))
     for values in given if source_modules.some else ():
@@ -185,7 +185,7 @@ def digests_of(cls: type, *given: dict[str, Any]) -> dict[str, str]:
 
 
 def _builders(elements: dict[str, Any]) -> dict[str, Any]:
-    """What the functions of own modules do, as these have them now, that build elements."""
+    """Return the present fingerprints of the own functions that build elements."""
     found = {}
     for element, value in elements.items():
         if isinstance(value, Impl) and isinstance(value.function, types.FunctionType):

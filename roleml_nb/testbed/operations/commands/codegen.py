@@ -17,7 +17,7 @@ _NUMBERED = re.compile(r"(.*?)(\d+)")
 
 
 def pattern(names: Sequence[str]) -> str:
-    """One pattern for nodes: ``client{1..8}``, ``{alice,bob}``, in this order."""
+    """Return one pattern for nodes: ``client{1..8}``, ``{alice,bob}``, in this order."""
     if len(names) == 1:
         return names[0]
     parts = [_NUMBERED.fullmatch(name) for name in names]
@@ -29,8 +29,8 @@ def pattern(names: Sequence[str]) -> str:
 
 
 def value(text: str, nodes: Sequence[str], *, element: bool = False) -> str:
-    """The Python for an expression in which i, n and node stand for a node; a call for an element
-    becomes `impl`.
+    """Return the Python for an expression in which i, n and node stand for a node; a call for an
+    element becomes `impl`.
     """
     body = parse(text).body
     if element and is_made_there(body):
@@ -70,7 +70,7 @@ class _Count(ast.NodeTransformer):
 
 
 def argument(text: str) -> str:
-    """An expression as a word of a magic's line: without white space outside of brackets and
+    """Return an expression as a word of a magic's line: without white space outside of brackets and
     quotes.
     """
     said = ast.unparse(parse(text))
@@ -97,8 +97,8 @@ def argument(text: str) -> str:
 
 
 def source(given: Any, names: Mapping[str, Any]) -> str | None:
-    """An expression that makes such a value, as far as there is one: plain values, what has a name,
-    and calls of it.
+    """Return an expression that makes such a value, as far as there is one: plain values, what has
+    a name, and calls of it.
     """
     if isinstance(given, Impl):
         function = _name(given.function, names)

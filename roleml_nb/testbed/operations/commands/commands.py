@@ -49,7 +49,7 @@ def parse_command(kind: str, given: Mapping[str, Any], bed: Testbed) -> Command:
 
 
 def _are_patterns(value: Any) -> bool:
-    """True for a text, or for a sequence of texts and of sequences of texts."""
+    """Return True for a text, or for a sequence of texts and of sequences of texts."""
     if isinstance(value, str):
         return True
     if not isinstance(value, (list, tuple)):

@@ -180,5 +180,5 @@ class Arrange(Command):
 
 
 def _engine(place: str | None) -> int | str | None:
-    """The host's name as a user says it: the number of an engine."""
+    """Return the host's name as a user says it: the number of an engine."""
     return int(place[6:]) if place and place.startswith("engine") and place[6:].isdigit() else place

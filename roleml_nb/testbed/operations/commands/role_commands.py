@@ -283,7 +283,7 @@ def _migrate(
 def restore_commands(
     bed: Testbed, names: Names, kept: Sequence[TerminatedRole]
 ) -> list[RestoreRole]:
-    """What puts roles that were ended there again; it says itself as what assigned them."""
+    """Return the commands that restore terminated roles; as code they are the assignments."""
     found = []
     for one in kept:
         node, name = one.instance
@@ -307,7 +307,7 @@ def restore_commands(
 
 
 def _instances(members: Sequence[str]) -> list[str]:
-    """Addresses in few words: those of one role name together."""
+    """Return addresses in few words: those of one role name together."""
     by_role: dict[str, list[str]] = {}
     for member in members:
         node, slash, role = member.partition("/")
