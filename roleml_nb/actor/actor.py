@@ -226,7 +226,7 @@ class Actor:
             # else it was the last thing that a role did which is being stopped
             if self.started(instance_name):
                 self.host.report(self.describe(error, self.instance(instance_name), "run"))
-        except BaseException as error:  # nobody waits for it: the notebook is told
+        except BaseException as error:  # nobody waits for it: it is reported
             self.host.failures.keep(error, self.instance(instance_name), "run", "run")
             self.host.report(self.describe(error, self.instance(instance_name), "run"))
         finally:
@@ -292,7 +292,7 @@ class Actor:
     def _attempt(self, action: Callable[[], Any], instance_name: str, what: str) -> None:
         try:
             action()
-        # one faulty clean-up must not keep the others from theirs: the notebook is told
+        # one faulty clean-up must not keep the others from theirs: it is reported
         except Exception as error:
             self.host.report(self.describe(error, self.instance(instance_name), what))
 

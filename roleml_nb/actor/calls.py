@@ -146,7 +146,7 @@ class Invocation:
         def call_back() -> None:
             try:
                 context.run(func, self)
-            except Exception as error:  # nobody waits for it: the notebook is told
+            except Exception as error:  # nobody waits for it: it is reported
                 where, channel = (
                     self._pending.source,
                     f"callback of {self._pending.target}.{self._pending.channel}",

@@ -140,7 +140,7 @@ class Inbox:
             if item is None:
                 if entered:
                     lifecycle.leave()
-                elif lifecycle.ready:  # since when we looked
+                elif lifecycle.ready:  # it has become ready since `try_enter`
                     self.wake()
                 return
             going_on = self._handle(*item, lifecycle, run_generation)
@@ -176,7 +176,7 @@ class Inbox:
                         return future
         except Interrupt:
             self._report(RunStopped(f"{execution.name} was interrupted with the run"))
-        except BaseException as error:  # nobody waits for it: the notebook is told
+        except BaseException as error:  # nobody waits for it: it is reported
             self._keep(listener, message, error)
             self._report(error)
         router.executions.end_inline(execution)

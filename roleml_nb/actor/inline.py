@@ -1,7 +1,7 @@
 """Service calls within one host, made on the caller's own thread: no thread is woken, nothing waits
 in a queue.
 
-They are what they are elsewhere: values, not references; noted in the trace; shown by
+They are what they are elsewhere: values, not references; recorded in the trace; shown by
 ``bed.waiting()``.
 """
 

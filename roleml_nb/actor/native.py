@@ -44,7 +44,7 @@ def _check_name(noun: str, name: object) -> None:
 class NativeRole(Role):
     """Channels for members of the relationship `manager` only.
 
-    What they change is told as events.
+    Their changes are emitted as events.
     """
 
     heartbeat = Event()

@@ -2,7 +2,7 @@
 these classes.
 
 An object keeps its state and becomes one of the class that bears its class's name now, as with
-IPython's autoreload. What is looked through: containers, objects of own classes and of classes of a
+IPython's autoreload. It searches containers, objects of own classes and of classes of a
 notebook, partial functions and methods, and objects of libraries that hold what they are given,
 such as torch modules. Code that was sent by value, as that of cells, has its globals renewed.
 """
@@ -28,11 +28,11 @@ HOLDERS = (
     "torch.utils.data",
     "torchvision.",
 )
-"""Where classes are from whose objects are looked through, but for those of the user."""
+"""Modules of classes whose objects are searched, besides those of the user."""
 
 
 class Renewal:
-    """One pass over what a role holds. Each object is looked at once."""
+    """One pass over what a role holds. Each object is visited once."""
 
     def __init__(self) -> None:
         self._seen: dict[int, Any] = {}

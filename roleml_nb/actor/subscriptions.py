@@ -142,7 +142,7 @@ class Subscriptions:
     ) -> None:
         """End subscriptions, or that of the listener called `name`; CallerError when there is none.
 
-        Returns when the emitter has taken note, unless without `wait`.
+        Returns when the emitter has registered that, unless without `wait`.
         """
         key = (instance_name, target, channel)
         with self._lock:

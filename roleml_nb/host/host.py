@@ -101,7 +101,7 @@ class Host:
             lambda session, reason: self.link_manager.link_failed(session, reason),
         )
         self.clock.executions = self.router.executions
-        self.router.host_handlers["deadlock"] = lambda peer, told: self.break_deadlock(*told)
+        self.router.host_handlers["deadlock"] = lambda peer, cycle: self.break_deadlock(*cycle)
         self.router.host_handlers["bye"] = lambda peer, _: self.host_lost(peer, "it was stopped")
         self.actors: dict[str, Actor] = {}
         self.failures = FailureStore(host_id)
@@ -316,7 +316,7 @@ class Host:
             self.router.host_lost(host_id, reason)
             self.on_host_lost(host_id, reason)
 
-    # notes for the notebook
+    # records for the notebook
 
     def logger_for(self, node: str, role: str) -> logging.Logger:
         """Return a logger whose lines are in the log of a role's node."""
@@ -343,9 +343,9 @@ class Host:
             self._flush(everything)
 
     def _flush(self, everything: bool) -> None:
-        notes = [self._messages.popleft() for _ in range(len(self._messages))]
-        if notes:
-            self._batches.append(columns(notes, self._names))
+        records = [self._messages.popleft() for _ in range(len(self._messages))]
+        if records:
+            self._batches.append(columns(records, self._names))
         if self.buffer_while_detached and NOTEBOOK in self.router.lost:
             while sum(len(batch[0]) for batch in self._batches) > MAX_BUFFERED_RECORDS:
                 self._dropped["messages"] += len(self._batches.popleft()[0])

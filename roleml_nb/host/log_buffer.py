@@ -114,7 +114,7 @@ class LogBuffer:
 def _unformatted(record: logging.LogRecord, error: Exception) -> str:
     try:
         return f"{record.msg!r} with {record.args!r}, which cannot be formatted: {error}"
-    except Exception as other:  # they cannot even be told
+    except Exception as other:  # not even they can be formatted
         return (
             f"a record of {record.funcName}, line {record.lineno}, cannot be formatted:"
             f" {type(other).__name__}"

@@ -50,8 +50,8 @@ class AdmissionControl:
         self._router = router
         self.monitor = context.socket(zmq.PAIR)
         self.monitor.rcvhwm = MAX_UNREAD_EVENTS
-        router.monitor(f"inproc://door-{id(router)}", EVENTS)
-        self.monitor.connect(f"inproc://door-{id(router)}")
+        router.monitor(f"inproc://admission-{id(router)}", EVENTS)
+        self.monitor.connect(f"inproc://admission-{id(router)}")
 
     @property
     def unauthenticated(self) -> int:
@@ -70,9 +70,8 @@ class AdmissionControl:
                 if event != zmq.EVENT_ACCEPTED:
                     continue
                 self._unauthenticated[number] = now
-                if (
-                    len(self._unauthenticated) > MAX_UNAUTHENTICATED
-                ):  # a friend speaks as soon as it comes
+                # a host of ours authenticates itself as soon as it comes, so it is not the oldest
+                if len(self._unauthenticated) > MAX_UNAUTHENTICATED:
                     self._reject(
                         next(iter(self._unauthenticated)),
                         f"{MAX_UNAUTHENTICATED} others have come, and it has not shown who it is",
@@ -112,10 +111,8 @@ class AdmissionControl:
             )
 
     def _is_ours(self, connection: socket.socket) -> bool:
-        here, url = (
-            connection.getsockname(),
-            self._router.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0"),
-        )
+        here = connection.getsockname()
+        url = self._router.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
         if connection.family == getattr(socket, "AF_UNIX", None):
             return url == f"ipc://{here}"
         return url.endswith(f":{here[1]}")

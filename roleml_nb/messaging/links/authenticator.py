@@ -49,7 +49,7 @@ class KeyAuthenticator:
 
     @property
     def bell(self) -> int:
-        """The file descriptor that rings when `answer` is to be called."""
+        """The file descriptor that is ready when `answer` is to be called."""
         return self._zap.zap_socket.FD
 
     def answer(self) -> None:

@@ -13,7 +13,7 @@ __all__ = ["Refusals", "stranger"]
 LOG_INTERVAL_S = 60.0
 """Seconds between two log lines about the same stranger."""
 MAX_SENDERS = 256
-"""Strangers that are told apart."""
+"""Senders that are counted apart."""
 
 
 class Refusals:
@@ -26,7 +26,7 @@ class Refusals:
         self._logged: dict[str, float] = {}
 
     def add(self, reason: str, who: str) -> None:
-        """Take note of one more."""
+        """Count one more refusal."""
         self.counts[reason] += 1
         if who not in self._logged and len(self._logged) >= MAX_SENDERS:
             who = "others"

@@ -45,7 +45,7 @@ _reducers: dict[type, Any] = {**REDUCERS, np.ndarray: reduce_array, types.Module
 del _reducers[types.MethodType]
 _torch_known = False
 _COMMON = {rebuild_array, rebuild_tensor, OrderedDict, Parameters}
-"""What is in every model, and sent by its name: not looked at further."""
+"""Functions and classes of every model, which are sent by their names without a check."""
 
 
 class Body:

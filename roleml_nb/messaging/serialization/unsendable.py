@@ -1,4 +1,4 @@
-"""Which entry of a value cannot be sent, and why: looked for only after it could not."""
+"""Find the entry of a value that cannot be sent, and the reason; only after sending has failed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["MESSAGE", "explain"]
 MESSAGE = "message"
 """The name of a pair of args and payloads, whose entries have names of their own."""
 DEPTH = 40
-"""Steps from the value to an entry in it, beyond which nothing is looked for."""
+"""Steps from the value to an entry in it, beyond which nothing is searched."""
 ADVICE: list[tuple[Any, str]] = [
     ((types.GeneratorType, types.AsyncGeneratorType), "send a list of what it gives"),
     (types.CoroutineType, "await it, and send its result"),
