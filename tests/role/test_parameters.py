@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roleml_nb.library import average
-from roleml_nb.library.aggregation.vectors import from_vector, to_vector
+from roleml_nb.library.aggregation.state_dicts import from_vector, to_vector
 from roleml_nb.messaging.serialization.codec import copy_of, encode
 from roleml_nb.role.parameters import (
     AVERAGED,

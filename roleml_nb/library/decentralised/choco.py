@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from roleml_nb.library.aggregation.mergers import average
-from roleml_nb.library.aggregation.vectors import from_vector, to_vector
+from roleml_nb.library.aggregation.state_dicts import from_vector, to_vector
 from roleml_nb.role import ArgumentError, Element, RoleInstanceID
 from roleml_nb.role.checks.numbers import as_number
 from roleml_nb.role.parameters import AVERAGED, COPIED, entries, like

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from roleml_nb.library.aggregation.mergers import average
-from roleml_nb.library.aggregation.vectors import to_vector
+from roleml_nb.library.aggregation.state_dicts import to_vector
 
 __all__ = ["consensus_distance"]
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from roleml_nb.library.aggregation.arithmetic import difference, moved
 from roleml_nb.library.aggregation.mergers import average
+from roleml_nb.library.aggregation.state_dicts import add_step, difference
 from roleml_nb.role.parameters import STEPPED, entries, like
 
 from .mixers import Mixer, Received
@@ -58,7 +58,7 @@ class DPsgdMixer(Mixer):
         )
         if not self.overlap:
             return mixed
-        return moved(mixed, difference(self._after, self.own))
+        return add_step(mixed, difference(self._after, self.own))
 
     def weights(self, received: Received) -> list[float]:
         return metropolis_hastings_shares(self.degree, received)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from roleml_nb.library.aggregation.mergers import average
-from roleml_nb.library.aggregation.vectors import from_vector, to_vector
+from roleml_nb.library.aggregation.state_dicts import from_vector, to_vector
 from roleml_nb.role import RoleInstanceID
 from roleml_nb.role.parameters import AVERAGED, COPIED, entries, like
 

@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from roleml_nb.library.aggregation.arithmetic import difference, moved
 from roleml_nb.library.aggregation.contributions import tell
 from roleml_nb.library.aggregation.mergers import RunningAverage
 from roleml_nb.library.aggregation.same_entries import check_entries
+from roleml_nb.library.aggregation.state_dicts import add_step, difference
 from roleml_nb.library.attempts import Attempt
 from roleml_nb.library.channel_numbers import count_of, number_of
 from roleml_nb.library.channel_types import (
@@ -428,7 +428,7 @@ class FedAvgAggregator(Role):
                 check_entries(client, detailed["update"], results[0].update, str(results[0].client))
             staleness = self._trainings.number - training.number
             if staleness:
-                detailed["update"] = _rebased(
+                detailed["update"] = _rebase_update(
                     detailed["update"], training.update, update, detailed.get("buffers", ())
                 )
             known = {name: detailed[name] for name in KNOWN if name in detailed}
@@ -474,7 +474,7 @@ class FedAvgAggregator(Role):
         return [self._data_sizes[client] for client in group]
 
 
-def _rebased(
+def _rebase_update(
     update: Mapping[str, Any],
     base: Mapping[str, Any],
     onto: Mapping[str, Any],
@@ -483,4 +483,4 @@ def _rebased(
     """`update` with the step that it is from `base` made from `onto` instead."""
     names = [name for name in entries(STEPPED, update) if name not in untrained]
     step = difference(update, base, names)
-    return like({**update, **moved({name: onto[name] for name in names}, step)}, update)
+    return like({**update, **add_step({name: onto[name] for name in names}, step)}, update)

@@ -10,8 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-from roleml_nb.library.aggregation.arithmetic import Step, difference, moved, weighted_sum
 from roleml_nb.library.aggregation.mergers import average
+from roleml_nb.library.aggregation.state_dicts import Step, add_step, difference, weighted_sum
 from roleml_nb.role import ArgumentError
 from roleml_nb.role.checks.numbers import as_number, check_count
 from roleml_nb.role.parameters import LEFT, STEPPED, entries, like
@@ -169,4 +169,6 @@ class FedBuff(AsynchronousStrategy):
         )
         moves = {name: self.lr * entry for name, entry in step.items()}
         self.begin()
-        return like({**averaged, **moved({name: update[name] for name in moves}, moves)}, averaged)
+        return like(
+            {**averaged, **add_step({name: update[name] for name in moves}, moves)}, averaged
+        )

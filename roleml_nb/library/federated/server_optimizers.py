@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from roleml_nb.library.aggregation.arithmetic import Step, weighted_sum
+from roleml_nb.library.aggregation.state_dicts import Step, weighted_sum
 
 from .strategies import ClientResult, SteppingStrategy, in_range, shares
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.library.aggregation.arithmetic import Step, difference, moved, weighted_sum
 from roleml_nb.library.aggregation.mergers import RunningAverage, average
 from roleml_nb.library.aggregation.same_entries import check_entries
+from roleml_nb.library.aggregation.state_dicts import Step, add_step, difference, weighted_sum
 from roleml_nb.role import ArgumentError, RoleInstanceID
 from roleml_nb.role.checks.numbers import as_number, check_count, short
 from roleml_nb.role.parameters import STEPPED, entries, like
@@ -143,7 +143,7 @@ class SteppingStrategy(Strategy):
         deltas = [difference(result.update, update, names) for result in results]
         step = self.step(deltas, results)
         averaged = average(updates, [result.weight for result in results])
-        return like({**averaged, **moved({name: update[name] for name in step}, step)}, *updates)
+        return like({**averaged, **add_step({name: update[name] for name in step}, step)}, *updates)
 
     @abstractmethod
     def step(self, deltas: Sequence[Step], results: Sequence[ClientResult]) -> Step:

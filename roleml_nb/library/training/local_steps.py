@@ -21,8 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.library.aggregation.arithmetic import Step, moved, wide
-from roleml_nb.library.aggregation.entries import buffers_of
+from roleml_nb.library.aggregation.state_dicts import Step, add_step, buffers_of, wide
 from roleml_nb.role import ArgumentError
 from roleml_nb.role.parameters import STEPPED, described, entries
 from roleml_nb.role.randomness.torch_generator import each_in_turn
@@ -84,7 +83,7 @@ class LocalSteps:
             before = self._parameters() if corrected else {}
             metrics = self.model.train([batch], **options)
             if corrected:
-                self.model.set_params(moved(self._params(), self._correction(before, lr)))
+                self.model.set_params(add_step(self._params(), self._correction(before, lr)))
             self.count += 1
             self.distance += lr
             self._count_distance(rate)

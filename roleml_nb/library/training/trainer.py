@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.library.aggregation.arithmetic import wide
-from roleml_nb.library.aggregation.entries import buffers_of, local_entries
+from roleml_nb.library.aggregation.state_dicts import buffers_of, local_entries, wide
 from roleml_nb.library.channel_numbers import count_of, number_of, told_as
 from roleml_nb.library.channel_types import Params
 from roleml_nb.library.locking import GuardedRole
