@@ -23,6 +23,8 @@ MODULES = {
     "actor.failures": "actor.replay",
     "actor.keeping": "actor.undo",
     "actor.luggage": "actor.snapshot",
+    "course.plug": "course.power_plug",
+    "course.small": "course.toy_roles",
     "library.ad_psgd": "library.decentralised.ad_psgd",
     "library.addresses": "library.ordering",
     "library.arithmetic": "library.aggregation.state_dicts",

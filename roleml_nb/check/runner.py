@@ -24,10 +24,10 @@ __all__ = ["CELL_TIMEOUT_S", "check", "find"]
 
 CELL_TIMEOUT_S = 300.0
 SANITIZE = Path(__file__).parents[1] / "sanitize.cfg"
-REFUSED = re.compile(r"^UsageError: .*", re.MULTILINE)
+USAGE_ERROR = re.compile(r"^UsageError: .*", re.MULTILINE)
 """What IPython prints of a magic that it does not know, without an error message."""
 DEPRECATED = re.compile(r"DeprecationWarning: (roleml_nb\b.*)")
-NOT_RUN = {2: "pytest was interrupted", 3: "pytest failed", 4: "pytest was called wrongly"}
+PYTEST_FAILURES = {2: "pytest was interrupted", 3: "pytest failed", 4: "pytest was called wrongly"}
 
 
 class Running:
@@ -192,7 +192,7 @@ def _findings(cell: dict[str, Any], by_chance: dict[int, str]) -> Iterator[Findi
             yield Finding(Kind.FAILED, number, _error(cell))
         elif not chance:
             yield Finding(Kind.STALE, number, _traceback(text))
-    elif refused := REFUSED.search(printed):
+    elif refused := USAGE_ERROR.search(printed):
         yield Finding(Kind.HIDDEN, number, refused[0])
     for text in dict.fromkeys(DEPRECATED.findall(printed)):
         yield Finding(Kind.DEPRECATED, number, text)
@@ -241,5 +241,5 @@ def _run(
         return [json.loads(line) for line in lines]
     if code == 5:  # no code cell
         return []
-    why = NOT_RUN.get(code, f"exit code {code}")
+    why = PYTEST_FAILURES.get(code, f"exit code {code}")
     return Finding(Kind.UNREADABLE, None, f"{why}:\n{printed[-4000:].strip()}")

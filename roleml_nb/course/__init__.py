@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .architectures import ARCHITECTURES, Deployed, deploy
     from .measure import bytes_through
     from .phone import Phone
-    from .plug import PowerPlug
+    from .power_plug import PowerPlug
 
 __all__ = [
     "ARCHITECTURES",
@@ -32,7 +32,7 @@ PLACES = {
     "Deployed": "architectures",
     "deploy": "architectures",
     "Phone": "phone",
-    "PowerPlug": "plug",
+    "PowerPlug": "power_plug",
     "bytes_through": "measure",
 }
 """Which module has what: each is imported when a lesson needs it."""

@@ -21,7 +21,7 @@ LIBRARIES = tuple(
     {str(Path(__file__).parents[1]), *map(sysconfig.get_path, ("stdlib", "purelib", "platlib"))}
 )
 """Where code lies that is not the student's."""
-ENDLESS = (
+ENDLESS_HINT = (
     "  hint   is there a loop that never ends, or a call that waits for something which comes"
     " after it?"
 )
@@ -112,7 +112,7 @@ def look_at(one: Exercise, answer: Any) -> str:
         )
         wrong = [
             f"  wrong  it was not done after {one.seconds:g} seconds, and was given up",
-            ENDLESS,
+            ENDLESS_HINT,
         ]
     head = f"exercise {one.number}, {one.title}"
     if wrong:
@@ -130,7 +130,7 @@ def _told(error: Exception) -> list[str]:
     if isinstance(error, CallTimeout):
         return [
             f"  wrong  a call of it was given up: {str(error).partition('; wait longer')[0]}",
-            ENDLESS,
+            ENDLESS_HINT,
         ]
     said = str(error.args[0] if isinstance(error, HandlerError) else error)
     shown = said if isinstance(error, HandlerError) else f"{name}: {said}" if said else name

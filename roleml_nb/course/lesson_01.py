@@ -11,7 +11,7 @@ from roleml_nb.testbed.cluster.quiesce import quiesced
 
 from .checking import Claim, exercise
 from .claims import is_role, returned
-from .small import Meeting, Worker
+from .toy_roles import Meeting, Worker
 
 
 @exercise("01.1", "a foreman who waits for all at once")

@@ -13,7 +13,7 @@ from roleml_nb.testbed import Each, Testbed, impl
 
 from .checking import Claim, exercise
 from .claims import equals, is_function, is_role, returned
-from .small import Company, Meeting, Numbers, Points
+from .toy_roles import Company, Meeting, Numbers, Points
 
 PLACES, COUNTS = [2.0, 4.0, 9.0], [10, 30, 60]
 

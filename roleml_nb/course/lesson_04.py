@@ -13,7 +13,7 @@ from roleml_nb.testbed import Testbed
 from .checking import Claim, exercise
 from .claims import equals, is_function, is_role, returned
 
-SECONDS = [4.0, 1.0, 9.0, 2.0, 3.0]
+CLIENT_TIMES_S = [4.0, 1.0, 9.0, 2.0, 3.0]
 
 
 @exercise("04.1", "when a round is over", 15)
@@ -45,12 +45,12 @@ def round_ends(answer: Any) -> Iterator[Claim]:
         (2.5, 5, 9.0, "all of them are needed", "then the slowest decides"),
     ]
     for deadline, least, right, when, hint in cases:
-        found = answer(list(SECONDS), deadline, least)
+        found = answer(list(CLIENT_TIMES_S), deadline, least)
         yield Claim(
             f"right when {when}",
             equals(found, right),
-            f"for clients that need {SECONDS} s, a deadline of {deadline} s and {least} results at"
-            f" least, {returned(found)}: {hint}",
+            f"for clients that need {CLIENT_TIMES_S} s, a deadline of {deadline} s and {least}"
+            f" results at least, {returned(found)}: {hint}",
         )
 
 

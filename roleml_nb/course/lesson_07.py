@@ -12,7 +12,7 @@ from roleml_nb.testbed import Each, Testbed, impl
 
 from .checking import Claim, exercise
 from .claims import is_function
-from .small import Numbers, Points
+from .toy_roles import Numbers, Points
 
 PLACES, COUNTS = [1.0, 2.0, 3.0, 5.0, 7.0, 9.0], [10, 20, 30, 40, 50, 60]
 START = {"w": np.array([4.0, 4.0])}

@@ -13,7 +13,7 @@ from roleml_nb.testbed import Each, Testbed, impl
 
 from .checking import Claim, exercise
 from .claims import is_role
-from .small import Failing, Numbers, Points
+from .toy_roles import Failing, Numbers, Points
 
 PLACES, COUNTS = [2.0, 5.0, 6.0, 8.0], [10, 20, 30, 40]
 

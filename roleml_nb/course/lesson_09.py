@@ -12,7 +12,7 @@ from roleml_nb.testbed import Each, Testbed, impl
 
 from .checking import Claim, exercise
 from .claims import is_function
-from .small import Numbers, Points
+from .toy_roles import Numbers, Points
 
 ROUNDS = 8
 

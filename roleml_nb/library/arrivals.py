@@ -18,11 +18,11 @@ from roleml_nb.role import (
 )
 from roleml_nb.role.running import wait
 
-__all__ = ["GRACE", "HEDGE", "Arrivals", "first_answer", "gather", "reach"]
+__all__ = ["GRACE_S", "HEDGE_DELAY_S", "Arrivals", "first_answer", "gather", "reach"]
 
-GRACE = 0.5
+GRACE_S = 0.5
 """Seconds that the others get, beyond twice the time of as many as are enough."""
-HEDGE = 1.0
+HEDGE_DELAY_S = 1.0
 """Seconds after which another one is asked for what one of many has to answer, if there is no
 deadline.
 """
@@ -48,7 +48,7 @@ class Arrivals:
             if not bell.done():
                 bell.set_result(None)
 
-    def take(self, timeout: float) -> list[Arrival]:
+    def collect(self, timeout: float) -> list[Arrival]:
         """All that have arrived since; waits up to `timeout` seconds for the first one."""
         with self._lock:
             if not self._arrived:
@@ -129,7 +129,7 @@ def gather(
     deadline : float, optional
         Seconds that all have; the testbed's limit for calls when not given.
     enough : int, optional
-        When so many have answered, or all but one, the others have as long again, and `GRACE`.
+        When so many have answered, or all but one, the others have as long again, and `GRACE_S`.
     """
     arrivals, clock = Arrivals(), role.base.host.clock
     calls = role.base.call_task_group(
@@ -147,13 +147,13 @@ def gather(
     began = clock.now()
     limit = role.base.host.call_timeout if deadline is None else deadline
     while len(answers) + len(errors) < len(calls) and (left := began + limit - clock.now()) > 0:
-        for _, client, call in arrivals.take(left):
+        for _, client, call in arrivals.collect(left):
             try:
                 answers[client] = call.result(0)
             except RoleMLError as error:
                 errors[client] = error
         if enough is not None and len(answers) >= min(enough, len(group) - 1):
-            limit = min(limit, 2 * (clock.now() - began) + GRACE)
+            limit = min(limit, 2 * (clock.now() - began) + GRACE_S)
     for client, call in calls:
         if client not in answers and client not in errors:
             errors[client] = CallTimeout(
@@ -166,8 +166,9 @@ def gather(
 def first_answer(
     role: Role, group: Sequence[RoleInstanceID], channel: str, patience: float | None
 ) -> Any:
-    """Ask one for what any of the group can answer, and after `patience` seconds (`HEDGE`) without
-    an answer the next, too.
+    """Ask one role of the group, and after `patience` seconds without an answer the next, too.
+
+    Any of the group can answer; `patience` is `HEDGE_DELAY_S` when None.
     """
     arrivals, left, waiting, limit = Arrivals(), list(group), 0, role.base.host.call_timeout
     last: Exception = CallTimeout(
@@ -185,7 +186,7 @@ def first_answer(
                 on_result=partial(arrivals.put, 0),
             )
             waiting += 1
-        arrived = arrivals.take((patience or HEDGE) if left else limit)
+        arrived = arrivals.collect((patience or HEDGE_DELAY_S) if left else limit)
         for _, client, call in arrived:
             try:
                 return call.result(0)

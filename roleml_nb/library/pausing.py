@@ -11,7 +11,7 @@ from .channel_numbers import count_of
 
 __all__ = ["Pausable"]
 
-LOOK = 0.1
+POLL_INTERVAL_S = 0.1
 """Seconds between two looks of a paused run at whether it may go on."""
 
 
@@ -45,7 +45,7 @@ class Pausable(Role):
         """Wait while paused; a worker is free for other tasks meanwhile."""
         while self.paused and not self.rounds_allowed:
             try:
-                wait(Future(), LOOK)
+                wait(Future(), POLL_INTERVAL_S)
             except TimeoutError:
                 continue
         self.rounds_allowed = max(0, self.rounds_allowed - 1)

@@ -203,3 +203,7 @@ def in_cells(text: str) -> str:
         return cell_name(found[1]) or found[0]
 
     return re.sub(r'(?m)(?<=^  )File "([^"\n]+)"', name, text)
+
+
+GONE = (NodeLost, NoSuchRoleError, ActorNotFoundError)
+"""Errors of a call whose callee, or its node, is not there any more."""

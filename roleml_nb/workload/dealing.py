@@ -45,7 +45,7 @@ SKEWS: Mapping[str, Callable[..., np.ndarray]] = {"noise": noise, "rotation": ro
 BY_CLASS = ("dirichlet", "shards", "label_skew")
 """Partitions that need classes."""
 
-FOLLOWED = (*BY_CLASS, "natural")
+TEST_FOLLOWS_TRAIN = (*BY_CLASS, "natural")
 """Partitions in which a part of the test split has the classes, or the keys, that it has of the
 train split.
 """
@@ -125,7 +125,7 @@ def dealt(
     samples = splits[split]
     given = {} if partition in SKEWS else options
     find = _kept if callable(data) and isinstance(partition, str) else _indices
-    train = splits["train"] if split != "train" and partition in FOLLOWED else samples
+    train = splits["train"] if split != "train" and partition in TEST_FOLLOWS_TRAIN else samples
     indices = find(train, parts, partition, seed, tuple(sorted(given.items())))
     if train is not samples:
         indices = _follow(train, indices, samples, partition, seed)

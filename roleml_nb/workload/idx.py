@@ -19,7 +19,7 @@ from roleml_nb.role import ArgumentError
 __all__ = ["read_idx"]
 
 UNSIGNED_BYTE = 8
-AT_ONCE = 2**20
+BLOCK_BYTES = 2**20
 """Bytes that are read: who says how many there are may be wrong, and memory is taken before they
 come.
 """
@@ -64,7 +64,7 @@ def read_idx(file: Path) -> np.ndarray:
 def _read(file: Readable, most: int) -> bytes:
     """Read to the end, or `most` bytes."""
     parts: list[bytes] = []
-    while most > 0 and (part := file.read(min(most, AT_ONCE))):
+    while most > 0 and (part := file.read(min(most, BLOCK_BYTES))):
         parts.append(part)
         most -= len(part)
     return b"".join(parts)

@@ -14,7 +14,7 @@ from roleml_nb.role.checks.numbers import as_count, as_number, check_count, chec
 
 __all__ = ["by_key", "dirichlet", "iid", "label_skew", "quantity_skew", "shards"]
 
-MOST = 2**28
+MAX_SAMPLES = 2**28
 """Samples."""
 ALPHA_RANGE = (1e-3, 1e6)  # outside, NumPy's Dirichlet sampler under- or overflows
 
@@ -334,7 +334,11 @@ def _fill(dealt: list[np.ndarray], min_size: int, rng: np.random.Generator) -> N
 
 
 def _count(n_or_labels: Any) -> int:
-    return check_count("n", n_or_labels, 1, MOST) if np.ndim(n_or_labels) == 0 else len(n_or_labels)
+    return (
+        check_count("n", n_or_labels, 1, MAX_SAMPLES)
+        if np.ndim(n_or_labels) == 0
+        else len(n_or_labels)
+    )
 
 
 def _labels(labels: Any) -> np.ndarray:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["descent_of"]
 
-LARGE = 1 << 20
+MAX_PARAMETERS = 1 << 20
 """Parameters from which on the arithmetic takes so much longer that there is nothing to win."""
 
 Descent = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor | None"]
@@ -53,7 +53,7 @@ def descent_of(module: Any, lr: float) -> Descent | None:
     if (
         shared
         or len({one.dtype for one in trained}) > 1
-        or sum(one.numel() for one in trained) > LARGE
+        or sum(one.numel() for one in trained) > MAX_PARAMETERS
     ):
         return None
     values = [parameter.detach() for parameter in trained]

@@ -16,7 +16,7 @@ from .dealing import Samples, Splits, dealt
 __all__ = ["synthetic"]
 
 FEATURES, CLASSES = 60, 10
-MOST = 10_000
+MAX_DEVICES = 10_000
 """Devices: their data take about 0.8 GB."""
 
 
@@ -75,11 +75,9 @@ def synthetic(
             raise ArgumentError(f"{name} must be 0 or more{most}, got {short(value)}")
     number = as_count("parts", parts) if devices is None else devices
     number, data_seed = as_count("devices", number), check_seed(data_seed, "data_seed")
-    if not 1 <= number <= MOST:
-        raise ArgumentError(
-            f"there must be 1 device or more{f', {MOST} at most' if number > MOST else ''}, got"
-            f" {number!r}"
-        )
+    if not 1 <= number <= MAX_DEVICES:
+        most = f", {MAX_DEVICES} at most" if number > MAX_DEVICES else ""
+        raise ArgumentError(f"there must be 1 device or more{most}, got {number!r}")
     if isinstance(partition, str) and partition == "natural" and as_count("parts", parts) > number:
         raise ArgumentError(
             f"parts must be from 1 to the number of devices, {number}, got {parts!r}"

@@ -4,7 +4,7 @@ wrong with them.
 
 import pytest
 
-from roleml_nb.course import NotYet, check, exercises, small
+from roleml_nb.course import NotYet, check, exercises, toy_roles
 from tests.course.lessons import answer
 
 MISTAKES = [
@@ -556,7 +556,7 @@ def test_the_solution_of_the_lesson_is_right(number):
 )
 def test_a_mistake_is_told(number, source, wrong, hint, monkeypatch):
     if "at the same time" in wrong:
-        monkeypatch.setattr(small, "PATIENCE", 0.2)  # they wait in vain
+        monkeypatch.setattr(toy_roles, "MEETING_TIMEOUT_S", 0.2)  # they wait in vain
     with pytest.raises(NotYet) as caught:
         check(number, answer(number, source))
     lines = str(caught.value).splitlines()

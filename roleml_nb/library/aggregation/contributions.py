@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["tell"]
+__all__ = ["emit_contributions"]
 
 
-def tell(
+def emit_contributions(
     event: Any,
     weights: Iterable[tuple[Any, float]],
     *,
@@ -38,12 +38,12 @@ def tell(
     shares: dict[str, float] = {}
     for who, weight in weights:
         shares[str(who)] = shares.get(str(who), 0.0) + weight
-    told: dict[str, dict[str, float]] = {"weight": shares}
+    contributions: dict[str, dict[str, float]] = {"weight": shares}
     if ages is not None:
-        told["age"] = {str(who): age for who, age in ages.items()}
+        contributions["age"] = {str(who): age for who, age in ages.items()}
     for who, rounds in stale:
         if rounds:
-            late = told.setdefault("stale", {})
+            late = contributions.setdefault("stale", {})
             late[str(who)] = max(rounds, late.get(str(who), 0))
-    told.update({name: {str(who): 1 for who in group} for name, group in missing.items()})
-    event.emit(args=told)
+    contributions.update({name: {str(who): 1 for who in group} for name, group in missing.items()})
+    event.emit(args=contributions)

@@ -29,7 +29,7 @@ __all__ = [
     "average",
 ]
 
-PART = 16 * 1024
+MAX_PART_SIZE = 16 * 1024
 """Entries that are added at a time: torch first copies what it adds to another dtype, and this many
 it does on one thread.
 """
@@ -298,7 +298,9 @@ def _add(total: Any, value: Any, share: float) -> Any:
     tensor = torch.as_tensor(value).detach()
     if not _is_quantity(total):
         return torch.maximum(total, tensor).to(total.dtype)
-    for part, more in zip(total.view(-1).split(PART), tensor.reshape(-1).split(PART), strict=True):
+    for part, more in zip(
+        total.view(-1).split(MAX_PART_SIZE), tensor.reshape(-1).split(MAX_PART_SIZE), strict=True
+    ):
         part.add_(more, alpha=share)
     return total
 
@@ -312,7 +314,12 @@ def _array_of(value: Any) -> np.ndarray | None:
     """
     if not hasattr(value, "detach"):
         return np.asarray(value)
-    if value.numel() > PART or not value.is_cpu or value.is_complex() or value.dtype.itemsize == 2:
+    if (
+        value.numel() > MAX_PART_SIZE
+        or not value.is_cpu
+        or value.is_complex()
+        or value.dtype.itemsize == 2
+    ):
         return None
     return value.detach().numpy() if value.requires_grad else value.numpy()
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.library.aggregation.contributions import tell
+from roleml_nb.library.aggregation.contributions import emit_contributions
 from roleml_nb.library.aggregation.mergers import average
 from roleml_nb.library.attempts import result_of
 from roleml_nb.library.channel_numbers import count_of
@@ -33,8 +33,7 @@ from roleml_nb.role import (
 )
 from roleml_nb.role.checks.entry_names import difference_of_names
 from roleml_nb.role.checks.numbers import check_seed
-
-from .mixers import GONE
+from roleml_nb.role.errors import GONE
 
 __all__ = ["AdPsgdWorker"]
 
@@ -125,7 +124,7 @@ class AdPsgdWorker(GuardedRole):
             mean = average([update, own])
             self.base.host.check_cancelled()  # who waits no longer does not take the mean either
             self._take(mean)
-        tell(self.contributions, [(self.id, 0.5), (caller, 0.5)])
+        emit_contributions(self.contributions, [(self.id, 0.5), (caller, 0.5)])
         return mean
 
     def _average_with(self, peer: RoleInstanceID) -> None:
@@ -136,10 +135,10 @@ class AdPsgdWorker(GuardedRole):
                 mean = self._ask(peer, update)
             except (*GONE, CallTimeout) as error:
                 self.logger.warning("%s did not average: %s", peer, error)
-                tell(self.contributions, [], failed=[peer])
+                emit_contributions(self.contributions, [], failed=[peer])
                 return
             self._take(mean)
-        tell(self.contributions, [(self.id, 0.5), (peer, 0.5)])
+        emit_contributions(self.contributions, [(self.id, 0.5), (peer, 0.5)])
 
     def _ask(self, peer: RoleInstanceID, update: Any) -> Any:
         """The mean with a peer's model; it is not taken by the peer either if it does not come in

@@ -24,8 +24,7 @@ from roleml_nb.role import (
     TaskInvocation,
     natural_key,
 )
-
-from .mixers import GONE
+from roleml_nb.role.errors import GONE
 
 __all__ = ["DecentralisedCoordinator"]
 

@@ -19,8 +19,7 @@ from roleml_nb.library.federated.rounds import Outcome, Quorum
 from roleml_nb.library.ordering import in_order
 from roleml_nb.role import ArgumentError, ErrorHandlingStrategy, RoleInstanceID, Service, Task
 from roleml_nb.role.checks.numbers import as_count
-
-from .mixers import GONE
+from roleml_nb.role.errors import GONE
 
 __all__ = ["TreeAggregator"]
 

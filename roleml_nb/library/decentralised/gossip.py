@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.library.aggregation.contributions import tell
+from roleml_nb.library.aggregation.contributions import emit_contributions
 from roleml_nb.library.aggregation.mergers import average
 from roleml_nb.library.aggregation.same_entries import check_entries
 from roleml_nb.library.attempts import result_of
@@ -24,8 +24,8 @@ from roleml_nb.library.ordering import generator_of, in_order
 from roleml_nb.library.pausing import Pausable
 from roleml_nb.role import ArgumentError, CallTimeout, Element, Event, RoleInstanceID, Service, Task
 from roleml_nb.role.checks.numbers import check_seed
+from roleml_nb.role.errors import GONE
 
-from .mixers import GONE
 from .token_accounts import Proactive, TokenAccount
 
 __all__ = ["GossipAggregator", "GossipCoordinator"]
@@ -112,7 +112,7 @@ class GossipAggregator(GuardedRole):
         merged = average(updates, ages if any(ages) else None)
         sources = [str(caller), *(source for _, _, source in received)]
         shares = ages if any(ages) else [1] * len(ages)
-        tell(
+        emit_contributions(
             self.contributions,
             zip(sources, (share / sum(shares) for share in shares), strict=True),
             ages=dict(zip(sources, ages, strict=True)),

@@ -7,27 +7,23 @@ from collections.abc import Iterable
 from copy import copy
 from typing import Any
 
-from roleml_nb.library.aggregation.contributions import tell
+from roleml_nb.library.aggregation.contributions import emit_contributions
 from roleml_nb.library.attempts import restore_trainer, result_of, save_trainer
 from roleml_nb.library.channel_numbers import count_of
 from roleml_nb.library.channel_types import Options, Roles
 from roleml_nb.library.locking import GuardedRole
 from roleml_nb.library.ordering import in_order
 from roleml_nb.role import (
-    ActorNotFoundError,
     ErrorHandlingStrategy,
     Event,
-    NodeLost,
-    NoSuchRoleError,
     RoleInstanceID,
     Service,
     Task,
 )
+from roleml_nb.role.errors import GONE
 
-__all__ = ["GONE", "Mixer"]
+__all__ = ["Mixer"]
 
-GONE = (NodeLost, NoSuchRoleError, ActorNotFoundError)
-"""What a call raises when the other node has left."""
 
 Received = dict[RoleInstanceID, dict[str, Any]]
 
@@ -229,7 +225,7 @@ class Mixer(GuardedRole):
             missing = (
                 [] if self.directed else [one for one in self._receivers if one not in received]
             )
-            tell(
+            emit_contributions(
                 self.contributions, zip([self.id, *received], weights, strict=True), failed=missing
             )
 

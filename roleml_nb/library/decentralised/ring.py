@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.library.aggregation.contributions import tell
+from roleml_nb.library.aggregation.contributions import emit_contributions
 from roleml_nb.library.attempts import restore_trainer, result_of, save_trainer
 from roleml_nb.library.channel_numbers import count_of, number_of
 from roleml_nb.library.channel_types import Options, Params, Roles
@@ -38,10 +38,9 @@ from roleml_nb.role import (
     Task,
     TaskResultCollector,
 )
+from roleml_nb.role.errors import GONE
 from roleml_nb.role.parameters import AVERAGED, COPIED, STEPPED, entries, like
 from roleml_nb.role.running import wait
-
-from .mixers import GONE
 
 __all__ = ["RingAggregator", "RingCoordinator"]
 
@@ -346,7 +345,7 @@ class RingCoordinator(Pausable):
             else:
                 break
         self._unfinished = ""
-        tell(
+        emit_contributions(
             self.contributions,
             [(member, shares[member]) for member in ring],
             failed=in_order(self._lost - gone),
@@ -357,7 +356,7 @@ class RingCoordinator(Pausable):
         """Have all nodes be what they were before a round that was given up."""
         if self._unfinished:
             ring = in_order(self.ctx.relationships.get_relationship_view("ring"))
-            self._note(
+            self._drop_lost(
                 self.call_group(
                     ring,
                     "restore",
@@ -391,15 +390,15 @@ class RingCoordinator(Pausable):
             try:
                 model = self.call(giver, "get-model")
             except GONE as error:
-                self._note([(giver, error)])
+                self._drop_lost([(giver, error)])
                 return self._members([member for member in before if member != giver])
             answers = self.call_group(
                 new, "apply-update", payloads={"update": model}, on_error=ErrorHandlingStrategy.KEEP
             )
-            self._note(answers)
+            self._drop_lost(answers)
         return [member for member in ring if member not in self._lost]
 
-    def _note(self, answers: list[tuple[RoleInstanceID, Any]]) -> None:
+    def _drop_lost(self, answers: list[tuple[RoleInstanceID, Any]]) -> None:
         """Leave out who is gone; any other error is raised."""
         for member, answer in answers:
             if isinstance(answer, GONE):
@@ -427,7 +426,7 @@ class RingCoordinator(Pausable):
         try:
             return done.result()
         except BaseException:
-            self._note(
+            self._drop_lost(
                 self.call_group(
                     ring, "abandon", args={"key": key}, on_error=ErrorHandlingStrategy.KEEP
                 )

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from roleml_nb.library.aggregation.contributions import tell
+from roleml_nb.library.aggregation.contributions import emit_contributions
 from roleml_nb.library.aggregation.mergers import RunningAverage
 from roleml_nb.library.aggregation.same_entries import check_entries
 from roleml_nb.library.aggregation.state_dicts import add_step, difference
@@ -49,9 +49,9 @@ from .trainings import Training, Trainings, Work
 
 __all__ = ["FedAvgAggregator"]
 
-IN_FLIGHT = 64 * 1024 * 1024
+MAX_BYTES_IN_FLIGHT = 64 * 1024 * 1024
 """Bytes of models that come back to an aggregator which needs to keep none, at the same time."""
-KNOWN = {field.name for field in fields(ClientResult)} - {
+RESULT_FIELDS = {field.name for field in fields(ClientResult)} - {
     "client",
     "staleness",
     "seconds",
@@ -195,8 +195,8 @@ class FedAvgAggregator(Role):
             merged.append(strategy.aggregate(update, found) if found else update)
             results += found
             weights += strategy.weights(found) if found else []
-        told = self._told(len(places), results, weights, outcome)
-        return {"updates": merged, **told, "busy": list(self._trainings.under_way)}
+        report = self._report_round(len(places), results, weights, outcome)
+        return {"updates": merged, **report, "busy": list(self._trainings.under_way)}
 
     @Service(expand=True)
     def begin_anew(self, caller: RoleInstanceID) -> None:
@@ -287,14 +287,14 @@ class FedAvgAggregator(Role):
         results = self._results(update, outcome, strategy.channel)
         self._weighty([result.data_size for result in results])
         merged = strategy.aggregate(update, results) if mean is None else mean.result()
-        told = self._told(len(group), results, strategy.weights(results), outcome)
+        report = self._report_round(len(group), results, strategy.weights(results), outcome)
         return {
             "update": merged,
-            **told,
+            **report,
             "busy": [] if quorum is None else list(self._trainings.under_way),
         }
 
-    def _told(
+    def _report_round(
         self, selected: int, results: list[ClientResult], weights: list[float], outcome: Outcome
     ) -> dict[str, Any]:
         """What a round returns besides models; it is emitted, too."""
@@ -309,7 +309,7 @@ class FedAvgAggregator(Role):
             "failed": len(outcome.failed),
             "busy": len(outcome.busy),
         }
-        tell(
+        emit_contributions(
             self.contributions,
             zip([result.client for result in results], weights, strict=True),
             stale=[(result.client, result.staleness) for result in results],
@@ -373,12 +373,13 @@ class FedAvgAggregator(Role):
         return outcome
 
     def _at_once(self, group: list[RoleInstanceID], update: Mapping[str, Any]) -> int:
-        """How many models may be on their way here: `IN_FLIGHT` bytes, but enough that no host has
-        to wait.
+        """Return the number of models that may be on their way here at once.
+
+        They take `MAX_BYTES_IN_FLIGHT` bytes, or more so that no host has to wait.
         """
         hosts = {self.ctx.contacts.get_actor_profile(client.actor_name).address for client in group}
         size = sum(getattr(entry, "nbytes", 0) for entry in update.values())
-        return max(len(hosts) + 1, IN_FLIGHT // max(size, 1))
+        return max(len(hosts) + 1, MAX_BYTES_IN_FLIGHT // max(size, 1))
 
     def _weighty(self, sizes: list[int]) -> list[int]:
         self.require(
@@ -403,11 +404,9 @@ class FedAvgAggregator(Role):
                 f" needs; the first error: {first}"
             ) from first
 
-    def _learn_sizes(self, told: Mapping[RoleInstanceID, Any]) -> None:
-        """Take note of what clients said when they got the model; who said nothing is asked again
-        when it counts.
-        """
-        for client, size in told.items():
+    def _learn_sizes(self, sizes: Mapping[RoleInstanceID, Any]) -> None:
+        """Record the sizes that clients report; ask the others again when their sizes count."""
+        for client, size in sizes.items():
             if isinstance(size, int):
                 self._data_sizes[client] = size
             else:
@@ -431,7 +430,7 @@ class FedAvgAggregator(Role):
                 detailed["update"] = _rebase_update(
                     detailed["update"], training.update, update, detailed.get("buffers", ())
                 )
-            known = {name: detailed[name] for name in KNOWN if name in detailed}
+            known = {name: detailed[name] for name in RESULT_FIELDS if name in detailed}
             results.append(
                 ClientResult(
                     client,
@@ -443,22 +442,20 @@ class FedAvgAggregator(Role):
             )
         return results
 
-    def _learn_inclusion(self, told: Mapping[RoleInstanceID, float] | None) -> None:
-        """Those of clients that are busy with an earlier round are kept until their results
-        come.
-        """
-        told = {
+    def _learn_inclusion(self, inclusion: Mapping[RoleInstanceID, float] | None) -> None:
+        """Record inclusion probabilities; keep those of clients still busy with earlier rounds."""
+        known = {
             in_order([client])[0]: number_of(
                 f"inclusion of {in_order([client])[0]}", share, 0, above=True
             )
-            for client, share in (told or {}).items()
+            for client, share in (inclusion or {}).items()
         }
         kept = {
             client: share
             for client, share in self._inclusion.items()
             if client in self._trainings.under_way
         }
-        self._inclusion = {**told, **kept}
+        self._inclusion = {**known, **kept}
 
     def _weights(self, group: list[RoleInstanceID]) -> list[float]:
         sizes = self._weighty(self._sizes(group))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from roleml_nb.library.aggregation.contributions import tell
+from roleml_nb.library.aggregation.contributions import emit_contributions
 from roleml_nb.library.aggregation.same_entries import Unlike, check_entries
 from roleml_nb.library.arrivals import reach
 from roleml_nb.library.channel_numbers import count_of
@@ -124,7 +124,7 @@ class AsynchronousCoordinator(Coordinator):
                 renewed = self.strategy().receive(self._update, result, base, age)
             self._rounds_seen += 1
             self._update, ages = renewed, [age for _, age in taken]
-            tell(
+            emit_contributions(
                 self.contributions,
                 [(client, self.strategy().share(age)) for client, age in taken],
                 stale=taken,
@@ -232,7 +232,7 @@ class _Server:
     def _collect(self) -> None:
         """Take in what comes next; what an earlier run had begun is dropped."""
         limit = self._role.base.host.call_timeout
-        came, ended = self._trainings.take(self._role, limit, self._mine)
+        came, ended = self._trainings.collect(self._role, limit, self._mine)
         if not came:
             raise CallTimeout(
                 f"none of {', '.join(map(str, self._trainings.under_way))} has returned a result"

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from roleml_nb.library.arrivals import GRACE, HEDGE, Arrivals, gather
+from roleml_nb.library.arrivals import GRACE_S, HEDGE_DELAY_S, Arrivals, gather
 from roleml_nb.library.attempts import Attempt, result_of
 from roleml_nb.library.channel_numbers import count_of
 from roleml_nb.library.channel_types import Options
@@ -159,13 +159,13 @@ class ClusteredCoordinator(FederatedCoordinator):
         The mean of these losses, the clients that told them, and how many failed; the rest was
         late.
         """
-        told, failed = self._losses(clients, quorum)
+        reported, failed = self._losses(clients, quorum)
         least = []
-        for client, losses in told.items():
+        for client, losses in reported.items():
             comparable = [math.inf if math.isnan(loss) else loss for loss in losses]
             self._clusters[client] = comparable.index(min(comparable))
             least.append(losses[self._clusters[client]])
-        return (sum(least) / len(least) if least else 0.0), list(told), failed
+        return (sum(least) / len(least) if least else 0.0), list(reported), failed
 
     def _losses(
         self, clients: Sequence[RoleInstanceID], quorum: Quorum
@@ -200,29 +200,29 @@ class ClusteredCoordinator(FederatedCoordinator):
                 on_result=partial(arrivals.put, cluster),
             )
         try:
-            return self._told(clients, quorum, arrivals, host)
+            return self._gather_losses(clients, quorum, arrivals, host)
         finally:
             for _, call in calls:  # who is late trains sooner without
                 call.cancel()
 
-    def _told(
+    def _gather_losses(
         self, clients: Sequence[RoleInstanceID], quorum: Quorum, arrivals: Arrivals, host: Host
     ) -> tuple[dict[RoleInstanceID, list[float]], int]:
-        told: dict[RoleInstanceID, dict[int, float]] = {client: {} for client in clients}
+        reported: dict[RoleInstanceID, dict[int, float]] = {client: {} for client in clients}
         failed: dict[RoleInstanceID, Exception] = {}
         began = host.clock.now()
         ends = float("inf") if quorum.deadline is None else began + quorum.deadline
         while left := [
-            one for one in clients if one not in failed and len(told[one]) < len(self._models)
+            one for one in clients if one not in failed and len(reported[one]) < len(self._models)
         ]:
             known, now = len(clients) - len(failed) - len(left), host.clock.now()
             if quorum.enough is not None and known >= quorum.enough:
                 # the others get as long again, for they may be the faster to train
-                ends = min(ends, now + (now - began) + GRACE)
+                ends = min(ends, now + (now - began) + GRACE_S)
             remaining = ends - now
             if remaining <= 0 and known >= quorum.least:
                 break
-            arrived = arrivals.take(
+            arrived = arrivals.collect(
                 remaining if 0 < remaining < float("inf") else host.call_timeout
             )
             if not arrived and not 0 < remaining < float("inf"):
@@ -231,14 +231,14 @@ class ClusteredCoordinator(FederatedCoordinator):
                 )
             for cluster, client, invocation in arrived:
                 try:
-                    told[client][cluster] = invocation.result(0)["loss"]
+                    reported[client][cluster] = invocation.result(0)["loss"]
                 except RoleMLError as error:
                     self.logger.warning("%s told no losses, and is left out: %s", client, error)
                     failed[client] = error
         able = [
             client
             for client in clients
-            if client not in failed and len(told[client]) == len(self._models)
+            if client not in failed and len(reported[client]) == len(self._models)
         ]
         if len(able) < quorum.least:
             first = next(iter(failed.values()), None)
@@ -247,7 +247,7 @@ class ClusteredCoordinator(FederatedCoordinator):
                 f" error: {first}"
             ) from first
         return {
-            client: [told[client][cluster] for cluster in range(len(self._models))]
+            client: [reported[client][cluster] for cluster in range(len(self._models))]
             for client in able
         }, len(failed)
 
@@ -297,7 +297,7 @@ class ClusteredCoordinator(FederatedCoordinator):
         free = [client for client in clients if client not in self._busy]
         new = [client for client in free if client not in self._clusters]
         if new:
-            patience = quorum.deadline or (HEDGE if quorum.enough else None)
+            patience = quorum.deadline or (HEDGE_DELAY_S if quorum.enough else None)
             self._assign(new, Quorum(patience, min_results=0) if quorum.tolerant else quorum)
         if quorum.tolerant:
             messages = [Message({}, {"update": update}) for update in self._models]

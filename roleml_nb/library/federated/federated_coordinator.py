@@ -215,8 +215,8 @@ class FederatedCoordinator(Coordinator):
             f"{number}, and min_results or enough ask for {needed}: have it choose more",
         )
         try:
-            told = self.call("client-selector", "get-inclusion")
+            inclusion = self.call("client-selector", "get-inclusion")
         except ChannelNotFoundError:  # a selector of another kind, which need not have it
-            told = {}
-        self._inclusion = {"inclusion": told} if told else {}
+            inclusion = {}
+        self._inclusion = {"inclusion": inclusion} if inclusion else {}
         return chosen

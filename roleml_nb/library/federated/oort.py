@@ -189,11 +189,12 @@ class OortSelector(ClientSelector):
         """Equation 1 for clients that are known, scaled so that their statistical utilities are
         from 0 to 1.
         """
-        told = sorted(
+        utilities = sorted(
             self.known[client].utility for client in clients if self.known[client].utility > 0
         ) or [0.0]
-        highest, lowest = told[min(int(0.95 * len(told)), len(told) - 1)], 0.999 * told[0]
-        spread = max(told[-1] - lowest, 1e-4)
+        highest = utilities[min(int(0.95 * len(utilities)), len(utilities) - 1)]
+        lowest = 0.999 * utilities[0]
+        spread = max(utilities[-1] - lowest, 1e-4)
         scaled = [self.utility(client, number, highest, lowest, spread) for client in clients]
         return np.maximum(scaled, 1e-12)
 

@@ -233,7 +233,7 @@ class _Round:
 
     def _take(self, timeout: float) -> bool:
         """Take in what comes within `timeout` seconds; False when nothing does."""
-        came, ended = self.trainings.take(
+        came, ended = self.trainings.collect(
             self.role, timeout, lambda training: training.work is self.work
         )
         for each in ended:

@@ -229,10 +229,10 @@ class PowerOfChoiceSelector(SizedSelector):
         self, clients: list[RoleInstanceID], coordinator: RoleInstanceID
     ) -> dict[RoleInstanceID, float]:
         message = Message({}, {"update": self.call(coordinator, "get-model")})
-        told, errors = self.ask(clients, "task", "evaluate", message, coordinator)
+        answers, errors = self.ask(clients, "task", "evaluate", message, coordinator)
         for client, error in errors.items():
             self.logger.warning("%s told no loss, and is not chosen: %s", client, error)
-        losses = {client: metrics["loss"] for client, metrics in told.items()}
+        losses = {client: metrics["loss"] for client, metrics in answers.items()}
         for client in [client for client, loss in losses.items() if not math.isfinite(loss)]:
             self.logger.warning(
                 "%s told a loss of %s, and is not chosen", client, losses.pop(client)

@@ -128,7 +128,7 @@ class Trainings:
                     del self.under_way[client]
             raise
 
-    def take(
+    def collect(
         self, role: Role, timeout: float, wanted: Callable[[Training], bool]
     ) -> tuple[bool, list[Ended]]:
         """Wait up to `timeout` seconds for something to happen.
@@ -136,7 +136,7 @@ class Trainings:
         Returns whether something did, and the trainings that have ended. One that has not begun
         ends if it is not `wanted`.
         """
-        arrived = self._arrivals.take(timeout)
+        arrived = self._arrivals.collect(timeout)
         ready: dict[int, tuple[Work, list[RoleInstanceID]]] = {}
         ended = []
         for _, client, call in arrived:

@@ -15,7 +15,7 @@ from roleml_nb.role import Role, Service, Task
 __all__ = ["Company", "Failing", "Meeting", "Numbers", "Points", "Worker"]
 
 
-PATIENCE = 4.0
+MEETING_TIMEOUT_S = 4.0
 """Seconds that a worker waits for the others: far more than they need to come, if they are called
 at all.
 """
@@ -106,14 +106,14 @@ class Company(EpochTrainer):
 
 def meet(role: Role, expected: int) -> None:
     """Return as soon as so many have arrived at the role's `meeting`; CallerError when that takes
-    more than `PATIENCE`.
+    more than `MEETING_TIMEOUT_S`.
     """
     clock = role.base.host.clock
     begun = clock.now()
     role.call("meeting", "arrive")
     while role.call("meeting", "count") < expected:
         role.require(
-            clock.now() - begun < PATIENCE,
-            f"{role.id.actor_name} was at work alone for {PATIENCE:g} s",
+            clock.now() - begun < MEETING_TIMEOUT_S,
+            f"{role.id.actor_name} was at work alone for {MEETING_TIMEOUT_S:g} s",
         )
         clock.sleep(0.01)
