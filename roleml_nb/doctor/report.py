@@ -30,11 +30,10 @@ class Report:
 
     def __str__(self) -> str:
         width = max(map(len, self.facts), default=0)
-        lines = [
-            f"{topic if not place else '':<{width}}  {line}"
-            for topic, said in self.facts.items()
-            for place, line in enumerate(said)
-        ]
+        lines = []
+        for topic, facts in self.facts.items():
+            for place, line in enumerate(facts):
+                lines.append(f"{'' if place else topic:<{width}}  {line}")
         for problem in self.problems:
             lines += ["", f"problem: {problem.what}", f"    fix: {problem.fix}"]
         return "\n".join([*lines, "" if self.problems else "\nno problems found"]).rstrip("\n")

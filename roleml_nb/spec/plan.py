@@ -89,15 +89,14 @@ class Plan:
     @property
     def speaks_of_upstream(self) -> bool:
         """Whether roles or elements are given names under ``roleml.``, which nodes will look up."""
-        roles = [role for node in self.nodes.values() for role in node.roles.values()]
-        return any(
-            speaks_of_upstream(role.options)
-            or any(
-                speaks_of_upstream(getattr(given, "constructor_args", None))
-                for given in role.elements.values()
-            )
-            for role in roles
-        )
+        for node in self.nodes.values():
+            for role in node.roles.values():
+                given: list[Any] = [role.options]
+                for element in role.elements.values():
+                    given.append(getattr(element, "constructor_args", None))
+                if any(map(speaks_of_upstream, given)):
+                    return True
+        return False
 
     @property
     def size(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import (
@@ -48,13 +49,12 @@ NODE_KEYS = ("engine", "at", "roles", "relationships", "links", *CONTEXT_KEYS)
 def describe(registry: Registry, engines: int, seed: int) -> dict[str, Any]:
     """Return the deployment as plain data; other values appear as ``{"$opaque": type}``."""
     nodes: dict[str, Any] = {}
-    turns = sorted({role["turn"] for given in registry.roles.values() for role in given.values()})
-    rank = {turn: number for number, turn in enumerate(turns)}
+    rank = dict(zip(sorted(registry.assigned_turns()), count(), strict=False))
     for name in sorted(registry.places, key=natural_key):
-        roles = {
-            role: {key: rank[given[key]] if key == "turn" else given[key] for key in ROLE_KEYS}
-            for role, given in registry.roles.get(name, {}).items()
-        }
+        roles = {}
+        for role, given in registry.roles.get(name, {}).items():
+            roles[role] = {key: given[key] for key in ROLE_KEYS}
+            roles[role]["turn"] = rank[given["turn"]]
         related = {
             key: list(members)
             for key, members in registry.relationships.get(name, {}).items()
@@ -96,17 +96,19 @@ def named(cls: type[Role]) -> Any:
 
 def without_empty(value: Any) -> Any:
     """Return a spec without the mappings that say nothing."""
-    nodes = {
-        name: {key: item for key, item in node.items() if item != {}}
-        for name, node in value["nodes"].items()
-    }
-    for node in nodes.values():
-        for role, given in node.get("roles", {}).items():
-            node["roles"] = {
-                **node["roles"],
-                role: {key: item for key, item in given.items() if item != {}},
-            }
+    nodes = {}
+    for name, node in value["nodes"].items():
+        nodes[name] = _without_empty_items(node)
+        if "roles" in nodes[name]:
+            roles = {}
+            for role, given in node["roles"].items():
+                roles[role] = _without_empty_items(given)
+            nodes[name]["roles"] = roles
     return {**value, "nodes": nodes}
+
+
+def _without_empty_items(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: item for key, item in given.items() if item != {}}
 
 
 def check_plain(spec: Mapping[str, Any]) -> None:

@@ -40,7 +40,9 @@ def _torus(n: int) -> nx.Graph:
 
 def _sides(n: int) -> tuple[int, int]:
     """Return the sides of the rectangle of n places that is nearest to a square."""
-    short = next(side for side in range(math.isqrt(n), 0, -1) if n % side == 0)
+    short = math.isqrt(n)
+    while n % short:
+        short -= 1
     return short, n // short
 
 
@@ -80,7 +82,8 @@ def _scale_free(n: int, degree: int = 2, seed: int = 0) -> nx.Graph:
 
 def _directed_ring(n: int) -> nx.DiGraph:
     graph = nx.empty_graph(n, nx.DiGraph)
-    graph.add_edges_from((i, (i + 1) % n) for i in range(n if n > 1 else 0))
+    if n > 1:
+        nx.add_cycle(graph, range(n))
     return graph
 
 
@@ -89,7 +92,9 @@ def _exponential(n: int) -> nx.DiGraph:
     (Assran et al. 2019).
     """
     graph = nx.empty_graph(n, nx.DiGraph)
-    graph.add_edges_from((i, (i + 2**k) % n) for i in range(n) for k in range((n - 1).bit_length()))
+    for i in range(n):
+        for k in range((n - 1).bit_length()):
+            graph.add_edge(i, (i + 2**k) % n)
     return graph
 
 
@@ -156,13 +161,10 @@ def draw_graph(name: str, n: int, seed: int, options: dict[str, Any]) -> nx.Grap
         )
     given = {"seed": seed, **options} if "seed" in taken else options
     try:
-        return make(
-            n,
-            **{
-                option: CHECKS.get(option, unchecked)(option, value)
-                for option, value in given.items()
-            },
-        )
+        checked = {}
+        for option, value in given.items():
+            checked[option] = CHECKS.get(option, unchecked)(option, value)
+        return make(n, **checked)
     except (nx.NetworkXException, ValueError, TypeError) as error:
         said = ", ".join(f"{option}={value!r}" for option, value in options.items())
         raise TestbedError(

@@ -36,13 +36,12 @@ def metropolis_hastings(graph: Graph) -> Weights:
     no edge back.
     """
     _check_symmetric(graph)
-    degrees = {node: len(others) for node, others in graph.items()}
-    return _with_rest(
-        {
-            i: {j: 1 / (1 + max(degrees[i], degrees[j])) for j in others}
-            for i, others in graph.items()
-        }
-    )
+    weights: Weights = {}
+    for i, others in graph.items():
+        row = weights[i] = {}
+        for j in others:
+            row[j] = 1 / (1 + max(len(others), len(graph[j])))
+    return _with_rest(weights)
 
 
 def uniform(graph: Graph) -> Weights:
@@ -52,7 +51,10 @@ def uniform(graph: Graph) -> Weights:
     """
     _check_symmetric(graph)
     largest = max(map(len, graph.values()), default=0)
-    return _with_rest({i: dict.fromkeys(others, 1 / (1 + largest)) for i, others in graph.items()})
+    weights = {}
+    for i, others in graph.items():
+        weights[i] = dict.fromkeys(others, 1 / (1 + largest))
+    return _with_rest(weights)
 
 
 def row_stochastic(graph: Graph) -> Weights:
@@ -77,7 +79,7 @@ def column_stochastic(graph: Graph) -> Weights:
 
 def mixing_matrix(weights: Weights) -> np.ndarray:
     """Return the matrix W, float64 of shape (n, n), rows and columns in the order of `weights`."""
-    place = {node: index for index, node in enumerate(weights)}
+    place = dict(zip(weights, range(len(weights)), strict=True))
     matrix = np.zeros((len(place), len(place)))
     for receiver, row in weights.items():
         for sender, weight in row.items():

@@ -39,9 +39,7 @@ class TopologyReport:
     def __init__(self, name: str, graph: nx.Graph, mixing: np.ndarray, rounds: int):
         self.name, self._graph = name, graph
         self.nodes, self.edges = graph.number_of_nodes(), graph.number_of_edges()
-        degrees = [
-            degree for _, degree in (graph.out_degree if graph.is_directed() else graph.degree)
-        ]
+        degrees = list(dict(graph.out_degree if graph.is_directed() else graph.degree).values())
         self.degree = min(degrees), sum(degrees) / len(degrees), max(degrees)
         connected = (
             nx.is_strongly_connected(graph) if graph.is_directed() else nx.is_connected(graph)
@@ -100,9 +98,14 @@ class TopologyReport:
             }
         )
         ends = [(places[a], places[b]) for a, b in self._graph.edges]
+        x: list[float | None] = []
+        y: list[float | None] = []
+        for (x0, y0), (x1, y1) in ends:
+            x += x0, x1, None
+            y += y0, y1, None
         figure.add_scatter(
-            x=[x for one, other in ends for x in (one[0], other[0], None)],
-            y=[y for one, other in ends for y in (one[1], other[1], None)],
+            x=x,
+            y=y,
             mode="lines",
             line={"color": "#999999", "width": 1},
             hoverinfo="skip",

@@ -5,6 +5,7 @@ told.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from roleml_nb.messaging.executions import Key, Working
@@ -56,18 +57,18 @@ class DeadlockDetector:
             When that was. A look counts only if every host of the cycle has told anew since the
             last one.
         """
-        home = {
-            key: host
-            for host, told in rows.items()
-            for key in (row.key for row in told if not row.call)
-        }
+        home: dict[Key, str] = {}
+        for host, reported in rows.items():
+            for row in reported:
+                if not row.call:
+                    home[row.key] = host
         before, self._seen = self._seen, {}
-        for cycle in find_deadlocks(row for told in rows.values() for row in told):
+        for cycle in find_deadlocks(chain.from_iterable(rows.values())):
             name = cycle._replace(cpu=0.0)
-            times = {
-                host: now if host == NOTEBOOK else heard.get(host, 0.0)
-                for host in (home[key] for key in cycle.calls)
-            }
+            times = {}
+            for key in cycle.calls:
+                host = home[key]
+                times[host] = now if host == NOTEBOOK else heard.get(host, 0.0)
             sighting = _count(before.get(name), cycle.cpu, times)
             if sighting.looks < CONFIRMING_LOOKS:
                 self._seen[name] = sighting

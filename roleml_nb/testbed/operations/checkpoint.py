@@ -128,13 +128,7 @@ def _rest(bed: Testbed, resting: Quiesced) -> dict[str, Any]:
         tuple(instance): (cls, *versions.given.get(instance, (None, None)))
         for instance, cls in versions.classes.items()
     }
-    roles = {
-        node: {
-            name: {key: item for key, item in known.items() if key != "channels"}
-            for name, known in names.items()
-        }
-        for node, names in registry.roles.items()
-    }
+    roles = registry.copy_roles()
     return {
         "places": registry.places,
         "roles": roles,
@@ -397,13 +391,7 @@ def _update_registry(bed: Testbed, rest: Mapping[str, Any]) -> None:
         known.update(rest[name])
     registry.board_layout = rest["drawn"]
     registry.revision += 1
-    registry.assignment_counter = count(
-        1
-        + max(
-            (role["turn"] for names in registry.roles.values() for role in names.values()),
-            default=-1,
-        )
-    )
+    registry.assignment_counter = count(max(registry.assigned_turns(), default=-1) + 1)
     for table in versions.tables:
         table.clear()
     for instance, (cls, options, elements) in rest["given"].items():

@@ -28,10 +28,7 @@ def deploy(bed: Testbed, plan: Plan) -> None:
     """
     _spawn(bed, plan)
     roles = {node: dict(given) for node, given in bed.registry.roles.items()}
-    related = {
-        node: {name: list(members) for name, members in known.items()}
-        for node, known in bed.registry.relationships.items()
-    }
+    related = bed.registry.copy_relationships()
     try:
         _relate(bed, plan)
         _link(bed, plan)

@@ -102,13 +102,7 @@ def persist(fleet: Fleet, registry: Registry) -> None:
 
 
 def write_registry(fleet: Fleet, registry: Registry) -> None:
-    roles = {
-        node: {
-            name: {key: item for key, item in known.items() if key != "channels"}
-            for name, known in names.items()
-        }
-        for node, names in list(registry.roles.items())
-    }
+    roles = registry.copy_roles()
     content = {
         **{name: getattr(registry, name) for name in TABLES},
         "roles": roles,
@@ -146,8 +140,7 @@ def restore(bed: Testbed) -> None:
         if node != NOTEBOOK:
             _restore_node(bed, node, written["roles"].get(node, {}))
     registry.board_layout = written["drawn"]
-    turns = [known["turn"] for names in registry.roles.values() for known in names.values()]
-    registry.assignment_counter = count(max(turns, default=-1) + 1)
+    registry.assignment_counter = count(max(registry.assigned_turns(), default=-1) + 1)
     registry.revision += 1
 
 
@@ -157,23 +150,23 @@ def _written(file: Path) -> dict[str, Any]:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):  # the kernel ended at once
         content = None
-    found = {name: content.get(name) if isinstance(content, dict) else None for name in TABLES}
-    kept: dict[str, Any] = {
-        name: known if isinstance(known, dict) else {} for name, known in found.items()
-    }
-    kept["contexts"] = {
-        node: given for node, given in kept["contexts"].items() if isinstance(given, dict)
-    }
-    kept["positions"] = {
-        node: at
-        for node, at in kept["positions"].items()
-        if isinstance(at, list) and [type(number) for number in at] == [int, int]
-    }
-    kept["roles"] = {
-        node: {name: role for name, role in roles.items() if _is_role(role)}
-        for node, roles in kept["roles"].items()
-        if isinstance(roles, dict)
-    }
+    kept: dict[str, Any] = {}
+    for name in TABLES:
+        known = content.get(name) if isinstance(content, dict) else None
+        kept[name] = known if isinstance(known, dict) else {}
+    for node, given in list(kept["contexts"].items()):
+        if not isinstance(given, dict):
+            del kept["contexts"][node]
+    for node, at in list(kept["positions"].items()):
+        if not isinstance(at, list) or list(map(type, at)) != [int, int]:
+            del kept["positions"][node]
+    for node, roles in list(kept["roles"].items()):
+        if not isinstance(roles, dict):
+            del kept["roles"][node]
+            continue
+        for name, role in list(roles.items()):
+            if not _is_role(role):
+                del roles[name]
     try:
         kept["drawn"] = BoardLayout.from_dict(content["drawn"]) if content["drawn"] else None
     except (TestbedError, TypeError, ValueError, KeyError, AttributeError):

@@ -81,10 +81,7 @@ def _check(bed: Testbed, node: str) -> None:
 
 
 def _known(bed: Testbed) -> Known:
-    return {
-        node: {name: list(members) for name, members in relationships.items()}
-        for node, relationships in bed.registry.relationships.items()
-    }
+    return bed.registry.copy_relationships()
 
 
 def _forget_others(bed: Testbed, before: Known, old: str, new: str) -> None:

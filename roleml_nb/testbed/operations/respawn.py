@@ -78,21 +78,14 @@ class _Before:
         }
         self.links = {name: dict(registry.links[name]) for name in gone if name in registry.links}
         self.roles = {name: dict(registry.roles[name]) for name in gone if name in registry.roles}
-        self.relationships = {
-            name: {relationship: list(members) for relationship, members in each.items()}
-            for name, each in registry.relationships.items()
-        }
-        self._versions: list[tuple[dict[RoleInstanceID, Any], dict[RoleInstanceID, Any]]] = [
-            (
-                table,
-                {
-                    instance: value
-                    for instance, value in table.items()
-                    if instance.actor_name in gone
-                },
-            )
-            for table in versions.tables
-        ]
+        self.relationships = registry.copy_relationships()
+        self._versions: list[tuple[dict[RoleInstanceID, Any], dict[RoleInstanceID, Any]]] = []
+        for table in versions.tables:
+            entries = {}
+            for instance, value in table.items():
+                if instance.actor_name in gone:
+                    entries[instance] = value
+            self._versions.append((table, entries))
 
     def restore(self) -> None:
         """Have the notebook know all this again; others too, as far as they answer."""

@@ -25,10 +25,7 @@ class Snapshot:
         self._roles: dict[str, dict[str, Any]] = {
             node: dict(given) for node, given in bed.registry.roles.items()
         }
-        self._related: Known = {
-            node: {name: list(members) for name, members in known.items()}
-            for node, known in bed.registry.relationships.items()
-        }
+        self._related: Known = bed.registry.copy_relationships()
         self._positions = dict(bed.registry.positions)
 
     def restore(self) -> bool:

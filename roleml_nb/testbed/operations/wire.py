@@ -50,21 +50,20 @@ def wire(
         )
     if connected:
         made.check(round or 0)
-    wanted = {
-        node: [instances[other] for other in others]
-        for node, others in made.neighbours(round or 0).items()
-    }
-    known = {node: bed.registry.relationships.get(node, {}).get(relationship, []) for node in names}
-    gone = {
-        node: [
-            RoleInstanceID.of(member)
-            for member in known[node]
-            if member not in map(str, wanted[node])
-        ]
-        for node in names
-    }
+    wanted: dict[str, list[RoleInstanceID]] = {}
+    gone: dict[str, list[RoleInstanceID]] = {}
+    for node, others in made.neighbours(round or 0).items():
+        wanted[node] = [instances[other] for other in others]
+        known = bed.registry.relationships.get(node, {}).get(relationship, [])
+        gone[node] = list(map(RoleInstanceID.of, _unwanted(known, wanted[node])))
     for operation, changes in (("remove", gone), ("add", wanted)):
         some = {node: members for node, members in changes.items() if members}
         if some:
             update_relationship(bed, relationship, some, operation)
     return made
+
+
+def _unwanted(known: list[str], wanted: list[RoleInstanceID]) -> list[str]:
+    """Return the known members that are not wanted, in order."""
+    kept = set(map(str, wanted))
+    return [member for member in known if member not in kept]

@@ -168,12 +168,37 @@ class Registry:
 
     def known(self) -> dict[str, list[str]]:
         """Return {node: the nodes whose roles it knows}, as `nodes`."""
-        relationships = self.relationships
-        return {
-            node: [
-                member.partition("/")[0]
-                for members in list(relationships.get(node, {}).values())
-                for member in members
-            ]
-            for node in self.nodes()
-        }
+        found: dict[str, list[str]] = {}
+        for node in self.nodes():
+            known = found[node] = []
+            for members in list(self.relationships.get(node, {}).values()):
+                for member in members:
+                    known.append(member.partition("/")[0])
+        return found
+
+    def copy_relationships(self) -> dict[str, dict[str, list[str]]]:
+        """Return {node: {relationship: members}} as it is now."""
+        copied: dict[str, dict[str, list[str]]] = {}
+        for node, relationships in self.relationships.items():
+            known = copied[node] = {}
+            for relationship, members in relationships.items():
+                known[relationship] = list(members)
+        return copied
+
+    def copy_roles(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Return {node: {role: its entry without the channels, which are asked for again}}."""
+        copied: dict[str, dict[str, dict[str, Any]]] = {}
+        for node, roles in list(self.roles.items()):
+            known = copied[node] = {}
+            for name, given in roles.items():
+                known[name] = dict(given)
+                known[name].pop("channels", None)
+        return copied
+
+    def assigned_turns(self) -> set[int]:
+        """Return the numbers of the assignments that have made the present roles."""
+        numbers = set()
+        for roles in self.roles.values():
+            for given in roles.values():
+                numbers.add(given["turn"])
+        return numbers

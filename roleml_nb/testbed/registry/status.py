@@ -33,17 +33,12 @@ class TestbedStatus:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data, for programs: nodes by name, and roles by name within them."""
-        nodes = {
-            node.name: {
-                "engine": node.engine,
-                "lost": node.lost,
-                "roles": {
-                    name: {"class": cls, "status": status}
-                    for name, (cls, status) in sorted(node.roles.items())
-                },
-            }
-            for node in self.nodes
-        }
+        nodes = {}
+        for node in self.nodes:
+            roles = {}
+            for name, (cls, status) in sorted(node.roles.items()):
+                roles[name] = {"class": cls, "status": status}
+            nodes[node.name] = {"engine": node.engine, "lost": node.lost, "roles": roles}
         return {"engines": self.engines, "lost": self.lost, "seed": self.seed, "nodes": nodes}
 
     def __str__(self) -> str:

@@ -264,10 +264,7 @@ def _migrate(
     """Move a role: its old address, its new one, and what nodes know more than before: (node,
     relationship, member).
     """
-    before = {
-        node: {name: list(members) for name, members in relationships.items()}
-        for node, relationships in bed.registry.relationships.items()
-    }
+    before = bed.registry.copy_relationships()
     old = ", ".join(map(str, bed.registry.instances(role)))
     new = str(bed.migrate(role, to, conflicts=conflicts))
     added = []
