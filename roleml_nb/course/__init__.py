@@ -47,7 +47,7 @@ def __getattr__(name: str) -> Any:
 
 
 def exercises() -> dict[str, Exercise]:
-    """All exercises, by number."""
+    """Return all exercises, by number."""
     from . import (
         lesson_00,
         lesson_01,

@@ -168,12 +168,12 @@ def ring(bed: Testbed, trainers: Nodes) -> Callable[[int], Any]:
 
 
 def prefix(trainers: Nodes) -> str:
-    """What stands before the names of an architecture's nodes."""
+    """Return the prefix of the names of an architecture's nodes."""
     return trainers.names[0].rpartition("-")[0]
 
 
 def evaluator(bed: Testbed, node: str) -> str:
-    """A node that tests the model of all."""
+    """Return a node that tests the model of all."""
     bed.spawn(node)
     bed.assign(
         node,

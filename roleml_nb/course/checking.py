@@ -72,7 +72,7 @@ def exercise(
 
 
 def find(number: str, known: dict[str, Exercise]) -> Exercise:
-    """The exercise of that number; CourseError, with the nearest numbers, when there is none."""
+    """Return the exercise of that number; CourseError names the nearest ones if there is none."""
     if number not in known:
         raise CourseError(f"there is no exercise {number!r}; {did_you_mean(str(number), known)}")
     return known[number]
@@ -141,7 +141,7 @@ def _told(error: Exception) -> list[str]:
 
 
 def _place(error: Exception) -> list[str]:
-    """The last line of the answer's own code that the error went through."""
+    """Return the last line of the answer's own code that the error went through."""
     if isinstance(error, HandlerError):
         lines = [line.strip() for line in error.remote_traceback.splitlines()]
         mine = [

@@ -54,17 +54,17 @@ def is_function(answer: Any) -> Claim:
 
 
 def equals(found: Any, right: float) -> bool:
-    """Whether what was returned is that number; anything may have been returned."""
+    """Return True if the value is that number; the value may be anything."""
     return isinstance(found, Real) and bool(np.isclose(float(found), right))
 
 
 def is_list(found: Any) -> bool:
-    """Whether what was returned is a list, or something like it."""
+    """Return True if the value is a list, or something like it."""
     return isinstance(found, Sequence | np.ndarray) and not isinstance(found, str)
 
 
 def returned(found: Any) -> str:
-    """The beginning of a hint: what was returned."""
+    """Return the beginning of a hint, which names the value returned."""
     return (
         "it returned None, as a function does that has no return"
         if found is None

@@ -16,7 +16,7 @@ __all__ = ["generator_of", "in_order"]
 
 
 def in_order(instances: Iterable[Any]) -> list[RoleInstanceID]:
-    """The addresses, given as such, as pairs or as "node/role", in natural order."""
+    """Return the addresses, given as such, as pairs or as "node/role", in natural order."""
     return sorted(map(_address, instances), key=_place)
 
 
@@ -32,7 +32,7 @@ def _place(address: RoleInstanceID) -> tuple:
 
 
 def generator_of(seed: int, node: str) -> np.random.Generator:
-    """A generator of random numbers that depends on the seed and the node's name, and on nothing
-    else.
+    """Return a generator of random numbers that depends on the seed and the node's name, and on
+    nothing else.
     """
     return np.random.default_rng([seed, *node.encode()])

@@ -163,8 +163,8 @@ def from_frame(
 
 
 def _numbered(targets: pd.Series, classes: Sequence[Any] | None) -> np.ndarray:
-    """The numbers of the classes; targets that are numbers stay as they are unless classes are
-    given.
+    """Return the numbers of the classes; targets that are numbers stay as they are unless classes
+    are given.
     """
     declared = getattr(targets.dtype, "categories", None) if classes is None else list(classes)
     if declared is not None:

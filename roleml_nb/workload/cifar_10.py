@@ -109,7 +109,7 @@ def transform_torch(dataset: XYDataset) -> XYDataset:
 
 
 def combine(data: Iterable[tuple[Any, Any]]) -> tuple[Any, Any]:
-    """A batch out of samples ``(x, y)``: two tensors, of shape (batch, …) and (batch,)."""
+    """Return a batch out of samples ``(x, y)``: two tensors, of shape (batch, …) and (batch,)."""
     import torch
 
     inputs, targets = zip(*data, strict=True)
@@ -180,7 +180,7 @@ def unpickle(file: Any) -> tuple[np.ndarray, list[int]]:
 
 
 def load_array_from_files(*files: Any) -> np.ndarray:
-    """The arrays of NumPy files, one after the other."""
+    """Return the arrays of NumPy files, one after the other."""
     for file in files:
         if not Path(file).is_file():
             raise FileNotFoundError(

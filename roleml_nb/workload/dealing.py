@@ -247,8 +247,8 @@ def split_at_random(
     test: float = 0.2,
     seed: int = 0,
 ) -> Splits:
-    """A train and a test split; of each class (where targets are integers) a share of `test`, from
-    0 to 1, is for testing.
+    """Return a train and a test split; of each class (where targets are integers) a share of
+    `test`, from 0 to 1, is for testing.
 
     Raises
     ------

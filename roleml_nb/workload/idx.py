@@ -32,7 +32,7 @@ class Readable(Protocol):
 
 
 def read_idx(file: Path) -> np.ndarray:
-    """The uint8 array of an IDX file, which may be compressed by gzip (``….gz``).
+    """Return the uint8 array of an IDX file, which may be compressed by gzip (``….gz``).
 
     ValueError when it is of another type, damaged, or not of this format.
     """

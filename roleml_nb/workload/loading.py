@@ -21,7 +21,7 @@ def load(
     options: Mapping[str, Any] | None = None,
     aliases: Mapping[str, Any] | None = None,
 ) -> Any:
-    """The object that `target` stands for.
+    """Return the object that `target` stands for.
 
     Parameters
     ----------

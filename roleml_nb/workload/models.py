@@ -113,7 +113,7 @@ class TorchClassifier(StateDict):
         return classification_metrics(run_test(self.module, data), cross_entropy)
 
     def optimizer_state(self) -> dict[str, Any] | None:
-        """A copy of the optimizer's state; None when there is none, or it has not been built
+        """Return a copy of the optimizer's state; None when there is none, or it has not been built
         yet.
         """
         return None if self._optimizer is None else deepcopy(self._optimizer.state_dict())
@@ -128,8 +128,8 @@ class TorchClassifier(StateDict):
     def compute_gradients(
         self, data: tuple[Any, Any]
     ) -> tuple[dict[str, float], list[torch.Tensor]]:
-        """The metrics of one batch ``(x, y)``, and its gradients, one per trained parameter, in its
-        shape.
+        """Return the metrics of one batch ``(x, y)``, and its gradients, one per trained parameter,
+        in its shape.
         """
         import torch
         from torch.nn.functional import cross_entropy
@@ -167,7 +167,7 @@ class TorchClassifier(StateDict):
         self._optimizer_at(self._make_optimizer, rate).step()
 
     def current_optimizer(self) -> torch.optim.Optimizer | None:
-        """The optimizer, which is built if it was not yet; None for plain SGD."""
+        """Return the optimizer, which is built if it was not yet; None for plain SGD."""
         return (
             None
             if self._make_optimizer is None
@@ -215,8 +215,8 @@ class TorchClassifier(StateDict):
 def mlp(
     inputs: int = 64, classes: int = 10, *, hidden: int | Sequence[int] = 64, **training: Any
 ) -> TorchClassifier:
-    """A perceptron with hidden layers of rectified linear units, `inputs`-`hidden`-`classes`,
-    trained by SGD.
+    """Return a perceptron with hidden layers of rectified linear units,
+    `inputs`-`hidden`-`classes`, trained by SGD.
 
     Takes inputs of shape (batch, inputs), float32. `hidden` is the width of the one hidden layer,
     or the widths of several. `training` is the optimizer, lr and seed of `TorchClassifier`.

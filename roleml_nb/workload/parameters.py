@@ -55,7 +55,7 @@ class StateDict:
     module: torch.nn.Module
 
     def get_params(self) -> OrderedDict[str, torch.Tensor]:
-        """A copy of the whole state dict, buffers such as BatchNorm's statistics included.
+        """Return a copy of the whole state dict, buffers such as BatchNorm's statistics included.
 
         A weight that has several names is there once: under each of them is the same tensor.
         """

@@ -24,8 +24,8 @@ Descent = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor | None"]
 
 
 def descent_of(module: Any, lr: float) -> Descent | None:
-    """A function that makes one step on a batch, inputs and classes, and returns the outputs before
-    the step.
+    """Return a function that makes one step on a batch, inputs and classes, and returns the outputs
+    before the step.
 
     None when `module` is anything else than linear layers with rectified linear units between them,
     on the processor, all of them trained, and nobody listening to them; and for large ones. The

@@ -127,7 +127,7 @@ def default_xy_test(
     data: Iterable[tuple[Any, Any]],
     device: torch.device,
 ) -> dict[str, Any]:
-    """The metrics of `default_xy_train` on `data`, in evaluation mode; the module does not
+    """Return the metrics of `default_xy_train` on `data`, in evaluation mode; the module does not
     change.
     """
     return classification_metrics(run_test(module, data, device), criterion)
@@ -288,7 +288,7 @@ def fitted(gradients: Sequence[Any], parameters: Sequence[torch.Tensor]) -> list
 
 
 def optimizer_step(optimizer: torch.optim.Optimizer) -> Step:
-    """A step of `optimizer`, given the loss."""
+    """Return a function that makes a step of `optimizer`, given the loss."""
 
     def step(loss: torch.Tensor) -> None:
         optimizer.zero_grad()
@@ -301,8 +301,8 @@ def optimizer_step(optimizer: torch.optim.Optimizer) -> Step:
 def classification_metrics(
     seen: Outputs, criterion: Callable[..., torch.Tensor]
 ) -> dict[str, float]:
-    """The "loss" over all samples, and the "accuracy" where outputs are (n, classes) and targets
-    are classes.
+    """Return the "loss" over all samples, and the "accuracy" where outputs are (n, classes) and
+    targets are classes.
     """
     import torch
 

@@ -47,7 +47,7 @@ def digits(part: int = 0, parts: int = 1, **how: Any) -> ArrayDataset:
 
 
 def digits_test(batch_size: int = 256) -> ArrayDataset:
-    """The test split of `digits`, whole, in a fixed order."""
+    """Return the test split of `digits`, whole, in a fixed order."""
     return digits(split="test", batch_size=batch_size)
 
 

@@ -109,7 +109,7 @@ class SimpleTorchModel(StateDict, ABC):
         """The module, its optimizer and its criterion, on the CPU."""
 
     def get_device(self, device_name: str) -> torch.device:
-        """The device of that name, or the CPU where there is no CUDA."""
+        """Return the device of that name, or the CPU where there is no CUDA."""
         import torch
 
         name = device_name.lower()

@@ -47,7 +47,7 @@ def vgg(
     image_size: int = 224,
     classes: int = 10,
 ) -> torch.nn.Sequential:
-    """The network of the paper: five blocks, and three linear layers with dropout.
+    """Return the network of the paper: five blocks, and three linear layers with dropout.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def vgg_lite(
     image_size: int = 32,
     classes: int = 10,
 ) -> torch.nn.Sequential:
-    """The same blocks with a single linear layer, for small images; parameters as for `vgg`."""
+    """Return the blocks of `vgg`, then one linear layer, for small images; options as for `vgg`."""
     from torch import nn
 
     side = _side(image_size, conv_arch)

@@ -65,7 +65,7 @@ class DatasetView(Generic[DataPoint]):
         return self.modifier(self.dataset[index])
 
     def get_original_item(self, index: int) -> Any:
-        """The sample as it is in the data set."""
+        """Return the sample as it is in the data set."""
         return self.dataset[index]
 
 
@@ -138,8 +138,8 @@ def DatasetViewFactory(  # noqa: N802
     modifier: Any = _unchanged,
     combiner: Any = _list,
 ) -> DatasetPointView | DatasetBatchView:
-    """A view of `dataset` after `converters`: in batches, or sample by sample when `batch_size` is
-    1.
+    """Return a view of `dataset` after `converters`: in batches, or sample by sample when
+    `batch_size` is 1.
 
     Parameters
     ----------

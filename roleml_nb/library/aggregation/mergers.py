@@ -227,7 +227,7 @@ class RunningAverage:
             self._totals[name], self._narrow[name] = _begin(value, share)
 
     def result(self) -> dict[str, Any]:
-        """The mean.
+        """Return the mean.
 
         All updates must have been added, and nothing more is done with it after that.
         """
@@ -254,8 +254,8 @@ def _shares(weights: Sequence[float]) -> list[float]:
 
 
 def _begin(value: Any, share: float) -> tuple[Any, Callable[[Any], Any]]:
-    """The first term of a sum in double precision (integers: a copy), and what makes an entry like
-    `value` of the sum.
+    """Return the first term of a sum in double precision (integers: a copy), and what makes an
+    entry like `value` of the sum.
     """
     array = _array_of(value)
     if array is not None:
@@ -306,8 +306,8 @@ def _add(total: Any, value: Any, share: float) -> Any:
 
 
 def _array_of(value: Any) -> np.ndarray | None:
-    """An array over the memory of `value`; None for a tensor that is large, or that NumPy has no
-    array for.
+    """Return an array over the memory of `value`; None for a tensor that is large, or that NumPy
+    has no array for.
 
     Every step that torch does lets another thread in, and takes longer than the arithmetic of a
     small tensor.

@@ -111,7 +111,7 @@ def add_step(update: Mapping[str, Any], step: Mapping[str, np.ndarray]) -> dict[
 
 
 def weighted_sum(steps: Sequence[Mapping[str, np.ndarray]], weights: Sequence[float]) -> Step:
-    """Σ weight · step, added up in the order given; an entry that a step lacks is zero in it."""
+    """Return Σ weight · step, added up in the order given; entries that a step lacks are zero."""
     total: Step = {}
     for step, weight in zip(steps, weights, strict=True):
         for name, entry in step.items():
@@ -122,7 +122,7 @@ def weighted_sum(steps: Sequence[Mapping[str, np.ndarray]], weights: Sequence[fl
 
 
 def wide(name: str, entry: Any) -> np.ndarray:
-    """A float64 copy of an entry; ValueError, which names it, for one that is complex."""
+    """Return a float64 copy of an entry; ValueError, which names it, for one that is complex."""
     found = entry.detach().cpu() if hasattr(entry, "detach") else np.asarray(entry)
     if found.is_complex() if hasattr(found, "is_complex") else found.dtype.kind == "c":
         raise ArgumentError(
@@ -142,8 +142,8 @@ def _like(entry: Any, value: np.ndarray) -> Any:
 
 
 def to_vector(update: Mapping[str, Any], kinds: str | Collection[str] = STEPPED) -> np.ndarray:
-    """The entries of these kinds, by default those that are trained: float64 of shape (number of
-    them,), a copy.
+    """Return the entries of these kinds, by default those that are trained: float64 of shape
+    (number of them,), a copy.
     """
     parts = [wide(name, update[name]).ravel() for name in entries(kinds, update)]
     return np.concatenate(parts) if parts else np.zeros(0)
@@ -152,8 +152,8 @@ def to_vector(update: Mapping[str, Any], kinds: str | Collection[str] = STEPPED)
 def from_vector(
     vector: np.ndarray, model: Mapping[str, Any], kinds: str | Collection[str] = STEPPED
 ) -> dict[str, Any]:
-    """A state dict with the entries of `vector`; names, shapes, types and all other entries are
-    those of `model`.
+    """Return a state dict with the entries of `vector`; names, shapes, types and all other entries
+    are those of `model`.
     """
     names = entries(kinds, model)
     ends = np.cumsum([math.prod(np.shape(model[name])) for name in names])

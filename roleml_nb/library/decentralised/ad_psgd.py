@@ -106,7 +106,7 @@ class AdPsgdWorker(GuardedRole):
 
     @Service(expand=True)
     def average(self, caller: RoleInstanceID, update: Params) -> Any:
-        """The mean of `update` and this node's model, which this node takes over.
+        """Return the mean of `update` and this node's model, which this node takes over.
 
         Active workers refuse.
         """
@@ -141,8 +141,8 @@ class AdPsgdWorker(GuardedRole):
         emit_contributions(self.contributions, [(self.id, 0.5), (peer, 0.5)])
 
     def _ask(self, peer: RoleInstanceID, update: Any) -> Any:
-        """The mean with a peer's model; it is not taken by the peer either if it does not come in
-        time.
+        """Return the mean with a peer's model; it is not taken by the peer either if it does not
+        come in time.
         """
         ((_, call),) = self.base.call_task_group(
             self.name,

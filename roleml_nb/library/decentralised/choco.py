@@ -123,7 +123,7 @@ class ChocoMixer(Mixer):
         return like({**mixed, **whole}, self.own)
 
     def _whole(self) -> dict[str, Any]:
-        """The entries that no steps are made of, and that are not frozen."""
+        """Return the entries that no steps are made of, and that are not frozen."""
         return {name: self.own[name] for name in entries((AVERAGED, COPIED), self.own)}
 
     def _check(self, node: RoleInstanceID, vector: np.ndarray, model: np.ndarray) -> None:

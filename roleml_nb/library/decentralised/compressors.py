@@ -24,7 +24,7 @@ class Compressor(ABC):
 
     @abstractmethod
     def compress(self, vector: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
-        """What is sent instead of a float64 vector of shape (d,).
+        """Return what replaces a float64 vector of shape (d,) in messages.
 
         `rng` is the sender's in this round.
         """

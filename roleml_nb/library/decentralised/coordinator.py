@@ -286,7 +286,7 @@ def _check_symmetric(coordinator: Role, graph: Graph) -> None:
 
 
 def _components(graph: Graph) -> list[list[RoleInstanceID]]:
-    """The strongly connected components."""
+    """Return the strongly connected components."""
     back: Graph = {node: [] for node in graph}
     for node, others in graph.items():
         for other in others:

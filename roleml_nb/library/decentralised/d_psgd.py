@@ -65,6 +65,6 @@ class DPsgdMixer(Mixer):
 
 
 def metropolis_hastings_shares(degree: int, received: Received) -> list[float]:
-    """The weights of oneself and, in their order, of the senders (Xiao and Boyd 2004)."""
+    """Return the weights of oneself and, in their order, of the senders (Xiao and Boyd 2004)."""
     shares = [1 / (1 + max(degree, message["degree"])) for message in received.values()]
     return [max(0.0, 1 - sum(shares)), *shares]

@@ -81,7 +81,7 @@ class TreeAggregator(FedAvgAggregator):
 
     @Service(expand=True)
     def get_model(self, caller: RoleInstanceID) -> Any:
-        """The model of the first leaf below."""
+        """Return the model of the first leaf below."""
         return self.call(self._below()[0], "get-model")
 
     @Service(expand=True)
@@ -92,8 +92,8 @@ class TreeAggregator(FedAvgAggregator):
 
     @Task(expand=True)
     def evaluate(self, caller: RoleInstanceID, update: Params | None = None) -> dict[str, Any]:
-        """The metrics of the leaves' models, or of `update`, on all training data below: means,
-        weighted by data size.
+        """Return the metrics of the leaves' models, or of `update`, on all training data below:
+        means, weighted by data size.
         """
         below = self._below()
         answers = self.call_task_group(

@@ -86,7 +86,7 @@ class GossipAggregator(GuardedRole):
 
     @Service(expand=True)
     def count(self, caller: RoleInstanceID) -> int:
-        """How many models wait to be merged."""
+        """Return the number of models that wait to be merged."""
         with self.lock:
             return len(self._inbox)
 

@@ -122,7 +122,7 @@ class Mixer(GuardedRole):
         return self.known()
 
     def known(self) -> list[RoleInstanceID]:
-        """The members of ``peer``, without itself, in natural order."""
+        """Return the members of ``peer``, without itself, in natural order."""
         return in_order(
             peer for peer in self.ctx.relationships.get_relationship_view("peer") if peer != self.id
         )
@@ -131,7 +131,7 @@ class Mixer(GuardedRole):
 
     @Service(expand=True)
     def get_peers(self, caller: RoleInstanceID, round: int = 0) -> dict[str, Any]:
-        """The "peers" that this node sends to in a round, and whether it may be one way
+        """Return the "peers" that this node sends to in a round, and whether it may be one way
         ("directed").
         """
         return {"peers": self.peers(count_of("round", round)), "directed": self.directed}
@@ -231,7 +231,7 @@ class Mixer(GuardedRole):
 
     @Task(expand=True)
     def test(self, caller: RoleInstanceID) -> dict[str, Any]:
-        """The trainer's test metrics."""
+        """Return the trainer's test metrics."""
         return result_of(self.call_task("trainer", "test"))
 
     @Service(expand=True)
@@ -260,5 +260,5 @@ class Mixer(GuardedRole):
 
     @Service(expand=True)
     def get_model(self, caller: RoleInstanceID) -> Any:
-        """The trainer's model."""
+        """Return the trainer's model."""
         return self.call("trainer", "get-model")

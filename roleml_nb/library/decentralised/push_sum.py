@@ -82,7 +82,7 @@ class StochasticGradientPush(Mixer):
         return like({**self._model(biased / weight), **copied}, self.own)
 
     def _model(self, vector: np.ndarray) -> dict[str, Any]:
-        """The node's model with these weights and, after them, these statistics."""
+        """Return the node's model with these weights and, after them, these statistics."""
         size = len(vector) - len(to_vector(self.own, AVERAGED))
         return from_vector(vector[size:], from_vector(vector[:size], self.own), AVERAGED)
 

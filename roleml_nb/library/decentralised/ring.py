@@ -70,8 +70,8 @@ class RingAggregator(GuardedRole):
     def all_reduce(
         self, caller: RoleInstanceID, ring: Roles, key: str, update: Params, weight: float = 1.0
     ) -> dict[str, Any]:
-        """The weighted mean of the updates that all members of the ring are given in calls with the
-        same `key`.
+        """Return the weighted mean of the updates that all members of the ring are given in calls
+        with the same `key`.
 
         Parameters
         ----------
@@ -102,7 +102,7 @@ class RingAggregator(GuardedRole):
     def _mean(
         self, members: list[RoleInstanceID], key: str, update: Mapping[str, Any], weight: float
     ) -> tuple[dict[str, Any], float]:
-        """The mean, and this node's share of it."""
+        """Return the mean, and this node's share of it."""
         weight = number_of("weight", weight, *WEIGHTS)
         try:
             sums = self._reduce(members, key, _pack(update, weight))
@@ -188,7 +188,7 @@ class RingAggregator(GuardedRole):
 
     @Service(expand=True)
     def get_model(self, caller: RoleInstanceID) -> Any:
-        """The trainer's model."""
+        """Return the trainer's model."""
         return self.call("trainer", "get-model")
 
     @Service(expand=True)
@@ -410,7 +410,7 @@ class RingCoordinator(Pausable):
     def _train(
         self, ring: list[RoleInstanceID], args: dict[str, Any]
     ) -> dict[RoleInstanceID, float]:
-        """The share of each member."""
+        """Return the share of each member."""
         key = uuid.uuid4().hex
         done = TaskResultCollector(
             ring, merger=DictKeyValueMerger(), on_error=ErrorHandlingStrategy.RAISE_FIRST
@@ -460,7 +460,7 @@ def _pack(update: Mapping[str, Any], weight: float) -> dict[str, np.ndarray]:
 
 
 def _unpack(update: Mapping[str, Any], vectors: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The mean, with the names, shapes and types of `update`."""
+    """Return the mean, with the names, shapes and types of `update`."""
     weight, taken, mean = vectors["weight"][0], dict.fromkeys(vectors, 0), dict(update)
     for name in entries(SENT, update):
         array = _array(update[name])

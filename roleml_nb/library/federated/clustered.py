@@ -63,7 +63,7 @@ class ClusteredCoordinator(FederatedCoordinator):
 
     @Service(expand=True)
     def get_clusters(self, caller: RoleInstanceID) -> dict[RoleInstanceID, int]:
-        """The cluster of each client that has taken part."""
+        """Return the cluster of each client that has taken part."""
         return self._clusters
 
     @Task(expand=True)

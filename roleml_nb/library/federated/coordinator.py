@@ -53,7 +53,7 @@ class Coordinator(Pausable):
     def _initial(
         self, clients: list[RoleInstanceID], fresh: bool = False
     ) -> tuple[Any, dict[str, int]]:
-        """The model to begin with, and "went_on_after", if it is that of earlier rounds."""
+        """Return the model to begin with, and "went_on_after", if it is that of earlier rounds."""
         given = self.call("evaluator", "get-model") if self.has("evaluator") and not fresh else None
         known = None if fresh or not self._rounds_seen else self._update
         if known is not None and (given is None or _same(given, known)):

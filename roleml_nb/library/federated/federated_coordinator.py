@@ -58,7 +58,7 @@ class FederatedCoordinator(Coordinator):
 
     @Service(expand=True)
     def get_quorum(self, caller: RoleInstanceID) -> dict[str, Any]:
-        """The conditions of the rounds of this run, as the fields of a `Quorum`: how long a
+        """Return the conditions of the rounds of this run, as the fields of a `Quorum`: how long a
         selector waits for clients.
         """
         return self._quorum._asdict()
@@ -197,8 +197,8 @@ class FederatedCoordinator(Coordinator):
     def _select(
         self, clients: list[RoleInstanceID], number: int, quorum: Quorum = ALL
     ) -> list[RoleInstanceID]:
-        """The clients of a round, not those who are busy with an earlier one as long as there are
-        enough others.
+        """Return the clients of a round, not those who are busy with an earlier one as long as
+        there are enough others.
         """
         free = [client for client in clients if client not in self._busy]
         candidates = free if len(free) >= max(quorum.least, quorum.enough or 1) else clients

@@ -81,7 +81,7 @@ class Quorum(NamedTuple):
         return plain
 
     def _problem(self, clients: int, node: str, given: Any) -> str | None:
-        """What makes it impossible, in one line; None when it can be met.
+        """Return why it cannot be met, in one line; None when it can.
 
         `given` is the deadline as it was given.
         """
@@ -256,7 +256,7 @@ class _Round:
             self.outcome.results.append((client, result, training, seconds))
 
     def _counts(self, training: Training) -> bool:
-        """Whether its result would be a part of this round."""
+        """Return True if its result would be part of this round."""
         return (
             training.work is self.work
             or self.quorum.late == "stale"

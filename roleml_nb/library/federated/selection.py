@@ -120,7 +120,7 @@ class SizedSelector(ClientSelector):
         message: Message,
         coordinator: RoleInstanceID,
     ) -> tuple[dict[RoleInstanceID, Any], dict[RoleInstanceID, Exception]]:
-        """What clients answer, and the errors.
+        """Return the answers of clients, and the errors.
 
         Who does not answer in the time that a round's quorum leaves is left out.
         """
@@ -141,7 +141,7 @@ class SizedSelector(ClientSelector):
     def data_sizes(
         self, clients: list[RoleInstanceID], coordinator: RoleInstanceID
     ) -> tuple[list[RoleInstanceID], np.ndarray]:
-        """The clients that have data, and how much. Who does not answer is left out."""
+        """Return the clients that have data, and how much. Who does not answer is left out."""
         known, _ = self.ask(clients, "service", "get-data-size", Message(), coordinator)
         able = [client for client in clients if known.get(client)]
         self.require(able, "none of the candidates has any data")

@@ -73,7 +73,7 @@ class AdaptiveOptimizer(SteppingStrategy):
 
     @abstractmethod
     def second(self, v: np.ndarray, square: np.ndarray) -> np.ndarray:
-        """The next v."""
+        """Return the next v."""
 
 
 class FedAdagrad(AdaptiveOptimizer):

@@ -181,7 +181,7 @@ class FedNova(SteppingStrategy):
         return weighted_sum(deltas, self.weights(results))
 
     def weights(self, results: Sequence[ClientResult]) -> list[float]:
-        """Σ pⱼ ‖aⱼ‖ · pᵢ / ‖aᵢ‖."""
+        """Return Σ pⱼ ‖aⱼ‖ · pᵢ / ‖aᵢ‖."""
         known = [result.client for result in results if result.rated]
         unknown = [result.client for result in results if not result.rated]
         if known and unknown:

@@ -40,7 +40,7 @@ class GradientsTrainer(ModelMaintainer):
 
     @Task(expand=True)
     def compute_gradients(self, caller: RoleInstanceID) -> Any:
-        """The gradients of the next batch; its metrics are emitted as ``gradient-computed``."""
+        """Return the gradients of the next batch; emit its metrics as ``gradient-computed``."""
         with self.lock:
             with own_torch_generator():
                 metrics, gradients = self.model().compute_gradients(self._next_batch())

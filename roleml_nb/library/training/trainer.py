@@ -68,7 +68,7 @@ class ModelMaintainer(GuardedRole):
 
     @Service(expand=True)
     def get_model(self, caller: RoleInstanceID, whole: bool = False) -> Any:
-        """The model's parameters; with `whole`, those that are local too."""
+        """Return the model's parameters; with `whole`, those that are local too."""
         with self.lock:
             model = self.model()
             return described(model.get_params(), model) if whole else self._shared()
@@ -226,8 +226,8 @@ class EpochTrainer(ModelMaintainer):
 
     @Task(expand=True)
     def evaluate(self, caller: RoleInstanceID, update: Any = None) -> dict[str, Any]:
-        """The metrics of the model, or of `update` in its place, on the training data; the model
-        stays as it is.
+        """Return the metrics of the model, or of `update` in its place, on the training data; the
+        model stays as it is.
         """
         with self.lock:
             before = self.model().get_params()
