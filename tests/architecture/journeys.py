@@ -1,5 +1,6 @@
 """A call, an event and a record, from the notebook to an engine and back, each done several times:
-prints as JSON which files of the package each of them enters every time, on either side.
+prints as JSON which files of the package each of them enters, on either side, and which are entered
+when nothing is done.
 
 Run with the folder `tracer` on PYTHONPATH, for the engine, too.
 """
@@ -8,11 +9,13 @@ import json
 import sys
 import threading
 import time
+from collections import Counter
 
 from roleml_nb import Event, EventHandler, Role, Service, Testbed
 
 TIMES = 6
 MOST = 60  # records are sent by themselves every now and then: then there is none to ask for
+IDLE_S = 3.0
 REST_S = 0.3  # in which what one journey has set off ends
 
 
@@ -83,8 +86,19 @@ def record(bed, listener, view):
     }
 
 
-def every_time(journey, recorded=False):
-    """Return the files that are entered each time: what comes now and then is the background's."""
+def idle(bed):
+    """Return the files that are entered while nothing is asked for: the background's."""
+    begin = time.time()
+    time.sleep(IDLE_S)
+    end = time.time()
+    return {
+        "notebook": sys.files_entered(begin, end),
+        "engine": bed.call("there/traveller", "entered", {"begin": begin, "end": end}),
+    }
+
+
+def repeated(journey, recorded=False):
+    """Return which files are entered on either side, each time and most times."""
     journey()  # what is done once only
     found = []
     for _ in range(MOST):
@@ -93,10 +107,14 @@ def every_time(journey, recorded=False):
             found.append(files)
         if len(found) == TIMES:
             break
-    return {
-        side: [file for file in found[-1][side] if all(file in each[side] for each in found)]
-        for side in ("notebook", "engine")
-    }
+    sides = {}
+    for side in ("notebook", "engine"):
+        times = Counter(file for files in found for file in files[side])
+        sides[side] = {
+            "always": [file for file, count in times.items() if count == len(found)],
+            "mostly": [file for file, count in times.items() if count > len(found) / 2],
+        }
+    return sides
 
 
 def main():
@@ -111,9 +129,10 @@ def main():
         print(
             json.dumps(
                 {
-                    "call": every_time(lambda: call(bed, listener)),
-                    "event": every_time(lambda: event(bed, listener)),
-                    "record": every_time(lambda: record(bed, listener, view), recorded=True),
+                    "idle": idle(bed),
+                    "call": repeated(lambda: call(bed, listener)),
+                    "event": repeated(lambda: event(bed, listener)),
+                    "record": repeated(lambda: record(bed, listener, view), recorded=True),
                 }
             )
         )
