@@ -8,6 +8,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.actor import Invocation
@@ -384,7 +385,7 @@ class Testbed:
         named.
         """
         self._check_running()
-        names = [name for pattern in patterns for name in expand(pattern)]
+        names = list(chain.from_iterable(map(expand, patterns)))
         hosts = self.fleet.hosts_for(on)
         if not patterns:
             raise TestbedError("name the nodes to spawn: spawn('server', 'client{1..8}')")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from roleml_nb.host.quiesce import Roles, at_work, pause_ready_roles, resume, stop_routines
@@ -75,11 +76,14 @@ def _at_work(fleet: Fleet, deadline: float) -> list[str]:
     """
     clock = fleet.home.clock
     while True:
-        found = [name for names in fleet.on_hosts(at_work).values() for name in names]
+        found = list(chain.from_iterable(fleet.on_hosts(at_work).values()))
         if not found or clock.now() >= deadline:
             return found
         clock.sleep(POLL_INTERVAL_S)
 
 
 def _of_all(answers: dict[str, Roles]) -> Roles:
-    return {node: roles for found in answers.values() for node, roles in found.items()}
+    united: Roles = {}
+    for roles in answers.values():
+        united.update(roles)
+    return united
