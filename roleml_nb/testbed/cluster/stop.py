@@ -61,9 +61,10 @@ class RunStopper:
         An engine reached over the relay has no such line, but can hurry.
         """
         home = self._fleet.home
+        assert home.transport is not None
         for host_id in hosts:
             try:
-                home.transport.send_control(host_id, pickle.dumps(generation, 5))  # type: ignore[union-attr]
+                home.transport.send_control(host_id, pickle.dumps(generation, 5))
             except LinkFailed as error:
                 home.logger.info("%s is asked to stop over its link alone: %s", host_id, error)
                 self._boost(host_id)
