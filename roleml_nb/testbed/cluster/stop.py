@@ -61,8 +61,8 @@ class RunStopper:
         An engine reached over the relay has no such line, but can hurry.
         """
         home = self._fleet.home
-        assert home.transport is not None
         for host_id in hosts:
+            assert home.transport is not None
             try:
                 home.transport.send_control(host_id, pickle.dumps(generation, 5))
             except LinkFailed as error:
