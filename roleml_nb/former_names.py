@@ -111,9 +111,11 @@ MODULES = {
 """{former: present}, both below the package."""
 CLASSES: dict[str, dict[str, str]] = {
     "actor.luggage": {"Luggage": "RoleSnapshot"},
+    "library.arithmetic": {"moved": "add_step"},
+    "library.contributions": {"tell": "emit_contributions"},
     "testbed.drawn": {"Drawn": "BoardLayout"},
 }
-"""{former module: {former name: present name}}."""
+"""{former module: {former name: present name}}, of classes and functions."""
 
 
 class _FormerModule(ModuleType):

@@ -11,7 +11,7 @@ import nbformat
 import papermill
 import pytest
 
-from roleml_nb.testbed.cluster.runtime_files import folder, records
+from roleml_nb.testbed.cluster.runtime_files import folder, read_all
 from tests.habits.runners import write
 
 CELLS = [
@@ -121,4 +121,4 @@ def test_each_shows_its_pictures_without_a_kernel(notebooks):
 def test_nothing_is_left_behind(notebooks, place, monkeypatch):
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(place / "runtime"))
     assert folder().is_dir()
-    assert [record for record in records() if Path(record.folder) == folder()] == []
+    assert [record for record in read_all() if Path(record.folder) == folder()] == []

@@ -6,7 +6,9 @@ import platform
 import stat
 import subprocess
 import sys
+import threading
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -141,11 +143,22 @@ def fake(proc, pid, name, ticks, state="S"):
     (proc / str(pid) / "stat").write_text(f"{pid} ({name}) {' '.join(fields)}\n")
 
 
+class ProcOfThisThread:
+    """A /proc for the test alone: the threads that watch other tests' engines see the real one."""
+
+    def __init__(self, place):
+        self.place, self.thread = place, threading.get_ident()
+
+    def __truediv__(self, part):
+        place = self.place if threading.get_ident() == self.thread else Path("/proc")
+        return place / part
+
+
 @pytest.mark.parametrize("name", ["python", "a b", "a) Z (b", "(((", "1 2 3 4 5"])
 def test_a_process_is_known_by_the_ticks_since_the_start_of_the_machine(
     name, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(process, "PROC", tmp_path)
+    monkeypatch.setattr(process, "PROC", ProcOfThisThread(tmp_path))
     fake(tmp_path, "self", "python", 1)
     mine = Process(Process.here().machine, 17, "4711")
     assert mine.ended
@@ -170,7 +183,7 @@ def test_this_process_and_one_that_is_a_zombie(start):
 
 def test_where_there_is_no_proc_ps_says_when_a_process_began(start, tmp_path, monkeypatch):
     other = start("other")
-    monkeypatch.setattr(process, "PROC", tmp_path)
+    monkeypatch.setattr(process, "PROC", ProcOfThisThread(tmp_path))
     here = Process.here()
     # Mon Nov 30 13:28:01 2026
     assert here.born == _read_state(os.getpid()).born and len(here.born.split()) == 5
