@@ -57,9 +57,10 @@ def mnist1d(part: int = 0, parts: int = 1, **how: Any) -> ArrayDataset:
     ValueError
         When an argument is out of range.
 
-    Notes ----- Greydanus and Kobak, "Scaling Down Deep Learning with MNIST-1D", ICML 2024. While
-    the data are made, NumPy's global generator and that of `random` are in use; both are put back
-    afterwards.
+    Notes
+    -----
+    Greydanus and Kobak, "Scaling Down Deep Learning with MNIST-1D", ICML 2024. While the data are
+    made, NumPy's global generator and that of `random` are in use; both are put back afterwards.
     """
     return dealt(_mnist1d, part, parts, **how)
 

@@ -41,8 +41,10 @@ class TorchClassifier(StateDict):
         is the testbed's unless the node has its own; 0 outside of roles. torch's global generator
         is left as it was.
 
-    Notes ----- Not thread-safe; a role guards its model. Random layers such as dropout draw from
-    torch's global generator, which is the role's own while it trains: see
+    Notes
+    -----
+    Not thread-safe; a role guards its model. Random layers such as dropout draw from torch's global
+    generator, which is the role's own while it trains: see
     `roleml_nb.role.randomness.torch_generator`.
     """
 

@@ -79,9 +79,11 @@ def dirichlet(
     ValueError
         When an argument is out of range, so also when there are too few samples.
 
-    Notes ----- Yurochkin et al., "Bayesian Nonparametric Federated Learning of Neural Networks",
-    ICML 2019; Hsu, Qi and Brown, "Measuring the Effects of Non-Identical Data Distribution for
-    Federated Visual Classification", 2019.
+    Notes
+    -----
+    Yurochkin et al., "Bayesian Nonparametric Federated Learning of Neural Networks", ICML 2019;
+    Hsu, Qi and Brown, "Measuring the Effects of Non-Identical Data Distribution for Federated
+    Visual Classification", 2019.
     """
     labels = _labels(labels)
     alpha, min_size = _check_alpha(alpha), as_count("min_size", min_size)
@@ -121,9 +123,11 @@ def shards(labels: Any, parts: int, seed: int = 0, shards_per_part: int = 2) -> 
     ValueError
         When an argument is out of range.
 
-    Notes ----- McMahan, Moore, Ramage, Hampson and Agüera y Arcas, "Communication-Efficient
-    Learning of Deep Networks from Decentralized Data", AISTATS 2017, section 3 (200 shards of
-    MNIST, two for each of 100 clients).
+    Notes
+    -----
+    McMahan, Moore, Ramage, Hampson and Agüera y Arcas, "Communication-Efficient Learning of Deep
+    Networks from Decentralized Data", AISTATS 2017, section 3 (200 shards of MNIST, two for each of
+    100 clients).
     """
     labels = _labels(labels)
     shards_per_part, seed = as_count("shards_per_part", shards_per_part), check_seed(seed)
@@ -169,9 +173,11 @@ def label_skew(labels: Any, parts: int, seed: int = 0, classes: int = 2) -> list
         When an argument is out of range, or a class has fewer samples than parts that are to have
         it.
 
-    Notes ----- Li, Diao, Chen and He, "Federated Learning on Non-IID Data Silos: An Experimental
-    Study", ICDE 2022, section IV-A (quantity-based label imbalance, "#C = k"); there, how many
-    parts have a class is left to chance.
+    Notes
+    -----
+    Li, Diao, Chen and He, "Federated Learning on Non-IID Data Silos: An Experimental Study", ICDE
+    2022, section IV-A (quantity-based label imbalance, "#C = k"); there, how many parts have a
+    class is left to chance.
     """
     labels = _labels(labels)
     names = np.unique(labels)
@@ -245,9 +251,11 @@ def quantity_skew(
     ValueError
         When an argument is out of range.
 
-    Notes ----- "dirichlet" is the quantity skew of Li, Diao, Chen and He, ICDE 2022, section IV-C;
-    "power" is the law of the sizes in Li, Sahu, Zaheer, Sanjabi, Talwalkar and Smith, "Federated
-    Optimization in Heterogeneous Networks", MLSys 2020.
+    Notes
+    -----
+    "dirichlet" is the quantity skew of Li, Diao, Chen and He, ICDE 2022, section IV-C; "power" is
+    the law of the sizes in Li, Sahu, Zaheer, Sanjabi, Talwalkar and Smith, "Federated Optimization
+    in Heterogeneous Networks", MLSys 2020.
     """
     n = _count(n_or_labels)
     alpha, min_size = _check_alpha(alpha), as_count("min_size", min_size)

@@ -32,8 +32,10 @@ def noise(x: np.ndarray, part: int, parts: int, seed: int = 0, scale: float = 1.
     ValueError
         When `scale` is out of range.
 
-    Notes ----- Li, Diao, Chen and He, "Federated Learning on Non-IID Data Silos: An Experimental
-    Study", ICDE 2022, section IV-B (noise-based feature imbalance, Gau(σ · i / N)).
+    Notes
+    -----
+    Li, Diao, Chen and He, "Federated Learning on Non-IID Data Silos: An Experimental Study", ICDE
+    2022, section IV-B (noise-based feature imbalance, Gau(σ · i / N)).
     """
     scale = as_number("scale", scale)
     if not 0 <= scale < math.inf:
@@ -65,8 +67,10 @@ def rotation(
     ValueError
         When x does not hold square images.
 
-    Notes ----- Ghosh, Chung, Yin and Ramchandran, "An Efficient Framework for Clustered Federated
-    Learning", NeurIPS 2020, section 6 (rotated MNIST: four groups, 90 degrees apart).
+    Notes
+    -----
+    Ghosh, Chung, Yin and Ramchandran, "An Efficient Framework for Clustered Federated Learning",
+    NeurIPS 2020, section 6 (rotated MNIST: four groups, 90 degrees apart).
     """
     check_number("degrees", degrees)
     side = math.isqrt(x.shape[-1]) if x.ndim == 2 else x.shape[-1]

@@ -65,9 +65,11 @@ def synthetic(
     ValueError
         When an argument is out of range.
 
-    Notes ----- Li, Sahu, Zaheer, Sanjabi, Talwalkar and Smith, "Federated Optimization in
-    Heterogeneous Networks", MLSys 2020, section 5.1 and appendix C.1, with the sizes and deviations
-    of the authors' program.
+    Notes
+    -----
+    Li, Sahu, Zaheer, Sanjabi, Talwalkar and Smith, "Federated Optimization in Heterogeneous
+    Networks", MLSys 2020, section 5.1 and appendix C.1, with the sizes and deviations of the
+    authors' program.
     """
     for name, value in (("alpha", alpha), ("beta", beta)):
         if not 0 <= as_number(name, value) <= 1e6:

@@ -40,8 +40,10 @@ def digits(part: int = 0, parts: int = 1, **how: Any) -> ArrayDataset:
     ValueError
         When an argument is out of range.
 
-    Notes ----- Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine
-    Learning Repository, 1998.
+    Notes
+    -----
+    Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning
+    Repository, 1998.
     """
     return dealt(_digits, part, parts, **how)
 

@@ -54,8 +54,10 @@ class SimpleTorchModel(StateDict, ABC):
     **options
         Of `build_model`.
 
-    Notes ----- Not thread-safe; a role guards its model. Random layers such as dropout draw from
-    torch's global generator, which is the role's own while it trains: see
+    Notes
+    -----
+    Not thread-safe; a role guards its model. Random layers such as dropout draw from torch's global
+    generator, which is the role's own while it trains: see
     `roleml_nb.role.randomness.torch_generator`.
     """
 

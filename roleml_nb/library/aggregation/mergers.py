@@ -146,8 +146,10 @@ def average(
     ValueError
         When there are no updates, names or shapes differ, or the weights are not as said.
 
-    Notes ----- The aggregation step of McMahan et al., "Communication-Efficient Learning of Deep
-    Networks from Decentralized Data", AISTATS 2017.
+    Notes
+    -----
+    The aggregation step of McMahan et al., "Communication-Efficient Learning of Deep Networks from
+    Decentralized Data", AISTATS 2017.
     """
     updates = list(updates)
     if not updates:

@@ -46,8 +46,10 @@ class ServerInitiator(GuardedRole, Runnable):
     relationship_name : str
         The relationship of this node that the clients join.
 
-    Notes ----- Override `start_impl`, which is what starting means, and `register_impl`, to be told
-    of each client.
+    Notes
+    -----
+    Override `start_impl`, which is what starting means, and `register_impl`, to be told of each
+    client.
     """
 
     def __init__(

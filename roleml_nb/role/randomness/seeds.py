@@ -29,8 +29,10 @@ def generator(seed: int, *path: str | int) -> np.random.Generator:
     path : str or int
         For example a node, a role and a round: ``generator(0, "client3", "trainer", 12)``.
 
-    Notes ----- Built on `numpy.random.SeedSequence`, whose `spawn_key` is the path, each step
-    hashed to 64 bits.
+    Notes
+    -----
+    Built on `numpy.random.SeedSequence`, whose `spawn_key` is the path, each step hashed to 64
+    bits.
     """
     import numpy as np
 

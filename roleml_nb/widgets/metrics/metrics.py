@@ -49,9 +49,11 @@ class Metrics(Displayed, ipywidgets.VBox):
     against : {"round", "time"}
         What metrics are drawn against.
 
-    Notes ----- Of several roles the mean is drawn, with the range around it; a click on "each" in
-    the legend shows them one by one. A metric that is emitted once per round is drawn from these
-    alone; others, from each channel that has them.
+    Notes
+    -----
+    Of several roles the mean is drawn, with the range around it; a click on "each" in the legend
+    shows them one by one. A metric that is emitted once per round is drawn from these alone;
+    others, from each channel that has them.
     """
 
     def __init__(
