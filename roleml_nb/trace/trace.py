@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,14 +25,14 @@ from .tables import Table
 if TYPE_CHECKING:
     from roleml_nb.widgets import Traffic
 
-__all__ = ["LIMIT", "Trace"]
+__all__ = ["LIMIT_BYTES", "Trace"]
 
-LIMIT = 128_000_000
-"""Bytes that a trace takes unless told otherwise: three million messages of 40 bytes each."""
+LIMIT_BYTES = 128_000_000
+"""The usual limit of a trace: three million messages of 40 bytes each."""
 SHARES = {"metrics": 1 / 4, "contributions": 1 / 8, "logs": 1 / 8}
-"""What each table may take of the limit at most; what these leave is for the messages."""
-NOTED = "noted"
-"""The channel of what no role has emitted."""
+"""{table: the largest part of the limit that it may take}; the rest is for the messages."""
+RECORD_CHANNEL = "noted"
+"""The channel of numbers that no role has emitted."""
 
 Watcher = Callable[[list[tuple]], None]
 
@@ -39,9 +40,9 @@ Watcher = Callable[[list[tuple]], None]
 class Trace:
     """Messages, metrics and logs since `start` (seconds since the epoch). Thread-safe.
 
-    `refresh` is called before a table is read: it fetches what the hosts have not shipped yet.
-    `look` adds what has arrived without asking for more, which costs little and waits for nobody;
-    live views call it. `now` is the clock of its times.
+    `refresh` is called before a table is read: it fetches the records that hosts have not sent yet.
+    `poll` adds records that have arrived, without asking for more, which costs little and waits for
+    nobody; live views call it. `now` is the clock of its times.
 
     All of it together takes `limit` bytes at most. Beyond that, the oldest single messages become
     totals, which all tables and views of totals count exactly; of metrics, the longest series give
@@ -53,13 +54,13 @@ class Trace:
         self,
         start: float,
         refresh: Callable[[], None],
-        look: Callable[[], None] | None = None,
+        poll: Callable[[], None] | None = None,
         now: Callable[[], float] = time.time,
         *,
-        limit: float = LIMIT,
+        limit: float = LIMIT_BYTES,
     ):
         self.start, self.now = start, now
-        self.refresh, self.look = refresh, look or refresh
+        self.refresh, self.poll = refresh, poll or refresh
         self.clears = 0
         """How often it was cleared."""
         self._limit, self._held = _checked(limit), 0
@@ -91,9 +92,9 @@ class Trace:
             self.logs.add(logs or ())
             self._trim()
         for watcher in self._watchers:
-            take = watcher()
-            if take is not None:
-                take(metrics)
+            on_metrics = watcher()
+            if on_metrics is not None:
+                on_metrics(metrics)
 
     def watch(self, watcher: Watcher) -> None:
         """Call a method with each batch of rows of metrics, on the thread that adds them, for as
@@ -164,7 +165,7 @@ class Trace:
         try:
             self.refresh()
         except RoleMLError:  # an engine that does not answer: what it has shipped is there
-            self.look()
+            self.poll()
         with self._lock:
             self.clears += 1
             for table in self.tables().values():
@@ -194,24 +195,31 @@ class Trace:
         """
         return Run(name, self, nodes=nodes, **how)
 
-    def note(self, node: str, metric: str, value: float) -> None:
-        """Note a number that no role emits, such as a consensus distance, as of now: channel
-        "noted", role "".
+    def record(self, node: str, metric: str, value: float) -> None:
+        """Record a number that no role emits, such as a consensus distance, as of now.
 
-        ArgumentError, a ValueError, for what is no number.
+        Its channel is "noted", its role "".
+
+        ArgumentError, a ValueError, for a value that is no number.
         """
         number = as_number(value)
         if number is None or not isinstance(node, str) or not isinstance(metric, str):
             raise ArgumentError(
-                f"note takes a node's name, a metric's name and a number, not ({node!r},"
+                f"record takes a node's name, a metric's name and a number, not ({node!r},"
                 f" {metric!r}, {value!r})"
             )
         with self._lock:
-            series = self.metrics.series.get(Key(node, "", NOTED, metric))
-            self.metrics.add(
-                [(self.now(), node, "", NOTED, metric, number, series.added + 1 if series else 1)]
-            )
+            series = self.metrics.series.get(Key(node, "", RECORD_CHANNEL, metric))
+            step = series.added + 1 if series else 1
+            self.metrics.add([(self.now(), node, "", RECORD_CHANNEL, metric, number, step)])
             self._trim()
+
+    def note(self, node: str, metric: str, value: float) -> None:
+        """Record a number under the former name of `record`, which warns."""
+        warnings.warn(
+            "roleml_nb: Trace.note is called Trace.record now", DeprecationWarning, stacklevel=2
+        )
+        self.record(node, metric, value)
 
     def traffic(self, **options: Any) -> Traffic:
         """The messages, drawn and replayed in the notebook: see `roleml_nb.widgets.Traffic`, which

@@ -83,11 +83,19 @@ def test_a_plot_of_nothing_is_refused(trace):
         trace.metrics.plot("loss", nodes="m1")
 
 
-def test_a_number_is_noted_by_the_clock_that_the_trace_was_begun_with():
+def test_a_number_is_recorded_by_the_clock_that_the_trace_was_begun_with():
     # whatever the system clock says meanwhile
     trace = Trace(100.0, lambda: None, now=lambda: 107.5)
-    trace.note("server", "distance", 0.25)
+    trace.record("server", "distance", 0.25)
     assert trace.metrics.to_pandas()[["time", "value"]].values.tolist() == [[7.5, 0.25]]
+
+
+def test_the_former_name_of_recording_a_number_warns():
+    trace = Trace(100.0, lambda: None, now=lambda: 107.5)
+    with pytest.warns(DeprecationWarning, match=r"^roleml_nb: .* Trace.record now") as caught:
+        trace.note("server", "distance", 0.25)
+    assert caught[0].filename == __file__
+    assert trace.metrics.to_pandas()[["node", "value"]].values.tolist() == [["server", 0.25]]
 
 
 def test_tables_asked_for_nobody_are_empty_and_wrong_arguments_are_named(trace):
@@ -101,6 +109,6 @@ def test_tables_asked_for_nobody_are_empty_and_wrong_arguments_are_named(trace):
     with pytest.raises(RoleMLError, match=r"^Messages.matrix: nodes must be .*, got 3"):
         trace.messages.matrix(nodes=3)
     with pytest.raises(
-        RoleMLError, match=r"^note takes a node's name, a metric's name and a number"
+        RoleMLError, match=r"^record takes a node's name, a metric's name and a number"
     ):
-        trace.note("a", "loss", "low")
+        trace.record("a", "loss", "low")

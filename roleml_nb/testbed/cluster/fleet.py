@@ -129,7 +129,10 @@ class Fleet:
             self.errors = Errors(self.home.clock.now)
             self.home.report_error = self.errors.append
             self.trace = Trace(
-                self.home.clock.now(), self.flush_hosts, self.refresh, self.home.clock.now
+                self.home.clock.now(),
+                refresh=self.flush_hosts,
+                poll=self.refresh,
+                now=self.home.clock.now,
             )
             self.home.send_trace = self._add
             self._run_stopper = RunStopper(self)

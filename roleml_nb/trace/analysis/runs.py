@@ -50,8 +50,8 @@ class Run:
         The event from which the spread over nodes is taken. By default `channel`, if several nodes
         emit it, else ``test-completed``, if several nodes do.
     consensus : str
-        The metric that is the consensus distance, where any role emits it, or `Trace.note` noted
-        it.
+        The metric that is the consensus distance, where a role emits it or `Trace.record` has
+        recorded it.
     start, stop : float, optional
         Seconds since the trace began. By default from the nodes' first message to another role on,
         to the end.

@@ -187,7 +187,7 @@ def frame(title: str, page: str) -> str:
 
 def position(trace: Trace) -> tuple[int, ...]:
     """Return how far a trace is: it has not changed where this is the same."""
-    trace.look()
+    trace.poll()
     metrics = sum(series.added for series in list(trace.metrics.series.values()))
     return trace.clears, trace.messages.added, trace.messages.gone, metrics
 

@@ -128,7 +128,7 @@ class Metrics(Displayed, ipywidgets.VBox):
 
     def _beat(self) -> None:
         if time.monotonic() - self._drawn >= PAUSE:
-            self._bed.trace.look()
+            self._bed.trace.poll()
             self.refresh()
 
     def refresh(self) -> None:
@@ -201,7 +201,7 @@ class Metrics(Displayed, ipywidgets.VBox):
         try:
             self._bed.trace.refresh()
         except RoleMLError:  # an engine that does not answer: what it has shipped is there
-            self._bed.trace.look()
+            self._bed.trace.poll()
         self.refresh()
         with self._drawing:
             return Picture(chart(self._panels(), repr(self)), repr(self))

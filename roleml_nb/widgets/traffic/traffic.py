@@ -156,7 +156,7 @@ class Traffic(View):
             try:
                 self._trace.refresh()
             except RoleMLError:  # an engine that does not answer: what it has shipped is there
-                self._trace.look()
+                self._trace.poll()
             self._news(KEPT, 0.0)
 
     def _arrange(self, patience: float = ARRANGE) -> None:
@@ -189,7 +189,7 @@ class Traffic(View):
 
     def beat(self) -> None:
         with self._taking:
-            self._trace.look()
+            self._trace.poll()
             told = self._news(self._allowance())
             self._allowed -= told
 

@@ -289,7 +289,7 @@ def test_contributions_and_distances_that_are_not_finite_are_drawn(trace):
                 for client in range(2)
             ],
         )
-        trace.note("all", "consensus_distance", weight)
+        trace.record("all", "consensus_distance", weight)
     view = Traffic(trace)
     told = []
     try:
@@ -329,11 +329,11 @@ def test_what_is_no_number_is_refused_where_one_is_asked_for(trace):
         ("a", "distance", 1j),
     ):
         with pytest.raises(
-            ValueError, match="note takes a node's name, a metric's name and a number, not"
+            ValueError, match="record takes a node's name, a metric's name and a number, not"
         ):
-            trace.note(*bad)
-    trace.note("a", "distance", torch.tensor(0.5))
-    trace.note("a", "distance", Decimal("0.25"))
+            trace.record(*bad)
+    trace.record("a", "distance", torch.tensor(0.5))
+    trace.record("a", "distance", Decimal("0.25"))
     assert trace.metrics.to_pandas()[["value", "step"]].values.tolist() == [[0.5, 1], [0.25, 2]]
     trace.add([], rounds("a", [0.5]))
     with pytest.raises(ValueError, match="target must be a number, got nan"):

@@ -110,7 +110,7 @@ def test_a_run_ends_with_its_budget_and_may_be_cut_by_time():
 
 def test_what_the_notebook_notes_is_in_the_run():
     trace = served([0.5])
-    trace.note("server", "consensus_distance", 0.25)
+    trace.record("server", "consensus_distance", 0.25)
     assert trace.metrics.to_pandas().iloc[-1][["node", "channel", "value", "step"]].tolist() == [
         "server",
         "noted",

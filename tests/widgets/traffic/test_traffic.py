@@ -230,7 +230,7 @@ def test_contributions_are_told_and_drawn(view, monkeypatch):
             "server", 1, weight={"a/x": 0.75, "b/x": 0.25}, stale={"b/x": 2}, late={"c/x": 1}
         ),
     )
-    view.trace.note("all", "consensus_distance", 0.5)
+    view.trace.record("all", "consensus_distance", 0.5)
     view.beat()
     assert told[0]["parts"] == [
         (1.0, "server/aggregator", 1, "a/x", 0.75, None, "arrived"),
