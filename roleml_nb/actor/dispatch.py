@@ -136,19 +136,19 @@ class Dispatch:
             )
         # of another role, which the handler asked for: no reason to send this call elsewhere
         except RoleMoved as error:
-            self._leave(lifecycle)
+            self._exit(lifecycle)
             raise NoSuchRoleError(str(error)) from error
         except BaseException:
-            self._leave(lifecycle)
+            self._exit(lifecycle)
             raise
         if answer is not ANSWERS_LATER:
-            self._leave(lifecycle)
+            self._exit(lifecycle)
         return answer
 
-    def _leave(self, lifecycle: Lifecycle, execution: Execution | None = None) -> None:
+    def _exit(self, lifecycle: Lifecycle, execution: Execution | None = None) -> None:
         execution = execution or self.actor.host.router.executions.current
         if execution is None or not execution.abandoned:
-            lifecycle.leave()
+            lifecycle.exit()
 
     def _enter(self, lifecycle: Lifecycle) -> None:
         execution = self.actor.host.router.executions.current
@@ -199,7 +199,7 @@ class Dispatch:
             raise
 
         def ended(future: Future) -> None:
-            self._leave(lifecycle, execution)
+            self._exit(lifecycle, execution)
             error = future.exception()
             if error is None:
                 self._reply(envelope, target, future.result())

@@ -139,7 +139,7 @@ class Inbox:
                 return
             if item is None:
                 if entered:
-                    lifecycle.leave()
+                    lifecycle.exit()
                 elif lifecycle.ready:  # it has become ready since `try_enter`
                     self.wake()
                 return
@@ -181,7 +181,7 @@ class Inbox:
             self._report(error)
         router.executions.end_inline(execution)
         if not execution.abandoned:
-            lifecycle.leave()
+            lifecycle.exit()
         return None
 
     def _wanted(self, listener: Listener, args: Any) -> bool:
@@ -205,7 +205,7 @@ class Inbox:
     ) -> None:
         self._actor.host.router.executions.ended(execution)
         if not execution.abandoned:
-            lifecycle.leave()
+            lifecycle.exit()
         error = future.exception()
         if isinstance(error, Exception):
             self._keep(listener, message, error)

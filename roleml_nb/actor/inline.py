@@ -120,4 +120,4 @@ def _handle(
         raise
     finally:
         if not execution.abandoned:
-            lifecycle.leave()
+            lifecycle.exit()

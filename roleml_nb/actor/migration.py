@@ -148,7 +148,7 @@ class Migration:
     def _finish_departure(self, name: str, to: RoleInstanceID) -> None:
         actor = self._actor
         for element in actor.roles[name].__dict__["_elements"].values():
-            element.forget()
+            element.release()
         actor.subscriptions.drop_role(name)
         actor.emissions.drop_role(name)
         actor.moved[name] = to

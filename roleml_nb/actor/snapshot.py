@@ -90,7 +90,7 @@ def capture_elements(role: Role) -> dict[str, tuple[ElementImplementation, tuple
     """Return the implementation and the state of each element, by name."""
     found = {}
     for name, element in role.__dict__["_elements"].items():
-        found[name] = replace(element.given, impl=None), element.take_state()
+        found[name] = replace(element.given, impl=None), element.get_state()
     return found
 
 
@@ -160,7 +160,7 @@ def restore(actor: Actor, name: str, snapshot: RoleSnapshot) -> None:
         for item, (given, state) in snapshot.elements.items():
             actor.implement_element(name, item, given)
             element: ElementInstance = role.__dict__["_elements"][item]
-            element.give_state(state)
+            element.set_state(state)
         for (
             emitter,
             event,

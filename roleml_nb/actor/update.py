@@ -57,7 +57,7 @@ def update_role(
         if renewed is not value:
             new.__dict__[attribute] = renewed
     for key, element in elements.items():
-        element.renew(getattr(cls, cls.elements[key]), renewal)
+        element.update(getattr(cls, cls.elements[key]), renewal)
         with running(new):
             element.prepare()
     for element in gone:

@@ -34,7 +34,7 @@ class _Process:
         self._bed: Testbed | None = None
         self._actors: set[str] = set()
 
-    def join(self, name: str) -> Testbed:
+    def add_actor(self, name: str) -> Testbed:
         with self._lock:
             if name in self._actors:
                 raise RoleMLError(
@@ -48,7 +48,7 @@ class _Process:
             self._actors.add(name)
             return self._bed
 
-    def leave(self, name: str) -> None:
+    def remove_actor(self, name: str) -> None:
         with self._lock:
             self._actors.discard(name)
             if not self._actors and self._bed is not None:
@@ -65,7 +65,7 @@ class BuiltActor:
     def __init__(self, configuration: dict[str, Any]):
         self._configuration = configuration
         self._name = configuration["name"]
-        self._bed = _process.join(self._name)
+        self._bed = _process.add_actor(self._name)
         self._actor: Actor = self._bed.fleet.home.actors[self._name]
         self._stopped = threading.Event()
         relationships = self._actor.ctx.relationships
@@ -103,7 +103,7 @@ class BuiltActor:
                 self._actor.stop_role(name)
         finally:
             self._bed.registry.roles.pop(self._name, None)
-            _process.leave(self._name)
+            _process.remove_actor(self._name)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._actor, name)

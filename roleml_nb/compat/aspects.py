@@ -28,7 +28,7 @@ class InvocationActivity(NamedTuple):
     kwargs: dict[str, Any]
 
 
-class Mark(NamedTuple):
+class Pointcut(NamedTuple):
     """What a function is advice for.
 
     A `target` given as text is an attribute of the aspect's instance.
@@ -66,13 +66,13 @@ def _advise(functions: list[Callable[..., Any]], activity: InvocationActivity, *
             logger.exception("advice on %s failed", activity.method.__name__)
 
 
-def _marker(kind: Kind, target: Any, method: str) -> Callable[[Callable], Callable]:
-    def mark(function: Callable) -> Callable:
+def _advice(kind: Kind, target: Any, method: str) -> Callable[[Callable], Callable]:
+    def decorate(function: Callable) -> Callable:
         advice = partial(function) if inspect.ismethod(function) else function
-        advice.advice = Mark(kind, target, method)  # type: ignore[attr-defined]
+        advice.pointcut = Pointcut(kind, target, method)  # type: ignore[attr-defined]
         return advice
 
-    return mark
+    return decorate
 
 
 def before(*, target: str | type | object, method: str) -> Any:
@@ -81,19 +81,19 @@ def before(*, target: str | type | object, method: str) -> Any:
     `target` is a class, an object (then only that object's method is advised), or, in a class with
     `aspect`, the name of an attribute of its instances. What advice raises is logged.
     """
-    return _marker("before", target, method)
+    return _advice("before", target, method)
 
 
 def after(*, target: str | type | object, method: str) -> Any:
     """As `before`, but after the method has returned, as ``advice(activity, result)``."""
-    return _marker("after", target, method)
+    return _advice("after", target, method)
 
 
 def catch(*, target: str | type | object, method: str) -> Any:
     """As `before`, but when the method raises, as ``advice(activity, error)``; the error goes
     on.
     """
-    return _marker("catch", target, method)
+    return _advice("catch", target, method)
 
 
 def aspect(cls_or_func: Any) -> Any:
@@ -101,7 +101,7 @@ def aspect(cls_or_func: Any) -> Any:
     is.
     """
     if not isinstance(cls_or_func, type):
-        if not hasattr(cls_or_func, "advice"):
+        if not hasattr(cls_or_func, "pointcut"):
             raise TypeError(
                 f"{cls_or_func!r} is no advice: put @before, @after or @catch below @aspect"
             )
@@ -110,9 +110,9 @@ def aspect(cls_or_func: Any) -> Any:
     of_instances = []
     for name, value in vars(cls_or_func).items():
         if isinstance(value, (staticmethod, classmethod)):
-            if hasattr(getattr(cls_or_func, name), "advice"):
+            if hasattr(getattr(cls_or_func, name), "pointcut"):
                 _weave(getattr(cls_or_func, name), None)
-        elif hasattr(value, "advice"):
+        elif hasattr(value, "pointcut"):
             of_instances.append(name)
     original = cls_or_func.__init__  # type: ignore[misc]
 
@@ -127,16 +127,18 @@ def aspect(cls_or_func: Any) -> Any:
 
 
 def _weave(advice: Any, owner: Any) -> None:
-    mark: Mark = advice.advice
-    if isinstance(mark.target, str) and owner is None:
+    pointcut: Pointcut = advice.pointcut
+    if isinstance(pointcut.target, str) and owner is None:
         raise TypeError(
-            f"target={mark.target!r}: only a method of an aspect's instances can name an attribute;"
-            " give the class or object itself"
+            f"target={pointcut.target!r}: only a method of an aspect's instances can name an"
+            " attribute; give the class or object itself"
         )
-    target = getattr(owner, mark.target) if isinstance(mark.target, str) else mark.target
-    woven = _woven(target, mark.method)
-    functions: list = getattr(woven, mark.kind)
-    functions.insert(0 if mark.kind == "before" else len(functions), advice)
+    target = (
+        getattr(owner, pointcut.target) if isinstance(pointcut.target, str) else pointcut.target
+    )
+    woven = _woven(target, pointcut.method)
+    functions: list = getattr(woven, pointcut.kind)
+    functions.insert(0 if pointcut.kind == "before" else len(functions), advice)
 
 
 def _woven(target: Any, name: str) -> Woven:

@@ -27,7 +27,7 @@ def synchronized(method: Callable) -> Callable:
     return method
 
 
-def _with_lock(cls: type, make: Callable[[], Any]) -> None:
+def _give_lock(cls: type, make: Callable[[], Any]) -> None:
     """Give each instance a lock before its constructor runs."""
     original = cls.__init__  # type: ignore[misc]
 
@@ -51,14 +51,14 @@ class Locked:
 
     def __init_subclass__(cls, synchronize_all: bool = False, **kwargs: Any):
         super().__init_subclass__(**kwargs)
-        _with_lock(cls, threading.RLock)
+        _give_lock(cls, threading.RLock)
         for name, value in list(vars(cls).items()):
             chosen = synchronize_all and not (name.startswith("__") and name.endswith("__"))
             if inspect.isfunction(value) and (chosen or hasattr(value, "_synchronized")):
-                setattr(cls, name, _taking_turns(value, lambda self: self._synch_lock_))
+                setattr(cls, name, _with_lock_held(value, lambda self: self._synch_lock_))
             elif isinstance(value, property) and chosen:
                 get, put, delete = (
-                    part and _taking_turns(part, lambda self: self._synch_lock_)
+                    part and _with_lock_held(part, lambda self: self._synch_lock_)
                     for part in (value.fget, value.fset, value.fdel)
                 )
                 setattr(cls, name, property(get, put, delete, value.__doc__))
@@ -71,7 +71,7 @@ class Locked:
         self._synch_lock_.release()
 
 
-def _taking_turns(method: Callable, lock: Callable[[Any], AbstractContextManager]) -> Callable:
+def _with_lock_held(method: Callable, lock: Callable[[Any], AbstractContextManager]) -> Callable:
     @wraps(method)
     def in_turn(self: Any, *args: Any, **kwargs: Any) -> Any:
         with lock(self):
@@ -149,17 +149,19 @@ class RWLocked:
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
-        _with_lock(cls, RWLock)
+        _give_lock(cls, RWLock)
         for name, value in list(vars(cls).items()):
-            take = getattr(value, "_read_or_write", None) if inspect.isfunction(value) else None
-            if take is not None:
-                setattr(cls, name, _taking_turns(value, partial(_lock_of, take)))
+            lock_method = (
+                getattr(value, "_read_or_write", None) if inspect.isfunction(value) else None
+            )
+            if lock_method is not None:
+                setattr(cls, name, _with_lock_held(value, partial(_lock_of, lock_method)))
 
 
 def _lock_of(
-    take: Callable[[RWLock], AbstractContextManager], obj: RWLocked
+    lock_method: Callable[[RWLock], AbstractContextManager], obj: RWLocked
 ) -> AbstractContextManager:
-    return take(obj._synch_lock_)
+    return lock_method(obj._synch_lock_)
 
 
 def read_lock(obj: RWLocked) -> AbstractContextManager[None]:

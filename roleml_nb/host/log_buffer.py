@@ -52,7 +52,7 @@ class LogBuffer:
 
     def add_line(self, node: str, role: str, level: str, text: str) -> None:
         """Add a line, whose text may hold several."""
-        if self._origin.elsewhere:
+        if self._origin.in_fork:
             self._of_forks.put((self._now(), node, role, level, text))
             return
         if len(self._rows) >= MAX_LINES:

@@ -206,7 +206,7 @@ def _leave_alone(host: Host, execution: Execution) -> None:
         execution.target.instance_name
     )
     if lifecycle is not None and execution.started and not execution.held:
-        lifecycle.leave()
+        lifecycle.exit()
 
 
 def serve_stops(host: Host, notebook: str) -> None:

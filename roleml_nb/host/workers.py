@@ -220,7 +220,7 @@ class _Worker(threading.Thread):
                 try:
                     work()
                 except BaseException:  # nothing that a handler raises may cost the pool its worker
-                    if not self._pool.origin.elsewhere:
+                    if not self._pool.origin.in_fork:
                         logger.exception("a handler's wrapper failed")
                 end_fork(self._pool.origin)
                 work, queued = self._pool.next_work(self, queued)
@@ -230,7 +230,7 @@ def end_fork(origin: Origin) -> None:
     """End this process if a handler has forked it off, and has come back in both: the other one
     answers for it.
     """
-    if origin.elsewhere:
+    if origin.in_fork:
         logging.shutdown()
         os._exit(0)
 

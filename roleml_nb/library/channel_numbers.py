@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from roleml_nb.role import ArgumentError, CallerError
-from roleml_nb.role.checks.numbers import MOST, check_count, check_number
+from roleml_nb.role.checks.numbers import INT64_MAX, check_count, check_number
 
 __all__ = ["count_of", "number_of", "told_as"]
 
 
-def count_of(name: str, value: Any, low: int = 0, high: int = MOST) -> int:
+def count_of(name: str, value: Any, low: int = 0, high: int = INT64_MAX) -> int:
     """Return `value` as an int, if it is a whole number from `low` to `high`.
 
     Raises

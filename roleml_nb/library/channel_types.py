@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-from roleml_nb.role.checks.arguments import Form
+from roleml_nb.role.checks.arguments import Constraint
 
 __all__ = ["ByRole", "Groups", "Models", "Options", "QuorumFields", "Roles", "Params"]
 
@@ -39,21 +39,21 @@ def _is_role(value: Any) -> bool:
 
 Params = Annotated[
     Mapping[str, Any],
-    Form("a state dict: a mapping of names to arrays, tensors or numbers", _is_state_dict),
+    Constraint("a state dict: a mapping of names to arrays, tensors or numbers", _is_state_dict),
 ]
 Models = Annotated[
     list[Any],
-    Form(
+    Constraint(
         "a list of state dicts",
         lambda value: all(isinstance(one, Mapping) and _is_state_dict(one) for one in value),
     ),
 ]
 Roles = Annotated[
-    list[Any], Form("a list of roles, each a RoleInstanceID or 'node/role'", _are_roles)
+    list[Any], Constraint("a list of roles, each a RoleInstanceID or 'node/role'", _are_roles)
 ]
 Groups = Annotated[
     list[Any],
-    Form(
+    Constraint(
         "a list of lists of roles, each a RoleInstanceID or 'node/role'",
         lambda value: (
             not isinstance(value, str | bytes)
@@ -63,15 +63,15 @@ Groups = Annotated[
 ]
 ByRole = Annotated[
     dict[Any, Any],
-    Form("a mapping of roles, each a RoleInstanceID or 'node/role', to numbers", _are_roles),
+    Constraint("a mapping of roles, each a RoleInstanceID or 'node/role', to numbers", _are_roles),
 ]
 Options = Annotated[
     dict[str, Any],
-    Form("a dict of options of the training by name, such as {'lr': 0.05}", _is_named),
+    Constraint("a dict of options of the training by name, such as {'lr': 0.05}", _is_named),
 ]
 QuorumFields = Annotated[
     dict[str, Any],
-    Form(
+    Constraint(
         "a dict of the fields of a Quorum, such as {'deadline': 2.0, 'min_results': 3}", _is_named
     ),
 ]

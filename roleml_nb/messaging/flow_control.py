@@ -49,7 +49,7 @@ class Window:
 
     def release(self, size: int) -> None:
         """Count `size` bytes as taken by handlers."""
-        if self._origin.elsewhere:  # a copy of a sent message was dropped, in a fork
+        if self._origin.in_fork:  # a copy of a sent message was dropped, in a fork
             return
         with self._changed:
             self.bytes -= size

@@ -294,7 +294,7 @@ class Session:
 
         Called from wherever a credit is dropped: it must not wait for anything.
         """
-        if self._origin.elsewhere:  # a copy of the credit was dropped, in a fork
+        if self._origin.in_fork:  # a copy of the credit was dropped, in a fork
             return
         self._returned.append(size)
         if size + self._returned_bytes - self._returned_bytes_sent >= self.window.limit // 8:

@@ -108,7 +108,7 @@ class Subscription(Handler):
 
 
 def _declare(kind: str, channel: str | Callable | None, expand: bool) -> Any:
-    def mark(function: Callable) -> Callable:
+    def decorate(function: Callable) -> Callable:
         name = channel if isinstance(channel, str) else function.__name__
         handler = Handler(standard_name(name), kind, expand)
         handler.inspect(function)
@@ -116,8 +116,8 @@ def _declare(kind: str, channel: str | Callable | None, expand: bool) -> Any:
         return function
 
     if callable(channel):
-        return mark(channel)
-    return mark
+        return decorate(channel)
+    return decorate
 
 
 @checked
@@ -158,7 +158,7 @@ def EventHandler(  # noqa: N802
     ge, lt, le, contains).
     """
 
-    def mark(function: Callable) -> Callable:
+    def decorate(function: Callable) -> Callable:
         try:
             if relationship != "/":  # by this name, a node knows itself
                 check_name("relationship", relationship)
@@ -177,7 +177,7 @@ def EventHandler(  # noqa: N802
         function.handler = subscription  # type: ignore[attr-defined]
         return function
 
-    return mark
+    return decorate
 
 
 @dataclass(frozen=True)

@@ -46,13 +46,13 @@ class ElementInstance(Generic[T]):
         at_fork(self)
         self._initialized = False
         self._object = given.impl
-        self._take(element, given)
+        self._configure(element, given)
         if self._object is None and self._constructor is None and given.deserializer_source is None:
             self._object = element.default_impl
         if self._object is not None:
             self._check(self._object)
 
-    def _take(self, element: Element[T], given: ElementImplementation[T]) -> None:
+    def _configure(self, element: Element[T], given: ElementImplementation[T]) -> None:
         """Note what the object is built and checked with."""
         narrow = _narrow(given)
         self.element, self.given = element, given
@@ -194,7 +194,7 @@ class ElementInstance(Generic[T]):
         finally:
             self.reset()
 
-    def take_state(self) -> tuple[str, Any]:
+    def get_state(self) -> tuple[str, Any]:
         """What travels with a role that moves: ("file", bytes or text), ("object", it), or ("",
         None) when not built.
 
@@ -209,8 +209,8 @@ class ElementInstance(Generic[T]):
             self._serializer(self._object, file)
             return "file", file.getvalue()
 
-    def give_state(self, state: tuple[str, Any]) -> None:
-        """Take over what `take_state` gave on another node."""
+    def set_state(self, state: tuple[str, Any]) -> None:
+        """Take over what `get_state` gave on another node."""
         kind, content = state
         with self._lock:
             if kind == "file":
@@ -220,17 +220,17 @@ class ElementInstance(Generic[T]):
             elif kind == "object":
                 self._object, self._initialized = self._check(content), True
 
-    def renew(self, element: Element[T], renewed: Callable[[Any], Any]) -> None:
+    def update(self, element: Element[T], convert: Callable[[Any], Any]) -> None:
         """Go on as an element of a new version of the role's class: the object stays, and what it
-        was given is `renewed`.
+        was given is `convert`.
         """
         with self._lock:
             given = self.given
-            changes = {item.name: renewed(getattr(given, item.name)) for item in fields(given)}
-            self._take(element, replace(given, **changes))
-            self._object = renewed(self._object)
+            changes = {item.name: convert(getattr(given, item.name)) for item in fields(given)}
+            self._configure(element, replace(given, **changes))
+            self._object = convert(self._object)
 
-    def forget(self) -> None:
+    def release(self) -> None:
         """Let the object go without destroying it: it lives on elsewhere."""
         with self._lock:
             self._object = None

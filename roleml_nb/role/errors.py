@@ -6,6 +6,7 @@ import builtins
 import re
 
 __all__ = [
+    "GONE",
     "ActorNotFoundError",
     "ArgumentError",
     "ArgumentTypeError",

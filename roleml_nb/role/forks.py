@@ -16,27 +16,27 @@ __all__ = ["Forkable", "Origin", "at_fork"]
 class Origin:
     """The process that something was made in."""
 
-    __slots__ = ("_mark", "pid")
-    _current = object()
+    __slots__ = ("_process", "pid")
+    _this_process = object()
     """Another object in each fork.
 
     Looking at it takes a third of the time that the system takes to tell the process.
     """
 
     def __init__(self) -> None:
-        self.pid, self._mark = os.getpid(), Origin._current
+        self.pid, self._process = os.getpid(), Origin._this_process
 
     @property
-    def elsewhere(self) -> bool:
+    def in_fork(self) -> bool:
         """True in a fork of that process."""
-        return self._mark is not Origin._current
+        return self._process is not Origin._this_process
 
     def check(self) -> None:
         """Raise RoleInteractionError in a fork of that process."""
-        if self._mark is not Origin._current:
-            raise RoleInteractionError(self.refusal())
+        if self._process is not Origin._this_process:
+            raise RoleInteractionError(self.error_text())
 
-    def refusal(self) -> str:
+    def error_text(self) -> str:
         """Return what there is to say to whoever wants to reach others from a fork."""
         return (
             f"calls are made in the process of the node ({self.pid}), and this is a fork of it"
@@ -47,7 +47,7 @@ class Origin:
 
     @staticmethod
     def _forked() -> None:
-        Origin._current = object()
+        Origin._this_process = object()
         for owner in list(_owners):
             owner.forked()
 

@@ -13,7 +13,7 @@ from roleml_nb.role.checks.names import did_you_mean
 from .errors import NoSuchRoleError, RoleMoved, StatusError
 from .identity import RoleInstanceID
 
-__all__ = ["Execution", "Lifecycle", "Status"]
+__all__ = ["EnteredLifecycle", "Lifecycle", "Status"]
 
 
 class Status(Flag):
@@ -69,7 +69,7 @@ class Status(Flag):
 
 
 _WAITING = Status.STARTING | Status.PAUSING | Status.PAUSED | Status.RESUMING
-_GONE = Status.TERMINATING | Status.FINALIZING | Status.TERMINATED
+_ENDED = Status.TERMINATING | Status.FINALIZING | Status.TERMINATED
 _LIVE = Status.DECLARING | Status.DECLARED | Status.STARTING | Status.READY | Status.PAUSED
 _STARTED = _WAITING | Status.READY
 _EMITTING = Status.READY | Status.PAUSING
@@ -115,7 +115,7 @@ class Lifecycle:
     # handlers
 
     def enter(self, timeout: float | None = None) -> None:
-        """Note that a handler starts; `leave` must follow.
+        """Note that a handler starts; `exit` must follow.
 
         Waits while the role is starting or paused. Raises StatusError when that takes longer than
         `timeout` seconds or the role was not started, NoSuchRoleError when it is gone, RoleMoved
@@ -127,7 +127,7 @@ class Lifecycle:
             self.running += 1
 
     def try_enter(self) -> bool:
-        """As `enter`, but returns False at once unless the role is ready; then `leave` must not
+        """As `enter`, but returns False at once unless the role is ready; then `exit` must not
         follow.
         """
         with self._condition:
@@ -145,12 +145,12 @@ class Lifecycle:
             )
         if self.status is Status.OFFLOADED and self.moved_to is not None:
             raise RoleMoved(f"{self.where} has moved to {self.moved_to}", self.moved_to)
-        if self.status in _GONE:
+        if self.status in _ENDED:
             raise NoSuchRoleError(f"{self.where} is {self.status}")
         if self.status is not Status.READY:
             raise StatusError(f"{self.where} is {self.status}, not ready: start it first")
 
-    def leave(self) -> None:
+    def exit(self) -> None:
         """Note that a handler has ended."""
         with self._condition:
             self.running -= 1
@@ -177,9 +177,9 @@ class Lifecycle:
                     f"{self.where}: {self._callbacks} of its calls have not ended after {timeout} s"
                 )
 
-    def execution(self, timeout: float | None = None) -> Execution:
-        """`enter` and `leave` as a context manager."""
-        return Execution(self, timeout)
+    def entered(self, timeout: float | None = None) -> EnteredLifecycle:
+        """`enter` and `exit` as a context manager."""
+        return EnteredLifecycle(self, timeout)
 
     def wait_to_emit(self, channel: str, timeout: float | None) -> None:
         """Return when events can be emitted: at once, or, while the role is paused, when it goes
@@ -206,7 +206,7 @@ class Lifecycle:
         it is then as before.
         """
         if self.status is not Status.PAUSED:
-            self._close(Status.READY, "paused", Status.PAUSING, Status.PAUSED, timeout)
+            self._drain(Status.READY, "paused", Status.PAUSING, Status.PAUSED, timeout)
 
     def resume(self) -> None:
         """Take up work again; StatusError when the role is not paused."""
@@ -219,7 +219,7 @@ class Lifecycle:
 
         StatusError when they run longer than `timeout` seconds; the role is then as before.
         """
-        self._close(_LIVE, "terminated", Status.TERMINATING, Status.FINALIZING, timeout)
+        self._drain(_LIVE, "terminated", Status.TERMINATING, Status.FINALIZING, timeout)
 
     def offloaded(self, to: RoleInstanceID) -> None:
         """The role is on another node now: who waits here, and who comes later, follows it."""
@@ -231,7 +231,7 @@ class Lifecycle:
         if self.status not in allowed:
             raise StatusError(f"{self.where} is {self.status} and cannot be {done}")
 
-    def _close(
+    def _drain(
         self, allowed: Status, done: str, closing: Status, closed: Status, timeout: float | None
     ) -> None:
         with self._condition:  # whoever is first closes it: a second one is refused
@@ -246,7 +246,7 @@ class Lifecycle:
             raise StatusError(f"{self.where}: {still} handlers still running after {timeout} s")
 
 
-class Execution:
+class EnteredLifecycle:
     """Held while a handler runs."""
 
     __slots__ = ("_lifecycle", "_timeout")
@@ -263,4 +263,4 @@ class Execution:
         error: BaseException | None,
         frames: TracebackType | None,
     ) -> None:
-        self._lifecycle.leave()
+        self._lifecycle.exit()

@@ -1,4 +1,4 @@
-"""What of a model is stepped, averaged, copied or left.
+"""What of a model is stepped, averaged, copied or frozen.
 
 A state dict is no vector of parameters. Beside the weights that are trained, it has statistics of
 the data, such as BatchNorm's, counters, weights that are frozen, and sometimes one weight under
@@ -16,11 +16,11 @@ import numpy as np
 __all__ = [
     "AVERAGED",
     "COPIED",
-    "LEFT",
+    "FROZEN",
     "STEPPED",
     "TIED",
     "Parameters",
-    "described",
+    "describe",
     "entries",
     "kinds",
     "labels",
@@ -38,7 +38,7 @@ made of them.
 """
 COPIED = "copied"
 """Integers and bools, such as counters: the largest one is taken over."""
-LEFT = "left"
+FROZEN = "frozen"
 """Frozen weights, the same in all models: they stay what they are."""
 TIED = "tied"
 """Another name of an entry before it, which it is the same as."""
@@ -51,16 +51,21 @@ class Parameters(OrderedDict[str, Any]):
 
     averaged: Collection[str] = ()
     """Names of floating-point buffers."""
-    left: Collection[str] = ()
+    frozen: Collection[str] = ()
     """Names of frozen weights."""
     ties: Mapping[str, str] = {}
     """{name: the name before it of the same weight}."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "left" in state:  # of an earlier version's checkpoint
+            state["frozen"] = state.pop("left")
+        self.__dict__.update(state)
 
     def copy(self) -> Parameters:
         return like(self, self)  # type: ignore[return-value]
 
 
-def described(params: Mapping[str, Any], model: Any) -> Mapping[str, Any]:
+def describe(params: Mapping[str, Any], model: Any) -> Mapping[str, Any]:
     """The state dict `params` of `model`, as `Parameters` where there is something to know about
     it.
 
@@ -71,9 +76,11 @@ def described(params: Mapping[str, Any], model: Any) -> Mapping[str, Any]:
         return params
     module = module_of(model)
     if module is None:
-        return _labelled(params, [name for name in getattr(model, "buffers", ()) if name in params])
+        return _describe(params, [name for name in getattr(model, "buffers", ()) if name in params])
     tensors = dict(module.named_parameters(remove_duplicate=False))
-    left = [name for name, tensor in tensors.items() if name in params and not tensor.requires_grad]
+    frozen = [
+        name for name, tensor in tensors.items() if name in params and not tensor.requires_grad
+    ]
     buffers = dict(module.named_buffers(remove_duplicate=False))
     first: dict[int, str] = {}
     ties = {}
@@ -81,7 +88,7 @@ def described(params: Mapping[str, Any], model: Any) -> Mapping[str, Any]:
         tensor = tensors.get(name, buffers.get(name))
         if tensor is not None and first.setdefault(id(tensor), name) != name:
             ties[name] = first[id(tensor)]
-    return _labelled(params, [name for name in buffers if name in params], left, ties)
+    return _describe(params, [name for name in buffers if name in params], frozen, ties)
 
 
 def module_of(model: Any) -> Any:
@@ -99,7 +106,7 @@ def kinds(*updates: Mapping[str, Any]) -> dict[str, str]:
     numbers with a fraction are stepped, and others copied.
     """
     label = labels(*updates)
-    averaged, left, ties = {*label.averaged}, {*label.left}, label.ties
+    averaged, frozen, ties = {*label.averaged}, {*label.frozen}, label.ties
     found = {}
     for name, entry in updates[0].items():
         if ties.get(name) in updates[0]:
@@ -107,7 +114,7 @@ def kinds(*updates: Mapping[str, Any]) -> dict[str, str]:
         elif not _is_quantity(entry):
             found[name] = COPIED
         else:
-            found[name] = AVERAGED if name in averaged else LEFT if name in left else STEPPED
+            found[name] = AVERAGED if name in averaged else FROZEN if name in frozen else STEPPED
     return found
 
 
@@ -124,7 +131,7 @@ def labels(*updates: Mapping[str, Any]) -> Parameters:
     made, known = Parameters(), [update for update in updates if isinstance(update, Parameters)]
     made.averaged = tuple(sorted({name for update in known for name in update.averaged}))
     if known and len(known) == len(updates):
-        made.left = tuple(sorted(set.intersection(*({*update.left} for update in known))))
+        made.frozen = tuple(sorted(set.intersection(*({*update.frozen} for update in known))))
     made.ties = {name: first for update in known for name, first in update.ties.items()}
     return made
 
@@ -137,21 +144,21 @@ def like(values: Mapping[str, Any], *updates: Mapping[str, Any]) -> dict[str, An
     ties = {name: first for name, first in label.ties.items() if name in values and first in values}
     made = Parameters((name, values[ties.get(name, name)]) for name in values)
     made.averaged = tuple(name for name in label.averaged if name in values)
-    made.left, made.ties = tuple(name for name in label.left if name in values), ties
-    return made if made.averaged or made.left or made.ties else dict(values)
+    made.frozen, made.ties = tuple(name for name in label.frozen if name in values), ties
+    return made if made.averaged or made.frozen or made.ties else dict(values)
 
 
-def _labelled(
+def _describe(
     params: Mapping[str, Any],
     averaged: Iterable[str] = (),
-    left: Iterable[str] = (),
+    frozen: Iterable[str] = (),
     ties: Mapping[str, str] | None = None,
 ) -> Mapping[str, Any]:
     made = Parameters(params)
     made.averaged = tuple(sorted(name for name in averaged if _is_quantity(params[name])))
-    made.left = tuple(sorted(left))
+    made.frozen = tuple(sorted(frozen))
     made.ties = dict(ties or {})
-    return made if made.averaged or made.left or made.ties else params
+    return made if made.averaged or made.frozen or made.ties else params
 
 
 def _is_quantity(entry: Any) -> bool:

@@ -52,7 +52,7 @@ class Relationships:
 
     def add_to_relationship(self, relationship_name: str, *instances: RoleInstanceID) -> None:
         """Add instances (ValueError for none); those already there are left as they are."""
-        _some(instances, "add to", relationship_name)
+        _require_instances(instances, "add to", relationship_name)
         with self._lock:
             members = self._members.setdefault(self._resolve(relationship_name), {})
             new = tuple(
@@ -60,11 +60,11 @@ class Relationships:
             )
             members.update(dict.fromkeys(new))
         if new:
-            self._tell(relationship_name, "add", new)
+            self._notify(relationship_name, "add", new)
 
     def remove_from_relationship(self, relationship_name: str, *instances: RoleInstanceID) -> None:
         """Remove instances (ValueError for none); those not there are ignored."""
-        _some(instances, "remove from", relationship_name)
+        _require_instances(instances, "remove from", relationship_name)
         with self._lock:
             members = self._members.get(self._resolve(relationship_name), {})
             gone = tuple(
@@ -73,7 +73,7 @@ class Relationships:
             for item in gone:
                 del members[item]
         if gone:
-            self._tell(relationship_name, "remove", gone)
+            self._notify(relationship_name, "remove", gone)
 
     def replace(self, old: RoleInstanceID, new: RoleInstanceID) -> list[str]:
         """Put `new` where `old` was, in the same place, in every relationship; returns their names.
@@ -88,7 +88,7 @@ class Relationships:
                 }
             return changed
 
-    def _tell(self, name: str, operation: str, instances: tuple[RoleInstanceID, ...]) -> None:
+    def _notify(self, name: str, operation: str, instances: tuple[RoleInstanceID, ...]) -> None:
         for known in self.names_of(name):
             for listener in tuple(self.listeners):
                 listener(known, operation, instances)
@@ -154,6 +154,6 @@ class Relationships:
                 listener(from_relationship_name, "add", instances)
 
 
-def _some(instances: tuple, what: str, relationship_name: str) -> None:
+def _require_instances(instances: tuple, what: str, relationship_name: str) -> None:
     if not instances:
         raise ValueError(f"no role instances to {what} relationship {relationship_name!r}")

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .base import Role
 
-__all__ = ["WAIT_LIMIT", "running", "running_role", "wait", "wait_async"]
+__all__ = ["DEFAULT_WAIT_TIMEOUT_S", "running", "running_role", "wait", "wait_async"]
 
-WAIT_LIMIT = 600.0
+DEFAULT_WAIT_TIMEOUT_S = 600.0
 """Seconds that `wait` waits where no role, and so no testbed's limit, is known."""
 
 _running: ContextVar[Role | None] = ContextVar("running role", default=None)
@@ -48,20 +48,22 @@ def wait(future: Future, timeout: float | None = None) -> Any:
 
     In a handler, the worker serves other tasks meanwhile.
     """
-    role, limit = running_role(), _limit(timeout)
-    return future.result(limit) if role is None else role.base.host.clock.wait(future, limit)
+    role, timeout_s = running_role(), _timeout_s(timeout)
+    return (
+        future.result(timeout_s) if role is None else role.base.host.clock.wait(future, timeout_s)
+    )
 
 
 async def wait_async(future: Future, timeout: float | None = None) -> Any:
     """As `wait`, for ``async def``: other handlers go on meanwhile."""
     loop, done = asyncio.get_running_loop(), asyncio.Event()
     future.add_done_callback(lambda _: loop.is_closed() or loop.call_soon_threadsafe(done.set))
-    await asyncio.wait_for(done.wait(), _limit(timeout))
+    await asyncio.wait_for(done.wait(), _timeout_s(timeout))
     return future.result(0)
 
 
-def _limit(timeout: float | None) -> float:
+def _timeout_s(timeout: float | None) -> float:
     if timeout is not None:
         return timeout
     role = running_role()
-    return WAIT_LIMIT if role is None else role.base.host.call_timeout
+    return DEFAULT_WAIT_TIMEOUT_S if role is None else role.base.host.call_timeout

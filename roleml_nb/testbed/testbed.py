@@ -461,7 +461,7 @@ class Testbed:
             raise TestbedError(f"{pattern!r} names {len(names)} nodes; name one")
         return names
 
-    @partial(checked, but=("positions",))
+    @partial(checked, exempt=("positions",))
     def arrange(self, positions: Mapping[str, tuple[float, float] | None]) -> None:
         """Put nodes somewhere on the board: {node: (x, y)}, x to the right, y down; None for
         wherever it likes.
@@ -476,8 +476,8 @@ class Testbed:
             raise TestbedError(
                 "this testbed has stopped; make a new one with Testbed(...) or %rml start"
             )
-        if self.fleet.origin.elsewhere:
-            raise TestbedError(self.fleet.origin.refusal())
+        if self.fleet.origin.in_fork:
+            raise TestbedError(self.fleet.origin.error_text())
         split_output(self.fleet.home)
 
     # roles and relationships
@@ -915,7 +915,7 @@ class Testbed:
         In a fork of this process, such as one of multiprocessing, it does nothing: they are not the
         fork's.
         """
-        if self.fleet.origin.elsewhere:
+        if self.fleet.origin.in_fork:
             return
         self._tell_that_it_stops()
         self._stopping = True

@@ -130,7 +130,7 @@ class Topology:
 MAX_NODES = 100_000
 
 
-@partial(checked, but=("source",))
+@partial(checked, exempt=("source",))
 def topology(
     source: str | nx.Graph | Callable[[int], Any] | Topology,
     nodes: int | Iterable[str],

@@ -14,7 +14,7 @@ from roleml_nb.role.checks.entry_names import difference_of_names
 from roleml_nb.role.checks.numbers import short
 
 from ..role.forks import at_fork
-from ..role.parameters import described
+from ..role.parameters import describe
 from .steps import as_tensor
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class StateDict:
             trained = trained and value.requires_grad
         if trained and len(copies) == len(params):
             return params
-        return described(params, self)  # type: ignore[return-value]
+        return describe(params, self)  # type: ignore[return-value]
 
     def set_params(self, params: Mapping[str, Any]) -> None:
         """Copy a state dict in.

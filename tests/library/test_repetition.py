@@ -204,7 +204,7 @@ def test_a_role_has_a_generator_of_its_own_which_goes_on_and_travels():
 
 
 def test_a_turn_that_does_not_end_is_waited_for_once_and_it_is_said(monkeypatch, caplog):
-    monkeypatch.setattr(torch_generator, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(torch_generator, "TURN_TIMEOUT_S", 0.2)
     inside.clear()
     go_on.clear()
     with Testbed(0, timeout=30.0) as bed, caplog.at_level(logging.WARNING):

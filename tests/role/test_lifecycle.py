@@ -55,9 +55,9 @@ def test_pause_returns_when_the_last_of_several_handlers_has_ended():
     lifecycle.enter()
     thread, _ = in_thread(lifecycle.pause)
     until(lambda: lifecycle.status is Status.PAUSING, "pausing")
-    lifecycle.leave()
+    lifecycle.exit()
     assert lifecycle.status is Status.PAUSING and thread.is_alive()
-    lifecycle.leave()
+    lifecycle.exit()
     thread.join(5)
     assert lifecycle.status is Status.PAUSED
 
@@ -65,7 +65,7 @@ def test_pause_returns_when_the_last_of_several_handlers_has_ended():
 def test_a_pause_that_takes_too_long_leaves_the_role_ready():
     lifecycle = ready()
     with (
-        lifecycle.execution(),
+        lifecycle.entered(),
         pytest.raises(StatusError, match="n/r: 1 handlers still running after 0.01 s"),
     ):
         lifecycle.pause(0.01)

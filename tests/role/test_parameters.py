@@ -1,4 +1,4 @@
-"""What of a model is stepped, averaged, copied or left, and how that travels."""
+"""What of a model is stepped, averaged, copied or frozen, and how that travels."""
 
 import copy
 import pickle
@@ -15,11 +15,11 @@ from roleml_nb.messaging.serialization.codec import copy_of, encode
 from roleml_nb.role.parameters import (
     AVERAGED,
     COPIED,
-    LEFT,
+    FROZEN,
     STEPPED,
     TIED,
     Parameters,
-    described,
+    describe,
     entries,
     kinds,
     labels,
@@ -37,8 +37,8 @@ KINDS = {
     "norm.running_var": AVERAGED,
     "norm.num_batches_tracked": COPIED,
     "into.weight": STEPPED,
-    "frozen.weight": LEFT,
-    "frozen.bias": LEFT,
+    "frozen.weight": FROZEN,
+    "frozen.bias": FROZEN,
     "square.weight": STEPPED,
     "again.weight": TIED,
     "out.weight": STEPPED,
@@ -48,7 +48,7 @@ KINDS = {
 
 def test_each_entry_is_of_one_kind():
     assert kinds(odd().get_params()) == KINDS
-    assert entries((LEFT, AVERAGED), odd().get_params()) == [
+    assert entries((FROZEN, AVERAGED), odd().get_params()) == [
         "norm.running_mean",
         "norm.running_var",
         "frozen.weight",
@@ -59,7 +59,7 @@ def test_each_entry_is_of_one_kind():
 def test_a_model_without_such_entries_has_an_ordinary_state_dict():
     module = torch.nn.Linear(2, 2)
     params = module.state_dict()
-    assert described(params, module) is params
+    assert describe(params, module) is params
     assert kinds(
         {
             "w": np.ones(2),
@@ -76,7 +76,7 @@ def test_a_model_without_such_entries_has_an_ordinary_state_dict():
 )
 def test_a_module_may_be_the_model_itself(wrap):
     module = odd().module
-    assert kinds(described(dict(module.state_dict()), wrap(module))) == KINDS
+    assert kinds(describe(dict(module.state_dict()), wrap(module))) == KINDS
 
 
 def test_a_model_without_a_module_may_name_its_statistics():
@@ -84,7 +84,7 @@ def test_a_model_without_a_module_may_name_its_statistics():
         buffers = ["mean", "seen", "gone"]
 
     assert kinds(
-        described({"w": np.ones(2), "mean": np.ones(2), "seen": np.ones(2, int)}, Own())
+        describe({"w": np.ones(2), "mean": np.ones(2), "seen": np.ones(2, int)}, Own())
     ) == {"w": STEPPED, "mean": AVERAGED, "seen": COPIED}
 
 
@@ -180,7 +180,7 @@ def module_of(blocks, ties):
 def test_an_average_is_of_each_entry_what_its_kind_says(blocks, ties, weights, seed):
     """Against one that knows the module itself, and of a step and its way as a vector and back."""
     random, module = np.random.default_rng(seed), module_of(blocks, ties)
-    start = described(dict(module.state_dict()), module)
+    start = describe(dict(module.state_dict()), module)
     trained = {
         name
         for name, value in module.named_parameters(remove_duplicate=False)
@@ -223,3 +223,9 @@ def test_an_average_is_of_each_entry_what_its_kind_says(blocks, ties, weights, s
     for name, entry in updates[0].items():
         assert torch.equal(back[name], entry + 1 if name in trained else entry)
     assert kinds(back) == kinds(found) == kinds(start)
+
+
+def test_parameters_of_an_earlier_checkpoint_know_what_is_frozen():
+    made = Parameters(w=np.ones(2))
+    made.__setstate__({"left": ("w",)})
+    assert made.frozen == ("w",) and kinds(made) == {"w": FROZEN}

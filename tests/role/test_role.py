@@ -164,19 +164,19 @@ def test_a_paused_role_waits_for_its_handlers():
     lifecycle = Lifecycle("n/r")
     lifecycle.become(Status.READY)
     with (
-        lifecycle.execution(),
+        lifecycle.entered(),
         pytest.raises(StatusError, match="1 handlers still running after 0.01 s"),
     ):
         lifecycle.pause(0.01)
     lifecycle.pause(1)
     with (
         pytest.raises(StatusError, match="n/r is paused and did not become ready in 0.01 s"),
-        lifecycle.execution(0.01),
+        lifecycle.entered(0.01),
     ):
         pass
     lifecycle.resume()
     lifecycle.terminate(1)
-    with pytest.raises(NoSuchRoleError), lifecycle.execution():
+    with pytest.raises(NoSuchRoleError), lifecycle.entered():
         pass
 
 

@@ -180,7 +180,7 @@ class RunningAverage:
         self._taken = 0.0
         self._known = Parameters()
         self._names: dict[str, None] = {}
-        self._left: set[str] = set()
+        self._frozen: set[str] = set()
         self._totals: dict[str, Any] = {}
         self._narrow: dict[str, Callable[[Any], Any]] = {}
 
@@ -197,12 +197,12 @@ class RunningAverage:
                 f"update {number} and update 0 differ in their names:"
                 f" {difference_of_names(update, self._names)}"
             )
-        left = {*update.left} if isinstance(update, Parameters) else ()
+        frozen = {*update.frozen} if isinstance(update, Parameters) else ()
         for name, value in update.items():
             if self._known.ties.get(name) in self._names:
                 continue
             if not number:
-                self._begin(name, value, share, name in left)
+                self._begin(name, value, share, name in frozen)
                 continue
             shape = np.shape(self._totals[name])
             if np.shape(value) != shape:
@@ -210,10 +210,10 @@ class RunningAverage:
                     f"{name} has shape {tuple(np.shape(value))} in update {number}, "
                     f"but {tuple(shape)} in update 0"
                 )
-            if name in self._left:
-                if name in left:
+            if name in self._frozen:
+                if name in frozen:
                     continue
-                self._left.remove(name)
+                self._frozen.remove(name)
                 self._totals[name], self._narrow[name] = _begin(self._totals[name], self._taken)
             self._totals[name] = _add(self._totals[name], value, share)
         if isinstance(update, Parameters):
@@ -221,9 +221,9 @@ class RunningAverage:
         self._taken += share
         self._added += 1
 
-    def _begin(self, name: str, value: Any, share: float, left: bool) -> None:
-        if left:  # no sum, as long as all leave it
-            self._left.add(name)
+    def _begin(self, name: str, value: Any, share: float, frozen: bool) -> None:
+        if frozen:  # no sum, as long as all have it frozen
+            self._frozen.add(name)
             self._totals[name], self._narrow[name] = _copy(value), _same
         else:
             self._totals[name], self._narrow[name] = _begin(value, share)
@@ -239,7 +239,7 @@ class RunningAverage:
             )
         ties = {name: first for name, first in self._known.ties.items() if first in self._names}
         mean = {name: self._narrow[name](self._totals.pop(name)) for name in list(self._totals)}
-        self._known.left = tuple(self._left)
+        self._known.frozen = tuple(self._frozen)
         return like({name: mean[ties.get(name, name)] for name in self._names}, self._known)
 
 

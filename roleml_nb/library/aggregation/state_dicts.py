@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from roleml_nb.role import ArgumentError
-from roleml_nb.role.parameters import STEPPED, described, entries, like, module_of
+from roleml_nb.role.parameters import STEPPED, describe, entries, like, module_of
 
 __all__ = [
     "BATCH_NORM",
@@ -77,7 +77,7 @@ def local_entries(model: Any, local: str | Sequence[str]) -> set[str]:
                 f" and patterns of its names, {', '.join(names)}"
             )
         found |= fitting
-    ties = getattr(described(model.get_params(), model), "ties", {})
+    ties = getattr(describe(model.get_params(), model), "ties", {})
     firsts = {ties.get(name, name) for name in found}
     return found | {name for tie in ties.items() if tie[1] in firsts for name in tie}
 

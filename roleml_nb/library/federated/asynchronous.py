@@ -14,7 +14,7 @@ from roleml_nb.library.aggregation.mergers import average
 from roleml_nb.library.aggregation.state_dicts import Step, add_step, difference, weighted_sum
 from roleml_nb.role import ArgumentError
 from roleml_nb.role.checks.numbers import as_number, check_count
-from roleml_nb.role.parameters import LEFT, STEPPED, entries, like
+from roleml_nb.role.parameters import FROZEN, STEPPED, entries, like
 
 from .strategies import in_range
 
@@ -154,7 +154,7 @@ class FedBuff(AsynchronousStrategy):
         staleness: int,
     ) -> dict[str, Any] | None:
         weight = self.weight(staleness) / self.size
-        names = entries((STEPPED, LEFT), result["update"])
+        names = entries((STEPPED, FROZEN), result["update"])
         self._steps.append(difference(result["update"], base, names))
         self._untrained.update(result.get("buffers", ()))
         self._weights.append(weight)

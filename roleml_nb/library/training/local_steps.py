@@ -23,7 +23,7 @@ import numpy as np
 
 from roleml_nb.library.aggregation.state_dicts import Step, add_step, buffers_of, wide
 from roleml_nb.role import ArgumentError
-from roleml_nb.role.parameters import STEPPED, described, entries
+from roleml_nb.role.parameters import STEPPED, describe, entries
 from roleml_nb.role.randomness.torch_generator import each_in_turn
 
 __all__ = ["LocalSteps"]
@@ -144,7 +144,7 @@ class LocalSteps:
         return {name: wide(name, params[name]) for name in self.names}
 
     def _params(self) -> Mapping[str, Any]:
-        return described(self.model.get_params(), self.model)
+        return describe(self.model.get_params(), self.model)
 
 
 def _of(control: Mapping[str, Any] | None, name: str) -> Any:

@@ -22,7 +22,7 @@ from roleml_nb.role import (
     TrainableModel,
 )
 from roleml_nb.role.checks.numbers import short
-from roleml_nb.role.parameters import described, like
+from roleml_nb.role.parameters import describe, like
 from roleml_nb.role.randomness.torch_generator import own_torch_generator
 
 from .data_sizes import data_size, is_empty
@@ -71,7 +71,7 @@ class ModelMaintainer(GuardedRole):
         """Return the model's parameters; with `whole`, those that are local too."""
         with self.lock:
             model = self.model()
-            return described(model.get_params(), model) if whole else self._shared()
+            return describe(model.get_params(), model) if whole else self._shared()
 
     @Task(expand=True)
     def test(self, caller: RoleInstanceID) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class ModelMaintainer(GuardedRole):
 
     def _shared(self) -> Any:
         model = self.model()
-        params = described(model.get_params(), model)
+        params = describe(model.get_params(), model)
         if not self.local:
             return params
         kept = local_entries(model, self.local)

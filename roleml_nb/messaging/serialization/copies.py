@@ -84,7 +84,7 @@ class Copying:
         self.layout += tuple(value), len(self._seen) - before
         made = kind([(key, self.copy(item, depth)) for key, item in value.items()])
         if kind is Parameters:
-            for label in ("averaged", "left", "ties"):
+            for label in ("averaged", "frozen", "ties"):
                 setattr(made, label, self.copy(getattr(value, label), depth))
         return made
 

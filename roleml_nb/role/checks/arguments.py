@@ -29,14 +29,17 @@ from roleml_nb.role.errors import ArgumentError, ArgumentTypeError, InternalErro
 from .names import did_you_mean
 from .numbers import short
 
-__all__ = ["Form", "check_types", "checked", "checked_methods", "wrong_argument"]
+__all__ = ["Constraint", "check_types", "checked", "checked_methods", "wrong_argument"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
 PACKAGE = str(Path(__file__).resolve().parents[2]) + os.sep
-STANDARD = ("<frozen ", *{sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib")})
-INSTALLED = re.compile(r"[\\/](?:site|dist)-packages[\\/](\w+)")
-USED = (
+STANDARD_LIBRARY = (
+    "<frozen ",
+    *{sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib")},
+)
+INSTALLED_LIBRARY = re.compile(r"[\\/](?:site|dist)-packages[\\/](\w+)")
+USED_LIBRARIES = (
     "IPython",
     "anywidget",
     "cloudpickle",
@@ -73,34 +76,34 @@ USED = (
 
 What else is installed may be the user's own, such as a package of roles.
 """
-ITEMS = 1000
+MAX_CHECKED_ITEMS = 1000
 """Entries of a container that are looked at."""
 
 
 @dataclass(frozen=True)
-class Form:
+class Constraint:
     """In ``Annotated``: what a value must be beyond its type, and how an error says all that is
     allowed.
     """
 
-    said: str
+    description: str
     fits: Callable[[Any], bool] = lambda value: True
 
 
-def checked(function: F, but: tuple[str, ...] = ()) -> F:
+def checked(function: F, exempt: tuple[str, ...] = ()) -> F:
     """Decorate a function: ArgumentTypeError for arguments that its annotations do not allow,
     before it begins.
 
     What our own code, or a library that it calls, says later of a value is an ArgumentError as
     well; what a user's own code raises stays as it is. A TypeError or AttributeError of our own is
     an InternalError, which says where it was raised, when no argument can be of a wrong type, since
-    all are texts and numbers that were checked. Arguments named in `but` are checked by the
+    all are texts and numbers that were checked. Arguments named in `exempt` are checked by the
     function itself, which knows better what to say.
     """
 
     @wraps(function)
     def begin(*args: Any, **kwargs: Any) -> Any:
-        _check(function, args, kwargs, but)
+        _check(function, args, kwargs, exempt)
         try:
             return function(*args, **kwargs)
         except RoleMLError:
@@ -109,15 +112,15 @@ def checked(function: F, but: tuple[str, ...] = ()) -> F:
             if not _is_of_arguments(error):
                 raise
             if isinstance(error, TypeError | AttributeError) and _all_plain(
-                function, args, kwargs, but
+                function, args, kwargs, exempt
             ):
                 raise InternalError(
                     f"{_name(function)} failed, and no argument is to blame:"
-                    f" {type(error).__name__}: {error} ({_place(error)}); this is a fault of"
+                    f" {type(error).__name__}: {error} ({_raised_at(error)}); this is a fault of"
                     " roleml_nb: please report it"
                 ) from error
             wrong = ArgumentError if isinstance(error, ValueError) else ArgumentTypeError
-            raise wrong(_told(function, error)) from error
+            raise wrong(_error_text(function, error)) from error
 
     begin.is_checked = True  # type: ignore[attr-defined]
     return begin  # type: ignore[return-value]
@@ -169,7 +172,7 @@ def wrong_argument(function: Callable[..., Any], given: Mapping[str, Any]) -> st
     for name, value in given.items():
         hint = hints.get(name, Any)
         if not _is_number(hint) and not _allows(hint, value):
-            return f"{name} must be {_said(hint)}, got {short(value)}"
+            return f"{name} must be {_describe(hint)}, got {short(value)}"
     return None
 
 
@@ -177,7 +180,7 @@ def _check(
     function: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    but: tuple[str, ...],
+    exempt: tuple[str, ...],
 ) -> None:
     signature, hints = _rules(function)
     try:
@@ -187,7 +190,10 @@ def _check(
             f"{_name(function)}: {error}{_nearest(signature, kwargs)}"
         ) from None
     for name, value in given.items():
-        hint, kind = Any if name in but else hints.get(name, Any), signature.parameters[name].kind
+        hint, kind = (
+            Any if name in exempt else hints.get(name, Any),
+            signature.parameters[name].kind,
+        )
         items: Iterable[tuple[str, Any]] = [(name, value)]
         if kind is kind.VAR_POSITIONAL:
             items = [(name, item) for item in value]
@@ -196,7 +202,7 @@ def _check(
         for shown, item in items:
             if not _allows(hint, item):
                 raise ArgumentTypeError(
-                    f"{_name(function)}: {shown} must be {_said(hint)}, got {short(item)}"
+                    f"{_name(function)}: {shown} must be {_describe(hint)}, got {short(item)}"
                 )
 
 
@@ -215,17 +221,17 @@ def _is_known(filename: str) -> bool:
     """Whether a file is of ours, of Python, or of a library that we use."""
     if filename.startswith(PACKAGE):
         return True
-    installed = INSTALLED.findall(filename)
+    installed = INSTALLED_LIBRARY.findall(filename)
     if installed:
-        return installed[-1] in USED
-    return filename.startswith(STANDARD)
+        return installed[-1] in USED_LIBRARIES
+    return filename.startswith(STANDARD_LIBRARY)
 
 
 def _all_plain(
     function: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    but: tuple[str, ...],
+    exempt: tuple[str, ...],
 ) -> bool:
     """Whether all arguments are texts, numbers and None which an annotation allows: then none is of
     a wrong type.
@@ -236,14 +242,14 @@ def _all_plain(
         name == "self"
         or (
             isinstance(value, str | int | float | None)
-            and name not in but
+            and name not in exempt
             and hints.get(name, Any) is not Any
         )
         for name, value in given.items()
     )
 
 
-def _place(error: Exception) -> str:
+def _raised_at(error: Exception) -> str:
     """File and line where it was raised."""
     frames = error.__traceback__
     while frames is not None and frames.tb_next is not None:
@@ -253,9 +259,9 @@ def _place(error: Exception) -> str:
     )
 
 
-def _told(function: Callable[..., Any], error: Exception) -> str:
+def _error_text(function: Callable[..., Any], error: Exception) -> str:
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    ours = _place(error).startswith(PACKAGE)
+    ours = _raised_at(error).startswith(PACKAGE)
     if ours and isinstance(error, ValueError):
         return text
     return f"{_name(function)} cannot use what it was given: {text}"
@@ -299,27 +305,27 @@ def _allows(hint: Any, value: Any) -> bool:
         return any(_allows(item, value) for item in inner)
     if origin is typing.Annotated:
         kind = typing.get_origin(inner[0]) or inner[0]
-        return _is(kind, value) and all(
-            form.fits(value) for form in inner[1:] if isinstance(form, Form)
+        return _is_instance(kind, value) and all(
+            constraint.fits(value) for constraint in inner[1:] if isinstance(constraint, Constraint)
         )
     if origin is type:
         return isinstance(value, type) and (
             not isinstance(inner[0], type) or issubclass(value, inner[0])
         )
     kind = origin or hint
-    return _is(kind, value) and _holds(kind, inner, value)
+    return _is_instance(kind, value) and _allows_items(kind, inner, value)
 
 
-def _is(kind: Any, value: Any) -> bool:
+def _is_instance(kind: Any, value: Any) -> bool:
     if not isinstance(kind, type):
         return True
     if kind is int:
-        return _does(operator.index, value)
+        return _succeeds(operator.index, value)
     if kind is float:
         return (
             hasattr(type(value), "__float__")
-            and _does(float, value)
-            or _does(operator.index, value)
+            and _succeeds(float, value)
+            or _succeeds(operator.index, value)
         )
     if kind is bool:
         return (isinstance(value, int) and value in (0, 1)) or type(value).__name__ in (
@@ -347,21 +353,21 @@ def _is(kind: Any, value: Any) -> bool:
         return True
 
 
-def _holds(kind: Any, inner: tuple[Any, ...], value: Any) -> bool:
+def _allows_items(kind: Any, inner: tuple[Any, ...], value: Any) -> bool:
     """Whether the entries are right, as far as they can be looked at without using them up."""
     if not inner or kind is abc.Callable:
         return True
     if isinstance(value, dict) and len(inner) == 2:
         return all(
             _allows(inner[0], key) and _allows(inner[1], item)
-            for key, item in list(value.items())[:ITEMS]
+            for key, item in list(value.items())[:MAX_CHECKED_ITEMS]
         )
     if isinstance(value, str):
         return _allows(inner[0], value[:1])
     if isinstance(value, list | tuple | set | frozenset | dict):
         if kind is tuple and inner[-1] is not Ellipsis:
             return len(value) == len(inner) and all(map(_allows, inner, value))
-        return all(_allows(inner[0], item) for item in list(value)[:ITEMS])
+        return all(_allows(inner[0], item) for item in list(value)[:MAX_CHECKED_ITEMS])
     return True
 
 
@@ -370,7 +376,7 @@ def _is_number(hint: Any) -> bool:
     return any(one in (int, float) for one in (typing.get_args(hint) if of_several else (hint,)))
 
 
-def _does(function: Callable[[Any], Any], value: Any) -> bool:
+def _succeeds(function: Callable[[Any], Any], value: Any) -> bool:
     try:
         function(value)
     except Exception:  # whatever the conversion of somebody's object raises
@@ -378,15 +384,22 @@ def _does(function: Callable[[Any], Any], value: Any) -> bool:
     return True
 
 
-def _said(hint: Any) -> str:
+def _describe(hint: Any) -> str:
     if hint is None or hint is type(None):
         return "None"
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
-        return next((form.said for form in inner[1:] if isinstance(form, Form)), _said(inner[0]))
+        return next(
+            (
+                constraint.description
+                for constraint in inner[1:]
+                if isinstance(constraint, Constraint)
+            ),
+            _describe(inner[0]),
+        )
     if origin in (typing.Union, types.UnionType):
-        said = [_said(item) for item in inner]
-        return " or ".join([", ".join(said[:-1]), said[-1]])
+        *texts, last = map(_describe, inner)
+        return f"{', '.join(texts)} or {last}"
     if origin is Literal:
         return " or ".join(map(repr, inner))
     if isinstance(hint, type) and not inner:

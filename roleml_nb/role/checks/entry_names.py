@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 __all__ = ["difference_of_names"]
 
-SHOWN = 4
+MAX_SHOWN_NAMES = 4
 """Names of each side that are told; of the others, how many there are."""
 
 
@@ -55,6 +55,6 @@ def _prefix(names: list[str], others: list[str]) -> str:
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (
-        f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:MAX_SHOWN_NAMES]) + (
+        f" and {len(names) - MAX_SHOWN_NAMES} more" if len(names) > MAX_SHOWN_NAMES else ""
     )

@@ -19,9 +19,9 @@ __all__ = [
     "valid_text",
 ]
 
-DIGITS = 1000
+MAX_DIGITS = 1000
 """Of a number in a name: Python reads no more than 4300."""
-LONGEST, MOST = 100, 5000
+MAX_COMPARED_LETTERS, MAX_COMPARED_NAMES = 100, 5000
 """Letters of a name, and known names, that are compared: the time grows with their square."""
 
 
@@ -31,7 +31,9 @@ _NAME = re.compile(r"[^\W\d][\w.-]*")
 def check_name(noun: str, name: object) -> None:
     """Raise ArgumentError unless `name` can name a role or a relationship (`noun`)."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        shown = f"{name:.50}…" if isinstance(name, str) and len(name) > LONGEST else name
+        shown = (
+            f"{name:.50}…" if isinstance(name, str) and len(name) > MAX_COMPARED_LETTERS else name
+        )
         raise ArgumentError(
             f"{shown!r} cannot be the name of a {noun}: letters, digits, '_', '-' and '.', a letter"
             " first"
@@ -62,13 +64,13 @@ def natural_key(name: object) -> tuple:
 def _natural_key(name: str) -> tuple:
     parts = re.split(r"(\d+)", name)
     return tuple(
-        (0, int(part), "") if part.isdecimal() and len(part) <= DIGITS else (1, 0, part)
+        (0, int(part), "") if part.isdecimal() and len(part) <= MAX_DIGITS else (1, 0, part)
         for part in parts
         if part
     )
 
 
-ABOUT = 0.15
+LIKENESS_MARGIN = 0.15
 """Names whose likeness to a mistyped one differs by less are offered together."""
 
 
@@ -82,9 +84,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if not names:
         return "there are none"
     compared = (
-        names if len(names) <= MOST else [item for item in names if item[:1] == name[:1]][:MOST]
+        names
+        if len(names) <= MAX_COMPARED_NAMES
+        else [item for item in names if item[:1] == name[:1]][:MAX_COMPARED_NAMES]
     )
-    near = [] if len(name) > LONGEST else _nearest(name, compared)
+    near = [] if len(name) > MAX_COMPARED_LETTERS else _nearest(name, compared)
     if near:
         return "did you mean " + " or ".join(repr(item) for item in near) + "?"
     shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
@@ -95,7 +99,9 @@ def _nearest(name: str, names: list[str]) -> list[str]:
     """Return those of `names` that are about as near to `name` as the nearest one."""
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     alike = [difflib.SequenceMatcher(None, item, name).ratio() for item in near]
-    return [item for item, ratio in zip(near, alike, strict=True) if ratio >= alike[0] - ABOUT]
+    return [
+        item for item, ratio in zip(near, alike, strict=True) if ratio >= alike[0] - LIKENESS_MARGIN
+    ]
 
 
 def valid_text(text: str) -> str:

@@ -22,8 +22,8 @@ MAX_THREADS = 512
 """Threads of a torch operation: OpenMP ends the process when it cannot start as many as are asked
 for.
 """
-MOST = 2**63 - 1
-LARGEST = 2_500_000_000
+INT64_MAX = 2**63 - 1
+MAX_WEIGHTS = 2_500_000_000
 
 
 def check_number(
@@ -64,11 +64,11 @@ def check_number(
     return number
 
 
-def check_count(name: str, value: Any, low: int = 0, high: int = MOST) -> int:
+def check_count(name: str, value: Any, low: int = 0, high: int = INT64_MAX) -> int:
     """`value` as an int, if it is a whole number from `low` to `high`; errors as of
     `check_number`.
     """
-    wanted = _range(low, high if high < MOST else math.inf, False, False)
+    wanted = _range(low, high if high < INT64_MAX else math.inf, False, False)
     number = as_count(name, value, wanted)
     if not low <= number <= high:
         raise ArgumentError(f"{name} must be {wanted.removeprefix(', ')}, got {short(number)}")
@@ -102,7 +102,7 @@ def as_count(name: str, value: Any, wanted: str = "") -> int:
         raise ArgumentTypeError(
             f"{name} must be a whole number{wanted}, got {short(value)}"
         ) from None
-    if not -MOST <= number <= MOST:
+    if not -INT64_MAX <= number <= INT64_MAX:
         raise ArgumentError(
             f"{name} must be a whole number{wanted}, less than 2 ** 63, got {short(number)}"
         )
@@ -110,11 +110,11 @@ def as_count(name: str, value: Any, wanted: str = "") -> int:
 
 
 def check_size(what: str, numbers: int) -> None:
-    """Refuse what would have more than `LARGEST` numbers, before memory is asked for."""
-    if numbers > LARGEST:
+    """Refuse what would have more than `MAX_WEIGHTS` numbers, before memory is asked for."""
+    if numbers > MAX_WEIGHTS:
         raise ArgumentError(
-            f"{what} would have {numbers:.2g} weights, and {LARGEST:.2g} is the most: that is "
-            f"{4e-9 * LARGEST:.0f} GB"
+            f"{what} would have {numbers:.2g} weights, and {MAX_WEIGHTS:.2g} is the most: that is "
+            f"{4e-9 * MAX_WEIGHTS:.0f} GB"
         )
 
 

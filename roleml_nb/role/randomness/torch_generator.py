@@ -23,7 +23,7 @@ __all__ = ["STATE", "each_in_turn", "own_torch_generator", "takes_turns"]
 T = TypeVar("T")
 Method = TypeVar("Method", bound=Callable[..., Any])
 
-PATIENCE_S = 60.0
+TURN_TIMEOUT_S = 60.0
 """How long a role waits for its turn.
 
 Then it goes on with what the process has, and its log says so.
@@ -35,9 +35,9 @@ STATE = "_torch_generator"
 _turn = RLock()
 _owner: tuple[int, Any] | None = None
 """Thread and role whose turn it is. Written by who holds the lock."""
-_given_up: tuple[int, Any] | None = None
+_stuck_owner: tuple[int, Any] | None = None
 """Whose turn it was when somebody did not want to wait any longer."""
-_END: Any = object()
+_EXHAUSTED: Any = object()
 
 
 class Turn:
@@ -54,22 +54,22 @@ def own_torch_generator() -> Iterator[Turn]:
     What is inside must not wait for another role that takes a turn in the same process: after 60 s,
     that one would go on without. The global generator is left as it was.
     """
-    global _owner, _given_up
+    global _owner, _stuck_owner
     turn, role = Turn(), running_role()
     generator, me = _generator(), (get_ident(), role)
     if role is None or generator is None or _owner == me:
         yield turn
         return
     holder = _owner
-    patience = 0.0 if holder is not None and holder is _given_up else PATIENCE_S
-    if not _turn.acquire(timeout=patience):
+    timeout_s = 0.0 if holder is not None and holder is _stuck_owner else TURN_TIMEOUT_S
+    if not _turn.acquire(timeout=timeout_s):
         # whoever it is may never end: it is not waited for again
-        _given_up, turn.drew = _owner, True
-        if patience:
+        _stuck_owner, turn.drew = _owner, True
+        if timeout_s:
             role.logger.warning(
                 "another role of this process has kept torch's generator for %.0f s: %s shares it"
                 " now, and what it draws from it cannot be repeated; give it an engine of its own",
-                patience,
+                timeout_s,
                 role.id,
             )
         yield turn
@@ -104,8 +104,8 @@ def each_in_turn(items: Iterable[Any], work: Callable[[Any], T]) -> list[T]:
             break
     while turn.drew:
         with own_torch_generator():
-            item = next(iterator, _END)
-            if item is _END:
+            item = next(iterator, _EXHAUSTED)
+            if item is _EXHAUSTED:
                 return results
             results.append(work(item))
     results += [work(item) for item in iterator]

@@ -118,7 +118,7 @@ class Replay:
         for name, (implementation, state) in given.elements.items():
             declared = getattr(given.cls, given.cls.elements[name])
             elements[name] = ElementInstance(declared, implementation, where, actor.ctx.workdir)
-            elements[name].give_state(state)
+            elements[name].set_state(state)
 
     @property
     def name(self) -> str:

@@ -596,7 +596,7 @@ class Fleet:
 
     def stop(self) -> None:
         """End links, hosts and engines; an embedded cluster ends with them. Idempotent."""
-        if self.stopping or self.origin.elsewhere:
+        if self.stopping or self.origin.in_fork:
             return
         if self._home is not None and hasattr(self, "trace"):
             try:

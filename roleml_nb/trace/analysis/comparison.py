@@ -26,7 +26,7 @@ NAMED = 3
 """Runs that a note names."""
 
 
-@partial(checked, but=("runs",))
+@partial(checked, exempt=("runs",))
 def compare(runs: Iterable[Run], *, confidence: float = 0.95) -> Comparison:
     """Compare runs: those of one name are repetitions, over seeds.
 

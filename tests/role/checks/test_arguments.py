@@ -20,7 +20,7 @@ from roleml_nb import RoleMLError, Testbed
 from roleml_nb.library import FedAvg
 from roleml_nb.messaging.serialization.code import is_dynamic
 from roleml_nb.role import ArgumentTypeError, InternalError, RoleInstanceID
-from roleml_nb.role.checks.arguments import PACKAGE, USED, checked
+from roleml_nb.role.checks.arguments import PACKAGE, USED_LIBRARIES, checked
 from roleml_nb.workload import dirichlet, mlp
 
 
@@ -188,7 +188,7 @@ def test_the_libraries_that_we_use_are_known():
                 )
             )
             imported |= {name.partition(".")[0] for name in names}
-    assert imported - {*sys.stdlib_module_names, *USED, "roleml_nb", "roleml"} == set()
+    assert imported - {*sys.stdlib_module_names, *USED_LIBRARIES, "roleml_nb", "roleml"} == set()
 
 
 def test_public_functions_are_found_by_their_names():
