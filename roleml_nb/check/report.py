@@ -81,7 +81,7 @@ class Notebook:
     def __str__(self) -> str:
         verdict = f"{len(self.findings)} found" if self.findings else "ok"
         lines = [f"{verdict:>8}  {self.path}  {len(self.cells)} cells, {self.seconds:.1f} s"]
-        return "\n".join(lines + [f"          {_short(str(each))}" for each in self.findings])
+        return "\n".join(lines + [f"          {_shorten(str(each))}" for each in self.findings])
 
 
 @dataclass(frozen=True)
@@ -175,5 +175,5 @@ def _first(pattern: str, text: str) -> str:
     return found[1] if found else ""
 
 
-def _short(text: str, limit: int = 200) -> str:
+def _shorten(text: str, limit: int = 200) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -20,17 +20,17 @@ from roleml_nb.role import RoleMLError
 
 from .report import Cell, Finding, Kind, Notebook, Report
 
-__all__ = ["CELL_TIMEOUT_S", "check", "find"]
+__all__ = ["CELL_TIMEOUT_S", "check", "find_notebooks"]
 
 CELL_TIMEOUT_S = 300.0
-SANITIZE = Path(__file__).parents[1] / "sanitize.cfg"
+SANITIZE_FILE = Path(__file__).parents[1] / "sanitize.cfg"
 USAGE_ERROR = re.compile(r"^UsageError: .*", re.MULTILINE)
 """What IPython prints of a magic that it does not know, without an error message."""
 DEPRECATED = re.compile(r"DeprecationWarning: (roleml_nb\b.*)")
 PYTEST_FAILURES = {2: "pytest was interrupted", 3: "pytest failed", 4: "pytest was called wrongly"}
 
 
-class Running:
+class NotebookProcesses:
     """The processes at work. Those that are left when its block is left early are ended."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Running:
         self._processes.discard(process)
         return code
 
-    def __enter__(self) -> Running:
+    def __enter__(self) -> NotebookProcesses:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -59,7 +59,7 @@ class Running:
                 process.terminate()
 
 
-def find(folders: Iterable[str | Path]) -> list[Path]:
+def find_notebooks(folders: Iterable[str | Path]) -> list[Path]:
     """Return the notebooks below some folders, sorted; a notebook that is named is one itself.
 
     Raises
@@ -117,7 +117,7 @@ def check(
     RoleMLError
         When there is no notebook, or `sanitize` cannot be read.
     """
-    paths = find(folders)
+    paths = find_notebooks(folders)
     with tempfile.TemporaryDirectory(prefix="roleml_nb-check-") as name:
         folder = Path(name)
         rules = folder / "sanitize.cfg"
@@ -129,10 +129,10 @@ def check(
             f"--nbval-sanitize-with={rules}",
         ]
         done: dict[Path, Notebook] = {}
-        running = Running()
-        with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool, running:
+        processes = NotebookProcesses()
+        with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool, processes:
             tasks = [
-                pool.submit(_examine, path, folder / str(number), options, twice, running)
+                pool.submit(_examine, path, folder / str(number), options, twice, processes)
                 for number, path in enumerate(paths)
             ]
             for task in as_completed(tasks):
@@ -143,7 +143,7 @@ def check(
 
 
 def _rules(own: str | Path | None) -> Iterator[str]:
-    yield SANITIZE.read_text(encoding="utf-8")
+    yield SANITIZE_FILE.read_text(encoding="utf-8")
     if own is not None:
         try:
             yield Path(own).read_text(encoding="utf-8")
@@ -160,17 +160,17 @@ def _versions() -> str:
 
 
 def _examine(
-    path: Path, folder: Path, options: list[str], twice: bool, running: Running
+    path: Path, folder: Path, options: list[str], twice: bool, processes: NotebookProcesses
 ) -> Notebook:
     folder.mkdir()
-    first = _run(path, folder / "first", options, running)
+    first = _run(path, folder / "first", options, processes)
     if isinstance(first, Finding):
         return Notebook(path, findings=[first])
     cells = [Cell(each["number"], each["source"], each["seconds"]) for each in first]
     by_chance, findings = {}, []
     if twice and cells:
         compare = f"--compare-cells={folder / 'first'}"
-        second = _run(path, folder / "second", [*options, compare], running)
+        second = _run(path, folder / "second", [*options, compare], processes)
         if isinstance(second, Finding):
             findings.append(second)
         else:
@@ -212,10 +212,10 @@ def _traceback(text: str) -> str:
 
 
 def _run(
-    path: Path, record: Path, options: list[str], running: Running
+    path: Path, record: Path, options: list[str], processes: NotebookProcesses
 ) -> list[dict[str, Any]] | Finding:
     """Run a notebook in a process of its own; return its cells, or what has kept it from
-    running.
+    processes.
     """
     command = [
         *(sys.executable, "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider"),
@@ -226,7 +226,7 @@ def _run(
     environment = {**os.environ, "PYTHONWARNINGS": "default:roleml_nb:DeprecationWarning"}
     # a file, not a pipe, which would stay open with a kernel that outlives pytest
     with record.with_suffix(".log").open("w+", encoding="utf-8", errors="replace") as log:
-        code = running.run(
+        code = processes.run(
             command,
             cwd=path.resolve().parent,
             env=environment,

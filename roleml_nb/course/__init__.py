@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .checking import CourseError, Exercise, NotYet, find, look_at
+from .checking import CourseError, Exercise, NotYet, find, review
 
 if TYPE_CHECKING:
     from .architectures import ARCHITECTURES, Deployed, deploy
@@ -27,7 +27,7 @@ __all__ = [
     "exercises",
 ]
 
-PLACES = {
+MODULE_OF = {
     "ARCHITECTURES": "architectures",
     "Deployed": "architectures",
     "deploy": "architectures",
@@ -39,11 +39,11 @@ PLACES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in PLACES:
+    if name not in MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f".{PLACES[name]}", __name__), name)
+    return getattr(import_module(f".{MODULE_OF[name]}", __name__), name)
 
 
 def exercises() -> dict[str, Exercise]:
@@ -99,4 +99,4 @@ def check(number: str, answer: Any) -> None:
     CourseError
         When there is no such exercise; the message has the nearest numbers.
     """
-    print(look_at(find(number, exercises()), answer))
+    print(review(find(number, exercises()), answer))

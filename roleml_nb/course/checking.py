@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 from roleml_nb.role import CallTimeout, HandlerError, RoleMLError, did_you_mean
 
-__all__ = ["Claim", "CourseError", "Exercise", "NotYet", "exercise", "look_at"]
+__all__ = ["Claim", "CourseError", "Exercise", "NotYet", "exercise", "review"]
 
-LIBRARIES = tuple(
+LIBRARY_FOLDERS = tuple(
     {str(Path(__file__).parents[1]), *map(sysconfig.get_path, ("stdlib", "purelib", "platlib"))}
 )
 """Where code lies that is not the student's."""
@@ -50,13 +50,13 @@ class Claim(NamedTuple):
 
 
 class Exercise(NamedTuple):
-    """An exercise; `look` yields claims about an answer, and is gone through up to the first that
+    """An exercise; `claims` yields claims about an answer, and is gone through up to the first that
     does not hold.
     """
 
     number: str
     title: str
-    look: Callable[[Any], Iterator[Claim]]
+    claims: Callable[[Any], Iterator[Claim]]
     seconds: float
 
 
@@ -68,7 +68,7 @@ def exercise(
     number: str, title: str, seconds: float = 20.0
 ) -> Callable[[Callable[[Any], Iterator[Claim]]], Exercise]:
     """Make an exercise of a generator of claims; an answer has `seconds` for all of them."""
-    return lambda look: Exercise(number, title, look, seconds)
+    return lambda claims: Exercise(number, title, claims, seconds)
 
 
 def find(number: str, known: dict[str, Exercise]) -> Exercise:
@@ -78,7 +78,7 @@ def find(number: str, known: dict[str, Exercise]) -> Exercise:
     return known[number]
 
 
-def look_at(one: Exercise, answer: Any) -> str:
+def review(one: Exercise, answer: Any) -> str:
     """What is right about an answer, if all of it is; NotYet if not, also when it hangs or raises.
 
     The answer runs on a thread of its own, so that it can be left to itself when its time is over:
@@ -87,9 +87,9 @@ def look_at(one: Exercise, answer: Any) -> str:
     lines: list[str] = []
     wrong: list[str] = []
 
-    def look() -> None:
+    def examine() -> None:
         try:
-            claims = one.look(answer)
+            claims = one.claims(answer)
             for claim in claims:
                 if not claim.holds:
                     wrong.append(f"  wrong  {claim.text}")
@@ -101,9 +101,9 @@ def look_at(one: Exercise, answer: Any) -> str:
         except GivenUp:
             pass
         except Exception as error:  # whatever the answer raises is what it is told
-            wrong.extend(_told(error))
+            wrong.extend(_lines_of_error(error))
 
-    thread = threading.Thread(target=look, name=f"exercise {one.number}", daemon=True)
+    thread = threading.Thread(target=examine, name=f"exercise {one.number}", daemon=True)
     thread.start()
     thread.join(one.seconds)
     if thread.is_alive():
@@ -120,7 +120,7 @@ def look_at(one: Exercise, answer: Any) -> str:
     return "\n".join([f"{head}: right", *lines])
 
 
-def _told(error: Exception) -> list[str]:
+def _lines_of_error(error: Exception) -> list[str]:
     name = error.where.get("error", "") if isinstance(error, HandlerError) else type(error).__name__
     if name == "NotImplementedError":
         return [
@@ -136,18 +136,18 @@ def _told(error: Exception) -> list[str]:
     shown = said if isinstance(error, HandlerError) else f"{name}: {said}" if said else name
     return [
         f"  wrong  it ends with an error: {shown}",
-        *(f"         {line}" for line in _place(error)),
+        *(f"         {line}" for line in _last_own_line(error)),
     ]
 
 
-def _place(error: Exception) -> list[str]:
+def _last_own_line(error: Exception) -> list[str]:
     """Return the last line of the answer's own code that the error went through."""
     if isinstance(error, HandlerError):
         lines = [line.strip() for line in error.remote_traceback.splitlines()]
         mine = [
             at
             for at, line in enumerate(lines)
-            if line.startswith('File "') and not line[6:].startswith(LIBRARIES)
+            if line.startswith('File "') and not line[6:].startswith(LIBRARY_FOLDERS)
         ]
         return (
             [
@@ -160,7 +160,7 @@ def _place(error: Exception) -> list[str]:
     own = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(LIBRARIES)
+        if not frame.filename.startswith(LIBRARY_FOLDERS)
     ]
     if not own or own[-1].lineno is None:
         return []

@@ -22,7 +22,7 @@ def is_role(answer: Any, **channels: str) -> Iterator[Claim]:
     yield Claim(
         "it is a role",
         isinstance(answer, type) and issubclass(answer, Role),
-        _instead_of_a_role(answer),
+        _hint_at_role(answer),
     )
     for kind, names in channels.items():
         for name in names.split():
@@ -34,7 +34,7 @@ def is_role(answer: Any, **channels: str) -> Iterator[Claim]:
             )
 
 
-def _instead_of_a_role(answer: Any) -> str:
+def _hint_at_role(answer: Any) -> str:
     if isinstance(answer, Role):
         return (
             f"it is an instance: hand over the class itself, {type(answer).__name__}, without"

@@ -11,7 +11,7 @@ from roleml_nb.testbed.cluster.quiesce import quiesced
 
 from .checking import Claim, exercise
 from .claims import is_role, returned
-from .toy_roles import Meeting, Worker
+from .toy_roles import Meeting, MeetingWorker
 
 
 @exercise("01.1", "a foreman who waits for all at once")
@@ -20,7 +20,9 @@ def foreman(answer: Any) -> Iterator[Claim]:
     with Testbed(engines=0, timeout=8) as bed:
         bed.spawn("office", "site{1..3}")
         bed.assign("office", "meeting", Meeting)
-        bed.assign("site*", "worker", Worker, options={"result": Each([1, 20, 300]), "expected": 3})
+        bed.assign(
+            "site*", "worker", MeetingWorker, options={"result": Each([1, 20, 300]), "expected": 3}
+        )
         bed.relate("site*", "meeting", "office/meeting")
         bed.assign("office", "foreman", answer)
         bed.relate("office", "worker", "site*/worker")

@@ -13,7 +13,7 @@ from roleml_nb.testbed import Each, Testbed, impl
 
 from .checking import Claim, exercise
 from .claims import equals, is_function, is_role, returned
-from .toy_roles import Company, Meeting, Numbers, Points
+from .toy_roles import Meeting, MeetingTrainer, Numbers, Points
 
 PLACES, COUNTS = [2.0, 4.0, 9.0], [10, 30, 60]
 
@@ -56,7 +56,7 @@ def weighted_mean(answer: Any) -> Iterator[Claim]:
 def aggregator(answer: Any) -> Iterator[Claim]:
     yield from is_role(answer, tasks="aggregate")
     with Testbed(engines=0, timeout=8) as bed:
-        _clients(bed, Company)
+        _clients(bed, MeetingTrainer)
         bed.assign("server", "meeting", Meeting)
         bed.relate("client*", "meeting", "server/meeting")
         bed.assign("server", "aggregator", answer)

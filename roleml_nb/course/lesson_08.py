@@ -13,7 +13,7 @@ from roleml_nb.testbed import Each, Testbed, impl
 
 from .checking import Claim, exercise
 from .claims import is_role
-from .toy_roles import Failing, Numbers, Points
+from .toy_roles import FailingTrainer, Numbers, Points
 
 PLACES, COUNTS = [2.0, 5.0, 6.0, 8.0], [10, 20, 30, 40]
 
@@ -44,7 +44,7 @@ def tolerant(answer: Any) -> Iterator[Claim]:
         bed.assign(
             "client2",
             "trainer",
-            Failing,
+            FailingTrainer,
             elements={"model": impl(Numbers), "dataset": impl(Points, 5.0, 20)},
         )
         rest = [0, 2, 3]

@@ -12,7 +12,7 @@ import numpy as np
 from roleml_nb.library import EpochTrainer
 from roleml_nb.role import Role, Service, Task
 
-__all__ = ["Company", "Failing", "Meeting", "Numbers", "Points", "Worker"]
+__all__ = ["MeetingTrainer", "FailingTrainer", "Meeting", "Numbers", "Points", "MeetingWorker"]
 
 
 MEETING_TIMEOUT_S = 4.0
@@ -56,7 +56,7 @@ class Points:
         return len(self.batch)
 
 
-class Failing(EpochTrainer):
+class FailingTrainer(EpochTrainer):
     """A trainer that fails whenever it is to train."""
 
     def train_impl(self, num_epochs: int, **options: Any) -> dict[str, Any]:
@@ -79,7 +79,7 @@ class Meeting(Role):
         return len(self.arrived)
 
 
-class Worker(Role):
+class MeetingWorker(Role):
     """Its task ``work`` is done as soon as as many others are at work as there are `expected` at
     the meeting.
     """
@@ -94,7 +94,7 @@ class Worker(Role):
         return self.result
 
 
-class Company(EpochTrainer):
+class MeetingTrainer(EpochTrainer):
     """A trainer that trains as soon as three are at it, and fails when it has waited for them in
     vain.
     """

@@ -30,7 +30,7 @@ __all__ = [
     "examine_testbed",
 ]
 
-USUAL_ENGINES = 2
+DEFAULT_ENGINES = 2
 
 
 class Engine(NamedTuple):
@@ -45,7 +45,7 @@ class Engine(NamedTuple):
     """Of torch; None while it is not loaded."""
 
 
-def engine(host: Host) -> Engine:
+def describe_engine(host: Host) -> Engine:
     """Describe this engine; runs there."""
     from roleml_nb.host.process import Process
 
@@ -62,10 +62,10 @@ def engine(host: Host) -> Engine:
 
 def examine_testbed(report: Report, bed: Testbed | None) -> None:
     if bed is None or not bed.running:
-        report.say("testbed", "none is running")
+        report.add_facts("testbed", "none is running")
         return
     roles = sum(map(len, bed.registry.roles.values()))
-    report.say(
+    report.add_facts(
         "testbed",
         f"{bed.engines} engines" if bed.fleet.engines else "in this process",
         f"{len(bed.registry.nodes())} nodes, {roles} roles, seed {bed.seed}",
@@ -73,10 +73,10 @@ def examine_testbed(report: Report, bed: Testbed | None) -> None:
     if bed.fleet.engines is not None:
         engines = {
             host: found
-            for host, found in bed.fleet.on_hosts(engine).items()
+            for host, found in bed.fleet.on_hosts(describe_engine).items()
             if host in bed.fleet.numbers
         }
-        report.say(
+        report.add_facts(
             "engines",
             *(
                 f"{name}: process {each.pid}, {each.rss / MB:.0f} MB, torch "
@@ -88,7 +88,7 @@ def examine_testbed(report: Report, bed: Testbed | None) -> None:
         check_lost(report, bed.lost)
         check_links(report, bed.fleet.links)
     if bed.errors:
-        report.blame(
+        report.add_problem(
             f"{len(bed.errors)} errors that nobody waited for, the last one: {bed.errors[-1]}",
             "look at bed.errors",
         )
@@ -100,14 +100,14 @@ def check_threads(report: Report, engines: Sequence[Engine]) -> None:
         here = [each for each in engines if each.machine == machine]
         threads, cores = sum(each.threads or 1 for each in here), here[0].cores
         if threads > cores and len(here) <= cores:
-            report.blame(
+            report.add_problem(
                 f"{len(here)} engines have {threads} threads of torch on {cores} cores: they keep"
                 " each other from work",
                 f"start with Testbed(threads={max(1, cores // len(here))}), or do not call"
                 " torch.set_num_threads",
             )
         elif len(here) > cores:
-            report.blame(
+            report.add_problem(
                 f"{len(here)} engines on {cores} cores: more engines do not make it faster",
                 f"start with %rml start --engines {cores}",
             )
@@ -119,13 +119,13 @@ def check_lost(report: Report, lost: Mapping[str, str]) -> None:
             "%rml respawn makes its nodes anew on other engines; %rml restore brings the state of a"
             " checkpoint back"
         )
-        report.blame(f"{host} is lost: {reason}", fix)
+        report.add_problem(f"{host} is lost: {reason}", fix)
 
 
 def check_links(report: Report, links: Mapping[tuple[str, str], tuple[str, str]]) -> None:
     """Report the kinds of links; those over the relay are slow."""
     kinds = [kind for kind, _ in links.values()]
-    report.say(
+    report.add_facts(
         "links", ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)) or "none"
     )
     slow = {
@@ -133,7 +133,7 @@ def check_links(report: Report, links: Mapping[tuple[str, str], tuple[str, str]]
     }
     if slow:
         (sender, receiver), why = next(iter(slow.items()))
-        report.blame(
+        report.add_problem(
             f"{len(slow)} links use the relay, some milliseconds slower a message, such as {sender}"
             f" → {receiver}: {why}",
             "let the engines' machines reach each other over TCP; %rml links shows all",
@@ -142,8 +142,10 @@ def check_links(report: Report, links: Mapping[tuple[str, str], tuple[str, str]]
 
 def examine_requirements(report: Report) -> None:
     """Report why engines cannot start here, and folders that stand in for the usual ones."""
-    for lack in find_lacks(USUAL_ENGINES):
-        report.blame(f"engines cannot start: {lack.what}", f"{lack.fix}; or %rml start --engines 0")
+    for lack in find_lacks(DEFAULT_ENGINES):
+        report.add_problem(
+            f"engines cannot start: {lack.what}", f"{lack.fix}; or %rml start --engines 0"
+        )
     check_folders(
         report,
         "records of testbeds",
@@ -158,7 +160,7 @@ def examine_requirements(report: Report) -> None:
     )
     why = why_unwritable(ipython_folder())
     if why:
-        report.say(
+        report.add_facts(
             "folders",
             f"engines use an IPython folder of their own: {ipython_folder()} ({why}); set HOME or"
             " IPYTHONDIR",
@@ -173,13 +175,13 @@ def check_folders(report: Report, what: str, places: Mapping[str, str], variable
     used = next((place for place, why in places.items() if not why), None)
     first, why = next(iter(places.items()))
     if used is None:
-        report.blame(
+        report.add_problem(
             f"engines cannot start: no folder for {what}: "
             + ", ".join(f"{place} ({why})" for place, why in places.items()),
             f"set {variables} to a writable folder with free space; or %rml start --engines 0",
         )
     elif why:
-        report.say(
+        report.add_facts(
             "folders",
             f"{what} lie in {used}: {first} ({why}); set {variables} to have them elsewhere",
         )
@@ -192,7 +194,7 @@ def examine_left_behind(report: Report) -> None:
         for record in runtime_files.read_all()
         if record.detached and record.owner.ended and not record.abandoned and record.processes()
     ]
-    report.say(
+    report.add_facts(
         "left behind",
         *(
             f"testbed {record.testbed_id}: {len(processes)} processes"
@@ -204,9 +206,9 @@ def examine_left_behind(report: Report) -> None:
         ),
     )
     if not left and not kept:
-        report.say("left behind", "nothing")
+        report.add_facts("left behind", "nothing")
     if left:
-        report.blame(
+        report.add_problem(
             f"{sum(map(len, left.values()))} processes of testbeds whose kernel has ended",
             "%rml clean",
         )

@@ -28,7 +28,7 @@ PACKAGES = (
 )
 EXTENSIONS = {"anywidget": "anywidget", "@jupyter-widgets/jupyterlab-manager": "jupyterlab_widgets"}
 """What JupyterLab must have for the live views, and the package that brings it."""
-WHY = {"ipykernel": " (7.0 lets widgets and ipyparallel hang)"}
+LIMIT_REASONS = {"ipykernel": " (7.0 lets widgets and ipyparallel hang)"}
 
 
 def examine_installation(report: Report) -> None:
@@ -39,7 +39,7 @@ def examine_installation(report: Report) -> None:
         for item in metadata.distributions()
         if item.metadata["Name"]
     }
-    report.say(
+    report.add_facts(
         "versions",
         f"python {platform.python_version()}, roleml_nb {__version__}",
         ", ".join(f"{name} {installed.get(name, 'missing')}" for name in PACKAGES),
@@ -47,7 +47,7 @@ def examine_installation(report: Report) -> None:
     try:
         wanted = metadata.requires("roleml-nb") or []
     except metadata.PackageNotFoundError:
-        report.blame(
+        report.add_problem(
             "roleml_nb is imported from a folder and not installed",
             "run: python -m pip install -e . in that folder",
         )
@@ -64,11 +64,11 @@ def check_versions(report: Report, installed: Mapping[str, str], wanted: Iterabl
         name = canonicalize_name(requirement.name)
         order = f'python -m pip install "{requirement.name}{requirement.specifier}"'
         if name not in installed:
-            report.blame(f"{requirement.name} is not installed", order)
+            report.add_problem(f"{requirement.name} is not installed", order)
         elif not requirement.specifier.contains(installed[name], prereleases=True):
-            report.blame(
+            report.add_problem(
                 f"{requirement.name} is {installed[name]}, and must be"
-                f" {requirement.specifier}{WHY.get(name, '')}",
+                f" {requirement.specifier}{LIMIT_REASONS.get(name, '')}",
                 f"{order}, then restart the kernel",
             )
 
@@ -84,7 +84,7 @@ def check_extensions(report: Report, folders: Iterable[Path]) -> None:
     folders = list(folders)
     for name, package in EXTENSIONS.items():
         if not any((folder / name / "package.json").is_file() for folder in folders):
-            report.blame(
+            report.add_problem(
                 f"JupyterLab's extension {name} is not where this Python looks for it: live views"
                 " stay blank",
                 f"python -m pip install --force-reinstall --no-deps {package}, then restart"

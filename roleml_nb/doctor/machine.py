@@ -20,16 +20,16 @@ MIN_FREE_SHARE = 0.1
 
 def examine_machine(report: Report, shell: Any) -> None:
     kernel = getattr(shell, "kernel", None)
-    report.say("front end", front_end(os.environ, sys.modules, shell))
+    report.add_facts("front end", front_end(os.environ, sys.modules, shell))
     process = psutil.Process()
     torch = sys.modules.get("torch")
     threads = "not loaded" if torch is None else f"with {torch.get_num_threads()} threads"
-    report.say(
+    report.add_facts(
         "kernel" if kernel is not None else "process",
         f"process {process.pid}, {process.memory_info().rss / MB:.0f} MB, torch {threads}",
     )
     memory = psutil.virtual_memory()
-    report.say(
+    report.add_facts(
         "machine",
         f"{os.cpu_count()} cores, {memory.total / GB:.1f} GB, {memory.available / GB:.1f} GB free",
     )
@@ -53,7 +53,7 @@ def front_end(environment: Mapping[str, str], modules: Mapping[str, Any], shell:
 
 def check_memory(report: Report, free: float, total: float) -> None:
     if free < MIN_FREE_SHARE * total:
-        report.blame(
+        report.add_problem(
             f"{free / GB:.1f} of {total / GB:.1f} GB are free",
             "end other kernels, use fewer engines or smaller models; what runs now may be killed by"
             " the system",

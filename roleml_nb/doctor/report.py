@@ -22,10 +22,10 @@ class Report:
     facts: dict[str, list[str]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    def say(self, topic: str, *lines: str) -> None:
+    def add_facts(self, topic: str, *lines: str) -> None:
         self.facts.setdefault(topic, []).extend(lines)
 
-    def blame(self, what: str, fix: str) -> None:
+    def add_problem(self, what: str, fix: str) -> None:
         self.problems.append(Problem(what, fix))
 
     def __str__(self) -> str:

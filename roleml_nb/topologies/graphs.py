@@ -136,7 +136,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
 """Of options that are numbers."""
 
 
-def unchecked(name: str, value: Any) -> Any:
+def _accept_any(name: str, value: Any) -> Any:
     return value
 
 
@@ -163,7 +163,7 @@ def draw_graph(name: str, n: int, seed: int, options: dict[str, Any]) -> nx.Grap
     try:
         checked = {}
         for option, value in given.items():
-            checked[option] = CHECKS.get(option, unchecked)(option, value)
+            checked[option] = CHECKS.get(option, _accept_any)(option, value)
         return make(n, **checked)
     except (nx.NetworkXException, ValueError, TypeError) as error:
         said = ", ".join(f"{option}={value!r}" for option, value in options.items())

@@ -41,7 +41,7 @@ def metropolis_hastings(graph: Graph) -> Weights:
         row = weights[i] = {}
         for j in others:
             row[j] = 1 / (1 + max(len(others), len(graph[j])))
-    return _with_rest(weights)
+    return _with_own_weights(weights)
 
 
 def uniform(graph: Graph) -> Weights:
@@ -54,7 +54,7 @@ def uniform(graph: Graph) -> Weights:
     weights = {}
     for i, others in graph.items():
         weights[i] = dict.fromkeys(others, 1 / (1 + largest))
-    return _with_rest(weights)
+    return _with_own_weights(weights)
 
 
 def row_stochastic(graph: Graph) -> Weights:
@@ -95,7 +95,7 @@ def second_eigenvalue(matrix: np.ndarray) -> float:
     return float(moduli[-2]) if len(moduli) > 1 else 0.0
 
 
-def _with_rest(weights: Weights) -> Weights:
+def _with_own_weights(weights: Weights) -> Weights:
     return {i: {i: 1 - sum(row.values()), **row} for i, row in weights.items()}
 
 

@@ -45,8 +45,8 @@ class TopologyReport:
             nx.is_strongly_connected(graph) if graph.is_directed() else nx.is_connected(graph)
         )
         self.diameter: int | None = nx.diameter(graph) if connected else None
-        self.rate = min(1.0, _zero(second_eigenvalue(mixing))) ** (1 / rounds)
-        self.spectral_gap = _zero(1 - self.rate)
+        self.rate = min(1.0, _without_rounding_error(second_eigenvalue(mixing))) ** (1 / rounds)
+        self.spectral_gap = _without_rounding_error(1 - self.rate)
         self.rounds_per_tenth = (
             math.inf
             if not self.spectral_gap
@@ -160,6 +160,6 @@ def _outwards(x: float, y: float) -> str:
     )
 
 
-def _zero(value: float) -> float:
+def _without_rounding_error(value: float) -> float:
     """Return 0 for a number that is a rounding error away from it."""
     return 0.0 if abs(value) < 1e-9 else value

@@ -49,7 +49,7 @@ class Topology:
         """
         round = check_count("round", round)
         graph = self._source if isinstance(self._source, nx.Graph) else self._source(round)
-        return _over(self.nodes, graph)
+        return _relabel(self.nodes, graph)
 
     def neighbours(self, round: int = 0) -> dict[str, list[str]]:
         """Return the receivers of each node in a round: {node: nodes}."""
@@ -60,7 +60,7 @@ class Topology:
         """Check that each node is reached from all others; TestbedError names the components."""
         components = _components(self.graph(round))
         if len(components) > 1:
-            said = " and ".join(_some(part, "{{{}}}", 6) for part in components[:3])
+            said = " and ".join(_join_names(part, "{{{}}}", 6) for part in components[:3])
             more = f" and {len(components) - 3} more" if len(components) > 3 else ""
             kind = "strongly connected" if self.graph(round).is_directed() else "connected"
             raise TestbedError(
@@ -176,7 +176,7 @@ def topology(
             f"{', '.join(options)}: options are for graphs given by name, such as 'random-regular'"
         )
     if isinstance(source, nx.Graph):
-        return Topology(source.name or "given", names, _over(names, source))
+        return Topology(source.name or "given", names, _relabel(names, source))
     if not callable(source):
         raise TestbedError(
             f"a topology is a name, a networkx graph or a callable of the round, not {source!r}"
@@ -193,7 +193,7 @@ def topology(
     return made
 
 
-def _over(names: list[str], graph: Any) -> nx.Graph:
+def _relabel(names: list[str], graph: Any) -> nx.Graph:
     """Return the graph with our names, without loops and parallel edges."""
     if not isinstance(graph, nx.Graph):
         raise TestbedError(f"a round's graph is a name or a networkx graph, not {graph!r}")
@@ -205,7 +205,7 @@ def _over(names: list[str], graph: Any) -> nx.Graph:
     else:
         raise TestbedError(
             f"the graph has {len(graph)} nodes, but there are {len(names)} to wire:"
-            f" {_some(names, '{}', 8)}"
+            f" {_join_names(names, '{}', 8)}"
         )
     made = nx.DiGraph() if graph.is_directed() else nx.Graph()
     made.add_nodes_from(names)
@@ -219,7 +219,7 @@ def _components(graph: nx.Graph) -> list[list[str]]:
     return sorted(parts, key=lambda part: natural_key(part[0]))
 
 
-def _some(names: Sequence[str], form: str, limit: int) -> str:
+def _join_names(names: Sequence[str], form: str, limit: int) -> str:
     return form.format(
         ", ".join(names[:limit]) + (f", … ({len(names)} nodes)" if len(names) > limit else "")
     )

@@ -157,12 +157,12 @@ def from_frame(
                 f"column {name!r} holds no numbers ({frame[name].dtype}): encode it, e.g. with "
                 "pandas.get_dummies, or leave it out of features"
             )
-    y = _numbered(frame[target], classes)
+    y = _class_numbers(frame[target], classes)
     keys = None if key is None else frame[key].to_numpy().astype(str)
     return from_arrays(frame[chosen].to_numpy(np.float32), y, part, parts, keys=keys, **how)
 
 
-def _numbered(targets: pd.Series, classes: Sequence[Any] | None) -> np.ndarray:
+def _class_numbers(targets: pd.Series, classes: Sequence[Any] | None) -> np.ndarray:
     """Return the numbers of the classes; targets that are numbers stay as they are unless classes
     are given.
     """

@@ -70,7 +70,7 @@ class CiFar10Dataset(XYDataset):
         names = (
             [f"data_batch_{number}" for number in numbers] if part == "train" else ["test_batch"]
         )
-        images, labels = zip(*(_images(Path(root) / name) for name in names), strict=True)
+        images, labels = zip(*(_read_images(Path(root) / name) for name in names), strict=True)
         super().__init__(np.concatenate(images), np.concatenate(labels))
 
 
@@ -124,7 +124,7 @@ def slice_cifar_10_dataset(root: Any, output_path: Any, parts: int = 2) -> None:
     the samples; sizes differ by one sample at most.
     """
     folder = Path(output_path)
-    files = [_images(Path(root) / f"data_batch_{number}") for number in range(1, 6)]
+    files = [_read_images(Path(root) / f"data_batch_{number}") for number in range(1, 6)]
     least = min(len(labels) for _, labels in files)
     if not 1 <= parts <= least:
         raise ArgumentError(f"parts must be from 1 to {least}, got {parts!r}")
@@ -196,7 +196,7 @@ def _load(file: Any) -> np.ndarray:
         raise ArgumentError(f"{file} is no NumPy file, or is damaged: {error}") from None
 
 
-def _images(file: Path) -> tuple[np.ndarray, np.ndarray]:
+def _read_images(file: Path) -> tuple[np.ndarray, np.ndarray]:
     data, labels = unpickle(file)
     if (
         not isinstance(data, np.ndarray)

@@ -124,7 +124,7 @@ def dealt(
     seed = testbed_seed(seed)
     samples = splits[split]
     given = {} if partition in SKEWS else options
-    find = _kept if callable(data) and isinstance(partition, str) else _indices
+    find = _cached_indices if callable(data) and isinstance(partition, str) else _indices
     train = splits["train"] if split != "train" and partition in TEST_FOLLOWS_TRAIN else samples
     indices = find(train, parts, partition, seed, tuple(sorted(given.items())))
     if train is not samples:
@@ -210,7 +210,7 @@ def _follow(
     return [np.sort(np.concatenate(piece)) for piece in pieces]
 
 
-_kept = lru_cache(maxsize=16)(_indices)
+_cached_indices = lru_cache(maxsize=16)(_indices)
 
 
 def check_partition(parts: Sequence[Any], n: int) -> None:

@@ -62,7 +62,7 @@ def mnist(
     ValueError
         When an argument is out of range, or a file is damaged.
     """
-    return dealt(partial(_images, "MNIST", root, download, flat), part, parts, **how)
+    return dealt(partial(_load_splits, "MNIST", root, download, flat), part, parts, **how)
 
 
 def fashion_mnist(
@@ -81,7 +81,7 @@ def fashion_mnist(
     Xiao, Rasul and Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine
     Learning Algorithms", 2017.
     """
-    return dealt(partial(_images, "FashionMNIST", root, download, flat), part, parts, **how)
+    return dealt(partial(_load_splits, "FashionMNIST", root, download, flat), part, parts, **how)
 
 
 def cifar10(
@@ -100,11 +100,11 @@ def cifar10(
     x of shape (n, 3, 32, 32), or flat, (n, 3072). Krizhevsky, "Learning Multiple Layers of Features
     from Tiny Images", 2009.
     """
-    return dealt(partial(_images, "CIFAR10", root, download, flat), part, parts, **how)
+    return dealt(partial(_load_splits, "CIFAR10", root, download, flat), part, parts, **how)
 
 
 @lru_cache(maxsize=4)
-def _images(name: str, root: str, download: bool, flat: bool) -> Splits:
+def _load_splits(name: str, root: str, download: bool, flat: bool) -> Splits:
     splits = {}
     for split in ("train", "test"):
         try:
@@ -130,14 +130,14 @@ def _read(name: str, root: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     FileNotFoundError when a file is missing.
     """
     if name == "CIFAR10":
-        test = _found([root / "cifar-10-batches-py" / "test_batch", root / "test_batch"])
+        test = _first_file([root / "cifar-10-batches-py" / "test_batch", root / "test_batch"])
         data = CiFar10Dataset(test.parent, split)
         return np.asarray(data.x).transpose(0, 3, 1, 2), np.asarray(data.y)
     folders = (root / name / "raw", root / name, root)
     first = "train" if split == "train" else "t10k"
     x, y = (
         read_idx(
-            _found(
+            _first_file(
                 [
                     folder / f"{first}-{what}-ubyte{suffix}"
                     for folder in folders
@@ -155,7 +155,7 @@ def _read(name: str, root: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     return x[:, None], y.astype(np.int64)
 
 
-def _found(places: list[Path]) -> Path:
+def _first_file(places: list[Path]) -> Path:
     for place in places:
         if place.is_file():
             return place

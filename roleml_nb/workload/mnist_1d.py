@@ -17,13 +17,13 @@ from .dealing import Samples, Splits, dealt
 __all__ = ["mnist1d"]
 
 # the package draws from the global generators of random and NumPy; one at a time
-_generating = Lock()
+_generator_lock = Lock()
 
 
 def forked() -> None:
     """Called in forks, where nobody would release it."""
-    global _generating
-    _generating = Lock()
+    global _generator_lock
+    _generator_lock = Lock()
 
 
 at_fork(sys.modules[__name__])
@@ -75,7 +75,7 @@ def _mnist1d() -> Splits:
         raise ModuleNotFoundError(
             "MNIST-1D needs the package that generates it: pip install mnist1d"
         ) from None
-    with _generating:
+    with _generator_lock:
         states = random.getstate(), np.random.get_state()
         try:
             made = make_dataset(get_dataset_args())

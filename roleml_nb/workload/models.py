@@ -13,8 +13,15 @@ from roleml_nb.role.checks.numbers import as_count, as_number, check_count, chec
 from roleml_nb.role.randomness.torch_generator import own_torch_generator, takes_turns
 
 from .parameters import StateDict, seeded
-from .perceptrons import descent_of
-from .steps import as_tensor, classification_metrics, fitted, optimizer_step, run_test, run_train
+from .perceptrons import make_descent
+from .steps import (
+    as_tensor,
+    classification_metrics,
+    fit_gradients,
+    optimizer_step,
+    run_test,
+    run_train,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -56,7 +63,7 @@ class TorchClassifier(StateDict):
         lr: float = 0.1,
         seed: int | None = None,
     ):
-        self.lr = _positive(lr)
+        self.lr = _check_lr(lr)
         self._make_optimizer = optimizer
         self._optimizer: torch.optim.Optimizer | None = None
         with seeded(node_seed(seed)):
@@ -91,13 +98,13 @@ class TorchClassifier(StateDict):
         epochs = as_count("epochs", epochs)
         if epochs < 1:
             raise ArgumentError(f"epochs must be 1 or more, got {epochs!r}")
-        rate = self.lr if lr is None else _positive(lr)
+        rate = self.lr if lr is None else _check_lr(lr)
         step = self._step(rate)
-        at_once = descent_of(self.module, rate) if self._make_optimizer is None else None
+        fused_step = make_descent(self.module, rate) if self._make_optimizer is None else None
         seen = [
             pair
             for _ in range(epochs)
-            for pair in run_train(self.module, step, cross_entropy, data, at_once=at_once)
+            for pair in run_train(self.module, step, cross_entropy, data, fused_step=fused_step)
         ]
         return classification_metrics(seen, cross_entropy)
 
@@ -157,8 +164,8 @@ class TorchClassifier(StateDict):
         """
         import torch
 
-        rate, weights = self.lr if lr is None else _positive(lr), self._weights()
-        given = fitted(gradients, weights)
+        rate, weights = self.lr if lr is None else _check_lr(lr), self._weights()
+        given = fit_gradients(gradients, weights)
         if self._make_optimizer is None:
             with torch.no_grad():
                 for weight, gradient in zip(weights, given, strict=True):
@@ -306,7 +313,7 @@ def _convolutions(inputs: int, channels: int, classes: int) -> torch.nn.Module:
     )
 
 
-def _positive(lr: float) -> float:
+def _check_lr(lr: float) -> float:
     lr = as_number("lr", lr)
     if not 0 < lr < 1e38:  # of what torch computes with
         raise ArgumentError(

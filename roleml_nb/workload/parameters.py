@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 __all__ = ["StateDict", "seeded"]
 
 # torch initialises from one generator per process; models are built one at a time
-_seeding = Lock()
+_seeding_lock = Lock()
 
 
 def forked() -> None:
     """Called in forks, where nobody would release it."""
-    global _seeding
-    _seeding = Lock()
+    global _seeding_lock
+    _seeding_lock = Lock()
 
 
 at_fork(sys.modules[__name__])
@@ -43,7 +43,7 @@ def seeded(seed: int | None) -> Iterator[None]:
     """
     import torch
 
-    with _seeding, torch.random.fork_rng(devices=[]):
+    with _seeding_lock, torch.random.fork_rng(devices=[]):
         if seed is not None:
             torch.default_generator.manual_seed(seed)
         yield

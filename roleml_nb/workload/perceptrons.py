@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["descent_of"]
+__all__ = ["make_descent"]
 
 MAX_PARAMETERS = 1 << 20
 """Parameters from which on the arithmetic takes so much longer that there is nothing to win."""
@@ -23,7 +23,7 @@ MAX_PARAMETERS = 1 << 20
 Descent = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor | None"]
 
 
-def descent_of(module: Any, lr: float) -> Descent | None:
+def make_descent(module: Any, lr: float) -> Descent | None:
     """Return a function that makes one step on a batch, inputs and classes, and returns the outputs
     before the step.
 

@@ -30,7 +30,7 @@ __all__ = [
     "default_xy_compute_gradients_impl",
     "default_xy_test",
     "default_xy_train",
-    "fitted",
+    "fit_gradients",
     "optimizer_step",
     "retrieve_gradients",
     "run_test",
@@ -188,7 +188,7 @@ def default_xy_apply_gradients(
         is changed then.
     """
     parameters = list(module.parameters())
-    for parameter, gradient in zip(parameters, fitted(gradients, parameters), strict=True):
+    for parameter, gradient in zip(parameters, fit_gradients(gradients, parameters), strict=True):
         # an optimizer with weight decay or momentum moves what has a gradient, be it zero
         parameter.grad = gradient if parameter.requires_grad else None
     optimizer.step()
@@ -203,12 +203,12 @@ def run_train(
     criterion: Callable[..., torch.Tensor],
     data: Iterable[tuple[Any, Any]],
     device: torch.device | None = None,
-    at_once: Callable[..., torch.Tensor | None] | None = None,
+    fused_step: Callable[..., torch.Tensor | None] | None = None,
 ) -> Outputs:
     """Go through `data` once, with a `step` on each batch's loss; what the module said, and what
     was right.
 
-    ``at_once(x, y)``, if given, does all of it for a batch and returns what the module said, or
+    ``fused_step(x, y)``, if given, does all of it for a batch and returns what the module said, or
     does nothing: None.
     """
     module.train()
@@ -217,7 +217,7 @@ def run_train(
         inputs, targets = map(as_tensor, batch)
         if device is not None:
             inputs, targets = inputs.to(device), targets.to(device)
-        outputs = None if at_once is None else at_once(inputs, targets)
+        outputs = None if fused_step is None else fused_step(inputs, targets)
         if outputs is None:
             outputs = _output(module, inputs)
             step(criterion(outputs, targets))
@@ -259,7 +259,9 @@ def run_test(
         return each_in_turn(data, test)
 
 
-def fitted(gradients: Sequence[Any], parameters: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+def fit_gradients(
+    gradients: Sequence[Any], parameters: Sequence[torch.Tensor]
+) -> list[torch.Tensor]:
     """Copies of `gradients` in the shapes of `parameters`; ValueError when they do not fit."""
     if isinstance(gradients, str | Mapping) or not hasattr(gradients, "__len__"):
         raise ArgumentTypeError(

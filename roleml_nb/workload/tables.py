@@ -106,23 +106,23 @@ def _digits() -> Splits:
 
 @lru_cache(maxsize=1)
 def _iris() -> Splits:
-    return _standardised("iris", _read("iris.csv", ",", 1))
+    return _standardise("iris", _read("iris.csv", ",", 1))
 
 
 @lru_cache(maxsize=1)
 def _wine() -> Splits:
-    return _standardised("wine", _read("wine_data.csv", ",", 1))
+    return _standardise("wine", _read("wine_data.csv", ",", 1))
 
 
 @lru_cache(maxsize=1)
 def _breast_cancer() -> Splits:
-    return _standardised("breast_cancer", _read("breast_cancer.csv", ",", 1))
+    return _standardise("breast_cancer", _read("breast_cancer.csv", ",", 1))
 
 
 @lru_cache(maxsize=1)
 def _diabetes() -> Splits:
     x, y = _read("diabetes_data_raw.csv.gz"), _read("diabetes_target.csv.gz")
-    return _standardised("diabetes", np.column_stack([x, y]), numbers=True)
+    return _standardise("diabetes", np.column_stack([x, y]), numbers=True)
 
 
 def _read(file: str, delimiter: str | None = None, header: int = 0) -> np.ndarray:
@@ -137,7 +137,7 @@ def _read(file: str, delimiter: str | None = None, header: int = 0) -> np.ndarra
         return np.loadtxt(lines, delimiter=delimiter, skiprows=header)
 
 
-def _standardised(name: str, table: np.ndarray, *, numbers: bool = False) -> Splits:
+def _standardise(name: str, table: np.ndarray, *, numbers: bool = False) -> Splits:
     """The last column is the target: a class, or a number that is standardised too."""
     y = table[:, -1] if numbers else table[:, -1].astype(np.int64)
     train = split_at_random(name, table, y)["train"].x

@@ -64,7 +64,7 @@ def vgg(
     from torch import nn
 
     side = _side(image_size, conv_arch)
-    in_channels, classes = _checked(in_channels, conv_arch, side, classes, 4096)
+    in_channels, classes = _check_sizes(in_channels, conv_arch, side, classes, 4096)
     return nn.Sequential(
         *_blocks(in_channels, conv_arch),
         nn.Flatten(),
@@ -89,7 +89,7 @@ def vgg_lite(
     from torch import nn
 
     side = _side(image_size, conv_arch)
-    in_channels, classes = _checked(in_channels, conv_arch, side, classes, 0)
+    in_channels, classes = _check_sizes(in_channels, conv_arch, side, classes, 0)
     return nn.Sequential(
         *_blocks(in_channels, conv_arch),
         nn.Flatten(),
@@ -97,7 +97,7 @@ def vgg_lite(
     )
 
 
-def _checked(
+def _check_sizes(
     in_channels: int, conv_arch: Sequence[tuple[int, int]], side: int, classes: int, hidden: int
 ) -> tuple[int, int]:
     channels, outputs = (

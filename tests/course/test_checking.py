@@ -7,7 +7,7 @@ import pytest
 
 from roleml_nb import RoleMLError
 from roleml_nb.course import CourseError, NotYet, check
-from roleml_nb.course.checking import Claim, Exercise, look_at
+from roleml_nb.course.checking import Claim, Exercise, review
 
 
 def double(answer):
@@ -21,12 +21,12 @@ DOUBLE = Exercise("99.9", "twice", double, 10.0)
 
 def said(answer, exercise=DOUBLE):
     with pytest.raises(NotYet) as caught:
-        look_at(exercise, answer)
+        review(exercise, answer)
     return str(caught.value).splitlines()
 
 
 def test_a_right_answer():
-    assert look_at(DOUBLE, lambda x: 2 * x).splitlines() == [
+    assert review(DOUBLE, lambda x: 2 * x).splitlines() == [
         "exercise 99.9, twice: right",
         "  right  it can be called",
         "  right  twice 2 is 4",

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from roleml_nb.workload import ArrayDataset, TorchClassifier, digits, logistic_regression, mlp
-from roleml_nb.workload.perceptrons import descent_of
+from roleml_nb.workload.perceptrons import make_descent
 
 
 def recorded(model):
@@ -26,7 +26,7 @@ def recorded(model):
 )
 def test_it_is_what_automatic_differentiation_gives(make):
     ours, theirs = make(), recorded(make())
-    assert descent_of(ours.module, 0.1) is not None
+    assert make_descent(ours.module, 0.1) is not None
     for _ in range(3):
         assert ours.train(digits(part=0, parts=10)) == theirs.train(digits(part=0, parts=10))
     for name, value in theirs.get_params().items():
@@ -43,7 +43,7 @@ def test_it_is_what_automatic_differentiation_gives(make):
     ],
 )
 def test_everything_else_is_left_to_torch(build):
-    assert descent_of(build(), 0.1) is None
+    assert make_descent(build(), 0.1) is None
 
 
 def test_who_listens_to_the_module_is_called():
