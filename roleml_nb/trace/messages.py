@@ -95,14 +95,14 @@ class Messages(Table):
         excess = self.nbytes - limit
         if excess > 0 and len(self._rows):
             count = int(min(len(self._rows), excess / MESSAGE.itemsize + len(self._rows) / 16 + 1))
-            self._put_away(self._rows.let_go(count))
+            self._put_away(self._rows.pop_oldest(count))
 
     def _put_away(self, rows: np.ndarray) -> None:
         self._past.count(rows, self.flows.lost(rows))
         self.gone += len(rows)
 
     def forget(self) -> None:
-        self._rows.let_go(len(self._rows))
+        self._rows.pop_oldest(len(self._rows))
         self.flows.forget()
         self._past = Totals()
         self.gone = 0

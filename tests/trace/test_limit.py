@@ -1,8 +1,10 @@
 """The limit of a trace: what is beyond it becomes totals, which stay exact, and everything says
 so."""
 
+import itertools
 import json
 import math
+import sys
 
 import numpy as np
 import pandas as pd
@@ -12,12 +14,11 @@ from hypothesis import strategies as st
 
 from roleml_nb import Event, Recording, Role, RoleMLError, Service, Testbed
 from roleml_nb.trace import Trace
-from roleml_nb.trace import rows as module
 from roleml_nb.trace.flows import MESSAGE
 from roleml_nb.trace.logs import PER_LINE
 from roleml_nb.trace.metrics import PER_NUMBER, PER_SERIES
 from roleml_nb.trace.recording import write_recording
-from roleml_nb.trace.rows import Rows
+from roleml_nb.trace.rows import BLOCK_ROWS, Rows
 from roleml_nb.widgets.metrics.curves import Curves
 from roleml_nb.widgets.traffic.traffic import Traffic
 from tests.trace.test_recording import ABOUT
@@ -79,7 +80,7 @@ class Interrupting:
 
 
 def test_rows_that_were_interrupted_while_a_block_began_leave_no_hole():
-    rows, some = Rows(MESSAGE), np.zeros(module.BLOCK + 1, MESSAGE)
+    rows, some = Rows(MESSAGE), np.zeros(BLOCK_ROWS + 1, MESSAGE)
     some["call"] = range(len(some))
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
@@ -90,44 +91,84 @@ def test_rows_that_were_interrupted_while_a_block_began_leave_no_hole():
     assert len(rows._blocks) == 2
 
 
+def interrupted_at(step, code):
+    """Return a trace function that raises KeyboardInterrupt before the given line of a function."""
+    steps = itertools.count()
+
+    def trace(frame, event, _):
+        if frame.f_code is not code:
+            return None
+        if event == "line" and next(steps) == step:
+            raise KeyboardInterrupt
+        return trace
+
+    return trace
+
+
+def test_rows_that_were_interrupted_while_old_ones_go_are_those_of_before_or_after():
+    for step in itertools.count():
+        rows, some = Rows(MESSAGE, block_rows=4), np.zeros(10, MESSAGE)
+        some["call"] = range(10)
+        rows.extend(some)
+        before = sys.gettrace()
+        sys.settrace(interrupted_at(step, Rows.pop_oldest.__code__))
+        try:
+            rows.pop_oldest(5)
+            interrupted = False
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            sys.settrace(before)
+        rows.extend(some[:3])
+        calls = [*range(10), 0, 1, 2]
+        assert rows.since(0)["call"].tolist() in (calls, calls[5:])
+        assert rows.added == 13
+        if not interrupted:
+            assert step > 5
+            break
+
+
+def test_each_rows_keep_the_size_of_their_blocks(monkeypatch):
+    # a test, or a module, that wants other blocks must not break rows that a running testbed fills
+    rows, some = Rows(MESSAGE), np.zeros(100, MESSAGE)
+    rows.extend(some)
+    monkeypatch.setattr("roleml_nb.trace.rows.BLOCK_ROWS", 7)
+    rows.extend(some)
+    assert len(rows.since(0)) == 200
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from(["add", "let go", "since"]), st.integers(0, 25)), max_size=40
     )
 )
 def test_rows_are_a_list_that_loses_its_beginning(steps):
-    block, module.BLOCK = module.BLOCK, 7
-    try:
-        rows, plain, count = Rows(MESSAGE), [], 0
-        for step, number in steps:
-            if step == "add":
-                rows.extend(
-                    pd.Series(range(count, count + number))
-                    .to_frame("call")
-                    .assign(flow=0, note=0, bytes=0, sent=0.0, received=0.0)[list(MESSAGE.names)]
-                    .to_records(index=False)
-                    .astype(MESSAGE)
-                )
-                plain += range(count, count + number)
-                count += number
-            elif step == "let go":
-                assert rows.let_go(number)["call"].tolist() == plain[:number]
-                del plain[:number]
-            else:
-                assert rows.since(number)["call"].tolist() == [
-                    one for one in plain if one >= number
-                ]
-                assert (
-                    rows.since(number, 3)["call"].tolist()
-                    == [one for one in plain if one >= number][:3]
-                )
-            assert (len(rows), rows.added, rows.gone) == (len(plain), count, count - len(plain))
-            assert (
-                rows.nbytes == len(plain) * MESSAGE.itemsize
-                and len(rows._blocks) <= len(plain) // module.BLOCK + 2
+    rows, plain, count = Rows(MESSAGE, block_rows=7), [], 0
+    for step, number in steps:
+        if step == "add":
+            rows.extend(
+                pd.Series(range(count, count + number))
+                .to_frame("call")
+                .assign(flow=0, note=0, bytes=0, sent=0.0, received=0.0)[list(MESSAGE.names)]
+                .to_records(index=False)
+                .astype(MESSAGE)
             )
-    finally:
-        module.BLOCK = block
+            plain += range(count, count + number)
+            count += number
+        elif step == "let go":
+            assert rows.pop_oldest(number)["call"].tolist() == plain[:number]
+            del plain[:number]
+        else:
+            assert rows.since(number)["call"].tolist() == [one for one in plain if one >= number]
+            assert (
+                rows.since(number, 3)["call"].tolist()
+                == [one for one in plain if one >= number][:3]
+            )
+        assert (len(rows), rows.added, rows.gone) == (len(plain), count, count - len(plain))
+        assert (
+            rows.nbytes == len(plain) * MESSAGE.itemsize
+            and len(rows._blocks) <= len(plain) // 7 + 2
+        )
 
 
 def test_beyond_the_limit_old_messages_are_totals_and_these_are_exact():
