@@ -14,7 +14,7 @@ def load_ipython_extension(ip: Any) -> None:
         return
     magics = RoleMagics(ip)
     ip.register_magics(magics)
-    for listener in (magics.tell_news, magics.journal.take):
+    for listener in (magics.report_notifications, magics.history.add):
         ip.events.register("post_run_cell", listener)
     ip.ast_transformers.append(ValueTransformer())
     ip.set_hook("complete_command", magics.complete, str_key="%rml")
@@ -24,7 +24,7 @@ def unload_ipython_extension(ip: Any) -> None:
     """Stop the testbed of this shell and forget the magics."""
     magics = ip.magics_manager.registry.pop("RoleMagics", None)
     if magics is not None:
-        for listener in (magics.tell_news, magics.journal.take):
+        for listener in (magics.report_notifications, magics.history.add):
             ip.events.unregister("post_run_cell", listener)
         if magics.bed is not None:
             magics.bed.stop()

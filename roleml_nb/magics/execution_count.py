@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["numbered"]
+__all__ = ["current_execution_count"]
 
 
 @contextmanager
-def numbered(shell: Any) -> Iterator[None]:
+def current_execution_count(shell: Any) -> Iterator[None]:
     """What is run within counts as a part of the cell that runs now, so that tracebacks call it by
     that cell's number.
 

@@ -15,11 +15,11 @@ from .arguments import HelpAsked, parse
 from .braces import fill_by
 from .expressions import Expressions
 from .history import Cell
-from .lines import Line, lines
+from .lines import Line, parse_lines
 from .parsing import BadLine, split
 from .translations import COMMANDS
 
-__all__ = ["script"]
+__all__ = ["to_script"]
 
 HEAD = '''\
 """Written by %rml export: what was run in a notebook, as a program."""
@@ -82,7 +82,7 @@ BODIES = ("capture", "time")
 Parsers = dict[str, argparse.ArgumentParser]
 
 
-def script(cells: Iterable[Cell], parsers: Parsers, homes: Mapping[str, str]) -> str:
+def to_script(cells: Iterable[Cell], parsers: Parsers, homes: Mapping[str, str]) -> str:
     """The program.
 
     `homes` says from where names are imported that no cell defines: {name: module}.
@@ -341,4 +341,4 @@ class _Translator:
 
 def _lines(body: str) -> list[tuple[Line, str]]:
     """The lines of a %%rml cell, each with its text."""
-    return [(line, " ".join(line.words)) for line in lines(body)]
+    return [(line, " ".join(line.words)) for line in parse_lines(body)]

@@ -6,7 +6,7 @@ import ast
 
 __all__ = ["Expressions"]
 
-FIRST = 74_100_001
+FIRST_PLACEHOLDER = 74_100_001
 """Numbers that stand for them, since counts must be numbers; no line means these."""
 
 
@@ -18,7 +18,7 @@ class Expressions:
 
     def put(self, source: str) -> str:
         """Keep an expression; returns the digits that stand for it."""
-        digits = str(FIRST + len(self._sources))
+        digits = str(FIRST_PLACEHOLDER + len(self._sources))
         self._sources[digits] = source.strip()
         return digits
 

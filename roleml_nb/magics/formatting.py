@@ -6,24 +6,24 @@ from typing import Any
 
 from roleml_nb.role.checks.visible import visible
 
-__all__ = ["print_result", "short"]
+__all__ = ["print_result", "shorten"]
 
 
 def print_result(result: Any, many: bool) -> None:
     """Print what a call returned: of a call to many, a line for each node."""
     if many:
         for node, value in result.items():
-            print(visible(f"{node}: {short(value)}"))
+            print(visible(f"{node}: {shorten(value)}"))
     else:
-        print(visible(short(result)))
+        print(visible(shorten(result)))
 
 
-def short(value: Any) -> str:
+def shorten(value: Any) -> str:
     """Floats in four digits, long things cut."""
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, dict):
-        return ", ".join(f"{key}={short(item)}" for key, item in value.items())
+        return ", ".join(f"{key}={shorten(item)}" for key, item in value.items())
     try:
         text = repr(value)
     except Exception as error:  # of the user's own class, or a number of too many digits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-__all__ = ["Cell", "Journal"]
+__all__ = ["Cell", "History"]
 
 
 class Cell(NamedTuple):
@@ -16,7 +16,7 @@ class Cell(NamedTuple):
     succeeded: bool
 
 
-class Journal:
+class History:
     """The cells of a shell, in the order of execution, from its first one on.
 
     Of cells that were run before the extension was loaded nobody knows whether they failed: they
@@ -30,7 +30,7 @@ class Journal:
             Cell(number, text, True) for number, text in enumerate(before, 1) if text.strip()
         ]
 
-    def take(self, result: Any) -> None:
+    def add(self, result: Any) -> None:
         """A cell has ended: called after each one. Cells that cells run are a part of those."""
         info = getattr(result, "info", None)
         if info is not None and info.store_history and info.raw_cell and info.raw_cell.strip():

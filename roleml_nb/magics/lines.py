@@ -11,7 +11,7 @@ from roleml_nb.testbed.operations.snapshot import Snapshot
 
 from .parsing import BadLine, split
 
-__all__ = ["Line", "lines", "run_all"]
+__all__ = ["Line", "parse_lines", "run_all"]
 
 LOOKING = frozenset({"status", "roles", "links", "waiting", "runs", "errors", "logs", "help"})
 """What changes nothing."""
@@ -26,7 +26,7 @@ class Line(NamedTuple):
     words: list[str]
 
 
-def lines(text: str) -> Iterator[Line]:
+def parse_lines(text: str) -> Iterator[Line]:
     """Yield what the lines of a cell say; one goes on in the next while a bracket is open."""
     begun, first = "", 0
     for number, line in enumerate(text.splitlines(), 1):
@@ -64,11 +64,11 @@ def run_all(
             carry_out(line)
         except (BadLine, RoleMLError) as error:
             done = [item for _, item in given[:place]]
-            _say(error, number, _take_back(done, before, snapshot, bed()), given[:place])
+            _add_line_number(error, number, _undo(done, before, snapshot, bed()), given[:place])
             raise
 
 
-def _take_back(
+def _undo(
     done: list[Any], before: Testbed | None, snapshot: Snapshot | None, now: Testbed | None
 ) -> bool:
     """Undo what lines have done; False where that cannot be, and nothing was undone."""
@@ -83,7 +83,9 @@ def _take_back(
     return snapshot.restore()
 
 
-def _say(error: Exception, number: int, undone: bool, done: list[tuple[int, Any]]) -> None:
+def _add_line_number(
+    error: Exception, number: int, undone: bool, done: list[tuple[int, Any]]
+) -> None:
     """Have an error tell its line, and what became of those before it."""
     text = str(error.args[0] if error.args else error)
     if done and not undone:

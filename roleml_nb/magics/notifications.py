@@ -9,10 +9,10 @@ from roleml_nb.testbed import Testbed
 from roleml_nb.testbed.calls.runs import LiveRun
 from roleml_nb.trace.errors import Failure, summary
 
-__all__ = ["News", "tell", "untold"]
+__all__ = ["Notifications", "report", "unreported"]
 
 
-class News(NamedTuple):
+class Notifications(NamedTuple):
     """What has not been told yet."""
 
     failures: list[Failure]
@@ -34,8 +34,10 @@ class News(NamedTuple):
         ]
 
 
-def untold(bed: Testbed) -> News:
-    return News(bed.errors.untold(), [run for run in bed.runs if run.done() and not run.reported])
+def unreported(bed: Testbed) -> Notifications:
+    return Notifications(
+        bed.errors.unreported(), [run for run in bed.runs if run.done() and not run.reported]
+    )
 
 
 def _ended(run: LiveRun) -> str:
@@ -49,11 +51,11 @@ def _ended(run: LiveRun) -> str:
     return f"run {run.number} has {how}: {text}; all of it: %rml wait {run.number}"
 
 
-def tell(bed: Testbed) -> None:
+def report(bed: Testbed) -> None:
     """Print what is new, where errors are printed; it counts as told."""
-    news = untold(bed)
+    news = unreported(bed)
     for failure in news.failures:
-        failure.told = True
+        failure.reported = True
     for run in news.runs:
         run.reported = True
     for line in news.lines():

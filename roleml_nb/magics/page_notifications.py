@@ -8,18 +8,18 @@ from weakref import WeakSet
 
 from roleml_nb.testbed import Testbed
 
-from .notifications import News, untold
+from .notifications import Notifications, unreported
 
-__all__ = ["Notices"]
+__all__ = ["PageNotifications"]
 
-BEAT = 0.15
+POLL_INTERVAL_S = 0.15
 """Seconds between two looks.
 
 What has stood for a beat is shown: what a cell is about to tell, or is waiting for, is not.
 """
 
 
-class Notices:
+class PageNotifications:
     """Looks on at the testbeds of a notebook.
 
     A terminal has no page, and a program that runs a notebook shows none.
@@ -41,9 +41,9 @@ class Notices:
 
 def _follow(bed: Testbed, ended: threading.Event) -> None:
     card = _Card()
-    before = shown = News([], []).key
-    while not ended.wait(BEAT):
-        news = untold(bed)
+    before = shown = Notifications([], []).key
+    while not ended.wait(POLL_INTERVAL_S):
+        news = unreported(bed)
         if news.key == before and news.key != shown:
             card.show(news.lines())
             shown = news.key

@@ -25,7 +25,7 @@ __all__ = [
     "split",
 ]
 
-LONGEST_S = 100_000_000
+MAX_WAIT_S = 100_000_000
 """Three years; threads wait no longer than 292."""
 
 
@@ -96,8 +96,8 @@ def seconds(word: str) -> float:
         given = float(word)
     except ValueError:
         given = math.nan
-    if not 0 <= given <= LONGEST_S:
-        raise ArgumentTypeError(f"{word!r} is no time: seconds, from 0 to {LONGEST_S:,}")
+    if not 0 <= given <= MAX_WAIT_S:
+        raise ArgumentTypeError(f"{word!r} is no time: seconds, from 0 to {MAX_WAIT_S:,}")
     return given
 
 

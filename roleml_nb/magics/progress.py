@@ -10,9 +10,9 @@ from roleml_nb.testbed.calls.runs import LiveRun
 
 __all__ = ["watch"]
 
-PATIENCE = 0.5
+BAR_DELAY_S = 0.5
 """Seconds that a run takes before there is a bar."""
-BEAT = 0.2
+POLL_INTERVAL_S = 0.2
 """Seconds between two looks at how far it is."""
 
 
@@ -27,11 +27,12 @@ def watch(shell: Any, run: LiveRun, timeout: float | None) -> Any:
     until = began + (run.limit if timeout is None else timeout)
     try:
         while (
-            not run.wait(max(0.0, min(BEAT, until - time.monotonic()))) and time.monotonic() < until
+            not run.wait(max(0.0, min(POLL_INTERVAL_S, until - time.monotonic())))
+            and time.monotonic() < until
         ):
             if (
                 bar is None
-                and time.monotonic() - began > PATIENCE
+                and time.monotonic() - began > BAR_DELAY_S
                 and (run.progress.total or run.progress.done)
             ):
                 bar = _bar(shell, run)

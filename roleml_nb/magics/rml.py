@@ -31,12 +31,12 @@ from .arguments import HelpAsked, overview, parse, parsers
 from .braces import fill
 from .completion import complete
 from .errors import UsageError
-from .execution_count import numbered
+from .execution_count import current_execution_count
 from .formatting import print_result
-from .history import Journal
-from .lines import lines, run_all
-from .notifications import tell
-from .page_notifications import Notices
+from .history import History
+from .lines import parse_lines, run_all
+from .notifications import report
+from .page_notifications import PageNotifications
 from .parsing import BadLine, element, evaluate, file_name, graph, pair, split
 from .progress import watch
 from .values import VALUE_MAGIC
@@ -53,14 +53,14 @@ class RoleMagics(Magics):
     def __init__(self, shell: Any):
         super().__init__(shell)
         self.bed: Testbed | None = None
-        self.live: Exception | None = None
+        self.replayed_error: Exception | None = None
         """What a handler has raised in this process, under %rml debug."""
         self._locals: Mapping[str, Any] = {}
         """Names of the function that a line stands in."""
         self._joins: dict[str, str] = {}
         self.parsers = parsers()
-        self.journal = Journal(shell)
-        self._notices = Notices(shell)
+        self.history = History(shell)
+        self._page_notifications = PageNotifications(shell)
 
     @needs_local_scope
     @no_var_expand  # {1..8} and $ are the user's, not IPython's
@@ -107,7 +107,9 @@ class RoleMagics(Magics):
         )
         try:
             if several:
-                given = [(number, self._parse(number, words)) for number, words in lines(text)]
+                given = [
+                    (number, self._parse(number, words)) for number, words in parse_lines(text)
+                ]
                 return run_all(
                     given,
                     lambda: self.bed if self.bed and self.bed.running else None,
@@ -123,7 +125,7 @@ class RoleMagics(Magics):
         except BadLine as error:
             raise UsageError(f"rml: {error}") from None
         except RoleMLError as error:
-            if hasattr(error, "remote_traceback") or error is self.live:
+            if hasattr(error, "remote_traceback") or error is self.replayed_error:
                 raise
             raise UsageError(f"rml: {error}") from None
         finally:
@@ -165,7 +167,7 @@ class RoleMagics(Magics):
                 " class below it"
             )
         before = dict(self.shell.user_ns)
-        with numbered(self.shell):
+        with current_execution_count(self.shell):
             # lines count as they are seen
             outcome = self.shell.run_cell(f"# %%role {line}\n{cell}", store_history=False)
         if not outcome.success:  # an error of this cell, too, so that "run all" stops here
@@ -184,7 +186,7 @@ class RoleMagics(Magics):
         taken_up: dict[str, list[str]] = {}
         if how != "--keep" and self.bed is not None and self.bed.running:
             try:
-                taken_up = self._take_up(made, how == "--fresh")
+                taken_up = self._update_roles(made, how == "--fresh")
             except RoleMLError as error:
                 raise UsageError(f"role: {error}") from None
         for cls in made:
@@ -202,7 +204,7 @@ class RoleMagics(Magics):
                 )
             )
 
-    def _take_up(
+    def _update_roles(
         self, roles: list[type[Role]] | type[Role] | None, fresh: bool, was: str | None = None
     ) -> dict[str, list[str]]:
         """Update the roles of classes, or those that are behind; return which version how many have
@@ -241,7 +243,7 @@ class RoleMagics(Magics):
         self.bed, self._joins = bed, joins or {}
         self.shell.user_ns["bed"] = bed
         bed.code_changes.report = lambda line: print(line, file=sys.stderr)
-        self._notices.watch(bed)
+        self._page_notifications.watch(bed)
 
     def where(self) -> str:
         """In words, where its nodes live."""
@@ -456,18 +458,18 @@ class RoleMagics(Magics):
                     f"--was {given.was} is for a class that was renamed: %rml update NewName --was"
                     f" {given.was}"
                 )
-            self._tell_taken_up(self._take_up(None, given.fresh), "no role is behind")
+            self._print_updates(self._update_roles(None, given.fresh), "no role is behind")
             for line in self.running().code_changes.not_loaded():
                 print(line)
             return
         if given.role not in roles:
             raise BadLine(f"no role class {given.role!r}; {did_you_mean(given.role, roles)}")
-        self._tell_taken_up(
-            self._take_up(roles[given.role], given.fresh, given.was),
+        self._print_updates(
+            self._update_roles(roles[given.role], given.fresh, given.was),
             f"no role has another version of {given.role}",
         )
 
-    def _tell_taken_up(self, lines: dict[str, list[str]], otherwise: str) -> None:
+    def _print_updates(self, lines: dict[str, list[str]], otherwise: str) -> None:
         print("\n".join([line for of_class in lines.values() for line in of_class] or [otherwise]))
 
     def _roles(self, given: Any) -> None:
@@ -511,7 +513,7 @@ class RoleMagics(Magics):
         self.bed.stop()
         print("testbed stopped")
 
-    def tell_news(self, *_: Any) -> None:
+    def report_notifications(self, *_: Any) -> None:
         """A cell has ended: tell what failed, or ended, where nobody waited for it."""
         beds = {
             id(bed): bed
@@ -519,10 +521,10 @@ class RoleMagics(Magics):
             if isinstance(bed, Testbed)
         }
         for bed in beds.values():
-            tell(bed)
+            report(bed)
             if bed.running:
                 bed.code_changes.report_changes()
-            self._notices.watch(bed)  # also one that was made in Python
+            self._page_notifications.watch(bed)  # also one that was made in Python
 
     def complete(self, shell: Any, event: Any) -> list[str]:
         """What may follow on a line that begins with %rml."""

@@ -35,8 +35,8 @@ class Failure:
 
     def __init__(self, number: int, error: Exception, time: float, run: int | None = None):
         self.number, self.error, self.time, self.run = number, error, time, run
-        self.told = isinstance(error, RunStopped)
-        """Whether the notebook has been told; of a run that was stopped, nobody is."""
+        self.reported = isinstance(error, RunStopped)
+        """True once the notebook has shown the error; errors of stopped runs are never shown."""
         self.where: dict[str, str] = getattr(error, "where", {})
         """``node``, ``role``, ``channel``, ``engine`` and ``error``, the exception's type, as far
         as they are known.
@@ -113,18 +113,18 @@ class Errors(Sequence[Failure]):
         kinds = group_equal(list(self))
         return kinds[number - 1][0] if 1 <= number <= len(kinds) else None
 
-    def untold(self) -> list[Failure]:
-        """Those that the notebook has not been told of."""
+    def unreported(self) -> list[Failure]:
+        """Return the errors that the notebook has not shown yet."""
         with self._lock:
-            return [failure for failure in self._failures if not failure.told]
+            return [failure for failure in self._failures if not failure.reported]
 
     def news(self) -> str:
         """One line about those that the notebook has not been told of, which it then has; empty
         when there are none.
         """
-        new = self.untold()
+        new = self.unreported()
         for failure in new:
-            failure.told = True
+            failure.reported = True
         return summary(new) if new else ""
 
     # as a sequence

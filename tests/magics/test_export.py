@@ -9,7 +9,7 @@ import pytest
 from IPython.core.error import UsageError
 
 from roleml_nb import Recording
-from roleml_nb.magics.export import script
+from roleml_nb.magics.export import to_script
 from roleml_nb.magics.history import Cell
 from tests.habits.runners import write
 from tests.magics.test_magics import run, shell  # noqa: F401
@@ -113,7 +113,7 @@ def test_the_program_has_the_same_results(shell, capsys, folder):  # noqa: F811
 
 def test_cells_become_python(shell):  # noqa: F811
     parsers = shell.magics_manager.registry["RoleMagics"].parsers
-    lines = script(
+    lines = to_script(
         [Cell(number, text, True) for number, text in enumerate(CELLS)],
         parsers,
         {"FedAvgAggregator": "roleml_nb.library", "display": "IPython.display"},
@@ -182,7 +182,7 @@ def test_cells_become_python(shell):  # noqa: F811
 )
 def test_each_command(shell, line, code):  # noqa: F811
     parsers = shell.magics_manager.registry["RoleMagics"].parsers
-    assert code in script([Cell(1, f"%rml {line}", True)], parsers, {}).split("\n")
+    assert code in to_script([Cell(1, f"%rml {line}", True)], parsers, {}).split("\n")
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_each_command(shell, line, code):  # noqa: F811
 )
 def test_python_in_lines_stays_python(shell, line, code):  # noqa: F811
     parsers = shell.magics_manager.registry["RoleMagics"].parsers
-    made = script([Cell(1, line, True)], parsers, {})
+    made = to_script([Cell(1, line, True)], parsers, {})
     assert code in made.split("\n"), made
     compile(made, "script", "exec")
 
@@ -273,8 +273,8 @@ def test_what_made_the_testbed_travels(shell, capsys, folder, arguments, clients
         assert shell.run_cell(cell, store_history=True).success, cell
     run(shell, capsys, "record session")
     spec = shell.user_ns["bed"].spec()
-    journal = shell.magics_manager.registry["RoleMagics"].journal
-    journal.cells[0] = journal.cells[0]._replace(text=TRAVELS[0])  # the arguments say the rest
+    history = shell.magics_manager.registry["RoleMagics"].history
+    history.cells[0] = history.cells[0]._replace(text=TRAVELS[0])  # the arguments say the rest
     run(shell, capsys, "export script.py")
     fresh = folder / "fresh"
     fresh.mkdir()

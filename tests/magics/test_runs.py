@@ -112,8 +112,8 @@ def test_an_interrupt_of_wait_leaves_the_run_and_that_of_call_ends_it(rounds, ca
 
 
 def test_a_call_that_takes_long_has_a_bar_that_leaves_nothing_behind(rounds, capsys, monkeypatch):
-    monkeypatch.setattr(progress, "PATIENCE", 0.0)
-    monkeypatch.setattr(progress, "BEAT", 0.02)
+    monkeypatch.setattr(progress, "BAR_DELAY_S", 0.0)
+    monkeypatch.setattr(progress, "POLL_INTERVAL_S", 0.02)
     published = []
     rounds.kernel = object()
     monkeypatch.setattr(

@@ -55,7 +55,7 @@ def run(magics: RoleMagics, given: Any) -> None:
     except TestbedError:
         raise
     except Exception as fault:
-        magics.live = fault  # the user's, to be seen with its frames
+        magics.replayed_error = fault  # the user's, to be seen with its frames
         raise
     print(f"it does not fail here; it returns {result!r:.200}")
 

@@ -8,7 +8,7 @@ from typing import Any
 import roleml_nb
 import roleml_nb.library as library
 import roleml_nb.workload as workload
-from roleml_nb.magics.export import script
+from roleml_nb.magics.export import to_script
 from roleml_nb.magics.parsing import BadLine, file_name
 
 OVERVIEW = (
@@ -43,10 +43,10 @@ def run(magics: Any, given: Any) -> None:
         for module in (workload, library, roleml_nb)
         for name in module.__all__
     }
-    cells = magics.journal.cells
+    cells = magics.history.cells
     try:
         Path(name).write_text(
-            script(cells, magics.parsers, homes), encoding="utf-8", errors="backslashreplace"
+            to_script(cells, magics.parsers, homes), encoding="utf-8", errors="backslashreplace"
         )
     except OSError as error:
         raise BadLine(f"cannot write {name}: {error.strerror}") from None

@@ -25,7 +25,7 @@ __all__ = ["OVERVIEW", "add", "complete", "run"]
 OVERVIEW = """\
 %rml logs   client3 --tail 20                         what nodes logged, printed; --follow, --pane
 """
-BEAT = 0.1
+POLL_INTERVAL_S = 0.1
 """Seconds between two looks at what is new."""
 
 
@@ -91,7 +91,7 @@ def _follow(bed: Testbed, view: LogView, seconds: float | None) -> None:
                 print(view.text_of(line))
             if until is not None and clock.now() >= until:
                 return
-            clock.sleep(BEAT)
+            clock.sleep(POLL_INTERVAL_S)
             bed.fleet.drain_metrics()
             lines, count = view.new(count)
     except KeyboardInterrupt:
