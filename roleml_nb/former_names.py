@@ -112,6 +112,7 @@ MODULES = {
 CLASSES: dict[str, dict[str, str]] = {
     "actor.luggage": {"Luggage": "RoleSnapshot"},
     "library.arithmetic": {"moved": "add_step"},
+    "library.oort": {"Known": "ObservedUtility"},
     "library.contributions": {"tell": "emit_contributions"},
     "testbed.drawn": {"Drawn": "BoardLayout"},
 }

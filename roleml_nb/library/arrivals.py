@@ -18,7 +18,7 @@ from roleml_nb.role import (
 )
 from roleml_nb.role.running import wait
 
-__all__ = ["GRACE_S", "HEDGE_DELAY_S", "Arrivals", "first_answer", "gather", "reach"]
+__all__ = ["GRACE_S", "HEDGE_DELAY_S", "Arrivals", "first_answer", "gather", "call_each"]
 
 GRACE_S = 0.5
 """Seconds that the others get, beyond twice the time of as many as are enough."""
@@ -38,25 +38,25 @@ class Arrivals:
     def __init__(self) -> None:
         self._lock = Lock()
         self._arrived: list[Arrival] = []
-        self._bell: Future[None] = Future()
+        self._next_arrival: Future[None] = Future()
 
     def put(self, number: int, client: RoleInstanceID, invocation: Any) -> None:
         """Called on any thread when a call of round `number` has ended."""
         with self._lock:
             self._arrived.append((number, client, invocation))
-            bell = self._bell
-            if not bell.done():
-                bell.set_result(None)
+            arrival = self._next_arrival
+            if not arrival.done():
+                arrival.set_result(None)
 
     def collect(self, timeout: float) -> list[Arrival]:
         """All that have arrived since; waits up to `timeout` seconds for the first one."""
         with self._lock:
             if not self._arrived:
-                self._bell = Future()
-            bell = self._bell
+                self._next_arrival = Future()
+            arrival = self._next_arrival
         try:
             if not self._arrived:
-                wait(bell, max(0.0, timeout))
+                wait(arrival, max(0.0, timeout))
         except TimeoutError:
             pass
         with self._lock:
@@ -64,36 +64,30 @@ class Arrivals:
             return arrived
 
 
-def reach(
+def call_each(
     role: Role,
     group: list[RoleInstanceID],
     channel: str,
-    updates: Sequence[Any],
-    places: Mapping[RoleInstanceID, int] | None = None,
+    update: Any,
     timeout: float | None = None,
 ) -> tuple[dict[RoleInstanceID, Any], dict[RoleInstanceID, Exception]]:
-    """Call a service of many, each of which may fail: what they returned, and the errors of the
-    others.
+    """Call a service that takes an update on every role of a group, each of which may fail.
 
-    Each gets the one of `updates` that `places` says, or else the first.
-
-    Who has not answered within `timeout` seconds, or the testbed's limit for calls, has failed,
-    too, with a CallTimeout.
+    Return the answers, in the order of the group, and the errors. A role that has not answered
+    within `timeout` seconds, or the testbed's limit for calls, has failed with a CallTimeout.
     """
     answers: dict[RoleInstanceID, Any] = {}
     errors: dict[RoleInstanceID, Exception] = {}
-    # one object per update: it crosses each link once
-    messages = [Message({}, {"update": update}) for update in updates]
 
-    def note(client: RoleInstanceID, result: Any) -> None:
+    def record_result(client: RoleInstanceID, result: Any) -> None:
         (errors if isinstance(result, RoleMLError) else answers)[client] = result
 
     try:
         role.call_group(
             group,
             channel,
-            message_map={client: messages[(places or {}).get(client, 0)] for client in group},
-            on_result=note,
+            payloads={"update": update},
+            on_result=record_result,
             on_error=ErrorHandlingStrategy.KEEP,
             timeout=timeout,
         )
@@ -164,11 +158,11 @@ def gather(
 
 
 def first_answer(
-    role: Role, group: Sequence[RoleInstanceID], channel: str, patience: float | None
+    role: Role, group: Sequence[RoleInstanceID], channel: str, hedge_delay_s: float | None
 ) -> Any:
-    """Ask one role of the group, and after `patience` seconds without an answer the next, too.
+    """Ask one role of the group, and after `hedge_delay_s` seconds without an answer the next, too.
 
-    Any of the group can answer; `patience` is `HEDGE_DELAY_S` when None.
+    Any of the group can answer; `hedge_delay_s` is `HEDGE_DELAY_S` when None.
     """
     arrivals, left, waiting, limit = Arrivals(), list(group), 0, role.base.host.call_timeout
     last: Exception = CallTimeout(
@@ -186,7 +180,7 @@ def first_answer(
                 on_result=partial(arrivals.put, 0),
             )
             waiting += 1
-        arrived = arrivals.collect((patience or HEDGE_DELAY_S) if left else limit)
+        arrived = arrivals.collect((hedge_delay_s or HEDGE_DELAY_S) if left else limit)
         for _, client, call in arrived:
             try:
                 return call.result(0)

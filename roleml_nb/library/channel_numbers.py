@@ -12,7 +12,7 @@ from typing import Any
 from roleml_nb.role import ArgumentError, CallerError
 from roleml_nb.role.checks.numbers import INT64_MAX, check_count, check_number
 
-__all__ = ["count_of", "number_of", "told_as"]
+__all__ = ["count_of", "number_of", "as_caller_error"]
 
 
 def count_of(name: str, value: Any, low: int = 0, high: int = INT64_MAX) -> int:
@@ -51,7 +51,7 @@ def number_of(
 
 
 @contextmanager
-def told_as(name: str) -> Iterator[None]:
+def as_caller_error(name: str) -> Iterator[None]:
     """Have an ArgumentError of the block be the caller's, about the argument `name`."""
     try:
         yield

@@ -17,7 +17,7 @@ __all__ = ["generator_of", "in_order"]
 
 def in_order(instances: Iterable[Any]) -> list[RoleInstanceID]:
     """Return the addresses, given as such, as pairs or as "node/role", in natural order."""
-    return sorted(map(_address, instances), key=_place)
+    return sorted(map(_address, instances), key=_sort_key)
 
 
 def _address(one: Any) -> RoleInstanceID:
@@ -27,7 +27,7 @@ def _address(one: Any) -> RoleInstanceID:
 
 
 @lru_cache(maxsize=4096)
-def _place(address: RoleInstanceID) -> tuple:
+def _sort_key(address: RoleInstanceID) -> tuple:
     return natural_key(str(address))
 
 

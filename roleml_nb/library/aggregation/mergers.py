@@ -177,12 +177,12 @@ class RunningAverage:
     def __init__(self, weights: Sequence[float]):
         self.shares = _shares(weights)
         self._added = 0
-        self._taken = 0.0
-        self._known = Parameters()
+        self._added_share = 0.0
+        self._labels = Parameters()
         self._names: dict[str, None] = {}
         self._frozen: set[str] = set()
         self._totals: dict[str, Any] = {}
-        self._narrow: dict[str, Callable[[Any], Any]] = {}
+        self._casts: dict[str, Callable[[Any], Any]] = {}
 
     def add(self, update: Mapping[str, Any]) -> None:
         """Take in the next update.
@@ -191,7 +191,7 @@ class RunningAverage:
         """
         number, share = self._added, self.shares[self._added]
         if not number:
-            self._names, self._known = dict.fromkeys(update), labels(update)
+            self._names, self._labels = dict.fromkeys(update), labels(update)
         elif update.keys() != self._names.keys():
             raise ArgumentError(
                 f"update {number} and update 0 differ in their names:"
@@ -199,7 +199,7 @@ class RunningAverage:
             )
         frozen = {*update.frozen} if isinstance(update, Parameters) else ()
         for name, value in update.items():
-            if self._known.ties.get(name) in self._names:
+            if self._labels.ties.get(name) in self._names:
                 continue
             if not number:
                 self._begin(name, value, share, name in frozen)
@@ -214,19 +214,21 @@ class RunningAverage:
                 if name in frozen:
                     continue
                 self._frozen.remove(name)
-                self._totals[name], self._narrow[name] = _begin(self._totals[name], self._taken)
+                self._totals[name], self._casts[name] = _begin(
+                    self._totals[name], self._added_share
+                )
             self._totals[name] = _add(self._totals[name], value, share)
         if isinstance(update, Parameters):
-            self._known.averaged = labels(self._known, update).averaged
-        self._taken += share
+            self._labels.averaged = labels(self._labels, update).averaged
+        self._added_share += share
         self._added += 1
 
     def _begin(self, name: str, value: Any, share: float, frozen: bool) -> None:
         if frozen:  # no sum, as long as all have it frozen
             self._frozen.add(name)
-            self._totals[name], self._narrow[name] = _copy(value), _same
+            self._totals[name], self._casts[name] = _copy(value), _same
         else:
-            self._totals[name], self._narrow[name] = _begin(value, share)
+            self._totals[name], self._casts[name] = _begin(value, share)
 
     def result(self) -> dict[str, Any]:
         """Return the mean.
@@ -237,10 +239,10 @@ class RunningAverage:
             raise ArgumentError(
                 f"there are weights for {len(self.shares)} updates, but {self._added} were added"
             )
-        ties = {name: first for name, first in self._known.ties.items() if first in self._names}
-        mean = {name: self._narrow[name](self._totals.pop(name)) for name in list(self._totals)}
-        self._known.frozen = tuple(self._frozen)
-        return like({name: mean[ties.get(name, name)] for name in self._names}, self._known)
+        ties = {name: first for name, first in self._labels.ties.items() if first in self._names}
+        mean = {name: self._casts[name](self._totals.pop(name)) for name in list(self._totals)}
+        self._labels.frozen = tuple(self._frozen)
+        return like({name: mean[ties.get(name, name)] for name in self._names}, self._labels)
 
 
 def _same(total: Any) -> Any:

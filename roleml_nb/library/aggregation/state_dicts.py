@@ -23,7 +23,7 @@ __all__ = [
     "local_entries",
     "to_vector",
     "weighted_sum",
-    "wide",
+    "as_float64",
 ]
 
 BUFFERS = "buffers"
@@ -98,13 +98,13 @@ def difference(
 ) -> Step:
     """end − start, in the entries called so; in those that steps are made of when not given."""
     chosen = entries(STEPPED, end) if names is None else names
-    return {name: wide(name, end[name]) - wide(name, start[name]) for name in chosen}
+    return {name: as_float64(name, end[name]) - as_float64(name, start[name]) for name in chosen}
 
 
 def add_step(update: Mapping[str, Any], step: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """update + step, in the dtypes of `update`; entries that the step lacks stay as they are."""
     values = {
-        name: _like(entry, wide(name, entry) + step[name]) if name in step else entry
+        name: _cast_like(entry, as_float64(name, entry) + step[name]) if name in step else entry
         for name, entry in update.items()
     }
     return like(values, update)
@@ -121,7 +121,7 @@ def weighted_sum(steps: Sequence[Mapping[str, np.ndarray]], weights: Sequence[fl
     return total
 
 
-def wide(name: str, entry: Any) -> np.ndarray:
+def as_float64(name: str, entry: Any) -> np.ndarray:
     """Return a float64 copy of an entry; ValueError, which names it, for one that is complex."""
     found = entry.detach().cpu() if hasattr(entry, "detach") else np.asarray(entry)
     if found.is_complex() if hasattr(found, "is_complex") else found.dtype.kind == "c":
@@ -135,7 +135,7 @@ def wide(name: str, entry: Any) -> np.ndarray:
     )
 
 
-def _like(entry: Any, value: np.ndarray) -> Any:
+def _cast_like(entry: Any, value: np.ndarray) -> Any:
     if hasattr(entry, "new_tensor"):
         return entry.new_tensor(value)
     return np.asarray(value).astype(np.asarray(entry).dtype)
@@ -145,7 +145,7 @@ def to_vector(update: Mapping[str, Any], kinds: str | Collection[str] = STEPPED)
     """Return the entries of these kinds, by default those that are trained: float64 of shape
     (number of them,), a copy.
     """
-    parts = [wide(name, update[name]).ravel() for name in entries(kinds, update)]
+    parts = [as_float64(name, update[name]).ravel() for name in entries(kinds, update)]
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
@@ -160,14 +160,14 @@ def from_vector(
     parts = dict(zip(names, np.split(np.asarray(vector), ends[:-1]), strict=True)) if names else {}
     return like(
         {
-            name: _typed(parts[name], value) if name in parts else _copy(value)
+            name: _shaped_like(parts[name], value) if name in parts else _copy(value)
             for name, value in model.items()
         },
         model,
     )
 
 
-def _typed(part: np.ndarray, value: Any) -> Any:
+def _shaped_like(part: np.ndarray, value: Any) -> Any:
     if not hasattr(value, "detach"):
         return np.array(part.reshape(np.shape(value)), np.asarray(value).dtype)
     import torch

@@ -97,7 +97,7 @@ class AdPsgdWorker(GuardedRole):
                 with self.lock:
                     result_of(self.call_task("trainer", "train", args=training))
             if peers := self._peers():
-                self._average_with(peers[self._random().integers(len(peers))])
+                self._average_with(peers[self._peer_generator().integers(len(peers))])
             metrics: dict[str, Any] = {}
             if test_every and number % test_every == 0:
                 metrics = tested = result_of(self.call_task("trainer", "test"))
@@ -123,7 +123,7 @@ class AdPsgdWorker(GuardedRole):
             )
             mean = average([update, own])
             self.base.host.check_cancelled()  # who waits no longer does not take the mean either
-            self._take(mean)
+            self._apply_update(mean)
         emit_contributions(self.contributions, [(self.id, 0.5), (caller, 0.5)])
         return mean
 
@@ -132,15 +132,15 @@ class AdPsgdWorker(GuardedRole):
         with self.lock:
             update = self.call("trainer", "get-model")
             try:
-                mean = self._ask(peer, update)
+                mean = self._request_average(peer, update)
             except (*GONE, CallTimeout) as error:
                 self.logger.warning("%s did not average: %s", peer, error)
                 emit_contributions(self.contributions, [], failed=[peer])
                 return
-            self._take(mean)
+            self._apply_update(mean)
         emit_contributions(self.contributions, [(self.id, 0.5), (peer, 0.5)])
 
-    def _ask(self, peer: RoleInstanceID, update: Any) -> Any:
+    def _request_average(self, peer: RoleInstanceID, update: Any) -> Any:
         """Return the mean with a peer's model; it is not taken by the peer either if it does not
         come in time.
         """
@@ -154,14 +154,14 @@ class AdPsgdWorker(GuardedRole):
         )
         return result_of(call)
 
-    def _take(self, update: Any) -> Any:
+    def _apply_update(self, update: Any) -> Any:
         self.call("trainer", "apply-update", payloads={"update": update})
         return update
 
     def _peers(self) -> list[RoleInstanceID]:
         return in_order(self.ctx.relationships.get_relationship_view("peer"))
 
-    def _random(self) -> np.random.Generator:
+    def _peer_generator(self) -> np.random.Generator:
         if self._rng is None:
             self._rng = (
                 self.rng("peers")

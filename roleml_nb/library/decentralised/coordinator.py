@@ -92,15 +92,15 @@ class DecentralisedCoordinator(Pausable):
         num_epochs = count_of("num_epochs", num_epochs)
         test_every = count_of("test_every", test_every)
         self._lost = set()
-        self._take_back(self._members())
-        self._check(self._members())
+        self._undo_unfinished(self._members())
+        self._check_graph(self._members())
         tested: dict[str, Any] = {}
         for number in range(1, num_rounds + 1):
             self.before_round()
-            members = self._round(num_epochs, options)
+            members = self._do_round(num_epochs, options)
             metrics: dict[str, Any] = {}
             if test_every and number % test_every == 0:
-                metrics = tested = self._test(members)
+                metrics = tested = self._test_all(members)
             self.round_completed.emit(args={**metrics, "round": number, "nodes": len(members)})
         return {"rounds": num_rounds, "nodes": len(members), "accuracy": tested.get("accuracy")}
 
@@ -121,7 +121,7 @@ class DecentralisedCoordinator(Pausable):
         )
         return members
 
-    def _round(self, num_epochs: int, options: dict[str, Any] | None) -> list[RoleInstanceID]:
+    def _do_round(self, num_epochs: int, options: dict[str, Any] | None) -> list[RoleInstanceID]:
         number = self.rounds + 1
         members = self._members()
         graph = self._graph(members, number)
@@ -136,27 +136,27 @@ class DecentralisedCoordinator(Pausable):
             "anew": anew,
         }
         try:
-            self._all(
+            self._call_all(
                 members,
                 "train",
                 {member: Message({**work, "receivers": graph[member]}) for member in members},
             )
             mix = Message({"attempt": self._unfinished})
             left = [member for member in members if member not in self._lost]
-            self._all(left, "mix", dict.fromkeys(left, mix))
+            self._call_all(left, "mix", dict.fromkeys(left, mix))
         except Exception:
             self._anew |= anew
             with suppress(RoleMLError):  # else at the beginning of the next run
-                self._take_back(members)
+                self._undo_unfinished(members)
             raise
         self.rounds, self._unfinished = number, ""
         return [member for member in members if member not in self._lost]
 
-    def _lose(self, member: RoleInstanceID) -> None:
+    def _record_lost(self, member: RoleInstanceID) -> None:
         self._lost.add(member)
         self._anew = True
 
-    def _take_back(self, members: list[RoleInstanceID]) -> None:
+    def _undo_unfinished(self, members: list[RoleInstanceID]) -> None:
         """Have all be what they were before a round that was given up."""
         if self._unfinished:
             answers = self.call_group(
@@ -167,12 +167,12 @@ class DecentralisedCoordinator(Pausable):
             )
             for member, answer in answers:
                 if isinstance(answer, GONE):
-                    self._lose(member)
+                    self._record_lost(member)
                 elif isinstance(answer, Exception):
                     raise answer
             self._unfinished = ""
 
-    def _all(
+    def _call_all(
         self,
         members: Iterable[RoleInstanceID],
         channel: str,
@@ -194,7 +194,7 @@ class DecentralisedCoordinator(Pausable):
                     results.append(invocation.result())
                 except GONE as error:
                     self.logger.warning("%s is left out from now on: %s", member, error)
-                    self._lose(member)
+                    self._record_lost(member)
                 except Exception as error:  # raised below, when all have ended
                     errors.append(error)
                     attempt.cancel()
@@ -202,8 +202,8 @@ class DecentralisedCoordinator(Pausable):
                 raise errors[0]
         return results
 
-    def _test(self, members: list[RoleInstanceID]) -> dict[str, Any]:
-        tested = self._all(members, "test")
+    def _test_all(self, members: list[RoleInstanceID]) -> dict[str, Any]:
+        tested = self._call_all(members, "test")
         return {
             name: sum(metrics[name] for metrics in tested) / len(tested)
             for name in (tested[0] if tested else ())
@@ -216,22 +216,24 @@ class DecentralisedCoordinator(Pausable):
         answers = self.call_group(
             members, "get-peers", {"round": number}, on_error=ErrorHandlingStrategy.KEEP
         )
-        told = {}
+        answered = {}
         for member, answer in answers:
             if isinstance(answer, GONE):
-                self._lose(member)
+                self._record_lost(member)
             elif isinstance(answer, Exception):
                 raise answer
             else:
-                told[member] = answer
+                answered[member] = answer
         graph = {
             member: [
-                RoleInstanceID(*peer) for peer in answer["peers"] if RoleInstanceID(*peer) in told
+                RoleInstanceID(*peer)
+                for peer in answer["peers"]
+                if RoleInstanceID(*peer) in answered
             ]
-            for member, answer in told.items()
+            for member, answer in answered.items()
         }
         if self.topology.implemented:
-            named = {member.actor_name: member for member in told}
+            named = {member.actor_name: member for member in answered}
             neighbours = self.topology().neighbours(max(0, number - 1))
             graph = {
                 member: [
@@ -239,13 +241,13 @@ class DecentralisedCoordinator(Pausable):
                     for other in neighbours.get(member.actor_name, ())
                     if other in named
                 ]
-                for member in told
+                for member in answered
             }
-        if not all(answer["directed"] for answer in told.values()):
+        if not all(answer["directed"] for answer in answered.values()):
             _check_symmetric(self, graph)
         return graph
 
-    def _check(self, members: list[RoleInstanceID]) -> None:
+    def _check_graph(self, members: list[RoleInstanceID]) -> None:
         graph = self._graph(members, 0)
         if self.topology.implemented:
             unknown = [

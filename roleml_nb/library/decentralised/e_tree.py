@@ -67,35 +67,35 @@ class TreeAggregator(FedAvgAggregator):
         """
         self._gone = set()
         self._have_it = set()
-        below = self._below()
-        self._take_back(below)
-        self._send(below, update)
+        below = self._children()
+        self._undo_unmerged(below)
+        self._send_model(below, update)
         self._update = update
         return sum(self._sizes(in_order(self._have_it)))
 
     @Service(expand=True)
     def take_back(self, caller: RoleInstanceID) -> None:
         """Have all below take back what they have done since they were sent a model."""
-        self._trainings.untaken.update(self._below())
-        self._take_back(self._below())
+        self._trainings.unmerged.update(self._children())
+        self._undo_unmerged(self._children())
 
     @Service(expand=True)
     def get_model(self, caller: RoleInstanceID) -> Any:
         """Return the model of the first leaf below."""
-        return self.call(self._below()[0], "get-model")
+        return self.call(self._children()[0], "get-model")
 
     @Service(expand=True)
     def get_data_size(self, caller: RoleInstanceID) -> int:
         """Number of training samples of all leaves below."""
         self._data_sizes.clear()
-        return sum(self._sizes(self._below()))
+        return sum(self._sizes(self._children()))
 
     @Task(expand=True)
     def evaluate(self, caller: RoleInstanceID, update: Params | None = None) -> dict[str, Any]:
         """Return the metrics of the leaves' models, or of `update`, on all training data below:
         means, weighted by data size.
         """
-        below = self._below()
+        below = self._children()
         answers = self.call_task_group(
             below, "evaluate", payloads={"update": update}, on_call_error=ErrorHandlingStrategy.KEEP
         )
@@ -108,7 +108,7 @@ class TreeAggregator(FedAvgAggregator):
                 self.logger.warning("%s is left out: %s", member, error)
                 self._gone.add(member)
         self.require(metrics, f"all below {self.id} are gone")
-        whole = sum(self._weighty(sizes))
+        whole = sum(self._require_data(sizes))
         return {
             name: sum(size * one[name] for size, one in zip(sizes, metrics, strict=True)) / whole
             for name in metrics[0]
@@ -145,18 +145,18 @@ class TreeAggregator(FedAvgAggregator):
 
     def _train(self, num_epochs: int, options: dict[str, Any]) -> dict[str, Any]:
         num_epochs = count_of("num_epochs", num_epochs, 1)
-        below = self._below()
+        below = self._children()
         if self._update is None:
             self._update = self.call(below[0], "get-model")
         elif new := [member for member in below if member not in self._have_it]:
-            self._send(new, self._update)
-        done = self._round(below, self._update, num_epochs, options)
+            self._send_model(new, self._update)
+        done = self._do_round(below, self._update, num_epochs, options)
         for _ in range(1, self.frequency):
-            self._send(below, done["update"])
-            done = self._round(below, done["update"], num_epochs, options)
+            self._send_model(below, done["update"])
+            done = self._do_round(below, done["update"], num_epochs, options)
         return done
 
-    def _send(self, group: list[RoleInstanceID], update: Any) -> None:
+    def _send_model(self, group: list[RoleInstanceID], update: Any) -> None:
         """As in the base class, but who is gone is left out from then on."""
         answers = self.call_group(
             group, "apply-update", payloads={"update": update}, on_error=ErrorHandlingStrategy.KEEP
@@ -169,9 +169,9 @@ class TreeAggregator(FedAvgAggregator):
                 raise answer
             else:
                 self._have_it.add(member)
-                self._learn_sizes({member: answer})
+                self._record_sizes({member: answer})
 
-    def _round(
+    def _do_round(
         self,
         group: list[RoleInstanceID],
         update: Any,
@@ -186,17 +186,17 @@ class TreeAggregator(FedAvgAggregator):
             left = [member for member in group if member not in self._gone]
             self.require(left, f"all below {self.id} are gone")
             try:
-                return super()._round(left, update, num_epochs, options, quorum, attempt)
+                return super()._do_round(left, update, num_epochs, options, quorum, attempt)
             except GONE:
-                self._take_back(left)
-                self._send(left, update)
+                self._undo_unmerged(left)
+                self._send_model(left, update)
                 if len(self._gone) == before:
                     raise
 
     def _failed(self, outcome: Outcome) -> Iterable[RoleInstanceID]:
         return in_order({*outcome.failed, *self._gone})
 
-    def _below(self) -> list[RoleInstanceID]:
+    def _children(self) -> list[RoleInstanceID]:
         known = self.ctx.relationships.get_relationship_view("trainer")
         below = in_order(set(known) - self._gone)
         node = self.id.actor_name

@@ -44,8 +44,8 @@ from roleml_nb.role.running import wait
 
 __all__ = ["RingAggregator", "RingCoordinator"]
 
-SENT = (STEPPED, AVERAGED, COPIED)
-WEIGHTS = (1e-9, 1e18)
+SENT_KINDS = (STEPPED, AVERAGED, COPIED)
+WEIGHT_RANGE = (1e-9, 1e18)
 """The least and the most that a node may weigh: entries in single precision are multiplied by it.
 """
 
@@ -87,7 +87,7 @@ class RingAggregator(GuardedRole):
         weight : float
             Of this node, from 1e-9 to 1e18.
         """
-        return self._mean(self._members(ring), key, update, weight)[0]
+        return self._reduce_mean(self._members(ring), key, update, weight)[0]
 
     def _members(self, ring: list) -> list[RoleInstanceID]:
         members = [
@@ -99,11 +99,11 @@ class RingAggregator(GuardedRole):
         )
         return members
 
-    def _mean(
+    def _reduce_mean(
         self, members: list[RoleInstanceID], key: str, update: Mapping[str, Any], weight: float
     ) -> tuple[dict[str, Any], float]:
         """Return the mean, and this node's share of it."""
-        weight = number_of("weight", weight, *WEIGHTS)
+        weight = number_of("weight", weight, *WEIGHT_RANGE)
         try:
             sums = self._reduce(members, key, _pack(update, weight))
             return _unpack(update, sums), float(weight / sums["weight"][0])
@@ -133,7 +133,7 @@ class RingAggregator(GuardedRole):
         num_epochs = count_of("num_epochs", num_epochs, 1)
         members = self._members(ring)
         update = self._train(round, {**(options or {}), "num_epochs": num_epochs})
-        mean, share = self._mean(members, key, update, self.call("trainer", "get-data-size"))
+        mean, share = self._reduce_mean(members, key, update, self.call("trainer", "get-data-size"))
         self.call("trainer", "apply-update", payloads={"update": mean})
         return share
 
@@ -184,7 +184,7 @@ class RingAggregator(GuardedRole):
                 if slot[0] == key and not future.done()
             ]
         for future in waiting:
-            future.set_exception(self._given_up(key))
+            future.set_exception(self._abandoned_error(key))
 
     @Service(expand=True)
     def get_model(self, caller: RoleInstanceID) -> Any:
@@ -240,10 +240,10 @@ class RingAggregator(GuardedRole):
     def _slot(self, key: str, step: int) -> Future[list[np.ndarray]]:
         with self.lock:
             if key in self._abandoned:
-                raise self._given_up(key)
+                raise self._abandoned_error(key)
             return self._inbox.setdefault((key, step), Future())
 
-    def _given_up(self, key: str) -> RoleInteractionError:
+    def _abandoned_error(self, key: str) -> RoleInteractionError:
         return RoleInteractionError(
             f"{self.id} has given up the all-reduce {key}: another node of the ring has failed"
         )
@@ -306,7 +306,7 @@ class RingCoordinator(Pausable):
         num_rounds = count_of("num_rounds", num_rounds, 1)
         num_epochs = count_of("num_epochs", num_epochs, 1)
         self._lost = set()
-        self._take_back()
+        self._undo_unfinished()
         ring: list[RoleInstanceID] = []
         metrics: dict[str, Any] = {}
         for number in range(1, num_rounds + 1):
@@ -339,7 +339,7 @@ class RingCoordinator(Pausable):
             except Exception:
                 if len(self._lost) == lost:
                     with suppress(RoleMLError):  # else at the beginning of the next run
-                        self._take_back()
+                        self._undo_unfinished()
                     raise
                 ring = [member for member in ring if member not in self._lost]
             else:
@@ -352,7 +352,7 @@ class RingCoordinator(Pausable):
         )
         return ring
 
-    def _take_back(self) -> None:
+    def _undo_unfinished(self) -> None:
         """Have all nodes be what they were before a round that was given up."""
         if self._unfinished:
             ring = in_order(self.ctx.relationships.get_relationship_view("ring"))
@@ -449,7 +449,7 @@ def _pack(update: Mapping[str, Any], weight: float) -> dict[str, np.ndarray]:
     is left or tied.
     """
     parts: dict[str, list[np.ndarray]] = {}
-    for name in entries(SENT, update):
+    for name in entries(SENT_KINDS, update):
         vector = _array(update[name]).ravel()
         if vector.dtype.kind in "fc":
             vector = vector * vector.dtype.type(weight)
@@ -462,7 +462,7 @@ def _pack(update: Mapping[str, Any], weight: float) -> dict[str, np.ndarray]:
 def _unpack(update: Mapping[str, Any], vectors: dict[str, np.ndarray]) -> dict[str, Any]:
     """Return the mean, with the names, shapes and types of `update`."""
     weight, taken, mean = vectors["weight"][0], dict.fromkeys(vectors, 0), dict(update)
-    for name in entries(SENT, update):
+    for name in entries(SENT_KINDS, update):
         array = _array(update[name])
         vector, start = vectors[array.dtype.str], taken[array.dtype.str]
         taken[array.dtype.str] = start + array.size

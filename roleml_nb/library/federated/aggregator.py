@@ -137,13 +137,13 @@ class FedAvgAggregator(Role):
         num_epochs = count_of("num_epochs", num_epochs, 1)
         group = in_order(clients)
         self.require(group, "there are no clients to aggregate from")
-        self._learn_inclusion(inclusion)
+        self._record_inclusion(inclusion)
         if quorum is None:
-            self._take_back(group)
-            self._send(group, update)
-            return self._round(group, update, num_epochs, options)
-        return self._round(
-            group, update, num_epochs, options, self._conditions(quorum, group), attempt
+            self._undo_unmerged(group)
+            self._send_model(group, update)
+            return self._do_round(group, update, num_epochs, options)
+        return self._do_round(
+            group, update, num_epochs, options, self._check_quorum(quorum, group), attempt
         )
 
     @Task(expand=True)
@@ -168,7 +168,7 @@ class FedAvgAggregator(Role):
             it was.
         """
         num_epochs = count_of("num_epochs", num_epochs, 1)
-        self._learn_inclusion(inclusion)
+        self._record_inclusion(inclusion)
         groups = [in_order(cluster) for cluster in clusters]
         self.require(
             len(groups) == len(updates),
@@ -176,22 +176,22 @@ class FedAvgAggregator(Role):
         )
         places = {client: place for place, group in enumerate(groups) for client in group}
         strategy = self.strategy()
-        outcome = self._asked(
+        outcome = self._train_with_quorum(
             in_order(places),
             updates,
             num_epochs,
             options,
-            self._conditions(quorum, list(places)),
+            self._check_quorum(quorum, list(places)),
             attempt,
             places,
         )
-        self._leave_out_diverged(outcome, Quorum(min_results=0))
+        self._drop_diverged(outcome, Quorum(min_results=0))
         merged: list[Any] = []
         results: list[ClientResult] = []
         weights: list[float] = []
         for place, update in enumerate(updates):
             part = [one for one in outcome.results if one[2].cluster == place]
-            found = self._results(update, Outcome(part), strategy.channel)
+            found = self._client_results(update, Outcome(part), strategy.channel)
             merged.append(strategy.aggregate(update, found) if found else update)
             results += found
             weights += strategy.weights(found) if found else []
@@ -210,7 +210,7 @@ class FedAvgAggregator(Role):
                 self.id,
             )
 
-    def _conditions(self, quorum: dict[str, Any], group: list[RoleInstanceID]) -> Quorum:
+    def _check_quorum(self, quorum: dict[str, Any], group: list[RoleInstanceID]) -> Quorum:
         unknown = [name for name in quorum if name not in Quorum._fields]
         self.require(
             not unknown,
@@ -218,7 +218,7 @@ class FedAvgAggregator(Role):
         )
         return Quorum(**quorum).checked(len(group), f"the round on {self.id.actor_name}")
 
-    def _asked(
+    def _train_with_quorum(
         self,
         group: list[RoleInstanceID],
         updates: list,
@@ -243,10 +243,10 @@ class FedAvgAggregator(Role):
             attempt,
         )
 
-    def _take_back(self, group: list[RoleInstanceID]) -> None:
+    def _undo_unmerged(self, group: list[RoleInstanceID]) -> None:
         """Have clients undo a training that was not taken in."""
-        untaken = self._trainings.untaken
-        again = [client for client in group if client in untaken]
+        unmerged = self._trainings.unmerged
+        again = [client for client in group if client in unmerged]
         for client, answer in (
             self.call_group(again, "take-back", on_error=ErrorHandlingStrategy.KEEP)
             if again
@@ -256,10 +256,12 @@ class FedAvgAggregator(Role):
             if isinstance(answer, Exception) and not isinstance(answer, ChannelNotFoundError):
                 self.logger.warning("%s does not take back its last training: %s", client, answer)
 
-    def _send(self, group: list[RoleInstanceID], update: Any) -> None:
-        self._learn_sizes(dict(self.call_group(group, "apply-update", payloads={"update": update})))
+    def _send_model(self, group: list[RoleInstanceID], update: Any) -> None:
+        self._record_sizes(
+            dict(self.call_group(group, "apply-update", payloads={"update": update}))
+        )
 
-    def _round(
+    def _do_round(
         self,
         group: list[RoleInstanceID],
         update: Any,
@@ -278,14 +280,14 @@ class FedAvgAggregator(Role):
             if strategy.channel == "train":
                 mean = strategy.running(self._weights(group))
             args = {**(options or {}), "num_epochs": num_epochs}
-            outcome = self._gather(
+            outcome = self._train_all(
                 group, update, strategy.channel, args, strategy.arguments(), mean
             )
         else:
-            outcome = self._asked(group, [update], num_epochs, options, quorum, attempt)
-            self._leave_out_diverged(outcome, quorum)
-        results = self._results(update, outcome, strategy.channel)
-        self._weighty([result.data_size for result in results])
+            outcome = self._train_with_quorum(group, [update], num_epochs, options, quorum, attempt)
+            self._drop_diverged(outcome, quorum)
+        results = self._client_results(update, outcome, strategy.channel)
+        self._require_data([result.data_size for result in results])
         merged = strategy.aggregate(update, results) if mean is None else mean.result()
         report = self._report_round(len(group), results, strategy.weights(results), outcome)
         return {
@@ -298,7 +300,7 @@ class FedAvgAggregator(Role):
         self, selected: int, results: list[ClientResult], weights: list[float], outcome: Outcome
     ) -> dict[str, Any]:
         """What a round returns besides models; it is emitted, too."""
-        self._trainings.untaken.difference_update(result.client for result in results)
+        self._trainings.unmerged.difference_update(result.client for result in results)
         size = sum(result.data_size for result in results)
         counts = {
             "selected": selected,
@@ -332,7 +334,7 @@ class FedAvgAggregator(Role):
     def _failed(self, outcome: Outcome) -> Iterable[RoleInstanceID]:
         return outcome.failed
 
-    def _gather(
+    def _train_all(
         self,
         group: list[RoleInstanceID],
         update: Any,
@@ -348,10 +350,10 @@ class FedAvgAggregator(Role):
         Then no more are under way at the same time than memory is meant for.
         """
         outcome, training = Outcome(), Training(Work(self._trainings.number, [update]))
-        at_once = len(group) if mean is None else self._at_once(group, update)
+        at_once = len(group) if mean is None else self._max_in_flight(group, update)
         left, under_way = list(group), deque[tuple[RoleInstanceID, Any]]()
         names: tuple[RoleInstanceID, list[str]] | None = None
-        self._trainings.untaken.update(group)
+        self._trainings.unmerged.update(group)
         with Attempt() as attempt:
             while left or under_way:
                 count = at_once - len(under_way)
@@ -372,7 +374,7 @@ class FedAvgAggregator(Role):
                 outcome.results.append((client, answer, training, 0.0))
         return outcome
 
-    def _at_once(self, group: list[RoleInstanceID], update: Mapping[str, Any]) -> int:
+    def _max_in_flight(self, group: list[RoleInstanceID], update: Mapping[str, Any]) -> int:
         """Return the number of models that may be on their way here at once.
 
         They take `MAX_BYTES_IN_FLIGHT` bytes, or more so that no host has to wait.
@@ -381,13 +383,13 @@ class FedAvgAggregator(Role):
         size = sum(getattr(entry, "nbytes", 0) for entry in update.values())
         return max(len(hosts) + 1, MAX_BYTES_IN_FLIGHT // max(size, 1))
 
-    def _weighty(self, sizes: list[int]) -> list[int]:
+    def _require_data(self, sizes: list[int]) -> list[int]:
         self.require(
             sum(sizes) > 0, "none of the clients has any data, so their models have no weight"
         )
         return sizes
 
-    def _leave_out_diverged(self, outcome: Outcome, quorum: Quorum) -> None:
+    def _drop_diverged(self, outcome: Outcome, quorum: Quorum) -> None:
         results, outcome.results = outcome.results, []
         for client, answer, training, seconds in results:
             try:
@@ -404,7 +406,7 @@ class FedAvgAggregator(Role):
                 f" needs; the first error: {first}"
             ) from first
 
-    def _learn_sizes(self, sizes: Mapping[RoleInstanceID, Any]) -> None:
+    def _record_sizes(self, sizes: Mapping[RoleInstanceID, Any]) -> None:
         """Record the sizes that clients report; ask the others again when their sizes count."""
         for client, size in sizes.items():
             if isinstance(size, int):
@@ -412,7 +414,7 @@ class FedAvgAggregator(Role):
             else:
                 self._data_sizes.pop(client, None)
 
-    def _results(self, update: Any, outcome: Outcome, channel: str) -> list[ClientResult]:
+    def _client_results(self, update: Any, outcome: Outcome, channel: str) -> list[ClientResult]:
         """In natural order; a stale one is moved to where the model is by now."""
         results: list[ClientResult] = []
         for client, answer, training, seconds in sorted(
@@ -442,7 +444,7 @@ class FedAvgAggregator(Role):
             )
         return results
 
-    def _learn_inclusion(self, inclusion: Mapping[RoleInstanceID, float] | None) -> None:
+    def _record_inclusion(self, inclusion: Mapping[RoleInstanceID, float] | None) -> None:
         """Record inclusion probabilities; keep those of clients still busy with earlier rounds."""
         known = {
             in_order([client])[0]: number_of(
@@ -458,7 +460,7 @@ class FedAvgAggregator(Role):
         self._inclusion = {**known, **kept}
 
     def _weights(self, group: list[RoleInstanceID]) -> list[float]:
-        sizes = self._weighty(self._sizes(group))
+        sizes = self._require_data(self._sizes(group))
         return [
             size / self._inclusion.get(client, 1.0)
             for client, size in zip(group, sizes, strict=True)

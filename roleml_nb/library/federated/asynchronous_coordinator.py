@@ -6,8 +6,8 @@ from typing import Any
 from uuid import uuid4
 
 from roleml_nb.library.aggregation.contributions import emit_contributions
-from roleml_nb.library.aggregation.same_entries import Unlike, check_entries
-from roleml_nb.library.arrivals import reach
+from roleml_nb.library.aggregation.same_entries import EntriesDiffer, check_entries
+from roleml_nb.library.arrivals import call_each
 from roleml_nb.library.channel_numbers import count_of
 from roleml_nb.library.channel_types import Options
 from roleml_nb.library.training.finite import Diverged, check_finite
@@ -27,7 +27,7 @@ from roleml_nb.role.checks.numbers import as_count
 from .asynchronous import AsynchronousStrategy, FedBuff
 from .coordinator import Coordinator
 from .rounds import Quorum
-from .trainings import Ended, Training, Trainings, Work
+from .trainings import EndedTraining, Training, Trainings, Work
 
 __all__ = ["AsynchronousCoordinator"]
 
@@ -85,51 +85,51 @@ class AsynchronousCoordinator(Coordinator):
         Returns
         -------
         dict
-            "rounds", "results" (how many were taken in), and "accuracy" and "loss" of the last
+            "rounds", "results" (how many were merged), and "accuracy" and "loss" of the last
             test; "went_on_after" as of `FederatedCoordinator`, which has `fresh`, too.
         """
         num_rounds = count_of("num_rounds", num_rounds, 1)
         num_epochs = count_of("num_epochs", num_epochs, 1)
         clients = self._clients()
-        self._update, before = self._initial(clients, fresh)
+        self._update, before = self._initial_model(clients, fresh)
         if fresh and self.strategy.constructible:
             self.strategy.reset()
         self.strategy().begin()
-        with _Server(
+        with _ClientPool(
             self, self._trainings, clients, {**(options or {}), "num_epochs": num_epochs}
-        ) as server:
-            metrics = self._renew(server, num_rounds)
+        ) as pool:
+            metrics = self._run_rounds(pool, num_rounds)
             if distribute:
-                server.wait()
-                able = [client for client in clients if client not in server.failed]
-                reach(self, able, "apply-update", [self._update])
+                pool.wait()
+                able = [client for client in clients if client not in pool.failed]
+                call_each(self, able, "apply-update", self._update)
         return {
             "rounds": num_rounds,
-            "results": server.taken,
+            "results": pool.merged,
             "accuracy": metrics.get("accuracy"),
             "loss": metrics.get("loss"),
             **before,
         }
 
-    def _renew(self, server: _Server, num_rounds: int) -> dict[str, Any]:
+    def _run_rounds(self, pool: _ClientPool, num_rounds: int) -> dict[str, Any]:
         """Take results in until the model has been renewed so often; the last metrics."""
         metrics: dict[str, Any] = {}
         for number in range(1, num_rounds + 1):
             self.before_round()
-            taken: list[tuple[RoleInstanceID, int]] = []
-            failed, renewed = set(server.failed), None
+            merged: list[tuple[RoleInstanceID, int]] = []
+            failed, renewed = set(pool.failed), None
             while renewed is None:
-                client, result, base, age = server.next_result(self._update, number - 1)
-                taken.append((client, age))
+                client, result, base, age = pool.next_result(self._update, number - 1)
+                merged.append((client, age))
                 renewed = self.strategy().receive(self._update, result, base, age)
             self._rounds_seen += 1
-            self._update, ages = renewed, [age for _, age in taken]
+            self._update, ages = renewed, [age for _, age in merged]
             emit_contributions(
                 self.contributions,
-                [(client, self.strategy().share(age)) for client, age in taken],
-                stale=taken,
-                failed=[client for client in server.failed if client not in failed],
-                dropped=server.at_work() if number == num_rounds else [],
+                [(client, self.strategy().share(age)) for client, age in merged],
+                stale=merged,
+                failed=[client for client in pool.failed if client not in failed],
+                dropped=pool.pending_clients() if number == num_rounds else [],
             )
             metrics = self._evaluate()
             self.round_completed.emit(
@@ -139,13 +139,13 @@ class AsynchronousCoordinator(Coordinator):
                     "arrived": len(ages),
                     "staleness": sum(ages) / len(ages),
                     "max_staleness": max(ages),
-                    "failed": len(server.failed),
+                    "failed": len(pool.failed),
                 }
             )
         return metrics
 
 
-class _Server:
+class _ClientPool:
     """The clients of one run: who is idle, who is at work since which version, and who has
     failed.
     """
@@ -165,11 +165,11 @@ class _Server:
         )
         self._random = role.rng("clients")
         self._attempt = uuid4().hex
-        self._waiting: list[Ended] = []
+        self._ready: list[EndedTraining] = []
         self.failed: dict[RoleInstanceID, Exception] = {}
-        self.taken = 0
+        self.merged = 0
 
-    def __enter__(self) -> _Server:
+    def __enter__(self) -> _ClientPool:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -177,23 +177,23 @@ class _Server:
 
         Who is at it is asked again when it has ended, and takes it back first.
         """
-        self._trainings.cancel(self._mine)
+        self._trainings.cancel(self._belongs_to_run)
 
-    def at_work(self) -> list[RoleInstanceID]:
-        """Clients whose results were not taken in yet."""
-        return [*self._working(), *(one.client for one in self._waiting)]
+    def pending_clients(self) -> list[RoleInstanceID]:
+        """Clients whose results were not merged yet."""
+        return [*self._training_clients(), *(one.client for one in self._ready)]
 
     def next_result(self, update: Any, version: int) -> tuple[RoleInstanceID, Any, Any, int]:
         """Whose result comes next, the result, the model that it began with, and how many versions
         ago that was.
         """
-        self._employ(update, version)
-        while not self._waiting:
+        self._start_idle_clients(update, version)
+        while not self._ready:
             self._collect()
-            self._employ(update, version)
-        client, training, result, *_ = self._waiting.pop(0)
-        self._trainings.untaken.discard(client)
-        self.taken += 1
+            self._start_idle_clients(update, version)
+        client, training, result, *_ = self._ready.pop(0)
+        self._trainings.unmerged.discard(client)
+        self.merged += 1
         return client, result, training.update, version - training.number
 
     def wait(self) -> None:
@@ -201,20 +201,22 @@ class _Server:
         while self._trainings.under_way:
             self._collect()
 
-    def _mine(self, training: Training) -> bool:
+    def _belongs_to_run(self, training: Training) -> bool:
         return training.work.attempt == self._attempt
 
-    def _working(self) -> list[RoleInstanceID]:
+    def _training_clients(self) -> list[RoleInstanceID]:
         return [
-            client for client, training in self._trainings.under_way.items() if self._mine(training)
+            client
+            for client, training in self._trainings.under_way.items()
+            if self._belongs_to_run(training)
         ]
 
-    def _employ(self, update: Any, version: int) -> None:
+    def _start_idle_clients(self, update: Any, version: int) -> None:
         """Send the model to idle clients and have them train, up to the concurrency."""
         under_way = self._trainings.under_way
         limit = self._role.concurrency or len(self._clients)
         idle = [one for one in self._clients if one not in under_way and one not in self.failed]
-        wanted = min(limit - len(under_way) - len(self._waiting), len(idle))
+        wanted = min(limit - len(under_way) - len(self._ready), len(idle))
         if wanted > 0:
             chosen = [
                 idle[index]
@@ -222,7 +224,7 @@ class _Server:
             ]
             work = Work(version, [update], "train2", self._message, self._attempt)
             self._trainings.begin(self._role, work, dict.fromkeys(chosen, 0))
-        if not under_way and not self._waiting:
+        if not under_way and not self._ready:
             first = next(iter(self.failed.values()))
             raise RoleInteractionError(
                 f"no client is left: {', '.join(map(str, self.failed))} failed; the first error: "
@@ -232,14 +234,14 @@ class _Server:
     def _collect(self) -> None:
         """Take in what comes next; what an earlier run had begun is dropped."""
         limit = self._role.base.host.call_timeout
-        came, ended = self._trainings.collect(self._role, limit, self._mine)
+        came, ended = self._trainings.collect(self._role, limit, self._belongs_to_run)
         if not came:
             raise CallTimeout(
                 f"none of {', '.join(map(str, self._trainings.under_way))} has returned a result"
                 f" for {limit:.1f} s"
             )
         for each in ended:
-            if not self._mine(each.training):
+            if not self._belongs_to_run(each.training):
                 continue
             error: RoleMLError | None = each.error
             if error is None:
@@ -248,10 +250,10 @@ class _Server:
                         each.client, each.result["update"], each.training.update, "the server"
                     )
                     check_finite(each.client, each.result["update"], each.training.update)
-                except (Diverged, Unlike) as problem:
+                except (Diverged, EntriesDiffer) as problem:
                     error = problem
             if error is None:
-                self._waiting.append(each)
+                self._ready.append(each)
             else:
                 self._role.logger.warning("%s is left out: %s", each.client, error)
                 self.failed[each.client] = error

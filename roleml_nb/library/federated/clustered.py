@@ -117,7 +117,7 @@ class ClusteredCoordinator(FederatedCoordinator):
         loss, self._busy = 0.0, self._busy if quorum.tolerant else []
         for number in range(1, num_rounds + 1):
             self.before_round()
-            chosen = self._select(clients, number, quorum)
+            chosen = self._select_clients(clients, number, quorum)
             before = dict(self._clusters)
             loss, able, failed = self._assign(chosen, quorum)
             try:
@@ -147,7 +147,7 @@ class ClusteredCoordinator(FederatedCoordinator):
             self._distribute(clients, quorum)
         self._attempt = attempt
         sizes = [
-            len(self._members(self._clusters, cluster)) for cluster in range(len(self._models))
+            len(self._members_of(self._clusters, cluster)) for cluster in range(len(self._models))
         ]
         return {"rounds": num_rounds, "loss": loss, "sizes": sizes}
 
@@ -159,7 +159,7 @@ class ClusteredCoordinator(FederatedCoordinator):
         The mean of these losses, the clients that told them, and how many failed; the rest was
         late.
         """
-        reported, failed = self._losses(clients, quorum)
+        reported, failed = self._collect_losses(clients, quorum)
         least = []
         for client, losses in reported.items():
             comparable = [math.inf if math.isnan(loss) else loss for loss in losses]
@@ -167,7 +167,7 @@ class ClusteredCoordinator(FederatedCoordinator):
             least.append(losses[self._clusters[client]])
         return (sum(least) / len(least) if least else 0.0), list(reported), failed
 
-    def _losses(
+    def _collect_losses(
         self, clients: Sequence[RoleInstanceID], quorum: Quorum
     ) -> tuple[dict[RoleInstanceID, list[float]], int]:
         """Of each client, in their order, the loss of each model, and how many failed.
@@ -255,7 +255,7 @@ class ClusteredCoordinator(FederatedCoordinator):
         self, training: dict[str, Any], chosen: list[RoleInstanceID], quorum: Quorum
     ) -> dict[str, int]:
         """Have each cluster train its model; what was counted."""
-        members = [self._members(chosen, cluster) for cluster in range(len(self._models))]
+        members = [self._members_of(chosen, cluster) for cluster in range(len(self._models))]
         if quorum.tolerant:
             able = quorum._replace(enough=quorum.enough and min(quorum.enough, len(chosen)))
             done = result_of(
@@ -297,8 +297,8 @@ class ClusteredCoordinator(FederatedCoordinator):
         free = [client for client in clients if client not in self._busy]
         new = [client for client in free if client not in self._clusters]
         if new:
-            patience = quorum.deadline or (HEDGE_DELAY_S if quorum.enough else None)
-            self._assign(new, Quorum(patience, min_results=0) if quorum.tolerant else quorum)
+            deadline = quorum.deadline or (HEDGE_DELAY_S if quorum.enough else None)
+            self._assign(new, Quorum(deadline, min_results=0) if quorum.tolerant else quorum)
         if quorum.tolerant:
             messages = [Message({}, {"update": update}) for update in self._models]
             known = {
@@ -318,8 +318,8 @@ class ClusteredCoordinator(FederatedCoordinator):
             return
         for cluster, update in enumerate(self._models):
             self.call_group(
-                self._members(free, cluster), "apply-update", payloads={"update": update}
+                self._members_of(free, cluster), "apply-update", payloads={"update": update}
             )
 
-    def _members(self, clients: Any, cluster: int) -> list[RoleInstanceID]:
+    def _members_of(self, clients: Any, cluster: int) -> list[RoleInstanceID]:
         return [client for client in clients if self._clusters.get(client) == cluster]

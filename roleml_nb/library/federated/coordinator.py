@@ -50,7 +50,7 @@ class Coordinator(Pausable):
         )
         return clients
 
-    def _initial(
+    def _initial_model(
         self, clients: list[RoleInstanceID], fresh: bool = False
     ) -> tuple[Any, dict[str, int]]:
         """Return the model to begin with, and "went_on_after", if it is that of earlier rounds."""
@@ -64,9 +64,9 @@ class Coordinator(Pausable):
             )
             return known, {"went_on_after": self._rounds_seen}
         self._rounds_seen = 0
-        return (self._first(clients) if given is None else given), {}
+        return (self._first_model(clients) if given is None else given), {}
 
-    def _first(self, clients: list[RoleInstanceID]) -> Any:
+    def _first_model(self, clients: list[RoleInstanceID]) -> Any:
         if self._quorum.tolerant:
             return first_answer(self, clients, "get-model", self._quorum.deadline)
         for client in clients[:-1]:

@@ -26,7 +26,7 @@ from roleml_nb.role import (
 from roleml_nb.role.checks.entry_names import difference_of_names
 
 from .coordinator import Coordinator
-from .rounds import ALL, Quorum
+from .rounds import WAIT_FOR_ALL, Quorum
 
 __all__ = ["FederatedCoordinator"]
 
@@ -120,14 +120,14 @@ class FederatedCoordinator(Coordinator):
         tolerant, attempt = quorum.tolerant, self._begin_attempt(fresh)
         if tolerant:
             training |= {"quorum": quorum._asdict(), "attempt": attempt}
-        self._update, before = self._initial(clients, fresh)
+        self._update, before = self._initial_model(clients, fresh)
         self._busy = self._busy if tolerant else []
         if fresh:
             self.call("aggregator", "begin-anew")
         metrics: dict[str, Any] = {}
         for number in range(first_round, first_round + num_rounds):
             self.before_round()
-            chosen = self._select(clients, number, quorum)
+            chosen = self._select_clients(clients, number, quorum)
             done = result_of(
                 self.call_task(
                     "aggregator",
@@ -194,8 +194,8 @@ class FederatedCoordinator(Coordinator):
         )
         return clients
 
-    def _select(
-        self, clients: list[RoleInstanceID], number: int, quorum: Quorum = ALL
+    def _select_clients(
+        self, clients: list[RoleInstanceID], number: int, quorum: Quorum = WAIT_FOR_ALL
     ) -> list[RoleInstanceID]:
         """Return the clients of a round, not those who are busy with an earlier one as long as
         there are enough others.

@@ -19,7 +19,7 @@ from .selection import ClientSelector
 __all__ = ["OortSelector"]
 
 
-class Known(NamedTuple):
+class ObservedUtility(NamedTuple):
     """What is known of a client: its statistical utility, and how long it took, in the round when
     it last took part.
     """
@@ -102,7 +102,7 @@ class OortSelector(ClientSelector):
             check_count("window", window, 1),
         )
         self.cutoff, self.pool = check_number("cutoff", cutoff, 0, 1), pool
-        self.known: dict[RoleInstanceID, Known] = {}
+        self.known: dict[RoleInstanceID, ObservedUtility] = {}
         self._pace = preferred_seconds or 0.0
         self._gathered: list[float] = []
 
@@ -153,7 +153,7 @@ class OortSelector(ClientSelector):
                     number,
                 )
                 utility = 0.0
-            self.known[client] = Known(utility, result["seconds"], number)
+            self.known[client] = ObservedUtility(utility, result["seconds"], number)
         self._gathered.append(sum(self.known[client].utility for client in results))
         recent, before = (
             self._gathered[-self.window :],

@@ -18,11 +18,13 @@ from roleml_nb.role import (
 )
 from roleml_nb.role.checks.numbers import as_count, as_number, short
 
-from .trainings import Ended, Training, Trainings, Work
+from .trainings import EndedTraining, Training, Trainings, Work
 
-__all__ = ["ALL", "Outcome", "Quorum", "do_round"]
+__all__ = ["WAIT_FOR_ALL", "Outcome", "Quorum", "do_round"]
 
-TOO_LONG = "deadline must be less than 1e8 seconds, which is three years, or None for no deadline"
+DEADLINE_ADVICE = (
+    "deadline must be less than 1e8 seconds, which is three years, or None for no deadline"
+)
 
 
 class Quorum(NamedTuple):
@@ -101,13 +103,13 @@ class Quorum(NamedTuple):
             return f"deadline must be more than 0 seconds, got {short(given)}"
         # 10 ** 400 is not infinite
         if self.deadline is not None and self.deadline > 1e8 and given != float("inf"):
-            return f"{TOO_LONG}, got {short(given)}"
+            return f"{DEADLINE_ADVICE}, got {short(given)}"
         if self.late not in ("drop", "stale"):
             return f"late must be 'drop' or 'stale', got {self.late!r}"
         return None
 
 
-ALL = Quorum()
+WAIT_FOR_ALL = Quorum()
 """Wait for everyone."""
 
 
@@ -188,9 +190,9 @@ class _Round:
     def wait_for_clients(self, group: list[RoleInstanceID]) -> None:
         """Wait until as many clients as are needed are done with earlier rounds."""
         under_way, needed = self.trainings.under_way, self.quorum.least
-        self._take(0)
+        self._collect(0)
         while under_way and sum(client not in under_way for client in group) < needed:
-            if not self._take(self._limit):
+            if not self._collect(self._limit):
                 raise CallTimeout(
                     f"round {self.work.number} needs {needed} clients, and"
                     f" {', '.join(map(str, under_way))} did not end an earlier training for"
@@ -212,12 +214,16 @@ class _Round:
         while not self._is_over(clock.now() >= deadline):
             left = deadline - clock.now()
             timed = 0 < left < float("inf")
-            if not self._take(left if timed else self._limit) and not timed:
-                raise CallTimeout(f"{self._lack()}, and none came for {self._limit:.1f} s")
+            if not self._collect(left if timed else self._limit) and not timed:
+                raise CallTimeout(
+                    f"{self._describe_shortfall()}, and none came for {self._limit:.1f} s"
+                )
         outcome.late = self.trainings.of_round(self.work.number)
         if len(outcome.results) < quorum.least:
             first = next(iter(outcome.failed.values()), None)
-            raise RoleInteractionError(f"{self._lack()}; the first error: {first}") from first
+            raise RoleInteractionError(
+                f"{self._describe_shortfall()}; the first error: {first}"
+            ) from first
         return outcome
 
     def _is_over(self, over_time: bool) -> bool:
@@ -228,19 +234,21 @@ class _Round:
             return True
         # then one of an earlier round can help
         if quorum.late == "stale" and results < quorum.least:
-            return not any(self._counts(training) for training in self.trainings.under_way.values())
+            return not any(
+                self._belongs_to_round(training) for training in self.trainings.under_way.values()
+            )
         return not self.trainings.of_round(self.work.number)
 
-    def _take(self, timeout: float) -> bool:
+    def _collect(self, timeout: float) -> bool:
         """Take in what comes within `timeout` seconds; False when nothing does."""
         came, ended = self.trainings.collect(
             self.role, timeout, lambda training: training.work is self.work
         )
         for each in ended:
-            self._took(each)
+            self._record_ended(each)
         return came
 
-    def _took(self, ended: Ended) -> None:
+    def _record_ended(self, ended: EndedTraining) -> None:
         client, training, result, error, begun = ended
         if error is not None and not isinstance(error, CallCancelled):
             self.role.logger.warning(
@@ -249,13 +257,13 @@ class _Round:
             self.outcome.failed[client] = error
         elif training.before or not begun:  # there was no training
             return
-        elif error is not None or not self._counts(training):
+        elif error is not None or not self._belongs_to_round(training):
             self.outcome.dropped.append(client)
         else:
             seconds = self.role.base.host.clock.now() - training.began
             self.outcome.results.append((client, result, training, seconds))
 
-    def _counts(self, training: Training) -> bool:
+    def _belongs_to_round(self, training: Training) -> bool:
         """Return True if its result would be part of this round."""
         return (
             training.work is self.work
@@ -263,7 +271,7 @@ class _Round:
             and training.work.attempt == self.work.attempt
         )
 
-    def _lack(self) -> str:
+    def _describe_shortfall(self) -> str:
         failed = self.outcome.failed
         lost = f", {', '.join(map(str, failed))} failed" if failed else ""
         return (

@@ -18,7 +18,7 @@ from roleml_nb.role import (
     TaskInvocation,
 )
 
-__all__ = ["Ended", "Training", "Trainings", "Work"]
+__all__ = ["EndedTraining", "Training", "Trainings", "Work"]
 
 HAND_OUT, ASK_SIZE, TAKE_BACK = "apply-update", "get-data-size", "take-back"
 """Services of a client that are called before its training."""
@@ -75,7 +75,7 @@ class Training:
             self.call.cancel()
 
 
-class Ended(NamedTuple):
+class EndedTraining(NamedTuple):
     """A training that has ended: with a result, with an error, or, without any of both, before it
     began.
     """
@@ -99,7 +99,7 @@ class Trainings:
         self.number = 0
         self.under_way: dict[RoleInstanceID, Training] = {}
         """What each busy client is at."""
-        self.untaken: set[RoleInstanceID] = set()
+        self.unmerged: set[RoleInstanceID] = set()
         """Clients whose last training, begun or done, has not become a part of any model: they take
         it back first.
         """
@@ -117,10 +117,10 @@ class Trainings:
     def begin(self, role: Role, work: Work, clients: Mapping[RoleInstanceID, int]) -> None:
         """Ask clients, each for a training that begins with the model of its cluster."""
         for client, cluster in clients.items():
-            take_back = [TAKE_BACK] if client in self.untaken else []
+            take_back = [TAKE_BACK] if client in self.unmerged else []
             self.under_way[client] = Training(work, cluster, before=[*take_back, HAND_OUT])
         try:
-            self._go_on(role, work, list(clients))
+            self._call_next(role, work, list(clients))
         # such as of options that cannot be sent: who was not called is not busy
         except BaseException:
             for client in clients:
@@ -130,7 +130,7 @@ class Trainings:
 
     def collect(
         self, role: Role, timeout: float, wanted: Callable[[Training], bool]
-    ) -> tuple[bool, list[Ended]]:
+    ) -> tuple[bool, list[EndedTraining]]:
         """Wait up to `timeout` seconds for something to happen.
 
         Returns whether something did, and the trainings that have ended. One that has not begun
@@ -141,30 +141,30 @@ class Trainings:
         ended = []
         for _, client, call in arrived:
             training = self.under_way[client]
-            end = self._answered(client, training, call)
+            end = self._record_answer(client, training, call)
             if end is None and wanted(training):
                 ready.setdefault(id(training.work), (training.work, []))[1].append(client)
             else:
                 del self.under_way[client]
-                ended.append(end or Ended(client, training, begun=False))
+                ended.append(end or EndedTraining(client, training, begun=False))
         for work, clients in ready.values():
-            self._go_on(role, work, clients)
+            self._call_next(role, work, clients)
         return bool(arrived), ended
 
-    def _answered(
+    def _record_answer(
         self, client: RoleInstanceID, training: Training, call: TaskInvocation
-    ) -> Ended | None:
+    ) -> EndedTraining | None:
         """Take in what a client has answered; None when it has something to do still."""
         try:
             result = call.result(0)
         except ChannelNotFoundError as error:
             if training.before[:1] != [TAKE_BACK]:  # which not every trainer can do
-                return Ended(client, training, error=error)
+                return EndedTraining(client, training, error=error)
             result = None
         except RoleMLError as error:
-            return Ended(client, training, error=error)
+            return EndedTraining(client, training, error=error)
         if not training.before:
-            return Ended(client, training, result)
+            return EndedTraining(client, training, result)
         step, sizes = training.before.pop(0), training.work.sizes
         if sizes is not None and step != TAKE_BACK:
             if isinstance(result, int):
@@ -175,7 +175,7 @@ class Trainings:
                 training.before.append(ASK_SIZE)
         return None
 
-    def _go_on(self, role: Role, work: Work, clients: list[RoleInstanceID]) -> None:
+    def _call_next(self, role: Role, work: Work, clients: list[RoleInstanceID]) -> None:
         """Call clients for what they are to do next, all that do the same at the same time."""
         empty, now = Message(), role.base.host.clock.now()
         for channel in (TAKE_BACK, HAND_OUT, ASK_SIZE):
@@ -194,7 +194,7 @@ class Trainings:
         group = [client for client in clients if not self.under_way[client].before]
         for client in group:
             self.under_way[client].began = now
-        self.untaken.update(group)
+        self.unmerged.update(group)
         self._call(role, "task", work.channel, dict.fromkeys(group, work.message))
 
     def _call(
@@ -215,8 +215,10 @@ class Trainings:
                 call.add_done_callback(partial(self._arrivals.put, 0, client))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"number": self.number, "untaken": self.untaken | set(self.under_way)}
+        return {"number": self.number, "unmerged": self.unmerged | set(self.under_way)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__()  # type: ignore[misc]
+        if "untaken" in state:  # as checkpoints of earlier versions say it
+            state["unmerged"] = state.pop("untaken")
         self.__dict__.update(state)

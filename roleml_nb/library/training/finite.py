@@ -9,7 +9,7 @@ import numpy as np
 
 from roleml_nb.role import RoleInteractionError
 
-__all__ = ["Diverged", "check_finite", "not_finite"]
+__all__ = ["Diverged", "check_finite", "finiteness_problem"]
 
 
 class Diverged(RoleInteractionError):
@@ -20,9 +20,9 @@ def check_finite(
     who: Any, update: Mapping[str, Any], base: Mapping[str, Any] | None = None
 ) -> None:
     """Raise Diverged, which names `who`, the entry and how much of it, if `update` is
-    `not_finite`.
+    `finiteness_problem`.
     """
-    problem = not_finite(update, base)
+    problem = finiteness_problem(update, base)
     if problem is not None:
         raise Diverged(
             f"{who} returned a model that has diverged: {problem}; look at its data for values that"
@@ -30,7 +30,9 @@ def check_finite(
         )
 
 
-def not_finite(update: Mapping[str, Any], base: Mapping[str, Any] | None = None) -> str | None:
+def finiteness_problem(
+    update: Mapping[str, Any], base: Mapping[str, Any] | None = None
+) -> str | None:
     """Say what of `update` is NaN, or infinite where it is not so in `base` (a mask may be); None
     if nothing is.
     """

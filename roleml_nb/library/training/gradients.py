@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from roleml_nb.library.channel_numbers import told_as
+from roleml_nb.library.channel_numbers import as_caller_error
 from roleml_nb.role import (
     Element,
     Event,
@@ -53,7 +53,7 @@ class GradientsTrainer(ModelMaintainer):
         ``gradient-applied``.
         """
         with self.lock:
-            with told_as("update"):
+            with as_caller_error("update"):
                 self.model().apply_gradients(update)
         self.gradient_applied.emit()
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.library.aggregation.state_dicts import Step, add_step, buffers_of, wide
+from roleml_nb.library.aggregation.state_dicts import Step, add_step, as_float64, buffers_of
 from roleml_nb.role import ArgumentError
 from roleml_nb.role.parameters import STEPPED, describe, entries
 from roleml_nb.role.randomness.torch_generator import each_in_turn
@@ -86,7 +86,7 @@ class LocalSteps:
                 self.model.set_params(add_step(self._params(), self._correction(before, lr)))
             self.count += 1
             self.distance += lr
-            self._count_distance(rate)
+            self._add_distance(rate)
             return (
                 len(batch[0]) if isinstance(batch, tuple | list) and np.ndim(batch[0]) else 1
             ), metrics
@@ -98,7 +98,7 @@ class LocalSteps:
             for name in (seen[0][1] if seen else {})
         }
 
-    def _count_distance(self, rate: float | None) -> None:
+    def _add_distance(self, rate: float | None) -> None:
         """Wang et al. 2020, section 4: v ← ρ v + 1, and ‖a‖ ← (1 − η μ) ‖a‖ + v."""
         if self.momentum is None:
             return
@@ -119,8 +119,8 @@ class LocalSteps:
         end = self._parameters()
         return {
             name: (
-                _of(self.own_control, name)
-                - _of(self.control, name)
+                _entry_or_zero(self.own_control, name)
+                - _entry_or_zero(self.control, name)
                 + (start - end[name]) / self.distance
             )
             for name, start in self.start.items()
@@ -132,8 +132,8 @@ class LocalSteps:
                 -lr
                 * (
                     self.proximal * (value - self.start[name])
-                    + _of(self.control, name)
-                    - _of(self.own_control if self.control is not None else None, name)
+                    + _entry_or_zero(self.control, name)
+                    - _entry_or_zero(self.own_control if self.control is not None else None, name)
                 )
             )
             for name, value in before.items()
@@ -141,13 +141,13 @@ class LocalSteps:
 
     def _parameters(self) -> Step:
         params = self.model.get_params()
-        return {name: wide(name, params[name]) for name in self.names}
+        return {name: as_float64(name, params[name]) for name in self.names}
 
     def _params(self) -> Mapping[str, Any]:
         return describe(self.model.get_params(), self.model)
 
 
-def _of(control: Mapping[str, Any] | None, name: str) -> Any:
+def _entry_or_zero(control: Mapping[str, Any] | None, name: str) -> Any:
     return 0.0 if control is None or name not in control else control[name]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from roleml_nb.role import ArgumentError
 
-__all__ = ["FRESH", "KEPT", "OPTIMIZERS", "fednova_problem", "renew"]
+__all__ = ["FRESH", "KEPT", "OPTIMIZERS", "fednova_problem", "reset_optimizer"]
 
 KEPT, FRESH = "kept", "fresh"
 OPTIMIZERS = (KEPT, FRESH)
@@ -17,7 +17,7 @@ with each.
 """
 
 
-def renew(model: Any) -> None:
+def reset_optimizer(model: Any) -> None:
     """Have the model's optimizer forget its state; ValueError when there is no way to."""
     if hasattr(model, "reset_optimizer"):
         model.reset_optimizer()

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.library.aggregation.state_dicts import buffers_of, local_entries, wide
-from roleml_nb.library.channel_numbers import count_of, number_of, told_as
+from roleml_nb.library.aggregation.state_dicts import as_float64, buffers_of, local_entries
+from roleml_nb.library.channel_numbers import as_caller_error, count_of, number_of
 from roleml_nb.library.channel_types import Params
 from roleml_nb.library.locking import GuardedRole
 from roleml_nb.role import (
@@ -29,7 +29,7 @@ from .data_sizes import data_size, is_empty
 from .finite import check_finite
 from .local_steps import LocalSteps
 from .model_options import unknown_option
-from .optimizers import FRESH, KEPT, OPTIMIZERS, fednova_problem, renew
+from .optimizers import FRESH, KEPT, OPTIMIZERS, fednova_problem, reset_optimizer
 from .planner import FixedTrainingPlanner, TrainingPlanner
 from .snapshots import Snapshot
 
@@ -64,14 +64,14 @@ class ModelMaintainer(GuardedRole):
         """Take `update`, what `get_model` of a like role returned, over into the model."""
         with self.lock:
             self.base.host.check_cancelled()
-            self._take_over(update)
+            self._set_params(update)
 
     @Service(expand=True)
     def get_model(self, caller: RoleInstanceID, whole: bool = False) -> Any:
         """Return the model's parameters; with `whole`, those that are local too."""
         with self.lock:
             model = self.model()
-            return describe(model.get_params(), model) if whole else self._shared()
+            return describe(model.get_params(), model) if whole else self._shared_params()
 
     @Task(expand=True)
     def test(self, caller: RoleInstanceID) -> dict[str, Any]:
@@ -91,11 +91,11 @@ class ModelMaintainer(GuardedRole):
                 hasattr(model, "test"),
                 f"the model of {self.id}, a {type(model).__name__}, has no test()",
             )
-            metrics = self._in_turn("test", model.test, self.dataset_test())
+            metrics = self._call_model("test", model.test, self.dataset_test())
         self.test_completed.emit(args=metrics)
         return metrics
 
-    def _in_turn(self, what: str, method: Any, *args: Any, **options: Any) -> Any:
+    def _call_model(self, what: str, method: Any, *args: Any, **options: Any) -> Any:
         """Call a method of the model, with torch's generator being this role's own, unless it has
         never drawn anything.
         """
@@ -107,7 +107,7 @@ class ModelMaintainer(GuardedRole):
             self._quiet.add(what)
         return result
 
-    def _take_over(self, update: Any) -> None:
+    def _set_params(self, update: Any) -> None:
         model = self.model()
         if self.local:
             self.require(
@@ -120,10 +120,10 @@ class ModelMaintainer(GuardedRole):
                 **{name: entry for name, entry in update.items() if name not in kept},
                 **{name: own[name] for name in kept},
             }
-        with told_as("update"):
+        with as_caller_error("update"):
             model.set_params(update)
 
-    def _shared(self) -> Any:
+    def _shared_params(self) -> Any:
         model = self.model()
         params = describe(model.get_params(), model)
         if not self.local:
@@ -192,7 +192,7 @@ class EpochTrainer(ModelMaintainer):
         renews anyway: what is `local`, the optimizer's state and the control variate. Nothing came
         of them.
         """
-        self._go_back(self._begun)
+        self._restore_snapshot(self._begun)
 
     @Service(expand=True)
     def save(self, caller: RoleInstanceID) -> None:
@@ -210,9 +210,9 @@ class EpochTrainer(ModelMaintainer):
         self.require(
             self._saved is not None, f"{self.id} has saved nothing: call its service 'save' first"
         )
-        self._go_back(self._saved)
+        self._restore_snapshot(self._saved)
 
-    def _go_back(self, to: tuple[Snapshot, dict[str, Any]] | None) -> None:
+    def _restore_snapshot(self, to: tuple[Snapshot, dict[str, Any]] | None) -> None:
         with self.lock:
             self.base.host.check_cancelled()
             if to is not None:
@@ -233,7 +233,7 @@ class EpochTrainer(ModelMaintainer):
             before = self.model().get_params()
             try:
                 if update is not None:
-                    self._take_over(update)
+                    self._set_params(update)
                 return self._evaluate()
             finally:
                 if update is not None:
@@ -256,7 +256,7 @@ class EpochTrainer(ModelMaintainer):
         )
         with self.lock:
             self._train(num_epochs, proximal, None, False, options)
-            return self._shared()
+            return self._shared_params()
 
     @Task(expand=True)
     def train2(
@@ -304,7 +304,7 @@ class EpochTrainer(ModelMaintainer):
                 problem = fednova_problem(self.model(), normalise, self.optimizer, str(self.id))
                 self.require(problem is None, str(problem))
             if control is not None:
-                control = self._fitting(control)
+                control = self._check_control(control)
             result = {"initial_loss": self._evaluate()["loss"]} if test_first else {}
             result["metrics"], steps = self._train(
                 num_epochs, proximal, control, stepwise, options, normalise
@@ -321,16 +321,16 @@ class EpochTrainer(ModelMaintainer):
                 self.control = renewed
             return {
                 **result,
-                "update": self._shared(),
+                "update": self._shared_params(),
                 "data_size": data_size(self.dataset()),
                 "buffers": buffers_of(self.model()),
             }
 
-    def _fitting(self, control: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    def _check_control(self, control: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """SCAFFOLD's control variate as arrays, which have the shapes of the model's entries."""
         own = self.model().get_params()
         arrays = {
-            name: entry if isinstance(entry, np.ndarray) else wide(name, entry)
+            name: entry if isinstance(entry, np.ndarray) else as_float64(name, entry)
             for name, entry in control.items()
         }
         for name in arrays.keys() & own.keys():
@@ -379,7 +379,7 @@ class EpochTrainer(ModelMaintainer):
             f"the model of {self.id}, a {type(self.model()).__name__}, takes no {problem}",
         )
         if self._steps is None:
-            return self._in_turn("train", self.model().train, self.dataset(), **options)
+            return self._call_model("train", self.model().train, self.dataset(), **options)
         return self._steps.epoch(self.dataset(), options)
 
     def _train(
@@ -400,7 +400,7 @@ class EpochTrainer(ModelMaintainer):
         )
         before = Snapshot(self.model())
         if self.optimizer == FRESH:
-            renew(self.model())
+            reset_optimizer(self.model())
         if proximal or stepwise or control is not None or normalise is not None:
             steps = LocalSteps(self.model(), proximal, control, self.control, normalise)
         self._steps = steps
@@ -425,4 +425,4 @@ class EpochTrainer(ModelMaintainer):
             hasattr(model, "test"),
             f"the model of {self.id}, a {type(model).__name__}, has no test()",
         )
-        return self._in_turn("test", model.test, self.dataset())
+        return self._call_model("test", model.test, self.dataset())

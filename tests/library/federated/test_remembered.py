@@ -22,7 +22,7 @@ from roleml_nb.library import (
     TreeAggregator,
 )
 from roleml_nb.library.training.data_sizes import data_size
-from roleml_nb.library.training.finite import not_finite
+from roleml_nb.library.training.finite import finiteness_problem
 from roleml_nb.workload import ArrayDataset, TorchClassifier, digits, from_frame, mlp
 
 
@@ -205,20 +205,20 @@ def test_an_asynchronous_server_leaves_a_client_out_that_diverges(bed):
 
 def test_what_was_infinite_before_may_stay_so():
     mask = {"mask": torch.tensor([0.0, -torch.inf]), "n": torch.tensor(3)}
-    assert not_finite(mask, mask) is None
-    assert not_finite({"mask": np.array([0.0, -np.inf])}, mask) is None
-    assert not_finite(mask) == "1 of 2 numbers of 'mask' are not finite (infinite)"
+    assert finiteness_problem(mask, mask) is None
+    assert finiteness_problem({"mask": np.array([0.0, -np.inf])}, mask) is None
+    assert finiteness_problem(mask) == "1 of 2 numbers of 'mask' are not finite (infinite)"
     assert (
-        not_finite({"mask": torch.tensor([torch.nan, -torch.inf])}, mask)
+        finiteness_problem({"mask": torch.tensor([torch.nan, -torch.inf])}, mask)
         == "1 of 2 numbers of 'mask' are not finite (NaN)"
     )
     assert (
-        not_finite(
+        finiteness_problem(
             {"w": torch.tensor([1.0, torch.inf], dtype=torch.bfloat16)}, {"w": torch.zeros(2)}
         )
         is not None
     )
-    assert not_finite({"w": torch.tensor([complex(0, np.nan)])}) is not None
+    assert finiteness_problem({"w": torch.tensor([complex(0, np.nan)])}) is not None
 
 
 class Unsized(torch.utils.data.IterableDataset):

@@ -17,7 +17,7 @@ from roleml_nb.library import (
     OortSelector,
     PowerOfChoiceSelector,
 )
-from roleml_nb.library.federated.oort import Known
+from roleml_nb.library.federated.oort import ObservedUtility
 from roleml_nb.library.federated.selection import draw_systematically, inclusion_probabilities
 from roleml_nb.workload import ArrayDataset
 from tests.science.federated.problems import LeastSquares, arrays, data
@@ -329,11 +329,11 @@ def test_oort_needs_losses_and_says_so(bed):
 
 def test_oorts_utility_is_equation_1():
     oort, client = OortSelector(preferred_seconds=2.0, penalty=2.0), RoleInstanceID("a", "trainer")
-    oort.known[client] = Known(utility=10.0, seconds=1.0, round=5)
+    oort.known[client] = ObservedUtility(utility=10.0, seconds=1.0, round=5)
     bonus = np.sqrt(0.1 * np.log(20) / 5)
     assert oort.utility(client, 20, 100.0) == pytest.approx(10 + bonus)
     assert oort.utility(client, 20, 8.0) == pytest.approx(8 + bonus)  # an outlier is clipped
-    oort.known[client] = Known(utility=10.0, seconds=4.0, round=5)
+    oort.known[client] = ObservedUtility(utility=10.0, seconds=4.0, round=5)
     assert oort.utility(client, 20, 100.0) == pytest.approx((10 + bonus) * (2 / 4) ** 2)
 
 
@@ -345,7 +345,7 @@ def knowing(utilities, **options):
     """An Oort selector that knows these utilities, of clients that took part in round 1."""
     oort = OortSelector(**options)
     oort.known = {
-        client: Known(value, 1.0, 1)
+        client: ObservedUtility(value, 1.0, 1)
         for client, value in zip(clients(len(utilities)), utilities, strict=True)
     }
     return oort
@@ -357,7 +357,7 @@ def test_oorts_statistical_utility_is_the_size_times_the_loss():
     """
     oort, (client,) = OortSelector(), clients(1)
     oort.learn({client: {"loss": 3.0, "data_size": 8, "seconds": 2.5}}, 4)
-    assert oort.known[client] == Known(utility=24.0, seconds=2.5, round=4)
+    assert oort.known[client] == ObservedUtility(utility=24.0, seconds=2.5, round=4)
 
 
 def test_oort_explores_less_from_round_to_round_down_to_a_least():
@@ -396,7 +396,7 @@ def test_oort_draws_with_the_probabilities_of_the_authors_program():
     """
     oort = OortSelector(exploration=0.0, least=0.0)
     oort.known = {
-        client: Known(utility, 1.0, last)
+        client: ObservedUtility(utility, 1.0, last)
         for client, utility, last in zip(clients(14), UTILITIES, LAST, strict=True)
     }
     drawn = []
@@ -465,7 +465,7 @@ def test_oort_goes_on_when_a_loss_is_no_number(loss, caplog):
         oort.pick(everybody, 1, 2, np.random.default_rng(seed))[0].actor_name for seed in range(400)
     )
     assert counts["c3"] > counts["c2"] > counts["c1"] > counts["c0"]
-    oort.known = {client: Known(0.0, 1.0, 1) for client in everybody}
+    oort.known = {client: ObservedUtility(0.0, 1.0, 1) for client in everybody}
     assert len(oort.pick(everybody, 2, 2, np.random.default_rng(0))) == 2
 
 
@@ -474,7 +474,7 @@ def test_oorts_uncertainty_brings_back_who_was_long_away():
     and so the first is drawn five times as often.
     """
     oort, (old, new) = OortSelector(exploration=0.0, least=0.0), clients(2)
-    oort.known = {old: Known(0.1, 1.0, 1), new: Known(0.1, 1.0, 25)}
+    oort.known = {old: ObservedUtility(0.1, 1.0, 1), new: ObservedUtility(0.1, 1.0, 25)}
     assert oort.utility(old, 100, 1.0) == pytest.approx(0.77861, abs=1e-5)
     assert oort.utility(new, 100, 1.0) == pytest.approx(0.23572, abs=1e-5)
     drawn = [oort.pick([old, new], 1, 100, np.random.default_rng(seed))[0] for seed in range(2000)]
@@ -489,7 +489,7 @@ def test_oorts_penalty_is_for_those_slower_than_preferred():
     prize.
     """
     oort, (slow, fast) = OortSelector(preferred_seconds=3.0, penalty=3.0), clients(2)
-    oort.known = {slow: Known(16.0, 6.0, 1), fast: Known(16.0, 1.0, 1)}
+    oort.known = {slow: ObservedUtility(16.0, 6.0, 1), fast: ObservedUtility(16.0, 1.0, 1)}
     assert oort.utility(slow, 1, 100.0) == pytest.approx(2.0)
     assert oort.utility(fast, 1, 100.0) == pytest.approx(16.0)
 
