@@ -90,7 +90,7 @@ def not_awaited(notebook: Notebook) -> tuple[float, float]:
     bed, known = notebook.shell.user_ns["bed"], len(notebook.shell.user_ns["bed"].errors)
     pane = bed.logs("n1").pane()
     # as a page that shows it says
-    pane._take(None, {"kind": "seen", "view": "page", "seen": True}, [])
+    pane._on_message(None, {"kind": "seen", "view": "page", "seen": True}, [])
     bed.call("n2/worker", "ask")
     until(lambda: len(bed.errors) > known)
     noted = since_raised(bed.errors[-1].text)

@@ -107,7 +107,7 @@ def open_views(bed: Testbed) -> list[Any]:
     for one in opened:
         for view in (one, *getattr(one, "children", ())):
             if isinstance(view, View):
-                view._take(None, {"kind": "seen", "view": "page", "seen": True}, [])
+                view._on_message(None, {"kind": "seen", "view": "page", "seen": True}, [])
     return [*opened, bed.logs()]
 
 

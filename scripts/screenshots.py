@@ -38,7 +38,7 @@ board.do("assign", nodes="server", name="coordinator", cls="FederatedCoordinator
 board.do("assign", nodes="server", name="evaluator", cls="ModelMaintainer",
          elements={"model": "mlp(64, 10)", "dataset_test": "digits_test()"})
 board.do("relate", nodes="server", relationship="trainer", instances="client*/trainer")
-board.ask_tidy()
+board.handle_tidy()
 """,
     "traffic = bed.traffic()\ntraffic",
     "metrics = bed.metrics()\nmetrics",

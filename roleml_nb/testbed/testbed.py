@@ -762,7 +762,7 @@ class Testbed:
         """
         self._check_running()
         view = self.trace.traffic(deployed=self.registry.known, live=True)
-        self.when_stopped(view.rest)
+        self.when_stopped(view.stop)
         self.runs.when_ended(view.renew_soon)
         return view
 
@@ -774,7 +774,7 @@ class Testbed:
         """
         self._check_running()
         view = open_view("Metrics", self, show, **how)
-        self.when_stopped(view.rest)
+        self.when_stopped(view.stop)
         self.runs.when_ended(view.renew_soon)
         return view
 
@@ -784,7 +784,7 @@ class Testbed:
         """
         self._check_running()
         view = open_view("RunBar", self)
-        self.when_stopped(view.rest)
+        self.when_stopped(view.stop)
         self.runs.when_ended(view.renew_soon)
         return view
 

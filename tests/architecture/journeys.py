@@ -76,7 +76,7 @@ def record(bed, listener, view):
     bed.call("there/traveller", "emit", {"loss": 1.0})
     begin = time.time()
     bed.trace.messages.to_pandas()
-    (view.on_tick if hasattr(view, "on_tick") else view.beat)()
+    view.on_tick()
     end = time.time()
     time.sleep(REST_S)
     here = threading.get_ident()

@@ -29,15 +29,15 @@ class Lamp(View):
     source = str(lamp_file)
     _word = Unicode("dark").tag(sync=True)
     count = 0
-    def ask_double(self, times): return f"{times * 2} on {threading.current_thread().name.rsplit('_', 1)[0]}"
-    def ask_refuse(self, times): raise RoleMLError("not today")
-    def ask_fail(self, times): return 1 / 0
-    def ask_release(self, times): go.set()
+    def handle_double(self, times): return f"{times * 2} on {threading.current_thread().name.rsplit('_', 1)[0]}"
+    def handle_refuse(self, times): raise RoleMLError("not today")
+    def handle_fail(self, times): return 1 / 0
+    def handle_release(self, times): go.set()
     def svg(self): return '<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20"><circle r="9" cx="10" cy="10"/></svg>'
     def describe(self): return f"<Lamp: {self._word}>"
-    def beat(self):
+    def on_tick(self):
         self.count += 1
-        self.tell("beat", self.count)
+        self.send_message("beat", self.count)
 lamp = Lamp()
 lamp
 '''
@@ -52,7 +52,7 @@ def test_a_page_asks_and_the_kernel_answers_also_while_a_cell_runs(open_notebook
     shown, page = lab.page.locator(".lamp .shown"), lab.page
     page.locator(".lamp .double").click()
     page.wait_for_function(
-        "(el) => el.textContent === '6 on lamp-answers'", arg=shown.element_handle()
+        "(el) => el.textContent === '6 on lamp-requests'", arg=shown.element_handle()
     )
     page.locator(".lamp .refuse").click()
     page.wait_for_function("(el) => el.textContent === 'not today'", arg=shown.element_handle())
@@ -74,7 +74,7 @@ def test_a_view_that_begins_late_hears_the_kernel(open_notebook) -> None:
     lab.run_all()  # anywidget has no patience at all now
     lab.page.wait_for_selector(".lamp[data-word='light']")
     lab.page.locator(".lamp .double").click()
-    lab.page.wait_for_selector(".lamp .shown:has-text('6 on lamp-answers')")
+    lab.page.wait_for_selector(".lamp .shown:has-text('6 on lamp-requests')")
     lab.kernel("lamp._word = 'late'")
     lab.page.wait_for_selector(".lamp[data-word='late']")
     lab.troubles.clear()  # what anywidget says of it
@@ -90,11 +90,11 @@ def test_it_beats_while_it_is_seen_and_rests_otherwise(open_notebook) -> None:
     assert page.locator(".lamp").get_attribute("data-word") == "light"
     page.evaluate("() => document.querySelector('.jp-Notebook').style.display = 'none'")
     lab.kernel(
-        "import time\nend = time.time() + 60\nwhile lamp.seen and time.time() < end:"
+        "import time\nend = time.time() + 60\nwhile lamp.visible and time.time() < end:"
         " time.sleep(0.01)"
     )
-    assert lab.kernel("print(lamp.seen)") == "False"
-    lab.kernel("lamp.rest()")
+    assert lab.kernel("print(lamp.visible)") == "False"
+    lab.kernel("lamp.stop()")
     assert (
         lab.kernel("print([t.name for t in threading.enumerate() if t.name.startswith('lamp')])")
         == "[]"

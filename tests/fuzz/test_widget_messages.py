@@ -99,7 +99,8 @@ NAMES_OF = [
     "option:start",
     "element:step",
 ]
-KINDS = sorted(name.removeprefix("ask_") for name in dir(Board) if name.startswith("ask_"))
+PREFIX = "handle_"
+KINDS = sorted(name.removeprefix(PREFIX) for name in dir(Board) if name.startswith(PREFIX))
 
 
 def given_to(names):
@@ -190,8 +191,8 @@ def test_a_message_is_answered_or_refused(board, message):
     view._done.clear()
     page.sent.clear()
     with within(60, message):
-        view._take(None, message, [])
-        view._answers.submit(lambda: page.sent.append("end"))
+        view._on_message(None, message, [])
+        view._request_worker.submit(lambda: page.sent.append("end"))
         until(lambda: page.sent and page.sent[-1] == "end" or "end" in page.sent, "the answer")
         for said in page.sent:
             if isinstance(said, dict) and said["kind"] == "refusal":
@@ -215,7 +216,7 @@ def test_a_message_is_answered_or_refused(board, message):
 def test_what_is_drawn_by_is_one_of_two(board):
     view, page = board
     page.sent.clear()
-    view._take(None, {"kind": "draw", "id": 7, "content": {"by": "size"}}, [])
+    view._on_message(None, {"kind": "draw", "id": 7, "content": {"by": "size"}}, [])
     assert until(lambda: page.sent, "the answer")[0] == {
         "kind": "refusal",
         "id": 7,
@@ -240,7 +241,7 @@ def test_what_is_drawn_by_is_one_of_two(board):
 def test_what_does_not_fit_is_told(board, content, error):
     view, page = board
     page.sent.clear()
-    view._take(None, {"kind": "draw", "id": 1, "content": content}, [])
+    view._on_message(None, {"kind": "draw", "id": 1, "content": content}, [])
     assert until(lambda: page.sent, "the answer")[0] == {"kind": "refusal", "id": 1, "error": error}
 
 

@@ -418,7 +418,7 @@ def test_what_was_cleared_counts_no_more_and_what_comes_is_noted(talkers):
     view = talkers.traffic()
     told = []
     view.picture()
-    view.tell = lambda kind, content, buffers=(): told.append((kind, content, buffers))
+    view.send_message = lambda kind, content, buffers=(): told.append((kind, content, buffers))
     talkers.trace.clear()
     assert repr(talkers.trace) == "<Trace: 0 messages, 0 metrics, 0 lines of logs>"
     assert talkers.trace.messages.totals().empty and talkers.trace.messages.to_pandas().empty
@@ -426,7 +426,7 @@ def test_what_was_cleared_counts_no_more_and_what_comes_is_noted(talkers):
     talkers.call("limit-b/talker", "talk", {"count": 2})
     until(lambda: len(talkers.logs("limit-a")) == 2, "two lines")
     assert talkers.trace.messages.matrix("messages", "limit-*").loc["limit-b", "limit-a"] == 2
-    view.beat()
+    view.on_tick()
     assert [kind for kind, *_ in told] == ["past", "batch"] and "view" not in told[0][1]
     flows = [flow for _, content, _ in told for flow in content["flows"]]
     totals = dict(zip(told[1][2][-2].tolist(), told[1][2][-1].tolist(), strict=True))

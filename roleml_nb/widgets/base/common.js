@@ -159,7 +159,7 @@ export function openView({ model, el }, className) {
   model.on("msg:custom", take);
   hear(model);
 
-  // Ask the kernel; resolves to what the method ask_<kind> returns, rejects with its error's text.
+  // Ask the kernel; resolves to what the method handle_<kind> returns, rejects with its error's text.
   const ask = (kind, content = {}) =>
     new Promise((resolve, reject) => {
       if (model.offline) {

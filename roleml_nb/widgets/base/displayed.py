@@ -24,6 +24,7 @@ from IPython import get_ipython
 from roleml_nb.pictures.picture import ZOOM, Picture
 from roleml_nb.trace import Trace
 
+from .former_methods import FormerMethods
 from .worker import Worker
 
 __all__ = [
@@ -70,7 +71,7 @@ class Outputs:
         )
 
 
-class Displayed:
+class Displayed(FormerMethods):
     """Mixin of widgets that leave a picture in the notebook. A subclass draws `picture`."""
 
     comm: Any

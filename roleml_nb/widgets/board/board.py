@@ -86,7 +86,7 @@ class Board(View):
             _history={"done": [], "undone": 0, "note": ""},
         )
         self._me = {"id": self.model_id}
-        bed.when_stopped(self.rest)
+        bed.when_stopped(self.stop)
         bed.runs.when_ended(self.renew_soon)
 
     # what is shown
@@ -103,7 +103,7 @@ class Board(View):
         nodes = len(self._bed.registry.nodes())
         return f"<Board: {nodes} node{'s' * (nodes != 1)}, {roles} role{'s' * (roles != 1)}>"
 
-    def beat(self) -> None:
+    def on_tick(self) -> None:
         self._refresh()
         self._looked += 1
         if self._looked % LIVE == 1:
@@ -124,20 +124,22 @@ class Board(View):
 
     # what the page asks for
 
-    def ask_do(self, gesture: str, given: dict[str, Any]) -> dict[str, Any]:
+    def handle_do(self, gesture: str, given: dict[str, Any]) -> dict[str, Any]:
         """Carry out a gesture; returns how it says itself."""
         return self._do(parse_command(gesture, given, self._bed))
 
-    def ask_form(self, kind: str, given: dict[str, Any]) -> dict[str, Any]:
+    def handle_form(self, kind: str, given: dict[str, Any]) -> dict[str, Any]:
         """What the form of a gesture asks for, or that of a call."""
         return self._forms.form(kind, given, self._palette)
 
-    def ask_say(self, kind: str, given: dict[str, Any], values: dict[str, str]) -> dict[str, Any]:
+    def handle_say(
+        self, kind: str, given: dict[str, Any], values: dict[str, str]
+    ) -> dict[str, Any]:
         """How what was filled in would say itself."""
         made = self._filled(kind, given, values)
         return {"lines": made.to_magic(), "python": made.to_python()}
 
-    def ask_submit(
+    def handle_submit(
         self, kind: str, given: dict[str, Any], values: dict[str, str]
     ) -> dict[str, Any]:
         """Carry out what was filled in."""
@@ -172,14 +174,14 @@ class Board(View):
         finally:
             self._refresh()
 
-    def ask_undo(self) -> list[str]:
+    def handle_undo(self) -> list[str]:
         return self.undo()
 
     def undo(self) -> list[str]:
         """Undo the last gesture; returns what was undone, as lines."""
         return self._step(self._done, self._undone, "there is nothing to undo")
 
-    def ask_redo(self) -> list[str]:
+    def handle_redo(self) -> list[str]:
         return self.redo()
 
     def redo(self) -> list[str]:
@@ -226,33 +228,33 @@ class Board(View):
                 outcome, text = "result", _short(repr(invocation.result()))
             except Exception as error:  # whatever the handler raised is shown in the page
                 outcome, text = "error", str(error)
-            self.tell(
+            self.send_message(
                 "called", {"address": made.address, "line": line, "outcome": outcome, "text": text}
             )
 
         self._bed.fleet.home.run_in_background(wait, "board call")
         return {"lines": [line], "python": made.to_python(), "notes": []}
 
-    def ask_inspect(self, address: str) -> dict[str, Any]:
+    def handle_inspect(self, address: str) -> dict[str, Any]:
         """All that is known of a role ("node/role"), or of a node."""
         return inspect(self._bed, self._names, address, self._live)
 
-    def ask_show(self, kind: str) -> dict[str, Any]:
+    def handle_show(self, kind: str) -> dict[str, Any]:
         """All "needs", "errors", or "waiting" calls."""
         if kind not in SHOWN:
             raise TestbedError(f"nothing is called {kind!r}; {did_you_mean(kind, SHOWN)}")
         return shown(self._bed, kind, live(self._bed))
 
-    def ask_channels(self, address: str) -> list[str]:
+    def handle_channels(self, address: str) -> list[str]:
         """What can be called of a role."""
         return self._bed.channels(address)
 
-    def ask_draw(self, by: str) -> None:
+    def handle_draw(self, by: str) -> None:
         """Draw by engine or by relationship."""
         self._drawing.by = by
         self._refresh()
 
-    def ask_tidy(self) -> None:
+    def handle_tidy(self) -> None:
         """Place all nodes anew."""
         moved: dict[str, Any] = {node: None for node in self._bed.registry.positions}
         self._drawing.forget()

@@ -55,10 +55,10 @@ class LogPane(View):
         self._reading = threading.Lock()
         super().__init__(_height=height)
         if bed.running:
-            bed.when_stopped(self.rest)
+            bed.when_stopped(self.stop)
         self._collect()
 
-    def beat(self) -> None:
+    def on_tick(self) -> None:
         """Show what has arrived by now."""
         self._bed.fleet.drain_metrics()
         with self._reading:
@@ -72,8 +72,8 @@ class LogPane(View):
     # what stays
 
     def picture(self) -> Picture:
-        if not self._ended:
-            self.beat()
+        if not self._stopped:
+            self.on_tick()
         return super().picture()
 
     def svg(self) -> str:
@@ -96,16 +96,16 @@ class LogPane(View):
     def owner(self) -> Any:
         return self._bed.trace
 
-    def rest(self) -> None:
-        if not self._ended:
+    def stop(self) -> None:
+        if not self._stopped:
             self._collect()
-        super().rest()
+        super().stop()
 
     def _collect(self) -> None:
         """Show all that has been written by now."""
         with suppress(RoleMLError):  # an engine that does not answer has sent what it could
             self._bed.fleet.flush_hosts()
-        self.beat()
+        self.on_tick()
 
 
 def _shortened(row: str) -> str:

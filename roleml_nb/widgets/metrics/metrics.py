@@ -80,7 +80,7 @@ class Metrics(Displayed, ipywidgets.VBox):
         """The figure, to be changed at will: ``metrics.figure.update_layout(…)``."""
         self._pictured: tuple[int, ...] = ()
         """How far the trace was when the picture was published last."""
-        self.bar, self.plot = RunBar(bed), Plot(self.figure, self._beat)
+        self.bar, self.plot = RunBar(bed), Plot(self.figure, self._on_tick)
         super().__init__([self.bar, self.plot])
 
     def _make_figure(self) -> Any:
@@ -126,7 +126,7 @@ class Metrics(Displayed, ipywidgets.VBox):
 
     # drawing
 
-    def _beat(self) -> None:
+    def _on_tick(self) -> None:
         if time.monotonic() - self._drawn >= PAUSE:
             self._bed.trace.poll()
             self.refresh()
@@ -212,7 +212,7 @@ class Metrics(Displayed, ipywidgets.VBox):
 
     def still(self, shown: Picture, zoom: float = ZOOM) -> tuple[dict[str, Any], dict[str, Any]]:
         """See `Displayed.still`; once it rests, with the figure, for where Plotly is at hand."""
-        figure = self.figure.to_json() if self.bar._ended else ""
+        figure = self.figure.to_json() if self.bar._stopped else ""
         if not 0 < len(figure) <= MAX_PAGE_BYTES:
             return super().still(shown, zoom)
         data, metadata = super().still(shown, zoom=1.0)  # as large as it is: see `Figure`
@@ -225,16 +225,16 @@ class Metrics(Displayed, ipywidgets.VBox):
         self.picture()
         self.figure.write_html(path, include_plotlyjs=True)
 
-    def rest(self) -> None:
+    def stop(self) -> None:
         """Draw the last of it, and end. Idempotent."""
-        first = not self.bar._ended
-        self.bar.rest()
+        first = not self.bar._stopped
+        self.bar.stop()
         if first:
             self.picture()
             self.plot.draw()
             self.settle()
             hold(self._bed.trace, self, self.plot)
-        self.plot.rest()
+        self.plot.stop()
 
     def close(self) -> None:
         if "plot" in vars(self):  # else it was refused before it began

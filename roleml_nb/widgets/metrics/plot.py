@@ -14,7 +14,7 @@ __all__ = ["Plot"]
 
 
 class Plot(View):
-    """Shows a figure as it stands; `refresh` is called at each beat, before it is looked at.
+    """Shows a figure as it stands; `refresh` is called at each tick, before the page gets it.
 
     Plotly's own `FigureWidget` stays empty where its 5 MB need more than two seconds to begin:
     anywidget lets no message through to such a model. And of what was drawn before, it shows
@@ -28,11 +28,11 @@ class Plot(View):
         self._shown, self._refresh = figure, refresh
         super().__init__(_figure=figure.to_json())
 
-    def ask_plotly(self) -> str:
+    def handle_plotly(self) -> str:
         """Return Plotly's script. It is no trait: a notebook would keep 5 MB for each view."""
         return plotly_js()
 
-    def beat(self) -> None:
+    def on_tick(self) -> None:
         self._refresh()
         self.draw()
 

@@ -69,23 +69,23 @@ class RunBar(View):
                     return False
         return bool(roles) and all(self._offers[role] for role in roles)
 
-    def beat(self) -> None:
+    def on_tick(self) -> None:
         self._run = self._state()
 
     # what the page asks for
 
-    def ask_stop(self) -> str:
+    def handle_stop(self) -> str:
         """End what handlers do, on all hosts."""
         self._paused.clear()
         return str(self._bed.stop_run())
 
-    def ask_pause(self) -> str:
+    def handle_pause(self) -> str:
         return self._steer("pause")
 
-    def ask_resume(self) -> str:
+    def handle_resume(self) -> str:
         return self._steer("resume")
 
-    def ask_step(self) -> str:
+    def handle_step(self) -> str:
         return self._steer("step")
 
     def _steer(self, channel: str) -> str:
@@ -102,8 +102,8 @@ class RunBar(View):
     # what stays
 
     def picture(self) -> Picture:
-        if not self._ended:
-            self.beat()
+        if not self._stopped:
+            self.on_tick()
         return super().picture()
 
     def svg(self) -> str:
@@ -145,8 +145,8 @@ class RunBar(View):
     def owner(self) -> Any:
         return self._bed.trace
 
-    def rest(self) -> None:
-        if not self._ended:
+    def stop(self) -> None:
+        if not self._stopped:
             state = self._state()
             self._run = state and {**state, "pausable": False}
-        super().rest()
+        super().stop()

@@ -187,7 +187,7 @@ class Traffic(View):
 
     # to the page
 
-    def beat(self) -> None:
+    def on_tick(self) -> None:
         with self._taking:
             self._trace.poll()
             told = self._news(self._allowance())
@@ -209,7 +209,7 @@ class Traffic(View):
                 numbers, told.batch = self._flows.changes(told.batch), self._flows.batch
             parts = trace.contributions.news(told.parts)
             distances = trace.metrics.news(told.distances, is_distance)
-            self.tell("batch", *self._content(found, before, numbers, parts, distances))
+            self.send_message("batch", *self._content(found, before, numbers, parts, distances))
         return found.rows
 
     def _begin_anew(self) -> None:
@@ -222,7 +222,7 @@ class Traffic(View):
             )
             self._kept.clear()
             self._pairs.clear()
-            self.tell("past", *self._past(joined(())))
+            self.send_message("past", *self._past(joined(())))
 
     def _allowance(self) -> float:
         """How many messages a page may be told of now: hosts tell theirs in bursts, so what was not
@@ -235,13 +235,13 @@ class Traffic(View):
         )
         return self._allowed
 
-    def ask_catch_up(self, view: str) -> None:
+    def handle_catch_up(self, view: str) -> None:
         """Tell one page all that it can know so far."""
         with self._taking:
-            self.beat()
+            self.on_tick()
             self._arrange(0.0)
             content, buffers = self._past(joined(self._kept))
-            self.tell("past", {**content, "view": view}, buffers)
+            self.send_message("past", {**content, "view": view}, buffers)
 
     def _past(self, kept: Columns) -> tuple[dict[str, Any], list[Any]]:
         """What a page begins with: all that pages were told so far, as far as it is here."""
@@ -296,12 +296,12 @@ class Traffic(View):
     def owner(self) -> Trace:
         return self._trace
 
-    def rest(self) -> None:
+    def stop(self) -> None:
         """Tell the page the last of it, and end the view's threads. Idempotent."""
-        if not self._ended:
+        if not self._stopped:
             self._catch_up()
-            self.beat()
-        super().rest()
+            self.on_tick()
+        super().stop()
 
     def outdated(self) -> bool:
         known = {node: set(others) for node, others in self._deployed().items()}

@@ -293,8 +293,8 @@ def test_contributions_and_distances_that_are_not_finite_are_drawn(trace):
     view = Traffic(trace)
     told = []
     try:
-        view.tell = lambda kind, content, buffers=(): told.append(content)
-        view.beat()
+        view.send_message = lambda kind, content, buffers=(): told.append(content)
+        view.on_tick()
         json.loads(json.dumps(told, default=str), parse_constant=pytest.fail)
         assert [part[4] for part in told[0]["parts"]][::2] == [None, None, None, -0.5, 0.0, 1e308]
         assert [value for _, value in told[0]["distances"]] == [None, None, None, -0.5, 0.0, 1e308]

@@ -23,10 +23,10 @@ class Lamp(View):
         self.beats, self.told = 0, []
         super().__init__()
 
-    def beat(self):
+    def on_tick(self):
         self.beats += 1
 
-    def ask_double(self, times):
+    def handle_double(self, times):
         return times * 2
 
     def send(self, content, buffers=None):
@@ -47,38 +47,38 @@ def lamp():
     lamp.close()
 
 
-def seen(view, page, is_seen):
-    view._take(None, {"kind": "seen", "view": page, "seen": is_seen}, [])
+def make_visible(view, page, visible):
+    view._on_message(None, {"kind": "seen", "view": page, "seen": visible}, [])
 
 
 def test_a_view_has_a_thread_while_somebody_sees_it(lamp):
-    assert threads() == [] and not lamp.seen
+    assert threads() == [] and not lamp.visible
     for _ in range(2):
-        seen(lamp, "page", True)
-        seen(lamp, "other page", True)
+        make_visible(lamp, "page", True)
+        make_visible(lamp, "other page", True)
         before = lamp.beats
         until(lambda before=before: lamp.beats > before + 1, "beats")
-        assert threads() == ["lamp-beats"]
-        seen(lamp, "page", False)
-        assert lamp.seen and threads() == ["lamp-beats"]
-        seen(lamp, "other page", False)
+        assert threads() == ["lamp-ticks"]
+        make_visible(lamp, "page", False)
+        assert lamp.visible and threads() == ["lamp-ticks"]
+        make_visible(lamp, "other page", False)
         until(lambda: threads() == [], "no thread")
-    seen(lamp, "page", True)
-    lamp.rest()
+    make_visible(lamp, "page", True)
+    lamp.stop()
     assert threads() == []
-    seen(lamp, "page", True)
+    make_visible(lamp, "page", True)
     assert threads() == []
 
 
 def test_what_is_asked_is_answered_in_order_by_one_thread_that_ends(lamp):
     for number in range(50):
-        lamp._take(None, {"kind": "double", "id": number, "content": {"times": number}}, [])
+        lamp._on_message(None, {"kind": "double", "id": number, "content": {"times": number}}, [])
     until(lambda: len(lamp.told) == 50, "answers")
     assert [content["value"] for content, _ in lamp.told] == [2 * number for number in range(50)]
-    assert {name for _, name in lamp.told} == {"lamp-answers"}
+    assert {name for _, name in lamp.told} == {"lamp-requests"}
     until(lambda: threads() == [], "no thread")
-    lamp.rest()
-    lamp._take(None, {"kind": "double", "id": 99, "content": {"times": 1}}, [])
+    lamp.stop()
+    lamp._on_message(None, {"kind": "double", "id": 99, "content": {"times": 1}}, [])
     assert threads() == [] and len(lamp.told) == 50
 
 
@@ -87,10 +87,10 @@ def test_views_of_recordings_have_no_threads(tmp_path):
     views = [Recording.open(tmp_path / "run").traffic() for _ in range(20)]
     try:
         assert threads("traffic") == []
-        seen(views[0], "page", True)
-        views[0]._take(None, {"kind": "catch_up", "id": 1, "content": {"view": "page"}}, [])
-        until(lambda: threads("traffic") == ["traffic-beats"], "one thread")
-        seen(views[0], "page", False)
+        make_visible(views[0], "page", True)
+        views[0]._on_message(None, {"kind": "catch_up", "id": 1, "content": {"view": "page"}}, [])
+        until(lambda: threads("traffic") == ["traffic-ticks"], "one thread")
+        make_visible(views[0], "page", False)
         until(lambda: threads("traffic") == [], "no thread")
     finally:
         for view in views:

@@ -61,7 +61,7 @@ def board() -> Iterator[Board]:
 def test_all_nodes_are_those_on_the_board_and_each_gets_its_own(board) -> None:
     board._names.pop("Each")  # a notebook of magics has not imported it
     nodes = board._bed.registry.nodes()
-    fields = board.ask_form("assign", {"cls": "Counter", "nodes": nodes})["fields"]
+    fields = board.handle_form("assign", {"cls": "Counter", "nodes": nodes})["fields"]
     assert next(field["value"] for field in fields if field["key"] == "nodes") == "*"
     said = board.do(
         "assign",
@@ -225,7 +225,7 @@ def test_it_draws_what_the_spec_says_whoever_changed_it(board) -> None:
     bed = board._bed
     bed.assign("client*", "counter", Counter, elements={"step": 1})
     bed.relate("server", "counter", "client*")
-    board.beat()
+    board.on_tick()
     drawn, spec = board._drawn, bed.spec()["nodes"]
     assert {node["name"]: [role["name"] for role in node["roles"]] for node in drawn["nodes"]} == {
         name: list(node["roles"]) for name, node in spec.items()
@@ -242,7 +242,7 @@ def test_it_draws_what_the_spec_says_whoever_changed_it(board) -> None:
     json.dumps(drawn)
     assert repr(board) == "<Board: 4 nodes, 3 roles>"
     bed.remove("client3")
-    board.beat()
+    board.on_tick()
     assert len(board._drawn["pairs"]) == 2
 
 
@@ -250,14 +250,14 @@ def test_nodes_stay_where_they_are_and_where_they_are_put(board) -> None:
     bed = board._bed
     bed.assign("client*", "counter", Counter, elements={"step": 1})
     bed.relate("server", "counter", "client*")
-    board.beat()
+    board.on_tick()
 
     def places() -> dict:
         return {node["name"]: (node["x"], node["y"]) for node in board._drawn["nodes"]}
 
     before = places()
     bed.spawn("late")
-    board.beat()
+    board.on_tick()
     assert {name: at for name, at in places().items() if name != "late"} == before
     board.do("arrange", positions={"late": [500, 600]})
     assert places()["late"] == (500, 600) and bed.spec()["nodes"]["late"]["at"] == [500, 600]
@@ -268,28 +268,28 @@ def test_nodes_stay_where_they_are_and_where_they_are_put(board) -> None:
             600,
         )
     bed.remove("client2")
-    board.beat()
+    board.on_tick()
     assert all(places()[name] == before[name] for name in ("server", "client1", "client3"))
     bed.spawn("client2")
     bed.relate("client2", "counter", "client1")
-    board.beat()
+    board.on_tick()
     assert places() == {**before, "late": (500, 600)}  # what comes again stands where it stood
     auto = places()["client1"]
     board.do("arrange", positions={"client1": [900, 900]})
     board.undo()
     assert places()["client1"] == auto
     bed.rename("client1", "first")
-    board.beat()
+    board.on_tick()
     assert places()["first"] == auto
 
 
 @pytest.mark.parametrize("by", ["relationship", "engine"])
 def test_a_board_rebuilt_from_its_spec_looks_the_same(board, by, tmp_path) -> None:
     bed = board._bed
-    board.ask_draw(by)
+    board.handle_draw(by)
 
     def check() -> None:
-        board.beat()
+        board.on_tick()
         bed.save_spec(tmp_path / "spec.yaml")
         for source in (bed.spec(), str(tmp_path / "spec.yaml")):
             with Testbed.from_spec(source) as other:
@@ -316,7 +316,7 @@ def test_a_board_rebuilt_from_its_spec_looks_the_same(board, by, tmp_path) -> No
     board.undo()
     board.do("migrate", role="client2/counter", to="late3")
     check()
-    board.ask_tidy()
+    board.handle_tidy()
     check()
 
 
@@ -324,11 +324,11 @@ def test_a_board_that_was_not_drawn_since_looks_the_same_when_rebuilt(board) -> 
     bed = board._bed
     bed.assign("client*", "counter", Counter, elements={"step": 1})
     bed.relate("client1", "counter", "client2")
-    board.beat()
+    board.on_tick()
     bed.relate("server", "counter", "client*")
     bed.spawn("late")
     spec = bed.spec()
-    board.beat()
+    board.on_tick()
     with Testbed.from_spec(spec) as other:
         assert other.board()._drawn == board._drawn
 
@@ -337,9 +337,9 @@ def test_a_board_of_a_checkpoint_looks_the_same(board, tmp_path) -> None:
     bed = board._bed
     bed.assign("client*", "counter", Counter, elements={"step": 1})
     bed.relate("server", "counter", "client*")
-    board.beat()
+    board.on_tick()
     bed.spawn("late")
-    board.beat()
+    board.on_tick()
     bed.save(tmp_path / "board.checkpoint")
     with Testbed.from_checkpoint(tmp_path / "board.checkpoint") as other:
         assert other.board()._drawn == board._drawn and other.spec() == bed.spec()
@@ -349,7 +349,7 @@ def test_a_second_board_draws_the_same_and_a_testbed_without_one_remembers_nothi
     bed = board._bed
     bed.assign("client*", "counter", Counter, elements={"step": 1})
     bed.relate("server", "counter", "client*")
-    board.beat()
+    board.on_tick()
     assert bed.board(names=NAMES)._drawn == board._drawn
     with Testbed(engines=0) as other:
         other.spawn("server")
@@ -382,7 +382,7 @@ def test_the_palette_knows_options_elements_and_what_is_asked_for(board) -> None
 def test_what_is_lacking_is_drawn_with_a_proposal(board) -> None:
     bed = board._bed
     bed.assign("server", "watcher", Watcher)
-    board.beat()
+    board.on_tick()
     (need,) = board._drawn["needs"]
     assert need["role"] == "server/watcher" and need["proposal"] is None
     assert (
@@ -391,7 +391,7 @@ def test_what_is_lacking_is_drawn_with_a_proposal(board) -> None:
         " server, or relate server to roles"
     )
     bed.assign("client*", "counter", Counter, elements={"step": 1})
-    board.beat()
+    board.on_tick()
     (need,) = board._drawn["needs"]
     assert need["proposal"] == {
         "nodes": ["server"],
@@ -417,7 +417,7 @@ def test_what_the_library_asks_for_is_read_from_its_code() -> None:
 
 
 def inspected(board: Board, address: str) -> dict[str, list]:
-    return {part["name"]: part["lines"] for part in board.ask_inspect(address)["parts"]}
+    return {part["name"]: part["lines"] for part in board.handle_inspect(address)["parts"]}
 
 
 class Sleeper(Role):
@@ -471,7 +471,7 @@ def test_it_shows_who_is_at_work_who_waits_and_what_failed(board) -> None:
         "ValueError: too loud" in fault["text"]
         and 'raise ValueError("too loud")' in fault["traceback"]
     )
-    assert board.ask_show("errors")["parts"][0]["lines"] == [fault]
+    assert board.handle_show("errors")["parts"][0]["lines"] == [fault]
     found = inspected(board, "client1/sleeper")
     assert found["Errors"] == [fault] and found["client1 knows"] == [
         {"label": "counter", "code": "client2/loud"}
@@ -489,7 +489,7 @@ def test_it_shows_who_is_at_work_who_waits_and_what_failed(board) -> None:
     ]
     assert inspected(board, "client2")["What it is"] == [{"label": "lives on", "code": "notebook"}]
     with pytest.raises(TestbedError, match="there is no role client2/quiet any more"):
-        board.ask_inspect("client2/quiet")
+        board.handle_inspect("client2/quiet")
 
 
 def test_a_channel_is_called_from_a_form_and_the_call_stands_in_the_code(board) -> None:
@@ -497,13 +497,13 @@ def test_a_channel_is_called_from_a_form_and_the_call_stands_in_the_code(board) 
     bed.assign("client1", "counter", Counter, elements={"step": 1})
     board.do("spawn", nodes="late")
     told: list = []
-    board.tell = lambda kind, content: told.append((kind, content))
+    board.send_message = lambda kind, content: told.append((kind, content))
     given = {"address": "client1/counter", "channel": "add"}
     assert (
-        board.ask_form("call", given)["about"]
+        board.handle_form("call", given)["about"]
         == "It takes amount?. What a call does is not undone."
     )
-    said = board.ask_submit("call", given, {"arguments": "amount=3 + len('ab')"})
+    said = board.handle_submit("call", given, {"arguments": "amount=3 + len('ab')"})
     line = "%rml call client1/counter add amount=(3 + len('ab'))"
     assert said["lines"] == [line] and said["python"] == [
         "bed.call('client1/counter', 'add', {'amount': 3 + len('ab')})"
@@ -513,7 +513,7 @@ def test_a_channel_is_called_from_a_form_and_the_call_stands_in_the_code(board) 
         ("called", {"address": "client1/counter", "line": line, "outcome": "result", "text": "5"})
     ]
     assert board.code() == f"%rml spawn late\n{line}"
-    assert board.ask_form("call", given)["fields"][0]["value"] == "amount=3 + len('ab')"
+    assert board.handle_form("call", given)["fields"][0]["value"] == "amount=3 + len('ab')"
     # it is not undone: its line goes, and comes again, and that is all
     assert (
         board._history["note"]
@@ -527,13 +527,15 @@ def test_a_channel_is_called_from_a_form_and_the_call_stands_in_the_code(board) 
         ("amount=none", "name 'none' is not defined"),
     ):
         with pytest.raises(TestbedError, match=text):
-            board.ask_submit("call", given, {"arguments": arguments})
+            board.handle_submit("call", given, {"arguments": arguments})
 
 
 def test_forms_know_what_is_there_and_what_was_typed(board) -> None:
     bed = board._bed
     bed.assign("server", "watcher", Watcher)
-    form = board.ask_form("assign", {"cls": "Counter", "nodes": ["client1", "client2", "client3"]})
+    form = board.handle_form(
+        "assign", {"cls": "Counter", "nodes": ["client1", "client2", "client3"]}
+    )
     assert form["title"] == "Put Counter on 3 nodes" and form["about"].startswith(
         "Counts. Values may speak of i, n and node"
     )
@@ -543,25 +545,25 @@ def test_forms_know_what_is_there_and_what_was_typed(board) -> None:
     )
     assert by_key["element:step"]["required"] and by_key["element:step"]["value"] is None
     values = {"nodes": "client*", "name": "counter", "option:start": "i", "element:step": "1"}
-    said = board.ask_say("assign", {"cls": "Counter", "nodes": []}, values)
+    said = board.handle_say("assign", {"cls": "Counter", "nodes": []}, values)
     assert said["lines"] == ["%rml assign client{1..3} counter=Counter(start=i) --element step=1"]
-    board.ask_submit("assign", {"cls": "Counter", "nodes": []}, values)
+    board.handle_submit("assign", {"cls": "Counter", "nodes": []}, values)
     assert {
         field["key"]: field.get("value")
-        for field in board.ask_form("assign", {"cls": "Counter", "nodes": ["server"]})["fields"]
+        for field in board.handle_form("assign", {"cls": "Counter", "nodes": ["server"]})["fields"]
     } == {"nodes": "server", "name": "counter", "option:start": "i", "element:step": "1"}
-    form = board.ask_form(
+    form = board.handle_form(
         "relate", {"nodes": ["server"], "role": "watcher", "instances": ["client1/counter"]}
     )
     assert form["about"] == "watcher asks for counter." and form["fields"][2]["value"] == "counter"
-    board.ask_submit(
+    board.handle_submit(
         "relate",
         {"nodes": ["server"], "role": "watcher"},
         {"nodes": "server", "instances": "client1/counter", "relationship": "counter"},
     )
-    board.ask_submit("rename", {"node": "client3"}, {"name": "late"})
-    board.ask_submit("migrate", {"role": "late/counter"}, {"to": "server"})
-    board.ask_submit("spawn", {}, {"nodes": "new{1..2}"})
+    board.handle_submit("rename", {"node": "client3"}, {"name": "late"})
+    board.handle_submit("migrate", {"role": "late/counter"}, {"to": "server"})
+    board.handle_submit("spawn", {}, {"nodes": "new{1..2}"})
     assert board.code().splitlines()[1:] == [
         "%rml relate server counter=client1/counter",
         "%rml rename client3 late",
@@ -569,7 +571,7 @@ def test_forms_know_what_is_there_and_what_was_typed(board) -> None:
         "%rml spawn new{1..2}",
     ]
     with pytest.raises(TestbedError, match="there is no role class 'Gone' any more"):
-        board.ask_form("assign", {"cls": "Gone", "nodes": []})
+        board.handle_form("assign", {"cls": "Gone", "nodes": []})
 
 
 def test_the_widget_is_small(board) -> None:
@@ -582,7 +584,7 @@ def test_a_lost_engine_is_drawn_with_its_cause(own_bed) -> None:
     board = own_bed.board(names=NAMES)
     own_bed.fleet.kill("engine1")
     until(lambda: own_bed.lost, "the engine is lost")
-    board.beat()
+    board.on_tick()
     by_name = {node["name"]: node["lost"] for node in board._drawn["nodes"]}
     assert by_name == {"here": "", "there": own_bed.lost["engine1"]} and own_bed.lost["engine1"]
     assert "(lost)" in board.svg()
@@ -601,7 +603,7 @@ def test_a_board_of_300_nodes_is_drawn_small(board) -> None:
     bed.spawn("peer{1..300}")
     bed.assign("peer*", "counter", Counter, elements={"step": 1})
     bed.wire("random-regular", nodes="peer*", role="counter", degree=4)
-    board.beat()
+    board.on_tick()
     assert board._drawn["many"] and len(board._drawn["nodes"]) == 304
     boxes = [(node["x"], node["y"], node["w"], node["h"]) for node in board._drawn["nodes"]]
     over = [

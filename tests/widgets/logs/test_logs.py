@@ -23,7 +23,7 @@ def test_the_pane_follows_until_the_testbed_ends():
         bed.assign("*", "talker", Talker)
         pane = bed.logs("a").pane()
         assert "nothing was logged yet" in pane.picture().svg and repr(pane) == "<LogPane: a>"
-        pane._take(None, {"kind": "seen", "view": "a page", "seen": True}, [])
+        pane._on_message(None, {"kind": "seen", "view": "a page", "seen": True}, [])
         bed.call("a/talker", "say", {"text": "hello"})
         bed.call("b/talker", "say", {"text": "hidden"})
         said = ["a/talker: hello", "a/talker warning: said <hello>"]

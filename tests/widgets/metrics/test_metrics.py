@@ -145,11 +145,11 @@ def test_the_figure_and_the_bar_follow_a_run(rounds):
             bundle["image/png"] == picture.png(2)
             and "application/vnd.jupyter.widget-view+json" in bundle
         )
-        view.bar.beat()
+        view.bar.on_tick()
         assert repr(view.bar) == "<RunBar: metrics-node/rounds.run, done, round 5 of 5>"
         assert "round 5 of 5" in view.bar.svg()
     finally:
-        view.rest()
+        view.stop()
 
 
 def test_the_figure_shows_mean_range_and_each_of_several_roles(rounds):
@@ -166,7 +166,7 @@ def test_the_figure_shows_mean_range_and_each_of_several_roles(rounds):
         assert list(traces["loss: round: mean of 2"].y)[-1] == 0.5
         assert [trace.fill for trace in view.figure.data] == ["toself", None, None]
     finally:
-        view.rest()
+        view.stop()
 
 
 def test_the_bar_pauses_steps_and_goes_on(rounds):
@@ -174,14 +174,14 @@ def test_the_bar_pauses_steps_and_goes_on(rounds):
     try:
         rounds.call("metrics-node/rounds", "pause")
         run = rounds.run("metrics-node/rounds", "run", {"num_rounds": 2})
-        bar.beat()
+        bar.on_tick()
         assert bar._run["pausable"] and bar._run["state"] == "running"
-        assert bar.ask_step() == "step: metrics-node/rounds" and bar._run["paused"]
-        assert bar.ask_resume() == "resume: metrics-node/rounds" and not bar._run["paused"]
+        assert bar.handle_step() == "step: metrics-node/rounds" and bar._run["paused"]
+        assert bar.handle_resume() == "resume: metrics-node/rounds" and not bar._run["paused"]
         assert run.result(30) == 2
-        assert bar.ask_pause() == "pause: no run is under way"
+        assert bar.handle_pause() == "pause: no run is under way"
         rounds.run("metrics-node/plain", "run").result(30)
-        bar.beat()
+        bar.on_tick()
         assert not bar._run["pausable"]
     finally:
         bar.close()

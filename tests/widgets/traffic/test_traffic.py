@@ -78,20 +78,22 @@ def test_a_call_and_its_reply_are_thinned_together():
 def test_of_many_messages_some_are_told_and_all_are_counted(view, monkeypatch):
     told = []
     monkeypatch.setattr(
-        view, "tell", lambda kind, content, buffers=(): told.append((kind, content, buffers))
+        view,
+        "send_message",
+        lambda kind, content, buffers=(): told.append((kind, content, buffers)),
     )
     monkeypatch.setattr("roleml_nb.widgets.traffic.traffic.PER_SECOND", 100)
     monkeypatch.setattr("roleml_nb.widgets.traffic.traffic.KEPT", 100)
-    view.beat()
+    view.on_tick()
     view.trace.add(pairs(5000), [])
-    view.beat()
+    view.on_tick()
     ((kind, content, buffers),) = told
     assert kind == "batch" and content["every"] > 1 and len(buffers[0]) < 200
     assert content["flows"] == [("a/x", "b/y", "ask", "service"), ("b/y", "a/x", "ask", "reply")]
     assert buffers[-1].tolist() == [[5000, 50000, 1250, 0], [5000, 150000, 1250, 0]]
-    view.beat()
+    view.on_tick()
     assert len(told) == 1, "nothing is new, so nothing is told"
-    view.ask_catch_up("page")
+    view.handle_catch_up("page")
     kind, content, buffers = told[-1]
     assert (
         kind == "past"
@@ -104,23 +106,23 @@ def test_a_burst_is_told_whole(view, monkeypatch):
     told = []
     monkeypatch.setattr(
         view,
-        "tell",
+        "send_message",
         lambda kind, content, buffers=(): told.append((content["every"], len(buffers[0]))),
     )
-    view.beat()
+    view.on_tick()
     view.trace.add(pairs(2000), [])
-    view.beat()  # at once, with less time than 4,000 messages have at 5,000 a second
+    view.on_tick()  # at once, with less time than 4,000 messages have at 5,000 a second
     assert told == [(1, 4000)]
 
 
 def test_pages_are_told_what_a_picture_takes_in(view, monkeypatch):
     told = []
     monkeypatch.setattr(
-        view, "tell", lambda kind, content, buffers=(): told.append(len(buffers[0]))
+        view, "send_message", lambda kind, content, buffers=(): told.append(len(buffers[0]))
     )
     view.trace.add(pairs(20), [])
     view.picture()
-    view.beat()
+    view.on_tick()
     assert told == [40]
 
 
@@ -190,7 +192,7 @@ def test_the_traffic_of_a_testbed_ends_with_it(own_bed):
     own_bed.spawn("left", "right")
     own_bed.relate("left", "other", "right/actor")
     own_bed.stop()
-    assert view._ended and view._flows.totals[0].sum() > 0
+    assert view._stopped and view._flows.totals[0].sum() > 0
     assert repr(view).startswith("<Traffic: ") and view._places.keys() == {"left", "right"}
 
 
@@ -223,7 +225,9 @@ def contribution(node, step, **told):
 
 def test_contributions_are_told_and_drawn(view, monkeypatch):
     told = []
-    monkeypatch.setattr(view, "tell", lambda kind, content, buffers=(): told.append(content))
+    monkeypatch.setattr(
+        view, "send_message", lambda kind, content, buffers=(): told.append(content)
+    )
     view.trace.add(
         [],
         contribution(
@@ -231,7 +235,7 @@ def test_contributions_are_told_and_drawn(view, monkeypatch):
         ),
     )
     view.trace.record("all", "consensus_distance", 0.5)
-    view.beat()
+    view.on_tick()
     assert told[0]["parts"] == [
         (1.0, "server/aggregator", 1, "a/x", 0.75, None, "arrived"),
         (1.0, "server/aggregator", 1, "b/x", 0.25, 2.0, "stale"),
@@ -241,7 +245,7 @@ def test_contributions_are_told_and_drawn(view, monkeypatch):
     assert "contributions to rounds 1 to 1" in view.picture("aggregation").svg
     view.trace.add([], contribution("peer", 1, weight={"a/x": 1.0}, age={"a/x": 3}))
     assert "how often a model" in view.picture("aggregation").svg
-    view.beat()
+    view.on_tick()
     assert (
         told[1]["parts"] == [(1.0, "peer/aggregator", 1, "a/x", 1.0, 3.0, "arrived")]
         and told[1]["distances"] == []

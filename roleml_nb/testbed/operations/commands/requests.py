@@ -36,7 +36,7 @@ def check_arguments(
     TestbedError
         With the parameter and the value that does not fit.
     """
-    name = getattr(function, "__name__", str(function)).removeprefix("ask_").strip("_")
+    name = getattr(function, "__name__", str(function)).removeprefix("handle_").strip("_")
     taken = {
         key: one for key, one in inspect.signature(function).parameters.items() if key not in bound
     }
