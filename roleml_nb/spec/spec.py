@@ -53,7 +53,7 @@ def describe(registry: Registry, engines: int, seed: int) -> dict[str, Any]:
     for name in sorted(registry.places, key=natural_key):
         roles = {}
         for role, given in registry.roles.get(name, {}).items():
-            roles[role] = {key: given[key] for key in ROLE_KEYS}
+            roles[role] = {key: _copied(given[key]) for key in ROLE_KEYS}
             roles[role]["turn"] = rank[given["turn"]]
         related = {
             key: list(members)
@@ -73,6 +73,15 @@ def describe(registry: Registry, engines: int, seed: int) -> dict[str, Any]:
             }
     board = {"board": registry.board_layout.to_dict(nodes)} if registry.board_layout else {}
     return {"roleml_nb": VERSION, "engines": engines, "seed": seed, **board, "nodes": nodes}
+
+
+def _copied(value: Any) -> Any:
+    """Return a copy of plain data, at all depths."""
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_copied(item) for item in value]
+    return value
 
 
 def check_context(given: Mapping[str, Any]) -> Mapping[str, Any]:

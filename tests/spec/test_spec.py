@@ -98,6 +98,24 @@ def test_the_spec_is_plain_and_rebuilds_the_same(tmp_path):
             ]
 
 
+def emptied(value):
+    """Take everything out of plain data, at all depths."""
+    for item in list(value.values() if isinstance(value, dict) else value):
+        if isinstance(item, (dict, list)):
+            emptied(item)
+    value.clear()
+
+
+def test_the_spec_is_a_copy():
+    with Testbed(engines=0) as own:
+        furnish(own)
+        own.arrange({"one": (1, 2)})
+        first = own.spec()
+        before = json.dumps(first)
+        emptied(first)
+        assert json.dumps(own.spec()) == before
+
+
 def test_roles_come_back_in_the_order_in_which_they_were_assigned():
     with Testbed(engines=0) as bed:
         bed.spawn("a", "b")
