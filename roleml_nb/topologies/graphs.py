@@ -1,4 +1,4 @@
-"""Graphs by name, as networkx graphs over 0 … n - 1; small ones too, down to a single node."""
+"""Graphs by name: networkx graphs over 0 … n - 1, of any size down to a single node."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _torus(n: int) -> nx.Graph:
 
 
 def _sides(n: int) -> tuple[int, int]:
-    """Return the sides of the rectangle of n places that is nearest to a square."""
+    """Return the sides of the rectangle of n places that is closest to a square."""
     short = math.isqrt(n)
     while n % short:
         short -= 1
@@ -75,9 +75,9 @@ def _small_world(n: int, degree: int = 4, p: float = 0.2, seed: int = 0) -> nx.G
 
 
 def _scale_free(n: int, degree: int = 2, seed: int = 0) -> nx.Graph:
-    return (
-        nx.complete_graph(n) if degree >= n - 1 else nx.barabasi_albert_graph(n, degree, seed=seed)
-    )
+    if degree >= n - 1:
+        return nx.complete_graph(n)
+    return nx.barabasi_albert_graph(n, degree, seed=seed)
 
 
 def _directed_ring(n: int) -> nx.DiGraph:
@@ -88,8 +88,8 @@ def _directed_ring(n: int) -> nx.DiGraph:
 
 
 def _exponential(n: int) -> nx.DiGraph:
-    """Make the graph of stochastic gradient push, in which i sends to i + 1, i + 2, i + 4, …
-    (Assran et al. 2019).
+    """Make the graph of stochastic gradient push: i sends to i + 1, i + 2, i + 4, … (Assran et al.
+    2019).
     """
     graph = nx.empty_graph(n, nx.DiGraph)
     for i in range(n):
@@ -99,7 +99,7 @@ def _exponential(n: int) -> nx.DiGraph:
 
 
 def _connected(draw: Callable[[int], nx.Graph], seed: int) -> nx.Graph:
-    """Return the first connected graph of those that `draw` makes from `seed`, `seed` + 1, …"""
+    """Draw graphs with `seed`, `seed` + 1, … up to the first connected one, 100 at most."""
     for number in range(100):
         graph = draw(seed + number)
         if nx.is_connected(graph):
@@ -122,18 +122,18 @@ GRAPHS: dict[str, Callable[..., nx.Graph]] = {
     "directed-ring": _directed_ring,
     "exponential": _exponential,
 }
-"""{name: how it is made}."""
+"""By name; a function of the number of nodes, and options."""
 
 
 MAX_EDGES = 20_000_000
-
-CHECKS: dict[str, Callable[[str, Any], Any]] = {
+"""Edges of a full graph."""
+OPTION_CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "degree": lambda name, value: None if value is None else check_count(name, value, 0, 1_000_000),
     "branching": lambda name, value: check_count(name, value, 1, 1_000_000),
     "p": lambda name, value: None if value is None else check_number(name, value, 0, 1),
     "seed": lambda name, value: check_seed(value, name),
 }
-"""Of options that are numbers."""
+"""Functions that check options which are numbers, by name of the option."""
 
 
 def _accept_any(name: str, value: Any) -> Any:
@@ -141,32 +141,30 @@ def _accept_any(name: str, value: Any) -> Any:
 
 
 def draw_graph(name: str, n: int, seed: int, options: dict[str, Any]) -> nx.Graph:
-    """Return the graph of that name over 0 … n - 1; TestbedError for a name or an option that does
-    not exist.
-    """
+    """Return the graph of that name over 0 … n - 1; TestbedError for an unknown name or option."""
     key = standard_name(name.lower())
     if key not in GRAPHS:
         raise TestbedError(f"no graph {name!r}; {did_you_mean(key, GRAPHS)}")
     make = GRAPHS[key]
-    taken = make.__code__.co_varnames[1 : make.__code__.co_argcount]
+    known = make.__code__.co_varnames[1 : make.__code__.co_argcount]
     for option in options:
-        if option not in taken:
+        if option not in known:
             raise TestbedError(
-                f"a {key} graph has no option {option!r}; {did_you_mean(option, taken)}"
+                f"a {key} graph has no option {option!r}; {did_you_mean(option, known)}"
             )
     if key == "full" and n * (n - 1) // 2 > MAX_EDGES:
         raise TestbedError(
             f"a full graph of {n} nodes would have {n * (n - 1) // 2} edges, and {MAX_EDGES} is"
             " the most"
         )
-    given = {"seed": seed, **options} if "seed" in taken else options
+    given = {"seed": seed, **options} if "seed" in known else options
     try:
         checked = {}
         for option, value in given.items():
-            checked[option] = CHECKS.get(option, _accept_any)(option, value)
+            checked[option] = OPTION_CHECKS.get(option, _accept_any)(option, value)
         return make(n, **checked)
     except (nx.NetworkXException, ValueError, TypeError) as error:
-        said = ", ".join(f"{option}={value!r}" for option, value in options.items())
+        described = ", ".join(f"{option}={value!r}" for option, value in options.items())
         raise TestbedError(
-            f"no {key} graph of {n} nodes with {said or 'its defaults'}: {error}"
+            f"no {key} graph of {n} nodes with {described or 'its defaults'}: {error}"
         ) from None

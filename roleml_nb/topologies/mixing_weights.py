@@ -1,10 +1,10 @@
 """Mixing weights: by how much each node of a graph takes the models of its neighbours.
 
-A graph is a mapping, node → those that it sends to. Weights are a mapping too, receiver → sender →
-weight, with each node among its own senders, and become a matrix W with `mixing_matrix`; one round
-of mixing is x ← W x. Where W is doubly stochastic, rounds bring all models to their mean, and their
-distance from it shrinks by the second largest modulus of W's eigenvalues in each (Xiao and Boyd,
-"Fast Linear Iterations for Distributed Averaging", Systems & Control Letters 53(1), 2004).
+A graph is a mapping from a node to its receivers. Weights are a mapping, too: receiver → sender →
+weight, where each node is among its own senders. `mixing_matrix` makes a matrix W of them; one
+round of mixing is x ← W x. Where W is doubly stochastic, rounds bring all models to their mean, and
+each round shrinks their distance from it by the second largest modulus of W's eigenvalues (Xiao and
+Boyd, "Fast Linear Iterations for Distributed Averaging", Systems & Control Letters 53(1), 2004).
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ Weights = dict[str, dict[str, float]]
 
 
 def metropolis_hastings(graph: Graph) -> Weights:
-    """Return w_ij = 1 / (1 + max(d_i, d_j)) with d the degrees, and the rest for oneself (Xiao and
-    Boyd 2004, section 4.2).
+    """Return w_ij = 1 / (1 + max(d_i, d_j)), where d are the degrees, and the rest for the node
+    itself.
 
-    Doubly stochastic, and needs no more than the neighbours' degrees. ValueError when an edge has
-    no edge back.
+    These weights are doubly stochastic, and a node needs no more than its neighbours' degrees (Xiao
+    and Boyd 2004, section 4.2). ValueError when an edge has no edge back.
     """
     _check_symmetric(graph)
     weights: Weights = {}
@@ -45,9 +45,9 @@ def metropolis_hastings(graph: Graph) -> Weights:
 
 
 def uniform(graph: Graph) -> Weights:
-    """Return w_ij = 1 / (1 + the largest degree), and the rest for oneself; doubly stochastic.
+    """Return w_ij = 1 / (1 + the largest degree), and the rest for the node itself.
 
-    ValueError when an edge has no edge back.
+    These weights are doubly stochastic. ValueError when an edge has no edge back.
     """
     _check_symmetric(graph)
     largest = max(map(len, graph.values()), default=0)
@@ -58,17 +58,17 @@ def uniform(graph: Graph) -> Weights:
 
 
 def row_stochastic(graph: Graph) -> Weights:
-    """Return weights by which each node takes the plain mean of what comes in and of its own."""
+    """Return weights for the plain mean of all that a node receives and its own."""
     senders: dict[str, list[str]] = {node: [node] for node in graph}
     for sender, others in graph.items():
         for receiver in others:
             senders[receiver].append(sender)
-    return {node: dict.fromkeys(those, 1 / len(those)) for node, those in senders.items()}
+    return {node: dict.fromkeys(some, 1 / len(some)) for node, some in senders.items()}
 
 
 def column_stochastic(graph: Graph) -> Weights:
-    """Return the weights of push-sum: each node splits its own in equal shares between its
-    receivers and itself.
+    """Return the weights of push-sum: a node splits its value equally between its receivers and
+    itself.
     """
     weights: Weights = {node: {} for node in graph}
     for sender, others in graph.items():
@@ -88,15 +88,20 @@ def mixing_matrix(weights: Weights) -> np.ndarray:
 
 
 def second_eigenvalue(matrix: np.ndarray) -> float:
-    """Return the second largest modulus of the eigenvalues, 0 for a single node; 1 minus it is the
-    spectral gap.
+    """Return the second largest modulus of the eigenvalues, 0 for a single node.
+
+    The spectral gap is 1 minus that number.
     """
     moduli = np.sort(np.abs(np.linalg.eigvals(matrix)))
     return float(moduli[-2]) if len(moduli) > 1 else 0.0
 
 
 def _with_own_weights(weights: Weights) -> Weights:
-    return {i: {i: 1 - sum(row.values()), **row} for i, row in weights.items()}
+    """Give each node the rest to 1 as the weight of its own value."""
+    complete = {}
+    for node, row in weights.items():
+        complete[node] = {node: 1 - sum(row.values()), **row}
+    return complete
 
 
 def _check_symmetric(graph: Graph) -> None:

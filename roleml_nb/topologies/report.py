@@ -1,4 +1,4 @@
-"""What can be said of a topology: in numbers, as text, and as a picture."""
+"""A report on a topology: numbers, a text, and a picture."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from .mixing_weights import second_eigenvalue
 __all__ = ["TopologyReport"]
 
 MAX_KAMADA_KAWAI_NODES = 200
-"""Graphs of more nodes are laid out by a faster method."""
+"""Nodes; larger graphs are laid out by a faster method."""
+MAX_NAMED_NODES = 30
+"""Nodes; a picture of more shows their names on hovering only."""
 
 
 class TopologyReport:
-    """Numbers of a topology; ``str()`` is a table.
+    """The numbers of a topology; ``str()`` makes a table of them.
 
     Attributes
     ----------
@@ -25,10 +27,10 @@ class TopologyReport:
     degree : tuple of (int, float, int)
         Smallest, mean and largest number of nodes that a node sends to.
     diameter : int or None
-        Longest of the shortest ways; None when not every node is reached from every other.
+        Length of the longest of the shortest ways; None when a node cannot be reached from another.
     rate : float
-        Predicted consensus rate: what the distance from the mean is multiplied by in a round of
-        mixing, the second largest modulus of the eigenvalues of W (Xiao and Boyd 2004).
+        Predicted consensus rate: a round of mixing multiplies the distance from the mean by it. It
+        is the second largest modulus of the eigenvalues of W (Xiao and Boyd 2004).
     spectral_gap : float
         1 - `rate`.
     rounds_per_tenth : float
@@ -37,8 +39,10 @@ class TopologyReport:
     """
 
     def __init__(self, name: str, graph: nx.Graph, mixing: np.ndarray, rounds: int):
-        self.name, self._graph = name, graph
-        self.nodes, self.edges = graph.number_of_nodes(), graph.number_of_edges()
+        self.name = name
+        self._graph = graph
+        self.nodes = graph.number_of_nodes()
+        self.edges = graph.number_of_edges()
         degrees = list(dict(graph.out_degree if graph.is_directed() else graph.degree).values())
         self.degree = min(degrees), sum(degrees) / len(degrees), max(degrees)
         connected = (
@@ -47,41 +51,29 @@ class TopologyReport:
         self.diameter: int | None = nx.diameter(graph) if connected else None
         self.rate = min(1.0, _without_rounding_error(second_eigenvalue(mixing))) ** (1 / rounds)
         self.spectral_gap = _without_rounding_error(1 - self.rate)
-        self.rounds_per_tenth = (
-            math.inf
-            if not self.spectral_gap
-            else 1.0
-            if self.rate == 0
-            else math.log(0.1, self.rate)
-        )
+        self.rounds_per_tenth = _rounds_per_tenth(self.rate, self.spectral_gap)
 
     def __str__(self) -> str:
         low, mean, high = self.degree
+        degree = str(low) if low == high else f"{low} to {high}, mean {mean:.2f}"
+        diameter = "none: not connected" if self.diameter is None else self.diameter
         return "\n".join(
             [
                 f"{self.name}: {self.nodes} nodes, {self.edges} edges",
-                (
-                    f"degree          {low}"
-                    if low == high
-                    else f"degree          {low} to {high}, mean {mean:.2f}"
-                ),
-                (
-                    "diameter       "
-                    f" {'none: not connected' if self.diameter is None else self.diameter}"
-                ),
+                f"degree          {degree}",
+                f"diameter        {diameter}",
                 f"spectral gap    {self.spectral_gap:.4f}",
-                (
-                    f"consensus rate  {self.rate:.4f} per round, a tenth is left after"
-                    f" {self.rounds_per_tenth:.1f} rounds"
-                ),
+                f"consensus rate  {self.rate:.4f} per round, a tenth is left after"
+                f" {self.rounds_per_tenth:.1f} rounds",
             ]
         )
 
     __repr__ = __str__
 
     def draw(self) -> Any:
-        """Return the graph as a plotly figure; nodes have their names and degrees, arrows show
-        edges that lead one way.
+        """Return the graph as a plotly figure, with the names and degrees of its nodes.
+
+        Arrows show edges that lead one way.
         """
         from roleml_nb.pictures.figure import Figure
 
@@ -126,18 +118,37 @@ class TopologyReport:
                     arrowhead=2,
                     arrowcolor="#999999",
                 )
-        few = self.nodes <= 30
+        self._add_nodes(figure, places)
+        return figure
+
+    def _add_nodes(self, figure: Any, places: dict[str, tuple[float, float]]) -> None:
+        x: list[float] = []
+        y: list[float] = []
+        text_positions: list[str] = []
+        hover_texts: list[str] = []
+        for node in self._graph:
+            place = places[node]
+            x.append(place[0])
+            y.append(place[1])
+            text_positions.append(_outwards(*place))
+            hover_texts.append(f"{node}: degree {self._graph.degree[node]}")
+        few = self.nodes <= MAX_NAMED_NODES
         figure.add_scatter(
-            x=[places[node][0] for node in self._graph],
-            y=[places[node][1] for node in self._graph],
+            x=x,
+            y=y,
             mode="markers+text" if few else "markers",
             text=list(self._graph),
-            textposition=[_outwards(*places[node]) for node in self._graph],
+            textposition=text_positions,
             marker={"size": 12 if few else 6, "color": "#0072B2"},
-            hovertext=[f"{node}: degree {self._graph.degree[node]}" for node in self._graph],
+            hovertext=hover_texts,
             hoverinfo="text",
         )
-        return figure
+
+
+def _rounds_per_tenth(rate: float, spectral_gap: float) -> float:
+    if not spectral_gap:
+        return math.inf
+    return 1.0 if rate == 0 else math.log(0.1, rate)
 
 
 def _layout(graph: nx.Graph) -> dict[str, tuple[float, float]]:
@@ -151,15 +162,13 @@ def _layout(graph: nx.Graph) -> dict[str, tuple[float, float]]:
 
 
 def _outwards(x: float, y: float) -> str:
-    """Return the position of a node's name, away from the middle of the picture, where most edges
-    are.
-    """
-    return (
-        f"{'top' if y >= 0 else 'bottom'}"
-        f" {'left' if x < -0.3 else 'right' if x > 0.3 else 'center'}"
-    )
+    """Return the position of a node's name, away from the middle, where most edges are."""
+    vertical = "top" if y >= 0 else "bottom"
+    if x < -0.3:
+        return f"{vertical} left"
+    return f"{vertical} right" if x > 0.3 else f"{vertical} center"
 
 
 def _without_rounding_error(value: float) -> float:
-    """Return 0 for a number that is a rounding error away from it."""
+    """Return 0 for a value that differs from it by a rounding error."""
     return 0.0 if abs(value) < 1e-9 else value

@@ -1,4 +1,4 @@
-"""Topologies: who sends to whom, as a graph over nodes, which may change from round to round."""
+"""Topologies: graphs of senders and receivers, which may change from round to round."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ __all__ = ["Topology", "topology"]
 
 @checked_methods
 class Topology:
-    """A graph over nodes, the same in all rounds or another one in each; made by `topology`.
+    """A graph over nodes, the same in all rounds or a new one in each; made by `topology`.
 
     Attributes
     ----------
     nodes : list of str
         Their names, in order.
     name : str
-        What the graph is called.
+        Of the graph.
     changes : bool
         Whether each round has a graph of its own.
     """
 
     def __init__(self, name: str, nodes: Sequence[str], source: nx.Graph | Callable[[int], Any]):
-        self.name, self.nodes = name, list(nodes)
+        self.name = name
+        self.nodes = list(nodes)
         self.changes = not isinstance(source, nx.Graph)
         self._source = source
 
@@ -44,8 +45,9 @@ class Topology:
         return f"<Topology: {self.name}, {len(self.nodes)} nodes, {many}>"
 
     def graph(self, round: int = 0) -> nx.Graph:
-        """Return the graph of a round, over the names of the nodes; a `networkx.DiGraph` when its
-        edges lead one way.
+        """Return the graph of a round, over the names of the nodes.
+
+        It is a `networkx.DiGraph` when its edges lead one way.
         """
         round = check_count("round", round)
         graph = self._source if isinstance(self._source, nx.Graph) else self._source(round)
@@ -57,66 +59,64 @@ class Topology:
         return {node: sorted(graph[node], key=natural_key) for node in self.nodes}
 
     def check(self, round: int = 0) -> Topology:
-        """Check that each node is reached from all others; TestbedError names the components."""
+        """Raise TestbedError, which names the components, unless all nodes reach one another."""
         components = _components(self.graph(round))
         if len(components) > 1:
-            said = " and ".join(_join_names(part, "{{{}}}", 6) for part in components[:3])
+            parts = " and ".join(map(_in_braces, components[:3]))
             more = f" and {len(components) - 3} more" if len(components) > 3 else ""
             kind = "strongly connected" if self.graph(round).is_directed() else "connected"
             raise TestbedError(
-                f"the {self.name} graph is not {kind}: its components are {said}{more}; "
+                f"the {self.name} graph is not {kind}: its components are {parts}{more}; "
                 "add edges between them, or wire each by itself"
             )
         return self
 
     def weights(self, round: int = 0) -> np.ndarray:
-        """Return the matrix W of mixing, (n, n) in the order of `nodes`.
+        """Return the mixing matrix W, of shape (n, n), in the order of `nodes`.
 
-        Metropolis–Hastings weights (doubly stochastic), or, where edges lead one way, those of
-        push-sum (the columns sum to 1).
+        It has Metropolis–Hastings weights (doubly stochastic), or, where edges lead one way, those
+        of push-sum (the columns sum to 1).
         """
-        directed = self.graph(round).is_directed()
-        return mixing_matrix(
-            (column_stochastic if directed else metropolis_hastings)(self.neighbours(round))
-        )
+        weigh = column_stochastic if self.graph(round).is_directed() else metropolis_hastings
+        return mixing_matrix(weigh(self.neighbours(round)))
 
     def report(self, rounds: int = 1) -> TopologyReport:
-        """Return degree, diameter, spectral gap and predicted consensus rate; printed as text,
-        drawn by its ``draw()``.
+        """Return degree, diameter, spectral gap and predicted consensus rate.
 
-        For a topology that changes, degree and diameter are those of the union of `rounds` graphs,
-        and the rate is that of mixing through all of them, one after the other.
+        The report prints as text; its ``draw()`` makes a picture. For a topology that changes,
+        degree and diameter are those of the union of `rounds` graphs, and the rate is that of
+        mixing through all of them, one after the other.
         """
         rounds = check_count("rounds", rounds, 1, 1_000_000)
         count = rounds if self.changes else 1
-        graphs = [self.graph(number) for number in range(count)]
+        graphs = list(map(self.graph, range(count)))
         product = np.eye(len(self.nodes))
         for number in range(count):
             product = self.weights(number) @ product
         return TopologyReport(self.name, nx.compose_all(graphs), product, count)
 
-    # graphs made from it
+    # topologies made of this one
 
     def bipartite(self) -> Topology:
-        """Return a bipartite part of it that is still connected: edges from one half, the active
-        one, to the other.
+        """Return a connected bipartite part: edges lead from the active half to the other.
 
-        AD-PSGD needs it. The halves are the nodes at even and at odd distance from the first node.
+        AD-PSGD needs such a graph. The halves are the nodes at even and at odd distance from the
+        first node.
         """
         graph = self.check().graph()
         level = nx.single_source_shortest_path_length(graph.to_undirected(), self.nodes[0])
         halves = nx.DiGraph()
         halves.add_nodes_from(self.nodes)
-        halves.add_edges_from(
-            (a, b) if level[a] % 2 == 0 else (b, a)
-            for a, b in graph.edges
-            if (level[a] - level[b]) % 2
-        )
+        for a, b in graph.edges:
+            if (level[a] - level[b]) % 2:
+                active, passive = (a, b) if level[a] % 2 == 0 else (b, a)
+                halves.add_edge(active, passive)
         return Topology(f"bipartite {self.name}", self.nodes, halves)
 
     def spanning_tree(self, root: str | None = None) -> Topology:
-        """Return the tree of shortest ways from `root` (default: the first node): edges from each
-        node to those right below.
+        """Return the tree of shortest ways from `root` (default: the first node).
+
+        Its edges lead from each node to its children.
         """
         if root is not None and root not in self.nodes:
             raise TestbedError(f"no node {root!r} in {self.name}; {did_you_mean(root, self.nodes)}")
@@ -128,6 +128,7 @@ class Topology:
 
 
 MAX_NODES = 100_000
+"""Nodes of a topology that is given their number."""
 
 
 @partial(checked, exempt=("source",))
@@ -145,8 +146,9 @@ def topology(
     source
         The name of a graph (full, star, ring, line, grid, torus, tree, random-regular, erdos-renyi,
         small-world, scale-free, directed-ring, exponential), any networkx graph, or a callable that
-        gives either for a round (0, 1, …). A graph is over the names of the nodes, or over as many
-        other things, which then stand for the nodes in their order (numbers in numerical order).
+        returns either for a round (0, 1, …). A graph is over the names of the nodes, or over as
+        many other things, which then stand for the nodes in their order (numbers in numerical
+        order).
     nodes
         Their names, or how many ("node1", …).
     seed
@@ -160,11 +162,11 @@ def topology(
         For an unknown name or option, a graph that cannot be made, or one that is over other nodes.
     """
     seed = check_seed(seed)
-    names = (
-        list(nodes)
-        if isinstance(nodes, Iterable) and not hasattr(nodes, "__index__")
-        else [f"node{number}" for number in range(1, check_count("nodes", nodes, 0, MAX_NODES) + 1)]
-    )
+    if isinstance(nodes, Iterable) and not hasattr(nodes, "__index__"):
+        names = list(nodes)
+    else:
+        count = check_count("nodes", nodes, 0, MAX_NODES)
+        names = [f"node{number}" for number in range(1, count + 1)]
     if not names:
         raise TestbedError("a topology needs at least one node")
     if isinstance(source, Topology):
@@ -186,30 +188,31 @@ def topology(
         found = source(number)
         return draw_graph(found, len(names), seed + number, {}) if isinstance(found, str) else found
 
-    made = Topology(
-        getattr(source, "__name__", "changing").replace("<lambda>", "changing"), names, of_round
-    )
-    made.graph()
+    name = getattr(source, "__name__", "changing").replace("<lambda>", "changing")
+    made = Topology(name, names, of_round)
+    made.graph()  # raises where the callable does not fit
     return made
 
 
 def _relabel(names: list[str], graph: Any) -> nx.Graph:
-    """Return the graph with our names, without loops and parallel edges."""
+    """Return the graph over `names`, without loops and parallel edges."""
     if not isinstance(graph, nx.Graph):
         raise TestbedError(f"a round's graph is a name or a networkx graph, not {graph!r}")
     if set(graph) == set(names):
-        order = {name: name for name in names}
+        name_of = dict(zip(names, names, strict=True))
     elif len(graph) == len(names):
         numbered = all(isinstance(node, int) for node in graph)
-        order = dict(zip(sorted(graph) if numbered else graph, names, strict=True))
+        name_of = dict(zip(sorted(graph) if numbered else graph, names, strict=True))
     else:
         raise TestbedError(
             f"the graph has {len(graph)} nodes, but there are {len(names)} to wire:"
-            f" {_join_names(names, '{}', 8)}"
+            f" {_join_names(names, 8)}"
         )
     made = nx.DiGraph() if graph.is_directed() else nx.Graph()
     made.add_nodes_from(names)
-    made.add_edges_from((order[a], order[b]) for a, b in graph.edges() if a != b)
+    for a, b in graph.edges():
+        if a != b:
+            made.add_edge(name_of[a], name_of[b])
     return made
 
 
@@ -219,7 +222,10 @@ def _components(graph: nx.Graph) -> list[list[str]]:
     return sorted(parts, key=lambda part: natural_key(part[0]))
 
 
-def _join_names(names: Sequence[str], form: str, limit: int) -> str:
-    return form.format(
-        ", ".join(names[:limit]) + (f", … ({len(names)} nodes)" if len(names) > limit else "")
-    )
+def _in_braces(names: Sequence[str]) -> str:
+    return f"{{{_join_names(names, 6)}}}"
+
+
+def _join_names(names: Sequence[str], limit: int) -> str:
+    more = f", … ({len(names)} nodes)" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
