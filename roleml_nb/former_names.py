@@ -20,9 +20,12 @@ __all__ = ["CLASSES", "MODULES", "install"]
 
 PACKAGE = __name__.partition(".")[0]
 MODULES = {
+    "actor.emissions": "actor.events.emissions",
     "actor.failures": "actor.replay",
+    "actor.inbox": "actor.events.inbox",
     "actor.keeping": "actor.undo",
     "actor.luggage": "actor.snapshot",
+    "actor.subscriptions": "actor.events.subscriptions",
     "course.plug": "course.power_plug",
     "course.small": "course.toy_roles",
     "library.ad_psgd": "library.decentralised.ad_psgd",

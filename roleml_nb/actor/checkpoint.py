@@ -105,7 +105,9 @@ class Checkpoint:
                     actor.subscriptions.heard(name),
                 )
         links = actor.ctx.relationships.all_links()
-        state = NodeState(actor.ctx.seed, roles, self._relationships(), links, dict(actor.moved))
+        state = NodeState(
+            actor.ctx.seed, roles, self._relationships(), links, dict(actor.roles.moved)
+        )
         return actor.ctx.seed, list(map(bytes, encode(state).frames()))
 
     def prepare(
@@ -141,7 +143,7 @@ class Checkpoint:
         for name in list(actor.roles):
             if name != NATIVE:
                 actor.stop_role(name)
-        actor.moved.clear()
+        actor.roles.moved.clear()
         relationships = actor.ctx.relationships
         for name in list(relationships.all_relationships()):
             members = relationships.members(name)
@@ -168,7 +170,7 @@ class Checkpoint:
             restore(actor, name, kept.snapshot)
             restore_events(actor, name, kept.events)
             actor.subscriptions.adopt_heard(name, kept.heard)
-        actor.moved.update(state.moved)
+        actor.roles.moved.update(state.moved)
 
     def discard(
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any

@@ -7,7 +7,7 @@ import pickle
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from roleml_nb.messaging.executions import Execution, Interrupt, run
 from roleml_nb.messaging.permissions import check_content
@@ -28,13 +28,15 @@ from roleml_nb.role import (
 from roleml_nb.role.channels import Handler
 from roleml_nb.role.running import running
 
-from .checkpoint import STEPS as CHECKPOINT_STEPS
-from .undo import STEPS as UNDO_STEPS
+from .errors import describe
+from .events.subscriptions import Subscriptions
+from .host import ActorHost
+from .role_table import RoleTable
 
-if TYPE_CHECKING:
-    from .actor import Actor
+__all__ = ["Dispatch", "NodeRequest"]
 
-__all__ = ["Dispatch"]
+NodeRequest = Callable[[RoleInstanceID, str, str, Any], Any]
+"""A handler of a message to the node itself: sender, role's name, channel, content."""
 
 SLOW_REQUEST = "assign-role"
 """The request to a node that may take long, since it builds elements; others need not wait for
@@ -47,40 +49,37 @@ ANSWERS_LATER = object()
 class Dispatch:
     """Receives the messages for one actor."""
 
-    def __init__(self, actor: Actor):
-        self.actor = actor
-        self._node_requests: dict[str, Callable[[RoleInstanceID, str, str, Any], Any]] = {
-            "subscribe": actor.emissions.subscribe,
-            "unsubscribe": actor.emissions.unsubscribe,
-            "resubscribe": actor.emissions.resubscribe,
-            "adopt": actor.migration.adopt,
-            "adopted": actor.migration.adopted,
-            "abandon": actor.migration.abandon,
-            "repoint": actor.migration.repoint,
-        }
-        for step in CHECKPOINT_STEPS:
-            self._node_requests[f"checkpoint-{step}"] = getattr(actor.checkpoint, step)
-        for step in UNDO_STEPS:
-            self._node_requests[f"undo-{step}"] = getattr(actor.undo, step)
+    def __init__(
+        self,
+        roles: RoleTable,
+        subscriptions: Subscriptions,
+        host: ActorHost,
+        node_requests: dict[str, NodeRequest],
+    ):
+        self.roles = roles
+        self.host = host
+        self._subscriptions = subscriptions
+        self._node_requests = node_requests
+        self._logger = host.logger_for(roles.node, "")
 
     def __call__(self, envelope: Envelope, target: Target, body: Body) -> None:
         """Hand a message over to the worker pool. Called on the link's thread."""
         if envelope.kind == "event":
-            self.actor.subscriptions.receive(
+            self._subscriptions.receive(
                 envelope.source, target.instance_name, envelope.channel, body
             )
         elif envelope.kind == "discontinue":
-            self.actor.subscriptions.discontinued(
+            self._subscriptions.discontinued(
                 envelope.source, target.instance_name, envelope.channel
             )
         else:
             queued = envelope.kind == "task" and (
                 target.instance_name != NATIVE or envelope.channel == SLOW_REQUEST
             )
-            self.actor.host.submit(lambda: self._serve(envelope, target, body), queued=queued)
+            self.host.submit(lambda: self._serve(envelope, target, body), queued=queued)
 
     def _serve(self, envelope: Envelope, target: Target, body: Body) -> None:
-        host = self.actor.host
+        host = self.host
         token = host.router.executions.begin(
             (envelope.source.actor_name, target.call), host.clock.now()
         )
@@ -127,10 +126,10 @@ class Dispatch:
                 self._reply(envelope, target, answer)
 
     def _call(self, envelope: Envelope, target: Target, body: Body) -> Any:
-        lifecycle = self.actor.lifecycle(target.instance_name)
+        lifecycle = self.roles.lifecycle(target.instance_name)
         self._enter(lifecycle)
         try:
-            role = self.actor.roles[target.instance_name]
+            role = self.roles[target.instance_name]
             answer = self._invoke(
                 lifecycle, role, self._method(role, envelope), envelope, target, body
             )
@@ -146,18 +145,18 @@ class Dispatch:
         return answer
 
     def _exit(self, lifecycle: Lifecycle, execution: Execution | None = None) -> None:
-        execution = execution or self.actor.host.router.executions.current
+        execution = execution or self.host.router.executions.current
         if execution is None or not execution.abandoned:
             lifecycle.exit()
 
     def _enter(self, lifecycle: Lifecycle) -> None:
-        execution = self.actor.host.router.executions.current
+        execution = self.host.router.executions.current
         if execution is None or lifecycle.ready:
-            lifecycle.enter(self.actor.host.call_timeout)
+            lifecycle.enter(self.host.call_timeout)
             return
         execution.held = True
         try:
-            lifecycle.enter(self.actor.host.call_timeout)
+            lifecycle.enter(self.host.call_timeout)
         finally:
             execution.held = False
 
@@ -189,11 +188,11 @@ class Dispatch:
         args, payloads = body.decode()
         try:
             with running(role):
-                execution = self.actor.host.router.executions.current
+                execution = self.host.router.executions.current
                 answer = run(execution, handler.invoke, method, envelope.source, args, payloads)
                 if not inspect.iscoroutine(answer):
                     return answer
-                future = self.actor.host.run_coroutine(answer, copy_context())
+                future = self.host.run_coroutine(answer, copy_context())
         except Exception as error:
             self._keep(error, target, method, envelope, args, payloads)
             raise
@@ -207,7 +206,7 @@ class Dispatch:
                 self._keep(error, target, method, envelope, args, payloads)
                 self._fail(envelope, target, error)
 
-        future.add_done_callback(lambda future: self.actor.host.submit(lambda: ended(future)))
+        future.add_done_callback(lambda future: self.host.submit(lambda: ended(future)))
         return ANSWERS_LATER
 
     def _keep(
@@ -219,7 +218,7 @@ class Dispatch:
         args: Any,
         payloads: Any,
     ) -> None:
-        self.actor.host.failures.keep(
+        self.host.failures.keep(
             error,
             target.instance,
             method.__name__,
@@ -241,17 +240,28 @@ class Dispatch:
 
     def _fail(self, envelope: Envelope, target: Target, error: BaseException) -> None:
         try:
-            fault = self.actor.describe(error, target.instance, envelope.channel)
-            self.actor.log_failure(fault)
+            fault = self.describe(error, target.instance, envelope.channel)
+            self.log_failure(fault)
             body = encode(fault)
         except Exception as reason:  # an error that cannot be described or sent is still an answer
             body = encode(
                 HandlerError(
-                    f"{target.instance}.{envelope.channel} failed on {self.actor.host.label}: "
+                    f"{target.instance}.{envelope.channel} failed on {self.host.label}: "
                     f"{type(error).__name__} (which cannot be sent: {type(reason).__name__})"
                 )
             )
         self._send("error", envelope, target, body)
+
+    def describe(self, error: BaseException, role: RoleInstanceID, channel: str) -> Exception:
+        """Return the error to send to the caller."""
+        return describe(error, role, channel, self.host.label)
+
+    def log_failure(self, error: Exception) -> None:
+        """Log the failure of a handler of this node, whether its caller waits for it or not."""
+        if isinstance(error, HandlerError) and "via" not in error.where:
+            role = self.roles.get(error.where["role"])
+            logger = self._logger if role is None else role.logger
+            logger.error("%s\n%s", error, error.remote_traceback.rstrip())
 
     def _redirect(self, envelope: Envelope, target: Target, body: Body, moved: RoleMoved) -> None:
         """Send the call back, for its caller to follow the role: it was not begun here."""
@@ -259,11 +269,11 @@ class Dispatch:
         self._send("moved", envelope, target, Body(content, body.buffers))
 
     def _send(self, kind: str, envelope: Envelope, target: Target, body: Body) -> None:
-        self.actor.host.router.answer(
+        self.host.router.answer(
             kind,
             target.instance,
             Target(*envelope.source, target.call),
             envelope.channel,
             body,
-            at_once=envelope.kind != "task" and not self.actor.host.backlog,
+            at_once=envelope.kind != "task" and not self.host.backlog,
         )

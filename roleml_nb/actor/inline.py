@@ -25,9 +25,9 @@ from roleml_nb.role import (
 from roleml_nb.role.running import running
 
 from .errors import remote
+from .host import ActorHost
 
 if TYPE_CHECKING:
-    from .actor import Actor
     from .dispatch import Dispatch
 
 __all__ = ["ELSEWHERE", "call_inline"]
@@ -39,22 +39,22 @@ MAX_INLINE_DEPTH = 20
 
 
 def call_inline(
-    caller: Actor, source: RoleInstanceID, target: RoleInstanceID, channel: str, message: Message
+    host: ActorHost,
+    source: RoleInstanceID,
+    target: RoleInstanceID,
+    channel: str,
+    message: Message,
 ) -> Any:
     """Call a service on this thread and return its result, or `ELSEWHERE`.
 
     Not for roles that are at work further up on this stack, which could wait for themselves; nor
     for those not ready.
     """
-    host = caller.host
     dispatch: Dispatch | None = host.router.receiver(target.actor_name)
     if dispatch is None:
         return ELSEWHERE
-    actor = dispatch.actor
-    role, lifecycle = (
-        actor.roles.get(target.instance_name),
-        actor.find_lifecycle(target.instance_name),
-    )
+    role = dispatch.roles.get(target.instance_name)
+    lifecycle = dispatch.roles.find_lifecycle(target.instance_name)
     if role is None or lifecycle is None or channel not in role.services:
         return ELSEWHERE
     within = host.router.executions.current
@@ -72,8 +72,8 @@ def call_inline(
     except Exception as error:
         if isinstance(error, RoleMoved):  # another role, which the handler asked for
             error = NoSuchRoleError(str(error))
-        described = actor.describe(error, target, channel)
-        actor.log_failure(described)
+        described = dispatch.describe(error, target, channel)
+        dispatch.log_failure(described)
         fault, size = copy_of(described)
         host.router.end_inline(execution, "error", size)
         raise remote(fault) from None
@@ -98,7 +98,8 @@ def _handle(
     args: dict[str, Any],
     payloads: dict[str, Any],
 ) -> Any:
-    method, host = getattr(role, role.services[execution.channel]), dispatch.actor.host
+    method = getattr(role, role.services[execution.channel])
+    host = dispatch.host
     try:
         with running(role):
             answer = run(execution, method.handler.invoke, method, execution.source, args, payloads)

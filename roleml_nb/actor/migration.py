@@ -59,14 +59,14 @@ class Migration:
         """Move a role of ours; return its address when it is at work there. See
         `Testbed.migrate`.
         """
-        actor, old = self._actor, self._actor.instance(name)
-        lifecycle = actor.lifecycle(name)
+        actor, old = self._actor, self._actor.roles.instance(name)
+        lifecycle = actor.roles.lifecycle(name)
         if to == old:
             raise CallerError(f"{old} is there already")
         paused = lifecycle.status is Status.PAUSED
         steps = _Steps(actor)
         try:
-            actor.halt_role(name, timeout)
+            actor.routines.halt(name, timeout)
             lifecycle.pause(timeout)
             lifecycle.wait_for_callbacks(timeout)
             added = self._send(name, to, conflicts, steps, paused)
@@ -94,7 +94,7 @@ class Migration:
     def _send(
         self, name: str, to: RoleInstanceID, conflicts: str, steps: _Steps, paused: bool
     ) -> Names:
-        actor, old = self._actor, self._actor.instance(name)
+        actor, old = self._actor, self._actor.roles.instance(name)
         away = RoleInstanceID(to.actor_name, NATIVE)
         snapshot = capture(actor, name, conflicts)
         waiting: dict[tuple[RoleInstanceID, str], int] = {}
@@ -141,9 +141,9 @@ class Migration:
 
     def _resume(self, name: str) -> None:
         """Resume a role, also one that was not yet paused."""
-        if not self._actor.lifecycle(name).ready:
-            self._actor.lifecycle(name).resume()
-        self._actor.run_role(name)
+        if not self._actor.roles.lifecycle(name).ready:
+            self._actor.roles.lifecycle(name).resume()
+        self._actor.routines.start(name)
 
     def _finish_departure(self, name: str, to: RoleInstanceID) -> None:
         actor = self._actor
@@ -151,10 +151,10 @@ class Migration:
             element.release()
         actor.subscriptions.drop_role(name)
         actor.emissions.drop_role(name)
-        actor.moved[name] = to
-        lifecycle = actor.lifecycle(name)
+        actor.roles.moved[name] = to
+        lifecycle = actor.roles.lifecycle(name)
         actor.delete_role(name)
-        self._arrivals.pop(actor.instance(name), None)
+        self._arrivals.pop(actor.roles.instance(name), None)
         lifecycle.offloaded(to)
 
     # arriving
@@ -174,7 +174,7 @@ class Migration:
             )
         new = self._new_relationships(snapshot)
         restore(actor, name, snapshot)
-        self._arrivals[actor.instance(name)] = snapshot.old
+        self._arrivals[actor.roles.instance(name)] = snapshot.old
         return new
 
     def _new_relationships(self, snapshot: RoleSnapshot) -> list[str]:
@@ -184,7 +184,7 @@ class Migration:
         actor, new, other = self._actor, [], []
         for relationship, members in snapshot.relationships.items():
             here = actor.ctx.relationships.members(relationship) or (
-                [actor.instance(relationship)] if relationship in actor.roles else []
+                [actor.roles.instance(relationship)] if relationship in actor.roles else []
             )
             if not here:
                 new.append(relationship)
@@ -204,7 +204,7 @@ class Migration:
     ) -> None:
         """Resume the role: every node knows its new address."""
         old, events, emissions, paused = content
-        if self._arrivals.get(self._actor.instance(channel)) != old:
+        if self._arrivals.get(self._actor.roles.instance(channel)) != old:
             raise StatusError(f"node '{self._actor.name}' does not expect {old}")
         restore_events(self._actor, channel, events)
         self._actor.emissions.adopt(channel, emissions)
@@ -215,7 +215,7 @@ class Migration:
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> list:
         """Discard the role, which goes on where it was; return the events that came here for it."""
-        old, new = content, self._actor.instance(channel)
+        old, new = content, self._actor.roles.instance(channel)
         if self._arrivals.get(new) != old:
             return []
         try:
@@ -269,7 +269,7 @@ class _Steps:
         names = [
             name for name in self._actor.ctx.contacts.all_actor_names() if name != self._actor.name
         ]
-        router, source = self._actor.host.router, self._actor.instance(NATIVE)
+        router, source = self._actor.host.router, self._actor.roles.instance(NATIVE)
         calls = router.request(
             "repoint",
             source,

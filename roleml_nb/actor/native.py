@@ -63,14 +63,16 @@ class NativeRole(Role):
     def _relationship_changed(
         self, relationship: str, operation: str, instances: tuple[RoleInstanceID, ...]
     ) -> None:
-        if self.base.started(NATIVE):
+        if self.base.roles.started(NATIVE):
             self.relationship_updated.emit(
                 {"name": relationship, "op": operation, "instances": list(instances)}
             )
 
     def pulse(self) -> None:
         """Emit a heartbeat where somebody listens. Called by the host."""
-        if self.base.started(NATIVE) and self.base.emissions.has_subscribers(NATIVE, "heartbeat"):
+        if self.base.roles.started(NATIVE) and self.base.emissions.has_subscribers(
+            NATIVE, "heartbeat"
+        ):
             self.heartbeat.emit()
 
     # contacts and relationships
@@ -162,7 +164,7 @@ class NativeRole(Role):
     @Service(expand=True)
     @_for_managers
     def get_role_status(self, caller: RoleInstanceID, name: str) -> Status:
-        return self.base.lifecycle(name).status
+        return self.base.roles.lifecycle(name).status
 
     @Service(expand=True)
     @_for_managers
@@ -171,14 +173,14 @@ class NativeRole(Role):
         found = {}
         for name, role in list(self.base.roles.items()):
             if name != NATIVE:
-                found[name] = type(role).__name__, self.base.lifecycle(name).status
+                found[name] = type(role).__name__, self.base.roles.lifecycle(name).status
         return found
 
     @Service(expand=True)
     @_for_managers
     def get_channels(self, caller: RoleInstanceID, name: str) -> tuple[list[str], list[str]]:
         """Return the services and the tasks of a role."""
-        self.base.lifecycle(name)
+        self.base.roles.lifecycle(name)
         role = self.base.roles[name]
         return list(role.services), list(role.tasks)
 
@@ -220,7 +222,7 @@ class NativeRole(Role):
                 self.base.discard_role(name)
                 raise
         self.role_assigned.emit({"name": name, "cls": type(role).__name__})
-        return self.base.lifecycle(name).status
+        return self.base.roles.lifecycle(name).status
 
     @Task(expand=True)
     @_for_managers
@@ -240,7 +242,7 @@ class NativeRole(Role):
         """
         for name in names:
             self.require(name != NATIVE, "the native role is not updated")
-            self.base.lifecycle(name)
+            self.base.roles.lifecycle(name)
         for name in names:
             with self.base.exclusive(name):
                 (check_update if only_check else update_role)(
@@ -271,7 +273,7 @@ class NativeRole(Role):
         `status` may be a text, "paused" or "ready".
         """
         self.require(name != NATIVE, "the native role's status cannot be changed")
-        lifecycle = self.base.lifecycle(name)
+        lifecycle = self.base.roles.lifecycle(name)
         try:
             wanted = Status(status)
         except ValueError as error:

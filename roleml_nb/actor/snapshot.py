@@ -21,7 +21,7 @@ from roleml_nb.role import (
 )
 from roleml_nb.role.channels import Handler
 
-from .inbox import Contents, Listener
+from .events.inbox import Contents, Listener
 from .update import new_attributes
 
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ def capture(actor: Actor, name: str, conflicts: str = "refuse", verb: str = "mov
     role = actor.roles[name]
     state = role.__getstate__()
     elements = capture_elements(role)
-    check_sendable(actor.instance(name), state, elements, verb)
+    check_sendable(actor.roles.instance(name), state, elements, verb)
     return RoleSnapshot(
-        actor.instance(name),
+        actor.roles.instance(name),
         type(role),
         state,
         elements,
@@ -123,7 +123,7 @@ def _relationships_used(
     known = {}
     for other in actor.roles:
         if other not in (NATIVE, name):
-            known[other] = [actor.instance(other)]
+            known[other] = [actor.roles.instance(other)]
     for relationship in relationships.all_relationships():
         known[relationship] = relationships.members(relationship)
     found = {}
@@ -174,7 +174,7 @@ def restore(actor: Actor, name: str, snapshot: RoleSnapshot) -> None:
             listener = Listener(item, handler, getattr(role, method), conditions, mode, automatic)
             actor.subscriptions.adopt((name, emitter, event), listener)
         actor.emissions.adopt(name, snapshot.emissions)
-        actor.lifecycle(name).become(Status.PAUSED)
+        actor.roles.lifecycle(name).become(Status.PAUSED)
     except BaseException:
         discard(actor, name)
         raise

@@ -58,13 +58,13 @@ class TerminationUndo:
         when its handlers do not end; it then goes on.
         """
         actor, name = self._actor, channel
-        lifecycle = actor.lifecycle(name)
+        lifecycle = actor.roles.lifecycle(name)
         with actor.exclusive(name):
             paused = lifecycle.status is Status.PAUSED
             if lifecycle.status not in Status.READY | Status.PAUSED:
                 return None, f"it was {lifecycle.status}", False
             try:
-                actor.halt_role(name, STEP_TIMEOUT_S)
+                actor.routines.halt(name, STEP_TIMEOUT_S)
                 lifecycle.pause(STEP_TIMEOUT_S)
                 lifecycle.wait_for_callbacks(STEP_TIMEOUT_S)
             # it is ended all the same, as a main routine that does not stop is
@@ -93,7 +93,7 @@ class TerminationUndo:
                 if wanted.automatic:
                     continue
                 method = self._request(
-                    "listener", subscriber, event, (self._actor.instance(name), listener)
+                    "listener", subscriber, event, (self._actor.roles.instance(name), listener)
                 )
                 if method:
                     found.append((subscriber, event, method, wanted.conditions, wanted.mode))
@@ -113,14 +113,17 @@ class TerminationUndo:
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
     ) -> None:
         """Resume a role that was not ended, unless it was `paused` before."""
-        if channel in self._actor.roles and self._actor.lifecycle(channel).status is Status.PAUSED:
+        if (
+            channel in self._actor.roles
+            and self._actor.roles.lifecycle(channel).status is Status.PAUSED
+        ):
             self._resume(channel, content)
 
     def _resume(self, name: str, paused: bool) -> None:
-        if not paused and self._actor.lifecycle(name).status is Status.PAUSED:
-            self._actor.lifecycle(name).resume()
-        if self._actor.started(name):
-            self._actor.run_again(name)
+        if not paused and self._actor.roles.lifecycle(name).status is Status.PAUSED:
+            self._actor.roles.lifecycle(name).resume()
+        if self._actor.roles.started(name):
+            self._actor.routines.restart(name)
 
     def restore(
         self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
@@ -161,10 +164,10 @@ class TerminationUndo:
                     self._subscribe(name, emitter, event, handler, method, conditions, mode)
             restore_events(actor, name, terminated.events)
             for subscriber, event, *wanted in terminated.subscribers:
-                self._request("listen", subscriber, event, (actor.instance(name), *wanted))
+                self._request("listen", subscriber, event, (actor.roles.instance(name), *wanted))
             if not terminated.paused:
-                actor.lifecycle(name).resume()
-                actor.run_role(name)
+                actor.roles.lifecycle(name).resume()
+                actor.routines.start(name)
         native: Any = actor.roles[NATIVE]
         native.role_assigned.emit({"name": name, "cls": terminated.snapshot.cls.__name__})
 
@@ -194,9 +197,8 @@ class TerminationUndo:
         listening = getattr(self._actor.roles[name], method, None)
         try:
             if listening is None:
-                raise CallerError(
-                    f"{self._actor.instance(name)} has no method {method!r} that could listen to it"
-                )
+                role = self._actor.roles.instance(name)
+                raise CallerError(f"{role} has no method {method!r} that could listen to it")
             self._actor.subscriptions.subscribe(
                 name, emitter, event, handler, listening, conditions, mode
             )

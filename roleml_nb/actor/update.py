@@ -70,7 +70,7 @@ def _decide(
     actor: Actor, name: str, cls: type[Role], options: Mapping[str, Any] | None
 ) -> tuple[dict[str, ElementInstance], dict[str, Any]]:
     """Return the elements of a role in its new version, and its new attributes; change nothing."""
-    lifecycle, old = actor.lifecycle(name), actor.roles[name]
+    lifecycle, old = actor.roles.lifecycle(name), actor.roles[name]
     elements = _elements(actor, lifecycle, old, cls)
     added = new_attributes(lifecycle.where, cls, old.__dict__, options)
     _load_newest(elements)

@@ -268,7 +268,7 @@ class Host:
 
     def statuses(self) -> dict[str, dict[str, str]]:
         """Return the statuses of the roles here: {node: {role: status}}."""
-        return {name: actor.statuses() for name, actor in list(self.actors.items())}
+        return {name: actor.roles.statuses() for name, actor in list(self.actors.items())}
 
     def remove(self, names: list[str]) -> None:
         """End the named actors that live here, and remove all of them from the directory."""

@@ -27,13 +27,13 @@ def at_work(host: Host) -> list[str]:
             found.append(f"{execution.name} ({execution.state(now)})")
     for actor in list(host.actors.values()):
         for name in list(actor.roles):
-            lifecycle = actor.find_lifecycle(name)
+            lifecycle = actor.roles.find_lifecycle(name)
             if name == NATIVE or lifecycle is None:
                 continue
             if lifecycle.busy or lifecycle.status not in Status.READY | Status.PAUSED:
                 found.append(lifecycle.where)
-        for name in actor.routines():
-            found.append(f"the main routine of {actor.instance(name)}")
+        for name in actor.routines.running():
+            found.append(f"the main routine of {actor.roles.instance(name)}")
         found += actor.subscriptions.at_work()
     for peer, session in list(host.router.links.items()):
         if not session.drained:
@@ -45,7 +45,7 @@ def stop_routines(host: Host) -> Roles:
     """Ask main routines of `Runnable`s to end; return the roles that were asked."""
     found: Roles = {}
     for actor in list(host.actors.values()):
-        for name in actor.routines():
+        for name in actor.routines.running():
             role: Any = actor.roles[name]
             if type(role).stop is not Runnable.stop:  # else it ends by itself, and is waited for
                 found.setdefault(actor.name, []).append(name)
@@ -57,10 +57,12 @@ def pause_ready_roles(host: Host) -> Roles:
     """Pause ready roles; a role that is at work again is left out."""
     found: Roles = {}
     for actor in list(host.actors.values()):
-        ready = [name for name in actor.roles if name != NATIVE and actor.lifecycle(name).ready]
+        ready = [
+            name for name in actor.roles if name != NATIVE and actor.roles.lifecycle(name).ready
+        ]
         for name in ready:
             try:
-                actor.lifecycle(name).pause(0.0)
+                actor.roles.lifecycle(name).pause(0.0)
             except StatusError:
                 continue
             found.setdefault(actor.name, []).append(name)
@@ -71,8 +73,8 @@ def resume(host: Host, ready: Roles, running: Roles) -> None:
     """Resume roles of this host, and run main routines again."""
     for actor in list(host.actors.values()):
         for name in ready.get(actor.name, []):
-            if name in actor.roles and actor.lifecycle(name).status is Status.PAUSED:
-                actor.lifecycle(name).resume()
+            if name in actor.roles and actor.roles.lifecycle(name).status is Status.PAUSED:
+                actor.roles.lifecycle(name).resume()
         for name in running.get(actor.name, []):
             if name in actor.roles:
-                actor.run_again(name)
+                actor.routines.restart(name)

@@ -202,7 +202,7 @@ def _interrupt(execution: Execution) -> bool:
 
 def _leave_alone(host: Host, execution: Execution) -> None:
     host.router.abandon(execution)
-    lifecycle = host.actors[execution.target.actor_name].find_lifecycle(
+    lifecycle = host.actors[execution.target.actor_name].roles.find_lifecycle(
         execution.target.instance_name
     )
     if lifecycle is not None and execution.started and not execution.held:

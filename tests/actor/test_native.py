@@ -75,7 +75,7 @@ class Plain(Role):
         """As soon as the role is being ended."""
         import time
 
-        while self.base.started("plain"):
+        while self.base.roles.started("plain"):
             time.sleep(0.01)
         self.beat.emit({"n": 2})
         return "done"

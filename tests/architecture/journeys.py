@@ -73,7 +73,7 @@ def event(bed, listener):
 
 def record(bed, listener, view):
     """From the engine, which is asked for what it has recorded, to what a view sends to its page."""
-    bed.call("there/traveller", "emit", {"loss": 1.0})
+    bed.call("there/traveller", "add", {"number": 1})  # an event's receipt would come later
     begin = time.time()
     bed.trace.messages.to_pandas()
     view.on_tick()

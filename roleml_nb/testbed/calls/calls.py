@@ -155,7 +155,9 @@ class Calls:
         message = Message(dict(args or {}), dict(payloads or {}))
         made: dict[RoleInstanceID, Invocation] = {}
         for kind, members in kinds.items():
-            calls = self._actor._group(kind, NATIVE, members, channel, [message] * len(members))
+            calls = self._actor.caller.send_group(
+                kind, NATIVE, members, channel, [message] * len(members)
+            )
             made.update(zip(members, calls, strict=True))
         return [made[instance] for instance in group]
 

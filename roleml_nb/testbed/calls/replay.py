@@ -9,9 +9,12 @@ from contextvars import copy_context
 from typing import Any
 
 from roleml_nb.actor import Actor
+from roleml_nb.actor.caller import Caller
 from roleml_nb.actor.calls import Invocation
 from roleml_nb.actor.errors import own_frames
+from roleml_nb.actor.host import ActorHost
 from roleml_nb.actor.replay import ReplayState, encode_replay
+from roleml_nb.actor.role_table import RoleTable
 from roleml_nb.host import engine as remote
 from roleml_nb.host.host import Host
 from roleml_nb.messaging.serialization.codec import Body
@@ -27,6 +30,7 @@ from roleml_nb.role import (
     TestbedError,
 )
 from roleml_nb.role.channels import Handler
+from roleml_nb.role.relationships import Relationships
 from roleml_nb.role.running import running
 from roleml_nb.testbed.cluster.fleet import Fleet
 
@@ -45,6 +49,42 @@ class _ReplayHost:
         return getattr(self._host, name)
 
 
+class _ReplayCaller(Caller):
+    """Calls in the name of the notebook's own actor."""
+
+    def __init__(
+        self, roles: RoleTable, relationships: Relationships, host: ActorHost, notebook: Caller
+    ):
+        super().__init__(roles, relationships, host)
+        self._notebook = notebook
+
+    def request(
+        self, kind: str, instance_name: str, target: RoleInstanceID, channel: str, content: Any
+    ) -> Invocation:
+        return self._notebook.request(kind, NATIVE, target, channel, content)
+
+    def send_group(
+        self,
+        kind: str,
+        instance_name: str,
+        group: list[RoleInstanceID],
+        channel: str,
+        chosen: list[Message],
+    ) -> list[Invocation]:
+        return self._notebook.send_group(kind, NATIVE, group, channel, chosen)
+
+    def call(
+        self,
+        instance_name: str,
+        target: str | RoleInstanceID,
+        channel: str,
+        message: Message,
+        *,
+        timeout: float | None = None,
+    ) -> Any:
+        return self._notebook.call(NATIVE, self.resolve(target), channel, message, timeout=timeout)
+
+
 class _ReplayActor(Actor):
     """Stands in for a node: the role knows what it knew there, and calls others in the notebook's
     name. Its events go nowhere.
@@ -60,35 +100,10 @@ class _ReplayActor(Actor):
             initial_contacts=host.directory,
             **given.place,
         )
-        self.roles = dict.fromkeys(given.roles)  # type: ignore[assignment]
-        self.moved, self._lifecycles = {}, {}
-        self._caller = host.actors[NOTEBOOK]
-
-    def request(
-        self, kind: str, instance_name: str, target: RoleInstanceID, channel: str, content: Any
-    ) -> Invocation:
-        return self._caller.request(kind, NATIVE, target, channel, content)
-
-    def _group(
-        self,
-        kind: str,
-        instance_name: str,
-        group: list[RoleInstanceID],
-        channel: str,
-        chosen: list[Message],
-    ) -> list[Invocation]:
-        return self._caller._group(kind, NATIVE, group, channel, chosen)
-
-    def call(
-        self,
-        instance_name: str,
-        target: str | RoleInstanceID,
-        channel: str,
-        message: Message,
-        *,
-        timeout: float | None = None,
-    ) -> Any:
-        return self._caller.call(NATIVE, self.resolve(target), channel, message, timeout=timeout)
+        self.roles = RoleTable(self.name, self.ctx.workdir, lambda name: None)
+        self.roles.update(dict.fromkeys(given.roles))  # type: ignore[arg-type]
+        notebook = host.actors[NOTEBOOK].caller
+        self.call_with(_ReplayCaller(self.roles, self.ctx.relationships, self.host, notebook))
 
     def emit(self, instance_name: str, channel: str, message: Message) -> None: ...
 

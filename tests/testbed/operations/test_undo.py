@@ -176,7 +176,7 @@ def test_a_role_at_work_that_does_not_end_stays(board, bed, monkeypatch) -> None
     bed.spawn(f"{board.one}home", on="notebook")
     bed.assign(f"{board.one}home", "stuck", Stuck)
     call = bed.call_task(f"{board.one}home/stuck", "hold")
-    until(lambda: host.actors[f"{board.one}home"].lifecycle("stuck").busy, "it is at work")
+    until(lambda: host.actors[f"{board.one}home"].roles.lifecycle("stuck").busy, "it is at work")
     with pytest.raises(StatusError, match="1 handlers still running after 0.05 s"):
         board.do("terminate", nodes=[f"{board.one}home"], name="stuck")
     host.actors[f"{board.one}home"].roles["stuck"].lock.set()

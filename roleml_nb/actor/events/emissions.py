@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from roleml_nb.actor.host import ActorHost
+from roleml_nb.actor.role_table import RoleTable
 from roleml_nb.messaging.router import Target
 from roleml_nb.messaging.serialization.codec import MESSAGE, encode
 from roleml_nb.role import Message, NoSuchEventError, RoleInstanceID, did_you_mean
 from roleml_nb.role.conditions import passes
-
-if TYPE_CHECKING:
-    from .actor import Actor
 
 __all__ = ["Emissions", "Subscriber"]
 
@@ -36,8 +35,13 @@ class Subscriber:
 class Emissions:
     """Sends events to their subscribers, in the order of emission."""
 
-    def __init__(self, actor: Actor):
-        self._actor = actor
+    def __init__(
+        self, roles: RoleTable, host: ActorHost, wait_until_settled: Callable[[str], None]
+    ):
+        self._roles = roles
+        self._host = host
+        self._wait_until_settled = wait_until_settled
+        """Waits until a role is not about to move."""
         self._subscribers: dict[tuple[str, str], dict[ListenerKey, Subscriber]] = {}
         self._emitted: dict[tuple[str, str], int] = {}
         self._order: dict[tuple[str, str], threading.RLock] = {}
@@ -47,10 +51,10 @@ class Emissions:
         """Emit an event; wait while the role is paused, StatusError when it was not started, or
         ends.
         """
-        host = self._actor.host
-        self._actor.lifecycle(instance_name).wait_to_emit(channel, host.call_timeout)
+        host = self._host
+        self._roles.lifecycle(instance_name).wait_to_emit(channel, host.call_timeout)
         key = (instance_name, channel)
-        source = self._actor.instance(instance_name)
+        source = self._roles.instance(instance_name)
         with self._lock:
             order = self._order.setdefault(key, threading.RLock())
         # held while sending: the order of emission is the order on the link; a channel that is held
@@ -75,7 +79,7 @@ class Emissions:
         """Count the emission, and return the distinct roles that get it."""
         with self._lock:
             step = self._emitted[key] = self._emitted.get(key, 0) + 1
-            self._actor.host.record_metrics(source, key[1], message.args, step)
+            self._host.record_metrics(source, key[1], message.args, step)
             subscribers = self._subscribers.get(key, {})
             wanted = [
                 item
@@ -104,17 +108,17 @@ class Emissions:
         """Report subscribers that were there before a role that starts, to events that it does not
         have.
         """
-        role = self._actor.roles[instance_name]
+        role = self._roles[instance_name]
         with self._lock:
             wrong = []
             for (name, channel), subscribers in self._subscribers.items():
                 if name == instance_name and subscribers and channel not in role.events:
                     wrong.append((channel, subscribers))
         for channel, subscribers in wrong:
-            self._actor.host.report(
+            self._host.report(
                 NoSuchEventError(
                     f"{', '.join(map(str, _roles(subscribers)))} listen to"
-                    f" {self._actor.name}/{instance_name}, which emits no '{channel}';"
+                    f" {self._roles.node}/{instance_name}, which emits no '{channel}';"
                     f" {did_you_mean(channel, role.events)}"
                 )
             )
@@ -124,12 +128,12 @@ class Emissions:
 
         Those that follow a relationship stay, for a role that takes its place.
         """
-        source = self._actor.instance(instance_name)
+        source = self._roles.instance(instance_name)
         with self._lock:
             for (name, channel), subscribers in self._subscribers.items():
                 if name != instance_name or not subscribers:
                     continue
-                self._actor.host.router.send(
+                self._host.router.send(
                     "discontinue",
                     source,
                     [Target(*item) for item in _roles(subscribers)],
@@ -148,10 +152,10 @@ class Emissions:
         """Subscribe another role to one of ours, which may be assigned later."""
         name, *wanted = content
         self._follow(instance_name)
-        role = self._actor.roles.get(instance_name)
+        role = self._roles.get(instance_name)
         if role is not None and channel not in role.events:
             raise NoSuchEventError(
-                f"{self._actor.name}/{instance_name} emits no '{channel}';"
+                f"{self._roles.node}/{instance_name} emits no '{channel}';"
                 f" {did_you_mean(channel, role.events)}"
             )
         with self._lock:
@@ -161,9 +165,9 @@ class Emissions:
 
     def _follow(self, instance_name: str) -> None:
         """Wait while the role is about to be elsewhere; RoleMoved when it is."""
-        self._actor.migration.wait_until_settled(instance_name)
-        if instance_name not in self._actor.roles and instance_name in self._actor.moved:
-            self._actor.lifecycle(instance_name)
+        self._wait_until_settled(instance_name)
+        if instance_name not in self._roles and instance_name in self._roles.moved:
+            self._roles.lifecycle(instance_name)
 
     def unsubscribe(
         self, subscriber: RoleInstanceID, instance_name: str, channel: str, content: Any

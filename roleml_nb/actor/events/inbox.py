@@ -10,17 +10,17 @@ from concurrent.futures import Future
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from roleml_nb.actor.errors import describe
+from roleml_nb.actor.host import ActorHost
+from roleml_nb.actor.role_table import RoleTable
 from roleml_nb.messaging.executions import Execution, Interrupt, run
 from roleml_nb.messaging.serialization.codec import Body
 from roleml_nb.role import Lifecycle, RoleInstanceID, RunStopped
 from roleml_nb.role.channels import Handler
 from roleml_nb.role.conditions import passes
 from roleml_nb.role.running import running
-
-if TYPE_CHECKING:
-    from .actor import Actor
 
 __all__ = ["Contents", "Inbox", "Listener"]
 
@@ -55,7 +55,8 @@ class Inbox:
 
     def __init__(
         self,
-        actor: Actor,
+        roles: RoleTable,
+        host: ActorHost,
         instance_name: str,
         source: RoleInstanceID,
         channel: str,
@@ -64,7 +65,9 @@ class Inbox:
         self.instance_name, self.source, self.channel = instance_name, source, channel
         self.listeners: dict[str, Listener] = {}
         """By name, in the order in which each event is handled. Replaced, never changed."""
-        self._actor, self._once = actor, once
+        self._roles = roles
+        self._host = host
+        self._once = once
         self._waiting: deque[tuple[Listener, Body]] = deque()
         self._running = False
         self._lock = threading.Lock()
@@ -73,7 +76,7 @@ class Inbox:
     def busy(self) -> bool:
         """True when a handler is at work, or will be as soon as the role is ready."""
         return (
-            self._running or bool(self._waiting) and self._actor.lifecycle(self.instance_name).ready
+            self._running or bool(self._waiting) and self._roles.lifecycle(self.instance_name).ready
         )
 
     def __len__(self) -> int:
@@ -88,7 +91,7 @@ class Inbox:
             if self._running or not listeners:
                 return
             self._running = True
-        self._actor.host.submit(self._drain)
+        self._host.submit(self._drain)
 
     def wake(self) -> None:
         """Handle events that have waited for the role to become ready."""
@@ -96,7 +99,7 @@ class Inbox:
             if self._running or not self._waiting:
                 return
             self._running = True
-        self._actor.host.submit(self._drain)
+        self._host.submit(self._drain)
 
     def clear(self) -> None:
         """Drop the events that wait."""
@@ -126,10 +129,10 @@ class Inbox:
     # handling
 
     def _drain(self) -> None:
-        actor, name = self._actor, self.instance_name
+        name = self.instance_name
         while True:
-            run_generation = actor.host.router.run_generation
-            lifecycle = actor.find_lifecycle(name)
+            run_generation = self._host.router.run_generation
+            lifecycle = self._roles.find_lifecycle(name)
             entered = lifecycle is not None and lifecycle.try_enter()
             # taken from the queue by a running handler only: a paused role has all its events there
             with self._lock:
@@ -145,7 +148,7 @@ class Inbox:
                 return
             going_on = self._handle(*item, lifecycle, run_generation)
             if going_on is not None:
-                going_on.add_done_callback(lambda _: actor.host.submit(self._drain))
+                going_on.add_done_callback(lambda _: self._host.submit(self._drain))
                 return
 
     def _handle(
@@ -154,21 +157,21 @@ class Inbox:
         """Run the handler, unless the run is stopped by now; the future of one that goes on in the
         event loop.
         """
-        actor, source = self._actor, self.source
+        source = self.source
         message: tuple[Any, Any] = {}, {}
-        router = actor.host.router
+        router = self._host.router
         execution = router.begin_event(
-            source, actor.instance(self.instance_name), self.channel, run_generation
+            source, self._roles.instance(self.instance_name), self.channel, run_generation
         )
         try:
-            with running(actor.roles[self.instance_name]):
+            with running(self._roles[self.instance_name]):
                 message = body.decode()
                 if run_generation == router.run_generation and self._wanted(listener, message[0]):
                     answer = run(
                         execution, listener.handler.invoke, listener.method, source, *message
                     )
                     if inspect.iscoroutine(answer):
-                        future = actor.host.run_coroutine(answer, copy_context())
+                        future = self._host.run_coroutine(answer, copy_context())
                         router.executions.suspend_inline(execution)
                         future.add_done_callback(
                             partial(self._ended, listener, lifecycle, execution, message)
@@ -203,7 +206,7 @@ class Inbox:
         message: tuple,
         future: Future,
     ) -> None:
-        self._actor.host.router.executions.ended(execution)
+        self._host.router.executions.ended(execution)
         if not execution.abandoned:
             lifecycle.exit()
         error = future.exception()
@@ -213,9 +216,9 @@ class Inbox:
 
     def _keep(self, listener: Listener, message: Iterable[Any], error: BaseException) -> None:
         attribute = getattr(listener.method, "__name__", "")
-        self._actor.host.failures.keep(
+        self._host.failures.keep(
             error,
-            self._actor.instance(self.instance_name),
+            self._roles.instance(self.instance_name),
             attribute,
             self.channel,
             self.source,
@@ -223,7 +226,7 @@ class Inbox:
         )
 
     def _report(self, error: BaseException) -> None:
-        where = self._actor.instance(self.instance_name)
-        self._actor.host.report(
-            self._actor.describe(error, where, f"on {self.source}.{self.channel}")
+        where = self._roles.instance(self.instance_name)
+        self._host.report(
+            describe(error, where, f"on {self.source}.{self.channel}", self._host.label)
         )

@@ -5,17 +5,17 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from roleml_nb.actor.caller import Caller
+from roleml_nb.actor.host import ActorHost
+from roleml_nb.actor.role_table import RoleTable
 from roleml_nb.messaging.serialization.codec import Body
 from roleml_nb.role import CallerError, NodeLost, Role, RoleInstanceID, RoleMLError, attribute
 from roleml_nb.role.channels import Handler, Subscription
 from roleml_nb.role.conditions import check_conditions
 
 from .inbox import Inbox, Listener
-
-if TYPE_CHECKING:
-    from .actor import Actor
 
 __all__ = ["Subscriptions"]
 
@@ -26,13 +26,16 @@ Key = tuple[str, RoleInstanceID, str]
 class Subscriptions:
     """The subscriptions of one actor, kept up as roles and relationships change."""
 
-    def __init__(self, actor: Actor):
-        self._actor = actor
+    def __init__(self, roles: RoleTable, caller: Caller, host: ActorHost):
+        self._roles = roles
+        self._caller = caller
+        self._host = host
+        self._logger = host.logger_for(roles.node, "")
         self._inboxes: dict[Key, Inbox] = {}
         self._fired: set[tuple[str, RoleInstanceID, str, str]] = set()
         """Events that were wanted once and received, with the listener's name."""
         self._lock = threading.RLock()
-        actor.ctx.relationships.listeners.append(self._relationship_changed)
+        caller.relationships.listeners.append(self._relationship_changed)
 
     # events
 
@@ -67,9 +70,9 @@ class Subscriptions:
                     self._drop(key, listener)
                     ended = True
         if ended:
-            self._actor.logger.info(
+            self._logger.info(
                 "%s/%s: %s has ended, and with it '%s'",
-                self._actor.name,
+                self._roles.node,
                 instance_name,
                 source,
                 channel,
@@ -103,7 +106,7 @@ class Subscriptions:
         check_conditions(conditions)
         if mode not in ("once", "forever"):
             raise ValueError(f"mode must be 'once' or 'forever', not {mode!r}")
-        role = self._actor.roles[instance_name]
+        role = self._roles[instance_name]
         wanted = {}
         for name, value in conditions.items():
             wanted[name] = getattr(role, value.name) if isinstance(value, attribute) else value
@@ -119,7 +122,7 @@ class Subscriptions:
                     name += "+"
             listener = Listener(name, handler, method, wanted, mode, automatic)
             self.adopt(key, listener)
-        invocation = self._actor.request(
+        invocation = self._caller.request(
             "subscribe", instance_name, target, channel, (name, wanted, mode, automatic)
         )
         try:
@@ -154,14 +157,14 @@ class Subscriptions:
                     ended = True
         if not ended:
             raise CallerError(
-                f"{self._actor.name}/{instance_name} is not subscribed to {target}.{channel}"
+                f"{self._roles.node}/{instance_name} is not subscribed to {target}.{channel}"
             )
-        invocation = self._actor.request("unsubscribe", instance_name, target, channel, name)
+        invocation = self._caller.request("unsubscribe", instance_name, target, channel, name)
         if wait:
             try:
                 invocation.result()
             except NodeLost as error:  # it has nothing more to say
-                self._actor.logger.info("unsubscribe from %s.%s: %s", target, channel, error)
+                self._logger.info("unsubscribe from %s.%s: %s", target, channel, error)
 
     def _drop(self, key: Key, listener: Listener) -> None:
         """Remove a listener; events that came for it before are still handled."""
@@ -181,7 +184,7 @@ class Subscriptions:
             try:
                 self.unsubscribe(instance_name, target, channel, wait=wait)
             except RoleMLError as error:  # an emitter that is gone keeps nobody from leaving
-                self._actor.logger.info("unsubscribe from %s.%s: %s", target, channel, error)
+                self._logger.info("unsubscribe from %s.%s: %s", target, channel, error)
 
     def _clear_fired(self, instance_name: str) -> None:
         with self._lock:
@@ -197,8 +200,8 @@ class Subscriptions:
             self._subscribe_to(
                 instance_name, item, name, self._members(item.relationship), starting=True
             )
-        new = (self._actor.instance(instance_name),)
-        for other in list(self._actor.roles):
+        new = (self._roles.instance(instance_name),)
+        for other in list(self._roles):
             for item, name in self._declared(other):
                 if item.relationship == instance_name and self._members(instance_name) == new:
                     self._subscribe_to(other, item, name, new, starting=True)
@@ -207,7 +210,7 @@ class Subscriptions:
         """Bind a role's listeners to the handlers of its new class; end those that are gone, begin
         new ones.
         """
-        role = self._actor.roles[instance_name]
+        role = self._roles[instance_name]
         declared = {name: item for item, name in self._declared(instance_name)}
         for (_, target, channel), inbox in self.of_role(instance_name).items():
             for name, listener in inbox.listeners.items():
@@ -223,14 +226,14 @@ class Subscriptions:
 
     def _members(self, relationship: str) -> tuple[RoleInstanceID, ...]:
         """Return the members, or else the role of that name on this node."""
-        members = tuple(self._actor.ctx.relationships.members(relationship))
-        if not members and relationship in self._actor.roles:
-            return (self._actor.instance(relationship),)
+        members = tuple(self._caller.relationships.members(relationship))
+        if not members and relationship in self._roles:
+            return (self._roles.instance(relationship),)
         return members
 
     def _declared(self, instance_name: str) -> list[tuple[Subscription, str]]:
         """Return the event handlers of a role and their names, in the order of their definition."""
-        cls = type(self._actor.roles[instance_name])
+        cls = type(self._roles[instance_name])
         return [(getattr(cls, name).handler, name) for name in _defined(cls)]
 
     def _in_order(self, instance_name: str, listeners: dict[str, Listener]) -> dict[str, Listener]:
@@ -250,7 +253,7 @@ class Subscriptions:
 
         A lost emitter keeps no role from starting.
         """
-        method = getattr(self._actor.roles[instance_name], name)
+        method = getattr(self._roles[instance_name], name)
         failed: list[Exception] = []
         for target in targets:
             if (instance_name, target, item.channel, name) in self._fired:
@@ -269,9 +272,7 @@ class Subscriptions:
                     )
                 except Exception as error:  # the others are subscribed to all the same
                     if starting and isinstance(error, NodeLost):
-                        self._actor.logger.warning(
-                            "%s: %s", self._actor.instance(instance_name), error
-                        )
+                        self._logger.warning("%s: %s", self._roles.instance(instance_name), error)
                     else:
                         failed.append(error)
         if failed:
@@ -280,7 +281,7 @@ class Subscriptions:
     def _relationship_changed(
         self, relationship: str, operation: str, instances: tuple[RoleInstanceID, ...]
     ) -> None:
-        for instance_name in list(filter(self._actor.started, list(self._actor.roles))):
+        for instance_name in list(filter(self._roles.started, list(self._roles))):
             for item, name in self._declared(instance_name):
                 if item.relationship != relationship:
                     continue
@@ -317,7 +318,7 @@ class Subscriptions:
             found = []
             for (name, source, channel), inbox in self._inboxes.items():
                 if inbox.busy:
-                    found.append(f"{self._actor.instance(name)} (event {source}.{channel})")
+                    found.append(f"{self._roles.instance(name)} (event {source}.{channel})")
             return found
 
     def adopt(self, key: Key, listener: Listener) -> None:
@@ -325,7 +326,9 @@ class Subscriptions:
         it, or will.
         """
         with self._lock:
-            inbox = self._inboxes.setdefault(key, Inbox(self._actor, *key, self._heard_once))
+            inbox = self._inboxes.setdefault(
+                key, Inbox(self._roles, self._host, *key, self._heard_once)
+            )
             inbox.listeners = self._in_order(key[0], {**inbox.listeners, listener.name: listener})
 
     def drop_role(self, instance_name: str) -> None:
