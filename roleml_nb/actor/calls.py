@@ -12,7 +12,7 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from roleml_nb.messaging.router import Pending
+from roleml_nb.messaging.pending import Pending
 from roleml_nb.role import (
     CallerError,
     CallTimeout,
@@ -120,7 +120,7 @@ class Invocation:
         return CallTimeout(
             f"{call.target}.{call.channel} has not answered for"
             f" {self._host.clock.now() - call.sent:.1f} s ({call.host_id}:"
-            f" {self._host.router.inquire(call)}); wait longer with timeout="
+            f" {self._host.router.inquiries.state(call)}); wait longer with timeout="
         )
 
     def not_made(self) -> bool:

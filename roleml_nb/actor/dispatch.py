@@ -9,9 +9,9 @@ from concurrent.futures import Future
 from contextvars import copy_context
 from typing import Any
 
+from roleml_nb.messaging.envelope import Envelope, Target, never_begun
 from roleml_nb.messaging.executions import Execution, Interrupt, run
 from roleml_nb.messaging.permissions import check_content
-from roleml_nb.messaging.router import Envelope, Target, never_begun
 from roleml_nb.messaging.serialization.codec import Body, encode
 from roleml_nb.role import (
     NATIVE,

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from roleml_nb.messaging.serialization.codec import OUT_OF_BAND_BYTES, Body, encode
 from roleml_nb.messaging.serialization.shared_memory import Region
@@ -29,59 +29,18 @@ from roleml_nb.role import (
 from roleml_nb.role.host import Host
 
 from .call_sites import CallSites
+from .envelope import ANSWERS, FENCED, FLOW_CONTROLLED, Envelope, Target, never_begun
 from .executions import Execution, Executions, Working
 from .flow_control import Credit, Window
+from .inquiries import Inquiries
 from .pending import Pending
 from .permissions import ROLES, host_refusal, refusal
 from .session import Item, Link, Session
 
-__all__ = ["Envelope", "Link", "Pending", "Router", "Target", "never_begun"]
+__all__ = ["Link", "Pending", "Router"]
 
-FLOW_CONTROLLED = ("task", "event")
-"""Kinds that nobody waits for, and that could fill memory: windows hold back their senders.
-
-Others are never held back.
-"""
-ANSWERS = ("reply", "error", "moved")
-FENCED = ("service", "task", "event")
-"""Kinds that begin a handler: refused when they come from an earlier run generation."""
 MESSAGE_OVERHEAD_BYTES = 256
 """Bytes that a message takes besides its body."""
-INQUIRY_TIMEOUT_S = 0.5
-
-
-class Target(NamedTuple):
-    """The receiver of a message, and the number of the call that it makes or answers (0: none)."""
-
-    actor_name: str
-    instance_name: str
-    call: int = 0
-
-    @property
-    def instance(self) -> RoleInstanceID:
-        return RoleInstanceID(self.actor_name, self.instance_name)
-
-
-class Envelope(NamedTuple):
-    """The header of a message.
-
-    `kind`: service, task or event; subscribe, unsubscribe, discontinue; adopt, adopted, abandon,
-    repoint and resubscribe when a role moves; checkpoint-… and undo-…; reply, error or moved, which
-    answer a call; host.
-    """
-
-    kind: str
-    source: RoleInstanceID
-    targets: tuple[Target, ...]
-    channel: str
-    sent: float
-    depth: int = 0
-    trail: tuple[str, ...] = ()
-    """Depth of the call's nesting in others, and the last of these."""
-    call_site: str = ""
-    """The line of code that sent it, if that is traced; see `CallSites.current`."""
-    run_generation: int = 0
-    """The run generation when it was sent, or in which the handler began that sent it."""
 
 
 Receiver = Callable[[Envelope, Target, Body], None]
@@ -123,17 +82,13 @@ class Router:
         self._broken = broken
         self._receivers: dict[str, Receiver] = {}
         self._pending: dict[int, Pending] = {}
-        self._inquiries: dict[int, Pending] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._window = Window()
         self._delivering = threading.local()
         self._flushing = False
         self._flush_requests: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self.host_handlers["inquire"] = lambda peer, asked: self.send_to_host(
-            peer, "inquiry-answer", (asked[0], self._state(peer, asked[1]))
-        )
-        self.host_handlers["inquiry-answer"] = self._on_inquiry_answer
+        self.inquiries = Inquiries(self)
         self.host_handlers["cancel"] = self._on_cancel
 
     def register(self, actor_name: str, receiver: Receiver) -> None:
@@ -767,46 +722,7 @@ class Router:
             answer = Target(*envelope.source, target.call)
             self.send("error", target.instance, [answer], envelope.channel, encode(error))
 
-    # looking
-
-    def inquire(self, call: Pending) -> str:
-        """Ask the other side about the state of a call, and wait up to half a second for its
-        answer.
-        """
-        if call.host_id == self.host.host_id:
-            return self._state(self.host.host_id, call.number)
-        answer = Pending(
-            "host",
-            call.source,
-            call.target,
-            "",
-            call.host_id,
-            self.host.clock.now(),
-            next(self._numbers),
-            self._inquiries,
-        )
-        try:
-            self.send_to_host(call.host_id, "inquire", (answer.number, call.number))
-            return answer.result(INQUIRY_TIMEOUT_S)
-        except LinkFailed as error:
-            return str(error)
-        except TimeoutError:
-            return (
-                f"nor does {call.host_id} say what it does; link: {self.links[call.host_id].kind}"
-            )
-        finally:
-            answer.cancel()
-
-    def _on_inquiry_answer(self, peer: str, answer: tuple[int, str]) -> None:
-        inquiry = self._inquiries.get(answer[0])
-        if inquiry is not None and inquiry.host_id == peer:
-            inquiry.set_result(answer[1])
-
-    def _state(self, peer: str, number: int) -> str:
-        for execution in list(self.executions.table.values()):
-            if execution.key == (peer, number):
-                return execution.state(self.host.clock.now())
-        return "no such call is at work there; it was never received, or its answer is on the way"
+    # calls that wait
 
     def working(self) -> list[Working]:
         """Return the handlers at work here, and the calls that wait here."""
@@ -879,8 +795,3 @@ class Router:
     def pending(self) -> list[Pending]:
         """Return the calls that wait, oldest first."""
         return sorted(list(self._pending.values()), key=lambda call: call.sent)
-
-
-def never_begun(target: RoleInstanceID, channel: str) -> RunStopped:
-    """Return the error of a call that the end of its run generation kept from beginning."""
-    return RunStopped(f"{target}.{channel} was stopped with the run, before it began")

@@ -9,7 +9,7 @@ from typing import Any
 
 from roleml_nb.actor.host import ActorHost
 from roleml_nb.actor.role_table import RoleTable
-from roleml_nb.messaging.router import Target
+from roleml_nb.messaging.envelope import Target
 from roleml_nb.messaging.serialization.codec import MESSAGE, encode
 from roleml_nb.role import Message, NoSuchEventError, RoleInstanceID, did_you_mean
 from roleml_nb.role.conditions import passes

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from roleml_nb.actor import Actor, Invocation
-from roleml_nb.messaging.router import never_begun
+from roleml_nb.messaging.envelope import never_begun
 from roleml_nb.role import (
     NATIVE,
     ErrorHandlingStrategy,
