@@ -58,7 +58,7 @@ def run_all(
     says which lines were done.
     """
     before = bed()
-    snapshot = None if before is None else Snapshot(before)
+    snapshot = None if before is None else Snapshot(before.deployment)
     for place, (number, line) in enumerate(given):
         try:
             carry_out(line)

@@ -23,7 +23,7 @@ from IPython.core.magic import (
 from roleml_nb.role import Role, RoleMLError, did_you_mean, standard_name
 from roleml_nb.testbed import Nodes, Testbed
 from roleml_nb.testbed.expressions import ready_names, role_classes
-from roleml_nb.testbed.operations.assignment import check_sendable, plan_assignment
+from roleml_nb.testbed.operations.assign import check_sendable, plan_assignment
 from roleml_nb.testbed.operations.load import load
 from roleml_nb.testbed.registry.versions import class_name
 

@@ -8,7 +8,6 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.actor import Invocation
@@ -34,8 +33,8 @@ from roleml_nb.role.checks.numbers import (
     check_seed,
 )
 from roleml_nb.spec import Source, write_spec
-from roleml_nb.spec.patterns import expand, match
-from roleml_nb.spec.spec import check_context, describe
+from roleml_nb.spec.patterns import expand
+from roleml_nb.spec.spec import describe
 from roleml_nb.testbed.calls.calls import Calls, is_pattern
 from roleml_nb.testbed.calls.progress import Progress
 from roleml_nb.testbed.calls.replay import Replay, replay
@@ -44,9 +43,20 @@ from roleml_nb.testbed.cluster.fleet import Fleet
 from roleml_nb.testbed.cluster.handshake import why
 from roleml_nb.testbed.cluster.preflight import explain
 from roleml_nb.testbed.operations import reattach
-from roleml_nb.testbed.operations.checkpoint import describe_checkpoint, restore, save
+from roleml_nb.testbed.operations.assign import assign
+from roleml_nb.testbed.operations.checkpoint import restore, save
+from roleml_nb.testbed.operations.checkpoint_file import describe_checkpoint
+from roleml_nb.testbed.operations.deployment import Deployment
 from roleml_nb.testbed.operations.load import load
-from roleml_nb.testbed.operations.roles import Roles
+from roleml_nb.testbed.operations.migrate import migrate
+from roleml_nb.testbed.operations.move import move
+from roleml_nb.testbed.operations.relate import link_relationship, relate
+from roleml_nb.testbed.operations.remove import remove
+from roleml_nb.testbed.operations.rename import rename
+from roleml_nb.testbed.operations.respawn import respawn
+from roleml_nb.testbed.operations.spawn import spawn
+from roleml_nb.testbed.operations.terminate import terminate
+from roleml_nb.testbed.operations.update import update
 from roleml_nb.testbed.registry.code_changes import CodeChanges
 from roleml_nb.testbed.registry.provenance import about
 from roleml_nb.testbed.registry.registry import Registry
@@ -236,9 +246,10 @@ class Testbed:
         self.registry.query_roles = self._calls.roles_of
         self.code_changes = CodeChanges(self.fleet, self.versions)
         """Edits of the user's own modules, and what has been told of them."""
-        self._roles = Roles(
-            self.fleet, self._calls, self.registry, self.versions, self.code_changes, self.select
+        self.deployment = Deployment(
+            seed, fleet, self._calls, self.registry, self.versions, self.code_changes
         )
+        """These parts together, as the operations take them."""
         self.runs = Runs()
         """What `run` has begun."""
         self.errors.run = lambda: next((run.number for run in self.runs.under_way), None)
@@ -276,7 +287,7 @@ class Testbed:
             ),
         )
         try:
-            reattach.restore(bed)
+            reattach.restore(bed.deployment)
             bed._persist(runtime_file.attach_info)
         except BaseException:
             bed.detach()
@@ -385,39 +396,23 @@ class Testbed:
         named.
         """
         self._check_running()
-        names = list(chain.from_iterable(map(expand, patterns)))
-        hosts = self.fleet.hosts_for(on)
-        if not patterns:
-            raise TestbedError("name the nodes to spawn: spawn('server', 'client{1..8}')")
-        new = [name for name in dict.fromkeys(names) if name not in self.registry.places]
-        places = {name: hosts[index % len(hosts)] for index, name in enumerate(new)}
-        if places:
-            self.fleet.spawn(places, {"seed": self.seed, **check_context(context)})
-            self.registry.spawned(places, context)
-        return Nodes(self, dict.fromkeys(names))
+        return Nodes(self, spawn(self.deployment, patterns, on, context))
 
     def select(self, pattern: Pattern | Nodes) -> Nodes:
         """Return the nodes that a pattern finds: ``select("client*")``; the notebook's own only
         when it has roles, or by its name.
         """
         self._check_running()
-        asked = [pattern] if isinstance(pattern, str) else list(pattern)
-        return Nodes(
-            self,
-            match(
-                asked,
-                self.registry.places if NOTEBOOK in " ".join(asked) else self.registry.nodes(),
-            ),
-        )
+        return Nodes(self, self.registry.select(pattern))
 
     def remove(self, nodes: Pattern | Nodes) -> list[str]:
         """Take nodes away, with their roles, whose running handlers end first; others forget them.
 
         Returns their names.
         """
-        from roleml_nb.testbed.operations.remove import remove
-
-        return remove(self, self.select(nodes).names)
+        names = self.select(nodes).names
+        remove(self.deployment, names)
+        return names
 
     def respawn(self, nodes: Pattern | Nodes = "*", on: int | str | None = None) -> list[str]:
         """Make those of the nodes anew that lived on lost engines, spread over the others or all on
@@ -427,9 +422,7 @@ class Testbed:
         and elements, and others know them again. Their state is lost: roles begin anew, or go on
         from a checkpoint (`save`, `restore`).
         """
-        from roleml_nb.testbed.operations.respawn import respawn
-
-        return respawn(self, self.select(nodes).names, on)
+        return respawn(self.deployment, self.select(nodes).names, on)
 
     def rename(self, node: str, name: str) -> None:
         """Give a node another name.
@@ -439,10 +432,10 @@ class Testbed:
         Who keeps the old address elsewhere than in a relationship does not find it any more, and
         `Role.rng` draws what the new name draws.
         """
-        from roleml_nb.testbed.operations.rename import rename
-
-        (old,) = self._one(node)
-        rename(self, old, name)
+        names = self.select(node).names
+        if len(names) != 1:
+            raise TestbedError(f"{node!r} names {len(names)} nodes; name one")
+        rename(self.deployment, names[0], name)
 
     def move(self, nodes: Pattern | Nodes, on: int | str) -> list[str]:
         """Take nodes to another engine, with their roles and their state, while others go on
@@ -451,15 +444,7 @@ class Testbed:
         Returns the names of those that were not there yet. Running handlers end first, as in
         `migrate`.
         """
-        from roleml_nb.testbed.operations.rename import move
-
-        return move(self, self.select(nodes).names, on)
-
-    def _one(self, pattern: str) -> list[str]:
-        names = self.select(pattern).names
-        if len(names) != 1:
-            raise TestbedError(f"{pattern!r} names {len(names)} nodes; name one")
-        return names
+        return move(self.deployment, self.select(nodes).names, on)
 
     @partial(checked, exempt=("positions",))
     def arrange(self, positions: Mapping[str, tuple[float, float] | None]) -> None:
@@ -496,11 +481,10 @@ class Testbed:
 
         Returns when every instance is ready. A role of that name on a node is replaced.
         """
-        assigned = self._roles.assign(
-            self.select(nodes), name, role, dict(options or {}), dict(elements or {})
-        )
+        selected = self.select(nodes)
+        assign(self.deployment, selected.names, name, role, options or {}, elements or {})
         self.code_changes.report_changes()
-        return assigned
+        return selected
 
     def update(
         self,
@@ -533,11 +517,13 @@ class Testbed:
                 f"was={was!r} is for a class that was renamed: give that class, bed.update(NewName,"
                 f" was={was!r})"
             )
-        return self._roles.update(role, fresh, was)
+        return update(self.deployment, role, fresh, was)
 
     def terminate(self, nodes: Pattern | Nodes, name: str) -> Nodes:
         """Take a role off nodes; its running handlers end first."""
-        return self._roles.terminate(self.select(nodes), name)
+        selected = self.select(nodes)
+        terminate(self.deployment, selected.names, name)
+        return selected
 
     def relate(
         self, nodes: Pattern | Nodes, relationship: str, instances: Any, *, remove: bool = False
@@ -548,11 +534,15 @@ class Testbed:
         A pattern without ``/`` means the role named like the relationship. Those already there
         stay.
         """
-        return self._roles.relate(self.select(nodes), relationship, instances, remove)
+        selected = self.select(nodes)
+        relate(self.deployment, selected.names, relationship, instances, remove)
+        return selected
 
     def link_relationship(self, nodes: Pattern | Nodes, alias: str, relationship: str) -> Nodes:
         """Give a relationship that nodes know a second name there, for good."""
-        return self._roles.link(self.select(nodes), alias, relationship)
+        selected = self.select(nodes)
+        link_relationship(self.deployment, selected.names, alias, relationship)
+        return selected
 
     def wire(
         self,
@@ -573,12 +563,11 @@ class Testbed:
         topology that changes. TestbedError, with the components, when not every node is reached
         from every other one, unless that need not be (`connected` False); nothing is wired then.
         """
-        from roleml_nb.testbed.operations.wire import (
-            wire,  # networkx takes a third of a second to import
-        )
+        # networkx takes a third of a second to import
+        from roleml_nb.testbed.operations.wire import wire
 
         self._check_running()
-        return wire(self, graph, relationship, nodes, role, round, connected, options)
+        return wire(self.deployment, graph, relationship, nodes, role, round, connected, options)
 
     def migrate(
         self,
@@ -609,7 +598,7 @@ class Testbed:
             Seconds that its running handlers get to end.
         """
         self._check_running()
-        return self._roles.migrate(role, to, conflicts, timeout)
+        return migrate(self.deployment, role, to, conflicts, timeout)
 
     # calls
 
@@ -822,7 +811,7 @@ class Testbed:
         with what is still at work, when it cannot be taken; nothing is changed then.
         """
         self._check_running()
-        save(self, path, timeout)
+        save(self.deployment, path, timeout)
 
     def restore(self, path: str | os.PathLike[str], *, timeout: float = 60.0) -> None:
         """Have all nodes be what they were when a checkpoint was written; nodes that are not there
@@ -834,7 +823,7 @@ class Testbed:
         CheckpointError when it does not fit this testbed, which is then as it was.
         """
         self._check_running()
-        restore(self, path, timeout)
+        restore(self.deployment, path, timeout)
 
     @classmethod
     def from_checkpoint(cls, path: str | os.PathLike[str], **options: Any) -> Testbed:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from roleml_nb import Recording, RoleMLError, Testbed
 from roleml_nb.host.process import Process
 from roleml_nb.testbed.cluster.runtime_files import RuntimeFile, read_all
-from roleml_nb.testbed.operations.checkpoint import describe_checkpoint
+from roleml_nb.testbed.operations.checkpoint_file import describe_checkpoint
 from roleml_nb.testbed.operations.reattach import _written
 from roleml_nb.workload.cifar_10 import load_array_from_files, unpickle
 from roleml_nb.workload.idx import read_idx

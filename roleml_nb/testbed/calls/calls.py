@@ -124,6 +124,15 @@ class Calls:
             kind=kind,
         )
 
+    def ask_nodes(
+        self, kind: str, channel: str, messages: Mapping[str, Message]
+    ) -> list[tuple[RoleInstanceID, Any]]:
+        """Call the native role of each node, {node: message}; an error takes the place of its
+        result.
+        """
+        by_role = {RoleInstanceID(node, NATIVE): message for node, message in messages.items()}
+        return self.group(kind, list(by_role), channel, by_role)
+
     def roles_of(self, node: str) -> list[str]:
         """Return the names of the roles that are on a node now."""
         return list(self._actor.call(NATIVE, RoleInstanceID(node, NATIVE), "get-roles", Message()))

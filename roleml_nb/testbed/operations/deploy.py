@@ -1,66 +1,66 @@
-"""Carrying out a plan on a testbed."""
+"""Deploy a plan on a testbed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
 
-from roleml_nb.role import NATIVE, NOTEBOOK, HandlerError, Message, RoleInstanceID, RoleMLError
+from roleml_nb.role import NOTEBOOK, HandlerError, RoleInstanceID, RoleMLError
 from roleml_nb.spec.entry import Entry
 from roleml_nb.spec.per_node import Each
 from roleml_nb.spec.plan import Plan, RolePlan
-from roleml_nb.testbed.calls.failures import raise_combined
 
-if TYPE_CHECKING:
-    from roleml_nb.testbed.testbed import Testbed
+from .assign import assign
+from .deployment import Deployment
+from .relate import link_relationship, update_relationship
+from .snapshot import Snapshot
+from .spawn import spawn
 
-__all__ = ["deploy", "undo_deployment", "update_relationship"]
+__all__ = ["deploy"]
 
 Members = dict[str, list[RoleInstanceID]]
-Batch = tuple[str, dict[str, RolePlan]]
+Batch = dict[str, RolePlan]
+"""{node: role} of one name, one class and the same keys: assigned at the same time."""
 
 
-def deploy(bed: Testbed, plan: Plan) -> None:
+def deploy(deployment: Deployment, plan: Plan) -> None:
     """Make the nodes, tell them of their relationships, then assign the roles.
 
     When something fails, what was assigned and related here is taken back; the nodes stay.
     """
-    _spawn(bed, plan)
-    roles = {node: dict(given) for node, given in bed.registry.roles.items()}
-    related = bed.registry.copy_relationships()
+    _spawn(deployment, plan)
+    before = Snapshot(deployment)
     try:
-        _relate(bed, plan)
-        _link(bed, plan)
+        _relate(deployment, plan)
+        _link(deployment, plan)
         for name, batch in _batches(plan):
-            _assign(bed, name, batch)
+            _assign(deployment, name, batch)
     except BaseException:
-        undo_deployment(bed, roles, related)
+        before.undo_additions()
         raise
 
 
-def _spawn(bed: Testbed, plan: Plan) -> None:
+def _spawn(deployment: Deployment, plan: Plan) -> None:
     """Spawn the plan's nodes on its engines, if the testbed has as many, else spread over all."""
-    hosts = {*bed.fleet.alive, NOTEBOOK}
-    exact = plan.engines == bed.engines and all(
-        node.place in (None, *hosts) for node in plan.nodes.values()
-    )
+    alive, registry = deployment.fleet.alive, deployment.registry
+    hosts = {None, *alive, NOTEBOOK}
+    places = {node.place for node in plan.nodes.values()}
+    exact = plan.engines == len(alive) and places <= hosts
     groups: dict[tuple, list[str]] = {}
+    positions = {}
     for name, node in plan.nodes.items():
         if name != NOTEBOOK:
-            groups.setdefault((node.place if exact else None, *node.context.items()), []).append(
-                name
-            )
+            alike = (node.place if exact else None, *node.context.items())
+            groups.setdefault(alike, []).append(name)
+        if node.at is not None:
+            positions[name] = node.at
     for (place, *context), names in groups.items():
-        bed.spawn(*names, on=place, **dict(context))
-    if bed.registry.board_layout is None:
-        bed.registry.board_layout = plan.board_layout
-    bed.registry.arranged(
-        {name: node.at for name, node in plan.nodes.items() if node.at is not None}
-    )
+        spawn(deployment, names, place, dict(context))
+    if registry.board_layout is None:
+        registry.board_layout = plan.board_layout
+    registry.arranged(positions)
 
 
-def _relate(bed: Testbed, plan: Plan) -> None:
+def _relate(deployment: Deployment, plan: Plan) -> None:
     """Relate nodes before there are roles: a role that runs by itself may need its relationships at
     once.
     """
@@ -69,54 +69,33 @@ def _relate(bed: Testbed, plan: Plan) -> None:
         for relationship, members in given.relationships.items():
             if members:
                 wanted.setdefault(relationship, {})[node] = [member for member, _ in members]
-    for relationship, by_node in wanted.items():
-        update_relationship(bed, relationship, by_node, "add")
+    for relationship, members_by_node in wanted.items():
+        update_relationship(deployment, relationship, members_by_node, "add")
 
 
-def update_relationship(bed: Testbed, relationship: str, members: Members, operation: str) -> None:
-    """Add to, or remove from, a relationship that nodes know: {node: members}."""
-    messages = {
-        RoleInstanceID(node, NATIVE): Message(
-            {"relationship_name": relationship, "op": operation},
-            {"instances": [tuple(item) for item in given]},
-        )
-        for node, given in members.items()
-    }
-    results = bed._calls.group("service", list(messages), "update-relationship", messages)
-    for target, result in results:
-        if not isinstance(result, Exception):
-            bed.registry.related(
-                target.actor_name,
-                relationship,
-                members[target.actor_name],
-                remove=operation == "remove",
-            )
-    raise_combined(results, f"relate {relationship}")
-
-
-def _link(bed: Testbed, plan: Plan) -> None:
+def _link(deployment: Deployment, plan: Plan) -> None:
     links: dict[tuple[str, str], dict[str, Entry]] = {}
     for node, given in plan.nodes.items():
+        known = deployment.registry.links.get(node, {})
         for alias, target in given.links.items():
-            if bed.registry.links.get(node, {}).get(alias) != target.value:
+            if known.get(alias) != target.value:
                 links.setdefault((alias, target.value), {})[node] = target
-    for (alias, relationship), nodes in links.items():
+    for (alias, relationship), entries in links.items():
         try:
-            bed.link_relationship(list(nodes), alias, relationship)
+            link_relationship(deployment, list(entries), alias, relationship)
         except RoleMLError as error:
-            _point(error, next(iter(nodes.values())))
+            _point(error, next(iter(entries.values())))
             raise
 
 
-def _batches(plan: Plan) -> Iterator[Batch]:
-    """Yield the roles that are assigned at the same time: {node: role} of one name, one class and
-    the same keys.
+def _batches(plan: Plan) -> Iterator[tuple[str, Batch]]:
+    """Yield the name of a role and the nodes that get one of that name at the same time.
 
     First those that have a turn. Then the nodes in `first`, one by one, each with its roles in
     their order. Then the others together, all with their first role, then all with their second
     one.
     """
-    steps: dict[tuple[int, int, int], dict[tuple, dict[str, RolePlan]]] = {}
+    steps: dict[tuple[int, int, int], dict[tuple, Batch]] = {}
     for node, given in plan.nodes.items():
         for position, (name, role) in enumerate(given.roles.items()):
             if role.turn is not None:
@@ -132,52 +111,22 @@ def _batches(plan: Plan) -> Iterator[Batch]:
             yield name, batch
 
 
-def _assign(bed: Testbed, name: str, batch: dict[str, RolePlan]) -> None:
+def _assign(deployment: Deployment, name: str, batch: Batch) -> None:
     roles = list(batch.values())
+    options, elements = {}, {}
+    for key in roles[0].options:
+        options[key] = Each([role.options[key] for role in roles])
+    for key in roles[0].elements:
+        elements[key] = Each([role.elements[key] for role in roles])
     try:
-        bed.assign(
-            list(batch),
-            name,
-            roles[0].cls,
-            options={key: Each([role.options[key] for role in roles]) for key in roles[0].options},
-            elements={
-                key: Each([role.elements[key] for role in roles]) for key in roles[0].elements
-            },
-        )
+        assign(deployment, list(batch), name, roles[0].cls, options, elements)
     except RoleMLError as error:
         node = error.where.get("node", "") if isinstance(error, HandlerError) else ""
         _point(error, batch.get(node, roles[0]).entry)
         raise
+    deployment.code_changes.report_changes()
 
 
 def _point(error: RoleMLError, entry: Entry) -> None:
     """Have an error begin with the place of what was asked for."""
     error.args = (f"{entry.where}: {error.args[0]}", *error.args[1:])
-
-
-def undo_deployment(
-    bed: Testbed, roles: dict[str, dict], related: dict[str, dict[str, list[str]]]
-) -> None:
-    """Bring roles and relationships back to what they were.
-
-    What fails is noted: the first failure is the one to tell.
-    """
-    for node, given in list(bed.registry.roles.items()):
-        for name, role in list(given.items()):
-            if roles.get(node, {}).get(name) is not role:
-                _attempt(bed, partial(bed.terminate, node, name))
-    for node, known in list(bed.registry.relationships.items()):
-        for relationship, members in list(known.items()):
-            before = related.get(node, {}).get(relationship, [])
-            new = [RoleInstanceID.of(member) for member in members if member not in before]
-            if new:
-                _attempt(
-                    bed, partial(update_relationship, bed, relationship, {node: new}, "remove")
-                )
-
-
-def _attempt(bed: Testbed, action: Callable[[], Any]) -> None:
-    try:
-        action()
-    except RoleMLError as error:
-        bed.errors.append(error)

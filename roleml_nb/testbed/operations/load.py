@@ -44,7 +44,7 @@ def load(
         lead_upstream_here()
     if not isinstance(make, type):
         plan.check({node: make.registry.roles.get(node, {}) for node in make.registry.places})
-        deploy(make, plan)
+        deploy(make.deployment, plan)
         if plan.engines not in (None, make.engines):
             plan.notes.append(
                 f"this testbed has {make.engines} engines, not {plan.engines}: new nodes are placed"
@@ -59,7 +59,7 @@ def load(
         options.setdefault("seed", plan.seed)
     bed = make(**options)
     try:
-        deploy(bed, plan)
+        deploy(bed.deployment, plan)
     except BaseException:
         bed.stop()
         raise

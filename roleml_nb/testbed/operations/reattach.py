@@ -21,7 +21,8 @@ from roleml_nb.testbed.cluster.startup import share_paths
 if TYPE_CHECKING:
     from roleml_nb.testbed.cluster.fleet import Fleet
     from roleml_nb.testbed.registry.registry import Registry
-    from roleml_nb.testbed.testbed import Testbed
+
+    from .deployment import Deployment
 
 __all__ = ["check_links", "select_detached", "restore", "persist"]
 
@@ -122,9 +123,9 @@ def write_registry(fleet: Fleet, registry: Registry) -> None:
 # finding back
 
 
-def restore(bed: Testbed) -> None:
+def restore(deployment: Deployment) -> None:
     """Have the notebook know what is there: from the nodes, and from what was written."""
-    registry, fleet = bed.registry, bed.fleet
+    registry, fleet = deployment.registry, deployment.fleet
     written = _written(Path(fleet.engines.directory) / FILE)  # type: ignore[union-attr]
     share_paths(fleet)
     for host_id, names in fleet.on_hosts(_nodes).items():
@@ -138,7 +139,7 @@ def restore(bed: Testbed) -> None:
             {node: tuple(written["positions"][node])} if node in written["positions"] else {}
         )
         if node != NOTEBOOK:
-            _restore_node(bed, node, written["roles"].get(node, {}))
+            _restore_node(deployment, node, written["roles"].get(node, {}))
     registry.board_layout = written["drawn"]
     registry.assignment_counter = count(max(registry.assigned_turns(), default=-1) + 1)
     registry.revision += 1
@@ -184,8 +185,8 @@ def _is_role(role: Any) -> bool:
     )
 
 
-def _restore_node(bed: Testbed, node: str, written: dict[str, Any]) -> None:
-    actor = bed.fleet.home.actors[NOTEBOOK]
+def _restore_node(deployment: Deployment, node: str, written: dict[str, Any]) -> None:
+    actor = deployment.fleet.home.actors[NOTEBOOK]
     try:
         classes, relationships, links, contents = actor.request(
             "checkpoint-describe", NATIVE, RoleInstanceID(node, NATIVE), "describe", None
@@ -195,14 +196,14 @@ def _restore_node(bed: Testbed, node: str, written: dict[str, Any]) -> None:
         return
     for name, cls in classes.items():
         unknown = {"class": named(cls), "options": {}, "elements": {}, "turn": 0}
-        bed.registry.assigned(node, name, written.get(name, unknown))
-        bed.versions.updated(RoleInstanceID(node, name), cls)
+        deployment.registry.assigned(node, name, written.get(name, unknown))
+        deployment.versions.updated(RoleInstanceID(node, name), cls)
         if contents[name]:  # which may be older than what this kernel has
-            bed.versions.contents[RoleInstanceID(node, name)] = contents[name]
+            deployment.versions.contents[RoleInstanceID(node, name)] = contents[name]
     for relationship, members in relationships.items():
-        bed.registry.related(node, relationship, [RoleInstanceID(*item) for item in members])
+        deployment.registry.related(node, relationship, [RoleInstanceID(*item) for item in members])
     for alias, target in links.items():
-        bed.registry.linked(node, alias, target)
+        deployment.registry.linked(node, alias, target)
 
 
 def _nodes(host: Any) -> list[str]:

@@ -1,101 +1,84 @@
-"""Nodes under another name, and nodes on another engine: a new node takes over all that the old one
-is and knows.
-"""
+"""Rename nodes: a new node takes over all that the old one is and knows."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from roleml_nb.role import NOTEBOOK, RoleInstanceID, RoleMLError, TestbedError
 from roleml_nb.spec.patterns import expand
 
-if TYPE_CHECKING:
-    from roleml_nb.testbed.testbed import Testbed
+from .deployment import Deployment
+from .migrate import migrate
+from .relate import link_relationship, relate
+from .remove import remove
+from .spawn import spawn
 
-__all__ = ["move", "rename"]
+__all__ = ["check_renamable", "rename"]
 
 Known = dict[str, dict[str, list[str]]]
 
 
-def move(bed: Testbed, nodes: list[str], on: int | str) -> list[str]:
-    """See `Testbed.move`.
-
-    Each goes under another name to the engine, and takes its own there again.
-    """
-    (host,) = bed.fleet.hosts_for(on)
-    for node in nodes:
-        _check(bed, node)
-    moved = [node for node in nodes if bed.registry.places[node] != host]
-    for node in moved:
-        between = f"{node}.moves"
-        rename(bed, node, between, host)
-        rename(bed, between, node, host)
-    return moved
-
-
-def rename(bed: Testbed, old: str, new: str, on: str | None = None) -> None:
+def rename(deployment: Deployment, old: str, new: str, on: str | None = None) -> None:
     """See `Testbed.rename`; the node goes to the host `on`, or stays where it is."""
-    _check(bed, old)
+    check_renamable(deployment, old)
+    registry = deployment.registry
     if expand(new) != [new]:
         raise TestbedError(f"{new!r} names several nodes, and a node has one name")
-    if new in bed.registry.places:
+    if new in registry.places:
         raise TestbedError(f"there is a node {new!r} already")
-    registry = bed.registry
-    before = _known(bed)
-    bed.spawn(new, on=on or registry.places[old], **registry.contexts.get(old, {}))
+    before = registry.copy_relationships()
+    spawn(deployment, [new], on or registry.places[old], registry.contexts.get(old, {}))
     moved: list[str] = []
     try:
         for relationship, members in before.get(old, {}).items():
             if members:
-                bed.relate(new, relationship, members)
+                relate(deployment, [new], relationship, members, remove=False)
         for alias, relationship in registry.links.get(old, {}).items():
-            bed.link_relationship(new, alias, relationship)
-        for role in bed._calls.roles_of(old):
-            bed.migrate(f"{old}/{role}", new, conflicts="keep")
+            link_relationship(deployment, [new], alias, relationship)
+        for role in deployment.calls.roles_of(old):
+            migrate(deployment, f"{old}/{role}", new, "keep")
             moved.append(role)
     except RoleMLError:
         for role in reversed(moved):
-            bed.migrate(f"{new}/{role}", old, conflicts="keep")
-        _forget_others(bed, before, new, old)
-        bed.remove(new)
+            migrate(deployment, f"{new}/{role}", old, "keep")
+        _forget_others(deployment, before, new, old)
+        remove(deployment, [new])
         raise
-    _forget_others(
-        bed, {new if node == old else node: known for node, known in before.items()}, old, new
-    )
+    of_new = {new if node == old else node: known for node, known in before.items()}
+    _forget_others(deployment, of_new, old, new)
     if old in registry.positions:
-        bed.arrange({new: registry.positions[old]})
+        registry.arranged({new: registry.positions[old]})
     if registry.board_layout is not None:
         registry.board_layout = registry.board_layout.renamed(old, new)
-    bed.remove(old)
+    remove(deployment, [old])
 
 
-def _check(bed: Testbed, node: str) -> None:
+def check_renamable(deployment: Deployment, node: str) -> None:
+    """Check that a node is not the notebook's own, nor lost; TestbedError if so."""
     if node == NOTEBOOK:
         raise TestbedError("the notebook's own node keeps its name, and stays where it is")
-    place = bed.registry.places[node]
-    if place in bed.lost:
+    place = deployment.registry.places[node]
+    if place in deployment.fleet.lost:
         raise TestbedError(
             f"{node!r} is lost with {place}, and cannot be taken elsewhere; remove it, and spawn"
             " another one"
         )
 
 
-def _known(bed: Testbed) -> Known:
-    return bed.registry.copy_relationships()
-
-
-def _forget_others(bed: Testbed, before: Known, old: str, new: str) -> None:
+def _forget_others(deployment: Deployment, before: Known, old: str, new: str) -> None:
     """Have nodes forget what they came to know while roles went from `old` to `new`; `before` is
     what they knew.
     """
-    for node, relationships in _known(bed).items():
+    for node, relationships in deployment.registry.copy_relationships().items():
+        if node == old:
+            continue
         for relationship, members in relationships.items():
-            known = {_at(member, old, new) for member in before.get(node, {}).get(relationship, [])}
+            known = set()
+            for member in before.get(node, {}).get(relationship, []):
+                known.add(_new_address(member, old, new))
             extra = [RoleInstanceID.of(member) for member in members if member not in known]
-            if extra and node != old:
-                bed.relate(node, relationship, extra, remove=True)
+            if extra:
+                relate(deployment, [node], relationship, extra, remove=True)
 
 
-def _at(member: str, old: str, new: str) -> str:
+def _new_address(member: str, old: str, new: str) -> str:
     node, slash, role = member.partition("/")
     return f"{new if node == old else node}{slash}{role}"

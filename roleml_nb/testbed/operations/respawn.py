@@ -1,64 +1,76 @@
-"""Nodes of lost engines, made anew on others."""
+"""Respawn the nodes of lost engines on others."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from copy import copy
+from functools import partial
+from typing import Any
 
 from roleml_nb.host import engine as remote
 from roleml_nb.role import NOTEBOOK, RoleInstanceID, TestbedError
 from roleml_nb.testbed.registry.code_changes import newest_class, newest_values
 
-from .deploy import update_relationship
-
-if TYPE_CHECKING:
-    from roleml_nb.testbed.testbed import Testbed
+from .assign import assign
+from .deployment import Deployment
+from .relate import link_relationship, update_relationship
+from .remove import remove
+from .spawn import spawn
 
 __all__ = ["respawn"]
 
 
-def respawn(bed: Testbed, names: list[str], on: int | str | None) -> list[str]:
+def respawn(deployment: Deployment, names: list[str], on: int | str | None) -> list[str]:
     """See `Testbed.respawn`.
 
     Relationships come before roles, so that each role finds whom it knows when it starts.
 
     When it fails, the nodes are lost as before, and can be made anew by another call.
     """
-    registry, versions = bed.registry, bed.versions
-    gone = [name for name in names if registry.places[name] in bed.lost]
+    registry, fleet = deployment.registry, deployment.fleet
+    gone = [name for name in names if registry.places[name] in fleet.lost]
     if not gone:
         return []
-    if not bed.fleet.alive:
+    if not fleet.alive:
         raise TestbedError("all engines are lost: stop this testbed, and make a new one")
-    bed.fleet.hosts_for(on)
+    fleet.hosts_for(on)
     # an engine that takes no orders shows before anything is taken away
-    bed.fleet.run_on_all(remote.run_generation)
-    roles = sorted(
-        (assigned.get("turn", 0), RoleInstanceID(name, role))
-        for name in gone
-        for role, assigned in registry.roles.get(name, {}).items()
-    )
-    before = _Before(bed, gone)
-    given = []
-    for _, instance in roles:
-        options, elements = map(newest_values, versions.given[instance])
-        given.append(
-            (instance, newest_class(versions.classes[instance], instance), options, elements)
-        )
+    fleet.run_on_all(remote.run_generation)
+    roles = _roles_to_assign(deployment, gone)
+    before = _Before(deployment, gone)
     try:
-        bed.remove(gone)
+        remove(deployment, gone)
         for name in gone:
-            bed.spawn(name, on=on, **before.contexts.get(name, {}))
+            spawn(deployment, [name], on, before.contexts.get(name, {}))
             for alias, relationship in before.links.get(name, {}).items():
-                bed.link_relationship(name, alias, relationship)
-        _relate(bed, before.relationships, set(gone))
-        for instance, cls, options, elements in given:
-            bed.assign(
-                instance.actor_name, instance.instance_name, cls, options=options, elements=elements
-            )
+                link_relationship(deployment, [name], alias, relationship)
+        _relate(deployment, before.relationships, set(gone))
+        for (node, name), cls, options, elements in roles:
+            assign(deployment, [node], name, cls, options, elements)
+            deployment.code_changes.report_changes()
     except BaseException:
         before.restore()
         raise
     return gone
+
+
+def _roles_to_assign(
+    deployment: Deployment, gone: list[str]
+) -> list[tuple[RoleInstanceID, type, dict[str, Any], dict[str, Any]]]:
+    """Return the roles of these nodes in the order of their assignment, each with the newest class,
+    options and elements.
+    """
+    turns = []
+    for node in gone:
+        for name, assigned in deployment.registry.roles.get(node, {}).items():
+            turns.append((assigned.get("turn", 0), RoleInstanceID(node, name)))
+    versions = deployment.versions
+    found = []
+    for _, instance in sorted(turns):
+        options, elements = map(newest_values, versions.given[instance])
+        cls = newest_class(versions.classes[instance], instance)
+        found.append((instance, cls, options, elements))
+    return found
 
 
 class _Before:
@@ -66,21 +78,17 @@ class _Before:
     one fail.
     """
 
-    def __init__(self, bed: Testbed, gone: list[str]):
-        registry, versions = bed.registry, bed.versions
-        self._bed, self._gone = bed, gone
-        self.places = {name: registry.places[name] for name in gone}
-        self.contexts = {
-            name: dict(registry.contexts[name]) for name in gone if name in registry.contexts
-        }
-        self.positions = {
-            name: registry.positions[name] for name in gone if name in registry.positions
-        }
-        self.links = {name: dict(registry.links[name]) for name in gone if name in registry.links}
-        self.roles = {name: dict(registry.roles[name]) for name in gone if name in registry.roles}
+    def __init__(self, deployment: Deployment, gone: list[str]):
+        registry = deployment.registry
+        self._deployment, self._gone = deployment, gone
+        self.places = _entries(registry.places, gone)
+        self.contexts = _entries(registry.contexts, gone)
+        self.positions = _entries(registry.positions, gone)
+        self.links = _entries(registry.links, gone)
+        self.roles = _entries(registry.roles, gone)
         self.relationships = registry.copy_relationships()
         self._versions: list[tuple[dict[RoleInstanceID, Any], dict[RoleInstanceID, Any]]] = []
-        for table in versions.tables:
+        for table in deployment.versions.tables:
             entries = {}
             for instance, value in table.items():
                 if instance.actor_name in gone:
@@ -89,18 +97,16 @@ class _Before:
 
     def restore(self) -> None:
         """Have the notebook know all this again; others too, as far as they answer."""
-        bed, registry = self._bed, self._bed.registry
-        made = [
-            name for name in self._gone if registry.places.get(name, NOTEBOOK) in bed.fleet.alive
-        ]
-        for attempt in (
-            lambda: bed.fleet.remove(made),
-            lambda: bed.fleet.update_directory(self.places),
-        ):
+        fleet, registry = self._deployment.fleet, self._deployment.registry
+        made = []
+        for name in self._gone:
+            if registry.places.get(name, NOTEBOOK) in fleet.alive:
+                made.append(name)
+        for step in (partial(fleet.remove, made), partial(fleet.update_directory, self.places)):
             try:
-                attempt()
+                step()
             except Exception as error:  # whatever it was that has failed before may fail again
-                bed.fleet.home.logger.info("after a failed respawn: %s", error)
+                fleet.home.logger.info("after a failed respawn: %s", error)
         for name in self._gone:
             registry.removed(name)
         for name in ("places", "contexts", "positions", "links", "roles", "relationships"):
@@ -110,19 +116,25 @@ class _Before:
         registry.revision += 1
 
 
-def _relate(bed: Testbed, known: dict[str, dict[str, list[str]]], gone: set[str]) -> None:
+def _entries(table: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
+    """Return copies of the entries of a table that have these names."""
+    return {name: copy(table[name]) for name in names if name in table}
+
+
+def _relate(
+    deployment: Deployment, known: Mapping[str, dict[str, list[str]]], gone: set[str]
+) -> None:
     """Have these nodes know whom they knew, and be known to those who knew them."""
+    places, lost = deployment.registry.places, deployment.fleet.lost
     wanted: dict[str, dict[str, list[RoleInstanceID]]] = {}
     for name, relationships in known.items():
-        if bed.registry.places.get(name, NOTEBOOK) in bed.lost:
+        if places.get(name, NOTEBOOK) in lost:
             continue
         for relationship, members in relationships.items():
-            theirs = [
-                one
-                for one in map(RoleInstanceID.of, members)
-                if name in gone or one.actor_name in gone
-            ]
-            if theirs:
-                wanted.setdefault(relationship, {})[name] = theirs
-    for relationship, members_of in wanted.items():
-        update_relationship(bed, relationship, members_of, "add")
+            instances = list(map(RoleInstanceID.of, members))
+            if name not in gone:
+                instances = [instance for instance in instances if instance.actor_name in gone]
+            if instances:
+                wanted.setdefault(relationship, {})[name] = instances
+    for relationship, instances_by_node in wanted.items():
+        update_relationship(deployment, relationship, instances_by_node, "add")

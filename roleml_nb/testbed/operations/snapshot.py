@@ -1,59 +1,86 @@
-"""What is deployed at one moment, to go back to."""
+"""Snapshots: what is deployed at one moment, to go back to."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
-from roleml_nb.role import RoleInstanceID
+from roleml_nb.role import RoleInstanceID, RoleMLError
 
-from .deploy import undo_deployment, update_relationship
-
-if TYPE_CHECKING:
-    from roleml_nb.testbed.testbed import Testbed
+from .deployment import Deployment
+from .relate import update_relationship
+from .remove import remove
+from .terminate import terminate
 
 __all__ = ["Snapshot"]
-
-Known = dict[str, dict[str, list[str]]]
 
 
 class Snapshot:
     """Nodes, roles, relationships and places of a testbed, as they are now."""
 
-    def __init__(self, bed: Testbed):
-        self._bed = bed
-        self._nodes = set(bed.registry.places)
-        self._roles: dict[str, dict[str, Any]] = {
-            node: dict(given) for node, given in bed.registry.roles.items()
-        }
-        self._related: Known = bed.registry.copy_relationships()
-        self._positions = dict(bed.registry.positions)
+    def __init__(self, deployment: Deployment):
+        registry = deployment.registry
+        self._deployment = deployment
+        self._nodes = set(registry.places)
+        self._roles: dict[str, dict[str, Any]] = {}
+        for node, given in registry.roles.items():
+            self._roles[node] = dict(given)
+        self._relationships = registry.copy_relationships()
+        self._positions = dict(registry.positions)
 
     def restore(self) -> bool:
-        """Take back what came since; False, and nothing is done, where a role was replaced or
-        ended.
-        """
-        registry = self._bed.registry
+        """Undo what came since; False, and nothing is done, where a role was replaced or ended."""
+        registry = self._deployment.registry
         for node, roles in self._roles.items():
             for name, role in roles.items():
                 if registry.roles.get(node, {}).get(name) is not role:
                     return False
-        undo_deployment(self._bed, self._roles, self._related)
-        self._relate_again()
+        self.undo_additions()
+        self._restore_members()
         new = [node for node in registry.places if node not in self._nodes]
         if new:
-            self._bed.remove(new)
+            remove(self._deployment, new)
         registry.positions.clear()
         registry.arranged(self._positions)
         return True
 
-    def _relate_again(self) -> None:
+    def undo_additions(self) -> None:
+        """Terminate the roles, and remove the members of relationships, that came since.
+
+        What fails is put among the testbed's errors: the first failure is the one to tell.
+        """
+        deployment, registry = self._deployment, self._deployment.registry
+        for node, given in list(registry.roles.items()):
+            for name, role in list(given.items()):
+                if self._roles.get(node, {}).get(name) is not role:
+                    self._attempt(partial(terminate, deployment, [node], name))
+        for node, relationships in list(registry.relationships.items()):
+            for relationship, members in list(relationships.items()):
+                before = self._relationships.get(node, {}).get(relationship, [])
+                new = [RoleInstanceID.of(member) for member in members if member not in before]
+                if new:
+                    self._attempt(
+                        partial(
+                            update_relationship, deployment, relationship, {node: new}, "remove"
+                        )
+                    )
+
+    def _attempt(self, action: Callable[[], Any]) -> None:
+        try:
+            action()
+        except RoleMLError as error:
+            self._deployment.fleet.errors.append(error)
+
+    def _restore_members(self) -> None:
         """Put members back that a relationship has lost, each in its place."""
-        registry = self._bed.registry
-        for node, known in self._related.items():
-            for relationship, members in known.items():
-                now = list(registry.relationships.get(node, {}).get(relationship, []))
-                if now != members:
-                    for operation, some in (("remove", now), ("add", members)):
-                        if some:
-                            given = {node: [RoleInstanceID.of(item) for item in some]}
-                            update_relationship(self._bed, relationship, given, operation)
+        for node, relationships in self._relationships.items():
+            now = self._deployment.registry.relationships.get(node, {})
+            for relationship, members in relationships.items():
+                present = list(now.get(relationship, []))
+                if present == members:
+                    continue
+                for operation, some in (("remove", present), ("add", members)):
+                    if some:
+                        changes = {node: list(map(RoleInstanceID.of, some))}
+                        update_relationship(self._deployment, relationship, changes, operation)

@@ -1,17 +1,16 @@
-"""Roles that are ended, and can be put back with their state."""
+"""Undo a termination: put a role back that was ended, with its state."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from roleml_nb.actor import Invocation
 from roleml_nb.role import NATIVE, NOTEBOOK, Role, RoleInstanceID, RoleMLError
 
-if TYPE_CHECKING:
-    from roleml_nb.testbed.testbed import Testbed
+from .deployment import Deployment
 
 __all__ = ["TerminatedRole", "capture", "restore"]
 
@@ -45,54 +44,53 @@ class TerminatedRole:
 
 
 @contextmanager
-def capture(bed: Testbed, instances: Iterable[RoleInstanceID]) -> Iterator[list[TerminatedRole]]:
+def capture(
+    deployment: Deployment, instances: Iterable[RoleInstanceID]
+) -> Iterator[list[TerminatedRole]]:
     """Pause roles and take their state, for them to be ended within; those that are not then go on.
 
     StatusError when handlers do not end; all go on then.
     """
-    kept, asked = (
-        [_known(bed, instance) for instance in instances],
-        list[tuple[TerminatedRole, Invocation]](),
-    )
+    kept: list[TerminatedRole] = []
+    asked: list[tuple[TerminatedRole, Invocation]] = []
+    registry, lost = deployment.registry, deployment.fleet.lost
+    for instance in instances:
+        known = registry.roles.get(instance.actor_name, {}).get(instance.instance_name)
+        kept.append(TerminatedRole(instance, known, deployment.versions.entries(instance)))
     try:
-        for one in kept:
-            place = bed.registry.places[one.instance.actor_name]
-            if place in bed.lost:
-                one.why = f"it is lost with {place}"
+        for role in kept:
+            place = registry.places[role.instance.actor_name]
+            if place in lost:
+                role.why = f"it is lost with {place}"
             else:
-                asked.append((one, _ask(bed, "capture", one.instance, None)))
-        for one, answer in asked:
-            one.state, one.why, one.paused = answer.result(STEP_TIMEOUT_S)
+                asked.append((role, _ask(deployment, "capture", role.instance, None)))
+        for role, answer in asked:
+            role.state, role.why, role.paused = answer.result(STEP_TIMEOUT_S)
         yield kept
     finally:
-        for one, answer in asked:
+        for role, answer in asked:
+            node, name = role.instance
             with suppress(RoleMLError):  # that one went on by itself, or is gone
                 answer.result(STEP_TIMEOUT_S)
-                if one.instance.instance_name in bed.registry.roles.get(
-                    one.instance.actor_name, {}
-                ):
-                    _ask(bed, "release", one.instance, one.paused).result(STEP_TIMEOUT_S)
+                if name in registry.roles.get(node, {}):
+                    release = _ask(deployment, "release", role.instance, role.paused)
+                    release.result(STEP_TIMEOUT_S)
 
 
-def _known(bed: Testbed, instance: RoleInstanceID) -> TerminatedRole:
-    known = bed.registry.roles.get(instance.actor_name, {}).get(instance.instance_name)
-    return TerminatedRole(instance, known, bed.versions.entries(instance))
-
-
-def _ask(bed: Testbed, step: str, instance: RoleInstanceID, content: Any) -> Invocation:
+def _ask(deployment: Deployment, step: str, instance: RoleInstanceID, content: Any) -> Invocation:
     node, name = instance
-    return bed.fleet.home.actors[NOTEBOOK].request(
+    return deployment.fleet.home.actors[NOTEBOOK].request(
         f"undo-{step}", NATIVE, RoleInstanceID(node, NATIVE), name, content
     )
 
 
-def restore(bed: Testbed, kept: TerminatedRole) -> None:
+def restore(deployment: Deployment, terminated: TerminatedRole) -> None:
     """Have a role that was ended back on its node, with its state; TestbedError when there is
     another one of its name.
     """
-    node, name = kept.instance
-    bed.select(node)
-    _ask(bed, "restore", kept.instance, kept.state).result(STEP_TIMEOUT_S)
-    if kept.known is not None:
-        bed.registry.assigned(node, name, kept.known)
-    bed.versions.restore_entries(kept.instance, kept.version)
+    node, name = terminated.instance
+    deployment.registry.select(node)
+    _ask(deployment, "restore", terminated.instance, terminated.state).result(STEP_TIMEOUT_S)
+    if terminated.known is not None:
+        deployment.registry.assigned(node, name, terminated.known)
+    deployment.versions.restore_entries(terminated.instance, terminated.version)

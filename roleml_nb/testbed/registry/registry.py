@@ -43,6 +43,13 @@ class Registry:
         self.revision = 0
         """Counts the changes; whoever draws the registry looks at it."""
 
+    def select(self, pattern: str | Iterable[str]) -> list[str]:
+        """Return the nodes that a pattern finds, or any of several; the notebook's own only when it
+        has roles, or by its name.
+        """
+        patterns = [pattern] if isinstance(pattern, str) else list(pattern)
+        return match(patterns, self.places if NOTEBOOK in " ".join(patterns) else self.nodes())
+
     def instances(self, patterns: Any, default: str = "") -> list[RoleInstanceID]:
         """Return the role instances of patterns; one without ``/`` means the role `default`.
 

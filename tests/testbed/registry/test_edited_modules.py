@@ -570,10 +570,10 @@ def test_a_role_that_is_made_anew_or_put_back(own_bed, root, capsys, monkeypatch
     project.write("roles", text('"quite new"'))
     reload(project, "roles")
     project.cell("1")
-    with capture(bed, [bed.registry.instances(f"{node}/r")[0]]) as kept:
+    with capture(bed.deployment, [bed.registry.instances(f"{node}/r")[0]]) as kept:
         bed.terminate(node, "r")
     assert bed.versions.behind() == {}
-    restore(bed, kept[0])
+    restore(bed.deployment, kept[0])
     assert project.ask() == ("old", 2) and list(bed.versions.behind()) == [(node, "r")]
     os.kill(bed.fleet.on_hosts(pid)[bed.registry.places[node]], signal.SIGKILL)
     until(lambda: bed.lost, "the engine is lost", 30)

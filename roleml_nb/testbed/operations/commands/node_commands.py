@@ -87,7 +87,7 @@ class Remove(Command):
             for node in self.nodes
             for name in registry.roles.get(node, {})
         ]
-        with capture(bed, there) as kept:
+        with capture(bed.deployment, there) as kept:
             bed.remove(list(self.nodes))
         return CompositeCommand((*back, *restore_commands(bed, names, kept), *related))
 

@@ -51,7 +51,7 @@ class Assign(Command):
             for node in nodes
             if self.name in bed.registry.roles.get(node, {})
         ]
-        with capture(bed, there) as replaced:
+        with capture(bed.deployment, there) as replaced:
             bed.assign(nodes, self.name, classes[self.cls], options=options, elements=elements)
         return CompositeCommand(
             (Terminate(tuple(nodes), self.name), *restore_commands(bed, names, replaced))
@@ -89,7 +89,7 @@ class RestoreRole(Command):
     def do(self, bed: Testbed, names: Names) -> Command:
         node, name = self.terminated.instance
         if self.terminated.state is not None:
-            restore(bed, self.terminated)
+            restore(bed.deployment, self.terminated)
         elif self.terminated.cls is not None and self.terminated.given is not None:
             options, elements = self.terminated.given
             bed.assign(node, name, self.terminated.cls, options=options, elements=elements)
@@ -127,7 +127,7 @@ class Terminate(Command):
 
     def do(self, bed: Testbed, names: Names) -> Command:
         with capture(
-            bed, bed.registry.instances([f"{node}/{self.name}" for node in self.nodes])
+            bed.deployment, bed.registry.instances([f"{node}/{self.name}" for node in self.nodes])
         ) as kept:
             bed.terminate(list(self.nodes), self.name)
         return CompositeCommand(tuple(restore_commands(bed, names, kept)))

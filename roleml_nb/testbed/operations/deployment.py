@@ -1,0 +1,34 @@
+"""The parts of a testbed that its operations act on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from roleml_nb.role import RoleInstanceID
+from roleml_nb.testbed.calls.calls import Calls
+from roleml_nb.testbed.cluster.fleet import Fleet
+from roleml_nb.testbed.registry.code_changes import CodeChanges
+from roleml_nb.testbed.registry.registry import Registry
+from roleml_nb.testbed.registry.versions import Versions
+
+__all__ = ["Deployment"]
+
+
+@dataclass(frozen=True, eq=False)
+class Deployment:
+    """Hosts of one testbed, calls to their nodes, and what the notebook knows of them.
+
+    Operations write registry and versions after each success.
+    """
+
+    seed: int
+    fleet: Fleet
+    calls: Calls
+    registry: Registry
+    versions: Versions
+    code_changes: CodeChanges
+
+    def record_termination(self, node: str, name: str) -> None:
+        """Record that a role has ended."""
+        self.registry.terminated(node, name)
+        self.versions.terminated(RoleInstanceID(node, name))
