@@ -31,8 +31,8 @@ PROPERTIES = {"property", "cached_property", "setter", "getter"}
 VERBS = frozenset(
     """
     abandon abort accept acknowledge acquire act activate adapt add adjust admit advance
-    aggregate align allocate allow answer append apply arrange ask assert assign associate
-    attach attempt authenticate average await balance begin bind block book boost bound break
+    aggregate align allocate allow announce answer append apply arrange ask assert assign associate
+    attach attempt authenticate average await balance become begin bind block book boost bound break
     bring broadcast buffer build bundle call cancel capture carry cast catch change check choose
     claim classify clean clear clip close coerce collapse collect combine commit compare compile
     complete compose compress compute confirm connect consider consume contain continue
@@ -47,7 +47,7 @@ VERBS = frozenset(
     greet group grow halt hand handle hash have hear help hide highlight hold identify ignore
     implement import include increase increment infer inform inherit initialize insert inspect
     install instantiate intercept interleave interpolate interpret interrupt invalidate invert
-    invite invoke join judge keep kill know label launch lay lead learn leave lend let lift
+    invite invoke iterate join judge keep kill know label launch lay lead learn leave lend let lift
     limit link list listen load locate lock log look lower make map mark mask match materialize
     mean measure merge migrate mix modify monitor move multiply name negotiate normalize note
     notice notify observe obtain offer omit open order override own pack pad paint parse

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-from roleml_nb.role.checks.arguments import Constraint
+from roleml_nb.role.checks.annotations import Constraint
 
 __all__ = ["ByRole", "Groups", "Models", "Options", "QuorumFields", "Roles", "Params"]
 

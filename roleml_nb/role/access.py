@@ -1,4 +1,4 @@
-"""Who may call a channel."""
+"""Restrict who may call a channel."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["require_relationship"]
 def require_relationship(name: str, message: str = "") -> Callable[[Callable], Callable]:
     """Let only members of a relationship call the handler; all others get a CallerError.
 
-    Goes above or below ``@Service``, ``@Task`` and ``@EventHandler``. In `message`, ``{sender}``
-    stands for the caller.
+    Place it above or below ``@Service``, ``@Task`` and ``@EventHandler``. In `message`,
+    ``{sender}`` stands for the caller.
     """
 
     def decorate(handler: Callable) -> Callable:

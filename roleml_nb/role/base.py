@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -45,6 +46,28 @@ class Role:
     (`Element`). They are collected, inheritance included, in the class attributes `services`,
     `tasks`, `events` (channel → attribute), `subscriptions` (attributes), `elements` (element →
     attribute) and `plugin_attributes` (plugin → attributes).
+
+    Examples
+    --------
+    A role with a service, and one that calls it through a relationship:
+
+    >>> from roleml_nb import Role, Service, Testbed
+    >>> class Counter(Role):
+    ...     total = 0
+    ...     @Service(expand=True)
+    ...     def add(self, caller, number):
+    ...         self.total += number
+    ...         return self.total
+    >>> class Client(Role):
+    ...     @Service
+    ...     def work(self, caller, args, payloads):
+    ...         return self.call("counter", "add", number=2)
+    >>> with Testbed(engines=0) as bed:
+    ...     server = bed.spawn("server").assign("counter", Counter)
+    ...     client = bed.spawn("client").assign("client", Client)
+    ...     client = client.relate("counter", "server/counter")
+    ...     print([bed.call("client/client", "work") for _ in range(2)])
+    [2, 4]
     """
 
     services: ClassVar[dict[str, str]] = {}
@@ -61,11 +84,12 @@ class Role:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         check_class(cls, vars(cls))
-        cls.services, cls.tasks, cls.events = dict(cls.services), dict(cls.tasks), dict(cls.events)
-        cls.subscriptions, cls.elements = set(cls.subscriptions), dict(cls.elements)
-        cls.plugin_attributes = {
-            name: list(attributes) for name, attributes in cls.plugin_attributes.items()
-        }
+        cls.services = dict(cls.services)
+        cls.tasks = dict(cls.tasks)
+        cls.events = dict(cls.events)
+        cls.subscriptions = set(cls.subscriptions)
+        cls.elements = dict(cls.elements)
+        cls.plugin_attributes = copy.deepcopy(cls.plugin_attributes)
         seen: dict[str, dict[str, str]] = {}
         for attribute, value in list(cls.__dict__.items()):
             cls._inherit_handler(attribute, value)
@@ -73,12 +97,15 @@ class Role:
 
     @classmethod
     def _inherit_handler(cls, attribute: str, value: Any) -> None:
-        """A method that overrides a handler, undecorated, handles the same channel; None takes the
-        channel away.
+        """Let an undecorated method that overrides a handler handle the same channel.
+
+        None removes the channel.
         """
-        inherited = next(
-            (vars(base)[attribute] for base in cls.__mro__[1:] if attribute in vars(base)), None
-        )
+        inherited = None
+        for base in cls.__mro__[1:]:
+            if attribute in vars(base):
+                inherited = vars(base)[attribute]
+                break
         handler = getattr(inherited, "handler", None)
         if not isinstance(handler, Handler) or hasattr(value, "handler"):
             return
@@ -122,14 +149,14 @@ class Role:
                 tables[inherited].pop(channel, None)
             tables[kind][channel] = attribute
 
-    # what the actor fills in when the role is added to it
+    # set by the actor when the role is added to it
     name: str = ""
     _base: Any = None
     logger: logging.Logger = logging.getLogger("roleml_nb.role")
-    """What it logs is in the log of its node: ``bed.logs("client3")``."""
+    """Logger of the role: its records are in the log of its node, ``bed.logs("client3")``."""
 
     def attach(self, name: str, base: Any) -> None:
-        """Called by the actor that takes the role in."""
+        """Bind the role to its actor, which calls this when the role is added to it."""
         if self._base is not None:
             raise StatusError(
                 f"this {type(self).__name__} is already on {self.id}; make another one"
@@ -138,11 +165,10 @@ class Role:
         self.name, self._base = name, base
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            k: v
-            for k, v in self.__dict__.items()
-            if k not in ("name", "_base", "logger", "_elements")
-        }
+        state = dict(self.__dict__)
+        for attribute in ("name", "_base", "logger", "_elements"):
+            state.pop(attribute, None)
+        return state
 
     @property
     def base(self) -> Any:
@@ -168,16 +194,15 @@ class Role:
         return RoleInstanceID(self.base.profile.name, self.name)
 
     def rng(self, *path: str | int) -> np.random.Generator:
-        """Random numbers of this role, at `path` in its branch of the testbed's seed tree:
-        ``self.rng(round)``.
+        """Return the generator at `path` in this role's branch of the seed tree.
 
-        The same numbers for the same ``ctx.seed``, node, role and path, on any engine; each call
-        begins them anew.
+        ``self.rng(round)`` gives the same numbers for the same ``ctx.seed``, node, role and path,
+        on any engine; each call begins them anew.
         """
         return generator(self.ctx.seed, self.id.actor_name, self.id.instance_name, *path)
 
     def has(self, name: str) -> bool:
-        """Whether `name` can be called: a relationship with members, or a role on this node."""
+        """Return whether `name` is a relationship with members, or a role on this node."""
         return self.base.has(name)
 
     def require(self, condition: Any, message: str = "handler assertion failed") -> None:
@@ -219,7 +244,7 @@ class Role:
         timeout: float | None = None,
         **arguments: Any,
     ) -> Any:
-        """As `call`, for ``async def`` handlers: other handlers go on meanwhile.
+        """Call as `call` does, in an ``async def`` handler: other handlers go on meanwhile.
 
         A task is awaited with `call_task`.
         """
@@ -238,8 +263,9 @@ class Role:
         message: Message | None = None,
         **arguments: Any,
     ) -> TaskInvocation:
-        """Call a task and go on; the invocation's `result(timeout)`, or ``await`` on it, raises as
-        `call` does.
+        """Call a task and return its invocation at once.
+
+        Its `result(timeout)`, or ``await`` on it, raises as `call` does.
         """
         content = _message(args, payloads, message, arguments)
         return self.base.call_task(self.name, target, standard_name(channel_name), content)
@@ -259,7 +285,7 @@ class Role:
         retries: int = 2,
         timeout: float | None = None,
     ) -> list[Result]:
-        """Call a service of many roles at the same time; results in the order of the group.
+        """Call a service of many roles at the same time; return results in the group's order.
 
         `group` is a relationship's name, an `ActorGroup`, or role instances. Each target gets its
         entry of `message_map`, else the next of `messages`, else `message`. `on_result` is called
@@ -293,7 +319,7 @@ class Role:
         on_call_error: ErrorHandlingStrategy = RAISE_FIRST,
         on_result: Callable[[RoleInstanceID, TaskInvocation], Any] | None = None,
     ) -> list[tuple[RoleInstanceID, TaskInvocation]]:
-        """Call a task of many roles and go on; the invocations in the order of the group.
+        """Call a task of many roles; return the invocations at once, in the group's order.
 
         `on_result` is called on a worker thread with each invocation that has ended, in order of
         arrival; ask it for its `result()`. `on_call_error` is about calls that could not be made,
@@ -337,8 +363,9 @@ class Role:
         )
 
     def unsubscribe(self, target: RoleInstanceID, channel_name: str) -> None:
-        """End what this role subscribed to there, by hand or by an `EventHandler`; CallerError when
-        there is nothing.
+        """End this role's subscription there, made by hand or by an `EventHandler`.
+
+        CallerError when there is none.
         """
         self.base.unsubscribe(self.name, target, standard_name(channel_name))
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from inspect import Parameter, signature
 from typing import Any
 
 from roleml_nb.role.checks.arguments import checked, checked_methods, wrong_argument
@@ -19,7 +20,7 @@ __all__ = ["Event", "EventHandler", "Handler", "Service", "Subscription", "Task"
 
 @dataclass
 class Handler:
-    """How a method takes the messages of a channel."""
+    """Declares a method as the handler of a channel, and knows the arguments it takes."""
 
     channel: str
     kind: str
@@ -28,47 +29,53 @@ class Handler:
     required: frozenset[str] = frozenset()
     open: bool = False
     caller: str = ""
-    """What the handler calls its caller."""
+    """Name of the handler's parameter for the caller."""
     own: frozenset[str] = frozenset()
-    """Names of the parameters that are no arguments: the role itself, and the caller."""
+    """Names of the parameters that are not arguments: the role itself, and the caller."""
     typed: bool = False
-    """Whether arguments must fit the annotations, as those of our own roles must: `check_types`
-    says so.
-    """
+    """True when arguments must fit the annotations; `check_types` sets it for our own roles."""
 
     def inspect(self, function: Callable) -> None:
-        """Check the signature where the role is defined, and remember what the channel takes."""
-        parameters = list(inspect.signature(function).parameters.values())
-        positional = [
-            p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-        ]
-        star = any(p.kind == p.VAR_POSITIONAL for p in parameters)
+        """Check the signature where the role is defined, and keep the channel's arguments."""
+        by_kind: dict[Any, list[Parameter]] = defaultdict(list)
+        for parameter in signature(function).parameters.values():
+            by_kind[parameter.kind].append(parameter)
+        unnamed = by_kind[Parameter.POSITIONAL_ONLY]
+        positional = unnamed + by_kind[Parameter.POSITIONAL_OR_KEYWORD]
         fixed = 2 if self.expand else 4
-        takes = "(self, caller, …)" if self.expand else "(self, caller, args, payloads)"
-        needed = [p for p in positional if p.default is p.empty]
-        if (len(positional) < fixed and not star) or (not self.expand and len(needed) > fixed):
-            raise RoleDefinitionError(
-                f"{self.kind} {function.__qualname__} must take {takes}, not"
-                f" {inspect.signature(function)}"
-                + (
-                    ""
-                    if self.expand
-                    else "; or declare it with expand=True to receive named arguments"
-                )
-            )
-        named = [p for p in parameters if p.kind == p.KEYWORD_ONLY] + positional[fixed:]
-        unnamed = [p.name for p in positional[fixed:] if p.kind == p.POSITIONAL_ONLY]
-        if self.expand and unnamed:
+        self._check_positional(function, positional, fixed, bool(by_kind[Parameter.VAR_POSITIONAL]))
+        if self.expand and len(unnamed) > fixed:
+            names = ", ".join(parameter.name for parameter in unnamed[fixed:])
             raise RoleDefinitionError(
                 f"{self.kind} {function.__qualname__} is called with its arguments by name, and"
-                f" {', '.join(unnamed)} can be given by position only: move the / to behind the"
-                " caller, or leave it out"
+                f" {names} can be given by position only: move the / to behind the caller, or"
+                " leave it out"
             )
-        self.own = frozenset(p.name for p in positional[:2] if p.kind == p.POSITIONAL_OR_KEYWORD)
+        named = by_kind[Parameter.KEYWORD_ONLY] + positional[fixed:]
+        self.own = _names(positional[len(unnamed) : 2])
         self.caller = positional[1].name if len(positional) > 1 else ""
-        self.names = frozenset(p.name for p in named)
-        self.required = frozenset(p.name for p in named if p.default is p.empty)
-        self.open = any(p.kind == p.VAR_KEYWORD for p in parameters)
+        self.names = _names(named)
+        self.required = _names(filter(_is_required, named))
+        self.open = bool(by_kind[Parameter.VAR_KEYWORD])
+
+    def _check_positional(
+        self,
+        function: Callable,
+        positional: list[Parameter],
+        fixed: int,
+        takes_more: bool,
+    ) -> None:
+        """Raise RoleDefinitionError unless the positional parameters are those of a handler."""
+        too_few = len(positional) < fixed and not takes_more
+        too_many = not self.expand and sum(map(_is_required, positional)) > fixed
+        if not (too_few or too_many):
+            return
+        takes = "(self, caller, …)" if self.expand else "(self, caller, args, payloads)"
+        advice = "; or declare it with expand=True to receive named arguments"
+        raise RoleDefinitionError(
+            f"{self.kind} {function.__qualname__} must take {takes}, not"
+            f" {signature(function)}{'' if self.expand else advice}"
+        )
 
     def invoke(
         self, method: Callable, caller: RoleInstanceID, args: Args, payloads: Payloads
@@ -80,12 +87,10 @@ class Handler:
         for name in given:
             if name in self.names or (self.open and isinstance(name, str) and name not in self.own):
                 continue
-            mistaken = name == self.caller
-            hint = (
-                f"its first parameter, {name!r}, is who calls"
-                if mistaken
-                else did_you_mean(str(name), self.names)
-            )
+            if name == self.caller:
+                hint = f"its first parameter, {name!r}, is who calls"
+            else:
+                hint = did_you_mean(str(name), self.names)
             raise CallerError(f"{self.kind} '{self.channel}' takes no {name!r}; {hint}")
         missing = self.required - given.keys()
         if missing:
@@ -95,6 +100,14 @@ class Handler:
             if wrong is not None:
                 raise CallerError(wrong)
         return method(caller, **given)
+
+
+def _names(parameters: Iterable[Parameter]) -> frozenset[str]:
+    return frozenset(parameter.name for parameter in parameters)
+
+
+def _is_required(parameter: Parameter) -> bool:
+    return parameter.default is parameter.empty
 
 
 @dataclass
@@ -135,8 +148,9 @@ def Service(  # noqa: N802
 
 @checked
 def Task(channel_name: str | Callable | None = None, *, expand: bool = False) -> Any:  # noqa: N802
-    """Declare a method as a task: the caller goes on, and gets a `TaskInvocation` to ask for the
-    result.
+    """Declare a method as a task: its caller goes on with a `TaskInvocation`.
+
+    `TaskInvocation.result` waits for the result. Else as `Service`.
     """
     return _declare("task", channel_name, expand)
 
@@ -154,8 +168,8 @@ def EventHandler(  # noqa: N802
     """Declare a method as a handler of the events that the members of a relationship emit.
 
     Subscriptions follow the relationship as it changes. `conditions` are compared with the event's
-    args on the emitter's side, so what does not pass is not sent: ``{"loss__lt": 0.5}`` (eq, gt,
-    ge, lt, le, contains).
+    args on the emitter's side, so events that do not pass are not sent: ``{"loss__lt": 0.5}`` (eq,
+    gt, ge, lt, le, contains).
     """
 
     def decorate(function: Callable) -> Callable:
@@ -182,17 +196,16 @@ def EventHandler(  # noqa: N802
 
 @dataclass(frozen=True)
 class attribute:  # noqa: N801
-    """Stands in `conditions` for the role's own attribute of that name, read when the role is
-    added.
-    """
+    """Stands in `conditions` for the role's attribute `name`, read when the role is added."""
 
     name: str
 
 
 @checked_methods
 class Event:
-    """Declare an event channel as a class attribute; on an instance,
-    ``role.epoch_completed.emit(args={...})``.
+    """Declares an event channel as a class attribute.
+
+    On an instance: ``role.epoch_completed.emit(args={...})``.
     """
 
     def __init__(self, channel_name: str | None = None):

@@ -28,27 +28,27 @@ __all__ = [
 ]
 
 DataFilter = Callable[[Any, Any], tuple[Any, Any]]
-"""From the key and value pushed to those that are merged; may raise `FilteredOut`."""
+"""Returns the key and value to merge for those that were pushed; may raise `FilteredOut`."""
 
 AnyMerger = KeyValueMerger[Any, Any, Any] | ValueMerger[Any, Any]
 logger = logging.getLogger("roleml_nb.role.collectors")
 
 
 class MergerTimeoutError(TaskResultTimeoutError):
-    """Not all values that a merger waits for came in time."""
+    """Some values that a merger waits for did not come in time."""
 
 
 class MergingFailedError(RoleInteractionError):
-    """A value could not be had, or not be merged."""
+    """A value could not be obtained or merged."""
 
 
 class FilteredOut(RoleMLError):
-    """Raised by a filter: leave the value out.
+    """Raised by a filter to leave a value out.
 
     Parameters
     ----------
     still_count : bool
-        Whether its key is done with; if not, another value for it is waited for.
+        True: the key counts as heard of. False: another value for it is waited for.
     """
 
     def __init__(self, still_count: bool = False):
@@ -57,20 +57,19 @@ class FilteredOut(RoleMLError):
 
 
 class AsynchronousKeyValueMerger(KeyValueMerger[Any, Any, Any]):
-    """Merges what is pushed from any thread, and lets one wait until every target has been heard
-    of.
+    """Merges values that any thread pushes; `result` waits for every target.
 
     Parameters
     ----------
     targets : iterable, optional
-        The keys to wait for; keys equal in value are the same. None: any key is taken, and nothing
-        is waited for.
+        The keys to wait for; keys equal in value are the same. None: any key is accepted, and
+        `result` does not wait.
     merger : KeyValueMerger or ValueMerger
-        Makes one out of many; is called by one thread at a time.
+        Makes one value out of many; is called by one thread at a time.
     data_filter : callable
-        ``filter(key, value) → (key, value)``, what is to be merged; it may raise `FilteredOut`.
+        ``filter(key, value)`` returns the key and value to merge; it may raise `FilteredOut`.
     allow_append : bool
-        Whether a key may be pushed again; a push that fails then spoils nothing but itself.
+        True: a key may be pushed again, and a push that fails affects no other.
     """
 
     def __init__(
@@ -90,20 +89,19 @@ class AsynchronousKeyValueMerger(KeyValueMerger[Any, Any, Any]):
         self._filter, self._allow_append = data_filter, allow_append
         self._heard: set[Any] = set()
         self._lock = RLock()
-        # ends when all were heard of, or with the first failure
+        # done when every target was heard of, or with the first failure
         self._ready: Future[None] = Future()
         self._failure: Exception | None = None
         self.failed: dict[Any, BaseException] = {}
-        """Why targets were left out: {key: error}."""
+        """Errors of the targets that were left out: {key: error}."""
         if not self._targets:
             self._ready.set_result(None)
 
     def push(self, key: Any, value: Any) -> None:
-        """Take a value in.
+        """Filter a value and merge it.
 
-        Raises what the filter and the merger raise; so does `result`, as MergingFailedError.
-
-        KeyError for a key that is no target, TypeError for one that was pushed before.
+        KeyError for a key that is no target, TypeError for one that was pushed before. Errors of
+        the filter and the merger are raised here, and as MergingFailedError by `result`.
         """
         with self._lock:
             try:
@@ -132,7 +130,7 @@ class AsynchronousKeyValueMerger(KeyValueMerger[Any, Any, Any]):
         self._count(key)
 
     def push_bulk(self, data: Iterable[tuple[Any, Any]]) -> None:
-        """Push each pair; returns when all are in."""
+        """Push each pair; return when all are merged."""
         for key, value in data:
             self.push(key, value)
 
@@ -148,7 +146,7 @@ class AsynchronousKeyValueMerger(KeyValueMerger[Any, Any, Any]):
             self._ready.set_result(None)
 
     def merge(self) -> Any:
-        """As `result()`."""
+        """Return `result()`."""
         return self.result()
 
     def result(self, timeout: float | None = None, ready_required: bool = True) -> Any:
@@ -168,12 +166,12 @@ class AsynchronousKeyValueMerger(KeyValueMerger[Any, Any, Any]):
         MergingFailedError
             When a push has failed, or every target was left out because of an error.
         """
-        with suppress(TimeoutError):  # told by what follows
+        with suppress(TimeoutError):  # `_result` raises its own
             wait(self._ready, timeout)
         return self._result(ready_required)
 
     async def wait(self, timeout: float | None = None, ready_required: bool = True) -> Any:
-        """As `result`, for ``async def`` handlers; ``await collector`` is short for it."""
+        """Wait as `result` does, in ``async def`` handlers; ``await collector`` is short for it."""
         with suppress(TimeoutError):
             await wait_async(self._ready, timeout)
         return self._result(ready_required)
@@ -210,13 +208,13 @@ class AsynchronousKeyValueMerger(KeyValueMerger[Any, Any, Any]):
 
 
 class TaskResultFilter:
-    """A data filter that asks task invocations for their results.
+    """A data filter that replaces task invocations by their results.
 
     Parameters
     ----------
     on_error : ErrorHandlingStrategy
         For a task that failed. IGNORE: leave it out, with a warning in the log. RAISE_FIRST: fail.
-        KEEP: take the exception for the result. RETRY is refused with ValueError: only the caller
+        KEEP: merge the exception as the result. RETRY is refused with ValueError: only the caller
         can call again.
     """
 
@@ -241,7 +239,7 @@ class TaskResultFilter:
         return self.transform_source(source), result
 
     def transform_source(self, source: RoleInstanceID) -> Any:
-        """The key to merge under."""
+        """Return the key to merge under; override to use another one."""
         return source
 
 
@@ -249,15 +247,15 @@ class TaskResultCollector(AsynchronousKeyValueMerger):
     """Collects the results of a task group: ``call_task_group(group, …,
     on_result=collector.push)``.
 
-    A task fails when its node dies, so no target is waited for in vain; `failed` says which were
-    left out, and why.
+    A task fails when its node dies, so no target is waited for in vain; `failed` has the targets
+    that were left out, with their errors.
 
     Parameters
     ----------
     targets : iterable of RoleInstanceID
-        Whose results to wait for.
+        The roles to wait for.
     merger : KeyValueMerger or ValueMerger
-        Makes one out of many.
+        Makes one value out of many.
     on_error : ErrorHandlingStrategy
         For a task that failed: see `TaskResultFilter`.
     """
@@ -272,9 +270,9 @@ class TaskResultCollector(AsynchronousKeyValueMerger):
         super().__init__(targets, merger=merger, data_filter=TaskResultFilter(on_error))
 
     def push(self, key: Any, value: TaskInvocation) -> None:
-        """Take an invocation that has ended.
+        """Merge the result of an invocation that has ended.
 
-        Failures come out of `result`, since here nobody would see them.
+        Errors are raised by `result`, since nobody would see them here.
         """
         try:
             super().push(key, value)

@@ -1,4 +1,4 @@
-"""Conditions on events: which emissions a subscriber wants."""
+"""Conditions on events: they select the emissions that a subscriber gets."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def check_conditions(conditions: Mapping[str, Any]) -> None:
-    """ValueError when a key names no known operator."""
+    """Raise ValueError when a key names no known operator."""
     for key in conditions:
         _, _, name = key.partition("__")
         if name not in OPERATORS:
-            raise ValueError(
-                f"condition {key!r}: {did_you_mean(name, [n for n in OPERATORS if n])}"
-            )
+            named = OPERATORS.keys() - {""}
+            raise ValueError(f"condition {key!r}: {did_you_mean(name, named)}")
 
 
 def passes(conditions: Mapping[str, Any], args: Mapping[str, Any]) -> bool:
-    """Whether `args` meet every condition; a missing key or operands that do not compare do not
-    pass.
+    """Return whether `args` meet every condition.
+
+    A missing key, or operands that do not compare, do not pass.
     """
     for key, wanted in conditions.items():
         name, _, operation = key.partition("__")

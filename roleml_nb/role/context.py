@@ -1,4 +1,4 @@
-"""What a role knows of its surroundings: contacts and relationships of its node."""
+"""The context of a node's roles: its contacts, relationships, folders and seeds."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ class Contacts:
     """The actors that can be reached. The actors of one host share one directory. Thread-safe."""
 
     def __init__(self, *initial_contacts: ActorProfile) -> None:
-        self._profiles: dict[str, ActorProfile] = {
-            profile.name: profile for profile in initial_contacts
-        }
+        self._profiles: dict[str, ActorProfile] = {}
         self._lock = RLock()
         at_fork(self)
         self.listeners: list[Callable[[ActorProfile], None]] = []
         """Called with each profile that was added or replaced, on the changer's thread."""
+        for profile in initial_contacts:
+            self._profiles[profile.name] = profile
 
     def forked(self) -> None:
         self._lock = RLock()
 
     def add_contact(self, profile: ActorProfile) -> ActorProfile | None:
-        """Add or replace; returns what was replaced."""
+        """Add a profile, or replace the one of its name; return the replaced one."""
         with self._lock:
             old = self._profiles.pop(profile.name, None)
             self._profiles[profile.name] = profile
@@ -53,7 +53,7 @@ class Contacts:
             return self._profiles.pop(name, None)
 
     def get_actor_profile(self, name: str) -> ActorProfile:
-        """ActorNotFoundError, with the nearest names, when the actor is not known."""
+        """Return an actor's profile; ActorNotFoundError, with the nearest names, for others."""
         try:
             return self._profiles[name]
         except KeyError:
@@ -72,14 +72,13 @@ class Contacts:
 
 
 class Context(NamedTuple):
-    """The surroundings of the roles of one node.
+    """The context of the roles of one node.
 
-    `start_time` is in seconds since the epoch. `workdir` is where relative paths of elements begin,
-    `src` where the application's modules lie: both are words of the node, building a context
-    changes neither the process's working directory nor `sys.path`. `seed` is the node's, for roles
-    that make generators of their own; no global generator is seeded. `testbed_seed` is that of the
-    whole testbed, for what all nodes draw alike. `handwaves` are actors to notify when the node
-    ends.
+    `start_time` is in seconds since the epoch. `workdir` is the folder of relative paths of
+    elements, `src` that of the application's modules: building a context changes neither the
+    process's working directory nor `sys.path`. `seed` is the node's, for roles that make generators
+    of their own; no global generator is seeded. `testbed_seed` is that of the whole testbed, for
+    draws that all nodes share. `handwaves` are actors to notify when the node ends.
     """
 
     start_time: float
@@ -107,17 +106,12 @@ class Context(NamedTuple):
         initial_handwaves: Iterable[str] | None = None,
         start_time: float | None = None,
     ) -> Context:
-        """Make a context.
-
-        `seed` -1 is replaced by a random one; `src` is `workdir` unless given.
-        """
+        """Make a context; `seed` -1 becomes a random one, `src` is `workdir` unless given."""
         began = time.time() if start_time is None else start_time
         home = os.path.abspath(workdir)
-        contacts = (
-            initial_contacts
-            if isinstance(initial_contacts, Contacts)
-            else Contacts(*initial_contacts)
-        )
+        contacts = initial_contacts
+        if not isinstance(contacts, Contacts):
+            contacts = Contacts(*contacts)
         return Context(
             began,
             time.strftime("%Y-%m-%d-%H-%M-%S", time.localtime(began)),
@@ -132,8 +126,9 @@ class Context(NamedTuple):
         )
 
     def apply_general_template(self, template_str: str) -> str:
-        """Fill in $random, $timestamp, $time, $workdir, $src and $seed; KeyError for another
-        name.
+        """Fill in $random, $timestamp, $time, $workdir, $src and $seed.
+
+        KeyError for any other name.
         """
         return Template(template_str).substitute(
             random=random.SystemRandom().randint(1, 2**31 - 1),
@@ -146,8 +141,9 @@ class Context(NamedTuple):
 
     @staticmethod
     def active_context() -> Context:
-        """That of the role whose handler runs here, else the one set for this thread; RoleMLError
-        when there is none.
+        """Return the context of the role whose handler runs here, else the one set for this thread.
+
+        RoleMLError when there is neither.
         """
         role = running_role()
         context = _active.get() if role is None else role.ctx

@@ -1,4 +1,4 @@
-"""An element at run time: the object that a role instance works with, and how it comes and goes."""
+"""An element at run time: the object of one role instance, from construction to its end."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from .serialization import usual_mode
 __all__ = ["ElementInstance"]
 
 T = TypeVar("T")
+PROTOCOL_METHODS = ("__call__", "__iter__", "__len__", "__getitem__")
+"""Special methods that a protocol may ask for."""
 
 
 class ElementInstance(Generic[T]):
-    """An element of a role instance. Calling it hands out the object, and builds it when it is due.
+    """An element of a role instance; calling it returns the object, and builds it when necessary.
 
-    Files are found relative to `directory`.
+    Paths of files are relative to `directory`.
     """
 
     def __init__(
@@ -53,16 +55,14 @@ class ElementInstance(Generic[T]):
             self._check(self._object)
 
     def _configure(self, element: Element[T], given: ElementImplementation[T]) -> None:
-        """Note what the object is built and checked with."""
+        """Combine declaration and implementation: how the object is built and checked."""
         narrow = _narrow(given)
         self.element, self.given = element, given
         self._types = [element.cls] if narrow is None else [element.cls, narrow]
         self._constructor = given.constructor or narrow or element.default_constructor
-        keywords = (
-            element.default_constructor_args
-            if given.constructor_args is None
-            else given.constructor_args
-        )
+        keywords = given.constructor_args
+        if keywords is None:
+            keywords = element.default_constructor_args
         self._keywords = dict(keywords or {})
         self._initializer: Any = given.initializer or element.default_initializer
         self._initialize_strategy = given.initialize_strategy or element.default_initialize_strategy
@@ -71,14 +71,15 @@ class ElementInstance(Generic[T]):
         self._destructor = given.destructor or element.default_destructor
         self.strategy = given.construct_strategy or element.default_construct_strategy
 
-    # what a role uses
+    # called by roles
 
     def forked(self) -> None:
         self._lock = RLock()
 
     def __call__(self, *args: Any, **kwargs: Any) -> T:
-        """The object, built and initialized as the strategies say; `args` and `kwargs` replace
-        those of the constructor.
+        """Return the object, built and initialized according to the strategies.
+
+        `args` and `kwargs` replace those of the constructor.
         """
         with self._lock:
             every_time = (
@@ -103,7 +104,7 @@ class ElementInstance(Generic[T]):
 
     @property
     def constructible(self) -> bool:
-        """Whether it can be built anew: it was not given as an object, nor read from a file."""
+        """True when the object can be built anew: it was not given as such."""
         return self._constructor is not None and self.given.impl is None
 
     @property
@@ -115,10 +116,7 @@ class ElementInstance(Generic[T]):
         return self._deserializer is not None
 
     def construct(self, *args: Any, **kwargs: Any) -> T:
-        """Build a new object in the place of the old one, which is destroyed.
-
-        The given arguments replace all others.
-        """
+        """Destroy the object and build a new one; the given arguments replace all others."""
         with self._lock:
             if self._constructor is None:
                 raise ElementError(
@@ -133,7 +131,7 @@ class ElementInstance(Generic[T]):
             return self._object
 
     def reset(self) -> None:
-        """Destroy and forget the object, so that the next use builds a new one."""
+        """Destroy the object; the next use builds a new one."""
         with self._lock:
             made, self._object = self._object, None
             self._initialized = False
@@ -141,9 +139,7 @@ class ElementInstance(Generic[T]):
                 self._destructor(made)
 
     def serialize(self, file: Any = None) -> None:
-        """Write the object to `file` (open), or to the implementation's
-        `serializer_destination`.
-        """
+        """Write the object to the open `file`, else to the `serializer_destination`."""
         with self._lock:
             if self._serializer is None or self._object is None:
                 raise ElementError(
@@ -157,9 +153,7 @@ class ElementInstance(Generic[T]):
                 self._serializer(self._object, opened)
 
     def deserialize(self, file: Any = None) -> T:
-        """Take the object from `file` (open), or from the implementation's `deserializer_source`,
-        and return it.
-        """
+        """Read the object from the open `file`, else the `deserializer_source`; return it."""
         with self._lock:
             if self._deserializer is None:
                 raise ElementError(
@@ -173,10 +167,10 @@ class ElementInstance(Generic[T]):
             self._object, self._initialized = self._check(made), True
             return self._object
 
-    # what the actor uses
+    # called by the actor
 
     def prepare(self) -> None:
-        """The role starts: read what is to be read, build what is to be built now."""
+        """Read the object from its file, or build an eager one: the role starts."""
         if self._object is None and self.given.deserializer_source is not None:
             self.deserialize()
         elif (
@@ -187,7 +181,7 @@ class ElementInstance(Generic[T]):
             self()
 
     def finalize(self) -> None:
-        """The role ends: serialize if there is a destination, then destroy."""
+        """Serialize the object if there is a destination, and destroy it: the role ends."""
         try:
             if self.given.serializer_destination is not None and self._object is not None:
                 self.serialize()
@@ -195,10 +189,10 @@ class ElementInstance(Generic[T]):
             self.reset()
 
     def get_state(self) -> tuple[str, Any]:
-        """What travels with a role that moves: ("file", bytes or text), ("object", it), or ("",
-        None) when not built.
+        """Return the state that travels with a role that moves.
 
-        Through the serializer where there are serializer and deserializer, else the object itself.
+        ("file", bytes or text) where there are serializer and deserializer, else ("object", the
+        object); ("", None) when it is not built.
         """
         with self._lock:
             if self._object is None:
@@ -210,7 +204,7 @@ class ElementInstance(Generic[T]):
             return "file", file.getvalue()
 
     def set_state(self, state: tuple[str, Any]) -> None:
-        """Take over what `get_state` gave on another node."""
+        """Restore the state that `get_state` returned on another node."""
         kind, content = state
         with self._lock:
             if kind == "file":
@@ -221,17 +215,20 @@ class ElementInstance(Generic[T]):
                 self._object, self._initialized = self._check(content), True
 
     def update(self, element: Element[T], convert: Callable[[Any], Any]) -> None:
-        """Go on as an element of a new version of the role's class: the object stays, and what it
-        was given is `convert`.
+        """Become an element of a new version of the role's class; the object stays.
+
+        `convert` is applied to the object and to each field of its implementation.
         """
         with self._lock:
             given = self.given
-            changes = {item.name: convert(getattr(given, item.name)) for item in fields(given)}
+            changes = {}
+            for item in fields(given):
+                changes[item.name] = convert(getattr(given, item.name))
             self._configure(element, replace(given, **changes))
             self._object = convert(self._object)
 
     def release(self) -> None:
-        """Let the object go without destroying it: it lives on elsewhere."""
+        """Drop the object without destroying it: it lives on elsewhere."""
         with self._lock:
             self._object = None
 
@@ -251,11 +248,9 @@ class ElementInstance(Generic[T]):
                 " call, or say in its implementation where it is"
             )
         full = os.path.join(self.directory, path)
-        return (
-            open(full, access, encoding="utf-8")
-            if self._mode(kind) == "text"
-            else open(full, access + "b")
-        )
+        if self._mode(kind) == "text":
+            return open(full, access, encoding="utf-8")
+        return open(full, access + "b")
 
     def _initialize(self, made: T) -> T:
         every_time = self._initialize_strategy is InitializeStrategy.EVERY_CALL
@@ -267,38 +262,40 @@ class ElementInstance(Generic[T]):
     def _check(self, made: T) -> T:
         for wanted in self._types if self.element.type_check else ():
             if not _fits(made, wanted):
+                missing = ", ".join(_missing_names(made, wanted))
                 raise ElementError(
                     f"{self.where}: element {self.element.name!r} must be {label(wanted)}, "
-                    f"not {type(made).__name__}{_lacking(made, wanted)}"
+                    f"not {type(made).__name__}{missing and f' (it has no {missing})'}"
                 )
         return made
 
 
 def _narrow(given: ElementImplementation) -> Any:
-    """The class that an implementation says; None if it says none."""
+    """Return the class of an implementation; None if it gives none."""
     return given.cls if given.cls not in (None, Any, object) else None
 
 
-def _lacking(made: Any, cls: Any) -> str:
-    names = [name for name in _protocol_names(cls) if not hasattr(made, name)]
-    return f" (it has no {', '.join(sorted(names))})" if names else ""
+def _missing_names(made: Any, cls: Any) -> list[str]:
+    """Return the names of a protocol that the object lacks, sorted."""
+    return [name for name in sorted(_protocol_names(cls)) if not hasattr(made, name)]
 
 
 def _protocol_names(cls: Any) -> set[str]:
-    if not getattr(cls, "_is_protocol", False):
-        return set()
-    return {
-        name
-        for base in cls.__mro__
-        if getattr(base, "_is_protocol", False)
-        for name in (*vars(base), *vars(base).get("__annotations__", ()))
-        if name in ("__call__", "__iter__", "__len__", "__getitem__") or not name.startswith("_")
-    }
+    found: set[str] = set()
+    if not _is_protocol(cls):
+        return found
+    for base in filter(_is_protocol, cls.__mro__):
+        found.update(vars(base), vars(base).get("__annotations__", ()))
+    return {name for name in found if name in PROTOCOL_METHODS or not name.startswith("_")}
+
+
+def _is_protocol(cls: Any) -> bool:
+    return getattr(cls, "_is_protocol", False)
 
 
 def _fits(made: Any, cls: Any) -> bool:
-    if getattr(cls, "_is_protocol", False):
-        return all(hasattr(made, name) for name in _protocol_names(cls))
+    if _is_protocol(cls):
+        return not _missing_names(made, cls)
     try:
         return isinstance(made, cls)
     except TypeError:  # a typing construct that cannot be checked
@@ -308,7 +305,7 @@ def _fits(made: Any, cls: Any) -> bool:
 def _is_subclass(narrow: Any, wanted: Any) -> bool:
     if not isinstance(narrow, type):
         return False
-    if getattr(wanted, "_is_protocol", False):
+    if _is_protocol(wanted):
         return True  # a protocol's attributes are looked for on the object
     try:
         return issubclass(narrow, wanted)

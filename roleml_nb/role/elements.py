@@ -1,4 +1,4 @@
-"""Elements: what a role needs, and what is given for it at deployment."""
+"""Elements: needs that a role declares, and the implementations given for them."""
 
 from __future__ import annotations
 
@@ -37,11 +37,26 @@ class InitializeStrategy(Enum):
 
 @dataclass(eq=False)
 class Element(Generic[T]):
-    """Declare a need of a role; on an instance, ``role.model()`` hands out the object given for it.
+    """Declares a need of a role; on an instance, ``role.model()`` returns the object given for it.
 
-    `cls` is a class or a protocol; with `type_check` the object is checked against it. The
-    `default_…` fields serve where the implementation says nothing (see `ElementImplementation`).
-    Without an implementation or a default, a role starts only if the element is `optional`.
+    `cls` is a class or a protocol; with `type_check` the object is checked against it. A
+    `default_…` field applies where the implementation leaves that field out (see
+    `ElementImplementation`). Without an implementation or a default, a role starts only if the
+    element is `optional`.
+
+    Examples
+    --------
+    >>> from roleml_nb import Element, Role, Service, Testbed
+    >>> class Reader(Role):
+    ...     book = Element(list)
+    ...     @Service
+    ...     def count_pages(self, caller, args, payloads):
+    ...         return len(self.book())
+    >>> with Testbed(engines=0) as bed:
+    ...     node = bed.spawn("ada")
+    ...     node = node.assign("reader", Reader, elements={"book": ["page 1", "page 2"]})
+    ...     print(bed.call("ada/reader", "count-pages"))
+    2
     """
 
     cls: Any
@@ -76,7 +91,7 @@ class Element(Generic[T]):
 
     @property
     def has_default(self) -> bool:
-        """Whether the element works with nothing given for it."""
+        """True when the element works without an implementation."""
         return self.default_impl is not None or self.default_constructor is not None
 
     def __call__(self, *args: Any, **kwargs: Any) -> T:
@@ -94,19 +109,19 @@ class Factory(Element[T]):
 
 @dataclass
 class ElementImplementation(Generic[T]):
-    """What is given for an element of a role instance.
+    """The implementation of an element of one role instance.
 
-    The first of these that is there provides the object:
+    The first of these that is given provides the object:
 
     - `impl`: an object;
     - `deserializer_source`: a file on the node, read when the role starts by `deserializer(file)`,
       which is opened in `deserializer_mode`, "binary" (the default) or "text";
-    - `constructor`, else `cls`, else the element's default: called on the node with
-      `constructor_args` (those given, or else the element's default ones; the two are not mixed),
-      when `construct_strategy` says.
+    - `constructor`, else `cls`, else the element's default: called on the node, according to
+      `construct_strategy`, with `constructor_args` (those given, or else the element's default
+      ones; the two are not mixed).
 
-    `cls` also narrows the type. `initializer(object)` runs before the object is handed out, as
-    `initialize_strategy` says. When the role ends, `serializer(object, file)` writes to
+    `cls` also narrows the type. `initializer(object)` runs before the object is returned, according
+    to `initialize_strategy`. When the role ends, `serializer(object, file)` writes to
     `serializer_destination` if there is one, then `destructor(object)` is called. Initializer,
     serializer and deserializer may be names ("self", "pickle", "json", or registered ones).
     `arguments` are positional arguments of the constructor.
@@ -134,5 +149,5 @@ class ElementImplementation(Generic[T]):
 
 
 def label(cls: Any) -> str:
-    """How error messages name a type."""
+    """Return the name of a type for error messages."""
     return getattr(cls, "__name__", str(cls))

@@ -1,4 +1,47 @@
-"""Every error that roleml_nb raises, under one root."""
+"""Every error that roleml_nb raises, under one root.
+
+In brackets: the built-in class that an error is as well. After a dash: the module of an error that
+is defined elsewhere.
+
+    RoleMLError
+        ArgumentError [ValueError]
+            ArgumentTypeError [TypeError]
+        ElementError [RuntimeError]
+        FilteredOut - role.collectors
+        RecordingError - trace.recording
+        RoleDefinitionError [TypeError]
+        RoleInteractionError
+            ActorNotFoundError
+            CallCancelled
+            CallerError
+                NoSuchRoleError [RuntimeError]
+            ChannelNotFoundError
+                NoSuchEventError
+            Deadlock
+            Diverged - library.training.finite
+            HandlerError
+            InternalError
+            LinkFailed
+            MergingFailedError - role.collectors
+            NodeLost
+            RunStopped
+            SerializationError [TypeError]
+                ModuleError
+            StatusError [ValueError]
+            TaskResultTimeoutError [TimeoutError]
+                CallTimeout
+                MergerTimeoutError - role.collectors
+            Unlike - library.aggregation.same_entries
+        RoleMoved
+        TestbedError
+            CheckpointError - testbed.operations.checkpoint
+            ConfigError - spec.entry
+                Untrusted - spec.scope
+        CourseError - course.checking
+            NotYet - course.checking
+
+A magic that is misused raises IPython's UsageError instead, which is shown without a traceback.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +87,7 @@ class ArgumentError(RoleMLError, ValueError):
 
 
 class ArgumentTypeError(ArgumentError, TypeError):
-    """An argument of a function or class is of a type that is not allowed; nothing was changed."""
+    """An argument of a function or class has a type that is not allowed; nothing was changed."""
 
 
 class RoleDefinitionError(RoleMLError, TypeError):
@@ -52,25 +95,25 @@ class RoleDefinitionError(RoleMLError, TypeError):
 
 
 class TestbedError(RoleMLError):
-    """The testbed was asked for something that it cannot do; nothing was changed."""
+    """The testbed cannot do what was requested; nothing was changed."""
 
     __test__ = False
 
 
 class RoleInteractionError(RoleMLError):
-    """An interaction between two roles did not succeed: whatever a call raises is one."""
+    """An interaction between two roles failed: every error that a call raises is one."""
 
 
 class StatusError(RoleInteractionError, ValueError):
-    """The role is not in a status that allows what was asked."""
+    """The role's status does not allow the operation."""
 
 
 class ElementError(RoleMLError, RuntimeError):
-    """An element is not implemented, of the wrong type, or could not be built."""
+    """An element is not implemented, has the wrong type, or could not be built."""
 
 
 class ActorNotFoundError(RoleInteractionError):
-    """No actor of that name is known."""
+    """No actor has that name."""
 
 
 class RoleMoved(RoleMLError):
@@ -88,12 +131,13 @@ class RoleMoved(RoleMLError):
 
 
 class LinkFailed(RoleInteractionError):
-    """No link to a host could be made, or the link is closed."""
+    """The link to a host could not be opened, or is closed."""
 
 
 class CallerError(RoleInteractionError):
-    """The caller broke the contract of the channel (wrong arguments, not allowed, ``require`` not
-    met).
+    """The caller broke the channel's contract.
+
+    Wrong arguments, a caller that is not allowed, or a condition of ``require`` that does not hold.
     """
 
 
@@ -110,44 +154,45 @@ class NoSuchEventError(ChannelNotFoundError):
 
 
 class SerializationError(RoleInteractionError, TypeError):
-    """Something cannot be sent, or cannot be read where it arrives; the message names the entry."""
+    """A value cannot be sent, or not be read where it arrives; the message names the entry."""
 
 
 class ModuleError(SerializationError):
-    """A module of the user's own cannot be executed where a message needs it, or lacks there what
-    the message asks for.
+    """A module of the user cannot be executed on the node that a message arrives at.
+
+    Or that node's version of the module lacks a name that the message refers to.
     """
 
 
 class InternalError(RoleInteractionError):
-    """A fault of roleml_nb itself."""
+    """roleml_nb itself has a fault."""
 
 
 class NodeLost(RoleInteractionError):
-    """The other side died, or left, before it answered."""
+    """The other node died, or was removed, before it answered."""
 
 
 class Deadlock(RoleInteractionError):
-    """Calls that wait for each other in a circle; the message has the names of all.
+    """Calls wait for each other in a circle; the message names all of them.
 
-    Each of them ends with it.
+    Each of these calls ends with this error.
     """
 
 
 class RunStopped(RoleInteractionError):
-    """The handler was ended by ``bed.stop_run()``."""
+    """``bed.stop_run()`` ended the handler."""
 
 
 class CallCancelled(RoleInteractionError):
-    """The caller has cancelled the call: it was not begun, or made no more calls."""
+    """The caller cancelled the call: it was not begun, or made no more calls."""
 
 
 class TaskResultTimeoutError(RoleInteractionError, TimeoutError):
-    """No result within the time that the caller was ready to wait."""
+    """The result did not come within the caller's timeout."""
 
 
 class CallTimeout(TaskResultTimeoutError):
-    """A call was not answered in time; the message says what was waited for."""
+    """A call was not answered in time; the message names the answers that are missing."""
 
 
 class HandlerError(RoleInteractionError):
@@ -156,7 +201,7 @@ class HandlerError(RoleInteractionError):
     Parameters
     ----------
     message
-        One line: where it happened, and the exception.
+        One line with the place and the exception.
     where
         ``node``, ``role``, ``channel``, ``engine`` of the handler, and ``error``, the exception's
         type name.
@@ -172,14 +217,15 @@ class HandlerError(RoleInteractionError):
         self.where = dict(where or {})
         self.remote_traceback = remote_traceback
         if remote_traceback:
-            self.add_note(remote_traceback.rstrip())  # shown where Python itself shows the error
+            self.add_note(remote_traceback.rstrip())  # printed where Python itself prints errors
 
     def __reduce__(self):
         return type(self), (self.args[0], self.where, self.remote_traceback)
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows: where it happened, and the remote traceback, not the frames that
-        merely waited for it.
+        """Return the lines that IPython shows: the message and the remote traceback.
+
+        The frames on this side, which merely waited for the answer, are left out.
         """
         return [
             f"{type(self).__name__}: {self.args[0]}",
@@ -188,7 +234,7 @@ class HandlerError(RoleInteractionError):
 
 
 def cell_name(filename: str) -> str | None:
-    """``Cell In[3]`` for the file of a cell of this IPython; None for any other."""
+    """Return ``Cell In[3]`` for the file of a cell of this IPython; None for any other file."""
     shell = getattr(builtins, "get_ipython", lambda: None)()
     name_of = getattr(getattr(shell, "compile", None), "format_code_name", lambda filename: None)
     cell = name_of(filename)
@@ -196,9 +242,7 @@ def cell_name(filename: str) -> str | None:
 
 
 def in_cells(text: str) -> str:
-    """A traceback whose files that are cells of this IPython are called by their numbers: ``Cell
-    In[3], line 2``.
-    """
+    """Replace the files of this IPython's cells in a traceback: ``Cell In[3], line 2``."""
 
     def name(found: re.Match[str]) -> str:
         return cell_name(found[1]) or found[0]
@@ -207,4 +251,4 @@ def in_cells(text: str) -> str:
 
 
 GONE = (NodeLost, NoSuchRoleError, ActorNotFoundError)
-"""Errors of a call whose callee, or its node, is not there any more."""
+"""Errors of a call whose callee, or whose callee's node, no longer exists."""

@@ -1,5 +1,6 @@
-"""Forks of a node's process, as of ``DataLoader(num_workers=1)``: copies of all roles, with no
-thread and no link of the node.
+"""Forks of a node's process, such as the workers of ``DataLoader(num_workers=1)``.
+
+A fork has copies of all roles, and neither threads nor links of the node.
 """
 
 from __future__ import annotations
@@ -14,17 +15,18 @@ __all__ = ["Forkable", "Origin", "at_fork"]
 
 
 class Origin:
-    """The process that something was made in."""
+    """The process that an object was made in."""
 
     __slots__ = ("_process", "pid")
     _this_process = object()
-    """Another object in each fork.
+    """Stands for the process; each fork gets another object.
 
-    Looking at it takes a third of the time that the system takes to tell the process.
+    Comparing it takes a third of the time of `os.getpid`.
     """
 
     def __init__(self) -> None:
-        self.pid, self._process = os.getpid(), Origin._this_process
+        self.pid = os.getpid()
+        self._process = Origin._this_process
 
     @property
     def in_fork(self) -> bool:
@@ -37,7 +39,7 @@ class Origin:
             raise RoleInteractionError(self.error_text())
 
     def error_text(self) -> str:
-        """Return what there is to say to whoever wants to reach others from a fork."""
+        """Return the text of the error for attempts to reach other nodes from a fork."""
         return (
             f"calls are made in the process of the node ({self.pid}), and this is a fork of it"
             f" ({os.getpid()}), which has copies of its roles and none of its links; make calls,"
@@ -53,12 +55,12 @@ class Origin:
 
 
 class Forkable(Protocol):
-    """What does something in forks: an object, or a module with such a function."""
+    """An object, or a module, with a hook for forks."""
 
     def forked(self) -> None:
-        """Called in each fork, on its only thread.
+        """Adapt to a fork; called in each fork, on its only thread.
 
-        Locks that other threads had at that moment are never released there.
+        Locks that other threads held at that moment are never released there.
         """
 
 
@@ -66,8 +68,9 @@ _owners: WeakSet[Forkable] = WeakSet()
 
 
 def at_fork(owner: Any) -> None:
-    """Have ``owner.forked()`` called in each fork of this process, as long as it lives; see
-    `Forkable`.
+    """Have ``owner.forked()`` called in each fork of this process; see `Forkable`.
+
+    The owner is referred to weakly.
     """
     _owners.add(owner)
 

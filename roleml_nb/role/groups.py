@@ -1,4 +1,4 @@
-"""Groups of role instances, as group calls take them."""
+"""Groups of role instances: the targets of group calls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["ActorGroup", "Relationship", "RoleInstances"]
 
 
 class ActorGroup(ABC):
-    """Role instances to call together. Goes wherever an iterable of `RoleInstanceID` goes."""
+    """Role instances to call together; accepted wherever an iterable of `RoleInstanceID` is."""
 
     @property
     @abstractmethod
@@ -28,20 +28,20 @@ class ActorGroup(ABC):
         return iter(self.targets)
 
     def __len__(self) -> int:
-        return sum(1 for _ in self.targets)
+        return len(list(self.targets))
 
 
 class Relationship(ActorGroup):
-    """The members of a relationship, at the time of each look at them.
+    """The members of a relationship; each iteration gives the present ones.
 
     Parameters
     ----------
     name : str
         The relationship.
     context : Context, optional
-        Whose relationship it is. When not given, that of the role whose handler makes the group, or
-        else of the role whose handler uses it; RoleMLError when the members are asked for outside
-        of any handler.
+        The context that has the relationship. When not given: that of the role whose handler makes
+        the group, or else of the role whose handler uses it; RoleMLError when the group is used
+        outside of any handler.
     """
 
     def __init__(self, name: str, context: Context | None = None):
@@ -54,7 +54,7 @@ class Relationship(ActorGroup):
         return frozenset(self)
 
     def __iter__(self) -> Iterator[RoleInstanceID]:
-        """In the order in which they were added to the relationship."""
+        """Iterate in the order in which the members were added to the relationship."""
         context, role = self._context, running_role()
         if context is None:
             if role is None:
@@ -66,7 +66,7 @@ class Relationship(ActorGroup):
         return iter(context.relationships.members(self.name))
 
     def __getstate__(self) -> dict[str, Any]:
-        # elsewhere, it is the relationship of whoever uses it there
+        # where it arrives, it is the relationship of the role that uses it there
         return {"name": self.name, "_context": None}
 
     def __repr__(self) -> str:
@@ -74,13 +74,13 @@ class Relationship(ActorGroup):
 
 
 class RoleInstances(ActorGroup):
-    """Given instances, each once.
+    """The given instances without repetitions.
 
-    Plain pairs, as in data that was JSON once, become `RoleInstanceID`.
+    Plain pairs, such as those in data read from JSON, become `RoleInstanceID`.
     """
 
     def __init__(self, instances: Iterable[tuple[str, str]]):
-        self._instances = dict.fromkeys(RoleInstanceID(*item) for item in instances)
+        self._instances = dict.fromkeys(map(RoleInstanceID._make, instances))
 
     @property
     def instances(self) -> frozenset[RoleInstanceID]:
@@ -89,7 +89,7 @@ class RoleInstances(ActorGroup):
     targets = instances
 
     def __iter__(self) -> Iterator[RoleInstanceID]:
-        """In the order given."""
+        """Iterate in the given order."""
         return iter(self._instances)
 
     def __repr__(self) -> str:

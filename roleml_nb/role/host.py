@@ -1,6 +1,4 @@
-"""What the rooms above ask of the host they live in: time and threads come from it, and from
-nowhere else.
-"""
+"""Protocols of the host: roles and actors get time and threads from it, and from nowhere else."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ __all__ = ["Clock", "Host", "Waitable"]
 
 
 class Waitable(Protocol):
-    """What one can wait for: a future."""
+    """A future that a clock can wait for."""
 
     def done(self) -> bool: ...
 
@@ -20,14 +18,14 @@ class Waitable(Protocol):
 
 
 class Clock(Protocol):
-    """Seconds since the epoch, of this host."""
+    """The time of this host, in seconds since the epoch."""
 
     def now(self) -> float: ...
 
     def sleep(self, seconds: float) -> None: ...
 
     def wait(self, future: Waitable, timeout: float | None) -> Any:
-        """The future's result; TimeoutError after `timeout` seconds."""
+        """Return the future's result; TimeoutError after `timeout` seconds."""
         ...
 
 
@@ -37,27 +35,23 @@ class Host(Protocol):
     host_id: str
     call_timeout: float
     logger: logging.Logger
-    """What concerns the host itself, and none of its roles."""
+    """Logger of the host itself, and of none of its roles."""
 
     @property
     def clock(self) -> Clock: ...
 
     def run_in_background(self, work: Callable[[], Any], name: str = "") -> Any:
-        """Run on a thread of its own, which the host ends when it stops."""
+        """Run `work` on a thread of its own, which the host ends when it stops."""
         ...
 
     def submit(self, work: Callable[[], Any], *, queued: bool = False) -> None:
-        """Run on the worker pool: at once, or (`queued`) when one of its regular workers is
-        free.
-        """
+        """Run `work` on the worker pool: at once, or (`queued`) when a regular worker is free."""
         ...
 
     def check_cancelled(self) -> None:
-        """Raise `CallCancelled` where the caller has cancelled what the current thread works
-        for.
-        """
+        """Raise `CallCancelled` when the call that this thread works for was cancelled."""
         ...
 
     def report(self, error: Exception) -> None:
-        """Tell the notebook of an error that nobody waits for."""
+        """Report an error that nobody waits for to the notebook."""
         ...

@@ -1,4 +1,4 @@
-"""Who is who: actors and role instances."""
+"""Identities of actors and role instances."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = [
 NATIVE = "actor"
 """Instance name of the native role that every actor has."""
 NOTEBOOK = "notebook"
-"""Name of the kernel's own actor, and of its host."""
+"""Name of the actor of the notebook's kernel, and of its host."""
 
 
 class ActorProfile(NamedTuple):
-    """An actor's name, and where it lives (the id of its host). Equal by name."""
+    """An actor's name and address, which is the id of its host. Equal by name."""
 
     name: str
     address: str = ""
@@ -58,8 +58,8 @@ def parse_instances(
     spec: Iterable[str] | str, default_instance_name: str = NATIVE
 ) -> list[RoleInstanceID]:
     """Parse ``actor/instance`` or ``actor`` (then the default instance), one or many."""
-    items = [spec] if isinstance(spec, str) else spec
-    return [
-        RoleInstanceID.of(item if "/" in item else f"{item}/{default_instance_name}")
-        for item in items
-    ]
+    found = []
+    for text in [spec] if isinstance(spec, str) else spec:
+        fullname = text if "/" in text else f"{text}/{default_instance_name}"
+        found.append(RoleInstanceID.of(fullname))
+    return found

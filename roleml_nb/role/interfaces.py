@@ -1,4 +1,4 @@
-"""What roles and workloads may offer beyond their channels."""
+"""Interfaces that roles and workloads may offer beside their channels."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ __all__ = ["Deserializable", "PluginAttribute", "Runnable", "Serializable"]
 
 
 class Runnable(ABC):
-    """A role with work of its own: `run` is called on a thread of its own when the role is
-    ready.
-    """
+    """A role with work of its own: `run` is called on its own thread when the role is ready."""
 
     @abstractmethod
     def run(self) -> None:
-        """Work until done, or until `stop` was called."""
+        """Work until done, or until `stop` is called."""
 
     def stop(self) -> None:  # noqa: B027
-        """Make `run` return soon.
+        """Make `run` return soon; called from another thread.
 
-        Called from another thread. Nothing, when `run` ends by itself.
+        Does nothing by default, for a `run` that ends by itself.
         """
 
 
 @runtime_checkable
 class Serializable(Protocol):
+    """A workload object that writes itself to a file."""
+
     def serialize(self, destination: Any) -> None: ...
 
 
 @runtime_checkable
 class Deserializable(Protocol):
+    """A workload object that reads itself from a file."""
+
     def deserialize(self, source: Any, **options: Any) -> None: ...
 
 
 class PluginAttribute:
-    """Base of declarative attributes of one's own.
+    """Base class of declarative attributes of your own.
 
-    `Role.plugin_attributes` lists them, under the subclass's name.
-
-    A plain Python descriptor (with ``__get__``) is enough to act on a role; the list serves who
-    looks at role classes.
+    `Role.plugin_attributes` lists them under the subclass's name, for tools that examine role
+    classes. To act on a role, a plain Python descriptor (with ``__get__``) is enough.
     """
 
     PLUGIN_NAME: ClassVar[str] = "unknown"

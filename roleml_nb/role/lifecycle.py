@@ -17,9 +17,9 @@ __all__ = ["EnteredLifecycle", "Lifecycle", "Status"]
 
 
 class Status(Flag):
-    """Where a role instance stands.
+    """The status of a role instance.
 
-    ``str(status)`` is its name in small letters; ``Status("ready")`` finds it again.
+    ``str(status)`` is its name in small letters; ``Status("ready")`` is the reverse.
 
     DECLARING → DECLARED → STARTING → READY; READY → PAUSING → PAUSED → RESUMING → READY; from any
     of these TERMINATING → FINALIZING → TERMINATED; PAUSED → OFFLOADED when the role has moved to
@@ -27,10 +27,11 @@ class Status(Flag):
     """
 
     DECLARING = auto()
-    """The actor takes in channels and elements."""
+    """The actor registers channels and elements."""
     DECLARED = auto()
-    """On the node, but not started: channels refuse calls, nothing can be emitted, subscriptions
-    can be made by hand.
+    """On the node, but not started.
+
+    Channels refuse calls, no event can be emitted, subscriptions can be made by hand.
     """
     STARTING = auto()
     """Eager elements are built and automatic subscriptions made; calls wait."""
@@ -43,10 +44,9 @@ class Status(Flag):
     RESUMING = auto()
     """On the way from PAUSED to READY."""
     TERMINATING = auto()
-    """New calls and events are refused, nothing more can be emitted; running handlers go on."""
+    """New calls and events are refused, no event can be emitted; running handlers go on."""
     FINALIZING = auto()
-    """Subscriptions end both ways, elements are serialized and destroyed, a `Runnable` is stopped.
-    """
+    """Subscriptions end both ways, elements are serialized and destroyed, `Runnable`s stopped."""
     TERMINATED = auto()
     """Gone from the node."""
     OFFLOADED = auto()
@@ -61,11 +61,11 @@ class Status(Flag):
         try:
             return cls[value.upper()]
         except KeyError:
-            names = [str(status) for status in cls]
-            raise ValueError(f"no status {value!r}; {did_you_mean(value.lower(), names)}") from None
+            hint = did_you_mean(value.lower(), map(str, cls))
+            raise ValueError(f"no status {value!r}; {hint}") from None
 
     def __str__(self) -> str:
-        return "|".join(name.lower() for name in (self.name or "").split("|"))
+        return (self.name or "").lower()
 
 
 _WAITING = Status.STARTING | Status.PAUSING | Status.PAUSED | Status.RESUMING
@@ -76,7 +76,7 @@ _EMITTING = Status.READY | Status.PAUSING
 
 
 class Lifecycle:
-    """The status of one role instance, and how many handlers run in it.
+    """The status of one role instance, and the number of its running handlers.
 
     `changed(status, before)` is called after every change, on the thread that made it.
     """
@@ -104,21 +104,21 @@ class Lifecycle:
 
     @property
     def busy(self) -> bool:
-        """Whether handlers run, or callbacks are expected."""
+        """True while handlers run or callbacks are expected."""
         return self.running > 0 or self._callbacks > 0
 
     @property
     def started(self) -> bool:
-        """Whether the role is at work, or was and may be again."""
+        """True while the role is ready, or on the way to it."""
         return self.status in _STARTED
 
     # handlers
 
     def enter(self, timeout: float | None = None) -> None:
-        """Note that a handler starts; `exit` must follow.
+        """Count a handler as running; `exit` must follow.
 
         Waits while the role is starting or paused. Raises StatusError when that takes longer than
-        `timeout` seconds or the role was not started, NoSuchRoleError when it is gone, RoleMoved
+        `timeout` seconds or the role was not started, NoSuchRoleError when it has ended, RoleMoved
         when it is on another node now.
         """
         with self._condition:
@@ -127,8 +127,9 @@ class Lifecycle:
             self.running += 1
 
     def try_enter(self) -> bool:
-        """As `enter`, but returns False at once unless the role is ready; then `exit` must not
-        follow.
+        """Enter as `enter` does, or return False at once unless the role is ready.
+
+        After False, `exit` must not follow.
         """
         with self._condition:
             if self.status is not Status.READY:
@@ -151,16 +152,14 @@ class Lifecycle:
             raise StatusError(f"{self.where} is {self.status}, not ready: start it first")
 
     def exit(self) -> None:
-        """Note that a handler has ended."""
+        """Count a handler as ended."""
         with self._condition:
             self.running -= 1
             if not self.running:
                 self._condition.notify_all()
 
     def expect_callback(self) -> None:
-        """Note that a callback of the role will run when a call has ended; `callback_done` must
-        follow.
-        """
+        """Announce a callback of the role after a call; `callback_done` must follow."""
         with self._condition:
             self._callbacks += 1
 
@@ -170,7 +169,7 @@ class Lifecycle:
             self._condition.notify_all()
 
     def wait_for_callbacks(self, timeout: float | None = None) -> None:
-        """Return when no callback is expected any more; StatusError after `timeout` seconds."""
+        """Wait until no callback is expected; StatusError after `timeout` seconds."""
         with self._condition:
             if not self._condition.wait_for(lambda: not self._callbacks, timeout):
                 raise StatusError(
@@ -178,14 +177,13 @@ class Lifecycle:
                 )
 
     def entered(self, timeout: float | None = None) -> EnteredLifecycle:
-        """`enter` and `exit` as a context manager."""
+        """Return a context manager that enters and exits."""
         return EnteredLifecycle(self, timeout)
 
     def wait_to_emit(self, channel: str, timeout: float | None) -> None:
-        """Return when events can be emitted: at once, or, while the role is paused, when it goes
-        on.
+        """Wait while the role is paused, until it can emit events.
 
-        StatusError when the role was not started, ends, or does not go on within `timeout` seconds.
+        StatusError when the role was not started, ends, or is not resumed within `timeout` seconds.
         """
         with self._condition:
             if self.status in _WAITING and self.status not in _EMITTING:
@@ -200,16 +198,14 @@ class Lifecycle:
     def pause(self, timeout: float | None = None) -> None:
         """Hold back new messages, and return when the running handlers have ended.
 
-        Harmless on a paused role.
-
-        StatusError when the role is not ready, or its handlers run longer than `timeout` seconds;
-        it is then as before.
+        Does nothing on a paused role. StatusError when the role is not ready, or its handlers run
+        longer than `timeout` seconds; its status is then the former one.
         """
         if self.status is not Status.PAUSED:
             self._drain(Status.READY, "paused", Status.PAUSING, Status.PAUSED, timeout)
 
     def resume(self) -> None:
-        """Take up work again; StatusError when the role is not paused."""
+        """Return to work; StatusError when the role is not paused."""
         self._require(Status.PAUSED, "resumed")
         self.become(Status.RESUMING)
         self.become(Status.READY)
@@ -217,12 +213,12 @@ class Lifecycle:
     def terminate(self, timeout: float | None = None) -> None:
         """Refuse new messages, and return (FINALIZING) when the running handlers have ended.
 
-        StatusError when they run longer than `timeout` seconds; the role is then as before.
+        StatusError when they run longer than `timeout` seconds; its status is then the former one.
         """
         self._drain(_LIVE, "terminated", Status.TERMINATING, Status.FINALIZING, timeout)
 
     def offloaded(self, to: RoleInstanceID) -> None:
-        """The role is on another node now: who waits here, and who comes later, follows it."""
+        """Redirect callers, waiting and later ones, to another node: the role is there now."""
         self._require(Status.PAUSED, "offloaded")
         self.moved_to = to
         self.become(Status.OFFLOADED)
@@ -234,7 +230,7 @@ class Lifecycle:
     def _drain(
         self, allowed: Status, done: str, closing: Status, closed: Status, timeout: float | None
     ) -> None:
-        with self._condition:  # whoever is first closes it: a second one is refused
+        with self._condition:  # of two threads, the second one is refused
             self._require(allowed, done)
             before, self.status = self.status, closing
         self._changed(closing, before)
@@ -247,7 +243,7 @@ class Lifecycle:
 
 
 class EnteredLifecycle:
-    """Held while a handler runs."""
+    """Context manager that holds a lifecycle entered while a handler runs."""
 
     __slots__ = ("_lifecycle", "_timeout")
 

@@ -1,4 +1,4 @@
-"""Mergers: many values, pushed one after the other, become one."""
+"""Mergers: they make one value of many, which are pushed one after the other."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ MergedValue = TypeVar("MergedValue")
 
 
 class ValueMerger(ABC, Generic[Value, MergedValue]):
-    """Merges values that come without a key.
+    """Merges values without keys.
 
     Not thread-safe: a collector pushes one value at a time.
     """
 
     @abstractmethod
     def push(self, value: Value) -> Any:
-        """Take one more value in. `value` stays the pusher's own: it is not modified."""
+        """Add a value, which is not modified: it remains the caller's."""
 
     @abstractmethod
     def merge(self) -> MergedValue:
-        """What the values so far make together."""
+        """Return the value that all values so far make together."""
 
     @property
     def disposable(self) -> bool:
-        """Whether `merge` may be called only once."""
+        """True when `merge` may be called only once."""
         return False
 
 
 class ListValueMerger(ValueMerger[Value, list[Value]]):
-    """All values, in the order of arrival."""
+    """Returns all values as a list, in the order of arrival."""
 
     def __init__(self) -> None:
         self._data: list[Value] = []
@@ -57,7 +57,7 @@ class ListValueMerger(ValueMerger[Value, list[Value]]):
 
 
 class CumulativeValueMerger(ValueMerger[Value, Value | None]):
-    """Adds each value to what there is: override `cumulate`. Of no values it makes None."""
+    """Combines each value with the former ones: override `cumulate`. None without values."""
 
     def __init__(self) -> None:
         self._data: Value | None = None
@@ -66,21 +66,23 @@ class CumulativeValueMerger(ValueMerger[Value, Value | None]):
         self._data = self.begin(value) if self._data is None else self.cumulate(self._data, value)
 
     def begin(self, value: Value) -> Value:
-        """What the first value is kept as: a deep copy, since `cumulate` may work in place, and
-        `value` may be alive, such as the weights of a model in training.
+        """Return a deep copy of the first value to begin with.
+
+        `cumulate` may modify it in place, and `value` may be in use, such as the weights of a model
+        in training.
         """
         return copy.deepcopy(value)
 
     @abstractmethod
     def cumulate(self, current_value: Value, new_value: Value) -> Value:
-        """`current_value`, which may be modified, with `new_value`, which may not."""
+        """Combine `current_value`, which may be modified, with `new_value`, which must not be."""
 
     def merge(self) -> Value | None:
         return self._data
 
 
 class CumulativeAddingValueMerger(CumulativeValueMerger[Any]):
-    """The sum, by ``+``."""
+    """Returns the sum, by ``+``."""
 
     def begin(self, value: Any) -> Any:
         return value
@@ -90,29 +92,29 @@ class CumulativeAddingValueMerger(CumulativeValueMerger[Any]):
 
 
 class KeyValueMerger(ABC, Generic[Key, Value, MergedValue]):
-    """Merges values that come with a key, such as the role that a result is from."""
+    """Merges values with keys, such as the roles that results are from."""
 
     @abstractmethod
     def push(self, key: Key, value: Value) -> Any:
-        """Take one more value in. `value` is not modified."""
+        """Add a value, which is not modified."""
 
     @abstractmethod
     def merge(self) -> MergedValue:
-        """What the values so far make together."""
+        """Return the value that all values so far make together."""
 
     @property
     def allow_append(self) -> bool:
-        """Whether a key may be pushed more than once."""
+        """True when a key may be pushed more than once."""
         return True
 
     @property
     def disposable(self) -> bool:
-        """Whether `merge` may be called only once."""
+        """True when `merge` may be called only once."""
         return False
 
 
 class DictKeyValueMerger(KeyValueMerger[Key, Value, dict[Key, Value]]):
-    """All values by key, in the order of arrival; the last one pushed for a key counts."""
+    """Returns all values by key, in the order of arrival; for each key, the last one pushed."""
 
     def __init__(self) -> None:
         self._data: dict[Key, Value] = {}
@@ -125,7 +127,7 @@ class DictKeyValueMerger(KeyValueMerger[Key, Value, dict[Key, Value]]):
 
 
 class KeyAgnosticKeyValueMerger(KeyValueMerger[Any, Value, MergedValue]):
-    """Hands the values to a `ValueMerger`, without their keys."""
+    """Pushes the values to a `ValueMerger`, without their keys."""
 
     def __init__(self, merger: ValueMerger[Value, MergedValue]):
         self._merger = merger
@@ -141,12 +143,12 @@ class KeyAgnosticKeyValueMerger(KeyValueMerger[Any, Value, MergedValue]):
         return self._merger.disposable
 
 
-# it goes wherever an element asks for the other, since collectors make one of it
+# elements that ask for a KeyValueMerger accept it, since collectors adapt it
 KeyValueMerger.register(ValueMerger)  # type: ignore[type-abstract]
 
 
 def make_kv_merger(
     merger: ValueMerger[Value, MergedValue],
 ) -> KeyValueMerger[Any, Value, MergedValue]:
-    """The merger, for values with keys, which it ignores."""
+    """Return the merger for values with keys, which it ignores."""
     return KeyAgnosticKeyValueMerger(merger)

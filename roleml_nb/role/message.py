@@ -50,15 +50,15 @@ class TaskInvocation(Protocol):
     def done(self) -> bool: ...
 
     def cancel(self) -> None:
-        """Have a task that waits for its turn not begin, and one that runs make no more calls.
+        """Cancel the task: it does not begin, or, if it runs, makes no more calls.
 
-        So do those that it has called. It ends with `CallCancelled`, unless it ends otherwise
-        before it hears of that.
+        The same holds for tasks that it has called. It ends with `CallCancelled`, unless it ends
+        otherwise before the cancellation reaches it.
         """
 
 
 class ErrorHandlingStrategy(Enum):
-    """What a group call does when one of its targets fails."""
+    """The reaction of a group call to the failure of one of its targets."""
 
     IGNORE = auto()
     RAISE_FIRST = auto()
@@ -69,19 +69,19 @@ class ErrorHandlingStrategy(Enum):
 def scatter_arg(
     args_to_scatter: Iterable[Args], *, payloads: Payloads | None = None
 ) -> Iterator[Message]:
-    """One message per item of `args_to_scatter`, all with the same payloads."""
+    """Return one message per item of `args_to_scatter`, all with the same payloads."""
     return (Message(args, payloads or {}) for args in args_to_scatter)
 
 
 def scatter_payloads(
     payloads_to_scatter: Iterable[Payloads], *, args: Args | None = None
 ) -> Iterator[Message]:
-    """One message per item of `payloads_to_scatter`, all with the same args."""
+    """Return one message per item of `payloads_to_scatter`, all with the same args."""
     return (Message(args or {}, payloads) for payloads in payloads_to_scatter)
 
 
 def scatter_args_and_payloads(
     args_to_scatter: Iterable[Args], payloads_to_scatter: Iterable[Payloads]
 ) -> Iterator[Message]:
-    """One message per pair; ValueError when the two differ in length."""
-    return (Message(*pair) for pair in zip(args_to_scatter, payloads_to_scatter, strict=True))
+    """Return one message per pair; ValueError when the two differ in length."""
+    return map(Message._make, zip(args_to_scatter, payloads_to_scatter, strict=True))

@@ -1,8 +1,8 @@
-"""What of a model is stepped, averaged, copied or frozen.
+"""The kinds of entries of a model's state dict: stepped, averaged, copied, frozen, tied.
 
-A state dict is no vector of parameters. Beside the weights that are trained, it has statistics of
-the data, such as BatchNorm's, counters, weights that are frozen, and sometimes one weight under
-several names. `kinds` says which entry is what; whatever does arithmetic with models asks it.
+A state dict is not a vector of parameters. Beside the weights that are trained, it has statistics
+of the data, such as BatchNorm's, counters, frozen weights, and sometimes one weight under several
+names. `kinds` returns the kind of each entry; all arithmetic with models uses it.
 """
 
 from __future__ import annotations
@@ -29,24 +29,21 @@ __all__ = [
 ]
 
 STEPPED = "stepped"
-"""Weights that are trained: steps are made of them, they are compressed, and count in norms and
-distances.
-"""
+"""Trained weights: steps are computed for them, they are compressed, and count in norms."""
 AVERAGED = "averaged"
-"""Floating-point buffers, such as the statistics of BatchNorm: they are averaged, and no step is
-made of them.
-"""
+"""Floating-point buffers, such as the statistics of BatchNorm: averaged, never stepped."""
 COPIED = "copied"
-"""Integers and bools, such as counters: the largest one is taken over."""
+"""Integers and bools, such as counters: the largest one is copied."""
 FROZEN = "frozen"
-"""Frozen weights, the same in all models: they stay what they are."""
+"""Frozen weights, the same in all models: they stay as they are."""
 TIED = "tied"
-"""Another name of an entry before it, which it is the same as."""
+"""A further name of an entry before it, which is the same weight."""
 
 
 class Parameters(OrderedDict[str, Any]):
-    """A state dict that knows what of it is not stepped; one without such entries is an ordinary
-    mapping.
+    """A state dict that knows its entries that are not stepped.
+
+    Without such entries, a state dict is an ordinary mapping.
     """
 
     averaged: Collection[str] = ()
@@ -66,47 +63,46 @@ class Parameters(OrderedDict[str, Any]):
 
 
 def describe(params: Mapping[str, Any], model: Any) -> Mapping[str, Any]:
-    """The state dict `params` of `model`, as `Parameters` where there is something to know about
-    it.
+    """Return the state dict of a model, as `Parameters` if it has entries that are not stepped.
 
-    What is asked is the torch module ``model.module``, or `model` itself; a model without one may
-    name its statistics in an attribute ``buffers``.
+    Their kinds are those in the torch module ``model.module``, or `model` itself; a model without
+    one may name its statistics in an attribute ``buffers``.
     """
     if isinstance(params, Parameters):
         return params
     module = module_of(model)
     if module is None:
-        return _describe(params, [name for name in getattr(model, "buffers", ()) if name in params])
+        return _describe(params, getattr(model, "buffers", ()))
     tensors = dict(module.named_parameters(remove_duplicate=False))
-    frozen = [
-        name for name, tensor in tensors.items() if name in params and not tensor.requires_grad
-    ]
     buffers = dict(module.named_buffers(remove_duplicate=False))
+    frozen = []
     first: dict[int, str] = {}
     ties = {}
     for name in params:
         tensor = tensors.get(name, buffers.get(name))
         if tensor is not None and first.setdefault(id(tensor), name) != name:
             ties[name] = first[id(tensor)]
-    return _describe(params, [name for name in buffers if name in params], frozen, ties)
+        if name in tensors and not tensors[name].requires_grad:
+            frozen.append(name)
+    return _describe(params, buffers, frozen, ties)
 
 
 def module_of(model: Any) -> Any:
-    """The torch module of a model, or the model itself where it is one; None for others."""
-    return next(
-        (one for one in (getattr(model, "module", None), model) if hasattr(one, "named_buffers")),
-        None,
-    )
+    """Return the torch module of a model, or the model itself where it is one; None for others."""
+    for found in (getattr(model, "module", None), model):
+        if hasattr(found, "named_buffers"):
+            return found
+    return None
 
 
 def kinds(*updates: Mapping[str, Any]) -> dict[str, str]:
-    """What each entry of the first of these state dicts of like models is, by name.
+    """Return {name: kind} of the first of these state dicts of like models.
 
-    One that any of them averages is averaged, and one that all of them leave is left; for all else,
-    numbers with a fraction are stepped, and others copied.
+    An entry that any of them averages is averaged, and one that all of them freeze is frozen; of
+    the other entries, numbers with a fraction are stepped, and the rest is copied.
     """
-    label = labels(*updates)
-    averaged, frozen, ties = {*label.averaged}, {*label.frozen}, label.ties
+    known = labels(*updates)
+    averaged, frozen, ties = {*known.averaged}, {*known.frozen}, known.ties
     found = {}
     for name, entry in updates[0].items():
         if ties.get(name) in updates[0]:
@@ -119,32 +115,45 @@ def kinds(*updates: Mapping[str, Any]) -> dict[str, str]:
 
 
 def entries(kind: str | Collection[str], *updates: Mapping[str, Any]) -> list[str]:
-    """Names of the entries of a kind, or of several; see `kinds`."""
+    """Return the names of the entries of a kind, or of several; see `kinds`."""
     wanted = {kind} if isinstance(kind, str) else {*kind}
     return [name for name, found in kinds(*updates).items() if found in wanted]
 
 
 def labels(*updates: Mapping[str, Any]) -> Parameters:
-    """What is known of the entries of one or several state dicts of like models, without the
-    entries.
-    """
-    made, known = Parameters(), [update for update in updates if isinstance(update, Parameters)]
-    made.averaged = tuple(sorted({name for update in known for name in update.averaged}))
-    if known and len(known) == len(updates):
-        made.frozen = tuple(sorted(set.intersection(*({*update.frozen} for update in known))))
-    made.ties = {name: first for update in known for name, first in update.ties.items()}
+    """Return empty `Parameters` with the labels of several state dicts of like models."""
+    averaged: set[str] = set()
+    ties: dict[str, str] = {}
+    frozen: list[set[str]] = []
+    for update in updates:
+        if isinstance(update, Parameters):
+            averaged.update(update.averaged)
+            ties.update(update.ties)
+            frozen.append({*update.frozen})
+    made = Parameters()
+    made.averaged = tuple(sorted(averaged))
+    if frozen and len(frozen) == len(updates):
+        made.frozen = tuple(sorted(set.intersection(*frozen)))
+    made.ties = ties
     return made
 
 
 def like(values: Mapping[str, Any], *updates: Mapping[str, Any]) -> dict[str, Any]:
-    """The state dict `values`, of a model like those of `updates`: with what these know, and tied
-    entries tied.
+    """Return the state dict `values` with the labels of `updates`, of like models.
+
+    Tied entries get the value of the entry that they are tied to.
     """
-    label = labels(*updates)
-    ties = {name: first for name, first in label.ties.items() if name in values and first in values}
-    made = Parameters((name, values[ties.get(name, name)]) for name in values)
-    made.averaged = tuple(name for name in label.averaged if name in values)
-    made.frozen, made.ties = tuple(name for name in label.frozen if name in values), ties
+    known = labels(*updates)
+    ties = {}
+    for name, first in known.ties.items():
+        if name in values and first in values:
+            ties[name] = first
+    made = Parameters(values)
+    for name, first in ties.items():
+        made[name] = values[first]
+    made.averaged = tuple(filter(values.__contains__, known.averaged))
+    made.frozen = tuple(filter(values.__contains__, known.frozen))
+    made.ties = ties
     return made if made.averaged or made.frozen or made.ties else dict(values)
 
 
@@ -155,14 +164,15 @@ def _describe(
     ties: Mapping[str, str] | None = None,
 ) -> Mapping[str, Any]:
     made = Parameters(params)
-    made.averaged = tuple(sorted(name for name in averaged if _is_quantity(params[name])))
+    quantities = [name for name in averaged if name in params and _is_quantity(params[name])]
+    made.averaged = tuple(sorted(quantities))
     made.frozen = tuple(sorted(frozen))
     made.ties = dict(ties or {})
     return made if made.averaged or made.frozen or made.ties else params
 
 
 def _is_quantity(entry: Any) -> bool:
-    """True for floating-point and complex numbers."""
+    """Return whether an entry has floating-point or complex numbers."""
     if hasattr(entry, "is_floating_point"):
         return entry.is_floating_point() or entry.is_complex()
     return np.asarray(entry).dtype.kind in "fc"

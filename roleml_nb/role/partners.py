@@ -19,10 +19,10 @@ RAISE_FIRST = ErrorHandlingStrategy.RAISE_FIRST
 
 
 class Partner(PluginAttribute):
-    """Declare whom a role works with: ``trainers = Partner("trainer")``, then
-    ``self.trainers.task_all("train")``.
+    """Declares the members of a relationship as an attribute of a role.
 
-    The relationship is called like the attribute unless `relationship_name` is given.
+    ``trainers = Partner("trainer")``, then ``self.trainers.task_all("train")``. The relationship is
+    named like the attribute unless `relationship_name` is given.
     """
 
     def __init__(self, relationship_name: str = ""):
@@ -46,7 +46,7 @@ class BoundPartner:
 
     @property
     def instances(self) -> list[RoleInstanceID]:
-        """Who they are now."""
+        """The present members of the relationship."""
         return list(self._group)
 
     def service(
@@ -57,7 +57,7 @@ class BoundPartner:
         *,
         message: Message | None = None,
     ) -> Any:
-        """`Role.call` to one of them."""
+        """Call a service of one of them; see `Role.call`."""
         return self._role.call(
             self.relationship_name, channel_name, args, payloads, message=message
         )
@@ -74,7 +74,7 @@ class BoundPartner:
         on_result: Callable[[RoleInstanceID, Any], Any] | None = None,
         on_error: ErrorHandlingStrategy = RAISE_FIRST,
     ) -> list[tuple[RoleInstanceID, Any]]:
-        """`Role.call_group` to all of them."""
+        """Call a service of all of them; see `Role.call_group`."""
         return self._role.call_group(
             self._group,
             channel_name,
@@ -95,7 +95,7 @@ class BoundPartner:
         *,
         message: Message | None = None,
     ) -> TaskInvocation:
-        """`Role.call_task` to one of them."""
+        """Call a task of one of them; see `Role.call_task`."""
         return self._role.call_task(
             self.relationship_name, channel_name, args, payloads, message=message
         )
@@ -112,7 +112,7 @@ class BoundPartner:
         on_call_error: ErrorHandlingStrategy = RAISE_FIRST,
         on_result: Callable[[RoleInstanceID, TaskInvocation], Any] | None = None,
     ) -> list[tuple[RoleInstanceID, TaskInvocation]]:
-        """`Role.call_task_group` to all of them."""
+        """Call a task of all of them; see `Role.call_task_group`."""
         return self._role.call_task_group(
             self._group,
             channel_name,

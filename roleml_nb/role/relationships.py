@@ -21,10 +21,9 @@ class Relationships:
         initial_relationships: Mapping[str, Iterable[RoleInstanceID]] | None = None,
         initial_relationship_links: Mapping[str, str] | None = None,
     ) -> None:
-        self._members: dict[str, dict[RoleInstanceID, None]] = {
-            name: {RoleInstanceID(*item): None for item in instances}
-            for name, instances in (initial_relationships or {}).items()
-        }
+        self._members: dict[str, dict[RoleInstanceID, None]] = {}
+        for name, instances in (initial_relationships or {}).items():
+            self._members[name] = dict.fromkeys(map(RoleInstanceID._make, instances))
         self._links: dict[str, str] = {}
         self._lock = RLock()
         at_fork(self)
@@ -51,42 +50,45 @@ class Relationships:
         return name
 
     def add_to_relationship(self, relationship_name: str, *instances: RoleInstanceID) -> None:
-        """Add instances (ValueError for none); those already there are left as they are."""
+        """Add instances; ValueError for none. Instances that are members already stay in place."""
         _require_instances(instances, "add to", relationship_name)
         with self._lock:
             members = self._members.setdefault(self._resolve(relationship_name), {})
-            new = tuple(
-                RoleInstanceID(*item) for item in instances if RoleInstanceID(*item) not in members
-            )
-            members.update(dict.fromkeys(new))
+            new = []
+            for item in map(RoleInstanceID._make, instances):
+                if item not in members:
+                    members[item] = None
+                    new.append(item)
         if new:
-            self._notify(relationship_name, "add", new)
+            self._notify(relationship_name, "add", tuple(new))
 
     def remove_from_relationship(self, relationship_name: str, *instances: RoleInstanceID) -> None:
-        """Remove instances (ValueError for none); those not there are ignored."""
+        """Remove instances; ValueError for none. Instances that are not members are ignored."""
         _require_instances(instances, "remove from", relationship_name)
         with self._lock:
             members = self._members.get(self._resolve(relationship_name), {})
-            gone = tuple(
-                RoleInstanceID(*item) for item in instances if RoleInstanceID(*item) in members
-            )
-            for item in gone:
-                del members[item]
-        if gone:
-            self._notify(relationship_name, "remove", gone)
+            removed = []
+            for item in map(RoleInstanceID._make, instances):
+                if item in members:
+                    del members[item]
+                    removed.append(item)
+        if removed:
+            self._notify(relationship_name, "remove", tuple(removed))
 
     def replace(self, old: RoleInstanceID, new: RoleInstanceID) -> list[str]:
-        """Put `new` where `old` was, in the same place, in every relationship; returns their names.
+        """Replace `old` by `new`, in the same position, in every relationship; return their names.
 
-        Listeners are not told: it is the same role, at another address.
+        Listeners are not notified: it is the same role, at another address.
         """
+        changed = []
         with self._lock:
-            changed = [name for name, members in self._members.items() if old in members]
-            for name in changed:
-                self._members[name] = {
-                    new if item == old else item: None for item in self._members[name]
-                }
-            return changed
+            for name, members in self._members.items():
+                if old in members:
+                    order = list(members)
+                    order[order.index(old)] = new
+                    self._members[name] = dict.fromkeys(order)
+                    changed.append(name)
+        return changed
 
     def _notify(self, name: str, operation: str, instances: tuple[RoleInstanceID, ...]) -> None:
         for known in self.names_of(name):
@@ -94,36 +96,34 @@ class Relationships:
                 listener(known, operation, instances)
 
     def names_of(self, name: str) -> list[str]:
-        """All names, links included, of the relationship called `name`."""
+        """Return all names, links included, of the relationship called `name`."""
         with self._lock:
             target = self._resolve(name)
-            return [target, *(alias for alias in self._links if self._resolve(alias) == target)]
+            aliases = [alias for alias in self._links if self._resolve(alias) == target]
+        return [target, *aliases]
 
     def get_relationship(self, relationship_name: str) -> Iterator[RoleInstanceID]:
-        """The members as they are now, to be gone through once."""
+        """Yield the present members."""
         yield from self.members(relationship_name)
 
     def members(self, relationship_name: str) -> list[RoleInstanceID]:
-        """A snapshot, in the order of addition."""
+        """Return a snapshot of the members, in the order of addition."""
         with self._lock:
             return list(self._members.get(self._resolve(relationship_name), ()))
 
     def get_relationship_view(self, relationship_name: str) -> frozenset[RoleInstanceID]:
-        """A snapshot that does not change."""
+        """Return a snapshot of the members as a set."""
         return frozenset(self.members(relationship_name))
 
     get_relationship_unsafe = get_relationship_view
 
     def all_relationships(self) -> dict[str, frozenset[RoleInstanceID]]:
-        """A snapshot of all relationships, links included."""
+        """Return a snapshot of all relationships, links included."""
         with self._lock:
-            return {
-                name: frozenset(self._members.get(self._resolve(name), ()))
-                for name in (*self._members, *self._links)
-            }
+            return {name: frozenset(self.members(name)) for name in (*self._members, *self._links)}
 
     def all_links(self) -> dict[str, str]:
-        """A snapshot of the links: {alias: relationship}."""
+        """Return a snapshot of the links: {alias: relationship}."""
         with self._lock:
             return dict(self._links)
 

@@ -1,6 +1,4 @@
-"""Which role the current thread works for, and how it waits without keeping a worker from
-others.
-"""
+"""The role that the current thread works for, and waits that leave its worker to others."""
 
 from __future__ import annotations
 
@@ -15,15 +13,13 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_WAIT_TIMEOUT_S", "running", "running_role", "wait", "wait_async"]
 
 DEFAULT_WAIT_TIMEOUT_S = 600.0
-"""Seconds that `wait` waits where no role, and so no testbed's limit, is known."""
+"""Timeout of `wait` outside of roles, where no testbed's limit is known."""
 
 _running: ContextVar[Role | None] = ContextVar("running role", default=None)
 
 
 class running:  # noqa: N801 - in a third of the time of a generator made a context manager
-    """Entered by the actor around everything that it runs for `role`; tasks of asyncio inherit
-    it.
-    """
+    """Context manager in which the actor runs code for `role`; tasks of asyncio inherit it."""
 
     __slots__ = ("_role", "_token")
 
@@ -38,15 +34,14 @@ class running:  # noqa: N801 - in a third of the time of a generator made a cont
 
 
 def running_role() -> Role | None:
-    """The role whose handler runs here; None outside of handlers, as in a notebook's cell."""
+    """Return the role whose handler runs here; None outside of handlers, as in a cell."""
     return _running.get()
 
 
 def wait(future: Future, timeout: float | None = None) -> Any:
-    """The future's result; TimeoutError after `timeout` seconds (None: the testbed's limit for
-    calls).
+    """Return the future's result; in a handler, the worker serves other tasks meanwhile.
 
-    In a handler, the worker serves other tasks meanwhile.
+    TimeoutError after `timeout` seconds (None: the testbed's limit for calls).
     """
     role, timeout_s = running_role(), _timeout_s(timeout)
     return (
@@ -55,8 +50,9 @@ def wait(future: Future, timeout: float | None = None) -> Any:
 
 
 async def wait_async(future: Future, timeout: float | None = None) -> Any:
-    """As `wait`, for ``async def``: other handlers go on meanwhile."""
-    loop, done = asyncio.get_running_loop(), asyncio.Event()
+    """Return the future's result in an ``async def`` handler: others go on meanwhile."""
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
     future.add_done_callback(lambda _: loop.is_closed() or loop.call_soon_threadsafe(done.set))
     await asyncio.wait_for(done.wait(), _timeout_s(timeout))
     return future.result(0)

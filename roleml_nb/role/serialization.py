@@ -1,8 +1,7 @@
-"""Initializers, serializers and deserializers by name: ``serializer="pickle"`` stands for
-`pickle.dump`.
+"""Initializers, serializers and deserializers by name: "pickle" stands for `pickle.dump`.
 
-A name is looked up where an implementation is written down, so what is registered in the notebook
-travels to the nodes.
+A name is looked up where an implementation is written down, so functions that are registered in the
+notebook travel to the nodes.
 """
 
 from __future__ import annotations
@@ -48,23 +47,24 @@ _named: dict[str, dict[str, Getter]] = {
 
 
 def register_initializer(name: str, getter: Callable[[], Callable[[Any], None]]) -> None:
-    """Have `name` stand for what `getter()` returns: ``initializer(object)``."""
+    """Let `name` stand for the function that `getter` returns: ``initializer(object)``."""
     _named["initializer"][name] = getter
 
 
 def register_serializer(name: str, getter: Callable[[], Callable[[Any, Any], None]]) -> None:
-    """Have `name` stand for what `getter()` returns: ``serializer(object, file)``."""
+    """Let `name` stand for the function that `getter` returns: ``serializer(object, file)``."""
     _named["serializer"][name] = getter
 
 
 def register_deserializer(name: str, getter: Callable[[], Callable[[Any], Any]]) -> None:
-    """Have `name` stand for what `getter()` returns: ``deserializer(file) -> object``."""
+    """Let `name` stand for the function that `getter` returns: ``deserializer(file) -> object``."""
     _named["deserializer"][name] = getter
 
 
 def find(kind: str, given: Any) -> Any:
-    """The callable that `given` stands for (itself unless it is a name); ElementError for an
-    unknown name.
+    """Return the callable that a name stands for; ElementError for an unknown name.
+
+    Anything but a name is returned as it is.
     """
     if not isinstance(given, str):
         return given
@@ -77,14 +77,13 @@ def find(kind: str, given: Any) -> Any:
 
 
 def short_name(kind: str, function: Any) -> str | None:
-    """The name that stands for a callable, if it is a registered one."""
-    return next(
-        (name for name, getter in _named.get(kind, {}).items() if getter() is function), None
-    )
+    """Return the name that stands for a callable, if it is a registered one."""
+    for name, getter in _named.get(kind, {}).items():
+        if getter() is function:
+            return name
+    return None
 
 
 def usual_mode(function: Any) -> str | None:
-    """The file mode that a well-known (de)serializer needs: "text" for JSON's, None when it is not
-    known.
-    """
+    """Return the file mode that a (de)serializer needs: "text" for JSON's, None if unknown."""
     return "text" if function in (json.dump, json.load) else None

@@ -1,4 +1,4 @@
-"""What roles ask of models and data sets. Protocols: nothing has to inherit from them."""
+"""Protocols of models and data sets, as roles need them; no class has to inherit from them."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ DataBatch_co = TypeVar("DataBatch_co", covariant=True)
 @runtime_checkable
 class ParametersReadable(Protocol[Parameters_co]):
     def get_params(self) -> Parameters_co:
-        """A snapshot of the parameters: later training does not change it."""
+        """Return a snapshot of the parameters: later training does not change it."""
         ...
 
 
 @runtime_checkable
 class ParametersWriteable(Protocol[Parameters_contra]):
     def set_params(self, params: Parameters_contra) -> Any:
-        """Take over what `get_params` of a like model returned. `params` is not modified."""
+        """Set the parameters to those of a like model's `get_params`; `params` is not modified."""
         ...
 
 
@@ -89,16 +89,16 @@ class ParametersAccessible(
 @runtime_checkable
 class Trainable(Protocol[DataBlock_contra]):
     def train(self, data: DataBlock_contra, **options: Any) -> dict[str, Any]:
-        """Learn from `data`, and return metrics (name → number)."""
+        """Train on `data`, and return metrics (name → number)."""
         ...
 
 
 @runtime_checkable
 class Testable(Protocol[DataBlock_contra]):
-    """What can be tested."""
+    """A model that can be tested."""
 
     def test(self, data: DataBlock_contra) -> dict[str, Any]:
-        """Metrics (name → number) on `data`; the model does not change."""
+        """Return metrics (name → number) on `data`; the model does not change."""
         ...
 
 
@@ -107,21 +107,21 @@ class GradientsComputable(Protocol[DataBlock_contra, Gradients_co]):
     def compute_gradients(
         self, data: DataBlock_contra, **options: Any
     ) -> tuple[dict[str, Any], Gradients_co]:
-        """Metrics and gradients of one batch; the parameters do not change."""
+        """Return metrics and gradients of one batch; the parameters do not change."""
         ...
 
 
 @runtime_checkable
 class GradientsApplicable(Protocol[Gradients_contra]):
     def apply_gradients(self, gradients: Gradients_contra) -> None:
-        """Make one step of the optimizer with what `compute_gradients` of a like model returned."""
+        """Make one step of the optimizer with gradients of a like model's `compute_gradients`."""
         ...
 
 
 @runtime_checkable
 class GradientLRApplicable(Protocol[Gradients_contra, LR_contra]):
     def apply_gradients(self, gradients: Gradients_contra, lr: LR_contra) -> None:
-        """As `GradientsApplicable`, with the learning rate of this step."""
+        """Make one step of the optimizer, with the learning rate of this step."""
         ...
 
 
@@ -164,19 +164,17 @@ class Dataset(Protocol[DataPoint_co]):
 
 @runtime_checkable
 class DataStreams(Protocol[DataPoint_co]):
-    """What can be gone through."""
+    """Samples that can be iterated over."""
 
     def __iter__(self) -> Iterator[DataPoint_co]: ...
 
 
 @runtime_checkable
 class IterableDataset(DataStreams[DataPoint_co], Protocol[DataPoint_co]):
-    """A data set that is gone through once per epoch, usually in batches ``(x, y)``; its length
-    counts samples.
-    """
+    """A data set that is iterated over once per epoch, usually in batches ``(x, y)``."""
 
     def __len__(self) -> int:
-        """Number of samples."""
+        """Return the number of samples."""
         ...
 
 

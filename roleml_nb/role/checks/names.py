@@ -1,4 +1,4 @@
-"""Names: the standard spelling of channels, and what the user may have meant."""
+"""Names: their standard spelling, and suggestions for mistyped ones."""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ __all__ = [
 ]
 
 MAX_DIGITS = 1000
-"""Of a number in a name: Python reads no more than 4300."""
-MAX_COMPARED_LETTERS, MAX_COMPARED_NAMES = 100, 5000
-"""Letters of a name, and known names, that are compared: the time grows with their square."""
-
+"""Digits of a number in a name that are compared as a number; Python reads no more than 4300."""
+MAX_COMPARED_LETTERS = 100
+"""Length of the names that are compared: the time grows with its square."""
+MAX_COMPARED_NAMES = 5000
+LIKENESS_MARGIN = 0.15
+"""Names whose likeness to a mistyped one differs by less are offered together."""
+MAX_SHOWN_NAMES = 12
 
 _NAME = re.compile(r"[^\W\d][\w.-]*")
 
@@ -41,7 +44,7 @@ def check_name(noun: str, name: object) -> None:
 
 
 def check_file_name(name: str) -> None:
-    """ArgumentError for a name that no file can have: an empty one, or with what is no text."""
+    """Raise ArgumentError for a name that no file can have: empty, or not encodable."""
     try:
         valid = bool(os.fsencode(name)) and "\0" not in name
     except UnicodeEncodeError:
@@ -56,26 +59,21 @@ def standard_name(name: str) -> str:
 
 
 def natural_key(name: object) -> tuple:
-    """Sort key under which ``client2`` comes before ``client10``."""
+    """Return the sort key under which ``client2`` comes before ``client10``."""
     return _natural_key(str(name))
 
 
 @lru_cache(maxsize=4096)
 def _natural_key(name: str) -> tuple:
-    parts = re.split(r"(\d+)", name)
-    return tuple(
-        (0, int(part), "") if part.isdecimal() and len(part) <= MAX_DIGITS else (1, 0, part)
-        for part in parts
-        if part
-    )
-
-
-LIKENESS_MARGIN = 0.15
-"""Names whose likeness to a mistyped one differs by less are offered together."""
+    key: list[tuple[int, int, str]] = []
+    for part in filter(None, re.split(r"(\d+)", name)):
+        number = part.isdecimal() and len(part) <= MAX_DIGITS
+        key.append((0, int(part), "") if number else (1, 0, part))
+    return tuple(key)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A half sentence for error messages: the nearest known names, or all of them.
+    """Return the end of an error's message: the nearest known names, or all of them.
 
     >>> did_you_mean("trian", ["train", "test"])
     "did you mean 'train'?"
@@ -83,25 +81,25 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = sorted(set(known), key=natural_key)
     if not names:
         return "there are none"
-    compared = (
-        names
-        if len(names) <= MAX_COMPARED_NAMES
-        else [item for item in names if item[:1] == name[:1]][:MAX_COMPARED_NAMES]
-    )
-    near = [] if len(name) > MAX_COMPARED_LETTERS else _nearest(name, compared)
+    near = [] if len(name) > MAX_COMPARED_LETTERS else _nearest(name, names)
     if near:
-        return "did you mean " + " or ".join(repr(item) for item in near) + "?"
-    shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
-    return f"known: {shown}"
+        return f"did you mean {' or '.join(map(repr, near))}?"
+    more = ", …" if len(names) > MAX_SHOWN_NAMES else ""
+    return f"known: {', '.join(names[:MAX_SHOWN_NAMES])}{more}"
 
 
 def _nearest(name: str, names: list[str]) -> list[str]:
-    """Return those of `names` that are about as near to `name` as the nearest one."""
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    alike = [difflib.SequenceMatcher(None, item, name).ratio() for item in near]
-    return [
-        item for item, ratio in zip(near, alike, strict=True) if ratio >= alike[0] - LIKENESS_MARGIN
-    ]
+    """Return the names most like a mistyped one: the nearest, and those about as near."""
+    if len(names) > MAX_COMPARED_NAMES:
+        names = [item for item in names if item[:1] == name[:1]][:MAX_COMPARED_NAMES]
+    found: list[str] = []
+    best = 0.0
+    for item in difflib.get_close_matches(name, names, n=3, cutoff=0.5):
+        likeness = difflib.SequenceMatcher(None, item, name).ratio()
+        best = max(best, likeness)
+        if likeness >= best - LIKENESS_MARGIN:
+            found.append(item)
+    return found
 
 
 def valid_text(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Numbers that a user gives: checked where they come in, so that none goes wrong far from there."""
+"""Checks of numbers that users give, where they enter: so that none fails far from there."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ __all__ = [
 ]
 
 MAX_THREADS = 512
-"""Threads of a torch operation: OpenMP ends the process when it cannot start as many as are asked
-for.
-"""
+"""Threads of a torch operation: OpenMP ends the process when it cannot start them."""
 INT64_MAX = 2**63 - 1
 MAX_WEIGHTS = 2_500_000_000
 
@@ -36,28 +34,27 @@ def check_number(
     below: bool = False,
     infinite: bool = False,
 ) -> float:
-    """`value` as a float, if it is a finite number from `low` to `high`.
+    """Return `value` as a float, if it is a finite number from `low` to `high`.
 
     Parameters
     ----------
     name : str
-        What the error calls it.
+        The number's name in the error.
     above, below : bool
-        Leave out `low` (`high`) itself.
+        Exclude `low` (`high`) itself.
     infinite : bool
         Allow infinity, too.
 
     Raises
     ------
     ArgumentError
-        With the range and the value. ArgumentTypeError for what is no number.
+        With the range and the value. ArgumentTypeError if it is not a number.
     """
     wanted = _range(low, high, above, below)
     number = as_number(name, value, wanted)
-    fits = (number > low if above else number >= low) and (
-        number < high if below else number <= high
-    )
-    if not fits or (math.isinf(number) and not infinite):
+    high_enough = number > low if above else number >= low
+    low_enough = number < high if below else number <= high
+    if not (high_enough and low_enough) or (math.isinf(number) and not infinite):
         raise ArgumentError(
             f"{name} must be {wanted.removeprefix(', ') or 'a finite number'}, got {short(value)}"
         )
@@ -65,8 +62,9 @@ def check_number(
 
 
 def check_count(name: str, value: Any, low: int = 0, high: int = INT64_MAX) -> int:
-    """`value` as an int, if it is a whole number from `low` to `high`; errors as of
-    `check_number`.
+    """Return `value` as an int, if it is a whole number from `low` to `high`.
+
+    Errors are those of `check_number`.
     """
     wanted = _range(low, high if high < INT64_MAX else math.inf, False, False)
     number = as_count(name, value, wanted)
@@ -76,14 +74,12 @@ def check_count(name: str, value: Any, low: int = 0, high: int = INT64_MAX) -> i
 
 
 def check_seed(value: Any, name: str = "seed") -> int:
-    """`value` as an int, if it can be the root of random numbers: a whole number of 0 or more, less
-    than 2 ** 63.
-    """
+    """Return `value` as an int, if it can be a seed: a whole number from 0 to 2 ** 63 - 1."""
     return check_count(name, value)
 
 
 def as_number(name: str, value: Any, wanted: str = "") -> float:
-    """`value` as a float, which may be NaN or infinite; ArgumentTypeError for what is no number."""
+    """Return `value` as a float, which may be NaN or infinite; ArgumentTypeError if it is none."""
     if isinstance(value, str | bytes | bytearray) or not hasattr(value, "__float__"):
         raise ArgumentTypeError(f"{name} must be a number{wanted}, got {short(value)}")
     try:
@@ -95,7 +91,7 @@ def as_number(name: str, value: Any, wanted: str = "") -> float:
 
 
 def as_count(name: str, value: Any, wanted: str = "") -> int:
-    """`value` as an int of 64 bits; ArgumentTypeError for what is no whole number."""
+    """Return `value` as an int of 64 bits; ArgumentTypeError if it is not a whole number."""
     try:
         number = int(index(value))
     except Exception:  # whatever an array of several numbers raises
@@ -110,7 +106,7 @@ def as_count(name: str, value: Any, wanted: str = "") -> int:
 
 
 def check_size(what: str, numbers: int) -> None:
-    """Refuse what would have more than `MAX_WEIGHTS` numbers, before memory is asked for."""
+    """Raise ArgumentError for more than `MAX_WEIGHTS` numbers, before memory is allocated."""
     if numbers > MAX_WEIGHTS:
         raise ArgumentError(
             f"{what} would have {numbers:.2g} weights, and {MAX_WEIGHTS:.2g} is the most: that is "
@@ -119,10 +115,10 @@ def check_size(what: str, numbers: int) -> None:
 
 
 def short(value: Any) -> str:
-    """How an error shows a value."""
+    """Return a value's text for an error, cut to 80 characters."""
     try:
         text = repr(value)
-    except Exception as error:  # its own, or Python's limit on the digits of an int
+    except Exception as error:  # of its own `__repr__`, or Python's limit on digits of an int
         text = f"a {type(value).__name__} that cannot be shown ({type(error).__name__})"
     return text if len(text) <= 80 else f"{text[:60]}… ({len(text)} characters)"
 

@@ -1,4 +1,4 @@
-"""Attributes that every role has, and that a class of its own would hide."""
+"""Attributes that every role has, and that a role class must not hide."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ __all__ = ["check_class", "check_instance"]
 TABLES = frozenset(
     {"services", "tasks", "events", "subscriptions", "elements", "plugin_attributes"}
 )
-"""Where the channels and elements of a class are; its roles are found by them."""
+"""The tables of a class's channels and elements."""
 FIXED = frozenset({"base", "ctx", "id", "profile"})
 """Properties, which cannot be set."""
 GIVEN = frozenset({"name"})
-"""What the node sets when it takes a role in."""
+"""Attributes that the actor sets when a role is added to it."""
 
 
 def check_class(cls: type, defined: Mapping[str, Any]) -> None:
-    """RoleDefinitionError when a class body, or one of its methods, sets such an attribute."""
-    # by dataclass(slots=True), say, which makes a class of a class
+    """Raise RoleDefinitionError when a class body, or a method of it, sets such an attribute."""
+    # such as by dataclass(slots=True), which makes a class of a class
     copied = defined.keys() >= TABLES
     for attribute, value in defined.items():
         if attribute in TABLES and not copied:
@@ -38,7 +38,7 @@ def check_class(cls: type, defined: Mapping[str, Any]) -> None:
 
 
 def check_instance(role: object, attributes: Iterable[str]) -> None:
-    """RoleDefinitionError when a role has such an attribute of its own, however it came."""
+    """Raise RoleDefinitionError when a role has such an attribute of its own."""
     for hidden in sorted((TABLES | GIVEN) & set(attributes)):
         where = f"{type(role).__name__}: self.{hidden} was set"
         raise RoleDefinitionError(f"{where}: {_reason(hidden)}")

@@ -1,6 +1,4 @@
-"""Seeds: random numbers that depend on one seed and on where they are drawn, and on nothing
-else.
-"""
+"""Random numbers that depend on one seed and the place of the draw, and on nothing else."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ __all__ = ["generator", "node_seed", "testbed_seed"]
 
 
 def generator(seed: int, *path: str | int) -> np.random.Generator:
-    """The generator at `path` in the tree of random numbers that grows from `seed`.
+    """Return the generator at `path` in the tree of random numbers with the root `seed`.
 
     The same seed and path give the same numbers in every process; other paths give independent
     ones. No global random state is read or written. A role's own branch is `Role.rng`.
@@ -36,18 +34,19 @@ def generator(seed: int, *path: str | int) -> np.random.Generator:
     """
     import numpy as np
 
-    steps = tuple(
-        int.from_bytes(blake2b(repr(step).encode(), digest_size=8).digest(), "big") for step in path
-    )
+    steps = tuple(map(_hash, path))
     return np.random.default_rng(np.random.SeedSequence(check_seed(seed), spawn_key=steps))
 
 
-def node_seed(given: Any = None) -> int:
-    """`given`, or else the seed of the node whose role runs here, or is built here; 0 outside of
-    roles.
+def _hash(step: str | int) -> int:
+    """Return a hash of 64 bits that is the same in every process."""
+    return int.from_bytes(blake2b(repr(step).encode(), digest_size=8).digest(), "big")
 
-    What differs from node to node without harm has this for its default, such as the weights of a
-    model.
+
+def node_seed(given: Any = None) -> int:
+    """Return `given`, or else the seed of the node whose role runs or is built here; else 0.
+
+    The default of draws that may differ from node to node, such as the weights of a model.
     """
     if given is not None:
         return check_seed(given)
@@ -56,11 +55,10 @@ def node_seed(given: Any = None) -> int:
 
 
 def testbed_seed(given: Any = None) -> int:
-    """`given`, or else the seed of the testbed whose role runs here, or is built here; 0 outside of
-    roles.
+    """Return `given`, or else the seed of the testbed whose role runs or is built here; else 0.
 
-    What all nodes have to draw alike has this for its default, such as a partition: a node's own
-    seed does not count.
+    The default of draws that must be the same on all nodes, such as a partition: a node's own seed
+    does not count.
     """
     if given is not None:
         return check_seed(given)
@@ -68,4 +66,4 @@ def testbed_seed(given: Any = None) -> int:
     return 0 if role is None else role.ctx.testbed_seed
 
 
-testbed_seed.__test__ = False  # type: ignore[attr-defined]  # for pytest, it is no test
+testbed_seed.__test__ = False  # type: ignore[attr-defined]  # not a test, in spite of its name

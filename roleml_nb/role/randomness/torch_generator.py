@@ -1,11 +1,11 @@
 """torch's global generator, lent to one role at a time.
 
 Dropout, initial weights and the order of a `DataLoader` are drawn from one generator per process,
-which begins at random, and which all roles of the process share: what a role gets would depend on
-who else is there. Whoever may draw from it therefore takes turns. For its turn, a role puts its own
-generator in place, which begins at its branch of the testbed's seed tree, goes on from turn to
-turn, and travels with the role. This room does not import torch: where nobody has imported it,
-nobody draws from it.
+which begins at random and is shared by all roles of the process: a role's numbers would depend on
+the roles beside it. So roles that may draw from it take turns. In its turn, a role installs its own
+generator, which begins at the role's branch of the testbed's seed tree, continues from turn to
+turn, and travels with the role. This module does not import torch: until another one does, no
+number is drawn from the generator.
 """
 
 from __future__ import annotations
@@ -24,35 +24,35 @@ T = TypeVar("T")
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 TURN_TIMEOUT_S = 60.0
-"""How long a role waits for its turn.
+"""Longest wait of a role for its turn.
 
-Then it goes on with what the process has, and its log says so.
+Then it draws from the process's generator as it is, with a warning in its log.
 """
 
 STATE = "_torch_generator"
-"""Attribute of a role: the state of its generator, of which there is none before it has drawn."""
+"""Attribute of a role: the state of its generator, once the role has drawn from it."""
 
 _turn = RLock()
 _owner: tuple[int, Any] | None = None
-"""Thread and role whose turn it is. Written by who holds the lock."""
+"""Thread and role whose turn it is; written by the holder of the lock."""
 _stuck_owner: tuple[int, Any] | None = None
-"""Whose turn it was when somebody did not want to wait any longer."""
+"""The owner that a role has waited for in vain."""
 _EXHAUSTED: Any = object()
 
 
 class Turn:
-    """One turn: whether anything was drawn in it is known when it is over."""
+    """One turn with the generator."""
 
     drew = False
+    """True when a number was drawn in the turn; known at its end."""
 
 
 @contextmanager
 def own_torch_generator() -> Iterator[Turn]:
-    """Have torch's global generator be that of the role which runs here; outside of roles, as it
-    stands.
+    """Replace torch's global generator by that of the role which runs here; none outside of roles.
 
-    What is inside must not wait for another role that takes a turn in the same process: after 60 s,
-    that one would go on without. The global generator is left as it was.
+    The code inside must not wait for another role that takes a turn in the same process: after
+    60 s, that role goes on without one. The global generator is restored at the end.
     """
     global _owner, _stuck_owner
     turn, role = Turn(), running_role()
@@ -63,7 +63,7 @@ def own_torch_generator() -> Iterator[Turn]:
     holder = _owner
     timeout_s = 0.0 if holder is not None and holder is _stuck_owner else TURN_TIMEOUT_S
     if not _turn.acquire(timeout=timeout_s):
-        # whoever it is may never end: it is not waited for again
+        # the owner may never end: no role waits for it again
         _stuck_owner, turn.drew = _owner, True
         if timeout_s:
             role.logger.warning(
@@ -75,7 +75,8 @@ def own_torch_generator() -> Iterator[Turn]:
         yield turn
         return
     try:
-        outer, before, _owner = _owner, generator.get_state(), me
+        outer, _owner = _owner, me
+        before = generator.get_state()
         try:
             began = _begin(role, generator)
             yield turn
@@ -91,11 +92,12 @@ def own_torch_generator() -> Iterator[Turn]:
 
 
 def each_in_turn(items: Iterable[Any], work: Callable[[Any], T]) -> list[T]:
-    """``[work(item) for item in items]``, each item in a turn of its own, as long as the first one
-    draws anything.
+    """Return ``list(map(work, items))``, with each item in a turn of its own.
+
+    If the first item draws nothing, the others are processed without turns.
     """
     if running_role() is None:
-        return [work(item) for item in items]
+        return list(map(work, items))
     results: list[T] = []
     with own_torch_generator() as turn:
         iterator = iter(items)
@@ -108,20 +110,18 @@ def each_in_turn(items: Iterable[Any], work: Callable[[Any], T]) -> list[T]:
             if item is _EXHAUSTED:
                 return results
             results.append(work(item))
-    results += [work(item) for item in iterator]
+    results.extend(map(work, iterator))
     return results
 
 
 def takes_turns(method: Method) -> Method:
-    """Mark a method that takes turns by itself, batch by batch, so that its callers need not."""
+    """Mark a method that takes turns by itself, batch by batch; its callers then need not."""
     method.takes_turns = True  # type: ignore[attr-defined]
     return method
 
 
 def _generator() -> Any:
-    """torch's global generator; None as long as nobody has imported torch, or another thread is
-    about to.
-    """
+    """Return torch's global generator; None until an import of torch has ended."""
     torch = sys.modules.get("torch")
     if torch is None or getattr(torch.__spec__, "_initializing", False):
         return None
@@ -129,7 +129,7 @@ def _generator() -> Any:
 
 
 def _begin(role: Any, generator: Any) -> Any:
-    """Put the role's generator in place, and return its state."""
+    """Install the role's generator, and return its state."""
     known = role.__dict__.get(STATE)
     if known is None:
         generator.manual_seed(int(role.rng("torch").integers(2**63)))
