@@ -1,8 +1,8 @@
-"""Calls of many that end one after the other, and those of which some may fail."""
+"""Calls on many roles, some of which may fail."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from threading import Lock
@@ -21,19 +21,15 @@ from roleml_nb.role.running import wait
 __all__ = ["GRACE_S", "HEDGE_DELAY_S", "Arrivals", "first_answer", "gather", "call_each"]
 
 GRACE_S = 0.5
-"""Seconds that the others get, beyond twice the time of as many as are enough."""
+"""Seconds that late roles get beyond twice the time that enough of the others needed."""
 HEDGE_DELAY_S = 1.0
-"""Seconds after which another one is asked for what one of many has to answer, if there is no
-deadline.
-"""
+"""Seconds after which the next role of a group is asked the same, if there is no deadline."""
 
 Arrival = tuple[int, RoleInstanceID, Any]
 
 
 class Arrivals:
-    """Calls that have ended, and a wait for the next one, which leaves the worker to others
-    meanwhile.
-    """
+    """A queue of calls that have ended; a worker that waits for it serves others meanwhile."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -41,7 +37,7 @@ class Arrivals:
         self._next_arrival: Future[None] = Future()
 
     def put(self, number: int, client: RoleInstanceID, invocation: Any) -> None:
-        """Called on any thread when a call of round `number` has ended."""
+        """Add a call of round `number` that has ended; may be called on any thread."""
         with self._lock:
             self._arrived.append((number, client, invocation))
             arrival = self._next_arrival
@@ -49,7 +45,7 @@ class Arrivals:
                 arrival.set_result(None)
 
     def collect(self, timeout: float) -> list[Arrival]:
-        """All that have arrived since; waits up to `timeout` seconds for the first one."""
+        """Return all calls that have arrived since, after at most `timeout` seconds without any."""
         with self._lock:
             if not self._arrived:
                 self._next_arrival = Future()
@@ -92,12 +88,12 @@ def call_each(
             timeout=timeout,
         )
     except CallTimeout as error:
-        errors.update(
-            {client: error for client in group if client not in answers and client not in errors}
-        )
+        for client in group:
+            if client not in answers:
+                errors.setdefault(client, error)
     for client, why in errors.items():
         role.logger.warning("%s is left out: %s", client, why)
-    return {client: answers[client] for client in group if client in answers}, errors
+    return _in_order_of(group, answers), errors
 
 
 def gather(
@@ -111,21 +107,24 @@ def gather(
     deadline: float | None = None,
     enough: int | None = None,
 ) -> tuple[dict[RoleInstanceID, Any], dict[RoleInstanceID, Exception]]:
-    """Call many, some of which may not answer; what was answered in time, in the order of the
-    group, and the errors.
+    """Call every role of a group, some of which may not answer in time.
+
+    Return the answers, in the order of the group, and the errors.
 
     Parameters
     ----------
     kind : {"service", "task"}
         Of the channel.
     messages : mapping, optional
-        What each is called with, instead of `message`.
+        The message of each role, instead of `message`.
     deadline : float, optional
-        Seconds that all have; the testbed's limit for calls when not given.
+        Seconds for all of them; the testbed's limit for calls when not given.
     enough : int, optional
-        When so many have answered, or all but one, the others have as long again, and `GRACE_S`.
+        When so many have answered, or all but one, the others get the same time once more, and
+        `GRACE_S`.
     """
-    arrivals, clock = Arrivals(), role.base.host.clock
+    arrivals = Arrivals()
+    clock = role.base.host.clock
     calls = role.base.call_task_group(
         role.name,
         group,
@@ -154,17 +153,27 @@ def gather(
                 f"{client}.{channel} has not answered for {clock.now() - began:.1f} s"
             )
             call.cancel()
-    return {client: answers[client] for client in group if client in answers}, errors
+    return _in_order_of(group, answers), errors
+
+
+def _in_order_of(
+    group: Iterable[RoleInstanceID], answers: Mapping[RoleInstanceID, Any]
+) -> dict[RoleInstanceID, Any]:
+    return {client: answers[client] for client in group if client in answers}
 
 
 def first_answer(
     role: Role, group: Sequence[RoleInstanceID], channel: str, hedge_delay_s: float | None
 ) -> Any:
-    """Ask one role of the group, and after `hedge_delay_s` seconds without an answer the next, too.
+    """Return the first answer of a group, whose members are asked one after the other.
 
-    Any of the group can answer; `hedge_delay_s` is `HEDGE_DELAY_S` when None.
+    The next one is asked when `hedge_delay_s` seconds (`HEDGE_DELAY_S` when None) have passed
+    without an answer.
     """
-    arrivals, left, waiting, limit = Arrivals(), list(group), 0, role.base.host.call_timeout
+    arrivals = Arrivals()
+    left = list(group)
+    waiting = 0
+    limit = role.base.host.call_timeout
     last: Exception = CallTimeout(
         f"none of {', '.join(map(str, group))} has answered {channel} for {limit:.1f} s"
     )
@@ -186,7 +195,8 @@ def first_answer(
                 return call.result(0)
             except RoleMLError as error:
                 role.logger.warning("%s is not asked any more: %s", client, error)
-                last, waiting = error, waiting - 1
+                last = error
+                waiting -= 1
         if not arrived and not left:
             break
     raise last

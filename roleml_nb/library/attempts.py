@@ -1,4 +1,4 @@
-"""Attempts: calls that are made for one thing, and cancelled when nothing comes of it."""
+"""Attempts: calls that belong together, and are cancelled when one of them fails."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ __all__ = ["Attempt", "restore_trainer", "result_of", "save_trainer"]
 
 
 class Attempt:
-    """Tasks that were called for one thing: used as a context manager, an error cancels all that
-    have not ended.
+    """Task calls that belong together.
 
-    What waits for its turn does not begin then, and so does not train a model that has been renewed
+    As a context manager, it cancels those that have not ended when an error occurs. A cancelled
+    task that waits for its turn does not begin, so it does not train a model that has been renewed
     meanwhile.
     """
 
     def __init__(self) -> None:
-        # whoever waits for a call holds it, and its result
+        # weak: the caller who waits holds the call and its result
         self._calls: list[ref[TaskInvocation]] = []
 
     def add(self, calls: Iterable[tuple[Any, TaskInvocation]]) -> list[tuple[Any, TaskInvocation]]:
-        """Have these calls belong to it, as ``call_task_group`` returns them; returns them."""
+        """Add calls, as ``call_task_group`` returns them, and return them as a list."""
         added = list(calls)
         self._calls += [ref(call) for _, call in added]
         return added
 
     def cancel(self) -> None:
-        """Cancel all that have not ended."""
-        for call in (each() for each in self._calls):
+        """Cancel all calls that have not ended."""
+        for reference in self._calls:
+            call = reference()
             if call is not None:
                 call.cancel()
 
@@ -50,18 +51,19 @@ class Attempt:
 
 
 def save_trainer(role: Role) -> Any:
-    """Have a role's ``trainer`` keep its model, and all that training changes; what it returns is
-    for `restore_trainer`.
+    """Save the model of a role's ``trainer``, and all that training changes.
+
+    Pass the result to `restore_trainer`.
     """
     try:
         role.call("trainer", "save")
-    except ChannelNotFoundError:  # a trainer of the user's, of which the model is known
+    except ChannelNotFoundError:  # a trainer of another class, whose model alone is known
         return role.call("trainer", "get-model")
     return None
 
 
 def restore_trainer(role: Role, saved: Any) -> None:
-    """Have it take back what it has done since."""
+    """Undo all that a role's ``trainer`` has done since `save_trainer` returned `saved`."""
     if saved is None:
         role.call("trainer", "restore")
     else:
@@ -69,9 +71,7 @@ def restore_trainer(role: Role, saved: Any) -> None:
 
 
 def result_of(call: TaskInvocation) -> Any:
-    """Wait for the result of a task, which is cancelled when that cannot be had, as when it takes
-    too long.
-    """
+    """Return the result of a task; cancel the task if waiting for it fails or takes too long."""
     with Attempt() as attempt:
         attempt.add([(None, call)])
         return call.result()

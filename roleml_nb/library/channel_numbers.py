@@ -1,6 +1,4 @@
-"""What callers give to channels: a wrong number, and what a model refuses, is told with what is
-allowed.
-"""
+"""Checks of numbers that callers give to channels; errors name the argument and its limits."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ def count_of(name: str, value: Any, low: int = 0, high: int = INT64_MAX) -> int:
     Raises
     ------
     CallerError
-        That names the argument and the value; the caller is told the channel, too.
+        With the name of the argument and the value; the channel is added on the caller's side.
     """
     try:
         return check_count(name, value, low, high)
@@ -52,7 +50,7 @@ def number_of(
 
 @contextmanager
 def as_caller_error(name: str) -> Iterator[None]:
-    """Have an ArgumentError of the block be the caller's, about the argument `name`."""
+    """Turn an ArgumentError of the block into a CallerError about the argument `name`."""
     try:
         yield
     except ArgumentError as error:

@@ -1,6 +1,4 @@
-"""Types of what callers give to channels of the library's roles, beside numbers: said as they are
-meant, and checked.
-"""
+"""Checked types of arguments of the library's channels, with the words that error texts use."""
 
 from __future__ import annotations
 
@@ -16,6 +14,10 @@ def _is_state_dict(value: Any) -> bool:
     return all(isinstance(name, str) and _is_entry(entry) for name, entry in value.items())
 
 
+def _are_state_dicts(value: Any) -> bool:
+    return all(isinstance(one, Mapping) and _is_state_dict(one) for one in value)
+
+
 def _is_entry(value: Any) -> bool:
     return hasattr(value, "shape") or isinstance(value, int | float | complex | list | tuple)
 
@@ -26,6 +28,14 @@ def _is_named(value: Any) -> bool:
 
 def _are_roles(value: Any) -> bool:
     return not isinstance(value, str | bytes) and all(map(_is_role, value))
+
+
+def _are_groups(value: Any) -> bool:
+    return not isinstance(value, str | bytes) and all(map(_is_group, value))
+
+
+def _is_group(value: Any) -> bool:
+    return isinstance(value, Iterable) and _are_roles(value)
 
 
 def _is_role(value: Any) -> bool:
@@ -43,10 +53,7 @@ Params = Annotated[
 ]
 Models = Annotated[
     list[Any],
-    Constraint(
-        "a list of state dicts",
-        lambda value: all(isinstance(one, Mapping) and _is_state_dict(one) for one in value),
-    ),
+    Constraint("a list of state dicts", _are_state_dicts),
 ]
 Roles = Annotated[
     list[Any], Constraint("a list of roles, each a RoleInstanceID or 'node/role'", _are_roles)
@@ -55,10 +62,7 @@ Groups = Annotated[
     list[Any],
     Constraint(
         "a list of lists of roles, each a RoleInstanceID or 'node/role'",
-        lambda value: (
-            not isinstance(value, str | bytes)
-            and all(isinstance(one, Iterable) and _are_roles(one) for one in value)
-        ),
+        _are_groups,
     ),
 ]
 ByRole = Annotated[

@@ -11,16 +11,16 @@ __all__ = ["GuardedRole"]
 
 
 class GuardedRole(Role):
-    """A role whose handlers share state, guarded by the reentrant `lock`, which does not travel
-    with the state.
-    """
+    """A role whose handlers share state under the reentrant `lock`, which does not travel."""
 
     def __init__(self) -> None:
         super().__init__()
         self.lock = RLock()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in super().__getstate__().items() if name != "lock"}
+        state = dict(super().__getstate__())
+        state.pop("lock", None)
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

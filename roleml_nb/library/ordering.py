@@ -1,6 +1,4 @@
-"""Addresses of roles, in an order that is the same everywhere, and choices among them that
-repeat.
-"""
+"""A natural order of role addresses, and generators of random numbers that repeat."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ __all__ = ["generator_of", "in_order"]
 
 
 def in_order(instances: Iterable[Any]) -> list[RoleInstanceID]:
-    """Return the addresses, given as such, as pairs or as "node/role", in natural order."""
+    """Return addresses, given as RoleInstanceIDs, pairs or "node/role", in natural order."""
     return sorted(map(_address, instances), key=_sort_key)
 
 
@@ -32,7 +30,5 @@ def _sort_key(address: RoleInstanceID) -> tuple:
 
 
 def generator_of(seed: int, node: str) -> np.random.Generator:
-    """Return a generator of random numbers that depends on the seed and the node's name, and on
-    nothing else.
-    """
+    """Return a generator of random numbers that depends on the seed and the node's name alone."""
     return np.random.default_rng([seed, *node.encode()])

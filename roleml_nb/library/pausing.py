@@ -12,7 +12,7 @@ from .channel_numbers import count_of
 __all__ = ["Pausable"]
 
 POLL_INTERVAL_S = 0.1
-"""Seconds between two looks of a paused run at whether it may go on."""
+"""Seconds after which a paused run checks again if it may continue."""
 
 
 class Pausable(Role):
@@ -27,22 +27,23 @@ class Pausable(Role):
 
     @Service(expand=True)
     def pause(self, caller: RoleInstanceID) -> None:
-        """Have the run, and later ones, wait before the next round."""
-        self.paused, self.rounds_allowed = True, 0
+        """Pause this run, and later ones, before the next round."""
+        self.paused = True
+        self.rounds_allowed = 0
 
     @Service(expand=True)
     def resume(self, caller: RoleInstanceID) -> None:
-        """Go on."""
+        """Continue the run."""
         self.paused = False
 
     @Service(expand=True)
     def step(self, caller: RoleInstanceID, rounds: int = 1) -> None:
-        """Do so many rounds (1 or more), then be paused."""
-        rounds = count_of("rounds", rounds, 1)
-        self.paused, self.rounds_allowed = True, self.rounds_allowed + rounds
+        """Run `rounds` more rounds (1 or more), then pause."""
+        self.rounds_allowed += count_of("rounds", rounds, 1)
+        self.paused = True
 
     def before_round(self) -> None:
-        """Wait while paused; a worker is free for other tasks meanwhile."""
+        """Wait while paused; the worker is free for other tasks meanwhile."""
         while self.paused and not self.rounds_allowed:
             try:
                 wait(Future(), POLL_INTERVAL_S)

@@ -1,6 +1,4 @@
-"""What a role that puts models together says of it: whose they were, by how much each counts, and
-who is missing.
-"""
+"""The event in which an aggregating role reports the models that it used, and their weights."""
 
 from __future__ import annotations
 
@@ -18,32 +16,32 @@ def emit_contributions(
     stale: Iterable[tuple[Any, int]] = (),
     **missing: Iterable[Any],
 ) -> None:
-    """Emit a role's ``contributions``, of which the trace has a table.
+    """Emit a role's ``contributions``, which the trace shows as a table.
 
     Parameters
     ----------
     event : Event
-        The channel of the role that put models together.
+        The channel of the aggregating role.
     weights : iterable of (RoleInstanceID or "node/role", float)
-        By how much the model of each counts in the result. Of one that is named twice, the weights
-        are added.
+        The weight of each model in the result; weights of one role that is named twice are added.
     ages : mapping, optional
-        Trainings that a model has seen.
+        The number of trainings that each model has seen.
     stale : iterable of (who, int)
-        Rounds, or versions of the model, that a result was late; what is 0 is left out. Of one
-        named twice, the most.
+        Rounds, or versions of the model, by which a result was late. Zeros are left out; of one
+        role that is named twice, the larger number counts.
     **missing
-        Whose models were not taken in, under "late", "dropped", "failed" or "busy".
+        Roles whose models were not used, under "late", "dropped", "failed" or "busy".
     """
     shares: dict[str, float] = {}
     for who, weight in weights:
         shares[str(who)] = shares.get(str(who), 0.0) + weight
     contributions: dict[str, dict[str, float]] = {"weight": shares}
     if ages is not None:
-        contributions["age"] = {str(who): age for who, age in ages.items()}
+        contributions["age"] = dict(zip(map(str, ages), ages.values(), strict=True))
     for who, rounds in stale:
         if rounds:
             late = contributions.setdefault("stale", {})
             late[str(who)] = max(rounds, late.get(str(who), 0))
-    contributions.update({name: {str(who): 1 for who in group} for name, group in missing.items()})
+    for name, group in missing.items():
+        contributions[name] = dict.fromkeys(map(str, group), 1)
     event.emit(args=contributions)

@@ -1,8 +1,7 @@
 """Mergers: one model out of many.
 
-The classes take values as they come in, ``push`` by ``push``, and ``merge`` them, as result
-collectors want it. None of them changes what was pushed, and what ``merge`` returns shares no
-memory with it.
+A result collector calls ``push`` with each value as it arrives, and ``merge`` at the end. Values
+are not changed, and the merged value shares no memory with them.
 """
 
 from __future__ import annotations
@@ -30,15 +29,15 @@ __all__ = [
 ]
 
 MAX_PART_SIZE = 16 * 1024
-"""Entries that are added at a time: torch first copies what it adds to another dtype, and this many
-it does on one thread.
+"""Entries that are added at a time: torch copies a part to the sum's dtype first, and copies parts
+of this size on one thread.
 """
 
 
 class WeightedMerger(KeyValueMerger[Any, Any, Any]):
     """Merges values under keys that have weights, usually the addresses of roles.
 
-    Subclasses say how, in `_push`.
+    Subclasses store a value in `_push`.
     """
 
     def __init__(self, weights: Mapping[Any, float]):
@@ -49,7 +48,7 @@ class WeightedMerger(KeyValueMerger[Any, Any, Any]):
         return False
 
     def push(self, key: Any, value: Any) -> None:
-        """Take a value in; KeyError when there is no weight for `key`."""
+        """Add a value; raise KeyError when there is no weight for `key`."""
         if key not in self._weights:
             raise KeyError(
                 f"there is no weight for {key}; there are weights for"
@@ -119,7 +118,7 @@ def _copy(entry: Any) -> Any:
 def average(
     updates: Sequence[Mapping[str, Any]], weights: Sequence[float] | None = None
 ) -> dict[str, Any]:
-    """Weighted mean of whole state dicts.
+    """Return the weighted mean of whole state dicts.
 
     Floating-point (and complex) entries are averaged, accumulated in double precision and given
     back in the dtype of the first update. Integer and bool entries, such as BatchNorm's
@@ -144,7 +143,7 @@ def average(
     Raises
     ------
     ValueError
-        When there are no updates, names or shapes differ, or the weights are not as said.
+        When there are no updates, names or shapes differ, or the weights are invalid.
 
     Notes
     -----
@@ -171,7 +170,7 @@ class RunningAverage:
     Parameters
     ----------
     weights : sequence of float
-        Of all updates that will be added, in the order in which they will be; see `average`.
+        Of all updates, in the order in which they will be added; see `average`.
     """
 
     def __init__(self, weights: Sequence[float]):
@@ -185,10 +184,7 @@ class RunningAverage:
         self._casts: dict[str, Callable[[Any], Any]] = {}
 
     def add(self, update: Mapping[str, Any]) -> None:
-        """Take in the next update.
-
-        Raises what `average` raises when it does not fit the first one.
-        """
+        """Add the next update; raise the errors of `average` when it does not fit the first one."""
         number, share = self._added, self.shares[self._added]
         if not number:
             self._names, self._labels = dict.fromkeys(update), labels(update)
@@ -231,18 +227,20 @@ class RunningAverage:
             self._totals[name], self._casts[name] = _begin(value, share)
 
     def result(self) -> dict[str, Any]:
-        """Return the mean.
-
-        All updates must have been added, and nothing more is done with it after that.
-        """
+        """Return the mean, once, after all updates have been added."""
         if self._added != len(self.shares):
             raise ArgumentError(
                 f"there are weights for {len(self.shares)} updates, but {self._added} were added"
             )
-        ties = {name: first for name, first in self._labels.ties.items() if first in self._names}
-        mean = {name: self._casts[name](self._totals.pop(name)) for name in list(self._totals)}
+        mean: dict[str, Any] = {}
+        for name in list(self._totals):  # each sum is freed once it has been cast
+            mean[name] = self._casts[name](self._totals.pop(name))
+        values: dict[str, Any] = {}
+        for name in self._names:
+            first = self._labels.ties.get(name)
+            values[name] = mean[first if first in self._names else name]
         self._labels.frozen = tuple(self._frozen)
-        return like({name: mean[ties.get(name, name)] for name in self._names}, self._labels)
+        return like(values, self._labels)
 
 
 def _same(total: Any) -> Any:
@@ -258,8 +256,8 @@ def _shares(weights: Sequence[float]) -> list[float]:
 
 
 def _begin(value: Any, share: float) -> tuple[Any, Callable[[Any], Any]]:
-    """Return the first term of a sum in double precision (integers: a copy), and what makes an
-    entry like `value` of the sum.
+    """Return the first term of a sum in double precision (of integers, a copy), and a function that
+    casts the sum to the type of `value`.
     """
     array = _array_of(value)
     if array is not None:
@@ -288,7 +286,7 @@ def _begin(value: Any, share: float) -> tuple[Any, Callable[[Any], Any]]:
 
 
 def _add(total: Any, value: Any, share: float) -> Any:
-    """`total` with one more term, in place if it is large."""
+    """Return `total` with one more term added, in place if it is large."""
     if isinstance(total, np.ndarray):
         array = _array_of(value)
         if array is None:  # a tensor of another kind than the first one
@@ -310,11 +308,11 @@ def _add(total: Any, value: Any, share: float) -> Any:
 
 
 def _array_of(value: Any) -> np.ndarray | None:
-    """Return an array over the memory of `value`; None for a tensor that is large, or that NumPy
-    has no array for.
+    """Return an array over the memory of `value`; None if it is a large tensor or of a type that
+    NumPy lacks.
 
-    Every step that torch does lets another thread in, and takes longer than the arithmetic of a
-    small tensor.
+    Each torch operation lets another thread run, and takes longer than the arithmetic of a small
+    tensor.
     """
     if not hasattr(value, "detach"):
         return np.asarray(value)

@@ -1,6 +1,4 @@
-"""Models of clients that are not like the one that they began with, told by name where they come
-in.
-"""
+"""Check of received models: their entries must be those of the model that training began with."""
 
 from __future__ import annotations
 

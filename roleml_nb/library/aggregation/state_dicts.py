@@ -33,21 +33,19 @@ Step = dict[str, np.ndarray]
 
 
 def buffers_of(model: Any) -> list[str]:
-    """Entries that are not trained, such as BatchNorm's statistics: the buffers of the model's
-    torch ``module``.
+    """Return the names of entries that are not trained, such as BatchNorm's statistics.
 
-    A model without one may name its own in an attribute ``buffers``.
+    These are the buffers of the model's torch ``module``. A model without one may name its own in
+    an attribute ``buffers``.
     """
     module = module_of(model)
-    return (
-        [name for name, _ in module.named_buffers()]
-        if module is not None
-        else list(getattr(model, "buffers", ()))
-    )
+    if module is None:
+        return list(getattr(model, "buffers", ()))
+    return list(dict(module.named_buffers()))
 
 
 def local_entries(model: Any, local: str | Sequence[str]) -> set[str]:
-    """Entries of `model` that stay on their node; of a weight that has several names, all of these.
+    """Return the entries of `model` that stay on their node, with all names of tied weights.
 
     Parameters
     ----------
@@ -58,7 +56,7 @@ def local_entries(model: Any, local: str | Sequence[str]) -> set[str]:
     Raises
     ------
     ValueError
-        When one of them fits no entry.
+        When an item of `local` fits no entry.
     """
     found: set[str] = set()
     for kind in [local] if isinstance(local, str) else local:
@@ -66,11 +64,10 @@ def local_entries(model: Any, local: str | Sequence[str]) -> set[str]:
             found.update(buffers_of(model))
             continue
         names = list(model.get_params())
-        fitting = (
-            _batch_norm(model)
-            if kind == BATCH_NORM
-            else {name for name in names if fnmatchcase(name, kind)}
-        )
+        if kind == BATCH_NORM:
+            fitting = _batch_norm(model)
+        else:
+            fitting = {name for name in names if fnmatchcase(name, kind)}
         if not fitting:
             raise ArgumentError(
                 f"no entry of the model is local={kind!r}: allowed are {BUFFERS!r}, {BATCH_NORM!r}"
@@ -79,34 +76,37 @@ def local_entries(model: Any, local: str | Sequence[str]) -> set[str]:
         found |= fitting
     ties = getattr(describe(model.get_params(), model), "ties", {})
     firsts = {ties.get(name, name) for name in found}
-    return found | {name for tie in ties.items() if tie[1] in firsts for name in tie}
+    for name, first in ties.items():
+        if first in firsts:
+            found |= {name, first}
+    return found
 
 
 def _batch_norm(model: Any) -> set[str]:
     module = module_of(model)
-    layers = () if module is None else module.named_modules()
-    return {
-        f"{prefix}.{name}" if prefix else name
-        for prefix, layer in layers
-        if any(base.__name__ == "_BatchNorm" for base in type(layer).__mro__)
-        for name in layer.state_dict()
-    }
+    names: set[str] = set()
+    for prefix, layer in () if module is None else module.named_modules():
+        if any(base.__name__ == "_BatchNorm" for base in type(layer).__mro__):
+            names.update(f"{prefix}.{name}" if prefix else name for name in layer.state_dict())
+    return names
 
 
 def difference(
     end: Mapping[str, Any], start: Mapping[str, Any], names: Iterable[str] | None = None
 ) -> Step:
-    """end − start, in the entries called so; in those that steps are made of when not given."""
-    chosen = entries(STEPPED, end) if names is None else names
-    return {name: as_float64(name, end[name]) - as_float64(name, start[name]) for name in chosen}
+    """Return end − start in the entries `names`, or else in all entries that steps are made of."""
+    step: Step = {}
+    for name in entries(STEPPED, end) if names is None else names:
+        step[name] = as_float64(name, end[name]) - as_float64(name, start[name])
+    return step
 
 
 def add_step(update: Mapping[str, Any], step: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """update + step, in the dtypes of `update`; entries that the step lacks stay as they are."""
-    values = {
-        name: _cast_like(entry, as_float64(name, entry) + step[name]) if name in step else entry
-        for name, entry in update.items()
-    }
+    """Return update + step in the dtypes of `update`; entries that the step lacks are unchanged."""
+    values = dict(update)
+    for name, entry in update.items():
+        if name in step:
+            values[name] = _cast_like(entry, as_float64(name, entry) + step[name])
     return like(values, update)
 
 
@@ -122,7 +122,7 @@ def weighted_sum(steps: Sequence[Mapping[str, np.ndarray]], weights: Sequence[fl
 
 
 def as_float64(name: str, entry: Any) -> np.ndarray:
-    """Return a float64 copy of an entry; ValueError, which names it, for one that is complex."""
+    """Return a float64 copy of an entry; raise ValueError, with its name, if it is complex."""
     found = entry.detach().cpu() if hasattr(entry, "detach") else np.asarray(entry)
     if found.is_complex() if hasattr(found, "is_complex") else found.dtype.kind == "c":
         raise ArgumentError(
@@ -142,8 +142,9 @@ def _cast_like(entry: Any, value: np.ndarray) -> Any:
 
 
 def to_vector(update: Mapping[str, Any], kinds: str | Collection[str] = STEPPED) -> np.ndarray:
-    """Return the entries of these kinds, by default those that are trained: float64 of shape
-    (number of them,), a copy.
+    """Return a copy of the entries of these kinds, by default the trained ones.
+
+    The result is one float64 vector of shape (number of values,).
     """
     parts = [as_float64(name, update[name]).ravel() for name in entries(kinds, update)]
     return np.concatenate(parts) if parts else np.zeros(0)
@@ -152,19 +153,17 @@ def to_vector(update: Mapping[str, Any], kinds: str | Collection[str] = STEPPED)
 def from_vector(
     vector: np.ndarray, model: Mapping[str, Any], kinds: str | Collection[str] = STEPPED
 ) -> dict[str, Any]:
-    """Return a state dict with the entries of `vector`; names, shapes, types and all other entries
-    are those of `model`.
+    """Return a state dict like `model` with the values of `vector` in the entries of these kinds.
+
+    Names, shapes, types and all other entries are those of `model`.
     """
     names = entries(kinds, model)
     ends = np.cumsum([math.prod(np.shape(model[name])) for name in names])
     parts = dict(zip(names, np.split(np.asarray(vector), ends[:-1]), strict=True)) if names else {}
-    return like(
-        {
-            name: _shaped_like(parts[name], value) if name in parts else _copy(value)
-            for name, value in model.items()
-        },
-        model,
-    )
+    values: dict[str, Any] = {}
+    for name, value in model.items():
+        values[name] = _shaped_like(parts[name], value) if name in parts else _copy(value)
+    return like(values, model)
 
 
 def _shaped_like(part: np.ndarray, value: Any) -> Any:
