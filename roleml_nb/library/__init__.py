@@ -50,8 +50,9 @@ from roleml_nb.library.federated.strategies import (
     Strategy,
 )
 from roleml_nb.library.training.gradients import GradientsTrainer
+from roleml_nb.library.training.model_maintainer import BaseModelMaintainer, ModelMaintainer
 from roleml_nb.library.training.planner import FixedTrainingPlanner, TrainingPlanner
-from roleml_nb.library.training.trainer import BaseModelMaintainer, EpochTrainer, ModelMaintainer
+from roleml_nb.library.training.trainer import EpochTrainer
 from roleml_nb.role.checks.arguments import check_types
 from roleml_nb.topologies.mixing_weights import (
     column_stochastic,

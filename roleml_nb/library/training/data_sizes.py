@@ -1,4 +1,4 @@
-"""How many samples a data set has, whatever it counts itself."""
+"""The number of samples in a data set, even if its length counts batches."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ __all__ = ["data_size", "is_empty"]
 
 
 def data_size(data: Any) -> int:
-    """Samples that an epoch goes through: ``len(data)``, but of a torch `DataLoader`, which counts
-    batches, its samples.
+    """Return the number of samples in an epoch.
+
+    This is ``len(data)``, except for a torch `DataLoader`, whose length counts batches.
 
     Raises
     ------
     ElementError
-        When it has no length.
+        When the data set has no length.
     """
     try:
         return _samples_of_loader(data) if _is_loader(data) else len(data)
@@ -31,7 +32,7 @@ def data_size(data: Any) -> int:
 
 
 def is_empty(data: Any) -> bool:
-    """True for a data set that says that it has no samples."""
+    """Return True if a data set has a length, and this is 0."""
     try:
         return not len(data)
     except TypeError as error:
@@ -41,7 +42,7 @@ def is_empty(data: Any) -> bool:
 
 
 def _lacks_length(error: TypeError) -> bool:
-    """Whether something has no length, rather than a ``__len__`` that fails."""
+    """Return True if the error is of a missing ``__len__``, rather than of one that fails."""
     return str(error).endswith("has no len()")
 
 

@@ -1,4 +1,4 @@
-"""Models that have diverged: told by name where they come in, before anything is made of them."""
+"""Check of received models for NaN and infinity, before they are merged."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ class Diverged(RoleInteractionError):
 def check_finite(
     who: Any, update: Mapping[str, Any], base: Mapping[str, Any] | None = None
 ) -> None:
-    """Raise Diverged, which names `who`, the entry and how much of it, if `update` is
-    `finiteness_problem`.
-    """
+    """Raise Diverged, with `who` and the entry's name, if `update` has a `finiteness_problem`."""
     problem = finiteness_problem(update, base)
     if problem is not None:
         raise Diverged(
@@ -33,8 +31,9 @@ def check_finite(
 def finiteness_problem(
     update: Mapping[str, Any], base: Mapping[str, Any] | None = None
 ) -> str | None:
-    """Say what of `update` is NaN, or infinite where it is not so in `base` (a mask may be); None
-    if nothing is.
+    """Describe the first entry that is NaN, or infinite where `base` is not; None if there is none.
+
+    Masks may be infinite where the model that training began with is.
     """
     for name, entry in update.items():
         if _is_finite(entry):

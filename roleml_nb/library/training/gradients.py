@@ -17,7 +17,7 @@ from roleml_nb.role import (
 )
 from roleml_nb.role.randomness.torch_generator import own_torch_generator
 
-from .trainer import ModelMaintainer
+from .model_maintainer import ModelMaintainer
 
 __all__ = ["GradientsTrainer"]
 
@@ -40,7 +40,7 @@ class GradientsTrainer(ModelMaintainer):
 
     @Task(expand=True)
     def compute_gradients(self, caller: RoleInstanceID) -> Any:
-        """Return the gradients of the next batch; emit its metrics as ``gradient-computed``."""
+        """Return the gradients of the next batch, and emit its metrics as ``gradient-computed``."""
         with self.lock:
             with own_torch_generator():
                 metrics, gradients = self.model().compute_gradients(self._next_batch())
@@ -49,8 +49,9 @@ class GradientsTrainer(ModelMaintainer):
 
     @Service(expand=True)
     def apply_gradients(self, caller: RoleInstanceID, update: Any) -> None:
-        """Make one step with `update`, what `compute_gradients` returned here or elsewhere; emits
-        ``gradient-applied``.
+        """Make one step with gradients that `compute_gradients` returned, here or elsewhere.
+
+        Afterwards, ``gradient-applied`` is emitted.
         """
         with self.lock:
             with as_caller_error("update"):
@@ -67,5 +68,5 @@ class GradientsTrainer(ModelMaintainer):
         self.require(False, f"the data set of {self.id} is empty: there are no batches in it")
 
     def __getstate__(self) -> dict[str, Any]:
-        # an epoch that was begun is begun anew elsewhere
+        # after a move, the role begins its epoch anew
         return {**super().__getstate__(), "dataset_iterator": None}

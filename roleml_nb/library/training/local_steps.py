@@ -1,5 +1,4 @@
-"""Local training step by step, with a correction that keeps the clients' models from drifting
-apart.
+"""Local training step by step, with corrections that limit the drift of the clients' models.
 
 Between two steps of the model's own optimizer, with learning rate η, the parameters w are moved by
 −η (μ (w − w₀) + c − cᵢ), where w is from before the step and w₀ is where the training began:
@@ -39,9 +38,9 @@ class LocalSteps:
     proximal : float
         μ; 0 for none.
     control, own_control : mapping of name to array, optional
-        c and cᵢ; what is not in them is zero. No correction of this kind when `control` is None.
+        c and cᵢ; missing entries are zero. No correction of this kind when `control` is None.
     momentum : float, optional
-        ρ of the model's SGD, to say what `normaliser` is; None when nobody asks.
+        ρ of the model's SGD, to compute `normaliser`; None when it is not needed.
     """
 
     def __init__(
@@ -52,12 +51,10 @@ class LocalSteps:
         own_control: Mapping[str, Any],
         momentum: float | None = None,
     ):
-        self.model, self.proximal, self.control, self.own_control = (
-            model,
-            proximal,
-            control,
-            own_control,
-        )
+        self.model = model
+        self.proximal = proximal
+        self.control = control
+        self.own_control = own_control
         buffers = buffers_of(model)
         self.names = [name for name in entries(STEPPED, self._params()) if name not in buffers]
         self.start = self._parameters()
@@ -66,15 +63,15 @@ class LocalSteps:
         """Sum of the learning rates of all steps."""
         self.momentum = momentum
         self.normaliser = 0.0
-        """‖aᵢ‖₁ of FedNova, times the learning rate where that is known: how far steps with a
-        gradient of 1 go.
+        """‖aᵢ‖₁ of FedNova, times the learning rate if that is known: the sum of all steps if each
+        gradient were 1.
         """
         self.rated = True
-        """Whether the learning rates of all steps are known."""
+        """True if the learning rates of all steps are known."""
         self._velocity = 0.0
 
     def epoch(self, data: Iterable, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Go through `data` once; the mean of the batches' metrics, weighted by their sizes."""
+        """Train on `data` once; return the mean metrics of the batches, weighted by their sizes."""
         corrected = self.proximal or self.control is not None
         lr = learning_rate(self.model, options) if corrected else 0.0
         rate = None if self.momentum is None else known_rate(self.model, options)
@@ -87,19 +84,12 @@ class LocalSteps:
             self.count += 1
             self.distance += lr
             self._add_distance(rate)
-            return (
-                len(batch[0]) if isinstance(batch, tuple | list) and np.ndim(batch[0]) else 1
-            ), metrics
+            return _batch_size(batch), metrics
 
-        seen = each_in_turn(data, step)
-        sizes = [size for size, _ in seen]
-        return {
-            name: float(np.average([metrics[name] for _, metrics in seen], weights=sizes))
-            for name in (seen[0][1] if seen else {})
-        }
+        return _mean_metrics(each_in_turn(data, step))
 
     def _add_distance(self, rate: float | None) -> None:
-        """Wang et al. 2020, section 4: v ← ρ v + 1, and ‖a‖ ← (1 − η μ) ‖a‖ + v."""
+        """Update v ← ρ v + 1 and ‖a‖ ← (1 − η μ) ‖a‖ + v (Wang et al. 2020, section 4)."""
         if self.momentum is None:
             return
         decay = 1 - self.proximal * (rate or 0.0)
@@ -113,31 +103,26 @@ class LocalSteps:
         self.normaliser = decay * self.normaliser + (1.0 if rate is None else rate) * self._velocity
 
     def new_control(self) -> Step:
-        """cᵢ⁺ = cᵢ − c + (w₀ − w) / Kη, SCAFFOLD's option II (algorithm 1, line 12), after K steps
-        of size η.
+        """Return cᵢ⁺ = cᵢ − c + (w₀ − w) / Kη after K steps of size η.
+
+        This is SCAFFOLD's option II (algorithm 1, line 12).
         """
         end = self._parameters()
-        return {
-            name: (
-                _entry_or_zero(self.own_control, name)
-                - _entry_or_zero(self.control, name)
-                + (start - end[name]) / self.distance
-            )
-            for name, start in self.start.items()
-        }
+        renewed: Step = {}
+        for name, start in self.start.items():
+            own = _entry_or_zero(self.own_control, name)
+            server = _entry_or_zero(self.control, name)
+            renewed[name] = own - server + (start - end[name]) / self.distance
+        return renewed
 
     def _correction(self, before: Step, lr: float) -> Step:
-        return {
-            name: (
-                -lr
-                * (
-                    self.proximal * (value - self.start[name])
-                    + _entry_or_zero(self.control, name)
-                    - _entry_or_zero(self.own_control if self.control is not None else None, name)
-                )
-            )
-            for name, value in before.items()
-        }
+        correction: Step = {}
+        for name, value in before.items():
+            server = _entry_or_zero(self.control, name)
+            own = _entry_or_zero(self.own_control if self.control is not None else None, name)
+            proximal = self.proximal * (value - self.start[name])
+            correction[name] = -lr * (proximal + server - own)
+        return correction
 
     def _parameters(self) -> Step:
         params = self.model.get_params()
@@ -147,12 +132,27 @@ class LocalSteps:
         return describe(self.model.get_params(), self.model)
 
 
+def _batch_size(batch: Any) -> int:
+    return len(batch[0]) if isinstance(batch, tuple | list) and np.ndim(batch[0]) else 1
+
+
+def _mean_metrics(seen: list[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
+    if not seen:
+        return {}
+    sizes, metrics = zip(*seen, strict=True)
+    means = {}
+    for name in metrics[0]:
+        values = [batch[name] for batch in metrics]
+        means[name] = float(np.average(values, weights=sizes))
+    return means
+
+
 def _entry_or_zero(control: Mapping[str, Any] | None, name: str) -> Any:
     return 0.0 if control is None or name not in control else control[name]
 
 
 def learning_rate(model: Any, options: Mapping[str, Any]) -> float:
-    """That of the next step: option "lr", else the model's `lr`, else that of its optimizer."""
+    """Return the learning rate of the next step; raise an error when it is not known."""
     lr = known_rate(model, options)
     if lr is None:
         raise ArgumentError(
@@ -164,7 +164,7 @@ def learning_rate(model: Any, options: Mapping[str, Any]) -> float:
 
 
 def known_rate(model: Any, options: Mapping[str, Any]) -> float | None:
-    """As `learning_rate`; None when it is not known."""
+    """Return option "lr", else the rate of the model's optimizer, else its `lr`, else None."""
     if options.get("lr") is not None:
         return float(options["lr"])
     groups = getattr(getattr(model, "optimizer", None), "param_groups", None)

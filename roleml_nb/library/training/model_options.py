@@ -1,4 +1,4 @@
-"""Options that a training hands to its model."""
+"""Check of the options that a training passes to its model."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ __all__ = ["unknown_option"]
 
 
 def unknown_option(train: Callable[..., Any], options: Mapping[str, Any]) -> str | None:
-    """Say which of the options a model's ``train`` does not take, and which it does; None if it
-    takes all.
-    """
+    """Describe an option that a model's ``train`` does not take; None if it takes all of them."""
     if not options:
         return None
     try:
         _, *parameters = inspect.signature(train).parameters.values()
-    # it is not written in Python, or takes nothing: its own error says so
+    # not written in Python, or without parameters: calling it raises an error that says so
     except (TypeError, ValueError):
         return None
-    if any(one.kind == one.VAR_KEYWORD for one in parameters):
-        return None
-    known = [
-        one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)
-    ]
-    unknown = next((name for name in options if name not in known), None)
-    return None if unknown is None else f"option {unknown!r}; {did_you_mean(str(unknown), known)}"
+    known = []
+    for parameter in parameters:
+        if parameter.kind == parameter.VAR_KEYWORD:
+            return None
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            known.append(parameter.name)
+    for name in options:
+        if name not in known:
+            return f"option {name!r}; {did_you_mean(str(name), known)}"
+    return None

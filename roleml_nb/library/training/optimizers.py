@@ -1,6 +1,4 @@
-"""The optimizer of a client's model: whether each training begins with a new one, and whether
-FedNova's formula is of it.
-"""
+"""The optimizer of a client's model: reset before each training, and checked for FedNova."""
 
 from __future__ import annotations
 
@@ -10,15 +8,14 @@ from roleml_nb.role import ArgumentError
 
 __all__ = ["FRESH", "KEPT", "OPTIMIZERS", "fednova_problem", "reset_optimizer"]
 
-KEPT, FRESH = "kept", "fresh"
+KEPT = "kept"
+FRESH = "fresh"
 OPTIMIZERS = (KEPT, FRESH)
-"""An optimizer's state (momentum, moments) goes on from one training to the next, or begins anew
-with each.
-"""
+"""The optimizer's state (momentum, moments) is kept between trainings, or begins anew with each."""
 
 
 def reset_optimizer(model: Any) -> None:
-    """Have the model's optimizer forget its state; ValueError when there is no way to."""
+    """Clear the state of the model's optimizer; raise ValueError when there is no way to."""
     if hasattr(model, "reset_optimizer"):
         model.reset_optimizer()
         return
@@ -33,8 +30,7 @@ def reset_optimizer(model: Any) -> None:
 
 
 def fednova_problem(model: Any, momentum: float, state: str, trainer: str) -> str | None:
-    """What makes FedNova with this momentum wrong for a trainer, in one line; None where nothing is
-    known against it.
+    """Say in one line why FedNova with this momentum does not fit a trainer; None when it may fit.
 
     The normaliser is that of SGD from rest (Wang et al. 2020, section 4). `state` is one of
     `OPTIMIZERS`.
@@ -54,12 +50,13 @@ def fednova_problem(model: Any, momentum: float, state: str, trainer: str) -> st
                 " another strategy"
             )
         for option in ("nesterov", "dampening"):
-            if group := next((group for group in groups if group.get(option)), None):
-                return (
-                    f"{name} is not right for {trainer}, whose SGD has {option}={group[option]!r}:"
-                    " it is for plain momentum; give the model that, or the aggregator another"
-                    " strategy"
-                )
+            for group in groups:
+                if group.get(option):
+                    return (
+                        f"{name} is not right for {trainer}, whose SGD has"
+                        f" {option}={group[option]!r}: it is for plain momentum; give the model"
+                        " that, or the aggregator another strategy"
+                    )
         for group in groups:
             if group.get("momentum", 0.0) != momentum:
                 return (

@@ -11,22 +11,18 @@ __all__ = ["FixedTrainingPlanner", "TrainingPlanner"]
 
 
 class TrainingPlanner(ABC):
-    """Decides with which options each epoch of a training is done; the element `planner` of
-    `EpochTrainer`.
-    """
+    """Decides the options of each epoch of a training; the element `planner` of `EpochTrainer`."""
 
     @abstractmethod
     def make_plan(self, *_: Any, **options: Any) -> Iterable[dict[str, Any]]:
-        """Plan one training.
+        """Yield the options of the model's ``train``, epoch by epoch, `num_epochs` of them or more.
 
-        Called as ``make_plan(num_epochs, **options)`` with the options of the trainer's ``train``.
-        Yields the options of the model's ``train``, epoch by epoch, `num_epochs` of them or more.
-        Each is taken just before its epoch, so a generator can heed what was reported of the epochs
-        before.
+        The trainer calls ``make_plan(num_epochs, **options)`` with the options of its ``train``. It
+        takes each item just before its epoch, so a generator can use the reports of earlier epochs.
         """
 
     def report(self, result: dict[str, Any]) -> None:  # noqa: B027  (need not be overridden)
-        """Take note of the metrics of an epoch that is done."""
+        """Receive the metrics of an epoch that has ended."""
 
 
 class FixedTrainingPlanner(TrainingPlanner):

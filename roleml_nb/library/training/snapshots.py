@@ -1,4 +1,4 @@
-"""Snapshots of models, to go back to when nothing comes of a training."""
+"""Snapshots of models, restored when a training fails or its result is not used."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Snapshot"]
 
 
 class Snapshot:
-    """Parameters and buffers of a model, and the state of its optimizer, where it has one.
+    """Parameters and buffers of a model, and the state of its optimizer, if it has one.
 
     Parameters
     ----------
@@ -21,12 +21,14 @@ class Snapshot:
 
     def __init__(self, model: Any, names: Collection[str] | None = None):
         entries = {} if names is not None and not names else model.get_params()
-        self.entries = entries if names is None else {name: entries[name] for name in names}
+        self.entries = entries
+        if names is not None:
+            self.entries = {name: entries[name] for name in names}
         self.whole = names is None
         self.optimizer = model.optimizer_state() if hasattr(model, "optimizer_state") else None
 
     def restore(self, model: Any) -> None:
-        """Put it back, as often as wanted."""
+        """Restore the model; may be called several times."""
         if self.whole:
             model.set_params(self.entries)
         elif self.entries:

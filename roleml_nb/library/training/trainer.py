@@ -1,4 +1,4 @@
-"""Roles that hold a model: one that keeps and tests it, one that trains it."""
+"""A role that trains a model, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from roleml_nb.library.aggregation.state_dicts import as_float64, buffers_of, local_entries
-from roleml_nb.library.channel_numbers import as_caller_error, count_of, number_of
+from roleml_nb.library.aggregation.state_dicts import Step, as_float64, buffers_of, local_entries
+from roleml_nb.library.channel_numbers import count_of, number_of
 from roleml_nb.library.channel_types import Params
-from roleml_nb.library.locking import GuardedRole
 from roleml_nb.role import (
     ArgumentError,
     Element,
@@ -19,140 +18,37 @@ from roleml_nb.role import (
     RoleInstanceID,
     Service,
     Task,
-    TrainableModel,
 )
-from roleml_nb.role.checks.numbers import short
-from roleml_nb.role.parameters import describe, like
-from roleml_nb.role.randomness.torch_generator import own_torch_generator
 
 from .data_sizes import data_size, is_empty
 from .finite import check_finite
 from .local_steps import LocalSteps
+from .model_maintainer import ModelMaintainer
 from .model_options import unknown_option
 from .optimizers import FRESH, KEPT, OPTIMIZERS, fednova_problem, reset_optimizer
 from .planner import FixedTrainingPlanner, TrainingPlanner
 from .snapshots import Snapshot
 
-__all__ = ["BaseModelMaintainer", "EpochTrainer", "ModelMaintainer"]
-
-
-class ModelMaintainer(GuardedRole):
-    """Keeps a model, hands it out, takes a new one, and tests it.
-
-    Elements: `model`; `dataset_test`, optional. Calls that need the model wait for one another.
-
-    Parameters
-    ----------
-    local : str or sequence of str
-        Entries of the model that stay here, neither handed out nor taken in: "buffers",
-        "batch-norm" (parameters and buffers of BatchNorm layers: FedBN, Li, Jiang, Zhang, Kamp and
-        Dou, "FedBN: Federated Learning on Non-IID Features via Local Batch Normalization", ICLR
-        2021), or names, where ``*`` stands for anything. None by default.
-    """
-
-    model: Any = Element(TrainableModel)
-    dataset_test: Any = Element(IterableDataset, optional=True)
-    test_completed = Event()
-
-    def __init__(self, local: str | Sequence[str] = ()) -> None:
-        super().__init__()
-        self.local = local
-        self._quiet: set[str] = set()
-
-    @Service(expand=True)
-    def apply_update(self, caller: RoleInstanceID, update: Any) -> None:
-        """Take `update`, what `get_model` of a like role returned, over into the model."""
-        with self.lock:
-            self.base.host.check_cancelled()
-            self._set_params(update)
-
-    @Service(expand=True)
-    def get_model(self, caller: RoleInstanceID, whole: bool = False) -> Any:
-        """Return the model's parameters; with `whole`, those that are local too."""
-        with self.lock:
-            model = self.model()
-            return describe(model.get_params(), model) if whole else self._shared_params()
-
-    @Task(expand=True)
-    def test(self, caller: RoleInstanceID) -> dict[str, Any]:
-        """Test the model on `dataset_test`; the metrics are also emitted as ``test-completed``."""
-        self.require(
-            self.dataset_test.implemented,
-            f"{self.id} has no test data: give its element 'dataset_test', e.g. digits_test()",
-        )
-        self.require(
-            not is_empty(self.dataset_test()),
-            f"{self.id} has no samples to test on, its element 'dataset_test' is "
-            "empty: give it a larger share",
-        )
-        with self.lock:
-            model = self.model()
-            self.require(
-                hasattr(model, "test"),
-                f"the model of {self.id}, a {type(model).__name__}, has no test()",
-            )
-            metrics = self._call_model("test", model.test, self.dataset_test())
-        self.test_completed.emit(args=metrics)
-        return metrics
-
-    def _call_model(self, what: str, method: Any, *args: Any, **options: Any) -> Any:
-        """Call a method of the model, with torch's generator being this role's own, unless it has
-        never drawn anything.
-        """
-        if what in self._quiet or getattr(method, "takes_turns", False):
-            return method(*args, **options)
-        with own_torch_generator() as turn:
-            result = method(*args, **options)
-        if not turn.drew:
-            self._quiet.add(what)
-        return result
-
-    def _set_params(self, update: Any) -> None:
-        model = self.model()
-        if self.local:
-            self.require(
-                isinstance(update, Mapping),
-                f"update must be a state dict, since this role has local entries, "
-                f"got {short(update)}",
-            )
-            own, kept = model.get_params(), local_entries(model, self.local)
-            update = {
-                **{name: entry for name, entry in update.items() if name not in kept},
-                **{name: own[name] for name in kept},
-            }
-        with as_caller_error("update"):
-            model.set_params(update)
-
-    def _shared_params(self) -> Any:
-        model = self.model()
-        params = describe(model.get_params(), model)
-        if not self.local:
-            return params
-        kept = local_entries(model, self.local)
-        return like({name: entry for name, entry in params.items() if name not in kept}, params)
-
-
-BaseModelMaintainer = ModelMaintainer
-"""RoleML's name for it."""
+__all__ = ["EpochTrainer"]
 
 
 class EpochTrainer(ModelMaintainer):
     """Trains its model on its data set, epoch by epoch.
 
-    Elements: those of `ModelMaintainer`; `dataset`; `planner` (a `TrainingPlanner`), which gives
-    every epoch the options of the call unless another one is given. After each epoch,
-    ``epoch-completed`` carries the metrics and "epoch", counted from 0 over the whole life of the
-    role. Other calls that need the model wait until a training is done. A training that fails, is
-    cancelled, which it notices before each epoch, or ends with a model that is not finite, which is
-    an error, leaves the model as it was. To train differently, override `train_impl`.
+    Elements: those of `ModelMaintainer`; `dataset`; `planner` (a `TrainingPlanner`), which by
+    default gives every epoch the options of the call. After each epoch, ``epoch-completed`` carries
+    the metrics and "epoch", counted from 0 over the whole life of the role. Other calls that need
+    the model wait until a training has ended. The model is restored when a training fails, is
+    cancelled (which is checked before each epoch), or ends with a model that is not finite, which
+    is an error. To train differently, override `train_impl`.
 
     Parameters
     ----------
     local : str or sequence of str
         As for `ModelMaintainer`.
     optimizer : {"kept", "fresh"}
-        Whether the model's optimizer goes on with its state, such as momentum, from one training to
-        the next, or begins each training anew, as in most papers. "kept" by default.
+        "kept" (the default) keeps the optimizer's state, such as momentum, from one training to the
+        next; "fresh" begins each training without one, as most papers do.
     """
 
     dataset: Any = Element(IterableDataset)
@@ -168,45 +64,45 @@ class EpochTrainer(ModelMaintainer):
         self.optimizer = optimizer
         self.current_epoch = -1
         self.control: dict[str, Any] = {}
-        """SCAFFOLD's control variate of this client, cᵢ; zero at first."""
+        """SCAFFOLD's control variate of this client, cᵢ; entries that are missing are zero."""
         self._steps: LocalSteps | None = None
         self._begun: tuple[Snapshot, dict[str, Any]] | None = None
         self._saved: tuple[Snapshot, dict[str, Any]] | None = None
 
     @Service(expand=True)
     def apply_update(self, caller: RoleInstanceID, update: Any) -> int:
-        """As in the base class; returns the number of training samples, so that nobody has to
-        remember it.
+        """Set the model's parameters to `update`, and return the number of training samples.
 
-        This is also what `take_back` goes back to.
+        `take_back` restores the role as it is then.
         """
         with self.lock:
             super().apply_update(caller, update)
             kept = local_entries(self.model(), self.local) if self.local else ()
-            self._begun = Snapshot(self.model(), kept), self.control
+            self._begun = (Snapshot(self.model(), kept), self.control)
             return data_size(self.dataset())
 
     @Service(expand=True)
     def take_back(self, caller: RoleInstanceID) -> None:
-        """Undo what trainings have changed since `apply_update`, except for what the next `update`
-        renews anyway: what is `local`, the optimizer's state and the control variate. Nothing came
-        of them.
+        """Undo the trainings since `apply_update`, whose results were not used.
+
+        Restored are `local` entries, the optimizer's state and the control variate; the next
+        `apply_update` renews all else.
         """
         self._restore_snapshot(self._begun)
 
     @Service(expand=True)
     def save(self, caller: RoleInstanceID) -> None:
-        """Keep the model, the optimizer's state and the control variate, for `restore`.
+        """Save the model, the optimizer's state and the control variate for `restore`.
 
-        This takes as much memory again.
+        This needs the memory of a second model.
         """
         with self.lock:
             self.base.host.check_cancelled()
-            self._saved = Snapshot(self.model()), self.control
+            self._saved = (Snapshot(self.model()), self.control)
 
     @Service(expand=True)
     def restore(self, caller: RoleInstanceID) -> None:
-        """Go back to what was saved."""
+        """Restore the state that `save` has saved."""
         self.require(
             self._saved is not None, f"{self.id} has saved nothing: call its service 'save' first"
         )
@@ -221,13 +117,14 @@ class EpochTrainer(ModelMaintainer):
 
     @Service(expand=True)
     def get_data_size(self, caller: RoleInstanceID) -> int:
-        """Number of training samples."""
+        """Return the number of training samples."""
         return data_size(self.dataset())
 
     @Task(expand=True)
     def evaluate(self, caller: RoleInstanceID, update: Any = None) -> dict[str, Any]:
-        """Return the metrics of the model, or of `update` in its place, on the training data; the
-        model stays as it is.
+        """Return the metrics of the model, or of `update`, on the training data.
+
+        The model stays as it is.
         """
         with self.lock:
             before = self.model().get_params()
@@ -250,10 +147,8 @@ class EpochTrainer(ModelMaintainer):
         With `proximal` > 0, μ of FedProx, the model is kept near where the training began: see
         `LocalSteps`.
         """
-        num_epochs, proximal = (
-            count_of("num_epochs", num_epochs, 1),
-            number_of("proximal", proximal, 0),
-        )
+        num_epochs = count_of("num_epochs", num_epochs, 1)
+        proximal = number_of("proximal", proximal, 0)
         with self.lock:
             self._train(num_epochs, proximal, None, False, options)
             return self._shared_params()
@@ -270,33 +165,31 @@ class EpochTrainer(ModelMaintainer):
         normalise: float | None = None,
         **options: Any,
     ) -> dict[str, Any]:
-        """As `train`, but returns more of what happened.
+        """Train as `train` does, and return the parameters with data that strategies need.
 
         Parameters
         ----------
         control : mapping of name to array, optional
-            SCAFFOLD's control variate of the server, c; what is not in it is zero.
+            SCAFFOLD's control variate of the server, c; missing entries are zero.
         stepwise : bool
             Count the steps.
         test_first : bool
             Evaluate the model on the training data before the training.
         normalise : float, optional
-            FedNova's momentum ρ. What it is not right for is refused before any step: another
-            optimizer than SGD with this momentum, or one that is kept from round to round.
+            FedNova's momentum ρ. Another optimizer than SGD with this momentum, or one that is kept
+            from round to round, is refused before any step.
 
         Returns
         -------
         dict
-            "update" (the parameters), "data_size", "metrics" (what `train_impl` returned) and
+            "update" (the parameters), "data_size", "metrics" (as `train_impl` returns them) and
             "buffers" (names of entries that are not trained); "steps" when stepwise; "normaliser"
             and "rated" (of `LocalSteps`) when normalised; "initial_loss" when tested first;
             "control" (the change of this client's control variate, cᵢ⁺ − cᵢ) when `control` was
             given.
         """
-        num_epochs, proximal = (
-            count_of("num_epochs", num_epochs, 1),
-            number_of("proximal", proximal, 0),
-        )
+        num_epochs = count_of("num_epochs", num_epochs, 1)
+        proximal = number_of("proximal", proximal, 0)
         if normalise is not None:
             normalise = number_of("normalise", normalise, 0, 1, below=True)
         with self.lock:
@@ -314,11 +207,7 @@ class EpochTrainer(ModelMaintainer):
             if steps is not None and normalise is not None:
                 result |= {"normaliser": steps.normaliser, "rated": steps.rated}
             if steps is not None and control is not None:
-                renewed = steps.new_control()
-                result["control"] = {
-                    name: value - self.control.get(name, 0.0) for name, value in renewed.items()
-                }
-                self.control = renewed
+                result["control"] = self._renew_control(steps)
             return {
                 **result,
                 "update": self._shared_params(),
@@ -326,15 +215,24 @@ class EpochTrainer(ModelMaintainer):
                 "buffers": buffers_of(self.model()),
             }
 
-    def _check_control(self, control: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """SCAFFOLD's control variate as arrays, which have the shapes of the model's entries."""
+    def _renew_control(self, steps: LocalSteps) -> Step:
+        """Replace the control variate after a training; return its change."""
+        renewed = steps.new_control()
+        change: Step = {}
+        for name, value in renewed.items():
+            change[name] = value - self.control.get(name, 0.0)
+        self.control = renewed
+        return change
+
+    def _check_control(self, control: Mapping[str, Any]) -> Step:
+        """Return SCAFFOLD's control variate as arrays in the shapes of the model's entries."""
         own = self.model().get_params()
-        arrays = {
-            name: entry if isinstance(entry, np.ndarray) else as_float64(name, entry)
-            for name, entry in control.items()
-        }
+        arrays: Step = {}
+        for name, entry in control.items():
+            arrays[name] = entry if isinstance(entry, np.ndarray) else as_float64(name, entry)
         for name in arrays.keys() & own.keys():
-            given, wanted = arrays[name].shape, np.shape(own[name])
+            given = arrays[name].shape
+            wanted = np.shape(own[name])
             self.require(
                 given == wanted,
                 f"control must have the shapes of the model: {name} has {wanted}, got {given}",
@@ -344,8 +242,8 @@ class EpochTrainer(ModelMaintainer):
     def train_impl(self, num_epochs: int, **options: Any) -> dict[str, Any]:
         """Train the model; the hook for subclasses. Runs on a worker thread, with `lock` held.
 
-        `options` are those of the call; an override need not use the `planner`. The parameters are
-        taken from `model` afterwards.
+        `options` are those of the call; an override need not use the `planner`. Afterwards, the
+        role reads the parameters from `model`.
 
         Returns
         -------
@@ -370,8 +268,9 @@ class EpochTrainer(ModelMaintainer):
         return metrics
 
     def train_epoch(self, **options: Any) -> dict[str, Any]:
-        """Train the model for one epoch, step by step where the call asks for that; `options` are
-        those of the model.
+        """Train the model for one epoch, step by step if the call asks for it.
+
+        `options` are those of the model.
         """
         problem = unknown_option(self.model().train, options)
         self.require(
