@@ -21,7 +21,7 @@ CONTRIBUTIONS = "contributions"
 """
 
 OUTCOMES = ("late", "dropped", "failed", "busy")
-SAID = frozenset(("weight", "age", "stale", *OUTCOMES))
+METRICS = frozenset(("weight", "age", "stale", *OUTCOMES))
 
 
 class Contribution(NamedTuple):
@@ -56,17 +56,19 @@ def contributions(rows: Iterable[tuple]) -> list[Contribution]:
             ] = value
     found = []
     for (sent, target, step), sources in events.items():
-        for source, told in sources.items():
-            if "weight" in told:
+        for source, given in sources.items():
+            if "weight" in given:
                 age, outcome = (
-                    told.get("age", told.get("stale")),
-                    "stale" if told.get("stale") else "arrived",
+                    given.get("age", given.get("stale")),
+                    "stale" if given.get("stale") else "arrived",
                 )
-                found.append(Contribution(sent, target, step, source, told["weight"], age, outcome))
+                found.append(
+                    Contribution(sent, target, step, source, given["weight"], age, outcome)
+                )
             found += [
                 Contribution(sent, target, step, source, None, None, outcome)
                 for outcome in OUTCOMES
-                if outcome in told
+                if outcome in given
             ]
     return found
 
@@ -74,7 +76,7 @@ def contributions(rows: Iterable[tuple]) -> list[Contribution]:
 def is_contribution(channel: str, metric: str) -> bool:
     """Return whether a number says something of a contribution."""
     name, _, source = metric.partition(".")
-    return channel == CONTRIBUTIONS and bool(source) and name in SAID
+    return channel == CONTRIBUTIONS and bool(source) and name in METRICS
 
 
 class Contributions(Numbers):
@@ -93,15 +95,15 @@ class Contributions(Numbers):
 
         self._refresh()
         if self.gone:
-            warnings.warn(self.said_of_gone(), stacklevel=2)
+            warnings.warn(self.describe_gone(), stacklevel=2)
         frame = pd.DataFrame(self.all(), columns=list(Contribution._fields))
         frame.insert(0, "time", frame.pop("sent") - self._start)
         return frame
 
     def all(self) -> list[Contribution]:
         """Return those that are here, by time, without asking the hosts for more."""
-        return contributions(self.news({}))
+        return contributions(self.new_rows({}))
 
     def __repr__(self) -> str:
-        gone = f" ({text})" if (text := self.said_of_gone()) else ""
+        gone = f" ({text})" if (text := self.describe_gone()) else ""
         return f"<Contributions: {len(self)} numbers{gone}; .to_pandas()>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, overload
 
@@ -12,9 +13,9 @@ from roleml_nb.role import RunStopped, natural_key
 
 __all__ = ["Errors", "Failure"]
 
-MOST = 1000
+MAX_ERRORS = 1000
 """Errors that are kept; of more, the last ones."""
-NAMES, KINDS = 4, 2
+MAX_NODES, MAX_KINDS = 4, 2
 """Nodes, and kinds of errors, that are named where there are more."""
 
 
@@ -99,7 +100,7 @@ class Errors(Sequence[Failure]):
             self._failures.append(
                 Failure(self._count, error, self._now() - self._start, self.run())
             )
-            del self._failures[:-MOST]
+            del self._failures[:-MAX_ERRORS]
 
     def clear(self) -> None:
         """Forget them."""
@@ -118,14 +119,24 @@ class Errors(Sequence[Failure]):
         with self._lock:
             return [failure for failure in self._failures if not failure.reported]
 
-    def news(self) -> str:
-        """One line about those that the notebook has not been told of, which it then has; empty
-        when there are none.
+    def report(self) -> str:
+        """Return one line about the errors that were not reported yet, and mark them as reported.
+
+        The line is empty when there are none.
         """
         new = self.unreported()
         for failure in new:
             failure.reported = True
         return summary(new) if new else ""
+
+    def news(self) -> str:
+        """Report errors under the former name of `report`, which warns."""
+        warnings.warn(
+            "roleml_nb: bed.errors.news is called bed.errors.report now",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.report()
 
     # as a sequence
 
@@ -153,9 +164,13 @@ class Errors(Sequence[Failure]):
 
     def __str__(self) -> str:
         gone = self._count - len(self)
-        lines = [f"({gone} earlier ones are no longer here)"] if gone and len(self) == MOST else []
+        lines = (
+            [f"({gone} earlier ones are no longer here)"]
+            if gone and len(self) == MAX_ERRORS
+            else []
+        )
         for number, kind in enumerate(group_equal(list(self)), 1):
-            lines.append(f"[{number}] {head(kind)}")
+            lines.append(f"[{number}] {headline(kind)}")
             lines += [f"    {line}" for line in kind[0].remote_traceback.rstrip().splitlines()]
         return "\n".join(lines) or "no errors"
 
@@ -164,7 +179,7 @@ class Errors(Sequence[Failure]):
 
     def _repr_html_(self) -> str:
         parts = [
-            f"<details><summary><b>[{number}]</b> {html.escape(head(kind))}</summary>"
+            f"<details><summary><b>[{number}]</b> {html.escape(headline(kind))}</summary>"
             f"<pre>{html.escape(kind[0].remote_traceback.rstrip() or kind[0].text)}</pre></details>"
             for number, kind in enumerate(group_equal(list(self)), 1)
         ]
@@ -211,21 +226,23 @@ def group_equal(failures: Sequence[Failure]) -> list[list[Failure]]:
 def summary(failures: Sequence[Failure]) -> str:
     """One line about new failures, equal ones together."""
     kinds = group_equal(failures)
-    heads = [head(kind) for kind in kinds[:KINDS]] + (["…"] if len(kinds) > KINDS else [])
+    heads = [headline(kind) for kind in kinds[:MAX_KINDS]] + (
+        ["…"] if len(kinds) > MAX_KINDS else []
+    )
     return (
         f"{len(failures)} new error{'s' * (len(failures) != 1)}: {'; '.join(heads)}; see %rml"
         " errors"
     )
 
 
-def head(kind: Sequence[Failure]) -> str:
+def headline(kind: Sequence[Failure]) -> str:
     """One line about equal failures: where the first happened, and on how many nodes."""
     nodes = list(dict.fromkeys(failure.node for failure in kind))
     text = kind[0].text
     if len(nodes) > 1:
         text += (
             f" (same on {len(nodes)} nodes:"
-            f" {', '.join(nodes[:NAMES])}{', …' if len(nodes) > NAMES else ''})"
+            f" {', '.join(nodes[:MAX_NODES])}{', …' if len(nodes) > MAX_NODES else ''})"
         )
     times = len(kind) - len(nodes)
     return f"{text}, {len(kind)} times" if times else text

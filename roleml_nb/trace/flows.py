@@ -13,7 +13,7 @@ __all__ = ["MESSAGE", "Flow", "Flows", "Numbered", "Totals"]
 MESSAGE = np.dtype(
     [
         ("flow", "u4"),
-        ("note", "u4"),
+        ("delivery", "u4"),
         ("call", "i8"),
         ("bytes", "i8"),
         ("sent", "f8"),
@@ -21,9 +21,9 @@ MESSAGE = np.dtype(
     ]
 )
 """One message as it is kept: 40 bytes. The times are seconds since the epoch."""
-NOTES = 60_000
+MAX_DELIVERIES = 60_000
 """Links, outcomes and lines that are told apart; of more, outcomes lose their details."""
-SHOWN = 4
+VIEW_TOTALS = 4
 """The first rows of totals, which views are told: messages, bytes, seconds of latency, lost
 ones."""
 
@@ -110,7 +110,7 @@ class Flows:
     def __init__(self) -> None:
         self.keys = Numbered()
         """{(source, target, channel, kind): number}."""
-        self.notes = Numbered()
+        self.deliveries = Numbered()
         """{(link, outcome, origin): number}."""
         self.all = Totals()
         """Over all messages, also those that are no longer here."""
@@ -121,7 +121,7 @@ class Flows:
         self._lost: list[bool] = []
         """For each note, whether its messages were lost."""
 
-    def take(self, columns: Sequence[Sequence]) -> np.ndarray:
+    def encode(self, columns: Sequence[Sequence]) -> np.ndarray:
         """Count a batch of columns of the table of messages; return its rows, of dtype
         `MESSAGE`."""
         call, kind, source, target, channel, size, link, sent, received, outcome, origin = columns
@@ -131,7 +131,7 @@ class Flows:
             rows[name] = np.fromiter(values, MESSAGE[name], len(rows))
 
         column("flow", map(self.keys.__getitem__, zip(source, target, channel, kind, strict=True)))
-        column("note", map(self._note, zip(link, outcome, origin, strict=True)))
+        column("delivery", map(self._number_delivery, zip(link, outcome, origin, strict=True)))
         for name, values in (
             ("call", call),
             ("bytes", size),
@@ -139,15 +139,17 @@ class Flows:
             ("received", received),
         ):
             column(name, values)
-        self.mark(self.all.count(rows, self.lost(rows)))
+        self.mark_changed(self.all.count(rows, self.lost(rows)))
         return rows
 
-    def _note(self, key: tuple[str, str, str]) -> int:
-        number = self.notes.get(key)
+    def _number_delivery(self, key: tuple[str, str, str]) -> int:
+        number = self.deliveries.get(key)
         if number is None:
             link, outcome, _ = key
-            number = self.notes[
-                key if len(self.notes) < NOTES else (link, outcome.partition(":")[0], "")
+            number = self.deliveries[
+                key
+                if len(self.deliveries) < MAX_DELIVERIES
+                else (link, outcome.partition(":")[0], "")
             ]
             if number == len(self._lost):
                 self._lost.append(outcome.startswith("lost"))
@@ -155,9 +157,11 @@ class Flows:
 
     def lost(self, rows: np.ndarray) -> np.ndarray:
         """Return which messages were not delivered, as 0 or 1."""
-        return np.fromiter(map(self._lost.__getitem__, rows["note"].tolist()), np.int64, len(rows))
+        return np.fromiter(
+            map(self._lost.__getitem__, rows["delivery"].tolist()), np.int64, len(rows)
+        )
 
-    def mark(self, numbers: np.ndarray) -> None:
+    def mark_changed(self, numbers: np.ndarray) -> None:
         """These flows have changed."""
         self.batch += 1
         if len(self.keys) > len(self._changed):
@@ -171,7 +175,7 @@ class Flows:
     @property
     def totals(self) -> np.ndarray:
         """Shape (4, flows): messages, bytes, seconds of latency in all, lost ones."""
-        return self.all.sums(len(self.keys))[:SHOWN]
+        return self.all.sums(len(self.keys))[:VIEW_TOTALS]
 
     def chosen(self, wanted: Callable[[Flow], bool]) -> np.ndarray:
         """Return the numbers of the flows that are wanted."""
@@ -179,7 +183,7 @@ class Flows:
             (number for key, number in list(self.keys.items()) if wanted(Flow(*key))), np.int64
         )
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Count from nothing; the numbers of flows stay."""
         self.all = Totals()
-        self.mark(np.arange(len(self.keys)))
+        self.mark_changed(np.arange(len(self.keys)))

@@ -10,7 +10,7 @@ from roleml_nb.role.errors import cell_name
 
 __all__ = ["Lines"]
 
-LONGEST = 90
+MAX_CODE_LENGTH = 90
 """Characters of code that are shown."""
 
 
@@ -22,11 +22,11 @@ class Lines(dict[str, str]):
     """
 
     def __missing__(self, origin: str) -> str:
-        words = self[origin] = _in_words(origin)
+        words = self[origin] = _describe(origin)
         return words
 
 
-def _in_words(origin: str) -> str:
+def _describe(origin: str) -> str:
     where, _, line = origin.rpartition(":")
     if not where or not line.isdigit():
         return origin
@@ -39,5 +39,5 @@ def _in_words(origin: str) -> str:
         return f"a cell of another kernel, line {line}"
     file = getattr(sys.modules.get(where), "__file__", None) or where
     text = linecache.getline(file, int(line)).strip()
-    text = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    text = text if len(text) <= MAX_CODE_LENGTH else f"{text[: MAX_CODE_LENGTH - 1]}…"
     return (f"{cell}, line {line}" if cell else origin) + (f": {text}" if text else "")

@@ -20,11 +20,11 @@ from .tables import Table
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["LEVELS", "LogLine", "LogView", "Logs", "level_of"]
+__all__ = ["LEVELS", "LogLine", "LogView", "Logs", "rank_of"]
 
-LINES = 100_000
+MAX_LINES = 100_000
 """Lines that are kept, of all nodes together."""
-PER_LINE = 200
+BYTES_PER_LINE = 200
 """Bytes of a line, without its text."""
 LEVELS = {
     "debug": 10,
@@ -40,7 +40,7 @@ as a warning.
 """
 
 
-def level_of(name: str) -> int:
+def rank_of(name: str) -> int:
     """The rank of a level; ValueError, with the nearest name, when there is none such."""
     try:
         return LEVELS[name.lower()]
@@ -97,19 +97,19 @@ class Logs(Table):
             text = visible(text)
             self.rows.append((sent, node, role, level if level in LEVELS else "info", text))
             self._added += 1
-            self._bytes += PER_LINE + sys.getsizeof(text)
-        while len(self.rows) > LINES:
-            self._let_go()
+            self._bytes += BYTES_PER_LINE + sys.getsizeof(text)
+        while len(self.rows) > MAX_LINES:
+            self._drop_oldest()
 
-    def _let_go(self) -> None:
-        self._bytes -= PER_LINE + sys.getsizeof(self.rows.popleft()[-1])
+    def _drop_oldest(self) -> None:
+        self._bytes -= BYTES_PER_LINE + sys.getsizeof(self.rows.popleft()[-1])
         self.gone += 1
 
     def trim(self, limit: float) -> None:
         while self._bytes > limit and self.rows:
-            self._let_go()
+            self._drop_oldest()
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         self.rows.clear()
         self.gone = self._bytes = 0
 
@@ -134,7 +134,7 @@ class Logs(Table):
             rows = list(self.rows)
         return pd.DataFrame.from_records(rows, columns=list(self.columns))
 
-    def said_of_gone(self) -> str:
+    def describe_gone(self) -> str:
         """Say how many lines are no longer here; empty when all are."""
         return (
             f"{self.gone:,} old ones of {self.count:,} lines of logs are no longer here"
@@ -204,7 +204,7 @@ class LogView:
         self._pane = pane
         self._logs, self.nodes, self.level, self.times = logs, tuple(nodes), level, times
         self.tail = None if tail is None else check_count("tail", tail)
-        self._rank = level_of(level)
+        self._rank = rank_of(level)
 
     def shows(self, line: LogLine) -> bool:
         """Whether a line belongs here."""

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-__all__ = ["Messages", "News", "Past", "is_control"]
+__all__ = ["Messages", "NewMessages", "Past", "is_control"]
 
-NAMED = 60
+MAX_NAMED_NODES = 60
 """In a heat map of up to so many nodes each has its name."""
-PER_FLOW = 600
+BYTES_PER_FLOW = 600
 """Bytes of a flow, with its names' places in tables."""
 
 
-class News(NamedTuple):
+class NewMessages(NamedTuple):
     """What a reader is told of the messages after those that it knows."""
 
     rows: np.ndarray
@@ -88,29 +88,31 @@ class Messages(Table):
 
     def add(self, columns: Sequence[Sequence]) -> None:
         """Take note of a batch, as columns."""
-        self._rows.extend(self.flows.take(columns))
+        self._rows.extend(self.flows.encode(columns))
 
     def trim(self, limit: float) -> None:
         """Let the oldest single messages go until the table takes `limit` bytes."""
         excess = self.nbytes - limit
         if excess > 0 and len(self._rows):
             count = int(min(len(self._rows), excess / MESSAGE.itemsize + len(self._rows) / 16 + 1))
-            self._put_away(self._rows.pop_oldest(count))
+            self._add_to_past(self._rows.pop_oldest(count))
 
-    def _put_away(self, rows: np.ndarray) -> None:
+    def _add_to_past(self, rows: np.ndarray) -> None:
         self._past.count(rows, self.flows.lost(rows))
         self.gone += len(rows)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         self._rows.pop_oldest(len(self._rows))
-        self.flows.forget()
+        self.flows.clear()
         self._past = Totals()
         self.gone = 0
 
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
-        return self._rows.nbytes + PER_FLOW * (len(self.flows.keys) + len(self.flows.notes))
+        return self._rows.nbytes + BYTES_PER_FLOW * (
+            len(self.flows.keys) + len(self.flows.deliveries)
+        )
 
     # reading
 
@@ -123,12 +125,14 @@ class Messages(Table):
         """How many there were in all, without asking the hosts for more."""
         return self.gone + len(self._rows)
 
-    def since(self, number: int, most: int | None = None) -> News:
-        """Return the messages from a number on, by their arrival, the first `most`, without asking
-        the hosts for more."""
+    def since(self, number: int, max_rows: int | None = None) -> NewMessages:
+        """Return at most `max_rows` messages from a number on, by their arrival.
+
+        The hosts are not asked for more.
+        """
         with self._lock:
-            rows, missed = self._rows.since(number, most), max(0, self._rows.gone - number)
-        return News(rows, number + missed + len(rows), missed)
+            rows, missed = self._rows.since(number, max_rows), max(0, self._rows.gone - number)
+        return NewMessages(rows, number + missed + len(rows), missed)
 
     @property
     def added(self) -> int:
@@ -136,7 +140,7 @@ class Messages(Table):
         return self._rows.added
 
     @property
-    def here(self) -> int:
+    def single_count(self) -> int:
         """How many are here one by one, without asking the hosts for more."""
         return len(self._rows)
 
@@ -197,9 +201,10 @@ class Messages(Table):
                 (kind, source, target, channel) for source, target, channel, kind in self.flows.keys
             ]
             notes = [
-                (link, outcome, self.lines[origin]) for link, outcome, origin in self.flows.notes
+                (link, outcome, self.lines[origin])
+                for link, outcome, origin in self.flows.deliveries
             ]
-        return rows, _columns(flows, 4, rows["flow"]), _columns(notes, 3, rows["note"])
+        return rows, _columns(flows, 4, rows["flow"]), _columns(notes, 3, rows["delivery"])
 
     def to_pandas(self) -> pd.DataFrame:
         """One row per message, by time; of those that became totals there is none, and a warning
@@ -213,7 +218,9 @@ class Messages(Table):
         """
         frame = self.singles()
         if self.gone:
-            warnings.warn(f"{self.said_of_gone()}; .totals() and .matrix() count all", stacklevel=2)
+            warnings.warn(
+                f"{self.describe_gone()}; .totals() and .matrix() count all", stacklevel=2
+            )
         return frame
 
     def singles(self) -> pd.DataFrame:
@@ -284,7 +291,7 @@ class Messages(Table):
             frame["first"], frame["last"] = self._past.first(flows), self._past.last(flows)
         return frame[frame["messages"] > 0].reset_index(drop=True)
 
-    def put_past(self, frame: pd.DataFrame) -> None:
+    def restore_past(self, frame: pd.DataFrame) -> None:
         """Count what `past_table` gave, as messages that became totals before all others."""
         with self._lock:
             keys = frame[list(Flow._fields)].itertuples(index=False, name=None)
@@ -296,7 +303,7 @@ class Messages(Table):
                 frame["last"].to_numpy(float),
             )
             self.flows.all.add(self._past, len(self.flows.keys))
-            self.flows.mark(numbers)
+            self.flows.mark_changed(numbers)
             self.gone += int(frame["messages"].sum())
 
     # totals
@@ -329,8 +336,8 @@ class Messages(Table):
         between = []
         for source, target in zip(frame["source"], frame["target"], strict=True):
             ends = source.partition("/")[0], target.partition("/")[0]
-            here = all(any(fnmatchcase(name, item) for item in patterns) for name in ends)
-            between.append(here and not is_control(source, target))
+            chosen = all(any(fnmatchcase(name, item) for item in patterns) for name in ends)
+            between.append(chosen and not is_control(source, target))
         frame = frame[np.array(between, bool)]
         names = {
             side: [name.partition("/")[0] for name in frame[side]] for side in ("source", "target")
@@ -375,7 +382,7 @@ class Messages(Table):
         figure.update_yaxes(autorange="reversed", title="from", type="category")
         figure.update_xaxes(title="to", type="category", tickangle=-45)
         side = 520
-        if 20 < len(table) <= NAMED:
+        if 20 < len(table) <= MAX_NAMED_NODES:
             figure.update_xaxes(dtick=1).update_yaxes(dtick=1)
             side = max(side, 200 + 15 * len(table))
         return figure.update_layout(
@@ -385,7 +392,7 @@ class Messages(Table):
             width=side + 120,
         )
 
-    def said_of_gone(self) -> str:
+    def describe_gone(self) -> str:
         """Say which messages are totals; empty when none are."""
         if not self.gone:
             return ""

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Key", "Metrics", "Numbers", "Series"]
 
-MANY = 3
+MAX_LINES = 3
 """From so many lines on, a plot shows their mean and their range."""
-PER_NUMBER = 24
+BYTES_PER_NUMBER = 24
 """Bytes of one number, with its time and step."""
-PER_SERIES = 800
+BYTES_PER_SERIES = 800
 """Bytes of a series, with its key and without its numbers."""
 
 
@@ -77,7 +77,7 @@ class Series:
             np.array(self.steps[begin:], np.int64),
         )
 
-    def let_go(self, count: int) -> None:
+    def drop_oldest(self, count: int) -> None:
         """Remove the oldest numbers."""
         self.gone += count
         self.gone_until = max(self.gone_until, *self.sent[:count])
@@ -112,21 +112,21 @@ class Numbers(Table):
         """Let old numbers go, of the longest series first, so that what is emitted rarely stays."""
         if self.nbytes <= limit:
             return
-        room = max(0.0, limit * 15 / 16 - PER_SERIES * len(self.series)) / PER_NUMBER
-        most = _most(sorted(len(series) for series in self.series.values()), room)
+        room = max(0.0, limit * 15 / 16 - BYTES_PER_SERIES * len(self.series)) / BYTES_PER_NUMBER
+        most = _largest_size(sorted(len(series) for series in self.series.values()), room)
         for series in self.series.values():
             excess = len(series) - most
             if excess > 0:
-                series.let_go(excess)
+                series.drop_oldest(excess)
                 self.gone, self._count = self.gone + excess, self._count - excess
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         self.series = {}
         self.gone = self._count = 0
 
     @property
     def nbytes(self) -> int:
-        return PER_NUMBER * self._count + PER_SERIES * len(self.series)
+        return BYTES_PER_NUMBER * self._count + BYTES_PER_SERIES * len(self.series)
 
     # reading
 
@@ -160,7 +160,7 @@ class Numbers(Table):
         frame = pd.DataFrame({"sent": sent, **names, "value": values, "step": steps})
         return frame.sort_values("sent", kind="stable", ignore_index=True)
 
-    def news(
+    def new_rows(
         self,
         known: MutableMapping[Key, int],
         wanted: Callable[[Key], bool] = lambda key: True,
@@ -199,7 +199,7 @@ class Numbers(Table):
                 if series.gone
             ]
 
-    def put_past(self, rows: Iterable[Sequence]) -> None:
+    def restore_past(self, rows: Iterable[Sequence]) -> None:
         """Take in what `past_table` gave."""
         with self._lock:
             for *key, gone, until, first_sent, first_step in rows:
@@ -208,7 +208,7 @@ class Numbers(Table):
                 series.first_sent, series.first_step = first_sent, first_step
                 self.gone += gone
 
-    def said_of_gone(self) -> str:
+    def describe_gone(self) -> str:
         """Say how many numbers are no longer here; empty when all are."""
         return (
             f"{self.gone:,} old ones of {self.count:,} {self.noun} are no longer here"
@@ -217,7 +217,7 @@ class Numbers(Table):
         )
 
 
-def _most(sizes: list[int], room: float) -> int:
+def _largest_size(sizes: list[int], room: float) -> int:
     """Return how many numbers each series may have so that all together have `room`; sizes
     ascend."""
     for place, size in enumerate(sizes):
@@ -241,7 +241,7 @@ class Metrics(Numbers):
         numbers are no longer here.
         """
         if self.gone:
-            warnings.warn(self.said_of_gone(), stacklevel=2)
+            warnings.warn(self.describe_gone(), stacklevel=2)
         return self.table()
 
     def table(self) -> pd.DataFrame:
@@ -311,7 +311,7 @@ class Metrics(Numbers):
 def _draw(figure: go.Figure, frame: pd.DataFrame, group: str, index: int) -> None:
     lines = {str(node): part for node, part in frame.groupby(frame["node"] + "/" + frame["role"])}
     colour = COLOURS[index % len(COLOURS)]
-    if len(lines) <= MANY:
+    if len(lines) <= MAX_LINES:
         for offset, (node, part) in enumerate(
             sorted(lines.items(), key=lambda item: natural_key(item[0]))
         ):
@@ -330,7 +330,7 @@ def _draw(figure: go.Figure, frame: pd.DataFrame, group: str, index: int) -> Non
     )  # pandas leaves out what is NaN, as if it were not there
     steps = steps.mask(spoiled).reset_index()
     odd = frame.loc[~np.isfinite(frame["value"]), ["node", "role"]].drop_duplicates()
-    told = f", {len(odd)} not finite" if len(odd) else ""
+    remark = f", {len(odd)} not finite" if len(odd) else ""
     red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
     shade: dict[str, Any] = {
         "mode": "lines",
@@ -349,7 +349,7 @@ def _draw(figure: go.Figure, frame: pd.DataFrame, group: str, index: int) -> Non
     figure.add_scatter(
         x=steps["step"],
         y=steps["mean"],
-        name=f"{group or 'mean'} (mean and range of {len(lines)} nodes{told})",
+        name=f"{group or 'mean'} (mean and range of {len(lines)} nodes{remark})",
         mode="lines",
         line={"color": colour, "width": 3},
     )

@@ -12,8 +12,8 @@ from roleml_nb.role.checks.names import valid_text
 
 __all__ = ["as_number", "readings"]
 
-NUMBER = (numbers.Real, Decimal)
-DEEP = 8
+NUMBER_TYPES = (numbers.Real, Decimal)
+MAX_DEPTH = 8
 """Mappings within mappings that are looked through."""
 
 
@@ -25,10 +25,12 @@ def as_number(value: Any) -> float | None:
     float becomes inf, and a quiet or signalling NaN of `decimal` becomes nan.
     """
     try:
-        if not isinstance(value, NUMBER) and getattr(value, "shape", None) == ():
+        if not isinstance(value, NUMBER_TYPES) and getattr(value, "shape", None) == ():
             value = value.item()
         return (
-            _as_float(value) if isinstance(value, NUMBER) and not isinstance(value, bool) else None
+            _as_float(value)
+            if isinstance(value, NUMBER_TYPES) and not isinstance(value, bool)
+            else None
         )
     except (
         Exception
@@ -51,10 +53,10 @@ def readings(args: Mapping[Any, Any]) -> Iterator[tuple[str, float]]:
 
     Names that are no text are taken as text. Nothing is raised.
     """
-    yield from _within(args, "", DEEP)
+    yield from _walk(args, "", MAX_DEPTH)
 
 
-def _within(args: Mapping[Any, Any], prefix: str, deep: int) -> Iterator[tuple[str, float]]:
+def _walk(args: Mapping[Any, Any], prefix: str, depth: int) -> Iterator[tuple[str, float]]:
     try:
         items = list(args.items())
     except Exception:  # a mapping of the user's own, or one that another thread changes
@@ -65,7 +67,7 @@ def _within(args: Mapping[Any, Any], prefix: str, deep: int) -> Iterator[tuple[s
         except Exception:  # a name that cannot be told
             continue
         if isinstance(value, Mapping):
-            if deep:
-                yield from _within(value, f"{text}.", deep - 1)
+            if depth:
+                yield from _walk(value, f"{text}.", depth - 1)
         elif (number := as_number(value)) is not None:
             yield valid_text(text), number

@@ -22,17 +22,27 @@ from .trace import Trace
 
 __all__ = ["Recording", "RecordingError", "write_recording"]
 
-FORMAT, WHOLE = 2, 1
+FORMAT, COMPLETE_FORMAT = 2, 1
 """Of a recording, and of one of which nothing was let go, which older versions can read."""
-MARK = "roleml_nb_recording"
+FORMAT_KEY = "roleml_nb_recording"
 """The key of recording.json that holds the format."""
-ABOUT = "recording.json"
-MOST_BYTES = 256_000_000
+ABOUT_FILE = "recording.json"
+MAX_ABOUT_BYTES = 256_000_000
 """Of recording.json."""
-NUMERIC = ("call", "bytes", "sent", "received", "value", "step", *Totals.NAMES, "first", "last")
-NUMBERS = (int, float)
+NUMBER_COLUMNS = (
+    "call",
+    "bytes",
+    "sent",
+    "received",
+    "value",
+    "step",
+    *Totals.NAMES,
+    "first",
+    "last",
+)
+NUMBER_TYPES = (int, float)
 """Columns that hold numbers; the others hold text."""
-KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "start": ("a time", lambda value: _is(value, int, float) and 0 <= value < 1e11),
     "rows": (
         "numbers by name",
@@ -52,7 +62,7 @@ KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "environment": ("a mapping", lambda value: isinstance(value, dict)),
 }
 """{key of recording.json: what it holds, and whether something is that}."""
-PAST = "past"
+PAST_TABLE = "past"
 """The table of totals of messages that are not in the recording one by one."""
 
 
@@ -88,7 +98,7 @@ class Recording(Trace):
 
     def __init__(self, path: str | os.PathLike[str]):
         self.path = Path(path)
-        about = _about(self.path)
+        about = _read_about(self.path)
         super().__init__(about["start"], lambda: None, limit=math.inf)
         self.spec: dict[str, Any] = about["spec"]
         self.seed: int = about["seed"]
@@ -155,7 +165,7 @@ class Recording(Trace):
                 (
                     item
                     for item in items
-                    if not isinstance(item, NUMBERS if column in NUMERIC else str)
+                    if not isinstance(item, NUMBER_TYPES if column in NUMBER_COLUMNS else str)
                 ),
                 None,
             )
@@ -173,20 +183,21 @@ class Recording(Trace):
             return
         try:
             columns = (*Flow._fields, *Totals.NAMES, "first", "last")
-            values = self._columns(PAST, gone[PAST], columns)
-            self.messages.put_past(
+            values = self._columns(PAST_TABLE, gone[PAST_TABLE], columns)
+            self.messages.restore_past(
                 pd.DataFrame(dict(zip(columns, values, strict=True)), columns=list(columns))
             )
             for name in ("metrics", "contributions"):
-                getattr(self, name).put_past(gone[name])
+                getattr(self, name).restore_past(gone[name])
             self.logs.gone = int(gone["logs"])
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise RecordingError(
-                f"{self.path} is damaged: {ABOUT} says in no known way what was let go ({error!r})"
+                f"{self.path} is damaged: {ABOUT_FILE} says in no known way what was let go"
+                f" ({error!r})"
             ) from None
 
     def __repr__(self) -> str:
-        gone = f"; {text}" if (text := self.said_of_gone()) else ""
+        gone = f"; {text}" if (text := self.describe_gone()) else ""
         return (
             f"<Recording {self.path}: {self.messages.count} messages, {self.metrics.count} metrics,"
             f" {len(self.spec['nodes'])} nodes, seed {self.seed}{gone}>"
@@ -200,7 +211,7 @@ def write_recording(path: str | os.PathLike[str], trace: Trace, about: Mapping[s
     replaced. RecordingError for anything else that is there, and when the folder cannot be written.
     """
     target = Path(path)
-    if target.exists() and not (target / ABOUT).is_file():
+    if target.exists() and not (target / ABOUT_FILE).is_file():
         raise RecordingError(
             f"{target} exists and is no recording; choose another name, such as"
             f" {target.stem}-recording"
@@ -208,14 +219,14 @@ def write_recording(path: str | os.PathLike[str], trace: Trace, about: Mapping[s
     beside = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}"
     try:
         beside.mkdir()
-        with trace.whole():
+        with trace.untrimmed():
             rows = {
                 name: _write(beside / f"{name}.parquet", table.raw())
                 for name, table in trace.tables().items()
             }
             gone = _write_gone(beside, trace)
         content = {
-            MARK: FORMAT if gone else WHOLE,
+            FORMAT_KEY: FORMAT if gone else COMPLETE_FORMAT,
             "start": trace.start,
             "rows": rows,
             **gone,
@@ -223,7 +234,7 @@ def write_recording(path: str | os.PathLike[str], trace: Trace, about: Mapping[s
         }
         text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
         # as JSON does it
-        (beside / ABOUT).write_text(text, encoding="utf-8", errors="backslashreplace")
+        (beside / ABOUT_FILE).write_text(text, encoding="utf-8", errors="backslashreplace")
         _replace(target, beside)
     except (OSError, ValueError) as error:  # of the latter kind: a name with a NUL
         raise RecordingError(
@@ -240,11 +251,11 @@ def _write(path: Path, frame: Any) -> int:
 
 def _write_gone(folder: Path, trace: Trace) -> dict[str, Any]:
     """Write the totals of what is not there one by one; nothing when all is."""
-    if not trace.said_of_gone():
+    if not trace.describe_gone():
         return {}
     return {
         "gone": {
-            PAST: _write(folder / f"{PAST}.parquet", trace.messages.past_table()),
+            PAST_TABLE: _write(folder / f"{PAST_TABLE}.parquet", trace.messages.past_table()),
             "logs": trace.logs.gone,
             "metrics": trace.metrics.past_table(),
             "contributions": trace.contributions.past_table(),
@@ -275,30 +286,31 @@ def _maps(value: Any, kind: type) -> bool:
     return isinstance(value, dict) and all(_is(item, kind) for item in value.values())
 
 
-def _about(path: Path) -> dict[str, Any]:
+def _read_about(path: Path) -> dict[str, Any]:
     try:
-        status = os.stat(path / ABOUT)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
-            raise ValueError(f"it is no file of at most {MOST_BYTES:,} bytes")
-        content = json.loads((path / ABOUT).read_text(encoding="utf-8"))
+        status = os.stat(path / ABOUT_FILE)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_ABOUT_BYTES:
+            raise ValueError(f"it is no file of at most {MAX_ABOUT_BYTES:,} bytes")
+        content = json.loads((path / ABOUT_FILE).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        what = "does not exist" if not path.exists() else f"is no recording: it has no {ABOUT}"
+        what = "does not exist" if not path.exists() else f"is no recording: it has no {ABOUT_FILE}"
         raise RecordingError(f"{path} {what}; record one with bed.record({str(path)!r})") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise RecordingError(f"{path} is damaged: {ABOUT} cannot be read ({error})") from None
-    version = content.get(MARK) if isinstance(content, dict) else None
+        raise RecordingError(f"{path} is damaged: {ABOUT_FILE} cannot be read ({error})") from None
+    version = content.get(FORMAT_KEY) if isinstance(content, dict) else None
     if not isinstance(version, int) or isinstance(version, bool):
-        raise RecordingError(f"{path} is no recording: its {ABOUT} is of another program")
+        raise RecordingError(f"{path} is no recording: its {ABOUT_FILE} is of another program")
     if version > FORMAT:
         raise RecordingError(
             f"{path} is a recording of format {version}, and this roleml_nb reads up to {FORMAT}; "
             "install the roleml_nb that wrote it, or a newer one"
         )
-    for key, (what, fits) in KINDS.items():
+    for key, (what, fits) in FIELDS.items():
         if key not in content:
-            raise RecordingError(f"{path} is damaged: {ABOUT} has no {key!r}, which is {what}")
+            raise RecordingError(f"{path} is damaged: {ABOUT_FILE} has no {key!r}, which is {what}")
         if not fits(content[key]):
             raise RecordingError(
-                f"{path} is damaged: {key!r} in {ABOUT} must be {what}, not {content[key]!r:.60}"
+                f"{path} is damaged: {key!r} in {ABOUT_FILE} must be {what},"
+                f" not {content[key]!r:.60}"
             )
     return content

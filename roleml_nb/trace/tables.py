@@ -40,17 +40,17 @@ class Table:
         """Let old rows go until the table takes `limit` bytes; the caller holds the lock."""
         raise NotImplementedError
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Hold nothing any more; the caller holds the lock."""
         raise NotImplementedError
 
     def __len__(self) -> int:
         raise NotImplementedError
 
-    def said_of_gone(self) -> str:
+    def describe_gone(self) -> str:
         """Say what is no longer here; empty when all is."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
-        gone = f" ({text})" if (text := self.said_of_gone()) else ""
+        gone = f" ({text})" if (text := self.describe_gone()) else ""
         return f"<{type(self).__name__}: {len(self)} rows{gone}; .to_pandas(), .plot()>"

@@ -63,7 +63,7 @@ class Trace:
         self.refresh, self.poll = refresh, poll or refresh
         self.clears = 0
         """How often it was cleared."""
-        self._limit, self._held = _checked(limit), 0
+        self._limit, self._untrimmed = _checked(limit), 0
         self._lock = threading.Lock()
         self.messages = Messages(start, refresh, self._lock)
         self.metrics = Metrics(start, refresh, self._lock)
@@ -127,26 +127,26 @@ class Trace:
         return sum(table.nbytes for table in self.tables().values())
 
     @contextmanager
-    def reading(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Have nothing change meanwhile; tables must not be asked for anything within."""
         with self._lock:
             yield
 
     @contextmanager
-    def whole(self) -> Iterator[None]:
+    def untrimmed(self) -> Iterator[None]:
         """Let nothing go meanwhile, so that tables that are read one after the other fit
         together."""
         with self._lock:
-            self._held += 1
+            self._untrimmed += 1
         try:
             yield
         finally:
             with self._lock:
-                self._held -= 1
+                self._untrimmed -= 1
                 self._trim()
 
     def _trim(self) -> None:
-        if self._held:
+        if self._untrimmed:
             return
         room = self._limit
         for name, share in SHARES.items():
@@ -169,11 +169,11 @@ class Trace:
         with self._lock:
             self.clears += 1
             for table in self.tables().values():
-                table.forget()
+                table.clear()
 
-    def said_of_gone(self) -> str:
+    def describe_gone(self) -> str:
         """Say what is no longer here one by one, and why; empty when all is."""
-        gone = [text for table in self.tables().values() if (text := table.said_of_gone())]
+        gone = [text for table in self.tables().values() if (text := table.describe_gone())]
         return (
             f"{'; '.join(gone)}: the limit is {self.limit / 1e6:,.4g} MB, see Trace.limit"
             if gone
@@ -232,7 +232,7 @@ class Trace:
     def summary(self) -> str:
         """Say how much there is, and what is no longer here one by one."""
         self.refresh()
-        gone = f"; {text}" if (text := self.said_of_gone()) else ""
+        gone = f"; {text}" if (text := self.describe_gone()) else ""
         return (
             f"{self.messages.count} messages, {self.metrics.count} metrics, {self.logs.count} lines"
             f" of logs{gone}"

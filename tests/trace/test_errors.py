@@ -7,7 +7,7 @@ import pytest
 
 from roleml_nb import Event, EventHandler, HandlerError, Role, RoleInstanceID, Service, Task
 from roleml_nb.role import Runnable
-from roleml_nb.trace.errors import MOST, Errors
+from roleml_nb.trace.errors import MAX_ERRORS, Errors
 from tests.waiting import until
 
 
@@ -80,7 +80,7 @@ def test_an_error_of_an_event_handler_is_told_with_where_and_when(bed):
     bed.assign("told-ear*", "ear", Ear)
     bed.relate("told-ear*", "voice", "told-voice/voice")
     before = len(bed.errors)
-    bed.errors.news()  # of tests before this one
+    bed.errors.report()  # of tests before this one
     bed.call("told-voice/voice", "say", {"n": 606})
     until(lambda: len(mine(bed, "told-ear")) == 6, "all errors are told", 30)
     failure = next(item for item in bed.errors if item.node == "told-ear2")
@@ -104,9 +104,9 @@ def test_an_error_of_an_event_handler_is_told_with_where_and_when(bed):
     assert f"(same on 6 nodes: {names}, …)\n    Traceback (most recent call last):\n" in text
     assert text.count("cannot bear 606") == 2 and "<details><summary>" in bed.errors._repr_html_()
     assert list(bed.errors.to_pandas().tail(6)["error"]) == ["ValueError"] * 6
-    news = bed.errors.news()
+    news = bed.errors.report()
     assert "see %rml errors" in news and "same on 6 nodes" in news and "\n" not in news
-    assert int(news.split()[0]) >= len(bed.errors) - before and bed.errors.news() == ""
+    assert int(news.split()[0]) >= len(bed.errors) - before and bed.errors.report() == ""
     assert 'raise ValueError(f"cannot bear {n}")' in str(bed.logs("told-ear3", level="error"))
 
 
@@ -188,16 +188,27 @@ def test_equal_failures_of_many_are_told_once(bed, monkeypatch):
 def test_what_is_kept_is_bounded():
     errors = Errors(lambda: 1.0)
     assert repr(errors) == "no errors" and errors == []
-    for number in range(MOST + 3):
+    for number in range(MAX_ERRORS + 3):
         errors.append(ValueError(f"number {number % 2}"))
-    assert len(errors) == MOST and errors.numbered(3) is None and errors.numbered(1) is errors[0]
+    assert (
+        len(errors) == MAX_ERRORS and errors.numbered(3) is None and errors.numbered(1) is errors[0]
+    )
     assert str(errors).splitlines()[0] == "(3 earlier ones are no longer here)"
     assert str(errors).splitlines()[1] == "[1] number 1, 500 times"
     assert (
-        errors.news()
+        errors.report()
         == "1000 new errors: number 1, 500 times; number 0, 500 times; see %rml errors"
     )
     errors.append(KeyError("other"))
-    assert errors.news() == "1 new error: other; see %rml errors"
+    assert errors.report() == "1 new error: other; see %rml errors"
     errors.clear()
     assert errors == [] and str(errors) == "no errors"
+
+
+def test_the_former_name_of_a_report_warns():
+    errors = Errors(lambda: 1.0)
+    errors.append(ValueError("odd"))
+    with pytest.warns(DeprecationWarning, match=r"^roleml_nb: .* bed.errors.report now") as caught:
+        assert errors.news() == "1 new error: odd; see %rml errors"
+    assert caught[0].filename == __file__
+    assert errors.report() == ""

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from roleml_nb import Event, Recording, Role, RoleMLError, Service, Testbed
 from roleml_nb.trace import Trace
 from roleml_nb.trace.flows import MESSAGE
-from roleml_nb.trace.logs import PER_LINE
-from roleml_nb.trace.metrics import PER_NUMBER, PER_SERIES
+from roleml_nb.trace.logs import BYTES_PER_LINE
+from roleml_nb.trace.metrics import BYTES_PER_NUMBER, BYTES_PER_SERIES
 from roleml_nb.trace.recording import write_recording
 from roleml_nb.trace.rows import BLOCK_ROWS, Rows
 from roleml_nb.widgets.metrics.curves import Curves
@@ -149,7 +149,7 @@ def test_rows_are_a_list_that_loses_its_beginning(steps):
             rows.extend(
                 pd.Series(range(count, count + number))
                 .to_frame("call")
-                .assign(flow=0, note=0, bytes=0, sent=0.0, received=0.0)[list(MESSAGE.names)]
+                .assign(flow=0, delivery=0, bytes=0, sent=0.0, received=0.0)[list(MESSAGE.names)]
                 .to_records(index=False)
                 .astype(MESSAGE)
             )
@@ -253,7 +253,7 @@ def test_curves_that_missed_messages_are_exact_at_the_end():
 
 
 def test_of_metrics_what_is_rare_stays():
-    trace = Trace(0.0, lambda: None, limit=4 * (PER_SERIES * 2 + PER_NUMBER * 1000))
+    trace = Trace(0.0, lambda: None, limit=4 * (BYTES_PER_SERIES * 2 + BYTES_PER_NUMBER * 1000))
     for number in range(1, 101):
         trace.add(
             [], [(float(number), "s", "r", "round-completed", "accuracy", number / 100, number)]
@@ -292,7 +292,7 @@ def test_of_metrics_what_is_rare_stays():
 
 
 def test_of_logs_old_lines_go():
-    trace = Trace(0.0, lambda: None, limit=8 * 10 * (PER_LINE + 1100))
+    trace = Trace(0.0, lambda: None, limit=8 * 10 * (BYTES_PER_LINE + 1100))
     trace.add(
         [],
         [],
@@ -301,7 +301,7 @@ def test_of_logs_old_lines_go():
     assert 8 <= len(trace.logs) <= 10 and trace.logs.gone == 20 - len(trace.logs)
     assert trace.logs.since(0)[1] == 20
     assert (
-        trace.logs.said_of_gone()
+        trace.logs.describe_gone()
         == f"{trace.logs.gone} old ones of 20 lines of logs are no longer here"
     )
 
@@ -416,9 +416,9 @@ def test_a_testbed_keeps_to_the_limit_and_counts_all(talkers, tmp_path):
 def test_what_was_cleared_counts_no_more_and_what_comes_is_noted(talkers):
     talkers.call("limit-a/talker", "talk", {"count": 3})
     view = talkers.traffic()
-    told = []
+    remark = []
     view.picture()
-    view.send_message = lambda kind, content, buffers=(): told.append((kind, content, buffers))
+    view.send_message = lambda kind, content, buffers=(): remark.append((kind, content, buffers))
     talkers.trace.clear()
     assert repr(talkers.trace) == "<Trace: 0 messages, 0 metrics, 0 lines of logs>"
     assert talkers.trace.messages.totals().empty and talkers.trace.messages.to_pandas().empty
@@ -427,9 +427,9 @@ def test_what_was_cleared_counts_no_more_and_what_comes_is_noted(talkers):
     until(lambda: len(talkers.logs("limit-a")) == 2, "two lines")
     assert talkers.trace.messages.matrix("messages", "limit-*").loc["limit-b", "limit-a"] == 2
     view.on_tick()
-    assert [kind for kind, *_ in told] == ["past", "batch"] and "view" not in told[0][1]
-    flows = [flow for _, content, _ in told for flow in content["flows"]]
-    totals = dict(zip(told[1][2][-2].tolist(), told[1][2][-1].tolist(), strict=True))
+    assert [kind for kind, *_ in remark] == ["past", "batch"] and "view" not in remark[0][1]
+    flows = [flow for _, content, _ in remark for flow in content["flows"]]
+    totals = dict(zip(remark[1][2][-2].tolist(), remark[1][2][-1].tolist(), strict=True))
     assert totals[flows.index(("limit-b/talker", "limit-a/talker", "listen", "service"))][0] == 2
     view.close()
 
@@ -441,5 +441,5 @@ def test_notes_that_nobody_reads_do_not_pile_up(own_bed, monkeypatch):
     own_bed.assign("unread-*", "talker", Talker)
     own_bed.relate("unread-a", "other", "unread-b/talker")
     own_bed.call("unread-a/talker", "talk", {"count": 300})
-    until(lambda: own_bed.trace.messages.here >= 600, "messages of which nobody has asked")
+    until(lambda: own_bed.trace.messages.single_count >= 600, "messages of which nobody has asked")
     assert own_bed.fleet._unread < 100_000

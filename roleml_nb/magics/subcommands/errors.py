@@ -31,7 +31,7 @@ def add(add: Callable[[str, str], ArgumentParser]) -> None:
 def run(magics: RoleMagics, given: Any) -> None:
     bed = magics.running()
     bed.fleet.flush_hosts()
-    bed.errors.news()
+    bed.errors.report()
     print(in_cells(str(bed.errors)))
     if given.clear:
         bed.errors.clear()

@@ -26,5 +26,5 @@ def add(add: Any) -> None:
 def run(magics: Any, given: Any) -> None:
     bed, name = magics.running(), file_name(given.file)
     bed.record(name)
-    gone = bed.trace.said_of_gone()
+    gone = bed.trace.describe_gone()
     print(f"recorded {name}" + (f"; {gone}" if gone else ""))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "compare"]
 
 AXES = ("round", "bytes", "time")
-NAMED = 3
+MAX_NAMED_RUNS = 3
 """Runs that a note names."""
 
 
@@ -136,7 +136,7 @@ class Comparison:
                 },
                 "consensus_distance": last["consensus_distance"].mean(),
             }
-            if self._odd:
+            if self._not_finite:
                 row["not_finite"] = f"{odd} of {len(curves)}"
             if target is not None:
                 took = self.to_target(target).query("run == @name")
@@ -197,20 +197,18 @@ class Comparison:
         else:
             band = f"bands: {100 * self.confidence:g} % confidence interval of the mean over seeds"
             band += f"; none for {', '.join(single)}: one seed" if single else ""
-        return "; ".join([band, *said, *self._said_of_numbers()])
+        return "; ".join([band, *said, *self._describe_numbers()])
 
-    def _said_of_numbers(self) -> list[str]:
+    def _describe_numbers(self) -> list[str]:
         """Say which runs have numbers that are not finite, or are not known any more."""
         said = []
         odd = [
             f"{name} seed {seed} from round {first:g} on"
-            for (name, seed), first in self._odd.items()
+            for (name, seed), first in self._not_finite.items()
         ]
         if odd:
             said.append(
-                f"{self.metric} is not finite in"
-                f" {', '.join(odd[:NAMED])}{', …' if len(odd) > NAMED else ''}, and neither is a"
-                " mean with it"
+                f"{self.metric} is not finite in {_first_of(odd)}, and neither is a mean with it"
             )
         unknown = [
             f"{name} seed {seed}"
@@ -219,9 +217,7 @@ class Comparison:
         ]
         if unknown:
             said.append(
-                "early bytes of"
-                f" {', '.join(unknown[:NAMED])}{', …' if len(unknown) > NAMED else ''} are not"
-                " known: the messages are totals by now"
+                f"early bytes of {_first_of(unknown)} are not known: the messages are totals by now"
             )
         return said
 
@@ -240,7 +236,7 @@ class Comparison:
         return any(len(seeds) == len(self._of(name)) for seeds in self.equal(name))
 
     @property
-    def _odd(self) -> dict[tuple[str, int], float]:
+    def _not_finite(self) -> dict[tuple[str, int], float]:
         """From which round on the metric of a run was not finite for the first time, for runs where
         it was.
         """
@@ -303,6 +299,12 @@ class Comparison:
             f"<Comparison of {', '.join(self.names)} by {self.metric}; .summary(target=…), .plot(),"
             f" .to_pandas(); {self.note}>"
         )
+
+
+def _first_of(runs: list[str]) -> str:
+    """Join the first names of runs; an ellipsis stands for the others."""
+    named = runs[:MAX_NAMED_RUNS]
+    return ", ".join([*named, "…"] if len(runs) > MAX_NAMED_RUNS else named)
 
 
 def mean_and_interval(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw"]
 
-COLUMNS = 3
+PANELS_PER_ROW = 3
 
 
 def draw(comparison: Comparison, target: float | None, title: str | None) -> go.Figure:
@@ -24,10 +24,10 @@ def draw(comparison: Comparison, target: float | None, title: str | None) -> go.
     from roleml_nb.pictures.figure import Figure
 
     panels = _panels(comparison, target)
-    rows = -(-len(panels) // COLUMNS)
+    rows = -(-len(panels) // PANELS_PER_ROW)
     figure = make_subplots(
         rows=rows,
-        cols=min(COLUMNS, len(panels)),
+        cols=min(PANELS_PER_ROW, len(panels)),
         subplot_titles=[name for name, _ in panels],
         horizontal_spacing=0.08,
         vertical_spacing=0.16,
@@ -35,7 +35,7 @@ def draw(comparison: Comparison, target: float | None, title: str | None) -> go.
     )
     figure.update_annotations(font_size=13)
     for place, (_, fill) in enumerate(panels):
-        fill(figure, {"row": place // COLUMNS + 1, "col": place % COLUMNS + 1})
+        fill(figure, {"row": place // PANELS_PER_ROW + 1, "col": place % PANELS_PER_ROW + 1})
     heading = title or f"{comparison.metric} of {', '.join(comparison.names)}"
     # so that panels have the whole width
     below = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"}

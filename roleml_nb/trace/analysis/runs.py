@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Run"]
 
-ROUNDS = "round-completed"
-TESTS = "test-completed"
+ROUND_CHANNEL = "round-completed"
+TEST_CHANNEL = "test-completed"
 HINT = "set bed.trace.limit higher before the run, or record in time"
 
 
@@ -143,10 +143,12 @@ class Run:
     def _crosses(self, flow: Flow) -> bool:
         ends = flow.source.partition("/")[0], flow.target.partition("/")[0]
         return (
-            ends[0] != ends[1] and not is_control(flow.source, flow.target) and self._ours(ends[0])
+            ends[0] != ends[1]
+            and not is_control(flow.source, flow.target)
+            and self._includes(ends[0])
         )
 
-    def _ours(self, node: str) -> bool:
+    def _includes(self, node: str) -> bool:
         return any(fnmatchcase(node, pattern) for pattern in self.nodes)
 
     @property
@@ -225,7 +227,7 @@ class Run:
         return first, np.where((times >= past.last) | (times < past.first), sent, np.nan)
 
     def _within(self, frame: pd.DataFrame, side: str) -> pd.DataFrame:
-        ours = frame[side].map(self._ours).astype(bool)
+        ours = frame[side].map(self._includes).astype(bool)
         frame = frame[ours]
         if self.start is not None:
             frame = frame[frame["time"] >= self.start]
@@ -249,13 +251,13 @@ class Run:
                 f"{did_you_mean(self.metric, metrics['metric'].unique())}"
             )
         channels = sorted(having["channel"].unique())
-        channel = self.channel or (ROUNDS if ROUNDS in channels else channels[0])
+        channel = self.channel or (ROUND_CHANNEL if ROUND_CHANNEL in channels else channels[0])
         if channel not in channels:
             raise ArgumentError(
                 f"run {self.name!r}: no {self.metric!r} on channel {channel!r}; "
                 f"{did_you_mean(channel, channels)}"
             )
-        if self.channel is None and channel != ROUNDS and len(channels) > 1:
+        if self.channel is None and channel != ROUND_CHANNEL and len(channels) > 1:
             raise ArgumentError(
                 f"run {self.name!r}: {self.metric!r} is on several channels, {', '.join(channels)};"
                 " say with channel=… which one counts rounds"
@@ -276,7 +278,7 @@ class Run:
         end = np.inf if self.stop is None else self.stop + self._trace.start
         for key, series in list(self._trace.metrics.series.items()):
             within = series.gone and series.gone_until >= begin and series.first_sent <= end
-            if within and key.channel == channel and self._ours(key.node):
+            if within and key.channel == channel and self._includes(key.node):
                 raise ArgumentError(
                     f"run {self.name!r}: {series.gone:,} values of {key.metric!r} that"
                     f" {key.node}/{key.role} emitted are no longer in the trace; {HINT}"
@@ -288,7 +290,7 @@ class Run:
         """Values per node from another channel, as they stood at the end of each round; of fewer
         than two nodes: none.
         """
-        channel = self._per_node or TESTS
+        channel = self._per_node or TEST_CHANNEL
         frame = metrics[(metrics["metric"] == self.metric) & (metrics["channel"] == channel)]
         if self._per_node and frame.empty:
             raise ArgumentError(
@@ -348,7 +350,7 @@ def _as_of(frame: pd.DataFrame, times: np.ndarray) -> tuple[pd.DataFrame, pd.Dat
     )
 
 
-def _spoiled(column: pd.Series, values: pd.DataFrame, known: pd.DataFrame) -> pd.Series:
+def _keep_nan(column: pd.Series, values: pd.DataFrame, known: pd.DataFrame) -> pd.Series:
     """Put NaN where a value that was emitted is NaN: pandas leaves it out, as if it were not
     there.
     """
@@ -357,7 +359,7 @@ def _spoiled(column: pd.Series, values: pd.DataFrame, known: pd.DataFrame) -> pd
 
 def _mean(values: pd.DataFrame, known: pd.DataFrame) -> np.ndarray:
     with np.errstate(all="ignore"):  # of infinite and of huge values
-        return _spoiled(values.mean(axis=1), values, known).to_numpy()
+        return _keep_nan(values.mean(axis=1), values, known).to_numpy()
 
 
 def _spread(values: pd.DataFrame, known: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -369,4 +371,4 @@ def _spread(values: pd.DataFrame, known: pd.DataFrame) -> dict[str, np.ndarray]:
             "p10": values.quantile(0.1, axis=1),
             "deviation": values.std(axis=1, ddof=0),
         }
-    return {name: _spoiled(column, values, known).to_numpy() for name, column in columns.items()}
+    return {name: _keep_nan(column, values, known).to_numpy() for name, column in columns.items()}

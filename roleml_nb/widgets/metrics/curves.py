@@ -119,7 +119,7 @@ class Curves:
                 or not self._keep(key.node)
             ):
                 continue
-            with self._trace.reading():
+            with self._trace.locked():
                 sent, values, steps = series.columns()
                 gone = series.gone
             if len(sent):
@@ -213,7 +213,7 @@ class Sent:
         last = messages.past(
             lambda flow: not is_control(*flow[:2]) and self._keep(flow.source.partition("/")[0])
         ).last
-        with self._trace.reading():
+        with self._trace.locked():
             if messages.added != self._row:  # next time
                 return
             missing = float(messages.flows.totals[1][self._chosen()].sum()) - sum(

@@ -48,7 +48,7 @@ def columns(rows: np.ndarray, start: float) -> Columns:
     made = Columns(
         rows["flow"],
         (rows["call"] & 0xFFFFFFFF).astype("u4"),
-        np.minimum(rows["note"], 0xFFFF).astype("u2"),
+        np.minimum(rows["delivery"], 0xFFFF).astype("u2"),
         rows["sent"] - start,
         (rows["received"] - rows["sent"]).astype("f4"),
         rows["bytes"].astype("f8"),

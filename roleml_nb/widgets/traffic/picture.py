@@ -40,7 +40,7 @@ def draw(
     if tab == "graph":
         return _graph(flows, places, links)
     if tab == "space-time":
-        return _lanes(columns, flows, trace.messages.said_of_gone())
+        return _lanes(columns, flows, trace.messages.describe_gone())
     if tab == "aggregation":
         return aggregation(trace)
     return _matrix(flows)

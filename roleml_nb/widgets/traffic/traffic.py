@@ -116,7 +116,7 @@ class Traffic(View):
         """Read what is new in the trace; at most `limit` of its messages, evenly chosen."""
         messages, parts = self._trace.messages, []
         end = messages.added
-        self._every = max(1, -int(-min(end - self._row, messages.here) // max(1.0, limit)))
+        self._every = max(1, -int(-min(end - self._row, messages.single_count) // max(1.0, limit)))
         while self._row < end:
             news = messages.since(self._row, CHUNK)
             self._row = news.number
@@ -200,15 +200,15 @@ class Traffic(View):
         self._arrange(patience)
         told, trace = self._pages, self._trace
         if self._flows.batch > told.batch or trace.contributions.count > sum(told.parts.values()):
-            with trace.reading():
+            with trace.locked():
                 before, told.flows, told.notes = (
                     (told.flows, told.notes),
                     len(self._flows.keys),
-                    len(self._flows.notes),
+                    len(self._flows.deliveries),
                 )
                 numbers, told.batch = self._flows.changes(told.batch), self._flows.batch
-            parts = trace.contributions.news(told.parts)
-            distances = trace.metrics.news(told.distances, is_distance)
+            parts = trace.contributions.new_rows(told.parts)
+            distances = trace.metrics.new_rows(told.distances, is_distance)
             self.send_message("batch", *self._content(found, before, numbers, parts, distances))
         return found.rows
 
@@ -246,8 +246,8 @@ class Traffic(View):
     def _past(self, kept: Columns) -> tuple[dict[str, Any], list[Any]]:
         """What a page begins with: all that pages were told so far, as far as it is here."""
         told, trace = self._pages, self._trace
-        parts = trace.contributions.news({}, upto=told.parts)
-        distances = trace.metrics.news({}, is_distance, told.distances)
+        parts = trace.contributions.new_rows({}, upto=told.parts)
+        distances = trace.metrics.new_rows({}, is_distance, told.distances)
         return self._content(kept, (0, 0), np.arange(told.flows, dtype=np.uint32), parts, distances)
 
     def _content(
@@ -263,10 +263,10 @@ class Traffic(View):
         finite, None.
         """
         told, messages, start = self._pages, self._trace.messages, self._trace.start
-        with self._trace.reading():
+        with self._trace.locked():
             flows, notes = (
                 list(self._flows.keys)[before[0] : told.flows],
-                list(self._flows.notes)[before[1] : told.notes],
+                list(self._flows.deliveries)[before[1] : told.notes],
             )
             totals = np.ascontiguousarray(self._flows.totals[:, numbers].T)
         parts = contributions(rows[-2 * PARTS :])[-PARTS:]
@@ -337,7 +337,7 @@ class Traffic(View):
 
     def describe(self) -> str:
         messages, size = self._flows.totals[:2].sum(1)
-        gone = f"; {text}" if (text := self._trace.messages.said_of_gone()) else ""
+        gone = f"; {text}" if (text := self._trace.messages.describe_gone()) else ""
         return (
             f"<Traffic: {int(messages)} messages, {size / 1e6:.3g} MB, {len(self._places)}"
             f" nodes{gone}>"

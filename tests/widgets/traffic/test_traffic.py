@@ -41,7 +41,7 @@ def view():
 
 
 def taken(flows, rows):
-    return columns(flows.take(list(zip(*rows, strict=True))), 100.0)
+    return columns(flows.encode(list(zip(*rows, strict=True))), 100.0)
 
 
 def test_flows_are_counted_exactly():
