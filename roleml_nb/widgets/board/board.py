@@ -6,7 +6,7 @@ import ast
 import sys
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from traitlets import Dict, List
 
@@ -20,7 +20,7 @@ from roleml_nb.testbed.operations.commands.role_commands import Call
 from roleml_nb.widgets.base.view import View
 
 from .forms import Forms
-from .inspector import inspect, shown
+from .inspector import inspect, report
 from .live import live
 from .palette import palette
 from .picture import draw
@@ -28,19 +28,26 @@ from .state import Drawing
 
 __all__ = ["Board"]
 
-LOOK = 10
-"""Beats between two looks at which role classes the notebook has."""
-LONG = 2000
-"""Letters of a result that are shown."""
-SHOWN = ("needs", "errors", "waiting")
-LIVE = 4
-"""Beats between two looks at who is at work."""
+TICKS_PER_STATUS = 4
+"""How often the hosts are asked who is at work."""
+TICKS_PER_CLASS_SEARCH = 10
+"""How often the notebook's names are searched for role classes."""
+MAX_RESULT_LENGTH = 2000
+"""Letters of a call's result that a page shows."""
+REPORTS = ("needs", "errors", "waiting")
+
+
+class Done(NamedTuple):
+    """A command that was carried out, and the one that takes it back, or does it again."""
+
+    command: Command
+    reverse: Command
 
 
 class Board(View):
     """A testbed drawn: nodes with their roles, and who knows whom.
 
-    What a hand does there, it also says as code.
+    Commands that are given by hand on the board are shown as code, too.
 
     Parameters
     ----------
@@ -53,8 +60,10 @@ class Board(View):
         "engine" draws nodes within their engine, "relationship" near those that they know; default:
         as the last board did, in the beginning by engine where there are several.
 
-    What is drawn follows the testbed, whoever changes it. Gestures are carried out one at a time,
-    on a thread of the view.
+    Notes
+    -----
+    The drawing follows the testbed, whoever changes it. Commands are carried out one at a time, on
+    a thread of the view.
     """
 
     source = __file__
@@ -69,17 +78,12 @@ class Board(View):
     ):
         self._bed = bed
         self._names = vars(sys.modules["__main__"]) if names is None else names
-        usual = "engine" if len(bed.fleet.numbers) > 1 else "relationship"
-        self._drawing = Drawing(
-            bed, by or (bed.registry.board_layout.group_by if bed.registry.board_layout else usual)
-        )
+        self._drawing = Drawing(bed, by or _last_grouping(bed))
         self._forms = Forms(bed)
-        self._done: list[tuple[Command, Command]] = []
-        self._undone: list[tuple[Command, Command]] = []
-        """What was done and undone: how it said itself, and what takes it back, or does it again.
-        """
+        self._done: list[Done] = []
+        self._undone: list[Done] = []
         self._refreshing = threading.Lock()
-        self._looked = 0
+        self._ticks = 0
         super().__init__(
             _drawn=self._drawing.draw(),
             _palette=palette(bed, self._names),
@@ -99,17 +103,17 @@ class Board(View):
         return self._bed.trace
 
     def describe(self) -> str:
-        roles = sum(len(given) for given in self._bed.registry.roles.values())
+        roles = sum(map(len, self._bed.registry.roles.values()))
         nodes = len(self._bed.registry.nodes())
         return f"<Board: {nodes} node{'s' * (nodes != 1)}, {roles} role{'s' * (roles != 1)}>"
 
     def on_tick(self) -> None:
         self._refresh()
-        self._looked += 1
-        if self._looked % LIVE == 1:
+        self._ticks += 1
+        if self._ticks % TICKS_PER_STATUS == 1:
             self._live = live(self._bed)
-        if self._looked % LOOK == 0:
-            self._look_for_classes()
+        if self._ticks % TICKS_PER_CLASS_SEARCH == 0:
+            self._search_classes()
 
     def _refresh(self) -> None:
         """Draw anew if the testbed has changed."""
@@ -117,60 +121,56 @@ class Board(View):
             if self._drawing.outdated:
                 self._drawn = self._drawing.draw()
 
-    def _look_for_classes(self) -> None:
+    def _search_classes(self) -> None:
         found = palette(self._bed, self._names)
         if found != self._palette:
             self._palette = found
 
-    # what the page asks for
+    # requests of the page
 
     def handle_do(self, gesture: str, given: dict[str, Any]) -> dict[str, Any]:
-        """Carry out a gesture; returns how it says itself."""
+        """Carry out a command; see `do`."""
         return self._do(parse_command(gesture, given, self._bed))
 
     def handle_form(self, kind: str, given: dict[str, Any]) -> dict[str, Any]:
-        """What the form of a gesture asks for, or that of a call."""
+        """Return the form for a command of that kind, or for a call."""
         return self._forms.form(kind, given, self._palette)
 
     def handle_say(
         self, kind: str, given: dict[str, Any], values: dict[str, str]
     ) -> dict[str, Any]:
-        """How what was filled in would say itself."""
-        made = self._filled(kind, given, values)
-        return {"lines": made.to_magic(), "python": made.to_python()}
+        """Return the code of the command that a filled form stands for."""
+        return _code(self._filled_command(kind, given, values))
 
     def handle_submit(
         self, kind: str, given: dict[str, Any], values: dict[str, str]
     ) -> dict[str, Any]:
-        """Carry out what was filled in."""
-        self._forms.remember(kind, given, values)
-        made = self._filled(kind, given, values)
-        return self._call(made) if isinstance(made, Call) else self._do(made)
+        """Carry out the command that a filled form stands for."""
+        self._forms.store(kind, given, values)
+        command = self._filled_command(kind, given, values)
+        return self._do_call(command) if isinstance(command, Call) else self._do(command)
 
-    def _filled(self, kind: str, given: dict[str, Any], values: dict[str, str]) -> Command:
+    def _filled_command(self, kind: str, given: dict[str, Any], values: dict[str, str]) -> Command:
         filled = self._forms.filled(kind, given, values)
-        return (
-            _call(**check_arguments(_call, filled))
-            if kind == "call"
-            else parse_command(kind, filled, self._bed)
-        )
+        if kind == "call":
+            return _call(**check_arguments(_call, filled))
+        return parse_command(kind, filled, self._bed)
 
     def do(self, kind: str, **given: Any) -> dict[str, Any]:
-        """As a hand does: ``board.do("terminate", nodes="client*", name="trainer")``; returns it as
-        lines and as Python, and what should be known of undoing it.
+        """Carry out a command; return it as `%rml` lines and as Python, and notes on undoing it.
+
+        As by hand: ``board.do("terminate", nodes="client*", name="trainer")``.
         """
         return self._do(parse_command(kind, given, self._bed))
 
-    def _do(self, made: Command) -> dict[str, Any]:
-        back = self._carry_out(made)
-        self._done.append((made, back))
-        self._undone.clear()
-        self._tell_history()
-        return {"lines": made.to_magic(), "python": made.to_python(), "notes": back.notes()}
+    def _do(self, command: Command) -> dict[str, Any]:
+        reverse = self._carry_out(command)
+        self._append_done(command, reverse)
+        return {**_code(command), "notes": reverse.notes()}
 
-    def _carry_out(self, made: Command) -> Command:
+    def _carry_out(self, command: Command) -> Command:
         try:
-            return made.do(self._bed, self._names)
+            return command.do(self._bed, self._names)
         finally:
             self._refresh()
 
@@ -178,75 +178,71 @@ class Board(View):
         return self.undo()
 
     def undo(self) -> list[str]:
-        """Undo the last gesture; returns what was undone, as lines."""
-        return self._step(self._done, self._undone, "there is nothing to undo")
+        """Undo the last command; return it as lines."""
+        return self._reverse_last(self._done, self._undone, "there is nothing to undo")
 
     def handle_redo(self) -> list[str]:
         return self.redo()
 
     def redo(self) -> list[str]:
-        """Do again what was undone last; returns it as lines."""
-        return self._step(self._undone, self._done, "there is nothing to do again")
+        """Carry out again the command that was undone last; return it as lines."""
+        return self._reverse_last(self._undone, self._done, "there is nothing to do again")
 
-    def _step(
-        self, out: list[tuple[Command, Command]], to: list[tuple[Command, Command]], none: str
-    ) -> list[str]:
-        """One step back, or on. What cannot be done any more is not tried again."""
-        if not out:
+    def _reverse_last(self, source: list[Done], target: list[Done], none: str) -> list[str]:
+        """Move the last command from one list to the other; one that fails is tried only once."""
+        if not source:
             raise TestbedError(none)
-        made, back = out.pop()
+        command, reverse = source.pop()
         try:
-            to.append((made, self._carry_out(back)))
+            target.append(Done(command, self._carry_out(reverse)))
         finally:
-            self._tell_history()
-        return made.to_magic()
+            self._publish_history()
+        return command.to_magic()
 
     def call(self, address: str, channel: str, arguments: str = "") -> dict[str, Any]:
-        """Call a service or a task with ``name=value, …``, and go on; the page is told "called"
-        with what came of it.
+        """Call a service or a task with ``name=value, …`` without waiting for it.
 
-        It stands in the code, and is not undone.
+        The page gets the result in a message "called". A call stands in the code, and is not
+        undone.
         """
-        return self._call(_call(address, channel, arguments))
+        return self._do_call(_call(address, channel, arguments))
 
-    def _call(self, made: Call) -> dict[str, Any]:
+    def _do_call(self, call: Call) -> dict[str, Any]:
+        names = ready_names(self._names)
+        args = {}
         try:
-            args = {
-                key: evaluate(text, ready_names(self._names))
-                for key, text in made.arguments.items()
-            }
+            for key, text in call.arguments.items():
+                args[key] = evaluate(text, names)
         except BadLine as error:
             raise TestbedError(str(error)) from None
-        invocation = self._bed.call_task(made.address, made.channel, args)
-        self._done.append((made, made))
-        self._undone.clear()
-        self._tell_history()
-        (line,) = made.to_magic()
+        invocation = self._bed.call_task(call.address, call.channel, args)
+        self._append_done(call, call)
+        (line,) = call.to_magic()
 
         def wait() -> None:
             try:
-                outcome, text = "result", _short(repr(invocation.result()))
+                outcome, text = "result", _shortened(repr(invocation.result()))
             except Exception as error:  # whatever the handler raised is shown in the page
                 outcome, text = "error", str(error)
             self.send_message(
-                "called", {"address": made.address, "line": line, "outcome": outcome, "text": text}
+                "called", {"address": call.address, "line": line, "outcome": outcome, "text": text}
             )
 
         self._bed.fleet.home.run_in_background(wait, "board call")
-        return {"lines": [line], "python": made.to_python(), "notes": []}
+        return {**_code(call), "notes": []}
 
     def handle_inspect(self, address: str) -> dict[str, Any]:
-        """All that is known of a role ("node/role"), or of a node."""
+        """Return a role ("node/role") or a node in detail."""
         return inspect(self._bed, self._names, address, self._live)
 
     def handle_show(self, kind: str) -> dict[str, Any]:
-        """All "needs", "errors", or "waiting" calls."""
-        if kind not in SHOWN:
-            raise TestbedError(f"nothing is called {kind!r}; {did_you_mean(kind, SHOWN)}")
-        return shown(self._bed, kind, live(self._bed))
+        """Return the report on "needs", "errors" or "waiting" calls."""
+        if kind not in REPORTS:
+            raise TestbedError(f"nothing is called {kind!r}; {did_you_mean(kind, REPORTS)}")
+        return report(self._bed, kind, live(self._bed))
 
     def handle_channels(self, address: str) -> list[str]:
-        """What can be called of a role."""
+        """Return the channels of a role that can be called."""
         return self._bed.channels(address)
 
     def handle_draw(self, by: str) -> None:
@@ -256,42 +252,57 @@ class Board(View):
 
     def handle_tidy(self) -> None:
         """Place all nodes anew."""
-        moved: dict[str, Any] = {node: None for node in self._bed.registry.positions}
-        self._drawing.forget()
+        moved: dict[str, Any] = dict.fromkeys(self._bed.registry.positions)
+        self._drawing.reset_places()
         if moved:
             self.do("arrange", positions=moved)
         self._refresh()
 
-    def _tell_history(self) -> None:
+    def _append_done(self, command: Command, reverse: Command) -> None:
+        self._done.append(Done(command, reverse))
+        self._undone.clear()
+        self._publish_history()
+
+    def _publish_history(self) -> None:
         self._history = {
-            "done": [
-                {"lines": made.to_magic(), "python": made.to_python()} for made, _ in self._done
-            ],
+            "done": [_code(done.command) for done in self._done],
             "undone": len(self._undone),
-            "note": "\n".join(self._done[-1][1].notes()) if self._done else "",
+            "note": "\n".join(self._done[-1].reverse.notes()) if self._done else "",
         }
 
     def code(self) -> str:
-        """All that was done here by hand, and not undone, as `%rml` lines."""
-        return "\n".join(line for made, _ in self._done for line in made.to_magic())
+        """Return all commands given by hand here, and not undone, as `%rml` lines."""
+        lines: list[str] = []
+        for done in self._done:
+            lines += done.command.to_magic()
+        return "\n".join(lines)
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= LONG else f"{text[:LONG]}…"
+def _last_grouping(bed: Testbed) -> str:
+    if bed.registry.board_layout:
+        return bed.registry.board_layout.group_by
+    return "engine" if len(bed.fleet.numbers) > 1 else "relationship"
+
+
+def _code(command: Command) -> dict[str, Any]:
+    return {"lines": command.to_magic(), "python": command.to_python()}
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_RESULT_LENGTH else f"{text[:MAX_RESULT_LENGTH]}…"
 
 
 def _call(address: str, channel: str, arguments: str) -> Call:
-    """A call, whose arguments are named: ``amount=3, …``."""
+    """Return a call whose arguments are named: ``amount=3, …``."""
     try:
         tree = parse(f"f({arguments})").body
     except BadLine as error:
         raise TestbedError(str(error)) from None
-    if (
-        not isinstance(tree, ast.Call)
-        or tree.args
-        or any(item.arg is None for item in tree.keywords)
-    ):
+    named: dict[str, str] = {}
+    positional = not isinstance(tree, ast.Call) or bool(tree.args)
+    for item in getattr(tree, "keywords", ()):
+        positional = positional or item.arg is None
+        named[str(item.arg)] = ast.unparse(item.value)
+    if positional:
         raise TestbedError(f"{arguments}: name the arguments, as in amount=3")
-    return Call(
-        address, channel, {str(item.arg): ast.unparse(item.value) for item in tree.keywords}
-    )
+    return Call(address, channel, named)

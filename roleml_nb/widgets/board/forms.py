@@ -1,8 +1,9 @@
-"""The forms of the board: what each asks for, and what that which was filled in stands for."""
+"""The forms of the board: their fields, and the arguments that a filled form stands for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from roleml_nb.role import RoleInstanceID, TestbedError, did_you_mean
@@ -10,31 +11,33 @@ from roleml_nb.testbed import Testbed
 from roleml_nb.testbed.operations.commands.codegen import pattern
 from roleml_nb.testbed.operations.commands.requests import check_arguments
 
-from .inspector import takes
-from .needs import asks
-from .state import label
+from .inspector import argument_names
+from .needs import requirements
+from .state import host_label
 
 __all__ = ["Forms"]
 
 Form = dict[str, Any]
-FILLED = {
+REQUIRED_FIELDS = {
     "assign": ("nodes", "name", "cls"),
     "spawn": ("nodes",),
     "call": ("address", "channel", "arguments"),
 }
-"""{kind: what is filled in at least}; gestures know of the others."""
+"""{kind: fields}; commands check those of the other kinds."""
+VARIED = (
+    " Values may speak of i, n and node: the place in the selection, its size, the name; or be"
+    " Each([…])."
+)
 Palette = Sequence[Mapping[str, Any]]
 
 
-def field(key: str, said: str, **more: Any) -> dict[str, Any]:
-    """What a form asks for: key, label, and of value, hint, placeholder, required, choices and
-    group what there is.
-    """
-    return {"key": key, "label": said, **more}
+def field(key: str, label: str, **more: Any) -> dict[str, Any]:
+    """Return a field; `more` may have value, hint, placeholder, required, choices and group."""
+    return {"key": key, "label": label, **more}
 
 
 class Forms:
-    """Knows the forms of a testbed, and what was typed into them before.
+    """Knows the forms of a testbed, and the values that were typed into them before.
 
     A form is plain data: title, about, action, fields.
     """
@@ -44,8 +47,9 @@ class Forms:
         self._typed: dict[tuple[str, str], str] = {}
 
     def form(self, kind: str, given: Mapping[str, Any], palette: Palette) -> Form:
-        """The form of that kind: "assign", "spawn", "relate", "migrate", "rename" or "call";
-        `given` is what it is about.
+        """Return the form of a kind: "assign", "spawn", "relate", "migrate", "rename" or "call".
+
+        `given` names the objects that it is for.
         """
         if kind == "assign":
             return self._assign(palette=palette, **check_arguments(self._assign, given, "palette"))
@@ -63,54 +67,31 @@ class Forms:
     def filled(
         self, kind: str, given: Mapping[str, Any], values: Mapping[str, str]
     ) -> dict[str, Any]:
-        """What a gesture of that kind takes, out of what was filled in."""
-        for need in FILLED.get(kind, ()):
+        """Return the arguments of a command of that kind, from a filled form."""
+        for need in REQUIRED_FIELDS.get(kind, ()):
             if need not in values and need not in given:
                 raise TestbedError(f"{kind} needs {need}")
         if kind == "assign":
-            parts = {
-                group: {
-                    key.partition(":")[2]: text
-                    for key, text in values.items()
-                    if key.startswith(f"{group}:") and text
-                }
-                for group in ("option", "element")
-            }
             return {
                 "nodes": values["nodes"],
                 "name": values["name"],
                 "cls": given["cls"],
-                "options": parts["option"],
-                "elements": parts["element"],
+                "options": _group("option", values),
+                "elements": _group("element", values),
             }
         if kind == "spawn":
-            on = values.get("on") or None
-            return {
-                "nodes": values["nodes"],
-                "on": next((host for host in self._hosts() if label(host) == on), on),
-            }
+            return {"nodes": values["nodes"], "on": self._host_of(values.get("on") or None)}
         return dict(values) if kind == "relate" else {**given, **values}
 
-    def remember(self, kind: str, given: Mapping[str, Any], values: Mapping[str, str]) -> None:
-        """What was typed stands in the next form of that kind."""
+    def store(self, kind: str, given: Mapping[str, Any], values: Mapping[str, str]) -> None:
+        """Store typed values for the next form of that kind."""
         about = str(given.get("cls") or given.get("channel"))
         for key, text in values.items():
             if ":" in key or kind == "call":
                 self._typed[about, key] = text
 
     def _assign(self, cls: str, nodes: Sequence[str], palette: Palette) -> Form:
-        entry = next((entry for entry in palette if entry["cls"] == cls), None)
-        if entry is None:
-            raise TestbedError(f"there is no role class {cls!r} any more")
-        what = nodes[0] if len(nodes) == 1 else f"{len(nodes)} nodes" if nodes else "nodes"
-        more = (
-            ""
-            if len(nodes) < 2
-            else (
-                " Values may speak of i, n and node: the place in the selection, its size, the"
-                " name; or be Each([…])."
-            )
-        )
+        entry = _entry(cls, palette)
         fields = [
             field(
                 "nodes",
@@ -125,62 +106,67 @@ class Forms:
             ),
         ]
         for group in ("option", "element"):
-            for one in entry[f"{group}s"]:
-                key, default = f"{group}:{one['name']}", one["default"]
-                fields.append(
-                    field(
-                        key,
-                        one["name"],
-                        group=f"{group.capitalize()}s",
-                        hint=one["type"],
-                        required=default is None,
-                        placeholder="an expression" if default is None else default,
-                        value=self._typed.get((cls, key)),
-                    )
-                )
+            for parameter in entry[f"{group}s"]:
+                fields.append(self._parameter_field(cls, group, parameter))
         return {
-            "title": f"Put {cls} on {what}",
-            "about": entry["about"] + more,
+            "title": f"Put {cls} on {_count_of(nodes)}",
+            "about": entry["about"] + (VARIED if len(nodes) > 1 else ""),
             "action": "Put",
             "fields": fields,
         }
 
+    def _parameter_field(self, cls: str, group: str, parameter: Mapping[str, Any]) -> Form:
+        key = f"{group}:{parameter['name']}"
+        default = parameter["default"]
+        return field(
+            key,
+            parameter["name"],
+            group=f"{group.capitalize()}s",
+            hint=parameter["type"],
+            required=default is None,
+            placeholder="an expression" if default is None else default,
+            value=self._typed.get((cls, key)),
+        )
+
     def _hosts(self) -> list[str]:
         return [host for host in self._bed.fleet.numbers if host not in self._bed.lost]
 
+    def _host_of(self, name: str | None) -> str | None:
+        """Return the host with that label, or the name itself."""
+        for host in self._hosts():
+            if host_label(host) == name:
+                return host
+        return name
+
     def _spawn(self) -> Form:
         hosts = self._hosts()
-        on = field(
-            "on",
-            "on engine",
-            placeholder="spread over all",
-            choices=[label(host) for host in hosts],
-        )
+        fields = [field("nodes", "names", required=True, placeholder="client{1..8}")]
+        if len(hosts) > 1:
+            choices = list(map(host_label, hosts))
+            fields.append(field("on", "on engine", placeholder="spread over all", choices=choices))
         return {
             "title": "New nodes",
             "about": "One name, or many at once: client{1..8}.",
             "action": "Make",
-            "fields": [
-                field("nodes", "names", required=True, placeholder="client{1..8}"),
-                *([on] if len(hosts) > 1 else []),
-            ],
+            "fields": fields,
         }
 
     def _relate(self, nodes: Sequence[str], role: str = "", instances: Sequence[str] = ()) -> Form:
-        """Nodes shall know roles: named by what the role there asks for, best first."""
+        """Return the form to relate nodes to roles, with the names that the role there asks for."""
         registry = self._bed.registry
         target = instances[0].partition("/")[2] if instances else ""
         cls = self._bed.versions.classes.get(RoleInstanceID(nodes[0], role))
-        asked = sorted(asks(cls)) if cls else []
-        used = [name for known in registry.relationships.values() for name in known]
+        asked = sorted(requirements(cls)) if cls else []
+        if asked:
+            about = f"{role} asks for {', '.join(asked)}."
+        else:
+            about = "A relationship is a name under which a node knows roles of other nodes."
+        used = chain.from_iterable(registry.relationships.values())
+        names = dict.fromkeys([*asked, *filter(None, [target]), *used])
         return {
             "title": f"{', '.join(nodes)} shall know",
             "action": "Relate",
-            "about": (
-                f"{role} asks for {', '.join(asked)}."
-                if asked
-                else "A relationship is a name under which a node knows roles of other nodes."
-            ),
+            "about": about,
             "fields": [
                 field(
                     "nodes",
@@ -195,11 +181,7 @@ class Forms:
                     value=" ".join(instances),
                     required=True,
                     hint="node/role; client*/trainer",
-                    choices=[
-                        f"{node}/{name}"
-                        for node in registry.nodes()
-                        for name in registry.roles.get(node, {})
-                    ],
+                    choices=self._addresses(),
                 ),
                 field(
                     "relationship",
@@ -207,10 +189,17 @@ class Forms:
                     value=target if target in asked or not asked else asked[0],
                     required=True,
                     hint="the relationship's name",
-                    choices=list(dict.fromkeys([*asked, *filter(None, [target]), *used])),
+                    choices=list(names),
                 ),
             ],
         }
+
+    def _addresses(self) -> list[str]:
+        addresses = []
+        for node in self._bed.registry.nodes():
+            for name in self._bed.registry.roles.get(node, {}):
+                addresses.append(f"{node}/{name}")
+        return addresses
 
     def _migrate(self, role: str) -> Form:
         return {
@@ -230,11 +219,11 @@ class Forms:
 
     def _call(self, address: str, channel: str) -> Form:
         cls = self._bed.versions.classes.get(RoleInstanceID.of(address))
-        given = takes(cls, channel) if cls else ""
+        arguments = argument_names(cls, channel) if cls else ""
         return {
             "title": f"Call {address} {channel}",
             "action": "Call",
-            "about": f"It takes {given or 'no arguments'}. What a call does is not undone.",
+            "about": f"It takes {arguments or 'no arguments'}. What a call does is not undone.",
             "fields": [
                 field(
                     "arguments",
@@ -246,8 +235,31 @@ class Forms:
         }
 
     def _pattern(self, nodes: Sequence[str]) -> str:
-        """Few words for many nodes, which mean them in the same order."""
+        """Return a pattern that means these nodes in this order, or their names."""
         if len(nodes) > 1 and list(nodes) == self._bed.registry.nodes():
             return "*"
-        said = pattern(nodes) if nodes else ""
-        return said if ".." in said else " ".join(nodes)
+        short = pattern(nodes) if nodes else ""
+        return short if ".." in short else " ".join(nodes)
+
+
+def _entry(cls: str, palette: Palette) -> Mapping[str, Any]:
+    for entry in palette:
+        if entry["cls"] == cls:
+            return entry
+    raise TestbedError(f"there is no role class {cls!r} any more")
+
+
+def _count_of(nodes: Sequence[str]) -> str:
+    if len(nodes) == 1:
+        return nodes[0]
+    return f"{len(nodes)} nodes" if nodes else "nodes"
+
+
+def _group(group: str, values: Mapping[str, str]) -> dict[str, str]:
+    """Return the non-empty values of the fields ``group:name``, by name."""
+    found = {}
+    for key, text in values.items():
+        kind, _, name = key.partition(":")
+        if kind == group and ":" in key and text:
+            found[name] = text
+    return found

@@ -1,4 +1,4 @@
-"""What happens on the board: who is at work, who waits, and what went wrong, as plain data."""
+"""The status of a testbed on the board: who is at work, who waits, and errors, as plain data."""
 
 from __future__ import annotations
 
@@ -9,46 +9,47 @@ from roleml_nb.testbed import Testbed
 
 __all__ = ["failure", "live"]
 
-LINES = 30
-"""Waiting calls and errors that are shown."""
+MAX_LINES = 30
+"""Waiting calls, and errors, that a page gets."""
 
 
 def live(bed: Testbed) -> dict[str, Any]:
-    """How it stands: of roles, those that are at something; the rest is ready."""
+    """Return the status of roles that are not ready, their work, waiting calls, and errors."""
     if not bed.running:
         return {"status": {}, "work": {}, "waiting": [], "waits": 0, "errors": {}, "faults": []}
     rows, roles = bed.fleet.at_work()
     work: dict[str, list[int]] = {}
+    waiting = []
     for row in rows:
-        if not row.call and not row.role.endswith("/actor"):
+        if row.call:
+            if not row.name.rpartition(".")[0].endswith("/actor"):
+                waiting.append(f"{row.source} waits for {row.name}")
+        elif not row.role.endswith("/actor"):
             work.setdefault(row.role, [0, 0])[row.state.startswith("queued")] += 1
-    waiting = [
-        f"{row.source} waits for {row.name}"
-        for row in rows
-        if row.call and not row.name.rpartition(".")[0].endswith("/actor")
-    ]
+    status = {}
+    for node, given in roles.items():
+        for name, value in given.items():
+            if value != "ready":
+                status[f"{node}/{name}"] = value
     failures = list(bed.errors)
     return {
-        "status": {
-            f"{node}/{name}": status
-            for node, given in roles.items()
-            for name, status in given.items()
-            if status != "ready"
-        },
+        "status": status,
         "work": work,
-        "waiting": sorted(waiting)[:LINES],
+        "waiting": sorted(waiting)[:MAX_LINES],
         "waits": len(waiting),
-        "errors": dict(
-            Counter(f"{one.node}/{one.role}" if one.role else one.node for one in failures)
-        ),
-        "faults": [failure(one) for one in failures[-LINES:]],
+        "errors": dict(Counter(map(_place, failures))),
+        "faults": list(map(failure, failures[-MAX_LINES:])),
     }
 
 
-def failure(one: Any) -> dict[str, Any]:
-    """An error that nobody waited for, as plain data."""
+def failure(error: Any) -> dict[str, Any]:
+    """Return an error that nobody waited for, as plain data."""
     return {
-        "where": f"{one.node}/{one.role}".strip("/"),
-        "text": one.text,
-        "traceback": one.remote_traceback,
+        "where": _place(error).strip("/"),
+        "text": error.text,
+        "traceback": error.remote_traceback,
     }
+
+
+def _place(error: Any) -> str:
+    return f"{error.node}/{error.role}" if error.role else error.node

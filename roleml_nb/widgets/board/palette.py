@@ -1,4 +1,4 @@
-"""The palette: role classes that can be put on nodes, with what they take, offer and ask for."""
+"""The palette: role classes with their options, elements, channels and requirements."""
 
 from __future__ import annotations
 
@@ -11,55 +11,53 @@ from roleml_nb.role import Role
 from roleml_nb.testbed import Testbed
 from roleml_nb.testbed.expressions import role_classes
 
-from .needs import asks
+from .needs import requirements
 
 __all__ = ["palette"]
 
-LONG = 60
-"""Letters of a default or a type from which on it is cut."""
+MAX_LENGTH = 60
+"""Letters of a default or a type."""
 
 
 def palette(bed: Testbed, names: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The role classes of the notebook, then those of the library, each in the order of the
-    alphabet, as plain data.
-    """
+    """Return the role classes as plain data: the notebook's, then the library's, each by name."""
     found = [_entry(bed, name, cls) for name, cls in role_classes(names).items()]
     return sorted(found, key=lambda entry: (entry["library"], entry["cls"].lower()))
 
 
 def _entry(bed: Testbed, name: str, cls: type[Role]) -> dict[str, Any]:
     library = cls.__module__.startswith("roleml_nb.")
-    doc = (cls.__doc__ or "").strip().partition("\n\n")[0]
+    summary = (cls.__doc__ or "").strip().partition("\n\n")[0]
+    about = " ".join(summary.split())
     return {
         "cls": name,
         "library": library,
         "version": 0 if library else bed.versions.number(cls),
-        "name": suggested(name),
-        "about": " ".join(doc.split()),
+        "name": suggested_name(name),
+        "about": about,
         "options": _options(cls),
         "elements": _elements(cls),
-        "says": _says(cls, " ".join(doc.split())),
+        "says": _tooltip(cls, about),
     }
 
 
-def _says(cls: type[Role], about: str) -> str:
-    """What a class is, the channels that can be called, and the relationships that it asks for."""
-    parts = {"channels": sorted({*cls.services, *cls.tasks}), "asks for": sorted(asks(cls))}
-    return "\n".join(
-        filter(
-            None,
-            [about, *(f"{name}: {', '.join(items)}" for name, items in parts.items() if items)],
-        )
-    )
+def _tooltip(cls: type[Role], about: str) -> str:
+    """Return about, channels and requirements of a class, a line each."""
+    lines = [about] if about else []
+    channels = sorted({*cls.services, *cls.tasks})
+    if channels:
+        lines.append(f"channels: {', '.join(channels)}")
+    required = sorted(requirements(cls))
+    if required:
+        lines.append(f"asks for: {', '.join(required)}")
+    return "\n".join(lines)
 
 
-def suggested(cls: str) -> str:
-    """What a role of that class is usually called: the last word of ``FedAvgAggregator``."""
-    return (
-        re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])", cls)[-1].lower()
-        if re.search("[a-z0-9]", cls)
-        else cls.lower()
-    )
+def suggested_name(cls: str) -> str:
+    """Return the usual name of a role of that class: the last word of ``FedAvgAggregator``."""
+    if not re.search("[a-z0-9]", cls):
+        return cls.lower()
+    return re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])", cls)[-1].lower()
 
 
 def _options(cls: type[Role]) -> list[dict[str, Any]]:
@@ -72,7 +70,7 @@ def _options(cls: type[Role]) -> list[dict[str, Any]]:
                 {
                     "name": name,
                     "type": "" if one.annotation is one.empty else _type(one.annotation),
-                    "default": None if one.default is one.empty else _short(repr(one.default)),
+                    "default": None if one.default is one.empty else _shortened(repr(one.default)),
                 }
             )
     return found
@@ -84,7 +82,7 @@ def _elements(cls: type[Role]) -> list[dict[str, Any]]:
         declared = getattr(cls, attribute)
         default = None
         if declared.default_impl is not None:
-            default = _short(repr(declared.default_impl))
+            default = _shortened(repr(declared.default_impl))
         elif declared.default_constructor is not None:
             constructor = declared.default_constructor
             default = f"{getattr(constructor, '__name__', constructor)}()"
@@ -100,13 +98,11 @@ def _elements(cls: type[Role]) -> list[dict[str, Any]]:
 
 def _type(annotation: Any) -> str:
     if isinstance(annotation, str):
-        return _short(annotation)
-    return _short(
-        annotation.__name__
-        if isinstance(annotation, type)
-        else str(annotation).replace("typing.", "")
-    )
+        return _shortened(annotation)
+    if isinstance(annotation, type):
+        return _shortened(annotation.__name__)
+    return _shortened(str(annotation).replace("typing.", ""))
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= LONG else f"{text[: LONG - 1]}…"
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_LENGTH else f"{text[: MAX_LENGTH - 1]}…"

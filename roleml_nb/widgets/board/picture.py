@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 import math
+from operator import itemgetter
 from typing import Any
 from xml.sax.saxutils import escape
 
 __all__ = ["HUES", "draw"]
 
 HUES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B58900", "#56B4E9"]
-"""A colour per name of a role: Okabe and Ito's, which survive colour blindness; the yellow is
-darkened for white ground.
-"""
-INK, FAINT, LINE, CARD, FRAME, WRONG = (
-    "#1c2630",
-    "#5c6a77",
-    "#9aa7b4",
-    "#ffffff",
-    "#f4f6f8",
-    "#b3261e",
-)
-MARGIN, HEADER, CHIP = 20, 30, 24
+"""A colour per role name: Okabe and Ito's, which survive colour blindness, with a darker yellow."""
+INK, FAINT, LINE = "#1c2630", "#5c6a77", "#9aa7b4"
+CARD, FRAME, LOST = "#ffffff", "#f4f6f8", "#b3261e"
+MARGIN, HEADER_HEIGHT, CHIP_HEIGHT = 20, 30, 24
+MAX_WIDTH = 1100
+MAX_DOTS = 6
+"""Dots of roles on a small card."""
 
 
 def draw(state: dict[str, Any]) -> str:
-    """The SVG; the same for the same state."""
-    nodes, groups = state["nodes"], state["groups"]
-    boxes = [*nodes, *groups]
-    left, top = (min((box[key] for box in boxes), default=0) - MARGIN for key in ("x", "y"))
-    right = max((box["x"] + box["w"] for box in boxes), default=200) + MARGIN
-    bottom = max((box["y"] + box["h"] for box in boxes), default=60) + MARGIN
+    """Return the SVG; the same for the same state."""
+    left, top, right, bottom = _bounds([*state["nodes"], *state["groups"]])
     wide, tall = right - left, bottom - top
-    shrink = min(1.0, 1100 / wide)
+    shrink = min(1.0, MAX_WIDTH / wide)
     parts = [
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{_n(wide * shrink)}"'
@@ -45,22 +37,11 @@ def draw(state: dict[str, Any]) -> str:
         ),
     ]
     labels = {host["id"]: host for host in state["hosts"]}
-    for group in groups:
-        host = labels[group["host"]]
-        box = (
-            f'x="{_n(group["x"])}" y="{_n(group["y"])}" width="{_n(group["w"])}"'
-            f' height="{_n(group["h"])}"'
-        )
-        parts.append(
-            f'<rect {box} rx="10" fill="{FRAME}" stroke="{WRONG if host["lost"] else "#cfd6dd"}"/>'
-            f'<text x="{_n(group["x"] + 14)}" y="{_n(group["y"] + 21)}"'
-            f' fill="{WRONG if host["lost"] else FAINT}">'
-            f"{escape(host['label'])}{' (lost)' * bool(host['lost'])}</text>"
-        )
+    parts += (_frame(group, labels[group["host"]]) for group in state["groups"])
     parts += _edges(state)
-    for node in nodes:
+    for node in state["nodes"]:
         parts += _card(node, state)
-    if not nodes:
+    if not state["nodes"]:
         parts.append(
             f'<text x="{_n(left + MARGIN)}" y="{_n(top + MARGIN + 14)}" fill="{FAINT}">no'
             " nodes</text>"
@@ -68,9 +49,34 @@ def draw(state: dict[str, Any]) -> str:
     return "".join([*parts, "</svg>"])
 
 
+def _bounds(boxes: list[dict[str, Any]]) -> tuple[float, float, float, float]:
+    """Return left, top, right and bottom of all boxes, with a margin."""
+    left = top = 0.0
+    right, bottom = 200.0, 60.0
+    if boxes:
+        left = min(map(itemgetter("x"), boxes))
+        top = min(map(itemgetter("y"), boxes))
+        right = max(box["x"] + box["w"] for box in boxes)
+        bottom = max(box["y"] + box["h"] for box in boxes)
+    return left - MARGIN, top - MARGIN, right + MARGIN, bottom + MARGIN
+
+
+def _frame(group: dict[str, Any], host: dict[str, Any]) -> str:
+    box = (
+        f'x="{_n(group["x"])}" y="{_n(group["y"])}" width="{_n(group["w"])}"'
+        f' height="{_n(group["h"])}"'
+    )
+    return (
+        f'<rect {box} rx="10" fill="{FRAME}" stroke="{LOST if host["lost"] else "#cfd6dd"}"/>'
+        f'<text x="{_n(group["x"] + 14)}" y="{_n(group["y"] + 21)}"'
+        f' fill="{LOST if host["lost"] else FAINT}">'
+        f"{escape(host['label'])}{' (lost)' * bool(host['lost'])}</text>"
+    )
+
+
 def _card(node: dict[str, Any], state: dict[str, Any]) -> list[str]:
     x, y, wide, tall = node["x"], node["y"], node["w"], node["h"]
-    edge = WRONG if node["lost"] else "#9aa7b4"
+    edge = LOST if node["lost"] else "#9aa7b4"
     name = _cut(node["name"], 10 if state["many"] else 20)
     parts = [
         (
@@ -82,27 +88,35 @@ def _card(node: dict[str, Any], state: dict[str, Any]) -> list[str]:
             f' font-size="{11 if state["many"] else 13}" fill="{INK}">{escape(name)}</text>'
         ),
     ]
-    for index, role in enumerate(node["roles"]):
-        hue = HUES[state["hues"][role["name"]] % len(HUES)]
-        if state["many"]:
-            if index < 6:
-                parts.append(
-                    f'<circle cx="{_n(x + 14 + 12 * index)}" cy="{_n(y + tall - 11)}" r="4"'
-                    f' fill="{hue}"/>'
-                )
-            continue
-        top = y + HEADER + CHIP * index
-        version = f" v{role['version']}" if role["version"] > 1 else ""
-        parts.append(
-            f'<rect x="{_n(x + 8)}" y="{_n(top)}" width="{_n(wide - 16)}" height="{CHIP - 4}"'
-            f' rx="4" fill="{hue}" '
-            f'fill-opacity="0.14" stroke="{hue}"/><rect x="{_n(x + 8)}" y="{_n(top)}" width="5"'
-            f' height="{CHIP - 4}" '
-            f'rx="2" fill="{hue}"/><text x="{_n(x + 19)}" y="{_n(top + 14)}" font-size="11"'
-            f' fill="{INK}">'
-            f"{escape(_cut(role['name'] + version, 22))}</text>"
-        )
+    if state["many"]:
+        bottom = y + tall - 11
+        for index, role in enumerate(node["roles"][:MAX_DOTS]):
+            fill = _hue(role, state)
+            parts.append(
+                f'<circle cx="{_n(x + 14 + 12 * index)}" cy="{_n(bottom)}" r="4" fill="{fill}"/>'
+            )
+    else:
+        for index, role in enumerate(node["roles"]):
+            top = y + HEADER_HEIGHT + CHIP_HEIGHT * index
+            parts.append(_chip(role, x, top, wide, _hue(role, state)))
     return parts
+
+
+def _hue(role: dict[str, Any], state: dict[str, Any]) -> str:
+    return HUES[state["hues"][role["name"]] % len(HUES)]
+
+
+def _chip(role: dict[str, Any], x: float, top: float, wide: float, hue: str) -> str:
+    """Return a role on the card of its node."""
+    version = f" v{role['version']}" if role["version"] > 1 else ""
+    high = CHIP_HEIGHT - 4
+    return (
+        f'<rect x="{_n(x + 8)}" y="{_n(top)}" width="{_n(wide - 16)}" height="{high}" rx="4"'
+        f' fill="{hue}" fill-opacity="0.14" stroke="{hue}"/>'
+        f'<rect x="{_n(x + 8)}" y="{_n(top)}" width="5" height="{high}" rx="2" fill="{hue}"/>'
+        f'<text x="{_n(x + 19)}" y="{_n(top + 14)}" font-size="11" fill="{INK}">'
+        f"{escape(_cut(role['name'] + version, 22))}</text>"
+    )
 
 
 def _edges(state: dict[str, Any]) -> list[str]:
@@ -120,7 +134,7 @@ def _edges(state: dict[str, Any]) -> list[str]:
 
 
 def _border(box: dict[str, Any], other: dict[str, Any]) -> tuple[float, float]:
-    """Where the line from the middle of one box to that of another leaves the first."""
+    """Return the point where the line between the middles of two boxes leaves the first."""
     x, y = box["x"] + box["w"] / 2, box["y"] + box["h"] / 2
     across, down = other["x"] + other["w"] / 2 - x, other["y"] + other["h"] / 2 - y
     if not across and not down:

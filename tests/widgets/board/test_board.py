@@ -13,7 +13,7 @@ from roleml_nb.widgets import Board
 from roleml_nb.widgets.base.bundle import script
 from roleml_nb.widgets.board import board as boards
 from roleml_nb.widgets.board.live import live
-from roleml_nb.widgets.board.needs import asks
+from roleml_nb.widgets.board.needs import requirements
 from tests.waiting import until
 
 
@@ -407,13 +407,13 @@ def test_what_is_lacking_is_drawn_with_a_proposal(board) -> None:
 
 
 def test_what_the_library_asks_for_is_read_from_its_code() -> None:
-    found = asks(FederatedCoordinator)
+    found = requirements(FederatedCoordinator)
     assert set(found) == {"trainer", "aggregator"} and found["aggregator"] == {
         "aggregate",
         "begin-anew",
     }
     assert "evaluator" not in found  # it asks whether there is one
-    assert set(asks(GossipCoordinator)) == {"peer", "trainer", "aggregator"}
+    assert set(requirements(GossipCoordinator)) == {"peer", "trainer", "aggregator"}
 
 
 def inspected(board: Board, address: str) -> dict[str, list]:
