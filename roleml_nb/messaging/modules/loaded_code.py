@@ -2,8 +2,8 @@
 
 Neither the time of a file nor a reload tells it: `%autoreload` replaces the code of single
 functions in place, and a file may be edited after it was imported, or twice between two reloads. So
-functions are compared by their code, constants by their value, and what else can be changed in
-place by whether it is another object than before (`marks`).
+functions are compared by their code, constants by their value, and all else that can be changed in
+place by its identity (`identities`).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ __all__ = [
     "is_loaded",
     "is_patchable",
     "lost_imports",
-    "marks",
+    "identities",
 ]
 
-Marks = dict[Path, Any]
+Identities = dict[Path, Any]
 """{path: the code of a function, or the id of another object}, of a module."""
 Functions = dict[Path, list[tuple[Any, ...]]]
 MISSING = object()
@@ -40,18 +40,18 @@ def is_loaded(
     before: str | None,
     *,
     reloaded: bool,
-    known: Marks | None = None,
+    known: Identities | None = None,
 ) -> bool:
     """Return True if `module` in memory is the one that `text` defines.
 
     Parameters
     ----------
     before
-        The text that was loaded when it was last looked at; None if that is not known.
+        The text that was loaded at the last refresh; None if that is not known.
     reloaded
         The module was executed anew since then.
     known
-        The `marks` of the module at that time.
+        The `identities` of the module at that time.
     """
     filename = module.__file__ or ""
     wanted = functions(text, filename)
@@ -89,20 +89,20 @@ def is_patchable(text: str, before: str, filename: str) -> bool:
     return new is not None and old is not None and _is_patchable(new, old)
 
 
-def marks(module: types.ModuleType) -> Marks:
-    """Return what tells later whether functions and values of a module are still those of now."""
-    found: Marks = {}
+def identities(module: types.ModuleType) -> Identities:
+    """Return the identities of all functions and values of a module, to be compared later."""
+    found: Identities = {}
     left: list[tuple[Path, Mapping[str, Any]]] = [((), vars(module))]
     while left:
         path, space = left.pop()
         for name, value in list(space.items()):
-            found[*path, name] = _mark(value)
+            found[*path, name] = _identity(value)
             if isinstance(value, type) and value.__module__ == module.__name__ and len(path) < 5:
                 left.append(((*path, name), vars(value)))
     return found
 
 
-def _mark(value: Any) -> Any:
+def _identity(value: Any) -> Any:
     try:
         return code_of(value) or id(value)
     except Exception:  # whatever an object of somebody's raises when it is asked for an attribute
@@ -117,7 +117,7 @@ def _was_patched(
     module: types.ModuleType,
     does: tuple[Functions, Functions],
     outlines: tuple[Outline, Outline],
-    known: Marks,
+    known: Identities,
 ) -> bool:
     """Return True when the edit was made in the module in memory; `does` and `outlines` are of the
     text.
@@ -163,16 +163,16 @@ def _is_still(
     return _equal(found, before[0]) and not _equal(found, now[0])
 
 
-def _is_touched(module: types.ModuleType, path: Path, known: Marks) -> bool:
+def _is_touched(module: types.ModuleType, path: Path, known: Identities) -> bool:
     found = _member(module, path)
-    mark = _mark(found)
+    identity = _identity(found)
     before = known.get(path)
     return found is not MISSING and (
-        mark is not before if isinstance(mark, types.CodeType) else mark != before
+        identity is not before if isinstance(identity, types.CodeType) else identity != before
     )
 
 
-def _has(module: types.ModuleType, path: Path, values: list[Any], known: Marks) -> bool:
+def _has(module: types.ModuleType, path: Path, values: list[Any], known: Identities) -> bool:
     """Return True when a name means one of the values that a text gives to it."""
     found = _member(module, path)
     if found is MISSING:

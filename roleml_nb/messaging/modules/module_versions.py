@@ -30,7 +30,8 @@ from roleml_nb.role.errors import ModuleError
 from roleml_nb.role.forks import at_fork
 
 from .loaded_code import has_same_code
-from .source_modules import UNKNOWN, Closure, ModuleText, source_modules
+from .module_text import ModuleText
+from .source_modules import UNKNOWN, Closure, source_modules
 
 __all__ = [
     "ModuleVersions",

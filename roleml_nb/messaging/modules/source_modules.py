@@ -1,73 +1,55 @@
 """The user's own modules in the process of the notebook: the text of each as it was loaded, and its
 identity.
 
-A version is content -------------------- The identity of a class or function of the user's own
-modules is its name and the *key* of its module: a hash of the text of that module and of all own
-modules that it imports, those in turn included, also within functions. Comments, blank lines and
-the time of a file make no difference; a helper of a helper does.
+A version is content: the identity of a class or function of the user's own modules is its name and
+the *key* of its module, a hash of the text of that module and of all own modules that it imports,
+those in turn included, also within functions. Comments, blank lines and the time of a file make no
+difference; a helper of a helper does.
 
-What counts is the text that this process has **loaded**, since that is what its own code sees: a
-file that was edited and not reloaded changes nothing but `behind`, which is told.
-`importlib.reload` and `%autoreload` load the new text, each in its own way; `loaded_code` tells
-whether they did. A module whose loaded text is not known, as it was edited before anybody looked,
-has a key that begins with ``?``, and cannot be sent (`unknown`).
+The text that counts is the one that this process has **loaded**, since its own code sees that one:
+a file that was edited and not reloaded changes nothing but `behind`, which is reported.
+`importlib.reload` and `%autoreload` load the new text, each in its own way; `loaded_code` finds out
+whether they did. A module whose loaded text is not known, as it was edited before the first
+refresh, has a key that begins with ``?``, and cannot be sent (`unknown`).
 
 Engines get the texts (`versions_to_send`), and `module_versions` executes them there under the
-module's name: several versions of one module live side by side, and what travels is by name and key
+module's name: several versions of one module live side by side, and objects travel by name and key
 alone. A class of a notebook cell that uses own modules has their keys in its identity as well
 (`code.class_reference`).
 
-`look` is made before each run: an ``os.stat`` for each own module, and nothing else where nothing
+Each run begins with a `refresh`: an ``os.stat`` for each own module, and nothing else where nothing
 has changed.
 """
 
 from __future__ import annotations
 
-import ast
-import hashlib
-import marshal
 import os
 import sys
 import threading
 import time
 from collections.abc import Iterable
 from importlib.machinery import PathFinder, SourceFileLoader
-from importlib.util import cache_from_source, decode_source
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 from roleml_nb.role.forks import at_fork
 
-from .loaded_code import is_loaded, is_patchable, marks
+from .loaded_code import identities, is_loaded, is_patchable
+from .module_text import ModuleText, Stamp, differs_from_compiled, hash_text, read_module, stamp
 from .outline import Outline, outline
 from .own_modules import is_installed, is_of_project
 
-__all__ = ["Closure", "ModuleText", "SourceModules", "source_modules"]
+__all__ = ["Closure", "SourceModules", "source_modules"]
 
 Closure = dict[str, tuple[str, str]]
 """{module: (digest of its text, its key)} of a module and all own modules that it imports."""
-SLOW_S, PAUSE = 0.1, 20
-"""The second look in succession that takes so many seconds, as threads are busy, is followed by a
-pause of so many times that.
+SLOW_REFRESH_S = 0.1
+PAUSE_FACTOR = 20
+"""After a second slow refresh in succession, the next one is due after so many times its duration:
+threads are busy.
 """
 UNKNOWN = "?"
-"""What keys and digests begin with, where the text that was loaded is not known."""
-
-
-Stamp = tuple[int, int, int]
-"""When a file was written, how large it is, and when it was changed in any way."""
-
-
-class ModuleText(NamedTuple):
-    """A text of a module, and where it is from."""
-
-    name: str
-    filename: str
-    package: bool
-    text: str
-    digest: str
-    imports: frozenset[str]
-    """Names of modules that it may import."""
+"""Prefix of keys and digests of modules whose loaded text is not known."""
 
 
 class _Tracked:
@@ -76,20 +58,24 @@ class _Tracked:
     def __init__(self, name: str, filename: str, package: bool) -> None:
         self.name, self.filename, self.package = name, filename, package
         self.spec: Any = None
-        """That of the module when it was last looked at: each reload makes another one.
+        """The module's spec at the last refresh: each reload makes another one.
 
         None if it is not imported.
         """
         self.stamp: Stamp | None = None
-        self.marks: dict[Any, Any] = {}
-        """Those of the module when its text was loaded."""
+        self.identities: dict[Any, Any] = {}
+        """Identities of the module's functions and values when its text was loaded."""
         self.loaded: ModuleText | None = None
         self.on_disk: ModuleText | None = None
-        """The text of the file where that is another one than the one that was loaded."""
+        """The text of the file, where it is not the one that was loaded."""
 
     @property
     def digest(self) -> str:
         return self.loaded.digest if self.loaded is not None else f"{UNKNOWN}{id(self.spec):x}"
+
+    def read(self) -> ModuleText | None:
+        """Return the text of the file now; None if it cannot be read."""
+        return read_module(self.name, self.filename, self.package)
 
 
 class SourceModules:
@@ -105,51 +91,51 @@ class SourceModules:
         """Modules that are neither own nor installed, with their files as they were first seen."""
         self._used_elsewhere: set[str] = set()
         self.edited_elsewhere: dict[str, tuple[str, Stamp]] = {}
-        """Those of them that were sent by name, and edited since: {module: (file, stamp)}.
+        """Modules elsewhere that were sent by name, and edited since: {module: (file, stamp)}.
 
         Engines import them themselves.
         """
         self._count = 0
         self._slow = 0
-        """Counts the slow looks in succession."""
+        """Number of slow refreshes in succession."""
         self._next = 0.0
-        """When another look is due."""
+        """Time at which another refresh is due."""
         self._closures: dict[str, Closure] = {}
         self._reach: dict[str, list[str]] = {}
         self._keys: dict[str, str] = {}
         self.revision = 0
-        """Counts the looks that found other loaded code than before."""
+        """Number of refreshes that found other loaded code than before."""
         self.seen = 0
-        """Counts the looks that found something else than before, be it loaded or not."""
+        """Number of refreshes that found any change, be it loaded or not."""
 
     def forked(self) -> None:
         self._lock = threading.RLock()
 
-    def look(self) -> bool:
-        """Look for what was imported, edited and reloaded since the last time; True if something
-        was.
+    def refresh(self) -> bool:
+        """Find modules that were imported, edited or reloaded since the last refresh; True if there
+        are any.
         """
         with self._lock:
             began = time.monotonic()
             changed = self._find_new()
             for tracked in list(self._tracked.values()):
-                changed |= self._look_at(tracked)
+                changed |= self._refresh_module(tracked)
             if changed:
                 self._changed()
-            self.look_elsewhere()
+            self.refresh_elsewhere()
             ended = time.monotonic()
-            self._slow = self._slow + 1 if ended - began > SLOW_S and not changed else 0
+            self._slow = self._slow + 1 if ended - began > SLOW_REFRESH_S and not changed else 0
             # one may be chance, as of a busy machine
-            self._next = ended + PAUSE * (ended - began) if self._slow > 1 else ended
+            self._next = ended + PAUSE_FACTOR * (ended - began) if self._slow > 1 else ended
             return changed
 
     @property
     def due(self) -> bool:
-        """True when it is time for another look, or a module was imported or reloaded since the
+        """True when it is time for another refresh, or a module was imported or reloaded since the
         last one.
 
-        A look asks for the time of each file, and at each, a busy thread may take the interpreter
-        for 5 ms.
+        A refresh asks for the time of each file, and at each, a busy thread may take the
+        interpreter for 5 ms.
         """
         return (
             time.monotonic() >= self._next
@@ -161,7 +147,7 @@ class SourceModules:
         )
 
     @property
-    def some(self) -> bool:
+    def tracks_any(self) -> bool:
         """True if this process has own modules."""
         return bool(self._tracked)
 
@@ -177,13 +163,13 @@ class SourceModules:
             return False
         with self._lock:
             if self._track(name, module):
-                self._look_at(self._tracked[name])
+                self._refresh_module(self._tracked[name])
                 self._changed()
                 return True
         return False
 
-    def note_use(self, name: str | None) -> None:
-        """Note that something of a module is sent by the module's name, which is no own one."""
+    def record_use(self, name: str | None) -> None:
+        """Record that an object of a module that is no own one is sent by the module's name."""
         if name in self._elsewhere:
             self._used_elsewhere.add(name)
 
@@ -234,9 +220,7 @@ class SourceModules:
 
     @property
     def behind(self) -> dict[str, tuple[str, str]]:
-        """The files that were edited and not loaded since, and digests of their texts: {module:
-        (file, digest)}.
-        """
+        """Files that were edited and not loaded since: {module: (file, digest of its text)}."""
         return {
             tracked.name: (tracked.filename, tracked.on_disk.digest)
             for tracked in list(self._tracked.values())
@@ -251,7 +235,7 @@ class SourceModules:
         return None if text is None else outline(text.text, text.filename)
 
     def obstacle(self, name: str) -> str:
-        """Return what keeps an edited file from being loaded, in words; "" where nothing does."""
+        """Return the reason why an edited file cannot be loaded; "" where it can."""
         tracked = self._tracked[name]
         if tracked.on_disk is None:
             return ""
@@ -264,7 +248,7 @@ class SourceModules:
                 "it is no Python:"
                 f" {getattr(error, 'msg', error)}{f', in line {line}' if line else ''}"
             )
-        if _is_compiled_before(tracked):
+        if differs_from_compiled(tracked.filename, text):
             return (
                 "Python takes what it had compiled for it, of a file of the same size that was"
                 " saved within the same second: save it again"
@@ -277,9 +261,7 @@ class SourceModules:
         return ""
 
     def unknown(self, names: Iterable[str]) -> list[str]:
-        """Return those of these modules, and of what they import, whose loaded text is not
-        known.
-        """
+        """Return the modules whose loaded text is not known, among these and all they import."""
         return [name for name, digest in self.digests(names).items() if digest.startswith(UNKNOWN)]
 
     def versions_to_send(
@@ -303,7 +285,7 @@ class SourceModules:
                 complete[version] = closure
         return texts, complete
 
-    # what is there
+    # finding modules
 
     def _find_new(self) -> bool:
         if len(sys.modules) == self._count:
@@ -330,48 +312,49 @@ class SourceModules:
                 and type(spec.loader) is SourceFileLoader
                 and not is_installed(str(origin))
             ):
-                stamp = _stamp(str(origin))
-                if stamp is not None and name not in self._elsewhere:
-                    self._elsewhere[name] = str(origin), stamp
+                written = stamp(str(origin))
+                if written is not None and name not in self._elsewhere:
+                    self._elsewhere[name] = str(origin), written
             return False
         self._tracked[name] = _Tracked(
             name, str(origin), spec.submodule_search_locations is not None
         )
         return True
 
-    def look_elsewhere(self) -> dict[str, tuple[str, Stamp]]:
+    def refresh_elsewhere(self) -> dict[str, tuple[str, Stamp]]:
         """Return `edited_elsewhere` as it is now."""
         for name in self._used_elsewhere:
             filename, first = self._elsewhere[name]
-            stamp = _stamp(filename) or first
-            if stamp != first and self.edited_elsewhere.get(name) != (filename, stamp):
-                self.edited_elsewhere[name] = filename, stamp
+            written = stamp(filename) or first
+            if written != first and self.edited_elsewhere.get(name) != (filename, written):
+                self.edited_elsewhere[name] = filename, written
                 self.seen += 1
         return dict(self.edited_elsewhere)
 
-    def _look_at(self, tracked: _Tracked) -> bool:
-        stamp = _stamp(tracked.filename)
-        if stamp is None:  # it was renamed or removed: what was loaded goes on
+    def _refresh_module(self, tracked: _Tracked) -> bool:
+        written = stamp(tracked.filename)
+        if written is None:  # it was renamed or removed: what was loaded goes on
             return False
         module = sys.modules.get(tracked.name)
         spec = getattr(module, "__spec__", None)
-        if stamp == tracked.stamp and spec is tracked.spec and tracked.on_disk is None:
+        if written == tracked.stamp and spec is tracked.spec and tracked.on_disk is None:
             return False
-        text = tracked.on_disk if stamp == tracked.stamp else _read(tracked)
-        text = text or tracked.loaded or _read(tracked)
+        text = tracked.on_disk if written == tracked.stamp else tracked.read()
+        text = text or tracked.loaded or tracked.read()
         if text is None:
             return False
-        return self._compare(tracked, module, spec, stamp, text)
+        return self._compare(tracked, module, spec, written, text)
 
     def _compare(
-        self, tracked: _Tracked, module: Any, spec: Any, stamp: Stamp, text: ModuleText
+        self, tracked: _Tracked, module: Any, spec: Any, written: Stamp, text: ModuleText
     ) -> bool:
-        """Note whether `text`, which is that of the file, was loaded; True if something else was
-        loaded than before.
+        """Record the `text` of the file as loaded or not; True if other code was loaded than
+        before.
         """
         before, reloaded = tracked.loaded, spec is not tracked.spec
         digest, on_disk = tracked.digest, tracked.on_disk
-        tracked.stamp, tracked.spec = stamp, spec
+        tracked.stamp = written
+        tracked.spec = spec
         if before is not None and before.digest == text.digest and not reloaded:
             tracked.on_disk = None
         elif module is None or is_loaded(
@@ -379,10 +362,10 @@ class SourceModules:
             text.text,
             None if before is None else before.text,
             reloaded=reloaded,
-            known=tracked.marks,
+            known=tracked.identities,
         ):
             tracked.loaded, tracked.on_disk = text, None
-            tracked.marks = marks(module) if module is not None else {}
+            tracked.identities = identities(module) if module is not None else {}
         else:
             tracked.on_disk = text
             if reloaded and not (
@@ -392,7 +375,7 @@ class SourceModules:
         self.seen += tracked.on_disk is not on_disk
         return tracked.digest != digest or before is None
 
-    # who imports whom
+    # imports
 
     def _reached(self, name: str) -> list[str]:
         """Return an own module and all that it imports, in order."""
@@ -442,97 +425,16 @@ class SourceModules:
         self._tracked[name] = _Tracked(
             name, str(spec.origin), spec.submodule_search_locations is not None
         )
-        self._look_at(self._tracked[name])
+        self._refresh_module(self._tracked[name])
         return True
 
     def _key(self, name: str) -> str:
         if name not in self._keys:
-            self._keys[name] = _hash(
+            self._keys[name] = hash_text(
                 "\n".join(f"{member} {self.digest(member)}" for member in self._reached(name))
             )
         return self._keys[name]
 
 
-def _stamp(filename: str) -> Stamp | None:
-    try:
-        status = os.stat(filename)
-    except OSError:
-        return None
-    # the third one tells what was written, where the time of the file was put back
-    return status.st_mtime_ns, status.st_size, status.st_ctime_ns
-
-
-def _read(tracked: _Tracked) -> ModuleText | None:
-    """Return the text of the file now; None if it cannot be read."""
-    name, filename, package = tracked.name, tracked.filename, tracked.package
-    try:
-        with open(filename, "rb") as file:
-            text = decode_source(file.read())
-    except (OSError, SyntaxError, UnicodeDecodeError):
-        return None
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return ModuleText(name, filename, package, text, _hash(text), frozenset())
-    return ModuleText(
-        name,
-        filename,
-        package,
-        text,
-        _hash(ast.dump(tree)),
-        frozenset(_imports(tree, name, package)),
-    )
-
-
-def _is_compiled_before(tracked: _Tracked) -> bool:
-    """Whether Python would load other code than that of the file, which it takes for the one it has
-    compiled.
-    """
-    try:
-        with open(cache_from_source(tracked.filename), "rb") as file:
-            head, code = file.read(16), file.read()
-        status = os.stat(tracked.filename)
-        known = int.from_bytes(head[8:12], "little"), int.from_bytes(head[12:16], "little")
-        if head[4:8] != bytes(4) or known != (
-            int(status.st_mtime) & 0xFFFFFFFF,
-            status.st_size & 0xFFFFFFFF,
-        ):
-            return False
-        compiled = compile(
-            tracked.on_disk.text if tracked.on_disk else "",
-            tracked.filename,
-            "exec",
-            dont_inherit=True,
-        )
-        return bool(marshal.loads(code) != compiled)
-    except (OSError, NotImplementedError, EOFError, ValueError, SyntaxError, TypeError):
-        return False
-
-
-def _imports(tree: ast.AST, name: str, package: bool) -> Iterable[str]:
-    """Return the names of all modules that an import of the text may mean."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield from _with_parents(alias.name)
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parts = name.split(".")
-                above = parts[: len(parts) - node.level + package]
-                base = ".".join([*above, *([base] if base else [])])
-            yield from _with_parents(base)
-            yield from (f"{base}.{alias.name}" for alias in node.names if base)
-
-
-def _with_parents(name: str) -> Iterable[str]:
-    parts = name.split(".")
-    return (".".join(parts[:count]) for count in range(1, len(parts) + 1) if parts[0])
-
-
-def _hash(text: str) -> str:
-    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).hexdigest()
-
-
 source_modules = SourceModules()
-"""Those of this process."""
+"""The own modules of this process."""

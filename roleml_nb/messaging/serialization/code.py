@@ -127,7 +127,7 @@ def reduce_own(obj: Any) -> Any:
     """Reduce a function or class of an own module to module, key and name; None for any other."""
     version = reference(obj)
     if version is None:
-        source_modules.note_use(obj.__module__)
+        source_modules.record_use(obj.__module__)
         return None
     _note(version[0])
     return resolve_member, (*version, obj.__qualname__)
@@ -136,7 +136,7 @@ def reduce_own(obj: Any) -> Any:
 def reduce_module(module: types.ModuleType) -> Any:
     version = reference(module)
     if version is None:
-        source_modules.note_use(module.__name__)
+        source_modules.record_use(module.__name__)
         return REDUCERS[types.ModuleType](module)
     _note(version[0])
     return resolve_module, version

@@ -56,13 +56,13 @@ class CodeChanges:
         self._fleet, self._versions = fleet, versions
         self._seen = (-1, -1)
         self._reported: set[Any] = set()
-        self._edited_before = source_modules.look_elsewhere()
+        self._edited_before = source_modules.refresh_elsewhere()
         self.report: Callable[[str], None] = _warn
         """How a line is told: as a warning, or as a notebook's magics tell things."""
 
     def refresh(self) -> None:
         """Look at the modules, and have engines know what they are now."""
-        source_modules.look()
+        source_modules.refresh()
         share_modules(self._fleet)
 
     def unreported(self) -> list[str]:

@@ -8,8 +8,9 @@ import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from roleml_nb.messaging.modules.module_text import ModuleText
 from roleml_nb.messaging.modules.module_versions import module_versions
-from roleml_nb.messaging.modules.source_modules import Closure, ModuleText, source_modules
+from roleml_nb.messaging.modules.source_modules import Closure, source_modules
 
 if TYPE_CHECKING:
     from roleml_nb.testbed.cluster.fleet import Fleet

@@ -178,7 +178,7 @@ def digests_of(cls: type, *given: dict[str, Any]) -> dict[str, str]:
     texts as they are loaded.
     """
     names = set(_own_modules(cls))
-    for values in given if source_modules.some else ():
+    for values in given if source_modules.tracks_any else ():
         for value in values.values():
             names |= _own_modules(value)
     return source_modules.digests(names)

@@ -42,7 +42,7 @@ def test_keys_follow_imports_of_all_kinds(write):
     write("kf_top", "import kf_pack.near\nimport kf_round\ndef f():\n    import kf_late\n")
     load("kf_top"), load("kf_alone")
     modules = SourceModules()
-    assert modules.look() and not modules.look()
+    assert modules.refresh() and not modules.refresh()
     assert set(modules.closure("kf_top")) == {
         "kf_top",
         "kf_pack",
@@ -64,7 +64,7 @@ def test_keys_follow_imports_of_all_kinds(write):
     }
     write("kf_pack.deep", "VALUE = 1000\n")
     importlib.reload(load("kf_pack.deep"))
-    assert modules.look()
+    assert modules.refresh()
     changed = {name for name in before if modules.key(name) != before[name]}
     assert changed == {"kf_top", "kf_pack.near", "kf_round"}
 
@@ -93,28 +93,28 @@ def test_what_is_loaded_is_told_from_what_is_only_written(write, before, after):
     name = write("wl_module", before)
     module = load(name)
     modules = SourceModules()
-    modules.look()
+    modules.refresh()
     key = modules.key(name)
     write("wl_module", after)
-    assert not modules.look() and modules.key(name) == key and name in modules.behind
+    assert not modules.refresh() and modules.key(name) == key and name in modules.behind
     importlib.reload(module)
-    assert modules.look() and modules.key(name) != key and not modules.behind
+    assert modules.refresh() and modules.key(name) != key and not modules.behind
     write("wl_module", before + "\n# back\n")
     importlib.reload(module)
-    assert modules.look() and modules.key(name) == key
+    assert modules.refresh() and modules.key(name) == key
 
 
 def test_an_edit_between_two_reloads_is_not_taken_for_what_was_loaded(write):
     name = write("tw_module", "def f():\n    return 1\n")
     module = load(name)
     modules = SourceModules()
-    modules.look()
+    modules.refresh()
     write("tw_module", "def f():\n    return 1000\n")
     importlib.reload(module)
     write("tw_module", "def f():\n    return 1000000\n")
-    assert modules.look() and modules.unknown([name]) == [name]
+    assert modules.refresh() and modules.unknown([name]) == [name]
     importlib.reload(module)
-    assert modules.look() and modules.unknown([name]) == []
+    assert modules.refresh() and modules.unknown([name]) == []
 
 
 def test_functions_that_decorators_put_there_are_left_out(write):
@@ -140,8 +140,8 @@ def test_objects_that_refuse_to_be_looked_at_are_left_alone(write):
     name = write("sh_module", text)
     module = load(name)
     modules = SourceModules()
-    assert modules.look()
+    assert modules.refresh()
     write("sh_module", text.replace("return 1", "return 1000"))
-    assert not modules.look() and name in modules.behind
+    assert not modules.refresh() and name in modules.behind
     importlib.reload(module)
-    assert modules.look() and not modules.behind
+    assert modules.refresh() and not modules.behind
