@@ -1,5 +1,5 @@
-"""Contributions: whose models went into which, with what weight and age, and what became of the
-others.
+"""Contributions: the models that went into an aggregate, with weight and age, and those that did
+not.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["CONTRIBUTIONS", "Contribution", "Contributions", "contributions", "is_contribution"]
 
 CONTRIBUTIONS = "contributions"
-"""The event in whose args an aggregator says it: {"weight": {who: share}, "age": {who: number},
-"late": {who: 1}, …}.
+"""The event in whose args an aggregator reports them: {"weight": {source: share}, "age":
+{source: number}, "late": {source: 1}, …}.
 """
 
 OUTCOMES = ("late", "dropped", "failed", "busy")
@@ -28,15 +28,15 @@ class Contribution(NamedTuple):
     """One model, or one that did not come."""
 
     sent: float
-    """When models were put together, in seconds since the epoch."""
+    """When models were aggregated, in seconds since the epoch."""
     target: str
-    """The role that did it: node/role."""
+    """The role that aggregated: node/role."""
     step: int
-    """Its how-manieth time, from 1."""
+    """The number of its aggregation, from 1."""
     source: str
-    """Whose model: node/role."""
+    """The role whose model it is: node/role."""
     weight: float | None
-    """By how much it counts in the result, by the algorithm's own rule; None when it does not."""
+    """The model's share of the result, by the algorithm's own rule; None when it has none."""
     age: float | None
     """Of gossip, trainings that it has seen; else, rounds, or versions of the model, that it is
     late.
@@ -46,50 +46,43 @@ class Contribution(NamedTuple):
 
 
 def contributions(rows: Iterable[tuple]) -> list[Contribution]:
-    """Contributions out of rows as of the table of metrics."""
+    """Collect contributions from rows of the table of metrics."""
     events: dict[tuple, dict[str, dict[str, float]]] = {}
     for sent, node, role, _, metric, value, step in rows:
         name, _, source = metric.partition(".")
         if source:
-            events.setdefault((sent, f"{node}/{role}", int(step)), {}).setdefault(source, {})[
-                name
-            ] = value
+            sources = events.setdefault((sent, f"{node}/{role}", int(step)), {})
+            sources.setdefault(source, {})[name] = value
     found = []
     for (sent, target, step), sources in events.items():
         for source, given in sources.items():
             if "weight" in given:
-                age, outcome = (
-                    given.get("age", given.get("stale")),
-                    "stale" if given.get("stale") else "arrived",
-                )
+                age = given.get("age", given.get("stale"))
+                outcome = "stale" if given.get("stale") else "arrived"
                 found.append(
                     Contribution(sent, target, step, source, given["weight"], age, outcome)
                 )
-            found += [
-                Contribution(sent, target, step, source, None, None, outcome)
-                for outcome in OUTCOMES
-                if outcome in given
-            ]
+            for outcome in OUTCOMES:
+                if outcome in given:
+                    found.append(Contribution(sent, target, step, source, None, None, outcome))
     return found
 
 
 def is_contribution(channel: str, metric: str) -> bool:
-    """Return whether a number says something of a contribution."""
+    """Return True for a number that belongs to a contribution."""
     name, _, source = metric.partition(".")
     return channel == CONTRIBUTIONS and bool(source) and name in METRICS
 
 
 class Contributions(Numbers):
-    """Whose models went into which."""
+    """The models that went into each aggregate."""
 
     noun = "numbers"
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row per contribution, by time.
+        """Return one row per contribution, by time, and warn when some are no longer here.
 
         Columns: time (seconds since the start), and those of `Contribution` but `sent`.
-
-        A warning says so when some are no longer here.
         """
         import pandas as pd
 
@@ -101,7 +94,7 @@ class Contributions(Numbers):
         return frame
 
     def all(self) -> list[Contribution]:
-        """Return those that are here, by time, without asking the hosts for more."""
+        """Return the contributions that are here, by time, without asking the hosts for more."""
         return contributions(self.new_rows({}))
 
     def __repr__(self) -> str:

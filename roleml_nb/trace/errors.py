@@ -1,4 +1,4 @@
-"""Errors that nobody waited for: what the notebook knows of them, and how it tells."""
+"""Errors that nobody waited for: a record of each, and one line that reports new ones."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from roleml_nb.role import RunStopped, natural_key
 __all__ = ["Errors", "Failure"]
 
 MAX_ERRORS = 1000
-"""Errors that are kept; of more, the last ones."""
-MAX_NODES, MAX_KINDS = 4, 2
-"""Nodes, and kinds of errors, that are named where there are more."""
+"""Errors that are kept; the oldest go first."""
+MAX_NODES = 4
+"""Nodes that one line names."""
+MAX_KINDS = 2
+"""Kinds of errors that a report names."""
 
 
 class Failure:
-    """One error: where and when it happened, and what it was.
+    """One error, with its place and time.
 
     ``str()`` is its text, with the traceback.
 
@@ -67,16 +69,15 @@ class Failure:
 
     @property
     def kind(self) -> tuple[str, ...]:
-        """What it has in common with the same error of other nodes."""
+        """Equal for equal errors of different nodes."""
         if not self.where:
             return type(self.error).__name__, self.text
         channel = re.sub(r"\S+/", "", self.channel)
         return self.role, channel, self.where.get("error", ""), self.remote_traceback
 
     def __str__(self) -> str:
-        return (
-            f"{self.text}\n{self.remote_traceback.rstrip()}" if self.remote_traceback else self.text
-        )
+        traceback = self.remote_traceback.rstrip()
+        return f"{self.text}\n{traceback}" if self.remote_traceback else self.text
 
     def __repr__(self) -> str:
         return f"<error {self.number}: {self.text}>"
@@ -94,7 +95,7 @@ class Errors(Sequence[Failure]):
         self._lock = threading.Lock()
 
     def append(self, error: Exception) -> None:
-        """Take note of an error. From any thread."""
+        """Record an error. May be called on any thread."""
         with self._lock:
             self._count += 1
             self._failures.append(
@@ -103,21 +104,23 @@ class Errors(Sequence[Failure]):
             del self._failures[:-MAX_ERRORS]
 
     def clear(self) -> None:
-        """Forget them."""
+        """Drop all errors."""
         with self._lock:
             self._failures.clear()
 
     def numbered(self, number: int) -> Failure | None:
-        """The first of the equal errors that have this number in the text, counted from 1; None
-        when there are none.
-        """
+        """Return the first error under this number, from 1, of the text, or None."""
         kinds = group_equal(list(self))
         return kinds[number - 1][0] if 1 <= number <= len(kinds) else None
 
     def unreported(self) -> list[Failure]:
         """Return the errors that the notebook has not shown yet."""
+        found = []
         with self._lock:
-            return [failure for failure in self._failures if not failure.reported]
+            for failure in self._failures:
+                if not failure.reported:
+                    found.append(failure)
+        return found
 
     def report(self) -> str:
         """Return one line about the errors that were not reported yet, and mark them as reported.
@@ -164,29 +167,31 @@ class Errors(Sequence[Failure]):
 
     def __str__(self) -> str:
         gone = self._count - len(self)
-        lines = (
-            [f"({gone} earlier ones are no longer here)"]
-            if gone and len(self) == MAX_ERRORS
-            else []
-        )
+        lines = []
+        if gone and len(self) == MAX_ERRORS:
+            lines.append(f"({gone} earlier ones are no longer here)")
         for number, kind in enumerate(group_equal(list(self)), 1):
             lines.append(f"[{number}] {headline(kind)}")
-            lines += [f"    {line}" for line in kind[0].remote_traceback.rstrip().splitlines()]
+            for line in kind[0].remote_traceback.rstrip().splitlines():
+                lines.append(f"    {line}")
         return "\n".join(lines) or "no errors"
 
     def __repr__(self) -> str:
         return str(self)
 
     def _repr_html_(self) -> str:
-        parts = [
-            f"<details><summary><b>[{number}]</b> {html.escape(headline(kind))}</summary>"
-            f"<pre>{html.escape(kind[0].remote_traceback.rstrip() or kind[0].text)}</pre></details>"
-            for number, kind in enumerate(group_equal(list(self)), 1)
-        ]
+        parts = []
+        for number, kind in enumerate(group_equal(list(self)), 1):
+            heading = html.escape(headline(kind))
+            text = html.escape(kind[0].remote_traceback.rstrip() or kind[0].text)
+            parts.append(
+                f"<details><summary><b>[{number}]</b> {heading}</summary>"
+                f"<pre>{text}</pre></details>"
+            )
         return "".join(parts) or "no errors"
 
     def to_pandas(self) -> Any:
-        """One row per error.
+        """Return one row per error.
 
         Columns: number, time (seconds since the start), run, node, role, channel, engine, error,
         text.
@@ -194,41 +199,30 @@ class Errors(Sequence[Failure]):
         import pandas as pd
 
         columns = ["number", "time", "run", "node", "role", "channel", "engine", "error", "text"]
-        return pd.DataFrame.from_records(
-            [
-                (
-                    one.number,
-                    one.time,
-                    one.run,
-                    one.node,
-                    one.role,
-                    one.channel,
-                    one.engine,
-                    one.where.get("error", type(one.error).__name__),
-                    one.text,
-                )
-                for one in self
-            ],
-            columns=columns,
-        )
+        rows = []
+        for one in self:
+            error = one.where.get("error", type(one.error).__name__)
+            where = (one.node, one.role, one.channel, one.engine)
+            rows.append((one.number, one.time, one.run, *where, error, one.text))
+        return pd.DataFrame.from_records(rows, columns=columns)
 
 
 def group_equal(failures: Sequence[Failure]) -> list[list[Failure]]:
-    """Equal ones together, by node; in the order in which the first of each came."""
+    """Group equal failures, those of one kind by node; kinds by the time of their first failure."""
     kinds: dict[tuple[str, ...], list[Failure]] = {}
     for failure in failures:
         kinds.setdefault(failure.kind, []).append(failure)
-    return [
-        sorted(kind, key=lambda one: (natural_key(one.node), one.number)) for kind in kinds.values()
-    ]
+    for kind in kinds.values():
+        kind.sort(key=lambda one: (natural_key(one.node), one.number))
+    return list(kinds.values())
 
 
 def summary(failures: Sequence[Failure]) -> str:
-    """One line about new failures, equal ones together."""
+    """Return one line about new failures, equal ones together."""
     kinds = group_equal(failures)
-    heads = [headline(kind) for kind in kinds[:MAX_KINDS]] + (
-        ["…"] if len(kinds) > MAX_KINDS else []
-    )
+    heads = list(map(headline, kinds[:MAX_KINDS]))
+    if len(kinds) > MAX_KINDS:
+        heads.append("…")
     return (
         f"{len(failures)} new error{'s' * (len(failures) != 1)}: {'; '.join(heads)}; see %rml"
         " errors"
@@ -236,13 +230,12 @@ def summary(failures: Sequence[Failure]) -> str:
 
 
 def headline(kind: Sequence[Failure]) -> str:
-    """One line about equal failures: where the first happened, and on how many nodes."""
+    """Return one line about equal failures: the text and place of the first, and their nodes."""
     nodes = list(dict.fromkeys(failure.node for failure in kind))
     text = kind[0].text
     if len(nodes) > 1:
-        text += (
-            f" (same on {len(nodes)} nodes:"
-            f" {', '.join(nodes[:MAX_NODES])}{', …' if len(nodes) > MAX_NODES else ''})"
-        )
+        named = ", ".join(nodes[:MAX_NODES])
+        more = ", …" if len(nodes) > MAX_NODES else ""
+        text += f" (same on {len(nodes)} nodes: {named}{more})"
     times = len(kind) - len(nodes)
     return f"{text}, {len(kind)} times" if times else text

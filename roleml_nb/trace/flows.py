@@ -1,5 +1,4 @@
-"""Flows: who sends on which channel to whom, and how much of it there was in all, counted
-exactly."""
+"""Flows: messages of one kind from one role to another on one channel, counted exactly."""
 
 from __future__ import annotations
 
@@ -20,16 +19,15 @@ MESSAGE = np.dtype(
         ("received", "f8"),
     ]
 )
-"""One message as it is kept: 40 bytes. The times are seconds since the epoch."""
+"""One message in a trace: 40 bytes. The times are seconds since the epoch."""
 MAX_DELIVERIES = 60_000
-"""Links, outcomes and lines that are told apart; of more, outcomes lose their details."""
+"""Deliveries that are told apart; beyond that, outcomes lose their details, and lines go."""
 VIEW_TOTALS = 4
-"""The first rows of totals, which views are told: messages, bytes, seconds of latency, lost
-ones."""
+"""The first rows of totals, which views show: messages, bytes, seconds of latency, lost ones."""
 
 
 class Numbered(dict[Any, int]):
-    """Numbers things in the order in which they are first asked for."""
+    """The number of each key, in the order in which keys were first asked for."""
 
     def __missing__(self, key: Any) -> int:
         number = self[key] = len(self)
@@ -37,7 +35,7 @@ class Numbered(dict[Any, int]):
 
 
 class Flow(NamedTuple):
-    """What messages of one flow have in common."""
+    """The parts that all messages of one flow have in common."""
 
     source: str
     target: str
@@ -76,12 +74,14 @@ class Totals:
     def set(
         self, numbers: np.ndarray, sums: np.ndarray, first: np.ndarray, last: np.ndarray
     ) -> None:
-        """Put sums, of shape (5, flows), in the place of those of these flows."""
+        """Replace the sums, of shape (5, flows), and the times of these flows."""
         self.grow(int(numbers.max(initial=-1)) + 1)
-        self._sums[:, numbers], self._first[numbers], self._last[numbers] = sums, first, last
+        self._sums[:, numbers] = sums
+        self._first[numbers] = first
+        self._last[numbers] = last
 
     def add(self, other: Totals, flows: int) -> None:
-        """Add what another one has counted, of the first `flows` flows."""
+        """Add the counts of other totals, of the first `flows` flows."""
         self.grow(flows)
         self._sums[:, :flows] += other.sums(flows)
         self._first[:flows] = np.minimum(self._first[:flows], other.first(flows))
@@ -93,19 +93,20 @@ class Totals:
         return self._sums[:, :flows]
 
     def first(self, flows: int) -> np.ndarray:
-        """Return when the first message of each flow was sent; inf for none."""
+        """Return the time of the first message of each flow; inf for none."""
         self.grow(flows)
         return self._first[:flows]
 
     def last(self, flows: int) -> np.ndarray:
-        """Return when the last message of each flow was sent; -inf for none."""
+        """Return the time of the last message of each flow; -inf for none."""
         self.grow(flows)
         return self._last[:flows]
 
 
 class Flows:
-    """Numbers what messages have in common, and counts them. Not thread-safe: see `Messages`,
-    which is."""
+    """The numbers of flows and of deliveries, and exact counts of messages. Not thread-safe: see
+    `Messages`, which is.
+    """
 
     def __init__(self) -> None:
         self.keys = Numbered()
@@ -113,17 +114,18 @@ class Flows:
         self.deliveries = Numbered()
         """{(link, outcome, origin): number}."""
         self.all = Totals()
-        """Over all messages, also those that are no longer here."""
+        """Over all messages that ever came."""
         self.batch = 0
         """Batches that were counted."""
         self._changed = np.zeros(64, np.int64)
-        """For each flow the batch in which it was counted last."""
+        """For each flow, the last batch that counted it."""
         self._lost: list[bool] = []
-        """For each note, whether its messages were lost."""
+        """For each delivery, True if its messages were lost."""
 
     def encode(self, columns: Sequence[Sequence]) -> np.ndarray:
-        """Count a batch of columns of the table of messages; return its rows, of dtype
-        `MESSAGE`."""
+        """Count a batch of columns of the table of messages, and return its rows, of dtype
+        `MESSAGE`.
+        """
         call, kind, source, target, channel, size, link, sent, received, outcome, origin = columns
         rows = np.empty(len(call), MESSAGE)
 
@@ -132,13 +134,10 @@ class Flows:
 
         column("flow", map(self.keys.__getitem__, zip(source, target, channel, kind, strict=True)))
         column("delivery", map(self._number_delivery, zip(link, outcome, origin, strict=True)))
-        for name, values in (
-            ("call", call),
-            ("bytes", size),
-            ("sent", sent),
-            ("received", received),
-        ):
-            column(name, values)
+        column("call", call)
+        column("bytes", size)
+        column("sent", sent)
+        column("received", received)
         self.mark_changed(self.all.count(rows, self.lost(rows)))
         return rows
 
@@ -146,30 +145,28 @@ class Flows:
         number = self.deliveries.get(key)
         if number is None:
             link, outcome, _ = key
-            number = self.deliveries[
-                key
-                if len(self.deliveries) < MAX_DELIVERIES
-                else (link, outcome.partition(":")[0], "")
-            ]
+            if len(self.deliveries) >= MAX_DELIVERIES:
+                key = (link, outcome.partition(":")[0], "")
+            number = self.deliveries[key]
             if number == len(self._lost):
                 self._lost.append(outcome.startswith("lost"))
         return number
 
     def lost(self, rows: np.ndarray) -> np.ndarray:
-        """Return which messages were not delivered, as 0 or 1."""
+        """Return 1 for each message that was not delivered, and 0 for the others."""
         return np.fromiter(
             map(self._lost.__getitem__, rows["delivery"].tolist()), np.int64, len(rows)
         )
 
     def mark_changed(self, numbers: np.ndarray) -> None:
-        """These flows have changed."""
+        """Begin a batch, in which these flows have changed."""
         self.batch += 1
         if len(self.keys) > len(self._changed):
             self._changed = np.pad(self._changed, (0, len(self.keys)))
         self._changed[numbers] = self.batch
 
     def changes(self, batch: int) -> np.ndarray:
-        """Return the numbers of the flows that have counted after a batch."""
+        """Return the numbers of the flows that have changed after a batch."""
         return np.flatnonzero(self._changed[: len(self.keys)] > batch).astype(np.uint32)
 
     @property
@@ -179,11 +176,13 @@ class Flows:
 
     def chosen(self, wanted: Callable[[Flow], bool]) -> np.ndarray:
         """Return the numbers of the flows that are wanted."""
-        return np.fromiter(
-            (number for key, number in list(self.keys.items()) if wanted(Flow(*key))), np.int64
-        )
+        numbers = []
+        for key, number in list(self.keys.items()):
+            if wanted(Flow(*key)):
+                numbers.append(number)
+        return np.array(numbers, np.int64)
 
     def clear(self) -> None:
-        """Count from nothing; the numbers of flows stay."""
+        """Set all counts to 0; the numbers of flows stay."""
         self.all = Totals()
         self.mark_changed(np.arange(len(self.keys)))

@@ -1,4 +1,4 @@
-"""Lines: where in the code messages were sent, in words."""
+"""Lines of code that sent messages, in words."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from roleml_nb.role.errors import cell_name
 __all__ = ["Lines"]
 
 MAX_CODE_LENGTH = 90
-"""Characters of code that are shown."""
+"""Characters of code; the rest becomes an ellipsis."""
 
 
 class Lines(dict[str, str]):
-    """{origin as a host notes it: in words}, made when first asked for.
+    """{origin as a host records it: in words}, made when first asked for.
 
     ``Cell In[7], line 4: self.call_task("trainer", "train")`` for a cell of this notebook,
-    ``module:line: code`` for a module. What is in words already, as in a recording, stays as it is.
+    ``module:line: code`` for a module. Words, as in a recording, stay as they are.
     """
 
     def __missing__(self, origin: str) -> str:
@@ -39,5 +39,7 @@ def _describe(origin: str) -> str:
         return f"a cell of another kernel, line {line}"
     file = getattr(sys.modules.get(where), "__file__", None) or where
     text = linecache.getline(file, int(line)).strip()
-    text = text if len(text) <= MAX_CODE_LENGTH else f"{text[: MAX_CODE_LENGTH - 1]}…"
-    return (f"{cell}, line {line}" if cell else origin) + (f": {text}" if text else "")
+    if len(text) > MAX_CODE_LENGTH:
+        text = f"{text[: MAX_CODE_LENGTH - 1]}…"
+    place = f"{cell}, line {line}" if cell else origin
+    return f"{place}: {text}" if text else place

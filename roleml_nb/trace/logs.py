@@ -1,4 +1,4 @@
-"""What nodes have logged and printed."""
+"""The lines that nodes have logged and printed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
-from itertools import islice
+from itertools import islice, starmap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from roleml_nb.role import ArgumentError, RoleMLError, did_you_mean, natural_key
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["LEVELS", "LogLine", "LogView", "Logs", "rank_of"]
 
 MAX_LINES = 100_000
-"""Lines that are kept, of all nodes together."""
+"""Lines of all nodes together; the oldest go first."""
 BYTES_PER_LINE = 200
 """Bytes of a line, without its text."""
 LEVELS = {
@@ -35,34 +35,29 @@ LEVELS = {
     "error": 40,
     "critical": 50,
 }
-"""What a line is, and its rank: what is printed counts as info, and what goes to the standard error
-as a warning.
-"""
+"""{level: its rank}. A printed line counts as info, and one on the standard error as a warning."""
+NAMES_BY_RANK = ((50, "critical"), (40, "error"), (30, "warning"), (20, "info"))
 
 
-def rank_of(name: str) -> int:
-    """The rank of a level; ValueError, with the nearest name, when there is none such."""
+def rank_of(level: str) -> int:
+    """Return the rank of a level; ValueError, with the nearest name, for an unknown one."""
     try:
-        return LEVELS[name.lower()]
+        return LEVELS[level.lower()]
     except KeyError:
-        raise ArgumentError(f"no level {name!r}; {did_you_mean(name.lower(), LEVELS)}") from None
+        raise ArgumentError(f"no level {level!r}; {did_you_mean(level.lower(), LEVELS)}") from None
 
 
 def level_name(rank: int) -> str:
-    """The level of a rank of `logging`, whose own names programs may have changed."""
-    return next(
-        (
-            name
-            for name, limit in (("critical", 50), ("error", 40), ("warning", 30), ("info", 20))
-            if rank >= limit
-        ),
-        "debug",
-    )
+    """Return the level of a rank of `logging`, whose own names programs may have changed."""
+    for least, name in NAMES_BY_RANK:
+        if rank >= least:
+            return name
+    return "debug"
 
 
 class LogLine(NamedTuple):
-    """`sent` is in seconds since the epoch; `role` is empty for what the node itself, or its
-    engine, says.
+    """`sent` is in seconds since the epoch; `role` is empty for lines of the node itself, or of its
+    engine.
     """
 
     sent: float
@@ -80,7 +75,7 @@ class Logs(Table):
     """Every line that roles have logged or printed, up to the last 100,000, and to an eighth of the
     limit of the trace.
 
-    `gone` says how many there were before.
+    `gone` counts the earlier lines.
     """
 
     columns = LogLine._fields
@@ -88,10 +83,11 @@ class Logs(Table):
     def __init__(self, start: float, refresh: Callable[[], None], lock: threading.Lock):
         super().__init__(start, refresh, lock)
         self.rows: deque[tuple[float, str, str, str, str]] = deque()
-        self._added = self._bytes = 0
+        self._added = 0
+        self._bytes = 0
 
     def add(self, rows: Iterable[tuple[float, str, str, str, str]]) -> None:
-        """Take note of a batch; the caller holds the lock."""
+        """Add a batch; the caller holds the lock."""
         for row in rows:
             sent, node, role, level, text = row
             text = visible(text)
@@ -111,7 +107,8 @@ class Logs(Table):
 
     def clear(self) -> None:
         self.rows.clear()
-        self.gone = self._bytes = 0
+        self.gone = 0
+        self._bytes = 0
 
     @property
     def nbytes(self) -> int:
@@ -136,29 +133,28 @@ class Logs(Table):
 
     def describe_gone(self) -> str:
         """Say how many lines are no longer here; empty when all are."""
-        return (
-            f"{self.gone:,} old ones of {self.count:,} lines of logs are no longer here"
-            if self.gone
-            else ""
-        )
+        if not self.gone:
+            return ""
+        return f"{self.gone:,} old ones of {self.count:,} lines of logs are no longer here"
 
     def since(self, count: int) -> tuple[list[LogLine], int]:
-        """The lines after the first `count` of all, as far as they are still here, and how many
-        there are in all.
+        """Return the lines after the first `count` of all, as far as they are here, and the number
+        of all lines.
         """
         with self._lock:
             new = min(self._added - count, len(self.rows))
-            return [LogLine(*row) for row in islice(reversed(self.rows), new)][::-1], self._added
+            newest_first = starmap(LogLine, islice(reversed(self.rows), new))
+            return list(newest_first)[::-1], self._added
 
     def all(self) -> list[LogLine]:
-        """The lines that are here, by time, after the hosts have been asked for what they have."""
+        """Return the lines that are here, by time, after the hosts have been asked for more."""
         self._refresh()
         with self._lock:
             rows = list(self.rows)
-        return sorted((LogLine(*row) for row in rows), key=lambda line: line.sent)
+        return sorted(starmap(LogLine, rows), key=lambda line: line.sent)
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row per line, by time.
+        """Return one row per line, by time.
 
         Columns: time (seconds since the start), node, role, level, text.
         """
@@ -202,44 +198,46 @@ class LogView:
         pane: Callable[[LogView], Any] | None = None,
     ):
         self._pane = pane
-        self._logs, self.nodes, self.level, self.times = logs, tuple(nodes), level, times
+        self._logs = logs
+        self.nodes = tuple(nodes)
+        self.level = level
+        self.times = times
         self.tail = None if tail is None else check_count("tail", tail)
         self._rank = rank_of(level)
 
     def shows(self, line: LogLine) -> bool:
-        """Whether a line belongs here."""
-        return LEVELS[line.level] >= self._rank and (
-            not self.nodes
-            or any(
-                fnmatchcase(line.source if "/" in pattern else line.node, pattern)
-                for pattern in self.nodes
-            )
-        )
+        """Return True for a line of these nodes, and of the least level or above."""
+        if LEVELS[line.level] < self._rank:
+            return False
+        for pattern in self.nodes:
+            if fnmatchcase(line.source if "/" in pattern else line.node, pattern):
+                return True
+        return not self.nodes
 
     def lines(self) -> list[LogLine]:
-        """The lines by time."""
-        lines = [line for line in self._logs.all() if self.shows(line)]
-        return lines if self.tail is None else lines[-self.tail :] if self.tail else []
+        """Return the lines by time."""
+        lines = list(filter(self.shows, self._logs.all()))
+        if self.tail is None:
+            return lines
+        return lines[-self.tail :] if self.tail else []
 
     def new(self, count: int) -> tuple[list[LogLine], int]:
-        """What has come after the first `count` lines of all nodes, without asking the hosts; and
-        the new count.
+        """Return the lines that came after the first `count` of all nodes, and the new count.
+
+        The hosts are not asked for more.
         """
         lines, total = self._logs.since(count)
-        return [line for line in lines if self.shows(line)], total
+        return list(filter(self.shows, lines)), total
 
     def text_of(self, line: LogLine) -> str:
-        """A line as it is shown; what continues it is indented."""
+        """Return a line as text; its second and later lines are indented."""
         text = line.text.rstrip("\n").replace("\n", "\n    ")
-        shown = (
-            f"{line.source}: {text}"
-            if line.level == "print"
-            else f"{line.source} {line.level}: {text}"
-        )
+        level = "" if line.level == "print" else f" {line.level}"
+        shown = f"{line.source}{level}: {text}"
         return f"{line.sent - self._logs._start:9.3f}  {shown}" if self.times else shown
 
     def pane(self) -> Any:
-        """A widget that follows these lines while other cells run."""
+        """Return a widget that follows these lines while other cells run."""
         if self._pane is None:
             raise RoleMLError(
                 "these lines belong to no testbed, so no new ones will come; print them instead"
@@ -256,13 +254,11 @@ class LogView:
         lines = self.lines()
         if not self.times:
             lines.sort(key=lambda line: natural_key(line.node))
-        shown = [self.text_of(line) for line in lines] or ["nothing was logged"]
-        gone = (
-            [f"({self._logs.gone} earlier lines of all nodes are no longer here)"]
-            if self._logs.gone
-            else []
-        )
-        return "\n".join([*gone, *shown])
+        shown = list(map(self.text_of, lines)) or ["nothing was logged"]
+        gone = self._logs.gone
+        if gone:
+            shown.insert(0, f"({gone} earlier lines of all nodes are no longer here)")
+        return "\n".join(shown)
 
     def __repr__(self) -> str:
         return str(self)

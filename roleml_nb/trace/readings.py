@@ -1,4 +1,4 @@
-"""Readings: the numbers in what a role emits, which are its metrics."""
+"""Readings: the numbers in the args of an event, which are the metrics of a role."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["as_number", "readings"]
 
 NUMBER_TYPES = (numbers.Real, Decimal)
 MAX_DEPTH = 8
-"""Mappings within mappings that are looked through."""
+"""Mappings within mappings that are searched for numbers."""
 
 
 def as_number(value: Any) -> float | None:
-    """Return a number as a float, or None for what is none; nothing is raised.
+    """Return a number as a float, or None for any other value; nothing is raised.
 
     Numbers are those of Python, NumPy, `decimal` and `fractions`, and arrays and tensors of no
     dimension, of any library. Truth values and complex numbers are none. What is too large for a
@@ -27,14 +27,10 @@ def as_number(value: Any) -> float | None:
     try:
         if not isinstance(value, NUMBER_TYPES) and getattr(value, "shape", None) == ():
             value = value.item()
-        return (
-            _as_float(value)
-            if isinstance(value, NUMBER_TYPES) and not isinstance(value, bool)
-            else None
-        )
-    except (
-        Exception
-    ):  # whatever the value's own code raises: it is no number then, and the emission goes on
+        is_number = isinstance(value, NUMBER_TYPES) and not isinstance(value, bool)
+        return _as_float(value) if is_number else None
+    except Exception:
+        # whatever the value's own code raises: it is no number then, and the emission goes on
         return None
 
 
@@ -51,7 +47,7 @@ def readings(args: Mapping[Any, Any]) -> Iterator[tuple[str, float]]:
     """Yield the numbers in an event's args, by name: ``{"result": {"loss": 0.1}}`` has one,
     ``result.loss``.
 
-    Names that are no text are taken as text. Nothing is raised.
+    Names that are no text are converted to text. Nothing is raised.
     """
     yield from _walk(args, "", MAX_DEPTH)
 

@@ -1,4 +1,4 @@
-"""Tables of a trace: what they have in common."""
+"""The base of the tables of a trace."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 
 
 class Table:
-    """Rows of notes, read after a refresh. What `trim` lets go is counted in `gone`."""
+    """Rows of records, read after a refresh; `gone` counts the rows that `trim` has dropped."""
 
     columns: tuple[str, ...] = ()
 
@@ -26,8 +26,9 @@ class Table:
         self._start, self._refresh, self._lock = start, refresh, lock
 
     def raw(self) -> pd.DataFrame:
-        """The rows as the hosts noted them, with the columns `columns`; times are seconds since the
-        epoch.
+        """Return the rows as the hosts recorded them, with the columns `columns`.
+
+        Times are seconds since the epoch.
         """
         raise NotImplementedError
 
@@ -37,18 +38,18 @@ class Table:
         raise NotImplementedError
 
     def trim(self, limit: float) -> None:
-        """Let old rows go until the table takes `limit` bytes; the caller holds the lock."""
+        """Drop old rows until the table takes `limit` bytes; the caller holds the lock."""
         raise NotImplementedError
 
     def clear(self) -> None:
-        """Hold nothing any more; the caller holds the lock."""
+        """Drop all rows and totals; the caller holds the lock."""
         raise NotImplementedError
 
     def __len__(self) -> int:
         raise NotImplementedError
 
     def describe_gone(self) -> str:
-        """Say what is no longer here; empty when all is."""
+        """Say in words how many rows are no longer here; empty when all are."""
         raise NotImplementedError
 
     def __repr__(self) -> str:

@@ -167,7 +167,7 @@ def test_memory_is_bounded_and_what_is_left_out_is_said(monkeypatch):
     log_buffer.write("a", "r", "print", "x" * (MAX_LINE_CHARACTERS + 5) + "\n")
     assert log_buffer.drain()[0][4].endswith("… (5 characters more)") and log_buffer.drain() == []
 
-    monkeypatch.setattr(logs_of_trace, "LINES", 10)
+    monkeypatch.setattr(logs_of_trace, "MAX_LINES", 10)
     trace = Trace(0.0, lambda: None)
     trace.add([], [], [(float(number), "a", "r", "info", str(number)) for number in range(25)])
     view = logs_of_trace.LogView(trace.logs, ["a"])
