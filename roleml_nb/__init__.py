@@ -67,7 +67,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # networkx, which they need, takes a third of a second to import
+    # they need networkx, which takes a third of a second to import
     if name in ("Topology", "topology"):
         from .topologies import topology as module
 
@@ -75,14 +75,19 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def load_ipython_extension(ip: Any) -> None:
-    """``%load_ext roleml_nb``: the magics ``%rml`` and ``%%role``."""
+    """Register the magics ``%rml`` and ``%%role``: ``%load_ext roleml_nb``."""
     from .magics import load_ipython_extension as load
 
     load(ip)
 
 
 def unload_ipython_extension(ip: Any) -> None:
+    """Remove the magics."""
     from .magics import unload_ipython_extension as unload
 
     unload(ip)

@@ -1,4 +1,4 @@
-"""``python -m roleml_nb``: what is done from a terminal."""
+"""``python -m roleml_nb``: sub-commands for the terminal."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from roleml_nb.role import RoleMLError
 __all__ = ["main"]
 
 
-def main(words: list[str] | None = None) -> int:
-    """Run a sub-command; returns the exit code: 0, 1 if something was found, 2 if it cannot be
-    done.
+def main(argv: list[str] | None = None) -> int:
+    """Run a sub-command, and return the exit code.
+
+    0: nothing found; 1: problems found; 2: the sub-command cannot be carried out.
     """
     parser = argparse.ArgumentParser(prog="python -m roleml_nb", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_check(
-        commands.add_parser(
-            "check", help="run all notebooks of a folder twice, and say what is wrong"
-        )
+    check = commands.add_parser(
+        "check", help="run all notebooks of a folder twice, and say what is wrong"
     )
+    _add_check(check)
     doctor = commands.add_parser(
         "doctor", help="what is installed, where it runs, and what is wrong with that"
     )
     doctor.set_defaults(run=_doctor)
-    given = parser.parse_args(words)
+    given = parser.parse_args(argv)
     try:
         return given.run(given)
     except RoleMLError as error:

@@ -2,7 +2,7 @@
 
 Specs, checkpoints and programs of users hold dotted names. A module that has moved is found under
 its former name, too: as a stand-in that looks each attribute up where it is now. Programs that
-import one are warned; what reads a file is not, since nobody can change what the file says.
+import one are warned; files that refer to one are read without a warning, since their text is kept.
 """
 
 from __future__ import annotations
@@ -151,13 +151,13 @@ class _Finder(MetaPathFinder, Loader):
 
 
 def install() -> None:
-    """Have modules found by their former names. Idempotent."""
+    """Make modules importable by their former names. Idempotent."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.append(_Finder())
 
 
 def _warn(former: str, present: str) -> None:
-    """Warn of an import statement outside of the package; not of a file that is read."""
+    """Warn of an import statement outside of the package, and not of a file that is read."""
     frame = sys._getframe(2)
     while frame.f_back is not None and "importlib" in frame.f_code.co_filename:
         frame = frame.f_back

@@ -1,8 +1,6 @@
-"""What nbval is to rewrite in outputs before it compares them: the file that ships with the
-package.
+"""Rules for nbval that rewrite outputs before they are compared, in a file of the package.
 
-``python -m roleml_nb.nbval_sanitize`` prints it, ``python -m roleml_nb.nbval_sanitize FILE`` writes
-it:
+``python -m roleml_nb.nbval_sanitize`` prints the file, with a name as argument it writes a copy:
 
     python -m roleml_nb.nbval_sanitize sanitize.cfg
     pytest --nbval --nbval-sanitize-with sanitize.cfg my.ipynb
@@ -18,12 +16,12 @@ __all__ = ["main", "text"]
 
 
 def text() -> str:
-    """The file's content."""
+    """Return the content of the file."""
     return Path(__file__).with_name("sanitize.cfg").read_text(encoding="utf-8")
 
 
-def main(words: list[str] | None = None) -> int:
-    """Print it, or write it; returns the exit code."""
+def main(argv: list[str] | None = None) -> int:
+    """Print the file or write a copy; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m roleml_nb.nbval_sanitize",
         description="Print what nbval is to rewrite in outputs of notebooks that use roleml_nb.",
@@ -34,7 +32,7 @@ def main(words: list[str] | None = None) -> int:
         metavar="FILE",
         help="write it there, for pytest --nbval-sanitize-with FILE",
     )
-    given = parser.parse_args(words)
+    given = parser.parse_args(argv)
     if given.file is None:
         sys.stdout.write(text())
         return 0

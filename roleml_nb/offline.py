@@ -1,4 +1,4 @@
-"""Notebooks that show everything without a kernel and without network.
+"""Make pages of notebooks that show everything without a kernel and without network.
 
 python -m roleml_nb.offline run.ipynb             # writes run.html, one page
 """
@@ -13,15 +13,15 @@ __all__ = ["offline"]
 
 PLOTLY = "application/vnd.plotly.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
-PICTURES = ("image/svg+xml", "image/png")
+STILL = ("image/svg+xml", "image/png", "text/plain")
+"""Kinds of output that are kept of a live widget."""
 
 
 def offline(notebook: Any, plotly_js: bool | str = True) -> Any:
-    """The notebook (an executed `nbformat.NotebookNode`), changed: live widgets are left out, and
-    plotly's figures HTML.
+    """Remove live widgets from a notebook, make HTML of plotly's figures, and return it.
 
-    `plotly_js` is what the first figure brings along: the library itself (True, 5 MB), or the
-    address of a file of it.
+    The notebook, an executed `nbformat.NotebookNode`, is changed. The first figure includes
+    plotly's script (`plotly_js` True, 5 MB), or refers to the address `plotly_js`.
     """
     import plotly.io
 
@@ -37,14 +37,12 @@ def offline(notebook: Any, plotly_js: bool | str = True) -> Any:
                 }
                 script = False
             elif WIDGET in data:
-                output["data"] = {
-                    kind: data[kind] for kind in (*PICTURES, "text/plain") if kind in data
-                }
+                output["data"] = {kind: data[kind] for kind in STILL if kind in data}
     return notebook
 
 
 def main(path: Path) -> Path:
-    """Write the page beside the notebook; returns where."""
+    """Write the page beside the notebook, and return its path."""
     import nbformat
     from nbconvert import HTMLExporter
 

@@ -1,8 +1,8 @@
 """The import paths of programs written for RoleML, leading to our own objects.
 
-``from roleml_nb.compat.core.role.base import Role`` gives what ``from roleml_nb import Role``
-gives: only the import lines of a program need to change. After `install` not even those: ``import
-roleml.…`` works then, here and on every engine.
+``from roleml_nb.compat.core.role.base import Role`` imports the same class as ``from roleml_nb
+import Role``: only the import lines of a program need to change. After `install` not even those:
+``import roleml.…`` works then, here and on every engine.
 """
 
 from importlib import import_module

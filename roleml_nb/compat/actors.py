@@ -1,7 +1,7 @@
-"""RoleML's way to an actor: an `ActorBuilder`, a configuration, and ``actor.run()``.
+"""Actors as RoleML programs make them: an `ActorBuilder`, a configuration, and ``actor.run()``.
 
-The actors that one process builds are nodes of one embedded testbed, which is there while they are:
-what RoleML would do over the network of the machine, they do over its links.
+The actors that one process builds are nodes of one embedded testbed, which lives as long as they
+do: they use its links instead of the network.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ COMPONENTS = (
 
 
 class _Process:
-    """The testbed of this process, and how many actors are on it."""
+    """The testbed of this process, and the names of the actors on it."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -42,7 +42,7 @@ class _Process:
                 )
             if self._bed is None:
                 self._bed = Testbed(engines=0)
-                # a program that is no notebook: its roles print where it does
+                # the program is not a notebook: its roles print where it does
                 self._bed.fleet.home.log_buffer.echo = True
             self._bed.spawn(name)
             self._actors.add(name)
@@ -60,7 +60,7 @@ _process = _Process()
 
 
 class BuiltActor:
-    """An actor with a configuration; everything else is asked of the node's `Actor`."""
+    """An actor with a configuration; other attributes are those of the node's `Actor`."""
 
     def __init__(self, configuration: dict[str, Any]):
         self._configuration = configuration
@@ -72,9 +72,10 @@ class BuiltActor:
         for alias, target in (configuration.pop("relationship_links", None) or {}).items():
             relationships.link_relationship(alias, target)
         for relationship, members in (configuration.pop("relationships", None) or {}).items():
-            texts = [members] if isinstance(members, str) else members
-            own = [f"{self._name}{text}" if text.startswith("/") else text for text in texts]
-            relationships.add_to_relationship(relationship, *parse_instances(own))
+            instances = []
+            for text in [members] if isinstance(members, str) else members:
+                instances.append(f"{self._name}{text}" if text.startswith("/") else text)
+            relationships.add_to_relationship(relationship, *parse_instances(instances))
 
     def run(self) -> None:
         """Start the roles, and return when `stop` is called or the wait is interrupted.
@@ -82,25 +83,26 @@ class BuiltActor:
         RoleMLError if they fail.
         """
         try:
-            load(self._bed, self._configuration, trust=True)  # the program's own
+            load(self._bed, self._configuration, trust=True)  # it is the program's own
             self._stopped.wait()
         except KeyboardInterrupt:
             pass
         except RoleMLError:
-            # else `stop` has taken away roles that were about to start
+            # otherwise `stop` has removed roles that were about to start
             if not self._stopped.is_set():
                 raise
         finally:
             self.stop()
 
     def stop(self) -> None:
-        """Stop the roles, and have `run` return. Idempotent."""
+        """Stop the roles, and make `run` return. Idempotent."""
         if self._stopped.is_set():
             return
         self._stopped.set()
         try:
-            for name in [name for name in self._actor.roles if name != NATIVE]:
-                self._actor.stop_role(name)
+            for name in list(self._actor.roles):
+                if name != NATIVE:
+                    self._actor.stop_role(name)
         finally:
             self._bed.registry.roles.pop(self._name, None)
             _process.remove_actor(self._name)
@@ -121,20 +123,19 @@ class ActorBuilder:
         self._configuration: dict[str, Any] | None = None
 
     def load_config(self, config: Mapping[str, Any]) -> None:
-        """Take an actor's configuration (`ActorBootstrapSpec`), once."""
+        """Set the actor's configuration (`ActorBootstrapSpec`), once."""
         if self._configuration is not None:
             raise RoleMLError(
                 "this builder has a configuration already: use one builder for each actor"
             )
-        self._configuration = {
-            key: f"{value.__module__}.{value.__name__}"
-            if key in COMPONENTS and isinstance(value, type)
-            else _copy(value)
-            for key, value in config.items()
-        }
+        self._configuration = _copy(config)
+        for key in COMPONENTS:
+            component = config.get(key)
+            if isinstance(component, type):
+                self._configuration[key] = f"{component.__module__}.{component.__name__}"
 
     def build(self) -> BuiltActor:
-        """The actor, which knows its relationships; its roles start with its `run`."""
+        """Make the actor, with its relationships; its roles start with its `run`."""
         if self._configuration is None:
             raise RoleMLError("there is nothing to build: call load_config first")
         if not isinstance(self._configuration.get("name"), str):
@@ -143,9 +144,7 @@ class ActorBuilder:
 
 
 def _copy(value: Any) -> Any:
-    """Containers anew, so that the caller may change them for the next actor; what is in them is
-    kept.
-    """
+    """Copy containers, so that the caller may change them for the next actor, and no values."""
     if isinstance(value, Mapping):
         return {key: _copy(item) for key, item in value.items()}
     return [_copy(item) for item in value] if isinstance(value, list) else value

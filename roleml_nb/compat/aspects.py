@@ -1,4 +1,4 @@
-"""Advice that is woven into methods: run before them, after them, or when they raise."""
+"""Advice that is woven into methods: it runs before them, after them, or when they raise."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Kind = Literal["before", "after", "catch"]
 
 
 class InvocationActivity(NamedTuple):
-    """A call that advice is told of.
+    """The call that advice is about.
 
-    `invoker` is what the method belongs to, None for a static method.
+    `invoker` is the object or class that the method belongs to, None for a static method.
     """
 
     method: Callable[..., Any]
@@ -29,7 +29,7 @@ class InvocationActivity(NamedTuple):
 
 
 class Pointcut(NamedTuple):
-    """What a function is advice for.
+    """The method that a function is advice for.
 
     A `target` given as text is an attribute of the aspect's instance.
     """
@@ -85,20 +85,25 @@ def before(*, target: str | type | object, method: str) -> Any:
 
 
 def after(*, target: str | type | object, method: str) -> Any:
-    """As `before`, but after the method has returned, as ``advice(activity, result)``."""
+    """Mark advice that runs after the method has returned, as ``advice(activity, result)``.
+
+    Else as `before`.
+    """
     return _advice("after", target, method)
 
 
 def catch(*, target: str | type | object, method: str) -> Any:
-    """As `before`, but when the method raises, as ``advice(activity, error)``; the error goes
-    on.
+    """Mark advice that runs when the method raises, as ``advice(activity, error)``.
+
+    The error is raised to the caller nevertheless. Else as `before`.
     """
     return _advice("catch", target, method)
 
 
 def aspect(cls_or_func: Any) -> Any:
-    """Weave in the advice that a class defines, for each instance that is made, or that a function
-    is.
+    """Weave in advice: a function that is marked as such, or a class's marked methods.
+
+    Methods of a class are woven in for each instance that is made.
     """
     if not isinstance(cls_or_func, type):
         if not hasattr(cls_or_func, "pointcut"):
@@ -110,8 +115,9 @@ def aspect(cls_or_func: Any) -> Any:
     of_instances = []
     for name, value in vars(cls_or_func).items():
         if isinstance(value, (staticmethod, classmethod)):
-            if hasattr(getattr(cls_or_func, name), "pointcut"):
-                _weave(getattr(cls_or_func, name), None)
+            advice = getattr(cls_or_func, name)
+            if hasattr(advice, "pointcut"):
+                _weave(advice, None)
         elif hasattr(value, "pointcut"):
             of_instances.append(name)
     original = cls_or_func.__init__  # type: ignore[misc]
@@ -142,7 +148,7 @@ def _weave(advice: Any, owner: Any) -> None:
 
 
 def _woven(target: Any, name: str) -> Woven:
-    """The advice of ``target.name``, which is replaced by a wrapper at the first time."""
+    """Return the advice of ``target.name``; replace the method by a wrapper the first time."""
     own = vars(target).get(name)
     found = getattr(getattr(own, "__func__", own), "woven", None)
     if found is not None:
@@ -166,15 +172,13 @@ def _woven(target: Any, name: str) -> Woven:
 
     @wraps(function)
     def of_class(*args: Any, **kwargs: Any) -> Any:
-        invoker, rest = (None, args) if static else (args[0], args[1:])
+        invoker, *rest = (None, *args) if static else args
         return woven.call(
-            InvocationActivity(function, invoker, rest, kwargs), lambda: function(*args, **kwargs)
+            InvocationActivity(function, invoker, tuple(rest), kwargs),
+            lambda: function(*args, **kwargs),
         )
 
     of_class.woven = woven  # type: ignore[attr-defined]
-    setattr(
-        target,
-        name,
-        type(raw)(of_class) if isinstance(raw, (staticmethod, classmethod)) else of_class,
-    )
+    decorated = isinstance(raw, (staticmethod, classmethod))
+    setattr(target, name, type(raw)(of_class) if decorated else of_class)
     return woven

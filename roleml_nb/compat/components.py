@@ -20,7 +20,7 @@ __all__ = [
 
 
 class Component:
-    """May be named in a configuration, where it has no effect; cannot be made."""
+    """A component that a configuration may name, without effect; it cannot be constructed."""
 
     def __init__(self, *args: Any, **kwargs: Any):
         raise RoleMLError(

@@ -12,9 +12,7 @@ __all__ = ["load_yaml", "save_yaml"]
 
 
 def load_yaml(filename: str | os.PathLike[str]) -> Any:
-    """The content of a file as plain data; ConfigError, with file and line, when it cannot be
-    read.
-    """
+    """Read a file as plain data; ConfigError, with file and line, when it cannot be read."""
     return read_file(filename, trust=True).plain()
 
 

@@ -1,6 +1,4 @@
-"""Makes the modules of the table importable: under ``roleml_nb.compat``, and, once installed, as
-``roleml``.
-"""
+"""Import of the table's modules: under ``roleml_nb.compat``, and, once installed, as ``roleml``."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ __all__ = ["Finder", "install"]
 class Finder(MetaPathFinder, Loader):
     """Finds ``<prefix>.core.role.base`` and the like.
 
-    Modules of the sources are imported only when they are needed.
+    A module imports its sources when it is imported itself.
     """
 
     def __init__(self, prefix: str):
@@ -52,9 +50,7 @@ class Finder(MetaPathFinder, Loader):
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        """Put the names of the table into the module; children of a package are imported when they
-        are asked for.
-        """
+        """Define the table's names in the module; import children of a package on access."""
         name = self._name(module.__name__)
         names: dict[str, Any] = {}
         for source, words in MODULES.get(name, {}).items():
@@ -79,8 +75,7 @@ class Finder(MetaPathFinder, Loader):
 
 
 def install() -> None:
-    """Make ``import roleml…`` lead to roleml_nb, in this process and on every engine of every
-    testbed, now and in future.
+    """Redirect ``import roleml…`` to roleml_nb, here and on all engines, present and future.
 
     RoleMLError when the package ``roleml`` itself is installed, here or on an engine.
     """

@@ -32,14 +32,14 @@ Loadable = Any
 
 
 class Spec(TypedDict, total=False):
-    """What to call, and with which keyword arguments."""
+    """A class or function to call, and its keyword arguments."""
 
     type: Any
     options: dict[str, Any]
 
 
 def load_definition(full_path: str) -> Any:
-    """The object called ``package.module.name``.
+    """Import the object called ``package.module.name``.
 
     ValueError, ModuleNotFoundError or AttributeError if there is none.
     """
@@ -50,7 +50,7 @@ def load_definition(full_path: str) -> Any:
 
 
 def as_definition(descriptor: Any) -> Any:
-    """The object itself, or that of a dotted name."""
+    """Return the object of a dotted name; anything but a name as it is."""
     return load_definition(descriptor) if isinstance(descriptor, str) else descriptor
 
 
@@ -63,7 +63,7 @@ def as_function(func_or_path: Any) -> Callable[..., Any]:
 
 
 def is_spec(d: Mapping[str, Any]) -> bool:
-    """Whether a mapping has the keys of a `Spec`, and no others."""
+    """Return whether a mapping has the keys of a `Spec`, and no others."""
     return "type" in d and not set(d) - {"type", "options"}
 
 
@@ -76,12 +76,12 @@ def load(
     builtin_sources: Mapping[str, Any] | None = None,
     builtin_source_getters: Mapping[str, Callable[[], Any]] | None = None,
 ) -> Any:
-    """An instance of `obj_type` from what describes it.
+    """Make an instance of `obj_type` from its description.
 
     `target` is such an instance, a class or function that makes one, the name of either (of
     `builtin_sources`, of `builtin_source_getters`, or dotted), or a `Spec`, whose type is called
-    with its options, and `args` and `kwargs` over them. With ``obj_type=Callable``, what is found
-    is not called. TypeError when it is of another type.
+    with its options, and `args` and `kwargs` over them. With ``obj_type=Callable``, the object
+    found is returned without a call. TypeError when it has another type.
     """
     if obj_type is str:
         raise TypeError("a str cannot be loaded: it would be taken for a name")
@@ -110,13 +110,13 @@ def load(
 
 
 def resolve_host_port(address: str, default_port: int = 80) -> tuple[str, int]:
-    """``host:port`` in its two parts."""
+    """Split ``host:port`` in its two parts."""
     host, colon, port = address.rpartition(":")
     return (host, int(port)) if colon else (address, default_port)
 
 
 def load_bytes(obj: bytes) -> Any:
-    """Unpickle, or give back what is no pickle. Only for data of one's own making."""
+    """Unpickle bytes, or return them if they are not a pickle. Only for data that you made."""
     try:
         return pickle.loads(obj)
     except pickle.UnpicklingError:

@@ -1,4 +1,4 @@
-"""Classes whose methods take turns."""
+"""Classes whose methods hold a lock."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
 
 
 def synchronized(method: Callable) -> Callable:
-    """Have a method of a `Locked` class take its turn."""
+    """Run a method of a `Locked` class with its instance's lock held."""
     method._synchronized = True  # type: ignore[attr-defined]
     return method
 
@@ -40,11 +40,10 @@ def _give_lock(cls: type, make: Callable[[], Any]) -> None:
 
 
 class Locked:
-    """Each instance has a reentrant lock, taken by the methods marked `synchronized`, and by ``with
-    instance:``.
+    """Each instance has a reentrant lock, for methods marked `synchronized` and ``with instance:``.
 
-    With ``synchronize_all=True`` every method and property that the class itself defines takes it,
-    but for dunders.
+    With ``synchronize_all=True`` every method and property that the class itself defines holds it,
+    except for special methods.
     """
 
     _synch_lock_: Any
@@ -57,11 +56,7 @@ class Locked:
             if inspect.isfunction(value) and (chosen or hasattr(value, "_synchronized")):
                 setattr(cls, name, _with_lock_held(value, lambda self: self._synch_lock_))
             elif isinstance(value, property) and chosen:
-                get, put, delete = (
-                    part and _with_lock_held(part, lambda self: self._synch_lock_)
-                    for part in (value.fget, value.fset, value.fdel)
-                )
-                setattr(cls, name, property(get, put, delete, value.__doc__))
+                setattr(cls, name, _synchronized_property(value))
 
     def __enter__(self) -> Any:
         self._synch_lock_.acquire()
@@ -69,6 +64,18 @@ class Locked:
 
     def __exit__(self, *_: object) -> None:
         self._synch_lock_.release()
+
+
+def _synchronized_property(original: property) -> property:
+    def synchronize(accessor: Callable | None) -> Callable | None:
+        return accessor and _with_lock_held(accessor, lambda self: self._synch_lock_)
+
+    return property(
+        synchronize(original.fget),
+        synchronize(original.fset),
+        synchronize(original.fdel),
+        original.__doc__,
+    )
 
 
 def _with_lock_held(method: Callable, lock: Callable[[Any], AbstractContextManager]) -> Callable:
@@ -129,21 +136,19 @@ class RWLock:
 
 
 def synchronized_read(method: Callable) -> Callable:
-    """Have a method of an `RWLocked` class run beside other readers only."""
+    """Let a method of an `RWLocked` class run beside other readers, and no writer."""
     method._read_or_write = RWLock.read_lock  # type: ignore[attr-defined]
     return method
 
 
 def synchronized_write(method: Callable) -> Callable:
-    """Have a method of an `RWLocked` class run alone."""
+    """Let a method of an `RWLocked` class run alone."""
     method._read_or_write = RWLock.write_lock  # type: ignore[attr-defined]
     return method
 
 
 class RWLocked:
-    """Each instance has an `RWLock`, taken by the methods marked `synchronized_read` or
-    `synchronized_write`.
-    """
+    """Each instance has an `RWLock`, for methods marked `synchronized_read` or `…_write`."""
 
     _synch_lock_: RWLock
 
@@ -165,10 +170,10 @@ def _lock_of(
 
 
 def read_lock(obj: RWLocked) -> AbstractContextManager[None]:
-    """``with read_lock(self):`` beside other readers."""
+    """Hold the lock for reading: ``with read_lock(self):`` runs beside other readers."""
     return obj._synch_lock_.read_lock()
 
 
 def write_lock(obj: RWLocked) -> AbstractContextManager[None]:
-    """``with write_lock(self):`` alone."""
+    """Hold the lock for writing: ``with write_lock(self):`` runs alone."""
     return obj._synch_lock_.write_lock()

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class SegmentedList(Generic[T]):
-    """A fixed number of lists, which can be gone through one after the other."""
+    """A fixed number of lists, to iterate over one after the other."""
 
     def __init__(self, num_segments: int = 1):
         self.segments: tuple[list[T], ...] = tuple([] for _ in range(num_segments))
@@ -29,9 +29,7 @@ class SegmentedList(Generic[T]):
         *,
         range: tuple[int, int] | None = None,
     ) -> Iterator[T]:
-        """The items of the segments from `start` (included) to `end` (not included); `range` gives
-        both.
-        """
+        """Iterate over the segments from `start` to before `end`, or over those of `range`."""
         first, last = range or (0, len(self.segments))
         return chain.from_iterable(
             self.segments[first if start is None else start : last if end is None else end]

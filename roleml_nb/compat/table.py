@@ -1,4 +1,4 @@
-"""What RoleML's modules hold, and where it is here.
+"""The names in RoleML's modules, and our modules that define them.
 
 Each name is our own object, not a copy. ``name=other`` gives our `other` the name that RoleML has
 for it.
@@ -233,7 +233,7 @@ MODULES: dict[str, Sources] = {
         LIBRARY: "TorchStateDictAverager TorchStateDictCumulator WeightedTorchStateDictAverager"
     },
 }
-"""{module, without the leading "roleml.": where its names are}"""
+"""{module, without the leading "roleml.": the sources of its names}"""
 
 REPLACED = {
     "core.actor.group.base": "calls of a group always go out at the same time",
@@ -250,17 +250,19 @@ REPLACED = {
     "scripts": "actors run on a Testbed: Testbed.from_spec(file), or %rml load",
     "shared.cli": "the notebook gives the commands: %rml call",
 }
-"""{module: what does its work here}; it cannot be imported."""
+"""{module that cannot be imported: the text of the error, which names its replacement}"""
 
 
 def _children() -> dict[str, tuple[str, ...]]:
+    """Return the modules and packages of each package."""
     found: dict[str, set[str]] = {"": set()}
-    for path in [*MODULES, *(path.rpartition(".")[0] for path in REPLACED)]:
-        parts = path.split(".") if path else []
-        for count, child in enumerate(parts):
-            found.setdefault(".".join(parts[:count]), set()).add(child)
-        if path not in MODULES:
-            found.setdefault(path, set())
+    for replaced in REPLACED:
+        found.setdefault(replaced.rpartition(".")[0], set())
+    for path in [*MODULES, *found]:
+        package = ""
+        for child in path.split(".") if path else []:
+            found.setdefault(package, set()).add(child)
+            package = f"{package}.{child}".lstrip(".")
     return {package: tuple(sorted(names)) for package, names in found.items()}
 
 

@@ -1,4 +1,4 @@
-"""Threads and waits, as helpers of RoleML programs that run beside the host's own."""
+"""Helpers for threads and waits of RoleML programs, beside the host's own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["CallAtMostOnceLimiter", "ReturnStrategy", "ThreadManager", "TimerLoc
 
 
 class ReturnStrategy(Enum):
-    """What `ThreadManager.wait_for_threaded_tasks` waits for."""
+    """The condition that `ThreadManager.wait_for_threaded_tasks` waits for."""
 
     FIRST_COMPLETED = auto()
     FIRST_EXCEPTION = auto()
@@ -93,8 +93,9 @@ class ThreadManager:
 
 
 class CallAtMostOnceLimiter:
-    """Calls a function once, whatever the arguments; later calls give the first result (None
-    without `cache`).
+    """Calls a function once, with any arguments; later calls return the first result.
+
+    Without `cache`, they return None.
     """
 
     def __init__(
@@ -135,7 +136,7 @@ class TimerLocal:
         self._interrupted = self._running = False
 
     def interrupt(self) -> None:
-        """End the wait that runs, or the next one."""
+        """End the present wait, or the next one."""
         with self.condition:
             self._interrupted = True
             self.condition.notify_all()
@@ -147,9 +148,7 @@ class TimerLocal:
         on_interrupt: Callable[[], Any] = lambda: None,
         on_timeout: Callable[[], Any] = lambda: None,
     ) -> None:
-        """Wait `timeout` seconds, then call `on_timeout`, or `on_interrupt` if interrupted
-        before.
-        """
+        """Wait `timeout` seconds, then call `on_timeout`; or `on_interrupt` when interrupted."""
         with self.condition:
             if self._running:
                 raise RuntimeError("this timer runs already: use one timer for each wait")

@@ -1,5 +1,4 @@
-"""The library's trainers with RoleML's default for their data: a view made from the arguments that
-a configuration gives.
+"""The library's trainers, with RoleML's default for their data: a `DatasetViewFactory`.
 
 A data set is then configured as ``constructor_args: {dataset: …, converters: […], sampler: …}``,
 with no class.

@@ -46,6 +46,10 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(f".{MODULE_OF[name]}", __name__), name)
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def exercises() -> dict[str, Exercise]:
     """Return all exercises, by number."""
     from . import (

@@ -16,7 +16,18 @@ __all__ = ["Nodes"]
 
 @checked_methods
 class Nodes:
-    """Some nodes of a testbed, in order. Short for the testbed's methods with these nodes."""
+    """Some nodes of a testbed, in order. Short for the testbed's methods with these nodes.
+
+    Examples
+    --------
+    >>> from roleml_nb import Role, Testbed
+    >>> with Testbed(engines=0) as bed:
+    ...     clients = bed.spawn("client{1..3}").assign("trainer", Role)
+    ...     clients[:2].relate("peer", "client3/trainer")
+    ...     list(clients)
+    <2 nodes: client1, client2>
+    ['client1', 'client2', 'client3']
+    """
 
     def __init__(self, bed: Testbed, names: Iterable[str]):
         self._bed = bed

@@ -135,6 +135,8 @@ class SimpleTorchXYTestableModel(SimpleTorchModel):
 
 
 class SimpleTorchXYTrainableModel(SimpleTorchXYTestableModel):
+    """A torch module that is trained and tested on batches ``(x, y)``."""
+
     @takes_turns
     def train(self, data: Iterable[tuple[Any, Any]], **_: Any) -> dict[str, Any]:
         """One epoch; see `default_xy_train`. Options are ignored: override to heed some."""
@@ -142,6 +144,8 @@ class SimpleTorchXYTrainableModel(SimpleTorchXYTestableModel):
 
 
 class SimpleTorchGradientsOperableModel(SimpleTorchXYTestableModel):
+    """A torch module that computes and applies gradients of batches ``(x, y)``."""
+
     def compute_gradients(
         self, data: tuple[Any, Any], **options: Any
     ) -> tuple[dict[str, Any], Any]:
