@@ -13,7 +13,8 @@ from functools import cache
 from pathlib import Path
 
 from rcssmin import cssmin
-from rjsmin import jsmin
+
+from .minify import minify
 
 __all__ = ["BundleError", "bundle", "script"]
 
@@ -39,15 +40,14 @@ def script(source: str) -> str:
 
     It is bundled from the .js and .css of the same name beside it; `base/common.css` comes first.
     The style, for the shadow root, is in the constant STYLE. What the view's own script exports
-    goes through `live` of `common.js`. Comments and spaces stay behind.
+    goes through `live` of `common.js`. Comments and spaces are left out, and names are short.
     """
     own = Path(source)
     styles = [COMMON.with_suffix(".css"), own.with_suffix(".css")]
     style = "\n".join(path.read_text(encoding="utf-8") for path in styles)
     code = bundle(own.with_suffix(".js"))
-    return (
-        f"const STYLE = {json.dumps(cssmin(style))};\n{jsmin(code)}\nexport default live(made);\n"
-    )
+    text = json.dumps(cssmin(style), ensure_ascii=False)
+    return minify(f"const STYLE = {text};\n{code}\nexport default live(made);\n")
 
 
 def bundle(entry: Path) -> str:

@@ -1,0 +1,161 @@
+"""The minifier of bundles: it removes comments and spaces, and shortens names.
+
+Names are long for those who read the modules, and short in the pages that they travel with. A name
+is shortened if the script declares it (after const, let, function or class) and if nothing in the
+script can be a property of that name. It gets the same short name wherever it stands, and no other
+name becomes that one, so scopes and shadowing stay as they were.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from itertools import product
+from string import ascii_letters, digits
+from typing import NamedTuple
+
+from rjsmin import jsmin
+
+__all__ = ["MinifyError", "minify"]
+
+_TOKEN = re.compile(
+    r"""
+    ( "(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*'
+    | [A-Za-z_$][\w$]*
+    | \d[\w.]*
+    | \?\.(?!\d) | \.\.\. | =>
+    | [^\s\w$"'`] )
+    \s*
+    """,
+    re.VERBOSE,
+)
+_REGEX = re.compile(r"(/(?![*/])(?:[^\\/\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+/[a-z]*)\s*")
+_TEMPLATE = re.compile(r"([`}](?:[^`\\$]|\\.|\$(?!\{))*(?:`|\$\{))\s*", re.DOTALL)
+"""Text of a template literal, from its begin or the end of an expression to the next, or its end.
+"""
+_ENDS_VALUE = re.compile(r"[\w$)\]}\"'`]$")
+_BEFORE_REGEX = frozenset({"return", "typeof", "case", "in", "of"})
+_NAME = re.compile(r"[A-Za-z_$]")
+_DECLARES = frozenset({"const", "let", "class", "function"})
+_CLOSES = {")": "(", "]": "[", "}": "{"}
+_WORDS = frozenset(
+    "as async await break case catch class const continue debugger default delete do else enum"
+    " export extends false finally for from function get if import in instanceof let new null of"
+    " return set static super switch this throw true try typeof undefined var void while with"
+    " yield".split()
+)
+
+
+class MinifyError(Exception):
+    """A script cannot be taken apart; the message shows where."""
+
+
+class _Script(NamedTuple):
+    """The tokens of a script; per token, the innermost open bracket, and the space behind."""
+
+    tokens: list[str]
+    brackets: list[str]
+    spaces: list[str]
+    methods: set[str]
+    """Names before parentheses and a body, unless after "function": perhaps of methods."""
+
+
+def minify(code: str) -> str:
+    """Return a script without comments and spaces, and with short names.
+
+    Raises
+    ------
+    MinifyError
+        Brackets do not match, or a character is none of the language.
+    """
+    script = _split(jsmin(code))
+    short = _short_names(script)
+    tokens = [short.get(token, token) for token in script.tokens]
+    return "".join(token + space for token, space in zip(tokens, script.spaces, strict=True))
+
+
+def _split(text: str) -> _Script:
+    script = _Script([], [], [], set())
+    tokens = script.tokens
+    open_: list[tuple[str, int]] = []
+    position = len(text) - len(text.lstrip())
+    while position < len(text):
+        bracket = open_[-1][0] if open_ else ""
+        if text[position] in "`}/":
+            match = _match(text, position, tokens[-1] if tokens else "", bracket)
+        else:
+            match = _TOKEN.match(text, position)
+        if match is None:
+            raise MinifyError(f"no JavaScript: {text[position : position + 40]}")
+        token = match[1]
+        if token in _CLOSES or token[0] == "}":
+            if bracket != ("${" if len(token) > 1 else _CLOSES[token]):
+                raise MinifyError(f"no bracket to close: {text[position : position + 40]}")
+            _, opened = open_.pop()
+            if token == ")" and text.startswith("{", match.end()):
+                *_, keyword, name = ["", "", *tokens[max(0, opened - 2) : opened]]
+                if keyword != "function":
+                    script.methods.add(name)
+        script.brackets.append(open_[-1][0] if open_ else "")
+        if token in _CLOSES.values() or token.endswith("${"):
+            open_.append((token[-2:], len(tokens)))
+        tokens.append(token)
+        script.spaces.append(text[match.start(1) + len(token) : match.end()])
+        position = match.end()
+    if open_:
+        raise MinifyError(f"{open_[-1][0]} is not closed")
+    return script
+
+
+def _match(text: str, position: int, before: str, bracket: str) -> re.Match[str] | None:
+    """Match a token that depends on what is before it.
+
+    A slash begins a regular expression where no value has ended.
+    """
+    character = text[position]
+    if character == "`" or (character == "}" and bracket == "${"):
+        return _TEMPLATE.match(text, position)
+    if character == "/" and (before in _BEFORE_REGEX or not _ENDS_VALUE.search(before)):
+        return _REGEX.match(text, position)
+    return _TOKEN.match(text, position)
+
+
+def _short_names(script: _Script) -> dict[str, str]:
+    """Return the short name of each name that is shortened, the shortest for the most frequent."""
+    tokens = ["", *script.tokens, ""]
+    counts: Counter[str] = Counter()
+    declared: set[str] = set()
+    kept: set[str] = set()
+    for number, bracket in enumerate(script.brackets, start=1):
+        token = tokens[number]
+        if not _NAME.match(token):
+            continue
+        counts[token] += 1
+        before = tokens[number - 1]
+        if before in _DECLARES:
+            declared.add(token)
+        elif _may_be_property(before, tokens[number + 1], bracket):
+            kept.add(token)
+    names = declared - kept - script.methods - _WORDS
+    free = _free_names(counts.keys() | _WORDS)
+    ordered = sorted(names, key=lambda name: (-counts[name], name))
+    return {name: next(free) for name in ordered if len(name) > 2}
+
+
+def _may_be_property(before: str, after: str, bracket: str) -> bool:
+    """True after a dot, and for keys of an object, with and without a value."""
+    if before in (".", "?."):
+        return True
+    if after == ":":
+        return before != "?"
+    return bracket == "{" and before in ("{", ",") and after in (",", "}", "=")
+
+
+def _free_names(taken: set[str]) -> Iterator[str]:
+    """Generate names that are not taken, from the shortest."""
+    for length in (1, 2, 3):
+        for first, *others in product(ascii_letters, *[ascii_letters + digits] * (length - 1)):
+            name = first + "".join(others)
+            if name not in taken:
+                yield name
