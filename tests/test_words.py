@@ -2,9 +2,11 @@
 
 import ast
 import csv
+import re
 from pathlib import Path
 
 import pytest
+from rjsmin import jsmin
 
 ROOT = Path(__file__).parents[1]
 FORMER = Path(__file__).with_name("former_words.csv")
@@ -17,7 +19,12 @@ def rows():
 
 
 def names_of(path):
-    """Return what a module defines or reads: functions, classes, variables, arguments, attributes."""
+    """Return what a module defines or reads: functions, classes, variables, arguments, attributes.
+
+    Of a script, all names in its code.
+    """
+    if path.suffix == ".js":
+        return set(re.findall(r"[A-Za-z_$][\w$]*", re.sub(r'"[^"]*"', "", jsmin(path.read_text()))))
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         match node:

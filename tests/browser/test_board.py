@@ -101,7 +101,7 @@ def test_roles_are_dragged_from_the_palette_and_the_board_says_it_as_code(open_n
     )
     chip(lab, "server", "watcher").wait_for()
     page.wait_for_selector(".edges .label:has-text('counter')", state="attached")
-    assert lab.page.locator(".trouble").is_hidden()
+    assert lab.page.locator(".error-box").is_hidden()
     lab.screenshot("board-light")
     lab.theme("JupyterLab Dark")
     lab.screenshot("board-dark")
@@ -201,7 +201,7 @@ def test_roles_are_moved_wired_and_ended_by_hand(open_notebook) -> None:
         == "['client1', 'client2', 'guard', 'server']"
     )
     lab.screenshot("board-engines")
-    assert lab.page.locator(".trouble").is_hidden()
+    assert lab.page.locator(".error-box").is_hidden()
 
 
 def test_keys_alone_do_the_same(open_notebook) -> None:
@@ -263,7 +263,7 @@ def test_keys_alone_do_the_same(open_notebook) -> None:
     chip(lab, "late", "watcher").wait_for()
     press("Delete")
     page.wait_for_selector(".card[data-node='server']", state="detached")
-    page.wait_for_selector(".said:has-text('done: %rml remove server')", state="attached")
+    page.wait_for_selector(".announcer:has-text('done: %rml remove server')", state="attached")
     page.wait_for_selector(".card:focus")  # the keys go on where there is something
     assert (
         lab.kernel("""

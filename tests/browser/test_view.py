@@ -16,11 +16,11 @@ export default () => ({ render({ model, el }) {
   const view = openView({ model, el }, "lamp");
   const shown = tag("output", { class: "shown" });
   const button = (kind) => tag("button", { class: kind, onclick: async () => {
-    try { shown.textContent = await view.ask(kind, { times: 3 }); } catch (error) { shown.textContent = error.message; }
+    try { shown.textContent = await view.request(kind, { times: 3 }); } catch (error) { shown.textContent = error.message; }
   } }, kind);
   view.root.append(button("double"), button("refuse"), button("fail"), button("release"), shown, tag("b", { class: "beats" }));
-  view.follow("_word", (word) => { view.root.dataset.word = word; });
-  view.on("beat", (count) => { view.root.querySelector(".beats").textContent = count; });
+  view.onTrait("_word", (word) => { view.root.dataset.word = word; });
+  view.onMessage("beat", (count) => { view.root.querySelector(".beats").textContent = count; });
   return view.close;
 } });
 """)
@@ -131,6 +131,26 @@ def test_a_page_without_a_kernel_draws_the_view(open_notebook, browser, tmp_path
         arg=page.locator(".lamp .shown").element_handle(),
     )
     assert troubles == []
+    context.close()
+
+
+def test_a_script_with_former_names_works_and_warns(open_notebook, browser, tmp_path) -> None:
+    former = VIEW.replace("view.request(", "view.ask(")
+    former = former.replace("view.onTrait(", "view.follow(").replace("view.onMessage(", "view.on(")
+    lab = open_notebook(former + f"lamp.to_html({str(tmp_path / 'lamp.html')!r})")
+    lab.run_all()
+    context = browser.new_context(offline=True)
+    page, told = context.new_page(), []
+    page.on("console", lambda message: told.append((message.type, message.text)))
+    page.goto((tmp_path / "lamp.html").as_uri())
+    page.wait_for_selector(".lamp[data-word='dark']")
+    page.locator(".lamp .double").click()
+    page.wait_for_selector(".lamp .shown:has-text('no kernel is behind this page')")
+    assert told == [
+        ("warning", "roleml_nb: follow of views is called onTrait now"),
+        ("warning", "roleml_nb: on of views is called onMessage now"),
+        ("warning", "roleml_nb: ask of views is called request now"),
+    ]
     context.close()
 
 

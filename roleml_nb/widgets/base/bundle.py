@@ -1,8 +1,8 @@
-"""The bundler: a view's scripts, which are ES modules, and its styles, as one module.
+"""The bundler joins a view's scripts, which are ES modules, and its styles to one module.
 
 anywidget loads a module from a blob, which cannot import its neighbours. So the modules that a view
-imports, directly or not, are put into one, each before those that import it, without their imports
-and exports. Users need no Node and no build step; browsers get one small text.
+imports, directly or not, are put into one, each before those that import it, without their imports,
+exports and comments. Users need no Node and no build step; browsers get one small text.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["BundleError", "bundle", "script"]
 
 BASE = Path(__file__).resolve().parent
 COMMON = BASE / "common.js"
-"""What wraps the default export of every view (`live`), and is in every bundle."""
+"""The module that wraps the default export of every view by `defineView`: in every bundle."""
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "(\.[^"]*)";\n', re.MULTILINE)
 _ANY_IMPORT = re.compile(r"^import\b.*", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
@@ -40,20 +40,21 @@ def script(source: str) -> str:
 
     It is bundled from the .js and .css of the same name beside it; `base/common.css` comes first.
     The style, for the shadow root, is in the constant STYLE. What the view's own script exports
-    goes through `live` of `common.js`. Comments and spaces are left out, and names are short.
+    goes through `defineView` of `common.js`. Comments and spaces are left out, and names are short.
     """
     own = Path(source)
     styles = [COMMON.with_suffix(".css"), own.with_suffix(".css")]
     style = "\n".join(path.read_text(encoding="utf-8") for path in styles)
     code = bundle(own.with_suffix(".js"))
     text = json.dumps(cssmin(style), ensure_ascii=False)
-    return minify(f"const STYLE = {text};\n{code}\nexport default live(made);\n")
+    return minify(f"const STYLE = {text};\n{code}\nexport default defineView(definition);\n")
 
 
 def bundle(entry: Path) -> str:
-    """Return one script of a module and all that it imports; its default export is called `made`.
+    """Return one script of a module and all that it imports.
 
-    Modules may import each other in circles, as long as nothing is used before it is defined.
+    Its default export becomes the constant `definition`. Modules may import each other in circles,
+    as long as nothing is used before it is defined.
 
     Raises
     ------
@@ -73,7 +74,7 @@ def bundle(entry: Path) -> str:
     if not _DEFAULT.search(texts[entry.resolve()]):
         raise BundleError(f"{entry.name} has no export default")
     parts = [_EXPORT.sub("", _IMPORT.sub("", text)) for text in texts.values()]
-    return _DEFAULT.sub("const made = ", "\n".join(parts))
+    return _DEFAULT.sub("const definition = ", "\n".join(parts))
 
 
 def _collect(path: Path, texts: dict[Path, str], within: tuple[Path, ...] = ()) -> None:

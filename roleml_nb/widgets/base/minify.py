@@ -36,6 +36,7 @@ _TEMPLATE = re.compile(r"([`}](?:[^`\\$]|\\.|\$(?!\{))*(?:`|\$\{))\s*", re.DOTAL
 """
 _ENDS_VALUE = re.compile(r"[\w$)\]}\"'`]$")
 _BEFORE_REGEX = frozenset({"return", "typeof", "case", "in", "of"})
+_BEFORE_CONDITION = frozenset({"if", "while", "for", "with"})
 _NAME = re.compile(r"[A-Za-z_$]")
 _DECLARES = frozenset({"const", "let", "class", "function"})
 _CLOSES = {")": "(", "]": "[", "}": "{"}
@@ -79,23 +80,27 @@ def _split(text: str) -> _Script:
     script = _Script([], [], [], set())
     tokens = script.tokens
     open_: list[tuple[str, int]] = []
+    after_condition = False
     position = len(text) - len(text.lstrip())
     while position < len(text):
         bracket = open_[-1][0] if open_ else ""
         if text[position] in "`}/":
-            match = _match(text, position, tokens[-1] if tokens else "", bracket)
+            before = tokens[-1] if tokens and not after_condition else ""
+            match = _match(text, position, before, bracket)
         else:
             match = _TOKEN.match(text, position)
         if match is None:
             raise MinifyError(f"no JavaScript: {text[position : position + 40]}")
         token = match[1]
+        after_condition = False
         if token in _CLOSES or token[0] == "}":
             if bracket != ("${" if len(token) > 1 else _CLOSES[token]):
                 raise MinifyError(f"no bracket to close: {text[position : position + 40]}")
             _, opened = open_.pop()
-            if token == ")" and text.startswith("{", match.end()):
+            if token == ")":
                 *_, keyword, name = ["", "", *tokens[max(0, opened - 2) : opened]]
-                if keyword != "function":
+                after_condition = name in _BEFORE_CONDITION
+                if keyword != "function" and text.startswith("{", match.end()):
                     script.methods.add(name)
         script.brackets.append(open_[-1][0] if open_ else "")
         if token in _CLOSES.values() or token.endswith("${"):

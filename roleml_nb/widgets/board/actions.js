@@ -6,7 +6,7 @@ import { drawStatus, inspect, showNote } from "./inspector.js";
 import { openForm, openMenu, showFault } from "./popups.js";
 
 async function perform(board, kind, content) {
-  const said = await board.ask(kind, content);
+  const said = await board.request(kind, content);
   if (content.kind !== "call") board.fault.hidden = true; // what came of a call may be there by now
   if (said.notes.length) showNote(board, said.notes.join("\n"));
   board.announce(`done: ${[...said.lines, ...said.notes].join("; ")}`);
@@ -123,10 +123,10 @@ export function carryNode(board, name) {
 
 export async function gestureForm(board, kind, given, at, whileDone = (_, doing) => doing) {
   try {
-    const form = await board.ask("form", { kind, given });
+    const form = await board.request("form", { kind, given });
     openForm(board, at, {
       ...form,
-      say: async (values) => (await board.ask("say", { kind, given, values })).lines.join("\n"),
+      say: async (values) => (await board.request("say", { kind, given, values })).lines.join("\n"),
       submit: (values) => whileDone(values, perform(board, "submit", { kind, given, values }))
     });
   } catch (error) {
@@ -179,7 +179,7 @@ async function pickChannel(board, address, at) {
       board,
       at,
       `Call ${address}`,
-      (await board.ask("channels", { address })).map((channel) => ({
+      (await board.request("channels", { address })).map((channel) => ({
         text: channel,
         act: () => gestureForm(board, "call", { address, channel }, at)
       }))
@@ -291,7 +291,7 @@ export function edgeMenu(board, pair, at) {
 export async function undo(board, kind) {
   const note = kind === "undo" ? board.history.note : "";
   try {
-    const lines = await board.ask(kind);
+    const lines = await board.request(kind);
     board.fault.hidden = true;
     board.announce([`${kind}: ${lines.join("; ")}`, note].filter(Boolean).join("; "));
   } catch (error) {

@@ -41,23 +41,23 @@ export default () => ({
       pressed(board, event);
       event.stopPropagation();
     });
-    view.follow("_palette", (palette) => {
+    view.onTrait("_palette", (palette) => {
       board.palette = palette;
       drawPalette(board);
     });
-    view.follow("_history", (history) => {
+    view.onTrait("_history", (history) => {
       board.history = history;
       drawHistory(board);
     });
-    view.follow("_drawn", (state) => {
+    view.onTrait("_drawn", (state) => {
       board.state = state;
       draw(board);
     });
-    view.follow("_live", (live) => {
+    view.onTrait("_live", (live) => {
       board.live = live;
       drawLive(board);
     });
-    view.on("called", ({ line: said, outcome, text }) =>
+    view.onMessage("called", ({ line: said, outcome, text }) =>
       showNote(board, `${said}\n${text}`, outcome === "error")
     );
     const resized = new ResizeObserver(() => zoom(board));
@@ -83,7 +83,7 @@ function build(board) {
     button(
       text,
       `draw nodes by ${by}`,
-      () => board.ask("draw", { by }).catch((error) => showFault(board, error.message)),
+      () => board.request("draw", { by }).catch((error) => showFault(board, error.message)),
       { "data-by": by }
     )
   );
@@ -101,7 +101,7 @@ function build(board) {
     button(
       "Tidy",
       "place all nodes anew",
-      () => board.ask("tidy").catch((error) => showFault(board, error.message)),
+      () => board.request("tidy").catch((error) => showFault(board, error.message)),
       { class: "tidy" }
     ),
     tag(

@@ -42,8 +42,8 @@ export async function fill(board) {
   let page;
   try {
     page = await (shown.address
-      ? board.ask("inspect", { address: shown.address })
-      : board.ask("show", { kind: shown.kind }));
+      ? board.request("inspect", { address: shown.address })
+      : board.request("show", { kind: shown.kind }));
   } catch (error) {
     page = { title: shown.address ?? "", parts: [{ name: "", lines: [{ text: error.message }] }] };
   }

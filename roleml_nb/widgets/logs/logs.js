@@ -1,9 +1,9 @@
-// The pane of logs: the last lines, which stays at its end while lines are added, unless somebody
-// has scrolled.
+// The pane of logs: the last lines. It stays at its end while lines are added, unless somebody has
+// scrolled.
 
 import { openView, tag } from "../base/common.js";
 
-const NOTHING = "nothing was logged yet";
+const NO_LINES = "nothing was logged yet";
 
 export default () => ({
   render({ model, el }) {
@@ -16,19 +16,16 @@ export default () => ({
     );
     pane.style.maxHeight = model.get("_height");
     view.root.append(pane);
-    view.follow("_lines", (lines) => {
+    view.onTrait("_lines", (lines) => {
       const first = lines.length ? lines[0][0] : 0;
-      for (const row of [...list.children])
-        if (!lines.length || !(row.dataset.number >= first)) row.remove();
-      const next = list.lastChild ? Number(list.lastChild.dataset.number) + 1 : first;
-      list.append(
-        ...lines
-          .filter(([number]) => number >= next)
-          .map(([number, level, text]) =>
-            tag("div", { class: `row ${level}`, "data-number": number }, text)
-          )
-      );
-      if (!list.firstChild) list.append(tag("div", { class: "row nothing" }, NOTHING));
+      for (const row of /** @type {HTMLElement[]} */ ([...list.children]))
+        if (!lines.length || !(Number(row.dataset.number) >= first)) row.remove();
+      const last = /** @type {HTMLElement | null} */ (list.lastElementChild);
+      const next = last ? Number(last.dataset.number) + 1 : first;
+      for (const [number, level, text] of lines)
+        if (number >= next)
+          list.append(tag("div", { class: `row ${level}`, "data-number": number }, text));
+      if (!list.firstChild) list.append(tag("div", { class: "row nothing" }, NO_LINES));
     });
     return view.close;
   }

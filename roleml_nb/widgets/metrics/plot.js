@@ -2,13 +2,13 @@
 
 import { openView, tag } from "../base/common.js";
 
-const PLOTLY = Symbol.for("roleml_nb.plotly");
+const PLOTLY = Symbol.for("roleml_nb.plotly"); // the property of `window` that has the promise of it
 
-async function load(view) {
+async function fetchPlotly(view) {
   const closed = new Promise((_, reject) => {
     view.signal.addEventListener("abort", () => reject(new Error("the view was closed")));
   });
-  const source = await Promise.race([view.ask("plotly"), closed]);
+  const source = await Promise.race([view.request("plotly"), closed]);
   const url = URL.createObjectURL(
     new Blob([`const module = undefined;\n${source}\nexport default window.Plotly;`], {
       type: "text/javascript"
@@ -17,15 +17,16 @@ async function load(view) {
   return (await import(url)).default;
 }
 
-// Plotly itself; when the view that asked for it got no answer, the next one asks.
-async function plotly(view) {
+// Return Plotly, null if the view is closed first. When the view that has requested it gets no
+// answer, the next view requests it.
+async function loadPlotly(view) {
   while (!view.signal.aborted) {
-    window[PLOTLY] ??= load(view);
-    const asked = window[PLOTLY];
+    window[PLOTLY] ??= fetchPlotly(view);
+    const loading = window[PLOTLY];
     try {
-      return await asked;
+      return await loading;
     } catch {
-      if (window[PLOTLY] === asked) delete window[PLOTLY];
+      if (window[PLOTLY] === loading) delete window[PLOTLY];
     }
   }
   return null;
@@ -37,9 +38,9 @@ export default () => ({
     const chart = tag("div"); // outside of the shadow root, where Plotly's style is
     el.append(chart);
     view.root.append(tag("slot"));
-    plotly(view).then((Plotly) => {
+    loadPlotly(view).then((Plotly) => {
       if (view.signal.aborted || !Plotly) return;
-      view.follow("_figure", (figure) => {
+      view.onTrait("_figure", (figure) => {
         const { data, layout } = JSON.parse(figure);
         Plotly.react(chart, data, layout, { displaylogo: false });
       });

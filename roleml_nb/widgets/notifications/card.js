@@ -3,13 +3,13 @@
 
 import { followTheme, tag } from "../base/common.js";
 
-const CORNER = "roleml-notices";
+const CORNER_ID = "roleml-notices";
 
-function corner() {
-  const there = document.getElementById(CORNER);
-  if (there) return there;
-  const made = tag("div", { id: CORNER });
-  Object.assign(made.style, {
+function findOrMakeCorner() {
+  const existing = document.getElementById(CORNER_ID);
+  if (existing) return existing;
+  const corner = tag("div", { id: CORNER_ID });
+  Object.assign(corner.style, {
     position: "fixed",
     right: "16px",
     bottom: "32px",
@@ -19,49 +19,49 @@ function corner() {
     gap: "8px",
     maxWidth: "min(560px, calc(100vw - 32px))"
   });
-  document.body.append(made);
-  return made;
+  document.body.append(corner);
+  return corner;
 }
 
 export default () => ({
   initialize({ model }) {
-    const ending = new AbortController();
+    const controller = new AbortController();
     const el = tag("div", { class: "roleml-notice" });
     const shadow = el.attachShadow({ mode: "open" });
     const text = tag("div", { class: "text" });
-    const close = tag(
+    const closeButton = tag(
       "button",
       {
         class: "close",
         title: "close; the next cell tells it, too",
         "aria-label": "close",
-        onclick: () => show([])
+        onclick: () => update([])
       },
       "×"
     );
     const card = tag(
       "div",
       { class: "notice", role: "alert", hidden: true },
-      tag("div", { class: "head" }, tag("b", {}, model.get("_name") || "notebook"), close),
+      tag("div", { class: "head" }, tag("b", {}, model.get("_name") || "notebook"), closeButton),
       text
     );
     shadow.append(tag("style", {}, STYLE), card);
-    followTheme(el, ending.signal);
-    corner().append(el);
+    followTheme(el, controller.signal);
+    findOrMakeCorner().append(el);
 
-    const show = (lines) => {
+    const update = (lines) => {
       text.replaceChildren(...lines.map((line) => tag("p", {}, line)));
       card.hidden = !lines.length;
     };
-    const follow = () => show(model.get("_lines"));
-    const left = () => show([]); // the kernel has ended, or begins anew
-    model.on("change:_lines", follow);
-    model.on("comm_live_update", left);
-    follow();
+    const handleLines = () => update(model.get("_lines"));
+    const handleKernelGone = () => update([]); // it has ended, or begins anew
+    model.on("change:_lines", handleLines);
+    model.on("comm_live_update", handleKernelGone);
+    handleLines();
     return () => {
-      model.off("change:_lines", follow);
-      model.off("comm_live_update", left);
-      ending.abort();
+      model.off("change:_lines", handleLines);
+      model.off("comm_live_update", handleKernelGone);
+      controller.abort();
       el.remove();
     };
   }

@@ -2,9 +2,9 @@
 
 import { openView, tag } from "../base/common.js";
 
-const NOTHING = "no run yet: begin one with bed.run(…) or %rml call";
+const NO_RUN = "no run yet: begin one with bed.run(…) or %rml call";
 
-function spoken(seconds) {
+function formatSeconds(seconds) {
   if (seconds < 90) return `${seconds} s`;
   return seconds < 5400
     ? `${Math.round(seconds / 60)} min`
@@ -28,21 +28,21 @@ export default () => ({
       },
       fill
     );
-    const said = tag("span", { class: "told" });
-    const order = async (kind) => {
-      said.textContent = `${kind} …`;
+    const message = tag("span", { class: "message" });
+    const control = async (kind) => {
+      message.textContent = `${kind} …`;
       try {
-        await view.ask(kind);
-        said.textContent = "";
+        await view.request(kind);
+        message.textContent = "";
         view.announce(kind);
       } catch (error) {
-        said.textContent = error.message;
+        message.textContent = error.message;
       }
     };
-    const pause = tag("button", { class: "pause", onclick: () => order(pause.dataset.kind) });
+    const pause = tag("button", { class: "pause", onclick: () => control(pause.dataset.kind) });
     const step = tag(
       "button",
-      { class: "step", title: "do one round, then be paused", onclick: () => order("step") },
+      { class: "step", title: "do one round, then be paused", onclick: () => control("step") },
       "one round"
     );
     const stop = tag(
@@ -50,7 +50,7 @@ export default () => ({
       {
         class: "stop",
         title: "end what handlers do; nodes and roles stay",
-        onclick: () => order("stop")
+        onclick: () => control("stop")
       },
       "stop"
     );
@@ -60,26 +60,26 @@ export default () => ({
         { class: "line" },
         name,
         text,
-        said,
+        message,
         tag("div", { class: "buttons" }, pause, step, stop)
       ),
       track
     );
-    view.follow("_run", (run) => {
+    view.onTrait("_run", (run) => {
       const running = run.state === "running";
       view.root.dataset.state = run.state ?? "none";
-      name.textContent = run.name ?? NOTHING;
+      name.textContent = run.name ?? NO_RUN;
       const parts = [run.paused ? "paused" : run.state, run.rounds];
       if (running && !run.paused)
         parts.push(
           run.rate !== null && `${run.rate} rounds/s`,
-          run.left !== null && `${spoken(run.left)} left`
+          run.left !== null && `${formatSeconds(run.left)} left`
         );
-      else if (run.state) parts.push(spoken(run.seconds));
+      else if (run.state) parts.push(formatSeconds(run.seconds));
       text.textContent = run.name ? parts.filter(Boolean).join(" · ") : "";
-      const share = run.state === "done" ? 1 : (run.fraction ?? 0);
-      fill.style.width = `${100 * share}%`;
-      track.setAttribute("aria-valuenow", String(Math.round(100 * share)));
+      const fraction = run.state === "done" ? 1 : (run.fraction ?? 0);
+      fill.style.width = `${100 * fraction}%`;
+      track.setAttribute("aria-valuenow", String(Math.round(100 * fraction)));
       fill.className = `fill ${run.paused ? "paused" : (run.state ?? "")}`;
       pause.dataset.kind = run.paused ? "resume" : "pause";
       pause.textContent = run.paused ? "go on" : "pause";

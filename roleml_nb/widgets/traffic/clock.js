@@ -4,53 +4,67 @@
 import { clamp, tag } from "../base/common.js";
 import { button } from "./stage.js";
 
-const LATE = 0.3; // s
+const DELAY_S = 0.3;
+const MAX_STEP_S = 0.25; // that a page which slept is played on by
+const MAX_OFFSET_ERROR_S = 0.5;
 const SPEEDS = [0.001, 0.01, 0.1, 0.25, 0.5, 1, 2, 5, 10, 50];
+const SCALE_STEPS = 10000;
 
+/** The time that is shown, in seconds of the trace. */
 export class Clock {
+  /**
+   * @param {import("./log.js").Log} log
+   * @param {import("./filter.js").Filter} filter
+   * @param {boolean} live true if the time that is shown begins with now
+   */
   constructor(log, filter, live) {
-    Object.assign(this, {
-      log,
-      filter,
-      canLive: live,
-      live,
-      playing: live,
-      at: 0,
-      speed: 1,
-      ahead: null,
-      last: performance.now() / 1000
-    });
+    this.log = log;
+    this.filter = filter;
+    this.canLive = live;
+    this.live = live;
+    this.playing = live;
+    this.time = 0;
+    this.speed = 1;
+    /** @type {number | null} */
+    this.offset = null; // of the kernel's time from the page's
+    this.lastTick = performance.now() / 1000;
   }
 
-  // The kernel has told what time it is.
-  told(now) {
-    const ahead = now - performance.now() / 1000;
-    this.ahead =
-      this.ahead === null || Math.abs(ahead - this.ahead) > 0.5
-        ? ahead
-        : this.ahead + 0.1 * (ahead - this.ahead);
+  /**
+   * Follow the kernel's time; small differences are smoothed.
+   * @param {number} now
+   */
+  synchronize(now) {
+    const offset = now - performance.now() / 1000;
+    this.offset =
+      this.offset === null || Math.abs(offset - this.offset) > MAX_OFFSET_ERROR_S
+        ? offset
+        : this.offset + 0.1 * (offset - this.offset);
   }
 
-  // Go on by the time that has passed; whether the time that is shown has changed.
+  /**
+   * Go on by the time that has passed.
+   * @returns {boolean} true if the time that is shown has changed
+   */
   tick() {
     const now = performance.now() / 1000;
-    const passed = Math.min(0.25, now - this.last);
-    this.last = now;
-    const before = this.at;
+    const passed = Math.min(MAX_STEP_S, now - this.lastTick);
+    this.lastTick = now;
+    const before = this.time;
     if (this.live) {
-      if (this.ahead !== null) this.at = Math.max(before, now + this.ahead - LATE);
+      if (this.offset !== null) this.time = Math.max(before, now + this.offset - DELAY_S);
     } else if (this.playing) {
-      this.at += passed * this.speed;
-      if (this.at >= this.end) {
-        this.at = this.end;
+      this.time += passed * this.speed;
+      if (this.time >= this.end) {
+        this.time = this.end;
         this.playing = false;
       }
     }
-    return this.at !== before;
+    return this.time !== before;
   }
 
   get begin() {
-    const begin = this.log.begins[this.filter.steering ? 1 : 0];
+    const begin = this.log.begins[this.filter.showControl ? 1 : 0];
     return Number.isFinite(begin) ? begin : 0;
   }
 
@@ -58,12 +72,16 @@ export class Clock {
     return this.log.end + 0.02 * Math.max(0.5, this.log.end - this.begin);
   }
 
+  get duration() {
+    return this.end - this.begin;
+  }
+
   pause() {
     this.live = this.playing = false;
   }
 
   play() {
-    if (this.at >= this.end - 1e-9) this.at = this.begin;
+    if (this.time >= this.end - 1e-9) this.time = this.begin;
     this.live = false;
     this.playing = true;
   }
@@ -72,35 +90,42 @@ export class Clock {
     this.live = this.playing = this.canLive;
   }
 
-  seek(at) {
+  /** @param {number} time */
+  seek(time) {
     this.pause();
-    this.at = clamp(at, this.begin, this.end);
+    this.time = clamp(time, this.begin, this.end);
   }
 }
 
-// The row of controls: play, the scale of time, the speed, and back to now.
-export function timeline(view, clock, changed) {
+/**
+ * Make the row of controls: play, the scale of time, the speed, and back to now.
+ * @param {import("../base/common.js").View} view
+ * @param {Clock} clock
+ * @param {() => void} scheduleDraw
+ * @returns {{element: HTMLElement, update: () => void}}
+ */
+export function makeTimeline(view, clock, scheduleDraw) {
   const play = tag("button", {
     class: "play",
     onclick: () => {
       if (clock.playing) clock.pause();
       else clock.play();
-      changed();
+      scheduleDraw();
     }
   });
   const scale = tag("input", {
     type: "range",
     class: "scale",
     min: 0,
-    max: 10000,
+    max: SCALE_STEPS,
     step: 1,
     "aria-label": "time",
     oninput: () => {
-      clock.seek(clock.begin + (scale.value / 10000) * (clock.end - clock.begin));
-      changed();
+      clock.seek(clock.begin + (Number(scale.value) / SCALE_STEPS) * clock.duration);
+      scheduleDraw();
     }
   });
-  const shown = tag("output", { class: "time" });
+  const output = tag("output", { class: "time" });
   const speed = tag(
     "select",
     {
@@ -108,7 +133,7 @@ export function timeline(view, clock, changed) {
       "aria-label": "speed",
       onchange: () => {
         clock.speed = Number(speed.value);
-        changed();
+        scheduleDraw();
       }
     },
     ...SPEEDS.map((times) => tag("option", { value: times, selected: times === 1 }, `${times}×`))
@@ -118,23 +143,23 @@ export function timeline(view, clock, changed) {
     "what happens now",
     () => {
       clock.goLive();
-      changed();
+      scheduleDraw();
     },
     { class: "live" }
   );
   live.hidden = !clock.canLive;
-  const row = tag("div", { class: "timeline" }, play, scale, shown, speed, live);
-  const show = () => {
+  const element = tag("div", { class: "timeline" }, play, scale, output, speed, live);
+  const update = () => {
     play.textContent = clock.playing ? "❚❚" : "▶";
     play.title = clock.playing ? "pause" : "play";
     play.setAttribute("aria-label", play.title);
     live.setAttribute("aria-pressed", String(clock.live));
-    const share = (clock.at - clock.begin) / Math.max(1e-9, clock.end - clock.begin);
+    const { time, duration } = clock;
+    const share = (time - clock.begin) / Math.max(1e-9, duration);
     if (view.shadow.activeElement !== scale || clock.playing)
-      scale.value = String(Math.round(10000 * clamp(share, 0, 1)));
-    const span = clock.end - clock.begin;
-    const text = `${clock.at.toFixed(span < 1 ? 4 : span < 30 ? 2 : 1)} s`;
-    if (shown.textContent !== text) shown.textContent = text;
+      scale.value = String(Math.round(SCALE_STEPS * clamp(share, 0, 1)));
+    const text = `${time.toFixed(duration < 1 ? 4 : duration < 30 ? 2 : 1)} s`;
+    if (output.textContent !== text) output.textContent = text;
   };
-  return { row, show };
+  return { element, update };
 }

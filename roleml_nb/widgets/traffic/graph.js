@@ -1,331 +1,295 @@
 // The graph: nodes, the edges that messages took, and the messages on their way.
 
 import { clamp } from "../base/common.js";
-import { add, grouped, KINDS, onTheWay, RING, WORKS } from "./log.js";
-import { bytes, Stage, write } from "./stage.js";
+import { formatBytes, formatCount, formatFlight } from "./format.js";
+import { edgeSegment, findNearest, fromGraphPoint, nodeRadius, toGraphPoint } from "./geometry.js";
+import {
+  KINDS,
+  MAX_DISORDER_S,
+  MAX_LATENCY_S,
+  pairKey,
+  RING_SIZE,
+  sumFlows,
+  sumPairs
+} from "./log.js";
+import { drawText, kindColour, Stage } from "./stage.js";
 
-const FLIGHT = 0.6; // s that a message is seen at least, however fast it was
-export const SLOWEST = 5; // s: slower ones are not looked for
-const EDGES = 4000; // of more, the busiest are drawn
+const MIN_FLIGHT_S = 0.6; // that a message is seen for, however fast it was
+const MAX_EDGES = 4000; // of more, the busiest are drawn
+const MAX_NAMED_NODES = 60;
+const FULL_CIRCLE = 2 * Math.PI;
 
-export function graphTab(view, log, filter, clock, palette, chooseNode) {
-  const stage = new Stage(view, 460);
-  stage.canvas.setAttribute("aria-label", "graph of nodes with messages on their way");
-  const still = matchMedia("(prefers-reduced-motion: reduce)");
-  const moved = new Map(); // nodes that were dragged
+/**
+ * Make the tab of the graph.
+ * @param {import("./traffic.js").TabContext} context
+ * @returns {import("./traffic.js").Tab}
+ */
+export function graphTab({ view, log, filter, clock, colours, selectNode }) {
+  const stage = new Stage(view, 460, "graph of nodes with messages on their way");
+  const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
+  const draggedPlaces = new Map();
   let places = {};
   let points = [];
+  let radius = 0;
   let edges = [];
-  let links = []; // nodes that know each other
-  let known = "";
-  let held = null;
-  view.follow("_places", (given) => {
-    places = given;
-    known = "";
+  let links = []; // pairs of nodes that know each other
+  let layerKey = "";
+  let drag = null;
+  view.onTrait("_places", (value) => {
+    places = value;
+    layerKey = "";
     stage.dirty = true;
   });
-  view.follow("_links", (given) => {
-    links = given;
-    known = "";
+  view.onTrait("_links", (value) => {
+    links = value;
+    layerKey = "";
     stage.dirty = true;
   });
 
-  const place = () => {
-    const [left, top] = [60, 34];
+  const updatePoints = () => {
     points = log.nodes.map((name) => {
-      const at = moved.get(name) ?? places[name];
-      return at
-        ? [left + at[0] * (stage.wide - 2 * left), top + at[1] * (stage.high - 2 * top - 14)]
-        : null;
+      const place = draggedPlaces.get(name) ?? places[name];
+      return place ? toGraphPoint(place, stage.width, stage.height) : null;
     });
-  };
-  const radius = () => clamp(150 / Math.sqrt(Math.max(1, points.length)) / 2.6, 2.5, 17);
-
-  // What went between each two nodes, of what is shown.
-  const sum = () => {
-    const pairs = new Map();
-    filter.flows.forEach((shown, number) => {
-      const flow = log.flows[number];
-      if (!shown || !flow.messages) return;
-      add(pairs, flow.from * 65536 + flow.to, flow, {
-        from: flow.from,
-        to: flow.to,
-        parts: []
-      }).parts.push([`${flow.kind} ${flow.channel}`, flow.messages, flow.bytes]);
-    });
-    edges = [...pairs.values()].sort((one, other) => other.bytes - one.bytes);
+    radius = nodeRadius(points.length);
   };
 
-  // From the edge of one node to that of the other, on the right-hand side.
-  const line = (from, to) => {
-    const [a, b] = [points[from], points[to]];
-    if (!a || !b) return null;
-    const [x, y] = [b[0] - a[0], b[1] - a[1]];
-    const length = Math.hypot(x, y);
-    if (length < 1) return null;
-    const [u, v] = [x / length, y / length];
-    const near = Math.min(radius(), length / 3);
-    const side = Math.min(4, near / 2.5);
-    return [
-      a[0] + u * near - v * side,
-      a[1] + v * near + u * side,
-      b[0] - u * near - v * side,
-      b[1] - v * near + u * side
-    ];
+  const updateEdges = () => {
+    edges = [...sumPairs(filter.busyFlows).values()].sort((one, other) => other.bytes - one.bytes);
   };
 
-  // The edges change little, and are drawn into a layer of their own, which is copied at each
-  // frame.
+  const segmentOf = ({ from, to }) => edgeSegment(points[from], points[to], radius);
+
+  // The edges change little. They are drawn into a layer of their own, which each frame copies.
   const layer = document.createElement("canvas");
   const drawLayer = () => {
     layer.width = stage.canvas.width;
     layer.height = stage.canvas.height;
-    const pen = layer.getContext("2d");
-    pen.setTransform(stage.canvas.getContext("2d").getTransform());
-    drawLinks(pen);
-    drawEdges(pen);
+    const ctx = layer.getContext("2d");
+    ctx.setTransform(stage.context.getTransform());
+    drawLinks(ctx);
+    drawEdges(ctx);
   };
-  const drawLinks = (pen) => {
-    // dashed, where no message has gone
-    const used = new Set(edges.flatMap(({ from, to }) => [`${from} ${to}`, `${to} ${from}`]));
-    pen.beginPath();
+  // Draw the links that no message has taken as dashed lines.
+  const drawLinks = (ctx) => {
+    const used = new Set();
+    for (const { from, to } of edges) used.add(pairKey(from, to)).add(pairKey(to, from));
+    ctx.beginPath();
     for (const pair of links) {
-      const numbers = pair.map((name) => log.node(name));
-      const [a, b] = numbers.map((number) => points[number]);
-      if (a && b && !used.has(numbers.join(" "))) {
-        pen.moveTo(...a);
-        pen.lineTo(...b);
+      const [from, to] = pair.map((name) => log.nodeIndex(name));
+      if (points[from] && points[to] && !used.has(pairKey(from, to))) {
+        ctx.moveTo(...points[from]);
+        ctx.lineTo(...points[to]);
       }
     }
-    pen.strokeStyle = palette.faint;
-    pen.globalAlpha = 0.6;
-    pen.setLineDash([2, 4]);
-    pen.stroke();
-    pen.setLineDash([]);
-    pen.globalAlpha = 1;
+    ctx.strokeStyle = colours.faint;
+    ctx.globalAlpha = 0.6;
+    ctx.setLineDash([2, 4]);
+    ctx.stroke();
+    ctx.setLineDash([]);
+    ctx.globalAlpha = 1;
   };
-  const drawEdges = (pen) => {
+  // Draw the edges at four levels of width: four strokes instead of thousands.
+  const drawEdges = (ctx) => {
     const most = Math.log1p(edges.length ? edges[0].bytes : 1);
-    pen.strokeStyle = palette.faint;
-    const bold = edges.length < 400 ? 1 : 0.4;
+    ctx.strokeStyle = colours.faint;
+    const boldness = edges.length < 400 ? 1 : 0.4;
     for (let level = 0; level < 4; level += 1) {
-      // few strokes instead of many
-      pen.beginPath();
-      pen.lineWidth = (0.5 + level * 0.9) * Math.max(0.6, bold);
-      pen.globalAlpha = (0.28 + level * 0.1) * bold;
-      for (const { from, to, bytes: size } of edges.slice(0, EDGES)) {
-        if (Math.min(3, Math.floor(4 * (Math.log1p(size) / most) ** 3)) !== level) continue;
-        const ends = line(from, to);
-        if (ends) {
-          pen.moveTo(ends[0], ends[1]);
-          pen.lineTo(ends[2], ends[3]);
+      ctx.beginPath();
+      ctx.lineWidth = (0.5 + level * 0.9) * Math.max(0.6, boldness);
+      ctx.globalAlpha = (0.28 + level * 0.1) * boldness;
+      for (const edge of edges.slice(0, MAX_EDGES)) {
+        if (Math.min(3, Math.floor(4 * (Math.log1p(edge.bytes) / most) ** 3)) !== level) continue;
+        const segment = segmentOf(edge);
+        if (segment) {
+          ctx.moveTo(segment[0], segment[1]);
+          ctx.lineTo(segment[2], segment[3]);
         }
       }
-      pen.stroke();
+      ctx.stroke();
     }
-    pen.globalAlpha = 1;
+    ctx.globalAlpha = 1;
   };
 
-  const drawMessages = (pen) => {
-    const speed = clock.live ? 1 : clock.speed;
-    const least = FLIGHT * speed;
-    const shown = filter.flows;
-    const groups = KINDS.map(() => [[], [], []]);
+  const drawMessages = (ctx) => {
+    const minFlight = MIN_FLIGHT_S * (clock.live ? 1 : clock.speed);
+    const { mask } = filter;
+    const groups = KINDS.map(() => [[], [], []]); // by kind and size
     const local = [];
-    for (let row = log.find(clock.at - Math.max(least, SLOWEST) - 0.3); row < log.head; row += 1) {
-      const slot = row % RING;
+    const begin = clock.time - Math.max(minFlight, MAX_LATENCY_S) - MAX_DISORDER_S;
+    for (let row = log.findRow(begin); row < log.head; row += 1) {
+      const slot = row % RING_SIZE;
       const sent = log.ring.sent[slot];
-      if (sent > clock.at + 0.3) break;
-      const number = log.ring.flow[slot];
-      const share = (clock.at - sent) / Math.max(least, log.ring.latency[slot]);
-      if (share < 0 || share > 1 || !shown[number]) continue;
-      const { from, to, colour } = log.flows[number];
-      if (from === to) {
-        local.push([from, colour, share]);
+      if (sent > clock.time + MAX_DISORDER_S) break;
+      const index = log.ring.flow[slot];
+      const share = (clock.time - sent) / Math.max(minFlight, log.ring.latency[slot]);
+      if (share < 0 || share > 1 || !mask[index]) continue;
+      const flow = log.flows[index];
+      if (flow.from === flow.to) {
+        local.push([flow.from, flow.kindIndex, share]);
         continue;
       }
-      const ends = line(from, to);
-      if (ends)
-        groups[colour][clamp(Math.floor(Math.log10(log.ring.bytes[slot] + 1) - 2.5), 0, 2)].push([
-          ends,
-          share
-        ]);
+      const segment = segmentOf(flow);
+      const size = clamp(Math.floor(Math.log10(log.ring.bytes[slot] + 1) - 2.5), 0, 2);
+      if (segment) groups[flow.kindIndex][size].push([segment, share]);
     }
-    const size = clamp(radius() / 4, 1.6, 3.2);
-    for (const [colour, widths] of groups.entries()) {
-      for (const [wide, flying] of widths.entries()) {
+    const width = clamp(radius / 4, 1.6, 3.2);
+    ctx.lineCap = "round";
+    for (const [kind, sizes] of groups.entries()) {
+      for (const [size, flying] of sizes.entries()) {
         if (!flying.length) continue;
-        pen.strokeStyle = palette.kind(colour);
-        pen.lineCap = "round";
-        pen.lineWidth = size * (0.8 + wide * 0.8);
-        pen.beginPath();
+        ctx.strokeStyle = colours[kindColour(kind)];
+        ctx.lineWidth = width * (0.8 + size * 0.8);
+        ctx.beginPath();
         for (const [[ax, ay, bx, by], share] of flying) {
-          const [begin, end] = still.matches ? [0, 1] : [Math.max(0, share - 0.14), share];
-          pen.moveTo(ax + (bx - ax) * begin, ay + (by - ay) * begin);
-          pen.lineTo(ax + (bx - ax) * end, ay + (by - ay) * end);
+          const tail = reducedMotion.matches ? 0 : Math.max(0, share - 0.14);
+          const head = reducedMotion.matches ? 1 : share;
+          ctx.moveTo(ax + (bx - ax) * tail, ay + (by - ay) * tail);
+          ctx.lineTo(ax + (bx - ax) * head, ay + (by - ay) * head);
         }
-        pen.stroke();
+        ctx.stroke();
       }
     }
-    pen.lineWidth = 1.5;
-    for (const [node, colour, share] of local) {
+    ctx.lineWidth = 1.5;
+    for (const [node, kind, share] of local) {
       // within a node: a ring that widens
       if (!points[node]) continue;
-      pen.strokeStyle = palette.kind(colour);
-      pen.globalAlpha = 0.8 * (1 - share);
-      pen.beginPath();
-      pen.arc(...points[node], radius() + 2 + (still.matches ? 3 : 7 * share), 0, 7);
-      pen.stroke();
+      ctx.strokeStyle = colours[kindColour(kind)];
+      ctx.globalAlpha = 0.8 * (1 - share);
+      ctx.beginPath();
+      ctx.arc(
+        ...points[node],
+        radius + 2 + (reducedMotion.matches ? 3 : 7 * share),
+        0,
+        FULL_CIRCLE
+      );
+      ctx.stroke();
     }
-    pen.globalAlpha = 1;
+    ctx.globalAlpha = 1;
     return groups.flat(2).length + local.length;
   };
 
-  const busy = () => {
-    const at = new Set();
-    const { begin, end, flow } = log.works;
-    for (let slot = 0; slot < Math.min(log.worked, WORKS); slot += 1) {
-      if (begin[slot] <= clock.at && end[slot] > clock.at && filter.flows[flow[slot]])
-        at.add(log.flows[flow[slot]].to);
-    }
-    return at;
-  };
-
-  const drawNodes = (pen, over) => {
-    const size = radius();
-    const atWork = busy();
-    const used = new Set(edges.flatMap(({ from, to }) => [from, to]));
-    write(pen, points.length > 60 ? "point at a node for its name" : "", 4, stage.high - 6, {
-      fill: palette.faint
-    });
-    pen.textAlign = "center";
-    points.forEach((point, number) => {
-      if (!point || !(log.nodes[number] in places)) return;
-      const chosen = filter.node === log.nodes[number];
-      pen.globalAlpha = used.has(number) || !edges.length ? 1 : 0.55;
-      pen.beginPath();
-      pen.arc(...point, size, 0, 7);
-      pen.fillStyle = atWork.has(number) ? palette.accent : palette.raised;
-      pen.fill();
-      pen.lineWidth = chosen ? 3 : 1.4;
-      pen.strokeStyle = chosen || over === number ? palette.accent : palette.faint;
-      pen.stroke();
-      if (points.length <= 60 || over === number || chosen) {
-        pen.lineWidth = 3;
-        pen.strokeStyle = palette.ground;
-        pen.strokeText(log.nodes[number], point[0], point[1] + size + 14);
-        write(pen, log.nodes[number], point[0], point[1] + size + 14, {
-          fill: palette.ink,
+  const drawNodes = (ctx, hovered) => {
+    const executing = log.executingNodes(clock.time, filter.mask);
+    const used = new Set();
+    for (const { from, to } of edges) used.add(from).add(to);
+    const named = points.length <= MAX_NAMED_NODES;
+    if (!named)
+      drawText(ctx, "point at a node for its name", 4, stage.height - 6, { fill: colours.faint });
+    points.forEach((point, index) => {
+      const name = log.nodes[index];
+      if (!point || !(name in places)) return;
+      const selected = filter.node === name;
+      const marked = selected || hovered === index;
+      ctx.globalAlpha = used.has(index) || !edges.length ? 1 : 0.55;
+      ctx.beginPath();
+      ctx.arc(...point, radius, 0, FULL_CIRCLE);
+      ctx.fillStyle = executing.has(index) ? colours.accent : colours.raised;
+      ctx.fill();
+      ctx.lineWidth = selected ? 3 : 1.4;
+      ctx.strokeStyle = marked ? colours.accent : colours.faint;
+      ctx.stroke();
+      if (named || marked) {
+        drawText(ctx, name, point[0], point[1] + radius + 14, {
+          fill: colours.ink,
+          halo: colours.ground,
           align: "center"
         });
       }
-      pen.globalAlpha = 1;
+      ctx.globalAlpha = 1;
     });
   };
 
-  const nodeAt = ([x, y]) =>
+  const findNode = ([x, y]) =>
     points.findIndex(
-      (point, number) =>
-        point &&
-        log.nodes[number] in places &&
-        Math.hypot(point[0] - x, point[1] - y) <= radius() + 3
+      (point, index) =>
+        point && log.nodes[index] in places && Math.hypot(point[0] - x, point[1] - y) <= radius + 3
     );
 
-  const edgeAt = ([x, y]) => {
-    let best = null;
-    let nearest = 6;
-    for (const edge of edges.slice(0, EDGES)) {
-      const ends = line(edge.from, edge.to);
-      if (!ends) continue;
-      const far = toSegment(x, y, ...ends);
-      if (far < nearest) {
-        nearest = far;
-        best = edge;
-      }
-    }
-    return best;
+  const describeNode = (index) => {
+    const sent = sumFlows(edges.filter(({ from }) => from === index));
+    const received = sumFlows(edges.filter(({ to }) => to === index));
+    return [
+      log.nodes[index],
+      `sent ${formatCount(sent.messages)} messages, ${formatBytes(sent.bytes)}`,
+      `received ${formatCount(received.messages)} messages, ${formatBytes(received.bytes)}`
+    ];
   };
 
-  const tipOf = (over) => {
-    if (over >= 0) {
-      const sent = edges.filter(({ from }) => from === over);
-      const got = edges.filter(({ to }) => to === over);
-      const all = (some) =>
-        `${some.reduce((sum_, one) => sum_ + one.messages, 0).toLocaleString("en")} messages, ` +
-        bytes(some.reduce((sum_, one) => sum_ + one.bytes, 0));
-      return [log.nodes[over], `sent ${all(sent)}`, `received ${all(got)}`];
-    }
-    const edge = stage.pointer && edgeAt(stage.pointer);
-    return edge ? pairInWords(log, edge) : null;
+  const describeHovered = (hovered) => {
+    if (hovered >= 0) return describeNode(hovered);
+    const edge = stage.pointer && findNearest(stage.pointer, edges.slice(0, MAX_EDGES), segmentOf);
+    return edge ? describePair(log, edge) : null;
   };
 
   stage.canvas.addEventListener("pointerdown", (event) => {
-    const number = nodeAt([event.offsetX, event.offsetY]);
-    if (number >= 0) {
-      held = { number, moved: false };
+    const index = findNode([event.offsetX, event.offsetY]);
+    if (index >= 0) {
+      drag = { index, moved: false };
       stage.canvas.setPointerCapture(event.pointerId);
     }
   });
   stage.canvas.addEventListener("pointermove", (event) => {
-    if (!held) return;
-    held.moved = true;
-    moved.set(log.nodes[held.number], [
-      clamp((event.offsetX - 60) / (stage.wide - 120), 0, 1),
-      clamp((event.offsetY - 34) / (stage.high - 82), 0, 1)
-    ]);
-    known = "";
+    if (!drag) return;
+    drag.moved = true;
+    draggedPlaces.set(
+      log.nodes[drag.index],
+      fromGraphPoint([event.offsetX, event.offsetY], stage.width, stage.height)
+    );
+    layerKey = "";
   });
   stage.canvas.addEventListener("pointerup", (event) => {
-    const number = nodeAt([event.offsetX, event.offsetY]);
-    if (!held?.moved)
-      chooseNode(number >= 0 && log.nodes[number] !== filter.node ? log.nodes[number] : "");
-    held = null;
+    const name = log.nodes[findNode([event.offsetX, event.offsetY])];
+    if (!drag?.moved) selectNode(name && name !== filter.node ? name : "");
+    drag = null;
   });
 
-  let summed = 0;
+  let layerDrawnAt = 0;
   const draw = () => {
-    for (const name of Object.keys(places)) log.node(name);
-    const state = `${stage.wide} ${stage.high} ${log.nodes.length} ${palette.ink}`;
+    for (const name of Object.keys(places)) log.nodeIndex(name);
+    const key = `${stage.width} ${stage.height} ${log.nodes.length} ${colours.ink}`;
     if (
-      state !== known ||
-      performance.now() - summed > (edges.length > 300 ? 1500 : 400) ||
+      key !== layerKey ||
+      performance.now() - layerDrawnAt > (edges.length > 300 ? 1500 : 400) ||
       filter.version !== log.version
     ) {
-      place();
-      sum();
+      updatePoints();
+      updateEdges();
       drawLayer();
-      known = state;
-      summed = performance.now();
+      layerKey = key;
+      layerDrawnAt = performance.now();
     }
-    const pen = stage.begin();
-    if (layer.width) pen.drawImage(layer, 0, 0, stage.wide, stage.high);
-    const flying = drawMessages(pen);
-    const over = stage.pointer ? nodeAt(stage.pointer) : -1;
-    drawNodes(pen, over);
-    stage.say(held?.moved ? null : tipOf(over));
-    stage.canvas.dataset.flying = flying;
-    stage.canvas.dataset.nodes = Object.keys(places).length;
-    stage.canvas.dataset.edges = edges.length;
+    const ctx = stage.clear();
+    if (layer.width) ctx.drawImage(layer, 0, 0, stage.width, stage.height);
+    const flying = drawMessages(ctx);
+    const hovered = stage.pointer ? findNode(stage.pointer) : -1;
+    drawNodes(ctx, hovered);
+    stage.showTip(drag?.moved ? null : describeHovered(hovered));
+    Object.assign(stage.canvas.dataset, {
+      flying,
+      nodes: Object.keys(places).length,
+      edges: edges.length
+    });
   };
   return { name: "graph", title: "Graph", element: stage.box, stage, draw, animated: true };
 }
 
-export function pairInWords(
-  log,
-  { from, to, messages, bytes: size, seconds, travelled, lost, parts }
-) {
-  const most = [...parts].sort((one, other) => other[2] - one[2]).slice(0, 5);
-  return [
+/**
+ * Return the messages from one node to another, and their channels, as lines of text.
+ * @param {import("./log.js").Log} log
+ * @param {import("./log.js").Pair} pair
+ * @returns {string[]}
+ */
+export function describePair(log, { from, to, messages, bytes, seconds, travelled, lost, parts }) {
+  const largest = [...parts].sort((one, other) => other[2] - one[2]).slice(0, 5);
+  const flight = formatFlight(travelled && seconds / travelled);
+  const losses = lost ? `, ${lost} lost` : "";
+  const lines = [
     `${log.nodes[from]} → ${log.nodes[to]}`,
-    `${grouped(messages)} messages, ${bytes(size)}, ${onTheWay(travelled && seconds / travelled)}` +
-      (lost ? `, ${lost} lost` : ""),
-    ...most.map(([name, count, its]) => `${name}: ${grouped(count)}, ${bytes(its)}`),
-    ...(parts.length > 5 ? [`and ${parts.length - 5} more`] : [])
+    `${formatCount(messages)} messages, ${formatBytes(bytes)}, ${flight}${losses}`
   ];
-}
-
-export function toSegment(x, y, ax, ay, bx, by) {
-  const length = (bx - ax) ** 2 + (by - ay) ** 2;
-  const share = length ? clamp(((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / length, 0, 1) : 0;
-  return Math.hypot(x - ax - share * (bx - ax), y - ay - share * (by - ay));
+  for (const [name, count, size] of largest)
+    lines.push(`${name}: ${formatCount(count)}, ${formatBytes(size)}`);
+  if (parts.length > 5) lines.push(`and ${parts.length - 5} more`);
+  return lines;
 }

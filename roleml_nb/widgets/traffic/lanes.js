@@ -1,392 +1,351 @@
-// The space-time diagram: a lane per node, messages as lines from one to another, handlers at work
-// as bars.
+// The space-time diagram: a lane per role, messages as lines from one to another, executions of
+// handlers as bars.
 
 import { clamp, tag } from "../base/common.js";
-import { SLOWEST, toSegment } from "./graph.js";
-import { duration, grouped, KINDS, naturally, onTheWay, RING, WORKS } from "./log.js";
-import { box, button, bytes, outline, Stage, write } from "./stage.js";
+import { formatBytes, formatCount, formatDuration, formatFlight } from "./format.js";
+import {
+  findNearest,
+  GUTTER_PX,
+  layoutLanes,
+  RIGHT_MARGIN_PX,
+  roundStep,
+  timeToX
+} from "./geometry.js";
+import { KINDS, MAX_DISORDER_S, MAX_LATENCY_S, RING_SIZE } from "./log.js";
+import { button, drawLine, drawText, fillBox, kindColour, Stage } from "./stage.js";
 
-export const GUTTER = 172; // px for the names of nodes
-const LINES = 6000; // messages drawn at once
+const MAX_LINES = 6000; // messages drawn at once
+const MAX_ARROWS = 400;
+const THICK_FROM_BYTES = 10000;
+const AXIS_PX = 24;
 
-export function lanesTab(view, log, filter, clock, palette, changed) {
-  const stage = new Stage(view, 460);
+/**
+ * Make the tab of the space-time diagram.
+ * @param {import("./traffic.js").TabContext} context
+ * @returns {import("./traffic.js").Tab}
+ */
+export function lanesTab({ view, log, filter, clock, colours, scheduleDraw }) {
+  const stage = new Stage(view, 460, "messages and handlers over time; wheel to zoom, drag to pan");
   stage.canvas.classList.add("lanes");
-  stage.canvas.setAttribute(
-    "aria-label",
-    "messages and handlers over time; wheel to zoom, drag to pan"
-  );
   const details = tag("dl", { class: "details", hidden: true });
-  let span = null; // seconds that are seen; all of them unless chosen
-  let chosen = -1;
-  let drawn = { rows: [], bars: [] };
+  let chosenSeconds = null; // that are shown; all of them unless chosen
+  let selected = -1; // row of a message
+  let lines = []; // as they were drawn last
+  let bars = [];
   let drag = null;
+  /** @type {[number, number]} */
+  let span = [0, 1]; // of the time that was drawn last
 
-  const window_ = () => {
-    const whole = Math.max(1e-6, clock.end - clock.begin);
-    const seen = span ?? (clock.canLive ? Math.min(5, Math.max(1, whole)) : whole);
-    const still = clock.live && !log.atWork(filter.flows); // then what happened last stays in sight
-    const end = still ? Math.min(clock.at, log.lastOf(filter.flows) + seen / 4) : clock.at;
-    return [end - seen, end];
+  // Return begin and end of the time that is shown. Live, what happened last stays in sight while
+  // no handler executes.
+  const visibleSpan = () => {
+    const whole = Math.max(1e-6, clock.duration);
+    const seconds = chosenSeconds ?? (clock.canLive ? Math.min(5, Math.max(1, whole)) : whole);
+    const idle = clock.live && !log.isExecuting(filter.mask);
+    const end = idle
+      ? Math.min(clock.time, log.lastReceived(filter.mask) + seconds / 4)
+      : clock.time;
+    return /** @type {[number, number]} */ ([end - seconds, end]);
   };
-  const across = (time, [begin, end]) =>
-    GUTTER + ((time - begin) / (end - begin)) * (stage.wide - GUTTER - 10);
-
-  // Nodes in order, each with its roles one below the other.
-  const lanes = () => {
-    const nodes = new Map();
-    filter.flows.forEach((shown, number) => {
-      if (!shown) return;
-      for (const end of [log.flows[number].source, log.flows[number].target]) {
-        const [node, role] = end.split("/");
-        if (!nodes.has(node)) nodes.set(node, new Set());
-        nodes.get(node).add(role);
-      }
-    });
-    const names = [...nodes.keys()].sort(naturally);
-    const count = [...nodes.values()].reduce((sum, roles) => sum + roles.size, 0);
-    const each = clamp(560 / Math.max(1, count), 1.5, 28); // of a role
-    const at = new Map();
-    let top = 4;
-    for (const node of names) {
-      const roles = [...nodes.get(node)].sort();
-      roles.forEach((role, number) => {
-        at.set(`${node}/${role}`, top + each * (number + 0.5));
-      });
-      at.set(node, { top, high: each * roles.length, roles });
-      top += each * roles.length;
-    }
-    return { names, at, each, high: top + 30 };
-  };
+  const toX = (time) => timeToX(time, span, stage.width);
 
   const draw = () => {
-    const { names, at, each, high: needed } = lanes();
-    stage.resize(Math.max(200, needed));
-    const seen = window_();
-    const pen = stage.begin();
-    drawLanes(pen, names, at, each);
-    drawAxis(pen, seen);
-    pen.save();
-    pen.beginPath();
-    pen.rect(GUTTER, 0, stage.wide - GUTTER, stage.high - 24);
-    pen.clip();
-    const bars = drawBars(pen, seen, at, each);
-    const rows = drawLines(pen, seen, at);
-    pen.restore();
-    drawn = { rows, bars };
-    stage.canvas.dataset.lines = rows.length;
-    stage.canvas.dataset.bars = bars.length;
-    hover();
+    const { mask } = filter;
+    const shown = log.flows.filter((_, index) => mask[index]);
+    const lanes = layoutLanes(shown.flatMap(({ source, target }) => [source, target]));
+    stage.resize(Math.max(200, lanes.height + 30));
+    span = visibleSpan();
+    const ctx = stage.clear();
+    drawLanes(ctx, lanes);
+    drawAxis(ctx);
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(GUTTER_PX, 0, stage.width - GUTTER_PX, stage.height - AXIS_PX);
+    ctx.clip();
+    bars = drawBars(ctx, lanes);
+    lines = drawMessages(ctx, lanes);
+    ctx.restore();
+    Object.assign(stage.canvas.dataset, { lines: lines.length, bars: bars.length });
+    stage.showTip(stage.pointer && !drag?.moved ? describeHovered(stage.pointer) : null);
   };
 
-  const drawLanes = (pen, names, at, each) => {
-    pen.textBaseline = "middle";
-    names.forEach((node, place) => {
-      if (place % 2 === 0)
-        box(pen, palette.raised, 0, at.get(node).top, stage.wide, at.get(node).high);
+  const drawLanes = (ctx, { nodes, middles, laneHeight }) => {
+    ctx.textBaseline = "middle";
+    nodes.forEach(({ top, height }, index) => {
+      if (index % 2 === 0) fillBox(ctx, colours.raised, 0, top, stage.width, height);
     });
-    names.forEach((node, place) => {
-      const { top, high, roles } = at.get(node);
-      if (high < 13 && place % Math.ceil(13 / high)) return;
-      const small = each < 12;
-      write(pen, node, 8, small ? top + high / 2 : at.get(`${node}/${roles[0]}`), {
-        fill: palette.ink,
-        bold: small ? "" : "600",
-        wide: small ? GUTTER - 12 : 74
+    const small = laneHeight < 12;
+    nodes.forEach(({ name, top, height, roles }, index) => {
+      if (height < 13 && index % Math.ceil(13 / height)) return;
+      drawText(ctx, name, 8, small ? top + height / 2 : middles.get(`${name}/${roles[0]}`), {
+        fill: colours.ink,
+        weight: small ? "" : "600",
+        width: small ? GUTTER_PX - 12 : 74
       });
       if (small) return;
       for (const role of roles)
-        write(pen, role, GUTTER - 8, at.get(`${node}/${role}`), {
-          fill: palette.faint,
+        drawText(ctx, role, GUTTER_PX - 8, middles.get(`${name}/${role}`), {
+          fill: colours.faint,
           align: "right",
           size: 11,
-          wide: GUTTER - 92
+          width: GUTTER_PX - 92
         });
     });
-    pen.textBaseline = "alphabetic";
+    ctx.textBaseline = "alphabetic";
   };
 
-  const drawAxis = (pen, seen) => {
-    pen.strokeStyle = palette.line;
-    pen.lineWidth = 1;
-    const step = niceStep((seen[1] - seen[0]) / Math.max(2, (stage.wide - GUTTER) / 110));
+  const drawAxis = (ctx) => {
+    ctx.strokeStyle = colours.line;
+    ctx.lineWidth = 1;
+    const step = roundStep((span[1] - span[0]) / Math.max(2, (stage.width - GUTTER_PX) / 110));
     const digits = Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
-    pen.beginPath();
-    for (let time = Math.ceil(seen[0] / step) * step; time <= seen[1]; time += step) {
-      const x = across(time, seen);
-      pen.moveTo(x, 2);
-      pen.lineTo(x, stage.high - 22);
-      if (x > GUTTER + 12 && x < stage.wide - 24)
-        write(pen, `${time.toFixed(digits)} s`, x, stage.high - 8, {
-          fill: palette.faint,
+    ctx.beginPath();
+    for (let time = Math.ceil(span[0] / step) * step; time <= span[1]; time += step) {
+      const x = toX(time);
+      ctx.moveTo(x, 2);
+      ctx.lineTo(x, stage.height - AXIS_PX + 2);
+      if (x > GUTTER_PX + 12 && x < stage.width - 24)
+        drawText(ctx, `${time.toFixed(digits)} s`, x, stage.height - 8, {
+          fill: colours.faint,
           align: "center",
           size: 11
         });
     }
-    pen.globalAlpha = 0.6;
-    pen.stroke();
-    pen.globalAlpha = 1;
+    ctx.globalAlpha = 0.6;
+    ctx.stroke();
+    ctx.globalAlpha = 1;
   };
 
-  const drawBars = (pen, seen, at, each) => {
-    const { begin, end, flow, row } = log.works;
+  const drawBars = (ctx, { middles, laneHeight }) => {
+    const { begin, end, flow, row } = log.executions;
+    const { mask } = filter;
     const found = [];
-    pen.globalAlpha = 0.42;
-    for (let slot = 0; slot < Math.min(log.worked, WORKS); slot += 1) {
-      const until = Math.min(end[slot], clock.at);
-      if (begin[slot] > seen[1] || until < seen[0] || !filter.flows[flow[slot]]) continue;
-      const { target, colour } = log.flows[flow[slot]];
-      const middle = at.get(target);
-      const high = clamp(each * 0.6, 1.2, 14);
-      const [left, right] = [across(Math.max(begin[slot], seen[0]), seen), across(until, seen)];
-      box(pen, palette.kind(colour), left, middle - high / 2, Math.max(0.7, right - left), high);
+    const height = clamp(laneHeight * 0.6, 1.2, 14);
+    ctx.globalAlpha = 0.42;
+    for (let slot = 0; slot < log.executionSlots; slot += 1) {
+      const until = Math.min(end[slot], clock.time);
+      if (begin[slot] > span[1] || until < span[0] || !mask[flow[slot]]) continue;
+      const { target, kindIndex } = log.flows[flow[slot]];
+      const top = middles.get(target) - height / 2;
+      const left = toX(Math.max(begin[slot], span[0]));
+      const right = toX(until);
+      fillBox(ctx, colours[kindColour(kindIndex)], left, top, Math.max(0.7, right - left), height);
       found.push({
         left,
         right: Math.max(left + 2, right),
-        top: middle - high / 2,
-        high,
+        top,
+        bottom: top + height,
         slot,
         row: row[slot]
       });
     }
-    pen.globalAlpha = 1;
+    ctx.globalAlpha = 1;
     return found;
   };
 
-  const drawLines = (pen, seen, at) => {
+  // Return the rows of the messages that are shown; of too many, evenly chosen ones.
+  const visibleRows = () => {
     const rows = [];
-    const shown = filter.flows;
-    for (let row = log.find(seen[0] - SLOWEST - 0.3); row < log.head; row += 1) {
-      const slot = row % RING;
+    const { mask } = filter;
+    for (
+      let row = log.findRow(span[0] - MAX_LATENCY_S - MAX_DISORDER_S);
+      row < log.head;
+      row += 1
+    ) {
+      const slot = row % RING_SIZE;
       const sent = log.ring.sent[slot];
-      if (sent > seen[1] + 0.3) break;
-      if (shown[log.ring.flow[slot]] && sent <= seen[1] && sent + log.ring.latency[slot] >= seen[0])
+      if (sent > span[1] + MAX_DISORDER_S) break;
+      if (mask[log.ring.flow[slot]] && sent <= span[1] && sent + log.ring.latency[slot] >= span[0])
         rows.push(row);
     }
-    const every = Math.ceil(rows.length / LINES);
-    const some = every > 1 ? rows.filter((row) => row % every === 0) : rows;
-    stage.canvas.dataset.every = every;
-    const ends = some.map((row) => {
-      const slot = row % RING;
-      const { source, target } = log.flows[log.ring.flow[slot]];
+    const every = Math.ceil(rows.length / MAX_LINES);
+    stage.canvas.dataset.every = String(every);
+    return every > 1 ? rows.filter((row) => row % every === 0) : rows;
+  };
+
+  const drawMessages = (ctx, { middles }) => {
+    const drawn = visibleRows().map((row) => {
+      const slot = row % RING_SIZE;
+      const { source, target, kindIndex } = log.flows[log.ring.flow[slot]];
       const sent = log.ring.sent[slot];
-      return [
-        across(sent, seen),
-        at.get(source),
-        across(sent + log.ring.latency[slot], seen),
-        at.get(target)
-      ];
+      return {
+        row,
+        kindIndex,
+        thick: log.ring.bytes[slot] > THICK_FROM_BYTES,
+        segment: [
+          toX(sent),
+          middles.get(source),
+          toX(sent + log.ring.latency[slot]),
+          middles.get(target)
+        ]
+      };
     });
-    const heads = some.length < 400;
-    KINDS.forEach((_, colour) => {
-      pen.strokeStyle = palette.kind(colour);
-      pen.fillStyle = pen.strokeStyle;
-      for (const wide of [0, 1]) {
-        pen.globalAlpha = some.length > 1500 ? 0.35 : 0.85;
-        pen.lineWidth = wide ? 2 : 1;
-        pen.beginPath();
-        some.forEach((row, place) => {
-          const slot = row % RING;
-          if (
-            log.flows[log.ring.flow[slot]].colour !== colour ||
-            log.ring.bytes[slot] > 10000 !== Boolean(wide)
-          )
-            return;
-          const [ax, ay, bx, by] = ends[place];
-          pen.moveTo(ax, ay);
-          pen.lineTo(bx, by);
-          if (heads) arrow(pen, ax, ay, bx, by);
-        });
-        pen.stroke();
-      }
-    });
-    pen.globalAlpha = 1;
-    drawLost(pen, some, ends);
-    const place = some.indexOf(chosen);
-    if (place >= 0) {
-      const [ax, ay, bx, by] = ends[place];
-      outline(pen, palette.ink, 3, [ax, ay], [bx, by]);
-    }
-    return some.map((row, number) => [row, ...ends[number]]);
-  };
-
-  const drawLost = (pen, rows, ends) => {
-    pen.strokeStyle = palette.wrong;
-    pen.lineWidth = 2;
-    pen.beginPath();
-    rows.forEach((row, place) => {
-      if (log.notes[log.ring.note[row % RING]]?.[1] === "delivered") return;
-      const [x, y] = [(ends[place][0] + ends[place][2]) / 2, (ends[place][1] + ends[place][3]) / 2];
-      pen.moveTo(x - 4, y - 4);
-      pen.lineTo(x + 4, y + 4);
-      pen.moveTo(x + 4, y - 4);
-      pen.lineTo(x - 4, y + 4);
-    });
-    pen.stroke();
-  };
-
-  const rowAt = ([x, y]) => {
-    let best = -1;
-    let nearest = 6;
-    for (const [row, ...ends] of drawn.rows) {
-      const far = toSegment(x, y, ...ends);
-      if (far < nearest) {
-        nearest = far;
-        best = row;
+    ctx.globalAlpha = drawn.length > 1500 ? 0.35 : 0.85;
+    for (const kind of KINDS.keys()) {
+      ctx.strokeStyle = colours[kindColour(kind)];
+      for (const isThick of [false, true]) {
+        ctx.lineWidth = isThick ? 2 : 1;
+        ctx.beginPath();
+        for (const { kindIndex, thick, segment } of drawn) {
+          if (kindIndex !== kind || thick !== isThick) continue;
+          const [ax, ay, bx, by] = segment;
+          ctx.moveTo(ax, ay);
+          ctx.lineTo(bx, by);
+          if (drawn.length < MAX_ARROWS) addArrowHead(ctx, segment);
+        }
+        ctx.stroke();
       }
     }
-    return best;
+    ctx.globalAlpha = 1;
+    drawCrosses(ctx, drawn);
+    const marked = drawn.find(({ row }) => row === selected);
+    if (marked) {
+      const [ax, ay, bx, by] = marked.segment;
+      drawLine(ctx, colours.ink, 3, [ax, ay], [bx, by]);
+    }
+    return drawn;
   };
-  const barAt = ([x, y]) =>
-    drawn.bars.findLast(
-      ({ left, right, top, high }) =>
-        x >= left - 1 && x <= right + 1 && y >= top - 1 && y <= top + high + 1
+
+  // Mark the messages that were lost.
+  const drawCrosses = (ctx, drawn) => {
+    ctx.strokeStyle = colours.wrong;
+    ctx.lineWidth = 2;
+    ctx.beginPath();
+    for (const { row, segment } of drawn) {
+      if (log.notes[log.ring.note[row % RING_SIZE]]?.[1] === "delivered") continue;
+      const x = (segment[0] + segment[2]) / 2;
+      const y = (segment[1] + segment[3]) / 2;
+      ctx.moveTo(x - 4, y - 4);
+      ctx.lineTo(x + 4, y + 4);
+      ctx.moveTo(x + 4, y - 4);
+      ctx.lineTo(x - 4, y + 4);
+    }
+    ctx.stroke();
+  };
+
+  const findMessage = (point) => findNearest(point, lines, ({ segment }) => segment)?.row ?? -1;
+  const findBar = ([x, y]) =>
+    bars.findLast(
+      ({ left, right, top, bottom }) =>
+        x >= left - 1 && x <= right + 1 && y >= top - 1 && y <= bottom + 1
     );
 
-  const hover = () => {
-    if (!stage.pointer || drag?.moved) {
-      stage.say(null);
-      return;
-    }
-    const row = rowAt(stage.pointer);
-    if (row >= 0) {
-      const { source, target, channel, kind, bytes: size, latency } = log.describe(row);
-      stage.say([
-        `${kind} ${channel}`,
-        `${source} → ${target}`,
-        `${bytes(size)}, ${onTheWay(latency)}`
-      ]);
-      return;
-    }
-    const bar = barAt(stage.pointer);
-    if (!bar) {
-      stage.say(null);
-      return;
-    }
-    const { target, source, channel } = log.flows[log.works.flow[bar.slot]];
-    const until = log.works.end[bar.slot];
-    stage.say([
-      `${target}.${channel} at work`,
-      Number.isFinite(until) ? duration(until - log.works.begin[bar.slot]) : "not answered yet",
-      `for ${source}`
-    ]);
+  const describeExecution = (slot) => {
+    const { begin, end } = log.executions;
+    return Number.isFinite(end[slot]) ? formatDuration(end[slot] - begin[slot]) : "";
   };
 
-  const show = (row) => {
-    chosen = row;
-    details.hidden = row < log.first;
-    if (details.hidden) {
-      details.replaceChildren();
-      return;
+  const describeHovered = (point) => {
+    const row = findMessage(point);
+    if (row >= 0) {
+      const { source, target, channel, kind, bytes, latency } = log.describe(row);
+      return [
+        `${kind} ${channel}`,
+        `${source} → ${target}`,
+        `${formatBytes(bytes)}, ${formatFlight(latency)}`
+      ];
     }
-    const {
-      source,
-      target,
-      channel,
-      kind,
-      answer,
-      call,
-      bytes: size,
-      link,
-      outcome,
-      line,
-      sent,
-      latency
-    } = log.describe(row);
-    const lines = {
+    const bar = findBar(point);
+    if (!bar) return null;
+    const { target, source, channel } = log.flows[log.executions.flow[bar.slot]];
+    return [
+      `${target}.${channel} at work`,
+      describeExecution(bar.slot) || "not answered yet",
+      `for ${source}`
+    ];
+  };
+
+  // Show a message below the diagram; nothing if it is not kept any more.
+  const select = (row) => {
+    selected = row;
+    details.replaceChildren();
+    details.hidden = row < log.first;
+    if (details.hidden) return;
+    const message = log.describe(row);
+    const { source, target, channel, kind, sent, latency } = message;
+    const fields = {
       message: `${kind} ${channel}`,
       from: source,
       to: target,
-      call: call || "–",
-      size: `${grouped(size)} B`,
+      call: message.call || "–",
+      size: `${formatCount(message.bytes)} B`,
       sent: `${sent.toFixed(6)} s`,
       received: latency
-        ? `${(sent + latency).toFixed(6)} s, ${duration(latency)} later`
+        ? `${(sent + latency).toFixed(6)} s, ${formatDuration(latency)} later`
         : "at once, within one process",
-      link,
-      outcome
+      link: message.link,
+      outcome: message.outcome
     };
-    for (let slot = 0; slot < Math.min(log.worked, WORKS); slot += 1) {
-      if (log.works.row[slot] !== row) continue;
-      const { begin, end } = log.works;
-      lines["at work"] = Number.isFinite(end[slot])
-        ? `${duration(end[slot] - begin[slot])}, until its answer was sent`
-        : "not answered yet";
+    const slot = log.executions.row.subarray(0, log.executionSlots).lastIndexOf(row);
+    if (slot >= 0) {
+      const duration = describeExecution(slot);
+      fields["at work"] = duration ? `${duration}, until its answer was sent` : "not answered yet";
     }
-    details.replaceChildren(
-      ...Object.entries(lines).flatMap(([name, text]) => [
-        tag("dt", {}, name),
-        tag("dd", {}, String(text))
-      ]),
-      tag("dt", {}, "sent by"),
-      tag("dd", {}, line || (answer ? "the end of its handler" : "the testbed"))
-    );
-    view.announce(`${kind} ${channel} from ${source} to ${target}, ${bytes(size)}`);
+    fields["sent by"] =
+      message.line || (message.isReply ? "the end of its handler" : "the testbed");
+    for (const [name, text] of Object.entries(fields))
+      details.append(tag("dt", {}, name), tag("dd", {}, String(text)));
+    view.announce(`${kind} ${channel} from ${source} to ${target}, ${formatBytes(message.bytes)}`);
   };
 
+  // Show more or less time; the time at `x` stays where it is.
   const zoom = (factor, x) => {
-    const seen = window_();
-    const share = clamp((x - GUTTER) / (stage.wide - GUTTER - 10), 0, 1);
-    const before = seen[1] - seen[0];
-    span = clamp(before * factor, 1e-5, Math.max(10, 1.2 * (clock.end - clock.begin)));
-    if (!clock.live) clock.seek(seen[0] + share * before + (1 - share) * span);
-    changed();
+    const [begin, end] = visibleSpan();
+    const share = clamp((x - GUTTER_PX) / (stage.width - GUTTER_PX - RIGHT_MARGIN_PX), 0, 1);
+    const before = end - begin;
+    chosenSeconds = clamp(before * factor, 1e-5, Math.max(10, 1.2 * clock.duration));
+    if (!clock.live) clock.seek(begin + share * before + (1 - share) * chosenSeconds);
+    scheduleDraw();
   };
   stage.canvas.addEventListener(
     "wheel",
     (event) => {
-      if (event.offsetX < GUTTER) return;
+      if (event.offsetX < GUTTER_PX) return;
       event.preventDefault();
       zoom(Math.exp(event.deltaY * 0.002), event.offsetX);
     },
     { passive: false }
   );
   stage.canvas.addEventListener("pointerdown", (event) => {
-    drag = { x: event.offsetX, at: clock.at, moved: false };
+    drag = { x: event.offsetX, time: clock.time, moved: false };
     stage.canvas.setPointerCapture(event.pointerId);
   });
   stage.canvas.addEventListener("pointermove", (event) => {
     if (!drag || (Math.abs(event.offsetX - drag.x) < 4 && !drag.moved)) return;
     drag.moved = true;
-    const seen = window_();
-    clock.seek(drag.at - ((event.offsetX - drag.x) / (stage.wide - GUTTER)) * (seen[1] - seen[0]));
-    changed();
+    const [begin, end] = visibleSpan();
+    const share = (event.offsetX - drag.x) / (stage.width - GUTTER_PX);
+    clock.seek(drag.time - share * (end - begin));
+    scheduleDraw();
   });
   stage.canvas.addEventListener("pointerup", () => {
     if (drag && !drag.moved && stage.pointer) {
-      const row = rowAt(stage.pointer);
-      const bar = barAt(stage.pointer);
-      show(row >= 0 ? row : bar ? bar.row : -1);
-      stage.dirty = true;
+      const row = findMessage(stage.pointer);
+      select(row >= 0 ? row : (findBar(stage.pointer)?.row ?? -1));
+      scheduleDraw();
     }
     drag = null;
   });
   const tools = tag(
     "div",
     { class: "tools" },
-    button("+", "zoom in", () => zoom(0.5, stage.wide)),
-    button("−", "zoom out", () => zoom(2, stage.wide)),
+    button("+", "zoom in", () => zoom(0.5, stage.width)),
+    button("−", "zoom out", () => zoom(2, stage.width)),
     button("all", "show the whole time", () => {
-      span = Math.max(1e-3, 1.02 * (clock.end - clock.begin));
+      chosenSeconds = Math.max(1e-3, 1.02 * clock.duration);
       clock.seek(clock.end);
-      changed();
+      scheduleDraw();
     })
   );
   const element = tag("div", { class: "lanesbox" }, tools, stage.box, details);
   return { name: "space-time", title: "Space-time", element, stage, draw, animated: true };
 }
 
-function arrow(pen, ax, ay, bx, by) {
-  const angle = Math.atan2(by - ay, bx - ax);
+function addArrowHead(ctx, [ax, ay, bx, by]) {
   if (Math.hypot(bx - ax, by - ay) < 8) return;
+  const angle = Math.atan2(by - ay, bx - ax);
   for (const turn of [-0.4, 0.4]) {
-    pen.moveTo(bx, by);
-    pen.lineTo(bx - 6 * Math.cos(angle + turn), by - 6 * Math.sin(angle + turn));
+    ctx.moveTo(bx, by);
+    ctx.lineTo(bx - 6 * Math.cos(angle + turn), by - 6 * Math.sin(angle + turn));
   }
-}
-
-// 1, 2 or 5 times a power of ten, at least as large.
-function niceStep(size) {
-  const power = 10 ** Math.floor(Math.log10(size));
-  return [1, 2, 5, 10].map((times) => times * power).find((step) => step >= size) ?? 10 * power;
 }

@@ -2,26 +2,43 @@
 // trace, and exact.
 
 import { clamp, tag } from "../base/common.js";
-import { pairInWords } from "./graph.js";
-import { add, grouped, KINDS, LATENCY, latency, naturally } from "./log.js";
-import { box, bytes, Stage, write } from "./stage.js";
+import {
+  compareNaturally,
+  formatBytes,
+  formatCount,
+  formatLatency,
+  LATENCY_TITLE
+} from "./format.js";
+import { findCell } from "./geometry.js";
+import { describePair } from "./graph.js";
+import { addToSums, pairKey, sumFlows, sumPairs } from "./log.js";
+import {
+  colourDot,
+  drawSlanted,
+  drawText,
+  fillBox,
+  kindColour,
+  option,
+  Stage,
+  strokeBox
+} from "./stage.js";
 
-export function matrixTab(view, log, filter, _clock, palette) {
-  const stage = new Stage(view, 420);
-  stage.canvas.setAttribute("aria-label", "matrix of who sent how much to whom");
-  let value = "bytes";
-  const choice = tag(
+const MAX_NAMED_ROWS = 45;
+const MIN_NUMBERED_CELL_PX = 34;
+const MAX_CELL_PX = 46;
+
+/**
+ * Make the tab of the matrix.
+ * @param {import("./traffic.js").TabContext} context
+ * @returns {import("./traffic.js").Tab}
+ */
+export function matrixTab({ view, log, filter, colours, scheduleDraw }) {
+  const stage = new Stage(view, 420, "matrix of who sent how much to whom");
+  const unit = tag(
     "select",
-    {
-      class: "value",
-      "aria-label": "what is counted",
-      onchange: () => {
-        value = choice.value;
-        stage.dirty = true;
-      }
-    },
-    tag("option", { value: "bytes" }, "bytes"),
-    tag("option", { value: "messages" }, "messages")
+    { class: "value", "aria-label": "what is counted", onchange: scheduleDraw },
+    option("bytes"),
+    option("messages")
   );
   const table = tag("table", { class: "totals" });
   const element = tag(
@@ -30,156 +47,109 @@ export function matrixTab(view, log, filter, _clock, palette) {
     tag(
       "div",
       { class: "left" },
-      tag("label", {}, "who (rows) sent how many ", choice, " to whom (columns)"),
+      tag("label", {}, "who (rows) sent how many ", unit, " to whom (columns)"),
       stage.box
     ),
     tag("div", { class: "right" }, table)
   );
-  let grid = null;
 
-  const collect = () => {
-    const nodes = new Set();
-    const cells = new Map();
-    const channels = new Map();
-    filter.flows.forEach((shown, number) => {
-      const flow = log.flows[number];
-      if (!shown || !flow.messages) return;
-      nodes.add(flow.from).add(flow.to);
-      add(cells, `${flow.from} ${flow.to}`, flow, {
-        from: flow.from,
-        to: flow.to,
-        parts: []
-      }).parts.push([`${flow.kind} ${flow.channel}`, flow.messages, flow.bytes]);
-      add(channels, `${flow.channel} ${flow.kind}`, flow, {
-        channel: flow.channel,
-        kind: flow.kind,
-        colour: flow.colour
-      });
-    });
-    const order = [...nodes].sort((one, other) => naturally(log.nodes[one], log.nodes[other]));
-    return {
-      order,
-      cells,
-      channels: [...channels.values()].sort((one, other) => other.bytes - one.bytes)
-    };
-  };
-
-  const drawGrid = ({ order, cells }) => {
-    const pen = stage.begin();
-    const named = order.length <= 45;
+  const drawGrid = () => {
+    const ctx = stage.clear();
+    const pairs = sumPairs(filter.busyFlows);
+    const shown = new Set();
+    for (const { from, to } of pairs.values()) shown.add(from).add(to);
+    const nodes = [...shown].sort((one, other) =>
+      compareNaturally(log.nodes[one], log.nodes[other])
+    );
+    const named = nodes.length <= MAX_NAMED_ROWS;
     const margin = named ? 92 : 16;
-    const size = Math.min(
-      (stage.wide - margin - 8) / Math.max(1, order.length),
-      (stage.high - margin - 8) / Math.max(1, order.length),
-      46
-    );
-    grid = { margin, size, order, cells };
-    const most = Math.max(
-      1,
-      ...[...cells.values()].filter(({ from, to }) => from !== to).map((cell) => cell[value])
-    );
-    pen.textBaseline = "middle";
-    order.forEach((from, row) => {
-      order.forEach((to, place) => {
-        const [x, y] = [margin + place * size, margin + row * size];
-        const cell = cells.get(`${from} ${to}`);
-        pen.globalAlpha = 1;
-        box(pen, palette.raised, x, y, size - 0.6, size - 0.6);
-        if (!cell) return;
+    const room = Math.min(stage.width, stage.height) - margin - 8;
+    const size = Math.min(room / Math.max(1, nodes.length), MAX_CELL_PX);
+    const countOf = (pair) => (unit.value === "bytes" ? pair.bytes : pair.messages);
+    let most = 1;
+    for (const pair of pairs.values())
+      if (pair.from !== pair.to) most = Math.max(most, countOf(pair));
+    ctx.textBaseline = "middle";
+    nodes.forEach((from, row) => {
+      nodes.forEach((to, column) => {
+        const [x, y] = [margin + column * size, margin + row * size];
+        const pair = pairs.get(pairKey(from, to));
+        ctx.globalAlpha = 1;
+        fillBox(ctx, colours.raised, x, y, size - 0.6, size - 0.6);
+        if (!pair) return;
         const own = from === to;
-        pen.globalAlpha = own ? 0.35 : 0.12 + (0.88 * Math.log1p(cell[value])) / Math.log1p(most);
-        box(pen, own ? palette.faint : palette.accent, x, y, size - 0.6, size - 0.6);
-        if (size < 34) return;
-        pen.globalAlpha = 1;
-        const fill =
-          !own && Math.log1p(cell[value]) / Math.log1p(most) > 0.6 ? palette.ground : palette.ink;
-        write(
-          pen,
-          value === "bytes" ? bytes(cell.bytes) : grouped(cell.messages),
-          x + size / 2,
-          y + size / 2,
-          { fill, align: "center", size: 10, wide: size - 4 }
-        );
+        const share = own ? 0 : Math.log1p(countOf(pair)) / Math.log1p(most);
+        ctx.globalAlpha = own ? 0.35 : 0.12 + 0.88 * share;
+        fillBox(ctx, own ? colours.faint : colours.accent, x, y, size - 0.6, size - 0.6);
+        if (size < MIN_NUMBERED_CELL_PX) return;
+        ctx.globalAlpha = 1;
+        const text = unit.value === "bytes" ? formatBytes(pair.bytes) : formatCount(pair.messages);
+        drawText(ctx, text, x + size / 2, y + size / 2, {
+          fill: share > 0.6 ? colours.ground : colours.ink,
+          align: "center",
+          size: 10,
+          width: size - 4
+        });
       });
     });
-    pen.globalAlpha = 1;
-    if (named) drawNames(pen);
-    drawHover(pen);
+    ctx.globalAlpha = 1;
+    if (named) drawNames(ctx, nodes, margin, size);
+    drawHovered(ctx, nodes, pairs, margin, size);
   };
 
-  const drawNames = (pen) => {
-    const { margin, size, order } = grid;
-    const how = { fill: palette.ink, size: clamp(size, 7, 12) };
-    order.forEach((node, place) => {
-      write(pen, log.nodes[node], margin - 6, margin + (place + 0.5) * size, {
-        ...how,
-        align: "right",
-        wide: margin - 10
-      });
-      pen.save();
-      pen.translate(margin + (place + 0.5) * size, margin - 6);
-      pen.rotate(-Math.PI / 4);
-      write(pen, log.nodes[node], 0, 0, { ...how, wide: margin });
-      pen.restore();
+  const drawNames = (ctx, nodes, margin, size) => {
+    const style = { fill: colours.ink, size: clamp(size, 7, 12) };
+    nodes.forEach((node, index) => {
+      const middle = margin + (index + 0.5) * size;
+      const name = log.nodes[node];
+      drawText(ctx, name, margin - 6, middle, { ...style, align: "right", width: margin - 10 });
+      drawSlanted(ctx, name, middle, margin - 6, { ...style, width: margin });
     });
   };
 
-  const drawHover = (pen) => {
-    const { margin, size, order, cells } = grid;
-    const [place, row] = (stage.pointer ?? [-1, -1]).map((at) => Math.floor((at - margin) / size));
-    const inside =
-      stage.pointer && row >= 0 && place >= 0 && row < order.length && place < order.length;
-    if (!inside) {
-      stage.say(null);
+  const drawHovered = (ctx, nodes, pairs, margin, size) => {
+    const count = nodes.length;
+    const matrix = { left: margin, top: margin, size, columns: count, rows: count };
+    const cell = findCell(stage.pointer, matrix);
+    if (!cell) {
+      stage.showTip(null);
       return;
     }
-    pen.strokeStyle = palette.ink;
-    pen.lineWidth = 1.5;
-    pen.strokeRect(margin + place * size, margin + row * size, size, size);
-    const cell = cells.get(`${order[row]} ${order[place]}`);
-    stage.say(
-      cell
-        ? pairInWords(log, cell)
-        : [`${log.nodes[order[row]]} → ${log.nodes[order[place]]}`, "nothing"]
+    const [column, row] = cell;
+    strokeBox(ctx, colours.ink, margin + column * size, margin + row * size, size, size);
+    const [from, to] = [nodes[row], nodes[column]];
+    const pair = pairs.get(pairKey(from, to));
+    stage.showTip(
+      pair ? describePair(log, pair) : [`${log.nodes[from]} → ${log.nodes[to]}`, "nothing"]
     );
   };
 
-  const fill = (channels) => {
-    const rows = channels.map(
-      ({ channel, kind, colour, messages, bytes: size, seconds, travelled, lost }) =>
-        tag(
-          "tr",
-          {},
-          tag(
-            "td",
-            {},
-            tag("i", {
-              class: "dot",
-              style: `background:var(--${KINDS[colour] === "other" ? "faint" : KINDS[colour]})`
-            }),
-            channel
-          ),
-          tag("td", {}, kind),
-          tag("td", {}, grouped(messages)),
-          tag("td", {}, bytes(size)),
-          tag("td", {}, latency({ seconds, travelled })),
-          tag("td", {}, lost ? grouped(lost) : "")
-        )
+  const makeRow = ({ channel, kind, kindIndex, messages, bytes, seconds, travelled, lost }) =>
+    tag(
+      "tr",
+      {},
+      tag("td", {}, colourDot(kindColour(kindIndex)), channel),
+      tag("td", {}, kind),
+      tag("td", {}, formatCount(messages)),
+      tag("td", {}, formatBytes(bytes)),
+      tag("td", {}, formatLatency({ seconds, travelled })),
+      tag("td", {}, lost ? formatCount(lost) : "")
     );
-    const all = sumOf(channels);
+
+  const updateTable = () => {
+    const sums = new Map();
+    for (const flow of filter.busyFlows) {
+      const { channel, kind, kindIndex } = flow;
+      addToSums(sums, `${channel} ${kind}`, flow, { channel, kind, kindIndex });
+    }
+    const channels = [...sums.values()].sort((one, other) => other.bytes - one.bytes);
+    const all = sumFlows(channels);
+    const titles = ["channel", "kind", "messages", "bytes", "latency", "lost"].map((name) =>
+      tag("th", { title: name === "latency" && LATENCY_TITLE }, name)
+    );
     table.replaceChildren(
-      tag(
-        "thead",
-        {},
-        tag(
-          "tr",
-          {},
-          ...["channel", "kind", "messages", "bytes", "latency", "lost"].map((name) =>
-            tag("th", { title: name === "latency" && LATENCY }, name)
-          )
-        )
-      ),
-      tag("tbody", {}, ...rows),
+      tag("thead", {}, tag("tr", {}, ...titles)),
+      tag("tbody", {}, ...channels.map(makeRow)),
       tag(
         "tfoot",
         {},
@@ -187,23 +157,18 @@ export function matrixTab(view, log, filter, _clock, palette) {
           "tr",
           {},
           tag("td", { colspan: 2 }, "all"),
-          tag("td", { class: "messages" }, grouped(all.messages)),
-          tag("td", { class: "bytes", "data-bytes": all.bytes }, bytes(all.bytes)),
-          tag("td", {}, all.messages ? latency(all) : ""),
-          tag("td", {}, all.lost ? grouped(all.lost) : "")
+          tag("td", { class: "messages" }, formatCount(all.messages)),
+          tag("td", { class: "bytes", "data-bytes": all.bytes }, formatBytes(all.bytes)),
+          tag("td", {}, all.messages ? formatLatency(all) : ""),
+          tag("td", {}, all.lost ? formatCount(all.lost) : "")
         )
       )
     );
   };
 
   const draw = () => {
-    const collected = collect();
-    drawGrid(collected);
-    fill(collected.channels);
+    drawGrid();
+    updateTable();
   };
   return { name: "matrix", title: "Matrix", element, stage, draw, animated: false };
-}
-
-export function sumOf(flows) {
-  return add(new Map(), "", null, {}, flows);
 }

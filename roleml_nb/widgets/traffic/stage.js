@@ -1,28 +1,38 @@
-// What the tabs draw on: a canvas as wide as the view, its colours, a tip by the pointer, and one
-// filter for all.
+// What the tabs draw with: a canvas as wide as the view, a tooltip by the pointer, the theme's
+// colours, and shapes and text on the canvas.
 
 import { clamp, tag } from "../base/common.js";
 import { KINDS } from "./log.js";
 
+const FONT = "system-ui, 'DejaVu Sans', sans-serif";
+const COLOURS = "ground raised line ink faint accent wrong service task reply event".split(" ");
+const COLOURS_INTERVAL_MS = 500;
+
+/** A canvas that fills the width of the view, and a tooltip over it. */
 export class Stage {
-  constructor(view, high) {
-    this.view = view;
-    this.canvas = tag("canvas", { class: "stage", role: "img" });
+  /**
+   * @param {import("../base/common.js").View} view
+   * @param {number} height
+   * @param {string} label for screen readers
+   */
+  constructor(view, height, label) {
+    this.canvas = tag("canvas", { class: "stage", role: "img", "aria-label": label });
     this.tip = tag("div", { class: "tip", hidden: true });
-    this.box = tag("div", { class: "box", style: `height:${high}px` }, this.canvas, this.tip);
-    this.high = high;
-    this.wide = 0;
+    this.box = tag("div", { class: "box", style: `height:${height}px` }, this.canvas, this.tip);
+    this.height = height;
+    this.width = 0;
+    /** @type {[number, number] | null} */
     this.pointer = null;
     this.dirty = true;
-    const observer = new ResizeObserver(() => this.fit());
+    const observer = new ResizeObserver(() => this.updateSize());
     observer.observe(this.box);
     view.signal.addEventListener("abort", () => observer.disconnect());
-    const where = (event) => {
+    const handlePointer = (event) => {
       this.pointer = [event.offsetX, event.offsetY];
       this.dirty = true;
     };
-    this.canvas.addEventListener("pointermove", where);
-    this.canvas.addEventListener("pointerdown", where);
+    this.canvas.addEventListener("pointermove", handlePointer);
+    this.canvas.addEventListener("pointerdown", handlePointer);
     this.canvas.addEventListener("pointerleave", () => {
       this.pointer = null;
       this.tip.hidden = true;
@@ -30,153 +40,209 @@ export class Stage {
     });
   }
 
-  resize(high) {
-    if (high === this.high) return;
-    this.high = high;
-    this.box.style.height = `${high}px`;
-    this.fit();
+  /** @param {number} height */
+  resize(height) {
+    if (height === this.height) return;
+    this.height = height;
+    this.box.style.height = `${height}px`;
+    this.updateSize();
   }
 
-  fit() {
-    const sharp = window.devicePixelRatio || 1;
-    this.wide = this.box.clientWidth;
-    this.canvas.width = Math.round(this.wide * sharp);
-    this.canvas.height = Math.round(this.high * sharp);
-    this.canvas.getContext("2d").setTransform(sharp, 0, 0, sharp, 0, 0);
+  updateSize() {
+    const ratio = window.devicePixelRatio || 1;
+    this.width = this.box.clientWidth;
+    this.canvas.width = Math.round(this.width * ratio);
+    this.canvas.height = Math.round(this.height * ratio);
+    this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.dirty = true;
   }
 
-  begin() {
-    const pen = this.canvas.getContext("2d");
-    pen.clearRect(0, 0, this.wide, this.high);
-    pen.globalAlpha = 1;
-    return pen;
+  get context() {
+    return this.canvas.getContext("2d");
   }
 
-  // Lines of text by the pointer; none to hide it.
-  say(lines) {
-    const { tip, wide, high, pointer } = this;
+  /**
+   * Clear the canvas, and return its context.
+   * @returns {CanvasRenderingContext2D}
+   */
+  clear() {
+    const ctx = this.context;
+    ctx.clearRect(0, 0, this.width, this.height);
+    ctx.globalAlpha = 1;
+    return ctx;
+  }
+
+  /**
+   * Show lines of text by the pointer; null hides them.
+   * @param {string[] | null} lines
+   */
+  showTip(lines) {
+    const { tip, width, height, pointer } = this;
     tip.hidden = !lines || !pointer;
     if (tip.hidden) return;
     const text = lines.join("\n");
     if (tip.textContent !== text) tip.textContent = text;
     const [x, y] = pointer;
-    const right = Math.max(0, wide - tip.offsetWidth - 4);
-    const end = Math.max(0, high - tip.offsetHeight - 4);
-    tip.style.left = `${clamp(x + 14, 0, right)}px`;
-    tip.style.top = `${clamp(y + 14, 0, end)}px`;
+    tip.style.left = `${clamp(x + 14, 0, Math.max(0, width - tip.offsetWidth - 4))}px`;
+    tip.style.top = `${clamp(y + 14, 0, Math.max(0, height - tip.offsetHeight - 4))}px`;
   }
 }
 
-// Text on a canvas; its y is that of the base line unless `pen` says otherwise.
-export function write(pen, text, x, y, { fill, align = "left", size = 12, bold = "", wide } = {}) {
-  pen.font = `${bold} ${size}px system-ui, 'DejaVu Sans', sans-serif`;
-  pen.textAlign = align;
-  pen.fillStyle = fill;
-  pen.fillText(text, x, y, wide);
-}
+/**
+ * How text is drawn.
+ * @typedef {object} TextStyle
+ * @property {string} fill colour
+ * @property {string} [halo] colour around it
+ * @property {CanvasTextAlign} [align]
+ * @property {number} [size] in pixels
+ * @property {string} [weight] "" or that of CSS
+ * @property {number} [width] the most that it may take
+ */
 
-export function button(text, title, onclick, more) {
-  return tag("button", { title, "aria-label": title, onclick, ...more }, text);
-}
-
-export function box(pen, fill, ...place) {
-  pen.fillStyle = fill;
-  pen.fillRect(...place);
-}
-
-// An outline, or a line when there are but two points: [x, y], …
-export function outline(pen, colour, wide, ...points) {
-  pen.strokeStyle = colour;
-  pen.lineWidth = wide;
-  pen.beginPath();
-  for (const point of points) pen.lineTo(...point);
-  pen.stroke();
-}
-
-// The colours of the theme, as a canvas takes them: read anew twice a second, since the theme may
-// change.
-export class Palette {
-  constructor(root) {
-    this.probe = tag("i", { hidden: true });
-    root.append(this.probe);
-    this.read();
-    this.timer = setInterval(() => this.read(), 500);
+/**
+ * Draw text; `y` is its base line unless the context's `textBaseline` says otherwise.
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {string | number} text
+ * @param {number} x
+ * @param {number} y
+ * @param {TextStyle} style
+ */
+export function drawText(
+  ctx,
+  text,
+  x,
+  y,
+  { fill, halo, align = "left", size = 12, weight = "", width }
+) {
+  ctx.font = `${weight} ${size}px ${FONT}`;
+  ctx.textAlign = align;
+  if (halo) {
+    ctx.lineWidth = 3;
+    ctx.strokeStyle = halo;
+    ctx.strokeText(String(text), x, y);
   }
+  ctx.fillStyle = fill;
+  ctx.fillText(String(text), x, y, width);
+}
 
-  read() {
-    const names = [
-      "ground",
-      "raised",
-      "line",
-      "ink",
-      "faint",
-      "accent",
-      "wrong",
-      "service",
-      "task",
-      "reply",
-      "event"
-    ];
-    const before = this.ink;
-    for (const name of names) {
-      this.probe.style.color = `var(--${name})`;
-      this[name] = getComputedStyle(this.probe).color;
+/**
+ * Draw the name of a column, which rises to the right from a point.
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {string} text
+ * @param {number} x
+ * @param {number} y
+ * @param {TextStyle} style
+ */
+export function drawSlanted(ctx, text, x, y, style) {
+  ctx.save();
+  ctx.translate(x, y);
+  ctx.rotate(-Math.PI / 4);
+  drawText(ctx, text, 0, 0, style);
+  ctx.restore();
+}
+
+/**
+ * Fill a rectangle.
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {string} colour
+ * @param {[number, number, number, number]} rectangle x, y, width and height
+ */
+export function fillBox(ctx, colour, ...rectangle) {
+  ctx.fillStyle = colour;
+  ctx.fillRect(...rectangle);
+}
+
+/**
+ * Draw the border of a rectangle.
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {string} colour
+ * @param {[number, number, number, number]} rectangle x, y, width and height
+ */
+export function strokeBox(ctx, colour, ...rectangle) {
+  ctx.strokeStyle = colour;
+  ctx.lineWidth = 1.5;
+  ctx.strokeRect(...rectangle);
+}
+
+/**
+ * Draw a line through points.
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {string} colour
+ * @param {number} width
+ * @param {...[number, number]} points
+ */
+export function drawLine(ctx, colour, width, ...points) {
+  ctx.strokeStyle = colour;
+  ctx.lineWidth = width;
+  ctx.beginPath();
+  for (const point of points) ctx.lineTo(...point);
+  ctx.stroke();
+}
+
+/**
+ * Make a button.
+ * @param {string} text
+ * @param {string} title
+ * @param {() => void} onclick
+ * @param {Record<string, any>} [attributes]
+ * @returns {HTMLButtonElement}
+ */
+export function button(text, title, onclick, attributes) {
+  return tag("button", { title, "aria-label": title, onclick, ...attributes }, text);
+}
+
+/**
+ * Make an option of a select.
+ * @param {string} value
+ * @param {string} [text]
+ * @param {boolean} [selected]
+ * @returns {HTMLOptionElement}
+ */
+export function option(value, text = value, selected = false) {
+  return tag("option", { value, selected }, text);
+}
+
+/**
+ * Make the dot in the colour of a kind or an outcome.
+ * @param {string} colour one of the theme
+ * @returns {HTMLElement}
+ */
+export function colourDot(colour) {
+  return tag("i", { class: "dot", style: `background:var(--${colour})` });
+}
+
+/**
+ * Return the theme's colour of a kind of messages.
+ * @param {number} kind index in KINDS
+ * @returns {string}
+ */
+export function kindColour(kind) {
+  return KINDS[kind] === "other" ? "faint" : KINDS[kind];
+}
+
+/** @typedef {Record<string, string>} Colours the theme's colours by name, as a canvas takes them */
+
+/**
+ * Return the theme's colours, which are read anew twice a second, since the theme may change.
+ * @param {HTMLElement} root
+ * @param {AbortSignal} signal ends it
+ * @param {() => void} onChange
+ * @returns {Colours}
+ */
+export function followColours(root, signal, onChange) {
+  const colours = {};
+  const probe = tag("i", { hidden: true });
+  root.append(probe);
+  const update = () => {
+    const before = colours.ink;
+    for (const name of COLOURS) {
+      probe.style.color = `var(--${name})`;
+      colours[name] = getComputedStyle(probe).color;
     }
-    this.other = this.faint;
-    if (this.ink !== before) this.changed?.();
-  }
-
-  kind(number) {
-    return this[KINDS[number]];
-  }
-
-  close() {
-    clearInterval(this.timer);
-  }
-}
-
-// Which flows are shown.
-export class Filter {
-  constructor(log) {
-    Object.assign(this, {
-      log,
-      node: "",
-      role: "",
-      channel: "",
-      hidden: new Set(),
-      steering: false,
-      version: -1,
-      shown: []
-    });
-  }
-
-  change(values) {
-    Object.assign(this, values);
-    this.version = -1;
-  }
-
-  // One truth value per flow.
-  get flows() {
-    if (this.version !== this.log.version) {
-      this.shown = this.log.flows.map((flow) => this.has(flow));
-      this.version = this.log.version;
-    }
-    return this.shown;
-  }
-
-  has({ source, target, channel, colour, steering }) {
-    if (steering && !this.steering) return false;
-    if (this.hidden.has(colour) || (this.channel && channel !== this.channel)) return false;
-    const [from, to] = [source.split("/"), target.split("/")];
-    if (this.node && from[0] !== this.node && to[0] !== this.node) return false;
-    return !this.role || from[1] === this.role || to[1] === this.role;
-  }
-}
-
-export function bytes(count) {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  let place = 0;
-  for (; count >= 1000 && place < units.length - 1; place += 1) count /= 1000;
-  return `${place && count < 100 ? count.toPrecision(3) : Math.round(count)} ${units[place]}`;
+    if (colours.ink !== before) onChange();
+  };
+  update();
+  const timer = setInterval(update, COLOURS_INTERVAL_MS);
+  signal.addEventListener("abort", () => clearInterval(timer));
+  return colours;
 }

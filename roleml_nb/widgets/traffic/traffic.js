@@ -1,289 +1,240 @@
 // The view of traffic: tabs over one log of messages, one filter, and one clock.
 
 import { openView, tag } from "../base/common.js";
-import { Clock, timeline } from "./clock.js";
+import { aggregationTab } from "./aggregation.js";
+import { Clock, makeTimeline } from "./clock.js";
+import { Contributions } from "./contributions.js";
+import { Filter, makeFilters } from "./filter.js";
+import { formatBytes, formatCount } from "./format.js";
 import { graphTab } from "./graph.js";
 import { lanesTab } from "./lanes.js";
-import { grouped, KINDS, Log, naturally } from "./log.js";
-import { matrixTab, sumOf } from "./matrix.js";
-import { Rounds, roundsTab } from "./rounds.js";
-import { bytes, Filter, Palette } from "./stage.js";
+import { Log, sumFlows } from "./log.js";
+import { matrixTab } from "./matrix.js";
+import { followColours } from "./stage.js";
 
-const SAYS = {
-  service: "calls whose caller waits",
-  task: "calls whose caller goes on",
-  reply: "answers to calls, and errors",
-  event: "what roles emit",
-  other: "subscriptions, and what moves a role"
-};
-const ROUNDS = 2; // times a second that tabs are drawn that show no time
+/**
+ * What the tabs share.
+ * @typedef {object} TabContext
+ * @property {import("../base/common.js").View} view
+ * @property {Log} log
+ * @property {Contributions} contributions
+ * @property {Filter} filter
+ * @property {Clock} clock
+ * @property {import("./stage.js").Colours} colours
+ * @property {() => void} scheduleDraw draws the tab that is shown in the next frame
+ * @property {(node: string) => void} selectNode shows the messages of one node; "" for all
+ */
 
-function legend(filter, changed) {
-  return KINDS.map((kind, colour) =>
-    tag(
-      "button",
-      {
-        class: "kind",
-        "aria-pressed": "true",
-        "data-kind": kind,
-        title: `show or hide: ${SAYS[kind]}`,
-        onclick: (event) => {
-          const hidden = new Set(filter.hidden);
-          if (!hidden.delete(colour)) hidden.add(colour);
-          event.currentTarget.setAttribute("aria-pressed", String(!hidden.has(colour)));
-          filter.change({ hidden });
-          changed();
-        }
-      },
-      tag("i", { class: "dot", style: `background:var(--${kind === "other" ? "faint" : kind})` }),
-      kind
-    )
-  );
-}
+/**
+ * A tab.
+ * @typedef {object} Tab
+ * @property {string} name
+ * @property {string} title
+ * @property {HTMLElement} element
+ * @property {import("./stage.js").Stage} stage
+ * @property {() => void} draw
+ * @property {boolean} animated true if it shows a time: it is drawn as the clock goes on, and has
+ *   the timeline below
+ */
 
-// The row of filters; `fill` offers what there is by now.
-function filters(log, filter, changed) {
-  const select = (name, all) =>
-    tag(
-      "select",
-      {
-        class: name,
-        "aria-label": name,
-        onchange: (event) => {
-          filter.change({ [name]: event.target.value });
-          changed();
-        }
-      },
-      tag("option", { value: "" }, all)
-    );
-  const selects = {
-    node: select("node", "all nodes"),
-    role: select("role", "all roles"),
-    channel: select("channel", "all channels")
-  };
-  const steering = tag("input", {
-    type: "checkbox",
-    onchange: (event) => {
-      filter.change({ steering: event.target.checked });
-      changed();
-    }
-  });
-  const row = tag(
-    "div",
-    { class: "filters" },
-    ...legend(filter, changed),
-    ...Object.values(selects),
-    tag(
-      "label",
-      { title: "messages that the testbed itself sends to steer nodes" },
-      steering,
-      " steering"
-    )
-  );
-  let filled = -1;
-  const fill = () => {
-    if (filled === log.version) return;
-    filled = log.version;
-    const names = { node: new Set(log.nodes), role: new Set(), channel: new Set() };
-    for (const { source, target, channel, steering: steers } of log.flows) {
-      if (steers && !filter.steering) continue;
-      names.channel.add(channel);
-      for (const end of [source, target]) names.role.add(end.split("/")[1]);
-    }
-    for (const [name, box] of Object.entries(selects)) {
-      const wanted = [...names[name]].sort(naturally);
-      box.replaceChildren(
-        box.firstElementChild,
-        ...wanted.map((one) => tag("option", { value: one, selected: one === filter[name] }, one))
-      );
-    }
-  };
-  const choose = (node) => {
-    selects.node.value = node;
-    filter.change({ node });
-    changed();
-  };
-  return { row, fill, choose };
-}
+const TABS = [graphTab, lanesTab, matrixTab, aggregationTab];
+const STILL_FRAME_MS = 500; // between two frames of a tab that is not animated
+const COUNTS_INTERVAL_MS = 200;
+const HISTORY_RETRY_MS = 1500;
+const MAX_PAUSE_MS = 100; // that the page gets for other things after a frame
 
-// The list of tabs, moved through with the arrow keys.
-function tabList(tabs, choose) {
-  const buttons = tabs.map((tab, place) =>
+// Make the list of tabs, which the arrow keys go through; `mark` marks the one that is shown.
+function makeTabList(tabs, show) {
+  const buttons = tabs.map((tab, index) =>
     tag(
       "button",
       {
         role: "tab",
         class: "tab",
         "data-tab": tab.name,
-        onclick: () => choose(tab),
+        onclick: () => show(tab),
         onkeydown: (event) => {
           const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
           if (!step) return;
-          const next = (place + step + tabs.length) % tabs.length;
-          choose(tabs[next]);
+          const next = (index + step + tabs.length) % tabs.length;
+          show(tabs[next]);
           buttons[next].focus();
         }
       },
       tab.title
     )
   );
-  const list = tag("div", { role: "tablist", class: "tabs", "aria-label": "traffic" }, ...buttons);
-  const mark = (chosen) =>
-    buttons.forEach((button, place) => {
-      button.setAttribute("aria-selected", String(tabs[place] === chosen));
-      button.tabIndex = tabs[place] === chosen ? 0 : -1;
+  const list = { role: "tablist", class: "tabs", "aria-label": "traffic" };
+  const mark = (shown) =>
+    buttons.forEach((button, index) => {
+      button.setAttribute("aria-selected", String(tabs[index] === shown));
+      button.tabIndex = tabs[index] === shown ? 0 : -1;
     });
-  return { list, mark };
+  return { element: tag("div", list, ...buttons), mark };
 }
 
-// Draw while somebody looks: each frame when something moves, and else when something has changed.
-function frames(view, draw) {
-  let near = true;
-  let frame = 0;
+// Call a function each frame while the page shows the view.
+function onEachFrame(view, draw) {
+  let intersecting = true;
+  let request = 0;
   const observer = new IntersectionObserver((entries) => {
-    near = entries.at(-1).isIntersecting;
+    intersecting = entries.at(-1).isIntersecting;
   });
   observer.observe(view.root);
-  const go = () => {
-    frame = requestAnimationFrame(go);
-    if (near && document.visibilityState === "visible") draw();
+  const handleFrame = () => {
+    request = requestAnimationFrame(handleFrame);
+    if (intersecting && document.visibilityState === "visible") draw();
   };
-  go();
+  handleFrame();
   view.signal.addEventListener("abort", () => {
-    cancelAnimationFrame(frame);
+    cancelAnimationFrame(request);
     observer.disconnect();
   });
+}
+
+// Make the counts of messages beside the tabs, and the hint where there are none.
+function makeCounts(root, log, filter) {
+  const element = tag("output", { class: "counted" });
+  const hint = tag("div", { class: "hint", hidden: true });
+  let updatedAt = 0;
+  const update = (tab) => {
+    if (performance.now() - updatedAt < COUNTS_INTERVAL_MS) return;
+    updatedAt = performance.now();
+    const { mask } = filter;
+    const { messages, bytes } = sumFlows(log.flows.filter((_, index) => mask[index]));
+    const all = sumFlows(log.flows.filter(({ isControl }) => filter.showControl || !isControl));
+    const { every, gone } = log;
+    const parts = [
+      formatCount(messages) +
+        (all.messages > messages ? ` of ${formatCount(all.messages)}` : "") +
+        ` messages, ${formatBytes(bytes)}`
+    ];
+    if (every > 1) parts.push(`1 in ${every} is drawn, all are counted`);
+    if (gone) parts.push(`the first ${formatCount(gone)} are totals by now`);
+    const text = parts.join(" · ");
+    if (element.textContent !== text) element.textContent = text;
+    hint.hidden = messages > 0 || tab.name === "aggregation";
+    hint.textContent = all.messages
+      ? "No message matches these filters."
+      : "No messages yet: they appear here as soon as roles call each other.";
+    Object.assign(root.dataset, { messages, bytes, every });
+  };
+  return { element, hint, update };
+}
+
+// Receive batches of messages: from the page itself, or what has been, then what is new, from the
+// kernel.
+function receiveBatches({ view, log, contributions, filter, clock, scheduleDraw }, model, el) {
+  const addBatch = (content, buffers) => {
+    log.addBatch(content, buffers);
+    contributions.addBatch(content);
+    if (clock.canLive) clock.synchronize(content.now);
+    scheduleDraw();
+  };
+  const { root } = view;
+  if (view.offline) {
+    const { content, buffers } = model.get("_past");
+    addBatch(content, buffers);
+    clock.seek(clock.end);
+    root.dataset.ready = "1";
+    return;
+  }
+  let ready = false;
+  el.dataset.view = String(Math.random());
+  view.onMessage("past", (content, buffers) => {
+    if (content.view !== undefined && content.view !== el.dataset.view) return; // another page's
+    log.clear();
+    contributions.clear();
+    ready = true;
+    addBatch(content, buffers);
+    filter.update({});
+    if (!clock.canLive) clock.seek(clock.end);
+    root.dataset.ready = "1";
+  });
+  view.onMessage("batch", (content, buffers) => {
+    if (ready) addBatch(content, buffers);
+  });
+  // Repeated, since the first messages of a page may wait for a running cell to end.
+  const requestHistory = () => {
+    if (ready || view.signal.aborted) return;
+    view.request("catch_up", { view: el.dataset.view }).catch((error) => {
+      if (!ready) root.append(tag("div", { class: "error-box", role: "alert" }, error.message));
+    });
+    setTimeout(requestHistory, HISTORY_RETRY_MS);
+  };
+  requestHistory();
 }
 
 export default () => ({
   render({ model, el }) {
     const view = openView({ model, el }, "traffic");
-    const log = new Log();
-    const rounds = new Rounds();
-    const filter = new Filter(log);
-    const clock = new Clock(log, filter, !view.offline && model.get("_live"));
-    const palette = new Palette(view.root);
+    const { root } = view;
     let shown = null;
-    let drawn = 0;
-    const changed = () => {
+    const scheduleDraw = () => {
       if (shown) shown.stage.dirty = true;
     };
-    palette.changed = changed;
-    const row = filters(log, filter, changed);
-    const tabs = [
-      graphTab(view, log, filter, clock, palette, row.choose),
-      lanesTab(view, log, filter, clock, palette, changed),
-      matrixTab(view, log, filter, clock, palette),
-      roundsTab(view, log, rounds, palette, changed)
-    ];
-    const times = timeline(view, clock, changed);
-    const counted = tag("output", { class: "counted" });
-    const hint = tag("div", { class: "hint", hidden: true });
+    const log = new Log();
+    const contributions = new Contributions();
+    const filter = new Filter(log);
+    const clock = new Clock(log, filter, !view.offline && model.get("_live"));
+    const colours = followColours(root, view.signal, scheduleDraw);
+    const filters = makeFilters(log, filter, scheduleDraw);
+    const { selectNode } = filters;
+    const context = {
+      view,
+      log,
+      contributions,
+      filter,
+      clock,
+      colours,
+      scheduleDraw,
+      selectNode
+    };
+    const tabs = TABS.map((makeTab) => makeTab(context));
+    const timeline = makeTimeline(view, clock, scheduleDraw);
+    const counts = makeCounts(root, log, filter);
     const panel = tag("div", { role: "tabpanel", class: "panel" });
-    const choose = (tab) => {
+    const show = (tab) => {
       shown = tab;
-      tabbed.mark(tab);
+      tabList.mark(tab);
       panel.replaceChildren(tab.element);
-      times.row.hidden = !tab.animated;
-      row.row.hidden = tab.name === "aggregation";
-      view.root.dataset.tab = tab.name;
-      changed();
+      timeline.element.hidden = !tab.animated;
+      filters.element.hidden = tab.name === "aggregation";
+      root.dataset.tab = tab.name;
+      scheduleDraw();
     };
-    const tabbed = tabList(tabs, choose);
-    view.root.append(
-      tag("div", { class: "head" }, tabbed.list, counted),
-      row.row,
-      hint,
+    const tabList = makeTabList(tabs, show);
+    root.append(
+      tag("div", { class: "head" }, tabList.element, counts.element),
+      filters.element,
+      counts.hint,
       panel,
-      times.row
+      timeline.element
     );
-    choose(tabs[0]);
+    show(tabs[0]);
+    receiveBatches(context, model, el);
 
-    let counts = 0;
-    const count = () => {
-      if (performance.now() - counts < 200) return;
-      counts = performance.now();
-      const all = sumOf(log.flows.filter((_, number) => filter.flows[number]));
-      const some = log.every > 1 ? ` · 1 in ${log.every} is drawn, all are counted` : "";
-      const any = sumOf(log.flows.filter(({ steering }) => filter.steering || !steering)).messages;
-      const whole = any > all.messages ? ` of ${grouped(any)}` : "";
-      const gone = log.gone ? ` · the first ${grouped(log.gone)} are totals by now` : "";
-      const text = `${grouped(all.messages)}${whole} messages, ${bytes(all.bytes)}${some}${gone}`;
-      hint.hidden = all.messages > 0 || shown.name === "aggregation";
-      hint.textContent = any
-        ? "No message matches these filters."
-        : "No messages yet: they appear here as soon as roles call each other.";
-      if (counted.textContent !== text) counted.textContent = text;
-      Object.assign(view.root.dataset, {
-        messages: all.messages,
-        bytes: all.bytes,
-        every: log.every
-      });
-    };
-    const take = (content, buffers) => {
-      log.take(content, buffers);
-      rounds.take(content);
-      if (clock.canLive) clock.told(content.now);
-      changed();
-    };
-    let ready = false;
-    view.on("past", (content, buffers) => {
-      if (content.view !== undefined && content.view !== el.dataset.view) return; // another page's
-      log.clear();
-      rounds.clear();
-      ready = true;
-      take(content, buffers);
-      filter.change({});
-      if (!clock.canLive) clock.seek(clock.end);
-      view.root.dataset.ready = "1";
-    });
-    view.on("batch", (content, buffers) => {
-      if (ready) take(content, buffers);
-    });
-    if (view.offline) {
-      const past = model.get("_past");
-      take(past.content, past.buffers);
-      clock.seek(clock.end);
-      view.root.dataset.ready = "1";
-    } else {
-      el.dataset.view = String(Math.random());
-      const begin = () => {
-        // again, since the first messages of a page may wait for a running cell to end
-        if (ready || view.signal.aborted) return;
-        view.ask("catch_up", { view: el.dataset.view }).catch((error) => {
-          if (!ready)
-            view.root.append(tag("div", { class: "trouble", role: "alert" }, error.message));
-        });
-        setTimeout(begin, 1500);
-      };
-      begin();
-    }
-
-    let count_ = 0;
-    let rest = 0; // until when the page gets time for other things
-    frames(view, () => {
-      if (performance.now() < rest) return;
-      const moved = clock.tick();
-      times.show();
-      row.fill();
-      count();
-      const due = shown.animated ? moved : false;
-      if (!shown.stage.wide || !(due || shown.stage.dirty)) return;
-      if (!shown.animated && !shown.stage.pointer && performance.now() - drawn < 1000 / ROUNDS)
-        return;
-      drawn = performance.now();
-      shown.stage.dirty = false;
+    let frames = 0;
+    let drawnAt = 0;
+    let pausedUntil = 0;
+    onEachFrame(view, () => {
+      if (performance.now() < pausedUntil) return;
+      const ticked = clock.tick();
+      timeline.update();
+      filters.updateOptions();
+      counts.update(shown);
+      const { stage, animated } = shown;
+      if (!stage.width || !((animated && ticked) || stage.dirty)) return;
+      if (!animated && !stage.pointer && performance.now() - drawnAt < STILL_FRAME_MS) return;
+      drawnAt = performance.now();
+      stage.dirty = false;
       shown.draw();
-      rest = performance.now() + Math.min(100, (performance.now() - drawn) / 2);
-      view.root.dataset.frames = count_ += 1;
-      view.root.dataset.took = (
-        (performance.now() - drawn) * 0.1 +
-        Number(view.root.dataset.took ?? 0) * 0.9
-      ).toFixed(2);
+      const took = performance.now() - drawnAt;
+      pausedUntil = performance.now() + Math.min(MAX_PAUSE_MS, took / 2);
+      frames += 1;
+      const mean = took * 0.1 + Number(root.dataset.took ?? 0) * 0.9;
+      Object.assign(root.dataset, { frames, took: mean.toFixed(2) });
     });
-    return () => {
-      palette.close();
-      view.close();
-    };
+    return view.close;
   }
 });

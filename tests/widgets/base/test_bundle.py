@@ -51,7 +51,11 @@ def test_modules_come_before_those_that_import_them(tmp_path):
     )
     code = bundle.bundle(view)
     assert "import" not in code.partition("const ONE")[2] and "\nexport" not in code
-    assert code.index("const ONE") < code.index("function twice") < code.index("const made = twice")
+    assert (
+        code.index("const ONE")
+        < code.index("function twice")
+        < code.index("const definition = twice")
+    )
 
 
 def test_modules_may_import_each_other(tmp_path):

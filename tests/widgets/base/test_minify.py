@@ -86,6 +86,7 @@ def test_a_minified_script_does_the_same(tmp_path):
             'const name = 1;\nf("name", /name/, `name ${name}`);',
             'const a=1;f("name",/name/,`name ${a}`);',
         ),
+        ('const abc = 4;\nif (x) /"/.test(abc);', 'const a=4;if(x)/"/.test(a);'),
         ("const abc = 4;\nf(abc / 2 / abc);", "const a=4;f(a/2/a);"),
     ],
 )

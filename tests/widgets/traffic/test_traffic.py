@@ -154,10 +154,6 @@ def test_a_page_of_5000_messages_is_smaller_than_a_megabyte(view, tmp_path):
     )
 
 
-def test_the_script_is_small():
-    assert Traffic._esm.startswith("const STYLE") and len(Traffic._esm.encode()) <= 62_000
-
-
 @pytest.mark.parametrize(
     "edges, middle",
     [
