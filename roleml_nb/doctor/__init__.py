@@ -1,4 +1,4 @@
-"""What is installed, where it runs, and how a testbed stands: each problem with its fix.
+"""Examines the installation, the machine and a testbed; reports each problem with its fix.
 
 ``python -m roleml_nb.doctor``.
 """

@@ -1,4 +1,4 @@
-"""``python -m roleml_nb.doctor``: prints the report; the exit code is 1 when there are problems."""
+"""``python -m roleml_nb.doctor`` prints the report, and exits with 1 when there are problems."""
 
 import sys
 

@@ -1,11 +1,13 @@
-"""How a testbed stands: engines, links, memory, threads, and what earlier ones have left behind."""
+"""Examines a testbed: its engines, links, memory and threads, and leftovers of earlier ones."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import psutil
 
@@ -30,11 +32,13 @@ __all__ = [
     "examine_testbed",
 ]
 
+Folder = TypeVar("Folder", str, Path)
 DEFAULT_ENGINES = 2
+"""Engines that the machine must be able to start."""
 
 
 class Engine(NamedTuple):
-    """What an engine says of itself."""
+    """An engine, as it describes itself."""
 
     machine: str
     cores: int
@@ -46,7 +50,7 @@ class Engine(NamedTuple):
 
 
 def describe_engine(host: Host) -> Engine:
-    """Describe this engine; runs there."""
+    """Describe the engine that this function runs on."""
     from roleml_nb.host.process import Process
 
     torch = sys.modules.get("torch")
@@ -71,20 +75,16 @@ def examine_testbed(report: Report, bed: Testbed | None) -> None:
         f"{len(bed.registry.nodes())} nodes, {roles} roles, seed {bed.seed}",
     )
     if bed.fleet.engines is not None:
-        engines = {
-            host: found
-            for host, found in bed.fleet.on_hosts(describe_engine).items()
-            if host in bed.fleet.numbers
-        }
-        report.add_facts(
-            "engines",
-            *(
-                f"{name}: process {each.pid}, {each.rss / MB:.0f} MB, torch "
-                f"{'not loaded' if each.threads is None else f'with {each.threads} threads'}"
-                for name, each in engines.items()
-            ),
-        )
-        check_threads(report, list(engines.values()))
+        engines = []
+        for host, found in bed.fleet.on_hosts(describe_engine).items():
+            if host in bed.fleet.numbers:
+                engines.append(found)
+                torch = "not loaded" if found.threads is None else f"with {found.threads} threads"
+                report.add_facts(
+                    "engines",
+                    f"{host}: process {found.pid}, {found.rss / MB:.0f} MB, torch {torch}",
+                )
+        check_threads(report, engines)
         check_lost(report, bed.lost)
         check_links(report, bed.fleet.links)
     if bed.errors:
@@ -95,10 +95,13 @@ def examine_testbed(report: Report, bed: Testbed | None) -> None:
 
 
 def check_threads(report: Report, engines: Sequence[Engine]) -> None:
-    """Report a machine whose cores are fewer than torch's threads."""
-    for machine in dict.fromkeys(each.machine for each in engines):
-        here = [each for each in engines if each.machine == machine]
-        threads, cores = sum(each.threads or 1 for each in here), here[0].cores
+    """Report machines that have fewer cores than torch's threads, or than engines."""
+    by_machine: dict[str, list[Engine]] = {}
+    for engine in engines:
+        by_machine.setdefault(engine.machine, []).append(engine)
+    for here in by_machine.values():
+        threads = sum(engine.threads or 1 for engine in here)
+        cores = here[0].cores
         if threads > cores and len(here) <= cores:
             report.add_problem(
                 f"{len(here)} engines have {threads} threads of torch on {cores} cores: they keep"
@@ -123,14 +126,15 @@ def check_lost(report: Report, lost: Mapping[str, str]) -> None:
 
 
 def check_links(report: Report, links: Mapping[tuple[str, str], tuple[str, str]]) -> None:
-    """Report the kinds of links; those over the relay are slow."""
-    kinds = [kind for kind, _ in links.values()]
-    report.add_facts(
-        "links", ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)) or "none"
-    )
-    slow = {
-        ends: why for ends, (kind, why) in links.items() if kind == "relay" and why != "as asked"
-    }
+    """Report the kinds of links, and those that use the relay without need."""
+    kinds: Counter[str] = Counter()
+    slow: dict[tuple[str, str], str] = {}
+    for ends, (kind, why) in links.items():
+        kinds[kind] += 1
+        if kind == "relay" and why != "as asked":
+            slow[ends] = why
+    counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    report.add_facts("links", counts or "none")
     if slow:
         (sender, receiver), why = next(iter(slow.items()))
         report.add_problem(
@@ -141,7 +145,7 @@ def check_links(report: Report, links: Mapping[tuple[str, str], tuple[str, str]]
 
 
 def examine_requirements(report: Report) -> None:
-    """Report why engines cannot start here, and folders that stand in for the usual ones."""
+    """Report reasons why engines cannot start here, and folders used in place of the usual ones."""
     for lack in find_lacks(DEFAULT_ENGINES):
         report.add_problem(
             f"engines cannot start: {lack.what}", f"{lack.fix}; or %rml start --engines 0"
@@ -149,15 +153,11 @@ def examine_requirements(report: Report) -> None:
     check_folders(
         report,
         "records of testbeds",
-        {str(place): why_unwritable(place) for place in runtime_files.folders()},
+        runtime_files.folders(),
+        why_unwritable,
         "HOME, JUPYTER_RUNTIME_DIR or TMPDIR",
     )
-    check_folders(
-        report,
-        "sockets and logs",
-        {base: why_unfit(base) for base in temporary_folders()},
-        "TMPDIR",
-    )
+    check_folders(report, "sockets and logs", temporary_folders(), why_unfit, "TMPDIR")
     why = why_unwritable(ipython_folder())
     if why:
         report.add_facts(
@@ -167,46 +167,45 @@ def examine_requirements(report: Report) -> None:
         )
 
 
-def check_folders(report: Report, what: str, places: Mapping[str, str], variables: str) -> None:
-    """Say which folder is used instead of the first one; it is a problem when there is none.
+def check_folders(
+    report: Report,
+    what: str,
+    folders: Iterable[Folder],
+    find_fault: Callable[[Folder], str],
+    variables: str,
+) -> None:
+    """Report the folder that is used instead of the first one; a problem when none can be used.
 
-    `places`: why each does not do.
+    `find_fault` returns the reason why a folder cannot be used, or an empty text.
     """
-    used = next((place for place, why in places.items() if not why), None)
-    first, why = next(iter(places.items()))
-    if used is None:
-        report.add_problem(
-            f"engines cannot start: no folder for {what}: "
-            + ", ".join(f"{place} ({why})" for place, why in places.items()),
-            f"set {variables} to a writable folder with free space; or %rml start --engines 0",
-        )
-    elif why:
-        report.add_facts(
-            "folders",
-            f"{what} lie in {used}: {first} ({why}); set {variables} to have them elsewhere",
-        )
+    refused: list[str] = []
+    for folder in folders:
+        fault = find_fault(folder)
+        if not fault:
+            if refused:
+                report.add_facts(
+                    "folders",
+                    f"{what} lie in {folder}: {refused[0]}; set {variables} to have them elsewhere",
+                )
+            return
+        refused.append(f"{folder} ({fault})")
+    report.add_problem(
+        f"engines cannot start: no folder for {what}: {', '.join(refused)}",
+        f"set {variables} to a writable folder with free space; or %rml start --engines 0",
+    )
 
 
 def examine_left_behind(report: Report) -> None:
     left = runtime_files.left_behind()
-    kept = [
-        record
-        for record in runtime_files.read_all()
-        if record.detached and record.owner.ended and not record.abandoned and record.processes()
-    ]
-    report.add_facts(
-        "left behind",
-        *(
-            f"testbed {record.testbed_id}: {len(processes)} processes"
-            for record, processes in left.items()
-        ),
-        *(
-            f"testbed {record.testbed_id}: detached, {record.engines} engines, for %rml attach"
-            for record in kept
-        ),
-    )
-    if not left and not kept:
-        report.add_facts("left behind", "nothing")
+    lines = []
+    for record, processes in left.items():
+        lines.append(f"testbed {record.testbed_id}: {len(processes)} processes")
+    for record in runtime_files.read_all():
+        if record.detached and record.owner.ended and not record.abandoned and record.processes():
+            lines.append(
+                f"testbed {record.testbed_id}: detached, {record.engines} engines, for %rml attach"
+            )
+    report.add_facts("left behind", *(lines or ["nothing"]))
     if left:
         report.add_problem(
             f"{sum(map(len, left.values()))} processes of testbeds whose kernel has ended",

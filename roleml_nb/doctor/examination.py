@@ -1,4 +1,4 @@
-"""The examination, from the installation to the testbed."""
+"""The whole examination, from the installation to the testbed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["examine"]
 
 
 def examine(bed: Testbed | None = None, shell: Any = None) -> Report:
-    """Look at everything. `bed` is the testbed in question, `shell` that of the notebook."""
+    """Examine everything: the testbed `bed`, and the front end of the notebook's `shell`."""
     report = Report()
     examine_installation(report)
     examine_machine(report, shell)

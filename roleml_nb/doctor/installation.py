@@ -1,4 +1,4 @@
-"""Which versions are installed, and whether they are those that roleml_nb works with."""
+"""Compares the versions that are installed with those that roleml_nb works with."""
 
 from __future__ import annotations
 
@@ -27,18 +27,15 @@ PACKAGES = (
     "anywidget",
 )
 EXTENSIONS = {"anywidget": "anywidget", "@jupyter-widgets/jupyterlab-manager": "jupyterlab_widgets"}
-"""What JupyterLab must have for the live views, and the package that brings it."""
+"""Extensions of JupyterLab that live views need, and the packages that bring them."""
 LIMIT_REASONS = {"ipykernel": " (7.0 lets widgets and ipyparallel hang)"}
+"""Reasons why a package's version is limited, for the texts of problems."""
 
 
 def examine_installation(report: Report) -> None:
     from roleml_nb import __version__
 
-    installed: dict[str, str] = {
-        canonicalize_name(item.metadata["Name"]): item.version
-        for item in metadata.distributions()
-        if item.metadata["Name"]
-    }
+    installed = _installed_versions()
     report.add_facts(
         "versions",
         f"python {platform.python_version()}, roleml_nb {__version__}",
@@ -56,8 +53,18 @@ def examine_installation(report: Report) -> None:
     check_extensions(report, _extension_folders())
 
 
+def _installed_versions() -> dict[str, str]:
+    """Return the versions of all installed packages, by canonical name."""
+    versions: dict[str, str] = {}
+    for distribution in metadata.distributions():
+        name = distribution.metadata["Name"]
+        if name:
+            versions[canonicalize_name(name)] = distribution.version
+    return versions
+
+
 def check_versions(report: Report, installed: Mapping[str, str], wanted: Iterable[str]) -> None:
-    """Compare versions, by canonical name, with requirements as a package's metadata has them."""
+    """Report packages that do not fulfil requirements; `installed` has canonical names."""
     for requirement in map(Requirement, wanted):
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
@@ -76,11 +83,11 @@ def check_versions(report: Report, installed: Mapping[str, str], wanted: Iterabl
 def _extension_folders() -> list[Path]:
     from jupyter_core.paths import jupyter_path
 
-    return [Path(folder) for folder in jupyter_path("labextensions")]
+    return list(map(Path, jupyter_path("labextensions")))
 
 
 def check_extensions(report: Report, folders: Iterable[Path]) -> None:
-    """Report extensions of live views that JupyterLab does not find."""
+    """Report extensions of live views that are in no folder of JupyterLab."""
     folders = list(folders)
     for name, package in EXTENSIONS.items():
         if not any((folder / name / "package.json").is_file() for folder in folders):

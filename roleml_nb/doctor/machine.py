@@ -1,4 +1,4 @@
-"""Where this runs: front end, kernel, cores and memory."""
+"""Examines the machine: front end, kernel, cores and memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from .report import Report
 
 __all__ = ["GB", "MB", "check_memory", "examine_machine", "front_end"]
 
-MB, GB = 1e6, 1e9
+MB = 1e6
+GB = 1e9
 MIN_FREE_SHARE = 0.1
 """Share of the memory that should be free."""
 
@@ -37,7 +38,7 @@ def examine_machine(report: Report, shell: Any) -> None:
 
 
 def front_end(environment: Mapping[str, str], modules: Mapping[str, Any], shell: Any) -> str:
-    """Return the front end that shows the outputs, as far as a kernel can know."""
+    """Return the front end that shows the outputs, as far as the kernel knows it."""
     if shell is None:
         return "none: this is no notebook"
     if getattr(shell, "kernel", None) is None:

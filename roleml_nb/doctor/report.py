@@ -9,7 +9,7 @@ __all__ = ["Problem", "Report"]
 
 
 class Problem(NamedTuple):
-    """What is wrong, and what to do about it."""
+    """Something wrong, and how to fix it."""
 
     what: str
     fix: str
@@ -17,7 +17,7 @@ class Problem(NamedTuple):
 
 @dataclass
 class Report:
-    """Facts by topic, and problems; ``str()`` is what is printed."""
+    """Facts by topic, and problems; ``str()`` makes the text that is printed."""
 
     facts: dict[str, list[str]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -32,8 +32,10 @@ class Report:
         width = max(map(len, self.facts), default=0)
         lines = []
         for topic, facts in self.facts.items():
-            for place, line in enumerate(facts):
-                lines.append(f"{'' if place else topic:<{width}}  {line}")
+            head = topic  # stands before the first fact only
+            for fact in facts:
+                lines.append(f"{head:<{width}}  {fact}")
+                head = ""
         for problem in self.problems:
             lines += ["", f"problem: {problem.what}", f"    fix: {problem.fix}"]
         return "\n".join([*lines, "" if self.problems else "\nno problems found"]).rstrip("\n")
