@@ -1,4 +1,4 @@
-"""A folder of notebooks, validated as a maintainer needs it: ``python -m roleml_nb check FOLDER``.
+"""Validates a folder of notebooks for its maintainer: ``python -m roleml_nb check FOLDER``.
 
 Each notebook runs twice through nbval, in parallel with others. The first run is compared with the
 outputs that are stored, the second with the first, which finds what depends on chance.

@@ -1,6 +1,6 @@
-"""A plugin of pytest that writes down what nbval has seen of each cell.
+"""A plugin of pytest that records the outcome of each cell as nbval sees it.
 
-Loaded in the processes that run notebooks.
+The processes that run notebooks load it.
 """
 
 from __future__ import annotations
@@ -51,14 +51,16 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def _compare(item: IPyNbCell, outputs: list[Any]) -> str:
-    """Return how the outputs differ from those of the run before, as nbval compares; nothing where
-    they may.
+    """Compare the outputs with those of the run before, as nbval does; return the difference.
+
+    The text is empty where outputs are equal, or need not be.
     """
     before: Path | None = item.config.option.compare_cells
     if before is None or not item.options["check"]:
         return ""
-    records = map(json.loads, before.read_text(encoding="utf-8").splitlines())
-    found = next((record for record in records if record["number"] == item.cell_num), None)
-    if found is None or item.compare_outputs(outputs, nbformat.from_dict(found["outputs"])):
-        return ""
-    return COLOURS.sub("", "\n".join(item.comparison_traceback)).strip()
+    for record in map(json.loads, before.read_text(encoding="utf-8").splitlines()):
+        if record["number"] == item.cell_num:
+            if item.compare_outputs(outputs, nbformat.from_dict(record["outputs"])):
+                return ""
+            return COLOURS.sub("", "\n".join(item.comparison_traceback)).strip()
+    return ""

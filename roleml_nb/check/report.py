@@ -1,4 +1,4 @@
-"""What was found in notebooks, for people and for CI: text, Markdown, JUnit XML."""
+"""Reports on notebooks, for people and for CI: text, Markdown, JUnit XML."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from xml.etree import ElementTree
 
 __all__ = ["Cell", "Finding", "Kind", "Notebook", "Report"]
 
+MIN_FENCE = 3
+"""Backticks around a text in Markdown."""
 UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 class Kind(Enum):
-    """What is wrong with a cell, and what to do about it."""
+    """A kind of finding, with the advice what to do about it."""
 
     FAILED = "fails", "mend the cell, or mark it with NBVAL_RAISES_EXCEPTION if that is its point"
     STALE = "prints something else than is stored", "run the notebook again, and save it"
@@ -50,11 +52,12 @@ class Finding(NamedTuple):
 
     @property
     def summary(self) -> str:
-        """The text in one line."""
+        """The text, as one line."""
         if self.kind in (Kind.STALE, Kind.CHANCE):
-            lines = [_first(rf"^ *{sign} (.+)$", self.text) for sign in (r"\+", "-")]
-            if all(lines):
-                return " → ".join(lines)
+            stored = _first(r"^ *\+ (.+)$", self.text)
+            printed = _first(r"^ *- (.+)$", self.text)
+            if stored and printed:
+                return f"{stored} → {printed}"
         if self.kind is Kind.UNREADABLE:
             return _first(r"(?s:.*)^E  +(\S.*)$", self.text) or _first(r"(\S.*)", self.text)
         return _first(r"(\S.*)", self.text)
@@ -62,7 +65,7 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True)
 class Cell:
-    """A code cell that was run; `seconds` of its first run."""
+    """A code cell that was run; `seconds` are those of its first run."""
 
     number: int
     source: str
@@ -81,19 +84,21 @@ class Notebook:
     def __str__(self) -> str:
         verdict = f"{len(self.findings)} found" if self.findings else "ok"
         lines = [f"{verdict:>8}  {self.path}  {len(self.cells)} cells, {self.seconds:.1f} s"]
-        return "\n".join(lines + [f"          {_shorten(str(each))}" for each in self.findings])
+        for finding in self.findings:
+            lines.append(f"          {_shorten(str(finding))}")
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True)
 class Report:
-    """All notebooks of a folder."""
+    """The notebooks of a folder, with the findings in each."""
 
     versions: str
     notebooks: list[Notebook]
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was found."""
+        """True when nothing is wrong with any notebook."""
         return not any(notebook.findings for notebook in self.notebooks)
 
     def __str__(self) -> str:
@@ -102,7 +107,7 @@ class Report:
         return "\n".join([*map(str, self.notebooks), total])
 
     def to_markdown(self) -> str:
-        """Return a table of the notebooks, and a section for each in which something was found."""
+        """Return a table of the notebooks, and a section for each that has findings."""
         lines = [
             f"Checked with {self.versions}.",
             "",
@@ -121,7 +126,7 @@ class Report:
                 lines += ["", f"## {notebook.path}"]
             for finding in notebook.findings:
                 where = "" if finding.cell is None else f"cell {finding.cell} "
-                fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", finding.text))])
+                fence = _fence(finding.text)
                 lines += [
                     "",
                     f"**{where}{finding.kind.title}**: {finding.kind.advice}.",
@@ -139,7 +144,7 @@ class Report:
             name = str(notebook.path)
             cells: list[Cell | None] = [*notebook.cells]
             if any(finding.cell is None for finding in notebook.findings):
-                cells.append(None)
+                cells.append(None)  # a case for findings about the whole notebook
             suite = ElementTree.SubElement(
                 root,
                 "testsuite",
@@ -168,6 +173,12 @@ class Report:
                         failure.text = UNPRINTABLE.sub("\ufffd", finding.text)
         ElementTree.indent(root)
         return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _fence(text: str) -> str:
+    """Return a fence of more backticks than any run in the text."""
+    longest_run = max(map(len, re.findall("`+", text)), default=0)
+    return "`" * max(MIN_FENCE, longest_run + 1)
 
 
 def _first(pattern: str, text: str) -> str:

@@ -25,13 +25,14 @@ __all__ = ["CELL_TIMEOUT_S", "check", "find_notebooks"]
 CELL_TIMEOUT_S = 300.0
 SANITIZE_FILE = Path(__file__).parents[1] / "sanitize.cfg"
 USAGE_ERROR = re.compile(r"^UsageError: .*", re.MULTILINE)
-"""What IPython prints of a magic that it does not know, without an error message."""
+"""IPython prints this about an unknown magic, and raises no error."""
 DEPRECATED = re.compile(r"DeprecationWarning: (roleml_nb\b.*)")
+PYTEST_NO_TESTS = 5
 PYTEST_FAILURES = {2: "pytest was interrupted", 3: "pytest failed", 4: "pytest was called wrongly"}
 
 
 class NotebookProcesses:
-    """The processes at work. Those that are left when its block is left early are ended."""
+    """The processes at work; leaving the block early ends those that still run."""
 
     def __init__(self) -> None:
         self._processes: set[subprocess.Popen[str]] = set()
@@ -60,12 +61,12 @@ class NotebookProcesses:
 
 
 def find_notebooks(folders: Iterable[str | Path]) -> list[Path]:
-    """Return the notebooks below some folders, sorted; a notebook that is named is one itself.
+    """Return the notebooks below some folders, sorted; a name may be that of a notebook, too.
 
     Raises
     ------
     RoleMLError
-        When something is not there, or there is no notebook.
+        When a name is neither a folder nor a file, or there is no notebook.
     """
     found: set[Path] = set()
     for name in folders:
@@ -73,8 +74,9 @@ def find_notebooks(folders: Iterable[str | Path]) -> list[Path]:
         if path.is_file():
             found.add(path)
         elif path.is_dir():
-            below = (each.relative_to(path) for each in path.rglob("*.ipynb"))
-            found.update(path / each for each in below if not _is_hidden(each))
+            for notebook in path.rglob("*.ipynb"):
+                if not _is_hidden(notebook.relative_to(path)):
+                    found.add(notebook)
         else:
             raise RoleMLError(f"there is no folder and no notebook {str(name)!r}")
     if not found:
@@ -95,7 +97,7 @@ def check(
     sanitize: str | Path | None = None,
     progress: Callable[[Notebook], object] = lambda notebook: None,
 ) -> Report:
-    """Run all notebooks of some folders, and report what is wrong with them.
+    """Run all notebooks of some folders, and report the problems found.
 
     Parameters
     ----------
@@ -108,7 +110,7 @@ def check(
     cell_timeout
         Seconds that a cell may take.
     sanitize
-        A file of yours with what nbval is to rewrite, besides roleml_nb's own.
+        A file of yours with texts that nbval rewrites, besides those of roleml_nb.
     progress
         Called with each notebook that is done.
 
@@ -131,10 +133,10 @@ def check(
         done: dict[Path, Notebook] = {}
         processes = NotebookProcesses()
         with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool, processes:
-            tasks = [
-                pool.submit(_examine, path, folder / str(number), options, twice, processes)
-                for number, path in enumerate(paths)
-            ]
+            tasks = []
+            for number, path in enumerate(paths):
+                own_folder = folder / str(number)
+                tasks.append(pool.submit(_examine, path, own_folder, options, twice, processes))
             for task in as_completed(tasks):
                 notebook = task.result()
                 done[notebook.path] = notebook
@@ -166,21 +168,25 @@ def _examine(
     first = _run(path, folder / "first", options, processes)
     if isinstance(first, Finding):
         return Notebook(path, findings=[first])
-    cells = [Cell(each["number"], each["source"], each["seconds"]) for each in first]
-    by_chance, findings = {}, []
-    if twice and cells:
+    cells: list[Cell] = []
+    by_chance: dict[int, str] = {}
+    findings: list[Finding] = []
+    if twice and first:
         compare = f"--compare-cells={folder / 'first'}"
         second = _run(path, folder / "second", [*options, compare], processes)
         if isinstance(second, Finding):
             findings.append(second)
         else:
-            by_chance = {each["number"]: each["differs"] for each in second if each["differs"]}
-    findings += [finding for each in first for finding in _findings(each, by_chance)]
+            for each in second:
+                by_chance[each["number"]] = each["differs"]
+    for each in first:
+        cells.append(Cell(each["number"], each["source"], each["seconds"]))
+        findings += _findings(each, by_chance)
     return Notebook(path, cells, sum(cell.seconds for cell in cells), findings)
 
 
 def _findings(cell: dict[str, Any], by_chance: dict[int, str]) -> Iterator[Finding]:
-    """Yield what is wrong with a cell."""
+    """Yield the findings about a cell."""
     number = cell["number"]
     printed = "\n".join(each.get("text", "") for each in cell["outputs"])
     chance = by_chance.get(number)
@@ -206,7 +212,7 @@ def _error(cell: dict[str, Any]) -> str:
 
 
 def _traceback(text: str) -> str:
-    """Return what nbval says behind the cell's own text."""
+    """Return the part of a text of nbval that follows the source of the cell."""
     _, _, after = text.partition("Traceback:\n")
     return (after or text).strip()
 
@@ -214,9 +220,7 @@ def _traceback(text: str) -> str:
 def _run(
     path: Path, record: Path, options: list[str], processes: NotebookProcesses
 ) -> list[dict[str, Any]] | Finding:
-    """Run a notebook in a process of its own; return its cells, or what has kept it from
-    processes.
-    """
+    """Run a notebook in a process of its own; return its cells, or why it cannot be run."""
     command = [
         *(sys.executable, "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider"),
         *("-p", "roleml_nb.check.plugin", "-c", os.devnull, f"--rootdir={path.resolve().parent}"),
@@ -238,8 +242,8 @@ def _run(
         printed = log.read()
     if record.exists() and code in (0, 1):
         lines = record.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines]
-    if code == 5:  # no code cell
+        return list(map(json.loads, lines))
+    if code == PYTEST_NO_TESTS:  # there is no code cell
         return []
     why = PYTEST_FAILURES.get(code, f"exit code {code}")
     return Finding(Kind.UNREADABLE, None, f"{why}:\n{printed[-4000:].strip()}")

@@ -97,10 +97,10 @@ def examine_testbed(report: Report, bed: Testbed | None) -> None:
 def check_threads(report: Report, engines: Sequence[Engine]) -> None:
     """Report machines that have fewer cores than torch's threads, or than engines."""
     by_machine: dict[str, list[Engine]] = {}
-    for engine in engines:
-        by_machine.setdefault(engine.machine, []).append(engine)
+    for each in engines:
+        by_machine.setdefault(each.machine, []).append(each)
     for here in by_machine.values():
-        threads = sum(engine.threads or 1 for engine in here)
+        threads = sum(each.threads or 1 for each in here)
         cores = here[0].cores
         if threads > cores and len(here) <= cores:
             report.add_problem(
