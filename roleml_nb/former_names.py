@@ -116,10 +116,14 @@ CLASSES: dict[str, dict[str, str]] = {
     "actor.luggage": {"Luggage": "RoleSnapshot"},
     "library.arithmetic": {"moved": "add_step"},
     "library.oort": {"Known": "ObservedUtility"},
+    "library.ring": {"RingCoordinator": "library.decentralised.ring_coordinator.RingCoordinator"},
     "library.contributions": {"tell": "emit_contributions"},
     "testbed.drawn": {"Drawn": "BoardLayout"},
 }
-"""{former module: {former name: present name}}, of classes and functions."""
+"""{former module: {former name: present name}}, of classes and functions.
+
+A present name with dots is below the package, and belongs to another module than `MODULES` says.
+"""
 
 
 class _FormerModule(ModuleType):
@@ -129,8 +133,9 @@ class _FormerModule(ModuleType):
         if name.startswith("__"):
             raise AttributeError(name)
         former = self.__name__.removeprefix(f"{PACKAGE}.")
-        present = import_module(f"{PACKAGE}.{MODULES[former]}")
-        return getattr(present, CLASSES.get(former, {}).get(name, name))
+        present = CLASSES.get(former, {}).get(name, name)
+        module, dot, present = present.rpartition(".")
+        return getattr(import_module(f"{PACKAGE}.{module if dot else MODULES[former]}"), present)
 
 
 class _Finder(MetaPathFinder, Loader):

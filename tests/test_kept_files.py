@@ -1,5 +1,6 @@
 """Files that users have kept: what earlier versions have written is read."""
 
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from roleml_nb import Recording, Testbed
+from roleml_nb.library import EpochTrainer, ModelMaintainer, RingAggregator, RingCoordinator
+from roleml_nb.library.federated.oort import ObservedUtility
 
 DATA = Path(__file__).with_name("data")
 VERSIONS = sorted(folder.name for folder in DATA.iterdir() if folder.is_dir())
@@ -59,3 +62,18 @@ def test_a_checkpoint_goes_on(folder, engines):
         assert bed.call("server/coordinator", "run", {"num_rounds": 1})["rounds"] == 1
         steps = bed.trace.metrics.to_pandas().query("metric == 'accuracy'").step
         assert before == [] and set(steps) == {3}  # the third round, after the two that were kept
+
+
+@pytest.mark.parametrize(
+    "former, present",
+    [
+        ("library.ring RingCoordinator", RingCoordinator),
+        ("library.ring RingAggregator", RingAggregator),
+        ("library.trainer ModelMaintainer", ModelMaintainer),
+        ("library.trainer EpochTrainer", EpochTrainer),
+        ("library.oort Known", ObservedUtility),
+    ],
+)
+def test_classes_that_have_moved_out_of_their_module_are_found(former, present):
+    module, name = former.split()
+    assert pickle.loads(f"croleml_nb.{module}\n{name}\n.".encode()) is present

@@ -19,7 +19,8 @@ from roleml_nb.library.decentralised.epidemic import EpidemicMixer
 from roleml_nb.library.decentralised.gossip import GossipAggregator, GossipCoordinator
 from roleml_nb.library.decentralised.mixers import Mixer
 from roleml_nb.library.decentralised.push_sum import StochasticGradientPush
-from roleml_nb.library.decentralised.ring import RingAggregator, RingCoordinator
+from roleml_nb.library.decentralised.ring import RingAggregator
+from roleml_nb.library.decentralised.ring_coordinator import RingCoordinator
 from roleml_nb.library.decentralised.token_accounts import (
     GeneralizedTokenAccount,
     Proactive,

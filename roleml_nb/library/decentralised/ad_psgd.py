@@ -44,11 +44,10 @@ class AdPsgdWorker(GuardedRole):
     It is active when its relationship ``peer`` names passive workers, and passive without.
 
     Needs a ``trainer``, a relationship or a role on the same node. Training and averaging take
-    turns on a node, so an average is of two whole models and none of their training gets lost: both
-    have the mean afterwards, and the mean of all models stays as it was. Nobody waits for the
-    slowest, so a run cannot be reproduced. After an average, both say so in ``contributions``,
-    where the "weight" of each is 1/2; a peer that did not answer "failed". The trace has a table of
-    them.
+    turns on a node, so an average is of two whole models and no training is lost: both have the
+    mean afterwards, and the mean of all models stays as it was. Nobody waits for the slowest, so a
+    run cannot be reproduced. After an average, both emit ``contributions``, where the "weight" of
+    each is 1/2; a peer that did not answer has "failed". The trace shows them as a table.
 
     Parameters
     ----------
@@ -74,10 +73,9 @@ class AdPsgdWorker(GuardedRole):
         test_every: int = 0,
         options: Options | None = None,
     ) -> dict[str, Any]:
-        """Do `num_rounds` rounds: `num_epochs` local epochs (0: none), then, on active workers, one
-        average.
+        """Run `num_rounds` rounds: `num_epochs` local epochs (0: none), then one average if active.
 
-        Passive workers go on to answer when they are done. After each round, ``round-completed``
+        Passive workers continue to answer afterwards. After each round, ``round-completed``
         carries "round" (from 1), and, every `test_every` rounds (0: never), the trainer's test
         metrics. `options` go to the trainer's ``train``.
 
@@ -106,7 +104,7 @@ class AdPsgdWorker(GuardedRole):
 
     @Service(expand=True)
     def average(self, caller: RoleInstanceID, update: Params) -> Any:
-        """Return the mean of `update` and this node's model, which this node takes over.
+        """Return the mean of `update` and this node's model, and set this model to it.
 
         Active workers refuse.
         """
@@ -122,7 +120,8 @@ class AdPsgdWorker(GuardedRole):
                 problem is None, f"update has not the entries of the model of {self.id}: {problem}"
             )
             mean = average([update, own])
-            self.base.host.check_cancelled()  # who waits no longer does not take the mean either
+            # a caller that waits no longer does not use the mean, so this node must not either
+            self.base.host.check_cancelled()
             self._apply_update(mean)
         emit_contributions(self.contributions, [(self.id, 0.5), (caller, 0.5)])
         return mean
@@ -141,9 +140,7 @@ class AdPsgdWorker(GuardedRole):
         emit_contributions(self.contributions, [(self.id, 0.5), (peer, 0.5)])
 
     def _request_average(self, peer: RoleInstanceID, update: Any) -> Any:
-        """Return the mean with a peer's model; it is not taken by the peer either if it does not
-        come in time.
-        """
+        """Return the mean with a peer's model, which the peer uses only if it arrives in time."""
         ((_, call),) = self.base.call_task_group(
             self.name,
             [peer],
@@ -154,9 +151,8 @@ class AdPsgdWorker(GuardedRole):
         )
         return result_of(call)
 
-    def _apply_update(self, update: Any) -> Any:
+    def _apply_update(self, update: Any) -> None:
         self.call("trainer", "apply-update", payloads={"update": update})
-        return update
 
     def _peers(self) -> list[RoleInstanceID]:
         return in_order(self.ctx.relationships.get_relationship_view("peer"))

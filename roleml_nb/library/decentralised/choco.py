@@ -29,15 +29,15 @@ class ChocoMixer(Mixer):
 
     Element: `compressor`, a `Compressor` (`TopK`).
 
-    Each node keeps an estimate x̂ of its own model and of its neighbours', which all of them know
-    alike. It sends q_i = C(x_i - x̂_i), compressed; all add q_i to x̂_i; and x_i ← x_i + γ Σ_j w_ij
-    (x̂_j - x̂_i) with the weights of Metropolis and Hastings. What compression left out stays in
-    x_i - x̂_i and is sent later. A neighbour that missed a message, or is new, gets the whole
-    estimate in the next round. Memory: the model times two plus the number of neighbours.
+    Each node keeps an estimate x̂ of its own model and of each neighbour's; the neighbours have the
+    same estimates. It sends q_i = C(x_i - x̂_i), compressed; all add q_i to x̂_i; and
+    x_i ← x_i + γ Σ_j w_ij (x̂_j - x̂_i) with the weights of Metropolis and Hastings. The error of
+    the compression stays in x_i - x̂_i and is sent later. A neighbour that missed a message, or is
+    new, gets the whole estimate in the next round. Memory: (2 + number of neighbours) models.
 
-    x are the weights that are trained. What is averaged or copied otherwise, such as BatchNorm's
-    statistics, is sent as it is, and mixed with the weights w_ij; frozen weights are not sent, and
-    stay what they are on each node.
+    x are the trained weights. Entries that are averaged or copied, such as BatchNorm's statistics,
+    are sent uncompressed, and mixed with the weights w_ij; frozen weights are not sent, and stay as
+    they are on each node.
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ class ChocoMixer(Mixer):
         entries.
     error_feedback : bool
         False is compression without memory, for contrast: x_i ← x_i + γ Σ_j w_ij (C(x_j) - x_i),
-        the scheme (Q1-G) of the paper's section 3.2, which does not keep the mean and does not come
-        to rest at it.
+        the scheme (Q1-G) of the paper's section 3.2, which neither keeps the mean nor converges to
+        it.
     """
 
     compressor: Any = Element(Compressor, default_constructor=TopK)
@@ -61,7 +61,8 @@ class ChocoMixer(Mixer):
             raise ArgumentError(
                 f"consensus_step must be more than 0 and at most 1, got {consensus_step!r}"
             )
-        self.consensus_step, self.error_feedback = consensus_step, error_feedback
+        self.consensus_step = consensus_step
+        self.error_feedback = error_feedback
         self._estimates: dict[RoleInstanceID, np.ndarray] = {}
         # None: the estimate is zero, so no change was missed
         self._up_to_date: set[RoleInstanceID] | None = None
@@ -78,21 +79,20 @@ class ChocoMixer(Mixer):
     def sent(
         self, receivers: list[RoleInstanceID]
     ) -> Iterable[tuple[list[RoleInstanceID], dict[str, Any]]]:
-        known = (
-            receivers
-            if self._up_to_date is None
-            else [one for one in receivers if one in self._up_to_date]
-        )
-        whole = {"whole": self._whole()}
-        yield known, {"change": self._change, "first": self._up_to_date is None, **whole}
-        yield (
-            [one for one in receivers if one not in known],
-            {"estimate": self._estimates[self.id], **whole},
-        )
+        current: list[RoleInstanceID] = []
+        outdated: list[RoleInstanceID] = []
+        for receiver in receivers:
+            knows = self._up_to_date is None or receiver in self._up_to_date
+            (current if knows else outdated).append(receiver)
+        whole = self._whole()
+        first = self._up_to_date is None
+        yield current, {"change": self._change, "first": first, "whole": whole}
+        yield outdated, {"estimate": self._estimates[self.id], "whole": whole}
 
     def takes(self, sender: RoleInstanceID, message: dict[str, Any]) -> bool:
-        """Return False for a change of an estimate that this node does not have, as it is new: the
-        whole comes next.
+        """Return False for a change of an estimate that this node, being new, does not have yet.
+
+        The sender then sends the whole estimate in the next round.
         """
         return "estimate" in message or bool(message.get("first")) or sender in self._estimates
 
@@ -100,7 +100,8 @@ class ChocoMixer(Mixer):
         self._up_to_date = set(receivers) if self.error_feedback else None
 
     def combine(self, received: Received) -> Any:
-        model, own = to_vector(self.own), self._estimates[self.id]
+        model = to_vector(self.own)
+        own = self._estimates[self.id]
         for sender, message in received.items():
             if "estimate" in message:
                 self._estimates[sender] = np.array(message["estimate"])
@@ -117,13 +118,12 @@ class ChocoMixer(Mixer):
         for sender, share in zip(received, shares, strict=True):
             step += share * (self._estimates[sender] - (own if self.error_feedback else model))
         mixed = from_vector(model + self.consensus_step * step, self.own)
-        whole = average(
-            [self._whole(), *(message["whole"] for message in received.values())], weights
-        )
+        wholes = [message["whole"] for message in received.values()]
+        whole = average([self._whole(), *wholes], weights)
         return like({**mixed, **whole}, self.own)
 
     def _whole(self) -> dict[str, Any]:
-        """Return the entries that no steps are made of, and that are not frozen."""
+        """Return the entries that are averaged or copied."""
         return {name: self.own[name] for name in entries((AVERAGED, COPIED), self.own)}
 
     def _check(self, node: RoleInstanceID, vector: np.ndarray, model: np.ndarray) -> None:
@@ -135,9 +135,7 @@ class ChocoMixer(Mixer):
         )
 
     def weights(self, received: Received) -> list[float]:
-        """γ w_ij of what it knows of each neighbour's model, and the rest of its own; they sum to
-        1.
-        """
+        """Return the weight of the own model and γ w_ij of each estimate; their sum is 1."""
         _, *shares = metropolis_hastings_shares(self.degree, received)
         others = [self.consensus_step * share for share in shares]
         return [1 - sum(others), *others]

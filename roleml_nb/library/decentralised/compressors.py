@@ -18,20 +18,21 @@ __all__ = ["Compressor", "Quantization", "RandomK", "TopK"]
 
 
 class Compressor(ABC):
-    """Makes a vector small and, roughly, that vector again; the element `compressor` of
-    `ChocoMixer`.
+    """Compresses vectors with an error, and decompresses them.
+
+    The element `compressor` of `ChocoMixer`.
     """
 
     @abstractmethod
     def compress(self, vector: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
-        """Return what replaces a float64 vector of shape (d,) in messages.
+        """Return the compressed form of a float64 vector of shape (d,).
 
-        `rng` is the sender's in this round.
+        `rng` is the sender's generator for this round.
         """
 
     @abstractmethod
     def decompress(self, small: dict[str, Any]) -> np.ndarray:
-        """C(v), float64 of shape (d,)."""
+        """Return C(v), float64 of shape (d,)."""
 
 
 class _Sparse(Compressor):
@@ -56,8 +57,9 @@ def _sparse(vector: np.ndarray, indices: np.ndarray) -> dict[str, Any]:
 
 
 class TopK(_Sparse):
-    """The `share` of the entries that are largest in modulus, at least one; δ = share (Stich et
-    al., NeurIPS 2018).
+    """Keeps the `share` of entries that are largest in modulus, at least one; δ = share.
+
+    Stich, Cordonnier and Jaggi, "Sparsified SGD with Memory", NeurIPS 2018.
     """
 
     def compress(self, vector: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
@@ -67,14 +69,14 @@ class TopK(_Sparse):
 
 
 class RandomK(_Sparse):
-    """A `share` of the entries chosen at random, at least one; δ = share."""
+    """Keeps a random `share` of the entries, at least one; δ = share."""
 
     def compress(self, vector: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
         return _sparse(vector, rng.choice(len(vector), self._count(vector), replace=False))
 
 
 class Quantization(Compressor):
-    """Each entry rounded at random to one of `levels` steps of the vector's length, a byte each.
+    """Rounds each entry at random to one of `levels` steps of the vector's length, a byte each.
 
     sign(v) |v| / (s τ) ⌊s |v_k| / |v| + ξ⌋ with ξ uniform in [0, 1) and τ = 1 + min(d / s², √d /
     s), so that δ = 1 / τ (Alistarh et al., "QSGD", NeurIPS 2017; the factor 1 / τ as in Koloskova
@@ -88,7 +90,9 @@ class Quantization(Compressor):
         self.levels = levels
 
     def compress(self, vector: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
-        length, size, s = float(np.linalg.norm(vector)), len(vector), self.levels
+        length = float(np.linalg.norm(vector))
+        size = len(vector)
+        s = self.levels
         scale = length / (s * (1 + min(size / s**2, size**0.5 / s)))
         steps = np.floor(s * np.abs(vector) / (length or 1.0) + rng.random(size))
         return {"scale": scale, "steps": (np.sign(vector) * steps).astype(np.int8)}

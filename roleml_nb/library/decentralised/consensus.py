@@ -1,4 +1,4 @@
-"""Consensus: how far the models of many nodes are from one another."""
+"""Consensus distance: a measure of the difference between the models of many nodes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ __all__ = ["consensus_distance"]
 
 
 def consensus_distance(updates: Iterable[Mapping[str, Any]]) -> float:
-    """Root mean square distance of state dicts from their mean, over all weights that are trained,
-    taken as one vector.
+    """Return the root mean square distance of models from their mean.
 
-    Zero when all are equal. Statistics such as BatchNorm's and frozen weights do not count, and
-    tied weights count once. Kong, Lin, Koloskova, Jaggi and Stich, "Consensus Control for
+    Each model is the vector of its trained weights. The distance is zero when all are equal.
+    Statistics such as BatchNorm's and frozen weights do not count, and tied weights count once.
+    Kong, Lin, Koloskova, Jaggi and Stich, "Consensus Control for
     Decentralized Deep Learning", ICML 2021, where it is called Ξ.
     """
-    models = list(updates)
-    vectors = np.stack([to_vector(model) for model in models])
+    vectors = np.stack(list(map(to_vector, updates)))
     centre = to_vector(average([{"all": vector} for vector in vectors]))
     return float(np.sqrt(((vectors - centre) ** 2).sum(1).mean()))

@@ -33,23 +33,21 @@ Graph = dict[RoleInstanceID, list[RoleInstanceID]]
 
 @runtime_checkable
 class ChangingTopology(Protocol):
-    """Who sends to whom in each round: {node: nodes}, for example a `roleml_nb.Topology`."""
+    """A graph for each round, {sender: receivers}, for example a `roleml_nb.Topology`."""
 
     def neighbours(self, round: int = 0) -> dict[str, list[str]]: ...
 
 
 class DecentralisedCoordinator(Pausable):
-    """Runs rounds on nodes that train, send to their neighbours and mix: it says when.
+    """Runs rounds on nodes that train, send to their neighbours and mix.
 
-    Models do not come through here.
-
-    Needs the relationship ``mixer``: all nodes, as `Mixer` roles of one kind. Who sends to whom,
-    they know (their ``peer``); the element `topology` overrides it round by round. In a round, all
-    train and send; when all have, all mix. The result is the same in every run, to the last bit, on
-    any number of engines.
+    Models go from node to node, not through this role. Needs the relationship ``mixer``: all nodes,
+    as `Mixer` roles of one kind. Each sends to its ``peer``; the element `topology` overrides that
+    round by round. In a round, all train and send; when all have sent, all mix. The result is the
+    same in every run, to the last bit, on any number of engines.
 
     Nodes may come and go: those in the relationship when a round begins take part in it; those that
-    are lost are left out from then on. A round that fails is taken back by all of them.
+    are lost are left out from then on. When a round fails, all nodes undo it.
     """
 
     topology: Any = Element(ChangingTopology, optional=True)
@@ -58,12 +56,12 @@ class DecentralisedCoordinator(Pausable):
     def __init__(self) -> None:
         super().__init__()
         self.rounds = 0
-        """How many rounds were done so far, in all runs."""
+        """The number of completed rounds of all runs."""
         self._unfinished = ""
-        """The attempt at a round that is under way, or was given up and not taken back by all."""
+        """The attempt at a round that is under way, or was given up and not undone by all nodes."""
         self._lost: set[RoleInstanceID] = set()
         self._anew = False
-        """Whether some have been lost since the others last began anew."""
+        """True if nodes have been lost since the others last began anew."""
 
     @Task(expand=True)
     def run(
@@ -74,13 +72,12 @@ class DecentralisedCoordinator(Pausable):
         test_every: int = 0,
         options: Options | None = None,
     ) -> dict[str, Any]:
-        """Do `num_rounds` rounds of `num_epochs` local epochs (0: mix only); `options` go to the
-        trainers' ``train``.
+        """Run `num_rounds` rounds of `num_epochs` local epochs (0: mix only).
 
-        After each round, ``round-completed`` carries "round" (from 1), "nodes", and, every
-        `test_every` rounds (0: never), the means over the nodes of their test metrics. A graph in
-        which not every node is reached from every other one is refused, with its components, before
-        anything is trained.
+        `options` go to the trainers' ``train``. After each round, ``round-completed`` carries
+        "round" (from 1), "nodes", and, every `test_every` rounds (0: never), the means over the
+        nodes of their test metrics. A graph that is not (strongly) connected is refused, with its
+        components, before anything is trained.
 
         Returns
         -------
@@ -127,7 +124,8 @@ class DecentralisedCoordinator(Pausable):
         graph = self._graph(members, number)
         members = [member for member in members if member in graph]
         self._unfinished = uuid4().hex
-        anew, self._anew = self._anew, False
+        anew = self._anew
+        self._anew = False
         work = {
             "num_epochs": num_epochs,
             "options": options,
@@ -135,21 +133,22 @@ class DecentralisedCoordinator(Pausable):
             "attempt": self._unfinished,
             "anew": anew,
         }
+        messages = {member: Message({**work, "receivers": graph[member]}) for member in members}
         try:
-            self._call_all(
-                members,
-                "train",
-                {member: Message({**work, "receivers": graph[member]}) for member in members},
-            )
+            self._call_all(members, "train", messages)
+            left = self._without_lost(members)
             mix = Message({"attempt": self._unfinished})
-            left = [member for member in members if member not in self._lost]
             self._call_all(left, "mix", dict.fromkeys(left, mix))
         except Exception:
             self._anew |= anew
-            with suppress(RoleMLError):  # else at the beginning of the next run
+            with suppress(RoleMLError):  # then it is tried again when the next run begins
                 self._undo_unfinished(members)
             raise
-        self.rounds, self._unfinished = number, ""
+        self.rounds = number
+        self._unfinished = ""
+        return self._without_lost(members)
+
+    def _without_lost(self, members: list[RoleInstanceID]) -> list[RoleInstanceID]:
         return [member for member in members if member not in self._lost]
 
     def _record_lost(self, member: RoleInstanceID) -> None:
@@ -157,7 +156,7 @@ class DecentralisedCoordinator(Pausable):
         self._anew = True
 
     def _undo_unfinished(self, members: list[RoleInstanceID]) -> None:
-        """Have all be what they were before a round that was given up."""
+        """Have all nodes undo a round that was given up."""
         if self._unfinished:
             answers = self.call_group(
                 members,
@@ -178,11 +177,12 @@ class DecentralisedCoordinator(Pausable):
         channel: str,
         messages: dict[RoleInstanceID, Message] | None = None,
     ) -> list[Any]:
-        """Have all do it at the same time; the results, without those of nodes that are gone.
+        """Call a task of all nodes at the same time; return the results, without lost nodes.
 
-        The first error is raised.
+        The first error is raised when all calls have ended.
         """
-        results, errors = [], []
+        results: list[Any] = []
+        errors: list[Exception] = []
         with Attempt() as attempt:
             calls: list[tuple[RoleInstanceID, TaskInvocation]] = attempt.add(
                 self.call_task_group(
@@ -195,7 +195,7 @@ class DecentralisedCoordinator(Pausable):
                 except GONE as error:
                     self.logger.warning("%s is left out from now on: %s", member, error)
                     self._record_lost(member)
-                except Exception as error:  # raised below, when all have ended
+                except Exception as error:
                     errors.append(error)
                     attempt.cancel()
             if errors:
@@ -204,19 +204,21 @@ class DecentralisedCoordinator(Pausable):
 
     def _test_all(self, members: list[RoleInstanceID]) -> dict[str, Any]:
         tested = self._call_all(members, "test")
-        return {
-            name: sum(metrics[name] for metrics in tested) / len(tested)
-            for name in (tested[0] if tested else ())
-        }
+        if not tested:
+            return {}
+        means: dict[str, Any] = {}
+        for name in tested[0]:
+            means[name] = sum(metrics[name] for metrics in tested) / len(tested)
+        return means
 
     # the graph
 
     def _graph(self, members: list[RoleInstanceID], number: int) -> Graph:
-        """Whom each member sends to in a round (0: ever), of those that are here."""
+        """Return the graph of a round (0: of all rounds) over the members that are not lost."""
         answers = self.call_group(
             members, "get-peers", {"round": number}, on_error=ErrorHandlingStrategy.KEEP
         )
-        answered = {}
+        answered: dict[RoleInstanceID, dict[str, Any]] = {}
         for member, answer in answers:
             if isinstance(answer, GONE):
                 self._record_lost(member)
@@ -224,37 +226,31 @@ class DecentralisedCoordinator(Pausable):
                 raise answer
             else:
                 answered[member] = answer
-        graph = {
-            member: [
-                RoleInstanceID(*peer)
-                for peer in answer["peers"]
-                if RoleInstanceID(*peer) in answered
-            ]
-            for member, answer in answered.items()
-        }
         if self.topology.implemented:
-            named = {member.actor_name: member for member in answered}
-            neighbours = self.topology().neighbours(max(0, number - 1))
-            graph = {
-                member: [
-                    named[other]
-                    for other in neighbours.get(member.actor_name, ())
-                    if other in named
-                ]
-                for member in answered
-            }
+            graph = self._topology_graph(list(answered), number)
+        else:
+            graph = {}
+            for member, answer in answered.items():
+                peers = [RoleInstanceID(*peer) for peer in answer["peers"]]
+                graph[member] = [peer for peer in peers if peer in answered]
         if not all(answer["directed"] for answer in answered.values()):
             _check_symmetric(self, graph)
+        return graph
+
+    def _topology_graph(self, members: list[RoleInstanceID], number: int) -> Graph:
+        named = {member.actor_name: member for member in members}
+        neighbours = self.topology().neighbours(max(0, number - 1))
+        graph: Graph = {}
+        for member in members:
+            others = neighbours.get(member.actor_name, ())
+            graph[member] = [named[other] for other in others if other in named]
         return graph
 
     def _check_graph(self, members: list[RoleInstanceID]) -> None:
         graph = self._graph(members, 0)
         if self.topology.implemented:
-            unknown = [
-                member.actor_name
-                for member in members
-                if member.actor_name not in self.topology().neighbours()
-            ]
+            known = self.topology().neighbours()
+            unknown = [one.actor_name for one in members if one.actor_name not in known]
             self.require(
                 not unknown,
                 f"the topology of {self.id} does not name the node {', '.join(unknown)}: "
@@ -262,18 +258,20 @@ class DecentralisedCoordinator(Pausable):
             )
             return  # a round's graph need not be connected
         parts = _components(graph)
-        said = " and ".join(
-            "{"
-            + ", ".join(member.actor_name for member in part[:6])
-            + (", …" if len(part) > 6 else "")
-            + "}"
-            for part in parts[:4]
-        ) + (" and more" if len(parts) > 4 else "")
+        listed = " and ".join(map(_members_text, parts[:4]))
+        more = " and more" if len(parts) > 4 else ""
         self.require(
             len(parts) < 2,
-            f"the graph of 'peer' is not connected: its components are {said}; "
+            f"the graph of 'peer' is not connected: its components are {listed}{more}; "
             "wire the nodes with bed.wire or %rml wire",
         )
+
+
+def _members_text(part: list[RoleInstanceID]) -> str:
+    """Return the names of the first members of a component."""
+    names = ", ".join(member.actor_name for member in part[:6])
+    more = ", …" if len(part) > 6 else ""
+    return f"{{{names}{more}}}"
 
 
 def _check_symmetric(coordinator: Role, graph: Graph) -> None:
@@ -293,7 +291,8 @@ def _components(graph: Graph) -> list[list[RoleInstanceID]]:
     for node, others in graph.items():
         for other in others:
             back[other].append(node)
-    left, parts = set(graph), []
+    left = set(graph)
+    parts: list[list[RoleInstanceID]] = []
     for node in graph:
         if node in left:
             part = _reached(graph, node) & _reached(back, node)
@@ -303,7 +302,8 @@ def _components(graph: Graph) -> list[list[RoleInstanceID]]:
 
 
 def _reached(graph: Graph, start: RoleInstanceID) -> set[RoleInstanceID]:
-    seen, open_ends = {start}, [start]
+    seen = {start}
+    open_ends = [start]
     while open_ends:
         new = [other for other in graph[open_ends.pop()] if other not in seen]
         seen.update(new)

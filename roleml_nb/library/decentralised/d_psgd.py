@@ -13,7 +13,7 @@ from roleml_nb.library.aggregation.mergers import average
 from roleml_nb.library.aggregation.state_dicts import add_step, difference
 from roleml_nb.role.parameters import STEPPED, entries, like
 
-from .mixers import Mixer, Received
+from .mixers import Mixer, Received, updates_of
 
 __all__ = ["DPsgdMixer", "metropolis_hastings_shares"]
 
@@ -23,18 +23,18 @@ class DPsgdMixer(Mixer):
     algorithm 1).
 
     The weights are those of Metropolis and Hastings, w_ij = 1 / (1 + max(d_i, d_j)), and the rest
-    for itself (Xiao and Boyd 2004), which each node computes from its own degree and those that
-    come with the models. They are doubly stochastic: the mean of all models stays as it was, and
-    the distance from it shrinks with the graph's spectral gap.
+    for itself (Xiao and Boyd 2004). Each node computes them from its own degree and the degrees
+    that come with the models. They are doubly stochastic: the mean of all models stays as it was,
+    and the distance from it shrinks with the graph's spectral gap.
 
     Parameters
     ----------
     overlap : bool
-        Whether models are sent as they were before the training, whose change is added after
+        True sends models as they were before the training, and adds the training's change after
         mixing, x_i ← Σ_j w_ij x_j + (train(x_i) - x_i): line by line the algorithm of the paper,
-        which lets a node send while it trains; of what is not trained, such as BatchNorm's
-        statistics, what is sent is from after the training, and mixed. Otherwise what was trained
-        is mixed, x_i ← Σ_j w_ij train(x_j), which the paper allows likewise.
+        which lets a node send while it trains. Entries that are not trained, such as BatchNorm's
+        statistics, are sent as they are after the training. False mixes the trained models,
+        x_i ← Σ_j w_ij train(x_j), which the paper allows, too.
     """
 
     parts = ("update",)
@@ -47,15 +47,13 @@ class DPsgdMixer(Mixer):
     def trained(self, before: Any, after: Any, round: int) -> None:
         self.own = self._after = after
         if self.overlap:
-            self.own = like(
-                {**after, **{name: before[name] for name in entries(STEPPED, after)}}, after
-            )
+            sent = dict(after)
+            for name in entries(STEPPED, after):
+                sent[name] = before[name]
+            self.own = like(sent, after)
 
     def combine(self, received: Received) -> Any:
-        mixed = average(
-            [self.own, *(message["update"] for message in received.values())],
-            self.weights(received),
-        )
+        mixed = average([self.own, *updates_of(received)], self.weights(received))
         if not self.overlap:
             return mixed
         return add_step(mixed, difference(self._after, self.own))
@@ -65,6 +63,6 @@ class DPsgdMixer(Mixer):
 
 
 def metropolis_hastings_shares(degree: int, received: Received) -> list[float]:
-    """Return the weights of oneself and, in their order, of the senders (Xiao and Boyd 2004)."""
+    """Return the weight of the own model and those of the senders' (Xiao and Boyd 2004)."""
     shares = [1 / (1 + max(degree, message["degree"])) for message in received.values()]
     return [max(0.0, 1 - sum(shares)), *shares]

@@ -27,27 +27,26 @@ __all__ = ["TreeAggregator"]
 class TreeAggregator(FedAvgAggregator):
     """An inner node of the tree.
 
-    To the level above it is a trainer, with all that is below it as its data.
+    To the level above, it is a trainer whose data are those of all leaves below.
 
-    Needs the relationship ``trainer``: those right below, which are trainers (the leaves) or other
-    tree aggregators. It has the channels of `EpochTrainer`, so the root of the tree is a
+    Needs the relationship ``trainer``: its children, which are trainers (the leaves) or other tree
+    aggregators. It has the channels of `EpochTrainer`, so the root of the tree is a
     `FedAvgAggregator` with a `FederatedCoordinator`, and a tree may have any number of levels.
 
     When every level aggregates once per round, the result is that of federated averaging over all
     leaves: a mean of means, weighted by the data below, is the mean.
 
-    Nodes below may come and go: who is in the relationship when a training begins takes part in it,
-    and one that is lost is left out; a round in which that happens is done again.
+    Children may come and go: those in the relationship when a training begins take part in it. A
+    child that is lost is left out, and its round is repeated.
 
-    Above it, strategies can be used that need models and losses (`FedAvg`, `QFedAvg`, server
-    optimizers), and selectors that ask for losses (`PowerOfChoiceSelector`); those that need to
-    know of the steps of each leaf are refused before any training (`Scaffold`, `FedNova`).
+    The levels above can use strategies that need models and losses (`FedAvg`, `QFedAvg`, server
+    optimizers), and selectors that ask for losses (`PowerOfChoiceSelector`); strategies that need
+    the steps of each leaf are refused before any training (`Scaffold`, `FedNova`).
 
     Parameters
     ----------
     frequency : int
-        How many times this node has those below train and aggregates, per training that is asked of
-        it; 1 or more.
+        The number of rounds of this node's children per training of the node; 1 or more.
     """
 
     def __init__(self, frequency: int = 1):
@@ -62,9 +61,7 @@ class TreeAggregator(FedAvgAggregator):
 
     @Service(expand=True)
     def apply_update(self, caller: RoleInstanceID, update: Params) -> int:
-        """Send a model down to all leaves below; returns, when they have it, how many training
-        samples they have.
-        """
+        """Send a model to all leaves below; return their number of training samples."""
         self._gone = set()
         self._have_it = set()
         below = self._children()
@@ -75,7 +72,7 @@ class TreeAggregator(FedAvgAggregator):
 
     @Service(expand=True)
     def take_back(self, caller: RoleInstanceID) -> None:
-        """Have all below take back what they have done since they were sent a model."""
+        """Have all leaves below undo their trainings since they received a model."""
         self._trainings.unmerged.update(self._children())
         self._undo_unmerged(self._children())
 
@@ -86,20 +83,22 @@ class TreeAggregator(FedAvgAggregator):
 
     @Service(expand=True)
     def get_data_size(self, caller: RoleInstanceID) -> int:
-        """Number of training samples of all leaves below."""
+        """Return the number of training samples of all leaves below."""
         self._data_sizes.clear()
         return sum(self._sizes(self._children()))
 
     @Task(expand=True)
     def evaluate(self, caller: RoleInstanceID, update: Params | None = None) -> dict[str, Any]:
-        """Return the metrics of the leaves' models, or of `update`, on all training data below:
-        means, weighted by data size.
+        """Return the metrics of the leaves' models, or of `update`, on all training data below.
+
+        They are means, weighted by data size.
         """
         below = self._children()
         answers = self.call_task_group(
             below, "evaluate", payloads={"update": update}, on_call_error=ErrorHandlingStrategy.KEEP
         )
-        metrics, sizes = [], []
+        metrics: list[dict[str, Any]] = []
+        sizes: list[int] = []
         for member, invocation in answers:
             try:
                 metrics.append(invocation.result())
@@ -109,28 +108,26 @@ class TreeAggregator(FedAvgAggregator):
                 self._gone.add(member)
         self.require(metrics, f"all below {self.id} are gone")
         whole = sum(self._require_data(sizes))
-        return {
-            name: sum(size * one[name] for size, one in zip(sizes, metrics, strict=True)) / whole
-            for name in metrics[0]
-            if all(name in one for one in metrics)
-        }
+        means: dict[str, Any] = {}
+        for name in metrics[0]:
+            if all(name in one for one in metrics):
+                weighted = (size * one[name] for size, one in zip(sizes, metrics, strict=True))
+                means[name] = sum(weighted) / whole
+        return means
 
     @Task(expand=True)
     def train(self, caller: RoleInstanceID, num_epochs: int = 1, **options: Any) -> Any:
-        """Have those below train for `num_epochs` epochs, and return the mean, `frequency` times
-        over.
-        """
+        """Have the children train for `num_epochs` epochs, `frequency` times; return the mean."""
         return self._train(num_epochs, options)["update"]
 
     @Task(expand=True)
     def train2(
         self, caller: RoleInstanceID, num_epochs: int = 1, test_first: bool = False, **options: Any
     ) -> dict[str, Any]:
-        """As `train`, but returns "update", "data_size" (of all leaves below) and "metrics"
-        (empty).
+        """Train as `train` does; return "update", "data_size" (of all leaves below), and "metrics".
 
-        With `test_first`, also "initial_loss", that of the model on all data below, before the
-        training.
+        "metrics" are empty. With `test_first`, "initial_loss" is the loss of the model on all data
+        below before the training.
         """
         asked = sorted({"control", "stepwise"} & options.keys())
         self.require(
@@ -139,9 +136,11 @@ class TreeAggregator(FedAvgAggregator):
             " ask for: above it, the strategy must be FedAvg, QFedAvg or a server optimizer",
         )
         num_epochs = count_of("num_epochs", num_epochs, 1)
-        told = {"initial_loss": self.evaluate(self.id, self._update)["loss"]} if test_first else {}
+        result: dict[str, Any] = {}
+        if test_first:
+            result["initial_loss"] = self.evaluate(self.id, self._update)["loss"]
         done = self._train(num_epochs, options)
-        return {**told, "update": done["update"], "data_size": done["data_size"], "metrics": {}}
+        return {**result, "update": done["update"], "data_size": done["data_size"], "metrics": {}}
 
     def _train(self, num_epochs: int, options: dict[str, Any]) -> dict[str, Any]:
         num_epochs = count_of("num_epochs", num_epochs, 1)
@@ -157,7 +156,7 @@ class TreeAggregator(FedAvgAggregator):
         return done
 
     def _send_model(self, group: list[RoleInstanceID], update: Any) -> None:
-        """As in the base class, but who is gone is left out from then on."""
+        """Send a model to children; leave those that are lost out from then on."""
         answers = self.call_group(
             group, "apply-update", payloads={"update": update}, on_error=ErrorHandlingStrategy.KEEP
         )
@@ -180,7 +179,7 @@ class TreeAggregator(FedAvgAggregator):
         quorum: Quorum | None = None,
         attempt: str = "",
     ) -> dict[str, Any]:
-        """As in the base class; again from `update` when someone was lost meanwhile."""
+        """Do a round as the base class does; repeat it from `update` when a child is lost."""
         while True:
             before = len(self._gone)
             left = [member for member in group if member not in self._gone]

@@ -12,24 +12,24 @@ from roleml_nb.library.aggregation.mergers import average
 from roleml_nb.role import ArgumentError, RoleInstanceID
 from roleml_nb.role.checks.numbers import as_count
 
-from .mixers import Mixer, Received
+from .mixers import Mixer, Received, updates_of
 
 __all__ = ["EpidemicMixer"]
 
 
 class EpidemicMixer(Mixer):
-    """One node of epidemic learning (de Vos et al. 2023, algorithm 1): sends to random others, anew
-    in each round.
+    """One node of epidemic learning (de Vos et al. 2023, algorithm 1).
 
-    It takes the plain mean of its model and those that came in. As EL-Local, it draws `sample` of
+    It sends to other nodes, drawn anew in each round, and its model becomes the plain mean of its
+    own and the received ones. As EL-Local, it draws `sample` of
     its peers by itself (all nodes, usually: wire a full graph). For EL-Oracle, give the coordinator
     a `topology` that is a random regular graph in each round.
 
     Parameters
     ----------
     sample : int
-        To how many nodes it sends in a round (s in the paper), 1 or more; to all if there are no
-        more.
+        The number of nodes that it sends to in a round (s in the paper), 1 or more; all if there
+        are fewer.
     """
 
     directed = True
@@ -46,13 +46,11 @@ class EpidemicMixer(Mixer):
         known = self.known()
         if not round or len(known) <= self.sample:
             return known
-        return [
-            known[index]
-            for index in sorted(self.rng(round).choice(len(known), self.sample, replace=False))
-        ]
+        drawn = self.rng(round).choice(len(known), self.sample, replace=False)
+        return [known[index] for index in sorted(drawn)]
 
     def combine(self, received: Received) -> Any:
-        return average([self.own, *(message["update"] for message in received.values())])
+        return average([self.own, *updates_of(received)])
 
     def weights(self, received: Received) -> list[float]:
         return [1 / (1 + len(received))] * (1 + len(received))

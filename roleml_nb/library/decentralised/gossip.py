@@ -35,12 +35,11 @@ ORDERS = ("train-merge", "merge-train")
 
 
 class GossipAggregator(GuardedRole):
-    """Keeps the models that come in, and merges them on request (Ormándi et al. 2013, Hegedűs et
-    al. 2019).
+    """Keeps received models, and merges them on request (Ormándi et al. 2013, Hegedűs et al. 2019).
 
-    A model's age is the number of trainings that it has seen. When models were merged,
-    ``contributions`` carries whose they were, with the "age" and the "weight" (they sum to 1) of
-    each; the trace has a table of them.
+    A model's age is the number of trainings that it has seen. After each merge, ``contributions``
+    carries the senders, with the "age" and the "weight" (they sum to 1) of each model; the trace
+    shows them as a table.
     """
 
     contributions = Event()
@@ -54,8 +53,9 @@ class GossipAggregator(GuardedRole):
     def accept_gossip(
         self, caller: RoleInstanceID, update: Params, age: int = 1, source: str = ""
     ) -> bool:
-        """Keep a model (a state dict) of the given age (0 or more) until the next merge; `source`:
-        whose, if not the caller's.
+        """Keep a model (a state dict) of the given age (0 or more) until the next merge.
+
+        `source` is the node that it comes from, if not the caller.
         """
         age = count_of("age", age)
         with self.lock:
@@ -66,23 +66,25 @@ class GossipAggregator(GuardedRole):
     def exchange(
         self, caller: RoleInstanceID, update: Params | None = None, age: int = 1
     ) -> dict[str, Any] | None:
-        """Give the model that was shown last ("update" and its "age"; None before), and keep the
-        caller's, if any.
+        """Keep the caller's model, if any, and return the one that `show` has set last.
+
+        The result has its "update" and its "age"; it is None before the first `show`.
         """
         age = count_of("age", age)
         if update is not None:
             self.accept_gossip(caller, update, age)
         with self.lock:
-            return (
-                None if self._shown is None else {"update": self._shown[0], "age": self._shown[1]}
-            )
+            if self._shown is None:
+                return None
+            shown, its_age = self._shown
+            return {"update": shown, "age": its_age}
 
     @Service(expand=True)
     def show(self, caller: RoleInstanceID, update: Params, age: int) -> None:
-        """Have `exchange` give this model from now on."""
+        """Set the model that `exchange` returns from now on."""
         age = count_of("age", age)
         with self.lock:
-            self._shown = update, age
+            self._shown = (update, age)
 
     @Service(expand=True)
     def count(self, caller: RoleInstanceID) -> int:
@@ -92,13 +94,13 @@ class GossipAggregator(GuardedRole):
 
     @Service(expand=True)
     def merge(self, caller: RoleInstanceID, update: Params, age: int) -> dict[str, Any]:
-        """Merge one's own model with all that came in since the last merge.
+        """Merge the caller's model with all that were received since the last merge.
 
         Returns
         -------
         dict
-            "update" (the mean, weighted by age), "age" (the highest), "merged" (how many had come
-            in) and "useful" (how many of these were older, that is, had seen more, than one's own).
+            "update" (the mean, weighted by age), "age" (the highest), "merged" (the number of
+            received models) and "useful" (the number of those that are older than the caller's).
         """
         age = count_of("age", age)
         with self.lock:
@@ -107,32 +109,32 @@ class GossipAggregator(GuardedRole):
             check_entries(source, one, update, f"the caller's, {caller}")
         if not received:
             return {"update": update, "age": age, "merged": 0, "useful": 0}
-        updates = [update, *(one for one, _, _ in received)]
-        ages = [age, *(its for _, its, _ in received)]
-        merged = average(updates, ages if any(ages) else None)
-        sources = [str(caller), *(source for _, _, source in received)]
-        shares = ages if any(ages) else [1] * len(ages)
+        updates, ages, sources = zip((update, age, str(caller)), *received, strict=True)
+        weights = list(ages) if any(ages) else [1] * len(ages)
+        merged = average(updates, weights)
+        total = sum(weights)
         emit_contributions(
             self.contributions,
-            zip(sources, (share / sum(shares) for share in shares), strict=True),
+            [(source, weight / total) for source, weight in zip(sources, weights, strict=True)],
             ages=dict(zip(sources, ages, strict=True)),
         )
         return {
             "update": merged,
             "age": max(ages),
             "merged": len(received),
-            "useful": sum(its > age for _, its, _ in received),
+            "useful": sum(its > age for its in ages[1:]),
         }
 
 
 class GossipCoordinator(Pausable):
-    """Runs one node of gossip learning (Ormándi et al. 2013): train, merge, and exchange models
-    with random peers.
+    """Runs one node of gossip learning (Ormándi et al. 2013).
+
+    In each round, it trains, merges, and exchanges models with random peers.
 
     Needs a ``trainer`` and an ``aggregator`` (relationships, or roles on the same node), and the
     relationship ``peer``: aggregators of other nodes. A peer that does not answer is skipped with a
-    warning: gossip bears loss. Element: `account`, a `TokenAccount`, which says how many peers a
-    node sends to in a round; one, unless given. Nobody waits for anybody, so a run cannot be
+    warning: gossip tolerates loss. Element: `account`, a `TokenAccount`, which decides the number
+    of messages in a round; one, unless given. No node waits for another, so a run cannot be
     reproduced.
 
     Parameters
@@ -159,10 +161,12 @@ class GossipCoordinator(Pausable):
                 raise ArgumentError(
                     f"{option} must be {' or '.join(map(repr, allowed))}, got {value!r}"
                 )
-        self.seed, self.mode, self.order = None if seed is None else check_seed(seed), mode, order
+        self.seed = None if seed is None else check_seed(seed)
+        self.mode = mode
+        self.order = order
         self.age = 0
         self.exchanged = 0
-        """How many exchanges this node has begun so far."""
+        """The number of exchanges that this node has begun."""
         self._rng: np.random.Generator | None = None
 
     @Task(expand=True)
@@ -174,11 +178,11 @@ class GossipCoordinator(Pausable):
         test_every: int = 0,
         options: Options | None = None,
     ) -> dict[str, Any]:
-        """Do `num_rounds` rounds of `num_epochs` local epochs (0: merge only).
+        """Run `num_rounds` rounds of `num_epochs` local epochs (0: merge only).
 
-        After each round, ``round-completed`` carries "round" (from 1), "age", "merged" (models that
-        had come in), "sent" (exchanges that this node began), and, every `test_every` rounds (0:
-        never), the trainer's test metrics. `options` go to the trainer's ``train``.
+        After each round, ``round-completed`` carries "round" (from 1), "age", "merged" (the number
+        of received models), "sent" (exchanges that this node began), and, every `test_every` rounds
+        (0: never), the trainer's test metrics. `options` go to the trainer's ``train``.
 
         Returns
         -------
@@ -234,7 +238,7 @@ class GossipCoordinator(Pausable):
         return update
 
     def _merge(self, update: Any) -> dict[str, Any]:
-        """Merge what has come in into the model, which then is as old as the oldest."""
+        """Merge the model with the received ones; its age becomes that of the oldest."""
         merged = self.call(
             "aggregator", "merge", args={"age": self.age}, payloads={"update": update}
         )
@@ -248,15 +252,15 @@ class GossipCoordinator(Pausable):
         return in_order(peer for peer in known if peer.actor_name != self.id.actor_name)
 
     def _only_node(self) -> bool:
-        managers = {
-            manager.actor_name
-            for manager in self.ctx.relationships.get_relationship_view("manager")
-        }
-        return not {*self.ctx.contacts.all_actor_names()} - managers - {self.id.actor_name}
+        others = {*self.ctx.contacts.all_actor_names()} - {self.id.actor_name}
+        for manager in self.ctx.relationships.get_relationship_view("manager"):
+            others.discard(manager.actor_name)
+        return not others
 
     def _gossip(self, merged: dict[str, Any]) -> int:
-        """Exchange models with as many peers as the account says; how many."""
-        update, peers = merged["update"], self._peers()
+        """Exchange models with as many peers as the account allows; return their number."""
+        update = merged["update"]
+        peers = self._peers()
         if self.mode != "push":
             self.call("aggregator", "show", args={"age": self.age}, payloads={"update": update})
         if self._rng is None:
@@ -265,22 +269,24 @@ class GossipCoordinator(Pausable):
                 if self.seed is None
                 else generator_of(self.seed, self.id.actor_name)
             )
-        count, account = 0, self.account()
+        count = 0
+        account = self.account()
         for number in range(merged["merged"]):
             count += account.react(number < merged["useful"], self._rng)
         count += account.tick(self._rng)
-        for _ in range(count if peers else 0):
+        if not peers:
+            return 0
+        for _ in range(count):
             self._exchange(peers[self._rng.integers(len(peers))], update)
-        self.exchanged += count if peers else 0
-        return count if peers else 0
+        self.exchanged += count
+        return count
 
     def _exchange(self, peer: RoleInstanceID, update: Any) -> None:
+        channel = "accept-gossip" if self.mode == "push" else "exchange"
         mine: dict[str, Any] = {} if self.mode == "pull" else {"update": update}
         args = {"age": self.age} if mine else {}
         try:
-            theirs = self.call(
-                peer, "accept-gossip" if self.mode == "push" else "exchange", args, mine
-            )
+            theirs = self.call(peer, channel, args, mine)
         except (*GONE, CallTimeout) as error:
             self.logger.warning("%s did not take the model: %s", peer, error)
             return

@@ -10,44 +10,25 @@ vector's size, however many nodes there are.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from concurrent.futures import Future
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from roleml_nb.library.aggregation.contributions import emit_contributions
 from roleml_nb.library.attempts import restore_trainer, result_of, save_trainer
 from roleml_nb.library.channel_numbers import count_of, number_of
 from roleml_nb.library.channel_types import Options, Params, Roles
 from roleml_nb.library.locking import GuardedRole
-from roleml_nb.library.ordering import in_order
-from roleml_nb.library.pausing import Pausable
-from roleml_nb.role import (
-    ArgumentError,
-    CallTimeout,
-    DictKeyValueMerger,
-    ErrorHandlingStrategy,
-    Event,
-    RoleInstanceID,
-    RoleInteractionError,
-    RoleMLError,
-    Service,
-    Task,
-    TaskResultCollector,
-)
-from roleml_nb.role.errors import GONE
-from roleml_nb.role.parameters import AVERAGED, COPIED, STEPPED, entries, like
+from roleml_nb.role import CallTimeout, RoleInstanceID, RoleInteractionError, Service, Task
 from roleml_nb.role.running import wait
 
-__all__ = ["RingAggregator", "RingCoordinator"]
+from .ring_vectors import combine, pack, unpack
 
-SENT_KINDS = (STEPPED, AVERAGED, COPIED)
+__all__ = ["RingAggregator"]
+
 WEIGHT_RANGE = (1e-9, 1e18)
-"""The least and the most that a node may weigh: entries in single precision are multiplied by it.
-"""
+"""The least and the largest weight of a node: entries in single precision are multiplied by it."""
 
 
 class RingAggregator(GuardedRole):
@@ -64,21 +45,22 @@ class RingAggregator(GuardedRole):
         self._trained: Future[Any] = Future()
         """The trainer's model after the training of that round."""
         self._saved: tuple[Any] | None = None
-        """What that training is taken back with."""
+        """The trainer's state before that training."""
 
     @Task(expand=True)
     def all_reduce(
         self, caller: RoleInstanceID, ring: Roles, key: str, update: Params, weight: float = 1.0
     ) -> dict[str, Any]:
-        """Return the weighted mean of the updates that all members of the ring are given in calls
-        with the same `key`.
+        """Return the weighted mean of the updates of all members of the ring.
+
+        Every member is called with the same `ring` and `key`.
 
         Parameters
         ----------
         ring : list of RoleInstanceID or of "node/role"
-            Who takes part, in the same order for all.
+            The members, in the same order for all.
         key : str
-            Names this all-reduce; not to be used again.
+            The name of this all-reduce; not to be used again.
         update : state dict
             Of the same names, shapes and dtypes on all nodes. Floating-point entries are averaged,
             in their own precision (half precision in single); of others, the elementwise maximum is
@@ -90,9 +72,9 @@ class RingAggregator(GuardedRole):
         return self._reduce_mean(self._members(ring), key, update, weight)[0]
 
     def _members(self, ring: list) -> list[RoleInstanceID]:
-        members = [
-            RoleInstanceID.of(one) if isinstance(one, str) else RoleInstanceID(*one) for one in ring
-        ]
+        members: list[RoleInstanceID] = []
+        for one in ring:
+            members.append(RoleInstanceID.of(one) if isinstance(one, str) else RoleInstanceID(*one))
         self.require(
             self.id in members,
             f"{self.id} is not in the ring {', '.join(map(str, members)) or '(of nobody)'}",
@@ -102,16 +84,15 @@ class RingAggregator(GuardedRole):
     def _reduce_mean(
         self, members: list[RoleInstanceID], key: str, update: Mapping[str, Any], weight: float
     ) -> tuple[dict[str, Any], float]:
-        """Return the mean, and this node's share of it."""
+        """Return the weighted mean, and the share of this node in it."""
         weight = number_of("weight", weight, *WEIGHT_RANGE)
         try:
-            sums = self._reduce(members, key, _pack(update, weight))
-            return _unpack(update, sums), float(weight / sums["weight"][0])
+            sums = self._reduce(members, key, pack(update, weight))
+            return unpack(update, sums), float(weight / sums["weight"][0])
         finally:
             with self.lock:
-                self._inbox = {
-                    slot: future for slot, future in self._inbox.items() if slot[0] != key
-                }
+                for slot in [slot for slot in self._inbox if slot[0] == key]:
+                    del self._inbox[slot]
 
     @Task(expand=True)
     def train(
@@ -123,12 +104,10 @@ class RingAggregator(GuardedRole):
         options: Options | None = None,
         round: str = "",
     ) -> float:
-        """Have the trainer train, `all_reduce` its model, weighted by its data size, and give it
-        the mean.
+        """Train, replace the model by the mean over the ring, and return this node's share of it.
 
-        In one `round`, if that is given, it trains once, however often the all-reduce is tried.
-
-        Returns its share of the mean, from 0 to 1.
+        The mean is that of `all_reduce`, weighted by data size; the share is from 0 to 1. In one
+        `round`, if given, the trainer trains once, however often the all-reduce is tried.
         """
         num_epochs = count_of("num_epochs", num_epochs, 1)
         members = self._members(ring)
@@ -141,9 +120,11 @@ class RingAggregator(GuardedRole):
         with self.lock:
             again = bool(round) and self._round == round
             if not again:
-                self._round, self._trained, self._saved = round, Future(), None
+                self._begin_round(round)
             trained = self._trained
-        if again:  # it was trained, or is being trained, for a try in which another node was lost
+        if (
+            again
+        ):  # another node was lost in an earlier try, for which this one trains or has trained
             return wait(trained)
         try:
             self._saved = (save_trainer(self),) if round else None
@@ -153,18 +134,23 @@ class RingAggregator(GuardedRole):
             raise
         return trained.result()
 
+    def _begin_round(self, round: str) -> None:
+        self._round = round
+        self._trained = Future()
+        self._saved = None
+
     @Service(expand=True)
     def restore(self, caller: RoleInstanceID, round: str) -> None:
-        """Have the trainer take back what it has done in a round that was given up."""
+        """Have the trainer undo a round that was given up."""
         if self._round == round and self._saved is not None:
             restore_trainer(self, *self._saved)
-            self._round, self._trained, self._saved = "", Future(), None
+            self._begin_round("")
 
     @Service(expand=True)
     def accept_chunk(
         self, caller: RoleInstanceID, key: str, step: int, chunk: list[np.ndarray]
     ) -> None:
-        """Take a chunk from the node before."""
+        """Receive a chunk from the node before this one."""
         slot = self._slot(key, count_of("step", step))
         self.require(
             not slot.done(),
@@ -175,16 +161,13 @@ class RingAggregator(GuardedRole):
 
     @Service(expand=True)
     def abandon(self, caller: RoleInstanceID, key: str) -> None:
-        """Wait no longer for chunks of this all-reduce: another node has failed."""
+        """Stop waiting for chunks of this all-reduce, because another node has failed."""
         with self.lock:
             self._abandoned.add(key)
-            waiting = [
-                future
-                for slot, future in self._inbox.items()
-                if slot[0] == key and not future.done()
-            ]
-        for future in waiting:
-            future.set_exception(self._abandoned_error(key))
+            slots = list(self._inbox.items())
+        for slot, future in slots:
+            if slot[0] == key and not future.done():
+                future.set_exception(self._abandoned_error(key))
 
     @Service(expand=True)
     def get_model(self, caller: RoleInstanceID) -> Any:
@@ -193,20 +176,18 @@ class RingAggregator(GuardedRole):
 
     @Service(expand=True)
     def apply_update(self, caller: RoleInstanceID, update: Params) -> None:
-        """Give the trainer a model."""
+        """Set the trainer's model."""
         self.call("trainer", "apply-update", payloads={"update": update})
 
     def _reduce(
         self, ring: list[RoleInstanceID], key: str, vectors: dict[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
-        size, rank = len(ring), ring.index(self.id)
-        after, before = ring[(rank + 1) % size], ring[rank - 1]
-        chunks = [
-            list(chunk)
-            for chunk in zip(
-                *(np.array_split(vector, size) for vector in vectors.values()), strict=True
-            )
-        ]
+        size = len(ring)
+        rank = ring.index(self.id)
+        after = ring[(rank + 1) % size]
+        before = ring[rank - 1]
+        parts = [np.array_split(vector, size) for vector in vectors.values()]
+        chunks = list(map(list, zip(*parts, strict=True)))
 
         def exchange(step: int, sent: int) -> list[np.ndarray]:
             self.call(
@@ -219,13 +200,11 @@ class RingAggregator(GuardedRole):
 
         for step in range(size - 1):
             chunk = (rank - step - 1) % size
-            chunks[chunk] = [
-                _combine(*pair)
-                for pair in zip(chunks[chunk], exchange(step, rank - step), strict=True)
-            ]
+            chunks[chunk] = combine(chunks[chunk], exchange(step, rank - step))
         for step in range(size - 1):
             chunks[(rank - step) % size] = exchange(size - 1 + step, rank + 1 - step)
-        return dict(zip(vectors, map(np.concatenate, zip(*chunks, strict=True)), strict=True))
+        sums = map(np.concatenate, zip(*chunks, strict=True))
+        return dict(zip(vectors, sums, strict=True))
 
     def _receive(self, key: str, step: int, before: RoleInstanceID) -> list[np.ndarray]:
         host = self.base.host
@@ -249,252 +228,10 @@ class RingAggregator(GuardedRole):
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            name: value for name, value in super().__getstate__().items() if name != "_trained"
-        } | {"_inbox": {}}
+        state = {**super().__getstate__(), "_inbox": {}}
+        state.pop("_trained", None)
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._trained = Future()
-
-
-class RingCoordinator(Pausable):
-    """Runs rounds on a ring: all train, then all average.
-
-    Models travel on the ring only, not through here.
-
-    Needs the relationship ``ring``, the aggregators of its nodes; takes an ``evaluator`` (a
-    `ModelMaintainer` with test data), a relationship or a role on the same node, if there is one.
-    The result is the same in every run, to the last bit, on any number of engines.
-
-    Nodes may come and go: those in the relationship when a round begins take part in it, and new
-    ones get the model first. A round in which a node is lost is done again without it, from the
-    models that the others have trained in it; one that fails is taken back by all of them.
-
-    After each round, ``contributions`` carries the "weight" of each node's model in the mean (they
-    sum to 1), and who was lost in it ("failed"); the trace has a table of them.
-    """
-
-    round_completed = Event()
-    contributions = Event()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._lost: set[RoleInstanceID] = set()
-        self._unfinished = ""
-        """The round that is under way, or was given up and not taken back by all."""
-
-    @Task(expand=True)
-    def run(
-        self,
-        caller: RoleInstanceID,
-        num_rounds: int,
-        num_epochs: int = 1,
-        options: Options | None = None,
-    ) -> dict[str, Any]:
-        """Do `num_rounds` rounds of `num_epochs` local epochs, from the model of the first node of
-        the ring.
-
-        After each round, all nodes have the same model, and ``round-completed`` carries "round"
-        (from 1), "nodes", and, with an evaluator, its metrics.
-
-        Returns
-        -------
-        dict
-            "rounds", and "accuracy" and "loss" of the last test (None without an evaluator).
-        """
-        num_rounds = count_of("num_rounds", num_rounds, 1)
-        num_epochs = count_of("num_epochs", num_epochs, 1)
-        self._lost = set()
-        self._undo_unfinished()
-        ring: list[RoleInstanceID] = []
-        metrics: dict[str, Any] = {}
-        for number in range(1, num_rounds + 1):
-            self.before_round()
-            ring = self._round(ring, {"num_epochs": num_epochs, "options": options})
-            metrics = self._evaluate(ring[0])
-            self.round_completed.emit(args={**metrics, "round": number, "nodes": len(ring)})
-        return {
-            "rounds": num_rounds,
-            "accuracy": metrics.get("accuracy"),
-            "loss": metrics.get("loss"),
-        }
-
-    def _round(self, before: list[RoleInstanceID], args: dict[str, Any]) -> list[RoleInstanceID]:
-        """Do one round, the all-reduce again and again until nobody is lost in it; who took
-        part.
-        """
-        gone = set(self._lost)
-        ring = self._members(before)
-        self._unfinished = uuid.uuid4().hex
-        while True:
-            self.require(
-                ring,
-                f"all nodes of the ring of {self.id} are lost:"
-                f" {', '.join(map(str, in_order(self._lost)))}",
-            )
-            lost = len(self._lost)
-            try:
-                shares = self._train(ring, {**args, "round": self._unfinished})
-            except Exception:
-                if len(self._lost) == lost:
-                    with suppress(RoleMLError):  # else at the beginning of the next run
-                        self._undo_unfinished()
-                    raise
-                ring = [member for member in ring if member not in self._lost]
-            else:
-                break
-        self._unfinished = ""
-        emit_contributions(
-            self.contributions,
-            [(member, shares[member]) for member in ring],
-            failed=in_order(self._lost - gone),
-        )
-        return ring
-
-    def _undo_unfinished(self) -> None:
-        """Have all nodes be what they were before a round that was given up."""
-        if self._unfinished:
-            ring = in_order(self.ctx.relationships.get_relationship_view("ring"))
-            self._drop_lost(
-                self.call_group(
-                    ring,
-                    "restore",
-                    args={"round": self._unfinished},
-                    on_error=ErrorHandlingStrategy.KEEP,
-                )
-            )
-            self._unfinished = ""
-
-    def _members(self, before: list[RoleInstanceID]) -> list[RoleInstanceID]:
-        """Who is there now; those that were not there `before` have the model of the first who was,
-        or of the first.
-        """
-        known = self.ctx.relationships.get_relationship_view("ring")
-        ring = in_order(set(known) - self._lost)
-        node = self.id.actor_name
-        self.require(
-            ring or not known,
-            f"all nodes of relationship 'ring' of {node} are lost:"
-            f" {', '.join(map(str, in_order(known)))}; make them anew with bed.respawn(), or relate"
-            " others",
-        )
-        self.require(
-            ring,
-            f"relationship 'ring' of {node} is empty: relate the nodes of the ring first, "
-            f"e.g. %rml relate {node} ring=node*/aggregator",
-        )
-        new = [member for member in ring if member not in before]
-        if new:
-            giver = next((member for member in ring if member in before), ring[0])
-            try:
-                model = self.call(giver, "get-model")
-            except GONE as error:
-                self._drop_lost([(giver, error)])
-                return self._members([member for member in before if member != giver])
-            answers = self.call_group(
-                new, "apply-update", payloads={"update": model}, on_error=ErrorHandlingStrategy.KEEP
-            )
-            self._drop_lost(answers)
-        return [member for member in ring if member not in self._lost]
-
-    def _drop_lost(self, answers: list[tuple[RoleInstanceID, Any]]) -> None:
-        """Leave out who is gone; any other error is raised."""
-        for member, answer in answers:
-            if isinstance(answer, GONE):
-                self.logger.warning("%s is left out from now on: %s", member, answer)
-                self._lost.add(member)
-            elif isinstance(answer, Exception):
-                raise answer
-
-    def _train(
-        self, ring: list[RoleInstanceID], args: dict[str, Any]
-    ) -> dict[RoleInstanceID, float]:
-        """Return the share of each member."""
-        key = uuid.uuid4().hex
-        done = TaskResultCollector(
-            ring, merger=DictKeyValueMerger(), on_error=ErrorHandlingStrategy.RAISE_FIRST
-        )
-        lost = len(self._lost)
-        calls = self.call_task_group(
-            ring,
-            "train",
-            args={**args, "ring": ring, "key": key},
-            on_result=done.push,
-            on_call_error=ErrorHandlingStrategy.KEEP,
-        )
-        try:
-            return done.result()
-        except BaseException:
-            self._drop_lost(
-                self.call_group(
-                    ring, "abandon", args={"key": key}, on_error=ErrorHandlingStrategy.KEEP
-                )
-            )
-            raise
-        finally:
-            if len(self._lost) == lost:  # else the others go on, for the next try
-                for _, call in calls:
-                    call.cancel()
-
-    def _evaluate(self, member: RoleInstanceID) -> dict[str, Any]:
-        if not self.has("evaluator"):
-            return {}
-        self.call("evaluator", "apply-update", payloads={"update": self.call(member, "get-model")})
-        return result_of(self.call_task("evaluator", "test"))
-
-
-def _pack(update: Mapping[str, Any], weight: float) -> dict[str, np.ndarray]:
-    """One vector per dtype, numbers multiplied by the weight, and the weight itself; without what
-    is left or tied.
-    """
-    parts: dict[str, list[np.ndarray]] = {}
-    for name in entries(SENT_KINDS, update):
-        vector = _array(update[name]).ravel()
-        if vector.dtype.kind in "fc":
-            vector = vector * vector.dtype.type(weight)
-        parts.setdefault(vector.dtype.str, []).append(vector)
-    return {"weight": np.array([weight], np.float64)} | {
-        dtype: np.concatenate(part) for dtype, part in parts.items()
-    }
-
-
-def _unpack(update: Mapping[str, Any], vectors: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Return the mean, with the names, shapes and types of `update`."""
-    weight, taken, mean = vectors["weight"][0], dict.fromkeys(vectors, 0), dict(update)
-    for name in entries(SENT_KINDS, update):
-        array = _array(update[name])
-        vector, start = vectors[array.dtype.str], taken[array.dtype.str]
-        taken[array.dtype.str] = start + array.size
-        part = vector[start : start + array.size]
-        part = part / part.dtype.type(weight) if part.dtype.kind in "fc" else part.copy()
-        mean[name] = _like(update[name], part.reshape(array.shape))
-    return like(mean, update)
-
-
-def _array(value: Any) -> np.ndarray:
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-        value = (
-            value.float() if value.is_floating_point() and value.element_size() < 4 else value
-        ).numpy()
-    array = np.asarray(value)
-    return array.astype(np.float32) if array.dtype == np.float16 else array
-
-
-def _like(original: Any, array: np.ndarray) -> Any:
-    if not hasattr(original, "detach"):
-        return np.array(array, np.asarray(original).dtype)
-    import torch
-
-    return torch.from_numpy(array).to(original.device, original.dtype)
-
-
-def _combine(own: np.ndarray, received: np.ndarray) -> np.ndarray:
-    if own.shape != received.shape or own.dtype != received.dtype:
-        raise ArgumentError(
-            f"the updates on the ring are not alike: a chunk of {own.size} {own.dtype} here, of"
-            f" {received.size} {received.dtype} on the node before: their models must have the same"
-            " entries, of which the same are frozen"
-        )
-    return own + received if own.dtype.kind in "fc" else np.maximum(own, received)

@@ -1,10 +1,10 @@
-"""Token accounts: when a gossiping node sends.
+"""Token accounts: limits on the messages of a gossiping node.
 
 Danner and Jelasity, "Token Account Algorithms: The Best of the Proactive and Reactive Worlds",
 ICDCS 2018: a node gets a token per round, and pays one for each message that it sends in answer to
-one that came in. It sends on its own account with probability `proactive(tokens)`, and instead of
-keeping the token. So in r rounds it sends no more than r + C messages, with C the capacity, however
-many come in.
+a received one. With probability `proactive(tokens)`, it spends the round's token on a message of
+its own instead of keeping it. So in r rounds it sends no more than r + C messages, with C the
+capacity, however many it receives.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = [
 
 
 class TokenAccount(ABC):
-    """The tokens of one node, and what it does with them; the element `account` of
+    """The tokens of one node, and its rule to spend them; the element `account` of
     `GossipCoordinator`.
 
     Parameters
@@ -44,29 +44,30 @@ class TokenAccount(ABC):
 
     @abstractmethod
     def proactive(self, tokens: int) -> float:
-        """The probability of sending in a round, from 0 to 1; 1 from `capacity` tokens on."""
+        """Return the probability of sending in a round: 0 to 1, and 1 from `capacity` tokens on."""
 
     @abstractmethod
     def reactive(self, tokens: int, useful: bool) -> float:
-        """How many messages answer one that came in, `useful` or not: at most `tokens`, fractions
-        by chance.
+        """Return the number of messages in answer to a received one, `useful` or not.
+
+        It is at most `tokens`; its fraction is the probability of one message more.
         """
 
     def tick(self, rng: np.random.Generator) -> bool:
-        """A round begins: whether to send; if not, there is a token more."""
+        """Begin a round: return True to send a message, or else earn a token and return False."""
         send = bool(rng.random() < self.proactive(self.tokens))
         self.tokens += not send
         return send
 
     def react(self, useful: bool, rng: np.random.Generator) -> int:
-        """A message came in: how many to send, which is paid for."""
+        """Pay for the answers to a received message, and return their number."""
         count = min(self.tokens, int(np.floor(self.reactive(self.tokens, useful) + rng.random())))
         self.tokens -= count
         return count
 
 
 class Proactive(TokenAccount):
-    """Sends once in every round, and never in answer: plain gossip."""
+    """Sends once in every round, and never answers: plain gossip."""
 
     def __init__(self) -> None:
         super().__init__(0)
@@ -79,8 +80,8 @@ class Proactive(TokenAccount):
 
 
 class SimpleTokenAccount(TokenAccount):
-    """Answers each message with one, while there are tokens; sends by itself when the account is
-    full (section III-A).
+    """Answers each message once while there are tokens, and sends when the account is full
+    (section III-A).
     """
 
     def __init__(self, capacity: int = 10):

@@ -13,16 +13,8 @@ from uuid import uuid4
 from roleml_nb.library.arrivals import gather
 from roleml_nb.library.attempts import result_of
 from roleml_nb.library.channel_numbers import count_of
-from roleml_nb.library.channel_types import (
-    Options,
-)
-from roleml_nb.role import (
-    ChannelNotFoundError,
-    Message,
-    RoleInstanceID,
-    Service,
-    Task,
-)
+from roleml_nb.library.channel_types import Options
+from roleml_nb.role import ChannelNotFoundError, Message, RoleInstanceID, Service, Task
 from roleml_nb.role.checks.entry_names import difference_of_names
 
 from .coordinator import Coordinator
