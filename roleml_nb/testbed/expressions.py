@@ -35,12 +35,11 @@ def evaluate(source: str, names: Mapping[str, Any], nodes: list[str] | None = No
     """
     tree = parse(source)
     if nodes is not None and used(tree) & PER_NODE:
-        return Each(
-            [
-                _run(tree, {**names, "i": index, "n": len(nodes), "node": node}, source)
-                for index, node in enumerate(nodes)
-            ]
-        )
+        values = []
+        for index, node in enumerate(nodes):
+            own = {**names, "i": index, "n": len(nodes), "node": node}
+            values.append(_run(tree, own, source))
+        return Each(values)
     return _run(tree, names, source)
 
 
@@ -49,22 +48,19 @@ def element(source: str, names: Mapping[str, Any], nodes: list[str]) -> Any:
     body = parse(source).body
     if not is_made_there(body):
         return evaluate(source, names, nodes)
-    if any(isinstance(item, ast.Starred) for item in body.args) or any(
-        item.arg is None for item in body.keywords
-    ):
+    starred = any(isinstance(item, ast.Starred) for item in body.args)
+    if starred or any(item.arg is None for item in body.keywords):
         raise BadLine(f"{source}: name each argument, * and ** cannot be used here")
     function = evaluate(ast.unparse(body.func), names)
     if not callable(function):
         raise BadLine(
             f"{source}: {ast.unparse(body.func)} is no function but {type(function).__name__}"
         )
-    return impl(
-        function,
-        *(evaluate(ast.unparse(item), names, nodes) for item in body.args),
-        **{
-            str(item.arg): evaluate(ast.unparse(item.value), names, nodes) for item in body.keywords
-        },
-    )
+    args = [evaluate(ast.unparse(item), names, nodes) for item in body.args]
+    kwargs = {}
+    for keyword in body.keywords:
+        kwargs[str(keyword.arg)] = evaluate(ast.unparse(keyword.value), names, nodes)
+    return impl(function, *args, **kwargs)
 
 
 def is_made_there(body: ast.expr) -> TypeGuard[ast.Call]:
@@ -80,23 +76,22 @@ def ready_names(names: Mapping[str, Any]) -> dict[str, Any]:
     """
     from roleml_nb import library, workload
 
-    return (
-        {"Each": Each}
-        | {key: getattr(room, key) for room in (workload, library) for key in room.__all__}
-        | dict(names)
-    )
+    ready: dict[str, Any] = {"Each": Each}
+    for room in (workload, library):
+        for key in room.__all__:
+            ready[key] = getattr(room, key)
+    return ready | dict(names)
 
 
 def role_classes(names: Mapping[str, Any]) -> dict[str, type[Role]]:
     """Return the role classes of the library, and of the notebook's `names`, which come first."""
-    return {
-        key: value
-        for key, value in ready_names(names).items()
-        if not key.startswith("_")
-        and isinstance(value, type)
-        and issubclass(value, Role)
-        and value is not Role
-    }
+    classes = {}
+    for key, value in ready_names(names).items():
+        if key.startswith("_") or not isinstance(value, type):
+            continue
+        if issubclass(value, Role) and value is not Role:
+            classes[key] = value
+    return classes
 
 
 def parse(source: str) -> ast.Expression:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
 
 from roleml_nb.role import NOTEBOOK, HandlerError, RoleInstanceID, RoleMLError
 from roleml_nb.spec.entry import Entry
@@ -43,8 +45,7 @@ def _spawn(deployment: Deployment, plan: Plan) -> None:
     """Spawn the plan's nodes on its engines, if the testbed has as many, else spread over all."""
     alive, registry = deployment.fleet.alive, deployment.registry
     hosts = {None, *alive, NOTEBOOK}
-    places = {node.place for node in plan.nodes.values()}
-    exact = plan.engines == len(alive) and places <= hosts
+    exact = plan.engines == len(alive) and all(node.place in hosts for node in plan.nodes.values())
     groups: dict[tuple, list[str]] = {}
     positions = {}
     for name, node in plan.nodes.items():
@@ -68,7 +69,7 @@ def _relate(deployment: Deployment, plan: Plan) -> None:
     for node, given in plan.nodes.items():
         for relationship, members in given.relationships.items():
             if members:
-                wanted.setdefault(relationship, {})[node] = [member for member, _ in members]
+                wanted.setdefault(relationship, {})[node] = list(map(itemgetter(0), members))
     for relationship, members_by_node in wanted.items():
         update_relationship(deployment, relationship, members_by_node, "add")
 
@@ -113,11 +114,8 @@ def _batches(plan: Plan) -> Iterator[tuple[str, Batch]]:
 
 def _assign(deployment: Deployment, name: str, batch: Batch) -> None:
     roles = list(batch.values())
-    options, elements = {}, {}
-    for key in roles[0].options:
-        options[key] = Each([role.options[key] for role in roles])
-    for key in roles[0].elements:
-        elements[key] = Each([role.elements[key] for role in roles])
+    options = _by_key([role.options for role in roles])
+    elements = _by_key([role.elements for role in roles])
     try:
         assign(deployment, list(batch), name, roles[0].cls, options, elements)
     except RoleMLError as error:
@@ -125,6 +123,11 @@ def _assign(deployment: Deployment, name: str, batch: Batch) -> None:
         _point(error, batch.get(node, roles[0]).entry)
         raise
     deployment.code_changes.report_changes()
+
+
+def _by_key(values: Sequence[Mapping[str, Any]]) -> dict[str, Each]:
+    """Return {key: the values of all nodes}, for nodes with the same keys."""
+    return {key: Each(map(itemgetter(key), values)) for key in values[0]}
 
 
 def _point(error: RoleMLError, entry: Entry) -> None:

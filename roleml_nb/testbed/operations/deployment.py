@@ -28,6 +28,10 @@ class Deployment:
     versions: Versions
     code_changes: CodeChanges
 
+    def is_lost(self, node: str) -> bool:
+        """Return True if the host that the node lives on is lost."""
+        return self.registry.places[node] in self.fleet.lost
+
     def record_termination(self, node: str, name: str) -> None:
         """Record that a role has ended."""
         self.registry.terminated(node, name)

@@ -1,4 +1,4 @@
-"""Testbeds that outlive their kernel: what is written down for the next one, and how it finds back.
+"""Reattach: what a detached testbed writes down for its next kernel, and how that one finds back.
 
 Nodes, roles, relationships and links are asked for where they are, on the engines. What only the
 kernel knew, such as how elements were given, is plain data in a file beside the sockets, written a
@@ -8,7 +8,8 @@ moment after each change.
 from __future__ import annotations
 
 import json
-from itertools import count
+from collections.abc import Callable
+from itertools import count, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,37 +38,31 @@ def select_detached(testbed_id: str | None) -> RuntimeFile:
     """Return the detached testbed of that name, or the only one there is; TestbedError when there
     is none, several, or it is in use.
     """
-    found = [
-        runtime_file
-        for runtime_file in read_all()
-        if runtime_file.detached and runtime_file.processes()
-    ]
-    if testbed_id is not None:
-        found = [runtime_file for runtime_file in found if runtime_file.testbed_id == testbed_id]
+    found = []
+    for file in read_all():
+        if file.detached and testbed_id in (None, file.testbed_id) and file.processes():
+            found.append(file)
     if not found:
         name = "" if testbed_id is None else f"{testbed_id!r} "
         raise TestbedError(
             f"no testbed {name}is detached on this machine; begin one that stays with %rml start"
             " --detach, or Testbed(detached=True)"
         )
-    begun = [runtime_file.testbed_id for runtime_file in found if runtime_file.abandoned]
-    if len(begun) == len(found):
+    ready = [file for file in found if not file.abandoned]
+    if not ready:
         raise TestbedError(
-            f"testbed {begun[0]} was not ready when its kernel ended; %rml clean ends what is left"
-            " of it"
+            f"testbed {found[0].testbed_id} was not ready when its kernel ended; %rml clean ends"
+            " what is left of it"
         )
-    found = [runtime_file for runtime_file in found if not runtime_file.abandoned]
-    free = [runtime_file for runtime_file in found if runtime_file.owner.ended]
+    free = [file for file in ready if file.owner.ended]
     if not free:
         raise TestbedError(
-            f"testbed {found[0].testbed_id} is in use by process {found[0].owner.pid}: detach it"
+            f"testbed {ready[0].testbed_id} is in use by process {ready[0].owner.pid}: detach it"
             " there with bed.detach(), or end that kernel"
         )
     if len(free) > 1:
-        raise TestbedError(
-            f"{len(free)} testbeds are detached; name one:"
-            f" {', '.join(runtime_file.testbed_id for runtime_file in free)}"
-        )
+        names = ", ".join(file.testbed_id for file in free)
+        raise TestbedError(f"{len(free)} testbeds are detached; name one: {names}")
     if free[0].format != FORMAT:
         raise TestbedError(
             f"testbed {free[0].testbed_id} was started by another version of roleml_nb, which this"
@@ -103,12 +98,11 @@ def persist(fleet: Fleet, registry: Registry) -> None:
 
 
 def write_registry(fleet: Fleet, registry: Registry) -> None:
-    roles = registry.copy_roles()
-    content = {
-        **{name: getattr(registry, name) for name in TABLES},
-        "roles": roles,
-        "drawn": registry.board_layout and registry.board_layout.to_dict(registry.places),
-    }
+    """Write the registry to a file beside the sockets, for `restore`."""
+    content: dict[str, Any] = {name: getattr(registry, name) for name in TABLES}
+    content["roles"] = registry.copy_roles()
+    layout = registry.board_layout
+    content["drawn"] = layout and layout.to_dict(registry.places)
     target = Path(fleet.engines.directory) / FILE  # type: ignore[union-attr]
     beside = target.with_suffix(".new")
     try:
@@ -132,12 +126,10 @@ def restore(deployment: Deployment) -> None:
         registry.places.update(dict.fromkeys(names, host_id))
     fleet.update_directory(registry.places)
     for node in registry.places:
-        registry.contexts.update(
-            {node: written["contexts"][node]} if node in written["contexts"] else {}
-        )
-        registry.positions.update(
-            {node: tuple(written["positions"][node])} if node in written["positions"] else {}
-        )
+        if node in written["contexts"]:
+            registry.contexts[node] = written["contexts"][node]
+        if node in written["positions"]:
+            registry.positions[node] = tuple(written["positions"][node])
         if node != NOTEBOOK:
             _restore_node(deployment, node, written["roles"].get(node, {}))
     registry.board_layout = written["drawn"]
@@ -155,24 +147,26 @@ def _written(file: Path) -> dict[str, Any]:
     for name in TABLES:
         known = content.get(name) if isinstance(content, dict) else None
         kept[name] = known if isinstance(known, dict) else {}
-    for node, given in list(kept["contexts"].items()):
-        if not isinstance(given, dict):
-            del kept["contexts"][node]
-    for node, at in list(kept["positions"].items()):
-        if not isinstance(at, list) or list(map(type, at)) != [int, int]:
-            del kept["positions"][node]
-    for node, roles in list(kept["roles"].items()):
-        if not isinstance(roles, dict):
-            del kept["roles"][node]
-            continue
-        for name, role in list(roles.items()):
-            if not _is_role(role):
-                del roles[name]
+    _drop_invalid(kept["contexts"], lambda given: isinstance(given, dict))
+    _drop_invalid(kept["positions"], _is_position)
+    _drop_invalid(kept["roles"], lambda roles: isinstance(roles, dict))
+    for roles in kept["roles"].values():
+        _drop_invalid(roles, _is_role)
     try:
         kept["drawn"] = BoardLayout.from_dict(content["drawn"]) if content["drawn"] else None
     except (TestbedError, TypeError, ValueError, KeyError, AttributeError):
         kept["drawn"] = None
     return kept
+
+
+def _drop_invalid(table: dict[str, Any], is_valid: Callable[[Any], bool]) -> None:
+    for key, value in list(table.items()):
+        if not is_valid(value):
+            del table[key]
+
+
+def _is_position(at: Any) -> bool:
+    return isinstance(at, list) and list(map(type, at)) == [int, int]
 
 
 def _is_role(role: Any) -> bool:
@@ -201,10 +195,11 @@ def _restore_node(deployment: Deployment, node: str, written: dict[str, Any]) ->
         if contents[name]:  # which may be older than what this kernel has
             deployment.versions.contents[RoleInstanceID(node, name)] = contents[name]
     for relationship, members in relationships.items():
-        deployment.registry.related(node, relationship, [RoleInstanceID(*item) for item in members])
+        instances = list(starmap(RoleInstanceID, members))
+        deployment.registry.related(node, relationship, instances)
     for alias, target in links.items():
         deployment.registry.linked(node, alias, target)
 
 
 def _nodes(host: Any) -> list[str]:
-    return [name for name in host.actors if host.host_id != NOTEBOOK]
+    return [] if host.host_id == NOTEBOOK else list(host.actors)

@@ -18,10 +18,11 @@ def remove(deployment: Deployment, nodes: list[str]) -> None:
     """
     if NOTEBOOK in nodes:
         raise TestbedError("the notebook's own node cannot be removed")
-    registry, lost = deployment.registry, deployment.fleet.lost
-    there = [node for node in nodes if registry.places[node] not in lost]
+    lost = set(filter(deployment.is_lost, nodes))
     _forget(deployment, set(nodes))
-    for node in there:
+    for node in nodes:
+        if node in lost:
+            continue
         for name in deployment.calls.roles_of(node):
             messages = {node: Message({"name": name})}
             results = deployment.calls.ask_nodes("task", "terminate-role", messages)
@@ -29,17 +30,16 @@ def remove(deployment: Deployment, nodes: list[str]) -> None:
             deployment.record_termination(node, name)
     deployment.fleet.remove(nodes)
     for node in nodes:
-        for name in registry.roles.get(node, {}):
+        for name in deployment.registry.roles.get(node, {}):
             deployment.versions.terminated(RoleInstanceID(node, name))
-        registry.removed(node)
+        deployment.registry.removed(node)
 
 
 def _forget(deployment: Deployment, gone: set[str]) -> None:
     """Take the roles of these nodes out of the relationships of others, lost ones excepted."""
-    registry, lost = deployment.registry, deployment.fleet.lost
     forgotten: dict[str, dict[str, list[RoleInstanceID]]] = {}
-    for node, relationships in registry.relationships.items():
-        if node in gone or registry.places[node] in lost:
+    for node, relationships in deployment.registry.relationships.items():
+        if node in gone or deployment.is_lost(node):
             continue
         for relationship, members in relationships.items():
             instances = map(RoleInstanceID.of, members)

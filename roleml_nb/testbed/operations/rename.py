@@ -55,8 +55,8 @@ def check_renamable(deployment: Deployment, node: str) -> None:
     """Check that a node is not the notebook's own, nor lost; TestbedError if so."""
     if node == NOTEBOOK:
         raise TestbedError("the notebook's own node keeps its name, and stays where it is")
-    place = deployment.registry.places[node]
-    if place in deployment.fleet.lost:
+    if deployment.is_lost(node):
+        place = deployment.registry.places[node]
         raise TestbedError(
             f"{node!r} is lost with {place}, and cannot be taken elsewhere; remove it, and spawn"
             " another one"

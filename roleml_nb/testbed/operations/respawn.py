@@ -27,8 +27,8 @@ def respawn(deployment: Deployment, names: list[str], on: int | str | None) -> l
 
     When it fails, the nodes are lost as before, and can be made anew by another call.
     """
-    registry, fleet = deployment.registry, deployment.fleet
-    gone = [name for name in names if registry.places[name] in fleet.lost]
+    fleet = deployment.fleet
+    gone = list(filter(deployment.is_lost, names))
     if not gone:
         return []
     if not fleet.alive:

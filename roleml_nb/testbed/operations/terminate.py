@@ -14,7 +14,7 @@ __all__ = ["terminate"]
 
 def terminate(deployment: Deployment, nodes: Sequence[str], name: str) -> None:
     """See `Testbed.terminate`."""
-    deployment.registry.instances([f"{node}/{name}" for node in nodes])
+    deployment.registry.roles_named(name, nodes)
     messages = dict.fromkeys(nodes, Message({"name": name}))
     results = deployment.calls.ask_nodes("task", "terminate-role", messages)
     for (node, _), result in results:

@@ -68,7 +68,7 @@ def _outdated(
     for cls in classes:
         cls = current(cls, "role")
         if former_name is not None and not versions.of_class(former_name):
-            known = {name.rpartition(".")[2] for name, _ in versions.running.values()}
+            known = dict.fromkeys(name.rpartition(".")[2] for name, _ in versions.running.values())
             raise TestbedError(
                 f"no role is of a class {former_name!r}; {did_you_mean(former_name, known)}"
             )

@@ -28,7 +28,7 @@ def wire(
     check_name("relationship", relationship)
     registry = deployment.registry
     names = registry.select(_nodes_with(registry, role) if nodes is None else nodes)
-    instances = registry.instances([f"{name}/{role}" for name in names])
+    instances = registry.roles_named(role, names)
     instance_of = dict(zip(names, instances, strict=True))
     made = topology(source, names, **{"seed": deployment.seed, **options})
     if made.changes and round is None:

@@ -69,6 +69,10 @@ class Registry:
             )
         return list(found)
 
+    def roles_named(self, name: str, nodes: Iterable[str]) -> list[RoleInstanceID]:
+        """Return the role of that name of each node; TestbedError when a node has none."""
+        return self.instances([f"{node}/{name}" for node in nodes])
+
     def _has(self, node: str, name: str) -> bool:
         try:
             return bool(self._instance(node, name))

@@ -1,4 +1,4 @@
-"""How what a hand does is said as code: names of nodes, values, and per-node values."""
+"""Code generation for commands: names of nodes, values, and per-node values."""
 
 from __future__ import annotations
 
@@ -11,21 +11,40 @@ from roleml_nb.role import natural_key
 from roleml_nb.spec.per_node import Each, Impl
 from roleml_nb.testbed.expressions import is_made_there, parse, used
 
-__all__ = ["argument", "pattern", "source", "value"]
+__all__ = ["argument", "arguments", "pattern", "source", "value"]
 
 _NUMBERED = re.compile(r"(.*?)(\d+)")
+_WORDS = (
+    ast.Attribute,
+    ast.Call,
+    ast.Constant,
+    ast.Dict,
+    ast.List,
+    ast.Name,
+    ast.Set,
+    ast.Subscript,
+    ast.Tuple,
+)
+"""Expressions without white space outside of brackets and quotes."""
 
 
 def pattern(names: Sequence[str]) -> str:
     """Return one pattern for nodes: ``client{1..8}``, ``{alice,bob}``, in this order."""
     if len(names) == 1:
         return names[0]
-    parts = [_NUMBERED.fullmatch(name) for name in names]
-    if all(parts) and len({part[1] for part in parts if part}) == 1:
-        numbers = [part[2] for part in parts if part]
-        if numbers == [str(int(numbers[0]) + offset) for offset in range(len(names))]:
-            return f"{parts[0][1]}{{{numbers[0]}..{numbers[-1]}}}"  # type: ignore[index]
-    return f"{{{','.join(names)}}}"
+    return _range(names) or f"{{{','.join(names)}}}"
+
+
+def _range(names: Sequence[str]) -> str | None:
+    """Return the pattern of names that count up, as client1 and client2 do; None for others."""
+    matches = list(map(_NUMBERED.fullmatch, names))
+    first = matches[0]
+    if first is None:
+        return None
+    for offset, match in enumerate(matches):
+        if match is None or match[1] != first[1] or match[2] != str(int(first[2]) + offset):
+            return None
+    return f"{first[1]}{{{first[2]}..{int(first[2]) + len(names) - 1}}}"
 
 
 def value(text: str, nodes: Sequence[str], *, element: bool = False) -> str:
@@ -34,11 +53,11 @@ def value(text: str, nodes: Sequence[str], *, element: bool = False) -> str:
     """
     body = parse(text).body
     if element and is_made_there(body):
-        given = [
-            ast.unparse(body.func),
-            *(_each(item, nodes) for item in body.args),
-            *(f"{item.arg}={_each(item.value, nodes)}" for item in body.keywords),
-        ]
+        given = [ast.unparse(body.func)]
+        for item in body.args:
+            given.append(_each(item, nodes))
+        for keyword in body.keywords:
+            given.append(f"{keyword.arg}={_each(keyword.value, nodes)}")
         return f"impl({', '.join(given)})"
     return _each(body, nodes)
 
@@ -73,27 +92,13 @@ def argument(text: str) -> str:
     """Return an expression as a word of a magic's line: without white space outside of brackets and
     quotes.
     """
-    said = ast.unparse(parse(text))
-    body = parse(said).body
-    return (
-        said
-        if isinstance(
-            body,
-            (
-                ast.Call,
-                ast.Constant,
-                ast.Name,
-                ast.Attribute,
-                ast.List,
-                ast.Dict,
-                ast.Tuple,
-                ast.Set,
-                ast.Subscript,
-            ),
-        )
-        or " " not in said
-        else f"({said})"
-    )
+    word = ast.unparse(parse(text))
+    return word if " " not in word or isinstance(parse(word).body, _WORDS) else f"({word})"
+
+
+def arguments(texts: Mapping[str, str]) -> list[str]:
+    """Return named expressions as words of a magic's line."""
+    return [f"{key}={argument(text)}" for key, text in texts.items()]
 
 
 def source(given: Any, names: Mapping[str, Any]) -> str | None:
@@ -101,13 +106,7 @@ def source(given: Any, names: Mapping[str, Any]) -> str | None:
     a name, and calls of it.
     """
     if isinstance(given, Impl):
-        function = _name(given.function, names)
-        parts = [source(item, names) for item in given.args]
-        named = {key: source(item, names) for key, item in given.kwargs.items()}
-        if function is None or None in parts or None in named.values():
-            return None
-        keywords = [f"{key}={item}" for key, item in named.items()]
-        return f"{function}({', '.join([*map(str, parts), *keywords])})"
+        return _call(given, names)
     if isinstance(given, Each):
         return None
     try:
@@ -118,9 +117,25 @@ def source(given: Any, names: Mapping[str, Any]) -> str | None:
     return _name(given, names)
 
 
+def _call(made: Impl, names: Mapping[str, Any]) -> str | None:
+    function = _name(made.function, names)
+    given = []
+    for item in made.args:
+        given.append(source(item, names))
+    for key, item in made.kwargs.items():
+        text = source(item, names)
+        given.append(text and f"{key}={text}")
+    if function is None or None in given:
+        return None
+    return f"{function}({', '.join(map(str, given))})"
+
+
 def _name(given: Any, names: Mapping[str, Any]) -> str | None:
     own = getattr(given, "__name__", None)
     if own is not None and names.get(own) is given:
         return str(own)
-    found = [key for key, item in names.items() if item is given and not key.startswith("_")]
-    return min(found, key=natural_key) if found else None
+    found = []
+    for key, item in names.items():
+        if item is given and not key.startswith("_"):
+            found.append(key)
+    return min(found, key=natural_key, default=None)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -56,10 +55,19 @@ class CompositeCommand(Command):
         return CompositeCommand(tuple(done))
 
     def notes(self) -> list[str]:
-        return list(chain.from_iterable(part.notes() for part in self.parts))
+        notes = []
+        for part in self.parts:
+            notes += part.notes()
+        return notes
 
     def to_magic(self) -> list[str]:
-        return list(chain.from_iterable(part.to_magic() for part in self.parts))
+        lines = []
+        for part in self.parts:
+            lines += part.to_magic()
+        return lines
 
     def to_python(self) -> list[str]:
-        return list(chain.from_iterable(part.to_python() for part in self.parts))
+        lines = []
+        for part in self.parts:
+            lines += part.to_python()
+        return lines

@@ -26,15 +26,16 @@ class Spawn(Command):
     on: str | None = None
 
     def do(self, bed: Testbed, names: Names) -> Command:
-        there = set(bed.registry.places)
+        before = set(bed.registry.places)
         made = bed.spawn(*self.nodes.split(), on=_engine(self.on))
-        new = tuple(node for node in made if node not in there)
+        new = [node for node in made if node not in before]
         if not new:
             raise TestbedError(f"{self.nodes} is there already")
-        return Remove(new)
+        return Remove(tuple(new))
 
     def to_magic(self) -> list[str]:
-        return [f"%rml spawn {self.nodes}{f' --on {_engine(self.on)}' if self.on else ''}"]
+        on = f" --on {_engine(self.on)}" if self.on else ""
+        return [f"%rml spawn {self.nodes}{on}"]
 
     def to_python(self) -> list[str]:
         on = f", on={_engine(self.on)!r}" if self.on else ""
@@ -51,45 +52,36 @@ class Remove(Command):
     nodes: tuple[str, ...]
 
     def do(self, bed: Testbed, names: Names) -> Command:
-        registry, nodes = bed.registry, set(self.nodes)
-        back: list[Command] = []
+        registry = bed.registry
+        nodes: list[Command] = []
+        positions: dict[str, tuple[int, int] | None] = {}
+        roles = []
         for node in self.nodes:
             place = registry.places.get(node)
-            back.append(
-                Respawn(
-                    node,
-                    None if place in bed.lost else place,
-                    registry.contexts.get(node, {}),
-                    dict(registry.links.get(node, {})),
-                )
-            )
-        back += [
-            Arrange(
-                {
-                    node: registry.positions[node]
-                    for node in self.nodes
-                    if node in registry.positions
-                }
-            )
-        ]
-        related = [
-            Relate((node,), relationship, some)
-            for node, relationships in registry.relationships.items()
-            for relationship, members in relationships.items()
-            if (
-                some := tuple(
-                    item for item in members if node in nodes or item.partition("/")[0] in nodes
-                )
-            )
-        ]
-        there = [
-            RoleInstanceID(node, name)
-            for node in self.nodes
-            for name in registry.roles.get(node, {})
-        ]
-        with capture(bed.deployment, there) as kept:
+            on = None if place in bed.lost else place
+            context, links = registry.contexts.get(node, {}), registry.links.get(node, {})
+            nodes.append(Respawn(node, on, context, dict(links)))
+            if node in registry.positions:
+                positions[node] = registry.positions[node]
+            for name in registry.roles.get(node, {}):
+                roles.append(RoleInstanceID(node, name))
+        relations = self._relations(bed)
+        with capture(bed.deployment, roles) as kept:
             bed.remove(list(self.nodes))
-        return CompositeCommand((*back, *restore_commands(bed, names, kept), *related))
+        restored = restore_commands(bed, names, kept)
+        return CompositeCommand((*nodes, Arrange(positions), *restored, *relations))
+
+    def _relations(self, bed: Testbed) -> list[Relate]:
+        """Return the commands that relate the nodes again, and others with their roles."""
+        gone, found = set(self.nodes), []
+        for node, relationships in bed.registry.relationships.items():
+            for relationship, members in relationships.items():
+                theirs = members
+                if node not in gone:
+                    theirs = [item for item in members if item.partition("/")[0] in gone]
+                if theirs:
+                    found.append(Relate((node,), relationship, tuple(theirs)))
+        return found
 
     def to_magic(self) -> list[str]:
         return [f"%rml remove {pattern(self.nodes)}"]
@@ -142,12 +134,13 @@ class Move(Command):
     on: str
 
     def do(self, bed: Testbed, names: Names) -> Command:
-        before = {node: bed.registry.places[node] for node in self.nodes}
+        before = dict(bed.registry.places)
         moved = bed.move(list(self.nodes), self.on)
-        back: dict[str, list[str]] = {}
+        moved_from: dict[str, list[str]] = {}
         for node in moved:
-            back.setdefault(before[node], []).append(node)
-        return CompositeCommand(tuple(Move(tuple(nodes), place) for place, nodes in back.items()))
+            moved_from.setdefault(before[node], []).append(node)
+        back = [Move(tuple(nodes), place) for place, nodes in moved_from.items()]
+        return CompositeCommand(tuple(back))
 
     def to_magic(self) -> list[str]:
         return [f"%rml move {pattern(self.nodes)} --on {_engine(self.on)}"]
@@ -163,20 +156,22 @@ class Arrange(Command):
     positions: dict[str, tuple[int, int] | None]
 
     def do(self, bed: Testbed, names: Names) -> Command:
-        before = {node: bed.registry.positions.get(node) for node in self.positions}
+        known = bed.registry.positions
+        before = {node: known.get(node) for node in self.positions}
         bed.arrange(self.positions)
         return Arrange(before)
 
     def to_magic(self) -> list[str]:
-        said = [
-            node if at is None else f"{node}=({at[0]:.0f}, {at[1]:.0f})"
-            for node, at in self.positions.items()
-        ]
-        return [f"%rml arrange {' '.join(said)}"] if said else []
+        words = []
+        for node, at in self.positions.items():
+            words.append(node if at is None else f"{node}=({at[0]:.0f}, {at[1]:.0f})")
+        return [f"%rml arrange {' '.join(words)}"] if words else []
 
     def to_python(self) -> list[str]:
-        said = {node: at and (round(at[0]), round(at[1])) for node, at in self.positions.items()}
-        return [f"bed.arrange({said!r})"] if said else []
+        positions = {}
+        for node, at in self.positions.items():
+            positions[node] = at and (round(at[0]), round(at[1]))
+        return [f"bed.arrange({positions!r})"] if positions else []
 
 
 def _engine(place: str | None) -> int | str | None:

@@ -1,6 +1,4 @@
-"""What a page asks for, checked before it is done: anybody who can write into the page can send
-anything.
-"""
+"""Check the requests of a page: anybody who can write into the page can send anything."""
 
 from __future__ import annotations
 
@@ -9,6 +7,7 @@ import math
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from roleml_nb.role import TestbedError, did_you_mean
@@ -37,9 +36,9 @@ def check_arguments(
         With the parameter and the value that does not fit.
     """
     name = getattr(function, "__name__", str(function)).removeprefix("handle_").strip("_")
-    taken = {
-        key: one for key, one in inspect.signature(function).parameters.items() if key not in bound
-    }
+    taken = dict(inspect.signature(function).parameters)
+    for key in bound:
+        taken.pop(key, None)
     hints = typing.get_type_hints(
         getattr(function, "__init__") if isinstance(function, type) else function  # noqa: B009
     )
@@ -48,8 +47,8 @@ def check_arguments(
             raise TestbedError(f"{name} takes no {_short(key)}; {did_you_mean(str(key), taken)}")
         if not _fits(hints.get(key, Any), value):
             raise TestbedError(f"{name}: {key} cannot be {_short(value)}")
-    for key, one in taken.items():
-        if one.default is one.empty and key not in given:
+    for key, parameter in taken.items():
+        if parameter.default is parameter.empty and key not in given:
             raise TestbedError(f"{name} needs {key}")
     return given
 
@@ -72,10 +71,12 @@ def _fits(hint: Any, value: Any) -> bool:
     if kind in (None, types.NoneType):
         return value is None
     if kind in (dict, Mapping):
-        return isinstance(value, Mapping) and all(
-            _fits(part, item)
-            for pair in value.items()
-            for part, item in zip(parts, pair, strict=False)
+        return isinstance(value, Mapping) and (
+            not parts
+            or (
+                all(map(partial(_fits, parts[0]), value))
+                and all(map(partial(_fits, parts[1]), value.values()))
+            )
         )
     if kind is tuple and ... not in parts:
         return (
@@ -84,10 +85,8 @@ def _fits(hint: Any, value: Any) -> bool:
             and all(map(_fits, parts, value))
         )
     if kind in (list, tuple, Sequence):
-        return (
-            isinstance(value, (list, tuple)) and all(_fits(parts[0], item) for item in value)
-            if parts
-            else True
+        return not parts or (
+            isinstance(value, (list, tuple)) and all(map(partial(_fits, parts[0]), value))
         )
     return isinstance(value, kind)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import RoleInstanceID, TestbedError, did_you_mean
 from roleml_nb.testbed.expressions import BadLine, element, evaluate, ready_names, role_classes
 from roleml_nb.testbed.operations.undo import TerminatedRole, capture, restore
 
-from .codegen import argument, pattern, source, value
+from .codegen import argument, arguments, pattern, source, value
 from .command import Command, CompositeCommand, Names
 
 if TYPE_CHECKING:
@@ -46,12 +46,11 @@ class Assign(Command):
             elements = {key: element(text, known, nodes) for key, text in self.elements.items()}
         except BadLine as error:
             raise TestbedError(str(error)) from None
-        there = [
-            RoleInstanceID(node, self.name)
-            for node in nodes
-            if self.name in bed.registry.roles.get(node, {})
-        ]
-        with capture(bed.deployment, there) as replaced:
+        present = []
+        for node in nodes:
+            if self.name in bed.registry.roles.get(node, {}):
+                present.append(RoleInstanceID(node, self.name))
+        with capture(bed.deployment, present) as replaced:
             bed.assign(nodes, self.name, classes[self.cls], options=options, elements=elements)
         return CompositeCommand(
             (Terminate(tuple(nodes), self.name), *restore_commands(bed, names, replaced))
@@ -59,14 +58,11 @@ class Assign(Command):
 
     def to_magic(self) -> list[str]:
         options = ", ".join(f"{key}={text.strip()}" for key, text in self.options.items())
-        elements = "".join(
-            f" --element {key.replace('-', '_')}={argument(text)}"
-            for key, text in self.elements.items()
-        )
-        return [
-            f"%rml assign {pattern(self.nodes)}"
-            f" {self.name}={self.cls}{f'({options})' if options else ''}{elements}"
-        ]
+        role = f"{self.name}={self.cls}{f'({options})' if options else ''}"
+        words = ["%rml assign", pattern(self.nodes), role]
+        for key, text in self.elements.items():
+            words.append(f"--element {key.replace('-', '_')}={argument(text)}")
+        return [" ".join(words)]
 
     def to_python(self) -> list[str]:
         parts = [repr(pattern(self.nodes)), repr(self.name), self.cls]
@@ -87,26 +83,25 @@ class RestoreRole(Command):
     request: Assign
 
     def do(self, bed: Testbed, names: Names) -> Command:
-        node, name = self.terminated.instance
-        if self.terminated.state is not None:
-            restore(bed.deployment, self.terminated)
-        elif self.terminated.cls is not None and self.terminated.given is not None:
-            options, elements = self.terminated.given
-            bed.assign(node, name, self.terminated.cls, options=options, elements=elements)
+        terminated = self.terminated
+        node, name = terminated.instance
+        if terminated.state is not None:
+            restore(bed.deployment, terminated)
+        elif terminated.cls is not None and terminated.given is not None:
+            options, elements = terminated.given
+            bed.assign(node, name, terminated.cls, options=options, elements=elements)
         else:
             raise TestbedError(
-                f"{self.terminated.instance} cannot be put back: another kernel has assigned it,"
-                f" and {self.terminated.why}"
+                f"{terminated.instance} cannot be put back: another kernel has assigned it,"
+                f" and {terminated.why}"
             )
         return Terminate((node,), name)
 
     def notes(self) -> list[str]:
-        why = self.terminated.why
-        return (
-            [f"its state is not kept: undone, {self.terminated.instance} begins anew ({why})"]
-            if why
-            else []
-        )
+        instance, why = self.terminated.instance, self.terminated.why
+        if not why:
+            return []
+        return [f"its state is not kept: undone, {instance} begins anew ({why})"]
 
     def to_magic(self) -> list[str]:
         return self.request.to_magic()
@@ -126,9 +121,8 @@ class Terminate(Command):
     name: str
 
     def do(self, bed: Testbed, names: Names) -> Command:
-        with capture(
-            bed.deployment, bed.registry.instances([f"{node}/{self.name}" for node in self.nodes])
-        ) as kept:
+        roles = bed.registry.roles_named(self.name, self.nodes)
+        with capture(bed.deployment, roles) as kept:
             bed.terminate(list(self.nodes), self.name)
         return CompositeCommand(tuple(restore_commands(bed, names, kept)))
 
@@ -154,33 +148,30 @@ class Relate(Command):
                 f"{self.relationship!r} cannot be the name of a relationship: letters, digits, '_'"
                 " and '-'"
             )
-        members = {str(item) for item in bed.registry.instances(self.instances, self.relationship)}
+        members = set(map(str, bed.registry.instances(self.instances, self.relationship)))
         changes: dict[tuple[str, ...], list[str]] = {}
         for node in self.nodes:
-            known = bed.registry.relationships.get(node, {}).get(self.relationship, [])
-            some = tuple(sorted(item for item in members if (item in known) is self.remove))
-            if some:
-                changes.setdefault(some, []).append(node)
+            known = set(bed.registry.relationships.get(node, {}).get(self.relationship, []))
+            changed = members & known if self.remove else members - known
+            if changed:
+                changes.setdefault(tuple(sorted(changed)), []).append(node)
         bed.relate(list(self.nodes), self.relationship, list(self.instances), remove=self.remove)
-        return CompositeCommand(
-            tuple(
-                Relate(tuple(nodes), self.relationship, some, not self.remove)
-                for some, nodes in changes.items()
-            )
-        )
+        undo = []
+        for changed_members, nodes in changes.items():
+            undo.append(Relate(tuple(nodes), self.relationship, changed_members, not self.remove))
+        return CompositeCommand(tuple(undo))
 
     def to_magic(self) -> list[str]:
-        return [
-            f"%rml {'unrelate' if self.remove else 'relate'} {pattern(self.nodes)} "
-            f"{self.relationship}={','.join(_instances(self.instances))}"
-        ]
+        verb = "unrelate" if self.remove else "relate"
+        members = ",".join(_patterns(self.instances))
+        return [f"%rml {verb} {pattern(self.nodes)} {self.relationship}={members}"]
 
     def to_python(self) -> list[str]:
-        members = _instances(self.instances)
-        said = repr(members[0] if len(members) == 1 else members)
+        members = _patterns(self.instances)
+        instances = members[0] if len(members) == 1 else members
         return [
             f"bed.relate({pattern(self.nodes)!r}, {self.relationship!r},"
-            f" {said}{', remove=True' * self.remove})"
+            f" {instances!r}{', remove=True' * self.remove})"
         ]
 
 
@@ -194,14 +185,10 @@ class Migrate(Command):
 
     def do(self, bed: Testbed, names: Names) -> Command:
         old, new, added = _migrate(bed, self.role, self.to, self.conflicts)
-        return UndoMigrate(
-            new,
-            old,
-            tuple(
-                (node, relationship, old if member == new else member)
-                for node, relationship, member in added
-            ),
-        )
+        known = []
+        for node, relationship, member in added:
+            known.append((node, relationship, old if member == new else member))
+        return UndoMigrate(new, old, tuple(known))
 
     def to_magic(self) -> list[str]:
         return [f"%rml migrate {self.role} {self.to}{' --keep' * (self.conflicts == 'keep')}"]
@@ -229,15 +216,11 @@ class Call(Command):
         return ["a call cannot be undone: its line goes from the code, and what it did stays"]
 
     def to_magic(self) -> list[str]:
-        given = [f"{key}={argument(text)}" for key, text in self.arguments.items()]
-        return [" ".join(["%rml call", self.address, self.channel, *given])]
+        return [" ".join(["%rml call", self.address, self.channel, *arguments(self.arguments)])]
 
     def to_python(self) -> list[str]:
-        given = (
-            f", {{{', '.join(f'{key!r}: {text}' for key, text in self.arguments.items())}}}"
-            if self.arguments
-            else ""
-        )
+        items = [f"{key!r}: {text}" for key, text in self.arguments.items()]
+        given = f", {{{', '.join(items)}}}" if items else ""
         return [f"bed.call({self.address!r}, {self.channel!r}{given})"]
 
 
@@ -270,10 +253,13 @@ def _migrate(
     added = []
     for node, relationships in bed.registry.relationships.items():
         for relationship, members in relationships.items():
-            known = [
-                new if item == old else item for item in before.get(node, {}).get(relationship, [])
-            ]
-            added += [(node, relationship, member) for member in members if member not in known]
+            known = set(before.get(node, {}).get(relationship, []))
+            if old in known:
+                known.remove(old)
+                known.add(new)
+            for member in members:
+                if member not in known:
+                    added.append((node, relationship, member))
     return old, new, added
 
 
@@ -282,28 +268,23 @@ def restore_commands(
 ) -> list[RestoreRole]:
     """Return the commands that restore terminated roles; as code they are the assignments."""
     found = []
-    for one in kept:
-        node, name = one.instance
-        options, elements = one.given or ({}, {})
-        known = (
-            source(one.cls, names) or str((one.known or {}).get("class", "...")).rpartition(".")[2]
-        )
-        found.append(
-            RestoreRole(
-                one,
-                Assign(
-                    (node,),
-                    name,
-                    known,
-                    {key: source(item, names) or "..." for key, item in options.items()},
-                    {key: source(item, names) or "..." for key, item in elements.items()},
-                ),
-            )
-        )
+    for terminated in kept:
+        node, name = terminated.instance
+        options, elements = terminated.given or ({}, {})
+        cls = source(terminated.cls, names)
+        if cls is None:
+            cls = str((terminated.known or {}).get("class", "...")).rpartition(".")[2]
+        assignment = Assign((node,), name, cls, _sources(options, names), _sources(elements, names))
+        found.append(RestoreRole(terminated, assignment))
     return found
 
 
-def _instances(members: Sequence[str]) -> list[str]:
+def _sources(values: Mapping[str, Any], names: Names) -> dict[str, str]:
+    """Return expressions for values; "..." where there is none."""
+    return {key: source(item, names) or "..." for key, item in values.items()}
+
+
+def _patterns(members: Sequence[str]) -> list[str]:
     """Return addresses in few words: those of one role name together."""
     by_role: dict[str, list[str]] = {}
     for member in members:
@@ -313,6 +294,7 @@ def _instances(members: Sequence[str]) -> list[str]:
 
 
 def _items(texts: Mapping[str, str], nodes: Sequence[str], *, element: bool = False) -> str:
-    return ", ".join(
-        f"{key!r}: {value(text, nodes, element=element)}" for key, text in texts.items()
-    )
+    items = []
+    for key, text in texts.items():
+        items.append(f"{key!r}: {value(text, nodes, element=element)}")
+    return ", ".join(items)
