@@ -61,13 +61,13 @@ class CompositeCommand(Command):
         return notes
 
     def to_magic(self) -> list[str]:
-        lines = []
+        code = []
         for part in self.parts:
-            lines += part.to_magic()
-        return lines
+            code += part.to_magic()
+        return code
 
     def to_python(self) -> list[str]:
-        lines = []
+        code = []
         for part in self.parts:
-            lines += part.to_python()
-        return lines
+            code += part.to_python()
+        return code
