@@ -14,8 +14,9 @@ def load_ipython_extension(ip: Any) -> None:
         return
     magics = RoleMagics(ip)
     ip.register_magics(magics)
-    for listener in (magics.report_notifications, magics.history.add):
-        ip.events.register("post_run_cell", listener)
+    context = magics.context
+    ip.events.register("post_run_cell", context.report_notifications)
+    ip.events.register("post_run_cell", context.history.add)
     ip.ast_transformers.append(ValueTransformer())
     ip.set_hook("complete_command", magics.complete, str_key="%rml")
 
@@ -23,18 +24,20 @@ def load_ipython_extension(ip: Any) -> None:
 def unload_ipython_extension(ip: Any) -> None:
     """Stop the testbed of this shell and forget the magics."""
     magics = ip.magics_manager.registry.pop("RoleMagics", None)
-    if magics is not None:
-        for listener in (magics.report_notifications, magics.history.add):
-            ip.events.unregister("post_run_cell", listener)
-        if magics.bed is not None:
-            magics.bed.stop()
-        ip.ast_transformers[:] = [
-            one for one in ip.ast_transformers if not isinstance(one, ValueTransformer)
-        ]
-        for kind, name in (
-            ("line", "rml"),
-            ("line", VALUE_MAGIC),
-            ("cell", "rml"),
-            ("cell", "role"),
-        ):
-            ip.magics_manager.magics[kind].pop(name, None)
+    if magics is None:
+        return
+    context = magics.context
+    ip.events.unregister("post_run_cell", context.report_notifications)
+    ip.events.unregister("post_run_cell", context.history.add)
+    if context.bed is not None:
+        context.bed.stop()
+    for transformer in list(ip.ast_transformers):
+        if isinstance(transformer, ValueTransformer):
+            ip.ast_transformers.remove(transformer)
+    for kind, name in (
+        ("line", "rml"),
+        ("line", VALUE_MAGIC),
+        ("cell", "rml"),
+        ("cell", "role"),
+    ):
+        ip.magics_manager.magics[kind].pop(name, None)

@@ -8,11 +8,11 @@ from typing import Any
 
 from roleml_nb.testbed.expressions import BadLine, evaluate
 
+from .subcommands import subcommands
+
 __all__ = ["fill", "fill_by"]
 
 PAIRS = {"(": ")", "[": "]", "{": "}"}
-WHOLE = frozenset({"relate", "unrelate"})
-"""Commands in which names come after a ``=``, too; elsewhere, Python does."""
 HINT = "braces hold a range {1..8}, names {alice,bob}, or Python: {name}, client{1..count}"
 
 Filled = Callable[[str], str]
@@ -33,12 +33,15 @@ def fill_by(words: list[str], text: Filled, number: Filled) -> list[str]:
     """Return the words of a line, with what `text` and `number` make of the expressions in
     braces.
     """
+    subcommand = subcommands().get(words[0]) if words else None
+    names_everywhere = subcommand is not None and subcommand.names_after_equals
     filled: list[str] = []
     for word in words:
         if word.startswith("--element="):
             filled.append(word)
             continue
-        head = word if words[0] in WHOLE or word.startswith("--") else word[: _names_end(word)]
+        end = len(word) if names_everywhere or word.startswith("--") else _names_end(word)
+        head = word[:end]
         filled.append(_fill(head, text, number) + word[len(head) :])
     return filled
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
 import os
 import re
@@ -11,13 +10,12 @@ from pathlib import Path
 
 from IPython.core.inputtransformer2 import TransformerManager
 
-from .arguments import HelpAsked, parse
+from .arguments import HelpRequested, parse
 from .braces import fill_by
 from .expressions import Expressions
 from .history import Cell
-from .lines import Line, parse_lines
+from .lines import parse_lines
 from .parsing import BadLine, split
-from .translations import COMMANDS
 
 __all__ = ["to_script"]
 
@@ -78,54 +76,61 @@ VALUES = re.compile(r"bed\.(call\(|run\(|spawn\(|status\(|runs)")
 """Of these, a program has the value."""
 BODIES = ("capture", "time")
 """Cell magics of IPython that run the cell."""
+IMPORTED = frozenset({"Each", "Testbed", "impl"})
+"""Names that `HEAD` imports."""
 
-Parsers = dict[str, argparse.ArgumentParser]
 
+def to_script(cells: Iterable[Cell], modules: Mapping[str, str]) -> str:
+    """Return the program that does what cells did.
 
-def to_script(cells: Iterable[Cell], parsers: Parsers, homes: Mapping[str, str]) -> str:
-    """The program.
-
-    `homes` says from where names are imported that no cell defines: {name: module}.
+    `modules` has the modules of names that no cell defines: {name: module}.
     """
-    parts, bodies = [], []
-    translator = _Translator(parsers)
+    parts = []
+    codes = []
+    translator = _Translator()
     for cell in cells:
         name = f"# [{cell.number or ' '}]"
         if not cell.succeeded:
             parts.append(f"{name} failed, and is left out")
             continue
-        code = translator.cell(cell.text)
+        code = translator.translate(cell.text)
         if _is_python(code):
-            shown = code if translator.ends_with_line(cell.text) else _shown(code)
+            shown = code if translator.ends_with_magic(cell.text) else _with_value_shown(code)
             code = translator.with_parameters(cell.text, shown)
-        if not _is_python(code):
-            parts.append(
-                "\n".join(
-                    [
-                        f"{name} is no Python outside of a notebook, and is left out",
-                        *_as_comment(cell.text),
-                    ]
-                )
-            )
-        else:
-            bodies.append(code)
+        if _is_python(code):
+            codes.append(code)
             parts.append(f"{name}\n{code}")
-    code = "\n".join([*bodies, *translator.files.values()])
-    files = "".join(
-        f"\n\n{name} = (\n{_as_lines(text)})\n" for name, text in translator.files.items()
-    )
-    helpers = "".join(text for name, text in HELPERS.items() if f"{name}(" in code)
+        else:
+            title = f"{name} is no Python outside of a notebook, and is left out"
+            parts.append(f"{title}\n{_as_comment(cell.text)}")
+    head = _head("\n".join([*codes, *translator.files.values()]), translator, modules)
+    body = "\n\n".join(parts)
+    return f"{head}\nbed = None\n\n{body}\n\nif bed is not None:\n    bed.stop()\n"
+
+
+def _head(code: str, translator: _Translator, modules: Mapping[str, str]) -> str:
+    """Return the imports, helpers and constants that the code of a program needs."""
+    helpers = ""
+    for name, text in HELPERS.items():
+        if f"{name}(" in code:
+            helpers += text
     helpers = helpers.replace("PARAMETERS", repr(tuple(sorted(translator.parameters))))
-    uses = "".join(f"{line}\n\n" for line in translator.futures)
-    uses += "import argparse\nimport ast\n\n" if "argparse." in helpers else ""
-    head = f"{HEAD.replace(IMPORT, uses + IMPORT)}{_imports(helpers + code, homes)}{helpers}{files}"
-    return (
-        f"{head}\nbed = None\n\n" + "\n\n".join(parts) + "\n\nif bed is not None:\n    bed.stop()\n"
-    )
+    first = ""
+    for line in translator.futures:
+        first += f"{line}\n\n"
+    if "argparse." in helpers:
+        first += "import argparse\nimport ast\n\n"
+    files = ""
+    for name, text in translator.files.items():
+        files += f"\n\n{name} = (\n{_as_literals(text)})\n"
+    imports = _imports(helpers + code, modules)
+    return f"{HEAD.replace(IMPORT, first + IMPORT)}{imports}{helpers}{files}"
 
 
-def _as_lines(code: str) -> str:
-    return "".join(f"    {line!r}\n" for line in f"{code}\n".splitlines(keepends=True))
+def _as_literals(code: str) -> str:
+    """Return code as the lines of a text, for a constant."""
+    lines = f"{code}\n".splitlines(keepends=True)
+    return "".join(f"    {line!r}\n" for line in lines)
 
 
 def _is_python(code: str) -> bool:
@@ -136,8 +141,8 @@ def _is_python(code: str) -> bool:
     return True
 
 
-def _shown(code: str) -> str:
-    """A cell whose last expression is printed, as a notebook shows it."""
+def _with_value_shown(code: str) -> str:
+    """Return code that prints its last expression, as a notebook shows it."""
     body = ast.parse(code).body
     if not body or not isinstance(body[-1], ast.Expr) or code.rstrip().endswith(";"):
         return code
@@ -156,86 +161,87 @@ def _shown(code: str) -> str:
     return "\n".join(rows)
 
 
-def _as_comment(text: str) -> list[str]:
-    return [f"# {line}".rstrip() for line in text.rstrip().split("\n")]
+def _as_comment(text: str) -> str:
+    lines = text.rstrip().split("\n")
+    return "\n".join(f"# {line}".rstrip() for line in lines)
 
 
-def _imports(code: str, homes: Mapping[str, str]) -> str:
-    """Lines that import what the code uses and does not define."""
-    tree = ast.parse(code)
-    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
-    stored = (
-        {node.id for node in names if isinstance(node.ctx, ast.Store)}
-        | {
-            node.name
-            for node in ast.walk(tree)
-            if isinstance(node, (ast.ClassDef, ast.FunctionDef))
-        }
-        | {
-            (alias.asname or alias.name).partition(".")[0]
-            for node in ast.walk(tree)
-            if isinstance(node, (ast.Import, ast.ImportFrom))
-            for alias in node.names
-        }
-    )
-    used = {node.id for node in names} - stored - {"Each", "Testbed", "impl"}
+def _imports(code: str, modules: Mapping[str, str]) -> str:
+    """Return lines that import the names which the code uses and does not define."""
+    used: set[str] = set()
+    defined = set(IMPORTED)
+    for node in ast.walk(ast.parse(code)):
+        match node:
+            case ast.Name(ctx=ast.Store()) | ast.ClassDef() | ast.FunctionDef():
+                defined.add(node.id if isinstance(node, ast.Name) else node.name)
+            case ast.Name():
+                used.add(node.id)
+            case ast.alias():
+                defined.add((node.asname or node.name).partition(".")[0])
     by_module: dict[str, list[str]] = {}
-    for name in sorted(used & homes.keys()):
-        by_module.setdefault(homes[name], []).append(name)
-    return "".join(
-        f"from {module} import {', '.join(found)}\n" for module, found in sorted(by_module.items())
-    )
+    for name in sorted((used - defined) & modules.keys()):
+        by_module.setdefault(modules[name], []).append(name)
+    lines = ""
+    for module, names in sorted(by_module.items()):
+        lines += f"from {module} import {', '.join(names)}\n"
+    return lines
 
 
 class _Translator:
-    def __init__(self, parsers: Parsers):
-        self._parsers = parsers
-        self._transform = TransformerManager().transform_cell
-        self._roles: set[str] = set()
-        """Classes that cells have defined so far."""
-        self.parameters: set[str] = set()
-        """What cells of parameters set."""
-        self.files: dict[str, str] = {}
-        """What %run runs within functions: {name of a constant: code}."""
-        self.futures: dict[str, None] = {}
-        """Imports from __future__, which Python asks for before all else."""
+    """Translates cells, and keeps what a program needs at its head.
 
-    def cell(self, text: str) -> str:
-        """A cell's text as Python."""
+    Attributes
+    ----------
+    parameters
+        Names that cells of parameters set.
+    files
+        Code that %run runs within functions: {name of a constant: code}.
+    futures
+        Imports from __future__, which Python asks for before all else.
+    """
+
+    def __init__(self) -> None:
+        self.parameters: set[str] = set()
+        self.files: dict[str, str] = {}
+        self.futures: dict[str, None] = {}
+        self._transform = TransformerManager().transform_cell
+        self._classes: set[str] = set()
+        """Classes that cells have defined so far."""
+
+    def translate(self, text: str) -> str:
+        """Return a cell's text as Python."""
         code = self._transform(text)
         magic = CELL.match(code)
         if magic is None:
-            return "\n".join(self._line(line) for line in code.rstrip().split("\n"))
-        name, line, body = (
-            magic["name"],
-            ast.literal_eval(magic["line"]),
-            ast.literal_eval(magic["body"]),
-        )
-        if name == "role":
-            return self._role(line, body)
-        if name == "rml":
-            return "\n".join(self._command(item.words, shown) for item, shown in _lines(body))
-        if name in BODIES:
-            return self.cell(body)
-        return "\n".join(_as_comment(text))
+            return "\n".join(map(self._line, code.rstrip().split("\n")))
+        line = ast.literal_eval(magic["line"])
+        body = ast.literal_eval(magic["body"])
+        if magic["name"] == "role":
+            return self._role_cell(line, body)
+        if magic["name"] == "rml":
+            commands = []
+            for item in parse_lines(body):
+                commands.append(self._command(item.words, " ".join(item.words)))
+            return "\n".join(commands)
+        if magic["name"] in BODIES:
+            return self.translate(body)
+        return _as_comment(text)
 
-    def _role(self, how: str, body: str) -> str:
-        """The classes; those that were there before are taken up by the roles that run, as by the
-        magic.
-        """
-        code = self.cell(body)
+    def _role_cell(self, option: str, body: str) -> str:
+        """Return the classes, and updates of the roles that run for those defined before."""
+        code = self.translate(body)
         defined = [node.name for node in ast.parse(code).body if isinstance(node, ast.ClassDef)]
-        again = [name for name in defined if name in self._roles]
-        self._roles.update(defined)
-        if not again or "--keep" in how:
+        again = [name for name in defined if name in self._classes]
+        self._classes.update(defined)
+        if not again or "--keep" in option:
             return code
-        calls = "\n".join(
-            f"    bed.update({name}{', fresh=True' if '--fresh' in how else ''})" for name in again
-        )
-        return f"{code}\nif bed is not None and bed.running:\n{calls}"
+        lines = [code, "if bed is not None and bed.running:"]
+        for name in again:
+            lines.append(f"    bed.update({name}{', fresh=True' if '--fresh' in option else ''})")
+        return "\n".join(lines)
 
-    def ends_with_line(self, text: str) -> bool:
-        """Whether the last thing in a cell is a magic, which shows what there is to show."""
+    def ends_with_magic(self, text: str) -> bool:
+        """Return True when the last thing in a cell is a magic, which shows a value itself."""
         try:
             body = ast.parse(self._transform(text)).body
         except SyntaxError:
@@ -243,102 +249,98 @@ class _Translator:
         return bool(body) and "get_ipython()" in ast.unparse(body[-1])
 
     def with_parameters(self, text: str, code: str) -> str:
-        """A cell of parameters, as papermill writes or marks it, which the program's arguments may
-        change.
+        """Have arguments of the program change what a cell of parameters sets.
+
+        `text` is the cell, as papermill writes or marks it, `code` its translation.
         """
-        names = (
-            [
-                node.targets[0].id
-                for node in ast.parse(code).body
-                if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-            ]
-            if PARAMETERS.match(text)
-            else []
-        )
+        if not PARAMETERS.match(text):
+            return code
+        names = []
+        for node in ast.parse(code).body:
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                names.append(node.targets[0].id)
         if not names:
             return code
         self.parameters.update(names)
-        return (
-            f"{code}\nglobals().update(_arguments({', '.join(f'{name}={name}' for name in names)}))"
-        )
-
-    def _run(self, line: str) -> str | None:
-        """The code of a notebook or a file that ``%run`` runs, as it is now; None where it is not
-        found.
-        """
-        words = [word for word in line.split() if not word.startswith("-")]
-        path = Path(os.path.expanduser(words[0].strip("'\""))) if words else None
-        if path is None or not path.is_file() or path.suffix not in (".ipynb", ".ipy", ".py"):
-            return None
-        if path.suffix == ".py":
-            return "\n".join(map(self._line, path.read_text(encoding="utf-8").rstrip().split("\n")))
-        text = path.read_text(encoding="utf-8")
-        cells = [text]
-        if path.suffix == ".ipynb":
-            import nbformat
-
-            cells = [
-                cell.source
-                for cell in nbformat.reads(text, as_version=4).cells
-                if cell.cell_type == "code"
-            ]
-        return "\n\n".join(self.cell(cell) for cell in cells if cell.strip())
+        values = ", ".join(f"{name}={name}" for name in names)
+        return f"{code}\nglobals().update(_arguments({values}))"
 
     def _line(self, line: str) -> str:
+        """Return a line of a cell, as IPython has transformed it, as Python."""
         if FUTURE.match(line):
             self.futures[line] = None
             return ""
         run = RUN.match(line)
-        code = self._run(ast.literal_eval(run["line"])) if run is not None else None
-        if run is not None and code is not None:
-            indent = run["indent"]
-            if not indent:
-                return f"# {line.strip()}\n{code}"
-            name = next(
-                (name for name, known in self.files.items() if known == code),
-                f"_RUN_{len(self.files) + 1}",
-            )
-            self.files[name] = code
-            return f"{indent}exec({name}, globals())  # {line.strip()}"
         if run is not None:
-            return (
-                f"{run['indent']}pass  # {line.strip()}: not in this program, as no such notebook"
-                " or file of Python was found"
-            )
+            return self._run_line(line.strip(), run["indent"], ast.literal_eval(run["line"]))
         magic = LINE.match(line)
         if magic is not None:
-            indent, said, target = (
-                magic["indent"],
-                ast.literal_eval(magic["line"]),
-                magic["target"] or "",
-            )
-            try:
-                code = self._command(split(said), said, wanted=bool(target))
-            except BadLine:
-                code = f"pass  # %rml {said}"
-            if indent:  # within a function, it is the program's testbed all the same
-                code = re.sub(r"(?m)^(\s*)bed = ", r'\1globals()["bed"] = ', code)
-            if target:
-                code = target + code if VALUES.match(code) else f"{target}None  # %rml {said}"
-            return "\n".join(indent + item for item in code.split("\n"))
+            typed = ast.literal_eval(magic["line"])
+            return self._rml_line(typed, magic["indent"], magic["target"] or "")
         if "get_ipython()" in line:
             indent = line[: len(line) - len(line.lstrip())]
             return f"{indent}pass  # {line.strip()}"
         return line
 
-    def _command(self, words: list[str], line: str, *, wanted: bool = False) -> str:
-        """What only shows something, or explains itself, does nothing in a program."""
-        expressions = Expressions()
-        try:
-            given = parse(
-                fill_by(words, expressions.put, expressions.put) if words else words, self._parsers
+    def _run_line(self, line: str, indent: str, typed: str) -> str:
+        """Return ``%run`` as Python: the code that it runs; within a function, a call of that."""
+        code = self._run_file(typed)
+        if code is None:
+            return (
+                f"{indent}pass  # {line}: not in this program, as no such notebook or file of"
+                " Python was found"
             )
-            given.wanted = wanted
-            return expressions.restore(COMMANDS[given.command](given))
-        except (BadLine, HelpAsked, LookupError, ValueError):  # the last: no f-string takes it
-            return f"pass  # %rml {line}"
+        if not indent:
+            return f"# {line}\n{code}"
+        known = [name for name, other in self.files.items() if other == code]
+        name = known[0] if known else f"_RUN_{len(self.files) + 1}"
+        self.files[name] = code
+        return f"{indent}exec({name}, globals())  # {line}"
 
+    def _run_file(self, typed: str) -> str | None:
+        """Return the code of the notebook or file that ``%run`` runs, as it is now.
 
-def _lines(body: str) -> list[tuple[Line, str]]:
-    """The lines of a %%rml cell, each with its text."""
-    return [(line, " ".join(line.words)) for line in parse_lines(body)]
+        None where there is no such file.
+        """
+        words = [word for word in typed.split() if not word.startswith("-")]
+        path = Path(os.path.expanduser(words[0].strip("'\""))) if words else None
+        if path is None or not path.is_file() or path.suffix not in (".ipynb", ".ipy", ".py"):
+            return None
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".py":
+            return "\n".join(map(self._line, text.rstrip().split("\n")))
+        if path.suffix == ".ipy":
+            return self.translate(text)
+        import nbformat
+
+        codes = []
+        for cell in nbformat.reads(text, as_version=4).cells:
+            if cell.cell_type == "code" and cell.source.strip():
+                codes.append(self.translate(cell.source))
+        return "\n\n".join(codes)
+
+    def _rml_line(self, typed: str, indent: str, target: str) -> str:
+        """Return ``target = %rml typed`` as Python."""
+        try:
+            code = self._command(split(typed), typed, value_wanted=bool(target))
+        except BadLine:
+            code = f"pass  # %rml {typed}"
+        if indent:  # within a function, it is the program's testbed all the same
+            code = re.sub(r"(?m)^(\s*)bed = ", r'\1globals()["bed"] = ', code)
+        if target:
+            code = target + code if VALUES.match(code) else f"{target}None  # %rml {typed}"
+        return "\n".join(indent + line for line in code.split("\n"))
+
+    def _command(self, words: list[str], typed: str, *, value_wanted: bool = False) -> str:
+        """Return a sub-command as Python; a comment when a program need not do it."""
+        expressions = Expressions()
+        put = expressions.put
+        try:
+            arguments = parse(fill_by(words, put, put))
+            arguments.value_wanted = value_wanted
+            code = arguments.subcommand.to_python(arguments)
+            if code is not None:
+                return expressions.restore(code)
+        except (BadLine, HelpRequested, LookupError, ValueError):
+            pass  # LookupError: no words; ValueError: an expression that no f-string takes
+        return f"pass  # %rml {typed}"

@@ -1,12 +1,15 @@
-"""Results as text."""
+"""Results, counts and lists of names as text."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from roleml_nb.role.checks.visible import visible
 
-__all__ = ["print_result", "shorten"]
+__all__ = ["abbreviate", "pluralize", "print_result", "shorten"]
+
+MAX_LETTERS = 200
 
 
 def print_result(result: Any, many: bool) -> None:
@@ -19,13 +22,26 @@ def print_result(result: Any, many: bool) -> None:
 
 
 def shorten(value: Any) -> str:
-    """Floats in four digits, long things cut."""
+    """Return a value as text: floats in four digits, long texts cut."""
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, dict):
-        return ", ".join(f"{key}={shorten(item)}" for key, item in value.items())
+        entries = [f"{key}={shorten(item)}" for key, item in value.items()]
+        return ", ".join(entries)
     try:
         text = repr(value)
     except Exception as error:  # of the user's own class, or a number of too many digits
         return f"({type(value).__name__}, whose repr() fails: {type(error).__name__}: {error})"
-    return text if len(text) <= 200 else f"{text[:200]}… ({type(value).__name__})"
+    if len(text) > MAX_LETTERS:
+        return f"{text[:MAX_LETTERS]}… ({type(value).__name__})"
+    return text
+
+
+def pluralize(number: int, noun: str) -> str:
+    """Return a number with its noun: "1 node", "2 nodes"."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def abbreviate(names: Sequence[str]) -> str:
+    """Return up to three names, or the first and the last one."""
+    return ", ".join(names) if len(names) <= 3 else f"{names[0]} … {names[-1]}"

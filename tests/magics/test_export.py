@@ -112,10 +112,8 @@ def test_the_program_has_the_same_results(shell, capsys, folder):  # noqa: F811
 
 
 def test_cells_become_python(shell):  # noqa: F811
-    parsers = shell.magics_manager.registry["RoleMagics"].parsers
     lines = to_script(
         [Cell(number, text, True) for number, text in enumerate(CELLS)],
-        parsers,
         {"FedAvgAggregator": "roleml_nb.library", "display": "IPython.display"},
     ).split("\n")
     for line in [
@@ -181,8 +179,7 @@ def test_cells_become_python(shell):  # noqa: F811
     ],
 )
 def test_each_command(shell, line, code):  # noqa: F811
-    parsers = shell.magics_manager.registry["RoleMagics"].parsers
-    assert code in to_script([Cell(1, f"%rml {line}", True)], parsers, {}).split("\n")
+    assert code in to_script([Cell(1, f"%rml {line}", True)], {}).split("\n")
 
 
 @pytest.mark.parametrize(
@@ -218,8 +215,7 @@ def test_each_command(shell, line, code):  # noqa: F811
     ],
 )
 def test_python_in_lines_stays_python(shell, line, code):  # noqa: F811
-    parsers = shell.magics_manager.registry["RoleMagics"].parsers
-    made = to_script([Cell(1, line, True)], parsers, {})
+    made = to_script([Cell(1, line, True)], {})
     assert code in made.split("\n"), made
     compile(made, "script", "exec")
 
@@ -273,7 +269,7 @@ def test_what_made_the_testbed_travels(shell, capsys, folder, arguments, clients
         assert shell.run_cell(cell, store_history=True).success, cell
     run(shell, capsys, "record session")
     spec = shell.user_ns["bed"].spec()
-    history = shell.magics_manager.registry["RoleMagics"].history
+    history = shell.magics_manager.registry["RoleMagics"].context.history
     history.cells[0] = history.cells[0]._replace(text=TRAVELS[0])  # the arguments say the rest
     run(shell, capsys, "export script.py")
     fresh = folder / "fresh"

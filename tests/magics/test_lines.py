@@ -2,18 +2,18 @@
 
 import pytest
 
-from roleml_nb.magics.arguments import HelpAsked, parse, parsers
+from roleml_nb.magics.arguments import HelpRequested, parse
 from roleml_nb.magics.parsing import BadLine, element, evaluate, split
 
 
 def given(line):
-    return parse(split(line), parsers())
+    return parse(split(line))
 
 
 @pytest.mark.parametrize("line", ["spawn a --on 0 b", "spawn --on 0 a b", "spawn a b --on 0"])
 def test_options_may_stand_anywhere(line):
     said = given(line)
-    assert (said.command, said.nodes, said.on) == ("spawn", ["a", "b"], "0")
+    assert (said.subcommand.name, said.nodes, said.on) == ("spawn", ["a", "b"], "0")
 
 
 def test_assign_takes_roles_and_elements_in_any_order():
@@ -53,7 +53,7 @@ def test_help_does_not_depend_on_the_terminal(monkeypatch):
     texts = []
     for columns in ("40", "200"):
         monkeypatch.setenv("COLUMNS", columns)
-        with pytest.raises(HelpAsked) as asked:
+        with pytest.raises(HelpRequested) as asked:
             given("assign --help")
         texts.append(str(asked.value))
     assert texts[0] == texts[1] and "a role of that name on a node is replaced" in texts[0]

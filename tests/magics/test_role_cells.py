@@ -48,12 +48,14 @@ def shell(bed):
     shell = InteractiveShell()
     shell.user_ns["__name__"] = "__main__"
     shell.run_line_magic("load_ext", "roleml_nb")
-    magics, tell = shell.magics_manager.registry["RoleMagics"], bed.code_changes.report
-    magics.use(bed)
+    context = shell.magics_manager.registry["RoleMagics"].context
+    report = bed.code_changes.report
+    context.use(bed)
     bed.spawn("cells-a", "cells-b")
     yield shell
     bed.remove(["cells-a", "cells-b"])
-    bed.code_changes.report, magics.bed = tell, None
+    bed.code_changes.report = report
+    context.bed = None
     shell.user_ns.pop("bed")
     shell.run_line_magic("unload_ext", "roleml_nb")
 

@@ -1,33 +1,39 @@
-"""Sub-commands of %rml that have a module of their own here; a module is found by being here.
-
-Such a module has
-
-``OVERVIEW``
-    its lines in what ``%rml`` alone prints, if any: what to type, and from column 55 on what it
-    does,
-``add(add)``
-    which declares its commands: ``add(name, about)`` returns the parser to give arguments to,
-``run(magics, given)``
-    which carries one out: `given.command` is its name, ``magics.running()`` the testbed, and it
-    prints plain text,
-``complete(bed, command, words)``
-    which offers words for what comes after `words`, if it can.
-"""
+"""The sub-commands of ``%rml``, in modules of this folder; see `Subcommand` for adding one."""
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from functools import cache
-from types import ModuleType
 
-__all__ = ["modules"]
+from .subcommand import Subcommand
+
+__all__ = ["Subcommand", "subcommands"]
+
+ORDER = (
+    "start attach load spawn assign relate wire board call runs wait status roles traffic metrics"
+    " trace logs errors debug update terminate unrelate remove rename move migrate respawn links"
+    " waiting doctor save export record checkpoint restore detach stop clean"
+).split()
+"""The order in which one needs them; those that are not named here come last."""
 
 
 @cache
-def modules() -> list[ModuleType]:
-    """All of them, by name."""
-    return [
-        importlib.import_module(f"{__name__}.{found.name}")
-        for found in sorted(pkgutil.iter_modules(__path__), key=lambda found: found.name)
-    ]
+def subcommands() -> dict[str, Subcommand]:
+    """Return all sub-commands by name, in the order in which one needs them."""
+    found = {}
+    for module in pkgutil.iter_modules(__path__):
+        members = vars(importlib.import_module(f"{__name__}.{module.name}")).values()
+        for member in members:
+            if (
+                inspect.isclass(member)
+                and issubclass(member, Subcommand)
+                and not inspect.isabstract(member)
+            ):
+                found[member.name] = member()
+    return {name: found[name] for name in sorted(found, key=_rank)}
+
+
+def _rank(name: str) -> tuple[int, str]:
+    return (ORDER.index(name) if name in ORDER else len(ORDER)), name

@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any
+from argparse import ArgumentParser, Namespace
 
-OVERVIEW = """\
-%rml doctor                                           each problem of the machine, with its fix
-%rml clean                                            end what dead kernels left behind"""
+from ..context import Context
+from .subcommand import Subcommand
 
-
-def add(add: Any) -> None:
-    add(
-        "doctor",
-        "Look at versions, front end, kernel, engines, links, memory and threads; names each"
-        " problem with its fix.",
-    )
-    clean = add(
-        "clean",
-        "End engines and controllers whose kernel has ended. Testbeds whose kernel is alive are"
-        " left alone.",
-    )
-    clean.add_argument(
-        "--detached", action="store_true", help="also those that were to outlive their kernel"
-    )
+__all__ = ["Clean", "Doctor"]
 
 
-def run(magics: Any, given: Any) -> None:
-    if given.command == "doctor":
+class Doctor(Subcommand):
+    """Look at versions, front end, kernel, engines, links, memory and threads; names each problem
+    with its fix.
+    """
+
+    name = "doctor"
+    overview = {"doctor": "each problem of the machine, with its fix"}
+
+    def run(self, context: Context, arguments: Namespace) -> None:
         from roleml_nb.doctor import examine
 
-        print(examine(magics.bed, magics.shell))
-        return
-    from roleml_nb.testbed.cluster.runtime_files import clean
+        print(examine(context.bed, context.shell))
 
-    print("\n".join(clean(detached=given.detached)) or "nothing was left behind")
+
+class Clean(Subcommand):
+    """End engines and controllers whose kernel has ended. Testbeds whose kernel is alive are left
+    alone.
+    """
+
+    name = "clean"
+    overview = {"clean": "end what dead kernels left behind"}
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--detached", action="store_true", help="also those that were to outlive their kernel"
+        )
+
+    def run(self, context: Context, arguments: Namespace) -> None:
+        from roleml_nb.testbed.cluster.runtime_files import clean
+
+        print("\n".join(clean(detached=arguments.detached)) or "nothing was left behind")

@@ -168,7 +168,7 @@ class Project:
         self.shell.run_line_magic("load_ext", "roleml_nb")
         self.magics = self.shell.magics_manager.registry["RoleMagics"]
         self.tell = bed.code_changes.report
-        self.magics.use(bed)
+        self.magics.context.use(bed)
         bed.spawn(self.node)
 
     def write(self, name, text):
@@ -197,7 +197,7 @@ class Project:
         if self.bed.running and self.node in self.bed.registry.places:
             self.bed.remove(self.node)
         self.bed.code_changes.report = self.tell
-        self.magics.bed = None
+        self.magics.context.bed = None
         self.shell.user_ns.pop("bed", None)
         self.shell.run_line_magic("unload_ext", "roleml_nb")
         for name in [name for name in sys.modules if name.startswith(self.prefix)]:
