@@ -140,7 +140,7 @@ class Actor:
         self.roles.implement_element(instance_name, element_name, impl)
 
     def start_role(self, instance_name: str) -> None:
-        """Build what is due, subscribe, and make the role READY.
+        """Build the role's elements, subscribe, and make the role READY.
 
         ElementError when an element is missing, of the wrong type, or fails to be built.
         """
@@ -165,7 +165,7 @@ class Actor:
         elements, stop a `Runnable`.
 
         StatusError when handlers run on after `timeout` seconds: the role is then as before. Faults
-        in what comes after are reported, and keep nothing else from being done.
+        in later steps are reported, and keep no other step from being done.
         """
         self.roles.lifecycle(instance_name).terminate(timeout)
         self._finalize(instance_name, timeout)

@@ -234,7 +234,7 @@ class Caller:
                 ErrorHandlingStrategy.RAISE_FIRST,
                 ErrorHandlingStrategy.RETRY,
             ):
-                invocation.result(0)  # raises what kept the call from being made
+                invocation.result(0)  # raises the error that kept the call from being made
             if on_result is not None:
                 invocation.add_done_callback(partial(on_result, target))
             if not (failed and on_call_error is ErrorHandlingStrategy.IGNORE):

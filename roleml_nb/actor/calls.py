@@ -44,7 +44,7 @@ class Invocation:
         self._decoded: Any = None
         self._decoding = Lock()
         self._asked = False
-        """True when somebody has asked how it ends."""
+        """True when somebody has asked for its end."""
 
     def __del__(self) -> None:
         """Have the failure of a task reported to the notebook when nobody can ask for its end any
@@ -61,7 +61,7 @@ class Invocation:
         return self._pending.done()
 
     def result(self, timeout: float | None = None) -> Any:
-        """Wait for the result and return it; raises what the handler or the way to it raised.
+        """Wait for the result and return it; raises the error of the handler, or of the way to it.
 
         Raises CallTimeout after `timeout` seconds (None: the testbed's limit).
         """

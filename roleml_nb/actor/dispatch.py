@@ -257,7 +257,7 @@ class Dispatch:
         return describe(error, role, channel, self.host.label)
 
     def log_failure(self, error: Exception) -> None:
-        """Log the failure of a handler of this node, whether its caller waits for it or not."""
+        """Log the failure of a handler of this node, even if its caller waits for it."""
         if isinstance(error, HandlerError) and "via" not in error.where:
             role = self.roles.get(error.where["role"])
             logger = self._logger if role is None else role.logger

@@ -35,8 +35,8 @@ _CALLERS_FAULT = (CallerError, ChannelNotFoundError, NoSuchRoleError, StatusErro
 def describe(error: BaseException, role: RoleInstanceID, channel: str, engine: str) -> Exception:
     """Return the error to send to the caller of ``role.channel``.
 
-    What the caller did wrong is sent as it is; everything else becomes a HandlerError that says
-    where it happened. An error that the handler itself got from another role keeps that role's
+    A fault of the caller is sent as it is; any other error becomes a HandlerError that names the
+    place. An error that the handler itself got from another role keeps that role's
     traceback, and names both.
     """
     if isinstance(error, (CallCancelled, Deadlock, RunStopped)):

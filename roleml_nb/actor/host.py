@@ -28,7 +28,7 @@ class ActorHost(Host, Protocol):
 
     @property
     def backlog(self) -> bool:
-        """Whether handlers wait for a thread: what they send travels well with what is sent now."""
+        """True when handlers wait for a thread: their messages travel well with those sent now."""
         ...
 
     def logger_for(self, node: str, role: str) -> Logger:

@@ -1,8 +1,8 @@
 """Service calls within one host, made on the caller's own thread: no thread is woken, nothing waits
 in a queue.
 
-They are what they are elsewhere: values, not references; recorded in the trace; shown by
-``bed.waiting()``.
+They differ in nothing else: arguments are values, not references; calls are recorded in the trace
+and shown by ``bed.waiting()``.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def call_inline(
         host.router.end_inline(execution)
         if within is not None:
             raise
-        # it was made by what is no handler, which the end of a run does not end
+        # no handler has made it, and the end of a run ends handlers alone
         raise RunStopped(f"{execution.name} was interrupted with the run") from interrupt
     except BaseException:  # there is no answer
         host.router.end_inline(execution)

@@ -1,9 +1,9 @@
 """Roles that move from node to node, with their state, while others go on calling them.
 
-The old node leads. It pauses the role, sends its state to the new node, has emitters send there
-what the role listens to, has every node replace the old address by the new one, and lets the role
-go on over there. Calls that came meanwhile have waited, and now follow the role. Whatever fails
-before that is undone, and the role goes on where it was.
+The old node leads. It pauses the role, sends its state to the new node, has emitters send the
+role's events there, has every node replace the old address by the new one, and lets the role
+go on over there. Calls that came meanwhile have waited, and now follow the role. A failure
+before that undoes all steps, and the role goes on where it was.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ STEP_TIMEOUT_S = 60.0
 
 
 class Migration:
-    """One actor's part in it, whether roles leave, arrive, or pass between others."""
+    """One actor's part in migrations, of roles that leave, arrive, or pass between others."""
 
     def __init__(self, actor: Actor):
         self._actor = actor
@@ -252,7 +252,7 @@ class Migration:
 
 
 class _Steps:
-    """Requests to other nodes, and how to undo them in reverse order."""
+    """Requests to other nodes, with actions that undo them in reverse order."""
 
     def __init__(self, actor: Actor):
         self._actor = actor

@@ -1,4 +1,6 @@
-"""The native role `actor` of every node: how the testbed, or any manager, steers the node."""
+"""The native role `actor` of every node: the channels by which the testbed, or any manager, steers
+it.
+"""
 
 from __future__ import annotations
 
@@ -129,8 +131,8 @@ class NativeRole(Role):
         op: str,
         instances: Iterable[RoleInstanceID],
     ) -> int:
-        """Add or remove instances (op: "add" or "remove"); returns how many members there are
-        then.
+        """Add or remove instances (op: "add" or "remove"); return the number of
+        members then.
         """
         self.require(op in ("add", "remove"), f"op must be 'add' or 'remove', not {op!r}")
         members = [RoleInstanceID(*item) for item in instances]

@@ -1,9 +1,9 @@
-"""What a role holds, in new versions of the user's modules: functions, classes, and objects of
-these classes.
+"""Renewal of a role's values in new versions of the user's modules: functions, classes, and objects
+of these classes.
 
 An object keeps its state and becomes one of the class that bears its class's name now, as with
 IPython's autoreload. It searches containers, objects of own classes and of classes of a
-notebook, partial functions and methods, and objects of libraries that hold what they are given,
+notebook, partial functions and methods, and objects of libraries that hold others,
 such as torch modules. Code that was sent by value, as that of cells, has its globals renewed.
 """
 
@@ -32,17 +32,15 @@ HOLDERS = (
 
 
 class Renewal:
-    """One pass over what a role holds. Each object is visited once."""
+    """One pass over the values of a role. Each object is visited once."""
 
     def __init__(self) -> None:
         self._seen: dict[int, Any] = {}
         self._made: dict[int, Any] = {}
-        """What stands in the place of which object, by its id."""
+        """Substitutes of objects, by the id of the object."""
 
     def __call__(self, value: Any) -> Any:
-        """Return what is to stand in the place of `value`, which is changed in place where it can
-        be.
-        """
+        """Return the substitute of `value`, which is changed in place where that is possible."""
         kind = type(value)
         if kind in ATOMS:
             return value
@@ -85,8 +83,8 @@ class Renewal:
         return made
 
     def _renew_code(self, obj: Any) -> None:
-        """Have code that came by value, whose globals are its own, use the newest of what it
-        names.
+        """Have code that came by value, whose globals are its own, use the newest objects of the
+        names in it.
         """
         if not module_versions.latest or id(obj) in self._seen:
             return
@@ -130,7 +128,7 @@ class Renewal:
         if cls is not kind:
             try:
                 object.__setattr__(value, "__class__", cls)
-            except TypeError:  # another layout, as of other __slots__: it stays what it is
+            except TypeError:  # another layout, as of other __slots__: it stays as it is
                 return
             _add_fields(value, cls)
         else:

@@ -1,6 +1,4 @@
-"""The last failures of a host's handlers, kept so that they can be played again elsewhere, with
-what they were given.
-"""
+"""The last failures of a host's handlers, kept with their arguments to be replayed elsewhere."""
 
 from __future__ import annotations
 
@@ -93,7 +91,7 @@ class FailureStore:
             or isinstance(error, CallCancelled)
         ):
             return
-        if role.instance_name == NATIVE:  # it has no state, and what it does is done to its node
+        if role.instance_name == NATIVE:  # it has no state, and its handlers change its node
             return
         message: Body | None = None
         missing = ""

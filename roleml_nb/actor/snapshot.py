@@ -52,8 +52,7 @@ class RoleSnapshot:
     state: Any
     elements: dict[str, tuple[ElementImplementation, tuple[str, Any]]]
     listeners: list[tuple[RoleInstanceID, str, str, Handler, str, dict[str, Any], str, bool]]
-    """Emitter, channel, listener's name, handler, method's name, conditions, mode, whether
-    automatic.
+    """Emitter, channel, listener's name, handler, method's name, conditions, mode, automatic.
     """
     emissions: dict[str, Any]
     relationships: dict[str, list[RoleInstanceID]]
@@ -68,7 +67,7 @@ class RoleSnapshot:
 def capture(actor: Actor, name: str, conflicts: str = "refuse", verb: str = "move") -> RoleSnapshot:
     """Capture a role that is paused.
 
-    Raises CallerError, with what cannot be sent, when the role cannot `verb`.
+    Raises CallerError, with the part that cannot be sent, when the role cannot `verb`.
     """
     role = actor.roles[name]
     state = role.__getstate__()
@@ -190,7 +189,7 @@ def restore_events(actor: Actor, name: str, events: Events) -> None:
 
 
 def discard(actor: Actor, name: str) -> None:
-    """Discard a role without ending it: what it holds lives on elsewhere."""
+    """Discard a role without ending it: its values live on elsewhere."""
     actor.subscriptions.drop_role(name)
     actor.emissions.drop_role(name)
     actor.delete_role(name)

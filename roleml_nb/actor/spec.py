@@ -27,7 +27,7 @@ def read_spec(
 ) -> tuple[type[Role], Mapping[str, Any], dict[str, ElementImplementation]]:
     """Return class, options and elements of a spec; dotted names are imported here.
 
-    CallerError says what is wrong.
+    Raises CallerError for a spec with a fault.
     """
     unknown = spec.keys() - {"class", "options", "impl"}
     if unknown:

@@ -54,7 +54,7 @@ class TerminationUndo:
     ) -> tuple[list[bytes] | None, str, bool]:
         """Pause the role `channel`, for it to be ended now, and capture it.
 
-        Returns its state, or None and the reason; and whether it was paused before. StatusError
+        Returns its state, or None and the reason; and True if it was paused before. StatusError
         when its handlers do not end; it then goes on.
         """
         actor, name = self._actor, channel

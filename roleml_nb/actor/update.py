@@ -24,7 +24,7 @@ __all__ = ["check_update", "new_attributes", "update_role"]
 def check_update(
     actor: Actor, name: str, cls: type[Role], options: Mapping[str, Any] | None = None
 ) -> None:
-    """Raise what `update_role` would before it changes anything."""
+    """Raise the errors that `update_role` would raise before it changes anything."""
     _decide(actor, name, cls, options)
 
 
@@ -36,9 +36,8 @@ def update_role(
 
     Handlers that run end on the old code: the object they know as ``self`` keeps its class, and
     shares its state with the new one. Attributes that the new ``__init__`` sets and the role lacks
-    are those of a role that is made of `cls` with the `options` that it was given, and thrown away.
-    Objects of classes of the user's modules, and functions, are those of the newest versions
-    (`Renewal`).
+    are taken from a role that is made of `cls` with the former `options`, and thrown away.
+    Functions and objects of classes of the user's modules are renewed (`Renewal`).
 
     ElementError or CallerError, before anything is changed, for an element that is new and has no
     default, and for an ``__init__`` that cannot be called so.
@@ -96,7 +95,7 @@ def _elements(
 
 
 def _load_newest(elements: dict[str, ElementInstance]) -> None:
-    """Execute what modules the elements need now, which may fail, before anything is changed."""
+    """Execute the modules that the elements need, which may fail, before anything is changed."""
     for element in elements.values():
         for item in fields(element.given):
             newest(getattr(element.given, item.name))
@@ -108,8 +107,8 @@ def new_attributes(
     """Return the attributes that ``__init__`` of `cls` sets and the state of a role lacks, as it is
     of an older version.
 
-    They are those of a role that is made with the `options` that this one was given; none where
-    these are not known. CallerError when no role can be made so.
+    They are taken from a role that is made with the former `options`; none where these are not
+    known. CallerError when no role can be made so.
     """
     if options is None or not set(_set_by_init(cls)) - state.keys():
         return {}

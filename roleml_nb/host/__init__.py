@@ -1,1 +1,3 @@
-"""The host: one per process, in the notebook's kernel and in each engine, with what runs there."""
+"""The host: one per process, in the notebook's kernel and in each engine, with its threads and
+links.
+"""

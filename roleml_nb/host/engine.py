@@ -135,7 +135,7 @@ def _freeze_garbage() -> None:
 
 
 def _preload(modules: tuple[str, ...], threads: int, owned: bool) -> None:
-    """Import what takes seconds while the user still types."""
+    """Import slow packages while the user still types."""
     import importlib
 
     for name in modules:
@@ -273,7 +273,7 @@ def run_generation(testbed: str, least: int = 0) -> int:
 def stop_host(testbed: str) -> int:
     """End the host; return the number of shipments of records in all. Idempotent.
 
-    Returns how many shipments of notes there were in all.
+    Returns the number of shipments so far.
     """
     host = _hosts.pop(testbed, None)
     if host is None:

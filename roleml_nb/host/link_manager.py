@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["LinkManager"]
 
 EXIT_CHECKS = 5
-"""Checks whether a peer's process has ended, before its link is made again: its connections end a
+"""Checks for the end of a peer's process, before its link is made again: its connections end a
 little earlier.
 """
 EXIT_CHECK_INTERVAL_S = 0.01

@@ -1,6 +1,6 @@
-"""Orders, the engine's half: run what the notebook orders over the link.
+"""Orders, the engine's half: run the functions that the notebook orders over the link.
 
-The notebook's half is `roleml_nb.testbed.cluster.orders`, which says what they are for.
+The notebook's half is `roleml_nb.testbed.cluster.orders`, which has the reasons for them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Identity of a process, and whether it has ended, as far as this machine can tell.
+"""Identity of a process, and its end, as far as this machine can tell.
 
 Nothing here is read from the system clock, which a time server or a resumed laptop may move at any
 moment.

@@ -1,4 +1,4 @@
-"""Standard output and error of a process with roles: what a role prints goes to its log."""
+"""Standard output and error of a process with roles: prints of a role go to its log."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Output:
 
 
 def split_output(host: Host) -> None:
-    """Send what roles of this host print to their logs, until `unsplit_output`.
+    """Send prints of this host's roles to their logs, until `unsplit_output`.
 
     To be called again by whoever is about to have roles do something: others replace the streams,
     too, as a cell does whose output is captured, and put them back when they are done.

@@ -4,8 +4,8 @@ First their next call raises, then they are interrupted, then they are left alon
 half, which asks all hosts, is `roleml_nb.testbed.cluster.stop`.
 
 The notebook asks on the control channels that the engines have to it: that takes one turn of the
-interpreter. A link's thread reads the request after all that lies unread, and what ipyparallel
-brings, the relay too, takes an engine's main thread ten turns.
+interpreter. A link's thread reads the request after all that lies unread, and messages over
+ipyparallel, those of the relay too, take an engine's main thread ten turns.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Stopped(NamedTuple):
     """Handlers whose calls were ended, and which have ended."""
     interrupted: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
-    """They do not return from what they called, such as ``time.sleep``.
+    """They do not return from a call of theirs, such as ``time.sleep``.
 
     They end when that does; their role is free.
     """
@@ -93,7 +93,7 @@ def _count(names: tuple[str, ...]) -> str:
 def stop_work(
     host: Host, run_generation: int, progress: Callable[[], object] = lambda: None
 ) -> Stopped:
-    """Stop all handlers that belong to an earlier run generation, but those of native roles.
+    """Stop all handlers of an earlier run generation, except handlers of native roles.
 
     Takes a second, and longer as long as one handler after the other ends. `progress` is called
     meanwhile.
@@ -151,7 +151,7 @@ def _stop_work(host: Host, progress: Callable[[], object]) -> Stopped:
 
 
 def _is_traced() -> bool:
-    """Return whether an interrupt for a thread that waits could freeze the process: see
+    """Return True if an interrupt for a thread that waits could freeze the process: see
     `FREEZES_IF_TRACED`.
 
     CPython 3.11 looks for interrupts of any thread where a traced function begins, and does not
@@ -191,8 +191,8 @@ def _flag(host: Host, executions: Iterable[Execution]) -> None:
 def _interrupt(execution: Execution) -> bool:
     """Interrupt a handler as soon as its own code runs; return False if it has no thread.
 
-    Whether that code runs now is looked up in the call itself, so that no turn of the interpreter
-    ends between.
+    The call itself checks that this code runs now, so that no turn of the interpreter ends
+    between.
     """
     execution.interrupted = True
     if not _raise_in_thread(execution.thread if execution.interruptible else NO_THREAD, Interrupt):

@@ -39,8 +39,8 @@ class Workers:
     """Threads for handlers.
 
     Immediate work always finds a thread: as long as there is some, one more thread is on its way.
-    So the threads that are awake do most of what comes at once and is short, and what blocks holds
-    up nothing. Queued work (tasks: long, busy) runs on at most `regular` threads at a time, so that
+    So the threads that are awake do most of the short work, and work that blocks holds up
+    nothing. Queued work (tasks: long, busy) runs on at most `regular` threads at a time, so that
     a hundred trainers do not fight for two cores; a worker that waits for another role's answer
     does not count, and when nothing ends for a while one more is let in, so that no chain of waits
     can starve the pool.
@@ -120,7 +120,7 @@ class Workers:
         self._local.queued = queued
 
     def next_work(self, worker: _Worker, queued: bool) -> tuple[Work | None, bool]:
-        """Return a worker's next work, so that no other one is woken, and whether it was queued."""
+        """Return a worker's next work, so that no other one is woken, and True if it was queued."""
         with self._lock:
             if queued:  # services that end say nothing of the tasks
                 self._progress_at = time.monotonic()
@@ -241,8 +241,8 @@ class SystemClock:
     def __init__(self, workers: Workers):
         self._workers = workers
         self.executions = Executions()
-        """The handlers that wait: they are not interrupted meanwhile, for what they wait for is
-        ended with the run.
+        """Handlers that wait: they are not interrupted meanwhile, for the calls that they wait for
+        end with the run.
         """
         self._offset = time.time() - time.perf_counter()
 

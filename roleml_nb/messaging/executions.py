@@ -383,7 +383,7 @@ class Executions:
         return found
 
     def nested(self, target: RoleInstanceID, channel: str) -> tuple[int, tuple[str, ...]]:
-        """Return how deep a call made now is nested, and the last calls that lead to it.
+        """Return the depth of nesting of a call made now, and the last calls that lead to it.
 
         Raises Deadlock when the nesting is endless.
         """

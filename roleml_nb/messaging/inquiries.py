@@ -1,4 +1,4 @@
-"""Questions between hosts about calls that take long: what does the other side do about it?"""
+"""Questions between hosts about the states of calls that take long."""
 
 from __future__ import annotations
 

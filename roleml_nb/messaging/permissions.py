@@ -1,9 +1,9 @@
-"""Who may send what inside a testbed: one rule for each kind of message, and for each control from
-host to host.
+"""Permissions inside a testbed: one rule for each kind of message, and for each control from host
+to host.
 
-What has no rule is refused. The host that a message comes from is certain (see `transport`), and so
-are the nodes that live there: a host speaks for all of its nodes, and a node's native role for all
-roles of that node.
+A message that has no rule is refused. The host that a message comes from is certain (see
+`transport`), and so are the nodes that live there: a host speaks for all of its nodes, and a node's
+native role for all roles of that node.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ HOST_MESSAGES = {
     "trace": Sender.ENGINE,
     "error": Sender.ENGINE,
 }
-"""Of messages between hosts; what is an engine's is for the notebook alone, and the other way
-round.
+"""Rules for messages between hosts; an engine may send its own to the notebook alone, and the other
+way round.
 """
 
 ROLES = frozenset(kind for kind, sender in KINDS.items() if sender is Sender.ROLE)
@@ -118,7 +118,7 @@ def refusal(kind: str, source: RoleInstanceID, peer: str) -> str:
 
 
 def check_content(kind: str, source: RoleInstanceID, content: Any) -> None:
-    """Refuse what a node says of roles that are not its own.
+    """Refuse statements of a node about roles that are not its own.
 
     Raises
     ------

@@ -116,7 +116,7 @@ class Router:
     ) -> list[Pending]:
         """Send one message to all targets; one pending answer each.
 
-        What cannot be sent is answered with NodeLost.
+        A call that cannot be sent is answered with NodeLost.
         """
         shielded = self.executions.shield()
         try:
@@ -195,10 +195,11 @@ class Router:
         *,
         at_once: bool = True,
     ) -> list[tuple[Target, str]]:
-        """Send without waiting for an answer; returns what is lost already, with the reason.
+        """Send without waiting for an answer; return targets that cannot be reached, with the
+        reason.
 
-        Without `at_once` it travels with what follows within moments: for what many others follow,
-        such as answers to tasks.
+        Without `at_once` it travels with messages that follow within moments: for messages that
+        many others follow, such as answers to tasks.
         """
         targets = list(targets)
         if kind in ANSWERS:
@@ -260,7 +261,7 @@ class Router:
         call_site: str = "",
         run_generation: int = 0,
     ) -> list[tuple[Target, str]]:
-        # an interrupt would leave what all threads send half done
+        # an interrupt would leave the sending of all threads half done
         shielded = self.executions.shield()
         try:
             return self._send_all(
@@ -566,8 +567,8 @@ class Router:
     # receiving
 
     def deliver(self, peer: str, frames: list[Any], link: str = "direct") -> None:
-        """Deliver frames from the host that the link has authenticated; drop those of a
-        lost host.
+        """Deliver frames from the host that the link has authenticated; drop frames of a lost
+        host.
         """
         if peer in self.lost:
             self.from_lost(peer)

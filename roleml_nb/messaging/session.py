@@ -13,7 +13,7 @@ Flow control is by credit: tasks and events, which nobody waits for, count again
 until a handler has taken them, and their sender waits while it is full. Service calls and answers
 are never held back, nor is the thread that receives, so that every wait ends.
 
-What was tried and rejected:
+Tried and rejected:
 
 - A batch for each message. Tasks, events and answers to tasks that go together with those that
   gather within moments made twice as many calls a second (`Router.flush_soon`). Service calls are
@@ -23,7 +23,7 @@ What was tried and rejected:
 
 Acknowledgements ride on the batches of the other direction; they go alone only after 64 batches or
 4 MB, or when a host's clock ticks. A sender never waits for another one: the thread that holds the
-sending lock sends what others have queued meanwhile.
+sending lock sends the batches that others have queued meanwhile.
 
 A service call between engines takes 2.11 times a round trip over bare ZeroMQ (0.230 ms to 0.109 ms,
 see docs/performance.md), all this included.
@@ -51,13 +51,13 @@ ACKNOWLEDGE_BYTES = 4 * 1024 * 1024
 RETRANSMIT = -1
 """In place of a batch's number: the other side is to send again all that is unacknowledged."""
 PROBE = -2
-"""In place of a batch's number: the count says how many were sent; the other side is to reply."""
+"""In place of a batch's number: the count is that of batches sent; the other side is to reply."""
 FIRST_PROBE_S = 1.0
 """Seconds without an acknowledgement before a probe; each next one waits twice as long."""
 MAX_PROBE_S = 16.0
 
 Item = tuple
-"""A message as plain data; its last element says how many buffers belong to it."""
+"""A message as plain data; its last element is the number of its buffers."""
 
 
 class Link(Protocol):
@@ -348,7 +348,7 @@ class Session:
         self.flush()
 
     def detach(self, link: Link, reason: str) -> None:
-        """Use a link no longer: what is sent now waits for the next one."""
+        """Use a link no longer: messages sent from now on wait for the next one."""
         if self.link is link and self.closed is None:
             self.link = None
             link.close()

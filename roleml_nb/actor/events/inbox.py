@@ -115,8 +115,8 @@ class Inbox:
         return [(listener.name, list(map(bytes, body.frames()))) for listener, body in waiting]
 
     def insert(self, place: int, contents: Contents) -> None:
-        """Put the contents of another inbox in, before what waits at that place; what nobody
-        listens to is left out.
+        """Insert the contents of another inbox before that place; events without a listener are
+        left out.
         """
         known = []
         for name, frames in contents:

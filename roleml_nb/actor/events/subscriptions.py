@@ -100,8 +100,8 @@ class Subscriptions:
     ) -> None:
         """Subscribe one of our roles; return when the emitter has registered it.
 
-        ValueError for a condition or mode that does not exist. What has several handlers is handled
-        by each, in the order of their definition.
+        ValueError for a condition or mode that does not exist. Several handlers of one
+        channel are called in the order of their definition.
         """
         check_conditions(conditions)
         if mode not in ("once", "forever"):
@@ -178,7 +178,7 @@ class Subscriptions:
             del self._inboxes[key]
 
     def remove_role(self, instance_name: str, *, wait: bool = True) -> None:
-        """End what a role subscribed to."""
+        """End the subscriptions of a role."""
         self._clear_fired(instance_name)
         for _, target, channel in self.of_role(instance_name):
             try:
@@ -360,7 +360,7 @@ def _wish(handler: Handler) -> tuple[Any, ...]:
 
 
 def _defined(cls: type[Role]) -> list[str]:
-    """Return the event handlers of a class, those of its bases first.
+    """Return the event handlers of a class, inherited ones first.
 
     A class that was sent has its attributes in no order of use.
     """

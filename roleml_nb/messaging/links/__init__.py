@@ -1,1 +1,1 @@
-"""Links: how bytes get from one host to another, and who may connect."""
+"""Links: the ways of bytes from one host to another, and the keys that admit a host."""

@@ -72,7 +72,7 @@ def answers(address: Address) -> bool:
 
 
 def network() -> str:
-    """Return what is the same for all processes that have the same loopback interface."""
+    """Return the identity of the network: equal for processes with the same loopback interface."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot}/{os.readlink('/proc/self/ns/net')}"
@@ -84,9 +84,8 @@ def local_addresses() -> list[str]:
     """Return this machine's IP addresses: those that face the network first, IPv4 before IPv6,
     loopback last.
 
-    They are those of all interfaces that are up, with or without a route beyond the machine.
-    Link-local IPv6 addresses are left out: they mean nothing without the name of the other
-    machine's interface.
+    All interfaces that are up count, with or without a route beyond the machine. Link-local IPv6
+    addresses are left out: they mean nothing without the name of the other machine's interface.
     """
     states = psutil.net_if_stats()
     usable = []

@@ -66,7 +66,9 @@ class AdmissionControl:
         with suppress(zmq.Again):
             while True:
                 event, number = struct.unpack("=Hi", self.monitor.recv_multipart(zmq.NOBLOCK)[0])
-                self._unauthenticated.pop(number, None)  # what had this number before has gone
+                self._unauthenticated.pop(
+                    number, None
+                )  # the connection that had this number before has gone
                 if event != zmq.EVENT_ACCEPTED:
                     continue
                 self._unauthenticated[number] = now

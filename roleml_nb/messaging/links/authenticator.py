@@ -25,9 +25,9 @@ class KeyAuthenticator:
     Parameters
     ----------
     admits
-        Whether the host with that public key (40 bytes, Z85) may come in.
+        Called with a public key (40 bytes, Z85); returns True for a host that may connect.
     refused
-        Called with the address of one that may not.
+        Called with the address of a host that may not connect.
     """
 
     def __init__(

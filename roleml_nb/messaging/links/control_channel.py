@@ -17,13 +17,13 @@ __all__ = ["CONTROL", "ControlChannel"]
 CONTROL = b"U"
 """Ends the greeting of a connection that is to be a control channel."""
 POLL_INTERVAL_MS = 2000
-"""How often its thread checks whether it was closed."""
+"""Seconds between two checks for its end, by the thread that listens."""
 
 logger = logging.getLogger(__name__)
 
 
 class ControlChannel:
-    """The receiving end of what one peer sends with `DirectTransport.send_control`; it can reply.
+    """The receiving end of one peer's `DirectTransport.send_control`; it can reply.
 
     A thread that receives a message gives up the interpreter for each of its parts, and where a
     hundred handlers compute, it gets its next turn after a tenth of a second. Here one turn

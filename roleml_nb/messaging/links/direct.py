@@ -1,4 +1,4 @@
-"""The direct link: how a host sends to one other host over ZeroMQ.
+"""The direct link: the sending end towards one other host, over ZeroMQ.
 
 The other end is that host's `transport`.
 """
@@ -85,9 +85,7 @@ class DirectLink:
                 ) from error
 
     def close(self) -> None:
-        """Close the link; what was sent before is still delivered where that takes no longer than
-        0.3 s.
-        """
+        """Close the link; messages sent before are still delivered, for up to 0.3 s."""
         self.end("the link was closed", LINGER_MS)
 
     def end(self, reason: str, linger: int = 0) -> bool:

@@ -15,7 +15,7 @@ __all__ = ["KeyPair"]
 
 
 class KeyPair:
-    """A CurveZMQ key pair. See `KeyPair.token` for what proves a host where CurveZMQ is not used.
+    """A CurveZMQ key pair. `KeyPair.token` authenticates a host where CurveZMQ is not used.
 
     Attributes
     ----------
@@ -27,7 +27,9 @@ class KeyPair:
         self.public, self._secret = zmq.curve_keypair()
 
     def secure(self, socket: zmq.Socket) -> None:
-        """Have a socket use this key pair for what it binds or connects to from now on."""
+        """Have a socket use this key pair for all addresses that it binds or connects to from now
+        on.
+        """
         socket.curve_publickey, socket.curve_secretkey = self.public, self._secret
 
     def token(self, peer: bytes, sender: str, receiver: str) -> bytes:

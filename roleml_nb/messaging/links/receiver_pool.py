@@ -86,21 +86,21 @@ class ReceiverPool:
 
     Waking another thread costs about as much as a message, so none is woken where one is awake
     already: of two threads that wait, the last to come is woken. It receives, runs the handler, and
-    waits again, while the other one receives what comes meanwhile.
+    waits again, while the other one receives messages that come meanwhile.
 
     Parameters
     ----------
     read
         Called by one thread at a time: reads messages, and returns the work to be done for them,
-        and whether there is more to read.
+        and True if there is more to read.
     poll_timeout
         Called before a thread waits: returns the seconds after which `read` is called at the
         latest (None: when something has come).
     submit
         Has a function called by a thread that is idle, or a new one.
     backlog
-        Returns how many submitted functions wait for a thread: a thread that comes from its work
-        turns to these, rather than to messages.
+        Returns the number of submitted functions that wait for a thread: a thread that comes from
+        its work turns to these, rather than to messages.
     on_end
         Called once when `stop` was called, or `read` has failed, and no thread is at the sockets
         any more.
@@ -152,7 +152,7 @@ class ReceiverPool:
         with self._socket_lock:
             yield self.stopped
             if not self.stopped:
-                self._wake()  # the poller may not report again what has come meanwhile
+                self._wake()  # the poller may not report again messages that have come meanwhile
 
     def watch(self, number: int, handler: Callable[[], Any]) -> None:
         """Have `handler` called whenever a file descriptor is ready, and once now; from any
@@ -193,7 +193,7 @@ class ReceiverPool:
         """Receive on this thread as long as one more receiver is needed."""
         with self._state_lock:
             self._scheduled -= 1
-        work = self._receive(more=True)  # the poller may not report what has come before
+        work = self._receive(more=True)  # the poller may not report messages that have come before
         while work is not None:
             work()
             with self._state_lock:
@@ -225,7 +225,7 @@ class ReceiverPool:
         return works[0] if works else None
 
     def _poll(self, timeout: float | None) -> tuple[list[Work], bool]:
-        """Wait for messages and read them; return their work, and whether there is more."""
+        """Wait for messages and read them; return their work, and True if there is more to read."""
         if timeout != 0:
             poll_timeout = self._poll_timeout()
             if poll_timeout is not None:

@@ -1,4 +1,4 @@
-"""What strangers were refused: counted, and logged about once a minute for each."""
+"""Refusals of strangers: counted, and logged about once a minute for each."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ MAX_SENDERS = 256
 
 
 class Refusals:
-    """What one host has refused; used by one thread at a time."""
+    """The refusals of one host; used by one thread at a time."""
 
     def __init__(self, host_id: str, log: logging.Logger):
         self.host_id, self._log = host_id, log
         self.counts: Counter[str] = Counter()
-        """{reason: how often}."""
+        """{reason: number of refusals}."""
         self._logged: dict[str, float] = {}
 
     def add(self, reason: str, who: str) -> None:

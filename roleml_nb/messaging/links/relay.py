@@ -1,7 +1,7 @@
 """The relay link: over ipyparallel's schedulers, engine → controller → notebook → controller →
 engine.
 
-It works wherever the engines reach the controller. Engines leave what they send in an outbox; the
+It works wherever the engines reach the controller. Engines leave their messages in an outbox; the
 notebook, which is ipyparallel's client, fetches and forwards it. The notebook knows from which
 engine it fetched, so the sender of a relayed message is as certain as that of a direct one.
 """
@@ -66,11 +66,10 @@ class Outbox:
 
 
 class Relay:
-    """The notebook's side: one background loop per engine that needs it, which exchanges what goes
-    in and out.
+    """The notebook's side: one background loop per engine that needs it exchanges messages.
 
     `exchange(host_id, incoming, wait)` runs on the engine, over ipyparallel: it delivers `incoming`
-    and returns the engine's outbox. `deliver(peer, frames, "relay")` takes what is for the
+    and returns the engine's outbox. `deliver(peer, frames, "relay")` takes messages for the
     notebook. `failed(host_id, reason)` is called when ipyparallel does not reach an engine any
     more.
     """

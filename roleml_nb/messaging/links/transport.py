@@ -86,11 +86,11 @@ class DirectTransport:
         Called as ``submit(function)``; has it called by a thread that is idle, or a new one. One of
         them receives at a time.
     backlog
-        How many functions that were submitted wait for a thread.
+        Returns the number of submitted functions that wait for a thread.
     ip
         The interface to listen on over TCP, too, from the start; None for none, see `listen`.
     log
-        Where it is said who was turned away, and what went wrong.
+        Logger for refusals and failures.
     """
 
     def __init__(
@@ -154,9 +154,7 @@ class DirectTransport:
     def listen(self, ip: str = "*") -> Address:
         """Listen on TCP, too, with CurveZMQ: on that interface, or on all.
 
-        Returns the address, which then says so.
-
-        One that listens already goes on as it does.
+        Returns the address, which has the TCP URLs then. A second call changes nothing.
         """
         with self._receivers.exclusive() as closed:
             if closed:
@@ -166,8 +164,8 @@ class DirectTransport:
         return self.address
 
     def admit(self, host_id: str, public_key: bytes) -> None:
-        """Let the host with that key talk to us, under that name alone; one of the same name with
-        another key no longer.
+        """Admit the host with that key, under that name alone; a key that the name had before is
+        no longer admitted.
         """
         self._tokens[host_id] = self._keys.token(public_key, host_id, self.host_id)
         self._admitted[host_id] = bytes(public_key)
@@ -207,10 +205,10 @@ class DirectTransport:
     def open_control_channel(
         self, address: Address, url: str, *, timeout: float = 1.0
     ) -> ControlChannel:
-        """Open a line on which the host at `address` can `tell` us what is to be heard at once.
+        """Open a channel on which the host at `address` can `send_control` messages to us.
 
-        `url` is where a link to it was made. The caller has a thread `listen` to what is returned.
-        LinkFailed as from `connect`.
+        `url` is the address of a link to it. The caller has a thread `listen` to the returned
+        channel. LinkFailed as from `connect`.
         """
         dealer, monitor = self._dealer(address, url)
         try:
@@ -367,7 +365,7 @@ class DirectTransport:
         )
 
     def _read(self) -> tuple[list[Callable[[], Any]], bool]:
-        """Read messages; return the work to be done for them, and whether there may be more."""
+        """Read messages; return the work to be done for them, and True if there may be more."""
         self._reading = threading.get_ident()
         works: list[Callable[[], Any]] = []
         more = False
@@ -436,7 +434,7 @@ class DirectTransport:
     def _greet(self, router: zmq.Socket, sender: bytes, parts: list[zmq.Frame]) -> None:
         """Handle the first message of a connection: authenticate it, or refuse it.
 
-        Nothing of what a refused connection sends is read further.
+        Further messages of a refused connection are not read.
         """
         self.admissions[router].poll()  # it came before it spoke
         said = [bytes(part.buffer[:256]) for part in parts[:4]]

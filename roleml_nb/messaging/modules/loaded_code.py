@@ -1,4 +1,4 @@
-"""Compare what a process has in memory of a module with a text of it: has that text been loaded?
+"""Compare a module in memory with a text of it: has that text been loaded?
 
 Neither the time of a file nor a reload tells it: `%autoreload` replaces the code of single
 functions in place, and a file may be edited after it was imported, or twice between two reloads. So
@@ -192,10 +192,10 @@ def _has(module: types.ModuleType, path: Path, values: list[Any], known: Identit
 def lost_imports(
     module: types.ModuleType, given: Outline, outline_of: Callable[[str], Outline | None]
 ) -> Iterator[tuple[str, str, bool]]:
-    """Yield what a module has imported from another one that does not have it any more, or as
-    another constant.
+    """Yield the names that a module has imported from another one which does not have them any
+    more, or has another constant there.
 
-    Yields its name, the other module's, and whether it is gone.
+    Yields the name, that of the other module, and True if it is gone.
 
     Parameters
     ----------

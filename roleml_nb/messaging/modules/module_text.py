@@ -34,7 +34,7 @@ def stamp(filename: str) -> Stamp | None:
         status = os.stat(filename)
     except OSError:
         return None
-    # the third one tells what was written, where the time of the file was put back
+    # the third one changes even where the time of the file was put back
     return status.st_mtime_ns, status.st_size, status.st_ctime_ns
 
 

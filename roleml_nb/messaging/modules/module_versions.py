@@ -3,12 +3,12 @@ has sent.
 
 A version is a module and a key (`source_modules`). It is executed when something of it is first
 needed, under the module's own name and file name, with own modules that it imports in the versions
-that belong to it; what was unchanged is not executed again, so its classes and its state stay.
+that belong to it; unchanged modules are not executed again, so their classes and state stay.
 Older versions live on as long as roles or messages speak of them. ``import helpers`` on an engine,
 wherever, gives the version that was loaded last: no file is read, and none need be there.
 
-In the notebook's own process nothing is sent, nothing is registered, and names mean what they mean
-there.
+In the notebook's own process nothing is sent or registered, and names mean the same as in its
+cells.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ Version = tuple[str, str]
 
 
 class ModuleVersions(importlib.abc.MetaPathFinder):
-    """The versions that this process was given, and those of them that are loaded."""
+    """The versions that this process was given, some of which are loaded."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -204,11 +204,11 @@ class _Loader(importlib.abc.InspectLoader):
 
 
 module_versions = ModuleVersions()
-"""Those of this process."""
+"""The versions of this process."""
 
 
 def find_member(module: types.ModuleType | None, qualname: str) -> Any:
-    """Return what is called so in a module; None if there is none."""
+    """Return the member of that name in a module; None if there is none."""
     found: Any = module
     for name in qualname.split("."):
         found = getattr(found, name, None)
@@ -216,8 +216,8 @@ def find_member(module: types.ModuleType | None, qualname: str) -> Any:
 
 
 def member_now(obj: Any) -> Any:
-    """Return what the own module of a function or class has under its name; None if there is none
-    of its kind.
+    """Return the present member under the name of a function or class of an own module; None if
+    there is none of its kind.
     """
     name = getattr(obj, "__module__", None)
     if (
@@ -248,7 +248,7 @@ def reference(obj: Any) -> Version | None:
     """Return the version of an own module that a function, class or module is of, by which it can
     be sent.
 
-    None for what is of no own module, or is not any more what is called so there.
+    None for an object of no own module, and for one that has lost its name there to another.
     """
     if isinstance(obj, types.ModuleType):
         name = obj.__name__

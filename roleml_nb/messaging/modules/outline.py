@@ -1,8 +1,7 @@
-"""The outline of a module's text: what it defines, by what name, and which edits can be made in
-place.
+"""The outline of a module's text: its definitions by name, and the edits that can be made in place.
 
 `%autoreload` replaces functions, constants and imports one by one, in the module that is there.
-What else a text says, such as bases of classes, fields of data classes and statements, takes effect
+The rest of a text, such as bases of classes, fields of data classes and statements, takes effect
 only when the module is executed anew.
 """
 
@@ -28,7 +27,7 @@ FIELDS = ("NamedTuple", "TypedDict")
 
 
 class Import(NamedTuple):
-    """What an import gives to a name: a module, or a member of one."""
+    """An import's value of a name: a module, or a member of one."""
 
     module: str
     level: int
@@ -42,16 +41,17 @@ class Expression(NamedTuple):
 
 
 class Outline(NamedTuple):
-    """What a text defines, by path, but for what its `functions` do."""
+    """The definitions of a text, by path, but for the code of its `functions`."""
 
     headers: dict[Path, list[str]]
     """Decorators, defaults and annotations of functions."""
     names: dict[Path, list[Any]]
-    """What names are set to: constants, `Import` and `Expression`."""
+    """Values of names: constants, `Import` and `Expression`."""
     fields: set[Path]
     """Names that have an annotation."""
     fixed: dict[Path, list[str]]
-    """What only an execution of the module changes, of the module itself, at (), and of each class.
+    """Parts that only an execution of the module changes: of the module itself, at (), and of each
+    class.
     """
 
 
@@ -69,7 +69,7 @@ def outline(text: str, filename: str) -> Outline | None:
 def functions(
     text: str, filename: str, *, apart: bool = False
 ) -> dict[Path, list[tuple[Any, ...]]] | None:
-    """Return what the functions of a text do, each as often as it is defined; None if the text
+    """Return the fingerprints of a text's functions, one for each definition; None if the text
     cannot be compiled.
 
     `apart`: as compiled one by one, without the imports of the module, of which Python makes other
@@ -102,7 +102,7 @@ class _WithoutImports(ast.NodeTransformer):
 
 
 def fingerprint(code: types.CodeType, path: Path = ()) -> tuple[Any, ...]:
-    """Return what a function does, as plain values: equal for equal code on whichever lines."""
+    """Return a function's code as plain values: equal for equal code on whichever lines."""
     private = f"_{path[-2].lstrip('_')}__" if len(path) > 1 else ""
 
     def plain(name: str) -> str:

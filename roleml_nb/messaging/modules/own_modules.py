@@ -1,5 +1,5 @@
-"""Which modules are the user's own: those of the notebook's folder and of its project, but for
-installed packages.
+"""The user's own modules: all of the notebook's folder and of its project, but for installed
+packages.
 
 A project is the nearest folder above the notebook's that is a git repository, or else a Python
 package: so `notebooks/` and `src/` side by side are of one.
@@ -27,7 +27,7 @@ def _here() -> str:
 
 STARTED = _here()
 MARKS = ((".git",), ("pyproject.toml", "setup.py"))
-"""What the folder of a project has, the first that is found."""
+"""Files that mark the folder of a project; the first one found counts."""
 
 
 def folders() -> list[str]:
@@ -72,7 +72,7 @@ def is_own_file(file: object) -> bool:
 
 
 def is_of_project(file: object) -> bool:
-    """Whether it is a file as of `is_own_file`, or one of the project, or one that a link within
+    """Return True for a file as of `is_own_file`, one of the project, and one that a link within
     these leads to.
     """
     if not isinstance(file, str) or is_installed(file):

@@ -8,8 +8,8 @@ difference; a helper of a helper does.
 
 The text that counts is the one that this process has **loaded**, since its own code sees that one:
 a file that was edited and not reloaded changes nothing but `behind`, which is reported.
-`importlib.reload` and `%autoreload` load the new text, each in its own way; `loaded_code` finds out
-whether they did. A module whose loaded text is not known, as it was edited before the first
+`importlib.reload` and `%autoreload` load the new text, each in its own way; `loaded_code` notices
+that they did. A module whose loaded text is not known, as it was edited before the first
 refresh, has a key that begins with ``?``, and cannot be sent (`unknown`).
 
 Engines get the texts (`versions_to_send`), and `module_versions` executes them there under the
@@ -228,7 +228,7 @@ class SourceModules:
         }
 
     def outline(self, name: str) -> Outline | None:
-        """Return what the loaded text of an own module defines; None if it is not known, or no
+        """Return the outline of an own module's loaded text; None if that is not known, or no
         Python.
         """
         text = self._tracked[name].loaded if self.is_own(name) else None
@@ -333,7 +333,7 @@ class SourceModules:
 
     def _refresh_module(self, tracked: _Tracked) -> bool:
         written = stamp(tracked.filename)
-        if written is None:  # it was renamed or removed: what was loaded goes on
+        if written is None:  # it was renamed or removed: the loaded text goes on
             return False
         module = sys.modules.get(tracked.name)
         spec = getattr(module, "__spec__", None)

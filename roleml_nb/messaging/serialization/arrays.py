@@ -1,5 +1,5 @@
-"""How NumPy arrays and torch tensors are pickled: shape, element type, and the bare buffer (out of
-band when large).
+"""Pickling of NumPy arrays and torch tensors: shape, element type, and the bare buffer (out of band
+when large).
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def tensor_reducers() -> dict[type, Any]:
 def _writable(buffer: Any) -> Any:
     """Return writable memory of `buffer`: itself, the memory below it, or a copy.
 
-    Pickle marks as read-only what was read-only at the sender.
+    Pickle marks arrays as read-only that were so at the sender.
     """
     if isinstance(buffer, bytearray):
         return buffer

@@ -1,4 +1,4 @@
-"""What functions and classes of a notebook take along when they are sent: their global names."""
+"""The global names that functions and classes of a notebook take along when they are sent."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def large_captures(obj: Any) -> dict[str, int]:
 
 
 def captured(obj: Any) -> Iterator[tuple[str, Any]]:
-    """Yield what is sent with a function or class of a notebook, by what it is there: ``variable
-    'x'``.
+    """Yield the values that are sent with a function or class of a notebook, with their places
+    there: ``variable 'x'``.
     """
     if isinstance(obj, type) and is_dynamic(obj):
         yield from (
@@ -73,7 +73,7 @@ def captured(obj: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _functions(obj: Any) -> Iterator[types.FunctionType]:
-    """Yield the function, or those of the class and its bases, as far as they are sent by value."""
+    """Yield the function, or the methods of the class and its bases, as far as they go by value."""
     if isinstance(obj, types.FunctionType):
         if is_dynamic(obj):
             yield obj

@@ -1,12 +1,12 @@
 """Shipping of code that was defined in notebook cells: functions and classes by value, with the
 lines of their cells.
 
-A class keeps its identity: however often it travels, a process builds it once, and what was changed
-on it there since is never reset by a later message. A class that uses own modules
+A class keeps its identity: however often it travels, a process builds it once, and changes made to
+it there are never reset by a later message. A class that uses own modules
 (`source_modules`) has their keys in its identity, so that it is another one when these have
 changed.
 
-What own modules define is sent by module, key and name (`module_versions`).
+Definitions of own modules are sent by module, key and name (`module_versions`).
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ __all__ = [
 ]
 
 REDUCERS: dict[type, Any] = _cloudpickle.Pickler._dispatch_table
-"""How cloudpickle reduces what pickle does not know, by type."""
+"""Reducers of cloudpickle, by type, for objects that pickle does not know."""
 _BUILTIN_TYPES: dict[type, str] = _cloudpickle._BUILTIN_TYPE_NAMES
 _SINGLETON_TYPES = (type(None), type(Ellipsis), type(NotImplemented))
 
 _load_lock = threading.RLock()
 _blobs: weakref.WeakKeyDictionary[type, tuple[str, bytes]] = weakref.WeakKeyDictionary()
-"""Identities of classes, and what builds them."""
+"""Identities of classes, and their builders."""
 _used_by: weakref.WeakKeyDictionary[type, frozenset[str]] = weakref.WeakKeyDictionary()
 """The own modules that classes use."""
 _IMPORT = dis.opmap["IMPORT_NAME"]
@@ -109,7 +109,7 @@ _collecting = _Collecting()
 
 @contextmanager
 def collect_own_modules() -> Iterator[set[str]]:
-    """Collect the names of the own modules that are used by what this thread encodes meanwhile."""
+    """Collect the names of the own modules that values use which this thread encodes meanwhile."""
     names: set[str] = set()
     _collecting.sets.append(names)
     try:
@@ -170,7 +170,7 @@ def stale_code(obj: Any) -> list[Any]:
 
 
 def loads_code(blob: bytes) -> Any:
-    """Rebuild what `dumps_code` pickled; tracebacks and `inspect` then show the lines of the
+    """Rebuild an object from `dumps_code`; tracebacks and `inspect` then show the lines of the
     cells.
     """
     lines_of, pickled, *imported = pickle.loads(blob)
@@ -198,7 +198,7 @@ def class_reference(cls: type) -> tuple[str, bytes]:
 def _identity(cls: type) -> str:
     """Return the identity of a class, with the keys of the own modules that it uses."""
     identity: str = _cloudpickle._get_or_create_tracker_id(cls)
-    # the notebook alone knows what is of which version
+    # the notebook alone knows the versions of its modules
     if OF_MODULES in identity or module_versions.latest:
         return identity
     used = _used_by.get(cls)
@@ -255,7 +255,7 @@ class _CodePickler(cloudpickle.Pickler):
     def __init__(self, file: io.BytesIO, with_keys: bool) -> None:
         super().__init__(file, protocol=5)
         self._with_keys = with_keys
-        """Whether the identities of classes have the keys of the own modules that they use."""
+        """True where the identities of classes have the keys of the own modules that they use."""
         self.filenames: set[str] = set()
         self.imports: set[str] = set()
         """Own modules that functions import when they are called."""

@@ -1,6 +1,6 @@
 """From values to frames and back.
 
-What is received is the receiver's own: writable, and shared with nobody.
+A received value is the receiver's own: writable, and shared with nobody.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ class FanOut:
             if self._region is None and self._left:
                 self._region = _region(self._buffers)
             if self._region is not None:
-                self._buffers = []  # what is shared already need not be there twice
+                self._buffers = []  # a buffer that is shared already need not be there twice
                 return self._region.map()
             return [_copy(buffer) for buffer in self._buffers]
 
@@ -215,8 +215,8 @@ def _copy(buffer: Any) -> Any:
 
 
 def encode(value: Any, name: str = "it") -> Body:
-    """Encode `value`: arrays and tensors by their buffers, what was defined in a notebook by value,
-    the rest as pickle does.
+    """Encode `value`: arrays and tensors by their buffers, definitions of a notebook by value, the
+    rest as pickle does.
 
     Raises
     ------
@@ -252,8 +252,8 @@ def _encode(value: Any) -> Body:
 
 
 def own_modules_of(value: Any) -> frozenset[str]:
-    """Return the names of the user's own modules that `value` uses: its classes and functions, and
-    those of its content.
+    """Return the names of the user's own modules that `value` uses, in its classes and functions
+    and in its content.
     """
     with collect_own_modules() as names:
         _encode(value)
@@ -282,7 +282,7 @@ def copy_of(value: Any, name: str = "it") -> tuple[Any, int]:
 
 
 _beside: dict[tuple[Any, ...], int] = {}
-"""Bytes that values take besides those of their arrays, by layout."""
+"""Bytes that values take besides their arrays, by layout."""
 MAX_LAYOUTS = 1024
 """Layouts that are remembered at once."""
 

@@ -1,4 +1,4 @@
-"""Copies of what is sent most, models and numbers, without the detour over a pickle: a third of its
+"""Copies of models and numbers, the values that are sent most, without a pickle: a third of its
 time for a small model.
 """
 
@@ -32,13 +32,13 @@ class Copying:
     """Copies one value: numbers, texts, arrays and tensors, in dicts, lists and tuples; `Unusual`
     for anything else.
 
-    What is in the value twice is twice the same in the copy.
+    An object that is twice in the value is one object in the copy, too.
     """
 
     def __init__(self) -> None:
         self.layout: list[Any] = []
-        """What the value's pickle is as long as, but for the content of arrays: equal layouts make
-        equal lengths.
+        """The layout of the value: equal layouts make pickles of equal length, but for the content
+        of arrays.
         """
         self.nbytes = 0
         """Of the arrays."""

@@ -4,7 +4,7 @@ The pattern is a file in memory (``memfd``) that the sender writes once, and tha
 privately: a receiver that writes gets its own copy of the page that it writes to. Receivers in
 other processes of the machine open the file where the sender has it open, in ``/proc``.
 
-Guarantees: a mapping is writable, and nobody else sees what is written to it. The content of a file
+Guarantees: a mapping is writable, and nobody else sees changes to it. The content of a file
 stays as long as a mapping, or a message on its way, can refer to it: each of a receiver's mappings
 holds a lease, a shared ``flock`` of the file, which the system releases even when its process dies.
 A file that nobody leases any more is written anew for a later message, with another stamp in its
@@ -12,7 +12,7 @@ first bytes; a receiver that opens it too late finds that stamp, raises `OSError
 bytes. Where there is no such memory (other systems, another container,
 `MAX_REGIONS` files), nothing is shared, and buffers are copied.
 
-What was tried and rejected:
+Tried and rejected:
 
 - The socket alone. A broadcast of 10 MB to 100 actors on two engines took 26 ms, and takes 5.0 ms
   now; one array of 10 MB travels at 6.55 GB/s, and over bare ZeroMQ at 3.29 (docs/performance.md).
@@ -22,7 +22,7 @@ What was tried and rejected:
   below `MIN_SHARED_BYTES` a copy is faster, below `MIN_SHARED_BYTES_ACROSS` a socket is as fast.
 - Python's own ``mmap``. It keeps a file descriptor open for each mapping, of which there are too
   few for a thousand actors; so ``mmap`` of the C library is called.
-- Letting go of the interpreter's lock in these calls: that costs many times what they do.
+- Letting go of the interpreter's lock in these calls: that costs many times their own time.
 - A registry of mappings, from which each is removed when it ends. A mapping ends with its last view
   by itself instead.
 """

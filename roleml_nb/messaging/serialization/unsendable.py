@@ -41,14 +41,14 @@ USUAL = (
 
 
 def explain(value: Any, name: str, error: Exception, attempt: Callable[[Any], Any]) -> str:
-    """Say which entry of `value` cannot be sent, what it is, and what to send instead.
+    """Return a text about the entry of `value` that cannot be sent: its name, kind, substitute.
 
     Parameters
     ----------
     name
-        What `value` is called: ``result``, or `MESSAGE`.
+        Noun for `value` in the text: ``result``, or `MESSAGE`.
     error
-        What was raised when it was encoded.
+        The exception that encoding it raised.
     attempt
         Encodes a part of it, or raises.
     """
@@ -70,7 +70,7 @@ def explain(value: Any, name: str, error: Exception, attempt: Callable[[Any], An
 def _find(
     value: Any, error: Exception, attempt: Callable[[Any], Any]
 ) -> tuple[list[str], Any, Exception]:
-    """Go from what cannot be sent to a part of it that cannot, as long as there is one."""
+    """Go from an object that cannot be sent to a part that cannot, as long as there is one."""
     steps: list[str] = []
     above = {id(value)}
     while len(steps) < DEPTH and not isinstance(error, RecursionError):
