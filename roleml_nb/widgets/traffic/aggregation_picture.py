@@ -1,9 +1,10 @@
-"""Still picture of what was aggregated: per round who contributed, or whose model reached whom."""
+"""Still picture of aggregations: contributions to each round, or whose model reached whom."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from roleml_nb.pictures.svg import COLOURS, FAINT, RAISED, document, element, text
 from roleml_nb.role import natural_key
@@ -20,156 +21,140 @@ FILLS = {
     "failed": COLOURS["error"],
     "busy": FAINT,
 }
-ROUNDS = 40
-"""Rounds that are drawn, the last ones."""
+MAX_ROUNDS = 40
 LEFT, TOP = 150.0, 44.0
+ROUND_WIDTH = 16.0
+MATRIX_TOP = 110.0
+BAR_WIDTH = 120
+MAX_FONT_SIZE = 12.0
+MAX_AGE_FONT_SIZE = 11.0
+MIN_COUNTED_CELL = 20
+"""The size from which on a cell has room for its count."""
 
 
 def aggregation(trace: Trace) -> str:
-    """The SVG: of one aggregator, its last rounds; of several, how often the models of each went
-    into those of each.
+    """Return the SVG: of one aggregator, its last rounds; of several, how often the models of each
+    went into those of each.
     """
     parts = trace.contributions.all()
-    targets = sorted({part.target for part in parts}, key=natural_key)
     if not parts:
-        return document(
-            400, 40, [text(12, 24, "nothing was aggregated yet", fill=FAINT)], "contributions"
-        )
+        nothing = text(12, 24, "nothing was aggregated yet", fill=FAINT)
+        return document(400, 40, [nothing], "contributions")
+    targets = _sorted(part.target for part in parts)
     return _rounds(parts) if len(targets) == 1 else _reach(parts, targets)
 
 
+def _sorted(names: Iterable[str]) -> list[str]:
+    return sorted(set(names), key=natural_key)
+
+
+def _node(role: str) -> str:
+    return role.partition("/")[0]
+
+
 def _size(number: float | None) -> float:
-    """Return how large a weight or an age is drawn: nothing for what is negative, not finite, or
-    not there.
-    """
+    """Return a weight or an age as a size: 0 if it is negative, not finite, or not there."""
     return number if number is not None and math.isfinite(number) and number > 0 else 0.0
 
 
 def _rounds(parts: Sequence[Contribution]) -> str:
-    steps = sorted({part.step for part in parts})[-ROUNDS:]
-    sources = sorted({part.source for part in parts if part.step in steps}, key=natural_key)
-    wide, high = 16.0, min(20.0, max(4.0, 480 / len(sources)))
-    most = max((_size(part.weight) for part in parts), default=0.0) or 1.0
+    """Draw a column per round and a row per contributor."""
+    steps = sorted({part.step for part in parts})[-MAX_ROUNDS:]
+    shown = [part for part in parts if part.step in steps]
+    sources = _sorted(part.source for part in shown)
+    high = min(20.0, max(4.0, 480 / len(sources)))
+    heaviest = max(_size(part.weight) for part in parts) or 1.0
     title = (
         f"{parts[0].target}: contributions to rounds {steps[0]} to {steps[-1]}; the size is the"
         " weight"
     )
     drawn = [text(12, 20, title, fill=FAINT)]
-    drawn += [
-        text(
-            LEFT - 8,
-            TOP + high * (row + 0.5) + 4,
-            source,
-            text_anchor="end",
-            font_size=min(12.0, high + 1),
+    font_size = min(MAX_FONT_SIZE, high + 1)
+    for row, source in enumerate(sources):
+        y = TOP + high * (row + 0.5) + 4
+        drawn.append(text(LEFT - 8, y, source, text_anchor="end", font_size=font_size))
+    for part in shown:
+        share = 1.0 if part.weight is None else 0.2 + 0.8 * (_size(part.weight) / heaviest)
+        row_top = TOP + high * sources.index(part.source)
+        bar = element(
+            "rect",
+            x=LEFT + ROUND_WIDTH * steps.index(part.step),
+            y=row_top + high * (1 - share) / 2,
+            width=ROUND_WIDTH - 2,
+            height=max(1.0, (high - 1) * share),
+            fill=FILLS[part.outcome],
+            fill_opacity=1.0 if part.weight is not None else 0.5,
         )
-        for row, source in enumerate(sources)
-    ]
-    for part in parts:
-        if part.step in steps:
-            share = 1.0 if part.weight is None else 0.2 + 0.8 * (_size(part.weight) / most)
-            x, y = LEFT + wide * steps.index(part.step), TOP + high * sources.index(part.source)
-            drawn.append(
-                element(
-                    "rect",
-                    x=x,
-                    y=y + high * (1 - share) / 2,
-                    width=wide - 2,
-                    height=max(1.0, (high - 1) * share),
-                    fill=FILLS[part.outcome],
-                    fill_opacity=1.0 if part.weight is not None else 0.5,
-                )
-            )
+        drawn.append(bar)
     bottom = TOP + high * len(sources)
+    drawn += _legend(bottom + 18)
+    width = max(LEFT + ROUND_WIDTH * len(steps) + 20, 660)
+    return document(width, bottom + 36, drawn, "contributions to rounds")
+
+
+def _legend(y: float) -> list[str]:
+    drawn = []
     for place, (outcome, fill) in enumerate(FILLS.items()):
-        drawn += [
-            element("circle", cx=LEFT + 80 * place, cy=bottom + 18, r=4, fill=fill),
-            text(LEFT + 80 * place + 8, bottom + 22, outcome, fill=FAINT, font_size=11),
-        ]
-    return document(
-        max(LEFT + wide * len(steps) + 20, 660), bottom + 36, drawn, "contributions to rounds"
-    )
+        x = LEFT + 80 * place
+        drawn.append(element("circle", cx=x, cy=y, r=4, fill=fill))
+        drawn.append(text(x + 8, y + 4, outcome, fill=FAINT, font_size=11))
+    return drawn
 
 
 def _reach(parts: Sequence[Contribution], targets: Sequence[str]) -> str:
-    nodes = sorted(
-        {role.partition("/")[0] for part in parts for role in (part.source, part.target)},
-        key=natural_key,
-    )
-    rows = [target.partition("/")[0] for target in targets]
-    size, top = min(34.0, max(4.0, 480 / len(nodes))), 110.0
-    counts: dict[tuple[str, str], int] = {}
+    """Draw a matrix of nodes: how often the model of one went into that of another."""
+    nodes = _sorted(map(_node, [*targets, *(part.source for part in parts)]))
+    rows = list(map(_node, targets))
+    size = min(34.0, max(4.0, 480 / len(nodes)))
+    counts: Counter[tuple[str, str]] = Counter()
     ages: dict[str, float] = {}
     for part in parts:
-        ends = part.target.partition("/")[0], part.source.partition("/")[0]
-        counts[ends] = counts.get(ends, 0) + 1
-        ages[ends[0]] = max(ages.get(ends[0], 0.0), _size(part.age))
-    most = max((count for (to, source), count in counts.items() if to != source), default=1)
+        target, source = _node(part.target), _node(part.source)
+        counts[target, source] += 1
+        ages[target] = max(ages.get(target, 0.0), _size(part.age))
+    between = [count for (target, source), count in counts.items() if target != source]
+    most = max(between, default=1)
     oldest = max(ages.values()) or 1.0
-    drawn = [
-        text(
-            12,
-            20,
-            "how often a model of each node (columns) went into that of each (rows); age",
-            fill=FAINT,
-        )
-    ]
+    title = "how often a model of each node (columns) went into that of each (rows); age"
+    drawn = [text(12, 20, title, fill=FAINT)]
+    font_size = min(MAX_FONT_SIZE, size)
     for place, node in enumerate(nodes):
-        drawn.append(
-            text(
-                0,
-                0,
-                node,
-                font_size=min(12.0, size),
-                transform=f"translate({LEFT + (place + 0.6) * size:.2f} {top - 6:.0f}) rotate(-45)",
-            )
-        )
+        turned = f"translate({LEFT + (place + 0.6) * size:.2f} {MATRIX_TOP - 6:.0f}) rotate(-45)"
+        drawn.append(text(0, 0, node, font_size=font_size, transform=turned))
+    right = LEFT + size * len(nodes)
     for row, node in enumerate(rows):
-        y = top + row * size
-        drawn.append(
-            text(LEFT - 8, y + size / 2 + 4, node, text_anchor="end", font_size=min(12.0, size))
-        )
+        y = MATRIX_TOP + row * size
+        baseline = y + size / 2 + 4
+        drawn.append(text(LEFT - 8, baseline, node, text_anchor="end", font_size=font_size))
         for place, source in enumerate(nodes):
-            count = counts.get((node, source), 0)
-            fill, opacity = (
-                (FAINT, 0.35) if source == node else (COLOURS["event"], 0.15 + 0.85 * count / most)
-            )
-            box = {"x": LEFT + place * size, "y": y, "width": size - 1, "height": size - 1}
-            drawn.append(
-                element(
-                    "rect",
-                    **box,
-                    fill=fill if count else RAISED,
-                    fill_opacity=opacity if count else 1,
-                )
-            )
-            if count and size > 20:
-                drawn.append(
-                    text(
-                        LEFT + (place + 0.5) * size,
-                        y + size / 2 + 4,
-                        count,
-                        text_anchor="middle",
-                        font_size=10,
-                    )
-                )
-        bar, long = LEFT + size * len(nodes) + 20, 120 * (ages[node] / oldest)
-        drawn.append(
-            element(
-                "rect",
-                x=bar,
-                y=y + size * 0.2,
-                width=long,
-                height=size * 0.6,
-                fill=COLOURS["service"],
-            )
+            share = None if source == node else counts[node, source] / most
+            drawn += _cell(LEFT + place * size, y, size, counts[node, source], share)
+        bar = element(
+            "rect",
+            x=right + 20,
+            y=y + size * 0.2,
+            width=BAR_WIDTH * (ages[node] / oldest),
+            height=size * 0.6,
+            fill=COLOURS["service"],
         )
-        drawn.append(
-            text(bar + long + 6, y + size / 2 + 4, f"{ages[node]:g}", font_size=min(11.0, size))
-        )
-    return document(
-        LEFT + size * len(nodes) + 200,
-        top + size * len(rows) + 20,
-        drawn,
-        "whose models reached whom",
-    )
+        end = right + 20 + BAR_WIDTH * (ages[node] / oldest)
+        age_font_size = min(MAX_AGE_FONT_SIZE, size)
+        drawn.append(bar)
+        drawn.append(text(end + 6, baseline, f"{ages[node]:g}", font_size=age_font_size))
+    height = MATRIX_TOP + size * len(rows) + 20
+    return document(right + 200, height, drawn, "whose models reached whom")
+
+
+def _cell(x: float, y: float, size: float, count: int, share: float | None) -> list[str]:
+    """Return a cell of the matrix; `share` is None where a node's own models are counted."""
+    fill, opacity = RAISED, 1.0
+    if count and share is None:
+        fill, opacity = FAINT, 0.35
+    elif count and share is not None:
+        fill, opacity = COLOURS["event"], 0.15 + 0.85 * share
+    box = {"x": x, "y": y, "width": size - 1, "height": size - 1}
+    drawn = [element("rect", **box, fill=fill, fill_opacity=opacity)]
+    if count and size > MIN_COUNTED_CELL:
+        middle = x + 0.5 * size
+        drawn.append(text(middle, y + size / 2 + 4, count, text_anchor="middle", font_size=10))
+    return drawn

@@ -1,4 +1,4 @@
-"""Columns: messages as a page takes them, as numbers that refer to flows and notes."""
+"""Columns: messages as a page gets them, as numbers that refer to flows and deliveries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Columns(NamedTuple):
     call: np.ndarray
     """Number that a call and its reply have in common; 0 for an event."""
     note: np.ndarray
-    """Number of its link, outcome and line."""
+    """Number of its delivery: link, outcome and line."""
     sent: np.ndarray
     """Seconds since the trace began."""
     latency: np.ndarray
@@ -29,7 +29,8 @@ class Columns(NamedTuple):
     def rows(self) -> int:
         return len(self.flow)
 
-    def take(self, chosen: Any) -> Columns:
+    def select(self, chosen: Any) -> Columns:
+        """Return the rows of that mask, or of these numbers."""
         return Columns(*(column[chosen] for column in self))
 
 
@@ -37,14 +38,15 @@ TYPES = dict(zip(Columns._fields, map(np.dtype, ("u4", "u4", "u2", "f8", "f4", "
 
 
 def joined(parts: Iterable[Columns]) -> Columns:
-    """All rows of the parts, one after the other."""
-    columns = zip(*parts, strict=True)
-    made = [np.concatenate(column) for column in columns]
-    return Columns(*made) if made else Columns(*(np.empty(0, dtype) for dtype in TYPES.values()))
+    """Concatenate the rows of the parts."""
+    columns = list(map(np.concatenate, zip(*parts, strict=True)))
+    return (
+        Columns(*columns) if columns else Columns(*(np.empty(0, dtype) for dtype in TYPES.values()))
+    )
 
 
 def columns(rows: np.ndarray, start: float) -> Columns:
-    """Return rows of dtype `MESSAGE` as columns, by the time when they were sent."""
+    """Return rows of dtype `MESSAGE` as columns, sorted by the time when they were sent."""
     made = Columns(
         rows["flow"],
         (rows["call"] & 0xFFFFFFFF).astype("u4"),
@@ -53,4 +55,4 @@ def columns(rows: np.ndarray, start: float) -> Columns:
         (rows["received"] - rows["sent"]).astype("f4"),
         rows["bytes"].astype("f8"),
     )
-    return made.take(np.argsort(made.sent, kind="stable"))
+    return made.select(np.argsort(made.sent, kind="stable"))

@@ -7,7 +7,6 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,69 +17,57 @@ from traitlets import Bool, Dict, List
 from roleml_nb.pictures import Picture
 from roleml_nb.role import RoleMLError, natural_key
 from roleml_nb.trace import Trace
-from roleml_nb.trace.contributions import contributions
+from roleml_nb.trace.contributions import Contribution, contributions
 from roleml_nb.trace.messages import is_control
 from roleml_nb.trace.metrics import Key
 from roleml_nb.widgets.base.displayed import position
 from roleml_nb.widgets.base.view import View
 
-from .columns import Columns, columns, joined
+from .columns import Columns, joined
 from .graph_layout import places
-from .picture import ANSWERS, TABS, draw
+from .picture import TABS, draw
+from .sample import MAX_PAGE_MESSAGES, Allowance, Sample
 
 __all__ = ["Traffic"]
 
-PER_SECOND = 5_000
-"""Messages that a page is told of one by one; of more, every second, third, … one.
-
-All are counted.
-"""
-KEPT = 50_000
-"""Messages that a page begins with."""
-SAVED, LEFT = 20_000, 1_000
-"""Messages that `to_html` writes, and that a page has which is left in a notebook."""
-CHUNK = 100_000
-"""Messages that are taken in at once."""
-PARTS = 20_000
-"""Contributions that a page is told of, the last ones."""
-TRAININGS = 500
-"""Trainings and their answers that a page is told of at once in any case."""
+HTML_MESSAGES = 20_000
+"""Messages that `to_html` writes."""
+NOTEBOOK_MESSAGES = 1_000
+"""Messages of the page that is left in a notebook."""
+MAX_CONTRIBUTIONS = 20_000
+"""Contributions that a page gets, the last ones."""
 CONSENSUS = "consensus_distance"
 """The metric that is drawn beside what gossip has merged."""
-ARRANGE = 2.0
-"""Seconds between two arrangements of the nodes."""
-LINKS = 4_000
-"""Pairs of nodes that know each other, as far as they are drawn: more of them would hide the
-messages.
-"""
+ARRANGE_INTERVAL_S = 2.0
+MAX_LINKS = 4_000
+"""Pairs of nodes that know each other; the lines of more would hide the messages."""
+
+Content = tuple[dict[str, Any], list[Any]]
 
 
 @dataclass
-class Told:
-    """What all pages were told so far: flows, notes and batches of the trace; numbers of each
-    series.
-    """
+class PagePosition:
+    """How far all pages are: counts of flows, deliveries, batches, and rows of each series."""
 
     flows: int = 0
-    notes: int = 0
+    deliveries: int = 0
     batch: int = 0
-    parts: dict[Key, int] = field(default_factory=dict)
+    contributions: dict[Key, int] = field(default_factory=dict)
     distances: dict[Key, int] = field(default_factory=dict)
 
 
 class Traffic(View):
-    """Shows the messages of a trace: on the graph of nodes, in time, as a matrix, and what was
-    aggregated.
+    """Shows the messages of a trace: on the graph of nodes, in time, as a matrix, and as
+    contributions to models.
 
     Parameters
     ----------
     trace : Trace
         Of a testbed, or a `Recording`.
     deployed : callable, optional
-        Returns {node: nodes whose roles it knows}; without it, the nodes are those that the
-        messages are of.
+        Returns {node: nodes whose roles it knows}; without it, the nodes are those of the messages.
     live : bool
-        Whether the page begins with what happens now, and not with the beginning.
+        True for a page that begins with the present, and not with the beginning of the trace.
     """
 
     source = __file__
@@ -95,160 +82,110 @@ class Traffic(View):
         deployed: Callable[[], Mapping[str, Any]] | None = None,
         live: bool = False,
     ):
-        self._trace, self._deployed = trace, deployed or dict
-        self._taking = threading.RLock()
+        self._trace = trace
+        self._deployed = deployed or dict
         self._flows = trace.messages.flows
-        self._kept: deque[Columns] = deque()
-        self._every = 1
-        self._row, self._clears, self._pages = 0, trace.clears, Told()
-        self._looked = self._allowed = 0.0
-        self._pairs: set[tuple[str, str]] = set()
-        """Aggregators and whose models they took."""
-        self._waited: tuple[tuple[int, int], np.ndarray] = (0, 0), np.empty(0, int)
-        self._arranged: tuple[float, Any] = -ARRANGE, None
+        self._reading = threading.RLock()
+        self._sample = Sample(trace)
+        self._allowance = Allowance()
+        self._clears = trace.clears
+        self._pages = PagePosition()
+        self._arranged_at = -ARRANGE_INTERVAL_S
+        self._arranged: Any = None
         self._pictured: Any = None
-        """What there was to show when the picture was published last."""
+        """The state of the trace when the picture was published last."""
         super().__init__(_live=live)
 
     # from the trace
 
-    def _read(self, limit: float) -> Columns:
-        """Read what is new in the trace; at most `limit` of its messages, evenly chosen."""
-        messages, parts = self._trace.messages, []
-        end = messages.added
-        self._every = max(1, -int(-min(end - self._row, messages.single_count) // max(1.0, limit)))
-        while self._row < end:
-            news = messages.since(self._row, CHUNK)
-            self._row = news.number
-            parts.append(
-                thinned(columns(news.rows, self._trace.start), self._every, self._trainings())
-            )
-        found = joined(parts)
-        if found.rows:
-            self._kept.append(found)
-            while sum(part.rows for part in self._kept) - self._kept[0].rows >= KEPT:
-                self._kept.popleft()
-        return found
-
-    def _trainings(self) -> np.ndarray:
-        """Numbers of the flows of tasks from aggregators to those whose models they took, and of
-        the answers.
-
-        They tell whom a round waited for, so they are not thinned.
-        """
-        keys, pairs = self._flows.keys, self._pairs
-        if self._waited[0] != (len(keys), len(pairs)):
-            tasks = [key for key in list(keys) if key[3] == "task" and key[:2] in pairs]
-            answers = [
-                (target, source, channel, kind)
-                for source, target, channel, _ in tasks
-                for kind in ANSWERS
-            ]
-            self._waited = (
-                (len(keys), len(pairs)),
-                np.array([keys[key] for key in [*tasks, *answers] if key in keys], int),
-            )
-        return self._waited[1]
-
     def _catch_up(self) -> None:
-        """Take in all that there is; asks the hosts for it, if they answer."""
-        with self._taking:
+        """Read all of the trace, with the records that hosts have, if they answer."""
+        with self._reading:
             try:
                 self._trace.refresh()
-            except RoleMLError:  # an engine that does not answer: what it has shipped is there
+            except RoleMLError:  # an engine that does not answer: its earlier records are here
                 self._trace.poll()
-            self._news(KEPT, 0.0)
+            self._send_news(MAX_PAGE_MESSAGES, 0.0)
 
-    def _arrange(self, patience: float = ARRANGE) -> None:
-        """Give all nodes a place, anew when there are others."""
+    def _arrange(self, interval_s: float = ARRANGE_INTERVAL_S) -> None:
+        """Give all nodes a place, if the last time was long ago and there are others now."""
         now = time.monotonic()
-        if now - self._arranged[0] < patience:
+        if now - self._arranged_at < interval_s:
             return
+        self._arranged_at = now
         known = self._deployed()
-        ends = {
-            (source.partition("/")[0], target.partition("/")[0])
-            for (source, target, _, _), messages in zip(
-                list(self._flows.keys), self._flows.totals[0], strict=False
-            )
-            if messages and not is_control(source, target)
-        }
-        links = {
-            (node, other) for node, others in known.items() for other in others if node != other
-        }
-        self._links = (
-            sorted({(min(pair), max(pair)) for pair in links}) if len(links) <= LINKS else []
-        )
-        edges = {*ends, *links}
-        nodes = sorted({*known, *(node for edge in ends for node in edge)}, key=natural_key)
-        self._arranged = now, self._arranged[1]
-        if self._arranged[1] != (nodes, edges):
-            self._arranged = now, (nodes, edges)
+        talking = self._talking()
+        links = _links(known)
+        undirected = {(min(pair), max(pair)) for pair in links}
+        self._links = sorted(undirected) if len(links) <= MAX_LINKS else []
+        nodes = sorted(set(known).union(*talking), key=natural_key)
+        edges = talking | links
+        if self._arranged != (nodes, edges):
+            self._arranged = (nodes, edges)
             self._places = places(nodes, sorted(edges), self._places)
+
+    def _talking(self) -> set[tuple[str, str]]:
+        """Return the pairs of nodes, one of which has sent a message to the other."""
+        pairs = set()
+        counts = self._flows.totals[0]
+        for (source, target, _, _), count in zip(list(self._flows.keys), counts, strict=False):
+            if count and not is_control(source, target):
+                pairs.add((source.partition("/")[0], target.partition("/")[0]))
+        return pairs
 
     # to the page
 
     def on_tick(self) -> None:
-        with self._taking:
+        with self._reading:
             self._trace.poll()
-            told = self._news(self._allowance())
-            self._allowed -= told
+            sent = self._send_news(self._allowance.fill())
+            self._allowance.spend(sent)
 
-    def _news(self, limit: float, patience: float = ARRANGE) -> int:
-        """Tell all pages what is new in the trace; how many messages of it, at most `limit`."""
-        self._begin_anew()
-        found = self._read(limit)
-        self._arrange(patience)
-        told, trace = self._pages, self._trace
-        if self._flows.batch > told.batch or trace.contributions.count > sum(told.parts.values()):
+    def _send_news(self, limit: float, interval_s: float = ARRANGE_INTERVAL_S) -> int:
+        """Send all pages what is new in the trace; return the number of messages of it.
+
+        Of the messages, about `limit` are sent.
+        """
+        self._restart_when_cleared()
+        found = self._sample.read(limit)
+        self._arrange(interval_s)
+        pages, trace = self._pages, self._trace
+        contributed = sum(pages.contributions.values())
+        if self._flows.batch > pages.batch or trace.contributions.count > contributed:
             with trace.locked():
-                before, told.flows, told.notes = (
-                    (told.flows, told.notes),
-                    len(self._flows.keys),
-                    len(self._flows.deliveries),
-                )
-                numbers, told.batch = self._flows.changes(told.batch), self._flows.batch
-            parts = trace.contributions.new_rows(told.parts)
-            distances = trace.metrics.new_rows(told.distances, is_distance)
-            self.send_message("batch", *self._content(found, before, numbers, parts, distances))
+                before = pages.flows, pages.deliveries
+                pages.flows = len(self._flows.keys)
+                pages.deliveries = len(self._flows.deliveries)
+                changed = self._flows.changes(pages.batch)
+                pages.batch = self._flows.batch
+            rows = trace.contributions.new_rows(pages.contributions)
+            distances = trace.metrics.new_rows(pages.distances, is_distance)
+            self.send_message("batch", *self._content(found, before, changed, rows, distances))
         return found.rows
 
-    def _begin_anew(self) -> None:
+    def _restart_when_cleared(self) -> None:
         """Let pages begin anew when the trace was cleared."""
         if self._clears != self._trace.clears:
-            self._clears, self._pages, self._row = (
-                self._trace.clears,
-                Told(),
-                self._trace.messages.added,
-            )
-            self._kept.clear()
-            self._pairs.clear()
+            self._clears = self._trace.clears
+            self._pages = PagePosition()
+            self._sample.clear()
             self.send_message("past", *self._past(joined(())))
 
-    def _allowance(self) -> float:
-        """How many messages a page may be told of now: hosts tell theirs in bursts, so what was not
-        used of a second is kept.
-        """
-        now = time.monotonic()
-        passed, self._looked = now - self._looked, now
-        self._allowed = min(
-            KEPT, PER_SECOND * max(1.0, passed), self._allowed + PER_SECOND * passed
-        )
-        return self._allowed
-
     def handle_catch_up(self, view: str) -> None:
-        """Tell one page all that it can know so far."""
-        with self._taking:
+        """Send one page all that there is to know so far."""
+        with self._reading:
             self.on_tick()
             self._arrange(0.0)
-            content, buffers = self._past(joined(self._kept))
+            content, buffers = self._past(self._sample.columns())
             self.send_message("past", {**content, "view": view}, buffers)
 
-    def _past(self, kept: Columns) -> tuple[dict[str, Any], list[Any]]:
-        """What a page begins with: all that pages were told so far, as far as it is here."""
-        told, trace = self._pages, self._trace
-        parts = trace.contributions.new_rows({}, upto=told.parts)
-        distances = trace.metrics.new_rows({}, is_distance, told.distances)
-        return self._content(kept, (0, 0), np.arange(told.flows, dtype=np.uint32), parts, distances)
+    def _past(self, messages: Columns) -> Content:
+        """Return the content that a page begins with: as far as all pages are, with `messages`."""
+        pages, trace = self._pages, self._trace
+        numbers = np.arange(pages.flows, dtype=np.uint32)
+        rows = trace.contributions.new_rows({}, upto=pages.contributions)
+        distances = trace.metrics.new_rows({}, is_distance, pages.distances)
+        return self._content(messages, (0, 0), numbers, rows, distances)
 
     def _content(
         self,
@@ -257,38 +194,33 @@ class Traffic(View):
         numbers: np.ndarray,
         rows: list[tuple],
         distances: list[tuple],
-    ) -> tuple[dict[str, Any], list[Any]]:
-        """What a page is told: flows and notes from those `before` on, messages, the totals of
-        flows of these numbers, contributions and consensus distances; of a number that is not
-        finite, None.
+    ) -> Content:
+        """Return content and buffers of a message to pages.
+
+        The content has flows and deliveries from the counts `before` on, contributions of `rows`,
+        and consensus distances, with None for numbers that are not finite. The buffers have the
+        messages `found`, and the totals of the flows `numbers`.
         """
-        told, messages, start = self._pages, self._trace.messages, self._trace.start
+        pages, messages, start = self._pages, self._trace.messages, self._trace.start
         with self._trace.locked():
-            flows, notes = (
-                list(self._flows.keys)[before[0] : told.flows],
-                list(self._flows.deliveries)[before[1] : told.notes],
-            )
+            flows = list(self._flows.keys)[before[0] : pages.flows]
+            deliveries = list(self._flows.deliveries)[before[1] : pages.deliveries]
             totals = np.ascontiguousarray(self._flows.totals[:, numbers].T)
-        parts = contributions(rows[-2 * PARTS :])[-PARTS:]
-        self._pairs.update((part.target, part.source) for part in parts)
-        return {
+        lines = messages.lines
+        parts = contributions(rows[-2 * MAX_CONTRIBUTIONS :])[-MAX_CONTRIBUTIONS:]
+        self._sample.aggregations.update((part.target, part.source) for part in parts)
+        content = {
             "flows": flows,
-            "notes": [(link, outcome, messages.lines[origin]) for link, outcome, origin in notes],
-            "every": self._every,
+            "notes": [(link, outcome, lines[origin]) for link, outcome, origin in deliveries],
+            "every": self._sample.one_in,
             "gone": messages.gone,
             "now": self._trace.now() - start,
-            "distances": [(row[0] - start, finite(row[5])) for row in distances[-PARTS:]],
-            "parts": [
-                (
-                    round(part.sent - start, 6),
-                    *part[1:4],
-                    finite(part.weight),
-                    finite(part.age),
-                    part.outcome,
-                )
-                for part in parts
+            "distances": [
+                (row[0] - start, finite(row[5])) for row in distances[-MAX_CONTRIBUTIONS:]
             ],
-        }, [*found, numbers, totals]
+            "parts": [_contribution(part, start) for part in parts],
+        }
+        return content, [*found, numbers, totals]
 
     # what stays
 
@@ -297,7 +229,7 @@ class Traffic(View):
         return self._trace
 
     def stop(self) -> None:
-        """Tell the page the last of it, and end the view's threads. Idempotent."""
+        """Send the page the last of the trace, and end the view's threads. Idempotent."""
         if not self._stopped:
             self._catch_up()
             self.on_tick()
@@ -305,57 +237,61 @@ class Traffic(View):
 
     def outdated(self) -> bool:
         known = {node: set(others) for node, others in self._deployed().items()}
-        before, self._pictured = self._pictured, (position(self._trace), known)
+        before = self._pictured
+        self._pictured = (position(self._trace), known)
         return before != self._pictured
 
     def page(self) -> str:
-        return self._page(self.saved(LEFT))
+        return self._page(self.saved(NOTEBOOK_MESSAGES))
 
-    def saved(self, limit: int = SAVED) -> dict[str, Any]:
-        """See `View.saved`; at most about `limit` of the messages, which are chosen evenly."""
+    def saved(self, limit: int = HTML_MESSAGES) -> dict[str, Any]:
+        """See `View.saved`; with about `limit` of the messages, which are chosen evenly."""
         self._catch_up()
-        with self._taking:
-            whole = joined(self._kept)
-            every = max(1, -(-whole.rows // limit))
-            content, buffers = self._past(thinned(whole, every, self._trainings()))
+        with self._reading:
+            messages, one_in = self._sample.thinned(limit)
+            content, buffers = self._past(messages)
         past = {
-            "content": {**content, "every": max(every, self._every)},
+            "content": {**content, "every": one_in},
             "buffers": [buffer.tobytes() for buffer in buffers],
         }
         return {**super().saved(), "_live": False, "_past": past}
 
     def svg(self, tab: str = TABS[0]) -> str:
-        with self._taking:
-            return draw(
-                tab, self._trace, joined(self._kept), self._flows, self._places, self._links
-            )
+        with self._reading:
+            messages = self._sample.columns()
+            return draw(tab, self._trace, messages, self._flows, self._places, self._links)
 
     def picture(self, tab: str = TABS[0]) -> Picture:
-        """One tab as it stands, as a picture: "graph", "space-time", "matrix" or "aggregation"."""
+        """Draw a tab as it stands: "graph", "space-time", "matrix" or "aggregation"."""
         self._catch_up()
         return Picture(self.svg(tab), self.describe())
 
     def describe(self) -> str:
         messages, size = self._flows.totals[:2].sum(1)
-        gone = f"; {text}" if (text := self._trace.messages.describe_gone()) else ""
+        nodes = len(self._places)
+        gone = self._trace.messages.describe_gone()
         return (
-            f"<Traffic: {int(messages)} messages, {size / 1e6:.3g} MB, {len(self._places)}"
-            f" nodes{gone}>"
+            f"<Traffic: {int(messages)} messages, {size / 1e6:.3g} MB, {nodes} nodes"
+            f"{gone and '; '}{gone}>"
         )
 
 
-def thinned(columns: Columns, every: int, whole: np.ndarray | None = None) -> Columns:
-    """One in `every`, so that a call and its reply stay together; of the flows `whole` all, unless
-    they are most of it.
-    """
-    if every == 1:
-        return columns
-    number = np.where(
-        columns.call > 0, columns.call, np.arange(columns.rows, dtype=np.uint32)
-    ).astype(np.uint64)
-    chosen = (number * 2654435761 >> 16) % every == 0
-    kept = np.isin(columns.flow, () if whole is None else whole)
-    return columns.take(chosen | kept if kept.sum() <= max(TRAININGS, chosen.sum()) else chosen)
+def _links(known: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """Return the pairs of different nodes, one of which knows the other."""
+    links: set[tuple[str, str]] = set()
+    for node, others in known.items():
+        links.update((node, other) for other in others if other != node)
+    return links
+
+
+def _contribution(part: Contribution, start: float) -> tuple:
+    return (
+        round(part.sent - start, 6),
+        *part[1:4],
+        finite(part.weight),
+        finite(part.age),
+        part.outcome,
+    )
 
 
 def is_distance(key: Key) -> bool:

@@ -12,7 +12,8 @@ from roleml_nb.trace import Trace
 from roleml_nb.trace.flows import Flows
 from roleml_nb.widgets.traffic.columns import TYPES, columns
 from roleml_nb.widgets.traffic.graph_layout import places
-from roleml_nb.widgets.traffic.traffic import Traffic, thinned
+from roleml_nb.widgets.traffic.sample import thinned
+from roleml_nb.widgets.traffic.traffic import Traffic
 
 
 def message(call, kind, source, target, size, sent, outcome="delivered"):
@@ -82,8 +83,8 @@ def test_of_many_messages_some_are_told_and_all_are_counted(view, monkeypatch):
         "send_message",
         lambda kind, content, buffers=(): told.append((kind, content, buffers)),
     )
-    monkeypatch.setattr("roleml_nb.widgets.traffic.traffic.PER_SECOND", 100)
-    monkeypatch.setattr("roleml_nb.widgets.traffic.traffic.KEPT", 100)
+    monkeypatch.setattr("roleml_nb.widgets.traffic.sample.MAX_MESSAGES_PER_S", 100)
+    monkeypatch.setattr("roleml_nb.widgets.traffic.sample.MAX_PAGE_MESSAGES", 100)
     view.on_tick()
     view.trace.add(pairs(5000), [])
     view.on_tick()
