@@ -197,7 +197,7 @@ class Host:
 
     def _tick(self) -> None:
         ticks = 0
-        beat = self.clock.now() + self._heartbeat
+        next_heartbeat = self.clock.now() + self._heartbeat
         while not self._stopping.wait(TICK_S):
             ticks += 1
             switch_interval.request(
@@ -205,8 +205,8 @@ class Host:
             )
             self._workers.admit_when_stalled()
             self.flush()
-            if self.clock.now() >= beat:
-                beat += self._heartbeat
+            if self.clock.now() >= next_heartbeat:
+                next_heartbeat += self._heartbeat
                 for actor in list(self.actors.values()):
                     self.submit(actor.roles[NATIVE].pulse)  # type: ignore[attr-defined]
             for session in list(self.router.links.values()):
@@ -357,9 +357,12 @@ class Host:
         metrics = [self._metrics.popleft() for _ in range(len(self._metrics))]
         if self._dropped:
             gone, self._dropped = self._dropped, Counter()
-            said = " and ".join(f"{count:,} {what}" for what, count in gone.items())
+            counts = " and ".join(f"{count:,} {what}" for what, count in gone.items())
             self.log_buffer.add_line(
-                self.host_id, "", "warning", f"({said} let go: for too long no notebook was there)"
+                self.host_id,
+                "",
+                "warning",
+                f"({counts} let go: for too long no notebook was there)",
             )
         logs = self.log_buffer.drain(everything)
         if messages or metrics or logs:

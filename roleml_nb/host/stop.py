@@ -211,9 +211,10 @@ def _leave_alone(host: Host, execution: Execution) -> None:
 
 def serve_stops(host: Host, notebook: str) -> None:
     """Have an engine's host stop its work when `RunStopper` asks for it, on whichever way first."""
-    lock, begun = threading.Lock(), 0
+    lock = threading.Lock()
+    begun = 0
 
-    def stop(run_generation: int, tell: Callable[[str, object], None]) -> None:
+    def stop(run_generation: int, reply: Callable[[str, object], None]) -> None:
         nonlocal begun
         host.router.run_generation = max(run_generation, host.router.run_generation)
         with lock:
@@ -221,37 +222,35 @@ def serve_stops(host: Host, notebook: str) -> None:
                 return
             begun = run_generation
         switch_interval.request(host.router, switch_interval.MIN_INTERVAL_S)
-        tell("stopping", None)
-        tell(
-            "stopped",
-            (run_generation, stop_work(host, run_generation, lambda: tell("stopping", None))),
-        )
+        reply("stopping", None)
+        stopped = stop_work(host, run_generation, lambda: reply("stopping", None))
+        reply("stopped", (run_generation, stopped))
 
-    def hear(line: ControlChannel, data: bytes) -> None:
-        def tell(channel: str, value: object) -> None:
+    def handle_control(channel_to_us: ControlChannel, data: bytes) -> None:
+        def reply(channel: str, value: object) -> None:
             try:
-                line.reply(pickle.dumps((channel, value), 5))
+                channel_to_us.reply(pickle.dumps((channel, value), 5))
             except LinkFailed as error:
                 host.logger.info("%s; it is told over its link", error)
-                tell_over_link(channel, value)
+                reply_over_link(channel, value)
 
-        word = pickle.loads(data)
-        if isinstance(word, int):
-            stop(word, tell)
+        request = pickle.loads(data)
+        if isinstance(request, int):
+            stop(request, reply)
         else:
-            host.router.handle_host_message(notebook, word[0], lambda: word[1])
+            host.router.handle_host_message(notebook, request[0], lambda: request[1])
 
     def receive(peer: str, run_generation: int) -> None:
         # at once, on the thread that has received it
         host.router.run_generation = max(run_generation, host.router.run_generation)
         if run_generation > begun:
-            host.run_in_background(lambda: stop(run_generation, tell_over_link), "stop")
+            host.run_in_background(lambda: stop(run_generation, reply_over_link), "stop")
 
-    def tell_over_link(channel: str, value: object) -> None:
+    def reply_over_link(channel: str, value: object) -> None:
         try:
             host.router.send_to_host(notebook, channel, value)
         except LinkFailed as error:
             host.logger.info("the notebook was not told of %s: %s", channel, error)
 
-    host.control_handlers[notebook] = hear
+    host.control_handlers[notebook] = handle_control
     host.router.host_handlers["stop"] = receive

@@ -437,14 +437,14 @@ class DirectTransport:
         Further messages of a refused connection are not read.
         """
         self.admissions[router].poll()  # it came before it spoke
-        said = [bytes(part.buffer[:256]) for part in parts[:4]]
-        reason = self._refusal(router, sender, parts, said)
+        greeting = [bytes(part.buffer[:256]) for part in parts[:4]]
+        reason = self._refusal(router, sender, parts, greeting)
         if reason:
             self._refusals.add(reason, stranger(parts[0]))
             return
-        host_id = said[1].decode()
+        host_id = greeting[1].decode()
         self.admissions[router].accept(parts[0].get(zmq.SRCFD))
-        if said[3] == CONTROL:
+        if greeting[3] == CONTROL:
             self._control_connections[host_id] = router, sender
             self._control_peers[sender] = host_id
             can_open = False
@@ -452,33 +452,33 @@ class DirectTransport:
             self._peers[sender] = host_id
             can_open = (
                 router is not self._tcp
-                and bool(said[3])
-                and can_open_sample(said[3].decode(errors="replace"), said[2])
+                and bool(greeting[3])
+                and can_open_sample(greeting[3].decode(errors="replace"), greeting[2])
             )
         router.send_multipart([sender, WELCOME, YES if can_open else b""], zmq.NOBLOCK)
 
     def _refusal(
-        self, router: zmq.Socket, sender: bytes, parts: list[zmq.Frame], said: list[bytes]
+        self, router: zmq.Socket, sender: bytes, parts: list[zmq.Frame], greeting: list[bytes]
     ) -> str:
         """Return the reason to refuse a greeting; empty when it is that of the host
         that it names.
         """
         # ids given by our own socket start with a zero byte; one chosen by the other side could be
         # a dead peer's
-        if sender[:1] != b"\0" or said[0].split(b" ")[0] != HELLO.split(b" ")[0]:
+        if sender[:1] != b"\0" or greeting[0].split(b" ")[0] != HELLO.split(b" ")[0]:
             return "not authenticated"
-        if said[0] != HELLO:
+        if greeting[0] != HELLO:
             return "wrong version"
         if len(parts) != 4:
             return "not authenticated"
-        host_id = said[1].decode(errors="replace")
+        host_id = greeting[1].decode(errors="replace")
         if host_id not in self._admitted:
             return "host not admitted"
         if router is self._tcp:
             return (
                 "" if parts[0].get("User-Id") == self._admitted[host_id].decode() else "wrong key"
             )
-        return "" if hmac.compare_digest(self._tokens[host_id], said[2]) else "wrong token"
+        return "" if hmac.compare_digest(self._tokens[host_id], greeting[2]) else "wrong token"
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         try:
