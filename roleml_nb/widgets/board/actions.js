@@ -1,300 +1,371 @@
-// What can be done: by dragging, by menus, by keys. Each ends in a gesture that the kernel carries
-// out.
+// What can be done on the board: by dragging, by menus, by keys. Each ends in a command that the
+// kernel carries out.
 
-import { hueOf, layEdges, makeChip } from "./cards.js";
-import { drawStatus, inspect, showNote } from "./inspector.js";
-import { openForm, openMenu, showFault } from "./popups.js";
+import { makeChip, roleHue } from "./cards.js";
+import { placeEdges } from "./edges.js";
+import { inspect, showMessage, updateStatus } from "./inspector.js";
+import { openForm, openMenu, showError } from "./popups.js";
 
+const MAX_HOSTS_IN_MENU = 8;
+
+/** @typedef {import("./drag.js").WindowPoint} WindowPoint */
+
+// Request a command, and show what should be known of it.
 async function perform(board, kind, content) {
-  const said = await board.request(kind, content);
-  if (content.kind !== "call") board.fault.hidden = true; // what came of a call may be there by now
-  if (said.notes.length) showNote(board, said.notes.join("\n"));
-  board.announce(`done: ${[...said.lines, ...said.notes].join("; ")}`);
+  const { lines, notes } = await board.request(kind, content);
+  if (content.kind !== "call") board.banner.hidden = true; // a call's result may be there by now
+  if (notes.length) showMessage(board, notes.join("\n"));
+  board.announce(`done: ${[...lines, ...notes].join("; ")}`);
 }
 
-export function tryTo(board, gesture, given) {
-  return perform(board, "do", { gesture, given }).catch((error) => showFault(board, error.message));
+/**
+ * Carry out a command; its error is shown.
+ * @param {import("./board.js").Board} board
+ * @param {string} name
+ * @param {object} args
+ * @returns {Promise<void>}
+ */
+export function runCommand(board, name, args) {
+  return perform(board, "do", { gesture: name, given: args }).catch((error) =>
+    showError(board, error.message)
+  );
 }
 
-// selecting
-
-export function select(board, names) {
+/**
+ * Select nodes instead of those that were selected.
+ * @param {import("./board.js").Board} board
+ * @param {string[] | Set<string>} names
+ */
+export function selectNodes(board, names) {
   board.selected = new Set(names);
   for (const [name, { element }] of board.cards) {
     element.classList.toggle("selected", board.selected.has(name));
     element.setAttribute("aria-pressed", String(board.selected.has(name)));
   }
-  drawStatus(board);
+  updateStatus(board);
 }
 
-export function toggle(board, name) {
+/**
+ * Select a node besides others, or take it out of the selection.
+ * @param {import("./board.js").Board} board
+ * @param {string} name
+ */
+export function toggleNode(board, name) {
   const names = new Set(board.selected);
   if (!names.delete(name)) names.add(name);
-  select(board, names);
+  selectNodes(board, names);
   board.announce(`${names.size} selected`);
 }
 
-// Those that a drop on a node means: the whole selection if it is in it.
-export function meant(board, name) {
-  return board.selected.size > 1 && board.selected.has(name)
-    ? board.state.nodes.map((node) => node.name).filter((each) => board.selected.has(each))
-    : [name];
+/**
+ * Return the nodes that an action on a node is for: the whole selection if the node is in it.
+ * @param {import("./board.js").Board} board
+ * @param {string} name
+ * @returns {string[]}
+ */
+export function affectedNodes(board, name) {
+  if (board.selected.size < 2 || !board.selected.has(name)) return [name];
+  const names = board.state.nodes.map((node) => node.name);
+  return names.filter((each) => board.selected.has(each));
 }
 
-// dragging
-
-export function carryEntry(board, entry) {
+/**
+ * Drag a role class onto a node, where it opens its form.
+ * @param {import("./board.js").Board} board
+ * @param {import("./palette.js").Entry} entry
+ * @returns {import("./drag.js").Drag}
+ */
+export function dragEntry(board, entry) {
   return {
     text: entry.cls,
-    hue: hueOf(board, entry.name),
-    over: (hit) => hit.card ?? hit.stage,
-    drop: (hit, at) => {
-      if (hit.card) assignForm(board, entry, meant(board, hit.card.dataset.node), at);
+    hue: roleHue(board, entry.name),
+    findTarget: (hit) => hit.card ?? hit.stage,
+    drop: (hit, point) => {
+      if (hit.card)
+        openAssignForm(board, entry, affectedNodes(board, hit.card.dataset.node), point);
       else if (hit.stage) board.announce("dropped on no node");
     }
   };
 }
 
-export function carryRole(board, node, event) {
-  const chip = event.target.closest(".chip");
-  const role = chip.dataset.role;
+/**
+ * Drag a role: onto another node, where it moves to; onto another role, which it is to know; or
+ * into the bin.
+ * @param {import("./board.js").Board} board
+ * @param {string} node
+ * @param {HTMLElement} chip
+ * @returns {import("./drag.js").Drag}
+ */
+export function dragRole(board, node, chip) {
+  const { role } = chip.dataset;
+  const otherChip = (hit) => (hit.chip !== chip ? hit.chip : null);
+  const otherCard = (hit) => (hit.card?.dataset.node !== node ? hit.card : null);
   return {
     text: `${node}/${role}`,
-    hue: hueOf(board, role),
-    over: (hit) =>
-      hit.bin ??
-      (hit.chip && hit.chip !== chip
-        ? hit.chip
-        : hit.card?.dataset.node !== node
-          ? hit.card
-          : null),
-    drop: (hit, at) => {
-      if (hit.bin) tryTo(board, "terminate", { nodes: [node], name: role });
-      else if (hit.chip && hit.chip !== chip) {
-        const other = hit.chip.closest(".card").dataset.node;
-        gestureForm(
-          board,
-          "relate",
-          { nodes: [node], role, instances: [`${other}/${hit.chip.dataset.role}`] },
-          at
-        );
-      } else if (hit.card && hit.card.dataset.node !== node)
-        migrate(board, `${node}/${role}`, hit.card.dataset.node, at);
+    hue: roleHue(board, role),
+    findTarget: (hit) => hit.bin ?? otherChip(hit) ?? otherCard(hit),
+    drop: (hit, point) => {
+      const target = otherChip(hit);
+      if (hit.bin) runCommand(board, "terminate", { nodes: [node], name: role });
+      else if (target) {
+        const other = /** @type {HTMLElement} */ (target.closest(".card")).dataset.node;
+        const instances = [`${other}/${target.dataset.role}`];
+        openCommandForm(board, "relate", { nodes: [node], role, instances }, point);
+      } else if (otherCard(hit))
+        migrateRole(board, `${node}/${role}`, hit.card.dataset.node, point);
     }
   };
 }
 
-export function carryNode(board, name) {
+/**
+ * Drag a node: to another place, onto the frame of another engine, or into the bin.
+ * @param {import("./board.js").Board} board
+ * @param {string} name
+ * @returns {import("./drag.js").Drag}
+ */
+export function dragNode(board, name) {
   const { node, element } = board.cards.get(name);
-  const [x, y] = [node.x, node.y];
-  const free = board.state.by === "relationship";
-  const put = (left, top) => {
+  const { x, y } = node;
+  const isFree = board.state.by === "relationship";
+  const otherFrame = (hit) => (hit.frame?.dataset.host !== node.host ? hit.frame : null);
+  const place = (left, top) => {
     Object.assign(node, { x: left, y: top });
     Object.assign(element.style, { left: `${left}px`, top: `${top}px` });
-    layEdges(board, name);
+    placeEdges(board, name);
   };
   return {
     text: name,
-    over: (hit) => hit.bin ?? (!free && hit.frame?.dataset.host !== node.host ? hit.frame : null),
+    findTarget: (hit) => hit.bin ?? (isFree ? null : otherFrame(hit)),
     move: (dx, dy) => {
       element.classList.add("moving");
-      put(Math.round(x + dx), Math.round(y + dy));
+      place(Math.round(x + dx), Math.round(y + dy));
     },
     end: () => element.classList.remove("moving"),
-    cancel: () => put(x, y),
+    cancel: () => place(x, y),
     drop: (hit) => {
-      if (hit.bin) {
-        put(x, y);
-        tryTo(board, "remove", { nodes: meant(board, name) });
+      if (isFree && !hit.bin) {
+        runCommand(board, "arrange", { positions: { [name]: [node.x, node.y] } });
         return;
       }
-      if (free) {
-        tryTo(board, "arrange", { positions: { [name]: [node.x, node.y] } });
-        return;
-      }
-      put(x, y);
-      if (hit.frame && hit.frame.dataset.host !== node.host)
-        tryTo(board, "move", { nodes: meant(board, name), on: hit.frame.dataset.host });
+      place(x, y);
+      const nodes = affectedNodes(board, name);
+      if (hit.bin) runCommand(board, "remove", { nodes });
+      else if (otherFrame(hit)) runCommand(board, "move", { nodes, on: hit.frame.dataset.host });
     }
   };
 }
 
-// forms: the kernel knows what they ask for, and what was filled in
-
-export async function gestureForm(board, kind, given, at, whileDone = (_, doing) => doing) {
+/**
+ * Open the form of a command. The kernel knows its fields, and what was filled in before.
+ * @param {import("./board.js").Board} board
+ * @param {string} kind
+ * @param {object} given what is known of the command already
+ * @param {WindowPoint} point
+ * @param {(values: Record<string, string>, doing: Promise<void>) => Promise<void>} [whileDoing]
+ *   called with what was filled in and with the command's promise, returns what to wait for
+ * @returns {Promise<void>}
+ */
+export async function openCommandForm(board, kind, given, point, whileDoing = (_, doing) => doing) {
   try {
     const form = await board.request("form", { kind, given });
-    openForm(board, at, {
+    openForm(board, point, {
       ...form,
-      say: async (values) => (await board.request("say", { kind, given, values })).lines.join("\n"),
-      submit: (values) => whileDone(values, perform(board, "submit", { kind, given, values }))
+      preview: async (values) => {
+        const { lines } = await board.request("say", { kind, given, values });
+        return lines.join("\n");
+      },
+      submit: (values) => whileDoing(values, perform(board, "submit", { kind, given, values }))
     });
   } catch (error) {
-    showFault(board, error.message);
+    showError(board, error.message);
   }
 }
 
-export function assignForm(board, entry, nodes, at) {
-  gestureForm(board, "assign", { cls: entry.cls, nodes }, at, (values, doing) => {
-    const ghosts = ghostChips(board, values.name, nodes);
+/**
+ * Open the form that puts a role class on nodes; until it is done, the nodes have pending chips.
+ * @param {import("./board.js").Board} board
+ * @param {import("./palette.js").Entry} entry
+ * @param {string[]} nodes
+ * @param {WindowPoint} point
+ */
+export function openAssignForm(board, entry, nodes, point) {
+  openCommandForm(board, "assign", { cls: entry.cls, nodes }, point, (values, doing) => {
+    const chips = addPendingChips(board, values.name, nodes);
     return doing.finally(() => {
-      for (const ghost of ghosts) ghost.remove();
+      for (const chip of chips) chip.remove();
     });
   });
 }
 
-// What is on its way to being ready, in its place.
-function ghostChips(board, role, nodes) {
-  return nodes
-    .filter((name) => board.cards.has(name))
-    .map((name) => {
-      const ghost = makeChip(board, { name: role }, "declaring");
-      ghost.classList.add("pending");
-      board.cards.get(name).element.querySelector(".chips").append(ghost);
-      return ghost;
-    });
+function addPendingChips(board, role, nodes) {
+  const chips = [];
+  for (const name of nodes) {
+    if (!board.cards.has(name)) continue;
+    const chip = makeChip(board, { name: role }, "declaring");
+    chip.classList.add("pending");
+    board.cards.get(name).element.querySelector(".chips").append(chip);
+    chips.push(chip);
+  }
+  return chips;
 }
 
-async function migrate(board, role, to, at) {
+async function migrateRole(board, role, to, point) {
   try {
     await perform(board, "do", { gesture: "migrate", given: { role, to } });
   } catch (error) {
     if (!error.message.includes("conflicts='keep'")) {
-      showFault(board, error.message);
+      showError(board, error.message);
       return;
     }
-    openMenu(board, at, error.message, [
+    openMenu(board, point, error.message, [
       {
         text: `Move it, and use the relationships of ${to}`,
-        act: () => tryTo(board, "migrate", { role, to, conflicts: "keep" })
+        onSelect: () => runCommand(board, "migrate", { role, to, conflicts: "keep" })
       },
-      { text: "Leave it where it is", act: () => {} }
+      { text: "Leave it where it is", onSelect: () => {} }
     ]);
   }
 }
 
-async function pickChannel(board, address, at) {
+async function openChannelMenu(board, address, point) {
   try {
-    openMenu(
-      board,
-      at,
-      `Call ${address}`,
-      (await board.request("channels", { address })).map((channel) => ({
-        text: channel,
-        act: () => gestureForm(board, "call", { address, channel }, at)
-      }))
-    );
+    const channels = await board.request("channels", { address });
+    const items = channels.map((channel) => ({
+      text: channel,
+      onSelect: () => openCommandForm(board, "call", { address, channel }, point)
+    }));
+    openMenu(board, point, `Call ${address}`, items);
   } catch (error) {
-    showFault(board, error.message);
+    showError(board, error.message);
   }
 }
 
-function pickRole(board, nodes, at) {
+function openClassMenu(board, nodes, point) {
+  const versionText = ({ version }) => (version > 1 ? `, v${version}` : "");
+  const items = board.palette.map((entry) => ({
+    text: entry.cls,
+    hint: entry.library ? "library" : `notebook${versionText(entry)}`,
+    onSelect: () => openAssignForm(board, entry, nodes, point)
+  }));
   const where = nodes.length === 1 ? nodes[0] : `${nodes.length} nodes`;
-  openMenu(
-    board,
-    at,
-    `Put on ${where}`,
-    board.palette.map((entry) => ({
-      text: entry.cls,
-      hint: entry.library
-        ? "library"
-        : entry.version > 1
-          ? `notebook, v${entry.version}`
-          : "notebook",
-      act: () => assignForm(board, entry, nodes, at)
-    }))
-  );
+  openMenu(board, point, `Put on ${where}`, items);
 }
 
-// menus
-
-export function nodeMenu(board, name, at) {
+/**
+ * Open the menu of a node; of the selection, if the node is in it.
+ * @param {import("./board.js").Board} board
+ * @param {string} name
+ * @param {WindowPoint} point
+ */
+export function openNodeMenu(board, name, point) {
   const { node } = board.cards.get(name);
-  const nodes = meant(board, name);
-  const what = nodes.length > 1 ? `${nodes.length} nodes` : name;
-  openMenu(board, at, nodes.length > 1 ? `${nodes.length} selected nodes` : `Node ${name}`, [
-    ...(nodes.length > 1
-      ? []
-      : node.roles.map((role) => ({
-          text: role.name,
-          hint: `${role.cls} ›`,
-          act: () => roleMenu(board, `${name}/${role.name}`, at)
-        }))),
-    node.roles.length && nodes.length === 1
-      ? null
-      : {
-          text: board.selected.has(name) ? "Take out of the selection" : "Select",
-          hint: "Space",
-          act: () => toggle(board, name)
-        },
-    { text: "Put a role here …", act: () => pickRole(board, nodes, at) },
+  const nodes = affectedNodes(board, name);
+  const isOne = nodes.length === 1;
+  const items = [];
+  if (isOne)
+    for (const role of node.roles)
+      items.push({
+        text: role.name,
+        hint: `${role.cls} ›`,
+        onSelect: () => openRoleMenu(board, `${name}/${role.name}`, point)
+      });
+  if (isOne && node.roles.length) items.push(null);
+  else
+    items.push({
+      text: board.selected.has(name) ? "Take out of the selection" : "Select",
+      hint: "Space",
+      onSelect: () => toggleNode(board, name)
+    });
+  const role = node.roles[0]?.name ?? "";
+  items.push(
+    { text: "Put a role here …", onSelect: () => openClassMenu(board, nodes, point) },
     {
       text: "Let it know roles …",
-      act: () => gestureForm(board, "relate", { nodes, role: node.roles[0]?.name ?? "" }, at)
-    },
-    ...(nodes.length > 1
-      ? []
-      : [{ text: "Rename …", act: () => gestureForm(board, "rename", { node: name }, at) }]),
-    ...board.state.hosts
-      .filter((host) => !host.lost && host.id !== node.host && board.state.hosts.length > 1)
-      .slice(0, 8)
-      .map((host) => ({
-        text: `Move to ${host.label}`,
-        act: () => tryTo(board, "move", { nodes, on: host.id })
-      })),
-    {
-      text: `Remove ${what}`,
-      hint: "Delete",
-      danger: true,
-      act: () => tryTo(board, "remove", { nodes })
+      onSelect: () => openCommandForm(board, "relate", { nodes, role }, point)
     }
-  ]);
+  );
+  if (isOne)
+    items.push({
+      text: "Rename …",
+      onSelect: () => openCommandForm(board, "rename", { node: name }, point)
+    });
+  const others = board.state.hosts.filter((host) => !host.lost && host.id !== node.host);
+  for (const host of others.slice(0, MAX_HOSTS_IN_MENU))
+    items.push({
+      text: `Move to ${host.label}`,
+      onSelect: () => runCommand(board, "move", { nodes, on: host.id })
+    });
+  items.push({
+    text: isOne ? `Remove ${name}` : `Remove ${nodes.length} nodes`,
+    hint: "Delete",
+    danger: true,
+    onSelect: () => runCommand(board, "remove", { nodes })
+  });
+  openMenu(board, point, isOne ? `Node ${name}` : `${nodes.length} selected nodes`, items);
 }
 
-export function roleMenu(board, address, at) {
+/**
+ * Open the menu of a role.
+ * @param {import("./board.js").Board} board
+ * @param {string} address "node/role"
+ * @param {WindowPoint} point
+ */
+export function openRoleMenu(board, address, point) {
   const [node, role] = address.split("/");
-  openMenu(board, at, address, [
-    { text: "Show", act: () => inspect(board, address) },
+  openMenu(board, point, address, [
+    { text: "Show", onSelect: () => inspect(board, address) },
     {
       text: "Move to another node …",
-      act: () => gestureForm(board, "migrate", { role: address }, at)
+      onSelect: () => openCommandForm(board, "migrate", { role: address }, point)
     },
     {
       text: "Let it know roles …",
-      act: () => gestureForm(board, "relate", { nodes: [node], role }, at)
+      onSelect: () => openCommandForm(board, "relate", { nodes: [node], role }, point)
     },
-    { text: "Call …", act: () => pickChannel(board, address, at) },
+    { text: "Call …", onSelect: () => openChannelMenu(board, address, point) },
     {
       text: "Terminate",
       danger: true,
-      act: () => tryTo(board, "terminate", { nodes: [node], name: role })
+      onSelect: () => runCommand(board, "terminate", { nodes: [node], name: role })
     }
   ]);
 }
 
-export function edgeMenu(board, pair, at) {
-  openMenu(
-    board,
-    at,
-    `${pair.source} ${pair.both ? "↔" : "→"} ${pair.target}`,
-    pair.known.map(([node, relationship, member]) => ({
-      text: `${node} forgets ${member}`,
-      hint: relationship,
-      danger: true,
-      act: () =>
-        tryTo(board, "relate", { nodes: [node], relationship, instances: [member], remove: true })
-    }))
-  );
+/**
+ * Open the menu of an edge, which lets one node forget another.
+ * @param {import("./board.js").Board} board
+ * @param {any} pair
+ * @param {WindowPoint} point
+ */
+export function openEdgeMenu(board, pair, point) {
+  const items = pair.known.map(([node, relationship, member]) => ({
+    text: `${node} forgets ${member}`,
+    hint: relationship,
+    danger: true,
+    onSelect: () =>
+      runCommand(board, "relate", {
+        nodes: [node],
+        relationship,
+        instances: [member],
+        remove: true
+      })
+  }));
+  openMenu(board, point, `${pair.source} ${pair.both ? "↔" : "→"} ${pair.target}`, items);
 }
 
-export async function undo(board, kind) {
+/**
+ * Undo the last command, or do the last undone one again.
+ * @param {import("./board.js").Board} board
+ * @param {"undo" | "redo"} kind
+ * @returns {Promise<void>}
+ */
+export async function undoOrRedo(board, kind) {
   const note = kind === "undo" ? board.history.note : "";
   try {
     const lines = await board.request(kind);
-    board.fault.hidden = true;
+    board.banner.hidden = true;
     board.announce([`${kind}: ${lines.join("; ")}`, note].filter(Boolean).join("; "));
   } catch (error) {
-    showFault(board, error.message);
+    showError(board, error.message);
   }
 }

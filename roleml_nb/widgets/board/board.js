@@ -2,138 +2,225 @@
 
 import { openView, tag } from "../base/common.js";
 import {
-  assignForm,
-  carryEntry,
-  gestureForm,
-  meant,
-  nodeMenu,
-  select,
-  toggle,
-  tryTo,
-  undo
+  affectedNodes,
+  openCommandForm,
+  openNodeMenu,
+  runCommand,
+  selectNodes,
+  toggleNode,
+  undoOrRedo
 } from "./actions.js";
-import { drawCards, drawEdges, drawFrames, hueOf, zoom } from "./cards.js";
-import { draggable } from "./drag.js";
-import { drawLive, fill, showNote } from "./inspector.js";
-import { below, roam, showFault } from "./popups.js";
-import { makeStrip } from "./strip.js";
+import { drawCards, drawFrames, updateZoom } from "./cards.js";
+import { selectByFrame } from "./drag.js";
+import { drawEdges, middleOf } from "./edges.js";
+import { refreshInspector, showMessage, updateLive } from "./inspector.js";
+import { makePalette, updateHues, updatePalette } from "./palette.js";
+import { pointBelow, showError } from "./popups.js";
+import { makeCodeStrip } from "./strip.js";
+
+/**
+ * A node as the kernel draws it; x, y, w and h are in pixels of the plane.
+ * @typedef {object} BoardNode
+ * @property {string} name
+ * @property {string} host
+ * @property {string} lost why its host is lost; "" while it is there
+ * @property {number} x
+ * @property {number} y
+ * @property {number} w
+ * @property {number} h
+ * @property {{name: string, cls: string, version: number}[]} roles
+ */
+
+/**
+ * The deployment as the kernel draws it.
+ * @typedef {object} BoardState
+ * @property {"engine" | "relationship"} by
+ * @property {boolean} many true if roles are drawn as dots
+ * @property {BoardNode[]} nodes
+ * @property {({host: string} & import("./edges.js").Box)[]} groups frames of engines
+ * @property {{id: string, label: string, lost: string}[]} hosts
+ * @property {any[]} pairs nodes that know each other
+ * @property {string} says how much there is
+ * @property {any[]} needs
+ * @property {Record<string, number>} hues by role
+ * @property {boolean} stopped
+ */
+
+/**
+ * What is done and undone, as the kernel says it.
+ * @typedef {object} BoardHistory
+ * @property {{lines: string[], python: string[]}[]} done
+ * @property {number} undone
+ * @property {string} note what an undo would lose
+ */
+
+/**
+ * The state of an open board, and its elements.
+ * @typedef {object} BoardParts
+ * @property {import("../base/common.js").Model} model
+ * @property {BoardState} state
+ * @property {import("./palette.js").Entry[]} palette
+ * @property {BoardHistory} history
+ * @property {any} live roles that are not ready, waiting calls, errors
+ * @property {import("./inspector.js").Subject | null} subject that the inspector shows
+ * @property {string} [inspectedKey] the page of the inspector, to see whether it changes
+ * @property {ReturnType<typeof setInterval>} [refreshTimer] of the inspector
+ * @property {Map<string, import("./cards.js").Card>} cards by node
+ * @property {Set<string>} selected nodes
+ * @property {any[]} pairs nodes that know each other, with their elements
+ * @property {number} scale
+ * @property {boolean} fitsStage true if the scale follows the size of the stage
+ * @property {{x: number, y: number}} origin of the plane in the sheet
+ * @property {() => void} updateCodeStrip
+ * @property {HTMLButtonElement} undoButton
+ * @property {HTMLButtonElement} redoButton
+ * @property {HTMLButtonElement[]} groupingButtons
+ * @property {HTMLButtonElement} zoomButton
+ * @property {HTMLElement} status
+ * @property {HTMLElement} bar
+ * @property {HTMLInputElement} searchInput
+ * @property {HTMLElement} entryList
+ * @property {SVGElement} edges
+ * @property {HTMLElement} plane holds cards and frames, and is scaled
+ * @property {HTMLElement} sheet holds the plane, as large as it is shown
+ * @property {HTMLElement} stage shows a part of the sheet
+ * @property {HTMLElement} bin
+ * @property {HTMLElement} hint
+ * @property {HTMLElement} banner shows the last error or message
+ * @property {HTMLElement} inspector
+ *
+ * @typedef {import("../base/common.js").View & BoardParts} Board
+ */
+
+const DIRECTIONS = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1]
+};
+const ASIDE_WEIGHT = 2.5; // how much farther a node counts that is not straight ahead
+const ZOOM_STEP = 1.25;
+const WHEEL_PER_ZOOM = 400;
 
 export default () => ({
   render({ model, el }) {
     el.setAttribute("data-lm-suppress-shortcuts", "true"); // JupyterLab's keys are not ours
     const view = openView({ model, el }, "board");
-    const board = {
+    const board = /** @type {Board} */ ({
       ...view,
       model,
       state: model.get("_drawn"),
       palette: model.get("_palette"),
       history: model.get("_history"),
       live: model.get("_live") ?? {},
-      shown: null,
+      subject: null,
       cards: new Map(),
       selected: new Set(),
       scale: 1,
-      fitted: true,
+      fitsStage: true,
       pairs: []
-    };
-    build(board);
+    });
+    buildBoard(board);
     view.root.addEventListener("keydown", (event) => {
-      pressed(board, event);
+      handleKey(board, event);
       event.stopPropagation();
     });
     view.onTrait("_palette", (palette) => {
       board.palette = palette;
-      drawPalette(board);
+      updatePalette(board);
     });
     view.onTrait("_history", (history) => {
       board.history = history;
-      drawHistory(board);
+      updateHistory(board);
     });
     view.onTrait("_drawn", (state) => {
       board.state = state;
-      draw(board);
+      updateBoard(board);
     });
     view.onTrait("_live", (live) => {
       board.live = live;
-      drawLive(board);
+      updateLive(board);
     });
-    view.onMessage("called", ({ line: said, outcome, text }) =>
-      showNote(board, `${said}\n${text}`, outcome === "error")
+    view.onMessage("called", ({ line, outcome, text }) =>
+      showMessage(board, `${line}\n${text}`, outcome === "error")
     );
-    const resized = new ResizeObserver(() => zoom(board));
-    resized.observe(board.stage);
+    const observer = new ResizeObserver(() => updateZoom(board));
+    observer.observe(board.stage);
     view.root.dataset.ready = "1";
     return () => {
-      resized.disconnect();
-      clearInterval(board.looking);
+      observer.disconnect();
+      clearInterval(board.refreshTimer);
       view.close();
     };
   }
 });
 
-function build(board) {
-  const button = (text, title, act, attributes = {}) =>
-    tag("button", { title, onclick: act, ...attributes }, text);
-  board.undoButton = button("↶ Undo", "undo (Ctrl Z)", () => undo(board, "undo"));
-  board.redoButton = button("↷ Redo", "do it again (Ctrl Y)", () => undo(board, "redo"));
-  board.ways = [
-    ["engine", "Engines"],
-    ["relationship", "Relationships"]
-  ].map(([by, text]) =>
-    button(
-      text,
-      `draw nodes by ${by}`,
-      () => board.request("draw", { by }).catch((error) => showFault(board, error.message)),
-      { "data-by": by }
-    )
-  );
-  board.percent = button("", "show all", () => zoom(board, "fit"));
-  board.status = tag("span", { class: "status" });
-  board.bar = tag(
-    "div",
-    { class: "bar", role: "toolbar", "aria-label": "board" },
-    button("+ Nodes", "make nodes (N)", (event) => gestureForm(board, "spawn", {}, below(event)), {
-      class: "spawn"
-    }),
-    board.undoButton,
-    board.redoButton,
-    tag("div", { class: "switch", role: "group", "aria-label": "draw by" }, ...board.ways),
-    button(
-      "Tidy",
-      "place all nodes anew",
-      () => board.request("tidy").catch((error) => showFault(board, error.message)),
-      { class: "tidy" }
-    ),
-    tag(
-      "div",
-      { class: "switch" },
-      button("−", "smaller", () => zoom(board, board.scale / 1.25)),
-      board.percent,
-      button("+", "larger", () => zoom(board, board.scale * 1.25))
-    ),
-    board.status
-  );
-
-  board.search = tag("input", {
-    type: "search",
-    placeholder: "search roles",
-    "aria-label": "search roles",
-    spellcheck: "false"
-  });
-  board.search.addEventListener("input", () => drawPalette(board));
-  board.list = tag("div", { class: "list", role: "listbox", "aria-label": "role classes" });
-  roam(board.list, ".entry");
-  board.search.addEventListener("keydown", (event) => {
-    if (event.key === "ArrowDown") {
-      event.preventDefault();
-      board.list.querySelector(".entry")?.focus();
-    }
-  });
-
+function buildBoard(board) {
+  board.bar = makeToolbar(board);
   board.edges = tag("svg:svg", { class: "edges", "aria-hidden": "true" });
   board.plane = tag("div", { class: "plane", role: "group", "aria-label": "nodes" }, board.edges);
   board.sheet = tag("div", { class: "sheet" }, board.plane);
-  board.bin = tag(
+  board.bin = makeBin();
+  board.stage = tag("div", { class: "stage" }, board.sheet);
+  board.hint = tag("div", { class: "hint empty-board" });
+  board.banner = tag("div", { class: "fault", role: "alert", hidden: true });
+  board.inspector = tag("aside", { class: "inspector", hidden: true, "aria-label": "inspector" });
+  selectByFrame(board);
+  zoomByWheel(board);
+  board.root.append(
+    board.bar,
+    tag(
+      "div",
+      { class: "middle" },
+      makePalette(board),
+      tag("div", { class: "scene" }, board.stage, board.hint, board.bin, board.banner),
+      board.inspector
+    ),
+    makeCodeStrip(board)
+  );
+}
+
+function makeToolbar(board) {
+  const button = (text, title, onclick, attributes = {}) =>
+    tag("button", { title, onclick, ...attributes }, text);
+  const request = (kind, content) =>
+    board.request(kind, content).catch((error) => showError(board, error.message));
+  const groupingButton = (by, text) =>
+    button(text, `draw nodes by ${by}`, () => request("draw", { by }), { "data-by": by });
+  const spawn = (event) => openCommandForm(board, "spawn", {}, pointBelow(event));
+  board.undoButton = button("↶ Undo", "undo (Ctrl Z)", () => undoOrRedo(board, "undo"));
+  board.redoButton = button("↷ Redo", "do it again (Ctrl Y)", () => undoOrRedo(board, "redo"));
+  board.groupingButtons = [
+    groupingButton("engine", "Engines"),
+    groupingButton("relationship", "Relationships")
+  ];
+  board.zoomButton = button("", "show all", () => updateZoom(board, "fit"));
+  board.status = tag("span", { class: "status" });
+  return tag(
+    "div",
+    { class: "bar", role: "toolbar", "aria-label": "board" },
+    button("+ Nodes", "make nodes (N)", spawn, { class: "spawn" }),
+    board.undoButton,
+    board.redoButton,
+    tag(
+      "div",
+      { class: "switch", role: "group", "aria-label": "draw by" },
+      ...board.groupingButtons
+    ),
+    button("Tidy", "place all nodes anew", () => request("tidy"), { class: "tidy" }),
+    tag(
+      "div",
+      { class: "switch" },
+      button("−", "smaller", () => updateZoom(board, board.scale / ZOOM_STEP)),
+      board.zoomButton,
+      button("+", "larger", () => updateZoom(board, board.scale * ZOOM_STEP))
+    ),
+    board.status
+  );
+}
+
+function makeBin() {
+  return tag(
     "div",
     { class: "bin", title: "drop a role or a node here to end it" },
     tag(
@@ -144,259 +231,128 @@ function build(board) {
       })
     )
   );
-  board.stage = tag("div", { class: "stage" }, board.sheet);
-  board.hint = tag("div", { class: "hint empty-board" });
-  board.fault = tag("div", { class: "fault", role: "alert", hidden: true });
-  board.inspector = tag("aside", { class: "inspector", hidden: true, "aria-label": "inspector" });
-  lasso(board);
-  wheel(board);
-  board.root.append(
-    board.bar,
-    tag(
-      "div",
-      { class: "middle" },
-      tag("aside", { class: "palette" }, board.search, board.list),
-      tag("div", { class: "scene" }, board.stage, board.hint, board.bin, board.fault),
-      board.inspector
-    ),
-    makeStrip(board)
-  );
 }
 
-export function draw(board) {
+function updateBoard(board) {
   const { state } = board;
   drawFrames(board);
   drawCards(board);
   drawEdges(board);
-  zoom(board);
-  select(
+  updateZoom(board);
+  selectNodes(
     board,
     [...board.selected].filter((name) => board.cards.has(name))
   );
-  for (const way of board.ways)
-    way.setAttribute("aria-pressed", String(way.dataset.by === state.by));
+  for (const button of board.groupingButtons)
+    button.setAttribute("aria-pressed", String(button.dataset.by === state.by));
   board.hint.textContent = state.nodes.length
     ? ""
     : "No nodes yet: begin with “+ Nodes”, or %rml spawn.";
   board.root.classList.toggle("stopped", state.stopped);
-  for (const entry of board.list.children)
-    entry.style?.setProperty("--hue", hueOf(board, entry.dataset.name));
-  drawLive(board);
-  fill(board);
+  updateHues(board);
+  updateLive(board);
+  refreshInspector(board);
 }
 
-function drawHistory(board) {
-  board.undoButton.disabled = !board.history.done.length;
-  board.redoButton.disabled = !board.history.undone;
-  board.undoButton.title = ["undo (Ctrl Z)", board.history.note].filter(Boolean).join("\n");
-  board.drawStrip();
+function updateHistory(board) {
+  const { done, undone, note } = board.history;
+  board.undoButton.disabled = !done.length;
+  board.redoButton.disabled = !undone;
+  board.undoButton.title = ["undo (Ctrl Z)", note].filter(Boolean).join("\n");
+  board.updateCodeStrip();
 }
 
-function drawPalette(board) {
-  const sought = board.search.value.trim().toLowerCase();
-  const focused = board.shadow.activeElement?.dataset?.cls;
-  const found = board.palette.filter((entry) =>
-    `${entry.cls}\n${entry.says}`.toLowerCase().includes(sought)
-  );
-  const part = (title, entries) =>
-    entries.length
-      ? [
-          tag("div", { class: "part", role: "presentation" }, title),
-          ...entries.map((entry) => makeEntry(board, entry))
-        ]
-      : [];
-  board.list.replaceChildren(
-    ...part(
-      "This notebook",
-      found.filter((entry) => !entry.library)
-    ),
-    ...part(
-      "Library",
-      found.filter((entry) => entry.library)
-    ),
-    ...(found.length ? [] : [tag("div", { class: "part" }, `no role class with “${sought}”`)])
-  );
-  const first = board.list.querySelector(".entry");
-  if (first) first.tabIndex = 0;
-  if (focused) board.list.querySelector(`[data-cls="${CSS.escape(focused)}"]`)?.focus();
-}
-
-function makeEntry(board, entry) {
-  const version = !entry.library && entry.version > 1 ? `v${entry.version}` : "";
-  const told = version ? `, version ${entry.version}` : "";
-  const element = tag(
-    "div",
-    {
-      class: "entry",
-      role: "option",
-      tabindex: -1,
-      "data-cls": entry.cls,
-      "data-name": entry.name,
-      title: entry.says,
-      "aria-label": `${entry.cls}${told}; Enter puts it on nodes`
-    },
-    tag("span", { class: "name" }, entry.cls),
-    tag("span", { class: "version" }, version)
-  );
-  element.style.setProperty("--hue", hueOf(board, entry.name));
-  const put = () => {
-    const box = element.getBoundingClientRect();
-    assignForm(board, entry, [...board.selected], { x: box.right + 6, y: box.top });
+// Zoom about the pointer while the wheel turns with Ctrl held.
+function zoomByWheel(board) {
+  const { stage } = board;
+  const handleWheel = (event) => {
+    if (!event.ctrlKey) return;
+    event.preventDefault();
+    const box = stage.getBoundingClientRect();
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+    const planeX = (stage.scrollLeft + x - board.origin.x) / board.scale;
+    const planeY = (stage.scrollTop + y - board.origin.y) / board.scale;
+    updateZoom(board, board.scale * Math.exp(-event.deltaY / WHEEL_PER_ZOOM));
+    stage.scrollLeft = planeX * board.scale + board.origin.x - x;
+    stage.scrollTop = planeY * board.scale + board.origin.y - y;
   };
-  element.addEventListener("dblclick", put);
-  element.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") {
-      event.preventDefault();
-      put();
-    }
-  });
-  element.addEventListener("focus", () => {
-    for (const other of board.list.querySelectorAll(".entry")) other.tabIndex = -1;
-    element.tabIndex = 0;
-  });
-  draggable(board, element, () => carryEntry(board, entry));
-  return element;
+  stage.addEventListener("wheel", handleWheel, { passive: false });
 }
 
-// Turn the wheel with Ctrl held: larger or smaller about the pointer.
-function wheel(board) {
-  board.stage.addEventListener(
-    "wheel",
-    (event) => {
-      if (!event.ctrlKey) return;
-      event.preventDefault();
-      const box = board.stage.getBoundingClientRect();
-      const [x, y] = [event.clientX - box.left, event.clientY - box.top];
-      const at = [
-        (board.stage.scrollLeft + x - board.origin.x) / board.scale,
-        (board.stage.scrollTop + y - board.origin.y) / board.scale
-      ];
-      zoom(board, board.scale * Math.exp(-event.deltaY / 400));
-      board.stage.scrollLeft = at[0] * board.scale + board.origin.x - x;
-      board.stage.scrollTop = at[1] * board.scale + board.origin.y - y;
-    },
-    { passive: false }
-  );
-}
-
-// Press on the ground and draw a frame around nodes to select them.
-function lasso(board) {
-  board.stage.addEventListener("pointerdown", (press) => {
-    if (press.button !== 0 || press.target.closest(".card, .reach")) return;
-    const added = press.shiftKey ? [...board.selected] : [];
-    const frame = tag("div", { class: "lasso" });
-    const ground = board.stage.getBoundingClientRect();
-    if (
-      press.clientX - ground.left > board.stage.clientWidth ||
-      press.clientY - ground.top > board.stage.clientHeight
-    )
-      return; // a scroll bar
-    const ending = new AbortController();
-    const at = (event) => [
-      event.clientX - ground.left + board.stage.scrollLeft,
-      event.clientY - ground.top + board.stage.scrollTop
-    ];
-    const [x, y] = at(press);
-    board.sheet.append(frame);
-    const move = (event) => {
-      const [u, v] = at(event);
-      Object.assign(frame.style, {
-        left: `${Math.min(x, u)}px`,
-        top: `${Math.min(y, v)}px`,
-        width: `${Math.abs(u - x)}px`,
-        height: `${Math.abs(v - y)}px`
-      });
-    };
-    const end = (event) => {
-      const box = frame.getBoundingClientRect();
-      frame.remove();
-      ending.abort();
-      if (event.type !== "pointerup") return;
-      const caught = [...board.cards]
-        .filter(([, { element }]) => {
-          const card = element.getBoundingClientRect();
-          return (
-            card.left < box.right &&
-            card.right > box.left &&
-            card.top < box.bottom &&
-            card.bottom > box.top
-          );
-        })
-        .map(([name]) => name);
-      select(board, box.width + box.height > 6 ? [...added, ...caught] : added);
-    };
-    document.addEventListener("pointermove", move, { signal: ending.signal });
-    document.addEventListener("pointerup", end, { signal: ending.signal });
-    document.addEventListener("pointercancel", end, { signal: ending.signal });
-  });
-}
-
-// keys
-
-function pressed(board, event) {
+function handleKey(board, event) {
   const typing = event.target.closest("input, textarea, select");
-  const within = event.target.closest(".popup");
   const control = event.ctrlKey || event.metaKey;
-  if (within) return;
-  if (control && event.key.toLowerCase() === "z" && !typing) {
+  const key = event.key.toLowerCase();
+  if (event.target.closest(".popup")) return;
+  if (control && (key === "z" || key === "y") && !typing) {
     event.preventDefault();
-    undo(board, event.shiftKey ? "redo" : "undo");
-    return;
-  }
-  if (control && event.key.toLowerCase() === "y" && !typing) {
-    event.preventDefault();
-    undo(board, "redo");
+    undoOrRedo(board, key === "y" || event.shiftKey ? "redo" : "undo");
     return;
   }
   if (typing) return;
-  if (event.key.toLowerCase() === "n" && !control) {
+  if (key === "n" && !control) {
     event.preventDefault();
     board.bar.querySelector(".spawn").click();
     return;
   }
   const card = event.target.closest(".card");
-  if (!card) return;
+  if (card) handleCardKey(board, card, event, control);
+}
+
+function handleCardKey(board, card, event, control) {
   const name = card.dataset.node;
   const box = card.getBoundingClientRect();
-  const at = { x: box.left + 12, y: Math.min(box.bottom, innerHeight - 40) };
-  const act = {
-    Enter: () => nodeMenu(board, name, at),
-    " ": () => toggle(board, name),
-    Delete: () => tryTo(board, "remove", { nodes: meant(board, name) }),
-    Escape: () => select(board, []),
-    ...(control
-      ? {
-          a: () => {
-            select(
-              board,
-              board.state.nodes.map((node) => node.name)
-            );
-            board.announce("all selected");
-          }
-        }
-      : {}),
-    ...Object.fromEntries(
-      ["Left", "Right", "Up", "Down"].map((way) => [`Arrow${way}`, () => step(board, name, way)])
-    )
-  }[event.key];
-  if (act) {
+  const point = { x: box.left + 12, y: Math.min(box.bottom, innerHeight - 40) };
+  const actions = {
+    Enter: () => openNodeMenu(board, name, point),
+    " ": () => toggleNode(board, name),
+    Delete: () => runCommand(board, "remove", { nodes: affectedNodes(board, name) }),
+    Escape: () => selectNodes(board, [])
+  };
+  if (control)
+    actions.a = () => {
+      selectNodes(
+        board,
+        board.state.nodes.map((node) => node.name)
+      );
+      board.announce("all selected");
+    };
+  for (const key of Object.keys(DIRECTIONS)) actions[key] = () => focusNeighbour(board, name, key);
+  const action = actions[event.key];
+  if (action) {
     event.preventDefault();
-    act();
+    action();
   }
 }
 
-// Go to the nearest node in a direction.
-export function step(board, name, way) {
-  const middle = ({ x, y, w, h }) => [x + w / 2, y + h / 2];
-  const [x, y] = middle(board.cards.get(name).node);
-  const [ux, uy] = { Left: [-1, 0], Right: [1, 0], Up: [0, -1], Down: [0, 1] }[way];
-  let best = null;
-  for (const { node, element } of board.cards.values()) {
-    const [dx, dy] = [middle(node)[0] - x, middle(node)[1] - y];
-    const along = dx * ux + dy * uy;
+function focusNeighbour(board, name, key) {
+  const { node } = board.cards.get(name);
+  const nearest = findNeighbour(board.state.nodes, node, key);
+  if (nearest) board.cards.get(nearest.name).element.focus();
+}
+
+/**
+ * Return the nearest node in the direction of an arrow key, null for none.
+ * @param {BoardNode[]} nodes
+ * @param {BoardNode} from
+ * @param {string} key
+ * @returns {BoardNode | null}
+ */
+export function findNeighbour(nodes, from, key) {
+  const [x, y] = middleOf(from);
+  const [ux, uy] = DIRECTIONS[key];
+  let found = null;
+  let nearest = Infinity;
+  for (const node of nodes) {
+    const [nx, ny] = middleOf(node);
+    const [dx, dy] = [nx - x, ny - y];
+    const ahead = dx * ux + dy * uy;
     const aside = Math.abs(dx * uy) + Math.abs(dy * ux);
-    if (node.name !== name && along > 1 && (!best || along + 2.5 * aside < best.far))
-      best = { far: along + 2.5 * aside, element };
+    const distance = ahead + ASIDE_WEIGHT * aside;
+    if (node.name !== from.name && ahead > 1 && distance < nearest) {
+      nearest = distance;
+      found = node;
+    }
   }
-  best?.element.focus();
+  return found;
 }

@@ -1,65 +1,78 @@
-// Beside the board: one role or node in detail; what roles ask for and lack; errors; who waits.
+// The inspector beside the board: one role or node in detail; what roles ask for and lack; errors;
+// who waits. And what happens now, on chips and in the status line.
 
 import { tag } from "../base/common.js";
-import { gestureForm, tryTo } from "./actions.js";
-import { zoom } from "./cards.js";
-import { below, showFault } from "./popups.js";
+import { openCommandForm, runCommand } from "./actions.js";
+import { updateZoom } from "./cards.js";
+import { pointBelow, showError } from "./popups.js";
 
-const REFRESH = 2000; // ms between two looks at a role that is shown
+const REFRESH_INTERVAL_MS = 2000;
 
+/**
+ * What the inspector shows: a role ("node/role") or a node, or all of a kind.
+ * @typedef {{kind: string, address?: string}} Subject "address", "needs", "errors" or "waiting"
+ */
+
+/**
+ * Show a role or a node in the inspector.
+ * @param {import("./board.js").Board} board
+ * @param {string} address
+ */
 export function inspect(board, address) {
-  show(board, { kind: "address", address });
+  openInspector(board, { kind: "address", address });
 }
 
-export function show(board, what) {
-  board.shown = what;
+// Show a subject in the inspector; null closes it.
+function openInspector(board, subject) {
+  board.subject = subject;
   for (const { element } of board.cards.values()) {
     for (const chip of element.querySelectorAll(".chip")) {
-      chip.classList.toggle(
-        "selected",
-        what?.address === `${element.dataset.node}/${chip.dataset.role}`
-      );
+      const address = `${element.dataset.node}/${chip.dataset.role}`;
+      chip.classList.toggle("selected", subject?.address === address);
     }
   }
-  board.inspector.hidden = !what;
-  clearInterval(board.looking);
-  if (!what) {
-    zoom(board);
-    return;
-  }
-  zoom(board);
-  fill(board);
-  if (what.kind === "address" && !board.offline) {
-    board.looking = setInterval(() => {
-      if (board.inspector.checkVisibility?.() ?? true) fill(board);
-    }, REFRESH);
+  board.inspector.hidden = !subject;
+  clearInterval(board.refreshTimer);
+  updateZoom(board);
+  if (!subject) return;
+  refreshInspector(board);
+  if (subject.kind === "address" && !board.offline) {
+    board.refreshTimer = setInterval(() => {
+      if (board.inspector.checkVisibility?.() ?? true) refreshInspector(board);
+    }, REFRESH_INTERVAL_MS);
   }
 }
 
-export async function fill(board) {
-  const { shown } = board;
-  if (!shown) return;
+/**
+ * Request what the inspector shows, and show it if it has changed.
+ * @param {import("./board.js").Board} board
+ * @returns {Promise<void>}
+ */
+export async function refreshInspector(board) {
+  const { subject } = board;
+  if (!subject) return;
   let page;
   try {
-    page = await (shown.address
-      ? board.request("inspect", { address: shown.address })
-      : board.request("show", { kind: shown.kind }));
+    page = await (subject.address
+      ? board.request("inspect", { address: subject.address })
+      : board.request("show", { kind: subject.kind }));
   } catch (error) {
-    page = { title: shown.address ?? "", parts: [{ name: "", lines: [{ text: error.message }] }] };
+    const lines = [{ text: error.message }];
+    page = { title: subject.address ?? "", parts: [{ name: "", lines }] };
   }
-  if (board.shown !== shown) return;
-  const known = JSON.stringify(page);
+  if (board.subject !== subject) return;
+  const key = JSON.stringify(page);
   // nothing new: keep the focus, and what is unfolded
-  if (board.filled === known && !board.inspector.hidden) return;
-  board.filled = known;
-  const at = board.inspector.scrollTop;
+  if (board.inspectedKey === key && !board.inspector.hidden) return;
+  board.inspectedKey = key;
+  const { scrollTop } = board.inspector;
   board.inspector.replaceChildren(
     tag(
       "button",
       {
         class: "close plain",
         "aria-label": "close the inspector",
-        onclick: () => show(board, null)
+        onclick: () => openInspector(board, null)
       },
       "×"
     ),
@@ -68,109 +81,115 @@ export async function fill(board) {
       { class: "title" },
       page.title,
       tag("span", { class: "hint" }, ` ${page.hint ?? ""}`)
-    ),
-    ...page.parts.flatMap(({ name, lines }) => [
-      tag("div", { class: "part" }, name),
-      ...lines.map((line) => lineOf(board, line))
-    ]),
-    ...proposals(board, page)
+    )
   );
-  board.inspector.scrollTop = at;
+  for (const { name, lines } of page.parts)
+    board.inspector.append(
+      tag("div", { class: "part" }, name),
+      ...lines.map((line) => makeLine(board, line))
+    );
+  if (subject.kind === "needs") addRelateAll(board, page.parts[0].lines);
+  board.inspector.scrollTop = scrollTop;
 }
 
-// A line of the inspector, whichever kind of thing it tells.
-function lineOf(
-  board,
-  { text, label, code, kind, name, takes, callable, role, proposal, offer, traceback, log }
-) {
-  if (traceback !== undefined)
-    return tag(
-      "details",
-      { class: "failure" },
-      tag("summary", {}, text),
-      tag("pre", {}, traceback || text)
-    );
-  if (log) return tag("pre", { class: "log" }, log);
-  if (label)
+// Make a line of the inspector; its keys say which kind of line it is.
+function makeLine(board, line) {
+  if (line.traceback !== undefined) return makeFailure(line);
+  if (line.log) return tag("pre", { class: "log" }, line.log);
+  if (line.label)
     return tag(
       "div",
       { class: "line" },
-      tag("span", { class: "hint" }, `${label} `),
-      tag("code", {}, code)
+      tag("span", { class: "hint" }, `${line.label} `),
+      tag("code", {}, line.code)
     );
-  if (kind) {
-    const call = (event) =>
-      gestureForm(board, "call", { address: board.shown.address, channel: name }, below(event));
-    return tag(
-      "div",
-      { class: "line" },
-      tag("span", { class: `kind ${kind}` }, kind),
-      " ",
-      tag("b", {}, name),
-      takes ? tag("span", { class: "hint" }, `(${takes})`) : "",
-      callable
-        ? tag("button", { class: "call", "aria-label": `call ${name}`, onclick: call }, "call")
-        : null
-    );
-  }
+  return line.kind ? makeChannel(board, line) : makeText(board, line);
+}
+
+function makeFailure({ text, traceback }) {
+  return tag(
+    "details",
+    { class: "failure" },
+    tag("summary", {}, text),
+    tag("pre", {}, traceback || text)
+  );
+}
+
+function makeChannel(board, { kind, name, takes, callable }) {
+  const { address } = board.subject;
+  const openCall = (event) =>
+    openCommandForm(board, "call", { address, channel: name }, pointBelow(event));
   return tag(
     "div",
     { class: "line" },
-    role ? tag("button", { class: "link plain", onclick: () => inspect(board, role) }, role) : "",
+    tag("span", { class: `kind ${kind}` }, kind),
+    " ",
+    tag("b", {}, name),
+    takes ? tag("span", { class: "hint" }, `(${takes})`) : "",
+    callable
+      ? tag("button", { class: "call", "aria-label": `call ${name}`, onclick: openCall }, "call")
+      : null
+  );
+}
+
+function makeText(board, { text, role, proposal, offer }) {
+  const link = { class: "link plain", onclick: () => inspect(board, role) };
+  const relate = () => runCommand(board, "relate", proposal);
+  return tag(
+    "div",
+    { class: "line" },
+    role ? tag("button", link, role) : "",
     ` ${text} `,
     proposal
       ? tag(
           "button",
-          {
-            class: "propose",
-            title: proposal.instances.join(", "),
-            onclick: () => tryTo(board, "relate", proposal)
-          },
+          { class: "propose", title: proposal.instances.join(", "), onclick: relate },
           offer
         )
       : null
   );
 }
 
-// One button for all needs, where there are several that are unambiguous.
-function proposals(board, { parts }) {
-  const open =
-    board.shown.kind === "needs" ? parts[0].lines.filter(({ proposal }) => proposal) : [];
-  return open.length < 2
-    ? []
-    : [
-        tag(
-          "button",
-          {
-            class: "propose all",
-            onclick: async () => {
-              for (const { proposal } of open) await tryTo(board, "relate", proposal);
-            }
-          },
-          `Relate all ${open.length}`
-        )
-      ];
+// Add one button for all needs that a proposal meets, if there are several.
+function addRelateAll(board, lines) {
+  const proposals = lines.map(({ proposal }) => proposal).filter(Boolean);
+  if (proposals.length < 2) return;
+  const relateAll = async () => {
+    for (const proposal of proposals) await runCommand(board, "relate", proposal);
+  };
+  board.inspector.append(
+    tag("button", { class: "propose all", onclick: relateAll }, `Relate all ${proposals.length}`)
+  );
 }
 
-// What came of a call, at the foot of the board.
-export function showNote(board, text, wrong = false) {
-  showFault(board, text);
-  board.fault.classList.toggle("note", !wrong);
+/**
+ * Show a message at the foot of the board.
+ * @param {import("./board.js").Board} board
+ * @param {string} text
+ * @param {boolean} [isError]
+ */
+export function showMessage(board, text, isError = false) {
+  showError(board, text);
+  board.banner.classList.toggle("note", !isError);
 }
 
-// What happens now, on the chips and in the status line.
-export function drawLive(board) {
+/**
+ * Show what happens now, on chips and in the status line.
+ * @param {import("./board.js").Board} board
+ */
+export function updateLive(board) {
   const { status = {}, work = {}, errors = {} } = board.live;
   const needy = new Set(board.state.needs.map((need) => need.role));
   for (const [node, { element }] of board.cards) {
     element.classList.toggle("faulty", Boolean(errors[node]));
-    for (const chip of element.querySelectorAll(".chip.pending")) {
-      // it goes once it is ready
-      chip.dataset.status = status[`${node}/${chip.dataset.role}`] ?? chip.dataset.status;
-      chip.querySelector(".doing")?.replaceChildren(`${chip.dataset.status} …`);
-    }
-    for (const chip of element.querySelectorAll(".chip:not(.pending)")) {
+    for (const chip of /** @type {NodeListOf<HTMLElement>} */ (element.querySelectorAll(".chip"))) {
       const address = `${node}/${chip.dataset.role}`;
+      if (chip.classList.contains("pending")) {
+        // it goes once it is ready
+        chip.dataset.status = status[address] ?? chip.dataset.status;
+        chip.querySelector(".doing")?.replaceChildren(`${chip.dataset.status} …`);
+        continue;
+      }
       const [running, queued] = work[address] ?? [0, 0];
       chip.dataset.status = status[address] ?? "ready";
       chip.classList.toggle("running", running > 0);
@@ -178,45 +197,45 @@ export function drawLive(board) {
       chip.classList.toggle("needy", needy.has(address));
       const doing = chip.querySelector(".doing");
       if (!doing) continue;
-      const said = [
+      const parts = [
         chip.dataset.status === "ready" ? "" : chip.dataset.status,
         running ? `▶ ${running}` : "",
         queued ? `+${queued}` : "",
         errors[address] ? `✕ ${errors[address]}` : "",
         needy.has(address) ? "?" : ""
-      ]
-        .filter(Boolean)
-        .join(" ");
-      if (doing.textContent !== said) doing.textContent = said;
+      ];
+      const text = parts.filter(Boolean).join(" ");
+      if (doing.textContent !== text) doing.textContent = text;
     }
   }
-  drawStatus(board);
-  if (["errors", "waiting"].includes(board.shown?.kind)) fill(board);
+  updateStatus(board);
+  if (["errors", "waiting"].includes(board.subject?.kind)) refreshInspector(board);
 }
 
-// The line above the board that says how the testbed stands.
-export function drawStatus(board) {
-  const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
-  const text =
-    (board.selected.size > 1 ? `${board.selected.size} selected · ` : "") + board.state.says;
+/**
+ * Show in the line above the board how the testbed stands.
+ * @param {import("./board.js").Board} board
+ */
+export function updateStatus(board) {
   const { waits = 0, faults = [] } = board.live;
-  const known = [text, waits, board.state.needs.length, faults.length].join();
-  if (board.status.dataset.known === known) return;
-  board.status.dataset.known = known;
-  const alert = (number, noun, kind) =>
-    number
-      ? [
-          tag(
-            "button",
-            { class: `alert ${kind}`, onclick: () => show(board, { kind }) },
-            count(number, noun)
-          )
-        ]
-      : [];
-  board.status.replaceChildren(
-    ...alert(board.state.needs.length, "need", "needs"),
-    ...alert(waits, "waiting call", "waiting"),
-    ...alert(faults.length, "error", "errors"),
-    tag("span", {}, text)
-  );
+  const needs = board.state.needs.length;
+  const selection = board.selected.size > 1 ? `${board.selected.size} selected · ` : "";
+  const text = selection + board.state.says;
+  const key = [text, waits, needs, faults.length].join();
+  if (board.status.dataset.key === key) return;
+  board.status.dataset.key = key;
+  board.status.replaceChildren();
+  const addAlert = (count, noun, kind) => {
+    if (!count) return;
+    const attributes = {
+      class: `alert ${kind}`,
+      onclick: () => openInspector(board, { kind })
+    };
+    const label = `${count} ${noun}${count === 1 ? "" : "s"}`;
+    board.status.append(tag("button", attributes, label));
+  };
+  addAlert(needs, "need", "needs");
+  addAlert(waits, "waiting call", "waiting");
+  addAlert(faults.length, "error", "errors");
+  board.status.append(tag("span", {}, text));
 }

@@ -1,91 +1,117 @@
-// What comes up over the board and goes again: menus, forms, faults. They lie in the top layer,
+// What comes up over the board and goes again: menus, forms, errors. They are in the top layer,
 // where nothing clips them.
 
 import { clamp, tag } from "../base/common.js";
 
-// Open a popup beside a point of the window; it closes by Escape, and by a press elsewhere unless
-// it is `stubborn`.
-function openPopup(board, at, attributes, content, { stubborn = false, onclose } = {}) {
-  const before = board.shadow.activeElement;
-  const popup = tag("div", { popover: "manual", ...attributes }, content);
-  board.root.append(popup);
-  popup.showPopover();
+const WINDOW_MARGIN_PX = 8;
+const PREVIEW_DELAY_MS = 120;
+
+/** @typedef {import("./drag.js").WindowPoint} WindowPoint */
+/** @typedef {{element: HTMLElement, close: () => void, place: () => void}} Popup */
+
+/**
+ * Open a popup beside a point. Escape closes it, and so does a press elsewhere, unless it persists.
+ * @param {import("./board.js").Board} board
+ * @param {WindowPoint} point
+ * @param {Record<string, any>} attributes
+ * @param {HTMLElement} content
+ * @param {{persistent?: boolean, onClose?: () => void}} [options]
+ * @returns {Popup}
+ */
+function openPopup(board, point, attributes, content, { persistent = false, onClose } = {}) {
+  const focused = /** @type {HTMLElement | null} */ (board.shadow.activeElement);
+  const element = tag("div", { popover: "manual", ...attributes }, content);
+  board.root.append(element);
+  element.showPopover();
   const place = () => {
-    const { width, height } = popup.getBoundingClientRect();
-    popup.style.left = `${clamp(at.x, 8, Math.max(8, innerWidth - width - 8))}px`;
-    popup.style.top = `${clamp(at.y, 8, Math.max(8, innerHeight - height - 8))}px`;
+    const { width, height } = element.getBoundingClientRect();
+    const right = Math.max(WINDOW_MARGIN_PX, innerWidth - width - WINDOW_MARGIN_PX);
+    const bottom = Math.max(WINDOW_MARGIN_PX, innerHeight - height - WINDOW_MARGIN_PX);
+    element.style.left = `${clamp(point.x, WINDOW_MARGIN_PX, right)}px`;
+    element.style.top = `${clamp(point.y, WINDOW_MARGIN_PX, bottom)}px`;
   };
   place();
-  const ending = new AbortController();
+  const controller = new AbortController();
+  const { signal } = controller;
   const close = () => {
-    if (ending.signal.aborted) return;
-    const within = popup.contains(board.shadow.activeElement);
-    ending.abort();
-    popup.remove();
-    if (within && before?.isConnected) before.focus({ preventScroll: true });
-    onclose?.();
+    if (signal.aborted) return;
+    const hadFocus = element.contains(board.shadow.activeElement);
+    controller.abort();
+    element.remove();
+    if (hadFocus && focused?.isConnected) focused.focus({ preventScroll: true });
+    onClose?.();
   };
-  popup.addEventListener("keydown", (event) => {
+  element.addEventListener("keydown", (event) => {
     if (event.key === "Escape") {
       event.stopPropagation();
       close();
     }
   });
-  if (!stubborn) {
-    document.addEventListener(
-      "pointerdown",
-      (event) => {
-        if (!event.composedPath().includes(popup)) close();
-      },
-      { capture: true, signal: ending.signal }
-    );
+  if (!persistent) {
+    const handlePress = (event) => {
+      if (!event.composedPath().includes(element)) close();
+    };
+    document.addEventListener("pointerdown", handlePress, { capture: true, signal });
   }
-  board.signal.addEventListener("abort", close, { signal: ending.signal });
-  return { popup, close, place };
+  board.signal.addEventListener("abort", close, { signal });
+  return { element, close, place };
 }
 
-// A menu: items are {text, hint, act, danger} or null for a line between.
-export function openMenu(board, at, title, items) {
+/**
+ * An item of a menu.
+ * @typedef {object} MenuItem
+ * @property {string} text
+ * @property {string} [hint]
+ * @property {boolean} [danger]
+ * @property {() => void} onSelect
+ */
+
+/**
+ * Open a menu.
+ * @param {import("./board.js").Board} board
+ * @param {WindowPoint} point
+ * @param {string} title
+ * @param {(MenuItem | null)[]} items null for a line between items
+ */
+export function openMenu(board, point, title, items) {
   const list = tag("div", { class: "items", role: "menu", "aria-label": title });
-  const popup = openPopup(
-    board,
-    at,
-    { class: "popup menu" },
-    tag("div", {}, tag("div", { class: "title" }, title), list)
-  );
+  const content = tag("div", {}, tag("div", { class: "title" }, title), list);
+  const popup = openPopup(board, point, { class: "popup menu" }, content);
   for (const item of items) {
     if (!item) {
       list.append(tag("hr"));
       continue;
     }
+    const { text, hint, danger, onSelect } = item;
+    const onclick = () => {
+      popup.close();
+      onSelect();
+    };
     list.append(
       tag(
         "button",
-        {
-          role: "menuitem",
-          class: item.danger ? "plain danger" : "plain",
-          disabled: item.disabled,
-          onclick: () => {
-            popup.close();
-            item.act();
-          }
-        },
-        item.text,
-        item.hint ? tag("span", { class: "hint" }, item.hint) : null
+        { role: "menuitem", class: danger ? "plain danger" : "plain", onclick },
+        text,
+        hint ? tag("span", { class: "hint" }, hint) : null
       )
     );
   }
-  roam(list, "[role=menuitem]:not(:disabled)");
-  list.querySelector("[role=menuitem]:not(:disabled)")?.focus();
-  return popup;
+  enableArrowKeys(list, "[role=menuitem]");
+  list.querySelector("button")?.focus();
 }
 
-// Let the arrow keys go from one element of a list to the next.
-export function roam(list, selector) {
+/**
+ * Let the arrow keys move the focus from one element of a list to the next.
+ * @param {HTMLElement} list
+ * @param {string} selector of its elements
+ */
+export function enableArrowKeys(list, selector) {
   list.addEventListener("keydown", (event) => {
-    const items = [...list.querySelectorAll(selector)].filter((item) => item.offsetParent !== null);
-    const place = items.indexOf(list.getRootNode().activeElement);
-    const next = { ArrowDown: place + 1, ArrowUp: place - 1, Home: 0, End: items.length - 1 }[
+    const elements = /** @type {HTMLElement[]} */ ([...list.querySelectorAll(selector)]);
+    const items = elements.filter((item) => item.offsetParent !== null);
+    const root = /** @type {ShadowRoot} */ (list.getRootNode());
+    const index = items.indexOf(/** @type {HTMLElement} */ (root.activeElement));
+    const next = { ArrowDown: index + 1, ArrowUp: index - 1, Home: 0, End: items.length - 1 }[
       event.key
     ];
     if (next === undefined || !items.length) return;
@@ -94,28 +120,134 @@ export function roam(list, selector) {
   });
 }
 
-// A form. Fields are {key, label, value, hint, placeholder, required, choices, group};
-// `submit(values)` may refuse by an error, which is shown in place; `say(values)` resolves to the
-// code that it stands for.
-export function openForm(board, at, { title, about, fields, action, submit, say }) {
-  const inputs = new Map();
-  const fault = tag("div", { class: "fault", role: "alert", hidden: true });
+/**
+ * A field of a form.
+ * @typedef {object} Field
+ * @property {string} key
+ * @property {string} label
+ * @property {string} [value]
+ * @property {string} [hint]
+ * @property {string} [placeholder]
+ * @property {boolean} [required]
+ * @property {string[]} [choices]
+ * @property {string} [group] heading of this field and those of the same group after it
+ */
+
+/**
+ * A form.
+ * @typedef {object} Form
+ * @property {string} title
+ * @property {string} [about]
+ * @property {Field[]} fields
+ * @property {string} action text of the button
+ * @property {(values: Record<string, string>) => Promise<void>} submit may reject: its error is
+ *   shown in the form
+ * @property {(values: Record<string, string>) => Promise<string>} preview resolves to the code that
+ *   the values stand for
+ */
+
+/**
+ * Open a form.
+ * @param {import("./board.js").Board} board
+ * @param {WindowPoint} point
+ * @param {Form} form
+ */
+export function openForm(board, point, { title, about, fields, action, submit, preview }) {
+  const errorBox = tag("div", { class: "fault", role: "alert", hidden: true });
   const code = tag("code", { class: "preview", title: "this gesture as code" });
-  const button = tag("button", { class: "primary", type: "submit" }, action);
-  const rows = tag("div", { class: "fields" });
+  const submitButton = tag("button", { class: "primary", type: "submit" }, action);
+  const { element: rows, inputs } = makeFields(fields);
+  const readValues = () => {
+    const values = {};
+    for (const [key, input] of inputs) values[key] = input.value.trim();
+    return values;
+  };
+  const form = tag(
+    "form",
+    { class: "form", novalidate: true },
+    tag("div", { class: "title" }, title),
+    about ? tag("p", { class: "about" }, about) : null,
+    rows,
+    code,
+    errorBox,
+    tag(
+      "div",
+      { class: "buttons" },
+      tag("button", { type: "button", onclick: () => popup.close() }, "Cancel"),
+      submitButton
+    )
+  );
+  let busy = false;
+  let open = true;
+  const onClose = () => {
+    open = false;
+  };
+  const attributes = { class: "popup", role: "dialog", "aria-label": title };
+  const popup = openPopup(board, point, attributes, form, { persistent: true, onClose });
+  const showFieldError = (text) => {
+    errorBox.textContent = text;
+    errorBox.hidden = false;
+  };
+  const updatePreview = async () => {
+    let text = "";
+    try {
+      text = await preview(readValues());
+    } catch {
+      /* the values are no code yet */
+    }
+    if (!open) return;
+    code.textContent = text;
+    popup.place();
+  };
+  let previewTimer;
+  form.addEventListener("input", () => {
+    clearTimeout(previewTimer);
+    previewTimer = setTimeout(updatePreview, PREVIEW_DELAY_MS);
+  });
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (busy) return;
+    const values = readValues();
+    const missing = fields.find((field) => field.required && !values[field.key]);
+    if (missing) {
+      showFieldError(`${missing.label} is needed`);
+      inputs.get(missing.key).focus();
+      return;
+    }
+    busy = true;
+    errorBox.hidden = true;
+    form.setAttribute("aria-busy", "true");
+    try {
+      await submit(values);
+      popup.close();
+    } catch (error) {
+      if (open) {
+        showFieldError(error.message);
+        popup.place();
+        board.announce(error.message);
+      } else showError(board, error.message);
+    } finally {
+      busy = false;
+      form.removeAttribute("aria-busy");
+    }
+  });
+  const empty = [...inputs.values()].find((input) => input.required && !input.value);
+  (empty ?? submitButton).focus();
+  updatePreview();
+}
+
+// Make the rows of a form's fields, and return their inputs by key.
+function makeFields(fields) {
+  /** @type {Map<string, HTMLInputElement>} */
+  const inputs = new Map();
+  const element = tag("div", { class: "fields" });
   let group = null;
   for (const field of fields) {
     if (field.group && field.group !== group)
-      rows.append(tag("div", { class: "group" }, field.group));
+      element.append(tag("div", { class: "group" }, field.group));
     group = field.group;
     const id = `field-${field.key}`;
-    const list = field.choices?.length
-      ? tag(
-          "datalist",
-          { id: `${id}-choices` },
-          ...field.choices.map((choice) => tag("option", { value: choice }))
-        )
-      : null;
+    const choicesId = field.choices?.length ? `${id}-choices` : null;
     const input = tag("input", {
       id,
       name: field.key,
@@ -125,11 +257,11 @@ export function openForm(board, at, { title, about, fields, action, submit, say 
       autocomplete: "off",
       autocapitalize: "off",
       required: field.required,
-      list: list ? list.id : null,
+      list: choicesId,
       "aria-describedby": `${id}-hint`
     });
     inputs.set(field.key, input);
-    rows.append(
+    element.append(
       tag(
         "label",
         { for: id },
@@ -139,113 +271,37 @@ export function openForm(board, at, { title, about, fields, action, submit, say 
       input,
       tag("span", { class: "hint", id: `${id}-hint` }, field.hint ?? "")
     );
-    if (list) rows.append(list);
+    if (!choicesId) continue;
+    const options = field.choices.map((choice) => tag("option", { value: choice }));
+    element.append(tag("datalist", { id: choicesId }, ...options));
   }
-  const read = () =>
-    Object.fromEntries([...inputs].map(([key, input]) => [key, input.value.trim()]));
-  const form = tag(
-    "form",
-    { class: "form", novalidate: true },
-    tag("div", { class: "title" }, title),
-    about ? tag("p", { class: "about" }, about) : null,
-    rows,
-    code,
-    fault,
-    tag(
-      "div",
-      { class: "buttons" },
-      tag("button", { type: "button", onclick: () => popup.close() }, "Cancel"),
-      button
-    )
-  );
-  let busy = false;
-  let open = true;
-  const popup = openPopup(
-    board,
-    at,
-    { class: "popup", role: "dialog", "aria-label": title },
-    form,
-    {
-      stubborn: true,
-      onclose: () => {
-        open = false;
-      }
-    }
-  );
-  const preview = async () => {
-    if (!say) return;
-    let text = "";
-    try {
-      text = await say(read());
-    } catch {
-      /* not yet something that can be said */
-    }
-    if (!open) return;
-    code.textContent = text;
-    popup.place();
-  };
-  form.addEventListener("input", () => {
-    clearTimeout(form.timer);
-    form.timer = setTimeout(preview, 120);
-  });
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    if (busy) return;
-    const lacking = fields.find((field) => field.required && !read()[field.key]);
-    if (lacking) {
-      fault.textContent = `${lacking.label} is needed`;
-      fault.hidden = false;
-      inputs.get(lacking.key).focus();
-      return;
-    }
-    busy = true;
-    fault.hidden = true;
-    form.setAttribute("aria-busy", "true");
-    try {
-      await submit(read());
-      popup.close();
-    } catch (error) {
-      if (open) {
-        fault.textContent = error.message;
-        fault.hidden = false;
-        popup.place();
-        board.announce(error.message);
-      } else showFault(board, error.message);
-    } finally {
-      busy = false;
-      form.removeAttribute("aria-busy");
-    }
-  });
-  (
-    fields.map(({ key }) => inputs.get(key)).find((input) => input.required && !input.value) ??
-    button
-  ).focus();
-  preview();
-  return popup;
+  return { element, inputs };
 }
 
-// A fault at the foot of the board, until it is dismissed or the next gesture succeeds.
-export function showFault(board, text) {
-  board.fault.classList.remove("note");
-  board.fault.replaceChildren(
+/**
+ * Show an error at the foot of the board, until it is dismissed or the next command succeeds.
+ * @param {import("./board.js").Board} board
+ * @param {string} text
+ */
+export function showError(board, text) {
+  const dismiss = () => {
+    board.banner.hidden = true;
+  };
+  board.banner.classList.remove("note");
+  board.banner.replaceChildren(
     tag("pre", {}, text),
-    tag(
-      "button",
-      {
-        class: "plain",
-        "aria-label": "dismiss",
-        onclick: () => {
-          board.fault.hidden = true;
-        }
-      },
-      "×"
-    )
+    tag("button", { class: "plain", "aria-label": "dismiss", onclick: dismiss }, "×")
   );
-  board.fault.hidden = false;
+  board.banner.hidden = false;
   board.announce(text);
 }
 
-export function below(event) {
-  const box = event.target.getBoundingClientRect();
+/**
+ * Return the point below the element that an event is of.
+ * @param {Event} event
+ * @returns {WindowPoint}
+ */
+export function pointBelow(event) {
+  const box = /** @type {Element} */ (event.target).getBoundingClientRect();
   return { x: box.left, y: box.bottom + 4 };
 }
