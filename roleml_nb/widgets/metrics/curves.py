@@ -3,61 +3,32 @@ bytes; each of few points."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from roleml_nb.role import natural_key
 from roleml_nb.trace import Trace
-from roleml_nb.trace.messages import is_control
 from roleml_nb.trace.metrics import Key, Series
 
-__all__ = ["BYTES", "ROUNDS", "Curve", "Curves", "decimated"]
+from .curve import MAX_POINTS, Curve, decimated
+from .sent_bytes import SentBytes
 
-POINTS = 400
-"""Points of a curve at most."""
+__all__ = ["BYTES", "ROUNDS", "Curves"]
+
 BYTES, ROUNDS = "bytes", "rounds"
-ROUND = "round-completed"
-BIN = 0.1
-"""Seconds over which bytes are summed up, at first."""
-BINS = 20_000
-"""Spans of time with bytes of their own; of more, two become one."""
-CHUNK = 100_000
-"""Messages that are read at once."""
+ROUND_CHANNEL, ROUND_METRIC = "round-completed", "round"
+MIN_POINTS = 20
+"""Points of the line of a role, of however many roles."""
 
 
-class Curve(NamedTuple):
-    """One line of a chart; `low` and `high` are the range around it, if it is a mean."""
+class Points(NamedTuple):
+    """The numbers of one role, and how many earlier ones are no longer in the trace."""
 
-    name: str
     x: np.ndarray
     y: np.ndarray
-    low: np.ndarray | None = None
-    high: np.ndarray | None = None
-
-
-def decimated(x: np.ndarray, y: np.ndarray, points: int = POINTS) -> tuple[np.ndarray, np.ndarray]:
-    """At most so many points of a line: the least and the greatest of each part of it, so that no
-    peak is lost.
-
-    Of numbers that are not finite, each part keeps the first.
-    """
-    if len(x) <= points:
-        return x, y
-    finite = np.isfinite(y)
-    each = 2 if finite.all() else 3
-    edges = np.linspace(0, len(x), points // each + 1).astype(int)
-    chosen = {0, len(x) - 1}
-    for begin, end in zip(edges, edges[1:], strict=False):
-        here = np.flatnonzero(finite[begin:end])
-        if len(here):
-            part = y[begin:end][here]
-            chosen.update((begin + int(here[part.argmin()]), begin + int(here[part.argmax()])))
-        if len(here) < end - begin:
-            chosen.add(begin + int(finite[begin:end].argmin()))
-    order = sorted(chosen)
-    return x[order], y[order]
+    gone: int
 
 
 class Curves:
@@ -66,205 +37,121 @@ class Curves:
     Parameters
     ----------
     against : {"round", "time"}
-        What metrics are drawn against: the count of their emissions, or seconds since the trace
-        began.
-    keep : callable
-        Whether a node is looked at.
+        Metrics are drawn against the count of their emissions, or seconds since the trace began.
+    includes : callable
+        Takes a node; false for nodes that are left out.
     """
 
     def __init__(
-        self, trace: Trace, against: str = "round", keep: Callable[[str], bool] = lambda node: True
+        self,
+        trace: Trace,
+        against: str = "round",
+        includes: Callable[[str], bool] = lambda node: True,
     ):
-        self._trace, self._against, self._keep = trace, against, keep
-        self._read: tuple[int, int, int] = -1, 0, 0
-        self._sent = Sent(trace, keep)
+        self._trace = trace
+        self._against = against
+        self._includes = includes
+        self._position: tuple[int, int, int] | None = None
+        """Clears, messages and numbers of the trace when it was read last."""
+        self._sent = SentBytes(trace, includes)
 
     def read(self) -> bool:
-        """Take in what is new in the trace; whether something is."""
+        """Read what is new in the trace; return whether something is."""
         trace = self._trace
-        metrics = sum(series.added for key, series in self._series() if self._keep(key.node))
-        state = trace.clears, trace.messages.added, metrics
-        new = (
-            state != self._read if self._read[0] >= 0 else any(state[1:]) or trace.messages.gone > 0
-        )
-        if self._read[0] not in (-1, trace.clears):
-            self._sent = Sent(trace, self._keep)
-        self._read = state
+        numbers = sum(series.added for _, series in self._series())
+        position = trace.clears, trace.messages.added, numbers
+        if self._position is None:
+            changed = any(position[1:]) or trace.messages.gone > 0
+        else:
+            changed = position != self._position
+            if self._position[0] != trace.clears:
+                self._sent = SentBytes(trace, self._includes)
+        self._position = position
         self._sent.read()
-        return new
+        return changed
 
-    def _series(self) -> list[tuple[Key, Series]]:
-        return list(self._trace.metrics.series.items())
+    def _series(self) -> Iterator[tuple[Key, Series]]:
+        """Yield the series of numbers of the nodes that are not left out."""
+        for key, series in list(self._trace.metrics.series.items()):
+            if self._includes(key.node):
+                yield key, series
 
     def channels(self, metric: str) -> list[str]:
-        """The channels that carry a metric: those of rounds alone, if they have it."""
-        name, known = ("round", (ROUND,)) if metric == ROUNDS else (metric, None)
-        found = sorted(
-            {
-                key.channel
-                for key, _ in self._series()
-                if key.metric == name and self._keep(key.node)
-            }
-        )
-        found = [channel for channel in found if known is None or channel in known]
-        return [ROUND] if ROUND in found else found
+        """Return the channels that carry a metric: that of rounds alone, if it does."""
+        found = {key.channel for key, _ in self._series() if key.metric == _metric(metric)}
+        if ROUND_CHANNEL in found:
+            return [ROUND_CHANNEL]
+        return [] if metric == ROUNDS else sorted(found)
 
-    def _lines(self, what: str, channel: str) -> dict[str, Points]:
-        """The points of each role: of rounds, their numbers over time."""
+    def _lines(self, panel: str, channel: str) -> dict[str, Points]:
+        """Return the points of each role: of rounds, their numbers over time."""
         lines: dict[str, Points] = {}
         for key, series in self._series():
-            if (
-                key.channel != channel
-                or key.metric != ("round" if what == ROUNDS else what)
-                or not self._keep(key.node)
-            ):
+            if key.channel != channel or key.metric != _metric(panel):
                 continue
             with self._trace.locked():
                 sent, values, steps = series.columns()
                 gone = series.gone
             if len(sent):
-                over_time = what == ROUNDS or self._against == "time"
+                over_time = panel == ROUNDS or self._against == "time"
                 x = sent - self._trace.start if over_time else steps.astype(float)
-                y = steps.astype(float) if what == ROUNDS else values
+                y = steps.astype(float) if panel == ROUNDS else values
                 lines[f"{key.node}/{key.role}"] = Points(x, y, gone)
         return lines
 
-    def curves(self, what: str) -> list[Curve]:
-        """What is to be drawn of a metric, of "rounds" (over time), or of "bytes" (MB so far, over
-        time)."""
-        if what == BYTES:
+    def curves(self, panel: str) -> list[Curve]:
+        """Return the curves of a metric, of "rounds" over time, or of "bytes": MB sent so far."""
+        if panel == BYTES:
             return self._sent.curves()
         found = []
-        for channel in self.channels(what):
-            lines = self._lines(what, channel)
-            name = "rounds" if what == ROUNDS else channel.removesuffix("-completed")
+        for channel in self.channels(panel):
+            lines = self._lines(panel, channel)
+            name = "rounds" if panel == ROUNDS else channel.removesuffix("-completed")
             if len(lines) > 1:
-                found += _mean(name, lines)
+                found.append(_mean(name, lines))
             else:
                 found += [_line(role, points) for role, points in lines.items()]
         return found
 
-    def each(self, what: str) -> list[Curve]:
-        """The line of each role, where there are several."""
-        found = []
-        for channel in self.channels(what) if what != BYTES else []:
-            lines = self._lines(what, channel)
+    def each(self, panel: str) -> list[Curve]:
+        """Return the line of each role, where there are several."""
+        found: list[Curve] = []
+        if panel == BYTES:
+            return found
+        for channel in self.channels(panel):
+            lines = self._lines(panel, channel)
             if len(lines) > 1:
-                points = max(20, 4 * POINTS // len(lines))
-                found += [
-                    _line(role, lines[role], points) for role in sorted(lines, key=natural_key)
-                ]
+                points = max(MIN_POINTS, 4 * MAX_POINTS // len(lines))
+                for role in sorted(lines, key=natural_key):
+                    found.append(_line(role, lines[role], points))
         return found
 
 
-class Points(NamedTuple):
-    """The numbers of one role, and how many of them are no longer here."""
-
-    x: np.ndarray
-    y: np.ndarray
-    gone: int
+def _metric(panel: str) -> str:
+    return ROUND_METRIC if panel == ROUNDS else panel
 
 
-class Sent:
-    """Bytes that some nodes have sent, over time; those of messages that became totals in one
-    step, at their end."""
-
-    def __init__(self, trace: Trace, keep: Callable[[str], bool]):
-        self._trace, self._keep = trace, keep
-        self._row, self._bin = 0, BIN
-        self._missed = trace.messages.gone > 0
-        """Whether some messages became totals before they were read."""
-        self._sums: dict[int, float] = {}
-        self._kept = np.empty(0, bool)
-        """For each flow, whether its bytes are counted."""
-
-    def read(self) -> None:
-        """Count what is new."""
-        messages = self._trace.messages
-        end = messages.added
-        while self._row < end:
-            news = messages.since(self._row, CHUNK)
-            self._row, self._missed = news.number, self._missed or news.missed > 0
-            self._count(news.rows)
-        if self._missed:
-            self._count_missed()
-        while len(self._sums) > BINS:
-            self._merge()
-
-    def _count(self, rows: np.ndarray) -> None:
-        rows = rows[self._chosen()[rows["flow"]]]
-        places = np.floor((rows["sent"] - self._trace.start) / self._bin).astype(int)
-        for place, size in zip(places.tolist(), rows["bytes"].tolist(), strict=True):
-            self._sums[place] = self._sums.get(place, 0.0) + size
-
-    def _chosen(self) -> np.ndarray:
-        flows = list(self._trace.messages.flows.keys)[len(self._kept) :]
-        more = [
-            not is_control(source, target) and self._keep(source.partition("/")[0])
-            for source, target, _, _ in flows
-        ]
-        self._kept = np.concatenate([self._kept, np.array(more, bool)])
-        return self._kept
-
-    def _count_missed(self) -> None:
-        """Count the bytes of messages that were never seen one by one: of all, those that are not
-        counted yet."""
-        messages = self._trace.messages
-        last = messages.past(
-            lambda flow: not is_control(*flow[:2]) and self._keep(flow.source.partition("/")[0])
-        ).last
-        with self._trace.locked():
-            if messages.added != self._row:  # next time
-                return
-            missing = float(messages.flows.totals[1][self._chosen()].sum()) - sum(
-                self._sums.values()
-            )
-        self._missed = False
-        if missing > 0:
-            place = int(last / self._bin)
-            self._sums[place] = self._sums.get(place, 0.0) + missing
-
-    def _merge(self) -> None:
-        """Sum up over spans of twice the length."""
-        sums: dict[int, float] = {}
-        for place, size in self._sums.items():
-            sums[place // 2] = sums.get(place // 2, 0.0) + size
-        self._sums, self._bin = sums, 2 * self._bin
-
-    def curves(self) -> list[Curve]:
-        if not self._sums:
-            return []
-        places = sorted(self._sums)
-        x, y = (
-            np.array(places) * self._bin + self._bin,
-            np.cumsum([self._sums[place] for place in places]) / 1e6,
-        )
-        return [
-            Curve(
-                "MB sent",
-                *decimated(
-                    np.concatenate([[places[0] * self._bin], x]), np.concatenate([[0.0], y])
-                ),
-            )
-        ]
-
-
-def _line(role: str, points: Points, most: int = POINTS) -> Curve:
+def _line(role: str, points: Points, max_points: int = MAX_POINTS) -> Curve:
+    remarks = []
+    if points.gone:
+        remarks.append(f"from {points.x[0]:g} on")
     odd = points.x[~np.isfinite(points.y)]
-    told = [f"from {points.x[0]:g} on"] if points.gone else []
-    told += [f"not finite from {odd[0]:g} on"] if len(odd) else []
-    return Curve(
-        f"{role} ({', '.join(told)})" if told else role, *decimated(points.x, points.y, most)
-    )
+    if len(odd):
+        remarks.append(f"not finite from {odd[0]:g} on")
+    name = f"{role} ({', '.join(remarks)})" if remarks else role
+    return Curve(name, *decimated(points.x, points.y, max_points))
 
 
-def _mean(name: str, lines: dict[str, Points]) -> list[Curve]:
-    """Mean and range over roles: each counts with what it had last. Where one has NaN, so has the
-    mean."""
+def _mean(name: str, lines: dict[str, Points]) -> Curve:
+    """Return mean and range over roles, each of which counts with its last number.
+
+    Where a role has NaN, so has the mean.
+    """
     grid = np.unique(np.concatenate([points.x for points in lines.values()]))
-    if len(grid) > POINTS:
-        grid = grid[np.linspace(0, len(grid) - 1, POINTS).astype(int)]
-    values, known = np.zeros((len(lines), len(grid))), np.zeros((len(lines), len(grid)), bool)
+    if len(grid) > MAX_POINTS:
+        grid = grid[np.linspace(0, len(grid) - 1, MAX_POINTS).astype(int)]
+    values = np.zeros((len(lines), len(grid)))
+    known = np.zeros((len(lines), len(grid)), bool)
     for row, here, points in zip(values, known, lines.values(), strict=True):
         place = np.searchsorted(points.x, grid, side="right") - 1
         here[:] = place >= 0
@@ -273,8 +160,13 @@ def _mean(name: str, lines: dict[str, Points]) -> list[Curve]:
     grid, values, known = grid[some], values[:, some], known[:, some]
     with np.errstate(invalid="ignore"):  # of infinite values
         mean = np.where(known, values, 0.0).sum(0) / known.sum(0)
-    low, high = np.where(known, values, np.inf).min(0), np.where(known, values, -np.inf).max(0)
+    low = np.where(known, values, np.inf).min(0)
+    high = np.where(known, values, -np.inf).max(0)
+    parts = [f"{name}: mean of {len(lines)}"]
     odd = int((~np.isfinite(values)).any(1).sum())
+    if odd:
+        parts.append(f"{odd} not finite")
     gone = sum(points.gone > 0 for points in lines.values())
-    told = [f"{odd} not finite"] * (odd > 0) + [f"{gone} begin later"] * (gone > 0)
-    return [Curve(", ".join([f"{name}: mean of {len(lines)}", *told]), grid, mean, low, high)]
+    if gone:
+        parts.append(f"{gone} begin later")
+    return Curve(", ".join(parts), grid, mean, low, high)

@@ -20,7 +20,8 @@ from roleml_nb.widgets.base.held import hold
 from roleml_nb.widgets.notifications.run_bar import RunBar
 
 from .chart import PALETTE, chart
-from .curves import BYTES, ROUNDS, Curve, Curves
+from .curve import Curve
+from .curves import BYTES, ROUNDS, Curves
 from .plot import Plot
 
 if TYPE_CHECKING:
@@ -29,11 +30,11 @@ if TYPE_CHECKING:
 __all__ = ["Metrics"]
 
 PLOTLY = "application/vnd.plotly.v1+json"
-SHOWN = ("loss", "accuracy", ROUNDS, BYTES)
-CLEAR, INK, GRID = "rgba(0,0,0,0)", "#7b8794", "rgba(128,128,128,0.25)"
+DEFAULT_PANELS = ("loss", "accuracy", ROUNDS, BYTES)
+TRANSPARENT, INK, GRID = "rgba(0,0,0,0)", "#7b8794", "rgba(128,128,128,0.25)"
 """Colours that can be read on light and on dark ground."""
-PAUSE = 0.5
-"""Seconds between two drawings: a page needs a few tens of milliseconds for each."""
+REDRAW_INTERVAL_S = 0.5
+"""A page needs a few tens of milliseconds for each drawing."""
 
 
 class Metrics(Displayed, ipywidgets.VBox):
@@ -45,9 +46,9 @@ class Metrics(Displayed, ipywidgets.VBox):
     show : str or iterable of str
         One panel each: metrics, which are numbers in the args of events; "rounds"; "bytes".
     nodes : str, optional
-        Patterns of the nodes that are looked at: "server peer*".
+        Patterns of the nodes whose numbers are drawn: "server peer*".
     against : {"round", "time"}
-        What metrics are drawn against.
+        Metrics are drawn against the count of their emissions, or seconds since the trace began.
 
     Notes
     -----
@@ -59,29 +60,35 @@ class Metrics(Displayed, ipywidgets.VBox):
     def __init__(
         self,
         bed: Testbed,
-        show: str | Iterable[str] = SHOWN,
+        show: str | Iterable[str] = DEFAULT_PANELS,
         *,
         nodes: str | None = None,
         against: str = "round",
     ):
         if against not in ("round", "time"):
             raise ValueError(f"against must be 'round' or 'time', got {against!r}")
-        self._shown = show.split() if isinstance(show, str) else list(show)
-        if not self._shown:
-            raise ValueError(f"show names no panel; known: {', '.join(SHOWN)} and any metric")
-        patterns = (nodes or "*").split()
-        self._bed, self._against = bed, against
-        self._curves = Curves(
-            bed.trace, against, lambda node: any(fnmatchcase(node, pattern) for pattern in patterns)
-        )
-        self._drawing, self._drawn = threading.Lock(), 0.0
+        self._panels = show.split() if isinstance(show, str) else list(show)
+        if not self._panels:
+            raise ValueError(
+                f"show names no panel; known: {', '.join(DEFAULT_PANELS)} and any metric"
+            )
+        self._bed = bed
+        self._against = against
+        self._patterns = (nodes or "*").split()
+        self._curves = Curves(bed.trace, against, self._matches)
+        self._drawing = threading.Lock()
+        self._drawn_at = 0.0
         self._traces: dict[tuple[str, str], Any] = {}
         self.figure = self._make_figure()
         """The figure, to be changed at will: ``metrics.figure.update_layout(…)``."""
         self._pictured: tuple[int, ...] = ()
-        """How far the trace was when the picture was published last."""
-        self.bar, self.plot = RunBar(bed), Plot(self.figure, self._on_tick)
+        """The position of the trace when the picture was published last."""
+        self.bar = RunBar(bed)
+        self.plot = Plot(self.figure, self._on_tick)
         super().__init__([self.bar, self.plot])
+
+    def _matches(self, node: str) -> bool:
+        return any(fnmatchcase(node, pattern) for pattern in self._patterns)
 
     def _make_figure(self) -> Any:
         import pandas  # noqa: F401
@@ -89,64 +96,64 @@ class Metrics(Displayed, ipywidgets.VBox):
 
         from roleml_nb.pictures.figure import Figure
 
-        rows = -(-len(self._shown) // 2)
+        rows = -(-len(self._panels) // 2)
         figure = make_subplots(
             rows=rows,
-            cols=min(2, len(self._shown)),
-            subplot_titles=self._shown,
+            cols=min(2, len(self._panels)),
+            subplot_titles=self._panels,
             horizontal_spacing=0.09,
             vertical_spacing=0.4 / rows,
             figure=Figure(),
         )
-        for place, what in enumerate(self._shown):
-            figure.update_xaxes(title={"text": self._axis(what), "standoff": 4}, **self._at(place))
-            if what == BYTES:
-                figure.update_yaxes(ticksuffix=" MB", **self._at(place))
-        figure.update_xaxes(gridcolor=GRID, zerolinecolor=GRID).update_yaxes(
-            gridcolor=GRID, zerolinecolor=GRID
-        )
+        for place, panel in enumerate(self._panels):
+            at = self._at(place)
+            figure.update_xaxes(title={"text": self._axis(panel), "standoff": 4}, **at)
+            if panel == BYTES:
+                figure.update_yaxes(ticksuffix=" MB", **at)
+        lines = {"gridcolor": GRID, "zerolinecolor": GRID}
+        figure.update_xaxes(**lines).update_yaxes(**lines)
         return figure.update_layout(
             template="plotly_white",
-            paper_bgcolor=CLEAR,
-            plot_bgcolor=CLEAR,
+            paper_bgcolor=TRANSPARENT,
+            plot_bgcolor=TRANSPARENT,
             font={"color": INK},
             autosize=True,
             height=60 + 250 * rows,
             margin={"t": 40, "b": 40, "l": 50, "r": 20},
             hovermode="x",
-            uirevision="as it is",  # what was zoomed or chosen in the legend stays
+            uirevision="as it is",  # zoom, and choices in the legend, stay
             legend={"orientation": "h", "y": -0.1},
         )
 
     def _at(self, place: int) -> dict[str, int]:
         return {"row": place // 2 + 1, "col": place % 2 + 1}
 
-    def _axis(self, what: str) -> str:
-        return "seconds" if what in (ROUNDS, BYTES) or self._against == "time" else "round"
+    def _axis(self, panel: str) -> str:
+        return "seconds" if panel in (ROUNDS, BYTES) or self._against == "time" else "round"
 
     # drawing
 
     def _on_tick(self) -> None:
-        if time.monotonic() - self._drawn >= PAUSE:
+        if time.monotonic() - self._drawn_at >= REDRAW_INTERVAL_S:
             self._bed.trace.poll()
             self.refresh()
 
     def refresh(self) -> None:
-        """Draw what the trace has by now."""
+        """Draw the figure anew, if the trace has grown."""
         with self._drawing:
-            self._drawn = time.monotonic()
+            self._drawn_at = time.monotonic()
             if not self._curves.read():
                 return
-            for place, what in enumerate(self._shown):
-                for number, curve in enumerate(self._curves.curves(what)):
-                    self._draw(what, curve, number, place)
-                self._draw_each(what, place)
+            for place, panel in enumerate(self._panels):
+                for number, curve in enumerate(self._curves.curves(panel)):
+                    self._draw(panel, curve, number, place)
+                self._draw_each(panel, place)
 
-    def _draw(self, what: str, curve: Curve, number: int, place: int) -> None:
+    def _draw(self, panel: str, curve: Curve, number: int, place: int) -> None:
         colour = PALETTE[(place + number) % len(PALETTE)]
         if curve.low is not None and curve.high is not None:
             band = self._trace(
-                what,
+                panel,
                 f"{number} range",
                 place,
                 fill="toself",
@@ -157,61 +164,60 @@ class Metrics(Displayed, ipywidgets.VBox):
                 hoverinfo="skip",
                 showlegend=False,
             )
-            band.x, band.y = (
-                np.concatenate([curve.x, curve.x[::-1]]),
-                np.concatenate([curve.high, curve.low[::-1]]),
-            )
-        line = self._trace(
-            what, str(number), place, mode="lines", line={"color": colour, "width": 2.5}
-        )
-        line.x, line.y, line.name = curve.x, curve.y, f"{what}: {curve.name}"
+            band.x = np.concatenate([curve.x, curve.x[::-1]])
+            band.y = np.concatenate([curve.high, curve.low[::-1]])
+        style = {"mode": "lines", "line": {"color": colour, "width": 2.5}}
+        line = self._trace(panel, str(number), place, **style)
+        line.x, line.y, line.name = curve.x, curve.y, f"{panel}: {curve.name}"
 
-    def _draw_each(self, what: str, place: int) -> None:
-        """All roles as one trace, with gaps."""
-        lines = self._curves.each(what)
-        if lines:
+    def _draw_each(self, panel: str, place: int) -> None:
+        """Draw the lines of all roles as one trace of Plotly, with gaps."""
+        xs: list[np.ndarray] = []
+        ys: list[np.ndarray] = []
+        gap = np.array([np.nan])
+        for line in self._curves.each(panel):
+            xs += [line.x, gap]
+            ys += [line.y, gap]
+        if xs:
             each = self._trace(
-                what,
+                panel,
                 "each",
                 place,
                 mode="lines",
                 line={"color": "#888888", "width": 1},
-                name=f"{what}: each",
+                name=f"{panel}: each",
                 visible="legendonly",
             )
-            gap = [np.nan]
-            each.x, each.y = (
-                np.concatenate([part for line in lines for part in (getattr(line, axis), gap)])
-                for axis in "xy"
-            )
+            each.x, each.y = np.concatenate(xs), np.concatenate(ys)
 
-    def _trace(self, what: str, name: str, place: int, /, **style: Any) -> Any:
-        if (what, name) not in self._traces:
+    def _trace(self, panel: str, name: str, place: int, /, **style: Any) -> Any:
+        if (panel, name) not in self._traces:
             self.figure.add_scatter(**style, **self._at(place))
-            self._traces[what, name] = self.figure.data[-1]
-        return self._traces[what, name]
+            self._traces[panel, name] = self.figure.data[-1]
+        return self._traces[panel, name]
 
     # what stays
 
-    def _panels(self) -> dict[str, tuple[str, list[Curve]]]:
-        return {what: (self._axis(what), self._curves.curves(what)) for what in self._shown}
-
     def picture(self) -> Picture:
-        """The panels as they stand, as a picture that shows without a kernel, too."""
+        """Draw the panels as they stand, as a picture that shows without a kernel, too."""
         try:
             self._bed.trace.refresh()
-        except RoleMLError:  # an engine that does not answer: what it has shipped is there
+        except RoleMLError:  # an engine that does not answer: its earlier records are here
             self._bed.trace.poll()
         self.refresh()
+        panels = {}
         with self._drawing:
-            return Picture(chart(self._panels(), repr(self)), repr(self))
+            for panel in self._panels:
+                panels[panel] = (self._axis(panel), self._curves.curves(panel))
+        return Picture(chart(panels, repr(self)), repr(self))
 
     def outdated(self) -> bool:
-        before, self._pictured = self._pictured, position(self._bed.trace)
+        before = self._pictured
+        self._pictured = position(self._bed.trace)
         return before != self._pictured
 
     def still(self, shown: Picture, zoom: float = ZOOM) -> tuple[dict[str, Any], dict[str, Any]]:
-        """See `Displayed.still`; once it rests, with the figure, for where Plotly is at hand."""
+        """See `Displayed.still`; once stopped, with the figure, for where Plotly is at hand."""
         figure = self.figure.to_json() if self.bar._stopped else ""
         if not 0 < len(figure) <= MAX_PAGE_BYTES:
             return super().still(shown, zoom)
@@ -219,14 +225,12 @@ class Metrics(Displayed, ipywidgets.VBox):
         return {**data, PLOTLY: json.loads(figure)}, metadata
 
     def to_html(self, path: str | Path) -> None:
-        """Write the figure as one page that needs neither kernel nor network (5 MB: it has Plotly
-        in it).
-        """
+        """Write the figure with Plotly, 5 MB, as a page that needs neither kernel nor network."""
         self.picture()
         self.figure.write_html(path, include_plotlyjs=True)
 
     def stop(self) -> None:
-        """Draw the last of it, and end. Idempotent."""
+        """Draw the last of the trace, and end. Idempotent."""
         first = not self.bar._stopped
         self.bar.stop()
         if first:
@@ -237,14 +241,14 @@ class Metrics(Displayed, ipywidgets.VBox):
         self.plot.stop()
 
     def close(self) -> None:
-        if "plot" in vars(self):  # else it was refused before it began
+        if "plot" in vars(self):  # else the view was refused before it began
             self.bar.close()
             self.settle()
             self.plot.close()
         super().close()
 
     def __repr__(self) -> str:
-        return f"<Metrics: {', '.join(self._shown)}>"
+        return f"<Metrics: {', '.join(self._panels)}>"
 
     def _repr_mimebundle_(self, **how: Any) -> Any:
         still, metadata = self.picture()._repr_mimebundle_()

@@ -17,19 +17,19 @@ class Plot(View):
     """Shows a figure as it stands; `refresh` is called at each tick, before the page gets it.
 
     Plotly's own `FigureWidget` stays empty where its 5 MB need more than two seconds to begin:
-    anywidget lets no message through to such a model. And of what was drawn before, it shows
-    nothing in a page that is loaded again.
+    anywidget lets no message through to such a model. It is empty in a page that is loaded again,
+    too.
     """
 
     source = __file__
     _figure = Unicode().tag(sync=True)
 
     def __init__(self, figure: Any, refresh: Callable[[], None]):
-        self._shown, self._refresh = figure, refresh
+        self._plotted, self._refresh = figure, refresh
         super().__init__(_figure=figure.to_json())
 
     def handle_plotly(self) -> str:
-        """Return Plotly's script. It is no trait: a notebook would keep 5 MB for each view."""
+        """Return Plotly's script. As a trait, it would take 5 MB of a notebook for each view."""
         return plotly_js()
 
     def on_tick(self) -> None:
@@ -38,7 +38,7 @@ class Plot(View):
 
     def draw(self) -> None:
         """Show the figure as it is now."""
-        self._figure = self._shown.to_json()
+        self._figure = self._plotted.to_json()
 
 
 @cache

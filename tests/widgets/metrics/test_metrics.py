@@ -8,7 +8,8 @@ from roleml_nb.library.pausing import Pausable
 from roleml_nb.role import Event
 from roleml_nb.trace import Trace
 from roleml_nb.widgets.metrics.chart import chart
-from roleml_nb.widgets.metrics.curves import POINTS, Curves, decimated
+from roleml_nb.widgets.metrics.curve import MAX_POINTS, decimated
+from roleml_nb.widgets.metrics.curves import Curves
 from roleml_nb.widgets.metrics.metrics import Metrics
 from roleml_nb.widgets.notifications.run_bar import RunBar
 
@@ -30,7 +31,7 @@ def test_few_points_keep_the_peaks():
     y[[1234, 77_777]] = 5.0, -3.0
     x, few = decimated(np.arange(100_000.0), y)
     assert (
-        len(x) <= POINTS + 2
+        len(x) <= MAX_POINTS + 2
         and few.max() == 5.0
         and few.min() == -3.0
         and x[0] == 0
