@@ -1,9 +1,12 @@
-"""Checks for the exercises of the course in ``tutorials/``, ``check("03.2", MyAggregator)``, and
-what its lessons need.
+"""Checks for the exercises of the course in ``tutorials/``: ``check("03.2", MyAggregator)``.
+
+The architectures and roles that its lessons use are here, too.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 from .checking import CourseError, Exercise, NotYet, find, review
@@ -35,14 +38,12 @@ MODULE_OF = {
     "PowerPlug": "power_plug",
     "bytes_through": "measure",
 }
-"""Which module has what: each is imported when a lesson needs it."""
+"""Modules of the public names; each is imported when a lesson needs it."""
 
 
 def __getattr__(name: str) -> Any:
     if name not in MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
     return getattr(import_module(f".{MODULE_OF[name]}", __name__), name)
 
 
@@ -51,50 +52,26 @@ def __dir__() -> list[str]:
 
 
 def exercises() -> dict[str, Exercise]:
-    """Return all exercises, by number."""
-    from . import (
-        lesson_00,
-        lesson_01,
-        lesson_02,
-        lesson_03,
-        lesson_04,
-        lesson_05,
-        lesson_06,
-        lesson_07,
-        lesson_08,
-        lesson_09,
-    )
-
-    lessons = (
-        lesson_00,
-        lesson_01,
-        lesson_02,
-        lesson_03,
-        lesson_04,
-        lesson_05,
-        lesson_06,
-        lesson_07,
-        lesson_08,
-        lesson_09,
-    )
-    return {
-        one.number: one
-        for lesson in lessons
-        for one in vars(lesson).values()
-        if isinstance(one, Exercise)
-    }
+    """Return all exercises, by number: those of each module ``lesson_NN.py`` of this folder."""
+    found = {}
+    for module in iter_modules(__path__):
+        if module.name.startswith("lesson_"):
+            lesson = import_module(f".{module.name}", __name__)
+            for value in vars(lesson).values():
+                if isinstance(value, Exercise):
+                    found[value.number] = value
+    return found
 
 
 def check(number: str, answer: Any) -> None:
-    """Say what is right about an answer to an exercise; raise `NotYet` with a hint when something
-    is not.
+    """Print the claims that hold of a right answer; raise `NotYet` with a hint for a wrong one.
 
     Parameters
     ----------
     number : str
-        Of the exercise, such as "03.2".
+        Number of the exercise, such as "03.2".
     answer
-        What the exercise asks for: a role class, a function, a value.
+        A role class, a function or a value, as the exercise asks for.
 
     Raises
     ------

@@ -1,5 +1,6 @@
-"""Eight architectures around the same trainer, deployed by name: what lesson 07 compares, and
-lesson 09 is compared with.
+"""Eight architectures around the same trainer, deployed by name.
+
+Lesson 07 compares them with one another, and lesson 09 compares the student's with them.
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ __all__ = ["ARCHITECTURES", "Deployed", "deploy"]
 
 
 class Deployed(NamedTuple):
-    """An architecture that is ready to run; `rounds` does so many, in each of which every node
-    trains once, by and large.
+    """An architecture that is ready to run.
+
+    ``rounds(number)`` runs that many rounds; a node trains about once in each.
     """
 
     name: str
@@ -49,29 +51,29 @@ class Deployed(NamedTuple):
 
     @property
     def pattern(self) -> str:
-        """Finds all of its nodes."""
+        """The pattern that matches all nodes of the architecture."""
         return f"{self.name}-*"
 
 
 def deploy(
     bed: Testbed, name: str, nodes: int = 8, *, place: Place | None = None, **data: Any
 ) -> Deployed:
-    """Spawn nodes with the trainer, and place what makes them an architecture.
+    """Spawn nodes with trainers, and place the roles that make them an architecture.
 
-    All get the same trainer, models that begin alike, and the same parts of the digits.
+    All architectures get the same trainer, equal initial models, and the same parts of the digits.
 
     Parameters
     ----------
     name : str
-        One of `ARCHITECTURES`, or any with `place`. It stands before the names of the nodes:
+        One of `ARCHITECTURES`, or any name with `place`. Names of nodes begin with it:
         ``FedAvg-node1``.
     nodes : int
-        How many have data; an even number, 4 or more.
+        Number of nodes with data; even, 4 or more.
     place : callable, optional
-        An architecture that is not in `ARCHITECTURES`: ``place(bed, trainers)`` puts what it needs
-        beside the trainers, and returns a function that does so many rounds.
+        An architecture that is not in `ARCHITECTURES`: ``place(bed, trainers)`` puts its roles
+        beside the trainers, and returns a function of the number of rounds, which runs them.
     **data
-        Of `digits`: partition, alpha, seed, …
+        Options of `digits`: partition, alpha, seed, …
 
     Raises
     ------
@@ -108,7 +110,8 @@ def with_adam(bed: Testbed, trainers: Nodes) -> Callable[[int], Any]:
 
 
 def tree(bed: Testbed, trainers: Nodes) -> Callable[[int], Any]:
-    root, half = evaluator(bed, f"{prefix(trainers)}-root"), len(trainers) // 2
+    root = evaluator(bed, f"{prefix(trainers)}-root")
+    half = len(trainers) // 2
     edges = bed.spawn(f"{prefix(trainers)}-edge{{1..2}}").assign("aggregator", TreeAggregator)
     bed.relate(edges.names[0], "trainer", trainers.role("trainer")[:half])
     bed.relate(edges.names[1], "trainer", trainers.role("trainer")[half:])
@@ -119,7 +122,8 @@ def tree(bed: Testbed, trainers: Nodes) -> Callable[[int], Any]:
 
 
 def buffered(bed: Testbed, trainers: Nodes) -> Callable[[int], Any]:
-    server, half = evaluator(bed, f"{prefix(trainers)}-server"), len(trainers) // 2
+    server = evaluator(bed, f"{prefix(trainers)}-server")
+    half = len(trainers) // 2
     bed.assign(
         server,
         "coordinator",
@@ -168,12 +172,12 @@ def ring(bed: Testbed, trainers: Nodes) -> Callable[[int], Any]:
 
 
 def prefix(trainers: Nodes) -> str:
-    """Return the prefix of the names of an architecture's nodes."""
+    """Return the beginning that the names of an architecture's nodes share."""
     return trainers.names[0].rpartition("-")[0]
 
 
 def evaluator(bed: Testbed, node: str) -> str:
-    """Return a node that tests the model of all."""
+    """Spawn a node that tests the common model, and return its name."""
     bed.spawn(node)
     bed.assign(
         node,

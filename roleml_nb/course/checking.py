@@ -1,6 +1,4 @@
-"""Exercises that say at once how an answer stands: what is right, what is wrong first, and a
-hint.
-"""
+"""Exercises that review an answer at once: the claims that hold, the first that fails, a hint."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ __all__ = ["Claim", "CourseError", "Exercise", "NotYet", "exercise", "review"]
 LIBRARY_FOLDERS = tuple(
     {str(Path(__file__).parents[1]), *map(sysconfig.get_path, ("stdlib", "purelib", "platlib"))}
 )
-"""Where code lies that is not the student's."""
+"""Folders of code that is not the student's."""
 ENDLESS_HINT = (
     "  hint   is there a loop that never ends, or a call that waits for something which comes"
     " after it?"
@@ -28,21 +26,19 @@ ENDLESS_HINT = (
 
 
 class CourseError(RoleMLError):
-    """The course was asked for something that it does not have."""
+    """The course does not have an exercise or an architecture of that name."""
 
 
 class NotYet(CourseError):
-    """An answer is not right yet; the message says what is right, what is wrong, and a hint."""
+    """An answer is not right yet; the message has the claims that hold, one that fails, a hint."""
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows: what was found, and not where it was looked for."""
+        """Return the lines that IPython shows: the findings, without a traceback."""
         return str(self).splitlines()
 
 
 class Claim(NamedTuple):
-    """Something that a right answer fulfils; the hint is shown when it does not, and does not give
-    the answer away.
-    """
+    """A property of right answers; the hint for a wrong one does not give the answer away."""
 
     text: str
     holds: bool
@@ -50,9 +46,7 @@ class Claim(NamedTuple):
 
 
 class Exercise(NamedTuple):
-    """An exercise; `claims` yields claims about an answer, and is gone through up to the first that
-    does not hold.
-    """
+    """An exercise; `claims` yields claims about an answer, up to the first that fails."""
 
     number: str
     title: str
@@ -61,49 +55,37 @@ class Exercise(NamedTuple):
 
 
 class GivenUp(BaseException):
-    """Raised in the thread of an answer that takes too long."""
+    """Ends the thread of an answer that takes too long."""
 
 
 def exercise(
     number: str, title: str, seconds: float = 20.0
 ) -> Callable[[Callable[[Any], Iterator[Claim]]], Exercise]:
-    """Make an exercise of a generator of claims; an answer has `seconds` for all of them."""
+    """Make an exercise of a generator of claims; an answer has `seconds` for all claims."""
     return lambda claims: Exercise(number, title, claims, seconds)
 
 
 def find(number: str, known: dict[str, Exercise]) -> Exercise:
-    """Return the exercise of that number; CourseError names the nearest ones if there is none."""
+    """Return the exercise of that number; CourseError names similar ones if there is none."""
     if number not in known:
         raise CourseError(f"there is no exercise {number!r}; {did_you_mean(str(number), known)}")
     return known[number]
 
 
 def review(one: Exercise, answer: Any) -> str:
-    """What is right about an answer, if all of it is; NotYet if not, also when it hangs or raises.
+    """Return the claims that hold of a right answer; NotYet when it is wrong, hangs or raises.
 
-    The answer runs on a thread of its own, so that it can be left to itself when its time is over:
-    nothing here relies on an interrupt that the answer may not notice.
+    The answer runs on a thread of its own, which is left to itself when its time is over: nothing
+    here relies on an interrupt that the answer may not notice.
     """
-    lines: list[str] = []
+    right: list[str] = []
     wrong: list[str] = []
-
-    def examine() -> None:
-        try:
-            claims = one.claims(answer)
-            for claim in claims:
-                if not claim.holds:
-                    wrong.append(f"  wrong  {claim.text}")
-                    if claim.hint:
-                        wrong.append("  hint   " + claim.hint.replace("\n", "\n         "))
-                    break
-                lines.append(f"  right  {claim.text}")
-            claims.close()  # type: ignore[attr-defined]
-        except GivenUp:
-            pass
-        except Exception as error:  # whatever the answer raises is what it is told
-            wrong.extend(_lines_of_error(error))
-
-    thread = threading.Thread(target=examine, name=f"exercise {one.number}", daemon=True)
+    thread = threading.Thread(
+        target=_examine,
+        args=(one, answer, right, wrong),
+        name=f"exercise {one.number}",
+        daemon=True,
+    )
     thread.start()
     thread.join(one.seconds)
     if thread.is_alive():
@@ -116,8 +98,26 @@ def review(one: Exercise, answer: Any) -> str:
         ]
     head = f"exercise {one.number}, {one.title}"
     if wrong:
-        raise NotYet("\n".join([f"{head}: not yet", *lines, *wrong]))
-    return "\n".join([f"{head}: right", *lines])
+        raise NotYet("\n".join([f"{head}: not yet", *right, *wrong]))
+    return "\n".join([f"{head}: right", *right])
+
+
+def _examine(one: Exercise, answer: Any, right: list[str], wrong: list[str]) -> None:
+    """Go through the claims up to the first that does not hold; add lines to `right`, `wrong`."""
+    try:
+        claims = one.claims(answer)
+        for claim in claims:
+            if not claim.holds:
+                wrong.append(f"  wrong  {claim.text}")
+                if claim.hint:
+                    wrong.append("  hint   " + claim.hint.replace("\n", "\n         "))
+                break
+            right.append(f"  right  {claim.text}")
+        claims.close()  # type: ignore[attr-defined]
+    except GivenUp:
+        pass
+    except Exception as error:  # an answer may raise anything, and the student is told of it
+        wrong.extend(_lines_of_error(error))
 
 
 def _lines_of_error(error: Exception) -> list[str]:
@@ -132,36 +132,40 @@ def _lines_of_error(error: Exception) -> list[str]:
             f"  wrong  a call of it was given up: {str(error).partition('; wait longer')[0]}",
             ENDLESS_HINT,
         ]
-    said = str(error.args[0] if isinstance(error, HandlerError) else error)
-    shown = said if isinstance(error, HandlerError) else f"{name}: {said}" if said else name
-    return [
-        f"  wrong  it ends with an error: {shown}",
-        *(f"         {line}" for line in _last_own_line(error)),
-    ]
+    if isinstance(error, HandlerError):
+        text = str(error.args[0])
+        place = _last_own_remote_line(error.remote_traceback)
+    else:
+        text = f"{name}: {error}" if str(error) else name
+        place = _last_own_line(error)
+    lines = [f"  wrong  it ends with an error: {text}"]
+    for line in place:
+        lines.append(f"         {line}")
+    return lines
 
 
 def _last_own_line(error: Exception) -> list[str]:
     """Return the last line of the answer's own code that the error went through."""
-    if isinstance(error, HandlerError):
-        lines = [line.strip() for line in error.remote_traceback.splitlines()]
-        mine = [
-            at
-            for at, line in enumerate(lines)
-            if line.startswith('File "') and not line[6:].startswith(LIBRARY_FOLDERS)
-        ]
-        return (
-            [
-                lines[mine[-1]],
-                *(line for line in lines[mine[-1] + 1 : -1][:1] if not line.startswith('File "')),
-            ]
-            if mine
-            else []
-        )
-    own = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(LIBRARY_FOLDERS)
-    ]
-    if not own or own[-1].lineno is None:
-        return []
-    return [f"line {own[-1].lineno}: {linecache.getline(own[-1].filename, own[-1].lineno).strip()}"]
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not frame.filename.startswith(LIBRARY_FOLDERS):
+            if frame.lineno is None:
+                return []
+            source = linecache.getline(frame.filename, frame.lineno).strip()
+            return [f"line {frame.lineno}: {source}"]
+    return []
+
+
+def _last_own_remote_line(remote_traceback: str) -> list[str]:
+    """Return the last place in the answer's own code, and its source where the text has it."""
+    lines = list(map(str.strip, remote_traceback.splitlines()))
+    for number in reversed(range(len(lines))):
+        if _is_place(lines[number]) and not lines[number][6:].startswith(LIBRARY_FOLDERS):
+            source = lines[number + 1 : -1][:1]
+            if source and _is_place(source[0]):
+                source = []
+            return [lines[number], *source]
+    return []
+
+
+def _is_place(line: str) -> bool:
+    return line.startswith('File "')

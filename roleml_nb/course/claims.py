@@ -1,4 +1,4 @@
-"""Claims that many exercises make."""
+"""Claims that many exercises make, and predicates for them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ __all__ = ["equals", "is_function", "is_list", "is_role", "returned"]
 
 
 def is_role(answer: Any, **channels: str) -> Iterator[Claim]:
-    """It is a role class, and has channels: ``is_role(Counter, services="add", tasks="run")``,
-    names with spaces between.
+    """Claim that the answer is a role class and has channels, named with spaces between.
+
+    For example, ``yield from is_role(Counter, services="add get", tasks="run")``.
     """
     yield Claim(
         "it is a role",
@@ -54,19 +55,17 @@ def is_function(answer: Any) -> Claim:
 
 
 def equals(found: Any, right: float) -> bool:
-    """Return True if the value is that number; the value may be anything."""
+    """Return True if `found`, which may be anything, is a number close to `right`."""
     return isinstance(found, Real) and bool(np.isclose(float(found), right))
 
 
 def is_list(found: Any) -> bool:
-    """Return True if the value is a list, or something like it."""
+    """Return True for a list, another sequence or an array, but not for a text."""
     return isinstance(found, Sequence | np.ndarray) and not isinstance(found, str)
 
 
 def returned(found: Any) -> str:
     """Return the beginning of a hint, which names the value returned."""
-    return (
-        "it returned None, as a function does that has no return"
-        if found is None
-        else f"it returned {found!r}"
-    )
+    if found is None:
+        return "it returned None, as a function does that has no return"
+    return f"it returned {found!r}"

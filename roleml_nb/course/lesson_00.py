@@ -56,7 +56,8 @@ def pattern(answer: Any) -> Iterator[Claim]:
             yield Claim("it finds some nodes", False, str(error))
             return
         yield Claim("it finds some nodes", bool(found))
-        missing, more = sorted(set(wanted) - set(found)), sorted(set(found) - set(wanted))
+        missing = sorted(set(wanted) - set(found))
+        more = sorted(set(found) - set(wanted))
         yield Claim(
             "it finds client2, client3 and client4",
             not missing,

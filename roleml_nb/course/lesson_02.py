@@ -24,15 +24,15 @@ def difference(answer: Any) -> Iterator[Claim]:
         f"{returned(same)}: compare shares, not counts",
     )
     half = answer(np.array([0, 0, 1, 1]), everything)
+    question = (
+        "is that half of the sum?"
+        if equals(half, 1)
+        else "what of the classes that the node does not have?"
+    )
     yield Claim(
         "a node with two of four classes: 0.5",
         equals(half, 0.5),
-        f"{returned(half)}: "
-        + (
-            "is that half of the sum?"
-            if equals(half, 1)
-            else "what of the classes that the node does not have?"
-        ),
+        f"{returned(half)}: {question}",
     )
     one = answer(np.array([3, 3, 3]), everything)
     yield Claim("a node with one of four classes: 0.75", equals(one, 0.75), returned(one))
@@ -65,7 +65,7 @@ def partition(answer: Any) -> Iterator[Claim]:
         not problem,
         f"{problem}; a part has indices, not labels",
     )
-    sizes = [len(part) for part in parts]
+    sizes = list(map(len, parts))
     yield Claim(
         "the first part has half of the samples",
         sizes[0] == 300,
@@ -83,14 +83,19 @@ def partition(answer: Any) -> Iterator[Claim]:
         f"of the classes 0 to 9, the first part has {counts.tolist()} samples: the labels may be in"
         " order",
     )
-    again, other = answer(labels, 4, 0), answer(labels, 4, 1)
+    again = answer(labels, 4, 0)
+    other = answer(labels, 4, 1)
     yield Claim(
         "the same seed gives the same parts",
-        all(np.array_equal(a, b) for a, b in zip(parts, again, strict=True)),
+        _are_equal(parts, again),
         "it gave others: use np.random.default_rng(seed), and nothing global",
     )
     yield Claim(
         "another seed gives others",
-        any(not np.array_equal(a, b) for a, b in zip(parts, other, strict=True)),
+        not _are_equal(parts, other),
         "it gave the same: is the seed used?",
     )
+
+
+def _are_equal(parts: Any, others: Any) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(parts, others, strict=True))

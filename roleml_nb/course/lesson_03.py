@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -13,19 +14,19 @@ from roleml_nb.testbed import Each, Testbed, impl
 
 from .checking import Claim, exercise
 from .claims import equals, is_function, is_role, returned
-from .toy_roles import Meeting, MeetingTrainer, Numbers, Points
+from .toy_roles import Meeting, MeetingTrainer, Numbers, Points, centres
 
-PLACES, COUNTS = [2.0, 4.0, 9.0], [10, 30, 60]
+PLACES = [2.0, 4.0, 9.0]
+COUNTS = [10, 30, 60]
+TRAINERS = ["client1/trainer", "client2/trainer", "client3/trainer"]
 
 
 @exercise("03.1", "the weighted mean", 15)
 def weighted_mean(answer: Any) -> Iterator[Claim]:
     yield is_function(answer)
-    one, two = (
-        {"w": np.array([0.0, 2.0]), "b": np.array([1.0])},
-        {"w": np.array([4.0, 6.0]), "b": np.array([3.0])},
-    )
-    before = {name: entry.copy() for name, entry in one.items()}
+    one = {"w": np.array([0.0, 2.0]), "b": np.array([1.0])}
+    two = {"w": np.array([4.0, 6.0]), "b": np.array([3.0])}
+    before = deepcopy(one)
     mean = answer([one, two], [1, 1])
     yield Claim(
         "it returns a dict with the entries of the models",
@@ -75,14 +76,11 @@ def aggregator(answer: Any) -> Iterator[Claim]:
             "a client waited for the others in vain: when is the first one's result asked for, "
             "and when is the second one told to train?",
         )
-        models = [bed.call(f"client{k}/trainer", "get-model")["w"] for k in (1, 2, 3)]
+        models = [bed.call(trainer, "get-model")["w"] for trainer in TRAINERS]
         wanted = bed.call(
-            "server/reference",
-            "aggregate",
-            {"clients": [f"client{k}/trainer" for k in (1, 2, 3)]},
-            {"update": start},
+            "server/reference", "aggregate", {"clients": TRAINERS}, {"update": start}
         )["update"]["w"]
-        trained = np.array([(start["w"] + [place, 10 - place]) / 2 for place in PLACES])
+        trained = (start["w"] + centres(PLACES)) / 2
         yield Claim(
             "it returns a model", isinstance(found, dict) and set(found) == {"w"}, returned(found)
         )
@@ -93,13 +91,13 @@ def aggregator(answer: Any) -> Iterator[Claim]:
             "what has to be called before 'train', and on whom?",
         )
         plain = np.allclose(found["w"], trained.mean(0))
-        told = (
+        hint = (
             "it is the plain mean: how much data has each?"
             if plain
             else f"it returned w={found['w']}"
         )
         yield Claim(
-            "it returns their mean, weighted by their data", np.allclose(found["w"], wanted), told
+            "it returns their mean, weighted by their data", np.allclose(found["w"], wanted), hint
         )
 
 
@@ -165,8 +163,8 @@ def _clients(bed: Testbed, trainer: type[EpochTrainer] = EpochTrainer) -> None:
 
 
 def _equal(mean: dict[str, Any], w: list[float], b: list[float]) -> bool:
-    found = [np.asarray(mean[name], dtype=object) for name in ("w", "b")]
-    return all(
-        one.shape == (len(right),) and all(map(equals, one, right))
-        for one, right in zip(found, (w, b), strict=True)
-    )
+    for name, right in (("w", w), ("b", b)):
+        found = np.asarray(mean[name], dtype=object)
+        if found.shape != (len(right),) or not all(map(equals, found, right)):
+            return False
+    return True

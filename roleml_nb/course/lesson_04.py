@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from roleml_nb.library import ClientSelector
@@ -75,11 +76,11 @@ def fair(answer: Any) -> Iterator[Claim]:
             )
 
         def times(rounds: list[list[RoleInstanceID]]) -> list[int]:
-            counts = Counter(client for chosen in rounds for client in chosen)
+            counts = Counter(chain.from_iterable(rounds))
             return [counts[client] for client in clients]
 
         rounds = [choose(number, clients) for number in range(1, 15)]
-        sizes = sorted({len(chosen) for chosen in rounds})
+        sizes = sorted(set(map(len, rounds)))
         yield Claim(
             "it chooses 3 of 7 clients, as fraction=0.43 says",
             sizes == [3],

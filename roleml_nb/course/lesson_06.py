@@ -32,7 +32,7 @@ def busiest(answer: Any) -> Iterator[Claim]:
 
 
 class Wire:
-    """Passes arrays on to the next node, and counts what each node has sent."""
+    """Passes arrays on to the next node, and counts the numbers that each node has sent."""
 
     def __init__(self, nodes: int) -> None:
         self.sent = [0] * nodes
@@ -49,9 +49,9 @@ def all_reduce(answer: Any) -> Iterator[Claim]:
         rng = np.random.default_rng(nodes)
         vectors = [rng.integers(0, 100, size).astype(float) for _ in range(nodes)]
         wire = Wire(nodes)
-        found = answer([vector.copy() for vector in vectors], wire.send)
+        found = answer(list(map(np.copy, vectors)), wire.send)
         where = f"{nodes} nodes, {size} numbers"
-        shapes = [np.shape(one) for one in found] if is_list(found) else None
+        shapes = list(map(np.shape, found)) if is_list(found) else None
         yield Claim(
             f"{where}: a vector for each node",
             shapes == [(size,)] * nodes,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,10 @@ from roleml_nb.testbed import Each, Testbed, impl
 
 from .checking import Claim, exercise
 from .claims import is_function
-from .toy_roles import Numbers, Points
+from .toy_roles import Numbers, Points, centres, models_of
 
-PLACES, COUNTS = [1.0, 2.0, 3.0, 5.0, 7.0, 9.0], [10, 20, 30, 40, 50, 60]
+PLACES = [1.0, 2.0, 3.0, 5.0, 7.0, 9.0]
+COUNTS = [10, 20, 30, 40, 50, 60]
 START = {"w": np.array([4.0, 4.0])}
 
 
@@ -25,10 +26,10 @@ def hierarchy(answer: Any) -> Iterator[Claim]:
         clients = _trainers(bed, "client")
         bed.spawn("root", "edge{1..2}")
         answer(bed)
-        roles = {node: list(spec["roles"]) for node, spec in bed.spec()["nodes"].items()}
+        roles = _roles(bed)
         yield Claim(
             "the clients are as they were",
-            all(roles[node] == ["trainer"] for node in clients.names),
+            all(list(roles[node]) == ["trainer"] for node in clients.names),
             f"client1 has {', '.join(roles['client1'])}: only the edge nodes and the root need"
             " more",
         )
@@ -40,23 +41,21 @@ def hierarchy(answer: Any) -> Iterator[Claim]:
         bed.call("root/coordinator", "run", {"num_rounds": 1})
         found = bed.call("root/coordinator", "get-model")
         table = bed.trace.messages.matrix("messages", ["root", "edge*", "client*"])
-        talks = [node for node in table.columns if node != "root" and table.loc["root", node]]
+        talks = _partners(table, "root", table.columns)
         yield Claim(
             "the root talks to the two edge nodes, and to nobody else",
             talks == ["edge1", "edge2"],
             f"it talked to {', '.join(talks) or 'nobody'}: who is in its relationship 'trainer'?",
         )
-        below = {
-            edge: [node for node in clients.names if table.loc[edge, node]]
-            for edge in ("edge1", "edge2")
-        }
+        below_1 = _partners(table, "edge1", clients.names)
+        below_2 = _partners(table, "edge2", clients.names)
         yield Claim(
             "each client has one edge node above it",
-            sorted(below["edge1"] + below["edge2"]) == sorted(clients.names),
-            f"edge1 talked to {', '.join(below['edge1']) or 'nobody'}, edge2 to"
-            f" {', '.join(below['edge2']) or 'nobody'}",
+            sorted(below_1 + below_2) == sorted(clients.names),
+            f"edge1 talked to {', '.join(below_1) or 'nobody'}, edge2 to"
+            f" {', '.join(below_2) or 'nobody'}",
         )
-        trained = np.array([(START["w"] + [place, 10 - place]) / 2 for place in PLACES])
+        trained = (START["w"] + centres(PLACES)) / 2
         right = np.average(trained, axis=0, weights=COUNTS)
         yield Claim(
             "one round gives the mean of all clients, weighted by their data",
@@ -72,14 +71,14 @@ def serverless(answer: Any) -> Iterator[Claim]:
         nodes = _trainers(bed, "node")
         bed.spawn("leader")
         answer(bed)
-        roles = {node: spec["roles"] for node, spec in bed.spec()["nodes"].items()}
+        roles = _roles(bed)
+        classes = []
+        for specs in roles.values():
+            for spec in specs.values():
+                classes.append(spec["class"])
         yield Claim(
             "no node has an aggregator of federated averaging",
-            not any(
-                spec["class"].endswith("FedAvgAggregator")
-                for node in roles.values()
-                for spec in node.values()
-            ),
+            not any(name.endswith("FedAvgAggregator") for name in classes),
             "there is to be no node at which all models meet",
         )
         yield Claim(
@@ -94,7 +93,7 @@ def serverless(answer: Any) -> Iterator[Claim]:
                 payloads={"update": {"w": np.array([float(number), 10.0])}},
             )
         bed.call("leader/coordinator", "run", {"num_rounds": 40, "num_epochs": 0})
-        models = np.array([bed.call(f"{node}/trainer", "get-model")["w"] for node in nodes.names])
+        models = models_of(bed, nodes.names)
         yield Claim(
             "after 40 rounds of mixing, all models agree",
             bool(np.ptp(models, axis=0).max() < 0.01),
@@ -108,15 +107,25 @@ def serverless(answer: Any) -> Iterator[Claim]:
             " DPsgdMixer",
         )
         table = bed.trace.messages.matrix("messages", ["node*"])
-        most = max(
-            sum(bool(table.loc[node, other]) for other in nodes.names if other != node)
-            for node in nodes.names
-        )
+        most = max(len(_partners(table, node, nodes.names)) for node in nodes.names)
         yield Claim(
             "each node talks to three others at most",
             most <= 3,
             f"one talks to {most}: take a graph with fewer edges",
         )
+
+
+def _roles(bed: Testbed) -> dict[str, dict[str, Any]]:
+    """Return the specs of the roles on each node, by name."""
+    roles = {}
+    for node, spec in bed.spec()["nodes"].items():
+        roles[node] = spec["roles"]
+    return roles
+
+
+def _partners(table: Any, node: str, others: Iterable[str]) -> list[str]:
+    """Return the other nodes that the node has sent messages to, by a table of messages."""
+    return [other for other in others if other != node and table.loc[node, other]]
 
 
 def _trainers(bed: Testbed, name: str) -> Any:

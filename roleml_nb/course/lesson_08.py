@@ -13,9 +13,10 @@ from roleml_nb.testbed import Each, Testbed, impl
 
 from .checking import Claim, exercise
 from .claims import is_role
-from .toy_roles import FailingTrainer, Numbers, Points
+from .toy_roles import FailingTrainer, Numbers, Points, centres
 
-PLACES, COUNTS = [2.0, 5.0, 6.0, 8.0], [10, 20, 30, 40]
+PLACES = [2.0, 5.0, 6.0, 8.0]
+COUNTS = [10, 20, 30, 40]
 
 
 @exercise("08.1", "an aggregator that bears failures")
@@ -27,14 +28,15 @@ def tolerant(answer: Any) -> Iterator[Claim]:
         bed.assign("client*", "trainer", EpochTrainer, elements=elements)
         bed.assign("server", "aggregator", answer)
         bed.relate("server", "trainer", "client*/trainer")
-        trained = np.array([[place / 2, (10 - place) / 2] for place in PLACES])
+        trained = centres(PLACES) / 2
 
         def aggregate(least: int) -> Any:
             return bed.call(
                 "server/aggregator", "aggregate", {"least": least}, {"update": {"w": np.zeros(2)}}
             )["w"]
 
-        found, right = aggregate(4), np.average(trained, axis=0, weights=COUNTS)
+        found = aggregate(4)
+        right = np.average(trained, axis=0, weights=COUNTS)
         yield Claim(
             "when nobody fails, it is the weighted mean of all",
             np.allclose(found, right),

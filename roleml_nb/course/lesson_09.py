@@ -12,7 +12,7 @@ from roleml_nb.testbed import Each, Testbed, impl
 
 from .checking import Claim, exercise
 from .claims import is_function
-from .toy_roles import Numbers, Points
+from .toy_roles import Numbers, Points, centres, models_of
 
 ROUNDS = 8
 
@@ -23,7 +23,7 @@ def works(answer: Any) -> Iterator[Claim]:
     for count in (4, 7):
         where = f"with {count} nodes"
         with Testbed(engines=0, timeout=10) as bed:
-            places = [float(place) for place in range(1, count + 1)]
+            places = list(map(float, range(1, count + 1)))
             elements = {
                 "model": impl(Numbers),
                 "dataset": impl(Points, Each(places), 10),
@@ -38,10 +38,10 @@ def works(answer: Any) -> Iterator[Claim]:
                 callable(rounds),
                 f"it returned {rounds!r}",
             )
-            trainers = {
-                bed.spec()["nodes"][node]["roles"].get("trainer", {}).get("class")
-                for node in nodes.names
-            }
+            specs = bed.spec()["nodes"]
+            trainers = set()
+            for node in nodes.names:
+                trainers.add(specs[node]["roles"].get("trainer", {}).get("class"))
             yield Claim(
                 f"{where}: the trainers are the library's",
                 trainers == {"roleml_nb.library.EpochTrainer"},
@@ -57,14 +57,9 @@ def works(answer: Any) -> Iterator[Claim]:
             )
             idle = [node for node in nodes.names if not counts.get(node)]
             yield Claim(f"{where}: all nodes have trained", not idle, f"{', '.join(idle)} did not")
-            models = np.array(
-                [bed.call(f"{node}/trainer", "get-model")["w"] for node in nodes.names]
-            )
             middle = np.array([np.mean(places), 10 - np.mean(places)])
-            alone = np.array([[place, 10 - place] for place in places])
-            found, before = (
-                float(np.sqrt(((points - middle) ** 2).sum(1).mean())) for points in (models, alone)
-            )
+            found = _distance(models_of(bed, nodes.names), middle)
+            before = _distance(centres(places), middle)
             yield Claim(
                 f"{where}: the models know more of all the data than models that were trained"
                 " alone",
@@ -73,3 +68,8 @@ def works(answer: Any) -> Iterator[Claim]:
                 f" and that of models trained alone {before:.2f}: do models travel, and do they"
                 " reach the trainers again?",
             )
+
+
+def _distance(models: np.ndarray, middle: np.ndarray) -> float:
+    """Return the root of the mean squared distance from the middle."""
+    return float(np.sqrt(((models - middle) ** 2).sum(1).mean()))

@@ -1,4 +1,4 @@
-"""What an architecture costs, read off the trace."""
+"""The cost of an architecture, read from the trace."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ __all__ = ["bytes_through"]
 
 
 def bytes_through(bed: Testbed, nodes: str) -> pd.Series:
-    """How many bytes each of the nodes that match has sent and received so far, to and from one
-    another.
+    """Return the bytes that each matching node has exchanged with the other ones so far.
 
-    What stays within a node is free, and what steers the testbed is not counted.
+    Messages within a node are free, and those that steer the testbed are not counted.
 
     Parameters
     ----------
@@ -28,7 +27,7 @@ def bytes_through(bed: Testbed, nodes: str) -> pd.Series:
     Returns
     -------
     pandas.Series
-        By node, in natural order.
+        Bytes sent and received, by node, in natural order.
     """
     table = bed.trace.messages.matrix("bytes", nodes.split())
     between = table.mask(np.eye(len(table), dtype=bool), 0)

@@ -1,4 +1,4 @@
-"""A client like a telephone: slow, and now and then switched off."""
+"""A client like a telephone: slow, and switched off now and then."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ __all__ = ["Phone"]
 
 
 class Phone(EpochTrainer):
-    """The library's trainer, which needs more time, and does not finish a training while it is
-    switched off.
+    """The library's trainer, slowed down; while it is switched off, it finishes no training.
 
     Parameters
     ----------
     seconds : float
-        What a training takes in addition.
+        Seconds that a training takes in addition.
     """
 
     def __init__(self, seconds: float = 0.0) -> None:
@@ -29,9 +28,12 @@ class Phone(EpochTrainer):
 
     @Service(expand=True)
     def switch(self, caller: RoleInstanceID, on: bool) -> None:
-        """Switch it on or off; a training that waits goes on as soon as it is on."""
-        power, self._power = self._power, None if on else self._power or Future()
-        if on and power is not None:
+        """Switch the phone on or off; a training that waits goes on as soon as it is on."""
+        if not on:
+            self._power = self._power or Future()
+        elif self._power is not None:
+            power = self._power
+            self._power = None
             power.set_result(None)
 
     def train_impl(self, num_epochs: int, **options: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A plug that can be pulled."""
+"""A role that ends its process, for lessons on failures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["PowerPlug"]
 
 
 class PowerPlug(Role):
-    """Ends the process that it lives in, at once and without a word, as a power cut does."""
+    """Ends its own process at once and without a word, as a power cut does."""
 
     @Service(expand=True)
     def pull(self, caller: RoleInstanceID) -> None:

@@ -1,24 +1,34 @@
-"""A model of a few numbers, and roles around it: checks put them beside answers, since they are
-quick and exact.
+"""A model of two numbers, and roles around it, which are quick and exact.
+
+Checks put them beside answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from roleml_nb.library import EpochTrainer
 from roleml_nb.role import Role, Service, Task
 
-__all__ = ["MeetingTrainer", "FailingTrainer", "Meeting", "Numbers", "Points", "MeetingWorker"]
+if TYPE_CHECKING:
+    from roleml_nb.testbed import Testbed
 
+__all__ = [
+    "FailingTrainer",
+    "Meeting",
+    "MeetingTrainer",
+    "MeetingWorker",
+    "Numbers",
+    "Points",
+    "centres",
+    "models_of",
+]
 
 MEETING_TIMEOUT_S = 4.0
-"""Seconds that a worker waits for the others: far more than they need to come, if they are called
-at all.
-"""
+"""Seconds that a worker waits for the others; they need far less if they are called at all."""
 
 
 class Numbers:
@@ -33,7 +43,10 @@ class Numbers:
         return self.test(data)
 
     def test(self, data: Iterable[np.ndarray]) -> dict[str, float]:
-        loss = float(np.mean([((self.w - batch) ** 2).mean() for batch in data]))
+        losses = []
+        for batch in data:
+            losses.append(((self.w - batch) ** 2).mean())
+        loss = float(np.mean(losses))
         return {"loss": loss, "accuracy": 1 / (1 + loss)}
 
     def get_params(self) -> dict[str, np.ndarray]:
@@ -56,15 +69,26 @@ class Points:
         return len(self.batch)
 
 
+def centres(places: Sequence[float]) -> np.ndarray:
+    """Return the points of `Points` at each of the places, of shape (places, 2)."""
+    first = np.array(places)
+    return np.column_stack([first, 10.0 - first])
+
+
+def models_of(bed: Testbed, nodes: Iterable[str]) -> np.ndarray:
+    """Return the numbers that the trainers of the nodes have learnt, of shape (nodes, 2)."""
+    return np.array([bed.call(f"{node}/trainer", "get-model")["w"] for node in nodes])
+
+
 class FailingTrainer(EpochTrainer):
-    """A trainer that fails whenever it is to train."""
+    """A trainer whose trainings fail."""
 
     def train_impl(self, num_epochs: int, **options: Any) -> dict[str, Any]:
         raise RuntimeError("the battery is empty")
 
 
 class Meeting(Role):
-    """Knows how many have arrived."""
+    """Counts the roles that have arrived."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,13 +104,12 @@ class Meeting(Role):
 
 
 class MeetingWorker(Role):
-    """Its task ``work`` is done as soon as as many others are at work as there are `expected` at
-    the meeting.
-    """
+    """Its task ``work`` ends as soon as `expected` workers have arrived at the meeting."""
 
     def __init__(self, result: int, expected: int) -> None:
         super().__init__()
-        self.result, self.expected = result, expected
+        self.result = result
+        self.expected = expected
 
     @Task(expand=True)
     def work(self, caller: Any) -> int:
@@ -95,9 +118,7 @@ class MeetingWorker(Role):
 
 
 class MeetingTrainer(EpochTrainer):
-    """A trainer that trains as soon as three are at it, and fails when it has waited for them in
-    vain.
-    """
+    """A trainer that trains as soon as three have arrived, and fails when they do not come."""
 
     def train_impl(self, num_epochs: int, **options: Any) -> dict[str, Any]:
         meet(self, 3)
@@ -105,8 +126,9 @@ class MeetingTrainer(EpochTrainer):
 
 
 def meet(role: Role, expected: int) -> None:
-    """Return as soon as so many have arrived at the role's `meeting`; CallerError when that takes
-    more than `MEETING_TIMEOUT_S`.
+    """Report the role's arrival at its `meeting`, and wait until `expected` roles are there.
+
+    CallerError when that takes more than `MEETING_TIMEOUT_S`.
     """
     clock = role.base.host.clock
     begun = clock.now()
