@@ -6,6 +6,8 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -22,23 +24,21 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-__all__ = ["Messages", "NewMessages", "Past", "is_control"]
+__all__ = ["Messages", "NewMessages", "Past", "is_control", "matches_any"]
 
-MAX_NAMED_NODES = 60
-"""In a heat map of up to so many nodes each has its name."""
 BYTES_PER_FLOW = 600
-"""Bytes of a flow, with its names' places in tables."""
+"""Bytes of a flow or of a delivery, with the places of its names in tables."""
 
 
 class NewMessages(NamedTuple):
-    """What a reader is told of the messages after those that it knows."""
+    """Messages that came after those that a reader knows."""
 
     rows: np.ndarray
     """Of dtype `MESSAGE`."""
     number: int
-    """From which to ask next time."""
+    """The number to ask from next time."""
     missed: int
-    """Messages that became totals before the reader had asked for them."""
+    """Messages that became totals before the reader asked for them."""
 
 
 class Past(NamedTuple):
@@ -50,17 +50,16 @@ class Past(NamedTuple):
     lost_bytes: int
     """Of those that were lost."""
     first: float
-    """When the first was sent, in seconds since the trace began; inf for none."""
+    """The time when the first was sent, in seconds since the trace began; inf for none."""
     last: float
-    """When the last was sent; -inf for none."""
+    """The time when the last was sent; -inf for none."""
 
 
 class Messages(Table):
-    """Every message: who, to whom, on which channel, how large, when, over which link, from which
-    line, and what became of it.
+    """Every message, with its roles, channel, size, times, link, outcome and line of code.
 
-    What is beyond the limit of the trace is there as totals: `totals` and `matrix` count all that
-    ever came, the tables of single messages begin later, and say so.
+    Messages beyond the limit of the trace become totals: `totals` and `matrix` count all that ever
+    came; tables of single messages begin later, and say so.
     """
 
     columns = (
@@ -87,14 +86,15 @@ class Messages(Table):
     # what comes and goes; the caller holds the lock
 
     def add(self, columns: Sequence[Sequence]) -> None:
-        """Take note of a batch, as columns."""
+        """Add a batch, given as columns."""
         self._rows.extend(self.flows.encode(columns))
 
     def trim(self, limit: float) -> None:
-        """Let the oldest single messages go until the table takes `limit` bytes."""
+        """Turn the oldest single messages into totals until the table takes `limit` bytes."""
         excess = self.nbytes - limit
-        if excess > 0 and len(self._rows):
-            count = int(min(len(self._rows), excess / MESSAGE.itemsize + len(self._rows) / 16 + 1))
+        singles = len(self._rows)
+        if excess > 0 and singles:
+            count = int(min(singles, excess / MESSAGE.itemsize + singles / 16 + 1))
             self._add_to_past(self._rows.pop_oldest(count))
 
     def _add_to_past(self, rows: np.ndarray) -> None:
@@ -131,7 +131,8 @@ class Messages(Table):
         The hosts are not asked for more.
         """
         with self._lock:
-            rows, missed = self._rows.since(number, max_rows), max(0, self._rows.gone - number)
+            rows = self._rows.since(number, max_rows)
+            missed = max(0, self._rows.gone - number)
         return NewMessages(rows, number + missed + len(rows), missed)
 
     @property
@@ -141,15 +142,17 @@ class Messages(Table):
 
     @property
     def single_count(self) -> int:
-        """How many are here one by one, without asking the hosts for more."""
+        """How many are here as single messages, without asking the hosts for more."""
         return len(self._rows)
 
     def raw(self) -> pd.DataFrame:
-        """As `Table.raw`, the lines in words; single messages alone."""
+        """Return single messages as `Table.raw` does, with lines in words."""
         import pandas as pd
 
         self._refresh()
-        rows, (kinds, sources, targets, channels), (links, outcomes, lines) = self._decoded()
+        rows, flows, deliveries = self._decoded()
+        sources, targets, channels, kinds = flows
+        links, outcomes, lines = deliveries
         return pd.DataFrame(
             {
                 "call": rows["call"],
@@ -168,11 +171,11 @@ class Messages(Table):
 
     @checked
     def last(self, count: int) -> list[tuple]:
-        """Return the last messages, as tuples of `columns`, oldest first."""
+        """Return the last `count` messages, as tuples of `columns`, oldest first."""
         self._refresh()
-        rows, flow, note = self._decoded(count)
-        kinds, sources, targets, channels = flow
-        links, outcomes, lines = note
+        rows, flows, deliveries = self._decoded(count)
+        sources, targets, channels, kinds = flows
+        links, outcomes, lines = deliveries
         return list(
             zip(
                 rows["call"].tolist(),
@@ -193,27 +196,25 @@ class Messages(Table):
     def _decoded(
         self, last: int | None = None
     ) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray]]:
-        """Return single messages; kinds, sources, targets and channels; links, outcomes and
-        lines."""
+        """Return single messages, with the columns of their flows and of their deliveries.
+
+        The former are sources, targets, channels and kinds; the latter links, outcomes and lines.
+        """
+        deliveries = []
         with self._lock:
             rows = self._rows.since(0 if last is None else self._rows.added - last)
-            flows = [
-                (kind, source, target, channel) for source, target, channel, kind in self.flows.keys
-            ]
-            notes = [
-                (link, outcome, self.lines[origin])
-                for link, outcome, origin in self.flows.deliveries
-            ]
-        return rows, _columns(flows, 4, rows["flow"]), _columns(notes, 3, rows["delivery"])
+            flows = list(self.flows.keys)
+            for link, outcome, origin in self.flows.deliveries:
+                deliveries.append((link, outcome, self.lines[origin]))
+        return rows, _columns(flows, 4, rows["flow"]), _columns(deliveries, 3, rows["delivery"])
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row per message, by time; of those that became totals there is none, and a warning
-        says so.
+        """Return one row per single message, by time, and warn when some became totals.
 
         Columns: time (seconds since the start, when sent), kind (service, task, reply, error,
         event, …), source and target (node/role), source_node, target_node, channel, bytes,
-        latency_ms, link, outcome, and line: where in the code it was sent, as ``Cell In[7], line
-        4: self.call("trainer", "train")``; empty for answers, and for what nodes send by
+        latency_ms, link, outcome, and line: the line of code that sent it, as ``Cell In[7], line
+        4: self.call("trainer", "train")``; empty for answers, and for messages that nodes send by
         themselves.
         """
         frame = self.singles()
@@ -224,7 +225,7 @@ class Messages(Table):
         return frame
 
     def singles(self) -> pd.DataFrame:
-        """As `to_pandas`, without a warning."""
+        """Return the same as `to_pandas`, without a warning."""
         frame = self.raw().sort_values("sent", kind="stable", ignore_index=True)
         frame["time"] = frame["sent"] - self._start
         frame["latency_ms"] = (frame["received"] - frame["sent"]) * 1000
@@ -249,24 +250,22 @@ class Messages(Table):
 
     @checked
     def between_nodes(self, nodes: str | Iterable[str] | None = None) -> pd.DataFrame:
-        """The messages between roles of the nodes that match; without those that steer the testbed
-        itself."""
+        """Return the messages between roles of the nodes that match, without control messages."""
         frame = self.singles()
         controls = frame["source"].str.endswith("/actor") | frame["target"].str.endswith("/actor")
         frame = frame[~controls]
         if nodes is not None:
             patterns = _patterns(nodes)
+            match = partial(matches_any, patterns=patterns)
             for side in ("source_node", "target_node"):
-                matches = [
-                    any(fnmatchcase(name, item) for item in patterns) for name in frame[side]
-                ]
-                frame = frame[np.array(matches, bool)]
+                frame = frame[frame[side].map(match).astype(bool)]
         return frame
 
     def past(self, wanted: Callable[[Flow], bool] = lambda flow: True) -> Past:
-        """Return what is known of the messages that became totals, of the flows that are wanted."""
+        """Return the totals of messages that became totals, over the flows that are wanted."""
         with self._lock:
-            chosen, flows = self.flows.chosen(wanted), len(self.flows.keys)
+            chosen = self.flows.chosen(wanted)
+            flows = len(self.flows.keys)
             messages, size, _, _, lost = self._past.sums(flows)[:, chosen].sum(1)
             first = self._past.first(flows)[chosen].min(initial=np.inf)
             last = self._past.last(flows)[chosen].max(initial=-np.inf)
@@ -279,8 +278,10 @@ class Messages(Table):
         )
 
     def past_table(self) -> pd.DataFrame:
-        """Return the totals of what became totals, one row per flow. Columns: those of `Flow`, and
-        `Totals`; first, last."""
+        """Return the totals of messages that became totals, one row per flow.
+
+        Columns: those of `Flow`, and `Totals`; first, last.
+        """
         import pandas as pd
 
         with self._lock:
@@ -288,11 +289,12 @@ class Messages(Table):
             frame = pd.DataFrame(list(self.flows.keys), columns=list(Flow._fields))
             for name, sums in zip(Totals.NAMES, self._past.sums(flows), strict=True):
                 frame[name] = sums
-            frame["first"], frame["last"] = self._past.first(flows), self._past.last(flows)
+            frame["first"] = self._past.first(flows)
+            frame["last"] = self._past.last(flows)
         return frame[frame["messages"] > 0].reset_index(drop=True)
 
     def restore_past(self, frame: pd.DataFrame) -> None:
-        """Count what `past_table` gave, as messages that became totals before all others."""
+        """Count the rows of `past_table` as messages that became totals before all others."""
         with self._lock:
             keys = frame[list(Flow._fields)].itertuples(index=False, name=None)
             numbers = np.fromiter(map(self.flows.keys.__getitem__, keys), np.int64, len(frame))
@@ -309,7 +311,7 @@ class Messages(Table):
     # totals
 
     def _sums(self, flows: Iterable[Flow] | None = None) -> pd.DataFrame:
-        """Messages and bytes of each flow, of all that ever came."""
+        """Return messages and bytes of each flow, of all that ever came."""
         import pandas as pd
 
         with self._lock:
@@ -319,7 +321,7 @@ class Messages(Table):
         return frame[frame["messages"] > 0]
 
     def totals(self) -> pd.DataFrame:
-        """Messages and bytes per kind and channel, of all that ever came."""
+        """Return messages and bytes per kind and channel, of all that ever came."""
         self._refresh()
         return self._sums().groupby(["kind", "channel"])[["messages", "bytes"]].sum().reset_index()
 
@@ -327,25 +329,24 @@ class Messages(Table):
     def matrix(
         self, value: str = "bytes", nodes: str | Iterable[str] | None = None
     ) -> pd.DataFrame:
-        """Who sent how much to whom, of all that ever came: rows send, columns receive; `value` is
-        "bytes" or "messages"."""
+        """Return the "bytes" or "messages" from node to node, of all that ever came.
+
+        Rows send, columns receive. Control messages are left out.
+        """
         if value not in ("bytes", "messages"):
             raise ArgumentError(f"value must be 'bytes' or 'messages', not {value!r}")
         self._refresh()
-        patterns, frame = _patterns(nodes), self._sums()
-        between = []
+        patterns = _patterns(nodes)
+        frame = self._sums()
+        sources, targets, chosen = [], [], []
         for source, target in zip(frame["source"], frame["target"], strict=True):
-            ends = source.partition("/")[0], target.partition("/")[0]
-            chosen = all(any(fnmatchcase(name, item) for item in patterns) for name in ends)
-            between.append(chosen and not is_control(source, target))
-        frame = frame[np.array(between, bool)]
-        names = {
-            side: [name.partition("/")[0] for name in frame[side]] for side in ("source", "target")
-        }
-        known = sorted({*names["source"], *names["target"]}, key=natural_key)
-        table = (
-            frame.assign(**names).groupby(["source", "target"])[value].sum().unstack(fill_value=0)
-        )
+            sources.append(source.partition("/")[0])
+            targets.append(target.partition("/")[0])
+            matching = matches_any(sources[-1], patterns) and matches_any(targets[-1], patterns)
+            chosen.append(matching and not is_control(source, target))
+        frame = frame.assign(source=sources, target=targets)[np.array(chosen, bool)]
+        known = sorted({*frame["source"], *frame["target"]}, key=natural_key)
+        table = frame.groupby(["source", "target"])[value].sum().unstack(fill_value=0)
         table = table.rename_axis(index="source_node", columns="target_node")
         return table.reindex(index=known, columns=known, fill_value=0)
 
@@ -356,61 +357,39 @@ class Messages(Table):
         nodes: str | Iterable[str] | None = None,
         title: str | None = None,
     ) -> go.Figure:
-        """Heat map: who sent how much to whom. What stays within a node is left out (see `matrix`
-        for it)."""
-        import plotly.graph_objects as go
+        """Draw a heat map of `matrix`. Messages within a node are left out."""
+        from .heat_map import draw_heat_map
 
-        from roleml_nb.pictures.figure import Figure
-
-        table = self.matrix(value, nodes)
-        shown = (table / 1e6 if value == "bytes" else table.astype(float)).mask(
-            np.eye(len(table), dtype=bool)
-        )
-        unit = "MB" if value == "bytes" else "messages"
-        figure = Figure(
-            go.Heatmap(
-                z=shown.to_numpy(),
-                x=list(table.columns),
-                y=list(table.index),
-                colorscale="Blues",
-                xgap=1,
-                ygap=1,
-                colorbar={"title": unit},
-                hovertemplate="%{y} → %{x}: %{z:.3g} " + unit + "<extra></extra>",
-            )
-        )
-        figure.update_yaxes(autorange="reversed", title="from", type="category")
-        figure.update_xaxes(title="to", type="category", tickangle=-45)
-        side = 520
-        if 20 < len(table) <= MAX_NAMED_NODES:
-            figure.update_xaxes(dtick=1).update_yaxes(dtick=1)
-            side = max(side, 200 + 15 * len(table))
-        return figure.update_layout(
-            template="plotly_white",
-            title=title or f"Who sent how much to whom ({unit})",
-            height=side,
-            width=side + 120,
-        )
+        return draw_heat_map(self.matrix(value, nodes), value, title)
 
     def describe_gone(self) -> str:
-        """Say which messages are totals; empty when none are."""
+        """Say how many messages became totals; empty when none did."""
         if not self.gone:
             return ""
         return f"the first {self.gone:,} of {self.count:,} messages are totals by now"
 
 
 def is_control(source: str, target: str) -> bool:
-    """Return whether a message is one that steers the testbed itself."""
+    """Return True for a message that controls the testbed itself."""
     return source.endswith(f"/{NATIVE}") or target.endswith(f"/{NATIVE}")
 
 
+def matches_any(node: str, patterns: Iterable[str]) -> bool:
+    """Return True if a node's name matches one of the patterns."""
+    return any(fnmatchcase(node, pattern) for pattern in patterns)
+
+
 def _patterns(nodes: str | Iterable[str] | None) -> list[str]:
-    return ["*"] if nodes is None else [nodes] if isinstance(nodes, str) else list(nodes)
+    if nodes is None:
+        return ["*"]
+    return [nodes] if isinstance(nodes, str) else list(nodes)
 
 
-def _columns(keys: list[tuple], width: int, numbers: np.ndarray) -> list[np.ndarray]:
-    """Return the parts of keys as columns of objects, a row for each number."""
-    columns = [np.empty(len(keys), object) for _ in range(width)]
-    for column, values in zip(columns, zip(*keys, strict=True), strict=False):
-        column[:] = values
-    return [column[numbers] for column in columns]
+def _columns(keys: Sequence[tuple], width: int, numbers: np.ndarray) -> list[np.ndarray]:
+    """Return the parts of keys as columns of objects, with a row for each number."""
+    columns = []
+    for place in range(width):
+        column = np.empty(len(keys), object)
+        column[:] = list(map(itemgetter(place), keys))
+        columns.append(column[numbers])
+    return columns
