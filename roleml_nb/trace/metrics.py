@@ -7,6 +7,9 @@ import warnings
 from array import array
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
+from itertools import repeat
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,7 +17,7 @@ import numpy as np
 from roleml_nb.role import ArgumentError, did_you_mean, natural_key
 from roleml_nb.role.checks.arguments import checked
 
-from .tables import COLOURS, Table
+from .tables import COLOURS, Table, translucent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Key", "Metrics", "Numbers", "Series"]
 
 MAX_LINES = 3
-"""From so many lines on, a plot shows their mean and their range."""
+"""Lines of a plot that are drawn each; of more, their mean and range."""
 BYTES_PER_NUMBER = 24
 """Bytes of one number, with its time and step."""
 BYTES_PER_SERIES = 800
@@ -31,7 +34,7 @@ BYTES_PER_SERIES = 800
 
 
 class Key(NamedTuple):
-    """What the numbers of a series have in common."""
+    """The parts that all numbers of a series have in common."""
 
     node: str
     role: str
@@ -46,12 +49,16 @@ class Series:
     __slots__ = ("first_sent", "first_step", "gone", "gone_until", "sent", "steps", "values")
 
     def __init__(self) -> None:
-        self.sent, self.values, self.steps = array("d"), array("d"), array("q")
+        self.sent = array("d")
+        self.values = array("d")
+        self.steps = array("q")
         self.gone = 0
         """Numbers that are no longer here, all of which were emitted until `gone_until`."""
         self.gone_until = -np.inf
-        self.first_sent, self.first_step = np.inf, 0
-        """Of the first number that ever came."""
+        self.first_sent = np.inf
+        """The time of the first number that ever came."""
+        self.first_step = 0
+        """Its step."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -69,7 +76,7 @@ class Series:
         self.steps.append(step)
 
     def columns(self, last: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return copies of times, values and steps, of the last ones or of all."""
+        """Return copies of times, values and steps, of the `last` numbers or of all."""
         begin = 0 if last is None else max(0, len(self) - last)
         return (
             np.array(self.sent[begin:]),
@@ -86,7 +93,7 @@ class Series:
 
 
 class Numbers(Table):
-    """Numbers in args of events."""
+    """A table of numbers in args of events, as series."""
 
     columns = ("sent", "node", "role", "channel", "metric", "value", "step")
     noun = "numbers"
@@ -99,7 +106,7 @@ class Numbers(Table):
     # what comes and goes; the caller holds the lock
 
     def add(self, rows: Iterable[tuple]) -> None:
-        """Take note of rows with the columns `columns`."""
+        """Add rows with the columns `columns`; the caller holds the lock."""
         for sent, node, role, channel, metric, value, step in rows:
             key = Key(node, role, channel, metric)
             series = self.series.get(key)
@@ -109,16 +116,17 @@ class Numbers(Table):
             self._count += 1
 
     def trim(self, limit: float) -> None:
-        """Let old numbers go, of the longest series first, so that what is emitted rarely stays."""
+        """Drop old numbers of the longest series first, so that rare ones stay."""
         if self.nbytes <= limit:
             return
         room = max(0.0, limit * 15 / 16 - BYTES_PER_SERIES * len(self.series)) / BYTES_PER_NUMBER
-        most = _largest_size(sorted(len(series) for series in self.series.values()), room)
+        largest = _largest_size(sorted(map(len, self.series.values())), room)
         for series in self.series.values():
-            excess = len(series) - most
+            excess = len(series) - largest
             if excess > 0:
                 series.drop_oldest(excess)
-                self.gone, self._count = self.gone + excess, self._count - excess
+                self.gone += excess
+                self._count -= excess
 
     def clear(self) -> None:
         self.series = {}
@@ -140,24 +148,30 @@ class Numbers(Table):
         return self.gone + self._count
 
     def raw(self) -> pd.DataFrame:
-        """As `Table.raw`, by time."""
+        """Return the numbers as `Table.raw` does, by time."""
         import pandas as pd
 
         self._refresh()
+        keys: list[Key] = []
+        sent = [np.empty(0)]
+        values = [np.empty(0)]
+        steps = [np.empty(0, np.int64)]
         with self._lock:
-            parts = [(key, series.columns()) for key, series in self.series.items()]
-        sizes = [len(columns[0]) for _, columns in parts]
+            for key, series in self.series.items():
+                columns = series.columns()
+                keys.append(key)
+                sent.append(columns[0])
+                values.append(columns[1])
+                steps.append(columns[2])
+        sizes = list(map(len, sent[1:]))
         names = {}
         for place, name in enumerate(Key._fields):
-            words = np.empty(len(parts), object)
-            words[:] = [key[place] for key, _ in parts]
+            words = np.empty(len(keys), object)
+            words[:] = list(map(itemgetter(place), keys))
             names[name] = np.repeat(words, sizes)
-        numbers = [
-            np.concatenate(column)
-            for column in zip(*(columns for _, columns in parts), strict=True)
-        ]
-        sent, values, steps = numbers or (np.empty(0), np.empty(0), np.empty(0, np.int64))
-        frame = pd.DataFrame({"sent": sent, **names, "value": values, "step": steps})
+        frame = pd.DataFrame({"sent": np.concatenate(sent), **names})
+        frame["value"] = np.concatenate(values)
+        frame["step"] = np.concatenate(steps)
         return frame.sort_values("sent", kind="stable", ignore_index=True)
 
     def new_rows(
@@ -166,41 +180,47 @@ class Numbers(Table):
         wanted: Callable[[Key], bool] = lambda key: True,
         upto: Mapping[Key, int] | None = None,
     ) -> list[tuple]:
-        """Return the rows that came after so many of each series were `known`, by time; they are
-        known then.
+        """Return the rows that came after the first `known` ones of each series, by time.
 
-        With `upto`, those alone that came among the first so many of each series. Those that are
-        no longer here are left out. The hosts are not asked for more.
+        `known` counts them from then on. With `upto`, only rows among the first so many of each
+        series are returned. Rows that are no longer here are left out. The hosts are not asked for
+        more.
         """
         rows: list[tuple] = []
         with self._lock:
             for key, series in self.series.items():
-                begin, end = known.get(key, 0), series.added if upto is None else upto.get(key, 0)
-                if end > begin and wanted(key):
-                    known[key] = end
-                    count = max(0, end - max(begin, series.gone))
-                    columns = (
-                        column[:count].tolist() for column in series.columns(series.added - begin)
-                    )
-                    rows += [
-                        (sent, *key, value, step)
-                        for sent, value, step in zip(*columns, strict=True)
-                    ]
+                begin = known.get(key, 0)
+                end = series.added if upto is None else upto.get(key, 0)
+                if end <= begin or not wanted(key):
+                    continue
+                known[key] = end
+                count = max(0, end - max(begin, series.gone))
+                sent, values, steps = series.columns(series.added - begin)
+                rows += zip(
+                    sent[:count].tolist(),
+                    *map(repeat, key),
+                    values[:count].tolist(),
+                    steps[:count].tolist(),
+                    strict=False,
+                )
         rows.sort(key=lambda row: row[0])
         return rows
 
     def past_table(self) -> list[list]:
-        """Return what is known of numbers that are no longer here, for each series that has lost
-        some, as plain data."""
+        """Return counts and times of numbers that are no longer here, as plain data.
+
+        There is one row for each series that has lost some.
+        """
+        rows = []
         with self._lock:
-            return [
-                [*key, series.gone, series.gone_until, series.first_sent, series.first_step]
-                for key, series in self.series.items()
-                if series.gone
-            ]
+            for key, series in self.series.items():
+                if series.gone:
+                    first = (series.first_sent, series.first_step)
+                    rows.append([*key, series.gone, series.gone_until, *first])
+        return rows
 
     def restore_past(self, rows: Iterable[Sequence]) -> None:
-        """Take in what `past_table` gave."""
+        """Restore the rows of `past_table`."""
         with self._lock:
             for *key, gone, until, first_sent, first_step in rows:
                 series = self.series.setdefault(Key(*key), Series())
@@ -210,16 +230,13 @@ class Numbers(Table):
 
     def describe_gone(self) -> str:
         """Say how many numbers are no longer here; empty when all are."""
-        return (
-            f"{self.gone:,} old ones of {self.count:,} {self.noun} are no longer here"
-            if self.gone
-            else ""
-        )
+        if not self.gone:
+            return ""
+        return f"{self.gone:,} old ones of {self.count:,} {self.noun} are no longer here"
 
 
 def _largest_size(sizes: list[int], room: float) -> int:
-    """Return how many numbers each series may have so that all together have `room`; sizes
-    ascend."""
+    """Return the largest size of a series with which all together have `room`; sizes ascend."""
     for place, size in enumerate(sizes):
         share = room / (len(sizes) - place)
         if size > share:
@@ -234,24 +251,23 @@ class Metrics(Numbers):
     noun = "metrics"
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row per number. Columns: time (seconds since the start), node, role, channel,
-        metric, value, step.
+        """Return one row per number, by time, and warn when some are no longer here.
 
-        `step` counts the emissions of the channel by the role, from 1. A warning says so when
-        numbers are no longer here.
+        Columns: time (seconds since the start), node, role, channel, metric, value, step. `step`
+        counts the emissions of the channel by the role, from 1.
         """
         if self.gone:
             warnings.warn(self.describe_gone(), stacklevel=2)
         return self.table()
 
     def table(self) -> pd.DataFrame:
-        """As `to_pandas`, without a warning."""
+        """Return the same as `to_pandas`, without a warning."""
         frame = self.raw()
         frame.insert(0, "time", frame.pop("sent") - self._start)
         return frame
 
     def names(self) -> list[str]:
-        """The metrics there are."""
+        """Return the names of all metrics, sorted."""
         self._refresh()
         with self._lock:
             return sorted({key.metric for key in self.series})
@@ -266,12 +282,10 @@ class Metrics(Numbers):
         by: dict[str, str] | None = None,
         title: str | None = None,
     ) -> go.Figure:
-        """Curves of a metric over steps, a line per node; from four on, each group's mean and
-        range.
+        """Plot a metric over steps, a line per node; from four on, each group's mean and range.
 
         `by` names groups of nodes to compare: ``{"federated": "server", "gossip": "peer*"}``.
-        ValueError for a metric that nobody emitted, and for a channel or a pattern under which
-        there is none.
+        ValueError for a metric that nobody emitted, and for a channel or a pattern without values.
         """
         from roleml_nb.pictures.figure import Figure
 
@@ -289,9 +303,7 @@ class Metrics(Numbers):
         frame = frame[frame["channel"] == channel] if channel else frame
         figure = Figure()
         for index, (name, pattern) in enumerate((by or {"": nodes or "*"}).items()):
-            chosen = frame[
-                frame["node"].map(lambda node, pattern=pattern: fnmatchcase(node, pattern))
-            ]
+            chosen = frame[frame["node"].map(partial(fnmatchcase, pat=pattern))]
             if chosen.empty:
                 raise ArgumentError(
                     f"no {metric!r} from nodes {pattern!r};"
@@ -309,29 +321,26 @@ class Metrics(Numbers):
 
 
 def _draw(figure: go.Figure, frame: pd.DataFrame, group: str, index: int) -> None:
-    lines = {str(node): part for node, part in frame.groupby(frame["node"] + "/" + frame["role"])}
+    lines = list(frame.groupby(frame["node"] + "/" + frame["role"]))
     colour = COLOURS[index % len(COLOURS)]
     if len(lines) <= MAX_LINES:
-        for offset, (node, part) in enumerate(
-            sorted(lines.items(), key=lambda item: natural_key(item[0]))
-        ):
+        lines.sort(key=lambda line: natural_key(str(line[0])))
+        for offset, (node, part) in enumerate(lines):
             figure.add_scatter(
                 x=part["step"],
                 y=part["value"],
-                name=group or node,
+                name=group or str(node),
                 mode="lines+markers",
                 line={"color": COLOURS[(index + offset) % len(COLOURS)]},
             )
         return
     with np.errstate(all="ignore"):  # of infinite and of huge values
         steps = frame.groupby("step")["value"].agg(["mean", "min", "max"])
-    spoiled = (
-        frame["value"].isna().groupby(frame["step"]).any()
-    )  # pandas leaves out what is NaN, as if it were not there
+    # pandas leaves out what is NaN, as if it were not there
+    spoiled = frame["value"].isna().groupby(frame["step"]).any()
     steps = steps.mask(spoiled).reset_index()
     odd = frame.loc[~np.isfinite(frame["value"]), ["node", "role"]].drop_duplicates()
     remark = f", {len(odd)} not finite" if len(odd) else ""
-    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
     shade: dict[str, Any] = {
         "mode": "lines",
         "line": {"width": 0},
@@ -343,7 +352,7 @@ def _draw(figure: go.Figure, frame: pd.DataFrame, group: str, index: int) -> Non
         x=steps["step"],
         y=steps["min"],
         fill="tonexty",
-        fillcolor=f"rgba({red},{green},{blue},0.18)",
+        fillcolor=translucent(colour),
         **shade,
     )
     figure.add_scatter(

@@ -1,4 +1,4 @@
-"""The trace of a testbed, as the notebook collects it."""
+"""The trace of a testbed: all tables of records in the notebook, within one limit of bytes."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Trace:
     `poll` adds records that have arrived, without asking for more, which costs little and waits for
     nobody; live views call it. `now` is the clock of its times.
 
-    All of it together takes `limit` bytes at most. Beyond that, the oldest single messages become
-    totals, which all tables and views of totals count exactly; of metrics, the longest series give
-    up their oldest numbers; of logs, the oldest lines go. ``repr`` says so, and tables of single
+    All tables together take `limit` bytes at most. Beyond that, the oldest single messages become
+    totals, which all tables and views of totals count exactly; of metrics, the longest series drop
+    their oldest numbers; of logs, the oldest lines go. ``repr`` says so, and tables of single
     messages and of numbers warn.
     """
 
@@ -59,11 +59,15 @@ class Trace:
         *,
         limit: float = LIMIT_BYTES,
     ):
-        self.start, self.now = start, now
-        self.refresh, self.poll = refresh, poll or refresh
+        self.start = start
+        self.now = now
+        self.refresh = refresh
+        self.poll = poll or refresh
         self.clears = 0
-        """How often it was cleared."""
-        self._limit, self._untrimmed = _checked(limit), 0
+        """How often `clear` was called."""
+        self._limit = _checked(limit)
+        self._untrimmed = 0
+        """Blocks of `untrimmed` that run now."""
         self._lock = threading.Lock()
         self.messages = Messages(start, refresh, self._lock)
         self.metrics = Metrics(start, refresh, self._lock)
@@ -74,7 +78,7 @@ class Trace:
     def add(
         self, messages: list[tuple], metrics: list[tuple], logs: Iterable[tuple] | None = None
     ) -> None:
-        """Take note of a batch, as rows."""
+        """Add a batch, given as rows."""
         self.add_columns([list(zip(*messages, strict=True))] if messages else [], metrics, logs)
 
     def add_columns(
@@ -83,12 +87,16 @@ class Trace:
         metrics: list[tuple],
         logs: Iterable[tuple] | None = None,
     ) -> None:
-        """Take note of a batch; messages come in batches of columns."""
+        """Add a batch; messages are given as batches of columns."""
+        numbers: list[tuple] = []
+        parts: list[tuple] = []
+        for row in metrics:
+            (parts if is_contribution(row[3], row[4]) else numbers).append(row)
         with self._lock:
             for columns in messages:
                 self.messages.add(columns)
-            self.metrics.add(row for row in metrics if not is_contribution(row[3], row[4]))
-            self.contributions.add(row for row in metrics if is_contribution(row[3], row[4]))
+            self.metrics.add(numbers)
+            self.contributions.add(parts)
             self.logs.add(logs or ())
             self._trim()
         for watcher in self._watchers:
@@ -97,22 +105,19 @@ class Trace:
                 on_metrics(metrics)
 
     def watch(self, watcher: Watcher) -> None:
-        """Call a method with each batch of rows of metrics, on the thread that adds them, for as
-        long as its object lives.
+        """Call a method with each batch of rows of metrics, for as long as its object lives.
 
-        It must not block.
+        It is called on the thread that adds the batch, and must not block.
         """
         with self._lock:
-            self._watchers = [one for one in self._watchers if one() is not None] + [
-                weakref.WeakMethod(watcher)
-            ]
+            watchers = [one for one in self._watchers if one() is not None]
+            self._watchers = [*watchers, weakref.WeakMethod(watcher)]
 
     # how much there is
 
     @property
     def limit(self) -> float:
-        """Bytes that the trace may take: 128 MB unless set. ValueError for what is no positive
-        number; inf is one."""
+        """Bytes that the trace may take, 128 MB unless set; ValueError unless positive, or inf."""
         return self._limit
 
     @limit.setter
@@ -123,19 +128,18 @@ class Trace:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that it takes now."""
+        """Bytes that the trace takes now."""
         return sum(table.nbytes for table in self.tables().values())
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Have nothing change meanwhile; tables must not be asked for anything within."""
+        """Let nothing change within the block, which must not ask tables for anything."""
         with self._lock:
             yield
 
     @contextmanager
     def untrimmed(self) -> Iterator[None]:
-        """Let nothing go meanwhile, so that tables that are read one after the other fit
-        together."""
+        """Drop nothing within the block, so that tables read one after the other fit together."""
         with self._lock:
             self._untrimmed += 1
         try:
@@ -156,15 +160,14 @@ class Trace:
         self.messages.trim(room)
 
     def clear(self) -> None:
-        """Forget all messages and their totals, metrics, contributions and logs; what comes from
-        now on is noted as before.
+        """Drop all messages and their totals, metrics, contributions and logs.
 
-        Hosts are asked for what they have not shipped yet, which is forgotten, too. The steps of
-        metrics go on.
+        Hosts are asked for records that they have not sent yet, which are dropped, too. Later ones
+        are recorded as before. The steps of metrics go on.
         """
         try:
             self.refresh()
-        except RoleMLError:  # an engine that does not answer: what it has shipped is there
+        except RoleMLError:  # an engine that does not answer: the records that it has sent are here
             self.poll()
         with self._lock:
             self.clears += 1
@@ -172,26 +175,23 @@ class Trace:
                 table.clear()
 
     def describe_gone(self) -> str:
-        """Say what is no longer here one by one, and why; empty when all is."""
-        gone = [text for table in self.tables().values() if (text := table.describe_gone())]
-        return (
-            f"{'; '.join(gone)}: the limit is {self.limit / 1e6:,.4g} MB, see Trace.limit"
-            if gone
-            else ""
-        )
+        """Say how many single rows are no longer here, and why; empty when all are."""
+        texts = [table.describe_gone() for table in self.tables().values()]
+        gone = "; ".join(filter(None, texts))
+        return f"{gone}: the limit is {self.limit / 1e6:,.4g} MB, see Trace.limit" if gone else ""
 
     # parts of it
 
     def tables(self) -> dict[str, Table]:
-        """All tables, by the names of their attributes."""
+        """Return all tables, by the names of their attributes."""
         return {name: value for name, value in vars(self).items() if isinstance(value, Table)}
 
     @checked
     def run(self, name: str, nodes: str | Iterable[str] | None = None, **how: Any) -> Run:
-        """A part of the trace as one run of an experiment, to `compare` with others:
+        """Return a part of the trace as one run of an experiment, to `compare` with others:
         ``run("fedavg", "server client*")``.
 
-        `how` is what `Run` takes: seed, metric, channel, start, stop, max_bytes …
+        `how` are options of `Run`: seed, metric, channel, start, stop, max_bytes …
         """
         return Run(name, self, nodes=nodes, **how)
 
@@ -222,15 +222,17 @@ class Trace:
         self.record(node, metric, value)
 
     def traffic(self, **options: Any) -> Traffic:
-        """The messages, drawn and replayed in the notebook: see `roleml_nb.widgets.Traffic`, which
-        has the `options`."""
+        """Show the messages as a view that draws and replays them.
+
+        `options` are those of `roleml_nb.widgets.Traffic`.
+        """
         return open_view("Traffic", self, **options)
 
     def __repr__(self) -> str:
         return f"<Trace: {self.summary()}>"
 
     def summary(self) -> str:
-        """Say how much there is, and what is no longer here one by one."""
+        """Say how many records there are, and how many are no longer here as single rows."""
         self.refresh()
         gone = f"; {text}" if (text := self.describe_gone()) else ""
         return (
