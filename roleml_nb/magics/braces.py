@@ -16,13 +16,14 @@ PAIRS = {"(": ")", "[": "]", "{": "}"}
 HINT = "braces hold a range {1..8}, names {alice,bob}, or Python: {name}, client{1..count}"
 
 Filled = Callable[[str], str]
+"""Makes the text that stands for the source of an expression."""
 
 
 def fill(words: list[str], names: Mapping[str, Any]) -> list[str]:
-    """Return the words of a line with the values of the expressions that braces hold.
+    """Return the words of a line with values in the place of the expressions in braces.
 
-    Ranges of numbers and lists of names stay as they are, as do values (what comes after ``=``
-    or within brackets) and what is in quotes.
+    Ranges of numbers and lists of names stay as they are, as do Python (after ``=`` or within
+    brackets) and texts in quotes.
     """
     return fill_by(
         words, lambda source: _text(source, names), lambda source: _number(source, names)
@@ -30,8 +31,9 @@ def fill(words: list[str], names: Mapping[str, Any]) -> list[str]:
 
 
 def fill_by(words: list[str], text: Filled, number: Filled) -> list[str]:
-    """Return the words of a line, with what `text` and `number` make of the expressions in
-    braces.
+    """Return the words of a line with the texts that `text` and `number` make of the expressions.
+
+    `number` makes the ends of ranges, `text` all others.
     """
     subcommand = subcommands().get(words[0]) if words else None
     names_everywhere = subcommand is not None and subcommand.names_after_equals
@@ -47,7 +49,7 @@ def fill_by(words: list[str], text: Filled, number: Filled) -> list[str]:
 
 
 def _names_end(word: str) -> int:
-    """Where the part of a word ends that is no Python, but for what braces hold."""
+    """Return the place where the names of a word end, and Python begins."""
     for place, sign, depth in _outside_quotes(word):
         if depth == 0 and sign in "=('\"":
             return place
@@ -71,6 +73,7 @@ def _outside_quotes(text: str) -> Iterator[tuple[int, str, int]]:
 
 
 def _fill(text: str, value: Filled, number: Filled) -> str:
+    """Return a text with its outermost braces filled."""
     if "{" not in text:
         return text
     made, begin = "", 0
@@ -85,19 +88,21 @@ def _fill(text: str, value: Filled, number: Filled) -> str:
 
 
 def _brace(inner: str, value: Filled, number: Filled) -> str:
-    """What braces that hold `inner` become."""
+    """Return the text for braces that hold `inner`."""
     if not inner.strip():
         return f"{{{inner}}}"
-    if any(sign == "," and depth == 0 for _, sign, depth in _outside_quotes(inner)):
+    is_list = any(sign == "," and depth == 0 for _, sign, depth in _outside_quotes(inner))
+    if is_list:
         return f"{{{_fill(inner, value, number)}}}"
     first, dots, last = inner.partition("..")
     if dots:
-        ends = [
-            end if not end.strip() or end.strip().isdecimal() else number(end)
-            for end in (first, last)
-        ]
-        return f"{{{ends[0]}..{ends[1]}}}"
+        return f"{{{_range_end(first, number)}..{_range_end(last, number)}}}"
     return value(inner)
+
+
+def _range_end(source: str, number: Filled) -> str:
+    digits = source.strip()
+    return source if not digits or digits.isdecimal() else number(source)
 
 
 def _text(source: str, names: Mapping[str, Any]) -> str:

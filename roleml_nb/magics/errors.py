@@ -1,4 +1,4 @@
-"""What a refused line raises."""
+"""The error that a refused line raises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cell that a magic stands in."""
+"""The number of the cell that a magic stands in."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ __all__ = ["current_execution_count"]
 
 @contextmanager
 def current_execution_count(shell: Any) -> Iterator[None]:
-    """What is run within counts as a part of the cell that runs now, so that tracebacks call it by
-    that cell's number.
+    """Count code that is run within as a part of this cell: tracebacks call it by its number.
 
     IPython 9 counts a cell when it begins, and would give the number of the next one.
     """
@@ -27,9 +26,7 @@ def current_execution_count(shell: Any) -> Iterator[None]:
 
 
 def _number(shell: Any) -> int | None:
-    """The number of the cell that runs now; None where there is none, as in a test that calls a
-    magic.
-    """
+    """Return the number of the cell that runs now; None where a program has called the magic."""
     numbers = getattr(shell.compile, "_filename_map", {})
     frame = sys._getframe()
     while frame is not None:

@@ -43,17 +43,21 @@ class _Restorer(ast.NodeTransformer):
             return node
         parts: list[str | ast.expr] = [node.value]
         for digits in self._sources:
-            parts = [new for part in parts for new in self._split(part, digits)]
+            before, parts = parts, []
+            for part in before:
+                parts += self._split(part, digits)
         if parts == [node.value]:
             return node
-        return ast.JoinedStr(
-            [
-                ast.Constant(part) if isinstance(part, str) else ast.FormattedValue(part, -1)
-                for part in parts
-            ]
-        )
+        values: list[ast.expr] = []
+        for part in parts:
+            if isinstance(part, str):
+                values.append(ast.Constant(part))
+            else:
+                values.append(ast.FormattedValue(part, -1))
+        return ast.JoinedStr(values)
 
     def _split(self, part: str | ast.expr, digits: str) -> list[str | ast.expr]:
+        """Return a part of a text in up to three: before the digits, their expression, after."""
         if not isinstance(part, str) or digits not in part:
             return [part]
         before, _, after = part.partition(digits)

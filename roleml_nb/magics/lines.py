@@ -1,4 +1,4 @@
-"""The lines of a ``%%rml`` cell: all of them happen, or, where that is possible, none."""
+"""The lines of a ``%%rml`` cell: all are carried out, or, where they can be undone, none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the notebook is told: errors that nobody waited for, and runs that have ended."""
+"""Notifications: errors that nobody waited for, and runs that have ended."""
 
 from __future__ import annotations
 
@@ -13,31 +13,27 @@ __all__ = ["Notifications", "report", "unreported"]
 
 
 class Notifications(NamedTuple):
-    """What has not been told yet."""
+    """Failures and ended runs that have not been reported yet."""
 
     failures: list[Failure]
     runs: list[LiveRun]
 
     @property
     def key(self) -> tuple[int, ...]:
-        """Equal for equal news."""
-        return (
-            len(self.failures),
-            *(failure.number for failure in self.failures[-1:]),
-            *(-run.number for run in self.runs),
-        )
+        """Numbers that are equal for equal notifications."""
+        newest = self.failures[-1].number if self.failures else 0
+        return len(self.failures), newest, *[run.number for run in self.runs]
 
     def lines(self) -> list[str]:
-        """As text: one line for all errors, and one for each run."""
-        return ([summary(self.failures)] if self.failures else []) + [
-            _ended(run) for run in self.runs
-        ]
+        """Return the text: one line for all errors, and one for each run."""
+        failed = [summary(self.failures)] if self.failures else []
+        return [*failed, *map(_ended, self.runs)]
 
 
 def unreported(bed: Testbed) -> Notifications:
-    return Notifications(
-        bed.errors.unreported(), [run for run in bed.runs if run.done() and not run.reported]
-    )
+    """Return the notifications that a testbed has for the notebook."""
+    ended = [run for run in bed.runs if run.done() and not run.reported]
+    return Notifications(bed.errors.unreported(), ended)
 
 
 def _ended(run: LiveRun) -> str:
@@ -52,11 +48,11 @@ def _ended(run: LiveRun) -> str:
 
 
 def report(bed: Testbed) -> None:
-    """Print what is new, where errors are printed; it counts as told."""
-    news = unreported(bed)
-    for failure in news.failures:
+    """Print notifications where errors are printed, and count them as reported."""
+    notifications = unreported(bed)
+    for failure in notifications.failures:
         failure.reported = True
-    for run in news.runs:
+    for run in notifications.runs:
         run.reported = True
-    for line in news.lines():
+    for line in notifications.lines():
         print(line, file=sys.stderr)

@@ -1,4 +1,7 @@
-"""What the next cell will tell at its end, told in the page at once, also when no cell runs."""
+"""Notifications in the page while no cell runs, until the next one prints them.
+
+See also `notifications`, which prints them.
+"""
 
 from __future__ import annotations
 
@@ -13,24 +16,18 @@ from .notifications import Notifications, unreported
 __all__ = ["PageNotifications"]
 
 POLL_INTERVAL_S = 0.15
-"""Seconds between two looks.
-
-What has stood for a beat is shown: what a cell is about to tell, or is waiting for, is not.
-"""
+"""Notifications that have stood for an interval are shown: by then, no cell has reported them."""
 
 
 class PageNotifications:
-    """Looks on at the testbeds of a notebook.
-
-    A terminal has no page, and a program that runs a notebook shows none.
-    """
+    """Show notifications of a notebook's testbeds. Outside of notebooks, there is no page."""
 
     def __init__(self, shell: Any):
         self._shell = shell
         self._watched: WeakSet[Testbed] = WeakSet()
 
     def watch(self, bed: Testbed) -> None:
-        """From now on, and until it stops. Idempotent."""
+        """Show notifications of a testbed until it stops. Idempotent."""
         if not hasattr(self._shell, "kernel") or bed in self._watched or not bed.running:
             return
         self._watched.add(bed)
@@ -43,18 +40,18 @@ def _follow(bed: Testbed, ended: threading.Event) -> None:
     card = _Card()
     before = shown = Notifications([], []).key
     while not ended.wait(POLL_INTERVAL_S):
-        news = unreported(bed)
-        if news.key == before and news.key != shown:
-            card.show(news.lines())
-            shown = news.key
-        before = news.key
+        notifications = unreported(bed)
+        if notifications.key == before and notifications.key != shown:
+            card.show(notifications.lines())
+            shown = notifications.key
+        before = notifications.key
     card.close()
 
 
 class _Card:
-    """Made when there is something to show for the first time.
+    """A card in the page, made when there is something to show for the first time.
 
-    What goes wrong with it must cost nobody the testbed.
+    Its failures are ignored: no testbed ends because of a card.
     """
 
     def __init__(self) -> None:
@@ -67,7 +64,7 @@ class _Card:
 
                 self._widget = Notice()
             self._widget.show(lines)
-        except Exception:  # a front end that has no comms, or is gone: the next cell tells it
+        except Exception:  # a front end that has no comms, or is gone: the next cell reports it
             self._widget = None
 
     def close(self) -> None:

@@ -27,6 +27,7 @@ __all__ = [
 
 MAX_WAIT_S = 100_000_000
 """Three years; threads wait no longer than 292."""
+FILE_ENDINGS = (".yaml", ".yml", ".json", ".checkpoint")
 
 
 def split(line: str) -> list[str]:
@@ -70,7 +71,7 @@ def split(line: str) -> list[str]:
 
 
 def file_name(word: str) -> str:
-    """The file that a word of the line names, with or without quotes; ~ is the home directory."""
+    """Return the file that a word names, with or without quotes; ~ is the home directory."""
     if word[:1] in ("'", '"'):
         try:
             word = ast.literal_eval(word)
@@ -83,7 +84,7 @@ def file_name(word: str) -> str:
 
 
 def pair(item: str, form: str) -> tuple[str, str]:
-    """The name and the source of ``name=value``; `form` is how a line writes it."""
+    """Return name and source of ``name=value``; BadLine names `form`, as a line writes it."""
     name, sign, value = item.partition("=")
     if not sign or not name.replace("-", "_").isidentifier() or not value:
         raise BadLine(f"{item!r} is not of the form {form}")
@@ -91,7 +92,7 @@ def pair(item: str, form: str) -> tuple[str, str]:
 
 
 def seconds(word: str) -> float:
-    """How long an option says; for argparse."""
+    """Return the seconds that an option gives. A type of argparse."""
     try:
         given = float(word)
     except ValueError:
@@ -102,17 +103,18 @@ def seconds(word: str) -> float:
 
 
 def files(begun: str) -> list[str]:
-    """Configuration files, checkpoints and folders, whose names go on as `begun`."""
-    found = glob(f"{escape(begun)}*")
-    return sorted(
-        f"{name}/" if os.path.isdir(name) else name
-        for name in found
-        if os.path.isdir(name) or name.endswith((".yaml", ".yml", ".json", ".checkpoint"))
-    )
+    """Return the configuration files, checkpoints and folders whose names begin with `begun`."""
+    found = []
+    for name in glob(f"{escape(begun)}*"):
+        if os.path.isdir(name):
+            found.append(f"{name}/")
+        elif name.endswith(FILE_ENDINGS):
+            found.append(name)
+    return sorted(found)
 
 
 def graph(source: str, names: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """A graph and its options: a variable, or the name of a graph, as it is or called with options.
+    """Return a graph, and its options: a variable's value, or a name, as it is or called.
 
     >>> graph("small-world(degree=4)", {})
     ('small-world', {'degree': 4})
@@ -129,4 +131,7 @@ def graph(source: str, names: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         or any(item.arg is None for item in body.keywords)
     ):
         raise BadLine(f"{source}: name the options, as in {name}(degree=4)")
-    return name, {str(item.arg): evaluate(ast.unparse(item.value), names) for item in body.keywords}
+    options = {}
+    for item in body.keywords:
+        options[str(item.arg)] = evaluate(ast.unparse(item.value), names)
+    return name, options

@@ -11,13 +11,12 @@ from roleml_nb.testbed.calls.runs import LiveRun
 __all__ = ["watch"]
 
 BAR_DELAY_S = 0.5
-"""Seconds that a run takes before there is a bar."""
+"""A run that ends earlier shows no bar."""
 POLL_INTERVAL_S = 0.2
-"""Seconds between two looks at how far it is."""
 
 
 def watch(shell: Any, run: LiveRun, timeout: float | None) -> Any:
-    """The result of the run, or what it raised; CallTimeout after `timeout` seconds.
+    """Return the result of a run, or raise its error; CallTimeout after `timeout` seconds.
 
     In a notebook a bar shows meanwhile how far it is, in a terminal a line; both are gone at the
     end.
@@ -26,15 +25,12 @@ def watch(shell: Any, run: LiveRun, timeout: float | None) -> Any:
     began = time.monotonic()
     until = began + (run.limit if timeout is None else timeout)
     try:
-        while (
-            not run.wait(max(0.0, min(POLL_INTERVAL_S, until - time.monotonic())))
-            and time.monotonic() < until
-        ):
-            if (
-                bar is None
-                and time.monotonic() - began > BAR_DELAY_S
-                and (run.progress.total or run.progress.done)
-            ):
+        while not run.wait(max(0.0, min(POLL_INTERVAL_S, until - time.monotonic()))):
+            now = time.monotonic()
+            if now >= until:
+                break
+            has_rounds = run.progress.total or run.progress.done
+            if bar is None and has_rounds and now - began > BAR_DELAY_S:
                 bar = _bar(shell, run)
             if bar is not None:
                 bar.refresh()
@@ -51,7 +47,7 @@ def _bar(shell: Any, run: LiveRun) -> _Bar:
 
 
 class _Bar:
-    """Where nobody looks, there is nothing to see."""
+    """No bar, where output is not shown as it comes."""
 
     def refresh(self) -> None: ...
 
@@ -74,13 +70,11 @@ class _Line(_Bar):
 
 
 class _Widget(_Bar):
-    """A widget in a notebook.
-
-    What goes wrong with it must cost nobody the run: then there is none.
-    """
+    """A widget in a notebook. When it fails there is none, and the run goes on."""
 
     def __init__(self, publish: Any, run: LiveRun):
-        self._publish, self._widget = publish, None
+        self._publish = publish
+        self._widget: Any = None
         try:
             from roleml_nb.widgets.notifications.progress import ProgressBar
 

@@ -7,7 +7,7 @@ import ast
 __all__ = ["VALUE_MAGIC", "ValueTransformer"]
 
 VALUE_MAGIC = "rml_value"
-"""What a line of ``%rml`` is called where its value is used."""
+"""The magic that a line of ``%rml`` calls where its value is used."""
 
 
 class ValueTransformer(ast.NodeTransformer):
@@ -30,7 +30,7 @@ class ValueTransformer(ast.NodeTransformer):
 
 
 def _is_line(node: ast.expr) -> bool:
-    """Whether it is ``get_ipython().run_line_magic('rml', …)``, as IPython writes a line."""
+    """Return True for ``get_ipython().run_line_magic('rml', …)``, as IPython writes a line."""
     return (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
