@@ -18,7 +18,7 @@ class GuardedRole(Role):
         self.lock = RLock()
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
+        state = super().__getstate__()
         state.pop("lock", None)
         return state
 

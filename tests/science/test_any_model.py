@@ -293,7 +293,7 @@ def test_who_has_something_frozen_counts_as_one_that_did_not_move_it(strategy):
 
 def test_a_stale_result_brings_its_step_along_and_not_its_statistics():
     """A variance that fell since the result began must not become less than nothing."""
-    from roleml_nb.library.federated.aggregator import _rebase_update
+    from roleml_nb.library.federated.client_results import rebase_update
 
     base, update, onto = (odd().get_params() for _ in range(3))
     (
@@ -302,7 +302,7 @@ def test_a_stale_result_brings_its_step_along_and_not_its_statistics():
         onto["norm.running_var"].fill_(2.0),
     )
     base["scale"].fill_(1.0), update["scale"].fill_(1.5), onto["scale"].fill_(3.0)
-    found = _rebase_update(update, base, onto, [])
+    found = rebase_update(update, base, onto, [])
     assert (found["norm.running_var"] == 1.0).all() and found["scale"] == 3.5
 
 

@@ -1,4 +1,4 @@
-"""FedAvg's aggregator: trains clients and puts their models together.
+"""FedAvg's aggregator: has clients train, and merges their models.
 
 McMahan, Moore, Ramage, Hampson and Agüera y Arcas, "Communication-Efficient Learning of Deep
 Networks from Decentralized Data", AISTATS 2017 (algorithm FedAvg).
@@ -6,16 +6,12 @@ Networks from Decentralized Data", AISTATS 2017 (algorithm FedAvg).
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import fields
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from roleml_nb.library.aggregation.contributions import emit_contributions
-from roleml_nb.library.aggregation.mergers import RunningAverage
 from roleml_nb.library.aggregation.same_entries import check_entries
-from roleml_nb.library.aggregation.state_dicts import add_step, difference
-from roleml_nb.library.attempts import Attempt
 from roleml_nb.library.channel_numbers import count_of, number_of
 from roleml_nb.library.channel_types import (
     ByRole,
@@ -27,7 +23,6 @@ from roleml_nb.library.channel_types import (
     Roles,
 )
 from roleml_nb.library.ordering import in_order
-from roleml_nb.library.training.finite import Diverged, check_finite
 from roleml_nb.role import (
     ChannelNotFoundError,
     Element,
@@ -36,47 +31,33 @@ from roleml_nb.role import (
     Message,
     Role,
     RoleInstanceID,
-    RoleInteractionError,
     Service,
     Task,
-    natural_key,
 )
-from roleml_nb.role.parameters import STEPPED, entries, like
 
-from .rounds import Outcome, Quorum, do_round
+from .client_results import client_result, drop_diverged, rebase_update
+from .rounds import Outcome, Quorum, do_round, train_all
 from .strategies import ClientResult, FedAvg, Strategy
-from .trainings import Training, Trainings, Work
+from .trainings import Trainings
 
 __all__ = ["FedAvgAggregator"]
 
-MAX_BYTES_IN_FLIGHT = 64 * 1024 * 1024
-"""Bytes of models that come back to an aggregator which needs to keep none, at the same time."""
-RESULT_FIELDS = {field.name for field in fields(ClientResult)} - {
-    "client",
-    "staleness",
-    "seconds",
-    "inclusion",
-}
-
 
 class FedAvgAggregator(Role):
-    """Sends the model to clients, has them train it, and makes one model of what comes back
-    (McMahan et al. 2017).
+    """Sends the model to clients, has them train it, and merges their models (McMahan et al. 2017).
 
-    A client is a role with the channels of `EpochTrainer`. Its data size is what its
-    ``apply-update`` returns in this round, or else what ``get-data-size`` does. A model that has
-    diverged (NaN, infinity) is not taken in: it is an error of that client. Results are put
-    together in the natural order of the clients, whichever comes first, so when all are waited for,
-    the model is deterministic.
+    A client is a role with the channels of `EpochTrainer`. Its data size is the result of its
+    ``apply-update`` in this round, or else of ``get-data-size``. A model that has diverged (NaN,
+    infinity) is not merged: it is an error of that client. Results are merged in the natural order
+    of the clients, whichever comes first, so the model is deterministic when all are waited for.
 
-    Elements: `strategy`, a `Strategy`, says how they are put together. The default is `FedAvg`, the
-    mean weighted by data size. After each round, ``aggregation-completed`` carries how many clients
-    were "selected", and how many results "arrived" in time, were "late", "dropped" because they
-    came after an earlier round, taken in "stale", or "failed", and how many clients were "busy"
-    with an earlier round; "clients" and "data_size" are of the results that count. Before it,
-    ``contributions`` carries who that was: the "weight" of each client's result, as the strategy
-    says it, how "stale" it was, and who was "late", "dropped", "failed" or "busy"; the trace has a
-    table of them.
+    Element: `strategy`, a `Strategy`, which merges the models. The default is `FedAvg`, the mean
+    weighted by data size. After each round, ``aggregation-completed`` carries numbers of clients:
+    "selected", "arrived" in time, "late", "dropped" because they answered after an earlier round,
+    merged although "stale", "failed", and "busy" with an earlier round; "clients" and "data_size"
+    are of the merged results. Before it, ``contributions`` carries the "weight" of each client's
+    result according to the strategy, how "stale" it was, and the clients that were "late",
+    "dropped", "failed" or "busy"; the trace shows them as a table.
     """
 
     strategy: Any = Element(Strategy, default_constructor=FedAvg)
@@ -103,13 +84,13 @@ class FedAvgAggregator(Role):
     ) -> dict[str, Any]:
         """Do one round.
 
-        When it fails, trainings that have not begun do not begin; what others have done is taken
-        back by their trainers (``take-back``) when they are asked again.
+        When it fails, trainings that have not begun are cancelled; other clients undo theirs
+        (``take-back``) before their next training.
 
         Parameters
         ----------
         clients : list of RoleInstanceID or of "node/role"
-            Who takes part.
+            The clients of the round.
         update : state dict
             The model to start from.
         num_epochs : int
@@ -120,19 +101,19 @@ class FedAvgAggregator(Role):
         quorum : dict, optional
             The fields of a `Quorum`. When not given, all clients are waited for, and an error of
             one is an error.
-        inclusion : dict of RoleInstanceID to float, optional
-            In proportion to what each was likely to be selected: data sizes are divided by it. All
-            alike when not given.
         attempt : str
-            With a quorum, what the round belongs to, such as a run: what is late from another one
-            does not count in it.
+            With a quorum, the name of the run that the round belongs to: late results of another
+            run are dropped.
+        inclusion : dict of RoleInstanceID to float, optional
+            Probabilities of selection, up to a factor: data sizes are divided by them. Equal when
+            not given.
 
         Returns
         -------
         dict
             "update" (the new model), "data_size" (samples in total) and "clients" (how many);
-            "counts" (what ``aggregation-completed`` tells), "results" (per client, what is known of
-            its training) and "busy" (clients that are not done yet).
+            "counts" (as in ``aggregation-completed``), "results" (per client, data about its
+            training) and "busy" (clients that are still training).
         """
         num_epochs = count_of("num_epochs", num_epochs, 1)
         group = in_order(clients)
@@ -158,14 +139,13 @@ class FedAvgAggregator(Role):
         attempt: str = "",
         inclusion: ByRole | None = None,
     ) -> dict[str, Any]:
-        """Do one round of several models under one `quorum`: each of `updates` with clients of its
-        own, those of its cluster.
+        """Do one round of several models under one `quorum`; each model has a cluster of clients.
 
         Returns
         -------
         dict
-            As `aggregate`, but with "updates", the new models; one that no result came for stays as
-            it was.
+            As `aggregate`, but with "updates", the new models; a model without results stays as it
+            was.
         """
         num_epochs = count_of("num_epochs", num_epochs, 1)
         self._record_inclusion(inclusion)
@@ -174,7 +154,9 @@ class FedAvgAggregator(Role):
             len(groups) == len(updates),
             f"updates must be one model for each of the {len(groups)} clusters, got {len(updates)}",
         )
-        places = {client: place for place, group in enumerate(groups) for client in group}
+        places: dict[RoleInstanceID, int] = {}
+        for place, group in enumerate(groups):
+            places.update(dict.fromkeys(group, place))
         strategy = self.strategy()
         outcome = self._train_with_quorum(
             in_order(places),
@@ -185,7 +167,7 @@ class FedAvgAggregator(Role):
             attempt,
             places,
         )
-        self._drop_diverged(outcome, Quorum(min_results=0))
+        drop_diverged(self, outcome, Quorum(min_results=0))
         merged: list[Any] = []
         results: list[ClientResult] = []
         weights: list[float] = []
@@ -200,7 +182,7 @@ class FedAvgAggregator(Role):
 
     @Service(expand=True)
     def begin_anew(self, caller: RoleInstanceID) -> None:
-        """Build the strategy anew, without what it has kept of earlier rounds."""
+        """Build the strategy anew, without the state of earlier rounds."""
         if self.strategy.constructible:
             self.strategy.reset()
         else:
@@ -228,38 +210,38 @@ class FedAvgAggregator(Role):
         attempt: str,
         clusters: Mapping[RoleInstanceID, int] | None = None,
     ) -> Outcome:
-        strategy = self.strategy()
-        message = Message({**(options or {}), "num_epochs": num_epochs}, strategy.arguments())
         return do_round(
             self._trainings,
             self,
             group,
             updates,
-            strategy.channel,
-            message,
+            self.strategy().channel,
+            self._training_message(num_epochs, options),
             quorum,
             clusters,
             self._data_sizes,
             attempt,
         )
 
+    def _training_message(self, num_epochs: int, options: dict[str, Any] | None) -> Message:
+        args = {**(options or {}), "num_epochs": num_epochs}
+        return Message(args, self.strategy().arguments())
+
     def _undo_unmerged(self, group: list[RoleInstanceID]) -> None:
-        """Have clients undo a training that was not taken in."""
+        """Have clients undo trainings that were not merged."""
         unmerged = self._trainings.unmerged
-        again = [client for client in group if client in unmerged]
-        for client, answer in (
-            self.call_group(again, "take-back", on_error=ErrorHandlingStrategy.KEEP)
-            if again
-            else ()
-        ):
-            # which not all can do
+        undoing = [client for client in group if client in unmerged]
+        if not undoing:
+            return
+        answers = self.call_group(undoing, "take-back", on_error=ErrorHandlingStrategy.KEEP)
+        for client, answer in answers:
+            # trainers of other classes need not have the channel
             if isinstance(answer, Exception) and not isinstance(answer, ChannelNotFoundError):
                 self.logger.warning("%s does not take back its last training: %s", client, answer)
 
     def _send_model(self, group: list[RoleInstanceID], update: Any) -> None:
-        self._record_sizes(
-            dict(self.call_group(group, "apply-update", payloads={"update": update}))
-        )
+        sizes = self.call_group(group, "apply-update", payloads={"update": update})
+        self._record_sizes(dict(sizes))
 
     def _do_round(
         self,
@@ -270,7 +252,7 @@ class FedAvgAggregator(Role):
         quorum: Quorum | None = None,
         attempt: str = "",
     ) -> dict[str, Any]:
-        """Have the group train, and aggregate.
+        """Have the group train, and merge the results.
 
         Without a quorum, the group has the model already.
         """
@@ -279,13 +261,13 @@ class FedAvgAggregator(Role):
         if quorum is None:
             if strategy.channel == "train":
                 mean = strategy.running(self._weights(group))
-            args = {**(options or {}), "num_epochs": num_epochs}
-            outcome = self._train_all(
-                group, update, strategy.channel, args, strategy.arguments(), mean
+            message = self._training_message(num_epochs, options)
+            outcome = train_all(
+                self._trainings, self, group, update, strategy.channel, message, mean
             )
         else:
             outcome = self._train_with_quorum(group, [update], num_epochs, options, quorum, attempt)
-            self._drop_diverged(outcome, quorum)
+            drop_diverged(self, outcome, quorum)
         results = self._client_results(update, outcome, strategy.channel)
         self._require_data([result.data_size for result in results])
         merged = strategy.aggregate(update, results) if mean is None else mean.result()
@@ -299,7 +281,7 @@ class FedAvgAggregator(Role):
     def _report_round(
         self, selected: int, results: list[ClientResult], weights: list[float], outcome: Outcome
     ) -> dict[str, Any]:
-        """What a round returns besides models; it is emitted, too."""
+        """Emit the report of a round, and return it."""
         self._trainings.unmerged.difference_update(result.client for result in results)
         size = sum(result.data_size for result in results)
         counts = {
@@ -311,9 +293,10 @@ class FedAvgAggregator(Role):
             "failed": len(outcome.failed),
             "busy": len(outcome.busy),
         }
+        clients = [result.client for result in results]
         emit_contributions(
             self.contributions,
-            zip([result.client for result in results], weights, strict=True),
+            zip(clients, weights, strict=True),
             stale=[(result.client, result.staleness) for result in results],
             late=outcome.late,
             dropped=outcome.dropped,
@@ -321,67 +304,14 @@ class FedAvgAggregator(Role):
             busy=outcome.busy,
         )
         self.aggregation_completed.emit(args={"clients": len(results), "data_size": size, **counts})
-        known = {
-            result.client: {
-                **result.metrics,
-                "data_size": result.data_size,
-                "seconds": result.seconds,
-            }
-            for result in results
-        }
-        return {"data_size": size, "clients": len(results), "counts": counts, "results": known}
+        reports: dict[RoleInstanceID, dict[str, Any]] = {}
+        for result in results:
+            sizes = {"data_size": result.data_size, "seconds": result.seconds}
+            reports[result.client] = {**result.metrics, **sizes}
+        return {"data_size": size, "clients": len(results), "counts": counts, "results": reports}
 
     def _failed(self, outcome: Outcome) -> Iterable[RoleInstanceID]:
         return outcome.failed
-
-    def _train_all(
-        self,
-        group: list[RoleInstanceID],
-        update: Any,
-        channel: str,
-        args: Mapping[str, Any],
-        payloads: Mapping[str, Any],
-        mean: RunningAverage | None,
-    ) -> Outcome:
-        """Have all train, and wait for them in their order.
-
-        With `mean`, the models go into it, and are not kept.
-
-        Then no more are under way at the same time than memory is meant for.
-        """
-        outcome, training = Outcome(), Training(Work(self._trainings.number, [update]))
-        at_once = len(group) if mean is None else self._max_in_flight(group, update)
-        left, under_way = list(group), deque[tuple[RoleInstanceID, Any]]()
-        names: tuple[RoleInstanceID, list[str]] | None = None
-        self._trainings.unmerged.update(group)
-        with Attempt() as attempt:
-            while left or under_way:
-                count = at_once - len(under_way)
-                if left and count:
-                    under_way.extend(
-                        attempt.add(self.call_task_group(left[:count], channel, args, payloads))
-                    )
-                    del left[:count]
-                client, invocation = under_way.popleft()  # which holds its result
-                answer = invocation.result()
-                model = answer if channel == "train" else answer["update"]
-                names = names or (client, list(model))
-                check_entries(client, model, names[1], str(names[0]))
-                check_finite(client, model, update)
-                if mean is not None:
-                    mean.add(answer)
-                    answer = {}
-                outcome.results.append((client, answer, training, 0.0))
-        return outcome
-
-    def _max_in_flight(self, group: list[RoleInstanceID], update: Mapping[str, Any]) -> int:
-        """Return the number of models that may be on their way here at once.
-
-        They take `MAX_BYTES_IN_FLIGHT` bytes, or more so that no host has to wait.
-        """
-        hosts = {self.ctx.contacts.get_actor_profile(client.actor_name).address for client in group}
-        size = sum(getattr(entry, "nbytes", 0) for entry in update.values())
-        return max(len(hosts) + 1, MAX_BYTES_IN_FLIGHT // max(size, 1))
 
     def _require_data(self, sizes: list[int]) -> list[int]:
         self.require(
@@ -389,25 +319,8 @@ class FedAvgAggregator(Role):
         )
         return sizes
 
-    def _drop_diverged(self, outcome: Outcome, quorum: Quorum) -> None:
-        results, outcome.results = outcome.results, []
-        for client, answer, training, seconds in results:
-            try:
-                check_finite(client, answer.get("update", answer), training.update)
-            except Diverged as error:
-                self.logger.warning("%s is left out: %s", client, error)
-                outcome.failed[client] = error
-                continue
-            outcome.results.append((client, answer, training, seconds))
-        if len(outcome.results) < min(quorum.least, len(results)):
-            first = next(iter(outcome.failed.values()))
-            raise RoleInteractionError(
-                f"{len(outcome.results)} results are left of the {quorum.least} that the round"
-                f" needs; the first error: {first}"
-            ) from first
-
     def _record_sizes(self, sizes: Mapping[RoleInstanceID, Any]) -> None:
-        """Record the sizes that clients report; ask the others again when their sizes count."""
+        """Record the data sizes that clients report; the others are asked when it is needed."""
         for client, size in sizes.items():
             if isinstance(size, int):
                 self._data_sizes[client] = size
@@ -415,71 +328,42 @@ class FedAvgAggregator(Role):
                 self._data_sizes.pop(client, None)
 
     def _client_results(self, update: Any, outcome: Outcome, channel: str) -> list[ClientResult]:
-        """In natural order; a stale one is moved to where the model is by now."""
+        """Return results in natural order, with stale ones moved to the present model."""
         results: list[ClientResult] = []
-        for client, answer, training, seconds in sorted(
-            outcome.results, key=lambda one: natural_key(str(one[0]))
-        ):
-            detailed = (
-                dict(answer)
-                if channel == "train2"
-                else {"update": answer, "data_size": self._sizes([client])[0]}
-            )
+        for client, answer, training, seconds in outcome.in_order():
+            if channel != "train2":
+                answer = {"update": answer, "data_size": self._sizes([client])[0]}
             if results:
-                check_entries(client, detailed["update"], results[0].update, str(results[0].client))
+                first = results[0]
+                check_entries(client, answer["update"], first.update, str(first.client))
             staleness = self._trainings.number - training.number
+            inclusion = self._inclusion.get(client, 1.0)
+            result = client_result(client, answer, staleness, seconds, inclusion)
             if staleness:
-                detailed["update"] = _rebase_update(
-                    detailed["update"], training.update, update, detailed.get("buffers", ())
-                )
-            known = {name: detailed[name] for name in RESULT_FIELDS if name in detailed}
-            results.append(
-                ClientResult(
-                    client,
-                    staleness=staleness,
-                    seconds=seconds,
-                    inclusion=self._inclusion.get(client, 1.0),
-                    **known,
-                )
-            )
+                moved = rebase_update(result.update, training.update, update, result.buffers)
+                result = replace(result, update=moved)
+            results.append(result)
         return results
 
     def _record_inclusion(self, inclusion: Mapping[RoleInstanceID, float] | None) -> None:
         """Record inclusion probabilities; keep those of clients still busy with earlier rounds."""
-        known = {
-            in_order([client])[0]: number_of(
-                f"inclusion of {in_order([client])[0]}", share, 0, above=True
-            )
-            for client, share in (inclusion or {}).items()
-        }
-        kept = {
-            client: share
-            for client, share in self._inclusion.items()
-            if client in self._trainings.under_way
-        }
-        self._inclusion = {**known, **kept}
+        shares: dict[RoleInstanceID, float] = {}
+        for given, share in (inclusion or {}).items():
+            (client,) = in_order([given])
+            shares[client] = number_of(f"inclusion of {client}", share, 0, above=True)
+        for client, share in self._inclusion.items():
+            if client in self._trainings.under_way:
+                shares[client] = share
+        self._inclusion = shares
 
     def _weights(self, group: list[RoleInstanceID]) -> list[float]:
-        sizes = self._require_data(self._sizes(group))
-        return [
-            size / self._inclusion.get(client, 1.0)
-            for client, size in zip(group, sizes, strict=True)
-        ]
+        weights: list[float] = []
+        for client, size in zip(group, self._require_data(self._sizes(group)), strict=True):
+            weights.append(size / self._inclusion.get(client, 1.0))
+        return weights
 
     def _sizes(self, group: list[RoleInstanceID]) -> list[int]:
         unknown = [client for client in group if client not in self._data_sizes]
         if unknown:
             self._data_sizes.update(self.call_group(unknown, "get-data-size"))
         return [self._data_sizes[client] for client in group]
-
-
-def _rebase_update(
-    update: Mapping[str, Any],
-    base: Mapping[str, Any],
-    onto: Mapping[str, Any],
-    untrained: Collection[str],
-) -> dict[str, Any]:
-    """`update` with the step that it is from `base` made from `onto` instead."""
-    names = [name for name in entries(STEPPED, update) if name not in untrained]
-    step = difference(update, base, names)
-    return like({**update, **add_step({name: onto[name] for name in names}, step)}, update)

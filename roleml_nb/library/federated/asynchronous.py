@@ -1,7 +1,6 @@
-"""Asynchronous federated learning: the server does not wait for rounds, and discounts results that
-are stale.
+"""Strategies of asynchronous federated learning, which merge results one by one.
 
-Which results are stale depends on who is first, so runs are not deterministic.
+Stale results count less. Staleness depends on the order of arrival, so runs are not deterministic.
 """
 
 from __future__ import annotations
@@ -22,20 +21,19 @@ __all__ = ["AsynchronousStrategy", "FedAsync", "FedBuff"]
 
 
 class AsynchronousStrategy(ABC):
-    """What a server does with one result; the element `strategy` of `AsynchronousCoordinator`."""
+    """Merges results one by one; the element `strategy` of `AsynchronousCoordinator`."""
 
     def begin(self) -> None:  # noqa: B027  (need not be overridden)
-        """A run begins: forget what is left of an earlier one, which has ended or failed."""
+        """Discard the state of an earlier run; called at the beginning of a run."""
 
     @abstractmethod
     def weight(self, staleness: int) -> float:
-        """The weight of a result that began `staleness` (0 or more) versions of the server's model
-        ago.
-        """
+        """Return the weight of a result that is `staleness` (0 or more) model versions old."""
 
     def share(self, staleness: int) -> float:
-        """By how much such a result counts in the model, which ``contributions`` tells: by default,
-        its `weight`.
+        """Return the share of such a result in the model, for ``contributions``.
+
+        By default, this is its `weight`.
         """
         return self.weight(staleness)
 
@@ -47,20 +45,21 @@ class AsynchronousStrategy(ABC):
         base: Mapping[str, Any],
         staleness: int,
     ) -> dict[str, Any] | None:
-        """The next version of the server's model `update`, or None when it stays as it is for now.
+        """Return the next version of the server's model `update`, or None if it stays as it is.
 
         Parameters
         ----------
         result : dict
-            What a client's ``train2`` returned.
+            The result of a client's ``train2``.
         base : state dict
-            The version that it began with, `staleness` versions ago.
+            The version that the client began with, `staleness` versions ago.
         """
 
 
 class FedAsync(AsynchronousStrategy):
-    """Mixes each result into the model at once: x ← (1 − α s) x + α s x_new, with s of its
-    staleness t − τ.
+    """Mixes each result into the model at once: x ← (1 − α s) x + α s x_new.
+
+    s is a function of the staleness t − τ.
 
     Xie, Koyejo and Gupta, "Asynchronous Federated Optimization", 2019, algorithm 1 and section 5.2.
     The local objective there has a proximal term: run with ``options={"proximal": ρ}``.
@@ -85,8 +84,10 @@ class FedAsync(AsynchronousStrategy):
             raise ArgumentError(
                 f"staleness must be 'polynomial', 'constant' or 'hinge', got {staleness!r}"
             )
-        self.mixing, self.staleness = mixing, staleness
-        self.a, self.b = in_range("a", a, 0, above=True), in_range("b", b, 0)
+        self.mixing = mixing
+        self.staleness = staleness
+        self.a = in_range("a", a, 0, above=True)
+        self.b = in_range("b", b, 0)
 
     def weight(self, staleness: int) -> float:
         staleness = check_count("staleness", staleness)
@@ -97,7 +98,7 @@ class FedAsync(AsynchronousStrategy):
         return 1 / (self.a * (staleness - self.b) + 1)
 
     def share(self, staleness: int) -> float:
-        """α s."""
+        """Return α s."""
         return self.mixing * self.weight(staleness)
 
     def receive(
@@ -112,7 +113,8 @@ class FedAsync(AsynchronousStrategy):
 
 
 class FedBuff(AsynchronousStrategy):
-    """Buffers the steps of K clients before the server makes one: x ← x + η_g / K Σ s(τᵢ) Δᵢ, with
+    """Buffers the steps of K clients before the server makes one: x ← x + η_g / K Σ s(τᵢ) Δᵢ.
+
     s(τ) = 1 / √(1 + τ).
 
     Nguyen, Malik, Zhan, Yousefpour, Rabbat, Malek and Huba, "Federated Learning with Buffered
@@ -129,7 +131,8 @@ class FedBuff(AsynchronousStrategy):
     """
 
     def __init__(self, size: int = 10, lr: float = 1.0):
-        self.size, self.lr = check_count("size", size, 1), in_range("lr", lr, 0, above=True)
+        self.size = check_count("size", size, 1)
+        self.lr = in_range("lr", lr, 0, above=True)
         self.begin()
 
     def begin(self) -> None:
@@ -143,7 +146,7 @@ class FedBuff(AsynchronousStrategy):
         return 1 / (1 + check_count("staleness", staleness)) ** 0.5
 
     def share(self, staleness: int) -> float:
-        """η_g s(τ) / K."""
+        """Return η_g s(τ) / K."""
         return self.lr * self.weight(staleness) / self.size
 
     def receive(
@@ -161,14 +164,17 @@ class FedBuff(AsynchronousStrategy):
         self._updates.append(result["update"])
         if len(self._steps) < self.size:
             return None
-        trained = [name for name in entries(STEPPED, *self._updates) if name not in self._untrained]
         weights = [max(0.0, 1 - sum(self._weights)), *self._weights]
         averaged = like(average([update, *self._updates], weights), *self._updates)
-        step = weighted_sum(
-            [{name: step[name] for name in trained} for step in self._steps], self._weights
-        )
-        moves = {name: self.lr * entry for name, entry in step.items()}
+        step = self._server_step()
         self.begin()
-        return like(
-            {**averaged, **add_step({name: update[name] for name in moves}, moves)}, averaged
-        )
+        start = {name: update[name] for name in step}
+        return like({**averaged, **add_step(start, step)}, averaged)
+
+    def _server_step(self) -> Step:
+        trained = [name for name in entries(STEPPED, *self._updates) if name not in self._untrained]
+        steps: list[Step] = []
+        for step in self._steps:
+            steps.append({name: step[name] for name in trained})
+        total = weighted_sum(steps, self._weights)
+        return {name: self.lr * entry for name, entry in total.items()}

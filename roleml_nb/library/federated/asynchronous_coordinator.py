@@ -33,22 +33,22 @@ __all__ = ["AsynchronousCoordinator"]
 
 
 class AsynchronousCoordinator(Coordinator):
-    """Keeps clients at work all the time, and takes each result in as it comes: FedAsync, FedBuff.
+    """Keeps clients training all the time, and merges each result when it comes: FedAsync, FedBuff.
 
-    Needs the relationship ``trainer`` (the clients); takes an ``evaluator``, as
-    `FederatedCoordinator` does. What is done with a result is the element `strategy`, an
-    `AsynchronousStrategy`; `FedBuff` when not given. Who is asked next is drawn among the clients
-    that are idle. A client that fails is left out from then on.
+    Needs the relationship ``trainer`` (the clients); uses an ``evaluator``, as
+    `FederatedCoordinator` does. Element: `strategy`, an `AsynchronousStrategy`, which merges
+    results; `FedBuff` when not given. The next client is drawn among those that are idle. A client
+    that fails is left out from then on.
 
-    Results depend on who is first, so runs are not deterministic. Each time that the model is
-    renewed, ``contributions`` carries the "weight" of each result in it (what is missing to 1 is
-    that of the model before), how "stale" it was, in versions, and who "failed"; in the last one of
-    a run, also who was at work in vain ("dropped"). The trace has a table of them.
+    Results depend on the order of arrival, so runs are not deterministic. Each time that the model
+    is renewed, ``contributions`` carries the "weight" of each result in it (the rest to 1 is that
+    of the model before), how "stale" it was, in versions, and the clients that "failed"; at the end
+    of a run, also those whose trainings are "dropped". The trace shows them as a table.
 
     Parameters
     ----------
     concurrency : int, optional
-        How many clients train at the same time, 1 or more; all of them when not given.
+        The number of clients that train at the same time, 1 or more; all when not given.
     """
 
     strategy: Any = Element(AsynchronousStrategy, default_constructor=FedBuff)
@@ -61,7 +61,7 @@ class AsynchronousCoordinator(Coordinator):
             raise ArgumentError(f"concurrency must be 1 or more, got {concurrency!r}")
         self.concurrency = concurrency
         self._trainings = Trainings()
-        self._quorum = Quorum(min_results=1)  # whoever does not answer is not waited for
+        self._quorum = Quorum(min_results=1)  # no client need answer
 
     @Task(expand=True)
     def run(
@@ -73,19 +73,18 @@ class AsynchronousCoordinator(Coordinator):
         distribute: bool = False,
         fresh: bool = False,
     ) -> dict[str, Any]:
-        """Go on until the server's model has been renewed `num_rounds` times; `options` go to the
-        clients' training.
+        """Train until the server's model has been renewed `num_rounds` times.
 
-        After each renewal, ``round-completed`` carries "round" (from 1, the version of the model),
-        "arrived" (results since the one before), "staleness" (their mean) and "max_staleness",
-        "failed" (clients left out so far) and, with an evaluator, its metrics. What is under way
-        when the run ends is dropped; with `distribute`, it is waited for, and then all clients get
-        the last model.
+        `options` go to the clients' training. After each renewal, ``round-completed`` carries
+        "round" (from 1, the version of the model), "arrived" (results since the one before),
+        "staleness" (their mean) and "max_staleness", "failed" (clients left out so far) and, with
+        an evaluator, its metrics. Trainings under way when the run ends are dropped; with
+        `distribute`, they are waited for, and then all clients get the last model.
 
         Returns
         -------
         dict
-            "rounds", "results" (how many were merged), and "accuracy" and "loss" of the last
+            "rounds", "results" (the number of merged ones), and "accuracy" and "loss" of the last
             test; "went_on_after" as of `FederatedCoordinator`, which has `fresh`, too.
         """
         num_rounds = count_of("num_rounds", num_rounds, 1)
@@ -112,25 +111,25 @@ class AsynchronousCoordinator(Coordinator):
         }
 
     def _run_rounds(self, pool: _ClientPool, num_rounds: int) -> dict[str, Any]:
-        """Take results in until the model has been renewed so often; the last metrics."""
+        """Merge results until the model has been renewed so often; return the last metrics."""
         metrics: dict[str, Any] = {}
         for number in range(1, num_rounds + 1):
             self.before_round()
             merged: list[tuple[RoleInstanceID, int]] = []
-            failed, renewed = set(pool.failed), None
+            failed = set(pool.failed)
+            renewed = None
             while renewed is None:
                 client, result, base, age = pool.next_result(self._update, number - 1)
                 merged.append((client, age))
                 renewed = self.strategy().receive(self._update, result, base, age)
             self._rounds_seen += 1
-            self._update, ages = renewed, [age for _, age in merged]
-            emit_contributions(
-                self.contributions,
-                [(client, self.strategy().share(age)) for client, age in merged],
-                stale=merged,
+            self._update = renewed
+            self._emit_contributions(
+                merged,
                 failed=[client for client in pool.failed if client not in failed],
                 dropped=pool.pending_clients() if number == num_rounds else [],
             )
+            ages = [age for _, age in merged]
             metrics = self._evaluate()
             self.round_completed.emit(
                 args={
@@ -144,11 +143,24 @@ class AsynchronousCoordinator(Coordinator):
             )
         return metrics
 
+    def _emit_contributions(
+        self,
+        merged: list[tuple[RoleInstanceID, int]],
+        failed: list[RoleInstanceID],
+        dropped: list[RoleInstanceID],
+    ) -> None:
+        strategy = self.strategy()
+        emit_contributions(
+            self.contributions,
+            [(client, strategy.share(age)) for client, age in merged],
+            stale=merged,
+            failed=failed,
+            dropped=dropped,
+        )
+
 
 class _ClientPool:
-    """The clients of one run: who is idle, who is at work since which version, and who has
-    failed.
-    """
+    """The clients of one run: idle, training, with a result, or failed."""
 
     def __init__(
         self,
@@ -157,12 +169,10 @@ class _ClientPool:
         clients: list[RoleInstanceID],
         args: dict[str, Any],
     ):
-        self._role, self._trainings, self._clients, self._message = (
-            role,
-            trainings,
-            clients,
-            Message(args),
-        )
+        self._role = role
+        self._trainings = trainings
+        self._clients = clients
+        self._message = Message(args)
         self._random = role.rng("clients")
         self._attempt = uuid4().hex
         self._ready: list[EndedTraining] = []
@@ -173,19 +183,18 @@ class _ClientPool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """What is under way is for nothing.
-
-        Who is at it is asked again when it has ended, and takes it back first.
-        """
+        """Cancel the trainings of the run; clients undo them before their next training."""
         self._trainings.cancel(self._belongs_to_run)
 
     def pending_clients(self) -> list[RoleInstanceID]:
-        """Clients whose results were not merged yet."""
-        return [*self._training_clients(), *(one.client for one in self._ready)]
+        """Return the clients whose results are not merged yet."""
+        ready = [ended.client for ended in self._ready]
+        return [*self._training_clients(), *ready]
 
     def next_result(self, update: Any, version: int) -> tuple[RoleInstanceID, Any, Any, int]:
-        """Whose result comes next, the result, the model that it began with, and how many versions
-        ago that was.
+        """Return a client, its result, the model that it began with, and the age of that model.
+
+        The age is in versions of the server's model.
         """
         self._start_idle_clients(update, version)
         while not self._ready:
@@ -197,7 +206,7 @@ class _ClientPool:
         return client, result, training.update, version - training.number
 
     def wait(self) -> None:
-        """Return when no client is at work any more."""
+        """Wait until no client trains any more."""
         while self._trainings.under_way:
             self._collect()
 
@@ -205,23 +214,21 @@ class _ClientPool:
         return training.work.attempt == self._attempt
 
     def _training_clients(self) -> list[RoleInstanceID]:
-        return [
-            client
-            for client, training in self._trainings.under_way.items()
-            if self._belongs_to_run(training)
-        ]
+        clients: list[RoleInstanceID] = []
+        for client, training in self._trainings.under_way.items():
+            if self._belongs_to_run(training):
+                clients.append(client)
+        return clients
 
     def _start_idle_clients(self, update: Any, version: int) -> None:
-        """Send the model to idle clients and have them train, up to the concurrency."""
+        """Have idle clients train with the model, up to the concurrency."""
         under_way = self._trainings.under_way
         limit = self._role.concurrency or len(self._clients)
         idle = [one for one in self._clients if one not in under_way and one not in self.failed]
         wanted = min(limit - len(under_way) - len(self._ready), len(idle))
         if wanted > 0:
-            chosen = [
-                idle[index]
-                for index in sorted(self._random.choice(len(idle), wanted, replace=False))
-            ]
+            drawn = sorted(self._random.choice(len(idle), wanted, replace=False))
+            chosen = [idle[index] for index in drawn]
             work = Work(version, [update], "train2", self._message, self._attempt)
             self._trainings.begin(self._role, work, dict.fromkeys(chosen, 0))
         if not under_way and not self._ready:
@@ -232,7 +239,7 @@ class _ClientPool:
             ) from first
 
     def _collect(self) -> None:
-        """Take in what comes next; what an earlier run had begun is dropped."""
+        """Collect the next results of this run; drop those of earlier runs."""
         limit = self._role.base.host.call_timeout
         came, ended = self._trainings.collect(self._role, limit, self._belongs_to_run)
         if not came:
@@ -243,17 +250,21 @@ class _ClientPool:
         for each in ended:
             if not self._belongs_to_run(each.training):
                 continue
-            error: RoleMLError | None = each.error
-            if error is None:
-                try:
-                    check_entries(
-                        each.client, each.result["update"], each.training.update, "the server"
-                    )
-                    check_finite(each.client, each.result["update"], each.training.update)
-                except (Diverged, EntriesDiffer) as problem:
-                    error = problem
+            error = each.error or _problem(each)
             if error is None:
                 self._ready.append(each)
             else:
                 self._role.logger.warning("%s is left out: %s", each.client, error)
                 self.failed[each.client] = error
+
+
+def _problem(ended: EndedTraining) -> RoleMLError | None:
+    """Return an error if the model has diverged, or has other entries than the server's."""
+    update = ended.result["update"]
+    base = ended.training.update
+    try:
+        check_entries(ended.client, update, base, "the server")
+        check_finite(ended.client, update, base)
+    except (Diverged, EntriesDiffer) as error:
+        return error
+    return None

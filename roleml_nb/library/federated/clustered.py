@@ -10,7 +10,7 @@ strategy says otherwise; in the paper, all clients have equally much.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -28,8 +28,8 @@ from roleml_nb.role import (
     RoleMLError,
     Service,
     Task,
+    TaskInvocation,
 )
-from roleml_nb.role.host import Host
 
 from .federated_coordinator import FederatedCoordinator
 from .rounds import Quorum
@@ -40,12 +40,12 @@ __all__ = ["ClusteredCoordinator"]
 class ClusteredCoordinator(FederatedCoordinator):
     """Runs rounds of IFCA.
 
-    Needs what `FederatedCoordinator` needs, but takes no ``evaluator``: clients are the ones to
-    test with.
+    Needs the relationships of `FederatedCoordinator`, except an ``evaluator``: models are tested on
+    the clients.
 
-    Elements: `models`, a list of two or more state dicts, where the clusters' models begin. They
-    must differ, or all clients go to the first. The strategy of the aggregator is shared by the
-    clusters, so it must be one without a state, as `FedAvg` is.
+    Element: `models`, a list of two or more state dicts, the clusters' first models. They must
+    differ, or all clients join the first cluster. The clusters share the strategy of the
+    aggregator, so it must be one without a state, as `FedAvg` is.
     """
 
     models: Any = Element(Sequence)
@@ -57,7 +57,7 @@ class ClusteredCoordinator(FederatedCoordinator):
 
     @Service(expand=True)
     def get_model(self, caller: RoleInstanceID, cluster: int = 0) -> Any:
-        """Parameters of a cluster's model after the last round; clusters are numbered from 0."""
+        """Return the parameters of a cluster's model (0, 1, …) after the last round."""
         self.require(self._models, f"{self.id} has no model yet: call its task 'run' first")
         return self._models[count_of("cluster", cluster, 0, len(self._models) - 1)]
 
@@ -79,19 +79,18 @@ class ClusteredCoordinator(FederatedCoordinator):
         enough: int | None = None,
         late: str = "drop",
     ) -> dict[str, Any]:
-        """Do `num_rounds` rounds; with `distribute`, every client gets the last model of its
-        cluster.
+        """Run `num_rounds` rounds; with `distribute`, clients get the last model of their cluster.
 
         After each round, ``round-completed`` carries "round" (from 1), "clients", "moved" (how many
         of them are in another cluster than before), "clusters" (how many have clients), "loss" (the
-        mean of the clients' least losses, before the training of the round), and what the
-        aggregator counts, such as "arrived" and "late".
+        mean of the clients' least losses, before the training of the round), and the aggregator's
+        counts, such as "arrived" and "late".
 
         With `deadline`, `min_results` or `enough`, a round does not wait for every client: see
-        `Quorum`. It is one quorum for all clusters together. The deadline counts twice: for the
-        losses by which clients choose, and for their trainings; who fails or is late with its
-        losses is not trained in that round. With `enough`, late is who takes more than twice as
-        long as that many of the others, and half a second.
+        `Quorum`. It is one quorum for all clusters together. The deadline holds twice: for the
+        losses by which clients choose, and for their trainings; a client that fails or is late with
+        its losses does not train in that round. With `enough`, a client is late if it takes half a
+        second more than twice the time of that many others.
 
         Returns
         -------
@@ -114,7 +113,8 @@ class ClusteredCoordinator(FederatedCoordinator):
         attempt = self._begin_attempt()
         if quorum.tolerant:
             training["attempt"] = attempt
-        loss, self._busy = 0.0, self._busy if quorum.tolerant else []
+        loss = 0.0
+        self._busy = self._busy if quorum.tolerant else []
         for number in range(1, num_rounds + 1):
             self.before_round()
             chosen = self._select_clients(clients, number, quorum)
@@ -130,9 +130,7 @@ class ClusteredCoordinator(FederatedCoordinator):
                 "failed": counts.get("failed", 0) + failed,
                 "late": counts.get("late", 0) + len(chosen) - len(able) - failed,
             }
-            moved = sum(
-                client in before and before[client] != self._clusters[client] for client in able
-            )
+            moved = sum(before.get(one, self._clusters[one]) != self._clusters[one] for one in able)
             self.round_completed.emit(
                 args={
                     **counts,
@@ -146,9 +144,7 @@ class ClusteredCoordinator(FederatedCoordinator):
         if distribute:
             self._distribute(clients, quorum)
         self._attempt = attempt
-        sizes = [
-            len(self._members_of(self._clusters, cluster)) for cluster in range(len(self._models))
-        ]
+        sizes = list(map(len, self._members_by_cluster(self._clusters)))
         return {"rounds": num_rounds, "loss": loss, "sizes": sizes}
 
     def _assign(
@@ -156,11 +152,11 @@ class ClusteredCoordinator(FederatedCoordinator):
     ) -> tuple[float, list[RoleInstanceID], int]:
         """Put each client into the cluster with the least loss.
 
-        The mean of these losses, the clients that told them, and how many failed; the rest was
-        late.
+        Return the mean of these losses, the clients that reported theirs, and the number of those
+        that failed; the others are late.
         """
         reported, failed = self._collect_losses(clients, quorum)
-        least = []
+        least: list[float] = []
         for client, losses in reported.items():
             comparable = [math.inf if math.isnan(loss) else loss for loss in losses]
             self._clusters[client] = comparable.index(min(comparable))
@@ -170,27 +166,14 @@ class ClusteredCoordinator(FederatedCoordinator):
     def _collect_losses(
         self, clients: Sequence[RoleInstanceID], quorum: Quorum
     ) -> tuple[dict[RoleInstanceID, list[float]], int]:
-        """Of each client, in their order, the loss of each model, and how many failed.
+        """Return the losses of all models for each client, and the number of clients that failed.
 
         Without a quorum, an error of one is an error.
         """
         if not quorum.tolerant:
-            with Attempt() as attempt:
-                asked = [
-                    attempt.add(
-                        self.call_task_group(clients, "evaluate", payloads={"update": update})
-                    )
-                    for update in self._models
-                ]
-                losses = zip(
-                    *(
-                        [invocation.result()["loss"] for _, invocation in of_model]
-                        for of_model in asked
-                    ),
-                    strict=True,
-                )
-                return dict(zip(clients, map(list, losses), strict=True)), 0
-        arrivals, host, calls = Arrivals(), self.base.host, []
+            return self._losses_of_all(clients), 0
+        arrivals = Arrivals()
+        calls: list[tuple[RoleInstanceID, TaskInvocation]] = []
         for cluster, update in enumerate(self._models):
             calls += self.call_task_group(
                 clients,
@@ -200,24 +183,43 @@ class ClusteredCoordinator(FederatedCoordinator):
                 on_result=partial(arrivals.put, cluster),
             )
         try:
-            return self._gather_losses(clients, quorum, arrivals, host)
+            return self._gather_losses(clients, quorum, arrivals)
         finally:
-            for _, call in calls:  # who is late trains sooner without
+            for _, call in calls:  # late clients can train sooner then
                 call.cancel()
 
+    def _losses_of_all(
+        self, clients: Sequence[RoleInstanceID]
+    ) -> dict[RoleInstanceID, list[float]]:
+        losses: dict[RoleInstanceID, list[float]] = {client: [] for client in clients}
+        with Attempt() as attempt:
+            asked: list[list[tuple[RoleInstanceID, TaskInvocation]]] = []
+            for update in self._models:
+                calls = self.call_task_group(clients, "evaluate", payloads={"update": update})
+                asked.append(attempt.add(calls))
+            for calls in asked:
+                for client, invocation in calls:
+                    losses[client].append(invocation.result()["loss"])
+        return losses
+
     def _gather_losses(
-        self, clients: Sequence[RoleInstanceID], quorum: Quorum, arrivals: Arrivals, host: Host
+        self, clients: Sequence[RoleInstanceID], quorum: Quorum, arrivals: Arrivals
     ) -> tuple[dict[RoleInstanceID, list[float]], int]:
+        """Wait for losses until the quorum ends this, and return those of clients that have all."""
+        host = self.base.host
         reported: dict[RoleInstanceID, dict[int, float]] = {client: {} for client in clients}
         failed: dict[RoleInstanceID, Exception] = {}
         began = host.clock.now()
         ends = float("inf") if quorum.deadline is None else began + quorum.deadline
-        while left := [
-            one for one in clients if one not in failed and len(reported[one]) < len(self._models)
-        ]:
-            known, now = len(clients) - len(failed) - len(left), host.clock.now()
+
+        def incomplete(client: RoleInstanceID) -> bool:
+            return client not in failed and len(reported[client]) < len(self._models)
+
+        while left := list(filter(incomplete, clients)):
+            known = len(clients) - len(failed) - len(left)
+            now = host.clock.now()
             if quorum.enough is not None and known >= quorum.enough:
-                # the others get as long again, for they may be the faster to train
+                # the others get the same time once more: they may be faster in training
                 ends = min(ends, now + (now - began) + GRACE_S)
             remaining = ends - now
             if remaining <= 0 and known >= quorum.least:
@@ -235,27 +237,23 @@ class ClusteredCoordinator(FederatedCoordinator):
                 except RoleMLError as error:
                     self.logger.warning("%s told no losses, and is left out: %s", client, error)
                     failed[client] = error
-        able = [
-            client
-            for client in clients
-            if client not in failed and len(reported[client]) == len(self._models)
-        ]
+        able = [one for one in clients if one not in failed and not incomplete(one)]
         if len(able) < quorum.least:
             first = next(iter(failed.values()), None)
             raise RoleInteractionError(
                 f"{len(able)} clients told their losses, and {quorum.least} are needed; the first"
                 f" error: {first}"
             ) from first
-        return {
-            client: [reported[client][cluster] for cluster in range(len(self._models))]
-            for client in able
-        }, len(failed)
+        losses: dict[RoleInstanceID, list[float]] = {}
+        for client in able:
+            losses[client] = [loss for _, loss in sorted(reported[client].items())]
+        return losses, len(failed)
 
     def _train(
         self, training: dict[str, Any], chosen: list[RoleInstanceID], quorum: Quorum
     ) -> dict[str, int]:
-        """Have each cluster train its model; what was counted."""
-        members = [self._members_of(chosen, cluster) for cluster in range(len(self._models))]
+        """Have each cluster train its model; return the aggregator's counts."""
+        members = self._members_by_cluster(chosen)
         if quorum.tolerant:
             able = quorum._replace(enough=quorum.enough and min(quorum.enough, len(chosen)))
             done = result_of(
@@ -266,31 +264,30 @@ class ClusteredCoordinator(FederatedCoordinator):
                     args={**training, "clusters": members, "quorum": able._asdict()},
                 )
             )
-            self._models, self._results, self._busy = done["updates"], done["results"], done["busy"]
+            self._models = done["updates"]
+            self._results = done["results"]
+            self._busy = done["busy"]
             return done["counts"]
+        rounds: list[tuple[int, TaskInvocation]] = []
         with Attempt() as attempt:
-            rounds = attempt.add(
-                (
-                    cluster,
-                    self.call_task(
+            for cluster, group in enumerate(members):
+                if group:
+                    call = self.call_task(
                         "aggregator",
                         "aggregate",
                         args={**training, "clients": group},
                         payloads={"update": self._models[cluster]},
-                    ),
-                )
-                for cluster, group in enumerate(members)
-                if group
-            )
+                    )
+                    rounds += attempt.add([(cluster, call)])
             done_of = {cluster: invocation.result() for cluster, invocation in rounds}
-        counts: dict[str, int] = {}  # all have ended: the models of a round are renewed together
+        # all have ended: the models of a round are renewed together
+        counts: dict[str, int] = {}
         self._results = {}
         for cluster, done in done_of.items():
             self._models[cluster] = done["update"]
             self._results |= done.get("results", {})
-            counts = {
-                name: counts.get(name, 0) + count for name, count in done.get("counts", {}).items()
-            }
+            for name, count in done.get("counts", {}).items():
+                counts[name] = counts.get(name, 0) + count
         return counts
 
     def _distribute(self, clients: list[RoleInstanceID], quorum: Quorum) -> None:
@@ -301,11 +298,10 @@ class ClusteredCoordinator(FederatedCoordinator):
             self._assign(new, Quorum(deadline, min_results=0) if quorum.tolerant else quorum)
         if quorum.tolerant:
             messages = [Message({}, {"update": update}) for update in self._models]
-            known = {
-                client: messages[self._clusters[client]]
-                for client in free
-                if client in self._clusters
-            }
+            known: dict[RoleInstanceID, Message] = {}
+            for client in free:
+                if client in self._clusters:
+                    known[client] = messages[self._clusters[client]]
             gather(
                 self,
                 list(known),
@@ -316,10 +312,13 @@ class ClusteredCoordinator(FederatedCoordinator):
                 enough=quorum.enough,
             )
             return
-        for cluster, update in enumerate(self._models):
-            self.call_group(
-                self._members_of(free, cluster), "apply-update", payloads={"update": update}
-            )
+        members = self._members_by_cluster(free)
+        for group, update in zip(members, self._models, strict=True):
+            self.call_group(group, "apply-update", payloads={"update": update})
 
-    def _members_of(self, clients: Any, cluster: int) -> list[RoleInstanceID]:
-        return [client for client in clients if self._clusters.get(client) == cluster]
+    def _members_by_cluster(self, clients: Iterable[RoleInstanceID]) -> list[list[RoleInstanceID]]:
+        members: list[list[RoleInstanceID]] = [[] for _ in self._models]
+        for client in clients:
+            if client in self._clusters:
+                members[self._clusters[client]].append(client)
+        return members

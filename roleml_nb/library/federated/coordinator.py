@@ -1,4 +1,4 @@
-"""What the servers of federated learning have in common."""
+"""The base class of the servers of federated learning."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Coordinator(Pausable):
         self._update: Any = None
         self._quorum = Quorum()
         self._rounds_seen = 0
-        """Rounds that have made the model what it is."""
+        """The number of rounds that the model has seen."""
 
     @Service(expand=True)
     def get_model(self, caller: RoleInstanceID) -> Any:
-        """Parameters of the global model after the last round."""
+        """Return the parameters of the global model after the last round."""
         self.require(
             self._update is not None, f"{self.id} has no model yet: call its task 'run' first"
         )
@@ -53,7 +53,7 @@ class Coordinator(Pausable):
     def _initial_model(
         self, clients: list[RoleInstanceID], fresh: bool = False
     ) -> tuple[Any, dict[str, int]]:
-        """Return the model to begin with, and "went_on_after", if it is that of earlier rounds."""
+        """Return the first model, and "went_on_after" if it comes from earlier rounds."""
         given = self.call("evaluator", "get-model") if self.has("evaluator") and not fresh else None
         known = None if fresh or not self._rounds_seen else self._update
         if known is not None and (given is None or _same(given, known)):
@@ -84,12 +84,12 @@ class Coordinator(Pausable):
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return one.keys() == other.keys() and all(
-        np.array_equal(_array(one[name]), _array(other[name])) for name in one
-    )
+    if one.keys() != other.keys():
+        return False
+    return all(np.array_equal(_array(one[name]), _array(other[name])) for name in one)
 
 
 def _array(entry: Any) -> np.ndarray:
-    return (
-        np.asarray(entry.detach().cpu().double()) if hasattr(entry, "detach") else np.asarray(entry)
-    )
+    if hasattr(entry, "detach"):
+        entry = entry.detach().cpu().double()
+    return np.asarray(entry)

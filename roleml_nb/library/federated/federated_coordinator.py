@@ -26,7 +26,7 @@ __all__ = ["FederatedCoordinator"]
 class FederatedCoordinator(Coordinator):
     """Runs rounds of federated training (McMahan et al. 2017).
 
-    Needs the relationship ``trainer`` (the clients) and an ``aggregator``; takes a
+    Needs the relationship ``trainer`` (the clients) and an ``aggregator``; uses a
     ``client-selector`` and an ``evaluator`` (a `ModelMaintainer` with test data) if there are any.
     Each of these three is a relationship or a role on the same node.
     """
@@ -35,24 +35,21 @@ class FederatedCoordinator(Coordinator):
         super().__init__()
         self._results: dict[RoleInstanceID, dict[str, Any]] = {}
         self._inclusion: dict[str, dict[RoleInstanceID, float]] = {}
-        """The argument of that name, for the clients of the round, unless they were all as likely
-        to be selected.
-        """
+        """The aggregator's argument "inclusion", unless all clients were equally likely."""
         self._busy: list[RoleInstanceID] = []
         self._attempt = ""
 
     @Service(expand=True)
     def get_results(self, caller: RoleInstanceID) -> dict[RoleInstanceID, dict[str, Any]]:
-        """Per client of the last round: "data_size", "seconds" and, if the strategy asks for them,
-        training metrics.
+        """Return "data_size", "seconds" and training metrics per client of the last round.
+
+        Metrics are there if the strategy asks for them.
         """
         return self._results
 
     @Service(expand=True)
     def get_quorum(self, caller: RoleInstanceID) -> dict[str, Any]:
-        """Return the conditions of the rounds of this run, as the fields of a `Quorum`: how long a
-        selector waits for clients.
-        """
+        """Return the fields of the `Quorum` of this run, by which selectors wait for clients."""
         return self._quorum._asdict()
 
     @Task(expand=True)
@@ -70,35 +67,36 @@ class FederatedCoordinator(Coordinator):
         first_round: int = 1,
         fresh: bool = False,
     ) -> dict[str, Any]:
-        """Do `num_rounds` rounds of `num_epochs` local epochs; with `distribute`, all clients get
-        the last model, except those that are still busy with a round that did not wait for them.
+        """Run `num_rounds` rounds of `num_epochs` local epochs.
+
+        With `distribute`, all clients get the last model, except those that are still busy with a
+        round that did not wait for them.
 
         The first round starts from the evaluator's model, else from that of the run before, else
         from that of the first client; the log and the result say when it goes on from earlier
-        rounds. With `fresh`, it starts from that of the first client, and so does the strategy: for
-        clients that were assigned anew.
+        rounds. With `fresh`, for clients that were assigned anew, it starts from that of the first
+        client, and with a new strategy.
 
         After each round, ``round-completed`` carries "round" (counted from `first_round`),
-        "clients" (how many were selected), what the aggregator counts, such as "arrived" and
-        "late", and, with an evaluator, its metrics. What is drawn in a round depends on its number:
-        after five rounds, go on with ``first_round=6`` to have what ten would have.
+        "clients" (how many were selected), the aggregator's counts, such as "arrived" and "late",
+        and, with an evaluator, its metrics. Random draws of a round depend on its number: after
+        five rounds, continue with ``first_round=6`` to repeat a run of ten.
 
         With `deadline`, `min_results` or `enough`, a round does not wait for every client: see
-        `Quorum`, which has `late` too. What it brings then depends on who is first, and is not
-        deterministic; without them, it is.
+        `Quorum`, which explains `late`, too. Its result then depends on the order of arrival;
+        without them, it is deterministic.
 
         Returns
         -------
         dict
             "rounds", and "accuracy" and "loss" of the last test (None without an evaluator);
-            "went_on_after", how many rounds the model had seen that the first one started from, if
-            it had seen any.
+            "went_on_after", the number of rounds that the first model had seen, if it had seen any.
 
         Raises
         ------
         CallerError
-            When something is missing or out of range, or `min_results` or `enough` are more than
-            there are clients.
+            When a role is missing, a number is out of range, or `min_results` or `enough` exceeds
+            the number of clients.
         """
         num_rounds = count_of("num_rounds", num_rounds, 1)
         num_epochs = count_of("num_epochs", num_epochs, 1)
@@ -109,7 +107,8 @@ class FederatedCoordinator(Coordinator):
         )
         training: dict[str, Any] = {"num_epochs": num_epochs, "options": options}
         self._quorum = quorum
-        tolerant, attempt = quorum.tolerant, self._begin_attempt(fresh)
+        tolerant = quorum.tolerant
+        attempt = self._begin_attempt(fresh)
         if tolerant:
             training |= {"quorum": quorum._asdict(), "attempt": attempt}
         self._update, before = self._initial_model(clients, fresh)
@@ -130,29 +129,16 @@ class FederatedCoordinator(Coordinator):
             )
             self._check_entries(done["update"])
             self._rounds_seen += 1
-            self._update, self._results, self._busy = (
-                done["update"],
-                done.get("results", {}),
-                done.get("busy", []),
-            )
+            self._update = done["update"]
+            self._results = done.get("results", {})
+            self._busy = done.get("busy", [])
             metrics = self._evaluate()
             self.round_completed.emit(
                 args={**metrics, **done.get("counts", {}), "round": number, "clients": len(chosen)}
             )
         if distribute:
-            done_with = [client for client in clients if client not in self._busy]
-            if tolerant:
-                gather(
-                    self,
-                    done_with,
-                    "service",
-                    "apply-update",
-                    Message({}, {"update": self._update}),
-                    deadline=quorum.deadline,
-                    enough=quorum.enough,
-                )
-            else:
-                self.call_group(done_with, "apply-update", payloads={"update": self._update})
+            free = [client for client in clients if client not in self._busy]
+            self._distribute_model(free, quorum)
         self._attempt = attempt
         return {
             "rounds": num_rounds,
@@ -160,6 +146,21 @@ class FederatedCoordinator(Coordinator):
             "loss": metrics.get("loss"),
             **before,
         }
+
+    def _distribute_model(self, clients: list[RoleInstanceID], quorum: Quorum) -> None:
+        message = Message({}, {"update": self._update})
+        if quorum.tolerant:
+            gather(
+                self,
+                clients,
+                "service",
+                "apply-update",
+                message,
+                deadline=quorum.deadline,
+                enough=quorum.enough,
+            )
+        else:
+            self.call_group(clients, "apply-update", message=message)
 
     def _check_entries(self, update: Mapping[str, Any]) -> None:
         problem = difference_of_names(update, self._update) if self.has("evaluator") else None
@@ -171,14 +172,17 @@ class FederatedCoordinator(Coordinator):
         )
 
     def _begin_attempt(self, fresh: bool = False) -> str:
-        """What late results must belong to: that of the run before if that has not failed, and this
-        one goes on from it.
+        """Return the name of this run: that of the run before if it continues one that succeeded.
+
+        Late results count if they belong to it.
         """
-        attempt, self._attempt = "" if fresh else self._attempt, ""
+        attempt = "" if fresh else self._attempt
+        self._attempt = ""
         return attempt or uuid4().hex
 
     def _clients(self) -> list[RoleInstanceID]:
-        clients, node = super()._clients(), self.id.actor_name
+        clients = super()._clients()
+        node = self.id.actor_name
         self.require(
             self.has("aggregator"),
             f"{node} has no 'aggregator': assign one first, "
@@ -189,9 +193,7 @@ class FederatedCoordinator(Coordinator):
     def _select_clients(
         self, clients: list[RoleInstanceID], number: int, quorum: Quorum = WAIT_FOR_ALL
     ) -> list[RoleInstanceID]:
-        """Return the clients of a round, not those who are busy with an earlier one as long as
-        there are enough others.
-        """
+        """Return the clients of a round, without those still busy if there are enough others."""
         free = [client for client in clients if client not in self._busy]
         candidates = free if len(free) >= max(quorum.least, quorum.enough or 1) else clients
         self._inclusion = {}
@@ -208,7 +210,7 @@ class FederatedCoordinator(Coordinator):
         )
         try:
             inclusion = self.call("client-selector", "get-inclusion")
-        except ChannelNotFoundError:  # a selector of another kind, which need not have it
+        except ChannelNotFoundError:  # selectors of other classes need not have it
             inclusion = {}
         self._inclusion = {"inclusion": inclusion} if inclusion else {}
         return chosen

@@ -1,4 +1,4 @@
-"""Initiators: clients make themselves known to a server, which starts when enough are there."""
+"""Initiators: clients register with a server, which starts when there are enough of them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ __all__ = ["ClientInitiator", "ServerInitiator"]
 
 
 class ClientInitiator(Role, Runnable):
-    """Registers a role of its node, called `rep_instance_name`, with the initiator in the
-    relationship ``server``.
+    """Registers a role of its node with the initiator in the relationship ``server``.
+
+    Parameters
+    ----------
+    rep_instance_name : str
+        The name of that role.
     """
 
     RELATIONSHIP_NAME = "server"
@@ -30,26 +34,25 @@ class ClientInitiator(Role, Runnable):
         )
 
     def stop(self) -> None:
-        """There is nothing to stop: `run` is a single call."""
+        """Do nothing, since `run` is a single call."""
 
 
 class ServerInitiator(GuardedRole, Runnable):
-    """Takes registrations into a relationship, and starts, once, when enough clients are there or
-    time is up.
+    """Adds registered clients to a relationship, and starts once there are enough, or time is up.
 
     Parameters
     ----------
     min_clients : int
-        How many different roles must have registered.
+        The number of different roles that must register.
     max_seconds : float
-        Start after this time at the latest, with whoever is there.
+        Start after this time at the latest, with the clients that have registered.
     relationship_name : str
         The relationship of this node that the clients join.
 
     Notes
     -----
-    Override `start_impl`, which is what starting means, and `register_impl`, to be told of each
-    client.
+    Override `start_impl`, which is called at the start, and `register_impl`, which is called with
+    each client.
     """
 
     def __init__(
@@ -65,12 +68,12 @@ class ServerInitiator(GuardedRole, Runnable):
 
     @property
     def cumulated_clients(self) -> int:
-        """How many different clients have registered so far."""
+        """The number of different clients that have registered."""
         return len(self.clients)
 
     @Service(expand=True)
     def register(self, caller: RoleInstanceID, instance_name: str | None = None) -> None:
-        """Take the caller's node in: its role `instance_name`, or else the caller itself."""
+        """Register the role `instance_name` of the caller's node, or else the caller itself."""
         client = RoleInstanceID(caller.actor_name, instance_name or caller.instance_name)
         self.logger.info("%s registers", client)
         self.register_impl(client)
@@ -96,19 +99,22 @@ class ServerInitiator(GuardedRole, Runnable):
             self._decide(False)
 
     def register_impl(self, instance: RoleInstanceID) -> None:
-        """Called with each client, on a worker thread, before it joins the relationship; an error
-        refuses it.
+        """Accept a client before it joins the relationship, or raise an error to refuse it.
+
+        Runs on a worker thread.
         """
 
     def start_impl(self) -> None:
-        """What is to be started; called once, on the role's own thread."""
+        """Start; called once, on the role's own thread."""
 
     def _decide(self, start: bool) -> None:
         if not self._decided.done():
             self._decided.set_result(start)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in super().__getstate__().items() if name != "_decided"}
+        state = super().__getstate__()
+        state.pop("_decided", None)
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)

@@ -20,9 +20,7 @@ __all__ = ["OortSelector"]
 
 
 class ObservedUtility(NamedTuple):
-    """What is known of a client: its statistical utility, and how long it took, in the round when
-    it last took part.
-    """
+    """Statistical utility and seconds of a client in the last round in which it took part."""
 
     utility: float
     seconds: float
@@ -30,14 +28,13 @@ class ObservedUtility(NamedTuple):
 
 
 class OortSelector(ClientSelector):
-    """Prefers clients whose data teach the model most, and that are fast enough; a share of each
-    round goes to new ones.
+    """Prefers clients with useful data that are fast enough; each round has a share of new clients.
 
-    The statistical utility of a client, |B| √(1/|B| Σ loss²), is taken as |B| · its mean training
-    loss, so that no loss of a single sample leaves the client; and new clients are drawn at random,
-    while the paper prefers those that are thought to be fast. As in the authors' program
+    The statistical utility of a client, |B| √(1/|B| Σ loss²), is replaced by |B| times its mean
+    training loss, so that no loss of a single sample leaves the client; and new clients are drawn
+    at random, while the paper prefers those that may be fast. As in the authors' program
     (``oort.py`` of FedScale), utilities are clipped at their 95 % quantile and scaled to lie
-    between 0 and 1 before the bonus for what is long ago is added. A client whose loss is no finite
+    between 0 and 1 before the bonus for long absence is added. A client whose loss is no finite
     number has the utility 0. The coordinator's aggregator needs the strategy
     ``FedAvg(metrics=True)`` or any other one but the plain `FedAvg`.
 
@@ -46,8 +43,8 @@ class OortSelector(ClientSelector):
     fraction, seed
         As for `ClientSelector`.
     exploration, decay, least : float
-        ε, the share of a round for clients that have not taken part yet, which falls by the factor
-        `decay` each round, down to `least`.
+        ε, the share of a round for clients that have not taken part yet, which is multiplied by
+        `decay` in each round, down to `least`.
     preferred_seconds : float, optional
         T: the utility of a client that takes t > T seconds is multiplied by (T/t)^`penalty`. When
         not given, time does not count, and the choice is deterministic.
@@ -57,11 +54,11 @@ class OortSelector(ClientSelector):
         The pacer: when the utility gathered in the last `window` rounds is less than in the
         `window` before, T grows by its first value.
     cutoff : float
-        c: those whose utility is at least c times that of the best one that would not be chosen by
-        utility alone are in the pool that is drawn from, by utility.
+        c: clients are drawn by utility from a pool of those with at least c times the utility of
+        the best one that a choice by utility alone would leave out.
     pool : int
-        The pool has more than so many times as many clients as are drawn from it, if there are, 1
-        or more: 10 as in the authors' program.
+        The pool has more than `pool` times as many clients as are drawn from it, if there are so
+        many; 1 or more, 10 as in the authors' program.
     """
 
     def __init__(
@@ -78,7 +75,8 @@ class OortSelector(ClientSelector):
         pool: int = 10,
     ):
         super().__init__(fraction, seed)
-        exploration, least = as_number("exploration", exploration), as_number("least", least)
+        exploration = as_number("exploration", exploration)
+        least = as_number("least", least)
         if not 0 <= least <= exploration <= 1:
             raise ArgumentError(
                 f"0 <= least <= exploration <= 1 must hold, got least={least!r},"
@@ -87,21 +85,16 @@ class OortSelector(ClientSelector):
         pool = as_count("pool", pool)
         if pool < 1:
             raise ArgumentError(f"pool must be 1 or more, got {pool!r}")
-        self.exploration, self.decay, self.least = (
-            exploration,
-            check_number("decay", decay, 0, 1, above=True),
-            least,
-        )
-        self.preferred_seconds = (
-            None
-            if preferred_seconds is None
-            else check_number("preferred_seconds", preferred_seconds, 0)
-        )
-        self.penalty, self.window = (
-            check_number("penalty", penalty, 0),
-            check_count("window", window, 1),
-        )
-        self.cutoff, self.pool = check_number("cutoff", cutoff, 0, 1), pool
+        self.exploration = exploration
+        self.decay = check_number("decay", decay, 0, 1, above=True)
+        self.least = least
+        self.preferred_seconds = preferred_seconds
+        if preferred_seconds is not None:
+            self.preferred_seconds = check_number("preferred_seconds", preferred_seconds, 0)
+        self.penalty = check_number("penalty", penalty, 0)
+        self.window = check_count("window", window, 1)
+        self.cutoff = check_number("cutoff", cutoff, 0, 1)
+        self.pool = pool
         self.known: dict[RoleInstanceID, ObservedUtility] = {}
         self._pace = preferred_seconds or 0.0
         self._gathered: list[float] = []
@@ -121,22 +114,19 @@ class OortSelector(ClientSelector):
     def pick(
         self, clients: list[RoleInstanceID], count: int, number: int, random: np.random.Generator
     ) -> list[RoleInstanceID]:
-        """`count` clients for round `number` out of what is known by now: (1 − ε) of them
-        exploited, the rest explored.
-        """
+        """Choose `count` clients for round `number`: (1 − ε) of them by utility, and new ones."""
         share = max(self.least, self.exploration * self.decay ** (number - 1))
         old = [client for client in clients if client in self.known]
         new = [client for client in clients if client not in self.known]
         exploited = min(len(old), max(count - len(new), int((1 - share) * count + 0.5)))
-        explored = (
-            [new[index] for index in random.choice(len(new), count - exploited, replace=False)]
-            if new
-            else []
-        )
+        explored: list[RoleInstanceID] = []
+        if new:
+            drawn = random.choice(len(new), count - exploited, replace=False)
+            explored = [new[index] for index in drawn]
         return self._exploit(old, exploited, number, random) + explored
 
     def learn(self, results: dict[RoleInstanceID, dict], number: int) -> None:
-        """Take in what the clients of round `number` returned."""
+        """Record the utility and the seconds of the clients of round `number`."""
         for client, result in results.items():
             self.require(
                 "loss" in result,
@@ -155,10 +145,8 @@ class OortSelector(ClientSelector):
                 utility = 0.0
             self.known[client] = ObservedUtility(utility, result["seconds"], number)
         self._gathered.append(sum(self.known[client].utility for client in results))
-        recent, before = (
-            self._gathered[-self.window :],
-            self._gathered[-2 * self.window : -self.window],
-        )
+        recent = self._gathered[-self.window :]
+        before = self._gathered[-2 * self.window : -self.window]
         if self.preferred_seconds and len(before) == self.window and sum(before) > sum(recent):
             self.preferred_seconds += self._pace
             self._gathered.clear()
@@ -171,11 +159,10 @@ class OortSelector(ClientSelector):
         lowest: float = 0.0,
         spread: float = 1.0,
     ) -> float:
-        """Equation 1: ((the utility, at most `highest`) − `lowest`) / `spread`, + √(0.1 log R / L),
-        × (T/t)^α.
+        """Return equation 1 for a client: its utility, with the bonus and the penalty.
 
-        The root is the bonus for what is long ago: R is `number`, L the round in which the client
-        took part last.
+        This is ((min(u, highest) − lowest) / spread + √(0.1 log R / L)) (T/t)^α. The root is the
+        bonus for long absence: R is `number`, L the last round of the client.
         """
         known = self.known[client]
         utility = (min(known.utility, highest) - lowest) / spread + (
@@ -186,12 +173,9 @@ class OortSelector(ClientSelector):
         return float(utility)
 
     def utilities(self, clients: list[RoleInstanceID], number: int) -> np.ndarray:
-        """Equation 1 for clients that are known, scaled so that their statistical utilities are
-        from 0 to 1.
-        """
-        utilities = sorted(
-            self.known[client].utility for client in clients if self.known[client].utility > 0
-        ) or [0.0]
+        """Return equation 1 for known clients, with statistical utilities scaled to 0 … 1."""
+        known = [self.known[client].utility for client in clients]
+        utilities = sorted(utility for utility in known if utility > 0) or [0.0]
         highest = utilities[min(int(0.95 * len(utilities)), len(utilities) - 1)]
         lowest = 0.999 * utilities[0]
         spread = max(utilities[-1] - lowest, 1e-4)

@@ -1,4 +1,4 @@
-"""Client selection: who takes part in a round."""
+"""Selection of the clients of a round."""
 
 from __future__ import annotations
 
@@ -26,16 +26,15 @@ __all__ = ["ClientSelector", "DataSizeSelector", "PowerOfChoiceSelector"]
 
 
 class ClientSelector(Role):
-    """Chooses the clients of a round at random (McMahan et al. 2017, the fraction C); all of them
-    unless told otherwise.
+    """Chooses a fraction C of the clients at random for each round (McMahan et al. 2017).
 
     Parameters
     ----------
     fraction : float
-        Share of the clients, more than 0, at most 1; at least one client is chosen.
+        Share of the clients, more than 0, at most 1 (the default); at least one client is chosen.
     seed : int, optional
-        The choice depends on the seed, the round and the candidates, and on nothing else. When not
-        given, the seed is this role's branch of the testbed's seed tree.
+        The choice depends on the seed, the round and the candidates alone. When not given, the seed
+        is this role's branch of the testbed's seed tree.
     """
 
     def __init__(self, fraction: float = 1.0, seed: int | None = None):
@@ -51,9 +50,9 @@ class ClientSelector(Role):
     def select_clients(
         self, caller: RoleInstanceID, candidates: Roles, round: int
     ) -> list[RoleInstanceID]:
-        """Some of `candidates`, in natural order.
+        """Return the chosen ones of `candidates`, in natural order.
 
-        `caller` is the coordinator, asked for what is needed to choose.
+        `caller` is the coordinator, which a selector may ask for results of earlier rounds.
         """
         round = count_of("round", round)
         clients = in_order(candidates)
@@ -67,11 +66,11 @@ class ClientSelector(Role):
 
     @Service(expand=True)
     def get_inclusion(self, caller: RoleInstanceID) -> dict[RoleInstanceID, float]:
-        """With what probability each client of the caller's last selection was chosen, up to a
-        factor; empty when equal.
+        """Return the probability of each client of the caller's last selection, up to a factor.
 
-        A strategy that weights results by data size divides by it, so that data which made a client
-        more likely to be chosen do not count twice (Horvitz and Thompson, JASA 1952).
+        Empty when all are equal. A strategy that weights results by data size divides by it, so
+        that data which made a client more likely to be chosen do not count twice (Horvitz and
+        Thompson, JASA 1952).
         """
         return self._inclusion.get(caller, {})
 
@@ -83,20 +82,18 @@ class ClientSelector(Role):
         random: np.random.Generator,
         coordinator: RoleInstanceID,
     ) -> list[RoleInstanceID]:
-        """`count` of the clients, for round `number`; the hook for other ways to choose."""
+        """Choose `count` of the clients for round `number`; the hook for subclasses."""
         return [clients[index] for index in random.choice(len(clients), count, replace=False)]
 
     def inclusion(
         self, chosen: list[RoleInstanceID], coordinator: RoleInstanceID
     ) -> dict[RoleInstanceID, float]:
-        """What `get_inclusion` tells of those chosen last; the hook for selectors that do not
-        choose all alike.
-        """
+        """Return the result of `get_inclusion` for a choice; the hook for unequal choices."""
         return {}
 
 
 class SizedSelector(ClientSelector):
-    """One that asks the candidates for their data sizes, in each round."""
+    """A selector that asks the candidates for their data sizes in each round."""
 
     def __init__(self, fraction: float = 1.0, seed: int | None = None):
         super().__init__(fraction, seed)
@@ -122,11 +119,11 @@ class SizedSelector(ClientSelector):
     ) -> tuple[dict[RoleInstanceID, Any], dict[RoleInstanceID, Exception]]:
         """Return the answers of clients, and the errors.
 
-        Who does not answer in the time that a round's quorum leaves is left out.
+        A client that does not answer within the time of a round's quorum is left out.
         """
         try:
             quorum = self.call(coordinator, "get-quorum")
-        except RoleInteractionError:  # of another kind, whose rounds wait for all
+        except RoleInteractionError:  # coordinators of other classes wait for all clients
             quorum = {}
         return gather(
             self,
@@ -141,7 +138,7 @@ class SizedSelector(ClientSelector):
     def data_sizes(
         self, clients: list[RoleInstanceID], coordinator: RoleInstanceID
     ) -> tuple[list[RoleInstanceID], np.ndarray]:
-        """Return the clients that have data, and how much. Who does not answer is left out."""
+        """Return the clients that have data, and their sizes, without those that do not answer."""
         known, _ = self.ask(clients, "service", "get-data-size", Message(), coordinator)
         able = [client for client in clients if known.get(client)]
         self.require(able, "none of the candidates has any data")
@@ -158,13 +155,13 @@ class DataSizeSelector(SizedSelector):
 
     Options as for `ClientSelector`.
 
-    Of n clients, k are chosen such that client i is among them with the probability π_i = k n_i / Σ
-    n, or always where that is 1 or more; the rest is shared out among the others alike (systematic
-    sampling in random order: Hartley and Rao, "Sampling with Unequal Probabilities and without
-    Replacement", 1962). Strategies that weight by data size divide it by π_i: models count equally
-    but for those that are always there, and the mean of a round is, on average, that of all clients
-    weighted by data size (so does scheme I of Li, Huang, Yang, Wang and Zhang, "On the Convergence
-    of FedAvg on Non-IID Data", ICLR 2020).
+    Of n clients, k are chosen such that client i is among them with probability π_i = k n_i / Σ n.
+    A client for which that is 1 or more is always chosen, and the rest of k is drawn among the
+    others in the same way (systematic sampling in random order: Hartley and Rao, "Sampling with
+    Unequal Probabilities and without Replacement", 1962). Strategies that weight by data size
+    divide it by π_i: models count equally, except those that are always chosen, and the expected
+    mean of a round is that of all clients weighted by data size (so does scheme I of Li, Huang,
+    Yang, Wang and Zhang, "On the Convergence of FedAvg on Non-IID Data", ICLR 2020).
     """
 
     def choose(
@@ -182,8 +179,7 @@ class DataSizeSelector(SizedSelector):
 
 
 class PowerOfChoiceSelector(SizedSelector):
-    """Power-of-choice: of d clients drawn by data size, those on whose data the model has the
-    highest loss.
+    """Power-of-choice: of d clients drawn by data size, the ones with the highest losses.
 
     Cho, Wang and Joshi, "Towards Understanding Biased Client Selection in Federated Learning",
     AISTATS 2022, the strategy π_pow-d of section 3. As there, the models of those chosen count
@@ -194,8 +190,8 @@ class PowerOfChoiceSelector(SizedSelector):
     fraction, seed
         As for `ClientSelector`.
     candidates : int, optional
-        d, how many are drawn, and get the model to tell their loss; at least as many as are chosen,
-        at most all. Twice as many as are chosen when not given.
+        d, the number of clients that are drawn, and get the model to compute their loss; at least
+        as many as are chosen, at most all. Twice as many as are chosen when not given.
     """
 
     def __init__(
@@ -217,10 +213,9 @@ class PowerOfChoiceSelector(SizedSelector):
     ) -> list[RoleInstanceID]:
         wanted = 2 * count if self.candidates is None else max(self.candidates, count)
         able, sizes = self.data_sizes(clients, coordinator)
-        places = random.choice(
-            len(able), min(wanted, len(able)), replace=False, p=sizes / sizes.sum()
-        )
-        self._probabilities = dict(zip(able, (sizes / sizes.sum()).tolist(), strict=True))
+        shares = sizes / sizes.sum()
+        places = random.choice(len(able), min(wanted, len(able)), replace=False, p=shares)
+        self._probabilities = dict(zip(able, shares.tolist(), strict=True))
         drawn = in_order(able[place] for place in places)
         losses = self._losses(drawn, coordinator)
         return sorted(losses, key=lambda client: -losses[client])[:count]
@@ -232,19 +227,19 @@ class PowerOfChoiceSelector(SizedSelector):
         answers, errors = self.ask(clients, "task", "evaluate", message, coordinator)
         for client, error in errors.items():
             self.logger.warning("%s told no loss, and is not chosen: %s", client, error)
-        losses = {client: metrics["loss"] for client, metrics in answers.items()}
-        for client in [client for client, loss in losses.items() if not math.isfinite(loss)]:
-            self.logger.warning(
-                "%s told a loss of %s, and is not chosen", client, losses.pop(client)
-            )
+        losses: dict[RoleInstanceID, float] = {}
+        for client, metrics in answers.items():
+            loss = metrics["loss"]
+            if math.isfinite(loss):
+                losses[client] = loss
+            else:
+                self.logger.warning("%s told a loss of %s, and is not chosen", client, loss)
         self.require(losses, "none of the candidates told a loss that is a finite number")
         return losses
 
 
 def inclusion_probabilities(sizes: np.ndarray, count: int) -> np.ndarray:
-    """π_i, shape (n,), in proportion to the sizes, but 1 at most, and `count` (n at most) in
-    sum.
-    """
+    """Return π_i, shape (n,): in proportion to the sizes, at most 1, with the sum `count` ≤ n."""
     certain = np.zeros(len(sizes), bool)
     while not certain.all():
         rest = sizes * ~certain
@@ -256,9 +251,7 @@ def inclusion_probabilities(sizes: np.ndarray, count: int) -> np.ndarray:
 
 
 def draw_systematically(probabilities: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Places, as many as the (whole) sum of the probabilities: i is among them with probability
-    i.
-    """
+    """Draw places, as many as the (whole) sum of the probabilities; i with probability π_i."""
     order = random.permutation(len(probabilities))
     ends = np.cumsum(probabilities[order])
     count = round(float(ends[-1]))

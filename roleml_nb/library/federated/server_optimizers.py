@@ -1,5 +1,4 @@
-"""Server optimizers: the clients' mean step is taken for a gradient, and given to an optimizer on
-the server.
+"""Server optimizers, for which the clients' mean step is the gradient.
 
 Reddi, Charles, Zaheer, Garrett, Rush, Konečný, Kumar and McMahan, "Adaptive Federated
 Optimization", ICLR 2021, algorithm 2 (FedAdagrad, FedYogi, FedAdam), with Δ the mean of Δᵢ = yᵢ − x
@@ -35,27 +34,28 @@ class FedAvgM(SteppingStrategy):
     """
 
     def __init__(self, lr: float = 1.0, momentum: float = 0.9):
-        self.lr, self.momentum = (
-            in_range("lr", lr, 0, above=True),
-            in_range("momentum", momentum, 0, 1),
-        )
+        self.lr = in_range("lr", lr, 0, above=True)
+        self.momentum = in_range("momentum", momentum, 0, 1)
         self._first: Step = {}
 
     def step(self, deltas: Sequence[Step], results: Sequence[ClientResult]) -> Step:
         mean = weighted_sum(deltas, shares(results))
-        self._first = {
-            name: self.momentum * self._first.get(name, 0.0) + delta for name, delta in mean.items()
-        }
+        first: Step = {}
+        for name, delta in mean.items():
+            first[name] = self.momentum * self._first.get(name, 0.0) + delta
+        self._first = first
         return {name: self.lr * first for name, first in self._first.items()}
 
 
 class AdaptiveOptimizer(SteppingStrategy):
-    """m ← β₁ m + (1 − β₁) Δ, v ← `second`(v, Δ²), x ← x + η m / (√v + τ), entry by entry; v begins
-    at τ².
+    """m ← β₁ m + (1 − β₁) Δ, v ← `second`(v, Δ²), x ← x + η m / (√v + τ), entry by entry.
+
+    v begins at τ².
     """
 
     def __init__(self, lr: float, beta_1: float, tau: float):
-        self.lr, self.beta_1 = in_range("lr", lr, 0, above=True), in_range("beta_1", beta_1, 0, 1)
+        self.lr = in_range("lr", lr, 0, above=True)
+        self.beta_1 = in_range("beta_1", beta_1, 0, 1)
         self.tau = in_range("tau", tau, 0, above=True)
         self._first: Step = {}
         self._second: Step = {}
@@ -63,13 +63,12 @@ class AdaptiveOptimizer(SteppingStrategy):
     def step(self, deltas: Sequence[Step], results: Sequence[ClientResult]) -> Step:
         for name, delta in weighted_sum(deltas, shares(results)).items():
             self._first[name] = self.beta_1 * self._first.get(name, 0.0) + (1 - self.beta_1) * delta
-            self._second[name] = self.second(
-                self._second.get(name, np.full_like(delta, self.tau**2)), delta**2
-            )
-        return {
-            name: self.lr * first / (np.sqrt(self._second[name]) + self.tau)
-            for name, first in self._first.items()
-        }
+            before = self._second.get(name, np.full_like(delta, self.tau**2))
+            self._second[name] = self.second(before, delta**2)
+        step: Step = {}
+        for name, first in self._first.items():
+            step[name] = self.lr * first / (np.sqrt(self._second[name]) + self.tau)
+        return step
 
     @abstractmethod
     def second(self, v: np.ndarray, square: np.ndarray) -> np.ndarray:

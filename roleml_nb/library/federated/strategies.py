@@ -1,4 +1,4 @@
-"""Strategies: how a server makes the next model out of those that its clients return."""
+"""Strategies, by which a server merges the models of its clients."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class ClientResult:
-    """What a client returned: the result of ``train2``, or of ``train`` and ``get-data-size``.
+    """The result of a client: of its ``train2``, or of its ``train`` and ``get-data-size``.
 
-    `staleness` is how many rounds old it is. A stale `update` has been moved along with the
-    server's model since.
+    `staleness` is its age in rounds. The step of a stale `update` has been added to the present
+    model of the server.
     """
 
     client: RoleInstanceID
@@ -52,48 +52,44 @@ class ClientResult:
 
     @property
     def weight(self) -> float:
-        """Data size, discounted by staleness as in FedBuff (Nguyen et al. 2022): data_size / √(1 +
-        staleness).
+        """data_size / inclusion / √(1 + staleness).
 
-        It is divided by `inclusion`, in proportion to which the client was likely to be selected.
+        Staleness is discounted as in FedBuff (Nguyen et al. 2022). `inclusion` is the probability
+        that the client was selected, up to a factor.
         """
         return self.data_size / self.inclusion / (1 + self.staleness) ** 0.5
 
 
 class Strategy(ABC):
-    """How the models of a round are put together; the element `strategy` of `FedAvgAggregator`.
+    """Merges the models of a round; the element `strategy` of `FedAvgAggregator`.
 
-    A strategy may have a state that goes on from round to round, so each aggregator has one of its
-    own.
+    A strategy may carry a state from round to round, so each aggregator has one of its own.
     """
 
     channel = "train2"
-    """The task of the clients that is called."""
+    """The task of the clients."""
 
     def arguments(self) -> dict[str, Any]:
-        """Further arguments of that task."""
+        """Return further arguments of that task."""
         return {}
 
     def running(self, weights: Sequence[float]) -> RunningAverage | None:
-        """What takes the clients' models one by one, in their order, instead of `aggregate`, and
-        keeps none.
+        """Return a running average, to which models are added one by one instead of `aggregate`.
 
-        `weights` are those of their `ClientResult`. Asked for where `channel` is "train"; None when
-        all models are needed at once.
+        `weights` are those of the `ClientResult` of each client, in their order. Called if
+        `channel` is "train"; None if `aggregate` needs all models at once.
         """
         return None
 
     def weights(self, results: Sequence[ClientResult]) -> list[float]:
-        """By how much each of the results counted in what `aggregate` made of them last; by
-        default, their `shares`.
-        """
+        """Return the weight of each result in the last `aggregate`; by default, their `shares`."""
         return shares(results)
 
     @abstractmethod
     def aggregate(
         self, update: Mapping[str, Any], results: Sequence[ClientResult]
     ) -> dict[str, Any]:
-        """The next model.
+        """Return the next model.
 
         Parameters
         ----------
@@ -110,7 +106,7 @@ class FedAvg(Strategy):
     Parameters
     ----------
     metrics : bool
-        Whether to ask the clients for their training metrics as well, which `OortSelector` needs.
+        True asks the clients for their training metrics as well, which `OortSelector` needs.
     """
 
     def __init__(self, metrics: bool = False):
@@ -122,32 +118,33 @@ class FedAvg(Strategy):
     def aggregate(
         self, update: Mapping[str, Any], results: Sequence[ClientResult]
     ) -> dict[str, Any]:
-        return average([result.update for result in results], [result.weight for result in results])
+        return average(_updates(results), _weights(results))
 
 
 class SteppingStrategy(Strategy):
-    """x ← x + step, where x are the trained parameters; other entries become what they do in
-    `average`.
+    """x ← x + step, where x are the trained parameters; other entries are merged by `average`.
 
-    What any client trains is stepped; see `roleml_nb.role.parameters.kinds`.
+    Entries that any client trains are stepped; see `roleml_nb.role.parameters.kinds`.
     """
 
     def aggregate(
         self, update: Mapping[str, Any], results: Sequence[ClientResult]
     ) -> dict[str, Any]:
-        updates = [result.update for result in results]
+        updates = _updates(results)
+        untrained: set[str] = set()
         for result in results:
             check_entries(result.client, result.update, update, "the server")
-        untrained = {name for result in results for name in result.buffers}
+            untrained.update(result.buffers)
         names = [name for name in entries(STEPPED, *updates) if name not in untrained]
-        deltas = [difference(result.update, update, names) for result in results]
+        deltas = [difference(trained, update, names) for trained in updates]
         step = self.step(deltas, results)
-        averaged = average(updates, [result.weight for result in results])
-        return like({**averaged, **add_step({name: update[name] for name in step}, step)}, *updates)
+        averaged = average(updates, _weights(results))
+        start = {name: update[name] for name in step}
+        return like({**averaged, **add_step(start, step)}, *updates)
 
     @abstractmethod
     def step(self, deltas: Sequence[Step], results: Sequence[ClientResult]) -> Step:
-        """The step of the server, given the clients' ones, Δᵢ = yᵢ − x."""
+        """Return the step of the server, given those of the clients, Δᵢ = yᵢ − x."""
 
 
 class FedNova(SteppingStrategy):
@@ -160,10 +157,10 @@ class FedNova(SteppingStrategy):
     Clients compute it step by step, so that both together, and learning rates that differ, are
     right as well.
 
-    Momentum has to begin each round at rest, as it does in the authors' program: assign the
-    clients' trainers with ``options={"optimizer": "fresh"}``. Trainers refuse, before they train,
-    what the formula is not right for: another momentum than their optimizer's, one that is kept
-    from round to round, Nesterov's, and other optimizers than SGD.
+    Momentum must begin each round at rest, as it does in the authors' program: assign the clients'
+    trainers with ``options={"optimizer": "fresh"}``. Before they train, trainers refuse optimizers
+    that the formula does not fit: other ones than SGD, another momentum than this one, one that is
+    kept from round to round, and Nesterov's.
 
     Parameters
     ----------
@@ -182,27 +179,31 @@ class FedNova(SteppingStrategy):
 
     def weights(self, results: Sequence[ClientResult]) -> list[float]:
         """Return Σ pⱼ ‖aⱼ‖ · pᵢ / ‖aᵢ‖."""
-        known = [result.client for result in results if result.rated]
-        unknown = [result.client for result in results if not result.rated]
-        if known and unknown:
-            raise ArgumentError(
-                f"FedNova knows the learning rate of {known[0]}, and not that of {unknown[0]}: give"
-                " the models of all clients an attribute 'lr', or of none"
-            )
-        norms = [result.normaliser or self._from_rest(result.steps) for result in results]
-        effective = sum(share * norm for share, norm in zip(shares(results), norms, strict=True))
-        return [
-            effective * share / norm for share, norm in zip(shares(results), norms, strict=True)
-        ]
+        _check_rates(results)
+        norms = [result.normaliser or self._norm_from_rest(result.steps) for result in results]
+        pairs = list(zip(shares(results), norms, strict=True))
+        effective = sum(share * norm for share, norm in pairs)
+        return [effective * share / norm for share, norm in pairs]
 
-    def _from_rest(self, steps: int) -> float:
+    def _norm_from_rest(self, steps: int) -> float:
         rho = self.momentum
         return (steps - rho * (1 - rho**steps) / (1 - rho)) / (1 - rho)
 
 
+def _check_rates(results: Sequence[ClientResult]) -> None:
+    """Raise ArgumentError if the learning rates of some clients are known, and others are not."""
+    known: dict[bool, RoleInstanceID] = {}
+    for result in results:
+        known.setdefault(result.rated, result.client)
+    if len(known) > 1:
+        raise ArgumentError(
+            f"FedNova knows the learning rate of {known[True]}, and not that of {known[False]}:"
+            " give the models of all clients an attribute 'lr', or of none"
+        )
+
+
 class QFedAvg(SteppingStrategy):
-    """q-FedAvg: clients with a higher loss count more, so that the model serves all of them more
-    evenly.
+    """q-FedAvg: clients with a higher loss count more, which evens out the losses.
 
     Li, Sanjabi, Beirami and Smith, "Fair Resource Allocation in Federated Learning", ICLR 2020,
     algorithm 2: with L = 1 / `lr` and F_k the loss of the server's model on the data of client k, x
@@ -218,37 +219,34 @@ class QFedAvg(SteppingStrategy):
     """
 
     def __init__(self, q: float = 1.0, lr: float = 0.1):
-        self.q, self.lr = in_range("q", q, 0), in_range("lr", lr, 0, above=True)
+        self.q = in_range("q", q, 0)
+        self.lr = in_range("lr", lr, 0, above=True)
         self._weights: list[float] = []
 
     def arguments(self) -> dict[str, Any]:
         return {"test_first": True}
 
     def step(self, deltas: Sequence[Step], results: Sequence[ClientResult]) -> Step:
-        q, smoothness = self.q, 1 / self.lr
+        q = self.q
+        smoothness = 1 / self.lr
         losses = [max(result.initial_loss, 1e-10) for result in results]
-        norms = [
-            smoothness**2 * sum(float((entry**2).sum()) for entry in delta.values())
-            for delta in deltas
-        ]
-        total = sum(
-            q * loss ** (q - 1) * norm + smoothness * loss**q
-            for loss, norm in zip(losses, norms, strict=True)
-        )
+        total = 0.0
+        for loss, delta in zip(losses, deltas, strict=True):
+            norm = smoothness**2 * sum(float((entry**2).sum()) for entry in delta.values())
+            total += q * loss ** (q - 1) * norm + smoothness * loss**q
         self._weights = [smoothness * loss**q / total for loss in losses]
         return weighted_sum(deltas, self._weights)
 
     def weights(self, results: Sequence[ClientResult]) -> list[float]:
-        """L F_k^q / Σ h."""
+        """Return L F_k^q / Σ h."""
         return self._weights
 
 
 class Scaffold(SteppingStrategy):
-    """SCAFFOLD: clients' drift is corrected by control variates, estimates of the gradients here
-    and of all clients.
+    """SCAFFOLD: control variates, estimates of gradients, correct the drift of the clients.
 
     Karimireddy et al., ICML 2020, algorithm 1: x ← x + η_g / |S| Σ (yᵢ − x), c ← c + 1 / N Σ (cᵢ⁺ −
-    cᵢ), unweighted as there; what the clients do is in `LocalSteps`.
+    cᵢ), unweighted as there; `LocalSteps` has the steps of the clients.
 
     Parameters
     ----------
@@ -272,31 +270,40 @@ class Scaffold(SteppingStrategy):
         before = self.population or len(self._seen)
         self._seen.update(result.client for result in results)
         population = self.population or len(self._seen)
-        changes = weighted_sum(
-            [result.control for result in results], [1 / population] * len(results)
-        )
-        self.control = {
-            name: self.control.get(name, 0.0) * (before / population) + change
-            for name, change in changes.items()
-        }
+        controls = [result.control for result in results]
+        changes = weighted_sum(controls, [1 / population] * len(results))
+        control: Step = {}
+        for name, change in changes.items():
+            control[name] = self.control.get(name, 0.0) * (before / population) + change
+        self.control = control
         return weighted_sum(deltas, self.weights(results))
 
     def weights(self, results: Sequence[ClientResult]) -> list[float]:
-        """η_g / |S|."""
+        """Return η_g / |S| for each result."""
         return [self.lr / len(results)] * len(results)
 
 
 def shares(results: Sequence[ClientResult]) -> list[float]:
-    """pᵢ: the weights, so that they sum to 1."""
-    total = sum(result.weight for result in results)
-    return [result.weight / total for result in results]
+    """Return pᵢ: the weights of the results, scaled to a sum of 1."""
+    weights = _weights(results)
+    total = sum(weights)
+    return [weight / total for weight in weights]
+
+
+def _updates(results: Sequence[ClientResult]) -> list[Mapping[str, Any]]:
+    return [result.update for result in results]
+
+
+def _weights(results: Sequence[ClientResult]) -> list[float]:
+    return [result.weight for result in results]
 
 
 def in_range(
     name: str, value: float, low: float, high: float = float("inf"), above: bool = False
 ) -> float:
-    """`value` as a float, if it is from `low` (more, with `above`) to less than `high`."""
-    given, value = value, as_number(name, value)
+    """Return `value` as a float, if it is from `low` (more, with `above`) to less than `high`."""
+    given = value
+    value = as_number(name, value)
     if not (value > low if above else value >= low) or not value < high:
         least = f"more than {low}" if above else f"{low} or more"
         most = "" if high == float("inf") else f" and less than {high}"

@@ -1,4 +1,4 @@
-"""Trainings of many clients, each at its own pace."""
+"""Trainings of many clients, each of which trains at its own pace."""
 
 from __future__ import annotations
 
@@ -26,41 +26,41 @@ HAND_OUT, ASK_SIZE, TAKE_BACK = "apply-update", "get-data-size", "take-back"
 
 @dataclass
 class Work:
-    """What trainings have in common that are asked for at the same time."""
+    """The common part of trainings that are requested at the same time."""
 
     number: int
-    """Of the round, or the version of the model."""
+    """The number of the round, or the version of the model."""
     updates: Sequence[Any]
-    """Models to begin with; a training has one of them."""
+    """Models to begin with; each training has one of them."""
     channel: str = "train"
-    """The task of the clients, and what it is called with."""
+    """The task of the clients."""
     message: Message = field(default_factory=Message)
+    """The arguments of that task."""
     attempt: str = ""
-    """What they are asked for, for example a run."""
+    """The name of the run that requests the trainings."""
     sizes: dict[RoleInstanceID, int] | None = None
-    """Data sizes, of which note is taken: what a client says when it is handed a model, or else,
-    for "train", when asked.
+    """Data sizes, which are recorded here: clients return them when they receive a model, or else,
+    for "train", when they are asked.
     """
 
     def __post_init__(self) -> None:
-        # each crosses each link once
+        # one message for all clients: each crosses a link once
         self.models = [Message({}, {"update": update}) for update in self.updates]
 
 
 @dataclass
 class Training:
-    """One that a client was asked for."""
+    """A training of one client."""
 
     work: Work
     cluster: int = 0
-    """Which of the models it begins with."""
+    """The index of the model that it begins with."""
     began: float = 0.0
-    """When the client was called to train, in seconds."""
+    """The time at which the task was called, in seconds."""
     before: list[str] = field(default_factory=list)
-    """Services of the client that are called before the training, the one that is under way first.
-    """
+    """Services of the client to call before the task; the first one is under way."""
     call: TaskInvocation | None = None
-    """What is under way."""
+    """The call that is under way."""
 
     @property
     def number(self) -> int:
@@ -76,53 +76,48 @@ class Training:
 
 
 class EndedTraining(NamedTuple):
-    """A training that has ended: with a result, with an error, or, without any of both, before it
-    began.
-    """
+    """A training that has ended with a result or an error, or, without either, before it began."""
 
     client: RoleInstanceID
     training: Training
     result: Any = None
     error: RoleMLError | None = None
     begun: bool = True
-    """False when the client was handed the model, and not asked to train with it any more."""
+    """False when the client received the model, but was not called to train any more."""
 
 
 class Trainings:
-    """Trainings that are under way, over several rounds; who is busy is not asked again before it
-    is done.
+    """Trainings under way over several rounds; a busy client gets no other one before it has ended.
 
-    A client is handed the model, and trains as soon as it has that: none waits for another.
+    A client trains as soon as it has received the model: none waits for another.
     """
 
     def __init__(self) -> None:
         self.number = 0
         self.under_way: dict[RoleInstanceID, Training] = {}
-        """What each busy client is at."""
+        """The training of each busy client."""
         self.unmerged: set[RoleInstanceID] = set()
-        """Clients whose last training, begun or done, has not become a part of any model: they take
-        it back first.
-        """
+        """Clients whose last training was not merged into a model: they undo it before the next."""
         self._arrivals = Arrivals()
 
     def of_round(self, number: int) -> list[RoleInstanceID]:
         return [client for client, training in self.under_way.items() if training.number == number]
 
     def cancel(self, which: Callable[[Training], bool]) -> None:
-        """Cancel some of those under way. They stay busy until they have answered."""
+        """Cancel some of the trainings; their clients stay busy until they have answered."""
         for training in self.under_way.values():
             if which(training):
                 training.cancel()
 
     def begin(self, role: Role, work: Work, clients: Mapping[RoleInstanceID, int]) -> None:
-        """Ask clients, each for a training that begins with the model of its cluster."""
+        """Have clients train, each with the model of its cluster."""
         for client, cluster in clients.items():
             take_back = [TAKE_BACK] if client in self.unmerged else []
             self.under_way[client] = Training(work, cluster, before=[*take_back, HAND_OUT])
         try:
             self._call_next(role, work, list(clients))
-        # such as of options that cannot be sent: who was not called is not busy
         except BaseException:
+            # for example of options that cannot be sent: clients that were not called are not busy
             for client in clients:
                 if self.under_way[client].call is None:
                     del self.under_way[client]
@@ -131,9 +126,9 @@ class Trainings:
     def collect(
         self, role: Role, timeout: float, wanted: Callable[[Training], bool]
     ) -> tuple[bool, list[EndedTraining]]:
-        """Wait up to `timeout` seconds for something to happen.
+        """Wait up to `timeout` seconds for answers; go on with the trainings they belong to.
 
-        Returns whether something did, and the trainings that have ended. One that has not begun
+        Return True if there were any, and the trainings that have ended. One that has not begun
         ends if it is not `wanted`.
         """
         arrived = self._arrivals.collect(timeout)
@@ -154,18 +149,19 @@ class Trainings:
     def _record_answer(
         self, client: RoleInstanceID, training: Training, call: TaskInvocation
     ) -> EndedTraining | None:
-        """Take in what a client has answered; None when it has something to do still."""
+        """Record an answer of a client; return None if its training goes on."""
         try:
             result = call.result(0)
         except ChannelNotFoundError as error:
-            if training.before[:1] != [TAKE_BACK]:  # which not every trainer can do
+            if training.before[:1] != [TAKE_BACK]:  # trainers of other classes need not have it
                 return EndedTraining(client, training, error=error)
             result = None
         except RoleMLError as error:
             return EndedTraining(client, training, error=error)
         if not training.before:
             return EndedTraining(client, training, result)
-        step, sizes = training.before.pop(0), training.work.sizes
+        step = training.before.pop(0)
+        sizes = training.work.sizes
         if sizes is not None and step != TAKE_BACK:
             if isinstance(result, int):
                 sizes[client] = result
@@ -176,21 +172,17 @@ class Trainings:
         return None
 
     def _call_next(self, role: Role, work: Work, clients: list[RoleInstanceID]) -> None:
-        """Call clients for what they are to do next, all that do the same at the same time."""
-        empty, now = Message(), role.base.host.clock.now()
+        """Call the next service or task of clients, each channel for all its clients at once."""
+        empty = Message()
+        now = role.base.host.clock.now()
         for channel in (TAKE_BACK, HAND_OUT, ASK_SIZE):
-            group = [client for client in clients if self.under_way[client].before[:1] == [channel]]
-            self._call(
-                role,
-                "service",
-                channel,
-                {
-                    client: work.models[self.under_way[client].cluster]
-                    if channel == HAND_OUT
-                    else empty
-                    for client in group
-                },
-            )
+            messages: dict[RoleInstanceID, Message] = {}
+            for client in clients:
+                training = self.under_way[client]
+                if training.before[:1] == [channel]:
+                    hand_out = channel == HAND_OUT
+                    messages[client] = work.models[training.cluster] if hand_out else empty
+            self._call(role, "service", channel, messages)
         group = [client for client in clients if not self.under_way[client].before]
         for client in group:
             self.under_way[client].began = now
