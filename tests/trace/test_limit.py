@@ -442,4 +442,4 @@ def test_notes_that_nobody_reads_do_not_pile_up(own_bed, monkeypatch):
     own_bed.relate("unread-a", "other", "unread-b/talker")
     own_bed.call("unread-a/talker", "talk", {"count": 300})
     until(lambda: own_bed.trace.messages.single_count >= 600, "messages of which nobody has asked")
-    assert own_bed.fleet._unread < 100_000
+    assert own_bed.fleet.shipments.unread < 100_000

@@ -1,11 +1,9 @@
-"""The controller of a cluster on this machine: which of its processes has ended, and what that
-breaks.
-"""
+"""The controller of a cluster on this machine: its processes, and what breaks when one ends."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -82,7 +80,7 @@ class Controller:
         found = {}
         for process in processes_of(testbed_id):
             try:
-                part = next((names[port] for port in _ports(process) if port in names), None)
+                part = _part_name(process, names)
                 if part is not None:
                     found[process.pid] = Part(part, process_of(process.pid))
                     found.setdefault(process.ppid(), Part(HUB, process_of(process.ppid())))
@@ -100,41 +98,52 @@ class Controller:
             Where ipyparallel's client has connected to, by what is there: ``{"mux":
             "tcp://127.0.0.1:5001", …}``.
         """
-        here = {each.address for several in psutil.net_if_addrs().values() for each in several}
+        here = _own_addresses()
         names = {}
-        for key, name in {"registration": HUB, **{name: name for name in PARTS}}.items():
+        for key in ("registration", *PARTS):
             address = urlsplit(str(addresses.get(key, "")))
             if address.hostname in here and address.port is not None:
-                names[address.port] = name
+                names[address.port] = HUB if key == "registration" else key
         try:
             listening = psutil.net_connections("tcp") if names else []
         except psutil.AccessDenied:  # on macOS
             return
-        self.parts = [
-            Part(names[each.laddr.port], process_of(each.pid))
-            for each in listening
-            if each.status == psutil.CONN_LISTEN and each.pid and each.laddr.port in names
-        ]
+        self.parts = []
+        for socket in listening:
+            port = socket.laddr.port
+            if socket.status == psutil.CONN_LISTEN and socket.pid and port in names:
+                self.parts.append(Part(names[port], process_of(socket.pid)))
 
     def ended(self, name: str) -> Part | None:
         """Return the process of that name if it has ended."""
-        return next((part for part in self.parts if part.name == name and part.process.ended), None)
+        for part in self.parts:
+            if part.name == name and part.process.ended:
+                return part
+        return None
 
     def new_failures(self) -> list[str]:
         """Say of each process that has ended since the last time what is without it."""
-        ended = [part for part in self.parts if part not in self._reported and part.process.ended]
-        self._reported.update(ended)
-        return [
-            f"{part} has ended: {PARTS[part.name][1]}"
-            + (f"; {self.advice}" if part.name in (HUB, ORDERS) else "")
-            for part in ended
-        ]
+        lines = []
+        for part in self.parts:
+            if part not in self._reported and part.process.ended:
+                self._reported.add(part)
+                advice = f"; {self.advice}" if part.name in (HUB, ORDERS) else ""
+                lines.append(f"{part} has ended: {PARTS[part.name][1]}{advice}")
+        return lines
 
 
-def _ports(process: psutil.Process) -> Iterator[int]:
-    """Yield the TCP ports that a process listens on."""
-    return (
-        each.laddr.port
-        for each in process.net_connections("tcp")
-        if each.status == psutil.CONN_LISTEN
-    )
+def _part_name(process: psutil.Process, names: Mapping[int, str]) -> str | None:
+    """Return the name of the first port that a process listens on and that has one."""
+    for socket in process.net_connections("tcp"):
+        if socket.status == psutil.CONN_LISTEN and socket.laddr.port in names:
+            return names[socket.laddr.port]
+    return None
+
+
+def _own_addresses() -> set[str]:
+    """Return the addresses of all network interfaces of this machine."""
+    found = set()
+    for interface in psutil.net_if_addrs().values():
+        for item in interface:
+            found.add(item.address)
+    return found

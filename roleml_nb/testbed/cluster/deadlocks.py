@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import NamedTuple
 
 from roleml_nb.messaging.executions import Key, Working
 
 __all__ = ["WaitCycle", "find_deadlocks", "describe"]
 
+_key = attrgetter("key")
+
 
 def describe(rows: Iterable[Working]) -> list[str]:
     """Return one line per call that waits, the oldest first."""
     rows = list(rows)
-    at_work = {row.key: row for row in rows if not row.call}
+    at_work = _handlers(rows)
+    calls = [row for row in rows if row.call]
+    calls.sort(key=lambda row: -row.seconds)
     lines = []
-    for row in sorted((row for row in rows if row.call), key=lambda row: -row.seconds):
+    for row in calls:
         there = at_work.get(row.key)
         state = there.state if there is not None else "on its way"
         lines.append(f"{row.source} waits for {row.name} since {row.seconds:.1f} s ({state})")
     return lines
+
+
+def _handlers(rows: Iterable[Working]) -> dict[Key, Working]:
+    return {row.key: row for row in rows if not row.call}
 
 
 class WaitCycle(NamedTuple):
@@ -42,7 +51,7 @@ def find_deadlocks(rows: Iterable[Working]) -> list[WaitCycle]:
     too, when no other handler of its role is at work, since then nobody knows what it waits for.
     The handlers that cannot go on wait in cycles.
     """
-    at_work = {row.key: row for row in rows if not row.call}
+    at_work = _handlers(rows)
     by_role: dict[str, list[Working]] = {}
     for row in at_work.values():
         by_role.setdefault(row.role, []).append(row)
@@ -56,43 +65,39 @@ def find_deadlocks(rows: Iterable[Working]) -> list[WaitCycle]:
         return [None]
 
     blocked = dict(at_work)
-    while True:
-        free = [
-            key
-            for key, row in blocked.items()
-            if any(other is None or other.key not in blocked for other in waits_for(row))
-        ]
-        if not free:
-            break
-        for key in free:
-            del blocked[key]
+    some_went_on = True
+    while some_went_on:
+        some_went_on = False
+        for key, row in list(blocked.items()):
+            if any(other is None or other.key not in blocked for other in waits_for(row)):
+                del blocked[key]
+                some_went_on = True
     found = {}
     for row in blocked.values():
         path: list[Working] = []
         while row not in path:
             path.append(row)
-            row = min(
-                (other for other in waits_for(row) if other is not None),
-                key=lambda each: (each.stuck, -each.seconds),
-            )
+            others = [other for other in waits_for(row) if other is not None]
+            row = min(others, key=lambda other: (other.stuck, -other.seconds))
         cycle = path[path.index(row) :]
-        found[frozenset(each.key for each in cycle)] = _wait_cycle(cycle)
+        found[frozenset(map(_key, cycle))] = _wait_cycle(cycle)
     return list(found.values())
 
 
 def _wait_cycle(members: list[Working]) -> WaitCycle:
-    """Told from the handler that has been at work longest, of those that another one of their role
-    is stuck because of.
+    """Return the cycle, begun with the handler that has been at work longest, of those that another
+    one of their role is stuck because of.
     """
-    starts = [index for index in range(len(members)) if members[index - 1].stuck] or range(
-        len(members)
-    )
-    first = max(starts, key=lambda index: members[index].seconds)
+    starts = [index for index in range(len(members)) if members[index - 1].stuck]
+    first = max(starts or range(len(members)), key=lambda index: members[index].seconds)
     members = [*members[first:], *members[:first]]
-    names = [row.name for row in members] + ([] if members[-1].stuck else [members[0].name])
+    names = list(map(attrgetter("name"), members))
+    if not members[-1].stuck:
+        names.append(members[0].name)
+    stuck = filter(attrgetter("stuck"), members)
     return WaitCycle(
-        tuple(row.key for row in members),
+        tuple(map(_key, members)),
         tuple(names),
-        tuple(row.key for row in members if row.stuck),
-        sum(row.cpu for row in members),
+        tuple(map(_key, stuck)),
+        sum(map(attrgetter("cpu"), members)),
     )

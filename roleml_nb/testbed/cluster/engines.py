@@ -79,7 +79,7 @@ def _describe_engines(client: Any) -> str:
         names = dict(zip(list(client.ids), answer.get(ANSWER_TIMEOUT_S), strict=False))
     except Exception:  # one that is busy says nothing
         return f": {', '.join(map(str, client.ids))}"
-    return ": " + ", ".join(f"{number} (on {name})" for number, name in names.items())
+    return f": {', '.join(f'{number} (on {name})' for number, name in names.items())}"
 
 
 class Answer:
@@ -222,11 +222,7 @@ class Engines:
         are there.
         """
         if cluster is not None:
-            client = (
-                cluster.connect_client_sync()
-                if hasattr(cluster, "connect_client_sync")
-                else cluster
-            )
+            client = cluster if self._given else cluster.connect_client_sync()
         else:
             try:
                 client = ipp.Client(
@@ -248,11 +244,10 @@ class Engines:
 
     def _log_tail(self) -> str:
         launchers = getattr(self.cluster, "engines", {}) or {}
-        tails = [
-            launcher.get_output()[-500:]
-            for launcher in launchers.values()
-            if hasattr(launcher, "get_output")
-        ]
+        tails = []
+        for launcher in launchers.values():
+            if hasattr(launcher, "get_output"):
+                tails.append(launcher.get_output()[-500:])
         return "\n".join(tails) or "the engines left no log"
 
     def run(

@@ -1,14 +1,11 @@
-"""The fleet: the hosts of a testbed, one in the notebook's kernel and one per engine; who is alive,
-and how they are linked.
-"""
+"""The fleet: the hosts of a testbed, one in the notebook's kernel and one in each engine."""
 
 from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from roleml_nb.host import engine as remote
@@ -16,12 +13,8 @@ from roleml_nb.host.host import Host
 from roleml_nb.host.process import Process
 from roleml_nb.host.stop import Stopped
 from roleml_nb.messaging.executions import Working
-from roleml_nb.messaging.links.relay import Relay, Relayed
 from roleml_nb.role import NOTEBOOK, LinkFailed, NodeLost, TestbedError, did_you_mean
 from roleml_nb.role.forks import Origin
-from roleml_nb.testbed.cluster.failure_detector import RESPAWN
-from roleml_nb.testbed.cluster.orders import Orders
-from roleml_nb.testbed.cluster.stop import RunStopper
 from roleml_nb.trace import Trace
 from roleml_nb.trace.errors import Errors
 
@@ -29,25 +22,23 @@ from . import startup
 from .deadlock_detector import DeadlockDetector
 from .deadlocks import describe
 from .engines import Engines
-from .failure_detector import UNREACHED_S, FailureDetector
+from .failure_detector import RESPAWN, FailureDetector
 from .handshake import Made, link_all, relink_notebook
+from .host_start import MAX_WORKERS, HostOptions, start_hosts
+from .link_monitor import SILENCE_LIMIT_S, LinkMonitor
+from .orders import Orders
 from .preflight import explain, is_raw
 from .runtime_files import RuntimeFile
-from .trace_records import read_messages, read_metrics_and_logs
+from .shipments import Shipments
+from .stop import RunStopper
 
 __all__ = ["Fleet"]
 
-MAX_WORKERS = 4
-"""Tasks at the same time on a host that has so many cores."""
 POLL_INTERVAL_S = 0.25
 """Seconds between two looks at whether all engines are there."""
 MAX_UNREAD_BYTES = 4_000_000
-"""Bytes of notes that may wait for somebody who looks; beyond that they go into the trace, which
+"""Bytes of records that may wait for somebody who looks; beyond that they go into the trace, which
 has a limit.
-"""
-SILENCE_LIMIT_S = 2.0
-"""Seconds without a sign of life over a direct link after which an engine is asked through
-ipyparallel, too.
 """
 
 
@@ -93,19 +84,10 @@ class Fleet:
         self.lost: dict[str, str] = {}
         self.links: Made = {}
         self.stopping = False
-        self._shipments: dict[str, int] = {}
-        self._messages: list[tuple[str, bytes]] = []
-        self._metrics_and_logs: list[tuple[str, bytes]] = []
-        """Unread, with the hosts that they are from."""
-        self._unreadable: set[str] = set()
-        """Hosts that have sent notes which are none."""
-        self._unread = 0
-        """Bytes of notes that have arrived and were not added to the trace yet."""
-        self._arrived = threading.Condition()
         self._processes: dict[str, Process] = {}
         self._last_pulses: dict[str, float] = {}
         self._waits: dict[str, list[Working]] = {}
-        self._relay: Relay | None = None
+        self._link_monitor: LinkMonitor | None = None
         self._home: Host | None = None
         self.engines: Engines | None = None
         try:
@@ -129,29 +111,26 @@ class Fleet:
             self.errors = Errors(self.home.clock.now)
             self.home.report_error = self.errors.append
             self.trace = Trace(
-                self.home.clock.now(),
-                refresh=self.flush_hosts,
-                poll=self.refresh,
-                now=self.home.clock.now,
+                self.home.clock.now(), self.flush_hosts, self.refresh, self.home.clock.now
             )
-            self.home.send_trace = self._add
+            self.home.send_trace = self.trace.add_columns
+            self.shipments = Shipments(self.home, self.trace, self.lost)
             self._run_stopper = RunStopper(self)
             self._orders = Orders(self.home)
             self._detector = FailureDetector(self)
             self.home.router.from_lost = self._detector.remind
-            self.home.router.host_handlers["trace"] = self._on_trace_records
-            self.home.router.host_handlers["error"] = self._on_error
-            self.home.router.host_handlers["pulse"] = self._on_pulse
-            self.home.router.host_handlers["link"] = lambda peer, news: self._on_link_changed(
-                peer, *news
-            )
+            handlers = self.home.router.host_handlers
+            handlers["trace"] = self.shipments.receive
+            handlers["error"] = self._on_error
+            handlers["pulse"] = self._on_pulse
             self.home.spawn([NOTEBOOK], {"seed": seed, "testbed_seed": seed})
             if self.engines is not None:
-                self._serve_relay("relay" in links)
+                self._link_monitor = LinkMonitor(self, self._detector, relayed="relay" in links)
+                self.home.process_ended = self._process_ended
+                self.home.on_host_lost = self._on_host_lost
                 if runtime_file is None:
-                    self._start_hosts(
-                        self.engines, timeout, workers, threads, links, preload, pin=pin
-                    )
+                    options = HostOptions(timeout, workers, threads, links, preload, trace, pin)
+                    self._start_hosts(self.engines, options)
                 else:
                     self._find_hosts(self.engines, runtime_file, links)
                 self.update_directory({NOTEBOOK: NOTEBOOK})
@@ -165,19 +144,17 @@ class Fleet:
                 raise TestbedError(f"the testbed did not start: {explain(error)}") from error
             raise
 
-    def _serve_relay(self, wanted: bool) -> None:
-        home = self.home
-        self._relay = Relay(
-            NOTEBOOK, self._exchange, home.deliver, self._on_unreached, home.run_in_background
-        )
-        home.relay = self._relay.link if wanted else None
-        home.process_ended = lambda host_id: (
-            host_id in self._processes and self._processes[host_id].ended
-        )
-        home.on_host_lost = self._on_host_lost
-        home.on_link_changed = lambda peer, kind, reason: self._on_link_changed(
-            NOTEBOOK, peer, kind, reason
-        )
+    def _start_hosts(self, engines: Engines, options: HostOptions) -> None:
+        addresses = {}
+        for number, (address, process) in start_hosts(self.testbed_id, engines, options).items():
+            addresses[number] = address
+            self._processes[f"engine{number}"] = process
+            self.numbers[f"engine{number}"] = number
+        startup.joined(self)
+        self.links = link_all(self.testbed_id, self.home, engines, addresses, options.links)
+        for ends, (kind, _) in self.links.items():
+            if kind == "relay" and self._link_monitor is not None:
+                self._link_monitor.serve(*ends)
 
     def _find_hosts(
         self, engines: Engines, runtime_file: RuntimeFile, links: tuple[str, ...]
@@ -185,16 +162,14 @@ class Fleet:
         # answers to calls of the process before, on this same machine, are none to ours
         self.home.router.count_from(time.monotonic_ns() // 1000)
         self.numbers.update(runtime_file.attach_info["numbers"])
-        there = set(engines.client.ids)
-        for host_id in [host_id for host_id, number in self.numbers.items() if number not in there]:
-            self.lost[host_id] = "it ended while no notebook was there"
+        present, numbers = set(engines.client.ids), {}
+        for host_id, number in self.numbers.items():
+            if number in present:
+                numbers[host_id] = number
+            else:
+                self.lost[host_id] = "it ended while no notebook was there"
         self.links, self._processes = relink_notebook(
-            self.testbed_id,
-            self.home,
-            engines,
-            {name: self.numbers[name] for name in self.alive},
-            links,
-            Process.here(),
+            self.testbed_id, self.home, engines, numbers, links, Process.here()
         )
         generation = max(self.run_on_all(remote.run_generation).values(), default=0)
         self.run_on_all(remote.run_generation, generation)
@@ -202,50 +177,6 @@ class Fleet:
         startup.joined(self)
         runtime_file.owner = Process.here()
         runtime_file.write()
-
-    def _start_hosts(
-        self,
-        engines: Engines,
-        timeout: float,
-        workers: int | None,
-        threads: int | None,
-        links: tuple[str, ...],
-        preload: tuple[str, ...],
-        *,
-        pin: bool,
-    ) -> None:
-        cores = 1 if pin else max(1, (os.cpu_count() or 1) // len(engines.ids))
-        each, at_once = threads or cores, workers or min(MAX_WORKERS, cores)
-        started = {
-            number: engines.send(
-                number,
-                remote.start_host,
-                self.testbed_id,
-                f"engine{number}",
-                f"engine {number}",
-                directory=engines.directory,
-                call_timeout=timeout,
-                threads=each,
-                workers=at_once,
-                owned=engines.owned,
-                owner=Process.here(),
-                preload=preload,
-                trace=self.home.traced,
-                relay="relay" in links,
-                stays=engines.detached,
-                core=number if pin else None,
-            )
-            for number in engines.ids
-        }
-        addresses = {}
-        for number, answer in started.items():
-            addresses[number], self._processes[f"engine{number}"] = answer.get(60.0)
-            self.numbers[f"engine{number}"] = number
-        startup.joined(self)
-        self.links = link_all(self.testbed_id, self.home, engines, addresses, links)
-        for ends, (kind, _) in self.links.items():
-            if kind == "relay":
-                self._serve(*ends)
 
     # who is there
 
@@ -278,7 +209,7 @@ class Fleet:
             for text in self.engines.controller.new_failures() if self.engines is not None else ():
                 self.errors.append(TestbedError(text))
             self._check_engines(clock.now())
-            if self._unread > MAX_UNREAD_BYTES:
+            if self.shipments.unread > MAX_UNREAD_BYTES:
                 self.drain()
             if clock.now() - checked > SILENCE_LIMIT_S / 2:
                 checked = clock.now()
@@ -290,17 +221,8 @@ class Fleet:
     def _check_engines(self, now: float) -> None:
         reachable = self.engines.reached() if self.engines else set()
         self._detector.check(now, reachable)
-        for host_id in self.alive:
-            if self.numbers[host_id] not in reachable:
-                continue
-            # a turn of the relay may have failed
-            relayed = any(
-                host_id in ends and kind == "relay" for ends, (kind, _) in list(self.links.items())
-            )
-            if relayed or self._detector.silence(host_id) > SILENCE_LIMIT_S:
-                self._serve(host_id)
-            else:
-                self._relay.release(host_id)  # type: ignore[union-attr]
+        if self._link_monitor is not None:
+            self._link_monitor.check(reachable)
 
     def waiting(self) -> list[str]:
         """Return a line for each call that waits."""
@@ -311,9 +233,7 @@ class Fleet:
         {role: status}}.
         """
         rows, roles = self.home.router.working(), self.home.statuses()
-        for host_id, answer in [
-            (host_id, self.send(host_id, remote.at_work)) for host_id in self.alive
-        ]:
+        for host_id, answer in self._send_to_all(remote.at_work).items():
             try:
                 there = answer.get(SILENCE_LIMIT_S)
             # an engine that is too busy to say shows by what waits for it elsewhere
@@ -330,25 +250,8 @@ class Fleet:
         self._last_pulses[host_id], self._waits[host_id] = self.home.clock.now(), rows
         self._detector.reset_silence(host_id)
 
-    def _on_link_changed(self, host_id: str, peer: str, kind: str, reason: str) -> None:
-        """Record that a link has changed."""
-        if kind not in ("direct", "relay") or peer not in (NOTEBOOK, *self.numbers):
-            raise ValueError(f"{host_id} has no link {kind!r} to {peer!r}")
-        if host_id in self.lost or peer in self.lost:
-            return
-        self.links[host_id, peer] = kind, reason
-        self.home.logger.warning("link %s → %s: %s (%s)", host_id, peer, kind, reason)
-        if kind == "relay":
-            self._serve(host_id, peer)
-
-    def _serve(self, *hosts: str) -> None:
-        for host_id in hosts:
-            if host_id != NOTEBOOK and self._relay is not None:
-                self._relay.serve(host_id)
-
-    def _on_unreached(self, host_id: str, reason: str) -> None:
-        """Log that the relay does not reach an engine; it is served again while that may help."""
-        self.home.logger.info("%s: %s", host_id, reason)
+    def _process_ended(self, host_id: str) -> bool:
+        return host_id in self._processes and self._processes[host_id].ended
 
     def _on_host_lost(self, host_id: str, reason: str) -> None:
         self._orders.fail(host_id, reason, stopped=self.stopping)
@@ -356,15 +259,15 @@ class Fleet:
             return
         self.lost[host_id] = reason
         self.errors.append(NodeLost(f"{host_id} is lost: {reason}; {RESPAWN}"))
-        for ends in [ends for ends in list(self.links) if host_id in ends]:
-            self.links[ends] = "none", f"{host_id} is lost: {reason}"
+        if self._link_monitor is not None:
+            self._link_monitor.record_lost(host_id, reason)
         for other in self.alive:
             try:
                 self.home.router.send_to_host(other, "lost", (host_id, reason))
             except LinkFailed as error:
                 self.home.logger.info("%s was not told: %s", other, error)
 
-    # telling them
+    # steering them
 
     def send(self, host_id: str, function: Any, *args: Any) -> Any:
         """Run one of the functions of `engine` for this testbed; ask the result for its
@@ -387,15 +290,17 @@ class Fleet:
 
         What is lost meanwhile is left out.
         """
-        answers = {host_id: self.send(host_id, function, *args) for host_id in self.alive}
         results = {}
-        for host_id, answer in answers.items():
+        for host_id, answer in self._send_to_all(function, *args).items():
             try:
                 results[host_id] = answer.get(30.0)
             except Exception as error:
                 if host_id not in self.lost:
                     raise TestbedError(f"{host_id} does not answer: {error}") from error
         return results
+
+    def _send_to_all(self, function: Any, *args: Any) -> dict[str, Any]:
+        return {host_id: self.send(host_id, function, *args) for host_id in self.alive}
 
     def on_hosts(self, function: Any, *args: Any) -> dict[str, Any]:
         """Run ``function(host, *args)`` on all hosts, the notebook's too: {host: result}."""
@@ -414,9 +319,10 @@ class Fleet:
         for name, host_id in names.items():
             by_host.setdefault(host_id, []).append(name)
         self.home.spawn(by_host.pop(NOTEBOOK, []), context)
-        for answer in [
-            self.send(host_id, remote.spawn, group, context) for host_id, group in by_host.items()
-        ]:
+        answers = []
+        for host_id, group in by_host.items():
+            answers.append(self.send(host_id, remote.spawn, group, context))
+        for answer in answers:
             answer.get(60.0)
         self.update_directory(names)
 
@@ -431,19 +337,7 @@ class Fleet:
         self.home.update_directory(places)
         self.run_on_all(remote.update_directory, dict(places))
 
-    def _exchange(self, host_id: str, incoming: list[Relayed], wait: float) -> list[Relayed]:
-        fetched = self.engines.run(  # type: ignore[union-attr]
-            self.numbers[host_id],
-            remote.exchange,
-            self.testbed_id,
-            incoming,
-            wait,
-            timeout=UNREACHED_S,
-        )
-        self._detector.reset_silence(host_id)
-        return fetched
-
-    # the end of what they do
+    # stopping the run
 
     def stop_run(self) -> Stopped:
         """End what handlers do, on all hosts. An engine that does not answer is killed."""
@@ -486,109 +380,44 @@ class Fleet:
         elif not process.ended:
             os.kill(process.pid, getattr(signal, name))
 
-    # their notes
+    # errors and records
 
     def _on_error(self, host_id: str, error: Exception) -> None:
         if not isinstance(error, Exception):
             raise TypeError(f"{host_id} reported {error!r}, which is no exception")
         self.errors.append(error)
 
-    def _on_trace_records(self, host_id: str, pickled: tuple[bytes, bytes]) -> None:
-        """Keep them as they come: they are unpickled when somebody looks, not while messages
-        fly.
-        """
-        with self._arrived:
-            match pickled:
-                case bytes() as messages, bytes() as notes:
-                    self._messages.append((host_id, messages))
-                    self._metrics_and_logs.append((host_id, notes))
-                    self._unread += len(messages) + len(notes)
-                case _:  # counted as a shipment all the same, so that nobody waits for it
-                    self._drop(
-                        host_id,
-                        TypeError(f"two pickles are expected, not {type(pickled).__name__}"),
-                    )
-            self._shipments[host_id] = self._shipments.get(host_id, 0) + 1
-            self._arrived.notify_all()
-
-    def _await_shipments(self, shipped: Mapping[str, int], limit: float) -> None:
-        """Await shipments of trace records, which take another way than the answer that counts
-        them.
-        """
-        with self._arrived:
-            self._arrived.wait_for(
-                lambda: all(
-                    self._shipments.get(host_id, 0) >= count or host_id in self.lost
-                    for host_id, count in shipped.items()
-                ),
-                limit,
-            )
-
-    def _add(
-        self, messages: list[list[Sequence]], metrics: list[tuple], logs: list[tuple] | None = None
-    ) -> None:
-        self.trace.add_columns(messages, metrics, logs)
-
-    def drain_metrics(self) -> None:
-        """Add to the trace what metrics and logs have arrived; costs little, and waits for
-        nobody.
-        """
-        with self._arrived:
-            arrived, self._metrics_and_logs = self._metrics_and_logs, []
-        for metrics, logs in self._readable(arrived, read_metrics_and_logs):
-            self.trace.add([], metrics, logs)
-
-    def _readable(
-        self, arrived: list[tuple[str, bytes]], read: Callable[[bytes], Any]
-    ) -> Iterable[Any]:
-        for host_id, pickled in arrived:
-            try:
-                content = read(pickled)
-            except Exception as error:  # whatever junk raises: what others have sent is added
-                self._drop(host_id, error)
-            else:
-                yield content
-
-    def _drop(self, host_id: str, error: Exception) -> None:
-        """Log once for each host that its notes cannot be read."""
-        if host_id not in self._unreadable:
-            self._unreadable.add(host_id)
-            self.home.logger.warning(
-                "what %s sends for the trace cannot be read and is dropped: %s: %s",
-                host_id,
-                type(error).__name__,
-                error,
-            )
-
     def flush_hosts(self) -> None:
-        """Have every host ship its notes."""
+        """Have every host send its records, and add them to the trace."""
         if not self.stopping:
             self.home.flush()
-            shipped = self.run_on_all(remote.flush)
-            self._await_shipments(shipped, 10.0)
+            counts = self.run_on_all(remote.flush)
+            self.shipments.wait_for(counts, 10.0)
         self.drain()
 
     def refresh(self) -> None:
-        """Add to the trace what the notebook's own host has noted, and all that has arrived."""
+        """Add to the trace the records of the notebook's own host, and all that have arrived."""
         if not self.stopping:
             self.home.flush()
         self.drain()
 
     def drain(self) -> None:
         """Add to the trace all that has arrived; waits for nobody."""
-        with self._arrived:
-            arrived, self._messages, self._unread = self._messages, [], 0
-        for messages in self._readable(arrived, read_messages):
-            self._add(messages, [])
-        self.drain_metrics()
+        self.shipments.drain()
+
+    def drain_metrics(self) -> None:
+        """Add to the trace what metrics and logs have arrived; costs little, and waits for
+        nobody.
+        """
+        self.shipments.drain_metrics()
 
     # the end
 
     def detach(self) -> None:
         """End this side alone: the engines go on without it."""
         self.stopping = True
-        if self._relay is not None:
-            self._relay.close()
+        if self._link_monitor is not None:
+            self._link_monitor.close()
         if self._home is not None:
             self._home.stop()
         if self.engines is not None:
@@ -602,10 +431,10 @@ class Fleet:
             try:
                 self.flush_hosts()
             except Exception as error:  # stopping must go on; what is not collected is said
-                self._home.logger.info("last notes not collected: %s", error)
+                self._home.logger.info("last records not collected: %s", error)
         self.stopping = True
-        if self._relay is not None:
-            self._relay.close()
+        if self._link_monitor is not None:
+            self._link_monitor.close()
         if self.engines is not None:
             asked = {}
             for host_id in self.alive:
@@ -615,7 +444,7 @@ class Fleet:
                     self.errors.append(error)
             for host_id, answer in asked.items():
                 try:
-                    self._await_shipments({host_id: answer.get(5.0) or 0}, 1.0)
+                    self.shipments.wait_for({host_id: answer.get(5.0) or 0}, 1.0)
                 # an engine that does not answer is ended with its cluster
                 except Exception as error:
                     self.errors.append(error)

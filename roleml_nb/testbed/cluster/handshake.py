@@ -17,6 +17,7 @@ __all__ = ["Made", "interfaces", "relink_notebook", "link_all", "why"]
 Made = dict[tuple[str, str], tuple[str, str]]
 """{(from, to): (kind of link, why it is no better)}."""
 ALL, LOOPBACK = "*", "127.0.0.1"
+ANSWER_TIMEOUT_S = 60.0
 
 
 def link_all(
@@ -39,22 +40,22 @@ def link_all(
 
     for peer in peers_of(NOTEBOOK):
         home.transport.admit(peer.host_id, peer.public_key)  # type: ignore[union-attr]
-    opened = [
-        engines.send(number, remote.admit, testbed, peers_of(address.host_id))
-        for number, address in addresses.items()
-    ]
-    for answer in opened:  # all admissions open before anyone knocks
-        answer.get(60.0)
-    asked = {
-        number: engines.send(number, remote.connect, testbed, peers_of(address.host_id), links)
-        for number, address in addresses.items()
-    }
+    peers = {number: peers_of(address.host_id) for number, address in addresses.items()}
+    admissions = []
+    for number in addresses:
+        admissions.append(engines.send(number, remote.admit, testbed, peers[number]))
+    for admission in admissions:  # all are open before anyone knocks
+        admission.get(ANSWER_TIMEOUT_S)
+    connections = {}
+    for number in addresses:
+        connections[number] = engines.send(number, remote.connect, testbed, peers[number], links)
     made: Made = {}
     for peer in peers_of(NOTEBOOK):
         made[NOTEBOOK, peer.host_id] = home.link_manager.connect(peer, links)
-    for number, answer in asked.items():
+    for number, connection in connections.items():
         own = addresses[number].host_id
-        made.update({(own, peer): kind for peer, kind in answer.get(60.0).items()})
+        for other, link in connection.get(ANSWER_TIMEOUT_S).items():
+            made[own, other] = link
     return made
 
 
@@ -64,24 +65,22 @@ def _listen(testbed: str, home: Host, engines: Engines, addresses: dict[int, Add
     """
     here = home.transport.address  # type: ignore[union-attr]
     everyone = [here, *addresses.values()]
-    asked = {
-        address.host_id: engines.send(number, remote.reached, testbed, everyone)
-        for number, address in addresses.items()
-    }
-    reached = {
-        NOTEBOOK: [address.host_id for address in everyone if answers(address)],
-        **{host_id: answer.get(60.0) for host_id, answer in asked.items()},
-    }
+    asked = {}
+    for number, address in addresses.items():
+        asked[address.host_id] = engines.send(number, remote.reached, testbed, everyone)
+    reached = {NOTEBOOK: [address.host_id for address in everyone if answers(address)]}
+    for host_id, answer in asked.items():
+        reached[host_id] = answer.get(ANSWER_TIMEOUT_S)
     wanted = interfaces(everyone, reached)
     if NOTEBOOK in wanted:
         home.transport.listen(wanted[NOTEBOOK])  # type: ignore[union-attr]
-    opened = {
-        number: engines.send(number, remote.listen, testbed, wanted[address.host_id])
-        for number, address in addresses.items()
-        if address.host_id in wanted
-    }
+    opened = {}
+    for number, address in addresses.items():
+        if address.host_id in wanted:
+            interface = wanted[address.host_id]
+            opened[number] = engines.send(number, remote.listen, testbed, interface)
     for number, answer in opened.items():
-        addresses[number] = answer.get(60.0)
+        addresses[number] = answer.get(ANSWER_TIMEOUT_S)
 
 
 def interfaces(
@@ -97,11 +96,10 @@ def interfaces(
     """
     wanted = {}
     for address in everyone:
-        others = [
-            other
-            for other in everyone
-            if other is not address and address.host_id not in reached[other.host_id]
-        ]
+        others = []
+        for other in everyone:
+            if other is not address and address.host_id not in reached[other.host_id]:
+                others.append(other)
         if others:
             near = all(other.network == address.network for other in others)
             wanted[address.host_id] = LOOPBACK if near else ALL
@@ -119,30 +117,30 @@ def relink_notebook(
     """Link a new home, with a new key, with hosts that are linked with each other; returns their
     processes, too.
     """
-    made, processes = Made(), {}
     here = home.transport.address  # type: ignore[union-attr]
-    asked = {
-        host_id: engines.send(number, remote.accept_notebook, testbed, owner, here.public_key)
-        for host_id, number in numbers.items()
-    }
-    addresses = {}
-    for host_id, answer in asked.items():
-        addresses[host_id], processes[host_id] = answer.get(60.0)
+    accepted = {}
+    for host_id, number in numbers.items():
+        accepted[host_id] = engines.send(
+            number, remote.accept_notebook, testbed, owner, here.public_key
+        )
+    addresses, processes = {}, {}
+    for host_id, answer in accepted.items():
+        addresses[host_id], processes[host_id] = answer.get(ANSWER_TIMEOUT_S)
         home.transport.admit(host_id, addresses[host_id].public_key)  # type: ignore[union-attr]
-    there = {
-        host_id: engines.send(number, remote.connect, testbed, [here], links)
-        for host_id, number in numbers.items()
-    }
+    connections = {}
+    for host_id, number in numbers.items():
+        connections[host_id] = engines.send(number, remote.connect, testbed, [here], links)
+    made: Made = {}
     for host_id, address in addresses.items():
         made[NOTEBOOK, host_id] = home.link_manager.connect(address, links)
-    for host_id, answer in there.items():
-        made[host_id, NOTEBOOK] = answer.get(60.0)[NOTEBOOK]
+    for host_id, connection in connections.items():
+        made[host_id, NOTEBOOK] = connection.get(ANSWER_TIMEOUT_S)[NOTEBOOK]
     return made, processes
 
 
 def why(made: Made) -> list[str]:
     """Return one line per pair."""
-    return [
-        f"{sender} → {receiver}: {kind}" + (f" ({reason})" if reason else "")
-        for (sender, receiver), (kind, reason) in sorted(made.items())
-    ]
+    lines = []
+    for (sender, receiver), (kind, reason) in sorted(made.items()):
+        lines.append(f"{sender} → {receiver}: {kind}{f' ({reason})' if reason else ''}")
+    return lines

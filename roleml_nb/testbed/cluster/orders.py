@@ -58,7 +58,9 @@ class Orders:
         """End all that wait for an engine; with None when it was `stopped`, which is the last that
         it was told.
         """
-        for key in [key for key in list(self._pending) if key[0] == host_id]:
+        for key in list(self._pending):
+            if key[0] != host_id:
+                continue
             future = self._pending.pop(key).future
             if stopped:
                 future.set_result(None)

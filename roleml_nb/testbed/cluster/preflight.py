@@ -82,10 +82,10 @@ def check_machine(engines: int) -> None:
     """
     lacks = find_lacks(engines)
     if lacks:
+        texts = [f"{lack.what} ({lack.fix})" for lack in lacks]
         raise TestbedError(
-            "engines cannot start here: "
-            + "; ".join(f"{lack.what} ({lack.fix})" for lack in lacks)
-            + "; Testbed(engines=0) keeps all nodes in this process and needs none of that"
+            f"engines cannot start here: {'; '.join(texts)}; Testbed(engines=0) keeps all nodes in"
+            " this process and needs none of that"
         )
 
 
@@ -166,17 +166,22 @@ def explain(error: BaseException) -> str:
     """
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     number = error.errno if isinstance(error, OSError) else None
-    number = (
-        next((number for words, number in IN_WORDS.items() if words in text), None)
-        if number is None
-        else number
-    )
+    if number is None:
+        number = _number_in(text)
     hint = HINTS.get(
-        SAME.get(number, number) if number is not None else 0,
+        SAME.get(number, number),
         "%rml doctor looks for what is missing, and Testbed(engines=0) keeps all nodes in this"
         " process",
     )
     return f"{text}; {hint}"
+
+
+def _number_in(text: str) -> int:
+    """Return the number of the system's error that a text speaks of, or 0."""
+    for words, number in IN_WORDS.items():
+        if words in text:
+            return number
+    return 0
 
 
 def is_raw(error: BaseException) -> bool:

@@ -27,8 +27,9 @@ def on_every_engine(function: Function) -> None:
     """
     if function not in _functions:
         _functions.append(function)
-        for fleet in [fleet for fleet in list(_fleets) if not fleet.stopping]:
-            fleet.run_on_all(run, (function,))
+        for fleet in list(_fleets):
+            if not fleet.stopping:
+                fleet.run_on_all(run, (function,))
 
 
 def joined(fleet: Fleet) -> None:
@@ -48,11 +49,13 @@ def share_paths(fleet: Fleet) -> None:
     """Let the fleet's engines find modules where this process does, as far as they see the same
     folders.
     """
-    paths = [os.path.abspath(path) for path in sys.path]
+    paths = list(map(os.path.abspath, sys.path))
     if fleet in _fleets and _fleets[fleet] != paths:
         fleet.run_on_all(_add_paths, paths)
         _fleets[fleet] = paths
 
 
 def _add_paths(testbed: str, paths: list[str]) -> None:
-    sys.path.extend(path for path in paths if path not in sys.path and os.path.exists(path))
+    for path in paths:
+        if path not in sys.path and os.path.exists(path):
+            sys.path.append(path)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pickle
 import threading
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from roleml_nb.host.stop import BOOST_SIGNAL, POLL_INTERVAL_S, Stopped, stop_work
@@ -38,10 +39,9 @@ class RunStopper:
         self._changed = threading.Condition()
         self._last_signs: dict[str, float] = {}
         self._answers: dict[str, Stopped] = {}
-        fleet.home.router.host_handlers["stopping"] = lambda peer, _: self._on_stopping(peer)
-        fleet.home.router.host_handlers["stopped"] = lambda peer, told: self._on_stopped(
-            peer, *told
-        )
+        handlers = fleet.home.router.host_handlers
+        handlers["stopping"] = lambda peer, _: self._on_stopping(peer)
+        handlers["stopped"] = lambda peer, answer: self._on_stopped(peer, *answer)
 
     def stop(self) -> Stopped:
         """See `Testbed.stop_run`."""
@@ -53,7 +53,8 @@ class RunStopper:
             # Ctrl-C must not cut a message in two
             home.run_in_background(lambda: self._ask(hosts, generation), "asks to stop")
             found = [stop_work(home, generation), *self._await(hosts, began)]
-            return Stopped(*(sum(parts, ()) for parts in zip(*found, strict=True)))
+            united = [tuple(chain.from_iterable(parts)) for parts in zip(*found, strict=True)]
+            return Stopped(*united)
 
     def _ask(self, hosts: list[str], generation: int) -> None:
         """Ask hosts to stop, on their control channels and over their links.
@@ -77,8 +78,7 @@ class RunStopper:
     def _boost(self, host_id: str) -> None:
         try:
             self._fleet.signal(host_id, BOOST_SIGNAL)
-        # it has ended, or there is no such signal: each system, and ipyparallel, says so
-        # differently
+        # it has ended, or there is no such signal: systems and ipyparallel raise different errors
         except Exception as error:
             self._fleet.home.logger.info(
                 "%s was not told to boost its switch interval: %s", host_id, error
@@ -93,21 +93,16 @@ class RunStopper:
         what was said.
         """
         fleet, clock = self._fleet, self._fleet.home.clock
-        timeouts = {
-            host_id: ANSWER_TIMEOUT_S + TIMEOUT_PER_HANDLER_S * fleet.handlers(host_id)
-            for host_id in hosts
-        }
+        timeouts = {}
+        for host_id in hosts:
+            at_work = fleet.handlers(host_id)
+            timeouts[host_id] = ANSWER_TIMEOUT_S + TIMEOUT_PER_HANDLER_S * at_work
         silent, seen, timed_out = dict.fromkeys(hosts, 0), dict.fromkeys(hosts, 0.0), True
         with self._changed:
-            while waiting := [
-                host_id
-                for host_id in hosts
-                if host_id not in self._answers and host_id not in fleet.lost
-            ]:
+            while waiting := self._waiting(hosts):
                 if clock.now() > began + STOP_TIMEOUT_S:
-                    self._answers.update(
-                        {host_id: Stopped(left=(f"handlers on {host_id}",)) for host_id in waiting}
-                    )
+                    for host_id in waiting:
+                        self._answers[host_id] = Stopped(left=(f"handlers on {host_id}",))
                     break
                 for host_id in waiting if timed_out else ():
                     sign = max(self._last_signs[host_id], fleet.last_pulse(host_id))
@@ -116,10 +111,14 @@ class RunStopper:
                     if silent[host_id] * POLL_INTERVAL_S > timeouts[host_id]:
                         fleet.kill(host_id)
                         self._answers[host_id] = Stopped(killed=(host_id,))
-                timed_out = not self._changed.wait(
-                    POLL_INTERVAL_S
-                )  # that one is lost, or silent, is no news
+                # that one is lost, or silent, is no news
+                timed_out = not self._changed.wait(POLL_INTERVAL_S)
         return [self._answers.get(host_id, Stopped()) for host_id in hosts]
+
+    def _waiting(self, hosts: list[str]) -> list[str]:
+        """Return the hosts that have neither answered nor got lost."""
+        done = self._answers.keys() | self._fleet.lost.keys()
+        return [host_id for host_id in hosts if host_id not in done]
 
     def _on_stopping(self, host_id: str) -> None:
         with self._changed:

@@ -29,7 +29,7 @@ def read_messages(pickled: bytes) -> list[Sequence[Sequence]]:
     """Return batches of columns; whatever unpickling raises, or TypeError, for what is none."""
     batches = _list(pickle.loads(pickled))
     for columns in batches:
-        if len({len(column) for column in columns}) > 1:
+        if len(set(map(len, columns))) > 1:
             raise TypeError("columns of messages are not of the same length")
         _check(columns, COLUMNS)
     return batches

@@ -187,7 +187,7 @@ def test_the_relay_works_where_direct_links_do_not():
 
 def lose_one(bed, kind):
     """Have the relay lose the next batch that has a message of that kind."""
-    lost, relay = [], bed.fleet._relay
+    lost, relay = [], bed.fleet._link_monitor.relay
 
     def losing(send, place):
         def lossy(*args):

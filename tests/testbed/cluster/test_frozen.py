@@ -107,7 +107,7 @@ def test_an_engine_that_has_no_turn_for_less_than_a_minute_goes_on(joined, tmp_p
         asked = bed.call_task("a/writer", "write", {"text": "1"})
         assert asked.result(10) == "1"
         # ipyparallel's answer to this comes after it has given the engine up
-        bed.fleet._serve("engine0")
+        bed.fleet._link_monitor.serve("engine0")
         freeze(pid)
         asked = bed.call_task("a/writer", "write", {"text": "2"})
         until(

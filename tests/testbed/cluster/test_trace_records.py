@@ -133,7 +133,7 @@ def test_junk_is_logged_once_and_dropped(bed):
 @pytest.mark.parametrize("junk", JUNK, ids=range(len(JUNK)))
 def test_a_shipment_that_is_none_adds_nothing(quiet_bed, junk):
     bed = quiet_bed
-    bed.fleet._unreadable.clear()
+    bed.fleet.shipments.unreadable.clear()
     said = len(dropped(bed))
     before = sizes(bed.trace)
     hand_over(bed, [junk])
