@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import pickle
 import threading
-from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -18,7 +17,6 @@ from roleml_nb.messaging.executions import Key, Working
 from roleml_nb.messaging.links.control_channel import ControlChannel
 from roleml_nb.messaging.links.relay import Outbox, RelayLink
 from roleml_nb.messaging.links.transport import DirectTransport
-from roleml_nb.messaging.records import InternedNames, columns
 from roleml_nb.messaging.router import Link, Pending, Router
 from roleml_nb.role import (
     NATIVE,
@@ -30,13 +28,13 @@ from roleml_nb.role import (
     RoleInstanceID,
 )
 from roleml_nb.role.host import Waitable
-from roleml_nb.trace.readings import readings
 
 from . import switch_interval
 from .event_loop import EventLoop
 from .link_manager import LinkManager
 from .log_buffer import LogBuffer
 from .stdio import split_output, unsplit_output
+from .trace_buffer import TraceBuffer
 from .workers import SystemClock, Workers, end_fork
 
 __all__ = ["NOTEBOOK", "Host"]
@@ -48,9 +46,6 @@ TICKS_PER_PULSE = 20
 LONG_HANDLER_S = 1.0
 """Seconds at work from which on a handler is reported to the notebook, which looks for deadlocks.
 """
-MAX_BUFFERED_RECORDS = 1_000_000
-"""Records of each kind that are kept while there is no notebook; the oldest are dropped."""
-
 HEARTBEAT_INTERVAL_S = 20.0
 """Seconds between two heartbeats of each node's native role, where somebody listens to them."""
 
@@ -82,13 +77,8 @@ class Host:
         self.log_buffer = LogBuffer(self.clock.now)
         self.logger: logging.Logger = self.log_buffer.logger(host_id)
         self.directory = Contacts()
-        self._messages: deque[tuple] = deque()
-        self._batches: deque[list[Sequence]] = deque()
-        self._names = InternedNames()
-        self._metrics: deque[tuple] = deque()
-        self._shipping = threading.RLock()
-        self._dropped: Counter[str] = Counter()
-        """Records that were dropped while there was no notebook."""
+        self.trace_buffer = TraceBuffer(host_id, self.clock.now, self.log_buffer)
+        self.record_metrics = self.trace_buffer.record_metrics
         self.shipments = 0
         """Shipments of records to the notebook so far."""
         self.traced = trace
@@ -97,7 +87,7 @@ class Host:
         self.router = Router(
             self,
             self.directory,
-            self._messages.append if trace else None,
+            self.trace_buffer.record_message if trace else None,
             lambda session, reason: self.link_manager.link_failed(session, reason),
         )
         self.clock.executions = self.router.executions
@@ -322,52 +312,19 @@ class Host:
         """Return a logger whose lines are in the log of a role's node."""
         return self.log_buffer.logger(node, role)
 
-    def record_metrics(
-        self, source: RoleInstanceID, channel: str, args: Mapping[str, Any], step: int
-    ) -> None:
-        """Record the numbers in an event's args as metrics: see `readings`."""
-        now = self.clock.now()
-        self._metrics.extend(
-            [
-                (now, source.actor_name, source.instance_name, channel, name, value, step)
-                for name, value in readings(args)
-            ]
-        )
-
     def flush(self, everything: bool = False) -> None:
         """Send all records so far to the notebook; `everything`: printed lines without an end, too.
 
         Records that another thread is about to send are sent when this returns.
         """
-        with self._shipping:
-            self._flush(everything)
-
-    def _flush(self, everything: bool) -> None:
-        records = [self._messages.popleft() for _ in range(len(self._messages))]
-        if records:
-            self._batches.append(columns(records, self._names))
-        if self.buffer_while_detached and NOTEBOOK in self.router.lost:
-            while sum(len(batch[0]) for batch in self._batches) > MAX_BUFFERED_RECORDS:
-                self._dropped["messages"] += len(self._batches.popleft()[0])
-            while len(self._metrics) > MAX_BUFFERED_RECORDS:
-                self._metrics.popleft()
-                self._dropped["metrics"] += 1
-            return
-        messages = [self._batches.popleft() for _ in range(len(self._batches))]
-        metrics = [self._metrics.popleft() for _ in range(len(self._metrics))]
-        if self._dropped:
-            gone, self._dropped = self._dropped, Counter()
-            counts = " and ".join(f"{count:,} {what}" for what, count in gone.items())
-            self.log_buffer.add_line(
-                self.host_id,
-                "",
-                "warning",
-                f"({counts} let go: for too long no notebook was there)",
-            )
-        logs = self.log_buffer.drain(everything)
-        if messages or metrics or logs:
-            with suppress(LinkFailed):  # the notebook is gone, and nobody reads them
-                self.send_trace(messages, metrics, logs)
+        with self.trace_buffer.draining:
+            if self.buffer_while_detached and NOTEBOOK in self.router.lost:
+                self.trace_buffer.keep()
+                return
+            shipment = self.trace_buffer.drain(everything)
+            if any(shipment):
+                with suppress(LinkFailed):  # the notebook is gone, and nobody reads them
+                    self.send_trace(*shipment)
 
     def _send_trace_to_notebook(
         self, messages: list[list[Sequence]], metrics: list[tuple], logs: list[tuple]

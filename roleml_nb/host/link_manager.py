@@ -5,17 +5,18 @@ direct link works again.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from roleml_nb.messaging.links.addresses import Address
 from roleml_nb.messaging.links.control_channel import ControlChannel
 from roleml_nb.messaging.links.direct import DirectLink
-from roleml_nb.messaging.session import Session
+from roleml_nb.messaging.links.transport import DirectTransport
+from roleml_nb.messaging.router import Router
+from roleml_nb.messaging.session import Link, Session
 from roleml_nb.role import LinkFailed
-
-if TYPE_CHECKING:
-    from .host import Host
+from roleml_nb.role.host import Host
 
 __all__ = ["LinkManager"]
 
@@ -40,13 +41,32 @@ class Outage:
     due: float
 
 
+class LinkedHost(Host, Protocol):
+    """A host whose links are managed."""
+
+    router: Router
+    transport: DirectTransport | None
+    relay: Callable[[str], Link] | None
+    """Makes a relay link to a peer; None where none is wanted."""
+    control_handlers: dict[str, Callable[[ControlChannel, bytes], None]]
+    """Handlers of the control channels to peers."""
+    process_ended: Callable[[str], bool]
+    """Returns True when a peer's process has certainly ended."""
+    on_link_changed: Callable[[str, str, str], None]
+    """Called with peer, kind and reason."""
+
+    def host_lost(self, host_id: str, reason: str) -> None:
+        """Fail all calls that wait for a host that is gone."""
+        ...
+
+
 class LinkManager:
     """Chooses the link to each other host.
 
     `connect` makes links; `link_failed` and `connection_ended` are told which ones break later.
     """
 
-    def __init__(self, host: Host, stopping: threading.Event):
+    def __init__(self, host: LinkedHost, stopping: threading.Event):
         self._host, self._stopping = host, stopping
         self.routes: dict[str, Address] = {}
         """The addresses at which other hosts listen."""

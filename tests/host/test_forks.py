@@ -354,8 +354,8 @@ def test_locks_that_other_threads_have_are_free_in_a_fork(owner):
     "where, name",
     [
         ("roleml_nb.messaging.serialization.code", "_load_lock"),
-        ("roleml_nb.workload.parameters", "_seeding"),
-        ("roleml_nb.workload.mnist_1d", "_generating"),
+        ("roleml_nb.workload.parameters", "_seeding_lock"),
+        ("roleml_nb.workload.mnist_1d", "_generator_lock"),
     ],
 )
 def test_locks_of_the_process_are_free_in_a_fork(where, name):

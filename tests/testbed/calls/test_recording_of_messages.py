@@ -352,7 +352,7 @@ def test_readings_are_numbers_and_raise_nothing():
 
 
 def test_what_is_let_go_while_no_notebook_is_there_is_said(monkeypatch):
-    monkeypatch.setattr("roleml_nb.host.host.MAX_BUFFERED_RECORDS", 10)
+    monkeypatch.setattr("roleml_nb.host.trace_buffer.MAX_BUFFERED_RECORDS", 10)
     host = Host("engine0", "engine 0", call_timeout=5.0)
     shipped = []
     try:
@@ -361,7 +361,7 @@ def test_what_is_let_go_while_no_notebook_is_there_is_said(monkeypatch):
         host.router.lost["notebook"] = "it has ended"
         for step in range(25):
             host.record_metrics(("a", "b"), "said", {}, step)
-            host._metrics.append((float(step), "a", "r", "said", "loss", 1.0, step))
+            host.trace_buffer._metrics.append((float(step), "a", "r", "said", "loss", 1.0, step))
         host.flush()
         del host.router.lost["notebook"]
         host.flush()
