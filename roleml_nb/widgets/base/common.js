@@ -71,6 +71,7 @@ export function tag(name, attributes = {}, ...children) {
 // Return the model behind anywidget's proxy, which comes with each change of a trait; undefined
 // where there is none.
 function unwrapModel(model) {
+  /** @type {any} */
   let unwrapped;
   const handleChange = (changed) => {
     unwrapped = changed;

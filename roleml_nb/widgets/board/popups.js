@@ -158,6 +158,7 @@ export function openForm(board, point, { title, about, fields, action, submit, p
   const submitButton = tag("button", { class: "primary", type: "submit" }, action);
   const { element: rows, inputs } = makeFields(fields);
   const readValues = () => {
+    /** @type {Record<string, string>} */
     const values = {};
     for (const [key, input] of inputs) values[key] = input.value.trim();
     return values;

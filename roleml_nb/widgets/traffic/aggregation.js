@@ -210,11 +210,12 @@ export function aggregationTab({ view, log, contributions, colours, scheduleDraw
     const [end, last] = shown.at(-1);
     const text = `consensus distance (log): ${first.toPrecision(2)} → ${last.toPrecision(2)}`;
     drawText(ctx, text, left, top - 8, { fill: colours.faint, width });
-    const points = shown.map(([time], index) => [
+    /** @type {(item: [number, number], index: number) => [number, number]} */
+    const toPoint = ([time], index) => [
       left + (width * (time - begin)) / Math.max(1e-9, end - begin),
       top + 8 + 110 * (1 - (logarithms[index] - low) / Math.max(1e-9, high - low))
-    ]);
-    drawLine(ctx, colours.accent, 2, ...points);
+    ];
+    drawLine(ctx, colours.accent, 2, ...shown.map(toPoint));
   };
 
   stage.canvas.addEventListener("pointerdown", ({ offsetX: x, offsetY: y }) => {

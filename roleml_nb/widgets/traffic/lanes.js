@@ -20,6 +20,26 @@ const THICK_FROM_BYTES = 10000;
 const AXIS_PX = 24;
 
 /**
+ * A message as it is drawn.
+ * @typedef {object} Line
+ * @property {number} row
+ * @property {number} kindIndex
+ * @property {boolean} thick
+ * @property {import("./geometry.js").Segment} segment
+ */
+
+/**
+ * An execution as it is drawn, and the row of its call.
+ * @typedef {object} Bar
+ * @property {number} left
+ * @property {number} right
+ * @property {number} top
+ * @property {number} bottom
+ * @property {number} slot
+ * @property {number} row
+ */
+
+/**
  * Make the tab of the space-time diagram.
  * @param {import("./traffic.js").TabContext} context
  * @returns {import("./traffic.js").Tab}
@@ -30,7 +50,9 @@ export function lanesTab({ view, log, filter, clock, colours, scheduleDraw }) {
   const details = tag("dl", { class: "details", hidden: true });
   let chosenSeconds = null; // that are shown; all of them unless chosen
   let selected = -1; // row of a message
+  /** @type {Line[]} */
   let lines = []; // as they were drawn last
+  /** @type {Bar[]} */
   let bars = [];
   let drag = null;
   /** @type {[number, number]} */
@@ -164,7 +186,8 @@ export function lanesTab({ view, log, filter, clock, colours, scheduleDraw }) {
   };
 
   const drawMessages = (ctx, { middles }) => {
-    const drawn = visibleRows().map((row) => {
+    /** @type {(row: number) => Line} */
+    const toLine = (row) => {
       const slot = row % RING_SIZE;
       const { source, target, kindIndex } = log.flows[log.ring.flow[slot]];
       const sent = log.ring.sent[slot];
@@ -179,7 +202,8 @@ export function lanesTab({ view, log, filter, clock, colours, scheduleDraw }) {
           middles.get(target)
         ]
       };
-    });
+    };
+    const drawn = visibleRows().map(toLine);
     ctx.globalAlpha = drawn.length > 1500 ? 0.35 : 0.85;
     for (const kind of KINDS.keys()) {
       ctx.strokeStyle = colours[kindColour(kind)];

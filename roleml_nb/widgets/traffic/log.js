@@ -321,7 +321,7 @@ export function sumFlows(flows) {
 
 /**
  * Add a flow's totals to the sum of a key, and return the sum.
- * @template {object} Fields
+ * @template {Record<string, any>} Fields
  * @template Key
  * @param {Map<Key, Fields & Totals>} sums
  * @param {Key} key

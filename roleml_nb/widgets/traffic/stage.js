@@ -230,6 +230,7 @@ export function kindColour(kind) {
  * @returns {Colours}
  */
 export function followColours(root, signal, onChange) {
+  /** @type {Colours} */
   const colours = {};
   const probe = tag("i", { hidden: true });
   root.append(probe);
