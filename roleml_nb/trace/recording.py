@@ -1,4 +1,4 @@
-"""Recordings: a trace on disk, with what it was made with."""
+"""Recordings: a trace on disk, with the spec, seeds, code and packages of its testbed."""
 
 from __future__ import annotations
 
@@ -22,60 +22,72 @@ from .trace import Trace
 
 __all__ = ["Recording", "RecordingError", "write_recording"]
 
-FORMAT, COMPLETE_FORMAT = 2, 1
-"""Of a recording, and of one of which nothing was let go, which older versions can read."""
+FORMAT = 2
+"""The format of a recording that has totals of messages."""
+COMPLETE_FORMAT = 1
+"""The format of a recording with all single rows, which older versions can read."""
 FORMAT_KEY = "roleml_nb_recording"
 """The key of recording.json that holds the format."""
 ABOUT_FILE = "recording.json"
 MAX_ABOUT_BYTES = 256_000_000
-"""Of recording.json."""
 NUMBER_COLUMNS = (
-    "call",
-    "bytes",
-    "sent",
-    "received",
-    "value",
-    "step",
+    *("call", "bytes", "sent", "received", "value", "step"),
     *Totals.NAMES,
-    "first",
-    "last",
+    *("first", "last"),
 )
-NUMBER_TYPES = (int, float)
 """Columns that hold numbers; the others hold text."""
+NUMBER_TYPES = (int, float)
+PAST_TABLE = "past"
+"""The table of totals of messages that are not in the recording as single rows."""
+
+
+def _is(value: Any, *kinds: type) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def _maps(value: Any, kind: type) -> bool:
+    return isinstance(value, dict) and all(_is(item, kind) for item in value.values())
+
+
+def _is_time(value: Any) -> bool:
+    return _is(value, int, float) and 0 <= value < 1e11
+
+
+def _is_count_by_name(value: Any) -> bool:
+    return _maps(value, int) and min(value.values(), default=0) >= 0
+
+
+def _is_spec(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("nodes"), dict)
+
+
+def _is_list_of_mappings(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
 FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "start": ("a time", lambda value: _is(value, int, float) and 0 <= value < 1e11),
-    "rows": (
-        "numbers by name",
-        lambda value: _maps(value, int) and min(value.values(), default=0) >= 0,
-    ),
-    "spec": (
-        "a spec",
-        lambda value: isinstance(value, dict) and isinstance(value.get("nodes"), dict),
-    ),
+    "start": ("a time", _is_time),
+    "rows": ("numbers by name", _is_count_by_name),
+    "spec": ("a spec", _is_spec),
     "seed": ("a whole number", lambda value: _is(value, int)),
     "seeds": ("whole numbers by node", lambda value: _maps(value, int)),
-    "roles": (
-        "a list of mappings",
-        lambda value: isinstance(value, list) and all(isinstance(one, dict) for one in value),
-    ),
+    "roles": ("a list of mappings", _is_list_of_mappings),
     "packages": ("versions by name", lambda value: _maps(value, str)),
     "environment": ("a mapping", lambda value: isinstance(value, dict)),
 }
-"""{key of recording.json: what it holds, and whether something is that}."""
-PAST_TABLE = "past"
-"""The table of totals of messages that are not in the recording one by one."""
+"""{key of recording.json: (its value in words, a check of its value)}."""
 
 
 class RecordingError(RoleMLError):
-    """A recording cannot be written or read; what was there before is as it was."""
+    """A recording cannot be written or read; a file that was there before is as it was."""
 
 
 @checked_methods
 class Recording(Trace):
-    """A trace that `Testbed.record` wrote: the same tables and plots as ``bed.trace``, and what the
-    run was made with.
+    """A trace that `Testbed.record` wrote: the same tables and plots as ``bed.trace``, with the
+    spec, seeds, code and packages of its testbed.
 
-    What was beyond the limit of the trace is here as totals, too, and ``repr`` says so. A recording
+    Messages beyond the limit of the trace are totals here, too, and ``repr`` says so. A recording
     itself has no limit.
 
     Attributes
@@ -91,7 +103,7 @@ class Recording(Trace):
         Each version of each role class that was assigned: class, version, source (its text, ""
         where there is none), and instances, those that had it when this was written.
     packages : dict
-        {name: version} of all that was installed where the notebook ran.
+        {name: version} of all packages that were installed where the notebook ran.
     environment : dict
         python, platform, cores, engines and, in ISO 8601, when it was written.
     """
@@ -111,13 +123,11 @@ class Recording(Trace):
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Recording:
-        """Read a recording; RecordingError when there is none at `path`, or a newer roleml_nb has
-        written it.
-        """
+        """Read a recording; RecordingError for none at `path`, or one of a newer roleml_nb."""
         return cls(path)
 
     def run(self, name: str, nodes: Any = None, **how: Any) -> Run:
-        """As `Trace.run`; its seed is that of the recorded testbed unless given."""
+        """Return a run as `Trace.run` does; its usual seed is that of the recorded testbed."""
         return super().run(name, nodes, **{"seed": self.seed, **how})
 
     def _read(self, rows: Mapping[str, int]) -> None:
@@ -139,7 +149,7 @@ class Recording(Trace):
             ) from None
 
     def _columns(self, name: str, rows: int, columns: Sequence[str]) -> list[list]:
-        """Read the columns of a table; RecordingError when they do not hold what they have to."""
+        """Read the columns of a table; RecordingError for a damaged file, or odd values."""
         import pandas as pd
         import pyarrow.parquet as pq
 
@@ -153,30 +163,26 @@ class Recording(Trace):
             frame = pd.read_parquet(file)
             if name == "messages" and "line" not in frame:  # written before lines were noted
                 frame["line"] = ""
-            values = [frame[column].tolist() for column in columns]
+            values = []
+            for column in columns:
+                values.append(frame[column].tolist())
         except RecordingError:
             raise
-        except Exception as error:  # whatever a file that is missing, cut or of another make raises
+        except Exception as error:  # any, for a file that is missing, cut or of another make
             raise RecordingError(
                 f"{self.path} is damaged: {name}.parquet cannot be read ({error})"
             ) from None
         for column, items in zip(columns, values, strict=True):
-            odd = next(
-                (
-                    item
-                    for item in items
-                    if not isinstance(item, NUMBER_TYPES if column in NUMBER_COLUMNS else str)
-                ),
-                None,
-            )
-            if odd is not None:
-                raise RecordingError(
-                    f"{self.path} is damaged: {name}.parquet has {odd!r:.60} as {column}"
-                )
+            kind = NUMBER_TYPES if column in NUMBER_COLUMNS else str
+            for item in items:
+                if not isinstance(item, kind):
+                    raise RecordingError(
+                        f"{self.path} is damaged: {name}.parquet has {item!r:.60} as {column}"
+                    )
         return values
 
     def _read_gone(self, gone: Mapping[str, Any]) -> None:
-        """Read what was let go before this was written."""
+        """Read the totals of rows that were gone when this was written."""
         import pandas as pd
 
         if not gone:
@@ -184,9 +190,8 @@ class Recording(Trace):
         try:
             columns = (*Flow._fields, *Totals.NAMES, "first", "last")
             values = self._columns(PAST_TABLE, gone[PAST_TABLE], columns)
-            self.messages.restore_past(
-                pd.DataFrame(dict(zip(columns, values, strict=True)), columns=list(columns))
-            )
+            frame = pd.DataFrame(dict(zip(columns, values, strict=True)), columns=list(columns))
+            self.messages.restore_past(frame)
             for name in ("metrics", "contributions"):
                 getattr(self, name).restore_past(gone[name])
             self.logs.gone = int(gone["logs"])
@@ -207,8 +212,8 @@ class Recording(Trace):
 def write_recording(path: str | os.PathLike[str], trace: Trace, about: Mapping[str, Any]) -> None:
     """Write a folder `path` with a Parquet file per table and recording.json; all of it or nothing.
 
-    `about` holds the attributes of `Recording` as plain data. A recording that is there already is
-    replaced. RecordingError for anything else that is there, and when the folder cannot be written.
+    `about` holds the attributes of `Recording` as plain data. A recording at `path` is replaced.
+    RecordingError for anything else at `path`, and when the folder cannot be written.
     """
     target = Path(path)
     if target.exists() and not (target / ABOUT_FILE).is_file():
@@ -220,10 +225,9 @@ def write_recording(path: str | os.PathLike[str], trace: Trace, about: Mapping[s
     try:
         beside.mkdir()
         with trace.untrimmed():
-            rows = {
-                name: _write(beside / f"{name}.parquet", table.raw())
-                for name, table in trace.tables().items()
-            }
+            rows = {}
+            for name, table in trace.tables().items():
+                rows[name] = _write(beside / f"{name}.parquet", table.raw())
             gone = _write_gone(beside, trace)
         content = {
             FORMAT_KEY: FORMAT if gone else COMPLETE_FORMAT,
@@ -250,7 +254,7 @@ def _write(path: Path, frame: Any) -> int:
 
 
 def _write_gone(folder: Path, trace: Trace) -> dict[str, Any]:
-    """Write the totals of what is not there one by one; nothing when all is."""
+    """Write the totals of rows that are gone, and return their part of recording.json."""
     if not trace.describe_gone():
         return {}
     return {
@@ -264,7 +268,7 @@ def _write_gone(folder: Path, trace: Trace) -> dict[str, Any]:
 
 
 def _replace(target: Path, new: Path) -> None:
-    """Put the folder `new` in the place of `target`, which is put back when that fails."""
+    """Replace the folder `target` by `new`; when that fails, `target` is as it was."""
     if not target.exists():
         new.rename(target)
         return
@@ -276,14 +280,6 @@ def _replace(target: Path, new: Path) -> None:
         old.rename(target)
         raise
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _is(value: Any, *kinds: type) -> bool:
-    return isinstance(value, kinds) and not isinstance(value, bool)
-
-
-def _maps(value: Any, kind: type) -> bool:
-    return isinstance(value, dict) and all(_is(item, kind) for item in value.values())
 
 
 def _read_about(path: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ __all__ = ["Comparison", "compare"]
 
 AXES = ("round", "bytes", "time")
 MAX_NAMED_RUNS = 3
-"""Runs that a note names."""
+"""Runs that the note of a comparison names."""
 
 
 @partial(checked, exempt=("runs",))
@@ -75,14 +75,16 @@ def compare(runs: Iterable[Run], *, confidence: float = 0.95) -> Comparison:
 
 
 class Comparison:
-    """What `compare` returns. The traces are read once, when it is made."""
+    """Runs that `compare` has compared. Their traces are read once, when it is made."""
 
     def __init__(self, runs: list[Run], confidence: float):
         self.metric = runs[0].metric
         self.confidence = confidence
         self.names = list(dict.fromkeys(run.name for run in runs))
         """Of the runs, in the order given."""
-        self._curves = {(run.name, run.seed): run.curve() for run in runs}
+        self._curves: dict[tuple[str, int], pd.DataFrame] = {}
+        for run in runs:
+            self._curves[run.name, run.seed] = run.curve()
         for (name, seed), curve in self._curves.items():
             if curve.empty:
                 raise ArgumentError(
@@ -91,7 +93,7 @@ class Comparison:
                 )
 
     def to_pandas(self) -> pd.DataFrame:
-        """The tidy table: one row per run, seed and round.
+        """Return the tidy table: one row per run, seed and round.
 
         Columns: run, seed, and those of `Run.curve`.
         """
@@ -103,7 +105,7 @@ class Comparison:
         return pd.concat(frames, ignore_index=True)
 
     def summary(self, target: float | None = None) -> pd.DataFrame:
-        """How each run ended: one row per name, means over its seeds.
+        """Return the end of each run: one row per name, means over its seeds.
 
         Columns: seeds, rounds, time, bytes; the metric in the last round, with low and high, the
         ends of its confidence interval (NaN with one seed, or equal ones); worst, p10 and deviation
@@ -130,64 +132,60 @@ class Comparison:
                 self.metric: mean[0],
                 "low": low[0],
                 "high": high[0],
-                **{
-                    column: last[column].mean(skipna=odd == 0)
-                    for column in ("worst", "p10", "deviation")
-                },
-                "consensus_distance": last["consensus_distance"].mean(),
             }
+            for column in ("worst", "p10", "deviation"):
+                row[column] = last[column].mean(skipna=odd == 0)
+            row["consensus_distance"] = last["consensus_distance"].mean()
             if self._not_finite:
                 row["not_finite"] = f"{odd} of {len(curves)}"
             if target is not None:
                 took = self.to_target(target).query("run == @name")
                 row["reached"] = f"{took['round'].notna().sum()} of {len(took)}"
-                row |= {f"{axis}_to_target": took[axis].mean(skipna=False) for axis in AXES}
+                for axis in AXES:
+                    row[f"{axis}_to_target"] = took[axis].mean(skipna=False)
             rows.append(row)
         return pd.DataFrame(rows).set_index("run")
 
     def to_target(self, target: float) -> pd.DataFrame:
-        """What each run took until the metric was `target` or more for the first time; one row per
-        run and seed.
+        """Return the cost of each run until its metric was `target` or more for the first time.
 
-        Columns: run, seed, round, bytes, time; NaN where it never was.
+        There is one row per run and seed. Columns: run, seed, round, bytes, time; NaN where it
+        never was.
         """
         import pandas as pd
 
         if not isinstance(target, numbers.Real) or target != target:
             raise ArgumentError(f"target must be a number, got {short(target)}")
         target = as_number("target", target)
-        firsts = {
-            key: curve[curve[self.metric] >= target].head(1) for key, curve in self._curves.items()
-        }
-        return pd.DataFrame(
-            [
-                {
-                    "run": name,
-                    "seed": seed,
-                    **{axis: first[axis].iloc[0] if len(first) else np.nan for axis in AXES},
-                }
-                for (name, seed), first in firsts.items()
-            ]
-        )
+        rows = []
+        for (name, seed), curve in self._curves.items():
+            row: dict[str, Any] = {"run": name, "seed": seed}
+            reached = curve[curve[self.metric] >= target]
+            for axis in AXES:
+                row[axis] = reached[axis].iloc[0] if len(reached) else np.nan
+            rows.append(row)
+        return pd.DataFrame(rows)
 
     @property
     def note(self) -> str:
-        """On the bands: what they are, which runs have none, because one seed, or equal ones, say
-        nothing of the spread; and where numbers are not finite, or not known any more.
+        """A line about the bands, and about runs without one, since one seed, or equal ones, say
+        nothing of the spread; and about numbers that are not finite, or not known any more.
         """
-        single = [name for name in self.names if len(self._of(name)) < 2]
-        equal = {name: groups for name in self.names if (groups := self.equal(name))}
-        said = [
-            f"seeds {', '.join(map(str, seeds))} of {name} are equal in every round"
-            for name, groups in equal.items()
-            for seeds in groups
-        ]
-        if said:
-            said.append(
+        single, without = [], []
+        equal_seeds = []
+        for name in self.names:
+            for seeds in self.equal(name):
+                named = ", ".join(map(str, seeds))
+                equal_seeds.append(f"seeds {named} of {name} are equal in every round")
+            if len(self._of(name)) < 2:
+                single.append(name)
+            elif self._all_equal(name):
+                without.append(name)
+        if equal_seeds:
+            equal_seeds.append(
                 "repetitions differ where models and data have the seed of their testbed, or one"
                 " that is given"
             )
-        without = [name for name in self.names if name not in single and self._all_equal(name)]
         if len(single) == len(self.names):
             band = (
                 "no confidence bands: one seed each, so nothing is known of the spread over seeds"
@@ -197,24 +195,20 @@ class Comparison:
         else:
             band = f"bands: {100 * self.confidence:g} % confidence interval of the mean over seeds"
             band += f"; none for {', '.join(single)}: one seed" if single else ""
-        return "; ".join([band, *said, *self._describe_numbers()])
+        return "; ".join([band, *equal_seeds, *self._describe_numbers()])
 
     def _describe_numbers(self) -> list[str]:
         """Say which runs have numbers that are not finite, or are not known any more."""
-        said = []
-        odd = [
-            f"{name} seed {seed} from round {first:g} on"
-            for (name, seed), first in self._not_finite.items()
-        ]
+        said, odd, unknown = [], [], []
+        for (name, seed), first in self._not_finite.items():
+            odd.append(f"{name} seed {seed} from round {first:g} on")
+        for (name, seed), curve in self._curves.items():
+            if curve["bytes"].isna().any() and curve["bytes"].notna().any():
+                unknown.append(f"{name} seed {seed}")
         if odd:
             said.append(
                 f"{self.metric} is not finite in {_first_of(odd)}, and neither is a mean with it"
             )
-        unknown = [
-            f"{name} seed {seed}"
-            for (name, seed), curve in self._curves.items()
-            if curve["bytes"].isna().any() and curve["bytes"].notna().any()
-        ]
         if unknown:
             said.append(
                 f"early bytes of {_first_of(unknown)} are not known: the messages are totals by now"
@@ -222,8 +216,9 @@ class Comparison:
         return said
 
     def equal(self, name: str) -> list[list[Any]]:
-        """Groups of seeds of a run that brought the same numbers in every round, each of two seeds
-        or more.
+        """Group the seeds of a run that brought the same numbers in every round.
+
+        Groups of one seed are left out.
         """
         groups: dict[bytes, list[Any]] = {}
         for (run, seed), curve in self._curves.items():
@@ -237,9 +232,7 @@ class Comparison:
 
     @property
     def _not_finite(self) -> dict[tuple[str, int], float]:
-        """From which round on the metric of a run was not finite for the first time, for runs where
-        it was.
-        """
+        """{(name, seed): the first round whose metric is not finite}, for runs that have one."""
         found = {}
         for key, curve in self._curves.items():
             odd = curve[~np.isfinite(curve[self.metric].astype(float))]
@@ -248,8 +241,8 @@ class Comparison:
         return found
 
     def band(self, name: str, axis: str = "round") -> pd.DataFrame:
-        """Mean and confidence interval of the metric over the seeds of a run, against "round",
-        "bytes" or "time".
+        """Return mean and confidence interval of the metric over the seeds of a run, against
+        "round", "bytes" or "time".
 
         Columns: the axis, mean, low, high (NaN with one seed, or equal ones). Where only some seeds
         have a value there is no row; between its rounds, a run counts with what it had last. Where
@@ -259,28 +252,31 @@ class Comparison:
 
         if axis not in AXES:
             raise ArgumentError(f"axis must be one of {', '.join(AXES)}, got {axis!r}")
-        curves = [curve.dropna(subset=[axis]) for curve in self._of(name)]
-        if any(curve.empty for curve in curves):
-            return pd.DataFrame(columns=[axis, "mean", "low", "high"])
-        points = [curve[axis].to_numpy(float) for curve in curves]
+        curves, points = [], []
+        begin, end = -np.inf, np.inf
+        for whole in self._of(name):
+            curve = whole.dropna(subset=[axis])
+            if curve.empty:
+                return pd.DataFrame(columns=[axis, "mean", "low", "high"])
+            at = curve[axis].to_numpy(float)
+            curves.append(curve)
+            points.append(at)
+            begin = max(begin, at[0])
+            end = min(end, at[-1])
         grid = np.unique(np.concatenate(points))
-        grid = grid[
-            (grid >= max(one[0] for one in points)) & (grid <= min(one[-1] for one in points))
-        ]
-        values = np.column_stack(
-            [
-                curve[self.metric].to_numpy()[np.searchsorted(at, grid, side="right") - 1]
-                for curve, at in zip(curves, points, strict=True)
-            ]
-        )
-        mean, low, high = self._interval(name, values)
+        grid = grid[(grid >= begin) & (grid <= end)]
+        values = []
+        for curve, at in zip(curves, points, strict=True):
+            places = np.searchsorted(at, grid, side="right") - 1
+            values.append(curve[self.metric].to_numpy()[places])
+        mean, low, high = self._interval(name, np.column_stack(values))
         return pd.DataFrame({axis: grid, "mean": mean, "low": low, "high": high})
 
     def plot(self, target: float | None = None, title: str | None = None) -> go.Figure:
-        """One figure: the metric against rounds, bytes and time; its spread over nodes, and the
-        consensus distance.
+        """Plot the metric against rounds, bytes and time, its spread over nodes, and the consensus
+        distance.
 
-        `target` is drawn as a line, with the bytes that each run took to it.
+        `target` is drawn as a line, with the bytes that each run took to reach it.
         """
         from .comparison_picture import draw
 
@@ -310,12 +306,13 @@ def _first_of(runs: list[str]) -> str:
 def mean_and_interval(
     values: np.ndarray, confidence: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean and Student's t interval of each row; values of shape (points, seeds).
+    """Return mean and Student's t interval of each row of values of shape (points, seeds).
 
     With one seed the interval is NaN.
     """
     with np.errstate(invalid="ignore", over="ignore"):  # of infinite and of huge values
-        mean, seeds = values.mean(1), values.shape[1]
+        mean = values.mean(1)
+        seeds = values.shape[1]
         if seeds < 2:
             return mean, np.full(len(mean), np.nan), np.full(len(mean), np.nan)
         # Student's quantile, as scipy.stats.t has it, which takes a second longer to import

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from roleml_nb.trace.tables import COLOURS
+from roleml_nb.trace.tables import COLOURS, translucent
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -18,23 +18,24 @@ PANELS_PER_ROW = 3
 
 
 def draw(comparison: Comparison, target: float | None, title: str | None) -> go.Figure:
-    """The figure of `Comparison.plot`; what no run has is left out."""
+    """Draw the figure of `Comparison.plot`, without panels for values that no run has."""
     from plotly.subplots import make_subplots
 
     from roleml_nb.pictures.figure import Figure
 
     panels = _panels(comparison, target)
+    names, fills = zip(*panels, strict=True)
     rows = -(-len(panels) // PANELS_PER_ROW)
     figure = make_subplots(
         rows=rows,
         cols=min(PANELS_PER_ROW, len(panels)),
-        subplot_titles=[name for name, _ in panels],
+        subplot_titles=names,
         horizontal_spacing=0.08,
         vertical_spacing=0.16,
         figure=Figure(),
     )
     figure.update_annotations(font_size=13)
-    for place, (_, fill) in enumerate(panels):
+    for place, fill in enumerate(fills):
         fill(figure, {"row": place // PANELS_PER_ROW + 1, "col": place % PANELS_PER_ROW + 1})
     heading = title or f"{comparison.metric} of {', '.join(comparison.names)}"
     # so that panels have the whole width
@@ -83,15 +84,13 @@ def _curves(
             x = band[axis] / unit
             style: dict[str, Any] = {"legendgroup": name, "mode": "lines"}
             if band["low"].notna().any():
-                colour = _colour(place)
-                red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
                 edge = {"line": {"width": 0}, "showlegend": False, "hoverinfo": "skip", **style}
                 figure.add_scatter(x=x, y=band["high"], **edge, **at)
                 figure.add_scatter(
                     x=x,
                     y=band["low"],
                     fill="tonexty",
-                    fillcolor=f"rgba({red},{green},{blue},0.18)",
+                    fillcolor=translucent(_colour(place)),
                     **edge,
                     **at,
                 )
@@ -153,18 +152,20 @@ def _consensus(comparison: Comparison) -> Callable[..., None]:
 
 
 def _to_target(comparison: Comparison, target: float) -> Callable[..., None]:
-    """A dot per seed that reached it, and a bar to their mean where all did; where some did not,
-    how many did.
+    """Draw a dot per seed that reached the target, and a bar of their mean where all did.
+
+    Where some did not, the label says how many did.
     """
 
     def fill(figure: go.Figure, at: dict[str, int]) -> None:
-        summary, took = comparison.summary(target), comparison.to_target(target)
-        colours = [_colour(place) for place in range(len(comparison.names))]
+        summary = comparison.summary(target)
+        took = comparison.to_target(target)
         means = summary["bytes_to_target"]
-        labels = {
-            name: name if means.notna()[name] else f"{name}<br>{summary['reached'][name]}"
-            for name in comparison.names
-        }
+        colours = list(map(_colour, range(len(comparison.names))))
+        labels = {}
+        for name in comparison.names:
+            some = "" if means.notna()[name] else f"<br>{summary['reached'][name]}"
+            labels[name] = f"{name}{some}"
         figure.add_bar(
             x=list(labels.values()), y=means / 1e6, marker_color=colours, showlegend=False, **at
         )
@@ -173,7 +174,7 @@ def _to_target(comparison: Comparison, target: float) -> Callable[..., None]:
             y=took["bytes"] / 1e6,
             mode="markers",
             showlegend=False,
-            hovertext=[f"seed {seed}" for seed in took["seed"]],
+            hovertext=list(map("seed {}".format, took["seed"])),
             marker={"color": "#333333", "size": 5},
             **at,
         )

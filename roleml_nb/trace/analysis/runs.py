@@ -1,12 +1,9 @@
-"""One run of an experiment: what some nodes did, for some time, as a curve that can be compared
-with others.
-"""
+"""One run of an experiment: the curve of some nodes over some time, to be compared with others."""
 
 from __future__ import annotations
 
 import numbers
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +11,7 @@ import numpy as np
 from roleml_nb.role import ArgumentError, did_you_mean
 from roleml_nb.role.checks.numbers import as_count, short
 from roleml_nb.trace.flows import Flow
-from roleml_nb.trace.messages import Past, is_control
+from roleml_nb.trace.messages import Past, is_control, matches_any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,15 +31,15 @@ class Run:
     Parameters
     ----------
     name : str
-        What ran. Runs of one name that differ in `seed` are repetitions, of which `compare` shows
-        mean and confidence.
+        The name of the experiment. Runs of one name that differ in `seed` are repetitions, of which
+        `compare` shows mean and confidence.
     trace : Trace
     nodes : str or iterable of str, optional
         Patterns of the nodes that took part, e.g. "server client*"; all nodes when not given.
     seed : int
-        Which repetition this is.
+        The number of the repetition.
     metric : str
-        What is compared: a number in the args of an event.
+        The number in the args of an event that is compared.
     channel : str, optional
         The event that carries it once per round. By default ``round-completed``, else the only one
         that has the metric.
@@ -56,7 +53,7 @@ class Run:
         Seconds since the trace began. By default from the nodes' first message to another role on,
         to the end.
     max_bytes : float, optional
-        Leave out what came after so many bytes were sent.
+        Leave out messages and values after so many bytes were sent.
     """
 
     def __init__(
@@ -79,26 +76,28 @@ class Run:
         for what, value in (("start", start), ("stop", stop), ("max_bytes", max_bytes)):
             if value is not None and (not isinstance(value, numbers.Real) or value != value):
                 raise ArgumentError(f"run {name!r}: {what} must be a number, not {short(value)}")
-        self.name, self.seed, self.metric, self.channel = (
-            name,
-            as_count("seed", seed),
-            metric,
-            channel,
-        )
-        self.start, self.stop, self.max_bytes = start, stop, max_bytes
-        self.nodes = (
-            ["*"] if nodes is None else nodes.split() if isinstance(nodes, str) else list(nodes)
-        )
-        self._trace, self._per_node, self._consensus = trace, per_node, consensus
+        self.name = name
+        self.seed = as_count("seed", seed)
+        self.metric = metric
+        self.channel = channel
+        self.start, self.stop = start, stop
+        self.max_bytes = max_bytes
+        if nodes is None:
+            self.nodes = ["*"]
+        else:
+            self.nodes = nodes.split() if isinstance(nodes, str) else list(nodes)
+        self._trace = trace
+        self._per_node = per_node
+        self._consensus = consensus
 
     def messages(self) -> pd.DataFrame:
-        """What crossed from these nodes to others, by time; columns as of `Messages.to_pandas`, and
-        "total", bytes so far.
+        """Return the messages from these nodes to others, by time; columns as of
+        `Messages.to_pandas`, and "total", bytes so far.
 
-        Messages between roles of one node cost nothing and are left out, and so are those that
-        steer the testbed, and lost ones. Messages that became totals are in "total" alone (see
+        Messages between roles of one node cost nothing and are left out, and so are control
+        messages and lost ones. Messages that became totals are in "total" alone (see
         `Trace.limit`). ValueError when these can't be told apart from messages outside of `start`
-        and `stop`, or from what came after `max_bytes`.
+        and `stop`, or after `max_bytes`.
         """
         past = self._past()
         frame = self._crossing(past.bytes - past.lost_bytes)
@@ -112,7 +111,7 @@ class Run:
         return frame[frame["total"] <= self.max_bytes]
 
     def _crossing(self, before: int) -> pd.DataFrame:
-        """Messages that are here one by one, after so many bytes."""
+        """Return the single messages, which come after so many bytes."""
         frame = self._trace.messages.between_nodes()
         frame = self._within(frame, "source_node")
         frame = frame[
@@ -122,8 +121,8 @@ class Run:
         return frame.assign(total=frame["bytes"].cumsum() + before)
 
     def _past(self) -> Past:
-        """Messages of this run that are totals; ValueError when it is not known which belong to
-        it.
+        """Return the messages of this run that became totals; ValueError when nobody knows which
+        did.
         """
         past = self._trace.messages.past(self._crosses)
         after = self.start is None or self.start <= past.first
@@ -149,11 +148,11 @@ class Run:
         )
 
     def _includes(self, node: str) -> bool:
-        return any(fnmatchcase(node, pattern) for pattern in self.nodes)
+        return matches_any(node, self.nodes)
 
     @property
     def bytes(self) -> int:
-        """How many were sent from node to node, with messages that became totals.
+        """Bytes that were sent from node to node, also by messages that became totals.
 
         ValueError as of `messages`.
         """
@@ -164,7 +163,7 @@ class Run:
         return int(frame["total"].iloc[-1]) if len(frame) else 0
 
     def curve(self) -> pd.DataFrame:
-        """One row per round.
+        """Return one row per round.
 
         Columns: round (from 1), time (seconds since the first message), bytes (sent so far; NaN
         where nobody knows any more, since messages became totals), the metric (its mean over nodes;
@@ -208,7 +207,7 @@ class Run:
         return curve.reset_index(drop=True)
 
     def _sent(self, times: np.ndarray) -> tuple[float, np.ndarray]:
-        """Return when the first message was sent, inf for none, and the bytes sent up to each time,
+        """Return the time of the first message, inf for none, and the bytes sent up to each time,
         NaN where not known.
         """
         try:
@@ -234,8 +233,8 @@ class Run:
         return frame if self.stop is None else frame[frame["time"] <= self.stop]
 
     def _rounds(self, metrics: pd.DataFrame) -> pd.DataFrame:
-        """The emissions that carry the metric, with the round of each and the role that it is from
-        ("line").
+        """Return the emissions that carry the metric, with the round and the role ("line") of
+        each.
         """
         if metrics.empty:
             known = self._trace.metrics.table()
@@ -271,9 +270,7 @@ class Run:
         return emitted[emitted["metric"] == self.metric]
 
     def _check_whole(self, channel: str) -> None:
-        """ValueError when values of a channel that belong to this run are no longer in the
-        trace.
-        """
+        """Raise ValueError when values of a channel in this run are no longer in the trace."""
         begin = -np.inf if self.start is None else self.start + self._trace.start
         end = np.inf if self.stop is None else self.stop + self._trace.start
         for key, series in list(self._trace.metrics.series.items()):
@@ -287,8 +284,8 @@ class Run:
     def _others(
         self, metrics: pd.DataFrame, times: np.ndarray
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Values per node from another channel, as they stood at the end of each round; of fewer
-        than two nodes: none.
+        """Return values per node from another channel, as they stood at the end of each round;
+        none for fewer than two nodes.
         """
         channel = self._per_node or TEST_CHANNEL
         frame = metrics[(metrics["metric"] == self.metric) & (metrics["channel"] == channel)]
@@ -303,7 +300,7 @@ class Run:
         return float(min(chosen["time"].min(), first)) if self.start is None else self.start
 
     def _end(self) -> float:
-        """When the budget was spent: when the first message that exceeded it was sent."""
+        """Return the time when the first message beyond the budget was sent."""
         past = self._past()
         whole = self._crossing(past.bytes - past.lost_bytes)
         beyond = whole.loc[whole["total"] > self.max_bytes, "time"]
@@ -317,8 +314,8 @@ class Run:
 
 
 def _last_of(chosen: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return, for each round and line, the last value so far, and whether there is one (which may
-    be NaN).
+    """Return, for each round and line, the last value so far, and True where there is one, which
+    may be NaN.
     """
     import pandas as pd
 
@@ -334,8 +331,8 @@ def _last_of(chosen: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _as_of(frame: pd.DataFrame, times: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the last value of each role at each time, and whether there is one (which may be
-    NaN).
+    """Return the last value of each role at each time, and True where there is one, which may be
+    NaN.
     """
     import pandas as pd
 
@@ -351,9 +348,7 @@ def _as_of(frame: pd.DataFrame, times: np.ndarray) -> tuple[pd.DataFrame, pd.Dat
 
 
 def _keep_nan(column: pd.Series, values: pd.DataFrame, known: pd.DataFrame) -> pd.Series:
-    """Put NaN where a value that was emitted is NaN: pandas leaves it out, as if it were not
-    there.
-    """
+    """Put NaN where an emitted value is NaN; pandas leaves it out as if it were not there."""
     return column.mask((values.isna() & known).any(axis=1))
 
 
@@ -371,4 +366,6 @@ def _spread(values: pd.DataFrame, known: pd.DataFrame) -> dict[str, np.ndarray]:
             "p10": values.quantile(0.1, axis=1),
             "deviation": values.std(axis=1, ddof=0),
         }
-    return {name: _keep_nan(column, values, known).to_numpy() for name, column in columns.items()}
+    for name, column in columns.items():
+        columns[name] = _keep_nan(column, values, known).to_numpy()
+    return columns
