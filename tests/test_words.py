@@ -19,7 +19,7 @@ def rows():
 
 
 def names_of(path):
-    """Return what a module defines or reads: functions, classes, variables, arguments, attributes.
+    """Return the names that a module defines, and the attributes that it reads.
 
     Of a script, all names in its code.
     """

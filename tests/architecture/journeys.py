@@ -72,7 +72,7 @@ def event(bed, listener):
 
 
 def record(bed, listener, view):
-    """From the engine, which is asked for what it has recorded, to what a view sends to its page."""
+    """From the engine, which is asked for its records, to the message of a view to its page."""
     bed.call("there/traveller", "add", {"number": 1})  # an event's receipt would come later
     begin = time.time()
     bed.trace.messages.to_pandas()

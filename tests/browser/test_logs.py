@@ -38,7 +38,9 @@ from pathlib import Path
 def later(work):
     while not Path({path!r}).exists(): time.sleep(0.01)
     work()
-threading.Thread(target=later, args=[lambda: bed.call("server/server", "run", {{"num_rounds": 3}})]).start()
+def train():
+    bed.call("server/server", "run", {{"num_rounds": 3}})
+threading.Thread(target=later, args=[train]).start()
 """
 
 

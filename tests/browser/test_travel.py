@@ -8,16 +8,28 @@ from nbconvert import get_exporter
 
 from tests.test_travel import FIGURE, FIRST_VIEW, RUN, TESTBED, VIEWS, execute
 
-SEEN = """() => [...document.querySelectorAll('.jp-Notebook .jp-Cell, body > main .jp-Cell, .reveal .jp-Cell')].map((cell) =>
-  [...cell.querySelectorAll('.jp-OutputArea-output')].filter((one) => one.checkVisibility()).map((one) => {
+SEEN = """() => {
+  const cells = '.jp-Notebook .jp-Cell, body > main .jp-Cell, .reveal .jp-Cell';
+  const visible = (cell) =>
+    [...cell.querySelectorAll('.jp-OutputArea-output')].filter((one) => one.checkVisibility());
+  const seen = (one) => {
     const frame = one.querySelector('iframe.roleml-page');
     const img = one.querySelector('img');
-    if (one.querySelector('.jupyter-widgets-disconnected')?.checkVisibility()) return 'disconnected';
+    const disconnected = one.querySelector('.jupyter-widgets-disconnected');
+    if (disconnected?.checkVisibility()) return 'disconnected';
     if (one.querySelector('.roleml-live')) return 'live';
-    if (frame) return frame.offsetHeight > 60 && frame.contentDocument.querySelector('#view')?.shadowRoot?.querySelector('.traffic, .row.print') ? 'page' : 'frame';
-    if (img && img.checkVisibility()) return img.naturalWidth > 100 && img.offsetHeight > 20 ? 'picture' : 'broken';
+    if (frame) {
+      const view = frame.contentDocument.querySelector('#view')?.shadowRoot;
+      const drawn = view?.querySelector('.traffic, .row.print');
+      return frame.offsetHeight > 60 && drawn ? 'page' : 'frame';
+    }
+    if (img && img.checkVisibility())
+      return img.naturalWidth > 100 && img.offsetHeight > 20 ? 'picture' : 'broken';
     return one.innerText.trim() && 'text: ' + one.innerText.trim();
-  }).filter(Boolean))"""
+  };
+  const outputs = (cell) => visible(cell).map(seen).filter(Boolean);
+  return [...document.querySelectorAll(cells)].map(outputs);
+}"""
 CELLS = [TESTBED.replace("ENGINES", "0"), *VIEWS.values(), RUN, FIGURE]
 PICTURES = [["picture"]] * len(VIEWS)
 STOPPED = [["page"] if name in ("Traffic", "LogPane") else ["picture"] for name in VIEWS]

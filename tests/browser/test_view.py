@@ -16,9 +16,11 @@ export default () => ({ render({ model, el }) {
   const view = openView({ model, el }, "lamp");
   const shown = tag("output", { class: "shown" });
   const button = (kind) => tag("button", { class: kind, onclick: async () => {
-    try { shown.textContent = await view.request(kind, { times: 3 }); } catch (error) { shown.textContent = error.message; }
+    try { shown.textContent = await view.request(kind, { times: 3 }); }
+    catch (error) { shown.textContent = error.message; }
   } }, kind);
-  view.root.append(button("double"), button("refuse"), button("fail"), button("release"), shown, tag("b", { class: "beats" }));
+  view.root.append(...["double", "refuse", "fail", "release"].map(button));
+  view.root.append(shown, tag("b", { class: "beats" }));
   view.onTrait("_word", (word) => { view.root.dataset.word = word; });
   view.onMessage("beat", (count) => { view.root.querySelector(".beats").textContent = count; });
   return view.close;
@@ -29,11 +31,14 @@ class Lamp(View):
     source = str(lamp_file)
     _word = Unicode("dark").tag(sync=True)
     count = 0
-    def handle_double(self, times): return f"{times * 2} on {threading.current_thread().name.rsplit('_', 1)[0]}"
+    def handle_double(self, times):
+        return f"{times * 2} on {threading.current_thread().name.rsplit('_', 1)[0]}"
     def handle_refuse(self, times): raise RoleMLError("not today")
     def handle_fail(self, times): return 1 / 0
     def handle_release(self, times): go.set()
-    def svg(self): return '<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20"><circle r="9" cx="10" cy="10"/></svg>'
+    def svg(self):
+        return ('<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20">'
+                '<circle r="9" cx="10" cy="10"/></svg>')
     def describe(self): return f"<Lamp: {self._word}>"
     def on_tick(self):
         self.count += 1

@@ -70,7 +70,8 @@ class Counter(Role):
 class Foreman(Role):
     @Task(expand=True)
     def run(self, caller):
-        return sum(self.call_task(one, "work").result() for one in self.ctx.relationships.members("worker"))""",
+        workers = self.ctx.relationships.members("worker")
+        return sum(self.call_task(one, "work").result() for one in workers)""",
         "all three are at work at the same time",
         "when does he call the second?",
     ),
@@ -244,7 +245,10 @@ class Averager(Role):
         self.call_group("trainer", "apply-update", payloads={"update": update})
         sizes = dict(self.call_group("trainer", "get-data-size"))
         models = {member: self.call_task(member, "train").result() for member in sizes}
-        return {name: sum(model[name] * (sizes[one] / sum(sizes.values())) for one, model in models.items()) for name in update}""",
+        total = sum(sizes.values())
+        def mean(name):
+            return sum(model[name] * (sizes[one] / total) for one, model in models.items())
+        return {name: mean(name) for name in update}""",
         "all clients train at the same time",
         "when is the second one told to train?",
     ),
@@ -291,7 +295,9 @@ class Rounds(Role):
         clients = self.ctx.relationships.members("trainer")
         model = self.call("evaluator", "get-model")
         for _ in range(num_rounds):
-            new = self.call_task("aggregator", "aggregate", args={"clients": clients}, payloads={"update": model}).result()["update"]
+            given = {"clients": clients}, {"update": model}
+            task = self.call_task("aggregator", "aggregate", *given)
+            new = task.result()["update"]
             self.call("evaluator", "apply-update", payloads={"update": new})
             metrics = self.call_task("evaluator", "test").result()
             self.round_completed.emit(args=metrics)
@@ -349,7 +355,9 @@ class FairSelector(ClientSelector):
         """
 def mixing(neighbours):
     nodes = list(neighbours)
-    return np.array([[1 / (1 + len(neighbours[a])) if b in (a, *neighbours[a]) else 0 for b in nodes] for a in nodes])""",
+    def weight(a, b):
+        return 1 / (1 + len(neighbours[a])) if b in (a, *neighbours[a]) else 0
+    return np.array([[weight(a, b) for b in nodes] for a in nodes])""",
         "they are the same in both directions",
         "both degrees count",
     ),
@@ -469,8 +477,12 @@ class Tolerant(Role):
     def aggregate(self, caller, update, least):
         self.call_group("trainer", "apply-update", payloads={"update": update})
         sizes = dict(self.call_group("trainer", "get-data-size"))
-        models = {member: done.result() for member, done in self.call_task_group("trainer", "train")}
-        return {name: sum(model[name] * (sizes[one] / sum(sizes.values())) for one, model in models.items()) for name in update}""",
+        tasks = self.call_task_group("trainer", "train")
+        models = {member: done.result() for member, done in tasks}
+        total = sum(sizes.values())
+        def mean(name):
+            return sum(model[name] * (sizes[one] / total) for one, model in models.items())
+        return {name: mean(name) for name in update}""",
         "it goes on",
         "at the call or when the result is asked for?",
     ),
@@ -488,7 +500,10 @@ class Tolerant(Role):
                 models[member] = done.result()
             except RoleMLError:
                 pass
-        return {name: sum(model[name] * (sizes[one] / sum(sizes.values())) for one, model in models.items()) for name in update}""",
+        total = sum(sizes.values())
+        def mean(name):
+            return sum(model[name] * (sizes[one] / total) for one, model in models.items())
+        return {name: mean(name) for name in update}""",
         "the weighted mean of those that answered",
         "do the shares of the three add up to one?",
     ),

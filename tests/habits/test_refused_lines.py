@@ -83,8 +83,11 @@ def test_the_text_stands_in_the_notebook_once_and_without_a_traceback(tmp_path):
     assert TEXT in ended.text
     (output,) = nbformat.read(notebook, 4).cells[-1].outputs
     assert output == {
-        "output_type": "error", "ename": "UsageError", "evalue": TEXT.partition(": ")[2], "traceback": [TEXT],
-    }  # fmt: skip
+        "output_type": "error",
+        "ename": "UsageError",
+        "evalue": TEXT.partition(": ")[2],
+        "traceback": [TEXT],
+    }
 
 
 @pytest.mark.parametrize("runner", ["nbval-lax", "nbclient"])

@@ -305,7 +305,8 @@ def test_a_fork_that_ends_by_itself_ends_no_engine(tmp_path):
                 child = os.fork()
                 if not child:
                     sys.exit(5)
-                print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), bed.call("node/store", "ask", timeout=20.0), bed.lost)
+                status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+                print(status, bed.call("node/store", "ask", timeout=20.0), bed.lost)
     """)
     )
     done = subprocess.run(

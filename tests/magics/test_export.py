@@ -34,12 +34,14 @@ class Learner(Role):
     @Service(expand=True)
     def learn(self, caller, rounds):
         for number in range(rounds):
-            self.learned.emit({"value": self.rate * self.rng(number).random() + sum(self.start()), "size": len(self.label)})
+            value = self.rate * self.rng(number).random() + sum(self.start())
+            self.learned.emit({"value": value, "size": len(self.label)})
         return self.rate, self.label, self.start()""",
     """\
 def numbers(part, parts=1, factor=1):
     return [part * factor, parts]
-%rml assign client* learner=Learner(rate=i + 0.5, label=node) --element start=numbers(i, parts=n, factor=len('ab'))
+%rml assign client* learner=Learner(rate=i + 0.5, label=node) \
+--element start=numbers(i, parts=n, factor=len('ab'))
 %rml assign server learner=Learner --element start=[1, 2]
 %rml assign server aggregator=FedAvgAggregator""",
     """\

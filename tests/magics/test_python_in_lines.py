@@ -46,8 +46,10 @@ def ready(shell, capsys, engines):  # noqa: F811
 @pytest.mark.parametrize(("line", "filled"), [
     ("spawn client{1..count}", "spawn client{1..3}"),
     ("spawn client{first..first+count} {name}", "spawn client{2..5} server"),
-    ("spawn {name}-{count} x{1..8} {alice,bob} {a{1..count},b}", "spawn server-3 x{1..8} {alice,bob} {a{1..3},b}"),
-    ("call {name}/adder add x={count: name} y=[{name}]", "call server/adder add x={count: name} y=[{name}]"),
+    ("spawn {name}-{count} x{1..8} {alice,bob} {a{1..count},b}",
+     "spawn server-3 x{1..8} {alice,bob} {a{1..3},b}"),
+    ("call {name}/adder add x={count: name} y=[{name}]",
+     "call server/adder add x={count: name} y=[{name}]"),
     ("assign {name} {name}=Adder(d={count}) --element e={count} --element={count}=1",
      "assign server server=Adder(d={count}) --element e={count} --element={count}=1"),
     ("relate {name} {name}=client{1..count}/adder", "relate server server=client{1..3}/adder"),
@@ -71,8 +73,9 @@ def test_braces_in_names_hold_python(line, filled):
 
 
 @pytest.mark.parametrize(("line", "text"), [
-    ("spawn client{1..clients}", "clients: name 'clients' is not defined; did you mean 'client'?; braces hold a range {1..8}, "
-                                 "names {alice,bob}, or Python: {name}, client{1..count}"),
+    ("spawn client{1..clients}",
+     "clients: name 'clients' is not defined; did you mean 'client'?; braces hold a range {1..8}, "
+     "names {alice,bob}, or Python: {name}, client{1..count}"),
     ("spawn {nam}", "nam: name 'nam' is not defined"),
     ("spawn client{1..client}", "client must be a whole number in a range, not 'x'"),
     ("spawn client{1..1.5+0}", "1.5+0 must be a whole number in a range, not 1.5"),
@@ -90,7 +93,8 @@ def test_what_is_wrong_in_braces_is_said(line, text):
     ("spawn a b # two nodes", ["spawn", "a", "b"]),
     ("# nothing", []),
     ("call a/x go n=1 #3", ["call", "a/x", "go", "n=1"]),
-    ("call a/x go c='#fff' d=a#b e=[1, '#']", ["call", "a/x", "go", "c='#fff'", "d=a#b", "e=[1, '#']"]),
+    ("call a/x go c='#fff' d=a#b e=[1, '#']",
+     ["call", "a/x", "go", "c='#fff'", "d=a#b", "e=[1, '#']"]),
     ("spawn a # 'it is", ["spawn", "a"]),
 ])  # fmt: skip
 def test_comments(line, words):
@@ -210,15 +214,20 @@ def test_a_cell_of_lines(ready, capsys):
 
 
 MISTAKES = [
-    ("spawn c\nrelate c x=b/nobody", "line 2: node 'b' has no role 'nobody'; known: adder (nothing was changed)"),
+    ("spawn c\nrelate c x=b/nobody",
+     "line 2: node 'b' has no role 'nobody'; known: adder (nothing was changed)"),
     ("spawn c\nassign c adder=Addr", "line 2: no role class 'Addr'; did you mean 'Adder'"),
-    ("spawn c\nsapwn d", "line 2: no command 'sapwn'; did you mean 'spawn' or 'respawn'? (nothing was changed)"),
+    ("spawn c\nsapwn d",
+     "line 2: no command 'sapwn'; did you mean 'spawn' or 'respawn'? (nothing was changed)"),
     ("spawn c\n\nspawn d{1..nosuch}", "line 3: nosuch: name 'nosuch' is not defined"),
-    ("spawn c\ncall c/adder (", "line 2: something is not closed: ) is missing at the end (nothing was changed)"),
-    ("spawn c\nassign c adder=Adder\nrelate a other=c/adder\nunrelate a first=b/adder\narrange a=(1,1)\nremove typo",
+    ("spawn c\ncall c/adder (",
+     "line 2: something is not closed: ) is missing at the end (nothing was changed)"),
+    ("spawn c\nassign c adder=Adder\nrelate a other=c/adder\nunrelate a first=b/adder\n"
+     "arrange a=(1,1)\nremove typo",
      "line 6: no node matches 'typo'"),
     ("relate a first=c/adder\nspawn c", "line 1: no node matches 'c'"),
-    ("wire ring {a,b}/adder --relationship first\ncall a/adder nochannel", "line 2: a/adder has no channel 'nochannel'"),
+    ("wire ring {a,b}/adder --relationship first\ncall a/adder nochannel",
+     "line 2: a/adder has no channel 'nochannel'"),
 ]  # fmt: skip
 
 

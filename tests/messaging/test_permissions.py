@@ -291,8 +291,8 @@ def test_an_engine_does_not_believe_another_one(bed, channel, value):
         "the log of engine1 has the refusal",
     )
     assert (
-        f"engine1 takes '{channel}' from {HOST_MESSAGES[channel].value} alone, and not from engine0:"
-        " dropped" in lines[-1]
+        f"engine1 takes '{channel}' from {HOST_MESSAGES[channel].value} alone, and not from"
+        " engine0: dropped" in lines[-1]
     )
     assert (
         bed.fleet.run("engine1", generation_of) == generation

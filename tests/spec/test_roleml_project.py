@@ -29,7 +29,8 @@ class MyInitiator(ServerInitiator):
         self.num_rounds, self.results = num_rounds, None
 
     def start_impl(self):
-        self.results = self.call_task("coordinator", "run", {"num_rounds": self.num_rounds}).result()
+        task = self.call_task("coordinator", "run", {"num_rounds": self.num_rounds})
+        self.results = task.result()
 
     @Service(expand=True)
     def get_results(self, caller):
@@ -52,7 +53,9 @@ class Coordinator(BaseModelMaintainer):
     @Task(expand=True)
     def run(self, caller, num_rounds):
         for _ in range(num_rounds):
-            self.model().set_params(self.call_task("aggregator", "aggregate", payloads={"update": self.model().get_params()}).result())
+            update = self.model().get_params()
+            task = self.call_task("aggregator", "aggregate", payloads={"update": update})
+            self.model().set_params(task.result())
         return self.model().test(self.dataset_test())
 """
     ),
@@ -192,12 +195,14 @@ from roleml_nb import Testbed
 from tests.waiting import until
 
 warnings.simplefilter("ignore")
-with Testbed.from_spec(["config/server.yaml", "config/client1.yaml", "config/client2.yaml"], engines=int(sys.argv[1])) as bed:
-    result = until(lambda: bed.call("server/initiator", "get-results"), "the end of the training", limit=120.0)
+files = ["config/server.yaml", "config/client1.yaml", "config/client2.yaml"]
+results = lambda: bed.call("server/initiator", "get-results")
+with Testbed.from_spec(files, engines=int(sys.argv[1])) as bed:
+    result = until(results, "the end of the training", limit=120.0)
     print(bed.engines, result["accuracy"] > 0.8, list(bed.errors))
     bed.save_spec("saved.yaml")
 with Testbed.from_spec("saved.yaml", engines=0) as bed:
-    again = until(lambda: bed.call("server/initiator", "get-results"), "the end of the training", limit=120.0)
+    again = until(results, "the end of the training", limit=120.0)
     print(abs(again["accuracy"] - result["accuracy"]) < 0.1, list(bed.errors))
 """
 

@@ -149,9 +149,12 @@ def test_a_handler_of_a_relationship_that_cannot_be():
 
 
 @pytest.mark.parametrize(("where", "text"), [
-    ("roles: {'r/x': {class: tests.testbed.test_names.Box}}", "nodes.a.roles.r/x: 'r/x' cannot be the name of a role"),
-    ("roles: {actor: {class: tests.testbed.test_names.Box}}", "'actor' cannot be the name of a role: it is the native role's own"),
-    ("relationships: {'*': [a/actor]}", "nodes.a.relationships.*.0: '*' cannot be the name of a relationship"),
+    ("roles: {'r/x': {class: tests.testbed.test_names.Box}}",
+     "nodes.a.roles.r/x: 'r/x' cannot be the name of a role"),
+    ("roles: {actor: {class: tests.testbed.test_names.Box}}",
+     "'actor' cannot be the name of a role: it is the native role's own"),
+    ("relationships: {'*': [a/actor]}",
+     "nodes.a.relationships.*.0: '*' cannot be the name of a relationship"),
     ("links: {'': x}", "'' cannot be the name of a relationship"),
     ("links: {x: 'a b'}", "nodes.a.links.x: 'a b' cannot be the name of a relationship"),
 ])  # fmt: skip

@@ -36,7 +36,7 @@ class Hearer(Host):
 
 @pytest.fixture(params=["ipc", "tcp"])
 def pair(request, directory):  # noqa: F811
-    """One that hears, and can_open_sample up all messages until the gate is open; and one that speaks."""
+    """A channel that receives, and holds up all messages until the gate is open; and a sender."""
     gate, answers = threading.Event(), queue.Queue()
     options = {} if request.param == "ipc" else {"ip": "127.0.0.1"}
     where = directory if request.param == "ipc" else None

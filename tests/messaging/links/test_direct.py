@@ -316,8 +316,10 @@ def test_fault_in_deliver_does_not_end_the_thread(host, caplog):
 PEER = """
 import sys, threading
 from roleml_nb.messaging.links.transport import DirectTransport
-transport = DirectTransport("b", deliver=lambda *a: None, lost=lambda *a: None, directory=sys.argv[1],
-    ip="127.0.0.1" if sys.argv[2] == "tcp" else None, submit=lambda f: threading.Thread(target=f, daemon=True).start())
+transport = DirectTransport(
+    "b", deliver=lambda *a: None, lost=lambda *a: None, directory=sys.argv[1],
+    ip="127.0.0.1" if sys.argv[2] == "tcp" else None,
+    submit=lambda f: threading.Thread(target=f, daemon=True).start())
 transport.admit("a", sys.argv[3].encode())
 print(transport.address.public_key.decode(), *transport.address.tcp_urls, flush=True)
 sys.stdin.read()

@@ -77,8 +77,9 @@ try:
     b["child"].fail()
 except ValueError:
     text = traceback.format_exc()
-back = encode({"same": type(a["child"]) is type(b["child"]) and type(a["child"].peer()) is type(b["base"]),
-    "enum": a["point"].colour is b["point"].colour, "count": type(b["child"]).count, "who": b["child"].who(),
+same = type(a["child"]) is type(b["child"]) and type(a["child"].peer()) is type(b["base"])
+back = encode({"same": same, "enum": a["point"].colour is b["point"].colour,
+    "count": type(b["child"]).count, "who": b["child"].who(),
     "function": b["function"](), "text": text, "point": b["point"]})
 pickle.dump([bytes(f) for f in back.frames()], sys.stdout.buffer)
 """
@@ -299,7 +300,9 @@ def test_unsendable():
 
 import torch  # noqa: E402
 
-DTYPES = "float32 float64 float16 bfloat16 int8 uint8 int16 int32 int64 bool complex64 float8_e4m3fn".split()
+DTYPES = (
+    "float32 float64 float16 bfloat16 int8 uint8 int16 int32 int64 bool complex64 float8_e4m3fn"
+).split()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

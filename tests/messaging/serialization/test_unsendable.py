@@ -137,8 +137,8 @@ NAMED = {
     "refusing": (
         Refusing,
         (
-            "the result is a tests.messaging.serialization.test_unsendable.Refusing, which cannot be sent"
-            " (KeyError: 'on purpose')"
+            "the result is a tests.messaging.serialization.test_unsendable.Refusing, which cannot"
+            " be sent (KeyError: 'on purpose')"
         ),
     ),
     "array": (lambda: np.array([1, LOCK], object), "the result[1] is a _thread.lock"),

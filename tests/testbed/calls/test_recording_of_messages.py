@@ -201,7 +201,8 @@ def test_numbers_that_are_not_finite_are_drawn_and_said(emitter):
 
 def assert_drawable(svg):
     numbers = re.findall(
-        r' (?:x|y|x1|x2|y1|y2|cx|cy|r|rx|width|height|d|points|transform|viewBox|[a-z-]*opacity)="([^"]*)"',
+        r" (?:x|y|x1|x2|y1|y2|cx|cy|r|rx|width|height|d|points|transform|viewBox|[a-z-]*opacity)"
+        r'="([^"]*)"',
         svg,
     )
     assert numbers and not any(re.search("nan|inf|None", number) for number in numbers)

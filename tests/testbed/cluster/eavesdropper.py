@@ -33,7 +33,9 @@ for url, server, own in itertools.product(given["urls"], given["keys"], [None, *
             attempt.send_multipart([HELLO, name.encode(), bytes.fromhex(token), b""], zmq.NOBLOCK)
     tried[attempt] = url, server, own
     poller.register(attempt, zmq.POLLIN)
-found = [[*tried[attempt], attempt.recv_multipart()[0].decode()] for attempt, _ in poller.poll(4000)]
+found = []
+for attempt, _ in poller.poll(4000):
+    found.append([*tried[attempt], attempt.recv_multipart()[0].decode()])
 print(json.dumps([len(tried), found]))
 """
 

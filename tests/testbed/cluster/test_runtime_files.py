@@ -91,9 +91,8 @@ def test_only_what_an_ended_kernel_left_behind_is_ended(start, ended, tmp_path):
         for found, processes in left_behind().items()
     ] == [("left", [left.pid])]
     assert clean() == [
-        f"ended process {left.pid} ({sys.executable} -c print(flush=True); import time; time.sleep(300)"[
-            : len(f"ended process {left.pid} (") + 40
-        ]
+        f"ended process {left.pid} ("
+        + f"{sys.executable} -c print(flush=True); import time; time.sleep(300)"[:40]
         + ") of testbed left"
     ]
     until(lambda: left.poll() is not None, "its end")

@@ -580,6 +580,6 @@ def test_a_checkpoint_of_code_that_is_not_here_says_which_version_reads_it(tmp_p
             assert json.loads(file.read("checkpoint.json"))["version"] == roleml_nb.__version__
         with pytest.raises(
             RoleMLError,
-            match=r"No module named 'roleml_nb\.later'.*; roleml_nb 0\.1\.0 has written it, and reads",
+            match=r"No module named 'roleml_nb\.later'.*; roleml_nb 0\.1\.0 has written it, and",
         ):
             bed.restore(path)

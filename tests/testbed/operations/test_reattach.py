@@ -257,8 +257,8 @@ def test_a_kernel_killed_while_it_starts_a_detached_testbed(runtime, processes, 
     with pytest.raises(
         RoleMLError,
         match=(
-            f"testbed {record.testbed_id} was not ready when its kernel ended; %rml clean ends what is"
-            " left"
+            f"testbed {record.testbed_id} was not ready when its kernel ended; %rml clean ends what"
+            " is left"
         ),
     ):
         Testbed.attach()

@@ -95,15 +95,20 @@ def test_what_was_loaded_in_place_is_taken_up(project, old, new, expected):  # n
 
 @pytest.mark.parametrize("old, new", [
     ("class Item:\n    size = 1\n", "class Item(Base):\n    size = 2\n"),
-    ("class Item:\n", "@functools.total_ordering\nclass Item:\n    def __lt__(self, other):\n        return False\n"),
+    ("class Item:\n",
+     "@functools.total_ordering\nclass Item:\n"
+     "    def __lt__(self, other):\n        return False\n"),
     ("import functools", "import functools\nfor number in range(3):\n    pass"),
 ])  # fmt: skip
 def test_what_cannot_be_loaded_in_place_is_told_and_a_reload_loads_it(project, old, new):  # noqa: F811
     """A base, a decorator of a class: IPython 9 leaves them out, and goes on as if it had loaded
     them.
     """
-    texts = begin(project, answer="[{p}helper.Item.__mro__[1].__name__, '__lt__' in vars({p}helper.Item), "
-                                  "getattr({p}helper, 'number', None)]")  # fmt: skip
+    answer = (
+        "[{p}helper.Item.__mro__[1].__name__, '__lt__' in vars({p}helper.Item), "
+        "getattr({p}helper, 'number', None)]"
+    )
+    texts = begin(project, answer=answer)
     assert project.ask() == (["object", False, None], 1)
     project.write("helper", HELPER.replace(old, new))
     _, told = project.cell("None")
@@ -227,16 +232,20 @@ def test_a_name_that_others_still_import_is_told(project):  # noqa: F811
     project.write("user", "from {p}helper import answer\ndef ask():\n    return answer()\n")
     begin(project, answer="__import__('{p}user').ask()")
     project.write("roles", ROLE.format(imports="import {p}user", answer="{p}user.ask()"))
-    project.cell("from {p}roles import R\nimportlib.reload(__import__('{p}roles'))\nfrom {p}roles import R\n"
-                 f"bed.assign('{project.node}', 'r', R)")  # fmt: skip
+    project.cell(
+        "from {p}roles import R\nimportlib.reload(__import__('{p}roles'))\n"
+        f"from {{p}}roles import R\nbed.assign('{project.node}', 'r', R)"
+    )
     assert project.ask() == ("old 1", 1)
     project.write("helper", HELPER.replace("def answer(scale", "def reply(scale"))
     project.cell("None")
     user, helper = project.module("user"), project.module("helper")
     for line in ("%rml update", f"%rml assign {project.node} s=R"):
         failed = project.shell.run_cell(line).error_in_exec
-        assert str(failed) == (f"rml: {user} imports 'answer' from {helper}, which does not have it any more: it was removed or "
-                               f"renamed; mend {user}")  # fmt: skip
+        assert str(failed) == (
+            f"rml: {user} imports 'answer' from {helper}, which does not have it any more: it was"
+            f" removed or renamed; mend {user}"
+        )
     project.write("user", "from {p}helper import reply\ndef ask():\n    return reply()\n")
     project.cell("None")
     assert "is taken up by 1 role" in project.cell("%rml update")[0]
@@ -251,8 +260,10 @@ def test_a_class_that_was_renamed_stands_in_memory_only(project):  # noqa: F811
     path.write_text(path.read_text().replace("class R(", "class Renamed("))
     assert f"{roles} has changed since {node}/r took up its code" in project.cell("None")[1]
     failed = str(project.shell.run_cell("%rml update").error_in_exec)
-    assert failed == (f"rml: {roles} has no class R any more, which {node}/r is of; known: Renamed; if it was renamed: "
-                      "%rml update NewName --was R, or bed.update(NewName, was='R')")  # fmt: skip
+    assert failed == (
+        f"rml: {roles} has no class R any more, which {node}/r is of; known: Renamed; if it was"
+        " renamed: %rml update NewName --was R, or bed.update(NewName, was='R')"
+    )
     with pytest.raises(
         TestbedError,
         match=rf"role is the R that {roles} does not have any more: it was removed or renamed",
@@ -277,8 +288,10 @@ def test_a_constant_that_was_imported_by_name(project):  # noqa: F811
     if project.bed.engines == 0:
         user = project.module("user")
         failed = project.shell.run_cell("%rml update").error_in_exec
-        assert str(failed) == (f"rml: {user} uses the RATE from before {project.module('numbers')} was reloaded, and so would "
-                               f"roles in this process: importlib.reload({user}), too")  # fmt: skip
+        assert str(failed) == (
+            f"rml: {user} uses the RATE from before {project.module('numbers')} was reloaded, and"
+            f" so would roles in this process: importlib.reload({user}), too"
+        )
         project.cell(f"import {project.prefix}user\nimportlib.reload({project.prefix}user)")
     assert "is taken up by 1 role" in project.cell("%rml update")[0]
     assert project.ask() == (25, 2)
@@ -312,8 +325,9 @@ def test_functions_and_objects_of_a_notebook_use_what_is_new(project):  # noqa: 
                 return self.compute()()
 
         given = {
-            "a": lambda: answer(), "b": lambda: {p}helper.answer(), "c": functools.partial(answer, 3), "d": Net(),
-            "e": Net().__call__, "f": closure(), "g": impl(functools.partial, answer, 4), "h": impl(Net),
+            "a": lambda: answer(), "b": lambda: {p}helper.answer(),
+            "c": functools.partial(answer, 3), "d": Net(), "e": Net().__call__, "f": closure(),
+            "g": impl(functools.partial, answer, 4), "h": impl(Net),
             "i": functools.partial(Net()), "j": lambda scale=answer: scale()}
         """)
     for name in "abcdefghij":
