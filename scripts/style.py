@@ -35,7 +35,7 @@ VERBS = frozenset(
     attach attempt authenticate average await balance become begin bind block book boost bound break
     bring broadcast buffer build bundle call cancel capture carry cast catch change check choose
     claim classify clean clear clip close coerce collapse collect combine commit compare compile
-    complete compose compress compute confirm connect consider consume contain continue
+    complete compose compress compute concatenate confirm connect consider consume contain continue
     contribute control convert copy correct count cover create cut damp deal debug decide
     declare decline decode decompress decorate decrease decrement defer define delay delegate
     delete deliver denote deploy derive describe deserialize destroy detach detect determine
@@ -61,9 +61,9 @@ VERBS = frozenset(
     reverse revert revive roll rotate round route run sample save say scan schedule score seal
     search see select send separate serialize serve set settle share shield shift shorten show
     shuffle shut signal simulate skip sleep slice slow solve sort spawn spell split spread stack
-    stamp stand start steer step stop store stream strip submit subscribe subtract sum supply
-    suppress suspend swap switch synchronize take tell terminate test throttle throw tick time
-    toggle track train transfer transform translate transmit traverse treat trigger trim
+    stamp stand start steer step stop store stream stretch strip submit subscribe subtract sum
+    supply suppress suspend swap switch synchronize take tell terminate test throttle throw tick
+    time toggle track train transfer transform translate transmit traverse treat trigger trim
     truncate trust try turn undo unescape unite unlink unlock unpack unpickle unshield
     unsubscribe unwrap update upgrade upload use validate verify visit wait wake walk warn watch
     weave weigh welcome wire withdraw work wrap write yield zip zoom

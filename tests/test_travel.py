@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 
 from roleml_nb.pictures.figure import PLOTLY
-from roleml_nb.widgets.base.displayed import IHDR_END, MARK, MAX_PAGE_BYTES, WIDGET
+from roleml_nb.widgets.base.displayed import IHDR_END, MAX_PAGE_BYTES, PICTURE_TAG, WIDGET
 
 ROOT = Path(__file__).parents[1]
 LIMIT = 120
@@ -117,7 +117,10 @@ def test_each_view_leaves_a_picture_that_any_page_shows(running, stopped):
         for picture, _ in outputs(made).values():
             assert set(picture) - {PLOTLY} == {"image/png", "text/plain"}
             png = base64.b64decode(picture["image/png"])
-            assert png.startswith(b"\x89PNG") and png[IHDR_END : IHDR_END + len(MARK)] == MARK
+            assert (
+                png.startswith(b"\x89PNG")
+                and png[IHDR_END : IHDR_END + len(PICTURE_TAG)] == PICTURE_TAG
+            )
     assert all(set(widget) == {WIDGET, "text/html"} for _, widget in outputs(running).values())
     assert all(widget["text/html"] == "" for _, widget in outputs(running).values())
 

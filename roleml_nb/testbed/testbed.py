@@ -752,7 +752,7 @@ class Testbed:
         self._check_running()
         view = self.trace.traffic(deployed=self.registry.known, live=True)
         self.when_stopped(view.stop)
-        self.runs.when_ended(view.renew_soon)
+        self.runs.when_ended(view.update_picture_soon)
         return view
 
     def metrics(
@@ -764,7 +764,7 @@ class Testbed:
         self._check_running()
         view = open_view("Metrics", self, show, **how)
         self.when_stopped(view.stop)
-        self.runs.when_ended(view.renew_soon)
+        self.runs.when_ended(view.update_picture_soon)
         return view
 
     def run_bar(self) -> RunBar:
@@ -774,7 +774,7 @@ class Testbed:
         self._check_running()
         view = open_view("RunBar", self)
         self.when_stopped(view.stop)
-        self.runs.when_ended(view.renew_soon)
+        self.runs.when_ended(view.update_picture_soon)
         return view
 
     # as plain data

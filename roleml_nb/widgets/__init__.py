@@ -1,6 +1,4 @@
-"""Live views of a testbed in the notebook: each one `.py`, `.js` and `.css`, over `view` and
-`common.js`.
-"""
+"""Live views of a testbed in the notebook, each with its `.py`, `.js` and `.css`."""
 
 from roleml_nb.pictures import Picture
 from roleml_nb.widgets.base.view import View

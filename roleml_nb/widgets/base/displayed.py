@@ -1,11 +1,11 @@
-"""Displayed: what a view leaves in a notebook, which is two outputs. A picture shows wherever no
-kernel runs; the live widget beside it hides it where one does.
+"""Displayed: a view is two outputs in a notebook. A picture shows wherever no kernel runs; the live
+widget beside it hides it where one does.
 
-Neither hears of the other, nor of a save, and front ends store the state of widgets whatever a
-kernel does. So each output has a display id of its own; the picture is published anew at the end of
-each cell, and of each run, that has changed it; and the widget draws nothing where it hears no
-kernel (`common.js`). When the view rests, its widget's output is emptied, or becomes a page that
-needs neither kernel nor network.
+Neither output knows of the other, nor of a save, and front ends store the state of widgets whatever
+a kernel does. So each output has a display id of its own; the picture is published anew at the end
+of each cell, and of each run, that has changed it; and the widget draws nothing without a kernel
+(`common.js`). When the view stops, its widget's output is emptied, or becomes a page that needs
+neither kernel nor network.
 """
 
 from __future__ import annotations
@@ -29,46 +29,46 @@ from .worker import Worker
 
 __all__ = [
     "IHDR_END",
-    "MARK",
     "MAX_PAGE_BYTES",
+    "PICTURE_TAG",
     "WIDGET",
     "Displayed",
     "frame",
-    "marked",
     "position",
+    "tagged",
 ]
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 IHDR_END = 33
 """Bytes of a PNG's signature and header."""
 _TEXT = b"tEXtSource\0roleml_nb view"
-MARK = struct.pack(">I", len(_TEXT) - 4) + _TEXT + struct.pack(">I", zlib.crc32(_TEXT))
+PICTURE_TAG = struct.pack(">I", len(_TEXT) - 4) + _TEXT + struct.pack(">I", zlib.crc32(_TEXT))
 """A chunk of the PNG of a picture that a live widget may hide.
 
 `common.js` finds it in the address of an image: 33 bytes precede it, which is a multiple of 3, so
 its base64 is the same in each picture.
 """
 MAX_PAGE_BYTES = 150_000
-"""A page that is larger is not left in a notebook."""
+"""The largest page that is left in a notebook."""
 
 _displayed: weakref.WeakSet[Displayed] = weakref.WeakSet()
-"""Views whose pictures are published anew."""
+"""Views whose pictures are published anew at the end of cells."""
 
 
 class Outputs:
     """The two outputs of one display of a view, and the cell that they are in."""
 
     def __init__(self, shell: Any):
-        self.picture_id, self.widget_id = uuid.uuid4().hex, uuid.uuid4().hex
+        self.picture_id = uuid.uuid4().hex
+        self.widget_id = uuid.uuid4().hex
         parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
         self.cell = (parent or {}).get("metadata", {}).get("cellId")
         self.execution = shell.execution_count
 
     def replaced_by(self, other: Outputs) -> bool:
-        """True when the cell has run again since, so that a front end has dropped these outputs."""
-        return (
-            self.cell is not None and self.cell == other.cell and self.execution < other.execution
-        )
+        """Return whether a later run of the cell made the others: front ends drop these then."""
+        same_cell = self.cell is not None and self.cell == other.cell
+        return same_cell and self.execution < other.execution
 
 
 class Displayed(FormerMethods):
@@ -80,29 +80,32 @@ class Displayed(FormerMethods):
         self._outputs: list[Outputs] = []
         self._published = ""
         self._publishing = threading.RLock()
-        self._renewing = Worker(f"{type(self).__name__.lower()}-pictures")
+        self._picture_worker = Worker(f"{type(self).__name__.lower()}-pictures")
         super().__init__(*args, **traits)
 
-    # what subclasses say
+    # what subclasses draw
 
     def picture(self) -> Picture:
-        """The view as it stands, as a picture that shows without a kernel, too."""
+        """Draw the view as it stands, as a picture that shows without a kernel, too."""
         raise TypeError(f"{type(self).__name__} draws no picture")
 
     def outdated(self) -> bool:
-        """Return False when the picture is known to be the same as when it was published last; it
-        is asked at the end of each cell, so it costs little."""
+        """Return False when the picture is known to be the one that was published last.
+
+        It is called at the end of each cell, so it costs little.
+        """
         return True
 
     def page(self) -> str:
-        """Return a page that shows the view without a kernel and without network, for the notebook
-        to keep; empty when there is none."""
+        """Return the page that stays in the notebook, without kernel and network; "" for none."""
         return ""
 
-    def still(self, shown: Picture, zoom: float = ZOOM) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return what the notebook keeps of a picture: data and their metadata."""
+    def static_bundle(
+        self, shown: Picture, zoom: float = ZOOM
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return data and metadata of a picture, for the notebook to keep."""
         data, metadata = shown.bundle(zoom)
-        return {**data, "image/png": marked(data["image/png"])}, metadata
+        return {**data, "image/png": tagged(data["image/png"])}, metadata
 
     # in the notebook
 
@@ -111,7 +114,7 @@ class Displayed(FormerMethods):
         if shell is None:
             print(repr(self))
             return
-        if not hasattr(shell, "kernel"):  # a terminal, which shows text, and nothing anew
+        if not hasattr(shell, "kernel"):  # a terminal, which shows text only
             _publish(shell, {"text/plain": repr(self)}, {}, "")
             return
         outputs = Outputs(shell)
@@ -121,7 +124,7 @@ class Displayed(FormerMethods):
             self.outdated()
             shown = self.picture()
             self._published = shown.svg
-            _publish(shell, *self.still(shown), outputs.picture_id)
+            _publish(shell, *self.static_bundle(shown), outputs.picture_id)
             if self.comm is None:
                 return
             view_of_model = {"version_major": 2, "version_minor": 1, "model_id": self.comm.comm_id}
@@ -130,55 +133,55 @@ class Displayed(FormerMethods):
         _displayed.add(self)
         shell.events.register("post_run_cell", _at_cell_end)
 
-    def renew(self) -> None:
+    def update_picture(self) -> None:
         """Publish the picture anew, wherever the view is displayed, if it has changed."""
         with self._publishing:
             if self._outputs and self.outdated():
-                self._renew()
+                self._update_picture()
 
-    def _renew(self) -> None:
+    def _update_picture(self) -> None:
         shown, shell = self.picture(), get_ipython()
         if shell is not None and shown.svg != self._published:
-            still = self.still(shown)
+            bundle = self.static_bundle(shown)
             for outputs in self._outputs:
-                _publish(shell, *still, outputs.picture_id, update=True)
+                _publish(shell, *bundle, outputs.picture_id, update=True)
             self._published = shown.svg
 
-    def renew_soon(self) -> None:
+    def update_picture_soon(self) -> None:
         """Publish the picture anew from another thread, such as when a run has ended.
 
-        Who runs a notebook without a front end takes what is published while a cell runs, and
-        nothing else, so the end of the next cell publishes it once more.
+        Runners of notebooks without a front end take only outputs that are published while a cell
+        runs, so the end of the next cell publishes the picture once more.
         """
         if self._outputs:
-            self._renewing.submit(self._renew_between_cells)
+            self._picture_worker.submit(self._update_picture_between_cells)
 
-    def _renew_between_cells(self) -> None:
+    def _update_picture_between_cells(self) -> None:
         with self._publishing:
             before = self._published
-            self._renew()
+            self._update_picture()
             self._published = before
 
-    def settle(self) -> None:
+    def publish_final(self) -> None:
         """Publish the last picture, and in place of the live widget its page, if that is small."""
-        self._renewing.stop()
+        self._picture_worker.stop()
         with self._publishing:
             outputs, self._outputs = self._outputs, []
             _displayed.discard(self)
-            shell = get_ipython() if outputs else None  # a view may be let go when Python ends
+            shell = get_ipython() if outputs else None  # the interpreter may be shutting down
             if shell is None:
                 return
-            still, page = self.still(self.picture()), self.page()
+            bundle = self.static_bundle(self.picture())
+            page = self.page()
             framed = frame(repr(self), page) if page else ""
             kept = framed if len(framed) <= MAX_PAGE_BYTES else ""
             for one in outputs:
-                _publish(shell, *still, one.picture_id, update=True)
+                _publish(shell, *bundle, one.picture_id, update=True)
                 _publish(shell, {"text/html": kept}, {}, one.widget_id, update=True)
 
 
 def frame(title: str, page: str) -> str:
-    """Return a page as HTML that stands within another one: a line, with no height until the page
-    has drawn itself."""
+    """Return a page as one line of HTML for another page; it has no height until it is drawn."""
     source = page.replace("&", "&amp;").replace("'", "&#39;").replace("\n", "&#10;")
     return (
         f'<iframe class="roleml-page" title="{html.escape(title)}" '
@@ -187,15 +190,15 @@ def frame(title: str, page: str) -> str:
 
 
 def position(trace: Trace) -> tuple[int, ...]:
-    """Return how far a trace is: it has not changed where this is the same."""
+    """Return the position of a trace: another one whenever the trace has changed."""
     trace.poll()
     metrics = sum(series.added for series in list(trace.metrics.series.values()))
     return trace.clears, trace.messages.added, trace.messages.gone, metrics
 
 
-def marked(png: bytes) -> bytes:
-    """Return a PNG that says in `MARK`, its second chunk, that a live widget may hide it."""
-    return png[:IHDR_END] + MARK + png[IHDR_END:]
+def tagged(png: bytes) -> bytes:
+    """Return a PNG with `PICTURE_TAG` as its second chunk."""
+    return png[:IHDR_END] + PICTURE_TAG + png[IHDR_END:]
 
 
 def _publish(
@@ -211,6 +214,6 @@ def _publish(
 def _at_cell_end(*_: Any) -> None:
     for view in list(_displayed):
         try:
-            view.renew()
-        except Exception as error:  # whatever it draws with raises; the cell is not to blame
+            view.update_picture()
+        except Exception as error:  # of whatever draws the picture; the cell is not to blame
             logging.getLogger(__name__).warning("the picture of %r is as before: %s", view, error)

@@ -40,7 +40,7 @@ class FormerMethods:
 def _methods_of(cls: type) -> Mapping[str, Any]:
     """Return what the class defines, and the mixins that come before its first view."""
     own = takewhile(lambda base: base is cls or not issubclass(base, FormerMethods), cls.__mro__)
-    return ChainMap(*(dict(vars(base)) for base in own))
+    return ChainMap(*map(dict, map(vars, own)))
 
 
 def _present_name(former: str) -> str:

@@ -63,14 +63,12 @@ if (frame) {{
 
 
 def page(title: str, module: str, state: dict[str, Any], svg: str) -> str:
-    """The page: `module` is rendered with `state` as its model's; without scripts, the page shows
-    `svg`.
-    """
+    """Return a page that renders `module` on a model with `state`, or `svg` without scripts."""
     return PAGE.format(title=html.escape(title), svg=svg, module=_json(module), state=_json(state))
 
 
 def _json(value: Any) -> str:
-    """JSON that may stand within a script element."""
+    """Return JSON that may stand within a script element."""
     return json.dumps(value, default=_bytes, separators=(",", ":")).replace("<", "\\u003c")
 
 

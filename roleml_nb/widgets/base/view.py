@@ -222,7 +222,7 @@ class View(Displayed, anywidget.AnyWidget):
         again.
         """
         if self._stop_threads():
-            self.settle()
+            self.publish_final()
             if self.owner is not None:
                 hold(self.owner, self)
 
@@ -241,15 +241,15 @@ class View(Displayed, anywidget.AnyWidget):
     def close(self) -> None:
         if "_request_worker" in vars(self):  # else the view was refused before it began
             self._stop_threads()
-            self.settle()
+            self.publish_final()
         super().close()
 
     def __repr__(self) -> str:
         return self.describe()
 
     def _repr_mimebundle_(self, **how: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        still, metadata = self.picture()._repr_mimebundle_()
+        shown, metadata = self.picture()._repr_mimebundle_()
         bundle = None if self.comm is None else super()._repr_mimebundle_(**how)
         if bundle is None:
-            return still, metadata
-        return {**bundle[0], **still}, {**bundle[1], **metadata}
+            return shown, metadata
+        return {**bundle[0], **shown}, {**bundle[1], **metadata}

@@ -1,4 +1,4 @@
-"""A worker: does one thing after the other, on a thread that is there while something is to do."""
+"""A worker: runs functions in order, on a thread that exists while there are some."""
 
 from __future__ import annotations
 
@@ -13,38 +13,39 @@ __all__ = ["Worker"]
 
 
 class Worker:
-    """Runs what it is given, in order. An executor's thread stays for ever; this one's ends."""
+    """Runs functions in order. An executor's thread stays for ever; this one's ends."""
 
     def __init__(self, name: str):
         self.name = name
-        self._works: deque[Callable[[], Any]] = deque()
-        self._lock, self._busy, self._stopped = threading.Lock(), False, False
+        self._tasks: deque[Callable[[], Any]] = deque()
+        self._lock = threading.Lock()
+        self._busy = False
+        self._stopped = False
 
-    def submit(self, work: Callable[..., Any], *args: Any) -> None:
-        """Run it soon; not at all after `stop`. What it raises is logged."""
+    def submit(self, function: Callable[..., Any], *args: Any) -> None:
+        """Run a function soon; not at all after `stop`. Its errors are logged."""
         with self._lock:
             if self._stopped:
                 return
-            self._works.append(partial(work, *args))
+            self._tasks.append(partial(function, *args))
             if not self._busy:
                 self._busy = True
                 threading.Thread(target=self._run, name=self.name, daemon=True).start()
 
     def stop(self) -> None:
-        """Begin nothing any more."""
+        """Drop the functions that have not begun, and begin no more."""
         with self._lock:
             self._stopped = True
-            self._works.clear()
+            self._tasks.clear()
 
     def _run(self) -> None:
         while True:
             with self._lock:
-                if not self._works:
+                if not self._tasks:
                     self._busy = False
                     return
-                work = self._works.popleft()
+                task = self._tasks.popleft()
             try:
-                work()
-            # such as of a page's connection that is gone; what comes next is not to blame
-            except Exception:
+                task()
+            except Exception:  # such as of a page's connection that is gone; the next task goes on
                 logging.getLogger(__name__).warning("%s: not done", self.name, exc_info=True)

@@ -91,7 +91,7 @@ class Board(View):
         )
         self._me = {"id": self.model_id}
         bed.when_stopped(self.stop)
-        bed.runs.when_ended(self.renew_soon)
+        bed.runs.when_ended(self.update_picture_soon)
 
     # what is shown
 

@@ -205,4 +205,4 @@ def _known_at(bed: Testbed, node: str) -> Mapping[str, list[str]]:
 
 def _has(bed: Testbed, member: str, channel: str) -> bool:
     cls = bed.versions.classes.get(RoleInstanceID.of(member))
-    return cls is None or any(channel in table for table in (cls.services, cls.tasks, cls.events))
+    return cls is None or channel in {*cls.services, *cls.tasks, *cls.events}

@@ -37,7 +37,8 @@ def draw(state: dict[str, Any]) -> str:
         ),
     ]
     labels = {host["id"]: host for host in state["hosts"]}
-    parts += (_frame(group, labels[group["host"]]) for group in state["groups"])
+    for group in state["groups"]:
+        parts.append(_frame(group, labels[group["host"]]))
     parts += _edges(state)
     for node in state["nodes"]:
         parts += _card(node, state)

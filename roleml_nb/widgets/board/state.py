@@ -9,8 +9,16 @@ from typing import Any, NamedTuple
 from roleml_nb.role import RoleInstanceID
 from roleml_nb.spec.board_layout import BoardLayout
 from roleml_nb.testbed import Testbed
+from roleml_nb.widgets.base.card_layout import (
+    COMPACT_NODES,
+    Card,
+    Group,
+    Position,
+    by_engine,
+    by_relationship,
+    card_size,
+)
 
-from .layout import COMPACT_NODES, Card, Group, Position, by_engine, by_relationship, card_size
 from .needs import needs
 
 __all__ = ["Drawing", "host_label"]
@@ -196,8 +204,10 @@ class Drawing:
         for node in nodes:
             for name, entry in self._bed.registry.roles.get(node, {}).items():
                 came.append((entry["turn"], name))
-        names = tuple(dict.fromkeys([*self._layout.roles, *(name for _, name in sorted(came))]))
-        self._update_layout(roles=names)
+        names = dict.fromkeys(self._layout.roles)
+        for _, name in sorted(came):
+            names[name] = None
+        self._update_layout(roles=tuple(names))
         return {name: number for number, name in enumerate(names)}
 
     def _roles(self, node: str) -> list[dict[str, Any]]:

@@ -20,12 +20,21 @@ if TYPE_CHECKING:
 
 __all__ = ["LogPane"]
 
-KEPT = 300
-"""Lines in the pane: the last ones."""
-DRAWN, WIDTH = 20, 110
-"""Lines of the picture, the last ones, and letters of each."""
+MAX_LINES = 300
+"""Lines in the pane, the last ones."""
+MAX_PICTURE_LINES = 20
+"""Lines of the picture, the last ones."""
+MAX_LINE_LENGTH = 110
 LINE_HEIGHT = 17
-SPACES = {"xml:space": "preserve"}
+PRESERVE_SPACES = {"xml:space": "preserve"}
+FILLS = {
+    "faint": FAINT,
+    "error": COLOURS["error"],
+    "critical": COLOURS["error"],
+    "warning": COLOURS["task"],
+    "stderr": COLOURS["task"],
+}
+"""{level: colour}."""
 NOTHING = "nothing was logged yet"
 
 
@@ -39,8 +48,7 @@ class LogPane(View):
     bed
         The testbed whose nodes write them.
     height
-        The most that the pane takes of the page, as CSS writes lengths; who reads can drag its
-        edge.
+        The greatest height of the pane in the page, as a CSS length; its edge can be dragged.
     """
 
     source = __file__
@@ -50,8 +58,10 @@ class LogPane(View):
 
     def __init__(self, view: LogView, bed: Testbed, *, height: str = "20em"):
         self._view, self._bed = view, bed
-        self._kept: deque[list[Any]] = deque(maxlen=KEPT)
-        self._read = self._count = 0
+        self._last_lines: deque[list[Any]] = deque(maxlen=MAX_LINES)
+        self._position = 0
+        """How far the log was read."""
+        self._count = 0
         self._reading = threading.Lock()
         super().__init__(_height=height)
         if bed.running:
@@ -59,15 +69,15 @@ class LogPane(View):
         self._collect()
 
     def on_tick(self) -> None:
-        """Show what has arrived by now."""
+        """Show the lines that have arrived by now."""
         self._bed.fleet.drain_metrics()
         with self._reading:
-            lines, self._read = self._view.new(self._read)
+            lines, self._position = self._view.new(self._position)
             for line in lines:
-                self._kept.append([self._count, line.level, self._view.text_of(line)])
+                self._last_lines.append([self._count, line.level, self._view.text_of(line)])
                 self._count += 1
             if lines:
-                self._lines = list(self._kept)
+                self._lines = list(self._last_lines)
 
     # what stays
 
@@ -77,13 +87,19 @@ class LogPane(View):
         return super().picture()
 
     def svg(self) -> str:
-        rows = [(level, row) for _, level, said in self._lines for row in said.split("\n")]
-        earlier = self._count - len(self._lines) + len(rows) - len(rows[-DRAWN:])
-        shown = [*([("faint", f"{earlier} earlier lines")] if earlier else []), *rows[-DRAWN:]]
-        parts = [
-            text(10, 21 + LINE_HEIGHT * place, _shortened(row), fill=_colour(level), **SPACES)
-            for place, (level, row) in enumerate(shown or [("faint", NOTHING)])
-        ]
+        rows: list[tuple[str, str]] = []
+        for _, level, content in self._lines:
+            for row in content.split("\n"):
+                rows.append((level, row))
+        shown = rows[-MAX_PICTURE_LINES:]
+        earlier = self._count - len(self._lines) + len(rows) - len(shown)
+        if earlier:
+            shown.insert(0, ("faint", f"{earlier} earlier lines"))
+        parts = []
+        for place, (level, row) in enumerate(shown or [("faint", NOTHING)]):
+            y = 21 + LINE_HEIGHT * place
+            fill = FILLS.get(level, INK)
+            parts.append(text(10, y, _shortened(row), fill=fill, **PRESERVE_SPACES))
         return document(760, 17 + LINE_HEIGHT * len(parts), parts, self.describe())
 
     def describe(self) -> str:
@@ -102,21 +118,11 @@ class LogPane(View):
         super().stop()
 
     def _collect(self) -> None:
-        """Show all that has been written by now."""
-        with suppress(RoleMLError):  # an engine that does not answer has sent what it could
+        """Show all lines that nodes have written by now."""
+        with suppress(RoleMLError):  # an engine that does not answer: its earlier lines are here
             self._bed.fleet.flush_hosts()
         self.on_tick()
 
 
 def _shortened(row: str) -> str:
-    return row if len(row) <= WIDTH else f"{row[: WIDTH - 1]}…"
-
-
-def _colour(level: str) -> str:
-    return {
-        "faint": FAINT,
-        "error": COLOURS["error"],
-        "critical": COLOURS["error"],
-        "warning": COLOURS["task"],
-        "stderr": COLOURS["task"],
-    }.get(level, INK)
+    return row if len(row) <= MAX_LINE_LENGTH else f"{row[: MAX_LINE_LENGTH - 1]}…"

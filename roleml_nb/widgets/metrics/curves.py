@@ -110,7 +110,8 @@ class Curves:
             if len(lines) > 1:
                 found.append(_mean(name, lines))
             else:
-                found += [_line(role, points) for role, points in lines.items()]
+                for role, points in lines.items():
+                    found.append(_line(role, points))
         return found
 
     def each(self, panel: str) -> list[Curve]:

@@ -216,12 +216,14 @@ class Metrics(Displayed, ipywidgets.VBox):
         self._pictured = position(self._bed.trace)
         return before != self._pictured
 
-    def still(self, shown: Picture, zoom: float = ZOOM) -> tuple[dict[str, Any], dict[str, Any]]:
-        """See `Displayed.still`; once stopped, with the figure, for where Plotly is at hand."""
+    def static_bundle(
+        self, shown: Picture, zoom: float = ZOOM
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """See `Displayed.static_bundle`; once stopped, with the figure, for pages with Plotly."""
         figure = self.figure.to_json() if self.bar._stopped else ""
         if not 0 < len(figure) <= MAX_PAGE_BYTES:
-            return super().still(shown, zoom)
-        data, metadata = super().still(shown, zoom=1.0)  # as large as it is: see `Figure`
+            return super().static_bundle(shown, zoom)
+        data, metadata = super().static_bundle(shown, zoom=1.0)  # as large as it is: see `Figure`
         return {**data, PLOTLY: json.loads(figure)}, metadata
 
     def to_html(self, path: str | Path) -> None:
@@ -236,14 +238,14 @@ class Metrics(Displayed, ipywidgets.VBox):
         if first:
             self.picture()
             self.plot.draw()
-            self.settle()
+            self.publish_final()
             hold(self._bed.trace, self, self.plot)
         self.plot.stop()
 
     def close(self) -> None:
         if "plot" in vars(self):  # else the view was refused before it began
             self.bar.close()
-            self.settle()
+            self.publish_final()
             self.plot.close()
         super().close()
 
@@ -251,6 +253,6 @@ class Metrics(Displayed, ipywidgets.VBox):
         return f"<Metrics: {', '.join(self._panels)}>"
 
     def _repr_mimebundle_(self, **how: Any) -> Any:
-        still, metadata = self.picture()._repr_mimebundle_()
+        shown, metadata = self.picture()._repr_mimebundle_()
         bundle = {} if self.comm is None else super()._repr_mimebundle_(**how)
-        return {**bundle, **still}, metadata
+        return {**bundle, **shown}, metadata

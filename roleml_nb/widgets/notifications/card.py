@@ -17,8 +17,7 @@ __all__ = ["Notice"]
 class Notice(anywidget.AnyWidget):
     """Shows lines of text until there are none any more, or somebody closes the card.
 
-    No cell displays it: the page draws it as soon as it is made. In the notebook's file there is
-    nothing of it.
+    No cell displays it: the page draws it as soon as it is made. It is not saved with the notebook.
     """
 
     _esm = script(__file__)

@@ -11,7 +11,9 @@ from roleml_nb.testbed.calls.progress import Progress
 
 __all__ = ["ProgressBar"]
 
-VIEW = "application/vnd.jupyter.widget-view+json"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+STYLES = {"failed": "danger", "stopped": "warning", "done": "success"}
+"""{state of a run: style of its bar}."""
 
 
 class ProgressBar(ipywidgets.HBox):
@@ -21,35 +23,30 @@ class ProgressBar(ipywidgets.HBox):
         self._progress = progress
         self._bar = ipywidgets.FloatProgress(min=0.0, max=1.0, layout={"width": "40%"})
         self._text = ipywidgets.Label()
-        super().__init__(
-            [ipywidgets.Label(name), self._bar, self._text] if name else [self._bar, self._text]
-        )
+        labels = [ipywidgets.Label(name)] if name else []
+        super().__init__([*labels, self._bar, self._text])
         self._display = uuid.uuid4().hex
         self.refresh()
 
     def refresh(self) -> None:
-        """Show how far it is now."""
+        """Show the progress as it is now."""
         fraction = self._progress.fraction
         self._bar.value = 0.0 if fraction is None else fraction
-        self._bar.bar_style = {"failed": "danger", "stopped": "warning", "done": "success"}.get(
-            self._progress.state, ""
-        )
+        self._bar.bar_style = STYLES.get(self._progress.state, "")
         self._text.value = str(self._progress).removeprefix("running, ")
 
     @property
     def text(self) -> str:
-        """What stands beside the bar."""
+        """The text beside the bar."""
         return str(self._text.value)
 
     def show(self, publish: Any) -> None:
-        """Show the bar in the output of the cell, as a widget alone: where none can be shown,
-        nothing is.
-        """
+        """Show the bar in the output of the cell; nothing, where no widgets can be shown."""
         view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
-        publish({VIEW: view}, transient={"display_id": self._display})
+        publish({WIDGET: view}, transient={"display_id": self._display})
 
     def vanish(self, publish: Any) -> None:
-        """Leave nothing behind in the output of the cell."""
+        """Remove the bar from the output of the cell."""
         publish({}, transient={"display_id": self._display}, update=True)
         self.close()
 

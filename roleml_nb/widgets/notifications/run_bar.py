@@ -1,6 +1,4 @@
-"""The bar of runs: how far they are, how fast, and how long still; to pause, to go round by round,
-to stop.
-"""
+"""The run bar: progress, speed and time left of a run; buttons pause, step and stop it."""
 
 from __future__ import annotations
 
@@ -19,7 +17,15 @@ if TYPE_CHECKING:
 
 __all__ = ["RunBar"]
 
-NOTHING = "no run yet: begin one with bed.run(…) or %rml call"
+NO_RUN = "no run yet: begin one with bed.run(…) or %rml call"
+WIDTH = 640.0
+FILLS = {
+    "running": COLOURS["service"],
+    "done": COLOURS["event"],
+    "failed": COLOURS["error"],
+    "stopped": COLOURS["task"],
+}
+"""The colour of the bar in a state of the run."""
 
 
 class RunBar(View):
@@ -31,17 +37,18 @@ class RunBar(View):
     def __init__(self, bed: Testbed):
         self._bed = bed
         self._paused: set[str] = set()
-        self._offers: dict[str, bool] = {}
+        self._can_pause: dict[str, bool] = {}
+        """{role: whether it has a service "pause"}."""
         super().__init__(_run=self._state())
 
-    # how it stands
+    # the state of the run
 
-    def _last(self) -> LiveRun | None:
+    def _last_run(self) -> LiveRun | None:
         running = self._bed.runs.under_way
         return running[-1] if running else self._bed.runs.latest
 
     def _state(self) -> dict[str, Any]:
-        run = self._last()
+        run = self._last_run()
         if run is None:
             return {}
         progress, running = run.progress, not run.done()
@@ -62,40 +69,44 @@ class RunBar(View):
 
     def _pausable(self, roles: list[str]) -> bool:
         for role in roles:
-            if role not in self._offers:
+            if role not in self._can_pause:
                 try:
-                    self._offers[role] = "pause" in self._bed.channels(role)
-                except RoleMLError:  # its node is lost: asked again
+                    self._can_pause[role] = "pause" in self._bed.channels(role)
+                except RoleMLError:  # its node is lost: it may come back
                     return False
-        return bool(roles) and all(self._offers[role] for role in roles)
+        return bool(roles) and all(self._can_pause[role] for role in roles)
 
     def on_tick(self) -> None:
         self._run = self._state()
 
-    # what the page asks for
+    # requests of the page
 
     def handle_stop(self) -> str:
-        """End what handlers do, on all hosts."""
+        """Stop the handlers of the run, on all hosts."""
         self._paused.clear()
         return str(self._bed.stop_run())
 
     def handle_pause(self) -> str:
-        return self._steer("pause")
+        return self._control_run("pause")
 
     def handle_resume(self) -> str:
-        return self._steer("resume")
+        return self._control_run("resume")
 
     def handle_step(self) -> str:
-        return self._steer("step")
+        return self._control_run("step")
 
-    def _steer(self, channel: str) -> str:
-        run = self._last()
-        roles = (
-            [str(role) for role in run.progress.roles] if run is not None and not run.done() else []
-        )
+    def _control_run(self, channel: str) -> str:
+        """Call a service of all roles of the run that is under way."""
+        run = self._last_run()
+        roles: list[str] = []
+        if run is not None and not run.done():
+            roles += map(str, run.progress.roles)
         for role in roles:
             self._bed.call(role, channel)
-            (self._paused.discard if channel == "resume" else self._paused.add)(role)
+            if channel == "resume":
+                self._paused.discard(role)
+            else:
+                self._paused.add(role)
         self._run = self._state()
         return f"{channel}: {', '.join(roles) or 'no run is under way'}"
 
@@ -107,39 +118,27 @@ class RunBar(View):
         return super().picture()
 
     def svg(self) -> str:
-        state, width = self._run, 640.0
+        state = self._run
         if not state:
-            return document(width, 34, [text(10, 21, NOTHING, fill=FAINT)], NOTHING)
+            return document(WIDTH, 34, [text(10, 21, NO_RUN, fill=FAINT)], NO_RUN)
         share = 1.0 if state["state"] == "done" else state["fraction"] or 0.0
-        colour = {
-            "done": COLOURS["event"],
-            "failed": COLOURS["error"],
-            "stopped": COLOURS["task"],
-        }.get(state["state"], COLOURS["service"])
-        how = f"{state['state']}, {state['rounds']}, {state['seconds']} s"
+        summary = f"{state['state']}, {state['rounds']}, {state['seconds']} s"
+        full = WIDTH - 20
+        done = max(8.0, full * share)
+        fill = FILLS.get(state["state"], FILLS["running"])
         parts = [
             text(10, 20, state["name"], font_weight="bold"),
-            text(width - 10, 20, how, text_anchor="end", fill=FAINT),
-            element("rect", x=10, y=28, width=width - 20, height=8, rx=4, fill=LINE),
-            element(
-                "rect",
-                x=10,
-                y=28,
-                width=max(8.0, (width - 20) * share),
-                height=8,
-                rx=4,
-                fill=colour,
-            ),
+            text(WIDTH - 10, 20, summary, text_anchor="end", fill=FAINT),
+            element("rect", x=10, y=28, width=full, height=8, rx=4, fill=LINE),
+            element("rect", x=10, y=28, width=done, height=8, rx=4, fill=fill),
         ]
-        return document(width, 46, parts, self.describe())
+        return document(WIDTH, 46, parts, self.describe())
 
     def describe(self) -> str:
         state = self._run
-        return (
-            f"<RunBar: {state['name']}, {state['state']}, {state['rounds']}>"
-            if state
-            else f"<RunBar: {NOTHING}>"
-        )
+        if not state:
+            return f"<RunBar: {NO_RUN}>"
+        return f"<RunBar: {state['name']}, {state['state']}, {state['rounds']}>"
 
     @property
     def owner(self) -> Any:

@@ -112,8 +112,10 @@ def _reach(parts: Sequence[Contribution], targets: Sequence[str]) -> str:
         target, source = _node(part.target), _node(part.source)
         counts[target, source] += 1
         ages[target] = max(ages.get(target, 0.0), _size(part.age))
-    between = [count for (target, source), count in counts.items() if target != source]
-    most = max(between, default=1)
+    most = 1
+    for (target, source), count in counts.items():
+        if target != source:
+            most = max(most, count)
     oldest = max(ages.values()) or 1.0
     title = "how often a model of each node (columns) went into that of each (rows); age"
     drawn = [text(12, 20, title, fill=FAINT)]

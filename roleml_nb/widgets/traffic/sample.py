@@ -60,6 +60,7 @@ class Sample:
         self.one_in = 1
         """The last read chose one message in so many."""
         self._parts: deque[Columns] = deque()
+        self._count = 0
         self.aggregations: set[tuple[str, str]] = set()
         """Aggregators, each with a role whose model it took."""
         self._training_flows = np.empty(0, int)
@@ -86,14 +87,15 @@ class Sample:
     def _keep(self, part: Columns) -> None:
         """Keep a part; drop the oldest ones as long as enough messages are left."""
         self._parts.append(part)
-        count = sum(part.rows for part in self._parts)
-        while count - self._parts[0].rows >= MAX_PAGE_MESSAGES:
-            count -= self._parts.popleft().rows
+        self._count += part.rows
+        while self._count - self._parts[0].rows >= MAX_PAGE_MESSAGES:
+            self._count -= self._parts.popleft().rows
 
     def clear(self) -> None:
         """Begin anew, after the trace was cleared, with the messages that come from now on."""
         self._position = self._trace.messages.added
         self._parts.clear()
+        self._count = 0
         self.aggregations.clear()
 
     def columns(self) -> Columns:
@@ -120,7 +122,8 @@ class Sample:
                     found.append(numbers[source, target, channel, kind])
                     for answer in ANSWERS:
                         found.append(numbers.get((target, source, channel, answer), -1))
-            self._training_flows = np.array([number for number in found if number >= 0], int)
+            known = np.array(found, int)
+            self._training_flows = known[known >= 0]
             self._training_flows_of = counts
         return self._training_flows
 

@@ -21,10 +21,10 @@ from roleml_nb.trace.contributions import Contribution, contributions
 from roleml_nb.trace.messages import is_control
 from roleml_nb.trace.metrics import Key
 from roleml_nb.widgets.base.displayed import position
+from roleml_nb.widgets.base.graph_layout import places
 from roleml_nb.widgets.base.view import View
 
 from .columns import Columns, joined
-from .graph_layout import places
 from .picture import TABS, draw
 from .sample import MAX_PAGE_MESSAGES, Allowance, Sample
 
@@ -208,7 +208,8 @@ class Traffic(View):
             totals = np.ascontiguousarray(self._flows.totals[:, numbers].T)
         lines = messages.lines
         parts = contributions(rows[-2 * MAX_CONTRIBUTIONS :])[-MAX_CONTRIBUTIONS:]
-        self._sample.aggregations.update((part.target, part.source) for part in parts)
+        for part in parts:
+            self._sample.aggregations.add((part.target, part.source))
         content = {
             "flows": flows,
             "notes": [(link, outcome, lines[origin]) for link, outcome, origin in deliveries],
@@ -280,7 +281,9 @@ def _links(known: Mapping[str, Any]) -> set[tuple[str, str]]:
     """Return the pairs of different nodes, one of which knows the other."""
     links: set[tuple[str, str]] = set()
     for node, others in known.items():
-        links.update((node, other) for other in others if other != node)
+        for other in others:
+            if other != node:
+                links.add((node, other))
     return links
 
 

@@ -9,7 +9,7 @@ from roleml_nb import Event, Role, Task, Testbed
 from roleml_nb.pictures import Picture
 from roleml_nb.widgets.base import displayed
 from roleml_nb.widgets.base.bundle import COMMON
-from roleml_nb.widgets.base.displayed import MARK, WIDGET, frame, marked
+from roleml_nb.widgets.base.displayed import PICTURE_TAG, WIDGET, frame, tagged
 from tests.waiting import until
 
 
@@ -158,8 +158,8 @@ def test_a_terminal_gets_words_and_nothing_anew(shell):
 
 def test_the_page_knows_the_mark_of_pictures():
     png = Picture("<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>", "").png()
-    text = base64.b64encode(marked(png)).decode()
-    mark = base64.b64encode(MARK).decode()[:40]
+    text = base64.b64encode(tagged(png)).decode()
+    mark = base64.b64encode(PICTURE_TAG).decode()[:40]
     assert text[44:84] == mark and f'"{mark}"' in COMMON.with_suffix(".js").read_text()
 
 

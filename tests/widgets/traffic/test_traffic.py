@@ -10,8 +10,8 @@ import pytest
 
 from roleml_nb.trace import Trace
 from roleml_nb.trace.flows import Flows
+from roleml_nb.widgets.base.graph_layout import places
 from roleml_nb.widgets.traffic.columns import TYPES, columns
-from roleml_nb.widgets.traffic.graph_layout import places
 from roleml_nb.widgets.traffic.sample import thinned
 from roleml_nb.widgets.traffic.traffic import Traffic
 

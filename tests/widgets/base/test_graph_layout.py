@@ -2,7 +2,7 @@
 
 from math import dist
 
-from roleml_nb.widgets.traffic.graph_layout import places
+from roleml_nb.widgets.base.graph_layout import places
 
 STAR = [("server", f"client{index}") for index in range(1, 9)]
 RING = [

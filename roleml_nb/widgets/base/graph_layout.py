@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from roleml_nb.widgets.board.layout import Card, by_relationship
+from .card_layout import Card, by_relationship
 
 __all__ = ["places"]
 
@@ -71,7 +71,8 @@ def _side_by_side(neighbours: Neighbours) -> dict[str, Point]:
     """Place each connected part in a room of its own, as on the board."""
     edges = []
     for node, others in neighbours.items():
-        edges += [(node, other) for other in others]
+        for other in others:
+            edges.append((node, other))
     cards = [Card(node, "", (60, 60)) for node in neighbours]
     return _spread(by_relationship(cards, sorted(edges), {}))
 
@@ -128,7 +129,8 @@ def _springs(neighbours: Neighbours, kept: Mapping[str, Point]) -> dict[str, Poi
     graph = networkx.Graph()
     graph.add_nodes_from(neighbours)
     for node, others in neighbours.items():
-        graph.add_edges_from((node, other) for other in sorted(others))
+        for other in sorted(others):
+            graph.add_edge(node, other)
     known = {node: kept[node] for node in neighbours if node in kept}
     if len(known) > len(neighbours) / 2:
         placed = networkx.spring_layout(graph, pos=known, fixed=list(known), seed=1)

@@ -1,4 +1,4 @@
-"""The layout of the board in pixels: cards of nodes, and the frames of engines around them."""
+"""The layout of cards in pixels: near those that they are linked to, or in frames of engines."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def by_engine(
     """
     positions: dict[str, Position] = {}
     groups: list[Group] = []
-    left = 0.0
+    left = height = 0.0
     for host in hosts:
         own = [card for card in cards if card.host == host]
         width, gap = CARD_WIDTH, 0
@@ -75,9 +75,9 @@ def by_engine(
             positions[card.node] = (left + 16 + index % columns * (width + gap), top)
             bottom = max(bottom, top + card.size[1] + gap * 0.8)
         wide = 32 + min(columns, max(1, len(own))) * (width + gap) - gap
-        groups.append(Group(host, left, 0.0, wide, max(bottom - gap * 0.8 + 16, 100.0)))
+        height = max(height, bottom - gap * 0.8 + 16, 100.0)
+        groups.append(Group(host, left, 0.0, wide, height))
         left += wide + 44
-    height = max((group.height for group in groups), default=0.0)
     return positions, [replace(group, height=height) for group in groups]
 
 
@@ -172,7 +172,9 @@ def _subgraph(graph: nx.Graph, members: list[str]) -> nx.Graph:
     part = nx.Graph()
     part.add_nodes_from(members)
     for node in members:
-        part.add_edges_from((node, other) for other in members if graph.has_edge(node, other))
+        for other in members:
+            if graph.has_edge(node, other):
+                part.add_edge(node, other)
     return part
 
 
