@@ -1,4 +1,4 @@
-"""Pictures, for wherever no kernel runs: SVG, its PNG, and figures of Plotly with both."""
+"""Pictures for places where no kernel runs: SVG, its PNG, and figures of Plotly with both."""
 
 from .picture import Picture
 

@@ -1,4 +1,4 @@
-"""Axes of pictures: which span of numbers they show, where a number is, and what stands at them."""
+"""Axes of pictures: their span of numbers, the pixels of values, and their labels."""
 
 from __future__ import annotations
 
@@ -8,19 +8,17 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Axis", "segments", "span", "ticks"]
+__all__ = ["Axis", "distinct_texts", "given_values", "numbers", "segments", "span", "ticks"]
 
 MAX_NUMBER = 1e300
-"""Numbers beyond are drawn there."""
+"""Larger numbers are drawn there."""
 NAME_PIXELS = 14
-"""What the name of a category takes; of more, every second, third, … one is named."""
+"""The name of a category takes as much; of more, every second, third, … one is named."""
 
 
 def span(values: np.ndarray) -> tuple[float, float]:
-    """Return the ends of an axis, which are apart, and not so far that their difference is none."""
-    low, high = (
-        max(-MAX_NUMBER, min(MAX_NUMBER, float(end))) for end in (values.min(), values.max())
-    )
+    """Return the ends of an axis, which are apart, and whose difference is finite."""
+    low, high = np.clip([values.min(), values.max()], -MAX_NUMBER, MAX_NUMBER).tolist()
     if high - low > max(1e-300, 1e-12 * max(abs(low), abs(high))):
         return low, high
     more = max(0.5, 0.01 * abs(high))
@@ -30,20 +28,45 @@ def span(values: np.ndarray) -> tuple[float, float]:
 def ticks(low: float, high: float) -> list[float]:
     """Return round numbers from `low` to `high`, six at most."""
     power = 10 ** math.floor(math.log10((high - low) / 4))
-    step = next(times * power for times in (1, 2, 5, 10) if times * power * 5 >= high - low)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    step = power
+    for times in (2, 5, 10):
+        if step * 5 < high - low:
+            step = times * power
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
     return [number * step for number in range(first, last + 1)]
 
 
 def segments(x: np.ndarray, *ys: np.ndarray | None) -> Iterator[tuple[np.ndarray, ...]]:
-    """Yield the stretches of a line where all is finite; none where there is no line."""
-    columns = [x, *(y for y in ys if y is not None)]
-    if len(columns) <= len(ys):
-        return
-    finite = np.isfinite(np.stack(columns)).all(0)
+    """Yield the stretches of a line where all is finite; none when one of `ys` is None."""
+    columns = [x]
+    for y in ys:
+        if y is None:
+            return
+        columns.append(y)
+    table = np.stack(columns)
+    finite = np.isfinite(table).all(0)
     for stretch in np.split(np.arange(len(x)), np.flatnonzero(np.diff(finite)) + 1):
         if len(stretch) and finite[stretch[0]]:
-            yield tuple(column[stretch] for column in columns)
+            yield tuple(table[:, stretch])
+
+
+def given_values(traces: list[Any], letter: str) -> list[Any]:
+    """Return the values of traces along an axis, of those that have any."""
+    return [trace[letter] for trace in traces if trace[letter] is not None]
+
+
+def distinct_texts(columns: list[Sequence[Any]]) -> list[str]:
+    """Return all values as texts, each once, in order."""
+    found: dict[str, None] = {}
+    for column in columns:
+        found.update(dict.fromkeys(map(str, column)))
+    return list(found)
+
+
+def numbers(values: Sequence[Any]) -> np.ndarray:
+    """Return values as numbers; NaN for None."""
+    return np.array([np.nan if value is None else value for value in values], float)
 
 
 class Axis:
@@ -53,7 +76,7 @@ class Axis:
     ----------
     kind : {"linear", "log", "category"}
     values : iterable of sequences
-        All that is drawn along it.
+        All values that are drawn along it.
     margin : float
         Part of its span that stays free at both ends.
     """
@@ -68,32 +91,30 @@ class Axis:
         margin: float = 0.0,
         reversed: bool = False,
     ):
-        self.kind, self.begin, self.end = kind, begin, end
+        self.kind = kind
+        self.begin, self.end = (end, begin) if reversed else (begin, end)
         columns = list(values)
-        self.names = list(dict.fromkeys(str(one) for column in columns for one in column))
+        self.names = distinct_texts(columns)
         if kind == "category":
             self.low, self.high = -0.5, max(0.5, len(self.names) - 0.5)
         else:
-            found = np.concatenate([np.empty(0), *(self._scaled(column) for column in columns)])
+            found = np.concatenate([np.empty(0), *map(self._scaled, columns)])
             found = found[np.isfinite(found)]
             low, high = span(found) if len(found) else (0.0, 1.0)
             free = margin * (high - low)
             self.low, self.high = low - free, high + free
-        if reversed:
-            self.begin, self.end = end, begin
 
     def _scaled(self, values: Sequence[Any]) -> np.ndarray:
         if self.kind == "category":
-            places = {name: place for place, name in enumerate(self.names)}
-            return np.array([places[str(one)] for one in values], float)
-        numbers = np.array([np.nan if one is None else one for one in values], float)
+            places = dict(zip(self.names, range(len(self.names)), strict=True))
+            return np.array([places[str(value)] for value in values], float)
         if self.kind != "log":
-            return numbers
+            return numbers(values)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.log10(numbers)
+            return np.asarray(np.log10(numbers(values)))
 
     def at(self, values: Sequence[Any]) -> np.ndarray:
-        """Return where values are, in pixels; NaN where they are nowhere."""
+        """Return the pixels of values; NaN for values that no pixel shows."""
         return self._pixels(self._scaled(values))
 
     def _pixels(self, scaled: np.ndarray) -> np.ndarray:
@@ -105,18 +126,19 @@ class Axis:
         """Pixels from one category, or one unit, to the next."""
         return abs(self.end - self.begin) / (self.high - self.low)
 
+    def _number_text(self, place: float) -> str:
+        return f"{10.0**place:.3g}" if self.kind == "log" else f"{place:.4g}"
+
     def labels(self) -> list[tuple[float, str]]:
-        """Return what stands at the axis: (pixel, text)."""
+        """Return the labels of the axis: (pixel, text)."""
         if self.kind == "category":
             every = max(1, math.ceil(NAME_PIXELS / self.step))
-            shown = list(enumerate(self.names))[::every]
-            return [(float(self._pixels(np.array(float(place)))), name) for place, name in shown]
-        places = ticks(self.low, self.high)
-        if self.kind == "log":
-            whole = [place for place in places if abs(place - round(place)) < 1e-9]
-            places = whole if len(whole) > 1 else places
-            texts = [f"{10.0**place:.3g}" for place in places]
+            places = np.arange(0.0, len(self.names), every)
+            texts = self.names[::every]
         else:
-            texts = [f"{place:.4g}" for place in places]
-        pixels = self._pixels(np.array(places))
-        return list(zip(map(float, pixels), texts, strict=True))
+            places = np.array(ticks(self.low, self.high))
+            if self.kind == "log":
+                whole = places[np.abs(places - np.round(places)) < 1e-9]
+                places = whole if len(whole) > 1 else places
+            texts = list(map(self._number_text, places))
+        return list(zip(self._pixels(places).tolist(), texts, strict=True))

@@ -7,7 +7,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from .picture import Picture
-from .plotted import plain, plotted
+from .plotted import draw_figure
+from .svg import plain_text
 
 __all__ = ["PLOTLY", "Figure"]
 
@@ -18,20 +19,18 @@ class Figure(go.Figure):
     """Displays as Plotly does where a front end knows how, and as PNG elsewhere: on GitHub, in
     nbviewer, after nbconvert. JupyterLab shows the PNG, too, until one points at it.
 
-    A figure that has more than `plotted` draws, such as surfaces, has no picture.
+    A figure that has more than `draw_figure` draws, such as surfaces, has no picture.
     """
 
     def picture(self) -> Picture | None:
         """Return the figure as a picture; None if it has what only Plotly draws."""
         try:
-            svg = plotted(self)
+            svg = draw_figure(self)
         except Exception:  # such as of dates: whatever a figure holds, Plotly itself shows it
             svg = None
-        return (
-            None
-            if svg is None
-            else Picture(svg, f"<Figure: {plain(self.layout.title.text) or 'untitled'}>")
-        )
+        if svg is None:
+            return None
+        return Picture(svg, f"<Figure: {plain_text(self.layout.title.text) or 'untitled'}>")
 
     def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         bundle = super()._repr_mimebundle_(*args, **kwargs)

@@ -17,9 +17,7 @@ FONT = Path(__file__).with_name("DejaVuSans.ttf")
 """The font of the PNG: the same on every machine, whatever fonts it has."""
 
 ZOOM = 2.0
-"""Pixels of a PNG that is displayed or saved for one of the SVG's: sharp on a fine screen, and in
-print.
-"""
+"""Pixels of a displayed or saved PNG for one of the SVG's: sharp on fine screens and in print."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class Picture:
     text: str
 
     def png(self, zoom: float = 1.0) -> bytes:
-        """The picture as PNG, on white; `zoom` pixels for one of the SVG's."""
+        """Return the picture as PNG, on white; `zoom` pixels for one of the SVG's."""
         import resvg_py
 
         return bytes(
@@ -52,9 +50,7 @@ class Picture:
         )
 
     def save(self, path: str | Path) -> None:
-        """Write the picture to a file that ends in .svg or .png (twice the size, for sharp
-        print).
-        """
+        """Write the picture to a file: .svg, or .png of twice the size, for sharp print."""
         where = Path(path)
         if where.suffix == ".svg":
             where.write_text(self.svg, encoding="utf-8")
@@ -66,10 +62,9 @@ class Picture:
     def bundle(self, zoom: float = ZOOM) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return what a notebook shows of the picture: data and their metadata."""
         png = self.png(zoom)
-        width, height = (round(pixels / zoom) for pixels in struct.unpack(">II", png[16:24]))
-        return {"text/plain": self.text, "image/png": png}, {
-            "image/png": {"width": width, "height": height}
-        }
+        width, height = struct.unpack(">II", png[16:24])
+        size = {"width": round(width / zoom), "height": round(height / zoom)}
+        return {"text/plain": self.text, "image/png": png}, {"image/png": size}
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         return self.bundle()

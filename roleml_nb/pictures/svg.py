@@ -1,15 +1,24 @@
-"""SVG, written as text: elements with rounded numbers, so that the same state gives the same
-bytes.
-"""
+"""SVG, written as text. Numbers are rounded, so that the same state gives the same bytes."""
 
 from __future__ import annotations
 
 import html
+import re
 from typing import Any
 
 from roleml_nb.role.checks.visible import visible
 
-__all__ = ["COLOURS", "FAINT", "INK", "LINE", "RAISED", "document", "element", "text"]
+__all__ = [
+    "COLOURS",
+    "FAINT",
+    "INK",
+    "LINE",
+    "RAISED",
+    "document",
+    "element",
+    "plain_text",
+    "text",
+]
 
 INK, FAINT, LINE, RAISED = "#1c2630", "#5c6a77", "#cfd6dd", "#f4f6f8"
 COLOURS = {
@@ -23,23 +32,29 @@ COLOURS = {
 
 
 def element(name: str, content: str = "", /, **attributes: Any) -> str:
-    """``element("circle", r=3, fill="#fff")``; underscores in names become hyphens."""
-    given = "".join(
-        f' {key.replace("_", "-")}="{_value(value)}"'
-        for key, value in attributes.items()
-        if value is not None
-    )
+    """Return an element: ``element("circle", r=3, fill="#fff")``.
+
+    Underscores in names become hyphens; attributes of None are left out.
+    """
+    given = ""
+    for key, value in attributes.items():
+        if value is not None:
+            given += f' {key.replace("_", "-")}="{_value(value)}"'
     return f"<{name}{given}>{content}</{name}>" if content else f"<{name}{given}/>"
 
 
 def text(x: float, y: float, content: Any, **attributes: Any) -> str:
-    return element(
-        "text", html.escape(visible(str(content))), x=x, y=y, **{"fill": INK, **attributes}
-    )
+    escaped = html.escape(visible(str(content)))
+    return element("text", escaped, x=x, y=y, **{"fill": INK, **attributes})
+
+
+def plain_text(label: str | None) -> str:
+    """Return a text of Plotly without its tags: ``<br>`` ends a line."""
+    return re.sub(r"<(?!br)[^<>]*>", "", label or "").replace("<br>", "\n")
 
 
 def document(width: float, height: float, parts: list[str], title: str) -> str:
-    """The whole picture, on white."""
+    """Return the whole picture, on white."""
     ground = element("rect", width=width, height=height, fill="#ffffff")
     content = element("title", html.escape(visible(title)) or " ") + ground + "\n".join(parts)
     return element(

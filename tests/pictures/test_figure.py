@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 
 from roleml_nb.pictures.axes import Axis
 from roleml_nb.pictures.figure import PLOTLY, Figure
-from roleml_nb.pictures.plotted import plain
+from roleml_nb.pictures.svg import plain_text
 from roleml_nb.topologies.topology import topology
 from roleml_nb.trace import Trace
 from roleml_nb.workload import digits, draw_partition
@@ -164,4 +164,7 @@ def test_axes_place_numbers_names_and_powers():
     ]
     names = Axis("category", [["b", "a"], ["a"]], 0.0, 40.0, reversed=True)
     assert names.labels() == [(30.0, "b"), (10.0, "a")] and names.step == 20.0
-    assert Axis("linear", [[]], 0.0, 1.0).labels() and plain("one<br><sup>two</sup>") == "one\ntwo"
+    assert (
+        Axis("linear", [[]], 0.0, 1.0).labels()
+        and plain_text("one<br><sup>two</sup>") == "one\ntwo"
+    )
