@@ -800,7 +800,7 @@ class Testbed:
         replaced. RecordingError when that is not possible. A testbed that was stopped can be
         recorded, too.
         """
-        write_recording(path, self.trace, about(self))
+        write_recording(path, self.trace, about(self.spec(), self.registry, self.versions))
 
     def save(self, path: str | os.PathLike[str], *, timeout: float = 60.0) -> None:
         """Write the state of all roles into a file, a checkpoint: ``save("run.checkpoint")``.

@@ -86,10 +86,14 @@ class Calls:
                 results[index] = error
                 if not failed:
                     failed, deadline = True, min(deadline, clock.now() + COMBINE_WINDOW_S)
-        left = [one for index, one in enumerate(invocations) if index not in results]
+        answers, left = [], []
+        for index, invocation in enumerate(invocations):
+            if index in results:
+                answers.append((invocation.target, results[index]))
+            else:
+                left.append(invocation)
         if left and not failed:
             left[0].result(0)  # says what it does all the time
-        answers = [(invocations[index].target, results[index]) for index in sorted(results)]
         raise_combined(answers, f"call {target} {channel}", others=len(left))
         return {instance.actor_name: result for instance, result in answers}
 
@@ -150,10 +154,8 @@ class Calls:
             raise TestbedError(
                 f"{pattern!r} names no role; write node/role, as in 'server/coordinator'"
             )
-        group, generation = (
-            self._registry.instances(pattern),
-            self._actor.host.router.run_generation,
-        )
+        group = self._registry.instances(pattern)
+        generation = self._actor.host.router.run_generation
         channel = standard_name(channel)
         kinds: dict[str, list[RoleInstanceID]] = {}
         for instance in group:

@@ -8,25 +8,30 @@ from roleml_nb.role import HandlerError, RoleInstanceID, RoleMLError, TestbedErr
 
 __all__ = ["raise_combined"]
 
+MAX_NAMES = 4
+"""Nodes that the note names."""
+
 
 def raise_combined(results: list[tuple[RoleInstanceID, Any]], what: str, others: int = 0) -> None:
     """Raise the first failure among `results`, saying on which nodes the same happened, and how
     many are still at work.
     """
-    failed = [
-        (target.actor_name, result) for target, result in results if isinstance(result, Exception)
-    ]
-    if not failed:
+    nodes, errors = [], []
+    for target, result in results:
+        if isinstance(result, Exception):
+            nodes.append(target.actor_name)
+            errors.append(result)
+    if not errors:
         return
-    first = failed[0][1]
+    first = errors[0]
     notes = []
-    if len(failed) > 1:
-        names = ", ".join(name for name, _ in failed[:4]) + (", …" if len(failed) > 4 else "")
-        same = {_kind(error) for _, error in failed}
+    if len(errors) > 1:
+        names = ", ".join([*nodes[:MAX_NAMES], *["…"] * (len(nodes) > MAX_NAMES)])
+        same = len(set(map(_kind, errors))) == 1
         notes.append(
-            f"same on {len(failed)} nodes: {names}"
-            if len(same) == 1
-            else f"{len(failed)} nodes failed: {names}"
+            f"same on {len(errors)} nodes: {names}"
+            if same
+            else f"{len(errors)} nodes failed: {names}"
         )
     if others:
         notes.append(
@@ -38,11 +43,9 @@ def raise_combined(results: list[tuple[RoleInstanceID, Any]], what: str, others:
     note = f" ({'; '.join(notes)})"
     if isinstance(first, HandlerError):
         raise HandlerError(first.args[0] + note, first.where, first.remote_traceback)
-    raise (
-        _again(first, f"{first}{note}")
-        if isinstance(first, RoleMLError)
-        else TestbedError(f"{what}: {first}{note}")
-    )
+    if isinstance(first, RoleMLError):
+        raise _again(first, f"{first}{note}")
+    raise TestbedError(f"{what}: {first}{note}")
 
 
 def _again(error: RoleMLError, text: str) -> RoleMLError:
@@ -55,8 +58,7 @@ def _again(error: RoleMLError, text: str) -> RoleMLError:
 def _kind(error: Exception) -> tuple[str, ...]:
     """Return the class of an error, and the places in the code where it was raised."""
     if isinstance(error, HandlerError):
-        places = [
-            line for line in error.remote_traceback.splitlines() if line.startswith("  File ")
-        ]
+        lines = error.remote_traceback.splitlines()
+        places = [line for line in lines if line.startswith("  File ")]
         return error.where.get("error", ""), *places
     return (type(error).__name__,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import starmap
 from typing import Any
 
 from roleml_nb.role import RoleInstanceID
@@ -43,7 +44,7 @@ class Progress:
         drain: Callable[[], None],
         now: Callable[[], float],
     ):
-        self.roles = [RoleInstanceID(*role) for role in roles]
+        self.roles = list(starmap(RoleInstanceID, roles))
         self.total = total
         self.began = began
         self.ended: float | None = None
@@ -105,9 +106,9 @@ class Progress:
         times = sorted(self._times)
         if not times:
             return None
-        since, count = (
-            (times[0], len(times) - 1) if len(times) > len(self.roles) else (self.began, len(times))
-        )
+        since, count = self.began, len(times)
+        if len(times) > len(self.roles):
+            since, count = times[0], len(times) - 1
         return count / len(self.roles) / max(times[-1] - since, 1e-9)
 
     @property
@@ -138,8 +139,11 @@ class Progress:
     def __str__(self) -> str:
         parts = [self.state, self.rounds]
         if self.state == "running":
-            parts += [f"{rate:.3g} rounds/s" for rate in [self.rate] if rate is not None]
-            parts += [f"{left:.0f} s left" for left in [self.left] if left is not None]
+            rate, left = self.rate, self.left
+            if rate is not None:
+                parts.append(f"{rate:.3g} rounds/s")
+            if left is not None:
+                parts.append(f"{left:.0f} s left")
         return ", ".join(parts)
 
     def __repr__(self) -> str:

@@ -36,6 +36,9 @@ from roleml_nb.testbed.cluster.fleet import Fleet
 
 __all__ = ["Replay", "replay"]
 
+MAX_REPR_LENGTH = 40
+"""Characters of an argument in the name of a call."""
+
 
 class _ReplayHost:
     """The notebook's host, without a log: what a role that is played again prints is the cell's."""
@@ -139,10 +142,10 @@ class Replay:
     def name(self) -> str:
         """The call, as Python would write it: ``client3/trainer.train(n=7)``."""
         args, payloads = self._message
-        given = [
-            f"{key}={value!r}" if len(repr(value)) <= 40 else f"{key}=…"
-            for key, value in {**args, **payloads}.items()
-        ]
+        given = []
+        for key, value in {**args, **payloads}.items():
+            text = repr(value)
+            given.append(f"{key}={text if len(text) <= MAX_REPR_LENGTH else '…'}")
         return f"{self._failed.role}.{self._failed.attribute}({', '.join(given)})"
 
     def run(self) -> Any:

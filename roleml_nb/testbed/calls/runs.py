@@ -108,7 +108,8 @@ class LiveRun:
         Without `timeout`, the limit is the testbed's. The run itself goes on after a timeout.
         """
         if not self.wait(self.limit if timeout is None else timeout):
-            late = next((one.late() for one in self._invocations if not one.done()), "")
+            pending = [invocation for invocation in self._invocations if not invocation.done()]
+            late = pending[0].late() if pending else ""
             raise CallTimeout(
                 f"run {self.number} ({self.name}) has not ended after {self.progress.seconds:.1f} s"
                 f" and goes on: {self.progress}; {late}"
@@ -157,7 +158,7 @@ class Runs:
         """Call a method whenever a run has ended, for as long as its object lives; it must not
         wait.
         """
-        self._watchers = [one for one in self._watchers if one() is not None]
+        self._watchers = [known for known in self._watchers if known() is not None]
         self._watchers.append(weakref.WeakMethod(watcher))
 
     def _report_end(self) -> None:

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from functools import partial
+from itertools import chain
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -74,49 +75,56 @@ class CodeChanges:
         if self._seen == seen:
             return []
         self._seen = seen
+        found = {**self._changes_not_loaded(), **self._changes_elsewhere(), **self._roles_behind()}
         lines = []
-        used = self._used()
-        now: set[Any] = set()
-        for name, (filename, digest) in source_modules.behind.items():
-            if name in used and self._is_new((name, digest), now):
-                lines.append(_not_loaded(name, filename))
-        elsewhere = (
-            source_modules.edited_elsewhere.items() if self._fleet.engines is not None else ()
-        )
-        for name, (filename, stamp) in elsewhere - self._edited_before.items() if elsewhere else ():
-            if self._is_new((name, stamp), now):
-                lines.append(
-                    f"{filename} was edited, and is of no module of the notebook's folder or"
-                    " project, so that engines import it themselves, once: those that have it go"
-                    " on with the code from before, until the testbed is started again"
-                )
-        groups: dict[tuple[str, ...], list[RoleInstanceID]] = {}
-        for instance, names in self._versions.behind().items():
-            groups.setdefault(tuple(sorted(names)), []).append(instance)
-        for changed, instances in groups.items():
-            if self._is_new(
-                (tuple(source_modules.digests(changed).items()), tuple(sorted(instances))), now
-            ):
-                lines.append(
-                    f"{' and '.join(changed)} {'has' if len(changed) == 1 else 'have'} changed"
-                    f" since {_roles(instances)} took up"
-                    f" {'its' if len(instances) == 1 else 'their'} code; %rml update, or"
-                    " bed.update(), has all take up the new one"
-                )
-        self._reported = now  # an edit that is undone, and made again, is told again
+        for change, line in found.items():
+            if change not in self._reported:
+                lines.append(line)
+        self._reported = set(found)  # an edit that is undone, and made again, is told again
         return lines
 
     def not_loaded(self) -> list[str]:
         """Return a line for each file that roles use, was edited and is not loaded."""
-        used = self._used()
-        return [
-            _not_loaded(name, filename)
-            for name, (filename, _) in source_modules.behind.items()
-            if name in used
-        ]
+        return list(self._changes_not_loaded().values())
 
-    def _used(self) -> set[str]:
-        return {name for content in list(self._versions.contents.values()) for name in content}
+    def _changes_not_loaded(self) -> dict[Any, str]:
+        """Return a line for each edit of a file that roles use and that is not loaded."""
+        used = set().union(*list(self._versions.contents.values()))
+        changes: dict[Any, str] = {}
+        for name, (filename, digest) in source_modules.behind.items():
+            if name in used:
+                changes[name, digest] = _not_loaded(name, filename)
+        return changes
+
+    def _changes_elsewhere(self) -> dict[Any, str]:
+        """Return a line for each edit of a file that engines import themselves."""
+        changes: dict[Any, str] = {}
+        if self._fleet.engines is None or not source_modules.edited_elsewhere:
+            return changes
+        new = source_modules.edited_elsewhere.items() - self._edited_before.items()
+        for name, (filename, stamp) in new:
+            changes[name, stamp] = (
+                f"{filename} was edited, and is of no module of the notebook's folder or"
+                " project, so that engines import it themselves, once: those that have it go"
+                " on with the code from before, until the testbed is started again"
+            )
+        return changes
+
+    def _roles_behind(self) -> dict[Any, str]:
+        """Return a line for all roles that are behind on account of the same modules."""
+        groups: dict[tuple[str, ...], list[RoleInstanceID]] = {}
+        for instance, names in self._versions.behind().items():
+            groups.setdefault(tuple(sorted(names)), []).append(instance)
+        changes: dict[Any, str] = {}
+        for modules, instances in groups.items():
+            digests = tuple(source_modules.digests(modules).items())
+            changes[digests, tuple(sorted(instances))] = (
+                f"{' and '.join(modules)} {'has' if len(modules) == 1 else 'have'} changed"
+                f" since {_roles(instances)} took up"
+                f" {'its' if len(instances) == 1 else 'their'} code; %rml update, or"
+                " bed.update(), has all take up the new one"
+            )
+        return changes
 
     def report_changes(self) -> None:
         """Tell what `unreported` returns, if another look is due."""
@@ -135,10 +143,6 @@ class CodeChanges:
                 f"element {element!r} of {_roles(instances)} stays what the function built before"
                 " it was edited; assign the role once more to have it built anew"
             )
-
-    def _is_new(self, what: Any, now: set[Any]) -> bool:
-        now.add(what)
-        return what not in self._reported
 
 
 def _not_loaded(name: str, filename: str) -> str:
@@ -161,11 +165,9 @@ def _warn(line: str) -> None:
 
 def _roles(instances: list[RoleInstanceID]) -> str:
     names = sorted(map(str, instances), key=natural_key)
-    return (
-        ", ".join(names)
-        if len(names) <= MAX_NAMES
-        else f"{len(names)} roles ({names[0]} … {names[-1]})"
-    )
+    if len(names) <= MAX_NAMES:
+        return ", ".join(names)
+    return f"{len(names)} roles ({names[0]} … {names[-1]})"
 
 
 def current(obj: Any, what: str) -> Any:
@@ -192,34 +194,36 @@ def current(obj: Any, what: str) -> Any:
 
 def current_values(values: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """Return options or elements with their functions and classes as `current` returns them."""
-    return {
-        key: _each(value, partial(current, what=f"{kind} {key!r}")) for key, value in values.items()
-    }
+    found = {}
+    for key, value in values.items():
+        found[key] = _each(value, partial(current, what=f"{kind} {key!r}"))
+    return found
 
 
 def newest_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return options or elements, with the functions and classes of own modules as these have them
     now.
     """
-    return {
-        key: _each(value, lambda item: member_now(item) or item) for key, value in values.items()
-    }
+    return {key: _each(value, _newest) for key, value in values.items()}
+
+
+def _newest(obj: Any) -> Any:
+    return member_now(obj) or obj
 
 
 def _each(value: Any, change: Callable[[Any], Any]) -> Any:
     """Change the functions and classes that are given by a value."""
+    change_each = partial(_each, change=change)
     if isinstance(value, Impl):
-        return Impl(
-            change(value.function),
-            tuple(_each(item, change) for item in value.args),
-            {name: _each(item, change) for name, item in value.kwargs.items()},
-        )
+        kwargs = {name: change_each(item) for name, item in value.kwargs.items()}
+        return Impl(change(value.function), tuple(map(change_each, value.args)), kwargs)
     if isinstance(value, Each):
-        return Each(_each(item, change) for item in value.values)
+        return Each(map(change_each, value.values))
     if isinstance(value, ElementImplementation):
-        return replace(
-            value, **{item.name: change(getattr(value, item.name)) for item in fields(value)}
-        )
+        changed = {}
+        for item in fields(value):
+            changed[item.name] = change(getattr(value, item.name))
+        return replace(value, **changed)
     return change(value)
 
 
@@ -230,55 +234,65 @@ def check_not_stale(cls: type, values: Iterable[Any], modules: Iterable[str], he
     A cell may do so that has imported it by name, and, for nodes of this process (`here`), any of
     the own `modules`.
     """
-    for obj in (cls, *(item for value in values for item in _given_by(value))):
-        for stale in (
-            stale_code(obj)
-            if isinstance(obj, type | types.FunctionType) and is_dynamic(obj)
-            else ()
-        ):
-            raise TestbedError(
-                f"{obj.__qualname__} uses the {stale.__qualname__} from before {stale.__module__}"
-                f" was reloaded; run 'from {stale.__module__} import"
-                f" {stale.__qualname__.partition('.')[0]}' again"
-            )
-    for name in (name for name in modules if name in sys.modules):
-        outline = source_modules.outline(name)
-        for member, source, is_gone in (
-            lost_imports(sys.modules[name], outline, source_modules.outline) if outline else ()
-        ):
-            if is_gone:
-                raise TestbedError(
-                    f"{name} imports {member!r} from {source}, which does not have it any more: it"
-                    f" was removed or renamed; mend {name}"
-                )
+    for obj in (cls, *chain.from_iterable(map(_given_by, values))):
+        if isinstance(obj, type | types.FunctionType) and is_dynamic(obj):
+            _check_dynamic(obj)
+    for name in modules:
+        if name in sys.modules:
+            _check_imports(name, here)
             if here:
-                raise TestbedError(
-                    f"{name} uses the {member} from before {source} was reloaded, and so would"
-                    f" roles in this process: importlib.reload({name}), too"
-                )
-        for member in list(vars(sys.modules[name]).values()) if here else ():
-            bases = (
-                member.__mro__
-                if isinstance(member, type) and member.__module__ == name
-                else (member,)
+                _check_members(name)
+
+
+def _check_dynamic(obj: type | types.FunctionType) -> None:
+    """Check a class or function of a cell."""
+    for stale in stale_code(obj):
+        raise TestbedError(
+            f"{obj.__qualname__} uses the {stale.__qualname__} from before {stale.__module__}"
+            f" was reloaded; run 'from {stale.__module__} import"
+            f" {stale.__qualname__.partition('.')[0]}' again"
+        )
+
+
+def _check_imports(name: str, here: bool) -> None:
+    """Check the names that an own module has imported from others."""
+    outline = source_modules.outline(name)
+    if not outline:
+        return
+    for member, source, is_gone in lost_imports(sys.modules[name], outline, source_modules.outline):
+        if is_gone:
+            raise TestbedError(
+                f"{name} imports {member!r} from {source}, which does not have it any more: it"
+                f" was removed or renamed; mend {name}"
             )
-            for stale in filter(is_stale, bases):
-                raise TestbedError(
-                    f"{name} uses the {stale.__qualname__} from before {stale.__module__} was"
-                    f" reloaded, and so would roles in this process: importlib.reload({name}), too,"
-                    " or have %autoreload 2 do so"
-                )
+        if here:
+            raise TestbedError(
+                f"{name} uses the {member} from before {source} was reloaded, and so would"
+                f" roles in this process: importlib.reload({name}), too"
+            )
+
+
+def _check_members(name: str) -> None:
+    """Check the members of an own module, and the bases of its classes."""
+    for member in list(vars(sys.modules[name]).values()):
+        is_own = isinstance(member, type) and member.__module__ == name
+        for stale in filter(is_stale, member.__mro__ if is_own else (member,)):
+            raise TestbedError(
+                f"{name} uses the {stale.__qualname__} from before {stale.__module__} was"
+                f" reloaded, and so would roles in this process: importlib.reload({name}), too,"
+                " or have %autoreload 2 do so"
+            )
 
 
 def _given_by(value: Any) -> list[Any]:
     """Return the functions and classes that are given by a value."""
     found: list[Any] = []
 
-    def note(item: Any) -> Any:
+    def collect(item: Any) -> Any:
         found.append(item)
         return item
 
-    _each(value, note)
+    _each(value, collect)
     return found
 
 
@@ -291,11 +305,10 @@ def newest_class(cls: type, instance: RoleInstanceID) -> type:
         return cls
     found = member_now(cls)
     if found is None or _is_gone(found):
-        classes = [
-            each
-            for each, value in vars(sys.modules[name]).items()
-            if isinstance(value, type) and value.__module__ == name and value is not found
-        ]
+        classes = []
+        for member, value in vars(sys.modules[name]).items():
+            if isinstance(value, type) and value.__module__ == name and value is not found:
+                classes.append(member)
         raise TestbedError(
             f"{name} has no class {cls.__qualname__} any more, which {instance} is of;"
             f" {did_you_mean(cls.__qualname__, classes)}; if it was renamed: %rml update NewName"
@@ -331,11 +344,9 @@ def declared(obj: Any) -> Any:
     if _declared.get(obj) != key:
         for base in obj.__bases__:
             declared(base)
-        body = {
-            name: value
-            for name, value in vars(obj).items()
-            if name not in (*TABLES, "__dict__", "__weakref__")
-        }
+        body = dict(vars(obj))
+        for name in (*TABLES, "__dict__", "__weakref__"):
+            body.pop(name, None)
         again: Any = type(obj)(obj.__name__, obj.__bases__, body)  # type: ignore[misc]
         for table in TABLES:
             setattr(obj, table, getattr(again, table))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from itertools import count
+from itertools import count, starmap
 from typing import Any
 
 from roleml_nb.role import NATIVE, NOTEBOOK, RoleInstanceID, TestbedError, did_you_mean, natural_key
@@ -63,10 +63,12 @@ class Registry:
             pattern = str(RoleInstanceID(*item)) if isinstance(item, tuple) else str(item)
             node_pattern, _, name = pattern.partition("/")
             nodes = match(node_pattern, self.places)
-            having = [node for node in nodes if len(nodes) == 1 or self._has(node, name or default)]
-            found.update(
-                dict.fromkeys(self._instance(node, name or default) for node in having or nodes[:1])
-            )
+            name = name or default
+            having = nodes
+            if len(nodes) > 1:
+                having = [node for node in nodes if self._has(node, name)] or nodes[:1]
+            for node in having:
+                found[self._instance(node, name)] = None
         return list(found)
 
     def roles_named(self, name: str, nodes: Iterable[str]) -> list[RoleInstanceID]:
@@ -91,7 +93,8 @@ class Registry:
     def spawned(self, places: dict[str, str], context: dict[str, Any]) -> None:
         self.places.update(places)
         if context:
-            self.contexts.update({node: dict(context) for node in places})
+            for node in places:
+                self.contexts[node] = dict(context)
         self.revision += 1
 
     def removed(self, node: str) -> None:
@@ -137,12 +140,11 @@ class Registry:
         self, node: str, relationship: str, members: list[RoleInstanceID], *, remove: bool = False
     ) -> None:
         known = self.relationships.setdefault(node, {}).setdefault(relationship, [])
-        named = [str(item) for item in members]
-        known[:] = (
-            [item for item in known if item not in named]
-            if remove
-            else [*known, *(item for item in named if item not in known)]
-        )
+        names = list(map(str, members))
+        if remove:
+            known[:] = [item for item in known if item not in names]
+        else:
+            known += [name for name in names if name not in known]
         self.revision += 1
 
     def moved(
@@ -158,24 +160,22 @@ class Registry:
             self.roles.setdefault(new.actor_name, {})[new.instance_name] = given
         for relationships in self.relationships.values():
             for known in relationships.values():
-                known[:] = [str(new) if item == str(old) else item for item in known]
+                for place, member in enumerate(known):
+                    if member == str(old):
+                        known[place] = str(new)
         for change, remove in ((added, False), (removed, True)):
             for node, names in change.items():
                 for relationship, members in names.items():
-                    self.related(
-                        node,
-                        relationship,
-                        [RoleInstanceID(*item) for item in members],
-                        remove=remove,
-                    )
+                    instances = list(starmap(RoleInstanceID, members))
+                    self.related(node, relationship, instances, remove=remove)
         self.revision += 1
 
     def nodes(self) -> list[str]:
         """Return all nodes in natural order; the notebook's own only when it has roles."""
-        return sorted(
-            (name for name in self.places if name != NOTEBOOK or self.roles.get(NOTEBOOK)),
-            key=natural_key,
-        )
+        places = dict(self.places)
+        if not self.roles.get(NOTEBOOK):
+            places.pop(NOTEBOOK, None)
+        return sorted(places, key=natural_key)
 
     def known(self) -> dict[str, list[str]]:
         """Return {node: the nodes whose roles it knows}, as `nodes`."""

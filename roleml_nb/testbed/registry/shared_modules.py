@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from roleml_nb.messaging.modules.module_text import ModuleText
 from roleml_nb.messaging.modules.module_versions import module_versions
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from roleml_nb.testbed.cluster.fleet import Fleet
 
 __all__ = ["Shared", "known_versions", "own_versions", "share", "share_modules"]
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass
@@ -49,8 +52,8 @@ def share_modules(fleet: Fleet) -> None:
         return
     now = own_versions()
     new = Shared(
-        {which: text for which, text in now.texts.items() if which not in known.texts},
-        {which: closure for which, closure in now.closures.items() if which not in known.closures},
+        _without(now.texts, known.texts),
+        _without(now.closures, known.closures),
         {name: key for name, key in now.latest.items() if known.latest.get(name) != key},
     )
     if new.latest:
@@ -59,6 +62,11 @@ def share_modules(fleet: Fleet) -> None:
         source_modules.revision,
         Shared({**known.texts, **now.texts}, {**known.closures, **now.closures}, now.latest),
     )
+
+
+def _without(table: dict[K, V], known: dict[K, V]) -> dict[K, V]:
+    """Return the entries whose keys are not known."""
+    return {key: value for key, value in table.items() if key not in known}
 
 
 def known_versions(fleet: Fleet) -> Shared:

@@ -8,6 +8,7 @@ import linecache
 import os
 import textwrap
 import types
+from operator import attrgetter
 from typing import Any
 
 __all__ = ["source"]
@@ -35,21 +36,31 @@ def _of_cell(cls: type) -> str:
 
     A class without methods is taken from the newest cell that defines one of its name.
     """
-    methods = [
-        code
-        for value in vars(cls).values()
-        if isinstance(code := getattr(value, "__code__", None), types.CodeType)
-        and code.co_qualname.startswith(f"{cls.__qualname__}.")
-    ]
-    places = [(code.co_filename, code.co_firstlineno) for code in methods] or [
-        (name, 0) for name in reversed(list(linecache.cache)) if not os.path.exists(name)
-    ]
-    for filename, line in places:
+    for filename, line in _method_places(cls) or _cell_places():
         text = "".join(linecache.getlines(filename))
         found = _definition(text, cls.__qualname__, line) if text else ""
         if found:
             return found
     return ""
+
+
+def _method_places(cls: type) -> list[tuple[str, int]]:
+    """Return the file and the line of each method that a class defines."""
+    places = []
+    for value in vars(cls).values():
+        code = getattr(value, "__code__", None)
+        if isinstance(code, types.CodeType) and code.co_qualname.startswith(f"{cls.__qualname__}."):
+            places.append((code.co_filename, code.co_firstlineno))
+    return places
+
+
+def _cell_places() -> list[tuple[str, int]]:
+    """Return the cells, the newest first, with 0 for no line in particular."""
+    places = []
+    for name in reversed(list(linecache.cache)):
+        if not os.path.exists(name):
+            places.append((name, 0))
+    return places
 
 
 def _definition(text: str, qualname: str, line: int) -> str:
@@ -59,16 +70,15 @@ def _definition(text: str, qualname: str, line: int) -> str:
     except SyntaxError:
         return ""
     for name in qualname.split("."):
-        defined = [
-            node
-            for node in ast.walk(found)
-            if isinstance(node, ast.ClassDef)
-            and node.name == name
-            and (not line or node.lineno <= line <= (node.end_lineno or 0))
-        ]
-        if not defined:
+        defined = None
+        for node in ast.walk(found):
+            if not isinstance(node, ast.ClassDef) or node.name != name:
+                continue
+            if not line or node.lineno <= line <= (node.end_lineno or 0):
+                defined = node
+        if defined is None:
             return ""
-        found = defined[-1]
+        found = defined
     assert isinstance(found, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-    first = min([found.lineno, *(item.lineno for item in found.decorator_list)])
+    first = min(map(attrgetter("lineno"), [found, *found.decorator_list]))
     return textwrap.dedent("".join(text.splitlines(keepends=True)[first - 1 : found.end_lineno]))

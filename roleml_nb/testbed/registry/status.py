@@ -19,6 +19,13 @@ class NodeStatus:
     roles: dict[str, tuple[str, str]]
     lost: bool = False
 
+    def describe_roles(self) -> str:
+        """Return its roles in words: "trainer=Trainer ready"."""
+        if self.lost:
+            return "lost"
+        roles = [f"{name}={cls} {status}" for name, (cls, status) in sorted(self.roles.items())]
+        return ", ".join(roles) or "-"
+
 
 @dataclass(frozen=True)
 class TestbedStatus:
@@ -45,20 +52,15 @@ class TestbedStatus:
         where = f"{len(self.engines)} engines" if self.engines else "in this process"
         seed = f", seed {self.seed}" if self.seed else ""
         lines = [f"testbed: {where}, {len(self.nodes)} nodes{seed}"]
-        lines += [
-            f"lost: {engine} ({reason}); {RESPAWN}" for engine, reason in sorted(self.lost.items())
-        ]
+        for engine, reason in sorted(self.lost.items()):
+            lines.append(f"lost: {engine} ({reason}); {RESPAWN}")
         rows = [("node", "engine", "roles")]
         for node in self.nodes:
-            roles = ", ".join(
-                f"{name}={cls} {status}" for name, (cls, status) in sorted(node.roles.items())
-            )
-            rows.append((node.name, node.engine, "lost" if node.lost else roles or "-"))
-        widths = [max(len(row[column]) for row in rows) for column in range(2)]
-        lines += [
-            f"{name:<{widths[0]}}  {engine:<{widths[1]}}  {roles}".rstrip()
-            for name, engine, roles in rows
-        ]
+            rows.append((node.name, node.engine, node.describe_roles()))
+        names, engines, _ = zip(*rows, strict=True)
+        name_width, engine_width = max(map(len, names)), max(map(len, engines))
+        for name, engine, roles in rows:
+            lines.append(f"{name:<{name_width}}  {engine:<{engine_width}}  {roles}".rstrip())
         return "\n".join(lines)
 
     __repr__ = __str__

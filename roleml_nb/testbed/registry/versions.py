@@ -128,19 +128,19 @@ class Versions:
         if name is not None:
             return self.of_class(name)
         name = class_name(cls)
-        return [
-            instance
-            for instance, (known, version) in self.running.items()
-            if known == name and (version != number or instance in behind)
-        ]
+        found = []
+        for instance, (known, version) in self.running.items():
+            if known == name and (version != number or instance in behind):
+                found.append(instance)
+        return found
 
     def of_class(self, name: str) -> list[RoleInstanceID]:
         """Return the instances of a class of that name, with its module or without."""
-        return [
-            instance
-            for instance, (known, _) in self.running.items()
-            if name == known or name == known.rpartition(".")[2]
-        ]
+        found = []
+        for instance, (known, _) in self.running.items():
+            if name in (known, known.rpartition(".")[2]):
+                found.append(instance)
+        return found
 
     def behind(self) -> dict[RoleInstanceID, list[str]]:
         """Return the instances whose own modules have changed since they took up their code, and
@@ -148,13 +148,9 @@ class Versions:
         """
         changed: dict[RoleInstanceID, list[str]] = {}
         for instance, content in list(self.contents.items()):
-            names = [
-                name
-                for name, digest in content.items()
-                if source_modules.is_own(name) and source_modules.digest(name) != digest
-            ]
-            if names:
-                changed[instance] = names
+            for name, digest in content.items():
+                if source_modules.is_own(name) and source_modules.digest(name) != digest:
+                    changed.setdefault(instance, []).append(name)
         return changed
 
     def table(self) -> list[tuple[str, int, list[RoleInstanceID]]]:
@@ -162,10 +158,11 @@ class Versions:
         rows: dict[tuple[str, int], list[RoleInstanceID]] = {}
         for instance, row in self.running.items():
             rows.setdefault(row, []).append(instance)
-        return [
-            (*row, sorted(rows[row], key=lambda one: natural_key(str(one))))
-            for row in sorted(rows, key=lambda row: natural_key(f"{row[0]} {row[1]}"))
-        ]
+        table = []
+        for name, version in sorted(rows, key=lambda row: natural_key(f"{row[0]} {row[1]}")):
+            instances = sorted(rows[name, version], key=lambda item: natural_key(str(item)))
+            table.append((name, version, instances))
+        return table
 
 
 def class_name(cls: type[Role]) -> str:
@@ -199,21 +196,21 @@ def _own_modules(value: Any) -> Set[str]:
     try:
         return own_modules_of(value)
     except Exception:  # what cannot be encoded stays in this process, or is refused when it is sent
-        parts = (
-            (value.function, *value.args, *value.kwargs.values())
-            if isinstance(value, Impl)
-            else (value,)
-        )
-        modules = {getattr(part, "__module__", None) for part in parts}
-        return {name for name in modules if isinstance(name, str) and source_modules.is_own(name)}
+        parts = [value]
+        if isinstance(value, Impl):
+            parts = [value.function, *value.args, *value.kwargs.values()]
+        names = set()
+        for part in parts:
+            name = getattr(part, "__module__", None)
+            if isinstance(name, str) and source_modules.is_own(name):
+                names.add(name)
+        return names
 
 
 def _hash(digests: dict[str, str]) -> str:
-    return (
-        hashlib.blake2b(repr(sorted(digests.items())).encode(), digest_size=8).hexdigest()
-        if digests
-        else ""
-    )
+    if not digests:
+        return ""
+    return hashlib.blake2b(repr(sorted(digests.items())).encode(), digest_size=8).hexdigest()
 
 
 def check_code(what: str, obj: Any) -> None:
