@@ -40,7 +40,7 @@ VERBS = frozenset(
     declare decline decode decompress decorate decrease decrement defer define delay delegate
     delete deliver denote deploy derive describe deserialize destroy detach detect determine
     disable discard disconnect discover dispatch display divide do download drain draw drive
-    drop dump edit emit enable encode end enforce enqueue ensure enter enumerate erase escape
+    drop dump edit emit empty enable encode end enforce enqueue ensure enter enumerate erase escape
     estimate evaluate examine exchange exclude execute exit expand expect explain export expose
     extend extract fail fall feed fetch fill filter find finish fit fix flatten flush fold
     follow forbid force forget format forward free freeze gather generate get give go grant
@@ -51,7 +51,7 @@ VERBS = frozenset(
     limit link list listen load locate lock log look lower make map mark mask match materialize
     mean measure merge migrate mix modify monitor move multiply name negotiate normalize note
     notice notify observe obtain offer omit open order override own pack pad paint parse
-    partition pass patch pause perform permit pick pickle place plot poll pop post predict
+    partition pass patch pause pay perform permit pick pickle place plot poll pop post predict
     prefer prepare present prevent print probe produce promise promote propagate protect prove
     provide prune publish pull push put query quote raise reach read rebuild recall receive
     recompute reconnect record recover redirect redo reduce refer refresh refuse register reject

@@ -21,6 +21,7 @@ __all__ = [
     "difference",
     "from_vector",
     "local_entries",
+    "subset",
     "to_vector",
     "weighted_sum",
     "as_float64",
@@ -42,6 +43,11 @@ def buffers_of(model: Any) -> list[str]:
     if module is None:
         return list(getattr(model, "buffers", ()))
     return list(dict(module.named_buffers()))
+
+
+def subset(update: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Return the entries with these names, in the order of the names."""
+    return {name: update[name] for name in names}
 
 
 def local_entries(model: Any, local: str | Sequence[str]) -> set[str]:

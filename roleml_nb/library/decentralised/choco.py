@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from roleml_nb.library.aggregation.mergers import average
-from roleml_nb.library.aggregation.state_dicts import from_vector, to_vector
+from roleml_nb.library.aggregation.state_dicts import from_vector, subset, to_vector
 from roleml_nb.role import ArgumentError, Element, RoleInstanceID
 from roleml_nb.role.checks.numbers import as_number
 from roleml_nb.role.parameters import AVERAGED, COPIED, entries, like
@@ -124,7 +124,7 @@ class ChocoMixer(Mixer):
 
     def _whole(self) -> dict[str, Any]:
         """Return the entries that are averaged or copied."""
-        return {name: self.own[name] for name in entries((AVERAGED, COPIED), self.own)}
+        return subset(self.own, entries((AVERAGED, COPIED), self.own))
 
     def _check(self, node: RoleInstanceID, vector: np.ndarray, model: np.ndarray) -> None:
         self.require(

@@ -10,7 +10,7 @@ from uuid import uuid4
 from roleml_nb.library.attempts import Attempt
 from roleml_nb.library.channel_numbers import count_of
 from roleml_nb.library.channel_types import Options
-from roleml_nb.library.ordering import in_order
+from roleml_nb.library.ordering import in_order, without
 from roleml_nb.library.pausing import Pausable
 from roleml_nb.role import (
     Element,
@@ -136,7 +136,7 @@ class DecentralisedCoordinator(Pausable):
         messages = {member: Message({**work, "receivers": graph[member]}) for member in members}
         try:
             self._call_all(members, "train", messages)
-            left = self._without_lost(members)
+            left = without(members, self._lost)
             mix = Message({"attempt": self._unfinished})
             self._call_all(left, "mix", dict.fromkeys(left, mix))
         except Exception:
@@ -146,10 +146,7 @@ class DecentralisedCoordinator(Pausable):
             raise
         self.rounds = number
         self._unfinished = ""
-        return self._without_lost(members)
-
-    def _without_lost(self, members: list[RoleInstanceID]) -> list[RoleInstanceID]:
-        return [member for member in members if member not in self._lost]
+        return without(members, self._lost)
 
     def _record_lost(self, member: RoleInstanceID) -> None:
         self._lost.add(member)
@@ -305,7 +302,7 @@ def _reached(graph: Graph, start: RoleInstanceID) -> set[RoleInstanceID]:
     seen = {start}
     open_ends = [start]
     while open_ends:
-        new = [other for other in graph[open_ends.pop()] if other not in seen]
+        new = without(graph[open_ends.pop()], seen)
         seen.update(new)
         open_ends += new
     return seen

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from roleml_nb.library.aggregation.mergers import average
-from roleml_nb.library.aggregation.state_dicts import add_step, difference
+from roleml_nb.library.aggregation.state_dicts import add_step, difference, subset
 from roleml_nb.role.parameters import STEPPED, entries, like
 
 from .mixers import Mixer, Received, updates_of
@@ -47,10 +47,7 @@ class DPsgdMixer(Mixer):
     def trained(self, before: Any, after: Any, round: int) -> None:
         self.own = self._after = after
         if self.overlap:
-            sent = dict(after)
-            for name in entries(STEPPED, after):
-                sent[name] = before[name]
-            self.own = like(sent, after)
+            self.own = like({**after, **subset(before, entries(STEPPED, after))}, after)
 
     def combine(self, received: Received) -> Any:
         mixed = average([self.own, *updates_of(received)], self.weights(received))

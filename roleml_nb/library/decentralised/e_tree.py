@@ -16,7 +16,7 @@ from roleml_nb.library.channel_numbers import count_of
 from roleml_nb.library.channel_types import Params
 from roleml_nb.library.federated.aggregator import FedAvgAggregator
 from roleml_nb.library.federated.rounds import Outcome, Quorum
-from roleml_nb.library.ordering import in_order
+from roleml_nb.library.ordering import in_order, without
 from roleml_nb.role import ArgumentError, ErrorHandlingStrategy, RoleInstanceID, Service, Task
 from roleml_nb.role.checks.numbers import as_count
 from roleml_nb.role.errors import GONE
@@ -147,7 +147,7 @@ class TreeAggregator(FedAvgAggregator):
         below = self._children()
         if self._update is None:
             self._update = self.call(below[0], "get-model")
-        elif new := [member for member in below if member not in self._have_it]:
+        elif new := without(below, self._have_it):
             self._send_model(new, self._update)
         done = self._do_round(below, self._update, num_epochs, options)
         for _ in range(1, self.frequency):
@@ -182,7 +182,7 @@ class TreeAggregator(FedAvgAggregator):
         """Do a round as the base class does; repeat it from `update` when a child is lost."""
         while True:
             before = len(self._gone)
-            left = [member for member in group if member not in self._gone]
+            left = without(group, self._gone)
             self.require(left, f"all below {self.id} are gone")
             try:
                 return super()._do_round(left, update, num_epochs, options, quorum, attempt)

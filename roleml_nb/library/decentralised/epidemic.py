@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from roleml_nb.library.aggregation.mergers import average
+from roleml_nb.library.ordering import items_at
 from roleml_nb.role import ArgumentError, RoleInstanceID
 from roleml_nb.role.checks.numbers import as_count
 
@@ -47,7 +48,7 @@ class EpidemicMixer(Mixer):
         if not round or len(known) <= self.sample:
             return known
         drawn = self.rng(round).choice(len(known), self.sample, replace=False)
-        return [known[index] for index in sorted(drawn)]
+        return items_at(known, sorted(drawn))
 
     def combine(self, received: Received) -> Any:
         return average([self.own, *updates_of(received)])

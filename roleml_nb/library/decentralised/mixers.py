@@ -12,7 +12,7 @@ from roleml_nb.library.attempts import restore_trainer, result_of, save_trainer
 from roleml_nb.library.channel_numbers import count_of
 from roleml_nb.library.channel_types import Options, Roles
 from roleml_nb.library.locking import GuardedRole
-from roleml_nb.library.ordering import in_order
+from roleml_nb.library.ordering import in_order, without
 from roleml_nb.role import ErrorHandlingStrategy, Event, RoleInstanceID, Service, Task
 from roleml_nb.role.errors import GONE
 
@@ -206,7 +206,7 @@ class Mixer(GuardedRole):
         if weights is not None:
             missing: list[RoleInstanceID] = []
             if not self.directed:
-                missing = [one for one in self._receivers if one not in received]
+                missing = without(self._receivers, received)
             emit_contributions(
                 self.contributions, zip([self.id, *received], weights, strict=True), failed=missing
             )

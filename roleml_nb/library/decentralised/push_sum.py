@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from roleml_nb.library.aggregation.mergers import average
-from roleml_nb.library.aggregation.state_dicts import from_vector, to_vector
+from roleml_nb.library.aggregation.state_dicts import from_vector, subset, to_vector
 from roleml_nb.role import RoleInstanceID
 from roleml_nb.role.parameters import AVERAGED, COPIED, entries, like
 
@@ -81,7 +81,7 @@ class StochasticGradientPush(Mixer):
         return like({**self._model(biased / weight), **copied}, self.own)
 
     def _copied_entries(self, update: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: update[name] for name in entries(COPIED, self.own)}
+        return subset(update, entries(COPIED, self.own))
 
     def _model(self, vector: np.ndarray) -> dict[str, Any]:
         """Return the node's model with the trained weights and then the statistics of `vector`."""

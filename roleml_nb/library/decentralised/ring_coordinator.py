@@ -10,7 +10,7 @@ from roleml_nb.library.aggregation.contributions import emit_contributions
 from roleml_nb.library.attempts import result_of
 from roleml_nb.library.channel_numbers import count_of
 from roleml_nb.library.channel_types import Options
-from roleml_nb.library.ordering import in_order
+from roleml_nb.library.ordering import in_order, without
 from roleml_nb.library.pausing import Pausable
 from roleml_nb.role import (
     DictKeyValueMerger,
@@ -106,7 +106,7 @@ class RingCoordinator(Pausable):
                     with suppress(RoleMLError):  # then it is tried again when the next run begins
                         self._undo_unfinished()
                     raise
-                ring = self._without_lost(ring)
+                ring = without(ring, self._lost)
             else:
                 break
         self._unfinished = ""
@@ -149,22 +149,19 @@ class RingCoordinator(Pausable):
             f"relationship 'ring' of {node} is empty: relate the nodes of the ring first, "
             f"e.g. %rml relate {node} ring=node*/aggregator",
         )
-        new = [member for member in ring if member not in before]
+        new = without(ring, before)
         if new:
             giver = next((member for member in ring if member in before), ring[0])
             try:
                 model = self.call(giver, "get-model")
             except GONE as error:
                 self._drop_lost([(giver, error)])
-                return self._members([member for member in before if member != giver])
+                return self._members(without(before, [giver]))
             answers = self.call_group(
                 new, "apply-update", payloads={"update": model}, on_error=ErrorHandlingStrategy.KEEP
             )
             self._drop_lost(answers)
-        return self._without_lost(ring)
-
-    def _without_lost(self, ring: list[RoleInstanceID]) -> list[RoleInstanceID]:
-        return [member for member in ring if member not in self._lost]
+        return without(ring, self._lost)
 
     def _drop_lost(self, answers: list[tuple[RoleInstanceID, Any]]) -> None:
         """Record nodes whose answer says that they are lost; raise any other error."""

@@ -22,7 +22,7 @@ from roleml_nb.library.channel_types import (
     QuorumFields,
     Roles,
 )
-from roleml_nb.library.ordering import in_order
+from roleml_nb.library.ordering import in_order, without
 from roleml_nb.role import (
     ChannelNotFoundError,
     Element,
@@ -282,22 +282,23 @@ class FedAvgAggregator(Role):
         self, selected: int, results: list[ClientResult], weights: list[float], outcome: Outcome
     ) -> dict[str, Any]:
         """Emit the report of a round, and return it."""
-        self._trainings.unmerged.difference_update(result.client for result in results)
+        clients = [result.client for result in results]
+        self._trainings.unmerged.difference_update(clients)
         size = sum(result.data_size for result in results)
+        ages = [result.staleness for result in results]
         counts = {
             "selected": selected,
-            "arrived": sum(not result.staleness for result in results),
+            "arrived": ages.count(0),
             "late": len(outcome.late),
-            "stale": sum(result.staleness > 0 for result in results),
+            "stale": len(ages) - ages.count(0),
             "dropped": len(outcome.dropped),
             "failed": len(outcome.failed),
             "busy": len(outcome.busy),
         }
-        clients = [result.client for result in results]
         emit_contributions(
             self.contributions,
             zip(clients, weights, strict=True),
-            stale=[(result.client, result.staleness) for result in results],
+            stale=zip(clients, ages, strict=True),
             late=outcome.late,
             dropped=outcome.dropped,
             failed=self._failed(outcome),
@@ -363,7 +364,7 @@ class FedAvgAggregator(Role):
         return weights
 
     def _sizes(self, group: list[RoleInstanceID]) -> list[int]:
-        unknown = [client for client in group if client not in self._data_sizes]
+        unknown = without(group, self._data_sizes)
         if unknown:
             self._data_sizes.update(self.call_group(unknown, "get-data-size"))
         return [self._data_sizes[client] for client in group]

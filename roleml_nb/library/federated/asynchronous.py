@@ -10,7 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from roleml_nb.library.aggregation.mergers import average
-from roleml_nb.library.aggregation.state_dicts import Step, add_step, difference, weighted_sum
+from roleml_nb.library.aggregation.state_dicts import (
+    Step,
+    add_step,
+    difference,
+    subset,
+    weighted_sum,
+)
 from roleml_nb.role import ArgumentError
 from roleml_nb.role.checks.numbers import as_number, check_count
 from roleml_nb.role.parameters import FROZEN, STEPPED, entries, like
@@ -168,13 +174,10 @@ class FedBuff(AsynchronousStrategy):
         averaged = like(average([update, *self._updates], weights), *self._updates)
         step = self._server_step()
         self.begin()
-        start = {name: update[name] for name in step}
-        return like({**averaged, **add_step(start, step)}, averaged)
+        return like({**averaged, **add_step(subset(update, step), step)}, averaged)
 
     def _server_step(self) -> Step:
         trained = [name for name in entries(STEPPED, *self._updates) if name not in self._untrained]
-        steps: list[Step] = []
-        for step in self._steps:
-            steps.append({name: step[name] for name in trained})
+        steps = [subset(step, trained) for step in self._steps]
         total = weighted_sum(steps, self._weights)
         return {name: self.lr * entry for name, entry in total.items()}

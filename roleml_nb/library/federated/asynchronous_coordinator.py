@@ -10,6 +10,7 @@ from roleml_nb.library.aggregation.same_entries import EntriesDiffer, check_entr
 from roleml_nb.library.arrivals import call_each
 from roleml_nb.library.channel_numbers import count_of
 from roleml_nb.library.channel_types import Options
+from roleml_nb.library.ordering import items_at, without
 from roleml_nb.library.training.finite import Diverged, check_finite
 from roleml_nb.role import (
     ArgumentError,
@@ -100,8 +101,7 @@ class AsynchronousCoordinator(Coordinator):
             metrics = self._run_rounds(pool, num_rounds)
             if distribute:
                 pool.wait()
-                able = [client for client in clients if client not in pool.failed]
-                call_each(self, able, "apply-update", self._update)
+                call_each(self, without(clients, pool.failed), "apply-update", self._update)
         return {
             "rounds": num_rounds,
             "results": pool.merged,
@@ -126,7 +126,7 @@ class AsynchronousCoordinator(Coordinator):
             self._update = renewed
             self._emit_contributions(
                 merged,
-                failed=[client for client in pool.failed if client not in failed],
+                failed=without(pool.failed, failed),
                 dropped=pool.pending_clients() if number == num_rounds else [],
             )
             ages = [age for _, age in merged]
@@ -224,11 +224,11 @@ class _ClientPool:
         """Have idle clients train with the model, up to the concurrency."""
         under_way = self._trainings.under_way
         limit = self._role.concurrency or len(self._clients)
-        idle = [one for one in self._clients if one not in under_way and one not in self.failed]
+        idle = without(self._clients, {**under_way, **self.failed})
         wanted = min(limit - len(under_way) - len(self._ready), len(idle))
         if wanted > 0:
             drawn = sorted(self._random.choice(len(idle), wanted, replace=False))
-            chosen = [idle[index] for index in drawn]
+            chosen = items_at(idle, drawn)
             work = Work(version, [update], "train2", self._message, self._attempt)
             self._trainings.begin(self._role, work, dict.fromkeys(chosen, 0))
         if not under_way and not self._ready:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import Any
 
-from roleml_nb.library.aggregation.state_dicts import add_step, difference
+from roleml_nb.library.aggregation.state_dicts import add_step, difference, subset
 from roleml_nb.library.training.finite import Diverged, check_finite
 from roleml_nb.role import Role, RoleInstanceID, RoleInteractionError
 from roleml_nb.role.parameters import STEPPED, entries, like
@@ -69,5 +69,4 @@ def rebase_update(
     """Return `update` with its step from `base` made from `onto` instead."""
     names = [name for name in entries(STEPPED, update) if name not in untrained]
     step = difference(update, base, names)
-    start = {name: onto[name] for name in names}
-    return like({**update, **add_step(start, step)}, update)
+    return like({**update, **add_step(subset(onto, names), step)}, update)

@@ -18,6 +18,7 @@ from roleml_nb.library.arrivals import GRACE_S, HEDGE_DELAY_S, Arrivals, gather
 from roleml_nb.library.attempts import Attempt, result_of
 from roleml_nb.library.channel_numbers import count_of
 from roleml_nb.library.channel_types import Options
+from roleml_nb.library.ordering import without
 from roleml_nb.role import (
     CallTimeout,
     Element,
@@ -237,7 +238,7 @@ class ClusteredCoordinator(FederatedCoordinator):
                 except RoleMLError as error:
                     self.logger.warning("%s told no losses, and is left out: %s", client, error)
                     failed[client] = error
-        able = [one for one in clients if one not in failed and not incomplete(one)]
+        able = without(clients, {*left, *failed})
         if len(able) < quorum.least:
             first = next(iter(failed.values()), None)
             raise RoleInteractionError(
@@ -291,8 +292,8 @@ class ClusteredCoordinator(FederatedCoordinator):
         return counts
 
     def _distribute(self, clients: list[RoleInstanceID], quorum: Quorum) -> None:
-        free = [client for client in clients if client not in self._busy]
-        new = [client for client in free if client not in self._clusters]
+        free = without(clients, self._busy)
+        new = without(free, self._clusters)
         if new:
             deadline = quorum.deadline or (HEDGE_DELAY_S if quorum.enough else None)
             self._assign(new, Quorum(deadline, min_results=0) if quorum.tolerant else quorum)

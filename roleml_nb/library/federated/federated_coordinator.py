@@ -14,6 +14,7 @@ from roleml_nb.library.arrivals import gather
 from roleml_nb.library.attempts import result_of
 from roleml_nb.library.channel_numbers import count_of
 from roleml_nb.library.channel_types import Options
+from roleml_nb.library.ordering import without
 from roleml_nb.role import ChannelNotFoundError, Message, RoleInstanceID, Service, Task
 from roleml_nb.role.checks.entry_names import difference_of_names
 
@@ -137,7 +138,7 @@ class FederatedCoordinator(Coordinator):
                 args={**metrics, **done.get("counts", {}), "round": number, "clients": len(chosen)}
             )
         if distribute:
-            free = [client for client in clients if client not in self._busy]
+            free = without(clients, self._busy)
             self._distribute_model(free, quorum)
         self._attempt = attempt
         return {
@@ -194,7 +195,7 @@ class FederatedCoordinator(Coordinator):
         self, clients: list[RoleInstanceID], number: int, quorum: Quorum = WAIT_FOR_ALL
     ) -> list[RoleInstanceID]:
         """Return the clients of a round, without those still busy if there are enough others."""
-        free = [client for client in clients if client not in self._busy]
+        free = without(clients, self._busy)
         candidates = free if len(free) >= max(quorum.least, quorum.enough or 1) else clients
         self._inclusion = {}
         if not self.has("client-selector"):

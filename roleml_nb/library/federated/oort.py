@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from roleml_nb.library.ordering import items_at, without
 from roleml_nb.role import ArgumentError, RoleInstanceID
 from roleml_nb.role.checks.numbers import as_count, as_number, check_count, check_number
 
@@ -117,12 +118,12 @@ class OortSelector(ClientSelector):
         """Choose `count` clients for round `number`: (1 − ε) of them by utility, and new ones."""
         share = max(self.least, self.exploration * self.decay ** (number - 1))
         old = [client for client in clients if client in self.known]
-        new = [client for client in clients if client not in self.known]
+        new = without(clients, self.known)
         exploited = min(len(old), max(count - len(new), int((1 - share) * count + 0.5)))
         explored: list[RoleInstanceID] = []
         if new:
             drawn = random.choice(len(new), count - exploited, replace=False)
-            explored = [new[index] for index in drawn]
+            explored = items_at(new, drawn)
         return self._exploit(old, exploited, number, random) + explored
 
     def learn(self, results: dict[RoleInstanceID, dict], number: int) -> None:
@@ -192,4 +193,4 @@ class OortSelector(ClientSelector):
         edge = self.cutoff * utilities[order[min(count, len(old) - 1)]]
         able = order[: max(self.pool * count + 1, int((utilities >= edge).sum()))]
         weights = utilities[able] / utilities[able].sum()
-        return [old[index] for index in random.choice(able, count, replace=False, p=weights)]
+        return items_at(old, random.choice(able, count, replace=False, p=weights))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from roleml_nb.library.aggregation.mergers import RunningAverage
 from roleml_nb.library.aggregation.same_entries import check_entries
 from roleml_nb.library.attempts import Attempt
+from roleml_nb.library.ordering import without
 from roleml_nb.library.training.finite import check_finite
 from roleml_nb.role import (
     ArgumentError,
@@ -255,7 +256,7 @@ class _Round:
         under_way = self.trainings.under_way
         needed = self.quorum.least
         self._collect(0)
-        while under_way and sum(client not in under_way for client in group) < needed:
+        while under_way and len(without(group, under_way)) < needed:
             if not self._collect(self._limit):
                 raise CallTimeout(
                     f"round {self.work.number} needs {needed} clients, and"
@@ -268,7 +269,7 @@ class _Round:
         under_way = self.trainings.under_way
         self.outcome.busy = [client for client in group if client in under_way]
         self.began = self.role.base.host.clock.now()
-        free = {client: clusters.get(client, 0) for client in group if client not in under_way}
+        free = {client: clusters.get(client, 0) for client in without(group, under_way)}
         self.trainings.begin(self.role, self.work, free)
 
     def gather(self) -> Outcome:

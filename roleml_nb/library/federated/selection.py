@@ -11,7 +11,7 @@ import numpy as np
 from roleml_nb.library.arrivals import gather
 from roleml_nb.library.channel_numbers import count_of
 from roleml_nb.library.channel_types import Roles
-from roleml_nb.library.ordering import in_order
+from roleml_nb.library.ordering import in_order, items_at
 from roleml_nb.role import (
     ArgumentError,
     Message,
@@ -83,7 +83,7 @@ class ClientSelector(Role):
         coordinator: RoleInstanceID,
     ) -> list[RoleInstanceID]:
         """Choose `count` of the clients for round `number`; the hook for subclasses."""
-        return [clients[index] for index in random.choice(len(clients), count, replace=False)]
+        return items_at(clients, random.choice(len(clients), count, replace=False))
 
     def inclusion(
         self, chosen: list[RoleInstanceID], coordinator: RoleInstanceID
@@ -175,7 +175,7 @@ class DataSizeSelector(SizedSelector):
         able, sizes = self.data_sizes(clients, coordinator)
         probabilities = inclusion_probabilities(sizes, min(count, len(able)))
         self._probabilities = dict(zip(able, probabilities.tolist(), strict=True))
-        return [able[index] for index in draw_systematically(probabilities, random)]
+        return items_at(able, draw_systematically(probabilities, random))
 
 
 class PowerOfChoiceSelector(SizedSelector):
@@ -216,7 +216,7 @@ class PowerOfChoiceSelector(SizedSelector):
         shares = sizes / sizes.sum()
         places = random.choice(len(able), min(wanted, len(able)), replace=False, p=shares)
         self._probabilities = dict(zip(able, shares.tolist(), strict=True))
-        drawn = in_order(able[place] for place in places)
+        drawn = in_order(items_at(able, places))
         losses = self._losses(drawn, coordinator)
         return sorted(losses, key=lambda client: -losses[client])[:count]
 

@@ -11,7 +11,13 @@ import numpy as np
 
 from roleml_nb.library.aggregation.mergers import RunningAverage, average
 from roleml_nb.library.aggregation.same_entries import check_entries
-from roleml_nb.library.aggregation.state_dicts import Step, add_step, difference, weighted_sum
+from roleml_nb.library.aggregation.state_dicts import (
+    Step,
+    add_step,
+    difference,
+    subset,
+    weighted_sum,
+)
 from roleml_nb.role import ArgumentError, RoleInstanceID
 from roleml_nb.role.checks.numbers import as_number, check_count, short
 from roleml_nb.role.parameters import STEPPED, entries, like
@@ -139,8 +145,7 @@ class SteppingStrategy(Strategy):
         deltas = [difference(trained, update, names) for trained in updates]
         step = self.step(deltas, results)
         averaged = average(updates, _weights(results))
-        start = {name: update[name] for name in step}
-        return like({**averaged, **add_step(start, step)}, *updates)
+        return like({**averaged, **add_step(subset(update, step), step)}, *updates)
 
     @abstractmethod
     def step(self, deltas: Sequence[Step], results: Sequence[ClientResult]) -> Step:

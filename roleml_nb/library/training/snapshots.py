@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from roleml_nb.library.aggregation.state_dicts import subset
+
 __all__ = ["Snapshot"]
 
 
@@ -23,7 +25,7 @@ class Snapshot:
         entries = {} if names is not None and not names else model.get_params()
         self.entries = entries
         if names is not None:
-            self.entries = {name: entries[name] for name in names}
+            self.entries = subset(entries, names)
         self.whole = names is None
         self.optimizer = model.optimizer_state() if hasattr(model, "optimizer_state") else None
 
