@@ -8,7 +8,7 @@ import sys
 
 from roleml_nb.role import NATIVE, RoleInstanceID, did_you_mean
 
-from .entry import Entry
+from .entry import Entry, mapping_at, texts_at
 from .plan import Plan
 from .roles import Presets, read_role
 from .scope import Scope
@@ -41,8 +41,10 @@ KEYS = (
 def plan_actors(entries: list[Entry], scope: Scope) -> Plan:
     """Return the plan of one or several actors, which are deployed one after the other."""
     plan = Plan()
-    given = [entry.fields(KEYS, required=("name",)) for entry in entries]
+    given: list[dict[str, Entry]] = []
     actors: list[str] = []
+    for entry in entries:
+        given.append(entry.fields(KEYS, required=("name",)))
     for keys in given:
         name = keys["name"].text()
         if name in actors:
@@ -50,22 +52,22 @@ def plan_actors(entries: list[Entry], scope: Scope) -> Plan:
         actors.append(name)
     for keys in given:
         _plan_actor(plan, keys, actors, scope)
+        for key in keys:
+            if key in UNUSED:
+                plan.unused[key] = None
     plan.first = list(actors)
-    plan.unused = dict.fromkeys(key for keys in given for key in keys if key in UNUSED)
     return plan
 
 
 def _plan_actor(plan: Plan, given: dict[str, Entry], actors: list[str], scope: Scope) -> None:
     name = given["name"].value
     node = plan.node(name, given["name"])
-    contacts = list(given["contacts"].mapping()) if "contacts" in given else []
+    contacts = list(mapping_at(given, "contacts"))
     _check_rest(given, [*contacts, *actors])
     presets = Presets(given.get("element_preset"), scope)
-    for role, item in (given["roles"].mapping() if "roles" in given else {}).items():
+    for role, item in mapping_at(given, "roles").items():
         node.roles[role] = read_role(role, item, scope, presets)
-    for relationship, members in (
-        given["relationships"].mapping() if "relationships" in given else {}
-    ).items():
+    for relationship, members in mapping_at(given, "relationships").items():
         for item in members.texts():
             member = _instance(item, name)
             if member.actor_name in actors:
@@ -79,9 +81,7 @@ def _plan_actor(plan: Plan, given: dict[str, Entry], actors: list[str], scope: S
                     f"no actor {member.actor_name!r};"
                     f" {did_you_mean(member.actor_name, [*actors, *contacts])}"
                 )
-    for alias, target in (
-        given["relationship_links"].mapping() if "relationship_links" in given else {}
-    ).items():
+    for alias, target in mapping_at(given, "relationship_links").items():
         target.text()
         node.links[alias] = target
     if "workdir" in given:
@@ -92,14 +92,12 @@ def _plan_actor(plan: Plan, given: dict[str, Entry], actors: list[str], scope: S
         )
     if "seed" in given:
         seed = given["seed"].integer()
-        # drawn here, so that a saved run says which
+        # drawn here, so that a saved run holds it
         node.context["seed"] = secrets.randbelow(2**31) if seed == -1 else seed
 
 
 def _instance(entry: Entry, own: str) -> RoleInstanceID:
-    """Return ``actor/instance``, ``/instance`` of this actor, or ``actor``: that actor's native
-    role.
-    """
+    """Return the role of ``actor/instance``, ``/instance`` (its own), or ``actor`` (native)."""
     text = entry.text()
     actor, slash, instance = text.partition("/")
     if "/" in instance or (slash and not instance) or not text:
@@ -110,9 +108,9 @@ def _instance(entry: Entry, own: str) -> RoleInstanceID:
 
 
 def _check_rest(given: dict[str, Entry], known: list[str]) -> None:
-    """Check the keys that have no effect here: a mistake in them is still a mistake."""
+    """Check the keys that have no effect here; mistakes in them are still mistakes."""
     for key in ("handshakes", "handwaves"):
-        for item in given[key].texts() if key in given else []:
+        for item in texts_at(given, key):
             if item.value not in known:
                 raise item.fail(
                     f"{item.value!r} is not among the contacts; {did_you_mean(item.value, known)}"
@@ -130,13 +128,17 @@ def _check_rest(given: dict[str, Entry], known: list[str]) -> None:
 
 
 def sources(entry: Entry, scope: Scope) -> list[str]:
-    """Return the folders of an actor's modules: `src`, else `workdir`; both may be relative to the
-    working directory.
+    """Return the folder of an actor's modules, unless it is on sys.path: `src`, else `workdir`.
+
+    Both may be relative to the working directory.
     """
     given = entry.fields(KEYS)
     workdir = os.path.abspath(given["workdir"].text()) if "workdir" in given else os.getcwd()
     source = os.path.join(workdir, given["src"].text()) if "src" in given else workdir
+    named = given.get("src", given.get("workdir"))
     if not os.path.isdir(source):
-        raise given["src" if "src" in given else "workdir"].fail(f"there is no folder {source}")
-    named = next((given[key] for key in ("src", "workdir") if key in given), None)
-    return [scope.folder(named, source)] if named is not None and source not in sys.path else []
+        raise (named or entry).fail(f"there is no folder {source}")
+    if named is None or source in sys.path:
+        return []
+    scope.check_folder(named, source)
+    return [source]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from roleml_nb.role import NOTEBOOK, RoleInstanceID, did_you_mean, parse_instances
 
-from .entry import Entry
+from .entry import Entry, mapping_at, sequence_at, texts_at
 from .matching import matching
 from .plan import Plan
 from .roles import read_role
@@ -46,9 +46,9 @@ It has no profile; here the notebook takes its place.
 class Expansion:
     """A run with its patterns, rules and value templates written out.
 
-    `run` is the run in RoleML's own form, with ``fixed: true``. What is fixed already is left as it
-    is. `own_roles` are the actors that (may) deploy roles themselves, which the run therefore does
-    not know.
+    `run` is the run in RoleML's own form, with ``fixed: true``. A fixed run stays as it is.
+    `own_roles` are the actors that (may) deploy roles themselves, which the run therefore does not
+    know.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Expansion:
         self.own_roles: list[str] = []
         self._trust = trust
         self._written = Counter[str]()
-        """How much templates and rules come to."""
+        """Numbers of values and pairs that templates and rules write out."""
         self._given = entry.fields(KEYS)
         own = self._given["seed"].integer() if "seed" in self._given else usual_seed
         self.seed = own if seed is None else seed
@@ -69,9 +69,10 @@ class Expansion:
                         "is for what is still to be expanded; remove it, or 'fixed: true'"
                     )
             self.run = entry
-            self.own_roles = [
-                name for name in self._profiles("profiles") if name not in self._map("roles")
-            ]
+            with_roles = self._map("roles")
+            for name in self._profiles("profiles"):
+                if name not in with_roles:
+                    self.own_roles.append(name)
             return
         self._entry = entry
         self._batch = self._profiles("profiles")
@@ -80,9 +81,13 @@ class Expansion:
         self._managed = [*self._batch, *self._separate]
         self.own_roles = [*self._separate, *self._individual]
         self._all = [*self._managed, *self._individual]
-        self._asked: dict[tuple[str, str], Entry] = {}
+        self._first_entries: dict[tuple[str, str], Entry] = {}
+        """{(key, actor): the first entry that gave the actor something under that key}."""
         self._conductor = [] if CONDUCTOR in self._all else [CONDUCTOR]
-        profiles = [item for key in KEYS if key.startswith("profiles") for item in self._list(key)]
+        profiles = []
+        for key in KEYS:
+            if key.startswith("profiles"):
+                profiles += self._list(key)
         self.run = Entry(
             {
                 "profiles": entry.with_value(profiles),
@@ -100,17 +105,18 @@ class Expansion:
             self.run.value["seed"] = Entry(self.seed)
 
     def _list(self, key: str) -> list[Entry]:
-        return self._given[key].sequence() if key in self._given else []
+        return sequence_at(self._given, key)
 
     def _map(self, key: str) -> dict[str, Entry]:
-        return self._given[key].mapping() if key in self._given else {}
+        return mapping_at(self._given, key)
 
     def _profiles(self, key: str) -> list[str]:
-        return [name.text() for name in _profile_names(self._list(key))]
+        return list(map(Entry.text, _profile_names(self._list(key))))
 
     def _match(self, entry: Entry, pattern: str, actors: list[str]) -> list[str]:
-        """Return the actors whose whole name matches; an error for a plain name that is none, a
-        note for an idle pattern.
+        """Return the actors whose whole name matches a pattern.
+
+        A plain name that is none is an error; another pattern without matches is noted.
         """
         if pattern in self._conductor:
             return [pattern]
@@ -124,12 +130,12 @@ class Expansion:
             self.notes.append(f"{entry.where}: no actor matches {pattern!r}")
         return found
 
-    def _at(self, key: str, per_actor: dict[str, Any]) -> Entry:
-        """Return the values of each actor, at the first entry that gave it something."""
-        at = self._given.get(key, self._entry)
-        return at.with_value(
-            {actor: self._asked[key, actor].with_value(item) for actor, item in per_actor.items()}
-        )
+    def _per_actor(self, key: str, values: Mapping[str, Any]) -> Entry:
+        """Return the value of each actor, at the first entry that gave it something."""
+        found = {}
+        for actor, value in values.items():
+            found[actor] = self._first_entries[key, actor].with_value(value)
+        return self._given.get(key, self._entry).with_value(found)
 
     def _count(self, rule: Entry, pairs: int) -> None:
         self._written["pairs"] += pairs
@@ -143,9 +149,9 @@ class Expansion:
         for pattern, item in self._map("roles").items():
             templates = Templates(self.seed, self._written)
             for actor in self._match(item, pattern, self._batch):
-                self._asked.setdefault(("roles", actor), item)
+                self._first_entries.setdefault(("roles", actor), item)
                 found.setdefault(actor, {}).update(templates.fill(item).mapping())
-        return self._at("roles", found)
+        return self._per_actor("roles", found)
 
     def _connections(self) -> Entry:
         found: dict[str, dict[str, Entry]] = {}
@@ -153,13 +159,13 @@ class Expansion:
             words = rule.text().split()
             if len(words) != 2:
                 raise rule.fail("must be two patterns: FROM TO")
-            targets = {
-                target: rule.with_value(target) for target in self._match(rule, words[1], self._all)
-            }
+            targets = {}
+            for target in self._match(rule, words[1], self._all):
+                targets[target] = rule.with_value(target)
             actors = self._match(rule, words[0], self._managed)
             self._count(rule, len(actors) * len(targets))
             for actor in actors:
-                self._asked.setdefault(("connections", actor), rule)
+                self._first_entries.setdefault(("connections", actor), rule)
                 found.setdefault(actor, {}).update(targets)
         for actor, item in self._map("connections").items():
             for name in (item.with_value(actor), *item.texts()):
@@ -168,53 +174,60 @@ class Expansion:
                         f"no actor {name.value!r} in profiles;"
                         f" {did_you_mean(name.value, self._all)}"
                     )
-            self._asked.setdefault(("connections", actor), item)
-            found.setdefault(actor, {}).update({name.text(): name for name in item.texts()})
-        return self._at(
-            "connections", {actor: list(items.values()) for actor, items in found.items()}
-        )
+            self._first_entries.setdefault(("connections", actor), item)
+            targets = found.setdefault(actor, {})
+            for name in item.texts():
+                targets[name.text()] = name
+        lists = {}
+        for actor, targets in found.items():
+            lists[actor] = list(targets.values())
+        return self._per_actor("connections", lists)
 
     def _relationships(self) -> Entry:
-        key, found = "relationships", dict[str, dict[str, dict[str, Entry]]]()
-        for actor, item in self._map("relationships").items():
-            self._asked[key, actor] = item
-            for name, members in item.mapping().items():
-                found.setdefault(actor, {}).setdefault(name, {}).update(
-                    {one.text(): one for one in members.texts()}
-                )
+        key = "relationships"
+        found: dict[str, dict[str, dict[str, Entry]]] = {}
+        """{actor: {relationship: {member: its entry}}}"""
+        for actor, item in self._map(key).items():
+            self._first_entries[key, actor] = item
+            for relationship, members in item.mapping().items():
+                related = found.setdefault(actor, {}).setdefault(relationship, {})
+                for member in members.texts():
+                    related[member.text()] = member
         for pattern, rules in self._map("relationship_rules").items():
             actors = self._match(rules, pattern, self._managed)
             for relationship, rule in rules.mapping().items():
                 for one in rule.texts():
-                    who, slash, instance = one.text().rpartition("/")
-                    targets = self._match(one, who if slash else instance, self._all)
-                    named = [
-                        f"{target}/{instance if slash else relationship}" for target in targets
-                    ]
-                    self._count(one, len(actors) * len(named))
+                    targets = self._members(one, relationship)
+                    self._count(one, len(actors) * len(targets))
                     for actor in actors:
-                        self._asked.setdefault((key, actor), rules)
-                        found.setdefault(actor, {}).setdefault(relationship, {}).update(
-                            {member: one.with_value(member) for member in named}
-                        )
-        return self._at(
-            key,
-            {
-                actor: {
-                    name: self._asked[key, actor].with_value(list(members.values()))
-                    for name, members in known.items()
-                }
-                for actor, known in found.items()
-            },
-        )
+                        self._first_entries.setdefault((key, actor), rules)
+                        found.setdefault(actor, {}).setdefault(relationship, {}).update(targets)
+        lists: dict[str, dict[str, Entry]] = {}
+        for actor, relationships in found.items():
+            first = self._first_entries[key, actor]
+            lists[actor] = {}
+            for relationship, related in relationships.items():
+                lists[actor][relationship] = first.with_value(list(related.values()))
+        return self._per_actor(key, lists)
+
+    def _members(self, rule: Entry, relationship: str) -> dict[str, Entry]:
+        """Return {role: its entry} of the members that a rule, PATTERN or PATTERN/ROLE, names."""
+        pattern, slash, instance = rule.text().rpartition("/")
+        if not slash:
+            pattern, instance = instance, relationship
+        found = {}
+        for actor in self._match(rule, pattern, self._all):
+            member = f"{actor}/{instance}"
+            found[member] = rule.with_value(member)
+        return found
 
     def _links(self) -> Entry:
         found: dict[str, dict[str, Entry]] = {}
         for pattern, item in self._map("relationship_links").items():
             for actor in self._match(item, pattern, self._managed):
-                self._asked.setdefault(("relationship_links", actor), item)
+                self._first_entries.setdefault(("relationship_links", actor), item)
                 found.setdefault(actor, {}).update(item.mapping())
-        return self._at("relationship_links", found)
+        return self._per_actor("relationship_links", found)
 
     def _order(self) -> Entry:
         found: dict[str, Entry] = {}
@@ -225,7 +238,9 @@ class Expansion:
 
 
 def _profile_names(profiles: Iterable[Entry]) -> list[Entry]:
-    names = [item.fields(("name", "address"), required=("name",))["name"] for item in profiles]
+    names = []
+    for item in profiles:
+        names.append(item.fields(("name", "address"), required=("name",))["name"])
     seen: dict[str, Entry] = {}
     for name in names:
         if name.text() in seen:
@@ -246,7 +261,7 @@ def plan_run(entry: Entry, scope: Scope, seed: int | None = None, usual_seed: in
     def per_actor(key: str) -> list[tuple[str, Entry]]:
         """Return (node, entry) of each actor under a key."""
         found = []
-        for actor, item in (given[key].mapping() if key in given else {}).items():
+        for actor, item in mapping_at(given, key).items():
             if actor not in actors and actor != CONDUCTOR:
                 raise item.fail(f"no actor {actor!r} in profiles; {did_you_mean(actor, actors)}")
             found.append((actor if actor in actors else NOTEBOOK, item))
@@ -264,16 +279,17 @@ def plan_run(entry: Entry, scope: Scope, seed: int | None = None, usual_seed: in
         for alias, target in item.mapping().items():
             target.text()
             plan.node(node, item).links[alias] = target
-    order = given["deployment_order"].texts() if "deployment_order" in given else []
-    for item in order:
+    if NOTEBOOK in plan.nodes:
+        plan.first.append(NOTEBOOK)
+    for item in texts_at(given, "deployment_order"):
         if item.value not in actors:
             raise item.fail(
                 f"no actor {item.value!r} in profiles; {did_you_mean(item.value, actors)}"
             )
-    plan.first = [*([NOTEBOOK] if NOTEBOOK in plan.nodes else []), *(item.value for item in order)]
-    plan.unused = dict.fromkeys(
-        key for key in entry.mapping() if key.startswith(("connection", "bandwidth"))
-    )
+        plan.first.append(item.value)
+    for key in entry.mapping():
+        if key.startswith(("connection", "bandwidth")):
+            plan.unused[key] = None
     if any("address" in item.mapping() for item in given["profiles"].sequence()):
         plan.unused["address"] = None
     return plan

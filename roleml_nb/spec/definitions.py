@@ -26,14 +26,15 @@ __all__ = [
 
 OURS, UPSTREAM, COMPAT = "roleml_nb", "roleml", "roleml_nb.compat"
 Names = Mapping[str, Any]
-"""What ``__main__`` means: the names that notebook cells defined."""
+"""The names under ``__main__``: those that notebook cells defined."""
 
 
 class Deferred:
-    """A callable that is made where it is first called, by ``make(**options)``."""
+    """A callable that ``make(**options)`` makes on the node, at the first call."""
 
     def __init__(self, make: Callable[..., Any], options: Mapping[str, Any]):
-        self.make, self.options = make, dict(options)
+        self.make = make
+        self.options = dict(options)
         self._made: Callable[..., Any] | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -58,7 +59,7 @@ def find(path: str, names: Names | None = None) -> Any:
         There is no such object; the message says what there is.
     """
     head, _, rest = path.partition(".")
-    if not rest or not all(part.isidentifier() for part in path.split(".")):
+    if not rest or not all(map(str.isidentifier, path.split("."))):
         raise LookupError(
             f"{path!r} is not a dotted name such as package.module.Class{_hint(path, names)}"
         )
@@ -66,11 +67,10 @@ def find(path: str, names: Names | None = None) -> Any:
         known = vars(sys.modules["__main__"]) if names is None else names
         first, _, rest = rest.partition(".")
         if first not in known:
-            ours = [
-                name
-                for name, value in known.items()
-                if getattr(value, "__module__", None) == "__main__"
-            ]
+            ours = []
+            for name, value in known.items():
+                if getattr(value, "__module__", None) == "__main__":
+                    ours.append(name)
             raise LookupError(
                 f"the notebook defines no {first!r}: run the cell that does, then load again; "
                 + did_you_mean(first, ours)
@@ -107,9 +107,7 @@ def _import(path: str) -> Any:
 
 
 def speaks_of_upstream(value: Any) -> bool:
-    """Return True if plain data holds a dotted name under ``roleml.``, which is looked up where it
-    is used.
-    """
+    """Return True if plain data holds a dotted name under ``roleml.``."""
     if isinstance(value, Mapping):
         return any(map(speaks_of_upstream, value.values()))
     if isinstance(value, (list, tuple)):
@@ -118,7 +116,7 @@ def speaks_of_upstream(value: Any) -> bool:
 
 
 def lead_upstream_here() -> None:
-    """Have ``import roleml`` lead to `roleml_nb.compat`, here and on all engines."""
+    """Make ``import roleml`` lead to `roleml_nb.compat`, here and on all engines."""
     importlib.import_module(COMPAT).install()
 
 
@@ -148,9 +146,8 @@ def _walk(found: Any, rest: str, where: str) -> Any:
 
 
 def _public(found: Any) -> list[str]:
-    return [
-        name for name in getattr(found, "__all__", None) or dir(found) if not name.startswith("_")
-    ]
+    names = getattr(found, "__all__", None) or dir(found)
+    return [name for name in names if not name.startswith("_")]
 
 
 def _hint(name: str, names: Names | None) -> str:
@@ -192,9 +189,9 @@ def dotted_name(value: Any) -> str | None:
 
 @contextmanager
 def add_sources(folders: Iterable[str]) -> Iterator[None]:
-    """Have modules found in folders that a configuration names, for good unless the block fails.
+    """Add folders that a configuration names to sys.path, for good unless the block fails.
 
-    Engines follow suit.
+    Engines do the same.
     """
     new = [folder for folder in dict.fromkeys(folders) if folder not in sys.path]
     sys.path.extend(new)

@@ -1,6 +1,4 @@
-"""A value of a configuration, and where it stands: what every check reads, so that each error can
-point.
-"""
+"""A value of a configuration with its place: each check reads entries, so that errors can point."""
 
 from __future__ import annotations
 
@@ -10,14 +8,14 @@ from typing import Any
 
 from roleml_nb.role import TestbedError, did_you_mean
 
-__all__ = ["MAX_DEPTH", "ConfigError", "Entry"]
+__all__ = ["MAX_DEPTH", "ConfigError", "Entry", "mapping_at", "sequence_at", "texts_at"]
 
 MAX_DEPTH = 100
 """Mappings and lists within each other."""
 
 
 class ConfigError(TestbedError):
-    """A configuration says what cannot be. The message begins with file, line and key."""
+    """A configuration is wrong. The message begins with file, line and key."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +46,7 @@ class Entry:
         return cls(data, path, location)
 
     def moved(self, path: tuple[str, ...]) -> Entry:
-        """Return the same under another path; marks stay."""
+        """Return the same entries under another path; locations stay."""
         value = self.value
         if isinstance(value, dict):
             value = {key: item.moved((*path, str(key))) for key, item in value.items()}
@@ -61,7 +59,7 @@ class Entry:
         return replace(self, value=value)
 
     def plain(self) -> Any:
-        """Return the value without marks."""
+        """Return the value without paths and locations."""
         if isinstance(self.value, dict):
             return {key: item.plain() for key, item in self.value.items()}
         if isinstance(self.value, list):
@@ -70,14 +68,14 @@ class Entry:
 
     @property
     def where(self) -> str:
-        """``file:line: key.key``, as far as there are such."""
-        return ": ".join(part for part in (self.location, ".".join(self.path)) if part)
+        """``file:line: key.key``; either part may be missing."""
+        return ": ".join(filter(None, (self.location, ".".join(self.path))))
 
     def fail(self, message: object) -> ConfigError:
         """Return the error to raise about this entry."""
         return ConfigError(f"{self.where}: {message}" if self.where else str(message))
 
-    # what the value must be
+    # values of one type
 
     def mapping(self) -> dict[str, Entry]:
         """Return the entries by key; nothing at all is an empty mapping."""
@@ -91,7 +89,7 @@ class Entry:
         return self.value
 
     def fields(self, known: Iterable[str], required: Iterable[str] = ()) -> dict[str, Entry]:
-        """Return a mapping with none but known keys, and all required ones."""
+        """Return a mapping with known keys alone, and all required ones."""
         found, known = self.mapping(), list(known)
         for key, item in found.items():
             if key not in known:
@@ -132,12 +130,27 @@ class Entry:
         return self.value
 
     def choice(self, known: Iterable[str]) -> str:
-        """Return one of some words, in small or capital letters; returned as known."""
+        """Return one of the known words, as it is known; small and capital letters are equal."""
         by_lower = {word.lower(): word for word in known}
         word = str(self.value)
         if word.lower() not in by_lower:
             raise self.fail(f"no such choice: {word!r}; {did_you_mean(word, by_lower.values())}")
         return by_lower[word.lower()]
+
+
+def mapping_at(given: Mapping[str, Entry], key: str) -> dict[str, Entry]:
+    """Return the mapping under a key; an empty one where there is no such key."""
+    return given[key].mapping() if key in given else {}
+
+
+def sequence_at(given: Mapping[str, Entry], key: str) -> list[Entry]:
+    """Return the list under a key; an empty one where there is no such key."""
+    return given[key].sequence() if key in given else []
+
+
+def texts_at(given: Mapping[str, Entry], key: str) -> list[Entry]:
+    """Return the texts under a key; none where there is no such key."""
+    return given[key].texts() if key in given else []
 
 
 def _kind(value: Any) -> str:

@@ -44,26 +44,29 @@ def read(
         A file, or plain data: our own spec, a run of RoleML (``appConfig``, expanded or not), an
         actor of RoleML (``ActorBootstrapSpec``); or several of the latter two.
     names
-        What ``__main__`` means in dotted names; default: the main module, where notebook cells
-        define things.
+        The names under ``__main__``; default: the main module, where notebook cells define things.
     seed
         Of value templates that draw; default: the one that the configuration names, else
         `usual_seed`.
     trust
-        Whether it may name any class or function, and include and open any file. Otherwise it may
-        name what is public in `roleml_nb.library` and `roleml_nb.workload`, and what was defined in
-        the notebook or in modules below its folder.
+        True lets it name any class or function, and include and open any file. Otherwise it may
+        name public classes and functions of `roleml_nb.library` and `roleml_nb.workload`, and those
+        that were defined in the notebook or in modules below its folder.
     root
         The folder that files may include from; default: that of each file given.
     """
     entries = _entries(source, trust, root)
     scope = Scope(names, trust, entries)
-    kinds = [_kind(entry) for entry in entries]
+    kinds = list(map(_kind, entries))
     if spec in kinds and len(entries) > 1:
         raise entries[kinds.index(spec)].fail("a spec is loaded alone")
     plan = Plan()
-    actors = [entry for entry, kind in zip(entries, kinds, strict=True) if kind is bootstrap]
-    with add_sources([folder for entry in actors for folder in bootstrap.sources(entry, scope)]):
+    actors, folders = [], []
+    for entry, kind in zip(entries, kinds, strict=True):
+        if kind is bootstrap:
+            actors.append(entry)
+            folders += bootstrap.sources(entry, scope)
+    with add_sources(folders):
         if actors:
             plan.add(bootstrap.plan_actors(actors, scope))
         for entry, kind in zip(entries, kinds, strict=True):
@@ -75,27 +78,32 @@ def read(
     if seed is not None:
         plan.seed = seed
     if plan.unused:
-        files = ", ".join(
-            dict.fromkeys(entry.location.rpartition(":")[0] for entry in entries if entry.location)
-        )
-        plan.notes.append(
-            f"{files}{': ' * bool(files)}not used, since nodes live on ipyparallel engines, where"
-            f" each reaches each: {', '.join(sorted(plan.unused))}"
-        )
+        plan.notes.append(_note_of_unused(entries, sorted(plan.unused)))
     return plan
 
 
-def _entries(source: Source, trust: bool, root: FileName | None) -> list[Entry]:
-    items = (
-        list(source) if isinstance(source, Sequence) and not isinstance(source, str) else [source]
+def _note_of_unused(entries: list[Entry], keys: list[str]) -> str:
+    files: dict[str, None] = {}
+    for entry in entries:
+        if entry.location:
+            files[entry.location.rpartition(":")[0]] = None
+    where = f"{', '.join(files)}: " if files else ""
+    return (
+        f"{where}not used, since nodes live on ipyparallel engines, where each reaches each:"
+        f" {', '.join(keys)}"
     )
+
+
+def _entries(source: Source, trust: bool, root: FileName | None) -> list[Entry]:
+    items: Sequence[Any] = [source]
+    if isinstance(source, Sequence) and not isinstance(source, str):
+        items = source
     found: list[Entry] = []
     for item in items:
-        entry = (
-            read_file(item, root=root, trust=trust)
-            if isinstance(item, (str, os.PathLike))
-            else Entry.of(item)
-        )
+        if isinstance(item, (str, os.PathLike)):
+            entry = read_file(item, root=root, trust=trust)
+        else:
+            entry = Entry.of(item)
         found += entry.value if isinstance(entry.value, list) else [entry]
     if not found:
         raise ConfigError("nothing to load: name a file, or give a mapping")
@@ -103,7 +111,7 @@ def _entries(source: Source, trust: bool, root: FileName | None) -> list[Entry]:
 
 
 def _kind(entry: Entry) -> Any:
-    """Return the module that reads it."""
+    """Return the module that reads an entry of this kind."""
     keys = list(entry.mapping())
     if "nodes" in keys or "roleml_nb" in keys:
         return spec
@@ -111,11 +119,10 @@ def _kind(entry: Entry) -> Any:
         return bootstrap
     if any(key.startswith("profiles") for key in keys):
         return conductor
-    near = [
-        key
-        for key in keys
-        if did_you_mean(key, ("nodes", "name", "profiles")).startswith("did you mean")
-    ]
+    near = []
+    for key in keys:
+        if did_you_mean(key, ("nodes", "name", "profiles")).startswith("did you mean"):
+            near.append(key)
     found = f"found {', '.join(map(repr, near or keys[:5]))}" if keys else "it is empty"
     raise entry.fail(
         "neither a spec (with 'nodes'), nor a run of RoleML (with 'profiles'), nor an actor of"
@@ -132,7 +139,7 @@ def expand(
     root: FileName | None = None,
 ) -> dict[str, Any]:
     """Return a run of RoleML with all patterns, rules and value templates written out (``fixed:
-    true``), also saved in a file.
+    true``), and save it in a file, if one is given.
 
     Parameters
     ----------
@@ -151,7 +158,7 @@ def expand(
 
 
 def write_spec(path: FileName, spec_of_testbed: dict[str, Any]) -> None:
-    """Write a testbed's spec; ConfigError, and no file, when it holds what is not plain data."""
+    """Write a testbed's spec; ConfigError, and no file, when it is not plain data alone."""
     try:
         spec.check_plain(spec_of_testbed)
     except ConfigError as error:
@@ -160,11 +167,10 @@ def write_spec(path: FileName, spec_of_testbed: dict[str, Any]) -> None:
 
 
 def _write(path: FileName, data: Any) -> None:
-    text = (
-        json.dumps(data, indent=2, ensure_ascii=False) + "\n"
-        if str(path).endswith(".json")
-        else dump(data)
-    )
+    if str(path).endswith(".json"):
+        text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    else:
+        text = dump(data)
     try:
         Path(path).write_text(text, encoding="utf-8", errors="backslashreplace")  # as JSON does it
     except (OSError, ValueError) as error:  # of the latter kind: a name with a NUL

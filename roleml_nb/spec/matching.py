@@ -1,7 +1,7 @@
-"""Regular expressions of configurations, matched in a time that grows with the text, and no faster.
+"""Regular expressions of configurations, matched in linear time.
 
-Python's own matcher goes back and tries again, for ``(a+)+$`` as often as 2 to the number of
-letters. RE2 does not; in return it has neither look-around nor back-references.
+Python's own matcher backtracks, for ``(a+)+$`` as often as 2 to the number of letters. RE2 does
+not; in return it has neither look-around nor back-references.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def matching(pattern: str, names: Iterable[str], trust: bool = False) -> list[st
     Parameters
     ----------
     trust
-        Whether what RE2 does not know is given to Python's matcher, which may not end.
+        True gives patterns that RE2 does not know to Python's matcher, which may not end.
     """
     import re2  # not before there is a pattern
 
@@ -36,11 +36,8 @@ def matching(pattern: str, names: Iterable[str], trust: bool = False) -> list[st
     try:
         made = re2.compile(OPEN_BEGINNING.sub(r"{0,\1}", pattern), options=options)
     except re2.error as error:
-        reason = (
-            error.args[0].decode(errors="replace")
-            if isinstance(error.args[0], bytes)
-            else str(error)
-        )
+        text = error.args[0]
+        reason = text.decode(errors="replace") if isinstance(text, bytes) else str(error)
         made = _python(pattern, reason, trust)
     names = list(names)
     odd = next((name for name in (pattern, *names) if not name.isascii()), None)

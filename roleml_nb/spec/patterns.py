@@ -12,8 +12,12 @@ __all__ = ["expand", "match"]
 
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}|\{([^{}]*,[^{}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][\w.-]*")
-MAX_NAMES, MAX_LETTERS, MAX_DIGITS = 100_000, 10_000, 18
-"""Of the names that one pattern makes, of what it is written with, and of a number in it."""
+MAX_NAMES = 100_000
+"""Names that one pattern makes."""
+MAX_LETTERS = 10_000
+"""Letters of a pattern."""
+MAX_DIGITS = 18
+"""Digits of a number in a pattern."""
 
 
 def expand(pattern: str) -> list[str]:
@@ -26,7 +30,8 @@ def expand(pattern: str) -> list[str]:
         raise TestbedError(
             f"{pattern[:50]!r}… has {len(pattern):,} letters, and a pattern at most {MAX_LETTERS:,}"
         )
-    names, begun, count = [], [pattern], 1
+    names, begun = [], [pattern]
+    count = 1
     while begun:
         name = begun.pop()
         found = _RANGE.search(name)
@@ -45,14 +50,15 @@ def expand(pattern: str) -> list[str]:
                 f"{pattern!r} makes more than {MAX_NAMES:,} names, and a pattern makes at most so"
                 " many"
             )
-        begun += [f"{name[: found.start()]}{item}{name[found.end() :]}" for item in reversed(items)]
+        before, after = name[: found.start()], name[found.end() :]
+        begun += [f"{before}{item}{after}" for item in reversed(items)]
     return names
 
 
 def _items(found: re.Match[str], pattern: str) -> Sequence[int | str]:
     """Return the alternatives of a pattern's first braces."""
     if found[1] is None:
-        return [item.strip() for item in found[3].split(",")]
+        return list(map(str.strip, found[3].split(",")))
     if max(len(found[1]), len(found[2])) > MAX_DIGITS:
         raise TestbedError(f"{pattern!r}: a number of a range has at most {MAX_DIGITS} digits")
     first, last = int(found[1]), int(found[2])
@@ -62,21 +68,20 @@ def _items(found: re.Match[str], pattern: str) -> Sequence[int | str]:
 
 
 def match(pattern: str | Iterable[str], known: Iterable[str]) -> list[str]:
-    """Return the known names that a pattern, or any of several, finds; in natural order.
+    """Return the known names that one of the patterns finds; in natural order.
 
-    TestbedError for none.
+    TestbedError for a pattern that finds none.
     """
     names = sorted(known, key=natural_key)
-    # names hold none of the signs of patterns; many of them at once shall not be tried one by one
+    # a plain name, of which there may be many, is found without trying all known ones
     exact = set(names)
     chosen: dict[str, None] = {}
     for item in [pattern] if isinstance(pattern, str) else pattern:
         for name in expand(item) if "{" in item else [item]:
-            found = (
-                [name]
-                if name in exact
-                else [candidate for candidate in names if fnmatchcase(candidate, name)]
-            )
+            if name in exact:
+                chosen[name] = None
+                continue
+            found = [candidate for candidate in names if fnmatchcase(candidate, name)]
             if not found:
                 raise TestbedError(f"no node matches {name!r}; {did_you_mean(name, names)}")
             chosen.update(dict.fromkeys(found))

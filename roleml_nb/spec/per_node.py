@@ -1,6 +1,4 @@
-"""How the notebook says what a role is given: implementations made on the node, and values per
-node.
-"""
+"""Arguments of roles that are made on the node, or differ from node to node."""
 
 from __future__ import annotations
 
@@ -31,10 +29,9 @@ class Impl:
         self.function, self.args, self.kwargs = function, args, kwargs
 
     def __repr__(self) -> str:
-        given = [
-            *map(repr, self.args),
-            *(f"{name}={value!r}" for name, value in self.kwargs.items()),
-        ]
+        given = list(map(repr, self.args))
+        for name, value in self.kwargs.items():
+            given.append(f"{name}={value!r}")
         return f"{getattr(self.function, '__name__', self.function)}({', '.join(given)})"
 
 
@@ -53,19 +50,15 @@ def impl(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Impl:
 
 
 def resolve(value: Any, index: int, size: int) -> Any:
-    """Return the value for the node at `index` of `size`; ValueError when an `Each` has another
-    length.
-    """
+    """Return the value for node `index` of `size`; ValueError for an `Each` of another length."""
     if isinstance(value, Each):
         if len(value.values) != size:
             raise ValueError(f"Each has {len(value.values)} values for {size} nodes")
         return value.values[index]
     if isinstance(value, Impl):
-        return Impl(
-            value.function,
-            tuple(resolve(item, index, size) for item in value.args),
-            {name: resolve(item, index, size) for name, item in value.kwargs.items()},
-        )
+        args = tuple(resolve(item, index, size) for item in value.args)
+        kwargs = {name: resolve(item, index, size) for name, item in value.kwargs.items()}
+        return Impl(value.function, args, kwargs)
     return value
 
 

@@ -1,4 +1,4 @@
-"""A plan: what shall be deployed, checked as far as can be before anything is done."""
+"""A plan of a deployment, checked as far as possible before anything is done."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Member = tuple[RoleInstanceID, Entry]
 
 @dataclass
 class RolePlan:
-    """A role to be assigned; `entry` is what asks for it. Those of a lower `turn` come first."""
+    """A role to be assigned, as `entry` asks. Roles of a lower `turn` come first."""
 
     cls: type[Role]
     options: dict[str, Any]
@@ -42,7 +42,7 @@ class RolePlan:
 
 @dataclass
 class NodePlan:
-    """A node, and what it shall hold and know."""
+    """A node with its roles, relationships, links and context."""
 
     entry: Entry
     place: str | None = None
@@ -55,7 +55,7 @@ class NodePlan:
     context: dict[str, Any] = field(default_factory=dict)
     """Its workdir, src and seed, as far as given."""
     complete: bool = True
-    """Whether its roles are all here; if not, relationships may speak of others."""
+    """True when all its roles are here; otherwise relationships may name others."""
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Plan:
     seed: int | None = None
     board_layout: BoardLayout | None = None
     notes: list[str] = field(default_factory=list)
-    """What a reader should know of what was not taken as written."""
+    """Lines for the user about parts that were not taken as written."""
     unused: dict[str, None] = field(default_factory=dict)
     """Keys that have no effect here."""
 
@@ -88,7 +88,7 @@ class Plan:
 
     @property
     def speaks_of_upstream(self) -> bool:
-        """Whether roles or elements are given names under ``roleml.``, which nodes will look up."""
+        """True if roles or elements are given names under ``roleml.``, which nodes will look up."""
         for node in self.nodes.values():
             for role in node.roles.values():
                 given: list[Any] = [role.options]
@@ -100,15 +100,12 @@ class Plan:
 
     @property
     def size(self) -> str:
-        """How much it is, in words."""
-        counts = (
-            (len(self.nodes), "node"),
-            (sum(len(node.roles) for node in self.nodes.values()), "role"),
-        )
-        return ", ".join(f"{number} {noun}{'s' * (number != 1)}" for number, noun in counts)
+        """The numbers of nodes and roles, in words."""
+        roles = sum(len(node.roles) for node in self.nodes.values())
+        return f"{_counted(len(self.nodes), 'node')}, {_counted(roles, 'role')}"
 
     def add(self, other: Plan) -> None:
-        """Take in what another configuration of the same testbed says."""
+        """Merge the plan of another configuration of the same testbed into this one."""
         for name, theirs in other.nodes.items():
             ours = self.nodes.setdefault(name, NodePlan(theirs.entry, theirs.place))
             ours.at = theirs.at or ours.at
@@ -118,7 +115,9 @@ class Plan:
             ours.links.update(theirs.links)
             for relationship, members in theirs.relationships.items():
                 ours.relationships.setdefault(relationship, []).extend(members)
-        self.first += [name for name in other.first if name not in self.first]
+        for name in other.first:
+            if name not in self.first:
+                self.first.append(name)
         self.engines = self.engines if other.engines is None else other.engines
         self.seed = other.seed if self.seed is None else self.seed
         self.board_layout = self.board_layout or other.board_layout
@@ -126,20 +125,18 @@ class Plan:
         self.unused.update(other.unused)
 
     def check_files(self, scope: Scope) -> None:
-        """Check that elements are read from, and written to, files where that may be."""
+        """Check the files that elements are read from and written to."""
         for node in self.nodes.values():
             for role in node.roles.values():
                 for given in role.elements.values():
                     for key in ("deserializer_source", "serializer_destination"):
                         name = getattr(given, key, None)
                         if name is not None:
-                            scope.file(
-                                role.entry,
-                                os.path.join(node.context.get("workdir", os.getcwd()), name),
-                            )
+                            workdir = node.context.get("workdir", os.getcwd())
+                            scope.check_file(role.entry, os.path.join(workdir, name))
 
     def check(self, existing: Mapping[str, Iterable[str]]) -> None:
-        """Check members and links; `existing` are the roles of nodes that are there already."""
+        """Check members and links; `existing` holds the roles of nodes that are there already."""
         known = {NOTEBOOK, *self.nodes, *existing}
         for node in self.nodes.values():
             for relationship, members in node.relationships.items():
@@ -178,7 +175,8 @@ class Plan:
                 raise entry.fail(
                     f"{alias!r} is a relationship with members and cannot be a link too"
                 )
-            seen, name = {alias}, entry.text()
+            seen = {alias}
+            name = entry.text()
             while name in node.links:
                 if name in seen:
                     raise entry.fail(f"the link {alias!r} → {entry.value!r} is a circle")
@@ -186,6 +184,10 @@ class Plan:
                 name = node.links[name].text()
             if name in seen:
                 raise entry.fail(f"the link {alias!r} → {entry.value!r} is a circle")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _check_relationship(name: str, entry: Entry) -> None:

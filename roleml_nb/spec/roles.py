@@ -1,4 +1,4 @@
-"""Roles as RoleML's files write them: a class, its options, and what implements its elements."""
+"""Roles as RoleML's files write them: a class, its options, and implementations of its elements."""
 
 from __future__ import annotations
 
@@ -7,28 +7,25 @@ from typing import Any
 
 from roleml_nb.role import (
     ArgumentError,
-    ConstructStrategy,
     ElementError,
     ElementImplementation,
-    InitializeStrategy,
     Role,
     did_you_mean,
     standard_name,
 )
 
 from .definitions import Deferred, dotted_name, find
-from .entry import Entry
+from .entry import Entry, mapping_at
 from .plan import RolePlan
 from .role_checks import check_role_name, wrong_option
 from .scope import Scope
-from .values import definition, function
+from .values import STRATEGIES, definition, function, read_strategy
 
 __all__ = ["Presets", "check_role", "read_role", "role_class"]
 
 CALLABLES = ("constructor", "initializer", "serializer", "deserializer", "destructor")
-NAMED = ("initializer", "serializer", "deserializer")
-"""Of these, some have short names, such as pickle."""
-STRATEGIES = {"construct_strategy": ConstructStrategy, "initialize_strategy": InitializeStrategy}
+WITH_SHORT_NAMES = ("initializer", "serializer", "deserializer")
+"""Keys whose callables may have short names, such as pickle."""
 MODES = ("serializer_mode", "deserializer_mode")
 FILES = ("serializer_destination", "deserializer_source")
 ELEMENT_KEYS = ("class", "impl", "constructor_args", *CALLABLES, *STRATEGIES, *MODES, *FILES)
@@ -49,17 +46,14 @@ def read_role(name: str, entry: Entry, scope: Scope, presets: Presets | None = N
     else:
         given = entry.fields(("class", "options", "impl"), required=("class",))
         cls = role_class(given["class"], scope)
-        options = given["options"].mapping() if "options" in given else {}
-        implementations = given["impl"].mapping() if "impl" in given else {}
+        options = mapping_at(given, "options")
+        implementations = mapping_at(given, "impl")
     if presets is not None:
         implementations = presets.apply(cls, implementations, entry)
-    elements = {key: read_element(item, scope) for key, item in implementations.items()}
-    plan = RolePlan(
-        cls,
-        {key: scope.plain(item) for key, item in options.items()},
-        {standard_name(key): item for key, item in elements.items()},
-        entry,
-    )
+    elements = {}
+    for key, item in implementations.items():
+        elements[standard_name(key)] = read_element(item, scope)
+    plan = RolePlan(cls, scope.plain_mapping(options), elements, entry)
     check_role(name, plan, options, implementations)
     return plan
 
@@ -67,8 +61,9 @@ def read_role(name: str, entry: Entry, scope: Scope, presets: Presets | None = N
 def check_role(
     name: str, plan: RolePlan, options: Mapping[str, Entry], elements: Mapping[str, Entry]
 ) -> None:
-    """Check that a role can be built so; errors point at the entries of options and elements."""
-    cls, entry = plan.cls, plan.entry
+    """Check a role with its options and elements; errors point at the entries of these."""
+    cls = plan.cls
+    entry = plan.entry
     try:
         check_role_name(name)
     except ArgumentError as error:
@@ -109,14 +104,11 @@ def read_element(entry: Entry, scope: Scope) -> ElementImplementation:
         elif key == "impl":
             given.update(_implementation(item, scope))
         elif key == "constructor_args":
-            given[key] = {name: scope.plain(value) for name, value in item.mapping().items()}
+            given[key] = scope.plain_mapping(item.mapping())
         elif key in CALLABLES:
             given[key] = _callable(key, item, scope)
         elif key in STRATEGIES:
-            strategy = STRATEGIES[key]
-            given[key] = strategy[
-                item.choice([name.lower() for name in strategy.__members__]).upper()
-            ]
+            given[key] = read_strategy(key, item)
         else:
             given[key] = item.choice(("binary", "text")) if key in MODES else item.text()
     try:
@@ -126,7 +118,7 @@ def read_element(entry: Entry, scope: Scope) -> ElementImplementation:
 
 
 def _implementation(entry: Entry, scope: Scope) -> dict[str, Any]:
-    """Return an object: by dotted name, as ``{type, options}``, or a plain value."""
+    """Read an object: by dotted name, as ``{type, options}``, or a plain value."""
     if _is_made(entry):
         return {
             "constructor": function(entry.value["type"], scope),
@@ -141,13 +133,13 @@ def _implementation(entry: Entry, scope: Scope) -> dict[str, Any]:
 
 
 def _callable(key: str, entry: Entry, scope: Scope) -> Any:
-    """Return a callable: by dotted name, as ``{type, options}``, or by a short name.
+    """Read a callable: by dotted name, as ``{type, options}``, or by a short name.
 
-    An instance, where a class makes callables.
+    A class whose instances can be called stands for an instance.
     """
     if _is_made(entry):
         return Deferred(function(entry.value["type"], scope), _options(entry, scope))
-    if key in NAMED and isinstance(entry.value, str) and "." not in entry.value:
+    if key in WITH_SHORT_NAMES and isinstance(entry.value, str) and "." not in entry.value:
         return entry.value
     found = function(entry, scope)
     if not isinstance(found, type):
@@ -169,34 +161,31 @@ def _is_made(entry: Entry) -> bool:
 
 def _options(entry: Entry, scope: Scope) -> dict[str, Any]:
     given = entry.value.get("options")
-    return (
-        {} if given is None else {key: scope.plain(item) for key, item in given.mapping().items()}
-    )
+    return {} if given is None else scope.plain_mapping(given.mapping())
 
 
 class Presets:
-    """Implementations that the key ``element_preset`` gives to all roles of a class, and of classes
-    derived from it.
+    """Implementations that the key ``element_preset`` gives to all roles of a class, and of its
+    subclasses.
     """
 
     def __init__(self, entry: Entry | None, scope: Scope):
-        self._of: dict[type[Role], tuple[dict[str, Entry], str]] = {}
+        self._presets: dict[type[Role], tuple[dict[str, Entry], str]] = {}
         for path, item in (entry.mapping() if entry is not None else {}).items():
             given = item.fields(("elements", "on_conflict"))
-            elements = given["elements"].mapping() if "elements" in given else {}
-            choice = (
-                given["on_conflict"].choice(("preset", "override", "error"))
-                if "on_conflict" in given
-                else "override"
-            )
-            self._of[role_class(item.with_value(path), scope)] = (elements, choice)
+            elements = mapping_at(given, "elements")
+            choice = "override"
+            if "on_conflict" in given:
+                choice = given["on_conflict"].choice(("preset", "override", "error"))
+            cls = role_class(item.with_value(path), scope)
+            self._presets[cls] = (elements, choice)
 
     def apply(self, cls: type[Role], given: dict[str, Entry], entry: Entry) -> dict[str, Entry]:
         """Return a role's implementations, with those of the nearest class that has a preset."""
         for base in cls.__mro__:
-            if base not in self._of:
+            if base not in self._presets:
                 continue
-            elements, choice = self._of[base]
+            elements, choice = self._presets[base]
             both = sorted(set(elements) & set(given))
             if both and choice == "error":
                 raise given[both[0]].fail(

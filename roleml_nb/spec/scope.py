@@ -1,8 +1,8 @@
-"""What the dotted names of a configuration stand for, and which of them it may use."""
+"""The scope of a configuration: the objects of its dotted names, as far as it may use them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .definitions import UPSTREAM, Names, find
@@ -20,111 +20,111 @@ OUTSIDE = f"which does not lie below the notebook's folder; {TRUST}"
 
 
 class Untrusted(ConfigError):
-    """A configuration would call what it may not call without being trusted."""
+    """A configuration would call something that it has to be trusted for."""
 
 
 class Scope:
-    """What dotted names of a configuration stand for, and which of them may be looked up.
+    """Looks up dotted names of a configuration, and refuses those that it has to be trusted for.
 
     Parameters
     ----------
     names
-        What ``__main__`` means; default: the main module, where notebook cells define things.
+        The names under ``__main__``; default: the main module, where notebook cells define things.
     trust
-        Whether a configuration may name anything, and read any file.
+        True lets a configuration name anything, and read any file.
     entries
-        The configuration as a whole: an error about one name also tells of the others.
+        The configuration as a whole: an error about one name also lists the others.
     """
 
     def __init__(
         self, names: Names | None = None, trust: bool = False, entries: Iterable[Entry] = ()
     ):
-        self.names, self.trust, self._entries = names, trust, entries
+        self.names = names
+        self.trust = trust
+        self._entries = entries
         self._found: dict[str, Any] = {}
         self._texts: dict[str, str | None] = {}
 
     def find(self, entry: Entry) -> Any:
-        """Return the object of a dotted name; ConfigError when there is none, or it may not be
-        named.
-        """
+        """Return the object of a dotted name; ConfigError for none, or one that is refused."""
         path = entry.text()
         if path in self._found:
             return self._found[path]
-        said, owner = (None, None) if self.trust else foreign(path, self.names)
-        if said is not None:
-            raise self._refused(entry, "would call", path, said)
+        refused, owner = (None, None) if self.trust else foreign(path, self.names)
+        if refused is not None:
+            raise self._refused(entry, "would call", path, refused)
         try:
             found = find(path, self.names)
         except LookupError as error:
             raise entry.fail(error.args[0]) from None
-        said = None if self.trust else judge(found, owner)
-        if said is not None:
-            raise self._refused(entry, "would call", path, said)
+        refused = None if self.trust else judge(found, owner)
+        if refused is not None:
+            raise self._refused(entry, "would call", path, refused)
         self._found[path] = found
         return found
 
     def plain(self, entry: Entry) -> Any:
-        """Return plain data for what is called, which may in its turn look up the dotted names in
-        it.
-        """
+        """Return plain data for a callable, which may look up the dotted names in it."""
         for item in () if self.trust else _texts(entry):
-            said = self._foreign_text(item.value)
-            if said is not None:
-                raise self._refused(item, "has what is made with it call", item.value, said)
+            refused = self._foreign_text(item.value)
+            if refused is not None:
+                raise self._refused(item, "has what is made with it call", item.value, refused)
         return entry.plain()
 
-    def file(self, entry: Entry, path: str) -> None:
+    def plain_mapping(self, entries: Mapping[str, Entry]) -> dict[str, Any]:
+        """Return plain data by key, as `plain` does."""
+        return {key: self.plain(item) for key, item in entries.items()}
+
+    def check_file(self, entry: Entry, path: str) -> None:
         """Check a file that a node would read or write; ConfigError for one that lies elsewhere."""
         if not self.trust and not is_below(path, folders()):
             raise entry.fail(f"would open {path}, {OUTSIDE}")
 
-    def folder(self, entry: Entry, path: str) -> str:
-        """Return a folder that modules are to be looked for in; ConfigError for one that lies
-        elsewhere.
-        """
+    def check_folder(self, entry: Entry, path: str) -> None:
+        """Check a folder of modules; ConfigError for one that lies elsewhere."""
         if not self.trust and not is_below(path, folders()):
             raise entry.fail(f"would import from {path}, {OUTSIDE}")
-        return path
 
     def _foreign_text(self, text: str) -> str | None:
         if text not in self._texts:
             self._texts[text] = foreign_text(text, self.names)
         return self._texts[text]
 
-    def _refused(self, entry: Entry, what: str, path: str, said: str) -> ConfigError:
+    def _refused(self, entry: Entry, what: str, path: str, definition: str) -> ConfigError:
+        names: dict[str, None] = {}
+        for each in self._entries:
+            for item in _texts(each):
+                names[item.value] = None
         others = []
-        for name in dict.fromkeys(item.value for one in self._entries for item in _texts(one)):
+        for name in names:
             other = self._foreign_text(name)
             if other is not None and name != path and not name.startswith(f"{UPSTREAM}."):
-                others.append(_said(name, other))
-        more = (
-            f" (and so is {', '.join(others[:MAX_REFUSALS])}{' …' * (len(others) > MAX_REFUSALS)})"
-            if others
-            else ""
-        )
-        return Untrusted(
-            entry.fail(f"{what} {_said(path, said)}, {HINTS.format(more=more)}").args[0]
-        )
+                others.append(_described(name, other))
+        more = ""
+        if others:
+            ellipsis = " …" if len(others) > MAX_REFUSALS else ""
+            more = f" (and so is {', '.join(others[:MAX_REFUSALS])}{ellipsis})"
+        hints = HINTS.format(more=more)
+        error = entry.fail(f"{what} {_described(path, definition)}, {hints}")
+        return Untrusted(error.args[0])
 
 
 MAX_REFUSALS = 10
-"""Names that one error tells."""
+"""Names that one error lists."""
 
 
 def _texts(entry: Entry) -> Iterator[Entry]:
     """Yield the texts that an entry holds, at any depth."""
     if isinstance(entry.value, str):
         yield entry
-    items = (
-        entry.value.values()
-        if isinstance(entry.value, dict)
-        else entry.value
-        if isinstance(entry.value, list)
-        else ()
-    )
+    items: Iterable[Entry] = ()
+    if isinstance(entry.value, dict):
+        items = entry.value.values()
+    elif isinstance(entry.value, list):
+        items = entry.value
     for item in items:
         yield from _texts(item)
 
 
-def _said(path: str, said: str) -> str:
-    return path if said == path else f"{path} = {said}"
+def _described(path: str, definition: str) -> str:
+    return path if definition == path else f"{path} = {definition}"

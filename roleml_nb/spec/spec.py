@@ -18,11 +18,11 @@ from roleml_nb.role import (
 )
 
 from .board_layout import GROUPINGS, BoardLayout
-from .entry import ConfigError, Entry
+from .entry import ConfigError, Entry, mapping_at, texts_at
 from .plan import NodePlan, Plan, RolePlan
 from .roles import check_role, role_class
 from .scope import Scope
-from .values import decode, encode, opaque
+from .values import decode, decode_mapping, encode, opaque
 
 if TYPE_CHECKING:
     from roleml_nb.testbed.registry.registry import Registry
@@ -32,8 +32,8 @@ __all__ = [
     "VERSION",
     "check_context",
     "check_plain",
+    "class_reference",
     "describe",
-    "named",
     "plan_spec",
     "without_empty",
 ]
@@ -55,22 +55,18 @@ def describe(registry: Registry, engines: int, seed: int) -> dict[str, Any]:
         for role, given in registry.roles.get(name, {}).items():
             roles[role] = {key: _copied(given[key]) for key in ROLE_KEYS}
             roles[role]["turn"] = rank[given["turn"]]
-        related = {
-            key: list(members)
-            for key, members in registry.relationships.get(name, {}).items()
-            if members
-        }
+        related = {}
+        for key, members in registry.relationships.get(name, {}).items():
+            if members:
+                related[key] = list(members)
         links = dict(registry.links.get(name, {}))
         if name != NOTEBOOK or roles or related or links:
-            at = {"at": list(registry.positions[name])} if name in registry.positions else {}
-            nodes[name] = {
-                "engine": registry.places[name],
-                **at,
-                **registry.contexts.get(name, {}),
-                "roles": roles,
-                "relationships": related,
-                "links": links,
-            }
+            node: dict[str, Any] = {"engine": registry.places[name]}
+            if name in registry.positions:
+                node["at"] = list(registry.positions[name])
+            node |= registry.contexts.get(name, {})
+            node |= {"roles": roles, "relationships": related, "links": links}
+            nodes[name] = node
     board = {"board": registry.board_layout.to_dict(nodes)} if registry.board_layout else {}
     return {"roleml_nb": VERSION, "engines": engines, "seed": seed, **board, "nodes": nodes}
 
@@ -85,7 +81,7 @@ def _copied(value: Any) -> Any:
 
 
 def check_context(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the context of a node; TestbedError for what is not one."""
+    """Return the context of a node; TestbedError for unknown keys, and values of other types."""
     for key, value in given.items():
         if key not in CONTEXT_KEYS:
             raise TestbedError(f"a node has no {key!r}; {did_you_mean(key, ('on', *CONTEXT_KEYS))}")
@@ -97,14 +93,14 @@ def check_context(given: Mapping[str, Any]) -> Mapping[str, Any]:
     return given
 
 
-def named(cls: type[Role]) -> Any:
+def class_reference(cls: type[Role]) -> Any:
     """Return the dotted name of a role's class, as the spec has it."""
-    said = encode(cls)
-    return said.get("$ref", said)
+    encoded = encode(cls)
+    return encoded.get("$ref", encoded)
 
 
 def without_empty(value: Any) -> Any:
-    """Return a spec without the mappings that say nothing."""
+    """Return a spec without empty mappings."""
     nodes = {}
     for name, node in value["nodes"].items():
         nodes[name] = _without_empty_items(node)
@@ -121,7 +117,7 @@ def _without_empty_items(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_plain(spec: Mapping[str, Any]) -> None:
-    """Check that a spec holds plain data alone; ConfigError names the path of what is not."""
+    """Check that a spec holds plain data alone; ConfigError names the path of another value."""
     found = list(opaque(spec))
     if found:
         path, kind = found[0]
@@ -155,14 +151,12 @@ def plan_spec(entry: Entry, scope: Scope) -> Plan:
             name, item, place=keys["engine"].text() if "engine" in keys else None, complete=False
         )
         node.at = _position(keys["at"]) if "at" in keys else None
-        node.context = {
-            key: keys[key].integer() if key == "seed" else keys[key].text()
-            for key in CONTEXT_KEYS
-            if key in keys
-        }
-        for role, asked in (keys["roles"].mapping() if "roles" in keys else {}).items():
+        for key in CONTEXT_KEYS:
+            if key in keys:
+                node.context[key] = keys[key].integer() if key == "seed" else keys[key].text()
+        for role, asked in mapping_at(keys, "roles").items():
             node.roles[role] = _role(role, asked, scope)
-        for alias, target in (keys["links"].mapping() if "links" in keys else {}).items():
+        for alias, target in mapping_at(keys, "links").items():
             target.text()
             node.links[alias] = target
     for name, item in given["nodes"].mapping().items():
@@ -172,21 +166,18 @@ def plan_spec(entry: Entry, scope: Scope) -> Plan:
 
 def _read_board_layout(given: Mapping[str, Entry]) -> BoardLayout:
     """Read the layout of boards."""
-    places = given["places"].mapping() if "places" in given else {}
+    group_by = given["by"].choice(GROUPINGS)
+    roles = tuple(map(Entry.text, texts_at(given, "roles")))
+    places = {}
+    for node, at in mapping_at(given, "places").items():
+        places[node] = _position(at)
     return BoardLayout(
-        given["by"].choice(GROUPINGS),
-        tuple(_texts(given, "roles")),
-        {node: _position(at) for node, at in places.items()},
-        frozenset(_texts(given, "loose")),
+        group_by, roles, places, frozenset(map(Entry.text, texts_at(given, "loose")))
     )
 
 
-def _texts(given: Mapping[str, Entry], key: str) -> list[str]:
-    return [item.text() for item in given[key].texts()] if key in given else []
-
-
 def _position(entry: Entry) -> tuple[int, int]:
-    given = [item.integer() for item in entry.sequence()]
+    given = list(map(Entry.integer, entry.sequence()))
     if len(given) != 2:
         raise entry.fail(f"must be [x, y], not {given}")
     return given[0], given[1]
@@ -194,11 +185,11 @@ def _position(entry: Entry) -> tuple[int, int]:
 
 def _role(name: str, entry: Entry, scope: Scope) -> RolePlan:
     given = entry.fields(ROLE_KEYS, required=("class",))
-    options = given["options"].mapping() if "options" in given else {}
-    elements = given["elements"].mapping() if "elements" in given else {}
+    options = mapping_at(given, "options")
+    elements = mapping_at(given, "elements")
     plan = RolePlan(
         role_class(given["class"], scope),
-        {key: decode(item, scope) for key, item in options.items()},
+        decode_mapping(options, scope),
         {standard_name(key): decode(item, scope) for key, item in elements.items()},
         entry,
         given["turn"].integer() if "turn" in given else None,
@@ -208,14 +199,12 @@ def _role(name: str, entry: Entry, scope: Scope) -> RolePlan:
 
 
 def _relationships(plan: Plan, node: NodePlan, entry: Entry) -> None:
-    """Plan the members of relationships, by name.
+    """Add the members of a node's relationships to its plan.
 
     A role that the spec does not have may be there one day, since roles, too, can assign roles.
     """
     given = entry.fields(NODE_KEYS)
-    for relationship, members in (
-        given["relationships"].mapping() if "relationships" in given else {}
-    ).items():
+    for relationship, members in mapping_at(given, "relationships").items():
         found = node.relationships.setdefault(relationship, [])
         for item in members.texts():
             try:

@@ -1,12 +1,13 @@
-"""Value templates: one text in a configuration that stands for another value on each actor."""
+"""Value templates: one text in a configuration with another value on each actor."""
 
 from __future__ import annotations
 
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator
-from itertools import cycle, repeat
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import cycle
 from typing import Any
 
 from .entry import Entry
@@ -17,16 +18,13 @@ _FORM = re.compile(r"(\$[caer]|[$@~^])\[(.*)\]", re.DOTALL)
 _RANGE = re.compile(r"(-?\d+)(?:\s*-\s*(-?\d+))?")
 _NUMBERS = re.compile(r"[-\d,\s]+")
 MAX_DIGITS = 18
-
-
+"""Digits of a number."""
 MAX_VALUES = 1_000_000
-"""Values that one template stands for, and that all templates of a run write out."""
+"""Values of one template, and of all templates of a run together."""
 
 
 class Templates:
-    """The templates of one rule.
-
-    Each place has a producer of its own, which goes on by one for each actor.
+    """The templates of one rule. Each place has a producer, which yields a value for each actor.
 
     `written` counts the values that are written out; several may share it.
     """
@@ -92,7 +90,7 @@ def producer(text: str, seed: str = "") -> Iterator[Any] | None:
     kind, inside = found[1], found[2]
     if kind in "@~^" and not _NUMBERS.fullmatch(inside):
         return None  # such as the regular expression ^[a-z]
-    parts = [part.strip() for part in inside.split(",")]
+    parts = list(map(str.strip, inside.split(",")))
     draw = random.Random(seed)
     if kind in ("$r", "^"):
         return _drawn(draw, parts, text, inclusive=kind == "$r")
@@ -101,8 +99,13 @@ def producer(text: str, seed: str = "") -> Iterator[Any] | None:
     if not values:
         raise ValueError(f"the template {text!r} leaves no value")
     if kind == "~":
-        return (draw.choice(values) for _ in repeat(None))
-    return (list(values) for _ in repeat(None)) if kind in ("$a", "@") else cycle(values)
+        return _repeat(partial(draw.choice, values))
+    return _repeat(partial(list, values)) if kind in ("$a", "@") else cycle(values)
+
+
+def _repeat(make: Callable[[], Any]) -> Iterator[Any]:
+    while True:
+        yield make()
 
 
 def _ranges(parts: list[str], text: str) -> set[int]:
@@ -145,5 +148,5 @@ def _drawn(draw: random.Random, parts: list[str], text: str, inclusive: bool) ->
             f"the template {text!r} cannot draw {max(1, count)} of {len(values)} values"
         )
     if count > 0:
-        return (draw.sample(values, count) for _ in repeat(None))
-    return (draw.choice(values) for _ in repeat(None))
+        return _repeat(partial(draw.sample, values, count))
+    return _repeat(partial(draw.choice, values))

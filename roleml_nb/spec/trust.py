@@ -1,4 +1,4 @@
-"""What a configuration may name without being trusted: what we made for it, and what the user did.
+"""Trust: the classes and functions that a configuration may name although nobody trusts it.
 
 A dotted name is text of a file that anybody may have written, and every attribute of a module leads
 on: ``roleml_nb.workload.idx.gzip.os.system`` is `os.system`. So the object that is found is judged,
@@ -35,11 +35,12 @@ __all__ = ["folders", "foreign", "foreign_text", "is_below", "judge"]
 OURS = "roleml_nb"
 ROOMS = (f"{OURS}.library", f"{OURS}.workload")
 PLAIN = (bool, int, float, complex, str, list, tuple, set, frozenset, dict)
+PLAIN_NAMES = frozenset(f"builtins.{kind.__name__}" for kind in PLAIN)
 OF_ROLEML = ("library.", "kits.workload")
-"""Modules of RoleML that hold what configurations speak of."""
+"""Modules of RoleML that hold classes and functions for configurations."""
 
 
-# where it is defined
+# places of definitions
 
 
 def _is_own_module(name: object) -> bool:
@@ -53,16 +54,25 @@ def _is_public(found: Any) -> bool:
 
 @functools.cache
 def _public() -> list[Any]:
-    rooms = [import_module(room) for room in ROOMS]
-    # what `find` is to find is judged, too
-    return [find, *(getattr(room, name) for room in rooms for name in room.__all__)]
+    # the objects that `find` is called for are judged, too
+    return [find, *_public_in(map(import_module, ROOMS))]
 
 
 @functools.cache
 def _public_of_roleml() -> list[Any]:
-    table = import_module(f"{COMPAT}.table").MODULES
-    modules = [import_module(f"{COMPAT}.{name}") for name in table if name.startswith(OF_ROLEML)]
-    return [getattr(module, name) for module in modules for name in module.__all__]
+    modules = []
+    for name in import_module(f"{COMPAT}.table").MODULES:
+        if name.startswith(OF_ROLEML):
+            modules.append(import_module(f"{COMPAT}.{name}"))
+    return _public_in(modules)
+
+
+def _public_in(modules: Iterable[Any]) -> list[Any]:
+    found = []
+    for module in modules:
+        for name in module.__all__:
+            found.append(getattr(module, name))
+    return found
 
 
 def _definition(found: Any) -> tuple[str, str]:
@@ -74,53 +84,50 @@ def _definition(found: Any) -> tuple[str, str]:
         owner = inspect.getattr_static(found, "__objclass__", None)
         module = (owner if isinstance(owner, type) else type(found)).__module__
     name = getattr(found, "__qualname__", None)
-    return module, f"{module}.{name}" if isinstance(
-        name, str
-    ) else f"an object of {type(found).__qualname__} of {module}"
+    if isinstance(name, str):
+        return module, f"{module}.{name}"
+    return module, f"an object of {type(found).__qualname__} of {module}"
 
 
 def judge(found: Any, owner: Any) -> str | None:
-    """Return None for what may be named, else what it is. `owner` is what it was found in."""
+    """Return None for an object that may be named, else its whole name.
+
+    `owner` is the object that has it as an attribute.
+    """
     if isinstance(found, functools.partial):
         return judge(found.func, None)
     if isinstance(found, (MethodType, staticmethod, classmethod)):
         return judge(found.__func__, owner)
     module, name = _definition(found)
-    if (
-        any(found is kind for kind in PLAIN)
-        or _is_own_module(module)
-        or not (callable(found) or isinstance(found, ModuleType))
-    ):
+    if any(found is kind for kind in PLAIN) or _is_own_module(module):
         return None
-    if module.startswith(f"{OURS}."):
-        if (
-            _is_public(found)
-            or isinstance(owner, type)
-            and _is_public(owner)
-            and _in_rooms(module, ROOMS)
-        ):
-            return None
-    return name
+    if not (callable(found) or isinstance(found, ModuleType)):
+        return None
+    if not module.startswith(f"{OURS}."):
+        return name
+    if _is_public(found):
+        return None
+    of_public = isinstance(owner, type) and _is_public(owner) and _in_rooms(module, ROOMS)
+    return None if of_public else name
 
 
 def _in_rooms(path: str, rooms: Iterable[str]) -> bool:
     return any(f"{path}.".startswith(f"{room}.") for room in rooms)
 
 
-# from a name to what it stands for
+# from a name to its object
 
 
 def foreign(path: str, names: Names | None) -> tuple[str | None, Any]:
-    """Return what a dotted name stands for, if it may not be looked up; and what it would be found
-    in.
+    """Return the definition of a dotted name that may not be looked up, and the object's owner.
 
-    None also for a name that leads nowhere.
+    The definition is None for a name that may be, or leads nowhere.
     """
     head, _, rest = path.partition(".")
     parts = path.split(".")
-    if path in [f"builtins.{kind.__name__}" for kind in PLAIN]:
+    if path in PLAIN_NAMES:
         return None, None
-    if not rest or not all(part.isidentifier() for part in parts):
+    if not rest or not all(map(str.isidentifier, parts)):
         return None, None
     if any(part.startswith("__") and part.endswith("__") for part in parts[1:]):
         return path, None  # they lead from everything to everything
@@ -132,7 +139,8 @@ def foreign(path: str, names: Names | None) -> tuple[str | None, Any]:
         path = path if head == OURS else f"{COMPAT}.{rest}"
         if not _in_rooms(path, (*ROOMS, COMPAT, find.__module__)):
             return path, None
-        module, files = _locate_ours(path), list[Any]()
+        module = _locate_ours(path)
+        files: list[Any] = []
     else:
         module, files = _locate(path)
     if not module:
@@ -141,34 +149,32 @@ def foreign(path: str, names: Names | None) -> tuple[str | None, Any]:
         return path, None
     try:
         found = import_module(module)
-    except Exception:  # whatever a module raises while it is imported: `find` says so
+    except Exception:  # a module may raise any while it is imported: `find` reports it
         return None, None
     return _walk(found, path[len(module) + 1 :])
 
 
 def _walk(found: Any, rest: str) -> tuple[str | None, Any]:
-    """Go from attribute to attribute, through what is own, or ours, alone: elsewhere that might run
-    anything.
+    """Go from attribute to attribute, through objects of the user's own, or ours, alone: elsewhere
+    that might run anything.
     """
     owner = None
     while rest:
         name, _, after = rest.partition(".")
         if not _may_pass(found, owner):
-            return _say(found, rest), None
+            return _name_beyond(found, rest), None
+        look_up = getattr if isinstance(found, ModuleType) else inspect.getattr_static
         try:
-            member = (
-                getattr(found, name)
-                if isinstance(found, ModuleType)
-                else inspect.getattr_static(found, name)
-            )
+            member = look_up(found, name)
         except AttributeError:
             return None, None
-        found, owner, rest = member, found, after
+        found, owner = member, found
+        rest = after
     return judge(found, owner), owner
 
 
-def _say(found: Any, rest: str) -> str:
-    """Say what lies beyond what must not be passed, as far as that runs nothing."""
+def _name_beyond(found: Any, rest: str) -> str:
+    """Return the whole name of an object beyond one that must not be passed, running nothing."""
     names = rest.split(".")
     while names and isinstance(found, ModuleType) and names[0] in vars(found):
         found = vars(found)[names.pop(0)]
@@ -177,9 +183,8 @@ def _say(found: Any, rest: str) -> str:
 
 def _may_pass(found: Any, owner: Any) -> bool:
     if isinstance(found, ModuleType):
-        return _in_rooms(found.__name__, (*ROOMS, COMPAT, find.__module__)) or _is_own_module(
-            found.__name__
-        )
+        name = found.__name__
+        return _in_rooms(name, (*ROOMS, COMPAT, find.__module__)) or _is_own_module(name)
     if isinstance(found, type):
         return judge(found, owner) is None
     return _is_own_module(type(found).__module__)
@@ -187,7 +192,8 @@ def _may_pass(found: Any, owner: Any) -> bool:
 
 def _locate_ours(path: str) -> str:
     """Return the longest module of ours that a dotted name begins with."""
-    module, parts = OURS, path.split(".")
+    module = OURS
+    parts = path.split(".")
     for count in range(2, len(parts) + 1):
         try:
             import_module(".".join(parts[:count]))
@@ -201,21 +207,21 @@ def _locate(path: str) -> tuple[str, list[Any]]:
     """Return the longest module that a dotted name begins with, and the files that importing it
     runs. Imports nothing.
     """
-    parts, places, module = path.split("."), None, ""
+    parts = path.split(".")
+    module, places = "", None
     files: list[Any] = []
     for count in range(1, len(parts) + 1):
         name = ".".join(parts[:count])
         loaded = sys.modules.get(name)
         if loaded is not None:
-            file, places = getattr(loaded, "__file__", None), getattr(loaded, "__path__", None)
+            file = getattr(loaded, "__file__", None)
+            places = getattr(loaded, "__path__", None)
         else:
             found = _spec(name, places) if count == 1 or places is not None else None
             if found is None:
                 break
-            file, places = (
-                found.origin if found.has_location else None,
-                found.submodule_search_locations,
-            )
+            file = found.origin if found.has_location else None
+            places = found.submodule_search_locations
         module = name
         if file is not None or places is None:  # a folder without __init__.py runs nothing
             files.append(file)
@@ -228,9 +234,12 @@ def _spec(name: str, places: Any) -> Any:
     except (ImportError, ValueError, AttributeError):
         return None
     except KeyError:  # a folder without __init__.py in another one that was not imported
-        beside = [os.path.join(place, name.rpartition(".")[2]) for place in places]
         found = ModuleSpec(name, None, is_package=True)
-        found.submodule_search_locations = [place for place in beside if os.path.isdir(place)]
+        found.submodule_search_locations = []
+        for place in places:
+            folder = os.path.join(place, name.rpartition(".")[2])
+            if os.path.isdir(folder):
+                found.submodule_search_locations.append(folder)
         return found
 
 
@@ -238,10 +247,11 @@ def _spec(name: str, places: Any) -> Any:
 
 
 def foreign_text(text: str, names: Names | None) -> str | None:
-    """Judge as `foreign` does a text that may be no name at all, so nothing is imported on its
-    account.
+    """Return the definition of a text as `foreign` does.
+
+    The text may be no name at all, so nothing is imported on its account.
     """
-    if "." not in text or not all(part.isidentifier() for part in text.split(".")):
+    if "." not in text or not all(map(str.isidentifier, text.split("."))):
         return None
     if text.partition(".")[0] in ("__main__", UPSTREAM, OURS):
         return foreign(text, names)[0]
@@ -250,22 +260,20 @@ def foreign_text(text: str, names: Names | None) -> str | None:
     if not module or not rest:
         return None
     loaded = sys.modules.get(module)
-    if (
-        loaded is not None
-        and rest.partition(".")[0] not in vars(loaded)
-        and "__getattr__" not in vars(loaded)
-    ):
+    first = rest.partition(".")[0]
+    if loaded is not None and first not in vars(loaded) and "__getattr__" not in vars(loaded):
         return None
     if not all(map(is_own_file, files)):
-        return text if loaded is not None or _mentions(files[-1], rest.partition(".")[0]) else None
+        return text if loaded is not None or _mentions(files[-1], first) else None
     if loaded is not None:
         return _walk(loaded, rest)[0]
     return text if files and ("." in rest or _borrows(files[-1], rest)) else None
 
 
 def _mentions(file: object, name: str) -> bool:
-    """Return True if a module may have an attribute, as far as its text says: ``test.csv`` is more
-    likely the name of a file.
+    """Return True if a module may have an attribute, judged by its text.
+
+    ``test.csv`` is more likely the name of a file.
     """
     try:
         source = Path(str(file)).read_text(encoding="utf-8")
@@ -275,22 +283,26 @@ def _mentions(file: object, name: str) -> bool:
 
 
 def _borrows(file: str, name: str) -> bool:
-    """Return True if a module may have a name from elsewhere, as far as its text says."""
+    """Return True if a module may have a name from elsewhere, judged by its text."""
     try:
         tree = ast.parse(Path(file).read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError):
         return True
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            bound = [alias.asname or alias.name.partition(".")[0] for alias in node.names]
-        elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)):
-            bound = [
-                item.id
-                for item in ast.walk(node)
-                if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)
-            ]
-        else:
-            continue
+        bound = _bound_names(node)
         if name in bound or "*" in bound:
             return True
     return False
+
+
+def _bound_names(node: ast.AST) -> set[str]:
+    """Return the names that an import or an assignment binds."""
+    found = set()
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        for alias in node.names:
+            found.add(alias.asname or alias.name.partition(".")[0])
+    elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)):
+        for item in ast.walk(node):
+            if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store):
+                found.add(item.id)
+    return found

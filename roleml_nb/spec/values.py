@@ -1,11 +1,11 @@
 """Values of a deployment as plain data, and back.
 
-What plain data cannot say is said by mappings with a ``$`` key.
+Values that are no plain data are mappings with a ``$`` key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from enum import Enum
 from typing import Any
@@ -22,38 +22,57 @@ from roleml_nb.role import (
 from roleml_nb.role.serialization import short_name
 
 from .definitions import Deferred, dotted_name
-from .entry import Entry
+from .entry import Entry, mapping_at, sequence_at
 from .per_node import Impl
 from .scope import Scope
 
-__all__ = ["decode", "definition", "encode", "function", "opaque"]
+__all__ = [
+    "STRATEGIES",
+    "decode",
+    "decode_mapping",
+    "definition",
+    "encode",
+    "function",
+    "opaque",
+    "read_strategy",
+]
 
-STRATEGIES = {"construct_strategy": ConstructStrategy, "initialize_strategy": InitializeStrategy}
-WANTED: dict[str, Any] = {
+STRATEGIES: dict[str, type[Enum]] = {
+    "construct_strategy": ConstructStrategy,
+    "initialize_strategy": InitializeStrategy,
+}
+
+
+def _is_callable_or_name(value: Any) -> bool:
+    return callable(value) or isinstance(value, str)
+
+
+def _has_text_keys(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(key, str) for key in value)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_mode(value: Any) -> bool:
+    return value in ("binary", "text")
+
+
+FIELD_CHECKS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("cls", "constructor", "destructor"), callable),
     "arguments": lambda value: isinstance(value, tuple),
-    **dict.fromkeys(
-        ("initializer", "serializer", "deserializer"),
-        lambda value: callable(value) or isinstance(value, str),
-    ),
-    "constructor_args": lambda value: (
-        isinstance(value, dict) and all(isinstance(key, str) for key in value)
-    ),
-    **dict.fromkeys(
-        ("serializer_destination", "deserializer_source"), lambda value: isinstance(value, str)
-    ),
-    **dict.fromkeys(
-        ("serializer_mode", "deserializer_mode"), lambda value: value in ("binary", "text")
-    ),
+    **dict.fromkeys(("initializer", "serializer", "deserializer"), _is_callable_or_name),
+    "constructor_args": _has_text_keys,
+    **dict.fromkeys(("serializer_destination", "deserializer_source"), _is_text),
+    **dict.fromkeys(("serializer_mode", "deserializer_mode"), _is_mode),
 }
-"""What the fields of an element may hold."""
+"""{field of an element: a check of its value}."""
 FIELDS = [field.name for field in fields(ElementImplementation)]
 
 
 def encode(value: Any) -> Any:
-    """Return plain data that says what a value is; for what cannot be said, ``{"$opaque": its
-    type}``.
-    """
+    """Encode a value as plain data; a value that cannot be is ``{"$opaque": its type}``."""
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, np.generic):
@@ -61,18 +80,18 @@ def encode(value: Any) -> Any:
     if isinstance(value, RoleInstanceID):
         return {"$role": str(value)}
     if type(value) is list:
-        return [encode(item) for item in value]
+        return list(map(encode, value))
     if type(value) is tuple:
-        return {"$tuple": [encode(item) for item in value]}
+        return {"$tuple": list(map(encode, value))}
     if type(value) in (set, frozenset):
-        return {"$set": [encode(item) for item in sorted(value, key=repr)]}
+        return {"$set": list(map(encode, sorted(value, key=repr)))}
     if type(value) is dict:
         return _encode_dict(value)
     if isinstance(value, Impl):
         return _encode_call(
             "$call",
             value.function,
-            args=[encode(item) for item in value.args],
+            args=list(map(encode, value.args)),
             kwargs=_encode_dict(value.kwargs),
         )
     if isinstance(value, Deferred):
@@ -90,11 +109,11 @@ def _encode_dict(value: dict[Any, Any]) -> Any:
 
 
 def _encode_call(key: str, function: Any, **given: Any) -> dict[str, Any]:
-    name = dotted_name(function)
-    return {
-        key: name if name else {"$opaque": _type_name(function)},
-        **{k: v for k, v in given.items() if v},
-    }
+    found: dict[str, Any] = {key: dotted_name(function) or {"$opaque": _type_name(function)}}
+    for name, value in given.items():
+        if value:
+            found[name] = value
+    return found
 
 
 def _encode_element(value: ElementImplementation) -> dict[str, Any]:
@@ -119,7 +138,7 @@ def _type_name(value: Any) -> str:
 
 
 def opaque(spec: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
-    """Return (path, type) of all that `encode` could not say."""
+    """Yield (path, type) of each value that `encode` could not encode."""
     if isinstance(spec, Mapping):
         if "$opaque" in spec:
             yield ".".join(path), str(spec["$opaque"])
@@ -130,15 +149,24 @@ def opaque(spec: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
             yield from opaque(item, (*path, str(index)))
 
 
+def decode_mapping(entries: Mapping[str, Entry], scope: Scope) -> dict[str, Any]:
+    """Decode the values of a mapping."""
+    return {key: decode(item, scope) for key, item in entries.items()}
+
+
+def _decode_items(entries: Iterable[Entry], scope: Scope) -> list[Any]:
+    return [decode(item, scope) for item in entries]
+
+
 def decode(entry: Entry, scope: Scope) -> Any:
     """Decode plain data that `encode` has made; ConfigError for what cannot be."""
     if isinstance(entry.value, list):
-        return [decode(item, scope) for item in entry.value]
+        return _decode_items(entry.value, scope)
     if not isinstance(entry.value, dict):
         return scope.plain(entry)
     keys = [key for key in entry.value if str(key).startswith("$")]
     if not keys:
-        return {key: decode(item, scope) for key, item in entry.value.items()}
+        return decode_mapping(entry.value, scope)
     kind, item = keys[0], entry.value[keys[0]]
     if kind == "$opaque":
         raise entry.fail(
@@ -155,18 +183,16 @@ def decode(entry: Entry, scope: Scope) -> Any:
 
 
 def definition(entry: Entry, scope: Scope) -> Any:
-    """Return the object that a dotted name stands for; data of a program may hold the class or
-    function itself.
-    """
+    """Return the object of a dotted name; data of a program may hold a class or function itself."""
     if callable(entry.value):
         return entry.value
     if isinstance(entry.value, dict) and "$opaque" in entry.value:
-        return decode(entry, scope)  # which says why not
+        return decode(entry, scope)  # which raises an error that says why
     return scope.find(entry)
 
 
 def function(entry: Entry, scope: Scope) -> Any:
-    """Return as `definition` does an object that can be called."""
+    """Return the object of a dotted name as `definition` does; ConfigError unless callable."""
     found = definition(entry, scope)
     if not callable(found):
         raise entry.fail(f"{entry.value} cannot be called: it is {_type_name(found)}")
@@ -174,18 +200,14 @@ def function(entry: Entry, scope: Scope) -> Any:
 
 
 def _call(item: Entry, all_: dict[str, Entry], scope: Scope) -> Impl:
-    args = tuple(decode(one, scope) for one in all_["args"].sequence()) if "args" in all_ else ()
-    return Impl(function(item, scope), args, _keywords(all_.get("kwargs"), scope))
+    args = tuple(_decode_items(sequence_at(all_, "args"), scope))
+    called = function(item, scope)
+    return Impl(called, args, decode_mapping(mapping_at(all_, "kwargs"), scope))
 
 
 def _made_by(item: Entry, all_: dict[str, Entry], scope: Scope) -> Deferred:
-    return Deferred(function(item, scope), _keywords(all_.get("options"), scope))
-
-
-def _keywords(entry: Entry | None, scope: Scope) -> dict[str, Any]:
-    return (
-        {} if entry is None else {key: decode(item, scope) for key, item in entry.mapping().items()}
-    )
+    make = function(item, scope)
+    return Deferred(make, decode_mapping(mapping_at(all_, "options"), scope))
 
 
 def _role(item: Entry, _: Any, scope: Scope) -> RoleInstanceID:
@@ -214,17 +236,18 @@ def _hashable(entry: Entry, scope: Scope) -> Any:
     return value
 
 
+def read_strategy(key: str, entry: Entry) -> Enum:
+    """Read a strategy of an element by its name, in small or capital letters."""
+    strategies = STRATEGIES[key]
+    return strategies[entry.choice(map(str.lower, strategies.__members__)).upper()]
+
+
 def _element(item: Entry, _: Any, scope: Scope) -> ElementImplementation:
     given: dict[str, Any] = {}
     for key, value in item.fields(FIELDS).items():
-        strategy = STRATEGIES.get(key)
-        given[key] = (
-            strategy[value.choice([one.name.lower() for one in strategy]).upper()]
-            if strategy
-            else decode(value, scope)
-        )
-        wanted = WANTED.get(key)
-        if wanted is not None and not wanted(given[key]):
+        given[key] = read_strategy(key, value) if key in STRATEGIES else decode(value, scope)
+        fits = FIELD_CHECKS.get(key)
+        if fits is not None and not fits(given[key]):
             raise value.fail(f"{_type_name(given[key])} will not do for {key} of an element")
     try:
         return ElementImplementation(**given)
@@ -237,7 +260,7 @@ _READERS: dict[str, Any] = {
     "$made-by": _made_by,
     "$ref": lambda item, _, scope: definition(item, scope),
     "$role": _role,
-    "$tuple": lambda item, _, scope: tuple(decode(one, scope) for one in item.sequence()),
+    "$tuple": lambda item, _, scope: tuple(_decode_items(item.sequence(), scope)),
     "$set": lambda item, _, scope: {_hashable(one, scope) for one in item.sequence()},
     "$dict": _dict,
     "$element": _element,

@@ -18,7 +18,9 @@ from .trust import is_below
 __all__ = ["dump", "read_file"]
 
 MERGE = "tag:yaml.org,2002:merge"
-MAX_ENTRIES, MAX_FILES, MAX_BYTES = 1_000_000, 1000, 64_000_000
+MAX_ENTRIES = 1_000_000
+MAX_FILES = 1000
+MAX_BYTES = 64_000_000
 TOO_DEEP = f"has more than {MAX_DEPTH} mappings and lists within each other"
 PLAIN_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
@@ -70,10 +72,7 @@ Dumper.add_representer(
 
 @dataclass
 class _Limits:
-    """What a file and all that it includes may come to.
-
-    An alias, or a file, counts wherever it stands.
-    """
+    """Counts of a file with all files that it includes; an alias, or a file, counts each time."""
 
     root: str | None
     """The folder that files are included from; None for any."""
@@ -93,7 +92,7 @@ class _File:
             text = _read(self.name)
         except (OSError, ValueError) as error:
             raise ConfigError(
-                f"{self.name}: cannot be read: {_reason(error)}{_others(self.name)}"
+                f"{self.name}: cannot be read: {_reason(error)}{_near_files(self.name)}"
             ) from None
         try:
             self._loader = Loader(text)
@@ -108,11 +107,8 @@ class _File:
             raise ConfigError(f"{self.name}: not YAML: {str(error).splitlines()[0]}") from None
         except RecursionError:
             raise ConfigError(f"{self.name}: {TOO_DEEP}") from None
-        return (
-            Entry(None, (), self._location(root))
-            if root is None
-            else self._entry(root, self._location(root))
-        )
+        location = self._location(root)
+        return Entry(None, (), location) if root is None else self._entry(root, location)
 
     def _location(self, node: Any) -> str:
         return f"{self.name}:{node.start_mark.line + 1 if node is not None else 1}"
@@ -149,14 +145,10 @@ class _File:
             if node.tag not in PLAIN_TAGS:
                 raise self._fail(location, f"unknown tag {node.tag!r}; known: !include")
             if isinstance(node, yaml.SequenceNode):
-                return Entry(
-                    [
-                        self._child(at, item, self._location(item))
-                        for at, item in enumerate(node.value)
-                    ],
-                    (),
-                    location,
-                )
+                items = []
+                for at, item in enumerate(node.value):
+                    items.append(self._child(at, item, self._location(item)))
+                return Entry(items, (), location)
             return Entry(self._mapping(node), (), location)
         finally:
             self._building.discard(id(node))
@@ -210,7 +202,7 @@ class _File:
                 " or, if you trust who wrote this, load it with trust=True, or %rml load --trust",
             )
         if not os.path.isfile(name):
-            raise self._fail(location, f"!include: no file {name}{_others(name)}")
+            raise self._fail(location, f"!include: no file {name}{_near_files(name)}")
         self._limits.files += 1
         if self._limits.files > MAX_FILES:
             raise self._fail(
@@ -226,9 +218,10 @@ class _File:
         value = entry.value
         if isinstance(value, list) and key.isdigit() and int(key) < len(value):
             return value[int(key)]
-        keys = (
-            {str(known): item for known, item in value.items()} if isinstance(value, dict) else {}
-        )
+        keys = {}
+        if isinstance(value, dict):
+            for known, item in value.items():
+                keys[str(known)] = item
         if key not in keys:
             raise self._fail(
                 location, f"!include {words}: no key {key!r} there; {did_you_mean(key, keys)}"
@@ -251,8 +244,8 @@ def _reason(error: Exception) -> str:
     return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
 
 
-def _others(name: str) -> str:
-    """Return a hint at the files beside one that is missing."""
+def _near_files(name: str) -> str:
+    """Return a hint at the nearest file beside one that is missing."""
     folder = Path(name).parent
     if os.path.exists(name) or not folder.is_dir():
         return ""

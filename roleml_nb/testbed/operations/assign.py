@@ -22,7 +22,7 @@ from roleml_nb.role import (
 )
 from roleml_nb.spec.per_node import Each, Impl, implementation, resolve
 from roleml_nb.spec.role_checks import check_role_name, wrong_option
-from roleml_nb.spec.spec import named
+from roleml_nb.spec.spec import class_reference
 from roleml_nb.spec.values import encode
 from roleml_nb.testbed.calls.failures import raise_combined
 from roleml_nb.testbed.cluster.startup import share_paths
@@ -185,7 +185,7 @@ def _record(
 ) -> None:
     options, elements = given
     entry = {
-        "class": named(role),
+        "class": class_reference(role),
         "options": encode(options),
         "elements": encode(elements),
         "turn": turn,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from roleml_nb.role import NATIVE, NOTEBOOK, RoleInstanceID, RoleMLError, TestbedError
 from roleml_nb.spec.board_layout import BoardLayout
-from roleml_nb.spec.spec import named
+from roleml_nb.spec.spec import class_reference
 from roleml_nb.testbed.cluster.runtime_files import FORMAT, RuntimeFile, read_all
 from roleml_nb.testbed.cluster.startup import share_paths
 
@@ -189,7 +189,7 @@ def _restore_node(deployment: Deployment, node: str, written: dict[str, Any]) ->
         actor.logger.warning("%s does not say what is there: %s", node, error)
         return
     for name, cls in classes.items():
-        unknown = {"class": named(cls), "options": {}, "elements": {}, "turn": 0}
+        unknown = {"class": class_reference(cls), "options": {}, "elements": {}, "turn": 0}
         deployment.registry.assigned(node, name, written.get(name, unknown))
         deployment.versions.updated(RoleInstanceID(node, name), cls)
         if contents[name]:  # which may be older than what this kernel has

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from roleml_nb.role import Message, Role, RoleInstanceID, TestbedError, did_you_mean
-from roleml_nb.spec.spec import named
+from roleml_nb.spec.spec import class_reference
 from roleml_nb.testbed.calls.failures import raise_combined
 from roleml_nb.testbed.registry.code_changes import current, newest_class, newest_values
 from roleml_nb.testbed.registry.versions import Versions, check_code
@@ -100,7 +100,7 @@ def _take_up(deployment: Deployment, cls: type[Role], outdated: list[RoleInstanc
     for node, name in outdated:
         if node not in failed:
             deployment.versions.updated(RoleInstanceID(node, name), cls)
-            deployment.registry.updated(node, name, named(cls))
+            deployment.registry.updated(node, name, class_reference(cls))
     raise_combined(results, f"update {cls.__name__}")
 
 
