@@ -63,7 +63,7 @@ class Entry:
         if isinstance(self.value, dict):
             return {key: item.plain() for key, item in self.value.items()}
         if isinstance(self.value, list):
-            return [item.plain() for item in self.value]
+            return list(map(Entry.plain, self.value))
         return self.value
 
     @property

@@ -46,7 +46,7 @@ def matching(pattern: str, names: Iterable[str], trust: bool = False) -> list[st
             f"{pattern!r}: \\w, \\d, \\s, \\b and (?i) know ASCII alone, which {odd!r} is not;"
             " write \\p{L} for a letter, \\p{N} for a digit"
         )
-    return [name for name in names if made.fullmatch(name)]
+    return list(filter(made.fullmatch, names))
 
 
 def _python(pattern: str, reason: str, trust: bool) -> re.Pattern[str]:

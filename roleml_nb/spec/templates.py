@@ -39,7 +39,7 @@ class Templates:
         if isinstance(entry.value, dict):
             return entry.with_value({key: self.fill(item) for key, item in entry.value.items()})
         if isinstance(entry.value, list):
-            return entry.with_value([self.fill(item) for item in entry.value])
+            return entry.with_value(list(map(self.fill, entry.value)))
         if not isinstance(entry.value, str):
             return entry
         if entry.path not in self._producers:
