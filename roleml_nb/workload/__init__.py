@@ -1,6 +1,6 @@
 """Models, data sets and partitioners.
 
-Importing this room imports NumPy only; torch comes with the first model.
+Importing this room imports NumPy, and not torch, which the first model imports.
 """
 
 from roleml_nb.role.checks.arguments import check_types

@@ -1,4 +1,4 @@
-"""Data of one's own, dealt out as the data sets of this room are."""
+"""Data sets made of the user's own data, and dealt out as those of this room are."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ def from_arrays(
     keys: Any = None,
     test: float = 0.0,
     split_seed: int = 0,
-    **how: Any,
+    **dealing: Any,
 ) -> ArrayDataset:
-    """One part of arrays.
+    """Return one part of arrays.
 
     Parameters
     ----------
     x : array of shape (n, …)
-        Inputs; as float32.
+        Inputs, which become float32.
     y : array of shape (n,)
-        Targets: classes (integers, as int64), or numbers (as float32).
+        Targets: classes (integers, which become int64), or numbers (float32).
     part, parts : int
         Which part, and of how many.
     keys : array of shape (n,), optional
-        What each sample comes from, for ``partition="natural"``.
+        Origin of each sample, for ``partition="natural"``.
     test : float
         Share of the samples (of each class) in ``split="test"``, from 0 to less than 1.
     split_seed : int
-        Of the choice of these samples.
-    **how
-        `split`, `partition` (with its options), `seed`, `batch_size`, `shuffle`: see `dealt`.
+        Seed that chooses these samples.
+    **dealing
+        Further arguments of `dealt`: `split`, `partition` (with its options), `seed`, …
 
     Raises
     ------
@@ -54,24 +54,22 @@ def from_arrays(
         When the arrays differ in length, or an argument is out of range.
     """
     targets = np.asarray(y)
-    whole = np.issubdtype(targets.dtype, np.integer) or targets.dtype == bool
+    are_classes = np.issubdtype(targets.dtype, np.integer) or targets.dtype == bool
     splits = split_at_random(
         "the arrays",
         np.asarray(x, np.float32),
-        targets.astype(np.int64 if whole else np.float32),
+        targets.astype(np.int64 if are_classes else np.float32),
         None if keys is None else np.asarray(keys),
         test=test,
         seed=split_seed,
     )
-    return dealt(splits, part, parts, **how)
+    return dealt(splits, part, parts, **dealing)
 
 
-def from_torch(dataset: Any, part: int = 0, parts: int = 1, **how: Any) -> ArrayDataset:
-    """One part of a torch `Dataset` that can be indexed, of pairs (x, y) of one shape.
+def from_torch(dataset: Any, part: int = 0, parts: int = 1, **dealing: Any) -> ArrayDataset:
+    """Return one part of a torch `Dataset` of pairs (x, y) of one shape, read into memory.
 
-    All of it is read, into memory.
-
-    Arguments as for `from_arrays`.
+    The data set must have ``len()`` and indices. Arguments are those of `from_arrays`.
 
     Raises
     ------
@@ -91,13 +89,15 @@ def from_torch(dataset: Any, part: int = 0, parts: int = 1, **how: Any) -> Array
     if not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
         raise ArgumentTypeError(f"the samples of {type(dataset).__name__} must be pairs (x, y)")
     try:
-        x, y = (np.stack([np.asarray(pair[side]) for pair in pairs]) for side in (0, 1))
+        inputs, targets = zip(*pairs, strict=True)
+        x = np.stack(list(map(np.asarray, inputs)))
+        y = np.stack(list(map(np.asarray, targets)))
     except ValueError:
         raise ArgumentError(
             f"the samples of {type(dataset).__name__} differ in shape: make them alike with a "
             "transform"
         ) from None
-    return from_arrays(x, y, part, parts, **how)
+    return from_arrays(x, y, part, parts, **dealing)
 
 
 def from_frame(
@@ -109,28 +109,28 @@ def from_frame(
     key: str | None = None,
     features: Iterable[str] | None = None,
     classes: Sequence[Any] | None = None,
-    **how: Any,
+    **dealing: Any,
 ) -> ArrayDataset:
-    """One part of a pandas frame, a sample per row.
+    """Return one part of a pandas frame, a sample per row.
 
     Parameters
     ----------
     frame : DataFrame
-        Features must be numbers, without gaps.
+        Its features must be numbers, without gaps.
     target : str
         Column of the targets. Texts become classes 0, 1, …, in sorted order, and categories in the
         order declared.
     part, parts : int
         Which part, and of how many.
     key : str, optional
-        Column of what each row comes from, for ``partition="natural"``; no feature then.
+        Column with the origin of each row, for ``partition="natural"``; it is no feature then.
     features : iterable of str, optional
         Columns of the inputs; by default all others.
     classes : sequence, optional
-        What the targets may be, in the order of their numbers. To be given where each node has a
+        All values of the targets, in the order of their numbers. Give them where each node has a
         frame of its own, in which some may be missing, unless the column declares its categories.
-    **how
-        As for `from_arrays`.
+    **dealing
+        Further arguments of `from_arrays`.
 
     Raises
     ------
@@ -138,12 +138,11 @@ def from_frame(
         For a column that is not there, holds no numbers, or has gaps, and when an argument is out
         of range.
     """
-    named = [target, *([] if key is None else [key])]
-    chosen = (
-        [name for name in frame.columns if name not in named]
-        if features is None
-        else list(features)
-    )
+    named = [target] if key is None else [target, key]
+    if features is None:
+        chosen = [name for name in frame.columns if name not in named]
+    else:
+        chosen = list(features)
     for name in [*named, *chosen]:
         if name not in frame.columns:
             raise ArgumentError(
@@ -159,25 +158,22 @@ def from_frame(
             )
     y = _class_numbers(frame[target], classes)
     keys = None if key is None else frame[key].to_numpy().astype(str)
-    return from_arrays(frame[chosen].to_numpy(np.float32), y, part, parts, keys=keys, **how)
+    return from_arrays(frame[chosen].to_numpy(np.float32), y, part, parts, keys=keys, **dealing)
 
 
 def _class_numbers(targets: pd.Series, classes: Sequence[Any] | None) -> np.ndarray:
-    """Return the numbers of the classes; targets that are numbers stay as they are unless classes
-    are given.
-    """
+    """Return the number of each target's class; numbers stay as they are without `classes`."""
     declared = getattr(targets.dtype, "categories", None) if classes is None else list(classes)
     if declared is not None:
-        places = {value: place for place, value in enumerate(declared)}
-        if unknown := [value for value in targets.unique() if value not in places]:
-            raise ArgumentError(
-                f"column {targets.name!r} has {unknown[0]!r}, which is none of the classes "
-                f"{', '.join(map(repr, places))}"
-            )
-        return np.array([places[value] for value in targets], np.int64)
+        numbers = {value: number for number, value in enumerate(declared)}
+        for value in targets.unique():
+            if value not in numbers:
+                raise ArgumentError(
+                    f"column {targets.name!r} has {value!r}, which is none of the classes "
+                    f"{', '.join(map(repr, numbers))}"
+                )
+        return np.array([numbers[value] for value in targets], np.int64)
     values = targets.to_numpy()
-    return (
-        values
-        if values.dtype.kind in "biuf"
-        else np.unique(values.astype(str), return_inverse=True)[1]
-    )
+    if values.dtype.kind in "biuf":
+        return values
+    return np.unique(values.astype(str), return_inverse=True)[1]

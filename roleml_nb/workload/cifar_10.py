@@ -67,22 +67,28 @@ class CiFar10Dataset(XYDataset):
         if index is not None and index not in range(1, 6):
             raise ArgumentError(f"index must be from 1 to 5, got {index!r}")
         numbers = range(1, 6) if index is None else [index]
-        names = (
-            [f"data_batch_{number}" for number in numbers] if part == "train" else ["test_batch"]
-        )
-        images, labels = zip(*(_read_images(Path(root) / name) for name in names), strict=True)
+        if part == "train":
+            names = [f"data_batch_{number}" for number in numbers]
+        else:
+            names = ["test_batch"]
+        images = []
+        labels = []
+        for name in names:
+            file_images, file_labels = _read_images(Path(root) / name)
+            images.append(file_images)
+            labels.append(file_labels)
         super().__init__(np.concatenate(images), np.concatenate(labels))
 
 
 class CiFar10SlicedDataset(XYDataset):
-    """Some slices of the training images, as `slice_cifar_10_dataset` leaves them.
+    """Slices of the training images, as `slice_cifar_10_dataset` saves them.
 
     Parameters
     ----------
     root : str or path
         The directory with ``data_0.npy``, ``labels_0.npy``, ….
     index : int or iterable of int, optional
-        Which slices, from 0. All that are there when not given.
+        Numbers of the slices, from 0; all in the directory when not given.
     """
 
     def __init__(self, root: Any, index: int | Iterable[int] | None = None):
@@ -93,14 +99,16 @@ class CiFar10SlicedDataset(XYDataset):
             ) or [0]
         else:
             numbers = list(index) if isinstance(index, Iterable) else [index]
-        super().__init__(
-            load_array_from_files(*(folder / f"data_{number}.npy" for number in numbers)),
-            load_array_from_files(*(folder / f"labels_{number}.npy" for number in numbers)),
-        )
+        image_files = []
+        label_files = []
+        for number in numbers:
+            image_files.append(folder / f"data_{number}.npy")
+            label_files.append(folder / f"labels_{number}.npy")
+        super().__init__(load_array_from_files(*image_files), load_array_from_files(*label_files))
 
 
 def transform_torch(dataset: XYDataset) -> XYDataset:
-    """Inputs as torch wants them: a float32 tensor of shape (n, 3, 32, 32), from -1 to 1.
+    """Convert the inputs for torch: a float32 tensor of shape (n, 3, 32, 32), from -1 to 1.
 
     Targets are kept.
     """
@@ -109,11 +117,11 @@ def transform_torch(dataset: XYDataset) -> XYDataset:
 
 
 def combine(data: Iterable[tuple[Any, Any]]) -> tuple[Any, Any]:
-    """Return a batch out of samples ``(x, y)``: two tensors, of shape (batch, …) and (batch,)."""
+    """Return a batch of samples ``(x, y)``: two tensors, of shape (batch, …) and (batch,)."""
     import torch
 
     inputs, targets = zip(*data, strict=True)
-    return torch.stack([as_tensor(x) for x in inputs]), as_tensor(np.asarray(targets))
+    return torch.stack(list(map(as_tensor, inputs))), as_tensor(np.asarray(targets))
 
 
 def slice_cifar_10_dataset(root: Any, output_path: Any, parts: int = 2) -> None:
@@ -129,19 +137,19 @@ def slice_cifar_10_dataset(root: Any, output_path: Any, parts: int = 2) -> None:
     if not 1 <= parts <= least:
         raise ArgumentError(f"parts must be from 1 to {least}, got {parts!r}")
     folder.mkdir(parents=True, exist_ok=True)
-    slices = [
-        pair
-        for images, labels in files
-        for pair in zip(np.array_split(images, parts), np.array_split(labels, parts), strict=True)
-    ]
-    for number, (images, labels) in enumerate(slices):
-        np.save(folder / f"data_{number}.npy", images)
-        np.save(folder / f"labels_{number}.npy", labels)
+    number = 0
+    for images, labels in files:
+        slices = zip(np.array_split(images, parts), np.array_split(labels, parts), strict=True)
+        for image_slice, label_slice in slices:
+            np.save(folder / f"data_{number}.npy", image_slice)
+            np.save(folder / f"labels_{number}.npy", label_slice)
+            number += 1
 
 
 def slice_cifar_10_dataset_from_cli() -> None:
-    """`slice_cifar_10_dataset` as a program: ``python -m roleml_nb.workload.cifar_10 SOURCE OUTPUT
-    [--count N]``.
+    """Run `slice_cifar_10_dataset` as a program.
+
+    ``python -m roleml_nb.workload.cifar_10 SOURCE OUTPUT [--count N]``
     """
     import argparse
 
@@ -156,7 +164,7 @@ def slice_cifar_10_dataset_from_cli() -> None:
 
 
 def unpickle(file: Any) -> tuple[np.ndarray, list[int]]:
-    """Data and labels of one file of CIFAR-10: a uint8 array of shape (n, 3072), and n classes.
+    """Return the data of a file of CIFAR-10, uint8 of shape (n, 3072), and its n classes.
 
     Only NumPy arrays and plain containers are unpickled; a file that holds anything else is
     refused.
@@ -180,13 +188,13 @@ def unpickle(file: Any) -> tuple[np.ndarray, list[int]]:
 
 
 def load_array_from_files(*files: Any) -> np.ndarray:
-    """Return the arrays of NumPy files, one after the other."""
+    """Return the arrays of NumPy files, joined in the order of the files."""
     for file in files:
         if not Path(file).is_file():
             raise FileNotFoundError(
                 f"{file} is missing: make the slices with slice_cifar_10_dataset first"
             )
-    return np.concatenate([_load(file) for file in files])
+    return np.concatenate(list(map(_load, files)))
 
 
 def _load(file: Any) -> np.ndarray:

@@ -58,20 +58,20 @@ class ArrayDataset:
     Parameters
     ----------
     x : array of shape (n, …)
-        Inputs. Kept without a copy where it is contiguous and writable.
+        Inputs, kept without a copy where the array is contiguous and writable.
     y : array of shape (n, …)
         Targets.
     batch_size : int
         1 or more. The last batch of an epoch may be smaller.
     drop_last : bool
-        Whether an epoch leaves such a smaller batch out, as BatchNorm needs where that would be a
+        True leaves such a smaller batch out of each epoch, as BatchNorm needs where it would be a
         single sample; ``len()`` counts its samples all the same.
     shuffle : bool
-        Whether every epoch has an order of its own.
+        True gives every epoch an order of its own.
     seed : int or sequence of int, optional
-        Of the data set's own generator, which goes on from epoch to epoch: the same seed gives the
-        same epochs, and no global random state is read or written. By default that of the node
-        whose role it is built for; 0 outside of roles.
+        Seed of the data set's own generator, which goes on from epoch to epoch: the same seed gives
+        the same epochs, and no global random state is read or written. By default that of the node
+        whose role the data set is built for; 0 outside of roles.
 
     Raises
     ------
@@ -79,7 +79,7 @@ class ArrayDataset:
         When the arrays differ in length, or `batch_size` is out of range.
     """
 
-    drop_last = False  # as in a checkpoint from before there was a choice
+    drop_last = False  # for checkpoints of versions without that choice
 
     def __init__(
         self,
@@ -101,16 +101,17 @@ class ArrayDataset:
         batch_size = as_count("batch_size", batch_size)
         if batch_size < 1:
             raise ArgumentError(f"batch_size must be 1 or more, got {batch_size!r}")
-        self.batch_size, self.drop_last = batch_size, drop_last
+        self.batch_size = batch_size
+        self.drop_last = drop_last
         self.shuffle = shuffle
         self._rng = np.random.default_rng(_entropy(seed))
 
     def __len__(self) -> int:
-        """Number of samples (not of batches)."""
+        """Return the number of samples (not of batches)."""
         return len(self.x)
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """One epoch of ``(x_batch, y_batch)``. Shuffled batches are copies, others views."""
+        """Yield one epoch of ``(x_batch, y_batch)``; shuffled batches are copies, others views."""
         order = self._rng.permutation(len(self)) if self.shuffle else None
         for start in range(0, len(self), self.batch_size):
             if self.drop_last and start + self.batch_size > len(self):
@@ -125,6 +126,4 @@ class ArrayDataset:
 
 
 def _entropy(seed: Any) -> int | list[int]:
-    return (
-        [check_seed(part) for part in seed] if isinstance(seed, list | tuple) else node_seed(seed)
-    )
+    return list(map(check_seed, seed)) if isinstance(seed, list | tuple) else node_seed(seed)

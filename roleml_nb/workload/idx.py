@@ -1,7 +1,7 @@
 """IDX, the format of MNIST's files.
 
-Two zero bytes, the type, the number of dimensions, each of them as a big-endian 32-bit integer, and
-then the values (LeCun, Cortes and Burges, "The MNIST Database of Handwritten Digits").
+A file has two zero bytes, the type, the number of dimensions, each dimension as a big-endian 32-bit
+integer, and then the values (LeCun, Cortes and Burges, "The MNIST Database of Handwritten Digits").
 """
 
 from __future__ import annotations
@@ -20,9 +20,7 @@ __all__ = ["read_idx"]
 
 UNSIGNED_BYTE = 8
 BLOCK_BYTES = 2**20
-"""Bytes that are read: who says how many there are may be wrong, and memory is taken before they
-come.
-"""
+"""Bytes read at a time: a file's header may promise too many to allocate memory for all."""
 
 
 class Readable(Protocol):
@@ -34,7 +32,7 @@ class Readable(Protocol):
 def read_idx(file: Path) -> np.ndarray:
     """Return the uint8 array of an IDX file, which may be compressed by gzip (``….gz``).
 
-    ValueError when it is of another type, damaged, or not of this format.
+    ValueError when the file is of another type, damaged, or not of this format.
     """
     try:
         with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as opened:
@@ -49,9 +47,9 @@ def read_idx(file: Path) -> np.ndarray:
                 raise ArgumentError(
                     f"{file} is damaged: it ends before its {start[3]} dimensions do"
                 )
-            shape = tuple(int(length) for length in np.frombuffer(lengths, ">u4"))
+            shape = tuple(map(int, np.frombuffer(lengths, ">u4")))
             size = math.prod(shape)
-            # no more than it says, however much it would unpack to
+            # a file may unpack to far more than its header says
             content = _read(opened, size + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ArgumentError(f"{file} is no gzip file, or is damaged: {error}") from None
@@ -62,7 +60,7 @@ def read_idx(file: Path) -> np.ndarray:
 
 
 def _read(file: Readable, most: int) -> bytes:
-    """Read to the end, or `most` bytes."""
+    """Read to the end of the file, but no more than `most` bytes."""
     parts: list[bytes] = []
     while most > 0 and (part := file.read(min(most, BLOCK_BYTES))):
         parts.append(part)

@@ -1,9 +1,8 @@
-"""MNIST, FashionMNIST and CIFAR-10, from their files; torchvision fetches them, where it is
-installed.
-"""
+"""MNIST, FashionMNIST and CIFAR-10, from their files, which torchvision may fetch."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -27,24 +26,24 @@ def mnist(
     root: str = "data",
     download: bool = False,
     flat: bool = False,
-    **how: Any,
+    **dealing: Any,
 ) -> ArrayDataset:
-    """One part of MNIST: handwritten digits, 60,000 to train on and 10,000 to test on.
+    """Return one part of MNIST: handwritten digits, 60,000 to train on, 10,000 to test on.
 
     Parameters
     ----------
     part, parts : int
-        Which part, and of how many.
+        Number of the part, from 0, and the number of parts.
     root : str
         Folder with the files, on the node that uses them: as torchvision lays it out
         (``MNIST/raw/train-images-idx3-ubyte``, ``cifar-10-batches-py/data_batch_1``), or with the
         files right in it; those of MNIST may end in ``.gz``.
     download : bool
-        Whether torchvision may fetch the files when they are not there.
+        True lets torchvision fetch files that are not there.
     flat : bool
-        Whether an image is one row of values, as `mlp` takes it.
-    **how
-        `split`, `partition` (with its options), `seed`, `batch_size`, `shuffle`: see `dealt`.
+        True makes one row of values of an image, as `mlp` takes it.
+    **dealing
+        Further arguments of `dealt`: `split`, `partition` (with its options), `seed`, …
 
     Returns
     -------
@@ -57,12 +56,12 @@ def mnist(
     FileNotFoundError
         When the files are not in `root`, or cannot be fetched.
     ModuleNotFoundError
-        When they are to be fetched without torchvision; ImportError when it does not fit the torch
-        that there is.
+        When torchvision is to fetch them and is not installed; ImportError when it does not fit the
+        torch that is installed.
     ValueError
         When an argument is out of range, or a file is damaged.
     """
-    return dealt(partial(_load_splits, "MNIST", root, download, flat), part, parts, **how)
+    return dealt(partial(_load_splits, "MNIST", root, download, flat), part, parts, **dealing)
 
 
 def fashion_mnist(
@@ -72,16 +71,18 @@ def fashion_mnist(
     root: str = "data",
     download: bool = False,
     flat: bool = False,
-    **how: Any,
+    **dealing: Any,
 ) -> ArrayDataset:
-    """One part of FashionMNIST: articles of clothing, in the sizes of MNIST.
+    """Return one part of FashionMNIST: articles of clothing, in the sizes of MNIST.
 
-    Everything else as for `mnist`.
+    Arguments and errors are those of `mnist`.
 
     Xiao, Rasul and Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine
     Learning Algorithms", 2017.
     """
-    return dealt(partial(_load_splits, "FashionMNIST", root, download, flat), part, parts, **how)
+    return dealt(
+        partial(_load_splits, "FashionMNIST", root, download, flat), part, parts, **dealing
+    )
 
 
 def cifar10(
@@ -91,16 +92,16 @@ def cifar10(
     root: str = "data",
     download: bool = False,
     flat: bool = False,
-    **how: Any,
+    **dealing: Any,
 ) -> ArrayDataset:
-    """One part of CIFAR-10: colour images, 50,000 to train on and 10,000 to test on.
+    """Return one part of CIFAR-10: colour images, 50,000 to train on and 10,000 to test on.
 
-    Everything else as for `mnist`.
+    Arguments and errors are those of `mnist`.
 
-    x of shape (n, 3, 32, 32), or flat, (n, 3072). Krizhevsky, "Learning Multiple Layers of Features
-    from Tiny Images", 2009.
+    x is of shape (n, 3, 32, 32), or flat, (n, 3072). Krizhevsky, "Learning Multiple Layers of
+    Features from Tiny Images", 2009.
     """
-    return dealt(partial(_load_splits, "CIFAR10", root, download, flat), part, parts, **how)
+    return dealt(partial(_load_splits, "CIFAR10", root, download, flat), part, parts, **dealing)
 
 
 @lru_cache(maxsize=4)
@@ -118,14 +119,14 @@ def _load_splits(name: str, root: str, download: bool, flat: bool) -> Splits:
             _fetch(name, root)
             x, y = _read(name, Path(root), split)
         values = np.asarray(x, np.float32) / np.float32(255)
-        splits[split] = Samples(
-            name, np.ascontiguousarray(values.reshape(len(x), -1) if flat else values), y
-        )
+        if flat:
+            values = values.reshape(len(x), -1)
+        splits[split] = Samples(name, np.ascontiguousarray(values), y)
     return splits
 
 
 def _read(name: str, root: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Images, uint8 of shape (n, channels, height, width), and classes, int64.
+    """Return images, uint8 of shape (n, channels, height, width), and classes, int64.
 
     FileNotFoundError when a file is missing.
     """
@@ -134,25 +135,23 @@ def _read(name: str, root: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
         data = CiFar10Dataset(test.parent, split)
         return np.asarray(data.x).transpose(0, 3, 1, 2), np.asarray(data.y)
     folders = (root / name / "raw", root / name, root)
-    first = "train" if split == "train" else "t10k"
-    x, y = (
-        read_idx(
-            _first_file(
-                [
-                    folder / f"{first}-{what}-ubyte{suffix}"
-                    for folder in folders
-                    for suffix in ("", ".gz")
-                ]
-            )
-        )
-        for what in ("images-idx3", "labels-idx1")
-    )
+    prefix = "train" if split == "train" else "t10k"
+    x = read_idx(_first_file(_with_gz(folders, f"{prefix}-images-idx3-ubyte")))
+    y = read_idx(_first_file(_with_gz(folders, f"{prefix}-labels-idx1-ubyte")))
     if x.ndim != 3 or y.shape != x.shape[:1]:
         raise ArgumentError(
             f"the files of {name} in {str(root)!r} do not belong together: images of shape"
             f" {x.shape}, labels of shape {y.shape}"
         )
     return x[:, None], y.astype(np.int64)
+
+
+def _with_gz(folders: Iterable[Path], name: str) -> list[Path]:
+    """Return the paths of a file that may be compressed, in each of the folders."""
+    paths = []
+    for folder in folders:
+        paths += [folder / name, folder / f"{name}.gz"]
+    return paths
 
 
 def _first_file(places: list[Path]) -> Path:
@@ -163,7 +162,7 @@ def _first_file(places: list[Path]) -> Path:
 
 
 def _fetch(name: str, root: str) -> None:
-    """Have torchvision fetch the files, which lays them out as `_read` looks for them."""
+    """Let torchvision fetch the files; `_read` finds them where it puts them."""
     try:
         from torchvision import datasets
     except ModuleNotFoundError as error:
@@ -173,7 +172,7 @@ def _fetch(name: str, root: str) -> None:
             f"{name} is fetched by torchvision, which is not installed: pip install torchvision, or"
             f" put the files into {root!r}"
         ) from None
-    except RuntimeError as error:  # what a torchvision says that was built for another torch
+    except RuntimeError as error:  # torchvision was built for another torch
         raise ImportError(
             f"{name} is fetched by torchvision, which cannot be imported ({error}): install the"
             f" version that fits this torch, or put the files into {root!r}"

@@ -20,8 +20,9 @@ __all__ = ["LeNet5Model", "LeNet5RGBModel", "lenet5", "lenet5_rgb"]
 
 
 def lenet5() -> torch.nn.Sequential:
-    """For images of one channel: inputs (batch, 1, 28, 28), logits (batch, 10). 61,706
-    parameters.
+    """Build LeNet-5 for images of one channel, with 61,706 parameters.
+
+    Inputs are (batch, 1, 28, 28), logits (batch, 10).
     """
     from torch import nn
 
@@ -42,10 +43,10 @@ def lenet5() -> torch.nn.Sequential:
 
 
 def lenet5_rgb() -> torch.nn.Sequential:
-    """For images of three channels: inputs (batch, 3, 32, 32), logits (batch, 10). 62,006
-    parameters.
+    """Build LeNet-5 for images of three channels, with 62,006 parameters.
 
-    Max pooling, and one rectifier, after the first convolution, as RoleML has it.
+    Inputs are (batch, 3, 32, 32), logits (batch, 10). It has max pooling, and one rectifier, after
+    the first convolution, as RoleML's has.
     """
     from torch import nn
 

@@ -1,6 +1,4 @@
-"""Workload objects as configurations name them: by a dotted path, by an alias, or by a type with
-its options.
-"""
+"""Loads workload objects that configurations name by path, by alias, or by type and options."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ def load(
     options: Mapping[str, Any] | None = None,
     aliases: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Return the object that `target` stands for.
+    """Return the object that `target` names, makes or is.
 
     Parameters
     ----------
@@ -35,9 +33,9 @@ def load(
     Raises
     ------
     TypeError
-        When what is found or made is no `expected`.
+        When the object is no `expected`.
     ValueError
-        When there is nothing at a dotted path.
+        When there is nothing at the dotted path.
     """
     keywords = dict(options or {})
     make = isinstance(target, Mapping) and "type" in target and set(target) <= {"type", "options"}

@@ -21,7 +21,7 @@ _generator_lock = Lock()
 
 
 def forked() -> None:
-    """Called in forks, where nobody would release it."""
+    """Renew the lock in a fork, where nobody would release it."""
     global _generator_lock
     _generator_lock = Lock()
 
@@ -29,20 +29,20 @@ def forked() -> None:
 at_fork(sys.modules[__name__])
 
 
-def mnist1d(part: int = 0, parts: int = 1, **how: Any) -> ArrayDataset:
-    """One part of MNIST-1D: 4,000 signals to train on and 1,000 to test on, of 40 values, in ten
-    classes.
+def mnist1d(part: int = 0, parts: int = 1, **dealing: Any) -> ArrayDataset:
+    """Return one part of MNIST-1D: signals of 40 values in ten classes.
 
-    Made by the package `mnist1d` from its default arguments, in about 2 s, once per process. Linear
-    models reach about 32 %, perceptrons 68 %, convolutional networks 94 %.
+    There are 4,000 to train on and 1,000 to test on. The package `mnist1d` makes them from its
+    default arguments, in about 2 s, once per process. Linear models reach about 32 %, perceptrons
+    68 %, convolutional networks 94 %.
 
     Parameters
     ----------
     part, parts : int
-        Which part, and of how many.
-    **how
-        `split`, `partition` (with its options), `seed`, `batch_size`, `shuffle`: see `dealt`. The
-        data themselves are always the same.
+        Number of the part, from 0, and the number of parts.
+    **dealing
+        Further arguments of `dealt`: `split`, `partition` (with its options), `seed`, … The data
+        themselves are always the same.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def mnist1d(part: int = 0, parts: int = 1, **how: Any) -> ArrayDataset:
     Greydanus and Kobak, "Scaling Down Deep Learning with MNIST-1D", ICML 2024. While the data are
     made, NumPy's global generator and that of `random` are in use; both are put back afterwards.
     """
-    return dealt(_mnist1d, part, parts, **how)
+    return dealt(_mnist1d, part, parts, **dealing)
 
 
 @lru_cache(maxsize=1)
@@ -76,15 +76,15 @@ def _mnist1d() -> Splits:
             "MNIST-1D needs the package that generates it: pip install mnist1d"
         ) from None
     with _generator_lock:
-        states = random.getstate(), np.random.get_state()
+        python_state = random.getstate()
+        numpy_state = np.random.get_state()
         try:
             made = make_dataset(get_dataset_args())
         finally:
-            random.setstate(states[0])
-            np.random.set_state(states[1])
-    return {
-        split: Samples(
-            "mnist1d", made[f"x{end}"].astype(np.float32), made[f"y{end}"].astype(np.int64)
-        )
-        for split, end in (("train", ""), ("test", "_test"))
-    }
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)
+    splits = {}
+    for split, suffix in (("train", ""), ("test", "_test")):
+        x = made[f"x{suffix}"].astype(np.float32)
+        splits[split] = Samples("mnist1d", x, made[f"y{suffix}"].astype(np.int64))
+    return splits

@@ -15,6 +15,7 @@ from roleml_nb.role.randomness.torch_generator import own_torch_generator, takes
 from .parameters import StateDict, seeded
 from .perceptrons import make_descent
 from .steps import (
+    Outputs,
     as_tensor,
     classification_metrics,
     fit_gradients,
@@ -37,16 +38,16 @@ class TorchClassifier(StateDict):
     build : callable
         ``build() -> torch.nn.Module``, which maps inputs (batch, …) to logits (batch, classes).
     optimizer : callable, optional
-        ``optimizer(parameters, lr=lr) -> torch.optim.Optimizer``, e.g. ``torch.optim.Adam``; it is
-        built at the first `train` and keeps its state from then on, or until `reset_optimizer`.
+        ``optimizer(parameters, lr=lr) -> torch.optim.Optimizer``, e.g. ``torch.optim.Adam``; the
+        first `train` builds it, and it keeps its state from then on, or until `reset_optimizer`.
         Plain SGD when not given, without importing torch's optimizers (and torch._dynamo with them,
         which takes seconds).
     lr : float
         Learning rate, more than 0.
     seed : int, optional
-        Of the initial weights. By default that of the node whose role the model is built for, which
-        is the testbed's unless the node has its own; 0 outside of roles. torch's global generator
-        is left as it was.
+        Seed of the initial weights. By default that of the node whose role the model is built for,
+        which is the testbed's unless the node has its own; 0 outside of roles. torch's global
+        generator is left as it was.
 
     Notes
     -----
@@ -101,12 +102,10 @@ class TorchClassifier(StateDict):
         rate = self.lr if lr is None else _check_lr(lr)
         step = self._step(rate)
         fused_step = make_descent(self.module, rate) if self._make_optimizer is None else None
-        seen = [
-            pair
-            for _ in range(epochs)
-            for pair in run_train(self.module, step, cross_entropy, data, fused_step=fused_step)
-        ]
-        return classification_metrics(seen, cross_entropy)
+        outputs: Outputs = []
+        for _ in range(epochs):
+            outputs += run_train(self.module, step, cross_entropy, data, fused_step=fused_step)
+        return classification_metrics(outputs, cross_entropy)
 
     @takes_turns
     def test(self, data: Iterable) -> dict[str, float]:
@@ -122,13 +121,11 @@ class TorchClassifier(StateDict):
         return classification_metrics(run_test(self.module, data), cross_entropy)
 
     def optimizer_state(self) -> dict[str, Any] | None:
-        """Return a copy of the optimizer's state; None when there is none, or it has not been built
-        yet.
-        """
+        """Return a copy of the optimizer's state; None before there is an optimizer."""
         return None if self._optimizer is None else deepcopy(self._optimizer.state_dict())
 
     def set_optimizer_state(self, state: dict[str, Any] | None) -> None:
-        """Go back to what `optimizer_state` returned."""
+        """Restore a state that `optimizer_state` returned."""
         if state is None or self._optimizer is None:
             self._optimizer = None
         else:
@@ -137,15 +134,17 @@ class TorchClassifier(StateDict):
     def compute_gradients(
         self, data: tuple[Any, Any]
     ) -> tuple[dict[str, float], list[torch.Tensor]]:
-        """Return the metrics of one batch ``(x, y)``, and its gradients, one per trained parameter,
-        in its shape.
+        """Return metrics and gradients of one batch ``(x, y)``.
+
+        There is a gradient for each trained parameter, in the parameter's shape.
         """
         import torch
         from torch.nn.functional import cross_entropy
 
         self.module.train()
         with own_torch_generator():
-            outputs, targets = self.module(as_tensor(data[0])), as_tensor(data[1])
+            outputs = self.module(as_tensor(data[0]))
+            targets = as_tensor(data[1])
         weights = self._weights()
         gradients = torch.autograd.grad(cross_entropy(outputs, targets), weights, allow_unused=True)
         filled = [
@@ -155,7 +154,7 @@ class TorchClassifier(StateDict):
         return classification_metrics([(outputs.detach(), targets)], cross_entropy), filled
 
     def apply_gradients(self, gradients: Sequence[Any], lr: float | None = None) -> None:
-        """Make one step of the optimizer with what `compute_gradients` of a like model returned.
+        """Make one step of the optimizer with the gradients of `compute_gradients` of a like model.
 
         Raises
         ------
@@ -164,7 +163,8 @@ class TorchClassifier(StateDict):
         """
         import torch
 
-        rate, weights = self.lr if lr is None else _check_lr(lr), self._weights()
+        rate = self.lr if lr is None else _check_lr(lr)
+        weights = self._weights()
         given = fit_gradients(gradients, weights)
         if self._make_optimizer is None:
             with torch.no_grad():
@@ -176,15 +176,13 @@ class TorchClassifier(StateDict):
         self._optimizer_at(self._make_optimizer, rate).step()
 
     def current_optimizer(self) -> torch.optim.Optimizer | None:
-        """Return the optimizer, which is built if it was not yet; None for plain SGD."""
-        return (
-            None
-            if self._make_optimizer is None
-            else self._optimizer_at(self._make_optimizer, self.lr)
-        )
+        """Return the optimizer, and build it if need be; None for plain SGD."""
+        if self._make_optimizer is None:
+            return None
+        return self._optimizer_at(self._make_optimizer, self.lr)
 
     def reset_optimizer(self) -> None:
-        """Have the next `train` begin with a new optimizer."""
+        """Let the next `train` begin with a new optimizer."""
         self._optimizer = None
 
     def _weights(self) -> list[torch.nn.Parameter]:
@@ -199,15 +197,14 @@ class TorchClassifier(StateDict):
 
         def descend(loss: torch.Tensor) -> None:
             gradients = torch.autograd.grad(loss, weights, allow_unused=True)
-            used = [
-                (weight, gradient)
-                for weight, gradient in zip(weights, gradients, strict=True)
-                if gradient is not None
-            ]
+            used_weights: list[torch.Tensor] = []
+            used_gradients: list[torch.Tensor] = []
+            for weight, gradient in zip(weights, gradients, strict=True):
+                if gradient is not None:
+                    used_weights.append(weight)
+                    used_gradients.append(gradient)
             with torch.no_grad():
-                torch._foreach_sub_(
-                    [weight for weight, _ in used], [gradient for _, gradient in used], alpha=lr
-                )
+                torch._foreach_sub_(used_weights, used_gradients, alpha=lr)
 
         return descend
 
@@ -224,32 +221,32 @@ class TorchClassifier(StateDict):
 def mlp(
     inputs: int = 64, classes: int = 10, *, hidden: int | Sequence[int] = 64, **training: Any
 ) -> TorchClassifier:
-    """Return a perceptron with hidden layers of rectified linear units,
-    `inputs`-`hidden`-`classes`, trained by SGD.
+    """Return a perceptron with hidden layers of rectified linear units, trained by SGD.
 
-    Takes inputs of shape (batch, inputs), float32. `hidden` is the width of the one hidden layer,
-    or the widths of several. `training` is the optimizer, lr and seed of `TorchClassifier`.
+    It takes inputs of shape (batch, inputs), float32. `hidden` is the width of the one hidden
+    layer, or the widths of several. `training` is the optimizer, lr and seed of `TorchClassifier`.
     """
-    widths = (
-        list(hidden) if isinstance(hidden, Sequence) and not isinstance(hidden, str) else [hidden]
-    )
-    named = [("inputs", inputs), *(("hidden", width) for width in widths), ("classes", classes)]
-    first, *rest = [check_count(name, value, 1) for name, value in named]
+    given: list[Any] = [hidden]
+    if isinstance(hidden, Sequence) and not isinstance(hidden, str):
+        given = list(hidden)
+    inputs = check_count("inputs", inputs, 1)
+    widths = [check_count("hidden", width, 1) for width in given]
+    classes = check_count("classes", classes, 1)
     check_size(
         "a model of these inputs, hidden and classes",
-        sum(before * after for before, after in pairwise([first, *rest])),
+        sum(before * after for before, after in pairwise([inputs, *widths, classes])),
     )
-    return TorchClassifier(partial(_perceptron, first, rest[:-1], rest[-1]), **training)
+    return TorchClassifier(partial(_perceptron, inputs, widths, classes), **training)
 
 
 def logistic_regression(inputs: int = 64, classes: int = 10, **training: Any) -> TorchClassifier:
-    """Multinomial logistic regression, trained by SGD: its loss is convex in its parameters, which
-    start at 0.
+    """Return multinomial logistic regression, trained by SGD.
 
-    Takes inputs of shape (batch, inputs), float32. `training` is the optimizer, lr and seed of
-    `TorchClassifier`.
+    Its loss is convex in its parameters, which start at 0. It takes inputs of shape (batch,
+    inputs), float32. `training` is the optimizer, lr and seed of `TorchClassifier`.
     """
-    inputs, classes = check_count("inputs", inputs, 1), check_count("classes", classes, 1)
+    inputs = check_count("inputs", inputs, 1)
+    classes = check_count("classes", classes, 1)
     check_size("a model of these inputs and classes", inputs * classes)
     return TorchClassifier(partial(_linear, inputs, classes), **training)
 
@@ -257,16 +254,16 @@ def logistic_regression(inputs: int = 64, classes: int = 10, **training: Any) ->
 def cnn1d(
     inputs: int = 40, classes: int = 10, *, channels: int = 25, **training: Any
 ) -> TorchClassifier:
-    """Three convolutions over signals, each halving the length, and a linear layer: the network of
-    MNIST-1D's table.
+    """Return a network of three convolutions over signals, each halving the length, and a linear
+    layer.
 
-    Takes inputs of shape (batch, inputs), float32. `training` is the optimizer, lr and seed of
-    `TorchClassifier`. Greydanus and Kobak, "Scaling Down Deep Learning with MNIST-1D", ICML 2024.
+    It is the network in MNIST-1D's table, and takes inputs of shape (batch, inputs), float32.
+    `training` is the optimizer, lr and seed of `TorchClassifier`. Greydanus and Kobak, "Scaling
+    Down Deep Learning with MNIST-1D", ICML 2024.
     """
-    inputs, classes, channels = (
-        check_count(name, value, 1)
-        for name, value in (("inputs", inputs), ("classes", classes), ("channels", channels))
-    )
+    inputs = check_count("inputs", inputs, 1)
+    classes = check_count("classes", classes, 1)
+    channels = check_count("channels", channels, 1)
     check_size(
         "a model of these inputs, channels and classes",
         channels * (6 * channels + inputs * classes // 8),
@@ -315,7 +312,7 @@ def _convolutions(inputs: int, channels: int, classes: int) -> torch.nn.Module:
 
 def _check_lr(lr: float) -> float:
     lr = as_number("lr", lr)
-    if not 0 < lr < 1e38:  # of what torch computes with
+    if not 0 < lr < 1e38:  # the largest float32 is a little more
         raise ArgumentError(
             f"lr must be more than 0{', and less than 1e38' if lr > 1 else ''}, got {lr!r}"
         )

@@ -27,7 +27,7 @@ _seeding_lock = Lock()
 
 
 def forked() -> None:
-    """Called in forks, where nobody would release it."""
+    """Renew the lock in a fork, where nobody would release it."""
     global _seeding_lock
     _seeding_lock = Lock()
 
@@ -37,9 +37,10 @@ at_fork(sys.modules[__name__])
 
 @contextmanager
 def seeded(seed: int | None) -> Iterator[None]:
-    """Build a module with initial weights of this seed (None: as torch's global generator stands).
+    """Build a module in this block, with initial weights of this seed.
 
-    The global generator is left as it was.
+    With None, they are those that torch's global generator has in store. In either case the
+    generator is left as it was.
     """
     import torch
 
@@ -57,7 +58,7 @@ class StateDict:
     def get_params(self) -> OrderedDict[str, torch.Tensor]:
         """Return a copy of the whole state dict, buffers such as BatchNorm's statistics included.
 
-        A weight that has several names is there once: under each of them is the same tensor.
+        All names of a shared weight lead to the same tensor.
         """
         copies: dict[int, torch.Tensor] = {}
         params: OrderedDict[str, torch.Tensor] = OrderedDict()
@@ -109,10 +110,11 @@ class StateDict:
         from torch.nn.parameter import is_lazy
 
         own = self.module.state_dict(keep_vars=keep_vars)
-        if lazy := [name for name, value in own.items() if is_lazy(value)]:
-            raise ArgumentError(
-                f"parameter {lazy[0]} belongs to a lazy layer, which has no weights before it has"
-                " seen data: have a batch go through the module where it is built, e.g."
-                " module(torch.zeros(1, 64))"
-            )
+        for name, value in own.items():
+            if is_lazy(value):
+                raise ArgumentError(
+                    f"parameter {name} belongs to a lazy layer, which has no weights before it has"
+                    " seen data: have a batch go through the module where it is built, e.g."
+                    " module(torch.zeros(1, 64))"
+                )
         return own

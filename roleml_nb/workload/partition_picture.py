@@ -1,4 +1,4 @@
-"""A picture of who has what."""
+"""A picture of a partition: the classes that each node has."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def draw_partition(
     names: Sequence[str] | None = None,
     title: str | None = None,
 ) -> go.Figure:
-    """Stacked bars: how many samples of each class each node has.
+    """Draw stacked bars of the number of samples of each class on each node.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def draw_partition(
     labels : array of shape (n,), optional
         Class of each sample.
     names : sequence of str, optional
-        Of the nodes; 0, 1, … when not given.
+        Names of the nodes; 0, 1, … when not given.
     title : str, optional
 
     Raises
@@ -56,10 +56,12 @@ def draw_partition(
     """
     from roleml_nb.pictures.figure import Figure
 
-    owned = [
-        _targets(part) if labels is None else np.asarray(labels)[np.asarray(part, np.int64)]
-        for part in parts
-    ]
+    owned = []
+    for part in parts:
+        if labels is None:
+            owned.append(_targets(part))
+        else:
+            owned.append(np.asarray(labels)[np.asarray(part, np.int64)])
     if not owned:
         raise ArgumentError("there are no parts to draw")
     if not all(np.issubdtype(one.dtype, np.integer) for one in owned if len(one)):

@@ -1,10 +1,11 @@
-"""Partitioners: who gets which samples.
+"""Partitioners: functions that share samples out among parts.
 
-Each is a function of labels (or keys), the number of parts and a seed.
+Each takes labels (or keys), the number of parts and a seed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,20 +13,22 @@ import numpy as np
 from roleml_nb.role import ArgumentError
 from roleml_nb.role.checks.numbers import as_count, as_number, check_count, check_seed
 
-__all__ = ["by_key", "dirichlet", "iid", "label_skew", "quantity_skew", "shards"]
+__all__ = ["by_key", "dirichlet", "iid", "join_pieces", "label_skew", "quantity_skew", "shards"]
 
 MAX_SAMPLES = 2**28
-"""Samples."""
-ALPHA_RANGE = (1e-3, 1e6)  # outside, NumPy's Dirichlet sampler under- or overflows
+MAX_DRAWS = 10
+"""Draws of Dirichlet proportions, in the hope of large enough parts."""
+ALPHA_RANGE = (1e-3, 1e6)
+"""Outside of it, NumPy's Dirichlet sampler under- or overflows."""
 
 
 def iid(n_or_labels: Any, parts: int, seed: int = 0) -> list[np.ndarray]:
-    """Deal samples out at random, in parts that differ by one sample at most.
+    """Deal samples out at random, in parts whose sizes differ by one sample at most.
 
     Parameters
     ----------
     n_or_labels : int or array of shape (n,)
-        How many samples there are, or their labels (of which only the number counts).
+        The number of samples, or their labels (of which only the number counts).
     parts : int
         From 1 to n.
     seed : int
@@ -42,9 +45,10 @@ def iid(n_or_labels: Any, parts: int, seed: int = 0) -> list[np.ndarray]:
         When `parts` is out of range.
     """
     n = _count(n_or_labels)
-    parts, seed = _check_parts(parts, n, 1), check_seed(seed)
+    parts = _check_parts(parts, n, 1)
+    seed = check_seed(seed)
     order = np.random.default_rng(seed).permutation(n)
-    return [np.sort(part) for part in np.array_split(order, parts)]
+    return list(map(np.sort, np.array_split(order, parts)))
 
 
 def dirichlet(
@@ -86,23 +90,25 @@ def dirichlet(
     Visual Classification", 2019.
     """
     labels = _labels(labels)
-    alpha, min_size = _check_alpha(alpha), as_count("min_size", min_size)
-    parts, seed = _check_parts(parts, len(labels), min_size), check_seed(seed)
+    alpha = _check_alpha(alpha)
+    min_size = as_count("min_size", min_size)
+    parts = _check_parts(parts, len(labels), min_size)
+    seed = check_seed(seed)
     rng = np.random.default_rng(seed)
-    for _ in range(10):
+    for _ in range(MAX_DRAWS):
         dealt = _deal(labels, parts, alpha, rng)
-        if min(len(part) for part in dealt) >= min_size:
+        if min(map(len, dealt)) >= min_size:
             break
     else:
         _fill(dealt, min_size, rng)
-    return [np.sort(part) for part in dealt]
+    return list(map(np.sort, dealt))
 
 
 def shards(labels: Any, parts: int, seed: int = 0, shards_per_part: int = 2) -> list[np.ndarray]:
-    """Sort the samples by class, cut them into equal shards, and deal each part `shards_per_part`
-    of them at random.
+    """Sort the samples by class, cut them into equal shards, and deal the shards out at random.
 
-    Most parts see no more classes than they have shards: the "pathological" partition.
+    Each part gets `shards_per_part` shards. Most parts see no more classes than they have shards:
+    the "pathological" partition.
 
     Parameters
     ----------
@@ -130,32 +136,33 @@ def shards(labels: Any, parts: int, seed: int = 0, shards_per_part: int = 2) -> 
     100 clients).
     """
     labels = _labels(labels)
-    shards_per_part, seed = as_count("shards_per_part", shards_per_part), check_seed(seed)
+    shards_per_part = as_count("shards_per_part", shards_per_part)
+    seed = check_seed(seed)
     if shards_per_part < 1:
         raise ArgumentError(f"shards_per_part must be 1 or more, got {shards_per_part!r}")
     parts = _check_parts(parts, len(labels), shards_per_part)
     rng = np.random.default_rng(seed)
-    shuffled = rng.permutation(len(labels))  # which samples of a class share a shard is random too
-    cut = np.array_split(
-        shuffled[np.argsort(labels[shuffled], kind="stable")], parts * shards_per_part
-    )
-    order = rng.permutation(len(cut)).reshape(parts, shards_per_part)
-    return [np.sort(np.concatenate([cut[shard] for shard in given])) for given in order]
+    shuffled = rng.permutation(len(labels))  # a shard's samples are random within a class, too
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    shards = np.array_split(by_class, parts * shards_per_part)
+    pieces = []
+    for numbers in rng.permutation(len(shards)).reshape(parts, shards_per_part):
+        pieces.append([shards[number] for number in numbers])
+    return join_pieces(pieces)
 
 
 def label_skew(labels: Any, parts: int, seed: int = 0, classes: int = 2) -> list[np.ndarray]:
-    """Give each part `classes` classes, and share the samples of a class evenly among the parts
-    that have it.
+    """Give each part `classes` classes, and share each class evenly among the parts that have it.
 
     Each part draws its classes at random among those that the fewest parts have by then, so that
-    each class is had by as many parts as any other, or one fewer.
+    the numbers of parts with a class differ by one at most.
 
     Parameters
     ----------
     labels : array of shape (n,)
         Class of each sample.
     parts : int
-        At least as many that ``parts * classes`` covers every class, and at most that each gets a
+        Enough for ``parts * classes`` to cover every class, and few enough for each to get a
         sample.
     seed : int
         The same seed gives the same parts. No global random state is read or written.
@@ -176,12 +183,13 @@ def label_skew(labels: Any, parts: int, seed: int = 0, classes: int = 2) -> list
     Notes
     -----
     Li, Diao, Chen and He, "Federated Learning on Non-IID Data Silos: An Experimental Study", ICDE
-    2022, section IV-A (quantity-based label imbalance, "#C = k"); there, how many parts have a
-    class is left to chance.
+    2022, section IV-A (quantity-based label imbalance, "#C = k"); there, the number of parts with
+    a class is left to chance.
     """
     labels = _labels(labels)
     names = np.unique(labels)
-    classes, seed = as_count("classes", classes), check_seed(seed)
+    classes = as_count("classes", classes)
+    seed = check_seed(seed)
     if not 1 <= classes <= len(names):
         raise ArgumentError(
             f"classes must be from 1 to {len(names)}, the number of classes, got {classes!r}"
@@ -193,13 +201,13 @@ def label_skew(labels: Any, parts: int, seed: int = 0, classes: int = 2) -> list
             f"{len(names) - parts * classes} out: give parts × classes of {len(names)} or more"
         )
     rng = np.random.default_rng(seed)
-    had = np.zeros(len(names), np.int64)  # by how many parts each class is had so far
+    owner_counts = np.zeros(len(names), np.int64)  # of each class, so far
     owners: list[list[int]] = [[] for _ in names]
     for part in rng.permutation(parts):
-        # those had by fewest, in random order
-        given = np.lexsort((rng.random(len(names)), had))[:classes]
-        had[given] += 1
-        for place in given:
+        # the classes with the fewest owners, in random order
+        drawn = np.lexsort((rng.random(len(names)), owner_counts))[:classes]
+        owner_counts[drawn] += 1
+        for place in drawn:
             owners[place].append(part)
     pieces: list[list[np.ndarray]] = [[] for _ in range(parts)]
     for label, group in zip(names, owners, strict=True):
@@ -211,7 +219,7 @@ def label_skew(labels: Any, parts: int, seed: int = 0, classes: int = 2) -> list
             )
         for part, piece in zip(group, np.array_split(members, len(group)), strict=True):
             pieces[part].append(piece)
-    return [np.sort(np.concatenate(piece)) for piece in pieces]
+    return join_pieces(pieces)
 
 
 def quantity_skew(
@@ -227,19 +235,19 @@ def quantity_skew(
     Parameters
     ----------
     n_or_labels : int or array of shape (n,)
-        How many samples there are, or their labels (of which only the number counts).
+        The number of samples, or their labels (of which only the number counts).
     parts : int
         From 1 to n // `min_size`.
     seed : int
         The same seed gives the same parts. No global random state is read or written.
     law : {"power", "dirichlet"}
-        Sizes follow rank ** -`alpha` (part 0 is not the largest: ranks are dealt at random), or are
-        drawn from Dirichlet(`alpha`).
+        Sizes follow rank ** -`alpha` (ranks are dealt at random, so part 0 need not be the
+        largest), or are drawn from Dirichlet(`alpha`).
     alpha : float
         From 0.001 to 1000000. "power": the larger the more skewed; "dirichlet": the smaller the
         more skewed.
     min_size : int
-        The least number of samples of a part, 1 or more; the law shares out what is beyond it.
+        The least number of samples of a part, 1 or more; the law shares the others out.
 
     Returns
     -------
@@ -258,8 +266,10 @@ def quantity_skew(
     in Heterogeneous Networks", MLSys 2020.
     """
     n = _count(n_or_labels)
-    alpha, min_size = _check_alpha(alpha), as_count("min_size", min_size)
-    parts, seed = _check_parts(parts, n, min_size), check_seed(seed)
+    alpha = _check_alpha(alpha)
+    min_size = as_count("min_size", min_size)
+    parts = _check_parts(parts, n, min_size)
+    seed = check_seed(seed)
     rng = np.random.default_rng(seed)
     if law == "power":
         logs = -alpha * np.log(1.0 + rng.permutation(parts))
@@ -271,24 +281,22 @@ def quantity_skew(
         raise ArgumentError(f"law must be 'power' or 'dirichlet', got {law!r}")
     spare = n - parts * min_size
     cuts = np.rint(np.cumsum(shares)[:-1] * spare).astype(np.int64) + min_size * np.arange(1, parts)
-    return [np.sort(part) for part in np.split(rng.permutation(n), cuts)]
+    return list(map(np.sort, np.split(rng.permutation(n), cuts)))
 
 
 def by_key(keys: Any, parts: int, seed: int = 0) -> list[np.ndarray]:
-    """Keep the samples of a key together: one key per part, or, with fewer parts than keys, as even
-    in size as they go.
+    """Keep the samples of a key together: one key per part, or several in parts of similar size.
 
-    A key is what the data come from: a writer, a patient, a device.
+    A key is the origin of data: a writer, a patient, a device.
 
     Parameters
     ----------
     keys : array of shape (n,)
         Key of each sample; numbers or texts.
     parts : int
-        From 1 to the number of keys. As many as there are keys: part i is the i-th key in sorted
-        order.
+        From 1 to the number of keys. If it is that number, part i is the i-th key in sorted order.
     seed : int
-        Of the order in which equally large keys are dealt. No global random state is read or
+        Seed of the order in which equally large keys are dealt. No global random state is read or
         written.
 
     Returns
@@ -302,13 +310,14 @@ def by_key(keys: Any, parts: int, seed: int = 0) -> list[np.ndarray]:
         When `parts` is out of range.
     """
     names, place, sizes = np.unique(_labels(keys), return_inverse=True, return_counts=True)
-    parts, seed = as_count("parts", parts), check_seed(seed)
+    parts = as_count("parts", parts)
+    seed = check_seed(seed)
     if not 1 <= parts <= len(names):
         raise ArgumentError(
             f"parts must be from 1 to {len(names)}, the number of keys, got {parts!r}"
         )
     owner = np.arange(len(names))
-    # the largest key first, each to the part that has least: at most 4/3 of the best (Graham 1969)
+    # the largest key first, to the smallest part: at most 4/3 of the best (Graham 1969)
     if parts < len(names):
         load = np.zeros(parts, np.int64)
         shuffled = np.random.default_rng(seed).permutation(len(names))
@@ -328,7 +337,12 @@ def _deal(
         cuts = np.rint(np.cumsum(shares)[:-1] * len(members)).astype(np.int64)
         for piece, given in zip(pieces, np.split(members, cuts), strict=True):
             piece.append(given)
-    return [np.concatenate(piece) for piece in pieces]
+    return list(map(np.concatenate, pieces))
+
+
+def join_pieces(pieces: Iterable[Sequence[np.ndarray]]) -> list[np.ndarray]:
+    """Return the sorted indices of each part, given in pieces."""
+    return [np.sort(np.concatenate(arrays)) for arrays in pieces]
 
 
 def _fill(dealt: list[np.ndarray], min_size: int, rng: np.random.Generator) -> None:
@@ -336,17 +350,15 @@ def _fill(dealt: list[np.ndarray], min_size: int, rng: np.random.Generator) -> N
         while (lack := min_size - len(dealt[small])) > 0:
             large = max(range(len(dealt)), key=lambda part: len(dealt[part]))
             giver = rng.permutation(dealt[large])
-            taken = min(lack, len(giver) - min_size)
-            dealt[small] = np.concatenate([dealt[small], giver[:taken]])
-            dealt[large] = giver[taken:]
+            count = min(lack, len(giver) - min_size)
+            dealt[small] = np.concatenate([dealt[small], giver[:count]])
+            dealt[large] = giver[count:]
 
 
 def _count(n_or_labels: Any) -> int:
-    return (
-        check_count("n", n_or_labels, 1, MAX_SAMPLES)
-        if np.ndim(n_or_labels) == 0
-        else len(n_or_labels)
-    )
+    if np.ndim(n_or_labels) == 0:
+        return check_count("n", n_or_labels, 1, MAX_SAMPLES)
+    return len(n_or_labels)
 
 
 def _labels(labels: Any) -> np.ndarray:
@@ -365,7 +377,8 @@ def _check_alpha(alpha: float) -> float:
 
 
 def _check_parts(parts: int, n: int, min_size: int) -> int:
-    parts, min_size = as_count("parts", parts), as_count("min_size", min_size)
+    parts = as_count("parts", parts)
+    min_size = as_count("min_size", min_size)
     if min_size < 1:
         raise ArgumentError(f"min_size must be 1 or more, got {min_size!r}")
     most = n // min_size

@@ -1,9 +1,8 @@
-"""Training of perceptrons by plain gradient descent, with gradients in closed form: a third of the
-time of a recorded one.
+"""Training of perceptrons by plain gradient descent, with gradients in closed form.
 
-It computes what torch's automatic differentiation does, operation by operation. For small models on
-small batches, as on a hundred nodes of one machine, keeping the record takes longer than the
-arithmetic.
+It takes a third of the time of torch's automatic differentiation, whose operations it repeats one
+by one: for small models on small batches, as on a hundred nodes of one machine, keeping the record
+of operations takes longer than the arithmetic.
 """
 
 from __future__ import annotations
@@ -18,54 +17,73 @@ if TYPE_CHECKING:
 __all__ = ["make_descent"]
 
 MAX_PARAMETERS = 1 << 20
-"""Parameters from which on the arithmetic takes so much longer that there is nothing to win."""
+"""Parameters; for more, the arithmetic takes so long that nothing is gained."""
+
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+"""Attributes of a module."""
 
 Descent = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor | None"]
 
 
 def make_descent(module: Any, lr: float) -> Descent | None:
-    """Return a function that makes one step on a batch, inputs and classes, and returns the outputs
-    before the step.
+    """Return a function that makes one step on a batch, and returns the outputs before the step.
 
     None when `module` is anything else than linear layers with rectified linear units between them,
-    on the processor, all of them trained, and nobody listening to them; and for large ones. The
-    function returns None, and does nothing, when a batch is not what such a module takes, or has
-    classes that it does not know.
+    on the processor, all of them trained, and without hooks; and for large ones. The function takes
+    inputs and classes; it returns None, and does nothing, when such a module cannot take the batch,
+    or the batch has classes that it does not know.
     """
     import torch
     from torch import nn
 
     layers: list[Any] = list(module) if type(module) is nn.Sequential else [module]
-    linear = layers[::2]
-    if (
-        len(layers) % 2 == 0
-        or _is_watched([module, *layers])
-        or not (
-            all(type(layer) is nn.Linear for layer in linear)
-            and all(type(layer) is nn.ReLU for layer in layers[1::2])
-        )
-    ):
-        return None
-    trained = [parameter for layer in linear for parameter in (layer.weight, layer.bias)]
-    if not all(type(one) is nn.Parameter and one.requires_grad and one.is_cpu for one in trained):
-        return None
-    shared = len({id(one) for one in trained}) < len(trained)
-    if (
-        shared
-        or len({one.dtype for one in trained}) > 1
-        or sum(one.numel() for one in trained) > MAX_PARAMETERS
-    ):
+    trained = _parameters(layers)
+    if not trained or _is_watched([module, *layers]) or not _are_plain(trained):
         return None
     values = [parameter.detach() for parameter in trained]
     return partial(_descend, torch, values, lr)
 
 
+def _parameters(layers: list[Any]) -> list[Any]:
+    """Return the parameters of linear layers with rectifiers between; none of any others."""
+    from torch import nn
+
+    if len(layers) % 2 == 0:
+        return []
+    parameters: list[Any] = []
+    for place, layer in enumerate(layers):
+        if type(layer) is not (nn.ReLU if place % 2 else nn.Linear):
+            return []
+        if place % 2 == 0:
+            parameters += (layer.weight, layer.bias)
+    return parameters
+
+
+def _are_plain(parameters: list[Any]) -> bool:
+    """Return True if all are distinct, trained, on the processor, of one type, and not too many."""
+    from torch import nn
+
+    for one in parameters:
+        if type(one) is not nn.Parameter or not one.requires_grad or not one.is_cpu:
+            return False
+    if len(set(map(id, parameters))) < len(parameters):
+        return False
+    if len({one.dtype for one in parameters}) > 1:
+        return False
+    return sum(one.numel() for one in parameters) <= MAX_PARAMETERS
+
+
 def _is_watched(modules: list[Any]) -> bool:
+    """Return True if torch calls hooks for one of the modules, or for all."""
     from torch.nn.modules import module as everyone
 
-    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    everywhere = any(getattr(everyone, f"_global{kind}", None) for kind in kinds)
-    return everywhere or any(module.__dict__.get(kind) for module in modules for kind in kinds)
+    for kind in HOOKS:
+        if getattr(everyone, f"_global{kind}", None):
+            return True
+        for module in modules:
+            if module.__dict__.get(kind):
+                return True
+    return False
 
 
 def _fits(torch: Any, values: list[torch.Tensor], x: torch.Tensor, y: torch.Tensor) -> bool:
@@ -85,7 +103,7 @@ def _fits(torch: Any, values: list[torch.Tensor], x: torch.Tensor, y: torch.Tens
 def _descend(
     torch: Any, values: list[torch.Tensor], lr: float, x: torch.Tensor, y: torch.Tensor
 ) -> torch.Tensor | None:
-    """`values`: weight (outputs, inputs) and bias (outputs,) of each layer in turn."""
+    """Make one step; `values` are weight (outputs, inputs) and bias (outputs,) of each layer."""
     if not _fits(torch, values, x, y):
         return None
     linear, relu = torch.nn.functional.linear, torch.relu

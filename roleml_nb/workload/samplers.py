@@ -1,4 +1,4 @@
-"""Samplers: in which order the samples of a data set are gone through."""
+"""Samplers: orders in which the samples of a data set are visited."""
 
 from __future__ import annotations
 
@@ -50,18 +50,19 @@ class SequentialCycleIndexSampler(IndexSampler[DatasetType]):
 
 
 class _RandomIndexSampler(IndexSampler[DatasetType]):
-    """Draws from a generator of its own, which goes on from epoch to epoch; no global random state
-    is involved.
+    """Draws from a generator of its own, which goes on from epoch to epoch.
+
+    No global random state is read or written.
 
     Parameters
     ----------
     source : data set
-        What is sampled.
+        The samples.
     limit : int
         Indices per epoch; as many as there are samples when 0 or less.
     seed : int, optional
-        The same seed gives the same epochs. By default that of the node whose role it is built for;
-        0 outside of roles.
+        The same seed gives the same epochs. By default that of the node whose role the sampler is
+        built for; 0 outside of roles.
     """
 
     def __init__(self, source: DatasetType, limit: int = -1, *, seed: int | None = None):
@@ -75,9 +76,8 @@ class RandomOneOffIndexSampler(_RandomIndexSampler[DatasetType]):
 
     def __iter__(self) -> Iterator[int]:
         size = len(self.source)
-        return iter(
-            self._random.sample(range(size), size if self.limit <= 0 else min(self.limit, size))
-        )
+        count = size if self.limit <= 0 else min(self.limit, size)
+        return iter(self._random.sample(range(size), count))
 
 
 class RandomReplaceIndexSampler(_RandomIndexSampler[DatasetType]):
@@ -85,9 +85,8 @@ class RandomReplaceIndexSampler(_RandomIndexSampler[DatasetType]):
 
     def __iter__(self) -> Iterator[int]:
         size = len(self.source)
-        return (
-            self._random.randrange(size) for _ in range(size if self.limit <= 0 else self.limit)
-        )
+        count = size if self.limit <= 0 else self.limit
+        return (self._random.randrange(size) for _ in range(count))
 
 
 BUILTIN_SAMPLERS: dict[str, type[IndexSampler]] = {
@@ -98,4 +97,4 @@ BUILTIN_SAMPLERS: dict[str, type[IndexSampler]] = {
     "random-oneoff": RandomOneOffIndexSampler,
     "random-replace": RandomReplaceIndexSampler,
 }
-"""Their names in configurations and in `DatasetViewFactory`."""
+"""Samplers by name, for configurations and `DatasetViewFactory`."""

@@ -25,7 +25,7 @@ def noise(x: np.ndarray, part: int, parts: int, seed: int = 0, scale: float = 1.
     Returns
     -------
     array
-        As x. Part 0 is without noise.
+        Shape and type of x. Part 0 is without noise.
 
     Raises
     ------
@@ -47,20 +47,20 @@ def noise(x: np.ndarray, part: int, parts: int, seed: int = 0, scale: float = 1.
 def rotation(
     x: np.ndarray, part: int, parts: int, seed: int = 0, degrees: float = 360.0
 ) -> np.ndarray:
-    """Rotate images by ``degrees * part / parts``, counter-clockwise; what comes in from outside is
-    0.
+    """Rotate images counter-clockwise by ``degrees * part / parts``; corners are filled with 0.
 
     Parameters
     ----------
     x : array of shape (n, …, side, side), or (n, side * side)
         Not modified.
     degrees : float
-        Of the whole range; the last part is turned by a step less.
+        The whole range; the last part is turned by a step less.
 
     Returns
     -------
     array
-        As x. Part 0 is not turned; multiples of 90 degrees move pixels without changing them.
+        Shape and type of x. Part 0 is not turned; multiples of 90 degrees move pixels without
+        changing them.
 
     Raises
     ------
@@ -84,6 +84,6 @@ def rotation(
     if rest:
         from scipy.ndimage import rotate
 
-        # axes this way round turns as rot90 does
+        # with axes in this order it turns as rot90 does
         turned = rotate(turned, rest, axes=(-1, -2), reshape=False, order=1)
     return np.ascontiguousarray(turned.reshape(x.shape), x.dtype)

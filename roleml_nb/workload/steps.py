@@ -1,5 +1,6 @@
-"""The loops that train and test a torch module, and their parts. torch is imported when the first
-one is called.
+"""The loops that train and test a torch module, and their parts.
+
+The first call imports torch.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
+    "Outputs",
     "RetrieveGradientsFunction",
     "XYApplyGradientsFunction",
     "XYComputeGradientsFunction",
@@ -127,9 +129,7 @@ def default_xy_test(
     data: Iterable[tuple[Any, Any]],
     device: torch.device,
 ) -> dict[str, Any]:
-    """Return the metrics of `default_xy_train` on `data`, in evaluation mode; the module does not
-    change.
-    """
+    """Return the metrics of `default_xy_train` on `data`, without changing the module."""
     return classification_metrics(run_test(module, data, device), criterion)
 
 
@@ -141,7 +141,7 @@ def default_xy_compute_gradients(
     y: Any,
     device: torch.device,
 ) -> tuple[dict[str, Any], list[torch.Tensor]]:
-    """Metrics ("loss") and `retrieve_gradients` of one batch; the parameters do not change."""
+    """Return metrics ("loss") and gradients of one batch; the parameters do not change."""
     metrics = default_xy_compute_gradients_impl(module, optimizer, criterion, x, y, device)
     return metrics, retrieve_gradients(module)
 
@@ -154,7 +154,7 @@ def default_xy_compute_gradients_impl(
     y: Any,
     device: torch.device,
 ) -> dict[str, Any]:
-    """Leave the gradients of one batch in the parameters' ``grad``, and return the "loss"."""
+    """Put the gradients of one batch into the parameters' ``grad``, and return the "loss"."""
     module.train()
     optimizer.zero_grad()
     with own_torch_generator():
@@ -164,22 +164,23 @@ def default_xy_compute_gradients_impl(
 
 
 def retrieve_gradients(module: torch.nn.Module) -> list[torch.Tensor]:
-    """Copies of the gradients, flat, one per parameter; zeros for a parameter that has none."""
+    """Return copies of the gradients, flat, one per parameter; zeros where there is none."""
     import torch
 
-    return [
-        (torch.zeros_like(parameter) if parameter.grad is None else parameter.grad.clone())
-        .detach()
-        .flatten()
-        for parameter in module.parameters()
-    ]
+    gradients = []
+    for parameter in module.parameters():
+        if parameter.grad is None:
+            gradient = torch.zeros_like(parameter)
+        else:
+            gradient = parameter.grad.clone()
+        gradients.append(gradient.detach().flatten())
+    return gradients
 
 
 def default_xy_apply_gradients(
     module: torch.nn.Module, optimizer: torch.optim.Optimizer, gradients: Sequence[Any]
 ) -> None:
-    """Make one step of `optimizer` with `gradients`, one per parameter, flat or in the parameter's
-    shape.
+    """Make one step of `optimizer` with `gradients`, one per parameter, flat or in its shape.
 
     Raises
     ------
@@ -189,7 +190,7 @@ def default_xy_apply_gradients(
     """
     parameters = list(module.parameters())
     for parameter, gradient in zip(parameters, fit_gradients(gradients, parameters), strict=True):
-        # an optimizer with weight decay or momentum moves what has a gradient, be it zero
+        # weight decay and momentum move parameters that have a gradient, even one of zeros
         parameter.grad = gradient if parameter.requires_grad else None
     optimizer.step()
 
@@ -205,11 +206,10 @@ def run_train(
     device: torch.device | None = None,
     fused_step: Callable[..., torch.Tensor | None] | None = None,
 ) -> Outputs:
-    """Go through `data` once, with a `step` on each batch's loss; what the module said, and what
-    was right.
+    """Go through `data` once, with a `step` on each batch's loss; return outputs and targets.
 
-    ``fused_step(x, y)``, if given, does all of it for a batch and returns what the module said, or
-    does nothing: None.
+    ``fused_step(x, y)``, if given, makes a whole step on a batch and returns the outputs before it,
+    or does nothing and returns None.
     """
     module.train()
 
@@ -222,7 +222,7 @@ def run_train(
             outputs = _output(module, inputs)
             step(criterion(outputs, targets))
             outputs = outputs.detach()
-        return outputs, targets  # reduced once, at the end: no waiting for numbers per step
+        return outputs, targets  # metrics are computed once, at the end, and not in each step
 
     return each_in_turn(data, train)
 
@@ -243,26 +243,24 @@ def _output(module: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
 def run_test(
     module: torch.nn.Module, data: Iterable[tuple[Any, Any]], device: torch.device | None = None
 ) -> Outputs:
-    """Go through `data` once, in evaluation mode; what the module said, and what was right."""
+    """Go through `data` once, in evaluation mode; return outputs and targets of each batch."""
     import torch
 
     def test(batch: tuple[Any, Any]) -> tuple[torch.Tensor, torch.Tensor]:
         inputs, targets = map(as_tensor, batch)
-        return (
-            (module(inputs), targets)
-            if device is None
-            else (module(inputs.to(device)), targets.to(device))
-        )
+        if device is not None:
+            inputs, targets = inputs.to(device), targets.to(device)
+        return module(inputs), targets
 
     module.eval()
-    with torch.no_grad():  # in inference mode, what a module keeps of it could not be trained with
+    with torch.no_grad():  # a module may keep tensors; those of inference mode cannot be trained
         return each_in_turn(data, test)
 
 
 def fit_gradients(
     gradients: Sequence[Any], parameters: Sequence[torch.Tensor]
 ) -> list[torch.Tensor]:
-    """Copies of `gradients` in the shapes of `parameters`; ValueError when they do not fit."""
+    """Return copies of `gradients` in the shapes of `parameters`; ValueError if they do not fit."""
     if isinstance(gradients, str | Mapping) or not hasattr(gradients, "__len__"):
         raise ArgumentTypeError(
             "gradients must be a list of tensors or arrays, one per parameter, got"
@@ -277,20 +275,20 @@ def fit_gradients(
         as_tensor(gradient, f"gradient {number}").detach()
         for number, gradient in enumerate(gradients)
     ]
+    copies = []
     for number, (parameter, gradient) in enumerate(zip(parameters, given, strict=True)):
         if gradient.numel() != parameter.numel():
             raise ArgumentError(
                 f"gradient {number} must have {parameter.numel()} entries, as the parameter has, "
                 f"got {gradient.numel()}"
             )
-    return [
-        gradient.to(parameter.device, parameter.dtype, copy=True).view_as(parameter)
-        for parameter, gradient in zip(parameters, given, strict=True)
-    ]
+        moved = gradient.to(parameter.device, parameter.dtype, copy=True)
+        copies.append(moved.view_as(parameter))
+    return copies
 
 
 def optimizer_step(optimizer: torch.optim.Optimizer) -> Step:
-    """Return a function that makes a step of `optimizer`, given the loss."""
+    """Return a function of the loss that makes a step of `optimizer`."""
 
     def step(loss: torch.Tensor) -> None:
         optimizer.zero_grad()
@@ -301,17 +299,21 @@ def optimizer_step(optimizer: torch.optim.Optimizer) -> Step:
 
 
 def classification_metrics(
-    seen: Outputs, criterion: Callable[..., torch.Tensor]
+    batches: Outputs, criterion: Callable[..., torch.Tensor]
 ) -> dict[str, float]:
-    """Return the "loss" over all samples, and the "accuracy" where outputs are (n, classes) and
-    targets are classes.
+    """Return the "loss" over all samples, and the "accuracy" where targets are classes.
+
+    Outputs and targets of each batch are given; those of a classifier are (n, classes) and (n,).
     """
     import torch
 
-    if not seen:
+    if not batches:
         raise ArgumentError("the data set is empty: there are no batches in it")
     with torch.no_grad():
-        outputs, targets = seen[0] if len(seen) == 1 else map(torch.cat, zip(*seen, strict=True))
+        if len(batches) == 1:
+            outputs, targets = batches[0]
+        else:
+            outputs, targets = map(torch.cat, zip(*batches, strict=True))
         metrics = {"loss": criterion(outputs, targets).item()}
         if outputs.ndim == 2 and targets.ndim == 1 and not targets.is_floating_point():
             right = torch.count_nonzero(outputs.argmax(1) == targets).item()
@@ -320,16 +322,17 @@ def classification_metrics(
 
 
 def as_tensor(value: Any, what: str = "what is given") -> torch.Tensor:
-    """`value` as a tensor, shared where that is allowed; ArgumentTypeError, which names `what`, for
-    what is none.
+    """Return `value` as a tensor, which shares its memory where that is allowed.
+
+    ArgumentTypeError, which names `what`, for a value that is no tensor, array or numbers.
     """
     import torch
 
     try:
         if isinstance(value, np.ndarray):
-            return torch.from_numpy(
-                value if value.flags.carray else np.require(value, requirements=["C", "W"])
-            )
+            if not value.flags.carray:
+                value = np.require(value, requirements=["C", "W"])
+            return torch.from_numpy(value)
         return torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ArgumentTypeError(

@@ -1,4 +1,4 @@
-"""Synthetic(α, β): how much nodes differ is two numbers."""
+"""Synthetic(α, β): data of nodes that differ as much as two numbers say."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from .dealing import Samples, Splits, dealt
 
 __all__ = ["synthetic"]
 
-FEATURES, CLASSES = 60, 10
+FEATURES = 60
+CLASSES = 10
 MAX_DEVICES = 10_000
-"""Devices: their data take about 0.8 GB."""
+"""Devices; the data of so many take about 0.8 GB."""
 
 
 def synthetic(
@@ -30,10 +31,9 @@ def synthetic(
     devices: int | None = None,
     data_seed: int = 0,
     partition: Any = "natural",
-    **how: Any,
+    **dealing: Any,
 ) -> ArrayDataset:
-    """One part of synthetic(`alpha`, `beta`): classes of a linear model that every device has its
-    own of.
+    """Return one part of synthetic(`alpha`, `beta`), in which every device has its own model.
 
     Device k draws ``u ~ N(0, alpha)`` and ``B ~ N(0, beta)``, where the second number is the
     standard deviation, then a model, ``W, b ~ N(u, 1)``, and a centre ``v ~ N(B, 1)``; its inputs
@@ -43,16 +43,16 @@ def synthetic(
     Parameters
     ----------
     part, parts : int
-        Which part, and of how many. Unless told otherwise, a part is a device.
+        Number of the part, from 0, and the number of parts. By default a part is a device.
     alpha, beta : float
-        0 or more: how much models differ, and how much inputs do.
+        0 or more: the differences of models, and those of inputs.
     identical : bool
-        Whether all devices share one model and have ``v = 0``: the i.i.d. variant.
+        True for the i.i.d. variant: all devices share one model and have ``v = 0``.
     devices : int, optional
-        How many devices there are; as many as parts when not given.
+        Number of devices; as many as parts when not given.
     data_seed : int
-        Of the data. Device k is the same however many there are.
-    partition, **how
+        Seed of the data. Device k is the same for any number of devices.
+    partition, **dealing
         See `dealt`; the natural key is the device.
 
     Returns
@@ -76,7 +76,8 @@ def synthetic(
             most = ", and 1e6 at most" if as_number(name, value) > 1e6 else ""
             raise ArgumentError(f"{name} must be 0 or more{most}, got {short(value)}")
     number = as_count("parts", parts) if devices is None else devices
-    number, data_seed = as_count("devices", number), check_seed(data_seed, "data_seed")
+    number = as_count("devices", number)
+    data_seed = check_seed(data_seed, "data_seed")
     if not 1 <= number <= MAX_DEVICES:
         most = f", {MAX_DEVICES} at most" if number > MAX_DEVICES else ""
         raise ArgumentError(f"there must be 1 device or more{most}, got {number!r}")
@@ -89,27 +90,27 @@ def synthetic(
         part,
         parts,
         partition=partition,
-        **how,
+        **dealing,
     )
 
 
 @lru_cache(maxsize=4)
 def _devices(devices: int, alpha: float, beta: float, identical: bool, seed: int) -> Splits:
-    made = [_device(device, alpha, beta, identical, seed) for device in range(devices)]
-    cuts = [int(0.9 * len(y)) for _, y in made]
-    pieces = {
-        "train": [(x[:cut], y[:cut]) for (x, y), cut in zip(made, cuts, strict=True)],
-        "test": [(x[cut:], y[cut:]) for (x, y), cut in zip(made, cuts, strict=True)],
-    }
-    return {
-        split: Samples(
-            "synthetic",
-            np.concatenate([x for x, _ in some]),
-            np.concatenate([y for _, y in some]),
-            np.repeat(np.arange(devices), [len(y) for _, y in some]),
-        )
-        for split, some in pieces.items()
-    }
+    train = []
+    test = []
+    for device in range(devices):
+        x, y = _device(device, alpha, beta, identical, seed)
+        cut = int(0.9 * len(y))
+        train.append((x[:cut], y[:cut]))
+        test.append((x[cut:], y[cut:]))
+    return {"train": _join(train), "test": _join(test)}
+
+
+def _join(devices: list[tuple[np.ndarray, np.ndarray]]) -> Samples:
+    """Return the samples of all devices, whose numbers are the keys."""
+    x, y = zip(*devices, strict=True)
+    keys = np.repeat(np.arange(len(devices)), list(map(len, y)))
+    return Samples("synthetic", np.concatenate(x), np.concatenate(y), keys)
 
 
 def _device(
@@ -117,11 +118,14 @@ def _device(
 ) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng([seed, device])
     size = min(10_000, 50 + int(rng.lognormal(4, 2)))
-    shift, centre = rng.normal(0, alpha), rng.normal(rng.normal(0, beta), 1, FEATURES)
+    shift = rng.normal(0, alpha)
+    centre = rng.normal(rng.normal(0, beta), 1, FEATURES)
     model = np.random.default_rng([seed]) if identical else rng
     if identical:
-        shift, centre = 0.0, np.zeros(FEATURES)
-    weights, bias = model.normal(shift, 1, (FEATURES, CLASSES)), model.normal(shift, 1, CLASSES)
+        shift = 0.0
+        centre = np.zeros(FEATURES)
+    weights = model.normal(shift, 1, (FEATURES, CLASSES))
+    bias = model.normal(shift, 1, CLASSES)
     deviation = np.arange(1, FEATURES + 1) ** -0.6
     x = rng.normal(centre, deviation, (size, FEATURES))
     return x.astype(np.float32), (x @ weights + bias).argmax(1)

@@ -1,5 +1,5 @@
-"""Templates of models: say how a torch module is built, and get a model that trains, tests and
-exchanges gradients.
+"""Templates of models: a subclass builds a torch module, and its instances train, test and exchange
+gradients.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ class SimpleTorchModel(StateDict, ABC):
     Parameters
     ----------
     device : str
-        Where it computes: "cpu", or "cuda" or any other name that torch knows. "cpu" is taken when
-        there is no CUDA.
+        Device that computes: "cpu", "cuda" or any other name that torch knows. Without CUDA it is
+        "cpu".
     num_threads : int, optional
         Threads of a torch operation, 512 at most. torch keeps this number per process: the last
         model that sets it decides.
     copy_on_get_params : bool
         Accepted for RoleML's sake: `get_params` always hands out a copy.
     seed : int, optional
-        Of the initial weights. By default that of the node whose role the model is built for;
-        outside of roles, they are those that torch's global generator has in store. In either case
-        that generator is left as it was, so two models built in a row are equal.
+        Seed of the initial weights. By default that of the node whose role the model is built for;
+        outside of roles, the weights are those that torch's global generator has in store. In
+        either case that generator is left as it was, so two models built in a row are equal.
     **options
-        Of `build_model`.
+        Options of `build_model`.
 
     Notes
     -----
@@ -82,7 +82,7 @@ class SimpleTorchModel(StateDict, ABC):
         self.criterion.to(self.device)
 
     def reset_optimizer(self) -> None:
-        """Have the optimizer forget its state, such as momentum; its options stay."""
+        """Clear the optimizer's state, such as momentum; its options stay."""
         if not hasattr(self.optimizer, "state"):
             raise ArgumentError(
                 f"{type(self.optimizer).__name__}, the optimizer of {type(self).__name__}, has no"
@@ -92,15 +92,13 @@ class SimpleTorchModel(StateDict, ABC):
         self.optimizer.state.clear()
 
     def optimizer_state(self) -> dict[str, Any] | None:
-        """Return a copy of the optimizer's state; None of one that is no optimizer of torch's and
-        has no ``state_dict``.
-        """
-        return (
-            deepcopy(self.optimizer.state_dict()) if hasattr(self.optimizer, "state_dict") else None
-        )
+        """Return a copy of the optimizer's state; None if it has no ``state_dict``."""
+        if not hasattr(self.optimizer, "state_dict"):
+            return None
+        return deepcopy(self.optimizer.state_dict())
 
     def set_optimizer_state(self, state: dict[str, Any] | None) -> None:
-        """Go back to what `optimizer_state` returned."""
+        """Restore a state that `optimizer_state` returned."""
         if state is not None:
             self.optimizer.load_state_dict(state)
 
@@ -108,17 +106,17 @@ class SimpleTorchModel(StateDict, ABC):
     def build_model(
         self, **options: Any
     ) -> tuple[torch.nn.Module, torch.optim.Optimizer, torch.nn.Module]:
-        """The module, its optimizer and its criterion, on the CPU."""
+        """Build the module, its optimizer and its criterion, on the CPU."""
 
     def get_device(self, device_name: str) -> torch.device:
         """Return the device of that name, or the CPU where there is no CUDA."""
         import torch
 
         name = device_name.lower()
+        if name.startswith("cuda") and not torch.cuda.is_available():
+            name = "cpu"
         try:
-            return torch.device(
-                "cpu" if name.startswith("cuda") and not torch.cuda.is_available() else name
-            )
+            return torch.device(name)
         except RuntimeError:
             raise ArgumentError(
                 f"device must be 'cpu', 'cuda', 'cuda:1' or the like, got {short(device_name)}"
@@ -126,11 +124,11 @@ class SimpleTorchModel(StateDict, ABC):
 
 
 class SimpleTorchXYTestableModel(SimpleTorchModel):
-    """Data are batches ``(x, y)``, arrays or tensors."""
+    """Is tested on batches ``(x, y)``, arrays or tensors."""
 
     @takes_turns
     def test(self, data: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
-        """See `default_xy_test`."""
+        """Test the model on `data`; see `default_xy_test`."""
         return default_xy_test(self.module, self.criterion, data, self.device)
 
 
@@ -139,7 +137,7 @@ class SimpleTorchXYTrainableModel(SimpleTorchXYTestableModel):
 
     @takes_turns
     def train(self, data: Iterable[tuple[Any, Any]], **_: Any) -> dict[str, Any]:
-        """One epoch; see `default_xy_train`. Options are ignored: override to heed some."""
+        """Train for one epoch; see `default_xy_train`. Override the method to heed options."""
         return default_xy_train(self.module, self.optimizer, self.criterion, data, self.device)
 
 
@@ -149,14 +147,14 @@ class SimpleTorchGradientsOperableModel(SimpleTorchXYTestableModel):
     def compute_gradients(
         self, data: tuple[Any, Any], **options: Any
     ) -> tuple[dict[str, Any], Any]:
-        """Of one batch; see `default_xy_compute_gradients`."""
+        """Return metrics and gradients of one batch; see `default_xy_compute_gradients`."""
         x, y = data
         return default_xy_compute_gradients(
             self.module, self.optimizer, self.criterion, x, y, self.device
         )
 
     def apply_gradients(self, gradients: Any) -> None:
-        """See `default_xy_apply_gradients`."""
+        """Make one step with `gradients`; see `default_xy_apply_gradients`."""
         default_xy_apply_gradients(self.module, self.optimizer, gradients)
 
 

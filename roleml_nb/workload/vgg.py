@@ -26,11 +26,11 @@ vgg_arch: dict[VGGArchType, Sequence[tuple[int, int]]] = {
     "VGG16": ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)),
     "VGG19": ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512)),
 }
-"""Of each block: how many convolutions, and how many channels come out."""
+"""The blocks of each network: the number of convolutions, and of channels that come out."""
 
 
 def vgg_block(num_convs: int, in_channels: int, out_channels: int) -> torch.nn.Sequential:
-    """`num_convs` 3x3 convolutions with rectifiers, then pooling that halves height and width."""
+    """Build `num_convs` 3x3 convolutions with rectifiers, then pooling that halves an image."""
     from torch import nn
 
     layers: list[nn.Module] = []
@@ -47,7 +47,7 @@ def vgg(
     image_size: int = 224,
     classes: int = 10,
 ) -> torch.nn.Sequential:
-    """Return the network of the paper: five blocks, and three linear layers with dropout.
+    """Build the network of the paper: five blocks, and three linear layers with dropout.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def vgg_lite(
     image_size: int = 32,
     classes: int = 10,
 ) -> torch.nn.Sequential:
-    """Return the blocks of `vgg`, then one linear layer, for small images; options as for `vgg`."""
+    """Build the blocks of `vgg`, then one linear layer, for small images; options as for `vgg`."""
     from torch import nn
 
     side = _side(image_size, conv_arch)
@@ -100,10 +100,8 @@ def vgg_lite(
 def _check_sizes(
     in_channels: int, conv_arch: Sequence[tuple[int, int]], side: int, classes: int, hidden: int
 ) -> tuple[int, int]:
-    channels, outputs = (
-        check_count("in_channels", in_channels, 1),
-        check_count("classes", classes, 1),
-    )
+    channels = check_count("in_channels", in_channels, 1)
+    outputs = check_count("classes", classes, 1)
     flat = conv_arch[-1][1] * side * side
     check_size(
         "a model of these in_channels, image_size and classes",
@@ -113,7 +111,7 @@ def _check_sizes(
 
 
 def _side(image_size: int, conv_arch: Sequence[tuple[int, int]]) -> int:
-    """Height and width of what comes out of the blocks."""
+    """Return height and width of the images that come out of the blocks."""
     image_size = check_count("image_size", image_size, 1, 2**16)
     least = 2 ** len(conv_arch)
     if image_size < least:

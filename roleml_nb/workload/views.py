@@ -1,4 +1,4 @@
-"""Views: a data set as it is trained on, in an order, sample by sample or in batches."""
+"""Views: a data set in an order, sample by sample or in batches, to train on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _unchanged(original: Any) -> Any:
 
 
 class DatasetView(Generic[DataPoint]):
-    """A data set with an order, whose samples are changed when they are looked up.
+    """A data set with an order, whose samples are modified when they are read.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class DatasetView(Generic[DataPoint]):
     modifier : callable
         ``modifier(sample) -> sample``.
     index_sampler : class, alias, dotted path or {"type", "options"}
-        The order; see `samplers`. It is made with the data set and the options.
+        The order; see `samplers`. It is made of the data set and the options.
     index_sampler_options : mapping, optional
         Options of the sampler.
     """
@@ -48,7 +48,7 @@ class DatasetView(Generic[DataPoint]):
         self.set_index_sampler(index_sampler, **(index_sampler_options or {}))
 
     def set_index_sampler(self, index_sampler_cls: Any, **options: Any) -> None:
-        """Choose another order, from the next epoch on."""
+        """Select another order, from the next epoch on."""
         self.index_sampler: IndexSampler = load(
             index_sampler_cls,
             IndexSampler,
@@ -58,7 +58,7 @@ class DatasetView(Generic[DataPoint]):
         )
 
     def __len__(self) -> int:
-        """Number of samples of the data set."""
+        """Return the number of samples of the data set."""
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> DataPoint:
@@ -70,14 +70,14 @@ class DatasetView(Generic[DataPoint]):
 
 
 class DatasetPointView(DatasetView[DataPoint]):
-    """Gone through sample by sample."""
+    """A view sample by sample."""
 
     def __iter__(self) -> Iterator[DataPoint]:
         return (self[index] for index in self.index_sampler)
 
 
 class DatasetBatchView(DatasetView[DataPoint]):
-    """Gone through in batches.
+    """A view in batches.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class DatasetBatchView(DatasetView[DataPoint]):
     batch_size : int
         1 or more.
     drop_last : bool
-        Whether a last batch of fewer samples is left out.
+        True leaves out a last batch of fewer samples.
     combiner : callable
         ``combiner(iterable of samples) -> batch``; a list when not given.
     """
@@ -144,7 +144,7 @@ def DatasetViewFactory(  # noqa: N802
     Parameters
     ----------
     dataset, modifier, combiner
-        As in `DatasetBatchView`, or what `load` makes into one: a dotted path, or {"type": …,
+        As in `DatasetBatchView`, or a name of one for `load`: a dotted path, or {"type": …,
         "options": {…}}.
     converters : iterable, optional
         ``converter(dataset) -> dataset``, one after the other; likewise.
@@ -153,7 +153,7 @@ def DatasetViewFactory(  # noqa: N802
     batch_size, drop_last
         See `DatasetBatchView`.
     always_combine : bool
-        Whether to make batches of one sample when `batch_size` is 1.
+        True makes batches of one sample when `batch_size` is 1.
     """
     samples = load(dataset, Dataset)
     for converter in converters or ():
