@@ -1,4 +1,4 @@
-"""Specs: what is to be deployed, as files and plain data, read into plans and checked.
+"""Specs: deployments as files and plain data, read into plans and checked.
 
 Our own spec and the YAML files of RoleML; nothing here knows a testbed.
 """

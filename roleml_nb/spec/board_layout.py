@@ -1,4 +1,4 @@
-"""The layout state of boards, beyond what is deployed: with it, another board looks the same."""
+"""The layout state of boards, with which another board of the same testbed looks the same."""
 
 from __future__ import annotations
 

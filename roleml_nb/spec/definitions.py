@@ -47,16 +47,16 @@ class Deferred:
 
 
 def find(path: str, names: Names | None = None) -> Any:
-    """Return the object of a dotted name; ``__main__.Trainer`` is looked up in `names`, or else in
-    the main module.
+    """Return the object of a dotted name.
 
-    ``roleml.…`` is looked up in `roleml_nb.compat`; a module that imports ``roleml`` gets that,
-    too, unless the package is installed.
+    ``__main__.Trainer`` is looked up in `names`, or else in the main module. ``roleml.…`` is looked
+    up in `roleml_nb.compat`; a module that imports ``roleml`` gets that, too, unless the package is
+    installed.
 
     Raises
     ------
     LookupError
-        There is no such object; the message says what there is.
+        There is no such object; the message names the nearest ones.
     """
     head, _, rest = path.partition(".")
     if not rest or not all(map(str.isidentifier, path.split("."))):
@@ -96,7 +96,7 @@ def _import(path: str) -> Any:
             if not str(error).startswith("No module named"):  # its finder says why
                 raise LookupError(str(error)) from None
             continue
-        except Exception as error:  # whatever a module raises while it is imported
+        except Exception as error:  # a module may raise any while it is imported
             raise LookupError(
                 f"importing {module_name} failed: {type(error).__name__}: {error}"
             ) from error
@@ -121,9 +121,7 @@ def lead_upstream_here() -> None:
 
 
 def import_module(name: str) -> Any:
-    """Import a module; ``roleml`` leads to `roleml_nb.compat` for it, unless the package is
-    installed.
-    """
+    """Import a module; ``import roleml`` in it leads to `roleml_nb.compat`, unless installed."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -20,10 +20,10 @@ class ConfigError(TestbedError):
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """A value with its keys from the top (`path`) and its place in a file (`location`: "file:line",
-    empty without a file).
+    """A value with its keys from the top, and its place in a file.
 
-    `value` is a dict of entries, a list of entries, or a scalar.
+    `path` holds the keys; `location` is "file:line", or empty without a file. `value` is a dict of
+    entries, a list of entries, or a scalar.
     """
 
     value: Any

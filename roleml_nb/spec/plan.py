@@ -60,9 +60,7 @@ class NodePlan:
 
 @dataclass
 class Plan:
-    """Nodes by name, in the order in which they are deployed; those in `first` one after the
-    other.
-    """
+    """Nodes by name, in the order of deployment; those in `first` one after the other."""
 
     nodes: dict[str, NodePlan] = field(default_factory=dict)
     first: list[str] = field(default_factory=list)

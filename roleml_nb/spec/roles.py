@@ -165,9 +165,7 @@ def _options(entry: Entry, scope: Scope) -> dict[str, Any]:
 
 
 class Presets:
-    """Implementations that the key ``element_preset`` gives to all roles of a class, and of its
-    subclasses.
-    """
+    """Implementations of ``element_preset``, for all roles of a class and its subclasses."""
 
     def __init__(self, entry: Entry | None, scope: Scope):
         self._presets: dict[type[Role], tuple[dict[str, Entry], str]] = {}

@@ -63,11 +63,10 @@ class Templates:
 
 
 def producer(text: str, seed: str = "") -> Iterator[Any] | None:
-    """Return an endless iterator over a template's values, actor after actor; None for a text that
-    is no template.
+    """Return an endless iterator over a template's values, actor after actor, or None.
 
-    Ends of ranges are included, but for ``^`` with a step, which is a Python range. ``seed``
-    decides what is drawn.
+    None stands for a text that is no template. Ends of ranges are included, but for ``^`` with a
+    step, which is a Python range. Draws depend on ``seed``.
 
     ==================  =====================  ====================================================
     ``$c[1-3, 7]``      ``$[1-3, 7]``          the next value, again from the first after the last

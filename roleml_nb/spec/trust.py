@@ -8,8 +8,8 @@ are harmless, ours, or the user's own:
 - types of plain data, such as `dict`, which are written without a name as well;
 - public names (``__all__``) of `roleml_nb.library` and `roleml_nb.workload`, and RoleML's names for
   them;
-- what was defined in the notebook or script (``__main__``);
-- what was defined in modules that lie below its folder, but for installed packages.
+- definitions of the notebook or script (``__main__``);
+- definitions of modules that lie below its folder, but for installed packages.
 """
 
 from __future__ import annotations
@@ -155,8 +155,10 @@ def foreign(path: str, names: Names | None) -> tuple[str | None, Any]:
 
 
 def _walk(found: Any, rest: str) -> tuple[str | None, Any]:
-    """Go from attribute to attribute, through objects of the user's own, or ours, alone: elsewhere
-    that might run anything.
+    """Judge the object that a path of attributes leads to.
+
+    The way goes through objects of the user's own, or ours, alone: elsewhere, looking an attribute
+    up might run anything.
     """
     owner = None
     while rest:
@@ -204,8 +206,9 @@ def _locate_ours(path: str) -> str:
 
 
 def _locate(path: str) -> tuple[str, list[Any]]:
-    """Return the longest module that a dotted name begins with, and the files that importing it
-    runs. Imports nothing.
+    """Return the longest module that a dotted name begins with, and the files that it would run.
+
+    Nothing is imported.
     """
     parts = path.split(".")
     module, places = "", None

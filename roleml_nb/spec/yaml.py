@@ -26,9 +26,7 @@ PLAIN_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
 class Loader(yaml.SafeLoader):
-    """YAML as PyYAML reads it safely; a plain value may also begin with ``@[``, as value templates
-    do.
-    """
+    """PyYAML's safe loader, for which a plain value may also begin with ``@[``, as in templates."""
 
     def check_plain(self) -> bool:
         return bool(super().check_plain()) or self.prefix(2) == "@["
@@ -57,9 +55,7 @@ def dump(data: Any) -> str:
 
 
 class Dumper(yaml.SafeDumper):
-    """PyYAML's, but for texts with rare line breaks, which it writes unquoted and then reads as
-    spaces.
-    """
+    """PyYAML's safe dumper, which quotes texts with rare line breaks, to be read as they are."""
 
 
 Dumper.add_representer(
@@ -184,7 +180,7 @@ class _File:
                     f"the key {key!r} stands here a second time (first: {own[key].location})",
                 )
             own[key] = self._child(key, value_node, location)
-        return {**merged, **own}  # as in YAML: what is written here wins over what is merged in
+        return {**merged, **own}  # as in YAML, own keys win over merged ones
 
     def _include(self, node: Any, location: str) -> Entry:
         words = str(node.value).split() if isinstance(node, yaml.ScalarNode) else []

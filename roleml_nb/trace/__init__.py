@@ -1,4 +1,4 @@
-"""The record of what happened: messages, metrics and logs, and runs to compare."""
+"""The record of a testbed: messages, metrics, logs and errors; recordings, and runs to compare."""
 
 from roleml_nb.trace.analysis.comparison import Comparison, compare
 from roleml_nb.trace.analysis.runs import Run

@@ -1,6 +1,4 @@
-"""Contributions: the models that went into an aggregate, with weight and age, and those that did
-not.
-"""
+"""Contributions: models that went into an aggregate, with weight and age, or were left out."""
 
 from __future__ import annotations
 

@@ -84,8 +84,9 @@ class Failure:
 
 
 class Errors(Sequence[Failure]):
-    """The errors of a testbed that nobody waited for, oldest first: of event handlers, `Runnable`s,
-    callbacks, clean-ups.
+    """The errors of a testbed that nobody waited for, oldest first.
+
+    They are those of event handlers, `Runnable`s, callbacks and clean-ups.
     """
 
     def __init__(self, now: Callable[[], float], run: Callable[[], int | None] = lambda: None):

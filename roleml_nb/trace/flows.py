@@ -104,8 +104,9 @@ class Totals:
 
 
 class Flows:
-    """The numbers of flows and of deliveries, and exact counts of messages. Not thread-safe: see
-    `Messages`, which is.
+    """The numbers of flows and of deliveries, and exact counts of messages.
+
+    Not thread-safe, unlike `Messages`.
     """
 
     def __init__(self) -> None:
@@ -123,9 +124,7 @@ class Flows:
         """For each delivery, True if its messages were lost."""
 
     def encode(self, columns: Sequence[Sequence]) -> np.ndarray:
-        """Count a batch of columns of the table of messages, and return its rows, of dtype
-        `MESSAGE`.
-        """
+        """Count a batch, given as columns, and return its rows, of dtype `MESSAGE`."""
         call, kind, source, target, channel, size, link, sent, received, outcome, origin = columns
         rows = np.empty(len(call), MESSAGE)
 

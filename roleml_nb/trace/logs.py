@@ -56,8 +56,9 @@ def level_name(rank: int) -> str:
 
 
 class LogLine(NamedTuple):
-    """`sent` is in seconds since the epoch; `role` is empty for lines of the node itself, or of its
-    engine.
+    """One line. `role` is empty for lines of the node itself, or of its engine.
+
+    `sent` is in seconds since the epoch.
     """
 
     sent: float
@@ -72,10 +73,9 @@ class LogLine(NamedTuple):
 
 
 class Logs(Table):
-    """Every line that roles have logged or printed, up to the last 100,000, and to an eighth of the
-    limit of the trace.
+    """Every line that roles have logged or printed, oldest first.
 
-    `gone` counts the earlier lines.
+    The last 100,000 are kept, and an eighth of the limit of the trace; `gone` counts the earlier.
     """
 
     columns = LogLine._fields
@@ -138,9 +138,7 @@ class Logs(Table):
         return f"{self.gone:,} old ones of {self.count:,} lines of logs are no longer here"
 
     def since(self, count: int) -> tuple[list[LogLine], int]:
-        """Return the lines after the first `count` of all, as far as they are here, and the number
-        of all lines.
-        """
+        """Return the lines after the first `count`, as far as they are here, and the new count."""
         with self._lock:
             new = min(self._added - count, len(self.rows))
             newest_first = starmap(LogLine, islice(reversed(self.rows), new))
@@ -181,10 +179,9 @@ class LogView:
     level
         The least level that is shown: "warning".
     tail
-        How many lines are shown at most, the last ones.
+        The number of lines that are shown at most, the last ones.
     times
-        Whether lines show when they were written, and stand in that order, rather than node by
-        node.
+        True shows the time of each line, and orders lines by it rather than by node.
     """
 
     def __init__(

@@ -83,7 +83,7 @@ class Messages(Table):
         self._rows = Rows(MESSAGE)
         self._past = Totals()
 
-    # what comes and goes; the caller holds the lock
+    # adding and dropping; the caller holds the lock
 
     def add(self, columns: Sequence[Sequence]) -> None:
         """Add a batch, given as columns."""

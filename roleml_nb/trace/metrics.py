@@ -43,8 +43,7 @@ class Key(NamedTuple):
 
 
 class Series:
-    """The numbers of one metric of one role on one channel, in the order in which they came; not
-    thread-safe."""
+    """The numbers of one metric of one role on one channel, oldest first. Not thread-safe."""
 
     __slots__ = ("first_sent", "first_step", "gone", "gone_until", "sent", "steps", "values")
 
@@ -103,7 +102,7 @@ class Numbers(Table):
         self.series: dict[Key, Series] = {}
         self._count = 0
 
-    # what comes and goes; the caller holds the lock
+    # adding and dropping; the caller holds the lock
 
     def add(self, rows: Iterable[tuple]) -> None:
         """Add rows with the columns `columns`; the caller holds the lock."""

@@ -101,7 +101,7 @@ class Recording(Trace):
         {node: seed} of nodes that have a seed of their own.
     roles : list of dict
         Each version of each role class that was assigned: class, version, source (its text, ""
-        where there is none), and instances, those that had it when this was written.
+        where there is none), and instances, the roles that had it when this was written.
     packages : dict
         {name: version} of all packages that were installed where the notebook ran.
     environment : dict

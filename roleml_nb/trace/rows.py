@@ -1,6 +1,4 @@
-"""Rows of numbers in the order in which they came: blocks of NumPy records, the oldest of which
-are dropped first.
-"""
+"""Rows of numbers, oldest first, in blocks of NumPy records; the oldest are dropped first."""
 
 from __future__ import annotations
 
@@ -70,9 +68,7 @@ class Rows:
             self._count += len(part)
 
     def since(self, number: int, max_rows: int | None = None) -> np.ndarray:
-        """Return a copy of the rows from this number on, as far as they are here; at most the first
-        `max_rows` of them.
-        """
+        """Return a copy of at most `max_rows` rows from this number on, as far as they are here."""
         begin = max(0, number - self.gone)
         end = self._count if max_rows is None else min(self._count, begin + max_rows)
         return self._slice(begin, end)

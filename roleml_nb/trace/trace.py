@@ -113,7 +113,7 @@ class Trace:
             watchers = [one for one in self._watchers if one() is not None]
             self._watchers = [*watchers, weakref.WeakMethod(watcher)]
 
-    # how much there is
+    # size
 
     @property
     def limit(self) -> float:

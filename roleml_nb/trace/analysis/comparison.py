@@ -168,8 +168,9 @@ class Comparison:
 
     @property
     def note(self) -> str:
-        """A line about the bands, and about runs without one, since one seed, or equal ones, say
-        nothing of the spread; and about numbers that are not finite, or not known any more.
+        """A line about the confidence bands, and about numbers that are not finite or not known.
+
+        Runs of one seed, or of equal ones, have no band, since nothing is known of their spread.
         """
         single, without = [], []
         equal_seeds = []
@@ -241,8 +242,9 @@ class Comparison:
         return found
 
     def band(self, name: str, axis: str = "round") -> pd.DataFrame:
-        """Return mean and confidence interval of the metric over the seeds of a run, against
-        "round", "bytes" or "time".
+        """Return mean and confidence interval of a run's metric over its seeds, along an axis.
+
+        The axis is "round", "bytes" or "time".
 
         Columns: the axis, mean, low, high (NaN with one seed, or equal ones). Where only some seeds
         have a value there is no row; between its rounds, a run counts with what it had last. Where
@@ -273,8 +275,7 @@ class Comparison:
         return pd.DataFrame({axis: grid, "mean": mean, "low": low, "high": high})
 
     def plot(self, target: float | None = None, title: str | None = None) -> go.Figure:
-        """Plot the metric against rounds, bytes and time, its spread over nodes, and the consensus
-        distance.
+        """Plot the metric along all axes, its spread over nodes, and the consensus distance.
 
         `target` is drawn as a line, with the bytes that each run took to reach it.
         """

@@ -91,8 +91,9 @@ class Run:
         self._consensus = consensus
 
     def messages(self) -> pd.DataFrame:
-        """Return the messages from these nodes to others, by time; columns as of
-        `Messages.to_pandas`, and "total", bytes so far.
+        """Return the messages from these nodes to others, by time.
+
+        Columns: those of `Messages.to_pandas`, and "total", bytes so far.
 
         Messages between roles of one node cost nothing and are left out, and so are control
         messages and lost ones. Messages that became totals are in "total" alone (see
@@ -121,9 +122,7 @@ class Run:
         return frame.assign(total=frame["bytes"].cumsum() + before)
 
     def _past(self) -> Past:
-        """Return the messages of this run that became totals; ValueError when nobody knows which
-        did.
-        """
+        """Return the messages of this run that became totals; ValueError when nobody knows them."""
         past = self._trace.messages.past(self._crosses)
         after = self.start is None or self.start <= past.first
         before = self.stop is None or self.stop >= past.last
@@ -207,9 +206,7 @@ class Run:
         return curve.reset_index(drop=True)
 
     def _sent(self, times: np.ndarray) -> tuple[float, np.ndarray]:
-        """Return the time of the first message, inf for none, and the bytes sent up to each time,
-        NaN where not known.
-        """
+        """Return the time of the first message (or inf), and the bytes up to each time (or NaN)."""
         try:
             past = self._past()
             messages = self.messages()
@@ -233,9 +230,7 @@ class Run:
         return frame if self.stop is None else frame[frame["time"] <= self.stop]
 
     def _rounds(self, metrics: pd.DataFrame) -> pd.DataFrame:
-        """Return the emissions that carry the metric, with the round and the role ("line") of
-        each.
-        """
+        """Return the emissions of the metric, with the round and the role ("line") of each."""
         if metrics.empty:
             known = self._trace.metrics.table()
             first = " ".join(self.nodes)
@@ -284,8 +279,9 @@ class Run:
     def _others(
         self, metrics: pd.DataFrame, times: np.ndarray
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return values per node from another channel, as they stood at the end of each round;
-        none for fewer than two nodes.
+        """Return values per node, as another channel had them at the end of each round.
+
+        There are none for fewer than two nodes.
         """
         channel = self._per_node or TEST_CHANNEL
         frame = metrics[(metrics["metric"] == self.metric) & (metrics["channel"] == channel)]
@@ -314,8 +310,9 @@ class Run:
 
 
 def _last_of(chosen: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return, for each round and line, the last value so far, and True where there is one, which
-    may be NaN.
+    """Return the last value so far of each line in each round, and True where there is one.
+
+    A value may be NaN.
     """
     import pandas as pd
 
@@ -331,8 +328,9 @@ def _last_of(chosen: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _as_of(frame: pd.DataFrame, times: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the last value of each role at each time, and True where there is one, which may be
-    NaN.
+    """Return the last value of each role at each time, and True where there is one.
+
+    A value may be NaN.
     """
     import pandas as pd
 
