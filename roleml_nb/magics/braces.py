@@ -58,7 +58,8 @@ def _names_end(word: str) -> int:
 
 def _outside_quotes(text: str) -> Iterator[tuple[int, str, int]]:
     """Yield (place, sign, depth of brackets before it) for each sign that no quotes hold."""
-    quote, depth = "", 0
+    quote = ""
+    depth = 0
     for place, sign in enumerate(text):
         if quote:
             quote = "" if sign == quote else quote
@@ -76,14 +77,17 @@ def _fill(text: str, value: Filled, number: Filled) -> str:
     """Return a text with its outermost braces filled."""
     if "{" not in text:
         return text
-    made, begin = "", 0
+    made = ""
+    begin = 0
     opened = -1
     for place, sign, depth in _outside_quotes(text):
         if sign == "{" and depth == 0:
-            made, opened = made + text[begin:place], place
+            made += text[begin:place]
+            opened = place
         elif sign == "}" and depth == 1 and opened >= 0:
             made += _brace(text[opened + 1 : place], value, number)
-            begin, opened = place + 1, -1
+            begin = place + 1
+            opened = -1
     return made + text[begin if opened < 0 else opened :]
 
 

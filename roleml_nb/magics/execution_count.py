@@ -16,7 +16,8 @@ def current_execution_count(shell: Any) -> Iterator[None]:
 
     IPython 9 counts a cell when it begins, and would give the number of the next one.
     """
-    before, number = shell.execution_count, _number(shell)
+    before = shell.execution_count
+    number = _number(shell)
     if number is not None:
         shell.execution_count = number
     try:

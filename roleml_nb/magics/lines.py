@@ -34,11 +34,13 @@ class CheckedLine(NamedTuple):
 
 def parse_lines(text: str) -> Iterator[Line]:
     """Yield the lines of a cell; one goes on in the next while a bracket is open."""
-    begun, first = "", 0
+    begun = ""
+    first = 0
     for number, line in enumerate(text.splitlines(), 1):
         stripped = line.strip()
         if not begun:
-            first, stripped = number, stripped.removeprefix("%rml ")
+            first = number
+            stripped = stripped.removeprefix("%rml ")
         more = stripped.endswith("\\")
         begun += stripped.removesuffix("\\") + "\n"
         if more:

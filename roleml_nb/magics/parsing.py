@@ -40,7 +40,9 @@ def split(line: str) -> list[str]:
     """
     words: list[str] = []
     closing: list[str] = []
-    word, quote, escaped = "", "", False
+    word = ""
+    quote = ""
+    escaped = False
     pairs = {"(": ")", "[": "]", "{": "}"}
     comment = False
     for sign in line:

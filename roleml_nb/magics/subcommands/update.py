@@ -110,7 +110,8 @@ class Roles(Subcommand):
     def run(self, context: Context, arguments: Namespace) -> None:
         bed = context.running()
         bed.code_changes.refresh()
-        table, behind = bed.versions.table(), bed.versions.behind()
+        table = bed.versions.table()
+        behind = bed.versions.behind()
         for name, version, instances in table:
             print(f"{name.removeprefix('__main__.')} version {version}: {_listed(instances)}")
             late = [instance for instance in instances if instance in behind]
