@@ -1,4 +1,4 @@
-"""Mixing weights: by how much each node of a graph takes the models of its neighbours.
+"""Mixing weights: the share that each neighbour's model has in the mean that a node takes.
 
 A graph is a mapping from a node to its receivers. Weights are a mapping, too: receiver → sender →
 weight, where each node is among its own senders. `mixing_matrix` makes a matrix W of them; one

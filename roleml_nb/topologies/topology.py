@@ -31,7 +31,7 @@ class Topology:
     name : str
         Of the graph.
     changes : bool
-        Whether each round has a graph of its own.
+        True when each round has a graph of its own.
     """
 
     def __init__(self, name: str, nodes: Sequence[str], source: nx.Graph | Callable[[int], Any]):
@@ -150,7 +150,7 @@ def topology(
         many other things, which then stand for the nodes in their order (numbers in numerical
         order).
     nodes
-        Their names, or how many ("node1", …).
+        Names of the nodes, or their number ("node1", …).
     seed
         Of random graphs.
     options

@@ -38,7 +38,7 @@ def from_arrays(
     y : array of shape (n,)
         Targets: classes (integers, which become int64), or numbers (float32).
     part, parts : int
-        Which part, and of how many.
+        Number of the part, from 0, and the number of parts.
     keys : array of shape (n,), optional
         Origin of each sample, for ``partition="natural"``.
     test : float
@@ -121,7 +121,7 @@ def from_frame(
         Column of the targets. Texts become classes 0, 1, …, in sorted order, and categories in the
         order declared.
     part, parts : int
-        Which part, and of how many.
+        Number of the part, from 0, and the number of parts.
     key : str, optional
         Column with the origin of each row, for ``partition="natural"``; it is no feature then.
     features : iterable of str, optional
