@@ -8,7 +8,6 @@ from pathlib import Path
 from traitlets import Unicode
 from roleml_nb import RoleMLError
 from roleml_nb.widgets import View
-
 lamp_file = Path(tempfile.mkdtemp()) / "lamp.py"
 lamp_file.with_suffix(".css").write_text(".shown { color: var(--accent); }")
 lamp_file.with_suffix(".js").write_text("""
@@ -26,19 +25,15 @@ export default () => ({ render({ model, el }) {
   return view.close;
 } });
 """)
-
 class Lamp(View):
     source = str(lamp_file)
     _word = Unicode("dark").tag(sync=True)
     count = 0
-    def handle_double(self, times):
-        return f"{times * 2} on {threading.current_thread().name.rsplit('_', 1)[0]}"
+    def handle_double(self, times): return f"{times * 2} on {threading.current_thread().name[:13]}"
     def handle_refuse(self, times): raise RoleMLError("not today")
     def handle_fail(self, times): return 1 / 0
     def handle_release(self, times): go.set()
-    def svg(self):
-        return ('<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20">'
-                '<circle r="9" cx="10" cy="10"/></svg>')
+    def svg(self): return '<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20"/>'
     def describe(self): return f"<Lamp: {self._word}>"
     def on_tick(self):
         self.count += 1
