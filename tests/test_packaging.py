@@ -92,7 +92,7 @@ INTERNALS = {
     "workload/perceptrons.py": {"_foreach_sub_", "_log_softmax_backward_data"},
 }
 # whose underscore says something else
-DOCUMENTED = {"_asdict", "_current_frames", "_exit", "_fields", "_getframe"}
+DOCUMENTED = {"_asdict", "_current_frames", "_exit", "_fields", "_getframe", "_make"}
 
 
 def defined(tree: ast.AST) -> Iterator[str]:
