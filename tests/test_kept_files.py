@@ -64,6 +64,7 @@ def test_a_checkpoint_goes_on(folder, engines):
         assert before == [] and set(steps) == {3}  # the third round, after the two that were kept
 
 
+@pytest.mark.filterwarnings("ignore:roleml_nb:DeprecationWarning")
 @pytest.mark.parametrize(
     "former, present",
     [

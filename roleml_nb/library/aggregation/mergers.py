@@ -185,9 +185,11 @@ class RunningAverage:
 
     def add(self, update: Mapping[str, Any]) -> None:
         """Add the next update; raise the errors of `average` when it does not fit the first one."""
-        number, share = self._added, self.shares[self._added]
+        number = self._added
+        share = self.shares[number]
         if not number:
-            self._names, self._labels = dict.fromkeys(update), labels(update)
+            self._names = dict.fromkeys(update)
+            self._labels = labels(update)
         elif update.keys() != self._names.keys():
             raise ArgumentError(
                 f"update {number} and update 0 differ in their names:"
@@ -222,7 +224,8 @@ class RunningAverage:
     def _begin(self, name: str, value: Any, share: float, frozen: bool) -> None:
         if frozen:  # no sum, as long as all have it frozen
             self._frozen.add(name)
-            self._totals[name], self._casts[name] = _copy(value), _same
+            self._totals[name] = _copy(value)
+            self._casts[name] = _same
         else:
             self._totals[name], self._casts[name] = _begin(value, share)
 
@@ -256,8 +259,9 @@ def _shares(weights: Sequence[float]) -> list[float]:
 
 
 def _begin(value: Any, share: float) -> tuple[Any, Callable[[Any], Any]]:
-    """Return the first term of a sum in double precision (of integers, a copy), and a function that
-    casts the sum to the type of `value`.
+    """Return the first term of a sum, and a function that casts the sum to the type of `value`.
+
+    The term is in double precision; of integers, it is a copy.
     """
     array = _array_of(value)
     if array is not None:
@@ -308,8 +312,7 @@ def _add(total: Any, value: Any, share: float) -> Any:
 
 
 def _array_of(value: Any) -> np.ndarray | None:
-    """Return an array over the memory of `value`; None if it is a large tensor or of a type that
-    NumPy lacks.
+    """Return an array over the memory of `value`; None if it is large, or of no type of NumPy.
 
     Each torch operation lets another thread run, and takes longer than the arithmetic of a small
     tensor.

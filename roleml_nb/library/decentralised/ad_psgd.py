@@ -3,10 +3,10 @@
 Lian, Zhang, Zhang and Liu, "Asynchronous Decentralized Parallel Stochastic Gradient Descent", ICML
 2018, algorithm 1: every worker trains at its own pace, and averages its model with that of one
 random neighbour at a time, x_i, x_j ← (x_i + x_j) / 2. Workers are split in two: active ones ask,
-passive ones answer, and neighbours are always one of each (the graph is bipartite), so nobody waits
-in a circle. The paper adds a step, computed before the average, after it; here the step is made
-first and averaged along, which moves the mean of all models by the same. Who meets whom depends on
-the speed of nodes and links: a run cannot be reproduced.
+passive ones answer, and neighbours are always one of each (the graph is bipartite), so no nodes
+wait for one another in a cycle. In the paper, a step is computed before the average and added after
+it; here it is made first and averaged, too, which moves the mean of all models by the same. The
+pairs depend on the speed of nodes and links: a run cannot be reproduced.
 """
 
 from __future__ import annotations

@@ -208,7 +208,7 @@ class DecentralisedCoordinator(Pausable):
             means[name] = sum(metrics[name] for metrics in tested) / len(tested)
         return means
 
-    # the graph
+    # The graph.
 
     def _graph(self, members: list[RoleInstanceID], number: int) -> Graph:
         """Return the graph of a round (0: of all rounds) over the members that are not lost."""

@@ -19,13 +19,13 @@ __all__ = ["DPsgdMixer", "metropolis_hastings_shares"]
 
 
 class DPsgdMixer(Mixer):
-    """One node of D-PSGD: x_i ← Σ_j w_ij x_j over itself and its neighbours (Lian et al. 2017,
-    algorithm 1).
+    """One node of D-PSGD (Lian et al. 2017, algorithm 1).
 
-    The weights are those of Metropolis and Hastings, w_ij = 1 / (1 + max(d_i, d_j)), and the rest
-    for itself (Xiao and Boyd 2004). Each node computes them from its own degree and the degrees
-    that come with the models. They are doubly stochastic: the mean of all models stays as it was,
-    and the distance from it shrinks with the graph's spectral gap.
+    x_i ← Σ_j w_ij x_j over itself and its neighbours. The weights are those of Metropolis and
+    Hastings, w_ij = 1 / (1 + max(d_i, d_j)), and the rest for itself (Xiao and Boyd 2004). Each
+    node computes them from its own degree and the degrees that come with the models. They are
+    doubly stochastic: the mean of all models stays as it was, and the distance from it shrinks with
+    the graph's spectral gap.
 
     Parameters
     ----------

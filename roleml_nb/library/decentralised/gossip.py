@@ -3,8 +3,8 @@
 Ormándi, Hegedűs and Jelasity, "Gossip Learning with Linear Models on Fully Distributed Data",
 Concurrency and Computation: Practice and Experience 25(4), 2013: models walk through the network,
 and learn at every node. Merging weighted by age: Hegedűs, Danner and Jelasity, "Gossip Learning as
-a Decentralized Alternative to Federated Learning", DAIS 2019. Who meets whom, and when, depends on
-the speed of nodes and links: a run cannot be reproduced.
+a Decentralized Alternative to Federated Learning", DAIS 2019. Pairs and times depend on the speed
+of nodes and links: a run cannot be reproduced.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class Mixer(GuardedRole):
         """State before this attempt: that of the trainer, and the attributes of `goes_on`."""
         self._receivers: list[RoleInstanceID] = []
 
-    # the method
+    # The method of learning, which subclasses define.
 
     @abstractmethod
     def combine(self, received: Received) -> Any:
@@ -110,7 +110,7 @@ class Mixer(GuardedRole):
         """Return the members of ``peer``, without itself, in natural order."""
         return in_order({*self.ctx.relationships.get_relationship_view("peer")} - {self.id})
 
-    # its channels
+    # Channels.
 
     @Service(expand=True)
     def get_peers(self, caller: RoleInstanceID, round: int = 0) -> dict[str, Any]:

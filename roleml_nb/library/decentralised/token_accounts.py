@@ -26,13 +26,14 @@ __all__ = [
 
 
 class TokenAccount(ABC):
-    """The tokens of one node, and its rule to spend them; the element `account` of
-    `GossipCoordinator`.
+    """The tokens of one node, and its rule to spend them.
+
+    The element `account` of `GossipCoordinator`.
 
     Parameters
     ----------
     capacity : int
-        C, the number of tokens from which on a node always sends on its own account; 0 or more.
+        C, the number of tokens from which on a node always sends by itself; 0 or more.
     """
 
     def __init__(self, capacity: int):
@@ -80,8 +81,9 @@ class Proactive(TokenAccount):
 
 
 class SimpleTokenAccount(TokenAccount):
-    """Answers each message once while there are tokens, and sends when the account is full
-    (section III-A).
+    """Answers each message once while there are tokens; sends when the account is full.
+
+    Section III-A of the paper.
     """
 
     def __init__(self, capacity: int = 10):
@@ -95,10 +97,10 @@ class SimpleTokenAccount(TokenAccount):
 
 
 class GeneralizedTokenAccount(SimpleTokenAccount):
-    """Answers ⌊(A - 1 + a) / A⌋ messages to a useful one, ⌊(A - 1 + a) / 2A⌋ to others, a being the
-    tokens (III-B).
+    """Answers a useful message ⌊(A - 1 + a) / A⌋ times, another ⌊(A - 1 + a) / 2A⌋ times.
 
-    `reserve` is A, at least 1: the larger, the more tokens a node keeps.
+    a is the number of tokens (section III-B). `reserve` is A, at least 1: the larger, the more
+    tokens a node keeps.
     """
 
     def __init__(self, capacity: int = 10, reserve: int = 5):
@@ -113,18 +115,17 @@ class GeneralizedTokenAccount(SimpleTokenAccount):
 
 
 class RandomizedTokenAccount(GeneralizedTokenAccount):
-    """Answers a / A messages to a useful one, none to others, and sends by itself the likelier the
-    fuller (III-C).
+    """Answers a useful message a / A times, others never; sends by itself at random.
 
-    The probability rises from A - 1 tokens, (a - A + 1) / (C - A + 1); A is at most C.
+    The probability is (a - A + 1) / (C - A + 1) from A - 1 tokens on; A is at most C (section
+    III-C).
     """
 
     def __init__(self, capacity: int = 10, reserve: int = 5):
         super().__init__(capacity, reserve)
-        capacity, reserve = as_count("capacity", capacity), as_count("reserve", reserve)
-        if reserve > capacity:
+        if self.reserve > self.capacity:
             raise ArgumentError(
-                f"reserve must be at most the capacity {capacity!r}, got {reserve!r}"
+                f"reserve must be at most the capacity {self.capacity!r}, got {self.reserve!r}"
             )
 
     def proactive(self, tokens: int) -> float:

@@ -3,7 +3,7 @@
 Ghosh, Chung, Yin and Ramchandran, "An Efficient Framework for Clustered Federated Learning",
 NeurIPS 2020, algorithm 1 with model averaging: in each round every client joins the cluster whose
 model has the least loss on its data, ĵ = argmin_j F_i(θ_j), and trains that; each model becomes the
-mean of what its cluster returns. That mean is weighted by data size here, unless the aggregator's
+mean of the models of its cluster. That mean is weighted by data size here, unless the aggregator's
 strategy says otherwise; in the paper, all clients have equally much.
 """
 

@@ -19,8 +19,9 @@ __all__ = ["Coordinator"]
 
 
 class Coordinator(Pausable):
-    """Knows the clients, the relationship ``trainer``, and keeps the global model; tests it with an
-    ``evaluator``.
+    """Keeps the global model, and tests it with an ``evaluator``.
+
+    The clients are the relationship ``trainer``.
     """
 
     round_completed = Event()

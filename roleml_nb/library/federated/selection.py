@@ -28,10 +28,12 @@ __all__ = ["ClientSelector", "DataSizeSelector", "PowerOfChoiceSelector"]
 class ClientSelector(Role):
     """Chooses a fraction C of the clients at random for each round (McMahan et al. 2017).
 
+    By default, it chooses all of them.
+
     Parameters
     ----------
     fraction : float
-        Share of the clients, more than 0, at most 1 (the default); at least one client is chosen.
+        Share of the clients, more than 0, at most 1; at least one client is chosen.
     seed : int, optional
         The choice depends on the seed, the round and the candidates alone. When not given, the seed
         is this role's branch of the testbed's seed tree.
@@ -151,7 +153,7 @@ class SizedSelector(ClientSelector):
 
 
 class DataSizeSelector(SizedSelector):
-    """Chooses clients with probabilities in proportion to how much data they have.
+    """Chooses clients with probabilities in proportion to their data sizes.
 
     Options as for `ClientSelector`.
 

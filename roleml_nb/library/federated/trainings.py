@@ -20,8 +20,10 @@ from roleml_nb.role import (
 
 __all__ = ["EndedTraining", "Training", "Trainings", "Work"]
 
-HAND_OUT, ASK_SIZE, TAKE_BACK = "apply-update", "get-data-size", "take-back"
-"""Services of a client that are called before its training."""
+# Services of a client that are called before its training.
+HAND_OUT = "apply-update"
+ASK_SIZE = "get-data-size"
+TAKE_BACK = "take-back"
 
 
 @dataclass

@@ -10,7 +10,7 @@ Between two steps of the model's own optimizer, with learning rate η, the param
   Learning", ICML 2020, equation 3.
 
 For plain SGD that is a step along the corrected gradient. For other optimizers the correction is
-decoupled from what they make of the gradient, as weight decay is in AdamW.
+decoupled from their treatment of the gradient, as weight decay is in AdamW.
 """
 
 from __future__ import annotations

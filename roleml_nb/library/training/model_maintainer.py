@@ -85,17 +85,17 @@ class ModelMaintainer(GuardedRole):
         self.test_completed.emit(args=metrics)
         return metrics
 
-    def _call_model(self, what: str, method: Any, *args: Any, **options: Any) -> Any:
+    def _call_model(self, name: str, method: Any, *args: Any, **options: Any) -> Any:
         """Call a method of the model with the role's own torch generator.
 
         A method that drew nothing in its first call is called without it from then on.
         """
-        if what in self._quiet or getattr(method, "takes_turns", False):
+        if name in self._quiet or getattr(method, "takes_turns", False):
             return method(*args, **options)
         with own_torch_generator() as turn:
             result = method(*args, **options)
         if not turn.drew:
-            self._quiet.add(what)
+            self._quiet.add(name)
         return result
 
     def _set_params(self, update: Any) -> None:
