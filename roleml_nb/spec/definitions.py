@@ -21,10 +21,12 @@ __all__ = [
     "import_module",
     "lead_upstream_here",
     "public_name",
-    "speaks_of_upstream",
+    "names_upstream",
 ]
 
-OURS, UPSTREAM, COMPAT = "roleml_nb", "roleml", "roleml_nb.compat"
+OURS = "roleml_nb"
+UPSTREAM = "roleml"
+COMPAT = "roleml_nb.compat"
 Names = Mapping[str, Any]
 """The names under ``__main__``: those that notebook cells defined."""
 
@@ -106,12 +108,12 @@ def _import(path: str) -> Any:
     )
 
 
-def speaks_of_upstream(value: Any) -> bool:
+def names_upstream(value: Any) -> bool:
     """Return True if plain data holds a dotted name under ``roleml.``."""
     if isinstance(value, Mapping):
-        return any(map(speaks_of_upstream, value.values()))
+        return any(map(names_upstream, value.values()))
     if isinstance(value, (list, tuple)):
-        return any(map(speaks_of_upstream, value))
+        return any(map(names_upstream, value))
     return isinstance(value, str) and value.startswith(f"{UPSTREAM}.")
 
 
@@ -156,8 +158,8 @@ def _hint(name: str, names: Names | None) -> str:
 def public_name(value: Any) -> str:
     """Return the shortest name of a class or function: ``roleml_nb.library.EpochTrainer``.
 
-    That is below the outermost package of ours whose ``__all__`` has it, or else below the module
-    that defines it, as for all that is not ours.
+    That is its name in the outermost package of ours whose ``__all__`` has it, or else in the
+    module that defines it.
     """
     module, name = value.__module__, value.__qualname__
     parts = module.split(".")

@@ -19,7 +19,7 @@ from roleml_nb.role import (
 )
 
 from .board_layout import BoardLayout
-from .definitions import speaks_of_upstream
+from .definitions import names_upstream
 from .entry import Entry
 from .patterns import expand
 from .scope import Scope
@@ -85,14 +85,14 @@ class Plan:
         return self.nodes[name]
 
     @property
-    def speaks_of_upstream(self) -> bool:
+    def names_upstream(self) -> bool:
         """True if roles or elements are given names under ``roleml.``, which nodes will look up."""
         for node in self.nodes.values():
             for role in node.roles.values():
                 given: list[Any] = [role.options]
                 for element in role.elements.values():
                     given.append(getattr(element, "constructor_args", None))
-                if any(map(speaks_of_upstream, given)):
+                if any(map(names_upstream, given)):
                     return True
         return False
 

@@ -11,12 +11,14 @@ from .trust import folders, foreign, foreign_text, is_below, judge
 
 __all__ = ["Scope"]
 
-TRUST = "if you trust who wrote this, load it with trust=True, or %rml load --trust"
-HINTS = (
+MAX_REFUSALS = 10
+"""Names that one error lists."""
+TRUST_HINT = "if you trust who wrote this, load it with trust=True, or %rml load --trust"
+CALL_HINT = (
     "neither public in roleml_nb.library or roleml_nb.workload, nor defined in this notebook or"
-    f" below its folder{{more}}; {TRUST}"
+    f" below its folder{{more}}; {TRUST_HINT}"
 )
-OUTSIDE = f"which does not lie below the notebook's folder; {TRUST}"
+PLACE_HINT = f"which does not lie below the notebook's folder; {TRUST_HINT}"
 
 
 class Untrusted(ConfigError):
@@ -78,12 +80,12 @@ class Scope:
     def check_file(self, entry: Entry, path: str) -> None:
         """Check a file that a node would read or write; ConfigError for one that lies elsewhere."""
         if not self.trust and not is_below(path, folders()):
-            raise entry.fail(f"would open {path}, {OUTSIDE}")
+            raise entry.fail(f"would open {path}, {PLACE_HINT}")
 
     def check_folder(self, entry: Entry, path: str) -> None:
         """Check a folder of modules; ConfigError for one that lies elsewhere."""
         if not self.trust and not is_below(path, folders()):
-            raise entry.fail(f"would import from {path}, {OUTSIDE}")
+            raise entry.fail(f"would import from {path}, {PLACE_HINT}")
 
     def _foreign_text(self, text: str) -> str | None:
         if text not in self._texts:
@@ -104,13 +106,9 @@ class Scope:
         if others:
             ellipsis = " …" if len(others) > MAX_REFUSALS else ""
             more = f" (and so is {', '.join(others[:MAX_REFUSALS])}{ellipsis})"
-        hints = HINTS.format(more=more)
-        error = entry.fail(f"{what} {_described(path, definition)}, {hints}")
+        hint = CALL_HINT.format(more=more)
+        error = entry.fail(f"{what} {_described(path, definition)}, {hint}")
         return Untrusted(error.args[0])
-
-
-MAX_REFUSALS = 10
-"""Names that one error lists."""
 
 
 def _texts(entry: Entry) -> Iterator[Entry]:

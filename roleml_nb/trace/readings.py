@@ -60,7 +60,7 @@ def _walk(args: Mapping[Any, Any], prefix: str, depth: int) -> Iterator[tuple[st
     for name, value in items:
         try:
             text = prefix + (name if isinstance(name, str) else str(name))
-        except Exception:  # a name that cannot be told
+        except Exception:  # a name whose own __str__ fails
             continue
         if isinstance(value, Mapping):
             if depth:

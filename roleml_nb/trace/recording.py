@@ -161,7 +161,7 @@ class Recording(Trace):
                     f"{self.path} is damaged: {name}.parquet has {there} rows instead of {rows}"
                 )
             frame = pd.read_parquet(file)
-            if name == "messages" and "line" not in frame:  # written before lines were noted
+            if name == "messages" and "line" not in frame:  # written before lines were recorded
                 frame["line"] = ""
             values = []
             for column in columns:

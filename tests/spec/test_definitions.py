@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from roleml_nb import Role
-from roleml_nb.spec.definitions import Deferred, dotted_name, find, speaks_of_upstream
+from roleml_nb.spec.definitions import Deferred, dotted_name, find, names_upstream
 from tests.spec import examples
 
 
@@ -118,5 +118,5 @@ def test_a_deferred_callable_is_made_once_where_it_is_called():
 
 
 def test_plain_data_that_speaks_of_roleml():
-    assert speaks_of_upstream({"a": [{"type": "roleml.x"}]})
-    assert not speaks_of_upstream({"roleml.x": ["my.roleml.x", 3, None]})
+    assert names_upstream({"a": [{"type": "roleml.x"}]})
+    assert not names_upstream({"roleml.x": ["my.roleml.x", 3, None]})

@@ -40,7 +40,7 @@ def load(
         trust=trust,
         root=root,
     )
-    if plan.speaks_of_upstream:
+    if plan.names_upstream:
         lead_upstream_here()
     if not isinstance(make, type):
         plan.check({node: make.registry.roles.get(node, {}) for node in make.registry.places})

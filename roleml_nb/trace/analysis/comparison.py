@@ -200,21 +200,21 @@ class Comparison:
 
     def _describe_numbers(self) -> list[str]:
         """Say which runs have numbers that are not finite, or are not known any more."""
-        said, odd, unknown = [], [], []
+        remarks, odd, unknown = [], [], []
         for (name, seed), first in self._not_finite.items():
             odd.append(f"{name} seed {seed} from round {first:g} on")
         for (name, seed), curve in self._curves.items():
             if curve["bytes"].isna().any() and curve["bytes"].notna().any():
                 unknown.append(f"{name} seed {seed}")
         if odd:
-            said.append(
+            remarks.append(
                 f"{self.metric} is not finite in {_first_of(odd)}, and neither is a mean with it"
             )
         if unknown:
-            said.append(
+            remarks.append(
                 f"early bytes of {_first_of(unknown)} are not known: the messages are totals by now"
             )
-        return said
+        return remarks
 
     def equal(self, name: str) -> list[list[Any]]:
         """Group the seeds of a run that brought the same numbers in every round.
