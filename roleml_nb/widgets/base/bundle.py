@@ -73,8 +73,8 @@ def bundle(entry: Path) -> str:
             defined[name] = path
     if not _DEFAULT.search(texts[entry.resolve()]):
         raise BundleError(f"{entry.name} has no export default")
-    parts = [_EXPORT.sub("", _IMPORT.sub("", text)) for text in texts.values()]
-    return _DEFAULT.sub("const definition = ", "\n".join(parts))
+    joined = "\n".join(texts.values())
+    return _DEFAULT.sub("const definition = ", _EXPORT.sub("", _IMPORT.sub("", joined)))
 
 
 def _collect(path: Path, texts: dict[Path, str], within: tuple[Path, ...] = ()) -> None:
@@ -95,6 +95,7 @@ def _collect(path: Path, texts: dict[Path, str], within: tuple[Path, ...] = ()) 
 
 
 def _check_exports(path: Path, names: str, imported: Path) -> None:
+    """Raise BundleError if a module does not export the names that `path` imports from it."""
     exported = set()
     for is_exported, name in _DEFINED.findall(imported.read_text(encoding="utf-8")):
         if is_exported:

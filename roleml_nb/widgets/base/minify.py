@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from rjsmin import jsmin
 
-__all__ = ["MinifyError", "minify"]
+__all__ = ["minify"]
 
 _TOKEN = re.compile(
     r"""
@@ -48,8 +48,8 @@ _WORDS = frozenset(
 )
 
 
-class MinifyError(Exception):
-    """A script cannot be taken apart; the message shows where."""
+class _SyntaxUnknown(Exception):
+    """Brackets do not match, or a character is none of the language."""
 
 
 class _Script(NamedTuple):
@@ -65,18 +65,22 @@ class _Script(NamedTuple):
 def minify(code: str) -> str:
     """Return a script without comments and spaces, and with short names.
 
-    Raises
-    ------
-    MinifyError
-        Brackets do not match, or a character is none of the language.
+    A script that the minifier cannot take apart keeps its names.
     """
-    script = _split(jsmin(code))
+    text = jsmin(code)
+    try:
+        script = _split(text)
+    except _SyntaxUnknown:
+        return text
     short = _short_names(script)
-    tokens = [short.get(token, token) for token in script.tokens]
-    return "".join(token + space for token, space in zip(tokens, script.spaces, strict=True))
+    parts = []
+    for token, space in zip(script.tokens, script.spaces, strict=True):
+        parts.append(short.get(token, token) + space)
+    return "".join(parts)
 
 
 def _split(text: str) -> _Script:
+    """Return the tokens of a script that has no comments."""
     script = _Script([], [], [], set())
     tokens = script.tokens
     open_: list[tuple[str, int]] = []
@@ -90,12 +94,12 @@ def _split(text: str) -> _Script:
         else:
             match = _TOKEN.match(text, position)
         if match is None:
-            raise MinifyError(f"no JavaScript: {text[position : position + 40]}")
+            raise _SyntaxUnknown
         token = match[1]
         after_condition = False
         if token in _CLOSES or token[0] == "}":
             if bracket != ("${" if len(token) > 1 else _CLOSES[token]):
-                raise MinifyError(f"no bracket to close: {text[position : position + 40]}")
+                raise _SyntaxUnknown
             _, opened = open_.pop()
             if token == ")":
                 *_, keyword, name = ["", "", *tokens[max(0, opened - 2) : opened]]
@@ -109,7 +113,7 @@ def _split(text: str) -> _Script:
         script.spaces.append(text[match.start(1) + len(token) : match.end()])
         position = match.end()
     if open_:
-        raise MinifyError(f"{open_[-1][0]} is not closed")
+        raise _SyntaxUnknown
     return script
 
 
@@ -143,9 +147,9 @@ def _short_names(script: _Script) -> dict[str, str]:
         elif _may_be_property(before, tokens[number + 1], bracket):
             kept.add(token)
     names = declared - kept - script.methods - _WORDS
-    free = _free_names(counts.keys() | _WORDS)
-    ordered = sorted(names, key=lambda name: (-counts[name], name))
-    return {name: next(free) for name in ordered if len(name) > 2}
+    long = [name for name in names if len(name) > 2]
+    long.sort(key=lambda name: (-counts[name], name))
+    return dict(zip(long, _free_names(counts.keys() | _WORDS), strict=False))
 
 
 def _may_be_property(before: str, after: str, bracket: str) -> bool:

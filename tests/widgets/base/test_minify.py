@@ -9,7 +9,7 @@ import playwright
 import pytest
 
 from roleml_nb.widgets.base import bundle
-from roleml_nb.widgets.base.minify import MinifyError, minify
+from roleml_nb.widgets.base.minify import minify
 
 NODE = Path(playwright.__file__).parent / "driver" / "node"
 BIOME = shutil.which("biome", path=Path(sys.executable).parent) or shutil.which("biome")
@@ -94,10 +94,9 @@ def test_names_are_shortened_unless_they_may_be_of_properties(code, short):
     assert minify(code) == short
 
 
-@pytest.mark.parametrize("code", ["f(1", "f(1]", "}", "const text = `${1`;"])
-def test_what_is_not_understood_is_refused(code):
-    with pytest.raises(MinifyError):
-        minify(code)
+@pytest.mark.parametrize("end", ["f(1", "f(1]", "}"])
+def test_a_script_that_is_not_understood_keeps_its_names(end):
+    assert minify(f"const name = 1; // comment\n{end}") == f"const name=1;{end}"
 
 
 @pytest.mark.parametrize("style", VIEWS, ids=lambda style: style.stem)
