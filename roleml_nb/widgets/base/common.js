@@ -21,6 +21,8 @@
  * @property {(given: {model: Model, el: HTMLElement}) => any} [render]
  */
 
+/** @typedef {(content: any, buffers: DataView[]) => void} MessageListener */
+
 /**
  * An open view: its elements, and its connection with the kernel.
  * @typedef {object} View
@@ -30,7 +32,7 @@
  * @property {boolean} offline true in a page without a kernel
  * @property {(kind: string, content?: object) => Promise<any>} request resolves to what the
  *   method handle_<kind> of the view returns, rejects with the text of its error
- * @property {(kind: string, listener: (content: any, buffers: DataView[]) => void) => void} onMessage
+ * @property {(kind: string, listener: MessageListener) => void} onMessage
  * @property {(name: string, listener: (value: any) => void) => void} onTrait calls the listener
  *   with the trait's value, now and after each change
  * @property {(text: string) => void} announce tells screen readers
@@ -92,7 +94,8 @@ function isAlive(model) {
 // widget is there.
 const PICTURE_CHUNK = "AAAAFXRFWHRTb3VyY2UAcm9sZW1sX25iIHZpZXf+"; // displayed.py puts it into each
 const HIDING_STYLE =
-  `.jp-OutputArea-child:has(img[src*="${PICTURE_CHUNK}"]):has(+ .jp-OutputArea-child .roleml-live),` +
+  `.jp-OutputArea-child:has(img[src*="${PICTURE_CHUNK}"])` +
+  ":has(+ .jp-OutputArea-child .roleml-live)," +
   ".roleml-quiet,.widget-box:has(> .roleml-quiet):not(:has(> :not(.roleml-quiet)))" +
   "{display:none!important}";
 

@@ -2,7 +2,7 @@
 
 import { openView, tag } from "../base/common.js";
 
-const PLOTLY = Symbol.for("roleml_nb.plotly"); // the property of `window` that has the promise of it
+const PLOTLY = Symbol.for("roleml_nb.plotly"); // the promise of it, a property of `window`
 
 async function fetchPlotly(view) {
   const closed = new Promise((_, reject) => {

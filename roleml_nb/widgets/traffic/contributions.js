@@ -1,7 +1,7 @@
 // The contributions to models that a page knows, by aggregator and round, and what can be concluded
 // from them.
 
-import { formatDuration } from "./format.js";
+import { compareNaturally, formatDuration } from "./format.js";
 
 const MAX_ROUNDS = 400; // of an aggregator
 const MAX_DISTANCES = 4000;
@@ -75,6 +75,17 @@ export class Contributions {
  */
 export function nodeOf(address) {
   return address.split("/")[0];
+}
+
+/**
+ * Return the sources of rounds, in order.
+ * @param {Round[]} rounds
+ * @returns {string[]}
+ */
+export function sourcesOf(rounds) {
+  const sources = new Set();
+  for (const { parts } of rounds) for (const { source } of parts) sources.add(source);
+  return [...sources].sort(compareNaturally);
 }
 
 /**

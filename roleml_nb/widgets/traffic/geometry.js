@@ -173,6 +173,19 @@ export function roundStep(size) {
 }
 
 /**
+ * Return the heights of what is drawn for a number of sources.
+ * @param {number} count
+ * @returns {{row: number, overviewRow: number, top: number, height: number}} of a row of the round
+ *   in detail and of the overview; where the round in detail begins; of all
+ */
+export function layoutRounds(count) {
+  const row = clamp(380 / count, 5, 24);
+  const overviewRow = clamp(72 / count, 2, 9);
+  const top = count * overviewRow + 44;
+  return { row, overviewRow, top, height: top + count * row + 16 };
+}
+
+/**
  * Return column and row of the cell of a matrix at a point, null outside of it.
  * @param {Point | null} point
  * @param {{left: number, top: number, size: number, columns: number, rows: number}} matrix

@@ -11,6 +11,7 @@ import {
   fromGraphPoint,
   GUTTER_PX,
   layoutLanes,
+  layoutRounds,
   nodeRadius,
   roundStep,
   timeToX,
@@ -109,4 +110,9 @@ test("the cell of a matrix at a point", () => {
   assert.equal(findCell([25, 29], matrix), null);
   assert.equal(findCell([9, 22], matrix), null);
   assert.equal(findCell(null, matrix), null);
+});
+
+test("the rows of a round's sources fill the room that there is", () => {
+  assert.deepEqual(layoutRounds(2), { row: 24, overviewRow: 9, top: 62, height: 126 });
+  assert.equal(layoutRounds(1000).row, 5);
 });
