@@ -15,33 +15,23 @@ from roleml_nb.host.process import machine_name
 from roleml_nb.host.stdio import split_output
 from roleml_nb.host.stop import Stopped
 from roleml_nb.role import (
-    NATIVE,
     NOTEBOOK,
     ArgumentTypeError,
     Message,
     Role,
     RoleInstanceID,
     TestbedError,
-    standard_name,
 )
 from roleml_nb.role.checks.arguments import checked, checked_methods
-from roleml_nb.role.checks.numbers import (
-    MAX_THREADS,
-    as_count,
-    check_count,
-    check_number,
-    check_seed,
-)
+from roleml_nb.role.checks.numbers import check_number
 from roleml_nb.spec import Source, write_spec
 from roleml_nb.spec.patterns import expand
 from roleml_nb.spec.spec import describe
-from roleml_nb.testbed.calls.calls import Calls, is_pattern
-from roleml_nb.testbed.calls.progress import Progress
+from roleml_nb.testbed.calls.calls import Calls
 from roleml_nb.testbed.calls.replay import Replay, replay
-from roleml_nb.testbed.calls.runs import LiveRun, Runs
+from roleml_nb.testbed.calls.runs import LiveRun, Runs, begin_run
 from roleml_nb.testbed.cluster.fleet import Fleet
 from roleml_nb.testbed.cluster.handshake import why
-from roleml_nb.testbed.cluster.preflight import explain
 from roleml_nb.testbed.operations import reattach
 from roleml_nb.testbed.operations.assign import assign
 from roleml_nb.testbed.operations.checkpoint import restore, save
@@ -68,6 +58,7 @@ from roleml_nb.trace.recording import write_recording
 from roleml_nb.views import open_view
 
 from .nodes import Nodes
+from .options import JOIN_OPTIONS, MAX_TIMEOUT_S, check_engines, check_host_options
 
 if TYPE_CHECKING:
     from roleml_nb.topologies.topology import Topology
@@ -76,8 +67,6 @@ if TYPE_CHECKING:
 __all__ = ["Testbed"]
 
 PRELOAD = ("torch",)
-MAX_ENGINES = 1000
-"""Processes that one testbed starts on this machine."""
 Pattern = str | Iterable[str]
 
 
@@ -164,65 +153,33 @@ class Testbed:
         pin: bool = False,
         start_timeout: float = 60.0,
     ):
-        engines, seed = None if engines is None else as_count("engines", engines), check_seed(seed)
-        timeout = check_number("timeout", timeout, 0, 1e8, above=True)
-        start_timeout = check_number("start_timeout", start_timeout, 0, 1e8)
-        workers = None if workers is None else check_count("workers", workers, 1, 10_000)
-        threads = None if threads is None else check_count("threads", threads, 1, MAX_THREADS)
-        if engines is not None and not 0 <= engines <= MAX_ENGINES:
-            raise TestbedError(f"engines must be from 0 to {MAX_ENGINES:,}, not {engines}")
-        unknown = set(links) - {"direct", "relay"}
-        if unknown:
-            raise TestbedError(f"no such link: {', '.join(sorted(unknown))}; known: direct, relay")
-        joins = {
-            key: value
-            for key, value in (
-                ("cluster", cluster),
-                ("profile", profile),
-                ("cluster_id", cluster_id),
-            )
-            if value is not None
-        }
-        if joins and engines == 0:
-            raise TestbedError(
-                "engines=0 keeps all nodes in this process, where no cluster is joined: leave out"
-                " one of them"
-            )
-        if engines is None:
-            engines = 0 if joins else 2
-        if detached and (joins or not engines):
-            raise TestbedError(
-                "detached=True is for engines that this testbed starts: Testbed(engines=2,"
-                " detached=True)"
-            )
-        if pin and (joins or not engines or not hasattr(os, "sched_setaffinity")):
-            raise TestbedError(
-                "pin=True is for engines that this testbed starts, on Linux: Testbed(engines=2,"
-                " pin=True)"
-            )
-        options: dict[str, Any] = {
-            "timeout": timeout,
-            "workers": workers,
-            "threads": threads,
-            "links": links,
-            "preload": preload,
-            "seed": seed,
-            "trace": trace,
-            "pin": pin,
-        }
-        self._begin(
-            seed,
-            Fleet(
-                uuid.uuid4().hex[:12],
-                engines,
-                joins,
-                detached=detached,
-                start_timeout=start_timeout,
-                **options,
-            ),
+        given = {"cluster": cluster, "profile": profile, "cluster_id": cluster_id}
+        joins = {key: value for key, value in given.items() if value is not None}
+        options = check_host_options(
+            {
+                "timeout": timeout,
+                "workers": workers,
+                "threads": threads,
+                "links": links,
+                "preload": preload,
+                "seed": seed,
+                "trace": trace,
+                "pin": pin,
+            }
         )
+        engines = check_engines(engines, joins, detached=detached, pin=pin)
+        start_timeout = check_number("start_timeout", start_timeout, 0, MAX_TIMEOUT_S)
+        fleet = Fleet(
+            uuid.uuid4().hex[:12],
+            engines,
+            joins,
+            detached=detached,
+            start_timeout=start_timeout,
+            **options,
+        )
+        self._begin(options["seed"], fleet)
         if detached:
-            self._persist({"options": options, "numbers": self.fleet.numbers})
+            self._persist({"options": options, "numbers": fleet.numbers})
 
     def _begin(self, seed: int, fleet: Fleet) -> None:
         self._stopping = False
@@ -252,7 +209,7 @@ class Testbed:
         """These parts together, as the operations take them."""
         self.runs = Runs()
         """What `run` has begun."""
-        self.errors.run = lambda: next((run.number for run in self.runs.under_way), None)
+        self.errors.run = self.runs.first_under_way
 
     # staying when the kernel ends
 
@@ -271,21 +228,13 @@ class Testbed:
                 stacklevel=2,
             )
         runtime_file = reattach.select_detached(testbed_id or mark)
-        options = {
-            **runtime_file.attach_info["options"],
-            "links": tuple(runtime_file.attach_info["options"]["links"]),
-        }
-        bed = cls.__new__(cls)
-        bed._begin(
-            options["seed"],
-            Fleet(
-                runtime_file.testbed_id,
-                runtime_file.engines,
-                {},
-                runtime_file=runtime_file,
-                **options,
-            ),
+        options = dict(runtime_file.attach_info["options"])
+        options["links"] = tuple(options["links"])
+        fleet = Fleet(
+            runtime_file.testbed_id, runtime_file.engines, {}, runtime_file=runtime_file, **options
         )
+        bed = cls.__new__(cls)
+        bed._begin(options["seed"], fleet)
         try:
             reattach.restore(bed.deployment)
             bed._persist(runtime_file.attach_info)
@@ -295,23 +244,12 @@ class Testbed:
         return bed
 
     def _persist(self, attach_info: dict[str, Any]) -> None:
-        """Write down what another process needs to attach."""
+        """Write down what another process needs to attach; stop the testbed if that fails."""
         try:
-            reattach.check_links(self.fleet)
+            reattach.begin_persisting(self.fleet, self.registry, attach_info)
         except TestbedError:
             self.stop()
             raise
-        runtime_file = self.fleet.engines.runtime_file  # type: ignore[union-attr]
-        runtime_file.attach_info = attach_info  # type: ignore[union-attr]
-        try:
-            runtime_file.write()  # type: ignore[union-attr]
-        except OSError as error:
-            self.stop()
-            raise TestbedError(f"the testbed cannot be detached: {explain(error)}") from error
-        self.fleet.engines.outlive_kernel()  # type: ignore[union-attr]
-        self.fleet.home.run_in_background(
-            partial(reattach.persist, self.fleet, self.registry), "registry"
-        )
 
     def detach(self) -> str:
         """Leave the engines to themselves; returns the name to `attach` by.
@@ -329,7 +267,7 @@ class Testbed:
             )
         reattach.write_registry(self.fleet, self.registry)
         self._stopping = True
-        self._tell_that_it_stops()
+        self._notify_stop()
         self.fleet.detach()
         return self.fleet.testbed_id
 
@@ -451,10 +389,11 @@ class Testbed:
         """Put nodes somewhere on the board: {node: (x, y)}, x to the right, y down; None for
         wherever it likes.
         """
-        places = {key: None if at is None else _position(key, at) for key, at in positions.items()}
-        self.registry.arranged(
-            {node: at for key, at in places.items() for node in self.select(key)}
-        )
+        places: dict[str, tuple[int, int] | None] = {}
+        for pattern, at in positions.items():
+            place = None if at is None else _position(pattern, at)
+            places.update(dict.fromkeys(self.select(pattern), place))
+        self.registry.arranged(places)
 
     def _check_running(self) -> None:
         if self._stopping:
@@ -661,30 +600,8 @@ class Testbed:
         """
         self._check_running()
         self.code_changes.report_changes()
-        home, began = self.fleet.home, self.fleet.home.clock.now()
         args = {**(args or {}), **arguments}
-        total = args.get("num_rounds")
-        invocations = self._calls.begin(target, channel, args, payloads)
-        progress = Progress(
-            [one.target for one in invocations],
-            total if isinstance(total, int) else None,
-            began,
-            self.fleet.drain_metrics,
-            home.clock.now,
-        )
-        self.trace.watch(progress.add_metrics)
-        run = LiveRun(
-            self.runs.next_number(),
-            f"{target}.{standard_name(channel)}",
-            is_pattern(target),
-            invocations,
-            partial(self._calls.gather, target, channel),
-            progress,
-            home,
-            self.fleet.flush_hosts,
-        )
-        self.runs.add(run)
-        return run
+        return begin_run(self.runs, self._calls, self.fleet, target, channel, args, payloads)
 
     # looking
 
@@ -698,17 +615,18 @@ class Testbed:
         def pane(view: LogView) -> Any:
             return open_view("LogPane", view, self)
 
-        names = [
-            f"{name}{slash}{role}"
-            for node, slash, role in (pattern.partition("/") for pattern in nodes)
-            for name in (expand(node) if "{" in node else [node])
-        ]
+        names = []
+        for pattern in nodes:
+            node, slash, role = pattern.partition("/")
+            for name in expand(node) if "{" in node else [node]:
+                names.append(f"{name}{slash}{role}")
         return LogView(self.trace.logs, names, level=level, tail=tail, times=times, pane=pane)
 
     def replay(self, error: Exception | Failure | int) -> Replay:
-        """What failed, to be played again in this process with ``.run()``: an error that was
-        raised, or one of `errors`, or its number there. TestbedError, saying why, when it cannot
-        be.
+        """Return what failed, to be played again in this process with ``.run()``: an error that was
+        raised, or one of `errors`, or its number there.
+
+        TestbedError, saying why, when it cannot be played again.
         """
         self._check_running()
         found = self.errors.numbered(error) if isinstance(error, int) else error
@@ -719,22 +637,14 @@ class Testbed:
     def status(self) -> TestbedStatus:
         """Return the status of nodes and roles now."""
         self._check_running()
-        group = [RoleInstanceID(name, NATIVE) for name in self.registry.nodes()]
-        answers = self._calls.group("service", group, "get-roles", dict.fromkeys(group, Message()))
+        numbers = self.fleet.numbers
+        messages = dict.fromkeys(self.registry.nodes(), Message())
         nodes = []
-        for target, roles in answers:
-            place = self.registry.places[target.actor_name]
-            number = self.fleet.numbers.get(place)
-            lost = isinstance(roles, Exception)
-            shown = (
-                {} if lost else {name: (cls, str(status)) for name, (cls, status) in roles.items()}
-            )
-            nodes.append(
-                NodeStatus(
-                    target.actor_name, "notebook" if number is None else str(number), shown, lost
-                )
-            )
-        return TestbedStatus(list(self.fleet.numbers), dict(self.lost), nodes, self.seed)
+        for (node, _), answer in self._calls.ask_nodes("service", "get-roles", messages):
+            number = numbers.get(self.registry.places[node])
+            engine = "notebook" if number is None else str(number)
+            nodes.append(NodeStatus.from_answer(node, engine, answer))
+        return TestbedStatus(list(numbers), dict(self.lost), nodes, self.seed)
 
     def board(self, **how: Any) -> Board:
         """Return the testbed as a board: drag roles from the palette onto nodes, from node to node,
@@ -832,15 +742,11 @@ class Testbed:
 
         `options` are those of `Testbed`.
         """
-        about = describe_checkpoint(path)
-        joined = {"cluster", "profile", "cluster_id"} & set(options)
-        bed = cls(
-            **{
-                **({} if joined else {"engines": about["engines"]}),
-                "seed": about["seed"],
-                **options,
-            }
-        )
+        header = describe_checkpoint(path)
+        options.setdefault("seed", header["seed"])
+        if JOIN_OPTIONS.isdisjoint(options):
+            options.setdefault("engines", header["engines"])
+        bed = cls(**options)
         try:
             bed.restore(path)
         except BaseException:
@@ -906,7 +812,7 @@ class Testbed:
         """
         if self.fleet.origin.in_fork:
             return
-        self._tell_that_it_stops()
+        self._notify_stop()
         self._stopping = True
         self.fleet.stop()
 
@@ -920,7 +826,7 @@ class Testbed:
 
         self.at_stop.append(at_stop)
 
-    def _tell_that_it_stops(self) -> None:
+    def _notify_stop(self) -> None:
         """Notify views for the last time; an error of one of them keeps nothing from ending."""
         while self.at_stop:
             at_stop = self.at_stop.pop()
@@ -947,5 +853,6 @@ class Testbed:
 def _position(node: str, at: Any) -> tuple[int, int]:
     if not isinstance(at, (tuple, list)) or len(at) != 2:
         raise ArgumentTypeError(f"the position of {node} must be (x, y) or None, not {at!r:.60}")
-    x, y = (round(check_number(f"the position of {node}", number, -1e9, 1e9)) for number in at)
-    return x, y
+    what = f"the position of {node}"
+    x, y = at
+    return round(check_number(what, x, -1e9, 1e9)), round(check_number(what, y, -1e9, 1e9))

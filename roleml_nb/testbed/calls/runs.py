@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from roleml_nb.actor import Invocation
-from roleml_nb.role import CallTimeout, RunStopped, TestbedError
+from roleml_nb.role import CallTimeout, RoleInstanceID, RunStopped, TestbedError, standard_name
 from roleml_nb.role.host import Host
+from roleml_nb.testbed.cluster.fleet import Fleet
 
+from .calls import Calls, is_pattern
 from .progress import Progress
 
-__all__ = ["LiveRun", "Runs"]
+__all__ = ["LiveRun", "Runs", "begin_run"]
 
 MAX_RUNS = 20
 """Runs that are kept once they have ended; older ones are forgotten, with their results."""
@@ -131,6 +135,41 @@ class LiveRun:
         return f"<{self}>"
 
 
+def begin_run(
+    runs: Runs,
+    calls: Calls,
+    fleet: Fleet,
+    target: str | RoleInstanceID,
+    channel: str,
+    args: Mapping[str, Any],
+    payloads: Mapping[str, Any] | None,
+) -> LiveRun:
+    """See `Testbed.run`."""
+    home = fleet.home
+    began, total = home.clock.now(), args.get("num_rounds")
+    invocations = calls.begin(target, channel, args, payloads)
+    progress = Progress(
+        map(attrgetter("target"), invocations),
+        total if isinstance(total, int) else None,
+        began,
+        fleet.drain_metrics,
+        home.clock.now,
+    )
+    fleet.trace.watch(progress.add_metrics)
+    run = LiveRun(
+        runs.next_number(),
+        f"{target}.{standard_name(channel)}",
+        is_pattern(target),
+        invocations,
+        partial(calls.gather, target, channel),
+        progress,
+        home,
+        fleet.flush_hosts,
+    )
+    runs.add(run)
+    return run
+
+
 class Runs:
     """The runs of a testbed, those under way and the last ones that have ended; ``runs[2]`` is the
     one of that number.
@@ -193,6 +232,13 @@ class Runs:
                 "there are no runs; begin one with bed.run(…) or %rml call … --background"
             )
         return self._runs[max(self._runs)]
+
+    def first_under_way(self) -> int | None:
+        """Return the number of the first run that has not ended."""
+        for run in self:
+            if not run.done():
+                return run.number
+        return None
 
     @property
     def under_way(self) -> list[LiveRun]:

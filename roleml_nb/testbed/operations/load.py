@@ -8,6 +8,7 @@ from roleml_nb.spec import Source, read
 from roleml_nb.spec.definitions import Names, lead_upstream_here
 from roleml_nb.spec.loading import FileName
 from roleml_nb.spec.plan import Plan
+from roleml_nb.testbed.options import JOIN_OPTIONS
 
 from .deploy import deploy
 
@@ -52,8 +53,7 @@ def load(
             )
         return make, plan
     plan.check({})
-    joins = {"cluster", "profile", "cluster_id"} & set(options)
-    if plan.engines is not None and not joins:
+    if plan.engines is not None and JOIN_OPTIONS.isdisjoint(options):
         options.setdefault("engines", plan.engines)
     if plan.seed is not None:
         options.setdefault("seed", plan.seed)

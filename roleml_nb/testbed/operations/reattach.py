@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from itertools import count, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from roleml_nb.role import NATIVE, NOTEBOOK, RoleInstanceID, RoleMLError, TestbedError
 from roleml_nb.spec.board_layout import BoardLayout
 from roleml_nb.spec.spec import class_reference
+from roleml_nb.testbed.cluster.preflight import explain
 from roleml_nb.testbed.cluster.runtime_files import FORMAT, RuntimeFile, read_all
 from roleml_nb.testbed.cluster.startup import share_paths
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from .deployment import Deployment
 
-__all__ = ["check_links", "select_detached", "restore", "persist"]
+__all__ = ["begin_persisting", "persist", "restore", "select_detached", "write_registry"]
 
 FILE = "registry.json"
 POLL_INTERVAL_S = 0.1
@@ -82,6 +84,21 @@ def check_links(fleet: Fleet) -> None:
 
 
 # writing
+
+
+def begin_persisting(fleet: Fleet, registry: Registry, attach_info: dict[str, Any]) -> None:
+    """Write down what another process needs to attach, and the registry from now on; TestbedError
+    when the testbed cannot be detached.
+    """
+    check_links(fleet)
+    assert fleet.engines is not None and fleet.engines.runtime_file is not None
+    fleet.engines.runtime_file.attach_info = attach_info
+    try:
+        fleet.engines.runtime_file.write()
+    except OSError as error:
+        raise TestbedError(f"the testbed cannot be detached: {explain(error)}") from error
+    fleet.engines.outlive_kernel()
+    fleet.home.run_in_background(partial(persist, fleet, registry), "registry")
 
 
 def persist(fleet: Fleet, registry: Registry) -> None:

@@ -19,6 +19,14 @@ class NodeStatus:
     roles: dict[str, tuple[str, str]]
     lost: bool = False
 
+    @classmethod
+    def from_answer(cls, name: str, engine: str, answer: Any) -> NodeStatus:
+        """Return the status of a node that has answered {role: (class, status)}, or an error."""
+        if isinstance(answer, Exception):
+            return cls(name, engine, {}, lost=True)
+        roles = {role: (role_class, str(status)) for role, (role_class, status) in answer.items()}
+        return cls(name, engine, roles)
+
     def describe_roles(self) -> str:
         """Return its roles in words: "trainer=Trainer ready"."""
         if self.lost:
