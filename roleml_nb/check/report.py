@@ -17,7 +17,7 @@ UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
 
 
 class Kind(Enum):
-    """A kind of finding, with the advice what to do about it."""
+    """A kind of finding, with advice to the author."""
 
     FAILED = "fails", "mend the cell, or mark it with NBVAL_RAISES_EXCEPTION if that is its point"
     STALE = "prints something else than is stored", "run the notebook again, and save it"
@@ -65,7 +65,7 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True)
 class Cell:
-    """A code cell that was run; `seconds` are those of its first run."""
+    """A code cell that was run; `seconds`: of its first run."""
 
     number: int
     source: str

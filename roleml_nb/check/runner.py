@@ -110,7 +110,7 @@ def check(
     cell_timeout
         Seconds that a cell may take.
     sanitize
-        A file of yours with texts that nbval rewrites, besides those of roleml_nb.
+        A file of yours with texts that nbval rewrites, besides roleml_nb's own.
     progress
         Called with each notebook that is done.
 

@@ -60,7 +60,7 @@ _process = _Process()
 
 
 class BuiltActor:
-    """An actor with a configuration; other attributes are those of the node's `Actor`."""
+    """An actor with a configuration; other attributes come from the node's `Actor`."""
 
     def __init__(self, configuration: dict[str, Any]):
         self._configuration = configuration

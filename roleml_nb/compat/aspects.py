@@ -62,7 +62,7 @@ def _advise(functions: list[Callable[..., Any]], activity: InvocationActivity, *
     for function in functions:
         try:
             function(activity, *more)
-        except Exception:  # advice never changes what it advises
+        except Exception:  # advice never changes the method that it advises
             logger.exception("advice on %s failed", activity.method.__name__)
 
 
@@ -79,7 +79,7 @@ def before(*, target: str | type | object, method: str) -> Any:
     """Mark a function as advice that runs before ``target.method``, as ``advice(activity)``.
 
     `target` is a class, an object (then only that object's method is advised), or, in a class with
-    `aspect`, the name of an attribute of its instances. What advice raises is logged.
+    `aspect`, the name of an attribute of its instances. Exceptions of advice are logged.
     """
     return _advice("before", target, method)
 

@@ -63,7 +63,7 @@ def as_function(func_or_path: Any) -> Callable[..., Any]:
 
 
 def is_spec(d: Mapping[str, Any]) -> bool:
-    """Return whether a mapping has the keys of a `Spec`, and no others."""
+    """Return True if a mapping has the keys of a `Spec`, and no others."""
     return "type" in d and not set(d) - {"type", "options"}
 
 

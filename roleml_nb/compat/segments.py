@@ -29,7 +29,7 @@ class SegmentedList(Generic[T]):
         *,
         range: tuple[int, int] | None = None,
     ) -> Iterator[T]:
-        """Iterate over the segments from `start` to before `end`, or over those of `range`."""
+        """Iterate over the segments from `start` to before `end`, or of `range`."""
         first, last = range or (0, len(self.segments))
         return chain.from_iterable(
             self.segments[first if start is None else start : last if end is None else end]

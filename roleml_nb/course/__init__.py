@@ -52,7 +52,7 @@ def __dir__() -> list[str]:
 
 
 def exercises() -> dict[str, Exercise]:
-    """Return all exercises, by number: those of each module ``lesson_NN.py`` of this folder."""
+    """Return all exercises, by number, from each module ``lesson_NN.py`` of this folder."""
     found = {}
     for module in iter_modules(__path__):
         if module.name.startswith("lesson_"):

@@ -9,7 +9,7 @@ __all__ = ["Problem", "Report"]
 
 
 class Problem(NamedTuple):
-    """Something wrong, and how to fix it."""
+    """A fault, with its remedy."""
 
     what: str
     fix: str

@@ -376,6 +376,6 @@ class Host:
 
 
 class _Receiving(threading.local):
-    """The work that a thread gathers while it delivers what a link has received."""
+    """The work that a thread gathers while it delivers the messages of a link."""
 
     works: list[Callable[[], Any]] | None = None

@@ -46,7 +46,7 @@ class _Parser(ArgumentParser):
 
 
 def overview() -> str:
-    """Return what ``%rml`` alone prints: all sub-commands, on one screen."""
+    """Return the overview that ``%rml`` alone prints: all sub-commands, on one screen."""
     lines = []
     for subcommand in subcommands().values():
         for typed, summary in subcommand.overview.items():

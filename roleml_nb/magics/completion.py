@@ -1,4 +1,4 @@
-"""What may follow on a line that begins with %rml."""
+"""Completion of a line that begins with %rml."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ __all__ = ["complete"]
 
 
 def complete(line: str, context: Context) -> list[str]:
-    """Return words for the end of `line`: sub-commands, options, and what a sub-command offers."""
+    """Return words for the end of `line`: sub-commands, options, and completions of a
+    sub-command.
+    """
     words = line.split()
     begun = "" if line.endswith(" ") or not words else words.pop()
     if len(words) <= 1:

@@ -82,7 +82,7 @@ class Context:
     def names(self) -> dict[str, Any]:
         """Return the names that expressions may use.
 
-        Those of the function that a line stands in come first, then the notebook's.
+        Names of the function that a line stands in come first, then the notebook's.
         """
         return ready_names({**self.shell.user_ns, **self.local_names})
 
@@ -105,7 +105,7 @@ class Context:
         return found
 
     def report_notifications(self, *_: Any) -> None:
-        """Print what failed or ended where nobody waited for it. Called at the end of a cell."""
+        """Print failures and ends of runs that nobody waited for. Called at the end of a cell."""
         beds = [self.bed]
         own = self.shell.user_ns.get("bed")
         if own is not self.bed:

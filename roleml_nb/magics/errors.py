@@ -18,7 +18,7 @@ class UsageError(error.UsageError):
     """
 
     __context__ = None
-    """Hides what was refused: of an error with an `ExceptionGroup` behind it IPython sends none."""
+    """Hides the refused arguments: IPython sends no error with an `ExceptionGroup` behind it."""
 
     def __init__(self, message: str):
         super().__init__(visible(message))

@@ -39,7 +39,7 @@ RUN = re.compile(
     r"^(?P<indent>\s*)get_ipython\(\)\.run_line_magic\('run', (?P<line>'.*'|\".*\")\)\s*$"
 )
 PARAMETERS = re.compile(r"\s*#\s*parameters\b", re.IGNORECASE)
-"""How a cell begins that papermill has put in, or that says of itself that it holds parameters."""
+"""Beginnings of cells that papermill has put in, or that declare to hold parameters."""
 SHOWING = ("print", "display", "_show")
 """Of these, the value is nothing to show."""
 HELPERS = {
@@ -81,7 +81,7 @@ IMPORTED = frozenset({"Each", "Testbed", "impl"})
 
 
 def to_script(cells: Iterable[Cell], modules: Mapping[str, str]) -> str:
-    """Return the program that does what cells did.
+    """Return a program that repeats the work of cells.
 
     `modules` has the modules of names that no cell defines: {name: module}.
     """
@@ -188,7 +188,7 @@ def _imports(code: str, modules: Mapping[str, str]) -> str:
 
 
 class _Translator:
-    """Translates cells, and keeps what a program needs at its head.
+    """Translates cells, and keeps the lines that a program needs at its head.
 
     Attributes
     ----------
@@ -249,7 +249,7 @@ class _Translator:
         return bool(body) and "get_ipython()" in ast.unparse(body[-1])
 
     def with_parameters(self, text: str, code: str) -> str:
-        """Have arguments of the program change what a cell of parameters sets.
+        """Have arguments of the program replace values that a cell of parameters sets.
 
         `text` is the cell, as papermill writes or marks it, `code` its translation.
         """

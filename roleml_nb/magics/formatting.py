@@ -13,7 +13,7 @@ MAX_LETTERS = 200
 
 
 def print_result(result: Any, many: bool) -> None:
-    """Print what a call returned: of a call to many, a line for each node."""
+    """Print the result of a call; of a call to many, a line for each node."""
     if many:
         for node, value in result.items():
             print(visible(f"{node}: {shorten(value)}"))

@@ -33,7 +33,7 @@ FILE_ENDINGS = (".yaml", ".yml", ".json", ".checkpoint")
 def split(line: str) -> list[str]:
     """Cut at white space outside of brackets and quotes; quotes stay, since values are Python.
 
-    A # where a word would begin, and what follows on its line, is a comment.
+    A # where a word would begin, and the rest of its line, is a comment.
 
     >>> split("client* --element model=mlp(64, 10)")
     ['client*', '--element', 'model=mlp(64, 10)']

@@ -18,7 +18,7 @@ POLL_INTERVAL_S = 0.2
 def watch(shell: Any, run: LiveRun, timeout: float | None) -> Any:
     """Return the result of a run, or raise its error; CallTimeout after `timeout` seconds.
 
-    In a notebook a bar shows meanwhile how far it is, in a terminal a line; both are gone at the
+    In a notebook a bar shows the progress meanwhile, in a terminal a line; both are gone at the
     end.
     """
     bar = None

@@ -61,8 +61,8 @@ class RoleMagics(Magics):
     @no_var_expand
     @cell_magic("rml")  # type: ignore[arg-type]
     def rml_cell(self, line: str, cell: str) -> None:
-        """Carry out several lines of `%rml`: all of them, or, where what was done can be taken
-        back, none.
+        """Carry out several lines of `%rml`: all of them, or, where the lines done can be undone,
+        none.
         """
         __tracebackhide__ = True
         if line.strip():
@@ -76,8 +76,8 @@ class RoleMagics(Magics):
     @no_var_expand
     @cell_magic
     def role(self, line: str, cell: str) -> None:
-        """Define roles: runs the cell, checks that it defines a role, and says what channels and
-        elements it has.
+        """Define roles: run the cell, check that it defines a role, and print its channels and
+        elements.
 
         Roles of the testbed that have an earlier version of the class take up the new one, and keep
         their state; with `%%role --fresh` they begin anew, and with `%%role --keep` they stay as
@@ -86,7 +86,7 @@ class RoleMagics(Magics):
         define_roles(self.context, line, cell)
 
     def complete(self, shell: Any, event: Any) -> list[str]:
-        """Return what may follow on a line that begins with %rml."""
+        """Return completions of a line that begins with %rml."""
         return complete(event.line, self.context)
 
     def _run_line(

@@ -17,7 +17,7 @@ CHANNELS_AND_ELEMENTS = ("services", "tasks", "events", "elements")
 
 
 def define_roles(context: Context, line: str, cell: str) -> None:
-    """Run a cell, and print what it has defined; UsageError when that is no role."""
+    """Run a cell, and print the roles that it has defined; UsageError when there is none."""
     option = line.strip()
     if option not in OPTIONS:
         raise UsageError(
@@ -59,7 +59,7 @@ def _run(context: Context, line: str, cell: str) -> list[type[Role]]:
 
 
 def _described(cls: type[Role]) -> str:
-    """Return in words what channels and elements a role has."""
+    """Return the channels and elements of a role in words."""
     parts = []
     for kind in CHANNELS_AND_ELEMENTS:
         names = getattr(cls, kind)

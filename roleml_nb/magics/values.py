@@ -13,7 +13,7 @@ VALUE_MAGIC = "rml_value"
 class ValueTransformer(ast.NodeTransformer):
     """Tell lines whose value is used from those that stand alone, which show it themselves.
 
-    A magic cannot see which it is, and what it returns is shown once more at the end of a cell.
+    A magic cannot see which it is, and its value is shown once more at the end of a cell.
     """
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr:

@@ -52,7 +52,7 @@ def segments(x: np.ndarray, *ys: np.ndarray | None) -> Iterator[tuple[np.ndarray
 
 
 def given_values(traces: list[Any], letter: str) -> list[Any]:
-    """Return the values of traces along an axis, of those that have any."""
+    """Return the values of traces along an axis, where a trace has any."""
     return [trace[letter] for trace in traces if trace[letter] is not None]
 
 

@@ -16,14 +16,14 @@ PLOTLY = "application/vnd.plotly.v1+json"
 
 
 class Figure(go.Figure):
-    """Displays as Plotly does where a front end knows how, and as PNG elsewhere: on GitHub, in
+    """Displays as Plotly does where a front end can, and as PNG elsewhere: on GitHub, in
     nbviewer, after nbconvert. JupyterLab shows the PNG, too, until one points at it.
 
     A figure that has more than `draw_figure` draws, such as surfaces, has no picture.
     """
 
     def picture(self) -> Picture | None:
-        """Return the figure as a picture; None if it has what only Plotly draws."""
+        """Return the figure as a picture; None if it has parts that only Plotly draws."""
         try:
             svg = draw_figure(self)
         except Exception:  # such as of dates: whatever a figure holds, Plotly itself shows it
@@ -37,7 +37,7 @@ class Figure(go.Figure):
         shown = self.picture() if PLOTLY in bundle else None
         if shown is None:
             return bundle
-        data, _ = shown.bundle(zoom=1.0)  # what draws Plotly's figures shows it as large as it is
+        data, _ = shown.bundle(zoom=1.0)  # the renderer of Plotly's figures keeps the size
         return {**data, **bundle}
 
     def show(self, *args: Any, **kwargs: Any) -> None:

@@ -63,7 +63,7 @@ class Panel:
         return table
 
     def frame(self) -> Iterator[str]:
-        """Draw the grid, and what stands at the axes."""
+        """Draw the grid, and the labels of the axes."""
         if self.y_layout.visible is not False:
             yield from self._beside()
         if self.x_layout.visible is not False:

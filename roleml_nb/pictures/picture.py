@@ -22,7 +22,7 @@ ZOOM = 2.0
 
 @dataclass(frozen=True)
 class Picture:
-    """An SVG and what it shows in words.
+    """An SVG and its content in words.
 
     Displays as PNG of twice its size, or as the words, as the place allows.
 
@@ -60,7 +60,7 @@ class Picture:
             raise ValueError(f"a picture is saved as .svg or .png, not {where.name!r}")
 
     def bundle(self, zoom: float = ZOOM) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return what a notebook shows of the picture: data and their metadata."""
+        """Return the notebook's representation of the picture: data and their metadata."""
         png = self.png(zoom)
         width, height = struct.unpack(">II", png[16:24])
         size = {"width": round(width / zoom), "height": round(height / zoom)}

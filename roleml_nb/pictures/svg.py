@@ -28,7 +28,7 @@ COLOURS = {
     "event": "#00805a",
     "error": "#b3261e",
 }
-"""Of the kinds of messages: those of the live views in the light theme."""
+"""Colours of the kinds of messages, as in the live views in the light theme."""
 
 
 def element(name: str, content: str = "", /, **attributes: Any) -> str:

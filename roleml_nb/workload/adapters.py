@@ -1,4 +1,4 @@
-"""Data sets made of the user's own data, and dealt out as those of this room are."""
+"""Data sets made of the user's own data, and dealt out like all data sets of this room."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def from_arrays(
 def from_torch(dataset: Any, part: int = 0, parts: int = 1, **dealing: Any) -> ArrayDataset:
     """Return one part of a torch `Dataset` of pairs (x, y) of one shape, read into memory.
 
-    The data set must have ``len()`` and indices. Arguments are those of `from_arrays`.
+    The data set must have ``len()`` and indices. Arguments as of `from_arrays`.
 
     Raises
     ------

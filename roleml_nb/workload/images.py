@@ -75,7 +75,7 @@ def fashion_mnist(
 ) -> ArrayDataset:
     """Return one part of FashionMNIST: articles of clothing, in the sizes of MNIST.
 
-    Arguments and errors are those of `mnist`.
+    Arguments and errors as of `mnist`.
 
     Xiao, Rasul and Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine
     Learning Algorithms", 2017.
@@ -96,7 +96,7 @@ def cifar10(
 ) -> ArrayDataset:
     """Return one part of CIFAR-10: colour images, 50,000 to train on and 10,000 to test on.
 
-    Arguments and errors are those of `mnist`.
+    Arguments and errors as of `mnist`.
 
     x is of shape (n, 3, 32, 32), or flat, (n, 3072). Krizhevsky, "Learning Multiple Layers of
     Features from Tiny Images", 2009.

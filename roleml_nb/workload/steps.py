@@ -253,7 +253,7 @@ def run_test(
         return module(inputs), targets
 
     module.eval()
-    with torch.no_grad():  # a module may keep tensors; those of inference mode cannot be trained
+    with torch.no_grad():  # a module may keep tensors; tensors of inference mode cannot be trained
         return each_in_turn(data, test)
 
 
@@ -303,7 +303,7 @@ def classification_metrics(
 ) -> dict[str, float]:
     """Return the "loss" over all samples, and the "accuracy" where targets are classes.
 
-    Outputs and targets of each batch are given; those of a classifier are (n, classes) and (n,).
+    Outputs and targets of each batch are given; a classifier's are (n, classes) and (n,).
     """
     import torch
 

@@ -45,7 +45,7 @@ def synthetic(
     part, parts : int
         Number of the part, from 0, and the number of parts. By default a part is a device.
     alpha, beta : float
-        0 or more: the differences of models, and those of inputs.
+        0 or more: the differences of models, and of inputs.
     identical : bool
         True for the i.i.d. variant: all devices share one model and have ``v = 0``.
     devices : int, optional

@@ -57,7 +57,7 @@ def digits_test(batch_size: int = 256) -> ArrayDataset:
 def iris(part: int = 0, parts: int = 1, **dealing: Any) -> ArrayDataset:
     """Return one part of the iris data: 150 flowers, 4 lengths in cm, 3 classes.
 
-    Arguments are those of `digits`.
+    Arguments as of `digits`.
 
     x is standardised: mean 0 and deviation 1 over the train split, float32. Fisher, "The use of
     multiple measurements in taxonomic problems", Annals of Eugenics, 1936.
@@ -68,7 +68,7 @@ def iris(part: int = 0, parts: int = 1, **dealing: Any) -> ArrayDataset:
 def wine(part: int = 0, parts: int = 1, **dealing: Any) -> ArrayDataset:
     """Return one part of the wine data: 178 wines, 13 measurements, 3 growers as classes.
 
-    Arguments are those of `digits`.
+    Arguments as of `digits`.
 
     x is standardised over the train split. Aeberhard and Forina, "Wine", UCI Machine Learning
     Repository, 1991.
@@ -79,7 +79,7 @@ def wine(part: int = 0, parts: int = 1, **dealing: Any) -> ArrayDataset:
 def breast_cancer(part: int = 0, parts: int = 1, **dealing: Any) -> ArrayDataset:
     """Return one part of the breast cancer data: 569 tumours, 30 measurements, 2 classes.
 
-    Classes are malignant (0) and benign (1). Arguments are those of `digits`.
+    Classes are malignant (0) and benign (1). Arguments as of `digits`.
 
     x is standardised over the train split. Wolberg, Mangasarian, Street and Street, "Breast Cancer
     Wisconsin (Diagnostic)", UCI Machine Learning Repository, 1993.
@@ -90,7 +90,7 @@ def breast_cancer(part: int = 0, parts: int = 1, **dealing: Any) -> ArrayDataset
 def diabetes(part: int = 0, parts: int = 1, **dealing: Any) -> ArrayDataset:
     """Return one part of the diabetes data: 442 patients, 10 measurements; the target is a number.
 
-    Arguments are those of `digits`.
+    Arguments as of `digits`.
 
     x and y are standardised over the train split, float32. Efron, Hastie, Johnstone and Tibshirani,
     "Least Angle Regression", Annals of Statistics, 2004.

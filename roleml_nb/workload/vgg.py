@@ -132,7 +132,7 @@ def _blocks(in_channels: int, conv_arch: Sequence[tuple[int, int]]) -> list[torc
 class VGGModel(SimpleTorchXYModel):
     """`vgg` with cross entropy and Adam.
 
-    Options: `type`, `in_channels`, `lr`, and those of `vgg`.
+    Options: `type`, `in_channels`, `lr`, and all options of `vgg`.
     """
 
     vgg_maker: ClassVar[Callable[..., torch.nn.Sequential]] = staticmethod(vgg)

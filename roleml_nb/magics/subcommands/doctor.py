@@ -1,4 +1,4 @@
-"""``%rml doctor`` and ``%rml clean``: what is wrong, and what earlier kernels left behind."""
+"""``%rml doctor`` and ``%rml clean``: faults of the machine, and remains of earlier kernels."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ def _check(wanted: list[_WantedRole], nodes: list[str], elements: dict[str, Any]
     for name, cls, options in wanted:
         planned = plan_assignment(nodes, name, cls, options, standard)
         if len(wanted) == 1:
-            continue  # what cannot be sent fails before anything is changed
+            continue  # values that cannot be sent fail before anything is changed
         for node, values in planned.items():
             check_sendable(f"assign {name}={cls.__name__} on {node}", *values)
 

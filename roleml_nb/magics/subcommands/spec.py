@@ -1,4 +1,4 @@
-"""``%rml load`` and ``%rml save``: what is deployed, from a file and into one."""
+"""``%rml load`` and ``%rml save``: deployments from a file and into one."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ def _require_same(context: Context, arguments: Namespace, joined: dict[str, str]
 
 
 def _machines(bed: Testbed) -> str:
-    """Return in words how many engines are on which machine."""
+    """Return the number of engines on each machine in words."""
     counted = Counter(bed.machines.values())
     parts = [f"{number} on {machine}" for machine, number in counted.items()]
     return f" ({', '.join(parts)})"

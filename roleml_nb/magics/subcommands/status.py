@@ -1,4 +1,4 @@
-"""``%rml status``, ``links`` and ``waiting``: how the testbed stands."""
+"""``%rml status``, ``links`` and ``waiting``: the state of the testbed."""
 
 from __future__ import annotations
 

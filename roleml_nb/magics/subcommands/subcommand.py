@@ -1,4 +1,4 @@
-"""What a sub-command of ``%rml`` is: a class in a module of this folder."""
+"""A sub-command of ``%rml``: a class in a module of this folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Effect = Literal["none", "undoable", "lasting"]
 
 
 class Subcommand(ABC):
-    """A sub-command. A subclass has a docstring, which is what ``--help`` says, and `run`.
+    """A sub-command. A subclass has `run`, and a docstring, which ``--help`` prints.
 
     It is found by being in a module of this folder, and is offered, explained, listed and exported
     from then on.
@@ -25,7 +25,8 @@ class Subcommand(ABC):
     name
         The word after ``%rml``.
     overview
-        {what to type after ``%rml``: what it does}, a line each of what ``%rml`` alone prints.
+        {words after ``%rml``: their effect}, each a line of the overview that ``%rml`` alone
+        prints.
     effect
         For the lines of a ``%%rml`` cell, which are undone when a later one fails: "none" changes
         nothing, "undoable" can be undone, "lasting" cannot.
@@ -39,19 +40,19 @@ class Subcommand(ABC):
     names_after_equals: ClassVar[bool] = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare what may follow the name. In ``help=``, a % is written %%."""
+        """Declare the arguments. In ``help=``, a % is written %%."""
         return
 
     @abstractmethod
     def run(self, context: Context, arguments: Namespace) -> Any:
         """Carry out a line, and print plain text, the same for the same input.
 
-        What is returned is the value of ``r = %rml …``; `arguments.value_wanted` is True there, and
-        a result is not to be printed.
+        The returned value is that of ``r = %rml …``; `arguments.value_wanted` is True there, and a
+        result is not to be printed.
         """
 
     def complete(self, context: Context, words: list[str], begun: str) -> list[str]:
-        """Return what may come after `words`, beside options; `begun` is what is typed of it."""
+        """Return completions after `words`, beside options; `begun` is the part that is typed."""
         return []
 
     def to_python(self, arguments: Namespace) -> str | None:

@@ -1,4 +1,4 @@
-"""``%rml trace``, ``record`` and ``logs``: what was recorded, here, on disk, and in lines."""
+"""``%rml trace``, ``record`` and ``logs``: records in memory, on disk, and as lines."""
 
 from __future__ import annotations
 

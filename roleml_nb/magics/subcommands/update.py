@@ -74,7 +74,7 @@ def update_roles(
 ) -> dict[str, list[str]]:
     """Update the roles of classes, or of None those that are behind.
 
-    Return {name of a class: which of its versions how many roles have taken up, in lines}.
+    Return {name of a class: lines with the number of roles of each of its versions}.
     """
     bed = context.running()
     before = dict(bed.versions.running)
