@@ -26,7 +26,7 @@ PER_NODE = {"i", "n", "node"}
 
 
 class BadLine(ValueError):
-    """What was written cannot be understood; the message is one line that says what to do."""
+    """The text cannot be understood; the message is one line, with advice."""
 
 
 def evaluate(source: str, names: Mapping[str, Any], nodes: list[str] | None = None) -> Any:
@@ -71,8 +71,8 @@ def is_made_there(body: ast.expr) -> TypeGuard[ast.Call]:
 
 
 def ready_names(names: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the names for expressions: `Each`, those of library and workload, and those given,
-    which come first.
+    """Return the names for expressions: the given ones first, then `Each`, library's and
+    workload's.
     """
     from roleml_nb import library, workload
 

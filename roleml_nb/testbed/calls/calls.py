@@ -93,7 +93,7 @@ class Calls:
             else:
                 left.append(invocation)
         if left and not failed:
-            left[0].result(0)  # says what it does all the time
+            left[0].result(0)  # reports its progress all the time
         raise_combined(answers, f"call {target} {channel}", others=len(left))
         return {instance.actor_name: result for instance, result in answers}
 

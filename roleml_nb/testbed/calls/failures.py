@@ -13,8 +13,8 @@ MAX_NAMES = 4
 
 
 def raise_combined(results: list[tuple[RoleInstanceID, Any]], what: str, others: int = 0) -> None:
-    """Raise the first failure among `results`, saying on which nodes the same happened, and how
-    many are still at work.
+    """Raise the first failure among `results`, with the nodes of equal failures, and the number of
+    nodes still at work.
     """
     nodes, errors = [], []
     for target, result in results:

@@ -1,4 +1,4 @@
-"""How far a run is: the rounds that its roles have completed, of those that they were asked for."""
+"""Progress of a run: the rounds that its roles have completed, out of the rounds of the call."""
 
 from __future__ import annotations
 
@@ -18,20 +18,18 @@ RECENT_ROUNDS = 20
 
 
 class Progress:
-    """Counts the ``round-completed`` events of some roles since `began`, from what the trace has of
-    them.
+    """Counts the ``round-completed`` events of some roles since `began` in the trace.
 
     Parameters
     ----------
     roles
-        Those that were called; with several, `done` is how many rounds they have completed on
-        average.
+        The called roles; with several, `done` is the number of completed rounds on average.
     total
-        Rounds that each was asked for; None when that is not known.
+        Rounds of the call, for each role; None when that is not known.
     began
-        Seconds since the epoch: what was emitted before is not counted.
+        Seconds since the epoch: earlier events are not counted.
     drain
-        Called before something is read: it has the trace pass on what has arrived.
+        Called before each reading: it has the trace pass on records that have arrived.
     now
         The clock.
     """
@@ -58,7 +56,7 @@ class Progress:
         self._times: deque[float] = deque(maxlen=RECENT_ROUNDS * max(1, len(self.roles)))
 
     def add_metrics(self, metrics: Iterable[tuple[Any, ...]]) -> None:
-        """Count rows of the table of metrics; those of one event have the same step."""
+        """Count rows of the table of metrics; rows of one event have the same step."""
         for sent, node, role, channel, _, _, step in metrics:
             if channel == ROUND_EVENT and sent >= self.began:
                 steps = self._steps.get((node, role))
@@ -93,7 +91,7 @@ class Progress:
 
     @property
     def fraction(self) -> float | None:
-        """From 0 to 1; None when nobody knows how much there is to do."""
+        """From 0 to 1; None when the total is not known."""
         self._drain()
         if not self.total:
             return None
@@ -113,7 +111,7 @@ class Progress:
 
     @property
     def seconds(self) -> float:
-        """How long it has taken so far, or took."""
+        """Seconds that it has taken so far, or took."""
         return (self._now() if self.ended is None else self.ended) - self.began
 
     @property

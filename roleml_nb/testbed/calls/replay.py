@@ -41,7 +41,7 @@ MAX_REPR_LENGTH = 40
 
 
 class _ReplayHost:
-    """The notebook's host, without a log: what a role that is played again prints is the cell's."""
+    """The notebook's host, without a log: a role that is replayed prints into the cell."""
 
     log_buffer = None
 
@@ -89,8 +89,8 @@ class _ReplayCaller(Caller):
 
 
 class _ReplayActor(Actor):
-    """Stands in for a node: the role knows what it knew there, and calls others in the notebook's
-    name. Its events go nowhere.
+    """Stands in for a node: the role knows the same relationships, and calls others in the
+    notebook's name. Its events go nowhere.
     """
 
     def __init__(self, host: Host, given: ReplayState):
@@ -149,7 +149,7 @@ class Replay:
         return f"{self._failed.role}.{self._failed.attribute}({', '.join(given)})"
 
     def run(self) -> Any:
-        """Call the handler, on this thread; returns what it returns."""
+        """Call the handler, on this thread; return its result."""
         __tracebackhide__ = True
         method: Any = getattr(self.role, self._failed.attribute, None)
         if method is None:

@@ -24,7 +24,7 @@ MAX_RUNS = 20
 
 
 class LiveRun:
-    """A call to one role, or to many at the same time, and how far it is.
+    """A call to one role, or to many at the same time, with its progress.
 
     ``result(timeout=…)`` waits for it and returns or raises as `Testbed.call` does; `done` asks;
     `progress` counts rounds.
@@ -43,11 +43,11 @@ class LiveRun:
     ):
         self.number, self.name, self.progress = number, name, progress
         self.many = many
-        """Whether its result is {node: result}."""
+        """True when its result is {node: result}."""
         self.error: Exception | None = None
-        """What it failed with."""
+        """The error that it failed with."""
         self.reported = False
-        """Whether somebody has seen how it ended."""
+        """True when somebody has seen its result or error."""
         self._value: Any = None
         self._host, self._gather, self._invocations = host, gather, invocations
         self._ended, self._last_drain = threading.Event(), last_drain
@@ -102,12 +102,11 @@ class LiveRun:
         return self._host.call_timeout
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it has ended, or for `timeout` seconds; whether it has ended."""
+        """Wait until it has ended, or for `timeout` seconds; return True if it has ended."""
         return self._ended.wait(timeout)
 
     def result(self, timeout: float | None = None) -> Any:
-        """Wait for the result; raises what the handler raised, or CallTimeout after `timeout`
-        seconds.
+        """Wait for the result; raises the handler's error, or CallTimeout after `timeout` seconds.
 
         Without `timeout`, the limit is the testbed's. The run itself goes on after a timeout.
         """

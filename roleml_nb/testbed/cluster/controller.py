@@ -1,4 +1,6 @@
-"""The controller of a cluster on this machine: its processes, and what breaks when one ends."""
+"""The controller of a cluster on this machine: its processes, and the consequences of their
+ends.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,8 @@ PARTS = {
     "iopub": ("scheduler of output", "what engines themselves print is not shown"),
     "broadcast": ("scheduler of broadcasts", "nothing of this testbed needs it"),
 }
-"""What ipyparallel's connection files call a process's ports: what it is, and what is without it.
+"""{name of a process's ports in ipyparallel's connection files: (its noun, consequence of its
+end)}.
 """
 
 
@@ -52,7 +55,7 @@ class Controller:
     Parameters
     ----------
     advice
-        What to do when one ends without which the testbed cannot go on.
+        Advice for the end of a process without which the testbed cannot go on.
     """
 
     def __init__(self, advice: str):
@@ -66,9 +69,9 @@ class Controller:
         Parameters
         ----------
         directory
-            Of the cluster, where ipyparallel has written which ports there are.
+            The cluster's, to which ipyparallel has written its ports.
         testbed_id
-            What the cluster's processes carry in their environment.
+            Value of a variable in the environment of the cluster's processes.
         """
         names = {}
         for who in ("client", "engine"):
@@ -95,8 +98,7 @@ class Controller:
         Parameters
         ----------
         addresses
-            Where ipyparallel's client has connected to, by what is there: ``{"mux":
-            "tcp://127.0.0.1:5001", …}``.
+            Addresses of ipyparallel's client, by service: ``{"mux": "tcp://127.0.0.1:5001", …}``.
         """
         here = _own_addresses()
         names = {}
@@ -122,7 +124,7 @@ class Controller:
         return None
 
     def new_failures(self) -> list[str]:
-        """Say of each process that has ended since the last time what is without it."""
+        """Return the consequence of each process's end since the last call."""
         lines = []
         for part in self.parts:
             if part not in self._reported and part.process.ended:

@@ -44,12 +44,12 @@ class WaitCycle(NamedTuple):
 
 
 def find_deadlocks(rows: Iterable[Working]) -> list[WaitCycle]:
-    """Return the cycles among what all hosts have told.
+    """Return the cycles in the reports of all hosts.
 
     A handler that waits for a call can go on when that can. One that is stuck can go on when
     another handler of its role can, which may let go of the lock or resume the role; and it may,
-    too, when no other handler of its role is at work, since then nobody knows what it waits for.
-    The handlers that cannot go on wait in cycles.
+    too, when no other handler of its role is at work, since then the holder of its lock is not
+    known. The handlers that cannot go on wait in cycles.
     """
     at_work = _handlers(rows)
     by_role: dict[str, list[Working]] = {}
@@ -85,8 +85,8 @@ def find_deadlocks(rows: Iterable[Working]) -> list[WaitCycle]:
 
 
 def _wait_cycle(members: list[Working]) -> WaitCycle:
-    """Return the cycle, begun with the handler that has been at work longest, of those that another
-    one of their role is stuck because of.
+    """Return the cycle, begun with the handler that has been at work longest among the handlers
+    that hold up another one of their role.
     """
     starts = [index for index in range(len(members)) if members[index - 1].stuck]
     first = max(starts or range(len(members)), key=lambda index: members[index].seconds)

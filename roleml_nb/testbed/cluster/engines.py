@@ -38,7 +38,7 @@ MAX_MISSED_HEARTBEATS = 480
 ANSWER_TIMEOUT_S = 5.0
 """For engines to say where they are."""
 POLL_INTERVAL_S = 0.25
-"""Between two looks at whether what waits for an engine's answer waits in vain."""
+"""Seconds between two checks of requests that wait for an engine which may have ended."""
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ def _describe_engines(client: Any) -> str:
 
 
 class Answer:
-    """What an engine will have answered."""
+    """A future answer of an engine."""
 
     def __init__(self, engines: Engines, result: Any):
         self._engines, self._result = engines, result
@@ -102,7 +102,7 @@ class Answer:
 
 
 class Engines:
-    """ipyparallel's client, its engines, and what has to be ended with them."""
+    """ipyparallel's client, its engines, and the processes to be ended with them."""
 
     def __init__(
         self,
@@ -119,9 +119,9 @@ class Engines:
         client_module.print = _print_or_log
         self.owned = cluster is None and profile is None and cluster_id is None
         self.detached = detached or runtime_file is not None
-        """Whether they outlive this process, unless they are stopped."""
+        """True when they outlive this process, unless they are stopped."""
         self._given = cluster is not None and not hasattr(cluster, "connect_client_sync")
-        """Whether the client is the caller's own, who closes it."""
+        """True when the client is the caller's own, who closes it."""
         if self.owned and runtime_file is None:
             check_machine(count)
             raise_file_limit(count)
@@ -306,12 +306,12 @@ class Engines:
             self.runtime_file.write()
 
     def stop(self) -> None:
-        """End what is ours. Idempotent."""
+        """End our client, engines and processes. Idempotent."""
         if self.owned and self.cluster is not None:
             for end in (self._end_all, self.cluster.stop_cluster_sync):
                 try:
                     end()
-                # one engine may have ended before; what is left behind, the watchdog sweeps
+                # one engine may have ended before; the watchdog sweeps the rest
                 except Exception as error:
                     logging.getLogger(__name__).info("stop of the cluster: %s", error)
             # else one that did not start is stopped again, with a traceback

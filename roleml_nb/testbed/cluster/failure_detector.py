@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["RESPAWN", "UNREACHED_S", "FailureDetector"]
 
 RESPAWN = "%rml respawn, or bed.respawn(), makes its nodes anew"
-"""What to do about a lost engine."""
+"""Advice about a lost engine."""
 
 UNREACHED_S = 60.0
 """An engine is lost that neither its direct link nor ipyparallel has reached for so long."""
 MAX_INTERVAL_S = 1.0
-"""What counts of the time between two looks: more than that is time in which this process itself
-had no turn.
+"""Most seconds between two checks that count as silence: in a longer time this process itself had
+no turn.
 """
 SUDDEN_S = 10.0
 """An engine that ipyparallel gives up so soon after a sign of life has ended: it waits far longer
@@ -50,7 +50,7 @@ class FailureDetector:
         self._checked = fleet.home.clock.now()
         self._silence: dict[str, float] = {}
         self._given_up: dict[str, float] = {}
-        """Engines that ipyparallel has given up, and how long they had been silent then."""
+        """{engine that ipyparallel has given up: seconds of its silence then}."""
         self._reminded: dict[str, float] = {}
         self._lock = threading.Lock()
 

@@ -35,7 +35,7 @@ from .stop import RunStopper
 __all__ = ["Fleet"]
 
 POLL_INTERVAL_S = 0.25
-"""Seconds between two looks at whether all engines are there."""
+"""Seconds between two checks for engines that are missing."""
 MAX_UNREAD_BYTES = 4_000_000
 """Bytes of records that may wait for somebody who looks; beyond that they go into the trace, which
 has a limit.
@@ -48,12 +48,12 @@ class Fleet:
     Parameters
     ----------
     testbed_id
-        Name of the testbed, unique: what is started for it carries this testbed_id.
+        Name of the testbed, unique: all processes that are started for it carry it.
     joins
-        What to join instead of starting engines: `cluster`, `profile` or `cluster_id`; empty for
-        engines of our own.
+        The cluster to join instead of starting engines: `cluster`, `profile` or `cluster_id`; empty
+        for engines of our own.
     detached
-        Whether our own engines outlive this process.
+        True when our own engines outlive this process.
     runtime_file
         Of a detached fleet that another process has left: its hosts are linked with this one, and
         none is started.
@@ -236,7 +236,7 @@ class Fleet:
         for host_id, answer in self._send_to_all(remote.at_work).items():
             try:
                 there = answer.get(SILENCE_LIMIT_S)
-            # an engine that is too busy to say shows by what waits for it elsewhere
+            # an engine that is too busy to answer is known by calls that wait for it elsewhere
             except Exception as error:
                 self.home.logger.info("%s does not say who waits there: %s", host_id, error)
             else:
@@ -288,7 +288,7 @@ class Fleet:
     def run_on_all(self, function: Any, *args: Any) -> dict[str, Any]:
         """Run it on all engines at the same time: {host: result}.
 
-        What is lost meanwhile is left out.
+        Engines lost meanwhile are left out.
         """
         results = {}
         for host_id, answer in self._send_to_all(function, *args).items():
@@ -340,7 +340,7 @@ class Fleet:
     # stopping the run
 
     def stop_run(self) -> Stopped:
-        """End what handlers do, on all hosts. An engine that does not answer is killed."""
+        """End all handlers, on all hosts. An engine that does not answer is killed."""
         return self._run_stopper.stop()
 
     def last_pulse(self, host_id: str) -> float:
@@ -430,7 +430,8 @@ class Fleet:
         if self._home is not None and hasattr(self, "trace"):
             try:
                 self.flush_hosts()
-            except Exception as error:  # stopping must go on; what is not collected is said
+            # stopping must go on; the log has the records that are missing
+            except Exception as error:
                 self._home.logger.info("last records not collected: %s", error)
         self.stopping = True
         if self._link_monitor is not None:

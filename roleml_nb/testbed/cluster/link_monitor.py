@@ -28,7 +28,7 @@ class LinkMonitor:
     Parameters
     ----------
     relayed
-        Whether the notebook itself may send over the relay.
+        True when the notebook itself may send over the relay.
     """
 
     def __init__(self, fleet: Fleet, detector: FailureDetector, *, relayed: bool):

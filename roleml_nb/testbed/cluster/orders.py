@@ -1,7 +1,7 @@
-"""Orders: what the notebook has an engine run over its link, when ipyparallel has given the engine
-up though it lives.
+"""Orders: functions that the notebook has an engine run over its link, when ipyparallel has given
+the engine up though it lives.
 
-What the engine does is in `roleml_nb.host.orders`.
+The engine's half is `roleml_nb.host.orders`.
 """
 
 from __future__ import annotations
@@ -20,15 +20,13 @@ __all__ = ["Order", "Orders"]
 
 
 class Order:
-    """What was ordered; asked for like a result of ipyparallel's."""
+    """The result of an order, with the methods of ipyparallel's results."""
 
     def __init__(self) -> None:
         self.future: Future[Any] = Future()
 
     def get(self, timeout: float | None = None) -> Any:
-        """Return the result, or raise what was raised there; TimeoutError when there is none
-        yet.
-        """
+        """Return the result, or raise the error from there; TimeoutError when there is none yet."""
         return self.future.result(timeout)
 
 

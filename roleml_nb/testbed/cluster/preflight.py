@@ -1,5 +1,5 @@
-"""What engines need of the machine, checked before they start: a loopback interface, enough open
-files, writable folders.
+"""Needs of engines, checked before they start: a loopback interface, enough open files, writable
+folders.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ HINTS = {
         " that can"
     ),
 }
-"""What to do, by the error of the system."""
+"""Advice, by the error of the system."""
 SAME = {
     errno.ENFILE: errno.EMFILE,
     errno.EDQUOT: errno.ENOSPC,
@@ -70,7 +70,7 @@ IN_WORDS = {
 
 
 class Lack(NamedTuple):
-    """What the machine does not have, and what to do about it."""
+    """A lack of the machine, with advice."""
 
     what: str
     fix: str
@@ -90,7 +90,7 @@ def check_machine(engines: int) -> None:
 
 
 def find_lacks(engines: int) -> list[Lack]:
-    """Return what so many engines of our own would lack on this machine."""
+    """Return the needs of so many engines of our own that this machine does not meet."""
     found = []
     refused = _loopback_error()
     if refused:
@@ -133,8 +133,8 @@ def _wanted_files(engines: int) -> int:
 
 
 def _allowed_files() -> int | None:
-    """Return how many files a process may have open once its soft limit is raised; None for any
-    number.
+    """Return the number of files that a process may have open once its soft limit is raised; None
+    for any number.
     """
     if resource is None:
         return None
@@ -143,8 +143,8 @@ def _allowed_files() -> int | None:
 
 
 def raise_file_limit(engines: int) -> None:
-    """Raise the soft limit of open files of this process, and so of its children, to what so many
-    engines need.
+    """Raise the soft limit of open files of this process, and so of its children, to the need of so
+    many engines.
     """
     if resource is None:
         return
@@ -161,9 +161,7 @@ def ipython_folder() -> str:
 
 
 def explain(error: BaseException) -> str:
-    """Return an error of the system, of ZeroMQ or of ipyparallel in words, with what to do about
-    it.
-    """
+    """Return an error of the system, of ZeroMQ or of ipyparallel in words, with advice."""
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     number = error.errno if isinstance(error, OSError) else None
     if number is None:
@@ -185,5 +183,5 @@ def _number_in(text: str) -> int:
 
 
 def is_raw(error: BaseException) -> bool:
-    """Return True for an error that does not say how to mend it."""
+    """Return True for an error without advice."""
     return isinstance(error, Exception) and not isinstance(error, RoleMLError)

@@ -1,6 +1,6 @@
 """Quiescence: no handler at work, no message on its way, every role paused.
 
-What each host does is in `roleml_nb.host.quiesce`.
+The host's half is `roleml_nb.host.quiesce`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 __all__ = ["Quiesced", "quiesced"]
 
 POLL_INTERVAL_S = 0.02
-"""Seconds between two looks at whether all is at rest."""
+"""Seconds between two checks that all is at rest."""
 SETTLE_TIMEOUT_S = 3.0
-"""Seconds that what is on its way gets to come, once all roles are paused."""
+"""Seconds for messages on their way to arrive, once all roles are paused."""
 MAX_NAMES = 4
 
 
 class Quiesced(NamedTuple):
-    """What goes on when the testbed does."""
+    """Roles to resume and main routines to run again."""
 
     ready: Roles
     """Roles that were ready, and were paused for this; others were paused before."""
@@ -39,8 +39,8 @@ def quiesced(fleet: Fleet, timeout: float) -> Iterator[Quiesced]:
     """Wait up to `timeout` seconds until nothing is at work, pause all roles, and have them go on
     afterwards.
 
-    Main routines of `Runnable`s are asked to stop, and are run again. TestbedError, with what is at
-    work, when it is not still by then; everything goes on.
+    Main routines of `Runnable`s are asked to stop, and are run again. TestbedError, with the
+    names of the work left, when it is not quiesced by then; everything goes on.
     """
     deadline = fleet.home.clock.now() + timeout
     running = _of_all(fleet.on_hosts(stop_routines))
@@ -71,8 +71,8 @@ def _wait(fleet: Fleet, deadline: float, timeout: float) -> None:
 
 
 def _at_work(fleet: Fleet, deadline: float) -> list[str]:
-    """Return the names of what is at work anywhere; empty as soon as nothing is, else those seen
-    last.
+    """Return the names of all work on any host; empty as soon as there is none, else the last ones
+    seen.
     """
     clock = fleet.home.clock
     while True:

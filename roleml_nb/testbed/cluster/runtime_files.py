@@ -1,5 +1,5 @@
-"""Runtime files: one for each cluster that was started on this machine, so that what a kernel
-leaves behind can be found.
+"""Runtime files: one for each cluster that was started on this machine, so that the remains of a
+kernel can be found.
 
 The files lie in a folder of mode 0700 in Jupyter's runtime folder (JUPYTER_RUNTIME_DIR), or, where
 that cannot be written to, in one in the folder for temporary files, which nobody but this user may
@@ -42,7 +42,7 @@ FORMAT = 3
 FORMER_KEYS = {"way_back": "attach_info", "form": "format"}
 """{key in files of format 2: key now}."""
 MAX_SWEEPS = 5
-"""How often processes are looked for that others have started while they were ended."""
+"""Number of searches for processes that others have started while they were ended."""
 END_TIMEOUT_S = 2.0
 """Seconds that processes get to end when they are asked to."""
 
@@ -61,9 +61,9 @@ class RuntimeFile:
     """Seconds since the epoch."""
     engines: int
     detached: bool = False
-    """Whether it is to outlive its owner."""
+    """True when it is to outlive its owner."""
     attach_info: dict[str, Any] = field(default_factory=dict)
-    """What another kernel needs to attach to it."""
+    """Data that another kernel needs to attach to it."""
 
     folder: str = field(default_factory=lambda: str(folder()))
     """Where this is written."""
@@ -98,7 +98,7 @@ class RuntimeFile:
 
     @property
     def abandoned(self) -> bool:
-        """Whether the owner has ended, without a word that it should go on, or before it could."""
+        """True when the owner has ended and did not mark it to go on, or could not."""
         return self.owner.ended and (not self.detached or not self.attach_info)
 
     def end_processes(self) -> list[str]:
@@ -173,7 +173,7 @@ def _is_ours(place: Path) -> bool:
 
 
 def read_all() -> list[RuntimeFile]:
-    """Read all runtime files, the oldest first; what cannot be read is not ours."""
+    """Read all runtime files, the oldest first; a file that cannot be read is not ours."""
     found = []
     for place in filter(_is_ours, folders()):
         for path in place.glob("*.json"):

@@ -15,7 +15,7 @@ __all__ = ["Shipments"]
 
 
 class Shipments:
-    """Adds to the trace what engines have sent for it.
+    """Adds records that engines have sent to the trace.
 
     Parameters
     ----------
@@ -74,9 +74,7 @@ class Shipments:
         self.drain_metrics()
 
     def drain_metrics(self) -> None:
-        """Add to the trace what metrics and logs have arrived; costs little, and waits for
-        nobody.
-        """
+        """Add metrics and logs that have arrived to the trace; costs little, and never waits."""
         with self._arrived:
             arrived, self._metrics_and_logs = self._metrics_and_logs, []
         for metrics, logs in self._readable(arrived, read_metrics_and_logs):
@@ -88,7 +86,7 @@ class Shipments:
         for host_id, pickled in arrived:
             try:
                 content = read(pickled)
-            except Exception as error:  # whatever junk raises: what others have sent is added
+            except Exception as error:  # whatever junk raises: records of other hosts are added
                 self._drop(host_id, error)
             else:
                 yield content

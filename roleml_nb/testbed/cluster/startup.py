@@ -1,4 +1,4 @@
-"""What every engine runs before anything else arrives there, and where it finds modules."""
+"""Startup of engines: the code that each runs first, and the paths of its modules."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""End what handlers do on all hosts, without ending the testbed.
+"""End all handlers on all hosts, without ending the testbed.
 
-What each host does is in `roleml_nb.host.stop`.
+The host's half is `roleml_nb.host.stop`.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ class RunStopper:
 
         One that gives no sign of life is killed; one that does is given more time.
 
-        Silence is counted in looks, for where this process itself gets no turn, it has not heard
-        what was said.
+        Silence is counted in checks: where this process itself gets no turn, replies may lie
+        unread.
         """
         fleet, clock = self._fleet, self._fleet.home.clock
         timeouts = {}

@@ -1,4 +1,4 @@
-"""Shipments: what an engine sends for the trace, unpickled and checked before anything is added."""
+"""Shipments of an engine's records, unpickled and checked before anything is added to the trace."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ MAX_INTEGER = 2**63
 
 
 def read_messages(pickled: bytes) -> list[Sequence[Sequence]]:
-    """Return batches of columns; whatever unpickling raises, or TypeError, for what is none."""
+    """Return batches of columns; raises TypeError, or an error of unpickling, for any other
+    content.
+    """
     batches = _list(pickle.loads(pickled))
     for columns in batches:
         if len(set(map(len, columns))) > 1:

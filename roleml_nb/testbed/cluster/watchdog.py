@@ -71,7 +71,7 @@ def processes_of(testbed_id: str) -> Iterator[psutil.Process]:
 
 
 def still_alive(processes: list[psutil.Process], timeout: float) -> list[psutil.Process]:
-    """Return those of them that have not ended after `timeout` seconds, or before.
+    """Return the processes that have not ended within `timeout` seconds.
 
     One that has ended but that its parent has not asked for yet, which some containers' first
     process never does, is no longer alive; `psutil.wait_procs` would wait for it.

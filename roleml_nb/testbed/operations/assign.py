@@ -168,7 +168,7 @@ def share_code(
             " so that engines cannot have the same: load it with"
             f" importlib.reload({unknown[0]}), as %autoreload 2 does from the next edit on"
         )
-    deployment.code_changes.refresh()  # what is imported within functions is found by then
+    deployment.code_changes.refresh()  # imports within functions are found by then
 
 
 def _messages(name: str, role: type[Role], plans: Mapping[str, Given]) -> dict[str, Message]:

@@ -225,7 +225,7 @@ def _spawn(deployment: Deployment, header: Mapping[str, Any], state: Mapping[str
 
 
 def _update_registry(deployment: Deployment, state: Mapping[str, Any]) -> None:
-    """Have the notebook know what is there now."""
+    """Update the notebook's registry."""
     registry, versions = deployment.registry, deployment.versions
     for name in ("roles", "relationships", "links", "positions"):
         known = getattr(registry, name)
@@ -241,6 +241,6 @@ def _update_registry(deployment: Deployment, state: Mapping[str, Any]) -> None:
             versions.updated(RoleInstanceID(*instance), cls)
         else:
             versions.assigned(RoleInstanceID(*instance), cls, options, elements)
-    # which may be older than what this kernel has
+    # which may be older than the classes of this kernel
     for instance, content in state.get("contents", {}).items():
         versions.contents[RoleInstanceID(*instance)] = content

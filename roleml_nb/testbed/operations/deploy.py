@@ -27,7 +27,7 @@ Batch = dict[str, RolePlan]
 def deploy(deployment: Deployment, plan: Plan) -> None:
     """Make the nodes, tell them of their relationships, then assign the roles.
 
-    When something fails, what was assigned and related here is taken back; the nodes stay.
+    When something fails, roles and relationships made here are taken back; the nodes stay.
     """
     _spawn(deployment, plan)
     before = Snapshot(deployment)
@@ -131,5 +131,5 @@ def _by_key(values: Sequence[Mapping[str, Any]]) -> dict[str, Each]:
 
 
 def _point(error: RoleMLError, entry: Entry) -> None:
-    """Have an error begin with the place of what was asked for."""
+    """Have an error begin with the place of the request."""
     error.args = (f"{entry.where}: {error.args[0]}", *error.args[1:])

@@ -16,7 +16,7 @@ __all__ = ["Deployment"]
 
 @dataclass(frozen=True, eq=False)
 class Deployment:
-    """Hosts of one testbed, calls to their nodes, and what the notebook knows of them.
+    """Hosts of one testbed, calls to their nodes, and the registry.
 
     Operations write registry and versions after each success.
     """

@@ -29,9 +29,9 @@ def load(
 ) -> tuple[Testbed, Plan]:
     """Deploy a configuration on a testbed that is made for it with `options`, or on one that runs.
 
-    Returns the testbed and the plan that was carried out, with notes about what was not taken as
-    written. When something fails, a testbed made here is stopped again. `names`, `trust` and `root`
-    are those of `read`.
+    Returns the testbed and the plan that was carried out, with notes about deviations from the
+    text. When something fails, a testbed made here is stopped again. `names`, `trust` and `root`
+    as of `read`.
     """
     plan = read(
         source,

@@ -1,7 +1,7 @@
-"""Reattach: what a detached testbed writes down for its next kernel, and how that one finds back.
+"""Reattach: a detached testbed persists its state, and its next kernel restores it.
 
-Nodes, roles, relationships and links are asked for where they are, on the engines. What only the
-kernel knew, such as how elements were given, is plain data in a file beside the sockets, written a
+Nodes, roles, relationships and links are read from the engines. State that only the
+kernel had, such as the arguments of elements, is plain data in a file beside the sockets, written a
 moment after each change.
 """
 
@@ -31,7 +31,7 @@ __all__ = ["begin_persisting", "persist", "restore", "select_detached", "write_r
 
 FILE = "registry.json"
 POLL_INTERVAL_S = 0.1
-"""Seconds between two looks at whether the registry has changed."""
+"""Seconds between two checks for changes of the registry."""
 STEP_TIMEOUT_S = 60.0
 TABLES = ("places", "roles", "relationships", "links", "contexts", "positions")
 
@@ -135,7 +135,7 @@ def write_registry(fleet: Fleet, registry: Registry) -> None:
 
 
 def restore(deployment: Deployment) -> None:
-    """Have the notebook know what is there: from the nodes, and from what was written."""
+    """Restore the notebook's registry from the nodes, and from the file."""
     registry, fleet = deployment.registry, deployment.fleet
     written = _written(Path(fleet.engines.directory) / FILE)  # type: ignore[union-attr]
     share_paths(fleet)
@@ -209,7 +209,7 @@ def _restore_node(deployment: Deployment, node: str, written: dict[str, Any]) ->
         unknown = {"class": class_reference(cls), "options": {}, "elements": {}, "turn": 0}
         deployment.registry.assigned(node, name, written.get(name, unknown))
         deployment.versions.updated(RoleInstanceID(node, name), cls)
-        if contents[name]:  # which may be older than what this kernel has
+        if contents[name]:  # which may be older than the classes of this kernel
             deployment.versions.contents[RoleInstanceID(node, name)] = contents[name]
     for relationship, members in relationships.items():
         instances = list(starmap(RoleInstanceID, members))

@@ -64,8 +64,8 @@ def check_renamable(deployment: Deployment, node: str) -> None:
 
 
 def _forget_others(deployment: Deployment, before: Known, old: str, new: str) -> None:
-    """Have nodes forget what they came to know while roles went from `old` to `new`; `before` is
-    what they knew.
+    """Remove the members that relationships got while roles went from `old` to `new`; `before` has
+    the former members.
     """
     for node, relationships in deployment.registry.copy_relationships().items():
         if node == old:

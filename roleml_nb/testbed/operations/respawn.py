@@ -74,7 +74,7 @@ def _roles_to_assign(
 
 
 class _Before:
-    """What the notebook knew of nodes before they were made anew, for another attempt, should this
+    """The registry's entries of nodes before they were made anew, for another attempt, should this
     one fail.
     """
 

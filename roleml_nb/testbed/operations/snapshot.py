@@ -1,4 +1,4 @@
-"""Snapshots: what is deployed at one moment, to go back to."""
+"""Snapshots: a deployment at one moment, to go back to."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ class Snapshot:
         self._positions = dict(registry.positions)
 
     def restore(self) -> bool:
-        """Undo what came since; False, and nothing is done, where a role was replaced or ended."""
+        """Undo all operations since; return False, and do nothing, if a role was replaced or
+        ended.
+        """
         registry = self._deployment.registry
         for node, roles in self._roles.items():
             for name, role in roles.items():
@@ -48,7 +50,7 @@ class Snapshot:
     def undo_additions(self) -> None:
         """Terminate the roles, and remove the members of relationships, that came since.
 
-        What fails is put among the testbed's errors: the first failure is the one to tell.
+        Failures are put among the testbed's errors: the caller reports the first failure.
         """
         deployment, registry = self._deployment, self._deployment.registry
         for node, given in list(registry.roles.items()):

@@ -20,7 +20,7 @@ STEP_TIMEOUT_S = 60.0
 
 @dataclass
 class TerminatedRole:
-    """A role that is ended: what the notebook knew of it, and its state, or else why there is
+    """A role that is ended: its entry in the registry, and its state, or the reason why there is
     none.
     """
 

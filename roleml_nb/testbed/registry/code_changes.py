@@ -43,11 +43,11 @@ __all__ = [
 ]
 
 TABLES = ("services", "tasks", "events", "subscriptions", "elements", "plugin_attributes")
-"""What `Role` keeps of the channels and elements of a class."""
+"""Attributes in which `Role` keeps the channels and elements of a class."""
 _declared: WeakKeyDictionary[type, str] = WeakKeyDictionary()
 """Classes whose tables are right, and as of which key of their modules."""
 MAX_NAMES = 3
-"""Roles that a line names; of more it says how many there are."""
+"""Roles that a line names; of more it gives the number."""
 
 
 class CodeChanges:
@@ -59,10 +59,10 @@ class CodeChanges:
         self._reported: set[Any] = set()
         self._edited_before = source_modules.refresh_elsewhere()
         self.report: Callable[[str], None] = _warn
-        """How a line is told: as a warning, or as a notebook's magics tell things."""
+        """Reports a line: as a warning, or as a notebook's magics do."""
 
     def refresh(self) -> None:
-        """Look at the modules, and have engines know what they are now."""
+        """Refresh the modules, and send engines their present texts."""
         source_modules.refresh()
         share_modules(self._fleet)
 
@@ -127,7 +127,7 @@ class CodeChanges:
         return changes
 
     def report_changes(self) -> None:
-        """Tell what `unreported` returns, if another look is due."""
+        """Report the lines of `unreported`, if another refresh is due."""
         if source_modules.due:
             for line in self.unreported():
                 self.report(line)

@@ -1,4 +1,4 @@
-"""What a run was made with, as plain data: for recordings."""
+"""Provenance of a run as plain data: for recordings."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _classes(versions: Versions) -> list[dict[str, Any]]:
 
 
 def packages() -> dict[str, str]:
-    """Return {name: version} of what is installed here, by name."""
+    """Return {name: version} of the packages installed here, by name."""
     found = {}
     for item in metadata.distributions():
         if item.metadata["Name"]:

@@ -1,4 +1,4 @@
-"""The registry: what is deployed where, as the notebook knows it."""
+"""The registry: nodes, roles and relationships, as the notebook knows them."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Registry:
         self.links: dict[str, dict[str, str]] = {}
         """{node: {alias: relationship}}."""
         self.contexts: dict[str, dict[str, Any]] = {}
-        """{node: what it was given of workdir, src and seed}."""
+        """{node: the arguments of its context: workdir, src and seed}."""
         self.positions: dict[str, tuple[int, int]] = {}
         """{node: where it was put on the board}."""
         self.board_layout: BoardLayout | None = None
-        """How boards have drawn it; None before there was one."""
+        """The layout of boards; None before there was one."""
         self.revision = 0
         """Counts the changes; whoever draws the registry looks at it."""
 

@@ -1,5 +1,5 @@
-"""Engines get the texts of the user's own modules, so that what is sent to them by name and key is
-there.
+"""Engines get the texts of the user's own modules, so that objects can be sent to them by name and
+key.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class Shared:
     texts: dict[tuple[str, str], ModuleText] = field(default_factory=dict)
     """{(module, digest): text}."""
     closures: dict[tuple[str, str], Closure] = field(default_factory=dict)
-    """{(module, key): what it imports}."""
+    """{(module, key): its imports}."""
     latest: dict[str, str] = field(default_factory=dict)
     """{module: the key that its name means now}."""
 
 
 _known: weakref.WeakKeyDictionary[Fleet, tuple[int, Shared]] = weakref.WeakKeyDictionary()
-"""What the engines of a fleet have, and as of which look."""
+"""The texts on the engines of a fleet, and the refresh that they are of."""
 
 
 def own_versions() -> Shared:
@@ -77,7 +77,7 @@ def known_versions(fleet: Fleet) -> Shared:
 
 def share(fleet: Fleet, versions: Shared) -> None:
     """Give the fleet's engines these versions."""
-    # what was edited back is not new, but the latest
+    # a text that was edited back is not new, but the latest
     if fleet.engines is not None and (versions.closures or versions.latest):
         fleet.run_on_all(_add, versions.texts, versions.closures, versions.latest)
 

@@ -1,4 +1,4 @@
-"""The text of classes and functions, also of those that notebook cells define."""
+"""The text of classes and functions, also if notebook cells define them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the testbed stands, as text that is the same for the same state."""
+"""The state of the testbed as text: equal for equal states."""
 
 from __future__ import annotations
 

@@ -55,9 +55,9 @@ class Versions:
         self.contents: dict[RoleInstanceID, dict[str, str]] = {}
         """{instance: the own modules that it uses, and digests of their texts}, as it has them."""
         self.built_by: dict[RoleInstanceID, dict[str, Any]] = {}
-        """{instance: what the functions do that have built its elements, by element}."""
+        """{instance: fingerprints of the functions that have built its elements, by element}."""
         self.revision = 0
-        """Counts how often a role took up code."""
+        """Number of times that a role took up code."""
 
     @property
     def tables(self) -> tuple[dict[RoleInstanceID, Any], ...]:
@@ -96,7 +96,7 @@ class Versions:
         return [table.get(instance) for table in self.tables]
 
     def restore_entries(self, instance: RoleInstanceID, entries: list[Any]) -> None:
-        """Know again what `entries` gave, of a role that is back as it was."""
+        """Restore the result of `entries`, for a role that is back as it was."""
         for table, entry in zip(self.tables, entries, strict=True):
             if entry is not None:
                 table[instance] = entry
@@ -171,8 +171,8 @@ def class_name(cls: type[Role]) -> str:
 
 
 def digests_of(cls: type, *given: dict[str, Any]) -> dict[str, str]:
-    """Return the own modules that a class uses, and what its role was given, and digests of their
-    texts as they are loaded.
+    """Return the own modules that a class and its role's arguments use, with digests of their texts
+    as they are loaded.
     """
     names = set(_own_modules(cls))
     for values in given if source_modules.tracks_any else ():
@@ -195,7 +195,8 @@ def _builders(elements: dict[str, Any]) -> dict[str, Any]:
 def _own_modules(value: Any) -> Set[str]:
     try:
         return own_modules_of(value)
-    except Exception:  # what cannot be encoded stays in this process, or is refused when it is sent
+    # a value that cannot be encoded stays in this process, or is refused when it is sent
+    except Exception:
         parts = [value]
         if isinstance(value, Impl):
             parts = [value.function, *value.args, *value.kwargs.values()]

@@ -102,8 +102,8 @@ def arguments(texts: Mapping[str, str]) -> list[str]:
 
 
 def source(given: Any, names: Mapping[str, Any]) -> str | None:
-    """Return an expression that makes such a value, as far as there is one: plain values, what has
-    a name, and calls of it.
+    """Return an expression that makes such a value, as far as there is one: plain values, named
+    objects, and calls of them.
     """
     if isinstance(given, Impl):
         return _call(given, names)

@@ -16,14 +16,13 @@ from roleml_nb.role.checks.visible import visible
 __all__ = ["check_arguments"]
 
 MAX_NUMBER = 1e9
-"""What pixels and counts stay below."""
+"""Upper limit of pixels and counts."""
 
 
 def check_arguments(
     function: Callable[..., Any], given: Mapping[str, Any], *bound: str
 ) -> Mapping[str, Any]:
-    """Return what is given for a function, if it has the names and the types that the function's
-    signature says.
+    """Return the arguments for a function, if their names and types are those of its signature.
 
     Parameters
     ----------

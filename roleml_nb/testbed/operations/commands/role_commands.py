@@ -1,4 +1,4 @@
-"""Commands that change roles, and what nodes know of roles."""
+"""Commands that change roles, and the relationships of nodes."""
 
 from __future__ import annotations
 
@@ -226,8 +226,8 @@ class Call(Command):
 
 @dataclass(frozen=True)
 class UndoMigrate(Command):
-    """Move a role back, and have nodes forget what they came to know when it went, and when it
-    comes back.
+    """Move a role back, and remove the relationships that nodes got when it went, and when it comes
+    back.
     """
 
     role: str
@@ -244,7 +244,7 @@ class UndoMigrate(Command):
 def _migrate(
     bed: Testbed, role: str, to: str, conflicts: str
 ) -> tuple[str, str, list[tuple[str, str, str]]]:
-    """Move a role: its old address, its new one, and what nodes know more than before: (node,
+    """Move a role: its old address, its new one, and the members that relationships got: (node,
     relationship, member).
     """
     before = bed.registry.copy_relationships()
@@ -285,7 +285,7 @@ def _sources(values: Mapping[str, Any], names: Names) -> dict[str, str]:
 
 
 def _patterns(members: Sequence[str]) -> list[str]:
-    """Return addresses in few words: those of one role name together."""
+    """Return addresses in few words: all of one role name together."""
     by_role: dict[str, list[str]] = {}
     for member in members:
         node, slash, role = member.partition("/")
