@@ -85,7 +85,8 @@ def load(
     """
     if obj_type is str:
         raise TypeError("a str cannot be loaded: it would be taken for a name")
-    sources, getters = builtin_sources or {}, builtin_source_getters or {}
+    sources = builtin_sources or {}
+    getters = builtin_source_getters or {}
 
     def find(item: Any) -> Any:
         if not isinstance(item, str):

@@ -108,7 +108,10 @@ class CallAtMostOnceLimiter:
         cache: bool = True,
     ):
         self.lock = lock or threading.RLock()
-        self.func, self.args, self.kwargs, self.cache = func, args, kwargs, cache
+        self.func = func
+        self.args = args
+        self.kwargs = kwargs
+        self.cache = cache
         self.called = False
         self.result: Any = None
 

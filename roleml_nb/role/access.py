@@ -1,4 +1,4 @@
-"""Restrict who may call a channel."""
+"""Restrict channels to callers of a relationship."""
 
 from __future__ import annotations
 

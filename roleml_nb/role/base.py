@@ -133,9 +133,10 @@ class Role:
         elif isinstance(value, Element):
             cls.elements[value.name] = attribute
         elif isinstance(value, Event) or isinstance(handler, Handler):
-            kind, channel = "event", getattr(value, "channel_name", "")
             if isinstance(handler, Handler):
                 kind, channel = handler.kind, handler.channel
+            else:
+                kind, channel = "event", value.channel_name
             declared = seen.setdefault(channel, {})
             # a service and a task may share a name
             if kind in declared or declared and "event" in (kind, *declared):
@@ -346,8 +347,7 @@ class Role:
         conditions: Mapping[str, Any] | None = None,
         mode: EventSubscriptionMode = "forever",
     ) -> None:
-        """Have ``handler(source, args, payloads)`` called for the events of one role, until
-        `unsubscribe`.
+        """Call ``handler(source, args, payloads)`` for events of one role, until `unsubscribe`.
 
         Other handlers of that event are called, too, in the order of their definition, then of
         subscription. `conditions` and `mode` are those of `EventHandler`. NoSuchEventError when the

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 DataFilter = Callable[[Any, Any], tuple[Any, Any]]
-"""Returns the key and value to merge for those that were pushed; may raise `FilteredOut`."""
+"""From a pushed key and value to the key and value to merge; may raise `FilteredOut`."""
 
 AnyMerger = KeyValueMerger[Any, Any, Any] | ValueMerger[Any, Any]
 logger = logging.getLogger("roleml_nb.role.collectors")
@@ -86,7 +86,8 @@ class AsynchronousKeyValueMerger(KeyValueMerger[Any, Any, Any]):
             raise TypeError(
                 f"allow_append=True, but {type(merger).__name__} takes each key only once"
             )
-        self._filter, self._allow_append = data_filter, allow_append
+        self._filter = data_filter
+        self._allow_append = allow_append
         self._heard: set[Any] = set()
         self._lock = RLock()
         # done when every target was heard of, or with the first failure
@@ -157,7 +158,7 @@ class AsynchronousKeyValueMerger(KeyValueMerger[Any, Any, Any]):
         timeout : float, optional
             Seconds; the testbed's limit for calls when not given.
         ready_required : bool
-            False: after `timeout`, merge what there is.
+            False: after `timeout`, merge the values that have come.
 
         Raises
         ------
@@ -244,11 +245,11 @@ class TaskResultFilter:
 
 
 class TaskResultCollector(AsynchronousKeyValueMerger):
-    """Collects the results of a task group: ``call_task_group(group, …,
-    on_result=collector.push)``.
+    """Collects the results of a task group.
 
-    A task fails when its node dies, so no target is waited for in vain; `failed` has the targets
-    that were left out, with their errors.
+    Use: ``call_task_group(group, …, on_result=collector.push)``. A task fails when its node dies,
+    so no target is waited for in vain; `failed` has the targets that were left out, with their
+    errors.
 
     Parameters
     ----------

@@ -55,7 +55,7 @@ class ElementInstance(Generic[T]):
             self._check(self._object)
 
     def _configure(self, element: Element[T], given: ElementImplementation[T]) -> None:
-        """Combine declaration and implementation: how the object is built and checked."""
+        """Combine the declaration and the implementation into rules for construction and checks."""
         narrow = _narrow(given)
         self.element, self.given = element, given
         self._types = [element.cls] if narrow is None else [element.cls, narrow]
@@ -164,7 +164,8 @@ class ElementInstance(Generic[T]):
             else:
                 with self._open(self.given.deserializer_source, "deserializer", "r") as opened:
                     made = self._deserializer(opened)
-            self._object, self._initialized = self._check(made), True
+            self._object = self._check(made)
+            self._initialized = True
             return self._object
 
     # called by the actor
@@ -212,7 +213,8 @@ class ElementInstance(Generic[T]):
                     StringIO(content) if isinstance(content, str) else BytesIO(content)
                 )
             elif kind == "object":
-                self._object, self._initialized = self._check(content), True
+                self._object = self._check(content)
+                self._initialized = True
 
     def update(self, element: Element[T], convert: Callable[[Any], Any]) -> None:
         """Become an element of a new version of the role's class; the object stays.

@@ -95,7 +95,7 @@ class RoleDefinitionError(RoleMLError, TypeError):
 
 
 class TestbedError(RoleMLError):
-    """The testbed cannot do what was requested; nothing was changed."""
+    """The testbed cannot carry out a request; nothing was changed."""
 
     __test__ = False
 

@@ -55,8 +55,9 @@ class Relationship(ActorGroup):
 
     def __iter__(self) -> Iterator[RoleInstanceID]:
         """Iterate in the order in which the members were added to the relationship."""
-        context, role = self._context, running_role()
+        context = self._context
         if context is None:
+            role = running_role()
             if role is None:
                 raise RoleMLError(
                     f"Relationship({self.name!r}) is known to the handlers of a role only;"

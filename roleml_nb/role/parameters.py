@@ -102,7 +102,9 @@ def kinds(*updates: Mapping[str, Any]) -> dict[str, str]:
     the other entries, numbers with a fraction are stepped, and the rest is copied.
     """
     known = labels(*updates)
-    averaged, frozen, ties = {*known.averaged}, {*known.frozen}, known.ties
+    averaged = {*known.averaged}
+    frozen = {*known.frozen}
+    ties = known.ties
     found = {}
     for name, entry in updates[0].items():
         if ties.get(name) in updates[0]:

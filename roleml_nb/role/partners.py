@@ -42,7 +42,8 @@ class BoundPartner:
 
     def __init__(self, role: Role, relationship_name: str):
         self.relationship_name = relationship_name
-        self._role, self._group = role, Relationship(relationship_name, role.ctx)
+        self._role = role
+        self._group = Relationship(relationship_name, role.ctx)
 
     @property
     def instances(self) -> list[RoleInstanceID]:

@@ -28,9 +28,7 @@ class Relationships:
         self._lock = RLock()
         at_fork(self)
         self.listeners: list[Listener] = []
-        """Called with (relationship, "add" or "remove", instances) after a change, on the changer's
-        thread.
-        """
+        """Called after a change, on its thread: (relationship, "add" or "remove", instances)."""
         for name, target in (initial_relationship_links or {}).items():
             self.link_relationship(name, target)
 

@@ -43,7 +43,8 @@ def wait(future: Future, timeout: float | None = None) -> Any:
 
     TimeoutError after `timeout` seconds (None: the testbed's limit for calls).
     """
-    role, timeout_s = running_role(), _timeout_s(timeout)
+    role = running_role()
+    timeout_s = _timeout_s(timeout)
     return (
         future.result(timeout_s) if role is None else role.base.host.clock.wait(future, timeout_s)
     )

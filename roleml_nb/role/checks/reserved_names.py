@@ -53,7 +53,8 @@ def _set_on_self(code: CodeType) -> set[str]:
     """Return the attributes that a method sets on its first argument."""
     if not code.co_argcount or not (TABLES | FIXED | GIVEN) & set(code.co_names):
         return set()
-    found, loaded = set(), None
+    found = set()
+    loaded = None
     for step in dis.get_instructions(code):
         if step.opname == "STORE_ATTR" and loaded == code.co_varnames[0]:
             found.add(str(step.argval))

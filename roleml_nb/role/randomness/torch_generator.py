@@ -55,8 +55,10 @@ def own_torch_generator() -> Iterator[Turn]:
     60 s, that role goes on without one. The global generator is restored at the end.
     """
     global _owner, _stuck_owner
-    turn, role = Turn(), running_role()
-    generator, me = _generator(), (get_ident(), role)
+    turn = Turn()
+    role = running_role()
+    generator = _generator()
+    me = get_ident(), role
     if role is None or generator is None or _owner == me:
         yield turn
         return
@@ -64,7 +66,8 @@ def own_torch_generator() -> Iterator[Turn]:
     timeout_s = 0.0 if holder is not None and holder is _stuck_owner else TURN_TIMEOUT_S
     if not _turn.acquire(timeout=timeout_s):
         # the owner may never end: no role waits for it again
-        _stuck_owner, turn.drew = _owner, True
+        _stuck_owner = _owner
+        turn.drew = True
         if timeout_s:
             role.logger.warning(
                 "another role of this process has kept torch's generator for %.0f s: %s shares it"
@@ -75,7 +78,8 @@ def own_torch_generator() -> Iterator[Turn]:
         yield turn
         return
     try:
-        outer, _owner = _owner, me
+        outer = _owner
+        _owner = me
         before = generator.get_state()
         try:
             began = _begin(role, generator)
