@@ -1,14 +1,16 @@
 """Every error that roleml_nb raises, under one root.
 
-In brackets: the built-in class that an error is as well. After a dash: the module of an error that
-is defined elsewhere.
+In brackets: the built-in class that an error is as well. After a dash: the room of an error that is
+defined elsewhere.
 
     RoleMLError
         ArgumentError [ValueError]
             ArgumentTypeError [TypeError]
+        CourseError - course
+            NotYet - course
         ElementError [RuntimeError]
-        FilteredOut - role.collectors
-        RecordingError - trace.recording
+        FilteredOut
+        RecordingError - trace
         RoleDefinitionError [TypeError]
         RoleInteractionError
             ActorNotFoundError
@@ -18,11 +20,12 @@ is defined elsewhere.
             ChannelNotFoundError
                 NoSuchEventError
             Deadlock
-            Diverged - library.training.finite
+            Diverged - library
+            EntriesDiffer - library
             HandlerError
             InternalError
             LinkFailed
-            MergingFailedError - role.collectors
+            MergingFailedError
             NodeLost
             RunStopped
             SerializationError [TypeError]
@@ -30,15 +33,12 @@ is defined elsewhere.
             StatusError [ValueError]
             TaskResultTimeoutError [TimeoutError]
                 CallTimeout
-                MergerTimeoutError - role.collectors
-            Unlike - library.aggregation.same_entries
+                MergerTimeoutError
         RoleMoved
         TestbedError
-            CheckpointError - testbed.operations.checkpoint
-            ConfigError - spec.entry
-                Untrusted - spec.scope
-        CourseError - course.checking
-            NotYet - course.checking
+            CheckpointError - testbed
+            ConfigError - spec
+                Untrusted - spec
 
 A magic that is misused raises IPython's UsageError instead, which is shown without a traceback.
 """

@@ -8,13 +8,11 @@ import re
 import roleml_nb
 from roleml_nb.role import RoleMLError, errors
 
-LINE = re.compile(
-    r"    (?P<indent> *)(?P<name>\w+)(?: \[(?P<builtin>\w+)\])?(?: - (?P<module>.+))?"
-)
+LINE = re.compile(r"    (?P<indent> *)(?P<name>\w+)(?: \[(?P<builtin>\w+)\])?(?: - (?P<room>\w+))?")
 
 
 def drawn_tree():
-    """Return {error: (error above, built-in class, module)} of the docstring."""
+    """Return {error: (error above, built-in class, room)} of the docstring."""
     found, path = {}, []
     for line in inspect.getdoc(errors).splitlines():
         match = LINE.fullmatch(line)
@@ -22,7 +20,7 @@ def drawn_tree():
             depth = len(match["indent"]) // 4
             path[depth:] = [match["name"]]
             above = path[depth - 1] if depth else "Exception"
-            found[match["name"]] = above, match["builtin"], match["module"] or "role.errors"
+            found[match["name"]] = above, match["builtin"], match["room"] or "role"
     return found
 
 
@@ -34,8 +32,8 @@ def real_tree():
     found, waiting = {}, [RoleMLError]
     while waiting:
         cls = waiting.pop()
-        room = cls.__module__.removeprefix("roleml_nb.")
-        if cls.__module__ != room:
+        package, room, *_ = cls.__module__.split(".")
+        if package == "roleml_nb":
             above, *builtin = [base.__name__ for base in cls.__bases__]
             found[cls.__name__] = above, *(builtin or [None]), room
             waiting += cls.__subclasses__()
