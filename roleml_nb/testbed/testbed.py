@@ -77,16 +77,16 @@ class Testbed:
     Parameters
     ----------
     engines
-        How many engines to start, 2 by default; 0 keeps every actor in this process, with the same
-        semantics. Of a cluster that is joined: how many to wait for, and to use; by default those
+        Number of engines to start, 2 by default; 0 keeps every actor in this process, with the same
+        semantics. Of a cluster that is joined: the number to wait for, and to use; by default all
         that are there.
     cluster, profile, cluster_id
-        Join what runs already instead: an `ipyparallel.Cluster` or `Client`, or the names to find
+        Join a running cluster instead: an `ipyparallel.Cluster` or `Client`, or the names to find
         one by. docs/machines.md.
     start_timeout
         Seconds that engines get to come.
     timeout
-        Seconds that a call waits for its answer unless told otherwise.
+        Seconds that a call waits for its answer by default.
     workers
         Tasks that run at the same time on one host; services and events always find a thread.
         Default: cores ÷ engines, at most 4. More are let in when none of them gets on.
@@ -94,11 +94,11 @@ class Testbed:
         torch threads per engine; default: cores ÷ engines, and 1 with `pin`. With another number,
         torch adds up in another order, and the last bits of weights differ.
     pin
-        Whether each engine of our own keeps to one core (Linux). Where many nodes train small
+        True to keep each engine of our own to one core (Linux). Where many nodes train small
         models and nothing else is to be done on the machine, that is about twice as fast, since its
         threads do not chase each other over the cores; beside other work it is slower.
     links
-        Which links to use, best first: "direct" and "relay". A direct link that breaks gives way to
+        Links to use, best first: "direct" and "relay". A direct link that breaks gives way to
         the relay by itself.
     preload
         Modules that each engine imports in the background, since they take seconds. Add
@@ -107,13 +107,13 @@ class Testbed:
     seed
         The root of all random numbers: of roles (`Role.rng`; ``ctx.seed``, unless their node has
         its own), of models and data that are built for them without a seed, of random graphs, and
-        of what a configuration draws. Global generators are neither read nor seeded, but for
+        of the draws of a configuration. Global generators are neither read nor seeded, but for
         torch's: while a role of the library trains or builds, it is the role's own.
     trace
-        Whether messages are noted. Metrics always are.
+        True to record messages. Metrics are always recorded.
     detached
-        Whether engines of our own outlive this process, however it ends: `attach` finds them again,
-        `stop` ends them.
+        True to have engines of our own outlive this process, however it ends: `attach` finds them
+        again, `stop` ends them.
 
     Use as a context manager, or call `stop`. All errors are `RoleMLError`; bad input changes
     nothing.
@@ -189,7 +189,7 @@ class Testbed:
         on.
         """
         self.registry = Registry()
-        """What is deployed where."""
+        """Nodes, roles and relationships."""
         self.fleet = fleet
         """The hosts that the nodes live on."""
         self.trace: Trace = self.fleet.trace
@@ -202,13 +202,13 @@ class Testbed:
         ]
         self.registry.query_roles = self._calls.roles_of
         self.code_changes = CodeChanges(self.fleet, self.versions)
-        """Edits of the user's own modules, and what has been told of them."""
+        """Edits of the user's own modules, and the reports about them."""
         self.deployment = Deployment(
             seed, fleet, self._calls, self.registry, self.versions, self.code_changes
         )
         """These parts together, as the operations take them."""
         self.runs = Runs()
-        """What `run` has begun."""
+        """The calls that `run` has begun."""
         self.errors.run = self.runs.first_under_way
 
     # staying when the kernel ends
@@ -217,9 +217,9 @@ class Testbed:
     def attach(cls, testbed_id: str | None = None, *, mark: str | None = None) -> Testbed:
         """Attach to the detached testbed of that name, or the only one, from a new process.
 
-        It has its nodes, roles, relationships and places, and the trace of what happened since the
-        other process has left. Options and elements that roles were given are known as the spec has
-        them. TestbedError when there is none.
+        It has its nodes, roles, relationships and places, and the trace since the other process has
+        left. Options and elements of roles are known as in the spec. TestbedError when there is
+        none.
         """
         if mark is not None:
             warnings.warn(
@@ -244,7 +244,7 @@ class Testbed:
         return bed
 
     def _persist(self, attach_info: dict[str, Any]) -> None:
-        """Write down what another process needs to attach; stop the testbed if that fails."""
+        """Persist the data that another process needs to attach; stop the testbed if that fails."""
         try:
             reattach.begin_persisting(self.fleet, self.registry, attach_info)
         except TestbedError:
@@ -254,7 +254,7 @@ class Testbed:
     def detach(self) -> str:
         """Leave the engines to themselves; returns the name to `attach` by.
 
-        What is at work there goes on.
+        Work there goes on.
 
         TestbedError unless it was started with ``detached=True``. Roles on the notebook's own node
         end.
@@ -275,7 +275,7 @@ class Testbed:
 
     @property
     def engines(self) -> int:
-        """How many engines are alive; 0 for an embedded testbed."""
+        """Number of engines that live; 0 for an embedded testbed."""
         return len(self.fleet.alive)
 
     @property
@@ -306,13 +306,13 @@ class Testbed:
         return why(self.fleet.links)
 
     def stop_run(self) -> Stopped:
-        """End what handlers do, on all nodes, in less than two seconds; nodes and roles stay, and
-        can be called again.
+        """End all handlers, on all nodes, in less than two seconds; nodes and roles stay, and can
+        be called again.
 
         Handlers make no more calls and wait for none; those that go on are interrupted; one that
-        does not return from what it called is left alone, its callers get RunStopped, and its role
-        is free. An engine that does not even answer is killed, and is lost; `respawn` makes its
-        nodes anew on others.
+        does not return from a call of its own is left alone, its callers get RunStopped, and its
+        role is free. An engine that does not even answer is killed, and is lost; `respawn` makes
+        its nodes anew on others.
         """
         self._check_running()
         return self.fleet.stop_run()
@@ -329,7 +329,7 @@ class Testbed:
     def spawn(self, *patterns: str, on: int | str | None = None, **context: Any) -> Nodes:
         """Make nodes: ``spawn("server", "client{1..8}")``, spread over the engines or all on one.
 
-        `context` is what their roles find in ``ctx``: `workdir`, `src`, and `seed`, which is the
+        `context` is for the ``ctx`` of their roles: `workdir`, `src`, and `seed`, which is the
         testbed's by default. Nodes that exist already are left as they are. Returns all nodes
         named.
         """
@@ -353,8 +353,8 @@ class Testbed:
         return names
 
     def respawn(self, nodes: Pattern | Nodes = "*", on: int | str | None = None) -> list[str]:
-        """Make those of the nodes anew that lived on lost engines, spread over the others or all on
-        one; returns their names.
+        """Make nodes anew that lived on lost engines, spread over the others or all on one; return
+        their names.
 
         They get the context, the relationships and the roles that they had, with the same options
         and elements, and others know them again. Their state is lost: roles begin anew, or go on
@@ -367,8 +367,8 @@ class Testbed:
 
         Its roles go on with their state, and relationships speak of them by their new address.
 
-        Who keeps the old address elsewhere than in a relationship does not find it any more, and
-        `Role.rng` draws what the new name draws.
+        An old address that is kept elsewhere than in a relationship does not lead there any more,
+        and `Role.rng` draws the numbers of the new name.
         """
         names = self.select(node).names
         if len(names) != 1:
@@ -379,7 +379,7 @@ class Testbed:
         """Take nodes to another engine, with their roles and their state, while others go on
         calling them.
 
-        Returns the names of those that were not there yet. Running handlers end first, as in
+        Returns the names of roles that were not there yet. Running handlers end first, as in
         `migrate`.
         """
         return move(self.deployment, self.select(nodes).names, on)
@@ -442,10 +442,10 @@ class Testbed:
         Parameters
         ----------
         role
-            The class, or several; without it, all roles take up what has changed in the user's
+            The class, or several; without it, all roles take up all changes of the user's
             modules since they were assigned. When it is refused for one role, none takes it up.
         fresh
-            Whether they begin anew.
+            True to have them begin anew.
         was
             The name that the class had before, if it was renamed: the roles of that class become
             roles of this one.
@@ -496,8 +496,8 @@ class Testbed:
     ) -> Topology:
         """Relate nodes along the edges of a graph: ``wire("ring", nodes="peer*").report()``.
 
-        Each node's `relationship` then names the roles called `role` of those that it sends to, and
-        no others. `graph` and `options` are those of `topology`, the seed of random ones is the
+        Each node's `relationship` then names the roles called `role` of its out-neighbours, and
+        no others. `graph` and `options` are arguments of `topology`, the seed of random ones is the
         testbed's; `nodes` are all with that role unless given; `round` picks one graph of a
         topology that changes. TestbedError, with the components, when not every node is reached
         from every other one, unless that need not be (`connected` False); nothing is wired then.
@@ -531,8 +531,8 @@ class Testbed:
         to
             "node", or "node/other-name" where that node has a role of the same name.
         conflicts
-            What to do when a relationship that the role mentions means other roles over there:
-            "refuse", or "keep" (the role then uses what that node knows).
+            For a relationship that the role mentions and that means other roles over there:
+            "refuse", or "keep" (the role then uses that node's).
         timeout
             Seconds that its running handlers get to end.
         """
@@ -555,7 +555,7 @@ class Testbed:
 
         Keywords are added to `args`: ``bed.call("client*/trainer", "train", epochs=2)``.
 
-        Raises what the handler raised (HandlerError with the remote traceback), NodeLost or
+        Raises the handler's error (HandlerError with the remote traceback), NodeLost or
         CallTimeout. An interrupt ends the wait at once, and the testbed stays usable.
         """
         self._check_running()
@@ -593,7 +593,7 @@ class Testbed:
         payloads: Mapping[str, Any] | None = None,
         **arguments: Any,
     ) -> LiveRun:
-        """Call as `call` does, in the background: returns at once, and says how far it is.
+        """Call as `call` does, in the background: return at once a `Run`, which knows its progress.
 
         Its `progress` counts the rounds that the called roles complete, out of the argument
         ``num_rounds``.
@@ -623,8 +623,8 @@ class Testbed:
         return LogView(self.trace.logs, names, level=level, tail=tail, times=times, pane=pane)
 
     def replay(self, error: Exception | Failure | int) -> Replay:
-        """Return what failed, to be played again in this process with ``.run()``: an error that was
-        raised, or one of `errors`, or its number there.
+        """Return a failure to be replayed in this process with ``.run()``: of an error that was
+        raised, of one of `errors`, or of its number there.
 
         TestbedError, saying why, when it cannot be played again.
         """
@@ -650,7 +650,7 @@ class Testbed:
         """Return the testbed as a board: drag roles from the palette onto nodes, from node to node,
         and from role to role.
 
-        `how` is what `roleml_nb.widgets.Board` takes.
+        `how`: options of `roleml_nb.widgets.Board`.
         """
         self._check_running()
         return open_view("Board", self, **how)
@@ -668,8 +668,8 @@ class Testbed:
     def metrics(
         self, show: str | Iterable[str] = ("loss", "accuracy", "rounds", "bytes"), **how: Any
     ) -> Metrics:
-        """Show metrics as they come, in panels of one figure, under the bar of runs; `how` is what
-        `Metrics` takes.
+        """Show metrics as they come, in panels of one figure, under the bar of runs; `how`:
+        options of `Metrics`.
         """
         self._check_running()
         view = open_view("Metrics", self, show, **how)
@@ -678,8 +678,8 @@ class Testbed:
         return view
 
     def run_bar(self) -> RunBar:
-        """Show how far the last run is, with buttons to pause it, to go round by round, and to stop
-        it.
+        """Show the progress of the last run, with buttons to pause it, to go round by round, and to
+        stop it.
         """
         self._check_running()
         view = open_view("RunBar", self)
@@ -692,19 +692,18 @@ class Testbed:
     def spec(self) -> dict[str, Any]:
         """Return the whole deployment as plain data.
 
-        What is not plain data appears as ``{"$opaque": its type}``.
+        Other than plain data appears as ``{"$opaque": its type}``.
         """
         return describe(self.registry, len(self.fleet.numbers), self.seed)
 
     def save_spec(self, path: str | os.PathLike[str]) -> None:
-        """Write the spec as YAML (JSON for a name that ends so); ConfigError for what is not plain
-        data in it.
+        """Write the spec as YAML (JSON for a name that ends so); ConfigError for values in it
+        that are not plain data.
         """
         write_spec(path, self.spec())
 
     def record(self, path: str | os.PathLike[str]) -> None:
-        """Write the trace so far, and what it was made with, into a folder:
-        ``record("run.parquet")``.
+        """Write the trace so far, and its provenance, into a folder: ``record("run.parquet")``.
 
         `Recording.open` gives it back, with the same tables and plots. A recording of that name is
         replaced. RecordingError when that is not possible. A testbed that was stopped can be
@@ -716,20 +715,20 @@ class Testbed:
         """Write the state of all roles into a file, a checkpoint: ``save("run.checkpoint")``.
 
         Attributes and elements of roles, relationships, subscriptions and events that wait. It is
-        taken between handlers: those at work get `timeout` seconds to end, main routines of
+        taken between handlers: handlers at work get `timeout` seconds to end, main routines of
         `Runnable`s are asked to stop and run again afterwards. CheckpointError, or TestbedError
-        with what is still at work, when it cannot be taken; nothing is changed then.
+        with the names of handlers still at work, when it cannot be taken; nothing is changed then.
         """
         self._check_running()
         save(self.deployment, path, timeout)
 
     def restore(self, path: str | os.PathLike[str], *, timeout: float = 60.0) -> None:
-        """Have all nodes be what they were when a checkpoint was written; nodes that are not there
+        """Restore all nodes as they were when a checkpoint was written; nodes that are not there
         are made.
 
-        What comes then is what came after the checkpoint: in synchronous architectures the same,
-        bit for bit, on any number of engines. The classes of roles are those of the checkpoint;
-        `update` gives them new ones. Open none that you do not trust: it holds code.
+        The work goes on as after the checkpoint: in synchronous architectures bit for bit the same,
+        on any number of engines. Roles keep the classes of the checkpoint; `update` gives them new
+        ones. Open none that you do not trust: it holds code.
         CheckpointError when it does not fit this testbed, which is then as it was.
         """
         self._check_running()
@@ -740,7 +739,7 @@ class Testbed:
         """Return a testbed with as many engines and the seed of a checkpoint, and all that was in
         it (see `restore`).
 
-        `options` are those of `Testbed`.
+        `options`: as of `Testbed`.
         """
         header = describe_checkpoint(path)
         options.setdefault("seed", header["seed"])
@@ -768,14 +767,14 @@ class Testbed:
         (see `roleml_nb.spec.read`).
 
         Classes that a notebook defined (``__main__.Trainer``) are looked up in `names`, by default
-        in the main module. `options` are those of `Testbed`. What is not taken as written is told
-        in one warning. ConfigError, with file, line and key, when something is wrong; then there is
+        in the main module. `options`: as of `Testbed`. One warning names all deviations from the
+        text. ConfigError, with file, line and key, when something is wrong; then there is
         no testbed.
 
         It may name classes and functions that are public in `roleml_nb.library` and
         `roleml_nb.workload`, or were defined in the notebook or in modules below its folder, and
         include files from its own folder, or from below `root`. A source that names others, or
-        opens other files, is refused, with what it would call, unless you `trust` it.
+        opens other files, is refused, with the names that it would call, unless you `trust` it.
         """
         bed, plan = load(cls, source, names=names, trust=trust, root=root, **options)
         if plan.notes:
@@ -791,10 +790,10 @@ class Testbed:
         root: str | os.PathLike[str] | None = None,
         seed: int | None = None,
     ) -> None:
-        """Deploy a configuration on this testbed, beside what is there.
+        """Deploy a configuration on this testbed, beside its nodes.
 
-        As `from_spec`, which makes a testbed for it; `seed` is that of value templates that draw,
-        by default the testbed's. When something fails, what was assigned and related is taken back.
+        As `from_spec`, which makes a testbed for it; `seed` is for value templates that draw, by
+        default the testbed's. When something fails, new roles and relationships are taken back.
         """
         self._check_running()
         options = {} if seed is None else {"seed": seed}
@@ -816,13 +815,14 @@ class Testbed:
         self._stopping = True
         self.fleet.stop()
 
-    def when_stopped(self, rest: Callable[[], None]) -> None:
+    def when_stopped(self, method: Callable[[], None]) -> None:
         """Call a method once when the testbed stops, if its object, a view, is there by then."""
-        method = weakref.WeakMethod(rest)
+        reference = weakref.WeakMethod(method)
 
         def at_stop() -> None:
-            if (still := method()) is not None:
-                still()
+            called = reference()
+            if called is not None:
+                called()
 
         self.at_stop.append(at_stop)
 
@@ -832,7 +832,7 @@ class Testbed:
             at_stop = self.at_stop.pop()
             try:
                 at_stop()
-            except Exception as error:  # whatever a page, or what it draws with, raises
+            except Exception as error:  # whatever a page, or its library for drawing, raises
                 self.fleet.home.logger.warning(
                     "a view could not be ended: %s: %s", type(error).__name__, error
                 )

@@ -406,9 +406,7 @@ class Fleet:
         self.shipments.drain()
 
     def drain_metrics(self) -> None:
-        """Add to the trace what metrics and logs have arrived; costs little, and waits for
-        nobody.
-        """
+        """Add metrics and logs that have arrived to the trace; costs little, and never waits."""
         self.shipments.drain_metrics()
 
     # the end

@@ -87,8 +87,8 @@ def check_links(fleet: Fleet) -> None:
 
 
 def begin_persisting(fleet: Fleet, registry: Registry, attach_info: dict[str, Any]) -> None:
-    """Write down what another process needs to attach, and the registry from now on; TestbedError
-    when the testbed cannot be detached.
+    """Persist the data that another process needs to attach, and the registry from now on;
+    TestbedError when the testbed cannot be detached.
     """
     check_links(fleet)
     assert fleet.engines is not None and fleet.engines.runtime_file is not None
