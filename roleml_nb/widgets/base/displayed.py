@@ -140,7 +140,8 @@ class Displayed(FormerMethods):
                 self._update_picture()
 
     def _update_picture(self) -> None:
-        shown, shell = self.picture(), get_ipython()
+        shown = self.picture()
+        shell = get_ipython()
         if shell is not None and shown.svg != self._published:
             bundle = self.static_bundle(shown)
             for outputs in self._outputs:

@@ -12,6 +12,7 @@ import warnings
 from collections import ChainMap
 from collections.abc import Callable, Mapping
 from itertools import takewhile
+from types import FrameType
 from typing import Any
 
 __all__ = ["FormerMethods", "warn_of_former"]
@@ -79,9 +80,11 @@ def warn_of_former(former: str, present: str) -> None:
 
 def _warn(cls: type, former: str, present: str) -> None:
     """Warn at the statement that defines the class, below the frames of its metaclasses."""
-    level, frame = 1, sys._getframe()
+    level = 1
+    frame: FrameType | None = sys._getframe()
     while frame is not None and frame.f_globals.get("__name__") != cls.__module__:
-        level, frame = level + 1, frame.f_back  # type: ignore[assignment]
+        level += 1
+        frame = frame.f_back
     warnings.warn(
         f"roleml_nb: {former} of {cls.__name__} is called {present} now; rename it",
         DeprecationWarning,

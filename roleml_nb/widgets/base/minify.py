@@ -153,7 +153,7 @@ def _short_names(script: _Script) -> dict[str, str]:
 
 
 def _may_be_property(before: str, after: str, bracket: str) -> bool:
-    """True after a dot, and for keys of an object, with and without a value."""
+    """Return True after a dot, and for keys of an object, with and without a value."""
     if before in (".", "?."):
         return True
     if after == ":":

@@ -29,7 +29,7 @@ MAX_PAGES = 1000
 """Pages that can show a view one after the other."""
 MAX_PAGE_ID_LENGTH = 100
 UNSYNCED = ("_model", "_view", "_esm", "_css", "_anywidget", "_dom")
-"""How the names of traits of ipywidgets and anywidget begin."""
+"""Prefixes of traits of ipywidgets and anywidget."""
 
 
 class View(Displayed, anywidget.AnyWidget):

@@ -29,9 +29,9 @@ from .state import Drawing
 __all__ = ["Board"]
 
 TICKS_PER_STATUS = 4
-"""How often the hosts are asked who is at work."""
+"""Ticks between two updates of the status of roles."""
 TICKS_PER_CLASS_SEARCH = 10
-"""How often the notebook's names are searched for role classes."""
+"""Ticks between two searches of the notebook's names for role classes."""
 MAX_RESULT_LENGTH = 2000
 """Letters of a call's result that a page shows."""
 REPORTS = ("needs", "errors", "waiting")
@@ -62,8 +62,8 @@ class Board(View):
 
     Notes
     -----
-    The drawing follows the testbed, whoever changes it. Commands are carried out one at a time, on
-    a thread of the view.
+    The drawing follows all changes of the testbed, also from elsewhere. Commands are carried out
+    one at a time, on a thread of the view.
     """
 
     source = __file__

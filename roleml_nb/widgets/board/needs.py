@@ -1,6 +1,4 @@
-"""What roles ask for that is not there: relationships without members, and channels that their
-members lack.
-"""
+"""Unmet needs of roles: relationships without members, and channels that members lack."""
 
 from __future__ import annotations
 

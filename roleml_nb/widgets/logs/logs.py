@@ -57,10 +57,11 @@ class LogPane(View):
     _height = Unicode().tag(sync=True)
 
     def __init__(self, view: LogView, bed: Testbed, *, height: str = "20em"):
-        self._view, self._bed = view, bed
+        self._view = view
+        self._bed = bed
         self._last_lines: deque[list[Any]] = deque(maxlen=MAX_LINES)
         self._position = 0
-        """How far the log was read."""
+        """Number of the next line to read."""
         self._count = 0
         self._reading = threading.Lock()
         super().__init__(_height=height)

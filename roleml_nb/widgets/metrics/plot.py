@@ -25,7 +25,8 @@ class Plot(View):
     _figure = Unicode().tag(sync=True)
 
     def __init__(self, figure: Any, refresh: Callable[[], None]):
-        self._plotted, self._refresh = figure, refresh
+        self._plotted = figure
+        self._refresh = refresh
         super().__init__(_figure=figure.to_json())
 
     def handle_plotly(self) -> str:

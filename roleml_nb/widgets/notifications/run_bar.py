@@ -51,7 +51,8 @@ class RunBar(View):
         run = self._last_run()
         if run is None:
             return {}
-        progress, running = run.progress, not run.done()
+        progress = run.progress
+        running = not run.done()
         roles = list(map(str, progress.roles))
         rate, left = progress.rate, progress.left
         return {

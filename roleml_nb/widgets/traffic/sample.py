@@ -111,7 +111,7 @@ class Sample:
     def _flows_of_trainings(self) -> np.ndarray:
         """Return the numbers of the flows of tasks to roles whose models are taken, and answers.
 
-        They tell whom a round waited for, so they are not thinned out.
+        They show whom a round waited for, so they are not thinned out.
         """
         numbers = self._trace.messages.flows.keys
         counts = len(numbers), len(self.aggregations)

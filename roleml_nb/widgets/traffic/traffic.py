@@ -47,7 +47,7 @@ Content = tuple[dict[str, Any], list[Any]]
 
 @dataclass
 class PagePosition:
-    """How far all pages are: counts of flows, deliveries, batches, and rows of each series."""
+    """Counts of what all pages have: flows, deliveries, batches, and rows of each series."""
 
     flows: int = 0
     deliveries: int = 0
