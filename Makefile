@@ -40,13 +40,14 @@ course: $(INSTALLED)  ## build the lessons of tutorials/ as a site, which is bro
 	$(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e '.[course]'
 	$(BIN)/python tutorials/pages.py
 
-check: $(INSTALLED)  ## format, ruff, biome, types of scripts, mypy, import contracts
+check: $(INSTALLED)  ## format, ruff, biome, types of scripts, mypy, import contracts, limits of style
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/biome ci roleml_nb/widgets tests/widgets
 	$(BIN)/python scripts/check_types.py
 	$(BIN)/mypy roleml_nb
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python scripts/style.py --check
 
 test: check  ## check, then the tests, then the notebooks through nbval
 	$(BIN)/pytest $(INTERRUPTING)

@@ -7,6 +7,7 @@ import pytest
 from roleml_nb.magics import arguments, subcommands
 from roleml_nb.magics.export import to_script
 from roleml_nb.magics.history import Cell
+from roleml_nb.magics.subcommands import Subcommand, _add
 from tests.magics.test_magics import run, shell  # noqa: F401
 
 HELLO = '''
@@ -93,3 +94,22 @@ def test_docs_name_the_lines_that_are_undone():
 def test_help_is_a_line_of_a_cell(shell, capsys):  # noqa: F811
     shell.run_cell_magic("rml", "", "help")
     assert capsys.readouterr().out == arguments.overview() + "\n"
+
+
+def test_two_sub_commands_of_one_name_are_refused():
+    class Other(type(subcommands.subcommands()["status"])):
+        pass
+
+    with pytest.raises(TypeError, match=r"subcommands\.status and .* both define %rml status"):
+        _add(dict(subcommands.subcommands()), Other())
+
+
+def test_a_sub_command_without_a_name_is_refused():
+    class Nameless(Subcommand):
+        """Do nothing."""
+
+        def run(self, context, arguments):
+            pass
+
+    with pytest.raises(TypeError, match=r"Nameless has no name: the word after %rml"):
+        _add({}, Nameless())

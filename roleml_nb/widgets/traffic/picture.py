@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
@@ -19,9 +19,8 @@ from .aggregation_picture import aggregation
 from .columns import Columns
 from .sample import ANSWERS
 
-__all__ = ["TABS", "draw"]
+__all__ = ["TABS", "TrafficState"]
 
-TABS = ("graph", "space-time", "matrix", "aggregation")
 WIDTH = 900
 GRAPH_HEIGHT = 480
 MAX_LINES = 2000
@@ -67,19 +66,21 @@ class Work(NamedTuple):
         return self.end - self.start
 
 
-def draw(
-    tab: str, trace: Trace, columns: Columns, flows: Flows, places: Places, links: Links = ()
-) -> str:
-    """Return the SVG of a tab; ValueError for one that is not there."""
-    if tab not in TABS:
-        raise ValueError(f"traffic has no tab {tab!r}; {did_you_mean(tab, TABS)}")
-    if tab == "graph":
-        return _graph(flows, places, links)
-    if tab == "space-time":
-        return _space_time(columns, flows, trace.messages.describe_gone())
-    if tab == "aggregation":
-        return aggregation(trace)
-    return _matrix(flows)
+class TrafficState(NamedTuple):
+    """The data of all pictures."""
+
+    trace: Trace
+    columns: Columns
+    """A sample of the messages."""
+    flows: Flows
+    places: Places
+    links: Links = ()
+
+    def draw(self, tab: str) -> str:
+        """Return the SVG of a tab; ValueError for one that is not there."""
+        if tab not in TABS:
+            raise ValueError(f"traffic has no tab {tab!r}; {did_you_mean(tab, TABS)}")
+        return TABS[tab](self)
 
 
 def _shown(flows: Flows) -> list[NumberedFlow]:
@@ -366,3 +367,14 @@ def _channels(flows: Flows, left: float, top: float) -> list[str]:
         parts.append(text(left + 250, y, f"{int(messages):,}", text_anchor="end"))
         parts.append(text(left + 330, y, _size(size), text_anchor="end"))
     return parts
+
+
+TABS: dict[str, Callable[[TrafficState], str]] = {
+    "graph": lambda state: _graph(state.flows, state.places, state.links),
+    "space-time": lambda state: _space_time(
+        state.columns, state.flows, state.trace.messages.describe_gone()
+    ),
+    "matrix": lambda state: _matrix(state.flows),
+    "aggregation": lambda state: aggregation(state.trace),
+}
+"""{name of a tab, as in its script: the function that draws its picture}, in order."""

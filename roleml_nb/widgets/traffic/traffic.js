@@ -1,16 +1,16 @@
 // The view of traffic: tabs over one log of messages, one filter, and one clock.
 
 import { openView, tag } from "../base/common.js";
-import { aggregationTab } from "./aggregation.js";
 import { Clock, makeTimeline } from "./clock.js";
 import { Contributions } from "./contributions.js";
 import { Filter, makeFilters } from "./filter.js";
 import { formatBytes, formatCount } from "./format.js";
-import { graphTab } from "./graph.js";
-import { lanesTab } from "./lanes.js";
 import { Log, sumFlows } from "./log.js";
-import { matrixTab } from "./matrix.js";
 import { followColours } from "./stage.js";
+import { aggregationTab } from "./tabs/aggregation.js";
+import { graphTab } from "./tabs/graph.js";
+import { lanesTab } from "./tabs/lanes.js";
+import { matrixTab } from "./tabs/matrix.js";
 
 /**
  * What the tabs share.
@@ -31,10 +31,12 @@ import { followColours } from "./stage.js";
  * @property {string} name
  * @property {string} title
  * @property {HTMLElement} element
- * @property {import("./stage.js").Stage} stage
- * @property {() => void} draw
+ * @property {import("./stage.js").Stage} stage its `box` is in `element`: nothing is drawn while it
+ *   has no width; a tab of HTML alone has a stage of height 0
+ * @property {() => void} draw called when `stage.dirty`; twice a second at most if not animated
  * @property {boolean} animated true if it shows a time: it is drawn as the clock goes on, and has
  *   the timeline below
+ * @property {boolean} [unfiltered] true if the filters of messages do not concern it
  */
 
 const TABS = [graphTab, lanesTab, matrixTab, aggregationTab];
@@ -113,7 +115,7 @@ function makeCounts(root, log, filter) {
     if (gone) parts.push(`the first ${formatCount(gone)} are totals by now`);
     const text = parts.join(" · ");
     if (element.textContent !== text) element.textContent = text;
-    hint.hidden = messages > 0 || tab.name === "aggregation";
+    hint.hidden = messages > 0 || !!tab.unfiltered;
     hint.textContent = all.messages
       ? "No message matches these filters."
       : "No messages yet: they appear here as soon as roles call each other.";
@@ -199,7 +201,7 @@ export default () => ({
       tabList.mark(tab);
       panel.replaceChildren(tab.element);
       timeline.element.hidden = !tab.animated;
-      filters.element.hidden = tab.name === "aggregation";
+      filters.element.hidden = !!tab.unfiltered;
       root.dataset.tab = tab.name;
       scheduleDraw();
     };

@@ -25,7 +25,7 @@ from roleml_nb.widgets.base.graph_layout import places
 from roleml_nb.widgets.base.view import View
 
 from .columns import Columns, joined
-from .picture import TABS, draw
+from .picture import TrafficState
 from .sample import MAX_PAGE_MESSAGES, Allowance, Sample
 
 __all__ = ["Traffic"]
@@ -257,13 +257,14 @@ class Traffic(View):
         }
         return {**super().saved(), "_live": False, "_past": past}
 
-    def svg(self, tab: str = TABS[0]) -> str:
+    def svg(self, tab: str = "graph") -> str:
         with self._reading:
             messages = self._sample.columns()
-            return draw(tab, self._trace, messages, self._flows, self._places, self._links)
+            state = TrafficState(self._trace, messages, self._flows, self._places, self._links)
+            return state.draw(tab)
 
-    def picture(self, tab: str = TABS[0]) -> Picture:
-        """Draw a tab as it stands: "graph", "space-time", "matrix" or "aggregation"."""
+    def picture(self, tab: str = "graph") -> Picture:
+        """Draw a tab as it stands, such as "graph" or "space-time"; a wrong name is refused."""
         self._catch_up()
         return Picture(self.svg(tab), self.describe())
 

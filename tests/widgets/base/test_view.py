@@ -98,7 +98,7 @@ def test_views_of_recordings_have_no_threads(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["traffic", "board", "run_bar", "metrics"])
-def test_the_kernel_lets_go_of_a_testbed_once_the_views_of_the_next_one_rest(kind):
+def test_the_kernel_lets_go_of_a_testbed_once_there_is_a_view_of_the_next_one(kind):
     def start():
         with Testbed(engines=0) as bed:
             view = getattr(bed, kind)()
@@ -106,10 +106,7 @@ def test_the_kernel_lets_go_of_a_testbed_once_the_views_of_the_next_one_rest(kin
 
     ended, view = start()
     model = view.model_id
-    gc.collect()
-    assert ended() is not None and view.comm is not None, (
-        "a page that is loaded again finds the view"
-    )
+    assert view.comm is not None, "a page that is loaded again finds the view"
     start()
     assert view.comm is None and "image/png" in _bundle(view) and model not in str(_bundle(view)), (
         "its picture is there"

@@ -4,6 +4,7 @@ behind.
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from roleml_nb.trace import Trace
 from roleml_nb.trace.flows import Flows
 from roleml_nb.widgets.base.graph_layout import places
+from roleml_nb.widgets.traffic import picture
 from roleml_nb.widgets.traffic.columns import TYPES, columns
 from roleml_nb.widgets.traffic.sample import thinned
 from roleml_nb.widgets.traffic.traffic import Traffic
@@ -247,3 +249,11 @@ def test_contributions_are_told_and_drawn(view, monkeypatch):
         told[1]["parts"] == [(1.0, "peer/aggregator", 1, "a/x", 1.0, 3.0, "arrived")]
         and told[1]["distances"] == []
     )
+
+
+def test_each_tab_has_a_picture_of_the_same_name():
+    scripts = Path(picture.__file__).with_name("tabs").glob("*.js")
+    names = re.findall(
+        r'return \{\s*name: "([^"]+)"', "".join(path.read_text() for path in scripts)
+    )
+    assert sorted(names) == sorted(picture.TABS)

@@ -1,8 +1,8 @@
 // The graph: nodes, the edges that messages took, and the messages on their way.
 
-import { clamp } from "../base/common.js";
-import { formatBytes, formatCount, formatFlight } from "./format.js";
-import { edgeSegment, findNearest, fromGraphPoint, nodeRadius, toGraphPoint } from "./geometry.js";
+import { clamp } from "../../base/common.js";
+import { formatBytes, formatCount, formatFlight } from "../format.js";
+import { edgeSegment, findNearest, fromGraphPoint, nodeRadius, toGraphPoint } from "../geometry.js";
 import {
   KINDS,
   MAX_DISORDER_S,
@@ -11,8 +11,8 @@ import {
   RING_SIZE,
   sumFlows,
   sumPairs
-} from "./log.js";
-import { drawText, kindColour, Stage } from "./stage.js";
+} from "../log.js";
+import { drawText, kindColour, Stage } from "../stage.js";
 
 const MIN_FLIGHT_S = 0.6; // that a message is seen for, however fast it was
 const MAX_EDGES = 4000; // of more, the busiest are drawn
@@ -21,8 +21,8 @@ const FULL_CIRCLE = 2 * Math.PI;
 
 /**
  * Make the tab of the graph.
- * @param {import("./traffic.js").TabContext} context
- * @returns {import("./traffic.js").Tab}
+ * @param {import("../traffic.js").TabContext} context
+ * @returns {import("../traffic.js").Tab}
  */
 export function graphTab({ view, log, filter, clock, colours, selectNode }) {
   const stage = new Stage(view, 460, "graph of nodes with messages on their way");
@@ -276,8 +276,8 @@ export function graphTab({ view, log, filter, clock, colours, selectNode }) {
 
 /**
  * Return the messages from one node to another, and their channels, as lines of text.
- * @param {import("./log.js").Log} log
- * @param {import("./log.js").Pair} pair
+ * @param {import("../log.js").Log} log
+ * @param {import("../log.js").Pair} pair
  * @returns {string[]}
  */
 export function describePair(log, { from, to, messages, bytes, seconds, travelled, lost, parts }) {

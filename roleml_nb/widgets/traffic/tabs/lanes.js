@@ -1,8 +1,8 @@
 // The space-time diagram: a lane per role, messages as lines from one to another, executions of
 // handlers as bars.
 
-import { clamp, tag } from "../base/common.js";
-import { formatBytes, formatCount, formatDuration, formatFlight } from "./format.js";
+import { clamp, tag } from "../../base/common.js";
+import { formatBytes, formatCount, formatDuration, formatFlight } from "../format.js";
 import {
   findNearest,
   GUTTER_PX,
@@ -10,9 +10,9 @@ import {
   RIGHT_MARGIN_PX,
   roundStep,
   timeToX
-} from "./geometry.js";
-import { KINDS, MAX_DISORDER_S, MAX_LATENCY_S, RING_SIZE } from "./log.js";
-import { button, drawLine, drawText, fillBox, kindColour, Stage } from "./stage.js";
+} from "../geometry.js";
+import { KINDS, MAX_DISORDER_S, MAX_LATENCY_S, RING_SIZE } from "../log.js";
+import { button, drawLine, drawText, fillBox, kindColour, Stage } from "../stage.js";
 
 const MAX_LINES = 6000; // messages drawn at once
 const MAX_ARROWS = 400;
@@ -25,7 +25,7 @@ const AXIS_PX = 24;
  * @property {number} row
  * @property {number} kindIndex
  * @property {boolean} thick
- * @property {import("./geometry.js").Segment} segment
+ * @property {import("../geometry.js").Segment} segment
  */
 
 /**
@@ -41,8 +41,8 @@ const AXIS_PX = 24;
 
 /**
  * Make the tab of the space-time diagram.
- * @param {import("./traffic.js").TabContext} context
- * @returns {import("./traffic.js").Tab}
+ * @param {import("../traffic.js").TabContext} context
+ * @returns {import("../traffic.js").Tab}
  */
 export function lanesTab({ view, log, filter, clock, colours, scheduleDraw }) {
   const stage = new Stage(view, 460, "messages and handlers over time; wheel to zoom, drag to pan");

@@ -1,17 +1,16 @@
 // The matrix: who sent how much to whom, and the totals of each channel. Both are of the whole
 // trace, and exact.
 
-import { clamp, tag } from "../base/common.js";
+import { clamp, tag } from "../../base/common.js";
 import {
   compareNaturally,
   formatBytes,
   formatCount,
   formatLatency,
   LATENCY_TITLE
-} from "./format.js";
-import { findCell } from "./geometry.js";
-import { describePair } from "./graph.js";
-import { addToSums, pairKey, sumFlows, sumPairs } from "./log.js";
+} from "../format.js";
+import { findCell } from "../geometry.js";
+import { addToSums, pairKey, sumFlows, sumPairs } from "../log.js";
 import {
   colourDot,
   drawSlanted,
@@ -21,7 +20,8 @@ import {
   option,
   Stage,
   strokeBox
-} from "./stage.js";
+} from "../stage.js";
+import { describePair } from "./graph.js";
 
 const MAX_NAMED_ROWS = 45;
 const MIN_NUMBERED_CELL_PX = 34;
@@ -29,8 +29,8 @@ const MAX_CELL_PX = 46;
 
 /**
  * Make the tab of the matrix.
- * @param {import("./traffic.js").TabContext} context
- * @returns {import("./traffic.js").Tab}
+ * @param {import("../traffic.js").TabContext} context
+ * @returns {import("../traffic.js").Tab}
  */
 export function matrixTab({ view, log, filter, colours, scheduleDraw }) {
   const stage = new Stage(view, 420, "matrix of who sent how much to whom");

@@ -1,9 +1,9 @@
 // What was aggregated: the rounds of one aggregator, or of all, whose model went into whose.
 
-import { clamp, tag } from "../base/common.js";
-import { describeAge, describeRound, findTraining, nodeOf, sourcesOf } from "./contributions.js";
-import { compareNaturally, formatDuration, formatPercent } from "./format.js";
-import { findCell, GUTTER_PX, layoutRounds } from "./geometry.js";
+import { clamp, tag } from "../../base/common.js";
+import { describeAge, describeRound, findTraining, nodeOf, sourcesOf } from "../contributions.js";
+import { compareNaturally, formatDuration, formatPercent } from "../format.js";
+import { findCell, GUTTER_PX, layoutRounds } from "../geometry.js";
 import {
   button,
   colourDot,
@@ -14,7 +14,7 @@ import {
   option,
   Stage,
   strokeBox
-} from "./stage.js";
+} from "../stage.js";
 
 /**
  * The theme's colour of each outcome of a contribution.
@@ -41,8 +41,8 @@ const OVERVIEW_PX = 84; // below it, a press chooses no round
 
 /**
  * Make the tab of aggregation.
- * @param {import("./traffic.js").TabContext} context
- * @returns {import("./traffic.js").Tab}
+ * @param {import("../traffic.js").TabContext} context
+ * @returns {import("../traffic.js").Tab}
  */
 export function aggregationTab({ view, log, contributions, colours, scheduleDraw }) {
   const stage = new Stage(view, 300, "contributions to each round");
@@ -262,20 +262,28 @@ export function aggregationTab({ view, log, contributions, colours, scheduleDraw
       message.textContent = "";
     }
   };
-  return { name: "aggregation", title: "Aggregation", element, stage, draw, animated: false };
+  return {
+    name: "aggregation",
+    title: "Aggregation",
+    element,
+    stage,
+    draw,
+    animated: false,
+    unfiltered: true
+  };
 }
 
 /**
  * Draw the rounds of an aggregator: all of them as columns, and one in detail, with who contributed
  * when and with what weight.
- * @param {import("./stage.js").Stage} stage
- * @param {import("./log.js").Log} log
- * @param {import("./stage.js").Colours} colours
+ * @param {import("../stage.js").Stage} stage
+ * @param {import("../log.js").Log} log
+ * @param {import("../stage.js").Colours} colours
  * @param {string} aggregator "node/role"
- * @param {import("./contributions.js").Round[]} rounds
- * @param {import("./contributions.js").Round} round the one in detail
+ * @param {import("../contributions.js").Round[]} rounds
+ * @param {import("../contributions.js").Round} round the one in detail
  * @returns {{columns: {x: number, step: number}[],
- *   trainings: Map<string, import("./contributions.js").Training | null>}} where each round is
+ *   trainings: Map<string, import("../contributions.js").Training | null>}} where each round is
  *   drawn, and the trainings of the one in detail by source
  */
 function drawRounds(stage, log, colours, aggregator, rounds, round) {
