@@ -10,9 +10,9 @@ from typing import Any
 
 from .code import dumps_code, is_dynamic
 
-__all__ = ["LARGE", "captured", "large_captures", "missing_names"]
+__all__ = ["MIN_LARGE_BYTES", "captured", "large_captures", "missing_names"]
 
-LARGE = 10 * 1000 * 1000
+MIN_LARGE_BYTES = 10 * 1000 * 1000
 """Bytes from which on a captured value is worth a warning."""
 
 
@@ -30,10 +30,10 @@ def missing_names(obj: Any) -> dict[str, str]:
 
 
 def large_captures(obj: Any) -> dict[str, int]:
-    """Return the global values of more than `LARGE` bytes that are sent with `obj`:
+    """Return the global values of more than `MIN_LARGE_BYTES` bytes that are sent with `obj`:
     {name: bytes}.
     """
-    if not is_dynamic(obj) or len(dumps_code(obj)) < LARGE:
+    if not is_dynamic(obj) or len(dumps_code(obj)) < MIN_LARGE_BYTES:
         return {}
     found = {}
     for function in _functions(obj):
@@ -41,7 +41,7 @@ def large_captures(obj: Any) -> dict[str, int]:
             value = function.__globals__[name]
             if (
                 not isinstance(value, types.ModuleType)
-                and (size := len(dumps_code(value))) >= LARGE
+                and (size := len(dumps_code(value))) >= MIN_LARGE_BYTES
             ):
                 found[name] = size
     return found

@@ -16,7 +16,8 @@ from .arrays import is_plain_tensor
 
 __all__ = ["Copying", "Unusual"]
 
-DEPTH, ITEMS = 4, 256
+MAX_DEPTH = 4
+MAX_ITEMS = 256
 """Containers within containers, and things in one, beyond which pickle is faster."""
 _ATOMS = {type(None), bool, float}
 _MAPPINGS: set[type] = {dict, OrderedDict, Parameters}
@@ -46,7 +47,7 @@ class Copying:
         self._torch: Any = sys.modules.get("torch")
         self._tensor = getattr(self._torch, "Tensor", None)
 
-    def copy(self, value: Any, depth: int = DEPTH) -> Any:
+    def copy(self, value: Any, depth: int = MAX_DEPTH) -> Any:
         kind = type(value)
         if kind is int:
             self.layout.append(_length(value))
@@ -64,7 +65,7 @@ class Copying:
                 len(value) if value.isascii() else len(value.encode(errors="surrogatepass")),
             )
             made: Any = value
-        elif kind in _CONTAINERS and depth and len(value) <= ITEMS:
+        elif kind in _CONTAINERS and depth and len(value) <= MAX_ITEMS:
             self.layout += kind, len(value)
             made = (
                 self._mapping(value, kind, depth - 1)

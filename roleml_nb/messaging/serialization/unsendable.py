@@ -15,7 +15,7 @@ __all__ = ["MESSAGE", "explain"]
 
 MESSAGE = "message"
 """The name of a pair of args and payloads, whose entries have names of their own."""
-DEPTH = 40
+MAX_DEPTH = 40
 """Steps from the value to an entry in it, beyond which nothing is searched."""
 ADVICE: list[tuple[Any, str]] = [
     ((types.GeneratorType, types.AsyncGeneratorType), "send a list of what it gives"),
@@ -73,7 +73,7 @@ def _find(
     """Go from an object that cannot be sent to a part that cannot, as long as there is one."""
     steps: list[str] = []
     above = {id(value)}
-    while len(steps) < DEPTH and not isinstance(error, RecursionError):
+    while len(steps) < MAX_DEPTH and not isinstance(error, RecursionError):
         found = _unsendable_part(value, above, attempt)
         if found is None:
             break
