@@ -53,8 +53,12 @@ def describe(registry: Registry, engines: int, seed: int) -> dict[str, Any]:
     for name in sorted(registry.places, key=natural_key):
         roles = {}
         for role, given in registry.roles.get(name, {}).items():
-            roles[role] = {key: _copied(given[key]) for key in ROLE_KEYS}
-            roles[role]["turn"] = rank[given["turn"]]
+            roles[role] = {
+                "turn": rank[given["turn"]],
+                "class": _copied(given["class"]),
+                "options": _copied(given["options"]),
+                "elements": _copied(given["elements"]),
+            }
         related = {}
         for key, members in registry.relationships.get(name, {}).items():
             if members:
@@ -73,11 +77,10 @@ def describe(registry: Registry, engines: int, seed: int) -> dict[str, Any]:
 
 def _copied(value: Any) -> Any:
     """Return a copy of plain data, at all depths."""
-    if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return list(map(_copied, value))
-    return value
+    kind = type(value)
+    if kind is dict:
+        return {key: _copied(item) for key, item in value.items()} if value else {}
+    return list(map(_copied, value)) if kind is list else value
 
 
 def check_context(given: Mapping[str, Any]) -> Mapping[str, Any]:
