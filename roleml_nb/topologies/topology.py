@@ -9,7 +9,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from roleml_nb.role import TestbedError, did_you_mean, natural_key
+from roleml_nb.role import RoleMLError, TestbedError, did_you_mean, natural_key
 from roleml_nb.role.checks.arguments import checked, checked_methods
 from roleml_nb.role.checks.numbers import check_count, check_seed
 
@@ -184,11 +184,19 @@ def topology(
             f"a topology is a name, a networkx graph or a callable of the round, not {source!r}"
         )
 
+    name = getattr(source, "__name__", "changing").replace("<lambda>", "changing")
+
     def of_round(number: int) -> Any:
-        found = source(number)
+        try:
+            found = source(number)
+        except RoleMLError:
+            raise
+        except Exception as error:  # of the user's code
+            raise TestbedError(
+                f"{name} gave no graph for round {number}: {type(error).__name__}: {error}"
+            ) from error
         return draw_graph(found, len(names), seed + number, {}) if isinstance(found, str) else found
 
-    name = getattr(source, "__name__", "changing").replace("<lambda>", "changing")
     made = Topology(name, names, of_round)
     made.graph()  # raises where the callable does not fit
     return made

@@ -261,7 +261,8 @@ def fit_gradients(
     gradients: Sequence[Any], parameters: Sequence[torch.Tensor]
 ) -> list[torch.Tensor]:
     """Return copies of `gradients` in the shapes of `parameters`; ValueError if they do not fit."""
-    if isinstance(gradients, str | Mapping) or not hasattr(gradients, "__len__"):
+    listed = hasattr(gradients, "__len__") and getattr(gradients, "ndim", 1) > 0
+    if isinstance(gradients, str | Mapping) or not listed:
         raise ArgumentTypeError(
             "gradients must be a list of tensors or arrays, one per parameter, got"
             f" {short(gradients)}"

@@ -167,8 +167,11 @@ def test_a_channel_takes_right_numbers_of_any_kind(bed, cls, channel):
             {"inclusion": {TRAINER: "1"}},
             "inclusion of client/trainer must be a number, more than 0, got '1'",
         ),
-        ({"quorum": {"deadline": math.nan}}, "deadline must be more than 0 seconds, got nan"),
-        ({"quorum": {"enough": 1.0}}, "enough must be a whole number, got 1.0"),
+        (
+            {"quorum": {"deadline": math.nan}},
+            "quorum: deadline must be more than 0 seconds, got nan",
+        ),
+        ({"quorum": {"enough": 1.0}}, "quorum: enough must be a whole number, got 1.0"),
         ({"quorum": {"most": 1}}, "quorum takes no 'most': deadline, min_results, enough, late"),
     ],
 )

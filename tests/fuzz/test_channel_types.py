@@ -154,11 +154,17 @@ def judge(error: RoleMLError, cls: str, channel: str, name: str) -> None:
     # further in, or of something else that comes of it: told by one of our errors
     if isinstance(error, HandlerError):
         assert said.startswith(f"{cls}/it.{channel} failed on "), said
-        kinds = re.findall(r"(?:^|: )(\w+(?:Error|Timeout|Lost|Diverged|Unlike))(?=: )", said)
+        kinds = re.findall(
+            r"(?:^|: )(\w+(?:Error|Timeout|Lost|Diverged|EntriesDiffer))(?=: )", said
+        )
         assert kinds and all(
-            hasattr(roleml_nb.role, kind) or kind in ("Diverged", "Unlike") for kind in kinds[-1:]
+            hasattr(roleml_nb.role, kind) or kind in ("Diverged", "EntriesDiffer")
+            for kind in kinds[-1:]
         ), said
-        assert error.where["error"] in kinds or error.where["error"] in ("Diverged", "Unlike"), said
+        assert error.where["error"] in kinds or error.where["error"] in (
+            "Diverged",
+            "EntriesDiffer",
+        ), said
         assert not re.search(r"CallTimeout|InternalError", said), said
     else:
         assert isinstance(error, CallerError), (type(error), said)

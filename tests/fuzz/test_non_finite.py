@@ -50,6 +50,7 @@ Where there are many calls, fewer, so that each ends within its time; the thread
 it have to do with as many, meanwhile.
 """
 
+ENGINES = range(1, 9)
 LABELS = np.arange(60) % 5
 
 
@@ -354,7 +355,7 @@ def test_a_number_that_is_none_is_refused_by_name(name, thing, number):
     @effort(5 if name == "Testbed" else 12)
     @given(NUMBERS)
     def fuzz(value):
-        if name == "Testbed" and number == "engines" and not is_nan(value) and value == 2:
+        if name == "Testbed" and number == "engines" and not is_nan(value) and value in ENGINES:
             return  # what is right is started by other tests
         tried(name, thing, number, value, more)
 

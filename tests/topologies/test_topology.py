@@ -150,6 +150,7 @@ def test_halves_and_trees():
         (nx.path_graph(5), {"degree": 3}, "degree: options are for graphs given by name"),
         (7, {}, "a topology is a name, a networkx graph or a callable of the round, not 7"),
         (lambda round: round, {}, "a round's graph is a name or a networkx graph, not 0"),
+        (len, {}, "len gave no graph for round 0: TypeError: object of type 'int' has no len()"),
     ],
 )
 def test_what_cannot_be_is_refused(source, options, text):

@@ -152,6 +152,8 @@ def test_gradients_that_do_not_fit_are_refused_and_change_nothing(model):
         ValueError, match=r"gradient 1 must have \d entries, as the parameter has, got (24|18)"
     ):
         model.apply_gradients([gradients[0], gradients[0], *gradients[2:]])
+    with pytest.raises(TypeError, match="gradients must be a list of tensors or arrays, one per"):
+        model.apply_gradients(torch.tensor(1.0))
     assert torch.equal(model.get_params()[next(iter(before))], before[next(iter(before))])
 
 

@@ -24,6 +24,7 @@ from roleml_nb.library.channel_types import (
 )
 from roleml_nb.library.ordering import in_order, without
 from roleml_nb.role import (
+    CallerError,
     ChannelNotFoundError,
     Element,
     ErrorHandlingStrategy,
@@ -198,7 +199,10 @@ class FedAvgAggregator(Role):
             not unknown,
             f"quorum takes no {', '.join(map(repr, unknown))}: {', '.join(Quorum._fields)}",
         )
-        return Quorum(**quorum).checked(len(group), f"the round on {self.id.actor_name}")
+        try:
+            return Quorum(**quorum).checked(len(group), f"the round on {self.id.actor_name}")
+        except CallerError as error:
+            raise CallerError(f"quorum: {error}") from None
 
     def _train_with_quorum(
         self,
