@@ -116,10 +116,9 @@ class Board(View):
             self._search_classes()
 
     def _refresh(self) -> None:
-        """Draw anew if the testbed has changed."""
+        """Show the testbed as it stands, whoever drew it first: pictures are drawings, too."""
         with self._refreshing:
-            if self._drawing.outdated:
-                self._drawn = self._drawing.draw()
+            self._drawn = self._drawing.draw()
 
     def _search_classes(self) -> None:
         found = palette(self._bed, self._names)

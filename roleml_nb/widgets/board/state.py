@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -48,6 +49,7 @@ class Drawing:
         self._by = by
         self._state: dict[str, Any] = {}
         self._drawn: tuple[Any, ...] | None = None
+        self._drawing = threading.Lock()
 
     @property
     def by(self) -> str:
@@ -91,12 +93,13 @@ class Drawing:
         )
 
     def draw(self) -> dict[str, Any]:
-        """Draw the testbed as it stands."""
-        if self.outdated:
-            by, _, *others = self._now()
-            self._state = self._draw()
-            self._drawn = (by, self._bed.registry.board_layout, *others)
-        return self._state
+        """Draw the testbed as it stands; the same object if it has not changed."""
+        with self._drawing:
+            if self.outdated:
+                by, _, *others = self._now()
+                self._state = self._draw()
+                self._drawn = (by, self._bed.registry.board_layout, *others)
+            return self._state
 
     def _draw(self) -> dict[str, Any]:
         bed = self._bed

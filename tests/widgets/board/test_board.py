@@ -246,6 +246,15 @@ def test_it_draws_what_the_spec_says_whoever_changed_it(board) -> None:
     assert len(board._drawn["pairs"]) == 2
 
 
+def test_a_page_gets_a_change_that_was_drawn_as_a_picture_first(board) -> None:
+    board._bed.assign("client1", "counter", Counter, elements={"step": 1})
+    board.on_tick()
+    board._bed.relate("server", "counter", "client1")
+    board.picture()  # as at the end of each cell
+    board.on_tick()
+    assert [pair["target"] for pair in board._drawn["pairs"]] == ["client1"]
+
+
 def test_nodes_stay_where_they_are_and_where_they_are_put(board) -> None:
     bed = board._bed
     bed.assign("client*", "counter", Counter, elements={"step": 1})
