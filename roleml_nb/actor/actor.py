@@ -24,9 +24,8 @@ from roleml_nb.role.channels import Handler
 from roleml_nb.role.running import running
 
 from .caller import Caller
-from .checkpoint import STEPS as CHECKPOINT_STEPS
 from .checkpoint import Checkpoint
-from .dispatch import Dispatch, NodeRequest
+from .dispatch import Dispatch
 from .errors import describe
 from .events.emissions import Emissions
 from .events.subscriptions import Subscriptions
@@ -34,7 +33,6 @@ from .host import ActorHost
 from .migration import Migration
 from .role_table import RoleTable
 from .routines import Routines
-from .undo import STEPS as UNDO_STEPS
 from .undo import TerminationUndo
 
 __all__ = ["Actor"]
@@ -89,8 +87,10 @@ class Actor:
         self.ctx.relationships.add_to_relationship("/", RoleInstanceID(name, NATIVE))
         self.add_role(NATIVE, native_role)
         self.start_role(NATIVE)
+        parts = (self.emissions, self.migration, self.checkpoint, self.undo)
         host.router.register(
-            name, Dispatch(self.roles, self.subscriptions, host, self._node_requests())
+            name,
+            Dispatch(self.roles, self.subscriptions, host, {type(part): part for part in parts}),
         )
 
     def call_with(self, caller: Caller) -> None:
@@ -101,28 +101,12 @@ class Actor:
         self.call_task = caller.call_task
         self.call_group = caller.call_group
         self.call_task_group = caller.call_task_group
-        self.request = caller.request
+        self.ask_node = caller.ask_node
+        self.ask_role = caller.ask_role
         self.resolve = self.convert_relationship_to_instance = caller.resolve
         self.has = caller.has
         self.handshake = caller.handshake
         self.handwave = caller.handwave
-
-    def _node_requests(self) -> dict[str, NodeRequest]:
-        """Return the handlers of messages that other nodes send about roles, by kind."""
-        requests: dict[str, NodeRequest] = {
-            "subscribe": self.emissions.subscribe,
-            "unsubscribe": self.emissions.unsubscribe,
-            "resubscribe": self.emissions.resubscribe,
-            "adopt": self.migration.adopt,
-            "adopted": self.migration.adopted,
-            "abandon": self.migration.abandon,
-            "repoint": self.migration.repoint,
-        }
-        for step in CHECKPOINT_STEPS:
-            requests[f"checkpoint-{step}"] = getattr(self.checkpoint, step)
-        for step in UNDO_STEPS:
-            requests[f"undo-{step}"] = getattr(self.undo, step)
-        return requests
 
     # roles
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, ParamSpec
 
+from roleml_nb.messaging.requests import NodeRequest
 from roleml_nb.messaging.serialization.codec import MESSAGE, encode
 from roleml_nb.role import (
     NATIVE,
@@ -23,6 +24,8 @@ from .inline import ELSEWHERE, call_inline
 from .role_table import RoleTable
 
 __all__ = ["Caller"]
+
+P = ParamSpec("P")
 
 
 class Caller:
@@ -96,6 +99,38 @@ class Caller:
             kind, self._roles.instance(instance_name), [target], channel, encode(content, MESSAGE)
         )
         return Invocation(pending, self._host, self._roles.find_lifecycle(instance_name))
+
+    def ask_role(
+        self,
+        request: NodeRequest[P],
+        instance_name: str,
+        target: RoleInstanceID,
+        channel: str,
+        *_: P.args,
+        **arguments: P.kwargs,
+    ) -> Invocation:
+        """Ask the node of a role, in the name of one of ours, about a channel of that role."""
+        return self.request(request.kind, instance_name, target, channel, arguments)
+
+    def ask_node(
+        self, request: NodeRequest[P], node: str, *_: P.args, **arguments: P.kwargs
+    ) -> Invocation:
+        """Ask a node in the name of ours.
+
+        In the trace and in errors, the channel is the role that it is about, else the kind.
+        """
+        channel = str(arguments.get("name", request.kind))
+        return self.request(request.kind, NATIVE, RoleInstanceID(node, NATIVE), channel, arguments)
+
+    def ask_nodes(
+        self, request: NodeRequest[P], nodes: list[str], *_: P.args, **arguments: P.kwargs
+    ) -> list[Invocation]:
+        """Ask several nodes the same, which is encoded once."""
+        natives = [RoleInstanceID(node, NATIVE) for node in nodes]
+        pending = self._host.router.request(
+            request.kind, self._roles.instance(NATIVE), natives, request.kind, encode(arguments)
+        )
+        return [Invocation(call, self._host) for call in pending]
 
     def call(
         self,

@@ -7,23 +7,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from roleml_nb.messaging.modules.module_versions import module_versions
+from roleml_nb.messaging.permissions import Sender
+from roleml_nb.messaging.requests import node_request
 from roleml_nb.messaging.serialization.codec import Body, encode
 from roleml_nb.role import NATIVE, CallerError, RoleInstanceID
 
-from .snapshot import Events, RoleSnapshot, capture, restore, restore_events, waiting_events
+from .snapshot import (
+    PREDEFINED,
+    Events,
+    RoleSnapshot,
+    capture,
+    restore,
+    restore_events,
+    waiting_events,
+)
 
 if TYPE_CHECKING:
     from .actor import Actor
 
-__all__ = ["STEPS", "Checkpoint", "Frames"]
-
-STEPS = ("describe", "capture", "prepare", "clear", "restore", "discard")
-"""Steps that a node can be asked for."""
+__all__ = ["Checkpoint", "Frames"]
 
 Frames = list[bytes]
 """The frames of an encoded body."""
-PREDEFINED = ("/", "manager")
-"""Relationships that every node has by itself."""
 
 
 @dataclass
@@ -63,8 +68,9 @@ class Checkpoint:
         self._actor = actor
         self._prepared: NodeState | None = None
 
+    @node_request("checkpoint-describe", Sender.NOTEBOOK)
     def describe(
-        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
+        self,
     ) -> tuple[
         dict[str, type], dict[str, list[RoleInstanceID]], dict[str, str], dict[str, dict[str, str]]
     ]:
@@ -91,9 +97,8 @@ class Checkpoint:
                 found[name] = relationships.members(name)
         return found
 
-    def capture(
-        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
-    ) -> tuple[int, Frames]:
+    @node_request("checkpoint-capture", Sender.NOTEBOOK)
+    def capture(self) -> tuple[int, Frames]:
         """Return this node's seed, and its state; CallerError for a role that cannot be kept."""
         actor = self._actor
         roles = {}
@@ -110,16 +115,14 @@ class Checkpoint:
         )
         return actor.ctx.seed, list(map(bytes, encode(state).frames()))
 
-    def prepare(
-        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
-    ) -> None:
+    @node_request("checkpoint-prepare", Sender.NOTEBOOK)
+    def prepare(self, *, frames: Frames, options: Mapping[str, Any]) -> None:
         """Prepare a state, and change nothing yet; CallerError when this node cannot restore it.
 
-        `content` is the node's state, and for each role the options that it was given, with which
+        `frames` are the node's state; `options`, those that each role was given, with which
         `restore` makes the attributes that its class has got since.
         """
         actor = self._actor
-        frames, options = content
         state: NodeState = Body.of_frames(frames).decode()
         if state.seed != actor.ctx.seed:
             raise CallerError(
@@ -137,7 +140,8 @@ class Checkpoint:
             kept.snapshot.options = options.get(name)
         self._prepared = state
 
-    def clear(self, source: RoleInstanceID, instance_name: str, channel: str, content: Any) -> None:
+    @node_request("checkpoint-clear", Sender.NOTEBOOK)
+    def clear(self) -> None:
         """End all roles here."""
         actor = self._actor
         for name in list(actor.roles):
@@ -150,9 +154,8 @@ class Checkpoint:
             if members and name not in PREDEFINED:
                 relationships.remove_from_relationship(name, *members)
 
-    def restore(
-        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
-    ) -> None:
+    @node_request("checkpoint-restore", Sender.NOTEBOOK)
+    def restore(self) -> None:
         """Restore the prepared state, all roles paused. Called when all nodes are clear."""
         actor, state = self._actor, self._prepared
         if state is None:
@@ -172,8 +175,7 @@ class Checkpoint:
             actor.subscriptions.adopt_heard(name, kept.heard)
         actor.roles.moved.update(state.moved)
 
-    def discard(
-        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
-    ) -> None:
+    @node_request("checkpoint-discard", Sender.NOTEBOOK)
+    def discard(self) -> None:
         """Discard the prepared state."""
         self._prepared = None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 import pickle
-from collections.abc import Callable
+from collections.abc import Mapping
 from concurrent.futures import Future
 from contextvars import copy_context
 from typing import Any
 
 from roleml_nb.messaging.envelope import Envelope, Target, never_begun
 from roleml_nb.messaging.executions import Execution, Interrupt, run
-from roleml_nb.messaging.permissions import check_content
+from roleml_nb.messaging.requests import NODE_REQUESTS
 from roleml_nb.messaging.serialization.codec import Body, encode
 from roleml_nb.role import (
     NATIVE,
@@ -33,10 +33,7 @@ from .events.subscriptions import Subscriptions
 from .host import ActorHost
 from .role_table import RoleTable
 
-__all__ = ["Dispatch", "NodeRequest"]
-
-NodeRequest = Callable[[RoleInstanceID, str, str, Any], Any]
-"""A handler of a message to the node itself: sender, role's name, channel, content."""
+__all__ = ["Dispatch"]
 
 SLOW_REQUEST = "assign-role"
 """The request to a node that may take long, since it builds elements; others need not wait for
@@ -47,19 +44,19 @@ ANSWERS_LATER = object()
 
 
 class Dispatch:
-    """Receives the messages for one actor."""
+    """Receives the messages for one actor, whose `parts` handle requests to the node itself."""
 
     def __init__(
         self,
         roles: RoleTable,
         subscriptions: Subscriptions,
         host: ActorHost,
-        node_requests: dict[str, NodeRequest],
+        parts: Mapping[type, Any],
     ):
         self.roles = roles
         self.host = host
         self._subscriptions = subscriptions
-        self._node_requests = node_requests
+        self._parts = parts
         self._logger = host.logger_for(roles.node, "")
 
     def __call__(self, envelope: Envelope, target: Target, body: Body) -> None:
@@ -109,11 +106,8 @@ class Dispatch:
             if envelope.kind in ("service", "task"):
                 answer = self._call(envelope, target, body)
             else:
-                content = body.decode()
-                check_content(envelope.kind, envelope.source, content)
-                answer = self._node_requests[envelope.kind](
-                    envelope.source, target.instance_name, envelope.channel, content
-                )
+                request = NODE_REQUESTS[envelope.kind]
+                answer = request.handle(self._parts, envelope, target, body)
         except RoleMoved as moved:
             self._redirect(envelope, target, body, moved)
         except Interrupt:

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from threading import Condition
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
-from roleml_nb.messaging.serialization.codec import encode
+from roleml_nb.messaging.permissions import Sender
+from roleml_nb.messaging.requests import NodeRequest, node_request
 from roleml_nb.role import (
     NATIVE,
     CallerError,
@@ -24,12 +25,24 @@ from roleml_nb.role import (
     StatusError,
 )
 
-from .snapshot import RoleSnapshot, capture, discard, restore, restore_events, waiting_events
+from .events.emissions import Emissions
+from .snapshot import (
+    PREDEFINED,
+    Events,
+    RoleSnapshot,
+    capture,
+    discard,
+    restore,
+    restore_events,
+    waiting_events,
+)
 
 if TYPE_CHECKING:
     from .actor import Actor
 
-__all__ = ["Migration"]
+__all__ = ["Migration", "check_relationships"]
+
+P = ParamSpec("P")
 
 Names = dict[str, dict[str, list[RoleInstanceID]]]
 """{node: {relationship: members}}."""
@@ -95,35 +108,50 @@ class Migration:
         self, name: str, to: RoleInstanceID, conflicts: str, steps: _Steps, paused: bool
     ) -> Names:
         actor, old = self._actor, self._actor.roles.instance(name)
-        away = RoleInstanceID(to.actor_name, NATIVE)
+        away = to.actor_name
         snapshot = capture(actor, name, conflicts)
         waiting: dict[tuple[RoleInstanceID, str], int] = {}
         steps.undo_by(
             lambda: self._requeue(
-                name, waiting, steps.request("abandon", away, to.instance_name, old)
+                name,
+                waiting,
+                steps.request(Migration.abandon, away, name=to.instance_name, old=old),
             )
         )
         added: Names = {to.actor_name: {}}
-        for relationship in steps.request("adopt", away, to.instance_name, snapshot):
+        for relationship in steps.request(
+            Migration.adopt, away, name=to.instance_name, snapshot=snapshot
+        ):
             added[to.actor_name][relationship] = snapshot.relationships[relationship]
         for (_, emitter, channel), inbox in actor.subscriptions.of_role(name).items():
             with suppress(NodeLost):  # an emitter that is gone sends nothing, here or there
-                steps.request("resubscribe", emitter, channel, (old, to))
+                self._resubscribe(emitter, channel, old, to)
             # all that came here before: links keep the order
             waiting[emitter, channel] = len(inbox)
         if not actor.ctx.relationships.members(name):
             added[actor.name] = {name: [to]}
-        steps.undo_by(lambda: steps.announce((to, old, {}, added)))
-        steps.announce((old, to, added, {}))
+        steps.undo_by(lambda: steps.announce(to, old, {}, added))
+        steps.announce(old, to, added, {})
         with self._settled:
             self._leaving.add(name)
         steps.request(
-            "adopted",
+            Migration.adopted,
             away,
-            to.instance_name,
-            (old, waiting_events(actor, name), actor.emissions.of_role(name), paused),
+            name=to.instance_name,
+            old=old,
+            events=waiting_events(actor, name),
+            emissions=actor.emissions.of_role(name),
+            paused=paused,
         )
         return added
+
+    def _resubscribe(
+        self, emitter: RoleInstanceID, channel: str, old: RoleInstanceID, new: RoleInstanceID
+    ) -> None:
+        """Have an emitter send the events of one of its channels to another address."""
+        self._actor.ask_role(
+            Emissions.resubscribe, NATIVE, emitter, channel, old=old, new=new
+        ).result(STEP_TIMEOUT_S)
 
     def _requeue(
         self,
@@ -159,14 +187,12 @@ class Migration:
 
     # arriving
 
-    def adopt(
-        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
-    ) -> list[str]:
+    @node_request("adopt", Sender.NODE, about=("snapshot.old",))
+    def adopt(self, *, name: str, snapshot: RoleSnapshot) -> list[str]:
         """Build the role here, paused; returns the relationships that it needs and that mean
         nothing here yet.
         """
-        snapshot: RoleSnapshot = content
-        actor, name = self._actor, channel
+        actor = self._actor
         if name in actor.roles:
             raise CallerError(
                 f"node '{actor.name}' already has a role '{name}'; move it to"
@@ -199,48 +225,52 @@ class Migration:
             )
         return new
 
+    @node_request("adopted", Sender.NODE, about=("old",))
     def adopted(
-        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
+        self,
+        *,
+        name: str,
+        old: RoleInstanceID,
+        events: Events,
+        emissions: dict[str, Any],
+        paused: bool,
     ) -> None:
         """Resume the role: every node knows its new address."""
-        old, events, emissions, paused = content
-        if self._arrivals.get(self._actor.roles.instance(channel)) != old:
+        if self._arrivals.get(self._actor.roles.instance(name)) != old:
             raise StatusError(f"node '{self._actor.name}' does not expect {old}")
-        restore_events(self._actor, channel, events)
-        self._actor.emissions.adopt(channel, emissions)
+        restore_events(self._actor, name, events)
+        self._actor.emissions.adopt(name, emissions)
         if not paused:
-            self._resume(channel)
+            self._resume(name)
 
-    def abandon(
-        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
-    ) -> list:
+    @node_request("abandon", Sender.NODE, about=("old",))
+    def abandon(self, *, name: str, old: RoleInstanceID) -> list:
         """Discard the role, which goes on where it was; return the events that came here for it."""
-        old, new = content, self._actor.roles.instance(channel)
+        new = self._actor.roles.instance(name)
         if self._arrivals.get(new) != old:
             return []
         try:
-            for _, emitter, event in self._actor.subscriptions.of_role(channel):
+            for _, emitter, event in self._actor.subscriptions.of_role(name):
                 with suppress(NodeLost):
-                    self._actor.request("resubscribe", NATIVE, emitter, event, (new, old)).result(
-                        STEP_TIMEOUT_S
-                    )
-            return waiting_events(self._actor, channel)
+                    self._resubscribe(emitter, event, new, old)
+            return waiting_events(self._actor, name)
         finally:
-            discard(self._actor, channel)
+            discard(self._actor, name)
 
     # for everybody
 
+    @node_request("repoint", Sender.NODE, about=("old", "new"))
     def repoint(
-        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
+        self, *, old: RoleInstanceID, new: RoleInstanceID, added: Names, removed: Names
     ) -> None:
         """Replace the address of a role by its new one."""
-        self._repoint(*content)
+        check_relationships((old.actor_name, new.actor_name), added, removed)
+        self._repoint(old, new, added, removed)
 
     def _repoint(
         self, old: RoleInstanceID, new: RoleInstanceID, added: Names, removed: Names
     ) -> None:
         actor = self._actor
-        old, new = RoleInstanceID(*old), RoleInstanceID(*new)
         actor.subscriptions.repoint(old, new)
         actor.ctx.relationships.replace(old, new)
         for relationship, members in added.get(actor.name, {}).items():
@@ -251,6 +281,17 @@ class Migration:
             listener(old, new, added, removed)
 
 
+def check_relationships(nodes: tuple[str, str], *changes: Names) -> None:
+    """Raise CallerError for changes of relationships that a move between two nodes cannot need."""
+    for change in changes:
+        for node, names in change.items():
+            if node not in nodes or set(PREDEFINED) & set(names):
+                raise CallerError(
+                    f"a move between {nodes[0]} and {nodes[1]} changes no relationship "
+                    f"{', '.join(names)} of {node}"
+                )
+
+
 class _Steps:
     """Requests to other nodes, with actions that undo them in reverse order."""
 
@@ -258,33 +299,30 @@ class _Steps:
         self._actor = actor
         self._undo: list[Callable[[], Any]] = []
 
-    def request(self, kind: str, target: RoleInstanceID, channel: str, content: Any) -> Any:
-        return self._actor.request(kind, NATIVE, target, channel, content).result(STEP_TIMEOUT_S)
+    def request(
+        self, request: NodeRequest[P], node: str, *args: P.args, **arguments: P.kwargs
+    ) -> Any:
+        return self._actor.ask_node(request, node, *args, **arguments).result(STEP_TIMEOUT_S)
 
     def undo_by(self, action: Callable[[], Any]) -> None:
         self._undo.append(action)
 
-    def announce(self, news: tuple) -> None:
+    def announce(
+        self, old: RoleInstanceID, new: RoleInstanceID, added: Names, removed: Names
+    ) -> None:
         """Announce a new address to every other node."""
-        names = [
-            name for name in self._actor.ctx.contacts.all_actor_names() if name != self._actor.name
-        ]
-        router, source = self._actor.host.router, self._actor.roles.instance(NATIVE)
-        calls = router.request(
-            "repoint",
-            source,
-            [RoleInstanceID(name, NATIVE) for name in names],
-            "repoint",
-            encode(news),
+        actor, clock = self._actor, self._actor.host.clock
+        names = [name for name in actor.ctx.contacts.all_actor_names() if name != actor.name]
+        asked = actor.caller.ask_nodes(
+            Migration.repoint, names, old=old, new=new, added=added, removed=removed
         )
-        clock = self._actor.host.clock
         deadline = clock.now() + STEP_TIMEOUT_S
-        for name, call in zip(names, calls, strict=True):
+        for name, answer in zip(names, asked, strict=True):
             try:
-                clock.wait(call, max(0.0, deadline - clock.now()))
+                answer.result(max(0.0, deadline - clock.now()))
             except Exception as error:  # a node that is gone needs no new address
-                call.cancel()
-                self._actor.logger.info("%s was not told of a new address: %s", name, error)
+                answer.stop_waiting()
+                actor.logger.info("%s was not told of a new address: %s", name, error)
 
     def undo(self) -> None:
         while self._undo:

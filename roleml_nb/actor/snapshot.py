@@ -39,6 +39,8 @@ __all__ = [
     "waiting_events",
 ]
 
+PREDEFINED = ("/", "manager")
+"""Relationships that every node has by itself, and that no other node changes by the way."""
 Events = list[tuple[RoleInstanceID, str, Contents]]
 """Emitter, channel, and the events that wait."""
 

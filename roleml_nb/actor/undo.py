@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
+from roleml_nb.messaging.permissions import Sender
+from roleml_nb.messaging.requests import NodeRequest, node_request, role_request
 from roleml_nb.messaging.serialization.codec import Body, encode
 from roleml_nb.role import NATIVE, CallerError, RoleInstanceID, RoleMLError, Status
 from roleml_nb.role.channels import Handler
@@ -22,10 +24,10 @@ from .snapshot import (
 if TYPE_CHECKING:
     from .actor import Actor
 
-__all__ = ["STEPS", "TerminationUndo"]
+__all__ = ["TerminationUndo"]
 
-STEPS = ("capture", "release", "restore", "listener", "listen")
-"""Steps that a node can be asked for."""
+P = ParamSpec("P")
+
 STEP_TIMEOUT_S = 10.0
 """Seconds that running handlers and the main routine get to end."""
 
@@ -49,15 +51,14 @@ class TerminationUndo:
     def __init__(self, actor: Actor):
         self._actor = actor
 
-    def capture(
-        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
-    ) -> tuple[list[bytes] | None, str, bool]:
-        """Pause the role `channel`, for it to be ended now, and capture it.
+    @node_request("undo-capture", Sender.NOTEBOOK)
+    def capture(self, *, name: str) -> tuple[list[bytes] | None, str, bool]:
+        """Pause a role, for it to be ended now, and capture it.
 
         Returns its state, or None and the reason; and True if it was paused before. StatusError
         when its handlers do not end; it then goes on.
         """
-        actor, name = self._actor, channel
+        actor = self._actor
         lifecycle = actor.roles.lifecycle(name)
         with actor.exclusive(name):
             paused = lifecycle.status is Status.PAUSED
@@ -93,31 +94,37 @@ class TerminationUndo:
                 if wanted.automatic:
                     continue
                 method = self._request(
-                    "listener", subscriber, event, (self._actor.roles.instance(name), listener)
+                    TerminationUndo.listener,
+                    subscriber,
+                    event,
+                    emitter=self._actor.roles.instance(name),
+                    listener=listener,
                 )
                 if method:
                     found.append((subscriber, event, method, wanted.conditions, wanted.mode))
         return found
 
-    def _request(self, step: str, target: RoleInstanceID, channel: str, content: Any) -> Any:
-        """Request a step of another node; log and return None if it is gone or refuses."""
+    def _request(
+        self,
+        request: NodeRequest[P],
+        target: RoleInstanceID,
+        channel: str,
+        *args: P.args,
+        **arguments: P.kwargs,
+    ) -> Any:
+        """Ask another node; log and return None if it is gone or refuses."""
+        asked = self._actor.ask_role(request, NATIVE, target, channel, *args, **arguments)
         try:
-            return self._actor.request(f"undo-{step}", NATIVE, target, channel, content).result(
-                STEP_TIMEOUT_S
-            )
+            return asked.result(STEP_TIMEOUT_S)
         except RoleMLError as error:
-            self._actor.logger.warning("%s of %s: %s", step, target, error)
+            self._actor.logger.warning("%s of %s: %s", request.kind, target, error)
             return None
 
-    def release(
-        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
-    ) -> None:
+    @node_request("undo-release", Sender.NOTEBOOK)
+    def release(self, *, name: str, paused: bool) -> None:
         """Resume a role that was not ended, unless it was `paused` before."""
-        if (
-            channel in self._actor.roles
-            and self._actor.roles.lifecycle(channel).status is Status.PAUSED
-        ):
-            self._resume(channel, content)
+        if name in self._actor.roles and self._actor.roles.lifecycle(name).status is Status.PAUSED:
+            self._resume(name, paused)
 
     def _resume(self, name: str, paused: bool) -> None:
         if not paused and self._actor.roles.lifecycle(name).status is Status.PAUSED:
@@ -125,15 +132,14 @@ class TerminationUndo:
         if self._actor.roles.started(name):
             self._actor.routines.restart(name)
 
-    def restore(
-        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
-    ) -> None:
+    @node_request("undo-restore", Sender.NOTEBOOK)
+    def restore(self, *, name: str, frames: list[bytes]) -> None:
         """Restore the role, with its state, its subscriptions and its subscribers.
 
         CallerError when one is there.
         """
-        actor, name = self._actor, channel
-        terminated: TerminatedRole = Body.of_frames(content).decode()
+        actor = self._actor
+        terminated: TerminatedRole = Body.of_frames(frames).decode()
         with actor.exclusive(name):
             restore(
                 actor,
@@ -163,8 +169,16 @@ class TerminationUndo:
                 if not automatic:
                     self._subscribe(name, emitter, event, handler, method, conditions, mode)
             restore_events(actor, name, terminated.events)
-            for subscriber, event, *wanted in terminated.subscribers:
-                self._request("listen", subscriber, event, (actor.roles.instance(name), *wanted))
+            for subscriber, event, method, conditions, mode in terminated.subscribers:
+                self._request(
+                    TerminationUndo.listen,
+                    subscriber,
+                    event,
+                    emitter=actor.roles.instance(name),
+                    method=method,
+                    conditions=conditions,
+                    mode=mode,
+                )
             if not terminated.paused:
                 actor.roles.lifecycle(name).resume()
                 actor.routines.start(name)
@@ -207,25 +221,39 @@ class TerminationUndo:
 
     # the part of subscribers
 
+    @role_request("undo-listener", Sender.NODE, about=("emitter",))
     def listener(
-        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
+        self,
+        asker: RoleInstanceID,
+        instance_name: str,
+        channel: str,
+        *,
+        emitter: RoleInstanceID,
+        listener: str,
     ) -> str | None:
         """Return the name of the method by which our role listens to an emitter."""
-        emitter, name = content
         inbox = self._actor.subscriptions.of_role(instance_name).get(
-            (instance_name, RoleInstanceID(*emitter), channel)
+            (instance_name, emitter, channel)
         )
-        listener = None if inbox is None else inbox.listeners.get(name)
-        return None if listener is None else getattr(listener.method, "__name__", None)
+        found = None if inbox is None else inbox.listeners.get(listener)
+        return None if found is None else getattr(found.method, "__name__", None)
 
+    @role_request("undo-listen", Sender.NODE, about=("emitter",))
     def listen(
-        self, source: RoleInstanceID, instance_name: str, channel: str, content: Any
+        self,
+        asker: RoleInstanceID,
+        instance_name: str,
+        channel: str,
+        *,
+        emitter: RoleInstanceID,
+        method: str,
+        conditions: dict[str, Any],
+        mode: str,
     ) -> None:
         """Have our role listen as before to an emitter that is back."""
-        emitter, method, conditions, mode = content
         self._subscribe(
             instance_name,
-            RoleInstanceID(*emitter),
+            emitter,
             channel,
             Handler(channel, "event handler", expand=False),
             method,

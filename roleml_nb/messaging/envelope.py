@@ -33,9 +33,8 @@ class Target(NamedTuple):
 class Envelope(NamedTuple):
     """The header of a message.
 
-    `kind`: service, task or event; subscribe, unsubscribe, discontinue; adopt, adopted, abandon,
-    repoint and resubscribe when a role moves; checkpoint-… and undo-…; reply, error or moved, which
-    answer a call; host.
+    `kind`: service, task or event; discontinue; that of a declared request (see `requests`); reply,
+    error or moved, which answer a call; host.
     """
 
     kind: str

@@ -9,14 +9,9 @@ import pytest
 import zmq
 
 from roleml_nb import CallerError, Role, RoleInstanceID, Service, Task
-from roleml_nb.messaging.permissions import (
-    HOST_MESSAGES,
-    KINDS,
-    Sender,
-    check_content,
-    host_refusal,
-    refusal,
-)
+from roleml_nb.actor.migration import check_relationships
+from roleml_nb.messaging.permissions import HOST_MESSAGES, KINDS, Sender, host_refusal, refusal
+from roleml_nb.messaging.requests import NODE_REQUESTS, node_request, role_request
 from tests.waiting import until
 
 SENDERS = {
@@ -111,8 +106,15 @@ def test_which_host_may_send_each_control_to_which(channel):
 
 
 def kinds_and_controls(host):
-    requests = [set(receiver._node_requests) for receiver in host.router._receivers.values()]
-    return set().union(*requests), set(host.router.host_handlers)
+    from roleml_nb.messaging.requests import NODE_REQUESTS
+
+    kinds = {
+        request.kind
+        for receiver in host.router._receivers.values()
+        for request in NODE_REQUESTS.values()
+        if isinstance(receiver._parts[request.part], request.part)
+    }
+    return kinds, set(host.router.host_handlers)
 
 
 def test_nothing_is_without_a_rule_and_no_rule_without_its_thing(bed):
@@ -121,6 +123,7 @@ def test_nothing_is_without_a_rule_and_no_rule_without_its_thing(bed):
     requests = {frozenset(kinds) for kinds, _ in found.values() if kinds}
     [kinds] = requests
     handed_over = {"service", "task", "event", "discontinue", "reply", "error", "moved"}
+    assert kinds == set(NODE_REQUESTS)
     assert (
         kinds | handed_over
         == set(KINDS)
@@ -140,41 +143,85 @@ A, B, C = RoleInstanceID("a", "x"), RoleInstanceID("b", "x"), RoleInstanceID("c"
 
 
 class Snapshot:
-    old = A
+    def __init__(self, old):
+        self.old = old
+
+
+@pytest.mark.parametrize("declare", [node_request, role_request])
+def test_a_request_that_does_not_declare_its_asker_cannot_be_declared(declare):
+    def handler(self):
+        """Never called."""
+
+    before = dict(KINDS)
+    with pytest.raises(TypeError, match="asker"):
+        declare("x")
+    for asker in (None, "the notebook", Sender):
+        with pytest.raises(TypeError, match="'x' does not declare who may ask: .* is no Sender"):
+            declare("x", asker)(handler)
+    with pytest.raises(TypeError, match="'x' does not declare about whose roles a node may ask"):
+        declare("x", Sender.NODE)(handler)
+    for kind in ("repoint", "event"):
+        with pytest.raises(
+            (TypeError, RuntimeError)
+        ) as refused:  # Python 3.11 wraps what __set_name__ raises
+            type("Part", (), {"handler": declare(kind, Sender.ROLE)(handler)})
+        assert f"request '{kind}' is declared twice" in str(
+            refused.value.__cause__ or refused.value
+        )
+    assert before == KINDS
+
+
+def about(request, role):
+    """Arguments of a request that speak of that role."""
+    given = {}
+    for path in request.about:
+        name, _, attribute = path.partition(".")
+        given[name] = Snapshot(role) if attribute else role
+    return given
 
 
 @pytest.mark.parametrize(
-    "kind, content",
-    [
-        ("adopt", Snapshot()),
-        ("adopted", (A, [], {}, False)),
-        ("abandon", A),
-        ("resubscribe", (A, B)),
-        ("repoint", (A, B, {}, {})),
-        ("repoint", (B, A, {}, {"a": {"x": [A]}, "b": {"y": [B]}})),
-        ("undo-listener", (A, "name")),
-        ("undo-listen", (A, "m", {}, "")),
-    ],
+    "kind", [kind for kind, request in NODE_REQUESTS.items() if request.asker is Sender.NODE]
 )
-def test_a_node_speaks_of_its_own_roles_alone(kind, content):
-    check_content(kind, RoleInstanceID("a", "actor"), content)
+def test_a_node_speaks_of_its_own_roles_alone(kind):
+    request = NODE_REQUESTS[kind]
+    request.check(RoleInstanceID("a", "actor"), about(request, A))
     with pytest.raises(
         CallerError,
-        match=rf"'{kind}' is for a node's own roles, and c/actor sent it about one of (a|b)",
+        match=rf"'{kind}' is for a node's own roles, and c/actor sent it about one of a",
     ):
-        check_content(kind, RoleInstanceID("c", "actor"), content)
+        request.check(RoleInstanceID("c", "actor"), about(request, A))
+
+
+@pytest.mark.parametrize("one, other", [(A, B), (B, A)])
+def test_either_end_of_a_move_announces_it(one, other):
+    given = {"old": one, "new": other}
+    NODE_REQUESTS["repoint"].check(RoleInstanceID("a", "actor"), given)
+    with pytest.raises(CallerError, match=r"c/actor sent it about one of (a or b|b or a)"):
+        NODE_REQUESTS["repoint"].check(RoleInstanceID("c", "actor"), given)
 
 
 @pytest.mark.parametrize("node, relationship", [("c", "peer"), ("b", "manager"), ("a", "/")])
-@pytest.mark.parametrize("place", [2, 3])
+@pytest.mark.parametrize("place", [0, 1])
 def test_a_move_changes_no_relationship_that_is_none_of_its_business(node, relationship, place):
-    content = [A, B, {}, {}]
-    content[place] = {node: {relationship: [A]}}
+    changes = [{"a": {"x": [A]}, "b": {"y": [B]}}, {}]
+    check_relationships(("a", "b"), *changes)
+    changes[place] = {node: {relationship: [A]}}
     with pytest.raises(
         CallerError,
         match=f"a move between a and b changes no relationship {relationship} of {node}",
     ):
-        check_content("repoint", RoleInstanceID("a", "actor"), content)
+        check_relationships(("a", "b"), *changes)
+
+
+class Trap:
+    """Leaves a file where it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (self.path, "w")
 
 
 class Meddler(Role):
@@ -185,8 +232,12 @@ class Meddler(Role):
         from roleml_nb import CallerError, RoleInstanceID
 
         try:
-            return self.base.request(
-                kind, name, RoleInstanceID.of(target), channel, content
+            return self.base.caller.request(
+                kind,
+                name,
+                RoleInstanceID.of(target),
+                channel,
+                Trap(content) if isinstance(content, str) else content,
             ).result(20)
         except CallerError as error:
             return str(error)
@@ -206,29 +257,44 @@ cloudpickle.register_pickle_by_value(__import__(__name__, fromlist=["_"]))
 
 
 @pytest.mark.parametrize(
-    "kind", [kind for kind, sender in KINDS.items() if sender in (Sender.NODE, Sender.NOTEBOOK)]
+    "kind", [kind for kind, request in NODE_REQUESTS.items() if request.asker is not Sender.ROLE]
 )
 @pytest.mark.parametrize("where", ["same host", "another host"])
-def test_a_plain_role_is_refused_and_nothing_has_changed(bed, kind, where):
+def test_a_stranger_is_refused_before_its_request_is_read_and_nothing_has_changed(
+    bed, kind, where, tmp_path
+):
+    request, trap = NODE_REQUESTS[kind], tmp_path / "read"
     name = f"meddler-{kind}-{where.replace(' ', '-')}"
     engines = sorted(bed.fleet.alive) or ["notebook"]
     bed.spawn(name, on=engines[0])
     bed.spawn(f"victim-{name}", on=engines[0 if where == "same host" else -1])
     bed.assign(name, "meddler", Meddler)
     bed.assign(f"victim-{name}", "victim", Victim)
-    for role in ("meddler", "actor") if KINDS[kind] is Sender.NOTEBOOK else ("meddler",):
-        told = bed.call(
+
+    def told(role, content):
+        return bed.call(
             f"{name}/meddler",
             "send",
             {
                 "kind": kind,
                 "target": f"victim-{name}/actor",
                 "channel": "victim",
-                "content": None,
+                "content": content,
                 "name": role,
             },
         )
-        assert f"only {KINDS[kind].value} may send '{kind}', and {name}/{role} (on " in told
+
+    for role in ("meddler", "actor") if request.asker is Sender.NOTEBOOK else ("meddler",):
+        assert f"only {request.asker.value} may send '{kind}', and {name}/{role} (on " in told(
+            role, str(trap)
+        )
+    assert not trap.exists()
+    if request.asker is Sender.NODE:  # another node, about a role that is not its own
+        content = about(request, RoleInstanceID(f"victim-{name}", "victim"))
+        assert (
+            f"'{kind}' is for a node's own roles, and {name}/actor sent it about one of"
+            f" victim-{name}" in told("actor", content)
+        )
     assert bed.call(f"victim-{name}/victim", "add", {"one": 1, "other": 2}) == 3
     bed.remove([name, f"victim-{name}"])
 
@@ -246,12 +312,12 @@ def test_a_node_cannot_move_what_is_not_its_own(bed):
             "target": "moved-2/actor",
             "channel": "repoint",
             "name": "actor",
-            "content": (
-                RoleInstanceID("moved-1", "victim"),
-                RoleInstanceID("moved-2", "victim"),
-                {},
-                {},
-            ),
+            "content": {
+                "old": RoleInstanceID("moved-1", "victim"),
+                "new": RoleInstanceID("moved-2", "victim"),
+                "added": {},
+                "removed": {},
+            },
         },
     )
     assert (

@@ -10,6 +10,8 @@ from typing import Any
 from roleml_nb.actor.host import ActorHost
 from roleml_nb.actor.role_table import RoleTable
 from roleml_nb.messaging.envelope import Target
+from roleml_nb.messaging.permissions import Sender
+from roleml_nb.messaging.requests import role_request
 from roleml_nb.messaging.serialization.codec import MESSAGE, encode
 from roleml_nb.role import Message, NoSuchEventError, RoleInstanceID, did_you_mean
 from roleml_nb.role.conditions import passes
@@ -146,11 +148,19 @@ class Emissions:
 
     # messages from subscribers
 
+    @role_request("subscribe", Sender.ROLE)
     def subscribe(
-        self, subscriber: RoleInstanceID, instance_name: str, channel: str, content: Any
+        self,
+        subscriber: RoleInstanceID,
+        instance_name: str,
+        channel: str,
+        *,
+        listener: str,
+        conditions: dict[str, Any],
+        mode: str,
+        automatic: bool,
     ) -> None:
         """Subscribe another role to one of ours, which may be assigned later."""
-        name, *wanted = content
         self._follow(instance_name)
         role = self._roles.get(instance_name)
         if role is not None and channel not in role.events:
@@ -159,9 +169,8 @@ class Emissions:
                 f" {did_you_mean(channel, role.events)}"
             )
         with self._lock:
-            self._subscribers.setdefault((instance_name, channel), {})[subscriber, name] = (
-                Subscriber(*wanted)
-            )
+            subscribers = self._subscribers.setdefault((instance_name, channel), {})
+            subscribers[subscriber, listener] = Subscriber(conditions, mode, automatic)
 
     def _follow(self, instance_name: str) -> None:
         """Wait while the role is about to be elsewhere; RoleMoved when it is."""
@@ -169,17 +178,25 @@ class Emissions:
         if instance_name not in self._roles and instance_name in self._roles.moved:
             self._roles.lifecycle(instance_name)
 
+    @role_request("unsubscribe", Sender.ROLE)
     def unsubscribe(
-        self, subscriber: RoleInstanceID, instance_name: str, channel: str, content: Any
+        self, subscriber: RoleInstanceID, instance_name: str, channel: str, *, listener: str | None
     ) -> None:
+        """End one subscription of another role, or all (None)."""
         self._follow(instance_name)
-        self._drop((instance_name, channel), subscriber, content)
+        self._drop((instance_name, channel), subscriber, listener)
 
+    @role_request("resubscribe", Sender.NODE, about=("old",))
     def resubscribe(
-        self, subscriber: RoleInstanceID, instance_name: str, channel: str, content: Any
+        self,
+        asker: RoleInstanceID,
+        instance_name: str,
+        channel: str,
+        *,
+        old: RoleInstanceID,
+        new: RoleInstanceID,
     ) -> None:
         """Send a listener's events to its new address from here on."""
-        old, new = content
         self._follow(instance_name)
         with self._lock:
             subscribers = self._subscribers.get((instance_name, channel), {})

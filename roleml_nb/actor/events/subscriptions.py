@@ -15,6 +15,7 @@ from roleml_nb.role import CallerError, NodeLost, Role, RoleInstanceID, RoleMLEr
 from roleml_nb.role.channels import Handler, Subscription
 from roleml_nb.role.conditions import check_conditions
 
+from .emissions import Emissions
 from .inbox import Inbox, Listener
 
 __all__ = ["Subscriptions"]
@@ -122,8 +123,15 @@ class Subscriptions:
                     name += "+"
             listener = Listener(name, handler, method, wanted, mode, automatic)
             self.adopt(key, listener)
-        invocation = self._caller.request(
-            "subscribe", instance_name, target, channel, (name, wanted, mode, automatic)
+        invocation = self._caller.ask_role(
+            Emissions.subscribe,
+            instance_name,
+            target,
+            channel,
+            listener=name,
+            conditions=wanted,
+            mode=mode,
+            automatic=automatic,
         )
         try:
             invocation.result()
@@ -159,7 +167,9 @@ class Subscriptions:
             raise CallerError(
                 f"{self._roles.node}/{instance_name} is not subscribed to {target}.{channel}"
             )
-        invocation = self._caller.request("unsubscribe", instance_name, target, channel, name)
+        invocation = self._caller.ask_role(
+            Emissions.unsubscribe, instance_name, target, channel, listener=name
+        )
         if wait:
             try:
                 invocation.result()

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from roleml_nb.actor import Invocation
+from roleml_nb.actor.checkpoint import Checkpoint
 from roleml_nb.host.quiesce import resume
+from roleml_nb.messaging.requests import NodeRequest
 from roleml_nb.role import (
-    NATIVE,
     NOTEBOOK,
     CallerError,
     HandlerError,
@@ -62,7 +63,7 @@ def save(deployment: Deployment, path: str | os.PathLike[str], timeout: float) -
         with quiesced(fleet, timeout) as resting, zipfile.ZipFile(beside, "w") as file:
             write_testbed(file, _state(deployment, resting))
             seeds = []
-            for number, (seed, frames) in enumerate(_step(deployment, "capture", nodes)):
+            for number, (seed, frames) in enumerate(_step(deployment, Checkpoint.capture, nodes)):
                 write_frames(file, str(number), frames)
                 seeds.append(seed)
             header = {
@@ -118,16 +119,15 @@ def _state(deployment: Deployment, resting: Quiesced) -> dict[str, Any]:
 
 def _step(
     deployment: Deployment,
-    step: str,
+    request: NodeRequest[...],
     nodes: Iterable[str],
-    contents: Iterable[Any] = repeat(None),
+    arguments: Iterable[Mapping[str, Any]] = repeat({}),
 ) -> Iterator[Any]:
     """Ask nodes, some at the same time; yield their answers, in order."""
     actor = deployment.fleet.home.actors[NOTEBOOK]
     asked: deque[Invocation] = deque()
-    for node, content in zip(nodes, contents, strict=False):
-        native = RoleInstanceID(node, NATIVE)
-        asked.append(actor.request(f"checkpoint-{step}", NATIVE, native, step, content))
+    for node, given in zip(nodes, arguments, strict=False):
+        asked.append(actor.ask_node(request, node, **given))
         if len(asked) >= MAX_CONCURRENT:
             yield asked.popleft().result(STEP_TIMEOUT_S)
     while asked:
@@ -136,12 +136,12 @@ def _step(
 
 def _run_step(
     deployment: Deployment,
-    step: str,
+    request: NodeRequest[...],
     nodes: Iterable[str],
-    contents: Iterable[Any] = repeat(None),
+    arguments: Iterable[Mapping[str, Any]] = repeat({}),
 ) -> None:
     """Ask nodes, as `_step` does, and wait until all have answered."""
-    deque(_step(deployment, step, nodes, contents), 0)
+    deque(_step(deployment, request, nodes, arguments), 0)
 
 
 def restore(deployment: Deployment, path: str | os.PathLike[str], timeout: float) -> None:
@@ -157,9 +157,9 @@ def restore(deployment: Deployment, path: str | os.PathLike[str], timeout: float
         with quiesced(fleet, timeout) as resting:
             nodes: list[str] = header["nodes"]
             try:
-                _run_step(deployment, "prepare", nodes, _contents(file, nodes, state))
+                _run_step(deployment, Checkpoint.prepare, nodes, _contents(file, nodes, state))
             except Exception as error:
-                _run_step(deployment, "discard", nodes)
+                _run_step(deployment, Checkpoint.discard, nodes)
                 if isinstance(error, CallerError | HandlerError | InternalError):
                     raise CheckpointError(f"cannot restore {os.fspath(path)}: {error}") from None
                 raise
@@ -187,7 +187,7 @@ def _check_fits(deployment: Deployment, header: Mapping[str, Any], path: str) ->
 
 def _contents(
     file: zipfile.ZipFile, nodes: list[str], state: Mapping[str, Any]
-) -> Iterator[tuple[list[bytes], dict[str, Any]]]:
+) -> Iterator[dict[str, Any]]:
     """Yield each node's part of a file, and the options of its roles: {role: options, or None if
     they are not known}.
     """
@@ -196,13 +196,13 @@ def _contents(
         for (place, name), given in state["given"].items():
             if place == node:
                 options[name] = given[1]
-        yield read_frames(file, str(number)), options
+        yield {"frames": read_frames(file, str(number)), "options": options}
 
 
 def _become(deployment: Deployment, nodes: list[str], path: str) -> None:
-    for step in ("clear", "restore"):
+    for request in (Checkpoint.clear, Checkpoint.restore):
         try:
-            _run_step(deployment, step, nodes)
+            _run_step(deployment, request, nodes)
         except RoleMLError as error:
             raise CheckpointError(
                 f"not all nodes could be made what they are in {path}, and the testbed is neither"

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from roleml_nb.actor import Invocation
-from roleml_nb.role import NATIVE, NOTEBOOK, Role, RoleInstanceID, RoleMLError
+from roleml_nb.actor.undo import TerminationUndo
+from roleml_nb.role import NOTEBOOK, Role, RoleInstanceID, RoleMLError
 
 from .deployment import Deployment
 
@@ -51,6 +52,7 @@ def capture(
 
     StatusError when handlers do not end; all go on then.
     """
+    native = deployment.fleet.home.actors[NOTEBOOK]
     kept: list[TerminatedRole] = []
     asked: list[tuple[TerminatedRole, Invocation]] = []
     registry, lost = deployment.registry, deployment.fleet.lost
@@ -59,11 +61,12 @@ def capture(
         kept.append(TerminatedRole(instance, known, deployment.versions.entries(instance)))
     try:
         for role in kept:
-            place = registry.places[role.instance.actor_name]
+            node, name = role.instance
+            place = registry.places[node]
             if place in lost:
                 role.why = f"it is lost with {place}"
             else:
-                asked.append((role, _ask(deployment, "capture", role.instance, None)))
+                asked.append((role, native.ask_node(TerminationUndo.capture, node, name=name)))
         for role, answer in asked:
             role.state, role.why, role.paused = answer.result(STEP_TIMEOUT_S)
         yield kept
@@ -73,15 +76,9 @@ def capture(
             with suppress(RoleMLError):  # that one went on by itself, or is gone
                 answer.result(STEP_TIMEOUT_S)
                 if name in registry.roles.get(node, {}):
-                    release = _ask(deployment, "release", role.instance, role.paused)
-                    release.result(STEP_TIMEOUT_S)
-
-
-def _ask(deployment: Deployment, step: str, instance: RoleInstanceID, content: Any) -> Invocation:
-    node, name = instance
-    return deployment.fleet.home.actors[NOTEBOOK].request(
-        f"undo-{step}", NATIVE, RoleInstanceID(node, NATIVE), name, content
-    )
+                    native.ask_node(
+                        TerminationUndo.release, node, name=name, paused=role.paused
+                    ).result(STEP_TIMEOUT_S)
 
 
 def restore(deployment: Deployment, terminated: TerminatedRole) -> None:
@@ -90,7 +87,11 @@ def restore(deployment: Deployment, terminated: TerminatedRole) -> None:
     """
     node, name = terminated.instance
     deployment.registry.select(node)
-    _ask(deployment, "restore", terminated.instance, terminated.state).result(STEP_TIMEOUT_S)
+    assert terminated.state is not None
+    native = deployment.fleet.home.actors[NOTEBOOK]
+    native.ask_node(TerminationUndo.restore, node, name=name, frames=terminated.state).result(
+        STEP_TIMEOUT_S
+    )
     if terminated.known is not None:
         deployment.registry.assigned(node, name, terminated.known)
     deployment.versions.restore_entries(terminated.instance, terminated.version)
