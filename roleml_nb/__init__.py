@@ -25,6 +25,7 @@ from .role import (
     TrainableModel,
     attribute,
 )
+from .spec import readers
 from .testbed import Each, Testbed, impl
 from .trace import Recording, compare
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from roleml_nb.topologies.topology import Topology, topology
 
 former_names.install()
+readers.register("roleml_nb.compat.config")
 
 __version__ = "0.1.0"
 

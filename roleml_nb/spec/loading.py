@@ -11,11 +11,12 @@ from typing import Any
 from roleml_nb.role import TestbedError, did_you_mean
 from roleml_nb.role.checks.visible import visible
 
-from . import bootstrap, conductor, spec
 from .definitions import Names, add_sources
 from .entry import ConfigError, Entry
 from .plan import Plan
+from .readers import Reader, registered
 from .scope import Scope
+from .spec import SpecReader, check_plain, without_empty
 from .yaml import dump, read_file
 
 __all__ = ["FileName", "Source", "expand", "read", "write_spec"]
@@ -57,23 +58,20 @@ def read(
     """
     entries = _entries(source, trust, root)
     scope = Scope(names, trust, entries)
-    kinds = list(map(_kind, entries))
-    if spec in kinds and len(entries) > 1:
-        raise entries[kinds.index(spec)].fail("a spec is loaded alone")
+    by_reader: dict[Reader, list[Entry]] = {reader: [] for reader in registered()}
+    folders = []
+    for entry in entries:
+        by_reader[_reader(entry)].append(entry)
+    for reader, own in by_reader.items():
+        if isinstance(reader, SpecReader) and own and len(entries) > 1:
+            raise own[0].fail("a spec is loaded alone")
+        for entry in own:
+            folders += reader.sources(entry, scope)
     plan = Plan()
-    actors, folders = [], []
-    for entry, kind in zip(entries, kinds, strict=True):
-        if kind is bootstrap:
-            actors.append(entry)
-            folders += bootstrap.sources(entry, scope)
     with add_sources(folders):
-        if actors:
-            plan.add(bootstrap.plan_actors(actors, scope))
-        for entry, kind in zip(entries, kinds, strict=True):
-            if kind is conductor:
-                plan.add(conductor.plan_run(entry, scope, seed, usual_seed))
-            elif kind is spec:
-                plan.add(spec.plan_spec(entry, scope))
+        for reader, own in reversed(by_reader.items()):  # actors come before runs
+            if own:
+                plan.add(reader.plan(own, scope, seed, usual_seed))
     plan.check_files(scope)
     if seed is not None:
         plan.seed = seed
@@ -110,24 +108,20 @@ def _entries(source: Source, trust: bool, root: FileName | None) -> list[Entry]:
     return found
 
 
-def _kind(entry: Entry) -> Any:
-    """Return the module that reads an entry of this kind."""
+def _reader(entry: Entry) -> Reader:
+    """Return the reader of an entry; ConfigError when no form is like it."""
     keys = list(entry.mapping())
-    if "nodes" in keys or "roleml_nb" in keys:
-        return spec
-    if "name" in keys:
-        return bootstrap
-    if any(key.startswith("profiles") for key in keys):
-        return conductor
+    readers = registered()
+    for reader in readers:
+        if reader.reads(keys):
+            return reader
     near = []
     for key in keys:
-        if did_you_mean(key, ("nodes", "name", "profiles")).startswith("did you mean"):
+        if did_you_mean(key, [reader.key for reader in readers]).startswith("did you mean"):
             near.append(key)
     found = f"found {', '.join(map(repr, near or keys[:5]))}" if keys else "it is empty"
-    raise entry.fail(
-        "neither a spec (with 'nodes'), nor a run of RoleML (with 'profiles'), nor an actor of"
-        f" RoleML (with 'name'): {found}"
-    )
+    forms = [f"{reader.form} (with {reader.key!r})" for reader in readers]
+    raise entry.fail(f"neither {', nor '.join(forms)}: {found}")
 
 
 def expand(
@@ -149,9 +143,7 @@ def expand(
         As for `read`.
     """
     (entry,) = _entries(source, trust, root)
-    if _kind(entry) is not conductor:
-        raise entry.fail("only a run of RoleML (with 'profiles') can be expanded")
-    run = conductor.Expansion(entry, seed, trust=trust).run.plain()
+    run = _reader(entry).expand(entry, seed, trust)
     if to is not None:
         _write(to, run)
     return run
@@ -160,10 +152,10 @@ def expand(
 def write_spec(path: FileName, spec_of_testbed: dict[str, Any]) -> None:
     """Write a testbed's spec; ConfigError, and no file, when it is not plain data alone."""
     try:
-        spec.check_plain(spec_of_testbed)
+        check_plain(spec_of_testbed)
     except ConfigError as error:
         raise ConfigError(f"cannot save {os.fspath(path)}: {error}") from None
-    _write(path, spec.without_empty(spec_of_testbed))
+    _write(path, without_empty(spec_of_testbed))
 
 
 def _write(path: FileName, data: Any) -> None:

@@ -1,13 +1,53 @@
-"""Checks of a role's name and options, before anything is deployed."""
+"""Checks of a role's class, name, options and elements, before anything is deployed."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping
+from typing import Any
 
-from roleml_nb.role import NATIVE, ArgumentError, Role, check_name, did_you_mean
+from roleml_nb.role import (
+    NATIVE,
+    ArgumentError,
+    ElementImplementation,
+    Role,
+    check_name,
+    did_you_mean,
+    standard_name,
+)
 
-__all__ = ["check_role_name", "wrong_option"]
+from .entry import Entry
+from .plan import RolePlan
+from .scope import Scope
+from .values import definition
+
+__all__ = ["check_role", "check_role_name", "role_class", "wrong_element", "wrong_option"]
+
+OBJECT_SOURCES = ("impl", "cls", "constructor", "deserializer_source")
+"""Fields of an element's implementation, each of which gives an object."""
+
+
+def role_class(entry: Entry, scope: Scope) -> type[Role]:
+    """Return the role class of a dotted name."""
+    found = definition(entry, scope)
+    if not (isinstance(found, type) and issubclass(found, Role)):
+        raise entry.fail(f"{entry.value} is not a role class, a subclass of roleml_nb.Role")
+    return found
+
+
+def check_role(
+    name: str, plan: RolePlan, options: Mapping[str, Entry], elements: Mapping[str, Entry]
+) -> None:
+    """Check a role with its options and elements; errors point at the entries of these."""
+    try:
+        check_role_name(name)
+    except ArgumentError as error:
+        raise plan.entry.fail(error) from None
+    given = {key: plan.elements[standard_name(key)] for key in elements}
+    if wrong := wrong_element(plan.cls, given):
+        raise elements.get(wrong[0], plan.entry).fail(wrong[1])
+    if wrong := wrong_option(plan.cls, options):
+        raise options.get(wrong[0], plan.entry).fail(wrong[1])
 
 
 def check_role_name(name: str) -> None:
@@ -33,3 +73,26 @@ def wrong_option(role: type[Role], given: Iterable[str]) -> tuple[str, str] | No
         if not optional and key not in given:
             return key, f"{role.__name__} needs an option {key!r}"
     return None
+
+
+def wrong_element(role: type[Role], given: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return the first element that a role does not have, or needs and is not given, and a text."""
+    made = set()
+    for key, value in given.items():
+        element = standard_name(key)
+        if element not in role.elements:
+            near = did_you_mean(key, role.elements)
+            return key, f"{role.__name__} has no element {key!r}; {near}"
+        if _gives_object(value):
+            made.add(element)
+    for element, attribute in role.elements.items():
+        declared = getattr(role, attribute)
+        if not declared.optional and not declared.has_default and element not in made:
+            return element, f"element {element!r} of {role.__name__} is not implemented"
+    return None
+
+
+def _gives_object(value: Any) -> bool:
+    if isinstance(value, ElementImplementation):
+        return any(getattr(value, source) is not None for source in OBJECT_SOURCES)
+    return value is not None

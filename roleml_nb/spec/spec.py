@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,8 @@ from roleml_nb.role import (
 from .board_layout import GROUPINGS, BoardLayout
 from .entry import ConfigError, Entry, mapping_at, texts_at
 from .plan import NodePlan, Plan, RolePlan
-from .roles import check_role, role_class
+from .readers import Reader
+from .role_checks import check_role, role_class
 from .scope import Scope
 from .values import decode, decode_mapping, encode, opaque
 
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KEYS",
+    "READERS",
     "VERSION",
+    "SpecReader",
     "check_context",
     "check_plain",
     "class_reference",
@@ -129,6 +132,23 @@ def check_plain(spec: Mapping[str, Any]) -> None:
             f"{path}: a value of type {kind} is not plain data{more}; give it as impl(function, …),"
             " which is made on the node, with a function that has a name"
         )
+
+
+class SpecReader(Reader):
+    """Reads our own specs, one alone."""
+
+    key = "nodes"
+    form = "a spec"
+
+    def reads(self, keys: Collection[str]) -> bool:
+        return self.key in keys or "roleml_nb" in keys
+
+    def plan(self, entries: list[Entry], scope: Scope, seed: int | None, usual_seed: int) -> Plan:
+        return plan_spec(entries[0], scope)
+
+
+READERS = (SpecReader(),)
+"""For `readers`."""
 
 
 def plan_spec(entry: Entry, scope: Scope) -> Plan:

@@ -210,6 +210,10 @@ def test_a_wrong_argument_names_the_right_one(bed):
             "typo-a/x: element 'text' of Needy is not implemented",
         ),
         (
+            lambda bed: bed.assign("typo-a", "x", Needy, elements={"text": None}),
+            "typo-a/x: element 'text' of Needy is not implemented; give it with elements=",
+        ),
+        (
             lambda bed: bed.assign("typo-a", "x", Needy, elements={"text": Each([1, 2])}),
             "Each has 2 values for 1 nodes",
         ),

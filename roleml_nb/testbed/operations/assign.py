@@ -21,7 +21,7 @@ from roleml_nb.role import (
     standard_name,
 )
 from roleml_nb.spec.per_node import Each, Impl, implementation, resolve
-from roleml_nb.spec.role_checks import check_role_name, wrong_option
+from roleml_nb.spec.role_checks import check_role_name, wrong_element, wrong_option
 from roleml_nb.spec.spec import class_reference
 from roleml_nb.spec.values import encode
 from roleml_nb.testbed.calls.failures import raise_combined
@@ -94,7 +94,14 @@ def plan_assignment(
             check_code(f"element {element!r}", item.function if isinstance(item, Impl) else item)
             if isinstance(item, Impl):
                 _check_call(element, item)
-    _check_elements(nodes[0], name, role, elements)
+    if wrong := wrong_element(role, elements):
+        key, text = wrong
+        if key in role.elements:
+            text = (
+                f"{nodes[0]}/{name}: {text};"
+                f" give it with elements={{{key!r}: …}} or --element {key}=…"
+            )
+        raise TestbedError(text)
     plans: dict[str, Given] = {}
     for index, node in enumerate(nodes):
         try:
@@ -112,20 +119,6 @@ def plan_assignment(
 def _resolve_all(values: Mapping[str, Any], index: int, count: int) -> dict[str, Any]:
     """Return the values of the node with that index; ValueError where an `Each` has too few."""
     return {key: resolve(value, index, count) for key, value in values.items()}
-
-
-def _check_elements(node: str, name: str, role: type[Role], given: Mapping[str, Any]) -> None:
-    for element in given:
-        if element not in role.elements:
-            near = did_you_mean(element, role.elements)
-            raise TestbedError(f"{role.__name__} has no element {element!r}; {near}")
-    for element, attribute in role.elements.items():
-        declared = getattr(role, attribute)
-        if element not in given and not declared.optional and not declared.has_default:
-            raise TestbedError(
-                f"{node}/{name}: element {element!r} of {role.__name__} is not implemented; "
-                f"give it with elements={{{element!r}: …}} or --element {element}=…"
-            )
 
 
 def _check_call(element: str, made: Impl) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import cycle
 from typing import Any
 
-from .entry import Entry
+from roleml_nb.spec.entry import Entry
 
 __all__ = ["Templates", "producer"]
 

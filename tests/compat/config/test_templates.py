@@ -4,9 +4,9 @@ from itertools import islice
 
 import pytest
 
+from roleml_nb.compat.config.templates import Templates, producer
 from roleml_nb.spec import ConfigError
 from roleml_nb.spec.entry import Entry
-from roleml_nb.spec.templates import Templates, producer
 
 
 def values(text: str, count: int = 6, seed: str = "0") -> list:

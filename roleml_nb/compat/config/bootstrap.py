@@ -7,13 +7,14 @@ import secrets
 import sys
 
 from roleml_nb.role import NATIVE, RoleInstanceID, did_you_mean
+from roleml_nb.spec.entry import Entry, mapping_at, texts_at
+from roleml_nb.spec.plan import Plan
+from roleml_nb.spec.readers import Reader
+from roleml_nb.spec.scope import Scope
 
-from .entry import Entry, mapping_at, texts_at
-from .plan import Plan
 from .roles import Presets, read_role
-from .scope import Scope
 
-__all__ = ["KEYS", "plan_actors", "sources"]
+__all__ = ["KEYS", "ActorReader"]
 
 COMPONENTS = (
     "procedure_invoker",
@@ -38,25 +39,47 @@ KEYS = (
 )
 
 
-def plan_actors(entries: list[Entry], scope: Scope) -> Plan:
-    """Return the plan of one or several actors, which are deployed one after the other."""
-    plan = Plan()
-    given: list[dict[str, Entry]] = []
-    actors: list[str] = []
-    for entry in entries:
-        given.append(entry.fields(KEYS, required=("name",)))
-    for keys in given:
-        name = keys["name"].text()
-        if name in actors:
-            raise keys["name"].fail(f"a second actor {name!r}")
-        actors.append(name)
-    for keys in given:
-        _plan_actor(plan, keys, actors, scope)
-        for key in keys:
-            if key in UNUSED:
-                plan.unused[key] = None
-    plan.first = list(actors)
-    return plan
+class ActorReader(Reader):
+    """Reads single actors; several are planned together, since they may know each other."""
+
+    key = "name"
+    form = "an actor of RoleML"
+
+    def plan(self, entries: list[Entry], scope: Scope, seed: int | None, usual_seed: int) -> Plan:
+        """Return the plan of actors, which are deployed one after the other."""
+        plan = Plan()
+        given: list[dict[str, Entry]] = []
+        actors: list[str] = []
+        for entry in entries:
+            given.append(entry.fields(KEYS, required=("name",)))
+        for keys in given:
+            name = keys["name"].text()
+            if name in actors:
+                raise keys["name"].fail(f"a second actor {name!r}")
+            actors.append(name)
+        for keys in given:
+            _plan_actor(plan, keys, actors, scope)
+            for key in keys:
+                if key in UNUSED:
+                    plan.unused[key] = None
+        plan.first = list(actors)
+        return plan
+
+    def sources(self, entry: Entry, scope: Scope) -> list[str]:
+        """Return the folder of an actor's modules, unless it is on sys.path: `src`, else `workdir`.
+
+        Both may be relative to the working directory.
+        """
+        given = entry.fields(KEYS)
+        workdir = os.path.abspath(given["workdir"].text()) if "workdir" in given else os.getcwd()
+        source = os.path.join(workdir, given["src"].text()) if "src" in given else workdir
+        named = given.get("src", given.get("workdir"))
+        if not os.path.isdir(source):
+            raise (named or entry).fail(f"there is no folder {source}")
+        if named is None or source in sys.path:
+            return []
+        scope.check_folder(named, source)
+        return [source]
 
 
 def _plan_actor(plan: Plan, given: dict[str, Entry], actors: list[str], scope: Scope) -> None:
@@ -125,20 +148,3 @@ def _check_rest(given: dict[str, Entry], known: list[str]) -> None:
     for key in COMPONENTS:
         if key in given and not isinstance(given[key].value, str):
             given[key].fields(("type", "options"), required=("type",))
-
-
-def sources(entry: Entry, scope: Scope) -> list[str]:
-    """Return the folder of an actor's modules, unless it is on sys.path: `src`, else `workdir`.
-
-    Both may be relative to the working directory.
-    """
-    given = entry.fields(KEYS)
-    workdir = os.path.abspath(given["workdir"].text()) if "workdir" in given else os.getcwd()
-    source = os.path.join(workdir, given["src"].text()) if "src" in given else workdir
-    named = given.get("src", given.get("workdir"))
-    if not os.path.isdir(source):
-        raise (named or entry).fail(f"there is no folder {source}")
-    if named is None or source in sys.path:
-        return []
-    scope.check_folder(named, source)
-    return [source]

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from roleml_nb.role import NOTEBOOK, RoleInstanceID, did_you_mean, parse_instances
+from roleml_nb.spec.entry import Entry, mapping_at, sequence_at, texts_at
+from roleml_nb.spec.matching import matching
+from roleml_nb.spec.plan import Plan
+from roleml_nb.spec.readers import Reader
+from roleml_nb.spec.scope import Scope
 
-from .entry import Entry, mapping_at, sequence_at, texts_at
-from .matching import matching
-from .plan import Plan
 from .roles import read_role
-from .scope import Scope
 from .templates import MAX_VALUES, Templates
 
-__all__ = ["FIXED_KEYS", "KEYS", "Expansion", "plan_run"]
+__all__ = ["FIXED_KEYS", "KEYS", "Expansion", "RunReader", "plan_run"]
 
 FIXED_KEYS = (
     "profiles",
@@ -235,6 +236,26 @@ class Expansion:
             for actor in self._match(item, item.text(), self._all):
                 found.setdefault(actor, item.with_value(actor))
         return self._given.get("deployment_order", self._entry).with_value(list(found.values()))
+
+
+class RunReader(Reader):
+    """Reads runs."""
+
+    key = "profiles"
+    form = "a run of RoleML"
+
+    def reads(self, keys: Collection[str]) -> bool:
+        return any(key.startswith(self.key) for key in keys)
+
+    def plan(self, entries: list[Entry], scope: Scope, seed: int | None, usual_seed: int) -> Plan:
+        plan = Plan()
+        for entry in entries:
+            plan.add(plan_run(entry, scope, seed, usual_seed))
+        return plan
+
+    def expand(self, entry: Entry, seed: int | None, trust: bool) -> Any:
+        """Return a run in RoleML's own form, with ``fixed: true``."""
+        return Expansion(entry, seed, trust=trust).run.plain()
 
 
 def _profile_names(profiles: Iterable[Entry]) -> list[Entry]:

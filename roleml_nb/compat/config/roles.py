@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from roleml_nb.role import (
-    ArgumentError,
-    ElementError,
-    ElementImplementation,
-    Role,
-    did_you_mean,
-    standard_name,
-)
+from roleml_nb.role import ElementError, ElementImplementation, Role, standard_name
+from roleml_nb.spec.definitions import Deferred, dotted_name, find
+from roleml_nb.spec.entry import Entry, mapping_at
+from roleml_nb.spec.plan import RolePlan
+from roleml_nb.spec.role_checks import check_role, role_class
+from roleml_nb.spec.scope import Scope
+from roleml_nb.spec.values import STRATEGIES, definition, function, read_strategy
 
-from .definitions import Deferred, dotted_name, find
-from .entry import Entry, mapping_at
-from .plan import RolePlan
-from .role_checks import check_role_name, wrong_option
-from .scope import Scope
-from .values import STRATEGIES, definition, function, read_strategy
-
-__all__ = ["Presets", "check_role", "read_role", "role_class"]
+__all__ = ["Presets", "read_role"]
 
 CALLABLES = ("constructor", "initializer", "serializer", "deserializer", "destructor")
 WITH_SHORT_NAMES = ("initializer", "serializer", "deserializer")
@@ -29,14 +20,6 @@ WITH_SHORT_NAMES = ("initializer", "serializer", "deserializer")
 MODES = ("serializer_mode", "deserializer_mode")
 FILES = ("serializer_destination", "deserializer_source")
 ELEMENT_KEYS = ("class", "impl", "constructor_args", *CALLABLES, *STRATEGIES, *MODES, *FILES)
-
-
-def role_class(entry: Entry, scope: Scope) -> type[Role]:
-    """Return the role class of a dotted name."""
-    found = definition(entry, scope)
-    if not (isinstance(found, type) and issubclass(found, Role)):
-        raise entry.fail(f"{entry.value} is not a role class, a subclass of roleml_nb.Role")
-    return found
 
 
 def read_role(name: str, entry: Entry, scope: Scope, presets: Presets | None = None) -> RolePlan:
@@ -56,38 +39,6 @@ def read_role(name: str, entry: Entry, scope: Scope, presets: Presets | None = N
     plan = RolePlan(cls, scope.plain_mapping(options), elements, entry)
     check_role(name, plan, options, implementations)
     return plan
-
-
-def check_role(
-    name: str, plan: RolePlan, options: Mapping[str, Entry], elements: Mapping[str, Entry]
-) -> None:
-    """Check a role with its options and elements; errors point at the entries of these."""
-    cls = plan.cls
-    entry = plan.entry
-    try:
-        check_role_name(name)
-    except ArgumentError as error:
-        raise entry.fail(error) from None
-    for element, item in elements.items():
-        if standard_name(element) not in cls.elements:
-            raise item.fail(
-                f"{cls.__name__} has no element {element!r}; {did_you_mean(element, cls.elements)}"
-            )
-    for element, attribute in cls.elements.items():
-        declared, given = getattr(cls, attribute), plan.elements.get(element)
-        if not declared.optional and not declared.has_default and not _makes_something(given):
-            raise entry.fail(f"element {element!r} of {cls.__name__} is not implemented")
-    if wrong := wrong_option(cls, options):
-        raise options.get(wrong[0], entry).fail(wrong[1])
-
-
-def _makes_something(given: Any) -> bool:
-    if not isinstance(given, ElementImplementation):
-        return given is not None
-    return any(
-        getattr(given, key, None) is not None
-        for key in ("impl", "cls", "constructor", "deserializer_source")
-    )
 
 
 def read_element(entry: Entry, scope: Scope) -> ElementImplementation:
